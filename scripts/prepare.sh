@@ -1,0 +1,49 @@
+# Sourced by run-rest-api.sh and run-tests.sh, in the project's directory: installs what is missing and chooses
+# a Node. Sets NODE. Everything it says goes to stderr.
+
+wanted_major=24
+
+say() { printf '%s\n' "$*" >&2; }
+
+# npm writes node_modules/.package-lock.json as the last act of an install, so an interrupted one is seen here.
+packages_are_current() {
+  [ -f node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]
+}
+
+# Takes names of files under node_modules/.bin that must be there besides.
+install_packages() {
+  local missing='' tool
+  for tool in "$@"; do
+    [ -e "node_modules/.bin/$tool" ] || missing=$tool
+  done
+  if packages_are_current && [ -z "$missing" ]; then
+    return 0
+  fi
+  if ! command -v npm >/dev/null 2>&1; then
+    say 'llm-router needs npm for its first start, and finds none.'
+    say "Install Node.js $wanted_major or newer, which brings npm: https://nodejs.org/en/download"
+    return 1
+  fi
+  say 'Installing packages (npm ci); this happens once ...'
+  if ! npm ci --include=dev --include=optional --loglevel=error --no-progress >&2; then
+    say 'npm ci failed: see its message above. Nothing was started.'
+    return 1
+  fi
+}
+
+# The system's Node where it is new enough, else the one that the packages bring for Linux on x64 and arm64.
+choose_node() {
+  local candidate version found=''
+  for candidate in node node_modules/.bin/node; do
+    version=$("$candidate" --version 2>/dev/null) || continue
+    version=${version#v}
+    found=${found:-$version}
+    if [ "${version%%.*}" -ge "$wanted_major" ] 2>/dev/null; then
+      NODE=$candidate
+      return 0
+    fi
+  done
+  say "llm-router needs Node.js $wanted_major or newer; this machine has ${found:-none}."
+  say 'Install it from https://nodejs.org/en/download and start again.'
+  return 1
+}

@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import autoload from '@fastify/autoload'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import type { Config } from './core/env-config.ts'
+import balancer from './plugins/balancer.ts'
+import body from './plugins/body.ts'
+import config from './plugins/config.ts'
+import errors from './plugins/errors.ts'
+import exchange from './plugins/exchange.ts'
+import extensions from './plugins/extensions.ts'
+import gateway from './plugins/gateway.ts'
+import metrics from './plugins/metrics.ts'
+import models from './plugins/models.ts'
+import registries from './plugins/registries.ts'
+import upstream from './plugins/upstream.ts'
+import validation from './plugins/validation.ts'
+
+export interface AppOptions {
+  config: Config
+  /** Read for `${NAME}` in models-config.json. */
+  env: Record<string, string | undefined>
+  logger: FastifyBaseLogger
+}
+
+/** The whole router, the same for production and tests. Throws ConfigError when it cannot start. */
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    loggerInstance: options.logger,
+    // The exchange writes the one line per request; Fastify's would miss clients that left.
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: (request) => requestId(request.headers['x-request-id']),
+    bodyLimit: options.config.bodyLimitBytes,
+    keepAliveTimeout: 75_000,
+    requestTimeout: 120_000,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
+    // A client waits for its answer on the socket that it has; the listener alone is closed at once.
+    return503OnClosing: false,
+  })
+  closeIdleWhileDraining(app)
+  await app.register(config, { config: options.config })
+  await app.register(registries)
+  await app.register(exchange)
+  await app.register(errors)
+  await app.register(validation)
+  await app.register(body)
+  await app.register(extensions)
+  await app.register(models, { env: options.env })
+  await app.register(balancer)
+  await app.register(upstream)
+  await app.register(gateway)
+  await app.register(metrics)
+  await app.register(autoload, { dir: join(import.meta.dirname, 'routes') })
+  await app.ready()
+  return app
+}
+
+/** The client's own id where it is well formed: it goes into headers and logs. */
+function requestId(given: string | string[] | undefined): string {
+  return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID()
+}
+
+/** `server.close()` looks for idle sockets once; a stream that ends later would keep its socket until its timeout. */
+function closeIdleWhileDraining(app: FastifyInstance): void {
+  let timer: NodeJS.Timeout | undefined
+  app.addHook('preClose', (done) => {
+    timer = setInterval(() => app.server.closeIdleConnections(), 100)
+    done()
+  })
+  app.addHook('onClose', (_instance, done) => {
+    clearInterval(timer)
+    done()
+  })
+}

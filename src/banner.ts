@@ -1,0 +1,20 @@
+import type { Config } from './core/env-config.ts'
+import type { Model } from './core/target.ts'
+
+/** What a person wants to read at the start: where it listens, and a line to paste. */
+export function banner(config: Config, port: number, models: readonly Model[]): string {
+  const host = ['0.0.0.0', '::', ''].includes(config.serverHost) ? '127.0.0.1' : config.serverHost
+  const base = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const names = models.map(({ alias }) => alias)
+  const shown = names.slice(0, 8).join(', ') + (names.length > 8 ? `, and ${names.length - 8} more` : '')
+  const lines = [`llm-router listens on ${base}`, `models: ${shown || 'none'}`]
+  const [first] = names
+  if (first !== undefined) {
+    const body = JSON.stringify({ model: first, messages: [{ role: 'user', content: 'Hello' }] })
+    lines.push(
+      'try:',
+      `  curl ${base}/v1/chat/completions -H 'content-type: application/json' -d '${body.replaceAll("'", "'\\''")}'`,
+    )
+  }
+  return `${lines.join('\n')}\n`
+}

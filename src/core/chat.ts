@@ -1,0 +1,229 @@
+/**
+ * The chat in the middle: every dialect reads into these shapes and writes from them.
+ * A new dialect is one codec against this file, not a pair with each other dialect.
+ */
+import type { RouterError } from './errors.ts'
+
+export interface TextPart {
+  type: 'text'
+  text: string
+}
+
+export interface ImagePart {
+  type: 'image'
+  /** Standard base64 with its media type (`image/png`), or an address that the upstream may fetch. */
+  source: { kind: 'base64'; mediaType: string; data: string } | { kind: 'url'; url: string }
+  detail?: string
+}
+
+export interface AudioPart {
+  type: 'audio'
+  /** Standard base64. */
+  data: string
+  /** `wav` or `mp3`. */
+  format: string
+}
+
+export interface FilePart {
+  type: 'file'
+  /** As the client sent it: a data URL or base64. */
+  data?: string
+  fileId?: string
+  name?: string
+}
+
+export interface RefusalPart {
+  type: 'refusal'
+  text: string
+}
+
+export type UserPart = TextPart | ImagePart | AudioPart | FilePart
+export type AssistantPart = TextPart | RefusalPart
+
+export interface ToolCall {
+  /** Present and unique within the conversation after reading, whatever the client sent. */
+  id: string
+  name: string
+  /** JSON text of an object; `{}` when the call has no arguments. */
+  arguments: string
+}
+
+export interface SystemMessage {
+  role: 'system'
+  /** Whether the client said `developer`; only OpenAI's own models tell the two apart. */
+  developer: boolean
+  parts: TextPart[]
+  name?: string
+}
+
+export interface UserMessage {
+  role: 'user'
+  parts: UserPart[]
+  name?: string
+}
+
+export interface AssistantMessage {
+  role: 'assistant'
+  parts: AssistantPart[]
+  /** The thoughts before the answer; empty when there were none. */
+  reasoning: string
+  toolCalls: ToolCall[]
+  name?: string
+}
+
+export interface ToolMessage {
+  role: 'tool'
+  /** The call that this answers; found by the reader where the dialect does not carry it. */
+  callId: string
+  /** The called function, where it can be told. */
+  name?: string
+  parts: UserPart[]
+}
+
+export type ChatMessage = SystemMessage | UserMessage | AssistantMessage | ToolMessage
+
+export interface ToolDefinition {
+  name: string
+  description?: string
+  /** JSON Schema of the arguments; absent means no arguments. */
+  parameters?: Record<string, unknown>
+  strict?: boolean
+}
+
+export type ToolChoice = 'none' | 'auto' | 'required' | { name: string }
+
+/** Where `effort` is `on`, the client asked for thoughts without naming a level. */
+export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | 'on'
+
+export type ResponseFormat =
+  | { type: 'text' }
+  | { type: 'json' }
+  | { type: 'schema'; schema: unknown; name?: string; description?: string; strict?: boolean }
+
+/** Every field is absent unless the client sent it: an engine's own default beats a copied constant. */
+export interface Sampling {
+  /** Tokens of the answer, thoughts included. Absent means no limit. */
+  maxTokens?: number
+  temperature?: number
+  topP?: number
+  topK?: number
+  minP?: number
+  typicalP?: number
+  /** Multiplicative (Ollama `repeat_penalty`, vLLM `repetition_penalty`); never mixed with the additive ones. */
+  repetitionPenalty?: number
+  presencePenalty?: number
+  frequencyPenalty?: number
+  seed?: number
+  stop?: string[]
+  logitBias?: Record<string, number>
+  logprobs?: boolean
+  topLogprobs?: number
+  /** Number of answers (choices). */
+  n?: number
+}
+
+export interface ChatRequest {
+  /** The name the client asked for. */
+  model: string
+  stream: boolean
+  /** Whether the client asked for token counts in the stream; dialects that always send them say true. */
+  includeUsage: boolean
+  messages: ChatMessage[]
+  tools: ToolDefinition[]
+  toolChoice?: ToolChoice
+  parallelToolCalls?: boolean
+  sampling: Sampling
+  responseFormat?: ResponseFormat
+  reasoningEffort?: ReasoningEffort
+  /** Ollama's residency and context options ride here for Ollama targets: `keep_alive`, `options.num_ctx`, ... */
+  ollama?: { keepAlive?: string | number; options?: Record<string, unknown> }
+  user?: string
+  /** Members that the codec does not know, by their wire name; a target of the same dialect gets them back. */
+  extras: Record<string, unknown>
+}
+
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter'
+
+/** Token counts. `promptTokens` includes cached ones, `completionTokens` includes reasoning. */
+export interface Usage {
+  promptTokens: number
+  completionTokens: number
+  cachedTokens?: number
+  reasoningTokens?: number
+}
+
+export interface TokenLogprob {
+  token: string
+  logprob: number
+  /** UTF-8 bytes of the token; null where the engine does not tell. */
+  bytes: number[] | null
+  topLogprobs: { token: string; logprob: number; bytes: number[] | null }[]
+}
+
+/** Engine timings in nanoseconds, where the upstream reports them (Ollama). */
+export interface Timings {
+  totalNs?: number
+  loadNs?: number
+  promptNs?: number
+  completionNs?: number
+}
+
+export interface ChatChoice {
+  index: number
+  text: string
+  reasoning: string
+  refusal?: string
+  toolCalls: ToolCall[]
+  finishReason: FinishReason
+  logprobs?: TokenLogprob[]
+}
+
+export interface ChatResponse {
+  id?: string
+  /** Unix seconds. */
+  created?: number
+  systemFingerprint?: string
+  choices: ChatChoice[]
+  usage?: Usage
+  timings?: Timings
+}
+
+/**
+ * What a streamed answer is made of. `choice` is 0 unless the client asked for several answers; `call` counts
+ * the tool calls of a choice from 0.
+ *
+ * A reader promises: `tool-call-start` once per call with its final id and name, its deltas after it and
+ * together JSON text of an object, `block-end` once per call; `finish` once per choice; then, as the very last
+ * event for any input whatever, exactly one of `end` (the dialect's own end of stream was seen) or `error`.
+ */
+export type ChatEvent =
+  | { type: 'start'; id?: string; created?: number; systemFingerprint?: string }
+  | { type: 'text-delta'; choice: number; text: string; logprobs?: TokenLogprob[] }
+  | { type: 'reasoning-delta'; choice: number; text: string }
+  | { type: 'refusal-delta'; choice: number; text: string }
+  | { type: 'tool-call-start'; choice: number; call: number; id: string; name: string }
+  | { type: 'tool-call-delta'; choice: number; call: number; arguments: string }
+  | { type: 'block-end'; choice: number; call: number }
+  | { type: 'usage'; usage: Usage; timings?: Timings }
+  | { type: 'finish'; choice: number; reason: FinishReason }
+  | { type: 'end' }
+  | { type: 'error'; error: RouterError }
+
+/** The events that make an answer worth committing to: after one of these went out there is no other target. */
+export function isContent(event: ChatEvent): boolean {
+  switch (event.type) {
+    case 'text-delta':
+    case 'reasoning-delta':
+    case 'refusal-delta':
+    case 'tool-call-start':
+    case 'tool-call-delta':
+    case 'finish':
+    case 'end':
+      return true
+    case 'start':
+    case 'block-end':
+    case 'usage':
+    case 'error':
+      return false
+  }
+}

@@ -1,0 +1,124 @@
+/** What went wrong, in words that no dialect owns. Each dialect maps a kind to its own vocabulary. */
+export type ErrorKind =
+  | 'bad_request'
+  | 'context_overflow'
+  | 'auth'
+  | 'forbidden'
+  | 'model_not_found'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'request_timeout'
+  | 'conflict'
+  | 'too_large'
+  | 'unsupported_media_type'
+  | 'unprocessable'
+  | 'rate_limit'
+  | 'overloaded'
+  | 'upstream_error'
+  | 'upstream_timeout'
+  | 'client_gone'
+  | 'internal'
+
+const statusOfKind: Record<ErrorKind, number> = {
+  bad_request: 400,
+  context_overflow: 400,
+  auth: 401,
+  forbidden: 403,
+  model_not_found: 404,
+  not_found: 404,
+  method_not_allowed: 405,
+  request_timeout: 408,
+  conflict: 409,
+  too_large: 413,
+  unsupported_media_type: 415,
+  unprocessable: 422,
+  rate_limit: 429,
+  overloaded: 503,
+  upstream_error: 502,
+  upstream_timeout: 504,
+  client_gone: 499,
+  internal: 500,
+}
+
+export interface RouterErrorDetails {
+  /** Machine-readable code that the client sees, such as `model_not_found`. */
+  code?: string
+  /** The request field at fault, such as `messages[2].content`. */
+  param?: string
+  /** HTTP status, when it is not the usual one of the kind. */
+  status?: number
+  /** Seconds after which a retry makes sense; becomes the `Retry-After` header. */
+  retryAfterSeconds?: number
+  /** What the upstream said about retrying; becomes `x-should-retry`, which the official clients obey. */
+  shouldRetry?: boolean
+  /** What the log may know and the client may not: the error underneath. */
+  cause?: unknown
+  /** Short cause code such as `ECONNREFUSED`: logged always, shown to clients in debug mode only. */
+  causeCode?: string
+}
+
+/** The one error that may reach a client. Its message is written for the client: no address, path or key. */
+export class RouterError extends Error {
+  readonly kind: ErrorKind
+  readonly status: number
+  readonly code: string | undefined
+  readonly param: string | undefined
+  readonly retryAfterSeconds: number | undefined
+  readonly shouldRetry: boolean | undefined
+  readonly causeCode: string | undefined
+
+  constructor(kind: ErrorKind, message: string, details: RouterErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = 'RouterError'
+    this.kind = kind
+    this.status = details.status ?? statusOfKind[kind]
+    this.code = details.code
+    this.param = details.param
+    this.retryAfterSeconds = details.retryAfterSeconds
+    this.shouldRetry = details.shouldRetry
+    this.causeCode = details.causeCode
+  }
+}
+
+/** A start that cannot succeed: every fault found, each with its place. Ends the process with exit code 2. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(faults.join('\n'))
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
+export function badRequest(message: string, param?: string, code?: string): RouterError {
+  return new RouterError('bad_request', message, {
+    ...(param === undefined ? {} : { param }),
+    ...(code === undefined ? {} : { code }),
+  })
+}
+
+export function modelNotFound(name: string): RouterError {
+  return new RouterError('model_not_found', `The model '${name}' does not exist`, {
+    code: 'model_not_found',
+    param: 'model',
+  })
+}
+
+/** The upstream broke a stream after its first content: told in-band, in these words, on every dialect. */
+export function streamTruncated(): RouterError {
+  return new RouterError('upstream_error', 'Upstream closed the stream before it was complete', {
+    code: 'upstream_truncated',
+    causeCode: 'TRUNCATED',
+  })
+}
+
+export function upstreamFailed(message: string, causeCode: string, cause?: unknown): RouterError {
+  return new RouterError('upstream_error', message, { code: 'upstream_error', causeCode, cause })
+}
+
+/** Any thrown value as a RouterError: what was not meant for clients becomes a plain 500. */
+export function asRouterError(error: unknown): RouterError {
+  if (error instanceof RouterError) return error
+  return new RouterError('internal', 'Internal error', { code: 'internal_error', cause: error })
+}

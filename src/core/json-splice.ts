@@ -1,0 +1,195 @@
+/**
+ * Byte-exact changes to a JSON object. Parsing and writing again would turn 12345678901234567890 into
+ * 12345678901234567000 and -0 into 0, drop duplicate members and reorder nothing but white space; cutting at byte
+ * offsets leaves everything that is not changed as it came.
+ */
+
+/** One member of the outermost object, as byte offsets. */
+export interface Member {
+  key: string
+  /** The opening quote of the key. */
+  keyStart: number
+  valueStart: number
+  valueEnd: number
+}
+
+export interface JsonScan {
+  /** Offset of the opening brace. */
+  start: number
+  members: Member[]
+  /** Deepest nesting, the outermost object counting 1. */
+  depth: number
+}
+
+export interface Edit {
+  start: number
+  end: number
+  text: string
+}
+
+const quote = 0x22
+const backslash = 0x5c
+const openBrace = 0x7b
+const closeBrace = 0x7d
+const openBracket = 0x5b
+const closeBracket = 0x5d
+const colon = 0x3a
+const comma = 0x2c
+
+/**
+ * Finds the members of the outermost object. Gives undefined for anything that is not an object or is cut off;
+ * it does not otherwise check the JSON, so parse first.
+ */
+export function scanObject(bytes: Buffer, from = 0): JsonScan | undefined {
+  const start = skipSpace(bytes, from)
+  if (bytes[start] !== openBrace) return undefined
+  const scan: JsonScan = { start, members: [], depth: 1 }
+  let at = skipSpace(bytes, start + 1)
+  if (bytes[at] === closeBrace) return scan
+  while (at < bytes.length) {
+    if (bytes[at] !== quote) return undefined
+    const keyStart = at
+    const keyEnd = stringEnd(bytes, at)
+    at = skipSpace(bytes, keyEnd)
+    if (bytes[at] !== colon) return undefined
+    const valueStart = skipSpace(bytes, at + 1)
+    const valueEnd = valueEndOf(bytes, valueStart, scan)
+    if (valueEnd === undefined) return undefined
+    scan.members.push({ key: keyText(bytes, keyStart, keyEnd), keyStart, valueStart, valueEnd })
+    at = skipSpace(bytes, valueEnd)
+    if (bytes[at] === closeBrace) return scan
+    if (bytes[at] !== comma) return undefined
+    at = skipSpace(bytes, at + 1)
+  }
+  return undefined
+}
+
+/** The bytes with each edit made. Edits may come in any order and must not overlap. */
+export function applyEdits(bytes: Buffer, edits: readonly Edit[]): Buffer {
+  if (edits.length === 0) return bytes
+  const sorted = edits.toSorted((a, b) => a.start - b.start || a.end - b.end)
+  const pieces: Buffer[] = []
+  let at = 0
+  for (const edit of sorted) {
+    pieces.push(bytes.subarray(at, edit.start), Buffer.from(edit.text))
+    at = edit.end
+  }
+  pieces.push(bytes.subarray(at))
+  return Buffer.concat(pieces)
+}
+
+/** Edits that give the outermost object these members: values replaced where a key stands, else added in front. */
+export function setMembers(
+  scan: JsonScan,
+  values: Record<string, unknown>,
+  removed: ReadonlySet<string>,
+): Edit[] {
+  const edits: Edit[] = []
+  const added: string[] = []
+  for (const [key, value] of Object.entries(values)) {
+    const standing = scan.members.filter((member) => member.key === key)
+    for (const member of standing) {
+      edits.push({ start: member.valueStart, end: member.valueEnd, text: JSON.stringify(value) })
+    }
+    if (standing.length === 0) added.push(`${JSON.stringify(key)}:${JSON.stringify(value)}`)
+  }
+  edits.push(...removeMembers(scan, removed))
+  if (added.length > 0) {
+    const others = scan.members.some((member) => !removed.has(member.key))
+    edits.push({ start: scan.start + 1, end: scan.start + 1, text: added.join(',') + (others ? ',' : '') })
+  }
+  return edits
+}
+
+function removeMembers(scan: JsonScan, removed: ReadonlySet<string>): Edit[] {
+  if (removed.size === 0) return []
+  const { members } = scan
+  const lastKept = members.findLastIndex((member) => !removed.has(member.key))
+  const edits: Edit[] = []
+  for (const [index, member] of members.entries()) {
+    if (!removed.has(member.key) || index > lastKept) continue
+    const next = members[index + 1]
+    if (next) edits.push({ start: member.keyStart, end: next.keyStart, text: '' })
+  }
+  const last = members.at(-1)
+  if (last && lastKept < members.length - 1) {
+    const start = members[lastKept]?.valueEnd ?? scan.start + 1
+    edits.push({ start, end: last.valueEnd, text: '' })
+  }
+  return edits
+}
+
+/** Offset behind the closing quote of the string that opens at `open`. */
+function stringEnd(bytes: Buffer, open: number): number {
+  let at = open + 1
+  // Most strings are short: look byte by byte first, let the native search do the long ones.
+  const near = Math.min(bytes.length, at + 64)
+  while (at < near) {
+    const byte = bytes[at]
+    if (byte === quote) return at + 1
+    at += byte === backslash ? 2 : 1
+  }
+  for (;;) {
+    const found = bytes.indexOf(quote, at)
+    if (found === -1) return bytes.length
+    let slashes = 0
+    while (found - slashes - 1 >= at && bytes[found - slashes - 1] === backslash) slashes++
+    if (slashes % 2 === 0) return found + 1
+    at = found + 1
+  }
+}
+
+function valueEndOf(bytes: Buffer, start: number, scan: JsonScan): number | undefined {
+  const first = bytes[start]
+  if (first === quote) return stringEnd(bytes, start)
+  if (first === openBrace || first === openBracket) return nestedEnd(bytes, start, scan)
+  let at = start
+  while (at < bytes.length) {
+    const byte = bytes[at]
+    if (byte === comma || byte === closeBrace || isSpace(byte)) break
+    at++
+  }
+  return at > start ? at : undefined
+}
+
+function nestedEnd(bytes: Buffer, start: number, scan: JsonScan): number | undefined {
+  let level = 0
+  let at = start
+  while (at < bytes.length) {
+    const byte = bytes[at]
+    if (byte === quote) {
+      at = stringEnd(bytes, at)
+      continue
+    }
+    if (byte === openBrace || byte === openBracket) {
+      level++
+      if (level + 1 > scan.depth) scan.depth = level + 1
+    } else if (byte === closeBrace || byte === closeBracket) {
+      level--
+      if (level === 0) return at + 1
+    }
+    at++
+  }
+  return undefined
+}
+
+/** A key may be written with escapes (`"m\u006fdel"`); it is compared by what it says. */
+function keyText(bytes: Buffer, start: number, end: number): string {
+  const raw = bytes.toString('utf8', start + 1, end - 1)
+  if (!raw.includes('\\')) return raw
+  try {
+    return JSON.parse(`"${raw}"`)
+  } catch {
+    return raw // not JSON after all; the parser says so to the client
+  }
+}
+
+function skipSpace(bytes: Buffer, from: number): number {
+  let at = from
+  while (at < bytes.length && isSpace(bytes[at])) at++
+  return at
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+}

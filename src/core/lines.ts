@@ -1,0 +1,89 @@
+const lineFeed = 0x0a
+const carriageReturn = 0x0d
+
+/**
+ * Cuts a byte stream into lines, whatever the cuts of its chunks. Bytes are turned into text only in whole lines,
+ * so a character that two reads share is never torn. Memory is bounded by `maxBytes` per line.
+ */
+export class LineSplitter {
+  #pending: Uint8Array[] = []
+  #pendingBytes = 0
+  #skipLineFeed = false
+  #first = true
+  readonly #loneCr: boolean
+  readonly #maxBytes: number
+
+  /** `loneCr`: whether a carriage return alone ends a line too (SSE says yes, NDJSON no). */
+  constructor(options: { loneCr: boolean; maxBytes?: number }) {
+    this.#loneCr = options.loneCr
+    this.#maxBytes = options.maxBytes ?? 16 * 1024 * 1024
+  }
+
+  /** Calls `onLine` for each line that `chunk` completes, without its ending. Throws RangeError on a line too long. */
+  push(chunk: Uint8Array, onLine: (line: string) => void): void {
+    let bytes = chunk
+    if (this.#skipLineFeed && bytes.length > 0) {
+      if (bytes[0] === lineFeed) bytes = bytes.subarray(1)
+      this.#skipLineFeed = false
+    }
+    const last = this.#lastEnding(bytes)
+    if (last === -1) {
+      this.#keep(bytes)
+      return
+    }
+    this.#skipLineFeed = this.#loneCr && last === bytes.length - 1 && bytes[last] === carriageReturn
+    const isPair = this.#loneCr && bytes[last] === lineFeed && bytes[last - 1] === carriageReturn
+    const text = this.#take(bytes.subarray(0, isPair ? last - 1 : last))
+    this.#keep(bytes.subarray(last + 1))
+    this.#split(text, onLine)
+  }
+
+  /** The line that the end of the stream left without an ending, if any. */
+  rest(): string | undefined {
+    if (this.#pendingBytes === 0) return undefined
+    return this.#take(new Uint8Array(0))
+  }
+
+  #split(text: string, onLine: (line: string) => void): void {
+    if (this.#loneCr && text.includes('\r')) {
+      for (const line of text.split(/\r\n|\n|\r/)) onLine(line)
+      return
+    }
+    let from = 0
+    for (;;) {
+      const at = text.indexOf('\n', from)
+      const line = at === -1 ? text.slice(from) : text.slice(from, at)
+      onLine(line.endsWith('\r') ? line.slice(0, -1) : line)
+      if (at === -1) return
+      from = at + 1
+    }
+  }
+
+  #lastEnding(bytes: Uint8Array): number {
+    const feed = bytes.lastIndexOf(lineFeed)
+    return this.#loneCr ? Math.max(feed, bytes.lastIndexOf(carriageReturn)) : feed
+  }
+
+  #keep(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    this.#pendingBytes += bytes.length
+    if (this.#pendingBytes > this.#maxBytes) throw new RangeError('line too long')
+    this.#pending.push(bytes)
+  }
+
+  #take(tail: Uint8Array): string {
+    let text: string
+    if (this.#pendingBytes === 0) {
+      text = Buffer.from(tail.buffer, tail.byteOffset, tail.length).toString('utf8')
+    } else {
+      text = Buffer.concat([...this.#pending, tail]).toString('utf8')
+      this.#pending = []
+      this.#pendingBytes = 0
+    }
+    if (this.#first) {
+      this.#first = false
+      if (text.startsWith('\ufeff')) return text.slice(1)
+    }
+    return text
+  }
+}

@@ -1,0 +1,171 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+
+/**
+ * The shape of models-config.json: that of the Python llm-router, and what this one adds. Objects are open: keys
+ * that are not named here are left alone.
+ */
+
+const text = (description: string) => Type.Optional(Type.String({ description }))
+const yesNo = (description: string) => Type.Optional(Type.Boolean({ description }))
+const members = (description: string) =>
+  Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description }))
+
+const keepAlive = Type.Optional(
+  Type.Union([Type.String(), Type.Number()], {
+    description: 'How long an Ollama server keeps the model loaded ("30m", seconds, -1 for ever).',
+  }),
+)
+const defaults = members('Request members for what a request leaves out, by their name at the upstream.')
+const engineOptions = members('Ollama options for what a request leaves out, such as {"num_ctx": 32768}.')
+
+const MockToolCallSchema = Type.Object({
+  name: Type.String({ description: 'The function to call.' }),
+  arguments: members('The arguments of the call; made up from the schema of the tool when absent.'),
+})
+
+export const MockSchema = Type.Object(
+  {
+    reply: text('What to answer. When absent, the answer tells what was asked.'),
+    tokens_per_second: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        description: 'Speed of the answer. When absent, it comes at once.',
+      }),
+    ),
+    first_token_ms: Type.Optional(
+      Type.Number({ minimum: 0, description: 'Milliseconds before the first token.' }),
+    ),
+    error_rate: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description:
+          'Share of the calls that fail, 0 to 1. When absent: all with error_status, none without.',
+      }),
+    ),
+    error_status: Type.Optional(
+      Type.Integer({
+        minimum: 400,
+        maximum: 599,
+        description: 'HTTP status of the calls that fail; 500 when absent.',
+      }),
+    ),
+    tool_call: Type.Optional(
+      Type.Union([Type.Boolean(), MockToolCallSchema], {
+        description: 'The tool to call when a request brings tools; true for the first of the request.',
+        allowed: 'true, false or an object with a name and, if need be, arguments',
+      }),
+    ),
+    seed: Type.Optional(Type.Integer({ description: 'Makes ids and failures repeatable.' })),
+  },
+  { description: 'How the embedded model answers (api_type "mock").' },
+)
+
+export const ProviderSchema = Type.Object(
+  {
+    id: Type.Optional(
+      Type.Union([Type.String(), Type.Number()], {
+        description: 'Name in logs and metrics, unique in the file. Made from model and host when absent.',
+      }),
+    ),
+    api_type: Type.String({
+      description: 'Kind of server: openai, vllm, lmstudio, ollama, mock, or of an extension.',
+    }),
+    api_host: text(`Address of the server, http or https. May hold \${NAME} for an environment variable.`),
+    api_token: Type.Optional(
+      Type.String({
+        description: `Key for the server. Better \${NAME} for an environment variable, or api_token_file.`,
+        writeOnly: true,
+      }),
+    ),
+    api_token_file: text('File that holds the key; relative to this file.'),
+    model_path: text('Name of the model at the server; its name here when absent.'),
+    input_size: Type.Optional(
+      // Checked by hand: a bad one is a warning, as listings are all that it is used for.
+      Type.Unknown({ type: 'number', minimum: 0, description: 'Context length in tokens, for listings.' }),
+    ),
+    weight: Type.Optional(
+      Type.Number({ description: 'Share of the requests for the weighted strategies, 0 to 1.' }),
+    ),
+    keep_alive: keepAlive,
+    defaults,
+    options: engineOptions,
+    tool_calling: yesNo('false: tools, tool_choice and parallel_tool_calls never reach this server.'),
+    drop_params: Type.Optional(
+      Type.Array(Type.String(), {
+        description: 'Request members that this server refuses; they are left out.',
+      }),
+    ),
+    paths: Type.Optional(
+      Type.Object(
+        { chat: text('Path for chat requests.') },
+        {
+          description:
+            'Paths from the root of the server, in place of the standard ones and of that in api_host.',
+        },
+      ),
+    ),
+    stream_usage: yesNo('false: never ask this server for token counts in streams when the client did not.'),
+    is_embedding: yesNo('Whether the model makes embeddings; for listings.'),
+    mock: Type.Optional(MockSchema),
+  },
+  { description: 'One server that serves the model.' },
+)
+
+const modelMembers = {
+  strategy: text('How to choose among the providers, where it is not as LLM_ROUTER_BALANCE_STRATEGY says.'),
+  keep_alive: keepAlive,
+  defaults,
+  options: engineOptions,
+}
+
+/** A model whose providers are still to be checked, one by one. */
+export const ModelShellSchema = withProviders(Type.Unknown())
+
+const ModelSchema = withProviders(ProviderSchema)
+
+/** Keys that begin like this are for people: comments, and what editors want. */
+const remarks = { '^[$_]': {} }
+
+const GroupSchema = Type.Object(
+  {},
+  {
+    description: 'A group of models; its name is free.',
+    patternProperties: remarks,
+    additionalProperties: ModelSchema,
+  },
+)
+
+/** The whole file, for its JSON Schema. The router checks it part by part, to give each fault its place. */
+export const ModelsConfigSchema = Type.Object(
+  {
+    $schema: Type.Optional(Type.String({ description: 'Where editors find the description of this file.' })),
+    active_models: Type.Record(Type.String(), Type.Array(Type.String()), {
+      description: 'The models that are served, by group. All others are parked.',
+    }),
+  },
+  {
+    title: 'models-config.json of llm-router',
+    description: 'Models, the servers behind them, and which of them are served.',
+    patternProperties: remarks,
+    additionalProperties: GroupSchema,
+  },
+)
+
+/** How the embedded mock answers. */
+export type MockSettings = Static<typeof MockSchema>
+export type Provider = Static<typeof ProviderSchema>
+export type ModelShell = Static<typeof ModelShellSchema>
+
+function withProviders<Item extends TSchema>(provider: Item) {
+  return Type.Object(
+    {
+      providers: Type.Array(provider, { description: 'The servers that take the requests for this model.' }),
+      providers_sleep: Type.Optional(
+        Type.Array(provider, { description: 'Parked servers: checked, but not used.' }),
+      ),
+      ...modelMembers,
+    },
+    { description: 'A model; its name here is what clients ask for.' },
+  )
+}

@@ -1,0 +1,84 @@
+import { type ActiveModel, readActiveModels } from './active-models.ts'
+import { modelPlace } from './config-place.ts'
+import { ConfigError } from './errors.ts'
+import { findJsonFault } from './json-fault.ts'
+import { isRecord } from './loose-json.ts'
+import { type CheckedModel, checkModel, type Findings } from './models-check.ts'
+import type { Model, Target } from './target.ts'
+import { buildTarget, type TargetSources } from './target-build.ts'
+import { TargetIds } from './target-ids.ts'
+
+interface FoundModel extends ActiveModel, CheckedModel {
+  place: string
+}
+
+/**
+ * Reads models-config.json. Throws ConfigError with everything that is wrong in it, each fault with its place; no
+ * fault holds a key or an address. The warnings are for what can be lived with.
+ */
+export function loadModels(text: string, sources: TargetSources): { models: Model[]; warnings: string[] } {
+  const root = parse(text)
+  const findings: Findings = { faults: [], warnings: [] }
+  const active = readActiveModels(root, findings)
+  const found = active.flatMap((model): FoundModel[] => {
+    const place = modelPlace(model.group, model.alias)
+    const checked = checkModel(model.value, place, findings)
+    return checked ? [{ ...model, ...checked, place }] : []
+  })
+  checkParked(root, active, findings)
+
+  const ids = new TargetIds()
+  for (const placed of found.flatMap(({ providers, sleeping }) => [...providers, ...sleeping]))
+    ids.claim(placed, findings.faults)
+  const models = found.map((model) => buildModel(model, ids, sources, findings))
+  if (findings.faults.length > 0) throw new ConfigError(findings.faults)
+  return { models, warnings: findings.warnings }
+}
+
+function parse(text: string): Record<string, unknown> {
+  const json = text.startsWith('\ufeff') ? text.slice(1) : text
+  let root: unknown
+  try {
+    root = JSON.parse(json)
+  } catch {
+    // The parser's message quotes the text, see findJsonFault.
+    const fault = findJsonFault(json)
+    const where = fault ? ` (line ${fault.line}, column ${fault.column})` : ''
+    throw new ConfigError([`models-config.json: not valid JSON${where}`])
+  }
+  if (!isRecord(root)) throw new ConfigError(['models-config.json: not an object'])
+  return root
+}
+
+/** Models that no list names: what looks like one is checked, so that its activation brings no surprise. */
+function checkParked(
+  root: Record<string, unknown>,
+  active: readonly ActiveModel[],
+  findings: Findings,
+): void {
+  for (const [group, models] of Object.entries(root)) {
+    if (group === 'active_models' || group.startsWith('$') || !isRecord(models)) continue
+    for (const [alias, value] of Object.entries(models)) {
+      if (active.some((model) => model.group === group && model.alias === alias)) continue
+      if (isRecord(value) && ('providers' in value || 'providers_sleep' in value))
+        checkModel(value, modelPlace(group, alias), findings, true)
+    }
+  }
+}
+
+function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, findings: Findings): Model {
+  const { alias, group, shell, place, providers, sleeping } = model
+  const plan = { alias, shell, ids, sources, findings }
+  const build = (list: CheckedModel['providers']): Target[] =>
+    list.map((placed) => buildTarget(placed, plan)).filter((target) => target !== undefined)
+  if (shell.providers.length === 0)
+    findings.warnings.push(`${place}.providers: empty; "${alias}" cannot answer`)
+  return {
+    alias,
+    group,
+    targets: build(providers),
+    sleeping: build(sleeping),
+    strategy: shell.strategy?.trim() || undefined,
+    embedding: [...providers, ...sleeping].some(({ provider }) => provider.is_embedding === true),
+  }
+}

@@ -1,0 +1,99 @@
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** The prompt files under a directory at one moment. */
+export interface PromptTree {
+  /** Text by id: the file's path below the directory, with `/`, without `.prompt`. Trimmed; blank files are left out. */
+  texts: Map<string, string>
+  /** What could not be read, each with its path below the directory. */
+  faults: string[]
+}
+
+const suffix = '.prompt'
+const maxFileBytes = 1024 * 1024
+/** Far over any library of prompts; a directory set by mistake (`/`) must not keep the start waiting. */
+const maxEntries = 10_000
+
+interface Walk extends PromptTree {
+  directory: string
+  entries: number
+  onDirectory: (realPath: string) => void
+}
+
+/**
+ * Reads every `*.prompt` file (UTF-8) below a directory; undefined when there is no such directory. Never throws:
+ * what cannot be read is a fault, and the rest is read all the same.
+ *
+ * Links are followed, and names that start with a dot are skipped: a Kubernetes volume keeps its files in
+ * `..2025_01_31_12_00_00.123/`, links `..data` to that and each file to `..data` (Kubernetes source,
+ * pkg/volume/util/atomic_writer.go).
+ *
+ * `onDirectory` hears of each directory before its entries are listed, so that a watch set there misses nothing.
+ */
+export async function readPromptTree(
+  directory: string,
+  onDirectory: (realPath: string) => void = () => {},
+): Promise<PromptTree | undefined> {
+  const walk: Walk = { directory, onDirectory, entries: 0, texts: new Map(), faults: [] }
+  try {
+    if (!(await stat(directory)).isDirectory()) return undefined
+    await readFolder(walk, '', [])
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined
+    walk.faults.push(`cannot be read (${codeOf(error)})`)
+  }
+  return { texts: walk.texts, faults: walk.faults }
+}
+
+async function readFolder(walk: Walk, prefix: string, above: readonly string[]): Promise<void> {
+  const folder = await realpath(join(walk.directory, prefix))
+  if (above.includes(folder)) return // a link that leads back up
+  walk.onDirectory(folder)
+  for (const name of (await readdir(folder)).sort()) {
+    if (name.startsWith('.')) continue
+    if (walk.entries++ === maxEntries)
+      walk.faults.push(`holds over ${maxEntries} files; the rest is not read`)
+    if (walk.entries > maxEntries) return
+    try {
+      await readEntry(walk, { folder, name, path: prefix + name, above })
+    } catch (error) {
+      // Links that lead nowhere are no concern of ours, unless a prompt should be there.
+      if (codeOf(error) === 'ENOENT' && !name.endsWith(suffix)) continue
+      walk.faults.push(`${prefix}${name}: cannot be read (${codeOf(error)})`)
+    }
+  }
+}
+
+interface Entry {
+  folder: string
+  name: string
+  /** Below the directory of the walk. */
+  path: string
+  above: readonly string[]
+}
+
+async function readEntry(walk: Walk, { folder, name, path, above }: Entry): Promise<void> {
+  const file = join(folder, name)
+  const found = await stat(file)
+  if (found.isDirectory()) return readFolder(walk, `${path}/`, [...above, folder])
+  if (!found.isFile() || !name.endsWith(suffix) || name === suffix) return
+  if (found.size > maxFileBytes) {
+    walk.faults.push(`${path}: over ${maxFileBytes} bytes`)
+    return
+  }
+  const text = textOf(await readFile(file))
+  if (text === undefined) walk.faults.push(`${path}: not UTF-8`)
+  else if (text !== '') walk.texts.set(path.slice(0, -suffix.length), text)
+}
+
+function textOf(bytes: Buffer): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes).trim()
+  } catch {
+    return undefined // the decoder throws one kind of error only: the bytes are not UTF-8
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+}

@@ -1,0 +1,70 @@
+import { resolve } from 'node:path'
+import type { PlacedProvider } from './models-check.ts'
+
+export interface SecretSources {
+  env: Readonly<Record<string, string | undefined>>
+  /** Reads a text file; throws what `fs.readFileSync` throws. */
+  readFile: (path: string) => string
+  /** The directory that relative paths start from. */
+  baseDir: string
+}
+
+/**
+ * Replaces each `${NAME}` by that environment variable. A `$` without a brace is an ordinary character. What is
+ * replaced is not looked at again.
+ */
+export function expanded(text: string, place: string, env: SecretSources['env'], faults: string[]): string {
+  return text.replace(/\$\{([^}]*)\}?/g, (whole, name: string) => {
+    if (!whole.endsWith('}') || !/^[A-Za-z_]\w*$/.test(name)) {
+      faults.push(`${place}: a \${ is not followed by the name of an environment variable and }`)
+      return ''
+    }
+    const value = env[name]
+    if (value === undefined || value.trim() === '')
+      faults.push(`${place}: the environment variable ${name} is not set`)
+    return value ?? ''
+  })
+}
+
+/** The provider's key, from wherever it stands; undefined when it has none. Faults never hold a key. */
+export function readToken(
+  { provider, place }: PlacedProvider,
+  sources: SecretSources,
+  faults: string[],
+): string | undefined {
+  const written = provider.api_token?.trim() ?? ''
+  const file = provider.api_token_file?.trim() ?? ''
+  if (written !== '' && file !== '') {
+    faults.push(`${place}.api_token_file: there is an api_token too; one of the two must go`)
+    return undefined
+  }
+  if (written === '' && file === '') return undefined
+  const tokenPlace = `${place}.${file === '' ? 'api_token' : 'api_token_file'}`
+  const token = (
+    file === ''
+      ? expanded(written, tokenPlace, sources.env, faults)
+      : readTokenFile(file, tokenPlace, sources, faults)
+  )?.trim()
+  // RFC 9110, section 5.5: a field value is visible ASCII with blanks in between.
+  if (token && !/^[\x20-\x7e]+$/.test(token))
+    faults.push(`${tokenPlace}: the key holds a line break or another character that no header can carry`)
+  return token
+}
+
+function readTokenFile(
+  file: string,
+  place: string,
+  { readFile, baseDir }: SecretSources,
+  faults: string[],
+): string | undefined {
+  let text: string
+  try {
+    text = readFile(resolve(baseDir, file))
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? ` (${error.code})` : ''
+    faults.push(`${place}: cannot read ${JSON.stringify(file)}${code}`)
+    return undefined
+  }
+  if (text.trim() === '') faults.push(`${place}: ${JSON.stringify(file)} is empty`)
+  return text
+}

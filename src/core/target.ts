@@ -1,0 +1,43 @@
+import type { MockSettings } from './models-config.ts'
+import type { Operation, ProviderType } from './provider.ts'
+
+export type { MockSettings }
+
+/** One configured upstream of one model. Never changes after loading. */
+export interface Target {
+  readonly id: string
+  /** Alias of the model it serves. */
+  readonly model: string
+  readonly type: ProviderType
+  /** The model's name at the upstream. */
+  readonly upstreamModel: string
+  /** Scheme, host and port; empty for embedded types. Never shown to clients. */
+  readonly origin: string
+  /** Path and query for each operation that the upstream offers. */
+  readonly paths: Readonly<Partial<Record<Operation, string>>>
+  readonly token: string | undefined
+  /** 0 to 1. */
+  readonly weight: number
+  /** Context length in tokens; 0 when unknown. */
+  readonly inputSize: number
+  /** False: tools, tool_choice and parallel_tool_calls never go upstream. */
+  readonly toolCalling: boolean
+  /** Request members that never go upstream, by their wire name there. */
+  readonly dropParams: readonly string[]
+  /** Request members for what the client leaves out, by their wire name at the upstream. */
+  readonly defaults: Readonly<Record<string, unknown>>
+  /** Whether the router may ask for token counts on its own in streams. */
+  readonly streamUsage: boolean
+  readonly mock: MockSettings
+}
+
+export interface Model {
+  readonly alias: string
+  readonly group: string
+  readonly targets: readonly Target[]
+  /** `providers_sleep`: parked, not used by default. */
+  readonly sleeping: readonly Target[]
+  /** Name of the strategy, where the model has its own. */
+  readonly strategy: string | undefined
+  readonly embedding: boolean
+}

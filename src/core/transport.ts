@@ -1,0 +1,37 @@
+/** Lower-case names; a repeated header is a list. */
+export type UpstreamHeaders = Record<string, string | string[] | undefined>
+
+export interface UpstreamRequest {
+  origin: string
+  path: string
+  method: 'POST' | 'GET'
+  headers: Record<string, string>
+  body: Buffer
+  /** Not over a kept-alive socket: set for the retry after one turned out stale. */
+  freshSocket?: boolean
+}
+
+/**
+ * Receives one upstream answer. Calls come in order: `onHeaders` once, `onData` any number of times, then `onEnd`
+ * or `onError` once. `onError` may come first, and alone.
+ */
+export interface UpstreamSink {
+  onHeaders(status: number, headers: UpstreamHeaders): void
+  onData(chunk: Buffer): void
+  onEnd(): void
+  onError(error: Error): void
+}
+
+/** The handle on a running call. All of it may be called at any time, also when the call is over. */
+export interface UpstreamCall {
+  /** No `onData` until `resume`; what the upstream sends meanwhile stays in its socket. */
+  pause(): void
+  resume(): void
+  /** Ends the call at once and frees its socket; the sink hears nothing more. */
+  abort(): void
+}
+
+/** Sends a request upstream. HTTP is one; an embedded provider type brings its own. */
+export interface Transport {
+  open(request: UpstreamRequest, sink: UpstreamSink): UpstreamCall
+}

@@ -1,0 +1,132 @@
+import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
+import { type RouterError, streamTruncated, upstreamFailed } from '../../core/errors.ts'
+import type { CallIds } from './call-ids.ts'
+import { isRecord, parseArguments } from './json.ts'
+
+/** What one line of a stream, or a whole answer, says. */
+export interface AnswerMessage {
+  text: string
+  reasoning: string
+  toolCalls: ToolCall[]
+}
+
+/** Throws `upstream_error` for a message that is not of Ollama's form: skipping it would lose tokens in silence. */
+export function readMessage(answer: Record<string, unknown>, ids: CallIds): AnswerMessage {
+  const message = answer.message ?? {}
+  if (!isRecord(message)) throw malformed('message')
+  const calls = message.tool_calls ?? []
+  if (!Array.isArray(calls)) throw malformed('tool_calls')
+  return {
+    text: textOf(message.content),
+    reasoning: textOf(message.thinking),
+    toolCalls: calls.map((call: unknown) => readCall(call, ids)),
+  }
+}
+
+/** Whether the answer has its `error` member: then it is nothing else. The upstream's words stay in the cause. */
+export function reportedError(answer: Record<string, unknown>): RouterError | undefined {
+  const { error } = answer
+  if (error === undefined || error === null || error === false) return undefined
+  const said = isRecord(error) ? error.message : error
+  const message = typeof said === 'string' ? said : JSON.stringify(error)
+  return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', { message })
+}
+
+/**
+ * Why an end without any output is no answer; undefined where it is one. `load` comes for a prompt that was empty to
+ * the model's template, an empty reason from runners that stopped before they began.
+ */
+export function emptyAnswer(answer: Record<string, unknown>): RouterError | undefined {
+  switch (answer.done_reason) {
+    case 'load':
+    case 'unload':
+      return upstreamFailed('The upstream gave no answer to this prompt', 'EMPTY_PROMPT')
+    case '':
+      return streamTruncated()
+    default:
+      return undefined
+  }
+}
+
+/** Ollama has no reason of its own for tool calls; reasons unknown here mean a plain end. */
+export function finishReasonOf(answer: Record<string, unknown>, calledTools: boolean): FinishReason {
+  if (answer.done_reason === 'length') return 'length'
+  return calledTools ? 'tool_calls' : 'stop'
+}
+
+/** Zero counts are left out by Ollama, so an answer with any metric at all has both counts. */
+export function readUsage(answer: unknown): Usage | undefined {
+  if (!isRecord(answer)) return undefined
+  const prompt = countOf(answer.prompt_eval_count)
+  const completion = countOf(answer.eval_count)
+  if (prompt === undefined && completion === undefined && !readTimings(answer)) return undefined
+  return { promptTokens: prompt ?? 0, completionTokens: completion ?? 0 }
+}
+
+/** The engine's own durations, which are nanoseconds already. */
+export function readTimings(answer: Record<string, unknown>): Timings | undefined {
+  const totalNs = countOf(answer.total_duration)
+  const loadNs = countOf(answer.load_duration)
+  const promptNs = countOf(answer.prompt_eval_duration)
+  const completionNs = countOf(answer.eval_duration)
+  const timings: Timings = {
+    ...(totalNs === undefined ? {} : { totalNs }),
+    ...(loadNs === undefined ? {} : { loadNs }),
+    ...(promptNs === undefined ? {} : { promptNs }),
+    ...(completionNs === undefined ? {} : { completionNs }),
+  }
+  return Object.keys(timings).length > 0 ? timings : undefined
+}
+
+export function readLogprobs(answer: Record<string, unknown>): TokenLogprob[] {
+  if (!Array.isArray(answer.logprobs)) return []
+  return answer.logprobs.filter(isRecord).map((entry) => ({
+    ...readToken(entry),
+    topLogprobs: Array.isArray(entry.top_logprobs) ? entry.top_logprobs.filter(isRecord).map(readToken) : [],
+  }))
+}
+
+/** Unix seconds of `created_at` (RFC 3339, up to nanoseconds). */
+export function readCreated(answer: Record<string, unknown>): number | undefined {
+  const ms = typeof answer.created_at === 'string' ? Date.parse(answer.created_at) : Number.NaN
+  return Number.isNaN(ms) ? undefined : Math.floor(ms / 1000)
+}
+
+export function malformed(what: string): RouterError {
+  return upstreamFailed('The upstream sent an answer that cannot be read', 'BAD_ANSWER', { what })
+}
+
+function textOf(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  if (typeof value === 'string') return value
+  throw malformed('text')
+}
+
+function readCall(call: unknown, ids: CallIds): ToolCall {
+  const called = isRecord(call) ? call.function : undefined
+  if (!isRecord(call) || !isRecord(called) || typeof called.name !== 'string' || called.name === '') {
+    throw malformed('tool call')
+  }
+  const given = called.arguments ?? {}
+  // Ollama gives an object; servers that imitate it may give OpenAI's JSON text.
+  const parsed = typeof given === 'string' ? parseArguments(given) : given
+  if (!isRecord(parsed)) throw malformed('tool arguments')
+  return { id: ids.claim(call.id), name: called.name, arguments: JSON.stringify(parsed) }
+}
+
+function readToken(entry: Record<string, unknown>): {
+  token: string
+  logprob: number
+  bytes: number[] | null
+} {
+  const bytes = Array.isArray(entry.bytes) ? entry.bytes.filter((byte) => typeof byte === 'number') : null
+  return {
+    token: typeof entry.token === 'string' ? entry.token : '',
+    logprob: typeof entry.logprob === 'number' ? entry.logprob : 0,
+    bytes,
+  }
+}
+
+function countOf(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
+}

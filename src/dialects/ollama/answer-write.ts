@@ -1,0 +1,65 @@
+import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
+import { type RouterError, upstreamFailed } from '../../core/errors.ts'
+import { parseArguments } from './json.ts'
+
+/** The end of an answer, whole or streamed: reason, counts, durations in nanoseconds. Zeros are left out. */
+export function writeEnd(
+  reason: FinishReason,
+  usage: Usage | undefined,
+  timings: Timings,
+): Record<string, unknown> {
+  const promptTokens = usage?.promptTokens ?? 0
+  const completionTokens = usage?.completionTokens ?? 0
+  return {
+    done: true,
+    done_reason: reason === 'length' ? 'length' : 'stop',
+    ...nonZero('total_duration', duration(timings.totalNs)),
+    ...nonZero('load_duration', duration(timings.loadNs)),
+    ...nonZero('prompt_eval_count', promptTokens),
+    ...nonZero('prompt_eval_duration', duration(timings.promptNs, promptTokens)),
+    ...nonZero('eval_count', completionTokens),
+    ...nonZero('eval_duration', duration(timings.completionNs, completionTokens)),
+  }
+}
+
+export function writeToolCall(call: ToolCall, index: number): Record<string, unknown> {
+  const parsed = parseArguments(call.arguments)
+  if (!parsed) throw badArguments(call.name)
+  return { id: call.id, function: { index, name: call.name, arguments: parsed } }
+}
+
+export function writeLogprobs(logprobs: readonly TokenLogprob[]): Record<string, unknown>[] {
+  return logprobs.map(({ topLogprobs, ...token }) => ({
+    ...writeToken(token),
+    ...(topLogprobs.length === 0 ? {} : { top_logprobs: topLogprobs.map(writeToken) }),
+  }))
+}
+
+/** Ollama's arguments are objects: what the model wrote otherwise has no place in an answer. */
+export function badArguments(tool: string): RouterError {
+  return upstreamFailed(
+    `The model called '${tool}' with arguments that are not a JSON object`,
+    'BAD_TOOL_ARGUMENTS',
+  )
+}
+
+function writeToken(token: {
+  token: string
+  logprob: number
+  bytes: number[] | null
+}): Record<string, unknown> {
+  return {
+    token: token.token,
+    logprob: token.logprob,
+    ...(token.bytes === null ? {} : { bytes: token.bytes }),
+  }
+}
+
+/** Whole nanoseconds; never 0 beside a count, because clients divide the one by the other. */
+function duration(ns: number | undefined, tokens = 0): number {
+  return Math.max(Math.round(ns ?? 0), tokens > 0 ? 1 : 0)
+}
+
+function nonZero(name: string, value: number): Record<string, number> {
+  return value === 0 ? {} : { [name]: value }
+}

@@ -1,0 +1,42 @@
+import type { ChatCodec, Dialect, PassthroughRequest } from '../../core/dialect.ts'
+import { type Edit, setMembers } from '../../core/json-splice.ts'
+import { readUsage } from './answer-read.ts'
+import { randomCallId } from './call-ids.ts'
+import { missingDefaults } from './defaults.ts'
+import { writeError, writeStreamError } from './errors.ts'
+import { createPassthrough } from './passthrough.ts'
+import { readRequest } from './request-read.ts'
+import { writeRequest } from './request-write.ts'
+import { readResponse, writeResponse } from './response.ts'
+import { createReader } from './stream-read.ts'
+import { createWriter } from './stream-write.ts'
+
+const chat: ChatCodec = {
+  streamsByDefault: true,
+  readRequest,
+  writeRequest,
+  readResponse: (body) => readResponse(body, randomCallId),
+  writeResponse,
+  createReader: () => createReader(randomCallId),
+  createWriter,
+  createPassthrough,
+  passthroughEdits: (request) => ({ edits: streamEdits(request), stripUsage: false }),
+  readUsage,
+  missingDefaults,
+}
+
+/** Ollama's own API. Source of the formats: Ollama API reference, "Generate a chat completion". */
+export const ollama: Dialect = {
+  name: 'ollama',
+  streamMediaType: 'application/x-ndjson',
+  chat,
+  writeError,
+  errorStatus: (error) => error.status,
+  writeStreamError,
+}
+
+/** `stream` is written only where the server would otherwise understand something else. */
+function streamEdits({ body, scan, stream }: PassthroughRequest): Edit[] {
+  const said = body.stream ?? chat.streamsByDefault
+  return said === stream ? [] : setMembers(scan, { stream }, new Set())
+}

@@ -1,0 +1,94 @@
+import type { ChatMessage, ToolCall, UserPart } from '../../core/chat.ts'
+import type { Lose } from '../../core/dialect.ts'
+import { badRequest } from '../../core/errors.ts'
+import { writeImage } from './images.ts'
+import { parseArguments } from './json.ts'
+
+/**
+ * Writes the turns of a conversation, one message for one: Ollama's content is a single text with images beside it.
+ * Throws `bad_request` for parts that Ollama cannot read.
+ */
+export function writeMessages(messages: readonly ChatMessage[], lose: Lose): Record<string, unknown>[] {
+  const names = new Map<string, string>()
+  const written: Record<string, unknown>[] = []
+  for (const [index, message] of messages.entries()) {
+    if (message.role !== 'tool' && message.name !== undefined) {
+      lose('messages.name', 'Ollama knows no names of speakers')
+    }
+    if (message.role === 'assistant') for (const call of message.toolCalls) names.set(call.id, call.name)
+    written.push(writeMessage(message, `messages[${index}]`, names, lose))
+  }
+  return written
+}
+
+function writeMessage(
+  message: ChatMessage,
+  place: string,
+  names: ReadonlyMap<string, string>,
+  lose: Lose,
+): Record<string, unknown> {
+  switch (message.role) {
+    case 'system':
+      return { role: 'system', content: textOf(message.parts) }
+    case 'user':
+      return { role: 'user', ...writeUserParts(message.parts, place, lose) }
+    case 'assistant': {
+      const calls = message.toolCalls.map((call, at) => writeCall(call, at, place))
+      return {
+        role: 'assistant',
+        content: textOf(message.parts),
+        ...(message.reasoning === '' ? {} : { thinking: message.reasoning }),
+        ...(calls.length === 0 ? {} : { tool_calls: calls }),
+      }
+    }
+    case 'tool': {
+      const name = names.get(message.callId) ?? message.name
+      return {
+        role: 'tool',
+        ...writeUserParts(message.parts, place, lose),
+        ...(name === undefined ? {} : { tool_name: name }),
+        tool_call_id: message.callId,
+      }
+    }
+  }
+}
+
+function textOf(parts: readonly { type: string; text: string }[]): string {
+  return parts.map((part) => part.text).join('\n')
+}
+
+function writeUserParts(
+  parts: readonly UserPart[],
+  place: string,
+  lose: Lose,
+): { content: string; images?: string[] } {
+  const texts: string[] = []
+  const images: string[] = []
+  for (const part of parts) {
+    switch (part.type) {
+      case 'text':
+        texts.push(part.text)
+        break
+      case 'image':
+        if (part.detail !== undefined && part.detail !== 'auto') {
+          lose('image_url.detail', 'Ollama has one resolution for images')
+        }
+        images.push(writeImage(part, `${place}.content`))
+        break
+      case 'audio':
+      case 'file':
+        throw badRequest(
+          `${place}.content: the upstream of this model takes text and images, no ${part.type} parts`,
+          `${place}.content`,
+        )
+    }
+  }
+  return { content: texts.join('\n'), ...(images.length === 0 ? {} : { images }) }
+}
+
+function writeCall(call: ToolCall, index: number, place: string): Record<string, unknown> {
+  const parsed = parseArguments(call.arguments)
+  const param = `${place}.tool_calls[${index}].function.arguments`
+  if (!parsed) throw badRequest(`${param} must be the JSON text of an object`, param)
+  return { id: call.id, function: { index, name: call.name, arguments: parsed } }
+}

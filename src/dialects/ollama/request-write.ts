@@ -1,0 +1,124 @@
+import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../core/chat.ts'
+import type { Lose, WriteRequestOptions } from '../../core/dialect.ts'
+import { badRequest } from '../../core/errors.ts'
+import { writeMessages } from './messages-write.ts'
+import { writeOptions } from './options.ts'
+
+/** What OpenAI's servers note down about a request; leaving it out changes no answer. */
+const bookkeeping: ReadonlySet<string> = new Set([
+  'user',
+  'metadata',
+  'store',
+  'service_tier',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'safety_identifier',
+  'stream_options',
+])
+
+/** Ollama's own members that clients of another dialect may send as they are. */
+const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
+
+/** The body of `POST /api/chat`. Throws `bad_request` for what Ollama cannot do and the answer would show. */
+export function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
+  const { lose } = options
+  const { sampling, ollama } = request
+  if (sampling.n !== undefined && sampling.n > 1) {
+    throw badRequest('The upstream of this model gives one answer per request; n must be 1', 'n')
+  }
+  if (sampling.logitBias !== undefined && Object.keys(sampling.logitBias).length > 0) {
+    lose('logit_bias', 'Ollama has no token bias')
+  }
+  const extras = readExtras(request.extras, lose)
+  const tools = offeredTools(request, lose)
+  const format = formatOf(request.responseFormat)
+  const think = request.reasoningEffort === undefined ? undefined : thinkOf(request.reasoningEffort)
+  // What the client named for this very server goes over the names that all dialects share.
+  const engine = { ...writeOptions(sampling), ...extras.options, ...ollama?.options }
+  return {
+    model: options.model,
+    messages: writeMessages(request.messages, lose),
+    // Always explicit: Ollama streams where nothing is said.
+    stream: request.stream,
+    ...(tools.length === 0 ? {} : { tools: tools.map(writeTool) }),
+    ...(format === undefined ? {} : { format }),
+    ...(think === undefined ? {} : { think }),
+    ...(Object.keys(engine).length === 0 ? {} : { options: engine }),
+    ...(ollama?.keepAlive === undefined ? {} : { keep_alive: ollama.keepAlive }),
+    ...(sampling.logprobs === undefined ? {} : { logprobs: sampling.logprobs }),
+    ...(sampling.topLogprobs === undefined ? {} : { top_logprobs: sampling.topLogprobs }),
+    ...extras.members,
+  }
+}
+
+function readExtras(
+  extras: Record<string, unknown>,
+  lose: Lose,
+): { members: Record<string, unknown>; options: Record<string, unknown> } {
+  const members: Record<string, unknown> = {}
+  const options: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(extras)) {
+    if (value === null || value === undefined || bookkeeping.has(name)) continue
+    if (name === 'num_ctx' && typeof value === 'number') options.num_ctx = value
+    else if (ownMembers.has(name) && typeof value === 'boolean') members[name] = value
+    else lose(name, 'Ollama has no such field')
+  }
+  return { members, options }
+}
+
+/** Ollama cannot be told whether and what to call, only what there is to be called. */
+function offeredTools(request: ChatRequest, lose: Lose): ToolDefinition[] {
+  const { tools, toolChoice } = request
+  if (tools.length === 0 || toolChoice === 'none') return []
+  if (request.parallelToolCalls === false) lose('parallel_tool_calls', 'Ollama cannot be limited to one call')
+  if (tools.some((tool) => tool.strict === true)) lose('tools.strict', 'Ollama does not enforce tool schemas')
+  if (toolChoice === 'required') lose('tool_choice', 'Ollama cannot be made to call a tool')
+  if (typeof toolChoice !== 'object') return tools
+  const named = tools.filter((tool) => tool.name === toolChoice.name)
+  if (named.length === 0) throw badRequest(`tool_choice names no tool of the request`, 'tool_choice')
+  lose('tool_choice', 'Ollama cannot be made to call a tool; the named one was the only one offered')
+  return named
+}
+
+function writeTool(tool: ToolDefinition): Record<string, unknown> {
+  return {
+    type: 'function',
+    function: {
+      name: tool.name,
+      ...(tool.description === undefined ? {} : { description: tool.description }),
+      // Many templates walk through the parameters without asking whether there are any.
+      parameters: tool.parameters ?? { type: 'object', properties: {} },
+    },
+  }
+}
+
+function formatOf(format: ResponseFormat | undefined): unknown {
+  switch (format?.type) {
+    case 'json':
+      return 'json'
+    case 'schema':
+      return format.schema
+    case 'text':
+    case undefined:
+      return undefined
+  }
+}
+
+/** Levels by the table of Ollama's own OpenAI endpoint, which knows none below `low` and none between `high` and `max`. */
+function thinkOf(effort: ReasoningEffort): boolean | string {
+  switch (effort) {
+    case 'none':
+      return false
+    case 'on':
+      return true
+    case 'minimal':
+    case 'low':
+      return 'low'
+    case 'medium':
+    case 'high':
+      return effort
+    case 'xhigh':
+    case 'max':
+      return 'max'
+  }
+}

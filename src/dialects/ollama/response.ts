@@ -1,0 +1,81 @@
+import type { ChatResponse, Timings, Usage } from '../../core/chat.ts'
+import type { AnswerContext } from '../../core/dialect.ts'
+import {
+  emptyAnswer,
+  finishReasonOf,
+  malformed,
+  readCreated,
+  readLogprobs,
+  readMessage,
+  readTimings,
+  readUsage,
+  reportedError,
+} from './answer-read.ts'
+import { writeEnd, writeLogprobs, writeToolCall } from './answer-write.ts'
+import { CallIds } from './call-ids.ts'
+import { isRecord } from './json.ts'
+
+/** Reads a whole answer of `POST /api/chat`. Throws `upstream_error` when it is none, or reports an error. */
+export function readResponse(body: unknown, newCallId: () => string): ChatResponse {
+  if (!isRecord(body)) throw malformed('answer')
+  const error = reportedError(body)
+  if (error) throw error
+  if (!isRecord(body.message) || (body.done === false && !body.done_reason)) throw malformed('message')
+  const { text, reasoning, toolCalls } = readMessage(body, new CallIds(newCallId))
+  const empty = text === '' && reasoning === '' && toolCalls.length === 0 ? emptyAnswer(body) : undefined
+  if (empty) throw empty
+  const created = readCreated(body)
+  const logprobs = readLogprobs(body)
+  const usage = readUsage(body)
+  const timings = readTimings(body)
+  return {
+    ...(created === undefined ? {} : { created }),
+    choices: [
+      {
+        index: 0,
+        text,
+        reasoning,
+        toolCalls,
+        finishReason: finishReasonOf(body, toolCalls.length > 0),
+        ...(logprobs.length === 0 ? {} : { logprobs }),
+      },
+    ],
+    ...(usage ? { usage } : {}),
+    ...(timings ? { timings } : {}),
+  }
+}
+
+/** Writes a whole answer. Throws `upstream_error` for tool arguments that are not a JSON object. */
+export function writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown> {
+  const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
+  if (!choice) throw malformed('choices')
+  const { text, reasoning, refusal = '', toolCalls, logprobs = [] } = choice
+  const { usage } = response
+  return {
+    model: context.model,
+    created_at: context.now().toISOString(),
+    message: {
+      role: 'assistant',
+      // Ollama has no place for refusals but the text.
+      content: text === '' ? refusal : text,
+      ...(reasoning === '' ? {} : { thinking: reasoning }),
+      ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(writeToolCall) }),
+    },
+    ...writeEnd(choice.finishReason, usage, {
+      ...estimate(context.elapsedMs() * 1e6, usage),
+      ...response.timings,
+    }),
+    ...(logprobs.length === 0 ? {} : { logprobs: writeLogprobs(logprobs) }),
+  }
+}
+
+/**
+ * A whole answer does not show when its first token came. Prompts are read in large batches, so a prompt token is
+ * taken for a twentieth of a written one; clients show rates made of these, none relies on them.
+ */
+function estimate(totalNs: number, usage: Usage | undefined): Timings {
+  const prompt = usage?.promptTokens ?? 0
+  const completion = usage?.completionTokens ?? 0
+  const share = prompt === 0 ? 0 : prompt / (prompt + 20 * completion)
+  return { totalNs, promptNs: totalNs * share, completionNs: completion === 0 ? 0 : totalNs * (1 - share) }
+}

@@ -1,0 +1,88 @@
+import { type TSchema, Type } from '@sinclair/typebox'
+
+/** The JSON decoder of Ollama's server takes `null` for an absent member. */
+const Maybe = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
+
+const open = { additionalProperties: true }
+
+const ToolCall = Type.Object(
+  {
+    id: Maybe(Type.String()),
+    function: Type.Object({ name: Type.String(), arguments: Maybe(Type.Object({}, open)) }, open),
+  },
+  open,
+)
+
+const Message = Type.Object(
+  {
+    role: Type.Union([
+      Type.Literal('system'),
+      Type.Literal('user'),
+      Type.Literal('assistant'),
+      Type.Literal('tool'),
+    ]),
+    content: Maybe(Type.String()),
+    thinking: Maybe(Type.String()),
+    images: Maybe(Type.Array(Type.String())),
+    tool_calls: Maybe(Type.Array(ToolCall)),
+    tool_name: Maybe(Type.String()),
+    tool_call_id: Maybe(Type.String()),
+  },
+  open,
+)
+
+const Tool = Type.Object(
+  {
+    function: Type.Object(
+      { name: Type.String(), description: Maybe(Type.String()), parameters: Maybe(Type.Object({}, open)) },
+      open,
+    ),
+  },
+  open,
+)
+
+/** Integers are given as numbers: the server cuts a fraction off without complaint. */
+const Options = Type.Object(
+  {
+    num_predict: Maybe(Type.Number()),
+    num_ctx: Maybe(Type.Number()),
+    num_keep: Maybe(Type.Number()),
+    num_batch: Maybe(Type.Number()),
+    num_gpu: Maybe(Type.Number()),
+    main_gpu: Maybe(Type.Number()),
+    num_thread: Maybe(Type.Number()),
+    use_mmap: Maybe(Type.Boolean()),
+    temperature: Maybe(Type.Number()),
+    top_k: Maybe(Type.Number()),
+    top_p: Maybe(Type.Number()),
+    min_p: Maybe(Type.Number()),
+    typical_p: Maybe(Type.Number()),
+    repeat_last_n: Maybe(Type.Number()),
+    repeat_penalty: Maybe(Type.Number()),
+    presence_penalty: Maybe(Type.Number()),
+    frequency_penalty: Maybe(Type.Number()),
+    seed: Maybe(Type.Number()),
+    stop: Maybe(Type.Array(Type.String())),
+  },
+  open,
+)
+
+/**
+ * Body of `POST /api/chat`, as far as the router uses it; unknown members are welcome. No messages is a request to
+ * load or unload the model. `model` is checked by the route, which knows its other name.
+ * Format: Ollama API reference, "Generate a chat completion".
+ */
+export const OllamaChatBody = Type.Object(
+  {
+    messages: Maybe(Type.Array(Message)),
+    stream: Maybe(Type.Union([Type.Boolean(), Type.Literal('true'), Type.Literal('false')])),
+    format: Maybe(Type.Union([Type.String(), Type.Object({}, open)])),
+    think: Maybe(Type.Union([Type.Boolean(), Type.String()])),
+    keep_alive: Maybe(Type.Union([Type.Number(), Type.String()])),
+    options: Maybe(Options),
+    tools: Maybe(Type.Array(Tool)),
+    logprobs: Maybe(Type.Boolean()),
+    top_logprobs: Maybe(Type.Number()),
+  },
+  open,
+)

@@ -1,0 +1,108 @@
+import type { FinishReason, TokenLogprob, Usage } from '../../core/chat.ts'
+import { type RouterError, upstreamFailed } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, textOf } from './json.ts'
+
+/** What a message, or one delta of it, says. */
+export interface Said {
+  text: string
+  reasoning: string
+  refusal: string
+}
+
+/**
+ * Reads `message` or `delta`. Thoughts are called `reasoning_content` (DeepSeek, older vLLM, llama.cpp) or `reasoning`
+ * (newer vLLM, LM Studio, OpenRouter); servers that send both mean the same text.
+ */
+export function readSaid(message: JsonObject): Said {
+  const parts = objectsIn(message.content)
+  const thoughts = thoughtOf(message.reasoning_content) || thoughtOf(message.reasoning)
+  return {
+    text: typeof message.content === 'string' ? message.content : parts.map(partText).join(''),
+    reasoning: thoughts || parts.map((part) => thoughtOf(part.thinking)).join(''),
+    refusal: textOf(message.refusal) ?? '',
+  }
+}
+
+function partText(part: JsonObject): string {
+  return textOf(part.text) ?? ''
+}
+
+/** Mistral's reasoning models put their thoughts into parts within the content. */
+function thoughtOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (Array.isArray(value)) return objectsIn(value).map(partText).join('')
+  return isObject(value) ? (textOf(value.text) ?? textOf(value.content) ?? '') : ''
+}
+
+/** A reason that is none of OpenAI's means a plain end: clients with a closed list fail on anything else. */
+export function finishReasonOf(reason: unknown, calledTools: boolean): FinishReason {
+  if (reason === 'length' || reason === 'content_filter') return reason
+  if (reason === 'tool_calls' || reason === 'function_call') return 'tool_calls'
+  return calledTools ? 'tool_calls' : 'stop'
+}
+
+/** vLLM and SGLang end a request that their engine gave up with a reason of its own: no answer, though it ended. */
+export function abortedBy(reason: unknown): RouterError | undefined {
+  if (reason !== 'abort' && reason !== 'error') return undefined
+  return upstreamFailed('The upstream gave up on the answer', 'UPSTREAM_ABORTED', { finish_reason: reason })
+}
+
+/** Token counts of an answer or a chunk; Moonshot's stand in the choice, Groq's in a member of their own. */
+export function readUsage(answer: unknown): Usage | undefined {
+  if (!isObject(answer)) return undefined
+  if (isObject(answer.usage)) return readCounts(answer.usage)
+  if (isObject(answer.x_groq)) return readCounts(answer.x_groq.usage)
+  return readCounts(objectsIn(answer.choices).find((choice) => isObject(choice.usage))?.usage)
+}
+
+/** A `usage` object itself. Source: OpenAI API reference, "The chat completion object". */
+export function readCounts(usage: unknown): Usage | undefined {
+  if (!isObject(usage)) return undefined
+  const prompt = numberOf(usage.prompt_tokens)
+  const completion = numberOf(usage.completion_tokens)
+  const total = numberOf(usage.total_tokens)
+  if (prompt === undefined && completion === undefined) return undefined
+  const cached = detailOf(usage.prompt_tokens_details, 'cached_tokens')
+  const reasoning = detailOf(usage.completion_tokens_details, 'reasoning_tokens')
+  return {
+    promptTokens: prompt ?? Math.max((total ?? 0) - (completion ?? 0), 0),
+    completionTokens: completion ?? Math.max((total ?? 0) - (prompt ?? 0), 0),
+    ...(cached === undefined ? {} : { cachedTokens: cached }),
+    ...(reasoning === undefined ? {} : { reasoningTokens: reasoning }),
+  }
+}
+
+function detailOf(details: unknown, name: string): number | undefined {
+  return isObject(details) ? numberOf(details[name]) : undefined
+}
+
+/** The token probabilities of a choice or a chunk; undefined where there are none. */
+export function readLogprobs(logprobs: unknown): TokenLogprob[] | undefined {
+  if (!isObject(logprobs) || !Array.isArray(logprobs.content)) return undefined
+  const tokens = objectsIn(logprobs.content)
+  if (tokens.length === 0) return undefined
+  return tokens.map((token) => ({
+    ...readToken(token),
+    topLogprobs: objectsIn(token.top_logprobs).map(readToken),
+  }))
+}
+
+function readToken(token: JsonObject): { token: string; logprob: number; bytes: number[] | null } {
+  return {
+    token: textOf(token.token) ?? '',
+    logprob: numberOf(token.logprob) ?? 0,
+    bytes: Array.isArray(token.bytes) ? token.bytes.filter((byte) => typeof byte === 'number') : null,
+  }
+}
+
+/** What names an answer as a whole; empty texts and zeros (Azure's first chunk) say nothing. */
+export function readHead(answer: JsonObject): { id?: string; created?: number; systemFingerprint?: string } {
+  const id = filledTextOf(answer.id)
+  const created = numberOf(answer.created)
+  const fingerprint = filledTextOf(answer.system_fingerprint)
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(created === undefined || created <= 0 ? {} : { created: Math.floor(created) }),
+    ...(fingerprint === undefined ? {} : { systemFingerprint: fingerprint }),
+  }
+}

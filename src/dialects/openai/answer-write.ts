@@ -1,0 +1,33 @@
+import type { TokenLogprob, Usage } from '../../core/chat.ts'
+import type { JsonObject } from './json.ts'
+
+/** Details are written where they are known: a zero would be a claim. */
+export function writeUsage(usage: Usage): JsonObject {
+  const { promptTokens, completionTokens, cachedTokens, reasoningTokens } = usage
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    ...(cachedTokens === undefined ? {} : { prompt_tokens_details: { cached_tokens: cachedTokens } }),
+    ...(reasoningTokens === undefined
+      ? {}
+      : { completion_tokens_details: { reasoning_tokens: reasoningTokens } }),
+  }
+}
+
+/** `bytes` may be null on the wire, `top_logprobs` may be empty but never absent. */
+export function writeLogprobs(logprobs: readonly TokenLogprob[] | undefined): JsonObject | null {
+  if (logprobs === undefined) return null
+  const content = logprobs.map(({ token, logprob, bytes, topLogprobs }) => ({
+    token,
+    logprob,
+    bytes,
+    top_logprobs: topLogprobs,
+  }))
+  return { content, refusal: null }
+}
+
+/** The upstream's id where it looks like this dialect's own, else one made of the answer's random part. */
+export function answerId(upstreamId: string | undefined, ownId: string): string {
+  return upstreamId?.startsWith('chatcmpl-') ? upstreamId : `chatcmpl-${ownId}`
+}

@@ -1,0 +1,33 @@
+import type { Dialect } from '../../core/dialect.ts'
+import { readUsage } from './answer-read.ts'
+import { missingDefaults } from './defaults.ts'
+import { writeError, writeStreamError } from './errors.ts'
+import { createPassthrough } from './passthrough.ts'
+import { passthroughEdits } from './passthrough-edits.ts'
+import { readRequest } from './request-read.ts'
+import { writeRequest } from './request-write.ts'
+import { readResponse, writeResponse } from './response.ts'
+import { createReader } from './stream-read.ts'
+import { createWriter } from './stream-write.ts'
+
+/** OpenAI chat completions, as OpenAI, vLLM, LM Studio and many others speak it. */
+export const openai: Dialect = {
+  name: 'openai',
+  streamMediaType: 'text/event-stream',
+  chat: {
+    readRequest,
+    writeRequest,
+    readResponse: (body) => readResponse(body),
+    writeResponse,
+    createReader: () => createReader(),
+    createWriter,
+    createPassthrough,
+    passthroughEdits,
+    readUsage,
+    streamsByDefault: false,
+    missingDefaults,
+  },
+  writeError,
+  errorStatus: (error) => error.status,
+  writeStreamError: (error, options) => writeStreamError(error, options.debug),
+}

@@ -1,0 +1,77 @@
+import type { AssistantMessage, ChatMessage, UserPart } from '../../core/chat.ts'
+import type { Flavour, WriteRequestOptions } from '../../core/dialect.ts'
+import { type JsonObject, present } from './json.ts'
+
+/** Writes the turns of a conversation, one message for one. */
+export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
+  const { flavour, lose } = options
+  const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
+  if (thoughtful && !flavour.reasoningHistory?.length) {
+    lose('messages.reasoning', 'the upstream takes no earlier thoughts')
+  }
+  return messages.map((message) => writeMessage(message, flavour))
+}
+
+function writeMessage(message: ChatMessage, flavour: Flavour): JsonObject {
+  switch (message.role) {
+    case 'system': {
+      const role = message.developer && flavour.developerRole ? 'developer' : 'system'
+      return { role, content: joined(message.parts), ...present({ name: message.name }) }
+    }
+    case 'user':
+      return { role: 'user', content: writeParts(message.parts), ...present({ name: message.name }) }
+    case 'assistant':
+      return writeAssistant(message, flavour.reasoningHistory ?? [])
+    case 'tool':
+      return { role: 'tool', tool_call_id: message.callId, content: writeParts(message.parts) }
+  }
+}
+
+function writeAssistant(message: AssistantMessage, thoughtNames: readonly string[]): JsonObject {
+  const { parts, reasoning, toolCalls, name } = message
+  const text = joined(parts.filter((part) => part.type === 'text'))
+  const refusal = joined(parts.filter((part) => part.type === 'refusal'))
+  const silent = text === '' && (toolCalls.length > 0 || refusal !== '')
+  const thoughts = reasoning === '' ? [] : thoughtNames.map((thought) => [thought, reasoning])
+  return {
+    role: 'assistant',
+    content: silent ? null : text,
+    ...(refusal === '' ? {} : { refusal }),
+    ...Object.fromEntries(thoughts),
+    ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(writeCall) }),
+    ...present({ name }),
+  }
+}
+
+function writeCall(call: { id: string; name: string; arguments: string }): JsonObject {
+  return { id: call.id, type: 'function', function: { name: call.name, arguments: call.arguments } }
+}
+
+/** One text where there is only text: chat templates of local models often know no list of parts. */
+function writeParts(parts: readonly UserPart[]): string | JsonObject[] {
+  const texts = parts.filter((part) => part.type === 'text')
+  return texts.length === parts.length ? joined(texts) : parts.map(writePart)
+}
+
+function writePart(part: UserPart): JsonObject {
+  switch (part.type) {
+    case 'text':
+      return { type: 'text', text: part.text }
+    case 'image': {
+      const { source, detail } = part
+      const url = source.kind === 'url' ? source.url : `data:${source.mediaType};base64,${source.data}`
+      return { type: 'image_url', image_url: { url, ...present({ detail }) } }
+    }
+    case 'audio':
+      return { type: 'input_audio', input_audio: { data: part.data, format: part.format } }
+    case 'file':
+      return {
+        type: 'file',
+        file: present({ file_data: part.data, file_id: part.fileId, filename: part.name }),
+      }
+  }
+}
+
+function joined(parts: readonly { text: string }[]): string {
+  return parts.map((part) => part.text).join('\n')
+}

@@ -1,0 +1,57 @@
+import { scanObject } from '../../core/json-splice.ts'
+import { isFilledString, lastEventEnd, nextEventEnd } from './stream-bytes.ts'
+
+const modelKey = Buffer.from('"model"')
+const openBrace = 0x7b
+
+interface Renaming {
+  /** `"model":"upstream"` just as the upstream writes it. */
+  sent: Buffer
+  told: Buffer
+}
+
+/**
+ * Puts the client's name of the model in the place of the upstream's. How the upstream writes the member is learned from
+ * the first event that has it, so that later events need a search only. The quotes make that search safe: inside a JSON
+ * string they would be escaped.
+ */
+export class ModelRenamer {
+  readonly #alias: Buffer
+  #renaming: Renaming | 'none' | undefined
+
+  constructor(alias: string) {
+    this.#alias = Buffer.from(JSON.stringify(alias))
+  }
+
+  rename(bytes: Buffer): Buffer {
+    this.#renaming ??= this.#learn(bytes)
+    if (this.#renaming === undefined || this.#renaming === 'none') return bytes
+    const { sent, told } = this.#renaming
+    const pieces: Buffer[] = []
+    let from = 0
+    for (let at = bytes.indexOf(sent); at !== -1; at = bytes.indexOf(sent, from)) {
+      pieces.push(bytes.subarray(from, at), told)
+      from = at + sent.length
+    }
+    if (from === 0) return bytes
+    pieces.push(bytes.subarray(from))
+    return Buffer.concat(pieces)
+  }
+
+  /** An empty name (Azure's first chunk) teaches nothing. */
+  #learn(bytes: Buffer): Renaming | 'none' | undefined {
+    for (let at = bytes.indexOf(modelKey); at !== -1; at = bytes.indexOf(modelKey, at)) {
+      const object = bytes.indexOf(openBrace, lastEventEnd(bytes, at))
+      const member = scanObject(bytes, object)?.members.findLast(({ key }) => key === 'model')
+      at = nextEventEnd(bytes, at)
+      if (!member || !isFilledString(bytes, member.valueStart)) continue
+      const { keyStart, valueStart, valueEnd } = member
+      if (this.#alias.equals(bytes.subarray(valueStart, valueEnd))) return 'none'
+      return {
+        sent: Buffer.from(bytes.subarray(keyStart, valueEnd)),
+        told: Buffer.concat([bytes.subarray(keyStart, valueStart), this.#alias]),
+      }
+    }
+    return undefined
+  }
+}

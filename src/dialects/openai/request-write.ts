@@ -1,0 +1,131 @@
+import type {
+  ChatRequest,
+  ReasoningEffort,
+  ResponseFormat,
+  Sampling,
+  ToolDefinition,
+} from '../../core/chat.ts'
+import type { Flavour, Lose, WriteRequestOptions } from '../../core/dialect.ts'
+import { type JsonObject, present } from './json.ts'
+import { writeMessages } from './messages-write.ts'
+
+/**
+ * The body of `POST /v1/chat/completions` for a client of another dialect. Nothing is sent that the client did not ask
+ * for, but for `stream`, which is always said, and the token counts of a stream, which the router needs.
+ */
+export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
+  const { flavour, lose } = options
+  reportOllama(request.ollama, lose)
+  for (const name of Object.keys(request.extras)) lose(name, 'OpenAI chat completions have no such field')
+  return {
+    model: options.model,
+    messages: writeMessages(request.messages, options),
+    stream: request.stream,
+    ...(request.stream ? { stream_options: { include_usage: true } } : {}),
+    ...writeSampling(request.sampling, options),
+    ...writeTools(request, flavour),
+    ...present({
+      response_format: writeResponseFormat(request.responseFormat, flavour),
+      reasoning_effort: writeEffort(request.reasoningEffort, options),
+      user: request.user,
+    }),
+  }
+}
+
+function reportOllama(ollama: ChatRequest['ollama'], lose: Lose): void {
+  if (ollama?.keepAlive !== undefined)
+    lose('keep_alive', 'the upstream decides itself how long a model stays loaded')
+  for (const name of Object.keys(ollama?.options ?? {})) {
+    lose(`options.${name}`, 'the upstream sets this when it starts, not per request')
+  }
+}
+
+function writeSampling(sampling: Sampling, { flavour, lose }: WriteRequestOptions): JsonObject {
+  const extensions = { top_k: sampling.topK, min_p: sampling.minP, typical_p: sampling.typicalP }
+  const body: JsonObject = present({
+    [flavour.maxTokensField ?? 'max_tokens']: sampling.maxTokens,
+    temperature: sampling.temperature,
+    top_p: sampling.topP,
+    presence_penalty: sampling.presencePenalty,
+    frequency_penalty: sampling.frequencyPenalty,
+    seed: sampling.seed,
+    stop: sampling.stop && sampling.stop.length > 0 ? sampling.stop : undefined,
+    logit_bias: sampling.logitBias,
+    logprobs: sampling.logprobs,
+    top_logprobs: sampling.topLogprobs,
+    n: sampling.n,
+  })
+  for (const [name, value] of Object.entries(extensions)) {
+    if (value === undefined) continue
+    if (flavour.samplingExtensions?.some((known) => known === name)) body[name] = value
+    else lose(name, 'the upstream does not know it')
+  }
+  if (sampling.repetitionPenalty !== undefined) {
+    // The additive penalties are another formula, and no stand-in for it.
+    if (flavour.repetitionPenalty) body[flavour.repetitionPenalty] = sampling.repetitionPenalty
+    else lose('repeat_penalty', 'the upstream has no multiplicative repetition penalty')
+  }
+  return body
+}
+
+/** An empty list of tools is an error on vLLM, and so is a choice without tools on OpenAI. */
+function writeTools(request: ChatRequest, flavour: Flavour): JsonObject {
+  const { tools, toolChoice, parallelToolCalls } = request
+  if (tools.length === 0) return {}
+  const rest = present({ parallel_tool_calls: parallelToolCalls })
+  if (typeof toolChoice !== 'object') {
+    return { tools: tools.map(writeTool), ...present({ tool_choice: toolChoice }), ...rest }
+  }
+  const { name } = toolChoice
+  if (flavour.namedToolChoice === false) {
+    return {
+      tools: tools.filter((tool) => tool.name === name).map(writeTool),
+      tool_choice: 'required',
+      ...rest,
+    }
+  }
+  return { tools: tools.map(writeTool), tool_choice: { type: 'function', function: { name } }, ...rest }
+}
+
+function writeTool({ name, description, parameters, strict }: ToolDefinition): JsonObject {
+  return { type: 'function', function: { name, ...present({ description, parameters, strict }) } }
+}
+
+function writeResponseFormat(format: ResponseFormat | undefined, flavour: Flavour): JsonObject | undefined {
+  switch (format?.type) {
+    case undefined:
+      return undefined
+    case 'text':
+      return { type: 'text' }
+    case 'json':
+      if (flavour.jsonObject !== false) return { type: 'json_object' }
+      return { type: 'json_schema', json_schema: { name: 'response', schema: { type: 'object' } } }
+    case 'schema': {
+      const { name = 'response', description, schema, strict } = format
+      return { type: 'json_schema', json_schema: { name, schema, ...present({ description, strict }) } }
+    }
+  }
+}
+
+const scale = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']
+
+/** The level asked for, else the nearest that the server knows; of two as near, the higher. */
+function writeEffort(
+  effort: ReasoningEffort | undefined,
+  { flavour, lose }: WriteRequestOptions,
+): string | undefined {
+  if (effort === undefined) return undefined
+  const wanted = effort === 'on' ? 'medium' : effort
+  const known = flavour.reasoningEfforts
+  if (!known || known.includes(wanted)) return wanted
+  // No thoughts at all is not a low level: nobody who asked for a level gets it.
+  const levels = known.filter((level) => level !== 'none' && scale.includes(level))
+  const distance = (level: string): number => Math.abs(scale.indexOf(level) - scale.indexOf(wanted))
+  const nearest = levels.toReversed().reduce<string | undefined>((best, level) => {
+    return best === undefined || distance(level) < distance(best) ? level : best
+  }, undefined)
+  if (nearest === undefined) lose('reasoning_effort', 'the upstream has no levels of reasoning')
+  else if (wanted === 'none')
+    lose('reasoning_effort', 'the upstream cannot switch reasoning off; its lowest level was asked for')
+  return nearest
+}

@@ -1,0 +1,92 @@
+import { type TSchema, Type } from '@sinclair/typebox'
+
+/** `null` says the same as leaving the field out: the official clients send it for unset options. */
+function optional<T extends TSchema>(schema: T) {
+  return Type.Optional(Type.Union([schema, Type.Null()]))
+}
+
+const number = optional(Type.Number())
+const integer = optional(Type.Integer())
+const boolean = optional(Type.Boolean())
+const text = optional(Type.String())
+
+const Role = Type.Union(
+  ['system', 'developer', 'user', 'assistant', 'tool', 'function'].map((role) => Type.Literal(role)),
+  { errorMessage: 'one of system, developer, user, assistant, tool, function' },
+)
+
+/** Parts are open by design: vLLM reads kinds that OpenAI does not have (`video_url`, plain strings). */
+const Part = Type.Union([Type.String(), Type.Object({ type: Type.String() })], {
+  errorMessage: "an object with a 'type'",
+})
+
+const Content = Type.Union([Type.String(), Type.Array(Part), Type.Null()], {
+  errorMessage: 'a string or a list of content parts',
+})
+
+const ToolCall = Type.Object({ id: text, function: optional(Type.Object({ name: Type.String() })) })
+
+const Message = Type.Object({
+  role: Role,
+  content: Type.Optional(Content),
+  name: text,
+  tool_calls: optional(Type.Array(ToolCall)),
+  function_call: optional(Type.Object({ name: Type.String() })),
+  tool_call_id: text,
+  refusal: text,
+})
+
+const FunctionDefinition = Type.Object({
+  name: Type.String({ minLength: 1 }),
+  description: text,
+  parameters: optional(Type.Object({})),
+  strict: boolean,
+})
+
+const Tool = Type.Object({ type: text, function: optional(FunctionDefinition) })
+
+/**
+ * Body of `POST /v1/chat/completions` as far as the router uses it; whatever else a client sends is let through.
+ * Source: OpenAI API reference, "Create chat completion", and the sampling fields that vLLM ("Extra parameters") and
+ * LM Studio add. `model` is checked by the route, because `model_name` is taken for it too.
+ */
+export const OpenaiChatBody = Type.Object({
+  model: text,
+  model_name: text,
+  messages: Type.Array(Message, { minItems: 1, errorMessage: 'a non-empty list of messages' }),
+  stream: Type.Optional(
+    Type.Union([Type.Boolean(), Type.Null(), Type.Literal('true'), Type.Literal('false')], {
+      errorMessage: 'true or false',
+    }),
+  ),
+  stream_options: optional(Type.Object({ include_usage: boolean })),
+  temperature: number,
+  top_p: number,
+  top_k: integer,
+  min_p: number,
+  typical_p: number,
+  repetition_penalty: number,
+  repeat_penalty: number,
+  presence_penalty: number,
+  frequency_penalty: number,
+  max_tokens: integer,
+  max_completion_tokens: integer,
+  n: optional(Type.Integer({ minimum: 1, maximum: 128 })),
+  seed: integer,
+  stop: optional(Type.Union([Type.String(), Type.Array(Type.String())])),
+  logit_bias: optional(Type.Record(Type.String(), Type.Number())),
+  logprobs: boolean,
+  top_logprobs: integer,
+  tools: optional(Type.Array(Tool)),
+  tool_choice: optional(Type.Union([Type.String(), Type.Object({})])),
+  parallel_tool_calls: boolean,
+  functions: optional(Type.Array(FunctionDefinition)),
+  function_call: optional(Type.Union([Type.String(), Type.Object({ name: Type.String() })])),
+  response_format: optional(Type.Object({ type: Type.String() })),
+  reasoning_effort: text,
+  user: text,
+  options: optional(Type.Object({})),
+  keep_alive: optional(Type.Union([Type.String(), Type.Number()])),
+  think: optional(Type.Union([Type.Boolean(), Type.String()])),
+  format: optional(Type.Union([Type.String(), Type.Object({})])),
+})

@@ -1,0 +1,162 @@
+import type { ChatEvent, Usage } from '../../core/chat.ts'
+import type { ChatStreamReader } from '../../core/dialect.ts'
+import { type RouterError, streamTruncated } from '../../core/errors.ts'
+import { type SseEvent, SseReader } from '../../core/sse.ts'
+import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
+import { randomCallId } from './call-ids.ts'
+import { unreadable } from './errors.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from './json.ts'
+import { StreamedCalls } from './stream-calls.ts'
+import { parseEvent } from './stream-event.ts'
+
+type Emit = (event: ChatEvent) => void
+
+interface StreamedChoice {
+  calls: StreamedCalls
+  /** Whether anything has been said, tool calls included. */
+  content: boolean
+  finishReason: string | undefined
+}
+
+/** Reads the chunks of OpenAI, vLLM, LM Studio and others of the format. `newCallId` names calls that have no id. */
+export function createReader(newCallId: () => string = randomCallId): ChatStreamReader {
+  return new StreamReader(newCallId)
+}
+
+class StreamReader implements ChatStreamReader {
+  readonly #newCallId: () => string
+  readonly #events = new SseReader()
+  readonly #choices = new Map<number, StreamedChoice>()
+  #started = false
+  #over = false
+  #usage: Usage | undefined
+
+  constructor(newCallId: () => string) {
+    this.#newCallId = newCallId
+  }
+
+  push(chunk: Uint8Array, emit: Emit): void {
+    if (this.#over) return
+    try {
+      this.#events.push(chunk, (event) => this.#event(event, emit, false))
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.#settle(unreadable('line too long', error), emit)
+    }
+  }
+
+  end(emit: Emit): void {
+    if (this.#over) return
+    this.#events.end((event) => this.#event(event, emit, true))
+    if (this.#over) return
+    const choices = [...this.#choices.values()]
+    const finished = choices.length > 0 && choices.every((choice) => choice.finishReason !== undefined)
+    this.#settle(finished ? undefined : streamTruncated(), emit)
+  }
+
+  /** `cutOff`: the event is what the end of the stream left; one that was cut in two was never sent. */
+  #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
+    if (this.#over) return
+    const event = parseEvent(sent)
+    switch (event.type) {
+      case 'chunk':
+        this.#chunk(event.chunk, emit)
+        return
+      case 'done':
+        this.#done(emit)
+        return
+      case 'error':
+        this.#settle(event.error, emit)
+        return
+      case 'broken':
+        if (!cutOff) this.#settle(event.error, emit)
+        return
+      case 'nothing':
+        return
+    }
+  }
+
+  #chunk(chunk: JsonObject, emit: Emit): void {
+    this.#usage = readUsage(chunk) ?? this.#usage
+    for (const [position, choice] of objectsIn(chunk.choices).entries()) {
+      if (!this.#started) {
+        this.#started = true
+        emit({ type: 'start', ...readHead(chunk) })
+      }
+      const error = this.#choice(numberOf(choice.index) ?? position, choice, emit)
+      if (error) {
+        this.#settle(error, emit)
+        return
+      }
+    }
+  }
+
+  /** The chunk that finishes a choice may still carry a part of it. */
+  #choice(index: number, choice: JsonObject, emit: Emit): RouterError | undefined {
+    const state = this.#stateOf(index)
+    const delta = deltaOf(choice, state)
+    const { text, reasoning, refusal } = readSaid(delta)
+    const logprobs = readLogprobs(choice.logprobs)
+    if (reasoning !== '') emit({ type: 'reasoning-delta', choice: index, text: reasoning })
+    if (text !== '' || logprobs) {
+      emit({ type: 'text-delta', choice: index, text, ...(logprobs ? { logprobs } : {}) })
+    }
+    if (refusal !== '') emit({ type: 'refusal-delta', choice: index, text: refusal })
+    const error = state.calls.read(fragmentsOf(delta), emit)
+    if (error) return error
+    if (reasoning !== '' || text !== '' || refusal !== '' || state.calls.any) state.content = true
+    state.finishReason = filledTextOf(choice.finish_reason) ?? state.finishReason
+    return abortedBy(state.finishReason)
+  }
+
+  #stateOf(index: number): StreamedChoice {
+    const known = this.#choices.get(index)
+    if (known) return known
+    const state = {
+      calls: new StreamedCalls(index, this.#newCallId),
+      content: false,
+      finishReason: undefined,
+    }
+    this.#choices.set(index, state)
+    return state
+  }
+
+  /** Some servers never send a finish reason; their end marker after an answer is as good. */
+  #done(emit: Emit): void {
+    const answered = [...this.#choices.values()].some((choice) => choice.content || choice.finishReason)
+    this.#settle(answered ? undefined : streamTruncated(), emit)
+  }
+
+  #settle(failure: RouterError | undefined, emit: Emit): void {
+    if (this.#over) return
+    this.#over = true
+    const error = failure ?? this.#finish(emit)
+    emit(error ? { type: 'error', error } : { type: 'end' })
+  }
+
+  /** All that may stand only at the end: the token counts come after the finish on the wire, and are told before it. */
+  #finish(emit: Emit): RouterError | undefined {
+    const choices = [...this.#choices].toSorted(([one], [other]) => one - other)
+    for (const [, { calls }] of choices) {
+      const error = calls.close(emit)
+      if (error) return error
+    }
+    if (this.#usage) emit({ type: 'usage', usage: this.#usage })
+    for (const [choice, { calls, finishReason }] of choices) {
+      emit({ type: 'finish', choice, reason: finishReasonOf(finishReason, calls.any) })
+    }
+    return undefined
+  }
+}
+
+/** Some servers send one whole `message` where a delta belongs; after deltas it would only repeat them. */
+function deltaOf(choice: JsonObject, state: StreamedChoice): JsonObject {
+  if (isObject(choice.delta)) return choice.delta
+  return isObject(choice.message) && !state.content ? choice.message : {}
+}
+
+/** `function_call` is the deprecated form of a single call. */
+function fragmentsOf(delta: JsonObject): unknown {
+  if (Array.isArray(delta.tool_calls)) return delta.tool_calls
+  return isObject(delta.function_call) ? [{ index: 0, function: delta.function_call }] : undefined
+}

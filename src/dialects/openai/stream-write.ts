@@ -1,0 +1,125 @@
+import type { ChatEvent, FinishReason, TokenLogprob, Usage } from '../../core/chat.ts'
+import type { AnswerContext, ChatStreamWriter } from '../../core/dialect.ts'
+import { answerId, writeLogprobs, writeUsage } from './answer-write.ts'
+import { writeStreamError } from './errors.ts'
+
+/** Writes the chunks of a streamed answer. Source: OpenAI API reference, "The chat completion chunk object". */
+export function createWriter(context: AnswerContext): ChatStreamWriter {
+  return new StreamWriter(context)
+}
+
+interface WrittenChoice {
+  calledTools: boolean
+  /** Calls whose arguments have begun. */
+  withArguments: Set<number>
+}
+
+class StreamWriter implements ChatStreamWriter {
+  readonly #context: AnswerContext
+  readonly #choices = new Map<number, WrittenChoice>()
+  /** All that is the same in every chunk of the answer, written once. */
+  #head: string
+  #usage: Usage | undefined
+  #over = false
+
+  constructor(context: AnswerContext) {
+    this.#context = context
+    this.#head = headOf(context, {})
+  }
+
+  write(event: ChatEvent): string {
+    if (this.#over) return ''
+    switch (event.type) {
+      case 'start':
+        this.#head = headOf(this.#context, event)
+        return ''
+      case 'text-delta':
+        return this.#delta(event.choice, `{"content":${JSON.stringify(event.text)}}`, event.logprobs)
+      case 'reasoning-delta': {
+        const text = JSON.stringify(event.text)
+        return this.#delta(event.choice, `{"reasoning_content":${text},"reasoning":${text}}`)
+      }
+      case 'refusal-delta':
+        return this.#delta(event.choice, `{"refusal":${JSON.stringify(event.text)}}`)
+      case 'tool-call-start':
+        return this.#callStart(event.choice, event.call, event.id, event.name)
+      case 'tool-call-delta':
+        return this.#callDelta(event.choice, event.call, event.arguments)
+      case 'block-end':
+        // Clients parse the arguments of every call, and an empty text is not JSON.
+        return this.#choices.get(event.choice)?.withArguments.has(event.call)
+          ? ''
+          : this.#callDelta(event.choice, event.call, '{}')
+      case 'usage':
+        this.#usage = event.usage
+        return ''
+      case 'finish':
+        return this.#finish(event.choice, event.reason)
+      case 'end':
+        this.#over = true
+        return `${this.#usageChunk()}data: [DONE]\n\n`
+      case 'error':
+        this.#over = true
+        return writeStreamError(event.error, false)
+    }
+  }
+
+  #delta(choice: number, delta: string, logprobs?: readonly TokenLogprob[]): string {
+    const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
+    const probabilities = logprobs ? JSON.stringify(writeLogprobs(logprobs)) : 'null'
+    return `${role}${this.#head}[{"index":${choice},"delta":${delta},"logprobs":${probabilities},"finish_reason":null}]}\n\n`
+  }
+
+  /** The first chunk of a choice carries the role; an answer that starts with a tool call has no content. */
+  #role(choice: number, content: '""' | 'null'): string {
+    this.#choices.set(choice, { calledTools: false, withArguments: new Set() })
+    return this.#delta(choice, `{"role":"assistant","content":${content}}`)
+  }
+
+  #callStart(choice: number, call: number, id: string, name: string): string {
+    const role = this.#choices.has(choice) ? '' : this.#role(choice, 'null')
+    const state = this.#choices.get(choice)
+    if (state) state.calledTools = true
+    const started = { index: call, id, type: 'function', function: { name, arguments: '' } }
+    return role + this.#delta(choice, `{"tool_calls":[${JSON.stringify(started)}]}`)
+  }
+
+  /** Id, type and name are left out after the first fragment: clients that add up fragments would overwrite them. */
+  #callDelta(choice: number, call: number, json: string): string {
+    if (json === '') return ''
+    this.#choices.get(choice)?.withArguments.add(call)
+    const text = JSON.stringify(json)
+    return this.#delta(choice, `{"tool_calls":[{"index":${call},"function":{"arguments":${text}}}]}`)
+  }
+
+  #finish(choice: number, reason: FinishReason): string {
+    const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
+    const called = this.#choices.get(choice)?.calledTools
+    const told = reason === 'stop' && called ? 'tool_calls' : reason
+    return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${told}"}]}\n\n`
+  }
+
+  /** Only for who asked: clients that look at `choices[0]` of every chunk break on it. */
+  #usageChunk(): string {
+    if (!this.#context.includeUsage || !this.#usage) return ''
+    return `${this.#head}[],"usage":${JSON.stringify(writeUsage(this.#usage))}}\n\n`
+  }
+}
+
+interface AnswerHead {
+  id?: string
+  created?: number
+  systemFingerprint?: string
+}
+
+function headOf(context: AnswerContext, upstream: AnswerHead): string {
+  const { systemFingerprint } = upstream
+  const head = JSON.stringify({
+    id: answerId(upstream.id, context.id),
+    object: 'chat.completion.chunk',
+    created: upstream.created ?? context.created,
+    model: context.model,
+    ...(systemFingerprint === undefined ? {} : { system_fingerprint: systemFingerprint }),
+  })
+  return `data: ${head.slice(0, -1)},"choices":`
+}

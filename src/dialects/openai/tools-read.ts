@@ -1,0 +1,83 @@
+import type { ToolChoice, ToolDefinition } from '../../core/chat.ts'
+import { badRequest } from '../../core/errors.ts'
+import { booleanOf, filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from './json.ts'
+
+export interface OfferedTools {
+  tools: ToolDefinition[]
+  toolChoice?: ToolChoice
+}
+
+/** Tools and the choice among them, from the present fields or the deprecated `functions` and `function_call`. */
+export function readTools(body: JsonObject): OfferedTools {
+  const sent: unknown[] = Array.isArray(body.tools) ? body.tools : []
+  const tools = sent.map((tool, index) => readTool(tool, `tools[${index}]`))
+  if (tools.length === 0 && Array.isArray(body.functions)) {
+    const functions = body.functions.map((each: unknown, index) => readFunction(each, `functions[${index}]`))
+    return { tools: functions, ...readFunctionCall(body.function_call, functions) }
+  }
+  return readChoice(body.tool_choice, tools)
+}
+
+function readTool(tool: unknown, place: string): ToolDefinition {
+  const type = isObject(tool) ? (tool.type ?? 'function') : undefined
+  if (!isObject(tool) || type !== 'function') {
+    // A custom tool answers in free text, which no other dialect can promise.
+    throw badRequest(
+      `'${place}.type' must be function: this model's upstream knows no other tools`,
+      `${place}.type`,
+    )
+  }
+  return readFunction(tool.function, `${place}.function`)
+}
+
+function readFunction(definition: unknown, place: string): ToolDefinition {
+  const name = isObject(definition) ? filledTextOf(definition.name) : undefined
+  if (!isObject(definition) || name === undefined) {
+    throw badRequest(`'${place}' must be an object with a name`, place)
+  }
+  const { parameters } = definition
+  return {
+    name,
+    ...present({
+      description: textOf(definition.description),
+      parameters: isObject(parameters) ? parameters : undefined,
+      strict: booleanOf(definition.strict),
+    }),
+  }
+}
+
+function readFunctionCall(call: unknown, tools: readonly ToolDefinition[]): { toolChoice?: ToolChoice } {
+  if (call === undefined || call === null) return {}
+  if (call === 'none' || call === 'auto') return { toolChoice: call }
+  return { toolChoice: named(call, tools, 'function_call') }
+}
+
+function readChoice(choice: unknown, tools: ToolDefinition[]): OfferedTools {
+  if (choice === undefined || choice === null) return { tools }
+  if (choice === 'none' || choice === 'auto' || choice === 'required') return { tools, toolChoice: choice }
+  if (isObject(choice)) {
+    if (choice.type === 'allowed_tools') return readAllowed(choice.allowed_tools, tools)
+    if (choice.type === 'function')
+      return { tools, toolChoice: named(choice.function, tools, 'tool_choice.function') }
+  }
+  throw badRequest("'tool_choice' must be none, auto, required, or an object of type function", 'tool_choice')
+}
+
+/** `allowed_tools` keeps the list for OpenAI's prompt cache; elsewhere it means offering fewer tools. */
+function readAllowed(allowed: unknown, tools: readonly ToolDefinition[]): OfferedTools {
+  const place = 'tool_choice.allowed_tools'
+  const mode = isObject(allowed) ? allowed.mode : undefined
+  if (!isObject(allowed) || (mode !== 'auto' && mode !== 'required')) {
+    throw badRequest(`'${place}.mode' must be auto or required`, `${place}.mode`)
+  }
+  const names = new Set(objectsIn(allowed.tools).map((tool) => isObject(tool.function) && tool.function.name))
+  return { tools: tools.filter(({ name }) => names.has(name)), toolChoice: mode }
+}
+
+function named(choice: unknown, tools: readonly ToolDefinition[], place: string): ToolChoice {
+  const name = isObject(choice) ? textOf(choice.name) : undefined
+  if (name === undefined || !tools.some((tool) => tool.name === name)) {
+    throw badRequest(`'${place}.name' must name one of the tools`, `${place}.name`)
+  }
+  return { name }
+}

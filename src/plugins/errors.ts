@@ -1,0 +1,133 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Dialect } from '../core/dialect.ts'
+import { asRouterError, RouterError } from '../core/errors.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The dialect that the route speaks; decides the form of its errors. */
+    dialect?: string
+  }
+}
+
+/** The one place where an error becomes an answer, in the dialect that the caller speaks. */
+export default fp(
+  (app, _options, done) => {
+    const methods = new Map<string, Set<string>>()
+    app.addHook('onRoute', ({ url, method }) => {
+      const known = methods.get(url) ?? new Set<string>()
+      for (const name of [method].flat()) known.add(name)
+      methods.set(url, known)
+    })
+
+    app.setErrorHandler((thrown, request, reply) => {
+      const error = fromFastify(thrown)
+      if (error.kind === 'internal') {
+        request.log.error({ request_id: request.id, ...describeBug(thrown) }, 'internal error')
+      }
+      return sendError(app, error, request, reply)
+    })
+
+    app.setNotFoundHandler((request, reply) => {
+      const path = pathOf(request.url)
+      const allowed = methodsOf(methods, path)
+      if (allowed === undefined) {
+        return sendError(
+          app,
+          new RouterError('not_found', 'Unknown path', { code: 'not_found' }),
+          request,
+          reply,
+        )
+      }
+      reply.header('allow', [...allowed].join(', '))
+      const error = new RouterError('method_not_allowed', `This path answers ${[...allowed].join(', ')}`, {
+        code: 'method_not_allowed',
+      })
+      return sendError(app, error, request, reply)
+    })
+    done()
+  },
+  { name: 'errors', dependencies: ['config', 'registries', 'exchange'] },
+)
+
+function sendError(
+  app: FastifyInstance,
+  error: RouterError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const path = pathOf(request.url)
+  const dialect = dialectOf(app, request, path)
+  request.exchange.error = error
+  request.exchange.dialect ??= dialect.name
+  const { retryAfterSeconds, shouldRetry } = error
+  if (retryAfterSeconds !== undefined) {
+    reply.header('retry-after', Math.ceil(retryAfterSeconds))
+    if (!Number.isInteger(retryAfterSeconds))
+      reply.header('retry-after-ms', Math.round(retryAfterSeconds * 1000))
+  }
+  if (shouldRetry !== undefined) reply.header('x-should-retry', String(shouldRetry))
+  // The rest of a body that was refused is not read.
+  if (error.kind === 'too_large' && request.exchange.attempts === 0) reply.header('connection', 'close')
+  const options = { ownPath: !path.startsWith('/v1/'), debug: app.config.inDebug, requestId: request.id }
+  return reply
+    .code(dialect.errorStatus(error))
+    .type('application/json')
+    .send(JSON.stringify(dialect.writeError(error, options)))
+}
+
+/** The route knows its dialect; an unknown path is answered in the one that it looks like. */
+function dialectOf(app: FastifyInstance, request: FastifyRequest, path: string): Dialect {
+  const named = request.routeOptions.config.dialect
+  if (named !== undefined) return app.dialects.get(named)
+  const prefix = app.config.endpointPrefix
+  const ollama = path.startsWith('/api/') || (prefix !== '' && path.startsWith(`${prefix}/`))
+  return app.dialects.get(ollama ? 'ollama' : 'openai')
+}
+
+function methodsOf(methods: Map<string, Set<string>>, path: string): Set<string> | undefined {
+  const trimmed = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+  const exact = methods.get(trimmed)
+  if (exact) return exact
+  for (const [url, known] of methods) {
+    if (url.endsWith('/*') && trimmed.startsWith(url.slice(0, -1))) return known
+  }
+  return undefined
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?')
+  return query === -1 ? url : url.slice(0, query)
+}
+
+/** Fastify's own errors in our words. Its texts can quote what a client sent. */
+function fromFastify(thrown: unknown): RouterError {
+  if (thrown instanceof RouterError) return thrown
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  switch (code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new RouterError('too_large', 'The body is too large', { code: 'request_too_large' })
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+    case 'FST_ERR_CTP_INVALID_CONTENT_TYPE':
+      return new RouterError(
+        'unsupported_media_type',
+        'The body must be JSON: set content-type to application/json',
+      )
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return new RouterError('bad_request', 'The body is not as long as content-length says')
+    case 'FST_ERR_VALIDATION':
+      return new RouterError('bad_request', 'The request is not valid')
+    case 'FST_ERR_BAD_URL':
+      return new RouterError('bad_request', 'The path is not valid')
+  }
+  return asRouterError(thrown)
+}
+
+/** What a bug may show in the log: its kind and place, not its message, which can quote a prompt. */
+function describeBug(thrown: unknown): Record<string, unknown> {
+  if (!(thrown instanceof Error)) return { error_name: typeof thrown }
+  const frame = /([\w.-]+\/[\w.-]+\.[jt]s:\d+)/.exec(
+    thrown.stack?.split('\n').find((line) => line.includes('/src/')) ?? '',
+  )
+  return { error_name: thrown.name, error_at: frame?.[1] }
+}

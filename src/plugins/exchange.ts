@@ -1,0 +1,98 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { Exchange, type ExchangeRecord } from '../relay/exchange.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    exchanges: {
+      /** Calls back at the one end of every request. */
+      onEnd(listener: (record: ExchangeRecord) => void): void
+    }
+  }
+  interface FastifyRequest {
+    exchange: Exchange
+  }
+}
+
+/** Gives each request its exchange, and ends it by the close of the response: the one event that always comes. */
+export default fp(
+  (app, _options, done) => {
+    const listeners: ((record: ExchangeRecord) => void)[] = [logRecord]
+    app.decorate('exchanges', { onEnd: (listener) => listeners.push(listener) })
+    app.decorateRequest('exchange')
+    app.addHook('onRequest', (request, reply, next) => {
+      const exchange = new Exchange(request.id)
+      request.exchange = exchange
+      reply.header('x-request-id', request.id)
+      reply.header('request-id', request.id)
+      exchange.limitTo(app.config.timeoutMs)
+      reply.raw.once('close', () => {
+        exchange.close(reply.raw.writableFinished)
+        const record = recordOf(exchange, request, reply)
+        for (const listener of listeners) listener(record)
+      })
+      next()
+    })
+
+    function logRecord(record: ExchangeRecord): void {
+      const level = record.outcome === 'error' || record.outcome === 'truncated' ? 'warn' : 'info'
+      app.log[level](logLine(record), 'request')
+    }
+    done()
+  },
+  { name: 'exchange', dependencies: ['config'] },
+)
+
+function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyReply): ExchangeRecord {
+  const durationMs = exchange.elapsedMs()
+  const outcome = exchange.outcome(reply.raw.statusCode)
+  const route = request.routeOptions.url
+  return {
+    id: exchange.id,
+    method: request.method,
+    endpoint: route ?? 'unmatched',
+    status: outcome === 'client_gone' ? 499 : reply.raw.statusCode,
+    outcome,
+    durationMs,
+    dialect: exchange.dialect,
+    model: exchange.model,
+    target: exchange.target,
+    providerType: exchange.providerType,
+    stream: exchange.stream,
+    attempts: exchange.attempts,
+    firstContentMs:
+      exchange.firstContentAt === undefined ? undefined : exchange.firstContentAt - exchange.startedAt,
+    usage: exchange.usage,
+    lost: [...exchange.lost.keys()],
+    error: exchange.error,
+    requestBytes: Number(request.headers['content-length'] ?? 0),
+    responseBytes: exchange.streamedBytes || Number(reply.getHeader('content-length') ?? 0),
+  }
+}
+
+/** Never a prompt, an answer or a key; an error's cause only by its code. */
+function logLine(record: ExchangeRecord): Record<string, unknown> {
+  const { usage, error, lost } = record
+  return {
+    request_id: record.id,
+    method: record.method,
+    endpoint: record.endpoint,
+    status: record.status,
+    outcome: record.outcome,
+    duration_ms: Math.round(record.durationMs * 10) / 10,
+    dialect: record.dialect,
+    model: record.model,
+    target: record.target,
+    provider_type: record.providerType,
+    stream: record.model === undefined ? undefined : record.stream,
+    attempts: record.attempts > 1 ? record.attempts : undefined,
+    first_content_ms:
+      record.firstContentMs === undefined ? undefined : Math.round(record.firstContentMs * 10) / 10,
+    prompt_tokens: usage?.promptTokens,
+    completion_tokens: usage?.completionTokens,
+    lost: lost.length > 0 ? lost : undefined,
+    error: error && error.kind !== 'client_gone' ? error.message : undefined,
+    error_code: error?.code,
+    error_cause: error?.causeCode,
+  }
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import fp from 'fastify-plugin'
+import { ConfigError } from '../core/errors.ts'
+import { loadModels } from '../core/models-load.ts'
+import type { Model } from '../core/target.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    models: {
+      all(): readonly Model[]
+      find(name: string): Model | undefined
+      /** As Ollama matches names: in any case, and `m` is `m:latest`. */
+      findLoosely(name: string): Model | undefined
+    }
+  }
+}
+
+/** The models of models-config.json, read and checked whole before anything listens. */
+export default fp(
+  async (app, options: { env: Record<string, string | undefined> }) => {
+    const path = app.config.modelsConfigPath
+    const { models, warnings } = loadModels(read(path), {
+      providers: app.providers,
+      env: options.env,
+      readFile: (file) => readFileSync(file, 'utf8'),
+      baseDir: dirname(path),
+    })
+    for (const warning of warnings) app.log.warn(warning)
+    const byName = new Map(models.map((model) => [model.alias, model]))
+    const loosely = new Map(models.toReversed().map((model) => [looseName(model.alias), model]))
+    app.decorate('models', {
+      all: () => models,
+      find: (name) => byName.get(name),
+      findLoosely: (name) => byName.get(name) ?? loosely.get(looseName(name)),
+    })
+  },
+  { name: 'models', dependencies: ['config', 'registries', 'extensions'] },
+)
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : error
+    throw new ConfigError([`LLM_ROUTER_MODELS_CONFIG: cannot read ${path} (${code})`])
+  }
+}
+
+function looseName(name: string): string {
+  const lower = name.toLowerCase()
+  return lower.endsWith(':latest') ? lower.slice(0, -':latest'.length) : lower
+}

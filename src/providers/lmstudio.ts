@@ -1,0 +1,25 @@
+import type { ProviderType } from '../core/provider.ts'
+import { bearerHeaders } from './bearer.ts'
+
+/**
+ * LM Studio's local server. Source: LM Studio documentation, "OpenAI Compatibility Endpoints".
+ *
+ * - `response_format` knows `json_schema` and `text` only; `json_object` is a 400 there.
+ * - `tool_choice` is a word (`none`, `auto`, `required`), never an object.
+ * - Reasoning levels are those of gpt-oss, the models for which it documents `reasoning_effort`.
+ */
+export const lmstudio: ProviderType = {
+  name: 'lmstudio',
+  dialect: 'openai',
+  flavour: {
+    maxTokensField: 'max_tokens',
+    repetitionPenalty: 'repeat_penalty',
+    samplingExtensions: ['top_k'],
+    jsonObject: false,
+    namedToolChoice: false,
+    reasoningEfforts: ['low', 'medium', 'high'],
+  },
+  path: (operation) => (operation === 'chat' ? '/v1/chat/completions' : undefined),
+  authHeaders: bearerHeaders,
+  needsHost: true,
+}

@@ -1,0 +1,26 @@
+import type { ProviderType } from '../core/provider.ts'
+import { bearerHeaders } from './bearer.ts'
+
+/**
+ * vLLM, `vllm serve`. Source: vLLM documentation, "OpenAI-Compatible Server", chat API and its extra parameters.
+ *
+ * - `developer` is not declared: the role reaches the model's chat template, and most templates refuse it.
+ * - Thoughts of earlier turns go back under both names: versions before 0.12 read only `reasoning_content`.
+ * - `max_tokens` is read by every version, `max_completion_tokens` only by later ones.
+ */
+export const vllm: ProviderType = {
+  name: 'vllm',
+  dialect: 'openai',
+  flavour: {
+    maxTokensField: 'max_tokens',
+    repetitionPenalty: 'repetition_penalty',
+    samplingExtensions: ['top_k', 'min_p'],
+    jsonObject: true,
+    namedToolChoice: true,
+    reasoningHistory: ['reasoning_content', 'reasoning'],
+    reasoningEfforts: ['none', 'low', 'medium', 'high'],
+  },
+  path: (operation) => (operation === 'chat' ? '/v1/chat/completions' : undefined),
+  authHeaders: bearerHeaders,
+  needsHost: true,
+}

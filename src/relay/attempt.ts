@@ -1,0 +1,260 @@
+import type { Usage } from '../core/chat.ts'
+import type { RouterError } from '../core/errors.ts'
+import { streamTruncated } from '../core/errors.ts'
+import type { Target } from '../core/target.ts'
+import type {
+  Transport,
+  UpstreamCall,
+  UpstreamHeaders,
+  UpstreamRequest,
+  UpstreamSink,
+} from '../core/transport.ts'
+import type { ClientStream } from './client-stream.ts'
+import type { StreamLane } from './stream-lane.ts'
+import {
+  failureOfError,
+  failureOfStatus,
+  garbageFailure,
+  type Retry,
+  timeoutFailure,
+} from './upstream-failure.ts'
+import { Watchdog } from './watchdog.ts'
+
+export interface AttemptOptions {
+  target: Target
+  transport: Transport
+  request: UpstreamRequest
+  /** Set when the client wants a stream. */
+  stream: { lane: StreamLane; client: ClientStream; writeError: (error: RouterError) => string } | undefined
+  /** Bounds the wait for the first content and each silence after it, in milliseconds. */
+  timeoutMs: number
+  /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
+  signal: AbortSignal
+  /** Called at the first content of the answer. */
+  onContent: () => void
+  /** Called before the end of a committed stream is written, so that its record is complete when it closes. */
+  onStreamEnd: (usage: Usage | undefined, error: RouterError | undefined) => void
+}
+
+export type AttemptResult =
+  | { type: 'whole'; headers: UpstreamHeaders; body: Buffer }
+  | { type: 'streamed' }
+  | { type: 'failed'; error: RouterError; retry: Retry }
+
+/** Whole answers are collected up to this; a larger one is no chat answer. */
+const maxWholeBytes = 32 * 1024 * 1024
+/** Of an error answer only the beginning matters. */
+const maxErrorBytes = 64 * 1024
+/** Before the first content nothing is sent, unless so much came that it must be let through. */
+const maxHeldBytes = 64 * 1024
+/** A complete stream whose upstream does not close: how long its socket may stay for reuse, in milliseconds. */
+const lingerMs = 1_000
+
+/** Sends one request to one target and brings its answer to the client, or says why not. Never throws. */
+export function runAttempt(options: AttemptOptions): Promise<AttemptResult> {
+  return new Promise((resolve) => {
+    new Attempt(options, resolve).start()
+  })
+}
+
+/** The state of one upstream call, from its dispatch to its one result. */
+class Attempt implements UpstreamSink {
+  readonly #options: AttemptOptions
+  readonly #resolve: (result: AttemptResult) => void
+  readonly #watchdog: Watchdog
+  readonly #onAbort: () => void
+  #call: UpstreamCall | undefined
+  #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
+  #status = 0
+  #headers: UpstreamHeaders = {}
+  #chunks: Buffer[] = []
+  #bytes = 0
+  #lingering: NodeJS.Timeout | undefined
+
+  constructor(options: AttemptOptions, resolve: (result: AttemptResult) => void) {
+    this.#options = options
+    this.#resolve = resolve
+    this.#watchdog = new Watchdog(options.timeoutMs, () => this.#expire())
+    this.#onAbort = () => this.#abort()
+  }
+
+  start(): void {
+    const { signal, transport, request } = this.#options
+    if (signal.aborted) {
+      this.#abort()
+      return
+    }
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+    this.#call = transport.open(request, this)
+  }
+
+  onHeaders(status: number, headers: UpstreamHeaders): void {
+    if (this.#mode === 'over') return
+    this.#status = status
+    this.#headers = headers
+    const type = String(headers['content-type'] ?? '')
+    const encoding = headers['content-encoding'] ?? 'identity'
+    const readable = encoding === 'identity' && !type.startsWith('text/html')
+    if (this.#succeeded() && !readable) {
+      this.#fail(garbageFailure({ type, encoding }))
+      return
+    }
+    const streams = this.#options.stream && this.#succeeded() && !type.startsWith('application/json')
+    this.#mode = streams ? 'streaming' : 'collecting'
+    if (!streams) this.#watchdog.touch()
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#mode === 'streaming') this.#relay(chunk)
+    else if (this.#mode === 'collecting') this.#collect(chunk)
+  }
+
+  onEnd(): void {
+    clearTimeout(this.#lingering)
+    if (this.#mode === 'streaming') this.#endOfStream()
+    else if (this.#mode === 'collecting') this.#endOfWhole()
+  }
+
+  onError(error: Error): void {
+    clearTimeout(this.#lingering)
+    if (this.#mode === 'over') return
+    // An error status counts even when its body was cut.
+    if (this.#mode === 'collecting' && !this.#succeeded()) this.#endOfWhole()
+    else this.#fail(failureOfError(error, this.#mode !== 'waiting'))
+  }
+
+  #succeeded(): boolean {
+    return this.#status >= 200 && this.#status < 300
+  }
+
+  #collect(chunk: Buffer): void {
+    this.#watchdog.touch()
+    const limit = this.#succeeded() ? maxWholeBytes : maxErrorBytes
+    this.#bytes += chunk.length
+    if (this.#bytes <= limit) {
+      this.#chunks.push(chunk)
+    } else if (this.#succeeded()) {
+      this.#fail(garbageFailure('too large'))
+    } else {
+      this.#endOfWhole()
+      this.#call?.abort()
+    }
+  }
+
+  #endOfWhole(): void {
+    const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
+    if (!this.#succeeded()) {
+      this.#fail(failureOfStatus(this.#status, this.#headers, body.toString(), this.#options.target))
+      return
+    }
+    this.#options.onContent()
+    this.#finish({ type: 'whole', headers: this.#headers, body })
+  }
+
+  #relay(chunk: Buffer): void {
+    const stream = this.#options.stream
+    if (!stream) return
+    const { lane, client } = stream
+    const out = lane.push(chunk)
+    if (client.committed) {
+      this.#watchdog.touch()
+      if (out && !client.write(out)) this.#waitForClient(client)
+    } else {
+      this.#hold(out, chunk.length)
+      if (lane.state.failure === undefined) this.#maybeCommit(lane, client)
+    }
+    this.#checkEnd(lane)
+  }
+
+  #hold(out: Buffer | undefined, received: number): void {
+    this.#bytes += received
+    if (out) this.#chunks.push(out)
+  }
+
+  #maybeCommit(lane: StreamLane, client: ClientStream): void {
+    if (!lane.state.content && !lane.state.ended && this.#bytes <= maxHeldBytes) return
+    this.#options.onContent()
+    this.#watchdog.touch()
+    client.commit()
+    if (this.#chunks.length > 0 && !client.write(Buffer.concat(this.#chunks))) this.#waitForClient(client)
+    this.#chunks = []
+  }
+
+  #waitForClient(client: ClientStream): void {
+    this.#call?.pause()
+    this.#watchdog.pause()
+    client.onDrain(() => {
+      if (this.#mode !== 'streaming') return
+      this.#watchdog.resume()
+      this.#call?.resume()
+    })
+  }
+
+  #checkEnd(lane: StreamLane): void {
+    if (lane.state.failure) {
+      this.#fail({ error: lane.state.failure, retry: 'next' })
+      return
+    }
+    if (!lane.state.ended) return
+    this.#complete()
+    // The end was read but the upstream has not closed: a moment for it to do so keeps the socket for reuse.
+    this.#lingering = setTimeout(() => this.#call?.abort(), lingerMs)
+  }
+
+  #endOfStream(): void {
+    const stream = this.#options.stream
+    if (!stream) return
+    const { lane, client } = stream
+    const out = lane.end()
+    if (lane.state.failure || !lane.state.ended) {
+      this.#fail({ error: lane.state.failure ?? streamTruncated(), retry: 'next' })
+      return
+    }
+    if (!client.committed) this.#maybeCommit(lane, client)
+    if (out) client.write(out)
+    this.#complete()
+  }
+
+  #complete(): void {
+    const { stream, onStreamEnd } = this.#options
+    onStreamEnd(stream?.lane.state.usage, undefined)
+    stream?.client.end()
+    this.#finish({ type: 'streamed' })
+  }
+
+  #expire(): void {
+    const what =
+      this.#mode === 'waiting' ? 'content' : this.#options.stream?.client.committed ? 'silence' : 'content'
+    this.#fail(timeoutFailure(what))
+    this.#call?.abort()
+  }
+
+  #abort(): void {
+    const reason: unknown = this.#options.signal.reason
+    const error = reason as RouterError // the exchange aborts with nothing else
+    this.#fail({ error, retry: 'none' })
+    this.#call?.abort()
+  }
+
+  /** After the first content the client is told in-band, in its dialect, and the body ends without an end marker. */
+  #fail(failure: { error: RouterError; retry: Retry }): void {
+    if (this.#mode === 'over') return
+    const stream = this.#options.stream
+    const committed = stream?.client.committed ?? false
+    if (stream && committed) {
+      this.#options.onStreamEnd(stream.lane.state.usage, failure.error)
+      stream.client.write(stream.writeError(failure.error))
+      stream.client.end()
+    }
+    this.#finish({ type: 'failed', error: failure.error, retry: committed ? 'none' : failure.retry })
+    this.#call?.abort()
+  }
+
+  #finish(result: AttemptResult): void {
+    if (this.#mode === 'over') return
+    this.#mode = 'over'
+    this.#watchdog.stop()
+    this.#options.signal.removeEventListener('abort', this.#onAbort)
+    this.#resolve(result)
+  }
+}

@@ -1,0 +1,71 @@
+import type { Dialect } from '../core/dialect.ts'
+import { badRequest, modelNotFound } from '../core/errors.ts'
+import type { JsonScan } from '../core/json-splice.ts'
+import type { Model } from '../core/target.ts'
+
+/** A chat request as a client sent it: its bytes, what they say, and the model they are for. */
+export interface ChatCall {
+  dialect: Dialect
+  /** The name the client asked for; the only one an answer shows. */
+  alias: string
+  model: Model
+  bytes: Buffer
+  scan: JsonScan
+  body: Record<string, unknown>
+  stream: boolean
+  /** Whether the client asked for token counts in the stream. */
+  includeUsage: boolean
+}
+
+export interface ChatCallInput {
+  dialect: Dialect
+  body: Record<string, unknown>
+  rawBody: { bytes: Buffer; scan: JsonScan } | undefined
+  findModel(name: string): Model | undefined
+  streamDefault: 'dialect' | 'true' | 'false'
+}
+
+/** Reads what the router itself must know of a validated chat body. Throws what is wrong with its model. */
+export function readChatCall({ dialect, body, rawBody, findModel, streamDefault }: ChatCallInput): ChatCall {
+  if (!rawBody) throw badRequest('The request has no body')
+  const alias = aliasOf(body)
+  const model = findModel(alias)
+  if (!model) throw modelNotFound(alias.slice(0, 256))
+  const options: unknown = body.stream_options
+  return {
+    dialect,
+    alias,
+    model,
+    ...rawBody,
+    body,
+    stream: streamOf(body.stream, dialect.chat.streamsByDefault, streamDefault),
+    includeUsage:
+      typeof options === 'object' &&
+      options !== null &&
+      'include_usage' in options &&
+      options.include_usage === true,
+  }
+}
+
+/** `model_name` is the older name; where both stand, `model` is meant. */
+function aliasOf(body: Record<string, unknown>): string {
+  const name = body.model ?? body.model_name
+  if (name === undefined || name === null) {
+    throw badRequest("'model' is required: the name of a model", 'model', 'missing_required_parameter')
+  }
+  if (typeof name !== 'string' || name === '') {
+    throw badRequest("'model' must be a non-empty string", 'model', 'invalid_value')
+  }
+  return name
+}
+
+/** Some clients write the word instead of the value. */
+function streamOf(
+  stream: unknown,
+  dialectDefault: boolean,
+  configured: 'dialect' | 'true' | 'false',
+): boolean {
+  if (stream === true || stream === 'true') return true
+  if (stream === false || stream === 'false') return false
+  return configured === 'dialect' ? dialectDefault : configured === 'true'
+}

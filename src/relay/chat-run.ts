@@ -1,0 +1,187 @@
+import { randomBytes } from 'node:crypto'
+import type { ChatRequest, ChatResponse } from '../core/chat.ts'
+import type { AnswerContext, Dialect } from '../core/dialect.ts'
+import { RouterError } from '../core/errors.ts'
+import type { Model, Target } from '../core/target.ts'
+import type { Transport, UpstreamHeaders } from '../core/transport.ts'
+import { type AttemptResult, runAttempt } from './attempt.ts'
+import type { ChatCall } from './chat-request.ts'
+import type { ClientStream } from './client-stream.ts'
+import type { Exchange } from './exchange.ts'
+import { type Delivered, overTargets, type TargetLoop } from './over-targets.ts'
+import { createChatPreparer, type PreparedChat, prepareTranslated } from './prepare-chat.ts'
+import { garbageFailure } from './upstream-failure.ts'
+import { upstreamRequest } from './upstream-request.ts'
+import { readAnswer, renameModel, replayAsStream } from './whole-answer.ts'
+
+/** What a run needs of the house around it. */
+export interface ChatServices extends Pick<TargetLoop<unknown>, 'acquire' | 'onFailover'> {
+  dialectOf(name: string): Dialect
+  transportOf(target: Target): Transport
+  /** Bounds the wait for the first content and each silence after it, in milliseconds. */
+  timeoutMs: number
+  userAgent: string
+  exchange: Exchange
+  clientHeaders: Record<string, string | string[] | undefined>
+}
+
+/** Where an answer goes. */
+export interface ChatClient {
+  stream(): ClientStream
+  whole(body: Buffer | string): void
+  /** The in-band error of the client's dialect. */
+  writeError(error: RouterError): string
+}
+
+/** Answers a client's chat request. Throws the error to tell, unless the client was told in its stream. */
+export async function answerChat(call: ChatCall, client: ChatClient, services: ChatServices): Promise<void> {
+  const { exchange } = services
+  const context: AnswerContext = {
+    model: call.alias,
+    id: randomBytes(12).toString('hex'),
+    created: Math.floor(Date.now() / 1000),
+    includeUsage: call.includeUsage,
+    elapsedMs: () => exchange.elapsedMs(),
+    now: () => new Date(),
+  }
+  const prepare = createChatPreparer(call, services.dialectOf, (field, why) => exchange.lose(field, why))
+  await overTargets({
+    ...services,
+    model: call.model,
+    attempt: (target) => attemptAnswer({ call, client, services, context, prepare }, target),
+  })
+}
+
+interface AnswerRun {
+  call: ChatCall
+  client: ChatClient
+  services: ChatServices
+  context: AnswerContext
+  prepare(target: Target): PreparedChat
+}
+
+async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<void>> {
+  const { call, client, services, context } = run
+  const prepared = tryPrepare(() => run.prepare(target))
+  if (prepared instanceof RouterError) return { type: 'failed', error: prepared, retry: 'next' }
+  const result = await attempt(services, target, prepared, () => {
+    if (!call.stream) return undefined
+    return { lane: prepared.createLane(context), client: client.stream(), writeError: client.writeError }
+  })
+  if (result.type === 'failed') return result
+  if (result.type === 'streamed') return { type: 'delivered', value: undefined }
+  return deliverWhole(run, prepared, result)
+}
+
+function deliverWhole(
+  { call, client, services, context }: AnswerRun,
+  prepared: PreparedChat,
+  answer: { headers: UpstreamHeaders; body: Buffer },
+): Delivered<void> {
+  const dialect = call.dialect.chat
+  try {
+    const { response, isStream } = readAnswer(answer, prepared.upstream)
+    services.exchange.addUsage(response.usage)
+    if (call.stream) {
+      const text = replayAsStream(response, dialect, context)
+      const stream = client.stream()
+      stream.commit()
+      stream.write(text)
+      stream.end()
+    } else if (prepared.identity && !isStream) {
+      client.whole(renameModel(answer.body, call.alias))
+    } else {
+      client.whole(JSON.stringify(dialect.writeResponse(response, context)))
+    }
+    return { type: 'delivered', value: undefined }
+  } catch (error) {
+    return unreadable(error)
+  }
+}
+
+export interface ChatQuestion {
+  model: Model
+  request: ChatRequest
+}
+
+/** Asks a model on behalf of an endpoint of the router's own. Throws the error to tell. */
+export function askChat({ model, request }: ChatQuestion, services: ChatServices): Promise<ChatResponse> {
+  const { exchange } = services
+  return overTargets({
+    ...services,
+    model,
+    async attempt(target): Promise<Delivered<ChatResponse>> {
+      const dialect = services.dialectOf(target.type.dialect)
+      const prepared = tryPrepare(() =>
+        prepareTranslated(request, dialect, target, (field, why) => exchange.lose(field, why)),
+      )
+      if (prepared instanceof RouterError) return { type: 'failed', error: prepared, retry: 'next' }
+      const result = await attempt(services, target, prepared, () => undefined)
+      if (result.type === 'failed') return result
+      if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
+      try {
+        const { response } = readAnswer(result, dialect.chat)
+        exchange.addUsage(response.usage)
+        return { type: 'delivered', value: response }
+      } catch (error) {
+        return unreadable(error)
+      }
+    },
+  })
+}
+
+/** One target: sent once, and once more over a fresh socket where a kept-alive one turned out stale. */
+async function attempt(
+  services: ChatServices,
+  target: Target,
+  prepared: { body: Buffer },
+  streamTo: () => Parameters<typeof runAttempt>[0]['stream'],
+): Promise<AttemptResult> {
+  const { exchange } = services
+  const once = async (freshSocket: boolean): Promise<AttemptResult> => {
+    const stream = streamTo()
+    const request = upstreamRequest({
+      target,
+      operation: 'chat',
+      body: prepared.body,
+      stream: stream !== undefined,
+      requestId: exchange.id,
+      clientHeaders: services.clientHeaders,
+      userAgent: services.userAgent,
+    })
+    return runAttempt({
+      target,
+      transport: services.transportOf(target),
+      request: { ...request, freshSocket },
+      stream,
+      timeoutMs: services.timeoutMs,
+      signal: exchange.signal,
+      onContent: () => exchange.contentSeen(),
+      onStreamEnd: (usage, error) => {
+        exchange.addUsage(usage)
+        if (error) exchange.error = error
+      },
+    })
+  }
+  const result = await once(false)
+  if (result.type !== 'failed' || result.retry !== 'same') return result
+  const again = await once(true)
+  return again.type === 'failed' && again.retry === 'same' ? { ...again, retry: 'next' } : again
+}
+
+/** What this target cannot carry at all (an image address for Ollama, say) another one may. */
+function tryPrepare<T>(prepare: () => T): T | RouterError {
+  try {
+    return prepare()
+  } catch (error) {
+    if (error instanceof RouterError) return error
+    throw error
+  }
+}
+
+function unreadable(error: unknown): Delivered<never> {
+  return {
+    type: 'failed',
+    ...(error instanceof RouterError ? { error, retry: 'next' } : garbageFailure(error)),
+  }
+}

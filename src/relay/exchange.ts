@@ -1,0 +1,118 @@
+import type { Usage } from '../core/chat.ts'
+import { RouterError } from '../core/errors.ts'
+
+export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'
+
+/** What the log and the metrics learn of one request when it is over. */
+export interface ExchangeRecord {
+  id: string
+  method: string
+  /** The route's pattern, or `unmatched`. */
+  endpoint: string
+  status: number
+  outcome: ExchangeOutcome
+  durationMs: number
+  dialect: string | undefined
+  /** Alias of the model, only once it is known to exist. */
+  model: string | undefined
+  target: string | undefined
+  providerType: string | undefined
+  stream: boolean
+  attempts: number
+  firstContentMs: number | undefined
+  usage: Usage | undefined
+  lost: readonly string[]
+  error: RouterError | undefined
+  requestBytes: number
+  responseBytes: number
+}
+
+/**
+ * The record of one client request, from arrival to its one ending. The ending is the close of the response, which
+ * Node reports for every request whatever happened; nothing else ends it.
+ */
+export class Exchange {
+  readonly id: string
+  readonly startedAt = performance.now()
+  dialect: string | undefined
+  model: string | undefined
+  target: string | undefined
+  providerType: string | undefined
+  stream = false
+  attempts = 0
+  firstContentAt: number | undefined
+  usage: Usage | undefined
+  /** Bytes of a streamed body so far. */
+  streamedBytes = 0
+  error: RouterError | undefined
+  readonly #lost = new Map<string, string>()
+  readonly #controller = new AbortController()
+  #deadline: NodeJS.Timeout | undefined
+
+  constructor(id: string) {
+    this.id = id
+  }
+
+  /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Fields that the chosen upstream cannot carry, each once, with the reason. */
+  get lost(): ReadonlyMap<string, string> {
+    return this.#lost
+  }
+
+  elapsedMs(): number {
+    return performance.now() - this.startedAt
+  }
+
+  lose(field: string, why: string): void {
+    this.#lost.set(field, why)
+  }
+
+  /** Another target is tried: what the one before could not carry no longer matters. */
+  beginAttempt(target: { id: string; type: { name: string } }): void {
+    this.attempts++
+    this.target = target.id
+    this.providerType = target.type.name
+    this.#lost.clear()
+  }
+
+  /** Of the attempts that gave counts; an endpoint that asks a model several times adds them up. */
+  addUsage(usage: Usage | undefined): void {
+    if (!usage) return
+    this.usage = {
+      promptTokens: (this.usage?.promptTokens ?? 0) + usage.promptTokens,
+      completionTokens: (this.usage?.completionTokens ?? 0) + usage.completionTokens,
+    }
+  }
+
+  contentSeen(): void {
+    this.firstContentAt ??= performance.now()
+  }
+
+  limitTo(ms: number): void {
+    if (ms <= 0) return
+    const error = new RouterError('upstream_timeout', 'The request took too long', {
+      code: 'timeout',
+      causeCode: 'TIMEOUT_REQUEST',
+    })
+    this.#deadline = setTimeout(() => this.#controller.abort(error), ms)
+  }
+
+  /** The response has closed. `finished`: all of it was handed to the socket. */
+  close(finished: boolean): void {
+    clearTimeout(this.#deadline)
+    if (finished) return
+    this.error = new RouterError('client_gone', 'The client closed the connection')
+    this.#controller.abort(this.error)
+  }
+
+  outcome(status: number): ExchangeOutcome {
+    if (this.error?.kind === 'client_gone') return 'client_gone'
+    if (this.error && status < 400) return 'truncated'
+    if (status >= 500) return 'error'
+    return status >= 400 ? 'client_error' : 'success'
+  }
+}

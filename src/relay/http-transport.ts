@@ -1,0 +1,87 @@
+import { Agent, type Dispatcher } from 'undici'
+import type {
+  Transport,
+  UpstreamCall,
+  UpstreamHeaders,
+  UpstreamRequest,
+  UpstreamSink,
+} from '../core/transport.ts'
+
+/**
+ * HTTP/1.1 over pooled sockets. undici's own timeouts are off: they are coarse, and the body one does not run while
+ * a call is paused; the attempt keeps its own watch. Its retry interceptor is never used: it sends a POST again
+ * after a stream broke.
+ */
+export function createHttpTransport(options: {
+  connectTimeoutMs: number
+}): Transport & { close(): Promise<void> } {
+  const settings = {
+    allowH2: false,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: options.connectTimeoutMs, autoSelectFamily: true },
+  } as const
+  const pooled = new Agent(settings)
+  // For the one silent retry after a stale kept-alive socket: every call gets a socket of its own.
+  const fresh = new Agent({ ...settings, pipelining: 0 })
+  return {
+    open: (request, sink) => dispatch(request.freshSocket ? fresh : pooled, request, sink),
+    async close() {
+      await Promise.all([pooled.destroy(), fresh.destroy()])
+    },
+  }
+}
+
+/** Before this the controller does not exist: the request waits for a socket. */
+type State = 'waiting' | 'running' | 'over'
+
+function dispatch(dispatcher: Dispatcher, request: UpstreamRequest, sink: UpstreamSink): UpstreamCall {
+  let state: State = 'waiting'
+  let controller: Dispatcher.DispatchController | undefined
+  dispatcher.dispatch(
+    {
+      origin: request.origin,
+      path: request.path,
+      method: request.method,
+      headers: request.headers,
+      body: request.body,
+    },
+    {
+      onRequestStart(started) {
+        controller = started
+        if (state === 'over') started.abort(new Error('aborted'))
+        else state = 'running'
+      },
+      onResponseStart(_controller, status, headers) {
+        // 1xx answers come before the real one.
+        if (state === 'running' && status >= 200) sink.onHeaders(status, headers as UpstreamHeaders)
+      },
+      onResponseData(_controller, chunk) {
+        if (state === 'running') sink.onData(chunk)
+      },
+      onResponseEnd() {
+        if (state !== 'running') return
+        state = 'over'
+        sink.onEnd()
+      },
+      onResponseError(_controller, error) {
+        if (state === 'over') return
+        state = 'over'
+        sink.onError(error)
+      },
+    },
+  )
+  return {
+    pause: () => {
+      if (state === 'running') controller?.pause()
+    },
+    resume: () => {
+      if (state === 'running') controller?.resume()
+    },
+    abort: () => {
+      if (state === 'over') return
+      state = 'over' // first: abort() reports the error in the same tick
+      controller?.abort(new Error('aborted'))
+    },
+  }
+}

@@ -1,0 +1,115 @@
+import type { ChatRequest } from '../core/chat.ts'
+import type { AnswerContext, ChatCodec, Dialect } from '../core/dialect.ts'
+import { applyEdits, scanObject, setMembers } from '../core/json-splice.ts'
+import type { Target } from '../core/target.ts'
+import type { ChatCall } from './chat-request.ts'
+import type { StreamLane } from './stream-lane.ts'
+import { createTranslation } from './translation.ts'
+
+/** The request for one target, and the ways back to the client. */
+export interface PreparedChat {
+  body: Buffer
+  /** For a streamed answer. */
+  createLane(context: AnswerContext): StreamLane
+  /** What the target speaks. */
+  readonly upstream: ChatCodec
+  /** Whether client and target speak the same dialect. */
+  readonly identity: boolean
+}
+
+const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']
+
+/**
+ * Prepares the same call for target after target. The client's request is read into the canonical form once, and only
+ * when a target speaks another dialect.
+ */
+export function createChatPreparer(
+  call: ChatCall,
+  dialectOf: (name: string) => Dialect,
+  lose: (field: string, why: string) => void,
+): (target: Target) => PreparedChat {
+  let request: ChatRequest | undefined
+  const read = (): ChatRequest => {
+    request ??= call.dialect.chat.readRequest(call.body, call.stream)
+    return request
+  }
+  return (target) =>
+    target.type.dialect === call.dialect.name
+      ? prepareIdentity(call, target)
+      : forClient(prepareTranslated(read(), dialectOf(target.type.dialect), target, lose), call)
+}
+
+/** The identity lane: the received bytes, with the least changed that the target needs. */
+function prepareIdentity(call: ChatCall, target: Target): PreparedChat {
+  const { chat } = call.dialect
+  const { edits, stripUsage } = chat.passthroughEdits({
+    bytes: call.bytes,
+    scan: call.scan,
+    body: call.body,
+    stream: call.stream,
+    wantUsage: target.streamUsage,
+  })
+  const removed = new Set(target.dropParams)
+  if (!target.toolCalling) for (const member of toolMembers) removed.add(member)
+  if ('model_name' in call.body) removed.add('model_name')
+  removed.delete('model')
+  const defaults = chat.missingDefaults(call.body, target.defaults)
+  for (const member of ['model', 'messages', 'stream', 'stream_options']) delete defaults[member]
+  for (const member of removed) delete defaults[member]
+  const values = { ...defaults, model: target.upstreamModel }
+  let body: Buffer
+  if (removed.size === 0) {
+    body = applyEdits(call.bytes, [...edits, ...setMembers(call.scan, values, removed)])
+  } else {
+    const edited = applyEdits(call.bytes, edits)
+    const scan = scanObject(edited)
+    body = scan ? applyEdits(edited, setMembers(scan, values, removed)) : edited
+  }
+  return {
+    body,
+    upstream: chat,
+    identity: true,
+    createLane: () =>
+      chat.createPassthrough({
+        model: call.alias,
+        stripUsage: stripUsage && !removed.has('stream_options'),
+        choices: typeof call.body.n === 'number' ? call.body.n : 1,
+      }),
+  }
+}
+
+/** The request of a target that speaks another dialect than the client, or that the router itself asks. */
+export function prepareTranslated(
+  request: ChatRequest,
+  dialect: Dialect,
+  target: Target,
+  lose: (field: string, why: string) => void,
+): { body: Buffer; upstream: ChatCodec } {
+  const upstream = dialect.chat
+  const body = upstream.writeRequest(withTools(request, target), {
+    model: target.upstreamModel,
+    flavour: target.type.flavour,
+    lose,
+  })
+  Object.assign(body, upstream.missingDefaults(body, target.defaults))
+  if (!target.streamUsage) delete body.stream_options
+  for (const member of target.dropParams) delete body[member]
+  body.model = target.upstreamModel
+  return { body: Buffer.from(JSON.stringify(body)), upstream }
+}
+
+function forClient({ body, upstream }: { body: Buffer; upstream: ChatCodec }, call: ChatCall): PreparedChat {
+  return {
+    body,
+    upstream,
+    identity: false,
+    createLane: (context) =>
+      createTranslation(upstream.createReader(), call.dialect.chat.createWriter(context)),
+  }
+}
+
+function withTools(request: ChatRequest, target: Target): ChatRequest {
+  if (target.toolCalling || request.tools.length === 0) return request
+  const { toolChoice: _choice, parallelToolCalls: _parallel, ...rest } = request
+  return { ...rest, tools: [] }
+}

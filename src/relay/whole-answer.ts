@@ -1,0 +1,135 @@
+import type { ChatEvent, ChatResponse } from '../core/chat.ts'
+import type { AnswerContext, ChatCodec } from '../core/dialect.ts'
+import { applyEdits, scanObject, setMembers } from '../core/json-splice.ts'
+import type { UpstreamHeaders } from '../core/transport.ts'
+
+/** Reads a whole answer, also one that came as a stream although none was asked for. Throws when it cannot be read. */
+export function readAnswer(
+  { headers, body }: { headers: UpstreamHeaders; body: Buffer },
+  upstream: ChatCodec,
+): { response: ChatResponse; isStream: boolean } {
+  const isStream = /^(?:text\/event-stream|application\/x-ndjson)/.test(String(headers['content-type'] ?? ''))
+  const response = isStream
+    ? collectStream(body, upstream)
+    : upstream.readResponse(JSON.parse(body.toString()))
+  return { response, isStream }
+}
+
+const nothing: ReadonlySet<string> = new Set()
+
+/** A whole answer on the identity lane: the bytes as they came, with the model's name put back to the client's. */
+export function renameModel(bytes: Buffer, model: string): Buffer {
+  const scan = scanObject(bytes)
+  if (!scan?.members.some(({ key }) => key === 'model')) return bytes
+  return applyEdits(bytes, setMembers(scan, { model }, nothing))
+}
+
+/** A whole answer for a client that asked for a stream: its parts as events, one delta each. */
+export function replayAsStream(response: ChatResponse, client: ChatCodec, context: AnswerContext): string {
+  const writer = client.createWriter(context)
+  let out = ''
+  for (const event of eventsOf(response)) out += writer.write(event)
+  return out
+}
+
+function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
+  yield {
+    type: 'start',
+    ...(response.id === undefined ? {} : { id: response.id }),
+    ...(response.created === undefined ? {} : { created: response.created }),
+    ...(response.systemFingerprint === undefined ? {} : { systemFingerprint: response.systemFingerprint }),
+  }
+  for (const { index: choice, reasoning, text, refusal, toolCalls, logprobs } of response.choices) {
+    if (reasoning !== '') yield { type: 'reasoning-delta', choice, text: reasoning }
+    if (text !== '') yield { type: 'text-delta', choice, text, ...(logprobs ? { logprobs } : {}) }
+    if (refusal) yield { type: 'refusal-delta', choice, text: refusal }
+    for (const [call, { id, name, arguments: json }] of toolCalls.entries()) {
+      yield { type: 'tool-call-start', choice, call, id, name }
+      yield { type: 'tool-call-delta', choice, call, arguments: json }
+      yield { type: 'block-end', choice, call }
+    }
+  }
+  if (response.usage) {
+    yield { type: 'usage', usage: response.usage, ...(response.timings ? { timings: response.timings } : {}) }
+  }
+  for (const { index: choice, finishReason } of response.choices) {
+    yield { type: 'finish', choice, reason: finishReason }
+  }
+  yield { type: 'end' }
+}
+
+/** Throws the stream's own error. */
+function collectStream(bytes: Buffer, upstream: ChatCodec): ChatResponse {
+  const reader = upstream.createReader()
+  const response: ChatResponse = { choices: [] }
+  const onEvent = (event: ChatEvent): void => addEvent(response, event)
+  reader.push(bytes, onEvent)
+  reader.end(onEvent)
+  return response
+}
+
+function addEvent(response: ChatResponse, event: ChatEvent): void {
+  switch (event.type) {
+    case 'start':
+      if (event.id !== undefined) response.id = event.id
+      if (event.created !== undefined) response.created = event.created
+      if (event.systemFingerprint !== undefined) response.systemFingerprint = event.systemFingerprint
+      return
+    case 'text-delta': {
+      const choice = choiceOf(response, event.choice)
+      choice.text += event.text
+      if (event.logprobs) choice.logprobs = [...(choice.logprobs ?? []), ...event.logprobs]
+      return
+    }
+    case 'reasoning-delta':
+      choiceOf(response, event.choice).reasoning += event.text
+      return
+    case 'refusal-delta': {
+      const choice = choiceOf(response, event.choice)
+      choice.refusal = (choice.refusal ?? '') + event.text
+      return
+    }
+    case 'tool-call-start':
+      choiceOf(response, event.choice).toolCalls[event.call] = {
+        id: event.id,
+        name: event.name,
+        arguments: '',
+      }
+      return
+    case 'tool-call-delta': {
+      const call = choiceOf(response, event.choice).toolCalls[event.call]
+      if (call) call.arguments += event.arguments
+      return
+    }
+    case 'block-end': {
+      const call = choiceOf(response, event.choice).toolCalls[event.call]
+      if (call && call.arguments === '') call.arguments = '{}'
+      return
+    }
+    case 'usage':
+      response.usage = event.usage
+      if (event.timings) response.timings = event.timings
+      return
+    case 'finish':
+      choiceOf(response, event.choice).finishReason = event.reason
+      return
+    case 'end':
+      return
+    case 'error':
+      throw event.error
+  }
+}
+
+function choiceOf(response: ChatResponse, index: number): ChatResponse['choices'][number] {
+  const known = response.choices.find((choice) => choice.index === index)
+  if (known) return known
+  const choice: ChatResponse['choices'][number] = {
+    index,
+    text: '',
+    reasoning: '',
+    toolCalls: [],
+    finishReason: 'stop',
+  }
+  response.choices.push(choice)
+  return choice
+}

@@ -1,0 +1,59 @@
+import cluster from 'node:cluster'
+import { buildApp } from './app.ts'
+import { banner } from './banner.ts'
+import { loadConfig } from './core/env-config.ts'
+import { ConfigError } from './core/errors.ts'
+import { createLogging } from './logger.ts'
+import { runPrimary } from './primary.ts'
+
+/** Environment to config to app to listening, and back again on a signal. The only file that touches `process`. */
+async function main(): Promise<void> {
+  const { config, notes, warnings } = loadConfig(process.env)
+  if (config.serverType === 'cluster' && cluster.isPrimary) {
+    runPrimary(config.workersCount)
+    return
+  }
+  const logging = createLogging(config, process.stdout.isTTY)
+  const { logger } = logging
+  const first = !cluster.isWorker || cluster.worker?.id === 1
+  if (first) {
+    for (const note of notes) logger.info(note)
+    for (const warning of warnings) logger.warn(warning)
+  }
+  process.on('SIGUSR2', () => logging.reopen())
+  const app = await buildApp({ config, env: process.env, logger })
+  let stopping = false
+  const stop = (signal: string): void => {
+    if (stopping) process.exit(1) // a second signal: at once
+    stopping = true
+    logger.info({ signal }, 'stopping')
+    app.close().then(
+      () => end(0),
+      () => end(1),
+    )
+  }
+  const end = (code: number): void => {
+    logging.flush()
+    process.exit(code)
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+  await app.listen({ host: config.serverHost, port: config.serverPort })
+  const address = app.server.address()
+  const port = typeof address === 'object' && address ? address.port : config.serverPort
+  logger.info({ host: config.serverHost, port, models: app.models.all().length }, 'listening')
+  if (first && config.logFormat !== 'json') process.stderr.write(banner(config, port, app.models.all()))
+}
+
+main().catch((error: unknown) => {
+  if (error instanceof ConfigError) {
+    for (const fault of error.faults) process.stderr.write(`${fault}\n`)
+    process.exit(2)
+  }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const text = error instanceof Error ? error.message : String(error)
+  process.stderr.write(
+    `llm-router cannot start: ${text}${code === '' || text.includes(code) ? '' : ` (${code})`}\n`,
+  )
+  process.exit(1)
+})

@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { loadConfig } from '../../src/core/env-config.ts'
+import { ConfigError } from '../../src/core/errors.ts'
+
+/** The setting that a single variable gives. */
+function set(name: string, value: string) {
+  return loadConfig({ [`LLM_ROUTER_${name}`]: value }).config
+}
+
+function faultsOf(env: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(env)
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    return error.faults
+  }
+  return []
+}
+
+test('with no variables the defaults of the Python llm-router hold', () => {
+  const { config, notes, warnings } = loadConfig({ PATH: '/bin' })
+  assert.deepEqual(config, {
+    promptsDir: 'resources/prompts',
+    modelsConfigPath: 'resources/configs/models-config.json',
+    defaultLanguage: 'pl',
+    timeoutMs: 0,
+    externalTimeoutMs: 300_000,
+    logFilename: 'llm-router.log',
+    logLevel: 'info',
+    logFormat: 'auto',
+    endpointPrefix: '/api',
+    inDebug: false,
+    balanceStrategy: 'balanced',
+    redisHost: '',
+    redisPort: 6379,
+    serverType: 'single',
+    serverPort: 8080,
+    serverHost: '0.0.0.0',
+    workersCount: 2,
+    usePrometheus: false,
+    streamDefault: 'dialect',
+    bodyLimitBytes: 33_554_432,
+    extensions: [],
+  })
+  assert.deepEqual([notes, warnings], [[], []])
+})
+
+test('every setting has its variable', () => {
+  const { config } = loadConfig({
+    LLM_ROUTER_PROMPTS_DIR: '/p',
+    LLM_ROUTER_MODELS_CONFIG: '/m.json',
+    LLM_ROUTER_DEFAULT_EP_LANGUAGE: 'en',
+    LLM_ROUTER_TIMEOUT: '90',
+    LLM_ROUTER_EXTERNAL_TIMEOUT: '1.5',
+    LLM_ROUTER_LOG_FILENAME: 'x.log',
+    LLM_ROUTER_LOG_LEVEL: 'error',
+    LLM_ROUTER_LOG_FORMAT: 'JSON',
+    LLM_ROUTER_EP_PREFIX: '/llm',
+    LLM_ROUTER_BALANCE_STRATEGY: 'weighted',
+    LLM_ROUTER_REDIS_HOST: 'redis',
+    LLM_ROUTER_REDIS_PORT: '6380',
+    LLM_ROUTER_SERVER_TYPE: 'cluster',
+    LLM_ROUTER_SERVER_PORT: '0',
+    LLM_ROUTER_SERVER_HOST: '127.0.0.1',
+    LLM_ROUTER_SERVER_WORKERS_COUNT: '4',
+    LLM_ROUTER_USE_PROMETHEUS: '1',
+    LLM_ROUTER_STREAM_DEFAULT: 'True',
+    LLM_ROUTER_BODY_LIMIT: '1_000_000',
+    LLM_ROUTER_EXTENSIONS: ' ./a.ts, ,b ,',
+  })
+  assert.deepEqual(config, {
+    promptsDir: '/p',
+    modelsConfigPath: '/m.json',
+    defaultLanguage: 'en',
+    timeoutMs: 90_000,
+    externalTimeoutMs: 1500,
+    logFilename: 'x.log',
+    logLevel: 'error',
+    logFormat: 'json',
+    endpointPrefix: '/llm',
+    inDebug: false,
+    balanceStrategy: 'weighted',
+    redisHost: 'redis',
+    redisPort: 6380,
+    serverType: 'cluster',
+    serverPort: 0,
+    serverHost: '127.0.0.1',
+    workersCount: 4,
+    usePrometheus: true,
+    streamDefault: 'true',
+    bodyLimitBytes: 1_000_000,
+    extensions: ['./a.ts', 'b'],
+  })
+})
+
+test('booleans are words for yes and no in any case, with blanks around', () => {
+  for (const yes of ['true', '1', 't', 'y', 'yes', 'tak', 'on', ' TRUE ', 'Tak'])
+    assert.equal(set('USE_PROMETHEUS', yes).usePrometheus, true, yes)
+  for (const no of ['false', '0', 'f', 'n', 'no', 'nie', 'off', '', ' OFF '])
+    assert.equal(set('USE_PROMETHEUS', no).usePrometheus, false, no)
+  assert.match(
+    faultsOf({ LLM_ROUTER_IN_DEBUG: 'maybe' })[0] ?? '',
+    /^LLM_ROUTER_IN_DEBUG: "maybe" is not one of: true, 1/,
+  )
+})
+
+test('integers are written as for Python', () => {
+  assert.equal(set('SERVER_PORT', ' 8_080 ').serverPort, 8080)
+  assert.equal(set('SERVER_PORT', '+0080').serverPort, 80)
+  for (const bad of ['80a', '1__0', '_1', '8080.0', '-1', '65536', '0x50', '1e3']) {
+    assert.deepEqual(faultsOf({ LLM_ROUTER_SERVER_PORT: bad }), [
+      `LLM_ROUTER_SERVER_PORT: ${JSON.stringify(bad)} is not an integer from 0 to 65535`,
+    ])
+  }
+})
+
+test('an empty variable is as good as none', () => {
+  assert.equal(set('SERVER_PORT', '').serverPort, 8080)
+  assert.equal(set('LOG_LEVEL', ' ').logLevel, 'info')
+  assert.equal(set('MODELS_CONFIG', '').modelsConfigPath, 'resources/configs/models-config.json')
+})
+
+test('an empty log file name turns the file off', () => {
+  assert.equal(set('LOG_FILENAME', '').logFilename, '')
+})
+
+test('timeouts are seconds, also parts of one', () => {
+  assert.equal(set('EXTERNAL_TIMEOUT', '.25').externalTimeoutMs, 250)
+  assert.equal(set('TIMEOUT', '0').timeoutMs, 0)
+  for (const bad of ['0', '-1', '0.0001', 'x', '5s', '.', '1e3', '9999999'])
+    assert.equal(faultsOf({ LLM_ROUTER_EXTERNAL_TIMEOUT: bad }).length, 1, bad)
+  assert.equal(faultsOf({ LLM_ROUTER_TIMEOUT: '-0.5' }).length, 1)
+})
+
+test('log levels come in any case and by their Python names', () => {
+  const expected = {
+    INFO: 'info',
+    Warning: 'warn',
+    CRITICAL: 'fatal',
+    NOTSET: 'trace',
+    TRACE: 'trace',
+    Debug: 'debug',
+  }
+  for (const [written, level] of Object.entries(expected))
+    assert.equal(set('LOG_LEVEL', written).logLevel, level)
+  assert.deepEqual(faultsOf({ LLM_ROUTER_LOG_LEVEL: 'loud' }), [
+    'LLM_ROUTER_LOG_LEVEL: "loud" is not one of: trace, debug, info, warn, error, fatal',
+  ])
+})
+
+test('debug mode logs at debug at least', () => {
+  const level = (name: string) =>
+    loadConfig({ LLM_ROUTER_IN_DEBUG: '1', LLM_ROUTER_LOG_LEVEL: name }).config.logLevel
+  assert.equal(level('error'), 'debug')
+  assert.equal(level('trace'), 'trace')
+})
+
+test('the endpoint prefix gets one leading slash and none at the end; it may be empty', () => {
+  const expected = { api: '/api', '/api/': '/api', '//a/b//': '/a/b', '/': '', '': '', ' ': '' }
+  for (const [written, prefix] of Object.entries(expected))
+    assert.equal(set('EP_PREFIX', written).endpointPrefix, prefix, written)
+  for (const bad of ['/a b', '/:id', '/a?b', '/a//b', '/*'])
+    assert.equal(faultsOf({ LLM_ROUTER_EP_PREFIX: bad }).length, 1, bad)
+})
+
+test('the Python server names say which of the two types they are here', () => {
+  const expected = { flask: 'single', Waitress: 'single', GUNICORN: 'cluster' }
+  for (const [written, type] of Object.entries(expected)) {
+    const { config, notes } = loadConfig({ LLM_ROUTER_SERVER_TYPE: written })
+    assert.equal(config.serverType, type)
+    assert.deepEqual(notes, [`LLM_ROUTER_SERVER_TYPE: means "${type}" here`])
+  }
+  assert.deepEqual(loadConfig({ LLM_ROUTER_SERVER_TYPE: 'cluster' }).notes, [])
+  assert.deepEqual(faultsOf({ LLM_ROUTER_SERVER_TYPE: 'uwsgi' }), [
+    'LLM_ROUTER_SERVER_TYPE: "uwsgi" is not one of: single (also flask, waitress), cluster (also gunicorn)',
+  ])
+})
+
+test('all bad values are told at once', () => {
+  const faults = faultsOf({
+    LLM_ROUTER_SERVER_PORT: 'x',
+    LLM_ROUTER_REDIS_PORT: '0',
+    LLM_ROUTER_STREAM_DEFAULT: 'sometimes',
+    LLM_ROUTER_SERVER_WORKERS_COUNT: '0',
+  })
+  assert.deepEqual(faults.map((fault) => fault.slice(0, fault.indexOf(':'))).toSorted(), [
+    'LLM_ROUTER_REDIS_PORT',
+    'LLM_ROUTER_SERVER_PORT',
+    'LLM_ROUTER_SERVER_WORKERS_COUNT',
+    'LLM_ROUTER_STREAM_DEFAULT',
+  ])
+})
+
+test('variables of the Python llm-router without a meaning here are accepted with one line each', () => {
+  const { notes, warnings } = loadConfig({
+    LLM_ROUTER_MINIMUM: 'false',
+    LLM_ROUTER_SERVER_THREADS_COUNT: '8',
+    LLM_ROUTER_SERVER_WORKER_CLASS: 'gevent',
+    LLM_ROUTER_SERVER_WORKERS_COUNT: '4',
+    LLM_ROUTER_LOG_TO_FILE: '1',
+    LLM_ROUTER_REDIS_PASSWORD: 'hunter2',
+    LLM_ROUTER_ROUTING_INTENT_CODE: 'x',
+    LLM_ROUTER_AUTH_ENABLED: 'false',
+    LLM_ROUTER_AUTH_KEY_STORE: '',
+  })
+  assert.deepEqual(warnings, [])
+  assert.deepEqual(
+    notes.map((note) => note.slice(0, note.indexOf(':'))),
+    [
+      'LLM_ROUTER_AUTH_ENABLED',
+      'LLM_ROUTER_LOG_TO_FILE',
+      'LLM_ROUTER_MINIMUM',
+      'LLM_ROUTER_REDIS_PASSWORD',
+      'LLM_ROUTER_ROUTING_INTENT_CODE',
+      'LLM_ROUTER_SERVER_THREADS_COUNT',
+      'LLM_ROUTER_SERVER_WORKERS_COUNT',
+      'LLM_ROUTER_SERVER_WORKER_CLASS',
+    ],
+  )
+  assert.doesNotMatch(notes.join(), /hunter2/)
+})
+
+test('who switches on a protection that is not there is warned', () => {
+  const { warnings } = loadConfig({ LLM_ROUTER_AUTH_ENABLED: 'true', LLM_ROUTER_FORCE_MASKING: '1' })
+  assert.equal(warnings.length, 2)
+  assert.match(warnings[0] ?? '', /LLM_ROUTER_AUTH_ENABLED .*NOT authenticated/)
+})
+
+test('an unknown variable is a warning that names the likely one and not the value', () => {
+  const warningOf = (name: string) => loadConfig({ [name]: 'hunter2' }).warnings.join()
+  assert.match(warningOf('LLM_ROUTER_SERVER_PROT'), /did you mean LLM_ROUTER_SERVER_PORT\?/)
+  assert.match(warningOf('LLM_ROUTER_SERVER_WORKERS'), /did you mean LLM_ROUTER_SERVER_WORKERS_COUNT\?/)
+  assert.match(warningOf('LLM_ROUTER_server_port'), /did you mean LLM_ROUTER_SERVER_PORT\?/)
+  const far = warningOf('LLM_ROUTER_QUUX')
+  assert.match(far, /LLM_ROUTER_QUUX is unknown/)
+  assert.doesNotMatch(far, /did you mean|hunter2/)
+})
+
+test('what Kubernetes sets for a service named llm-router is no mistake', () => {
+  const { notes, warnings } = loadConfig({
+    LLM_ROUTER_SERVICE_HOST: '10.0.0.1',
+    LLM_ROUTER_SERVICE_PORT_HTTP: '8080',
+    LLM_ROUTER_PORT: 'tcp://10.0.0.1:8080',
+    LLM_ROUTER_PORT_8080_TCP_ADDR: '10.0.0.1',
+  })
+  assert.deepEqual([notes, warnings], [[], []])
+  assert.equal(loadConfig({ LLM_ROUTER_PORT: '9000' }).warnings.length, 1)
+})

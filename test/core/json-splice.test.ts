@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { applyEdits, scanObject, setMembers } from '../../src/core/json-splice.ts'
+
+const none: ReadonlySet<string> = new Set()
+
+function splice(text: string, values: Record<string, unknown>, removed: ReadonlySet<string> = none): string {
+  const bytes = Buffer.from(text)
+  const scan = scanObject(bytes)
+  assert.ok(scan, 'an object')
+  return applyEdits(bytes, setMembers(scan, values, removed)).toString()
+}
+
+test('only the value of the named member changes; numbers, order and white space stay to the byte', () => {
+  const body =
+    '{ "n": 12345678901234567890,\n\t"model" : "alias" , "z":-0, "e":1e400, "x":{"model":"inner"} }'
+  assert.equal(splice(body, { model: 'up/stream' }), body.replace('"alias"', '"up/stream"'))
+})
+
+test('a member that is missing is added in front, also to an empty object', () => {
+  assert.equal(splice('{"a":1}', { model: 'm', b: [1] }), '{"model":"m","b":[1],"a":1}')
+  assert.equal(splice(' { } ', { model: 'm' }), ' {"model":"m" } ')
+})
+
+test('members are removed at the front, in the middle, at the end and all at once', () => {
+  const body = '{"a":1, "b":{"c":2} ,"d":"x"}'
+  assert.equal(splice(body, {}, new Set(['a'])), '{"b":{"c":2} ,"d":"x"}')
+  assert.equal(splice(body, {}, new Set(['b'])), '{"a":1, "d":"x"}')
+  assert.equal(splice(body, {}, new Set(['d'])), '{"a":1, "b":{"c":2}}')
+  assert.equal(splice(body, {}, new Set(['b', 'd'])), '{"a":1}')
+  assert.deepEqual(JSON.parse(splice(body, { m: 1 }, new Set(['a', 'b', 'd']))), { m: 1 })
+})
+
+test('a key written with escapes is found by what it says, a text that looks like a key is not', () => {
+  assert.equal(splice('{"m\\u006fdel":"a"}', { model: 'b' }), '{"m\\u006fdel":"b"}')
+  const quoted = '{"text":"\\"model\\":\\"x\\"","model":"a"}'
+  assert.equal(splice(quoted, { model: 'b' }), quoted.replace('"a"', '"b"'))
+})
+
+test('strings of any length end where they end, whatever backslashes they hold', () => {
+  for (const filler of [
+    '',
+    'x'.repeat(63),
+    'y'.repeat(64),
+    '\\\\'.repeat(40),
+    `${'z'.repeat(100)}\\"`,
+    '\\"'.repeat(99),
+  ]) {
+    const body = `{"t":"${filler}","model":"a"}`
+    JSON.parse(body)
+    assert.equal(splice(body, { model: 'b' }), `{"t":"${filler}","model":"b"}`)
+  }
+})
+
+test('every duplicate of a member gets the new value', () => {
+  assert.equal(splice('{"model":1,"model":2}', { model: 'm' }), '{"model":"m","model":"m"}')
+})
+
+test('the depth counts nested objects and lists, not the brackets in texts', () => {
+  assert.equal(scanObject(Buffer.from('{"a":[[{"b":1}]],"t":"[[[[[["}'))?.depth, 4)
+})
+
+test('what is no object, or is cut off, is not scanned', () => {
+  for (const text of [
+    '',
+    '[]',
+    '1',
+    '"x"',
+    '{',
+    '{"a"',
+    '{"a":',
+    '{"a":1',
+    '{"a":1,',
+    '{"a":"x',
+    '{a:1}',
+    '{"a":[1}',
+  ]) {
+    assert.equal(scanObject(Buffer.from(text)), undefined, text)
+  }
+})

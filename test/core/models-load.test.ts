@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { at, faultsOf, load, modelFile, providers } from '../helpers/models-file.ts'
+
+test('a configuration of the Python llm-router loads unchanged', () => {
+  const { models, warnings } = load({
+    models_raw: 'notes of the operator',
+    google_models: {
+      'google/gemma-3-12b-it': {
+        providers: [
+          {
+            id: 'gemma-a',
+            api_host: 'http://192.0.2.1:7000/',
+            api_token: '',
+            api_type: 'OpenAI',
+            input_size: '4096',
+            model_path: '',
+            weight: '0.5',
+          },
+          {
+            id: 7,
+            api_host: 'http://192.0.2.2:7000',
+            api_token: null,
+            api_type: 'openai ',
+            input_size: 4096.7,
+            model_path: null,
+            weight: 3,
+            keep_alive: null,
+            tool_calling: 'false',
+            comment: { unknown: ['to', 'us'] },
+          },
+        ],
+        providers_sleep: [
+          { id: 'gemma-c', api_host: 'http://192.0.2.3', api_type: 'openai', is_embedding: 0 },
+        ],
+      },
+      parked: { comment: 'no providers yet' },
+    },
+    ollama_models: {
+      'gpt-oss:120b': {
+        providers: [
+          {
+            id: 'o',
+            api_host: 'http://192.0.2.4:11434',
+            api_type: 'ollama',
+            api_token: 'k',
+            is_embedding: 1,
+          },
+        ],
+        providers_sleep: null,
+      },
+    },
+    active_models: {
+      google_models: ['google/gemma-3-12b-it'],
+      ollama_models: ['gpt-oss:120b'],
+      openai_models: [],
+    },
+  })
+  assert.deepEqual(warnings, [])
+  assert.deepEqual(
+    models.map(({ alias, group, embedding }) => [alias, group, embedding]),
+    [
+      ['google/gemma-3-12b-it', 'google_models', false],
+      ['gpt-oss:120b', 'ollama_models', true],
+    ],
+  )
+  const [first, second] = models[0]?.targets ?? []
+  assert.partialDeepStrictEqual(first, {
+    id: 'gemma-a',
+    model: 'google/gemma-3-12b-it',
+    upstreamModel: 'google/gemma-3-12b-it',
+    origin: 'http://192.0.2.1:7000',
+    paths: { chat: '/v1/chat/completions' },
+    token: undefined,
+    weight: 0.5,
+    inputSize: 4096,
+    toolCalling: true,
+    dropParams: [],
+    defaults: {},
+    streamUsage: true,
+    mock: {},
+  })
+  assert.equal(first?.type, providers.find('openai'))
+  assert.partialDeepStrictEqual(second, {
+    id: '7',
+    upstreamModel: 'google/gemma-3-12b-it',
+    token: undefined,
+    weight: 1,
+    inputSize: 4096,
+    toolCalling: false,
+    defaults: {},
+  })
+  assert.deepEqual(
+    models[0]?.sleeping.map((target) => target.id),
+    ['gemma-c'],
+  )
+  assert.equal(models[1]?.targets[0]?.token, 'k')
+})
+
+test('text that is not JSON is told by line and column, without the text', () => {
+  const broken: [text: string, line: number, column: number][] = [
+    ['{\n  "a": 1,\n  b}', 3, 3],
+    ['{"api_token": hunter2}', 1, 15],
+    ['{"api_token": "hunter2" "x": 1}', 1, 25],
+    ['{\r\n"a": [1, 2,]}', 2, 12],
+    ['{"a": "tab\there"}', 1, 7],
+    ['{"a": 01}', 1, 8],
+    ['{"a": {"b": 1}', 1, 15],
+    ['{} {}', 1, 4],
+    ['[1}', 1, 3],
+    ['', 1, 1],
+  ]
+  for (const [text, line, column] of broken) {
+    assert.deepEqual(
+      faultsOf(text),
+      [`models-config.json: not valid JSON (line ${line}, column ${column})`],
+      JSON.stringify(text),
+    )
+  }
+})
+
+test('a byte order mark is no fault, a list is one', () => {
+  assert.deepEqual(load('\ufeff{"active_models": {}}').models, [])
+  assert.deepEqual(faultsOf('[]'), ['models-config.json: not an object'])
+})
+
+test('active_models must be there and name what exists', () => {
+  assert.match(faultsOf({ g: {} })[0] ?? '', /^active_models: missing/)
+  assert.match(faultsOf({ active_models: null })[0] ?? '', /^active_models: missing/)
+  assert.match(faultsOf({ active_models: ['g'] })[0] ?? '', /^active_models: not an object/)
+  const group = { a: { providers: [] }, gone: null }
+  assert.deepEqual(
+    faultsOf({
+      google_models: group,
+      text: 'x',
+      active_models: {
+        google_models: ['a', 'gone', 'x', '__proto__', 5],
+        'no group': ['b', 'c'],
+        text: ['d'],
+        toString: ['e'],
+        list: 'a',
+      },
+    }).toSorted(),
+    [
+      'active_models.google_models[1]: no such model "gone"',
+      'active_models.google_models[2]: no such model "x"',
+      'active_models.google_models[3]: no such model "__proto__"',
+      'active_models.google_models[4]: not the name of a model',
+      'active_models["no group"]: no such group of models',
+      'active_models.text: no such group of models',
+      'active_models.toString: no such group of models',
+      'active_models.list: not a list of model names',
+    ].toSorted(),
+  )
+})
+
+test('a name that is active in two groups is a fault, twice in one list a warning', () => {
+  const model = { providers: [{ api_type: 'mock' }] }
+  assert.deepEqual(faultsOf({ a: { m: model }, b: { m: model }, active_models: { a: ['m'], b: ['m'] } }), [
+    'active_models.b[0]: "m" is also active_models.a[0]; a name can be active once',
+  ])
+  const { models, warnings } = load({ a: { m: model }, active_models: { a: ['m', 'm'] } })
+  assert.equal(models.length, 1)
+  assert.deepEqual(warnings, ['active_models.a[1]: "m" is listed twice; it is also active_models.a[0]'])
+})
+
+test('all faults of a file are told at once', () => {
+  const faults = faultsOf({
+    'my group': {
+      'a/b': { providers: [{ api_type: 'foo', api_host: 'h' }, 'x', { weight: {} }] },
+      c: {},
+      d: 5,
+    },
+    active_models: { 'my group': ['a/b', 'c', 'd', 'e'] },
+  })
+  assert.deepEqual(faults.toSorted(), [
+    '"my group"["a/b"].providers[0].api_host: is not an http:// or https:// address',
+    '"my group"["a/b"].providers[0].api_type: "foo" is unknown; known: openai, ollama, mock',
+    '"my group"["a/b"].providers[1]: "x" is not an object',
+    '"my group"["a/b"].providers[2].api_type: missing; it must be text',
+    '"my group"["a/b"].providers[2].weight: an object is not a number',
+    '"my group"["c"].providers: missing; it must be a list',
+    '"my group"["d"]: 5 is not an object',
+    'active_models["my group"][3]: no such model "e"',
+  ])
+})
+
+test('parked models may lack what they will need, but what they have must be right', () => {
+  const parked = (model: unknown) => faultsOf({ g: { m: model }, active_models: {} })
+  assert.deepEqual(parked({ providers: [{ api_type: 'llama.cpp' }, { api_token: `\${UNSET}` }] }), [])
+  assert.deepEqual(parked({ comment: 'soon' }), [])
+  assert.deepEqual(parked('soon'), [])
+  assert.deepEqual(parked({ providers: [{ weight: 'heavy' }] }), [`${at}.weight: "heavy" is not a number`])
+  assert.deepEqual(parked({ providers_sleep: {} }), ['g["m"].providers_sleep: an object is not a list'])
+})
+
+test('a model without providers is there, with a warning', () => {
+  const { models, warnings } = load(modelFile())
+  assert.deepEqual(models[0]?.targets, [])
+  assert.deepEqual(warnings, ['g["m"].providers: empty; "m" cannot answer'])
+})
+
+test('an id that two providers of active models have is a fault with both places, parked ones count not', () => {
+  const provider = { id: 'x', api_type: 'mock' }
+  const file = {
+    g: {
+      m: { providers: [provider] },
+      n: { providers: [], providers_sleep: [{ ...provider, id: ' x' }] },
+      parked: { providers: [provider] },
+    },
+  }
+  assert.deepEqual(faultsOf({ ...file, active_models: { g: ['m', 'n'] } }), [
+    `g["n"].providers_sleep[0].id: "x" is also the id of ${at}`,
+  ])
+  assert.deepEqual(faultsOf({ ...file, active_models: { g: ['m'] } }), [])
+})

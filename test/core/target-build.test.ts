@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { at, faultsOf, load, modelFile, providerFaults, targetOf } from '../helpers/models-file.ts'
+
+test('the fields that the Python llm-router does not have', () => {
+  const target = targetOf({
+    model_path: 'org/name',
+    drop_params: ['logprobs'],
+    paths: { chat: '/x?y=1' },
+    stream_usage: false,
+    mock: {
+      reply: 'hi',
+      tokens_per_second: '50',
+      error_rate: 0,
+      error_status: 503,
+      tool_call: true,
+      seed: 1,
+    },
+  })
+  assert.partialDeepStrictEqual(target, {
+    upstreamModel: 'org/name',
+    dropParams: ['logprobs'],
+    paths: { chat: '/x?y=1' },
+    streamUsage: false,
+    mock: { reply: 'hi', tokens_per_second: 50, error_rate: 0, error_status: 503, tool_call: true, seed: 1 },
+  })
+})
+
+test('an embedded type needs no host', () => {
+  const target = load(modelFile({ api_type: 'mock' })).models[0]?.targets[0]
+  assert.deepEqual([target?.origin, target?.paths], ['', { chat: '/v1/chat/completions' }])
+  assert.deepEqual(faultsOf(modelFile({ api_type: 'openai', api_host: '' })), [
+    `${at}.api_host: missing; openai needs the address of its server`,
+  ])
+})
+
+test('an unknown api_type names the known ones', () => {
+  assert.deepEqual(providerFaults({ api_type: 'foo' }), [
+    `${at}.api_type: "foo" is unknown; known: openai, ollama, mock`,
+  ])
+})
+
+test('values of a wrong kind are told by place and by what is allowed', () => {
+  const faults: [provider: Record<string, unknown>, fault: string][] = [
+    [{ api_type: null }, 'api_type: missing; it must be text'],
+    [{ weight: 'heavy' }, 'weight: "heavy" is not a number'],
+    [{ tool_calling: 'perhaps' }, 'tool_calling: "perhaps" is not true or false'],
+    [{ drop_params: ['a', 5] }, 'drop_params[1]: 5 is not text'],
+    [{ paths: '/x' }, 'paths: "/x" is not an object'],
+    [{ defaults: [] }, 'defaults: a list is not an object'],
+    [{ keep_alive: true }, 'keep_alive: true is not text or a number'],
+    [{ mock: { tokens_per_second: 0 } }, 'mock.tokens_per_second: 0 is not a number over 0'],
+    [{ mock: { error_rate: '1.5' } }, 'mock.error_rate: 1.5 is not a number from 0 to 1'],
+    [{ mock: { error_status: 200 } }, 'mock.error_status: 200 is not an integer from 400 to 599'],
+    [{ mock: { first_token_ms: -1 } }, 'mock.first_token_ms: -1 is not a number of 0 or more'],
+    [
+      { mock: { tool_call: { nome: 'f' } } },
+      'mock.tool_call: an object is not true, false or an object with a name and, if need be, arguments',
+    ],
+  ]
+  for (const [provider, fault] of faults) assert.deepEqual(providerFaults(provider), [`${at}.${fault}`])
+})
+
+test('a bad input_size is a warning and means unknown', () => {
+  for (const bad of ['abc', -1, {}, true]) {
+    const { models, warnings } = load(modelFile({ api_type: 'mock', input_size: bad }))
+    assert.equal(models[0]?.targets[0]?.inputSize, 0)
+    assert.deepEqual(warnings, [`${at}.input_size: not a number of 0 or more; taken as unknown`])
+  }
+})
+
+test('a weight beyond 0 to 1 is moved to the nearer end', () => {
+  assert.deepEqual(
+    [-1, 0, '0.25', 7, null].map((weight) => targetOf({ weight }).weight),
+    [0, 0, 0.25, 1, 1],
+  )
+})
+
+test('an absent id is made of model and host, the same whatever else is in the file', () => {
+  const ids = (file: unknown) =>
+    load(file).models.flatMap((model) => [...model.targets, ...model.sleeping].map((target) => target.id))
+  const list = [
+    { api_type: 'openai', api_host: 'http://192.0.2.1:8000/v1' },
+    { api_type: 'openai', api_host: 'http://192.0.2.1:8000/v2', id: '' },
+    { api_type: 'mock' },
+  ]
+  const made = ['m@192.0.2.1:8000#0', 'm@192.0.2.1:8000#1', 'm@mock#0']
+  assert.deepEqual(ids(modelFile(...list)), made)
+  const more = { g: { a: { providers: list }, m: { providers: list } }, active_models: { g: ['a', 'm'] } }
+  assert.deepEqual(ids(more).slice(3), made)
+  assert.deepEqual(ids(modelFile({ api_type: 'mock' }, { api_type: 'mock', id: 'm@mock#0' })), [
+    'm@mock#1',
+    'm@mock#0',
+  ])
+})
+
+test('environment variables stand in for a key and for parts of an address', () => {
+  const env = { KEY: ' s3cret\n', HOST: '192.0.2.9:8000' }
+  const target = targetOf({ api_token: `\${KEY}`, api_host: `http://\${HOST}/v1` }, { env })
+  assert.equal(target.token, 's3cret')
+  assert.equal(target.origin, 'http://192.0.2.9:8000')
+  assert.equal(targetOf({ api_token: 'a$b' }).token, 'a$b')
+  assert.equal(targetOf({ api_token: `\${A}` }, { env: { A: `\${B}`, B: 'x' } }).token, `\${B}`)
+})
+
+test('an environment variable that is not set is a fault that names it', () => {
+  assert.deepEqual(
+    providerFaults({ api_token: `\${MY_KEY}`, api_host: `\${MY_HOST}` }, { env: { MY_HOST: '' } }),
+    [
+      `${at}.api_host: the environment variable MY_HOST is not set`,
+      `${at}.api_token: the environment variable MY_KEY is not set`,
+    ],
+  )
+  for (const bad of [`\${`, `\${}`, `\${a b}`, `\${KEY`])
+    assert.match(providerFaults({ api_token: bad }).join(), /api_token: a \$\{ is not followed by/, bad)
+})
+
+test('a key file is read from beside the configuration', () => {
+  const files = { '/etc/llm/keys/a': ' s3cret\n', '/run/b': 'other' }
+  assert.equal(targetOf({ api_token_file: 'keys/a' }, { files }).token, 's3cret')
+  assert.equal(targetOf({ api_token_file: '/run/b', api_token: '' }, { files }).token, 'other')
+})
+
+test('a key file that is missing, empty or one of two sources is a fault', () => {
+  assert.deepEqual(providerFaults({ api_token_file: 'keys/a' }), [
+    `${at}.api_token_file: cannot read "keys/a" (ENOENT)`,
+  ])
+  assert.deepEqual(providerFaults({ api_token_file: 'a' }, { files: { '/etc/llm/a': '\n' } }), [
+    `${at}.api_token_file: "a" is empty`,
+  ])
+  assert.deepEqual(providerFaults({ api_token_file: 'a', api_token: 'b' }), [
+    `${at}.api_token_file: there is an api_token too; one of the two must go`,
+  ])
+})
+
+test('no fault shows a key', () => {
+  const env = { KEY: 'hunter2\nhunter2', URL: 'http://me:hunter2@h' }
+  const faults = [
+    ...providerFaults({ api_token: `\${KEY}`, api_host: `\${URL}` }, { env }),
+    ...providerFaults({ api_token: 'hunter2é' }),
+    ...providerFaults({ api_token: ['hunter2'] }),
+    ...providerFaults({ api_host: 'hunter2' }),
+    ...faultsOf(modelFile({ api_type: 'openai', api_host: 'http://h', api_token: 22222222 })),
+  ]
+  assert.equal(faults.length, 6)
+  assert.doesNotMatch(faults.join('\n'), /hunter2|2222/)
+})
+
+test("a provider's defaults go over its model's, options one by one", () => {
+  const { models } = load({
+    g: {
+      m: {
+        strategy: 'weighted',
+        keep_alive: '30m',
+        defaults: { temperature: 0.1, top_p: 0.5, options: { num_ctx: 1, seed: 1 } },
+        options: { num_ctx: 2, mirostat: 1, top_k: null },
+        providers: [
+          { api_type: 'mock', defaults: { temperature: 0.9, min_p: null }, options: { num_ctx: '3' } },
+          { api_type: 'mock', keep_alive: -1 },
+        ],
+      },
+    },
+    active_models: { g: ['m'] },
+  })
+  assert.equal(models[0]?.strategy, 'weighted')
+  assert.deepEqual(
+    models[0]?.targets.map((target) => target.defaults),
+    [
+      { temperature: 0.9, top_p: 0.5, keep_alive: '30m', options: { num_ctx: '3', mirostat: 1, seed: 1 } },
+      { temperature: 0.1, top_p: 0.5, keep_alive: -1, options: { num_ctx: 2, mirostat: 1, seed: 1 } },
+    ],
+  )
+  assert.deepEqual(targetOf({}).defaults, {})
+})

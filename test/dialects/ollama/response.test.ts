@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { ChatChoice, ChatResponse } from '../../../src/core/chat.ts'
+import { RouterError } from '../../../src/core/errors.ts'
+import { ollama } from '../../../src/dialects/ollama/index.ts'
+import { loadAnswer } from '../../../src/dialects/ollama/load.ts'
+import { contextAt } from './support.ts'
+
+const { readResponse, writeResponse, readUsage } = ollama.chat
+const message = { role: 'assistant', content: 'Hi' }
+
+function isUpstreamError(error: unknown): boolean {
+  return error instanceof RouterError && error.kind === 'upstream_error'
+}
+
+describe('reading a whole answer', () => {
+  test('text, thoughts, calls, counts, durations and the second of its making are read', () => {
+    const response = readResponse({
+      model: 'm',
+      created_at: '2026-11-23T10:00:00.999999999Z',
+      message: {
+        role: 'assistant',
+        content: 'Hi',
+        thinking: 'plan',
+        tool_calls: [{ id: 'call_a', function: { index: 0, name: 'f', arguments: { a: 1 } } }],
+      },
+      done: true,
+      done_reason: 'stop',
+      total_duration: 900,
+      load_duration: 100,
+      prompt_eval_count: 9,
+      prompt_eval_duration: 200,
+      eval_count: 5,
+      eval_duration: 500,
+    })
+    assert.deepEqual(response, {
+      created: Date.UTC(2026, 10, 23, 10) / 1000,
+      choices: [
+        {
+          index: 0,
+          text: 'Hi',
+          reasoning: 'plan',
+          toolCalls: [{ id: 'call_a', name: 'f', arguments: '{"a":1}' }],
+          finishReason: 'tool_calls',
+        },
+      ],
+      usage: { promptTokens: 9, completionTokens: 5 },
+      timings: { totalNs: 900, loadNs: 100, promptNs: 200, completionNs: 500 },
+    })
+  })
+
+  test('calls without ids, or with equal ones, get ids that differ', () => {
+    const call = (id?: string) => ({ ...(id ? { id } : {}), function: { name: 'f', arguments: null } })
+    const { choices } = readResponse({
+      message: { tool_calls: [call(), call(), call('x'), call('x')] },
+      done: true,
+    })
+    const ids = choices[0]?.toolCalls.map(({ id }) => id) ?? []
+    assert.equal(new Set(ids).size, 4)
+    assert.equal(ids[2], 'x')
+    for (const id of [ids[0], ids[1], ids[3]]) assert.match(String(id), /^call_[0-9a-f]{24}$/)
+    assert.equal(choices[0]?.toolCalls[0]?.arguments, '{}')
+  })
+
+  test('a cut answer ends by length even when it called a tool, and an unknown reason is a stop', () => {
+    const toolCalls = [{ function: { name: 'f', arguments: {} } }]
+    const cut = readResponse({
+      message: { ...message, tool_calls: toolCalls },
+      done: true,
+      done_reason: 'length',
+    })
+    assert.equal(cut.choices[0]?.finishReason, 'length')
+    assert.equal(readResponse({ message, done: true, done_reason: 'whim' }).choices[0]?.finishReason, 'stop')
+  })
+
+  test('a left-out count is zero where there is any other metric, and unknown where there is none', () => {
+    assert.deepEqual(readUsage({ eval_count: 3 }), { promptTokens: 0, completionTokens: 3 })
+    assert.deepEqual(readUsage({ total_duration: 3 }), { promptTokens: 0, completionTokens: 0 })
+    assert.equal(readUsage({ message }), undefined)
+    assert.equal(readUsage('x'), undefined)
+  })
+
+  test('an error with a good status is an upstream error, and the upstream’s words stay in the cause', () => {
+    assert.throws(
+      () => readResponse({ error: 'CUDA error at 10.0.0.7' }),
+      (error) => {
+        assert.ok(error instanceof RouterError)
+        assert.equal(error.kind, 'upstream_error')
+        assert.equal(error.message, 'The upstream reported an error')
+        assert.deepEqual(error.cause, { message: 'CUDA error at 10.0.0.7' })
+        return true
+      },
+    )
+  })
+
+  const broken: [string, unknown][] = [
+    ['no object', 'Hi'],
+    ['no message', { model: 'm', done: true }],
+    ['an unfinished answer', { message, done: false }],
+    ['content that is no text', { message: { content: ['Hi'] }, done: true }],
+    ['a call without a name', { message: { tool_calls: [{ function: {} }] }, done: true }],
+    [
+      'arguments that are no object',
+      { message: { tool_calls: [{ function: { name: 'f', arguments: [1] } }] }, done: true },
+    ],
+    ['a loaded model in place of an answer', { message: { content: '' }, done: true, done_reason: 'load' }],
+  ]
+  for (const [name, body] of broken) {
+    test(`${name} is an upstream error`, () => assert.throws(() => readResponse(body), isUpstreamError))
+  }
+})
+
+function response(choice: Partial<ChatChoice>, rest: Omit<ChatResponse, 'choices'> = {}): ChatResponse {
+  return {
+    choices: [{ index: 0, text: 'Hi', reasoning: '', toolCalls: [], finishReason: 'stop', ...choice }],
+    ...rest,
+  }
+}
+
+describe('writing a whole answer', () => {
+  const context = contextAt({ ms: 500 })
+
+  test('an answer with the engine’s durations has exactly Ollama’s members', () => {
+    const written = writeResponse(
+      response(
+        {
+          reasoning: 'plan',
+          toolCalls: [{ id: 'a', name: 'f', arguments: '{"x":1}' }],
+          finishReason: 'tool_calls',
+        },
+        {
+          usage: { promptTokens: 9, completionTokens: 5, reasoningTokens: 2 },
+          timings: { totalNs: 900, loadNs: 0, promptNs: 200, completionNs: 500 },
+        },
+      ),
+      context,
+    )
+    assert.deepEqual(written, {
+      model: 'alias',
+      created_at: '2026-11-23T10:00:00.500Z',
+      message: {
+        role: 'assistant',
+        content: 'Hi',
+        thinking: 'plan',
+        tool_calls: [{ id: 'a', function: { index: 0, name: 'f', arguments: { x: 1 } } }],
+      },
+      done: true,
+      done_reason: 'stop',
+      total_duration: 900,
+      prompt_eval_count: 9,
+      prompt_eval_duration: 200,
+      eval_count: 5,
+      eval_duration: 500,
+    })
+  })
+
+  test('without the engine’s durations the measured time is split, in whole nanoseconds', () => {
+    const written = writeResponse(response({}, { usage: { promptTokens: 9, completionTokens: 7 } }), context)
+    const { total_duration: total, prompt_eval_duration: prompt, eval_duration: completion } = written
+    assert.equal(total, 500_000_000)
+    assert.ok(Number.isInteger(prompt) && Number.isInteger(completion))
+    assert.ok(Number(prompt) > 0 && Number(completion) > Number(prompt))
+    assert.ok(Math.abs(Number(prompt) + Number(completion) - 500_000_000) <= 1)
+  })
+
+  test('a counted token never took zero time, and zero counts are left out', () => {
+    const usage = { promptTokens: 0, completionTokens: 3 }
+    const written = writeResponse(response({}, { usage, timings: { completionNs: 0 } }), contextAt({ ms: 0 }))
+    assert.equal(written.eval_duration, 1)
+    assert.equal('prompt_eval_count' in written || 'prompt_eval_duration' in written, false)
+    assert.equal('eval_count' in writeResponse(response({}), context), false)
+  })
+
+  test('length stays length and a filter is a stop', () => {
+    assert.equal(writeResponse(response({ finishReason: 'length' }), context).done_reason, 'length')
+    assert.equal(writeResponse(response({ finishReason: 'content_filter' }), context).done_reason, 'stop')
+  })
+
+  test('a refusal is the content where there is no other', () => {
+    assert.deepEqual(writeResponse(response({ text: '', refusal: 'No.' }), context).message, {
+      role: 'assistant',
+      content: 'No.',
+    })
+    assert.deepEqual(writeResponse(response({ refusal: 'No.' }), context).message, message)
+  })
+
+  test('arguments that are no object make the answer an upstream error, empty ones do not', () => {
+    const call = (json: string) => response({ toolCalls: [{ id: 'a', name: 'f', arguments: json }] })
+    assert.throws(() => writeResponse(call('{"cut":'), context), isUpstreamError)
+    assert.throws(() => writeResponse(call('[1]'), context), isUpstreamError)
+    assert.doesNotThrow(() => writeResponse(call(''), context))
+  })
+
+  test('probabilities stand beside the message', () => {
+    const logprobs = [
+      { token: 'H', logprob: -1, bytes: [72], topLogprobs: [{ token: 'h', logprob: -2, bytes: null }] },
+      { token: 'i', logprob: -1, bytes: null, topLogprobs: [] },
+    ]
+    assert.deepEqual(writeResponse(response({ logprobs }), context).logprobs, [
+      { token: 'H', logprob: -1, bytes: [72], top_logprobs: [{ token: 'h', logprob: -2 }] },
+      { token: 'i', logprob: -1 },
+    ])
+  })
+})
+
+test('a chat without messages is answered as done', () => {
+  assert.deepEqual(loadAnswer('alias', new Date(Date.UTC(2026, 10, 23)), 'unload'), {
+    model: 'alias',
+    created_at: '2026-11-23T00:00:00.000Z',
+    message: { role: 'assistant', content: '' },
+    done: true,
+    done_reason: 'unload',
+  })
+})

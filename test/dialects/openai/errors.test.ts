@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { badRequest, modelNotFound, RouterError, streamTruncated } from '../../../src/core/errors.ts'
+import { openai } from '../../../src/dialects/openai/index.ts'
+
+const plain = { ownPath: false, debug: false, requestId: 'r' }
+
+it('an error has the four members that the official clients read', () => {
+  assert.deepEqual(openai.writeError(badRequest('Wrong', 'messages[0]'), plain), {
+    error: { message: 'Wrong', type: 'invalid_request_error', param: 'messages[0]', code: null },
+  })
+  assert.deepEqual(openai.writeError(modelNotFound('x'), plain), {
+    error: {
+      message: "The model 'x' does not exist",
+      type: 'invalid_request_error',
+      param: 'model',
+      code: 'model_not_found',
+    },
+  })
+})
+
+it('on the own paths the older members stand beside it', () => {
+  const body = openai.writeError(badRequest('Wrong'), { ...plain, ownPath: true })
+  assert.equal(body.status, false)
+  assert.equal(body.body, 'Wrong')
+  assert.deepEqual(body.error, { message: 'Wrong', type: 'invalid_request_error', param: null, code: null })
+})
+
+it('each kind has its type and, where it brings none, its code', () => {
+  const described = (error: RouterError): unknown[] => {
+    const text = JSON.stringify(openai.writeError(error, plain))
+    const { error: body } = JSON.parse(text)
+    return [openai.errorStatus(error), body.type, body.code]
+  }
+  assert.deepEqual(described(new RouterError('auth', 'm')), [401, 'invalid_request_error', 'invalid_api_key'])
+  assert.deepEqual(described(new RouterError('forbidden', 'm')), [403, 'permission_error', null])
+  assert.deepEqual(described(new RouterError('rate_limit', 'm')), [
+    429,
+    'rate_limit_error',
+    'rate_limit_exceeded',
+  ])
+  assert.deepEqual(described(new RouterError('overloaded', 'm')), [503, 'server_error', 'overloaded'])
+  assert.deepEqual(described(new RouterError('upstream_timeout', 'm')), [504, 'server_error', 'timeout'])
+  assert.deepEqual(described(new RouterError('context_overflow', 'm')), [
+    400,
+    'invalid_request_error',
+    'context_length_exceeded',
+  ])
+  const quota = new RouterError('rate_limit', 'm', { code: 'insufficient_quota' })
+  assert.deepEqual(described(quota), [429, 'insufficient_quota', 'insufficient_quota'])
+})
+
+it('the cause is named in debug mode only', () => {
+  const error = new RouterError('upstream_error', 'm', { causeCode: 'ECONNREFUSED' })
+  assert.doesNotMatch(JSON.stringify(openai.writeError(error, plain)), /ECONNREFUSED/)
+  const { error: body } = openai.writeError(error, { ...plain, debug: true })
+  assert.deepEqual(body, {
+    message: 'm',
+    type: 'server_error',
+    param: null,
+    code: 'upstream_error',
+    debug: { cause: 'ECONNREFUSED' },
+  })
+})
+
+it('in a stream it is one whole event', () => {
+  assert.equal(
+    openai.writeStreamError(streamTruncated(), { ...plain, ownPath: true }),
+    'data: {"error":{"message":"Upstream closed the stream before it was complete","type":"server_error","param":null,"code":"upstream_truncated"}}\n\n',
+  )
+})

@@ -1,0 +1,298 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createPassthrough } from '../../../src/dialects/openai/passthrough.ts'
+import { cutAt, fixture, passPieces, singleBytes, withLineEnds } from './replay.ts'
+
+const usage = { promptTokens: 9, completionTokens: 4 }
+
+/** What the client must get: the same bytes with the other name of the model. */
+function renamed(bytes: Buffer): string {
+  return bytes.toString().replaceAll(/("model": ?)"(?:org\/up-7b|\/models\/qwen3)"/g, '$1"alias"')
+}
+
+function events(...data: (object | string)[]): Buffer {
+  const lines = data.map((each) => `data: ${typeof each === 'string' ? each : JSON.stringify(each)}\n\n`)
+  return Buffer.from(lines.join(''))
+}
+
+function chunk(delta: object, finish: string | null = null, index = 0): object {
+  return { model: 'up', choices: [{ index, delta, finish_reason: finish }] }
+}
+
+const cases = [
+  { name: 'text.sse', choices: 1, usage: { ...usage, cachedTokens: 2, reasoningTokens: 1 } },
+  { name: 'reasoning.sse', choices: 1, usage },
+  { name: 'tools.sse', choices: 1, usage: undefined },
+  { name: 'two-choices.sse', choices: 2, usage: undefined },
+  { name: 'refusal.sse', choices: 1, usage: undefined },
+]
+
+describe('bytes go through', () => {
+  for (const { name, choices, usage: counts } of cases) {
+    const bytes = fixture(name)
+
+    it(`${name} keeps every byte but the name of the model`, () => {
+      const { out, state } = passPieces([bytes], { choices })
+      assert.equal(out, renamed(bytes))
+      assert.deepEqual(state, { content: true, ended: true, failure: undefined, usage: counts })
+    })
+
+    it(`${name} comes out the same cut at any byte`, () => {
+      const expected = renamed(bytes)
+      for (let at = 0; at <= bytes.length; at++) {
+        const { out, state } = passPieces(cutAt(bytes, at), { choices })
+        assert.equal(out, expected, `cut at ${at}`)
+        assert.deepEqual(state.usage, counts)
+      }
+      assert.equal(passPieces(singleBytes(bytes), { choices }).out, expected)
+    })
+
+    it(`${name} comes out the same with CRLF and with CR, cut at any byte`, () => {
+      for (const lineEnd of ['\r\n', '\r']) {
+        const other = withLineEnds(bytes, lineEnd)
+        const expected = renamed(other)
+        for (let at = 0; at <= other.length; at++) {
+          const { out, state } = passPieces(cutAt(other, at), { choices })
+          assert.equal(out, expected, `cut at ${at}`)
+          assert.equal(state.ended, true)
+        }
+      }
+    })
+
+    it(`${name} fails wherever it is cut off before its finish`, () => {
+      const finish = Math.max(bytes.lastIndexOf('"finish_reason":"'), bytes.lastIndexOf('"finish_reason": "'))
+      for (let at = 0; at <= finish; at++) {
+        const { out, state } = passPieces([bytes.subarray(0, at)], { choices })
+        assert.equal(state.failure?.causeCode, 'TRUNCATED', `cut off at ${at}`)
+        assert.equal(state.ended, false)
+        assert.ok(out === '' || out.endsWith('\n\n'), 'whole events only')
+        assert.doesNotMatch(out, /^data: \[DONE\]/m)
+      }
+    })
+  }
+
+  it('a byte order mark is taken off', () => {
+    const bytes = fixture('text.sse')
+    const marked = Buffer.concat([Buffer.from('\ufeff'), bytes])
+    assert.equal(passPieces([marked]).out, renamed(bytes))
+    assert.equal(passPieces(singleBytes(marked)).out, renamed(bytes))
+  })
+
+  it('the alias as the upstream name changes nothing', () => {
+    const bytes = fixture('tools.sse')
+    assert.equal(passPieces([bytes], { model: 'org/up-7b' }).out, bytes.toString())
+  })
+
+  it('an alias with characters that JSON escapes is written as JSON', () => {
+    const { out } = passPieces([events(chunk({ content: 'a' }, 'stop'), '[DONE]')], { model: 'a "b"' })
+    assert.match(out, /"model":"a \\"b\\""/)
+  })
+
+  it('a member called model inside another object does not teach the name', () => {
+    const nested = { meta: { model: 'inner' }, ...chunk({ content: 'a' }, 'stop') }
+    const { out } = passPieces([events(nested, '[DONE]')])
+    assert.match(out, /"meta":\{"model":"inner"\},"model":"alias"/)
+  })
+
+  it('an empty name in the first chunk does not teach the name', () => {
+    const { out } = passPieces([
+      events({ model: '', choices: [] }, chunk({ content: 'a' }, 'stop'), '[DONE]'),
+    ])
+    assert.doesNotMatch(out, /"up"/)
+  })
+
+  it('a chunk is passed on before the next one comes', () => {
+    const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+    const [first, second] = [events(chunk({ content: 'a' })), events(chunk({ content: 'b' }))]
+    assert.equal(lane.push(first)?.toString(), first.toString().replace('"up"', '"alias"'))
+    assert.equal(lane.push(second.subarray(0, 20)), undefined)
+    assert.equal(lane.push(second.subarray(20))?.toString(), second.toString().replace('"up"', '"alias"'))
+  })
+
+  it('an event too long to be held goes out in pieces, complete', () => {
+    const long = 'x'.repeat(300_000)
+    const bytes = events(chunk({ content: long }), chunk({}, 'stop'), '[DONE]')
+    const pieces = Array.from({ length: Math.ceil(bytes.length / 10_000) }, (_, at) =>
+      bytes.subarray(at * 10_000, (at + 1) * 10_000),
+    )
+    const lane = createPassthrough({ model: 'up', stripUsage: false, choices: 1 })
+    const sizes = pieces.map((piece) => lane.push(piece)?.length ?? 0)
+    assert.ok(Math.max(...sizes) < 100_000)
+    assert.equal(
+      sizes.reduce((sum, size) => sum + size, 0),
+      bytes.length,
+    )
+    assert.equal(lane.state.ended, true)
+  })
+})
+
+describe('content', () => {
+  it('roles, comments, pings and counts are none', () => {
+    const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+    lane.push(Buffer.from(': hello\n\nevent: ping\ndata: {}\n\n'))
+    lane.push(events(chunk({ role: 'assistant', content: '', tool_calls: [], refusal: null })))
+    lane.push(events({ choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } }))
+    assert.equal(lane.state.content, false)
+  })
+
+  it('text, thoughts, refusals, tool calls, unknown parts and a finish are content', () => {
+    const deltas = [
+      chunk({ content: 'a' }),
+      chunk({ reasoning: 'a' }),
+      chunk({ refusal: 'a' }),
+      chunk({ tool_calls: [{ index: 0 }] }),
+      chunk({ audio: { data: 'aa' } }),
+      chunk({}, 'stop'),
+    ]
+    for (const delta of deltas) {
+      const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+      lane.push(events(delta))
+      assert.equal(lane.state.content, true, JSON.stringify(delta))
+    }
+  })
+
+  it('an event before content that is no JSON is a failure, and is not passed on', () => {
+    const { out, state } = passPieces([Buffer.from('data: <html>\n\n')])
+    assert.equal(state.failure?.causeCode, 'BAD_ANSWER')
+    assert.equal(out, '')
+  })
+})
+
+describe('token counts', () => {
+  it('the chunk that only the router asked for is kept from the client, and nothing else', () => {
+    const bytes = fixture('text.sse')
+    const text = renamed(bytes)
+    const start = text.indexOf('data: {', text.indexOf('"finish_reason":"stop"'))
+    const expected = text.slice(0, start) + text.slice(text.indexOf('data: [DONE]'))
+    for (let at = 0; at <= bytes.length; at++) {
+      const { out, state } = passPieces(cutAt(bytes, at), { stripUsage: true })
+      assert.equal(out, expected, `cut at ${at}`)
+      assert.equal(state.usage?.promptTokens, 9)
+    }
+  })
+
+  it('white space in an empty list of choices does not matter', () => {
+    const counts = 'data: {"choices" : [ ], "usage" : {"prompt_tokens": 1, "completion_tokens": 2}}\n\n'
+    const bytes = Buffer.concat([
+      events(chunk({ content: 'a' }, 'stop')),
+      Buffer.from(counts),
+      events('[DONE]'),
+    ])
+    const { out, state } = passPieces([bytes], { stripUsage: true })
+    assert.doesNotMatch(out, /usage/)
+    assert.deepEqual(state.usage, { promptTokens: 1, completionTokens: 2 })
+  })
+
+  it('counts beside content stay, and the last ones count', () => {
+    const running = { ...chunk({ content: 'a' }), usage: { prompt_tokens: 1, completion_tokens: 1 } }
+    const last = { ...chunk({}, 'stop'), usage: { prompt_tokens: 1, completion_tokens: 5 }, tail: { a: '}' } }
+    const bytes = events(running, last, '[DONE]')
+    const { out, state } = passPieces([bytes], { model: 'up', stripUsage: true })
+    assert.equal(out, bytes.toString())
+    assert.deepEqual(state.usage, { promptTokens: 1, completionTokens: 5 })
+  })
+
+  it('counts in a choice or in a member of the server are found', () => {
+    const counts = { prompt_tokens: 3, completion_tokens: 2 }
+    const finish = chunk({ content: 'a' }, 'stop')
+    const places = [
+      { ...finish, x_groq: { usage: counts } },
+      { ...finish, choices: [{ index: 0, delta: { content: 'a' }, finish_reason: 'stop', usage: counts }] },
+    ]
+    for (const place of places) {
+      const { state } = passPieces([events(place, '[DONE]')])
+      assert.deepEqual(state.usage, { promptTokens: 3, completionTokens: 2 })
+    }
+  })
+})
+
+describe('errors', () => {
+  it('an error after content ends the lane before its event, at any cut', () => {
+    const bytes = fixture('error-vllm.sse')
+    const expected = renamed(bytes.subarray(0, bytes.indexOf('data: {"error"')))
+    for (let at = 0; at <= bytes.length; at++) {
+      const { out, state } = passPieces(cutAt(bytes, at))
+      assert.equal(out, expected, `cut at ${at}`)
+      assert.equal(state.failure?.causeCode, 'UPSTREAM_ERROR')
+      assert.equal(state.ended, false)
+      assert.doesNotMatch(state.failure?.message ?? '', /EngineCore/)
+    }
+  })
+
+  it('errors are known in each of their forms', () => {
+    const forms = [
+      'data: {"error":"boom"}\n\n',
+      'data: {"error" : {"message":"boom"}}\n\n',
+      'data: {"object":"error","message":"boom"}\n\n',
+      'event: error\ndata: boom\n\n',
+      'event:error\r\ndata: {"message":"boom"}\r\n\r\n',
+    ]
+    for (const form of forms) {
+      const { out, state } = passPieces([
+        events(chunk({ content: 'a' })),
+        Buffer.from(form),
+        events('[DONE]'),
+      ])
+      assert.equal(state.failure?.causeCode, 'UPSTREAM_ERROR', form)
+      assert.doesNotMatch(out, /boom|DONE/, form)
+    }
+  })
+
+  it('the word in a text, a null error and an inner error are none', () => {
+    const bytes = events(
+      { ...chunk({ content: 'event: error\n"error":{"a":1} data: [DONE]' }), error: null },
+      { ...chunk({ content: 'error' }), choices_meta: { error: { code: 1 } } },
+      chunk({}, 'stop'),
+      '[DONE]',
+    )
+    const { out, state } = passPieces([bytes], { model: 'up' })
+    assert.equal(out, bytes.toString())
+    assert.equal(state.failure, undefined)
+  })
+})
+
+describe('the end', () => {
+  it('bytes behind the end marker are dropped', () => {
+    const bytes = events(chunk({ content: 'a' }, 'stop'), '[DONE]')
+    const { out } = passPieces([Buffer.concat([bytes, events(chunk({ content: 'b' }))]), events('[DONE]')], {
+      model: 'up',
+    })
+    assert.equal(out, bytes.toString())
+  })
+
+  it('an end marker before any content is a failure, and is not passed on', () => {
+    const { out, state } = passPieces([events(chunk({ role: 'assistant', content: '' }), '[DONE]')])
+    assert.equal(state.failure?.causeCode, 'TRUNCATED')
+    assert.doesNotMatch(out, /DONE/)
+  })
+
+  it('a finished stream gets the end marker that its upstream left out', () => {
+    const bytes = events(chunk({ content: 'a' }), chunk({}, 'stop'))
+    for (const cut of [0, 1, 2]) {
+      const { out, state } = passPieces([bytes.subarray(0, bytes.length - cut)], { model: 'up' })
+      assert.equal(out, `${bytes}data: [DONE]\n\n`, `${cut} line breaks missing`)
+      assert.equal(state.ended, true)
+    }
+  })
+
+  it('an end marker whose line breaks are missing counts', () => {
+    const bytes = events(chunk({ content: 'a' }), '[DONE]')
+    const { out, state } = passPieces([bytes.subarray(0, bytes.length - 2)], { model: 'up' })
+    assert.equal(out, bytes.toString())
+    assert.equal(state.ended, true)
+  })
+
+  it('each of several answers must have finished', () => {
+    const one = events(chunk({ content: 'a' }, 'stop', 0), chunk({ content: 'b' }, null, 1))
+    assert.equal(passPieces([one], { choices: 2 }).state.failure?.causeCode, 'TRUNCATED')
+    const both = Buffer.concat([one, events(chunk({}, 'stop', 1))])
+    assert.equal(passPieces([both], { choices: 2 }).state.ended, true)
+  })
+
+  it('what is left of a torn event behind the last finish is dropped', () => {
+    const bytes = events(chunk({ content: 'a' }, 'stop'))
+    const { out, state } = passPieces([Buffer.concat([bytes, Buffer.from('data: {"usa')])], { model: 'up' })
+    assert.equal(out, `${bytes}data: [DONE]\n\n`)
+    assert.equal(state.ended, true)
+  })
+})

@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { ChatResponse } from '../../../src/core/chat.ts'
+import { RouterError } from '../../../src/core/errors.ts'
+import { openai } from '../../../src/dialects/openai/index.ts'
+import { readResponse, writeResponse } from '../../../src/dialects/openai/response.ts'
+import { context } from './replay.ts'
+
+function answer(message: object, choice: object = {}): Record<string, unknown> {
+  return {
+    id: 'chatcmpl-up',
+    created: 7,
+    model: 'up',
+    choices: [{ index: 0, message, finish_reason: 'stop', ...choice }],
+  }
+}
+
+function read(body: unknown): ChatResponse {
+  let count = 0
+  return readResponse(body, () => `made_${count++}`)
+}
+
+function failureOf(body: unknown): RouterError {
+  try {
+    read(body)
+  } catch (error) {
+    assert.ok(error instanceof RouterError)
+    return error
+  }
+  return assert.fail('must be refused')
+}
+
+describe('a whole answer of an upstream', () => {
+  it('is read with its text, counts and probabilities', () => {
+    const logprobs = { content: [{ token: 'Hi', logprob: -0.1 }], refusal: null }
+    const usage = {
+      prompt_tokens: 9,
+      completion_tokens: 4,
+      total_tokens: 13,
+      prompt_tokens_details: { cached_tokens: 8 },
+      completion_tokens_details: { reasoning_tokens: 3 },
+    }
+    const body = {
+      ...answer({ role: 'assistant', content: 'Hi' }, { logprobs }),
+      usage,
+      system_fingerprint: 'fp',
+    }
+    assert.deepEqual(read(body), {
+      id: 'chatcmpl-up',
+      created: 7,
+      systemFingerprint: 'fp',
+      choices: [
+        {
+          index: 0,
+          text: 'Hi',
+          reasoning: '',
+          toolCalls: [],
+          finishReason: 'stop',
+          logprobs: [{ token: 'Hi', logprob: -0.1, bytes: null, topLogprobs: [] }],
+        },
+      ],
+      usage: { promptTokens: 9, completionTokens: 4, cachedTokens: 8, reasoningTokens: 3 },
+    })
+  })
+
+  it('is read from servers that leave things out', () => {
+    const body = { choices: [{ message: { content: null, reasoning: 'hm' } }] }
+    assert.deepEqual(read(body), {
+      choices: [{ index: 0, text: '', reasoning: 'hm', toolCalls: [], finishReason: 'stop' }],
+    })
+  })
+
+  it('has tool calls with ids and the text of an object, whatever the server sent', () => {
+    const tool_calls = [
+      { id: 'a', function: { name: 'f', arguments: { x: 1 } } },
+      { id: 'a', function: { name: 'g', arguments: '' } },
+      { function: { name: 'h', arguments: null } },
+    ]
+    const [choice] = read(answer({ content: null, tool_calls })).choices
+    assert.deepEqual(choice?.toolCalls, [
+      { id: 'a', name: 'f', arguments: '{"x":1}' },
+      { id: 'made_0', name: 'g', arguments: '{}' },
+      { id: 'made_1', name: 'h', arguments: '{}' },
+    ])
+    assert.equal(choice?.finishReason, 'tool_calls', 'a stop with calls is a finish by calls')
+  })
+
+  it('ends with a reason that every client knows', () => {
+    const reasonOf = (finish_reason: unknown): unknown =>
+      read(answer({ content: 'a' }, { finish_reason })).choices[0]?.finishReason
+    assert.deepEqual(['length', 'content_filter', 'function_call', 'eos', null, ''].map(reasonOf), [
+      'length',
+      'content_filter',
+      'tool_calls',
+      'stop',
+      'stop',
+      'stop',
+    ])
+  })
+
+  it('is refused when it is an error, whatever its form, and the text stays in the cause', () => {
+    for (const body of [
+      { error: { message: 'at 10.0.0.1' } },
+      { error: 'at 10.0.0.1' },
+      { object: 'error', message: 'at 10.0.0.1' },
+    ]) {
+      const error = failureOf(body)
+      assert.equal(error.kind, 'upstream_error')
+      assert.equal(error.causeCode, 'UPSTREAM_ERROR')
+      assert.doesNotMatch(error.message, /10\.0/)
+    }
+  })
+
+  it('is refused when it is none', () => {
+    const none = [
+      null,
+      'text',
+      {},
+      { choices: [] },
+      { choices: [{}] },
+      answer({ tool_calls: [{ function: { name: 'f', arguments: '[' } }] }),
+    ]
+    for (const body of none) assert.equal(failureOf(body).causeCode, 'BAD_ANSWER', JSON.stringify(body))
+    assert.equal(
+      failureOf(answer({ content: 'a' }, { finish_reason: 'abort' })).causeCode,
+      'UPSTREAM_ABORTED',
+    )
+  })
+})
+
+describe('a whole answer for a client', () => {
+  it('has the exact form of the format', () => {
+    const response: ChatResponse = {
+      choices: [{ index: 0, text: 'Hi', reasoning: '', toolCalls: [], finishReason: 'stop' }],
+      usage: { promptTokens: 2, completionTokens: 3 },
+    }
+    assert.deepEqual(writeResponse(response, context), {
+      id: `chatcmpl-${context.id}`,
+      object: 'chat.completion',
+      created: context.created,
+      model: 'alias',
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: 'Hi', refusal: null, annotations: [] },
+          logprobs: null,
+          finish_reason: 'stop',
+        },
+      ],
+      usage: { prompt_tokens: 2, completion_tokens: 3, total_tokens: 5 },
+    })
+  })
+
+  it('keeps an id of this dialect, the time and the fingerprint of its upstream', () => {
+    const choices = [{ index: 0, text: 'a', reasoning: '', toolCalls: [], finishReason: 'stop' as const }]
+    const written = writeResponse({ id: 'chatcmpl-x', created: 5, systemFingerprint: 'fp', choices }, context)
+    assert.deepEqual([written.id, written.created, written.system_fingerprint], ['chatcmpl-x', 5, 'fp'])
+    assert.equal(writeResponse({ id: 'x', choices }, context).id, `chatcmpl-${context.id}`)
+  })
+
+  it('has no content where there are only calls, and both names for thoughts', () => {
+    const toolCalls = [{ id: 'a', name: 'f', arguments: '{}' }]
+    const response: ChatResponse = {
+      choices: [{ index: 0, text: '', reasoning: 'hm', toolCalls, finishReason: 'stop' }],
+    }
+    assert.deepEqual(writeResponse(response, context).choices, [
+      {
+        index: 0,
+        message: {
+          role: 'assistant',
+          content: null,
+          refusal: null,
+          annotations: [],
+          reasoning_content: 'hm',
+          reasoning: 'hm',
+          tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }],
+        },
+        logprobs: null,
+        finish_reason: 'tool_calls',
+      },
+    ])
+  })
+
+  it('tells a refusal as such', () => {
+    const response: ChatResponse = {
+      choices: [{ index: 0, text: '', reasoning: '', refusal: 'No', toolCalls: [], finishReason: 'stop' }],
+    }
+    const body = JSON.stringify(writeResponse(response, context))
+    assert.match(body, /"content":null,"refusal":"No"/)
+  })
+
+  it('reads back as what it was written from', () => {
+    const response: ChatResponse = {
+      id: 'chatcmpl-x',
+      created: 5,
+      choices: [
+        {
+          index: 0,
+          text: 'a',
+          reasoning: 'r',
+          toolCalls: [{ id: 'a', name: 'f', arguments: '{"x":1}' }],
+          finishReason: 'tool_calls',
+          logprobs: [
+            { token: 'a', logprob: -1, bytes: [97], topLogprobs: [{ token: 'b', logprob: -2, bytes: null }] },
+          ],
+        },
+        { index: 1, text: '', reasoning: '', refusal: 'No', toolCalls: [], finishReason: 'content_filter' },
+      ],
+      usage: { promptTokens: 2, completionTokens: 3, cachedTokens: 1, reasoningTokens: 2 },
+    }
+    assert.deepEqual(read(writeResponse(response, context)), response)
+  })
+})
+
+it('counts are read from a whole answer, and from nothing else', () => {
+  const usage = { prompt_tokens: 3, completion_tokens: 2 }
+  assert.deepEqual(openai.chat.readUsage({ usage }), { promptTokens: 3, completionTokens: 2 })
+  assert.deepEqual(openai.chat.readUsage({ usage: { prompt_tokens: 3, total_tokens: 5 } }), {
+    promptTokens: 3,
+    completionTokens: 2,
+  })
+  for (const body of [undefined, 'x', {}, { usage: null }, { usage: {} }]) {
+    assert.equal(openai.chat.readUsage(body), undefined)
+  }
+})

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { after, before, describe, test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import {
+  type Behaviour,
+  ollamaLine,
+  ollamaPieces,
+  openaiChunk,
+  openaiDone,
+  openaiError,
+  openaiStream,
+  openaiText,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+
+const messages = [{ role: 'user', content: 'canary-prompt' }]
+let upstream: ScriptedUpstream
+let spare: ScriptedUpstream
+let router: TestRouter
+
+async function closedPort(): Promise<string> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address ? `http://127.0.0.1:${address.port}` : ''
+}
+
+before(async () => {
+  upstream = await startUpstream(openaiText('unused'))
+  spare = await startUpstream(openaiText('from the spare'))
+  const box = {
+    api_type: 'vllm',
+    api_host: upstream.url,
+    model_path: '/models/secret-path',
+    api_token: 'canary-token',
+  }
+  router = await startRouter({
+    env: { LLM_ROUTER_EXTERNAL_TIMEOUT: '0.3' },
+    models: modelsConfig({
+      one: [{ ...box, id: 'one' }],
+      two: [
+        { ...box, id: 'first' },
+        { id: 'second', api_type: 'vllm', api_host: spare.url },
+      ],
+      native: [{ id: 'native', api_type: 'ollama', api_host: upstream.url }],
+      dead: [{ id: 'dead', api_type: 'vllm', api_host: await closedPort() }],
+      empty: [],
+    }),
+  })
+})
+after(async () => {
+  await router.close()
+  await upstream.close()
+  await spare.close()
+})
+
+const ask = (model: string, stream = false) =>
+  post(`${router.url}/v1/chat/completions`, { model, stream, messages })
+
+const failures: [name: string, behaviour: Behaviour, status: number, code: string][] = [
+  ['answers 500', openaiError(500, { message: 'boom' }), 502, 'upstream_error'],
+  ['answers 503', openaiError(503, { message: 'busy' }), 502, 'upstream_error'],
+  ['refuses our key', openaiError(401, { message: 'Incorrect API key canary-token' }), 502, 'upstream_auth'],
+  [
+    'sends HTML',
+    { kind: 'reply', headers: { 'content-type': 'text/html' }, body: '<h1>hi</h1>' },
+    502,
+    'upstream_error',
+  ],
+  ['sends no JSON', { kind: 'reply', body: 'canary-garbage' }, 502, 'upstream_error'],
+  [
+    'sends an error with status 200',
+    { kind: 'reply', body: { error: { message: 'out of memory' } } },
+    502,
+    'upstream_error',
+  ],
+  [
+    'redirects',
+    { kind: 'reply', status: 302, headers: { location: 'http://127.0.0.1:1/' }, body: '' },
+    502,
+    'upstream_error',
+  ],
+  ['speaks no HTTP', { kind: 'raw', bytes: 'SSH-2.0-x\r\n' }, 502, 'upstream_error'],
+  ['resets', { kind: 'reset' }, 502, 'upstream_error'],
+  ['never answers', { kind: 'hang' }, 504, 'upstream_timeout'],
+]
+
+for (const stream of [false, true]) {
+  describe(stream ? 'a streamed request' : 'a whole request', () => {
+    for (const [name, behaviour, status, code] of failures) {
+      test(`gets ${status} when its only upstream ${name}`, async () => {
+        upstream.rescript(behaviour)
+        const answer = await ask('one', stream)
+        assert.equal(answer.status, status, answer.text)
+        const { error } = JSON.parse(answer.text)
+        assert.equal(error.code, code)
+        assert.doesNotMatch(answer.text, /canary|127\.0\.0\.1|secret-path|boom|stack/)
+      })
+
+      test(`gets the answer of another upstream when one ${name}`, async () => {
+        upstream.rescript(behaviour)
+        spare.rescript(stream ? openaiStream(['from the spare']) : openaiText('from the spare'))
+        const answers = [await ask('two', stream), await ask('two', stream)]
+        for (const answer of answers) {
+          assert.equal(answer.status, 200, answer.text)
+          assert.match(answer.text, /from the spare/)
+        }
+      })
+    }
+  })
+}
+
+const brokenStreams: [name: string, behaviour: Behaviour][] = [
+  ['ends without its end marker', { kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })] }],
+  ['is cut off', { kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })], ending: 'cut' }],
+  ['falls silent', { kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })], ending: 'hang' }],
+  [
+    'reports an error and then an end',
+    {
+      kind: 'stream',
+      pieces: [openaiChunk({ content: 'Hi' }), 'data: {"error":{"message":"canary"}}\n\n', openaiDone],
+    },
+  ],
+  [
+    'is cut in the middle of an event',
+    { kind: 'stream', pieces: [openaiChunk({ content: 'Hi' }), 'data: {"choi'] },
+  ],
+]
+
+for (const [name, behaviour] of brokenStreams) {
+  test(`a stream that ${name} after its first content ends with an error event and no end marker`, async () => {
+    upstream.rescript(behaviour)
+    const before = spare.requests.length
+    const { status, text, headers } = await ask('one', true)
+    assert.equal(status, 200)
+    const events = text.split('\n\n').filter(Boolean)
+    assert.equal(events.length, 2, text)
+    assert.match(events[0] ?? '', /"content":"Hi"/)
+    assert.ok(JSON.parse(events[1]?.replace('data: ', '') ?? '').error.message)
+    assert.doesNotMatch(text, /\[DONE\]|canary|secret-path/)
+    assert.equal(spare.requests.length, before, 'no second dispatch after content')
+    const line = await router.requestLogged(headers.get('x-request-id') ?? '')
+    assert.equal(line.outcome, 'truncated')
+  })
+
+  test(`an Ollama client sees a stream that ${name} as an error line and no done`, async () => {
+    upstream.rescript(behaviour)
+    const { text } = await post(`${router.url}/api/chat`, { model: 'one', messages })
+    const lines = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    assert.equal(lines[0].message.content, 'Hi')
+    assert.equal(typeof lines.at(-1).error, 'string')
+    assert.ok(lines.every((line) => line.done !== true))
+  })
+}
+
+test('a broken Ollama stream is an error event for an OpenAI client', async () => {
+  upstream.rescript(ollamaPieces([ollamaLine({ content: 'Hi' }), '{"error":"canary: runner crashed"}\n']))
+  const { text } = await ask('native', true)
+  assert.match(text, /"content":"Hi"/)
+  assert.match(text, /data: \{"error":/)
+  assert.doesNotMatch(text, /DONE|canary/)
+})
+
+test('a stream that fails before its first content moves on to another upstream', async () => {
+  upstream.rescript({ kind: 'stream', pieces: [openaiChunk({ role: 'assistant', content: '' })] })
+  spare.rescript(openaiStream(['from the spare']))
+  for (const { status, text } of [await ask('two', true), await ask('two', true)]) {
+    assert.equal(status, 200)
+    assert.match(text, /from the spare/)
+    assert.match(text, /\[DONE\]/)
+  }
+})
+
+const passed: [status: number, body: object, expected: string][] = [
+  [400, { message: 'top_p is 7' }, 'top_p is 7'],
+  [404, { message: 'no model /models/secret-path here' }, 'no model one here'],
+  [409, { message: 'conflict' }, 'conflict'],
+  [413, { message: 'too long' }, 'too long'],
+  [422, { message: 'see http://10.0.0.1/docs' }, 'refused the request with status 422'],
+  [429, { message: 'slow down' }, 'slow down'],
+]
+for (const [status, body, expected] of passed) {
+  test(`status ${status} of an upstream passes, and its text as far as it gives nothing away`, async () => {
+    upstream.rescript(openaiError(status, body))
+    const answer = await ask('one')
+    assert.equal(answer.status, status)
+    assert.ok(JSON.parse(answer.text).error.message.includes(expected), answer.text)
+  })
+}
+
+test('nothing listens: 502 without the address; no target at all: 503 with Retry-After', async () => {
+  const dead = await ask('dead')
+  assert.equal(dead.status, 502)
+  assert.doesNotMatch(dead.text, /127\.0\.0\.1|ECONNREFUSED/)
+  const empty = await ask('empty')
+  assert.equal(empty.status, 503)
+  assert.ok(Number(empty.headers.get('retry-after')) > 0)
+})
+
+test('no prompt, key or address is in the log', async () => {
+  const text = JSON.stringify(router.logs)
+  assert.ok(router.logs.length > 50)
+  assert.doesNotMatch(text, /canary|secret-path/)
+  assert.ok(!text.includes(upstream.url))
+})

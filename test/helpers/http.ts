@@ -1,0 +1,32 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+
+export interface RawAnswer {
+  status: number
+  headers: Headers
+  text: string
+}
+
+/** A POST of exactly these bytes. */
+export async function post(
+  url: string,
+  body: unknown,
+  headers: Record<string, string> = { 'content-type': 'application/json' },
+): Promise<RawAnswer> {
+  const bytes =
+    body instanceof Uint8Array ? new Uint8Array(body) : typeof body === 'string' ? body : JSON.stringify(body)
+  const response = await fetch(url, { method: 'POST', headers, body: bytes })
+  return { status: response.status, headers: response.headers, text: await response.text() }
+}
+
+/** A bare connection with a request written to it; for clients that leave, or read slowly. */
+export async function openRequest(url: string, path: string, body: unknown): Promise<Socket> {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  await once(socket, 'connect')
+  const bytes = JSON.stringify(body)
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(bytes)}\r\n\r\n${bytes}`,
+  )
+  return socket
+}

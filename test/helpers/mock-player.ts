@@ -1,0 +1,132 @@
+import type { ChatCompletion, ChatCompletionChunk } from 'openai/resources/chat/completions'
+import type { CompletionUsage } from 'openai/resources/completions'
+import type { MockSettings } from '../../src/core/target.ts'
+import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../../src/core/transport.ts'
+import type { MockClock } from '../../src/providers/mock-call.ts'
+import { mockTransport } from '../../src/providers/mock-transport.ts'
+
+/** A clock that stands still until told; tasks run in order of their time, those of the same time as they came. */
+export class ManualClock implements MockClock {
+  #nowMs = 1000
+  #tasks: { dueMs: number; task: () => void }[] = []
+
+  now(): number {
+    return this.#nowMs
+  }
+
+  wallMs(): number {
+    return 1_795_392_000_000 + this.#nowMs
+  }
+
+  schedule(task: () => void, delayMs: number): () => void {
+    const entry = { dueMs: this.#nowMs + delayMs, task }
+    this.#tasks.push(entry)
+    return () => {
+      this.#tasks = this.#tasks.filter((other) => other !== entry)
+    }
+  }
+
+  get pending(): number {
+    return this.#tasks.length
+  }
+
+  /** Runs what falls due within `ms`, and what that brings about in the same time. */
+  advance(ms: number): void {
+    const untilMs = this.#nowMs + ms
+    for (;;) {
+      const next = this.#tasks.filter(({ dueMs }) => dueMs <= untilMs).sort((a, b) => a.dueMs - b.dueMs)[0]
+      if (!next) break
+      this.#tasks = this.#tasks.filter((other) => other !== next)
+      this.#nowMs = next.dueMs
+      next.task()
+    }
+    this.#nowMs = untilMs
+  }
+}
+
+/** What a sink heard, in order. `onData` of the test may act on the call in the middle of it. */
+export class Recorder implements UpstreamSink {
+  status = 0
+  headers: UpstreamHeaders = {}
+  chunks: string[] = []
+  ended = false
+  afterChunk: (() => void) | undefined
+
+  onHeaders(status: number, headers: UpstreamHeaders): void {
+    this.status = status
+    this.headers = headers
+  }
+
+  onData(chunk: Buffer): void {
+    this.chunks.push(chunk.toString('utf8'))
+    this.afterChunk?.()
+  }
+
+  onEnd(): void {
+    this.ended = true
+  }
+
+  onError(error: Error): void {
+    throw error
+  }
+
+  get text(): string {
+    return this.chunks.join('')
+  }
+}
+
+export interface Played {
+  call: UpstreamCall
+  clock: ManualClock
+  recorder: Recorder
+}
+
+/** Opens a call on a mock target named `mock-model`; nothing happens before the clock is advanced. */
+export function open(body: unknown, settings: MockSettings = {}, random: () => number = () => 0.5): Played {
+  const clock = new ManualClock()
+  const recorder = new Recorder()
+  const transport = mockTransport({ upstreamModel: 'mock-model', mock: settings }, { clock, random })
+  const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
+  const request = {
+    origin: '',
+    path: '/v1/chat/completions',
+    method: 'POST',
+    headers: {},
+    body: bytes,
+  } as const
+  return { call: transport.open(request, recorder), clock, recorder }
+}
+
+/** Plays a call to its end, at any tempo. */
+export function play(body: unknown, settings: MockSettings = {}, random?: () => number): Recorder {
+  const { clock, recorder } = open(body, settings, random)
+  clock.advance(1e9)
+  return recorder
+}
+
+type Reasoning = { reasoning_content?: string }
+type Answer = Omit<ChatCompletion, 'choices'> & {
+  choices: (ChatCompletion.Choice & { message: Reasoning })[]
+  usage: CompletionUsage
+}
+type Event = Omit<ChatCompletionChunk, 'choices'> & {
+  choices: (ChatCompletionChunk.Choice & { delta: Reasoning })[]
+}
+
+/** The answer of a call, in the words of the official client. */
+export function answerOf(body: object, settings: MockSettings = {}): Answer {
+  return JSON.parse(play(body, settings).text)
+}
+
+/** The first choice's message of a whole answer. */
+export function messageOf(body: object, settings: MockSettings = {}): Answer['choices'][number]['message'] {
+  const message = answerOf(body, settings).choices[0]?.message
+  if (!message) throw new Error('an answer without choices')
+  return message
+}
+
+/** The events of a streamed answer, without the closing `[DONE]`. */
+export function eventsOf(body: object, settings: MockSettings = {}): Event[] {
+  const events = play({ ...body, stream: true }, settings).text.split('\n\n')
+  return events.filter((event) => event.startsWith('data: {')).map((event) => JSON.parse(event.slice(6)))
+}

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { buildApp } from '../../src/app.ts'
+import { loadConfig } from '../../src/core/env-config.ts'
+
+export interface TestRouter {
+  /** `http://127.0.0.1:port` */
+  readonly url: string
+  readonly app: FastifyInstance
+  /** Every log line so far, parsed. */
+  readonly logs: readonly Record<string, unknown>[]
+  /** The line of the next request that ends, or of the one with this id. */
+  requestLogged(id?: string): Promise<Record<string, unknown>>
+  close(): Promise<void>
+}
+
+export interface TestRouterOptions {
+  env?: Record<string, string>
+  /** The whole models-config.json. */
+  models: unknown
+}
+
+/** The production app on a free port, with its log lines at hand. */
+export async function startRouter({ env = {}, models }: TestRouterOptions): Promise<TestRouter> {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-'))
+  const file = join(folder, 'models-config.json')
+  writeFileSync(file, JSON.stringify(models))
+  const all = {
+    LLM_ROUTER_LOG_LEVEL: 'debug',
+    ...env,
+    LLM_ROUTER_MODELS_CONFIG: file,
+    LLM_ROUTER_LOG_FILENAME: '',
+  }
+  const logs: Record<string, unknown>[] = []
+  const waiting: { id: string | undefined; resolve: (line: Record<string, unknown>) => void }[] = []
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      const line: Record<string, unknown> = JSON.parse(String(chunk))
+      logs.push(line)
+      if (line.msg === 'request') {
+        const at = waiting.findIndex(({ id }) => id === undefined || id === line.request_id)
+        if (at !== -1) waiting.splice(at, 1)[0]?.resolve(line)
+      }
+      done()
+    },
+  })
+  const { config } = loadConfig(all)
+  try {
+    const app = await buildApp({ config, env: all, logger: pino({ level: config.logLevel }, stream) })
+    const url = await app.listen({ host: '127.0.0.1', port: 0 })
+    return {
+      url,
+      app,
+      logs,
+      requestLogged(id) {
+        const logged = id && logs.find((line) => line.msg === 'request' && line.request_id === id)
+        if (logged) return Promise.resolve(logged)
+        return new Promise((resolve) => waiting.push({ id, resolve }))
+      },
+      close: () => app.close(),
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** A models-config.json with one model of one group per entry: its providers. */
+export function modelsConfig(models: Record<string, object[]>): Record<string, unknown> {
+  const group = Object.fromEntries(Object.entries(models).map(([alias, providers]) => [alias, { providers }]))
+  return { test_models: group, active_models: { test_models: Object.keys(models) } }
+}

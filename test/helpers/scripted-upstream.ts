@@ -1,0 +1,228 @@
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export * from './upstream-answers.ts'
+
+export interface RecordedRequest {
+  method: string
+  url: string
+  headers: IncomingHttpHeaders
+  raw: Buffer
+  /** The body as JSON; undefined when it is none. */
+  body: unknown
+  /** Bytes of the answer's body that were handed to the socket so far. */
+  sentBytes: number
+}
+
+/** Bytes to write, or something to wait for before the next bytes; bytes that a promise gives are written too. */
+export type Piece = string | Uint8Array | Promise<unknown>
+
+/** What the server does with one request. Headers default to JSON for replies and to SSE for streams. */
+export type Behaviour =
+  | { kind: 'reply'; status?: number; headers?: Record<string, string | string[]>; body: unknown }
+  | {
+      kind: 'stream'
+      status?: number
+      headers?: Record<string, string>
+      /** Written in order, as fast as the reader takes them. */
+      pieces: Iterable<Piece> | AsyncIterable<Piece>
+      /**
+       * How it ends: properly (default), never, cut off (FIN without the last chunk), or reset (RST). A reset may
+       * overtake bytes that the reader has not taken yet: put a promise before it where they must arrive.
+       */
+      ending?: 'end' | 'hang' | 'cut' | 'reset'
+    }
+  /** The request is read and never answered. */
+  | { kind: 'hang' }
+  | { kind: 'reset' }
+  /** These bytes in place of an HTTP answer, then FIN. */
+  | { kind: 'raw'; bytes: string | Uint8Array }
+
+/** One behaviour for all requests, a list (its last one repeats), or a choice by request. */
+export type Script =
+  | Behaviour
+  | readonly Behaviour[]
+  | ((request: RecordedRequest, index: number) => Behaviour | Promise<Behaviour>)
+
+export interface ScriptedUpstream {
+  /** `http://127.0.0.1:port` */
+  readonly url: string
+  readonly requests: readonly RecordedRequest[]
+  /** Requests that have arrived whole and whose connection or answer is not finished. */
+  readonly openRequests: number
+  /** Fulfilled when the request with this index (from 0) has arrived whole. */
+  requestReceived(index: number): Promise<RecordedRequest>
+  /** Fulfilled when the answer to the request with this index (from 0) is over, whichever side ended it. */
+  requestClosed(index: number): Promise<void>
+  /** Replaces the script for the requests to come; a list starts at its beginning. */
+  rescript(script: Script): void
+  /** Ends every connection. Rejects when the script itself failed, so that no such fault stays hidden. */
+  close(): Promise<void>
+}
+
+/** A real HTTP server on a free port that answers as told, well or badly. */
+export async function startUpstream(script: Script): Promise<ScriptedUpstream> {
+  const requests: RecordedRequest[] = []
+  const received = new Milestones<RecordedRequest>()
+  const closed = new Milestones<void>()
+  let choose = chooser(script)
+  let openRequests = 0
+  let fault: { error: unknown } | undefined
+
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error: unknown) => {
+      fault ??= { error }
+      response.destroy()
+    })
+  })
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const record = await recordOf(request)
+    if (!record) return
+    const index = requests.push(record) - 1
+    openRequests++
+    response.once('close', () => {
+      openRequests--
+      closed.reach(index)
+    })
+    received.reach(index, record)
+    await answer(await choose(record, index), response, record)
+  }
+
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${portOf(server.address())}`,
+    requests,
+    get openRequests() {
+      return openRequests
+    },
+    requestReceived: (index) => received.wait(index),
+    requestClosed: (index) => closed.wait(index),
+    rescript(next) {
+      choose = chooser(next, requests.length)
+    },
+    async close() {
+      const gone = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await gone
+      if (fault) throw fault.error
+    },
+  }
+}
+
+/** Promises for numbered events, asked for before or after they happen. */
+class Milestones<T> {
+  readonly #all = new Map<number, PromiseWithResolvers<T>>()
+
+  reach(index: number, value: T): void {
+    this.#of(index).resolve(value)
+  }
+
+  wait(index: number): Promise<T> {
+    return this.#of(index).promise
+  }
+
+  #of(index: number): PromiseWithResolvers<T> {
+    const known = this.#all.get(index)
+    if (known) return known
+    const made = Promise.withResolvers<T>()
+    this.#all.set(index, made)
+    return made
+  }
+}
+
+function chooser(
+  script: Script,
+  from = 0,
+): (request: RecordedRequest, index: number) => Behaviour | Promise<Behaviour> {
+  if (typeof script === 'function') return script
+  const list: readonly Behaviour[] = 'kind' in script ? [script] : script
+  return (_request, index) => {
+    const behaviour = list[Math.min(index - from, list.length - 1)]
+    if (!behaviour) throw new Error('the script has no behaviour')
+    return behaviour
+  }
+}
+
+/** Undefined when the client left before its body was whole. */
+async function recordOf(request: IncomingMessage): Promise<RecordedRequest | undefined> {
+  const pieces: Buffer[] = []
+  try {
+    for await (const piece of request) pieces.push(piece)
+  } catch {
+    return undefined
+  }
+  const raw = Buffer.concat(pieces)
+  const { method = '', url = '', headers } = request
+  return { method, url, headers, raw, body: parsed(raw), sentBytes: 0 }
+}
+
+async function answer(
+  behaviour: Behaviour,
+  response: ServerResponse,
+  record: RecordedRequest,
+): Promise<void> {
+  switch (behaviour.kind) {
+    case 'hang':
+      return
+    case 'reset':
+      response.socket?.resetAndDestroy()
+      return
+    case 'raw':
+      response.socket?.write(behaviour.bytes)
+      response.socket?.destroySoon()
+      return
+    case 'reply': {
+      const bytes = bytesOf(behaviour.body)
+      record.sentBytes = bytes.length
+      response.writeHead(behaviour.status ?? 200, {
+        'content-type': 'application/json',
+        ...behaviour.headers,
+      })
+      response.end(bytes)
+      return
+    }
+    case 'stream':
+      await stream(behaviour, response, record)
+  }
+}
+
+async function stream(
+  { status, headers, pieces, ending }: Extract<Behaviour, { kind: 'stream' }>,
+  response: ServerResponse,
+  record: RecordedRequest,
+): Promise<void> {
+  response.writeHead(status ?? 200, { 'content-type': 'text/event-stream', ...headers })
+  response.flushHeaders()
+  const gone = once(response, 'close')
+  for await (const piece of pieces) {
+    if (response.destroyed) return
+    if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) continue
+    record.sentBytes += Buffer.byteLength(piece)
+    if (!response.write(piece)) await Promise.race([once(response, 'drain'), gone])
+  }
+  if (ending === 'hang') return
+  if (ending === 'reset') response.socket?.resetAndDestroy()
+  else if (ending === 'cut') response.socket?.destroySoon()
+  else response.end()
+}
+
+function bytesOf(body: unknown): Uint8Array {
+  if (body instanceof Uint8Array) return body
+  return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
+}
+
+function parsed(raw: Buffer): unknown {
+  try {
+    return JSON.parse(raw.toString('utf8'))
+  } catch {
+    return undefined // not JSON; the test sees it in `raw`
+  }
+}
+
+function portOf(address: string | AddressInfo | null): number {
+  if (typeof address !== 'object' || address === null) throw new Error('the server is not listening')
+  return address.port
+}

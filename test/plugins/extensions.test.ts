@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ConfigError } from '../../src/core/errors.ts'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
+
+const extension = join(import.meta.dirname, '../fixtures/extensions/last-first.ts')
+
+test('an extension brings a strategy, a provider type and an endpoint without a change to the router', async (t) => {
+  const upstream = await startUpstream(openaiText('Hi'))
+  const models = modelsConfig({
+    small: [
+      { id: 'a', api_type: 'vllm', api_host: 'http://127.0.0.1:1' },
+      { id: 'b', api_type: 'sglang', api_host: upstream.url, api_token: 'key' },
+    ],
+  })
+  const env = { LLM_ROUTER_EXTENSIONS: extension, LLM_ROUTER_BALANCE_STRATEGY: 'last_first' }
+  const router = await startRouter({ env, models })
+  t.after(async () => {
+    await router.close()
+    await upstream.close()
+  })
+  for (let index = 0; index < 3; index++) {
+    const { status } = await post(`${router.url}/v1/chat/completions`, {
+      model: 'small',
+      messages: [{ role: 'user', content: 'x' }],
+    })
+    assert.equal(status, 200)
+  }
+  assert.equal(upstream.requests.length, 3)
+  assert.equal(upstream.requests[0]?.headers['x-sglang-key'], 'key')
+  assert.deepEqual(await (await fetch(`${router.url}/hello`)).json(), { models: ['small'] })
+})
+
+test('an extension that takes a name twice stops the start and is named', async () => {
+  const start = startRouter({
+    env: { LLM_ROUTER_EXTENSIONS: `${extension},${extension}` },
+    models: modelsConfig({ demo: [{ api_type: 'mock' }] }),
+  })
+  await assert.rejects(
+    start,
+    (error) => error instanceof ConfigError && /last_first.*twice/.test(error.faults.join()),
+  )
+})

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { lmstudio } from '../../src/providers/lmstudio.ts'
+import { mock } from '../../src/providers/mock.ts'
+import { ollama } from '../../src/providers/ollama.ts'
+import { openai } from '../../src/providers/openai.ts'
+import { vllm } from '../../src/providers/vllm.ts'
+
+it('Ollama is called through its own API, the others through chat completions', () => {
+  assert.equal(ollama.dialect, 'ollama')
+  assert.equal(ollama.path('chat'), '/api/chat')
+  for (const type of [openai, vllm, lmstudio, mock]) {
+    assert.equal(type.dialect, 'openai')
+    assert.equal(type.path('chat'), '/v1/chat/completions')
+  }
+})
+
+it('a key goes out as a bearer token, and without a key there is no header', () => {
+  for (const type of [openai, vllm, lmstudio, ollama]) {
+    assert.deepEqual(type.authHeaders('secret'), { authorization: 'Bearer secret' })
+    assert.deepEqual(type.authHeaders(undefined), {})
+    assert.deepEqual(type.authHeaders(''), {})
+  }
+})
+
+it('only the mock needs no host, and only the mock answers by itself', () => {
+  for (const type of [openai, vllm, lmstudio, ollama]) {
+    assert.equal(type.needsHost, true)
+    assert.equal(type.createTransport, undefined)
+  }
+  assert.equal(mock.needsHost, false)
+  assert.ok(mock.createTransport)
+})
+
+it('OpenAI is sent no sampling member that it would refuse', () => {
+  assert.equal(openai.flavour.samplingExtensions, undefined)
+  assert.equal(openai.flavour.repetitionPenalty, undefined)
+  assert.equal(openai.flavour.maxTokensField, 'max_completion_tokens')
+})
+
+it('LM Studio is sent neither json_object nor a named tool', () => {
+  assert.equal(lmstudio.flavour.jsonObject, false)
+  assert.equal(lmstudio.flavour.namedToolChoice, false)
+})

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Target } from '../../src/core/target.ts'
+import { vllm } from '../../src/providers/vllm.ts'
+import { safeUpstreamText } from '../../src/relay/safe-text.ts'
+
+const target: Target = {
+  id: 'a',
+  model: 'small',
+  type: vllm,
+  upstreamModel: '/models/llama-3-8b',
+  origin: 'http://gpu7.example:8000',
+  paths: {},
+  token: 'very-secret-token',
+  weight: 1,
+  inputSize: 0,
+  toolCalling: true,
+  dropParams: [],
+  defaults: {},
+  streamUsage: true,
+  mock: {},
+}
+
+test('plain words of an upstream are shown, control characters and colours are not', () => {
+  assert.equal(
+    safeUpstreamText('temperature must be\n non-negative', target),
+    'temperature must be  non-negative',
+  )
+  assert.equal(safeUpstreamText('\u001b[31mtop_p\u001b[0m is 1.5', target), 'top_p  is 1.5')
+})
+
+test("the upstream's name of the model is put back to the alias", () => {
+  assert.equal(
+    safeUpstreamText('The model `/models/llama-3-8b` does not support tools', target),
+    'The model `small` does not support tools',
+  )
+})
+
+test('a text with an address, a path, a key or a stack trace is not shown', () => {
+  const leaks = [
+    'connect to http://x failed',
+    'see 10.0.0.7',
+    'fe80::1:2:3 is down',
+    'localhost refused',
+    'gpu7.example is down',
+    'redis:6379 lost',
+    'node1.cluster gone',
+    'cannot read /var/lib/models/x',
+    'C:\\models\\x missing',
+    'bad key sk-abcdef123456',
+    'Bearer abcdefgh refused',
+    'token very-secret-token is wrong',
+    'Traceback (most recent call last)',
+    'x at run (file.js:10:5)',
+    '0123456789abcdef0123456789abcdef',
+  ]
+  for (const text of leaks) assert.equal(safeUpstreamText(text, target), undefined, text)
+})
+
+test('a long text is cut, an empty one is none', () => {
+  assert.equal(safeUpstreamText('word '.repeat(200), target)?.length, 515)
+  assert.equal(safeUpstreamText(' \n', target), undefined)
+  assert.equal(safeUpstreamText(undefined, target), undefined)
+})

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import OpenAI from 'openai'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+
+let router: TestRouter
+
+before(async () => {
+  const host = 'http://10.1.2.3:8000'
+  router = await startRouter({
+    models: modelsConfig({
+      'org/name:7b': [
+        {
+          id: 'a',
+          api_type: 'vllm',
+          api_host: host,
+          api_token: 'canary-token',
+          model_path: '/canary/path',
+          input_size: '4096',
+        },
+      ],
+      embedder: [{ id: 'b', api_type: 'ollama', api_host: host, is_embedding: true }],
+      demo: [{ api_type: 'mock' }],
+      parked: [],
+    }),
+  })
+})
+after(() => router.close())
+
+const get = async (path: string) => {
+  const response = await fetch(router.url + path)
+  return { status: response.status, text: await response.text(), type: response.headers.get('content-type') }
+}
+
+test('every list names the models with targets in the order of the file, and gives no address, path or key away', async () => {
+  for (const path of [
+    '/models',
+    '/v1/models',
+    '/api/models',
+    '/api/v1/models',
+    '/api/v0/models',
+    '/tags',
+    '/api/tags',
+  ]) {
+    const { status, text } = await get(path)
+    assert.equal(status, 200, path)
+    const body = JSON.parse(text)
+    const entries: { id: string }[] = body.data ?? body.models
+    assert.deepEqual(
+      entries.map(({ id }) => id),
+      ['org/name:7b', 'embedder', 'demo'],
+      path,
+    )
+    assert.doesNotMatch(text, /10\.1\.2\.3|canary/, path)
+  }
+})
+
+test('the entries carry what the clients of each dialect read', async () => {
+  const openai = JSON.parse((await get('/v1/models')).text)
+  assert.equal(openai.object, 'list')
+  assert.deepEqual(Object.keys(openai), ['object', 'data'])
+  assert.equal(openai.data[0].object, 'model')
+  assert.ok(Number.isInteger(openai.data[0].created))
+  assert.equal(openai.data[0].owned_by, 'vllm')
+  assert.equal(openai.data[2].owned_by, 'mock')
+  const tags = JSON.parse((await get('/api/tags')).text)
+  assert.equal(typeof tags.response_time, 'number')
+  const [tag] = tags.models
+  assert.deepEqual(
+    [tag.name, tag.model, tag.input_size, tag.details.context_length],
+    ['org/name:7b', 'org/name:7b', 4096, 4096],
+  )
+  assert.ok(!Number.isNaN(Date.parse(tag.modified_at)))
+  const studio = JSON.parse((await get('/api/v0/models')).text)
+  assert.equal(studio.data[0].max_context_length, 4096)
+  assert.equal(studio.data[1].type, 'embeddings')
+})
+
+test('the official client finds one model by a name with a slash, escaped and plain', async () => {
+  const client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: 'x', maxRetries: 0 })
+  assert.equal((await client.models.retrieve('org/name:7b')).id, 'org/name:7b')
+  assert.equal(JSON.parse((await get('/v1/models/org/name:7b')).text).id, 'org/name:7b')
+  const ids: string[] = []
+  for await (const model of client.models.list()) ids.push(model.id)
+  assert.deepEqual(ids, ['org/name:7b', 'embedder', 'demo'])
+  await assert.rejects(client.models.retrieve('nope'), { status: 404, code: 'model_not_found' })
+})
+
+test('health answers as Ollama and the older router do, with and without the prefix', async () => {
+  const home = await get('/')
+  assert.deepEqual([home.status, home.text], [200, 'Ollama is running'])
+  assert.match(home.type ?? '', /^text\/plain/)
+  for (const path of ['/ping', '/api/ping', '/ping/']) {
+    const body = JSON.parse((await get(path)).text)
+    assert.deepEqual([body.status, body.body, typeof body.response_time], [true, 'pong', 'number'])
+  }
+  for (const path of ['/version', '/api/version']) {
+    assert.match(JSON.parse((await get(path)).text).version, /^\d+\.\d+\.\d+$/)
+  }
+})
+
+test('HEAD works where GET does, and sends no body', async () => {
+  for (const path of ['/', '/ping', '/api/tags', '/v1/models', '/v1/models/demo', '/api/version']) {
+    const response = await fetch(router.url + path, { method: 'HEAD' })
+    assert.equal(response.status, 200, path)
+    assert.equal(await response.text(), '')
+    assert.ok(Number(response.headers.get('content-length')) > 0, path)
+  }
+})
+
+test('the prefix may be another or none, and no path is registered twice', async (t) => {
+  const models = modelsConfig({ demo: [{ api_type: 'mock' }] })
+  const none = await startRouter({ env: { LLM_ROUTER_EP_PREFIX: '' }, models })
+  const other = await startRouter({ env: { LLM_ROUTER_EP_PREFIX: 'llm/' }, models })
+  t.after(() => Promise.all([none.close(), other.close()]))
+  assert.equal((await fetch(`${none.url}/tags`)).status, 200)
+  assert.equal((await fetch(`${other.url}/llm/tags`)).status, 200)
+  assert.equal((await fetch(`${other.url}/llm/v1/models`)).status, 200)
+  const chat = await fetch(`${none.url}/chat`, {
+    method: 'POST',
+    body: '{"model":"demo","messages":[],"stream":false}',
+  })
+  assert.equal(chat.status, 200)
+})
