@@ -67,6 +67,8 @@ export interface AssistantMessage {
   parts: AssistantPart[]
   /** The thoughts before the answer; empty when there were none. */
   reasoning: string
+  /** Proof that the thoughts are the upstream's own (Anthropic); worth nothing to any other upstream. */
+  reasoningSignature?: string
   toolCalls: ToolCall[]
   name?: string
 }
@@ -78,6 +80,8 @@ export interface ToolMessage {
   /** The called function, where it can be told. */
   name?: string
   parts: UserPart[]
+  /** The tool failed and the parts say how (Anthropic `is_error`). */
+  isError?: boolean
 }
 
 export type ChatMessage = SystemMessage | UserMessage | AssistantMessage | ToolMessage
@@ -135,6 +139,8 @@ export interface ChatRequest {
   sampling: Sampling
   responseFormat?: ResponseFormat
   reasoningEffort?: ReasoningEffort
+  /** Most tokens to spend on thoughts (Anthropic `thinking.budget_tokens`); `reasoningEffort` says the same in words. */
+  reasoningBudget?: number
   /** Ollama's residency and context options ride here for Ollama targets: `keep_alive`, `options.num_ctx`, ... */
   ollama?: { keepAlive?: string | number; options?: Record<string, unknown> }
   user?: string
@@ -149,6 +155,8 @@ export interface Usage {
   promptTokens: number
   completionTokens: number
   cachedTokens?: number
+  /** Part of `promptTokens` that was written to a prompt cache. */
+  cacheWriteTokens?: number
   reasoningTokens?: number
 }
 
@@ -172,9 +180,12 @@ export interface ChatChoice {
   index: number
   text: string
   reasoning: string
+  reasoningSignature?: string
   refusal?: string
   toolCalls: ToolCall[]
   finishReason: FinishReason
+  /** The stop sequence that was met, where the upstream tells. */
+  stopSequence?: string
   logprobs?: TokenLogprob[]
 }
 
@@ -199,13 +210,13 @@ export interface ChatResponse {
 export type ChatEvent =
   | { type: 'start'; id?: string; created?: number; systemFingerprint?: string }
   | { type: 'text-delta'; choice: number; text: string; logprobs?: TokenLogprob[] }
-  | { type: 'reasoning-delta'; choice: number; text: string }
+  | { type: 'reasoning-delta'; choice: number; text: string; signature?: string }
   | { type: 'refusal-delta'; choice: number; text: string }
   | { type: 'tool-call-start'; choice: number; call: number; id: string; name: string }
   | { type: 'tool-call-delta'; choice: number; call: number; arguments: string }
   | { type: 'block-end'; choice: number; call: number }
   | { type: 'usage'; usage: Usage; timings?: Timings }
-  | { type: 'finish'; choice: number; reason: FinishReason }
+  | { type: 'finish'; choice: number; reason: FinishReason; stopSequence?: string }
   | { type: 'end' }
   | { type: 'error'; error: RouterError }
 

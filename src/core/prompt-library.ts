@@ -52,7 +52,13 @@ export class PromptLibrary {
   replace(texts: ReadonlyMap<string, string>): void {
     this.#own = shelfOf(texts, false)
     this.#warned.clear()
-    for (const listener of this.#listeners) listener()
+    for (const listener of this.#listeners) {
+      try {
+        listener()
+      } catch (error) {
+        this.#warn(`a listener to the prompts failed: ${error instanceof Error ? error.message : error}`)
+      }
+    }
   }
 
   /** Calls `listener` after each change of the prompts; the returned function ends that. */

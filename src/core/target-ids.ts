@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { PlacedProvider } from './models-check.ts'
 
 /** Gives every target its id: the configured one, else one made of model and host. */
@@ -14,14 +15,15 @@ export class TargetIds {
   }
 
   /**
-   * `gemma@192.0.2.1:8000#0`, counting the model's providers on one host: the same after a restart, and whatever
-   * other models come and go.
+   * `gemma@3f1c09aa#0`, counting the model's providers on one host: the same after a restart, and whatever other
+   * models come and go. The host is there by its digest alone: ids are in logs, addresses are not.
    */
   idFor({ provider, place }: PlacedProvider, alias: string, host: string): string {
     const id = configuredId(provider.id)
     if (id !== undefined) return id
+    const digest = createHash('sha256').update(host).digest('hex').slice(0, 8)
     for (let count = 0; ; count++) {
-      const made = `${alias}@${host}#${count}`
+      const made = `${alias}@${digest}#${count}`
       if (this.#placeOf.has(made)) continue
       this.#placeOf.set(made, place)
       return made

@@ -19,7 +19,11 @@ export interface UpstreamSink {
   onHeaders(status: number, headers: UpstreamHeaders): void
   onData(chunk: Buffer): void
   onEnd(): void
-  onError(error: Error): void
+  /**
+   * `reusedSocket`: the call was sent on a kept-alive socket that had answered another one before. The upstream may have
+   * closed it just then, so as long as no byte of an answer came, the call may be sent once more.
+   */
+  onError(error: Error, reusedSocket: boolean): void
 }
 
 /** The handle on a running call. All of it may be called at any time, also when the call is over. */

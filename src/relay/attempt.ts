@@ -115,12 +115,12 @@ class Attempt implements UpstreamSink {
     else if (this.#mode === 'collecting') this.#endOfWhole()
   }
 
-  onError(error: Error): void {
+  onError(error: Error, reusedSocket: boolean): void {
     clearTimeout(this.#lingering)
     if (this.#mode === 'over') return
     // An error status counts even when its body was cut.
     if (this.#mode === 'collecting' && !this.#succeeded()) this.#endOfWhole()
-    else this.#fail(failureOfError(error, this.#mode !== 'waiting'))
+    else this.#fail(failureOfError(error, this.#mode !== 'waiting', reusedSocket))
   }
 
   #succeeded(): boolean {

@@ -1,16 +1,18 @@
+import type { ChatRequest } from '../core/chat.ts'
 import type { Dialect } from '../core/dialect.ts'
 import { badRequest, modelNotFound } from '../core/errors.ts'
 import type { JsonScan } from '../core/json-splice.ts'
 import type { Model } from '../core/target.ts'
 
-/** A chat request as a client sent it: its bytes, what they say, and the model they are for. */
+/** A chat request and the model it is for. */
 export interface ChatCall {
   dialect: Dialect
   /** The name the client asked for; the only one an answer shows. */
   alias: string
   model: Model
-  bytes: Buffer
-  scan: JsonScan
+  /** The client's bytes, which a target of the same dialect gets; or a request that the router made itself. */
+  source: { from: 'client'; bytes: Buffer; scan: JsonScan } | { from: 'router'; request: ChatRequest }
+  /** What the client sent. */
   body: Record<string, unknown>
   stream: boolean
   /** Whether the client asked for token counts in the stream. */
@@ -36,7 +38,7 @@ export function readChatCall({ dialect, body, rawBody, findModel, streamDefault 
     dialect,
     alias,
     model,
-    ...rawBody,
+    source: { from: 'client', ...rawBody },
     body,
     stream: streamOf(body.stream, dialect.chat.streamsByDefault, streamDefault),
     includeUsage:

@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher } from 'undici'
+import { Agent, buildConnector, type Dispatcher } from 'undici'
 import type {
   Transport,
   UpstreamCall,
@@ -15,27 +15,55 @@ import type {
 export function createHttpTransport(options: {
   connectTimeoutMs: number
 }): Transport & { close(): Promise<void> } {
+  const readBefore = new WeakMap<Error, number>()
   const settings = {
     allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: { timeout: options.connectTimeoutMs, autoSelectFamily: true },
-  } as const
+    connect: connectorNoting(readBefore, options.connectTimeoutMs),
+  }
   const pooled = new Agent(settings)
   // For the one silent retry after a stale kept-alive socket: every call gets a socket of its own.
   const fresh = new Agent({ ...settings, pipelining: 0 })
   return {
-    open: (request, sink) => dispatch(request.freshSocket ? fresh : pooled, request, sink),
+    open: (request, sink) =>
+      dispatch(request.freshSocket ? fresh : pooled, request, {
+        onHeaders: (status, headers) => sink.onHeaders(status, headers),
+        onData: (chunk) => sink.onData(chunk),
+        onEnd: () => sink.onEnd(),
+        onError: (error) => sink.onError(error, bytesRead(error, readBefore) > 0),
+      }),
     async close() {
       await Promise.all([pooled.destroy(), fresh.destroy()])
     },
   }
 }
 
+/** Notes, for the error that ends a socket, how much the socket had read by then: undici does not tell for resets. */
+function connectorNoting(readBefore: WeakMap<Error, number>, timeoutMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: timeoutMs, autoSelectFamily: true, allowH2: false })
+  return (options, done) => {
+    connect(options, (...result) => {
+      const [error, socket] = result
+      if (error === null) socket.on('error', (fault: Error) => readBefore.set(fault, socket.bytesRead))
+      done(...result)
+    })
+  }
+}
+
+function bytesRead(error: Error, readBefore: WeakMap<Error, number>): number {
+  const noted = readBefore.get(error)
+  if (noted !== undefined) return noted
+  const socket = 'socket' in error ? error.socket : undefined
+  return typeof socket === 'object' && socket !== null && 'bytesRead' in socket ? Number(socket.bytesRead) : 0
+}
+
 /** Before this the controller does not exist: the request waits for a socket. */
 type State = 'waiting' | 'running' | 'over'
 
-function dispatch(dispatcher: Dispatcher, request: UpstreamRequest, sink: UpstreamSink): UpstreamCall {
+type Listener = Omit<UpstreamSink, 'onError'> & { onError(error: Error): void }
+
+function dispatch(dispatcher: Dispatcher, request: UpstreamRequest, sink: Listener): UpstreamCall {
   let state: State = 'waiting'
   let controller: Dispatcher.DispatchController | undefined
   dispatcher.dispatch(

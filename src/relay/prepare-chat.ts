@@ -1,6 +1,6 @@
 import type { ChatRequest } from '../core/chat.ts'
 import type { AnswerContext, ChatCodec, Dialect } from '../core/dialect.ts'
-import { applyEdits, scanObject, setMembers } from '../core/json-splice.ts'
+import { applyEdits, type JsonScan, scanObject, setMembers } from '../core/json-splice.ts'
 import type { Target } from '../core/target.ts'
 import type { ChatCall } from './chat-request.ts'
 import type { StreamLane } from './stream-lane.ts'
@@ -29,22 +29,28 @@ export function createChatPreparer(
   lose: (field: string, why: string) => void,
 ): (target: Target) => PreparedChat {
   let request: ChatRequest | undefined
+  const { source } = call
   const read = (): ChatRequest => {
-    request ??= call.dialect.chat.readRequest(call.body, call.stream)
+    request ??=
+      source.from === 'router' ? source.request : call.dialect.chat.readRequest(call.body, call.stream)
     return request
   }
   return (target) =>
-    target.type.dialect === call.dialect.name
-      ? prepareIdentity(call, target)
+    source.from === 'client' && target.type.dialect === call.dialect.name
+      ? prepareIdentity(call, source, target)
       : forClient(prepareTranslated(read(), dialectOf(target.type.dialect), target, lose), call)
 }
 
 /** The identity lane: the received bytes, with the least changed that the target needs. */
-function prepareIdentity(call: ChatCall, target: Target): PreparedChat {
+function prepareIdentity(
+  call: ChatCall,
+  { bytes, scan: members }: { bytes: Buffer; scan: JsonScan },
+  target: Target,
+): PreparedChat {
   const { chat } = call.dialect
   const { edits, stripUsage } = chat.passthroughEdits({
-    bytes: call.bytes,
-    scan: call.scan,
+    bytes,
+    scan: members,
     body: call.body,
     stream: call.stream,
     wantUsage: target.streamUsage,
@@ -59,9 +65,9 @@ function prepareIdentity(call: ChatCall, target: Target): PreparedChat {
   const values = { ...defaults, model: target.upstreamModel }
   let body: Buffer
   if (removed.size === 0) {
-    body = applyEdits(call.bytes, [...edits, ...setMembers(call.scan, values, removed)])
+    body = applyEdits(bytes, [...edits, ...setMembers(members, values, removed)])
   } else {
-    const edited = applyEdits(call.bytes, edits)
+    const edited = applyEdits(bytes, edits)
     const scan = scanObject(edited)
     body = scan ? applyEdits(edited, setMembers(scan, values, removed)) : edited
   }

@@ -100,8 +100,11 @@ const connectCodes = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ])
 
-/** A call that ended with a socket or protocol error. `answered`: response headers had come. */
-export function failureOfError(error: Error, answered: boolean): Failure {
+/**
+ * A call that ended with a socket or protocol error. `answered`: response headers had come. `reusedSocket`: it was a
+ * kept-alive one, which the upstream may have closed just before; then the request was not read.
+ */
+export function failureOfError(error: Error, answered: boolean, reusedSocket: boolean): Failure {
   const code = codeOf(error)
   if (connectCodes.has(code)) {
     const timedOut = code === 'UND_ERR_CONNECT_TIMEOUT'
@@ -114,7 +117,7 @@ export function failureOfError(error: Error, answered: boolean): Failure {
     )
   }
   if (answered) return next(streamTruncated())
-  if (isStaleSocket(error, code))
+  if (reusedSocket)
     return { error: upstreamFailed('The upstream closed the connection', code, error), retry: 'same' }
   return next(upstreamFailed('The upstream closed the connection without an answer', code, error))
 }
@@ -131,19 +134,6 @@ export function timeoutFailure(what: 'connect' | 'content' | 'silence'): Failure
 
 export function garbageFailure(cause?: unknown): Failure {
   return next(upstreamFailed('The upstream sent an answer that cannot be read', 'INVALID_ANSWER', cause))
-}
-
-/**
- * A kept-alive socket that the upstream had closed meanwhile: the request died before it was read, so sending it once
- * more is safe. undici tells how many bytes the socket had read before: more than none means it was in use earlier.
- */
-function isStaleSocket(error: Error, code: string): boolean {
-  if (code === 'ECONNRESET' || code === 'EPIPE') return true
-  if (code !== 'UND_ERR_SOCKET' || !('socket' in error)) return false
-  const socket = error.socket
-  return (
-    typeof socket === 'object' && socket !== null && 'bytesRead' in socket && Number(socket.bytesRead) > 0
-  )
 }
 
 interface ErrorBody {

@@ -212,3 +212,42 @@ test('no prompt, key or address is in the log', async () => {
   assert.doesNotMatch(text, /canary|secret-path/)
   assert.ok(!text.includes(upstream.url))
 })
+
+test('a kept-alive socket that the upstream has closed costs one silent retry', async () => {
+  upstream.rescript([openaiText('first'), { kind: 'reset' }, openaiText('second')])
+  const before = upstream.requests.length
+  assert.match((await ask('one')).text, /first/)
+  const answer = await ask('one')
+  assert.equal(answer.status, 200)
+  assert.match(answer.text, /second/)
+  assert.equal(upstream.requests.length, before + 3)
+})
+
+describe('the limit of a whole request', () => {
+  let limited: TestRouter
+  before(async () => {
+    limited = await startRouter({
+      env: { LLM_ROUTER_TIMEOUT: '0.3' },
+      models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
+    })
+  })
+  after(() => limited.close())
+
+  test('ends a request that has no answer with 504, and its upstream call', async () => {
+    upstream.rescript({ kind: 'hang' })
+    const index = upstream.requests.length
+    const { status, text } = await post(`${limited.url}/v1/chat/completions`, { model: 'one', messages })
+    assert.equal(status, 504)
+    assert.equal(JSON.parse(text).error.code, 'timeout')
+    await upstream.requestClosed(index)
+  })
+
+  test('ends a running stream with an error event and no end marker', async () => {
+    upstream.rescript({ kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })], ending: 'hang' })
+    const body = { model: 'one', stream: true, messages }
+    const { status, text } = await post(`${limited.url}/v1/chat/completions`, body)
+    assert.equal(status, 200)
+    assert.match(text, /"content":"Hi"[\s\S]*data: \{"error":.*"code":"timeout"/)
+    assert.doesNotMatch(text, /DONE/)
+  })
+})

@@ -1,35 +1,22 @@
-import type { Usage } from '../../core/chat.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
-import { type RouterError, streamTruncated } from '../../core/errors.ts'
-import { scanObject } from '../../core/json-splice.ts'
-import { readCounts } from './answer-read.ts'
+import { streamTruncated } from '../../core/errors.ts'
 import { filledTextOf, numberOf, objectsIn } from './json.ts'
 import { ModelRenamer } from './model-renamer.ts'
 import {
   hasLineEnd,
-  isEmptyList,
   isFilledString,
-  isQuoted,
-  isWholeField,
   lastEventEnd,
   nextEventEnd,
   readEvent,
   valueAfter,
 } from './stream-bytes.ts'
 import { hasContent, parseEvent } from './stream-event.ts'
+import { completedEvent, findDone, findError, hasEmptyChoices, readUsageObject } from './stream-search.ts'
 
-const doneMark = Buffer.from('[DONE]')
 const doneEvent = Buffer.from('data: [DONE]\n\n')
-const dataField = Buffer.from('data:')
-const eventField = Buffer.from('event:')
-const errorWord = Buffer.from('error')
 const finishKey = Buffer.from('"finish_reason"')
 const usageKey = Buffer.from('"usage"')
-const choicesKey = Buffer.from('"choices"')
 const openBrace = 0x7b
-const closeBrace = 0x7d
-const letterN = 0x6e
-const letterF = 0x66
 
 /** An event longer than this goes out in pieces: memory per stream stays bounded. */
 const maxHeldBytes = 64 * 1024
@@ -206,64 +193,4 @@ class Passthrough implements ChatPassthrough {
     if (from === 0) return bytes
     return Buffer.concat([...pieces, bytes.subarray(from)])
   }
-}
-
-function findDone(bytes: Buffer): { start: number; end: number } | undefined {
-  for (let at = bytes.indexOf(doneMark); at !== -1; at = bytes.indexOf(doneMark, at + 1)) {
-    if (!isWholeField(bytes, dataField, at, at + doneMark.length)) continue
-    return { start: lastEventEnd(bytes, at), end: nextEventEnd(bytes, at) }
-  }
-  return undefined
-}
-
-/** The first event that reports an error; the word alone, in a text or beside `null`, is none. */
-function findError(bytes: Buffer): { start: number; error: RouterError } | undefined {
-  let at = bytes.indexOf(errorWord)
-  while (at !== -1) {
-    const behind = at + errorWord.length
-    if (!mayReportError(bytes, at, behind)) {
-      at = bytes.indexOf(errorWord, behind)
-      continue
-    }
-    const start = lastEventEnd(bytes, at)
-    const end = nextEventEnd(bytes, at)
-    const sent = readEvent(bytes.subarray(start, end))
-    const event = sent && parseEvent(sent)
-    if (event?.type === 'error') return { start, error: event.error }
-    at = bytes.indexOf(errorWord, end)
-  }
-  return undefined
-}
-
-/** A key whose value is neither null nor false, a value (`"object":"error"`), or the name of an event. */
-function mayReportError(bytes: Buffer, at: number, behind: number): boolean {
-  if (!isQuoted(bytes, at, behind)) return isWholeField(bytes, eventField, at, behind)
-  const value = valueAfter(bytes, behind + 1)
-  return value === undefined || (bytes[value] !== letterN && bytes[value] !== letterF)
-}
-
-function hasEmptyChoices(event: Buffer): boolean {
-  const at = event.indexOf(choicesKey)
-  const value = at === -1 ? undefined : valueAfter(event, at + choicesKey.length)
-  return value !== undefined && isEmptyList(event, value)
-}
-
-/** The object that these bytes begin with; it may have been cut. */
-function readUsageObject(bytes: Buffer): Usage | undefined {
-  const last = scanObject(bytes)?.members.at(-1)
-  if (!last) return undefined
-  const end = bytes.indexOf(closeBrace, last.valueEnd) + 1
-  try {
-    return readCounts(JSON.parse(bytes.toString('utf8', 0, end)))
-  } catch {
-    return undefined // no counts are better than wrong ones
-  }
-}
-
-/** What the end of the stream left, as a whole event, if it holds one; some servers leave out the last empty line. */
-function completedEvent(tail: Buffer): Buffer | undefined {
-  const sent = readEvent(tail)
-  const event = sent && parseEvent(sent)
-  if (!event || event.type === 'broken' || event.type === 'nothing') return undefined
-  return Buffer.concat([tail, Buffer.from(tail.at(-1) === 0x0a ? '\n' : '\n\n')])
 }

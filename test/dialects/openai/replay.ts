@@ -60,3 +60,25 @@ export const context: AnswerContext = {
   elapsedMs: () => 5,
   now: () => new Date(0),
 }
+
+export function read(...events: (object | string)[]): ChatEvent[] {
+  const lines = events.map((each) => `data: ${typeof each === 'string' ? each : JSON.stringify(each)}\n\n`)
+  return readPieces([Buffer.from(lines.join(''))])
+}
+
+export function delta(value: object, finish: string | null = null, index = 0): object {
+  return { id: 'x', choices: [{ index, delta: value, finish_reason: finish }] }
+}
+
+export function fragment(value: object): object {
+  return delta({ tool_calls: [value] })
+}
+
+export function lastOf(events: readonly ChatEvent[]): ChatEvent | undefined {
+  return events.at(-1)
+}
+
+export function causeCodeOf(events: readonly ChatEvent[]): string | undefined {
+  const last = lastOf(events)
+  return last?.type === 'error' ? last.error.causeCode : undefined
+}

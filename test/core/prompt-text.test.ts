@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { placeholdersIn, questionCount, renderPrompt } from '../../src/core/prompt-text.ts'
+
+test('every place of a placeholder is filled', () => {
+  assert.deepEqual(renderPrompt('##A## and ##B_2##, ##A##', { A: 'x', B_2: 'y' }), {
+    text: 'x and y, x',
+    missing: [],
+  })
+})
+
+test('a value that looks like a placeholder fills none', () => {
+  const { text } = renderPrompt('##A## ##B##', { A: '##B##', B: '##A##' })
+  assert.equal(text, '##B## ##A##')
+})
+
+test('a value and the text beside it make no placeholder together', () => {
+  assert.deepEqual(renderPrompt('##A##B##', { A: '##', B: 'no' }), { text: '##B##', missing: [] })
+})
+
+test('a value is taken letter by letter, patterns of a replacement included', () => {
+  assert.equal(renderPrompt('<##A##>', { A: "$& $1 $' $$" }).text, "<$& $1 $' $$>")
+})
+
+test('an empty value fills its placeholder', () => {
+  assert.deepEqual(renderPrompt('<##A##>', { A: '' }), { text: '<>', missing: [] })
+})
+
+test('variables that are missing are named once, and their placeholders stay', () => {
+  assert.deepEqual(renderPrompt('##B## ##A## ##B##', { C: 'x' }), {
+    text: '##B## ##A## ##B##',
+    missing: ['B', 'A'],
+  })
+})
+
+test('what every object inherits is no variable', () => {
+  const inherited: Record<string, string> = Object.create({ NAME: 'x' })
+  assert.deepEqual(renderPrompt('##NAME##', inherited).missing, ['NAME'])
+})
+
+test('a heading between number signs is no placeholder', () => {
+  assert.deepEqual(placeholdersIn('##Role##\n## TASK ##\n##QUESTION_STR## ##QUESTION_STR##'), [
+    'QUESTION_STR',
+  ])
+})
+
+test('Polish counts of questions take the noun in its right form', () => {
+  const nouns = new Map([
+    ['pytanie', [1]],
+    ['pytania', [2, 3, 4, 22, 34, 102, 123]],
+    ['pytań', [0, 5, 10, 11, 12, 13, 14, 20, 21, 25, 31, 100, 101, 111, 112]],
+  ])
+  for (const [noun, counts] of nouns)
+    for (const count of counts) assert.equal(questionCount(count, 'pl'), `${count} ${noun}`)
+})
+
+test('other languages get the English count', () => {
+  assert.equal(questionCount(1, 'en'), '1 question(s)')
+  assert.equal(questionCount(5, 'de'), '5 question(s)')
+  assert.equal(questionCount(5, undefined), '5 question(s)')
+})

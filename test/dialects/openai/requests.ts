@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict'
+import type { ChatMessage, ChatRequest } from '../../../src/core/chat.ts'
+import { RouterError } from '../../../src/core/errors.ts'
+import { readRequest } from '../../../src/dialects/openai/request-read.ts'
+
+const user = { role: 'user', content: 'Hi' }
+
+export function readMembers(members: Record<string, unknown>): ChatRequest {
+  return readRequest({ model: 'm', messages: [user], ...members }, false)
+}
+
+export function turns(...messages: object[]): ChatMessage[] {
+  return readMembers({ messages }).messages
+}
+
+/** The place that the refusal names. */
+export function refusedAt(members: Record<string, unknown>): string | undefined {
+  try {
+    readMembers(members)
+  } catch (error) {
+    assert.ok(error instanceof RouterError)
+    assert.equal(error.status, 400)
+    return error.param
+  }
+  return assert.fail('must be refused')
+}
+
+export function call(id: string | undefined, args: unknown = '{}', name = 'f'): object {
+  return { ...(id === undefined ? {} : { id }), type: 'function', function: { name, arguments: args } }
+}

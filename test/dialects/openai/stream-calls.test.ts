@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { causeCodeOf, delta, fragment, read } from './replay.ts'
+
+describe('tool calls of servers that differ', () => {
+  it('a new id on the same index is a new call', () => {
+    const events = read(
+      fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '{}' } }),
+      fragment({ index: 0, id: 'b', function: { name: 'g', arguments: '{}' } }),
+      '[DONE]',
+    )
+    const starts = events.filter((event) => event.type === 'tool-call-start')
+    assert.deepEqual(
+      starts.map(({ call, id, name }) => ({ call, id, name })),
+      [
+        { call: 0, id: 'a', name: 'f' },
+        { call: 1, id: 'b', name: 'g' },
+      ],
+    )
+    assert.equal(events.filter((event) => event.type === 'block-end').length, 2)
+  })
+
+  it('calls without index and id are told apart by their names, and get ids of their own', () => {
+    const events = read(
+      fragment({ function: { name: 'f', arguments: '{"a":' } }),
+      fragment({ function: { arguments: '1}' } }),
+      fragment({ function: { name: 'f', arguments: '{}' } }),
+      '[DONE]',
+    )
+    assert.deepEqual(
+      events.filter((event) => event.type !== 'start' && event.type !== 'usage'),
+      [
+        { type: 'tool-call-start', choice: 0, call: 0, id: 'made_0', name: 'f' },
+        { type: 'tool-call-delta', choice: 0, call: 0, arguments: '{"a":' },
+        { type: 'tool-call-delta', choice: 0, call: 0, arguments: '1}' },
+        { type: 'block-end', choice: 0, call: 0 },
+        { type: 'tool-call-start', choice: 0, call: 1, id: 'made_1', name: 'f' },
+        { type: 'tool-call-delta', choice: 0, call: 1, arguments: '{}' },
+        { type: 'block-end', choice: 0, call: 1 },
+        { type: 'finish', choice: 0, reason: 'tool_calls' },
+        { type: 'end' },
+      ],
+    )
+  })
+
+  it('arguments that come before the name wait for it', () => {
+    const events = read(
+      fragment({ index: 0, id: 'a', function: { arguments: '{"x"' } }),
+      fragment({ index: 0, function: { name: 'f', arguments: ':1}' } }),
+      '[DONE]',
+    )
+    assert.deepEqual(events.slice(1, 3), [
+      { type: 'tool-call-start', choice: 0, call: 0, id: 'a', name: 'f' },
+      { type: 'tool-call-delta', choice: 0, call: 0, arguments: '{"x":1}' },
+    ])
+  })
+
+  it('arguments sent as an object become text, and null becomes an empty object', () => {
+    const events = read(
+      fragment({ index: 0, id: 'a', function: { name: 'f', arguments: { x: 1 } } }),
+      fragment({ index: 1, id: 'b', function: { name: 'g', arguments: 'null' } }),
+      '[DONE]',
+    )
+    const told = events.filter((event) => event.type === 'tool-call-delta')
+    assert.deepEqual(
+      told.map((event) => event.arguments),
+      ['{"x":1}', '{}'],
+    )
+  })
+
+  it('a repeated id is replaced', () => {
+    const events = read(
+      fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '{}' } }),
+      fragment({ index: 1, id: 'a', function: { name: 'f', arguments: '{}' } }),
+      '[DONE]',
+    )
+    const ids = events.filter((event) => event.type === 'tool-call-start').map(({ id }) => id)
+    assert.deepEqual(ids, ['a', 'made_0'])
+  })
+
+  it('arguments that are no object, and a call without a name, are failures', () => {
+    const cut = fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '{"x":' } })
+    assert.equal(causeCodeOf(read(cut, delta({}, 'length'), '[DONE]')), 'BAD_ANSWER')
+    const nameless = fragment({ index: 0, id: 'a', function: { arguments: '{}' } })
+    assert.equal(causeCodeOf(read(delta({ content: 'a' }), nameless, '[DONE]')), 'BAD_ANSWER')
+  })
+
+  it('the deprecated function_call is one call', () => {
+    const events = read(
+      delta({ function_call: { name: 'f', arguments: '' } }),
+      delta({ function_call: { arguments: '{}' } }),
+      delta({}, 'function_call'),
+      '[DONE]',
+    )
+    assert.deepEqual(events.slice(1), [
+      { type: 'tool-call-start', choice: 0, call: 0, id: 'made_0', name: 'f' },
+      { type: 'tool-call-delta', choice: 0, call: 0, arguments: '{}' },
+      { type: 'block-end', choice: 0, call: 0 },
+      { type: 'finish', choice: 0, reason: 'tool_calls' },
+      { type: 'end' },
+    ])
+  })
+})
+
+it('a stop after tool calls is a finish by tool calls, and a token limit stays one', () => {
+  const call = fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '{}' } })
+  assert.deepEqual(read(call, delta({}, 'stop'), '[DONE]').at(-2), {
+    type: 'finish',
+    choice: 0,
+    reason: 'tool_calls',
+  })
+  assert.deepEqual(read(call, delta({}, 'length'), '[DONE]').at(-2), {
+    type: 'finish',
+    choice: 0,
+    reason: 'length',
+  })
+})
