@@ -49,6 +49,8 @@ export interface AnswerContext {
   elapsedMs(): number
   /** The wall clock, for times in answers. */
   now(): Date
+  /** The client's body as it came, for dialects whose answers repeat the request's parameters. */
+  request?: Record<string, unknown>
 }
 
 /** Turns upstream bytes into events. See {@link ChatEvent} for what it promises. */

@@ -10,14 +10,9 @@ import type {
   UpstreamSink,
 } from '../core/transport.ts'
 import type { ClientStream } from './client-stream.ts'
+import { failureOfReport, failureOfStatus } from './status-failure.ts'
 import type { StreamLane } from './stream-lane.ts'
-import {
-  failureOfError,
-  failureOfStatus,
-  garbageFailure,
-  type Retry,
-  timeoutFailure,
-} from './upstream-failure.ts'
+import { type Failure, failureOfError, garbageFailure, none, timeoutFailure } from './upstream-failure.ts'
 import { Watchdog } from './watchdog.ts'
 
 export interface AttemptOptions {
@@ -39,7 +34,7 @@ export interface AttemptOptions {
 export type AttemptResult =
   | { type: 'whole'; headers: UpstreamHeaders; body: Buffer }
   | { type: 'streamed' }
-  | { type: 'failed'; error: RouterError; retry: Retry }
+  | ({ type: 'failed' } & Failure)
 
 /** Whole answers are collected up to this; a larger one is no chat answer. */
 const maxWholeBytes = 32 * 1024 * 1024
@@ -192,7 +187,7 @@ class Attempt implements UpstreamSink {
 
   #checkEnd(lane: StreamLane): void {
     if (lane.state.failure) {
-      this.#fail({ error: lane.state.failure, retry: 'next' })
+      this.#fail(failureOfReport(lane.state.failure))
       return
     }
     if (!lane.state.ended) return
@@ -207,7 +202,7 @@ class Attempt implements UpstreamSink {
     const { lane, client } = stream
     const out = lane.end()
     if (lane.state.failure || !lane.state.ended) {
-      this.#fail({ error: lane.state.failure ?? streamTruncated(), retry: 'next' })
+      this.#fail(failureOfReport(lane.state.failure ?? streamTruncated()))
       return
     }
     if (!client.committed) this.#maybeCommit(lane, client)
@@ -232,12 +227,12 @@ class Attempt implements UpstreamSink {
   #abort(): void {
     const reason: unknown = this.#options.signal.reason
     const error = reason as RouterError // the exchange aborts with nothing else
-    this.#fail({ error, retry: 'none' })
+    this.#fail(none(error))
     this.#call?.abort()
   }
 
   /** After the first content the client is told in-band, in its dialect, and the body ends without an end marker. */
-  #fail(failure: { error: RouterError; retry: Retry }): void {
+  #fail(failure: Failure): void {
     if (this.#mode === 'over') return
     const stream = this.#options.stream
     const committed = stream?.client.committed ?? false
@@ -246,7 +241,7 @@ class Attempt implements UpstreamSink {
       stream.client.write(stream.writeError(failure.error))
       stream.client.end()
     }
-    this.#finish({ type: 'failed', error: failure.error, retry: committed ? 'none' : failure.retry })
+    this.#finish({ type: 'failed', ...failure, retry: committed ? 'none' : failure.retry })
     this.#call?.abort()
   }
 

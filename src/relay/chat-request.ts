@@ -3,6 +3,7 @@ import type { Dialect } from '../core/dialect.ts'
 import { badRequest, modelNotFound } from '../core/errors.ts'
 import type { JsonScan } from '../core/json-splice.ts'
 import type { Model } from '../core/target.ts'
+import type { EndpointDefaults } from './endpoint-defaults.ts'
 
 /** A chat request and the model it is for. */
 export interface ChatCall {
@@ -11,7 +12,9 @@ export interface ChatCall {
   alias: string
   model: Model
   /** The client's bytes, which a target of the same dialect gets; or a request that the router made itself. */
-  source: { from: 'client'; bytes: Buffer; scan: JsonScan } | { from: 'router'; request: ChatRequest }
+  source:
+    | { from: 'client'; bytes: Buffer; scan: JsonScan }
+    | { from: 'router'; request: ChatRequest; defaults?: EndpointDefaults }
   /** What the client sent. */
   body: Record<string, unknown>
   stream: boolean

@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import type { ChatRequest, ChatResponse } from '../core/chat.ts'
-import type { AnswerContext, Dialect } from '../core/dialect.ts'
+import type { AnswerContext, Dialect, Lose } from '../core/dialect.ts'
 import { RouterError } from '../core/errors.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { Transport, UpstreamHeaders } from '../core/transport.ts'
 import { type AttemptResult, runAttempt } from './attempt.ts'
 import type { ChatCall } from './chat-request.ts'
 import type { ClientStream } from './client-stream.ts'
+import { behindConfigured, type EndpointDefaults } from './endpoint-defaults.ts'
 import type { Exchange } from './exchange.ts'
 import { type Delivered, overTargets, type TargetLoop } from './over-targets.ts'
 import { createChatPreparer, type PreparedChat, prepareTranslated } from './prepare-chat.ts'
-import { garbageFailure } from './upstream-failure.ts'
+import { failureOfReport } from './status-failure.ts'
+import { garbageFailure, next } from './upstream-failure.ts'
 import { upstreamRequest } from './upstream-request.ts'
 import { readAnswer, renameModel, replayAsStream } from './whole-answer.ts'
 
@@ -23,6 +25,8 @@ export interface ChatServices extends Pick<TargetLoop<unknown>, 'acquire' | 'onF
   userAgent: string
   exchange: Exchange
   clientHeaders: Record<string, string | string[] | undefined>
+  /** Ends the calls of one question, where that is not the end of the whole request. */
+  signal?: AbortSignal
 }
 
 /** Where an answer goes. */
@@ -43,13 +47,25 @@ export async function answerChat(call: ChatCall, client: ChatClient, services: C
     includeUsage: call.includeUsage,
     elapsedMs: () => exchange.elapsedMs(),
     now: () => new Date(),
+    request: call.body,
   }
-  const prepare = createChatPreparer(call, services.dialectOf, (field, why) => exchange.lose(field, why))
+  const prepare = preparerOf(call, services)
   await overTargets({
     ...services,
     model: call.model,
     attempt: (target) => attemptAnswer({ call, client, services, context, prepare }, target),
   })
+}
+
+function preparerOf(call: ChatCall, services: ChatServices): (target: Target) => PreparedChat {
+  const { source } = call
+  const lose: Lose = (field, why) => services.exchange.lose(field, why)
+  if (source.from === 'client') return createChatPreparer(call, services.dialectOf, lose)
+  return (target) => {
+    const dialectOf = (name: string): Dialect =>
+      behindConfigured(services.dialectOf(name), source.request, target, source.defaults)
+    return createChatPreparer(call, dialectOf, lose)(target)
+  }
 }
 
 interface AnswerRun {
@@ -63,7 +79,7 @@ interface AnswerRun {
 async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<void>> {
   const { call, client, services, context } = run
   const prepared = tryPrepare(() => run.prepare(target))
-  if (prepared instanceof RouterError) return { type: 'failed', error: prepared, retry: 'next' }
+  if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
   const result = await attempt(services, target, prepared, () => {
     if (!call.stream) return undefined
     return { lane: prepared.createLane(context), client: client.stream(), writeError: client.writeError }
@@ -102,6 +118,12 @@ function deliverWhole(
 export interface ChatQuestion {
   model: Model
   request: ChatRequest
+  /** Sampling for what neither the request nor the configuration says. */
+  defaults?: EndpointDefaults
+  /** Ends this question alone; its reason is a RouterError. The end of the whole request must be part of it. */
+  signal?: AbortSignal
+  /** Told what the target that answered could not carry; absent: the exchange is. */
+  lose?: Lose
 }
 
 /** Asks a model on behalf of an endpoint of the router's own. Throws the error to tell. */
@@ -115,7 +137,7 @@ export function askChat({ model, request }: ChatQuestion, services: ChatServices
       const prepared = tryPrepare(() =>
         prepareTranslated(request, dialect, target, (field, why) => exchange.lose(field, why)),
       )
-      if (prepared instanceof RouterError) return { type: 'failed', error: prepared, retry: 'next' }
+      if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
       const result = await attempt(services, target, prepared, () => undefined)
       if (result.type === 'failed') return result
       if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
@@ -166,7 +188,9 @@ async function attempt(
   const result = await once(false)
   if (result.type !== 'failed' || result.retry !== 'same') return result
   const again = await once(true)
-  return again.type === 'failed' && again.retry === 'same' ? { ...again, retry: 'next' } : again
+  return again.type === 'failed' && again.retry === 'same'
+    ? { ...again, retry: 'next', verdict: 'failure' }
+    : again
 }
 
 /** What this target cannot carry at all (an image address for Ollama, say) another one may. */
@@ -182,6 +206,6 @@ function tryPrepare<T>(prepare: () => T): T | RouterError {
 function unreadable(error: unknown): Delivered<never> {
   return {
     type: 'failed',
-    ...(error instanceof RouterError ? { error, retry: 'next' } : garbageFailure(error)),
+    ...(error instanceof RouterError ? failureOfReport(error) : garbageFailure(error)),
   }
 }

@@ -2,11 +2,9 @@ import { RouterError } from '../core/errors.ts'
 import type { Lease } from '../core/lease.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { Exchange } from './exchange.ts'
-import type { Retry } from './upstream-failure.ts'
+import type { Failure } from './upstream-failure.ts'
 
-export type Delivered<T> =
-  | { type: 'delivered'; value: T }
-  | { type: 'failed'; error: RouterError; retry: Retry }
+export type Delivered<T> = { type: 'delivered'; value: T } | ({ type: 'failed' } & Failure)
 
 export interface TargetLoop<T> {
   model: Model
@@ -26,6 +24,7 @@ export async function overTargets<T>(loop: TargetLoop<T>): Promise<T> {
   const { model, exchange } = loop
   const tried = new Set<Target>()
   let failure: RouterError | undefined
+  let poisoned = 0
   while (tried.size < maxAttempts) {
     const lease = await loop.acquire(model, tried, exchange.signal)
     if (!lease) break
@@ -37,7 +36,9 @@ export async function overTargets<T>(loop: TargetLoop<T>): Promise<T> {
       lease.settle(delivered.type === 'delivered' ? 'success' : outcomeOf(delivered.error))
       if (delivered.type === 'delivered') return delivered.value
       failure = moreTelling(failure, delivered.error)
-      if (delivered.retry !== 'next') throw delivered.error
+      // Two targets that break on the same request: it is the request.
+      const poison = delivered.retry === 'next-once' && poisoned++ > 0
+      if (poison || delivered.retry === 'none') throw delivered.error
       loop.onFailover(target, delivered.error)
     } finally {
       lease.settle('failure')
