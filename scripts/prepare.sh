@@ -47,3 +47,24 @@ choose_node() {
   say 'Install it from https://nodejs.org/en/download and start again.'
   return 1
 }
+
+# Takes names of Debian packages, each with a program of its own name, that the tests start: redis-server, say.
+# Installs the missing ones where that is possible; else says what is to be installed.
+install_servers() {
+  local program missing=()
+  for program in "$@"; do
+    command -v "$program" >/dev/null 2>&1 || missing+=("$program")
+  done
+  if [ ${#missing[@]} -eq 0 ]; then
+    return 0
+  fi
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "Installing ${missing[*]} (apt-get); this happens once ..."
+    if { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"; } >&2; then
+      return 0
+    fi
+  fi
+  say "The tests need these programs: ${missing[*]}."
+  say "Install them, on Debian or Ubuntu with: sudo apt-get install ${missing[*]}"
+  return 1
+}

@@ -3,16 +3,24 @@ import { join } from 'node:path'
 import autoload from '@fastify/autoload'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Config } from './core/env-config.ts'
+import { connectionLimit, createHttpServer, defaultLimits } from './http-server.ts'
+import admission from './plugins/admission.ts'
 import balancer from './plugins/balancer.ts'
 import body from './plugins/body.ts'
 import config from './plugins/config.ts'
+import drain from './plugins/drain.ts'
 import errors from './plugins/errors.ts'
 import exchange from './plugins/exchange.ts'
 import extensions from './plugins/extensions.ts'
 import gateway from './plugins/gateway.ts'
+import health from './plugins/health.ts'
 import metrics from './plugins/metrics.ts'
 import models from './plugins/models.ts'
+import operations from './plugins/operations.ts'
+import prompts from './plugins/prompts.ts'
 import registries from './plugins/registries.ts'
+import strictHttp, { routableTarget } from './plugins/strict-http.ts'
+import textEndpoints from './plugins/text-endpoints.ts'
 import upstream from './plugins/upstream.ts'
 import validation from './plugins/validation.ts'
 
@@ -31,9 +39,21 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: (request) => requestId(request.headers['x-request-id']),
     bodyLimit: options.config.bodyLimitBytes,
-    keepAliveTimeout: 75_000,
-    requestTimeout: 120_000,
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
+    serverFactory: (handler) =>
+      createHttpServer(
+        handler,
+        {
+          ...defaultLimits,
+          writeStallMs: options.config.writeStallMs,
+          maxConnections: connectionLimit(),
+        },
+        (code) => options.logger.debug({ code }, 'refused before it was a request'),
+      ),
+    // The server has answered such a client.
+    clientErrorHandler: () => undefined,
+    rewriteUrl: routableTarget,
+    // Names of models may be long; the size of a request's headers bounds them.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16 * 1024 },
     // A client waits for its answer on the socket that it has; the listener alone is closed at once.
     return503OnClosing: false,
   })
@@ -41,14 +61,21 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(config, { config: options.config })
   await app.register(registries)
   await app.register(exchange)
+  await app.register(drain)
+  await app.register(strictHttp)
   await app.register(errors)
   await app.register(validation)
+  await app.register(admission)
   await app.register(body)
+  await app.register(prompts)
+  await app.register(textEndpoints)
   await app.register(extensions)
   await app.register(models, { env: options.env })
-  await app.register(balancer)
   await app.register(upstream)
+  await app.register(health)
+  await app.register(balancer)
   await app.register(gateway)
+  await app.register(operations)
   await app.register(metrics)
   await app.register(autoload, { dir: join(import.meta.dirname, 'routes') })
   await app.ready()

@@ -1,4 +1,6 @@
-import cluster from 'node:cluster'
+import cluster, { type Worker } from 'node:cluster'
+import type { Config } from './core/env-config.ts'
+import { type PrimaryLeaseKeeper, primaryLeaseKeeper } from './primary-lease-keeper.ts'
 
 /** First pause before a crashed worker starts again, in milliseconds; doubles up to the last. */
 const firstPauseMs = 100
@@ -8,16 +10,18 @@ const maxCrashesPerMinute = 5
 /** The exit code of a start that cannot succeed; starting again would not help. */
 const configFault = 2
 
-/** Starts the workers, which share one port, and keeps them: `LLM_ROUTER_SERVER_TYPE=cluster`. */
-export function runPrimary(workers: number): void {
+/**
+ * Starts the workers, which share one port, and keeps them: `LLM_ROUTER_SERVER_TYPE=cluster`. It holds or frees the
+ * leases of its workers, and does nothing else for a request.
+ */
+export function runPrimary(config: Config): void {
+  const leases = primaryLeaseKeeper(config, (line) => process.stderr.write(`${line}\n`))
   const crashes: number[] = []
   let stopping = false
-  const startAgain = (): void => {
-    if (!stopping) cluster.fork()
-  }
-  cluster.on('exit', (_worker, code, signal) => {
+  cluster.on('exit', (worker, code, signal) => {
+    leases.workerEnded(worker)
     if (stopping) {
-      if (Object.keys(cluster.workers ?? {}).length === 0) process.exit(0)
+      if (livingWorkers().length === 0) process.exit(0)
       return
     }
     if (code === configFault) {
@@ -25,30 +29,49 @@ export function runPrimary(workers: number): void {
       signalWorkers('SIGTERM')
       process.exit(configFault)
     }
-    const now = Date.now()
-    crashes.push(now)
-    while (crashes[0] !== undefined && crashes[0] < now - 60_000) crashes.shift()
     process.stderr.write(`a worker ended (${signal ?? `exit code ${code}`})\n`)
-    if (crashes.length > maxCrashesPerMinute) {
+    const count = countCrash(crashes, performance.now())
+    if (count > maxCrashesPerMinute) {
       process.stderr.write('workers keep crashing; giving up\n')
       stopping = true
       signalWorkers('SIGTERM')
       process.exit(1)
     }
-    setTimeout(startAgain, Math.min(lastPauseMs, firstPauseMs * 2 ** (crashes.length - 1)))
+    const pauseMs = Math.min(lastPauseMs, firstPauseMs * 2 ** (count - 1))
+    setTimeout(() => {
+      if (!stopping) startWorker(leases)
+    }, pauseMs)
   })
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      const again = stopping
-      stopping = true
-      signalWorkers(again ? 'SIGKILL' : 'SIGTERM')
-      if (again) process.exit(1)
-    })
-  }
+  stopOnSignals(() => {
+    const again = stopping
+    stopping = true
+    signalWorkers(again ? 'SIGKILL' : 'SIGTERM')
+    // Between a crash and the next start there is nobody to wait for.
+    if (again || livingWorkers().length === 0) process.exit(again ? 1 : 0)
+  })
   process.on('SIGUSR2', () => signalWorkers('SIGUSR2'))
-  for (let index = 0; index < workers; index++) cluster.fork()
+  for (let index = 0; index < config.workersCount; index++) startWorker(leases)
+}
+
+/** How many there were within the last minute, with this one. */
+function countCrash(crashes: number[], now: number): number {
+  crashes.push(now)
+  while (crashes[0] !== undefined && crashes[0] < now - 60_000) crashes.shift()
+  return crashes.length
+}
+
+function startWorker(leases: PrimaryLeaseKeeper): void {
+  leases.workerStarted(cluster.fork())
+}
+
+function stopOnSignals(stop: () => void): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+}
+
+function livingWorkers(): Worker[] {
+  return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
 }
 
 function signalWorkers(signal: NodeJS.Signals): void {
-  for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill(signal)
+  for (const worker of livingWorkers()) worker.process.kill(signal)
 }

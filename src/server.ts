@@ -10,7 +10,7 @@ import { runPrimary } from './primary.ts'
 async function main(): Promise<void> {
   const { config, notes, warnings } = loadConfig(process.env)
   if (config.serverType === 'cluster' && cluster.isPrimary) {
-    runPrimary(config.workersCount)
+    runPrimary(config)
     return
   }
   const logging = createLogging(config, process.stdout.isTTY)

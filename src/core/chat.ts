@@ -143,6 +143,11 @@ export interface ChatRequest {
   reasoningBudget?: number
   /** Ollama's residency and context options ride here for Ollama targets: `keep_alive`, `options.num_ctx`, ... */
   ollama?: { keepAlive?: string | number; options?: Record<string, unknown> }
+  /**
+   * Set where no chat can say what is asked: the text is to be continued as it stands (`raw`), or towards a text that
+   * follows it (`suffix`). Only a target with the operation `completion` can do that.
+   */
+  completion?: { raw: boolean; suffix?: string }
   user?: string
   /** Members that the codec does not know, by their wire name; a target of the same dialect gets them back. */
   extras: Record<string, unknown>

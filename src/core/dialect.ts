@@ -1,6 +1,8 @@
 import type { ChatEvent, ChatRequest, ChatResponse, Usage } from './chat.ts'
+import type { EmbeddingCodec } from './embedding.ts'
 import type { RouterError } from './errors.ts'
 import type { Edit, JsonScan } from './json-splice.ts'
+import type { Operation } from './provider.ts'
 
 /** Reports a field that the other side cannot carry: one log line and the `x-llm-router-lost` header. */
 export type Lose = (field: string, why: string) => void
@@ -45,6 +47,8 @@ export interface AnswerContext {
   created: number
   /** Whether the client asked for token counts in the stream. */
   includeUsage: boolean
+  /** Tokens of the prompt, estimated; for dialects that tell them before the upstream has counted. */
+  promptTokenEstimate?: number
   /** Milliseconds since the request arrived (monotonic); durations are taken from it. */
   elapsedMs(): number
   /** The wall clock, for times in answers. */
@@ -127,6 +131,8 @@ export interface ChatCodec {
    * members; what the client sent stays. Field names of the other dialect's sampling are understood.
    */
   missingDefaults(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
+  /** Number of answers (choices) that a client's body asks for, where that is more than its `n` says. */
+  answersOf?(body: Record<string, unknown>): number
 }
 
 export interface ErrorOptions {
@@ -143,6 +149,15 @@ export interface Dialect {
   /** Content type of streamed answers. */
   readonly streamMediaType: string
   readonly chat: ChatCodec
+  /**
+   * Set where this is another surface of a dialect: targets that speak that one and have the operation get a client's
+   * bytes as they are, others get a chat.
+   */
+  readonly native?: { dialect: string; operation: Operation }
+  /** Name of the dialect in which servers of this one continue a text without a chat around it. */
+  readonly completions?: string
+  /** Absent: the dialect has no embeddings. */
+  readonly embedding?: EmbeddingCodec
   writeError(error: RouterError, options: ErrorOptions): Record<string, unknown>
   /** HTTP status of an error in this dialect, where it differs from the error's own. */
   errorStatus(error: RouterError): number

@@ -18,6 +18,8 @@ import { ConfigError } from './errors.ts'
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 const logFormats = ['auto', 'json', 'pretty'] as const
 const serverTypes = ['single', 'cluster'] as const
+const redisDownModes = ['local', 'reject'] as const
+const sleepingUses = ['never', 'fallback'] as const
 const streamDefaults = ['dialect', 'true', 'false'] as const
 
 /** Node's timers hold 31 bits of milliseconds; a longer one would run out at once. */
@@ -59,6 +61,30 @@ export const ConfigSchema = Type.Object({
   /** Empty: no Redis. */
   redisHost: Type.String({ default: '' }),
   redisPort: Type.Integer({ default: 6379, minimum: 1, maximum: 65535 }),
+  redisDb: Type.Integer({ default: 0, minimum: 0, maximum: 65535 }),
+  /** Empty: none. */
+  redisPassword: Type.String({ default: '' }),
+  /** What it says comes before host, port, database and password; empty: those alone. */
+  redisUrl: Type.String({
+    default: '',
+    pattern:
+      '^$|^rediss?://(?:[^/?#@,]*@)?(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?(?:/[0-9]*)?$',
+    allowed:
+      'an address like redis://:password@host:6379/0, or rediss:// for TLS; Sentinel and Cluster are not supported',
+  }),
+  /** Leases while Redis is away: exclusive within the process, or an error. */
+  redisDown: oneOf(redisDownModes, 'local'),
+  /** How long a request waits for a target of its own. */
+  queueTimeoutMs: Type.Integer({
+    default: 60_000,
+    minimum: 1,
+    maximum: maxTimerMs,
+    allowed: `a number of seconds over 0, up to ${Math.floor(maxTimerMs / 1000)}`,
+  }),
+  /** Requests that wait for one model, in each process. */
+  queueSize: Type.Integer({ default: 256, minimum: 0, maximum: 1_000_000 }),
+  /** Whether `providers_sleep` are used when all others are down or taken. */
+  useSleeping: oneOf(sleepingUses, 'never'),
   serverType: oneOf(serverTypes, 'single', 'one of: single (also flask, waitress), cluster (also gunicorn)'),
   /** 0 is any free port. */
   serverPort: Type.Integer({ default: 8080, minimum: 0, maximum: 65535 }),
@@ -69,6 +95,38 @@ export const ConfigSchema = Type.Object({
   /** What a request without `stream` gets: what its dialect says, or the same for all. */
   streamDefault: oneOf(streamDefaults, 'dialect'),
   bodyLimitBytes: Type.Integer({ default: 33_554_432, minimum: 1, maximum: 2 ** 31 - 1 }),
+  /** Of all request bodies together, in each process; 0 is a share of the heap limit. */
+  bodyBudgetBytes: Type.Integer({ default: 0, minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  /** How long a client may take nothing of an answer that waits for it; 0 is no limit. */
+  writeStallMs: Type.Integer({
+    default: 60_000,
+    minimum: 0,
+    maximum: maxTimerMs,
+    allowed: `a number of seconds from 0 to ${Math.floor(maxTimerMs / 1000)}`,
+  }),
+  /** At the end: how long clients with open connections are still served, and told to use others. */
+  drainAcceptMs: Type.Integer({
+    default: 1_000,
+    minimum: 0,
+    maximum: maxTimerMs,
+    allowed: `a number of seconds from 0 to ${Math.floor(maxTimerMs / 1000)}`,
+  }),
+  /** At the end: how long running answers may go on. */
+  drainTimeoutMs: Type.Integer({
+    default: 300_000,
+    minimum: 0,
+    maximum: maxTimerMs - 10_000,
+    allowed: `a number of seconds from 0 to ${Math.floor(maxTimerMs / 1000) - 10}`,
+  }),
+  /** How often quiet servers are checked; 0 is never. */
+  healthIntervalMs: Type.Integer({
+    default: 5_000,
+    minimum: 0,
+    maximum: maxTimerMs,
+    allowed: `a number of seconds from 0 to ${Math.floor(maxTimerMs / 1000)}`,
+  }),
+  /** Texts of one request that are asked about at once. */
+  fanout: Type.Integer({ default: 8, minimum: 1, maximum: 1024 }),
   /** Packages and files, in the order of loading. */
   extensions: Type.Array(Type.String(), { default: [] }),
 })
@@ -101,6 +159,13 @@ const variables: readonly Variable[] = [
   { key: 'balanceStrategy', name: 'BALANCE_STRATEGY', read: readString },
   { key: 'redisHost', name: 'REDIS_HOST', read: readString },
   { key: 'redisPort', name: 'REDIS_PORT', read: readInteger },
+  { key: 'redisDb', name: 'REDIS_DB', read: readInteger },
+  { key: 'redisPassword', name: 'REDIS_PASSWORD', read: readString },
+  { key: 'redisUrl', name: 'REDIS_URL', read: readString },
+  { key: 'redisDown', name: 'REDIS_DOWN', read: readWord(redisDownModes, {}) },
+  { key: 'queueTimeoutMs', name: 'QUEUE_TIMEOUT', read: readSeconds },
+  { key: 'queueSize', name: 'QUEUE_SIZE', read: readInteger },
+  { key: 'useSleeping', name: 'USE_SLEEPING', read: readWord(sleepingUses, {}) },
   { key: 'serverType', name: 'SERVER_TYPE', read: readWord(serverTypes, pythonServers) },
   { key: 'serverPort', name: 'SERVER_PORT', read: readInteger },
   { key: 'serverHost', name: 'SERVER_HOST', read: readString },
@@ -108,6 +173,12 @@ const variables: readonly Variable[] = [
   { key: 'usePrometheus', name: 'USE_PROMETHEUS', read: readBoolean },
   { key: 'streamDefault', name: 'STREAM_DEFAULT', read: readWord(streamDefaults, {}) },
   { key: 'bodyLimitBytes', name: 'BODY_LIMIT', read: readInteger },
+  { key: 'bodyBudgetBytes', name: 'BODY_BUDGET', read: readInteger },
+  { key: 'writeStallMs', name: 'WRITE_STALL_TIMEOUT', read: readSeconds },
+  { key: 'drainAcceptMs', name: 'DRAIN_ACCEPT', read: readSeconds },
+  { key: 'drainTimeoutMs', name: 'DRAIN_TIMEOUT', read: readSeconds },
+  { key: 'healthIntervalMs', name: 'HEALTH_INTERVAL', read: readSeconds },
+  { key: 'fanout', name: 'FANOUT', read: readInteger },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
 ]
 

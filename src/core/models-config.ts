@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { operations } from './provider.ts'
 
 /**
  * The shape of models-config.json: that of the Python llm-router, and what this one adds. Objects are open: keys
@@ -17,6 +18,29 @@ const keepAlive = Type.Optional(
 )
 const defaults = members('Request members for what a request leaves out, by their name at the upstream.')
 const engineOptions = members('Ollama options for what a request leaves out, such as {"num_ctx": 32768}.')
+
+const numCtx = Type.Optional(
+  Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1 })], {
+    description:
+      'Context length for an Ollama server, for what a request leaves out; "auto" chooses one that holds the prompt.',
+    allowed: '"auto" or a number of tokens',
+  }),
+)
+const pathOf = (operation: string) =>
+  Type.Optional(
+    Type.Union([Type.String(), Type.Literal(false)], {
+      description: `Path for ${operation} requests; false: the server has none.`,
+      allowed: 'a path or false',
+    }),
+  )
+
+/** Where an operation is, by its name. */
+const pathMembers = Type.Object(
+  Object.fromEntries(operations.map((operation) => [operation, pathOf(operation)])),
+  {
+    description: 'Paths from the root of the server, in place of the standard ones and of that in api_host.',
+  },
+)
 
 const MockToolCallSchema = Type.Object({
   name: Type.String({ description: 'The function to call.' }),
@@ -90,22 +114,28 @@ export const ProviderSchema = Type.Object(
     keep_alive: keepAlive,
     defaults,
     options: engineOptions,
+    num_ctx: numCtx,
+    max_batch: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: 'Most inputs of one embedding request; larger ones are split.',
+      }),
+    ),
     tool_calling: yesNo('false: tools, tool_choice and parallel_tool_calls never reach this server.'),
     drop_params: Type.Optional(
       Type.Array(Type.String(), {
         description: 'Request members that this server refuses; they are left out.',
       }),
     ),
-    paths: Type.Optional(
-      Type.Object(
-        { chat: text('Path for chat requests.') },
-        {
-          description:
-            'Paths from the root of the server, in place of the standard ones and of that in api_host.',
-        },
-      ),
-    ),
+    paths: Type.Optional(pathMembers),
     stream_usage: yesNo('false: never ask this server for token counts in streams when the client did not.'),
+    health_check: Type.Optional(
+      Type.Union([Type.Boolean(), Type.String()], {
+        description:
+          'false: never check this server on its own; a text: the path to check in place of the standard one.',
+        allowed: 'true, false or a path',
+      }),
+    ),
     is_embedding: yesNo('Whether the model makes embeddings; for listings.'),
     mock: Type.Optional(MockSchema),
   },
@@ -117,6 +147,18 @@ const modelMembers = {
   keep_alive: keepAlive,
   defaults,
   options: engineOptions,
+  num_ctx: numCtx,
+  capabilities: Type.Optional(
+    Type.Array(Type.String(), {
+      description:
+        'What the model can do, in the words of Ollama: completion, tools, vision, thinking, embedding.',
+    }),
+  ),
+  details: Type.Optional(
+    Type.Record(Type.String(), Type.String(), {
+      description: 'What clients of Ollama show: family, parameter_size, quantization_level, format.',
+    }),
+  ),
 }
 
 /** A model whose providers are still to be checked, one by one. */

@@ -80,5 +80,7 @@ function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, f
     sleeping: build(sleeping),
     strategy: shell.strategy?.trim() || undefined,
     embedding: [...providers, ...sleeping].some(({ provider }) => provider.is_embedding === true),
+    ...(shell.capabilities ? { capabilities: shell.capabilities } : {}),
+    ...(shell.details ? { details: shell.details } : {}),
   }
 }

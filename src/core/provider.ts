@@ -2,8 +2,24 @@ import type { Flavour } from './dialect.ts'
 import type { Target } from './target.ts'
 import type { Transport } from './transport.ts'
 
-/** What is asked of an upstream. */
-export type Operation = 'chat'
+/**
+ * What can be asked of an upstream. `completion` continues a text without a chat around it: OpenAI's older completions,
+ * Ollama's generate.
+ */
+export const operations = [
+  'chat',
+  'completion',
+  'embedding',
+  'rerank',
+  'score',
+  'transcription',
+  'speech',
+  'image',
+  'tokenize',
+  'detokenize',
+] as const
+
+export type Operation = (typeof operations)[number]
 
 /** A kind of upstream, the `api_type` of the configuration. */
 export interface ProviderType {
@@ -17,6 +33,10 @@ export interface ProviderType {
   authHeaders(token: string | undefined): Record<string, string>
   /** Whether `api_host` is needed; an embedded type has no address. */
   readonly needsHost: boolean
+  /** Path of a cheap sign of life that costs no model call; absent: the type is not checked unless asked to. */
+  readonly healthPath?: string
+  /** Most inputs that one embedding request may have; absent: no limit is known. */
+  readonly maxBatch?: number
   /** Answers calls itself instead of over HTTP (the mock does). */
   createTransport?(target: Target): Transport
 }

@@ -7,6 +7,14 @@ export interface TargetSignals {
   readonly uses: number
   /** Picked and not settled yet. */
   readonly inFlight: number
+  /** Moving average of the time to the first content, in ms; undefined before the first. Failures leave it as it is. */
+  readonly firstContentMs: number | undefined
+  /** Moving average of the time per token after the first content, in ms; undefined before the first. */
+  readonly perTokenMs: number | undefined
+  /** Moving average of failures among the settled requests, 0 to 1; a client that leaves is none. */
+  readonly failureRate: number
+  /** When the target was last added or came back from a failure, on the clock of `StrategyContext.now`. */
+  readonly returnedAt: number
 }
 
 export interface StrategyContext {
@@ -25,18 +33,57 @@ export interface Outcome {
   firstContentMs: number | undefined
 }
 
-/**
- * Picks a target. One instance serves one model, so state kept in it is that model's own.
- * `pick` is synchronous: nothing may happen between the choice and its reservation.
- */
-export interface StrategyInstance {
-  /** One of `candidates`, which is never empty and keeps the order of the configuration. */
-  pick(candidates: readonly TargetSignals[]): TargetSignals
-  /** Called once for every pick, when its lease is settled. */
+interface Settling {
+  /** Called once for every target that was taken, when its lease is settled. */
   settled?(target: Target, outcome: Outcome): void
 }
 
-export interface Strategy {
-  readonly name: string
-  create(context: StrategyContext): StrategyInstance
+/**
+ * Picks a target that others may be using too. One instance serves one model, so state kept in it is that model's own.
+ * `pick` is synchronous: nothing may happen between the choice and its reservation.
+ */
+export interface SharingInstance extends Settling {
+  /**
+   * One of `candidates`, which is never empty and keeps the order of the configuration. It may be a part of the
+   * model's targets: those that failed this request, or are down, are left out. Every pick is carried out.
+   */
+  pick(candidates: readonly TargetSignals[]): TargetSignals
+  /** For strategies whose weights can be changed while running. */
+  readonly weights?: WeightControl
 }
+
+/** Says in which order free targets are taken; each is then one request's alone until that ends. */
+export interface ExclusiveInstance extends Settling {
+  /** All of `candidates`, the preferred one first. Synchronous, and without effect: it is asked again for each try. */
+  order(candidates: readonly TargetSignals[]): readonly TargetSignals[]
+}
+
+/** The weights of one model's targets, by target id, to be read and changed while running. */
+export interface WeightControl {
+  /** Replaces the configured weight, clamped to 0 to 1, from the next pick on. NaN is a RangeError. */
+  set(targetId: string, weight: number): void
+  /** Back to the configured weight. */
+  reset(targetId: string): void
+  /** What was last set; undefined where the configured weight holds. */
+  get(targetId: string): number | undefined
+  /** The latest outcomes, oldest first; empty for a target that was never settled. */
+  history(targetId: string): readonly Outcome[]
+}
+
+export interface SharingStrategy {
+  readonly name: string
+  readonly exclusive?: never
+  readonly affinity?: never
+  create(context: StrategyContext): SharingInstance
+}
+
+export interface ExclusiveStrategy {
+  readonly name: string
+  readonly exclusive: true
+  /** The lease store prefers the host that has the model loaded, in one step with taking the lease. */
+  readonly affinity?: true
+  create(context: StrategyContext): ExclusiveInstance
+}
+
+export type StrategyInstance = SharingInstance | ExclusiveInstance
+export type Strategy = SharingStrategy | ExclusiveStrategy

@@ -1,12 +1,12 @@
 import { isRecord, numberOf } from './loose-json.ts'
 import type { Findings, PlacedProvider } from './models-check.ts'
 import type { ModelShell, Provider } from './models-config.ts'
-import type { Operation, ProviderType } from './provider.ts'
+import { type Operation, operations, type ProviderType } from './provider.ts'
 import type { Registry } from './registry.ts'
 import type { Target } from './target.ts'
 import type { TargetIds } from './target-ids.ts'
 import { expanded, readToken, type SecretSources } from './target-secrets.ts'
-import { hostFault, joinUrl } from './target-url.ts'
+import { healthUrl, hostFault, joinUrl } from './target-url.ts'
 
 export interface TargetSources extends SecretSources {
   providers: Registry<ProviderType>
@@ -47,6 +47,8 @@ export function buildTarget(placed: PlacedProvider, plan: TargetPlan): Target | 
     defaults: mergedDefaults(shell, provider),
     streamUsage: provider.stream_usage ?? true,
     mock: provider.mock ?? {},
+    ...limitsOf(type, shell, provider),
+    ...healthOf(type, host, provider.health_check),
   }
 }
 
@@ -91,12 +93,37 @@ function pathsOf(
 ): Target['paths'] {
   const pathOf = (operation: Operation): string | undefined => {
     const standard = type.path(operation)
-    const override = overrides?.[operation]?.trim() || undefined
+    const configured = overrides?.[operation]
+    if (configured === false) return undefined
+    const override = configured?.trim() || undefined
     if (host === undefined || (standard === undefined && override === undefined)) return override ?? standard
     return joinUrl(host, standard ?? '/', override).path
   }
-  const paths: Record<Operation, string | undefined> = { chat: pathOf('chat') }
-  return Object.fromEntries(Object.entries(paths).filter((entry) => entry[1] !== undefined))
+  const paths = operations.map((operation): [Operation, string | undefined] => [operation, pathOf(operation)])
+  return Object.fromEntries(paths.filter(([, path]) => path !== undefined))
+}
+
+/** `num_ctx` as a number is an option like others, see {@link defaultsOf}. */
+function limitsOf(
+  type: ProviderType,
+  shell: ModelShell,
+  provider: Provider,
+): Pick<Target, 'maxBatch' | 'autoContext'> {
+  const maxBatch = provider.max_batch ?? type.maxBatch
+  const auto = (provider.num_ctx ?? shell.num_ctx) === 'auto'
+  return { ...(maxBatch === undefined ? {} : { maxBatch }), ...(auto ? { autoContext: true } : {}) }
+}
+
+/** `health_check`: false turns the check off, a path takes the place of the type's own. */
+function healthOf(
+  type: ProviderType,
+  host: string | undefined,
+  setting: Provider['health_check'],
+): Pick<Target, 'healthPath'> {
+  const path = typeof setting === 'string' ? setting : type.healthPath
+  if (setting === false || host === undefined || path === undefined) return {}
+  if (typeof setting === 'string') return { healthPath: path.startsWith('/') ? path : `/${path}` }
+  return { healthPath: healthUrl(host, path) }
 }
 
 function readInputSize(value: unknown, place: string, warnings: string[]): number {
@@ -106,11 +133,12 @@ function readInputSize(value: unknown, place: string, warnings: string[]): numbe
   return 0
 }
 
-type Level = Pick<ModelShell, 'defaults' | 'options' | 'keep_alive'>
+type Level = Pick<ModelShell, 'defaults' | 'options' | 'keep_alive' | 'num_ctx'>
 
 /** The provider's defaults over the model's; at each, what stands beside `defaults` over what stands in it. */
 function mergedDefaults(model: Level, provider: Level): Record<string, unknown> {
-  const [weaker, stronger] = [defaultsOf(model), defaultsOf(provider)]
+  const { num_ctx: _context, ...rest } = model
+  const [weaker, stronger] = [defaultsOf(provider.num_ctx === undefined ? model : rest), defaultsOf(provider)]
   const options = { ...weaker.options, ...stronger.options }
   const merged = { ...weaker.members, ...stronger.members }
   return Object.keys(options).length > 0 ? { ...merged, options } : merged
@@ -119,5 +147,6 @@ function mergedDefaults(model: Level, provider: Level): Record<string, unknown> 
 function defaultsOf(level: Level): { members: Record<string, unknown>; options: Record<string, unknown> } {
   const { options, ...members } = level.defaults ?? {}
   if (level.keep_alive !== undefined) members.keep_alive = level.keep_alive
-  return { members, options: { ...(isRecord(options) ? options : {}), ...level.options } }
+  const context = typeof level.num_ctx === 'number' ? { num_ctx: level.num_ctx } : {}
+  return { members, options: { ...(isRecord(options) ? options : {}), ...context, ...level.options } }
 }

@@ -32,10 +32,24 @@ export function joinUrl(
   return { origin: url.origin, path: url.pathname + url.search }
 }
 
-function joinPaths(base: string, standardPath: string): string {
+/**
+ * Where a server's sign of life is: the root that `api_host` names, without its API part (`/v1`, `/api`, a whole
+ * operation path), and the path of the check.
+ */
+export function healthUrl(apiHost: string, path: string): string {
+  const base = new URL(apiHost).pathname.replace(/\/+$/, '')
+  const root = base.replace(/\/(?:chat\/completions|api\/chat)$/, '').replace(/\/(?:v\d+[a-z0-9]*|api)$/i, '')
+  return root + path
+}
+
+function joinPaths(given: string, standardPath: string): string {
+  const base =
+    isWhole(given) && !isWhole(standardPath) ? given.replace(/\/(?:chat\/completions|chat)$/, '') : given
   if (standardPath.startsWith('/api/'))
     return joinNative(base.replace(/\/v1(?:\/chat\/completions)?$/, ''), standardPath)
   if (isWhole(base)) return base
+  // Such an operation stands beside the versioned ones, not below them (vLLM's `/tokenize`).
+  if (!/^\/v\d+\//.test(standardPath)) return base.replace(/\/v\d+[a-z0-9]*$/i, '') + standardPath
   const isApiRoot = /\/(?:v\d+[a-z0-9]*|openai)$/i.test(base)
   return base + (isApiRoot ? standardPath.replace(/^\/v\d+(?=\/)/, '') : standardPath)
 }

@@ -29,6 +29,12 @@ export interface Target {
   /** Whether the router may ask for token counts on its own in streams. */
   readonly streamUsage: boolean
   readonly mock: MockSettings
+  /** Most inputs of one embedding request; absent: no limit is known. */
+  readonly maxBatch?: number
+  /** Whether the context length is chosen by the size of the prompt, where neither request nor configuration says it. */
+  readonly autoContext?: boolean
+  /** Path of the cheap check for a sign of life; absent: it is not checked. */
+  readonly healthPath?: string
 }
 
 export interface Model {
@@ -40,4 +46,8 @@ export interface Model {
   /** Name of the strategy, where the model has its own. */
   readonly strategy: string | undefined
   readonly embedding: boolean
+  /** What the model can do, in Ollama's words; absent: not configured. */
+  readonly capabilities?: readonly string[]
+  /** What Ollama's clients show of a model: `family`, `parameter_size`, `quantization_level`, `format`. */
+  readonly details?: Readonly<Record<string, string>>
 }

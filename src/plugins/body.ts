@@ -6,6 +6,10 @@ import { badRequest, RouterError } from '../core/errors.ts'
 import { type JsonScan, scanObject } from '../core/json-splice.ts'
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether the route also takes `application/x-www-form-urlencoded`, which leaves no `rawBody`. */
+    forms?: boolean
+  }
   interface FastifyRequest {
     /** The body as it came, with the places of its members; the identity lane forwards these bytes. */
     rawBody: { bytes: Buffer; scan: JsonScan } | undefined
@@ -24,12 +28,16 @@ export default fp(
     app.decorateRequest('rawBody')
     app.removeAllContentTypeParsers()
     const options = { parseAs: 'buffer', bodyLimit: app.config.bodyLimitBytes } as const
-    app.addContentTypeParser<Buffer>(/^application\/(?:[\w.-]+\+)?json\b/i, options, (request, bytes, next) =>
-      next(null, parseJson(request, bytes)),
+    app.addContentTypeParser<Buffer>(
+      /^application\/(?:[\w.-]+\+)?json(?:;|$)/i,
+      options,
+      (request, bytes, next) => next(null, parseJson(request, bytes)),
     )
     // Ollama's own examples use curl -d without a content type, which curl calls a form; Ollama never looks.
     app.addContentTypeParser<Buffer>('*', options, (request, bytes, next) => {
-      if (request.routeOptions.config.dialect === 'ollama') next(null, parseJson(request, bytes))
+      const { dialect, forms } = request.routeOptions.config
+      if (dialect === 'ollama') next(null, parseJson(request, bytes))
+      else if (forms && isForm(request)) next(null, parseForm(request, bytes))
       else next(unsupportedType())
     })
     done()
@@ -55,13 +63,37 @@ function parseJson(request: FastifyRequest, received: Buffer): Record<string, un
   if (!scan || typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw badRequest('The body must be a JSON object')
   }
-  for (const name of ['model', 'model_name', 'stream']) {
-    if (scan.members.filter(({ key }) => key === name).length > 1) {
-      throw badRequest(`'${name}' stands more than once in the body`, name)
-    }
-  }
+  for (const name of ['model', 'model_name', 'stream']) checkRoutingKey(scan, name)
   request.rawBody = { bytes, scan }
   return body as Record<string, unknown>
+}
+
+/**
+ * What the router goes by must be what the upstream goes by: servers written in Go (Ollama, LocalAI) match keys in any
+ * case and let the last one win. Upper case also folds the long s (U+017F), as Go does: https://pkg.go.dev/encoding/json.
+ */
+function checkRoutingKey({ members }: JsonScan, name: string): void {
+  const same = members.filter(({ key }) => key.toUpperCase() === name.toUpperCase())
+  if (same.length > 1) throw badRequest(`'${name}' stands more than once in the body`, name)
+  if (same.some(({ key }) => key !== name)) throw badRequest(`'${name}' must be written like this`, name)
+}
+
+function isForm(request: FastifyRequest): boolean {
+  return /^application\/x-www-form-urlencoded\b/i.test(request.headers['content-type'] ?? '')
+}
+
+/** Fields by name, all of them texts; a name that stands several times gives a list. */
+function parseForm(request: FastifyRequest, bytes: Buffer): Record<string, string | string[]> {
+  checkEncoding(request)
+  if (!isUtf8(bytes)) throw badRequest('The body is not valid UTF-8')
+  const fields = new URLSearchParams(bytes.toString())
+  if (fields.has('__proto__')) throw badRequest('The body holds a forbidden key (__proto__)')
+  return Object.fromEntries(
+    Array.from(new Set(fields.keys()), (name) => {
+      const values = fields.getAll(name)
+      return [name, values.length === 1 ? (values[0] ?? '') : values]
+    }),
+  )
 }
 
 function checkEncoding(request: FastifyRequest): void {

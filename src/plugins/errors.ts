@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Dialect } from '../core/dialect.ts'
@@ -8,11 +9,16 @@ declare module 'fastify' {
     /** The dialect that the route speaks; decides the form of its errors. */
     dialect?: string
   }
+  interface FastifyRequest {
+    /** The dialect of the errors, where the body tells and not the route. */
+    errorDialect: string | undefined
+  }
 }
 
 /** The one place where an error becomes an answer, in the dialect that the caller speaks. */
 export default fp(
   (app, _options, done) => {
+    app.decorateRequest('errorDialect')
     const methods = new Map<string, Set<string>>()
     app.addHook('onRoute', ({ url, method }) => {
       const known = methods.get(url) ?? new Set<string>()
@@ -21,34 +27,36 @@ export default fp(
     })
 
     app.setErrorHandler((thrown, request, reply) => {
-      const error = fromFastify(thrown)
+      const error = fromFastify(thrown, request)
       if (error.kind === 'internal') {
         request.log.error({ request_id: request.id, ...describeBug(thrown) }, 'internal error')
       }
       return sendError(app, error, request, reply)
     })
 
-    app.setNotFoundHandler((request, reply) => {
-      const path = pathOf(request.url)
-      const allowed = methodsOf(methods, path)
-      if (allowed === undefined) {
-        return sendError(
-          app,
-          new RouterError('not_found', 'Unknown path', { code: 'not_found' }),
-          request,
-          reply,
-        )
-      }
-      reply.header('allow', [...allowed].join(', '))
-      const error = new RouterError('method_not_allowed', `This path answers ${[...allowed].join(', ')}`, {
-        code: 'method_not_allowed',
-      })
-      return sendError(app, error, request, reply)
+    // The body of a request that no route takes is not read.
+    app.addHook('preParsing', (request, reply, _payload, next) => {
+      next(request.is404 ? noRoute(methods, request, reply) : null)
     })
+    app.setNotFoundHandler((request, reply) =>
+      sendError(app, noRoute(methods, request, reply), request, reply),
+    )
     done()
   },
   { name: 'errors', dependencies: ['config', 'registries', 'exchange'] },
 )
+
+function noRoute(
+  methods: Map<string, Set<string>>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): RouterError {
+  const allowed = methodsOf(methods, pathOf(request.originalUrl))
+  if (allowed === undefined) return new RouterError('not_found', 'Unknown path', { code: 'not_found' })
+  const list = [...allowed].join(', ')
+  reply.header('allow', list)
+  return new RouterError('method_not_allowed', `This path answers ${list}`, { code: 'method_not_allowed' })
+}
 
 function sendError(
   app: FastifyInstance,
@@ -56,7 +64,7 @@ function sendError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const path = pathOf(request.url)
+  const path = pathOf(request.originalUrl)
   const dialect = dialectOf(app, request, path)
   request.exchange.error = error
   request.exchange.dialect ??= dialect.name
@@ -67,8 +75,7 @@ function sendError(
       reply.header('retry-after-ms', Math.round(retryAfterSeconds * 1000))
   }
   if (shouldRetry !== undefined) reply.header('x-should-retry', String(shouldRetry))
-  // The rest of a body that was refused is not read.
-  if (error.kind === 'too_large' && request.exchange.attempts === 0) reply.header('connection', 'close')
+  if (hasUnreadBody(request.raw)) reply.header('connection', 'close')
   const options = { ownPath: !path.startsWith('/v1/'), debug: app.config.inDebug, requestId: request.id }
   return reply
     .code(dialect.errorStatus(error))
@@ -76,11 +83,20 @@ function sendError(
     .send(JSON.stringify(dialect.writeError(error, options)))
 }
 
+/** No request can follow on the connection before the rest of this one is read, and nobody reads what is refused. */
+function hasUnreadBody({ headers, complete }: IncomingMessage): boolean {
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+  return hasBody && !complete
+}
+
 /** The route knows its dialect; an unknown path is answered in the one that it looks like. */
 function dialectOf(app: FastifyInstance, request: FastifyRequest, path: string): Dialect {
-  const named = request.routeOptions.config.dialect
+  const named = request.errorDialect ?? request.routeOptions.config.dialect
   if (named !== undefined) return app.dialects.get(named)
   const prefix = app.config.endpointPrefix
+  if (path.startsWith('/v1/messages') || path.startsWith(`${prefix}/v1/messages`)) {
+    return app.dialects.get('anthropic')
+  }
   const ollama = path.startsWith('/api/') || (prefix !== '' && path.startsWith(`${prefix}/`))
   return app.dialects.get(ollama ? 'ollama' : 'openai')
 }
@@ -101,8 +117,10 @@ function pathOf(url: string): string {
 }
 
 /** Fastify's own errors in our words. Its texts can quote what a client sent. */
-function fromFastify(thrown: unknown): RouterError {
+function fromFastify(thrown: unknown, request: FastifyRequest): RouterError {
   if (thrown instanceof RouterError) return thrown
+  // The body broke off: there is no one left to tell.
+  if (request.raw.errored !== null) return new RouterError('client_gone', 'The client closed the connection')
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
   switch (code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
@@ -117,8 +135,8 @@ function fromFastify(thrown: unknown): RouterError {
       return new RouterError('bad_request', 'The body is not as long as content-length says')
     case 'FST_ERR_VALIDATION':
       return new RouterError('bad_request', 'The request is not valid')
-    case 'FST_ERR_BAD_URL':
-      return new RouterError('bad_request', 'The path is not valid')
+    case 'ECONNRESET':
+      return new RouterError('client_gone', 'The client closed the connection')
   }
   return asRouterError(thrown)
 }

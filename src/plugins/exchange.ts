@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { RouterError } from '../core/errors.ts'
 import { Exchange, type ExchangeRecord } from '../relay/exchange.ts'
 
 declare module 'fastify' {
@@ -7,6 +8,8 @@ declare module 'fastify' {
     exchanges: {
       /** Calls back at the one end of every request. */
       onEnd(listener: (record: ExchangeRecord) => void): void
+      /** Ends every running request; its client is told why, in its dialect. */
+      abortAll(error: RouterError): void
     }
   }
   interface FastifyRequest {
@@ -18,15 +21,23 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     const listeners: ((record: ExchangeRecord) => void)[] = [logRecord]
-    app.decorate('exchanges', { onEnd: (listener) => listeners.push(listener) })
+    const open = new Set<Exchange>()
+    app.decorate('exchanges', {
+      onEnd: (listener) => listeners.push(listener),
+      abortAll: (error) => {
+        for (const exchange of open) exchange.abort(error)
+      },
+    })
     app.decorateRequest('exchange')
     app.addHook('onRequest', (request, reply, next) => {
       const exchange = new Exchange(request.id)
       request.exchange = exchange
+      open.add(exchange)
       reply.header('x-request-id', request.id)
       reply.header('request-id', request.id)
       exchange.limitTo(app.config.timeoutMs)
       reply.raw.once('close', () => {
+        open.delete(exchange)
         exchange.close(reply.raw.writableFinished)
         const record = recordOf(exchange, request, reply)
         for (const listener of listeners) listener(record)

@@ -2,7 +2,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ChatResponse } from '../core/chat.ts'
 import type { ErrorOptions } from '../core/dialect.ts'
-import { asRouterError } from '../core/errors.ts'
+import { asRouterError, badRequest } from '../core/errors.ts'
+import { lostHeader } from '../core/lost-header.ts'
+import { namedPrompt } from '../core/system-prompt.ts'
+import { systemOf } from '../core/text-request.ts'
 import { version } from '../core/version.ts'
 import { type ChatCall, readChatCall } from '../relay/chat-request.ts'
 import {
@@ -12,7 +15,7 @@ import {
   type ChatQuestion,
   type ChatServices,
 } from '../relay/chat-run.ts'
-import { createClientStream } from '../relay/client-stream.ts'
+import { type ClientStream, createClientStream } from '../relay/client-stream.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -23,6 +26,10 @@ declare module 'fastify' {
       chat(call: ChatCall, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
       /** Asks a model on behalf of an endpoint, over the same targets. Throws the error to tell the client. */
       ask(question: ChatQuestion, request: FastifyRequest): Promise<ChatResponse>
+      /** What a run over a model's targets needs; for operations beside the chat. */
+      services(request: FastifyRequest): ChatServices
+      /** The client's end of a stream that an endpoint writes itself. From its commit on the reply is the stream's. */
+      clientStream(reply: FastifyReply, mediaType: string): ClientStream
     }
   }
 }
@@ -32,15 +39,21 @@ export default fp(
   (app, _options, done) => {
     app.decorate('gateway', {
       chatCall: (dialect, request) => chatCall(app, dialect, request),
-      chat: async (call, request, reply) => {
+      chat: async (given, request, reply) => {
+        const call = withNamedPrompt(app, given, request)
         await tellUnlessTold(reply, answerChat(call, clientOf(app, call, reply), servicesOf(app, request)))
         return reply
       },
       ask: (question, request) => askChat(question, servicesOf(app, request)),
+      services: (request) => servicesOf(app, request),
+      clientStream,
     })
     done()
   },
-  { name: 'gateway', dependencies: ['config', 'registries', 'models', 'balancer', 'upstream', 'exchange'] },
+  {
+    name: 'gateway',
+    dependencies: ['config', 'registries', 'models', 'prompts', 'balancer', 'health', 'upstream', 'exchange'],
+  },
 )
 
 function chatCall(app: FastifyInstance, dialectName: string, request: FastifyRequest): ChatCall {
@@ -50,7 +63,8 @@ function chatCall(app: FastifyInstance, dialectName: string, request: FastifyReq
     dialect: app.dialects.get(dialectName),
     body: body as Record<string, unknown>, // the route's schema has checked it
     rawBody,
-    findModel: (name) => (dialectName === 'ollama' ? app.models.findLoosely(name) : app.models.find(name)),
+    findModel: (name) =>
+      dialectName.startsWith('ollama') ? app.models.findLoosely(name) : app.models.find(name),
     streamDefault: app.config.streamDefault,
   })
   exchange.model = call.model.alias
@@ -77,6 +91,9 @@ function servicesOf(app: FastifyInstance, request: FastifyRequest): ChatServices
     dialectOf: (name) => app.dialects.get(name),
     transportOf: app.upstream.transportOf,
     acquire: app.balancer.acquire,
+    budgetOf: app.balancer.retryBudget,
+    isDoubtful: app.balancer.isDoubtful,
+    blame: (target) => app.health.breakerOf(target).blame(),
     onFailover: (target, error) => {
       const { id, log } = request
       log.warn(
@@ -95,26 +112,63 @@ function clientOf(app: FastifyInstance, call: ChatCall, reply: FastifyReply): Ch
   const { exchange } = reply.request
   const options: ErrorOptions = { ownPath: false, debug: app.config.inDebug, requestId: reply.request.id }
   return {
-    stream: () =>
-      createClientStream(reply.raw, {
-        mediaType: call.dialect.streamMediaType,
-        headers: () => ({ ...headersOf(reply), ...lostHeader(exchange.lost) }),
-        // From here on Fastify must not touch the response.
-        onCommit: () => reply.hijack(),
-        onWrite: (bytes) => {
-          exchange.streamedBytes += bytes
-        },
-      }),
+    stream: () => clientStream(reply, call.dialect.streamMediaType),
     whole: (body) => reply.headers(lostHeader(exchange.lost)).type('application/json').send(body),
     writeError: (error) => call.dialect.writeStreamError(error, options),
   }
 }
 
-function lostHeader(lost: ReadonlyMap<string, string>): Record<string, string> {
-  if (lost.size === 0) return {}
-  // Field names can come from the client's body: only what is legal in a header goes out.
-  const names = [...lost.keys()].map((name) => name.replaceAll(/[^\w.[\]-]/g, '_').slice(0, 64))
-  return { 'x-llm-router-lost': names.slice(0, 32).join(', ') }
+function clientStream(reply: FastifyReply, mediaType: string): ClientStream {
+  const { exchange } = reply.request
+  return createClientStream(reply.raw, {
+    mediaType,
+    headers: () => ({ ...headersOf(reply), ...lostHeader(exchange.lost) }),
+    // From here on Fastify must not touch the response.
+    onCommit: () => reply.hijack(),
+    onWrite: (bytes) => {
+      exchange.streamedBytes += bytes
+    },
+  })
+}
+
+const promptHeader = 'x-llm-router-prompt'
+const variablesHeader = 'x-llm-router-prompt-variables'
+
+/**
+ * The call with the prompt that its client names in a header as the first system message. The request is then no longer
+ * the client's bytes, so it goes through the canonical form.
+ */
+function withNamedPrompt(app: FastifyInstance, call: ChatCall, request: FastifyRequest): ChatCall {
+  const id = request.headers[promptHeader]
+  if (call.source.from === 'router' || typeof id !== 'string' || id === '') return call
+  const variables = variablesIn(request.headers[variablesHeader])
+  const text = namedPrompt(app.prompts, { id, variables, place: promptHeader })
+  const read = call.dialect.chat.readRequest(call.body, call.stream)
+  return {
+    ...call,
+    source: { from: 'router', request: { ...read, messages: [systemOf(text), ...read.messages] } },
+  }
+}
+
+/** Values of a prompt's placeholders: a JSON object of texts. Headers hold no more than ASCII, so `\u` escapes do. */
+function variablesIn(header: string | string[] | undefined): Record<string, string> {
+  if (typeof header !== 'string' || header === '') return {}
+  const parsed = parsedJson(header)
+  if (isTexts(parsed)) return parsed
+  throw badRequest(`The header ${variablesHeader} must be a JSON object of strings`, variablesHeader)
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // the parser's own words would quote the header
+  }
+}
+
+function isTexts(value: unknown): value is Record<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return Object.values(value).every((each) => typeof each === 'string')
 }
 
 function headersOf(reply: FastifyReply): Record<string, string> {

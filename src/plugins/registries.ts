@@ -3,14 +3,25 @@ import type { Dialect } from '../core/dialect.ts'
 import type { ProviderType } from '../core/provider.ts'
 import { Registry } from '../core/registry.ts'
 import type { Strategy } from '../core/strategy.ts'
+import { anthropic as anthropicDialect } from '../dialects/anthropic/index.ts'
+import { ollamaGenerate } from '../dialects/ollama/generate.ts'
 import { ollama as ollamaDialect } from '../dialects/ollama/index.ts'
+import { openaiCompletion } from '../dialects/openai/completion.ts'
 import { openai as openaiDialect } from '../dialects/openai/index.ts'
+import { responses as responsesDialect } from '../dialects/responses/index.ts'
+import { anthropic } from '../providers/anthropic.ts'
 import { lmstudio } from '../providers/lmstudio.ts'
 import { mock } from '../providers/mock.ts'
 import { ollama } from '../providers/ollama.ts'
 import { openai } from '../providers/openai.ts'
 import { vllm } from '../providers/vllm.ts'
+import { adaptive } from '../strategies/adaptive.ts'
 import { balanced } from '../strategies/balanced.ts'
+import { dynamicWeighted } from '../strategies/dynamic-weighted.ts'
+import { firstAvailable } from '../strategies/first-available.ts'
+import { firstAvailableOptim } from '../strategies/first-available-optim.ts'
+import { leastBusy } from '../strategies/least-busy.ts'
+import { weighted } from '../strategies/weighted.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -24,11 +35,21 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     const dialects = new Registry<Dialect>('dialect')
-    for (const dialect of [openaiDialect, ollamaDialect]) dialects.add(dialect)
+    for (const dialect of [
+      openaiDialect,
+      ollamaDialect,
+      anthropicDialect,
+      responsesDialect,
+      openaiCompletion,
+      ollamaGenerate,
+    ])
+      dialects.add(dialect)
     const providers = new Registry<ProviderType>('provider type')
-    for (const type of [openai, vllm, lmstudio, ollama, mock]) providers.add(type)
+    for (const type of [openai, vllm, lmstudio, ollama, anthropic, mock]) providers.add(type)
     const strategies = new Registry<Strategy>('strategy')
-    strategies.add(balanced)
+    for (const strategy of [balanced, weighted, dynamicWeighted]) strategies.add(strategy)
+    for (const strategy of [firstAvailable, firstAvailableOptim]) strategies.add(strategy)
+    for (const strategy of [leastBusy, adaptive]) strategies.add(strategy)
     app.decorate('dialects', dialects)
     app.decorate('providers', providers)
     app.decorate('strategies', strategies)

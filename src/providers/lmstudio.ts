@@ -1,5 +1,6 @@
 import type { ProviderType } from '../core/provider.ts'
 import { bearerHeaders } from './bearer.ts'
+import { openaiPaths, pathIn } from './operation-paths.ts'
 
 /**
  * LM Studio's local server. Source: LM Studio documentation, "OpenAI Compatibility Endpoints".
@@ -19,7 +20,12 @@ export const lmstudio: ProviderType = {
     namedToolChoice: false,
     reasoningEfforts: ['low', 'medium', 'high'],
   },
-  path: (operation) => (operation === 'chat' ? '/v1/chat/completions' : undefined),
+  path: pathIn({
+    chat: openaiPaths.chat,
+    completion: openaiPaths.completion,
+    embedding: openaiPaths.embedding,
+  }),
   authHeaders: bearerHeaders,
   needsHost: true,
+  healthPath: '/v1/models',
 }

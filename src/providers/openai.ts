@@ -1,5 +1,6 @@
 import type { ProviderType } from '../core/provider.ts'
 import { bearerHeaders } from './bearer.ts'
+import { openaiPaths, pathIn } from './operation-paths.ts'
 
 /**
  * OpenAI, and in many configurations any server that speaks its chat completions (Gemini, Mistral, llama.cpp).
@@ -22,7 +23,8 @@ export const openai: ProviderType = {
     jsonObject: true,
     namedToolChoice: true,
   },
-  path: (operation) => (operation === 'chat' ? '/v1/chat/completions' : undefined),
+  path: pathIn(openaiPaths),
+  maxBatch: 2048, // API reference, "Create embeddings"
   authHeaders: bearerHeaders,
   needsHost: true,
 }

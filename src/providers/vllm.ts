@@ -1,5 +1,6 @@
 import type { ProviderType } from '../core/provider.ts'
 import { bearerHeaders } from './bearer.ts'
+import { openaiPaths, pathIn } from './operation-paths.ts'
 
 /**
  * vLLM, `vllm serve`. Source: vLLM documentation, "OpenAI-Compatible Server", chat API and its extra parameters.
@@ -20,7 +21,17 @@ export const vllm: ProviderType = {
     reasoningHistory: ['reasoning_content', 'reasoning'],
     reasoningEfforts: ['none', 'low', 'medium', 'high'],
   },
-  path: (operation) => (operation === 'chat' ? '/v1/chat/completions' : undefined),
+  path: pathIn({
+    chat: openaiPaths.chat,
+    completion: openaiPaths.completion,
+    embedding: openaiPaths.embedding,
+    transcription: openaiPaths.transcription,
+    rerank: '/v1/rerank',
+    score: '/v1/score',
+    tokenize: '/tokenize',
+    detokenize: '/detokenize',
+  }),
   authHeaders: bearerHeaders,
   needsHost: true,
+  healthPath: '/health',
 }

@@ -32,8 +32,8 @@ export interface AttemptOptions {
 }
 
 export type AttemptResult =
-  | { type: 'whole'; headers: UpstreamHeaders; body: Buffer }
-  | { type: 'streamed' }
+  | { type: 'whole'; headers: UpstreamHeaders; body: Buffer; firstContentMs: number }
+  | { type: 'streamed'; firstContentMs: number; tokens: number | undefined }
   | ({ type: 'failed' } & Failure)
 
 /** Whole answers are collected up to this; a larger one is no chat answer. */
@@ -64,6 +64,8 @@ class Attempt implements UpstreamSink {
   #headers: UpstreamHeaders = {}
   #chunks: Buffer[] = []
   #bytes = 0
+  #startedAt = 0
+  #firstContentMs = 0
   #lingering: NodeJS.Timeout | undefined
 
   constructor(options: AttemptOptions, resolve: (result: AttemptResult) => void) {
@@ -80,6 +82,7 @@ class Attempt implements UpstreamSink {
       return
     }
     signal.addEventListener('abort', this.#onAbort, { once: true })
+    this.#startedAt = performance.now()
     this.#call = transport.open(request, this)
   }
 
@@ -142,8 +145,8 @@ class Attempt implements UpstreamSink {
       this.#fail(failureOfStatus(this.#status, this.#headers, body.toString(), this.#options.target))
       return
     }
-    this.#options.onContent()
-    this.#finish({ type: 'whole', headers: this.#headers, body })
+    this.#contentSeen()
+    this.#finish({ type: 'whole', headers: this.#headers, body, firstContentMs: this.#firstContentMs })
   }
 
   #relay(chunk: Buffer): void {
@@ -168,11 +171,16 @@ class Attempt implements UpstreamSink {
 
   #maybeCommit(lane: StreamLane, client: ClientStream): void {
     if (!lane.state.content && !lane.state.ended && this.#bytes <= maxHeldBytes) return
-    this.#options.onContent()
+    this.#contentSeen()
     this.#watchdog.touch()
     client.commit()
     if (this.#chunks.length > 0 && !client.write(Buffer.concat(this.#chunks))) this.#waitForClient(client)
     this.#chunks = []
+  }
+
+  #contentSeen(): void {
+    this.#firstContentMs = performance.now() - this.#startedAt
+    this.#options.onContent()
   }
 
   #waitForClient(client: ClientStream): void {
@@ -202,6 +210,7 @@ class Attempt implements UpstreamSink {
     const { lane, client } = stream
     const out = lane.end()
     if (lane.state.failure || !lane.state.ended) {
+      if (out && client.committed) client.write(out)
       this.#fail(failureOfReport(lane.state.failure ?? streamTruncated()))
       return
     }
@@ -212,9 +221,11 @@ class Attempt implements UpstreamSink {
 
   #complete(): void {
     const { stream, onStreamEnd } = this.#options
-    onStreamEnd(stream?.lane.state.usage, undefined)
+    const usage = stream?.lane.state.usage
+    onStreamEnd(usage, undefined)
     stream?.client.end()
-    this.#finish({ type: 'streamed' })
+    const { completionTokens: tokens } = usage ?? {}
+    this.#finish({ type: 'streamed', firstContentMs: this.#firstContentMs, tokens })
   }
 
   #expire(): void {

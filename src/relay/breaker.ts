@@ -1,9 +1,4 @@
-/**
- * What the end of an attempt says about its target. `failure`: it failed. `connect`: it could not be reached. `slow`: its
- * first content did not come in time. `busy`: it asked to be left alone for a while (429, Retry-After). `misconfigured`:
- * it refuses our key or does not know our model. `nothing`: it says nothing (the client left, or its request was bad).
- */
-export type Verdict = 'success' | 'failure' | 'connect' | 'slow' | 'busy' | 'misconfigured' | 'nothing'
+import type { Verdict } from '../core/lease.ts'
 
 export interface BreakerSettings {
   /** Failures in a row that open the breaker. */
@@ -21,8 +16,7 @@ export interface BreakerSettings {
   forgetMs: number
   successesToClose: number
   misconfiguredMs: number
-  /** Bounds of a pause that the target asked for. */
-  minBusyMs: number
+  /** Longest pause that a target may ask for. */
   maxBusyMs: number
   /** While everything is open, a target gets at most one try in this time. */
   lastResortMs: number
@@ -41,7 +35,6 @@ export const breakerDefaults: BreakerSettings = {
   forgetMs: 600_000,
   successesToClose: 2,
   misconfiguredMs: 60_000,
-  minBusyMs: 1_000,
   maxBusyMs: 300_000,
   lastResortMs: 1_000,
 }
@@ -100,6 +93,11 @@ export class Breaker {
     return state === 'closed' || (state === 'half_open' && !this.#probing)
   }
 
+  /** Whether it is open because answers did not come, so that each try would cost its client a long wait. */
+  get stalls(): boolean {
+    return this.#state !== 'closed' && this.#inRow.slow >= this.#settings.slowInRow
+  }
+
   /** Milliseconds until the target may be tried again; 0 when it may now. */
   get waitMs(): number {
     const now = this.#environment.now()
@@ -130,6 +128,11 @@ export class Breaker {
     if (!current) return
     if (verdict === 'success') this.#succeeded()
     else if (verdict === 'failure' || verdict === 'connect' || verdict === 'slow') this.#failed(verdict)
+  }
+
+  /** An attempt that is over turned out to be the target's fault after all. */
+  blame(): void {
+    if (this.#state === 'closed') this.#failed('failure')
   }
 
   /** A cheap check found the target unreachable, or reachable again. It never closes what stalls opened. */
@@ -212,8 +215,8 @@ export class Breaker {
   }
 
   #busyMs(asked: number | undefined): number {
-    const { minBusyMs, maxBusyMs } = this.#settings
-    if (asked !== undefined) return Math.min(maxBusyMs, Math.max(minBusyMs, asked))
+    const { maxBusyMs } = this.#settings
+    if (asked !== undefined) return Math.min(maxBusyMs, asked)
     const steps = 2 ** Math.min(this.#inRow.busy, 5)
     this.#inRow.busy++
     return Math.min(30_000, 1_000 * steps) * (0.8 + 0.4 * this.#environment.random())

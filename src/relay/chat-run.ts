@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { ChatRequest, ChatResponse } from '../core/chat.ts'
 import type { AnswerContext, Dialect, Lose } from '../core/dialect.ts'
 import { RouterError } from '../core/errors.ts'
+import type { Operation } from '../core/provider.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { Transport, UpstreamHeaders } from '../core/transport.ts'
 import { type AttemptResult, runAttempt } from './attempt.ts'
@@ -9,15 +10,23 @@ import type { ChatCall } from './chat-request.ts'
 import type { ClientStream } from './client-stream.ts'
 import { behindConfigured, type EndpointDefaults } from './endpoint-defaults.ts'
 import type { Exchange } from './exchange.ts'
+import { unlessNotOffered } from './operation-targets.ts'
 import { type Delivered, overTargets, type TargetLoop } from './over-targets.ts'
-import { createChatPreparer, type PreparedChat, prepareTranslated } from './prepare-chat.ts'
+import {
+  createChatPreparer,
+  type PreparedChat,
+  prepareTranslated,
+  UnreadableRequest,
+} from './prepare-chat.ts'
+import { onceMoreIfStale } from './stale-socket.ts'
 import { failureOfReport } from './status-failure.ts'
 import { garbageFailure, next } from './upstream-failure.ts'
 import { upstreamRequest } from './upstream-request.ts'
 import { readAnswer, renameModel, replayAsStream } from './whole-answer.ts'
 
 /** What a run needs of the house around it. */
-export interface ChatServices extends Pick<TargetLoop<unknown>, 'acquire' | 'onFailover'> {
+export interface ChatServices
+  extends Pick<TargetLoop<unknown>, 'acquire' | 'onFailover' | 'blame' | 'budgetOf' | 'isDoubtful'> {
   dialectOf(name: string): Dialect
   transportOf(target: Target): Transport
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */
@@ -85,14 +94,17 @@ async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<
     return { lane: prepared.createLane(context), client: client.stream(), writeError: client.writeError }
   })
   if (result.type === 'failed') return result
-  if (result.type === 'streamed') return { type: 'delivered', value: undefined }
+  if (result.type === 'streamed') {
+    const { firstContentMs, tokens } = result
+    return { type: 'delivered', value: undefined, firstContentMs, tokens }
+  }
   return deliverWhole(run, prepared, result)
 }
 
 function deliverWhole(
   { call, client, services, context }: AnswerRun,
   prepared: PreparedChat,
-  answer: { headers: UpstreamHeaders; body: Buffer },
+  answer: { headers: UpstreamHeaders; body: Buffer; firstContentMs: number },
 ): Delivered<void> {
   const dialect = call.dialect.chat
   try {
@@ -109,7 +121,8 @@ function deliverWhole(
     } else {
       client.whole(JSON.stringify(dialect.writeResponse(response, context)))
     }
-    return { type: 'delivered', value: undefined }
+    const { firstContentMs } = answer
+    return { type: 'delivered', value: undefined, firstContentMs, tokens: response.usage?.completionTokens }
   } catch (error) {
     return unreadable(error)
   }
@@ -127,15 +140,19 @@ export interface ChatQuestion {
 }
 
 /** Asks a model on behalf of an endpoint of the router's own. Throws the error to tell. */
-export function askChat({ model, request }: ChatQuestion, services: ChatServices): Promise<ChatResponse> {
-  const { exchange } = services
+export function askChat(question: ChatQuestion, given: ChatServices): Promise<ChatResponse> {
+  const { model, request, signal, defaults } = question
+  const { exchange } = given
+  const lose: Lose = question.lose ?? ((field, why) => exchange.lose(field, why))
+  const services: ChatServices = signal ? { ...given, signal } : given
   return overTargets({
     ...services,
     model,
     async attempt(target): Promise<Delivered<ChatResponse>> {
-      const dialect = services.dialectOf(target.type.dialect)
+      const dialect = behindConfigured(services.dialectOf(target.type.dialect), request, target, defaults)
+      const lost = new Map<string, string>()
       const prepared = tryPrepare(() =>
-        prepareTranslated(request, dialect, target, (field, why) => exchange.lose(field, why)),
+        prepareTranslated(request, dialect, target, (field, why) => lost.set(field, why)),
       )
       if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
       const result = await attempt(services, target, prepared, () => undefined)
@@ -144,7 +161,14 @@ export function askChat({ model, request }: ChatQuestion, services: ChatServices
       try {
         const { response } = readAnswer(result, dialect.chat)
         exchange.addUsage(response.usage)
-        return { type: 'delivered', value: response }
+        for (const [field, why] of lost) lose(field, why)
+        const { firstContentMs } = result
+        return {
+          type: 'delivered',
+          value: response,
+          firstContentMs,
+          tokens: response.usage?.completionTokens,
+        }
       } catch (error) {
         return unreadable(error)
       }
@@ -156,7 +180,7 @@ export function askChat({ model, request }: ChatQuestion, services: ChatServices
 async function attempt(
   services: ChatServices,
   target: Target,
-  prepared: { body: Buffer },
+  { body, operation = 'chat' }: { body: Buffer; operation?: Operation },
   streamTo: () => Parameters<typeof runAttempt>[0]['stream'],
 ): Promise<AttemptResult> {
   const { exchange } = services
@@ -164,8 +188,8 @@ async function attempt(
     const stream = streamTo()
     const request = upstreamRequest({
       target,
-      operation: 'chat',
-      body: prepared.body,
+      operation,
+      body,
       stream: stream !== undefined,
       requestId: exchange.id,
       clientHeaders: services.clientHeaders,
@@ -177,7 +201,7 @@ async function attempt(
       request: { ...request, freshSocket },
       stream,
       timeoutMs: services.timeoutMs,
-      signal: exchange.signal,
+      signal: services.signal ?? exchange.signal,
       onContent: () => exchange.contentSeen(),
       onStreamEnd: (usage, error) => {
         exchange.addUsage(usage)
@@ -185,12 +209,9 @@ async function attempt(
       },
     })
   }
-  const result = await once(false)
-  if (result.type !== 'failed' || result.retry !== 'same') return result
-  const again = await once(true)
-  return again.type === 'failed' && again.retry === 'same'
-    ? { ...again, retry: 'next', verdict: 'failure' }
-    : again
+  const result = await onceMoreIfStale(once)
+  if (result.type !== 'failed' || operation === 'chat') return result
+  return { type: 'failed', ...unlessNotOffered(result, operation, target) }
 }
 
 /** What this target cannot carry at all (an image address for Ollama, say) another one may. */
@@ -199,7 +220,7 @@ function tryPrepare<T>(prepare: () => T): T | RouterError {
     return prepare()
   } catch (error) {
     if (error instanceof RouterError) return error
-    throw error
+    throw error instanceof UnreadableRequest ? error.cause : error
   }
 }
 

@@ -98,7 +98,12 @@ export class Exchange {
       code: 'timeout',
       causeCode: 'TIMEOUT_REQUEST',
     })
-    this.#deadline = setTimeout(() => this.#controller.abort(error), ms)
+    this.#deadline = setTimeout(() => this.abort(error), ms)
+  }
+
+  /** Ends whatever runs for this request; the client is told why. */
+  abort(error: RouterError): void {
+    this.#controller.abort(error)
   }
 
   /** The response has closed. `finished`: all of it was handed to the socket. */
@@ -106,7 +111,7 @@ export class Exchange {
     clearTimeout(this.#deadline)
     if (finished) return
     this.error = new RouterError('client_gone', 'The client closed the connection')
-    this.#controller.abort(this.error)
+    this.abort(this.error)
   }
 
   outcome(status: number): ExchangeOutcome {

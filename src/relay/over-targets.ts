@@ -1,55 +1,101 @@
 import { RouterError } from '../core/errors.ts'
-import type { Lease } from '../core/lease.ts'
+import type { Ending, Lease } from '../core/lease.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { Exchange } from './exchange.ts'
+import type { RetryBudget } from './retry-budget.ts'
 import type { Failure } from './upstream-failure.ts'
 
-export type Delivered<T> = { type: 'delivered'; value: T } | ({ type: 'failed' } & Failure)
+export type Delivered<T> =
+  | ({ type: 'delivered'; value: T } & Pick<Ending, 'firstContentMs' | 'tokens'>)
+  | ({ type: 'failed' } & Failure)
 
 export interface TargetLoop<T> {
   model: Model
   exchange: Exchange
+  /** Ends these tries alone; absent: the exchange's own. */
+  signal?: AbortSignal
   /** Picks and reserves a target that is not in `tried`; undefined when none is left. */
   acquire(model: Model, tried: ReadonlySet<Target>, signal: AbortSignal): Promise<Lease | undefined>
   /** One try at one target. A failure with `retry: 'next'` promises that nothing has reached the client. */
   attempt(target: Target): Promise<Delivered<T>>
   /** A target failed and the next one is tried. */
   onFailover(target: Target, error: RouterError): void
+  /** A target failed a request that another one answered. */
+  blame(target: Target): void
+  /** How many more tries at targets that fail a lot this model may make. */
+  budgetOf(model: Model): RetryBudget
+  /** Whether most of what a target was sent lately failed. */
+  isDoubtful(target: Target): boolean
 }
 
 const maxAttempts = 3
 
 /** Target after target until one delivers. Throws the error that tells the client most. */
 export async function overTargets<T>(loop: TargetLoop<T>): Promise<T> {
+  const endRequest = loop.budgetOf(loop.model).begin()
+  try {
+    return await overEach(loop)
+  } finally {
+    endRequest()
+  }
+}
+
+async function overEach<T>(loop: TargetLoop<T>): Promise<T> {
   const { model, exchange } = loop
   const tried = new Set<Target>()
   let failure: RouterError | undefined
-  let poisoned = 0
+  let suspect: Target | undefined
   while (tried.size < maxAttempts) {
-    const lease = await loop.acquire(model, tried, exchange.signal)
+    const lease = await loop.acquire(model, tried, loop.signal ?? exchange.signal)
     if (!lease) break
-    const { target } = lease
-    tried.add(target)
-    try {
-      exchange.beginAttempt(target)
-      const delivered = await loop.attempt(target)
-      lease.settle(delivered.type === 'delivered' ? 'success' : outcomeOf(delivered.error))
-      if (delivered.type === 'delivered') return delivered.value
-      failure = moreTelling(failure, delivered.error)
-      // Two targets that break on the same request: it is the request.
-      const poison = delivered.retry === 'next-once' && poisoned++ > 0
-      if (poison || delivered.retry === 'none') throw delivered.error
-      loop.onFailover(target, delivered.error)
-    } finally {
-      lease.settle('failure')
+    tried.add(lease.target)
+    const endRetry = failure && loop.isDoubtful(lease.target) ? loop.budgetOf(model).retry() : noEnd
+    if (!endRetry) {
+      lease.settle({ result: 'cancelled', verdict: 'nothing' })
+      break
     }
+    const delivered = await tryOne(loop, lease).finally(endRetry)
+    if (delivered.type === 'delivered') {
+      if (suspect) loop.blame(suspect)
+      return delivered.value
+    }
+    failure = moreTelling(failure, delivered.error)
+    // Two targets that break on the same request: it is the request, and neither is to blame.
+    const poison = delivered.retry === 'next-once' && suspect !== undefined
+    if (poison || delivered.retry === 'none') throw delivered.error
+    if (delivered.retry === 'next-once') suspect = lease.target
+    loop.onFailover(lease.target, delivered.error)
   }
   throw failure ?? noTarget(model.alias)
 }
 
-/** Neither a client that left nor a request that the target cannot carry says anything about the target. */
-function outcomeOf(error: RouterError): 'failure' | 'cancelled' {
-  return error.kind === 'client_gone' || error.kind === 'bad_request' ? 'cancelled' : 'failure'
+/** A first try, or one at a target that works, takes nothing from the budget. */
+function noEnd(): void {}
+
+async function tryOne<T>(loop: TargetLoop<T>, lease: Lease): Promise<Delivered<T>> {
+  // What is thrown is a bad request or a bug of ours: neither says anything about the target.
+  let ending: Ending = { result: 'cancelled', verdict: 'nothing' }
+  try {
+    loop.exchange.beginAttempt(lease.target)
+    const delivered = await loop.attempt(lease.target)
+    ending = endingOf(delivered)
+    return delivered
+  } finally {
+    lease.settle(ending)
+  }
+}
+
+function endingOf(delivered: Delivered<unknown>): Ending {
+  if (delivered.type === 'delivered') {
+    const { firstContentMs, tokens } = delivered
+    return { result: 'success', verdict: 'success', firstContentMs, tokens }
+  }
+  const { error, retry, verdict, pauseMs } = delivered
+  // Neither a client that left nor a request that the target cannot carry says anything about the target.
+  const silent = verdict === 'nothing' || error.kind === 'client_gone'
+  if (silent) return { result: 'cancelled', verdict: 'nothing' }
+  // Whether a 500 is the target's fault shows when another one has answered the same.
+  return { result: 'failure', verdict: retry === 'next-once' ? 'nothing' : verdict, pauseMs }
 }
 
 /** Of several targets' failures the client hears the one it can act on: a rate limit before a broken box. */

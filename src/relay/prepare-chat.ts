@@ -1,6 +1,8 @@
 import type { ChatRequest } from '../core/chat.ts'
 import type { AnswerContext, ChatCodec, Dialect } from '../core/dialect.ts'
+import { badRequest } from '../core/errors.ts'
 import { applyEdits, type JsonScan, scanObject, setMembers } from '../core/json-splice.ts'
+import type { Operation } from '../core/provider.ts'
 import type { Target } from '../core/target.ts'
 import type { ChatCall } from './chat-request.ts'
 import type { StreamLane } from './stream-lane.ts'
@@ -15,6 +17,7 @@ export interface PreparedChat {
   readonly upstream: ChatCodec
   /** Whether client and target speak the same dialect. */
   readonly identity: boolean
+  readonly operation: Operation
 }
 
 const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']
@@ -31,14 +34,55 @@ export function createChatPreparer(
   let request: ChatRequest | undefined
   const { source } = call
   const read = (): ChatRequest => {
-    request ??=
-      source.from === 'router' ? source.request : call.dialect.chat.readRequest(call.body, call.stream)
-    return request
+    try {
+      request ??=
+        source.from === 'router' ? source.request : call.dialect.chat.readRequest(call.body, call.stream)
+      return request
+    } catch (error) {
+      throw new UnreadableRequest(error)
+    }
   }
-  return (target) =>
-    source.from === 'client' && target.type.dialect === call.dialect.name
-      ? prepareIdentity(call, source, target)
-      : forClient(prepareTranslated(read(), dialectOf(target.type.dialect), target, lose), call)
+  return (target) => {
+    const native = source.from === 'client' ? nativeOperation(call.dialect, target) : undefined
+    if (source.from === 'client' && native) return prepareIdentity(call, source, target, native)
+    const request = read()
+    const { dialect, operation } = upstreamSurface(request, target, dialectOf)
+    return { ...forClient(prepareTranslated(request, dialect, target, lose), call), operation }
+  }
+}
+
+/** The client's request cannot be read, whatever the target; the cause says why. */
+export class UnreadableRequest extends Error {
+  constructor(cause: unknown) {
+    super('the request cannot be read', { cause })
+  }
+}
+
+/** The operation of the target that takes the client's bytes as they are; undefined where there is none. */
+function nativeOperation({ name, native }: Dialect, { type, paths }: Target): Operation | undefined {
+  const { dialect, operation } = native ?? { dialect: name, operation: 'chat' }
+  return type.dialect === dialect && paths[operation] !== undefined ? operation : undefined
+}
+
+/** What a request that no chat can say is asked in. Throws `bad_request` for a target that has only chats. */
+function upstreamSurface(
+  request: ChatRequest,
+  target: Target,
+  dialectOf: (name: string) => Dialect,
+): { dialect: Dialect; operation: Operation } {
+  const dialect = dialectOf(target.type.dialect)
+  if (request.completion === undefined) {
+    if (target.paths.chat === undefined) throw badRequest('The upstream of this model has no chats', 'model')
+    return { dialect, operation: 'chat' }
+  }
+  const field = request.completion.raw ? 'raw' : 'suffix'
+  if (dialect.completions === undefined || target.paths.completion === undefined) {
+    throw badRequest(
+      `The upstream of this model has only chats; '${field}' needs one that continues texts`,
+      field,
+    )
+  }
+  return { dialect: dialectOf(dialect.completions), operation: 'completion' }
 }
 
 /** The identity lane: the received bytes, with the least changed that the target needs. */
@@ -46,6 +90,7 @@ function prepareIdentity(
   call: ChatCall,
   { bytes, scan: members }: { bytes: Buffer; scan: JsonScan },
   target: Target,
+  operation: Operation,
 ): PreparedChat {
   const { chat } = call.dialect
   const { edits, stripUsage } = chat.passthroughEdits({
@@ -75,11 +120,12 @@ function prepareIdentity(
     body,
     upstream: chat,
     identity: true,
+    operation,
     createLane: () =>
       chat.createPassthrough({
         model: call.alias,
         stripUsage: stripUsage && !removed.has('stream_options'),
-        choices: typeof call.body.n === 'number' ? call.body.n : 1,
+        choices: chat.answersOf?.(call.body) ?? (typeof call.body.n === 'number' ? call.body.n : 1),
       }),
   }
 }
@@ -104,7 +150,10 @@ export function prepareTranslated(
   return { body: Buffer.from(JSON.stringify(body)), upstream }
 }
 
-function forClient({ body, upstream }: { body: Buffer; upstream: ChatCodec }, call: ChatCall): PreparedChat {
+function forClient(
+  { body, upstream }: { body: Buffer; upstream: ChatCodec },
+  call: ChatCall,
+): Omit<PreparedChat, 'operation'> {
   return {
     body,
     upstream,

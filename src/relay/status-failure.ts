@@ -15,7 +15,7 @@ export function failureOfStatus(
   const text = safeUpstreamText(said.message, target)
   const evidence = { causeCode: `HTTP_${status}`, cause: { status, ...said } }
   const advice = retryAdvice(headers)
-  const pauseMs = advice.retryAfterSeconds === undefined ? undefined : advice.retryAfterSeconds * 1000
+  const pauseMs = pauseOf(advice.retryAfterSeconds)
   if (status === 429) {
     const details = { code: 'rate_limit_exceeded', ...evidence, ...advice }
     return next(
@@ -46,6 +46,12 @@ export function failureOfStatus(
   const error = new RouterError('upstream_error', 'The upstream failed to answer', details)
   if (status === 500) return { ...next(error), retry: 'next-once' }
   return pauseMs === undefined ? next(error) : next(error, 'busy', pauseMs)
+}
+
+/** A pause of whole seconds is at least one: "0" is no advice. Milliseconds are taken as they are. */
+function pauseOf(seconds: number | undefined): number | undefined {
+  if (seconds === undefined) return undefined
+  return seconds === 0 ? 1_000 : seconds * 1_000
 }
 
 /** An error that came with status 200, or as the first event of a stream: by what it calls itself. */

@@ -1,5 +1,5 @@
 import { RouterError, streamTruncated, upstreamFailed } from '../core/errors.ts'
-import type { Verdict } from './breaker.ts'
+import type { Verdict } from '../core/lease.ts'
 
 /**
  * Where the same request may go next while nothing has reached the client: to a target not tried yet; to one such and no

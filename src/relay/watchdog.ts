@@ -1,11 +1,13 @@
 /**
  * One timer that bounds an attempt: a deadline until `touch` is first called, the longest silence afterwards. Touching
- * only stores a time, so it costs nothing per chunk; the timer finds out when it fires.
+ * only stores a time, so it costs nothing per chunk; the timer finds out when it fires. Before it calls the upstream
+ * silent it lets the event loop read what has already arrived: a process that was held up itself must not blame others.
  */
 export class Watchdog {
   readonly #limitMs: number
   readonly #onExpire: () => void
   #timer: NodeJS.Timeout | undefined
+  #lastLook: NodeJS.Immediate | undefined
   #since: number
 
   constructor(limitMs: number, onExpire: () => void) {
@@ -26,23 +28,33 @@ export class Watchdog {
 
   resume(): void {
     this.touch()
-    if (this.#timer === undefined) this.#arm(this.#limitMs)
+    if (this.#timer === undefined && this.#lastLook === undefined) this.#arm(this.#limitMs)
   }
 
   stop(): void {
     clearTimeout(this.#timer)
+    clearImmediate(this.#lastLook)
     this.#timer = undefined
+    this.#lastLook = undefined
   }
 
   #arm(ms: number): void {
     this.#timer = setTimeout(() => {
-      const left = this.#since + this.#limitMs - performance.now()
-      if (left > 1) {
-        this.#arm(left)
-        return
-      }
       this.#timer = undefined
-      this.#onExpire()
+      if (this.#rearmed()) return
+      // Two rounds: the sockets are read between them.
+      this.#lastLook = setImmediate(() => {
+        this.#lastLook = setImmediate(() => {
+          this.#lastLook = undefined
+          if (!this.#rearmed()) this.#onExpire()
+        })
+      })
     }, ms)
+  }
+
+  #rearmed(): boolean {
+    const left = this.#since + this.#limitMs - performance.now()
+    if (left > 1) this.#arm(left)
+    return left > 1
   }
 }

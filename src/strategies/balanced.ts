@@ -1,14 +1,21 @@
-import type { Strategy, TargetSignals } from '../core/strategy.ts'
+import type { SharingStrategy } from '../core/strategy.ts'
+import { SmoothRotation } from './smooth-rotation.ts'
 
-/** Fewest uses first; ties go to the one with fewer calls in flight, then to the order of the configuration. */
-export const balanced: Strategy = {
+/**
+ * Fewest uses first; ties go to the one with fewer calls in flight, then to the order of the configuration. Only the
+ * uses that a target could have had count: what went to others while it was down is not made up for.
+ */
+export const balanced: SharingStrategy = {
   name: 'balanced',
-  create: () => ({
-    pick: (candidates) => candidates.reduce((best, next) => (comesBefore(next, best) ? next : best)),
-  }),
-}
-
-function comesBefore(a: TargetSignals, b: TargetSignals): boolean {
-  if (a.uses !== b.uses) return a.uses < b.uses
-  return a.inFlight < b.inFlight
+  create: () => {
+    const rotation = new SmoothRotation()
+    return {
+      pick: (candidates) =>
+        rotation.next(
+          candidates,
+          () => 1,
+          (a, b) => a.inFlight < b.inFlight,
+        ),
+    }
+  },
 }

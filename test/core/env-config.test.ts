@@ -34,6 +34,13 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     balanceStrategy: 'balanced',
     redisHost: '',
     redisPort: 6379,
+    redisDb: 0,
+    redisPassword: '',
+    redisUrl: '',
+    redisDown: 'local',
+    queueTimeoutMs: 60_000,
+    queueSize: 256,
+    useSleeping: 'never',
     serverType: 'single',
     serverPort: 8080,
     serverHost: '0.0.0.0',
@@ -41,6 +48,12 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     usePrometheus: false,
     streamDefault: 'dialect',
     bodyLimitBytes: 33_554_432,
+    bodyBudgetBytes: 0,
+    writeStallMs: 60_000,
+    drainAcceptMs: 1_000,
+    drainTimeoutMs: 300_000,
+    healthIntervalMs: 5_000,
+    fanout: 8,
     extensions: [],
   })
   assert.deepEqual([notes, warnings], [[], []])
@@ -60,6 +73,13 @@ test('every setting has its variable', () => {
     LLM_ROUTER_BALANCE_STRATEGY: 'weighted',
     LLM_ROUTER_REDIS_HOST: 'redis',
     LLM_ROUTER_REDIS_PORT: '6380',
+    LLM_ROUTER_REDIS_DB: '3',
+    LLM_ROUTER_REDIS_PASSWORD: 'hunter2',
+    LLM_ROUTER_REDIS_URL: 'rediss://user:p%40ss@[::1]:6390/2',
+    LLM_ROUTER_REDIS_DOWN: 'Reject',
+    LLM_ROUTER_QUEUE_TIMEOUT: '.5',
+    LLM_ROUTER_QUEUE_SIZE: '0',
+    LLM_ROUTER_USE_SLEEPING: 'fallback',
     LLM_ROUTER_SERVER_TYPE: 'cluster',
     LLM_ROUTER_SERVER_PORT: '0',
     LLM_ROUTER_SERVER_HOST: '127.0.0.1',
@@ -67,6 +87,12 @@ test('every setting has its variable', () => {
     LLM_ROUTER_USE_PROMETHEUS: '1',
     LLM_ROUTER_STREAM_DEFAULT: 'True',
     LLM_ROUTER_BODY_LIMIT: '1_000_000',
+    LLM_ROUTER_BODY_BUDGET: '5_000_000',
+    LLM_ROUTER_WRITE_STALL_TIMEOUT: '2.5',
+    LLM_ROUTER_DRAIN_ACCEPT: '0',
+    LLM_ROUTER_DRAIN_TIMEOUT: '30',
+    LLM_ROUTER_HEALTH_INTERVAL: '0.5',
+    LLM_ROUTER_FANOUT: '3',
     LLM_ROUTER_EXTENSIONS: ' ./a.ts, ,b ,',
   })
   assert.deepEqual(config, {
@@ -83,6 +109,13 @@ test('every setting has its variable', () => {
     balanceStrategy: 'weighted',
     redisHost: 'redis',
     redisPort: 6380,
+    redisDb: 3,
+    redisPassword: 'hunter2',
+    redisUrl: 'rediss://user:p%40ss@[::1]:6390/2',
+    redisDown: 'reject',
+    queueTimeoutMs: 500,
+    queueSize: 0,
+    useSleeping: 'fallback',
     serverType: 'cluster',
     serverPort: 0,
     serverHost: '127.0.0.1',
@@ -90,6 +123,12 @@ test('every setting has its variable', () => {
     usePrometheus: true,
     streamDefault: 'true',
     bodyLimitBytes: 1_000_000,
+    bodyBudgetBytes: 5_000_000,
+    writeStallMs: 2_500,
+    drainAcceptMs: 0,
+    drainTimeoutMs: 30_000,
+    healthIntervalMs: 500,
+    fanout: 3,
     extensions: ['./a.ts', 'b'],
   })
 })
@@ -149,6 +188,26 @@ test('log levels come in any case and by their Python names', () => {
   ])
 })
 
+test('a Redis address that names no single server is refused, and never shown', () => {
+  for (const url of ['redis://h', 'redis://h:6379', 'redis://:pw@h.example/1', 'rediss://10.0.0.1:6390/'])
+    assert.equal(set('REDIS_URL', url).redisUrl, url)
+  const refused = [
+    'redis-sentinel://h:26379/mymaster',
+    'redis://a:1,b:2',
+    'redis+cluster://h',
+    'h:6379',
+    'redis://',
+  ]
+  for (const url of refused) {
+    const [fault = ''] = faultsOf({ LLM_ROUTER_REDIS_URL: url })
+    assert.match(
+      fault,
+      /^LLM_ROUTER_REDIS_URL: its value is not .*Sentinel and Cluster are not supported$/,
+      url,
+    )
+  }
+})
+
 test('debug mode logs at debug at least', () => {
   const level = (name: string) =>
     loadConfig({ LLM_ROUTER_IN_DEBUG: '1', LLM_ROUTER_LOG_LEVEL: name }).config.logLevel
@@ -199,7 +258,7 @@ test('variables of the Python llm-router without a meaning here are accepted wit
     LLM_ROUTER_SERVER_WORKER_CLASS: 'gevent',
     LLM_ROUTER_SERVER_WORKERS_COUNT: '4',
     LLM_ROUTER_LOG_TO_FILE: '1',
-    LLM_ROUTER_REDIS_PASSWORD: 'hunter2',
+    LLM_ROUTER_MASKER_PII_HOST: 'hunter2',
     LLM_ROUTER_ROUTING_INTENT_CODE: 'x',
     LLM_ROUTER_AUTH_ENABLED: 'false',
     LLM_ROUTER_AUTH_KEY_STORE: '',
@@ -210,8 +269,8 @@ test('variables of the Python llm-router without a meaning here are accepted wit
     [
       'LLM_ROUTER_AUTH_ENABLED',
       'LLM_ROUTER_LOG_TO_FILE',
+      'LLM_ROUTER_MASKER_PII_HOST',
       'LLM_ROUTER_MINIMUM',
-      'LLM_ROUTER_REDIS_PASSWORD',
       'LLM_ROUTER_ROUTING_INTENT_CODE',
       'LLM_ROUTER_SERVER_THREADS_COUNT',
       'LLM_ROUTER_SERVER_WORKERS_COUNT',

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
-import { post } from '../helpers/http.ts'
+import { closedPort, post } from '../helpers/http.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
@@ -21,15 +19,6 @@ const messages = [{ role: 'user', content: 'canary-prompt' }]
 let upstream: ScriptedUpstream
 let spare: ScriptedUpstream
 let router: TestRouter
-
-async function closedPort(): Promise<string> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address ? `http://127.0.0.1:${address.port}` : ''
-}
 
 before(async () => {
   upstream = await startUpstream(openaiText('unused'))
@@ -250,4 +239,16 @@ describe('the limit of a whole request', () => {
     assert.match(text, /"content":"Hi"[\s\S]*data: \{"error":.*"code":"timeout"/)
     assert.doesNotMatch(text, /DONE/)
   })
+})
+
+test('a request that no dialect can read is refused without a call to any target', async () => {
+  const [sent, spared] = [upstream.requests.length, spare.requests.length]
+  const body = {
+    model: 'two',
+    messages: [{ role: 'tool', content: 'a result without its call' }],
+    stream: false,
+  }
+  const { status } = await post(`${router.url}/api/chat`, body)
+  assert.equal(status, 400)
+  assert.deepEqual([upstream.requests.length, spare.requests.length], [sent, spared])
 })

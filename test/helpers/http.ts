@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 
 export interface RawAnswer {
   status: number
@@ -29,4 +29,14 @@ export async function openRequest(url: string, path: string, body: unknown): Pro
     `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(bytes)}\r\n\r\n${bytes}`,
   )
   return socket
+}
+
+/** An address on which nothing listens. */
+export async function closedPort(): Promise<string> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address ? `http://127.0.0.1:${address.port}` : ''
 }

@@ -12,7 +12,14 @@ for (const [name, path, needsHost] of [
   ['ollama', '/api/chat', true],
   ['mock', '/v1/chat/completions', false],
 ] as const) {
-  providers.add({ name, dialect: name, flavour: {}, path: () => path, authHeaders: () => ({}), needsHost })
+  providers.add({
+    name,
+    dialect: name,
+    flavour: {},
+    path: (operation) => (operation === 'chat' ? path : undefined),
+    authHeaders: () => ({}),
+    needsHost,
+  })
 }
 
 /** What a configuration may refer to. */

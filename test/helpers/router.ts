@@ -15,6 +15,8 @@ export interface TestRouter {
   readonly logs: readonly Record<string, unknown>[]
   /** The line of the next request that ends, or of the one with this id. */
   requestLogged(id?: string): Promise<Record<string, unknown>>
+  /** The first line, past or to come, of which this is true. */
+  logged(wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
   close(): Promise<void>
 }
 
@@ -31,16 +33,23 @@ export async function startRouter({ env = {}, models }: TestRouterOptions): Prom
   writeFileSync(file, JSON.stringify(models))
   const all = {
     LLM_ROUTER_LOG_LEVEL: 'debug',
+    LLM_ROUTER_HEALTH_INTERVAL: '0',
+    LLM_ROUTER_DRAIN_ACCEPT: '0',
     ...env,
     LLM_ROUTER_MODELS_CONFIG: file,
     LLM_ROUTER_LOG_FILENAME: '',
   }
   const logs: Record<string, unknown>[] = []
+  const watching: {
+    wanted: (line: Record<string, unknown>) => boolean
+    resolve: (line: Record<string, unknown>) => void
+  }[] = []
   const waiting: { id: string | undefined; resolve: (line: Record<string, unknown>) => void }[] = []
   const stream = new Writable({
     write(chunk, _encoding, done) {
       const line: Record<string, unknown> = JSON.parse(String(chunk))
       logs.push(line)
+      for (const { wanted, resolve } of watching) if (wanted(line)) resolve(line)
       if (line.msg === 'request') {
         const at = waiting.findIndex(({ id }) => id === undefined || id === line.request_id)
         if (at !== -1) waiting.splice(at, 1)[0]?.resolve(line)
@@ -60,6 +69,11 @@ export async function startRouter({ env = {}, models }: TestRouterOptions): Prom
         const logged = id && logs.find((line) => line.msg === 'request' && line.request_id === id)
         if (logged) return Promise.resolve(logged)
         return new Promise((resolve) => waiting.push({ id, resolve }))
+      },
+      logged(wanted) {
+        const line = logs.find(wanted)
+        if (line) return Promise.resolve(line)
+        return new Promise((resolve) => watching.push({ wanted, resolve }))
       },
       close: () => app.close(),
     }

@@ -12,7 +12,7 @@ export interface AnswerMessage {
 
 /** Throws `upstream_error` for a message that is not of Ollama's form: skipping it would lose tokens in silence. */
 export function readMessage(answer: Record<string, unknown>, ids: CallIds): AnswerMessage {
-  const message = answer.message ?? {}
+  const message = answer.message ?? generated(answer)
   if (!isRecord(message)) throw malformed('message')
   const calls = message.tool_calls ?? []
   if (!Array.isArray(calls)) throw malformed('tool_calls')
@@ -21,6 +21,11 @@ export function readMessage(answer: Record<string, unknown>, ids: CallIds): Answ
     reasoning: textOf(message.thinking),
     toolCalls: calls.map((call: unknown) => readCall(call, ids)),
   }
+}
+
+/** What `POST /api/generate` gives in the place of a message. */
+export function generated({ response, thinking }: Record<string, unknown>): Record<string, unknown> {
+  return { content: response, thinking }
 }
 
 /** Whether the answer has its `error` member: then it is nothing else. The upstream's words stay in the cause. */

@@ -3,6 +3,7 @@ import { type Edit, setMembers } from '../../core/json-splice.ts'
 import { readUsage } from './answer-read.ts'
 import { randomCallId } from './call-ids.ts'
 import { missingDefaults } from './defaults.ts'
+import { embedding } from './embedding.ts'
 import { writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
@@ -29,7 +30,9 @@ const chat: ChatCodec = {
 export const ollama: Dialect = {
   name: 'ollama',
   streamMediaType: 'application/x-ndjson',
+  completions: 'ollama-generate',
   chat,
+  embedding,
   writeError,
   errorStatus: (error) => error.status,
   writeStreamError,

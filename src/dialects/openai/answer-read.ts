@@ -1,5 +1,6 @@
 import type { FinishReason, TokenLogprob, Usage } from '../../core/chat.ts'
 import { type RouterError, upstreamFailed } from '../../core/errors.ts'
+import { readListedLogprobs } from './completion-logprobs.ts'
 import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, textOf } from './json.ts'
 
 /** What a message, or one delta of it, says. */
@@ -78,7 +79,7 @@ function detailOf(details: unknown, name: string): number | undefined {
 
 /** The token probabilities of a choice or a chunk; undefined where there are none. */
 export function readLogprobs(logprobs: unknown): TokenLogprob[] | undefined {
-  if (!isObject(logprobs) || !Array.isArray(logprobs.content)) return undefined
+  if (!isObject(logprobs) || !Array.isArray(logprobs.content)) return readListedLogprobs(logprobs)
   const tokens = objectsIn(logprobs.content)
   if (tokens.length === 0) return undefined
   return tokens.map((token) => ({

@@ -1,6 +1,7 @@
 import type { Dialect } from '../../core/dialect.ts'
 import { readUsage } from './answer-read.ts'
 import { missingDefaults } from './defaults.ts'
+import { embedding } from './embedding.ts'
 import { writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { passthroughEdits } from './passthrough-edits.ts'
@@ -14,6 +15,7 @@ import { createWriter } from './stream-write.ts'
 export const openai: Dialect = {
   name: 'openai',
   streamMediaType: 'text/event-stream',
+  completions: 'openai-completion',
   chat: {
     readRequest,
     writeRequest,
@@ -27,6 +29,7 @@ export const openai: Dialect = {
     streamsByDefault: false,
     missingDefaults,
   },
+  embedding,
   writeError,
   errorStatus: (error) => error.status,
   writeStreamError: (error, options) => writeStreamError(error, options.debug),

@@ -25,7 +25,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   }
 }
 
-function readSampling(body: JsonObject): Sampling {
+export function readSampling(body: JsonObject): Sampling {
   const stop = typeof body.stop === 'string' ? [body.stop] : body.stop
   const texts = Array.isArray(stop) ? stop.filter((text) => filledTextOf(text) !== undefined) : []
   return present({

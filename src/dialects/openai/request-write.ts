@@ -32,7 +32,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-function reportOllama(ollama: ChatRequest['ollama'], lose: Lose): void {
+export function reportOllama(ollama: ChatRequest['ollama'], lose: Lose): void {
   if (ollama?.keepAlive !== undefined)
     lose('keep_alive', 'the upstream decides itself how long a model stays loaded')
   for (const name of Object.keys(ollama?.options ?? {})) {
@@ -40,7 +40,7 @@ function reportOllama(ollama: ChatRequest['ollama'], lose: Lose): void {
   }
 }
 
-function writeSampling(sampling: Sampling, { flavour, lose }: WriteRequestOptions): JsonObject {
+export function writeSampling(sampling: Sampling, { flavour, lose }: WriteRequestOptions): JsonObject {
   const extensions = { top_k: sampling.topK, min_p: sampling.minP, typical_p: sampling.typicalP }
   const body: JsonObject = present({
     [flavour.maxTokensField ?? 'max_tokens']: sampling.maxTokens,

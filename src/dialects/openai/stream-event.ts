@@ -39,7 +39,8 @@ function parsed(data: string): unknown {
 /** Whether a chunk is worth committing to: it says something, whatever that is, or finishes a choice. */
 export function hasContent(chunk: JsonObject): boolean {
   return objectsIn(chunk.choices).some((choice) => {
-    if (filledTextOf(choice.finish_reason) !== undefined) return true
+    if (filledTextOf(choice.finish_reason) !== undefined || filledTextOf(choice.text) !== undefined)
+      return true
     const said = isObject(choice.delta) ? choice.delta : choice.message
     return isObject(said) && Object.entries(said).some(([name, value]) => name !== 'role' && says(value))
   })

@@ -149,9 +149,13 @@ class StreamReader implements ChatStreamReader {
   }
 }
 
-/** Some servers send one whole `message` where a delta belongs; after deltas it would only repeat them. */
+/**
+ * Some servers send one whole `message` where a delta belongs; after deltas it would only repeat them. The older
+ * completions have a bare `text`.
+ */
 function deltaOf(choice: JsonObject, state: StreamedChoice): JsonObject {
   if (isObject(choice.delta)) return choice.delta
+  if (typeof choice.text === 'string') return { content: choice.text }
   return isObject(choice.message) && !state.content ? choice.message : {}
 }
 

@@ -1,0 +1,123 @@
+import type { TargetSignals } from '../../src/core/strategy.ts'
+import type { Target } from '../../src/core/target.ts'
+import { vllm } from '../../src/providers/vllm.ts'
+import type { Timeline } from './timeline.ts'
+
+export interface BoxPlan {
+  /** 1 is the usual; 0.5 takes twice the time. */
+  speed?: number
+  /** As in the configuration; 1 when absent. */
+  weight?: number
+  /** Answers every request with an error, after `failureMs`. */
+  fails?: boolean
+  /** Not to be had before this, then back. */
+  returnsAtMs?: number
+  /** How long it is three times as slow after it came back: its caches are cold. */
+  coldMs?: number
+}
+
+/** Milliseconds of one request at speed 1. */
+export interface Work {
+  firstContentMs: number
+  tokensMs: number
+  tokens: number
+}
+
+export const failureMs = 500
+const coldSlowdown = 3
+/** How much the latest observation counts in a moving average. */
+const newest = 0.2
+
+/** One simulated engine: works on some requests at a time, lets the others wait, and keeps what the balancer keeps. */
+export class Box implements TargetSignals {
+  readonly target: Target
+  readonly plan: BoxPlan
+  readonly #timeline: Timeline
+  readonly #slots: number
+  readonly #waiting: (() => void)[] = []
+  #working = 0
+  uses = 0
+  inFlight = 0
+  firstContentMs: number | undefined
+  perTokenMs: number | undefined
+  failureRate = 0
+  readonly returnedAt: number
+
+  constructor(name: string, plan: BoxPlan, timeline: Timeline, slots: number) {
+    this.target = simulatedTarget(name, plan.weight ?? 1)
+    this.plan = plan
+    this.#timeline = timeline
+    this.#slots = slots
+    this.returnedAt = plan.returnsAtMs ?? 0
+  }
+
+  isUp(): boolean {
+    return this.#timeline.now() >= this.returnedAt
+  }
+
+  /** Works on a request; `done` is told when its first content came, or undefined when it failed. */
+  serve(work: Work, done: (firstContentMs: number | undefined) => void): void {
+    const takenAt = this.#timeline.now()
+    this.uses++
+    this.inFlight++
+    if (this.plan.fails) {
+      this.#timeline.after(failureMs, () => this.#settle(undefined, undefined, done))
+      return
+    }
+    const start = (): void => {
+      this.#working++
+      const slowness = this.#slowness()
+      const firstContentMs = this.#timeline.now() - takenAt + work.firstContentMs * slowness
+      this.#timeline.after((work.firstContentMs + work.tokensMs) * slowness, () => {
+        this.#working--
+        this.#waiting.shift()?.()
+        this.#settle(firstContentMs, (work.tokensMs * slowness) / work.tokens, done)
+      })
+    }
+    if (this.#working < this.#slots) start()
+    else this.#waiting.push(start)
+  }
+
+  #slowness(): number {
+    const { speed = 1, coldMs = 0 } = this.plan
+    const isCold = this.#timeline.now() - this.returnedAt < coldMs
+    return (isCold ? coldSlowdown : 1) / speed
+  }
+
+  #settle(
+    firstContentMs: number | undefined,
+    perTokenMs: number | undefined,
+    done: (firstContentMs: number | undefined) => void,
+  ): void {
+    this.inFlight--
+    this.firstContentMs = averaged(this.firstContentMs, firstContentMs)
+    this.perTokenMs = averaged(this.perTokenMs, perTokenMs)
+    this.failureRate += ((firstContentMs === undefined ? 1 : 0) - this.failureRate) * newest
+    done(firstContentMs)
+  }
+}
+
+function averaged(average: number | undefined, latest: number | undefined): number | undefined {
+  if (average === undefined || latest === undefined) return latest ?? average
+  return average + (latest - average) * newest
+}
+
+/** A target with nothing behind it. */
+export function simulatedTarget(id: string, weight: number): Target {
+  return {
+    id,
+    model: 'simulated',
+    type: vllm,
+    upstreamModel: 'simulated',
+    origin: '',
+    paths: {},
+    token: undefined,
+    weight,
+    inputSize: 0,
+    toolCalling: true,
+    dropParams: [],
+    defaults: {},
+    streamUsage: true,
+    mock: {},
+  }
+}

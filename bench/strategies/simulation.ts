@@ -1,0 +1,166 @@
+import type { Strategy, StrategyInstance } from '../../src/core/strategy.ts'
+import { Box, type BoxPlan, type Work } from './box.ts'
+import { seededRandom } from './seeded-random.ts'
+import { Timeline } from './timeline.ts'
+
+export interface Scenario {
+  name: string
+  boxes: readonly BoxPlan[]
+}
+
+export interface Conditions {
+  /** Requests that a box works on at once; the others wait at the box. */
+  slots: number
+  /** Part of what all working boxes can do together that is asked of them. */
+  load: number
+  /** Requests arrive for this long; those that arrive from `measureFromMs` on are counted. */
+  lastsMs: number
+  measureFromMs: number
+  /** The same again with other arrivals, for numbers that do not hang on one seed. */
+  rounds: number
+}
+
+export interface Report {
+  /** From arrival to the end of the answer, other targets tried before included. */
+  p50Ms: number
+  p99Ms: number
+  /**
+   * Percentage points between the part of all tries that a target got and its part of the speed of all that work: the
+   * target where the two are furthest apart.
+   */
+  worstShare: number
+  /** Requests that no target answered. */
+  unanswered: number
+  tries: readonly number[]
+}
+
+const firstContentMs = 200
+const tokenMs = 10
+const meanTokens = 100
+const maxTries = 3
+
+/** Puts requests through a strategy, on a virtual clock; the same arguments give the same report. */
+export function simulate(strategy: Strategy, scenario: Scenario, conditions: Conditions): Report {
+  const durations: number[] = []
+  const tries = scenario.boxes.map(() => 0)
+  let unanswered = 0
+  for (let round = 0; round < conditions.rounds; round++) {
+    const outcome = new Round(strategy, scenario, conditions, round + 1).run()
+    durations.push(...outcome.durations)
+    outcome.tries.forEach((count, index) => {
+      tries[index] = (tries[index] ?? 0) + count
+    })
+    unanswered += outcome.unanswered
+  }
+  durations.sort((a, b) => a - b)
+  return {
+    p50Ms: durations[Math.floor(durations.length * 0.5)] ?? 0,
+    p99Ms: durations[Math.floor(durations.length * 0.99)] ?? 0,
+    worstShare: worstShare(tries, scenario.boxes.map(speedOf)),
+    unanswered,
+    tries,
+  }
+}
+
+interface Request {
+  arrivedAt: number
+  isCounted: boolean
+  work: Work
+  tried: Set<Box>
+}
+
+/** One stretch of time with one strategy, from the first arrival until the last request has ended. */
+class Round {
+  readonly durations: number[] = []
+  readonly tries: number[]
+  unanswered = 0
+  readonly #timeline = new Timeline()
+  readonly #random: () => number
+  readonly #conditions: Conditions
+  readonly #boxes: readonly Box[]
+  readonly #instance: StrategyInstance
+  readonly #meanGapMs: number
+  #queue: Request[] = []
+
+  constructor(strategy: Strategy, { boxes: plans }: Scenario, conditions: Conditions, seed: number) {
+    const { slots, load } = conditions
+    const timeline = this.#timeline
+    this.#random = seededRandom(seed)
+    this.#conditions = conditions
+    this.#boxes = plans.map((plan, index) => new Box(`box${index}`, plan, timeline, slots))
+    this.#instance = strategy.create({ now: () => timeline.now(), random: seededRandom(seed + 1_000) })
+    const places = slots * plans.reduce((sum, plan) => sum + speedOf(plan), 0)
+    this.#meanGapMs = (firstContentMs + meanTokens * tokenMs) / (places * load)
+    this.tries = plans.map(() => 0)
+  }
+
+  run(): this {
+    this.#arrive()
+    this.#timeline.run()
+    return this
+  }
+
+  #arrive(): void {
+    const { lastsMs, measureFromMs } = this.#conditions
+    const arrivedAt = this.#timeline.now()
+    if (arrivedAt >= lastsMs) return
+    const tokens = 1 + exponential(meanTokens - 1, this.#random)
+    const work = { firstContentMs, tokensMs: tokens * tokenMs, tokens }
+    this.#serve({ arrivedAt, isCounted: arrivedAt >= measureFromMs, work, tried: new Set() })
+    this.#timeline.after(exponential(this.#meanGapMs, this.#random), () => this.#arrive())
+  }
+
+  #serve(request: Request): void {
+    const untried = this.#boxes.filter((box) => box.isUp() && !request.tried.has(box))
+    if (untried.length === 0 || request.tried.size >= maxTries) {
+      if (request.isCounted) this.unanswered++
+      return
+    }
+    const box = choose(this.#instance, untried)
+    if (!box) {
+      this.#queue.push(request)
+      return
+    }
+    request.tried.add(box)
+    const index = this.#boxes.indexOf(box)
+    if (request.isCounted) this.tries[index] = (this.tries[index] ?? 0) + 1
+    const takenAt = this.#timeline.now()
+    box.serve(request.work, (firstContent) => this.#settle(request, box, takenAt, firstContent))
+  }
+
+  #settle(request: Request, box: Box, takenAt: number, firstContent: number | undefined): void {
+    const now = this.#timeline.now()
+    const result = firstContent === undefined ? 'failure' : 'success'
+    this.#instance.settled?.(box.target, { result, durationMs: now - takenAt, firstContentMs: firstContent })
+    if (result === 'failure') this.#serve(request)
+    else if (request.isCounted) this.durations.push(now - request.arrivedAt)
+    const waiting = this.#queue
+    this.#queue = []
+    for (const next of waiting) this.#serve(next)
+  }
+}
+
+/** Undefined where the strategy takes targets exclusively and none is free. */
+function choose(instance: StrategyInstance, untried: readonly Box[]): Box | undefined {
+  const chosen =
+    'pick' in instance
+      ? instance.pick(untried)
+      : instance.order(untried.filter(({ inFlight }) => inFlight === 0))[0]
+  return untried.find((box) => box === chosen)
+}
+
+function speedOf({ speed = 1, fails = false }: BoxPlan): number {
+  return fails ? 0 : speed
+}
+
+function worstShare(tries: readonly number[], speeds: readonly number[]): number {
+  const allTries = tries.reduce((sum, count) => sum + count, 0)
+  const allSpeed = speeds.reduce((sum, speed) => sum + speed, 0)
+  return Math.max(
+    ...tries.map((count, index) => Math.abs(count / allTries - (speeds[index] ?? 0) / allSpeed) * 100),
+  )
+}
+
+function exponential(mean: number, random: () => number): number {
+  return -Math.log(1 - random()) * mean
+}

@@ -1,0 +1,72 @@
+import type { FinishReason, Usage } from '../../core/chat.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf } from './json.ts'
+
+export interface Finish {
+  reason: FinishReason
+  stopSequence?: string
+}
+
+/**
+ * How an answer, or the `delta` of `message_delta`, ended. A reason unknown here means a plain end: clients with a closed
+ * list fail on anything else. Source: Anthropic API reference, `stop_reason`.
+ */
+export function readFinish(message: JsonObject, calledTools: boolean): Finish {
+  const stopSequence = filledTextOf(message.stop_sequence)
+  switch (message.stop_reason) {
+    case 'max_tokens':
+    case 'model_context_window_exceeded':
+      return { reason: 'length' }
+    case 'refusal':
+      return { reason: 'content_filter' }
+    case 'tool_use':
+      return { reason: 'tool_calls' }
+    case 'stop_sequence':
+      return { reason: 'stop', ...(stopSequence === undefined ? {} : { stopSequence }) }
+    default:
+      return { reason: calledTools ? 'tool_calls' : 'stop' }
+  }
+}
+
+/** Why the model refused, where it says so. */
+export function readRefusal(message: JsonObject): string | undefined {
+  if (message.stop_reason !== 'refusal' || !isObject(message.stop_details)) return undefined
+  return filledTextOf(message.stop_details.explanation)
+}
+
+/** Token counts of a whole answer. */
+export function readUsage(answer: unknown): Usage | undefined {
+  return isObject(answer) ? readCounts(answer.usage) : undefined
+}
+
+/**
+ * A `usage` object over what was known before. Anthropic counts the input in three parts that exclude each other; here
+ * they are one. In a stream the counts of the output are cumulative, and those of the input may be said again or left out.
+ */
+export function readCounts(usage: unknown, before?: Usage): Usage | undefined {
+  if (!isObject(usage)) return before
+  const input = countOf(usage.input_tokens)
+  const output = countOf(usage.output_tokens)
+  if (input === undefined && output === undefined) return before
+  const details = usage.output_tokens_details
+  const cached = higher(countOf(usage.cache_read_input_tokens), before?.cachedTokens)
+  const written = higher(countOf(usage.cache_creation_input_tokens), before?.cacheWriteTokens)
+  const reasoning = isObject(details) ? countOf(details.thinking_tokens) : undefined
+  const thought = reasoning ?? before?.reasoningTokens
+  const prompt = input === undefined ? 0 : input + (cached ?? 0) + (written ?? 0)
+  return {
+    promptTokens: Math.max(prompt, before?.promptTokens ?? 0),
+    completionTokens: output ?? before?.completionTokens ?? 0,
+    ...(cached === undefined ? {} : { cachedTokens: cached }),
+    ...(written === undefined ? {} : { cacheWriteTokens: written }),
+    ...(thought === undefined ? {} : { reasoningTokens: thought }),
+  }
+}
+
+function countOf(value: unknown): number | undefined {
+  const count = numberOf(value)
+  return count !== undefined && count >= 0 ? count : undefined
+}
+
+function higher(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined ? other : Math.max(one, other ?? 0)
+}

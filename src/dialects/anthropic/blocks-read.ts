@@ -1,0 +1,98 @@
+import type { ImagePart, TextPart, UserPart } from '../../core/chat.ts'
+import { badRequest, type RouterError } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from './json.ts'
+
+/** Takes the name of a field that has no place in the canonical form; the target's codec reports it. */
+export type Drop = (field: string) => void
+
+/** Content of a user turn or a tool result: a text, or blocks. Throws `bad_request` for what only Anthropic reads. */
+export function readContent(content: unknown, place: string, drop: Drop): UserPart[] {
+  if (typeof content === 'string') return textParts(content)
+  return objectsIn(content).flatMap((block, index) => readUserBlock(block, `${place}[${index}]`, drop))
+}
+
+export function readUserBlock(block: JsonObject, place: string, drop: Drop): UserPart[] {
+  switch (block.type) {
+    case 'text':
+      return textParts(requiredText(block.text, `${place}.text`))
+    case 'image':
+      return [readImage(block.source, `${place}.source`)]
+    case 'document':
+      if (isObject(block.citations) && block.citations.enabled === true) drop('citations')
+      return readDocument(block, place, drop)
+    case 'search_result':
+      return readSearchResult(block)
+    default:
+      throw badRequest(
+        `'${place}.type' is a kind of content that this model's upstream cannot take`,
+        `${place}.type`,
+      )
+  }
+}
+
+/** Anthropic itself refuses empty text; elsewhere it would only be noise. */
+export function textParts(text: string): TextPart[] {
+  return text === '' ? [] : [{ type: 'text', text }]
+}
+
+export function requiredText(value: unknown, place: string): string {
+  const text = textOf(value)
+  if (text === undefined) throw badRequest(`'${place}' must be a string`, place)
+  return text
+}
+
+function readImage(source: unknown, place: string): ImagePart {
+  const kind = isObject(source) ? source.type : undefined
+  if (isObject(source) && kind === 'base64') {
+    const data = requiredText(source.data, `${place}.data`)
+    const mediaType = requiredText(source.media_type, `${place}.media_type`)
+    return { type: 'image', source: { kind, mediaType, data } }
+  }
+  if (isObject(source) && kind === 'url') {
+    return { type: 'image', source: { kind, url: requiredText(source.url, `${place}.url`) } }
+  }
+  throw notHere(place)
+}
+
+function readDocument(block: JsonObject, place: string, drop: Drop): UserPart[] {
+  const { source } = block
+  const at = `${place}.source`
+  if (!isObject(source)) throw badRequest(`'${at}' must be an object`, at)
+  const name = filledTextOf(block.title)
+  switch (source.type) {
+    case 'text':
+      return textParts(titled(block, requiredText(source.data, `${at}.data`)))
+    case 'content': {
+      const heading = titled(block, '')
+      return [...textParts(heading), ...readContent(source.content, `${at}.content`, drop)]
+    }
+    case 'base64': {
+      const data = requiredText(source.data, `${at}.data`)
+      const mediaType = filledTextOf(source.media_type) ?? 'application/pdf'
+      const file = { type: 'file' as const, data: `data:${mediaType};base64,${data}` }
+      const context = filledTextOf(block.context)
+      return [...textParts(context ?? ''), { ...file, ...present({ name }) }]
+    }
+    default:
+      throw notHere(at)
+  }
+}
+
+/** What stands beside a document says what it is. */
+function titled(block: JsonObject, text: string): string {
+  return [filledTextOf(block.title), filledTextOf(block.context), text].filter(Boolean).join('\n\n')
+}
+
+/** A passage that the client found itself: its words, with where they are from. */
+function readSearchResult(block: JsonObject): TextPart[] {
+  const passages = objectsIn(block.content).map((each) => textOf(each.text))
+  const lines = [filledTextOf(block.title), filledTextOf(block.source), ...passages].filter(Boolean)
+  return textParts(lines.join('\n'))
+}
+
+function notHere(place: string): RouterError {
+  return badRequest(
+    `'${place}.type' must be one that this model's upstream can read: send the data itself`,
+    `${place}.type`,
+  )
+}

@@ -1,0 +1,80 @@
+import type { ErrorOptions } from '../../core/dialect.ts'
+import { type ErrorKind, RouterError, upstreamFailed } from '../../core/errors.ts'
+import { isObject, type JsonObject, textOf } from './json.ts'
+
+/** Source: Anthropic API reference, "Errors". */
+const typeOfKind: Readonly<Record<ErrorKind, string>> = {
+  bad_request: 'invalid_request_error',
+  context_overflow: 'invalid_request_error',
+  auth: 'authentication_error',
+  forbidden: 'permission_error',
+  model_not_found: 'not_found_error',
+  not_found: 'not_found_error',
+  method_not_allowed: 'invalid_request_error',
+  request_timeout: 'timeout_error',
+  conflict: 'conflict_error',
+  too_large: 'request_too_large',
+  unsupported_media_type: 'invalid_request_error',
+  unprocessable: 'invalid_request_error',
+  rate_limit: 'rate_limit_error',
+  overloaded: 'overloaded_error',
+  upstream_error: 'api_error',
+  upstream_timeout: 'timeout_error',
+  client_gone: 'api_error',
+  internal: 'api_error',
+}
+
+export function writeError(error: RouterError, options: ErrorOptions): JsonObject {
+  return {
+    type: 'error',
+    error: {
+      type: typeOfKind[error.kind],
+      message: messageOf(error),
+      ...(options.debug && error.causeCode !== undefined ? { debug: { cause: error.causeCode } } : {}),
+    },
+    ...(options.requestId === '' ? {} : { request_id: options.requestId }),
+  }
+}
+
+/** The official clients ignore an error whose event has no name. */
+export function writeStreamError(error: RouterError, options: ErrorOptions): string {
+  return `event: error\ndata: ${JSON.stringify(writeError(error, options))}\n\n`
+}
+
+/** Overload has a status of its own in this dialect. */
+export function errorStatus(error: RouterError): number {
+  return error.kind === 'overloaded' ? 529 : error.status
+}
+
+/** Agents know by these words that the conversation has to be shortened. */
+function messageOf({ kind, message }: RouterError): string {
+  const tells = kind !== 'context_overflow' || /prompt is too long/i.test(message)
+  return tells ? message : `prompt is too long: ${message}`
+}
+
+/** Whether an answer or an event is an upstream's error instead; some proxies send OpenAI's form. */
+export function isErrorShaped(value: unknown): value is JsonObject {
+  return isObject(value) && (value.type === 'error' || Boolean(value.error))
+}
+
+/** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
+export function reportedError(value: unknown): RouterError {
+  const said = isObject(value) && value.error ? value.error : value
+  const cause = isObject(said) ? { message: said.message, type: said.type } : { message: said }
+  const details = { causeCode: 'UPSTREAM_ERROR', cause }
+  switch (isObject(said) ? textOf(said.type) : undefined) {
+    case 'overloaded_error':
+      return new RouterError('overloaded', 'The upstream is overloaded', details)
+    case 'rate_limit_error':
+      return new RouterError('rate_limit', 'The upstream is rate limited', details)
+    case 'timeout_error':
+      return new RouterError('upstream_timeout', 'The upstream did not answer in time', details)
+    default:
+      return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
+  }
+}
+
+/** An answer or event that is not of the dialect's form: skipping it would lose tokens in silence. */
+export function unreadable(what: string): RouterError {
+  return upstreamFailed('The upstream sent an answer that cannot be read', 'BAD_ANSWER', { what })
+}

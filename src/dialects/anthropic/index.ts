@@ -1,0 +1,42 @@
+import type { ChatCodec, Dialect, PassthroughRequest } from '../../core/dialect.ts'
+import { type Edit, setMembers } from '../../core/json-splice.ts'
+import { readUsage } from './answer-read.ts'
+import { missingDefaults } from './defaults.ts'
+import { errorStatus, writeError, writeStreamError } from './errors.ts'
+import { createPassthrough } from './passthrough.ts'
+import { readRequest } from './request-read.ts'
+import { writeRequest } from './request-write.ts'
+import { readResponse, writeResponse } from './response.ts'
+import { createReader } from './stream-read.ts'
+import { createWriter } from './stream-write.ts'
+
+const chat: ChatCodec = {
+  streamsByDefault: false,
+  readRequest,
+  writeRequest,
+  readResponse: (body) => readResponse(body),
+  writeResponse,
+  createReader: () => createReader(),
+  createWriter,
+  createPassthrough,
+  // Token counts stand in every stream, so nothing has to be asked for.
+  passthroughEdits: (request) => ({ edits: streamEdits(request), stripUsage: false }),
+  readUsage,
+  missingDefaults,
+}
+
+/** Anthropic's Messages. Source of the formats: Anthropic API reference, "Create a Message" and "Streaming Messages". */
+export const anthropic: Dialect = {
+  name: 'anthropic',
+  streamMediaType: 'text/event-stream',
+  chat,
+  writeError,
+  errorStatus,
+  writeStreamError,
+}
+
+/** `stream` is written only where the server would otherwise understand something else. */
+function streamEdits({ body, scan, stream }: PassthroughRequest): Edit[] {
+  const said = body.stream ?? chat.streamsByDefault
+  return said === stream ? [] : setMembers(scan, { stream }, new Set())
+}

@@ -1,0 +1,114 @@
+import type { AssistantMessage, ChatMessage, SystemMessage, ToolCall, ToolMessage } from '../../core/chat.ts'
+import { badRequest } from '../../core/errors.ts'
+import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
+import { ConversationCalls } from './call-ids.ts'
+import { filledTextOf, inputText, isObject, type JsonObject, objectsIn, textOf } from './json.ts'
+
+/** Claude Code's first block; it differs with each request, and would undo the prompt cache of a local engine. */
+const billingMark = 'x-anthropic-billing-header'
+
+/** The top-level `system`; none when it says nothing. */
+export function readSystem(system: unknown): SystemMessage[] {
+  const texts = typeof system === 'string' ? [system] : objectsIn(system).map((block) => textOf(block.text))
+  const parts = texts
+    .filter((text) => text !== undefined)
+    .filter((text) => !text.startsWith(billingMark))
+    .flatMap(textParts)
+  return parts.length === 0 ? [] : [{ role: 'system', developer: false, parts }]
+}
+
+/**
+ * Reads the turns of a conversation. The results in a user turn become messages of their own, in front of the rest of
+ * the turn, as other dialects want them right behind the calls. Throws `bad_request` with the place of the fault.
+ */
+export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
+  const calls = new ConversationCalls()
+  return objectsIn(messages).flatMap((message, index): ChatMessage[] => {
+    const place = `messages[${index}].content`
+    switch (message.role) {
+      case 'user':
+        return readUser(message.content, place, calls, drop)
+      case 'assistant':
+        return [readAssistant(message.content, place, calls, drop)]
+      case 'system':
+        return readSystem(message.content)
+      default:
+        throw badRequest(
+          `'messages[${index}].role' must be user, assistant or system`,
+          `messages[${index}].role`,
+        )
+    }
+  })
+}
+
+function readUser(content: unknown, place: string, calls: ConversationCalls, drop: Drop): ChatMessage[] {
+  if (typeof content === 'string') return [{ role: 'user', parts: textParts(content) }]
+  const results: ToolMessage[] = []
+  const parts = objectsIn(content).flatMap((block, index) => {
+    const at = `${place}[${index}]`
+    if (block.type !== 'tool_result') return readUserBlock(block, at, drop)
+    results.push(readResult(block, at, calls, drop))
+    return []
+  })
+  if (parts.length === 0 && results.length > 0) return results
+  return [...results, { role: 'user', parts }]
+}
+
+function readResult(block: JsonObject, place: string, calls: ConversationCalls, drop: Drop): ToolMessage {
+  const sentId = requiredText(block.tool_use_id, `${place}.tool_use_id`)
+  const call = calls.answer(sentId)
+  return {
+    role: 'tool',
+    callId: call?.id ?? sentId,
+    ...(call ? { name: call.name } : {}),
+    parts: readContent(block.content, `${place}.content`, drop),
+    ...(block.is_error === true ? { isError: true } : {}),
+  }
+}
+
+function readAssistant(
+  content: unknown,
+  place: string,
+  calls: ConversationCalls,
+  drop: Drop,
+): AssistantMessage {
+  const message: AssistantMessage = { role: 'assistant', parts: [], reasoning: '', toolCalls: [] }
+  if (typeof content === 'string') return { ...message, parts: textParts(content) }
+  const thoughts: JsonObject[] = []
+  for (const [index, block] of objectsIn(content).entries()) {
+    const at = `${place}[${index}]`
+    switch (block.type) {
+      case 'text':
+        message.parts.push(...textParts(requiredText(block.text, `${at}.text`)))
+        break
+      case 'thinking':
+        thoughts.push(block)
+        break
+      case 'tool_use':
+        message.toolCalls.push(readCall(block, at, calls))
+        break
+      default:
+        // Encrypted thoughts and the work of Anthropic's own tools mean nothing to any other upstream.
+        drop(`messages.${filledTextOf(block.type) ?? 'content'}`)
+    }
+  }
+  return { ...message, ...readThoughts(thoughts) }
+}
+
+/** A signature proves one block; it is worth nothing for several that were joined. */
+function readThoughts(blocks: JsonObject[]): { reasoning: string; reasoningSignature?: string } {
+  const reasoning = blocks
+    .map((block) => textOf(block.thinking))
+    .filter(Boolean)
+    .join('\n\n')
+  const signature = blocks.length === 1 ? filledTextOf(blocks[0]?.signature) : undefined
+  return { reasoning, ...(signature === undefined ? {} : { reasoningSignature: signature }) }
+}
+
+function readCall(block: JsonObject, place: string, calls: ConversationCalls): ToolCall {
+  const name = filledTextOf(block.name)
+  if (name === undefined) throw badRequest(`'${place}.name' must be a non-empty string`, `${place}.name`)
+  const json = block.input === undefined || isObject(block.input) ? inputText(block.input) : undefined
+  if (json === undefined) throw badRequest(`'${place}.input' must be an object`, `${place}.input`)
+  return { id: calls.add(textOf(block.id) ?? '', name), name, arguments: json }
+}

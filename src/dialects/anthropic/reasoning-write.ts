@@ -1,0 +1,73 @@
+import type { ChatMessage, ChatRequest, ReasoningEffort } from '../../core/chat.ts'
+import type { Lose } from '../../core/dialect.ts'
+import type { JsonObject } from './json.ts'
+
+export interface WrittenReasoning {
+  /** The member `thinking`; undefined where nothing is said. */
+  thinking: JsonObject | undefined
+  /** `output_config.effort`, where the level is named instead of counted. */
+  effort: string | undefined
+  /** Tokens for thoughts, a part of `max_tokens`. */
+  budget: number
+  /** Whether the model thinks, which forbids some sampling. */
+  on: boolean
+}
+
+const off: WrittenReasoning = { thinking: undefined, effort: undefined, budget: 0, on: false }
+
+/** Anthropic API reference, "Extended thinking". */
+const leastBudget = 1_024
+
+/** Writes the level of reasoning as a budget of tokens; the levels above `high` only the adaptive models know. */
+export function writeReasoning(request: ChatRequest, lose: Lose): WrittenReasoning {
+  const { reasoningEffort: effort, reasoningBudget: asked } = request
+  if (effort === undefined && asked === undefined) return off
+  if (effort === 'none') return { ...off, thinking: { type: 'disabled' } }
+  const obstacle = obstacleTo(request)
+  if (obstacle) {
+    lose('reasoning_effort', obstacle)
+    return off
+  }
+  if (asked === undefined && (effort === 'xhigh' || effort === 'max')) {
+    return { thinking: { type: 'adaptive' }, effort, budget: 0, on: true }
+  }
+  const budget = Math.max(asked ?? budgetOf(effort), leastBudget)
+  return { thinking: { type: 'enabled', budget_tokens: budget }, effort: undefined, budget, on: true }
+}
+
+/** `max_tokens` must be above the budget: where it is not, the client meant the text alone. */
+export function roomFor(budget: number, maxTokens: number): number {
+  return budget > 0 && maxTokens <= budget ? maxTokens + budget : maxTokens
+}
+
+function budgetOf(effort: ReasoningEffort | undefined): number {
+  switch (effort) {
+    case 'minimal':
+      return leastBudget
+    case 'low':
+      return 1_536
+    case 'high':
+    case 'xhigh':
+    case 'max':
+      return 16_384
+    default:
+      return 4_096
+  }
+}
+
+/** Where thinking is an error, the answer asked for matters more than the thoughts before it. */
+function obstacleTo({ tools, toolChoice, messages }: ChatRequest): string | undefined {
+  if (tools.length > 0 && (toolChoice === 'required' || typeof toolChoice === 'object')) {
+    return 'Anthropic cannot think before a tool call that is forced'
+  }
+  return isUnprovenToolLoop(messages)
+    ? 'Anthropic goes on thinking after a tool call only from thoughts that it has signed'
+    : undefined
+}
+
+/** The turn that made the calls being answered must begin with its thoughts, as the upstream gave them. */
+function isUnprovenToolLoop(messages: readonly ChatMessage[]): boolean {
+  if (messages.at(-1)?.role !== 'tool') return false
+  const caller = messages.findLast((message) => message.role === 'assistant')
+  return caller !== undefined && caller.reasoningSignature === undefined
+}

@@ -1,0 +1,119 @@
+import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../core/chat.ts'
+import { badRequest } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, present, textOf } from './json.ts'
+import { readMessages, readSystem } from './messages-read.ts'
+import { AnthropicMessagesBody } from './schema.ts'
+import { readTools } from './tools-read.ts'
+
+/**
+ * Reads a body of `POST /v1/messages` that fits its schema. Throws `bad_request`. What has no place in the canonical
+ * form, such as a tool that runs at Anthropic, becomes a member of `extras` by its name, so that the target's codec
+ * reports it.
+ */
+export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
+  const dropped: JsonObject = {}
+  const drop = (field: string): void => {
+    dropped[field] = true
+  }
+  return {
+    model: textOf(body.model) ?? textOf(body.model_name) ?? '',
+    stream,
+    includeUsage: true,
+    messages: [...readSystem(body.system), ...readMessages(body.messages, drop)],
+    sampling: readSampling(body),
+    ...readTools(body, drop),
+    ...readReasoning(body),
+    ...present({
+      responseFormat: readFormat(body),
+      user: isObject(body.metadata) ? filledTextOf(body.metadata.user_id) : undefined,
+    }),
+    extras: { ...unknownMembers(body), ...dropped },
+  }
+}
+
+function readSampling(body: JsonObject): Sampling {
+  const stop = Array.isArray(body.stop_sequences)
+    ? body.stop_sequences.filter((text) => filledTextOf(text) !== undefined)
+    : []
+  return {
+    maxTokens: limitOf(body.max_tokens),
+    ...present({
+      temperature: numberOf(body.temperature),
+      topP: numberOf(body.top_p),
+      topK: numberOf(body.top_k),
+      stop: stop.length > 0 ? stop : undefined,
+    }),
+  }
+}
+
+/** 0 only fills Anthropic's cache; Ollama would take it for no limit, and vLLM refuses it. */
+function limitOf(value: unknown): number {
+  const limit = numberOf(value)
+  if (limit === undefined) {
+    throw badRequest(
+      "'max_tokens' is required: an integer of at least 1",
+      'max_tokens',
+      'missing_required_parameter',
+    )
+  }
+  if (limit < 1) throw badRequest("'max_tokens' must be at least 1 for this model's upstream", 'max_tokens')
+  return limit
+}
+
+const efforts: readonly ReasoningEffort[] = ['low', 'medium', 'high', 'xhigh', 'max']
+
+/** `thinking` says whether and how long, `output_config.effort` how hard; either may stand alone. */
+function readReasoning(body: JsonObject): Pick<ChatRequest, 'reasoningEffort' | 'reasoningBudget'> {
+  const effort = readEffort(body.output_config)
+  const { thinking } = body
+  if (!isObject(thinking)) return present({ reasoningEffort: effort })
+  switch (thinking.type) {
+    case 'disabled':
+      return { reasoningEffort: 'none' }
+    case 'adaptive':
+    case 'between_tools':
+      return { reasoningEffort: effort ?? 'on' }
+    case 'enabled': {
+      const budget = numberOf(thinking.budget_tokens)
+      return { reasoningEffort: effort ?? effortOf(budget), ...present({ reasoningBudget: budget }) }
+    }
+    default:
+      throw badRequest("'thinking.type' must be enabled, disabled or adaptive", 'thinking.type')
+  }
+}
+
+function readEffort(config: unknown): ReasoningEffort | undefined {
+  const effort = isObject(config) ? (config.effort ?? undefined) : undefined
+  if (effort === undefined) return undefined
+  const known = efforts.find((each) => each === effort)
+  if (!known)
+    throw badRequest(`'output_config.effort' must be one of ${efforts.join(', ')}`, 'output_config.effort')
+  return known
+}
+
+/** Budgets in the words of the other dialects; `request-write` chooses budgets that read back as the same words. */
+function effortOf(budget: number | undefined): ReasoningEffort {
+  if (budget === undefined) return 'on'
+  if (budget < 2_048) return 'low'
+  return budget < 8_192 ? 'medium' : 'high'
+}
+
+function readFormat(body: JsonObject): ResponseFormat | undefined {
+  const inConfig = isObject(body.output_config) ? body.output_config.format : undefined
+  const format = inConfig ?? body.output_format
+  if (!isObject(format)) return undefined
+  if (format.type !== 'json_schema' || !isObject(format.schema)) {
+    const place = inConfig ? 'output_config.format' : 'output_format'
+    throw badRequest(`'${place}' must be of type json_schema and have a schema`, place)
+  }
+  return { type: 'schema', schema: format.schema }
+}
+
+/** The schema names all that is read here; the rest rides along. */
+function unknownMembers(body: JsonObject): JsonObject {
+  const unknown = Object.entries(body).filter(
+    ([name, value]) =>
+      !Object.hasOwn(AnthropicMessagesBody.properties, name) && value !== null && value !== undefined,
+  )
+  return Object.fromEntries(unknown)
+}

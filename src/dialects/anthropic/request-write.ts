@@ -1,0 +1,117 @@
+import type { ChatRequest, Sampling } from '../../core/chat.ts'
+import type { Lose, WriteRequestOptions } from '../../core/dialect.ts'
+import { badRequest } from '../../core/errors.ts'
+import { type JsonObject, present } from './json.ts'
+import { writeMessages } from './messages-write.ts'
+import { writeFormat } from './output-format.ts'
+import { roomFor, writeReasoning } from './reasoning-write.ts'
+import { writeTools } from './tools-write.ts'
+
+/**
+ * The body of `POST /v1/messages` for a client of another dialect. `max_tokens`, which Anthropic requires, is written
+ * where the client gave a limit; `missingDefaults`, which every such body goes through, adds it otherwise, so that an
+ * operator's default comes before the router's. Throws `bad_request` for what Anthropic cannot do and the answer would
+ * show.
+ */
+export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
+  const { lose } = options
+  const { sampling } = request
+  if (sampling.n !== undefined && sampling.n > 1) {
+    throw badRequest('The upstream of this model gives one answer per request; n must be 1', 'n')
+  }
+  const { system, messages } = writeMessages(request.messages, lose)
+  const { thinking, effort, budget, on } = writeReasoning(request, lose)
+  const { format, instruction } = writeFormat(request.responseFormat, lose)
+  if (instruction !== undefined) system.push({ type: 'text', text: instruction })
+  const config = present({ effort, format })
+  reportLost(request, lose)
+  return {
+    model: options.model,
+    ...(sampling.maxTokens === undefined ? {} : { max_tokens: roomFor(budget, sampling.maxTokens) }),
+    ...(system.length === 0 ? {} : { system }),
+    messages,
+    stream: request.stream,
+    ...writeSampling(sampling, on, lose),
+    ...writeTools(request),
+    ...present({
+      thinking,
+      output_config: Object.keys(config).length > 0 ? config : undefined,
+      metadata: request.user === undefined ? undefined : { user_id: request.user },
+    }),
+    ...writeExtras(request.extras, lose),
+  }
+}
+
+/** Anthropic API reference: temperature is 0 to 1; thinking allows neither another one than 1, nor a narrow choice. */
+function writeSampling(sampling: Sampling, thinks: boolean, lose: Lose): JsonObject {
+  const { temperature, topP, topK, stop = [] } = sampling
+  const stops = stop.filter((text) => text.trim() !== '')
+  if (stops.length < stop.length) lose('stop', 'Anthropic takes no blank stop sequences')
+  if (temperature !== undefined && temperature > 1) lose('temperature', 'Anthropic has none above 1')
+  const sent: JsonObject = present({
+    stop_sequences: stops.length > 0 ? stops : undefined,
+    temperature: temperature === undefined ? undefined : Math.min(temperature, 1),
+    top_p: topP,
+    top_k: topK,
+  })
+  if (!thinks) return sent
+  const forbidden = {
+    temperature: sent.temperature !== undefined && sent.temperature !== 1,
+    top_p: topP !== undefined && topP < 0.95,
+    top_k: topK !== undefined,
+  }
+  for (const [name, isForbidden] of Object.entries(forbidden)) {
+    if (!isForbidden) continue
+    lose(name, 'Anthropic does not allow it together with thinking')
+    delete sent[name]
+  }
+  return sent
+}
+
+function reportLost({ sampling, ollama }: ChatRequest, lose: Lose): void {
+  const lost: Record<string, boolean> = {
+    min_p: sampling.minP !== undefined,
+    typical_p: sampling.typicalP !== undefined,
+    repeat_penalty: (sampling.repetitionPenalty ?? 1) !== 1,
+    presence_penalty: (sampling.presencePenalty ?? 0) !== 0,
+    frequency_penalty: (sampling.frequencyPenalty ?? 0) !== 0,
+    seed: sampling.seed !== undefined,
+    logit_bias: Object.keys(sampling.logitBias ?? {}).length > 0,
+    logprobs: sampling.logprobs === true,
+  }
+  for (const [name, isLost] of Object.entries(lost)) if (isLost) lose(name, 'Anthropic does not have it')
+  if (ollama?.keepAlive !== undefined) lose('keep_alive', 'Anthropic decides itself what stays loaded')
+  for (const name of Object.keys(ollama?.options ?? {})) {
+    lose(`options.${name}`, 'it belongs to the engine of an Ollama server')
+  }
+}
+
+/** What OpenAI's servers note down about a request; leaving it out changes no answer. */
+const bookkeeping: ReadonlySet<string> = new Set([
+  'metadata',
+  'store',
+  'service_tier',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'safety_identifier',
+])
+
+/** Anthropic's own members, none of which means something else to another dialect. */
+const ownMembers: ReadonlySet<string> = new Set([
+  'cache_control',
+  'container',
+  'context_management',
+  'inference_geo',
+  'mcp_servers',
+  'speed',
+])
+
+function writeExtras(extras: JsonObject, lose: Lose): JsonObject {
+  const sent: JsonObject = {}
+  for (const [name, value] of Object.entries(extras)) {
+    if (value === null || value === undefined || bookkeeping.has(name)) continue
+    if (ownMembers.has(name)) sent[name] = value
+    else lose(name, 'Anthropic has no such field')
+  }
+  return sent
+}

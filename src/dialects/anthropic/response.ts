@@ -1,0 +1,102 @@
+import type { ChatChoice, ChatResponse, ToolCall } from '../../core/chat.ts'
+import type { AnswerContext } from '../../core/dialect.ts'
+import { upstreamFailed } from '../../core/errors.ts'
+import { readFinish, readRefusal, readUsage } from './answer-read.ts'
+import { answerId, messageHead, writeStop, writeUsage } from './answer-write.ts'
+import { AnswerCallIds, legalCallId, randomCallId } from './call-ids.ts'
+import { isErrorShaped, reportedError, unreadable } from './errors.ts'
+import {
+  filledTextOf,
+  inputText,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  parseInput,
+  present,
+  textOf,
+} from './json.ts'
+import { fromWireName } from './tool-names.ts'
+
+/** Reads a whole `message`. Throws `upstream_error` when it is none, or reports an error. */
+export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
+  if (isErrorShaped(body)) throw reportedError(body)
+  if (!isObject(body) || !Array.isArray(body.content)) throw unreadable('no content')
+  const blocks = objectsIn(body.content)
+  const ids = new AnswerCallIds(newCallId)
+  const thoughts = blocks.filter(({ type }) => type === 'thinking')
+  const toolCalls = blocks.filter(({ type }) => type === 'tool_use').map((block) => readCall(block, ids))
+  const { reason, stopSequence } = readFinish(body, toolCalls.length > 0)
+  const choice: ChatChoice = {
+    index: 0,
+    text: joined(
+      blocks.filter(({ type }) => type === 'text').map(({ text }) => text),
+      '',
+    ),
+    reasoning: joined(
+      thoughts.map(({ thinking }) => thinking),
+      '\n\n',
+    ),
+    toolCalls,
+    finishReason: reason,
+    ...present({
+      stopSequence,
+      refusal: readRefusal(body),
+      reasoningSignature: thoughts.length === 1 ? filledTextOf(thoughts[0]?.signature) : undefined,
+    }),
+  }
+  return { choices: [choice], ...present({ id: filledTextOf(body.id), usage: readUsage(body) }) }
+}
+
+function joined(texts: unknown[], separator: string): string {
+  return texts.map(textOf).filter(Boolean).join(separator)
+}
+
+function readCall(block: JsonObject, ids: AnswerCallIds): ToolCall {
+  const name = filledTextOf(block.name)
+  if (name === undefined) throw unreadable('tool call without a name')
+  const json = inputText(block.input)
+  if (json === undefined) throw unreadable('tool input that is no object')
+  return { id: ids.claim(textOf(block.id)), name: fromWireName(name), arguments: json }
+}
+
+/**
+ * A whole `message`. Throws `upstream_error` for tool arguments that are not a JSON object. Format: Anthropic API
+ * reference, "Create a Message".
+ */
+export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
+  const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
+  if (!choice) throw unreadable('no choices')
+  const end = {
+    reason: choice.finishReason,
+    stopSequence: choice.stopSequence,
+    calledTools: choice.toolCalls.length > 0,
+    refused: choice.refusal !== undefined,
+  }
+  return {
+    ...messageHead(answerId(response.id, context.id), context.model),
+    content: writeContent(choice),
+    ...writeStop(end),
+    container: null,
+    usage: writeUsage(response.usage ?? { promptTokens: 0, completionTokens: 0 }),
+  }
+}
+
+/** A blank text would come back in the next turn, and is an error there. */
+function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls }: ChatChoice): JsonObject[] {
+  const said = [text, refusal ?? ''].filter((each) => each.trim() !== '')
+  const thought = reasoning !== '' || reasoningSignature !== undefined
+  return [
+    ...(thought ? [{ type: 'thinking', thinking: reasoning, signature: reasoningSignature ?? '' }] : []),
+    ...said.map((each) => ({ type: 'text', text: each, citations: null })),
+    ...toolCalls.map(writeCall),
+  ]
+}
+
+function writeCall({ id, name, arguments: json }: ToolCall): JsonObject {
+  const input = parseInput(json)
+  if (input) return { type: 'tool_use', id: legalCallId(id), name, input }
+  throw upstreamFailed(
+    `The model called '${name}' with arguments that are not a JSON object`,
+    'BAD_TOOL_ARGUMENTS',
+  )
+}

@@ -1,0 +1,60 @@
+import type { ToolChoice, ToolDefinition } from '../../core/chat.ts'
+import { badRequest } from '../../core/errors.ts'
+import type { Drop } from './blocks-read.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from './json.ts'
+
+export interface OfferedTools {
+  tools: ToolDefinition[]
+  toolChoice?: ToolChoice
+  parallelToolCalls?: boolean
+}
+
+/** Tools and the choice among them. Those that run at Anthropic are dropped, unless there are no others. */
+export function readTools(body: JsonObject, drop: Drop): OfferedTools {
+  const sent = objectsIn(body.tools)
+  const tools: ToolDefinition[] = []
+  for (const [index, tool] of sent.entries()) {
+    const type = filledTextOf(tool.type) ?? 'custom'
+    if (type === 'custom') tools.push(readTool(tool, `tools[${index}]`))
+    else drop(`tools.${type}`)
+  }
+  if (sent.length > 0 && tools.length === 0) {
+    throw badRequest("'tools' holds only tools that run at Anthropic; this model has none of them", 'tools')
+  }
+  return { tools, ...readChoice(body.tool_choice, tools) }
+}
+
+function readTool(tool: JsonObject, place: string): ToolDefinition {
+  const name = filledTextOf(tool.name)
+  if (name === undefined) throw badRequest(`'${place}.name' must be a non-empty string`, `${place}.name`)
+  return {
+    name,
+    ...present({
+      description: textOf(tool.description),
+      parameters: isObject(tool.input_schema) ? tool.input_schema : undefined,
+      strict: typeof tool.strict === 'boolean' ? tool.strict : undefined,
+    }),
+  }
+}
+
+function readChoice(choice: unknown, tools: readonly ToolDefinition[]): Omit<OfferedTools, 'tools'> {
+  if (!isObject(choice)) return {}
+  const { disable_parallel_tool_use: single } = choice
+  const parallel = typeof single === 'boolean' ? { parallelToolCalls: !single } : {}
+  switch (choice.type) {
+    case 'auto':
+    case 'none':
+      return { toolChoice: choice.type, ...parallel }
+    case 'any':
+      return { toolChoice: 'required', ...parallel }
+    case 'tool': {
+      const name = filledTextOf(choice.name)
+      if (name === undefined || !tools.some((tool) => tool.name === name)) {
+        throw badRequest("'tool_choice.name' must name one of the tools", 'tool_choice.name')
+      }
+      return { toolChoice: { name }, ...parallel }
+    }
+    default:
+      throw badRequest("'tool_choice.type' must be auto, any, tool or none", 'tool_choice.type')
+  }
+}

@@ -1,0 +1,137 @@
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { WriteRequestOptions } from '../../core/dialect.ts'
+import type {
+  EmbeddingCodec,
+  EmbeddingContext,
+  EmbeddingRequest,
+  EmbeddingResponse,
+} from '../../core/embedding.ts'
+import { badRequest } from '../../core/errors.ts'
+import { unitVector } from '../../core/vector-bytes.ts'
+import { malformed, readTimings, reportedError } from './answer-read.ts'
+import { missingDefaults } from './defaults.ts'
+import { isRecord } from './json.ts'
+
+const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
+
+const shared = {
+  model: optional(Type.String()),
+  model_name: optional(Type.String()),
+  keep_alive: optional(Type.Union([Type.Number(), Type.String()])),
+  options: optional(Type.Object({})),
+}
+
+/** Body of `POST /api/embed`. Format: Ollama API reference, "Generate embeddings". */
+export const OllamaEmbedBody = Type.Object({
+  ...shared,
+  input: Type.Union([Type.String(), Type.Array(Type.String())], {
+    errorMessage: 'a string or a list of strings',
+  }),
+  truncate: optional(Type.Boolean()),
+  dimensions: optional(Type.Integer({ minimum: 1 })),
+})
+
+/** Body of `POST /api/embeddings`, the older form. Format: Ollama API reference, "Generate Embedding". */
+export const OllamaEmbeddingsBody = Type.Object({ ...shared, prompt: Type.String() })
+
+const knownMembers: ReadonlySet<string> = new Set([
+  'model',
+  'model_name',
+  'input',
+  'prompt',
+  'truncate',
+  'dimensions',
+  'keep_alive',
+  'options',
+])
+
+/**
+ * Both of Ollama's forms: `prompt` gives one vector as the model made it, `input` a list of vectors of length 1.
+ * Upstream the newer one is used.
+ */
+export const embedding: EmbeddingCodec = {
+  readRequest,
+  writeRequest,
+  readResponse,
+  writeResponse,
+  goesThrough: (request) => !isOlderForm(request),
+  isInWantedForm: () => true,
+  missingDefaults: (body, { keep_alive, options }) => missingDefaults(body, { keep_alive, options }),
+}
+
+function isOlderForm(request: Readonly<Record<string, unknown>>): boolean {
+  return typeof request.prompt === 'string' && (request.input ?? undefined) === undefined
+}
+
+function readRequest(body: Record<string, unknown>): EmbeddingRequest {
+  const input: unknown = isOlderForm(body) ? body.prompt : body.input
+  const list: unknown[] = Array.isArray(input) ? input : [input]
+  const { keep_alive: keepAlive, options, dimensions, truncate } = body
+  const kept = typeof keepAlive === 'number' || typeof keepAlive === 'string' ? { keepAlive } : {}
+  const chosen = isRecord(options) && Object.keys(options).length > 0 ? { options } : {}
+  return {
+    // Ollama answers an empty text with no vector at all.
+    inputs: list.filter((text) => typeof text === 'string').filter((text) => list.length > 1 || text !== ''),
+    ...(typeof dimensions === 'number' ? { dimensions } : {}),
+    ...(typeof truncate === 'boolean' ? { truncate } : {}),
+    ...(Object.keys({ ...kept, ...chosen }).length > 0 ? { ollama: { ...kept, ...chosen } } : {}),
+    extras: Object.fromEntries(
+      Object.entries(body).filter(([name, value]) => !knownMembers.has(name) && value !== null),
+    ),
+  }
+}
+
+function writeRequest(
+  request: EmbeddingRequest,
+  { model, lose }: WriteRequestOptions,
+): Record<string, unknown> {
+  const { inputs, dimensions, truncate, ollama, extras } = request
+  const texts = inputs.filter((input) => typeof input === 'string')
+  if (texts.length < inputs.length) {
+    throw badRequest("The upstream of this model takes texts only; 'input' holds token numbers", 'input')
+  }
+  for (const name of Object.keys(extras)) lose(name, 'Ollama has no such field')
+  return {
+    model,
+    input: texts,
+    ...(truncate === undefined ? {} : { truncate }),
+    ...(dimensions === undefined ? {} : { dimensions }),
+    ...(ollama?.keepAlive === undefined ? {} : { keep_alive: ollama.keepAlive }),
+    ...(ollama?.options === undefined ? {} : { options: ollama.options }),
+  }
+}
+
+function readResponse(body: unknown, inputs: number): EmbeddingResponse {
+  if (!isRecord(body)) throw malformed('answer')
+  const error = reportedError(body)
+  if (error) throw error
+  const { embeddings, prompt_eval_count: counted } = body
+  if (!Array.isArray(embeddings) || embeddings.length !== inputs) throw malformed('embeddings')
+  const timings = readTimings(body)
+  return {
+    vectors: embeddings.map(readVector),
+    promptTokens: typeof counted === 'number' ? counted : undefined,
+    ...(timings ? { timings } : {}),
+  }
+}
+
+function readVector(vector: unknown): number[] {
+  if (!Array.isArray(vector) || vector.length === 0) throw malformed('embedding')
+  if (!vector.every((value) => typeof value === 'number')) throw malformed('embedding')
+  return vector
+}
+
+function writeResponse(
+  response: EmbeddingResponse,
+  { model, request, elapsedMs }: EmbeddingContext,
+): Record<string, unknown> {
+  if (isOlderForm(request)) return { embedding: response.vectors[0] ?? [] }
+  const { totalNs = elapsedMs() * 1e6, loadNs } = response.timings ?? {}
+  return {
+    model,
+    embeddings: response.vectors.map(unitVector),
+    total_duration: Math.max(1, Math.round(totalNs)),
+    ...(loadNs === undefined ? {} : { load_duration: loadNs }),
+    ...(response.promptTokens === undefined ? {} : { prompt_eval_count: response.promptTokens }),
+  }
+}

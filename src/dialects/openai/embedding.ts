@@ -1,0 +1,125 @@
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { WriteRequestOptions } from '../../core/dialect.ts'
+import type {
+  EmbeddingCodec,
+  EmbeddingContext,
+  EmbeddingInput,
+  EmbeddingRequest,
+  EmbeddingResponse,
+} from '../../core/embedding.ts'
+import { badRequest } from '../../core/errors.ts'
+import { vectorFromBase64, vectorToBase64 } from '../../core/vector-bytes.ts'
+import { isErrorShaped, reportedError, unreadable } from './errors.ts'
+import { booleanOf, filledTextOf, isObject, type JsonObject, numberOf, objectsIn, present } from './json.ts'
+
+const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
+
+const inputWords = 'a string, a list of strings, a list of token numbers, or a list of such lists'
+const Tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })
+
+/** Body of `POST /v1/embeddings`. Source: OpenAI API reference, "Create embeddings". */
+export const OpenaiEmbeddingBody = Type.Object({
+  model: optional(Type.String()),
+  model_name: optional(Type.String()),
+  input: Type.Union(
+    [Type.String(), Type.Array(Type.String(), { minItems: 1 }), Tokens, Type.Array(Tokens, { minItems: 1 })],
+    { errorMessage: inputWords },
+  ),
+  encoding_format: optional(
+    Type.Union([Type.Literal('float'), Type.Literal('base64')], { errorMessage: '"float" or "base64"' }),
+  ),
+  dimensions: optional(Type.Integer({ minimum: 1 })),
+  truncate: optional(Type.Boolean()),
+  user: optional(Type.String()),
+})
+
+export const embedding: EmbeddingCodec = {
+  readRequest,
+  writeRequest,
+  readResponse,
+  writeResponse,
+  goesThrough: () => true,
+  isInWantedForm: (answer, request) => {
+    const form = request.encoding_format === 'base64' ? 'string' : 'object'
+    return isObject(answer) && objectsIn(answer.data).every(({ embedding: vector }) => typeof vector === form)
+  },
+}
+
+function readRequest(body: JsonObject): EmbeddingRequest {
+  const extras = Object.entries(body).filter(
+    ([name, value]) =>
+      !Object.hasOwn(OpenaiEmbeddingBody.properties, name) && value !== null && value !== undefined,
+  )
+  return {
+    inputs: readInputs(body.input),
+    extras: Object.fromEntries(extras),
+    ...present({
+      dimensions: numberOf(body.dimensions),
+      truncate: booleanOf(body.truncate),
+      user: filledTextOf(body.user),
+    }),
+  }
+}
+
+/** A list of numbers is one input; every other list has one input per entry. */
+function readInputs(input: unknown): EmbeddingInput[] {
+  const list = Array.isArray(input) && !input.every((item) => typeof item === 'number') ? input : [input]
+  return list.map((item: unknown, index): EmbeddingInput => {
+    if (typeof item === 'string') return item
+    if (isTokens(item)) return item
+    throw badRequest(`'input[${index}]' must be a string or a list of token numbers`, 'input')
+  })
+}
+
+function isTokens(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number')
+}
+
+/** Numbers are asked for in so many words: some servers would choose base64, others know nothing else. */
+function writeRequest(request: EmbeddingRequest, { model, lose }: WriteRequestOptions): JsonObject {
+  const { inputs, dimensions, truncate, user, ollama, extras } = request
+  if (ollama?.keepAlive !== undefined)
+    lose('keep_alive', 'the upstream decides itself how long a model stays loaded')
+  for (const name of Object.keys(ollama?.options ?? {})) {
+    lose(`options.${name}`, 'the upstream sets this when it starts, not per request')
+  }
+  for (const name of Object.keys(extras)) lose(name, 'OpenAI embeddings have no such field')
+  if (truncate !== undefined) lose('truncate', 'the upstream decides itself whether it cuts')
+  const [only] = inputs
+  return {
+    model,
+    input: inputs.length === 1 && typeof only === 'string' ? only : inputs,
+    encoding_format: 'float',
+    ...present({ dimensions, user }),
+  }
+}
+
+function readResponse(body: unknown, inputs: number): EmbeddingResponse {
+  if (isErrorShaped(body)) throw reportedError(body)
+  const data = isObject(body) ? objectsIn(body.data) : []
+  if (!isObject(body) || data.length !== inputs) throw unreadable('vectors')
+  const sorted = data.toSorted((one, other) => (numberOf(one.index) ?? 0) - (numberOf(other.index) ?? 0))
+  const usage = isObject(body.usage) ? body.usage : {}
+  return {
+    vectors: sorted.map(({ embedding: vector }) => readVector(vector)),
+    promptTokens: numberOf(usage.prompt_tokens) ?? numberOf(usage.total_tokens),
+  }
+}
+
+function readVector(vector: unknown): number[] {
+  const values = typeof vector === 'string' ? vectorFromBase64(vector) : vector
+  if (!Array.isArray(values) || values.length === 0) throw unreadable('vector')
+  if (!values.every((value) => typeof value === 'number')) throw unreadable('vector')
+  return values
+}
+
+function writeResponse(response: EmbeddingResponse, { model, request }: EmbeddingContext): JsonObject {
+  const write = request.encoding_format === 'base64' ? vectorToBase64 : (vector: readonly number[]) => vector
+  const tokens = response.promptTokens ?? 0
+  return {
+    object: 'list',
+    data: response.vectors.map((vector, index) => ({ object: 'embedding', index, embedding: write(vector) })),
+    model,
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
+  }
+}

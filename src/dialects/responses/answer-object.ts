@@ -1,0 +1,97 @@
+import type { FinishReason, Usage } from '../../core/chat.ts'
+import type { AnswerContext } from '../../core/dialect.ts'
+import { responseId } from './ids.ts'
+import { isObject, type JsonObject } from './json.ts'
+
+/** What an answer has come to. */
+export interface AnswerState {
+  status: 'in_progress' | 'completed' | 'incomplete' | 'failed'
+  output: readonly JsonObject[]
+  usage?: Usage | undefined
+  error?: JsonObject
+  /** Why an answer is incomplete. */
+  reason?: string
+}
+
+/**
+ * A response object with the request's parameters repeated. What the client left to the engine is null, as the router
+ * does not know the engine's choice. Source: OpenAI API reference, "The response object".
+ */
+export function answerObject(context: AnswerContext, state: AnswerState): JsonObject {
+  const { request = {} } = context
+  const sent = (name: string): unknown => request[name] ?? null
+  const { status, output, usage, error = null, reason } = state
+  const completedAt = status === 'completed' ? Math.floor(context.now().getTime() / 1000) : null
+  return {
+    id: responseId(context.id),
+    object: 'response',
+    created_at: context.created,
+    completed_at: completedAt,
+    status,
+    background: false,
+    error,
+    incomplete_details: reason === undefined ? null : { reason },
+    instructions: sent('instructions'),
+    max_output_tokens: sent('max_output_tokens'),
+    max_tool_calls: sent('max_tool_calls'),
+    metadata: request.metadata ?? {},
+    model: context.model,
+    output,
+    parallel_tool_calls: request.parallel_tool_calls ?? true,
+    previous_response_id: sent('previous_response_id'),
+    prompt_cache_key: sent('prompt_cache_key'),
+    reasoning: { effort: null, summary: null, ...objectOf(request.reasoning) },
+    safety_identifier: sent('safety_identifier'),
+    service_tier: sent('service_tier'),
+    store: request.store ?? true,
+    temperature: sent('temperature'),
+    text: textOptions(request.text),
+    tool_choice: request.tool_choice ?? 'auto',
+    tools: request.tools ?? [],
+    top_logprobs: request.top_logprobs ?? 0,
+    top_p: sent('top_p'),
+    truncation: request.truncation ?? 'disabled',
+    usage: usage ? writeUsage(usage) : null,
+    user: sent('user'),
+  }
+}
+
+/** How a finished answer is told; calls of tools are no reason here. */
+export function endingOf(reason: FinishReason): Pick<AnswerState, 'status' | 'reason'> {
+  switch (reason) {
+    case 'length':
+      return { status: 'incomplete', reason: 'max_output_tokens' }
+    case 'content_filter':
+      return { status: 'incomplete', reason: 'content_filter' }
+    case 'stop':
+    case 'tool_calls':
+      return { status: 'completed' }
+  }
+}
+
+/** Clients look into the details unasked, so what is not known is 0 there. */
+function writeUsage(usage: Usage): JsonObject {
+  const {
+    promptTokens,
+    completionTokens,
+    cachedTokens = 0,
+    cacheWriteTokens = 0,
+    reasoningTokens = 0,
+  } = usage
+  return {
+    input_tokens: promptTokens,
+    input_tokens_details: { cached_tokens: cachedTokens, cache_write_tokens: cacheWriteTokens },
+    output_tokens: completionTokens,
+    output_tokens_details: { reasoning_tokens: reasoningTokens },
+    total_tokens: promptTokens + completionTokens,
+  }
+}
+
+function textOptions(text: unknown): JsonObject {
+  const options = objectOf(text)
+  return { ...options, format: options.format ?? { type: 'text' } }
+}
+
+function objectOf(value: unknown): JsonObject {
+  return isObject(value) ? value : {}
+}

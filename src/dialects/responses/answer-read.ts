@@ -1,0 +1,132 @@
+import type { ChatResponse, FinishReason, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
+import { isErrorShaped, reportedError, unreadable } from './errors.ts'
+import { randomCallId } from './ids.ts'
+import {
+  argumentText,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  numberOf,
+  objectsIn,
+  present,
+  textOf,
+} from './json.ts'
+
+/**
+ * Reads a whole `response` object. Throws `upstream_error` for one that failed or was given up, and for what is none.
+ * `newCallId` names calls that have no id of their own.
+ */
+export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
+  if (isErrorShaped(body)) throw reportedError(body)
+  if (!isObject(body) || !Array.isArray(body.output)) throw unreadable('no output')
+  const { status } = body
+  if (status === 'failed' || status === 'cancelled') throw reportedError(body)
+  if (status === 'in_progress' || status === 'queued') throw unreadable('an answer that is not finished')
+  const items = objectsIn(body.output)
+  const parts = items.flatMap((item) => (item.type === 'message' ? objectsIn(item.content) : []))
+  const refusal = parts.map((part) => (part.type === 'refusal' ? (textOf(part.refusal) ?? '') : '')).join('')
+  const logprobs = parts.flatMap((part) => readLogprobs(part.logprobs) ?? [])
+  const toolCalls = readCalls(items, newCallId)
+  return {
+    ...readHead(body),
+    choices: [
+      {
+        index: 0,
+        text: parts.map((part) => (part.type === 'refusal' ? '' : (textOf(part.text) ?? ''))).join(''),
+        reasoning: items.map(thoughtsOf).filter(Boolean).join('\n\n'),
+        toolCalls,
+        finishReason: finishReasonOf(body, toolCalls.length > 0),
+        ...(refusal === '' ? {} : { refusal }),
+        ...(logprobs.length === 0 ? {} : { logprobs }),
+      },
+    ],
+    ...present({ usage: readUsage(body) }),
+  }
+}
+
+function readCalls(items: readonly JsonObject[], newCallId: () => string): ToolCall[] {
+  const used = new Set<string>()
+  return items.filter(isCall).map((item) => {
+    const name = filledTextOf(item.name)
+    const json = callArguments(item)
+    if (name === undefined || json === undefined) throw unreadable('tool call')
+    let id = filledTextOf(item.call_id) ?? ''
+    while (id === '' || used.has(id)) id = newCallId()
+    used.add(id)
+    return { id, name, arguments: json }
+  })
+}
+
+export function isCall(item: JsonObject): boolean {
+  return item.type === 'function_call' || item.type === 'custom_tool_call'
+}
+
+/** JSON text of an object; undefined for what is none. The free text of a custom tool becomes its one argument. */
+export function callArguments(item: JsonObject): string | undefined {
+  if (item.type === 'custom_tool_call') return JSON.stringify({ input: textOf(item.input) ?? '' })
+  return argumentText(item.arguments)
+}
+
+/** The thoughts themselves where they are told, else their summary. */
+function thoughtsOf(item: JsonObject): string {
+  if (item.type !== 'reasoning') return ''
+  const texts = (parts: unknown): string[] => objectsIn(parts).map((part) => textOf(part.text) ?? '')
+  return texts(item.content).join('') || texts(item.summary).join('\n\n')
+}
+
+/** There is no reason for calls on the wire: such an answer is as completed as any. */
+export function finishReasonOf(response: JsonObject, called: boolean): FinishReason {
+  const details = response.incomplete_details
+  const reason = isObject(details) ? details.reason : undefined
+  if (reason === 'max_output_tokens') return 'length'
+  if (reason === 'content_filter') return 'content_filter'
+  return called ? 'tool_calls' : 'stop'
+}
+
+export function readHead(response: JsonObject): { id?: string; created?: number } {
+  const created = numberOf(response.created_at)
+  return present({
+    id: filledTextOf(response.id),
+    created: created === undefined || created <= 0 ? undefined : Math.floor(created),
+  })
+}
+
+/** Token counts of a response object, or of the event around it. */
+export function readUsage(body: unknown): Usage | undefined {
+  if (!isObject(body)) return undefined
+  if (isObject(body.response)) return readUsage(body.response)
+  const { usage } = body
+  if (!isObject(usage)) return undefined
+  const input = numberOf(usage.input_tokens)
+  const output = numberOf(usage.output_tokens)
+  if (input === undefined && output === undefined) return undefined
+  const details = isObject(usage.input_tokens_details) ? usage.input_tokens_details : {}
+  const outputDetails = isObject(usage.output_tokens_details) ? usage.output_tokens_details : {}
+  return {
+    promptTokens: input ?? 0,
+    completionTokens: output ?? 0,
+    ...present({
+      cachedTokens: numberOf(details.cached_tokens),
+      cacheWriteTokens: numberOf(details.cache_write_tokens),
+      reasoningTokens: numberOf(outputDetails.reasoning_tokens),
+    }),
+  }
+}
+
+/** Undefined where there are none, as in an empty list. */
+export function readLogprobs(logprobs: unknown): TokenLogprob[] | undefined {
+  const tokens = objectsIn(logprobs)
+  if (tokens.length === 0) return undefined
+  return tokens.map((token) => ({
+    ...readToken(token),
+    topLogprobs: objectsIn(token.top_logprobs).map(readToken),
+  }))
+}
+
+function readToken(token: JsonObject): Omit<TokenLogprob, 'topLogprobs'> {
+  return {
+    token: textOf(token.token) ?? '',
+    logprob: numberOf(token.logprob) ?? 0,
+    bytes: Array.isArray(token.bytes) ? token.bytes.filter((byte) => typeof byte === 'number') : null,
+  }
+}

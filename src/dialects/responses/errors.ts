@@ -1,0 +1,95 @@
+import type { ErrorOptions } from '../../core/dialect.ts'
+import { type ErrorKind, type RouterError, upstreamFailed } from '../../core/errors.ts'
+import { responseId } from './ids.ts'
+import { isObject, type JsonObject, textOf } from './json.ts'
+
+interface Vocabulary {
+  type: string
+  code: string | null
+}
+
+const refused = 'invalid_request_error'
+
+/** Source: OpenAI API guides, "Error codes"; the codes of 5xx are our own, OpenAI gives none there. */
+const vocabulary: Readonly<Record<ErrorKind, Vocabulary>> = {
+  bad_request: { type: refused, code: null },
+  context_overflow: { type: refused, code: 'context_length_exceeded' },
+  auth: { type: refused, code: 'invalid_api_key' },
+  forbidden: { type: 'permission_error', code: null },
+  model_not_found: { type: refused, code: 'model_not_found' },
+  not_found: { type: refused, code: null },
+  method_not_allowed: { type: refused, code: null },
+  request_timeout: { type: refused, code: null },
+  conflict: { type: refused, code: null },
+  too_large: { type: refused, code: 'request_too_large' },
+  unsupported_media_type: { type: refused, code: null },
+  unprocessable: { type: refused, code: null },
+  rate_limit: { type: 'rate_limit_error', code: 'rate_limit_exceeded' },
+  overloaded: { type: 'server_error', code: 'overloaded' },
+  upstream_error: { type: 'server_error', code: 'upstream_error' },
+  upstream_timeout: { type: 'server_error', code: 'timeout' },
+  client_gone: { type: 'server_error', code: null },
+  internal: { type: 'server_error', code: 'internal_error' },
+}
+
+/** OpenAI's error body; on the router's own paths with the `status` and `body` that older clients look at. */
+export function writeError(error: RouterError, { ownPath, debug }: ErrorOptions): JsonObject {
+  const { type, code } = vocabulary[error.kind]
+  const described = {
+    message: error.message,
+    type: error.code === 'insufficient_quota' ? error.code : type,
+    param: error.param ?? null,
+    code: error.code ?? code,
+    ...(debug && error.causeCode !== undefined ? { debug: { cause: error.causeCode } } : {}),
+  }
+  return { ...(ownPath ? { status: false, body: error.message } : {}), error: described }
+}
+
+/** The `error` of a response object. Agents act on the code: they wait, shorten the conversation, or try again. */
+export function answerError({ kind, code, message }: RouterError): JsonObject {
+  if (kind === 'rate_limit') return { code: code ?? 'rate_limit_exceeded', message }
+  if (kind === 'context_overflow') return { code: 'context_length_exceeded', message }
+  if (kind === 'bad_request' || kind === 'unprocessable') return { code: 'invalid_prompt', message }
+  return { code: 'server_error', message }
+}
+
+/**
+ * The failure of a stream of which nothing else is known. The writer of a stream knows its id, its count of events and
+ * its items, so its own `error` event is the better one wherever there is a writer.
+ */
+export function writeStreamError(error: RouterError, { requestId }: ErrorOptions): string {
+  const response = {
+    id: responseId(requestId),
+    object: 'response',
+    status: 'failed',
+    error: answerError(error),
+    incomplete_details: null,
+    output: [],
+    usage: null,
+  }
+  return serverEvent('response.failed', { sequence_number: 0, response })
+}
+
+/** One server-sent event; clients go by `type` in the data or by the event's name, so both say it. */
+export function serverEvent(type: string, members: JsonObject): string {
+  return `event: ${type}\ndata: ${JSON.stringify({ type, ...members })}\n\n`
+}
+
+/** Whether an answer or an event is an upstream's error in place of one. */
+export function isErrorShaped(value: unknown): value is JsonObject {
+  return isObject(value) && (Boolean(value.error) || value.object === 'error' || value.type === 'error')
+}
+
+/** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
+export function reportedError(value: unknown): RouterError {
+  const said = isObject(value) && value.error ? value.error : value
+  const cause = isObject(said)
+    ? { message: said.message, type: said.type, code: said.code }
+    : { message: textOf(said) }
+  return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
+}
+
+/** An answer or event that is not of the dialect's form: skipping it would lose tokens in silence. */
+export function unreadable(what: string, cause?: unknown): RouterError {
+  return upstreamFailed('The upstream sent an answer that cannot be read', 'BAD_ANSWER', cause ?? { what })
+}

@@ -1,0 +1,33 @@
+import type { Dialect } from '../../core/dialect.ts'
+import { readResponse, readUsage } from './answer-read.ts'
+import { writeResponse } from './answer-write.ts'
+import { missingDefaults } from './defaults.ts'
+import { writeError, writeStreamError } from './errors.ts'
+import { createPassthrough } from './passthrough.ts'
+import { passthroughEdits } from './passthrough-edits.ts'
+import { readRequest } from './request-read.ts'
+import { writeRequest } from './request-write.ts'
+import { createReader } from './stream-read.ts'
+import { createWriter } from './stream-write.ts'
+
+/** OpenAI's Responses API. Source: OpenAI API reference, "Responses". */
+export const responses: Dialect = {
+  name: 'responses',
+  streamMediaType: 'text/event-stream',
+  chat: {
+    readRequest: (body, stream) => readRequest(body, stream),
+    writeRequest,
+    readResponse: (body) => readResponse(body),
+    writeResponse,
+    createReader: () => createReader(),
+    createWriter: (context) => createWriter(context),
+    createPassthrough,
+    passthroughEdits,
+    readUsage,
+    streamsByDefault: false,
+    missingDefaults,
+  },
+  writeError,
+  errorStatus: (error) => error.status,
+  writeStreamError,
+}

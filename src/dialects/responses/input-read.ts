@@ -1,0 +1,131 @@
+import type { ChatMessage } from '../../core/chat.ts'
+import { badRequest, type RouterError } from '../../core/errors.ts'
+import { Conversation } from './conversation.ts'
+import type { PlacedItem } from './input-items.ts'
+import { argumentText, filledTextOf, type JsonObject, objectsIn, textOf } from './json.ts'
+import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
+
+export interface ReadInput {
+  messages: ChatMessage[]
+  /** Items that no other dialect can carry, by the name to report them under. */
+  lost: JsonObject
+}
+
+/** What OpenAI's own tools did in earlier turns. The answer that they led to stands beside them. */
+const hostedCalls: ReadonlySet<unknown> = new Set([
+  'web_search_call',
+  'file_search_call',
+  'code_interpreter_call',
+  'image_generation_call',
+  'mcp_list_tools',
+  'mcp_call',
+])
+
+/** Reads input items into turns. Throws `bad_request` with the place of what cannot be meant. */
+export function readInput(items: readonly PlacedItem[]): ReadInput {
+  const conversation = new Conversation()
+  const lost: JsonObject = {}
+  for (const { item, place } of items) readItem(item, place, conversation, lost)
+  return { messages: conversation.messages(), lost }
+}
+
+function readItem(item: JsonObject, place: string, conversation: Conversation, lost: JsonObject): void {
+  switch (item.type ?? (item.role === undefined ? 'item_reference' : 'message')) {
+    case 'message':
+      readMessage(item, place, conversation)
+      break
+    case 'function_call':
+    case 'custom_tool_call':
+      readCall(item, place, conversation)
+      break
+    case 'function_call_output':
+    case 'custom_tool_call_output':
+      readResult(item, place, conversation)
+      break
+    case 'reasoning':
+      readReasoning(item, conversation, lost)
+      break
+    case 'item_reference':
+      throw unknownReference(item, place)
+    default:
+      if (!hostedCalls.has(item.type)) throw unsupportedItem(place)
+      lost[`input.${String(item.type)}`] = item
+  }
+}
+
+function unsupportedItem(place: string): RouterError {
+  const param = `${place}.type`
+  return badRequest(`'${param}' is a kind of item that is not supported here`, param, 'unsupported_value')
+}
+
+function readMessage(item: JsonObject, place: string, conversation: Conversation): void {
+  const { role, content } = item
+  const at = `${place}.content`
+  if (content === undefined || content === null) {
+    throw badRequest(`'${at}' is required`, at, 'missing_required_parameter')
+  }
+  if (role === 'system' || role === 'developer') {
+    const parts = readTextParts(content, at)
+    conversation.add({ role: 'system', developer: role === 'developer', parts })
+  } else if (role === 'user') {
+    conversation.add({ role, parts: readUserParts(content, at) })
+  } else if (role === 'assistant') {
+    conversation.addAnswer(readAssistantParts(content, at))
+  } else {
+    const param = `${place}.role`
+    throw badRequest(`'${param}' must be user, assistant, system or developer`, param, 'invalid_value')
+  }
+}
+
+function readResult(item: JsonObject, place: string, conversation: Conversation): void {
+  const sentId = required(item.call_id, `${place}.call_id`)
+  conversation.addResult({ sentId, parts: readUserParts(item.output, `${place}.output`), place })
+}
+
+/** `call_id` alone pairs a call with its output; `id` names the item and is of no use here. */
+function readCall(item: JsonObject, place: string, conversation: Conversation): void {
+  const callId = required(item.call_id, `${place}.call_id`)
+  const name = required(item.name, `${place}.name`)
+  if (item.type === 'custom_tool_call') {
+    conversation.addCall(callId, name, JSON.stringify({ input: textOf(item.input) ?? '' }))
+    return
+  }
+  const json = argumentText(item.arguments)
+  if (json === undefined) {
+    const at = `${place}.arguments`
+    throw badRequest(`'${at}' must be the JSON text of an object`, at)
+  }
+  conversation.addCall(callId, name, json)
+}
+
+/** The thoughts themselves where they are told, else their summary. What only OpenAI can decipher is lost. */
+function readReasoning(item: JsonObject, conversation: Conversation, lost: JsonObject): void {
+  const raw = textsIn(item.content, '')
+  const text = raw === '' ? textsIn(item.summary, '\n\n') : raw
+  conversation.addThoughts(text)
+  if (text === '' && filledTextOf(item.encrypted_content) !== undefined) {
+    lost['input.reasoning.encrypted_content'] = true
+  }
+}
+
+function textsIn(parts: unknown, separator: string): string {
+  return objectsIn(parts)
+    .map((part) => textOf(part.text) ?? '')
+    .join(separator)
+}
+
+function unknownReference(item: JsonObject, place: string): RouterError {
+  const id = filledTextOf(item.id)
+  if (id === undefined) {
+    return badRequest(`'${place}' must have a type, or the role and content of a message`, place)
+  }
+  return badRequest(`The item '${id.slice(0, 128)}' is not known here: send it whole`, place, 'unknown_item')
+}
+
+function required(value: unknown, place: string): string {
+  const text = filledTextOf(value)
+  if (text === undefined) {
+    throw badRequest(`'${place}' is required: a non-empty string`, place, 'missing_required_parameter')
+  }
+  return text
+}

@@ -1,0 +1,113 @@
+import type { AssistantPart, FilePart, ImagePart, TextPart, UserPart } from '../../core/chat.ts'
+import { badRequest } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, present, textOf } from './json.ts'
+
+/** Content of `system` and `developer`: text alone. */
+export function readTextParts(content: unknown, place: string): TextPart[] {
+  return readParts(content, place, readText)
+}
+
+/** Content of `user`, and the output of a tool. */
+export function readUserParts(content: unknown, place: string): UserPart[] {
+  return readParts<UserPart>(content, place, (part, at) => {
+    switch (part.type) {
+      case 'input_image':
+        return readImage(part, at)
+      case 'input_file':
+        return readFile(part, at)
+      case 'input_audio':
+        return readAudio(part, at)
+      default:
+        return readText(part, at)
+    }
+  })
+}
+
+export function readAssistantParts(content: unknown, place: string): AssistantPart[] {
+  return readParts<AssistantPart>(content, place, (part, at) =>
+    part.type === 'refusal'
+      ? { type: 'refusal', text: required(part.refusal, `${at}.refusal`) }
+      : readText(part, at),
+  )
+}
+
+function readParts<T>(
+  content: unknown,
+  place: string,
+  read: (part: JsonObject, place: string) => T | TextPart,
+): (T | TextPart)[] {
+  if (content === '') return []
+  if (typeof content === 'string') return [{ type: 'text', text: content }]
+  if (!Array.isArray(content)) throw badRequest(`'${place}' must be a string or a list of parts`, place)
+  return content.map((part: unknown, index) => {
+    const at = `${place}[${index}]`
+    if (!isObject(part)) throw badRequest(`'${at}' must be an object with a 'type'`, at)
+    return read(part, at)
+  })
+}
+
+/** Clients copy answers into the next input, and confuse the names that the two directions have for text. */
+function readText(part: JsonObject, place: string): TextPart {
+  if (part.type !== 'input_text' && part.type !== 'output_text' && part.type !== 'text') {
+    throw badRequest(`'${place}.type' is a kind of content that is not supported here`, `${place}.type`)
+  }
+  return { type: 'text', text: required(part.text, `${place}.text`) }
+}
+
+/** The address is a bare string here, where chat completions have an object around it; some clients send that too. */
+function readImage(part: JsonObject, place: string): ImagePart {
+  const at = `${place}.image_url`
+  if (part.file_id !== undefined && part.file_id !== null && !part.image_url) {
+    throw badRequest(
+      'Uploaded files are not supported: send the image itself',
+      `${place}.file_id`,
+      'unsupported_parameter',
+    )
+  }
+  const url = required(isObject(part.image_url) ? part.image_url.url : part.image_url, at)
+  return { type: 'image', source: readSource(url, at), ...present({ detail: filledTextOf(part.detail) }) }
+}
+
+function readSource(url: string, place: string): ImagePart['source'] {
+  if (/^https?:\/\//i.test(url)) return { kind: 'url', url }
+  const head = /^data:([^,;]*)(?:;[^,;]*)*;base64,/i.exec(url.slice(0, 256))
+  if (!head) throw badRequest(`'${place}' must be an http(s) address or a base64 data URL`, place)
+  const data = standardBase64(url.slice(head[0].length))
+  if (data === undefined) throw badRequest(`'${place}' is not valid base64`, place)
+  return { kind: 'base64', mediaType: head[1]?.toLowerCase() || 'image/png', data }
+}
+
+/** RFC 4648: the URL-safe alphabet and missing padding are put right, as Go and Python servers refuse both. */
+function standardBase64(text: string): string | undefined {
+  const digits = text
+    .replace(/\s/g, '')
+    .replaceAll('-', '+')
+    .replaceAll('_', '/')
+    .replace(/={1,2}$/, '')
+  if (digits === '' || digits.length % 4 === 1 || /[^A-Za-z0-9+/]/.test(digits)) return undefined
+  return digits.padEnd(Math.ceil(digits.length / 4) * 4, '=')
+}
+
+function readFile(part: JsonObject, place: string): FilePart {
+  const source = present({ data: filledTextOf(part.file_data), fileId: filledTextOf(part.file_id) })
+  if (!source.data && !source.fileId) {
+    throw badRequest(`'${place}' must have 'file_data' or 'file_id'`, place)
+  }
+  return { type: 'file', ...source, ...present({ name: filledTextOf(part.filename) }) }
+}
+
+function readAudio(part: JsonObject, place: string): UserPart {
+  const audio = isObject(part.input_audio) ? part.input_audio : part
+  const at = `${place}.input_audio`
+  return {
+    type: 'audio',
+    data: required(audio.data, `${at}.data`),
+    format: required(audio.format, `${at}.format`),
+  }
+}
+
+function required(value: unknown, place: string): string {
+  const text = textOf(value)
+  if (text === undefined) throw badRequest(`'${place}' must be a string`, place)
+  return text
+}

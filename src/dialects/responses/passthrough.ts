@@ -1,0 +1,126 @@
+import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
+import { streamTruncated } from '../../core/errors.ts'
+import { applyEdits, type JsonScan, type Member, scanObject } from '../../core/json-splice.ts'
+import { type SseEvent, SseReader } from '../../core/sse.ts'
+import { readUsage } from './answer-read.ts'
+import { unreadable } from './errors.ts'
+import { EventCutter } from './event-cutter.ts'
+import { isTerminal, parseEvent } from './stream-event.ts'
+
+const openBrace = 0x7b
+const carriageReturn = 0x0d
+const lineEnd = Buffer.from('\r\n')
+/** Only the events about the answer as a whole name a model, or end the stream. */
+const wholeAnswer = Buffer.from('"response"')
+const errorKey = Buffer.from('"error"')
+const errorWord = Buffer.from('error')
+
+/** The stream half of the identity lane: events go through as they came, but for the model in those that name it. */
+export function createPassthrough(options: PassthroughOptions): ChatPassthrough {
+  return new Passthrough(options.model)
+}
+
+class Passthrough implements ChatPassthrough {
+  readonly state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
+  readonly #model: string
+  readonly #cutter = new EventCutter()
+  #out: Buffer[] = []
+
+  constructor(model: string) {
+    this.#model = JSON.stringify(model)
+  }
+
+  push(chunk: Buffer): Buffer | undefined {
+    try {
+      this.#cutter.push(chunk, (bytes) => this.#event(bytes))
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      if (!this.#isOver()) this.state.failure = unreadable('event too long', error)
+    }
+    return this.#take()
+  }
+
+  end(): Buffer | undefined {
+    const tail = this.#cutter.rest()
+    // Some servers leave out the last empty line; without it clients would not see the event.
+    if (isWholeEvent(tail)) this.#event(Buffer.concat([tail, Buffer.from('\n\n')]))
+    if (!this.#isOver()) this.state.failure = streamTruncated()
+    return this.#take()
+  }
+
+  #isOver(): boolean {
+    return this.state.ended || this.state.failure !== undefined
+  }
+
+  #take(): Buffer | undefined {
+    if (this.#out.length === 0) return undefined
+    const bytes = Buffer.concat(this.#out)
+    this.#out = []
+    return bytes
+  }
+
+  /** Most events are deltas and are not parsed; of the others one search tells that they must be. */
+  #event(bytes: Buffer): void {
+    if (this.#isOver()) return
+    if (!bytes.includes(openBrace)) {
+      this.#out.push(bytes)
+      return
+    }
+    if (!bytes.includes(wholeAnswer) && !bytes.includes(errorKey) && !this.#isNamedError(bytes)) {
+      this.#out.push(bytes)
+      this.state.content ||= bytes.includes('.delta')
+      return
+    }
+    this.#look(bytes)
+  }
+
+  #isNamedError(bytes: Buffer): boolean {
+    return bytes.includes(errorWord) && readEvent(bytes)?.event === 'error'
+  }
+
+  #look(bytes: Buffer): void {
+    const sent = readEvent(bytes)
+    const event = sent && parseEvent(sent)
+    if (event?.type === 'error' || event?.type === 'broken') {
+      this.state.failure = event.error
+      return
+    }
+    this.#out.push(this.#renamed(bytes))
+    if (event?.type !== 'event' || !isTerminal(event.name)) return
+    this.state.content = true
+    this.state.ended = true
+    this.state.usage = readUsage(event.data)
+    // The other half of the last line end may still be on its way, and nothing is taken after the end.
+    if (bytes.at(-1) === carriageReturn && bytes.includes(lineEnd)) this.#out.push(lineEnd.subarray(1))
+  }
+
+  #renamed(bytes: Buffer): Buffer {
+    const data = scanObject(bytes, bytes.indexOf(openBrace))
+    const whole = memberOf(data, 'response')
+    const response = whole && scanObject(bytes, whole.valueStart)
+    const model = memberOf(response, 'model')
+    if (!model) return bytes
+    return applyEdits(bytes, [{ start: model.valueStart, end: model.valueEnd, text: this.#model }])
+  }
+}
+
+/** What a stream that was cut off leaves is most often half an event, which is none. */
+function isWholeEvent(tail: Buffer): boolean {
+  const sent = readEvent(tail)
+  return sent !== undefined && parseEvent(sent).type !== 'broken'
+}
+
+function memberOf(scan: JsonScan | undefined, key: string): Member | undefined {
+  return scan?.members.findLast((member) => member.key === key)
+}
+
+function readEvent(bytes: Buffer): SseEvent | undefined {
+  let found: SseEvent | undefined
+  const take = (event: SseEvent): void => {
+    found ??= event
+  }
+  const reader = new SseReader()
+  reader.push(bytes, take)
+  reader.end(take)
+  return found
+}

@@ -1,0 +1,141 @@
+import type { ChatMessage, ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../core/chat.ts'
+import { badRequest } from '../../core/errors.ts'
+import { inputItems, type Remembered } from './input-items.ts'
+import { readInput } from './input-read.ts'
+import { booleanOf, filledTextOf, isObject, type JsonObject, numberOf, present, textOf } from './json.ts'
+import { ResponsesBody } from './schema.ts'
+import { readTools } from './tools-read.ts'
+
+const logprobsName = 'message.output_text.logprobs'
+
+/**
+ * Reads a body of `POST /v1/responses` that fits its schema. `remembered` is what its `previous_response_id` and item
+ * references stand for; without it both are refused, as the history must not be lost in silence. Throws `bad_request`.
+ */
+export function readRequest(body: JsonObject, stream: boolean, remembered?: Remembered): ChatRequest {
+  refuseUnsupported(body, remembered)
+  const { messages, lost } = readInput(inputItems(body.input, remembered))
+  const { tools, toolChoice, lost: lostTools } = readTools(body)
+  const instructions = readInstructions(body.instructions)
+  if (instructions.length + messages.length === 0) {
+    throw badRequest("'input' is required: a string or input items", 'input', 'missing_required_parameter')
+  }
+  return {
+    model: textOf(body.model) ?? textOf(body.model_name) ?? '',
+    stream,
+    // The last event always carries them.
+    includeUsage: true,
+    messages: [...instructions, ...messages],
+    tools,
+    sampling: readSampling(body),
+    extras: { ...readExtras(body), ...lostTools, ...lost },
+    ...present({
+      toolChoice,
+      parallelToolCalls: booleanOf(body.parallel_tool_calls),
+      responseFormat: readFormat(body.text),
+      reasoningEffort: readEffort(body.reasoning),
+      user: filledTextOf(body.user),
+    }),
+  }
+}
+
+function refuseUnsupported(body: JsonObject, remembered: Remembered | undefined): void {
+  const forbidden = {
+    conversation: isSet(body.conversation),
+    prompt: isSet(body.prompt),
+    background: body.background === true,
+    previous_response_id: isSet(body.previous_response_id) && remembered?.history === undefined,
+  }
+  for (const [name, stands] of Object.entries(forbidden)) {
+    if (stands) throw badRequest(`'${name}' is not supported here`, name, 'unsupported_parameter')
+  }
+}
+
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null
+}
+
+function readInstructions(instructions: unknown): ChatMessage[] {
+  const text = filledTextOf(instructions)
+  if (text === undefined) return []
+  return [{ role: 'system', developer: false, parts: [{ type: 'text', text }] }]
+}
+
+function readSampling(body: JsonObject): Sampling {
+  const topLogprobs = numberOf(body.top_logprobs)
+  const asked = Array.isArray(body.include) && body.include.includes(logprobsName)
+  const logprobs = asked || (topLogprobs ?? 0) > 0
+  return present({
+    maxTokens: numberOf(body.max_output_tokens),
+    temperature: numberOf(body.temperature),
+    topP: numberOf(body.top_p),
+    logprobs: logprobs ? true : undefined,
+    topLogprobs: logprobs ? topLogprobs : undefined,
+  })
+}
+
+/** The schema's members stand flat in `format`, where chat completions nest them. */
+function readFormat(text: unknown): ResponseFormat | undefined {
+  const format = isObject(text) ? text.format : undefined
+  if (!isObject(format)) return undefined
+  switch (format.type) {
+    case 'text':
+      return { type: 'text' }
+    case 'json_object':
+      return { type: 'json' }
+    case 'json_schema': {
+      const { schema } = format
+      if (!isObject(schema)) {
+        throw badRequest("'text.format.schema' must be an object", 'text.format.schema')
+      }
+      return {
+        type: 'schema',
+        schema,
+        ...present({
+          name: filledTextOf(format.name),
+          description: filledTextOf(format.description),
+          strict: booleanOf(format.strict),
+        }),
+      }
+    }
+    default:
+      throw badRequest("'text.format.type' must be text, json_object or json_schema", 'text.format.type')
+  }
+}
+
+const efforts: readonly ReasoningEffort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']
+
+function readEffort(reasoning: unknown): ReasoningEffort | undefined {
+  const effort = isObject(reasoning) ? reasoning.effort : undefined
+  if (!isSet(effort)) return undefined
+  const known = efforts.find((each) => each === effort)
+  if (!known) throw badRequest(`'reasoning.effort' must be one of ${efforts.join(', ')}`, 'reasoning.effort')
+  return known
+}
+
+/** The schema names all that is read, kept or repeated in the answer; the rest cannot be carried. */
+function readExtras(body: JsonObject): JsonObject {
+  const unknown = Object.entries(body).filter(
+    ([name, value]) => isSet(value) && !Object.hasOwn(ResponsesBody.properties, name),
+  )
+  return {
+    ...Object.fromEntries(unknown),
+    ...nested('text', body.text, ['format']),
+    // Thoughts are always told as a summary, and nothing is encrypted that the next turn would need.
+    ...nested('reasoning', body.reasoning, ['effort', 'summary', 'generate_summary']),
+    ...(body.truncation === 'auto' ? { truncation: 'auto' } : {}),
+    ...readIncluded(body.include),
+  }
+}
+
+function nested(name: string, value: unknown, read: readonly string[]): JsonObject {
+  if (!isObject(value)) return {}
+  const rest = Object.entries(value).filter(([member, each]) => isSet(each) && !read.includes(member))
+  return Object.fromEntries(rest.map(([member, each]) => [`${name}.${member}`, each]))
+}
+
+function readIncluded(include: unknown): JsonObject {
+  const names: unknown[] = Array.isArray(include) ? include : []
+  const lost = names.filter((name) => name !== logprobsName && name !== 'reasoning.encrypted_content')
+  return Object.fromEntries(lost.map((name) => [`include.${String(name)}`, true]))
+}

@@ -1,0 +1,54 @@
+import { type TSchema, Type } from '@sinclair/typebox'
+
+/** `null` says the same as leaving the field out: the official clients send it for unset options. */
+function optional<T extends TSchema>(schema: T) {
+  return Type.Optional(Type.Union([schema, Type.Null()]))
+}
+
+const number = optional(Type.Number())
+const boolean = optional(Type.Boolean())
+const text = optional(Type.String())
+
+const Item = Type.Object({ type: text, role: text }, { errorMessage: 'an input item' })
+
+const Tool = Type.Object({ type: Type.String(), name: text })
+
+/**
+ * Body of `POST /v1/responses` as far as the router uses it; whatever else a client sends is let through. Items and
+ * tools are checked where they are read, as their kinds are many. Source: OpenAI API reference, "Create a model
+ * response". `model` is checked by the route, because `model_name` is taken for it too.
+ */
+export const ResponsesBody = Type.Object({
+  model: text,
+  model_name: text,
+  input: Type.Optional(
+    Type.Union([Type.String(), Type.Array(Item), Type.Null()], {
+      errorMessage: 'a string or a list of input items',
+    }),
+  ),
+  instructions: text,
+  stream: Type.Optional(
+    Type.Union([Type.Boolean(), Type.Null(), Type.Literal('true'), Type.Literal('false')], {
+      errorMessage: 'true or false',
+    }),
+  ),
+  stream_options: optional(Type.Object({ include_obfuscation: boolean })),
+  max_output_tokens: optional(Type.Integer({ minimum: 1 })),
+  temperature: number,
+  top_p: number,
+  top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
+  tools: optional(Type.Array(Tool)),
+  tool_choice: optional(Type.Union([Type.String(), Type.Object({})])),
+  parallel_tool_calls: boolean,
+  text: optional(Type.Object({ format: optional(Type.Object({ type: Type.String() })), verbosity: text })),
+  reasoning: optional(Type.Object({ effort: text, summary: text, generate_summary: text })),
+  include: optional(Type.Array(Type.String())),
+  store: boolean,
+  previous_response_id: text,
+  conversation: optional(Type.Union([Type.String(), Type.Object({})])),
+  prompt: optional(Type.Object({})),
+  background: boolean,
+  truncation: text,
+  metadata: optional(Type.Object({})),
+  user: text,
+})

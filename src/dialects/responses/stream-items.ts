@@ -1,0 +1,179 @@
+import type { ChatEvent, ToolCall } from '../../core/chat.ts'
+import {
+  contentPart,
+  customInput,
+  customItem,
+  functionItem,
+  type ItemStatus,
+  type MessagePart,
+  messageItem,
+  reasoningItem,
+  summaryPart,
+  writeLogprob,
+} from './answer-items.ts'
+import { itemId } from './ids.ts'
+import type { JsonObject } from './json.ts'
+
+/** Where an item stands, and how its events are written. */
+export interface ItemPlace {
+  /** Random part of the answer's ids. */
+  id: string
+  outputIndex: number
+  /** One event; `output_index` is added. */
+  send(type: string, members: JsonObject): string
+}
+
+/** An item being streamed. Each method gives the events to send. */
+export interface StreamedItem {
+  open(): string
+  take(event: ChatEvent): string
+  close(status: ItemStatus): string
+  /** The item as far as it has come. */
+  item(status: ItemStatus): JsonObject
+}
+
+/** Text and refusals, each kind a content part of its own. */
+export function createMessageItem(place: ItemPlace): StreamedItem {
+  return new MessageItem(place)
+}
+
+class MessageItem implements StreamedItem {
+  readonly #place: ItemPlace
+  readonly #id: string
+  readonly #parts: MessagePart[] = []
+
+  constructor(place: ItemPlace) {
+    this.#place = place
+    this.#id = itemId('msg', place.id, place.outputIndex)
+  }
+
+  item(status: ItemStatus): JsonObject {
+    return messageItem(this.#id, this.#parts, status)
+  }
+
+  open(): string {
+    return this.#place.send('response.output_item.added', { item: this.item('in_progress') })
+  }
+
+  take(event: ChatEvent): string {
+    if (event.type === 'refusal-delta') {
+      const { part, opened } = this.#partOf({ type: 'refusal', text: '' })
+      part.text += event.text
+      return opened + this.#send('response.refusal.delta', { delta: event.text })
+    }
+    if (event.type !== 'text-delta') return ''
+    const { part, opened } = this.#partOf({ type: 'text', text: '', logprobs: [] })
+    const logprobs = event.logprobs ?? []
+    part.text += event.text
+    if (part.type === 'text') part.logprobs.push(...logprobs)
+    const delta = { delta: event.text, logprobs: logprobs.map(writeLogprob) }
+    return opened + this.#send('response.output_text.delta', delta)
+  }
+
+  close(status: ItemStatus): string {
+    return this.#closePart() + this.#place.send('response.output_item.done', { item: this.item(status) })
+  }
+
+  /** The part that is open, if it is of this kind, else this one. */
+  #partOf(wanted: MessagePart): { part: MessagePart; opened: string } {
+    const part = this.#parts.at(-1)
+    if (part?.type === wanted.type) return { part, opened: '' }
+    const closed = this.#closePart()
+    this.#parts.push(wanted)
+    const added = this.#send('response.content_part.added', { part: contentPart(wanted) })
+    return { part: wanted, opened: closed + added }
+  }
+
+  #closePart(): string {
+    const part = this.#parts.at(-1)
+    if (!part) return ''
+    const whole = contentPart(part)
+    const done =
+      part.type === 'text'
+        ? this.#send('response.output_text.done', { text: part.text, logprobs: whole.logprobs })
+        : this.#send('response.refusal.done', { refusal: part.text })
+    return done + this.#send('response.content_part.done', { part: whole })
+  }
+
+  #send(type: string, members: JsonObject): string {
+    return this.#place.send(type, {
+      item_id: this.#id,
+      content_index: this.#parts.length - 1,
+      ...members,
+    })
+  }
+}
+
+/** Thoughts, as one summary part. */
+export function createReasoningItem(place: ItemPlace): StreamedItem {
+  const id = itemId('rs', place.id, place.outputIndex)
+  let text = ''
+  const send = (type: string, members: JsonObject): string =>
+    place.send(type, { item_id: id, summary_index: 0, ...members })
+  return {
+    item: () => reasoningItem(id, text),
+    open: () =>
+      place.send('response.output_item.added', { item: reasoningItem(id, '') }) +
+      send('response.reasoning_summary_part.added', { part: summaryPart('') }),
+    take(event) {
+      if (event.type !== 'reasoning-delta' || event.text === '') return ''
+      text += event.text
+      return send('response.reasoning_summary_text.delta', { delta: event.text })
+    },
+    close: () =>
+      send('response.reasoning_summary_text.done', { text }) +
+      send('response.reasoning_summary_part.done', { part: summaryPart(text) }) +
+      place.send('response.output_item.done', { item: reasoningItem(id, text) }),
+  }
+}
+
+/** A call of a function; its arguments go out as they come. */
+export function createFunctionItem(place: ItemPlace, callId: string, name: string): StreamedItem {
+  const id = itemId('fc', place.id, place.outputIndex)
+  const call: ToolCall = { id: callId, name, arguments: '' }
+  const item = (status: ItemStatus): JsonObject => functionItem(id, call, status)
+  const send = (type: string, members: JsonObject): string => place.send(type, { item_id: id, ...members })
+  const add = (json: string): string => {
+    if (json === '') return ''
+    call.arguments += json
+    return send('response.function_call_arguments.delta', { delta: json })
+  }
+  return {
+    item,
+    open: () => place.send('response.output_item.added', { item: item('in_progress') }),
+    take: (event) => (event.type === 'tool-call-delta' ? add(event.arguments) : ''),
+    close: (status) => {
+      const empty = call.arguments === '' ? add('{}') : ''
+      const done = { name, arguments: call.arguments }
+      return (
+        empty +
+        send('response.function_call_arguments.done', done) +
+        place.send('response.output_item.done', { item: item(status) })
+      )
+    },
+  }
+}
+
+/** A call of a custom tool: its text can be told only when the JSON around it is whole. */
+export function createCustomItem(place: ItemPlace, callId: string, name: string): StreamedItem {
+  const id = itemId('ctc', place.id, place.outputIndex)
+  const call: ToolCall = { id: callId, name, arguments: '' }
+  const item = (status: ItemStatus): JsonObject => customItem(id, call, status)
+  const send = (type: string, members: JsonObject): string => place.send(type, { item_id: id, ...members })
+  return {
+    item,
+    open: () => place.send('response.output_item.added', { item: { ...item('in_progress'), input: '' } }),
+    take(event) {
+      if (event.type === 'tool-call-delta') call.arguments += event.arguments
+      return ''
+    },
+    close(status) {
+      const input = customInput(call)
+      return (
+        (input === '' ? '' : send('response.custom_tool_call_input.delta', { delta: input })) +
+        send('response.custom_tool_call_input.done', { input }) +
+        place.send('response.output_item.done', { item: item(status) })
+      )
+    },
+  }
+}

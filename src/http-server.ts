@@ -1,0 +1,155 @@
+import { readFileSync } from 'node:fs'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/** What one connection may take of the server's time and room; times in milliseconds. */
+export interface HttpLimits {
+  /** From the first byte of a request, or from the connection, to the end of its headers. */
+  headersTimeoutMs: number
+  /** To the end of its body. */
+  requestTimeoutMs: number
+  /** How often the two above are looked at. */
+  checkIntervalMs: number
+  /** How long a connection may stay open between two requests. */
+  keepAliveTimeoutMs: number
+  /** How long a client may take nothing of an answer that waits for it; 0 is for ever. */
+  writeStallMs: number
+  /** Requests that a client may send before it has the answer to the first of them. */
+  maxPipelined: number
+  /** Undefined: as many as come. */
+  maxConnections: number | undefined
+}
+
+export const defaultLimits: Omit<HttpLimits, 'writeStallMs' | 'maxConnections'> = {
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 120_000,
+  checkIntervalMs: 1_000,
+  keepAliveTimeoutMs: 75_000,
+  maxPipelined: 100,
+}
+
+const maxHeaderBytes = 16 * 1024
+
+/**
+ * Node's HTTP/1.1 server with bounds for slow, stalled and greedy clients. What is no HTTP at all, and so never becomes
+ * a request, it answers by itself with a small JSON body and closes; `onRefused` hears why.
+ */
+export function createHttpServer(
+  handler: RequestListener,
+  limits: HttpLimits,
+  onRefused: (code: string) => void,
+): Server {
+  const server = createServer({
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: limits.checkIntervalMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    maxHeaderSize: maxHeaderBytes,
+    insecureHTTPParser: false,
+    // Judged with the other rules for requests, where the caller's dialect is known.
+    requireHostHeader: false,
+  })
+  // Beyond a number Node would drop headers in silence. Their size bounds them, and the rules for requests count them.
+  server.maxHeadersCount = 0
+  if (limits.maxConnections !== undefined) server.maxConnections = limits.maxConnections
+  const answers = new OpenAnswers()
+  const accept = (request: IncomingMessage, response: ServerResponse): void => {
+    if (answers.add(request.socket, response) <= limits.maxPipelined) {
+      handler(request, response)
+      return
+    }
+    onRefused('PIPELINING')
+    request.socket.destroy()
+  }
+  server.on('request', accept)
+  // Without these two Node would ask for a body, or refuse, before the request was looked at.
+  server.on('checkContinue', accept)
+  server.on('checkExpectation', accept)
+  server.on('connect', (_request, socket) => {
+    onRefused('CONNECT')
+    refuse(socket, 405)
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const code = error.code ?? error.name
+    if (code !== 'ECONNRESET') onRefused(code)
+    // An answer that has begun must not be followed by another one.
+    if (code === 'ECONNRESET' || !socket.writable || answers.hasBegun(socket)) socket.destroy()
+    else refuse(socket, statusOf(code))
+  })
+  server.on('drop', () => onRefused('MAX_CONNECTIONS'))
+  // The same event ends idle kept-alive connections, once someone listens for it.
+  server.setTimeout(limits.writeStallMs, (socket) => {
+    if (answers.isIdle(socket) || socket.writableLength > 0) socket.destroy()
+  })
+  return server
+}
+
+/** A third of the files that the process may open: each client may need an upstream socket, and logs need some. */
+export function connectionLimit(): number | undefined {
+  try {
+    const files = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
+    return files === undefined ? undefined : Math.max(1, Math.floor(Number(files) / 3))
+  } catch {
+    return undefined // not Linux
+  }
+}
+
+/** The answers that each connection still waits for, in the order of its requests. */
+class OpenAnswers {
+  readonly #ofSocket = new WeakMap<Duplex, Set<ServerResponse>>()
+
+  /** Gives the number of open answers, this one included. */
+  add(socket: Duplex, response: ServerResponse): number {
+    const open = this.#ofSocket.get(socket) ?? new Set()
+    this.#ofSocket.set(socket, open)
+    open.add(response)
+    response.once('close', () => open.delete(response))
+    return open.size
+  }
+
+  isIdle(socket: Duplex): boolean {
+    return (this.#ofSocket.get(socket)?.size ?? 0) === 0
+  }
+
+  hasBegun(socket: Duplex): boolean {
+    const [first] = this.#ofSocket.get(socket) ?? []
+    return first?.headersSent ?? false
+  }
+}
+
+/** llhttp's names for what it could not read, https://github.com/nodejs/llhttp (`src/llhttp/constants.ts`). */
+function statusOf(code: string): number {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 408
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 413
+    case 'HPE_HEADER_OVERFLOW':
+      return 431
+    case 'HPE_INVALID_VERSION':
+      return 505
+    default:
+      return 400
+  }
+}
+
+/** No dialect can be told here; the form is OpenAI's, which most clients read. */
+function refuse(socket: Duplex, status: number): void {
+  const message = status === 400 ? 'The request is not valid HTTP/1.1' : (STATUS_CODES[status] ?? '')
+  const error = { message, type: 'invalid_request_error', param: null, code: null }
+  const body = JSON.stringify({ error })
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+}

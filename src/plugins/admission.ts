@@ -1,0 +1,110 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { type Readable, Transform } from 'node:stream'
+import { getHeapStatistics } from 'node:v8'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { RouterError } from '../core/errors.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    admission: {
+      /** Bytes of request bodies that are being read or kept for their request. */
+      readonly heldBytes: number
+      readonly budgetBytes: number
+    }
+  }
+}
+
+/** Of the heap limit, when LLM_ROUTER_BODY_BUDGET says nothing: a body takes several times its size while it is read. */
+const shareOfHeap = 1 / 8
+const retryAfterSeconds = 1
+
+/**
+ * Bounds all request bodies together, in bytes: a body counts from its announcement to the end of its exchange, because
+ * it is kept for another upstream. One that finds no room is refused before it is read.
+ */
+export default fp(
+  (app, _options, done) => {
+    const wanted = app.config.bodyBudgetBytes || Math.floor(getHeapStatistics().heap_size_limit * shareOfHeap)
+    // The largest single body must always find room.
+    const budgetBytes = Math.max(wanted, app.config.bodyLimitBytes)
+    let heldBytes = 0
+    /** What one request holds. Nothing is taken any more once it was given back. */
+    const openShare = () => {
+      let taken: number | undefined = 0
+      return {
+        take: (bytes: number): boolean => {
+          if (heldBytes + bytes > budgetBytes) return false
+          if (taken === undefined) return true
+          taken += bytes
+          heldBytes += bytes
+          return true
+        },
+        giveBack: (): void => {
+          heldBytes -= taken ?? 0
+          taken = undefined
+        },
+      }
+    }
+    app.decorate('admission', {
+      budgetBytes,
+      get heldBytes() {
+        return heldBytes
+      },
+    })
+
+    app.addHook('preParsing', (request, reply, payload, next) => {
+      const announced = announcedBytes(request.raw.headers)
+      if (announced === 0 || reply.raw.destroyed) return next()
+      if (request.method === 'GET' || request.method === 'HEAD') {
+        // Nobody reads this body, so the next request cannot follow it.
+        reply.header('connection', 'close')
+        return next()
+      }
+      if (announced !== undefined && announced > request.routeOptions.bodyLimit) return next(tooLarge())
+      const share = openShare()
+      reply.raw.once('close', share.giveBack)
+      if (announced !== undefined && !share.take(announced)) return next(noRoom())
+      if (awaitsContinue(request)) reply.raw.writeContinue()
+      if (announced === undefined) return next(null, counted(payload, share.take))
+      next()
+    })
+    done()
+  },
+  { name: 'admission', dependencies: ['config', 'errors'] },
+)
+
+/** Length of the body; undefined when only its end will tell. */
+function announcedBytes(headers: IncomingHttpHeaders): number | undefined {
+  if (headers['transfer-encoding'] !== undefined) return undefined
+  return Number(headers['content-length'] ?? 0)
+}
+
+/** RFC 9110, section 10.1.1: a client that asks waits for this before it sends its body. */
+function awaitsContinue({ raw }: FastifyRequest): boolean {
+  return raw.httpVersion === '1.1' && raw.headers.expect !== undefined
+}
+
+/** The same bytes, as long as there is room for them. */
+function counted(payload: Readable, take: (bytes: number) => boolean): Readable {
+  const counter = new Transform({
+    transform(chunk: Buffer, _encoding, pass) {
+      if (take(chunk.length)) pass(null, chunk)
+      else pass(noRoom())
+    },
+  })
+  // A client that leaves in the middle ends the reading; pipe() alone would leave it waiting.
+  payload.once('error', (error) => counter.destroy(error))
+  return payload.pipe(counter)
+}
+
+function noRoom(): RouterError {
+  return new RouterError('overloaded', 'Too many large requests are in progress', {
+    code: 'body_budget_exceeded',
+    retryAfterSeconds,
+  })
+}
+
+function tooLarge(): RouterError {
+  return new RouterError('too_large', 'The body is too large', { code: 'request_too_large' })
+}

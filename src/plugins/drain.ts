@@ -1,0 +1,69 @@
+import type { Socket } from 'node:net'
+import fp from 'fastify-plugin'
+import { RouterError } from '../core/errors.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    drain: {
+      /** True from the first moment of the end: readiness says no, and answers close their connections. */
+      readonly active: boolean
+    }
+  }
+}
+
+/** After the streams were told to end, their sockets get this long, in milliseconds. */
+const lastWordsMs = 2_000
+
+/**
+ * Lets a process end without cutting answers. `app.close()` first keeps serving for a moment, so that clients with open
+ * connections learn by `connection: close` to use others; then the listener closes and running answers go on; what still
+ * runs at the limit is told so in its dialect.
+ */
+export default fp(
+  (app, _options, done) => {
+    let active = false
+    const sockets = new Set<Socket>()
+    let onLastSocket: (() => void) | undefined
+    const timers: NodeJS.Timeout[] = []
+    app.decorate('drain', {
+      get active() {
+        return active
+      },
+    })
+    app.server.on('connection', (socket: Socket) => {
+      sockets.add(socket)
+      socket.once('close', () => {
+        sockets.delete(socket)
+        if (sockets.size === 0) onLastSocket?.()
+      })
+    })
+    app.addHook('onRequest', (_request, reply, next) => {
+      if (active) reply.header('connection', 'close')
+      next()
+    })
+    app.addHook('preClose', async () => {
+      active = true
+      const { drainAcceptMs, drainTimeoutMs } = app.config
+      if (drainAcceptMs > 0 && sockets.size > 0) {
+        await new Promise<void>((resolve) => {
+          onLastSocket = resolve
+          timers.push(setTimeout(resolve, drainAcceptMs))
+        })
+      }
+      const error = new RouterError('overloaded', 'The router is shutting down', {
+        code: 'shutting_down',
+        retryAfterSeconds: 1,
+      })
+      timers.push(
+        setTimeout(() => app.exchanges.abortAll(error), drainTimeoutMs),
+        setTimeout(() => app.server.closeAllConnections(), drainTimeoutMs + lastWordsMs),
+      )
+    })
+    app.addHook('onClose', (_instance, closed) => {
+      for (const timer of timers) clearTimeout(timer)
+      closed()
+    })
+    done()
+  },
+  { name: 'drain', dependencies: ['config', 'exchange'] },
+)

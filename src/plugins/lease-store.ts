@@ -1,0 +1,59 @@
+import cluster from 'node:cluster'
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { LeaseStore } from '../core/lease-store.ts'
+import { memoryLeases } from '../stores/memory-leases.ts'
+import { primaryLeases } from '../stores/primary-leases.ts'
+import { introduce, primaryPipe } from '../stores/primary-pipe.ts'
+import { redisAddress } from '../stores/redis-address.ts'
+import { connectRedis } from '../stores/redis-client.ts'
+import { RedisLeases } from '../stores/redis-leases.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Which request has which target for itself. */
+    leases: LeaseStore
+  }
+}
+
+/** Leases for the strategies that need them: in Redis where one is configured, else in the primary or right here. */
+export default fp(
+  async (app) => {
+    const exclusive = app.models.all().some((model) => {
+      const name = model.strategy ?? app.config.balanceStrategy
+      return app.strategies.find(name)?.exclusive === true
+    })
+    // The other strategies must not depend on a store that they never ask.
+    const store = exclusive ? await sharedStore(app) : memoryLeases(now)
+    app.decorate('leases', store)
+    app.addHook('onClose', () => store.close())
+  },
+  { name: 'lease-store', dependencies: ['config', 'models', 'registries'] },
+)
+
+async function sharedStore(app: FastifyInstance): Promise<LeaseStore> {
+  const address = redisAddress(app.config)
+  if (address) {
+    const worker = randomBytes(6).toString('hex')
+    // Before the first lease: the primary must know what to free when this process dies.
+    if (cluster.worker) introduce(cluster.worker, worker)
+    const store = new RedisLeases({
+      link: connectRedis(address),
+      worker,
+      whenDown: app.config.redisDown,
+      now,
+      log: {
+        info: (message) => app.log.info(message),
+        warn: (details, message) => app.log.warn(details, message),
+      },
+    })
+    await store.started()
+    return store
+  }
+  return cluster.worker ? primaryLeases(primaryPipe(cluster.worker)) : memoryLeases(now)
+}
+
+function now(): number {
+  return performance.now()
+}

@@ -1,0 +1,109 @@
+import type { IncomingMessage } from 'node:http'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { badRequest, RouterError } from '../core/errors.ts'
+
+/** No client needs more; and each costs time in every place that looks at headers. */
+const maxHeaders = 256
+const maxHostBytes = 255
+/** No route has this path. */
+const unroutablePath = '/-'
+
+/**
+ * Refuses what Node reads as HTTP and others read otherwise: what two servers in a row take for different requests is
+ * the way past the checks of the first one. Such a connection is closed. Source: RFC 9112, sections 2.3, 3.2, 6.1, 11.2.
+ */
+export default fp(
+  (app, _options, done) => {
+    // Not onRequest: a hook of that kind that refuses would keep the later ones from counting the request.
+    app.addHook('preParsing', (request, reply, _payload, next) => {
+      const fault = faultOf(request)
+      if (fault) reply.header('connection', 'close')
+      if (fault?.kind === 'method_not_allowed') reply.header('allow', 'GET, HEAD, POST')
+      next(fault ?? null)
+    })
+    done()
+  },
+  { name: 'strict-http', dependencies: ['exchange'] },
+)
+
+/**
+ * The target for the router, which would find the path in an absolute one, and answers one that it cannot decode by
+ * itself. Such a request goes to no route, and is refused with the others.
+ */
+export function routableTarget(request: { url?: string | undefined }): string {
+  const target = request.url ?? ''
+  return isOriginForm(target) ? target : unroutablePath
+}
+
+function faultOf({ raw, originalUrl }: FastifyRequest): RouterError | undefined {
+  return (
+    versionFault(raw) ??
+    headersFault(raw) ??
+    hostFault(raw) ??
+    (isOriginForm(originalUrl) ? undefined : badRequest('The path is not valid')) ??
+    methodFault(raw) ??
+    codingFault(raw) ??
+    expectFault(raw)
+  )
+}
+
+function versionFault({ httpVersion }: IncomingMessage): RouterError | undefined {
+  if (httpVersion === '1.1' || httpVersion === '1.0') return undefined
+  return new RouterError('bad_request', 'Only HTTP/1.1 and HTTP/1.0 are spoken here', { status: 505 })
+}
+
+function headersFault({ rawHeaders }: IncomingMessage): RouterError | undefined {
+  if (rawHeaders.length <= maxHeaders * 2) return undefined
+  return new RouterError('bad_request', `More than ${maxHeaders} headers`, { status: 431 })
+}
+
+/** A name or address and a port: RFC 3986, section 3.2.2, without the user name. */
+const authority = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-f:.]+\])(?::\d{0,5})?$/i
+
+function hostFault(request: IncomingMessage): RouterError | undefined {
+  const [host, second] = valuesOf(request, 'host')
+  if (host === undefined) {
+    return request.httpVersion === '1.0' ? undefined : badRequest('The request has no Host header')
+  }
+  if (second !== undefined) return badRequest('The request has more than one Host header')
+  const isValid = host.length <= maxHostBytes && authority.test(host)
+  return isValid ? undefined : badRequest('The Host header is not valid')
+}
+
+/** A path as a client sends it to a server, of visible ASCII, that can be decoded. RFC 9112, section 3.2.1. */
+function isOriginForm(target: string): boolean {
+  if (!/^\/[!-"$-~]*$/.test(target)) return false
+  try {
+    decodeURIComponent(target.split('?', 1)[0] ?? '')
+    return true
+  } catch {
+    return false
+  }
+}
+
+function methodFault({ method }: IncomingMessage): RouterError | undefined {
+  if (method !== 'TRACE' && method !== 'CONNECT') return undefined
+  return new RouterError('method_not_allowed', `${method} is not answered`, { code: 'method_not_allowed' })
+}
+
+function codingFault(request: IncomingMessage): RouterError | undefined {
+  const codings = valuesOf(request, 'transfer-encoding')
+  if (codings.length === 0) return undefined
+  if (request.httpVersion !== '1.1') return badRequest('HTTP/1.0 knows no Transfer-Encoding')
+  const isChunked = codings.length === 1 && codings[0]?.toLowerCase() === 'chunked'
+  return isChunked ? undefined : badRequest("Transfer-Encoding can only be 'chunked'")
+}
+
+function expectFault(request: IncomingMessage): RouterError | undefined {
+  const expectations = valuesOf(request, 'expect')
+  if (expectations.every((value) => value.toLowerCase() === '100-continue')) return undefined
+  return new RouterError('bad_request', "Expect can only be '100-continue'", { status: 417 })
+}
+
+/** All values of a header: `request.headers` keeps the first of some, and joins others. */
+function valuesOf({ rawHeaders }: IncomingMessage, name: string): string[] {
+  return rawHeaders.filter(
+    (_value, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name,
+  )
+}

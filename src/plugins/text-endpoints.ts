@@ -1,0 +1,117 @@
+import type { TObject, TProperties, TSchema } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { endpointPaths } from '../core/endpoint-paths.ts'
+import { modelNotFound } from '../core/errors.ts'
+import { laxBody } from '../core/lax-body.ts'
+import { renderSystem } from '../core/system-prompt.ts'
+import { bodySchema, type SharedBody, type TextEndpoint } from '../core/text-endpoint.ts'
+import { checkRequired, defaultsOf, MissingArguments, modelNameOf, samplingOf } from '../core/text-request.ts'
+import { answerEach } from './text-endpoints/each-text.ts'
+import { answerOne } from './text-endpoints/one-text.ts'
+import type { TextRun } from './text-endpoints/text-run.ts'
+
+/** What the router tells of a text endpoint. */
+export interface TextEndpointEntry {
+  name: string
+  summary: string
+  paths: readonly string[]
+  /** JSON Schema of the request. */
+  request: TObject
+  /** JSON Schema of `response` in the answer. */
+  response: TSchema | { type: 'array'; items: TSchema }
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    textEndpoints: {
+      /** Serves an endpoint at `P/<name>`, `/builtin/<name>` and `P/builtin/<name>`. Throws when a path is taken. */
+      add<Fields extends TProperties, Result extends TSchema>(definition: TextEndpoint<Fields, Result>): void
+      /** All that were added, by name. */
+      list(): readonly TextEndpointEntry[]
+    }
+  }
+}
+
+/** Turns declared text endpoints into routes: checks the request, asks the model, gives the answer its form. */
+export default fp(
+  (app, _options, done) => {
+    const entries = new Map<string, TextEndpointEntry>()
+    app.decorate('textEndpoints', {
+      add(definition) {
+        // Its functions take only what its own schema has let through.
+        const endpoint: TextEndpoint = definition
+        const { name, summary } = endpoint
+        const request = bodySchema(endpoint)
+        const response = 'texts' in endpoint ? listOf(endpoint.item) : endpoint.response
+        const paths = endpointPaths(app.config.endpointPrefix, {
+          fixed: [`/builtin/${name}`],
+          prefixed: [`/${name}`, `/builtin/${name}`],
+        })
+        for (const path of paths) serve(app, endpoint, request, path)
+        entries.set(name, { name, summary, paths, request, response })
+      },
+      list: () => [...entries.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    })
+    done()
+  },
+  {
+    name: 'text-endpoints',
+    dependencies: ['config', 'registries', 'exchange', 'errors', 'validation', 'body', 'prompts'],
+  },
+)
+
+function listOf(items: TSchema): { type: 'array'; items: TSchema } {
+  return { type: 'array', items }
+}
+
+function serve(app: FastifyInstance, endpoint: TextEndpoint, schema: TObject, url: string): void {
+  app.route<{ Body: Record<string, unknown> | undefined }>({
+    method: 'POST',
+    url,
+    config: { dialect: 'openai', forms: true },
+    schema: { body: schema },
+    preValidation: (request, _reply, next) => {
+      if (request.body) {
+        request.body = laxBody(schema, request.body, { form: request.rawBody === undefined })
+        checkRequired(endpoint, request.body)
+      }
+      next()
+    },
+    onSend: (request, _reply, payload, next) => {
+      const { error } = request.exchange
+      if (error instanceof MissingArguments && typeof payload === 'string') {
+        next(null, JSON.stringify({ ...JSON.parse(payload), body: error.legacyBody }))
+      } else next(null, payload)
+    },
+    handler: (request, reply) => answer(app, endpoint, request, reply),
+  })
+}
+
+async function answer(
+  app: FastifyInstance,
+  endpoint: TextEndpoint,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { exchange } = request
+  const body = request.body as SharedBody & Record<string, unknown> // the route's schema has checked it
+  const alias = modelNameOf(body)
+  const model = app.models.find(alias)
+  if (!model) throw modelNotFound(alias.slice(0, 256))
+  exchange.dialect = 'openai'
+  exchange.model = model.alias
+  exchange.stream = body.stream === true
+  const run: TextRun = {
+    app,
+    request,
+    reply,
+    body,
+    model,
+    sampling: samplingOf(body),
+    defaults: defaultsOf(endpoint),
+    system: renderSystem(app.prompts, endpoint.system(body), body.language),
+    wantsLines: request.headers.accept?.includes('application/x-ndjson') ?? false,
+  }
+  return 'texts' in endpoint ? answerEach(endpoint, run) : answerOne(endpoint, run)
+}

@@ -1,0 +1,120 @@
+import type { TProperties, TSchema } from '@sinclair/typebox'
+import type { FastifyReply } from 'fastify'
+import { eachText, type TextOutcome } from '../../core/each-text.ts'
+import { asRouterError } from '../../core/errors.ts'
+import { lostHeader } from '../../core/lost-header.ts'
+import type { EachTextEndpoint } from '../../core/text-endpoint.ts'
+import type { ClientStream } from '../../relay/client-stream.ts'
+import { chatOf, generationTime, type TextRun, textOf } from './text-run.ts'
+
+/** Asks once for each text, side by side, and answers in their order: whole, or each as soon as its turn has come. */
+export async function answerEach(
+  endpoint: EachTextEndpoint<TProperties, TSchema>,
+  run: TextRun,
+): Promise<FastifyReply | Record<string, unknown>> {
+  const lost = new Map<string, string>()
+  const outcomes = outcomesOf(endpoint, run, lost)
+  return run.body.stream === true ? streamed(outcomes, run, lost) : whole(outcomes, run, lost)
+}
+
+function outcomesOf(
+  endpoint: EachTextEndpoint<TProperties, TSchema>,
+  run: TextRun,
+  lost: Map<string, string>,
+): AsyncGenerator<TextOutcome, void, undefined> {
+  const { app, request, body, model, defaults } = run
+  return eachText({
+    texts: endpoint.texts(body),
+    limit: app.config.fanout,
+    partial: body.partial === true,
+    signal: request.exchange.signal,
+    async ask(text, signal) {
+      const response = await app.gateway.ask(
+        {
+          model,
+          // Each is collected whole: the client's stream is one of results, not of tokens.
+          request: { ...chatOf(run, text), stream: false },
+          defaults,
+          signal,
+          lose: (field, why) => lost.set(field, why),
+        },
+        request,
+      )
+      return endpoint.result(textOf(response), text, body)
+    },
+  })
+}
+
+async function whole(
+  outcomes: AsyncIterable<TextOutcome>,
+  run: TextRun,
+  lost: ReadonlyMap<string, string>,
+): Promise<Record<string, unknown>> {
+  const response: unknown[] = []
+  const errors: { index: number; message: string }[] = []
+  for await (const { index, result, error } of outcomes) {
+    response.push(result)
+    if (error) errors.push({ index, message: error.message })
+  }
+  report(run, lost)
+  run.reply.headers(lostHeader(lost))
+  return {
+    response,
+    ...(run.body.partial === true ? { errors } : {}),
+    generation_time: generationTime(run),
+  }
+}
+
+/** One event for each finished text, then one with the totals. A failure among them is the last event instead. */
+async function streamed(
+  outcomes: AsyncIterable<TextOutcome>,
+  run: TextRun,
+  lost: ReadonlyMap<string, string>,
+): Promise<FastifyReply> {
+  const { app, request, reply, wantsLines } = run
+  const dialect = app.dialects.get(wantsLines ? 'ollama' : 'openai')
+  const stream = app.gateway.clientStream(reply, dialect.streamMediaType)
+  const send = async (event: unknown): Promise<void> => {
+    if (!stream.committed) {
+      report(run, lost)
+      stream.commit()
+    }
+    const json = JSON.stringify(event)
+    await written(stream, wantsLines ? `${json}\n` : `data: ${json}\n\n`, request.exchange.signal)
+  }
+  try {
+    let total = 0
+    let failed = 0
+    for await (const { index, result, error } of outcomes) {
+      total++
+      if (error) failed++
+      await send({ index, result, ...(error ? { error: { message: error.message } } : {}) })
+    }
+    await send({ done: true, total, failed, generation_time: generationTime(run) })
+  } catch (thrown) {
+    if (!stream.committed) throw thrown
+    const error = asRouterError(thrown)
+    request.exchange.error ??= error
+    const options = { ownPath: true, debug: app.config.inDebug, requestId: request.id }
+    stream.write(dialect.writeStreamError(error, options))
+  }
+  report(run, lost)
+  stream.end()
+  return reply
+}
+
+/** Waits for a client that reads slowly, unless it leaves. */
+async function written(stream: ClientStream, text: string, signal: AbortSignal): Promise<void> {
+  if (stream.write(text) || signal.aborted) return
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const onAbort = (): void => resolve()
+  signal.addEventListener('abort', onAbort, { once: true })
+  stream.onDrain(resolve)
+  await promise
+  signal.removeEventListener('abort', onAbort)
+}
+
+/** To the log: each attempt begins a new list there, and several run at once. */
+function report({ request }: TextRun, lost: ReadonlyMap<string, string>): void {
+  for (const [field, why] of lost) request.exchange.lose(field, why)
+}

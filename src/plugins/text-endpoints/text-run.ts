@@ -1,0 +1,39 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ChatMessage, ChatRequest, ChatResponse, Sampling } from '../../core/chat.ts'
+import { upstreamFailed } from '../../core/errors.ts'
+import type { RenderedSystem } from '../../core/system-prompt.ts'
+import type { Model, Target } from '../../core/target.ts'
+import type { SharedBody } from '../../core/text-endpoint.ts'
+import { textChat } from '../../core/text-request.ts'
+
+/** One request to a text endpoint, read as far as all of them are alike. */
+export interface TextRun {
+  app: FastifyInstance
+  request: FastifyRequest
+  reply: FastifyReply
+  body: SharedBody & Record<string, unknown>
+  model: Model
+  sampling: Sampling
+  defaults: (target: Target) => Sampling
+  system: RenderedSystem
+  /** Whether a streamed answer is to be JSON lines instead of server-sent events. */
+  wantsLines: boolean
+}
+
+export function chatOf(run: TextRun, text: string, history: readonly ChatMessage[] = []): ChatRequest {
+  const { model, sampling, system, body } = run
+  const stream = body.stream === true
+  return textChat({ model: model.alias, stream, sampling, system: system.text, history, text })
+}
+
+/** The model's words. Throws `upstream_error` for an answer that has none at all, not even empty ones. */
+export function textOf(response: ChatResponse): string {
+  const [choice] = response.choices
+  if (!choice) throw upstreamFailed('The upstream sent an answer without a choice', 'BAD_ANSWER')
+  return choice.text || choice.refusal || ''
+}
+
+/** Seconds since the request arrived. */
+export function generationTime(run: TextRun): number {
+  return run.request.exchange.elapsedMs() / 1000
+}

@@ -1,0 +1,54 @@
+import type { Worker } from 'node:cluster'
+import type { Config } from './core/env-config.ts'
+// biome-ignore-start lint/style/noRestrictedImports: the primary keeps its workers' leases, so it knows the stores.
+import { reapLeases } from './stores/lease-reaper.ts'
+import { LeaseDesk } from './stores/primary-leases.ts'
+import { introducedName, primaryPipe } from './stores/primary-pipe.ts'
+import { redisAddress } from './stores/redis-address.ts'
+import { connectRedis } from './stores/redis-client.ts'
+
+// biome-ignore-end lint/style/noRestrictedImports: only the stores.
+
+export interface PrimaryLeaseKeeper {
+  workerStarted(worker: Worker): void
+  /** Frees what the worker held. */
+  workerEnded(worker: Worker): void
+}
+
+/** What the primary does for the leases of its workers: it holds them itself, or frees in Redis what the dead held. */
+export function primaryLeaseKeeper(config: Config, say: (line: string) => void): PrimaryLeaseKeeper {
+  return redisAddress(config) ? reaping(config, say) : holding()
+}
+
+function holding(): PrimaryLeaseKeeper {
+  const desk = new LeaseDesk(() => performance.now())
+  return {
+    workerStarted: (worker) => desk.addWorker(String(worker.id), primaryPipe(worker)),
+    workerEnded: (worker) => desk.removeWorker(String(worker.id)),
+  }
+}
+
+/** Only workers with leases introduce themselves, so a router without exclusive strategies opens no connection here. */
+function reaping(config: Config, say: (line: string) => void): PrimaryLeaseKeeper {
+  const names = new Map<Worker, string>()
+  return {
+    workerStarted: (worker) => {
+      worker.on('message', (message: unknown) => {
+        const name = introducedName(message)
+        if (name !== undefined) names.set(worker, name)
+      })
+    },
+    workerEnded: (worker) => {
+      const name = names.get(worker)
+      const address = redisAddress(config)
+      names.delete(worker)
+      if (name === undefined || !address) return
+      // Workers seldom die: a connection for each time costs less than one that is kept alive for years.
+      const link = connectRedis(address)
+      for (const redis of [link.commands, link.subscriber]) redis.on('error', () => undefined)
+      reapLeases(link, name)
+        .catch((error: unknown) => say(`leases of a dead worker end by themselves (${String(error)})`))
+        .finally(() => link.close())
+    },
+  }
+}

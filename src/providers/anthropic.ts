@@ -1,0 +1,17 @@
+import type { ProviderType } from '../core/provider.ts'
+
+/**
+ * Anthropic, and servers that speak its Messages API. Format: Anthropic API reference, "Create a Message"; the version
+ * header and its value are required ("Versions"). A request is written by that version, whatever the client's own is.
+ */
+export const anthropic: ProviderType = {
+  name: 'anthropic',
+  dialect: 'anthropic',
+  flavour: {},
+  path: (operation) => (operation === 'chat' ? '/v1/messages' : undefined),
+  authHeaders: (token) => ({
+    'anthropic-version': '2023-06-01',
+    ...(token ? { 'x-api-key': token } : {}),
+  }),
+  needsHost: true,
+}

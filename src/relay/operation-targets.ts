@@ -1,0 +1,62 @@
+import { badRequest, type RouterError } from '../core/errors.ts'
+import type { Operation } from '../core/provider.ts'
+import type { Model, Target } from '../core/target.ts'
+import type { TargetLoop } from './over-targets.ts'
+import type { Failure } from './upstream-failure.ts'
+
+const words: Readonly<Record<Operation, string>> = {
+  chat: 'chat requests',
+  completion: 'completions of a text',
+  embedding: 'embeddings',
+  rerank: 'reranking',
+  score: 'scoring',
+  transcription: 'transcriptions',
+  speech: 'speech',
+  image: 'images',
+  tokenize: 'tokenizing',
+  detokenize: 'detokenizing',
+}
+
+/** The targets of a model that have an operation. */
+export function targetsWith(model: Model, operation: Operation): readonly Target[] {
+  return [...model.targets, ...model.sleeping].filter(({ paths }) => paths[operation] !== undefined)
+}
+
+/** Throws what to tell a client whose model has the operation on no target. `others`: models that are known to have it. */
+export function requireOperation(model: Model, operation: Operation, others: readonly string[] = []): void {
+  if (targetsWith(model, operation).length > 0) return
+  throw notOffered(model.alias, operation, others)
+}
+
+/** An `acquire` that takes none but the targets with the operation. */
+export function acquireWith<T>(
+  operation: Operation,
+  acquire: TargetLoop<T>['acquire'],
+): TargetLoop<T>['acquire'] {
+  return (model, tried, signal) => {
+    const others = [...model.targets, ...model.sleeping].filter(({ paths }) => paths[operation] === undefined)
+    return acquire(model, others.length === 0 ? tried : new Set([...tried, ...others]), signal)
+  }
+}
+
+/**
+ * Servers answer 404, 405 or 501 where a path is not there, which for operations beside the chat says that the model is
+ * of another kind, and nothing about the target. One that names the model as unknown stays what it is.
+ */
+export function unlessNotOffered(failure: Failure, operation: Operation, target: Target): Failure {
+  const { causeCode = '', cause } = failure.error
+  if (!/^HTTP_(404|405|501)$/.test(causeCode)) return failure
+  const said = JSON.stringify(cause ?? '')
+  if (causeCode === 'HTTP_404' && /model_not_found|model[^"]*(?:not found|does not exist)/i.test(said))
+    return failure
+  return { error: notOffered(target.model, operation, []), retry: 'next', verdict: 'nothing' }
+}
+
+function notOffered(alias: string, operation: Operation, others: readonly string[]): RouterError {
+  const known = others.length === 0 ? '' : `; models that do: ${others.slice(0, 8).join(', ')}`
+  return badRequest(
+    `The model '${alias}' does not offer ${words[operation]}${known}`,
+    'model',
+    'unsupported_operation',
+  )
+}

@@ -1,0 +1,52 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { endpointPaths } from '../core/endpoint-paths.ts'
+import { badRequest } from '../core/errors.ts'
+import { OllamaEmbedBody, OllamaEmbeddingsBody } from '../dialects/ollama/embedding.ts'
+import { OpenaiEmbeddingBody } from '../dialects/openai/embedding.ts'
+
+const EitherBody = Type.Object({
+  ...OllamaEmbeddingsBody.properties,
+  ...OpenaiEmbeddingBody.properties,
+  input: Type.Optional(Type.Union([OpenaiEmbeddingBody.properties.input, Type.Null()])),
+  prompt: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+})
+
+/**
+ * Embeddings: OpenAI's, https://platform.openai.com/docs/api-reference/embeddings (LM Studio's `v0` path is the same
+ * request), and Ollama's two, https://docs.ollama.com/api/embed. `P/embeddings` is Ollama's older path and the Python
+ * llm-router's path for OpenAI clients: the body tells which is meant.
+ */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const prefix = app.config.endpointPrefix
+  const older = endpointPaths(prefix, { fixed: ['/api/embeddings'], prefixed: ['/embeddings'] })
+  const openai = endpointPaths(prefix, {
+    fixed: ['/v1/embeddings', '/embeddings'],
+    prefixed: ['/v1/embeddings', '/v0/embeddings'],
+  })
+  for (const path of openai.filter((each) => !older.includes(each))) {
+    app.post(
+      path,
+      { schema: { body: OpenaiEmbeddingBody }, config: { dialect: 'openai' } },
+      (request, reply) => app.operations.embed('openai', request, reply),
+    )
+  }
+  for (const path of older) {
+    app.post(path, { schema: { body: EitherBody }, config: { dialect: 'ollama' } }, (request, reply) => {
+      const { input = null, prompt = null } = request.body
+      const dialect = input === null && prompt !== null ? 'ollama' : 'openai'
+      request.errorDialect = dialect
+      if (input === null && prompt === null)
+        throw badRequest("'input' is required", 'input', 'missing_required_parameter')
+      return app.operations.embed(dialect, request, reply)
+    })
+  }
+  const paths = endpointPaths(prefix, { fixed: ['/api/embed'], prefixed: ['/embed'] })
+  for (const path of paths) {
+    app.post(path, { schema: { body: OllamaEmbedBody }, config: { dialect: 'ollama' } }, (request, reply) =>
+      app.operations.embed('ollama', request, reply),
+    )
+  }
+}
+
+export default plugin

@@ -1,0 +1,16 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyPluginAsync } from 'fastify'
+
+const plugin: FastifyPluginAsync = async (app) => {
+  app.textEndpoints.add({
+    name: 'generate_article_from_text',
+    summary: 'Writes a short news item for social media from a text.',
+    fields: { text: Type.String() },
+    response: Type.Object({ article_text: Type.String() }),
+    system: () => ({ prompt: 'builtin/system/*/news-on-sm' }),
+    text: ({ text }) => text,
+    answer: (article_text) => ({ response: { article_text }, article_text }),
+  })
+}
+
+export default plugin

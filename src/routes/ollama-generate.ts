@@ -1,0 +1,26 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { endpointPaths } from '../core/endpoint-paths.ts'
+import { OllamaGenerateBody } from '../dialects/ollama/generate-schema.ts'
+import { isZeroTime, loadAnswer } from '../dialects/ollama/load.ts'
+
+/** Ollama generate, https://docs.ollama.com/api/generate. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const paths = endpointPaths(app.config.endpointPrefix, {
+    fixed: ['/api/generate'],
+    prefixed: ['/generate'],
+  })
+  const options = { schema: { body: OllamaGenerateBody }, config: { dialect: 'ollama' } }
+  for (const path of paths) {
+    app.post(path, options, (request, reply) => {
+      const { prompt, suffix, images, keep_alive: keepAlive } = request.body
+      const call = app.gateway.chatCall('ollama-generate', request)
+      if (prompt || suffix || (images && images.length > 0)) return app.gateway.chat(call, request, reply)
+      // Without a prompt the client means: load the model, as with a chat without messages.
+      const answer = loadAnswer(call.alias, new Date(), isZeroTime(keepAlive) ? 'unload' : 'load', 'generate')
+      if (!call.stream) return reply.send(answer)
+      return reply.type('application/x-ndjson').send(`${JSON.stringify(answer)}\n`)
+    })
+  }
+}
+
+export default plugin

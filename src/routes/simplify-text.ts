@@ -1,0 +1,16 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyPluginAsync } from 'fastify'
+
+const plugin: FastifyPluginAsync = async (app) => {
+  app.textEndpoints.add({
+    name: 'simplify_text',
+    summary: 'Rewrites each text in plain language.',
+    fields: { texts: Type.Array(Type.String()) },
+    item: Type.String(),
+    system: () => ({ prompt: 'builtin/system/*/simplify-text' }),
+    texts: ({ texts }) => texts,
+    result: (answer) => answer,
+  })
+}
+
+export default plugin

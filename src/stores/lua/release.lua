@@ -1,0 +1,32 @@
+-- Gives back what a token holds among some targets; nothing of anybody else's.
+--
+-- KEYS  1 Python hash  2 waiting  3 owned  4 gone token (see acquire.lua)
+--       then n leases, then n hosts in use
+-- ARGV  1 token  2 ttl ms  3 process  4 model  5 channel
+--       6 abandon: "1": the request has given up, so no late copy of its acquire may take anything
+--       then for each target its field in the Python hash
+-- Returns how many leases were given back. Tells the channel the model. Idempotent.
+
+local token = ARGV[1]
+local n = #ARGV - 6
+local freed = 0
+
+for i = 1, n do
+  local value = redis.call('GET', KEYS[4 + i])
+  if value and string.sub(value, 1, #token + 1) == token .. ':' then
+    redis.call('DEL', KEYS[4 + i])
+    freed = freed + 1
+  end
+  local field = ARGV[6 + i]
+  if redis.call('HGET', KEYS[1], field .. ':lease') == token then
+    redis.call('HDEL', KEYS[1], field .. ':is_chosen', field .. ':lease')
+  end
+  redis.call('ZREM', KEYS[4 + n + i], token .. '|' .. ARGV[4])
+end
+redis.call('HDEL', KEYS[3], token)
+if ARGV[6] == '1' then
+  redis.call('SET', KEYS[4], '1', 'PX', ARGV[2])
+  redis.call('HDEL', KEYS[2], ARGV[3])
+end
+if freed > 0 or ARGV[6] == '1' then redis.call('PUBLISH', ARGV[5], ARGV[4]) end
+return freed

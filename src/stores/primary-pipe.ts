@@ -1,0 +1,28 @@
+import type { Worker } from 'node:cluster'
+import type { LeasePipe } from './primary-leases.ts'
+
+/** The pipe to the other side of a cluster: `cluster.worker` in a worker, one of `cluster.workers` in the primary. */
+export function primaryPipe(worker: Worker): LeasePipe {
+  return {
+    send(message) {
+      if (!worker.isConnected()) return false
+      // `false` means a long backlog here, and what is in it arrives. A broken pipe is told by the end of a process.
+      worker.send(message, () => undefined)
+      return true
+    },
+    onMessage: (listener) => {
+      worker.on('message', listener)
+    },
+  }
+}
+
+/** A worker tells its primary under which name it takes leases in Redis. */
+export function introduce(worker: Worker, name: string): void {
+  worker.send({ leaseHolder: name }, () => undefined)
+}
+
+/** The name in a message of `introduce`; undefined for any other message. */
+export function introducedName(message: unknown): string | undefined {
+  if (typeof message !== 'object' || message === null || !('leaseHolder' in message)) return undefined
+  return typeof message.leaseHolder === 'string' ? message.leaseHolder : undefined
+}

@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs'
+import { Redis, type RedisOptions } from 'ioredis'
+
+export interface RedisAddress {
+  /** `redis://` or `rediss://`; what it says wins over the other members. */
+  url: string | undefined
+  host: string
+  port: number
+  db: number
+  password: string | undefined
+}
+
+/** Replies keep the shapes of ioredis 5, which is the default. */
+type Options = Omit<RedisOptions, 'replyMapping'>
+
+/** A lease step as a Lua file; see its head for keys and arguments. */
+export type LeaseStep = 'acquire' | 'renew' | 'release'
+
+/** A connection for commands that must answer soon or fail, and one that listens. */
+export interface RedisLink {
+  readonly commands: Redis
+  readonly subscriber: Redis
+  run(step: LeaseStep, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
+  /** Closes both at once. */
+  close(): void
+}
+
+/**
+ * No command may wait for a Redis that is away, and none may be sent twice behind our back: who asks again does so with
+ * the same token. A command that ran out of time may still be carried out by Redis later.
+ */
+export function connectRedis(address: RedisAddress, commandTimeoutMs = 250): RedisLink {
+  const options: Options = {
+    commandTimeout: commandTimeoutMs,
+    connectTimeout: 500,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    retryStrategy: (times) => Math.min(1000, 50 * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2),
+  }
+  const commands = open(address, options)
+  const subscriber = open(address, options)
+  const scripts = {
+    acquire: luaOf('acquire'),
+    renew: luaOf('renew'),
+    release: luaOf('release'),
+  }
+  for (const [name, lua] of Object.entries(scripts)) commands.defineCommand(name, { lua })
+  return {
+    commands,
+    subscriber,
+    run: (step, keys, args) => runScript(commands, step, [keys.length, ...keys, ...args]),
+    close() {
+      commands.disconnect()
+      subscriber.disconnect()
+    },
+  }
+}
+
+function open({ url, host, port, db, password }: RedisAddress, options: Options): Redis {
+  const all: Options = { ...options, db, ...(password === undefined ? {} : { password }) }
+  // What the address itself says comes before these.
+  return url === undefined ? new Redis({ ...all, host, port }) : new Redis(url, all)
+}
+
+function luaOf(step: LeaseStep): string {
+  return readFileSync(new URL(`lua/${step}.lua`, import.meta.url), 'utf8')
+}
+
+/** ioredis puts a defined command on the connection as a method, which its types do not know. */
+function runScript(redis: Redis, step: LeaseStep, args: readonly (string | number)[]): Promise<unknown> {
+  const command: unknown = Reflect.get(redis, step)
+  if (typeof command !== 'function') throw new Error(`no command ${step}`)
+  return Reflect.apply(command, redis, args)
+}

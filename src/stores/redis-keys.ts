@@ -1,0 +1,33 @@
+/** The channel that tells which model has something free. */
+export const freedChannel = 'llm-router:freed'
+
+/**
+ * The names of everything in Redis. Leases and their counters start with the model in braces; only the hash of the
+ * Python llm-router has that project's name for it.
+ */
+export const redisKeys = {
+  lease: (model: string, id: string) => `{m:${model}}:lease:${id}`,
+  fence: (model: string) => `{m:${model}}:fence`,
+  waiting: (model: string) => `{m:${model}}:waiting`,
+  lastHost: (model: string) => `{m:${model}}:last-host`,
+  knownHosts: (model: string) => `{m:${model}}:hosts`,
+  usedHosts: 'llm-router:hosts',
+  running: (host: string) => `llm-router:running:${host}`,
+  /** What a process holds. */
+  owned: (worker: string) => `llm-router:owned:${worker}`,
+  /** A request or a process that will not come back. */
+  gone: (tokenOrWorker: string) => `llm-router:gone:${tokenOrWorker}`,
+  python: (model: string) => `model:${pythonName(model)}`,
+}
+
+/**
+ * The target's field in the Python version's hash, without `:is_chosen`. That version names a provider by its id, or by
+ * its address where it has none; an id that was made here (`alias@digest#count`) stands for such a one.
+ */
+export function pythonField(id: string, host: string): string {
+  return pythonName(/@[0-9a-f]{8}#\d+$/.test(id) ? host : id)
+}
+
+function pythonName(text: string): string {
+  return text.replaceAll(/[/:\-.,; \t\n]/g, '_')
+}

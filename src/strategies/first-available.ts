@@ -1,0 +1,8 @@
+import type { ExclusiveStrategy } from '../core/strategy.ts'
+
+/** The first free target in the order of the configuration, for one request alone. */
+export const firstAvailable: ExclusiveStrategy = {
+  name: 'first_available',
+  exclusive: true,
+  create: () => ({ order: (candidates) => candidates }),
+}

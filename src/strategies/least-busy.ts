@@ -1,0 +1,26 @@
+import type { SharingStrategy, TargetSignals } from '../core/strategy.ts'
+import { draw, inPlay, weightInPlay } from './draw.ts'
+
+/**
+ * Draws two targets by weight and takes the one with fewer calls in flight per weight; with equal ones the first drawn,
+ * so that idle targets share as their weights say. Two at random do nearly as well as looking at all of them, and keep
+ * several routers from running for the same idle target at once (Mitzenmacher, "The Power of Two Choices in Randomized
+ * Load Balancing", 2001).
+ */
+export const leastBusy: SharingStrategy = {
+  name: 'least_busy',
+  create: ({ random }) => ({
+    pick: (candidates) => {
+      const targets = inPlay(candidates)
+      const first = draw(targets, random())
+      const others = targets.filter((signals) => signals !== first)
+      if (others.length === 0) return first
+      const second = draw(others, random())
+      return load(second) < load(first) ? second : first
+    },
+  }),
+}
+
+function load(signals: TargetSignals): number {
+  return signals.inFlight / weightInPlay(signals)
+}

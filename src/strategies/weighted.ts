@@ -1,0 +1,11 @@
+import type { SharingStrategy } from '../core/strategy.ts'
+import { SmoothRotation } from './smooth-rotation.ts'
+
+/** Shares as the configured weights say, exact in every cycle and evenly spread over it. */
+export const weighted: SharingStrategy = {
+  name: 'weighted',
+  create: () => {
+    const rotation = new SmoothRotation()
+    return { pick: (candidates) => rotation.next(candidates, ({ target }) => target.weight) }
+  },
+}

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { applyEdits, scanObject } from '../../../src/core/json-splice.ts'
+import { missingDefaults } from '../../../src/dialects/anthropic/defaults.ts'
+import { anthropic } from '../../../src/dialects/anthropic/index.ts'
+
+describe('the limit that Anthropic requires', () => {
+  it('is the client’s, else the operator’s by any of its names, else 4096', () => {
+    assert.deepEqual(missingDefaults({ max_tokens: 5 }, { max_tokens: 9 }), {})
+    assert.deepEqual(missingDefaults({}, { max_tokens: 9 }), { max_tokens: 9 })
+    assert.deepEqual(missingDefaults({}, { max_completion_tokens: 9 }), { max_tokens: 9 })
+    assert.deepEqual(missingDefaults({}, { options: { num_predict: 9 } }), { max_tokens: 9 })
+    assert.deepEqual(missingDefaults({}, {}), { max_tokens: 4_096 })
+    assert.deepEqual(missingDefaults({}, { options: { num_predict: -1 } }), { max_tokens: 4_096 })
+  })
+
+  it('is above the budget of the thoughts', () => {
+    const thinking = { type: 'enabled', budget_tokens: 5_000 }
+    assert.deepEqual(missingDefaults({ thinking }, {}), { max_tokens: 9_096 })
+    assert.deepEqual(missingDefaults({ thinking }, { max_tokens: 8_000 }), { max_tokens: 8_000 })
+    assert.deepEqual(missingDefaults({ thinking }, { max_tokens: 4_000 }), { max_tokens: 9_000 })
+  })
+})
+
+describe('other defaults', () => {
+  const body = { max_tokens: 5 }
+
+  it('fill what is missing, by the names of any dialect', () => {
+    const defaults = { temperature: 1.5, stop: 'END', service_tier: 'standard_only', options: { top_k: 4 } }
+    assert.deepEqual(missingDefaults({ ...body, top_k: 1 }, defaults), {
+      temperature: 1,
+      stop_sequences: ['END'],
+      service_tier: 'standard_only',
+    })
+  })
+
+  it('that other servers know and this one refuses are passed over', () => {
+    const defaults = { seed: 1, min_p: 0.1, keep_alive: -1, options: { num_ctx: 4096 }, stream_options: {} }
+    assert.deepEqual(missingDefaults(body, defaults), {})
+  })
+
+  it('complete an object, but not one that names its kind', () => {
+    const defaults = { output_config: { effort: 'low' }, tool_choice: { disable_parallel_tool_use: true } }
+    assert.deepEqual(
+      missingDefaults({ ...body, output_config: { format: 1 }, tool_choice: { type: 'any' } }, defaults),
+      {
+        output_config: { format: 1, effort: 'low' },
+      },
+    )
+  })
+
+  it('for sampling stay away from thinking', () => {
+    const defaults = { temperature: 0.2, top_k: 4 }
+    assert.deepEqual(missingDefaults({ ...body, thinking: { type: 'adaptive' } }, defaults), {})
+    assert.deepEqual(missingDefaults({ ...body, thinking: { type: 'disabled' } }, defaults), defaults)
+  })
+})
+
+describe('the identity lane', () => {
+  function edited(text: string, stream: boolean): string {
+    const bytes = Buffer.from(text)
+    const scan = scanObject(bytes)
+    assert.ok(scan)
+    const request = { bytes, scan, body: JSON.parse(text), stream, wantUsage: true }
+    const { edits, stripUsage } = anthropic.chat.passthroughEdits(request)
+    assert.equal(stripUsage, false)
+    return applyEdits(bytes, edits).toString()
+  }
+
+  it('writes stream only where the server would understand something else', () => {
+    assert.equal(edited('{ "max_tokens": 1e1 }', false), '{ "max_tokens": 1e1 }')
+    assert.equal(edited('{"stream":true}', true), '{"stream":true}')
+    assert.equal(edited('{"stream":"true"}', true), '{"stream":true}')
+    assert.deepEqual(JSON.parse(edited('{"a":-0}', true)), { a: -0, stream: true })
+  })
+})

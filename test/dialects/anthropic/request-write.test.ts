@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { ChatRequest } from '../../../src/core/chat.ts'
+import { refusedAt, sent } from './support.ts'
+
+const tool = { name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } }
+
+describe('the fields of a request', () => {
+  it('have Anthropic’s names', () => {
+    const { body, lost } = sent({
+      stream: true,
+      sampling: { maxTokens: 100, temperature: 0.5, topP: 0.9, topK: 40, stop: ['END'] },
+      user: 'u1',
+    })
+    assert.deepEqual(body, {
+      model: 'claude-up-1',
+      max_tokens: 100,
+      messages: [{ role: 'user', content: [{ type: 'text', text: 'Hi' }] }],
+      stream: true,
+      stop_sequences: ['END'],
+      temperature: 0.5,
+      top_p: 0.9,
+      top_k: 40,
+      metadata: { user_id: 'u1' },
+    })
+    assert.deepEqual(lost, [])
+  })
+
+  it('a temperature above 1 becomes 1, blank stop sequences are left out, and both are told', () => {
+    const { body, lost } = sent({ sampling: { temperature: 1.7, stop: ['\n', 'END'] } })
+    assert.equal(body.temperature, 1)
+    assert.deepEqual(body.stop_sequences, ['END'])
+    assert.deepEqual(lost.toSorted(), ['stop', 'temperature'])
+  })
+
+  it('what Anthropic does not have is told, but not what changes nothing', () => {
+    const { lost } = sent({
+      sampling: {
+        seed: 1,
+        minP: 0.1,
+        typicalP: 0.2,
+        repetitionPenalty: 1.1,
+        presencePenalty: 1,
+        frequencyPenalty: 1,
+        logitBias: { 1: 2 },
+        logprobs: true,
+      },
+      ollama: { keepAlive: '5m', options: { num_ctx: 4096 } },
+      extras: { guided_json: {}, store: true },
+    })
+    assert.deepEqual(
+      new Set(lost),
+      new Set([
+        'seed',
+        'min_p',
+        'typical_p',
+        'repeat_penalty',
+        'presence_penalty',
+        'frequency_penalty',
+        'logit_bias',
+        'logprobs',
+        'keep_alive',
+        'options.num_ctx',
+        'guided_json',
+      ]),
+    )
+    assert.deepEqual(
+      sent({ sampling: { presencePenalty: 0, repetitionPenalty: 1, logprobs: false, n: 1 } }).lost,
+      [],
+    )
+  })
+
+  it('several answers are refused', () => {
+    assert.equal(
+      refusedAt(() => sent({ sampling: { n: 2 } })),
+      'n',
+    )
+  })
+
+  it('members of Anthropic’s own come back', () => {
+    assert.deepEqual(sent({ extras: { context_management: { edits: [] } } }).body.context_management, {
+      edits: [],
+    })
+  })
+})
+
+describe('tools', () => {
+  it('have a schema of an object, and the choice its names there', () => {
+    const { body } = sent({ tools: [tool, { name: 'now', strict: true }], toolChoice: 'required' })
+    assert.deepEqual(body.tools, [
+      { name: 'get_weather', input_schema: { type: 'object', properties: { city: { type: 'string' } } } },
+      { name: 'now', input_schema: { type: 'object', properties: {} }, strict: true },
+    ])
+    assert.deepEqual(body.tool_choice, { type: 'any' })
+    assert.deepEqual(sent({ tools: [tool], toolChoice: 'none' }).body.tool_choice, { type: 'none' })
+    assert.deepEqual(sent({ tools: [tool], toolChoice: { name: 'get_weather' } }).body.tool_choice, {
+      type: 'tool',
+      name: 'get_weather',
+    })
+    assert.equal('tool_choice' in sent({ tools: [tool] }).body, false)
+  })
+
+  it('one call at a time is said within the choice', () => {
+    assert.deepEqual(sent({ tools: [tool], parallelToolCalls: false }).body.tool_choice, {
+      type: 'auto',
+      disable_parallel_tool_use: true,
+    })
+    assert.equal('tool_choice' in sent({ tools: [tool], parallelToolCalls: true }).body, false)
+  })
+
+  it('that were called before are defined where none is offered now, and may not be called', () => {
+    const { body } = sent({
+      messages: [
+        { role: 'user', parts: [{ type: 'text', text: 'Hi' }] },
+        { role: 'assistant', parts: [], reasoning: '', toolCalls: [{ id: 'a', name: 'f', arguments: '{}' }] },
+        { role: 'tool', callId: 'a', parts: [{ type: 'text', text: 'x' }] },
+      ],
+    })
+    assert.deepEqual(body.tools, [{ name: 'f', input_schema: { type: 'object', properties: {} } }])
+    assert.deepEqual(body.tool_choice, { type: 'none' })
+  })
+})
+
+describe('structured output', () => {
+  it('closes every object of a schema that does not say otherwise', () => {
+    const schema = {
+      type: 'object',
+      properties: {
+        properties: { type: 'object', properties: { a: { type: 'string' } } },
+        list: {
+          type: 'array',
+          items: { anyOf: [{ type: 'object', additionalProperties: true }, { type: 'null' }] },
+        },
+      },
+    }
+    assert.deepEqual(sent({ responseFormat: { type: 'schema', schema, name: 'n' } }).body.output_config, {
+      format: {
+        type: 'json_schema',
+        schema: {
+          type: 'object',
+          properties: {
+            properties: {
+              type: 'object',
+              properties: { a: { type: 'string' } },
+              additionalProperties: false,
+            },
+            list: {
+              type: 'array',
+              items: { anyOf: [{ type: 'object', additionalProperties: true }, { type: 'null' }] },
+            },
+          },
+          additionalProperties: false,
+        },
+      },
+    })
+  })
+
+  it('without a schema is asked for in words, and told', () => {
+    const { body, lost } = sent({ responseFormat: { type: 'json' } })
+    assert.match(JSON.stringify(body.system), /JSON object/)
+    assert.equal('output_config' in body, false)
+    assert.deepEqual(lost, ['response_format'])
+    assert.equal('system' in sent({ responseFormat: { type: 'text' } }).body, false)
+  })
+})
+
+describe('reasoning', () => {
+  const thinkingOf = (changes: Partial<ChatRequest>) => {
+    const { body, lost } = sent(changes)
+    return { thinking: body.thinking, max: body.max_tokens, lost }
+  }
+
+  it('a level becomes a budget, and the limit is raised only where the budget leaves no room', () => {
+    const enabled = (budget_tokens: number) => ({ type: 'enabled', budget_tokens })
+    const sampling = { maxTokens: 5_000 }
+    assert.deepEqual(thinkingOf({ reasoningEffort: 'medium', sampling }), {
+      thinking: enabled(4_096),
+      max: 5_000,
+      lost: [],
+    })
+    assert.deepEqual(thinkingOf({ reasoningEffort: 'high', sampling }), {
+      thinking: enabled(16_384),
+      max: 21_384,
+      lost: [],
+    })
+    assert.deepEqual(
+      thinkingOf({ reasoningEffort: 'high', reasoningBudget: 2_000, sampling }).thinking,
+      enabled(2_000),
+    )
+    assert.deepEqual(thinkingOf({ reasoningEffort: 'low', reasoningBudget: 10 }).thinking, enabled(1_024))
+  })
+
+  it('none is off, nothing is nothing, and the highest levels are named', () => {
+    assert.deepEqual(thinkingOf({ reasoningEffort: 'none' }).thinking, { type: 'disabled' })
+    assert.equal('thinking' in sent().body, false)
+    const { body } = sent({ reasoningEffort: 'xhigh' })
+    assert.deepEqual([body.thinking, body.output_config], [{ type: 'adaptive' }, { effort: 'xhigh' }])
+  })
+
+  it('takes away the sampling that is forbidden beside it', () => {
+    const { body, lost } = sent({
+      reasoningEffort: 'low',
+      sampling: { temperature: 0.2, topP: 0.5, topK: 4, stop: ['END'] },
+    })
+    assert.deepEqual(lost, ['temperature', 'top_p', 'top_k'])
+    for (const name of lost) assert.equal(name in body, false, name)
+    assert.deepEqual(body.stop_sequences, ['END'])
+    assert.deepEqual(sent({ reasoningEffort: 'low', sampling: { temperature: 1, topP: 0.98 } }).lost, [])
+  })
+
+  it('gives way to a tool that must be called', () => {
+    const { thinking, lost } = thinkingOf({ reasoningEffort: 'low', tools: [tool], toolChoice: 'required' })
+    assert.equal(thinking, undefined)
+    assert.deepEqual(lost, ['reasoning_effort'])
+  })
+
+  it('goes on behind a tool call only with the thoughts that led to it', () => {
+    const loop = (signature?: string): Partial<ChatRequest> => ({
+      reasoningEffort: 'low',
+      tools: [tool],
+      messages: [
+        { role: 'user', parts: [{ type: 'text', text: 'Hi' }] },
+        {
+          role: 'assistant',
+          parts: [],
+          reasoning: 'plan',
+          ...(signature === undefined ? {} : { reasoningSignature: signature }),
+          toolCalls: [{ id: 'a', name: 'get_weather', arguments: '{}' }],
+        },
+        { role: 'tool', callId: 'a', parts: [{ type: 'text', text: 'x' }] },
+      ],
+    })
+    assert.equal(thinkingOf(loop()).thinking, undefined)
+    assert.deepEqual(thinkingOf(loop()).lost, ['messages.reasoning', 'reasoning_effort'])
+    assert.deepEqual(thinkingOf(loop('c2ln')), {
+      thinking: { type: 'enabled', budget_tokens: 1_536 },
+      max: undefined,
+      lost: [],
+    })
+  })
+})

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { ChatChoice, ChatResponse } from '../../../src/core/chat.ts'
+import { RouterError } from '../../../src/core/errors.ts'
+import { readResponse, writeResponse } from '../../../src/dialects/anthropic/response.ts'
+import { context } from './support.ts'
+
+const message = {
+  id: 'msg_up1',
+  type: 'message',
+  role: 'assistant',
+  model: 'claude-up-1',
+  content: [
+    { type: 'thinking', thinking: 'plan', signature: 'c2ln' },
+    { type: 'text', text: 'Let me ', citations: null },
+    { type: 'text', text: 'look.' },
+    { type: 'tool_use', id: 'toolu_a', name: 'files-x2e-read', input: { path: 'a' } },
+  ],
+  stop_reason: 'tool_use',
+  stop_sequence: null,
+  usage: {
+    input_tokens: 9,
+    cache_creation_input_tokens: 3,
+    cache_read_input_tokens: 20,
+    output_tokens: 12,
+    output_tokens_details: { thinking_tokens: 4 },
+  },
+}
+
+const choice: ChatChoice = { index: 0, text: 'Hi', reasoning: '', toolCalls: [], finishReason: 'stop' }
+
+function writtenChoice(
+  changes: Partial<ChatChoice>,
+  rest: Partial<ChatResponse> = {},
+): Record<string, unknown> {
+  return writeResponse({ choices: [{ ...choice, ...changes }], ...rest }, context)
+}
+
+function failureOf(body: unknown): string | undefined {
+  try {
+    readResponse(body)
+  } catch (error) {
+    return error instanceof RouterError ? error.causeCode : String(error)
+  }
+  return undefined
+}
+
+describe('reading a whole message', () => {
+  it('takes all of it, with the tool’s own name and the whole prompt counted', () => {
+    assert.deepEqual(readResponse(message), {
+      id: 'msg_up1',
+      choices: [
+        {
+          index: 0,
+          text: 'Let me look.',
+          reasoning: 'plan',
+          reasoningSignature: 'c2ln',
+          toolCalls: [{ id: 'toolu_a', name: 'files.read', arguments: '{"path":"a"}' }],
+          finishReason: 'tool_calls',
+        },
+      ],
+      usage: {
+        promptTokens: 32,
+        completionTokens: 12,
+        cachedTokens: 20,
+        cacheWriteTokens: 3,
+        reasoningTokens: 4,
+      },
+    })
+  })
+
+  it('takes the stop sequence, and a refusal with its reason', () => {
+    const stopped = readResponse({ ...message, stop_reason: 'stop_sequence', stop_sequence: 'END' })
+      .choices[0]
+    assert.deepEqual([stopped?.finishReason, stopped?.stopSequence], ['stop', 'END'])
+    const details = { type: 'refusal', category: null, explanation: 'Not this.' }
+    const refused = readResponse({ ...message, content: [], stop_reason: 'refusal', stop_details: details })
+    assert.deepEqual(
+      [refused.choices[0]?.finishReason, refused.choices[0]?.refusal],
+      ['content_filter', 'Not this.'],
+    )
+  })
+
+  it('an empty content is an answer; calls without ids get some that differ', () => {
+    assert.equal(readResponse({ ...message, content: [], stop_reason: 'end_turn' }).choices[0]?.text, '')
+    const nameless = { type: 'tool_use', name: 'f', input: null }
+    const calls = readResponse({ ...message, content: [nameless, nameless] }).choices[0]?.toolCalls ?? []
+    assert.notEqual(calls[0]?.id, calls[1]?.id)
+    assert.deepEqual(
+      calls.map((call) => call.arguments),
+      ['{}', '{}'],
+    )
+  })
+
+  it('an error with a success status, and what is no message, are failures', () => {
+    assert.equal(failureOf({ type: 'error', error: { type: 'api_error', message: 'x' } }), 'UPSTREAM_ERROR')
+    assert.equal(failureOf('hello'), 'BAD_ANSWER')
+    assert.equal(failureOf({ choices: [] }), 'BAD_ANSWER')
+    assert.equal(failureOf({ content: [{ type: 'tool_use', name: 'f', input: [1] }] }), 'BAD_ANSWER')
+    assert.equal(failureOf({ content: [{ type: 'tool_use', input: {} }] }), 'BAD_ANSWER')
+  })
+})
+
+describe('writing a whole message', () => {
+  it('has every member that the clients look at', () => {
+    assert.deepEqual(
+      writtenChoice({}, { usage: { promptTokens: 9, completionTokens: 3, cachedTokens: 4 } }),
+      {
+        id: 'msg_0123456789abcdef01234567',
+        type: 'message',
+        role: 'assistant',
+        model: 'alias',
+        content: [{ type: 'text', text: 'Hi', citations: null }],
+        stop_reason: 'end_turn',
+        stop_sequence: null,
+        stop_details: null,
+        container: null,
+        usage: {
+          input_tokens: 5,
+          cache_creation_input_tokens: 0,
+          cache_read_input_tokens: 4,
+          output_tokens: 3,
+          output_tokens_details: null,
+          server_tool_use: null,
+          cache_creation: null,
+          service_tier: 'standard',
+        },
+      },
+    )
+  })
+
+  it('has counts also where they are unknown', () => {
+    const { usage } = writtenChoice({})
+    assert.deepEqual(
+      [Reflect.get(Object(usage), 'input_tokens'), Reflect.get(Object(usage), 'output_tokens')],
+      [0, 0],
+    )
+  })
+
+  it('puts thoughts first, drops a blank text, and gives the input of calls as an object', () => {
+    const { content, stop_reason } = writtenChoice({
+      text: '\n\n',
+      reasoning: 'plan',
+      toolCalls: [{ id: 'call_1', name: 'f', arguments: '{"a":{"b":[1]}}' }],
+      finishReason: 'stop',
+    })
+    assert.deepEqual(content, [
+      { type: 'thinking', thinking: 'plan', signature: '' },
+      { type: 'tool_use', id: 'call_1', name: 'f', input: { a: { b: [1] } } },
+    ])
+    assert.equal(stop_reason, 'tool_use')
+  })
+
+  it('an answer with nothing in it has an empty content', () => {
+    assert.deepEqual(writtenChoice({ text: '' }).content, [])
+  })
+
+  it('what the model refused is its text', () => {
+    const { content, stop_reason } = writtenChoice({ text: '', refusal: 'No.' })
+    assert.deepEqual(content, [{ type: 'text', text: 'No.', citations: null }])
+    assert.equal(stop_reason, 'refusal')
+  })
+
+  it('arguments that are no object are the upstream’s failure', () => {
+    const bad = { toolCalls: [{ id: 'a', name: 'f', arguments: '{"a":' }] }
+    assert.throws(
+      () => writtenChoice(bad),
+      (error) => error instanceof RouterError && error.causeCode === 'BAD_TOOL_ARGUMENTS',
+    )
+  })
+
+  it('reads back as it was', () => {
+    const response = readResponse(message)
+    assert.deepEqual(readResponse(writeResponse(response, context)), response)
+  })
+})

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import type { ChatEvent, ChatMessage, ChatRequest } from '../../../src/core/chat.ts'
+import type { AnswerContext, ChatPassthrough } from '../../../src/core/dialect.ts'
+import { RouterError } from '../../../src/core/errors.ts'
+import { createPassthrough } from '../../../src/dialects/anthropic/passthrough.ts'
+import { readRequest } from '../../../src/dialects/anthropic/request-read.ts'
+import { writeRequest } from '../../../src/dialects/anthropic/request-write.ts'
+import { createReader } from '../../../src/dialects/anthropic/stream-read.ts'
+import { createWriter } from '../../../src/dialects/anthropic/stream-write.ts'
+
+export const fixtures = [
+  'text.sse',
+  'thinking-tools.sse',
+  'refusal.sse',
+  'stop-sequence.sse',
+  'error.sse',
+] as const
+
+export function fixture(name: (typeof fixtures)[number]): Buffer {
+  return readFileSync(new URL(`../../fixtures/anthropic/${name}`, import.meta.url))
+}
+
+export const context: AnswerContext = {
+  model: 'alias',
+  id: '0123456789abcdef01234567',
+  created: 1_795_400_000,
+  includeUsage: true,
+  elapsedMs: () => 5,
+  now: () => new Date(0),
+}
+
+export function readPieces(pieces: readonly Uint8Array[]): ChatEvent[] {
+  let made = 0
+  const reader = createReader(() => `made_${++made}`)
+  const events: ChatEvent[] = []
+  for (const piece of pieces) reader.push(piece, (event) => events.push(event))
+  reader.end((event) => events.push(event))
+  return events
+}
+
+/** One server-sent event per value, named by its type. */
+export function sse(...values: Record<string, unknown>[]): Buffer {
+  return Buffer.from(
+    values.map((value) => `event: ${String(value.type)}\ndata: ${JSON.stringify(value)}\n\n`).join(''),
+  )
+}
+
+export function read(...values: Record<string, unknown>[]): ChatEvent[] {
+  return readPieces([sse(...values)])
+}
+
+export interface Passed {
+  out: string
+  state: ChatPassthrough['state']
+}
+
+export function passPieces(pieces: readonly Buffer[], model = 'alias'): Passed {
+  const lane = createPassthrough({ model, stripUsage: false, choices: 1 })
+  const out = [...pieces.map((piece) => lane.push(piece)), lane.end()].filter((bytes) => bytes !== undefined)
+  return { out: Buffer.concat(out).toString(), state: lane.state }
+}
+
+/** The data of each event that a writer gives; also checks that each event is named by its type. */
+export function written(
+  events: readonly ChatEvent[],
+  changes: Partial<AnswerContext> = {},
+): Record<string, unknown>[] {
+  const writer = createWriter({ ...context, ...changes })
+  const text = events.map((event) => writer.write(event)).join('')
+  assert.ok(text === '' || text.endsWith('\n\n'))
+  return text
+    .split('\n\n')
+    .slice(0, -1)
+    .map((event) => {
+      const [, name, data] = /^event: (\w+)\ndata: (.*)$/.exec(event) ?? assert.fail(event)
+      const value: Record<string, unknown> = JSON.parse(data ?? '')
+      assert.equal(value.type, name)
+      return value
+    })
+}
+
+export function cutAt(bytes: Buffer, at: number): Buffer[] {
+  return [bytes.subarray(0, at), bytes.subarray(at)]
+}
+
+export function singleBytes(bytes: Buffer): Buffer[] {
+  return Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))
+}
+
+export function withLineEnds(bytes: Buffer, lineEnd: string): Buffer {
+  return Buffer.from(bytes.toString().replaceAll('\n', lineEnd))
+}
+
+export const hi = { role: 'user', content: 'Hi' }
+
+export function readMembers(members: Record<string, unknown>): ChatRequest {
+  return readRequest({ model: 'm', max_tokens: 100, messages: [hi], ...members }, false)
+}
+
+export function turns(...messages: object[]): ChatMessage[] {
+  return readMembers({ messages }).messages
+}
+
+/** The place that a refusal names. */
+export function refusedAt(act: () => unknown): string | undefined {
+  try {
+    act()
+  } catch (error) {
+    assert.ok(error instanceof RouterError, String(error))
+    assert.equal(error.status, 400)
+    return error.param
+  }
+  return assert.fail('must be refused')
+}
+
+export function chatRequest(changes: Partial<ChatRequest> = {}): ChatRequest {
+  return {
+    model: 'alias',
+    stream: false,
+    includeUsage: true,
+    messages: [{ role: 'user', parts: [{ type: 'text', text: 'Hi' }] }],
+    tools: [],
+    sampling: {},
+    extras: {},
+    ...changes,
+  }
+}
+
+/** What is sent upstream for a request, and the names of what was lost. */
+export function sent(changes: Partial<ChatRequest> = {}): { body: Record<string, unknown>; lost: string[] } {
+  const lost: string[] = []
+  const lose = (field: string): void => {
+    lost.push(field)
+  }
+  return { body: writeRequest(chatRequest(changes), { model: 'claude-up-1', flavour: {}, lose }), lost }
+}
+
+export function sentTurns(...messages: ChatMessage[]): unknown {
+  return sent({ messages }).body.messages
+}

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { ChatPassthrough } from '../../../src/core/dialect.ts'
+import { applyEdits, scanObject } from '../../../src/core/json-splice.ts'
+import { createPassthrough } from '../../../src/dialects/responses/passthrough.ts'
+import { passthroughEdits } from '../../../src/dialects/responses/passthrough-edits.ts'
+import { cutAt, fixture, singleBytes, streamOf } from './support.ts'
+
+function pass(pieces: readonly Buffer[]): { out: string; state: ChatPassthrough['state'] } {
+  const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+  const out = pieces.map((piece) => lane.push(piece)).filter((bytes) => bytes !== undefined)
+  const last = lane.end()
+  if (last) out.push(last)
+  return { out: Buffer.concat(out).toString(), state: lane.state }
+}
+
+function renamed(bytes: Buffer): string {
+  return bytes.toString().replaceAll('"model":"org/up-7b"', '"model":"alias"')
+}
+
+function withLineEnds(bytes: Buffer, lineEnd: string): Buffer {
+  return Buffer.from(bytes.toString().replaceAll('\n', lineEnd))
+}
+
+describe('bytes go through', () => {
+  for (const name of ['text.sse', 'calls.sse', 'incomplete.sse']) {
+    const bytes = fixture(name)
+
+    it(`${name} keeps every byte but the name of the model, cut anywhere and with any line end`, () => {
+      for (const lineEnd of ['\n', '\r\n', '\r']) {
+        const sent = withLineEnds(bytes, lineEnd)
+        const expected = renamed(sent)
+        assert.notEqual(expected, sent.toString())
+        for (let at = 0; at <= sent.length; at++) {
+          // With the other line ends only the cuts around them can make a difference.
+          if (lineEnd !== '\n' && !/[\r\n]/.test(sent.toString('latin1', at - 1, at + 1))) continue
+          const { out, state } = pass(cutAt(sent, at))
+          assert.equal(out, expected, `cut at ${at}`)
+          assert.ok(state.content && state.ended && !state.failure && state.usage)
+        }
+        assert.equal(pass(singleBytes(sent)).out, expected)
+      }
+    })
+
+    it(`${name} fails wherever it is cut off before its end`, () => {
+      const terminal = bytes.lastIndexOf('event: ')
+      for (let at = 0; at < terminal; at++) {
+        const { out, state } = pass([bytes.subarray(0, at)])
+        assert.equal(state.failure?.causeCode, 'TRUNCATED', `cut off at ${at}`)
+        assert.equal(state.ended, false)
+        assert.ok(out === '' || out.endsWith('\n\n'), 'whole events only')
+      }
+    })
+  }
+
+  it('the counts of the last event are read', () => {
+    assert.deepEqual(pass([fixture('text.sse')]).state.usage, {
+      promptTokens: 9,
+      completionTokens: 4,
+      cachedTokens: 2,
+      reasoningTokens: 0,
+    })
+  })
+
+  it('the last event may lack its empty line, and gets it', () => {
+    const bytes = fixture('text.sse')
+    const { out, state } = pass([bytes.subarray(0, bytes.length - 2)])
+    assert.ok(state.ended && out.endsWith('\n\n'))
+    assert.ok(out.startsWith(renamed(bytes).trimEnd()))
+  })
+
+  it('an answer that is only announced is not worth committing to', () => {
+    const bytes = fixture('text.sse')
+    const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+    lane.push(bytes.subarray(0, bytes.indexOf('event: response.output_text.delta')))
+    assert.equal(lane.state.content, false)
+    lane.push(bytes.subarray(bytes.indexOf('event: response.output_text.delta')))
+    assert.equal(lane.state.content, true)
+  })
+
+  it("the upstream's failure is held back for the router to tell", () => {
+    const { out, state } = pass([fixture('failed.sse')])
+    assert.equal(state.failure?.causeCode, 'UPSTREAM_ERROR')
+    assert.ok(out.includes('"delta":"Hi"') && !out.includes('10.0.0.7'))
+  })
+
+  it('an error event is a failure by its name or by its form', () => {
+    const form = streamOf({ type: 'error', code: 'x', message: 'y' })
+    const name = Buffer.from('event: error\ndata: {"message":"y"}\n\n')
+    for (const bytes of [form, name]) assert.equal(pass([bytes]).state.failure?.causeCode, 'UPSTREAM_ERROR')
+    const said = streamOf({ type: 'response.output_text.delta', delta: 'an "error" occurred' })
+    assert.equal(pass([said]).state.failure?.causeCode, 'TRUNCATED')
+  })
+})
+
+describe('the request on the identity lane', () => {
+  function edited(text: string, stream: boolean): string {
+    const bytes = Buffer.from(text)
+    const scan = scanObject(bytes)
+    assert.ok(scan)
+    const { edits, stripUsage } = passthroughEdits({
+      bytes,
+      scan,
+      body: JSON.parse(text),
+      stream,
+      wantUsage: true,
+    })
+    assert.equal(stripUsage, false)
+    return applyEdits(bytes, edits).toString()
+  }
+
+  it('stays as it is where it says what is meant', () => {
+    assert.equal(edited('{"model":"m"}', false), '{"model":"m"}')
+    assert.equal(edited('{"stream":true,"seed":-0}', true), '{"stream":true,"seed":-0}')
+  })
+
+  it('says whether it streams as a boolean', () => {
+    assert.equal(edited('{"stream":"true"}', true), '{"stream":true}')
+    assert.equal(edited('{"model":"m"}', true), '{"stream":true,"model":"m"}')
+    assert.equal(edited('{"stream":null}', true), '{"stream":true}')
+  })
+})

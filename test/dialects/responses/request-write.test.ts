@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { ChatMessage, ChatRequest } from '../../../src/core/chat.ts'
+import type { Flavour } from '../../../src/core/dialect.ts'
+import { RouterError } from '../../../src/core/errors.ts'
+import { missingDefaults } from '../../../src/dialects/responses/defaults.ts'
+import { writeRequest } from '../../../src/dialects/responses/request-write.ts'
+import { type Json, readMembers } from './support.ts'
+
+const messages: ChatMessage[] = [
+  { role: 'system', developer: true, parts: [{ type: 'text', text: 'S' }] },
+  { role: 'user', parts: [{ type: 'text', text: 'U' }] },
+]
+
+function write(members: Partial<ChatRequest>, flavour: Flavour = {}): { body: Json; lost: string[] } {
+  const lost: string[] = []
+  const request: ChatRequest = {
+    model: 'alias',
+    stream: false,
+    includeUsage: false,
+    messages,
+    tools: [],
+    sampling: {},
+    extras: {},
+    ...members,
+  }
+  const body = writeRequest(request, { model: 'up', flavour, lose: (field) => lost.push(field) })
+  return { body, lost }
+}
+
+describe('a request for a Responses upstream', () => {
+  it('asks for nothing that the client did not, and leaves nothing behind', () => {
+    assert.deepEqual(write({}).body, {
+      model: 'up',
+      input: [
+        { role: 'system', content: 'S' },
+        { role: 'user', content: 'U' },
+      ],
+      stream: false,
+      store: false,
+    })
+  })
+
+  it('splits an answer into its items, paired by call_id alone', () => {
+    const { body, lost } = write({
+      messages: [
+        {
+          role: 'assistant',
+          parts: [{ type: 'text', text: 'A' }],
+          reasoning: 'plan',
+          toolCalls: [{ id: 'call_1', name: 'f', arguments: '{}' }],
+        },
+        { role: 'tool', callId: 'call_1', parts: [{ type: 'text', text: 'ok' }] },
+      ],
+    })
+    assert.deepEqual(body.input, [
+      { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'A', annotations: [] }] },
+      { type: 'function_call', call_id: 'call_1', name: 'f', arguments: '{}' },
+      { type: 'function_call_output', call_id: 'call_1', output: 'ok' },
+    ])
+    assert.deepEqual(lost, ['messages.reasoning'])
+  })
+
+  it('reads back as the same conversation', () => {
+    const conversation: ChatMessage[] = [
+      { role: 'system', developer: true, parts: [{ type: 'text', text: 'S' }] },
+      {
+        role: 'user',
+        parts: [
+          { type: 'text', text: 'U' },
+          { type: 'image', source: { kind: 'base64', mediaType: 'image/png', data: 'AAAA' }, detail: 'low' },
+        ],
+      },
+      {
+        role: 'assistant',
+        parts: [{ type: 'text', text: 'A' }],
+        reasoning: 'plan',
+        toolCalls: [{ id: 'call_1', name: 'f', arguments: '{"a":1}' }],
+      },
+      { role: 'tool', callId: 'call_1', name: 'f', parts: [{ type: 'text', text: 'ok' }] },
+    ]
+    const flavour: Flavour = { developerRole: true, reasoningHistory: ['reasoning_content'] }
+    const { body, lost } = write({ messages: conversation }, flavour)
+    assert.deepEqual(readMembers({ input: body.input }).messages, conversation)
+    assert.deepEqual(lost, [])
+  })
+
+  it('renames limits, formats and effort, and keeps the floor of the limit', () => {
+    const schema = { type: 'object' }
+    const { body } = write({
+      sampling: { maxTokens: 5, temperature: 0, topP: 0.5, logprobs: true, topLogprobs: 2 },
+      responseFormat: { type: 'schema', schema, name: 'n', strict: true },
+      reasoningEffort: 'low',
+      user: 'u',
+    })
+    const { model: _model, input: _input, stream: _stream, store: _store, ...rest } = body
+    assert.deepEqual(rest, {
+      max_output_tokens: 16,
+      temperature: 0,
+      top_p: 0.5,
+      include: ['message.output_text.logprobs'],
+      top_logprobs: 2,
+      text: { format: { type: 'json_schema', name: 'n', schema, strict: true } },
+      reasoning: { effort: 'low' },
+      user: 'u',
+    })
+  })
+
+  it('says that a tool is not strict where the client did not ask for it', () => {
+    const { body } = write({
+      tools: [{ name: 'f', parameters: { type: 'object' } }],
+      toolChoice: { name: 'f' },
+      parallelToolCalls: false,
+    })
+    assert.deepEqual(body.tools, [
+      { type: 'function', name: 'f', parameters: { type: 'object' }, strict: false },
+    ])
+    assert.deepEqual(body.tool_choice, { type: 'function', name: 'f' })
+    assert.equal(body.parallel_tool_calls, false)
+    assert.equal('tool_choice' in write({ toolChoice: 'auto' }).body, false)
+  })
+
+  it('reports each field that the API lacks, and refuses more than one answer', () => {
+    const { lost } = write({
+      sampling: { seed: 1, stop: ['x'], presencePenalty: 1, topK: 3 },
+      extras: { odd: 1 },
+      ollama: { keepAlive: '5m', options: { num_ctx: 8 } },
+    })
+    assert.deepEqual(lost.sort(), [
+      'keep_alive',
+      'odd',
+      'options.num_ctx',
+      'presence_penalty',
+      'seed',
+      'stop',
+      'top_k',
+    ])
+    assert.throws(
+      () => write({ sampling: { n: 2 } }),
+      (error) => error instanceof RouterError && error.param === 'n',
+    )
+  })
+
+  it('moves the effort to the nearest level that the upstream knows', () => {
+    const effort = (reasoningEffort: 'minimal' | 'max' | 'on'): unknown =>
+      write({ reasoningEffort }, { reasoningEfforts: ['none', 'low', 'medium', 'high'] }).body.reasoning
+    assert.deepEqual(effort('minimal'), { effort: 'low' })
+    assert.deepEqual(effort('max'), { effort: 'high' })
+    assert.deepEqual(effort('on'), { effort: 'medium' })
+  })
+})
+
+describe("the operator's defaults", () => {
+  it('fill what is left out, whatever dialect names them', () => {
+    assert.deepEqual(missingDefaults({}, { max_tokens: 9, reasoning_effort: 'low', service_tier: 'flex' }), {
+      max_output_tokens: 9,
+      reasoning: { effort: 'low' },
+      service_tier: 'flex',
+    })
+    assert.deepEqual(missingDefaults({}, { options: { num_predict: 7, temperature: 0.1, num_ctx: 5 } }), {
+      max_output_tokens: 7,
+      temperature: 0.1,
+    })
+  })
+
+  it('never change what was sent', () => {
+    const defaults = { temperature: 0.1, max_tokens: 9, reasoning: { effort: 'low', summary: 'auto' } }
+    const sent = { temperature: 0, max_output_tokens: 20, reasoning: { effort: 'high' } }
+    assert.deepEqual(missingDefaults(sent, defaults), { reasoning: { effort: 'high', summary: 'auto' } })
+  })
+
+  it('pass over what the API lacks and what means no limit', () => {
+    assert.deepEqual(missingDefaults({}, { seed: 1, stop: ['x'], keep_alive: '5m', max_tokens: -1 }), {})
+  })
+})

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { ChatEvent } from '../../../src/core/chat.ts'
+import { cutAt, fixture, readPieces, singleBytes, streamOf } from './support.ts'
+
+function call(number: number, id: string, name: string, ...pieces: string[]): ChatEvent[] {
+  return [
+    { type: 'tool-call-start', choice: 0, call: number, id, name },
+    ...pieces.map(
+      (json): ChatEvent => ({ type: 'tool-call-delta', choice: 0, call: number, arguments: json }),
+    ),
+    { type: 'block-end', choice: 0, call: number },
+  ]
+}
+
+function thought(text: string): ChatEvent {
+  return { type: 'reasoning-delta', choice: 0, text }
+}
+
+function text(value: string): ChatEvent {
+  return { type: 'text-delta', choice: 0, text: value }
+}
+
+const start: ChatEvent = { type: 'start', id: 'resp_up1', created: 1_795_392_000 }
+
+const whole: Record<string, ChatEvent[]> = {
+  'text.sse': [
+    start,
+    text('Zażółć '),
+    text('🦜'),
+    text('\n"response" and "model":"x"'),
+    { type: 'usage', usage: { promptTokens: 9, completionTokens: 4, cachedTokens: 2, reasoningTokens: 0 } },
+    { type: 'finish', choice: 0, reason: 'stop' },
+    { type: 'end' },
+  ],
+  'calls.sse': [
+    start,
+    thought('Think'),
+    thought(' first'),
+    thought('\n\nThen act'),
+    ...call(0, 'call_up1', 'get_weather', '{"city":', '"Oslo"}'),
+    ...call(1, 'call_up2', 'get_time', '{}'),
+    { type: 'usage', usage: { promptTokens: 20, completionTokens: 12, cachedTokens: 0, reasoningTokens: 5 } },
+    { type: 'finish', choice: 0, reason: 'tool_calls' },
+    { type: 'end' },
+  ],
+  'incomplete.sse': [
+    start,
+    text('Once upon'),
+    { type: 'usage', usage: { promptTokens: 5, completionTokens: 2, cachedTokens: 0, reasoningTokens: 0 } },
+    { type: 'finish', choice: 0, reason: 'length' },
+    { type: 'end' },
+  ],
+}
+
+function causeCodeOf(events: readonly ChatEvent[]): string | undefined {
+  const last = events.at(-1)
+  return last?.type === 'error' ? last.error.causeCode : undefined
+}
+
+const created = { type: 'response.created', response: { id: 'resp_1', created_at: 1, output: [] } }
+
+function item(index: number, members: object): Record<string, unknown> {
+  return { output_index: index, item: { type: 'function_call', call_id: 'c', name: 'f', ...members } }
+}
+
+function completed(response: object = {}): Record<string, unknown> {
+  return { type: 'response.completed', response: { status: 'completed', output: [], ...response } }
+}
+
+describe('recorded streams', () => {
+  for (const [name, expected] of Object.entries(whole)) {
+    const bytes = fixture(name)
+
+    it(`${name} reads as its events, cut at any byte`, () => {
+      assert.deepEqual(readPieces([bytes]), expected)
+      for (let at = 0; at <= bytes.length; at++) {
+        assert.deepEqual(readPieces(cutAt(bytes, at)), expected, `cut at ${at}`)
+      }
+      assert.deepEqual(readPieces(singleBytes(bytes)), expected)
+    })
+
+    it(`${name} is an error wherever it is cut off, and never an end`, () => {
+      const terminal = bytes.lastIndexOf('event: ')
+      for (let at = 0; at < terminal; at++) {
+        const events = readPieces([bytes.subarray(0, at)])
+        assert.equal(causeCodeOf(events), 'TRUNCATED', `cut off at ${at}`)
+        assert.ok(!events.some(({ type }) => type === 'finish' || type === 'end'))
+      }
+    })
+  }
+
+  it('a failure of the upstream is an error that keeps its words from the client', () => {
+    const events = readPieces([fixture('failed.sse')])
+    const last = events.at(-1)
+    assert.equal(causeCodeOf(events), 'UPSTREAM_ERROR')
+    assert.ok(last?.type === 'error' && !last.error.message.includes('10.0.0.7'))
+    assert.match(JSON.stringify(last.error.cause), /10\.0\.0\.7/)
+  })
+})
+
+describe('streams of other servers', () => {
+  it('a call that comes only when it is done is read from there', () => {
+    const done = { type: 'response.output_item.done', ...item(0, { arguments: '{"a":1}' }) }
+    const events = readPieces([streamOf(created, done, completed())])
+    assert.deepEqual(events.slice(1, 4), call(0, 'c', 'f', '{"a":1}'))
+  })
+
+  it('a call without arguments has an empty object, one that is never done is ended', () => {
+    const added = { type: 'response.output_item.added', ...item(0, { arguments: '' }) }
+    const events = readPieces([streamOf(created, added, completed())])
+    assert.deepEqual(events.slice(1, 4), call(0, 'c', 'f', '{}'))
+  })
+
+  it('an id that comes twice or not at all is made', () => {
+    const done = (index: number, id: string): Record<string, unknown> => ({
+      type: 'response.output_item.done',
+      ...item(index, { call_id: id, arguments: '{}' }),
+    })
+    const events = readPieces([streamOf(created, done(0, 'c'), done(1, 'c'), done(2, ''), completed())])
+    const ids = events.flatMap((event) => (event.type === 'tool-call-start' ? [event.id] : []))
+    assert.deepEqual(ids, ['c', 'made_0', 'made_1'])
+  })
+
+  it('arguments that are no object are an error', () => {
+    const done = { type: 'response.output_item.done', ...item(0, { arguments: '[1' }) }
+    assert.equal(causeCodeOf(readPieces([streamOf(created, done, completed())])), 'BAD_ANSWER')
+  })
+
+  it('an answer that stands only in the last event is read from there', () => {
+    const output = [
+      { type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: 'plan' }] },
+      { type: 'message', content: [{ type: 'output_text', text: 'Hi' }] },
+      { type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' },
+    ]
+    const events = readPieces([streamOf(completed({ output }))])
+    assert.deepEqual(events.slice(1, 6), [thought('plan'), text('Hi'), ...call(0, 'c', 'f', '{}')])
+    assert.equal(events.at(-1)?.type, 'end')
+  })
+
+  it('thoughts that come raw and as a summary are told once', () => {
+    const events = readPieces([
+      streamOf(
+        created,
+        { type: 'response.reasoning_text.delta', delta: 'raw' },
+        { type: 'response.reasoning_summary_text.delta', delta: 'short' },
+        completed(),
+      ),
+    ])
+    assert.deepEqual(events.slice(1, 2), [thought('raw')])
+    assert.ok(!events.some((event) => event.type === 'reasoning-delta' && event.text === 'short'))
+  })
+
+  it('an error in place of an event, a broken event and an end marker alone are errors', () => {
+    const error = streamOf(created, { type: 'error', code: 'server_error', message: 'x' })
+    assert.equal(causeCodeOf(readPieces([error])), 'UPSTREAM_ERROR')
+    assert.equal(causeCodeOf(readPieces([Buffer.from('data: {"type":"resp\n\n')])), 'BAD_ANSWER')
+    assert.equal(causeCodeOf(readPieces([Buffer.from('data: [DONE]\n\n')])), 'TRUNCATED')
+  })
+
+  it('keep-alives and unknown events say nothing', () => {
+    const unknown = streamOf(created, { type: 'response.web_search_call.searching' }, completed())
+    const bytes = Buffer.concat([Buffer.from(': ping\n\nevent: ping\ndata: {}\n\n'), unknown])
+    assert.deepEqual(
+      readPieces([bytes]).map(({ type }) => type),
+      ['start', 'finish', 'end'],
+    )
+  })
+
+  it('nothing follows the end', () => {
+    const more = { type: 'response.output_text.delta', delta: 'more' }
+    assert.equal(readPieces([streamOf(created, completed(), more)]).at(-1)?.type, 'end')
+  })
+})

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import type { ChatEvent, ChatMessage, ChatRequest } from '../../../src/core/chat.ts'
+import type { AnswerContext, ChatStreamReader } from '../../../src/core/dialect.ts'
+import { RouterError } from '../../../src/core/errors.ts'
+import type { Remembered } from '../../../src/dialects/responses/input-items.ts'
+import { readRequest } from '../../../src/dialects/responses/request-read.ts'
+import { createReader } from '../../../src/dialects/responses/stream-read.ts'
+
+export type Json = Record<string, unknown>
+
+export function fixture(name: string): Buffer {
+  return readFileSync(new URL(`../../fixtures/responses/${name}`, import.meta.url))
+}
+
+export const context: AnswerContext = {
+  model: 'alias',
+  id: '0123456789abcdef01234567',
+  created: 1_795_392_000,
+  includeUsage: false,
+  elapsedMs: () => 5,
+  now: () => new Date(1_795_392_001_900),
+  request: {},
+}
+
+export function readMembers(members: Json, remembered?: Remembered): ChatRequest {
+  return readRequest({ model: 'm', input: 'Hi', ...members }, false, remembered)
+}
+
+export function turns(...input: object[]): ChatMessage[] {
+  return readMembers({ input }).messages
+}
+
+/** The place that the refusal names. */
+export function refusedAt(members: Json): string | undefined {
+  return refusal(members).param
+}
+
+export function refusal(members: Json): RouterError {
+  try {
+    readMembers(members)
+  } catch (error) {
+    assert.ok(error instanceof RouterError, String(error))
+    assert.equal(error.status, 400)
+    return error
+  }
+  return assert.fail('must be refused')
+}
+
+/** Ids in the order they are asked for, so that answers can be compared. */
+export function countingIds(): () => string {
+  let count = 0
+  return () => `made_${count++}`
+}
+
+export function readPieces(
+  pieces: readonly Uint8Array[],
+  reader: ChatStreamReader = createReader(countingIds()),
+): ChatEvent[] {
+  const events: ChatEvent[] = []
+  const emit = (event: ChatEvent): void => {
+    events.push(event)
+  }
+  for (const piece of pieces) reader.push(piece, emit)
+  reader.end(emit)
+  return events
+}
+
+/** The bytes of a stream of these events. */
+export function streamOf(...events: Json[]): Buffer {
+  return Buffer.from(
+    events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join(''),
+  )
+}
+
+export function cutAt(bytes: Buffer, at: number): Buffer[] {
+  return [bytes.subarray(0, at), bytes.subarray(at)]
+}
+
+export function singleBytes(bytes: Buffer): Buffer[] {
+  return Array.from(bytes, (_, at) => bytes.subarray(at, at + 1))
+}

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { closedPort, post } from '../helpers/http.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import {
+  type Behaviour,
+  openaiChunk,
+  openaiError,
+  openaiStream,
+  openaiText,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+import { repeats } from './repeats.ts'
+
+/** Failures before the first content; each must be invisible while another target works. */
+const failures: [name: string, behaviour: Behaviour][] = [
+  ['resets', { kind: 'reset' }],
+  ['closes at once', { kind: 'raw', bytes: '' }],
+  ['sends half a status line', { kind: 'raw', bytes: 'HTTP/1.1 2' }],
+  ['speaks another protocol', { kind: 'raw', bytes: '\u0016\u0003\u0001' }],
+  ['hangs', { kind: 'hang' }],
+  ['answers 500', openaiError(500, { message: 'x' })],
+  ['answers 502', openaiError(502, { message: 'x' })],
+  ['answers 503', openaiError(503, { message: 'x' })],
+  ['answers 504', openaiError(504, { message: 'x' })],
+  ['answers 529', openaiError(529, { message: 'x' })],
+  ['answers 429', openaiError(429, { message: 'x' }, { 'retry-after': '1' })],
+  ['answers 401', openaiError(401, { message: 'x' })],
+  ['answers 404', openaiError(404, { message: 'x' })],
+  ['redirects', { kind: 'reply', status: 307, headers: { location: 'http://169.254.169.254/' }, body: '' }],
+  ['sends garbage', { kind: 'reply', body: '{"choices":[' }],
+  ['sends HTML', { kind: 'reply', headers: { 'content-type': 'text/html' }, body: '<p>' }],
+  [
+    'reports an error with 200',
+    { kind: 'reply', body: { error: { message: 'x', code: 'rate_limit_exceeded' } } },
+  ],
+  ['ends before content', { kind: 'stream', pieces: [openaiChunk({ role: 'assistant', content: '' })] }],
+  ['is cut before content', { kind: 'stream', pieces: [openaiChunk({ role: 'assistant' })], ending: 'cut' }],
+  ['errs as first event', { kind: 'stream', pieces: ['data: {"error":{"message":"x"}}\n\n'] }],
+]
+
+const count = repeats(60, 10_000)
+const atOnce = 20
+let bad: ScriptedUpstream
+let good: ScriptedUpstream
+
+before(async () => {
+  bad = await startUpstream({ kind: 'hang' })
+  good = await startUpstream((request) =>
+    (request.body as { stream?: boolean }).stream === true ? openaiStream(['good']) : openaiText('good'),
+  )
+})
+after(async () => {
+  await bad.close()
+  await good.close()
+})
+
+async function ask(router: TestRouter, index: number): Promise<boolean> {
+  const stream = index % 2 === 0
+  const body = { model: 'both', stream, messages: [{ role: 'user', content: 'x' }] }
+  const { status, text } = await post(`${router.url}/v1/chat/completions`, body)
+  return status === 200 && text.includes('good') && (!stream || text.endsWith('data: [DONE]\n\n'))
+}
+
+async function askMany(router: TestRouter): Promise<number> {
+  let next = 0
+  let answered = 0
+  const worker = async (): Promise<void> => {
+    while (next < count) if (await ask(router, next++)) answered++
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return answered
+}
+
+function withBad(url: string): Promise<TestRouter> {
+  return startRouter({
+    env: { LLM_ROUTER_EXTERNAL_TIMEOUT: '1', LLM_ROUTER_LOG_LEVEL: 'error' },
+    models: modelsConfig({
+      both: [
+        { id: 'bad', api_type: 'vllm', api_host: url },
+        { id: 'good', api_type: 'vllm', api_host: good.url },
+      ],
+    }),
+  })
+}
+
+describe(`with one target that fails and one that works, ${count} requests get only good answers`, () => {
+  for (const [name, behaviour] of failures) {
+    test(`when the one ${name}`, async () => {
+      bad.rescript(behaviour)
+      const router = await withBad(bad.url)
+      try {
+        assert.equal(await askMany(router), count)
+      } finally {
+        await router.close()
+      }
+    })
+  }
+
+  test('when nothing listens', async () => {
+    const router = await withBad(await closedPort())
+    try {
+      assert.equal(await askMany(router), count)
+    } finally {
+      await router.close()
+    }
+  })
+})
+
+test('a request that breaks every target is sent to two of them, and no breaker opens', async () => {
+  const boxes: ScriptedUpstream[] = []
+  for (let index = 0; index < 5; index++) boxes.push(await startUpstream(openaiError(500, { message: 'x' })))
+  const router = await startRouter({
+    models: modelsConfig({
+      five: boxes.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url })),
+    }),
+  })
+  for (let index = 0; index < 20; index++) {
+    const before = boxes.reduce((sum, { requests }) => sum + requests.length, 0)
+    const { status } = await post(`${router.url}/v1/chat/completions`, {
+      model: 'five',
+      messages: [{ role: 'user', content: 'x' }],
+    })
+    const after = boxes.reduce((sum, { requests }) => sum + requests.length, 0)
+    assert.deepEqual([status, after - before], [502, 2])
+  }
+  await router.close()
+  for (const box of boxes) await box.close()
+})
+
+test('when every target fails the upstreams get at most 1.2 times the requests, and clients a quick answer', async () => {
+  const boxes = [
+    await startUpstream(openaiError(503, { message: 'x' })),
+    await startUpstream(openaiError(503, { message: 'x' })),
+  ]
+  const router = await startRouter({
+    env: { LLM_ROUTER_LOG_LEVEL: 'error' },
+    models: modelsConfig({
+      both: boxes.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url })),
+    }),
+  })
+  const requests = 500
+  const statuses = new Map<number, number>()
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next++ < requests) {
+      const { status, headers } = await post(`${router.url}/v1/chat/completions`, {
+        model: 'both',
+        messages: [{ role: 'user', content: 'x' }],
+      })
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+      if (status === 503) assert.ok(Number(headers.get('retry-after')) >= 1)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  const sent = boxes.reduce((sum, box) => sum + box.requests.length, 0)
+  assert.ok(sent <= 1.2 * requests, `${sent} calls for ${requests} requests`)
+  assert.deepEqual([...statuses.keys()].sort(), [502, 503])
+  assert.ok((statuses.get(503) ?? 0) > requests / 2, 'most do not wait for a target that is known to fail')
+  await router.close()
+  for (const box of boxes) await box.close()
+})
+
+test('when every target asks for rest the client gets 429 with the shortest of the rests', async () => {
+  const boxes = [
+    await startUpstream(openaiError(429, { message: 'x' }, { 'retry-after': '30' })),
+    await startUpstream(openaiError(429, { message: 'x' }, { 'retry-after': '20' })),
+  ]
+  const router = await startRouter({
+    models: modelsConfig({
+      both: boxes.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url })),
+    }),
+  })
+  const body = { model: 'both', messages: [{ role: 'user', content: 'x' }] }
+  assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 429)
+  const sent = boxes.map(({ requests }) => requests.length)
+  const { status, headers } = await post(`${router.url}/v1/chat/completions`, body)
+  assert.equal(status, 429)
+  const seconds = Number(headers.get('retry-after'))
+  assert.ok(seconds >= 19 && seconds <= 20, `${seconds}`)
+  assert.deepEqual(
+    boxes.map(({ requests }) => requests.length),
+    sent,
+    'no request while they rest',
+  )
+  await router.close()
+  for (const box of boxes) await box.close()
+})

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { after, before, test } from 'node:test'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import {
+  ollamaDone,
+  ollamaLine,
+  openaiChunk,
+  openaiDone,
+  openaiText,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+import { seededRandom } from '../helpers/seeded-random.ts'
+import { repeats } from './repeats.ts'
+
+const clients = repeats(1_000, 10_000)
+const seed = 20261123
+const random = seededRandom(seed)
+const aWhile = (ms: number) => new Promise((resolve) => setTimeout(resolve, random() * ms))
+
+let openaiBox: ScriptedUpstream
+let ollamaBox: ScriptedUpstream
+let router: TestRouter
+
+before(async () => {
+  // Answers that take a random while at every step, so that clients leave at every stage of them.
+  openaiBox = await startUpstream(async (request) => {
+    await aWhile(8)
+    const streams = (request.body as { stream?: boolean }).stream === true
+    if (!streams) return openaiText('Hi')
+    return {
+      kind: 'stream',
+      pieces: [
+        aWhile(4),
+        openaiChunk({ content: 'Hi' }),
+        aWhile(4),
+        openaiChunk({}, 'stop'),
+        aWhile(2),
+        openaiDone,
+      ],
+    }
+  })
+  ollamaBox = await startUpstream(async () => {
+    await aWhile(8)
+    return {
+      kind: 'stream',
+      headers: { 'content-type': 'application/x-ndjson' },
+      pieces: [ollamaLine({ content: 'Hi' }), aWhile(4), ollamaDone()],
+    }
+  })
+  router = await startRouter({
+    env: { LLM_ROUTER_LOG_LEVEL: 'info' },
+    models: modelsConfig({
+      both: [
+        { id: 'vllm', api_type: 'vllm', api_host: openaiBox.url },
+        { id: 'ollama', api_type: 'ollama', api_host: ollamaBox.url },
+      ],
+    }),
+  })
+})
+after(async () => {
+  await router.close()
+  await openaiBox.close()
+  await ollamaBox.close()
+})
+
+/** Sends a request, or a part of it, and leaves at a random moment, by FIN or RST; one in five stays to the end. */
+async function client(index: number): Promise<void> {
+  const { hostname, port } = new URL(router.url)
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => undefined) // a reset of ours, seen from our own side
+  const closed = once(socket, 'close')
+  await once(socket, 'connect')
+  const path = index % 2 === 0 ? '/v1/chat/completions' : '/api/chat'
+  const body = JSON.stringify({
+    model: 'both',
+    stream: index % 3 !== 0,
+    messages: [{ role: 'user', content: 'x'.repeat(100) }],
+  })
+  const text = `POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  socket.resume()
+  if (random() < 0.2) {
+    socket.write(text)
+    await closed
+    return
+  }
+  socket.write(random() < 0.1 ? text.slice(0, Math.floor(random() * text.length)) : text)
+  await aWhile(30)
+  if (random() < 0.5) socket.destroy()
+  else socket.resetAndDestroy()
+  await closed
+}
+
+test(`${clients} clients that leave at random moments leave nothing behind (seed ${seed})`, async () => {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < clients) await client(next++)
+  }
+  await Promise.all(Array.from({ length: 64 }, worker))
+
+  const model = router.app.models.find('both')
+  assert.ok(model)
+  const inFlight = (): number =>
+    router.app.balancer.signals(model).reduce((sum, signals) => sum + signals.inFlight, 0)
+  // Every request that reached the router ends in one log line; the last ones may still be on their way.
+  while (inFlight() > 0 || openaiBox.openRequests > 0 || ollamaBox.openRequests > 0) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const lines = router.logs.filter(({ msg }) => msg === 'request')
+  const ids = new Set(lines.map((line) => line.request_id))
+  assert.equal(ids.size, lines.length, 'one line each')
+  const outcomes = new Set(lines.map((line) => line.outcome))
+  assert.ok(outcomes.has('client_gone') && outcomes.has('success'), [...outcomes].join())
+  assert.ok(
+    lines.every(
+      (line) => line.outcome === 'client_gone' || line.outcome === 'success' || line.status === 400,
+    ),
+  )
+  assert.deepEqual(
+    router.logs.filter(({ level }) => Number(level) >= 50),
+    [],
+    'no bug was met',
+  )
+})

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+
+const messages = [{ role: 'user', content: 'x'.repeat(700) }]
+/** Two such bodies find room, and not a third. */
+const body = JSON.stringify({ model: 'one', messages })
+const path = '/v1/chat/completions'
+
+let upstream: ScriptedUpstream
+let router: TestRouter
+
+before(async () => {
+  upstream = await startUpstream(openaiText('Hi'))
+  router = await startRouter({
+    env: { LLM_ROUTER_BODY_LIMIT: '1000', LLM_ROUTER_BODY_BUDGET: '2000' },
+    models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
+  })
+})
+after(async () => {
+  await router.close()
+  await upstream.close()
+})
+
+/** A client whose body has been announced and admitted, and is still on its way. */
+async function announce(): Promise<RawClient> {
+  const client = await RawClient.open(router.url)
+  client.send(postBytes(path, body, ['expect: 100-continue']).slice(0, -body.length))
+  assert.equal((await client.answer()).status, 100)
+  return client
+}
+
+const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
+const chunkedHead = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n`
+
+test('a body that finds no room is refused unread with 503 and Retry-After, in the dialect of its client', async () => {
+  const clients = [await announce(), await announce()]
+  assert.equal(router.app.admission.heldBytes, 2 * body.length)
+  const refused = await sendRaw(router.url, postBytes(path, body))
+  assert.deepEqual([refused.status, refused.closed], [503, true])
+  assert.equal(refused.headers['retry-after'], '1')
+  assert.equal(JSON.parse(refused.body).error.code, 'body_budget_exceeded')
+  const ollama = await sendRaw(router.url, postBytes('/api/chat', body))
+  assert.equal(ollama.status, 503)
+  assert.equal(typeof JSON.parse(ollama.body).error, 'string')
+  assert.equal(upstream.requests.length, 0)
+
+  for (const client of clients) {
+    client.send(body)
+    assert.equal((await client.answer()).status, 200)
+    client.close()
+  }
+  assert.equal((await sendRaw(router.url, postBytes(path, body))).status, 200)
+  assert.equal(router.app.admission.heldBytes, 0)
+})
+
+test('a body counts as long as its request runs', async () => {
+  upstream.rescript({ kind: 'hang' })
+  const index = upstream.requests.length
+  const client = await RawClient.open(router.url)
+  client.send(postBytes(path, body))
+  await upstream.requestReceived(index)
+  assert.equal(router.app.admission.heldBytes, body.length)
+  const logged = router.requestLogged()
+  client.close()
+  await logged
+  assert.equal(router.app.admission.heldBytes, 0)
+  upstream.rescript(openaiText('Hi'))
+})
+
+test('a client that leaves in the middle of its body gives its room back', async () => {
+  for (const chunked of [false, true]) {
+    const logged = router.requestLogged()
+    const client = await announceHalf(chunked)
+    assert.ok(router.app.admission.heldBytes > 0)
+    client.close()
+    const line = await logged
+    assert.deepEqual([line.status, line.outcome], [499, 'client_gone'])
+    assert.equal(router.app.admission.heldBytes, 0)
+  }
+  assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
+})
+
+/** Its room is taken as soon as this returns. */
+async function announceHalf(chunked: boolean): Promise<RawClient> {
+  const client = await (chunked ? RawClient.open(router.url) : announce())
+  if (!chunked) {
+    client.send(body.slice(0, 300))
+    return client
+  }
+  client.send(`${chunkedHead}\r\n${chunk(body.slice(0, 300))}`)
+  while (router.app.admission.heldBytes === 0) await new Promise(setImmediate)
+  return client
+}
+
+test('chunked bodies count as they come', async () => {
+  const first = await announce()
+  const second = await RawClient.open(router.url)
+  second.send(`${chunkedHead}expect: 100-continue\r\n\r\n`)
+  assert.equal((await second.answer()).status, 100)
+  assert.equal(router.app.admission.heldBytes, body.length, 'none of it has come yet')
+  const third = await announce()
+  second.send(chunk(body.slice(0, 300)) + chunk(body.slice(300, 600)))
+  const refused = await second.answer()
+  assert.equal(refused.status, 503)
+  assert.equal(await second.rest(), '')
+  for (const client of [first, third]) {
+    client.send(body)
+    assert.equal((await client.answer()).status, 200)
+    client.close()
+  }
+  const whole = await sendRaw(router.url, `${chunkedHead}\r\n${chunk(body)}0\r\n\r\n`)
+  assert.equal(whole.status, 200)
+  assert.equal(upstream.requests.at(-1)?.raw.length, body.length)
+  assert.equal(router.app.admission.heldBytes, 0)
+})
+
+test('one body of the largest allowed size always finds room', async () => {
+  const small = await startRouter({
+    env: { LLM_ROUTER_BODY_LIMIT: '1000', LLM_ROUTER_BODY_BUDGET: '1' },
+    models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
+  })
+  assert.equal(small.app.admission.budgetBytes, 1000)
+  assert.equal((await sendRaw(small.url, postBytes(path, body))).status, 200)
+  await small.close()
+})

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Agent, request } from 'node:http'
+import { test } from 'node:test'
+import { openRequest } from '../helpers/http.ts'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
+
+const body = { model: 'one', stream: true, messages: [{ role: 'user', content: 'x' }] }
+
+test('while it drains a kept-alive client is served, told to leave, and readiness says no', async (t) => {
+  const router = await startRouter({
+    env: { LLM_ROUTER_DRAIN_ACCEPT: '20' },
+    models: modelsConfig({ one: [{ api_type: 'mock' }] }),
+  })
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.after(() => agent.destroy())
+  const get = async (path: string) => {
+    const call = request(router.url + path, { agent }).end()
+    const [response] = await once(call, 'response')
+    response.resume()
+    await once(response, 'end')
+    return response
+  }
+  assert.equal((await get('/readyz')).statusCode, 200)
+  const closed = router.close()
+  // The socket is kept alive, so its next answer must come before the listener closes.
+  const ready = await get('/readyz')
+  assert.deepEqual([ready.statusCode, ready.headers.connection], [503, 'close'])
+  await closed
+})
+
+test('running streams end by themselves, however long the listener has been closed', async () => {
+  const finish = Promise.withResolvers<void>()
+  const upstream = await startUpstream({
+    kind: 'stream',
+    pieces: [openaiChunk({ content: 'Hi' }), finish.promise, openaiChunk({}, 'stop'), openaiDone],
+  })
+  const router = await startRouter({
+    models: modelsConfig({ one: [{ api_type: 'vllm', api_host: upstream.url }] }),
+  })
+  const socket = await openRequest(router.url, '/v1/chat/completions', body)
+  let text = ''
+  socket.on('data', (chunk) => {
+    text += chunk
+  })
+  while (!text.includes('Hi')) await once(socket, 'data')
+  const closed = router.close()
+  const ended = once(socket, 'close')
+  await assert.rejects(fetch(`${router.url}/livez`), 'new connections are refused')
+  finish.resolve()
+  await ended
+  await closed
+  assert.match(text, /\[DONE\]/)
+  await upstream.close()
+})
+
+test('at the limit a stream ends with an error event, and its upstream call with it', async () => {
+  const upstream = await startUpstream({
+    kind: 'stream',
+    pieces: [openaiChunk({ content: 'Hi' })],
+    ending: 'hang',
+  })
+  const router = await startRouter({
+    env: { LLM_ROUTER_DRAIN_TIMEOUT: '0.2' },
+    models: modelsConfig({ one: [{ api_type: 'vllm', api_host: upstream.url }] }),
+  })
+  const socket = await openRequest(router.url, '/v1/chat/completions', body)
+  let text = ''
+  socket.on('data', (chunk) => {
+    text += chunk
+  })
+  while (!text.includes('Hi')) await once(socket, 'data')
+  await router.close()
+  await upstream.requestClosed(0)
+  assert.match(text, /"code":"shutting_down"/)
+  assert.doesNotMatch(text, /DONE/)
+  await upstream.close()
+})

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { startUpstream } from '../helpers/scripted-upstream.ts'
+
+function stateOf(router: TestRouter): string {
+  const [target] = router.app.models.find('small')?.targets ?? []
+  assert.ok(target)
+  return router.app.health.breakerOf(target).state
+}
+
+test('a server that fails its checks is kept out, and comes back when they are good again', async (t) => {
+  const upstream = await startUpstream({ kind: 'reply', status: 503, body: '' })
+  const provider = { id: 'box', api_type: 'vllm', api_host: `${upstream.url}/v1`, api_token: 'key' }
+  const router = await startRouter({
+    env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' },
+    models: modelsConfig({ small: [provider] }),
+  })
+  t.after(async () => {
+    await router.close()
+    await upstream.close()
+  })
+  assert.equal(stateOf(router), 'closed')
+  await router.logged((line) => line.msg === 'health check' && line.healthy === false)
+  assert.equal(stateOf(router), 'open')
+  assert.ok(upstream.requests.length >= 3, 'one bad check is not enough')
+  upstream.rescript({ kind: 'reply', status: 200, body: '' })
+  await router.logged((line) => line.msg === 'health check' && line.healthy === true)
+  assert.equal(stateOf(router), 'half_open')
+  for (const { method, url, headers } of upstream.requests) {
+    assert.deepEqual([method, url, headers.authorization], ['GET', '/health', 'Bearer key'])
+  }
+})
+
+test('each kind of server is checked where it answers cheaply, clouds and switched-off ones not at all', async (t) => {
+  const upstream = await startUpstream({ kind: 'reply', status: 404, body: '' })
+  const host = { api_host: upstream.url }
+  const router = await startRouter({
+    env: { LLM_ROUTER_HEALTH_INTERVAL: '0.02' },
+    models: modelsConfig({
+      a: [
+        { id: 'studio', api_type: 'lmstudio', ...host },
+        { id: 'ollama', api_type: 'ollama', ...host },
+        { id: 'own', api_type: 'openai', ...host, health_check: '/alive' },
+        { id: 'cloud', api_type: 'openai', ...host },
+        { id: 'off', api_type: 'vllm', ...host, health_check: false },
+      ],
+    }),
+  })
+  t.after(async () => {
+    await router.close()
+    await upstream.close()
+  })
+  await upstream.requestReceived(11)
+  const paths = new Set(upstream.requests.map(({ url }) => url))
+  assert.deepEqual([...paths].sort(), ['/alive', '/api/version', '/v1/models'])
+  assert.ok(!router.logs.some(({ msg }) => msg === 'health check'), 'an answer of any kind is a sign of life')
+})

@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { connectionLimit, createHttpServer, defaultLimits, type HttpLimits } from '../../src/http-server.ts'
+import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+
+const chat = { model: 'one', messages: [{ role: 'user', content: 'x' }] }
+
+describe('requests that others read otherwise', () => {
+  let upstream: ScriptedUpstream
+  let router: TestRouter
+
+  before(async () => {
+    upstream = await startUpstream(openaiText('Hi'))
+    router = await startRouter({
+      models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
+    })
+  })
+  after(async () => {
+    await router.close()
+    await upstream.close()
+  })
+
+  test('are refused in the dialect of their path, with a line in the log', async () => {
+    const openai = await sendRaw(router.url, postBytes('/v1/chat/completions', chat, ['host: other']))
+    assert.equal(openai.status, 400)
+    assert.equal(JSON.parse(openai.body).error.type, 'invalid_request_error')
+    const ollama = await sendRaw(router.url, postBytes('/api/chat', chat, ['host: other']))
+    assert.equal(typeof JSON.parse(ollama.body).error, 'string')
+    for (const answer of [openai, ollama]) {
+      assert.ok(answer.closed)
+      const line = await router.requestLogged(answer.headers['x-request-id'])
+      assert.deepEqual([line.status, line.outcome], [400, 'client_error'])
+    }
+    assert.equal(upstream.requests.length, 0)
+  })
+
+  test('hosts as clients write them pass', async () => {
+    const hosts = ['a_b-c.example', 'EXAMPLE:8080', '127.0.0.1:1', '[::1]:8080', 'x:']
+    for (const host of hosts) {
+      const { status } = await sendRaw(router.url, `GET /v1/models HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
+      assert.equal(status, 200, host)
+    }
+    assert.equal((await sendRaw(router.url, 'GET /v1/models HTTP/1.0\r\n\r\n')).status, 200)
+  })
+
+  test('a body is asked for once its size has been judged, and not when it is refused', async () => {
+    const client = await RawClient.open(router.url)
+    const whole = postBytes('/v1/chat/completions', chat, ['expect: 100-continue'])
+    const headEnd = whole.indexOf('\r\n\r\n') + 4
+    client.send(whole.slice(0, headEnd))
+    assert.equal((await client.answer()).status, 100)
+    client.send(whole.slice(headEnd))
+    assert.equal((await client.answer()).status, 200)
+    client.close()
+
+    const tooLong = 'content-length: 1000000000000'
+    const head = `POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n${tooLong}\r\nexpect: 100-continue\r\n\r\n`
+    const refused = await sendRaw(router.url, head)
+    assert.deepEqual([refused.status, refused.closed], [413, true])
+    const nowhere = await sendRaw(router.url, head.replace('/v1/chat/completions', '/nowhere'))
+    assert.deepEqual([nowhere.status, nowhere.closed], [404, true])
+  })
+
+  test('a body that a GET brings is not read as the next request', async () => {
+    const client = await RawClient.open(router.url)
+    const smuggled = 'GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n'
+    client.send(`GET /v1/models HTTP/1.1\r\nhost: x\r\ncontent-length: ${smuggled.length}\r\n\r\n${smuggled}`)
+    assert.equal((await client.answer()).status, 200)
+    assert.equal(await client.rest(), '')
+  })
+
+  test('requests in a row on one connection are answered in their order', async () => {
+    const client = await RawClient.open(router.url)
+    const paths = Array.from({ length: 50 }, (_, index) => `/v1/models/none-${index}`)
+    client.send(paths.map((path) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`).join(''))
+    for (const path of paths) {
+      assert.ok((await client.answer()).body.includes(`'${path.slice('/v1/models/'.length)}'`))
+    }
+    client.close()
+  })
+})
+
+const quick: HttpLimits = {
+  ...defaultLimits,
+  checkIntervalMs: 20,
+  writeStallMs: 0,
+  maxConnections: undefined,
+}
+
+describe('the bounds of a connection', () => {
+  async function start(t: TestContext, handler: RequestListener, limits: Partial<HttpLimits>) {
+    const refused: string[] = []
+    const server = createHttpServer(handler, { ...quick, ...limits }, (code) => refused.push(code))
+    t.after(() => {
+      server.close()
+      server.closeAllConnections()
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo // it listens on a port
+    return { url: `http://127.0.0.1:${port}`, refused, server }
+  }
+  const nobody: RequestListener = () => assert.fail('there was no request')
+
+  test('a client that sends nothing, and one that never ends its headers, get 408', async (t) => {
+    const { url, refused } = await start(t, nobody, { headersTimeoutMs: 100 })
+    for (const bytes of ['', 'GET / HTTP/1.1\r\nhost: x\r\na']) {
+      const answer = await sendRaw(url, bytes)
+      assert.deepEqual([answer.status, answer.closed], [408, true])
+      assert.equal(answer.headers['content-type'], 'application/json')
+      assert.equal(JSON.parse(answer.body).error.message, 'Request Timeout')
+    }
+    assert.deepEqual(refused, ['ERR_HTTP_REQUEST_TIMEOUT', 'ERR_HTTP_REQUEST_TIMEOUT'])
+  })
+
+  test('a client that never ends its body gets 408', async (t) => {
+    const { url } = await start(t, (request) => request.resume(), {
+      headersTimeoutMs: 100,
+      requestTimeoutMs: 200,
+    })
+    const answer = await sendRaw(url, 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n123')
+    assert.deepEqual([answer.status, answer.closed], [408, true])
+  })
+
+  test('a client that takes nothing of its answer is cut off, one that waits for it is not', async (t) => {
+    const answering = Promise.withResolvers<() => void>()
+    const { url } = await start(
+      t,
+      (request, response) => {
+        if (request.url === '/silent') answering.resolve(() => response.end('late'))
+        else response.end(Buffer.alloc(64 * 1024 * 1024))
+      },
+      { writeStallMs: 150 },
+    )
+    const patient = await RawClient.open(url)
+    patient.send('GET /silent HTTP/1.1\r\nhost: x\r\n\r\n')
+    const answer = await answering.promise
+
+    const stalled = await RawClient.open(url)
+    stalled.socket.pause()
+    const from = performance.now()
+    stalled.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+    await once(stalled.socket.resume().pause(), 'pause').catch(() => undefined)
+    // Only a socket that reads learns of its end; what the kernel holds is far less than the answer.
+    setTimeout(() => stalled.socket.resume(), 700)
+    const rest = await stalled.rest()
+    assert.ok(rest.length < 64 * 1024 * 1024, `${rest.length} bytes`)
+    assert.ok(performance.now() - from >= 150)
+
+    answer()
+    assert.equal((await patient.answer()).body, 'late')
+    patient.close()
+  })
+
+  test('an idle kept-alive connection ends after its time', async (t) => {
+    const { url, server } = await start(t, (_request, response) => response.end('ok'), {
+      keepAliveTimeoutMs: 50,
+      writeStallMs: 10_000,
+    })
+    server.keepAliveTimeoutBuffer = 0
+    const client = await RawClient.open(url)
+    client.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+    assert.equal((await client.answer()).status, 200)
+    assert.equal(await client.rest(), '')
+  })
+
+  test('more requests than may wait for their answers end the connection', async (t) => {
+    let handled = 0
+    const { url, refused } = await start(t, () => handled++, { maxPipelined: 3 })
+    const client = await RawClient.open(url)
+    client.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(5))
+    assert.equal(await client.rest(), '')
+    assert.equal(handled, 3)
+    assert.equal(refused[0], 'PIPELINING')
+  })
+
+  test('no second answer follows one that has begun when garbage comes in', async (t) => {
+    const { url } = await start(t, (_request, response) => response.write('part'), {})
+    const client = await RawClient.open(url)
+    client.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+    await once(client.socket, 'data')
+    client.send('\0garbage\r\n\r\n')
+    assert.doesNotMatch(await client.rest(), /400/)
+  })
+
+  test('more connections than allowed are closed, and there is room again afterwards', async (t) => {
+    const { url, refused, server } = await start(t, (_request, response) => response.end('ok'), {
+      maxConnections: 1,
+    })
+    const first = await RawClient.open(url)
+    first.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+    assert.equal((await first.answer()).status, 200)
+    const second = await RawClient.open(url)
+    assert.equal(await second.rest(), '')
+    assert.deepEqual(refused, ['MAX_CONNECTIONS'])
+    const gone = new Promise<void>((resolve) => {
+      const look = () =>
+        server.getConnections((_error, count) => (count === 0 ? resolve() : setImmediate(look)))
+      look()
+    })
+    first.close()
+    await gone
+    assert.equal((await sendRaw(url, 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')).status, 200)
+  })
+
+  test('the limit of connections leaves files for upstreams', () => {
+    const limit = connectionLimit()
+    if (process.platform !== 'linux') assert.equal(limit, undefined)
+    else assert.ok(limit && limit >= 1 && limit < 2 ** 31, String(limit))
+  })
+})
+
+test('the production server has the bounds', async () => {
+  const router = await startRouter({ models: modelsConfig({}) })
+  const { server } = router.app
+  assert.ok(server instanceof createServer().constructor)
+  assert.deepEqual(
+    [server.headersTimeout, server.requestTimeout, server.keepAliveTimeout, server.timeout],
+    [10_000, 120_000, 75_000, 60_000],
+  )
+  assert.equal(server.maxConnections ?? undefined, connectionLimit())
+  await router.close()
+})

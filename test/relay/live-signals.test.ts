@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Outcome } from '../../src/core/strategy.ts'
+import { LiveSignals } from '../../src/relay/live-signals.ts'
+import { targetOf } from '../helpers/models-file.ts'
+
+const success = (durationMs: number, firstContentMs?: number): Outcome => ({
+  result: 'success',
+  durationMs,
+  firstContentMs,
+})
+const failure: Outcome = { result: 'failure', durationMs: 1, firstContentMs: undefined }
+const cancelled: Outcome = { result: 'cancelled', durationMs: 1, firstContentMs: undefined }
+
+function signalsAfter(outcomes: readonly Outcome[]): LiveSignals {
+  const signals = new LiveSignals(targetOf({}), 0)
+  for (const [index, outcome] of outcomes.entries()) {
+    signals.picked()
+    signals.settled(outcome, index + 1)
+  }
+  return signals
+}
+
+test('the time to the first content follows the latest requests, and failures leave it', () => {
+  assert.equal(signalsAfter([success(900, 100)]).firstContentMs, 100)
+  const moved = signalsAfter([success(900, 100), success(900, 200)]).firstContentMs ?? 0
+  assert.ok(moved > 100 && moved < 200)
+  assert.equal(signalsAfter([success(900, 100), failure, cancelled]).firstContentMs, 100)
+  const long = signalsAfter([success(900, 100), ...Array.from({ length: 40 }, () => success(900, 300))])
+  assert.ok((long.firstContentMs ?? 0) > 299)
+})
+
+test('an answer that came as a whole counts with the whole of its time', () => {
+  assert.equal(signalsAfter([success(900)]).firstContentMs, 900)
+})
+
+test('the time per token is that after the first one', () => {
+  const signals = new LiveSignals(targetOf({}), 0)
+  signals.picked()
+  signals.settled(success(1_100, 100), 1, 11)
+  assert.equal(signals.perTokenMs, 100)
+})
+
+test('a client that leaves says nothing about the target', () => {
+  const signals = signalsAfter([cancelled, cancelled])
+  assert.deepEqual([signals.failureRate, signals.uses, signals.inFlight], [0, 2, 0])
+})
+
+test('a target that fails time after time has returned with its next success', () => {
+  assert.equal(signalsAfter([failure, failure, success(1)]).returnedAt, 0)
+  assert.equal(signalsAfter([failure, failure, failure]).returnedAt, 0)
+  assert.equal(signalsAfter([failure, failure, failure, success(1), success(1)]).returnedAt, 4)
+})

@@ -1,0 +1,341 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { LeaseStore, StoredLease } from '../../src/core/lease-store.ts'
+import { memoryLeases } from '../../src/stores/memory-leases.ts'
+import { LeaseDesk, type LeasePipe, primaryLeases } from '../../src/stores/primary-leases.ts'
+import { connectRedis } from '../../src/stores/redis-client.ts'
+import { RedisLeases } from '../../src/stores/redis-leases.ts'
+import { type RedisServer, startRedis } from './redis-server.ts'
+import { freed, taken, wishFor } from './wishes.ts'
+
+interface Kind {
+  name: string
+  start(): Promise<void>
+  /** As another process would open the same store; undefined where it is one process's own. */
+  open(): Promise<LeaseStore>
+  shared: boolean
+  stop(): Promise<void>
+}
+
+const now = () => performance.now()
+const nothing = async (): Promise<void> => undefined
+
+function memory(): Kind {
+  return { name: 'memory', start: nothing, open: async () => memoryLeases(now), shared: false, stop: nothing }
+}
+
+function primary(): Kind {
+  const desk = new LeaseDesk(now)
+  let workers = 0
+  return {
+    name: 'held by the primary',
+    start: nothing,
+    async open() {
+      const [ours, theirs] = pipes()
+      desk.addWorker(String(++workers), theirs)
+      return primaryLeases(ours)
+    },
+    shared: true,
+    stop: nothing,
+  }
+}
+
+function redis(): Kind {
+  let server: RedisServer
+  let workers = 0
+  return {
+    name: 'Redis',
+    async start() {
+      server = await startRedis()
+    },
+    async open() {
+      const store = new RedisLeases({
+        link: connectRedis({
+          url: undefined,
+          host: '127.0.0.1',
+          port: server.port,
+          db: 0,
+          password: undefined,
+        }),
+        worker: `w${++workers}`,
+        whenDown: 'reject',
+        now,
+        log: { info: () => undefined, warn: (details) => assert.fail(JSON.stringify(details)) },
+      })
+      await store.started()
+      return store
+    },
+    shared: true,
+    stop: () => server.stop(),
+  }
+}
+
+/** Two ends of a pipe that carries JSON in order, one turn of the event loop later, as between processes. */
+function pipes(): [LeasePipe, LeasePipe] {
+  const ends = [0, 1].map(() => ({ listeners: [] as ((message: unknown) => void)[] }))
+  const end = (mine: number): LeasePipe => ({
+    send(message) {
+      const text = JSON.stringify(message)
+      setImmediate(() => {
+        for (const listener of ends[1 - mine]?.listeners ?? []) listener(JSON.parse(text))
+      })
+      return true
+    },
+    onMessage: (listener) => {
+      ends[mine]?.listeners.push(listener)
+    },
+  })
+  return [end(0), end(1)]
+}
+
+async function acquired(store: LeaseStore, ...args: Parameters<typeof wishFor>): Promise<StoredLease> {
+  return (await store.acquire(wishFor(...args))) ?? assert.fail('all are taken')
+}
+
+for (const kind of [memory(), primary(), redis()]) {
+  describe(`leases: ${kind.name}`, () => {
+    let store: LeaseStore
+    let models = 0
+    /** A model of each test's own. */
+    const newModel = (): string => `model ${kind.name} ${++models}`
+
+    before(async () => {
+      await kind.start()
+      store = await kind.open()
+    })
+    after(async () => {
+      await store.close()
+      await kind.stop()
+    })
+
+    test('the first free target in the order of the wish is taken, until none is left', async () => {
+      const model = newModel()
+      assert.equal(await taken(store, wishFor(model, ['b', 'a', 'c'])), 'b')
+      assert.equal(await taken(store, wishFor(model, ['b', 'a', 'c'])), 'a')
+      assert.equal(await taken(store, wishFor(model, ['a', 'b'])), undefined)
+      assert.equal(await taken(store, wishFor(model, ['a', 'b', 'c'])), 'c')
+      assert.equal(await taken(store, wishFor(model, ['a', 'b', 'c'])), undefined)
+    })
+
+    test('of many that ask at once each target goes to one', async () => {
+      const model = newModel()
+      const names = ['a', 'b', 'c', 'd']
+      const got = await Promise.all(Array.from({ length: 40 }, () => taken(store, wishFor(model, names))))
+      assert.deepEqual(got.filter((id) => id !== undefined).toSorted(), names)
+    })
+
+    test('a target of one model says nothing about the same name of another', async () => {
+      const [one, two] = [newModel(), newModel()]
+      const lease = await acquired(store, one, ['a'])
+      assert.equal(await taken(store, wishFor(two, ['a'])), 'a')
+      await store.release(lease)
+      assert.equal(await taken(store, wishFor(two, ['a'])), undefined)
+    })
+
+    test('a released target is free again, and the model is told', async () => {
+      const model = newModel()
+      const lease = await acquired(store, model, ['a'])
+      const told = freed(store, model)
+      await store.release(lease)
+      assert.equal(await told, model)
+      assert.equal(await taken(store, wishFor(model, ['a'])), 'a')
+    })
+
+    test('a second release does not free what another request has by then', async () => {
+      const model = newModel()
+      const lease = await acquired(store, model, ['a'])
+      await store.release(lease)
+      await acquired(store, model, ['a'])
+      await store.release(lease)
+      assert.equal(await taken(store, wishFor(model, ['a'])), undefined)
+    })
+
+    test('asking twice with one key gives one lease', async () => {
+      const model = newModel()
+      const wish = wishFor(model, ['a', 'b'])
+      const first = await store.acquire(wish)
+      const second = await store.acquire(wish)
+      assert.deepEqual(second, first)
+      assert.equal(await taken(store, wishFor(model, ['a', 'b'])), 'b')
+    })
+
+    test('a request that gives up leaves nothing behind, also when it had got something', async () => {
+      const model = newModel()
+      const wish = wishFor(model, ['a'])
+      await store.acquire(wish)
+      await store.abandon(wish)
+      assert.equal(await taken(store, wishFor(model, ['a'])), 'a')
+    })
+
+    test('each lease of a model has a higher fence than those before', async () => {
+      const model = newModel()
+      const fences: number[] = []
+      for (let index = 0; index < 5; index++) {
+        const lease = await acquired(store, model, ['a'])
+        fences.push(lease.fence)
+        await store.release(lease)
+      }
+      assert.deepEqual(
+        fences,
+        fences.toSorted((a, b) => a - b),
+      )
+      assert.equal(new Set(fences).size, 5)
+    })
+
+    test('a sleeping target is taken when all others are, wherever it stands', async () => {
+      const model = newModel()
+      const names = ['sleeping', 'a', 'b']
+      for (const expected of ['a', 'b', 'sleeping', undefined])
+        assert.equal(await taken(store, wishFor(model, names)), expected)
+    })
+
+    test('with affinity the host that ran the model last comes first, then one that ran it', async () => {
+      const model = newModel()
+      const hosts = [1, 2, 3].map((index) => `h${index} of ${model}`)
+      const names = hosts.map((host, index) => `t${index} on ${host}`)
+      const use = async (some: readonly string[]): Promise<string | undefined> => {
+        const lease = await store.acquire(wishFor(model, some, { affinity: true }))
+        if (lease) await store.release(lease)
+        return lease?.target.id
+      }
+      assert.equal(await use(names.slice(2)), 't2')
+      assert.equal(await use(names), 't2')
+      assert.equal(await use(names.slice(1, 2)), 't1')
+      assert.equal(await use(names), 't1')
+      // t1 is taken: t2 ran the model before, t0 never did.
+      await acquired(store, model, names.slice(1, 2))
+      assert.equal(await use(names), 't2')
+    })
+
+    test('with affinity a host that another model ran is left to it, as long as there is an unused one', async () => {
+      const [one, two] = [newModel(), newModel()]
+      const [busy, fresh] = [`busy ${one}`, `fresh ${one}`]
+      const lease = await acquired(store, one, [`a on ${busy}`], { affinity: true })
+      await store.release(lease)
+      const names = [`x on ${busy}`, `y on ${fresh}`]
+      assert.equal(await taken(store, wishFor(two, names, { affinity: true })), 'y')
+      // The work of the first model has ended, so its host is free for others when nothing better is.
+      assert.equal(await taken(store, wishFor(two, names, { affinity: true })), 'x')
+    })
+
+    test('with affinity a host that is idle comes before one where another model runs now', async () => {
+      const [one, two, three] = [newModel(), newModel(), newModel()]
+      const [busy, idle] = [`busy ${one}`, `idle ${one}`]
+      await store.release(await acquired(store, three, [`a on ${idle}`]))
+      await acquired(store, one, [`a on ${busy}`])
+      const names = [`x on ${busy}`, `y on ${idle}`]
+      assert.equal(await taken(store, wishFor(two, names, { affinity: true })), 'y')
+      assert.equal(await taken(store, wishFor(two, names, { affinity: true })), 'x')
+    })
+
+    if (kind.shared) {
+      test('two processes never have the same target, and each hears of the release by the other', async () => {
+        const model = newModel()
+        const other = await kind.open()
+        const lease = await acquired(store, model, ['a'])
+        assert.equal(await taken(other, wishFor(model, ['a'])), undefined)
+        const told = freed(other, model)
+        await store.release(lease)
+        await told
+        assert.equal(await taken(other, wishFor(model, ['a'])), 'a')
+        assert.equal(await taken(store, wishFor(model, ['a'])), undefined)
+        await other.close()
+        await waitFree(store, model)
+      })
+
+      test('a request that waits in one process goes before a younger one of another', async () => {
+        const model = newModel()
+        const other = await kind.open()
+        const lease = await acquired(store, model, ['a'])
+        const old = wishFor(model, ['a'], { waitedMs: 5_000 })
+        assert.equal(await taken(other, old), undefined)
+        await store.release(lease)
+        assert.equal(await taken(store, wishFor(model, ['a'])), undefined)
+        assert.equal(await taken(other, old), 'a')
+        await other.close()
+      })
+
+      test('one that waits for a certain target does not hold up those who want others', async () => {
+        const model = newModel()
+        const other = await kind.open()
+        await acquired(store, model, ['a', 'b'])
+        assert.equal(
+          await taken(other, wishFor(model, ['a'], { waitedMs: 5_000, complete: false })),
+          undefined,
+        )
+        assert.equal(await taken(store, wishFor(model, ['a', 'b'])), 'b')
+        await other.close()
+      })
+
+      test('nor does one in a process to which the others seem down', async () => {
+        const model = newModel()
+        const other = await kind.open()
+        await acquired(store, model, ['a', 'b'])
+        assert.equal(await taken(other, wishFor(model, ['a'], { waitedMs: 5_000 })), undefined)
+        assert.equal(await taken(store, wishFor(model, ['a', 'b'])), 'b')
+        await other.close()
+      })
+
+      test('a request for which all targets are down gets nothing and holds up nobody', async () => {
+        const model = newModel()
+        const other = await kind.open()
+        assert.equal(await taken(other, wishFor(model, [], { waitedMs: 5_000 })), undefined)
+        assert.equal(await taken(store, wishFor(model, ['a'])), 'a')
+        await other.close()
+      })
+
+      test('the place of a request that gave up is free at once', async () => {
+        const model = newModel()
+        const other = await kind.open()
+        const lease = await acquired(store, model, ['a'])
+        const old = wishFor(model, ['a'], { waitedMs: 5_000 })
+        await taken(other, old)
+        await store.release(lease)
+        await other.abandon(old)
+        await waitFree(store, model)
+        await other.close()
+      })
+
+      test('closing gives back what the process holds, and nothing of others', async () => {
+        const model = newModel()
+        const other = await kind.open()
+        await acquired(store, model, ['a'])
+        await acquired(other, model, ['b'])
+        const told = freed(store, model)
+        await other.close()
+        await told
+        assert.equal(await taken(store, wishFor(model, ['a', 'b'])), 'b')
+      })
+    }
+  })
+}
+
+/** A release by another process may still be on its way. */
+async function waitFree(store: LeaseStore, model: string): Promise<void> {
+  const signal = AbortSignal.timeout(2_000)
+  while ((await taken(store, wishFor(model, ['a']))) === undefined) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+test('a worker that ended frees its leases, and what was still in its pipe takes nothing', async () => {
+  const desk = new LeaseDesk(now)
+  const [deadEnd, deadPipe] = pipes()
+  const [end, pipe] = pipes()
+  desk.addWorker('dead', deadPipe)
+  desk.addWorker('living', pipe)
+  const [dead, living] = [primaryLeases(deadEnd), primaryLeases(end)]
+  await acquired(dead, 'm', ['a'])
+  const told = freed(living, 'm')
+  void dead.acquire(wishFor('m', ['b']))
+  desk.removeWorker('dead')
+  await told
+  assert.equal(await taken(living, wishFor('m', ['a', 'b'])), 'a')
+  assert.equal(await taken(living, wishFor('m', ['a', 'b'])), 'b')
+})
+
+test('a worker whose primary is gone says so instead of waiting', async () => {
+  const store = primaryLeases({ send: () => false, onMessage: () => undefined })
+  await assert.rejects(store.acquire(wishFor('m', ['a'])), { name: 'StoreDownError' })
+})

@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+
+export interface RedisServer {
+  readonly port: number
+  /** For looking into it, and for doing harm to it. */
+  readonly redis: Redis
+  /** Its process, for signals. */
+  readonly process: ChildProcess
+  stop(): Promise<void>
+}
+
+/** A real redis-server on a free port, or on the given one, with nothing in it. */
+export async function startRedis(at?: number): Promise<RedisServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-redis-'))
+  const port = at ?? (await freePort())
+  const child = spawn('redis-server', [
+    '--port',
+    `${port}`,
+    '--save',
+    '',
+    '--dir',
+    folder,
+    '--bind',
+    '127.0.0.1',
+  ])
+  const exit = once(child, 'exit')
+  let output = ''
+  while (!output.includes('Ready to accept connections')) {
+    const [chunk] = await Promise.race([once(child.stdout, 'data'), exit])
+    if (child.exitCode !== null) throw new Error(`redis-server ended: ${output}`)
+    output += chunk
+  }
+  child.stdout.resume()
+  const redis = new Redis(port, '127.0.0.1')
+  redis.on('error', () => undefined)
+  return {
+    port,
+    redis,
+    process: child,
+    async stop() {
+      redis.disconnect()
+      child.kill('SIGCONT')
+      child.kill('SIGKILL')
+      await exit
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (typeof address !== 'object' || !address) throw new Error('no port')
+  server.close()
+  await once(server, 'close')
+  return address.port
+}

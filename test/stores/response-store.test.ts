@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { StoredResponse } from '../../src/core/response-store.ts'
+import {
+  createMemoryResponseStore,
+  type MemoryResponseStoreOptions,
+} from '../../src/stores/response-store.ts'
+
+function stored(text = 'Hi'): StoredResponse {
+  return { response: { id: 'r', output: [] }, input: [{ role: 'user', content: text }] }
+}
+
+function store(options: Partial<MemoryResponseStoreOptions> = {}) {
+  return createMemoryResponseStore({ maxCount: 10, maxBytes: 10_000, ttlMs: 1_000, now: () => 0, ...options })
+}
+
+describe('answers kept in memory', () => {
+  it('are found as they were kept, and are copies', async () => {
+    const answers = store()
+    const kept = stored()
+    await answers.keep('a', kept)
+    kept.response.id = 'changed'
+    const found = await answers.find('a')
+    assert.deepEqual(found, stored())
+    if (found) found.response.id = 'changed'
+    assert.deepEqual(await answers.find('a'), stored())
+    assert.equal(await answers.find('b'), undefined)
+  })
+
+  it('are removed once', async () => {
+    const answers = store()
+    await answers.keep('a', stored())
+    assert.equal(await answers.remove('a'), true)
+    assert.equal(await answers.remove('a'), false)
+    assert.equal(await answers.find('a'), undefined)
+  })
+
+  it('are gone when their time is over, however often they were used', async () => {
+    let now = 0
+    const answers = store({ now: () => now })
+    await answers.keep('a', stored())
+    await answers.keep('b', stored())
+    now = 999
+    assert.ok(await answers.find('a'))
+    now = 1_000
+    assert.equal(await answers.find('a'), undefined)
+    assert.equal(await answers.remove('b'), false)
+  })
+
+  it('make room by count: the least recently used goes first', async () => {
+    const answers = store({ maxCount: 2 })
+    await answers.keep('a', stored())
+    await answers.keep('b', stored())
+    await answers.find('a')
+    await answers.keep('c', stored())
+    assert.equal(await answers.find('b'), undefined)
+    assert.ok((await answers.find('a')) && (await answers.find('c')))
+  })
+
+  it('make room by bytes, counted in UTF-8', async () => {
+    const size = Buffer.byteLength(JSON.stringify(stored('é'.repeat(100))))
+    const answers = store({ maxBytes: 2 * size })
+    for (const id of ['a', 'b', 'c']) await answers.keep(id, stored('é'.repeat(100)))
+    assert.equal(await answers.find('a'), undefined)
+    assert.ok((await answers.find('b')) && (await answers.find('c')))
+  })
+
+  it('give their bytes back when they are replaced, removed or over', async () => {
+    let now = 0
+    const size = Buffer.byteLength(JSON.stringify(stored()))
+    const answers = store({ maxBytes: 2 * size, now: () => now })
+    for (let count = 0; count < 5; count++) await answers.keep('a', stored())
+    await answers.keep('b', stored())
+    assert.ok(await answers.find('a'))
+    await answers.remove('b')
+    await answers.keep('c', stored())
+    assert.ok(await answers.find('a'))
+    now = 1_000
+    await answers.keep('d', stored())
+    await answers.keep('e', stored())
+    assert.ok((await answers.find('d')) && (await answers.find('e')))
+  })
+
+  it('are not kept where one alone is too large', async () => {
+    const answers = store({ maxBytes: 100 })
+    await answers.keep('a', stored('x'.repeat(200)))
+    assert.equal(await answers.find('a'), undefined)
+  })
+})

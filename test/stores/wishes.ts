@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto'
+import type { LeaseStore, LeaseWish, WishedTarget } from '../../src/core/lease-store.ts'
+
+/** A wish for the targets with these names, each on a host of its own unless it is written `name on host`. */
+export function wishFor(
+  model: string,
+  names: readonly string[],
+  changes: Partial<LeaseWish> = {},
+): LeaseWish {
+  return {
+    key: randomBytes(12).toString('hex'),
+    model,
+    targets: names.map(targetNamed),
+    affinity: false,
+    waitedMs: 0,
+    complete: true,
+    ...changes,
+  }
+}
+
+function targetNamed(name: string): WishedTarget {
+  const [id = '', host = `host-of-${name}`] = name.split(' on ')
+  return { id, host, reserve: id.startsWith('sleeping') }
+}
+
+/** The id of the target that the wish gets; undefined when it gets none. */
+export async function taken(store: LeaseStore, wish: LeaseWish): Promise<string | undefined> {
+  return (await store.acquire(wish))?.target.id
+}
+
+/** The next model that a store tells to have something free. */
+export function freed(store: LeaseStore, model: string): Promise<string> {
+  return new Promise((resolve) => {
+    store.onFreed((told) => {
+      if (told === model) resolve(told)
+    })
+  })
+}

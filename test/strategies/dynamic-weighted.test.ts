@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { seededRandom } from '../../bench/strategies/seeded-random.ts'
+import type { SharingInstance, TargetSignals, WeightControl } from '../../src/core/strategy.ts'
+import { dynamicWeighted } from '../../src/strategies/dynamic-weighted.ts'
+import { countOf, picks, signalsOf } from './signals.ts'
+
+function created(clock: { now: number }): { instance: SharingInstance; weights: WeightControl } {
+  const random = (): number => {
+    throw new Error('asked for luck')
+  }
+  const instance = dynamicWeighted.create({ now: () => clock.now, random })
+  assert.ok(instance.weights)
+  return { instance, weights: instance.weights }
+}
+
+/** Percent of 10,000 picks, rounded. */
+function shares(instance: SharingInstance, candidates: readonly TargetSignals[]): number[] {
+  const picked = picks(instance, candidates, 10_000)
+  return candidates.map(({ target }) => Math.round(countOf(picked, target.id) / 100))
+}
+
+test('before anything is observed, the configured weights hold', () => {
+  const { instance } = created({ now: 0 })
+  assert.deepEqual(
+    shares(instance, [signalsOf('a', 0.6), signalsOf('b', 0.4), signalsOf('c', 0)]),
+    [60, 40, 0],
+  )
+})
+
+test('a target that takes twice as long to begin gets half', () => {
+  const { instance } = created({ now: 60_000 })
+  const a = signalsOf('a', 0.6, { firstContentMs: 200 })
+  const b = signalsOf('b', 0.6, { firstContentMs: 400 })
+  assert.deepEqual(shares(instance, [a, b]), [67, 33])
+})
+
+test('a target that fails every second time gets a quarter of its weight', () => {
+  const { instance } = created({ now: 60_000 })
+  const a = signalsOf('a', 0.4)
+  const b = signalsOf('b', 0.4, { failureRate: 0.5 })
+  assert.deepEqual(shares(instance, [a, b]), [80, 20])
+})
+
+test('a target that only fails, slowly, keeps 5 % of its weight', () => {
+  const { instance } = created({ now: 60_000 })
+  const a = signalsOf('a', 0.95, { firstContentMs: 10 })
+  const b = signalsOf('b', 1, { firstContentMs: 10_000, failureRate: 1 })
+  assert.deepEqual(shares(instance, [a, b]), [95, 5])
+})
+
+test('a target that came back starts with a tenth and has its whole share after 30 s', () => {
+  const clock = { now: 1_000_000 }
+  const { instance } = created(clock)
+  const [a, back] = [signalsOf('a'), signalsOf('back', 1, { returnedAt: clock.now })]
+  assert.deepEqual(shares(instance, [a, back]), [91, 9])
+  clock.now += 15_000
+  assert.deepEqual(shares(instance, [a, back]), [65, 35])
+  clock.now += 15_000
+  assert.deepEqual(shares(instance, [a, back]), [50, 50])
+})
+
+test('after a start nobody is held back, for all are equally new', () => {
+  const { instance } = created({ now: 5_000 })
+  const a = signalsOf('a', 1, { returnedAt: 5_000, firstContentMs: 100 })
+  const b = signalsOf('b', 1, { returnedAt: 5_000, firstContentMs: 300 })
+  assert.deepEqual(shares(instance, [a, b]), [75, 25])
+})
+
+test('a slow target that is quick again gets its share back', () => {
+  const { instance } = created({ now: 60_000 })
+  const [a, b] = [signalsOf('a'), signalsOf('b', 1, { firstContentMs: 5_000 })]
+  a.firstContentMs = 100
+  assert.deepEqual(shares(instance, [a, b]), [95, 5])
+  b.firstContentMs = 100
+  assert.deepEqual(shares(instance, [a, b]), [50, 50])
+})
+
+test('a weight that is set while running holds from the next pick, and can be taken back', () => {
+  const { instance, weights } = created({ now: 0 })
+  const candidates = [signalsOf('a', 0.5), signalsOf('b', 0.5)]
+  assert.equal(weights.get('b'), undefined)
+  weights.set('b', 0)
+  assert.deepEqual(picks(instance, candidates, 3), ['a', 'a', 'a'])
+  weights.set('b', 7)
+  assert.equal(weights.get('b'), 1)
+  assert.deepEqual(shares(instance, candidates), [33, 67])
+  weights.set('b', -1)
+  assert.equal(weights.get('b'), 0)
+  weights.reset('b')
+  assert.deepEqual(shares(instance, candidates), [50, 50])
+  assert.throws(() => weights.set('b', Number.NaN), RangeError)
+})
+
+test('the last 10,000 outcomes of each target can be read, oldest first', () => {
+  const { instance, weights } = created({ now: 0 })
+  const [a, b] = [signalsOf('a'), signalsOf('b')]
+  const settle = (signals: TargetSignals, durationMs: number): void =>
+    instance.settled?.(signals.target, { result: 'success', durationMs, firstContentMs: 1 })
+  for (let count = 0; count < 10_003; count++) settle(a, count)
+  settle(b, 7)
+  const durations = weights.history('a').map(({ durationMs }) => durationMs)
+  assert.deepEqual(
+    durations,
+    Array.from({ length: 10_000 }, (_, index) => index + 3),
+  )
+  assert.deepEqual(weights.history('b'), [{ result: 'success', durationMs: 7, firstContentMs: 1 }])
+  assert.deepEqual(weights.history('unknown'), [])
+})
+
+test('whatever is observed, each target gets at least 5 % of its configured share', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = seededRandom(seed)
+    const clock = { now: 0 }
+    const { instance } = created(clock)
+    const candidates = Array.from({ length: 2 + (seed % 5) }, (_, index) =>
+      signalsOf(String(index), 0.1 + 0.9 * random()),
+    )
+    const picked: string[] = []
+    for (let count = 0; count < 20_000; count++) {
+      clock.now += 100 * random()
+      for (const signals of candidates) {
+        if (random() > 0.05) continue
+        signals.firstContentMs = 10 ** (4 * random())
+        signals.failureRate = random()
+        if (random() < 0.1) signals.returnedAt = clock.now
+      }
+      picked.push(instance.pick(candidates).target.id)
+    }
+    const total = candidates.reduce((sum, { target }) => sum + target.weight, 0)
+    for (const { target } of candidates) {
+      const least = 0.05 * (target.weight / total) * picked.length
+      assert.ok(countOf(picked, target.id) >= Math.floor(least), `seed ${seed}: target ${target.id} starves`)
+    }
+  }
+})

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Conditions, type Scenario, simulate } from '../../bench/strategies/simulation.ts'
+import type { Outcome, Strategy } from '../../src/core/strategy.ts'
+import type { Target } from '../../src/core/target.ts'
+import { adaptive } from '../../src/strategies/adaptive.ts'
+import { balanced } from '../../src/strategies/balanced.ts'
+import { dynamicWeighted } from '../../src/strategies/dynamic-weighted.ts'
+import { firstAvailable } from '../../src/strategies/first-available.ts'
+import { firstAvailableOptim } from '../../src/strategies/first-available-optim.ts'
+import { leastBusy } from '../../src/strategies/least-busy.ts'
+import { weighted } from '../../src/strategies/weighted.ts'
+
+const strategies: readonly Strategy[] = [
+  ...[balanced, weighted, dynamicWeighted, leastBusy, adaptive],
+  ...[firstAvailable, firstAvailableOptim],
+]
+
+/** One slow, one that always fails, one that comes back in the middle. */
+const scenario: Scenario = {
+  name: 'mixed',
+  boxes: [{}, { speed: 0.5 }, { fails: true }, { returnsAtMs: 60_000, coldMs: 10_000 }],
+}
+const conditions: Conditions = { slots: 2, load: 0.4, lastsMs: 120_000, measureFromMs: 0, rounds: 5 }
+
+for (const strategy of strategies) {
+  test(`${strategy.name}: every request is answered by one of the targets on offer, and each try settles once`, () => {
+    const settled = new Map<string, number>()
+    const { tries, unanswered } = simulate(watched(strategy, settled), scenario, conditions)
+    assert.equal(unanswered, 0)
+    assert.deepEqual(
+      tries,
+      scenario.boxes.map((_, index) => settled.get(`box${index}`) ?? 0),
+    )
+  })
+
+  test(`${strategy.name}: the same clock and luck make the same choices`, () => {
+    assert.deepEqual(simulate(strategy, scenario, conditions), simulate(strategy, scenario, conditions))
+  })
+}
+
+for (const strategy of strategies.filter(({ exclusive }) => !exclusive)) {
+  test(`${strategy.name}: no target that works starves`, () => {
+    const { tries } = simulate(strategy, scenario, conditions)
+    const all = tries.reduce((sum, count) => sum + count, 0)
+    for (const [index, count] of tries.entries())
+      if (!scenario.boxes[index]?.fails) assert.ok(count > 0.03 * all, `${tries}`)
+  })
+}
+
+/** The same strategy; a choice that was not on offer fails, and what is settled is counted. */
+function watched(strategy: Strategy, settled: Map<string, number>): Strategy {
+  const count = ({ id }: Target): void => {
+    settled.set(id, (settled.get(id) ?? 0) + 1)
+  }
+  if (strategy.exclusive) {
+    return {
+      ...strategy,
+      exclusive: true,
+      create(context) {
+        const instance = strategy.create(context)
+        return {
+          settled: count,
+          order(candidates) {
+            const ordered = instance.order(candidates)
+            assert.deepEqual(new Set(ordered), new Set(candidates))
+            return ordered
+          },
+        }
+      },
+    }
+  }
+  return {
+    ...strategy,
+    create(context) {
+      const instance = strategy.create(context)
+      return {
+        settled(target: Target, outcome: Outcome) {
+          count(target)
+          instance.settled?.(target, outcome)
+        },
+        pick(candidates) {
+          const picked = instance.pick(candidates)
+          assert.ok(candidates.includes(picked))
+          return picked
+        },
+      }
+    },
+  }
+}

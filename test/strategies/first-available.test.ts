@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { firstAvailable } from '../../src/strategies/first-available.ts'
+import { firstAvailableOptim } from '../../src/strategies/first-available-optim.ts'
+import { noContext, signalsOf } from './signals.ts'
+
+test('first_available takes targets for one request alone, in the order of the file whatever is known of them', () => {
+  const candidates = [
+    signalsOf('slow', 0.1, { firstContentMs: 9_000, uses: 50, failureRate: 0.9 }),
+    signalsOf('fast', 1, { firstContentMs: 10 }),
+    signalsOf('never', 0),
+  ]
+  assert.equal(firstAvailable.exclusive, true)
+  assert.equal(firstAvailable.affinity, undefined)
+  const ordered = firstAvailable.create(noContext).order(candidates)
+  assert.deepEqual(
+    ordered.map(({ target }) => target.id),
+    ['slow', 'fast', 'never'],
+  )
+})
+
+test('first_available_optim leaves the choice of the host to the store, and gives it the order of the file', () => {
+  const candidates = [signalsOf('b'), signalsOf('a')]
+  assert.equal(firstAvailableOptim.exclusive, true)
+  assert.equal(firstAvailableOptim.affinity, true)
+  assert.deepEqual(firstAvailableOptim.create(noContext).order(candidates), candidates)
+})

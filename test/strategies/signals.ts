@@ -1,0 +1,41 @@
+import { simulatedTarget } from '../../bench/strategies/box.ts'
+import type { SharingInstance, TargetSignals } from '../../src/core/strategy.ts'
+
+export type Signals = { -readonly [Key in keyof TargetSignals]: TargetSignals[Key] }
+
+/** What a balancer knows of a target, as the test wants it. */
+export function signalsOf(id: string, weight = 1, known: Partial<Omit<Signals, 'target'>> = {}): Signals {
+  return {
+    target: simulatedTarget(id, weight),
+    uses: 0,
+    inFlight: 0,
+    firstContentMs: undefined,
+    perTokenMs: undefined,
+    failureRate: 0,
+    returnedAt: 0,
+    ...known,
+  }
+}
+
+/** The ids of so many picks, none of them settled; `inFlight` is left to the test. */
+export function picks(
+  instance: SharingInstance,
+  candidates: readonly TargetSignals[],
+  count: number,
+): string[] {
+  return Array.from({ length: count }, () => instance.pick(candidates).target.id)
+}
+
+export function countOf<T>(items: readonly T[], wanted: T): number {
+  return items.filter((item) => item === wanted).length
+}
+
+/** For strategies that must not ask for the time or for luck. */
+export const noContext = {
+  now: (): number => {
+    throw new Error('asked for the time')
+  },
+  random: (): number => {
+    throw new Error('asked for luck')
+  },
+}
