@@ -12,7 +12,8 @@ COPY package.json ./
 COPY resources ./resources
 COPY src ./src
 # The files stay root's: the process can read what it runs, and change nothing.
-USER node
+# By number, that of the image's user "node": Kubernetes cannot tell whether a name is root's (runAsNonRoot).
+USER 1000
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.LLM_ROUTER_SERVER_PORT || 8080}/ping`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

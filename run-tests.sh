@@ -37,7 +37,7 @@ check() { # name, command ...
 run_node_tests() {
   printf '\n== tests\n'
   local code passed failed cancelled lines
-  node --test --test-timeout=120000 \
+  node --test --test-concurrency=2 --test-timeout=120000 \
     --experimental-test-coverage --test-coverage-include='src/**' \
     --test-reporter=dot --test-reporter-destination=stdout \
     --test-reporter=spec --test-reporter-destination="$report" \

@@ -59,12 +59,9 @@ export function createHttpServer(
   // Beyond a number Node would drop headers in silence. Their size bounds them, and the rules for requests count them.
   server.maxHeadersCount = 0
   if (limits.maxConnections !== undefined) server.maxConnections = limits.maxConnections
-  const answers = new OpenAnswers()
+  const turns = new Turns(handler)
   const accept = (request: IncomingMessage, response: ServerResponse): void => {
-    if (answers.add(request.socket, response) <= limits.maxPipelined) {
-      handler(request, response)
-      return
-    }
+    if (turns.add(request, response) <= limits.maxPipelined) return
     onRefused('PIPELINING')
     request.socket.destroy()
   }
@@ -80,13 +77,13 @@ export function createHttpServer(
     const code = error.code ?? error.name
     if (code !== 'ECONNRESET') onRefused(code)
     // An answer that has begun must not be followed by another one.
-    if (code === 'ECONNRESET' || !socket.writable || answers.hasBegun(socket)) socket.destroy()
+    if (code === 'ECONNRESET' || !socket.writable || turns.hasBegun(socket)) socket.destroy()
     else refuse(socket, statusOf(code))
   })
   server.on('drop', () => onRefused('MAX_CONNECTIONS'))
   // The same event ends idle kept-alive connections, once someone listens for it.
   server.setTimeout(limits.writeStallMs, (socket) => {
-    if (answers.isIdle(socket) || socket.writableLength > 0) socket.destroy()
+    if (turns.isIdle(socket) || socket.writableLength > 0) socket.destroy()
   })
   return server
 }
@@ -101,26 +98,54 @@ export function connectionLimit(): number | undefined {
   }
 }
 
-/** The answers that each connection still waits for, in the order of its requests. */
-class OpenAnswers {
-  readonly #ofSocket = new WeakMap<Duplex, Set<ServerResponse>>()
+interface Turn {
+  request: IncomingMessage
+  response: ServerResponse
+}
 
-  /** Gives the number of open answers, this one included. */
-  add(socket: Duplex, response: ServerResponse): number {
-    const open = this.#ofSocket.get(socket) ?? new Set()
-    this.#ofSocket.set(socket, open)
-    open.add(response)
-    response.once('close', () => open.delete(response))
-    return open.size
+/**
+ * Handles the requests of a connection one after the other. Node would hand over those that follow in the same packet at
+ * once, also behind an answer that closes the connection, after which none may be handled: RFC 9112, section 9.6.
+ */
+class Turns {
+  readonly #handler: RequestListener
+  /** The first one is being answered. */
+  readonly #ofSocket = new WeakMap<Duplex, Turn[]>()
+
+  constructor(handler: RequestListener) {
+    this.#handler = handler
+  }
+
+  /** Gives the number of requests without a whole answer, this one included. */
+  add(request: IncomingMessage, response: ServerResponse): number {
+    const { socket } = request
+    const turns = this.#ofSocket.get(socket) ?? []
+    this.#ofSocket.set(socket, turns)
+    turns.push({ request, response })
+    if (turns.length === 1) this.#next(turns)
+    return turns.length
   }
 
   isIdle(socket: Duplex): boolean {
-    return (this.#ofSocket.get(socket)?.size ?? 0) === 0
+    return (this.#ofSocket.get(socket)?.length ?? 0) === 0
   }
 
+  /** Whether a part of the running answer has gone out. */
   hasBegun(socket: Duplex): boolean {
-    const [first] = this.#ofSocket.get(socket) ?? []
-    return first?.headersSent ?? false
+    return this.#ofSocket.get(socket)?.[0]?.response.headersSent ?? false
+  }
+
+  #next(turns: Turn[]): void {
+    const [turn] = turns
+    if (!turn) return
+    const { request, response } = turn
+    // The answer before this one was the last.
+    if (request.socket.writableEnded || request.socket.destroyed) return
+    response.once('close', () => {
+      turns.shift()
+      this.#next(turns)
+    })
+    this.#handler(request, response)
   }
 }
 

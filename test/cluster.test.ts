@@ -42,6 +42,10 @@ interface Box {
 async function startBox(t: TestContext): Promise<Box> {
   let running = 0
   const server = createServer((incoming, response) => {
+    if (incoming.method !== 'POST') {
+      response.end() // a health check
+      return
+    }
     box.total++
     box.most = Math.max(box.most, ++running)
     response.once('close', () => running--)
@@ -214,7 +218,7 @@ async function manyClients(router: RunningRouter): Promise<Client[]> {
 }
 
 describe('a cluster', { concurrency: 2 }, () => {
-  describe('with leases', () => {
+  describe('with leases', { concurrency: 1 }, () => {
     test('over two hosts shares targets through Redis, also when a worker is killed', async (t) => {
       const box = await startBox(t)
       const hosts = await Promise.all([0, 1].map(() => startRouter(t, [box], { ...cluster, ...withRedis() })))
@@ -251,7 +255,7 @@ describe('a cluster', { concurrency: 2 }, () => {
   })
 
   // These wait more than they work.
-  describe('in trouble', () => {
+  describe('in trouble', { concurrency: 1 }, () => {
     test('without Redis at its address a router starts and serves, and says what is wrong', async (t) => {
       const box = await startBox(t)
       const router = await startRouter(t, [box], { LLM_ROUTER_REDIS_URL: 'redis://:hunter2@127.0.0.1:1/0' })

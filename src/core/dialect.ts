@@ -110,6 +110,13 @@ export interface PassthroughRequest {
   wantUsage: boolean
 }
 
+export interface ContextLimits {
+  /** Context length of the model in tokens; 0 when unknown. */
+  readonly inputSize: number
+  /** Whether the context length is to be chosen where nothing says it. */
+  readonly autoContext?: boolean
+}
+
 export interface ChatCodec {
   /** Reads a validated client request. Throws `bad_request` with the field's place for what cannot be meant. */
   readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest
@@ -122,6 +129,8 @@ export interface ChatCodec {
   createPassthrough(options: PassthroughOptions): ChatPassthrough
   /** Edits for the identity lane; `stripUsage` says whether the usage chunk is then to be kept from the client. */
   passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean }
+  /** A guess, rather high, of a client's prompt in tokens: for dialects whose streams begin with it. */
+  estimatePrompt?(body: Record<string, unknown>): number
   /** Token counts of a whole answer, for the log and the metrics; undefined where it has none. */
   readUsage(body: unknown): Usage | undefined
   /** What a request without `stream` means in this dialect. */
@@ -131,6 +140,11 @@ export interface ChatCodec {
    * members; what the client sent stays. Field names of the other dialect's sampling are understood.
    */
   missingDefaults(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
+  /**
+   * For servers that cut a prompt in silence: the members to set in an upstream body so that its prompt fits. Throws
+   * `context_overflow` when it cannot.
+   */
+  fitContext?(body: Record<string, unknown>, limits: ContextLimits): Record<string, unknown>
   /** Number of answers (choices) that a client's body asks for, where that is more than its `n` says. */
   answersOf?(body: Record<string, unknown>): number
 }

@@ -93,7 +93,7 @@ export const ProviderSchema = Type.Object(
       }),
     ),
     api_type: Type.String({
-      description: 'Kind of server: openai, vllm, lmstudio, ollama, mock, or of an extension.',
+      description: 'Kind of server: openai, vllm, lmstudio, ollama, anthropic, mock, or of an extension.',
     }),
     api_host: text(`Address of the server, http or https. May hold \${NAME} for an environment variable.`),
     api_token: Type.Optional(
@@ -105,8 +105,8 @@ export const ProviderSchema = Type.Object(
     api_token_file: text('File that holds the key; relative to this file.'),
     model_path: text('Name of the model at the server; its name here when absent.'),
     input_size: Type.Optional(
-      // Checked by hand: a bad one is a warning, as listings are all that it is used for.
-      Type.Unknown({ type: 'number', minimum: 0, description: 'Context length in tokens, for listings.' }),
+      // Checked by hand: a bad one is a warning, and as good as none.
+      Type.Unknown({ type: 'number', minimum: 0, description: 'Context length in tokens.' }),
     ),
     weight: Type.Optional(
       Type.Number({ description: 'Share of the requests for the weighted strategies, 0 to 1.' }),
@@ -164,7 +164,7 @@ const modelMembers = {
 /** A model whose providers are still to be checked, one by one. */
 export const ModelShellSchema = withProviders(Type.Unknown())
 
-const ModelSchema = withProviders(ProviderSchema)
+export const ModelSchema = withProviders(ProviderSchema)
 
 /** Keys that begin like this are for people: comments, and what editors want. */
 const remarks = { '^[$_]': {} }

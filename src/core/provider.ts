@@ -33,6 +33,8 @@ export interface ProviderType {
   authHeaders(token: string | undefined): Record<string, string>
   /** Whether `api_host` is needed; an embedded type has no address. */
   readonly needsHost: boolean
+  /** Headers of a client of the same dialect that go through, in lower case. */
+  readonly forwardedHeaders?: readonly string[]
   /** Path of a cheap sign of life that costs no model call; absent: the type is not checked unless asked to. */
   readonly healthPath?: string
   /** Most inputs that one embedding request may have; absent: no limit is known. */

@@ -38,7 +38,9 @@ export function joinUrl(
  */
 export function healthUrl(apiHost: string, path: string): string {
   const base = new URL(apiHost).pathname.replace(/\/+$/, '')
-  const root = base.replace(/\/(?:chat\/completions|api\/chat)$/, '').replace(/\/(?:v\d+[a-z0-9]*|api)$/i, '')
+  const root = base
+    .replace(/\/(?:chat\/completions|api\/chat|messages)$/, '')
+    .replace(/\/(?:v\d+[a-z0-9]*|api)$/i, '')
   return root + path
 }
 
@@ -60,7 +62,7 @@ function joinNative(base: string, standardPath: string): string {
 }
 
 function isWhole(base: string): boolean {
-  return base.endsWith('/chat/completions') || base.endsWith('/api/chat')
+  return base.endsWith('/chat/completions') || base.endsWith('/api/chat') || base.endsWith('/v1/messages')
 }
 
 function splitOnce(text: string | undefined, separator: string): [string | undefined, string?] {

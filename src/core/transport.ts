@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+
 /** Lower-case names; a repeated header is a list. */
 export type UpstreamHeaders = Record<string, string | string[] | undefined>
 
@@ -7,6 +9,8 @@ export interface UpstreamRequest {
   method: 'POST' | 'GET'
   headers: Record<string, string>
   body: Buffer
+  /** For a body too large for memory, in the place of `body`: a new stream of it. Its length is in the headers. */
+  openBody?: () => Readable
   /** Not over a kept-alive socket: set for the retry after one turned out stale. */
   freshSocket?: boolean
 }

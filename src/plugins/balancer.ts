@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { ConfigError, RouterError } from '../core/errors.ts'
 import type { Lease } from '../core/lease.ts'
 import type { StoredLease, WishedTarget } from '../core/lease-store.ts'
-import type { StrategyInstance, TargetSignals } from '../core/strategy.ts'
+import type { ExclusiveInstance, StrategyInstance, TargetSignals } from '../core/strategy.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { Breaker } from '../relay/breaker.ts'
 import { LeaseQueue, type Wanted } from '../relay/lease-queue.ts'
@@ -67,21 +67,10 @@ export default fp(
           if (tried.size > 0 || state.active.length === 0) return undefined
           throw allResting(model, state, breakerOf)
         }
-        if ('pick' in state.strategy) {
-          const candidates = left.active.length > 0 ? left.active : left.reserve
-          return reserve(state, state.strategy.pick(candidates).target, breakerOf)
-        }
         const { strategy } = state
-        const granted = await state.queue.acquire({
-          wanted: () =>
-            wanted(usable(state, tried, breakerOf), {
-              order: (candidates) => strategy.order(candidates),
-              affinity: state.affinity,
-              complete: tried.size === 0,
-            }),
-          signal,
-        })
-        return reserve(state, targetOf(granted, state), breakerOf, () => void app.leases.release(granted))
+        if ('order' in strategy) return acquireExclusively(app, state, strategy, tried, signal)
+        const candidates = left.active.length > 0 ? left.active : left.reserve
+        return reserve(state, strategy.pick(candidates).target, breakerOf)
       },
       signals: (model) => {
         const state = states.get(model)
@@ -101,6 +90,27 @@ export default fp(
   },
   { name: 'balancer', dependencies: ['config', 'models', 'registries', 'health'] },
 )
+
+/** Waits in the model's queue for a target that nobody else has. */
+async function acquireExclusively(
+  { health, leases }: FastifyInstance,
+  state: ModelState,
+  strategy: ExclusiveInstance,
+  tried: ReadonlySet<Target>,
+  signal: AbortSignal,
+): Promise<Lease> {
+  const { breakerOf } = health
+  const preference: Preference = {
+    order: (candidates) => strategy.order(candidates),
+    affinity: state.affinity,
+    complete: tried.size === 0,
+  }
+  const granted = await state.queue.acquire({
+    wanted: () => wanted(usable(state, tried, breakerOf), preference),
+    signal,
+  })
+  return reserve(state, targetOf(granted, state), breakerOf, () => void leases.release(granted))
+}
 
 /** Throws ConfigError with every strategy that nobody knows. */
 function statesOf(app: FastifyInstance): Map<Model, ModelState> {

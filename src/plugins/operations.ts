@@ -1,15 +1,28 @@
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { badRequest, modelNotFound } from '../core/errors.ts'
+import { asRouterError, badRequest, modelNotFound, RouterError } from '../core/errors.ts'
 import { lostHeader } from '../core/lost-header.ts'
+import type { Operation } from '../core/provider.ts'
 import type { Model } from '../core/target.ts'
+import { type ClientPipe, createClientPipe } from '../relay/client-pipe.ts'
 import { answerEmbedding } from '../relay/embed-run.ts'
+import { answerForward, type ForwardCall, pipeForward } from '../relay/forward-run.ts'
+import { pipeUpload, receiveUpload } from '../relay/upload-run.ts'
+
+type Answer = (operation: Operation, request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
 
 declare module 'fastify' {
   interface FastifyInstance {
     operations: {
       /** Answers a validated request for embeddings, in the dialect of the client. */
       embed(dialect: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
+      /** Forwards a JSON request, and its small JSON answer with the client's name of the model. */
+      forward: Answer
+      /** Forwards a JSON request, and its answer as it comes, whatever it is. */
+      pipe: Answer
+      /** Forwards a form with a file; the request's body must be its stream. */
+      upload: Answer
     }
   }
 }
@@ -18,37 +31,85 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     app.decorate('operations', {
-      embed: async (dialectName, request, reply) => {
-        const { alias, model } = modelOf(app, dialectName, request)
-        const { rawBody, body, exchange } = request
-        if (!rawBody) throw badRequest('The request has no body')
-        const answer = await answerEmbedding(
-          {
-            dialect: app.dialects.get(dialectName),
-            alias,
-            model,
-            ...rawBody,
-            body: body as Record<string, unknown>, // the route's schema has checked it
-            others: app.models.all().flatMap((each) => (each.embedding ? [each.alias] : [])),
-          },
+      embed: (dialect, request, reply) => embed(app, dialect, request, reply),
+      forward: async (operation, request, reply) => {
+        const answer = await answerForward(
+          forwardCall(app, operation, request),
           app.gateway.services(request),
         )
-        return reply.headers(lostHeader(exchange.lost)).type('application/json').send(answer)
+        return reply.type('application/json').send(answer)
       },
+      pipe: async (operation, request, reply) => {
+        const call = forwardCall(app, operation, request)
+        await tellUnlessTold(reply, pipeForward(call, clientPipe(reply), app.gateway.services(request)))
+        return reply
+      },
+      upload: (operation, request, reply) => upload(app, operation, request, reply),
     })
     done()
   },
-  { name: 'operations', dependencies: ['registries', 'models', 'exchange', 'gateway'] },
+  { name: 'operations', dependencies: ['config', 'registries', 'models', 'exchange', 'gateway'] },
 )
+
+async function embed(
+  app: FastifyInstance,
+  dialect: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { rawBody, exchange } = request
+  const body = membersOf(request)
+  const { alias, model } = modelOf(app, dialect, request, body.model ?? body.model_name)
+  if (!rawBody) throw badRequest('The request has no body')
+  const others = app.models.all().flatMap((each) => (each.embedding ? [each.alias] : []))
+  const call = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others }
+  const answer = await answerEmbedding(call, app.gateway.services(request))
+  return reply.headers(lostHeader(exchange.lost)).type('application/json').send(answer)
+}
+
+function forwardCall(app: FastifyInstance, operation: Operation, request: FastifyRequest): ForwardCall {
+  const body = membersOf(request)
+  const named = modelOf(app, 'openai', request, body.model ?? body.model_name)
+  if (!request.rawBody) throw badRequest('The request has no body')
+  return { operation, ...named, ...request.rawBody }
+}
+
+async function upload(
+  app: FastifyInstance,
+  operation: Operation,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { body } = request
+  if (!(body instanceof Readable)) {
+    throw new RouterError('unsupported_media_type', 'The body must be multipart/form-data')
+  }
+  const received = await receiveUpload(body, {
+    contentType: request.headers['content-type'] ?? '',
+    maxBytes: app.config.bodyLimitBytes,
+  })
+  try {
+    const { model } = modelOf(app, 'openai', request, received.model.value)
+    const call = { upload: received, model, operation }
+    await tellUnlessTold(reply, pipeUpload(call, clientPipe(reply), app.gateway.services(request)))
+    return reply
+  } finally {
+    await received.spool.close()
+  }
+}
+
+function membersOf({ body }: FastifyRequest): Record<string, unknown> {
+  return body as Record<string, unknown> // the route's schema has checked it
+}
 
 /** Throws `bad_request` and `model_not_found`. `model_name` is the older name; where both stand, `model` is meant. */
 function modelOf(
   app: FastifyInstance,
   dialect: string,
-  { body, exchange }: FastifyRequest,
+  { exchange }: FastifyRequest,
+  name: unknown,
 ): { alias: string; model: Model } {
-  const members = body as { model?: unknown; model_name?: unknown } // parsed bodies are objects
-  const alias = members.model ?? members.model_name ?? undefined
+  const alias = name ?? undefined
   if (alias === undefined) {
     throw badRequest("'model' is required: the name of a model", 'model', 'missing_required_parameter')
   }
@@ -60,4 +121,29 @@ function modelOf(
   if (!model) throw modelNotFound(alias.slice(0, 256))
   exchange.model = model.alias
   return { alias, model }
+}
+
+function clientPipe(reply: FastifyReply): ClientPipe {
+  const { exchange } = reply.request
+  return createClientPipe(reply.raw, {
+    headers: () =>
+      Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)])),
+    // From here on Fastify must not touch the response.
+    onCommit: () => reply.hijack(),
+    onWrite: (bytes) => {
+      exchange.streamedBytes += bytes
+    },
+  })
+}
+
+/** Once an answer has begun, its breaking off has told the client all that it can be told. */
+async function tellUnlessTold(reply: FastifyReply, answer: Promise<void>): Promise<void> {
+  try {
+    await answer
+  } catch (thrown) {
+    const { exchange } = reply.request
+    exchange.error ??= asRouterError(thrown)
+    if (!reply.sent) throw thrown
+    reply.raw.destroy()
+  }
 }

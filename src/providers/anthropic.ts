@@ -14,4 +14,5 @@ export const anthropic: ProviderType = {
     ...(token ? { 'x-api-key': token } : {}),
   }),
   needsHost: true,
+  forwardedHeaders: ['anthropic-version', 'anthropic-beta'],
 }

@@ -57,6 +57,7 @@ export async function answerChat(call: ChatCall, client: ChatClient, services: C
     elapsedMs: () => exchange.elapsedMs(),
     now: () => new Date(),
     request: call.body,
+    ...(call.stream ? estimateOf(call) : {}),
   }
   const prepare = preparerOf(call, services)
   await overTargets({
@@ -64,6 +65,11 @@ export async function answerChat(call: ChatCall, client: ChatClient, services: C
     model: call.model,
     attempt: (target) => attemptAnswer({ call, client, services, context, prepare }, target),
   })
+}
+
+function estimateOf({ dialect, body }: ChatCall): Pick<AnswerContext, 'promptTokenEstimate'> {
+  const estimate = dialect.chat.estimatePrompt?.(body)
+  return estimate === undefined ? {} : { promptTokenEstimate: estimate }
 }
 
 function preparerOf(call: ChatCall, services: ChatServices): (target: Target) => PreparedChat {
@@ -180,7 +186,7 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
 async function attempt(
   services: ChatServices,
   target: Target,
-  { body, operation = 'chat' }: { body: Buffer; operation?: Operation },
+  { body, operation = 'chat', identity = false }: { body: Buffer; operation?: Operation; identity?: boolean },
   streamTo: () => Parameters<typeof runAttempt>[0]['stream'],
 ): Promise<AttemptResult> {
   const { exchange } = services
@@ -194,6 +200,7 @@ async function attempt(
       requestId: exchange.id,
       clientHeaders: services.clientHeaders,
       userAgent: services.userAgent,
+      identity,
     })
     return runAttempt({
       target,

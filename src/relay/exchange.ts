@@ -48,6 +48,7 @@ export class Exchange {
   readonly #lost = new Map<string, string>()
   readonly #controller = new AbortController()
   #deadline: NodeJS.Timeout | undefined
+  #brokenOff = false
 
   constructor(id: string) {
     this.id = id
@@ -106,10 +107,16 @@ export class Exchange {
     this.#controller.abort(error)
   }
 
+  /** The answer is cut off on the way, because it cannot be completed: its close is not the client's doing. */
+  breakOff(error: RouterError): void {
+    this.error = error
+    this.#brokenOff = true
+  }
+
   /** The response has closed. `finished`: all of it was handed to the socket. */
   close(finished: boolean): void {
     clearTimeout(this.#deadline)
-    if (finished) return
+    if (finished || this.#brokenOff) return
     this.error = new RouterError('client_gone', 'The client closed the connection')
     this.abort(this.error)
   }

@@ -72,7 +72,7 @@ function dispatch(dispatcher: Dispatcher, request: UpstreamRequest, sink: Listen
       path: request.path,
       method: request.method,
       headers: request.headers,
-      body: request.body,
+      body: request.openBody?.() ?? request.body,
     },
     {
       onRequestStart(started) {

@@ -106,6 +106,7 @@ function prepareIdentity(
   removed.delete('model')
   const defaults = chat.missingDefaults(call.body, target.defaults)
   for (const member of ['model', 'messages', 'stream', 'stream_options']) delete defaults[member]
+  Object.assign(defaults, chat.fitContext?.({ ...call.body, ...defaults }, target))
   for (const member of removed) delete defaults[member]
   const values = { ...defaults, model: target.upstreamModel }
   let body: Buffer
@@ -145,6 +146,7 @@ export function prepareTranslated(
   })
   Object.assign(body, upstream.missingDefaults(body, target.defaults))
   if (!target.streamUsage) delete body.stream_options
+  Object.assign(body, upstream.fitContext?.(body, target))
   for (const member of target.dropParams) delete body[member]
   body.model = target.upstreamModel
   return { body: Buffer.from(JSON.stringify(body)), upstream }

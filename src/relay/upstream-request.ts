@@ -17,6 +17,8 @@ export function upstreamRequest(options: {
   requestId: string
   clientHeaders: Record<string, string | string[] | undefined>
   userAgent: string
+  /** Whether the client's bytes go through as they are. */
+  identity?: boolean
 }): UpstreamRequest {
   const { target, operation, body, stream } = options
   const headers: Record<string, string> = {
@@ -28,7 +30,8 @@ export function upstreamRequest(options: {
     'x-request-id': options.requestId,
     ...target.type.authHeaders(target.token),
   }
-  for (const name of forwarded) {
+  const through = options.identity ? (target.type.forwardedHeaders ?? []) : []
+  for (const name of [...forwarded, ...through]) {
     const value = options.clientHeaders[name]
     if (typeof value === 'string') headers[name] = value
   }

@@ -39,8 +39,12 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
     ...(response.created === undefined ? {} : { created: response.created }),
     ...(response.systemFingerprint === undefined ? {} : { systemFingerprint: response.systemFingerprint }),
   }
-  for (const { index: choice, reasoning, text, refusal, toolCalls, logprobs } of response.choices) {
-    if (reasoning !== '') yield { type: 'reasoning-delta', choice, text: reasoning }
+  for (const answer of response.choices) {
+    const { index: choice, reasoning, reasoningSignature, text, refusal, toolCalls, logprobs } = answer
+    const signature = reasoningSignature === undefined ? {} : { signature: reasoningSignature }
+    if (reasoning !== '' || reasoningSignature !== undefined) {
+      yield { type: 'reasoning-delta', choice, text: reasoning, ...signature }
+    }
     if (text !== '') yield { type: 'text-delta', choice, text, ...(logprobs ? { logprobs } : {}) }
     if (refusal) yield { type: 'refusal-delta', choice, text: refusal }
     for (const [call, { id, name, arguments: json }] of toolCalls.entries()) {
@@ -52,8 +56,13 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
   if (response.usage) {
     yield { type: 'usage', usage: response.usage, ...(response.timings ? { timings: response.timings } : {}) }
   }
-  for (const { index: choice, finishReason } of response.choices) {
-    yield { type: 'finish', choice, reason: finishReason }
+  for (const { index: choice, finishReason, stopSequence } of response.choices) {
+    yield {
+      type: 'finish',
+      choice,
+      reason: finishReason,
+      ...(stopSequence === undefined ? {} : { stopSequence }),
+    }
   }
   yield { type: 'end' }
 }
@@ -81,9 +90,12 @@ function addEvent(response: ChatResponse, event: ChatEvent): void {
       if (event.logprobs) choice.logprobs = [...(choice.logprobs ?? []), ...event.logprobs]
       return
     }
-    case 'reasoning-delta':
-      choiceOf(response, event.choice).reasoning += event.text
+    case 'reasoning-delta': {
+      const choice = choiceOf(response, event.choice)
+      choice.reasoning += event.text
+      if (event.signature !== undefined) choice.reasoningSignature = event.signature
       return
+    }
     case 'refusal-delta': {
       const choice = choiceOf(response, event.choice)
       choice.refusal = (choice.refusal ?? '') + event.text
@@ -110,9 +122,12 @@ function addEvent(response: ChatResponse, event: ChatEvent): void {
       response.usage = event.usage
       if (event.timings) response.timings = event.timings
       return
-    case 'finish':
-      choiceOf(response, event.choice).finishReason = event.reason
+    case 'finish': {
+      const choice = choiceOf(response, event.choice)
+      choice.finishReason = event.reason
+      if (event.stopSequence !== undefined) choice.stopSequence = event.stopSequence
       return
+    }
     case 'end':
       return
     case 'error':

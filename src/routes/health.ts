@@ -15,7 +15,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       response_time: request.exchange.elapsedMs() / 1000,
     }))
   }
-  for (const path of endpointPaths(prefix, { fixed: ['/version'], prefixed: ['/version'] })) {
+  for (const path of endpointPaths(prefix, { fixed: ['/version', '/api/version'], prefixed: ['/version'] })) {
     app.get(path, () => ({ version }))
   }
 }

@@ -28,17 +28,18 @@ export function primaryLeases(pipe: LeasePipe): LeaseStore {
   const listeners: ((model: string) => void)[] = []
   const held = new Map<string, StoredLease>()
   let lastId = 0
-  pipe.onMessage((message) => {
+  const hear = (message: unknown): void => {
     if (!isLeaseMessage(message)) return
     if (message.lease === 'freed') for (const listener of listeners) listener(message.model)
     if (message.lease !== 'answer') return
     asked.get(message.id)?.(message.granted)
     asked.delete(message.id)
-  })
-  const release = async ({ key, model }: { key: string; model: string }): Promise<void> => {
-    held.delete(key)
-    trySend(pipe, { lease: 'release', key, model })
   }
+  const end = async (how: 'release' | 'abandon', { key, model }: { key: string; model: string }) => {
+    held.delete(key)
+    trySend(pipe, { lease: how, key, model })
+  }
+  pipe.onMessage(hear)
   return {
     counts: noLeaseCounts(),
     // Hints do not get lost here, but a worker that hangs while its turn has come tells nobody.
@@ -55,16 +56,13 @@ export function primaryLeases(pipe: LeasePipe): LeaseStore {
       if (granted) held.set(granted.key, granted)
       return granted
     },
-    release,
-    async abandon({ model, key }) {
-      held.delete(key)
-      trySend(pipe, { lease: 'abandon', model, key })
-    },
+    release: (lease) => end('release', lease),
+    abandon: (wish) => end('abandon', wish),
     onFreed: (listener) => {
       listeners.push(listener)
     },
     async close() {
-      for (const lease of [...held.values()]) await release(lease)
+      for (const lease of [...held.values()]) await end('release', lease)
     },
   }
 }

@@ -155,7 +155,8 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
         assert.match(JSON.parse(answer.text).error.message, /token numbers/)
       } else {
         assert.equal(answer.status, 200)
-        assert.deepEqual((upstream.requests.at(-1)?.body as { input: unknown }).input, [1, 2, 3])
+        const sent: { input?: unknown } = Object(upstream.requests.at(-1)?.body)
+        assert.deepEqual(sent.input, [1, 2, 3])
       }
     })
   })
@@ -239,6 +240,35 @@ describe('embeddings', () => {
     const answer = await post(`${small.url}/v1/embeddings`, { model: 'e', input: ['a', 'bad', 'c'] })
     assert.equal(answer.status, 400)
     assert.match(JSON.parse(answer.text).error.message, /too bad/)
+  })
+
+  test('a server that is down is passed over for one that speaks another dialect', async (t) => {
+    const ollama = await startUpstream(ollamaVectors)
+    const down = { id: 'down', api_type: 'vllm', api_host: 'http://127.0.0.1:1' }
+    const mixed = await startRouter({
+      models: modelsConfig({
+        e: [down, { api_type: 'ollama', api_host: ollama.url, keep_alive: '1h', options: { num_ctx: 512 } }],
+      }),
+    })
+    t.after(async () => {
+      await mixed.close()
+      await ollama.close()
+    })
+    const answer = await post(`${mixed.url}/v1/embeddings`, {
+      model: 'e',
+      input: ['a', 'bb'],
+      task: 'x',
+      user: 'u',
+    })
+    assert.equal(answer.status, 200)
+    assert.deepEqual(JSON.parse(answer.text).data[1], { object: 'embedding', index: 1, embedding: [2, 0.5] })
+    assert.equal(answer.headers.get('x-llm-router-lost'), 'task')
+    assert.deepEqual(ollama.requests[0]?.body, {
+      model: 'e',
+      input: ['a', 'bb'],
+      keep_alive: '1h',
+      options: { num_ctx: 512 },
+    })
   })
 
   test('the tokens of all parts are counted in the log', async () => {

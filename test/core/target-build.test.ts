@@ -176,3 +176,30 @@ test("a provider's defaults go over its model's, options one by one", () => {
   )
   assert.deepEqual(targetOf({}).defaults, {})
 })
+
+test('a path may be given for an operation that the type does not have, and taken from one that it has', () => {
+  assert.deepEqual(targetOf({ paths: { rerank: '/rerank', chat: false } }).paths, { rerank: '/rerank' })
+})
+
+test('the context of the provider stands over that of the model, in both forms', () => {
+  const target = (model: object, provider: object) => {
+    const providers = [{ api_type: 'openai', api_host: 'http://h', ...provider }]
+    const file = { g: { m: { ...model, providers } }, active_models: { g: ['m'] } }
+    const built = load(file).models[0]?.targets[0]
+    return [built?.autoContext, built?.defaults.options]
+  }
+  assert.deepEqual(target({ num_ctx: 'auto' }, {}), [true, undefined])
+  assert.deepEqual(target({ num_ctx: 'auto' }, { num_ctx: 8192 }), [undefined, { num_ctx: 8192 }])
+  assert.deepEqual(target({ num_ctx: 8192 }, { num_ctx: 'auto' }), [true, undefined])
+  assert.deepEqual(target({ num_ctx: 8192 }, { options: { num_ctx: 4096 } }), [undefined, { num_ctx: 4096 }])
+})
+
+test('the largest batch is that of the provider, and must be one at least', () => {
+  assert.equal(targetOf({ max_batch: '32' }).maxBatch, 32)
+  assert.equal(targetOf({}).maxBatch, undefined)
+  assert.match(providerFaults({ max_batch: 0 }).join(), /max_batch: 0 is not an integer of 1 or more/)
+  assert.match(
+    providerFaults({ num_ctx: 'automatic' }).join(),
+    /num_ctx: "automatic" is not "auto" or a number/,
+  )
+})

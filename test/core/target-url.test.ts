@@ -27,6 +27,24 @@ const joins: [what: string, host: string, standard: string, path: string][] = [
   ['ollama by its OpenAI root is called natively', 'http://h:11434/v1', ollama, '/api/chat'],
   ['ollama by its OpenAI operation too', 'http://h:11434/v1/chat/completions', ollama, '/api/chat'],
   ['ollama behind a prefix by its OpenAI root', 'http://h/ollama/v1/', ollama, '/ollama/api/chat'],
+  ['another operation at the root of a version', 'https://h/v1', '/v1/embeddings', '/v1/embeddings'],
+  [
+    'another operation beside a whole one',
+    'https://h/x/v1/chat/completions',
+    '/v1/embeddings',
+    '/x/v1/embeddings',
+  ],
+  ['what stands beside the versions', 'http://h/v1', '/tokenize', '/tokenize'],
+  ['what stands beside the versions, behind a prefix', 'http://h/gpu/v1/', '/tokenize', '/gpu/tokenize'],
+  [
+    'what stands beside the versions, by a whole one',
+    'http://h/v1/chat/completions',
+    '/tokenize',
+    '/tokenize',
+  ],
+  ['another operation of ollama', 'http://h:11434/api', '/api/embed', '/api/embed'],
+  ['another operation of ollama by its whole chat', 'http://h:11434/api/chat', '/api/embed', '/api/embed'],
+  ['another operation of ollama by its OpenAI root', 'http://h:11434/v1', '/api/generate', '/api/generate'],
 ]
 
 for (const [what, host, standard, path] of joins) {

@@ -42,3 +42,17 @@ it('LM Studio is sent neither json_object nor a named tool', () => {
   assert.equal(lmstudio.flavour.jsonObject, false)
   assert.equal(lmstudio.flavour.namedToolChoice, false)
 })
+
+it('each type has the operations that its servers have', () => {
+  assert.equal(ollama.path('completion'), '/api/generate')
+  assert.equal(ollama.path('embedding'), '/api/embed')
+  assert.equal(ollama.path('rerank'), undefined)
+  for (const type of [openai, vllm, lmstudio]) {
+    assert.equal(type.path('completion'), '/v1/completions')
+    assert.equal(type.path('embedding'), '/v1/embeddings')
+  }
+  assert.equal(vllm.path('tokenize'), '/tokenize')
+  assert.equal(openai.path('speech'), '/v1/audio/speech')
+  assert.equal(lmstudio.path('image'), undefined)
+  assert.equal(openai.maxBatch, 2048)
+})

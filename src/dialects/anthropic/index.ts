@@ -9,6 +9,7 @@ import { writeRequest } from './request-write.ts'
 import { readResponse, writeResponse } from './response.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
+import { estimateTokens } from './token-estimate.ts'
 
 const chat: ChatCodec = {
   streamsByDefault: false,
@@ -22,6 +23,7 @@ const chat: ChatCodec = {
   // Token counts stand in every stream, so nothing has to be asked for.
   passthroughEdits: (request) => ({ edits: streamEdits(request), stripUsage: false }),
   readUsage,
+  estimatePrompt: estimateTokens,
   missingDefaults,
 }
 

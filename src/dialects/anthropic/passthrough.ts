@@ -10,8 +10,6 @@ import { hasContent, parseEvent } from './stream-event.ts'
 const maxHeldBytes = 64 * 1024
 /** What an event that has to be read may have in all; the same as for lines that are read. */
 const maxEventBytes = 16 * 1024 * 1024
-/** The end of an event is looked for in the bytes not yet sent, so as many as an end may have stay behind. */
-const longestEnd = 4
 
 /** Events whose data has to be read say so in these bytes. Inside a JSON string the quotes would be escaped. */
 const marks = [
@@ -119,8 +117,7 @@ class Passthrough implements ChatPassthrough {
     }
     this.#torn = true
     this.state.content = true
-    this.#hold(bytes.subarray(-longestEnd))
-    return bytes.subarray(0, -longestEnd)
+    return bytes
   }
 
   /** Notes what a whole event says; gives it as the client gets it, or undefined. */

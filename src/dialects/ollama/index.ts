@@ -2,6 +2,7 @@ import type { ChatCodec, Dialect, PassthroughRequest } from '../../core/dialect.
 import { type Edit, setMembers } from '../../core/json-splice.ts'
 import { readUsage } from './answer-read.ts'
 import { randomCallId } from './call-ids.ts'
+import { fitContext } from './context.ts'
 import { missingDefaults } from './defaults.ts'
 import { embedding } from './embedding.ts'
 import { writeError, writeStreamError } from './errors.ts'
@@ -24,6 +25,7 @@ const chat: ChatCodec = {
   passthroughEdits: (request) => ({ edits: streamEdits(request), stripUsage: false }),
   readUsage,
   missingDefaults,
+  fitContext,
 }
 
 /** Ollama's own API. Source of the formats: Ollama API reference, "Generate a chat completion". */

@@ -43,9 +43,12 @@ function writeMessage(
     }
     case 'tool': {
       const name = names.get(message.callId) ?? message.name
+      const written = writeUserParts(message.parts, place, lose)
+      const failed = message.isError === true && !/^error\b/i.test(written.content)
       return {
         role: 'tool',
-        ...writeUserParts(message.parts, place, lose),
+        ...written,
+        ...(failed ? { content: `Error: ${written.content}` } : {}),
         ...(name === undefined ? {} : { tool_name: name }),
         tool_call_id: message.callId,
       }

@@ -1,14 +1,15 @@
 import type { TokenLogprob, Usage } from '../../core/chat.ts'
-import type { JsonObject } from './json.ts'
+import { type JsonObject, present } from './json.ts'
 
 /** Details are written where they are known: a zero would be a claim. */
 export function writeUsage(usage: Usage): JsonObject {
-  const { promptTokens, completionTokens, cachedTokens, reasoningTokens } = usage
+  const { promptTokens, completionTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = usage
+  const prompt = present({ cached_tokens: cachedTokens, cache_write_tokens: cacheWriteTokens })
   return {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
-    ...(cachedTokens === undefined ? {} : { prompt_tokens_details: { cached_tokens: cachedTokens } }),
+    ...(Object.keys(prompt).length === 0 ? {} : { prompt_tokens_details: prompt }),
     ...(reasoningTokens === undefined
       ? {}
       : { completion_tokens_details: { reasoning_tokens: reasoningTokens } }),

@@ -1,4 +1,4 @@
-import type { AssistantMessage, ChatMessage, UserPart } from '../../core/chat.ts'
+import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../core/chat.ts'
 import type { Flavour, WriteRequestOptions } from '../../core/dialect.ts'
 import { type JsonObject, present } from './json.ts'
 
@@ -9,10 +9,31 @@ export function writeMessages(messages: readonly ChatMessage[], options: WriteRe
   if (thoughtful && !flavour.reasoningHistory?.length) {
     lose('messages.reasoning', 'the upstream takes no earlier thoughts')
   }
-  return messages.map((message) => writeMessage(message, flavour))
+  const written: JsonObject[] = []
+  let seen: UserPart[] = []
+  for (const message of messages) {
+    if (message.role === 'tool') {
+      written.push(writeResult(message))
+      seen.push(...message.parts.filter((part) => part.type !== 'text'))
+      continue
+    }
+    if (seen.length > 0) written.push({ role: 'user', content: writeParts(seen) })
+    seen = []
+    written.push(writeMessage(message, flavour))
+  }
+  if (seen.length > 0) written.push({ role: 'user', content: writeParts(seen) })
+  return written
 }
 
-function writeMessage(message: ChatMessage, flavour: Flavour): JsonObject {
+/** A tool's result is text alone here; what it shows follows the results of its turn, as if the user showed it. */
+function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
+  const texts = parts.filter((part) => part.type === 'text')
+  const text = texts.length === 0 && parts.length > 0 ? '(see the next message)' : joined(texts)
+  const failed = isError === true && !/^error\b/i.test(text)
+  return { role: 'tool', tool_call_id: callId, content: failed ? `Error: ${text}` : text }
+}
+
+function writeMessage(message: Exclude<ChatMessage, ToolMessage>, flavour: Flavour): JsonObject {
   switch (message.role) {
     case 'system': {
       const role = message.developer && flavour.developerRole ? 'developer' : 'system'
@@ -22,8 +43,6 @@ function writeMessage(message: ChatMessage, flavour: Flavour): JsonObject {
       return { role: 'user', content: writeParts(message.parts), ...present({ name: message.name }) }
     case 'assistant':
       return writeAssistant(message, flavour.reasoningHistory ?? [])
-    case 'tool':
-      return { role: 'tool', tool_call_id: message.callId, content: writeParts(message.parts) }
   }
 }
 

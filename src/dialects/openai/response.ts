@@ -45,7 +45,7 @@ function readChoice(choice: JsonObject, position: number, newCallId: () => strin
     toolCalls,
     finishReason: finishReasonOf(choice.finish_reason, toolCalls.length > 0),
     ...(refusal === '' ? {} : { refusal }),
-    ...present({ logprobs: readLogprobs(choice.logprobs) }),
+    ...present({ logprobs: readLogprobs(choice.logprobs), stopSequence: filledTextOf(choice.stop_reason) }),
   }
 }
 

@@ -16,6 +16,8 @@ interface StreamedChoice {
   /** Whether anything has been said, tool calls included. */
   content: boolean
   finishReason: string | undefined
+  /** vLLM tells which stop text was met. */
+  stopSequence: string | undefined
 }
 
 /** Reads the chunks of OpenAI, vLLM, LM Studio and others of the format. `newCallId` names calls that have no id. */
@@ -106,6 +108,7 @@ class StreamReader implements ChatStreamReader {
     if (error) return error
     if (reasoning !== '' || text !== '' || refusal !== '' || state.calls.any) state.content = true
     state.finishReason = filledTextOf(choice.finish_reason) ?? state.finishReason
+    state.stopSequence = filledTextOf(choice.stop_reason) ?? state.stopSequence
     return abortedBy(state.finishReason)
   }
 
@@ -116,6 +119,7 @@ class StreamReader implements ChatStreamReader {
       calls: new StreamedCalls(index, this.#newCallId),
       content: false,
       finishReason: undefined,
+      stopSequence: undefined,
     }
     this.#choices.set(index, state)
     return state
@@ -142,8 +146,9 @@ class StreamReader implements ChatStreamReader {
       if (error) return error
     }
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })
-    for (const [choice, { calls, finishReason }] of choices) {
-      emit({ type: 'finish', choice, reason: finishReasonOf(finishReason, calls.any) })
+    for (const [choice, { calls, finishReason, stopSequence }] of choices) {
+      const reason = finishReasonOf(finishReason, calls.any)
+      emit({ type: 'finish', choice, reason, ...(stopSequence === undefined ? {} : { stopSequence }) })
     }
     return undefined
   }

@@ -91,6 +91,14 @@ describe('bytes go through', () => {
 })
 
 describe('what it notes', () => {
+  it('no event in a line of one that goes out in pieces', () => {
+    const first = `data: {"type":"content_block_delta","delta":{"text":"${'x'.repeat(100_000)}"},`
+    const pieces = [first, '\ndata: "note":\n', 'data: {"error":1}}\n\n'].map((piece) => Buffer.from(piece))
+    const { out, state } = passPieces([...pieces, sse(text('a'), end, stop)])
+    assert.equal(out, `${Buffer.concat(pieces)}${sse(text('a'), end, stop)}`)
+    assert.equal(state.failure, undefined)
+  })
+
   it('the counts of beginning and end, cached ones among the prompt’s', () => {
     assert.deepEqual(passPieces([fixture('text.sse')]).state.usage, {
       promptTokens: 32,

@@ -219,6 +219,8 @@ describe('white space', () => {
   it('in front of a call is dropped', () => {
     const events = [thought('plan'), text('\n\n'), callStart(0), callEnd(0), ...finish('tool_calls')]
     assert.deepEqual(blocksOf(written(events)), ['thinking|plan', 'tool_use f0'])
+    const later = [text('\n\n'), callStart(0), callEnd(0), text('Done'), ...finish()]
+    assert.deepEqual(blocksOf(written(later)), ['tool_use f0', 'text|Done'])
   })
 
   it('in front of a text belongs to it, and within a text nothing is held back', () => {

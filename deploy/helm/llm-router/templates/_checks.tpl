@@ -1,0 +1,39 @@
+{{/* Values that are well formed one by one and make no sense together. */}}
+{{- define "llm-router.checks" -}}
+{{- $values := .Values -}}
+{{- if lt (include "llm-router.drainSeconds" . | int) 1 -}}
+{{- fail "shutdown: gracePeriodSeconds must be over preStopSeconds + 20; nothing is left for the answers under way" -}}
+{{- end -}}
+{{- if and $values.modelsConfig $values.modelsConfigFrom.name -}}
+{{- fail "modelsConfig and modelsConfigFrom.name: one of the two must go" -}}
+{{- end -}}
+{{- if $values.modelsConfig -}}
+{{- $config := include "llm-router.modelsConfigText" . | fromJson -}}
+{{- if not (kindIs "map" $config.active_models) -}}
+{{- fail "modelsConfig: not a models-config.json, for it is no JSON or has no object active_models" -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (int $values.port) (int $values.adminPort) -}}
+{{- fail "adminPort: the same as port; 0 means the same port" -}}
+{{- end -}}
+{{- with $values.autoscaling -}}
+{{- if and .enabled (not .cpuUtilization) (not .inFlight.average) -}}
+{{- fail "autoscaling: set cpuUtilization or inFlight.average; there is nothing to scale on" -}}
+{{- end -}}
+{{- if and .enabled .cpuUtilization (not (dig "requests" "cpu" "" $values.resources)) -}}
+{{- fail "autoscaling.cpuUtilization is a share of resources.requests.cpu, which is not set" -}}
+{{- end -}}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
+{{- fail "autoscaling: minReplicas is over maxReplicas" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.ingress.enabled (not $values.ingress.hosts) -}}
+{{- fail "ingress.hosts: empty" -}}
+{{- end -}}
+{{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs: empty; it names the Gateway" -}}
+{{- end -}}
+{{- if and $values.metrics.serviceMonitor.enabled (not $values.metrics.enabled) -}}
+{{- fail "metrics.serviceMonitor needs metrics.enabled: there would be nothing to scrape" -}}
+{{- end -}}
+{{- end }}

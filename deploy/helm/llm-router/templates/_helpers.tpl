@@ -1,0 +1,107 @@
+{{- define "llm-router.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* 52 characters leave room for the suffixes under the 63 of a DNS label. */}}
+{{- define "llm-router.fullname" -}}
+{{- $name := include "llm-router.name" . -}}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- .Values.fullnameOverride | default $full | trunc 52 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* What all objects of the release have in common; those that belong to a component add its label. */}}
+{{- define "llm-router.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/name: {{ include "llm-router.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* The component keeps the pod of `helm test` out of the Service. */}}
+{{- define "llm-router.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "llm-router.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: router
+{{- end }}
+
+{{- define "llm-router.testLabels" -}}
+app.kubernetes.io/name: {{ include "llm-router.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end }}
+
+{{- define "llm-router.image" -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end }}
+
+{{- define "llm-router.serviceAccountName" -}}
+{{- $preset := .Values.serviceAccount.create | ternary (include "llm-router.fullname" .) "default" -}}
+{{- .Values.serviceAccount.name | default $preset -}}
+{{- end }}
+
+{{/* The name of the container port that metrics and probes are on. */}}
+{{- define "llm-router.adminPortName" -}}
+{{- if .Values.adminPort }}admin{{ else }}http{{ end -}}
+{{- end }}
+
+{{/* The ConfigMap with models-config.json; empty: the image's own file is used. */}}
+{{- define "llm-router.modelsConfigMap" -}}
+{{- if .Values.modelsConfigFrom.name -}}
+{{- .Values.modelsConfigFrom.name -}}
+{{- else if .Values.modelsConfig -}}
+{{- include "llm-router.fullname" . -}}
+{{- end -}}
+{{- end }}
+
+{{- define "llm-router.modelsConfigText" -}}
+{{- kindIs "string" .Values.modelsConfig | ternary .Values.modelsConfig (toPrettyJson .Values.modelsConfig) -}}
+{{- end }}
+
+{{/* Keys of a ConfigMap have no slash; prompt ids have no dot (values.schema.json), so no two ids meet. */}}
+{{- define "llm-router.promptKey" -}}
+{{- . | replace "/" "." }}.prompt
+{{- end }}
+
+{{- define "llm-router.checksum" -}}
+{{- list .Values.modelsConfig .Values.prompts .Values.secret.values | toJson | sha256sum -}}
+{{- end }}
+
+{{/* Seconds that answers under way have, see `shutdown`; the 20 are for ending the rest of them and the process. */}}
+{{- define "llm-router.drainSeconds" -}}
+{{- sub (sub .Values.shutdown.gracePeriodSeconds .Values.shutdown.preStopSeconds) 20 -}}
+{{- end }}
+
+{{/* The plain variables of the container, those of `env` over the chart's. */}}
+{{- define "llm-router.env" -}}
+{{- $all := dict
+  "LLM_ROUTER_SERVER_TYPE" "single"
+  "LLM_ROUTER_SERVER_PORT" .Values.port
+  "LLM_ROUTER_DRAIN_TIMEOUT" (include "llm-router.drainSeconds" .)
+  "LLM_ROUTER_LOG_FILENAME" ""
+  "LLM_ROUTER_LOG_FORMAT" "json" -}}
+{{- if .Values.adminPort }}{{ $_ := set $all "LLM_ROUTER_ADMIN_PORT" .Values.adminPort }}{{ end -}}
+{{- if .Values.metrics.enabled }}{{ $_ := set $all "LLM_ROUTER_USE_PROMETHEUS" "true" }}{{ end -}}
+{{- if .Values.redis.host -}}
+{{- $_ := set $all "LLM_ROUTER_REDIS_HOST" .Values.redis.host -}}
+{{- $_ := set $all "LLM_ROUTER_REDIS_PORT" .Values.redis.port -}}
+{{- end -}}
+{{- if include "llm-router.modelsConfigMap" . -}}
+{{- $_ := set $all "LLM_ROUTER_MODELS_CONFIG" "/etc/llm-router/config/models-config.json" -}}
+{{- end -}}
+{{- if .Values.prompts }}{{ $_ := set $all "LLM_ROUTER_PROMPTS_DIR" "/etc/llm-router/prompts" }}{{ end -}}
+{{- range $name, $value := .Values.env }}{{ $_ := set $all $name $value }}{{ end -}}
+{{- range $name, $value := $all }}
+- name: {{ $name }}
+  {{- /* toJson: Helm reads numbers as floats and would write 33554432 as 3.3554432e+07 */}}
+  value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
+{{- end }}
+{{- end }}
+
+{{/* A probe of the container from its values: dict "probe" ... "root" $ */}}
+{{- define "llm-router.probe" -}}
+httpGet:
+  path: {{ .probe.path }}
+  port: {{ include "llm-router.adminPortName" .root }}
+{{ toYaml (omit .probe "path") }}
+{{- end }}

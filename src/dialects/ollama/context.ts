@@ -1,0 +1,65 @@
+import type { ContextLimits } from '../../core/dialect.ts'
+import { RouterError } from '../../core/errors.ts'
+import { isRecord } from './json.ts'
+
+const firstStep = 4096
+/** Room for an answer whose length nobody limits. */
+const usualAnswer = 1024
+/** What a picture takes in the models of today: several hundred tokens. */
+const tokensPerImage = 512
+const tokensPerMessage = 4
+
+/**
+ * Ollama cuts a prompt that does not fit into `num_ctx` from its front and says nothing. So a prompt that is longer than
+ * the context is refused, and where the context is to be chosen (`num_ctx: "auto"`) the smallest step that holds the
+ * prompt and the answer is set: steps, because each change of `num_ctx` makes Ollama load the model again. Gives the
+ * members to set. Throws `context_overflow`.
+ */
+export function fitContext(body: Record<string, unknown>, limits: ContextLimits): Record<string, unknown> {
+  const options = isRecord(body.options) ? body.options : {}
+  const set = positive(options.num_ctx)
+  const largest = Math.min(limits.inputSize || Number.POSITIVE_INFINITY, set ?? Number.POSITIVE_INFINITY)
+  if (largest === Number.POSITIVE_INFINITY && !limits.autoContext) return {}
+  const prompt = estimatedTokens(body)
+  if (prompt > largest) throw overflow(prompt, largest)
+  if (!limits.autoContext || set !== undefined) return {}
+  // The estimate is a low one, so that nothing is refused that fits: here it gets a third on top.
+  const needed = Math.ceil((prompt * 4) / 3) + (positive(options.num_predict) ?? usualAnswer)
+  let step = firstStep
+  while (step < needed) step *= 2
+  return { options: { ...options, num_ctx: Math.min(step, largest) } }
+}
+
+function overflow(prompt: number, largest: number): RouterError {
+  return new RouterError(
+    'context_overflow',
+    `The prompt has about ${prompt} tokens, and the context of this model holds ${largest}`,
+    { code: 'context_length_exceeded', param: 'messages' },
+  )
+}
+
+/** Four bytes of UTF-8 to a token: rather too few than too many, for the tokenizers of today. */
+function estimatedTokens(body: Record<string, unknown>): number {
+  const messages = Array.isArray(body.messages) ? body.messages.filter(isRecord) : []
+  const parts = [body, ...messages]
+  const images = parts.reduce((sum, { images: list }) => sum + (Array.isArray(list) ? list.length : 0), 0)
+  const bytes = parts.reduce((sum, part) => sum + bytesIn(part), 0)
+  return Math.ceil(bytes / 4) + tokensPerMessage * messages.length + tokensPerImage * images
+}
+
+const textMembers = ['content', 'thinking', 'prompt', 'suffix', 'system'] as const
+const jsonMembers = ['tool_calls', 'tools'] as const
+
+function bytesIn(part: Record<string, unknown>): number {
+  let bytes = 0
+  for (const name of textMembers) {
+    const text = part[name]
+    if (typeof text === 'string') bytes += Buffer.byteLength(text)
+  }
+  for (const name of jsonMembers) if (part[name]) bytes += Buffer.byteLength(JSON.stringify(part[name]))
+  return bytes
+}
+
+function positive(value: unknown): number | undefined {
+  return typeof value === 'number' && value > 0 ? value : undefined
+}

@@ -1,0 +1,46 @@
+import type { ServerResponse } from 'node:http'
+import type { UpstreamHeaders } from '../core/transport.ts'
+import { type ClientStream, createClientStream } from './client-stream.ts'
+
+/** The client's end of an answer of any kind: the upstream's status, media type and bytes. */
+export interface ClientPipe extends Pick<ClientStream, 'committed' | 'write' | 'onDrain' | 'end'> {
+  /** Sends the status and the headers. */
+  commit(status: number, headers: UpstreamHeaders): void
+  /** Breaks the answer off, so that nobody takes what came for the whole. */
+  breakOff(): void
+}
+
+/** What describes the bytes; all other headers of the upstream are its own affair. */
+const described = ['content-type', 'content-length', 'content-disposition'] as const
+
+export function createClientPipe(
+  response: ServerResponse,
+  options: {
+    headers: () => Record<string, string>
+    onCommit: () => void
+    onWrite: (bytes: number) => void
+  },
+): ClientPipe {
+  let committed = false
+  const { write, onDrain, end } = createClientStream(response, { ...options, mediaType: '' })
+  return {
+    get committed() {
+      return committed
+    },
+    commit(status, upstream) {
+      committed = true
+      options.onCommit()
+      const headers = options.headers()
+      for (const name of described) {
+        const value = upstream[name]
+        if (typeof value === 'string') headers[name] = value
+      }
+      response.writeHead(status, headers)
+      response.socket?.setNoDelay(true)
+    },
+    write,
+    onDrain,
+    end,
+    breakOff: () => response.destroy(),
+  }
+}

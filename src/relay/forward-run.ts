@@ -1,0 +1,113 @@
+import { applyEdits, type JsonScan, setMembers } from '../core/json-splice.ts'
+import type { Operation } from '../core/provider.ts'
+import type { Model, Target } from '../core/target.ts'
+import type { UpstreamRequest } from '../core/transport.ts'
+import { askTarget } from './ask-target.ts'
+import type { ChatServices } from './chat-run.ts'
+import type { ClientPipe } from './client-pipe.ts'
+import { acquireWith, requireOperation, unlessNotOffered } from './operation-targets.ts'
+import { type Delivered, overTargets } from './over-targets.ts'
+import { runPipe } from './pipe-attempt.ts'
+import { onceMoreIfStale } from './stale-socket.ts'
+import { garbageFailure } from './upstream-failure.ts'
+import { upstreamRequest } from './upstream-request.ts'
+import { renameModel } from './whole-answer.ts'
+
+/** A JSON request that goes through as it is, but for the model's name. */
+export interface ForwardCall {
+  operation: Operation
+  /** The name the client asked for. */
+  alias: string
+  model: Model
+  bytes: Buffer
+  scan: JsonScan
+}
+
+/** The whole answer to a request whose answer is a small JSON. Throws the error to tell. */
+export function answerForward(call: ForwardCall, services: ChatServices): Promise<Buffer> {
+  const { operation, model } = call
+  requireOperation(model, operation)
+  return overTargets<Buffer>({
+    ...services,
+    model,
+    acquire: acquireWith(operation, services.acquire),
+    async attempt(target) {
+      const result = await askTarget(services, target, { operation, body: bodyFor(call, target) })
+      if (result.type === 'failed') return result
+      if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
+      const { body } = result
+      return noteUsage(body, services)
+        ? { type: 'delivered', value: renameModel(body, call.alias) }
+        : { type: 'failed', ...garbageFailure() }
+    },
+  })
+}
+
+/** Hands the answer to the client as it comes. Throws the error to tell, also when it broke off on the way. */
+export function pipeForward(call: ForwardCall, client: ClientPipe, services: ChatServices): Promise<void> {
+  const { operation } = call
+  return pipeOverTargets({ ...call, client }, services, (target) => ({
+    ...upstreamRequest({
+      target,
+      operation,
+      body: bodyFor(call, target),
+      stream: false,
+      requestId: services.exchange.id,
+      clientHeaders: services.clientHeaders,
+      userAgent: services.userAgent,
+    }),
+  }))
+}
+
+/** Target after target until the first byte of an answer has come. */
+export function pipeOverTargets(
+  { operation, model, client }: { operation: Operation; model: Model; client: ClientPipe },
+  services: ChatServices,
+  requestFor: (target: Target) => UpstreamRequest,
+): Promise<void> {
+  requireOperation(model, operation)
+  const { exchange } = services
+  return overTargets<void>({
+    ...services,
+    model,
+    acquire: acquireWith(operation, services.acquire),
+    async attempt(target): Promise<Delivered<void>> {
+      const request = requestFor(target)
+      const headers = { ...request.headers, accept: '*/*' }
+      const result = await onceMoreIfStale((freshSocket) =>
+        runPipe({
+          target,
+          transport: services.transportOf(target),
+          request: { ...request, headers, freshSocket },
+          client,
+          timeoutMs: services.timeoutMs,
+          signal: exchange.signal,
+          onContent: () => exchange.contentSeen(),
+          onBroken: (error) => exchange.breakOff(error),
+        }),
+      )
+      return result.type === 'failed'
+        ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
+        : { type: 'delivered', value: undefined }
+    },
+  })
+}
+
+function bodyFor({ bytes, scan }: ForwardCall, target: Target): Buffer {
+  const removed = new Set([...target.dropParams, 'model_name'])
+  removed.delete('model')
+  return applyEdits(bytes, setMembers(scan, { model: target.upstreamModel }, removed))
+}
+
+/** Token counts, where the answer has any. False: it is no JSON at all. */
+function noteUsage(body: Buffer, { exchange }: ChatServices): boolean {
+  try {
+    const { usage }: { usage?: unknown } = Object(JSON.parse(body.toString()))
+    const { prompt_tokens: prompt, total_tokens: total }: Record<string, unknown> = Object(usage)
+    const tokens = prompt ?? total
+    if (typeof tokens === 'number') exchange.addUsage({ promptTokens: tokens, completionTokens: 0 })
+    return true
+  } catch {
+    return false // the caller tells it as an answer that cannot be read
+  }
+}

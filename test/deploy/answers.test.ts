@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
+import { chartDir } from './chart.ts'
+
+const run = promisify(execFile)
+const script = readFileSync(join(chartDir, 'files/answers.mjs'), 'utf8')
+const models = {
+  local_models: { demo: { providers: [{ id: 'm', api_type: 'mock', mock: { reply: 'Hello there' } }] } },
+  active_models: { local_models: ['demo'] },
+}
+
+test('what helm test runs names the models and shows an answer of the one that it asks', async (context) => {
+  const router = await routerFor(context)
+  const { stdout } = await answers(router.url, 'demo')
+  assert.equal(stdout, 'models: demo\ndemo: Hello there\n')
+})
+
+test('what helm test runs asks for no answer where no model is named', async (context) => {
+  const router = await routerFor(context)
+  const { stdout } = await answers(router.url, '')
+  assert.equal(stdout, 'models: demo\n')
+})
+
+test('what helm test runs fails, and says why, when a model cannot answer', async (context) => {
+  const router = await routerFor(context)
+  await assert.rejects(answers(router.url, 'other'), /\/v1\/chat\/completions: 404 /)
+})
+
+async function routerFor(context: { after: (end: () => Promise<void>) => void }): Promise<TestRouter> {
+  const router = await startRouter({ models })
+  context.after(() => router.close())
+  return router
+}
+
+/** As the pod of the chart starts it. */
+function answers(url: string, model: string): Promise<{ stdout: string }> {
+  const env = { ROUTER_URL: url, MODEL: model }
+  return run(process.execPath, ['--input-type=module', '--eval', script], { env })
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { chartDir, examples, helm, missing, Rendering } from './chart.ts'
+
+describe('helm and the chart', { skip: missing('helm') }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-chart-'))
+  after(() => rmSync(folder, { recursive: true }))
+
+  test('helm lint finds nothing', () => {
+    for (const path of [join(chartDir, 'values.yaml'), ...examples.values()]) {
+      const result = helm(['lint', '--strict', '--quiet', '-f', path, '.'])
+      assert.ok('text' in result, 'fault' in result ? result.fault : '')
+    }
+  })
+
+  for (const [fault, ...args] of [
+    ['gracePeriodSeconds must be over', '--set', 'shutdown.gracePeriodSeconds=30'],
+    [
+      'one of the two must go',
+      '--set',
+      'modelsConfigFrom.name=x',
+      '--set',
+      'modelsConfig.active_models.a=null',
+    ],
+    ['not a models-config.json', '--set', 'modelsConfig=local_models'],
+    ['adminPort: the same as port', '--set', 'adminPort=8080'],
+    ['nothing to scale on', '--set', 'autoscaling.enabled=true,autoscaling.cpuUtilization=0'],
+    ['which is not set', '--set', 'autoscaling.enabled=true,resources.requests.cpu=null'],
+    ['minReplicas is over', '--set', 'autoscaling.enabled=true,autoscaling.minReplicas=99'],
+    ['ingress.hosts: empty', '--set', 'ingress.enabled=true'],
+    ['httpRoute.parentRefs: empty', '--set', 'httpRoute.enabled=true'],
+    ['nothing to scrape', '--set', 'metrics.serviceMonitor.enabled=true'],
+    ['no rules with groups', '--set', 'metrics.prometheusRule.enabled=true,metrics.prometheusRule.rules=x'],
+    ['no dashboard with a title', '--set', 'metrics.dashboard.enabled=true,metrics.dashboard.json=x'],
+    ['replica', '--set', 'replica=3'],
+  ] as const) {
+    test(`values that make no sense are refused: ${fault}`, () => {
+      const result = helm(['template', 'prod', chartDir, ...args])
+      assert.ok('fault' in result)
+      assert.ok(result.fault.includes(fault), result.fault)
+    })
+  }
+
+  test('the notes warn of leases that end at the replica', () => {
+    // Only `install` shows them, which asks for a cluster even when dry; here they become the data of a manifest.
+    const copy = join(folder, 'copy')
+    cpSync(chartDir, copy, { recursive: true })
+    const text = readFileSync(join(copy, 'templates/NOTES.txt'), 'utf8')
+    writeFileSync(join(copy, 'templates/_notes.tpl'), `{{ define "notes" }}${text}{{ end }}`)
+    writeFileSync(
+      join(copy, 'templates/notes.yaml'),
+      'kind: Notes\ndata: {notes: {{ include "notes" . | toJson }}}',
+    )
+    const notes = (...args: string[]): string => {
+      const result = helm(['template', 'prod', copy, ...args])
+      assert.ok('text' in result, 'fault' in result ? result.fault : '')
+      const rendering = new Rendering(result.text)
+      return rendering.all.find(({ kind }) => kind === 'Notes')?.data?.notes ?? ''
+    }
+    const strategy = ['--set', 'env.LLM_ROUTER_BALANCE_STRATEGY=first_available']
+    assert.match(notes(...strategy), /exclusive within each replica/)
+    assert.doesNotMatch(notes(...strategy, '--set', 'redis.host=redis'), /exclusive within/)
+    assert.doesNotMatch(notes(), /exclusive within/)
+    assert.match(notes(), /"demo" from the embedded mock only/)
+  })
+
+  test('the packaged chart brings the dashboard and the rules of the repository', () => {
+    const target = join(folder, 'packages')
+    const { status, stderr } = spawnSync(join(chartDir, '../package.sh'), [target], { encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
+    const [archive = ''] = readdirSync(target)
+    assert.match(archive, /^llm-router-.*\.tgz$/)
+    for (const [value, file] of [
+      ['metrics.dashboard', 'grafana/llm-router.json'],
+      ['metrics.prometheusRule', 'prometheus/rules.yaml'],
+    ] as const) {
+      const packaged = helm(['template', 'prod', join(target, archive), '--set', `${value}.enabled=true`])
+      const source = join(chartDir, '../../../resources', file)
+      assert.equal('text' in packaged, existsSync(source), file)
+    }
+  })
+
+  const schemas = process.env.KUBERNETES_SCHEMAS
+  const without = missing('kubeconform') || (!schemas && 'KUBERNETES_SCHEMAS is not set')
+  test('kubeconform finds no fault against the schemas that KUBERNETES_SCHEMAS names', {
+    skip: without,
+  }, () => {
+    for (const path of [join(chartDir, 'values.yaml'), ...examples.values()]) {
+      const result = helm(['template', 'prod', chartDir, '-f', path])
+      const { status, stdout } = spawnSync(
+        'kubeconform',
+        [
+          '-strict',
+          '-ignore-missing-schemas',
+          '-kubernetes-version',
+          '1.34.0',
+          '-schema-location',
+          schemas ?? '',
+        ],
+        { input: 'text' in result ? result.text : '', encoding: 'utf8' },
+      )
+      assert.equal(status, 0, stdout)
+    }
+  })
+})

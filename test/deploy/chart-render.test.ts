@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { loadConfig } from '../../src/core/env-config.ts'
+import { loadModels } from '../../src/core/models-load.ts'
+import { readPromptTree } from '../../src/core/prompt-tree.ts'
+import type { ProviderType } from '../../src/core/provider.ts'
+import { Registry } from '../../src/core/registry.ts'
+import { ollama } from '../../src/providers/ollama.ts'
+import { openai } from '../../src/providers/openai.ts'
+import { vllm } from '../../src/providers/vllm.ts'
+import { chartDir, examples, missing, type Rendering, readYaml, render, selects } from './chart.ts'
+
+describe('the rendered chart', { skip: missing('helm') }, () => {
+  const rendered = new Map<string, Rendering>()
+  const of = (name: string): Rendering => {
+    const rendering = rendered.get(name)
+    assert.ok(rendering, name)
+    return rendering
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-chart-'))
+  after(() => rmSync(folder, { recursive: true }))
+  before(() => {
+    rendered.set('defaults', render())
+    for (const [name, path] of examples) rendered.set(name.replace('-values.yaml', ''), render('-f', path))
+  })
+
+  test('no optional object comes without being asked for', () => {
+    assert.deepEqual(of('defaults').kinds(), ['Deployment', 'Pod', 'Service', 'ServiceAccount'])
+    assert.deepEqual(of('gpus').kinds(), [
+      ...['ConfigMap', 'ConfigMap', 'Deployment', 'NetworkPolicy', 'Pod'],
+      ...['PodDisruptionBudget', 'Service', 'ServiceAccount'],
+    ])
+    assert.deepEqual(of('public').kinds(), [
+      ...['Deployment', 'HTTPRoute', 'HorizontalPodAutoscaler', 'Ingress', 'Pod', 'Secret', 'Service'],
+      'ServiceAccount',
+    ])
+    assert.deepEqual(of('monitored').kinds(), [
+      ...['ConfigMap', 'Deployment', 'NetworkPolicy', 'Pod', 'PrometheusRule'],
+      ...['Service', 'Service', 'ServiceMonitor'],
+    ])
+  })
+
+  test('every object is in the namespace, labelled, and under a name of its own that a DNS label can hold', () => {
+    const long = render('--set', `fullnameOverride=${'a-'.repeat(40)}`, '-f', monitored())
+    for (const rendering of [...rendered.values(), long]) {
+      const names = rendering.all.map(({ kind, metadata }) => `${kind}/${metadata.name}`)
+      assert.equal(new Set(names).size, names.length, names.join())
+      for (const { kind, metadata } of rendering.all) {
+        assert.equal(metadata.namespace, 'llm', kind)
+        assert.equal(metadata.labels['app.kubernetes.io/instance'], 'prod', kind)
+        assert.match(metadata.name, /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/)
+      }
+    }
+  })
+
+  test('every selector finds the pods of the router and never that of the helm test', () => {
+    for (const rendering of rendered.values()) {
+      const { spec } = rendering.the('Deployment')
+      const selectors = [
+        spec.selector.matchLabels,
+        ...rendering.every('Service').map((service) => service.spec.selector),
+        ...rendering.every('PodDisruptionBudget').map((budget) => budget.spec.selector.matchLabels),
+        ...rendering.every('NetworkPolicy').map((policy) => policy.spec.podSelector.matchLabels),
+      ]
+      for (const selector of selectors) {
+        assert.ok(selects(selector, spec.template.metadata.labels))
+        assert.ok(!selects(selector, rendering.the('Pod').metadata.labels))
+      }
+    }
+  })
+
+  test('every pod runs without root, without a token and without a place to write but /tmp', () => {
+    for (const rendering of rendered.values()) {
+      for (const pod of [rendering.the('Deployment').spec.template.spec, rendering.the('Pod').spec]) {
+        assert.equal(pod.automountServiceAccountToken, false)
+        assert.equal(pod.enableServiceLinks, false)
+        assert.equal(pod.securityContext.runAsNonRoot, true)
+        assert.ok(pod.securityContext.runAsUser > 0)
+        const { securityContext } = pod.containers[0]
+        assert.deepEqual(securityContext, {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        })
+      }
+      const { volumes, containers } = rendering.the('Deployment').spec.template.spec
+      assert.deepEqual(
+        containers[0].volumeMounts.map(({ name }) => name),
+        volumes.map(({ name }) => name),
+      )
+      assert.equal(containers[0].volumeMounts.find(({ name }) => name === 'tmp')?.mountPath, '/tmp')
+    }
+  })
+
+  test('the router understands its environment, and no variable stands there twice', () => {
+    for (const [name, rendering] of rendered) {
+      const variables = rendering.the('Deployment').spec.template.spec.containers[0].env
+      assert.equal(new Set(variables.map((variable) => variable.name)).size, variables.length, name)
+      const { config, warnings } = loadConfig(environment(rendering))
+      assert.deepEqual(
+        [config.serverType, config.logFilename, config.logFormat, config.serverPort],
+        ['single', '', 'json', 8080],
+      )
+      // Kept here until the router reads them all, so that no other name slips in.
+      const unknown = warnings.filter((line) => !/^LLM_ROUTER_(?:DRAIN_TIMEOUT|ADMIN_PORT) /.test(line))
+      assert.deepEqual(unknown, [], name)
+    }
+  })
+
+  test('a number among the settings reaches the router as it was written', () => {
+    const { config } = loadConfig(environment(of('gpus')))
+    assert.equal(config.bodyLimitBytes, 67_108_864)
+    assert.equal(config.endpointPrefix, '')
+    assert.deepEqual([config.redisHost, config.redisPort], ['redis.shared', 6379])
+    assert.equal(loadConfig(environment(of('monitored'))).config.usePrometheus, true)
+  })
+
+  test('answers under way have the grace period less the sleep before and 20 s after', () => {
+    const seconds = ['defaults', 'public'].map((name) => {
+      const { terminationGracePeriodSeconds, containers } = of(name).the('Deployment').spec.template.spec
+      const drain = Number(environment(of(name)).LLM_ROUTER_DRAIN_TIMEOUT)
+      return [containers[0].lifecycle?.preStop.sleep.seconds, drain, terminationGracePeriodSeconds]
+    })
+    assert.deepEqual(seconds, [
+      [10, 300, 330],
+      [15, 595, 630],
+    ])
+    assert.equal(of('defaults').the('Deployment').spec.strategy.rollingUpdate.maxUnavailable, 0)
+  })
+
+  test('every probe, Service, Ingress, route and monitor leads to a port that is there', () => {
+    for (const rendering of rendered.values()) {
+      const [container] = rendering.the('Deployment').spec.template.spec.containers
+      const ports = container.ports.map(({ name }) => name)
+      const admin = ports.includes('admin') ? 'admin' : 'http'
+      for (const probe of [container.startupProbe, container.livenessProbe, container.readinessProbe])
+        assert.equal(probe.httpGet.port, admin)
+      const services = rendering.every('Service')
+      for (const service of services)
+        for (const port of service.spec.ports) assert.ok(ports.includes(port.targetPort ?? ''))
+      for (const ingress of rendering.every('Ingress'))
+        assert.deepEqual(ingress.spec.rules[0]?.http.paths[0]?.backend.service, {
+          name: services[0]?.metadata.name,
+          port: { name: 'http' },
+        })
+      for (const route of rendering.every('HTTPRoute'))
+        assert.deepEqual(route.spec.rules[0]?.backendRefs, [{ name: services[0]?.metadata.name, port: 80 }])
+      for (const { spec } of rendering.every('ServiceMonitor')) {
+        const scraped = services.filter(
+          ({ metadata, spec: { ports: own } }) =>
+            selects(spec.selector.matchLabels, metadata.labels) &&
+            own.some(({ name }) => name === spec.endpoints[0]?.port),
+        )
+        assert.equal(scraped.length, 1)
+      }
+    }
+  })
+
+  test('metrics on a port of their own stay inside the cluster', () => {
+    const services = of('monitored').every('Service')
+    const outside = services.find(({ spec }) => spec.type === 'LoadBalancer')
+    assert.deepEqual(
+      outside?.spec.ports.map(({ name }) => name),
+      ['http'],
+    )
+    assert.equal(services.find(({ spec }) => spec.ports[0]?.name === 'admin')?.spec.type, 'ClusterIP')
+  })
+
+  test('the router can load the models-config.json of the ConfigMap, and it says what the values say', () => {
+    const text = of('gpus').the('ConfigMap').data?.['models-config.json'] ?? ''
+    assert.deepEqual(JSON.parse(text), readYaml(join(chartDir, 'ci/gpus-values.yaml')).modelsConfig)
+    const providers = new Registry<ProviderType>('provider type')
+    for (const type of [openai, vllm, ollama]) providers.add(type)
+    const { models } = loadModels(text, {
+      providers,
+      env: { OPENAI_API_KEY: 'sk-test' },
+      readFile: () => assert.fail('it names no files'),
+      baseDir: '/',
+    })
+    assert.deepEqual(
+      models.map(({ alias, targets }) => [alias, targets.map(({ id }) => id)]),
+      [
+        ['llama', ['gpu1', 'gpu2']],
+        ['gpt', ['cloud']],
+      ],
+    )
+  })
+
+  test('a text given for modelsConfig is mounted byte for byte', () => {
+    const text = '{"big": 12345678901234567890, "text": "é & <b>\\n", "active_models": {}}\n'
+    const file = join(folder, 'models-config.json')
+    writeFileSync(file, text)
+    const rendering = render('--set-file', `modelsConfig=${file}`)
+    assert.equal(rendering.the('ConfigMap').data?.['models-config.json'], text)
+  })
+
+  test('prompts come to lie where the router looks for them', async () => {
+    const rendering = of('gpus')
+    const directory = join(folder, 'prompts')
+    const { volumes } = rendering.the('Deployment').spec.template.spec
+    const volume = volumes.find(({ name }) => name === 'prompts')?.configMap
+    const source = rendering.every('ConfigMap').find(({ metadata }) => metadata.name === volume?.name)
+    for (const { key, path } of volume?.items ?? []) {
+      mkdirSync(dirname(join(directory, path)), { recursive: true })
+      writeFileSync(join(directory, path), source?.data?.[key] ?? assert.fail(key))
+    }
+    assert.deepEqual(await readPromptTree(directory), {
+      texts: new Map([
+        [
+          'builtin/system/en/simplify-text',
+          'Rewrite the text in plain words.\nKeep "names" & <figures> as they are.',
+        ],
+      ]),
+      faults: [],
+    })
+    const { promptsDir } = loadConfig(environment(rendering)).config
+    const [container] = rendering.the('Deployment').spec.template.spec.containers
+    assert.equal(container.volumeMounts.find(({ name }) => name === 'prompts')?.mountPath, promptsDir)
+  })
+
+  test('a secret value stands in the Secret and nowhere else, and the pods read it', () => {
+    const rendering = of('public')
+    const secret = rendering.the('Secret')
+    assert.equal(secret.stringData?.OPENAI_API_KEY, 'sk-not-a-key')
+    const others = rendering.all.filter(({ kind }) => kind !== 'Secret')
+    assert.doesNotMatch(JSON.stringify(others), /sk-not-a-key/)
+    const sources = (name: string) => of(name).the('Deployment').spec.template.spec.containers[0].envFrom
+    assert.deepEqual(sources('public'), [{ secretRef: { name: secret.metadata.name } }])
+    assert.deepEqual(sources('gpus'), [{ secretRef: { name: 'llm-router-keys' } }])
+    assert.equal(sources('defaults'), undefined)
+    const password = of('gpus')
+      .the('Deployment')
+      .spec.template.spec.containers[0].env.find(({ name }) => name === 'LLM_ROUTER_REDIS_PASSWORD')
+    assert.deepEqual(password?.valueFrom?.secretKeyRef, { name: 'redis-auth', key: 'password' })
+  })
+
+  test('another configuration replaces the pods, another replica count does not', () => {
+    const checksum = (...args: string[]): string | undefined =>
+      render(...args).the('Deployment').spec.template.metadata.annotations?.['checksum/config']
+    const first = checksum()
+    assert.match(first ?? '', /^[0-9a-f]{64}$/)
+    assert.equal(checksum('--set', 'replicas=5'), first)
+    assert.notEqual(checksum('--set-json', 'modelsConfig={"active_models":{}}'), first)
+    assert.notEqual(checksum('--set', 'prompts.own=text'), first)
+    assert.notEqual(checksum('--set', 'secret.values.KEY=x'), first)
+    assert.equal(of('public').the('Deployment').spec.template.metadata.annotations, undefined)
+  })
+
+  test('an autoscaled Deployment leaves the count to its autoscaler', () => {
+    const { spec } = of('public').the('HorizontalPodAutoscaler')
+    assert.equal(of('public').the('Deployment').spec.replicas, undefined)
+    assert.equal(spec.scaleTargetRef.name, of('public').the('Deployment').metadata.name)
+    assert.deepEqual(
+      spec.metrics.map(({ type }) => type),
+      ['Resource', 'Pods'],
+    )
+    assert.equal(of('gpus').the('Deployment').spec.replicas, 3)
+  })
+
+  test('a policy that names the upstreams lets DNS and Redis through too; one that names none restricts no egress', () => {
+    const strict = of('gpus').the('NetworkPolicy').spec
+    const open = strict.egress?.flatMap(({ ports }) => ports.map(({ port }) => port))
+    assert.deepEqual(open, [8000, 11434, 443, 53, 53, 6379])
+    assert.equal(strict.ingress[0]?.from?.length, 2)
+    const loose = of('monitored').the('NetworkPolicy').spec
+    assert.deepEqual(loose.policyTypes, ['Ingress'])
+    assert.deepEqual(
+      loose.ingress.map(({ ports, from }) => [ports[0]?.port, from !== undefined]),
+      [
+        ['http', false],
+        ['admin', true],
+      ],
+    )
+  })
+
+  test('alert rules keep their own templates, and the dashboard is labelled for the sidecar', () => {
+    const [group] = of('monitored').the('PrometheusRule').spec.groups
+    assert.match(JSON.stringify(group), /\{\{ \$value \}\} requests a second fail/)
+    const dashboard = of('monitored').the('ConfigMap')
+    assert.equal(dashboard.metadata.labels.grafana_dashboard, '1')
+    assert.equal(JSON.parse(dashboard.data?.['llm-router.json'] ?? '').title, 'llm-router')
+  })
+})
+
+function monitored(): string {
+  return examples.get('monitored-values.yaml') ?? assert.fail('no such example')
+}
+
+/** The plain variables of the router's container. */
+function environment(rendering: Rendering): Record<string, string | undefined> {
+  const { env } = rendering.the('Deployment').spec.template.spec.containers[0]
+  return Object.fromEntries(env.map(({ name, value }) => [name, value]))
+}

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { isRecord } from '../../src/core/loose-json.ts'
+import { chartDir, examples, readYaml } from './chart.ts'
+import { verdict } from './values-verdict.ts'
+
+const preset = readYaml(join(chartDir, 'values.yaml'))
+const templates = new Map(
+  readdirSync(join(chartDir, 'templates'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(?:yaml|tpl|txt)$/.test(name))
+    .map((name) => [name, readFileSync(join(chartDir, 'templates', name), 'utf8')]),
+)
+const allTemplates = [...templates.values()].join('\n')
+
+test('the chart is of the version that it installs', () => {
+  const chart = readYaml(join(chartDir, 'Chart.yaml'))
+  const { version } = JSON.parse(readFileSync(join(chartDir, '../../../package.json'), 'utf8'))
+  assert.equal(chart.appVersion, version)
+})
+
+test('the schema admits the default values and every example', async () => {
+  assert.equal(await verdict({}), 200)
+  assert.equal(examples.size, 3)
+  for (const [name, path] of examples) assert.equal(await verdict(readYaml(path)), 200, name)
+})
+
+test('the schema admits models-config.json as an object and as text', async () => {
+  const file = { active_models: {} }
+  assert.equal(await verdict({ modelsConfig: file }), 200)
+  assert.equal(await verdict({ modelsConfig: JSON.stringify(file) }), 200)
+  assert.equal(await verdict({ modelsConfig: { models: {} } }), 400)
+})
+
+for (const [what, values] of [
+  ['a misspelt name', { replica: 3 }],
+  ['a misspelt name further down', { metrics: { serviceMonitor: { enable: true } } }],
+  ['a number where a name belongs', { redis: { host: 6379 } }],
+  ['a port that only root may open', { port: 80 }],
+  ['a prompt id that leads out of its directory', { prompts: { '../passwd': 'x' } }],
+  ['a prompt id with a dot, which stands for the slash in keys', { prompts: { 'a.b': 'x' } }],
+  ['a setting that the chart decides', { env: { LLM_ROUTER_SERVER_PORT: '80' } }],
+  ['a probe without its slash', { probes: { liveness: { path: 'livez' } } }],
+] as const) {
+  test(`the schema refuses ${what}`, async () => {
+    assert.equal(await verdict(values), 400)
+  })
+}
+
+test('every value that a template reads is in values.yaml', () => {
+  const paths = [...allTemplates.matchAll(/\.Values((?:\.\w+)+)/g)].map(([, path = '']) =>
+    path.slice(1).split('.'),
+  )
+  assert.ok(paths.length > 50)
+  const unknown = paths.filter((path) => !has(preset, path)).map((path) => path.join('.'))
+  assert.deepEqual(unknown, [])
+})
+
+test('every value in values.yaml is read by a template', () => {
+  // Rendered whole (toYaml), so that no template names what is in them.
+  const whole = ['resources', 'podSecurityContext', 'securityContext', 'probes', 'labels']
+  const unread = leaves(preset)
+    .filter((path) => !path.some((name) => whole.includes(name)))
+    .filter((path) => !new RegExp(`\\.${path.at(-1)}\\b`).test(allTemplates))
+  assert.deepEqual(
+    unread.map((path) => path.join('.')),
+    [],
+  )
+})
+
+test('every template closes what it opens and includes what is defined', () => {
+  const defined = [...allTemplates.matchAll(/define "([^"]+)"/g)].map(([, name]) => name)
+  for (const [name, text] of templates) {
+    const actions = [...text.matchAll(/\{\{-?\s*(\w+)/g)].map(([, word = '']) => word)
+    const opened = actions.filter((word) => ['if', 'with', 'range', 'define'].includes(word))
+    assert.equal(opened.length, actions.filter((word) => word === 'end').length, name)
+    for (const [, used] of text.matchAll(/include "([^"]+)"/g))
+      assert.ok(defined.includes(used), `${name}: ${used}`)
+  }
+})
+
+test('an object that is optional is off by default', () => {
+  const switches = leaves(preset).filter((path) => path.at(-1) === 'enabled')
+  const on = switches.filter((path) => valueAt(preset, path) === true)
+  assert.ok(switches.length >= 9)
+  assert.deepEqual(on, [['topologySpread', 'enabled']])
+})
+
+function leaves(tree: unknown, path: string[] = []): string[][] {
+  if (!isRecord(tree) || Object.keys(tree).length === 0) return [path]
+  return Object.entries(tree).flatMap(([name, child]) => leaves(child, [...path, name]))
+}
+
+function valueAt(tree: unknown, path: readonly string[]): unknown {
+  return path.reduce((node, name) => (isRecord(node) ? node[name] : undefined), tree)
+}
+
+function has(tree: unknown, path: readonly string[]): boolean {
+  return valueAt(tree, path) !== undefined
+}

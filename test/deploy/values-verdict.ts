@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fastify from 'fastify'
+import { isRecord } from '../../src/core/loose-json.ts'
+import { chartDir, readYaml } from './chart.ts'
+
+const schema = JSON.parse(readFileSync(join(chartDir, 'values.schema.json'), 'utf8'))
+const preset = readYaml(join(chartDir, 'values.yaml'))
+
+/** The status that Fastify's Ajv, with all changes to the values off, gives values.yaml with these laid over it. */
+export async function verdict(values: Record<string, unknown>): Promise<number> {
+  const app = fastify({
+    ajv: {
+      customOptions: {
+        coerceTypes: false,
+        useDefaults: false,
+        removeAdditional: false,
+        allowUnionTypes: true,
+      },
+    },
+  })
+  app.post('/', { schema: { body: schema } }, () => 'valid')
+  const { statusCode } = await app.inject({ method: 'POST', url: '/', payload: overlaid(preset, values) })
+  await app.close()
+  return statusCode
+}
+
+/** As Helm does it: objects are merged, all else is replaced. */
+function overlaid(base: Record<string, unknown>, over: Record<string, unknown>): Record<string, unknown> {
+  const result = { ...base }
+  for (const [name, value] of Object.entries(over)) {
+    const under = result[name]
+    result[name] = isRecord(under) && isRecord(value) ? overlaid(under, value) : value
+  }
+  return result
+}

@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+
+const path = '/v1/chat/completions'
+const limitBytes = 4 * 1024 * 1024
+
+let upstream: ScriptedUpstream
+let router: TestRouter
+
+before(async () => {
+  upstream = await startUpstream(openaiText('Hi'))
+  router = await startRouter({
+    env: { LLM_ROUTER_BODY_LIMIT: String(limitBytes) },
+    models: modelsConfig({
+      one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url, model_path: 'm' }],
+      other: [{ id: 'other', api_type: 'vllm', api_host: upstream.url, model_path: 'secret' }],
+      large: [{ id: 'large', api_type: 'vllm', api_host: upstream.url }],
+    }),
+  })
+})
+after(async () => {
+  await router.close()
+  await upstream.close()
+})
+
+/** A chat body with these members behind the needed ones. */
+const withMembers = (text: string) => `{"model":"one","messages":[{"role":"user","content":"x"}],${text}}`
+const nested = (levels: number) => withMembers(`"x":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}`)
+const good = withMembers('"x":1')
+
+/** Answered with 400, and nothing goes upstream. */
+const refused: [name: string, body: string | Uint8Array][] = [
+  ['nothing', ''],
+  ['half an object', '{'],
+  ['a number', '1'],
+  ['a text', '"x"'],
+  ['a list', '[{}]'],
+  ['null', 'null'],
+  ['two objects', `${good}${good}`],
+  ['129 levels', nested(129)],
+  ['10,000 levels', nested(10_000)],
+  ['1,000,000 levels', nested(1_000_000)],
+  ['1,000,000 levels that never end', withMembers(`"x":${'['.repeat(1_000_000)}`)],
+  ['__proto__', withMembers('"__proto__":{"x":1}')],
+  ['__proto__ with escapes', withMembers('"\\u005f_proto_\\u005f":{"x":1}')],
+  ['__proto__ far inside', withMembers('"a":[{"b":{"__proto__":{"x":1}}}]')],
+  ['constructor.prototype', withMembers('"constructor":{"prototype":{"x":1}}')],
+  ['UTF-16', Buffer.from(good, 'utf16le')],
+  ['UTF-16 with its mark', Buffer.from(`\ufeff${good}`, 'utf16le')],
+  [
+    'a byte that is no UTF-8',
+    Buffer.concat([Buffer.from(withMembers('"x":"').slice(0, -1)), Buffer.from([0xff]), Buffer.from('"}')]),
+  ],
+  [
+    'an overlong slash',
+    Buffer.concat([
+      Buffer.from(withMembers('"x":"').slice(0, -1)),
+      Buffer.from([0xc0, 0xaf]),
+      Buffer.from('"}'),
+    ]),
+  ],
+  ['model twice', withMembers('"model":"other"')],
+  ['model in another case', withMembers('"Model":"secret"')],
+  ['MODEL with escapes', withMembers('"\\u004dODEL":"secret"')],
+  ['stream twice', withMembers('"stream":true,"stream":false')],
+  ['stream with a long s, which Go takes for an s', withMembers('"\u017ftream":true')],
+  ['Stream alone', withMembers('"Stream":true')],
+  ['model_name in another case', withMembers('"model_name":"one","Model_Name":"other"')],
+  ['a model that is a number', good.replace('"one"', '1')],
+  ['a model that is an object', good.replace('"one"', '{"$ne":""}')],
+]
+
+for (const [name, body] of refused) {
+  test(`S13 a body with ${name} is refused`, async () => {
+    const from = upstream.requests.length
+    const { status, text } = await post(router.url + path, body)
+    assert.equal(status, 400, text.slice(0, 200))
+    assert.ok(JSON.parse(text).error.message)
+    assert.ok(text.length < 1000)
+    assert.equal(upstream.requests.length, from)
+  })
+}
+
+test('S13 what only looks like that passes, byte for byte', async () => {
+  const bodies = [
+    nested(128),
+    withMembers('"user":"__proto__ constructor.prototype \\u005f_proto__"'),
+    withMembers(
+      '"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{"constructor":{}}}}}]',
+    ),
+    withMembers('"metadata":{"model":"other","Model":"x","stream":1}'),
+    withMembers(
+      '"a":12345678901234567890,"b":1e400,"c":-0,"d":1e-400,"e":0.1000000000000000055511151231257827',
+    ),
+    withMembers('"lone":"\\ud800","nul":"\\u0000","models":["x"],"x":1,"x":2'),
+  ]
+  for (const body of bodies) {
+    const index = upstream.requests.length
+    const { status, text } = await post(router.url + path, body)
+    assert.equal(status, 200, text)
+    assert.equal(upstream.requests[index]?.raw.toString(), body.replace('"one"', '"m"'))
+  }
+  const marked = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(good)])
+  assert.equal((await post(router.url + path, marked)).status, 200)
+  assert.deepEqual(Object.keys(Object.prototype), [])
+})
+
+test('S13 the upstream is asked for the model that the client was given, however it is written', async () => {
+  const bodies = [good, good.replace('"model"', '"\\u006dodel"'), withMembers('"model_name":"other"')]
+  for (const body of bodies) {
+    const index = upstream.requests.length
+    assert.equal((await post(router.url + path, body)).status, 200)
+    const { body: sent } = upstream.requests[index] ?? assert.fail()
+    assert.ok(typeof sent === 'object' && sent !== null && 'model' in sent && !('model_name' in sent))
+    assert.equal(sent.model, 'm')
+  }
+})
+
+test('S13 only JSON in UTF-8, as it is, is taken for JSON', async () => {
+  const types = [
+    ...[
+      'text/plain',
+      'multipart/form-data; boundary=x',
+      'application/x-www-form-urlencoded',
+      'application/json-seq',
+    ],
+    ...[
+      'application/json garbage',
+      'application/\tjson',
+      'application/json; charset=utf-16',
+      'application/jsonp',
+    ],
+    ...['application/json; charset="utf-16le"', 'json', ''],
+  ]
+  for (const type of types) {
+    const bytes = postBytes(path, good).replace('content-type: application/json', `content-type: ${type}`)
+    assert.equal((await sendRaw(router.url, bytes)).status, 415, type)
+  }
+  for (const coding of ['gzip', 'br', 'deflate', 'zstd', 'identity, gzip', 'x']) {
+    const bytes = postBytes(path, good, [`content-encoding: ${coding}`])
+    assert.equal((await sendRaw(router.url, bytes)).status, 415, coding)
+  }
+})
+
+test('S14 a body over the limit is refused at its announcement', async () => {
+  for (const length of [limitBytes + 1, 1e12]) {
+    const head = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`
+    const answer = await sendRaw(router.url, head)
+    assert.deepEqual([answer.status, answer.closed], [413, true])
+  }
+})
+
+test('S14 a chunked body over the limit is refused while it comes', async () => {
+  const client = await RawClient.open(router.url)
+  client.send(
+    `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n`,
+  )
+  const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`
+  let isOver = false
+  const answer = client.answer().finally(() => {
+    isOver = true
+  })
+  let sent = 0
+  while (!isOver) {
+    client.send(chunk)
+    sent += 0x10000
+    await new Promise(setImmediate)
+  }
+  assert.equal((await answer).status, 413)
+  client.close()
+  assert.ok(sent < 4 * limitBytes, `${sent} bytes`)
+})
+
+test('S14 a whole answer that does not end is given up', async () => {
+  const piece = Buffer.alloc(1024 * 1024, ' ')
+  let pieces = 0
+  upstream.rescript({
+    kind: 'stream',
+    headers: { 'content-type': 'application/json' },
+    pieces: (function* () {
+      for (; pieces < 1024; pieces++) yield piece
+    })(),
+  })
+  const index = upstream.requests.length
+  const answer = await post(router.url + path, good.replace('"one"', '"large"'))
+  assert.equal(answer.status, 502)
+  await upstream.requestClosed(index)
+  assert.ok(pieces < 128, `${pieces} MiB`)
+  upstream.rescript(openaiText('Hi'))
+})
+
+/** Milliseconds of one refused request with this header line. */
+async function refusalMs(line: string): Promise<number> {
+  const from = performance.now()
+  const { status } = await sendRaw(router.url, postBytes('/v1/chat/completions', '{', [line]))
+  assert.ok(status >= 400)
+  return performance.now() - from
+}
+
+test('S22 headers made to be slow to read are read at once', async () => {
+  const lines = [
+    `content-type: application/json${';'.repeat(15_000)}`,
+    `content-type: application/json;${' '.repeat(15_000)}charset`,
+    `content-type: application/${'a+'.repeat(7_000)}json`,
+    `content-type: application/json;charset=${'"'.repeat(15_000)}`,
+    `authorization: Bearer ${'a '.repeat(7_000)}`,
+    `x-request-id: ${'a-'.repeat(7_000)}`,
+    `traceparent: ${'0-'.repeat(7_000)}`,
+    `forwarded: ${'for=a;'.repeat(2_500)}`,
+    `accept: ${'a/b;q=1,'.repeat(1_800)}`,
+  ]
+  for (const line of lines) {
+    await refusalMs(line)
+    // The best of three: the machine may be busy with something else.
+    const times = [await refusalMs(line), await refusalMs(line), await refusalMs(line)]
+    assert.ok(Math.min(...times) < 50, `${line.slice(0, 40)}: ${times}`)
+  }
+})
+
+test('S23 a large body costs time in proportion to its size, whatever is in it', async () => {
+  const fill: [string, (bytes: number) => string][] = [
+    [
+      'keys like integers',
+      (bytes) => withMembers(Array.from({ length: bytes / 10 }, (_, at) => `"${at}":1`).join()),
+    ],
+    ['one key many times', (bytes) => withMembers('"a":1,'.repeat(bytes / 6).slice(0, -1))],
+    ['backslashes', (bytes) => withMembers(`"a":"${'\\\\'.repeat(bytes / 2)}"`)],
+    ['quotes', (bytes) => withMembers(`"a":"${'\\"'.repeat(bytes / 2)}"`)],
+    ['short lists', (bytes) => withMembers(`"a":[${'[],'.repeat(bytes / 3)}0]`)],
+    ['escapes in keys', (bytes) => withMembers('"\\u0061":1,'.repeat(bytes / 11).slice(0, -1))],
+    ['blanks', (bytes) => withMembers(`${' '.repeat(bytes)}"a":1`)],
+  ]
+  // An unknown model ends the request once its body has been read.
+  const cost = async (body: string): Promise<number> => {
+    const payload = body.replace('"one"', '"none"')
+    const from = process.cpuUsage()
+    const { statusCode } = await router.app.inject({
+      method: 'POST',
+      url: path,
+      headers: { 'content-type': 'application/json' },
+      payload,
+    })
+    const { user, system } = process.cpuUsage(from)
+    assert.equal(statusCode, 404)
+    return (user + system) / 1000
+  }
+  for (const [name, of] of fill) {
+    const [small, large] = [of(limitBytes / 16), of(limitBytes / 2)]
+    await cost(small)
+    const few = Math.min(await cost(small), await cost(small))
+    const many = Math.min(await cost(large), await cost(large))
+    // Eight times the size; a reader that goes back to the beginning takes 64 times as long.
+    assert.ok(many < 32 * Math.max(few, 5), `${name}: ${few} ms, ${many} ms`)
+  }
+})

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { postBytes, RawClient } from '../helpers/raw-client.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import {
+  ollamaDone,
+  ollamaLine,
+  ollamaPieces,
+  openaiChunk,
+  openaiDone,
+  type RecordedRequest,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+
+const path = '/v1/chat/completions'
+let upstream: ScriptedUpstream
+let router: TestRouter
+
+before(async () => {
+  upstream = await startUpstream(echo)
+  const at = { api_host: upstream.url }
+  router = await startRouter({
+    models: modelsConfig({
+      same: ['a', 'b'].map((id) => ({ id, api_type: 'vllm', ...at })),
+      other: ['c', 'd'].map((id) => ({ id, api_type: 'ollama', ...at })),
+    }),
+  })
+})
+after(async () => {
+  await router.close()
+  await upstream.close()
+})
+
+/** Says what the request said, in many pieces with other requests' pieces between them. */
+function echo({ url, body }: RecordedRequest) {
+  assert.ok(typeof body === 'object' && body !== null && 'messages' in body && Array.isArray(body.messages))
+  const said = String(body.messages[0]?.content)
+  async function* pieces(write: (text: string) => string, end: string) {
+    for (let index = 0; index < 20; index++) {
+      yield write(said)
+      await new Promise(setImmediate)
+    }
+    yield end
+  }
+  if (url === '/api/chat') {
+    return {
+      ...ollamaPieces([]),
+      kind: 'stream' as const,
+      pieces: pieces((content) => ollamaLine({ content }), ollamaDone()),
+    }
+  }
+  const end = openaiChunk({}, 'stop') + openaiDone
+  return { kind: 'stream' as const, pieces: pieces((content) => openaiChunk({ content }), end) }
+}
+
+test('S25 of hundreds of answers at once, none holds a byte of another', async () => {
+  const ask = async (index: number): Promise<void> => {
+    const tag = `<tag-${index}>`
+    const model = index % 2 === 0 ? 'same' : 'other'
+    const isOllama = index % 3 === 0
+    const body = { model, messages: [{ role: 'user', content: tag }], stream: true }
+    const { status, text } = await post(router.url + (isOllama ? '/api/chat' : path), body)
+    assert.equal(status, 200)
+    assert.equal(text.split(tag).length - 1, 20, tag)
+    assert.deepEqual(new Set(text.match(/<tag-\d+>/g)), new Set([tag]))
+    assert.match(text, new RegExp(`"model":"${model}"`))
+  }
+  await Promise.all(Array.from({ length: 300 }, (_, index) => ask(index)))
+})
+
+test('S32 no answer opens the router to web pages of other origins', async () => {
+  const origin = 'https://evil.example'
+  const preflight = await fetch(router.url + path, {
+    method: 'OPTIONS',
+    headers: {
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization',
+    },
+  })
+  assert.ok(preflight.status >= 400)
+  const body = { model: 'same', messages: [{ role: 'user', content: 'x' }] }
+  const type = { 'content-type': 'application/json' }
+  for (const { headers } of [
+    preflight,
+    await fetch(`${router.url}/v1/models`, { headers: { origin } }),
+    await post(router.url + path, body, { ...type, origin }),
+    await post(router.url + path, { ...body, stream: true }, { ...type, origin }),
+  ]) {
+    assert.deepEqual(
+      [...headers.keys()].filter((name) => name.startsWith('access-control-')),
+      [],
+    )
+  }
+})
+
+/** Numbers that look random and are the same in every run: mulberry32. */
+function randomFrom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+test('S33 no bytes of a client end the process, or keep it from answering the next one', async () => {
+  const random = randomFrom(20261123)
+  const body = { model: 'same', messages: [{ role: 'user', content: 'x' }], stream: true }
+  const good = postBytes(path, body, ['expect: 100-continue', 'x-request-id: a', 'te: trailers'])
+  const bytes = ['\r\n', '\0', '\x7f', '\xff', ':', ' ', '%', '"', '{', '}', '\\', 'chunked', '0', '-1', '\n']
+  for (let round = 0; round < 400; round++) {
+    let text = good
+    for (let change = 0; change < 3; change++) {
+      const at = Math.floor(random() * text.length)
+      const cut = at + Math.floor(random() * 4)
+      text = text.slice(0, at) + bytes[Math.floor(random() * bytes.length)] + text.slice(cut)
+    }
+    const client = await RawClient.open(router.url)
+    client.send(text)
+    client.socket.end()
+    // Whatever it is, it comes to an end.
+    await client.rest()
+  }
+  const { status } = await post(router.url + path, body)
+  assert.equal(status, 200)
+  assert.deepEqual(
+    router.logs.filter(({ msg }) => msg === 'internal error'),
+    [],
+  )
+})

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { faultsOf, modelFile, targetOf } from '../helpers/models-file.ts'
+import { modelsConfig } from '../helpers/router.ts'
+import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+test('S19 the configuration is data: nothing in it is run, read or filled in but what is named for that', () => {
+  const texts = [
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: that it stays as it is is the claim
+    '${HOME}',
+    '$(id)',
+    '`id`',
+    '{{constructor}}',
+    'file:///etc/passwd',
+    '#{1+1}',
+    '<%= 1 %>',
+    '!!js/function',
+  ]
+  for (const text of texts) {
+    assert.equal(targetOf({ model_path: text }, { env: { HOME: '/canary' } }).upstreamModel, text)
+  }
+  for (const host of [
+    'file:///etc/passwd',
+    'javascript:alert(1)',
+    'data:,x',
+    'unix:/run/x.sock',
+    'ftp://h',
+    'h:8000',
+  ]) {
+    const [fault = ''] = faultsOf(modelFile({ api_type: 'openai', api_host: host }))
+    assert.match(fault, /is not an http:\/\/ or https:\/\/ address/, host)
+  }
+  assert.match(
+    faultsOf(modelFile({ api_type: 'openai', api_host: 'http://user:pw@h' }))[0] ?? '',
+    /user name/,
+  )
+  const polluted =
+    '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"active_models":{}}'
+  faultsOf(polluted)
+  assert.equal('polluted' in {}, false)
+})
+
+test('S2, S29 the router runs without __proto__, and no proxy of the environment sees its calls', async (t) => {
+  const upstream = await startUpstream(openaiText('Hi'))
+  const proxy = await startUpstream(openaiText('canary'))
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-'))
+  const file = join(folder, 'models.json')
+  writeFileSync(
+    file,
+    JSON.stringify(modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] })),
+  )
+  const child = spawn(process.execPath, ['--disable-proto=delete', 'src/server.ts'], {
+    cwd: root,
+    env: {
+      PATH: process.env.PATH ?? '',
+      LLM_ROUTER_SERVER_HOST: '127.0.0.1',
+      LLM_ROUTER_SERVER_PORT: '0',
+      LLM_ROUTER_LOG_FILENAME: '',
+      LLM_ROUTER_LOG_FORMAT: 'json',
+      LLM_ROUTER_MODELS_CONFIG: file,
+      ...{ HTTP_PROXY: proxy.url, http_proxy: proxy.url, ALL_PROXY: proxy.url, NO_PROXY: '' },
+    },
+  })
+  const exit = once(child, 'exit')
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await exit
+    await Promise.all([upstream.close(), proxy.close()])
+    rmSync(folder, { recursive: true })
+  })
+  let out = ''
+  let port: string | undefined
+  for await (const chunk of child.stdout) {
+    out += chunk
+    port = /"port":(\d+)/.exec(out)?.[1]
+    if (port !== undefined) break
+  }
+  assert.ok(port, out)
+  const url = `http://127.0.0.1:${port}/v1/chat/completions`
+  const { status, text } = await post(url, { model: 'one', messages: [{ role: 'user', content: 'x' }] })
+  assert.equal(status, 200, text)
+  assert.match(text, /"content":"Hi"/)
+  assert.equal(upstream.requests.length, 1)
+  assert.equal(proxy.requests.length, 0)
+})
+
+interface Lock {
+  packages: Record<
+    string,
+    { version?: string; integrity?: string; hasInstallScript?: boolean; link?: boolean }
+  >
+}
+
+function lockedPackages(): [name: string, about: Lock['packages'][string]][] {
+  const lock: Lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  return Object.entries(lock.packages).filter(([path]) => path !== '')
+}
+
+test('S30 every package is locked to its content, and none runs a script when installed', () => {
+  const packages = lockedPackages()
+  assert.ok(packages.length > 50)
+  for (const [path, { integrity, link }] of packages) {
+    assert.ok(!link, `${path} is a link`)
+    assert.match(integrity ?? '', /^sha512-/, path)
+  }
+  const npmrc = readFileSync(join(root, '.npmrc'), 'utf8')
+  assert.match(npmrc, /^ignore-scripts=true$/m)
+  const dockerfile = readFileSync(join(root, 'Dockerfile'), 'utf8')
+  assert.match(dockerfile, /npm ci\b/)
+  assert.doesNotMatch(dockerfile, /npm (?:install|i)\b/)
+})
+
+/** The first versions without the holes that matter for a gateway, one for each line that is kept up. */
+const floors: Readonly<Record<string, readonly string[]>> = {
+  fastify: ['5.12.3'],
+  undici: ['6.28.0', '7.29.0', '8.9.0'],
+  'find-my-way': ['9.7.0'],
+  'fast-uri': ['3.1.7', '4.1.4'],
+}
+
+test('S31 no package is older than the first version without known holes', () => {
+  for (const [name, known] of Object.entries(floors)) {
+    const versions = lockedPackages().filter(([path]) => path.endsWith(`node_modules/${name}`))
+    assert.ok(versions.length > 0, name)
+    for (const [path, { version }] of versions)
+      assert.ok(isAbove(version ?? '0', known), `${path} ${version}`)
+  }
+  assert.ok(isAbove(process.versions.node, ['24.18.1', '26.5.1']), `Node ${process.versions.node}`)
+  assert.ok(!isAbove('3.1.6', ['3.1.7', '4.1.4']) && isAbove('3.1.10', ['3.1.7', '4.1.4']))
+  assert.ok(!isAbove('4.0.0', ['3.1.7', '4.1.4']) && isAbove('5.0.0', ['3.1.7', '4.1.4']))
+})
+
+function isAbove(version: string, floors: readonly string[]): boolean {
+  const major = Number.parseInt(version, 10)
+  const floor = floors.find((one) => Number.parseInt(one, 10) === major)
+  if (floor !== undefined) return version.localeCompare(floor, 'en', { numeric: true }) >= 0
+  return floors.every((one) => Number.parseInt(one, 10) < major)
+}
