@@ -109,14 +109,10 @@ function prepareIdentity(
   Object.assign(defaults, chat.fitContext?.({ ...call.body, ...defaults }, target))
   for (const member of removed) delete defaults[member]
   const values = { ...defaults, model: target.upstreamModel }
-  let body: Buffer
-  if (removed.size === 0) {
-    body = applyEdits(bytes, [...edits, ...setMembers(members, values, removed)])
-  } else {
-    const edited = applyEdits(bytes, edits)
-    const scan = scanObject(edited)
-    body = scan ? applyEdits(edited, setMembers(scan, values, removed)) : edited
-  }
+  const body =
+    removed.size === 0
+      ? applyEdits(bytes, [...edits, ...setMembers(members, values, removed)])
+      : withoutMembers(applyEdits(bytes, edits), values, removed)
   return {
     body,
     upstream: chat,
@@ -129,6 +125,16 @@ function prepareIdentity(
         choices: chat.answersOf?.(call.body) ?? (typeof call.body.n === 'number' ? call.body.n : 1),
       }),
   }
+}
+
+/** Removals reach over members that were just edited, so the places are looked up anew. */
+function withoutMembers(
+  bytes: Buffer,
+  values: Record<string, unknown>,
+  removed: ReadonlySet<string>,
+): Buffer {
+  const scan = scanObject(bytes)
+  return scan ? applyEdits(bytes, setMembers(scan, values, removed)) : bytes
 }
 
 /** The request of a target that speaks another dialect than the client, or that the router itself asks. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import OpenAI, { toFile } from 'openai'
 import { openRequest, post } from '../helpers/http.ts'
@@ -200,6 +201,19 @@ describe('requests that go through with routing and failover', () => {
     const sizes = upstream.requests.slice(-2).map(({ raw }) => raw.length)
     assert.equal((sizes[1] ?? 0) - (sizes[0] ?? 0), 'the second'.length - 'first'.length)
     await two.close()
+  })
+
+  test('a client that leaves in the middle of its upload reaches no one', async () => {
+    const before = upstream.requests.length
+    const { hostname, port } = new URL(router.url)
+    const logged = router.requestLogged()
+    const socket = connect(Number(port), hostname)
+    const headers = ['host: x', 'content-type: multipart/form-data; boundary=b', 'content-length: 1000']
+    socket.write(`POST /v1/audio/transcriptions HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n--b\r\n`, () =>
+      socket.end(),
+    )
+    assert.equal((await logged).outcome, 'client_gone')
+    assert.equal(upstream.requests.length, before)
   })
 
   test('a form without a model, of an unknown model, too large or cut off is refused', async () => {

@@ -4,9 +4,9 @@ import { post } from '../helpers/http.ts'
 import { postBytes, RawClient } from '../helpers/raw-client.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
+  type Behaviour,
   ollamaDone,
   ollamaLine,
-  ollamaPieces,
   openaiChunk,
   openaiDone,
   type RecordedRequest,
@@ -34,7 +34,7 @@ after(async () => {
 })
 
 /** Says what the request said, in many pieces with other requests' pieces between them. */
-function echo({ url, body }: RecordedRequest) {
+function echo({ url, body }: RecordedRequest): Behaviour {
   assert.ok(typeof body === 'object' && body !== null && 'messages' in body && Array.isArray(body.messages))
   const said = String(body.messages[0]?.content)
   async function* pieces(write: (text: string) => string, end: string) {
@@ -45,14 +45,11 @@ function echo({ url, body }: RecordedRequest) {
     yield end
   }
   if (url === '/api/chat') {
-    return {
-      ...ollamaPieces([]),
-      kind: 'stream' as const,
-      pieces: pieces((content) => ollamaLine({ content }), ollamaDone()),
-    }
+    const headers = { 'content-type': 'application/x-ndjson' }
+    return { kind: 'stream', headers, pieces: pieces((content) => ollamaLine({ content }), ollamaDone()) }
   }
   const end = openaiChunk({}, 'stop') + openaiDone
-  return { kind: 'stream' as const, pieces: pieces((content) => openaiChunk({ content }), end) }
+  return { kind: 'stream', pieces: pieces((content) => openaiChunk({ content }), end) }
 }
 
 test('S25 of hundreds of answers at once, none holds a byte of another', async () => {
