@@ -79,6 +79,24 @@ export function openaiModel(model: Model, since: Date): Record<string, unknown> 
   }
 }
 
+/** Anthropic's model object, https://docs.anthropic.com/en/api/models; what the router cannot know is null there. */
+export function anthropicModel(model: Model, since: Date): Record<string, unknown> {
+  const { context } = factsOf(model)
+  return {
+    type: 'model',
+    id: model.alias,
+    display_name: model.alias,
+    created_at: since.toISOString(),
+    lifecycle: 'active',
+    line: null,
+    deprecated_at: null,
+    retires_at: null,
+    max_input_tokens: context > 0 ? context : null,
+    max_tokens: null,
+    capabilities: null,
+  }
+}
+
 /** LM Studio's entry, https://lmstudio.ai/docs/developer/rest. */
 export function lmStudioModel(model: Model): Record<string, unknown> {
   const { type, context } = factsOf(model)

@@ -144,6 +144,11 @@ export const ProviderSchema = Type.Object(
 
 const modelMembers = {
   strategy: text('How to choose among the providers, where it is not as LLM_ROUTER_BALANCE_STRATEGY says.'),
+  fallbacks: Type.Optional(
+    Type.Array(Type.String(), {
+      description: 'Active models to try, in this order, when all providers of this one fail or rest.',
+    }),
+  ),
   keep_alive: keepAlive,
   defaults,
   options: engineOptions,

@@ -31,6 +31,7 @@ export function loadModels(text: string, sources: TargetSources): { models: Mode
   for (const placed of found.flatMap(({ providers, sleeping }) => [...providers, ...sleeping]))
     ids.claim(placed, findings.faults)
   const models = found.map((model) => buildModel(model, ids, sources, findings))
+  checkFallbacks(found, findings)
   if (findings.faults.length > 0) throw new ConfigError(findings.faults)
   return { models, warnings: findings.warnings }
 }
@@ -48,6 +49,17 @@ function parse(text: string): Record<string, unknown> {
   }
   if (!isRecord(root)) throw new ConfigError(['models-config.json: not an object'])
   return root
+}
+
+function checkFallbacks(found: readonly FoundModel[], { faults }: Findings): void {
+  const aliases = new Set(found.map(({ alias }) => alias))
+  for (const { alias, place, shell } of found) {
+    for (const [index, name] of (shell.fallbacks ?? []).entries()) {
+      const at = `${place}.fallbacks[${index}]`
+      if (name === alias) faults.push(`${at}: a model cannot stand in for itself`)
+      else if (!aliases.has(name)) faults.push(`${at}: no active model ${JSON.stringify(name)}`)
+    }
+  }
 }
 
 /** Models that no list names: what looks like one is checked, so that its activation brings no surprise. */
@@ -78,6 +90,7 @@ function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, f
     group,
     targets: build(providers),
     sleeping: build(sleeping),
+    fallbacks: shell.fallbacks ?? [],
     strategy: shell.strategy?.trim() || undefined,
     embedding: [...providers, ...sleeping].some(({ provider }) => provider.is_embedding === true),
     ...(shell.capabilities ? { capabilities: shell.capabilities } : {}),

@@ -4,7 +4,7 @@ import type { Transport } from './transport.ts'
 
 /**
  * What can be asked of an upstream. `completion` continues a text without a chat around it: OpenAI's older completions,
- * Ollama's generate.
+ * Ollama's generate. `count` tells the tokens of a prompt in the form of the dialect's chat requests.
  */
 export const operations = [
   'chat',
@@ -17,6 +17,7 @@ export const operations = [
   'image',
   'tokenize',
   'detokenize',
+  'count',
 ] as const
 
 export type Operation = (typeof operations)[number]

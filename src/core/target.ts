@@ -43,6 +43,8 @@ export interface Model {
   readonly targets: readonly Target[]
   /** `providers_sleep`: parked, not used by default. */
   readonly sleeping: readonly Target[]
+  /** Aliases of the models to try when all targets of this one fail, in order. */
+  readonly fallbacks: readonly string[]
   /** Name of the strategy, where the model has its own. */
   readonly strategy: string | undefined
   readonly embedding: boolean

@@ -3,10 +3,10 @@ import fp from 'fastify-plugin'
 import type { ChatResponse } from '../core/chat.ts'
 import type { ErrorOptions } from '../core/dialect.ts'
 import { asRouterError, badRequest } from '../core/errors.ts'
-import { lostHeader } from '../core/lost-header.ts'
 import { namedPrompt } from '../core/system-prompt.ts'
 import { systemOf } from '../core/text-request.ts'
 import { version } from '../core/version.ts'
+import { answerHeaders } from '../relay/answer-headers.ts'
 import { type ChatCall, readChatCall } from '../relay/chat-request.ts'
 import {
   answerChat,
@@ -91,6 +91,8 @@ function servicesOf(app: FastifyInstance, request: FastifyRequest): ChatServices
     dialectOf: (name) => app.dialects.get(name),
     transportOf: app.upstream.transportOf,
     acquire: app.balancer.acquire,
+    fallbacksOf: ({ fallbacks }) =>
+      fallbacks.map((alias) => app.models.find(alias)).filter((model) => model !== undefined),
     budgetOf: app.balancer.retryBudget,
     isDoubtful: app.balancer.isDoubtful,
     blame: (target) => app.health.breakerOf(target).blame(),
@@ -113,7 +115,7 @@ function clientOf(app: FastifyInstance, call: ChatCall, reply: FastifyReply): Ch
   const options: ErrorOptions = { ownPath: false, debug: app.config.inDebug, requestId: reply.request.id }
   return {
     stream: () => clientStream(reply, call.dialect.streamMediaType),
-    whole: (body) => reply.headers(lostHeader(exchange.lost)).type('application/json').send(body),
+    whole: (body) => reply.headers(answerHeaders(exchange)).type('application/json').send(body),
     writeError: (error) => call.dialect.writeStreamError(error, options),
   }
 }
@@ -122,7 +124,7 @@ function clientStream(reply: FastifyReply, mediaType: string): ClientStream {
   const { exchange } = reply.request
   return createClientStream(reply.raw, {
     mediaType,
-    headers: () => ({ ...headersOf(reply), ...lostHeader(exchange.lost) }),
+    headers: () => ({ ...headersOf(reply), ...answerHeaders(exchange) }),
     // From here on Fastify must not touch the response.
     onCommit: () => reply.hijack(),
     onWrite: (bytes) => {

@@ -2,9 +2,9 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { asRouterError, badRequest, modelNotFound, RouterError } from '../core/errors.ts'
-import { lostHeader } from '../core/lost-header.ts'
 import type { Operation } from '../core/provider.ts'
 import type { Model } from '../core/target.ts'
+import { answerHeaders } from '../relay/answer-headers.ts'
 import { type ClientPipe, createClientPipe } from '../relay/client-pipe.ts'
 import { answerEmbedding } from '../relay/embed-run.ts'
 import { answerForward, type ForwardCall, pipeForward } from '../relay/forward-run.ts'
@@ -64,7 +64,7 @@ async function embed(
   const others = app.models.all().flatMap((each) => (each.embedding ? [each.alias] : []))
   const call = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others }
   const answer = await answerEmbedding(call, app.gateway.services(request))
-  return reply.headers(lostHeader(exchange.lost)).type('application/json').send(answer)
+  return reply.headers(answerHeaders(exchange)).type('application/json').send(answer)
 }
 
 function forwardCall(app: FastifyInstance, operation: Operation, request: FastifyRequest): ForwardCall {

@@ -10,7 +10,7 @@ import { upstreamRequest } from './upstream-request.ts'
 export async function askTarget(
   services: ChatServices,
   target: Target,
-  { operation, body }: { operation: Operation; body: Buffer },
+  { operation, body, identity = false }: { operation: Operation; body: Buffer; identity?: boolean },
 ): Promise<AttemptResult> {
   const { exchange } = services
   const request = upstreamRequest({
@@ -21,6 +21,7 @@ export async function askTarget(
     requestId: exchange.id,
     clientHeaders: services.clientHeaders,
     userAgent: services.userAgent,
+    identity,
   })
   const result = await onceMoreIfStale((freshSocket) =>
     runAttempt({

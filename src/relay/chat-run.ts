@@ -26,7 +26,10 @@ import { readAnswer, renameModel, replayAsStream } from './whole-answer.ts'
 
 /** What a run needs of the house around it. */
 export interface ChatServices
-  extends Pick<TargetLoop<unknown>, 'acquire' | 'onFailover' | 'blame' | 'budgetOf' | 'isDoubtful'> {
+  extends Pick<
+    TargetLoop<unknown>,
+    'acquire' | 'onFailover' | 'blame' | 'budgetOf' | 'isDoubtful' | 'fallbacksOf'
+  > {
   dialectOf(name: string): Dialect
   transportOf(target: Target): Transport
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */

@@ -15,6 +15,8 @@ export interface ExchangeRecord {
   dialect: string | undefined
   /** Alias of the model, only once it is known to exist. */
   model: string | undefined
+  /** Alias of the fallback model that was tried last; undefined when none was needed. */
+  answeringModel: string | undefined
   target: string | undefined
   providerType: string | undefined
   stream: boolean
@@ -39,6 +41,8 @@ export class Exchange {
   target: string | undefined
   providerType: string | undefined
   stream = false
+  /** Alias of the fallback model whose targets are tried, where it is no longer the one that was asked for. */
+  answeringModel: string | undefined
   attempts = 0
   firstContentAt: number | undefined
   usage: Usage | undefined

@@ -15,6 +15,7 @@ const words: Readonly<Record<Operation, string>> = {
   image: 'images',
   tokenize: 'tokenizing',
   detokenize: 'detokenizing',
+  count: 'counting the tokens of a prompt',
 }
 
 /** The targets of a model that have an operation. */

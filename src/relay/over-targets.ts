@@ -22,6 +22,8 @@ export interface TargetLoop<T> {
   onFailover(target: Target, error: RouterError): void
   /** A target failed a request that another one answered. */
   blame(target: Target): void
+  /** The models to try when all targets of this one fail, in order. */
+  fallbacksOf(model: Model): readonly Model[]
   /** How many more tries at targets that fail a lot this model may make. */
   budgetOf(model: Model): RetryBudget
   /** Whether most of what a target was sent lately failed. */
@@ -30,17 +32,42 @@ export interface TargetLoop<T> {
 
 const maxAttempts = 3
 
-/** Target after target until one delivers. Throws the error that tells the client most. */
+type Run<T> = { type: 'delivered'; value: T } | { type: 'failed'; error: RouterError; isFinal: boolean }
+
+/**
+ * Target after target of the model until one delivers, then of its fallback models. Throws the error that tells the client
+ * most: that of the model it asked for.
+ */
 export async function overTargets<T>(loop: TargetLoop<T>): Promise<T> {
+  const first = await overModel(loop)
+  if (first.type === 'delivered') return first.value
+  let last = first
+  for (const model of loop.fallbacksOf(loop.model)) {
+    if (last.isFinal || (loop.signal ?? loop.exchange.signal).aborted) break
+    loop.exchange.answeringModel = model.alias
+    const next = await overModel({ ...loop, model })
+    if (next.type === 'delivered') return next.value
+    last = next
+  }
+  throw first.error
+}
+
+async function overModel<T>(loop: TargetLoop<T>): Promise<Run<T>> {
   const endRequest = loop.budgetOf(loop.model).begin()
   try {
     return await overEach(loop)
+  } catch (error) {
+    // No target could be had: all rest, or the queue is full or too slow. Another model may have one.
+    if (error instanceof RouterError && (error.kind === 'overloaded' || error.kind === 'rate_limit')) {
+      return { type: 'failed', error, isFinal: false }
+    }
+    throw error
   } finally {
     endRequest()
   }
 }
 
-async function overEach<T>(loop: TargetLoop<T>): Promise<T> {
+async function overEach<T>(loop: TargetLoop<T>): Promise<Run<T>> {
   const { model, exchange } = loop
   const tried = new Set<Target>()
   let failure: RouterError | undefined
@@ -57,16 +84,18 @@ async function overEach<T>(loop: TargetLoop<T>): Promise<T> {
     const delivered = await tryOne(loop, lease).finally(endRetry)
     if (delivered.type === 'delivered') {
       if (suspect) loop.blame(suspect)
-      return delivered.value
+      return delivered
     }
-    failure = moreTelling(failure, delivered.error)
+    const { error, retry } = delivered
+    failure = moreTelling(failure, error)
+    // What is too long for one model may fit another; nothing has reached the client yet.
+    if (retry === 'none') return { type: 'failed', error, isFinal: error.kind !== 'context_overflow' }
     // Two targets that break on the same request: it is the request, and neither is to blame.
-    const poison = delivered.retry === 'next-once' && suspect !== undefined
-    if (poison || delivered.retry === 'none') throw delivered.error
-    if (delivered.retry === 'next-once') suspect = lease.target
-    loop.onFailover(lease.target, delivered.error)
+    if (retry === 'next-once' && suspect) break
+    if (retry === 'next-once') suspect = lease.target
+    loop.onFailover(lease.target, error)
   }
-  throw failure ?? noTarget(model.alias)
+  return { type: 'failed', error: failure ?? noTarget(model.alias), isFinal: false }
 }
 
 /** A first try, or one at a target that works, takes nothing from the budget. */

@@ -1,7 +1,7 @@
 import type { TProperties, TSchema } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
-import { lostHeader } from '../../core/lost-header.ts'
 import type { OneTextEndpoint } from '../../core/text-endpoint.ts'
+import { answerHeaders } from '../../relay/answer-headers.ts'
 import { chatOf, generationTime, type TextRun, textOf } from './text-run.ts'
 
 /** Asks once. A streamed answer is a chat's: OpenAI chunks, or Ollama lines for who accepts those. */
@@ -25,6 +25,6 @@ export async function answerOne(
     return app.gateway.chat(call, request, reply)
   }
   const response = await app.gateway.ask({ model, request: chat, defaults }, request)
-  reply.headers(lostHeader(request.exchange.lost))
+  reply.headers(answerHeaders(request.exchange))
   return { ...endpoint.answer(textOf(response), body), generation_time: generationTime(run) }
 }

@@ -1,0 +1,14 @@
+import { lostHeader } from '../core/lost-header.ts'
+import type { Exchange } from './exchange.ts'
+
+/** What the headers of an answer tell: which model spoke, and what could not be carried to it. */
+export function answerHeaders(exchange: Exchange): Record<string, string> {
+  const { answeringModel = exchange.model, lost } = exchange
+  if (answeringModel === undefined) return lostHeader(lost)
+  return { ...lostHeader(lost), 'x-llm-router-model': headerText(answeringModel) }
+}
+
+/** Names of models are free text; what a header cannot hold is percent-encoded. */
+function headerText(name: string): string {
+  return name.replaceAll(/[^\x21-\x7e]/gu, (character) => encodeURIComponent(character))
+}

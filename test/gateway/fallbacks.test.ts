@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { ConfigError } from '../../src/core/errors.ts'
+import { post } from '../helpers/http.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
+import {
+  ollamaText,
+  openaiChunk,
+  openaiError,
+  openaiStream,
+  openaiText,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+
+const messages = [{ role: 'user', content: 'x' }]
+let small: ScriptedUpstream
+let large: ScriptedUpstream
+let router: TestRouter
+
+before(async () => {
+  small = await startUpstream(openaiText('from the small one'))
+  large = await startUpstream(ollamaText('from the large one'))
+  router = await startRouter({
+    models: {
+      m: {
+        small: { providers: [{ id: 's', api_type: 'vllm', api_host: small.url }], fallbacks: ['large'] },
+        large: { providers: [{ id: 'l', api_type: 'ollama', api_host: large.url }] },
+        empty: { providers: [], fallbacks: ['small', 'large'] },
+      },
+      active_models: { m: ['small', 'large', 'empty'] },
+    },
+  })
+})
+after(async () => {
+  await router.close()
+  await small.close()
+  await large.close()
+})
+
+const ask = (model: string, stream = false) =>
+  post(`${router.url}/v1/chat/completions`, { model, stream, messages })
+
+test('the model that was asked for answers as long as it can, and says so', async () => {
+  small.rescript(openaiText('from the small one'))
+  const { text, headers } = await ask('small')
+  assert.match(text, /from the small one/)
+  assert.equal(headers.get('x-llm-router-model'), 'small')
+})
+
+test('when all its targets fail another model answers under its name, in its client’s dialect', async () => {
+  small.rescript(openaiError(503, { message: 'x' }))
+  large.rescript(ollamaText('from the large one'))
+  const { status, text, headers } = await ask('small')
+  assert.equal(status, 200)
+  const answer = JSON.parse(text)
+  assert.equal(answer.choices[0].message.content, 'from the large one')
+  assert.equal(answer.model, 'small')
+  assert.equal(headers.get('x-llm-router-model'), 'large')
+  const line = await router.requestLogged(headers.get('x-request-id') ?? '')
+  assert.deepEqual([line.model, line.answered_by, line.target], ['small', 'large', 'l'])
+})
+
+test('a prompt too long for the one goes to the other; a bad request goes nowhere', async () => {
+  small.rescript(openaiError(400, { message: "This model's maximum context length is 8 tokens" }))
+  assert.match((await ask('small')).text, /from the large one/)
+  small.rescript(openaiError(400, { message: 'top_p is 7' }))
+  const before = large.requests.length
+  assert.equal((await ask('small')).status, 400)
+  assert.equal(large.requests.length, before)
+})
+
+test('a model without targets is its fallbacks, in their order', async () => {
+  small.rescript(openaiText('from the small one'))
+  assert.match((await ask('empty')).text, /from the small one/)
+})
+
+test('after the first content there is no other model', async () => {
+  small.rescript({ kind: 'stream', pieces: [openaiChunk({ content: 'Hi' })] })
+  const before = large.requests.length
+  const { text } = await ask('small', true)
+  assert.match(text, /data: \{"error":/)
+  assert.equal(large.requests.length, before)
+})
+
+test('when the fallback fails too the client hears what its own model said', async () => {
+  small.rescript(openaiError(429, { message: 'slow down' }))
+  large.rescript({ kind: 'reset' })
+  const { status, text } = await ask('small')
+  assert.equal(status, 429)
+  assert.match(text, /slow down/)
+  large.rescript(ollamaText('from the large one'))
+  small.rescript(openaiStream(['back']))
+})
+
+test('a fallback that is no active model stops the start', async () => {
+  const provider = { api_type: 'mock' }
+  const start = startRouter({
+    models: {
+      m: { a: { providers: [provider], fallbacks: ['b', 'a'] } },
+      active_models: { m: ['a'] },
+    },
+  })
+  await assert.rejects(start, (error) => {
+    assert.ok(error instanceof ConfigError)
+    assert.deepEqual(error.faults, [
+      'm["a"].fallbacks[0]: no active model "b"',
+      'm["a"].fallbacks[1]: a model cannot stand in for itself',
+    ])
+    return true
+  })
+})
