@@ -14,18 +14,21 @@ export interface Logging {
   flush(): void
 }
 
+/** Lines are written together, at the latest after a tenth of a second: a write for each would cost more than the line. */
+const gathered = { sync: false, minLength: 4_096, periodicFlush: 100 } as const
+
 /** Log lines to stdout, for people or as JSON, and to the log file, always as JSON. */
 export function createLogging(config: Config, isTerminal: boolean): Logging {
   const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
   const stdout = readable
     ? pretty({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
-    : pino.destination({ fd: 1, sync: false })
+    : pino.destination({ fd: 1, ...gathered })
   const fault = config.logFilename === '' ? undefined : faultOfFile(config.logFilename)
   // Lines are appended whole, so several workers may share the file.
   const file: FileStream | undefined =
     config.logFilename === '' || fault
       ? undefined
-      : pino.destination({ dest: config.logFilename, append: true, sync: false })
+      : pino.destination({ dest: config.logFilename, append: true, ...gathered })
   // A full disk costs log lines, not requests.
   file?.on('error', () => undefined)
   const streams = [
@@ -47,7 +50,12 @@ export function createLogging(config: Config, isTerminal: boolean): Logging {
     )
   return {
     logger,
-    reopen: () => file?.reopen(),
+    reopen: () => {
+      if (!file) return
+      // What was logged until now belongs to the file that was moved away.
+      flush(file)
+      file.reopen()
+    },
     flush: () => {
       for (const stream of [stdout, file]) if (stream && 'flushSync' in stream) flush(stream)
     },

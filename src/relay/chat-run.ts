@@ -5,11 +5,12 @@ import { RouterError } from '../core/errors.ts'
 import type { Operation } from '../core/provider.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { Transport, UpstreamHeaders } from '../core/transport.ts'
-import { type AttemptResult, runAttempt } from './attempt.ts'
+import { type AnswerStream, type AttemptResult, runAttempt } from './attempt.ts'
 import type { ChatCall } from './chat-request.ts'
 import type { ClientStream } from './client-stream.ts'
 import { behindConfigured, type EndpointDefaults } from './endpoint-defaults.ts'
 import type { Exchange } from './exchange.ts'
+import { createLargeAnswer } from './large-answer.ts'
 import { unlessNotOffered } from './operation-targets.ts'
 import { type Delivered, overTargets, type TargetLoop } from './over-targets.ts'
 import {
@@ -20,6 +21,7 @@ import {
 } from './prepare-chat.ts'
 import { onceMoreIfStale } from './stale-socket.ts'
 import { failureOfReport } from './status-failure.ts'
+import type { StreamLane } from './stream-lane.ts'
 import { garbageFailure, next } from './upstream-failure.ts'
 import { upstreamRequest } from './upstream-request.ts'
 import { readAnswer, renameModel, replayAsStream } from './whole-answer.ts'
@@ -45,6 +47,8 @@ export interface ChatServices
 export interface ChatClient {
   stream(): ClientStream
   whole(body: Buffer | string): void
+  /** For a whole answer that is too large for `whole`: its bytes as they come. */
+  large(): ClientStream
   /** The in-band error of the client's dialect. */
   writeError(error: RouterError): string
 }
@@ -52,9 +56,14 @@ export interface ChatClient {
 /** Answers a client's chat request. Throws the error to tell, unless the client was told in its stream. */
 export async function answerChat(call: ChatCall, client: ChatClient, services: ChatServices): Promise<void> {
   const { exchange } = services
+  let id: string | undefined
   const context: AnswerContext = {
     model: call.alias,
-    id: randomBytes(12).toString('hex'),
+    // Made only for answers that the router writes itself: random bytes cost more than all else here.
+    get id() {
+      id ??= randomBytes(12).toString('hex')
+      return id
+    },
     created: Math.floor(Date.now() / 1000),
     includeUsage: call.includeUsage,
     elapsedMs: () => exchange.elapsedMs(),
@@ -96,11 +105,12 @@ interface AnswerRun {
 
 async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<void>> {
   const { call, client, services, context } = run
+  const { exchange } = services
   const prepared = tryPrepare(() => run.prepare(target))
   if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
-  const result = await attempt(services, target, prepared, () => {
-    if (!call.stream) return undefined
-    return { lane: prepared.createLane(context), client: client.stream(), writeError: client.writeError }
+  const result = await attempt(services, target, prepared, {
+    ...(call.stream ? { stream: () => eventsTo(client, prepared.createLane(context)) } : {}),
+    ...(prepared.identity && !call.stream ? { large: () => bytesTo(client, call.alias, exchange) } : {}),
   })
   if (result.type === 'failed') return result
   if (result.type === 'streamed') {
@@ -108,6 +118,26 @@ async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<
     return { type: 'delivered', value: undefined, firstContentMs, tokens }
   }
   return deliverWhole(run, prepared, result)
+}
+
+/** After its first content a client is told in-band, in its dialect, and the body ends without an end marker. */
+function eventsTo(chat: ChatClient, lane: StreamLane): AnswerStream {
+  const client = chat.stream()
+  const breakOff = (error: RouterError): void => {
+    client.write(chat.writeError(error))
+    client.end()
+  }
+  return { lane, client, breakOff }
+}
+
+/** In the middle of one JSON object nothing can be told: the connection is cut, so that a part is not taken for all. */
+function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStream {
+  const client = chat.large()
+  const breakOff = (error: RouterError): void => {
+    exchange.breakOff(error)
+    client.breakOff()
+  }
+  return { lane: createLargeAnswer(alias), client, breakOff }
 }
 
 function deliverWhole(
@@ -164,7 +194,7 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
         prepareTranslated(request, dialect, target, (field, why) => lost.set(field, why)),
       )
       if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
-      const result = await attempt(services, target, prepared, () => undefined)
+      const result = await attempt(services, target, prepared)
       if (result.type === 'failed') return result
       if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
       try {
@@ -190,11 +220,11 @@ async function attempt(
   services: ChatServices,
   target: Target,
   { body, operation = 'chat', identity = false }: { body: Buffer; operation?: Operation; identity?: boolean },
-  streamTo: () => Parameters<typeof runAttempt>[0]['stream'],
+  into: { stream?: () => AnswerStream; large?: () => AnswerStream } = {},
 ): Promise<AttemptResult> {
   const { exchange } = services
   const once = async (freshSocket: boolean): Promise<AttemptResult> => {
-    const stream = streamTo()
+    const stream = into.stream?.()
     const request = upstreamRequest({
       target,
       operation,
@@ -210,6 +240,7 @@ async function attempt(
       transport: services.transportOf(target),
       request: { ...request, freshSocket },
       stream,
+      ...(into.large ? { large: into.large } : {}),
       timeoutMs: services.timeoutMs,
       signal: services.signal ?? exchange.signal,
       onContent: () => exchange.contentSeen(),
