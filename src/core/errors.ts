@@ -51,6 +51,8 @@ export interface RouterErrorDetails {
   retryAfterSeconds?: number
   /** What the upstream said about retrying; becomes `x-should-retry`, which the official clients obey. */
   shouldRetry?: boolean
+  /** The message holds words of an upstream, which may have quoted a prompt: the log leaves it out. */
+  quotesUpstream?: boolean
   /** What the log may know and the client may not: the error underneath. */
   cause?: unknown
   /** Short cause code such as `ECONNREFUSED`: logged always, shown to clients in debug mode only. */
@@ -66,6 +68,7 @@ export class RouterError extends Error {
   readonly retryAfterSeconds: number | undefined
   readonly shouldRetry: boolean | undefined
   readonly causeCode: string | undefined
+  readonly quotesUpstream: boolean
 
   constructor(kind: ErrorKind, message: string, details: RouterErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -77,6 +80,7 @@ export class RouterError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds
     this.shouldRetry = details.shouldRetry
     this.causeCode = details.causeCode
+    this.quotesUpstream = details.quotesUpstream ?? false
   }
 }
 

@@ -1,7 +1,10 @@
 /** The header that names what the chosen upstream could not carry; none where it carried all. */
 export function lostHeader(lost: ReadonlyMap<string, string>): Record<string, string> {
-  if (lost.size === 0) return {}
-  // Field names can come from the client's body: only what is legal in a header goes out.
-  const names = [...lost.keys()].map((name) => name.replaceAll(/[^\w.[\]-]/g, '_').slice(0, 64))
-  return { 'x-llm-router-lost': names.slice(0, 32).join(', ') }
+  return lost.size === 0 ? {} : { 'x-llm-router-lost': lostNames(lost).join(', ') }
+}
+
+/** Field names can come from the client's body: bounded in number and length, and of what a header may hold. */
+export function lostNames(lost: ReadonlyMap<string, string>): string[] {
+  const names = [...lost.keys()].slice(0, 32)
+  return names.map((name) => name.slice(0, 64).replaceAll(/[^\w.[\]-]/g, '_'))
 }

@@ -58,6 +58,9 @@ function bytesRead(error: Error, readBefore: WeakMap<Error, number>): number {
   return typeof socket === 'object' && socket !== null && 'bytesRead' in socket ? Number(socket.bytesRead) : 0
 }
 
+/** An upstream may announce its answer with a few 1xx ones; a flood of them is none. */
+const maxInformational = 10
+
 /** Before this the controller does not exist: the request waits for a socket. */
 type State = 'waiting' | 'running' | 'over'
 
@@ -66,6 +69,7 @@ type Listener = Omit<UpstreamSink, 'onError'> & { onError(error: Error): void }
 function dispatch(dispatcher: Dispatcher, request: UpstreamRequest, sink: Listener): UpstreamCall {
   let state: State = 'waiting'
   let controller: Dispatcher.DispatchController | undefined
+  let informational = 0
   dispatcher.dispatch(
     {
       origin: request.origin,
@@ -80,9 +84,15 @@ function dispatch(dispatcher: Dispatcher, request: UpstreamRequest, sink: Listen
         if (state === 'over') started.abort(new Error('aborted'))
         else state = 'running'
       },
-      onResponseStart(_controller, status, headers) {
-        // 1xx answers come before the real one.
-        if (state === 'running' && status >= 200) sink.onHeaders(status, headers as UpstreamHeaders)
+      onResponseStart(started, status, headers) {
+        if (state !== 'running') return
+        if (status >= 200) {
+          sink.onHeaders(status, headers as UpstreamHeaders)
+        } else if (++informational > maxInformational) {
+          state = 'over'
+          started.abort(new Error('aborted'))
+          sink.onError(new Error('too many informational answers'))
+        }
       },
       onResponseData(_controller, chunk) {
         if (state === 'running') sink.onData(chunk)

@@ -1,6 +1,8 @@
 import type { Target } from '../core/target.ts'
 
 const maxLength = 512
+/** What is looked at: some patterns take a time that grows with the square of the text. */
+const maxExamined = 1_024
 
 /**
  * An upstream's error text, if clients may see it: no address, no path, no key. The upstream's own name of the model
@@ -9,6 +11,7 @@ const maxLength = 512
 export function safeUpstreamText(text: string | undefined, target: Target): string | undefined {
   if (text === undefined) return undefined
   let safe = text
+    .slice(0, maxExamined)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the point
     .replace(/\u001b\[[0-9;]*[A-Za-z]|[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim()

@@ -13,7 +13,8 @@ export function failureOfStatus(
 ): Failure {
   const said = readErrorBody(body)
   const text = safeUpstreamText(said.message, target)
-  const evidence = { causeCode: `HTTP_${status}`, cause: { status, ...said } }
+  const quotesUpstream = text !== undefined
+  const evidence = { causeCode: `HTTP_${status}`, cause: { status, ...said }, quotesUpstream }
   const advice = retryAdvice(headers)
   const pauseMs = pauseOf(advice.retryAfterSeconds)
   if (status === 429) {

@@ -195,7 +195,7 @@ test('nothing listens: 502 without the address; no target at all: 503 with Retry
   assert.ok(Number(empty.headers.get('retry-after')) > 0)
 })
 
-test('no prompt, key or address is in the log', async () => {
+test('of all this no prompt, key or address is in the log', async () => {
   const text = JSON.stringify(router.logs)
   assert.ok(router.logs.length > 50)
   assert.doesNotMatch(text, /canary|secret-path/)
@@ -251,4 +251,23 @@ test('a request that no dialect can read is refused without a call to any target
   const { status } = await post(`${router.url}/api/chat`, body)
   assert.equal(status, 400)
   assert.deepEqual([upstream.requests.length, spare.requests.length], [sent, spared])
+})
+
+test('what an upstream quotes of a prompt reaches its client, never the log', async () => {
+  upstream.rescript(openaiError(400, { message: 'Input should be a list, got: canary-prompt' }))
+  const { text, headers } = await ask('one')
+  assert.match(text, /canary-prompt/)
+  const line = await router.requestLogged(headers.get('x-request-id') ?? '')
+  assert.deepEqual([line.status, line.error, line.error_cause], [400, undefined, 'HTTP_400'])
+  assert.doesNotMatch(JSON.stringify(router.logs), /canary/)
+})
+
+test('an upstream that announces its answer again and again is given up', async () => {
+  const early = 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'
+  upstream.rescript({ kind: 'raw', bytes: early.repeat(200) })
+  assert.equal((await ask('one')).status, 502)
+  const body = '{"choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}]}'
+  const answer = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  upstream.rescript({ kind: 'raw', bytes: early.repeat(3) + answer })
+  assert.equal((await ask('one')).status, 200)
 })

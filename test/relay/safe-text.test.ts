@@ -62,3 +62,12 @@ test('a long text is cut, an empty one is none', () => {
   assert.equal(safeUpstreamText(' \n', target), undefined)
   assert.equal(safeUpstreamText(undefined, target), undefined)
 })
+
+test('a text made to be slow to look at costs no more than a short one', () => {
+  for (const piece of ['a-', 'sk-', 'a.', 'at ', '1.', 'a:']) {
+    const started = performance.now()
+    safeUpstreamText(piece.repeat(40_000), target)
+    // Looking at all of it takes seconds; the bound only tells the two apart.
+    assert.ok(performance.now() - started < 1_000, piece)
+  }
+})

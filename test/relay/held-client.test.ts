@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ChatClient } from '../../src/relay/chat-run.ts'
+import type { ClientStream } from '../../src/relay/client-stream.ts'
+import { heldClient } from '../../src/relay/held-client.ts'
+
+/** A client that notes what it gets. */
+function notingClient(): { client: ChatClient; got: string[] } {
+  const got: string[] = []
+  const stream: ClientStream = {
+    committed: true,
+    commit: () => undefined,
+    write: (bytes) => got.push(String(bytes)) < 0,
+    onDrain: () => undefined,
+    end: () => got.push('end'),
+    breakOff: () => got.push('broken off'),
+  }
+  const client: ChatClient = {
+    stream: () => stream,
+    large: () => stream,
+    whole: (body) => got.push(String(body)),
+    writeError: () => '',
+  }
+  return { client, got }
+}
+
+test('a stream flows until there is something to wait for, and its end keeps its order behind that', async () => {
+  const { client, got } = notingClient()
+  let pending: Promise<void> | undefined
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const stream = heldClient(client, () => pending).stream()
+  assert.equal(stream.write('a'), false, 'backpressure as the client itself says')
+  pending = promise
+  assert.equal(stream.write('b'), true)
+  stream.write('c')
+  stream.end()
+  assert.deepEqual(got, ['a'])
+  resolve()
+  await promise
+  await new Promise(setImmediate)
+  assert.deepEqual(got, ['a', 'b', 'c', 'end'])
+})
+
+test('a stream without anything to wait for ends at once', () => {
+  const { client, got } = notingClient()
+  const stream = heldClient(client, () => undefined).stream()
+  stream.write('a')
+  stream.end()
+  assert.deepEqual(got, ['a', 'end'])
+})
+
+test('a whole answer waits too', async () => {
+  const { client, got } = notingClient()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  heldClient(client, () => promise).whole('answer')
+  await new Promise(setImmediate)
+  assert.deepEqual(got, [])
+  resolve()
+  await promise
+  await new Promise(setImmediate)
+  assert.deepEqual(got, ['answer'])
+})
