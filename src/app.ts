@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import type { RequestListener, Server } from 'node:http'
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Config } from './core/env-config.ts'
 import { connectionLimit, createHttpServer, defaultLimits } from './http-server.ts'
+import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
 import admission from './plugins/admission.ts'
 import balancer from './plugins/balancer.ts'
 import body from './plugins/body.ts'
@@ -19,6 +21,9 @@ import models from './plugins/models.ts'
 import operations from './plugins/operations.ts'
 import prompts from './plugins/prompts.ts'
 import registries from './plugins/registries.ts'
+import responseStore from './plugins/response-store.ts'
+import status from './plugins/status.ts'
+import statusEvents from './plugins/status-events.ts'
 import strictHttp, { routableTarget } from './plugins/strict-http.ts'
 import textEndpoints from './plugins/text-endpoints.ts'
 import upstream from './plugins/upstream.ts'
@@ -33,27 +38,24 @@ export interface AppOptions {
 
 /** The whole router, the same for production and tests. Throws ConfigError when it cannot start. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const createServer = serverFactory(options)
+  const adminRequests: AdminRequests = new WeakSet()
   const app = fastify({
     loggerInstance: options.logger,
     // The exchange writes the one line per request; Fastify's would miss clients that left.
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: (request) => requestId(request.headers['x-request-id']),
     bodyLimit: options.config.bodyLimitBytes,
-    serverFactory: (handler) =>
-      createHttpServer(
-        handler,
-        {
-          ...defaultLimits,
-          writeStallMs: options.config.writeStallMs,
-          maxConnections: connectionLimit(),
-        },
-        (code) => options.logger.debug({ code }, 'refused before it was a request'),
-      ),
+    serverFactory: createServer,
     // The server has answered such a client.
     clientErrorHandler: () => undefined,
     rewriteUrl: routableTarget,
     // Names of models may be long; the size of a request's headers bounds them.
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16 * 1024 },
+    routerOptions: {
+      ignoreTrailingSlash: true,
+      maxParamLength: 16 * 1024,
+      ...(options.config.adminPort > 0 ? { constraints: { listener: adminConstraint(adminRequests) } } : {}),
+    },
     // A client waits for its answer on the socket that it has; the listener alone is closed at once.
     return503OnClosing: false,
   })
@@ -62,6 +64,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(registries)
   await app.register(exchange)
   await app.register(drain)
+  await app.register(adminPort, { requests: adminRequests, createServer })
   await app.register(strictHttp)
   await app.register(errors)
   await app.register(validation)
@@ -74,12 +77,25 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(upstream)
   await app.register(health)
   await app.register(balancer)
+  await app.register(responseStore)
   await app.register(gateway)
   await app.register(operations)
   await app.register(metrics)
+  await app.register(status)
+  await app.register(statusEvents)
   await app.register(autoload, { dir: join(import.meta.dirname, 'routes') })
   await app.ready()
   return app
+}
+
+function serverFactory({ config, logger }: AppOptions): (handler: RequestListener) => Server {
+  const limits = {
+    ...defaultLimits,
+    writeStallMs: config.writeStallMs,
+    maxConnections: connectionLimit(),
+  }
+  return (handler) =>
+    createHttpServer(handler, limits, (code) => logger.debug({ code }, 'refused before it was a request'))
 }
 
 /** The client's own id where it is well formed: it goes into headers and logs. */

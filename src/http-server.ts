@@ -69,18 +69,8 @@ export function createHttpServer(
   // Without these two Node would ask for a body, or refuse, before the request was looked at.
   server.on('checkContinue', accept)
   server.on('checkExpectation', accept)
-  server.on('connect', (_request, socket) => {
-    onRefused('CONNECT')
-    refuse(socket, 405)
-  })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const code = error.code ?? error.name
-    if (code !== 'ECONNRESET') onRefused(code)
-    // An answer that has begun must not be followed by another one.
-    if (code === 'ECONNRESET' || !socket.writable || turns.hasBegun(socket)) socket.destroy()
-    else refuse(socket, statusOf(code))
-  })
   server.on('drop', () => onRefused('MAX_CONNECTIONS'))
+  refuseUnreadable(server, turns, onRefused)
   // The same event ends idle kept-alive connections, once someone listens for it.
   server.setTimeout(limits.writeStallMs, (socket) => {
     if (turns.isIdle(socket) || socket.writableLength > 0) socket.destroy()
@@ -96,6 +86,21 @@ export function connectionLimit(): number | undefined {
   } catch {
     return undefined // not Linux
   }
+}
+
+/** What Node makes no request of. */
+function refuseUnreadable(server: Server, turns: Turns, onRefused: (code: string) => void): void {
+  server.on('connect', (_request, socket) => {
+    onRefused('CONNECT')
+    refuse(socket, 405)
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const code = error.code ?? error.name
+    if (code !== 'ECONNRESET') onRefused(code)
+    // An answer that has begun must not be followed by another one.
+    if (code === 'ECONNRESET' || !socket.writable || turns.hasBegun(socket)) socket.destroy()
+    else refuse(socket, statusOf(code))
+  })
 }
 
 interface Turn {

@@ -1,6 +1,8 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { Config } from './core/env-config.ts'
-import { type PrimaryLeaseKeeper, primaryLeaseKeeper } from './primary-lease-keeper.ts'
+import { primaryLeaseKeeper } from './primary-lease-keeper.ts'
+import { primaryMetricsKeeper } from './primary-metrics-keeper.ts'
+import { primaryResponseKeeper } from './primary-response-keeper.ts'
 
 /** First pause before a crashed worker starts again, in milliseconds; doubles up to the last. */
 const firstPauseMs = 100
@@ -12,10 +14,18 @@ const configFault = 2
 
 /**
  * Starts the workers, which share one port, and keeps them: `LLM_ROUTER_SERVER_TYPE=cluster`. It holds or frees the
- * leases of its workers, and does nothing else for a request.
+ * leases of its workers, keeps their stored answers and adds up their metrics, and does nothing else for a request.
  */
 export function runPrimary(config: Config): void {
   const leases = primaryLeaseKeeper(config, (line) => process.stderr.write(`${line}\n`))
+  const keepResponses = primaryResponseKeeper(config)
+  const keepMetrics = primaryMetricsKeeper()
+  const startWorker = (): void => {
+    const worker = cluster.fork()
+    leases.workerStarted(worker)
+    keepResponses(worker)
+    keepMetrics(worker)
+  }
   const crashes: number[] = []
   let stopping = false
   cluster.on('exit', (worker, code, signal) => {
@@ -39,7 +49,7 @@ export function runPrimary(config: Config): void {
     }
     const pauseMs = Math.min(lastPauseMs, firstPauseMs * 2 ** (count - 1))
     setTimeout(() => {
-      if (!stopping) startWorker(leases)
+      if (!stopping) startWorker()
     }, pauseMs)
   })
   stopOnSignals(() => {
@@ -50,7 +60,7 @@ export function runPrimary(config: Config): void {
     if (again || livingWorkers().length === 0) process.exit(again ? 1 : 0)
   })
   process.on('SIGUSR2', () => signalWorkers('SIGUSR2'))
-  for (let index = 0; index < config.workersCount; index++) startWorker(leases)
+  for (let index = 0; index < config.workersCount; index++) startWorker()
 }
 
 /** How many there were within the last minute, with this one. */
@@ -58,10 +68,6 @@ function countCrash(crashes: number[], now: number): number {
   crashes.push(now)
   while (crashes[0] !== undefined && crashes[0] < now - 60_000) crashes.shift()
   return crashes.length
-}
-
-function startWorker(leases: PrimaryLeaseKeeper): void {
-  leases.workerStarted(cluster.fork())
 }
 
 function stopOnSignals(stop: () => void): void {

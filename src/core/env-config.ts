@@ -89,6 +89,8 @@ export const ConfigSchema = Type.Object({
   /** 0 is any free port. */
   serverPort: Type.Integer({ default: 8080, minimum: 0, maximum: 65535 }),
   serverHost: Type.String({ default: '0.0.0.0' }),
+  /** Of a second listener for metrics, probes and the status API; 0 is none. */
+  adminPort: Type.Integer({ default: 0, minimum: 0, maximum: 65535 }),
   /** Processes of a cluster. */
   workersCount: Type.Integer({ default: 2, minimum: 1, maximum: 1024 }),
   usePrometheus: Type.Boolean({ default: false, allowed: booleanWords }),
@@ -125,6 +127,17 @@ export const ConfigSchema = Type.Object({
     maximum: maxTimerMs,
     allowed: `a number of seconds from 0 to ${Math.floor(maxTimerMs / 1000)}`,
   }),
+  /** How long answers of the Responses API are kept for `previous_response_id`. */
+  responsesTtlMs: Type.Integer({
+    default: 3_600_000,
+    minimum: 1,
+    maximum: maxTimerMs,
+    allowed: `a number of seconds over 0, up to ${Math.floor(maxTimerMs / 1000)}`,
+  }),
+  /** How many of them; 0 is none. */
+  responsesMax: Type.Integer({ default: 1_000, minimum: 0, maximum: 1_000_000 }),
+  /** Whether `/ui` is served. */
+  ui: Type.Boolean({ default: true, allowed: booleanWords }),
   /** Texts of one request that are asked about at once. */
   fanout: Type.Integer({ default: 8, minimum: 1, maximum: 1024 }),
   /** Packages and files, in the order of loading. */
@@ -169,6 +182,7 @@ const variables: readonly Variable[] = [
   { key: 'serverType', name: 'SERVER_TYPE', read: readWord(serverTypes, pythonServers) },
   { key: 'serverPort', name: 'SERVER_PORT', read: readInteger },
   { key: 'serverHost', name: 'SERVER_HOST', read: readString },
+  { key: 'adminPort', name: 'ADMIN_PORT', read: readInteger },
   { key: 'workersCount', name: 'SERVER_WORKERS_COUNT', read: readInteger },
   { key: 'usePrometheus', name: 'USE_PROMETHEUS', read: readBoolean },
   { key: 'streamDefault', name: 'STREAM_DEFAULT', read: readWord(streamDefaults, {}) },
@@ -178,6 +192,9 @@ const variables: readonly Variable[] = [
   { key: 'drainAcceptMs', name: 'DRAIN_ACCEPT', read: readSeconds },
   { key: 'drainTimeoutMs', name: 'DRAIN_TIMEOUT', read: readSeconds },
   { key: 'healthIntervalMs', name: 'HEALTH_INTERVAL', read: readSeconds },
+  { key: 'responsesTtlMs', name: 'RESPONSES_TTL', read: readSeconds },
+  { key: 'responsesMax', name: 'RESPONSES_MAX', read: readInteger },
+  { key: 'ui', name: 'UI', read: readBoolean },
   { key: 'fanout', name: 'FANOUT', read: readInteger },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
 ]

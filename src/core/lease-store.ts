@@ -55,6 +55,8 @@ export interface LeaseStore {
   /** How often a waiting request should ask without a hint, in milliseconds; undefined when hints are never lost. */
   readonly pollMs: { readonly min: number; readonly max: number } | undefined
   readonly counts: LeaseCounts
+  /** Whether the store that several processes share answered last time; absent where there is none outside. */
+  readonly reachable?: boolean
   /** Gives back all that this process still holds. */
   close(): Promise<void>
 }

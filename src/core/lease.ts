@@ -1,3 +1,4 @@
+import type { RouterError } from './errors.ts'
 import type { Outcome } from './strategy.ts'
 import type { Target } from './target.ts'
 
@@ -14,6 +15,8 @@ export interface Ending {
   verdict: Verdict
   /** How long a busy target asked to be left alone, in milliseconds, where it said so. */
   pauseMs?: number | undefined
+  /** Why it failed. */
+  error?: RouterError | undefined
   /** Milliseconds from the dispatch to the first content of the answer. */
   firstContentMs?: number | undefined
   /** Tokens of the answer, where they were counted. */

@@ -1,6 +1,9 @@
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
+/** What one line, or one event, may take of memory while it is read. */
+export const maxLineBytes = 8 * 1024 * 1024
+
 /**
  * Cuts a byte stream into lines, whatever the cuts of its chunks. Bytes are turned into text only in whole lines,
  * so a character that two reads share is never torn. Memory is bounded by `maxBytes` per line.
@@ -16,7 +19,7 @@ export class LineSplitter {
   /** `loneCr`: whether a carriage return alone ends a line too (SSE says yes, NDJSON no). */
   constructor(options: { loneCr: boolean; maxBytes?: number }) {
     this.#loneCr = options.loneCr
-    this.#maxBytes = options.maxBytes ?? 16 * 1024 * 1024
+    this.#maxBytes = options.maxBytes ?? maxLineBytes
   }
 
   /** Calls `onLine` for each line that `chunk` completes, without its ending. Throws RangeError on a line too long. */

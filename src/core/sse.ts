@@ -1,4 +1,4 @@
-import { LineSplitter } from './lines.ts'
+import { LineSplitter, maxLineBytes } from './lines.ts'
 
 export interface SseEvent {
   /** The `event:` field; empty when there was none. */
@@ -9,15 +9,23 @@ export interface SseEvent {
 
 /**
  * Reads server-sent events from bytes cut anywhere. Format: WHATWG HTML, section "Server-sent events". Comments,
- * `id` and `retry` are skipped; events without data are not reported.
+ * `id` and `retry` are skipped; events without data are not reported. Throws RangeError on an event too long.
  */
 export class SseReader {
-  readonly #lines = new LineSplitter({ loneCr: true })
+  readonly #maxBytes: number
+  readonly #lines: LineSplitter
   #event = ''
   #data: string | undefined
 
+  /** `maxBytes`: of an event that has not ended yet, give or take the line breaks in it. */
+  constructor(maxBytes = maxLineBytes) {
+    this.#maxBytes = maxBytes
+    this.#lines = new LineSplitter({ loneCr: true, maxBytes })
+  }
+
   push(chunk: Uint8Array, onEvent: (event: SseEvent) => void): void {
     this.#lines.push(chunk, (line) => this.#line(line, onEvent))
+    if (this.#data !== undefined && this.#data.length > this.#maxBytes) throw new RangeError('event too long')
   }
 
   /** An event whose closing empty line never came is still read: some servers cut the last line break. */

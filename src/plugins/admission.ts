@@ -27,32 +27,8 @@ export default fp(
   (app, _options, done) => {
     const wanted = app.config.bodyBudgetBytes || Math.floor(getHeapStatistics().heap_size_limit * shareOfHeap)
     // The largest single body must always find room.
-    const budgetBytes = Math.max(wanted, app.config.bodyLimitBytes)
-    let heldBytes = 0
-    /** What one request holds. Nothing is taken any more once it was given back. */
-    const openShare = () => {
-      let taken: number | undefined = 0
-      return {
-        take: (bytes: number): boolean => {
-          if (heldBytes + bytes > budgetBytes) return false
-          if (taken === undefined) return true
-          taken += bytes
-          heldBytes += bytes
-          return true
-        },
-        giveBack: (): void => {
-          heldBytes -= taken ?? 0
-          taken = undefined
-        },
-      }
-    }
-    app.decorate('admission', {
-      budgetBytes,
-      get heldBytes() {
-        return heldBytes
-      },
-    })
-
+    const budget = new Budget(Math.max(wanted, app.config.bodyLimitBytes))
+    app.decorate('admission', budget)
     app.addHook('preParsing', (request, reply, payload, next) => {
       const announced = announcedBytes(request.raw.headers)
       if (announced === 0 || reply.raw.destroyed) return next()
@@ -62,7 +38,7 @@ export default fp(
         return next()
       }
       if (announced !== undefined && announced > request.routeOptions.bodyLimit) return next(tooLarge())
-      const share = openShare()
+      const share = budget.openShare()
       reply.raw.once('close', share.giveBack)
       if (announced !== undefined && !share.take(announced)) return next(noRoom())
       if (awaitsContinue(request)) reply.raw.writeContinue()
@@ -73,6 +49,37 @@ export default fp(
   },
   { name: 'admission', dependencies: ['config', 'errors'] },
 )
+
+class Budget {
+  readonly budgetBytes: number
+  #heldBytes = 0
+
+  constructor(budgetBytes: number) {
+    this.budgetBytes = budgetBytes
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** What one request holds. Nothing is taken any more once it was given back. */
+  openShare(): { take(bytes: number): boolean; giveBack(): void } {
+    let taken: number | undefined = 0
+    return {
+      take: (bytes) => {
+        if (taken === undefined) return true
+        if (this.#heldBytes + bytes > this.budgetBytes) return false
+        taken += bytes
+        this.#heldBytes += bytes
+        return true
+      },
+      giveBack: () => {
+        this.#heldBytes -= taken ?? 0
+        taken = undefined
+      },
+    }
+  }
+}
 
 /** Length of the body; undefined when only its end will tell. */
 function announcedBytes(headers: IncomingHttpHeaders): number | undefined {
@@ -93,8 +100,6 @@ function counted(payload: Readable, take: (bytes: number) => boolean): Readable 
       else pass(noRoom())
     },
   })
-  // A client that leaves in the middle ends the reading; pipe() alone would leave it waiting.
-  payload.once('error', (error) => counter.destroy(error))
   return payload.pipe(counter)
 }
 

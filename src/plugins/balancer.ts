@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigError, RouterError } from '../core/errors.ts'
-import type { Lease } from '../core/lease.ts'
+import type { Ending, Lease } from '../core/lease.ts'
 import type { StoredLease, WishedTarget } from '../core/lease-store.ts'
 import type { ExclusiveInstance, StrategyInstance, TargetSignals } from '../core/strategy.ts'
 import type { Model, Target } from '../core/target.ts'
@@ -10,7 +10,6 @@ import type { Breaker } from '../relay/breaker.ts'
 import { LeaseQueue, type Wanted } from '../relay/lease-queue.ts'
 import { LiveSignals } from '../relay/live-signals.ts'
 import { RetryBudget } from '../relay/retry-budget.ts'
-import leaseMetrics from './lease-metrics.ts'
 import leaseStore from './lease-store.ts'
 
 export interface Balancer {
@@ -29,7 +28,11 @@ export interface Balancer {
   retryBudget(model: Model): RetryBudget
   /** The strategy at work for a model. */
   strategy(model: Model): StrategyInstance | undefined
+  /** Calls back at the end of every attempt at a target. */
+  onSettled(listener: SettledListener): void
 }
+
+type SettledListener = (target: Target, ending: Ending) => void
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -45,13 +48,16 @@ interface ModelState {
   reserve: readonly LiveSignals[]
   queue: LeaseQueue
   budget: RetryBudget
+  onSettled: SettledListener
 }
 
 export default fp(
   async (app) => {
     await app.register(leaseStore)
-    await app.register(leaseMetrics)
-    const states = statesOf(app)
+    const listeners: SettledListener[] = []
+    const states = statesOf(app, (target, ending) => {
+      for (const listener of listeners) listener(target, ending)
+    })
     app.leases.onFreed((alias) => {
       const model = app.models.find(alias)
       if (model) states.get(model)?.queue.wake()
@@ -86,6 +92,9 @@ export default fp(
       retryBudget: (model) => states.get(model)?.budget ?? new RetryBudget(now),
       waiting: (model) => states.get(model)?.queue.length ?? 0,
       strategy: (model) => states.get(model)?.strategy,
+      onSettled: (listener) => {
+        listeners.push(listener)
+      },
     })
   },
   { name: 'balancer', dependencies: ['config', 'models', 'registries', 'health'] },
@@ -113,7 +122,7 @@ async function acquireExclusively(
 }
 
 /** Throws ConfigError with every strategy that nobody knows. */
-function statesOf(app: FastifyInstance): Map<Model, ModelState> {
+function statesOf(app: FastifyInstance, onSettled: SettledListener): Map<Model, ModelState> {
   const states = new Map<Model, ModelState>()
   const context = { now, random: Math.random }
   const faults = new Set<string>()
@@ -130,6 +139,7 @@ function statesOf(app: FastifyInstance): Map<Model, ModelState> {
     }
     const live = (target: Target): LiveSignals => new LiveSignals(target, context.now())
     states.set(model, {
+      onSettled,
       strategy: strategy.create(context),
       affinity: strategy.affinity === true,
       budget: new RetryBudget(now),
@@ -224,9 +234,10 @@ function reserve(state: ModelState, target: Target, breakerOf: BreakerOf, giveBa
   signals.picked()
   return {
     target,
-    settle({ result, verdict, pauseMs, firstContentMs, tokens }) {
+    settle(ending) {
       if (settled) return
       settled = true
+      const { result, verdict, pauseMs, firstContentMs, tokens } = ending
       giveBack?.()
       const wasOut = isOut(breaker)
       breaker.end(ticket, verdict, pauseMs)
@@ -236,6 +247,7 @@ function reserve(state: ModelState, target: Target, breakerOf: BreakerOf, giveBa
       // Back from a failure: its share grows slowly.
       if (wasOut && !isOut(breaker)) signals.returnedAt = at
       state.strategy.settled?.(target, outcome)
+      state.onSettled(target, ending)
     },
   }
 }

@@ -50,6 +50,8 @@ export default fp(
           timers.push(setTimeout(resolve, drainAcceptMs))
         })
       }
+      // Clients open some connections ahead of need; Node waits for the first byte of each of them.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
       const error = new RouterError('overloaded', 'The router is shutting down', {
         code: 'shutting_down',
         retryAfterSeconds: 1,

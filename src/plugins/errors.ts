@@ -19,12 +19,16 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     app.decorateRequest('errorDialect')
-    const methods = new Map<string, Set<string>>()
-    app.addHook('onRoute', ({ url, method }) => {
-      const known = methods.get(url) ?? new Set<string>()
+    const methods: RouteMethods = new Map()
+    const adminMethods: RouteMethods = new Map()
+    app.addHook('onRoute', ({ url, method, constraints }) => {
+      const there = constraints?.listener === 'admin' ? adminMethods : methods
+      const known = there.get(url) ?? new Set<string>()
       for (const name of [method].flat()) known.add(name)
-      methods.set(url, known)
+      there.set(url, known)
     })
+    const refused = (request: FastifyRequest, reply: FastifyReply): RouterError =>
+      noRoute(app.adminPort.isUsedBy(request.raw) ? adminMethods : methods, request, reply)
 
     app.setErrorHandler((thrown, request, reply) => {
       const error = fromFastify(thrown, request)
@@ -36,21 +40,18 @@ export default fp(
 
     // The body of a request that no route takes is not read.
     app.addHook('preParsing', (request, reply, _payload, next) => {
-      next(request.is404 ? noRoute(methods, request, reply) : null)
+      next(request.is404 ? refused(request, reply) : null)
     })
-    app.setNotFoundHandler((request, reply) =>
-      sendError(app, noRoute(methods, request, reply), request, reply),
-    )
+    app.setNotFoundHandler((request, reply) => sendError(app, refused(request, reply), request, reply))
     done()
   },
-  { name: 'errors', dependencies: ['config', 'registries', 'exchange'] },
+  { name: 'errors', dependencies: ['config', 'registries', 'exchange', 'admin-port'] },
 )
 
-function noRoute(
-  methods: Map<string, Set<string>>,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): RouterError {
+/** Methods by the pattern of their route. */
+type RouteMethods = Map<string, Set<string>>
+
+function noRoute(methods: RouteMethods, request: FastifyRequest, reply: FastifyReply): RouterError {
   const allowed = methodsOf(methods, pathOf(request.originalUrl))
   if (allowed === undefined) return new RouterError('not_found', 'Unknown path', { code: 'not_found' })
   const list = [...allowed].join(', ')
@@ -101,7 +102,7 @@ function dialectOf(app: FastifyInstance, request: FastifyRequest, path: string):
   return app.dialects.get(ollama ? 'ollama' : 'openai')
 }
 
-function methodsOf(methods: Map<string, Set<string>>, path: string): Set<string> | undefined {
+function methodsOf(methods: RouteMethods, path: string): Set<string> | undefined {
   const trimmed = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
   const exact = methods.get(trimmed)
   if (exact) return exact

@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RouterError } from '../core/errors.ts'
+import { lostNames } from '../core/lost-header.ts'
+import type { Step } from '../relay/call-log.ts'
 import { Exchange, type ExchangeRecord } from '../relay/exchange.ts'
 
 declare module 'fastify' {
@@ -8,6 +10,8 @@ declare module 'fastify' {
     exchanges: {
       /** Calls back at the one end of every request. */
       onEnd(listener: (record: ExchangeRecord) => void): void
+      /** Calls back with all that is done for a request, as it is done; some of it ends after the request. */
+      onStep(listener: StepListener): void
       /** Ends every running request; its client is told why, in its dialect. */
       abortAll(error: RouterError): void
     }
@@ -17,20 +21,27 @@ declare module 'fastify' {
   }
 }
 
+type StepListener = (step: Step, exchange: Exchange) => void
+
 /** Gives each request its exchange, and ends it by the close of the response: the one event that always comes. */
 export default fp(
   (app, _options, done) => {
     const listeners: ((record: ExchangeRecord) => void)[] = [logRecord]
+    const stepListeners: StepListener[] = []
+    const tellStep: StepListener = (step, exchange) => {
+      for (const listener of stepListeners) listener(step, exchange)
+    }
     const open = new Set<Exchange>()
     app.decorate('exchanges', {
       onEnd: (listener) => listeners.push(listener),
+      onStep: (listener) => stepListeners.push(listener),
       abortAll: (error) => {
         for (const exchange of open) exchange.abort(error)
       },
     })
     app.decorateRequest('exchange')
     app.addHook('onRequest', (request, reply, next) => {
-      const exchange = new Exchange(request.id)
+      const exchange = new Exchange(request.id, tellStep)
       request.exchange = exchange
       open.add(exchange)
       reply.header('x-request-id', request.id)
@@ -42,6 +53,15 @@ export default fp(
         const record = recordOf(exchange, request, reply)
         for (const listener of listeners) listener(record)
       })
+      next()
+    })
+
+    app.addHook('preValidation', (request, _reply, next) => {
+      request.exchange.readAt = performance.now()
+      next()
+    })
+    app.addHook('onSend', (request, _reply, _payload, next) => {
+      request.exchange.answeredAt = performance.now()
       next()
     })
 
@@ -72,12 +92,13 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     providerType: exchange.providerType,
     stream: exchange.stream,
     attempts: exchange.attempts,
+    ownMs: exchange.ownMs(),
     firstContentMs:
       exchange.firstContentAt === undefined ? undefined : exchange.firstContentAt - exchange.startedAt,
     usage: exchange.usage,
-    lost: [...exchange.lost.keys()],
+    lost: lostNames(exchange.lost),
     error: exchange.error,
-    requestBytes: Number(request.headers['content-length'] ?? 0),
+    requestBytes: Number(request.headers['content-length'] ?? request.rawBody?.bytes.length ?? 0),
     responseBytes: exchange.streamedBytes || Number(reply.getHeader('content-length') ?? 0),
   }
 }
@@ -104,7 +125,7 @@ function logLine(record: ExchangeRecord): Record<string, unknown> {
     prompt_tokens: usage?.promptTokens,
     completion_tokens: usage?.completionTokens,
     lost: lost.length > 0 ? lost : undefined,
-    error: error && error.kind !== 'client_gone' ? error.message : undefined,
+    error: error && error.kind !== 'client_gone' && !error.quotesUpstream ? error.message : undefined,
     error_code: error?.code,
     error_cause: error?.causeCode,
   }

@@ -16,6 +16,7 @@ import {
   type ChatServices,
 } from '../relay/chat-run.ts'
 import { type ClientStream, createClientStream } from '../relay/client-stream.ts'
+import { heldClient } from '../relay/held-client.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -113,11 +114,13 @@ function servicesOf(app: FastifyInstance, request: FastifyRequest): ChatServices
 function clientOf(app: FastifyInstance, call: ChatCall, reply: FastifyReply): ChatClient {
   const { exchange } = reply.request
   const options: ErrorOptions = { ownPath: false, debug: app.config.inDebug, requestId: reply.request.id }
-  return {
+  const client: ChatClient = {
     stream: () => clientStream(reply, call.dialect.streamMediaType),
     whole: (body) => reply.headers(answerHeaders(exchange)).type('application/json').send(body),
+    large: () => clientStream(reply, 'application/json; charset=utf-8'),
     writeError: (error) => call.dialect.writeStreamError(error, options),
   }
+  return call.beforeEnd ? heldClient(client, call.beforeEnd) : client
 }
 
 function clientStream(reply: FastifyReply, mediaType: string): ClientStream {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import fp from 'fastify-plugin'
@@ -12,15 +13,31 @@ declare module 'fastify' {
       find(name: string): Model | undefined
       /** As Ollama matches names: in any case, and `m` is `m:latest`. */
       findLoosely(name: string): Model | undefined
+      /** How the models came to be what they are. */
+      loading(): ConfigLoading
     }
   }
+}
+
+export interface ConfigLoading {
+  /** Tells one content of models-config.json from another. */
+  version: string
+  at: Date
+  /** How often it was read again since the start. */
+  reloads: { success: number; failure: number }
 }
 
 /** The models of models-config.json, read and checked whole before anything listens. */
 export default fp(
   async (app, options: { env: Record<string, string | undefined> }) => {
     const path = app.config.modelsConfigPath
-    const { models, warnings } = loadModels(read(path), {
+    const text = read(path)
+    const loading: ConfigLoading = {
+      version: createHash('sha256').update(text).digest('hex').slice(0, 12),
+      at: new Date(),
+      reloads: { success: 0, failure: 0 },
+    }
+    const { models, warnings } = loadModels(text, {
       providers: app.providers,
       env: options.env,
       readFile: (file) => readFileSync(file, 'utf8'),
@@ -33,6 +50,7 @@ export default fp(
       all: () => models,
       find: (name) => byName.get(name),
       findLoosely: (name) => byName.get(name) ?? loosely.get(looseName(name)),
+      loading: () => loading,
     })
   },
   { name: 'models', dependencies: ['config', 'registries', 'extensions'] },

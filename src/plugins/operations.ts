@@ -5,7 +5,9 @@ import { asRouterError, badRequest, modelNotFound, RouterError } from '../core/e
 import type { Operation } from '../core/provider.ts'
 import type { Model } from '../core/target.ts'
 import { answerHeaders } from '../relay/answer-headers.ts'
+import type { ChatCall } from '../relay/chat-request.ts'
 import { type ClientPipe, createClientPipe } from '../relay/client-pipe.ts'
+import { countPrompt } from '../relay/count-run.ts'
 import { answerEmbedding } from '../relay/embed-run.ts'
 import { answerForward, type ForwardCall, pipeForward } from '../relay/forward-run.ts'
 import { pipeUpload, receiveUpload } from '../relay/upload-run.ts'
@@ -23,6 +25,8 @@ declare module 'fastify' {
       pipe: Answer
       /** Forwards a form with a file; the request's body must be its stream. */
       upload: Answer
+      /** Tokens of a chat's prompt as an upstream counts them; undefined where none has, for whatever reason. */
+      countPrompt(call: ChatCall, request: FastifyRequest): Promise<number | undefined>
     }
   }
 }
@@ -45,6 +49,7 @@ export default fp(
         return reply
       },
       upload: (operation, request, reply) => upload(app, operation, request, reply),
+      countPrompt: (call, request) => countOrNot(app, call, request),
     })
     done()
   },
@@ -67,6 +72,22 @@ async function embed(
   return reply.headers(answerHeaders(exchange)).type('application/json').send(answer)
 }
 
+async function countOrNot(
+  app: FastifyInstance,
+  call: ChatCall,
+  request: FastifyRequest,
+): Promise<number | undefined> {
+  try {
+    return await countPrompt(call, app.gateway.services(request))
+  } catch (thrown) {
+    const { kind, causeCode, message } = asRouterError(thrown)
+    // What is wrong with the request itself shows when it is sent; to count it is no place to fail.
+    const cause = causeCode ?? (kind === 'internal' ? message : kind)
+    request.log.info({ request_id: request.id, error_cause: cause }, 'prompt was not counted, but estimated')
+    return undefined
+  }
+}
+
 function forwardCall(app: FastifyInstance, operation: Operation, request: FastifyRequest): ForwardCall {
   const body = membersOf(request)
   const named = modelOf(app, 'openai', request, body.model ?? body.model_name)
@@ -84,10 +105,12 @@ async function upload(
   if (!(body instanceof Readable)) {
     throw new RouterError('unsupported_media_type', 'The body must be multipart/form-data')
   }
-  const received = await receiveUpload(body, {
+  const receiving = receiveUpload(body, {
     contentType: request.headers['content-type'] ?? '',
     maxBytes: app.config.bodyLimitBytes,
   })
+  // The pace of an upload is its client's.
+  const received = await request.exchange.calls.outside(receiving)
   try {
     const { model } = modelOf(app, 'openai', request, received.model.value)
     const call = { upload: received, model, operation }

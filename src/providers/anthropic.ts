@@ -1,4 +1,5 @@
 import type { ProviderType } from '../core/provider.ts'
+import { pathIn } from './operation-paths.ts'
 
 /**
  * Anthropic, and servers that speak its Messages API. Format: Anthropic API reference, "Create a Message"; the version
@@ -8,7 +9,7 @@ export const anthropic: ProviderType = {
   name: 'anthropic',
   dialect: 'anthropic',
   flavour: {},
-  path: (operation) => (operation === 'chat' ? '/v1/messages' : undefined),
+  path: pathIn({ chat: '/v1/messages', count: '/v1/messages/count_tokens' }),
   authHeaders: (token) => ({
     'anthropic-version': '2023-06-01',
     ...(token ? { 'x-api-key': token } : {}),

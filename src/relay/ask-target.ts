@@ -23,8 +23,9 @@ export async function askTarget(
     userAgent: services.userAgent,
     identity,
   })
-  const result = await onceMoreIfStale((freshSocket) =>
-    runAttempt({
+  const result = await onceMoreIfStale((freshSocket) => {
+    if (freshSocket) exchange.calls.resent(target.model)
+    const running = runAttempt({
       target,
       transport: services.transportOf(target),
       request: { ...request, freshSocket },
@@ -33,8 +34,9 @@ export async function askTarget(
       signal: services.signal ?? exchange.signal,
       onContent: () => exchange.contentSeen(),
       onStreamEnd: () => undefined,
-    }),
-  )
+    })
+    return exchange.calls.outside(running)
+  })
   return result.type === 'failed'
     ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
     : result

@@ -20,7 +20,9 @@ export interface AttemptOptions {
   transport: Transport
   request: UpstreamRequest
   /** Set when the client wants a stream. */
-  stream: { lane: StreamLane; client: ClientStream; writeError: (error: RouterError) => string } | undefined
+  stream: AnswerStream | undefined
+  /** Where the bytes of a whole answer may go as they come, once there are too many of them to collect. */
+  large?: () => AnswerStream
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */
   timeoutMs: number
   /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
@@ -31,12 +33,21 @@ export interface AttemptOptions {
   onStreamEnd: (usage: Usage | undefined, error: RouterError | undefined) => void
 }
 
+export interface AnswerStream {
+  lane: StreamLane
+  client: ClientStream
+  /** Tells a client that has a part of the answer that no more will come; called once, last. */
+  breakOff(error: RouterError): void
+}
+
 export type AttemptResult =
   | { type: 'whole'; headers: UpstreamHeaders; body: Buffer; firstContentMs: number }
   | { type: 'streamed'; firstContentMs: number; tokens: number | undefined }
   | ({ type: 'failed' } & Failure)
 
-/** Whole answers are collected up to this; a larger one is no chat answer. */
+/** Whole answers are collected up to this where their bytes may go through instead. */
+const maxCollectedBytes = 16 * 1024 * 1024
+/** And up to this where they must be read, as large batches of embeddings are. */
 const maxWholeBytes = 32 * 1024 * 1024
 /** Of an error answer only the beginning matters. */
 const maxErrorBytes = 64 * 1024
@@ -58,7 +69,9 @@ class Attempt implements UpstreamSink {
   readonly #resolve: (result: AttemptResult) => void
   readonly #watchdog: Watchdog
   readonly #onAbort: () => void
+  #stream: AnswerStream | undefined
   #call: UpstreamCall | undefined
+  #waitsForClient = false
   #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
   #status = 0
   #headers: UpstreamHeaders = {}
@@ -71,6 +84,7 @@ class Attempt implements UpstreamSink {
   constructor(options: AttemptOptions, resolve: (result: AttemptResult) => void) {
     this.#options = options
     this.#resolve = resolve
+    this.#stream = options.stream
     this.#watchdog = new Watchdog(options.timeoutMs, () => this.#expire())
     this.#onAbort = () => this.#abort()
   }
@@ -97,7 +111,7 @@ class Attempt implements UpstreamSink {
       this.#fail(garbageFailure({ type, encoding }))
       return
     }
-    const streams = this.#options.stream && this.#succeeded() && !type.startsWith('application/json')
+    const streams = this.#stream && this.#succeeded() && !type.startsWith('application/json')
     this.#mode = streams ? 'streaming' : 'collecting'
     if (!streams) this.#watchdog.touch()
   }
@@ -127,9 +141,12 @@ class Attempt implements UpstreamSink {
 
   #collect(chunk: Buffer): void {
     this.#watchdog.touch()
+    const { large } = this.#options
     const limit = this.#succeeded() ? maxWholeBytes : maxErrorBytes
     this.#bytes += chunk.length
-    if (this.#bytes <= limit) {
+    if (large && this.#succeeded() && this.#bytes > maxCollectedBytes && this.#isJson()) {
+      this.#relayCollected(large(), chunk)
+    } else if (this.#bytes <= limit) {
       this.#chunks.push(chunk)
     } else if (this.#succeeded()) {
       this.#fail(garbageFailure('too large'))
@@ -137,6 +154,18 @@ class Attempt implements UpstreamSink {
       this.#endOfWhole()
       this.#call?.abort()
     }
+  }
+
+  #isJson(): boolean {
+    return String(this.#headers['content-type'] ?? '').startsWith('application/json')
+  }
+
+  #relayCollected(stream: AnswerStream, last: Buffer): void {
+    const collected = [...this.#chunks, last]
+    this.#chunks = []
+    this.#mode = 'streaming'
+    this.#stream = stream
+    for (const chunk of collected) this.#relay(chunk)
   }
 
   #endOfWhole(): void {
@@ -150,9 +179,8 @@ class Attempt implements UpstreamSink {
   }
 
   #relay(chunk: Buffer): void {
-    const stream = this.#options.stream
-    if (!stream) return
-    const { lane, client } = stream
+    if (!this.#stream) return
+    const { lane, client } = this.#stream
     const out = lane.push(chunk)
     if (client.committed) {
       this.#watchdog.touch()
@@ -184,9 +212,12 @@ class Attempt implements UpstreamSink {
   }
 
   #waitForClient(client: ClientStream): void {
+    if (this.#waitsForClient) return
+    this.#waitsForClient = true
     this.#call?.pause()
     this.#watchdog.pause()
     client.onDrain(() => {
+      this.#waitsForClient = false
       if (this.#mode !== 'streaming') return
       this.#watchdog.resume()
       this.#call?.resume()
@@ -205,9 +236,8 @@ class Attempt implements UpstreamSink {
   }
 
   #endOfStream(): void {
-    const stream = this.#options.stream
-    if (!stream) return
-    const { lane, client } = stream
+    if (!this.#stream) return
+    const { lane, client } = this.#stream
     const out = lane.end()
     if (lane.state.failure || !lane.state.ended) {
       if (out && client.committed) client.write(out)
@@ -220,17 +250,15 @@ class Attempt implements UpstreamSink {
   }
 
   #complete(): void {
-    const { stream, onStreamEnd } = this.#options
-    const usage = stream?.lane.state.usage
-    onStreamEnd(usage, undefined)
-    stream?.client.end()
+    const usage = this.#stream?.lane.state.usage
+    this.#options.onStreamEnd(usage, undefined)
+    this.#stream?.client.end()
     const { completionTokens: tokens } = usage ?? {}
     this.#finish({ type: 'streamed', firstContentMs: this.#firstContentMs, tokens })
   }
 
   #expire(): void {
-    const what =
-      this.#mode === 'waiting' ? 'content' : this.#options.stream?.client.committed ? 'silence' : 'content'
+    const what = this.#mode === 'waiting' ? 'content' : this.#stream?.client.committed ? 'silence' : 'content'
     this.#fail(timeoutFailure(what))
     this.#call?.abort()
   }
@@ -242,15 +270,14 @@ class Attempt implements UpstreamSink {
     this.#call?.abort()
   }
 
-  /** After the first content the client is told in-band, in its dialect, and the body ends without an end marker. */
+  /** After the first content the client is told in its stream, which ends without an end marker. */
   #fail(failure: Failure): void {
     if (this.#mode === 'over') return
-    const stream = this.#options.stream
+    const stream = this.#stream
     const committed = stream?.client.committed ?? false
     if (stream && committed) {
       this.#options.onStreamEnd(stream.lane.state.usage, failure.error)
-      stream.client.write(stream.writeError(failure.error))
-      stream.client.end()
+      stream.breakOff(failure.error)
     }
     this.#finish({ type: 'failed', ...failure, retry: committed ? 'none' : failure.retry })
     this.#call?.abort()

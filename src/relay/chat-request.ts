@@ -20,6 +20,8 @@ export interface ChatCall {
   stream: boolean
   /** Whether the client asked for token counts in the stream. */
   includeUsage: boolean
+  /** What the end of the answer waits for, once there is something; never rejects. */
+  beforeEnd?: () => Promise<void> | undefined
 }
 
 export interface ChatCallInput {

@@ -115,7 +115,7 @@ async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<
   if (result.type === 'failed') return result
   if (result.type === 'streamed') {
     const { firstContentMs, tokens } = result
-    return { type: 'delivered', value: undefined, firstContentMs, tokens }
+    return { type: 'delivered', value: undefined, streamed: true, firstContentMs, tokens }
   }
   return deliverWhole(run, prepared, result)
 }
@@ -235,7 +235,8 @@ async function attempt(
       userAgent: services.userAgent,
       identity,
     })
-    return runAttempt({
+    if (freshSocket) exchange.calls.resent(target.model)
+    const running = runAttempt({
       target,
       transport: services.transportOf(target),
       request: { ...request, freshSocket },
@@ -249,6 +250,7 @@ async function attempt(
         if (error) exchange.error = error
       },
     })
+    return exchange.calls.outside(running)
   }
   const result = await onceMoreIfStale(once)
   if (result.type !== 'failed' || operation === 'chat') return result

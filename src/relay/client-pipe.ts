@@ -3,11 +3,9 @@ import type { UpstreamHeaders } from '../core/transport.ts'
 import { type ClientStream, createClientStream } from './client-stream.ts'
 
 /** The client's end of an answer of any kind: the upstream's status, media type and bytes. */
-export interface ClientPipe extends Pick<ClientStream, 'committed' | 'write' | 'onDrain' | 'end'> {
+export interface ClientPipe extends Omit<ClientStream, 'commit'> {
   /** Sends the status and the headers. */
   commit(status: number, headers: UpstreamHeaders): void
-  /** Breaks the answer off, so that nobody takes what came for the whole. */
-  breakOff(): void
 }
 
 /** What describes the bytes; all other headers of the upstream are its own affair. */
@@ -22,7 +20,7 @@ export function createClientPipe(
   },
 ): ClientPipe {
   let committed = false
-  const { write, onDrain, end } = createClientStream(response, { ...options, mediaType: '' })
+  const { write, onDrain, end, breakOff } = createClientStream(response, { ...options, mediaType: '' })
   return {
     get committed() {
       return committed
@@ -41,6 +39,6 @@ export function createClientPipe(
     write,
     onDrain,
     end,
-    breakOff: () => response.destroy(),
+    breakOff,
   }
 }

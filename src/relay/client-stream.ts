@@ -10,6 +10,8 @@ export interface ClientStream {
   /** Calls back once, when the client has caught up. Never called when it leaves instead. */
   onDrain(resume: () => void): void
   end(): void
+  /** Breaks the answer off, so that nobody takes what came for the whole. */
+  breakOff(): void
 }
 
 export function createClientStream(
@@ -51,5 +53,6 @@ export function createClientStream(
     end: () => {
       if (!response.destroyed) response.end()
     },
+    breakOff: () => response.destroy(),
   }
 }

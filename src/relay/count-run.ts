@@ -20,7 +20,17 @@ interface CountWay {
 const patienceMs = 10_000
 
 /** What belongs to the answer, which a count does not have. */
-const answerMembers = ['max_tokens', 'stream', 'model_name', 'metadata', 'service_tier', 'stop_sequences']
+const answerMembers = [
+  'max_tokens',
+  'stream',
+  'model_name',
+  'metadata',
+  'service_tier',
+  'stop_sequences',
+  'temperature',
+  'top_p',
+  'top_k',
+]
 
 /**
  * Tokens of the prompt in a client's request, counted by one of the model's targets; undefined where none can. Targets
@@ -36,6 +46,8 @@ export async function countPrompt(call: ChatCall, services: ChatServices): Promi
       ...services,
       model,
       signal,
+      // Another model cuts a text into other tokens.
+      fallbacksOf: () => [],
       acquire: (wanted, tried, until) => services.acquire(wanted, new Set([...tried, ...unable]), until),
       async attempt(target) {
         const way = wayOf(call, target, services)
@@ -82,10 +94,12 @@ function clientBody({ source, body }: ChatCall, target: Target): Buffer {
 function tokenizeBody({ dialect, body }: ChatCall, target: Target, services: ChatServices): Buffer {
   // A count has no limit of the answer, without which no request can be read.
   const request = dialect.chat.readRequest({ ...body, max_tokens: 1 }, false)
-  const { messages, tools } = services.dialectOf(target.type.dialect).chat.writeRequest(
-    { ...request, tools: target.toolCalling ? request.tools : [] },
-    { model: target.upstreamModel, flavour: target.type.flavour, lose: () => undefined },
-  )
+  const { messages, tools } = services
+    .dialectOf(target.type.dialect)
+    .chat.writeRequest(
+      { ...request, tools: target.toolCalling ? request.tools : [] },
+      { model: target.upstreamModel, flavour: target.type.flavour, lose: () => undefined },
+    )
   return Buffer.from(JSON.stringify({ model: target.upstreamModel, messages, tools }))
 }
 
@@ -101,7 +115,9 @@ function numberIn(answer: Buffer, member: string): number | undefined {
 /** A signal that also ends when the patience does. */
 function patience(request: AbortSignal): { signal: AbortSignal; stop: () => void } {
   const over = new AbortController()
-  const error = new RouterError('upstream_timeout', 'No upstream counted in time', { causeCode: 'TIMEOUT_COUNT' })
+  const error = new RouterError('upstream_timeout', 'No upstream counted in time', {
+    causeCode: 'TIMEOUT_COUNT',
+  })
   const timer = setTimeout(() => over.abort(error), patienceMs)
   return { signal: AbortSignal.any([request, over.signal]), stop: () => clearTimeout(timer) }
 }

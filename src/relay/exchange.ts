@@ -1,5 +1,6 @@
 import type { Usage } from '../core/chat.ts'
 import { RouterError } from '../core/errors.ts'
+import { CallLog, type Step } from './call-log.ts'
 
 export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'
 
@@ -21,6 +22,8 @@ export interface ExchangeRecord {
   providerType: string | undefined
   stream: boolean
   attempts: number
+  /** The router's own time, in milliseconds: no upstream, no waiting, no transfer of the request. */
+  ownMs: number | undefined
   firstContentMs: number | undefined
   usage: Usage | undefined
   lost: readonly string[]
@@ -44,6 +47,10 @@ export class Exchange {
   /** Alias of the fallback model whose targets are tried, where it is no longer the one that was asked for. */
   answeringModel: string | undefined
   attempts = 0
+  readonly calls: CallLog
+  /** When the whole request had been read, and when a whole answer was ready; on the clock of `startedAt`. */
+  readAt: number | undefined
+  answeredAt: number | undefined
   firstContentAt: number | undefined
   usage: Usage | undefined
   /** Bytes of a streamed body so far. */
@@ -54,8 +61,13 @@ export class Exchange {
   #deadline: NodeJS.Timeout | undefined
   #brokenOff = false
 
-  constructor(id: string) {
+  /** `onStep` hears what is done for the request, as it is done. */
+  constructor(id: string, onStep: (step: Step, exchange: Exchange) => void = () => undefined) {
     this.id = id
+    this.calls = new CallLog(
+      () => performance.now(),
+      (step) => onStep(step, this),
+    )
   }
 
   /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
@@ -66,6 +78,12 @@ export class Exchange {
   /** Fields that the chosen upstream cannot carry, each once, with the reason. */
   get lost(): ReadonlyMap<string, string> {
     return this.#lost
+  }
+
+  /** Known of a request that went upstream. */
+  ownMs(): number | undefined {
+    if (this.readAt === undefined || this.attempts === 0) return undefined
+    return this.calls.ownMs(this.readAt, this.answeredAt)
   }
 
   elapsedMs(): number {

@@ -74,8 +74,9 @@ export function pipeOverTargets(
     async attempt(target): Promise<Delivered<void>> {
       const request = requestFor(target)
       const headers = { ...request.headers, accept: '*/*' }
-      const result = await onceMoreIfStale((freshSocket) =>
-        runPipe({
+      const result = await onceMoreIfStale((freshSocket) => {
+        if (freshSocket) exchange.calls.resent(target.model)
+        const running = runPipe({
           target,
           transport: services.transportOf(target),
           request: { ...request, headers, freshSocket },
@@ -84,8 +85,9 @@ export function pipeOverTargets(
           signal: exchange.signal,
           onContent: () => exchange.contentSeen(),
           onBroken: (error) => exchange.breakOff(error),
-        }),
-      )
+        })
+        return exchange.calls.outside(running)
+      })
       return result.type === 'failed'
         ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
         : { type: 'delivered', value: undefined }

@@ -6,7 +6,7 @@ import type { RetryBudget } from './retry-budget.ts'
 import type { Failure } from './upstream-failure.ts'
 
 export type Delivered<T> =
-  | ({ type: 'delivered'; value: T } & Pick<Ending, 'firstContentMs' | 'tokens'>)
+  | ({ type: 'delivered'; value: T; streamed?: boolean } & Pick<Ending, 'firstContentMs' | 'tokens'>)
   | ({ type: 'failed' } & Failure)
 
 export interface TargetLoop<T> {
@@ -71,9 +71,11 @@ async function overEach<T>(loop: TargetLoop<T>): Promise<Run<T>> {
   const { model, exchange } = loop
   const tried = new Set<Target>()
   let failure: RouterError | undefined
+  let before: RouterError | undefined
   let suspect: Target | undefined
   while (tried.size < maxAttempts) {
-    const lease = await loop.acquire(model, tried, loop.signal ?? exchange.signal)
+    const acquired = loop.acquire(model, tried, loop.signal ?? exchange.signal)
+    const lease = await exchange.calls.search(model.alias, acquired)
     if (!lease) break
     tried.add(lease.target)
     const endRetry = failure && loop.isDoubtful(lease.target) ? loop.budgetOf(model).retry() : noEnd
@@ -81,12 +83,13 @@ async function overEach<T>(loop: TargetLoop<T>): Promise<Run<T>> {
       lease.settle({ result: 'cancelled', verdict: 'nothing' })
       break
     }
-    const delivered = await tryOne(loop, lease).finally(endRetry)
+    const delivered = await tryOne(loop, lease, before).finally(endRetry)
     if (delivered.type === 'delivered') {
       if (suspect) loop.blame(suspect)
       return delivered
     }
     const { error, retry } = delivered
+    before = error
     failure = moreTelling(failure, error)
     // What is too long for one model may fit another; nothing has reached the client yet.
     if (retry === 'none') return { type: 'failed', error, isFinal: error.kind !== 'context_overflow' }
@@ -95,22 +98,33 @@ async function overEach<T>(loop: TargetLoop<T>): Promise<Run<T>> {
     if (retry === 'next-once') suspect = lease.target
     loop.onFailover(lease.target, error)
   }
+  if (failure) exchange.calls.exhausted(model.alias, failure)
   return { type: 'failed', error: failure ?? noTarget(model.alias), isFinal: false }
 }
 
 /** A first try, or one at a target that works, takes nothing from the budget. */
 function noEnd(): void {}
 
-async function tryOne<T>(loop: TargetLoop<T>, lease: Lease): Promise<Delivered<T>> {
+async function tryOne<T>(
+  { exchange, attempt }: TargetLoop<T>,
+  lease: Lease,
+  before: RouterError | undefined,
+): Promise<Delivered<T>> {
   // What is thrown is a bad request or a bug of ours: neither says anything about the target.
   let ending: Ending = { result: 'cancelled', verdict: 'nothing' }
+  let delivered: Delivered<T> | undefined
+  const endCall = exchange.calls.begin(lease.target, before)
   try {
-    loop.exchange.beginAttempt(lease.target)
-    const delivered = await loop.attempt(lease.target)
+    exchange.beginAttempt(lease.target)
+    delivered = await attempt(lease.target)
     ending = endingOf(delivered)
     return delivered
   } finally {
     lease.settle(ending)
+    const { result, firstContentMs, tokens } = ending
+    const error = delivered?.type === 'failed' ? delivered.error : undefined
+    const streamed = delivered?.type === 'delivered' && delivered.streamed === true
+    endCall({ result, firstContentMs, tokens, error, streamed })
   }
 }
 
@@ -124,7 +138,7 @@ function endingOf(delivered: Delivered<unknown>): Ending {
   const silent = verdict === 'nothing' || error.kind === 'client_gone'
   if (silent) return { result: 'cancelled', verdict: 'nothing' }
   // Whether a 500 is the target's fault shows when another one has answered the same.
-  return { result: 'failure', verdict: retry === 'next-once' ? 'nothing' : verdict, pauseMs }
+  return { result: 'failure', verdict: retry === 'next-once' ? 'nothing' : verdict, pauseMs, error }
 }
 
 /** Of several targets' failures the client hears the one it can act on: a rate limit before a broken box. */

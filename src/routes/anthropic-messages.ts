@@ -14,11 +14,17 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.post(path, { schema: { body: AnthropicMessagesBody }, config }, (request, reply) =>
       app.gateway.chat(app.gateway.chatCall('anthropic', request), request, reply),
     )
-    app.post(`${path}/count_tokens`, { schema: { body: AnthropicCountBody }, config }, (request, reply) => {
-      const call = app.gateway.chatCall('anthropic', request)
-      // No engine is asked: the header says that this is not a count.
-      return reply.header('x-llm-router-estimate', 'true').send({ input_tokens: estimateTokens(call.body) })
-    })
+    app.post(
+      `${path}/count_tokens`,
+      { schema: { body: AnthropicCountBody }, config },
+      async (request, reply) => {
+        const call = app.gateway.chatCall('anthropic', request)
+        const counted = await app.operations.countPrompt(call, request)
+        // Agents ask often and need an answer; where no engine gave one, the header says that this is not a count.
+        if (counted === undefined) reply.header('x-llm-router-estimate', 'true')
+        return { input_tokens: counted ?? estimateTokens(call.body) }
+      },
+    )
   }
 }
 

@@ -7,18 +7,12 @@ import { inputItems, type Remembered, referenceOf } from '../dialects/responses/
 import { isObject, objectsIn } from '../dialects/responses/json.ts'
 import { forOneCall } from '../dialects/responses/one-call.ts'
 import { ResponsesBody } from '../dialects/responses/schema.ts'
-import { createMemoryResponseStore } from '../stores/response-store.ts'
 
 const config = { dialect: 'responses' }
 
 /** OpenAI's Responses API. Source: OpenAI API reference, "Responses". */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  const store = createMemoryResponseStore({
-    maxCount: 1_000,
-    maxBytes: 64 * 1024 * 1024,
-    ttlMs: 3_600_000,
-    now: () => performance.now(),
-  })
+  const store = app.responses
   const paths = endpointPaths(app.config.endpointPrefix, {
     fixed: ['/v1/responses', '/responses'],
     prefixed: ['/responses', '/v1/responses'],
@@ -28,18 +22,19 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const { body, log } = request
       const call = app.gateway.chatCall('responses', request)
       const remembered = await recall(body, store)
+      let kept: Promise<void> | undefined
       const dialect = forOneCall(call.dialect, {
         remembered,
         onAnswer(response) {
           if (body.store === false) return
           const input = inputItems(body.input, remembered).map(({ item }) => item)
-          store.keep(String(response.id), { response, input }).catch((error: unknown) => {
+          kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
             const name = error instanceof Error ? error.name : typeof error
             log.warn({ request_id: request.id, error_name: name }, 'answer could not be stored')
           })
         },
       })
-      return app.gateway.chat({ ...call, dialect }, request, reply)
+      return app.gateway.chat({ ...call, dialect, beforeEnd: () => kept }, request, reply)
     })
 
     app.get<{ Params: { id: string }; Querystring: { stream?: string } }>(

@@ -4,15 +4,15 @@ import { version } from '../core/version.ts'
 
 /** For Kubernetes and for people: does it live, should it get requests, how is it. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/livez', () => ({ status: 'ok' }))
+  app.get('/livez', admin, () => ({ status: 'ok' }))
 
-  app.get('/readyz', (_request, reply) => {
+  app.get('/readyz', admin, (_request, reply) => {
     const reasons = reasonsAgainst(app)
     if (reasons.length === 0) return { status: 'ready' }
     return reply.code(503).send({ status: 'not_ready', reasons })
   })
 
-  app.get('/healthz', () => {
+  app.get('/healthz', admin, () => {
     const { total, usable } = countTargets(app)
     return {
       status: reasonsAgainst(app).length === 0 ? 'ok' : 'degraded',
@@ -27,6 +27,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default plugin
+
+const admin = { config: { admin: true } }
 
 function reasonsAgainst(app: FastifyInstance): string[] {
   const reasons: string[] = []

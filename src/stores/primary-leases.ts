@@ -6,14 +6,9 @@ import {
   type StoredLease,
 } from '../core/lease-store.ts'
 import { LeaseTable } from './lease-table.ts'
+import type { ProcessPipe } from './primary-pipe.ts'
 
-/** One end of the pipe between a worker and its primary: messages arrive whole and in order. */
-export interface LeasePipe {
-  /** False or a throw: the other side is gone. */
-  send(message: LeaseMessage): boolean
-  /** Whatever comes over the pipe, also what is not ours. */
-  onMessage(listener: (message: unknown) => void): void
-}
+export type LeasePipe = ProcessPipe<LeaseMessage>
 
 /** Who sent a message is known by its pipe, so none names its worker. */
 export type LeaseMessage =

@@ -1,8 +1,15 @@
 import type { Worker } from 'node:cluster'
-import type { LeasePipe } from './primary-leases.ts'
+
+/** One end of the pipe between a worker and its primary: messages arrive whole and in order. */
+export interface ProcessPipe<Message> {
+  /** False or a throw: the other side is gone. */
+  send(message: Message): boolean
+  /** Whatever comes over the pipe, also what is not ours. */
+  onMessage(listener: (message: unknown) => void): void
+}
 
 /** The pipe to the other side of a cluster: `cluster.worker` in a worker, one of `cluster.workers` in the primary. */
-export function primaryPipe(worker: Worker): LeasePipe {
+export function primaryPipe<Message extends object>(worker: Worker): ProcessPipe<Message> {
   return {
     send(message) {
       if (!worker.isConnected()) return false

@@ -16,21 +16,52 @@ type Options = Omit<RedisOptions, 'replyMapping'>
 /** A lease step as a Lua file; see its head for keys and arguments. */
 export type LeaseStep = 'acquire' | 'renew' | 'release'
 
-/** A connection for commands that must answer soon or fail, and one that listens. */
-export interface RedisLink {
+/** A connection for commands that must answer soon or fail, and the Lua files that may be run over it. */
+export interface ScriptLink<Step extends string> {
   readonly commands: Redis
-  readonly subscriber: Redis
-  run(step: LeaseStep, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
-  /** Closes both at once. */
+  run(step: Step, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
   close(): void
+}
+
+/** The connection of the leases, and one that listens; both are closed at once. */
+export interface RedisLink extends ScriptLink<LeaseStep> {
+  readonly subscriber: Redis
+}
+
+/** Source of the keys and arguments of a step: the head of its Lua file. */
+export function connectScripts<Step extends string>(
+  address: RedisAddress,
+  steps: readonly Step[],
+  commandTimeoutMs = 250,
+): ScriptLink<Step> {
+  const commands = open(address, optionsOf(commandTimeoutMs))
+  for (const step of steps) commands.defineCommand(step, { lua: luaOf(step) })
+  return {
+    commands,
+    run: (step, keys, args) => runScript(commands, step, [keys.length, ...keys, ...args]),
+    close: () => commands.disconnect(),
+  }
+}
+
+export function connectRedis(address: RedisAddress, commandTimeoutMs = 250): RedisLink {
+  const link = connectScripts<LeaseStep>(address, ['acquire', 'renew', 'release'], commandTimeoutMs)
+  const subscriber = open(address, optionsOf(commandTimeoutMs))
+  return {
+    ...link,
+    subscriber,
+    close() {
+      link.close()
+      subscriber.disconnect()
+    },
+  }
 }
 
 /**
  * No command may wait for a Redis that is away, and none may be sent twice behind our back: who asks again does so with
  * the same token. A command that ran out of time may still be carried out by Redis later.
  */
-export function connectRedis(address: RedisAddress, commandTimeoutMs = 250): RedisLink {
-  const options: Options = {
+function optionsOf(commandTimeoutMs: number): Options {
+  return {
     commandTimeout: commandTimeoutMs,
     connectTimeout: 500,
     enableOfflineQueue: false,
@@ -38,23 +69,6 @@ export function connectRedis(address: RedisAddress, commandTimeoutMs = 250): Red
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
     retryStrategy: (times) => Math.min(1000, 50 * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2),
-  }
-  const commands = open(address, options)
-  const subscriber = open(address, options)
-  const scripts = {
-    acquire: luaOf('acquire'),
-    renew: luaOf('renew'),
-    release: luaOf('release'),
-  }
-  for (const [name, lua] of Object.entries(scripts)) commands.defineCommand(name, { lua })
-  return {
-    commands,
-    subscriber,
-    run: (step, keys, args) => runScript(commands, step, [keys.length, ...keys, ...args]),
-    close() {
-      commands.disconnect()
-      subscriber.disconnect()
-    },
   }
 }
 
@@ -64,12 +78,12 @@ function open({ url, host, port, db, password }: RedisAddress, options: Options)
   return url === undefined ? new Redis({ ...all, host, port }) : new Redis(url, all)
 }
 
-function luaOf(step: LeaseStep): string {
+function luaOf(step: string): string {
   return readFileSync(new URL(`lua/${step}.lua`, import.meta.url), 'utf8')
 }
 
 /** ioredis puts a defined command on the connection as a method, which its types do not know. */
-function runScript(redis: Redis, step: LeaseStep, args: readonly (string | number)[]): Promise<unknown> {
+function runScript(redis: Redis, step: string, args: readonly (string | number)[]): Promise<unknown> {
   const command: unknown = Reflect.get(redis, step)
   if (typeof command !== 'function') throw new Error(`no command ${step}`)
   return Reflect.apply(command, redis, args)

@@ -17,6 +17,11 @@ export const redisKeys = {
   owned: (worker: string) => `llm-router:owned:${worker}`,
   /** A request or a process that will not come back. */
   gone: (tokenOrWorker: string) => `llm-router:gone:${tokenOrWorker}`,
+  /** Stored answers of the Responses API: their JSON, and what bounds them. */
+  responses: 'llm-router:responses',
+  responsesByUse: 'llm-router:responses:by-use',
+  responsesByExpiry: 'llm-router:responses:by-expiry',
+  responsesBytes: 'llm-router:responses:bytes',
   python: (model: string) => `model:${pythonName(model)}`,
 }
 

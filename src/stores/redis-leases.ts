@@ -67,6 +67,10 @@ export class RedisLeases implements LeaseStore {
     this.#listen(link)
   }
 
+  get reachable(): boolean {
+    return this.#link.commands.status === 'ready' && this.#health.downForMs === 0
+  }
+
   /** Fulfilled when connected, or when that takes too long: a router starts without Redis too. */
   async started(): Promise<void> {
     if (this.#link.commands.status === 'ready') return

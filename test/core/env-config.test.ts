@@ -53,6 +53,9 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     drainAcceptMs: 1_000,
     drainTimeoutMs: 300_000,
     healthIntervalMs: 5_000,
+    responsesTtlMs: 3_600_000,
+    responsesMax: 1_000,
+    ui: true,
     fanout: 8,
     extensions: [],
   })
@@ -92,6 +95,9 @@ test('every setting has its variable', () => {
     LLM_ROUTER_DRAIN_ACCEPT: '0',
     LLM_ROUTER_DRAIN_TIMEOUT: '30',
     LLM_ROUTER_HEALTH_INTERVAL: '0.5',
+    LLM_ROUTER_RESPONSES_TTL: '60',
+    LLM_ROUTER_RESPONSES_MAX: '0',
+    LLM_ROUTER_UI: '0',
     LLM_ROUTER_FANOUT: '3',
     LLM_ROUTER_EXTENSIONS: ' ./a.ts, ,b ,',
   })
@@ -128,6 +134,9 @@ test('every setting has its variable', () => {
     drainAcceptMs: 0,
     drainTimeoutMs: 30_000,
     healthIntervalMs: 500,
+    responsesTtlMs: 60_000,
+    responsesMax: 0,
+    ui: false,
     fanout: 3,
     extensions: ['./a.ts', 'b'],
   })

@@ -53,3 +53,9 @@ test('a last event without its empty line is still read', () => {
     { event: '', data: '[DONE]' },
   ])
 })
+
+test('an event of many lines that never ends is refused instead of filling the memory', () => {
+  const reader = new SseReader(10)
+  reader.push(Buffer.from('data: 12345\n'), () => assert.fail('no event yet'))
+  assert.throws(() => reader.push(Buffer.from('data: 67890\n'), () => undefined), RangeError)
+})

@@ -44,6 +44,12 @@ const joins: [what: string, host: string, standard: string, path: string][] = [
   ],
   ['another operation of ollama', 'http://h:11434/api', '/api/embed', '/api/embed'],
   ['another operation of ollama by its whole chat', 'http://h:11434/api/chat', '/api/embed', '/api/embed'],
+  [
+    'another operation of Anthropic by its whole one',
+    'https://h/v1/messages',
+    '/v1/messages/count_tokens',
+    '/v1/messages/count_tokens',
+  ],
   ['another operation of ollama by its OpenAI root', 'http://h:11434/v1', '/api/generate', '/api/generate'],
 ]
 

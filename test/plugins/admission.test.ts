@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { after, afterEach, before, test } from 'node:test'
 import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -11,6 +11,7 @@ const path = '/v1/chat/completions'
 
 let upstream: ScriptedUpstream
 let router: TestRouter
+const clients: RawClient[] = []
 
 before(async () => {
   upstream = await startUpstream(openaiText('Hi'))
@@ -24,9 +25,20 @@ after(async () => {
   await upstream.close()
 })
 
+// A test that fails leaves its clients where they are.
+afterEach(() => {
+  for (const client of clients.splice(0)) client.close()
+})
+
+async function open(): Promise<RawClient> {
+  const client = await RawClient.open(router.url)
+  clients.push(client)
+  return client
+}
+
 /** A client whose body has been announced and admitted, and is still on its way. */
 async function announce(): Promise<RawClient> {
-  const client = await RawClient.open(router.url)
+  const client = await open()
   client.send(postBytes(path, body, ['expect: 100-continue']).slice(0, -body.length))
   assert.equal((await client.answer()).status, 100)
   return client
@@ -36,7 +48,7 @@ const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
 const chunkedHead = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n`
 
 test('a body that finds no room is refused unread with 503 and Retry-After, in the dialect of its client', async () => {
-  const clients = [await announce(), await announce()]
+  const admitted = [await announce(), await announce()]
   assert.equal(router.app.admission.heldBytes, 2 * body.length)
   const refused = await sendRaw(router.url, postBytes(path, body))
   assert.deepEqual([refused.status, refused.closed], [503, true])
@@ -47,10 +59,9 @@ test('a body that finds no room is refused unread with 503 and Retry-After, in t
   assert.equal(typeof JSON.parse(ollama.body).error, 'string')
   assert.equal(upstream.requests.length, 0)
 
-  for (const client of clients) {
+  for (const client of admitted) {
     client.send(body)
     assert.equal((await client.answer()).status, 200)
-    client.close()
   }
   assert.equal((await sendRaw(router.url, postBytes(path, body))).status, 200)
   assert.equal(router.app.admission.heldBytes, 0)
@@ -59,7 +70,7 @@ test('a body that finds no room is refused unread with 503 and Retry-After, in t
 test('a body counts as long as its request runs', async () => {
   upstream.rescript({ kind: 'hang' })
   const index = upstream.requests.length
-  const client = await RawClient.open(router.url)
+  const client = await open()
   client.send(postBytes(path, body))
   await upstream.requestReceived(index)
   assert.equal(router.app.admission.heldBytes, body.length)
@@ -85,7 +96,7 @@ test('a client that leaves in the middle of its body gives its room back', async
 
 /** Its room is taken as soon as this returns. */
 async function announceHalf(chunked: boolean): Promise<RawClient> {
-  const client = await (chunked ? RawClient.open(router.url) : announce())
+  const client = await (chunked ? open() : announce())
   if (!chunked) {
     client.send(body.slice(0, 300))
     return client
@@ -97,7 +108,7 @@ async function announceHalf(chunked: boolean): Promise<RawClient> {
 
 test('chunked bodies count as they come', async () => {
   const first = await announce()
-  const second = await RawClient.open(router.url)
+  const second = await open()
   second.send(`${chunkedHead}expect: 100-continue\r\n\r\n`)
   assert.equal((await second.answer()).status, 100)
   assert.equal(router.app.admission.heldBytes, body.length, 'none of it has come yet')
@@ -109,7 +120,6 @@ test('chunked bodies count as they come', async () => {
   for (const client of [first, third]) {
     client.send(body)
     assert.equal((await client.answer()).status, 200)
-    client.close()
   }
   const whole = await sendRaw(router.url, `${chunkedHead}\r\n${chunk(body)}0\r\n\r\n`)
   assert.equal(whole.status, 200)
@@ -117,12 +127,12 @@ test('chunked bodies count as they come', async () => {
   assert.equal(router.app.admission.heldBytes, 0)
 })
 
-test('one body of the largest allowed size always finds room', async () => {
+test('one body of the largest allowed size always finds room', async (t) => {
   const small = await startRouter({
     env: { LLM_ROUTER_BODY_LIMIT: '1000', LLM_ROUTER_BODY_BUDGET: '1' },
     models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
   })
+  t.after(() => small.close())
   assert.equal(small.app.admission.budgetBytes, 1000)
   assert.equal((await sendRaw(small.url, postBytes(path, body))).status, 200)
-  await small.close()
 })

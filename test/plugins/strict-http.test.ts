@@ -214,8 +214,9 @@ describe('the bounds of a connection', () => {
   })
 })
 
-test('the production server has the bounds', async () => {
+test('the production server has the bounds', async (t) => {
   const router = await startRouter({ models: modelsConfig({}) })
+  t.after(() => router.close())
   const { server } = router.app
   assert.ok(server instanceof createServer().constructor)
   assert.deepEqual(
@@ -223,5 +224,4 @@ test('the production server has the bounds', async () => {
     [10_000, 120_000, 75_000, 60_000],
   )
   assert.equal(server.maxConnections ?? undefined, connectionLimit())
-  await router.close()
 })

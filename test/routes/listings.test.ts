@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 
@@ -121,4 +122,50 @@ test('the prefix may be another or none, and no path is registered twice', async
     body: '{"model":"demo","messages":[],"stream":false}',
   })
   assert.equal(chat.status, 200)
+})
+
+test('a client of Anthropic’s dialect gets the models in its form, in whole and in pages', async () => {
+  const client = new Anthropic({ baseURL: router.url, apiKey: 'x', maxRetries: 0 })
+  const all = await Array.fromAsync(client.models.list())
+  assert.deepEqual(
+    all.map(({ id, type, display_name: name, max_input_tokens: input }) => [id, type, name, input]),
+    [
+      ['org/name:7b', 'model', 'org/name:7b', 4096],
+      ['embedder', 'model', 'embedder', null],
+      ['demo', 'model', 'demo', null],
+    ],
+  )
+  const page = await client.models.list({ limit: 2 })
+  assert.deepEqual(
+    [page.data.length, page.has_more, page.first_id, page.last_id],
+    [2, true, 'org/name:7b', 'embedder'],
+  )
+  const paged = await Array.fromAsync(client.models.list({ limit: 1 }))
+  assert.deepEqual(
+    paged.map(({ id }) => id),
+    ['org/name:7b', 'embedder', 'demo'],
+  )
+  const before = await client.models.list({ before_id: 'demo', limit: 1 })
+  assert.deepEqual([before.data[0]?.id, before.has_more], ['embedder', true])
+  assert.equal((await client.models.retrieve('org/name:7b')).id, 'org/name:7b')
+  await assert.rejects(client.models.retrieve('nope'), { status: 404, type: 'not_found_error' })
+  await assert.rejects(client.models.list({ after_id: 'nope' }), {
+    status: 400,
+    type: 'invalid_request_error',
+  })
+})
+
+test('the headers of Anthropic’s clients tell which list is meant, on every path of it', async () => {
+  for (const header of ['anthropic-version', 'anthropic-beta', 'x-api-key']) {
+    for (const path of ['/v1/models', '/api/v1/models', '/models']) {
+      const answer: unknown = await (await fetch(router.url + path, { headers: { [header]: 'x' } })).json()
+      assert.deepEqual(
+        Object.keys(Object(answer)),
+        ['data', 'has_more', 'first_id', 'last_id'],
+        path + header,
+      )
+    }
+  }
+  const refused = await fetch(`${router.url}/v1/models?limit=0`, { headers: { 'x-api-key': 'x' } })
+  assert.equal(refused.status, 400)
 })

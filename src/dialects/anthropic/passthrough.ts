@@ -1,5 +1,6 @@
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../../core/errors.ts'
+import { maxLineBytes } from '../../core/lines.ts'
 import { readCounts } from './answer-read.ts'
 import { unreadable } from './errors.ts'
 import { eventEnd, readEvent, withModel } from './event-bytes.ts'
@@ -8,8 +9,6 @@ import { hasContent, parseEvent } from './stream-event.ts'
 
 /** An event longer than this goes out in pieces: memory per stream stays bounded. */
 const maxHeldBytes = 64 * 1024
-/** What an event that has to be read may have in all; the same as for lines that are read. */
-const maxEventBytes = 16 * 1024 * 1024
 
 /** Events whose data has to be read say so in these bytes. Inside a JSON string the quotes would be escaped. */
 const marks = [
@@ -111,7 +110,7 @@ class Passthrough implements ChatPassthrough {
   #letThrough(): Buffer | undefined {
     const bytes = this.#take()
     if (!this.#torn && mayConcernAll(bytes)) {
-      if (bytes.length > maxEventBytes) this.state.failure = unreadable('event too long')
+      if (bytes.length > maxLineBytes) this.state.failure = unreadable('event too long')
       else this.#hold(bytes)
       return undefined
     }

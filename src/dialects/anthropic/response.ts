@@ -87,7 +87,7 @@ function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls 
   const thought = reasoning !== '' || reasoningSignature !== undefined
   return [
     ...(thought ? [{ type: 'thinking', thinking: reasoning, signature: reasoningSignature ?? '' }] : []),
-    ...said.map((each) => ({ type: 'text', text: each, citations: null })),
+    ...said.map((each) => ({ type: 'text', text: each })),
     ...toolCalls.map(writeCall),
   ]
 }

@@ -1,5 +1,6 @@
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../../core/errors.ts'
+import { maxLineBytes } from '../../core/lines.ts'
 import { emptyAnswer, generated, readUsage, reportedError } from './answer-read.ts'
 import { isRecord, parseObject } from './json.ts'
 import { ModelName } from './model-name.ts'
@@ -8,8 +9,6 @@ import { brokenLine, longLine } from './stream-read.ts'
 const lineFeed = 0x0a
 /** An unfinished line is held back up to this, so that a failure can be told in a line of its own. */
 const maxHeldBytes = 64 * 1024
-/** What a line let through in parts may have in all; the same as for lines that are read. */
-const maxLineBytes = 16 * 1024 * 1024
 
 /**
  * The identity lane of a streamed chat. Lines are parsed until content was seen; after that only those in which the

@@ -63,7 +63,7 @@ export function readEvent(bytes: Buffer): SseEvent | undefined {
   const take = (event: SseEvent): void => {
     found ??= event
   }
-  const reader = new SseReader()
+  const reader = new SseReader(bytes.length)
   reader.push(bytes, take)
   reader.end(take)
   return found

@@ -157,7 +157,7 @@ describe('whole answers', () => {
     role: 'assistant',
     model: 'up',
     content: [
-      { type: 'text', text: 'Look.', citations: null },
+      { type: 'text', text: 'Look.' },
       { type: 'tool_use', id: 'toolu_a', name: 'f', input: { a: 1 } },
     ],
     stop_reason: 'tool_use',

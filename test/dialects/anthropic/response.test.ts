@@ -12,7 +12,7 @@ const message = {
   model: 'claude-up-1',
   content: [
     { type: 'thinking', thinking: 'plan', signature: 'c2ln' },
-    { type: 'text', text: 'Let me ', citations: null },
+    { type: 'text', text: 'Let me ' },
     { type: 'text', text: 'look.' },
     { type: 'tool_use', id: 'toolu_a', name: 'files-x2e-read', input: { path: 'a' } },
   ],
@@ -110,7 +110,7 @@ describe('writing a whole message', () => {
         type: 'message',
         role: 'assistant',
         model: 'alias',
-        content: [{ type: 'text', text: 'Hi', citations: null }],
+        content: [{ type: 'text', text: 'Hi' }],
         stop_reason: 'end_turn',
         stop_sequence: null,
         stop_details: null,
@@ -157,7 +157,7 @@ describe('writing a whole message', () => {
 
   it('what the model refused is its text', () => {
     const { content, stop_reason } = writtenChoice({ text: '', refusal: 'No.' })
-    assert.deepEqual(content, [{ type: 'text', text: 'No.', citations: null }])
+    assert.deepEqual(content, [{ type: 'text', text: 'No.' }])
     assert.equal(stop_reason, 'refusal')
   })
 

@@ -1,0 +1,72 @@
+/** One kind of load, and what the router may cost in it. */
+export interface BenchCase {
+  name: string
+  /** The model of the router's configuration, which is also the kind of answer. */
+  upstream: Upstream
+  path: string
+  body: object
+  fillingBytes: number
+  endsWith: string
+  concurrency: number
+  /** The highest ratio of the processor time of a request to that of the bare pipe. */
+  bound: number
+  /** Part of the short form too. */
+  short?: true
+}
+
+export type Upstream = 'openaiWhole' | 'openaiStream' | 'ollamaStream' | 'anthropicStream'
+
+/** The type of provider that gives each kind of answer. */
+export const providerTypes: Record<Upstream, string> = {
+  openaiWhole: 'vllm',
+  openaiStream: 'vllm',
+  ollamaStream: 'ollama',
+  anthropicStream: 'anthropic',
+}
+
+const chat = '/v1/chat/completions'
+const openaiEnd = 'data: [DONE]'
+
+export const benchCases: readonly BenchCase[] = [
+  { name: 'JSON, 1 KB in, 0.5 KB out', ...whole(850, 32), short: true },
+  { name: 'stream, OpenAI', ...stream(chat, 'openaiStream', openaiEnd, 1.15), short: true },
+  {
+    name: 'stream, Ollama client over OpenAI',
+    ...stream('/api/chat', 'openaiStream', '"done":true', 2.5),
+    short: true,
+  },
+  { name: 'stream, OpenAI client over Ollama', ...stream(chat, 'ollamaStream', openaiEnd, 2.5), short: true },
+  { name: 'stream, OpenAI client over Anthropic', ...stream(chat, 'anthropicStream', openaiEnd, 2.5) },
+  { name: 'JSON, 100 KB in', ...whole(100_000, 8) },
+  { name: 'JSON, 1 MB in', ...whole(1_000_000, 4), short: true },
+  { name: 'JSON, 10 MB in', ...whole(10_000_000, 2) },
+]
+
+function whole(fillingBytes: number, concurrency: number): Omit<BenchCase, 'name'> {
+  const upstream = 'openaiWhole'
+  return {
+    upstream,
+    path: chat,
+    body: bodyOf(upstream, false),
+    fillingBytes,
+    endsWith: '"usage"',
+    concurrency,
+    bound: 1.6,
+  }
+}
+
+function stream(path: string, upstream: Upstream, endsWith: string, bound: number): Omit<BenchCase, 'name'> {
+  // So few that the pace is the upstream's: a proxy that falls behind would get several events at once, and seem cheap.
+  return { upstream, path, body: bodyOf(upstream, true), fillingBytes: 850, endsWith, concurrency: 24, bound }
+}
+
+function bodyOf(model: string, stream: boolean): object {
+  return {
+    model,
+    stream,
+    messages: [
+      { role: 'system', content: 'You are a helpful assistant.' },
+      { role: 'user', content: 'FILLING' },
+    ],
+  }
+}

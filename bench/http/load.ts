@@ -1,0 +1,130 @@
+import { connect, type Socket } from 'node:net'
+
+/** Keeps `concurrency` requests going for `durationMs`; each waits for its answer before the next on its socket. */
+export interface LoadJob {
+  port: number
+  path: string
+  /** The request's JSON, without its filling. */
+  body: string
+  /** Letters that take the place of `FILLING` in it. */
+  fillingBytes: number
+  concurrency: number
+  durationMs: number
+  /** What the last bytes of a good answer hold. */
+  endsWith: string
+  /** A path that is asked for every 10 ms beside the load; empty is none. */
+  pingPath: string
+}
+
+export interface LoadResult {
+  requests: number
+  /** Answers other than 200, or without the right end. */
+  bad: number
+  /** From the first request to the last answer. */
+  seconds: number
+  /** From a request's first byte to the first one of its answer, sorted. */
+  firstByteMs: number[]
+  longestPingMs: number
+}
+
+process.on('message', (job: LoadJob) => {
+  run(job).then(
+    (result) => process.send?.(result),
+    (error: unknown) => {
+      console.error(error)
+      process.exit(1)
+    },
+  )
+})
+
+async function run(job: LoadJob): Promise<LoadResult> {
+  const result: LoadResult = { requests: 0, bad: 0, seconds: 0, firstByteMs: [], longestPingMs: 0 }
+  const bytes = requestBytes('POST', job.path, job.body.replace('FILLING', 'x'.repeat(job.fillingBytes)))
+  const startedAt = performance.now()
+  const until = startedAt + job.durationMs
+  const pinging = job.pingPath === '' ? undefined : ping(job, until, result)
+  await Promise.all(Array.from({ length: job.concurrency }, () => ask(job, bytes, until, result)))
+  result.seconds = (performance.now() - startedAt) / 1000
+  await pinging
+  result.firstByteMs.sort((a, b) => a - b)
+  return result
+}
+
+/** One connection's requests, one after the other. */
+async function ask(job: LoadJob, bytes: Buffer, until: number, result: LoadResult): Promise<void> {
+  const socket = connect(job.port, '127.0.0.1').setNoDelay(true)
+  try {
+    while (performance.now() < until) {
+      const { status, tail, firstByteMs } = await exchange(socket, bytes)
+      result.requests++
+      result.firstByteMs.push(firstByteMs)
+      if (status !== '200' || !tail.includes(job.endsWith)) result.bad++
+    }
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function ping(job: LoadJob, until: number, result: LoadResult): Promise<void> {
+  const socket = connect(job.port, '127.0.0.1').setNoDelay(true)
+  const bytes = requestBytes('GET', job.pingPath, '')
+  while (performance.now() < until) {
+    const { firstByteMs } = await exchange(socket, bytes)
+    result.longestPingMs = Math.max(result.longestPingMs, firstByteMs)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  socket.destroy()
+}
+
+function requestBytes(method: string, path: string, body: string): Buffer {
+  const type =
+    body === '' ? '' : `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`
+  return Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: bench\r\n${type}\r\n${body}`)
+}
+
+interface Exchanged {
+  status: string
+  /** The last bytes of the answer. */
+  tail: string
+  firstByteMs: number
+}
+
+const tailBytes = 512
+
+/** Sends a request and reads its answer to its end; knows no more of HTTP than it takes to find that. */
+function exchange(socket: Socket, bytes: Buffer): Promise<Exchanged> {
+  return new Promise((resolve, reject) => {
+    const startedAt = performance.now()
+    let firstByteMs = 0
+    let status = ''
+    /** Bytes to come; undefined: chunked. */
+    let left: number | undefined
+    let tail = ''
+    const onData = (chunk: Buffer): void => {
+      const text = chunk.toString('latin1')
+      tail = text.length >= tailBytes ? text.slice(-tailBytes) : (tail + text).slice(-tailBytes)
+      if (status === '') {
+        firstByteMs = performance.now() - startedAt
+        status = text.slice(9, 12)
+        const headEnd = text.indexOf('\r\n\r\n') + 4
+        const length = /^content-length: *(\d+)/im.exec(text.slice(0, headEnd))?.[1]
+        left = length === undefined ? undefined : Number(length) - (text.length - headEnd)
+      } else if (left !== undefined) {
+        left -= chunk.length
+      }
+      if (left === undefined ? tail.endsWith('0\r\n\r\n') : left <= 0) finish()
+    }
+    const onClose = (): void => {
+      socket.off('data', onData)
+      reject(new Error('the connection was closed'))
+    }
+    const finish = (): void => {
+      socket.off('data', onData)
+      socket.off('close', onClose)
+      resolve({ status, tail, firstByteMs })
+    }
+    socket.on('data', onData)
+    socket.once('close', onClose)
+    socket.write(bytes)
+  })
+}

@@ -1,0 +1,71 @@
+import { peakMemoryMb, processorTimeUs, resetPeakMemory } from '../support/process-cost.ts'
+import type { BenchCase } from './cases.ts'
+import type { MeasuredProxy, Stage } from './stage.ts'
+
+/** What one proxy needed in one round of one case. */
+export interface Measured {
+  /** Processor time of a request, user and system, of the proxy's processes, in microseconds. */
+  costUs: number
+  requestsPerSecond: number
+  /** To the first byte of the answer. */
+  p50Ms: number
+  p99Ms: number
+  peakMemoryMb: number
+  /** The longest wait for a small answer beside the load. */
+  longestPingMs: number
+}
+
+export interface Round {
+  pipe: Measured
+  router: Measured
+}
+
+/** Both proxies in turn, in each round; the first, which warms them, does not count. */
+export async function measureCase(
+  stage: Stage,
+  benchCase: BenchCase,
+  options: { rounds: number; roundMs: number },
+): Promise<Round[]> {
+  const rounds: Round[] = []
+  for (let round = -1; round < options.rounds; round++) {
+    const measured: Round = {
+      pipe: await measure(stage, stage.pipe, benchCase, options.roundMs),
+      router: await measure(stage, stage.router, benchCase, options.roundMs),
+    }
+    if (round >= 0) rounds.push(measured)
+  }
+  return rounds
+}
+
+async function measure(
+  stage: Stage,
+  proxy: MeasuredProxy,
+  benchCase: BenchCase,
+  durationMs: number,
+): Promise<Measured> {
+  const { pid } = proxy.child
+  proxy.forgetLog()
+  resetPeakMemory(pid)
+  const before = processorTimeUs(pid)
+  const { requests, seconds, firstByteMs, longestPingMs } = await stage.load(proxy, benchCase, durationMs)
+  return {
+    costUs: (processorTimeUs(pid) - before) / requests,
+    requestsPerSecond: requests / seconds,
+    p50Ms: quantile(firstByteMs, 0.5),
+    p99Ms: quantile(firstByteMs, 0.99),
+    peakMemoryMb: peakMemoryMb(pid),
+    longestPingMs,
+  }
+}
+
+/** Of sorted numbers. */
+export function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  )
+}

@@ -1,0 +1,171 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Child, freePort, listening, startChild } from '../support/child.ts'
+import { type BenchCase, providerTypes, type Upstream } from './cases.ts'
+import type { LoadJob, LoadResult } from './load.ts'
+
+export interface MeasuredProxy {
+  name: string
+  child: Child
+  portOf(upstream: Upstream): number
+  /** A path that it answers by itself, to see how long it answers nothing; empty is none. */
+  pingPath: string
+  /** Called before a measurement, so that logs do not grow without end. */
+  forgetLog(): void
+}
+
+/** The servers behind, the proxies, and the load: each a process of its own. */
+export interface Stage {
+  pipe: MeasuredProxy
+  router: MeasuredProxy
+  load(proxy: MeasuredProxy, benchCase: BenchCase, durationMs: number): Promise<LoadResult>
+  close(): Promise<void>
+}
+
+/** With two processors and `taskset`, proxies get the first and all the rest the second. */
+const pinned = availableParallelism() > 1
+const proxyCpu = 0
+const otherCpu = 1
+
+export async function startStage(nodeOptions: readonly string[] = []): Promise<Stage> {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-bench-'))
+  const upstream = await startNode(otherCpu, ['upstream.ts'], portsIn)
+  const ports = upstream.found as Record<Upstream, number>
+  const pipe = await startPipe(ports)
+  const router = await startRouter(ports, folder, nodeOptions)
+  const generator = fork(join(import.meta.dirname, 'load.ts'), { stdio: 'inherit' })
+  if (pinned && generator.pid) {
+    const { child } = await startChild('taskset', ['-pc', `${otherCpu}`, `${generator.pid}`], (text) =>
+      text.includes('new affinity') ? true : undefined,
+    )
+    await child.stop()
+  }
+  return {
+    pipe,
+    router,
+    load: (proxy, benchCase, durationMs) => runLoad(generator, proxy, benchCase, durationMs),
+    async close() {
+      generator.kill('SIGKILL')
+      await router.child.stop('SIGTERM')
+      await pipe.child.stop()
+      await upstream.child.stop()
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+async function startPipe(ports: Record<Upstream, number>): Promise<MeasuredProxy> {
+  const names = Object.keys(ports)
+  const { child, found } = await startNode(
+    proxyCpu,
+    ['bare-pipe.ts', ...Object.values(ports).map(String)],
+    portsIn,
+  )
+  const own = found as number[]
+  return {
+    name: 'bare pipe',
+    child,
+    portOf: (upstream) => own[names.indexOf(upstream)] ?? 0,
+    pingPath: '',
+    forgetLog: () => undefined,
+  }
+}
+
+/** As in production: metrics counted, each request logged as JSON. */
+async function startRouter(
+  ports: Record<Upstream, number>,
+  folder: string,
+  nodeOptions: readonly string[],
+): Promise<MeasuredProxy> {
+  const file = join(folder, 'models.json')
+  const log = join(folder, 'stdout.log')
+  writeFileSync(file, JSON.stringify(modelsConfig(ports)))
+  const port = await freePort()
+  const env = {
+    LLM_ROUTER_MODELS_CONFIG: file,
+    LLM_ROUTER_SERVER_HOST: '127.0.0.1',
+    LLM_ROUTER_SERVER_PORT: `${port}`,
+    LLM_ROUTER_LOG_FILENAME: '',
+    LLM_ROUTER_LOG_FORMAT: 'json',
+    LLM_ROUTER_USE_PROMETHEUS: '1',
+    LLM_ROUTER_DRAIN_ACCEPT: '0',
+  }
+  const args = [...nodeOptions, join('..', '..', 'src', 'server.ts')]
+  const { child } = await startNode(proxyCpu, args, () => listening(port), {
+    env,
+    stdout: openSync(log, 'a'),
+  })
+  return {
+    name: 'llm-router',
+    child,
+    portOf: () => port,
+    pingPath: '/ping',
+    forgetLog: () => truncateSync(log),
+  }
+}
+
+function modelsConfig(ports: Record<Upstream, number>): object {
+  const models = Object.entries(providerTypes).map(([name, type]) => {
+    const host = `http://127.0.0.1:${ports[name as Upstream]}`
+    return [
+      name,
+      {
+        providers: [
+          { id: name, api_type: type, api_host: host, model_path: 'served/model-8b', api_token: 'k' },
+        ],
+      },
+    ]
+  })
+  return { bench: Object.fromEntries(models), active_models: { bench: Object.keys(providerTypes) } }
+}
+
+/** Runs one of our programs; paths are relative to this folder, options of Node come first. */
+function startNode<T>(
+  cpu: number,
+  args: readonly string[],
+  ready: (output: string) => Promise<T | undefined> | T | undefined,
+  options: { env?: Record<string, string>; stdout?: number } = {},
+): Promise<{ child: Child; found: T }> {
+  const resolved = args.map((arg) => (arg.endsWith('.ts') ? join(import.meta.dirname, arg) : arg))
+  const command = [process.execPath, ...resolved]
+  if (pinned) command.unshift('taskset', '-c', `${cpu}`)
+  const [program = '', ...rest] = command
+  const env = { PATH: process.env.PATH ?? '', ...options.env }
+  return startChild(program, rest, ready, { ...options, env })
+}
+
+function portsIn(output: string): unknown {
+  const text = /^ports (.*)$/m.exec(output)?.[1]
+  return text === undefined ? undefined : JSON.parse(text)
+}
+
+async function runLoad(
+  generator: ChildProcess,
+  proxy: MeasuredProxy,
+  { path, body, upstream, fillingBytes, concurrency, endsWith }: BenchCase,
+  durationMs: number,
+): Promise<LoadResult> {
+  const bare = proxy.pingPath === ''
+  const job: LoadJob = {
+    port: proxy.portOf(upstream),
+    path,
+    body: JSON.stringify(body),
+    fillingBytes,
+    concurrency,
+    durationMs,
+    // The bare pipe leaves answers as the upstream has them.
+    endsWith: bare ? '' : endsWith,
+    pingPath: proxy.pingPath,
+  }
+  const { promise, resolve, reject } = Promise.withResolvers<LoadResult>()
+  const onExit = (): void => reject(new Error(`the load ended; ${proxy.name}: ${proxy.child.output()}`))
+  generator.once('message', (message) => resolve(message as LoadResult)) // it sends nothing else
+  generator.once('exit', onExit)
+  generator.send(job)
+  const result = await promise.finally(() => generator.off('exit', onExit))
+  if (result.bad > 0)
+    throw new Error(`${result.bad} bad answers of ${result.requests}: ${proxy.name}, ${path}`)
+  return result
+}

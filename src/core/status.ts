@@ -1,0 +1,102 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+
+/**
+ * What `GET P/status` tells of a process: its models, its targets and what failed. Nothing in it comes from a request or
+ * an answer, and no address, path or key is among it. Times are ISO 8601, shares 0 to 1.
+ */
+
+const described = <Schema extends TSchema>(schema: Schema, description: string): Schema => ({
+  ...schema,
+  description,
+})
+const count = (description: string) => Type.Integer({ minimum: 0, description })
+const share = (description: string) => Type.Number({ minimum: 0, maximum: 1, description })
+const words = <const Words extends readonly string[]>(list: Words, description: string) =>
+  Type.Unsafe<Words[number]>(
+    Type.Union(
+      list.map((word) => Type.Literal(word)),
+      { description },
+    ),
+  )
+
+/** In the order of how well a target can be used. */
+export const targetStates = ['up', 'trial', 'busy', 'misconfigured', 'down', 'parked'] as const
+export const routerStates = ['ready', 'degraded', 'unusable', 'draining'] as const
+
+const TargetErrorSchema = Type.Object({
+  at: Type.String({ format: 'date-time' }),
+  code: Type.String({ description: 'A cause such as ECONNREFUSED, HTTP_503 or TIMEOUT_FIRST_CONTENT.' }),
+})
+
+const TargetStatusSchema = Type.Object({
+  id: Type.String(),
+  type: Type.String({ description: 'Kind of server, its api_type.' }),
+  state: words(
+    targetStates,
+    'up; trial: was down, a few requests try it; busy: asked for a pause; misconfigured: refuses the key or the model; down; parked: in providers_sleep.',
+  ),
+  breaker: words(['closed', 'open', 'half_open'], 'Open: gets no requests.'),
+  retry_in_seconds: Type.Number({ minimum: 0, description: 'Until it may be tried again.' }),
+  in_flight: count('Requests that it works on.'),
+  uses: count('Requests that it was picked for since the start.'),
+  requests_per_minute: count('Requests that it answered or failed in the last minute.'),
+  failure_rate: share('Moving average of failures.'),
+  first_content_ms: Type.Optional(
+    Type.Number({ description: 'Moving average of the time to the first content; absent before the first.' }),
+  ),
+  tokens_per_second: Type.Optional(
+    Type.Number({ description: 'Moving average of one answer after its first content.' }),
+  ),
+  weight: share('Share of the requests for the weighted strategies, as it is now.'),
+  context: count('Context length in tokens; 0 when unknown.'),
+  last_errors: described(Type.Array(TargetErrorSchema), 'The latest failed attempts, newest first.'),
+})
+
+const ModelStatusSchema = Type.Object({
+  name: Type.String(),
+  strategy: Type.String(),
+  waiting: count('Requests that wait for a free target.'),
+  targets: Type.Array(TargetStatusSchema),
+})
+
+const FailureSchema = Type.Object({
+  at: Type.String({ format: 'date-time' }),
+  model: Type.String(),
+  target: Type.Optional(Type.String({ description: 'The last one that was tried.' })),
+  status: Type.Integer({ description: 'HTTP status that the client got.' }),
+  outcome: Type.String({ description: 'error, or truncated: it broke after its beginning.' }),
+  code: Type.String(),
+})
+
+export const StatusSchema = Type.Object({
+  version: Type.String(),
+  node: Type.String({ description: 'Version of Node.js.' }),
+  started_at: Type.String({ format: 'date-time' }),
+  uptime_seconds: Type.Number({ minimum: 0 }),
+  worker: Type.Integer({
+    description: 'Number of the process in a cluster, of which this tells alone; 0: a single one.',
+  }),
+  state: words(
+    routerStates,
+    'ready; degraded: a target cannot be used; unusable: none can; draining: the process ends.',
+  ),
+  strategy: Type.String({ description: 'For models without one of their own.' }),
+  requests: Type.Object(
+    {
+      finished: count('Model requests that have ended.'),
+      failed: count('Of these, with an error of the server side or a broken answer.'),
+      client_gone: count('Of these, left by their client.'),
+      per_minute: count('Ended in the last minute.'),
+      failed_per_minute: count('Failed in the last minute.'),
+    },
+    { description: 'Since the start.' },
+  ),
+  models: Type.Array(ModelStatusSchema),
+  failures: described(Type.Array(FailureSchema), 'The latest failed requests, newest first.'),
+})
+
+export type Status = Static<typeof StatusSchema>
+export type ModelStatus = Static<typeof ModelStatusSchema>
+export type TargetStatus = Static<typeof TargetStatusSchema>
+export type TargetError = Static<typeof TargetErrorSchema>
+export type Failure = Static<typeof FailureSchema>

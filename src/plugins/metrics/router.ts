@@ -1,0 +1,59 @@
+import type { FastifyInstance } from 'fastify'
+import { version } from '../../core/version.ts'
+
+/** What the router is: version, configuration, processes, and what it holds in memory. */
+export function exposeRouter(app: FastifyInstance): void {
+  const { Counter, Gauge } = app.metrics.client
+  new Gauge({
+    name: 'llm_router_build_info',
+    help: 'Always 1; the labels say which version runs.',
+    labelNames: ['version'],
+    aggregator: 'max',
+    collect() {
+      this.set({ version }, 1)
+    },
+  })
+  new Gauge({
+    name: 'llm_router_workers',
+    help: 'Processes that serve requests.',
+    collect() {
+      this.set(1)
+    },
+  })
+  new Gauge({
+    name: 'llm_router_held_body_bytes',
+    help: 'Bytes of request bodies that are being read or kept for their request.',
+    collect() {
+      this.set(app.admission.heldBytes)
+    },
+  })
+  new Gauge({
+    name: 'llm_router_config_info',
+    help: 'Always 1; the label tells one content of models-config.json from another.',
+    labelNames: ['version'],
+    aggregator: 'max',
+    collect() {
+      this.reset()
+      this.set({ version: app.models.loading().version }, 1)
+    },
+  })
+  new Gauge({
+    name: 'llm_router_config_loaded_timestamp_seconds',
+    help: 'When the configuration in use was loaded; in a cluster, by the last process.',
+    aggregator: 'min',
+    collect() {
+      this.set(app.models.loading().at.getTime() / 1000)
+    },
+  })
+  new Counter({
+    name: 'llm_router_config_reloads_total',
+    help: 'Times that models-config.json was read again: success, failure.',
+    labelNames: ['result'],
+    collect() {
+      const { reloads } = app.models.loading()
+      this.reset()
+      this.inc({ result: 'success' }, reloads.success)
+      this.inc({ result: 'failure' }, reloads.failure)
+    },
+  })
+}

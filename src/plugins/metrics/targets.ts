@@ -1,0 +1,116 @@
+import type { FastifyInstance } from 'fastify'
+import type { TargetSignals } from '../../core/strategy.ts'
+import type { BreakerState } from '../../relay/breaker.ts'
+
+const breakerStates: readonly BreakerState[] = ['closed', 'open', 'half_open']
+const restingReasons = ['busy', 'misconfigured'] as const
+
+/**
+ * What the router holds of its targets, read when it is asked for. Each process has its own view, so a cluster's answer
+ * adds up what is counted, and averages what is a state.
+ */
+export function exposeTargets(app: FastifyInstance): void {
+  exposeCalls(app)
+  exposeStates(app)
+  exposeQueues(app)
+}
+
+function exposeCalls(app: FastifyInstance): void {
+  const { Gauge } = app.metrics.client
+  new Gauge({
+    name: 'llm_router_target_calls_in_flight',
+    help: 'Calls that a target is at work on.',
+    labelNames: ['model_name', 'target'],
+    collect() {
+      this.reset()
+      for (const signals of allSignals(app)) this.set(labelsOf(signals), signals.inFlight)
+    },
+  })
+}
+
+function exposeStates(app: FastifyInstance): void {
+  const { Gauge } = app.metrics.client
+  new Gauge({
+    name: 'llm_router_target_usable',
+    help: 'Whether a target gets requests now: the share of processes that send it any.',
+    labelNames: ['model_name', 'target'],
+    aggregator: 'average',
+    collect() {
+      this.reset()
+      for (const signals of allSignals(app))
+        this.set(labelsOf(signals), app.health.breakerOf(signals.target).available ? 1 : 0)
+    },
+  })
+  new Gauge({
+    name: 'llm_router_target_breaker_state',
+    help: 'The breaker of a target: the number of processes in which it is closed, open, half_open.',
+    labelNames: ['model_name', 'target', 'state'],
+    collect() {
+      this.reset()
+      for (const signals of allSignals(app)) {
+        const now = app.health.breakerOf(signals.target).state
+        for (const state of breakerStates) this.set({ ...labelsOf(signals), state }, state === now ? 1 : 0)
+      }
+    },
+  })
+  new Gauge({
+    name: 'llm_router_target_resting',
+    help: 'The number of processes in which a target rests: busy (it asked for it), misconfigured (it refuses us).',
+    labelNames: ['model_name', 'target', 'reason'],
+    collect() {
+      this.reset()
+      for (const signals of allSignals(app)) {
+        const now = app.health.breakerOf(signals.target).resting
+        for (const reason of restingReasons)
+          this.set({ ...labelsOf(signals), reason }, reason === now ? 1 : 0)
+      }
+    },
+  })
+}
+
+function exposeQueues(app: FastifyInstance): void {
+  const { Counter, Gauge } = app.metrics.client
+  const { counts } = app.leases
+  new Gauge({
+    name: 'llm_router_queue_length',
+    help: 'Requests that wait for a target of their own.',
+    labelNames: ['model_name'],
+    collect() {
+      this.reset()
+      for (const model of app.models.all()) this.set({ model_name: model.alias }, app.balancer.waiting(model))
+    },
+  })
+  new Counter({
+    name: 'llm_router_leases_local_total',
+    help: 'Targets taken while the lease store was away: exclusive within one process only.',
+    collect() {
+      this.reset()
+      this.inc(counts.local)
+    },
+  })
+  new Counter({
+    name: 'llm_router_leases_lost_total',
+    help: 'Targets that another request took while one was still at work.',
+    collect() {
+      this.reset()
+      this.inc(counts.lost)
+    },
+  })
+  if (app.leases.reachable === undefined) return
+  new Gauge({
+    name: 'llm_router_redis_up',
+    help: 'Whether the Redis that leases are kept in answered last time; in a cluster, to all processes.',
+    aggregator: 'min',
+    collect() {
+      this.set(app.leases.reachable ? 1 : 0)
+    },
+  })
+}
+
+function allSignals(app: FastifyInstance): TargetSignals[] {
+  return app.models.all().flatMap((model) => [...app.balancer.signals(model)])
+}
+
+function labelsOf({ target }: TargetSignals): { model_name: string; target: string } {
+  return { model_name: target.model, target: target.id }
+}

@@ -1,0 +1,196 @@
+import cluster from 'node:cluster'
+import { versions } from 'node:process'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { RouterError } from '../core/errors.ts'
+import { RecentCount } from '../core/recent-count.ts'
+import type { Failure, ModelStatus, Status, TargetError, TargetStatus } from '../core/status.ts'
+import type { TargetSignals } from '../core/strategy.ts'
+import type { Model, Target } from '../core/target.ts'
+import { version } from '../core/version.ts'
+import type { Breaker } from '../relay/breaker.ts'
+import type { ExchangeRecord } from '../relay/exchange.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    status: {
+      /** How this process and its targets are now. */
+      read(): Status
+    }
+  }
+}
+
+const keptErrors = 5
+const keptFailures = 20
+
+interface TargetHistory {
+  ended: RecentCount
+  errors: TargetError[]
+}
+
+/** Keeps what people ask first when something is wrong: which targets work, what they do, what failed last. */
+export default fp(
+  (app, _options, done) => {
+    const startedAt = new Date(Date.now() - performance.now()).toISOString()
+    const requests = countRequests(app)
+    const histories = new Map<Target, TargetHistory>()
+    const historyOf = (target: Target): TargetHistory => {
+      const history = histories.get(target) ?? { ended: new RecentCount(now), errors: [] }
+      histories.set(target, history)
+      return history
+    }
+    app.balancer.onSettled((target, { result, error }) => {
+      if (result === 'cancelled') return
+      const history = historyOf(target)
+      history.ended.add()
+      if (result === 'failure' && error)
+        keep(history.errors, { at: timestamp(), code: codeOf(error) }, keptErrors)
+    })
+    app.decorate('status', {
+      read: () => {
+        const models = app.models.all().map((model) => modelStatus(app, model, historyOf))
+        return {
+          version,
+          node: versions.node,
+          started_at: startedAt,
+          uptime_seconds: rounded(performance.now() / 1000),
+          worker: cluster.worker?.id ?? 0,
+          state: stateOf(app, models),
+          strategy: app.config.balanceStrategy,
+          requests: requests.read(),
+          models,
+          failures: [...requests.failures],
+        }
+      },
+    })
+    done()
+  },
+  { name: 'status', dependencies: ['config', 'models', 'health', 'balancer', 'exchange', 'drain'] },
+)
+
+function countRequests(app: FastifyInstance): { read(): Status['requests']; failures: readonly Failure[] } {
+  const failures: Failure[] = []
+  const [ended, failedLately] = [new RecentCount(now), new RecentCount(now)]
+  let [finished, failed, gone] = [0, 0, 0]
+  app.exchanges.onEnd((record) => {
+    if (record.model === undefined) return
+    finished++
+    ended.add()
+    if (record.outcome === 'client_gone') gone++
+    if (record.outcome !== 'error' && record.outcome !== 'truncated') return
+    failed++
+    failedLately.add()
+    keep(failures, failureOf(record, record.model), keptFailures)
+  })
+  return {
+    failures,
+    read: () => ({
+      finished,
+      failed,
+      client_gone: gone,
+      per_minute: ended.total,
+      failed_per_minute: failedLately.total,
+    }),
+  }
+}
+
+function failureOf({ target, status, outcome, error }: ExchangeRecord, model: string): Failure {
+  return {
+    at: timestamp(),
+    model,
+    ...(target === undefined ? {} : { target }),
+    status,
+    outcome,
+    code: error ? codeOf(error) : 'unknown',
+  }
+}
+
+/** Words of ours and of Node's alone: an upstream's own code could hold anything. */
+function codeOf({ causeCode, code, kind }: RouterError): string {
+  return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
+}
+
+function modelStatus(
+  app: FastifyInstance,
+  model: Model,
+  historyOf: (target: Target) => TargetHistory,
+): ModelStatus {
+  const strategy = app.balancer.strategy(model)
+  const weights = strategy && 'pick' in strategy ? strategy.weights : undefined
+  const signals = app.balancer.signals(model)
+  const statusOf = (target: Target, parked: boolean): TargetStatus => {
+    const breaker = app.health.breakerOf(target)
+    return {
+      id: target.id,
+      type: target.type.name,
+      state: parked ? 'parked' : targetState(breaker),
+      breaker: breaker.state,
+      retry_in_seconds: rounded(breaker.waitMs / 1000),
+      ...measured(signals.find((each) => each.target === target)),
+      requests_per_minute: historyOf(target).ended.total,
+      weight: weights?.get(target.id) ?? target.weight,
+      context: target.inputSize,
+      last_errors: [...historyOf(target).errors],
+    }
+  }
+  // Sleeping targets that may be used are among the signals.
+  const isUsed = (target: Target): boolean => signals.some((each) => each.target === target)
+  return {
+    name: model.alias,
+    strategy: model.strategy ?? app.config.balanceStrategy,
+    waiting: app.balancer.waiting(model),
+    targets: [
+      ...model.targets.map((target) => statusOf(target, false)),
+      ...model.sleeping.map((target) => statusOf(target, !isUsed(target))),
+    ],
+  }
+}
+
+function measured(
+  signals: TargetSignals | undefined,
+): Pick<TargetStatus, 'in_flight' | 'uses' | 'failure_rate' | 'first_content_ms' | 'tokens_per_second'> {
+  const { inFlight = 0, uses = 0, failureRate = 0, firstContentMs, perTokenMs } = signals ?? {}
+  return {
+    in_flight: inFlight,
+    uses,
+    failure_rate: Math.round(failureRate * 1000) / 1000,
+    ...(firstContentMs === undefined ? {} : { first_content_ms: rounded(firstContentMs) }),
+    // A whole answer, or one whose tokens came at once, has no speed.
+    ...(perTokenMs === undefined || perTokenMs === 0
+      ? {}
+      : { tokens_per_second: rounded(1000 / perTokenMs) }),
+  }
+}
+
+function targetState(breaker: Breaker): TargetStatus['state'] {
+  if (breaker.resting === 'misconfigured') return 'misconfigured'
+  if (breaker.state === 'open') return 'down'
+  if (breaker.resting === 'busy') return 'busy'
+  return breaker.state === 'half_open' ? 'trial' : 'up'
+}
+
+function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['state'] {
+  if (app.drain.active) return 'draining'
+  const states = models
+    .flatMap(({ targets }) => targets.map(({ state }) => state))
+    .filter((state) => state !== 'parked')
+  if (!states.some((state) => state === 'up' || state === 'trial')) return 'unusable'
+  return states.every((state) => state === 'up') ? 'ready' : 'degraded'
+}
+
+function keep<Item>(list: Item[], item: Item, most: number): void {
+  list.unshift(item)
+  list.length = Math.min(list.length, most)
+}
+
+function timestamp(): string {
+  return new Date().toISOString()
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 10) / 10
+}
+
+function now(): number {
+  return performance.now()
+}

@@ -1,0 +1,17 @@
+import type { Worker } from 'node:cluster'
+// biome-ignore-start lint/style/noRestrictedImports: the primary adds up its workers' numbers.
+import { MetricsDesk } from './stores/primary-metrics.ts'
+import { primaryPipe } from './stores/primary-pipe.ts'
+
+// biome-ignore-end lint/style/noRestrictedImports: only the stores.
+
+/** Adds up the metrics of all workers, and keeps those of dead ones; called with each worker that starts. */
+export function primaryMetricsKeeper(): (worker: Worker) => void {
+  const desk = new MetricsDesk()
+  return (worker) => {
+    const owner = String(worker.id)
+    desk.addWorker(owner, primaryPipe(worker))
+    // Not at its exit: what it sent last may still be in the pipe then.
+    worker.once('disconnect', () => desk.removeWorker(owner))
+  }
+}

@@ -1,0 +1,107 @@
+import { asRouterError, type RouterError } from '../core/errors.ts'
+import type { Ending } from '../core/lease.ts'
+
+/** One try at one target. */
+export interface CallRecord extends Pick<Ending, 'result' | 'firstContentMs' | 'tokens'> {
+  /** Alias of the model that was tried: a fallback's, where it was one. */
+  model: string
+  target: string
+  providerType: string
+  /** What the target speaks. */
+  dialect: string
+  durationMs: number
+  /** Whether its answer went to the client as it came. */
+  streamed: boolean
+  error: RouterError | undefined
+  /** Why the target before this one did not deliver; undefined for a first try. */
+  after: RouterError | undefined
+}
+
+/** What happens on the way of a request to its answer, told when it is over; that may be after the request's own end. */
+export type Step =
+  | { type: 'call'; call: CallRecord }
+  /** A target was asked for. `error`: there was none, and the client is to hear this. */
+  | { type: 'search'; model: string; ms: number; found: boolean; error: RouterError | undefined }
+  /** The same call is sent once more, because a kept-alive socket had been closed. */
+  | { type: 'resent'; model: string }
+  /** Targets of the model have failed, and no other is tried; with the error that tells most. */
+  | { type: 'exhausted'; model: string; error: RouterError }
+
+type CallEnd = Pick<CallRecord, 'result' | 'firstContentMs' | 'tokens' | 'error' | 'streamed'>
+
+interface CalledTarget {
+  readonly id: string
+  readonly model: string
+  readonly type: { readonly name: string; readonly dialect: string }
+}
+
+/** What is done for one request outside of the router: its steps, and how long they took together. */
+export class CallLog {
+  readonly #now: () => number
+  readonly #onStep: (step: Step) => void
+  #outsideMs = 0
+  #open = 0
+  #openSince = 0
+  #lastEnd = 0
+
+  /** `now`: monotonic milliseconds. */
+  constructor(now: () => number, onStep: (step: Step) => void) {
+    this.#now = now
+    this.#onStep = onStep
+  }
+
+  /** A try begins; call the result once, when it is over. */
+  begin({ id, model, type }: CalledTarget, after: RouterError | undefined): (end: CallEnd) => void {
+    const startedAt = this.#now()
+    return (end) => {
+      const durationMs = this.#now() - startedAt
+      const who = { model, target: id, providerType: type.name, dialect: type.dialect }
+      this.#onStep({ type: 'call', call: { ...who, ...end, durationMs, after } })
+    }
+  }
+
+  resent(model: string): void {
+    this.#onStep({ type: 'resent', model })
+  }
+
+  exhausted(model: string, error: RouterError): void {
+    this.#onStep({ type: 'exhausted', model, error })
+  }
+
+  /** `work` gives a target, or undefined, or throws the RouterError for the client. */
+  async search<T>(model: string, work: Promise<T>): Promise<T> {
+    const since = this.#now()
+    const tell = (found: boolean, error?: RouterError): void =>
+      this.#onStep({ type: 'search', model, ms: this.#now() - since, found, error })
+    try {
+      const target = await this.outside(work)
+      tell(target !== undefined)
+      return target
+    } catch (error) {
+      tell(false, asRouterError(error))
+      throw error
+    }
+  }
+
+  /** While this goes on, the time is not the router's own; several at once count once. */
+  async outside<T>(work: Promise<T>): Promise<T> {
+    if (this.#open++ === 0) this.#openSince = this.#now()
+    try {
+      return await work
+    } finally {
+      this.#lastEnd = this.#now()
+      if (--this.#open === 0) this.#outsideMs += this.#lastEnd - this.#openSince
+    }
+  }
+
+  /**
+   * The router's own part of the time between two moments: from when it had the request to when it had the answer ready.
+   * An answer that goes out as it comes is ready with the last of its calls.
+   */
+  ownMs(from: number, to: number | undefined): number {
+    const now = this.#now()
+    const running = this.#open > 0 ? now - this.#openSince : 0
+    const end = Math.max(to ?? 0, running > 0 ? now : this.#lastEnd)
+    return Math.max(0, end - from - this.#outsideMs - running)
+  }
+}

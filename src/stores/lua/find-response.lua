@@ -1,0 +1,13 @@
+-- Reads an answer; that counts as a use, and prolongs nothing.
+--
+-- KEYS  1 answers  2 by use  3 by expiry; see keep-response.lua
+-- ARGV  1 id
+-- Returns its JSON, or nil when there is none or its time is over.
+
+local id = ARGV[1]
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local expiry = redis.call('ZSCORE', KEYS[3], id)
+if not expiry or tonumber(expiry) <= now then return false end
+redis.call('ZADD', KEYS[2], 'XX', now, id)
+return redis.call('HGET', KEYS[1], id)

@@ -1,0 +1,16 @@
+-- Removes an answer, in one step.
+--
+-- KEYS  1 answers  2 by use  3 by expiry  4 bytes; see keep-response.lua
+-- ARGV  1 id
+-- Returns 1 when there was one whose time was not over, else 0.
+
+local id = ARGV[1]
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local expiry = redis.call('ZSCORE', KEYS[3], id)
+if not expiry then return 0 end
+redis.call('DECRBY', KEYS[4], redis.call('HSTRLEN', KEYS[1], id))
+redis.call('HDEL', KEYS[1], id)
+redis.call('ZREM', KEYS[2], id)
+redis.call('ZREM', KEYS[3], id)
+return tonumber(expiry) > now and 1 or 0

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { createAnthropic } from '@ai-sdk/anthropic'
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
+import { generateText, jsonSchema, type LanguageModel, Output, stepCountIs, streamText, tool } from 'ai'
+import { createOllama } from 'ai-sdk-ollama'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { type ScriptedUpstream, startUpstream, upstreamModel } from '../helpers/scripted-upstream.ts'
+import { inTurn, upstreamKinds } from './upstream-kinds.ts'
+
+// The library writes its warnings to the console otherwise.
+Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false })
+
+const prompt = 'Hello'
+const maxRetries = 0
+
+/** The providers through which the AI SDK speaks to the router. */
+const clients: Record<string, (url: string) => LanguageModel> = {
+  'openai-compatible': (url) =>
+    createOpenAICompatible({
+      name: 'router',
+      baseURL: `${url}/v1`,
+      apiKey: 'key',
+      includeUsage: true,
+      supportsStructuredOutputs: true,
+    })('small'),
+  anthropic: (url) => createAnthropic({ baseURL: `${url}/v1`, apiKey: 'key' })('small'),
+  ollama: (url) => createOllama({ baseURL: url })('small', { think: true }),
+}
+
+const tools = {
+  get_weather: tool({
+    description: 'Weather of a city',
+    inputSchema: jsonSchema<{ city: string }>({
+      type: 'object',
+      properties: { city: { type: 'string' } },
+      required: ['city'],
+    }),
+    execute: async ({ city }) => `${city}: 3 degrees`,
+  }),
+}
+const calls = ['Oslo', 'Rome'].map((city) => ({ name: 'get_weather', input: { city } }))
+
+for (const [name, clientOf] of Object.entries(clients)) {
+  for (const kind of upstreamKinds) {
+    describe(`the AI SDK by its provider ${name} over an upstream of type ${kind.type}`, () => {
+      let upstream: ScriptedUpstream
+      let router: TestRouter
+      let model: LanguageModel
+
+      before(async () => {
+        upstream = await startUpstream({ kind: 'hang' })
+        const provider = { api_type: kind.type, api_host: upstream.url, model_path: upstreamModel }
+        router = await startRouter({ models: modelsConfig({ small: [provider] }) })
+        model = clientOf(router.url)
+      })
+      after(async () => {
+        await router.close()
+        await upstream.close()
+      })
+
+      function streamed(options: Partial<Parameters<typeof streamText>[0]> = {}) {
+        const errors: unknown[] = []
+        const onError = ({ error }: { error: unknown }) => void errors.push(error)
+        return { errors, result: streamText({ model, prompt, maxRetries, onError, ...options } as never) }
+      }
+
+      test('gets a text with its finish and counts, whole and streamed', async () => {
+        upstream.rescript(kind.say({ text: 'Hi there' }))
+        const whole = await generateText({ model, prompt, maxRetries })
+        assert.equal(whole.text, 'Hi there')
+        assert.equal(whole.finishReason, 'stop')
+        assert.deepEqual([whole.usage.inputTokens, whole.usage.outputTokens], [9, 3])
+        const { result, errors } = streamed()
+        assert.equal(await result.text, 'Hi there')
+        assert.equal(await result.finishReason, 'stop')
+        const usage = await result.usage
+        assert.deepEqual([usage.inputTokens, usage.outputTokens], [9, 3])
+        assert.deepEqual(errors, [])
+      })
+
+      test('gets the thoughts once and before the text', async () => {
+        upstream.rescript(kind.say({ reasoning: 'Let me think', text: 'Hi there' }))
+        const whole = await generateText({ model, prompt, maxRetries })
+        assert.deepEqual([whole.reasoningText, whole.text], ['Let me think', 'Hi there'])
+        const { result, errors } = streamed()
+        assert.deepEqual([await result.reasoningText, await result.text], ['Let me think', 'Hi there'])
+        assert.deepEqual(errors, [])
+      })
+
+      test('calls two tools at once and goes on from their results, whole and streamed', async () => {
+        for (const stream of [false, true]) {
+          upstream.rescript(inTurn(kind, { calls }, { text: 'Both are cold' }))
+          const first = upstream.requests.length
+          const options = { tools, stopWhen: stepCountIs(3) }
+          const { result, errors } = stream ? streamed(options) : { result: undefined, errors: [] }
+          const done = result ?? (await generateText({ model, prompt, maxRetries, ...options }))
+          assert.equal(await done.text, 'Both are cold')
+          const steps = await done.steps
+          assert.deepEqual(
+            steps[0]?.toolCalls.map(({ toolName, input }) => [toolName, input]),
+            calls.map(({ name, input }) => [name, input]),
+          )
+          assert.equal(steps[0]?.finishReason, 'tool-calls')
+          assert.deepEqual(
+            steps[0]?.toolResults.map(({ output }) => output),
+            ['Oslo: 3 degrees', 'Rome: 3 degrees'],
+          )
+          assert.equal(upstream.requests.length - first, 2)
+          const sent = JSON.stringify(upstream.requests.at(-1)?.body)
+          assert.ok(sent.indexOf('Oslo: 3') < sent.indexOf('Rome: 3') && sent.includes('Oslo: 3'))
+          assert.deepEqual(errors, [])
+        }
+      })
+
+      test('gets an object of the schema that it asks for, and the upstream gets the schema', async () => {
+        // For models that it does not know this provider asks for a call of a tool of its own making.
+        const said =
+          name === 'anthropic'
+            ? { calls: [{ name: 'json', input: { city: 'Oslo' } }] }
+            : { text: '{"city":"Oslo"}' }
+        upstream.rescript(kind.say(said))
+        const schema = jsonSchema<{ city: string }>({
+          type: 'object',
+          properties: { city: { type: 'string' } },
+          required: ['city'],
+          additionalProperties: false,
+        })
+        const output = Output.object({ schema })
+        const { output: whole } = await generateText({ model, prompt, maxRetries, output })
+        assert.deepEqual(whole, { city: 'Oslo' })
+        assert.match(JSON.stringify(upstream.requests.at(-1)?.body), /"city":\{"type":"string"\}/)
+        const { result } = streamed({ output } as never)
+        assert.deepEqual(await result.output, { city: 'Oslo' })
+      })
+
+      test('learns of a stream that goes wrong: an error part, and never a clean end', async () => {
+        for (const fault of ['cut', 'error'] as const) {
+          upstream.rescript(kind.breakAfter('Hi', fault))
+          const { result, errors } = streamed()
+          const parts = await Array.fromAsync(result.fullStream)
+          const text = parts.flatMap((part) => (part.type === 'text-delta' ? [part.text] : [])).join('')
+          assert.equal(text, 'Hi', fault)
+          assert.ok(
+            parts.some(({ type }) => type === 'error'),
+            `${fault}: ${parts.map(({ type }) => type)}`,
+          )
+          assert.equal(errors.length, 1)
+          const finish = parts.find((part) => part.type === 'finish')
+          assert.ok(finish === undefined || finish.finishReason !== 'stop', finish?.finishReason)
+        }
+      })
+
+      test('frees the upstream when it leaves', async () => {
+        upstream.rescript(kind.hangAfter('Hi'))
+        const index = upstream.requests.length
+        const leaving = new AbortController()
+        const { result } = streamed({ abortSignal: leaving.signal })
+        for await (const part of result.fullStream) if (part.type === 'text-delta') leaving.abort()
+        await upstream.requestClosed(index)
+      })
+    })
+  }
+}

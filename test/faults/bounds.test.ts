@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { chunk, head, type Step, startFaultUpstream, streamHead } from '../helpers/fault-upstream.ts'
+import { openRequest } from '../helpers/http.ts'
+import { modelsConfig } from '../helpers/router.ts'
+import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
+import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
+import { repeats } from './repeats.ts'
+
+const mebi = 1024 * 1024
+/** The collector lets garbage lie for a while before it looks: this much is no growth. */
+const slackMebi = 32
+/** `/ping` waits behind this test's own work too, so it can only tell a router that is blocked from one that works. */
+const blockedMs = 2_000
+
+const finish = openaiChunk({}, 'stop') + openaiDone
+const path = '/v1/chat/completions'
+const ollamaPath = '/api/chat'
+const question = (stream: boolean) => ({ model: 'big', stream, messages: [{ role: 'user', content: 'x' }] })
+
+interface Received {
+  status: number
+  bytes: number
+  lineEnds: number
+  /** The last bytes, as text. */
+  tail: string
+  /** Whether the answer ended as HTTP says it should. */
+  whole: boolean
+}
+
+/** Reads an answer as fast as it comes and keeps nothing of it. */
+async function receive(url: string, body: object): Promise<Received> {
+  const sent = request(url, { method: 'POST', headers: { 'content-type': 'application/json' }, agent: false })
+  sent.end(JSON.stringify(body))
+  const [response] = (await once(sent, 'response')) as [IncomingMessage] // by the documentation of the event
+  let bytes = 0
+  let lineEnds = 0
+  let last = Buffer.alloc(0)
+  response.on('data', (piece: Buffer) => {
+    bytes += piece.length
+    for (let at = piece.indexOf(10); at !== -1; at = piece.indexOf(10, at + 1)) lineEnds++
+    last = piece.length >= 256 ? piece.subarray(-256) : Buffer.concat([last, piece]).subarray(-256)
+  })
+  response.on('error', () => undefined) // told by `complete`
+  await once(response, 'close')
+  const { statusCode = 0, complete } = response
+  return { status: statusCode, bytes, lineEnds, tail: last.toString(), whole: complete }
+}
+
+/** The longest wait for `/ping`, asked every 20 ms until the work is done, in milliseconds. */
+async function longestPing(url: string, work: Promise<unknown>): Promise<number> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  let longest = 0
+  let working = true
+  const end = (): void => {
+    working = false
+  }
+  work.then(end, end)
+  while (working) {
+    const from = performance.now()
+    const asked = request(`${url}/ping`, { agent }).end()
+    const [response] = (await once(asked, 'response')) as [IncomingMessage] // by the documentation of the event
+    response.resume()
+    await once(response, 'end')
+    longest = Math.max(longest, performance.now() - from)
+    await pause(20)
+  }
+  agent.destroy()
+  return longest
+}
+
+describe('memory', { concurrency: false }, () => {
+  let router: RouterProcess
+  let script: () => Iterable<Step>
+  let upstream: Awaited<ReturnType<typeof startFaultUpstream>>
+  let asked = 0
+
+  before(async () => {
+    upstream = await startFaultUpstream(() => script())
+    router = await startRouterProcess({
+      models: modelsConfig({ big: [{ id: 'big', api_type: 'vllm', api_host: upstream.url }] }),
+    })
+    // The code is compiled and the pools are made before anything is measured.
+    script = smallEvents(20_000)
+    await receive(router.url + path, question(true))
+    await receive(router.url + ollamaPath, question(true))
+    asked = 2
+  })
+  after(async () => {
+    await router.stop()
+    await upstream.close()
+  })
+
+  /** Runs it with a fresh look at memory; the growth may not pass the limit, nor may the router stand still. */
+  async function bounded<T>(growthMebi: number, work: () => Promise<T>): Promise<T> {
+    router.forgetPeak()
+    const before = router.memoryBytes()
+    const running = work()
+    const [result, ping] = await Promise.all([running, longestPing(router.url, running)])
+    const growth = (router.peakBytes() - before) / mebi
+    process.stderr.write(`GROWTH ${growth} PING ${ping}\n`)
+    assert.ok(growth <= growthMebi + slackMebi, `memory grew by ${growth.toFixed(1)} MiB`)
+    assert.ok(ping < blockedMs, `the router stood still for ${ping.toFixed(0)} ms`)
+    return result
+  }
+
+  async function ask(url: string, body: object): Promise<Received> {
+    asked++
+    return receive(router.url + url, body)
+  }
+
+  /** Nothing runs any more, and each request has had its one line. */
+  async function assertQuiet(): Promise<Record<string, unknown>> {
+    await upstream.idle()
+    const lines = await router.requestsLogged(asked)
+    assert.equal(lines.length, asked)
+    assert.deepEqual(
+      router.logs.filter(({ level }) => level === 'error' || level === 'fatal'),
+      [],
+    )
+    return lines.at(-1) ?? {}
+  }
+
+  const streamMebi = repeats(128, 1024)
+  test(`a stream of ${streamMebi} MiB passes without being collected`, async () => {
+    const event = openaiChunk({ content: 'x'.repeat(8_000) })
+    const bytes = chunk(event)
+    const count = Math.ceil((streamMebi * mebi) / event.length)
+    script = function* () {
+      yield streamHead
+      for (let sent = 0; sent < count; sent++) yield bytes
+      yield chunk(finish)
+      yield chunk()
+    }
+    const got = await bounded(32, () => ask(path, question(true)))
+    assert.ok(got.whole && got.tail.endsWith(openaiDone), got.tail)
+    const renamed = 'upstream-model'.length - 'big'.length
+    assert.equal(got.bytes, count * (event.length - renamed) + finish.length - renamed)
+    assert.equal((await assertQuiet()).outcome, 'success')
+  })
+
+  const eventCount = repeats(100_000, 1_000_000)
+  for (const [lane, url, lineEnds] of [
+    ['as they are', path, 2 * (eventCount + 2)],
+    ['translated', ollamaPath, eventCount + 1],
+  ] as const) {
+    test(`${eventCount} small events pass ${lane}, each one`, async () => {
+      script = smallEvents(eventCount)
+      const got = await bounded(32, () => ask(url, question(true)))
+      assert.ok(got.whole)
+      assert.equal(got.lineEnds, lineEnds)
+      assert.equal((await assertQuiet()).outcome, 'success')
+    })
+  }
+
+  test('a line of 100 MiB passes where nothing has to be read of it', async () => {
+    script = longLine
+    const got = await bounded(24, () => ask(path, question(true)))
+    assert.ok(got.whole && got.tail.endsWith(openaiDone), got.tail)
+    assert.ok(got.bytes > 100 * mebi)
+    assert.equal((await assertQuiet()).outcome, 'success')
+  })
+
+  test('a line of 100 MiB that has to be translated ends the answer with an error', async () => {
+    script = longLine
+    const got = await bounded(24, () => ask(ollamaPath, question(true)))
+    // Nothing of it had reached the client, so it is a plain error.
+    assert.equal(got.status, 502)
+    assert.match(got.tail, /"error":/)
+    assert.equal((await assertQuiet()).outcome, 'error')
+    assert.ok(upstream.sentBytes < 0 || upstream.busy === 0)
+  })
+
+  test('a whole answer of 100 MiB passes as it comes, with the name of its model', async () => {
+    script = () => hugeAnswer('"model":"upstream-model",', '')
+    const got = await bounded(48, () => ask(path, question(false)))
+    assert.deepEqual([got.status, got.whole, got.tail.slice(-6)], [200, true, 'xxx"}]'.slice(0, 0) + got.tail.slice(-6)])
+    assert.equal((await assertQuiet()).outcome, 'success')
+  })
+
+  const readers = repeats(50, 500)
+  test(`${readers} clients that stop reading stop their upstreams too, and get all of it in the end`, async () => {
+    const event = openaiChunk({ content: 'x'.repeat(32_000) })
+    const bytes = chunk(event)
+    const count = 1_000
+    script = function* () {
+      yield streamHead
+      for (let sent = 0; sent < count; sent++) yield bytes
+      yield chunk(finish)
+      yield chunk()
+    }
+    const sockets = await bounded(readers * 0.19, async () => {
+      const opened = []
+      for (let index = 0; index < readers; index++) {
+        const socket = await openRequest(router.url, path, question(true))
+        socket.pause()
+        opened.push(socket)
+      }
+      await stillness(() => upstream.sentBytes)
+      return opened
+    })
+    asked += readers
+    assert.equal(upstream.busy, readers)
+    const [first, ...others] = sockets
+    assert.ok(first)
+    for (const socket of others) socket.destroy()
+    let tail = ''
+    first.on('data', (piece: Buffer) => {
+      tail = (tail + piece.subarray(-256).toString()).slice(-256)
+      if (tail.includes('0\r\n\r\n')) first.end()
+    })
+    await once(first, 'close')
+    assert.match(tail, /\[DONE\]\n\n\r\n0\r\n\r\n$/)
+    await assertQuiet()
+    const outcomes = router.logs.slice(-readers).map(({ outcome }) => outcome)
+    assert.equal(outcomes.filter((outcome) => outcome === 'client_gone').length, readers - 1)
+  })
+})
+
+/** Fulfilled when a number has stayed the same for half a second. */
+async function stillness(read: () => number): Promise<void> {
+  let same = 0
+  for (let last = read(); same < 25; ) {
+    await pause(20)
+    const now = read()
+    same = now === last ? same + 1 : 0
+    last = now
+  }
+}
+
+/** In pieces of a hundred, as a busy engine's socket gives them. */
+function smallEvents(count: number): () => Iterable<Step> {
+  const hundred = chunk(openaiChunk({ content: 'x' }).repeat(100))
+  return function* () {
+    yield streamHead
+    for (let sent = 0; sent < count; sent += 100) yield hundred
+    yield chunk(finish)
+    yield chunk()
+  }
+}
+
+function* longLine(): Iterable<Step> {
+  const [before, behind] = openaiChunk({ content: '|' }).split('|') as [string, string] // one bar is in it
+  const piece = chunk('x'.repeat(mebi))
+  yield streamHead
+  yield chunk(before)
+  for (let sent = 0; sent < 100; sent++) yield piece
+  yield chunk(behind + finish)
+  yield chunk()
+}
+
+/** With a length, as servers send whole answers. */
+function* hugeAnswer(front: string, back: string): Iterable<Step> {
+  const before = `{"id":"x",${front}"choices":[{"index":0,"message":{"role":"assistant","content":"`
+  const behind = `"},"finish_reason":"stop"}]${back}}`
+  const length = before.length + 100 * mebi + behind.length
+  yield head(['content-type: application/json', `content-length: ${length}`])
+  yield before
+  const piece = Buffer.alloc(mebi, 'x')
+  for (let sent = 0; sent < 100; sent++) yield piece
+  yield behind
+}

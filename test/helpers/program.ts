@@ -1,0 +1,19 @@
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+
+/** Runs a program that the system's packages bring. Throws what to install when it is not there. */
+export function run(
+  program: string,
+  args: readonly string[],
+  { debianPackage, input }: { debianPackage: string; input?: string },
+): SpawnSyncReturns<string> {
+  const ended = spawnSync(program, args, { encoding: 'utf8', ...(input === undefined ? {} : { input }) })
+  if (ended.error && 'code' in ended.error && ended.error.code === 'ENOENT')
+    throw missing(program, debianPackage)
+  return ended
+}
+
+export function missing(program: string, debianPackage: string): Error {
+  return new Error(
+    `this test needs ${program}: install it, on Debian or Ubuntu with: sudo apt-get install ${debianPackage}`,
+  )
+}

@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '../..')
+
+export interface RouterProcess {
+  /** `http://127.0.0.1:port` */
+  readonly url: string
+  readonly child: ChildProcess
+  /** Its exit code, once it has ended. */
+  readonly exit: Promise<number | null>
+  /** Every log line so far, parsed. */
+  readonly logs: readonly Record<string, unknown>[]
+  /** Fulfilled with the lines of ended requests once there are this many (`/ping` and other probes not counted). */
+  requestsLogged(count: number): Promise<Record<string, unknown>[]>
+  /** What it holds of memory now, in bytes. */
+  memoryBytes(): number
+  /** The most it has held since `forgetPeak`, in bytes. */
+  peakBytes(): number
+  forgetPeak(): void
+  /** Ends it at once, if it still runs, and removes its files. */
+  stop(): Promise<void>
+}
+
+/** The router as its users run it: `src/server.ts` in a process of its own, on a free port. */
+export async function startRouterProcess({
+  env = {},
+  models,
+}: {
+  env?: Record<string, string>
+  /** The whole models-config.json. */
+  models: unknown
+}): Promise<RouterProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-process-'))
+  const file = join(folder, 'models-config.json')
+  writeFileSync(file, JSON.stringify(models))
+  const child = spawn(process.execPath, ['src/server.ts'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH ?? '',
+      LLM_ROUTER_SERVER_PORT: '0',
+      LLM_ROUTER_SERVER_HOST: '127.0.0.1',
+      LLM_ROUTER_LOG_FILENAME: '',
+      LLM_ROUTER_LOG_FORMAT: 'json',
+      LLM_ROUTER_HEALTH_INTERVAL: '0',
+      ...env,
+      LLM_ROUTER_MODELS_CONFIG: file,
+    },
+  })
+  const exit = once(child, 'close').then(([code]) => code as number | null) // by the documentation of the event
+  const logs = new LogLines()
+  child.stdout.setEncoding('utf8').on('data', (text: string) => logs.push(text))
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text
+  })
+  const early = exit.then((code) => {
+    throw new Error(`the router ended with ${code}: ${errors}`)
+  })
+  early.catch(() => undefined) // told by the race below, or no fault at all
+  const line = await Promise.race([logs.first(({ msg }) => msg === 'listening'), early])
+  const pid = child.pid ?? 0
+  return {
+    url: `http://127.0.0.1:${line.port}`,
+    child,
+    exit,
+    logs: logs.lines,
+    requestsLogged: (count) => logs.requests(count),
+    memoryBytes: () => statusOf(pid, 'VmRSS'),
+    peakBytes: () => statusOf(pid, 'VmHWM'),
+    // proc(5): 5 sets the peak to what is held now.
+    forgetPeak: () => writeFileSync(`/proc/${pid}/clear_refs`, '5'),
+    async stop() {
+      if (child.exitCode === null) child.kill('SIGKILL')
+      await exit
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function statusOf(pid: number, field: string): number {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) * 1024
+}
+
+class LogLines {
+  readonly lines: Record<string, unknown>[] = []
+  readonly #added = new EventTarget()
+  #rest = ''
+
+  push(text: string): void {
+    const pieces = (this.#rest + text).split('\n')
+    this.#rest = pieces.pop() ?? ''
+    for (const piece of pieces) if (piece !== '') this.lines.push(JSON.parse(piece))
+    this.#added.dispatchEvent(new Event('line'))
+  }
+
+  async first(wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>> {
+    for (;;) {
+      const line = this.lines.find(wanted)
+      if (line) return line
+      await once(this.#added, 'line')
+    }
+  }
+
+  async requests(count: number): Promise<Record<string, unknown>[]> {
+    for (;;) {
+      const found = this.lines.filter(({ msg, model }) => msg === 'request' && model !== undefined)
+      if (found.length >= count) return found
+      await once(this.#added, 'line')
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { anthropicError } from '../clients/anthropic-answers.ts'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { openaiError, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+
+const input_schema = { type: 'object', properties: { city: { type: 'string' } } }
+const prompt = {
+  system: 'Be brief',
+  messages: [{ role: 'user', content: [{ type: 'text', text: 'Hello' }] }],
+  tools: [{ name: 'get_weather', description: 'Weather', input_schema }],
+}
+
+describe('a count of a prompt’s tokens', () => {
+  let claude: ScriptedUpstream
+  let vllm: ScriptedUpstream
+  let router: TestRouter
+
+  before(async () => {
+    claude = await startUpstream({ kind: 'reply', body: { input_tokens: 21 } })
+    vllm = await startUpstream({ kind: 'reply', body: { count: 33, max_model_len: 4096, tokens: [1, 2] } })
+    const anthropic = { api_type: 'anthropic', api_host: claude.url, api_token: 'key', model_path: 'up' }
+    const local = { api_type: 'vllm', api_host: vllm.url, model_path: 'org/up' }
+    router = await startRouter({
+      models: modelsConfig({
+        claude: [anthropic],
+        local: [local],
+        plain: [{ ...local, tool_calling: false }],
+        mixed: [{ api_type: 'ollama', api_host: 'http://127.0.0.1:9', weight: 1 }, anthropic],
+        ollama: [{ api_type: 'ollama', api_host: 'http://127.0.0.1:9' }],
+      }),
+    })
+  })
+  after(async () => {
+    await router.close()
+    await claude.close()
+    await vllm.close()
+  })
+
+  async function count(body: object, headers: Record<string, string> = {}) {
+    const answer = await post(`${router.url}/v1/messages/count_tokens`, body, {
+      'content-type': 'application/json',
+      ...headers,
+    })
+    assert.equal(answer.status, 200, answer.text)
+    return {
+      tokens: JSON.parse(answer.text).input_tokens,
+      estimated: answer.headers.get('x-llm-router-estimate') === 'true',
+    }
+  }
+
+  it('comes from an Anthropic upstream, which gets the client’s bytes without the members of an answer', async () => {
+    const bytes =
+      '{"model":"claude","max_tokens":5,"big":12345678901234567890,"messages":[{"role":"user","content":"Hi"}]}'
+    const beta = { 'anthropic-beta': 'x-2026', 'content-type': 'application/json' }
+    const answer = await post(`${router.url}/v1/messages/count_tokens?beta=true`, bytes, beta)
+    assert.deepEqual(JSON.parse(answer.text), { input_tokens: 21 })
+    assert.equal(answer.headers.get('x-llm-router-estimate'), null)
+    const { url, raw, headers } = claude.requests.at(-1) ?? assert.fail()
+    assert.equal(url, '/v1/messages/count_tokens')
+    assert.equal(
+      raw.toString(),
+      '{"model":"up","big":12345678901234567890,"messages":[{"role":"user","content":"Hi"}]}',
+    )
+    assert.deepEqual([headers['x-api-key'], headers['anthropic-beta']], ['key', 'x-2026'])
+  })
+
+  it('comes from vLLM, which gets the messages and tools of its own chat', async () => {
+    assert.deepEqual(await count({ ...prompt, model: 'local' }), { tokens: 33, estimated: false })
+    const { url, body } = vllm.requests.at(-1) ?? assert.fail()
+    assert.equal(url, '/tokenize')
+    assert.deepEqual(body, {
+      model: 'org/up',
+      messages: [
+        { role: 'system', content: 'Be brief' },
+        { role: 'user', content: 'Hello' },
+      ],
+      tools: [
+        {
+          type: 'function',
+          function: { name: 'get_weather', description: 'Weather', parameters: input_schema },
+        },
+      ],
+    })
+    await count({ ...prompt, model: 'plain' })
+    assert.equal(Object(vllm.requests.at(-1)?.body).tools, undefined)
+  })
+
+  it('is asked of the targets that can count, and of no other', async () => {
+    for (let i = 0; i < 4; i++) {
+      assert.deepEqual(await count({ ...prompt, model: 'mixed' }), { tokens: 21, estimated: false })
+    }
+  })
+
+  it('is an estimate that says so where no target can count', async () => {
+    const { tokens, estimated } = await count({ ...prompt, model: 'ollama' })
+    assert.ok(estimated && tokens > 0)
+  })
+
+  it('is an estimate where the upstream fails, or answers something else', async (t) => {
+    t.after(() => claude.rescript({ kind: 'reply', body: { input_tokens: 21 } }))
+    for (const failure of [
+      anthropicError(400, 'invalid_request_error', 'no'),
+      { kind: 'reply' as const, status: 404, body: 'not here' },
+      { kind: 'reply' as const, body: { tokens: 'many' } },
+      { kind: 'reset' as const },
+    ]) {
+      claude.rescript(failure)
+      assert.ok((await count({ ...prompt, model: 'claude' })).estimated)
+    }
+    vllm.rescript(openaiError(400, { message: 'no chat template' }))
+    assert.ok((await count({ ...prompt, model: 'local' })).estimated)
+  })
+})

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import type { MetricFamily } from '../../src/stores/metric-sums.ts'
+import { MetricsDesk, type MetricsMessage, primaryMetrics } from '../../src/stores/primary-metrics.ts'
+import type { ProcessPipe } from '../../src/stores/primary-pipe.ts'
+
+function counter(name: string, value: number, labels: Record<string, string> = {}): MetricFamily {
+  return { name, help: name, type: 'counter', aggregator: 'sum', values: [{ value, labels }] }
+}
+
+function gauge(name: string, value: number): MetricFamily {
+  return { name, help: name, type: 'gauge', aggregator: 'sum', values: [{ value, labels: {} }] }
+}
+
+/** Two ends of one pipe; messages become JSON on the way, as between processes. */
+function pipes(): [ProcessPipe<MetricsMessage>, ProcessPipe<MetricsMessage>] {
+  const listeners: [((message: unknown) => void)[], ((message: unknown) => void)[]] = [[], []]
+  const end = (mine: 0 | 1, other: 0 | 1): ProcessPipe<MetricsMessage> => ({
+    send(message) {
+      const copy: unknown = JSON.parse(JSON.stringify(message))
+      queueMicrotask(() => {
+        for (const listener of listeners[other]) listener(copy)
+      })
+      return true
+    },
+    onMessage: (listener) => {
+      listeners[mine].push(listener)
+    },
+  })
+  return [end(0, 1), end(1, 0)]
+}
+
+function addWorker(desk: MetricsDesk, owner: string, read: () => Promise<MetricFamily[]>) {
+  const [here, there] = pipes()
+  desk.addWorker(owner, there)
+  return primaryMetrics(here, read)
+}
+
+const sumOf = (parts: MetricFamily[][], name: string): number =>
+  parts
+    .flat()
+    .filter((family) => family.name === name)
+    .flatMap(({ values }) => values)
+    .reduce((sum, { value }) => sum + value, 0)
+
+test('the counts of dead workers are added up, their states are forgotten', async () => {
+  const desk = new MetricsDesk()
+  addWorker(desk, '1', async () => [counter('a', 1), counter('a_other', 5), gauge('g', 1)])
+  addWorker(desk, '2', async () => [counter('a', 2, { l: 'x' }), gauge('g', 1)])
+  const third = addWorker(desk, '3', async () => [counter('a', 4), gauge('g', 1)])
+  const living = await third.collect()
+  assert.equal(sumOf(living, 'a'), 7)
+  assert.equal(sumOf(living, 'g'), 3)
+  desk.removeWorker('1')
+  desk.removeWorker('2')
+  const left = await third.collect()
+  assert.equal(sumOf(left, 'a'), 7)
+  assert.equal(sumOf(left, 'a_other'), 5)
+  assert.equal(sumOf(left, 'g'), 1)
+  desk.removeWorker('3')
+  const fourth = addWorker(desk, '4', async () => [counter('a', 8)])
+  const parts = await fourth.collect()
+  assert.equal(sumOf(parts, 'a'), 15)
+  // Dead workers do not pile up: their series are one.
+  assert.equal(parts.at(-1)?.find(({ name }) => name === 'a')?.values.length, 2)
+})
+
+test('what a worker leaves outlives it although nobody has asked', async () => {
+  const desk = new MetricsDesk()
+  const leaver = addWorker(desk, '1', async () => [counter('a', 3), gauge('g', 1)])
+  await leaver.keep()
+  desk.removeWorker('1')
+  const other = addWorker(desk, '2', async () => [])
+  const parts = await other.collect()
+  assert.equal(sumOf(parts, 'a'), 3)
+  assert.equal(sumOf(parts, 'g'), 0)
+})
+
+test('a worker that is busy is there with what it last told', async (t: TestContext) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const desk = new MetricsDesk()
+  let answers = true
+  addWorker(desk, '1', () => (answers ? Promise.resolve([counter('a', 3)]) : new Promise(() => undefined)))
+  const asker = addWorker(desk, '2', async () => [counter('a', 4)])
+  assert.equal(sumOf(await asker.collect(), 'a'), 7)
+  answers = false
+  const collecting = asker.collect()
+  for (let turn = 0; turn < 10; turn++) await setImmediate()
+  t.mock.timers.tick(1_000)
+  assert.equal(sumOf(await collecting, 'a'), 7)
+})
+
+test('a worker that dies while it is asked does not hold the answer up', async () => {
+  const desk = new MetricsDesk()
+  addWorker(desk, '1', () => new Promise(() => undefined))
+  const asker = addWorker(desk, '2', async () => [counter('a', 4)])
+  const collecting = asker.collect()
+  for (let turn = 0; turn < 10; turn++) await setImmediate()
+  desk.removeWorker('1')
+  assert.equal(sumOf(await collecting, 'a'), 4)
+})
+
+test('a primary that does not answer is told', async (t: TestContext) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const [here] = pipes()
+  const asker = primaryMetrics(here, async () => [])
+  const collecting = assert.rejects(asker.collect(), /does not answer/)
+  t.mock.timers.tick(3_000)
+  await collecting
+})

@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { ResponseStore, StoredResponse } from '../../src/core/response-store.ts'
+import type { ProcessPipe } from '../../src/stores/primary-pipe.ts'
+import { primaryResponses, ResponseDesk, type ResponseMessage } from '../../src/stores/primary-responses.ts'
+import type { StoreLog } from '../../src/stores/redis-health.ts'
+import { RedisResponses } from '../../src/stores/redis-responses.ts'
+import { createMemoryResponseStore } from '../../src/stores/response-store.ts'
+import type { ResponseBounds } from '../../src/stores/response-table.ts'
+import { withLocalResponses } from '../../src/stores/shared-responses.ts'
+import { type RedisServer, startRedis } from './redis-server.ts'
+
+interface Kind {
+  name: string
+  start(): Promise<void>
+  /** Fresh stores that share what they keep, as two processes would have them; one where it cannot be shared. */
+  open(bounds?: Partial<ResponseBounds>): Promise<ResponseStore[]>
+  stop(): Promise<void>
+}
+
+const now = () => performance.now()
+const nothing = async (): Promise<void> => undefined
+const wide: ResponseBounds = { maxCount: 100, maxBytes: 100_000, ttlMs: 60_000 }
+const silent: StoreLog = { info: () => undefined, warn: () => undefined }
+
+function memory(): Kind {
+  return {
+    name: 'memory',
+    start: nothing,
+    open: async (bounds) => [createMemoryResponseStore({ ...wide, ...bounds, now })],
+    stop: nothing,
+  }
+}
+
+function primary(): Kind {
+  return {
+    name: 'held by the primary',
+    start: nothing,
+    async open(bounds) {
+      const desk = new ResponseDesk({ ...wide, ...bounds }, now)
+      return [0, 1].map(() => {
+        const [ours, theirs] = pipes()
+        desk.addWorker(theirs)
+        return primaryResponses(ours)
+      })
+    },
+    stop: nothing,
+  }
+}
+
+function redis(): Kind {
+  let server: RedisServer
+  const opened: RedisResponses[] = []
+  return {
+    name: 'Redis',
+    async start() {
+      server = await startRedis()
+    },
+    async open(bounds) {
+      await server.redis.flushall()
+      const stores = [0, 1].map(() => redisStore(server.port, bounds))
+      opened.push(...stores)
+      return stores
+    },
+    async stop() {
+      for (const store of opened) await store.close()
+      await server.stop()
+    },
+  }
+}
+
+function redisStore(port: number, bounds: Partial<ResponseBounds> = {}, log = silent): RedisResponses {
+  const address = { url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }
+  return new RedisResponses({ ...wide, ...bounds, address, now, log })
+}
+
+/** Two ends of a pipe that carries JSON in order, one turn of the event loop later, as between processes. */
+function pipes(): [ProcessPipe<ResponseMessage>, ProcessPipe<ResponseMessage>] {
+  const listeners: ((message: unknown) => void)[][] = [[], []]
+  const end = (mine: number): ProcessPipe<ResponseMessage> => ({
+    send(message) {
+      const text = JSON.stringify(message)
+      setImmediate(() => {
+        for (const listener of listeners[1 - mine] ?? []) listener(JSON.parse(text))
+      })
+      return true
+    },
+    onMessage: (listener) => {
+      listeners[mine]?.push(listener)
+    },
+  })
+  return [end(0), end(1)]
+}
+
+function stored(text = 'Hi'): StoredResponse {
+  return { response: { id: 'r', output: [] }, input: [{ role: 'user', content: text }] }
+}
+
+async function known(store: ResponseStore, ...ids: string[]): Promise<string[]> {
+  const found = await Promise.all(ids.map((id) => store.find(id)))
+  return ids.filter((_id, index) => found[index] !== undefined)
+}
+
+for (const kind of [memory(), primary(), redis()]) {
+  describe(`answers: ${kind.name}`, () => {
+    before(() => kind.start())
+    after(() => kind.stop())
+
+    async function open(bounds?: Partial<ResponseBounds>): Promise<[ResponseStore, ResponseStore]> {
+      const [one, two] = await kind.open(bounds)
+      assert.ok(one)
+      return [one, two ?? one]
+    }
+
+    test('an answer is found by every process as it was kept', async () => {
+      const [one, two] = await open()
+      await one.keep('a', stored('zażółć'))
+      assert.deepEqual(await one.find('a'), stored('zażółć'))
+      assert.deepEqual(await two.find('a'), stored('zażółć'))
+      assert.equal(await two.find('b'), undefined)
+    })
+
+    test('the later of two answers with one id counts', async () => {
+      const [one, two] = await open()
+      await one.keep('a', stored('old'))
+      await two.keep('a', stored('new'))
+      assert.deepEqual(await one.find('a'), stored('new'))
+    })
+
+    test('an answer is removed once, whoever does it', async () => {
+      const [one, two] = await open()
+      await one.keep('a', stored())
+      assert.equal(await two.remove('a'), true)
+      assert.equal(await one.remove('a'), false)
+      assert.equal(await one.find('a'), undefined)
+    })
+
+    test('an answer is gone when its time is over', async () => {
+      const [one] = await open({ ttlMs: 1 })
+      await one.keep('a', stored())
+      while ((await known(one, 'a')).length > 0) await new Promise(setImmediate)
+      assert.equal(await one.remove('a'), false)
+    })
+
+    test('the least recently used makes room by count', async () => {
+      const [one, two] = await open({ maxCount: 2 })
+      await one.keep('a', stored())
+      await nextMillisecond()
+      await one.keep('b', stored())
+      await nextMillisecond()
+      await two.find('a')
+      await nextMillisecond()
+      await one.keep('c', stored())
+      assert.deepEqual(await known(two, 'a', 'b', 'c'), ['a', 'c'])
+    })
+
+    test('the least recently used makes room by bytes, and a removed one gives its bytes back', async () => {
+      const size = Buffer.byteLength(JSON.stringify(stored('é'.repeat(100))))
+      const [one] = await open({ maxBytes: 2 * size })
+      for (const id of ['a', 'b', 'c']) {
+        await one.keep(id, stored('é'.repeat(100)))
+        await nextMillisecond()
+      }
+      assert.deepEqual(await known(one, 'a', 'b', 'c'), ['b', 'c'])
+      await one.remove('b')
+      await one.keep('c', stored('é'.repeat(100)))
+      await one.keep('d', stored('é'.repeat(100)))
+      assert.deepEqual(await known(one, 'c', 'd'), ['c', 'd'])
+    })
+
+    test('none is kept where none may be, nor one that alone is too large', async () => {
+      const [none] = await open({ maxCount: 0 })
+      await none.keep('a', stored())
+      assert.deepEqual(await known(none, 'a'), [])
+      const [small] = await open({ maxBytes: 100 })
+      await small.keep('a', stored('x'.repeat(200)))
+      assert.deepEqual(await known(small, 'a'), [])
+    })
+  })
+}
+
+describe('answers in a Redis that goes away', () => {
+  test('are kept in the process, with one line in the log, and those of both times are found later', async () => {
+    const server = await startRedis()
+    const warnings: object[] = []
+    const shared = redisStore(server.port, {}, { ...silent, warn: (details) => warnings.push(details) })
+    const store = withLocalResponses(shared, createMemoryResponseStore({ ...wide, now }))
+    await store.keep('before', stored('before'))
+    await server.stop()
+    await store.keep('meanwhile', stored('meanwhile'))
+    assert.deepEqual(await known(store, 'before', 'meanwhile'), ['meanwhile'])
+    assert.equal(warnings.length, 1)
+    assert.match(JSON.stringify(warnings), /kept in the process/)
+
+    const again = await startRedis(server.port)
+    while (!(await again.redis.exists('llm-router:responses'))) await store.keep('after', stored('after'))
+    assert.deepEqual(await known(store, 'meanwhile', 'after'), ['meanwhile', 'after'])
+    assert.equal(await store.remove('meanwhile'), true)
+    assert.equal(await store.remove('after'), true)
+    await shared.close()
+    await again.stop()
+  })
+
+  test('outlive the process that kept them, and end by themselves', async () => {
+    const server = await startRedis()
+    const first = redisStore(server.port)
+    await first.keep('a', stored())
+    await first.close()
+    const second = redisStore(server.port)
+    assert.deepEqual(await second.find('a'), stored())
+    for (const key of await server.redis.keys('llm-router:responses*')) {
+      const left = await server.redis.pttl(key)
+      assert.ok(left > 0 && left <= wide.ttlMs, key)
+    }
+    await second.close()
+    await server.stop()
+  })
+})
+
+/** Redis counts uses in milliseconds, so two within one are as old as each other. */
+async function nextMillisecond(): Promise<void> {
+  const from = Date.now()
+  while (Date.now() <= from) await new Promise(setImmediate)
+}
