@@ -2,20 +2,17 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { benchCases } from './cases.ts'
+import { type Profile, selfTimes, totalTimes } from './profile-times.ts'
 import { startStage } from './stage.ts'
 
 /**
- * `npm run bench:profile -- json 1 kb` plays one case on the router under `--cpu-prof` and prints where its time went:
- * by file, and by function. Time of functions that they spent themselves, not in what they called.
+ * `npm run bench:profile -- json, 1 kb` plays one case on the router under `--cpu-prof` and prints where its time went, in
+ * microseconds of a request: functions by what they spent themselves, and our own by what they and all that they called
+ * spent.
  */
-interface Profile {
-  nodes: { id: number; callFrame: { functionName: string; url: string; lineNumber: number } }[]
-  samples: number[]
-  timeDeltas: number[]
-}
-
-const loadMs = 6_000
-const shownFunctions = 40
+const warmUpMs = 8_000
+const loadMs = 8_000
+const shown = 30
 
 const words = process.argv.slice(2).join(' ').toLowerCase()
 const benchCase = benchCases.find(({ name }) => name.toLowerCase().includes(words))
@@ -24,39 +21,23 @@ if (!benchCase) throw new Error(`no case "${words}"; known: ${benchCases.map(({ 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-profile-'))
 try {
   const stage = await startStage(['--cpu-prof', `--cpu-prof-dir=${folder}`])
-  await stage.load(stage.router, benchCase, loadMs)
+  await stage.load(stage.router, benchCase, warmUpMs)
+  const { requests, seconds } = await stage.load(stage.router, benchCase, loadMs)
   await stage.close()
   const [file = ''] = readdirSync(folder)
   const profile: Profile = JSON.parse(readFileSync(join(folder, file), 'utf8'))
-  console.log(benchCase.name)
-  for (const by of ['file', 'function'] as const) console.log(`\nby ${by}\n${shares(profile, by).join('\n')}`)
+  console.log(`${benchCase.name}: ${requests} requests, ${((seconds * 1e6) / requests).toFixed(0)} µs each`)
+  const options = { lastSeconds: seconds, requests }
+  print('by file, own time', selfTimes(profile, 'file', options))
+  print('by function, own time', selfTimes(profile, 'function', options))
+  const ours = selfTimes(profile, 'function', options).filter(([place]) => place.includes(' src/'))
+  print('our functions, own time', ours)
+  print('our functions, with what they called', totalTimes(profile, options))
 } finally {
   rmSync(folder, { recursive: true })
 }
 
-function shares({ nodes, samples, timeDeltas }: Profile, by: 'file' | 'function'): string[] {
-  const places = new Map(nodes.map(({ id, callFrame }) => [id, placeOf(callFrame, by)]))
-  const times = new Map<string, number>()
-  let busy = 0
-  for (const [index, id] of samples.entries()) {
-    const place = places.get(id) ?? ''
-    const time = timeDeltas[index] ?? 0
-    // Waiting, and the start of the process, are no part of the load.
-    if (place.startsWith('(idle)') || place.startsWith('(program)')) continue
-    busy += time
-    times.set(place, (times.get(place) ?? 0) + time)
-  }
-  return [...times]
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, shownFunctions)
-    .map(([place, time]) => `${((100 * time) / busy).toFixed(1).padStart(5)} %  ${place}`)
-}
-
-function placeOf(
-  { functionName, url, lineNumber }: Profile['nodes'][number]['callFrame'],
-  by: 'file' | 'function',
-): string {
-  const file = url.replace(/^.*\/(node_modules|src)\//, '$1/')
-  if (by === 'file') return file || functionName
-  return `${functionName || '(anonymous)'} ${file}${file === '' ? '' : `:${lineNumber + 1}`}`
+function print(title: string, times: readonly [place: string, us: number][]): void {
+  console.log(`\n${title}`)
+  for (const [place, us] of times.slice(0, shown)) console.log(`${us.toFixed(1).padStart(8)}  ${place}`)
 }

@@ -91,6 +91,7 @@ async function startRouter(
     LLM_ROUTER_LOG_FORMAT: 'json',
     LLM_ROUTER_USE_PROMETHEUS: '1',
     LLM_ROUTER_DRAIN_ACCEPT: '0',
+    ...givenSettings(),
   }
   const args = [...nodeOptions, join('..', '..', 'src', 'server.ts')]
   const { child } = await startNode(proxyCpu, args, () => listening(port), {
@@ -104,6 +105,15 @@ async function startRouter(
     pingPath: '/ping',
     forgetLog: () => truncateSync(log),
   }
+}
+
+/** What the caller has set goes before, to see what a part costs: `LLM_ROUTER_LOG_LEVEL=fatal npm run bench`. */
+function givenSettings(): Record<string, string> {
+  const given: Record<string, string> = {}
+  for (const [name, value] of Object.entries(process.env)) {
+    if (name.startsWith('LLM_ROUTER_') && value !== undefined) given[name] = value
+  }
+  return given
 }
 
 function modelsConfig(ports: Record<Upstream, number>): object {

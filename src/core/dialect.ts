@@ -89,6 +89,8 @@ export interface ChatPassthrough {
   push(chunk: Buffer): Buffer | undefined
   /** The upstream closed cleanly; sets `failure` unless the stream was complete. */
   end(): Buffer | undefined
+  /** The in-band error that fits what went by; undefined where the dialect's own does. */
+  writeError?(error: RouterError): string | undefined
 }
 
 export interface PassthroughOptions {
@@ -124,6 +126,8 @@ export interface ChatCodec {
   /** Reads a whole upstream answer; throws `upstream_error` when it is none. */
   readResponse(body: unknown): ChatResponse
   writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown>
+  /** Members for a whole answer on the identity lane, in place of the upstream's; absent: none. */
+  wholeMembers?(response: ChatResponse, context: AnswerContext): Record<string, unknown>
   createReader(): ChatStreamReader
   createWriter(context: AnswerContext): ChatStreamWriter
   createPassthrough(options: PassthroughOptions): ChatPassthrough

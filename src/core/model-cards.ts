@@ -111,6 +111,22 @@ export function lmStudioModel(model: Model): Record<string, unknown> {
   }
 }
 
+/** What LM Studio's answers tell of the model that gave them. */
+export function lmStudioInfo(model: Model): {
+  arch?: string
+  quant?: string
+  format?: string
+  contextLength: number
+} {
+  const { family, quantization_level: quant, format } = model.details ?? {}
+  return {
+    contextLength: factsOf(model).context,
+    ...(family ? { arch: family } : {}),
+    ...(quant ? { quant } : {}),
+    ...(format ? { format } : {}),
+  }
+}
+
 /** What a model's first target says about it. */
 function factsOf(model: Model): { type: string; context: number } {
   const [first] = model.targets

@@ -128,6 +128,9 @@ export const ProviderSchema = Type.Object(
       }),
     ),
     paths: Type.Optional(pathMembers),
+    responses: yesNo(
+      'true: the server has the Responses API, and gets its requests as they are; else it gets chats.',
+    ),
     stream_usage: yesNo('false: never ask this server for token counts in streams when the client did not.'),
     health_check: Type.Optional(
       Type.Union([Type.Boolean(), Type.String()], {

@@ -4,11 +4,12 @@ import type { Transport } from './transport.ts'
 
 /**
  * What can be asked of an upstream. `completion` continues a text without a chat around it: OpenAI's older completions,
- * Ollama's generate. `count` tells the tokens of a prompt in the form of the dialect's chat requests.
+ * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's chat requests.
  */
 export const operations = [
   'chat',
   'completion',
+  'responses',
   'embedding',
   'rerank',
   'score',

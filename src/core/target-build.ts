@@ -38,7 +38,7 @@ export function buildTarget(placed: PlacedProvider, plan: TargetPlan): Target | 
     type,
     upstreamModel: provider.model_path?.trim() || alias,
     origin: url?.origin ?? '',
-    paths: pathsOf(type, host, provider.paths),
+    paths: wantedPaths(pathsOf(type, host, provider.paths), placed, type, findings.warnings),
     token,
     weight: Math.min(Math.max(provider.weight ?? 1, 0), 1),
     inputSize: readInputSize(provider.input_size, place, findings.warnings),
@@ -101,6 +101,20 @@ function pathsOf(
   }
   const paths = operations.map((operation): [Operation, string | undefined] => [operation, pathOf(operation)])
   return Object.fromEntries(paths.filter(([, path]) => path !== undefined))
+}
+
+/** Many servers that speak OpenAI's chats have no Responses API, or half of one: it is used where it is asked for. */
+function wantedPaths(
+  paths: Target['paths'],
+  { provider, place }: PlacedProvider,
+  type: ProviderType,
+  warnings: string[],
+): Target['paths'] {
+  const wanted = provider.responses ?? typeof provider.paths?.responses === 'string'
+  if (wanted && type.dialect === 'openai' && paths.responses !== undefined) return paths
+  if (wanted) warnings.push(`${place}.responses: not used with ${type.name} servers`)
+  const { responses: _unwanted, ...rest } = paths
+  return rest
 }
 
 /** `num_ctx` as a number is an option like others, see {@link defaultsOf}. */

@@ -46,7 +46,9 @@ export function healthUrl(apiHost: string, path: string): string {
 
 function joinPaths(given: string, standardPath: string): string {
   const base =
-    isWhole(given) && !isWhole(standardPath) ? given.replace(/\/(?:chat\/completions|chat|messages)$/, '') : given
+    isWhole(given) && !isWhole(standardPath)
+      ? given.replace(/\/(?:chat\/completions|chat|messages)$/, '')
+      : given
   if (standardPath.startsWith('/api/'))
     return joinNative(base.replace(/\/v1(?:\/chat\/completions)?$/, ''), standardPath)
   if (isWhole(base)) return base

@@ -16,6 +16,7 @@ import {
   type ChatServices,
 } from '../relay/chat-run.ts'
 import { type ClientStream, createClientStream } from '../relay/client-stream.ts'
+import { DeclinedOperations } from '../relay/declined-operations.ts'
 import { heldClient } from '../relay/held-client.ts'
 
 declare module 'fastify' {
@@ -38,15 +39,19 @@ declare module 'fastify' {
 /** The door to the models: every surface, also the router's own endpoints, goes through it. */
 export default fp(
   (app, _options, done) => {
+    const declined = new DeclinedOperations(() => performance.now())
     app.decorate('gateway', {
       chatCall: (dialect, request) => chatCall(app, dialect, request),
       chat: async (given, request, reply) => {
         const call = withNamedPrompt(app, given, request)
-        await tellUnlessTold(reply, answerChat(call, clientOf(app, call, reply), servicesOf(app, request)))
+        await tellUnlessTold(
+          reply,
+          answerChat(call, clientOf(app, call, reply), servicesOf(app, declined, request)),
+        )
         return reply
       },
-      ask: (question, request) => askChat(question, servicesOf(app, request)),
-      services: (request) => servicesOf(app, request),
+      ask: (question, request) => askChat(question, servicesOf(app, declined, request)),
+      services: (request) => servicesOf(app, declined, request),
       clientStream,
     })
     done()
@@ -87,9 +92,14 @@ async function tellUnlessTold(reply: FastifyReply, answer: Promise<void>): Promi
   }
 }
 
-function servicesOf(app: FastifyInstance, request: FastifyRequest): ChatServices {
+function servicesOf(
+  app: FastifyInstance,
+  declined: DeclinedOperations,
+  request: FastifyRequest,
+): ChatServices {
   return {
     dialectOf: (name) => app.dialects.get(name),
+    declined,
     transportOf: app.upstream.transportOf,
     acquire: app.balancer.acquire,
     fallbacksOf: ({ fallbacks }) =>

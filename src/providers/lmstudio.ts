@@ -23,6 +23,7 @@ export const lmstudio: ProviderType = {
   path: pathIn({
     chat: openaiPaths.chat,
     completion: openaiPaths.completion,
+    responses: openaiPaths.responses,
     embedding: openaiPaths.embedding,
   }),
   authHeaders: bearerHeaders,

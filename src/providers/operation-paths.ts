@@ -4,6 +4,7 @@ import type { Operation } from '../core/provider.ts'
 export const openaiPaths = {
   chat: '/v1/chat/completions',
   completion: '/v1/completions',
+  responses: '/v1/responses',
   embedding: '/v1/embeddings',
   transcription: '/v1/audio/transcriptions',
   speech: '/v1/audio/speech',

@@ -24,6 +24,7 @@ export const vllm: ProviderType = {
   path: pathIn({
     chat: openaiPaths.chat,
     completion: openaiPaths.completion,
+    responses: openaiPaths.responses,
     embedding: openaiPaths.embedding,
     transcription: openaiPaths.transcription,
     rerank: '/v1/rerank',

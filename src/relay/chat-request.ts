@@ -2,6 +2,7 @@ import type { ChatRequest } from '../core/chat.ts'
 import type { Dialect } from '../core/dialect.ts'
 import { badRequest, modelNotFound } from '../core/errors.ts'
 import type { JsonScan } from '../core/json-splice.ts'
+import type { Operation } from '../core/provider.ts'
 import type { Model } from '../core/target.ts'
 import type { EndpointDefaults } from './endpoint-defaults.ts'
 
@@ -20,6 +21,8 @@ export interface ChatCall {
   stream: boolean
   /** Whether the client asked for token counts in the stream. */
   includeUsage: boolean
+  /** Only targets with this operation can answer. */
+  only?: Operation
   /** What the end of the answer waits for, once there is something; never rejects. */
   beforeEnd?: () => Promise<void> | undefined
 }

@@ -8,10 +8,11 @@ import type { Transport, UpstreamHeaders } from '../core/transport.ts'
 import { type AnswerStream, type AttemptResult, runAttempt } from './attempt.ts'
 import type { ChatCall } from './chat-request.ts'
 import type { ClientStream } from './client-stream.ts'
+import type { DeclinedOperations } from './declined-operations.ts'
 import { behindConfigured, type EndpointDefaults } from './endpoint-defaults.ts'
 import type { Exchange } from './exchange.ts'
 import { createLargeAnswer } from './large-answer.ts'
-import { unlessNotOffered } from './operation-targets.ts'
+import { acquireWith, isNotOffered, unlessNotOffered } from './operation-targets.ts'
 import { type Delivered, overTargets, type TargetLoop } from './over-targets.ts'
 import {
   createChatPreparer,
@@ -33,6 +34,7 @@ export interface ChatServices
     'acquire' | 'onFailover' | 'blame' | 'budgetOf' | 'isDoubtful' | 'fallbacksOf'
   > {
   dialectOf(name: string): Dialect
+  declined: DeclinedOperations
   transportOf(target: Target): Transport
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */
   timeoutMs: number
@@ -75,6 +77,7 @@ export async function answerChat(call: ChatCall, client: ChatClient, services: C
   await overTargets({
     ...services,
     model: call.model,
+    ...(call.only ? { acquire: acquireWith(call.only, services.acquire) } : {}),
     attempt: (target) => attemptAnswer({ call, client, services, context, prepare }, target),
   })
 }
@@ -87,11 +90,13 @@ function estimateOf({ dialect, body }: ChatCall): Pick<AnswerContext, 'promptTok
 function preparerOf(call: ChatCall, services: ChatServices): (target: Target) => PreparedChat {
   const { source } = call
   const lose: Lose = (field, why) => services.exchange.lose(field, why)
-  if (source.from === 'client') return createChatPreparer(call, services.dialectOf, lose)
+  const isDeclined: DeclinedOperations['has'] = (target, operation) =>
+    services.declined.has(target, operation)
+  if (source.from === 'client') return createChatPreparer(call, services.dialectOf, lose, isDeclined)
   return (target) => {
     const dialectOf = (name: string): Dialect =>
       behindConfigured(services.dialectOf(name), source.request, target, source.defaults)
-    return createChatPreparer(call, dialectOf, lose)(target)
+    return createChatPreparer(call, dialectOf, lose, isDeclined)(target)
   }
 }
 
@@ -112,7 +117,11 @@ async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<
     ...(call.stream ? { stream: () => eventsTo(client, prepared.createLane(context)) } : {}),
     ...(prepared.identity && !call.stream ? { large: () => bytesTo(client, call.alias, exchange) } : {}),
   })
-  if (result.type === 'failed') return result
+  if (result.type === 'failed') {
+    if (!mayTranslate(call, target, prepared, result.error)) return result
+    services.declined.add(target, prepared.operation)
+    return attemptAnswer(run, target)
+  }
   if (result.type === 'streamed') {
     const { firstContentMs, tokens } = result
     return { type: 'delivered', value: undefined, streamed: true, firstContentMs, tokens }
@@ -120,11 +129,17 @@ async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<
   return deliverWhole(run, prepared, result)
 }
 
+/** A server without the client's own surface may still have chats. */
+function mayTranslate({ only }: ChatCall, target: Target, sent: PreparedChat, error: RouterError): boolean {
+  if (!sent.identity || only !== undefined || target.paths.chat === undefined) return false
+  return sent.operation !== 'chat' && isNotOffered(error)
+}
+
 /** After its first content a client is told in-band, in its dialect, and the body ends without an end marker. */
 function eventsTo(chat: ChatClient, lane: StreamLane): AnswerStream {
   const client = chat.stream()
   const breakOff = (error: RouterError): void => {
-    client.write(chat.writeError(error))
+    client.write(lane.writeError?.(error) ?? chat.writeError(error))
     client.end()
   }
   return { lane, client, breakOff }
@@ -156,7 +171,7 @@ function deliverWhole(
       stream.write(text)
       stream.end()
     } else if (prepared.identity && !isStream) {
-      client.whole(renameModel(answer.body, call.alias))
+      client.whole(renameModel(answer.body, call.alias, dialect.wholeMembers?.(response, context)))
     } else {
       client.whole(JSON.stringify(dialect.writeResponse(response, context)))
     }

@@ -4,9 +4,12 @@ import type { Model, Target } from '../core/target.ts'
 import type { TargetLoop } from './over-targets.ts'
 import type { Failure } from './upstream-failure.ts'
 
+const unsupported = 'unsupported_operation'
+
 const words: Readonly<Record<Operation, string>> = {
   chat: 'chat requests',
   completion: 'completions of a text',
+  responses: 'the Responses API',
   embedding: 'embeddings',
   rerank: 'reranking',
   score: 'scoring',
@@ -50,14 +53,24 @@ export function unlessNotOffered(failure: Failure, operation: Operation, target:
   const said = JSON.stringify(cause ?? '')
   if (causeCode === 'HTTP_404' && /model_not_found|model[^"]*(?:not found|does not exist)/i.test(said))
     return failure
+  // The path is there: this server has not got the answer that the request goes on from, another one may.
+  if (operation === 'responses' && /response[^"]*not found/i.test(said)) {
+    return { error: previousNotFound(), retry: 'next', verdict: 'nothing' }
+  }
   return { error: notOffered(target.model, operation, []), retry: 'next', verdict: 'nothing' }
+}
+
+/** Whether an upstream said that it has not got the operation. */
+export function isNotOffered(error: RouterError): boolean {
+  return error.code === unsupported
+}
+
+function previousNotFound(): RouterError {
+  const words = 'The previous response was not found'
+  return badRequest(words, 'previous_response_id', 'previous_response_not_found')
 }
 
 function notOffered(alias: string, operation: Operation, others: readonly string[]): RouterError {
   const known = others.length === 0 ? '' : `; models that do: ${others.slice(0, 8).join(', ')}`
-  return badRequest(
-    `The model '${alias}' does not offer ${words[operation]}${known}`,
-    'model',
-    'unsupported_operation',
-  )
+  return badRequest(`The model '${alias}' does not offer ${words[operation]}${known}`, 'model', unsupported)
 }

@@ -30,6 +30,7 @@ export function createChatPreparer(
   call: ChatCall,
   dialectOf: (name: string) => Dialect,
   lose: (field: string, why: string) => void,
+  isDeclined: (target: Target, operation: Operation) => boolean,
 ): (target: Target) => PreparedChat {
   let request: ChatRequest | undefined
   const { source } = call
@@ -44,7 +45,8 @@ export function createChatPreparer(
   }
   return (target) => {
     const native = source.from === 'client' ? nativeOperation(call.dialect, target) : undefined
-    if (source.from === 'client' && native) return prepareIdentity(call, source, target, native)
+    if (source.from === 'client' && native && !isDeclined(target, native))
+      return prepareIdentity(call, source, target, native)
     const request = read()
     const { dialect, operation } = upstreamSurface(request, target, dialectOf)
     return { ...forClient(prepareTranslated(request, dialect, target, lose), call), operation }

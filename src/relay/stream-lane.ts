@@ -1,4 +1,5 @@
 import type { PassthroughState } from '../core/dialect.ts'
+import type { RouterError } from '../core/errors.ts'
 
 /**
  * What turns upstream bytes into client bytes, either untouched (the identity lane) or by way of events. It gives
@@ -9,4 +10,6 @@ export interface StreamLane {
   push(chunk: Buffer): Buffer | undefined
   /** The upstream closed cleanly: sets `state.ended` or `state.failure`. */
   end(): Buffer | undefined
+  /** The in-band error that fits what went by; undefined where the dialect's own does. */
+  writeError?(error: RouterError): string | undefined
 }

@@ -17,11 +17,15 @@ export function readAnswer(
 
 const nothing: ReadonlySet<string> = new Set()
 
-/** A whole answer on the identity lane: the bytes as they came, with the model's name put back to the client's. */
-export function renameModel(bytes: Buffer, model: string): Buffer {
+/**
+ * A whole answer on the identity lane: the bytes as they came, with the model's name put back to the client's, and with
+ * the members that the client's surface has beside the upstream's.
+ */
+export function renameModel(bytes: Buffer, model: string, members: Record<string, unknown> = {}): Buffer {
   const scan = scanObject(bytes)
-  if (!scan?.members.some(({ key }) => key === 'model')) return bytes
-  return applyEdits(bytes, setMembers(scan, { model }, nothing))
+  if (!scan) return bytes
+  const named = scan.members.some(({ key }) => key === 'model') ? { model } : {}
+  return applyEdits(bytes, setMembers(scan, { ...named, ...members }, nothing))
 }
 
 /** A whole answer for a client that asked for a stream: its parts as events, one delta each. */

@@ -1,17 +1,31 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { endpointPaths } from '../core/endpoint-paths.ts'
+import { lmStudioInfo } from '../core/model-cards.ts'
+import { version } from '../core/version.ts'
+import { withLmStudioExtras } from '../dialects/openai/lmstudio-extras.ts'
 import { OpenaiChatBody } from '../dialects/openai/schema.ts'
 
-/** OpenAI chat completions; LM Studio's `v0` path is the same request. */
+/** OpenAI chat completions; LM Studio's `v0` path is the same request, and tells more in its answer. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const options = { schema: { body: OpenaiChatBody }, config: { dialect: 'openai' } }
   const paths = endpointPaths(app.config.endpointPrefix, {
     fixed: ['/v1/chat/completions', '/chat/completions'],
-    prefixed: ['/chat/completions', '/v1/chat/completions', '/v0/chat/completions'],
+    prefixed: ['/chat/completions', '/v1/chat/completions'],
   })
   for (const path of paths) {
-    app.post(path, { schema: { body: OpenaiChatBody }, config: { dialect: 'openai' } }, (request, reply) =>
+    app.post(path, options, (request, reply) =>
       app.gateway.chat(app.gateway.chatCall('openai', request), request, reply),
     )
+  }
+  for (const path of endpointPaths(app.config.endpointPrefix, {
+    fixed: [],
+    prefixed: ['/v0/chat/completions'],
+  })) {
+    app.post(path, options, (request, reply) => {
+      const call = app.gateway.chatCall('openai', request)
+      const dialect = withLmStudioExtras(call.dialect, { ...lmStudioInfo(call.model), version })
+      return app.gateway.chat({ ...call, dialect }, request, reply)
+    })
   }
 }
 

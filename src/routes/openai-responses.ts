@@ -7,6 +7,8 @@ import { inputItems, type Remembered, referenceOf } from '../dialects/responses/
 import { isObject, objectsIn } from '../dialects/responses/json.ts'
 import { forOneCall } from '../dialects/responses/one-call.ts'
 import { ResponsesBody } from '../dialects/responses/schema.ts'
+import type { ChatCall } from '../relay/chat-request.ts'
+import { targetsWith } from '../relay/operation-targets.ts'
 
 const config = { dialect: 'responses' }
 
@@ -22,6 +24,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const { body, log } = request
       const call = app.gateway.chatCall('responses', request)
       const remembered = await recall(body, store)
+      const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
+      // What this router has not given, an upstream with the API of its own may have.
+      if (unknown && targetsWith(call.model, 'responses').length === 0) throw previousNotFound(body)
       let kept: Promise<void> | undefined
       const dialect = forOneCall(call.dialect, {
         remembered,
@@ -34,7 +39,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           })
         },
       })
-      return app.gateway.chat({ ...call, dialect, beforeEnd: () => kept }, request, reply)
+      const only: Pick<ChatCall, 'only'> = unknown ? { only: 'responses' } : {}
+      return app.gateway.chat({ ...call, ...only, dialect, beforeEnd: () => kept }, request, reply)
     })
 
     app.get<{ Params: { id: string }; Querystring: { stream?: string } }>(
@@ -60,20 +66,21 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-/** What a request goes on from. Throws `bad_request` when the answer before it is not known, or not any more. */
+/** What a request goes on from, as far as it was kept here. */
 async function recall(body: Record<string, unknown>, store: ResponseStore): Promise<Remembered> {
   const referenced = await recallItems(body.input, store)
   const previous = body.previous_response_id
   if (typeof previous !== 'string') return { history: undefined, referenced }
   const stored = await store.find(previous)
-  if (!stored) {
-    throw badRequest(
-      `Previous response with id '${previous.slice(0, 128)}' not found`,
-      'previous_response_id',
-      'previous_response_not_found',
-    )
-  }
-  return { history: [...stored.input, ...outputOf(stored)], referenced }
+  return { history: stored && [...stored.input, ...outputOf(stored)], referenced }
+}
+
+function previousNotFound({ previous_response_id: id }: Record<string, unknown>): RouterError {
+  return badRequest(
+    `Previous response with id '${String(id).slice(0, 128)}' not found`,
+    'previous_response_id',
+    'previous_response_not_found',
+  )
 }
 
 /** Some clients send the items of earlier answers by their ids alone; an id tells the answer it belongs to. */

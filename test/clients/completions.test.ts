@@ -50,6 +50,7 @@ describe('the official OpenAI client and its completions', () => {
     router = await startRouter({
       models: modelsConfig({
         native: server('vllm'),
+        older: server('openai'),
         chats: server('vllm', { paths: { completion: false } }),
         llama: server('ollama'),
         claude: server('anthropic'),
@@ -103,6 +104,36 @@ describe('the official OpenAI client and its completions', () => {
     })
     assert.match(text, /"error"/)
     assert.doesNotMatch(text, /\[DONE\]/)
+  })
+
+  test('a server that turns out to have none gets a chat, and is not asked in vain again', async () => {
+    upstream.rescript(({ url }) =>
+      url === '/v1/completions'
+        ? {
+            kind: 'reply',
+            status: 404,
+            body: { error: { message: 'This is a chat model and not supported here', param: 'model' } },
+          }
+        : upstreams.openaiText(' world'),
+    )
+    const before = upstream.requests.length
+    for (let turn = 0; turn < 2; turn++) {
+      const answer = await client.completions.create({ model: 'older', prompt: 'Hello' })
+      assert.equal(answer.choices[0]?.text, ' world')
+    }
+    assert.deepEqual(
+      upstream.requests.slice(before).map(({ url }) => url),
+      ['/v1/completions', '/v1/chat/completions', '/v1/chat/completions'],
+    )
+  })
+
+  test('a server that does not know the model gets no second request', async () => {
+    upstream.rescript(
+      upstreams.openaiError(404, { message: 'The model `x` does not exist', code: 'model_not_found' }),
+    )
+    const before = upstream.requests.length
+    await assert.rejects(client.completions.create({ model: 'native', prompt: 'Hello' }))
+    assert.equal(upstream.requests.length, before + 1)
   })
 
   test('a server without completions gets one user turn', async () => {

@@ -155,6 +155,12 @@ const anthropicUsage = {
   output_tokens: 3,
 }
 
+/** The counts of a stream's end come with its end. */
+function anthropicHead(): string {
+  const usage = { ...anthropicUsage, output_tokens: 0 }
+  return event('message_start', { message: { ...anthropicMessage([], null), usage } })
+}
+
 function anthropicMessage(content: object[], stop_reason: string | null): object {
   return {
     id: 'msg_upstream',
@@ -191,7 +197,7 @@ function event(type: string, members: object): string {
 
 function anthropicStart(text: string): string[] {
   return [
-    event('message_start', { message: anthropicMessage([], null) }),
+    anthropicHead(),
     event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
     event('ping', {}),
     event('content_block_delta', { index: 0, delta: { type: 'text_delta', text } }),
@@ -226,7 +232,7 @@ function anthropicStream({ reasoning, text, calls = [] }: Said): Behaviour {
   return {
     kind: 'stream',
     pieces: [
-      event('message_start', { message: anthropicMessage([], null) }),
+      anthropicHead(),
       ...blocks.flatMap(({ start, deltas }, index) => anthropicBlock(index, start, deltas)),
       event('message_delta', { delta: { stop_reason, stop_sequence: null }, usage: { output_tokens: 3 } }),
       event('message_stop', {}),

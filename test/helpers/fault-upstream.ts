@@ -81,7 +81,6 @@ export async function startFaultUpstream(
   }
 
   async function play(socket: Socket, steps: Iterable<Step> | AsyncIterable<Step>): Promise<boolean> {
-    const closed = socket.closed ? Promise.resolve() : once(socket, 'close')
     for await (const step of steps) {
       if (socket.destroyed) return false
       if (step === hang) return false
@@ -90,7 +89,7 @@ export async function startFaultUpstream(
       if (step === rst || step === fin) return false
       if (typeof step !== 'string' && !(step instanceof Uint8Array)) continue
       sentBytes += Buffer.byteLength(step)
-      if (!socket.write(step)) await Promise.race([once(socket, 'drain'), closed])
+      if (!socket.write(step)) await firstOf(socket, ['drain', 'close'])
     }
     return !socket.destroyed
   }
@@ -162,15 +161,19 @@ async function nextChunk(socket: Socket): Promise<Buffer | undefined> {
     const chunk: Buffer | null = socket.read()
     if (chunk) return chunk
     if (socket.destroyed || socket.readableEnded) return undefined
-    await new Promise<void>((resolve) => {
-      const events = ['readable', 'end', 'close'] as const
-      const done = (): void => {
-        for (const event of events) socket.off(event, done)
-        resolve()
-      }
-      for (const event of events) socket.on(event, done)
-    })
+    await firstOf(socket, ['readable', 'end', 'close'])
   }
+}
+
+/** Unlike `once` of node:events it does not reject when the connection breaks: that ends in a close too. */
+function firstOf(socket: Socket, events: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of events) socket.off(event, done)
+      resolve()
+    }
+    for (const event of events) socket.on(event, done)
+  })
 }
 
 /** A whole HTTP answer with these bytes as its body; `lines` are header lines after the status line. */

@@ -50,6 +50,7 @@ it('each type has the operations that its servers have', () => {
   for (const type of [openai, vllm, lmstudio]) {
     assert.equal(type.path('completion'), '/v1/completions')
     assert.equal(type.path('embedding'), '/v1/embeddings')
+    assert.equal(type.path('responses'), '/v1/responses')
   }
   assert.equal(vllm.path('tokenize'), '/tokenize')
   assert.equal(openai.path('speech'), '/v1/audio/speech')

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type Status, StatusSchema } from '../../src/core/status.ts'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { openaiChunk, openaiDone, startUpstream } from '../helpers/scripted-upstream.ts'
+
+FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)
 
 const ask = (model: string, stream = false) => ({ model, stream, messages: [{ role: 'user', content: 'x' }] })
 
@@ -72,7 +75,7 @@ test('an answered request shows in the uses and the speed of its target', async 
   const router = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
   t.after(() => router.close())
   assert.equal((await post(`${router.url}/v1/chat/completions`, ask('one'))).status, 200)
-  await router.requestLogged()
+  await router.logged(({ msg }) => msg === 'request')
   const status = await statusOf(router.url)
   const { uses, in_flight, requests_per_minute, first_content_ms, failure_rate } = targetIn(status, 'a')
   assert.deepEqual([uses, in_flight, requests_per_minute, failure_rate], [1, 0, 1, 0])
@@ -140,7 +143,7 @@ test('a failed request is among the failures with its model, target, status and 
   })
   t.after(() => Promise.all([router.close(), upstream.close()]))
   const { status: told } = await post(`${router.url}/v1/chat/completions`, ask('one'))
-  await router.requestLogged()
+  await router.logged(({ msg }) => msg === 'request')
   const status = await statusOf(router.url)
   const [{ at, ...failure } = assert.fail('no failure')] = status.failures
   assert.deepEqual(failure, { model: 'one', target: 'a', status: told, outcome: 'error', code: 'HTTP_503' })
@@ -153,7 +156,7 @@ test('a request for an unknown model counts as no model request', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())
   assert.equal((await post(`${router.url}/v1/chat/completions`, ask('nope'))).status, 404)
-  await router.requestLogged()
+  await router.logged(({ msg }) => msg === 'request')
   assert.equal((await statusOf(router.url)).requests.finished, 0)
 })
 

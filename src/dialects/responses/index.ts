@@ -13,6 +13,7 @@ import { createWriter } from './stream-write.ts'
 /** OpenAI's Responses API. Source: OpenAI API reference, "Responses". */
 export const responses: Dialect = {
   name: 'responses',
+  native: { dialect: 'openai', operation: 'responses' },
   streamMediaType: 'text/event-stream',
   chat: {
     readRequest: (body, stream) => readRequest(body, stream),

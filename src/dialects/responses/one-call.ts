@@ -19,8 +19,12 @@ export interface OneCall {
  */
 export function forOneCall(dialect: Dialect, { remembered, onAnswer }: OneCall): Dialect {
   let writer: ChatStreamWriter | undefined
+  const { native, ...own } = dialect
+  // What was kept here no upstream knows: such a request is translated for every target.
+  const keptHere = remembered.history !== undefined || remembered.referenced.size > 0
   return {
-    ...dialect,
+    ...own,
+    ...(native && !keptHere ? { native } : {}),
     chat: {
       ...dialect.chat,
       readRequest: (body, stream) => readRequest(body, stream, remembered),

@@ -1,10 +1,11 @@
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
-import { streamTruncated } from '../../core/errors.ts'
+import { type RouterError, streamTruncated } from '../../core/errors.ts'
 import { applyEdits, type JsonScan, type Member, scanObject } from '../../core/json-splice.ts'
 import { type SseEvent, SseReader } from '../../core/sse.ts'
 import { readUsage } from './answer-read.ts'
-import { unreadable } from './errors.ts'
+import { answerError, serverEvent, unreadable } from './errors.ts'
 import { EventCutter } from './event-cutter.ts'
+import { isObject, type JsonObject } from './json.ts'
 import { isTerminal, parseEvent } from './stream-event.ts'
 
 const openBrace = 0x7b
@@ -22,11 +23,17 @@ export function createPassthrough(options: PassthroughOptions): ChatPassthrough 
 
 class Passthrough implements ChatPassthrough {
   readonly state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
+  /** As the client named it, and as JSON. */
+  readonly #alias: string
   readonly #model: string
   readonly #cutter = new EventCutter()
   #out: Buffer[] = []
+  /** The last event that went by, and the last one that told the answer as a whole. */
+  #last: Buffer | undefined
+  #answer: Buffer | undefined
 
   constructor(model: string) {
+    this.#alias = model
     this.#model = JSON.stringify(model)
   }
 
@@ -46,6 +53,16 @@ class Passthrough implements ChatPassthrough {
     if (isWholeEvent(tail)) this.#event(Buffer.concat([tail, Buffer.from('\n\n')]))
     if (!this.#isOver()) this.state.failure = streamTruncated()
     return this.#take()
+  }
+
+  /** `response.failed` in the count of the stream, with what was told of the answer before; its items are not kept. */
+  writeError(error: RouterError): string | undefined {
+    const response = this.#answer && dataOf(this.#answer)?.response
+    const number = this.#last && dataOf(this.#last)?.sequence_number
+    if (!isObject(response)) return undefined
+    const failed = { ...response, model: this.#alias, status: 'failed', error: answerError(error) }
+    const next = typeof number === 'number' ? number + 1 : 0
+    return serverEvent('response.failed', { sequence_number: next, response: failed })
   }
 
   #isOver(): boolean {
@@ -68,6 +85,7 @@ class Passthrough implements ChatPassthrough {
     }
     if (!bytes.includes(wholeAnswer) && !bytes.includes(errorKey) && !this.#isNamedError(bytes)) {
       this.#out.push(bytes)
+      this.#last = bytes
       this.state.content ||= bytes.includes('.delta')
       return
     }
@@ -86,6 +104,8 @@ class Passthrough implements ChatPassthrough {
       return
     }
     this.#out.push(this.#renamed(bytes))
+    if (event?.type === 'event') this.#last = bytes
+    if (event?.type === 'event' && isObject(event.data.response)) this.#answer = bytes
     if (event?.type !== 'event' || !isTerminal(event.name)) return
     this.state.content = true
     this.state.ended = true
@@ -102,6 +122,12 @@ class Passthrough implements ChatPassthrough {
     if (!model) return bytes
     return applyEdits(bytes, [{ start: model.valueStart, end: model.valueEnd, text: this.#model }])
   }
+}
+
+function dataOf(bytes: Buffer): JsonObject | undefined {
+  const sent = readEvent(bytes)
+  const event = sent && parseEvent(sent)
+  return event?.type === 'event' ? event.data : undefined
 }
 
 /** What a stream that was cut off leaves is most often half an event, which is none. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ChatPassthrough } from '../../../src/core/dialect.ts'
+import { streamTruncated } from '../../../src/core/errors.ts'
 import { applyEdits, scanObject } from '../../../src/core/json-splice.ts'
 import { createPassthrough } from '../../../src/dialects/responses/passthrough.ts'
 import { passthroughEdits } from '../../../src/dialects/responses/passthrough-edits.ts'
@@ -21,6 +22,28 @@ function renamed(bytes: Buffer): string {
 function withLineEnds(bytes: Buffer, lineEnd: string): Buffer {
   return Buffer.from(bytes.toString().replaceAll('\n', lineEnd))
 }
+
+describe('a stream that breaks', () => {
+  it('is told in its own count, with its id and the name of the model that the client knows', () => {
+    const bytes = fixture('text.sse')
+    const pieces = bytes.toString().split(/(?<=\n\n)/)
+    for (let count = 1; count < pieces.length - 1; count++) {
+      const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+      lane.push(Buffer.from(`${pieces.slice(0, count).join('')}event: response.out`))
+      lane.end()
+      const text = lane.writeError?.(streamTruncated()) ?? ''
+      const [, data] = /^event: response\.failed\ndata: (.*)\n\n$/.exec(text) ?? []
+      const { type, sequence_number, response } = JSON.parse(data ?? '')
+      assert.deepEqual([type, sequence_number], ['response.failed', count])
+      assert.deepEqual([response.id, response.model, response.status], ['resp_up1', 'alias', 'failed'])
+    }
+  })
+
+  it('before any event is left to the dialect', () => {
+    const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
+    assert.equal(lane.writeError?.(streamTruncated()), undefined)
+  })
+})
 
 describe('bytes go through', () => {
   for (const name of ['text.sse', 'calls.sse', 'incomplete.sse']) {

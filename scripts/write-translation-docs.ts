@@ -1,0 +1,162 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Dialect } from '../src/core/dialect.ts'
+import { RouterError } from '../src/core/errors.ts'
+import type { ProviderType } from '../src/core/provider.ts'
+import { anthropic as anthropicDialect } from '../src/dialects/anthropic/index.ts'
+import { ollama as ollamaDialect } from '../src/dialects/ollama/index.ts'
+import { openai as openaiDialect } from '../src/dialects/openai/index.ts'
+import { responses as responsesDialect } from '../src/dialects/responses/index.ts'
+import { anthropic } from '../src/providers/anthropic.ts'
+import { lmstudio } from '../src/providers/lmstudio.ts'
+import { ollama } from '../src/providers/ollama.ts'
+import { openai } from '../src/providers/openai.ts'
+import { vllm } from '../src/providers/vllm.ts'
+import { anthropic as fromAnthropic } from './translation-probes/anthropic.ts'
+import { ollama as fromOllama } from './translation-probes/ollama.ts'
+import { openai as fromOpenai } from './translation-probes/openai.ts'
+import type { Probe, ProbedDialect } from './translation-probes/probe.ts'
+import { responses as fromResponses } from './translation-probes/responses.ts'
+
+const file = join(import.meta.dirname, '../docs/translation.md')
+const begin = '<!-- generated from the codecs by `npm run docs:translation` -->'
+const end = '<!-- end of the generated part -->'
+
+const dialects = new Map(
+  [openaiDialect, ollamaDialect, anthropicDialect, responsesDialect].map((each) => [each.name, each]),
+)
+export const probedDialects = [fromOpenai, fromOllama, fromAnthropic, fromResponses]
+export const providerTypes: readonly ProviderType[] = [openai, vllm, lmstudio, ollama, anthropic]
+
+/** What becomes of one field on the way to one type of server. */
+export type Fate =
+  | { kind: 'refused'; why: string }
+  | { kind: 'carried'; to: readonly string[]; lost: readonly string[] }
+  | { kind: 'lost' }
+  /** It changes nothing, and no one is told. */
+  | { kind: 'silent' }
+
+/** docs/translation.md with its tables as the codecs have them now. */
+export function translationDocs(page: string): string {
+  const [before, rest] = page.split(begin)
+  const after = rest?.split(end)[1]
+  if (before === undefined || after === undefined)
+    throw new Error('the marks of the generated part are missing')
+  return `${before}${begin}\n\n${probedDialects.map(sectionOf).join('\n')}\n${end}${after}`
+}
+
+/** Sends a probe through the client's reader and the server's writer, with and without its field. */
+export function fateOf({ dialect, plain }: ProbedDialect, probe: Probe, type: ProviderType): Fate {
+  const from = dialectNamed(dialect)
+  try {
+    const without = written(from, type, { ...plain, ...probe.beside })
+    const withIt = written(from, type, { ...plain, ...probe.body })
+    const to = changedPlaces(without.body, withIt.body)
+    const lost = [...withIt.lost].filter((field) => !without.lost.has(field))
+    if (to.length > 0) return { kind: 'carried', to, lost }
+    return { kind: lost.length > 0 ? 'lost' : 'silent' }
+  } catch (error) {
+    if (error instanceof RouterError && error.kind === 'bad_request') {
+      return { kind: 'refused', why: error.message }
+    }
+    throw error
+  }
+}
+
+function dialectNamed(name: string): Dialect {
+  const dialect = dialects.get(name)
+  if (!dialect) throw new Error(`no dialect ${name}`)
+  return dialect
+}
+
+/** The types whose servers get another form than the client's. */
+export function translatedTypes({ dialect }: ProbedDialect): ProviderType[] {
+  return providerTypes.filter((type) => type.dialect !== dialect)
+}
+
+function written(
+  from: Dialect,
+  type: ProviderType,
+  body: Record<string, unknown>,
+): { body: unknown; lost: Set<string> } {
+  const lost = new Set<string>()
+  const request = from.chat.readRequest(body, body.stream === true)
+  const target = dialectNamed(type.dialect).chat.writeRequest(request, {
+    model: 'm',
+    flavour: type.flavour,
+    lose: (field) => lost.add(field),
+  })
+  return { body: JSON.parse(JSON.stringify(target)), lost }
+}
+
+/** The members of the server's request that the field changes, two names deep. */
+function changedPlaces(before: unknown, now: unknown): string[] {
+  const [old, fresh] = [leavesOf(before), leavesOf(now)]
+  const changed = [...new Set([...old.keys(), ...fresh.keys()])].filter(
+    (place) => old.get(place) !== fresh.get(place),
+  )
+  return [...new Set(changed.map((place) => place.split('.').slice(0, 2).join('.')))].sort()
+}
+
+function leavesOf(value: unknown, place = '', leaves = new Map<string, string>()): Map<string, string> {
+  if (Array.isArray(value)) for (const each of value) leavesOf(each, place, leaves)
+  else if (typeof value === 'object' && value !== null) {
+    for (const [name, each] of Object.entries(value)) {
+      leavesOf(each, place === '' ? name : `${place}.${name}`, leaves)
+    }
+  } else leaves.set(place, `${leaves.get(place) ?? ''}\n${JSON.stringify(value)}`)
+  return leaves
+}
+
+function sectionOf(dialect: ProbedDialect): string {
+  const types = translatedTypes(dialect)
+  const native = providerTypes.filter((type) => !types.includes(type))
+  const head = ['Field', ...types.map(({ name }) => `\`${name}\``)]
+  const rows = dialect.probes.map((probe) => {
+    const cells = types.map((type) => cellOf(fateOf(dialect, probe, type)))
+    return rowOf([fieldCell(probe.field), ...cells])
+  })
+  const table = [rowOf(head), `|${'---|'.repeat(head.length)}`, ...rows]
+  const same = native.map(({ name }) => `\`${name}\``).join(', ')
+  return [
+    `### From ${dialect.title}`,
+    ...(native.length === 0 ? [] : ['', `To servers of type ${same}: as it is.`]),
+    '',
+    ...table,
+    ...listOf('The router’s own:', dialect.own),
+    ...listOf('No effect, and no report:', dialect.silent),
+    '',
+  ].join('\n')
+}
+
+function listOf(title: string, entries: Readonly<Record<string, string>>): string[] {
+  const lines = Object.entries(entries).map(([field, why]) => `- ${fieldCell(field)}: ${why}.`)
+  return lines.length === 0 ? [] : ['', title, '', ...lines]
+}
+
+function rowOf(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`
+}
+
+/** `messages: image` is the member and what of it is meant. */
+function fieldCell(field: string): string {
+  const [, name = field, rest = ''] = /^([\w.]+)(.*)$/.exec(field) ?? []
+  return field.startsWith('any ') ? field : `\`${name}\`${rest}`
+}
+
+function cellOf(fate: Fate): string {
+  switch (fate.kind) {
+    case 'refused':
+      return '400'
+    case 'lost':
+      return '**lost**'
+    case 'silent':
+      return 'no effect'
+    case 'carried': {
+      const to = fate.to.map((place) => `\`${place}\``).join(', ')
+      return fate.lost.length === 0 ? to : `${to}; **in part**`
+    }
+  }
+}
+
+if (import.meta.main) writeFileSync(file, translationDocs(readFileSync(file, 'utf8')))

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import type { ProbedDialect } from '../../scripts/translation-probes/probe.ts'
+import {
+  fateOf,
+  probedDialects,
+  translatedTypes,
+  translationDocs,
+} from '../../scripts/write-translation-docs.ts'
+import { AnthropicMessagesBody } from '../../src/dialects/anthropic/schema.ts'
+import { OllamaChatBody } from '../../src/dialects/ollama/schema.ts'
+import { OpenaiChatBody } from '../../src/dialects/openai/schema.ts'
+import { ResponsesBody } from '../../src/dialects/responses/schema.ts'
+
+const schemas: Record<string, { properties: object }> = {
+  openai: OpenaiChatBody,
+  ollama: OllamaChatBody,
+  anthropic: AnthropicMessagesBody,
+  responses: ResponsesBody,
+}
+
+/** Fields without any effect on some server, although nothing reports them. */
+function silentFields(dialect: ProbedDialect): string[] {
+  return dialect.probes
+    .filter((probe) =>
+      translatedTypes(dialect).some((type) => fateOf(dialect, probe, type).kind === 'silent'),
+    )
+    .map(({ field }) => field)
+}
+
+it('docs/translation.md tells what the codecs do', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/translation.md'), 'utf8')
+  assert.ok(page === translationDocs(page), 'run: npm run docs:translation')
+})
+
+for (const dialect of probedDialects) {
+  describe(`a request in the dialect ${dialect.dialect}`, () => {
+    it('is probed in every field that its schema names', () => {
+      const probed = new Set([
+        ...dialect.probes.map(({ field }) => /^\w*/.exec(field)?.[0]),
+        ...Object.keys(dialect.own),
+      ])
+      const named = Object.keys(schemas[dialect.dialect]?.properties ?? assert.fail('no schema'))
+      assert.deepEqual(
+        named.filter((name) => !probed.has(name)),
+        [],
+      )
+    })
+
+    it('loses no field in silence but those that the page gives a reason for', () => {
+      assert.deepEqual(silentFields(dialect).sort(), Object.keys(dialect.silent).sort())
+    })
+
+    it('loses what no one knows with a report, at every server', () => {
+      const unknown = dialect.probes.find(({ field }) => field === 'any other member') ?? assert.fail()
+      for (const type of translatedTypes(dialect)) {
+        assert.equal(fateOf(dialect, unknown, type).kind, 'lost', type.name)
+      }
+    })
+  })
+}
