@@ -1,8 +1,9 @@
 import type { Dialect } from '../../core/dialect.ts'
+import { writeOpenaiError } from '../../core/openai-error.ts'
 import { readUsage } from './answer-read.ts'
 import { missingDefaults } from './defaults.ts'
 import { embedding } from './embedding.ts'
-import { writeError, writeStreamError } from './errors.ts'
+import { writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { passthroughEdits } from './passthrough-edits.ts'
 import { readRequest } from './request-read.ts'
@@ -30,7 +31,7 @@ export const openai: Dialect = {
     missingDefaults,
   },
   embedding,
-  writeError,
+  writeError: writeOpenaiError,
   errorStatus: (error) => error.status,
   writeStreamError: (error, options) => writeStreamError(error, options.debug),
 }

@@ -1,8 +1,9 @@
 import type { Dialect } from '../../core/dialect.ts'
+import { writeOpenaiError } from '../../core/openai-error.ts'
 import { readResponse, readUsage } from './answer-read.ts'
 import { writeResponse } from './answer-write.ts'
 import { missingDefaults } from './defaults.ts'
-import { writeError, writeStreamError } from './errors.ts'
+import { writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { passthroughEdits } from './passthrough-edits.ts'
 import { readRequest } from './request-read.ts'
@@ -28,7 +29,7 @@ export const responses: Dialect = {
     streamsByDefault: false,
     missingDefaults,
   },
-  writeError,
+  writeError: writeOpenaiError,
   errorStatus: (error) => error.status,
   writeStreamError,
 }
