@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Starts the router: installs what is missing the first time, then runs src/server.ts in place of this script.
+# Starts the router: installs what is missing the first time, then runs src/cli.ts in place of this script.
+# --help tells the commands and options; without any it serves.
 set -eu
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 . scripts/prepare.sh
 
 install_packages
 choose_node
-exec "$NODE" src/server.ts "$@"
+exec "$NODE" src/cli.ts "$@"

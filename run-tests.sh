@@ -7,7 +7,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
 
 install_packages tsc biome knip || exit 1
 choose_node || exit 1
-install_servers redis-server || exit 1
+install_servers redis-server prometheus || exit 1
 # Without it the tests of the status page are skipped, and say so.
 install_servers chromium || true
 # The tools and the package scripts start "node" by name: they are to get the chosen one.

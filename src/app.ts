@@ -17,7 +17,7 @@ import extensions from './plugins/extensions.ts'
 import gateway from './plugins/gateway.ts'
 import health from './plugins/health.ts'
 import metrics from './plugins/metrics.ts'
-import models from './plugins/models.ts'
+import models, { type ModelsOptions } from './plugins/models.ts'
 import operations from './plugins/operations.ts'
 import prompts from './plugins/prompts.ts'
 import registries from './plugins/registries.ts'
@@ -34,6 +34,8 @@ export interface AppOptions {
   /** Read for `${NAME}` in models-config.json. */
   env: Record<string, string | undefined>
   logger: FastifyBaseLogger
+  /** Model servers on this machine, for a start without any configuration. */
+  found?: ModelsOptions['found']
 }
 
 /** The whole router, the same for production and tests. Throws ConfigError when it cannot start. */
@@ -73,7 +75,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(prompts)
   await app.register(textEndpoints)
   await app.register(extensions)
-  await app.register(models, { env: options.env })
+  await app.register(models, { env: options.env, ...(options.found ? { found: options.found } : {}) })
   await app.register(upstream)
   await app.register(health)
   await app.register(balancer)

@@ -1,10 +1,15 @@
 import cluster from 'node:cluster'
+import { join, resolve } from 'node:path'
 import { buildApp } from './app.ts'
 import { banner } from './banner.ts'
-import { loadConfig } from './core/env-config.ts'
+import { type Config, loadConfig } from './core/env-config.ts'
 import { ConfigError } from './core/errors.ts'
+import { discover } from './discovery.ts'
 import { createLogging } from './logger.ts'
 import { runPrimary } from './primary.ts'
+
+/** A closed port refuses at once; this is for one that does not answer. */
+const searchMs = 300
 
 /** Environment to config to app to listening, and back again on a signal. The only file that touches `process`. */
 async function main(): Promise<void> {
@@ -21,7 +26,13 @@ async function main(): Promise<void> {
     for (const warning of warnings) logger.warn(warning)
   }
   process.on('SIGUSR2', () => logging.reopen())
-  const app = await buildApp({ config, env: process.env, logger })
+  const found = isUnconfigured(config) ? discover(['127.0.0.1'], AbortSignal.timeout(searchMs)) : undefined
+  const app = await buildApp({
+    config,
+    env: process.env,
+    logger,
+    ...(found ? { found: found.then(({ servers }) => servers) } : {}),
+  })
   let stopping = false
   const stop = (signal: string): void => {
     if (stopping) process.exit(1) // a second signal: at once
@@ -45,9 +56,16 @@ async function main(): Promise<void> {
   if (first && config.logFormat !== 'json') process.stderr.write(banner(config, port, app.models.all()))
 }
 
+/** The file is the one that comes with the router. The workers of a cluster must not differ, so they search nothing. */
+function isUnconfigured({ modelsConfigPath, serverType }: Config): boolean {
+  const shipped = join(import.meta.dirname, '../resources/configs/models-config.json')
+  return serverType === 'single' && resolve(modelsConfigPath) === shipped
+}
+
 main().catch((error: unknown) => {
   if (error instanceof ConfigError) {
     for (const fault of error.faults) process.stderr.write(`${fault}\n`)
+    for (const warning of error.warnings) process.stderr.write(`warning: ${warning}\n`)
     process.exit(2)
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''

@@ -64,7 +64,7 @@ function connectTo(port: number): Send {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   return (method, path, body) =>
     new Promise((resolve, reject) => {
-      const headers = body ? { 'content-type': 'application/json' } : {}
+      const headers = { 'content-type': 'application/json' }
       const sent = request({ host: '127.0.0.1', port, method, path, agent, headers }, async (response) => {
         let text = ''
         for await (const chunk of response) text += chunk

@@ -26,7 +26,7 @@ try {
   await stage.close()
   const [file = ''] = readdirSync(folder)
   const profile: Profile = JSON.parse(readFileSync(join(folder, file), 'utf8'))
-  console.log(`${benchCase.name}: ${requests} requests, ${((seconds * 1e6) / requests).toFixed(0)} µs each`)
+  console.log(`${benchCase.name}: ${requests} requests, ${(requests / seconds).toFixed(0)} per second`)
   const options = { lastSeconds: seconds, requests }
   print('by file, own time', selfTimes(profile, 'file', options))
   print('by function, own time', selfTimes(profile, 'function', options))

@@ -35,6 +35,7 @@ export async function startChild<T>(
   await Promise.race([once(started, 'spawn'), exit])
   const kill = (): void => void started.kill('SIGKILL')
   process.once('exit', kill)
+  endOnSignal()
   const { pid } = started
   if (pid === undefined) throw new Error(`${command} has no process id`)
   const child: Child = {
@@ -76,6 +77,12 @@ export function listening(port: number): Promise<number | undefined> {
     })
     socket.once('error', () => resolve(undefined))
   })
+}
+
+/** A signal alone would end this process without its `exit`, and leave the children behind. */
+function endOnSignal(): void {
+  if (process.listenerCount('SIGTERM') > 0) return
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => process.exit(1))
 }
 
 function collect({ stdout, stderr }: ChildProcess): () => string {

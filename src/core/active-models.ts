@@ -1,4 +1,5 @@
 import { activePlace } from './config-place.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { isRecord } from './loose-json.ts'
 import type { Findings } from './models-check.ts'
 
@@ -59,11 +60,15 @@ function modelOf(
 ): unknown {
   const models = group !== 'active_models' && Object.hasOwn(root, group) ? root[group] : undefined
   if (!isRecord(models)) {
-    const fault = `${activePlace(group)}: no such group of models`
+    const groups = Object.keys(root).filter((name) => name !== 'active_models')
+    const fault = `${activePlace(group)}: no such group of models${didYouMean(group, groups)}`
     if (!findings.faults.includes(fault)) findings.faults.push(fault)
     return undefined
   }
   const model = Object.hasOwn(models, alias) ? (models[alias] ?? undefined) : undefined
-  if (model === undefined) findings.faults.push(`${place}: no such model ${JSON.stringify(alias)}`)
+  if (model === undefined) {
+    const hint = didYouMean(alias, Object.keys(models))
+    findings.faults.push(`${place}: no such model ${JSON.stringify(alias)}${hint}`)
+  }
   return model
 }

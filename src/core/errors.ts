@@ -87,11 +87,14 @@ export class RouterError extends Error {
 /** A start that cannot succeed: every fault found, each with its place. Ends the process with exit code 2. */
 export class ConfigError extends Error {
   readonly faults: readonly string[]
+  /** What can be lived with, and may explain a fault. */
+  readonly warnings: readonly string[]
 
-  constructor(faults: readonly string[]) {
+  constructor(faults: readonly string[], warnings: readonly string[] = []) {
     super(faults.join('\n'))
     this.name = 'ConfigError'
     this.faults = faults
+    this.warnings = warnings
   }
 }
 

@@ -1,7 +1,8 @@
-import type { Static, TSchema } from '@sinclair/typebox'
+import { KindGuard, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { allowedBy } from './allowed.ts'
 import { placeBelow } from './config-place.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { isRecord, tightened } from './loose-json.ts'
 import { type ModelShell, ModelShellSchema, type Provider, ProviderSchema } from './models-config.ts'
 
@@ -54,6 +55,7 @@ function checkPart<Schema extends TSchema>(
   findings: Findings,
   parked: boolean,
 ): Static<Schema> | undefined {
+  findings.warnings.push(...misspelt(schema, value, place))
   const tight = tightened(schema, value)
   if (Value.Check(schema, tight)) return tight
   const reported = new Set<string>()
@@ -66,6 +68,18 @@ function checkPart<Schema extends TSchema>(
     else if (!parked) findings.faults.push(`${at}: missing; it must be ${allowedBy(error.schema)}`)
   }
   return undefined
+}
+
+/** Objects are open, so an unknown field is no fault; one that is near to a known field is most likely a mistake. */
+function misspelt(schema: TSchema, value: unknown, place: string): string[] {
+  if (!KindGuard.IsObject(schema) || !isRecord(value)) return []
+  const known = Object.keys(schema.properties)
+  const missing = known.filter((name) => !(name in value))
+  return Object.keys(value).flatMap((key) => {
+    const hint = known.includes(key) || /^[$_]/.test(key) ? '' : didYouMean(key, missing)
+    const at = placeBelow(place, `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    return hint === '' ? [] : [`${at}: no such field, it has no effect${hint}`]
+  })
 }
 
 function shown(value: unknown, schema: TSchema): string {

@@ -1,5 +1,6 @@
 import { type ActiveModel, readActiveModels } from './active-models.ts'
 import { modelPlace } from './config-place.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { ConfigError } from './errors.ts'
 import { findJsonFault } from './json-fault.ts'
 import { isRecord } from './loose-json.ts'
@@ -32,7 +33,7 @@ export function loadModels(text: string, sources: TargetSources): { models: Mode
     ids.claim(placed, findings.faults)
   const models = found.map((model) => buildModel(model, ids, sources, findings))
   checkFallbacks(found, findings)
-  if (findings.faults.length > 0) throw new ConfigError(findings.faults)
+  if (findings.faults.length > 0) throw new ConfigError(findings.faults, findings.warnings)
   return { models, warnings: findings.warnings }
 }
 
@@ -81,6 +82,13 @@ function checkParked(
 function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, findings: Findings): Model {
   const { alias, group, shell, place, providers, sleeping } = model
   const plan = { alias, shell, ids, sources, findings }
+  const strategy = shell.strategy?.trim() || undefined
+  const known = sources.strategies
+  if (strategy !== undefined && known && !known.find(strategy)) {
+    const hint = didYouMean(strategy, known.names())
+    const names = known.names().join(', ')
+    findings.faults.push(`${place}.strategy: no strategy ${JSON.stringify(strategy)}; known: ${names}${hint}`)
+  }
   const build = (list: CheckedModel['providers']): Target[] =>
     list.map((placed) => buildTarget(placed, plan)).filter((target) => target !== undefined)
   if (shell.providers.length === 0)
@@ -91,7 +99,7 @@ function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, f
     targets: build(providers),
     sleeping: build(sleeping),
     fallbacks: shell.fallbacks ?? [],
-    strategy: shell.strategy?.trim() || undefined,
+    strategy,
     embedding: [...providers, ...sleeping].some(({ provider }) => provider.is_embedding === true),
     ...(shell.capabilities ? { capabilities: shell.capabilities } : {}),
     ...(shell.details ? { details: shell.details } : {}),

@@ -71,6 +71,10 @@ const FailureSchema = Type.Object({
 export const StatusSchema = Type.Object({
   version: Type.String(),
   node: Type.String({ description: 'Version of Node.js.' }),
+  config: Type.Object({
+    version: Type.String({ description: 'Tells one content of models-config.json from another.' }),
+    loaded_at: Type.String({ format: 'date-time' }),
+  }),
   started_at: Type.String({ format: 'date-time' }),
   uptime_seconds: Type.Number({ minimum: 0 }),
   worker: Type.Integer({

@@ -1,8 +1,10 @@
+import { didYouMean } from './did-you-mean.ts'
 import { isRecord, numberOf } from './loose-json.ts'
 import type { Findings, PlacedProvider } from './models-check.ts'
 import type { ModelShell, Provider } from './models-config.ts'
 import { type Operation, operations, type ProviderType } from './provider.ts'
 import type { Registry } from './registry.ts'
+import type { Strategy } from './strategy.ts'
 import type { Target } from './target.ts'
 import type { TargetIds } from './target-ids.ts'
 import { expanded, readToken, type SecretSources } from './target-secrets.ts'
@@ -10,6 +12,8 @@ import { healthUrl, hostFault, joinUrl } from './target-url.ts'
 
 export interface TargetSources extends SecretSources {
   providers: Registry<ProviderType>
+  /** Absent: the names of strategies are not looked at. */
+  strategies?: Pick<Registry<Strategy>, 'find' | 'names'>
 }
 
 export interface TargetPlan {
@@ -61,7 +65,7 @@ function findType(
   const type = known.find(name) ?? known.find(name.toLowerCase())
   if (!type)
     findings.faults.push(
-      `${place}.api_type: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}`,
+      `${place}.api_type: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
     )
   return type
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { didYouMean } from '../core/did-you-mean.ts'
 import { ConfigError, RouterError } from '../core/errors.ts'
 import type { Ending, Lease } from '../core/lease.ts'
 import type { StoredLease, WishedTarget } from '../core/lease-store.ts'
@@ -134,7 +135,9 @@ function statesOf(app: FastifyInstance, onSettled: SettledListener): Map<Model, 
       const place = model.strategy
         ? `${model.group}["${model.alias}"].strategy`
         : 'LLM_ROUTER_BALANCE_STRATEGY'
-      faults.add(`${place}: no strategy "${name}"; known: ${app.strategies.names().join(', ')}`)
+      faults.add(
+        `${place}: no strategy "${name}"; known: ${app.strategies.names().join(', ')}${didYouMean(name, app.strategies.names())}`,
+      )
       continue
     }
     const live = (target: Target): LiveSignals => new LiveSignals(target, context.now())

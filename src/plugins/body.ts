@@ -31,7 +31,8 @@ export default fp(
     app.addContentTypeParser<Buffer>(
       /^application\/(?:[\w.-]+\+)?json(?:;|$)/i,
       options,
-      (request, bytes, next) => next(null, parseJson(request, bytes)),
+      (request, bytes, next) =>
+        next(null, isBareDelete(request, bytes) ? undefined : parseJson(request, bytes)),
     )
     // Ollama's own examples use curl -d without a content type, which curl calls a form; Ollama never looks.
     app.addContentTypeParser<Buffer>('*', options, (request, bytes, next) => {
@@ -44,6 +45,11 @@ export default fp(
   },
   { name: 'body', dependencies: ['config'] },
 )
+
+/** OpenAI's Python client names a content type in every request, also where it sends nothing. */
+function isBareDelete({ method }: FastifyRequest, bytes: Buffer): boolean {
+  return method === 'DELETE' && bytes.length === 0
+}
 
 function unsupportedType(): RouterError {
   return new RouterError(

@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import fp from 'fastify-plugin'
+import type { FoundServer } from '../core/discovered.ts'
 import { ConfigError } from '../core/errors.ts'
 import { loadModels } from '../core/models-load.ts'
 import type { Model } from '../core/target.ts'
+import type { TargetSources } from '../core/target-build.ts'
+import { withDiscovered } from '../core/with-discovered.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -27,9 +30,15 @@ export interface ConfigLoading {
   reloads: { success: number; failure: number }
 }
 
+export interface ModelsOptions {
+  env: Record<string, string | undefined>
+  /** Servers on this machine, to be offered where the file names none. */
+  found?: Promise<readonly FoundServer[]>
+}
+
 /** The models of models-config.json, read and checked whole before anything listens. */
 export default fp(
-  async (app, options: { env: Record<string, string | undefined> }) => {
+  async (app, options: ModelsOptions) => {
     const path = app.config.modelsConfigPath
     const text = read(path)
     const loading: ConfigLoading = {
@@ -37,12 +46,15 @@ export default fp(
       at: new Date(),
       reloads: { success: 0, failure: 0 },
     }
-    const { models, warnings } = loadModels(text, {
+    const sources = {
       providers: app.providers,
+      strategies: app.strategies,
       env: options.env,
-      readFile: (file) => readFileSync(file, 'utf8'),
+      readFile: (file: string) => readFileSync(file, 'utf8'),
       baseDir: dirname(path),
-    })
+    }
+    const own = loadModels(text, sources)
+    const { models, warnings } = withFound(text, (await options.found) ?? [], sources) ?? own
     for (const warning of warnings) app.log.warn(warning)
     const byName = new Map(models.map((model) => [model.alias, model]))
     const loosely = new Map(models.toReversed().map((model) => [looseName(model.alias), model]))
@@ -55,6 +67,21 @@ export default fp(
   },
   { name: 'models', dependencies: ['config', 'registries', 'extensions'] },
 )
+
+/** What was found is an offer: where it does not fit the file, the file stands alone. */
+function withFound(
+  text: string,
+  servers: readonly FoundServer[],
+  sources: TargetSources,
+): ReturnType<typeof loadModels> | undefined {
+  const more = withDiscovered(text, servers)
+  if (more === undefined) return undefined
+  try {
+    return loadModels(more, sources)
+  } catch {
+    return undefined // a found model has the name of one in the file
+  }
+}
 
 function read(path: string): string {
   try {

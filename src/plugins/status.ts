@@ -48,10 +48,12 @@ export default fp(
     })
     app.decorate('status', {
       read: () => {
+        const { version: configVersion, at } = app.models.loading()
         const models = app.models.all().map((model) => modelStatus(app, model, historyOf))
         return {
           version,
           node: versions.node,
+          config: { version: configVersion, loaded_at: at.toISOString() },
           started_at: startedAt,
           uptime_seconds: rounded(performance.now() / 1000),
           worker: cluster.worker?.id ?? 0,

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createAnthropic } from '@ai-sdk/anthropic'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
-import { generateText, jsonSchema, type LanguageModel, Output, stepCountIs, streamText, tool } from 'ai'
+import {
+  type EmbeddingModel,
+  embedMany,
+  generateText,
+  jsonSchema,
+  type LanguageModel,
+  Output,
+  stepCountIs,
+  streamText,
+  tool,
+} from 'ai'
 import { createOllama } from 'ai-sdk-ollama'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream, upstreamModel } from '../helpers/scripted-upstream.ts'
@@ -168,3 +178,52 @@ for (const [name, clientOf] of Object.entries(clients)) {
     })
   }
 }
+
+describe('the AI SDK’s embeddings', () => {
+  const values = ['a', 'b', 'c', 'd', 'e']
+  const vectorOf = (index: number) => (index % 2 === 0 ? [1, 0] : [0, 1])
+  let upstream: ScriptedUpstream
+  let router: TestRouter
+
+  before(async () => {
+    upstream = await startUpstream(({ url, body }) => {
+      const inputs: string[] = [Object(body).input].flat()
+      const vectors = inputs.map((text) => vectorOf(values.indexOf(text)))
+      const data = vectors.map((embedding, index) => ({ object: 'embedding', index, embedding }))
+      const usage = { prompt_tokens: inputs.length, total_tokens: inputs.length }
+      return {
+        kind: 'reply',
+        body: url.startsWith('/api/embed')
+          ? { model: upstreamModel, embeddings: vectors, prompt_eval_count: inputs.length }
+          : { object: 'list', model: upstreamModel, data, usage },
+      }
+    })
+    const provider = { api_host: upstream.url, model_path: upstreamModel, max_batch: 2 }
+    router = await startRouter({
+      models: modelsConfig({
+        vllm: [{ ...provider, api_type: 'vllm' }],
+        ollama: [{ ...provider, api_type: 'ollama' }],
+      }),
+    })
+  })
+  after(async () => {
+    await router.close()
+    await upstream.close()
+  })
+
+  for (const type of ['vllm', 'ollama']) {
+    test(`come in order from an upstream of type ${type} that takes two at a time`, async () => {
+      const models: EmbeddingModel[] = [
+        createOpenAICompatible({ name: 'router', baseURL: `${router.url}/v1` }).embeddingModel(type),
+        createOllama({ baseURL: router.url }).embedding(type),
+      ]
+      for (const model of models) {
+        const { embeddings } = await embedMany({ model, values, maxRetries })
+        assert.deepEqual(
+          embeddings,
+          values.map((_, index) => vectorOf(index)),
+        )
+      }
+    })
+  }
+})

@@ -203,3 +203,15 @@ test('the largest batch is that of the provider, and must be one at least', () =
     /num_ctx: "automatic" is not "auto" or a number/,
   )
 })
+
+test('the Responses API is used only where it is asked for, and only on servers that can have it', () => {
+  const pathOf = (provider: Record<string, unknown>) => targetOf(provider).paths.responses
+  assert.equal(pathOf({ paths: { responses: '/v1/responses' } }), '/v1/responses')
+  assert.equal(pathOf({ paths: { responses: '/v1/responses' }, responses: false }), undefined)
+  assert.equal(pathOf({}), undefined)
+  const { models, warnings } = load(
+    modelFile({ api_type: 'ollama', api_host: 'http://a', paths: { responses: '/v1/responses' } }),
+  )
+  assert.equal(models[0]?.targets[0]?.paths.responses, undefined)
+  assert.deepEqual(warnings, [`${at}.responses: not used with ollama servers`])
+})

@@ -24,7 +24,7 @@ async function start(
   return { router, admin: `http://127.0.0.1:${port}` }
 }
 
-const adminPaths = ['/metrics', '/api/metrics', '/livez', '/readyz', '/healthz']
+const adminPaths = ['/metrics', '/api/metrics', '/livez', '/readyz', '/healthz', '/api/status', '/ui']
 
 test('with an admin port, operators are answered there and not on the other port', async (t) => {
   const { router, admin } = await start(t)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { openRequest } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
@@ -76,4 +77,15 @@ test('at the limit a stream ends with an error event, and its upstream call with
   assert.match(text, /"code":"shutting_down"/)
   assert.doesNotMatch(text, /DONE/)
   await upstream.close()
+})
+
+test('a connection on which nothing was ever sent does not hold up the end', async () => {
+  const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
+  const accepted = once(router.app.server, 'connection')
+  const socket = connect(Number(new URL(router.url).port), '127.0.0.1')
+  await accepted
+  const ended = once(socket, 'close')
+  socket.on('error', () => undefined) // a reset ends it as well
+  await router.close()
+  await ended
 })

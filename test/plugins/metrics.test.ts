@@ -37,9 +37,10 @@ before(async () => {
           providers: [box('gone', { api_host: gone, weight: 1 }), box('there', { weight: 0.5 })],
         },
         lost: { providers: [box('lost', { api_host: gone })] },
+        helped: { fallbacks: ['plain'], providers: [box('helped', { api_host: gone })] },
         alone: { strategy: 'first_available', providers: [box('alone')] },
       },
-      active_models: { g: ['plain', 'native', 'spare', 'lost', 'alone'] },
+      active_models: { g: ['plain', 'native', 'spare', 'lost', 'helped', 'alone'] },
     },
   })
 })
@@ -156,6 +157,17 @@ test('a model without a working target is given up, and its breaker shows it', a
   assert.equal(series.sum('llm_router_target_breaker_state', { ...lost, state: 'open' }), 1)
   assert.equal(series.sum('llm_router_target_breaker_state', lost), 1)
   assert.equal(series.sum('llm_router_target_usable', { target: 'plain' }), 1)
+})
+
+test('what a fallback model does is counted as its own', async () => {
+  upstream.rescript(openaiText('Hi'))
+  const count = await added(() => ask('helped'))
+  assert.equal(count('llm_router_fallbacks_total', { model_name: 'helped', fallback: 'plain' }), 1)
+  assert.equal(count('llm_router_retry_exhausted_total', { model_name: 'helped' }), 1)
+  assert.equal(count('llm_router_requests_total', { model_name: 'helped', outcome: 'success' }), 1)
+  assert.equal(count('llm_router_requests_total', { model_name: 'plain' }), 0)
+  assert.equal(count('llm_router_provider_calls_total', { model_name: 'plain' }), 1)
+  assert.equal(count('llm_router_tokens_total', { model_name: 'plain', direction: 'output' }), 3)
 })
 
 test('what an upstream says of itself becomes one of few reasons', async () => {

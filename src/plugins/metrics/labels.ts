@@ -1,8 +1,4 @@
-import type { FastifyInstance } from 'fastify'
 import type { RouterError } from '../../core/errors.ts'
-
-/** The library behind the registry; everything is registered through the app's. */
-export type MetricsClient = FastifyInstance['metrics']['client']
 
 /** Model answers take minutes: the buckets reach ten, in seconds. */
 export const durationBuckets = [

@@ -32,11 +32,17 @@ export function recordModels(app: FastifyInstance): (record: ExchangeRecord) => 
     help: 'Fields of requests that the upstream could not be told; the log names them.',
     labelNames: ['model_name', 'provider_type'],
   })
+  const fallbacks = new Counter({
+    name: 'llm_router_fallbacks_total',
+    help: 'Requests that went on to a fallback model, by the model that was asked for and the last that was tried.',
+    labelNames: ['model_name', 'fallback'],
+  })
   return (record) => {
-    const { usage, providerType } = record
+    const { usage, providerType, answeringModel } = record
     if (record.model === undefined) return
+    if (answeringModel !== undefined) fallbacks.inc({ model_name: record.model, fallback: answeringModel })
     requests.inc({ model_name: record.model, outcome: record.outcome })
-    const model = record.answeringModel ?? record.model
+    const model = answeringModel ?? record.model
     if (providerType === undefined) return
     const labels = { provider_type: providerType, model_name: model }
     if (record.firstContentMs !== undefined) {

@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command, Surroundings } from './cli/command.ts'
+import { readCommandLine } from './cli/command-line.ts'
+import { usage } from './cli/usage.ts'
+import { didYouMean } from './core/did-you-mean.ts'
+import { ConfigError } from './core/errors.ts'
+import { version } from './core/version.ts'
+
+const root = join(import.meta.dirname, '..')
+
+/** Each command loads what it needs, so that the small ones are quick. */
+const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
+  check: async () => (await import('./cli/check.ts')).check,
+  discover: async () => (await import('./cli/discover.ts')).discover,
+  init: async () => (await import('./cli/discover.ts')).init,
+  models: async () => (await import('./cli/models.ts')).models,
+  healthcheck: async () => (await import('./cli/healthcheck.ts')).healthcheck,
+  schema: () => said(readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8')),
+  version: () => said(`llm-router ${version}, Node.js ${process.versions.node}\n`),
+  help: () => said(usage),
+}
+
+const line = readCommandLine(process.argv.slice(2))
+if ('fault' in line) {
+  process.stderr.write(`${line.fault}\nllm-router --help tells what there is\n`)
+  process.exit(2)
+}
+const env = { ...ownFiles(), ...process.env, ...line.env }
+if (line.command === 'serve') {
+  Object.assign(process.env, env)
+  await import('./server.ts')
+} else {
+  process.exit(await run(line.command, line.args))
+}
+
+async function run(name: string, args: readonly string[]): Promise<number> {
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (!load) {
+    const hint = didYouMean(name, [...Object.keys(commands), 'serve'])
+    process.stderr.write(`unknown command ${name}${hint}\nllm-router --help tells what there is\n`)
+    return 2
+  }
+  const surroundings: Surroundings = {
+    env,
+    print: (text) => void process.stdout.write(text),
+    tell: (text) => void process.stderr.write(text),
+  }
+  try {
+    return await (await load())(args, surroundings)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    for (const fault of error.faults) process.stderr.write(`${fault}\n`)
+    return 2
+  }
+}
+
+function said(text: string): Command {
+  return async (_args, { print }) => {
+    print(text)
+    return 0
+  }
+}
+
+/** Started from another directory, the router finds what it brings with it. */
+function ownFiles(): Record<string, string> {
+  const files = {
+    LLM_ROUTER_MODELS_CONFIG: 'resources/configs/models-config.json',
+    LLM_ROUTER_PROMPTS_DIR: 'resources/prompts',
+  }
+  const missing = Object.entries(files).filter(([, file]) => !existsSync(file))
+  return Object.fromEntries(missing.map(([variable, file]) => [variable, join(root, file)]))
+}

@@ -1,0 +1,63 @@
+import { findJsonFault } from '../core/json-fault.ts'
+import { type JsonPlaces, jsonPlaces, type TextPlace } from '../core/json-places.ts'
+import { readPlace } from '../core/place-read.ts'
+import type { Command } from './command.ts'
+import { readWholeConfig } from './whole-config.ts'
+
+/** `check [file]`: everything that would stop a start, and what looks like a mistake, each with file, line and column. */
+export const check: Command = async ([file], { env, print }) => {
+  const { config, text, models, faults, warnings } = await readWholeConfig(env, file)
+  const path = config.modelsConfigPath
+  const broken = text === undefined ? undefined : findJsonFault(withoutMark(text))
+  const places = text === undefined || broken ? undefined : jsonPlaces(text)
+  if (broken) {
+    print(shown({ kind: 'fault', message: 'not valid JSON from here on', place: broken }, path))
+    return 2
+  }
+  const findings: Finding[] = [
+    ...faults.map((message): Finding => ({ kind: 'fault', message, place: placeOf(message, places) })),
+    ...warnings.map((message): Finding => ({ kind: 'warning', message, place: placeOf(message, places) })),
+    ...(places?.duplicates ?? []).map(({ path: steps, place }): Finding => {
+      const name = JSON.stringify(steps.at(-1))
+      return { kind: 'warning', message: `${name} stands here a first time; only the last one counts`, place }
+    }),
+  ]
+  for (const finding of findings.toSorted(byPlace)) print(shown(finding, path))
+  const servers = models.reduce((sum, { targets, sleeping }) => sum + targets.length + sleeping.length, 0)
+  const warned = counted(findings.length - faults.length, 'warning')
+  if (faults.length > 0) print(`${path}: ${counted(faults.length, 'fault')}, ${warned}\n`)
+  else
+    print(`${path}: ${counted(models.length, 'model')}, ${counted(servers, 'server')}, no fault, ${warned}\n`)
+  return faults.length > 0 ? 2 : 0
+}
+
+interface Finding {
+  kind: 'fault' | 'warning'
+  message: string
+  /** Undefined for what is not in the file. */
+  place: TextPlace | undefined
+}
+
+function shown({ kind, message, place }: Finding, path: string): string {
+  return `${place ? `${path}:${place.line}:${place.column}: ` : ''}${kind}: ${message}\n`
+}
+
+function byPlace({ place: a }: Finding, { place: b }: Finding): number {
+  return (a?.line ?? 0) - (b?.line ?? 0) || (a?.column ?? 0) - (b?.column ?? 0)
+}
+
+/** Faults of variables, prompts and extensions are not in the file. */
+function placeOf(fault: string, places: JsonPlaces | undefined): TextPlace | undefined {
+  const path = readPlace(fault)
+  if (!path || !places || /^(?:LLM_ROUTER_\w+|models-config$)/.test(String(path[0]))) return undefined
+  return places.find(path)
+}
+
+/** As the reader of the file does, which takes a byte order mark. */
+function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,56 @@
+import { writeFileSync } from 'node:fs'
+import { configOf } from '../core/discovered.ts'
+import { discover as search } from '../discovery.ts'
+import type { Command, Surroundings } from './command.ts'
+
+/** A box that is switched off does not even refuse. */
+const timeoutMs = 3_000
+
+/** `discover [hosts]`: the models-config.json for the model servers that are found, to stdout. */
+export const discover: Command = async (hosts, { print, tell }) => {
+  const found = await searched(hosts, tell)
+  if (!found) return 1
+  print(textOf(found))
+  return 0
+}
+
+/** `init [file]`: writes it to a file that is not there yet; with the embedded model when no server is found. */
+export const init: Command = async ([file = 'models-config.json', ...hosts], { tell }) => {
+  const found = await searched(hosts, tell)
+  try {
+    writeFileSync(file, textOf(found ?? demo), { flag: 'wx' })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
+    tell(
+      code === 'EEXIST'
+        ? `${file} is there already; it stays as it is\n`
+        : `cannot write ${file} (${code})\n`,
+    )
+    return 1
+  }
+  tell(`${file} is written${found ? '' : ', with the embedded model "demo" alone'}\n`)
+  tell(`start with: llm-router serve --config ${file}\n`)
+  return 0
+}
+
+const demo = {
+  local_models: { demo: { providers: [{ id: 'demo-mock', api_type: 'mock', input_size: 32768 }] } },
+  active_models: { local_models: ['demo'] },
+}
+
+async function searched(
+  hosts: readonly string[],
+  tell: Surroundings['tell'],
+): Promise<Record<string, unknown> | undefined> {
+  const wanted = hosts.length > 0 ? hosts : ['127.0.0.1']
+  const { servers, silent } = await search(wanted, AbortSignal.timeout(timeoutMs))
+  for (const { type, url, models } of servers) {
+    tell(`${url}: ${type}, ${models.map(({ name }) => name).join(', ') || 'without models'}\n`)
+  }
+  for (const host of silent) tell(`${host}: no Ollama, LM Studio, vLLM or other OpenAI-like server found\n`)
+  return servers.some(({ models }) => models.length > 0) ? configOf(servers) : undefined
+}
+
+function textOf(config: unknown): string {
+  return `${JSON.stringify(config, null, 2)}\n`
+}

@@ -1,0 +1,27 @@
+import { loadConfig } from '../core/env-config.ts'
+import type { Command } from './command.ts'
+
+const timeoutMs = 3_000
+
+/** `healthcheck [url]`: exit code 0 when the router answers; for containers. */
+export const healthcheck: Command = async ([url], { env, print, tell }) => {
+  const address = `${(url ?? ownAddress(env)).replace(/\/+$/, '')}/ping`
+  try {
+    const response = await fetch(address, { redirect: 'error', signal: AbortSignal.timeout(timeoutMs) })
+    await response.body?.cancel()
+    if (response.ok) {
+      print('ok\n')
+      return 0
+    }
+    tell(`${address} answers ${response.status}\n`)
+  } catch {
+    tell(`${address} does not answer\n`)
+  }
+  return 1
+}
+
+function ownAddress(env: Record<string, string | undefined>): string {
+  const { serverHost: host, serverPort: port } = loadConfig(env).config
+  if (['0.0.0.0', '::', ''].includes(host)) return `http://127.0.0.1:${port}`
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

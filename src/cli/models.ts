@@ -1,0 +1,31 @@
+import type { Model } from '../core/target.ts'
+import type { Command } from './command.ts'
+import { readWholeConfig } from './whole-config.ts'
+
+/** `models [file]`: what a start would serve, one line for each model. No address and no key is shown. */
+export const models: Command = async ([file], { env, print, tell }) => {
+  const { config, faults, models: served } = await readWholeConfig(env, file)
+  for (const fault of faults) tell(`${fault}\n`)
+  if (faults.length > 0) return 2
+  const rows = [['MODEL', 'SERVERS', 'STRATEGY', 'CONTEXT']]
+  for (const model of served) rows.push(rowOf(model, config.balanceStrategy))
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  for (const row of rows) {
+    print(
+      `${row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd()}\n`,
+    )
+  }
+  return 0
+}
+
+function rowOf({ alias, targets, sleeping, strategy }: Model, usual: string): string[] {
+  const types = new Map<string, number>()
+  for (const { type } of targets) types.set(type.name, (types.get(type.name) ?? 0) + 1)
+  const servers = [...types].map(([type, count]) => (count === 1 ? type : `${count} ${type}`))
+  if (sleeping.length > 0) servers.push(`${sleeping.length} parked`)
+  const context = Math.max(0, ...targets.map(({ inputSize }) => inputSize))
+  return [alias, servers.join(', ') || 'none', strategy ?? usual, context > 0 ? String(context) : 'unknown']
+}

@@ -1,0 +1,98 @@
+import {
+  type FoundModel,
+  type FoundServer,
+  lmStudioModel,
+  ollamaModel,
+  openaiModel,
+} from './core/discovered.ts'
+import { isRecord } from './core/loose-json.ts'
+
+/** Where Ollama, vLLM and LM Studio listen unless told otherwise. */
+const usualPorts = [11434, 8000, 1234]
+
+export interface Discovery {
+  servers: FoundServer[]
+  /** Hosts of which nothing answered, and those that are no hosts. */
+  silent: string[]
+}
+
+/**
+ * Looks for model servers. A host is a name or address, with or without a port, or a URL; without a port the usual ones
+ * are tried. `signal` ends the search, which then gives nothing. Never rejects for what a server does.
+ */
+export async function discover(hosts: readonly string[], signal: AbortSignal): Promise<Discovery> {
+  const searches = hosts.map(async (host, index) => {
+    const found = await Promise.all(addressesOf(host).map((url) => look(url, boxOf(url, index), signal)))
+    return { host, servers: found.filter((server) => server !== undefined) }
+  })
+  const results = await Promise.all(searches)
+  return {
+    servers: results.flatMap(({ servers }) => servers),
+    silent: results.filter(({ servers }) => servers.length === 0).map(({ host }) => host),
+  }
+}
+
+function addressesOf(host: string): string[] {
+  const bare = /:\/\//.test(host) ? host : `http://${/^[^[\]]*:[^[\]]*:/.test(host) ? `[${host}]` : host}`
+  const url = URL.parse(bare)
+  if (!url || !/^https?:$/.test(url.protocol) || url.username !== '') return []
+  // URL drops a port that is the usual one of its scheme, so the text is asked.
+  if (host.includes('://') || /:\d+$/.test(bare)) return [bare.replace(/\/+$/, '')]
+  return usualPorts.map((port) => `http://${url.hostname}:${port}`)
+}
+
+function boxOf(url: string, index: number): string {
+  const { hostname } = new URL(url)
+  if (['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return 'local'
+  return /^[\d.]+$|^\[/.test(hostname) ? `box${index + 1}` : (hostname.split('.')[0] ?? hostname)
+}
+
+/** Each kind is known by a list of models that only it has. */
+async function look(url: string, box: string, signal: AbortSignal): Promise<FoundServer | undefined> {
+  const [tags, own, plain] = await Promise.all(
+    ['/api/tags', '/api/v0/models', '/v1/models'].map((path) => fetchJson(url + path, {}, signal)),
+  )
+  // An llm-router, which answers for all kinds; this one, perhaps.
+  if (isRecord(tags) && 'response_time' in tags) return undefined
+  if (isRecord(tags) && Array.isArray(tags.models)) {
+    const names = tags.models.flatMap((entry: unknown) =>
+      isRecord(entry) && typeof entry.name === 'string' ? [entry.name] : [],
+    )
+    return { type: 'ollama', url, box, models: await showAll(url, names, signal) }
+  }
+  const studio = entriesOf(own, lmStudioModel)
+  if (studio.length > 0) return { type: 'lmstudio', url, box, models: studio }
+  const models = entriesOf(plain, openaiModel)
+  return models.length > 0 ? { type: isVllm(plain) ? 'vllm' : 'openai', url, box, models } : undefined
+}
+
+function showAll(url: string, names: readonly string[], signal: AbortSignal): Promise<FoundModel[]> {
+  const show = (model: string): Promise<unknown> =>
+    fetchJson(
+      `${url}/api/show`,
+      { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model }) },
+      signal,
+    )
+  return Promise.all(names.map(async (name) => ollamaModel(name, await show(name))))
+}
+
+function entriesOf(list: unknown, read: (entry: unknown) => FoundModel | undefined): FoundModel[] {
+  const data: unknown[] = isRecord(list) && Array.isArray(list.data) ? list.data : []
+  return data.map(read).filter((model) => model !== undefined)
+}
+
+function isVllm(list: unknown): boolean {
+  const data: unknown[] = isRecord(list) && Array.isArray(list.data) ? list.data : []
+  return data.some((entry) => isRecord(entry) && (entry.owned_by === 'vllm' || 'max_model_len' in entry))
+}
+
+async function fetchJson(url: string, options: RequestInit, signal: AbortSignal): Promise<unknown> {
+  try {
+    const response = await fetch(url, { ...options, redirect: 'error', signal })
+    if (response.ok) return await response.json()
+    await response.body?.cancel()
+  } catch {
+    // Nothing listens there, or nothing that speaks so.
+  }
+  return undefined
+}

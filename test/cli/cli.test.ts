@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import manifest from '../../package.json' with { type: 'json' }
+import { closedPort } from '../helpers/http.ts'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { root, runCli } from './run-cli.ts'
+
+let folder: string
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'llm-router-cli-'))
+})
+after(() => rmSync(folder, { recursive: true }))
+
+function file(name: string, text: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, text)
+  return path
+}
+
+const broken = `{
+  "local_models": {
+    "llama": {
+      "strategy": "least_bussy",
+      "providers": [
+        { "api_type": "olama", "api_hots": "http://x:1" },
+        { "api_type": "vllm", "api_token": "sk-very-secret" }
+      ]
+    },
+    "twice": { "providers": [] },
+    "twice": { "providers": [{ "api_type": "mock" }] }
+  },
+  "active_models": { "local_models": ["llama", "twise"] }
+}
+`
+
+test('check tells every fault with file, line and column, and what was meant', async () => {
+  const path = file('broken.json', broken)
+  const { code, stdout } = await runCli(['check', path])
+  const lines = stdout.trimEnd().split('\n')
+  const expected = [
+    /:4:19: fault: .*"least_bussy".*did you mean "least_busy"\?$/,
+    /:6:23: fault: .*"olama" is unknown.*did you mean "ollama"\?$/,
+    /:6:44: warning: .*api_hots: .*did you mean "api_host"\?$/,
+    /:7:9: fault: .*providers\[1\]\.api_host: missing/,
+    /:10:14: warning: "twice" stands here a first time/,
+    /:13:48: fault: .*"twise"; did you mean "twice"\?$/,
+    /4 faults, 2 warnings$/,
+  ]
+  for (const [index, pattern] of expected.entries()) assert.match(lines[index] ?? '', pattern)
+  assert.equal(lines.length, expected.length, stdout)
+  assert.ok(lines.every((line) => line.startsWith(`${path}:`)))
+  assert.ok(!stdout.includes('very-secret'))
+  assert.equal(code, 2)
+})
+
+test('check points to where a file stops being JSON', async () => {
+  const path = file('comma.json', '{\n  "a": {},\n}\n')
+  const { code, stdout } = await runCli(['check', path])
+  assert.equal(stdout, `${path}:3:1: fault: not valid JSON from here on\n`)
+  assert.equal(code, 2)
+})
+
+test('check says that a good file is good', async () => {
+  const path = file(
+    'good.json',
+    JSON.stringify(modelsConfig({ one: [{ api_type: 'mock' }], two: [{ api_type: 'mock' }] })),
+  )
+  const { code, stdout } = await runCli(['check', path])
+  assert.equal(stdout, `${path}: 2 models, 2 servers, no fault, 0 warnings\n`)
+  assert.equal(code, 0)
+})
+
+test('check tells the faults of the settings too', async () => {
+  const missing = await runCli(['check', join(folder, 'missing.json')])
+  assert.match(missing.stdout, /^fault: LLM_ROUTER_MODELS_CONFIG: cannot read .*missing\.json \(ENOENT\)\n/)
+  assert.equal(missing.code, 2)
+  const strategy = await runCli(['check'], { LLM_ROUTER_BALANCE_STRATEGY: 'balancd' })
+  assert.match(strategy.stdout, /fault: LLM_ROUTER_BALANCE_STRATEGY: .*did you mean "balanced"\?/)
+  const port = await runCli(['check'], { LLM_ROUTER_SERVER_PORT: 'http' })
+  assert.match(port.stderr, /LLM_ROUTER_SERVER_PORT/)
+  assert.deepEqual([strategy.code, port.code], [2, 2])
+})
+
+test('models lists what would be served, without addresses', async () => {
+  const path = file(
+    'models.json',
+    JSON.stringify(
+      modelsConfig({
+        llama: [
+          { api_type: 'vllm', api_host: 'http://10.1.2.3:8000', input_size: 8192 },
+          { api_type: 'vllm', api_host: 'http://10.1.2.4:8000' },
+          { api_type: 'ollama', api_host: 'http://10.1.2.5:11434' },
+        ],
+      }),
+    ),
+  )
+  const { code, stdout } = await runCli(['models', '--config', path])
+  assert.deepEqual(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/ {2,}/)),
+    [
+      ['MODEL', 'SERVERS', 'STRATEGY', 'CONTEXT'],
+      ['llama', '2 vllm, ollama', 'balanced', '8192'],
+    ],
+  )
+  assert.equal(code, 0)
+})
+
+test('the health check asks the router that the settings name, or the one that it is told', async (t) => {
+  const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
+  t.after(() => router.close())
+  const { port } = new URL(router.url)
+  const good = await runCli(['healthcheck'], { LLM_ROUTER_SERVER_PORT: port })
+  assert.deepEqual([good.code, good.stdout], [0, 'ok\n'])
+  const gone = await runCli(['healthcheck', await closedPort()])
+  assert.deepEqual([gone.code, gone.stdout], [1, ''])
+  assert.match(gone.stderr, /does not answer/)
+})
+
+test('schema and version print theirs', async () => {
+  const { stdout } = await runCli(['schema'])
+  assert.equal(stdout, readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8'))
+  for (const args of [['version'], ['--version'], ['-V']]) {
+    assert.match(
+      (await runCli(args)).stdout,
+      new RegExp(`^llm-router ${manifest.version.replaceAll('.', '\\.')}, Node`),
+    )
+  }
+})
+
+test('help names every command; a mistyped one or option is a hint and exit code 2', async () => {
+  const { stdout, code } = await runCli(['--help'])
+  for (const name of ['serve', 'check', 'discover', 'init', 'models', 'healthcheck', 'schema', 'version'])
+    assert.match(stdout, new RegExp(`^ {2}${name} `, 'm'))
+  assert.equal(code, 0)
+  const [command, option, value] = await Promise.all([
+    runCli(['chekc']),
+    runCli(['--prot', '1']),
+    runCli(['--port']),
+  ])
+  assert.match(command.stderr, /unknown command chekc; did you mean "check"\?/)
+  assert.match(option.stderr, /unknown option --prot; did you mean "--port"\?/)
+  assert.match(value.stderr, /--port/)
+  assert.deepEqual([command.code, option.code, value.code], [2, 2, 2])
+})
+
+test('it serves with its options, from whatever directory it is started', async () => {
+  const child = spawn(
+    process.execPath,
+    [join(root, 'src/cli.ts'), '--port', '0', '--log-format=pretty', '--host', '127.0.0.1'],
+    {
+      cwd: folder,
+      env: { PATH: process.env.PATH ?? '', LLM_ROUTER_LOG_FILENAME: '' },
+    },
+  )
+  const ended = once(child, 'close')
+  let text = ''
+  child.stderr.on('data', (chunk) => {
+    text += chunk
+  })
+  let listening: RegExpExecArray | null = null
+  while (!listening) {
+    const code = await Promise.race([once(child.stderr, 'data').then(() => undefined), ended])
+    assert.equal(code, undefined, text)
+    listening = /listens on (http:\S+)/.exec(text)
+  }
+  const answer = await fetch(`${listening[1]}/v1/models`)
+  assert.match(await answer.text(), /"demo"/)
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
+})
+
+test('the start script hands its arguments on', async () => {
+  const child = spawn(join(root, 'run-rest-api.sh'), ['version'], { cwd: folder })
+  let text = ''
+  child.stdout.on('data', (chunk) => {
+    text += chunk
+  })
+  const [code] = await once(child, 'close')
+  assert.match(text, /^llm-router /)
+  assert.equal(code, 0)
+})

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { configOf } from '../../src/core/discovered.ts'
+import { discover } from '../../src/discovery.ts'
+import { closedPort } from '../helpers/http.ts'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { startUpstream } from '../helpers/scripted-upstream.ts'
+import { runCli } from './run-cli.ts'
+
+type Answers = Record<string, unknown>
+
+/** A server that answers GET by path, and Ollama's show by the name of the model. */
+function serverOf(answers: Answers, shows: Answers = {}) {
+  return startUpstream(({ url, body }) => {
+    const wanted = url === '/api/show' ? shows[String((body as { model?: unknown }).model)] : answers[url]
+    return wanted === undefined ? { kind: 'reply', status: 404, body: {} } : { kind: 'reply', body: wanted }
+  })
+}
+
+const ollama = () =>
+  serverOf(
+    {
+      '/api/tags': { models: [{ name: 'llama3.1:8b' }, { name: 'nomic-embed-text:latest' }] },
+      '/v1/models': { data: [{ id: 'llama3.1:8b' }] },
+    },
+    {
+      'llama3.1:8b': {
+        capabilities: ['completion', 'tools'],
+        parameters: 'stop "<|x|>"\nnum_ctx                        16384',
+        details: {
+          family: 'llama',
+          families: ['llama'],
+          parameter_size: '8.0B',
+          quantization_level: 'Q4_K_M',
+          parent_model: '',
+        },
+        model_info: { 'general.architecture': 'llama', 'llama.context_length': 131072 },
+      },
+      'nomic-embed-text:latest': {
+        capabilities: ['embedding'],
+        model_info: { 'nomic-bert.context_length': 2048 },
+      },
+    },
+  )
+
+const lmStudio = () =>
+  serverOf({
+    // LM Studio answers 200 to what it does not know.
+    '/api/tags': { error: 'Unexpected endpoint or method. (GET /api/tags)' },
+    '/api/v0/models': {
+      object: 'list',
+      data: [
+        {
+          id: 'qwen2-vl',
+          type: 'vlm',
+          state: 'loaded',
+          arch: 'qwen2_vl',
+          quantization: '4bit',
+          compatibility_type: 'mlx',
+          max_context_length: 32768,
+          loaded_context_length: 4096,
+          capabilities: ['tool_use'],
+        },
+        { id: 'nomic', type: 'embeddings', state: 'not-loaded', max_context_length: 2048 },
+      ],
+    },
+    '/v1/models': { data: [{ id: 'qwen2-vl' }] },
+  })
+
+const vllm = () =>
+  serverOf({
+    '/v1/models': {
+      object: 'list',
+      data: [{ id: 'meta-llama/Llama-3.1-8B', owned_by: 'vllm', max_model_len: 8192 }],
+    },
+  })
+
+test('Ollama, LM Studio and vLLM are told apart, with their names, contexts and capabilities', async (t) => {
+  const servers = await Promise.all([ollama(), lmStudio(), vllm()])
+  t.after(() => Promise.all(servers.map((server) => server.close())))
+  const found = await discover(
+    servers.map(({ url }) => url),
+    t.signal,
+  )
+  assert.deepEqual(found.silent, [])
+  assert.deepEqual(
+    found.servers.map(({ type, box, models }) => [
+      type,
+      box,
+      models.map(({ name, context, embedding, capabilities }) => [name, context, embedding, capabilities]),
+    ]),
+    [
+      [
+        'ollama',
+        'local',
+        [
+          ['llama3.1:8b', 16384, false, ['completion', 'tools']],
+          ['nomic-embed-text:latest', 2048, true, ['embedding']],
+        ],
+      ],
+      [
+        'lmstudio',
+        'local',
+        [
+          ['qwen2-vl', 4096, false, ['completion', 'tools', 'vision']],
+          ['nomic', 2048, true, ['embedding']],
+        ],
+      ],
+      ['vllm', 'local', [['meta-llama/Llama-3.1-8B', 8192, false, undefined]]],
+    ],
+  )
+  assert.deepEqual(found.servers[1]?.models[0]?.details, {
+    family: 'qwen2_vl',
+    quantization_level: '4bit',
+    format: 'mlx',
+  })
+})
+
+test('what is found can be served as it is, and answers', async (t) => {
+  const server = await vllm()
+  const { servers } = await discover([server.url], t.signal)
+  const router = await startRouter({ models: configOf(servers) })
+  t.after(() => Promise.all([router.close(), server.close()]))
+  const list = await (await fetch(`${router.url}/v1/models`)).json()
+  assert.partialDeepStrictEqual(list, {
+    data: [{ id: 'meta-llama/Llama-3.1-8B', owned_by: 'vllm', max_model_len: 8192 }],
+  })
+})
+
+test('servers of the same model share it, each with an id of its own and without its address', () => {
+  const model = { name: 'm', context: 0, embedding: false, capabilities: undefined, details: {} }
+  const server = { type: 'vllm', box: 'gpu1', models: [model] } as const
+  const config = configOf([
+    { ...server, url: 'http://gpu1:8000' },
+    { ...server, url: 'http://gpu1:8001' },
+  ])
+  const provider = { api_type: 'vllm', model_path: 'm' }
+  assert.deepEqual(config, {
+    discovered_models: {
+      m: {
+        providers: [
+          { id: 'gpu1/vllm/m', ...provider, api_host: 'http://gpu1:8000' },
+          { id: 'gpu1/vllm/m#2', ...provider, api_host: 'http://gpu1:8001' },
+        ],
+      },
+    },
+    active_models: { discovered_models: ['m'] },
+  })
+})
+
+test('a host that is silent, no server of models, or a router itself gives nothing', async (t) => {
+  const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
+  const web = await serverOf({ '/v1/models': { pages: [] } })
+  t.after(() => Promise.all([router.close(), web.close()]))
+  const hosts = [await closedPort(), web.url, router.url, 'ftp://x', 'not a host', 'http://user:secret@h']
+  assert.deepEqual(await discover(hosts, t.signal), { servers: [], silent: hosts })
+})
+
+test('a server that never answers does not hold the search up', async (t) => {
+  const hung = await startUpstream({ kind: 'hang' })
+  t.after(() => hung.close())
+  const found = await discover([hung.url], AbortSignal.timeout(50))
+  assert.deepEqual(found.servers, [])
+})
+
+test('the command writes the configuration to stdout and what it saw to stderr', async (t) => {
+  const server = await ollama()
+  t.after(() => server.close())
+  const { code, stdout, stderr } = await runCli(['discover', server.url])
+  assert.equal(code, 0)
+  assert.partialDeepStrictEqual(JSON.parse(stdout), {
+    discovered_models: {
+      'llama3.1:8b': {
+        capabilities: ['completion', 'tools'],
+        details: { family: 'llama', parameter_size: '8.0B' },
+        providers: [
+          { id: 'local/ollama/llama3.1:8b', api_type: 'ollama', api_host: server.url, input_size: 16384 },
+        ],
+      },
+      'nomic-embed-text:latest': { providers: [{ is_embedding: true }] },
+    },
+  })
+  assert.match(stderr, /: ollama, llama3\.1:8b, nomic-embed-text:latest\n/)
+  const nothing = await runCli(['discover', await closedPort()])
+  assert.deepEqual([nothing.code, nothing.stdout], [1, ''])
+})
+
+test('init writes a file that check finds good, and never over another one', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-init-'))
+  const server = await vllm()
+  t.after(async () => {
+    await server.close()
+    rmSync(folder, { recursive: true })
+  })
+  const file = join(folder, 'models.json')
+  assert.equal((await runCli(['init', file, server.url])).code, 0)
+  assert.equal((await runCli(['check', file])).code, 0)
+  const text = readFileSync(file, 'utf8')
+  const again = await runCli(['init', file, await closedPort()])
+  assert.match(again.stderr, /is there already/)
+  assert.deepEqual([again.code, readFileSync(file, 'utf8')], [1, text])
+  const demo = join(folder, 'demo.json')
+  assert.equal((await runCli(['init', demo, await closedPort()])).code, 0)
+  assert.match(readFileSync(demo, 'utf8'), /"mock"/)
+})

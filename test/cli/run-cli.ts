@@ -1,0 +1,31 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+
+export const root = join(import.meta.dirname, '../..')
+
+export interface Ended {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+/** Runs the command line to its end, in the project's directory, with these variables alone. */
+export async function runCli(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  cwd = root,
+): Promise<Ended> {
+  const child = spawn(process.execPath, [join(root, 'src/cli.ts'), ...args], {
+    cwd,
+    env: { PATH: process.env.PATH ?? '', ...env },
+  })
+  const ended: Ended = { code: null, stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].on('data', (chunk) => {
+      ended[name] += chunk
+    })
+  }
+  const [code] = await once(child, 'close')
+  return { ...ended, code: typeof code === 'number' ? code : null }
+}

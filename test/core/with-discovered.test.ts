@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pino } from 'pino'
+import { buildApp } from '../../src/app.ts'
+import type { FoundServer } from '../../src/core/discovered.ts'
+import { loadConfig } from '../../src/core/env-config.ts'
+import { withDiscovered } from '../../src/core/with-discovered.ts'
+
+const demo = { g: { demo: { providers: [{ api_type: 'mock' }] } }, active_models: { g: ['demo'] } }
+
+function serverWith(...names: string[]): FoundServer {
+  const models = names.map((name) => ({
+    name,
+    context: 0,
+    embedding: false,
+    capabilities: undefined,
+    details: {},
+  }))
+  return { type: 'ollama', url: 'http://127.0.0.1:11434', box: 'local', models }
+}
+
+async function servedWith(found: Promise<readonly FoundServer[]>): Promise<string[]> {
+  const env = { LLM_ROUTER_LOG_FILENAME: '', LLM_ROUTER_HEALTH_INTERVAL: '0' }
+  const app = await buildApp({
+    config: loadConfig(env).config,
+    env,
+    logger: pino({ level: 'silent' }),
+    found,
+  })
+  const names = app.models.all().map(({ alias }) => alias)
+  await app.close()
+  return names
+}
+
+test('found models stand behind those of the file', () => {
+  const text = withDiscovered(JSON.stringify(demo), [serverWith('llama3.1:8b')])
+  const config = JSON.parse(text ?? assert.fail('nothing was added'))
+  assert.deepEqual(config.active_models, { g: ['demo'], discovered_models: ['llama3.1:8b'] })
+  assert.equal(config.discovered_models['llama3.1:8b'].providers[0].api_host, 'http://127.0.0.1:11434')
+})
+
+test('a file that names servers, or is broken, stays as it is', () => {
+  const parked = { ...demo, other: { m: { providers_sleep: [{ api_type: 'vllm', api_host: 'http://h' }] } } }
+  assert.equal(withDiscovered(JSON.stringify(parked), [serverWith('m')]), undefined)
+  assert.equal(withDiscovered('{', [serverWith('m')]), undefined)
+  assert.equal(withDiscovered(JSON.stringify(demo), [serverWith()]), undefined)
+})
+
+test('without a configuration the router serves what is found beside demo', async () => {
+  assert.deepEqual(await servedWith(Promise.resolve([serverWith('llama3.1:8b')])), ['demo', 'llama3.1:8b'])
+  assert.deepEqual(await servedWith(Promise.resolve([])), ['demo'])
+})
+
+test('a found model of the same name does not stop the start', async () => {
+  assert.deepEqual(await servedWith(Promise.resolve([serverWith('demo')])), ['demo'])
+})

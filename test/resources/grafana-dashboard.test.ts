@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { closedPort, openRequest, post } from '../helpers/http.ts'
+import { type Prometheus, startPrometheus } from '../helpers/prometheus.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
+import {
+  ollamaText,
+  openaiChunk,
+  openaiStream,
+  openaiText,
+  type RecordedRequest,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+import { type RedisServer, startRedis } from '../stores/redis-server.ts'
+
+interface Panel {
+  id: number
+  type: string
+  title: string
+  description?: string
+  datasource?: { type: string; uid: string }
+  gridPos: { x: number; y: number; w: number; h: number }
+  targets?: { expr: string; datasource: { uid: string } }[]
+  fieldConfig?: { defaults: { unit?: string } }
+}
+interface Variable {
+  name: string
+  type: string
+  query: unknown
+  datasource?: { uid: string }
+}
+interface Dashboard {
+  uid: string
+  schemaVersion: number
+  templating: { list: Variable[] }
+  panels: Panel[]
+}
+
+const resources = join(import.meta.dirname, '../../resources')
+const text = readFileSync(join(resources, 'grafana/llm-router.json'), 'utf8')
+const dashboard = JSON.parse(text) as Dashboard // the tests below say what is in it
+const panels = dashboard.panels.filter(({ type }) => type !== 'row')
+const rules = readFileSync(join(resources, 'prometheus/rules.yaml'), 'utf8')
+
+let upstream: ScriptedUpstream
+let redis: RedisServer
+let router: TestRouter
+let prometheus: Prometheus
+
+before(async () => {
+  redis = await startRedis()
+  upstream = await startUpstream(answer)
+  const box = (id: string, rest: object = {}) => ({ id, api_type: 'vllm', api_host: upstream.url, ...rest })
+  const gone = await closedPort()
+  router = await startRouter({
+    env: {
+      LLM_ROUTER_USE_PROMETHEUS: '1',
+      LLM_ROUTER_REDIS_HOST: '127.0.0.1',
+      LLM_ROUTER_REDIS_PORT: `${redis.port}`,
+      LLM_ROUTER_QUEUE_TIMEOUT: '0.02',
+    },
+    models: {
+      g: {
+        plain: { providers: [box('plain')] },
+        native: { providers: [{ id: 'native', api_type: 'ollama', api_host: upstream.url }] },
+        spare: { providers: [box('gone', { api_host: gone }), box('there')] },
+        lost: { providers: [box('lost', { api_host: gone })] },
+        alone: { strategy: 'first_available', providers: [box('alone')] },
+      },
+      active_models: { g: ['plain', 'native', 'spare', 'lost', 'alone'] },
+    },
+  })
+  prometheus = await startPrometheus(router.url)
+})
+after(async () => {
+  await prometheus.stop()
+  await router.close()
+  await upstream.close()
+  await redis.stop()
+})
+
+function answer({ url, body }: RecordedRequest) {
+  if (url === '/api/chat') return ollamaText('Hi')
+  const { stream, user }: Record<string, unknown> = Object(body)
+  if (user === 'hang') return { kind: 'hang' } as const
+  if (user === 'cut')
+    return { kind: 'stream', pieces: [openaiChunk({ content: 'a' })], ending: 'cut' } as const
+  return stream === true ? openaiStream(['a', 'b', 'c']) : openaiText('Hi')
+}
+
+/** Some of all that a router meets. */
+async function traffic(): Promise<void> {
+  const path = '/v1/chat/completions'
+  const messages = [{ role: 'user', content: 'x' }]
+  const ask = (model: string, rest: object = {}) => post(router.url + path, { model, messages, ...rest })
+  const taken = await openRequest(router.url, path, { model: 'alone', user: 'hang', messages })
+  await Promise.all([
+    ask('plain'),
+    ask('plain', { stream: true }),
+    ask('plain', { stream: true, user: 'cut' }),
+    ask('native', { logit_bias: { 1: 1 } }),
+    ask('spare'),
+    ask('spare'),
+    ask('lost'),
+    ask('alone'),
+    ask('nobody'),
+    fetch(`${router.url}/nowhere`),
+  ])
+  taken.destroy()
+  await once(taken, 'close')
+}
+
+/** What Grafana puts in the place of its variables. */
+function asked(expression: string): string {
+  return expression
+    .replaceAll('$__rate_interval', '15s')
+    .replaceAll('$__range', '15s')
+    .replaceAll(/\$(?:job|model)\b/g, '.*')
+}
+
+/** The queries that give nothing. */
+async function emptyQueries(expressions: readonly string[]): Promise<string[]> {
+  const given = await Promise.all(expressions.map((expression) => prometheus.gives(asked(expression))))
+  return expressions.filter((_expression, index) => !given[index])
+}
+
+const queries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+
+test('every panel shows something for a router under traffic, and a renamed metric is noticed', async (t) => {
+  let over = false
+  const running = (async () => {
+    while (!over) await traffic()
+  })()
+  t.after(() => running)
+  try {
+    assert.ok(queries.length > 50)
+    assert.deepEqual(await emptyQueries(queries), [])
+    const names = new Set(`${text}${rules}`.match(metricName))
+    assert.ok(names.size > 30)
+    const counts = await Promise.all([...names].map((name) => prometheus.query(name)))
+    assert.deepEqual(
+      [...names].filter((_name, index) => counts[index] === 0),
+      [],
+    )
+    const renamed = queries.slice(0, 1).map((query) => query.replace('http_requests_total', 'http_total'))
+    assert.notDeepEqual(renamed, queries.slice(0, 1))
+    assert.equal(await prometheus.query(asked(renamed[0] ?? '')), 0)
+  } finally {
+    over = true
+  }
+})
+
+const metricName =
+  /\b(?:llm_router|http|nodejs|process)_[a-z0-9_]+(?:_total|_seconds|_bytes|_bucket|_sum|_info|_up|_length|_usable|_resting|_state|_in_flight|_in_progress|_workers|_fds)\b/g
+
+test('imports as it is: the classic form, with a data source to choose', () => {
+  assert.equal(dashboard.schemaVersion, 42)
+  assert.equal(dashboard.uid, 'llm-router')
+  const [source, ...others] = dashboard.templating.list
+  assert.deepEqual([source?.name, source?.type, source?.query], ['datasource', 'datasource', 'prometheus'])
+  const sources = [
+    ...panels.map(({ datasource }) => datasource?.uid),
+    ...panels.flatMap(({ targets = [] }) => targets.map(({ datasource }) => datasource.uid)),
+    ...others.map(({ datasource }) => datasource?.uid),
+  ]
+  assert.deepEqual(new Set(sources), new Set([['$', '{datasource}'].join('')]))
+})
+
+test('every panel has a title, words and a unit, and a place of its own', () => {
+  const taken = new Set<string>()
+  for (const { title, description, fieldConfig, gridPos } of panels) {
+    assert.ok(title !== '' && description !== undefined && description !== '', title)
+    assert.ok(fieldConfig?.defaults.unit, title)
+    for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+      for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+        assert.ok(x < 24 && !taken.has(`${x} ${y}`), title)
+        taken.add(`${x} ${y}`)
+      }
+    }
+  }
+  const ids = dashboard.panels.map(({ id }) => id)
+  assert.equal(new Set(ids).size, ids.length)
+})
