@@ -130,8 +130,9 @@ async function tryOne<T>(
 
 function endingOf(delivered: Delivered<unknown>): Ending {
   if (delivered.type === 'delivered') {
-    const { firstContentMs, tokens } = delivered
-    return { result: 'success', verdict: 'success', firstContentMs, tokens }
+    // A whole answer comes at once, however long each of its tokens took: it tells nothing of the pace.
+    const { firstContentMs, tokens, streamed } = delivered
+    return { result: 'success', verdict: 'success', firstContentMs, tokens: streamed ? tokens : undefined }
   }
   const { error, retry, verdict, pauseMs } = delivered
   // Neither a client that left nor a request that the target cannot carry says anything about the target.
