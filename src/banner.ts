@@ -8,6 +8,7 @@ export function banner(config: Config, port: number, models: readonly Model[]): 
   const names = models.map(({ alias }) => alias)
   const shown = names.slice(0, 8).join(', ') + (names.length > 8 ? `, and ${names.length - 8} more` : '')
   const lines = [`llm-router listens on ${base}`, `models: ${shown || 'none'}`]
+  if (config.ui && config.adminPort === 0) lines.push(`status: ${base}/ui`)
   const [first] = names
   if (first !== undefined) {
     const body = JSON.stringify({ model: first, messages: [{ role: 'user', content: 'Hello' }] })

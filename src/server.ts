@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import { join, resolve } from 'node:path'
-import { buildApp } from './app.ts'
+import { type AppOptions, buildApp } from './app.ts'
 import { banner } from './banner.ts'
 import { type Config, loadConfig } from './core/env-config.ts'
 import { ConfigError } from './core/errors.ts'
@@ -26,13 +26,7 @@ async function main(): Promise<void> {
     for (const warning of warnings) logger.warn(warning)
   }
   process.on('SIGUSR2', () => logging.reopen())
-  const found = isUnconfigured(config) ? discover(['127.0.0.1'], AbortSignal.timeout(searchMs)) : undefined
-  const app = await buildApp({
-    config,
-    env: process.env,
-    logger,
-    ...(found ? { found: found.then(({ servers }) => servers) } : {}),
-  })
+  const app = await buildApp({ config, env: process.env, logger, ...searched(config) })
   let stopping = false
   const stop = (signal: string): void => {
     if (stopping) process.exit(1) // a second signal: at once
@@ -56,10 +50,14 @@ async function main(): Promise<void> {
   if (first && config.logFormat !== 'json') process.stderr.write(banner(config, port, app.models.all()))
 }
 
-/** The file is the one that comes with the router. The workers of a cluster must not differ, so they search nothing. */
-function isUnconfigured({ modelsConfigPath, serverType }: Config): boolean {
+/**
+ * Without any configuration what this machine has is looked for while the rest is built. The workers of a cluster must not
+ * differ, so they look for nothing.
+ */
+function searched({ modelsConfigPath, serverType }: Config): Pick<AppOptions, 'found'> {
   const shipped = join(import.meta.dirname, '../resources/configs/models-config.json')
-  return serverType === 'single' && resolve(modelsConfigPath) === shipped
+  if (serverType !== 'single' || resolve(modelsConfigPath) !== shipped) return {}
+  return { found: discover(['127.0.0.1'], AbortSignal.timeout(searchMs)).then(({ servers }) => servers) }
 }
 
 main().catch((error: unknown) => {

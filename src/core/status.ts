@@ -20,8 +20,8 @@ const words = <const Words extends readonly string[]>(list: Words, description: 
   )
 
 /** In the order of how well a target can be used. */
-export const targetStates = ['up', 'trial', 'busy', 'misconfigured', 'down', 'parked'] as const
-export const routerStates = ['ready', 'degraded', 'unusable', 'draining'] as const
+const targetStates = ['up', 'trial', 'busy', 'misconfigured', 'down', 'parked'] as const
+const routerStates = ['ready', 'degraded', 'unusable', 'draining'] as const
 
 const TargetErrorSchema = Type.Object({
   at: Type.String({ format: 'date-time' }),

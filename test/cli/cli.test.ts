@@ -151,6 +151,18 @@ test('help names every command; a mistyped one or option is a hint and exit code
   assert.deepEqual([command.code, option.code, value.code], [2, 2, 2])
 })
 
+test('docs/cli.md has every command and option, and no other', async () => {
+  const { stdout } = await runCli(['--help'])
+  const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
+  const inHelp = [...stdout.matchAll(/^ {2}([a-z]+)(?= )| --(config|port|host|log-\w+)/gm)].map(
+    ([, command, option]) => command ?? option,
+  )
+  const inPage = [...page.matchAll(/^\| `([a-z]+)|^\| .*`--([a-z-]+)/gm)].map(
+    ([, command, option]) => command ?? option,
+  )
+  assert.deepEqual(inPage, inHelp)
+})
+
 test('it serves with its options, from whatever directory it is started', async () => {
   const child = spawn(
     process.execPath,

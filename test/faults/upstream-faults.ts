@@ -49,6 +49,19 @@ const streamed = (name: string, outcome: Outcome, ...steps: Step[]): Fault => ({
 })
 
 const framing: Fault[] = [
+  whole(
+    'sends 103 a thousand times first',
+    'refused',
+    head([], 'HTTP/1.1 103 Early Hints').toString().repeat(1_000),
+    answerBytes(wholeJson),
+  ),
+  // RFC 9110, section 15.2 lets a server say so unasked; undici takes it for a broken answer.
+  whole(
+    'sends 100 without being asked',
+    'refused',
+    head([], 'HTTP/1.1 100 Continue'),
+    answerBytes(wholeJson),
+  ),
   whole('sends half of its headers and then nothing', 'refused', 'HTTP/1.1 200 OK\r\ncontent-le', hang),
   whole('sends headers and closes', 'refused', head([...json, 'content-length: 9']), fin),
   whole('sends headers and then nothing', 'refused', head([...json, 'content-length: 9']), hang),

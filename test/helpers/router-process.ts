@@ -16,6 +16,8 @@ export interface RouterProcess {
   readonly logs: readonly Record<string, unknown>[]
   /** Fulfilled with the lines of ended requests once there are this many (`/ping` and other probes not counted). */
   requestsLogged(count: number): Promise<Record<string, unknown>[]>
+  /** The first line, past or to come, of which this is true. */
+  logged(wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
   /** What it holds of memory now, in bytes. */
   memoryBytes(): number
   /** The most it has held since `forgetPeak`, in bytes. */
@@ -70,6 +72,7 @@ export async function startRouterProcess({
     exit,
     logs: logs.lines,
     requestsLogged: (count) => logs.requests(count),
+    logged: (wanted) => logs.first(wanted),
     memoryBytes: () => statusOf(pid, 'VmRSS'),
     peakBytes: () => statusOf(pid, 'VmHWM'),
     // proc(5): 5 sets the peak to what is held now.

@@ -1,0 +1,269 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { test } from 'node:test'
+import OpenAI from 'openai'
+import {
+  answerBytes,
+  chunk,
+  type FaultScript,
+  fin,
+  hang,
+  head,
+  rst,
+  streamHead,
+} from '../helpers/fault-upstream.ts'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
+import { messages, openWith } from './fault-house.ts'
+import { assertNothingLeft } from './invariants.ts'
+import { repeats } from './repeats.ts'
+import { faultText, wholeJson } from './upstream-faults.ts'
+
+test('each of 1 to 50 events before a reset reaches the client, and then an error', async (t) => {
+  let events = 0
+  const texts = Array.from({ length: 50 }, (_, index) => `${index} `)
+  const { router, upstream } = await openWith(t, function* (_request, index) {
+    yield streamHead
+    for (const text of texts.slice(0, events)) yield chunk(openaiChunk({ content: text }))
+    yield arrived[index]?.promise ?? ''
+    yield rst
+  })
+  const arrived: PromiseWithResolvers<void>[] = []
+  const client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: 'x', maxRetries: 0 })
+  for (events = 1; events <= texts.length; events++) {
+    const all = Promise.withResolvers<void>()
+    arrived.push(all)
+    const got: string[] = []
+    const stream = await client.chat.completions.create({ model: 'one', messages, stream: true })
+    await assert.rejects(async () => {
+      for await (const { choices } of stream) {
+        got.push(choices[0]?.delta.content ?? '')
+        if (got.length === events) all.resolve()
+      }
+    }, OpenAI.APIError)
+    assert.deepEqual(got, texts.slice(0, events))
+  }
+  await assertNothingLeft(router, [upstream], texts.length)
+})
+
+const garbage = Buffer.from('data: {"choices":[{"index":0,"delta":{"content":"\xff\xfe"}}]}\n\n', 'latin1')
+test('after content, bytes that are no UTF-8 and events that are no JSON reach a client as they are', async (t) => {
+  const events = Buffer.concat([
+    Buffer.from(openaiChunk({ content: 'x' })),
+    garbage,
+    Buffer.from('data: {"choi\n\n'),
+    Buffer.from(openaiChunk({}, 'stop') + openaiDone),
+  ])
+  const { router, upstream } = await openWith(t, () => [
+    answerBytes(events, ['content-type: text/event-stream']),
+  ])
+  const response = await fetch(`${router.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'one', stream: true, messages }),
+  })
+  const expected = events.toString('latin1').replaceAll('"upstream-model"', '"one"')
+  assert.equal(Buffer.from(await response.arrayBuffer()).toString('latin1'), expected)
+  await assertNothingLeft(router, [upstream], 1)
+})
+
+test('translated, such bytes become the replacement character, and such an event ends the stream with an error', async (t) => {
+  const seen = Promise.withResolvers<void>()
+  const { router, upstream } = await openWith(t, () => [
+    streamHead,
+    chunk(garbage),
+    seen.promise,
+    chunk('data: {"choi\n\n'),
+    hang,
+  ])
+  const response = await fetch(`${router.url}/api/chat`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'one', messages }),
+  })
+  let text = ''
+  for await (const piece of response.body ?? []) {
+    text += Buffer.from(piece).toString()
+    seen.resolve()
+  }
+  const [first, last] = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.equal(first.message.content, '\ufffd\ufffd')
+  assert.equal(typeof last.error, 'string')
+  await assertNothingLeft(router, [upstream], 1)
+})
+
+const restCases: [header: string | undefined, seconds: number][] = [
+  ['7', 7],
+  ['0', 1],
+  ['-1', 5],
+  ['1000000000', 300],
+  ['abc', 5],
+  ['Fri, 01 Jan 2100 00:00:00 GMT', 300],
+  ['Fri, 01 Jan 2010 00:00:00 GMT', 1],
+  [undefined, 2],
+]
+for (const [header, seconds] of restCases) {
+  test(`an upstream that answers 429 with Retry-After ${header ?? 'left out'} rests for ${seconds} s`, async (t) => {
+    const lines = header === undefined ? [] : [`retry-after: ${header}`]
+    const { router, upstream } = await openWith(t, () => [
+      head([...lines, 'content-length: 2'], 'HTTP/1.1 429 Too Many Requests'),
+      '{}',
+    ])
+    const body = { model: 'pair', messages }
+    assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 429)
+    const sent = upstream.requests.length
+    const { status, headers } = await post(`${router.url}/v1/chat/completions`, body)
+    assert.equal(status, 429)
+    assert.equal(upstream.requests.length, sent, 'nothing is sent while they rest')
+    const told = Number(headers.get('retry-after'))
+    assert.ok(told >= seconds - 1 && told <= seconds && told >= 1, `${told}`)
+  })
+}
+
+const staleCount = repeats(300, 10_000)
+for (const [name, end] of [
+  ['closes', fin],
+  ['resets', rst],
+] as const) {
+  test(`of ${staleCount} requests none fails at an upstream that ${name} its kept-alive sockets as it likes`, async (t) => {
+    let answers = 0
+    const { router, upstream } = await openWith(t, function* () {
+      yield answerBytes(wholeJson)
+      // At once, or some turns of the event loop later: the next request meets it in every state.
+      for (let turn = 0; turn < answers++ % 7; turn++) yield new Promise((resolve) => setImmediate(resolve))
+      yield end
+    })
+    for (let index = 0; index < staleCount; index++) {
+      const { status, text } = await post(`${router.url}/v1/chat/completions`, { model: 'one', messages })
+      assert.equal(status, 200, text)
+    }
+    await assertNothingLeft(router, [upstream], staleCount)
+  })
+}
+
+test('an answer that nobody asked for is given to no one', async (t) => {
+  const answerOf = (text: string): Buffer => answerBytes(wholeJson.replace(faultText, text))
+  const { router, upstream } = await openWith(t, (_request, index) => [
+    Buffer.concat([answerOf(`right ${index}`), answerOf('canary')]),
+  ])
+  for (let index = 0; index < repeats(100, 1_000); index++) {
+    const { status, text } = await post(`${router.url}/v1/chat/completions`, { model: 'one', messages })
+    assert.equal(status, 200, text)
+    assert.match(text, /"right \d+"/)
+  }
+  await upstream.idle()
+})
+
+test('an upstream that refuses a large body before it has read it is heard', async (t) => {
+  const script: FaultScript = () => [
+    head(['content-length: 2', 'connection: close'], 'HTTP/1.1 413 Too Large'),
+    '{}',
+    hang,
+  ]
+  const { router } = await openWith(t, script, { early: true })
+  const content = 'x'.repeat(16 * 1024 * 1024)
+  const { status } = await post(`${router.url}/v1/chat/completions`, {
+    model: 'one',
+    messages: [{ role: 'user', content }],
+  })
+  assert.equal(status, 413)
+  // The upstream reads nothing more, so it cannot see that its connection is gone.
+  await assertNothingLeft(router, [], 1)
+})
+
+test('a host that does not resolve, and one that speaks no TLS, are as good as down', async (t) => {
+  const { router } = await openWith(t, () => [answerBytes(wholeJson)])
+  for (const model of ['nowhere', 'plain']) {
+    const { status, text } = await post(`${router.url}/v1/chat/completions`, { model, messages })
+    assert.equal(status, 200, text)
+  }
+})
+
+const largeBytes = 17 * 1024 * 1024
+const large = wholeJson.replace(faultText, 'x'.repeat(largeBytes))
+test('a whole answer over 16 MiB goes through as it comes, with the name of the model', async (t) => {
+  const { router, upstream } = await openWith(t, () => [answerBytes(large)])
+  const { status, text } = await post(`${router.url}/v1/chat/completions`, { model: 'one', messages })
+  assert.equal(status, 200)
+  assert.ok(text === large.replace('upstream-model', 'one'))
+  await assertNothingLeft(router, [upstream], 1)
+})
+
+for (const [name, headers] of [
+  ['with a length', ['content-type: application/json', `content-length: ${large.length}`]],
+  ['without a length', ['content-type: application/json']],
+] as const) {
+  test(`a whole answer ${name} that is cut behind 16 MiB never looks complete`, async (t) => {
+    const { router, upstream } = await openWith(t, () => [head(headers), large.slice(0, -9), fin])
+    await assert.rejects(post(`${router.url}/v1/chat/completions`, { model: 'one', messages }))
+    assert.equal((await router.logged(({ msg }) => msg === 'request')).outcome, 'truncated')
+    await assertNothingLeft(router, [upstream], 1)
+  })
+}
+
+test('a whole answer over 32 MiB that would have to be translated is refused', async (t) => {
+  const { router, upstream } = await openWith(t, () => [
+    answerBytes(large.replace('xxx', 'xxx'.repeat(6_000_000))),
+  ])
+  const { status } = await post(`${router.url}/api/chat`, { model: 'one', stream: false, messages })
+  assert.equal(status, 502)
+  await assertNothingLeft(router, [upstream], 1)
+})
+
+/** A host whose queue of new connections is full: it does not answer the next one, not even with a refusal. */
+async function fullHost(): Promise<{ url: string; close(): Promise<void> }> {
+  const code = `const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port))`
+  const child: ChildProcess = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+  assert.ok(child.stdout)
+  const [line] = await once(child.stdout, 'data')
+  const port = Number(line)
+  child.kill('SIGSTOP')
+  const sockets: Socket[] = []
+  for (let connected = true; connected; ) {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    sockets.push(socket)
+    const giveUp = AbortSignal.timeout(500)
+    connected = await once(socket, 'connect', { signal: giveUp }).then(
+      () => true,
+      () => false,
+    )
+  }
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async close() {
+      for (const socket of sockets) socket.destroy()
+      const ended = once(child, 'exit')
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+test('a host that accepts no more connections costs the connect timeout, and no request', async (t) => {
+  const full = await fullHost()
+  t.after(() => full.close())
+  const { upstream } = await openWith(t, () => [answerBytes(wholeJson)])
+  const at = (api_host: string, id: string) => ({ id, api_type: 'vllm', api_host })
+  const router = await startRouter({
+    env: { LLM_ROUTER_EXTERNAL_TIMEOUT: '0.3' },
+    models: modelsConfig({
+      two: [at(full.url, 'full'), at(upstream.url, 'good')],
+      alone: [at(full.url, 'alone')],
+    }),
+  })
+  t.after(() => router.close())
+  for (let turn = 0; turn < 2; turn++) {
+    const { status, text } = await post(`${router.url}/v1/chat/completions`, { model: 'two', messages })
+    assert.equal(status, 200, text)
+  }
+  const alone = await post(`${router.url}/v1/chat/completions`, { model: 'alone', messages })
+  assert.equal(alone.status, 504)
+  await assertNothingLeft(router, [upstream], 3)
+})
