@@ -49,6 +49,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     genReqId: (request) => requestId(request.headers['x-request-id']),
     bodyLimit: options.config.bodyLimitBytes,
     serverFactory: createServer,
+    // The hooks at the end wait for clients, for longer than a plugin may take to load.
+    pluginTimeout: 0,
     // The server has answered such a client.
     clientErrorHandler: () => undefined,
     rewriteUrl: routableTarget,
