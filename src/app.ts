@@ -63,7 +63,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // A client waits for its answer on the socket that it has; the listener alone is closed at once.
     return503OnClosing: false,
   })
-  closeIdleWhileDraining(app)
   await app.register(config, { config: options.config })
   await app.register(registries)
   await app.register(exchange)
@@ -105,17 +104,4 @@ function serverFactory({ config, logger }: AppOptions): (handler: RequestListene
 /** The client's own id where it is well formed: it goes into headers and logs. */
 function requestId(given: string | string[] | undefined): string {
   return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID()
-}
-
-/** `server.close()` looks for idle sockets once; a stream that ends later would keep its socket until its timeout. */
-function closeIdleWhileDraining(app: FastifyInstance): void {
-  let timer: NodeJS.Timeout | undefined
-  app.addHook('preClose', (done) => {
-    timer = setInterval(() => app.server.closeIdleConnections(), 100)
-    done()
-  })
-  app.addHook('onClose', (_instance, done) => {
-    clearInterval(timer)
-    done()
-  })
 }

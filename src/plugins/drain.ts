@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import { Server, type Socket } from 'node:net'
 import fp from 'fastify-plugin'
 import { RouterError } from '../core/errors.ts'
 
@@ -11,6 +11,10 @@ declare module 'fastify' {
   }
 }
 
+/** For the first request of a connection that was opened just before the listener closed, in milliseconds. */
+const firstRequestMs = 250
+/** How often sockets whose answer has ended meanwhile are closed, in milliseconds. */
+const closeIdleMs = 100
 /** After the streams were told to end, their sockets get this long, in milliseconds. */
 const lastWordsMs = 2_000
 
@@ -22,8 +26,10 @@ const lastWordsMs = 2_000
 export default fp(
   (app, _options, done) => {
     let active = false
+    let closingIdle: NodeJS.Timeout | undefined
     const sockets = new Set<Socket>()
     let onLastSocket: (() => void) | undefined
+    let lastClosedAt = Number.NEGATIVE_INFINITY
     const timers: NodeJS.Timeout[] = []
     app.decorate('drain', {
       get active() {
@@ -34,6 +40,7 @@ export default fp(
       sockets.add(socket)
       socket.once('close', () => {
         sockets.delete(socket)
+        lastClosedAt = performance.now()
         if (sockets.size === 0) onLastSocket?.()
       })
     })
@@ -44,14 +51,21 @@ export default fp(
     app.addHook('preClose', async () => {
       active = true
       const { drainAcceptMs, drainTimeoutMs } = app.config
-      if (drainAcceptMs > 0 && sockets.size > 0) {
+      // Between two requests a busy router may have no connection at all: only one without any for a while has no clients.
+      const isUsed = sockets.size > 0 || performance.now() - lastClosedAt < drainAcceptMs
+      if (isUsed && drainAcceptMs > 0) await new Promise((resolve) => setTimeout(resolve, drainAcceptMs))
+      // Not the close of the HTTP server: that one ends idle connections too, and a new one is idle until it is read.
+      if (app.server.listening) Server.prototype.close.call(app.server)
+      if (sockets.size > 0 && drainAcceptMs > 0) {
         await new Promise<void>((resolve) => {
           onLastSocket = resolve
-          timers.push(setTimeout(resolve, drainAcceptMs))
+          timers.push(setTimeout(resolve, firstRequestMs))
         })
       }
       // Clients open some connections ahead of need; Node waits for the first byte of each of them.
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+      // `server.close()` looks for idle sockets once; a stream that ends later would keep its socket until its timeout.
+      closingIdle = setInterval(() => app.server.closeIdleConnections(), closeIdleMs)
       const error = new RouterError('overloaded', 'The router is shutting down', {
         code: 'shutting_down',
         retryAfterSeconds: 1,
@@ -62,6 +76,7 @@ export default fp(
       )
     })
     app.addHook('onClose', (_instance, closed) => {
+      clearInterval(closingIdle)
       for (const timer of timers) clearTimeout(timer)
       closed()
     })

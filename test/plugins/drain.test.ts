@@ -11,7 +11,7 @@ const body = { model: 'one', stream: true, messages: [{ role: 'user', content: '
 
 test('while it drains a kept-alive client is served, told to leave, and readiness says no', async (t) => {
   const router = await startRouter({
-    env: { LLM_ROUTER_DRAIN_ACCEPT: '20' },
+    env: { LLM_ROUTER_DRAIN_ACCEPT: '1' },
     models: modelsConfig({ one: [{ api_type: 'mock' }] }),
   })
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
