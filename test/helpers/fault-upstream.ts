@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 /** Ways in which a connection ends; without one it stays open, for the next request. */
 export const fin = Symbol('FIN')
 export const rst = Symbol('RST')
-/** The connection stays open, and no further request on it is read. */
+/** The connection stays open, and no further request on it is answered. */
 export const hang = Symbol('hang')
 
 /** Bytes to write as they are, something to wait for, or the end of the connection. */
@@ -83,7 +83,11 @@ export async function startFaultUpstream(
   async function play(socket: Socket, steps: Iterable<Step> | AsyncIterable<Step>): Promise<boolean> {
     for await (const step of steps) {
       if (socket.destroyed) return false
-      if (step === hang) return false
+      if (step === hang) {
+        // Unless something is read, the close of the other side is not seen behind it.
+        if (!early) socket.resume()
+        return false
+      }
       if (step === rst) socket.resetAndDestroy()
       else if (step === fin) socket.destroySoon()
       if (step === rst || step === fin) return false
