@@ -1,25 +1,69 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TObject, TSchema } from '@sinclair/typebox'
+import { ConfigSchema } from '../src/core/config-schema.ts'
+import { variables } from '../src/core/env-config.ts'
 import { MockSchema, ModelSchema, ProviderSchema } from '../src/core/models-config.ts'
 
 const file = join(import.meta.dirname, '../docs/configuration.md')
-const begin = '<!-- generated from src/core/models-config.ts by `npm run docs:config` -->'
+const fieldsMark = '<!-- generated from src/core/models-config.ts by `npm run docs:config` -->'
+const variablesMark = '<!-- generated from src/core/config-schema.ts by `npm run docs:config` -->'
 const end = '<!-- end of the generated part -->'
 
-/** docs/configuration.md with its tables as the schema has them now. */
+/** docs/configuration.md with its tables as the schemas have them now. */
 export function configDocs(page: string): string {
-  const [before, rest] = page.split(begin)
-  const after = rest?.split(end)[1]
-  if (before === undefined || after === undefined)
-    throw new Error('the marks of the generated part are missing')
+  return withPart(withPart(page, fieldsMark, fieldTables()), variablesMark, variableTable())
+}
+
+function withPart(page: string, mark: string, text: string): string {
+  const [before, rest] = page.split(mark)
+  const at = rest?.indexOf(end) ?? -1
+  if (before === undefined || rest === undefined || at === -1)
+    throw new Error(`the marks are missing: ${mark}`)
+  return `${before}${mark}\n\n${text}\n${rest.slice(at)}`
+}
+
+function fieldTables(): string {
   const tables = [
     ['A provider', ProviderSchema],
     ['A model', ModelSchema],
     ['`mock` of a provider', MockSchema],
   ] as const
-  const text = tables.map(([title, schema]) => `### ${title}\n\n${tableOf(schema)}`).join('\n')
-  return `${before}${begin}\n\n${text}\n${end}${after}`
+  return tables.map(([title, schema]) => `### ${title}\n\n${tableOf(schema)}`).join('\n')
+}
+
+/** Every variable by its name. */
+function variableTable(): string {
+  const rows = variables
+    .map(({ key, name }) => ({ name, schema: ConfigSchema.properties[key] as TSchema })) // all have the same options
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, schema }) => {
+      const cells = [
+        `\`LLM_ROUTER_${name}\``,
+        kindOf(schema),
+        presetOf(schema),
+        schema.unit,
+        schema.description,
+      ]
+      return `| ${cells.map((cell) => String(cell ?? '').replaceAll('|', '\\|')).join(' | ')} |`
+    })
+  return ['| Variable | Value | Default | Unit | Meaning |', '|---|---|---|---|---|', ...rows, ''].join('\n')
+}
+
+/** What kind of value a variable takes. */
+function kindOf({ type, anyOf, unit, minimum, maximum }: TSchema): string {
+  if (Array.isArray(anyOf)) return anyOf.map((choice: TSchema) => `\`${choice.const}\``).join(', ')
+  if (type === 'boolean') return '`true`, `false`'
+  if (type === 'array') return 'list, by commas'
+  if (type !== 'integer') return 'text'
+  if (unit === 'seconds') return minimum === 0 ? 'number' : 'number over 0'
+  return maximum > 1_000_000 ? `integer, ${minimum} or more` : `integer, ${minimum} to ${maximum}`
+}
+
+function presetOf({ default: preset, unit }: TSchema): string {
+  const text = [preset].flat().join(',')
+  if (text === '') return ''
+  return `\`${unit === 'seconds' ? Number(preset) / 1000 : text}\``
 }
 
 function tableOf(schema: TObject): string {

@@ -7,6 +7,8 @@ import type { Config } from './core/env-config.ts'
 import { connectionLimit, createHttpServer, defaultLimits } from './http-server.ts'
 import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
 import admission from './plugins/admission.ts'
+import apiDocs from './plugins/api-docs.ts'
+import auth from './plugins/auth.ts'
 import balancer from './plugins/balancer.ts'
 import body from './plugins/body.ts'
 import config from './plugins/config.ts'
@@ -21,11 +23,14 @@ import models, { type ModelsOptions } from './plugins/models.ts'
 import operations from './plugins/operations.ts'
 import prompts from './plugins/prompts.ts'
 import registries from './plugins/registries.ts'
+import reload from './plugins/reload.ts'
 import responseStore from './plugins/response-store.ts'
+import shedding from './plugins/shedding.ts'
 import status from './plugins/status.ts'
 import statusEvents from './plugins/status-events.ts'
 import strictHttp, { routableTarget } from './plugins/strict-http.ts'
 import textEndpoints from './plugins/text-endpoints.ts'
+import tracing from './plugins/tracing.ts'
 import upstream from './plugins/upstream.ts'
 import validation from './plugins/validation.ts'
 
@@ -34,6 +39,8 @@ export interface AppOptions {
   /** Read for `${NAME}` in models-config.json. */
   env: Record<string, string | undefined>
   logger: FastifyBaseLogger
+  /** The options that Node was started with, from its command line and `NODE_OPTIONS`: they say how much memory it has. */
+  nodeOptions?: string
   /** Model servers on this machine, for a start without any configuration. */
   found?: ModelsOptions['found']
 }
@@ -46,6 +53,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     loggerInstance: options.logger,
     // The exchange writes the one line per request; Fastify's would miss clients that left.
     logController: new LogController({ disableRequestLogging: true }),
+    // Its lines would be the same: what they tell of a request they tell by themselves.
+    childLoggerFactory: (logger) => logger,
     genReqId: (request) => requestId(request.headers['x-request-id']),
     bodyLimit: options.config.bodyLimitBytes,
     serverFactory: createServer,
@@ -64,13 +73,18 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     return503OnClosing: false,
   })
   await app.register(config, { config: options.config })
+  await app.register(apiDocs)
   await app.register(registries)
+  await app.register(reload)
   await app.register(exchange)
   await app.register(drain)
   await app.register(adminPort, { requests: adminRequests, createServer })
+  await app.register(tracing, { env: options.env })
+  await app.register(auth, { env: options.env })
   await app.register(strictHttp)
   await app.register(errors)
   await app.register(validation)
+  await app.register(shedding, { nodeOptions: options.nodeOptions ?? '' })
   await app.register(admission)
   await app.register(body)
   await app.register(prompts)

@@ -11,10 +11,11 @@ export function banner(config: Config, port: number, models: readonly Model[]): 
   if (config.ui && config.adminPort === 0) lines.push(`status: ${base}/ui`)
   const [first] = names
   if (first !== undefined) {
+    const key = config.authEnabled ? " -H 'authorization: Bearer YOUR-KEY'" : ''
     const body = JSON.stringify({ model: first, messages: [{ role: 'user', content: 'Hello' }] })
     lines.push(
       'try:',
-      `  curl ${base}/v1/chat/completions -H 'content-type: application/json' -d '${body.replaceAll("'", "'\\''")}'`,
+      `  curl ${base}/v1/chat/completions -H 'content-type: application/json'${key} -d '${body.replaceAll("'", "'\\''")}'`,
     )
   }
   return `${lines.join('\n')}\n`

@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { type Logger, multistream, pino, stdTimeFunctions } from 'pino'
+import { type Logger, multistream, pino } from 'pino'
 import pretty from 'pino-pretty'
 import type { Config } from './core/env-config.ts'
 
@@ -10,27 +10,44 @@ export interface Logging {
   logger: Logger
   /** Opens the log file anew, after logrotate has moved it. */
   reopen(): void
-  /** Writes out what is still held. Call before the process ends. */
-  flush(): void
+  /** Writes out what is still held, as far as that is possible within a second. Call before the process ends. */
+  flush(): Promise<void>
+  /** Lets go of what cannot be written. To be called first when the process exits: pino would try a full disk for ever. */
+  giveUp(): void
 }
 
-/** Lines are written together, at the latest after a tenth of a second: a write for each would cost more than the line. */
-const gathered = { sync: false, minLength: 4_096, periodicFlush: 100 } as const
+/**
+ * Lines are written together, at the latest after a tenth of a second: a write for each would cost more than the line. Workers
+ * share their streams, and of a pipe the system keeps only so much in one piece (`PIPE_BUF`, pipe(7)).
+ */
+function gathered({ serverType }: Config) {
+  const minLength = serverType === 'cluster' ? 4_096 : 16_000
+  return { sync: false, minLength, maxLength: maxHeldBytes, periodicFlush: 100 } as const
+}
+
+/** What cannot be written is held up to this, in bytes; then lines are dropped. */
+const maxHeldBytes = 8 * 1024 * 1024
+const maxFlushMs = 1_000
 
 /** Log lines to stdout, for people or as JSON, and to the log file, always as JSON. */
 export function createLogging(config: Config, isTerminal: boolean): Logging {
   const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
   const stdout = readable
     ? pretty({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
-    : pino.destination({ fd: 1, ...gathered })
+    : pino.destination({ fd: 1, ...gathered(config) })
   const fault = config.logFilename === '' ? undefined : faultOfFile(config.logFilename)
   // Lines are appended whole, so several workers may share the file.
   const file: FileStream | undefined =
     config.logFilename === '' || fault
       ? undefined
-      : pino.destination({ dest: config.logFilename, append: true, ...gathered })
-  // A full disk costs log lines, not requests.
-  file?.on('error', () => undefined)
+      : pino.destination({ dest: config.logFilename, append: true, ...gathered(config) })
+  // A full disk, or a pipe that nobody reads any more, costs log lines, not requests.
+  const stuck = new Set<FileStream>()
+  const held = [stdout, file].filter((stream) => stream !== undefined).filter(isHolding)
+  for (const stream of held) {
+    stream.on('error', () => stuck.add(stream))
+    stream.on('write', () => stuck.delete(stream))
+  }
   const streams = [
     { level: config.logLevel, stream: stdout },
     ...(file ? [{ level: config.logLevel, stream: file }] : []),
@@ -38,11 +55,12 @@ export function createLogging(config: Config, isTerminal: boolean): Logging {
   const logger = pino(
     {
       level: config.logLevel,
-      timestamp: stdTimeFunctions.isoTime,
+      timestamp: isoTime(),
       formatters: { level: (label) => ({ level: label }) },
       serializers: {},
     },
-    multistream(streams),
+    // Most have but one, which costs less without the search for the right ones.
+    file ? multistream(streams) : stdout,
   )
   if (fault)
     logger.warn(
@@ -53,21 +71,54 @@ export function createLogging(config: Config, isTerminal: boolean): Logging {
     reopen: () => {
       if (!file) return
       // What was logged until now belongs to the file that was moved away.
-      flush(file)
-      file.reopen()
+      void flushed(file, () => undefined).then(() => file.reopen())
     },
-    flush: () => {
-      for (const stream of [stdout, file]) if (stream && 'flushSync' in stream) flush(stream)
+    flush: async () => {
+      await Promise.all(held.map((stream) => flushed(stream, () => stuck.add(stream))))
+    },
+    giveUp: () => {
+      for (const stream of stuck) stream.destroy()
     },
   }
 }
 
-function flush(stream: FileStream): void {
-  try {
-    stream.flushSync()
-  } catch {
-    // Not open yet or closed already: there is nothing to write.
+/** Times as pino writes them, of which all but the milliseconds stay the same for a second. */
+function isoTime(): () => string {
+  let second = Number.NaN
+  let start = ''
+  return () => {
+    const now = Date.now()
+    const milliseconds = now % 1000
+    if (now - milliseconds !== second) {
+      second = now - milliseconds
+      start = `,"time":"${new Date(second).toISOString().slice(0, -4)}`
+    }
+    return `${start}${String(milliseconds).padStart(3, '0')}Z"`
   }
+}
+
+/** What is for people is written at once. */
+function isHolding(stream: FileStream | ReturnType<typeof pretty>): stream is FileStream {
+  return 'flushSync' in stream
+}
+
+/** Not `flushSync`, which is not bounded. */
+function flushed(stream: FileStream, onStuck: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      onStuck()
+      resolve()
+    }, maxFlushMs)
+    const done = (): void => {
+      clearTimeout(timer)
+      resolve()
+    }
+    try {
+      stream.flush(done)
+    } catch {
+      done() // not open yet, or closed already: there is nothing to write
+    }
+  })
 }
 
 function faultOfFile(name: string): string | undefined {

@@ -1,8 +1,12 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { Config } from './core/env-config.ts'
+import { primaryConfigKeeper } from './primary-config-keeper.ts'
+import { primaryHealthKeeper } from './primary-health-keeper.ts'
 import { primaryLeaseKeeper } from './primary-lease-keeper.ts'
+import { primaryLimitKeeper } from './primary-limit-keeper.ts'
 import { primaryMetricsKeeper } from './primary-metrics-keeper.ts'
 import { primaryResponseKeeper } from './primary-response-keeper.ts'
+import { primaryStatusKeeper } from './primary-status-keeper.ts'
 
 /** First pause before a crashed worker starts again, in milliseconds; doubles up to the last. */
 const firstPauseMs = 100
@@ -14,22 +18,33 @@ const configFault = 2
 
 /**
  * Starts the workers, which share one port, and keeps them: `LLM_ROUTER_SERVER_TYPE=cluster`. It holds or frees the
- * leases of its workers, keeps their stored answers and adds up their metrics, and does nothing else for a request.
+ * leases of its workers, keeps their stored answers, adds up their metrics and says which of them checks the servers; it
+ * does nothing else for a request.
  */
 export function runPrimary(config: Config): void {
-  const leases = primaryLeaseKeeper(config, (line) => process.stderr.write(`${line}\n`))
+  const say = (line: string): void => void process.stderr.write(`${line}\n`)
+  const files = primaryConfigKeeper(config, say)
+  const leases = primaryLeaseKeeper(config, say)
+  const limits = primaryLimitKeeper(config)
   const keepResponses = primaryResponseKeeper(config)
   const keepMetrics = primaryMetricsKeeper()
+  const keepHealth = primaryHealthKeeper()
+  const keepStatus = primaryStatusKeeper()
   const startWorker = (): void => {
     const worker = cluster.fork()
+    files.workerStarted(worker)
     leases.workerStarted(worker)
+    limits.workerStarted(worker)
     keepResponses(worker)
     keepMetrics(worker)
+    keepHealth(worker)
+    keepStatus(worker)
   }
   const crashes: number[] = []
   let stopping = false
   cluster.on('exit', (worker, code, signal) => {
     leases.workerEnded(worker)
+    limits.workerEnded(worker)
     if (stopping) {
       if (livingWorkers().length === 0) process.exit(0)
       return
@@ -60,6 +75,7 @@ export function runPrimary(config: Config): void {
     if (again || livingWorkers().length === 0) process.exit(again ? 1 : 0)
   })
   process.on('SIGUSR2', () => signalWorkers('SIGUSR2'))
+  process.on('SIGHUP', () => files.reload())
   for (let index = 0; index < config.workersCount; index++) startWorker()
 }
 

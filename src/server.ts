@@ -1,9 +1,11 @@
 import cluster from 'node:cluster'
 import { join, resolve } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { type AppOptions, buildApp } from './app.ts'
 import { banner } from './banner.ts'
 import { type Config, loadConfig } from './core/env-config.ts'
 import { ConfigError } from './core/errors.ts'
+import { nodeWarning } from './core/node-floor.ts'
 import { discover } from './discovery.ts'
 import { createLogging } from './logger.ts'
 import { runPrimary } from './primary.ts'
@@ -11,8 +13,16 @@ import { runPrimary } from './primary.ts'
 /** A closed port refuses at once; this is for one that does not answer. */
 const searchMs = 300
 
+/**
+ * V8 puts objects that live as long as requests do into the old part of its heap, once enough of them outlived a collection
+ * while the process was busy. From there each of them keeps all that it knows of from being collected with the young.
+ * See docs/performance.md for what that costs.
+ */
+const withoutPretenuring = '--no-allocation-site-pretenuring'
+
 /** Environment to config to app to listening, and back again on a signal. The only file that touches `process`. */
 async function main(): Promise<void> {
+  setFlagsFromString(withoutPretenuring)
   const { config, notes, warnings } = loadConfig(process.env)
   if (config.serverType === 'cluster' && cluster.isPrimary) {
     runPrimary(config)
@@ -20,13 +30,21 @@ async function main(): Promise<void> {
   }
   const logging = createLogging(config, process.stdout.isTTY)
   const { logger } = logging
+  process.prependListener('exit', () => logging.giveUp())
   const first = !cluster.isWorker || cluster.worker?.id === 1
   if (first) {
     for (const note of notes) logger.info(note)
     for (const warning of warnings) logger.warn(warning)
+    const oldNode = nodeWarning(process.versions.node)
+    if (oldNode !== undefined) logger.warn(oldNode)
   }
   process.on('SIGUSR2', () => logging.reopen())
-  const app = await buildApp({ config, env: process.env, logger, ...searched(config) })
+  let reload = (): void => undefined
+  // In a cluster the primary reads for all; without a listener a SIGHUP to the whole group would end the workers.
+  process.on('SIGHUP', () => reload())
+  const nodeOptions = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ')
+  const app = await buildApp({ config, env: process.env, logger, nodeOptions, ...searched(config) })
+  if (!cluster.isWorker) reload = () => void app.reload.now()
   let stopping = false
   const stop = (signal: string): void => {
     if (stopping) process.exit(1) // a second signal: at once
@@ -38,8 +56,7 @@ async function main(): Promise<void> {
     )
   }
   const end = (code: number): void => {
-    logging.flush()
-    process.exit(code)
+    void logging.flush().then(() => process.exit(code))
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)

@@ -10,6 +10,8 @@ export interface LoadJob {
   fillingBytes: number
   concurrency: number
   durationMs: number
+  /** The most requests that begin in a second; 0 is as many as can. */
+  perSecond: number
   /** What the last bytes of a good answer hold. */
   endsWith: string
   /** A path that is asked for every 10 ms beside the load; empty is none. */
@@ -42,19 +44,37 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const bytes = requestBytes('POST', job.path, job.body.replace('FILLING', 'x'.repeat(job.fillingBytes)))
   const startedAt = performance.now()
   const until = startedAt + job.durationMs
+  const turn = turns(job.perSecond, startedAt)
   const pinging = job.pingPath === '' ? undefined : ping(job, until, result)
-  await Promise.all(Array.from({ length: job.concurrency }, () => ask(job, bytes, until, result)))
+  await Promise.all(Array.from({ length: job.concurrency }, () => ask(job, bytes, { until, turn, result })))
   result.seconds = (performance.now() - startedAt) / 1000
   await pinging
   result.firstByteMs.sort((a, b) => a - b)
   return result
 }
 
+/** When the next request may begin: at an even pace, whoever asks; those that are late follow at once. */
+function turns(perSecond: number, startedAt: number): () => Promise<void> | undefined {
+  let given = 0
+  return () => {
+    if (perSecond === 0) return undefined
+    const waitMs = startedAt + (given++ * 1000) / perSecond - performance.now()
+    return waitMs < 1 ? undefined : new Promise((resolve) => setTimeout(resolve, waitMs))
+  }
+}
+
+interface Asking {
+  until: number
+  turn: () => Promise<void> | undefined
+  result: LoadResult
+}
+
 /** One connection's requests, one after the other. */
-async function ask(job: LoadJob, bytes: Buffer, until: number, result: LoadResult): Promise<void> {
+async function ask(job: LoadJob, bytes: Buffer, { until, turn, result }: Asking): Promise<void> {
   const socket = connect(job.port, '127.0.0.1').setNoDelay(true)
   try {
     while (performance.now() < until) {
+      await turn()
       const { status, tail, firstByteMs } = await exchange(socket, bytes)
       result.requests++
       result.firstByteMs.push(firstByteMs)

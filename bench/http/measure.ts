@@ -16,8 +16,10 @@ export interface Measured {
 }
 
 export interface Round {
-  pipe: Measured
-  router: Measured
+  /** As much as each could do. */
+  full: { pipe: Measured; router: Measured }
+  /** Half of what the router could do, asked of both. */
+  same: { pipe: Measured; router: Measured }
 }
 
 /** Both proxies in turn, in each round; the first, which warms them, does not count. */
@@ -28,10 +30,12 @@ export async function measureCase(
 ): Promise<Round[]> {
   const rounds: Round[] = []
   for (let round = -1; round < options.rounds; round++) {
-    const measured: Round = {
-      pipe: await measure(stage, stage.pipe, benchCase, options.roundMs),
-      router: await measure(stage, stage.router, benchCase, options.roundMs),
-    }
+    const both = async (perSecond: number): Promise<{ pipe: Measured; router: Measured }> => ({
+      pipe: await measure(stage, stage.pipe, benchCase, { durationMs: options.roundMs, perSecond }),
+      router: await measure(stage, stage.router, benchCase, { durationMs: options.roundMs, perSecond }),
+    })
+    const full = await both(0)
+    const measured = { full, same: await both(full.router.requestsPerSecond / 2) }
     if (round >= 0) rounds.push(measured)
   }
   return rounds
@@ -41,13 +45,14 @@ async function measure(
   stage: Stage,
   proxy: MeasuredProxy,
   benchCase: BenchCase,
-  durationMs: number,
+  { durationMs, perSecond }: { durationMs: number; perSecond: number },
 ): Promise<Measured> {
   const { pid } = proxy.child
   proxy.forgetLog()
   resetPeakMemory(pid)
   const before = processorTimeUs(pid)
-  const { requests, seconds, firstByteMs, longestPingMs } = await stage.load(proxy, benchCase, durationMs)
+  const result = await stage.load(proxy, benchCase, durationMs, perSecond)
+  const { requests, seconds, firstByteMs, longestPingMs } = result
   return {
     costUs: (processorTimeUs(pid) - before) / requests,
     requestsPerSecond: requests / seconds,

@@ -9,7 +9,7 @@ import { startStage } from './stage.ts'
  * the noise of a busy machine. Needs Linux.
  */
 const check = process.argv.includes('--check')
-const options = check ? { rounds: 3, roundMs: 1_500 } : { rounds: 5, roundMs: 3_000 }
+const options = check ? { rounds: 3, roundMs: 1_000 } : { rounds: 5, roundMs: 2_000 }
 /** How much more than its bound a case may cost in the short form. */
 const slack = 1.25
 
@@ -21,13 +21,14 @@ const chosen = benchCases.filter(
 
 const head = [
   'case',
+  'requests/s',
   'CPU (µs): pipe',
   'router',
   'ratio (of each round)',
   'bound',
-  'requests/s: pipe',
-  'router',
   'p50 / p99 (ms): pipe',
+  'router',
+  'at full load, requests/s: pipe',
   'router',
   'memory (MB): pipe',
   'router',
@@ -49,23 +50,28 @@ try {
 }
 
 function row({ name, bound }: BenchCase, rounds: readonly Round[]): string[] {
-  const both = (value: (measured: Measured) => number, digits = 0): [string, string] => [
-    median(rounds.map(({ pipe }) => value(pipe))).toFixed(digits),
-    median(rounds.map(({ router }) => value(router))).toFixed(digits),
+  const both = (
+    load: 'same' | 'full',
+    value: (measured: Measured) => number,
+    digits = 0,
+  ): [string, string] => [
+    median(rounds.map((round) => value(round[load].pipe))).toFixed(digits),
+    median(rounds.map((round) => value(round[load].router))).toFixed(digits),
   ]
-  const p50 = both(({ p50Ms }) => p50Ms, 1)
-  const p99 = both(({ p99Ms }) => p99Ms, 1)
+  const p50 = both('same', ({ p50Ms }) => p50Ms, 1)
+  const p99 = both('same', ({ p99Ms }) => p99Ms, 1)
   const ratios = rounds.map((round) => ratio(round).toFixed(2))
   return [
     name,
-    ...both(({ costUs }) => costUs),
+    both('same', ({ requestsPerSecond }) => requestsPerSecond)[1],
+    ...both('same', ({ costUs }) => costUs),
     `**${medianRatio(rounds).toFixed(2)}** (${ratios.join(' ')})`,
     `${bound}`,
-    ...both(({ requestsPerSecond }) => requestsPerSecond),
     `${p50[0]} / ${p99[0]}`,
     `${p50[1]} / ${p99[1]}`,
-    ...both(({ peakMemoryMb }) => peakMemoryMb),
-    median(rounds.map(({ router }) => router.longestPingMs)).toFixed(0),
+    ...both('full', ({ requestsPerSecond }) => requestsPerSecond),
+    ...both('full', ({ peakMemoryMb }) => peakMemoryMb),
+    median(rounds.map(({ full }) => full.router.longestPingMs)).toFixed(0),
   ]
 }
 
@@ -73,8 +79,8 @@ function medianRatio(rounds: readonly Round[]): number {
   return median(rounds.map(ratio))
 }
 
-function ratio({ pipe, router }: Round): number {
-  return router.costUs / pipe.costUs
+function ratio({ same }: Round): number {
+  return same.router.costUs / same.pipe.costUs
 }
 
 function line(cells: readonly string[]): string {

@@ -20,7 +20,13 @@ export interface MeasuredProxy {
 export interface Stage {
   pipe: MeasuredProxy
   router: MeasuredProxy
-  load(proxy: MeasuredProxy, benchCase: BenchCase, durationMs: number): Promise<LoadResult>
+  /** `perSecond`: the most requests that begin in a second. */
+  load(
+    proxy: MeasuredProxy,
+    benchCase: BenchCase,
+    durationMs: number,
+    perSecond?: number,
+  ): Promise<LoadResult>
   close(): Promise<void>
 }
 
@@ -45,7 +51,8 @@ export async function startStage(nodeOptions: readonly string[] = []): Promise<S
   return {
     pipe,
     router,
-    load: (proxy, benchCase, durationMs) => runLoad(generator, proxy, benchCase, durationMs),
+    load: (proxy, benchCase, durationMs, perSecond = 0) =>
+      runLoad(generator, proxy, benchCase, { durationMs, perSecond }),
     async close() {
       generator.kill('SIGKILL')
       await router.child.stop('SIGTERM')
@@ -155,7 +162,7 @@ async function runLoad(
   generator: ChildProcess,
   proxy: MeasuredProxy,
   { path, body, upstream, fillingBytes, concurrency, endsWith }: BenchCase,
-  durationMs: number,
+  pace: Pick<LoadJob, 'durationMs' | 'perSecond'>,
 ): Promise<LoadResult> {
   const bare = proxy.pingPath === ''
   const job: LoadJob = {
@@ -164,7 +171,7 @@ async function runLoad(
     body: JSON.stringify(body),
     fillingBytes,
     concurrency,
-    durationMs,
+    ...pace,
     // The bare pipe leaves answers as the upstream has them.
     endsWith: bare ? '' : endsWith,
     pingPath: proxy.pingPath,

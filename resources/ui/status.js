@@ -3,6 +3,8 @@
  * The form of the events is StatusSchema in src/core/status.ts.
  */
 
+import { clock, duration, element, keyed, milliseconds, setText, sum } from './parts.js'
+
 const stateWords = {
   ready: 'all well',
   degraded: 'degraded',
@@ -14,6 +16,7 @@ const stateWords = {
   misconfigured: 'misconfigured',
   down: 'down',
   parked: 'parked',
+  silent: 'does not answer',
 }
 /** About one event comes in a second. */
 const keptSamples = 240
@@ -67,13 +70,22 @@ function connection(words, isLost = false) {
 }
 
 function draw(status) {
-  const worker = status.worker === 0 ? '' : `, process ${status.worker} of a cluster`
+  const worker = status.worker === 0 ? '' : `, processes: ${status.workers.length}`
   setBadge(at('router-state'), status.state)
-  setText(at('about'), `version ${status.version}, up for ${duration(status.uptime_seconds)}${worker}`)
+  setText(
+    at('about'),
+    `version ${status.version}, up for ${duration(status.uptime_seconds)}${worker}${refused(status.config.failed)}`,
+  )
   drawOverview(status)
   drawServers(status.models)
   drawFailures(status.failures)
+  drawProcesses(status)
   announce(changesOf(status.models))
+}
+
+/** Changed files that could not be taken: what is in use is older than they are. */
+function refused(failed) {
+  return failed.map(({ setting }) => `; what ${setting} names has faults, see the log`).join('')
 }
 
 function drawOverview({ models, requests }) {
@@ -214,6 +226,40 @@ function drawFailures(failures) {
   at('no-failures').hidden = failures.length > 0
 }
 
+/** Of a single one all is said elsewhere. */
+function drawProcesses({ workers, worker }) {
+  at('processes-section').hidden = worker === 0
+  if (worker === 0) return
+  const rows = keyed(
+    at('processes').tBodies[0],
+    workers,
+    ({ pid }) => pid,
+    () => {
+      const labels = ['State', 'Up for', 'In flight', 'Waiting', 'Finished', 'Failed', 'Memory']
+      const cells = labels.map((label, index) =>
+        element('td', { role: 'cell', 'data-label': label, class: index > 0 ? 'number' : '' }),
+      )
+      cells[0].append(element('span', { class: 'badge' }))
+      return element('tr', { role: 'row' }, element('th', { role: 'rowheader', scope: 'row' }), ...cells)
+    },
+  )
+  rows.forEach((row, index) => {
+    const each = workers[index]
+    const [head, state, ...cells] = row.children
+    setText(head, `${each.worker} (pid ${each.pid})`)
+    setBadge(state.children[0], each.state)
+    const texts = [
+      duration(each.uptime_seconds),
+      each.in_flight,
+      each.waiting,
+      each.finished,
+      each.failed,
+      `${Math.round(each.memory_bytes / 1024 / 1024)} MiB`,
+    ]
+    for (const [place, cell] of cells.entries()) setText(cell, String(texts[place]))
+  })
+}
+
 /** What a person who does not see the table should hear; nothing at the first look. */
 function changesOf(models) {
   const changes = []
@@ -236,59 +282,7 @@ function isTroubled({ state, failure_rate: rate }) {
   return (state !== 'up' && state !== 'parked') || rate >= 0.1
 }
 
-/** The children of `parent` that stand for `items`, in their order: kept where they are, so that focus and selection stay. */
-function keyed(parent, items, keyOf, create) {
-  const known = new Map(
-    [...parent.children].filter(({ key }) => key !== undefined).map((child) => [child.key, child]),
-  )
-  const children = items.map((item, index) => {
-    const key = keyOf(item, index)
-    const child = known.get(key) ?? Object.assign(create(), { key })
-    known.delete(key)
-    return child
-  })
-  for (const child of known.values()) child.remove()
-  const first = [...parent.children].filter(({ key }) => key === undefined).length
-  children.forEach((child, index) => {
-    const place = parent.children[first + index]
-    if (place !== child) parent.insertBefore(child, place ?? null)
-  })
-  return children
-}
-
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name)
-  for (const [key, value] of Object.entries(attributes)) if (value !== '') made.setAttribute(key, value)
-  made.append(...children)
-  return made
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text
-}
-
 function setBadge(badge, state, note = '') {
   badge.dataset.state = state
   setText(badge, (stateWords[state] ?? state) + note)
-}
-
-function sum(numbers) {
-  return numbers.reduce((total, each) => total + each, 0)
-}
-
-function milliseconds(value) {
-  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`
-}
-
-function duration(seconds) {
-  if (seconds < 60) return `${Math.ceil(seconds)} s`
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
-  const hours = Math.floor(seconds / 3600)
-  return hours < 48 ? `${hours} h ${Math.floor((seconds % 3600) / 60)} min` : `${Math.floor(hours / 24)} days`
-}
-
-function clock(iso) {
-  const when = new Date(iso)
-  const time = when.toLocaleTimeString()
-  return when.toDateString() === new Date().toDateString() ? time : `${when.toLocaleDateString()} ${time}`
 }

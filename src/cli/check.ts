@@ -1,6 +1,6 @@
+import { faultPlace } from '../core/fault-place.ts'
 import { findJsonFault } from '../core/json-fault.ts'
-import { type JsonPlaces, jsonPlaces, type TextPlace } from '../core/json-places.ts'
-import { readPlace } from '../core/place-read.ts'
+import { jsonPlaces, type TextPlace } from '../core/json-places.ts'
 import type { Command } from './command.ts'
 import { readWholeConfig } from './whole-config.ts'
 
@@ -15,8 +15,8 @@ export const check: Command = async ([file], { env, print }) => {
     return 2
   }
   const findings: Finding[] = [
-    ...faults.map((message): Finding => ({ kind: 'fault', message, place: placeOf(message, places) })),
-    ...warnings.map((message): Finding => ({ kind: 'warning', message, place: placeOf(message, places) })),
+    ...faults.map((message): Finding => ({ kind: 'fault', message, place: faultPlace(message, places) })),
+    ...warnings.map((message): Finding => ({ kind: 'warning', message, place: faultPlace(message, places) })),
     ...(places?.duplicates ?? []).map(({ path: steps, place }): Finding => {
       const name = JSON.stringify(steps.at(-1))
       return { kind: 'warning', message: `${name} stands here a first time; only the last one counts`, place }
@@ -44,13 +44,6 @@ function shown({ kind, message, place }: Finding, path: string): string {
 
 function byPlace({ place: a }: Finding, { place: b }: Finding): number {
   return (a?.line ?? 0) - (b?.line ?? 0) || (a?.column ?? 0) - (b?.column ?? 0)
-}
-
-/** Faults of variables, prompts and extensions are not in the file. */
-function placeOf(fault: string, places: JsonPlaces | undefined): TextPlace | undefined {
-  const path = readPlace(fault)
-  if (!path || !places || /^(?:LLM_ROUTER_\w+|models-config$)/.test(String(path[0]))) return undefined
-  return places.find(path)
 }
 
 /** As the reader of the file does, which takes a byte order mark. */

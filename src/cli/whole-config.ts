@@ -31,7 +31,7 @@ export async function readWholeConfig(env: Surroundings['env'], file?: string): 
   const told: string[] = []
   const logger = pino(
     { level: 'warn' },
-    { write: (line: string) => void told.push(String(JSON.parse(line).msg)) },
+    { write: (line: string) => void told.push(toldBy(JSON.parse(line))) },
   )
   try {
     const app = await buildApp({ config, env, logger })
@@ -42,6 +42,11 @@ export async function readWholeConfig(env: Surroundings['env'], file?: string): 
     if (!(error instanceof ConfigError)) throw error
     return { config, text, models: [], faults: error.faults, warnings: [...warnings, ...error.warnings] }
   }
+}
+
+/** What a log line says, and of which client key it says so. */
+function toldBy({ msg, client }: { msg: unknown; client?: unknown }): string {
+  return client === undefined ? String(msg) : `client key ${JSON.stringify(client)}: ${String(msg)}`
 }
 
 function textOf(path: string): string | undefined {

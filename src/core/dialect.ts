@@ -48,7 +48,7 @@ export interface AnswerContext {
   /** Whether the client asked for token counts in the stream. */
   includeUsage: boolean
   /** Tokens of the prompt, estimated; for dialects that tell them before the upstream has counted. */
-  promptTokenEstimate?: number
+  promptTokenEstimate?: number | undefined
   /** Milliseconds since the request arrived (monotonic); durations are taken from it. */
   elapsedMs(): number
   /** The wall clock, for times in answers. */

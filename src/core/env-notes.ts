@@ -11,6 +11,8 @@ const remarks: Readonly<Record<string, string>> = {
   SERVER_THREADS_COUNT: 'no effect: a process serves all its connections from one thread',
   SERVER_WORKER_CLASS: 'no effect: there is one kind of worker',
   LOG_TO_FILE: 'no effect: an empty LLM_ROUTER_LOG_FILENAME turns the log file off',
+  AUTH_RATE_LIMIT_ENABLED: 'no effect: each key has the limits that its record in the keys file gives it',
+  AUTH_DEFAULT_RATE_LIMIT: 'no effect: each key has the limits that its record in the keys file gives it',
   MAX_REQUEST_BODY_SIZE: 'no effect: LLM_ROUTER_BODY_LIMIT bounds request bodies',
 }
 
@@ -20,15 +22,8 @@ const unsupported = new Set([
   ...['FORCE_GUARDRAIL_REQUEST', 'GUARDRAIL_WITH_AUDIT_REQUEST', 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST'],
   ...['FORCE_GUARDRAIL_RESPONSE', 'GUARDRAIL_WITH_AUDIT_RESPONSE', 'GUARDRAIL_STRATEGY_PIPELINE_RESPONSE'],
   ...['GUARDRAIL_NASK_GUARD_HOST', 'GUARDRAIL_SOJKA_GUARD_HOST'],
-  ...[
-    'AUTH_ENABLED',
-    'AUTH_KEY_STORE',
-    'AUTH_MEMORY_SEED_FILE',
-    'AUTH_KEY_CACHE_TTL',
-    'AUTH_KEY_CACHE_JITTER',
-  ],
-  ...['AUTH_RATE_LIMIT_ENABLED', 'AUTH_DEFAULT_RATE_LIMIT', 'AUTH_PUBLIC_ENDPOINTS', 'AUTH_KEY_PREFIX'],
-  ...['AUTH_KEY_LENGTH', 'AUTH_ROTATION_GRACE_PERIOD', 'AUTH_AUDIT'],
+  ...['AUTH_KEY_CACHE_TTL', 'AUTH_KEY_CACHE_JITTER', 'AUTH_KEY_PREFIX', 'AUTH_KEY_LENGTH', 'AUTH_AUDIT'],
+  ...['AUTH_ROTATION_GRACE_PERIOD'],
   ...['SERVICES_MONITOR_INTERVAL_SECONDS', 'KEEPALIVE_MODEL_MONITOR_INTERVAL_SECONDS'],
   ...['PROVIDER_MONITOR_INTERVAL_SECONDS', 'PROMETHEUS_MULTIPROC_DIR'],
   ...['ROUTING_COMPLEXITY_THRESHOLDS', 'ROUTING_MODELS', 'ROUTING_DEFAULT_MODEL'],
@@ -38,7 +33,6 @@ const unsupportedFamily =
 
 /** Who sets one of these believes in a protection that is not there: a warning, not a note. */
 const protections: Readonly<Record<string, string>> = {
-  AUTH_ENABLED: 'requests are NOT authenticated',
   FORCE_MASKING: 'requests are NOT masked',
   FORCE_GUARDRAIL_REQUEST: 'requests are NOT checked',
   FORCE_GUARDRAIL_RESPONSE: 'answers are NOT checked',

@@ -13,12 +13,20 @@ export interface Member {
   valueEnd: number
 }
 
+/** Byte offsets, of a string with its quotes. */
+export interface Place {
+  start: number
+  end: number
+}
+
 export interface JsonScan {
   /** Offset of the opening brace. */
   start: number
   members: Member[]
   /** Deepest nesting, the outermost object counting 1. */
   depth: number
+  /** Strings of at least {@link longBytes} that are values inside of members, in their order. */
+  long: Place[]
 }
 
 export interface Edit {
@@ -26,6 +34,9 @@ export interface Edit {
   end: number
   text: string
 }
+
+/** From here on a string is long. */
+const longBytes = 1024
 
 const quote = 0x22
 const backslash = 0x5c
@@ -43,7 +54,7 @@ const comma = 0x2c
 export function scanObject(bytes: Buffer, from = 0): JsonScan | undefined {
   const start = skipSpace(bytes, from)
   if (bytes[start] !== openBrace) return undefined
-  const scan: JsonScan = { start, members: [], depth: 1 }
+  const scan: JsonScan = { start, members: [], depth: 1, long: [] }
   let at = skipSpace(bytes, start + 1)
   if (bytes[at] === closeBrace) return scan
   while (at < bytes.length) {
@@ -66,7 +77,11 @@ export function scanObject(bytes: Buffer, from = 0): JsonScan | undefined {
 
 /** The bytes with each edit made. Edits may come in any order and must not overlap. */
 export function applyEdits(bytes: Buffer, edits: readonly Edit[]): Buffer {
-  if (edits.length === 0) return bytes
+  return edits.length === 0 ? bytes : Buffer.concat(editedPieces(bytes, edits))
+}
+
+/** The same, as pieces: those that are not changed are views of the bytes, which saves a copy of large ones. */
+export function editedPieces(bytes: Buffer, edits: readonly Edit[]): Buffer[] {
   const sorted = edits.toSorted((a, b) => a.start - b.start || a.end - b.end)
   const pieces: Buffer[] = []
   let at = 0
@@ -75,7 +90,7 @@ export function applyEdits(bytes: Buffer, edits: readonly Edit[]): Buffer {
     at = edit.end
   }
   pieces.push(bytes.subarray(at))
-  return Buffer.concat(pieces)
+  return pieces
 }
 
 /** Edits that give the outermost object these members: values replaced where a key stands, else added in front. */
@@ -158,7 +173,9 @@ function nestedEnd(bytes: Buffer, start: number, scan: JsonScan): number | undef
   while (at < bytes.length) {
     const byte = bytes[at]
     if (byte === quote) {
-      at = stringEnd(bytes, at)
+      const end = stringEnd(bytes, at)
+      if (end - at >= longBytes && bytes[skipSpace(bytes, end)] !== colon) scan.long.push({ start: at, end })
+      at = end
       continue
     }
     if (byte === openBrace || byte === openBracket) {

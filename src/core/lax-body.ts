@@ -38,6 +38,6 @@ function wantedBy(schema: TSchema): ReadonlySet<string> {
 }
 
 function numberIn(text: string): number | undefined {
-  if (!/^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$/.test(text)) return undefined
+  if (!/^\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*$/.test(text)) return undefined
   return Number(text)
 }

@@ -52,6 +52,11 @@ export interface LeaseStore {
   abandon(wish: LeaseWish): Promise<void>
   /** Calls back with a model's alias after something of it became free, in any process. A hint: some may be lost. */
   onFreed(listener: (model: string) => void): void
+  /**
+   * Calls back, once for each, when a lease that this process has not given back is another process's now. Only of those
+   * that were given by the shared store. Absent: that cannot happen.
+   */
+  onLost?(listener: (lease: StoredLease) => void): void
   /** How often a waiting request should ask without a hint, in milliseconds; undefined when hints are never lost. */
   readonly pollMs: { readonly min: number; readonly max: number } | undefined
   readonly counts: LeaseCounts

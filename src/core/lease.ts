@@ -26,6 +26,8 @@ export interface Ending {
 /** A picked and reserved target. */
 export interface Lease {
   readonly target: Target
+  /** Aborted when another process has taken the target over. Absent: nobody can. */
+  readonly lost?: AbortSignal | undefined
   /** Gives the target back. The first call counts, later ones do nothing. */
   settle(ending: Ending): void
 }

@@ -17,7 +17,7 @@ const maxEntries = 10_000
 interface Walk extends PromptTree {
   directory: string
   entries: number
-  onDirectory: (realPath: string) => void
+  onPath: (path: string) => void
 }
 
 /**
@@ -28,13 +28,13 @@ interface Walk extends PromptTree {
  * `..2025_01_31_12_00_00.123/`, links `..data` to that and each file to `..data` (Kubernetes source,
  * pkg/volume/util/atomic_writer.go).
  *
- * `onDirectory` hears of each directory before its entries are listed, so that a watch set there misses nothing.
+ * `onPath` hears of each directory and each prompt file, by the path that leads there from `directory`, links and all.
  */
 export async function readPromptTree(
   directory: string,
-  onDirectory: (realPath: string) => void = () => {},
+  onPath: (path: string) => void = () => {},
 ): Promise<PromptTree | undefined> {
-  const walk: Walk = { directory, onDirectory, entries: 0, texts: new Map(), faults: [] }
+  const walk: Walk = { directory, entries: 0, onPath, texts: new Map(), faults: [] }
   try {
     if (!(await stat(directory)).isDirectory()) return undefined
     await readFolder(walk, '', [])
@@ -48,12 +48,13 @@ export async function readPromptTree(
 async function readFolder(walk: Walk, prefix: string, above: readonly string[]): Promise<void> {
   const folder = await realpath(join(walk.directory, prefix))
   if (above.includes(folder)) return // a link that leads back up
-  walk.onDirectory(folder)
+  walk.onPath(join(walk.directory, prefix))
   for (const name of (await readdir(folder)).sort()) {
     if (name.startsWith('.')) continue
     if (walk.entries++ === maxEntries)
       walk.faults.push(`holds over ${maxEntries} files; the rest is not read`)
     if (walk.entries > maxEntries) return
+    if (name.endsWith(suffix)) walk.onPath(join(walk.directory, prefix, name))
     try {
       await readEntry(walk, { folder, name, path: prefix + name, above })
     } catch (error) {

@@ -1,6 +1,6 @@
 /** What may stand before a question: bullets, emphasis, and a number that is no year, no decimal and no time. */
 const lead = /^(?:[>+–—-]\s+|[•·▪◦*]+\s*)*(?:\(?(?:Q(?:uestion)?\s*|Pytanie\s+)?\d{1,3}[.):](?!\d))?[\s*_]*/iu
-const emphasis = /[*_]+$/
+const emphasis = /(?<![*_])[*_]+$/
 const endOfQuestion = /[?？؟]["'”»’)\]]*$/u
 
 /** The questions in a model's answer, each on a line of its own, in all its blocks; not more than `limit`. */

@@ -1,7 +1,7 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 
 /**
- * What `GET P/status` tells of a process: its models, its targets and what failed. Nothing in it comes from a request or
+ * What `GET P/status` tells of all processes of a router: its models, its targets and what failed. Nothing in it comes from a request or
  * an answer, and no address, path or key is among it. Times are ISO 8601, shares 0 to 1.
  */
 
@@ -20,7 +20,7 @@ const words = <const Words extends readonly string[]>(list: Words, description: 
   )
 
 /** In the order of how well a target can be used. */
-const targetStates = ['up', 'trial', 'busy', 'misconfigured', 'down', 'parked'] as const
+export const targetStates = ['up', 'trial', 'busy', 'misconfigured', 'down', 'parked'] as const
 const routerStates = ['ready', 'degraded', 'unusable', 'draining'] as const
 
 const TargetErrorSchema = Type.Object({
@@ -68,17 +68,40 @@ const FailureSchema = Type.Object({
   code: Type.String(),
 })
 
+const FailedReloadSchema = Type.Object({
+  setting: Type.String({ description: 'The environment variable that names the files.' }),
+  at: Type.String({ format: 'date-time' }),
+  faults: count('How many there are; the log has them, with their places.'),
+})
+
+const WorkerStatusSchema = Type.Object({
+  worker: Type.Integer({ description: 'Number of the process in a cluster; 0: a single one.' }),
+  pid: Type.Integer(),
+  state: words([...routerStates, 'silent'], 'As it sees its targets; silent: it does not answer now.'),
+  uptime_seconds: Type.Number({ minimum: 0 }),
+  in_flight: count('Calls that its targets work on.'),
+  waiting: count('Requests that wait for a free target.'),
+  finished: count('Model requests that have ended.'),
+  failed: count('Of these, with an error of the server side or a broken answer.'),
+  memory_bytes: count('What it holds of memory.'),
+  config: Type.String({ description: 'The version of its configuration.' }),
+})
+
 export const StatusSchema = Type.Object({
   version: Type.String(),
   node: Type.String({ description: 'Version of Node.js.' }),
   config: Type.Object({
     version: Type.String({ description: 'Tells one content of models-config.json from another.' }),
     loaded_at: Type.String({ format: 'date-time' }),
+    failed: described(
+      Type.Array(FailedReloadSchema),
+      'What was changed and could not be taken, so that the configuration before it is in use.',
+    ),
   }),
   started_at: Type.String({ format: 'date-time' }),
   uptime_seconds: Type.Number({ minimum: 0 }),
   worker: Type.Integer({
-    description: 'Number of the process in a cluster, of which this tells alone; 0: a single one.',
+    description: 'Number of the process in a cluster that has answered for all; 0: a single one.',
   }),
   state: words(
     routerStates,
@@ -93,14 +116,16 @@ export const StatusSchema = Type.Object({
       per_minute: count('Ended in the last minute.'),
       failed_per_minute: count('Failed in the last minute.'),
     },
-    { description: 'Since the start.' },
+    { description: 'Since the start, of the processes that live.' },
   ),
   models: Type.Array(ModelStatusSchema),
   failures: described(Type.Array(FailureSchema), 'The latest failed requests, newest first.'),
+  workers: described(Type.Array(WorkerStatusSchema), 'The processes, each for itself.'),
 })
 
 export type Status = Static<typeof StatusSchema>
 export type ModelStatus = Static<typeof ModelStatusSchema>
 export type TargetStatus = Static<typeof TargetStatusSchema>
 export type TargetError = Static<typeof TargetErrorSchema>
+export type WorkerStatus = Static<typeof WorkerStatusSchema>
 export type Failure = Static<typeof FailureSchema>

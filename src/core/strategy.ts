@@ -36,6 +36,8 @@ export interface Outcome {
 interface Settling {
   /** Called once for every target that was taken, when its lease is settled. */
   settled?(target: Target, outcome: Outcome): void
+  /** From now on the model has these targets: what is kept of others can be forgotten. Called after a reload. */
+  retain?(targets: readonly Target[]): void
 }
 
 /**

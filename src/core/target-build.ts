@@ -14,6 +14,8 @@ export interface TargetSources extends SecretSources {
   providers: Registry<ProviderType>
   /** Absent: the names of strategies are not looked at. */
   strategies?: Pick<Registry<Strategy>, 'find' | 'names'>
+  /** Whether an address may be link-local or one of cloud metadata. */
+  allowLinkLocal?: boolean
 }
 
 export interface TargetPlan {
@@ -73,7 +75,7 @@ function findType(
 function readHost(
   { provider, place }: PlacedProvider,
   needed: boolean,
-  { env }: SecretSources,
+  { env, allowLinkLocal }: TargetSources,
   faults: string[],
 ): string | undefined {
   const hostPlace = `${place}.api_host`
@@ -85,7 +87,7 @@ function readHost(
   const faultsBefore = faults.length
   const host = expanded(written, hostPlace, env, faults).trim()
   if (faults.length > faultsBefore) return undefined
-  const fault = hostFault(host)
+  const fault = hostFault(host, allowLinkLocal)
   if (fault !== undefined) faults.push(`${hostPlace}: ${fault}`)
   return fault === undefined ? host : undefined
 }

@@ -1,13 +1,18 @@
+import { isLinkLocalOrMetadata } from './link-local.ts'
+
 /**
  * Why a text is no address of a server, in words that fit behind its place; undefined when it is one. The words never
  * hold the text: it may carry a key.
  */
-export function hostFault(apiHost: string): string | undefined {
+export function hostFault(apiHost: string, allowLinkLocal = false): string | undefined {
   const url = URL.parse(apiHost)
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:'))
     return 'is not an http:// or https:// address'
   if (url.username !== '' || url.password !== '')
     return 'must not hold a user name or password; use api_token or api_token_file'
+  // URL has turned decimal, octal and hexadecimal spellings into the usual one: https://url.spec.whatwg.org/#host-parsing
+  if (!allowLinkLocal && isLinkLocalOrMetadata(url.hostname.replace(/^\[|\]$/g, '')))
+    return 'is a link-local or cloud metadata address; LLM_ROUTER_ALLOW_LINK_LOCAL=1 allows such ones'
   return undefined
 }
 

@@ -29,6 +29,8 @@ interface TextEndpointParts<Fields extends TProperties> {
   readonly requiredUnless?: Readonly<Record<string, string>>
   /** Sampling for what request and configuration leave out; absent: the Python llm-router's. */
   readonly defaults?: Readonly<Sampling>
+  /** Its own fields in a request that the API documentation shows. */
+  readonly example?: TextBody<Fields>
   system(body: TextBody<Fields>): SystemPrompt
 }
 

@@ -8,7 +8,8 @@ export interface UpstreamRequest {
   path: string
   method: 'POST' | 'GET'
   headers: Record<string, string>
-  body: Buffer
+  /** Pieces of one body follow one another. */
+  body: Buffer | readonly Buffer[]
   /** For a body too large for memory, in the place of `body`: a new stream of it. Its length is in the headers. */
   openBody?: () => Readable
   /** Not over a kept-alive socket: set for the retry after one turned out stale. */

@@ -1,16 +1,17 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { didYouMean } from '../core/did-you-mean.ts'
-import { ConfigError, RouterError } from '../core/errors.ts'
-import type { Ending, Lease } from '../core/lease.ts'
+import { RouterError } from '../core/errors.ts'
+import type { Lease } from '../core/lease.ts'
 import type { StoredLease, WishedTarget } from '../core/lease-store.ts'
+import type { StopSignal } from '../core/stop-signal.ts'
 import type { ExclusiveInstance, StrategyInstance, TargetSignals } from '../core/strategy.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { Breaker } from '../relay/breaker.ts'
-import { LeaseQueue, type Wanted } from '../relay/lease-queue.ts'
-import { LiveSignals } from '../relay/live-signals.ts'
+import type { Wanted } from '../relay/lease-queue.ts'
+import type { LiveSignals } from '../relay/live-signals.ts'
+import type { Acquired } from '../relay/over-targets.ts'
 import { RetryBudget } from '../relay/retry-budget.ts'
+import { type ModelState, modelStates, type SettledListener } from './balancer/model-states.ts'
 import leaseStore from './lease-store.ts'
 
 export interface Balancer {
@@ -18,7 +19,7 @@ export interface Balancer {
    * Picks and reserves a target that is not in `tried`; undefined when none is left. Waits where the strategy is
    * exclusive and all are taken: throws RouterError `queue_full` or `queue_timeout`, or the reason of the signal.
    */
-  acquire(model: Model, tried: ReadonlySet<Target>, signal: AbortSignal): Promise<Lease | undefined>
+  acquire(model: Model, tried: ReadonlySet<Target>, signal: StopSignal): Acquired
   /** What is known of a model's targets now, in the order of the configuration; sleeping ones come last. */
   signals(model: Model): readonly TargetSignals[]
   /** Requests of a model that wait for a target in this process. */
@@ -33,40 +34,26 @@ export interface Balancer {
   onSettled(listener: SettledListener): void
 }
 
-type SettledListener = (target: Target, ending: Ending) => void
-
 declare module 'fastify' {
   interface FastifyInstance {
     balancer: Balancer
   }
 }
 
-interface ModelState {
-  strategy: StrategyInstance
-  affinity: boolean
-  active: readonly LiveSignals[]
-  /** Sleeping targets, where they may be used at all. */
-  reserve: readonly LiveSignals[]
-  queue: LeaseQueue
-  budget: RetryBudget
-  onSettled: SettledListener
-}
-
 export default fp(
   async (app) => {
     await app.register(leaseStore)
     const listeners: SettledListener[] = []
-    const states = statesOf(app, (target, ending) => {
+    const states = modelStates(app, (target, ending) => {
       for (const listener of listeners) listener(target, ending)
     })
-    app.leases.onFreed((alias) => {
-      const model = app.models.find(alias)
-      if (model) states.get(model)?.queue.wake()
-    })
+    const losses = new Map<string, AbortController>()
+    app.leases.onLost?.(({ key }) => losses.get(key)?.abort())
+    app.leases.onFreed((alias) => states.get(alias)?.queue.wake())
     const { breakerOf } = app.health
     app.decorate('balancer', {
-      async acquire(model, tried, signal) {
-        const state = states.get(model)
+      acquire(model, tried, signal) {
+        const state = states.get(model.alias)
         if (!state) return undefined
         const left = usable(state, tried, breakerOf)
         if (left.active.length + left.reserve.length === 0) {
@@ -75,12 +62,12 @@ export default fp(
           throw allResting(model, state, breakerOf)
         }
         const { strategy } = state
-        if ('order' in strategy) return acquireExclusively(app, state, strategy, tried, signal)
+        if ('order' in strategy) return acquireExclusively(app, state, strategy, { tried, signal, losses })
         const candidates = left.active.length > 0 ? left.active : left.reserve
         return reserve(state, strategy.pick(candidates).target, breakerOf)
       },
       signals: (model) => {
-        const state = states.get(model)
+        const state = states.get(model.alias)
         return state ? [...state.active, ...state.reserve] : []
       },
       isDoubtful: (target) => {
@@ -90,9 +77,9 @@ export default fp(
         }
         return false
       },
-      retryBudget: (model) => states.get(model)?.budget ?? new RetryBudget(now),
-      waiting: (model) => states.get(model)?.queue.length ?? 0,
-      strategy: (model) => states.get(model)?.strategy,
+      retryBudget: (model) => states.get(model.alias)?.budget ?? new RetryBudget(now),
+      waiting: (model) => states.get(model.alias)?.queue.length ?? 0,
+      strategy: (model) => states.get(model.alias)?.strategy,
       onSettled: (listener) => {
         listeners.push(listener)
       },
@@ -101,15 +88,23 @@ export default fp(
   { name: 'balancer', dependencies: ['config', 'models', 'registries', 'health'] },
 )
 
+interface ExclusiveWish {
+  tried: ReadonlySet<Target>
+  signal: StopSignal
+  /** Aborted when a lease, by its key, is lost. */
+  losses: Map<string, AbortController>
+}
+
 /** Waits in the model's queue for a target that nobody else has. */
 async function acquireExclusively(
-  { health, leases }: FastifyInstance,
+  app: FastifyInstance,
   state: ModelState,
   strategy: ExclusiveInstance,
-  tried: ReadonlySet<Target>,
-  signal: AbortSignal,
+  wish: ExclusiveWish,
 ): Promise<Lease> {
-  const { breakerOf } = health
+  const { leases } = app
+  const { breakerOf } = app.health
+  const { tried, signal, losses } = wish
   const preference: Preference = {
     order: (candidates) => strategy.order(candidates),
     affinity: state.affinity,
@@ -119,47 +114,20 @@ async function acquireExclusively(
     wanted: () => wanted(usable(state, tried, breakerOf), preference),
     signal,
   })
-  return reserve(state, targetOf(granted, state), breakerOf, () => void leases.release(granted))
-}
-
-/** Throws ConfigError with every strategy that nobody knows. */
-function statesOf(app: FastifyInstance, onSettled: SettledListener): Map<Model, ModelState> {
-  const states = new Map<Model, ModelState>()
-  const context = { now, random: Math.random }
-  const faults = new Set<string>()
-  const { balanceStrategy, useSleeping, queueSize, queueTimeoutMs } = app.config
-  for (const model of app.models.all()) {
-    const name = model.strategy ?? balanceStrategy
-    const strategy = app.strategies.find(name)
-    if (!strategy) {
-      const place = model.strategy
-        ? `${model.group}["${model.alias}"].strategy`
-        : 'LLM_ROUTER_BALANCE_STRATEGY'
-      faults.add(
-        `${place}: no strategy "${name}"; known: ${app.strategies.names().join(', ')}${didYouMean(name, app.strategies.names())}`,
-      )
-      continue
-    }
-    const live = (target: Target): LiveSignals => new LiveSignals(target, context.now())
-    states.set(model, {
-      onSettled,
-      strategy: strategy.create(context),
-      affinity: strategy.affinity === true,
-      budget: new RetryBudget(now),
-      active: model.targets.map(live),
-      reserve: useSleeping === 'fallback' ? model.sleeping.map(live) : [],
-      queue: new LeaseQueue({
-        ...context,
-        model: model.alias,
-        store: app.leases,
-        timeoutMs: queueTimeoutMs,
-        size: queueSize,
-        newKey: () => randomBytes(12).toString('hex'),
-      }),
-    })
+  const target = targetOf(granted, state)
+  if (!target) {
+    // It was removed while the store chose it.
+    void leases.release(granted)
+    return acquireExclusively(app, state, strategy, wish)
   }
-  if (faults.size > 0) throw new ConfigError([...faults])
-  return states
+  const loss = leases.onLost && new AbortController()
+  if (loss) losses.set(granted.key, loss)
+  const giveBack = (): void => {
+    losses.delete(granted.key)
+    void leases.release(granted)
+  }
+  const lease = reserve(state, target, breakerOf, giveBack)
+  return loss ? { ...lease, lost: loss.signal } : lease
 }
 
 type BreakerOf = (target: Target) => Breaker
@@ -221,10 +189,8 @@ function wanted(
   }
 }
 
-function targetOf({ target: { id } }: StoredLease, { active, reserve }: ModelState): Target {
-  const signals = [...active, ...reserve].find(({ target }) => target.id === id)
-  if (!signals) throw new Error('the lease store gave a target that it was not asked for')
-  return signals.target
+function targetOf({ target: { id } }: StoredLease, { active, reserve }: ModelState): Target | undefined {
+  return [...active, ...reserve].find(({ target }) => target.id === id)?.target
 }
 
 function reserve(state: ModelState, target: Target, breakerOf: BreakerOf, giveBack?: () => void): Lease {
@@ -249,10 +215,15 @@ function reserve(state: ModelState, target: Target, breakerOf: BreakerOf, giveBa
       signals.settled(outcome, at, tokens)
       // Back from a failure: its share grows slowly.
       if (wasOut && !isOut(breaker)) signals.returnedAt = at
-      state.strategy.settled?.(target, outcome)
+      // A target that was removed meanwhile is none of the strategy's any more.
+      if (state.strategy.settled && holds(state, signals)) state.strategy.settled(signals.target, outcome)
       state.onSettled(target, ending)
     },
   }
+}
+
+function holds({ active, reserve }: ModelState, signals: LiveSignals): boolean {
+  return active.includes(signals) || reserve.includes(signals)
 }
 
 function isOut(breaker: Breaker): boolean {

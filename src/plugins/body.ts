@@ -3,21 +3,33 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import secureJson from 'secure-json-parse'
 import { badRequest, RouterError } from '../core/errors.ts'
+import { isMostlyLong, outlineOf } from '../core/json-outline.ts'
 import { type JsonScan, scanObject } from '../core/json-splice.ts'
+
+/** The body as it came, with the places of its members; the identity lane forwards these bytes. */
+export interface RawBody {
+  bytes: Buffer
+  scan: JsonScan
+  /** All of it, read. Throws `bad_request` for what is no JSON after all, where only an outline has been read so far. */
+  whole(): Record<string, unknown>
+}
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Whether the route also takes `application/x-www-form-urlencoded`, which leaves no `rawBody`. */
     forms?: boolean
+    /** Whether long texts of large bodies may be cut in `body`; the route must then take them from `rawBody`. */
+    outline?: boolean
   }
   interface FastifyRequest {
-    /** The body as it came, with the places of its members; the identity lane forwards these bytes. */
-    rawBody: { bytes: Buffer; scan: JsonScan } | undefined
+    rawBody: RawBody | undefined
   }
 }
 
 /** Deeper bodies serve no one: and `JSON.stringify` gives up at some thousand levels. */
 const maxDepth = 128
+/** Smaller bodies are read as quickly whole. */
+const largeBytes = 16 * 1024
 
 /**
  * Reads request bodies: JSON objects only, in UTF-8, with their bytes kept. Fastify's own parsers would drop the bytes,
@@ -43,7 +55,7 @@ export default fp(
     })
     done()
   },
-  { name: 'body', dependencies: ['config'] },
+  { name: 'body', dependencies: ['config', 'shedding'] },
 )
 
 /** OpenAI's Python client names a content type in every request, also where it sends nothing. */
@@ -62,16 +74,21 @@ function parseJson(request: FastifyRequest, received: Buffer): Record<string, un
   checkEncoding(request)
   const bytes = withoutByteOrderMark(received)
   if (bytes.length === 0) throw badRequest('The request has no body')
+  request.server.shedding.checkRoom(bytes)
   if (!isUtf8(bytes)) throw badRequest('The body is not valid UTF-8')
   const scan = scanObject(bytes)
   if (scan && scan.depth > maxDepth) throw badRequest(`The body is nested deeper than ${maxDepth} levels`)
-  const body = parse(bytes)
+  const cut =
+    scan && bytes.length >= largeBytes && request.routeOptions.config.outline && isMostlyLong(bytes, scan)
+  const body = parse(cut ? outlineOf(bytes, scan) : bytes.toString())
   if (!scan || typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw badRequest('The body must be a JSON object')
   }
   for (const name of ['model', 'model_name', 'stream']) checkRoutingKey(scan, name)
-  request.rawBody = { bytes, scan }
-  return body as Record<string, unknown>
+  const read = body as Record<string, unknown>
+  const whole = cut ? () => parse(bytes.toString()) as Record<string, unknown> : () => read
+  request.rawBody = { bytes, scan, whole }
+  return read
 }
 
 /**
@@ -113,9 +130,9 @@ function checkEncoding(request: FastifyRequest): void {
   }
 }
 
-function parse(bytes: Buffer): unknown {
+function parse(json: string): unknown {
   try {
-    return secureJson.parse(bytes.toString(), { protoAction: 'error', constructorAction: 'error' })
+    return secureJson.parse(json, { protoAction: 'error', constructorAction: 'error' })
   } catch (error) {
     // The parser's own text quotes the body: a prompt must not come back, nor reach a log.
     const isPrototype = error instanceof Error && error.message.includes('forbidden prototype')

@@ -1,13 +1,20 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Dialect } from '../core/dialect.ts'
 import { asRouterError, RouterError } from '../core/errors.ts'
+import { dialectOfPath } from '../core/path-dialect.ts'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** Name of the dialect in which a request is told of an error, before anything of it is read too. */
+    errorDialectOf(request: FastifyRequest): string
+  }
   interface FastifyContextConfig {
     /** The dialect that the route speaks; decides the form of its errors. */
     dialect?: string
+    /** Where two dialects share a path: the one that a request's headers tell, else undefined. */
+    dialectOf?: (headers: IncomingHttpHeaders) => string | undefined
   }
   interface FastifyRequest {
     /** The dialect of the errors, where the body tells and not the route. */
@@ -19,6 +26,7 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     app.decorateRequest('errorDialect')
+    app.decorate('errorDialectOf', (request) => dialectOf(app, request, pathOf(request.originalUrl)).name)
     const methods: RouteMethods = new Map()
     const adminMethods: RouteMethods = new Map()
     app.addHook('onRoute', ({ url, method, constraints }) => {
@@ -33,7 +41,7 @@ export default fp(
     app.setErrorHandler((thrown, request, reply) => {
       const error = fromFastify(thrown, request)
       if (error.kind === 'internal') {
-        request.log.error({ request_id: request.id, ...describeBug(thrown) }, 'internal error')
+        request.log.error({ ...request.exchange.logIds, ...describeBug(thrown) }, 'internal error')
       }
       return sendError(app, error, request, reply)
     })
@@ -92,14 +100,9 @@ function hasUnreadBody({ headers, complete }: IncomingMessage): boolean {
 
 /** The route knows its dialect; an unknown path is answered in the one that it looks like. */
 function dialectOf(app: FastifyInstance, request: FastifyRequest, path: string): Dialect {
-  const named = request.errorDialect ?? request.routeOptions.config.dialect
-  if (named !== undefined) return app.dialects.get(named)
-  const prefix = app.config.endpointPrefix
-  if (path.startsWith('/v1/messages') || path.startsWith(`${prefix}/v1/messages`)) {
-    return app.dialects.get('anthropic')
-  }
-  const ollama = path.startsWith('/api/') || (prefix !== '' && path.startsWith(`${prefix}/`))
-  return app.dialects.get(ollama ? 'ollama' : 'openai')
+  const { dialect, dialectOf } = request.routeOptions.config
+  const named = request.errorDialect ?? dialectOf?.(request.headers) ?? dialect
+  return app.dialects.get(named ?? dialectOfPath(path, app.config.endpointPrefix))
 }
 
 function methodsOf(methods: RouteMethods, path: string): Set<string> | undefined {

@@ -2,16 +2,22 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RouterError } from '../core/errors.ts'
 import { lostNames } from '../core/lost-header.ts'
+import type { RequestTrace } from '../core/trace.ts'
+import { passedOnTrace } from '../core/trace-context.ts'
 import type { Step } from '../relay/call-log.ts'
 import { Exchange, type ExchangeRecord } from '../relay/exchange.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     exchanges: {
+      /** Requests that have not ended. */
+      readonly running: number
       /** Calls back at the one end of every request. */
       onEnd(listener: (record: ExchangeRecord) => void): void
       /** Calls back with all that is done for a request, as it is done; some of it ends after the request. */
       onStep(listener: StepListener): void
+      /** Takes the place of passing a client's trace on: gives each request its own. */
+      traceWith(begin: BeginTrace): void
       /** Ends every running request; its client is told why, in its dialect. */
       abortAll(error: RouterError): void
     }
@@ -21,6 +27,7 @@ declare module 'fastify' {
   }
 }
 
+type BeginTrace = (request: FastifyRequest) => RequestTrace | undefined
 type StepListener = (step: Step, exchange: Exchange) => void
 
 /** Gives each request its exchange, and ends it by the close of the response: the one event that always comes. */
@@ -31,10 +38,17 @@ export default fp(
     const tellStep: StepListener = (step, exchange) => {
       for (const listener of stepListeners) listener(step, exchange)
     }
+    let beginTrace: BeginTrace = ({ headers }) => passedOnTrace(headers)
     const open = new Set<Exchange>()
     app.decorate('exchanges', {
+      get running() {
+        return open.size
+      },
       onEnd: (listener) => listeners.push(listener),
       onStep: (listener) => stepListeners.push(listener),
+      traceWith: (begin) => {
+        beginTrace = begin
+      },
       abortAll: (error) => {
         for (const exchange of open) exchange.abort(error)
       },
@@ -43,6 +57,7 @@ export default fp(
     app.addHook('onRequest', (request, reply, next) => {
       const exchange = new Exchange(request.id, tellStep)
       request.exchange = exchange
+      exchange.trace = beginTrace(request)
       open.add(exchange)
       reply.header('x-request-id', request.id)
       reply.header('request-id', request.id)
@@ -90,6 +105,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     answeringModel: exchange.answeringModel,
     target: exchange.target,
     providerType: exchange.providerType,
+    client: exchange.client,
     stream: exchange.stream,
     attempts: exchange.attempts,
     ownMs: exchange.ownMs(),
@@ -100,6 +116,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     error: exchange.error,
     requestBytes: Number(request.headers['content-length'] ?? request.rawBody?.bytes.length ?? 0),
     responseBytes: exchange.streamedBytes || Number(reply.getHeader('content-length') ?? 0),
+    trace: exchange.trace,
   }
 }
 
@@ -108,12 +125,15 @@ function logLine(record: ExchangeRecord): Record<string, unknown> {
   const { usage, error, lost } = record
   return {
     request_id: record.id,
+    trace_id: record.trace?.traceId,
+    span_id: record.trace?.spanId,
     method: record.method,
     endpoint: record.endpoint,
     status: record.status,
     outcome: record.outcome,
     duration_ms: Math.round(record.durationMs * 10) / 10,
     dialect: record.dialect,
+    client: record.client,
     model: record.model,
     answered_by: record.answeringModel,
     target: record.target,

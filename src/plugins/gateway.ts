@@ -43,11 +43,12 @@ export default fp(
     app.decorate('gateway', {
       chatCall: (dialect, request) => chatCall(app, dialect, request),
       chat: async (given, request, reply) => {
-        const call = withNamedPrompt(app, given, request)
-        await tellUnlessTold(
-          reply,
-          answerChat(call, clientOf(app, call, reply), servicesOf(app, declined, request)),
-        )
+        try {
+          const call = withNamedPrompt(app, given, request)
+          await answerChat(call, clientOf(app, call, reply), servicesOf(app, declined, request))
+        } catch (thrown) {
+          tellUnlessTold(reply, thrown)
+        }
         return reply
       },
       ask: (question, request) => askChat(question, servicesOf(app, declined, request)),
@@ -58,19 +59,29 @@ export default fp(
   },
   {
     name: 'gateway',
-    dependencies: ['config', 'registries', 'models', 'prompts', 'balancer', 'health', 'upstream', 'exchange'],
+    dependencies: [
+      'config',
+      'registries',
+      'auth',
+      'models',
+      'prompts',
+      'balancer',
+      'health',
+      'upstream',
+      'exchange',
+    ],
   },
 )
 
 function chatCall(app: FastifyInstance, dialectName: string, request: FastifyRequest): ChatCall {
   const { exchange, body, rawBody } = request
+  const models = app.rights.models(request)
   exchange.dialect = dialectName
   const call = readChatCall({
     dialect: app.dialects.get(dialectName),
     body: body as Record<string, unknown>, // the route's schema has checked it
     rawBody,
-    findModel: (name) =>
-      dialectName.startsWith('ollama') ? app.models.findLoosely(name) : app.models.find(name),
+    findModel: (name) => (dialectName.startsWith('ollama') ? models.findLoosely(name) : models.find(name)),
     streamDefault: app.config.streamDefault,
   })
   exchange.model = call.model.alias
@@ -79,17 +90,13 @@ function chatCall(app: FastifyInstance, dialectName: string, request: FastifyReq
 }
 
 /** Once a stream has begun, its client was told in-band, and Fastify has nothing more to say. */
-async function tellUnlessTold(reply: FastifyReply, answer: Promise<void>): Promise<void> {
-  try {
-    await answer
-  } catch (thrown) {
-    const { exchange } = reply.request
-    const error = asRouterError(thrown)
-    exchange.error ??= error
-    if (!reply.sent) throw thrown
-    // A bug in the middle of a stream: the client must not wait for ever, nor take what it has for complete.
-    if (error.kind === 'internal') reply.raw.destroy()
-  }
+function tellUnlessTold(reply: FastifyReply, thrown: unknown): void {
+  const { exchange } = reply.request
+  const error = asRouterError(thrown)
+  exchange.error ??= error
+  if (!reply.sent) throw thrown
+  // A bug in the middle of a stream: the client must not wait for ever, nor take what it has for complete.
+  if (error.kind === 'internal') reply.raw.destroy()
 }
 
 function servicesOf(
@@ -103,14 +110,14 @@ function servicesOf(
     transportOf: app.upstream.transportOf,
     acquire: app.balancer.acquire,
     fallbacksOf: ({ fallbacks }) =>
-      fallbacks.map((alias) => app.models.find(alias)).filter((model) => model !== undefined),
+      fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
     budgetOf: app.balancer.retryBudget,
     isDoubtful: app.balancer.isDoubtful,
     blame: (target) => app.health.breakerOf(target).blame(),
     onFailover: (target, error) => {
-      const { id, log } = request
+      const { exchange, log } = request
       log.warn(
-        { request_id: id, model: target.model, target: target.id, error_cause: error.causeCode },
+        { ...exchange.logIds, model: target.model, target: target.id, error_cause: error.causeCode },
         'failover',
       )
     },
@@ -158,7 +165,7 @@ function withNamedPrompt(app: FastifyInstance, call: ChatCall, request: FastifyR
   if (call.source.from === 'router' || typeof id !== 'string' || id === '') return call
   const variables = variablesIn(request.headers[variablesHeader])
   const text = namedPrompt(app.prompts, { id, variables, place: promptHeader })
-  const read = call.dialect.chat.readRequest(call.body, call.stream)
+  const read = call.dialect.chat.readRequest(call.readBody(), call.stream)
   return {
     ...call,
     source: { from: 'router', request: { ...read, messages: [systemOf(text), ...read.messages] } },

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { LeaseStore } from '../core/lease-store.ts'
+import { LateLeases } from '../stores/late-leases.ts'
 import { memoryLeases } from '../stores/memory-leases.ts'
 import { primaryLeases } from '../stores/primary-leases.ts'
 import { introduce, primaryPipe } from '../stores/primary-pipe.ts'
@@ -20,17 +21,29 @@ declare module 'fastify' {
 /** Leases for the strategies that need them: in Redis where one is configured, else in the primary or right here. */
 export default fp(
   async (app) => {
-    const exclusive = app.models.all().some((model) => {
-      const name = model.strategy ?? app.config.balanceStrategy
-      return app.strategies.find(name)?.exclusive === true
-    })
     // The other strategies must not depend on a store that they never ask.
-    const store = exclusive ? await sharedStore(app) : memoryLeases(now)
+    const store = hasExclusive(app) ? await sharedStore(app) : storeForLater(app)
     app.decorate('leases', store)
     app.addHook('onClose', () => store.close())
   },
   { name: 'lease-store', dependencies: ['config', 'models', 'registries'] },
 )
+
+function hasExclusive(app: FastifyInstance): boolean {
+  return app.models.all().some((model) => {
+    const name = model.strategy ?? app.config.balanceStrategy
+    return app.strategies.find(name)?.exclusive === true
+  })
+}
+
+function storeForLater(app: FastifyInstance): LeaseStore {
+  if (!redisAddress(app.config) && !cluster.worker) return memoryLeases(now)
+  const store = new LateLeases(() => sharedStore(app))
+  app.models.onChange(() => {
+    if (hasExclusive(app)) store.open()
+  })
+  return store
+}
 
 async function sharedStore(app: FastifyInstance): Promise<LeaseStore> {
   const address = redisAddress(app.config)

@@ -1,7 +1,9 @@
 import fastifyMetrics from 'fastify-metrics'
 import fp from 'fastify-plugin'
+import type { EndpointDocs } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { RouterError } from '../core/errors.ts'
+import { recordClients } from './metrics/clients.ts'
 import { metricsText } from './metrics/cluster.ts'
 import { recordModels } from './metrics/models.ts'
 import { recordRequests } from './metrics/requests.ts'
@@ -23,6 +25,7 @@ export default fp(
       clearRegisterOnInit: true,
     })
     for (const record of [recordRequests(app), recordModels(app)]) app.exchanges.onEnd(record)
+    if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
     app.exchanges.onStep(recordSteps(app))
     exposeTargets(app)
     exposeRouter(app)
@@ -30,7 +33,7 @@ export default fp(
     const { contentType } = app.metrics.client.register
     const paths = endpointPaths(app.config.endpointPrefix, { fixed: ['/metrics'], prefixed: ['/metrics'] })
     for (const path of paths) {
-      app.get(path, { config: { admin: true } }, async (_request, reply) => {
+      app.get(path, { config: { admin: true, docs } }, async (_request, reply) => {
         const metrics = await text().catch((cause: unknown) => {
           throw new RouterError('overloaded', 'The metrics cannot be collected now', { cause })
         })
@@ -40,6 +43,24 @@ export default fp(
   },
   {
     name: 'metrics',
-    dependencies: ['config', 'exchange', 'errors', 'admission', 'admin-port', 'models', 'balancer', 'health'],
+    dependencies: [
+      'config',
+      'exchange',
+      'errors',
+      'shedding',
+      'admission',
+      'admin-port',
+      'models',
+      'balancer',
+      'health',
+    ],
   },
 )
+
+const docs: EndpointDocs = {
+  id: 'metrics',
+  tag: 'Operation',
+  summary: 'Metrics for Prometheus',
+  description: 'Only with LLM_ROUTER_USE_PROMETHEUS.',
+  answers: [{ type: 'text/plain', description: 'The text format of Prometheus.' }],
+}

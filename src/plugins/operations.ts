@@ -53,7 +53,7 @@ export default fp(
     })
     done()
   },
-  { name: 'operations', dependencies: ['config', 'registries', 'models', 'exchange', 'gateway'] },
+  { name: 'operations', dependencies: ['config', 'registries', 'auth', 'models', 'exchange', 'gateway'] },
 )
 
 async function embed(
@@ -66,7 +66,10 @@ async function embed(
   const body = membersOf(request)
   const { alias, model } = modelOf(app, dialect, request, body.model ?? body.model_name)
   if (!rawBody) throw badRequest('The request has no body')
-  const others = app.models.all().flatMap((each) => (each.embedding ? [each.alias] : []))
+  const others = app.rights
+    .models(request)
+    .all()
+    .flatMap((each) => (each.embedding ? [each.alias] : []))
   const call = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others }
   const answer = await answerEmbedding(call, app.gateway.services(request))
   return reply.headers(answerHeaders(exchange)).type('application/json').send(answer)
@@ -83,7 +86,10 @@ async function countOrNot(
     const { kind, causeCode, message } = asRouterError(thrown)
     // What is wrong with the request itself shows when it is sent; to count it is no place to fail.
     const cause = causeCode ?? (kind === 'internal' ? message : kind)
-    request.log.info({ request_id: request.id, error_cause: cause }, 'prompt was not counted, but estimated')
+    request.log.info(
+      { ...request.exchange.logIds, error_cause: cause },
+      'prompt was not counted, but estimated',
+    )
     return undefined
   }
 }
@@ -129,7 +135,7 @@ function membersOf({ body }: FastifyRequest): Record<string, unknown> {
 function modelOf(
   app: FastifyInstance,
   dialect: string,
-  { exchange }: FastifyRequest,
+  request: FastifyRequest,
   name: unknown,
 ): { alias: string; model: Model } {
   const alias = name ?? undefined
@@ -139,8 +145,10 @@ function modelOf(
   if (typeof alias !== 'string' || alias === '') {
     throw badRequest("'model' must be a non-empty string", 'model', 'invalid_value')
   }
+  const { exchange } = request
+  const models = app.rights.models(request)
   exchange.dialect = dialect
-  const model = dialect === 'ollama' ? app.models.findLoosely(alias) : app.models.find(alias)
+  const model = dialect === 'ollama' ? models.findLoosely(alias) : models.find(alias)
   if (!model) throw modelNotFound(alias.slice(0, 256))
   exchange.model = model.alias
   return { alias, model }

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { PromptsSnapshot } from '../core/config-sources.ts'
 import { PromptLibrary } from '../core/prompt-library.ts'
-import { type PromptTree, readPromptTree } from '../core/prompt-tree.ts'
-import { PromptWatch } from '../core/prompt-watch.ts'
+import { readPromptTree } from '../core/prompt-tree.ts'
+import type { ConfigTaker } from '../core/reload.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -20,7 +21,8 @@ export default fp(
   async (app) => {
     const directory = app.config.promptsDir
     const shipped = await readPromptTree(shippedDirectory)
-    const own = await readPromptTree(directory)
+    const feed = app.reload.feed(app.reload.sources.prompts)
+    const { tree: own } = await feed.first()
     for (const fault of shipped?.faults ?? ['missing']) app.log.error(`the shipped prompts: ${fault}`)
     for (const fault of own?.faults ?? []) app.log.error(`${variable}: ${fault}`)
     if (!own) app.log.warn(`${variable}: there is no directory ${directory}; the shipped prompts serve`)
@@ -30,41 +32,41 @@ export default fp(
       defaultLanguage: app.config.defaultLanguage,
       warn: (message) => app.log.warn(message),
     })
-    if (own) library.replace(own.texts)
+    const texts = own && new Map(own.texts)
+    if (texts) library.replace(texts)
     app.decorate('prompts', library)
-    follow(app, own)
+    feed.serve(taker(app, texts))
   },
-  { name: 'prompts', dependencies: ['config'] },
+  { name: 'prompts', dependencies: ['config', 'reload'] },
 )
 
-/** Reads again after changes. A reading with a fault in it changes nothing: half a library is worse than an old one. */
-function follow(app: FastifyInstance, read: PromptTree | undefined): void {
-  let current = read?.texts
-  let reported = (read?.faults ?? []).join()
-  const watch = new PromptWatch({
-    directory: app.config.promptsDir,
-    quietMs: 100,
-    onRead(tree) {
-      const faults = tree?.faults ?? (current ? ['the directory is gone'] : [])
-      if (faults.join() !== reported) {
-        for (const fault of faults) app.log.error(`${variable}: ${fault}; the prompts stay as they were`)
-      }
-      reported = faults.join()
-      if (!tree || faults.length > 0 || isSame(tree.texts, current)) return
-      current = tree.texts
-      app.log.info({ prompts: current.size }, 'prompts read again')
+/** A reading with a fault in it changes nothing: half a library is worse than an old one. */
+function taker(app: FastifyInstance, first: Texts | undefined): ConfigTaker<PromptsSnapshot> {
+  let current = first
+  let prepared: Texts | undefined
+  return {
+    async prepare({ tree }) {
+      prepared = tree && new Map(tree.texts)
+      return tree?.faults ?? (current ? ['the directory is gone'] : [])
+    },
+    commit(notice) {
+      const next = prepared
+      prepared = undefined
+      if (!next || isSame(next, current)) return
+      current = next
+      if (notice) app.log.info({ prompts: current.size }, 'prompts read again')
       app.prompts.replace(current)
     },
-    onBlind: (error) => app.log.warn({ err: error }, `${variable}: not every change will be noticed`),
-  })
-  // Not before: a start that fails in a later plugin closes nothing and would leave the watches open.
-  app.addHook('onReady', () => watch.start())
-  app.addHook('onClose', () => watch.close())
+    drop(faults, notice) {
+      prepared = undefined
+      if (!notice) return
+      for (const fault of faults) app.log.error(`${variable}: ${fault}; the prompts stay as they were`)
+    },
+  }
 }
 
-function isSame(
-  texts: ReadonlyMap<string, string>,
-  former: ReadonlyMap<string, string> | undefined,
-): boolean {
+type Texts = ReadonlyMap<string, string>
+
+function isSame(texts: Texts, former: Texts | undefined): boolean {
   return texts.size === former?.size && [...texts].every(([id, text]) => former.get(id) === text)
 }

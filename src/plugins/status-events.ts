@@ -2,7 +2,7 @@ import fp from 'fastify-plugin'
 import { RouterError } from '../core/errors.ts'
 import type { Status } from '../core/status.ts'
 
-/** Hears how the process is. */
+/** Hears how the router is, all its processes. */
 export interface StatusListener {
   /** At once, and then about once a second. */
   tell(status: Status): void
@@ -30,6 +30,7 @@ export default fp(
   (app, _options, done) => {
     const listeners = new Set<StatusListener>()
     let timer: NodeJS.Timeout | undefined
+    let asking = false
     const leave = (listener: StatusListener): void => {
       listeners.delete(listener)
       if (listeners.size > 0) return
@@ -42,11 +43,19 @@ export default fp(
         listener.end()
       }
     }
-    const tellAll = (): void => {
+    const tellAll = async (): Promise<void> => {
+      if (app.drain.active) return tellEnd()
+      if (asking) return
+      asking = true
+      const status = await app.status.readAll()
+      asking = false
+      for (const listener of listeners) listener.tell(status)
+    }
+    /** With their open connections they would be what the drain waits for. */
+    const tellEnd = (): void => {
       const status = app.status.read()
       for (const listener of listeners) listener.tell(status)
-      // With their open connections they would be what the drain waits for.
-      if (app.drain.active) endAll()
+      endAll()
     }
     app.decorate('statusEvents', {
       listen(listener) {
@@ -54,13 +63,16 @@ export default fp(
           throw new RouterError('overloaded', 'Too many are watching the status', {
             code: 'too_many_watchers',
           })
-        listener.tell(app.status.read())
         if (app.drain.active) {
+          listener.tell(app.status.read())
           listener.end()
           return () => undefined
         }
         listeners.add(listener)
-        timer ??= setInterval(tellAll, everyMs)
+        timer ??= setInterval(() => void tellAll(), everyMs)
+        void app.status.readAll().then((status) => {
+          if (listeners.has(listener)) listener.tell(status)
+        })
         return () => leave(listener)
       },
       get listeners() {
@@ -68,7 +80,7 @@ export default fp(
       },
     })
     app.addHook('preClose', (closed) => {
-      tellAll()
+      tellEnd()
       closed()
     })
     done()

@@ -1,21 +1,24 @@
 import cluster from 'node:cluster'
-import { versions } from 'node:process'
+import { memoryUsage, pid, versions } from 'node:process'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RouterError } from '../core/errors.ts'
 import { RecentCount } from '../core/recent-count.ts'
-import type { Failure, ModelStatus, Status, TargetError, TargetStatus } from '../core/status.ts'
+import type { Failure, ModelStatus, Status, TargetError, TargetStatus, WorkerStatus } from '../core/status.ts'
 import type { TargetSignals } from '../core/strategy.ts'
 import type { Model, Target } from '../core/target.ts'
 import { version } from '../core/version.ts'
 import type { Breaker } from '../relay/breaker.ts'
 import type { ExchangeRecord } from '../relay/exchange.ts'
+import { wholeTree } from './status/whole-tree.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     status: {
       /** How this process and its targets are now. */
       read(): Status
+      /** How all processes of the cluster are, as one; of a single process the same as `read`. Never rejects. */
+      readAll(): Promise<Status>
     }
   }
 }
@@ -33,7 +36,7 @@ export default fp(
   (app, _options, done) => {
     const startedAt = new Date(Date.now() - performance.now()).toISOString()
     const requests = countRequests(app)
-    const histories = new Map<Target, TargetHistory>()
+    const histories = new WeakMap<Target, TargetHistory>()
     const historyOf = (target: Target): TargetHistory => {
       const history = histories.get(target) ?? { ended: new RecentCount(now), errors: [] }
       histories.set(target, history)
@@ -46,29 +49,62 @@ export default fp(
       if (result === 'failure' && error)
         keep(history.errors, { at: timestamp(), code: codeOf(error) }, keptErrors)
     })
-    app.decorate('status', {
-      read: () => {
-        const { version: configVersion, at } = app.models.loading()
-        const models = app.models.all().map((model) => modelStatus(app, model, historyOf))
-        return {
-          version,
-          node: versions.node,
-          config: { version: configVersion, loaded_at: at.toISOString() },
-          started_at: startedAt,
-          uptime_seconds: rounded(performance.now() / 1000),
-          worker: cluster.worker?.id ?? 0,
-          state: stateOf(app, models),
-          strategy: app.config.balanceStrategy,
-          requests: requests.read(),
-          models,
-          failures: [...requests.failures],
-        }
-      },
-    })
+    const read = (): Status => ownStatus(app, { startedAt, requests, historyOf })
+    const limits = { errors: keptErrors, failures: keptFailures }
+    app.decorate('status', { read, readAll: wholeTree(read, limits, app.log) })
     done()
   },
-  { name: 'status', dependencies: ['config', 'models', 'health', 'balancer', 'exchange', 'drain'] },
+  { name: 'status', dependencies: ['config', 'reload', 'models', 'health', 'balancer', 'exchange', 'drain'] },
 )
+
+interface Kept {
+  startedAt: string
+  requests: ReturnType<typeof countRequests>
+  historyOf(target: Target): TargetHistory
+}
+
+function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kept): Status {
+  const { version: configVersion, at } = app.models.loading()
+  const models = app.models.all().map((model) => modelStatus(app, model, historyOf))
+  const told: Omit<Status, 'workers'> = {
+    version,
+    node: versions.node,
+    config: { version: configVersion, loaded_at: at.toISOString(), failed: failedReloads(app) },
+    started_at: startedAt,
+    uptime_seconds: rounded(performance.now() / 1000),
+    worker: cluster.worker?.id ?? 0,
+    state: stateOf(app, models),
+    strategy: app.config.balanceStrategy,
+    requests: requests.read(),
+    models,
+    failures: [...requests.failures],
+  }
+  return { ...told, workers: [workerStatus(told)] }
+}
+
+/** This process as one row among others. */
+function workerStatus(status: Omit<Status, 'workers'>): WorkerStatus {
+  const { worker, state, uptime_seconds, models, requests, config } = status
+  const targets = models.flatMap((model) => model.targets)
+  return {
+    worker,
+    pid,
+    state,
+    uptime_seconds,
+    in_flight: targets.reduce((sum, { in_flight }) => sum + in_flight, 0),
+    waiting: models.reduce((sum, { waiting }) => sum + waiting, 0),
+    finished: requests.finished,
+    failed: requests.failed,
+    memory_bytes: memoryUsage.rss(),
+    config: config.version,
+  }
+}
+
+function failedReloads(app: FastifyInstance): Status['config']['failed'] {
+  return Array.from(app.reload.failures(), ([setting, { at, faults }]) => {
+    return { setting, at: at.toISOString(), faults: faults.length }
+  })
+}
 
 function countRequests(app: FastifyInstance): { read(): Status['requests']; failures: readonly Failure[] } {
   const failures: Failure[] = []

@@ -1,6 +1,7 @@
-import type { TObject, TProperties, TSchema } from '@sinclair/typebox'
+import { type TObject, type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { type EndpointDocs, events, json, lines } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { modelNotFound } from '../core/errors.ts'
 import { laxBody } from '../core/lax-body.ts'
@@ -48,7 +49,8 @@ export default fp(
           fixed: [`/builtin/${name}`],
           prefixed: [`/${name}`, `/builtin/${name}`],
         })
-        for (const path of paths) serve(app, endpoint, request, path)
+        const docs = docsOf(endpoint, response)
+        for (const path of paths) serve(app, endpoint, { schema: request, docs }, path)
         entries.set(name, { name, summary, paths, request, response })
       },
       list: () => [...entries.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
@@ -65,11 +67,35 @@ function listOf(items: TSchema): { type: 'array'; items: TSchema } {
   return { type: 'array', items }
 }
 
-function serve(app: FastifyInstance, endpoint: TextEndpoint, schema: TObject, url: string): void {
+function docsOf(endpoint: TextEndpoint, response: TSchema | { type: 'array'; items: TSchema }): EndpointDocs {
+  const { name, summary, example } = endpoint
+  const streams =
+    'texts' in endpoint
+      ? [
+          events('With `stream: true`: an event for each text.'),
+          lines('The same, for `Accept: application/x-ndjson`.'),
+        ]
+      : [events('With `stream: true`: the answer as chunks of a chat.')]
+  return {
+    id: name.replaceAll(/_(\w)/g, (_match, letter: string) => letter.toUpperCase()),
+    tag: 'Text endpoints',
+    summary: summary.replace(/\.$/, ''),
+    operations: ['chat'],
+    answers: [json('The answer.', Type.Object({ response: Type.Unsafe(response) })), ...streams],
+    ...(example === undefined ? {} : { example: { model: 'demo', ...example } }),
+  }
+}
+
+interface Described {
+  schema: TObject
+  docs: EndpointDocs
+}
+
+function serve(app: FastifyInstance, endpoint: TextEndpoint, { schema, docs }: Described, url: string): void {
   app.route<{ Body: Record<string, unknown> | undefined }>({
     method: 'POST',
     url,
-    config: { dialect: 'openai', forms: true },
+    config: { dialect: 'openai', surface: 'text', forms: true, docs },
     schema: { body: schema },
     preValidation: (request, _reply, next) => {
       if (request.body) {
@@ -97,7 +123,7 @@ async function answer(
   const { exchange } = request
   const body = request.body as SharedBody & Record<string, unknown> // the route's schema has checked it
   const alias = modelNameOf(body)
-  const model = app.models.find(alias)
+  const model = app.rights.models(request).find(alias)
   if (!model) throw modelNotFound(alias.slice(0, 256))
   exchange.dialect = 'openai'
   exchange.model = model.alias

@@ -31,9 +31,10 @@ function planFor(
   { clock, random }: MockSources,
 ): MockPlan {
   if (request.method !== 'POST') return refusal(405, 'The mock takes POST only')
-  const read = readMockRequest(request.body)
+  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.concat(request.body)
+  const read = readMockRequest(body)
   if (!read) return refusal(400, 'The mock needs a JSON object with a list of messages')
-  const draw = mock.seed === undefined ? random : seededRandom(mock.seed, request.body)
+  const draw = mock.seed === undefined ? random : seededRandom(mock.seed, body)
   if (draw() < errorRate(mock))
     return refusal(mock.error_status ?? 500, 'The mock failed, as its settings ask')
 

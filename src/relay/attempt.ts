@@ -1,34 +1,17 @@
 import type { Usage } from '../core/chat.ts'
-import type { RouterError } from '../core/errors.ts'
-import { streamTruncated } from '../core/errors.ts'
-import type { Target } from '../core/target.ts'
-import type {
-  Transport,
-  UpstreamCall,
-  UpstreamHeaders,
-  UpstreamRequest,
-  UpstreamSink,
-} from '../core/transport.ts'
+import { type RouterError, streamTruncated } from '../core/errors.ts'
+import type { UpstreamCall, UpstreamHeaders } from '../core/transport.ts'
+import { type BoundedCall, CallBounds, type CallOptions, foreignAnswer, isSuccess } from './call-bounds.ts'
 import type { ClientStream } from './client-stream.ts'
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
 import type { StreamLane } from './stream-lane.ts'
-import { type Failure, failureOfError, garbageFailure, none, timeoutFailure } from './upstream-failure.ts'
-import { Watchdog } from './watchdog.ts'
+import { type Failure, failureOfError, garbageFailure } from './upstream-failure.ts'
 
-export interface AttemptOptions {
-  target: Target
-  transport: Transport
-  request: UpstreamRequest
+export interface AttemptOptions extends CallOptions {
   /** Set when the client wants a stream. */
   stream: AnswerStream | undefined
   /** Where the bytes of a whole answer may go as they come, once there are too many of them to collect. */
   large?: () => AnswerStream
-  /** Bounds the wait for the first content and each silence after it, in milliseconds. */
-  timeoutMs: number
-  /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
-  signal: AbortSignal
-  /** Called at the first content of the answer. */
-  onContent: () => void
   /** Called before the end of a committed stream is written, so that its record is complete when it closes. */
   onStreamEnd: (usage: Usage | undefined, error: RouterError | undefined) => void
 }
@@ -64,11 +47,10 @@ export function runAttempt(options: AttemptOptions): Promise<AttemptResult> {
 }
 
 /** The state of one upstream call, from its dispatch to its one result. */
-class Attempt implements UpstreamSink {
+class Attempt implements BoundedCall {
   readonly #options: AttemptOptions
   readonly #resolve: (result: AttemptResult) => void
-  readonly #watchdog: Watchdog
-  readonly #onAbort: () => void
+  readonly #bounds: CallBounds
   #stream: AnswerStream | undefined
   #call: UpstreamCall | undefined
   #waitsForClient = false
@@ -85,35 +67,34 @@ class Attempt implements UpstreamSink {
     this.#options = options
     this.#resolve = resolve
     this.#stream = options.stream
-    this.#watchdog = new Watchdog(options.timeoutMs, () => this.#expire())
-    this.#onAbort = () => this.#abort()
+    this.#bounds = new CallBounds(options, this)
   }
 
   start(): void {
-    const { signal, transport, request } = this.#options
-    if (signal.aborted) {
-      this.#abort()
-      return
-    }
-    signal.addEventListener('abort', this.#onAbort, { once: true })
     this.#startedAt = performance.now()
-    this.#call = transport.open(request, this)
+    this.#call = this.#bounds.open()
+  }
+
+  get committed(): boolean {
+    return this.#stream?.client.committed ?? false
+  }
+
+  get begun(): boolean {
+    return this.committed || (this.#mode === 'collecting' && this.#bytes > 0)
   }
 
   onHeaders(status: number, headers: UpstreamHeaders): void {
     if (this.#mode === 'over') return
     this.#status = status
     this.#headers = headers
-    const type = String(headers['content-type'] ?? '')
-    const encoding = headers['content-encoding'] ?? 'identity'
-    const readable = encoding === 'identity' && !type.startsWith('text/html')
-    if (this.#succeeded() && !readable) {
-      this.#fail(garbageFailure({ type, encoding }))
+    const foreign = this.#succeeded() ? foreignAnswer(headers) : undefined
+    if (foreign) {
+      this.fail(foreign)
       return
     }
-    const streams = this.#stream && this.#succeeded() && !type.startsWith('application/json')
+    const streams = this.#stream && this.#succeeded() && !this.#isJson()
     this.#mode = streams ? 'streaming' : 'collecting'
-    if (!streams) this.#watchdog.touch()
+    if (!streams) this.#bounds.touch()
   }
 
   onData(chunk: Buffer): void {
@@ -132,15 +113,15 @@ class Attempt implements UpstreamSink {
     if (this.#mode === 'over') return
     // An error status counts even when its body was cut.
     if (this.#mode === 'collecting' && !this.#succeeded()) this.#endOfWhole()
-    else this.#fail(failureOfError(error, this.#mode !== 'waiting', reusedSocket))
+    else this.fail(failureOfError(error, this.#mode !== 'waiting', reusedSocket))
   }
 
   #succeeded(): boolean {
-    return this.#status >= 200 && this.#status < 300
+    return isSuccess(this.#status)
   }
 
   #collect(chunk: Buffer): void {
-    this.#watchdog.touch()
+    this.#bounds.touch()
     const { large } = this.#options
     const limit = this.#succeeded() ? maxWholeBytes : maxErrorBytes
     this.#bytes += chunk.length
@@ -149,7 +130,7 @@ class Attempt implements UpstreamSink {
     } else if (this.#bytes <= limit) {
       this.#chunks.push(chunk)
     } else if (this.#succeeded()) {
-      this.#fail(garbageFailure('too large'))
+      this.fail(garbageFailure('too large'))
     } else {
       this.#endOfWhole()
       this.#call?.abort()
@@ -171,7 +152,7 @@ class Attempt implements UpstreamSink {
   #endOfWhole(): void {
     const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
     if (!this.#succeeded()) {
-      this.#fail(failureOfStatus(this.#status, this.#headers, body.toString(), this.#options.target))
+      this.fail(failureOfStatus(this.#status, this.#headers, body.toString(), this.#options.target))
       return
     }
     this.#contentSeen()
@@ -183,24 +164,20 @@ class Attempt implements UpstreamSink {
     const { lane, client } = this.#stream
     const out = lane.push(chunk)
     if (client.committed) {
-      this.#watchdog.touch()
+      this.#bounds.touch()
       if (out && !client.write(out)) this.#waitForClient(client)
     } else {
-      this.#hold(out, chunk.length)
+      this.#bytes += chunk.length
+      if (out) this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
       if (lane.state.failure === undefined) this.#maybeCommit(lane, client)
     }
     this.#checkEnd(lane)
   }
 
-  #hold(out: Buffer | undefined, received: number): void {
-    this.#bytes += received
-    if (out) this.#chunks.push(out)
-  }
-
   #maybeCommit(lane: StreamLane, client: ClientStream): void {
     if (!lane.state.content && !lane.state.ended && this.#bytes <= maxHeldBytes) return
     this.#contentSeen()
-    this.#watchdog.touch()
+    this.#bounds.touch()
     client.commit()
     if (this.#chunks.length > 0 && !client.write(Buffer.concat(this.#chunks))) this.#waitForClient(client)
     this.#chunks = []
@@ -215,18 +192,18 @@ class Attempt implements UpstreamSink {
     if (this.#waitsForClient) return
     this.#waitsForClient = true
     this.#call?.pause()
-    this.#watchdog.pause()
+    this.#bounds.pause()
     client.onDrain(() => {
       this.#waitsForClient = false
       if (this.#mode !== 'streaming') return
-      this.#watchdog.resume()
+      this.#bounds.resume()
       this.#call?.resume()
     })
   }
 
   #checkEnd(lane: StreamLane): void {
     if (lane.state.failure) {
-      this.#fail(failureOfReport(lane.state.failure))
+      this.fail(failureOfReport(lane.state.failure))
       return
     }
     if (!lane.state.ended) return
@@ -241,7 +218,7 @@ class Attempt implements UpstreamSink {
     const out = lane.end()
     if (lane.state.failure || !lane.state.ended) {
       if (out && client.committed) client.write(out)
-      this.#fail(failureOfReport(lane.state.failure ?? streamTruncated()))
+      this.fail(failureOfReport(lane.state.failure ?? streamTruncated()))
       return
     }
     if (!client.committed) this.#maybeCommit(lane, client)
@@ -253,28 +230,14 @@ class Attempt implements UpstreamSink {
     const usage = this.#stream?.lane.state.usage
     this.#options.onStreamEnd(usage, undefined)
     this.#stream?.client.end()
-    const { completionTokens: tokens } = usage ?? {}
-    this.#finish({ type: 'streamed', firstContentMs: this.#firstContentMs, tokens })
-  }
-
-  #expire(): void {
-    const what = this.#mode === 'waiting' ? 'content' : this.#stream?.client.committed ? 'silence' : 'content'
-    this.#fail(timeoutFailure(what))
-    this.#call?.abort()
-  }
-
-  #abort(): void {
-    const reason: unknown = this.#options.signal.reason
-    const error = reason as RouterError // the exchange aborts with nothing else
-    this.#fail(none(error))
-    this.#call?.abort()
+    this.#finish({ type: 'streamed', firstContentMs: this.#firstContentMs, tokens: usage?.completionTokens })
   }
 
   /** After the first content the client is told in its stream, which ends without an end marker. */
-  #fail(failure: Failure): void {
+  fail(failure: Failure): void {
     if (this.#mode === 'over') return
     const stream = this.#stream
-    const committed = stream?.client.committed ?? false
+    const { committed } = this
     if (stream && committed) {
       this.#options.onStreamEnd(stream.lane.state.usage, failure.error)
       stream.breakOff(failure.error)
@@ -286,8 +249,7 @@ class Attempt implements UpstreamSink {
   #finish(result: AttemptResult): void {
     if (this.#mode === 'over') return
     this.#mode = 'over'
-    this.#watchdog.stop()
-    this.#options.signal.removeEventListener('abort', this.#onAbort)
+    this.#bounds.end()
     this.#resolve(result)
   }
 }

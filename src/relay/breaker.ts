@@ -1,4 +1,5 @@
 import type { Verdict } from '../core/lease.ts'
+import { RecentAttempts } from './recent-attempts.ts'
 
 export interface BreakerSettings {
   /** Failures in a row that open the breaker. */
@@ -62,7 +63,7 @@ export class Breaker {
   /** Rises with every change of state: results of attempts from before it no longer count. */
   #generation = 0
   #inRow = { failure: 0, connect: 0, slow: 0, success: 0, busy: 0 }
-  #window: { at: number; failed: boolean }[] = []
+  readonly #window = new RecentAttempts()
   #openings = 0
   #openedAt = Number.NEGATIVE_INFINITY
   #openUntil = 0
@@ -143,15 +144,13 @@ export class Breaker {
   }
 
   #succeeded(): void {
-    this.#inRow = {
-      ...this.#inRow,
-      failure: 0,
-      connect: 0,
-      slow: 0,
-      busy: 0,
-      success: this.#inRow.success + 1,
-    }
-    this.#note(false)
+    const row = this.#inRow
+    row.failure = 0
+    row.connect = 0
+    row.slow = 0
+    row.busy = 0
+    row.success++
+    this.#window.add(this.#environment.now(), false)
     if (this.#state === 'half_open' && this.#inRow.success >= this.#settings.successesToClose)
       this.#become('closed')
   }
@@ -163,7 +162,7 @@ export class Breaker {
     row.failure++
     row.connect = verdict === 'connect' ? row.connect + 1 : 0
     row.slow = verdict === 'slow' ? row.slow + 1 : 0
-    this.#note(true)
+    this.#window.add(this.#environment.now(), true)
     const enough =
       this.#state === 'half_open' ||
       row.failure >= failuresInRow ||
@@ -173,18 +172,10 @@ export class Breaker {
     if (enough) this.#open()
   }
 
-  #note(failed: boolean): void {
-    const now = this.#environment.now()
-    this.#window.push({ at: now, failed })
-    const since = now - this.#settings.windowMs
-    // Bounded by time and by count: a busy target's last hundred attempts say enough.
-    while (this.#window.length > 100 || (this.#window[0] && this.#window[0].at < since)) this.#window.shift()
-  }
-
   #shareExceeded(): boolean {
-    if (this.#window.length < this.#settings.windowMinimum) return false
-    const failures = this.#window.filter(({ failed }) => failed).length
-    return failures / this.#window.length >= this.#settings.failureShare
+    const { windowMs, windowMinimum, failureShare } = this.#settings
+    const { attempts, failures } = this.#window.since(this.#environment.now() - windowMs)
+    return attempts >= windowMinimum && failures / attempts >= failureShare
   }
 
   #open(): void {
@@ -205,7 +196,7 @@ export class Breaker {
     this.#inRow.success = 0
     if (state === 'closed') {
       this.#inRow = { failure: 0, connect: 0, slow: 0, success: 0, busy: 0 }
-      this.#window = []
+      this.#window.clear()
     }
   }
 

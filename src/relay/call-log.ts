@@ -71,16 +71,19 @@ export class CallLog {
   /** `work` gives a target, or undefined, or throws the RouterError for the client. */
   async search<T>(model: string, work: Promise<T>): Promise<T> {
     const since = this.#now()
-    const tell = (found: boolean, error?: RouterError): void =>
-      this.#onStep({ type: 'search', model, ms: this.#now() - since, found, error })
     try {
       const target = await this.outside(work)
-      tell(target !== undefined)
+      this.searched(model, target !== undefined, this.#now() - since)
       return target
     } catch (error) {
-      tell(false, asRouterError(error))
+      this.searched(model, false, this.#now() - since, asRouterError(error))
       throw error
     }
+  }
+
+  /** A target was asked for, and waited for so long, in milliseconds. */
+  searched(model: string, found: boolean, ms = 0, error?: RouterError): void {
+    this.#onStep({ type: 'search', model, ms, found, error })
   }
 
   /** While this goes on, the time is not the router's own; several at once count once. */

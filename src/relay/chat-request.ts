@@ -16,8 +16,10 @@ export interface ChatCall {
   source:
     | { from: 'client'; bytes: Buffer; scan: JsonScan }
     | { from: 'router'; request: ChatRequest; defaults?: EndpointDefaults }
-  /** What the client sent. */
-  body: Record<string, unknown>
+  /** What the client sent; long texts in it may be cut. */
+  outline: Record<string, unknown>
+  /** All that the client sent. Throws `bad_request` where that turns out to be no JSON. */
+  readBody(): Record<string, unknown>
   stream: boolean
   /** Whether the client asked for token counts in the stream. */
   includeUsage: boolean
@@ -30,7 +32,7 @@ export interface ChatCall {
 export interface ChatCallInput {
   dialect: Dialect
   body: Record<string, unknown>
-  rawBody: { bytes: Buffer; scan: JsonScan } | undefined
+  rawBody: { bytes: Buffer; scan: JsonScan; whole(): Record<string, unknown> } | undefined
   findModel(name: string): Model | undefined
   streamDefault: 'dialect' | 'true' | 'false'
 }
@@ -46,8 +48,9 @@ export function readChatCall({ dialect, body, rawBody, findModel, streamDefault 
     dialect,
     alias,
     model,
-    source: { from: 'client', ...rawBody },
-    body,
+    source: { from: 'client', bytes: rawBody.bytes, scan: rawBody.scan },
+    outline: body,
+    readBody: once(rawBody.whole),
     stream: streamOf(body.stream, dialect.chat.streamsByDefault, streamDefault),
     includeUsage:
       typeof options === 'object' &&
@@ -78,4 +81,12 @@ function streamOf(
   if (stream === true || stream === 'true') return true
   if (stream === false || stream === 'false') return false
   return configured === 'dialect' ? dialectDefault : configured === 'true'
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
 }

@@ -1,18 +1,21 @@
-import { randomBytes } from 'node:crypto'
 import type { ChatRequest, ChatResponse } from '../core/chat.ts'
 import type { AnswerContext, Dialect, Lose } from '../core/dialect.ts'
 import { RouterError } from '../core/errors.ts'
 import type { Operation } from '../core/provider.ts'
+import type { StopSignal } from '../core/stop-signal.ts'
 import type { Model, Target } from '../core/target.ts'
+import type { CallTrace } from '../core/trace.ts'
 import type { Transport, UpstreamHeaders } from '../core/transport.ts'
-import { type AnswerStream, type AttemptResult, runAttempt } from './attempt.ts'
+import { CallAnswerContext } from './answer-context.ts'
+import { askTarget, type TargetCall } from './ask-target.ts'
+import type { AnswerStream } from './attempt.ts'
 import type { ChatCall } from './chat-request.ts'
 import type { ClientStream } from './client-stream.ts'
 import type { DeclinedOperations } from './declined-operations.ts'
 import { behindConfigured, type EndpointDefaults } from './endpoint-defaults.ts'
 import type { Exchange } from './exchange.ts'
 import { createLargeAnswer } from './large-answer.ts'
-import { acquireWith, isNotOffered, unlessNotOffered } from './operation-targets.ts'
+import { acquireWith, isNotOffered } from './operation-targets.ts'
 import { type Delivered, overTargets, type TargetLoop } from './over-targets.ts'
 import {
   createChatPreparer,
@@ -20,11 +23,9 @@ import {
   prepareTranslated,
   UnreadableRequest,
 } from './prepare-chat.ts'
-import { onceMoreIfStale } from './stale-socket.ts'
 import { failureOfReport } from './status-failure.ts'
 import type { StreamLane } from './stream-lane.ts'
 import { garbageFailure, next } from './upstream-failure.ts'
-import { upstreamRequest } from './upstream-request.ts'
 import { readAnswer, renameModel, replayAsStream } from './whole-answer.ts'
 
 /** What a run needs of the house around it. */
@@ -42,7 +43,7 @@ export interface ChatServices
   exchange: Exchange
   clientHeaders: Record<string, string | string[] | undefined>
   /** Ends the calls of one question, where that is not the end of the whole request. */
-  signal?: AbortSignal
+  signal?: StopSignal
 }
 
 /** Where an answer goes. */
@@ -56,35 +57,17 @@ export interface ChatClient {
 }
 
 /** Answers a client's chat request. Throws the error to tell, unless the client was told in its stream. */
-export async function answerChat(call: ChatCall, client: ChatClient, services: ChatServices): Promise<void> {
+export function answerChat(call: ChatCall, client: ChatClient, services: ChatServices): Promise<void> {
   const { exchange } = services
-  let id: string | undefined
-  const context: AnswerContext = {
-    model: call.alias,
-    // Made only for answers that the router writes itself: random bytes cost more than all else here.
-    get id() {
-      id ??= randomBytes(12).toString('hex')
-      return id
-    },
-    created: Math.floor(Date.now() / 1000),
-    includeUsage: call.includeUsage,
-    elapsedMs: () => exchange.elapsedMs(),
-    now: () => new Date(),
-    request: call.body,
-    ...(call.stream ? estimateOf(call) : {}),
-  }
+  const context = new CallAnswerContext(call, exchange)
   const prepare = preparerOf(call, services)
-  await overTargets({
+  return overTargets({
     ...services,
     model: call.model,
     ...(call.only ? { acquire: acquireWith(call.only, services.acquire) } : {}),
-    attempt: (target) => attemptAnswer({ call, client, services, context, prepare }, target),
+    attempt: (target, lost, trace) =>
+      attemptAnswer({ call, client, services, context, prepare, lost, trace }, target),
   })
-}
-
-function estimateOf({ dialect, body }: ChatCall): Pick<AnswerContext, 'promptTokenEstimate'> {
-  const estimate = dialect.chat.estimatePrompt?.(body)
-  return estimate === undefined ? {} : { promptTokenEstimate: estimate }
 }
 
 function preparerOf(call: ChatCall, services: ChatServices): (target: Target) => PreparedChat {
@@ -106,14 +89,16 @@ interface AnswerRun {
   services: ChatServices
   context: AnswerContext
   prepare(target: Target): PreparedChat
+  lost: AbortSignal | undefined
+  trace: CallTrace | undefined
 }
 
 async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<void>> {
-  const { call, client, services, context } = run
+  const { call, client, services, context, lost, trace } = run
   const { exchange } = services
   const prepared = tryPrepare(() => run.prepare(target))
   if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
-  const result = await attempt(services, target, prepared, {
+  const result = await askTarget(services, target, asked(prepared, lost, trace), {
     ...(call.stream ? { stream: () => eventsTo(client, prepared.createLane(context)) } : {}),
     ...(prepared.identity && !call.stream ? { large: () => bytesTo(client, call.alias, exchange) } : {}),
   })
@@ -156,7 +141,7 @@ function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStr
 }
 
 function deliverWhole(
-  { call, client, services, context }: AnswerRun,
+  { call, client, services, context, trace }: AnswerRun,
   prepared: PreparedChat,
   answer: { headers: UpstreamHeaders; body: Buffer; firstContentMs: number },
 ): Delivered<void> {
@@ -164,6 +149,7 @@ function deliverWhole(
   try {
     const { response, isStream } = readAnswer(answer, prepared.upstream)
     services.exchange.addUsage(response.usage)
+    trace?.used(response.usage)
     if (call.stream) {
       const text = replayAsStream(response, dialect, context)
       const stream = client.stream()
@@ -202,19 +188,20 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
   return overTargets({
     ...services,
     model,
-    async attempt(target): Promise<Delivered<ChatResponse>> {
+    async attempt(target, leaseLost, trace): Promise<Delivered<ChatResponse>> {
       const dialect = behindConfigured(services.dialectOf(target.type.dialect), request, target, defaults)
       const lost = new Map<string, string>()
       const prepared = tryPrepare(() =>
         prepareTranslated(request, dialect, target, (field, why) => lost.set(field, why)),
       )
       if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
-      const result = await attempt(services, target, prepared)
+      const result = await askTarget(services, target, asked(prepared, leaseLost, trace))
       if (result.type === 'failed') return result
       if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
       try {
         const { response } = readAnswer(result, dialect.chat)
         exchange.addUsage(response.usage)
+        trace?.used(response.usage)
         for (const [field, why] of lost) lose(field, why)
         const { firstContentMs } = result
         return {
@@ -230,46 +217,16 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
   })
 }
 
-/** One target: sent once, and once more over a fresh socket where a kept-alive one turned out stale. */
-async function attempt(
-  services: ChatServices,
-  target: Target,
-  { body, operation = 'chat', identity = false }: { body: Buffer; operation?: Operation; identity?: boolean },
-  into: { stream?: () => AnswerStream; large?: () => AnswerStream } = {},
-): Promise<AttemptResult> {
-  const { exchange } = services
-  const once = async (freshSocket: boolean): Promise<AttemptResult> => {
-    const stream = into.stream?.()
-    const request = upstreamRequest({
-      target,
-      operation,
-      body,
-      stream: stream !== undefined,
-      requestId: exchange.id,
-      clientHeaders: services.clientHeaders,
-      userAgent: services.userAgent,
-      identity,
-    })
-    if (freshSocket) exchange.calls.resent(target.model)
-    const running = runAttempt({
-      target,
-      transport: services.transportOf(target),
-      request: { ...request, freshSocket },
-      stream,
-      ...(into.large ? { large: into.large } : {}),
-      timeoutMs: services.timeoutMs,
-      signal: services.signal ?? exchange.signal,
-      onContent: () => exchange.contentSeen(),
-      onStreamEnd: (usage, error) => {
-        exchange.addUsage(usage)
-        if (error) exchange.error = error
-      },
-    })
-    return exchange.calls.outside(running)
-  }
-  const result = await onceMoreIfStale(once)
-  if (result.type !== 'failed' || operation === 'chat') return result
-  return { type: 'failed', ...unlessNotOffered(result, operation, target) }
+function asked(
+  {
+    body,
+    operation = 'chat',
+    identity = false,
+  }: Pick<TargetCall, 'body'> & { operation?: Operation; identity?: boolean },
+  lost: AbortSignal | undefined,
+  trace: CallTrace | undefined,
+): TargetCall {
+  return { operation, body, identity, lost, trace }
 }
 
 /** What this target cannot carry at all (an image address for Ollama, say) another one may. */

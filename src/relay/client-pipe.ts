@@ -3,7 +3,8 @@ import type { UpstreamHeaders } from '../core/transport.ts'
 import { type ClientStream, createClientStream } from './client-stream.ts'
 
 /** The client's end of an answer of any kind: the upstream's status, media type and bytes. */
-export interface ClientPipe extends Omit<ClientStream, 'commit'> {
+export interface ClientPipe extends Omit<ClientStream, 'commit' | 'committed'> {
+  committed: boolean
   /** Sends the status and the headers. */
   commit(status: number, headers: UpstreamHeaders): void
 }
@@ -19,14 +20,11 @@ export function createClientPipe(
     onWrite: (bytes: number) => void
   },
 ): ClientPipe {
-  let committed = false
-  const { write, onDrain, end, breakOff } = createClientStream(response, { ...options, mediaType: '' })
-  return {
-    get committed() {
-      return committed
-    },
+  const stream = createClientStream(response, { ...options, mediaType: '' })
+  const pipe: ClientPipe = {
+    committed: false,
     commit(status, upstream) {
-      committed = true
+      pipe.committed = true
       options.onCommit()
       const headers = options.headers()
       for (const name of described) {
@@ -36,9 +34,10 @@ export function createClientPipe(
       response.writeHead(status, headers)
       response.socket?.setNoDelay(true)
     },
-    write,
-    onDrain,
-    end,
-    breakOff,
+    write: (bytes) => stream.write(bytes),
+    onDrain: (resume) => stream.onDrain(resume),
+    end: () => stream.end(),
+    breakOff: () => stream.breakOff(),
   }
+  return pipe
 }

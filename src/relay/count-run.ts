@@ -49,10 +49,10 @@ export async function countPrompt(call: ChatCall, services: ChatServices): Promi
       // Another model cuts a text into other tokens.
       fallbacksOf: () => [],
       acquire: (wanted, tried, until) => services.acquire(wanted, new Set([...tried, ...unable]), until),
-      async attempt(target) {
+      async attempt(target, lost, trace) {
         const way = wayOf(call, target, services)
         if (!way) return { type: 'failed', ...garbageFailure() }
-        const asked = { operation: way.operation, body: way.body(), identity: way.identity }
+        const asked = { operation: way.operation, body: way.body(), identity: way.identity, lost, trace }
         const result = await askTarget({ ...services, signal }, target, asked)
         if (result.type === 'failed') return result
         const tokens = result.type === 'whole' ? numberIn(result.body, way.member) : undefined
@@ -82,8 +82,9 @@ function wayOf(call: ChatCall, target: Target, services: ChatServices): CountWay
 }
 
 /** The client's bytes. Source: Anthropic API reference, "Count tokens in a Message". */
-function clientBody({ source, body }: ChatCall, target: Target): Buffer {
-  if (source.from !== 'client') return Buffer.from(JSON.stringify({ ...body, model: target.upstreamModel }))
+function clientBody({ source, readBody }: ChatCall, target: Target): Buffer {
+  if (source.from !== 'client')
+    return Buffer.from(JSON.stringify({ ...readBody(), model: target.upstreamModel }))
   const tools = target.toolCalling ? [] : ['tools', 'tool_choice']
   const removed = new Set([...target.dropParams, ...answerMembers, ...tools])
   removed.delete('model')
@@ -91,9 +92,9 @@ function clientBody({ source, body }: ChatCall, target: Target): Buffer {
 }
 
 /** Source: vLLM documentation, "OpenAI-Compatible Server", tokenizer API; with `messages` it applies the chat template. */
-function tokenizeBody({ dialect, body }: ChatCall, target: Target, services: ChatServices): Buffer {
+function tokenizeBody({ dialect, readBody }: ChatCall, target: Target, services: ChatServices): Buffer {
   // A count has no limit of the answer, without which no request can be read.
-  const request = dialect.chat.readRequest({ ...body, max_tokens: 1 }, false)
+  const request = dialect.chat.readRequest({ ...readBody(), max_tokens: 1 }, false)
   const { messages, tools } = services
     .dialectOf(target.type.dialect)
     .chat.writeRequest(

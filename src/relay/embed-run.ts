@@ -10,6 +10,7 @@ import { badRequest, RouterError } from '../core/errors.ts'
 import { applyEdits, type JsonScan, setMembers } from '../core/json-splice.ts'
 import { sideBySide } from '../core/side-by-side.ts'
 import type { Model, Target } from '../core/target.ts'
+import type { CallTrace } from '../core/trace.ts'
 import { askTarget } from './ask-target.ts'
 import type { ChatServices } from './chat-run.ts'
 import { acquireWith, requireOperation, targetsWith } from './operation-targets.ts'
@@ -106,27 +107,34 @@ function askPart(part: Part, services: ChatServices): Promise<PartAnswer> {
     ...services,
     model: part.call.model,
     acquire: acquireWith('embedding', services.acquire),
-    attempt: (target) => attemptPart(part, target, services),
+    attempt: (target, lost, trace) => attemptPart({ ...part, lost, trace }, target, services),
   })
 }
 
 async function attemptPart(
-  part: Part,
+  part: Part & { lost: AbortSignal | undefined; trace: CallTrace | undefined },
   target: Target,
   services: ChatServices,
 ): Promise<Delivered<PartAnswer>> {
-  const { call, codec, request, whole } = part
+  const { call, codec, request, whole, lost: leaseLost, trace } = part
   const same = target.type.dialect === call.dialect.name && codec.goesThrough(call.body)
   const lost = new Map<string, string>()
   const upstream = services.dialectOf(target.type.dialect)
   try {
     const prepared = same ? sameBody(part, target) : translatedBody(request, upstream, target, lost)
-    const result = await askTarget(services, target, { operation: 'embedding', body: prepared })
+    const result = await askTarget(services, target, {
+      operation: 'embedding',
+      body: prepared,
+      lost: leaseLost,
+      trace,
+    })
     if (result.type === 'failed') return result
     if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
     const answer: unknown = JSON.parse(result.body.toString())
     const response = codecOf(upstream).readResponse(answer, request.inputs.length)
-    services.exchange.addUsage({ promptTokens: response.promptTokens ?? 0, completionTokens: 0 })
+    const counts = { promptTokens: response.promptTokens ?? 0, completionTokens: 0 }
+    services.exchange.addUsage(counts)
+    trace?.used(counts)
     for (const [field, why] of lost) services.exchange.lose(field, why)
     const through = same && whole && codec.isInWantedForm(answer, call.body)
     const bytes = through ? renameModel(result.body, call.alias) : undefined

@@ -1,5 +1,7 @@
 import type { Usage } from '../core/chat.ts'
 import { RouterError } from '../core/errors.ts'
+import { StopSource } from '../core/stop-signal.ts'
+import type { RequestTrace } from '../core/trace.ts'
 import { CallLog, type Step } from './call-log.ts'
 
 export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'
@@ -20,6 +22,8 @@ export interface ExchangeRecord {
   answeringModel: string | undefined
   target: string | undefined
   providerType: string | undefined
+  /** Id of the client's key; undefined where none was asked for. */
+  client: string | undefined
   stream: boolean
   attempts: number
   /** The router's own time, in milliseconds: no upstream, no waiting, no transfer of the request. */
@@ -30,6 +34,8 @@ export interface ExchangeRecord {
   error: RouterError | undefined
   requestBytes: number
   responseBytes: number
+  /** Undefined where the request is in no trace. */
+  trace: RequestTrace | undefined
 }
 
 /**
@@ -43,6 +49,8 @@ export class Exchange {
   model: string | undefined
   target: string | undefined
   providerType: string | undefined
+  /** Id of the client's key. */
+  client: string | undefined
   stream = false
   /** Alias of the fallback model whose targets are tried, where it is no longer the one that was asked for. */
   answeringModel: string | undefined
@@ -56,8 +64,11 @@ export class Exchange {
   /** Bytes of a streamed body so far. */
   streamedBytes = 0
   error: RouterError | undefined
+  trace: RequestTrace | undefined
   readonly #lost = new Map<string, string>()
-  readonly #controller = new AbortController()
+  /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
+  readonly stop = new StopSource()
+  #signal: AbortSignal | undefined
   #deadline: NodeJS.Timeout | undefined
   #brokenOff = false
 
@@ -70,14 +81,26 @@ export class Exchange {
     )
   }
 
-  /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
+  /** The same as `stop`, for what takes nothing but the platform's. */
   get signal(): AbortSignal {
-    return this.#controller.signal
+    if (this.#signal) return this.#signal
+    const controller = new AbortController()
+    this.#signal = controller.signal
+    if (this.stop.aborted) controller.abort(this.stop.reason)
+    else this.stop.addEventListener('abort', () => controller.abort(this.stop.reason))
+    return controller.signal
   }
 
   /** Fields that the chosen upstream cannot carry, each once, with the reason. */
   get lost(): ReadonlyMap<string, string> {
     return this.#lost
+  }
+
+  /** What every log line of the request carries. */
+  get logIds(): Record<string, string> {
+    const { id, trace } = this
+    if (!trace) return { request_id: id }
+    return { request_id: id, trace_id: trace.traceId, span_id: trace.spanId }
   }
 
   /** Known of a request that went upstream. */
@@ -126,7 +149,7 @@ export class Exchange {
 
   /** Ends whatever runs for this request; the client is told why. */
   abort(error: RouterError): void {
-    this.#controller.abort(error)
+    this.stop.abort(error)
   }
 
   /** The answer is cut off on the way, because it cannot be completed: its close is not the client's doing. */

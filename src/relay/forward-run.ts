@@ -1,6 +1,7 @@
 import { applyEdits, type JsonScan, setMembers } from '../core/json-splice.ts'
 import type { Operation } from '../core/provider.ts'
 import type { Model, Target } from '../core/target.ts'
+import type { CallTrace } from '../core/trace.ts'
 import type { UpstreamRequest } from '../core/transport.ts'
 import { askTarget } from './ask-target.ts'
 import type { ChatServices } from './chat-run.ts'
@@ -31,13 +32,13 @@ export function answerForward(call: ForwardCall, services: ChatServices): Promis
     ...services,
     model,
     acquire: acquireWith(operation, services.acquire),
-    async attempt(target) {
-      const result = await askTarget(services, target, { operation, body: bodyFor(call, target) })
+    async attempt(target, lost, trace) {
+      const body = bodyFor(call, target)
+      const result = await askTarget(services, target, { operation, body, lost, trace })
       if (result.type === 'failed') return result
       if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
-      const { body } = result
-      return noteUsage(body, services)
-        ? { type: 'delivered', value: renameModel(body, call.alias) }
+      return noteUsage(result.body, services, trace)
+        ? { type: 'delivered', value: renameModel(result.body, call.alias) }
         : { type: 'failed', ...garbageFailure() }
     },
   })
@@ -46,7 +47,7 @@ export function answerForward(call: ForwardCall, services: ChatServices): Promis
 /** Hands the answer to the client as it comes. Throws the error to tell, also when it broke off on the way. */
 export function pipeForward(call: ForwardCall, client: ClientPipe, services: ChatServices): Promise<void> {
   const { operation } = call
-  return pipeOverTargets({ ...call, client }, services, (target) => ({
+  return pipeOverTargets({ ...call, client }, services, (target, trace) => ({
     ...upstreamRequest({
       target,
       operation,
@@ -55,6 +56,7 @@ export function pipeForward(call: ForwardCall, client: ClientPipe, services: Cha
       requestId: services.exchange.id,
       clientHeaders: services.clientHeaders,
       userAgent: services.userAgent,
+      trace,
     }),
   }))
 }
@@ -63,7 +65,7 @@ export function pipeForward(call: ForwardCall, client: ClientPipe, services: Cha
 export function pipeOverTargets(
   { operation, model, client }: { operation: Operation; model: Model; client: ClientPipe },
   services: ChatServices,
-  requestFor: (target: Target) => UpstreamRequest,
+  requestFor: (target: Target, trace: CallTrace | undefined) => UpstreamRequest,
 ): Promise<void> {
   requireOperation(model, operation)
   const { exchange } = services
@@ -71,8 +73,8 @@ export function pipeOverTargets(
     ...services,
     model,
     acquire: acquireWith(operation, services.acquire),
-    async attempt(target): Promise<Delivered<void>> {
-      const request = requestFor(target)
+    async attempt(target, lost, trace): Promise<Delivered<void>> {
+      const request = requestFor(target, trace)
       const headers = { ...request.headers, accept: '*/*' }
       const result = await onceMoreIfStale((freshSocket) => {
         if (freshSocket) exchange.calls.resent(target.model)
@@ -82,8 +84,12 @@ export function pipeOverTargets(
           request: { ...request, headers, freshSocket },
           client,
           timeoutMs: services.timeoutMs,
-          signal: exchange.signal,
-          onContent: () => exchange.contentSeen(),
+          signal: exchange.stop,
+          lost,
+          onContent: () => {
+            exchange.contentSeen()
+            trace?.contentSeen()
+          },
           onBroken: (error) => exchange.breakOff(error),
         })
         return exchange.calls.outside(running)
@@ -102,12 +108,16 @@ function bodyFor({ bytes, scan }: ForwardCall, target: Target): Buffer {
 }
 
 /** Token counts, where the answer has any. False: it is no JSON at all. */
-function noteUsage(body: Buffer, { exchange }: ChatServices): boolean {
+function noteUsage(body: Buffer, { exchange }: ChatServices, trace: CallTrace | undefined): boolean {
   try {
     const { usage }: { usage?: unknown } = Object(JSON.parse(body.toString()))
     const { prompt_tokens: prompt, total_tokens: total }: Record<string, unknown> = Object(usage)
     const tokens = prompt ?? total
-    if (typeof tokens === 'number') exchange.addUsage({ promptTokens: tokens, completionTokens: 0 })
+    if (typeof tokens === 'number') {
+      const counts = { promptTokens: tokens, completionTokens: 0 }
+      exchange.addUsage(counts)
+      trace?.used(counts)
+    }
     return true
   } catch {
     return false // the caller tells it as an answer that cannot be read

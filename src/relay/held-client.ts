@@ -25,11 +25,12 @@ function heldStream(stream: ClientStream, pending: () => Promise<void> | undefin
     held = before.then(action)
     return true
   }
-  return {
-    get committed() {
-      return stream.committed
+  const heldStream: ClientStream = {
+    committed: false,
+    commit: () => {
+      stream.commit()
+      heldStream.committed = true
     },
-    commit: () => stream.commit(),
     // What is held is the last of an answer, so there is nothing to slow down.
     write: (bytes) => hold(() => stream.write(bytes)) || stream.write(bytes),
     onDrain: (resume) => stream.onDrain(resume),
@@ -38,4 +39,5 @@ function heldStream(stream: ClientStream, pending: () => Promise<void> | undefin
       if (!hold(() => stream.end())) stream.end()
     },
   }
+  return heldStream
 }

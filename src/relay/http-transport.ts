@@ -1,3 +1,5 @@
+import type { LookupFunction } from 'node:net'
+import { Readable } from 'node:stream'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
 import type {
   Transport,
@@ -14,13 +16,15 @@ import type {
  */
 export function createHttpTransport(options: {
   connectTimeoutMs: number
+  /** How a name becomes addresses, for new connections; the system's way unless given. */
+  lookup?: LookupFunction
 }): Transport & { close(): Promise<void> } {
   const readBefore = new WeakMap<Error, number>()
   const settings = {
     allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: connectorNoting(readBefore, options.connectTimeoutMs),
+    connect: connectorNoting(readBefore, options),
   }
   const pooled = new Agent(settings)
   // For the one silent retry after a stale kept-alive socket: every call gets a socket of its own.
@@ -40,8 +44,16 @@ export function createHttpTransport(options: {
 }
 
 /** Notes, for the error that ends a socket, how much the socket had read by then: undici does not tell for resets. */
-function connectorNoting(readBefore: WeakMap<Error, number>, timeoutMs: number): buildConnector.connector {
-  const connect = buildConnector({ timeout: timeoutMs, autoSelectFamily: true, allowH2: false })
+function connectorNoting(
+  readBefore: WeakMap<Error, number>,
+  { connectTimeoutMs, lookup }: { connectTimeoutMs: number; lookup?: LookupFunction },
+): buildConnector.connector {
+  const connect = buildConnector({
+    timeout: connectTimeoutMs,
+    autoSelectFamily: true,
+    allowH2: false,
+    ...(lookup === undefined ? {} : { lookup }),
+  })
   return (options, done) => {
     connect(options, (...result) => {
       const [error, socket] = result
@@ -75,8 +87,8 @@ function dispatch(dispatcher: Dispatcher, request: UpstreamRequest, sink: Listen
       origin: request.origin,
       path: request.path,
       method: request.method,
-      headers: request.headers,
-      body: request.openBody?.() ?? request.body,
+      headers: headersOf(request),
+      body: request.openBody?.() ?? bodyOf(request),
     },
     {
       onRequestStart(started) {
@@ -122,4 +134,14 @@ function dispatch(dispatcher: Dispatcher, request: UpstreamRequest, sink: Listen
       controller?.abort(new Error('aborted'))
     },
   }
+}
+
+function bodyOf({ body }: UpstreamRequest): Buffer | Readable {
+  return Buffer.isBuffer(body) ? body : Readable.from(body, { objectMode: false })
+}
+
+/** undici knows the length of one buffer, and would send several in chunks, which not every server takes. */
+function headersOf({ headers, body, openBody }: UpstreamRequest): Record<string, string> {
+  if (openBody || Buffer.isBuffer(body)) return headers
+  return { ...headers, 'content-length': `${body.reduce((sum, piece) => sum + piece.length, 0)}` }
 }

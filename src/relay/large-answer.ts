@@ -17,11 +17,11 @@ const modelKey = '"model"'
  * value of the outermost `model` put back to the client's name. It is complete when its object is, whatever the framing
  * of HTTP says: a body without a length that was cut looks like one that ended.
  */
-export function createLargeAnswer(model: string): StreamLane {
+export function createLargeAnswer(model: string): LargeAnswer {
   return new LargeAnswer(model)
 }
 
-class LargeAnswer implements StreamLane {
+export class LargeAnswer implements StreamLane {
   readonly state: PassthroughState = { content: true, ended: false, failure: undefined, usage: undefined }
   readonly #model: Buffer
   #depth = 0

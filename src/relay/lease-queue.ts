@@ -1,5 +1,6 @@
 import { RouterError } from '../core/errors.ts'
 import { type LeaseStore, type LeaseWish, StoreDownError, type StoredLease } from '../core/lease-store.ts'
+import type { StopSignal } from '../core/stop-signal.ts'
 
 /** What a request would take now; asked anew for each try, because the preference may change while it waits. */
 export type Wanted = Pick<LeaseWish, 'targets' | 'affinity' | 'complete'>
@@ -7,7 +8,7 @@ export type Wanted = Pick<LeaseWish, 'targets' | 'affinity' | 'complete'>
 export interface QueuedRequest {
   wanted(): Wanted
   /** Aborted when the client leaves; its reason is what `acquire` then throws. */
-  signal: AbortSignal
+  signal: StopSignal
 }
 
 export interface LeaseQueueOptions {
@@ -79,6 +80,11 @@ export class LeaseQueue {
   /** Something of the model may be free. */
   wake(): void {
     if (this.#waiters.size > 0) void this.#ask()
+  }
+
+  /** The model is gone: all that wait are told this. */
+  refuseAll(error: RouterError): void {
+    for (const waiter of [...this.#waiters]) this.#refuse(waiter, error)
   }
 
   #enter(request: QueuedRequest, settle: Waiter['settle']): void {

@@ -8,7 +8,8 @@ const failuresOfAbsence = 3
 
 /** What is known of one target, kept up to date from the leases on it. */
 export class LiveSignals implements TargetSignals {
-  readonly target: Target
+  /** Another object after a reload that describes it anew. */
+  target: Target
   uses = 0
   inFlight = 0
   firstContentMs: number | undefined

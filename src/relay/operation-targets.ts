@@ -51,10 +51,10 @@ export function unlessNotOffered(failure: Failure, operation: Operation, target:
   const { causeCode = '', cause } = failure.error
   if (!/^HTTP_(404|405|501)$/.test(causeCode)) return failure
   const said = JSON.stringify(cause ?? '')
-  if (causeCode === 'HTTP_404' && /model_not_found|model[^"]*(?:not found|does not exist)/i.test(said))
+  if (causeCode === 'HTTP_404' && /model_not_found|model[^"]{0,120}(?:not found|does not exist)/i.test(said))
     return failure
   // The path is there: this server has not got the answer that the request goes on from, another one may.
-  if (operation === 'responses' && /response[^"]*not found/i.test(said)) {
+  if (operation === 'responses' && /response[^"]{0,120}not found/i.test(said)) {
     return { error: previousNotFound(), retry: 'next', verdict: 'nothing' }
   }
   return { error: notOffered(target.model, operation, []), retry: 'next', verdict: 'nothing' }

@@ -1,6 +1,8 @@
-import { RouterError } from '../core/errors.ts'
+import { asRouterError, RouterError } from '../core/errors.ts'
 import type { Ending, Lease } from '../core/lease.ts'
+import type { StopSignal } from '../core/stop-signal.ts'
 import type { Model, Target } from '../core/target.ts'
+import type { CallTrace } from '../core/trace.ts'
 import type { Exchange } from './exchange.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import type { Failure } from './upstream-failure.ts'
@@ -9,15 +11,21 @@ export type Delivered<T> =
   | ({ type: 'delivered'; value: T; streamed?: boolean } & Pick<Ending, 'firstContentMs' | 'tokens'>)
   | ({ type: 'failed' } & Failure)
 
+/** At once, where there is nothing to wait for. */
+export type Acquired = Lease | undefined | Promise<Lease | undefined>
+
 export interface TargetLoop<T> {
   model: Model
   exchange: Exchange
   /** Ends these tries alone; absent: the exchange's own. */
-  signal?: AbortSignal
+  signal?: StopSignal
   /** Picks and reserves a target that is not in `tried`; undefined when none is left. */
-  acquire(model: Model, tried: ReadonlySet<Target>, signal: AbortSignal): Promise<Lease | undefined>
-  /** One try at one target. A failure with `retry: 'next'` promises that nothing has reached the client. */
-  attempt(target: Target): Promise<Delivered<T>>
+  acquire(model: Model, tried: ReadonlySet<Target>, signal: StopSignal): Acquired
+  /**
+   * One try at one target. A failure with `retry: 'next'` promises that nothing has reached the client. `lost`: aborted
+   * when the target is another request's; until its first content the try is to be given up then. `trace`: hears of the try.
+   */
+  attempt(target: Target, lost?: AbortSignal, trace?: CallTrace): Promise<Delivered<T>>
   /** A target failed and the next one is tried. */
   onFailover(target: Target, error: RouterError): void
   /** A target failed a request that another one answered. */
@@ -43,7 +51,7 @@ export async function overTargets<T>(loop: TargetLoop<T>): Promise<T> {
   if (first.type === 'delivered') return first.value
   let last = first
   for (const model of loop.fallbacksOf(loop.model)) {
-    if (last.isFinal || (loop.signal ?? loop.exchange.signal).aborted) break
+    if (last.isFinal || (loop.signal ?? loop.exchange.stop).aborted) break
     loop.exchange.answeringModel = model.alias
     const next = await overModel({ ...loop, model })
     if (next.type === 'delivered') return next.value
@@ -73,9 +81,9 @@ async function overEach<T>(loop: TargetLoop<T>): Promise<Run<T>> {
   let failure: RouterError | undefined
   let before: RouterError | undefined
   let suspect: Target | undefined
-  while (tried.size < maxAttempts) {
-    const acquired = loop.acquire(model, tried, loop.signal ?? exchange.signal)
-    const lease = await exchange.calls.search(model.alias, acquired)
+  for (let attempts = 0; attempts < maxAttempts; attempts++) {
+    const found = search(loop, tried)
+    const lease = found instanceof Promise ? await found : found
     if (!lease) break
     tried.add(lease.target)
     const endRetry = failure && loop.isDoubtful(lease.target) ? loop.budgetOf(model).retry() : noEnd
@@ -83,13 +91,19 @@ async function overEach<T>(loop: TargetLoop<T>): Promise<Run<T>> {
       lease.settle({ result: 'cancelled', verdict: 'nothing' })
       break
     }
-    const delivered = await tryOne(loop, lease, before).finally(endRetry)
+    const delivered = await tryOne(loop, lease, before, endRetry)
     if (delivered.type === 'delivered') {
       if (suspect) loop.blame(suspect)
       return delivered
     }
     const { error, retry } = delivered
     before = error
+    if (retry === 'anew') {
+      tried.delete(lease.target)
+      failure ??= error
+      loop.onFailover(lease.target, error)
+      continue
+    }
     failure = moreTelling(failure, error)
     // What is too long for one model may fit another; nothing has reached the client yet.
     if (retry === 'none') return { type: 'failed', error, isFinal: error.kind !== 'context_overflow' }
@@ -105,26 +119,46 @@ async function overEach<T>(loop: TargetLoop<T>): Promise<Run<T>> {
 /** A first try, or one at a target that works, takes nothing from the budget. */
 function noEnd(): void {}
 
+function search<T>(
+  { model, exchange, signal, acquire }: TargetLoop<T>,
+  tried: ReadonlySet<Target>,
+): Acquired {
+  const { calls } = exchange
+  try {
+    const acquired = acquire(model, tried, signal ?? exchange.stop)
+    if (acquired instanceof Promise) return calls.search(model.alias, acquired)
+    calls.searched(model.alias, acquired !== undefined)
+    return acquired
+  } catch (error) {
+    calls.searched(model.alias, false, 0, asRouterError(error))
+    throw error
+  }
+}
+
 async function tryOne<T>(
   { exchange, attempt }: TargetLoop<T>,
   lease: Lease,
   before: RouterError | undefined,
+  endRetry: () => void,
 ): Promise<Delivered<T>> {
   // What is thrown is a bad request or a bug of ours: neither says anything about the target.
   let ending: Ending = { result: 'cancelled', verdict: 'nothing' }
   let delivered: Delivered<T> | undefined
   const endCall = exchange.calls.begin(lease.target, before)
+  const trace = exchange.trace?.beginCall(lease.target, before)
   try {
     exchange.beginAttempt(lease.target)
-    delivered = await attempt(lease.target)
+    delivered = await attempt(lease.target, lease.lost, trace)
     ending = endingOf(delivered)
     return delivered
   } finally {
+    endRetry()
     lease.settle(ending)
     const { result, firstContentMs, tokens } = ending
     const error = delivered?.type === 'failed' ? delivered.error : undefined
     const streamed = delivered?.type === 'delivered' && delivered.streamed === true
     endCall({ result, firstContentMs, tokens, error, streamed })
+    trace?.end({ result, error })
   }
 }
 

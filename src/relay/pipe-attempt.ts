@@ -1,29 +1,13 @@
 import type { RouterError } from '../core/errors.ts'
-import type { Target } from '../core/target.ts'
-import type {
-  Transport,
-  UpstreamCall,
-  UpstreamHeaders,
-  UpstreamRequest,
-  UpstreamSink,
-} from '../core/transport.ts'
+import type { UpstreamCall, UpstreamHeaders } from '../core/transport.ts'
 import type { AttemptResult } from './attempt.ts'
+import { type BoundedCall, CallBounds, type CallOptions, foreignAnswer, isSuccess } from './call-bounds.ts'
 import type { ClientPipe } from './client-pipe.ts'
 import { failureOfStatus } from './status-failure.ts'
-import { type Failure, failureOfError, garbageFailure, none, timeoutFailure } from './upstream-failure.ts'
-import { Watchdog } from './watchdog.ts'
+import { type Failure, failureOfError } from './upstream-failure.ts'
 
-export interface PipeOptions {
-  target: Target
-  transport: Transport
-  request: UpstreamRequest
+export interface PipeOptions extends CallOptions {
   client: ClientPipe
-  /** Bounds the wait for the first byte and each silence after it, in milliseconds. */
-  timeoutMs: number
-  /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
-  signal: AbortSignal
-  /** Called at the first byte of the answer. */
-  onContent: () => void
   /** Called before an answer that broke after its first byte is cut off, so that its record is complete. */
   onBroken: (error: RouterError) => void
 }
@@ -40,11 +24,10 @@ export function runPipe(options: PipeOptions): Promise<PipeResult> {
   })
 }
 
-class Pipe implements UpstreamSink {
+class Pipe implements BoundedCall {
   readonly #options: PipeOptions
   readonly #resolve: (result: PipeResult) => void
-  readonly #watchdog: Watchdog
-  readonly #onAbort: () => void
+  readonly #bounds: CallBounds
   #call: UpstreamCall | undefined
   #mode: 'waiting' | 'piping' | 'refused' | 'over' = 'waiting'
   #status = 0
@@ -55,40 +38,34 @@ class Pipe implements UpstreamSink {
   constructor(options: PipeOptions, resolve: (result: PipeResult) => void) {
     this.#options = options
     this.#resolve = resolve
-    this.#watchdog = new Watchdog(options.timeoutMs, () => {
-      this.#fail(timeoutFailure(options.client.committed ? 'silence' : 'content'))
-    })
-    this.#onAbort = () => this.#fail(none(options.signal.reason as RouterError)) // the exchange aborts with nothing else
+    this.#bounds = new CallBounds(options, this)
   }
 
   start(): void {
-    const { signal, transport, request } = this.#options
-    if (signal.aborted) {
-      this.#onAbort()
-      return
-    }
-    signal.addEventListener('abort', this.#onAbort, { once: true })
-    this.#call = transport.open(request, this)
+    this.#call = this.#bounds.open()
+  }
+
+  get committed(): boolean {
+    return this.#options.client.committed
+  }
+
+  get begun(): boolean {
+    return this.committed
   }
 
   onHeaders(status: number, headers: UpstreamHeaders): void {
     if (this.#mode === 'over') return
     this.#status = status
     this.#headers = headers
-    this.#watchdog.touch()
-    const succeeded = status >= 200 && status < 300
-    const type = String(headers['content-type'] ?? '')
-    const encoding = headers['content-encoding'] ?? 'identity'
-    // A page is what proxies and captive portals answer, never a model.
-    if (succeeded && (type.startsWith('text/html') || encoding !== 'identity')) {
-      this.#fail(garbageFailure({ type, encoding }))
-    } else {
-      this.#mode = succeeded ? 'piping' : 'refused'
-    }
+    this.#bounds.touch()
+    const succeeded = isSuccess(status)
+    const foreign = succeeded ? foreignAnswer(headers) : undefined
+    if (foreign) this.fail(foreign)
+    else this.#mode = succeeded ? 'piping' : 'refused'
   }
 
   onData(chunk: Buffer): void {
-    this.#watchdog.touch()
+    this.#bounds.touch()
     if (this.#mode === 'refused') {
       this.#errorBytes += chunk.length
       if (this.#errorBytes <= maxErrorBytes) this.#error.push(chunk)
@@ -100,10 +77,10 @@ class Pipe implements UpstreamSink {
     this.#commit()
     if (client.write(chunk)) return
     this.#call?.pause()
-    this.#watchdog.pause()
+    this.#bounds.pause()
     client.onDrain(() => {
       if (this.#mode !== 'piping') return
-      this.#watchdog.resume()
+      this.#bounds.resume()
       this.#call?.resume()
     })
   }
@@ -111,7 +88,7 @@ class Pipe implements UpstreamSink {
   onEnd(): void {
     if (this.#mode === 'refused') {
       const text = Buffer.concat(this.#error).toString()
-      this.#fail(failureOfStatus(this.#status, this.#headers, text, this.#options.target))
+      this.fail(failureOfStatus(this.#status, this.#headers, text, this.#options.target))
     } else if (this.#mode === 'piping') {
       this.#commit()
       this.#options.client.end()
@@ -122,7 +99,7 @@ class Pipe implements UpstreamSink {
   onError(error: Error, reusedSocket: boolean): void {
     // An error status counts even when its body was cut.
     if (this.#mode === 'refused') this.onEnd()
-    else this.#fail(failureOfError(error, this.#mode !== 'waiting', reusedSocket))
+    else this.fail(failureOfError(error, this.#mode !== 'waiting', reusedSocket))
   }
 
   /** Not before the first byte: until then another target may take over. */
@@ -133,7 +110,7 @@ class Pipe implements UpstreamSink {
     client.commit(this.#status, this.#headers)
   }
 
-  #fail(failure: Failure): void {
+  fail(failure: Failure): void {
     if (this.#mode === 'over') return
     const { client, onBroken } = this.#options
     const { committed } = client
@@ -148,8 +125,7 @@ class Pipe implements UpstreamSink {
   #finish(result: PipeResult): void {
     if (this.#mode === 'over') return
     this.#mode = 'over'
-    this.#watchdog.stop()
-    this.#options.signal.removeEventListener('abort', this.#onAbort)
+    this.#bounds.end()
     this.#resolve(result)
   }
 }

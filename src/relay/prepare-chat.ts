@@ -1,16 +1,25 @@
 import type { ChatRequest } from '../core/chat.ts'
 import type { AnswerContext, ChatCodec, Dialect } from '../core/dialect.ts'
 import { badRequest } from '../core/errors.ts'
-import { applyEdits, type JsonScan, scanObject, setMembers } from '../core/json-splice.ts'
+import {
+  applyEdits,
+  type Edit,
+  editedPieces,
+  type JsonScan,
+  scanObject,
+  setMembers,
+} from '../core/json-splice.ts'
 import type { Operation } from '../core/provider.ts'
 import type { Target } from '../core/target.ts'
 import type { ChatCall } from './chat-request.ts'
 import type { StreamLane } from './stream-lane.ts'
 import { createTranslation } from './translation.ts'
 
+type PreparedBody = Buffer | readonly Buffer[]
+
 /** The request for one target, and the ways back to the client. */
 export interface PreparedChat {
-  body: Buffer
+  body: PreparedBody
   /** For a streamed answer. */
   createLane(context: AnswerContext): StreamLane
   /** What the target speaks. */
@@ -19,6 +28,9 @@ export interface PreparedChat {
   readonly identity: boolean
   readonly operation: Operation
 }
+
+/** From here on a copy of a body costs more than sending it in pieces. */
+const largeBytes = 256 * 1024
 
 const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']
 
@@ -37,7 +49,9 @@ export function createChatPreparer(
   const read = (): ChatRequest => {
     try {
       request ??=
-        source.from === 'router' ? source.request : call.dialect.chat.readRequest(call.body, call.stream)
+        source.from === 'router'
+          ? source.request
+          : call.dialect.chat.readRequest(call.readBody(), call.stream)
       return request
     } catch (error) {
       throw new UnreadableRequest(error)
@@ -98,22 +112,24 @@ function prepareIdentity(
   const { edits, stripUsage } = chat.passthroughEdits({
     bytes,
     scan: members,
-    body: call.body,
+    body: call.outline,
     stream: call.stream,
     wantUsage: target.streamUsage,
   })
   const removed = new Set(target.dropParams)
   if (!target.toolCalling) for (const member of toolMembers) removed.add(member)
-  if ('model_name' in call.body) removed.add('model_name')
+  if ('model_name' in call.outline) removed.add('model_name')
   removed.delete('model')
-  const defaults = chat.missingDefaults(call.body, target.defaults)
+  // What is written back must be whole.
+  const known = hasNone(target.defaults) ? call.outline : call.readBody()
+  const defaults = chat.missingDefaults(known, target.defaults)
   for (const member of ['model', 'messages', 'stream', 'stream_options']) delete defaults[member]
-  Object.assign(defaults, chat.fitContext?.({ ...call.body, ...defaults }, target))
+  if (chat.fitContext) Object.assign(defaults, chat.fitContext({ ...call.readBody(), ...defaults }, target))
   for (const member of removed) delete defaults[member]
   const values = { ...defaults, model: target.upstreamModel }
   const body =
     removed.size === 0
-      ? applyEdits(bytes, [...edits, ...setMembers(members, values, removed)])
+      ? edited(bytes, [...edits, ...setMembers(members, values, removed)])
       : withoutMembers(applyEdits(bytes, edits), values, removed)
   return {
     body,
@@ -124,9 +140,18 @@ function prepareIdentity(
       chat.createPassthrough({
         model: call.alias,
         stripUsage: stripUsage && !removed.has('stream_options'),
-        choices: chat.answersOf?.(call.body) ?? (typeof call.body.n === 'number' ? call.body.n : 1),
+        choices: chat.answersOf?.(call.outline) ?? (typeof call.outline.n === 'number' ? call.outline.n : 1),
       }),
   }
+}
+
+function edited(bytes: Buffer, edits: readonly Edit[]): PreparedBody {
+  return bytes.length < largeBytes ? applyEdits(bytes, edits) : editedPieces(bytes, edits)
+}
+
+function hasNone(members: Readonly<Record<string, unknown>>): boolean {
+  for (const _name in members) return false
+  return true
 }
 
 /** Removals reach over members that were just edited, so the places are looked up anew. */

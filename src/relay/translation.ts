@@ -22,11 +22,11 @@ export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWr
       state.failure = asRouterError(error)
     }
   }
-  const take = (): Buffer | undefined => {
+  const take = (): string | undefined => {
     if (out === '') return undefined
-    const bytes = Buffer.from(out)
+    const text = out
     out = ''
-    return bytes
+    return text
   }
   return {
     state,

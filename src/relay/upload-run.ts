@@ -47,7 +47,7 @@ export function pipeUpload(
   services: ChatServices,
 ): Promise<void> {
   const { spool, boundary, model: field } = upload
-  return pipeOverTargets({ operation, model, client }, services, (target) => {
+  return pipeOverTargets({ operation, model, client }, services, (target, trace) => {
     const name = Buffer.from(target.upstreamModel)
     const bytes = spool.bytes - (field.end - field.start) + name.length
     const request = upstreamRequest({
@@ -58,6 +58,7 @@ export function pipeUpload(
       requestId: services.exchange.id,
       clientHeaders: services.clientHeaders,
       userAgent: services.userAgent,
+      trace,
     })
     const headers = {
       ...request.headers,

@@ -1,12 +1,13 @@
 import { RouterError, streamTruncated, upstreamFailed } from '../core/errors.ts'
 import type { Verdict } from '../core/lease.ts'
+import { refusedAddressCode } from './checked-lookup.ts'
 
 /**
  * Where the same request may go next while nothing has reached the client: to a target not tried yet; to one such and no
- * further (`next-once`: the request itself may be what breaks them); once more to the same one over a fresh socket; or
- * nowhere.
+ * further (`next-once`: the request itself may be what breaks them); to any one (`anew`: this one is as good as before);
+ * once more to the same one over a fresh socket; or nowhere.
  */
-export type Retry = 'next' | 'next-once' | 'same' | 'none'
+export type Retry = 'next' | 'next-once' | 'anew' | 'same' | 'none'
 
 export interface Failure {
   error: RouterError
@@ -26,7 +27,11 @@ const connectCodes = new Set([
   'EHOSTDOWN',
   'EADDRNOTAVAIL',
   'UND_ERR_CONNECT_TIMEOUT',
+  refusedAddressCode,
 ])
+
+/** The router itself has no more files, memory or buffers: it says nothing about the target, and another one is no better. */
+const ownCodes = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'])
 
 /**
  * A call that ended with a socket or protocol error. `answered`: response headers had come. `reusedSocket`: it was a
@@ -34,6 +39,10 @@ const connectCodes = new Set([
  */
 export function failureOfError(error: Error, answered: boolean, reusedSocket: boolean): Failure {
   const code = codeOf(error)
+  if (ownCodes.has(code)) {
+    const details = { code: 'overloaded', causeCode: code, cause: error, retryAfterSeconds: 1 }
+    return none(new RouterError('overloaded', 'The router is overloaded', details))
+  }
   if (connectCodes.has(code)) {
     const timedOut = code === 'UND_ERR_CONNECT_TIMEOUT'
     return next(
@@ -62,6 +71,16 @@ export function timeoutFailure(what: 'connect' | 'content' | 'silence'): Failure
     }),
     what === 'connect' ? 'connect' : 'slow',
   )
+}
+
+/** The target is another request's now: exclusive again when this one leaves it. */
+export function leaseLostFailure(): Failure {
+  const error = new RouterError('overloaded', 'The upstream was taken by another request', {
+    code: 'lease_lost',
+    causeCode: 'LEASE_LOST',
+    retryAfterSeconds: 5,
+  })
+  return { error, retry: 'anew', verdict: 'nothing' }
 }
 
 export function garbageFailure(cause?: unknown): Failure {

@@ -1,26 +1,25 @@
 import type { Operation } from '../core/provider.ts'
 import type { Target } from '../core/target.ts'
+import type { CallTrace } from '../core/trace.ts'
 import type { UpstreamRequest } from '../core/transport.ts'
 
-/** Headers of the client that may go upstream: trace context (W3C) and nothing else. */
-const forwarded = ['traceparent', 'tracestate'] as const
-
 /**
- * The request for one target. Its headers are made here, none is copied from the client but the trace context: no
- * credential, cookie or host of a client ever reaches an upstream.
+ * The request for one target. Its headers are made here, none is copied from the client but what its dialect has of its
+ * own: no credential, cookie or host of a client ever reaches an upstream.
  */
 export function upstreamRequest(options: {
   target: Target
   operation: Operation
-  body: Buffer
+  body: UpstreamRequest['body']
   stream: boolean
   requestId: string
   clientHeaders: Record<string, string | string[] | undefined>
   userAgent: string
   /** Whether the client's bytes go through as they are. */
   identity?: boolean
+  trace: CallTrace | undefined
 }): UpstreamRequest {
-  const { target, operation, body, stream } = options
+  const { target, operation, body, stream, trace } = options
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     accept: stream ? 'text/event-stream, application/x-ndjson, application/json' : 'application/json',
@@ -29,9 +28,10 @@ export function upstreamRequest(options: {
     'user-agent': options.userAgent,
     'x-request-id': options.requestId,
     ...target.type.authHeaders(target.token),
+    ...trace?.sending(operation, stream),
   }
   const through = options.identity ? (target.type.forwardedHeaders ?? []) : []
-  for (const name of [...forwarded, ...through]) {
+  for (const name of through) {
     const value = options.clientHeaders[name]
     if (typeof value === 'string') headers[name] = value
   }

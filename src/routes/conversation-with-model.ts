@@ -9,6 +9,7 @@ const plugin: FastifyPluginAsync = async (app) => {
     name: 'conversation_with_model',
     summary: "Goes on with a conversation, under the router's own system prompt or one of the library.",
     fields: conversationFields,
+    example: { user_last_statement: 'Why do cats sleep so much?' },
     response: Type.String(),
     system: ({ prompt }) => ({ prompt: 'builtin/system/*/chat-conversation-simple', named: prompt }),
     history: ({ historical_messages }) => readHistory(historical_messages ?? [], 'historical_messages'),
@@ -20,6 +21,7 @@ const plugin: FastifyPluginAsync = async (app) => {
     name: 'extended_conversation_with_model',
     summary: "Goes on with a conversation, under the request's own system prompt or one of the library.",
     fields: { ...conversationFields, system_prompt: optional(Type.String()) },
+    example: { user_last_statement: 'Why do cats sleep so much?', system_prompt: 'Answer in one sentence.' },
     requiredUnless: { system_prompt: 'prompt' },
     response: Type.String(),
     // A named prompt goes first; the request's own words then add to it.

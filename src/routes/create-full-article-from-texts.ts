@@ -11,6 +11,7 @@ const plugin: FastifyPluginAsync = async (app) => {
       texts: Type.Array(Type.String()),
       article_type: optional(Type.String()),
     },
+    example: { user_query: 'Do cats sleep at night?', texts: ['Cats hunt at dusk.', 'Cats sleep by day.'] },
     response: Type.Object({ article_text: Type.String() }),
     system: ({ user_query, article_type }) => ({
       prompt: 'builtin/system/*/full-article',

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { type EndpointDocs, json } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { badRequest } from '../core/errors.ts'
 import { OllamaEmbedBody, OllamaEmbeddingsBody } from '../dialects/ollama/embedding.ts'
@@ -27,12 +28,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of openai.filter((each) => !older.includes(each))) {
     app.post(
       path,
-      { schema: { body: OpenaiEmbeddingBody }, config: { dialect: 'openai' } },
+      { schema: { body: OpenaiEmbeddingBody }, config: { dialect: 'openai', docs } },
       (request, reply) => app.operations.embed('openai', request, reply),
     )
   }
   for (const path of older) {
-    app.post(path, { schema: { body: EitherBody }, config: { dialect: 'ollama' } }, (request, reply) => {
+    const options = { schema: { body: EitherBody }, config: { dialect: 'ollama', docs: eitherDocs } }
+    app.post(path, options, (request, reply) => {
       const { input = null, prompt = null } = request.body
       const dialect = input === null && prompt !== null ? 'ollama' : 'openai'
       request.errorDialect = dialect
@@ -43,10 +45,38 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
   const paths = endpointPaths(prefix, { fixed: ['/api/embed'], prefixed: ['/embed'] })
   for (const path of paths) {
-    app.post(path, { schema: { body: OllamaEmbedBody }, config: { dialect: 'ollama' } }, (request, reply) =>
-      app.operations.embed('ollama', request, reply),
-    )
+    const options = { schema: { body: OllamaEmbedBody }, config: { dialect: 'ollama', docs: ollamaDocs } }
+    app.post(path, options, (request, reply) => app.operations.embed('ollama', request, reply))
   }
 }
 
 export default plugin
+
+const example = { model: 'my-embedding-model', input: ['Hello', 'World'] }
+
+const docs: EndpointDocs = {
+  id: 'createEmbedding',
+  tag: 'OpenAI',
+  summary: 'Embeddings of OpenAI',
+  operations: ['embedding'],
+  answers: [json('The vectors.')],
+  example,
+}
+
+const eitherDocs: EndpointDocs = {
+  id: 'createEmbeddings',
+  tag: 'Ollama',
+  summary: 'Embeddings of OpenAI with `input`, of Ollama (older form) with `prompt`',
+  operations: ['embedding'],
+  answers: [json('The vectors, in the form that was asked in.')],
+  example: { model: 'my-embedding-model', prompt: 'Hello' },
+}
+
+const ollamaDocs: EndpointDocs = {
+  id: 'ollamaEmbed',
+  tag: 'Ollama',
+  summary: 'Embeddings of Ollama',
+  operations: ['embedding'],
+  answers: [json('The vectors.')],
+  example,
+}

@@ -6,6 +6,7 @@ const plugin: FastifyPluginAsync = async (app) => {
     name: 'generate_article_from_text',
     summary: 'Writes a short news item for social media from a text.',
     fields: { text: Type.String() },
+    example: { text: 'The city opens a shelter for cats on Monday.' },
     response: Type.Object({ article_text: Type.String() }),
     system: () => ({ prompt: 'builtin/system/*/news-on-sm' }),
     text: ({ text }) => text,

@@ -12,6 +12,7 @@ const plugin: FastifyPluginAsync = async (app) => {
       texts: Type.Array(Type.String()),
       number_of_questions: optional(Type.Integer({ minimum: 1 })),
     },
+    example: { texts: ['Cats sleep by day and hunt at dusk.'], number_of_questions: 2 },
     item: Type.Object({ text: Type.String(), questions: Type.Array(Type.String()) }),
     system: ({ number_of_questions }) => ({
       prompt: 'builtin/system/*/generate-questions',

@@ -17,6 +17,7 @@ const plugin: FastifyPluginAsync = async (app) => {
       question_prompt: optional(Type.String()),
       system_prompt: optional(Type.String()),
     },
+    example: { question_str: 'When do cats hunt?', texts: ['Cats sleep by day and hunt at dusk.'] },
     response: Type.String(),
     system: ({ question_str, question_prompt, system_prompt }) => ({
       prompt: 'builtin/system/*/answer-from-context-simple',

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type EndpointDocs, json } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { version } from '../core/version.ts'
 
@@ -6,18 +7,41 @@ import { version } from '../core/version.ts'
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
   // Tools find an Ollama server by exactly this text.
-  app.get('/', (_request, reply) => reply.type('text/plain; charset=utf-8').send('Ollama is running'))
+  app.get('/', { config: { docs: rootDocs } }, (_request, reply) =>
+    reply.type('text/plain; charset=utf-8').send('Ollama is running'),
+  )
 
   for (const path of endpointPaths(prefix, { fixed: ['/ping'], prefixed: ['/ping'] })) {
-    app.get(path, (request) => ({
+    app.get(path, { config: { docs: pingDocs } }, (request) => ({
       status: true,
       body: 'pong',
       response_time: request.exchange.elapsedMs() / 1000,
     }))
   }
   for (const path of endpointPaths(prefix, { fixed: ['/version', '/api/version'], prefixed: ['/version'] })) {
-    app.get(path, () => ({ version }))
+    app.get(path, { config: { docs: versionDocs } }, () => ({ version }))
   }
 }
 
 export default plugin
+
+const rootDocs: EndpointDocs = {
+  id: 'root',
+  tag: 'Operation',
+  summary: 'The words by which tools find an Ollama server',
+  answers: [{ type: 'text/plain', description: '`Ollama is running`' }],
+}
+
+const pingDocs: EndpointDocs = {
+  id: 'ping',
+  tag: 'Operation',
+  summary: 'Is it there',
+  answers: [json('It is.')],
+}
+
+const versionDocs: EndpointDocs = {
+  id: 'version',
+  tag: 'Operation',
+  summary: 'Which version',
+  answers: [json('The version of the router.')],
+}

@@ -1,5 +1,8 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { type EndpointDocs, json } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { modelNotFound } from '../core/errors.ts'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../core/model-cards.ts'
@@ -10,9 +13,13 @@ import type { Model } from '../core/target.ts'
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
   const since = new Date()
-  const models = (): Model[] => app.models.all().filter(({ targets }) => targets.length > 0)
-  const find = (name: string): Model => {
-    const model = models().find(({ alias }) => alias === name)
+  const models = (request: FastifyRequest): Model[] =>
+    app.rights
+      .models(request)
+      .all()
+      .filter(({ targets }) => targets.length > 0)
+  const find = (request: FastifyRequest, name: string): Model => {
+    const model = models(request).find(({ alias }) => alias === name)
     if (!model) throw modelNotFound(name.slice(0, 256))
     return model
   }
@@ -20,8 +27,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     request.exchange.elapsedMs() / 1000
 
   for (const path of endpointPaths(prefix, { fixed: ['/tags', '/api/tags'], prefixed: ['/tags'] })) {
-    app.get(path, { config: { dialect: 'ollama' } }, (request) => ({
-      models: models().map((model) => ollamaTag(model, since)),
+    app.get(path, { config: { dialect: 'ollama', docs: tagsDocs } }, (request) => ({
+      models: models(request).map((model) => ollamaTag(model, since)),
       response_time: elapsed(request),
     }))
   }
@@ -32,46 +39,92 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of lists) {
     app.get<{ Querystring: Record<string, unknown> }>(
       path,
-      { config: { dialect: 'openai' }, onRequest: answerAsAsked },
+      { config: { dialect: 'openai', dialectOf, docs: listDocs } },
       (request) =>
-        request.errorDialect === 'anthropic'
-          ? anthropicList(models(), request.query, since)
+        app.errorDialectOf(request) === 'anthropic'
+          ? anthropicList(models(request), request.query, since)
           : {
               object: 'list',
-              data: models().map((model) => openaiModel(model, since)),
+              data: models(request).map((model) => openaiModel(model, since)),
               ...(path === '/v1/models' ? {} : { response_time: elapsed(request) }),
             },
     )
     // Names may hold slashes; the official client sends them escaped, others do not.
     app.get<{ Params: { '*': string } }>(
       `${path}/*`,
-      { config: { dialect: 'openai' }, onRequest: answerAsAsked },
+      { config: { dialect: 'openai', dialectOf, docs: modelDocs } },
       (request) => {
-        const model = find(request.params['*'])
-        return request.errorDialect === 'anthropic' ? anthropicModel(model, since) : openaiModel(model, since)
+        const model = find(request, request.params['*'])
+        const isAnthropic = app.errorDialectOf(request) === 'anthropic'
+        return isAnthropic ? anthropicModel(model, since) : openaiModel(model, since)
       },
     )
   }
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/v0/models'] })) {
-    app.get(path, { config: { dialect: 'openai' } }, (request) => ({
+    app.get(path, { config: { dialect: 'openai', docs: lmStudioListDocs } }, (request) => ({
       object: 'list',
-      data: models().map(lmStudioModel),
+      data: models(request).map(lmStudioModel),
       response_time: elapsed(request),
     }))
-    app.get<{ Params: { '*': string } }>(`${path}/*`, { config: { dialect: 'openai' } }, (request) =>
-      lmStudioModel(find(request.params['*'])),
+    const one = { config: { dialect: 'openai', docs: lmStudioModelDocs } }
+    app.get<{ Params: { '*': string } }>(`${path}/*`, one, (request) =>
+      lmStudioModel(find(request, request.params['*'])),
     )
   }
 }
 
 export default plugin
 
+const name = { '*': { name: 'model', description: 'Name of a model; it may hold slashes.' } }
+
+const listDocs: EndpointDocs = {
+  id: 'listModels',
+  tag: 'Models',
+  summary: 'The models, in the form of OpenAI',
+  description: "In Anthropic's form for requests with a header of its clients, such as `anthropic-version`.",
+  answers: [json('The list.')],
+  query: {
+    limit: Type.Integer({ description: "Anthropic's form: models on a page." }),
+    after_id: Type.String({ description: "Anthropic's form: the page behind this model." }),
+    before_id: Type.String({ description: "Anthropic's form: the page before this model." }),
+  },
+}
+
+const modelDocs: EndpointDocs = {
+  id: 'retrieveModel',
+  tag: 'Models',
+  summary: 'One model, in the form of OpenAI or Anthropic',
+  answers: [json('The model.')],
+  path: name,
+}
+
+const tagsDocs: EndpointDocs = {
+  id: 'ollamaListModels',
+  tag: 'Models',
+  summary: 'The models, in the form of Ollama',
+  answers: [json('The list.')],
+}
+
+const lmStudioListDocs: EndpointDocs = {
+  id: 'listLmStudioModels',
+  tag: 'Models',
+  summary: 'The models, in the form of LM Studio',
+  answers: [json('The list.')],
+}
+
+const lmStudioModelDocs: EndpointDocs = {
+  id: 'retrieveLmStudioModel',
+  tag: 'Models',
+  summary: 'One model, in the form of LM Studio',
+  answers: [json('The model.')],
+  path: name,
+}
+
 const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
 
 /** Two dialects list their models at one path: the headers that Anthropic's clients send tell which one is meant. */
-function answerAsAsked(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
-  if (anthropicHeaders.some((name) => request.headers[name] !== undefined)) request.errorDialect = 'anthropic'
-  done()
+function dialectOf(headers: IncomingHttpHeaders): string | undefined {
+  return anthropicHeaders.some((name) => headers[name] !== undefined) ? 'anthropic' : undefined
 }
 
 function anthropicList(

@@ -1,15 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type EndpointDocs, json, lines } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { isZeroTime, loadAnswer } from '../dialects/ollama/load.ts'
 import { OllamaChatBody } from '../dialects/ollama/schema.ts'
 
 /** Ollama chat, https://docs.ollama.com/api/chat. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const options = { schema: { body: OllamaChatBody }, config: { dialect: 'ollama', docs } }
   for (const path of endpointPaths(app.config.endpointPrefix, {
     fixed: ['/api/chat'],
     prefixed: ['/chat'],
   })) {
-    app.post(path, { schema: { body: OllamaChatBody }, config: { dialect: 'ollama' } }, (request, reply) => {
+    app.post(path, options, (request, reply) => {
       const { body } = request
       const call = app.gateway.chatCall('ollama', request)
       if (body.messages && body.messages.length > 0) return app.gateway.chat(call, request, reply)
@@ -23,3 +25,16 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default plugin
+
+const docs: EndpointDocs = {
+  id: 'ollamaChat',
+  tag: 'Ollama',
+  summary: 'Chat of Ollama',
+  description: 'Without `messages`: loads the model, or with `keep_alive: 0` unloads it.',
+  operations: ['chat'],
+  answers: [
+    lines('Unless `stream` is false: the answer in pieces, the last with `done: true`, or an `error`.'),
+    json('With `stream: false`: the whole answer.'),
+  ],
+  example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }], stream: false },
+}

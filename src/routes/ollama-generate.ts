@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type EndpointDocs, json, lines } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { OllamaGenerateBody } from '../dialects/ollama/generate-schema.ts'
 import { isZeroTime, loadAnswer } from '../dialects/ollama/load.ts'
@@ -9,7 +10,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: ['/api/generate'],
     prefixed: ['/generate'],
   })
-  const options = { schema: { body: OllamaGenerateBody }, config: { dialect: 'ollama' } }
+  const options = { schema: { body: OllamaGenerateBody }, config: { dialect: 'ollama', docs } }
   for (const path of paths) {
     app.post(path, options, (request, reply) => {
       const { prompt, suffix, images, keep_alive: keepAlive } = request.body
@@ -24,3 +25,16 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default plugin
+
+const docs: EndpointDocs = {
+  id: 'ollamaGenerate',
+  tag: 'Ollama',
+  summary: 'Generate of Ollama',
+  description: 'Continues a text. Without a `prompt`: loads the model, or with `keep_alive: 0` unloads it.',
+  operations: ['completion', 'chat'],
+  answers: [
+    lines('Unless `stream` is false: the answer in pieces, the last with `done: true`, or an `error`.'),
+    json('With `stream: false`: the whole answer.'),
+  ],
+  example: { model: 'demo', prompt: 'Once upon a time', stream: false },
+}

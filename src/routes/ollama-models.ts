@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { type EndpointDocs, json } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { badRequest, modelNotFound, RouterError } from '../core/errors.ts'
 import { ollamaRunning, ollamaShow } from '../core/model-cards.ts'
@@ -11,29 +12,31 @@ const ShowBody = Type.Object({ model: name, name })
 /** What Ollama's clients ask about models, and what they would change in a server of its own. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const since = new Date()
-  const config = { dialect: 'ollama' }
   const pathsOf = (path: string): string[] =>
     endpointPaths(app.config.endpointPrefix, { fixed: [`/api${path}`], prefixed: [path] })
 
   for (const path of pathsOf('/show')) {
-    app.post(path, { schema: { body: ShowBody }, config }, ({ body }) => {
+    app.post(path, { schema: { body: ShowBody }, config: { dialect, docs: showDocs } }, (request) => {
+      const { body } = request
       const asked = body.model || body.name
       if (!asked) throw badRequest("'model' is required: the name of a model", 'model')
-      const model = app.models.findLoosely(asked)
+      const model = app.rights.models(request).findLoosely(asked)
       if (!model) throw modelNotFound(asked.slice(0, 256))
       return ollamaShow(model, since)
     })
   }
   for (const path of pathsOf('/ps')) {
-    app.get(path, { config }, () => ({
-      models: app.models
+    app.get(path, { config: { dialect, docs: runningDocs } }, (request) => ({
+      models: app.rights
+        .models(request)
         .all()
         .filter(({ targets }) => targets.length > 0)
         .map((model) => ollamaRunning(model, since)),
     }))
   }
   // Refused before a body is read: it may be a whole model.
-  for (const { method, path } of changes) {
+  for (const { method, path, id } of changes) {
+    const config = { dialect, docs: refusalDocs(id, path) }
     for (const url of pathsOf(path)) {
       const onRequest = (): never => {
         throw refusal(path)
@@ -45,14 +48,43 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
+const dialect = 'ollama'
+
+const showDocs: EndpointDocs = {
+  id: 'ollamaShowModel',
+  tag: 'Models',
+  summary: 'One model, in the form of Ollama',
+  answers: [json('Its details and capabilities.')],
+  example: { model: 'demo' },
+}
+
+const runningDocs: EndpointDocs = {
+  id: 'ollamaListRunning',
+  tag: 'Models',
+  summary: 'The models in memory, in the form of Ollama',
+  description: 'All of them: any may be asked now.',
+  answers: [json('The list.')],
+}
+
+function refusalDocs(id: string, path: string): EndpointDocs {
+  return {
+    id: `ollama${id.charAt(0).toUpperCase()}${id.slice(1)}`,
+    tag: 'Ollama',
+    summary: `Refused: \`${path.split('/')[1]}\` changes a server`,
+    description: 'The router has no models of its own, so this must go to the server itself.',
+    answers: [],
+    path: { digest: { name: 'digest', description: 'Of a blob.' } },
+  }
+}
+
 /** HEAD has no body for an answer, so a client that looks for a blob only learns that it is not there. */
 const changes = [
-  { method: 'POST', path: '/pull' },
-  { method: 'POST', path: '/push' },
-  { method: 'POST', path: '/create' },
-  { method: 'POST', path: '/copy' },
-  { method: 'DELETE', path: '/delete' },
-  { method: ['HEAD', 'POST'], path: '/blobs/:digest' },
+  { method: 'POST', path: '/pull', id: 'pullModel' },
+  { method: 'POST', path: '/push', id: 'pushModel' },
+  { method: 'POST', path: '/create', id: 'createModel' },
+  { method: 'POST', path: '/copy', id: 'copyModel' },
+  { method: 'DELETE', path: '/delete', id: 'deleteModel' },
+  { method: ['POST', 'HEAD'], path: '/blobs/:digest', id: 'createBlob' },
 ]
 
 function refusal(path: string): RouterError {

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type EndpointDocs, events, json } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { lmStudioInfo } from '../core/model-cards.ts'
 import { version } from '../core/version.ts'
@@ -7,13 +8,13 @@ import { OpenaiChatBody } from '../dialects/openai/schema.ts'
 
 /** OpenAI chat completions; LM Studio's `v0` path is the same request, and tells more in its answer. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  const options = { schema: { body: OpenaiChatBody }, config: { dialect: 'openai' } }
+  const schema = { body: OpenaiChatBody }
   const paths = endpointPaths(app.config.endpointPrefix, {
     fixed: ['/v1/chat/completions', '/chat/completions'],
     prefixed: ['/chat/completions', '/v1/chat/completions'],
   })
   for (const path of paths) {
-    app.post(path, options, (request, reply) =>
+    app.post(path, { schema, config: { dialect: 'openai', outline: true, docs } }, (request, reply) =>
       app.gateway.chat(app.gateway.chatCall('openai', request), request, reply),
     )
   }
@@ -21,7 +22,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: [],
     prefixed: ['/v0/chat/completions'],
   })) {
-    app.post(path, options, (request, reply) => {
+    app.post(path, { schema, config: { dialect: 'openai', docs: lmStudioDocs } }, (request, reply) => {
       const call = app.gateway.chatCall('openai', request)
       const dialect = withLmStudioExtras(call.dialect, { ...lmStudioInfo(call.model), version })
       return app.gateway.chat({ ...call, dialect }, request, reply)
@@ -30,3 +31,23 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default plugin
+
+const docs: EndpointDocs = {
+  id: 'createChatCompletion',
+  tag: 'OpenAI',
+  summary: 'Chat completions of OpenAI',
+  operations: ['chat'],
+  answers: [
+    json('The completion.'),
+    events('With `stream: true`: its chunks, then `[DONE]`; after an error no `[DONE]`.'),
+  ],
+  example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },
+}
+
+const lmStudioDocs: EndpointDocs = {
+  ...docs,
+  id: 'createLmStudioChatCompletion',
+  tag: 'LM Studio',
+  summary: 'Chat completions of LM Studio',
+  description: 'Answers carry `stats`, `model_info` and `runtime` too.',
+}

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type EndpointDocs, events, json } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { lmStudioInfo } from '../core/model-cards.ts'
 import { version } from '../core/version.ts'
@@ -7,13 +8,13 @@ import { withLmStudioExtras } from '../dialects/openai/lmstudio-extras.ts'
 
 /** OpenAI's older completions; LM Studio's `v0` path is the same request, and tells more in its answer. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  const options = { schema: { body: OpenaiCompletionBody }, config: { dialect: 'openai' } }
+  const schema = { body: OpenaiCompletionBody }
   const paths = endpointPaths(app.config.endpointPrefix, {
     fixed: ['/v1/completions', '/completions'],
     prefixed: ['/completions', '/v1/completions'],
   })
   for (const path of paths) {
-    app.post(path, options, (request, reply) =>
+    app.post(path, { schema, config: { dialect: 'openai', docs } }, (request, reply) =>
       app.gateway.chat(app.gateway.chatCall('openai-completion', request), request, reply),
     )
   }
@@ -21,7 +22,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: [],
     prefixed: ['/v0/completions'],
   })) {
-    app.post(path, options, (request, reply) => {
+    app.post(path, { schema, config: { dialect: 'openai', docs: lmStudioDocs } }, (request, reply) => {
       const call = app.gateway.chatCall('openai-completion', request)
       const dialect = withLmStudioExtras(call.dialect, { ...lmStudioInfo(call.model), version })
       return app.gateway.chat({ ...call, dialect }, request, reply)
@@ -30,3 +31,24 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default plugin
+
+const docs: EndpointDocs = {
+  id: 'createCompletion',
+  tag: 'OpenAI',
+  summary: 'Completions of OpenAI (legacy)',
+  description: 'Continues a text. Servers that have only chats get the prompt as one.',
+  operations: ['completion', 'chat'],
+  answers: [
+    json('The completion.'),
+    events('With `stream: true`: its chunks, then `[DONE]`; after an error no `[DONE]`.'),
+  ],
+  example: { model: 'demo', prompt: 'Once upon a time', max_tokens: 32 },
+}
+
+const lmStudioDocs: EndpointDocs = {
+  ...docs,
+  id: 'createLmStudioCompletion',
+  tag: 'LM Studio',
+  summary: 'Completions of LM Studio',
+  description: 'Answers carry `stats`, `model_info` and `runtime` too.',
+}

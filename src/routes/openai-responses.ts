@@ -1,70 +1,107 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type EndpointDocs, events, json } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { badRequest, RouterError } from '../core/errors.ts'
+import { isObject, objectsIn } from '../core/json-read.ts'
 import type { ResponseStore, StoredResponse } from '../core/response-store.ts'
 import { responseIdOfItem } from '../dialects/responses/ids.ts'
 import { inputItems, type Remembered, referenceOf } from '../dialects/responses/input-items.ts'
-import { isObject, objectsIn } from '../dialects/responses/json.ts'
 import { forOneCall } from '../dialects/responses/one-call.ts'
 import { ResponsesBody } from '../dialects/responses/schema.ts'
 import type { ChatCall } from '../relay/chat-request.ts'
 import { targetsWith } from '../relay/operation-targets.ts'
 
-const config = { dialect: 'responses' }
+const dialect = 'responses'
 
 /** OpenAI's Responses API. Source: OpenAI API reference, "Responses". */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  const store = app.responses
   const paths = endpointPaths(app.config.endpointPrefix, {
     fixed: ['/v1/responses', '/responses'],
     prefixed: ['/responses', '/v1/responses'],
   })
   for (const path of paths) {
-    app.post(path, { schema: { body: ResponsesBody }, config }, async (request, reply) => {
+    app.post(path, { schema: { body: ResponsesBody }, config: { dialect, docs } }, async (request, reply) => {
       const { body, log } = request
+      const store = app.rights.responses(request)
       const call = app.gateway.chatCall('responses', request)
       const remembered = await recall(body, store)
       const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
       // What this router has not given, an upstream with the API of its own may have.
       if (unknown && targetsWith(call.model, 'responses').length === 0) throw previousNotFound(body)
       let kept: Promise<void> | undefined
-      const dialect = forOneCall(call.dialect, {
+      const remembering = forOneCall(call.dialect, {
         remembered,
         onAnswer(response) {
           if (body.store === false) return
           const input = inputItems(body.input, remembered).map(({ item }) => item)
           kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
             const name = error instanceof Error ? error.name : typeof error
-            log.warn({ request_id: request.id, error_name: name }, 'answer could not be stored')
+            log.warn({ ...request.exchange.logIds, error_name: name }, 'answer could not be stored')
           })
         },
       })
       const only: Pick<ChatCall, 'only'> = unknown ? { only: 'responses' } : {}
-      return app.gateway.chat({ ...call, ...only, dialect, beforeEnd: () => kept }, request, reply)
+      return app.gateway.chat(
+        { ...call, ...only, dialect: remembering, beforeEnd: () => kept },
+        request,
+        reply,
+      )
     })
 
     app.get<{ Params: { id: string }; Querystring: { stream?: string } }>(
       `${path}/:id`,
-      { config },
+      { config: { dialect, docs: findDocs } },
       async (request) => {
         if (request.query.stream === 'true') {
           throw badRequest('A stored answer cannot be streamed again', 'stream', 'unsupported_parameter')
         }
-        const stored = await store.find(request.params.id)
+        const stored = await app.rights.responses(request).find(request.params.id)
         if (!stored) throw notFound(request.params.id)
         return stored.response
       },
     )
 
-    app.delete<{ Params: { id: string } }>(`${path}/:id`, { config }, async (request) => {
+    const removing = { config: { dialect, docs: removeDocs } }
+    app.delete<{ Params: { id: string } }>(`${path}/:id`, removing, async (request) => {
       const { id } = request.params
-      if (!(await store.remove(id))) throw notFound(id)
+      if (!(await app.rights.responses(request).remove(id))) throw notFound(id)
       return { id, object: 'response', deleted: true }
     })
   }
 }
 
 export default plugin
+
+const id = { id: { name: 'response_id', description: 'The `id` of an answer.' } }
+
+const docs: EndpointDocs = {
+  id: 'createResponse',
+  tag: 'OpenAI',
+  summary: 'Responses of OpenAI',
+  description: 'Answers are kept for `previous_response_id`, unless `store` is false.',
+  operations: ['responses', 'chat'],
+  answers: [
+    json('The response.'),
+    events('With `stream: true`: its events, up to `response.completed`, or an `error`.'),
+  ],
+  example: { model: 'demo', input: 'Hello' },
+}
+
+const findDocs: EndpointDocs = {
+  id: 'retrieveResponse',
+  tag: 'OpenAI',
+  summary: 'An answer that is kept',
+  answers: [json('The response.')],
+  path: id,
+}
+
+const removeDocs: EndpointDocs = {
+  id: 'deleteResponse',
+  tag: 'OpenAI',
+  summary: 'Forgets an answer',
+  answers: [json('It is gone.')],
+  path: id,
+}
 
 /** What a request goes on from, as far as it was kept here. */
 async function recall(body: Record<string, unknown>, store: ResponseStore): Promise<Remembered> {

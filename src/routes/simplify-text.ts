@@ -6,6 +6,7 @@ const plugin: FastifyPluginAsync = async (app) => {
     name: 'simplify_text',
     summary: 'Rewrites each text in plain language.',
     fields: { texts: Type.Array(Type.String()) },
+    example: { texts: ['Felines exhibit crepuscular activity.'] },
     item: Type.String(),
     system: () => ({ prompt: 'builtin/system/*/simplify-text' }),
     texts: ({ texts }) => texts,

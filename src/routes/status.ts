@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
+import { type EndpointDocs, events, json } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { StatusSchema } from '../core/status.ts'
 
@@ -9,29 +10,47 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/status'] })) {
     app.get(
       path,
-      { config: { admin: true }, schema: { response: { 200: StatusSchema } } },
+      { config: { admin: true, docs }, schema: { response: { 200: StatusSchema } } },
       (_request, reply) => {
         reply.header('cache-control', 'no-store')
-        return app.status.read()
+        return app.status.readAll()
       },
     )
   }
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/status/events'] })) {
     // A HEAD would listen for ever.
-    app.get(path, { config: { admin: true }, exposeHeadRoute: false }, (_request, reply) => {
-      const events = eventStream(reply)
-      const stop = app.statusEvents.listen({
-        tell: (status) => events.send(JSON.stringify(status)),
-        end: events.end,
-      })
-      const { exchange } = reply.request
-      exchange.signal.addEventListener('abort', events.end, { once: true })
-      reply.raw.once('close', stop)
-    })
+    app.get(
+      path,
+      { config: { admin: true, docs: eventsDocs }, exposeHeadRoute: false },
+      (_request, reply) => {
+        const events = eventStream(reply)
+        const stop = app.statusEvents.listen({
+          tell: (status) => events.send(JSON.stringify(status)),
+          end: events.end,
+        })
+        const { exchange } = reply.request
+        exchange.signal.addEventListener('abort', events.end, { once: true })
+        reply.raw.once('close', stop)
+      },
+    )
   }
 }
 
 export default plugin
+
+const docs: EndpointDocs = {
+  id: 'status',
+  tag: 'Operation',
+  summary: 'Models, servers, their states and what failed',
+  answers: [json('The state of all processes.', StatusSchema)],
+}
+
+const eventsDocs: EndpointDocs = {
+  id: 'statusEvents',
+  tag: 'Operation',
+  summary: 'The same, live',
+  answers: [events('The state of all processes, about once a second.')],
+}
 
 /**
  * An answer in the format of the HTML standard, section 9.2, "Server-sent events". Its head goes out with the first

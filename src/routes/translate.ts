@@ -12,6 +12,7 @@ const plugin: FastifyPluginAsync = async (app) => {
         Type.String({ maxLength: 100, errorMessage: 'a string of at most 100 characters' }),
       ),
     },
+    example: { texts: ['Cats sleep.'], target_language: 'German' },
     item: Type.Object({ original: Type.String(), translated: Type.String() }),
     system: ({ target_language }) => {
       const target = target_language?.trim() ?? ''

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { EndpointDocs } from '../core/api-docs.ts'
 
 const folder = join(import.meta.dirname, '../../resources/ui')
 
@@ -14,10 +15,18 @@ const headers = {
   'cache-control': 'no-cache',
 }
 
-const files = [
-  { path: '/ui', name: 'index.html', type: 'text/html; charset=utf-8' },
+const docs: EndpointDocs = {
+  id: 'statusPage',
+  tag: 'Operation',
+  summary: 'The status page',
+  answers: [{ type: 'text/html', description: 'The page.' }],
+}
+
+const files: readonly { path: string; name: string; type: string; docs?: EndpointDocs }[] = [
+  { path: '/ui', name: 'index.html', type: 'text/html; charset=utf-8', docs },
   { path: '/ui/status.css', name: 'status.css', type: 'text/css; charset=utf-8' },
   { path: '/ui/status.js', name: 'status.js', type: 'text/javascript; charset=utf-8' },
+  { path: '/ui/parts.js', name: 'parts.js', type: 'text/javascript; charset=utf-8' },
   { path: '/ui/icon.svg', name: 'icon.svg', type: 'image/svg+xml' },
 ]
 
@@ -25,10 +34,10 @@ const files = [
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   if (!app.config.ui) return
   const events = `${app.config.endpointPrefix}/status/events`
-  for (const { path, name, type } of files) {
+  for (const { path, name, type, docs = false } of files) {
     // Of a prefix's characters none means anything in HTML.
     const text = readFileSync(join(folder, name), 'utf8').replace('{{events}}', events)
-    app.get(path, { config: { admin: true } }, (_request, reply) =>
+    app.get(path, { config: { admin: true, docs } }, (_request, reply) =>
       reply.headers(headers).type(type).send(text),
     )
   }

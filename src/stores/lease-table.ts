@@ -55,13 +55,14 @@ export class LeaseTable {
     const { target } = held.lease
     table.held.delete(target.id)
     this.#hosts.leave(target.host, model)
+    this.#forgetIdle(model, table)
     return true
   }
 
   /** Forgets that the owner waits for the model, and takes back what the key may have got. */
   abandon(owner: string, model: string, key: string): void {
     this.#table(model).waiting.delete(owner)
-    this.release(owner, model, key)
+    if (!this.release(owner, model, key)) this.#forgetIdle(model, this.#table(model))
   }
 
   /** Gives back all that an owner has. Returns the models of which something became free, or a wait ended. */
@@ -83,6 +84,11 @@ export class LeaseTable {
       this.#models.set(model, table)
     }
     return table
+  }
+
+  /** Models come and go with the configuration. */
+  #forgetIdle(model: string, { held, waiting }: ModelTable): void {
+    if (held.size === 0 && waiting.size === 0) this.#models.delete(model)
   }
 
   #find(table: ModelTable, owner: string, key: string): Held | undefined {

@@ -68,6 +68,8 @@ function optionsOf(commandTimeoutMs: number): Options {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
+    // It would need the right to CLIENT SETINFO, which older servers cannot give without the one to CLIENT KILL.
+    disableClientInfo: true,
     retryStrategy: (times) => Math.min(1000, 50 * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2),
   }
 }

@@ -6,11 +6,11 @@ export const freedChannel = 'llm-router:freed'
  * Python llm-router has that project's name for it.
  */
 export const redisKeys = {
-  lease: (model: string, id: string) => `{m:${model}}:lease:${id}`,
-  fence: (model: string) => `{m:${model}}:fence`,
-  waiting: (model: string) => `{m:${model}}:waiting`,
-  lastHost: (model: string) => `{m:${model}}:last-host`,
-  knownHosts: (model: string) => `{m:${model}}:hosts`,
+  lease: (model: string, id: string) => `{m:${part(model)}}:lease:${id}`,
+  fence: (model: string) => `{m:${part(model)}}:fence`,
+  waiting: (model: string) => `{m:${part(model)}}:waiting`,
+  lastHost: (model: string) => `{m:${part(model)}}:last-host`,
+  knownHosts: (model: string) => `{m:${part(model)}}:hosts`,
   usedHosts: 'llm-router:hosts',
   running: (host: string) => `llm-router:running:${host}`,
   /** What a process holds. */
@@ -22,7 +22,16 @@ export const redisKeys = {
   responsesByUse: 'llm-router:responses:by-use',
   responsesByExpiry: 'llm-router:responses:by-expiry',
   responsesBytes: 'llm-router:responses:bytes',
+  /** What a client key uses: requests that run, those of the last minute, tokens that are left. */
+  keyOpen: (id: string) => `{k:${id}}:open`,
+  keyRecent: (id: string) => `{k:${id}}:recent`,
+  keyTokens: (id: string) => `{k:${id}}:tokens`,
   python: (model: string) => `model:${pythonName(model)}`,
+}
+
+/** A name between braces: no other name with another ending gives the same key, and Redis Cluster finds its end. */
+function part(name: string): string {
+  return name.replaceAll(/[%{}]|\p{Cc}/gu, encodeURIComponent)
 }
 
 /**

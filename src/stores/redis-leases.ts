@@ -54,6 +54,7 @@ export class RedisLeases implements LeaseStore {
   /** Given back, but Redis has not said so yet; with the time after which it ends there by itself. */
   readonly #leaving = new Map<string, Leaving & { until: number }>()
   readonly #listeners: ((model: string) => void)[] = []
+  readonly #lostListeners: ((lease: StoredLease) => void)[] = []
   #timer: NodeJS.Timeout | undefined
   #beating = false
   #closed = false
@@ -115,6 +116,10 @@ export class RedisLeases implements LeaseStore {
 
   onFreed(listener: (model: string) => void): void {
     this.#listeners.push(listener)
+  }
+
+  onLost(listener: (lease: StoredLease) => void): void {
+    this.#lostListeners.push(listener)
   }
 
   async close(): Promise<void> {
@@ -241,8 +246,10 @@ export class RedisLeases implements LeaseStore {
     const lost = fence === 0
     if (lost && !entry.lost && this.#held.has(entry.token)) {
       this.counts.lost++
-      const { model, target } = entry
+      const { model, target, lease } = entry
       this.#options.log.warn({ model, target: target.id }, 'lease lost: another request has the target too')
+      // What was given without Redis was known not to be exclusive.
+      if (lease.fence > 0) for (const listener of this.#lostListeners) listener(lease)
     }
     entry.lost = lost
   }

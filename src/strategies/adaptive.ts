@@ -25,7 +25,7 @@ export const adaptive: SharingStrategy = {
   name: 'adaptive',
   create: ({ now, random }) => {
     /** When each target was last picked; before its first pick, when it was first offered. */
-    const lastTaken = new Map<Target, Moment>()
+    const lastTaken = new WeakMap<Target, Moment>()
     let picks = 0
     return {
       pick(candidates) {

@@ -16,6 +16,7 @@ export const balanced: SharingStrategy = {
           () => 1,
           (a, b) => a.inFlight < b.inFlight,
         ),
+      retain: (targets) => rotation.retain(targets),
     }
   },
 }

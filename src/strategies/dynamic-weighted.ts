@@ -27,6 +27,10 @@ export const dynamicWeighted: SharingStrategy = {
         return rotation.next(candidates, (signals) => settings.weightOf(signals.target) * factorOf(signals))
       },
       settled: (target, outcome) => settings.record(target, outcome),
+      retain(targets) {
+        rotation.retain(targets)
+        settings.retain(targets)
+      },
     }
   },
 }
@@ -74,6 +78,12 @@ class WeightSettings implements WeightControl {
 
   history(targetId: string): readonly Outcome[] {
     return this.#histories.get(targetId)?.list() ?? []
+  }
+
+  retain(targets: readonly Target[]): void {
+    const ids = new Set(targets.map(({ id }) => id))
+    for (const kept of [this.#weights, this.#histories])
+      for (const id of kept.keys()) if (!ids.has(id)) kept.delete(id)
   }
 
   weightOf(target: Target): number {

@@ -46,6 +46,11 @@ export class SmoothRotation {
     return best.signals
   }
 
+  /** Forgets all targets but these. */
+  retain(targets: readonly Target[]): void {
+    for (const target of this.#accounts.keys()) if (!targets.includes(target)) this.#accounts.delete(target)
+  }
+
   #update(
     candidates: readonly TargetSignals[],
     weightOf: (signals: TargetSignals) => number,

@@ -6,6 +6,9 @@ export const weighted: SharingStrategy = {
   name: 'weighted',
   create: () => {
     const rotation = new SmoothRotation()
-    return { pick: (candidates) => rotation.next(candidates, ({ target }) => target.weight) }
+    return {
+      pick: (candidates) => rotation.next(candidates, ({ target }) => target.weight),
+      retain: (targets) => rotation.retain(targets),
+    }
   },
 }

@@ -86,6 +86,20 @@ test('check tells the faults of the settings too', async () => {
   assert.deepEqual([strategy.code, port.code], [2, 2])
 })
 
+test('check tells of which client key a warning is', async () => {
+  const models = file('small.json', JSON.stringify(modelsConfig({ small: [{ api_type: 'mock' }] })))
+  const keys = file(
+    'keys.json',
+    JSON.stringify([{ id: 'a', key: 'sk-0123456789abcdefghij', models: ['gpt-*'] }]),
+  )
+  const { code, stdout } = await runCli(['check', models], {
+    LLM_ROUTER_AUTH_ENABLED: '1',
+    LLM_ROUTER_AUTH_MEMORY_SEED_FILE: keys,
+  })
+  assert.match(stdout, /^warning: client key "a": .*no model\n/)
+  assert.equal(code, 0)
+})
+
 test('models lists what would be served, without addresses', async () => {
   const path = file(
     'models.json',

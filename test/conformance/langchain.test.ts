@@ -114,6 +114,42 @@ for (const [name, clientOf] of Object.entries(clients)) {
   }
 }
 
+for (const kind of upstreamKinds) {
+  test(`LangChain's ChatAnthropic gets thoughts and brings them back, over an upstream of type ${kind.type}`, async (t) => {
+    const upstream = await startUpstream({ kind: 'hang' })
+    t.after(() => upstream.close())
+    const provider = { api_type: kind.type, api_host: upstream.url, model_path: upstreamModel }
+    const router = await startRouter({ models: modelsConfig({ small: [provider] }) })
+    t.after(() => router.close())
+    const thinking = { type: 'enabled' as const, budget_tokens: 1024 }
+    const options = { model, apiKey, maxRetries, anthropicApiUrl: router.url, thinking, maxTokens: 2048 }
+    const chat = new ChatAnthropic(options).bindTools([weather])
+
+    upstream.rescript(kind.say({ reasoning: 'Let me think', calls: calls.slice(0, 1) }))
+    const whole = await chat.invoke('Hello')
+    let pieces: AIMessageChunk | undefined
+    for await (const chunk of await chat.stream('Hello')) pieces = pieces ? pieces.concat(chunk) : chunk
+    for (const message of [whole, pieces ?? assert.fail('no chunk came')]) {
+      const blocks = [message.content].flat().map((block) => Object(block))
+      const thoughts = blocks.filter(({ type }) => type === 'thinking')
+      assert.deepEqual(
+        thoughts.map((block) => block.thinking),
+        ['Let me think'],
+      )
+      assert.equal(message.tool_calls?.[0]?.name, 'get_weather')
+
+      upstream.rescript(kind.say({ text: 'It is cold' }))
+      const result = new ToolMessage({ tool_call_id: message.tool_calls[0].id ?? '', content: '3 degrees' })
+      const last = await chat.invoke([new HumanMessage('Hello'), message, result])
+      assert.equal(last.text, 'It is cold')
+      const sent = JSON.stringify(upstream.requests.at(-1)?.body)
+      assert.ok(sent.includes('3 degrees') && sent.includes('Let me think'), sent)
+      // Anthropic refuses thoughts whose signature is not its own.
+      if (kind.type === 'anthropic') assert.match(sent, /"signature":"sig"/)
+    }
+  })
+}
+
 describe('the embeddings of LangChain', () => {
   let upstream: ScriptedUpstream
   let router: TestRouter

@@ -54,10 +54,20 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     drainAcceptMs: 1_000,
     drainTimeoutMs: 300_000,
     healthIntervalMs: 5_000,
+    configPollMs: 10_000,
     responsesTtlMs: 3_600_000,
     responsesMax: 1_000,
+    allowLinkLocal: false,
+    shedDelayMs: 1_000,
+    shedHeapPercent: 85,
     ui: true,
+    docs: true,
     fanout: 8,
+    authEnabled: false,
+    authKeyStore: 'memory',
+    authKeysFile: '',
+    authPublicEndpoints: ['/', '/ping', '/version', '/livez', '/readyz', '/healthz'],
+    trustedProxies: [],
     extensions: [],
   })
   assert.deepEqual([notes, warnings], [[], []])
@@ -97,10 +107,20 @@ test('every setting has its variable', () => {
     LLM_ROUTER_DRAIN_ACCEPT: '0',
     LLM_ROUTER_DRAIN_TIMEOUT: '30',
     LLM_ROUTER_HEALTH_INTERVAL: '0.5',
+    LLM_ROUTER_CONFIG_POLL: '2.5',
     LLM_ROUTER_RESPONSES_TTL: '60',
     LLM_ROUTER_RESPONSES_MAX: '0',
+    LLM_ROUTER_ALLOW_LINK_LOCAL: '1',
+    LLM_ROUTER_SHED_DELAY: '0.5',
+    LLM_ROUTER_SHED_HEAP: '70',
     LLM_ROUTER_UI: '0',
+    LLM_ROUTER_DOCS: '0',
     LLM_ROUTER_FANOUT: '3',
+    LLM_ROUTER_AUTH_ENABLED: ' Yes ',
+    LLM_ROUTER_AUTH_KEY_STORE: 'Memory',
+    LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/k.json',
+    LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: '/ping, /models',
+    LLM_ROUTER_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
     LLM_ROUTER_EXTENSIONS: ' ./a.ts, ,b ,',
   })
   assert.deepEqual(config, {
@@ -137,10 +157,20 @@ test('every setting has its variable', () => {
     drainAcceptMs: 0,
     drainTimeoutMs: 30_000,
     healthIntervalMs: 500,
+    configPollMs: 2_500,
     responsesTtlMs: 60_000,
     responsesMax: 0,
+    allowLinkLocal: true,
+    shedDelayMs: 500,
+    shedHeapPercent: 70,
     ui: false,
+    docs: false,
     fanout: 3,
+    authEnabled: true,
+    authKeyStore: 'memory',
+    authKeysFile: '/k.json',
+    authPublicEndpoints: ['/ping', '/models'],
+    trustedProxies: ['10.0.0.0/8', '::1'],
     extensions: ['./a.ts', 'b'],
   })
 })
@@ -272,14 +302,14 @@ test('variables of the Python llm-router without a meaning here are accepted wit
     LLM_ROUTER_LOG_TO_FILE: '1',
     LLM_ROUTER_MASKER_PII_HOST: 'hunter2',
     LLM_ROUTER_ROUTING_INTENT_CODE: 'x',
-    LLM_ROUTER_AUTH_ENABLED: 'false',
+    LLM_ROUTER_AUTH_DEFAULT_RATE_LIMIT: '60',
     LLM_ROUTER_AUTH_KEY_STORE: '',
   })
   assert.deepEqual(warnings, [])
   assert.deepEqual(
     notes.map((note) => note.slice(0, note.indexOf(':'))),
     [
-      'LLM_ROUTER_AUTH_ENABLED',
+      'LLM_ROUTER_AUTH_DEFAULT_RATE_LIMIT',
       'LLM_ROUTER_LOG_TO_FILE',
       'LLM_ROUTER_MASKER_PII_HOST',
       'LLM_ROUTER_MINIMUM',
@@ -293,9 +323,34 @@ test('variables of the Python llm-router without a meaning here are accepted wit
 })
 
 test('who switches on a protection that is not there is warned', () => {
-  const { warnings } = loadConfig({ LLM_ROUTER_AUTH_ENABLED: 'true', LLM_ROUTER_FORCE_MASKING: '1' })
+  const { warnings } = loadConfig({
+    LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: 'true',
+    LLM_ROUTER_FORCE_MASKING: '1',
+  })
   assert.equal(warnings.length, 2)
-  assert.match(warnings[0] ?? '', /LLM_ROUTER_AUTH_ENABLED .*NOT authenticated/)
+  assert.match(warnings[0] ?? '', /LLM_ROUTER_FORCE_GUARDRAIL_REQUEST .*NOT checked/)
+})
+
+test('client keys that were asked for and cannot be had stop the start', () => {
+  const auth = { LLM_ROUTER_AUTH_ENABLED: '1' }
+  const file = { LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/k.json' }
+  assert.match(faultsOf(auth).join(), /^LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name/)
+  for (const store of ['redis', 'vault']) {
+    const faults = faultsOf({ ...auth, ...file, LLM_ROUTER_AUTH_KEY_STORE: store })
+    assert.match(faults.join(), new RegExp(`^LLM_ROUTER_AUTH_KEY_STORE: keys are not kept in "${store}"`))
+  }
+  assert.match(faultsOf({ LLM_ROUTER_AUTH_ENABLED: 'enabled' }).join(), /"enabled" is not one of: true/)
+  assert.match(
+    faultsOf({ LLM_ROUTER_TRUSTED_PROXIES: '10.0.0.0/8, any' }).join(),
+    /is not a list of addresses/,
+  )
+  assert.match(faultsOf({ LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: 'ping' }).join(), /is not a list of paths/)
+  assert.deepEqual(faultsOf({ ...auth, ...file }), [])
+})
+
+test('who names a keys file without asking for keys is warned', () => {
+  const { warnings } = loadConfig({ LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/k.json' })
+  assert.match(warnings.join(), /NOT authenticated/)
 })
 
 test('an unknown variable is a warning that names the likely one and not the value', () => {

@@ -28,6 +28,12 @@ async function servedWith(found: Promise<readonly FoundServer[]>): Promise<strin
     found,
   })
   const names = app.models.all().map(({ alias }) => alias)
+  await app.reload.now()
+  assert.deepEqual(
+    app.models.all().map(({ alias }) => alias),
+    names,
+    'a reload changes what is served',
+  )
   await app.close()
   return names
 }

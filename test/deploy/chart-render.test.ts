@@ -8,6 +8,7 @@ import { loadModels } from '../../src/core/models-load.ts'
 import { readPromptTree } from '../../src/core/prompt-tree.ts'
 import type { ProviderType } from '../../src/core/provider.ts'
 import { Registry } from '../../src/core/registry.ts'
+import { readTracing } from '../../src/core/tracing-env.ts'
 import { ollama } from '../../src/providers/ollama.ts'
 import { openai } from '../../src/providers/openai.ts'
 import { vllm } from '../../src/providers/vllm.ts'
@@ -104,9 +105,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
         [config.serverType, config.logFilename, config.logFormat, config.serverPort],
         ['single', '', 'json', 8080],
       )
-      // Kept here until the router reads them all, so that no other name slips in.
-      const unknown = warnings.filter((line) => !/^LLM_ROUTER_(?:DRAIN_TIMEOUT|ADMIN_PORT) /.test(line))
-      assert.deepEqual(unknown, [], name)
+      assert.deepEqual(warnings, [], name)
     }
   })
 
@@ -116,6 +115,13 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(config.endpointPrefix, '')
     assert.deepEqual([config.redisHost, config.redisPort], ['redis.shared', 6379])
     assert.equal(loadConfig(environment(of('monitored'))).config.usePrometheus, true)
+  })
+
+  test('an OpenTelemetry collector is in the environment where it is named, and nowhere else', () => {
+    const endpoints = ['defaults', 'monitored'].map(
+      (name) => readTracing(environment(of(name))).settings?.url,
+    )
+    assert.deepEqual(endpoints, [undefined, 'http://otel-collector.monitoring:4318/v1/traces'])
   })
 
   test('answers under way have the grace period less the sleep before and 20 s after', () => {
@@ -237,16 +243,22 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.deepEqual(password?.valueFrom?.secretKeyRef, { name: 'redis-auth', key: 'password' })
   })
 
-  test('another configuration replaces the pods, another replica count does not', () => {
+  test('another secret replaces the pods, which read other files by themselves unless told otherwise', () => {
     const checksum = (...args: string[]): string | undefined =>
       render(...args).the('Deployment').spec.template.metadata.annotations?.['checksum/config']
-    const first = checksum()
+    const secret = ['--set', 'secret.values.KEY=x']
+    const models = ['--set-json', 'modelsConfig={"active_models":{}}']
+    const prompts = ['--set', 'prompts.own=text']
+    assert.equal(checksum(), undefined)
+    assert.match(checksum(...secret) ?? '', /^[0-9a-f]{64}$/)
+    assert.equal(checksum(...secret, ...models, ...prompts, '--set', 'replicas=5'), checksum(...secret))
+    assert.notEqual(checksum('--set', 'secret.values.KEY=y'), checksum(...secret))
+
+    const always = ['--set', 'restartOnConfigChange=true']
+    const first = checksum(...always)
     assert.match(first ?? '', /^[0-9a-f]{64}$/)
-    assert.equal(checksum('--set', 'replicas=5'), first)
-    assert.notEqual(checksum('--set-json', 'modelsConfig={"active_models":{}}'), first)
-    assert.notEqual(checksum('--set', 'prompts.own=text'), first)
-    assert.notEqual(checksum('--set', 'secret.values.KEY=x'), first)
-    assert.equal(of('public').the('Deployment').spec.template.metadata.annotations, undefined)
+    assert.equal(checksum(...always, '--set', 'replicas=5'), first)
+    for (const change of [models, prompts, secret]) assert.notEqual(checksum(...always, ...change), first)
   })
 
   test('an autoscaled Deployment leaves the count to its autoscaler', () => {

@@ -41,6 +41,7 @@ for (const [what, values] of [
   ['a prompt id that leads out of its directory', { prompts: { '../passwd': 'x' } }],
   ['a prompt id with a dot, which stands for the slash in keys', { prompts: { 'a.b': 'x' } }],
   ['a setting that the chart decides', { env: { LLM_ROUTER_SERVER_PORT: '80' } }],
+  ['a collector without its scheme', { tracing: { endpoint: 'otel-collector:4318' } }],
   ['a probe without its slash', { probes: { liveness: { path: 'livez' } } }],
 ] as const) {
   test(`the schema refuses ${what}`, async () => {

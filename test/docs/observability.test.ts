@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { startRedis } from '../stores/redis-server.ts'
 
@@ -27,8 +28,11 @@ function documented(): Map<string, Described> {
 test('docs/observability.md names every metric with its type and labels, and no other', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
+  const keys = keysFile([{ id: 'a', key: 'sk-0123456789abcdefghij' }])
+  t.after(() => keys.remove())
   const router = await startRouter({
     env: {
+      ...keys.env,
       LLM_ROUTER_USE_PROMETHEUS: '1',
       LLM_ROUTER_BALANCE_STRATEGY: 'first_available',
       LLM_ROUTER_REDIS_HOST: '127.0.0.1',

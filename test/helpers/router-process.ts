@@ -10,6 +10,8 @@ export interface RouterProcess {
   /** `http://127.0.0.1:port` */
   readonly url: string
   readonly child: ChildProcess
+  /** Its models-config.json. */
+  readonly file: string
   /** Its exit code, once it has ended. */
   readonly exit: Promise<number | null>
   /** Every log line so far, parsed. */
@@ -69,6 +71,7 @@ export async function startRouterProcess({
   return {
     url: `http://127.0.0.1:${line.port}`,
     child,
+    file,
     exit,
     logs: logs.lines,
     requestsLogged: (count) => logs.requests(count),

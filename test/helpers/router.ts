@@ -11,6 +11,8 @@ export interface TestRouter {
   /** `http://127.0.0.1:port` */
   readonly url: string
   readonly app: FastifyInstance
+  /** Its models-config.json. */
+  readonly file: string
   /** Every log line so far, parsed. */
   readonly logs: readonly Record<string, unknown>[]
   /** The line of the next request that ends, or of the one with this id. */
@@ -22,7 +24,7 @@ export interface TestRouter {
 
 export interface TestRouterOptions {
   env?: Record<string, string>
-  /** The whole models-config.json. */
+  /** The whole models-config.json; not used where `env` names a file. */
   models: unknown
 }
 
@@ -35,8 +37,10 @@ export async function startRouter({ env = {}, models }: TestRouterOptions): Prom
     LLM_ROUTER_LOG_LEVEL: 'debug',
     LLM_ROUTER_HEALTH_INTERVAL: '0',
     LLM_ROUTER_DRAIN_ACCEPT: '0',
-    ...env,
+    // Tests run in the process that answers them, and may hold it up.
+    LLM_ROUTER_SHED_DELAY: '0',
     LLM_ROUTER_MODELS_CONFIG: file,
+    ...env,
     LLM_ROUTER_LOG_FILENAME: '',
   }
   const logs: Record<string, unknown>[] = []
@@ -64,6 +68,7 @@ export async function startRouter({ env = {}, models }: TestRouterOptions): Prom
     return {
       url,
       app,
+      file,
       logs,
       requestLogged(id) {
         const logged = id && logs.find((line) => line.msg === 'request' && line.request_id === id)
@@ -75,10 +80,14 @@ export async function startRouter({ env = {}, models }: TestRouterOptions): Prom
         if (line) return Promise.resolve(line)
         return new Promise((resolve) => watching.push({ wanted, resolve }))
       },
-      close: () => app.close(),
+      async close() {
+        await app.close()
+        rmSync(folder, { recursive: true, force: true })
+      },
     }
-  } finally {
+  } catch (error) {
     rmSync(folder, { recursive: true })
+    throw error
   }
 }
 

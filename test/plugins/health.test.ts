@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
@@ -55,4 +56,43 @@ test('each kind of server is checked where it answers cheaply, clouds and switch
   const paths = new Set(upstream.requests.map(({ url }) => url))
   assert.deepEqual([...paths].sort(), ['/alive', '/api/version', '/v1/models'])
   assert.ok(!router.logs.some(({ msg }) => msg === 'health check'), 'an answer of any kind is a sign of life')
+})
+
+test('targets on one server, with one path and key, are one check', async (t) => {
+  const upstream = await startUpstream({ kind: 'reply', status: 200, body: '' })
+  const target = (id: string, token?: string) => {
+    return { id, api_type: 'vllm', api_host: upstream.url, ...(token ? { api_token: token } : {}) }
+  }
+  const router = await startRouter({
+    env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' },
+    models: modelsConfig({ a: [target('one'), target('two')], b: [target('three'), target('own', 'key')] }),
+  })
+  t.after(() => Promise.all([router.close(), upstream.close()]))
+  await upstream.requestReceived(29)
+  const withKey = upstream.requests.filter(({ headers }) => headers.authorization !== undefined).length
+  // Of two checks each has about half; with one for each target this one would have a quarter.
+  assert.ok(withKey > 10, `${withKey} of 30`)
+})
+
+test('a target that comes later shares what is known of its server, and one that goes is asked no more', async (t) => {
+  const failing = await startUpstream({ kind: 'reply', status: 503, body: '' })
+  const other = await startUpstream({ kind: 'reply', status: 200, body: '' })
+  const target = (id: string, { url }: { url: string }) => ({ id, api_type: 'vllm', api_host: url })
+  const router = await startRouter({
+    env: { LLM_ROUTER_HEALTH_INTERVAL: '0.1', LLM_ROUTER_CONFIG_POLL: '0' },
+    models: modelsConfig({ small: [target('old', failing)] }),
+  })
+  t.after(() => Promise.all([router.close(), failing.close(), other.close()]))
+  await router.logged((line) => line.msg === 'health check' && line.healthy === false)
+  const take = async (models: Record<string, object[]>, added: string): Promise<void> => {
+    writeFileSync(router.file, JSON.stringify(modelsConfig(models)))
+    await router.logged((line) => Array.isArray(line.added) && line.added.includes(added))
+  }
+  await take({ small: [target('new', failing)] }, 'new')
+  assert.equal(stateOf(router), 'open')
+  await take({ small: [target('next', other)] }, 'next')
+  const asked = failing.requests.length
+  await other.requestReceived(5)
+  // One may have been on its way.
+  assert.ok(failing.requests.length <= asked + 1)
 })

@@ -11,6 +11,7 @@ import { pino } from 'pino'
 import { loadConfig } from '../../src/core/env-config.ts'
 import config from '../../src/plugins/config.ts'
 import prompts from '../../src/plugins/prompts.ts'
+import reload from '../../src/plugins/reload.ts'
 
 const answer = 'builtin/system/*/answer-from-context-simple'
 const polish = 'builtin/system/pl/answer-from-context-simple.prompt'
@@ -49,6 +50,7 @@ function appOver(directory: string): {
   const logger: FastifyBaseLogger = pino(stream)
   const app = fastify({ loggerInstance: logger })
   app.register(config, { config: loadConfig({ LLM_ROUTER_PROMPTS_DIR: directory }).config })
+  app.register(reload)
   app.register(prompts)
   const logged = (text: string): Promise<void> =>
     new Promise((resolve) => {
@@ -221,7 +223,7 @@ test('where the system refuses to watch, one warning says so and the prompts ser
   t.mock.restoreAll()
   syncBuiltinESMExports()
   assert.equal(app.prompts.resolve(answer, 'pl')?.text, 'first')
-  assert.deepEqual(problems(lines), ['LLM_ROUTER_PROMPTS_DIR: not every change will be noticed'])
+  assert.deepEqual(problems(lines), ['LLM_ROUTER_PROMPTS_DIR: changes are noticed late, within 10 s'])
 })
 
 test('closing leaves no watch behind, nor does a start that fails', async (t) => {

@@ -7,9 +7,12 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { nodeWarning } from '../../src/core/node-floor.ts'
+import { certificate } from '../helpers/certificate.ts'
 import { post } from '../helpers/http.ts'
 import { faultsOf, modelFile, targetOf } from '../helpers/models-file.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -94,26 +97,6 @@ test('S2, S29 the router runs without __proto__, and no proxy of the environment
   assert.equal(proxy.requests.length, 0)
 })
 
-/** For localhost, signed by itself; valid until 2126. No one else trusts it. */
-const certificate = {
-  key: `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgytYn6nsUQRVsiyn7
-ixIZu1jF6dPEaAJ20Wi7dcISM1+hRANCAAQvBFHgKVU3gi9SPos8iA3YYZwDK5XQ
-6iM/VmBdlJfCe4fM6d8CN+rb5In2KWTO02saWYxCjH2pUOKeiP4YARHc
------END PRIVATE KEY-----`,
-  cert: `-----BEGIN CERTIFICATE-----
-MIIBmzCCAUGgAwIBAgIUSguP5xnJsf6bQWTMp7hpWrpF9f4wCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMzE0MDMzNVoYDzIxMjYxMDMw
-MTQwMzM1WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAAQvBFHgKVU3gi9SPos8iA3YYZwDK5XQ6iM/VmBdlJfCe4fM6d8CN+rb
-5In2KWTO02saWYxCjH2pUOKeiP4YARHco28wbTAdBgNVHQ4EFgQUGjYfOgD1puzC
-i/v18IdBBV7j3igwHwYDVR0jBBgwFoAUGjYfOgD1puzCi/v18IdBBV7j3igwDwYD
-VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
-zj0EAwIDSAAwRQIgA4u/rgEPibTlXlaEJWvjBU6tYWzd5NHaOlE0j8oR5ZQCIQDH
-7eQxMa2QivLM1Hi21hjDLoT+6b3l1iYQAXrrPho2Sg==
------END CERTIFICATE-----`,
-}
-
 test('S27 an upstream whose certificate is not trusted, or whose TLS is too old, gets no request', async (t) => {
   let received = 0
   const start = async (options: object): Promise<TlsServer> => {
@@ -183,9 +166,40 @@ test('S31 no package is older than the first version without known holes', () =>
     for (const [path, { version }] of versions)
       assert.ok(isAbove(version ?? '0', known), `${path} ${version}`)
   }
-  assert.ok(isAbove(process.versions.node, ['24.18.1', '26.5.1']), `Node ${process.versions.node}`)
+  assert.equal(nodeWarning(process.versions.node), undefined)
   assert.ok(!isAbove('3.1.6', ['3.1.7', '4.1.4']) && isAbove('3.1.10', ['3.1.7', '4.1.4']))
   assert.ok(!isAbove('4.0.0', ['3.1.7', '4.1.4']) && isAbove('5.0.0', ['3.1.7', '4.1.4']))
+})
+
+test('S31 a start warns of a Node with known holes, and says which one has none', () => {
+  for (const version of ['24.18.0', '24.9.5', '24.0.0', '22.23.3', '20.20.2'])
+    assert.match(nodeWarning(version) ?? '', /known security holes; use 24\.18\.1 or newer/, version)
+  for (const version of ['25.9.9', '26.5.0', '26.0.0'])
+    assert.match(nodeWarning(version) ?? '', /use 26\.5\.1 or newer/, version)
+  for (const version of ['24.18.1', '24.21.0', '26.5.1', '26.10.0', '27.0.0', '28.1.0-nightly'])
+    assert.equal(nodeWarning(version), undefined, version)
+})
+
+test('S29 nothing is written: the router starts and answers without any right to write files', async (t) => {
+  const upstream = await startUpstream(openaiText('Hi'))
+  t.after(() => upstream.close())
+  const models = modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] })
+  // https://nodejs.org/api/permissions.html: no --allow-fs-write, so every write fails; also no processes, no workers.
+  const router = await startRouterProcess({
+    env: { NODE_OPTIONS: '--permission --allow-fs-read=*', LLM_ROUTER_USE_PROMETHEUS: '1' },
+    models,
+  })
+  t.after(() => router.stop())
+  const body = { model: 'one', messages: [{ role: 'user', content: 'x'.repeat(1_000_000) }] }
+  for (const stream of [false, true]) {
+    const { status, text } = await post(`${router.url}/v1/chat/completions`, { ...body, stream })
+    assert.equal(status, 200, text)
+  }
+  for (const path of ['/metrics', '/ui', '/api/status', '/readyz', '/api/prompts'])
+    assert.equal((await fetch(router.url + path)).status, 200, path)
+  assert.ok(!router.logs.some(({ msg }) => msg === 'internal error'))
+  router.child.kill('SIGTERM')
+  assert.equal(await router.exit, 0)
 })
 
 function isAbove(version: string, floors: readonly string[]): boolean {

@@ -15,8 +15,8 @@ export interface RedisServer {
   stop(): Promise<void>
 }
 
-/** A real redis-server on a free port, or on the given one, with nothing in it. */
-export async function startRedis(at?: number): Promise<RedisServer> {
+/** A real redis-server on a free port, or on the given one, with nothing in it; `more`: further options. */
+export async function startRedis(at?: number, more: readonly string[] = []): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-redis-'))
   const port = at ?? (await freePort())
   const child = spawn('redis-server', [
@@ -28,6 +28,7 @@ export async function startRedis(at?: number): Promise<RedisServer> {
     folder,
     '--bind',
     '127.0.0.1',
+    ...more,
   ])
   const exit = once(child, 'exit')
   let output = ''

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import type { Page } from 'puppeteer-core'
 import { closedPort, post } from '../helpers/http.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
 
@@ -218,6 +219,23 @@ test('when the router goes away the page says so', options, async (t) => {
   await router.close()
   await page.waitForSelector('#connection[data-lost]')
   assert.match(await textOf(page, '#connection'), /no connection/)
+})
+
+test('of a cluster the page shows each process', options, async (t) => {
+  const router = await startRouterProcess({
+    env: { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' },
+    models: { g: { m: { providers: [{ api_type: 'mock' }] } }, active_models: { g: ['m'] } },
+  })
+  const page = (await chrome?.browser.newPage()) ?? assert.fail('no browser')
+  t.after(async () => {
+    await page.close()
+    await router.stop()
+  })
+  await page.goto(`${router.url}/ui`)
+  await page.waitForSelector('#processes tbody tr:nth-child(2)', { visible: true })
+  assert.match(await textOf(page, '#processes tbody'), /1 \(pid \d+\)all well.*2 \(pid \d+\)all well/)
+  assert.match(await textOf(page, '#about'), /processes: 2/)
+  if (pictures !== undefined) await page.screenshot({ path: `${pictures}/processes.png`, fullPage: true })
 })
 
 test('the page is not there when it is switched off; the status is', async (t) => {

@@ -1,5 +1,5 @@
 import type { FinishReason, Usage } from '../../core/chat.ts'
-import { filledTextOf, isObject, type JsonObject, numberOf } from './json.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf } from '../../core/json-read.ts'
 
 export interface Finish {
   reason: FinishReason

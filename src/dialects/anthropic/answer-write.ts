@@ -1,5 +1,5 @@
 import type { FinishReason, Usage } from '../../core/chat.ts'
-import type { JsonObject } from './json.ts'
+import type { JsonObject } from '../../core/json-read.ts'
 
 /**
  * The counts that stand in every `usage`, also where they are unknown: the official clients fail without them. The parts

@@ -1,7 +1,7 @@
 import type { ImagePart, UserPart } from '../../core/chat.ts'
 import type { Lose } from '../../core/dialect.ts'
 import { badRequest, type RouterError } from '../../core/errors.ts'
-import { type JsonObject, present } from './json.ts'
+import { type JsonObject, present } from '../../core/json-read.ts'
 
 /**
  * The blocks of a user turn or a tool result. Throws `bad_request` with `place` for parts that Anthropic cannot read.

@@ -1,6 +1,6 @@
 import type { ErrorOptions } from '../../core/dialect.ts'
 import { type ErrorKind, RouterError, upstreamFailed } from '../../core/errors.ts'
-import { isObject, type JsonObject, textOf } from './json.ts'
+import { isObject, type JsonObject, textOf } from '../../core/json-read.ts'
 
 /** Source: Anthropic API reference, "Errors". */
 const typeOfKind: Readonly<Record<ErrorKind, string>> = {

@@ -1,8 +1,9 @@
+import { ConversationCalls } from '../../core/call-ids.ts'
 import type { AssistantMessage, ChatMessage, SystemMessage, ToolCall, ToolMessage } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, textOf } from '../../core/json-read.ts'
 import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
-import { ConversationCalls } from './call-ids.ts'
-import { filledTextOf, inputText, isObject, type JsonObject, objectsIn, textOf } from './json.ts'
+import { inputText } from './json.ts'
 
 /** Claude Code's first block; it differs with each request, and would undo the prompt cache of a local engine. */
 const billingMark = 'x-anthropic-billing-header'
@@ -22,7 +23,7 @@ export function readSystem(system: unknown): SystemMessage[] {
  * the turn, as other dialects want them right behind the calls. Throws `bad_request` with the place of the fault.
  */
 export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
-  const calls = new ConversationCalls()
+  const calls = new ConversationCalls('toolu_')
   return objectsIn(messages).flatMap((message, index): ChatMessage[] => {
     const place = `messages[${index}].content`
     switch (message.role) {
@@ -56,7 +57,7 @@ function readUser(content: unknown, place: string, calls: ConversationCalls, dro
 
 function readResult(block: JsonObject, place: string, calls: ConversationCalls, drop: Drop): ToolMessage {
   const sentId = requiredText(block.tool_use_id, `${place}.tool_use_id`)
-  const call = calls.answer(sentId)
+  const call = calls.answerById(sentId)
   return {
     role: 'tool',
     callId: call?.id ?? sentId,

@@ -1,9 +1,9 @@
 import type { AssistantMessage, ChatMessage, ToolMessage } from '../../core/chat.ts'
 import type { Lose } from '../../core/dialect.ts'
 import { badRequest } from '../../core/errors.ts'
+import { type JsonObject, parseArguments } from '../../core/json-read.ts'
 import { writeParts, writeTexts } from './blocks-write.ts'
 import { legalCallId } from './call-ids.ts'
-import { type JsonObject, parseInput } from './json.ts'
 import { toWireName } from './tool-names.ts'
 
 export interface WrittenTurns {
@@ -98,7 +98,7 @@ function addAssistant(turns: Turn[], message: AssistantMessage, place: string, l
   }
   const calls = toolCalls.map((call, index) => {
     const param = `${place}.tool_calls[${index}].function`
-    const input = parseInput(call.arguments)
+    const input = parseArguments(call.arguments)
     if (!input) throw badRequest(`'${param}.arguments' must be the JSON text of an object`, param)
     return {
       type: 'tool_use',

@@ -1,10 +1,11 @@
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../../core/errors.ts'
+import { HeldBytes } from '../../core/held-bytes.ts'
+import { isObject, type JsonObject } from '../../core/json-read.ts'
 import { maxLineBytes } from '../../core/lines.ts'
+import { eventEnd, hasLineEnd, readEvent, withModelIn } from '../../core/sse-bytes.ts'
 import { readCounts } from './answer-read.ts'
 import { unreadable } from './errors.ts'
-import { eventEnd, readEvent, withModel } from './event-bytes.ts'
-import { isObject, type JsonObject } from './json.ts'
 import { hasContent, parseEvent } from './stream-event.ts'
 
 /** An event longer than this goes out in pieces: memory per stream stays bounded. */
@@ -17,6 +18,7 @@ const marks = [
   Buffer.from('event: error'),
   Buffer.from('event:error'),
 ]
+const dataField = Buffer.from('data:')
 const byteOrderMark = Buffer.from('\ufeff')
 
 /**
@@ -30,8 +32,7 @@ export function createPassthrough(options: PassthroughOptions): ChatPassthrough 
 class Passthrough implements ChatPassthrough {
   readonly state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
   readonly #model: string
-  #held: Buffer[] = []
-  #heldBytes = 0
+  readonly #held = new HeldBytes()
   #first = true
   /** Whether the beginning of the event being held has gone out. */
   #torn = false
@@ -42,12 +43,12 @@ class Passthrough implements ChatPassthrough {
 
   push(chunk: Buffer): Buffer | undefined {
     if (this.#isOver()) return undefined
-    this.#hold(chunk)
-    if (chunk.includes(0x0a) || chunk.includes(0x0d)) {
+    this.#held.add(chunk)
+    if (hasLineEnd(chunk)) {
       const out = this.#relay(this.#take())
       if (out.length > 0 || this.#isOver()) return joined(out)
     }
-    return this.#heldBytes > maxHeldBytes ? this.#letThrough() : undefined
+    return this.#held.length > maxHeldBytes ? this.#letThrough() : undefined
   }
 
   end(): Buffer | undefined {
@@ -66,17 +67,8 @@ class Passthrough implements ChatPassthrough {
     return this.state.ended || this.state.failure !== undefined
   }
 
-  #hold(bytes: Buffer): void {
-    if (bytes.length === 0) return
-    this.#held.push(bytes)
-    this.#heldBytes += bytes.length
-  }
-
   #take(): Buffer {
-    const [only] = this.#held
-    const bytes = this.#held.length === 1 && only ? only : Buffer.concat(this.#held)
-    this.#held = []
-    this.#heldBytes = 0
+    const bytes = this.#held.take()
     if (!this.#first || bytes.length < byteOrderMark.length) return bytes
     this.#first = false
     // It is no part of the events, and clients that do not know it lose the first one.
@@ -102,7 +94,7 @@ class Passthrough implements ChatPassthrough {
       at = end
     }
     out.push(bytes.subarray(sent, at))
-    if (!this.#isOver()) this.#hold(bytes.subarray(at))
+    if (!this.#isOver()) this.#held.add(bytes.subarray(at))
     return out.filter((piece) => piece.length > 0)
   }
 
@@ -111,7 +103,7 @@ class Passthrough implements ChatPassthrough {
     const bytes = this.#take()
     if (!this.#torn && mayConcernAll(bytes)) {
       if (bytes.length > maxLineBytes) this.state.failure = unreadable('event too long')
-      else this.#hold(bytes)
+      else this.#held.add(bytes)
       return undefined
     }
     this.#torn = true
@@ -146,7 +138,7 @@ class Passthrough implements ChatPassthrough {
     switch (data.type) {
       case 'message_start':
         if (isObject(data.message)) this.state.usage = readCounts(data.message.usage, this.state.usage)
-        return withModel(bytes, this.#model)
+        return withModelIn(bytes, { from: dataStart(bytes), outer: 'message', model: this.#model })
       case 'message_delta':
         this.state.usage = readCounts(data.usage, this.state.usage)
         return bytes
@@ -158,6 +150,11 @@ class Passthrough implements ChatPassthrough {
         return bytes
     }
   }
+}
+
+/** Where the value of its first `data` field may begin. */
+function dataStart(event: Buffer): number {
+  return event.indexOf(dataField) + dataField.length
 }
 
 /** The beginning and the end of the message, its counts, and errors. */

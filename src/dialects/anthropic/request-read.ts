@@ -1,6 +1,6 @@
 import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
-import { filledTextOf, isObject, type JsonObject, numberOf, present, textOf } from './json.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, present, textOf } from '../../core/json-read.ts'
 import { readMessages, readSystem } from './messages-read.ts'
 import { AnthropicMessagesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'

@@ -1,7 +1,7 @@
 import type { ChatRequest, Sampling } from '../../core/chat.ts'
 import type { Lose, WriteRequestOptions } from '../../core/dialect.ts'
 import { badRequest } from '../../core/errors.ts'
-import { type JsonObject, present } from './json.ts'
+import { type JsonObject, present } from '../../core/json-read.ts'
 import { writeMessages } from './messages-write.ts'
 import { writeFormat } from './output-format.ts'
 import { roomFor, writeReasoning } from './reasoning-write.ts'

@@ -1,20 +1,21 @@
+import { AnswerCallIds } from '../../core/call-ids.ts'
 import type { ChatChoice, ChatResponse, ToolCall } from '../../core/chat.ts'
 import type { AnswerContext } from '../../core/dialect.ts'
 import { upstreamFailed } from '../../core/errors.ts'
-import { readFinish, readRefusal, readUsage } from './answer-read.ts'
-import { answerId, messageHead, writeStop, writeUsage } from './answer-write.ts'
-import { AnswerCallIds, legalCallId, randomCallId } from './call-ids.ts'
-import { isErrorShaped, reportedError, unreadable } from './errors.ts'
 import {
   filledTextOf,
-  inputText,
   isObject,
   type JsonObject,
   objectsIn,
-  parseInput,
+  parseArguments,
   present,
   textOf,
-} from './json.ts'
+} from '../../core/json-read.ts'
+import { readFinish, readRefusal, readUsage } from './answer-read.ts'
+import { answerId, messageHead, writeStop, writeUsage } from './answer-write.ts'
+import { legalCallId, randomCallId } from './call-ids.ts'
+import { isErrorShaped, reportedError, unreadable } from './errors.ts'
+import { inputText } from './json.ts'
 import { fromWireName } from './tool-names.ts'
 
 /** Reads a whole `message`. Throws `upstream_error` when it is none, or reports an error. */
@@ -93,7 +94,7 @@ function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls 
 }
 
 function writeCall({ id, name, arguments: json }: ToolCall): JsonObject {
-  const input = parseInput(json)
+  const input = parseArguments(json)
   if (input) return { type: 'tool_use', id: legalCallId(id), name, input }
   throw upstreamFailed(
     `The model called '${name}' with arguments that are not a JSON object`,

@@ -1,7 +1,7 @@
 import type { RouterError } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, parseJson } from '../../core/json-read.ts'
 import type { SseEvent } from '../../core/sse.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
-import { filledTextOf, isObject, type JsonObject } from './json.ts'
 
 /** What one server-sent event of a streamed message is. `broken`: its data is not what the dialect sends. */
 export type StreamEvent =
@@ -14,19 +14,11 @@ const nothing: StreamEvent = { type: 'nothing' }
 
 /** The member `type` of the data says the same as the name of the event, which some proxies leave out. */
 export function parseEvent({ event, data }: SseEvent): StreamEvent {
-  if (event === 'error') return { type: 'error', error: reportedError(parsed(data) ?? data) }
+  if (event === 'error') return { type: 'error', error: reportedError(parseJson(data) ?? data) }
   if (event === 'ping' || data.trim() === '' || data.trim() === '[DONE]') return nothing
-  const value = parsed(data)
+  const value = parseJson(data)
   if (isErrorShaped(value)) return { type: 'error', error: reportedError(value) }
   return isObject(value) ? { type: 'event', data: value } : { type: 'broken', error: unreadable('event') }
-}
-
-function parsed(data: string): unknown {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined // the caller takes it for broken, or shows it as it is
-  }
 }
 
 /** Whether an event is worth committing to: a piece of a block, a block that has no pieces, or a reason to stop. */

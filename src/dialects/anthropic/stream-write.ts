@@ -1,9 +1,9 @@
 import type { ChatEvent, FinishReason, Usage } from '../../core/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../core/dialect.ts'
+import type { JsonObject } from '../../core/json-read.ts'
 import { answerId, messageHead, writeCounts, writeStop, writeUsage } from './answer-write.ts'
 import { legalCallId } from './call-ids.ts'
 import { writeStreamError } from './errors.ts'
-import type { JsonObject } from './json.ts'
 
 /**
  * Writes the events of a streamed message. Blocks may not overlap: the first that is not complete is streamed, and what

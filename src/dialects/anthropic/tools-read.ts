@@ -1,7 +1,7 @@
 import type { ToolChoice, ToolDefinition } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../core/json-read.ts'
 import type { Drop } from './blocks-read.ts'
-import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from './json.ts'
 
 export interface OfferedTools {
   tools: ToolDefinition[]

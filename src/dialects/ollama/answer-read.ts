@@ -1,7 +1,7 @@
+import type { AnswerCallIds } from '../../core/call-ids.ts'
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
 import { type RouterError, streamTruncated, upstreamFailed } from '../../core/errors.ts'
-import type { CallIds } from './call-ids.ts'
-import { isRecord, parseArguments } from './json.ts'
+import { filledTextOf, isObject, parseArguments } from '../../core/json-read.ts'
 
 /** What one line of a stream, or a whole answer, says. */
 export interface AnswerMessage {
@@ -11,9 +11,9 @@ export interface AnswerMessage {
 }
 
 /** Throws `upstream_error` for a message that is not of Ollama's form: skipping it would lose tokens in silence. */
-export function readMessage(answer: Record<string, unknown>, ids: CallIds): AnswerMessage {
+export function readMessage(answer: Record<string, unknown>, ids: AnswerCallIds): AnswerMessage {
   const message = answer.message ?? generated(answer)
-  if (!isRecord(message)) throw malformed('message')
+  if (!isObject(message)) throw malformed('message')
   const calls = message.tool_calls ?? []
   if (!Array.isArray(calls)) throw malformed('tool_calls')
   return {
@@ -32,7 +32,7 @@ export function generated({ response, thinking }: Record<string, unknown>): Reco
 export function reportedError(answer: Record<string, unknown>): RouterError | undefined {
   const { error } = answer
   if (error === undefined || error === null || error === false) return undefined
-  const said = isRecord(error) ? error.message : error
+  const said = isObject(error) ? error.message : error
   const message = typeof said === 'string' ? said : JSON.stringify(error)
   return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', { message })
 }
@@ -61,7 +61,7 @@ export function finishReasonOf(answer: Record<string, unknown>, calledTools: boo
 
 /** Zero counts are left out by Ollama, so an answer with any metric at all has both counts. */
 export function readUsage(answer: unknown): Usage | undefined {
-  if (!isRecord(answer)) return undefined
+  if (!isObject(answer)) return undefined
   const prompt = countOf(answer.prompt_eval_count)
   const completion = countOf(answer.eval_count)
   if (prompt === undefined && completion === undefined && !readTimings(answer)) return undefined
@@ -85,9 +85,9 @@ export function readTimings(answer: Record<string, unknown>): Timings | undefine
 
 export function readLogprobs(answer: Record<string, unknown>): TokenLogprob[] {
   if (!Array.isArray(answer.logprobs)) return []
-  return answer.logprobs.filter(isRecord).map((entry) => ({
+  return answer.logprobs.filter(isObject).map((entry) => ({
     ...readToken(entry),
-    topLogprobs: Array.isArray(entry.top_logprobs) ? entry.top_logprobs.filter(isRecord).map(readToken) : [],
+    topLogprobs: Array.isArray(entry.top_logprobs) ? entry.top_logprobs.filter(isObject).map(readToken) : [],
   }))
 }
 
@@ -107,16 +107,16 @@ function textOf(value: unknown): string {
   throw malformed('text')
 }
 
-function readCall(call: unknown, ids: CallIds): ToolCall {
-  const called = isRecord(call) ? call.function : undefined
-  if (!isRecord(call) || !isRecord(called) || typeof called.name !== 'string' || called.name === '') {
+function readCall(call: unknown, ids: AnswerCallIds): ToolCall {
+  const called = isObject(call) ? call.function : undefined
+  if (!isObject(call) || !isObject(called) || typeof called.name !== 'string' || called.name === '') {
     throw malformed('tool call')
   }
   const given = called.arguments ?? {}
   // Ollama gives an object; servers that imitate it may give OpenAI's JSON text.
   const parsed = typeof given === 'string' ? parseArguments(given) : given
-  if (!isRecord(parsed)) throw malformed('tool arguments')
-  return { id: ids.claim(call.id), name: called.name, arguments: JSON.stringify(parsed) }
+  if (!isObject(parsed)) throw malformed('tool arguments')
+  return { id: ids.claim(filledTextOf(call.id)), name: called.name, arguments: JSON.stringify(parsed) }
 }
 
 function readToken(entry: Record<string, unknown>): {

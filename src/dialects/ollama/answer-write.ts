@@ -1,6 +1,6 @@
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
 import { type RouterError, upstreamFailed } from '../../core/errors.ts'
-import { parseArguments } from './json.ts'
+import { parseArguments } from '../../core/json-read.ts'
 
 /** The end of an answer, whole or streamed: reason, counts, durations in nanoseconds. Zeros are left out. */
 export function writeEnd(

@@ -1,26 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
-
-/** An id for a tool call that came without one, as OpenAI's look: `call_` and 24 random characters. */
-export function randomCallId(): string {
-  return `call_${randomBytes(12).toString('hex')}`
-}
-
-/** Gives the calls of one answer ids that differ, keeping the upstream's own where they do. */
-export class CallIds {
-  readonly #newId: () => string
-  readonly #used = new Set<string>()
-
-  constructor(newId: () => string) {
-    this.#newId = newId
-  }
-
-  claim(given: unknown): string {
-    let id = typeof given === 'string' && given !== '' ? given : this.#newId()
-    while (this.#used.has(id)) id = this.#newId()
-    this.#used.add(id)
-    return id
-  }
-}
+import { createHash } from 'node:crypto'
 
 /**
  * The tool calls of a conversation and which of them were answered. Ollama's clients may leave out the ids on either

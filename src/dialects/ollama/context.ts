@@ -1,6 +1,6 @@
 import type { ContextLimits } from '../../core/dialect.ts'
 import { RouterError } from '../../core/errors.ts'
-import { isRecord } from './json.ts'
+import { isObject } from '../../core/json-read.ts'
 
 const firstStep = 4096
 /** Room for an answer whose length nobody limits. */
@@ -16,7 +16,7 @@ const tokensPerMessage = 4
  * members to set. Throws `context_overflow`.
  */
 export function fitContext(body: Record<string, unknown>, limits: ContextLimits): Record<string, unknown> {
-  const options = isRecord(body.options) ? body.options : {}
+  const options = isObject(body.options) ? body.options : {}
   const set = positive(options.num_ctx)
   const largest = Math.min(limits.inputSize || Number.POSITIVE_INFINITY, set ?? Number.POSITIVE_INFINITY)
   if (largest === Number.POSITIVE_INFINITY && !limits.autoContext) return {}
@@ -40,7 +40,7 @@ function overflow(prompt: number, largest: number): RouterError {
 
 /** Four bytes of UTF-8 to a token: rather too few than too many, for the tokenizers of today. */
 function estimatedTokens(body: Record<string, unknown>): number {
-  const messages = Array.isArray(body.messages) ? body.messages.filter(isRecord) : []
+  const messages = Array.isArray(body.messages) ? body.messages.filter(isObject) : []
   const parts = [body, ...messages]
   const images = parts.reduce((sum, { images: list }) => sum + (Array.isArray(list) ? list.length : 0), 0)
   const bytes = parts.reduce((sum, part) => sum + bytesIn(part), 0)

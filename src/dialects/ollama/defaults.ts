@@ -1,4 +1,4 @@
-import { isRecord } from './json.ts'
+import { isObject } from '../../core/json-read.ts'
 
 /** Sampling fields by OpenAI's and vLLM's names, and options that operators write outside of `options`. */
 const optionOfMember: ReadonlyMap<string, string> = new Map([
@@ -33,7 +33,7 @@ export function missingDefaults(
       options[option] ??= option === 'stop' && typeof value === 'string' ? [value] : value
     else if (isAbsent(body[name])) changed[name] = value
   }
-  if (isRecord(defaults.options)) Object.assign(options, defaults.options)
+  if (isObject(defaults.options)) Object.assign(options, defaults.options)
   const filled = fillOptions(body.options, options)
   return filled ? { ...changed, options: filled } : changed
 }
@@ -43,8 +43,8 @@ function fillOptions(
   standing: unknown,
   defaults: Record<string, unknown>,
 ): Record<string, unknown> | undefined {
-  if (!isAbsent(standing) && !isRecord(standing)) return undefined
-  const given = isRecord(standing) ? standing : {}
+  if (!isAbsent(standing) && !isObject(standing)) return undefined
+  const given = isObject(standing) ? standing : {}
   const missing = Object.entries(defaults).filter(
     ([name, value]) => !isAbsent(value) && isAbsent(given[name]),
   )

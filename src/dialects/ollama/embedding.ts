@@ -7,10 +7,10 @@ import type {
   EmbeddingResponse,
 } from '../../core/embedding.ts'
 import { badRequest } from '../../core/errors.ts'
+import { isObject } from '../../core/json-read.ts'
 import { unitVector } from '../../core/vector-bytes.ts'
 import { malformed, readTimings, reportedError } from './answer-read.ts'
 import { missingDefaults } from './defaults.ts'
-import { isRecord } from './json.ts'
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 
@@ -68,7 +68,7 @@ function readRequest(body: Record<string, unknown>): EmbeddingRequest {
   const list: unknown[] = Array.isArray(input) ? input : [input]
   const { keep_alive: keepAlive, options, dimensions, truncate } = body
   const kept = typeof keepAlive === 'number' || typeof keepAlive === 'string' ? { keepAlive } : {}
-  const chosen = isRecord(options) && Object.keys(options).length > 0 ? { options } : {}
+  const chosen = isObject(options) && Object.keys(options).length > 0 ? { options } : {}
   return {
     // Ollama answers an empty text with no vector at all.
     inputs: list.filter((text) => typeof text === 'string').filter((text) => list.length > 1 || text !== ''),
@@ -102,7 +102,7 @@ function writeRequest(
 }
 
 function readResponse(body: unknown, inputs: number): EmbeddingResponse {
-  if (!isRecord(body)) throw malformed('answer')
+  if (!isObject(body)) throw malformed('answer')
   const error = reportedError(body)
   if (error) throw error
   const { embeddings, prompt_eval_count: counted } = body

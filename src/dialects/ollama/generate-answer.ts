@@ -1,13 +1,14 @@
+import { randomCallId } from '../../core/call-ids.ts'
 import type { ChatEvent, ChatResponse, FinishReason, Timings, TokenLogprob, Usage } from '../../core/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../core/dialect.ts'
+import { isObject } from '../../core/json-read.ts'
 import { writeEnd, writeLogprobs } from './answer-write.ts'
-import { randomCallId } from './call-ids.ts'
-import { isRecord, lineJson } from './json.ts'
+import { lineJson } from './json.ts'
 import { readResponse as readChat, writeResponse as writeChat } from './response.ts'
 
 /** Reads a whole answer of `POST /api/generate`. Throws `upstream_error` when it is none. */
 export function readResponse(body: unknown): ChatResponse {
-  if (!isRecord(body) || typeof body.response !== 'string') return readChat(body, randomCallId)
+  if (!isObject(body) || typeof body.response !== 'string') return readChat(body, randomCallId)
   const { response: content, thinking, ...rest } = body
   return readChat({ ...rest, message: { content, thinking } }, randomCallId)
 }
@@ -16,7 +17,7 @@ export function readResponse(body: unknown): ChatResponse {
 export function writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown> {
   const choices = response.choices.map((choice) => ({ ...choice, toolCalls: [] }))
   const { model, created_at, message, ...rest } = writeChat({ ...response, choices }, context)
-  const { content = '', thinking } = isRecord(message) ? message : {}
+  const { content = '', thinking } = isObject(message) ? message : {}
   return { model, created_at, response: content, ...(thinking === undefined ? {} : { thinking }), ...rest }
 }
 

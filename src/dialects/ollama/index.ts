@@ -1,7 +1,7 @@
+import { randomCallId } from '../../core/call-ids.ts'
 import type { ChatCodec, Dialect, PassthroughRequest } from '../../core/dialect.ts'
 import { type Edit, setMembers } from '../../core/json-splice.ts'
 import { readUsage } from './answer-read.ts'
-import { randomCallId } from './call-ids.ts'
 import { fitContext } from './context.ts'
 import { missingDefaults } from './defaults.ts'
 import { embedding } from './embedding.ts'

@@ -1,15 +1,15 @@
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
+import { isObject } from '../../core/json-read.ts'
 import { ConversationCalls } from './call-ids.ts'
 import { readImage } from './images.ts'
-import { isRecord } from './json.ts'
 
 /** Reads the turns of a conversation; gives every tool call an id and every result its call. Throws `bad_request`. */
 export function readMessages(messages: readonly unknown[]): ChatMessage[] {
   const calls = new ConversationCalls()
   return messages.map((message, index) => {
     const place = `messages[${index}]`
-    if (!isRecord(message)) throw badRequest(`${place} must be an object`, place)
+    if (!isObject(message)) throw badRequest(`${place} must be an object`, place)
     switch (message.role) {
       case 'system':
         refuseImages(message, place)
@@ -65,13 +65,13 @@ function readAssistant(
     parts: text === '' ? [] : [{ type: 'text', text }],
     reasoning: typeof message.thinking === 'string' ? message.thinking : '',
     toolCalls: toolCalls.map((call: unknown, at): ToolCall => {
-      const called = isRecord(call) ? call.function : undefined
+      const called = isObject(call) ? call.function : undefined
       const param = `${place}.tool_calls[${at}].function`
-      if (!isRecord(call) || !isRecord(called) || typeof called.name !== 'string') {
+      if (!isObject(call) || !isObject(called) || typeof called.name !== 'string') {
         throw badRequest(`${param} must be an object with a name`, param)
       }
       const given = called.arguments ?? {}
-      if (!isRecord(given)) throw badRequest(`${param}.arguments must be an object`, `${param}.arguments`)
+      if (!isObject(given)) throw badRequest(`${param}.arguments must be an object`, `${param}.arguments`)
       const id = calls.add(index, at, call.id, called.name)
       return { id, name: called.name, arguments: JSON.stringify(given) }
     }),

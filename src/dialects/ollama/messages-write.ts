@@ -1,8 +1,8 @@
 import type { ChatMessage, ToolCall, UserPart } from '../../core/chat.ts'
 import type { Lose } from '../../core/dialect.ts'
 import { badRequest } from '../../core/errors.ts'
+import { parseArguments } from '../../core/json-read.ts'
 import { writeImage } from './images.ts'
-import { parseArguments } from './json.ts'
 
 /**
  * Writes the turns of a conversation, one message for one: Ollama's content is a single text with images beside it.

@@ -1,8 +1,8 @@
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../../core/errors.ts'
+import { isObject, parseObject } from '../../core/json-read.ts'
 import { maxLineBytes } from '../../core/lines.ts'
 import { emptyAnswer, generated, readUsage, reportedError } from './answer-read.ts'
-import { isRecord, parseObject } from './json.ts'
 import { ModelName } from './model-name.ts'
 import { brokenLine, longLine } from './stream-read.ts'
 
@@ -155,7 +155,7 @@ function isSpace(byte: number | undefined): boolean {
 
 function hasContent(answer: Record<string, unknown>): boolean {
   const message = answer.message ?? generated(answer)
-  if (!isRecord(message)) return false
+  if (!isObject(message)) return false
   const { content, thinking, tool_calls: calls } = message
   return Boolean(content) || Boolean(thinking) || (Array.isArray(calls) && calls.length > 0)
 }

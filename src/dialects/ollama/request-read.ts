@@ -6,7 +6,7 @@ import type {
   ToolDefinition,
 } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
-import { isRecord } from './json.ts'
+import { isObject } from '../../core/json-read.ts'
 import { readMessages } from './messages-read.ts'
 import { readOptions } from './options.ts'
 
@@ -26,7 +26,7 @@ const knownMembers: ReadonlySet<string> = new Set([
 
 /** Reads the body of `POST /api/chat`. Throws `bad_request`. */
 export function readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest {
-  const { sampling, rest } = readOptions(isRecord(body.options) ? body.options : {})
+  const { sampling, rest } = readOptions(isObject(body.options) ? body.options : {})
   const responseFormat = readFormat(body.format)
   const reasoningEffort = readThink(body.think)
   const ollama = readOllamaOnly(body.keep_alive, rest)
@@ -54,7 +54,7 @@ function nameOf(body: Record<string, unknown>): string {
 function readFormat(format: unknown): ResponseFormat | undefined {
   if (format === undefined || format === null || format === '') return undefined
   if (format === 'json') return { type: 'json' }
-  if (isRecord(format)) return { type: 'schema', schema: format }
+  if (isObject(format)) return { type: 'schema', schema: format }
   throw badRequest('format must be "json" or a JSON schema', 'format')
 }
 
@@ -88,16 +88,16 @@ function readOllamaOnly(keepAlive: unknown, options: Record<string, unknown>): C
 }
 
 function readTool(tool: unknown, index: number): ToolDefinition {
-  const definition = isRecord(tool) ? tool.function : undefined
+  const definition = isObject(tool) ? tool.function : undefined
   const param = `tools[${index}].function`
-  if (!isRecord(definition) || typeof definition.name !== 'string') {
+  if (!isObject(definition) || typeof definition.name !== 'string') {
     throw badRequest(`${param} must be an object with a name`, param)
   }
   const { name, description, parameters } = definition
   return {
     name,
     ...(typeof description === 'string' ? { description } : {}),
-    ...(isRecord(parameters) ? { parameters } : {}),
+    ...(isObject(parameters) ? { parameters } : {}),
   }
 }
 

@@ -1,5 +1,7 @@
+import { AnswerCallIds } from '../../core/call-ids.ts'
 import type { ChatResponse, Timings, Usage } from '../../core/chat.ts'
 import type { AnswerContext } from '../../core/dialect.ts'
+import { isObject } from '../../core/json-read.ts'
 import {
   emptyAnswer,
   finishReasonOf,
@@ -12,16 +14,14 @@ import {
   reportedError,
 } from './answer-read.ts'
 import { writeEnd, writeLogprobs, writeToolCall } from './answer-write.ts'
-import { CallIds } from './call-ids.ts'
-import { isRecord } from './json.ts'
 
 /** Reads a whole answer of `POST /api/chat`. Throws `upstream_error` when it is none, or reports an error. */
 export function readResponse(body: unknown, newCallId: () => string): ChatResponse {
-  if (!isRecord(body)) throw malformed('answer')
+  if (!isObject(body)) throw malformed('answer')
   const error = reportedError(body)
   if (error) throw error
-  if (!isRecord(body.message) || (body.done === false && !body.done_reason)) throw malformed('message')
-  const { text, reasoning, toolCalls } = readMessage(body, new CallIds(newCallId))
+  if (!isObject(body.message) || (body.done === false && !body.done_reason)) throw malformed('message')
+  const { text, reasoning, toolCalls } = readMessage(body, new AnswerCallIds(newCallId))
   const empty = text === '' && reasoning === '' && toolCalls.length === 0 ? emptyAnswer(body) : undefined
   if (empty) throw empty
   const created = readCreated(body)

@@ -1,6 +1,8 @@
+import { AnswerCallIds } from '../../core/call-ids.ts'
 import type { ChatEvent, TokenLogprob } from '../../core/chat.ts'
 import type { ChatStreamReader } from '../../core/dialect.ts'
 import { RouterError, streamTruncated, upstreamFailed } from '../../core/errors.ts'
+import { parseObject } from '../../core/json-read.ts'
 import { LineSplitter } from '../../core/lines.ts'
 import {
   emptyAnswer,
@@ -12,8 +14,6 @@ import {
   readUsage,
   reportedError,
 } from './answer-read.ts'
-import { CallIds } from './call-ids.ts'
-import { parseObject } from './json.ts'
 
 type Emit = (event: ChatEvent) => void
 
@@ -36,7 +36,7 @@ export function longLine(): RouterError {
 
 class Reader implements ChatStreamReader {
   readonly #lines = new LineSplitter({ loneCr: false })
-  readonly #ids: CallIds
+  readonly #ids: AnswerCallIds
   #started = false
   #over = false
   #wroteAny = false
@@ -47,7 +47,7 @@ class Reader implements ChatStreamReader {
   #reasoned: Record<string, unknown> | undefined
 
   constructor(newCallId: () => string) {
-    this.#ids = new CallIds(newCallId)
+    this.#ids = new AnswerCallIds(newCallId)
   }
 
   push(chunk: Uint8Array, emit: Emit): void {

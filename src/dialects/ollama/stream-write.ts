@@ -1,7 +1,8 @@
 import type { ChatEvent, FinishReason, Timings, TokenLogprob, Usage } from '../../core/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../core/dialect.ts'
+import { parseArguments } from '../../core/json-read.ts'
 import { badArguments, writeEnd, writeLogprobs } from './answer-write.ts'
-import { escapeLineBreaks, lineJson, parseArguments } from './json.ts'
+import { escapeLineBreaks, lineJson } from './json.ts'
 
 /**
  * Writes the NDJSON of a streamed chat. Tool calls go out whole, because Ollama's clients take each one as complete.

@@ -1,7 +1,7 @@
 import type { FinishReason, TokenLogprob, Usage } from '../../core/chat.ts'
 import { type RouterError, upstreamFailed } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, textOf } from '../../core/json-read.ts'
 import { readListedLogprobs } from './completion-logprobs.ts'
-import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, textOf } from './json.ts'
 
 /** What a message, or one delta of it, says. */
 export interface Said {

@@ -1,9 +1,9 @@
 import type { ChatEvent, ChatResponse, FinishReason, TokenLogprob, Usage } from '../../core/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../core/dialect.ts'
+import { isObject, type JsonObject, objectsIn, present } from '../../core/json-read.ts'
 import { writeUsage } from './answer-write.ts'
 import { writeListedLogprobs } from './completion-logprobs.ts'
 import { writeStreamError } from './errors.ts'
-import { isObject, type JsonObject, objectsIn, present } from './json.ts'
 import { readResponse as readChat } from './response.ts'
 
 /** Reads a whole `text_completion`. Throws `upstream_error` when it is none. */

@@ -1,9 +1,9 @@
 import type { ChatMessage, ChatRequest } from '../../core/chat.ts'
 import type { WriteRequestOptions } from '../../core/dialect.ts'
 import { badRequest } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, present } from '../../core/json-read.ts'
 import { OpenaiCompletionBody } from './completion-schema.ts'
 import { missingDefaults as chatDefaults } from './defaults.ts'
-import { filledTextOf, isObject, type JsonObject, numberOf, present } from './json.ts'
 import { readSampling } from './request-read.ts'
 import { reportOllama, writeSampling } from './request-write.ts'
 

@@ -8,9 +8,17 @@ import type {
   EmbeddingResponse,
 } from '../../core/embedding.ts'
 import { badRequest } from '../../core/errors.ts'
+import {
+  booleanOf,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  numberOf,
+  objectsIn,
+  present,
+} from '../../core/json-read.ts'
 import { vectorFromBase64, vectorToBase64 } from '../../core/vector-bytes.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
-import { booleanOf, filledTextOf, isObject, type JsonObject, numberOf, objectsIn, present } from './json.ts'
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 

@@ -1,44 +1,8 @@
-export type JsonObject = Record<string, unknown>
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** The text itself; undefined for anything that is no string. */
-export function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
-}
-
-/** The same, where an empty text says no more than a missing one. */
-export function filledTextOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-export function numberOf(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined
-}
-
-export function booleanOf(value: unknown): boolean | undefined {
-  return typeof value === 'boolean' ? value : undefined
-}
-
-export function objectsIn(value: unknown): JsonObject[] {
-  return Array.isArray(value) ? value.filter(isObject) : []
-}
-
-/** The object without its undefined members, so that what is absent stays absent on the wire. */
-export function present<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const entries = Object.entries(members).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> } // just filtered
-}
+import { isNoArguments, parseObject } from '../../core/json-read.ts'
 
 /** Whether a text is the JSON of an object, as the arguments of a tool call must be. */
 export function isObjectText(text: string): boolean {
-  try {
-    return isObject(JSON.parse(text))
-  } catch {
-    return false // not JSON at all, and so no object either
-  }
+  return parseObject(text) !== undefined
 }
 
 /**
@@ -59,9 +23,4 @@ export function argumentText(value: unknown): string {
 export function wholeArgumentText(value: unknown): string {
   const text = argumentText(value)
   return isNoArguments(text) ? '{}' : text
-}
-
-export function isNoArguments(text: string): boolean {
-  const trimmed = text.length <= 16 ? text.trim() : text
-  return trimmed === '' || trimmed === 'null'
 }

@@ -7,7 +7,7 @@ import {
   type Usage,
 } from '../../core/chat.ts'
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../core/dialect.ts'
-import { type JsonObject, present } from './json.ts'
+import { type JsonObject, present } from '../../core/json-read.ts'
 
 /** What LM Studio's own endpoints tell of a model beside its answer. */
 export interface LmStudioModelInfo {

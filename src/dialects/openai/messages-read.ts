@@ -1,12 +1,13 @@
+import { ConversationCalls } from '../../core/call-ids.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
-import { ConversationCalls } from './call-ids.ts'
-import { filledTextOf, isObject, isObjectText, type JsonObject, present, wholeArgumentText } from './json.ts'
+import { filledTextOf, isObject, type JsonObject, present } from '../../core/json-read.ts'
+import { isObjectText, wholeArgumentText } from './json.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
 /** Reads the turns of a conversation. Throws `bad_request` with the place of what cannot be meant. */
 export function readMessages(messages: unknown): ChatMessage[] {
-  const calls = new ConversationCalls()
+  const calls = new ConversationCalls('call_')
   const turns: unknown[] = Array.isArray(messages) ? messages : []
   return turns.map((message, index) => {
     const place = `messages[${index}]`

@@ -1,5 +1,6 @@
 import { scanObject } from '../../core/json-splice.ts'
-import { isFilledString, lastEventEnd, nextEventEnd } from './stream-bytes.ts'
+import { lastEventEnd, nextEventEnd } from '../../core/sse-bytes.ts'
+import { isFilledString } from './stream-bytes.ts'
 
 const modelKey = Buffer.from('"model"')
 const openBrace = 0x7b

@@ -1,6 +1,6 @@
 import type { PassthroughRequest } from '../../core/dialect.ts'
+import { isObject } from '../../core/json-read.ts'
 import { type Edit, scanObject } from '../../core/json-splice.ts'
-import { isObject } from './json.ts'
 
 interface Changes {
   edits: Edit[]

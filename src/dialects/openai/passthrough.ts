@@ -1,15 +1,10 @@
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
 import { streamTruncated } from '../../core/errors.ts'
-import { filledTextOf, numberOf, objectsIn } from './json.ts'
+import { HeldBytes } from '../../core/held-bytes.ts'
+import { filledTextOf, numberOf, objectsIn } from '../../core/json-read.ts'
+import { hasLineEnd, lastEventEnd, nextEventEnd, readEvent } from '../../core/sse-bytes.ts'
 import { ModelRenamer } from './model-renamer.ts'
-import {
-  hasLineEnd,
-  isFilledString,
-  lastEventEnd,
-  nextEventEnd,
-  readEvent,
-  valueAfter,
-} from './stream-bytes.ts'
+import { isFilledString, valueAfter } from './stream-bytes.ts'
 import { hasContent, parseEvent } from './stream-event.ts'
 import { completedEvent, findDone, findError, hasEmptyChoices, readUsageObject } from './stream-search.ts'
 
@@ -34,8 +29,7 @@ class Passthrough implements ChatPassthrough {
   readonly #options: PassthroughOptions
   readonly #model: ModelRenamer
   readonly #finished = new Set<number>()
-  #held: Buffer[] = []
-  #heldBytes = 0
+  readonly #held = new HeldBytes()
   #first = true
   /** Whether the beginning of an event too long to be held has gone out. */
   #torn = false
@@ -49,22 +43,22 @@ class Passthrough implements ChatPassthrough {
 
   push(chunk: Buffer): Buffer | undefined {
     if (this.#isOver()) return undefined
-    this.#hold(chunk)
+    this.#held.add(chunk)
     if (hasLineEnd(chunk)) {
-      const bytes = this.#take()
+      const bytes = this.#held.take()
       const end = lastEventEnd(bytes)
-      this.#hold(bytes.subarray(end))
+      this.#held.add(bytes.subarray(end))
       if (end > 0) {
         this.#torn = false
         return this.#relay(bytes.subarray(0, end))
       }
     }
-    return this.#heldBytes > maxHeldBytes ? this.#letThrough() : undefined
+    return this.#held.length > maxHeldBytes ? this.#letThrough() : undefined
   }
 
   end(): Buffer | undefined {
     if (this.#isOver()) return undefined
-    const tail = completedEvent(this.#take())
+    const tail = completedEvent(this.#held.take())
     const out = tail && !this.#torn ? this.#relay(tail) : undefined
     if (this.#isOver()) return this.state.ended ? out : undefined
     if (this.#torn || this.#finished.size < this.#options.choices) {
@@ -79,22 +73,8 @@ class Passthrough implements ChatPassthrough {
     return this.state.ended || this.state.failure !== undefined
   }
 
-  #hold(bytes: Buffer): void {
-    if (bytes.length === 0) return
-    this.#held.push(bytes)
-    this.#heldBytes += bytes.length
-  }
-
-  #take(): Buffer {
-    const [only] = this.#held
-    const bytes = this.#held.length === 1 && only ? only : Buffer.concat(this.#held)
-    this.#held = []
-    this.#heldBytes = 0
-    return bytes
-  }
-
   #letThrough(): Buffer | undefined {
-    const bytes = this.#take()
+    const bytes = this.#held.take()
     this.#torn = true
     const out = this.#relay(bytes)
     if (this.state.failure === undefined) this.state.content = true

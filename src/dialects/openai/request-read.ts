@@ -1,6 +1,14 @@
 import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
-import { booleanOf, filledTextOf, isObject, type JsonObject, numberOf, present, textOf } from './json.ts'
+import {
+  booleanOf,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  numberOf,
+  present,
+  textOf,
+} from '../../core/json-read.ts'
 import { readMessages } from './messages-read.ts'
 import { OpenaiChatBody } from './schema.ts'
 import { readTools } from './tools-read.ts'

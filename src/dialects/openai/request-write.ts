@@ -6,7 +6,7 @@ import type {
   ToolDefinition,
 } from '../../core/chat.ts'
 import type { Flavour, Lose, WriteRequestOptions } from '../../core/dialect.ts'
-import { type JsonObject, present } from './json.ts'
+import { type JsonObject, present } from '../../core/json-read.ts'
 import { writeMessages } from './messages-write.ts'
 
 /**

@@ -1,19 +1,18 @@
+import { AnswerCallIds, randomCallId } from '../../core/call-ids.ts'
 import type { ChatChoice, ChatResponse, ToolCall } from '../../core/chat.ts'
 import type { AnswerContext } from '../../core/dialect.ts'
-import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
-import { answerId, writeLogprobs, writeUsage } from './answer-write.ts'
-import { AnswerCallIds, randomCallId } from './call-ids.ts'
-import { isErrorShaped, reportedError, unreadable } from './errors.ts'
 import {
   filledTextOf,
   isObject,
-  isObjectText,
   type JsonObject,
   numberOf,
   objectsIn,
   present,
-  wholeArgumentText,
-} from './json.ts'
+} from '../../core/json-read.ts'
+import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
+import { answerId, writeLogprobs, writeUsage } from './answer-write.ts'
+import { isErrorShaped, reportedError, unreadable } from './errors.ts'
+import { isObjectText, wholeArgumentText } from './json.ts'
 
 /**
  * Reads a whole answer of OpenAI, vLLM, LM Studio or another server of the format. Throws `upstream_error` for an

@@ -1,17 +1,16 @@
+import { AnswerCallIds } from '../../core/call-ids.ts'
 import type { ChatEvent } from '../../core/chat.ts'
 import type { RouterError } from '../../core/errors.ts'
-import { AnswerCallIds } from './call-ids.ts'
-import { unreadable } from './errors.ts'
 import {
-  argumentText,
   filledTextOf,
   isNoArguments,
   isObject,
-  isObjectText,
   type JsonObject,
   numberOf,
   objectsIn,
-} from './json.ts'
+} from '../../core/json-read.ts'
+import { unreadable } from './errors.ts'
+import { argumentText, isObjectText } from './json.ts'
 
 interface StreamedCall {
   /** The server's own count, where it has one. */

@@ -1,7 +1,7 @@
 import type { RouterError } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, parseJson } from '../../core/json-read.ts'
 import type { SseEvent } from '../../core/sse.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
-import { filledTextOf, isObject, type JsonObject, objectsIn } from './json.ts'
 
 /** What one server-sent event of a streamed answer is. `broken`: its data is not what the dialect sends. */
 export type StreamEvent =
@@ -21,19 +21,11 @@ const done: StreamEvent = { type: 'done' }
 export function parseEvent({ event, data }: SseEvent): StreamEvent {
   const short = data.length < 64 ? data.trim() : data
   if (short === '[DONE]') return done
-  if (event === 'error') return { type: 'error', error: reportedError(parsed(data) ?? data) }
+  if (event === 'error') return { type: 'error', error: reportedError(parseJson(data) ?? data) }
   if (short === '' || keepAliveEvents.has(event)) return nothing
-  const chunk = parsed(data)
+  const chunk = parseJson(data)
   if (isErrorShaped(chunk)) return { type: 'error', error: reportedError(chunk) }
   return isObject(chunk) ? { type: 'chunk', chunk } : { type: 'broken', error: unreadable('event') }
-}
-
-function parsed(data: string): unknown {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined // the caller takes it for broken, or shows it as it is
-  }
 }
 
 /** Whether a chunk is worth committing to: it says something, whatever that is, or finishes a choice. */

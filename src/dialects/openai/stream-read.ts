@@ -1,11 +1,11 @@
+import { randomCallId } from '../../core/call-ids.ts'
 import type { ChatEvent, Usage } from '../../core/chat.ts'
 import type { ChatStreamReader } from '../../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from '../../core/json-read.ts'
 import { type SseEvent, SseReader } from '../../core/sse.ts'
 import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
-import { randomCallId } from './call-ids.ts'
 import { unreadable } from './errors.ts'
-import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from './json.ts'
 import { StreamedCalls } from './stream-calls.ts'
 import { parseEvent } from './stream-event.ts'
 

@@ -1,16 +1,9 @@
 import type { Usage } from '../../core/chat.ts'
 import type { RouterError } from '../../core/errors.ts'
 import { scanObject } from '../../core/json-splice.ts'
+import { lastEventEnd, nextEventEnd, readEvent } from '../../core/sse-bytes.ts'
 import { readCounts } from './answer-read.ts'
-import {
-  isEmptyList,
-  isQuoted,
-  isWholeField,
-  lastEventEnd,
-  nextEventEnd,
-  readEvent,
-  valueAfter,
-} from './stream-bytes.ts'
+import { isEmptyList, isQuoted, isWholeField, valueAfter } from './stream-bytes.ts'
 import { parseEvent } from './stream-event.ts'
 
 const doneMark = Buffer.from('[DONE]')

@@ -1,5 +1,5 @@
 import type { TokenLogprob, ToolCall } from '../../core/chat.ts'
-import { type JsonObject, parseObject, textOf } from './json.ts'
+import { type JsonObject, parseObject, textOf } from '../../core/json-read.ts'
 
 /** Form of the items: OpenAI API reference, "The response object", member `output`. */
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete'

@@ -1,7 +1,7 @@
 import type { FinishReason, Usage } from '../../core/chat.ts'
 import type { AnswerContext } from '../../core/dialect.ts'
+import { isObject, type JsonObject } from '../../core/json-read.ts'
 import { responseId } from './ids.ts'
-import { isObject, type JsonObject } from './json.ts'
 
 /** What an answer has come to. */
 export interface AnswerState {

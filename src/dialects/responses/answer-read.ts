@@ -1,8 +1,6 @@
+import { randomCallId } from '../../core/call-ids.ts'
 import type { ChatResponse, FinishReason, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
-import { isErrorShaped, reportedError, unreadable } from './errors.ts'
-import { randomCallId } from './ids.ts'
 import {
-  argumentText,
   filledTextOf,
   isObject,
   type JsonObject,
@@ -10,7 +8,9 @@ import {
   objectsIn,
   present,
   textOf,
-} from './json.ts'
+} from '../../core/json-read.ts'
+import { isErrorShaped, reportedError, unreadable } from './errors.ts'
+import { argumentText } from './json.ts'
 
 /**
  * Reads a whole `response` object. Throws `upstream_error` for one that failed or was given up, and for what is none.

@@ -1,9 +1,9 @@
 import type { ChatChoice, ChatResponse } from '../../core/chat.ts'
 import type { AnswerContext } from '../../core/dialect.ts'
+import type { JsonObject } from '../../core/json-read.ts'
 import { customItem, functionItem, type MessagePart, messageItem, reasoningItem } from './answer-items.ts'
 import { answerObject, endingOf } from './answer-object.ts'
 import { itemId } from './ids.ts'
-import type { JsonObject } from './json.ts'
 import { customToolNames } from './tools-read.ts'
 
 /** A whole answer: thoughts, then the message, then the calls. There is one choice, the API knows no more. */

@@ -1,7 +1,7 @@
 import type { ErrorOptions } from '../../core/dialect.ts'
 import { type RouterError, upstreamFailed } from '../../core/errors.ts'
+import { isObject, type JsonObject, textOf } from '../../core/json-read.ts'
 import { responseId } from './ids.ts'
-import { isObject, type JsonObject, textOf } from './json.ts'
 
 /** The `error` of a response object. Agents act on the code: they wait, shorten the conversation, or try again. */
 export function answerError({ kind, code, message }: RouterError): JsonObject {

@@ -1,3 +1,5 @@
+import { HeldBytes } from '../../core/held-bytes.ts'
+
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
@@ -7,8 +9,7 @@ const carriageReturn = 0x0d
  */
 export class EventCutter {
   readonly #maxBytes: number
-  #held: Buffer[] = []
-  #heldBytes = 0
+  readonly #held = new HeldBytes()
   /** Whether the line that the next byte belongs to is empty so far. */
   #emptyLine = false
   #afterReturn = false
@@ -44,16 +45,11 @@ export class EventCutter {
 
   /** What has not been given yet; it is given only once. */
   rest(): Buffer {
-    const bytes = Buffer.concat(this.#held)
-    this.#held = []
-    this.#heldBytes = 0
-    return bytes
+    return this.#held.take()
   }
 
   #hold(bytes: Buffer): void {
-    if (bytes.length === 0) return
-    this.#held.push(bytes)
-    this.#heldBytes += bytes.length
-    if (this.#heldBytes > this.#maxBytes) throw new RangeError('event too long')
+    this.#held.add(bytes)
+    if (this.#held.length > this.#maxBytes) throw new RangeError('event too long')
   }
 }

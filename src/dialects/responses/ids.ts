@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-
 export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc'
 
 /** Id of an answer whose random part is `id`. */
@@ -16,9 +14,4 @@ export function itemId(prefix: ItemPrefix, id: string, index: number): string {
 export function responseIdOfItem(item: string): string | undefined {
   const id = /^(?:msg|rs|fc|ctc)_(\w+)_\d+$/.exec(item)?.[1]
   return id === undefined ? undefined : responseId(id)
-}
-
-/** A call id for an upstream that gave none, or one twice. */
-export function randomCallId(): string {
-  return `call_${randomBytes(12).toString('hex')}`
 }

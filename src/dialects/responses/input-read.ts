@@ -1,8 +1,9 @@
 import type { ChatMessage } from '../../core/chat.ts'
 import { badRequest, type RouterError } from '../../core/errors.ts'
+import { filledTextOf, type JsonObject, objectsIn, textOf } from '../../core/json-read.ts'
 import { Conversation } from './conversation.ts'
 import type { PlacedItem } from './input-items.ts'
-import { argumentText, filledTextOf, type JsonObject, objectsIn, textOf } from './json.ts'
+import { argumentText } from './json.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
 export interface ReadInput {

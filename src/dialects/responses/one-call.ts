@@ -1,7 +1,7 @@
 import type { ChatStreamWriter, Dialect } from '../../core/dialect.ts'
+import type { JsonObject } from '../../core/json-read.ts'
 import { writeResponse } from './answer-write.ts'
 import type { Remembered } from './input-items.ts'
-import type { JsonObject } from './json.ts'
 import { readRequest } from './request-read.ts'
 import { createWriter } from './stream-write.ts'
 

@@ -1,6 +1,6 @@
 import type { AssistantPart, FilePart, ImagePart, TextPart, UserPart } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
-import { filledTextOf, isObject, type JsonObject, present, textOf } from './json.ts'
+import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../core/json-read.ts'
 
 /** Content of `system` and `developer`: text alone. */
 export function readTextParts(content: unknown, place: string): TextPart[] {

@@ -1,11 +1,10 @@
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../../core/errors.ts'
-import { applyEdits, type JsonScan, type Member, scanObject } from '../../core/json-splice.ts'
-import { type SseEvent, SseReader } from '../../core/sse.ts'
+import { isObject, type JsonObject } from '../../core/json-read.ts'
+import { readEvent, withModelIn } from '../../core/sse-bytes.ts'
 import { readUsage } from './answer-read.ts'
 import { answerError, serverEvent, unreadable } from './errors.ts'
 import { EventCutter } from './event-cutter.ts'
-import { isObject, type JsonObject } from './json.ts'
 import { isTerminal, parseEvent } from './stream-event.ts'
 
 const openBrace = 0x7b
@@ -23,9 +22,7 @@ export function createPassthrough(options: PassthroughOptions): ChatPassthrough 
 
 class Passthrough implements ChatPassthrough {
   readonly state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
-  /** As the client named it, and as JSON. */
   readonly #alias: string
-  readonly #model: string
   readonly #cutter = new EventCutter()
   #out: Buffer[] = []
   /** The last event that went by, and the last one that told the answer as a whole. */
@@ -34,7 +31,6 @@ class Passthrough implements ChatPassthrough {
 
   constructor(model: string) {
     this.#alias = model
-    this.#model = JSON.stringify(model)
   }
 
   push(chunk: Buffer): Buffer | undefined {
@@ -103,7 +99,9 @@ class Passthrough implements ChatPassthrough {
       this.state.failure = event.error
       return
     }
-    this.#out.push(this.#renamed(bytes))
+    this.#out.push(
+      withModelIn(bytes, { from: bytes.indexOf(openBrace), outer: 'response', model: this.#alias }),
+    )
     if (event?.type === 'event') this.#last = bytes
     if (event?.type === 'event' && isObject(event.data.response)) this.#answer = bytes
     if (event?.type !== 'event' || !isTerminal(event.name)) return
@@ -112,15 +110,6 @@ class Passthrough implements ChatPassthrough {
     this.state.usage = readUsage(event.data)
     // The other half of the last line end may still be on its way, and nothing is taken after the end.
     if (bytes.at(-1) === carriageReturn && bytes.includes(lineEnd)) this.#out.push(lineEnd.subarray(1))
-  }
-
-  #renamed(bytes: Buffer): Buffer {
-    const data = scanObject(bytes, bytes.indexOf(openBrace))
-    const whole = memberOf(data, 'response')
-    const response = whole && scanObject(bytes, whole.valueStart)
-    const model = memberOf(response, 'model')
-    if (!model) return bytes
-    return applyEdits(bytes, [{ start: model.valueStart, end: model.valueEnd, text: this.#model }])
   }
 }
 
@@ -134,19 +123,4 @@ function dataOf(bytes: Buffer): JsonObject | undefined {
 function isWholeEvent(tail: Buffer): boolean {
   const sent = readEvent(tail)
   return sent !== undefined && parseEvent(sent).type !== 'broken'
-}
-
-function memberOf(scan: JsonScan | undefined, key: string): Member | undefined {
-  return scan?.members.findLast((member) => member.key === key)
-}
-
-function readEvent(bytes: Buffer): SseEvent | undefined {
-  let found: SseEvent | undefined
-  const take = (event: SseEvent): void => {
-    found ??= event
-  }
-  const reader = new SseReader(bytes.length)
-  reader.push(bytes, take)
-  reader.end(take)
-  return found
 }

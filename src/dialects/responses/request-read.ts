@@ -1,8 +1,16 @@
 import type { ChatMessage, ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
+import {
+  booleanOf,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  numberOf,
+  present,
+  textOf,
+} from '../../core/json-read.ts'
 import { inputItems, type Remembered } from './input-items.ts'
 import { readInput } from './input-read.ts'
-import { booleanOf, filledTextOf, isObject, type JsonObject, numberOf, present, textOf } from './json.ts'
 import { ResponsesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 

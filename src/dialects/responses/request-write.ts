@@ -1,7 +1,7 @@
 import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../core/chat.ts'
 import type { WriteRequestOptions } from '../../core/dialect.ts'
 import { badRequest } from '../../core/errors.ts'
-import { type JsonObject, present } from './json.ts'
+import { type JsonObject, present } from '../../core/json-read.ts'
 import { writeItems } from './messages-write.ts'
 
 /** OpenAI refuses a smaller `max_output_tokens`. */

@@ -1,8 +1,9 @@
 import type { ChatEvent } from '../../core/chat.ts'
 import type { RouterError } from '../../core/errors.ts'
+import { filledTextOf, type JsonObject, numberOf, textOf } from '../../core/json-read.ts'
 import { callArguments } from './answer-read.ts'
 import { unreadable } from './errors.ts'
-import { argumentText, filledTextOf, type JsonObject, numberOf, textOf } from './json.ts'
+import { argumentText } from './json.ts'
 
 type Emit = (event: ChatEvent) => void
 

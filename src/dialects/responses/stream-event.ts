@@ -1,7 +1,7 @@
 import type { RouterError } from '../../core/errors.ts'
+import { isObject, type JsonObject, parseJson, textOf } from '../../core/json-read.ts'
 import type { SseEvent } from '../../core/sse.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
-import { isObject, type JsonObject, textOf } from './json.ts'
 
 /** What one server-sent event of a streamed answer is. `broken`: its data is not what the dialect sends. */
 export type StreamEvent =
@@ -16,7 +16,7 @@ export function parseEvent({ event, data }: SseEvent): StreamEvent {
   const short = data.length < 64 ? data.trim() : data
   // `[DONE]` is no end of its own here: the terminal event is.
   if (short === '' || short === '[DONE]' || keepAlives.has(event)) return { type: 'nothing' }
-  const value = parsed(data)
+  const value = parseJson(data)
   if (event === 'error' || isErrorShaped(value)) return { type: 'error', error: reportedError(value ?? data) }
   if (!isObject(value)) return { type: 'broken', error: unreadable('event') }
   const name = textOf(value.type) ?? event
@@ -29,12 +29,4 @@ export function parseEvent({ event, data }: SseEvent): StreamEvent {
 /** The events after which there is nothing more. */
 export function isTerminal(name: string): boolean {
   return name === 'response.completed' || name === 'response.incomplete'
-}
-
-function parsed(data: string): unknown {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined // the caller takes it for broken, or shows it as it is
-  }
 }

@@ -1,4 +1,5 @@
 import type { ChatEvent, ToolCall } from '../../core/chat.ts'
+import type { JsonObject } from '../../core/json-read.ts'
 import {
   contentPart,
   customInput,
@@ -12,7 +13,6 @@ import {
   writeLogprob,
 } from './answer-items.ts'
 import { itemId } from './ids.ts'
-import type { JsonObject } from './json.ts'
 
 /** Where an item stands, and how its events are written. */
 export interface ItemPlace {

@@ -1,6 +1,6 @@
 import type { ChatEvent } from '../../core/chat.ts'
+import type { JsonObject } from '../../core/json-read.ts'
 import type { ItemStatus } from './answer-items.ts'
-import type { JsonObject } from './json.ts'
 import {
   createCustomItem,
   createFunctionItem,

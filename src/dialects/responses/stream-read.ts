@@ -1,11 +1,11 @@
+import { randomCallId } from '../../core/call-ids.ts'
 import type { ChatChoice, ChatEvent } from '../../core/chat.ts'
 import type { ChatStreamReader } from '../../core/dialect.ts'
 import { RouterError, streamTruncated } from '../../core/errors.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn } from '../../core/json-read.ts'
 import { type SseEvent, SseReader } from '../../core/sse.ts'
 import { finishReasonOf, isCall, readHead, readLogprobs, readResponse, readUsage } from './answer-read.ts'
 import { unreadable } from './errors.ts'
-import { randomCallId } from './ids.ts'
-import { filledTextOf, isObject, type JsonObject, objectsIn } from './json.ts'
 import { StreamedCalls } from './stream-calls.ts'
 import { isTerminal, parseEvent } from './stream-event.ts'
 

@@ -1,10 +1,10 @@
 import type { ChatEvent, FinishReason, Usage } from '../../core/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../core/dialect.ts'
 import type { RouterError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/json-read.ts'
 import type { ItemStatus } from './answer-items.ts'
 import { type AnswerState, answerObject, endingOf } from './answer-object.ts'
 import { answerError, serverEvent } from './errors.ts'
-import type { JsonObject } from './json.ts'
 import { type QueuedItem, StreamQueue } from './stream-queue.ts'
 import { customToolNames } from './tools-read.ts'
 

@@ -1,6 +1,14 @@
 import type { ToolChoice, ToolDefinition } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
-import { booleanOf, filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from './json.ts'
+import {
+  booleanOf,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  present,
+  textOf,
+} from '../../core/json-read.ts'
 
 export interface OfferedTools {
   tools: ToolDefinition[]

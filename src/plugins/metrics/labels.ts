@@ -17,6 +17,7 @@ export function reasonOf({ kind, code, causeCode }: RouterError): string {
   if (code === 'upstream_unreachable') return 'connection_error'
   if (code === 'upstream_auth') return 'auth'
   if (code === 'upstream_truncated') return 'truncated'
+  if (code === 'lease_lost') return code
   switch (kind) {
     case 'upstream_timeout':
       return 'timeout'

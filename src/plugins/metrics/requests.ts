@@ -19,7 +19,13 @@ export function recordRequests(app: FastifyInstance): (record: ExchangeRecord) =
     labelNames: ['method', 'endpoint'],
     buckets: durationBuckets,
   })
-  const inProgress = new Gauge({ name: 'http_requests_in_progress', help: 'Requests that have not ended.' })
+  new Gauge({
+    name: 'http_requests_in_progress',
+    help: 'Requests that have not ended.',
+    collect() {
+      this.set(app.exchanges.running)
+    },
+  })
   const exceptions = new Counter({
     name: 'http_request_exceptions_total',
     help: 'Requests that ended with a status of 500 or more, or with a broken stream.',
@@ -43,15 +49,10 @@ export function recordRequests(app: FastifyInstance): (record: ExchangeRecord) =
     labelNames: ['endpoint'],
     buckets: overheadBuckets,
   })
-  app.addHook('onRequest', (_request, _reply, next) => {
-    inProgress.inc()
-    next()
-  })
   return (record) => {
     const { endpoint, outcome, ownMs } = record
     const labels = { method: methodLabel(record.method), endpoint }
     const withStatus = { ...labels, http_status: record.status }
-    inProgress.dec()
     requests.inc(withStatus)
     duration.observe(labels, record.durationMs / 1000)
     if (outcome === 'error' || outcome === 'truncated') exceptions.inc(labels)

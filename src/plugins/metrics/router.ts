@@ -27,6 +27,15 @@ export function exposeRouter(app: FastifyInstance): void {
       this.set(app.admission.heldBytes)
     },
   })
+  new Counter({
+    name: 'llm_router_shed_total',
+    help: 'Requests that were refused because the process could not keep up: event_loop, heap.',
+    labelNames: ['reason'],
+    collect() {
+      this.reset()
+      for (const [reason, count] of Object.entries(app.shedding.counts)) this.inc({ reason }, count)
+    },
+  })
   new Gauge({
     name: 'llm_router_config_info',
     help: 'Always 1; the label tells one content of models-config.json from another.',

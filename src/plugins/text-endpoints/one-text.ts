@@ -18,7 +18,8 @@ export async function answerOne(
       alias: model.alias,
       model,
       source: { from: 'router', request: chat, defaults },
-      body: {},
+      outline: {},
+      readBody: () => ({}),
       stream: true,
       includeUsage: false,
     } as const

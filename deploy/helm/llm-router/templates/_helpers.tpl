@@ -63,8 +63,11 @@ app.kubernetes.io/component: test
 {{- . | replace "/" "." }}.prompt
 {{- end }}
 
+{{/* Of what running pods do not notice: their environment. The router reads its files again by itself. */}}
 {{- define "llm-router.checksum" -}}
-{{- list .Values.modelsConfig .Values.prompts .Values.secret.values | toJson | sha256sum -}}
+{{- $all := list .Values.secret.values -}}
+{{- if .Values.restartOnConfigChange }}{{ $all = concat $all (list .Values.modelsConfig .Values.prompts) }}{{ end -}}
+{{- if or .Values.restartOnConfigChange .Values.secret.values }}{{ $all | toJson | sha256sum }}{{ end -}}
 {{- end }}
 
 {{/* Seconds that answers under way have, see `shutdown`; the 20 are for ending the rest of them and the process. */}}
@@ -82,6 +85,7 @@ app.kubernetes.io/component: test
   "LLM_ROUTER_LOG_FORMAT" "json" -}}
 {{- if .Values.adminPort }}{{ $_ := set $all "LLM_ROUTER_ADMIN_PORT" .Values.adminPort }}{{ end -}}
 {{- if .Values.metrics.enabled }}{{ $_ := set $all "LLM_ROUTER_USE_PROMETHEUS" "true" }}{{ end -}}
+{{- if .Values.tracing.endpoint }}{{ $_ := set $all "OTEL_EXPORTER_OTLP_ENDPOINT" .Values.tracing.endpoint }}{{ end -}}
 {{- if .Values.redis.host -}}
 {{- $_ := set $all "LLM_ROUTER_REDIS_HOST" .Values.redis.host -}}
 {{- $_ := set $all "LLM_ROUTER_REDIS_PORT" .Values.redis.port -}}

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 
-/** An id for a tool call that came without one: `call_` and 24 random characters, as OpenAI's own look. */
-export function randomCallId(): string {
-  return `call_${randomBytes(12).toString('hex')}`
+/** An id for a tool call that came without one: a prefix and 24 random characters, as the vendors' own look. */
+export function randomCallId(prefix: 'call_' | 'toolu_' = 'call_'): string {
+  return prefix + randomBytes(12).toString('hex')
 }
 
 /** Keeps the ids of one answer's tool calls apart: some servers repeat an id, or give none. */
@@ -15,9 +15,9 @@ export class AnswerCallIds {
   }
 
   /** `sent` where it is filled and free, else a new one. */
-  claim(sent: string): string {
-    let id = sent
-    while (id === '' || this.#used.has(id)) id = this.#newId()
+  claim(sent: string | undefined): string {
+    let id = sent || this.#newId()
+    while (this.#used.has(id)) id = this.#newId()
     this.#used.add(id)
     return id
   }
@@ -32,24 +32,32 @@ interface KnownCall {
 
 /** The tool calls of a conversation. Clients that count from zero in each turn reuse their ids; here none is used twice. */
 export class ConversationCalls {
+  readonly #prefix: string
   readonly #calls: KnownCall[] = []
   readonly #used = new Set<string>()
 
-  /** Gives the call's id. It follows from its place alone, so the same history reads the same each turn. */
+  /** `prefix`: what ids made here begin with. */
+  constructor(prefix: 'call_' | 'toolu_') {
+    this.#prefix = prefix
+  }
+
+  /** Gives the call's id. A made one follows from its place alone, so the same history reads the same each turn. */
   add(sentId: string, name: string): string {
     let id = sentId
-    for (let number = this.#calls.length; id === '' || this.#used.has(id); number++) id = `call_${number}`
+    for (let number = this.#calls.length; id === '' || this.#used.has(id); number++) {
+      id = `${this.#prefix}${number}`
+    }
     this.#used.add(id)
     this.#calls.push({ sentId, id, name, answered: false })
     return id
   }
 
-  /** The call that a result with this id answers: the oldest open one, else the last. */
+  /** The call that a result with this id belongs to: the oldest open one, else the last. */
   answerById(sentId: string): { id: string; name: string } | undefined {
     return this.#answer((call) => call.sentId === sentId)
   }
 
-  /** The deprecated `function` role names the function only. */
+  /** The same for a result that names the function only. */
   answerByName(name: string): { id: string; name: string } | undefined {
     return this.#answer((call) => call.name === name)
   }

@@ -1,0 +1,64 @@
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { Operation } from './provider.ts'
+
+/** The groups of endpoints in the API documentation, in the order of its page. */
+export const docsTags = {
+  OpenAI: 'For OpenAI clients: chat, Responses, the older completions, embeddings.',
+  Anthropic: 'For Anthropic clients.',
+  Ollama: 'For Ollama clients.',
+  'LM Studio': "LM Studio's own paths: OpenAI's requests, with answers that tell more.",
+  Models: 'Which models there are, in the form of each dialect.',
+  Forwarded: 'Requests that go to a server as they are, but for the name of the model.',
+  'Text endpoints': 'Ready-made text work with prompts of the library.',
+  Operation: 'For those who run the router.',
+  Extensions: 'Added by the modules of LLM_ROUTER_EXTENSIONS.',
+  'Other paths': 'The same endpoints once more, at the other paths that clients use.',
+} as const
+
+/** One form of a successful answer. */
+export interface AnswerDocs {
+  /** Its content type. */
+  type: string
+  description: string
+  schema?: TSchema
+}
+
+/** What the API documentation tells of an endpoint beside what its route says: path, method, body schema and dialect. */
+export interface EndpointDocs {
+  /** The operationId of its first path; those of its other paths are made from it. */
+  id: string
+  tag: Exclude<keyof typeof docsTags, 'Other paths'>
+  /** One short sentence without a full stop. */
+  summary: string
+  description?: string
+  /** What a server must have to be asked; any of them is enough. Absent: the router answers itself. */
+  operations?: readonly Operation[]
+  /** Who answers where no server has any of the operations. */
+  otherwise?: string
+  /** Empty: it only refuses. */
+  answers: readonly AnswerDocs[]
+  /** Where its answer has another status than 200. */
+  status?: string
+  /** Parts of the path by their name in the route: what to call them and what they are. `*` is a rest of the path. */
+  path?: Readonly<Record<string, { name: string; description: string }>>
+  query?: Readonly<Record<string, TSchema>>
+  /** A body that is not JSON; the route has no schema for it. */
+  form?: { type: string; schema: TSchema }
+  /** A request body that gets a 2xx. The model `demo` is the embedded one; others stand for a server that is needed. */
+  example?: Readonly<Record<string, unknown>>
+}
+
+/** An answer of JSON. */
+export function json(description: string, schema?: TSchema): AnswerDocs {
+  return { type: 'application/json', description, schema: schema ?? Type.Object({}) }
+}
+
+/** An answer of server-sent events. */
+export function events(description: string): AnswerDocs {
+  return { type: 'text/event-stream', description }
+}
+
+/** An answer of one JSON object per line. */
+export function lines(description: string): AnswerDocs {
+  return { type: 'application/x-ndjson', description }
+}

@@ -1,0 +1,177 @@
+import { type TSchema, Type } from '@sinclair/typebox'
+import { type AnswerDocs, docsTags } from '../../core/api-docs.ts'
+import { camelCase, type DocumentedRoute, endpointKey, firstPaths, operationIds } from './documented-route.ts'
+import { errorForm } from './error-forms.ts'
+
+type Json = Record<string, unknown>
+
+/** The schemas that several endpoints share, each under one name. */
+interface Shared {
+  schemas: Json
+  names: Map<TSchema, string>
+}
+
+/**
+ * The OpenAPI document of these routes. Source: OpenAPI Specification 3.1.1; its schemas are JSON Schema, so those that
+ * check the requests stand in it as they are, but for words that only the router understands. `keys`: clients need one.
+ */
+export function openapiDocument(
+  routes: readonly DocumentedRoute[],
+  { version, keys }: { version: string; keys: boolean },
+): Json {
+  const ids = operationIds(routes)
+  const first = firstPaths(routes)
+  const shared: Shared = { schemas: {}, names: new Map() }
+  const paths: Record<string, Json> = {}
+  for (const route of routes) {
+    const path = pathOf(route)
+    const operations = paths[path] ?? {}
+    const original = first.get(endpointKey(route)) ?? route
+    const place = original === route ? {} : otherPath(original)
+    const operationId = ids.get(route) ?? ''
+    operations[route.method.toLowerCase()] = { operationId, ...operationOf(route, shared), ...place }
+    paths[path] = operations
+  }
+  const used = new Set<string>(['Other paths', ...routes.map(({ docs }) => docs.tag)])
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'llm-router',
+      version,
+      description: 'One address in front of model servers, for clients of OpenAI, Anthropic and Ollama.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/', description: 'This router' }],
+    tags: Object.entries(docsTags).flatMap(([name, description]) =>
+      used.has(name) ? [{ name, description }] : [],
+    ),
+    paths,
+    components: { schemas: shared.schemas, ...(keys ? { securitySchemes } : {}) },
+    ...(keys ? { security: Object.keys(securitySchemes).map((name) => ({ [name]: [] })) } : {}),
+  }
+}
+
+/** Either of them is enough. */
+const securitySchemes = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'The key, as clients of OpenAI send it.' },
+  apiKey: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'x-api-key',
+    description: 'The key, as clients of Anthropic send it.',
+  },
+} as const
+
+function otherPath(original: DocumentedRoute): Json {
+  return { tags: ['Other paths'], description: `The same as \`${original.method} ${pathOf(original)}\`.` }
+}
+
+function operationOf(route: DocumentedRoute, shared: Shared): Json {
+  const { docs } = route
+  const parameters = [...pathParameters(route), ...queryParameters(route)]
+  const body = requestBody(route, shared)
+  return {
+    tags: [docs.tag],
+    summary: docs.summary,
+    ...(docs.description === undefined ? {} : { description: docs.description }),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body === undefined ? {} : { requestBody: body }),
+    responses: responsesOf(route, shared),
+  }
+}
+
+function pathOf(route: DocumentedRoute): string {
+  return route.url.replaceAll(/:(\w+)|\*/g, (part, name) => `{${pathName(route, name ?? part)}}`)
+}
+
+/** What a route's own name for a part of its path is called in the document. */
+function pathName({ docs }: DocumentedRoute, name: string): string {
+  return docs.path?.[name]?.name ?? (name === '*' ? 'rest' : name)
+}
+
+function pathParameters(route: DocumentedRoute): Json[] {
+  return Array.from(route.url.matchAll(/:(\w+)|\*/g), ([part, name = part]) => ({
+    name: pathName(route, name),
+    in: 'path',
+    required: true,
+    description: route.docs.path?.[name]?.description ?? 'Part of the path',
+    schema: { type: 'string' },
+  }))
+}
+
+function queryParameters({ docs }: DocumentedRoute): Json[] {
+  return Object.entries(docs.query ?? {}).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    schema: plain(schema),
+  }))
+}
+
+function requestBody({ body, docs }: DocumentedRoute, shared: Shared): Json | undefined {
+  const { form, example } = docs
+  if (form)
+    return { required: true, content: { [form.type]: { schema: plain(form.schema), ...given(example) } } }
+  if (!body) return undefined
+  const schema = reference(shared, body, `${camelCase(docs.id)}Request`, () =>
+    docs.operations ? withModel(body) : body,
+  )
+  return { required: true, content: { 'application/json': { schema, ...given(example) } } }
+}
+
+function given(example: unknown): Json {
+  return example === undefined ? {} : { example }
+}
+
+const modelName = Type.String({
+  description: 'Name of a model as `GET /v1/models` lists it; `model_name` is taken for it too.',
+})
+
+/** Which of its two names a request gives its model by is no matter of a schema, but one must be there. */
+function withModel(body: TSchema): TSchema {
+  return { ...body, properties: { ...body.properties, model: modelName } }
+}
+
+function responsesOf(route: DocumentedRoute, shared: Shared): Json {
+  const { answers, status = '200' } = route.docs
+  const { name, schema } = errorForm(route.dialect)
+  const error = { 'application/json': { schema: reference(shared, schema, name, () => schema) } }
+  return {
+    ...(answers.length === 0 ? {} : { [status]: success(answers) }),
+    '4XX': { description: 'The request cannot be answered as it is.', content: error },
+    '5XX': {
+      description: 'The router or a server failed, or all are busy (`Retry-After` says for how long).',
+      content: error,
+    },
+  }
+}
+
+function success(answers: readonly AnswerDocs[]): Json {
+  const content = answers.map(({ type, description, schema }) => {
+    const text = type === '*/*' ? {} : { type: 'string' }
+    return [type, { schema: { ...(schema ? plain(schema) : text), description } }]
+  })
+  return {
+    description: answers.map(({ description }) => description).join(' '),
+    content: Object.fromEntries(content),
+  }
+}
+
+/** Each schema stands in the document once, under the name that its first user gave it. */
+function reference(shared: Shared, schema: TSchema, wanted: string, content: () => TSchema): Json {
+  let name = shared.names.get(schema)
+  if (name === undefined) {
+    name = Object.hasOwn(shared.schemas, wanted) ? `${wanted}${shared.names.size}` : wanted
+    shared.names.set(schema, name)
+    shared.schemas[name] = plain(content())
+  }
+  return { $ref: `#/components/schemas/${name}` }
+}
+
+/** A schema as JSON, without the words for faults that stand in it. */
+function plain(schema: TSchema): Json {
+  return JSON.parse(
+    JSON.stringify(schema, (key, value: unknown) =>
+      key === 'errorMessage' || key === 'allowed' ? undefined : value,
+    ),
+  )
+}

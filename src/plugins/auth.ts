@@ -1,0 +1,111 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { ClientKey, Surface } from '../core/client-key.ts'
+import { RouterError } from '../core/errors.ts'
+import { ownedResponses } from '../core/owned-responses.ts'
+import type { ResponseStore } from '../core/response-store.ts'
+import { checkTokenCap } from '../core/token-cap.ts'
+import { openDoor } from './auth/door.ts'
+import { type Keys, readKeys } from './auth/keys-file.ts'
+import { publicPaths } from './auth/public-paths.ts'
+import { useLimits } from './auth/use-limits.ts'
+
+type Models = Pick<FastifyInstance['models'], 'all' | 'find' | 'findLoosely'>
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What the client of a request has a right to. Where no keys are asked for, that is everything. */
+    rights: {
+      models(request: FastifyRequest): Models
+      /** The answers that this client has kept. */
+      responses(request: FastifyRequest): ResponseStore
+    }
+  }
+  interface FastifyContextConfig {
+    /** Whom the route is for, where its dialect does not say it. */
+    surface?: Surface
+  }
+  interface FastifyRequest {
+    /** Whose key the request came with; undefined where none is asked for. */
+    client: ClientKey | undefined
+  }
+}
+
+interface AuthOptions {
+  /** Read for `${NAME}` in the keys file. */
+  env: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * Keys of clients, with LLM_ROUTER_AUTH_ENABLED: who may come in, what they may use and how much of it. Without it nothing
+ * runs for a request. docs/client-keys.md says what is promised.
+ */
+export default fp(
+  async (app, { env }: AuthOptions) => {
+    app.decorateRequest('client')
+    app.decorate('rights', {
+      models: ({ client }) => (client?.models ? modelsOf(app, client) : app.models),
+      responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
+    })
+    if (app.config.authEnabled) requireKeys(app, await readKeys(app, env))
+  },
+  { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port'] },
+)
+
+function requireKeys(app: FastifyInstance, keys: Keys): void {
+  const isPublic = publicPaths(app)
+  const enter = openDoor(app, keys)
+  const admit = useLimits(app)
+  // Before all else, so that no body is asked for; only the exchange is there already, which counts the request.
+  app.addHook('onRequest', (request, reply, next) => {
+    if (app.adminPort.isUsedBy(request.raw) || isPublic(request.routeOptions.url)) return next()
+    const client = enter(request, reply)
+    if (client instanceof RouterError) return next(client)
+    request.client = client
+    request.exchange.client = client.id
+    const surface = surfaceOf(app, request)
+    if (surface !== undefined && !client.surfaces.has(surface)) return next(notAllowed())
+    // What only reads what is here costs nothing that a limit is for.
+    if (!client.limits || request.method !== 'POST') return next()
+    admit(client, client.limits, request, reply).then(() => next(), next)
+  })
+  app.addHook('preHandler', (request, _reply, next) => {
+    const most = request.client?.maxTokens
+    if (most !== undefined) checkTokenCap(request.body, request.rawBody, most)
+    next()
+  })
+  app.addHook('onReady', async () => {
+    for (const { id, models, mayUse } of keys.clients())
+      if (models && !app.models.all().some(({ alias }) => mayUse(alias)))
+        app.log.warn({ client: id }, 'this key has a right to no model')
+  })
+}
+
+/** Undefined: the path is nobody's, or for everybody. */
+function surfaceOf(app: FastifyInstance, request: FastifyRequest): Surface | undefined {
+  const { admin, surface, dialect } = request.routeOptions.config
+  if (admin) return 'operator'
+  if (surface !== undefined || dialect === undefined) return surface
+  switch (app.errorDialectOf(request)) {
+    case 'anthropic':
+      return 'anthropic'
+    case 'ollama':
+      return 'ollama'
+    default:
+      return 'openai'
+  }
+}
+
+function notAllowed(): RouterError {
+  return new RouterError('forbidden', 'This key may not use this endpoint', { code: 'endpoint_not_allowed' })
+}
+
+/** A model without a right to it is as if it were not there: the names of others' models are nobody's business. */
+function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
+  const allowed = (model: ReturnType<Models['find']>) => (model && mayUse(model.alias) ? model : undefined)
+  return {
+    all: () => app.models.all().filter(({ alias }) => mayUse(alias)),
+    find: (name) => allowed(app.models.find(name)),
+    findLoosely: (name) => allowed(app.models.findLoosely(name)),
+  }
+}

@@ -1,0 +1,68 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { addressBlock, clientAddress } from '../../core/client-address.ts'
+import type { ClientKey } from '../../core/client-key.ts'
+import { RouterError } from '../../core/errors.ts'
+import { FailedLogins } from '../../core/failed-logins.ts'
+import { presentedKey } from '../../core/key-ring.ts'
+import { inNetworks } from '../../core/networks.ts'
+import type { Keys } from './keys-file.ts'
+
+/** Whose key a request has come with, or the error for its client. */
+export type Door = (request: FastifyRequest, reply: FastifyReply) => ClientKey | RouterError
+
+/** Unknown, disabled and expired keys are told the same; which it was is for the log. */
+export function openDoor(app: FastifyInstance, keys: Keys): Door {
+  const failed = new FailedLogins(() => performance.now())
+  const isTrusted = inNetworks(app.config.trustedProxies)
+  return (request, reply) => {
+    const key = presentedKey(request.headers)
+    if (key === undefined) return noKey(reply)
+    const address = addressOf(request, isTrusted)
+    const block = addressBlock(address)
+    const { client, fault } = keys.find(key)
+    const waitMs = failed.waitMs(block)
+    const isKnown = fault === undefined && failed.knows(block, client.id)
+    if (waitMs > 0 && !isKnown) return tooMany(reply, waitMs)
+    if (fault === undefined) {
+      failed.succeeded(block, client.id)
+      return client
+    }
+    failed.failed(block)
+    const { logIds } = request.exchange
+    app.log.warn({ ...logIds, client_address: address, reason: fault, client: client?.id }, 'login refused')
+    return wrongKey(reply)
+  }
+}
+
+function addressOf({ raw, headers }: FastifyRequest, isTrusted: (address: string) => boolean): string {
+  const forwardedFor = headers['x-forwarded-for']
+  const header = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor
+  return clientAddress(raw.socket.remoteAddress ?? '', header, isTrusted)
+}
+
+function noKey(reply: FastifyReply): RouterError {
+  const message = 'No API key: send it as "Authorization: Bearer ..." or as "x-api-key"'
+  return turnedAway(reply, new RouterError('auth', message, { code: 'missing_api_key' }))
+}
+
+function wrongKey(reply: FastifyReply): RouterError {
+  const error = new RouterError('auth', 'This API key is not valid', { code: 'invalid_api_key' })
+  return turnedAway(reply, error)
+}
+
+function tooMany(reply: FastifyReply, waitMs: number): RouterError {
+  const error = new RouterError('rate_limit', 'Too many wrong API keys came from this address', {
+    code: 'too_many_failed_logins',
+    retryAfterSeconds: Math.ceil(waitMs / 1000),
+    shouldRetry: false,
+  })
+  return turnedAway(reply, error)
+}
+
+/** What may follow on the connection of a stranger is not read: it could be meant for somebody else's eyes. */
+function turnedAway(reply: FastifyReply, error: RouterError): RouterError {
+  reply.header('connection', 'close')
+  // RFC 9110, section 11.6.1, and RFC 6750, section 3.
+  if (error.kind === 'auth') reply.header('www-authenticate', 'Bearer realm="llm-router"')
+  return error
+}

@@ -1,0 +1,73 @@
+import { resolve } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import type { ClientKey } from '../../core/client-key.ts'
+import { loadClientKeys } from '../../core/client-keys-load.ts'
+import type { FileContent } from '../../core/config-sources.ts'
+import { ConfigError } from '../../core/errors.ts'
+import { KeyRing, type Login } from '../../core/key-ring.ts'
+
+export interface Keys {
+  /** See {@link KeyRing.find}. */
+  find(key: string): Login
+  clients(): readonly ClientKey[]
+}
+
+interface Loaded {
+  ring: KeyRing
+  clients: readonly ClientKey[]
+  warnings: readonly string[]
+}
+
+/** The keys of the file, now and after each change of it. Throws ConfigError with all that is wrong. */
+export async function readKeys(
+  app: FastifyInstance,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Keys> {
+  // In full: a fault that begins with it is then none of models-config.json.
+  const file = resolve(app.config.authKeysFile)
+  const load = (content: FileContent): Loaded => loaded(content, file, env)
+  const feed = app.reload.feed(app.reload.sources.keys)
+  let keys = load(await feed.first())
+  const tellWarnings = (): void => {
+    for (const warning of keys.warnings) app.log.warn(warning)
+  }
+  tellWarnings()
+  let prepared: Loaded | undefined
+  feed.serve({
+    async prepare(content) {
+      prepared = undefined
+      try {
+        prepared = load(content)
+        return []
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error
+        return error.faults
+      }
+    },
+    commit(notice) {
+      if (!prepared) return
+      keys = prepared
+      prepared = undefined
+      if (!notice) return
+      tellWarnings()
+      app.log.info({ clients: keys.clients.length }, 'keys of clients read again')
+    },
+    drop(faults, notice) {
+      prepared = undefined
+      if (!notice) return
+      app.log.error({ faults }, `${faults[0] ?? 'no fault'}; the keys of clients stay as they were`)
+    },
+  })
+  return { find: (key) => keys.ring.find(key, Date.now()), clients: () => keys.clients }
+}
+
+function loaded(
+  content: FileContent,
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Loaded {
+  if ('code' in content)
+    throw new ConfigError([`LLM_ROUTER_AUTH_MEMORY_SEED_FILE: cannot read ${file} (${content.code})`])
+  const { entries, warnings } = loadClientKeys(content.text, file, env)
+  return { ring: new KeyRing(entries), clients: entries.map(({ client }) => client), warnings }
+}

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { didYouMean } from '../../core/did-you-mean.ts'
+import { ConfigError, modelNotFound } from '../../core/errors.ts'
+import type { Ending } from '../../core/lease.ts'
+import type { ModelsChange } from '../../core/models-swap.ts'
+import type { Strategy, StrategyInstance } from '../../core/strategy.ts'
+import type { Model, Target } from '../../core/target.ts'
+import { LeaseQueue } from '../../relay/lease-queue.ts'
+import { LiveSignals } from '../../relay/live-signals.ts'
+import { RetryBudget } from '../../relay/retry-budget.ts'
+
+export type SettledListener = (target: Target, ending: Ending) => void
+
+/** What the balancer keeps for a model. The same object for as long as there is a model of this name. */
+export interface ModelState {
+  strategyName: string
+  strategy: StrategyInstance
+  affinity: boolean
+  active: readonly LiveSignals[]
+  /** Sleeping targets, where they may be used at all. */
+  reserve: readonly LiveSignals[]
+  readonly queue: LeaseQueue
+  readonly budget: RetryBudget
+  readonly onSettled: SettledListener
+}
+
+/** By alias: a request that began before a reload finds what holds for its model now. */
+export type ModelStates = ReadonlyMap<string, ModelState>
+
+/** The states of all models, kept up to date. Throws ConfigError with every strategy that nobody knows. */
+export function modelStates(app: FastifyInstance, onSettled: SettledListener): ModelStates {
+  const states = new Map<string, ModelState>()
+  checkStrategies(app)
+  for (const model of app.models.all()) states.set(model.alias, stateOf(app, model, onSettled))
+  app.models.onChange((change) => update(app, states, change, onSettled))
+  return states
+}
+
+function checkStrategies(app: FastifyInstance): void {
+  const faults = new Set<string>()
+  for (const model of app.models.all()) {
+    const name = strategyName(app, model)
+    if (app.strategies.find(name)) continue
+    const place = model.strategy ? `${model.group}["${model.alias}"].strategy` : 'LLM_ROUTER_BALANCE_STRATEGY'
+    const known = app.strategies.names()
+    faults.add(`${place}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`)
+  }
+  if (faults.size > 0) throw new ConfigError([...faults])
+}
+
+function strategyName(app: FastifyInstance, model: Model): string {
+  return model.strategy ?? app.config.balanceStrategy
+}
+
+function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener): ModelState {
+  const { queueSize, queueTimeoutMs } = app.config
+  const name = strategyName(app, model)
+  return {
+    onSettled,
+    ...strategyOf(app.strategies.get(name)),
+    ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
+    budget: new RetryBudget(now),
+    queue: new LeaseQueue({
+      now,
+      random: Math.random,
+      model: model.alias,
+      store: app.leases,
+      timeoutMs: queueTimeoutMs,
+      size: queueSize,
+      newKey: () => randomBytes(12).toString('hex'),
+    }),
+  }
+}
+
+function strategyOf(strategy: Strategy): Pick<ModelState, 'strategyName' | 'strategy' | 'affinity'> {
+  return {
+    strategyName: strategy.name,
+    strategy: strategy.create({ now, random: Math.random }),
+    affinity: strategy.affinity === true,
+  }
+}
+
+function signalsOf(
+  app: FastifyInstance,
+  model: Model,
+  live: (target: Target) => LiveSignals,
+): Pick<ModelState, 'active' | 'reserve'> {
+  const reserve = app.config.useSleeping === 'fallback' ? model.sleeping.map(live) : []
+  return { active: model.targets.map(live), reserve }
+}
+
+/** What is known of a target goes on with it, and so does a model's queue. Calls on removed targets keep their own. */
+function update(
+  app: FastifyInstance,
+  states: Map<string, ModelState>,
+  { replaced }: ModelsChange,
+  onSettled: SettledListener,
+): void {
+  const known = new Map<Target, LiveSignals>()
+  for (const { active, reserve } of states.values())
+    for (const live of [...active, ...reserve]) known.set(live.target, live)
+  const liveOf = (target: Target): LiveSignals => {
+    const former = replaced.get(target)
+    const live = known.get(target) ?? (former && known.get(former)) ?? new LiveSignals(target, now())
+    live.target = target
+    return live
+  }
+  const former = new Map(states)
+  states.clear()
+  for (const model of app.models.all()) {
+    const state = former.get(model.alias)
+    states.set(model.alias, state ?? stateOf(app, model, onSettled))
+    if (!state) continue
+    Object.assign(state, signalsOf(app, model, liveOf))
+    const name = strategyName(app, model)
+    if (name !== state.strategyName) Object.assign(state, strategyOf(app.strategies.get(name)))
+    state.strategy.retain?.([...model.targets, ...model.sleeping])
+    former.delete(model.alias)
+    state.queue.wake()
+  }
+  for (const [alias, state] of former) {
+    Object.assign(state, { active: [], reserve: [] })
+    state.queue.refuseAll(modelNotFound(alias))
+  }
+}
+
+function now(): number {
+  return performance.now()
+}

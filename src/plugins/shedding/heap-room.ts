@@ -1,0 +1,62 @@
+import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+const megabyte = 1024 * 1024
+
+/**
+ * How full the old generation of the heap is, from 0 to 1: the part whose end is the end of the process. V8 ends it when
+ * what it has reserved for it reaches its limit, so reserved bytes count, used or not.
+ */
+export class HeapRoom {
+  readonly #limitBytes: number
+  #collector: Collector | undefined
+
+  /** `nodeOptions`: the options that Node was started with, as in `process.execArgv` and `NODE_OPTIONS`. */
+  constructor(nodeOptions: string) {
+    this.#limitBytes = oldGenerationLimit(nodeOptions, getHeapStatistics().heap_size_limit)
+  }
+
+  get limitBytes(): number {
+    return this.#limitBytes
+  }
+
+  /** `withYoung`: with what may soon move into it, garbage included. */
+  fullness(withYoung: boolean): number {
+    let bytes = 0
+    for (const { space_name, space_size, space_used_size } of getHeapSpaceStatistics()) {
+      if (space_name.startsWith('new_')) bytes += withYoung ? space_used_size : 0
+      else if (!space_name.startsWith('read_only')) bytes += space_size
+    }
+    return bytes / this.#limitBytes
+  }
+
+  /**
+   * Collects garbage, which stops the process for some time; only the young is soon done. Whoever refuses work because the
+   * heap is full needs it: without work nothing is allocated, so V8 would see no reason to, and the heap would stay full.
+   */
+  collect(type: 'minor' | 'major'): void {
+    this.#collector ??= collector()
+    this.#collector({ type })
+  }
+}
+
+type Collector = (options: { type: 'minor' | 'major' }) => void
+
+/** A flag brings it, and there is no other way to it: https://nodejs.org/api/cli.html#--expose-gc */
+function collector(): Collector {
+  setFlagsFromString('--expose-gc')
+  const gc: unknown = runInNewContext('gc')
+  return (options) => {
+    if (typeof gc === 'function') gc(options)
+  }
+}
+
+/**
+ * In bytes. V8 tells the limit of the whole heap. With `--max-old-space-size` its young generation comes on top, in a size that
+ * V8 does not tell and that is more than a small old one; without it the young one is about a twentieth.
+ */
+export function oldGenerationLimit(nodeOptions: string, heapLimitBytes: number): number {
+  const given = [...nodeOptions.matchAll(/--max[-_]old[-_]space[-_]size[= ](\d+)/g)].at(-1)?.[1]
+  const bytes = Number(given ?? 0) * megabyte
+  return bytes > 0 && bytes < heapLimitBytes ? bytes : heapLimitBytes * 0.95
+}

@@ -1,0 +1,119 @@
+import {
+  type Attributes,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api'
+import type { RouterError } from '../../core/errors.ts'
+import type { Target } from '../../core/target.ts'
+import type { CallTrace, RequestTrace, TraceHeaders } from '../../core/trace.ts'
+import { type TraceContext, traceHeaders, unrecordedCall } from '../../core/trace-context.ts'
+import type { Step } from '../../relay/call-log.ts'
+import type { ExchangeRecord } from '../../relay/exchange.ts'
+import { reasonOf } from '../metrics/labels.ts'
+import { CallSpan } from './call-span.ts'
+
+/** A shorter search for a target is no wait, in milliseconds. */
+const leastWaitMs = 1
+
+/** One request as a span, with its tries beneath. It hears the steps of its exchange, and ends with it. */
+export class RequestSpan implements RequestTrace {
+  readonly traceId: string
+  readonly spanId: string
+  readonly #tracer: Tracer
+  readonly #span: Span
+  readonly #state: string | undefined
+  #calls = 0
+
+  /** `client`: where the client stands; undefined begins a new trace. */
+  constructor(
+    tracer: Tracer,
+    { name, attributes, client }: { name: string; attributes: Attributes; client: TraceContext | undefined },
+  ) {
+    this.#tracer = tracer
+    this.#state = client?.state
+    const parent = client
+      ? trace.setSpanContext(ROOT_CONTEXT, {
+          traceId: client.traceId,
+          spanId: client.parentId,
+          traceFlags: client.flags,
+          isRemote: true,
+        })
+      : ROOT_CONTEXT
+    this.#span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent)
+    const { traceId, spanId } = this.#span.spanContext()
+    this.traceId = traceId
+    this.spanId = spanId
+  }
+
+  beginCall(target: Target, after: RouterError | undefined): CallTrace {
+    this.#calls++
+    if (!this.#span.isRecording()) return unrecordedCall(this.#headersOf(this.#span))
+    if (after) {
+      this.#event('llm_router.failover', { 'llm_router.target': target.id, 'error.type': reasonOf(after) })
+    }
+    const context = trace.setSpan(ROOT_CONTEXT, this.#span)
+    const attributes = { 'llm_router.call.number': this.#calls }
+    const name = `call ${target.upstreamModel}`
+    const span = this.#tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, context)
+    return new CallSpan(span, this.#headersOf(span), target)
+  }
+
+  step(step: Step): void {
+    if (!this.#span.isRecording()) return
+    switch (step.type) {
+      case 'search': {
+        const model = { 'llm_router.model': step.model }
+        if (step.ms >= leastWaitMs) {
+          this.#event('llm_router.queue_wait', { ...model, 'llm_router.wait': step.ms / 1000 })
+        }
+        if (step.error) this.#event('llm_router.no_target', { ...model, 'error.type': reasonOf(step.error) })
+        return
+      }
+      case 'resent':
+        this.#event('llm_router.resent', { 'llm_router.model': step.model })
+        return
+      case 'exhausted':
+        this.#event('llm_router.given_up', {
+          'llm_router.model': step.model,
+          'error.type': reasonOf(step.error),
+        })
+        return
+      case 'call':
+        return // a span of its own
+    }
+  }
+
+  /**
+   * A client's fault is none of the server's, and leaving is the client's too: the status stays unset.
+   * Source: OpenTelemetry's conventions for HTTP spans, "Status".
+   */
+  end(record: ExchangeRecord): void {
+    const span = this.#span
+    const { status, outcome, error, model, answeringModel } = record
+    span.setAttributes({
+      'http.response.status_code': status,
+      'llm_router.outcome': outcome,
+      'llm_router.request_id': record.id,
+      ...(model === undefined ? {} : { 'gen_ai.request.model': model, 'llm_router.calls': record.attempts }),
+      ...(answeringModel === undefined ? {} : { 'llm_router.fallback_model': answeringModel }),
+    })
+    if (outcome === 'error' || outcome === 'truncated') {
+      span.setAttribute('error.type', error ? reasonOf(error) : String(status))
+      span.setStatus({ code: SpanStatusCode.ERROR })
+    }
+    span.end()
+  }
+
+  #event(name: string, attributes: Attributes): void {
+    this.#span.addEvent(name, attributes)
+  }
+
+  #headersOf(span: Span): TraceHeaders {
+    const { traceId, spanId, traceFlags: flags } = span.spanContext()
+    return traceHeaders({ traceId, spanId, flags }, this.#state)
+  }
+}

@@ -1,0 +1,17 @@
+import type { Worker } from 'node:cluster'
+// biome-ignore-start lint/style/noRestrictedImports: the primary says which worker checks the servers.
+import { HealthDesk } from './stores/primary-health.ts'
+import { primaryPipe } from './stores/primary-pipe.ts'
+
+// biome-ignore-end lint/style/noRestrictedImports: only the stores.
+
+/** Lets one worker check the servers, and tells all of them what it finds; called with each worker that starts. */
+export function primaryHealthKeeper(): (worker: Worker) => void {
+  const desk = new HealthDesk()
+  return (worker) => {
+    const owner = String(worker.id)
+    desk.addWorker(owner, primaryPipe(worker))
+    // Not at its exit: what it found last may still be in the pipe then.
+    worker.once('disconnect', () => desk.removeWorker(owner))
+  }
+}

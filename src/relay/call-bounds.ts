@@ -1,0 +1,103 @@
+import type { RouterError } from '../core/errors.ts'
+import type { StopSignal } from '../core/stop-signal.ts'
+import type { Target } from '../core/target.ts'
+import type {
+  Transport,
+  UpstreamCall,
+  UpstreamHeaders,
+  UpstreamRequest,
+  UpstreamSink,
+} from '../core/transport.ts'
+import { type Failure, garbageFailure, leaseLostFailure, none, timeoutFailure } from './upstream-failure.ts'
+import { Watchdog } from './watchdog.ts'
+
+/** One call of one target, and what bounds it. */
+export interface CallOptions {
+  target: Target
+  transport: Transport
+  request: UpstreamRequest
+  /** Bounds the wait for the first content and each silence after it, in milliseconds. */
+  timeoutMs: number
+  /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
+  signal: StopSignal
+  /** Aborted when the target is another request's; before its first content this attempt is given up then. */
+  lost?: AbortSignal | undefined
+  /** Called at the first content of the answer. */
+  onContent: () => void
+}
+
+/** The call that is bounded. */
+export interface BoundedCall extends UpstreamSink {
+  /** Whether the client has a part of the answer. */
+  readonly committed: boolean
+  /** Whether there is so much of it that giving up would cost more than two requests at once do. */
+  readonly begun: boolean
+  /** Ends the call; nothing where it has ended already. */
+  fail(failure: Failure): void
+}
+
+/** Ends a call from outside: when its client leaves, its upstream is silent, or its target is another request's. */
+export class CallBounds {
+  readonly #options: CallOptions
+  readonly #call: BoundedCall
+  readonly #watchdog: Watchdog
+  readonly #onAbort: () => void
+
+  constructor(options: CallOptions, call: BoundedCall) {
+    this.#options = options
+    this.#call = call
+    this.#watchdog = new Watchdog(options.timeoutMs, () => {
+      call.fail(timeoutFailure(call.committed ? 'silence' : 'content'))
+    })
+    this.#onAbort = () => call.fail(none(options.signal.reason as RouterError)) // the exchange aborts with nothing else
+  }
+
+  /** Sends the request, unless there is no more use in it. */
+  open(): UpstreamCall | undefined {
+    const { signal, lost, transport, request } = this.#options
+    if (signal.aborted) {
+      this.#onAbort()
+      return undefined
+    }
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+    lost?.addEventListener('abort', () => this.#loseLease(), { once: true })
+    if (!lost?.aborted) return transport.open(request, this.#call)
+    this.#loseLease()
+    return undefined
+  }
+
+  /** The upstream has sent something. */
+  touch(): void {
+    this.#watchdog.touch()
+  }
+
+  pause(): void {
+    this.#watchdog.pause()
+  }
+
+  resume(): void {
+    this.#watchdog.resume()
+  }
+
+  /** The call is over. */
+  end(): void {
+    this.#watchdog.stop()
+    this.#options.signal.removeEventListener('abort', this.#onAbort)
+  }
+
+  #loseLease(): void {
+    if (!this.#call.begun) this.#call.fail(leaseLostFailure())
+  }
+}
+
+/** Why a good answer cannot be one: a page is what proxies and captive portals answer, never a model. */
+export function foreignAnswer(headers: UpstreamHeaders): Failure | undefined {
+  const type = String(headers['content-type'] ?? '')
+  const encoding = headers['content-encoding'] ?? 'identity'
+  if (encoding === 'identity' && !type.startsWith('text/html')) return undefined
+  return garbageFailure({ type, encoding })
+}
+
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300
+}

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isMostlyLong, outlineOf } from '../../src/core/json-outline.ts'
+import { scanObject } from '../../src/core/json-splice.ts'
+
+const longText = 'x'.repeat(5_000)
+
+function outlined(json: string): unknown {
+  const bytes = Buffer.from(json)
+  const scan = scanObject(bytes)
+  assert.ok(scan)
+  return JSON.parse(outlineOf(bytes, scan))
+}
+
+test('long texts inside of members are cut to their beginning, all else stays', () => {
+  const url = `data:image/png;base64,${longText}`
+  const body = {
+    model: 'demo',
+    n: 1.5,
+    messages: [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: longText },
+      {
+        role: 'user',
+        content: [
+          { type: 'image_url', image_url: { url } },
+          { type: 'text', text: 'What?' },
+        ],
+      },
+    ],
+  }
+  const cut = structuredClone(body)
+  Object.assign(cut.messages[1] ?? {}, { content: `${longText.slice(0, 48)}…` })
+  Object.assign(cut.messages[2] ?? {}, {
+    content: [
+      { type: 'image_url', image_url: { url: `${url.slice(0, 48)}…` } },
+      { type: 'text', text: 'What?' },
+    ],
+  })
+  assert.deepEqual(outlined(JSON.stringify(body)), cut)
+})
+
+test('a text is cut before its first escape or character of several bytes, never inside of one', () => {
+  for (const [start, kept] of [
+    ['ab\\"cd', 'ab…'],
+    ['ab\\\\cd', 'ab…'],
+    ['\\u0041b', '…'],
+    ['abü', 'ab…'],
+    ['🙂', '…'],
+  ]) {
+    assert.deepEqual(outlined(`{"a":[{"b":"${start}${longText}"},"c"]}`), { a: [{ b: kept }, 'c'] })
+  }
+})
+
+test('what routing goes by is never cut: members of the outermost object and names', () => {
+  const body = { model: `m${longText}`, messages: [{ [longText]: 1, [`${longText}2`]: { a: 'b' } }] }
+  assert.deepEqual(outlined(JSON.stringify(body)), body)
+})
+
+test('escaped quotes and backslashes do not end a text early', () => {
+  const text = `${longText}\\"${longText}\\\\`
+  assert.deepEqual(outlined(`{"a":["${text}", "b"]}`), { a: [`${longText.slice(0, 48)}…`, 'b'] })
+})
+
+test('only bodies that are mostly long texts are worth it', () => {
+  const mostly = (json: string): boolean => {
+    const bytes = Buffer.from(json)
+    const scan = scanObject(bytes)
+    return scan !== undefined && isMostlyLong(bytes, scan)
+  }
+  assert.equal(mostly(JSON.stringify({ messages: [{ content: longText }] })), true)
+  const short = Array.from({ length: 1_000 }, () => ({ content: 'x'.repeat(100) }))
+  assert.equal(mostly(JSON.stringify({ messages: [...short, { content: longText }] })), false)
+})

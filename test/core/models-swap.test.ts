@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { reuse } from '../../src/core/models-swap.ts'
+import { load } from '../helpers/models-file.ts'
+
+interface ModelText {
+  providers?: object[]
+  providers_sleep?: object[]
+}
+
+function modelsOf(group: Record<string, ModelText>) {
+  return load({ g: group, active_models: { g: Object.keys(group) } }).models
+}
+
+const a = { id: 'a', api_type: 'openai', api_host: 'http://a' }
+const b = { id: 'b', api_type: 'openai', api_host: 'http://b' }
+
+test('what says the same stays the same object', () => {
+  const former = modelsOf({ m: { providers: [a, b] }, n: { providers: [{ ...a, id: 'n' }] } })
+  const { models, change } = reuse(
+    former,
+    modelsOf({ n: { providers: [{ ...a, id: 'n' }] }, m: { providers: [a, b] } }),
+  )
+  assert.equal(models[0], former[1])
+  assert.equal(models[1], former[0])
+  assert.deepEqual(change, { added: [], removed: [], replaced: new Map() })
+})
+
+test('a target without an id of its own stays the same beside a new one', () => {
+  const { id: _none, ...nameless } = a
+  const former = modelsOf({ m: { providers: [nameless] } })
+  const { models, change } = reuse(former, modelsOf({ m: { providers: [b, nameless] } }))
+  assert.equal(models[0]?.targets[1], former[0]?.targets[0])
+  assert.deepEqual([change.added.length, change.removed.length], [1, 0])
+})
+
+test('a model keeps its targets where its own settings change', () => {
+  const former = modelsOf({ m: { providers: [a] } })
+  const next = load({
+    g: { m: { providers: [a], capabilities: ['tools'] } },
+    active_models: { g: ['m'] },
+  }).models
+  const { models, change } = reuse(former, next)
+  assert.notEqual(models[0], former[0])
+  assert.equal(models[0]?.targets[0], former[0]?.targets[0])
+  assert.equal(change.added.length + change.removed.length, 0)
+})
+
+test('another order of the targets is another model', () => {
+  const former = modelsOf({ m: { providers: [a, b] } })
+  const { models } = reuse(former, modelsOf({ m: { providers: [b, a] } }))
+  assert.notEqual(models[0], former[0])
+  assert.deepEqual(models[0]?.targets, former[0]?.targets.toReversed())
+})
+
+test('a target that is parked stays the same object', () => {
+  const former = modelsOf({ m: { providers: [a, b] } })
+  const { models, change } = reuse(former, modelsOf({ m: { providers: [a], providers_sleep: [b] } }))
+  assert.equal(models[0]?.sleeping[0], former[0]?.targets[1])
+  assert.equal(change.removed.length, 0)
+})
+
+test('a new weight is a new target that replaces the former', () => {
+  const former = modelsOf({ m: { providers: [a] } })
+  const { models, change } = reuse(former, modelsOf({ m: { providers: [{ ...a, weight: 0.5 }] } }))
+  const [target] = models[0]?.targets ?? []
+  assert.ok(target)
+  assert.equal(target.weight, 0.5)
+  assert.deepEqual([change.added, change.removed], [[target], former[0]?.targets])
+  assert.equal(change.replaced.get(target), former[0]?.targets[0])
+})
+
+for (const [what, changed] of Object.entries({
+  address: { api_host: 'http://c' },
+  key: { api_token: 'k' },
+  'name of the model there': { model_path: 'x' },
+  type: { api_type: 'ollama' },
+})) {
+  test(`a target with another ${what} replaces none`, () => {
+    const { change } = reuse(
+      modelsOf({ m: { providers: [a] } }),
+      modelsOf({ m: { providers: [{ ...a, ...changed }] } }),
+    )
+    assert.deepEqual([change.added.length, change.removed.length, change.replaced.size], [1, 1, 0])
+  })
+}
+
+test('an id that goes over to another model is another target', () => {
+  const former = modelsOf({ m: { providers: [a] }, n: { providers: [b] } })
+  const { change } = reuse(former, modelsOf({ n: { providers: [b, a] } }))
+  assert.deepEqual([change.added.length, change.removed.length, change.replaced.size], [1, 1, 0])
+})

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import fs, { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { FileWatch } from '../../src/core/watch-files.ts'
+
+function emptyFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-watch-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+interface Watched {
+  watch: FileWatch
+  /** Fulfilled at the next change. */
+  next(): Promise<void>
+  blind: unknown[]
+}
+
+async function watching(t: TestContext, paths: readonly string[], pollMs = 0): Promise<Watched> {
+  let heard = Promise.withResolvers<void>()
+  const blind: unknown[] = []
+  const watch = new FileWatch({
+    quietMs: 10,
+    pollMs,
+    onChange: () => {
+      heard.resolve()
+      heard = Promise.withResolvers<void>()
+    },
+    onBlind: (error) => blind.push(error),
+  })
+  t.after(() => watch.close())
+  await watch.set(paths)
+  return { watch, next: () => heard.promise, blind }
+}
+
+/** A volume as the kubelet lays it out: `config.json -> ..data/config.json`, `..data -> ..<version>`. */
+function writeVolume(folder: string, version: string, text: string): void {
+  mkdirSync(join(folder, version))
+  writeFileSync(join(folder, version, 'config.json'), text)
+  symlinkSync(version, join(folder, '..data_tmp'))
+  renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
+}
+
+test('a file that is written in place is told of, each time', async (t) => {
+  const file = join(emptyFolder(t), 'a.json')
+  writeFileSync(file, '1')
+  const { next } = await watching(t, [file])
+  for (const text of ['2', '3']) {
+    const told = next()
+    writeFileSync(file, text)
+    await told
+  }
+})
+
+test('a file that is renamed over another is told of, each time', async (t) => {
+  const folder = emptyFolder(t)
+  const file = join(folder, 'a.json')
+  writeFileSync(file, '1')
+  const { next } = await watching(t, [file])
+  for (const text of ['2', '3']) {
+    const told = next()
+    writeFileSync(join(folder, 'new'), text)
+    renameSync(join(folder, 'new'), file)
+    await told
+  }
+})
+
+test('a volume of Kubernetes that is swapped is told of, each time', async (t) => {
+  const folder = emptyFolder(t)
+  writeVolume(folder, '..1', 'one')
+  symlinkSync('..data/config.json', join(folder, 'config.json'))
+  const { next } = await watching(t, [join(folder, 'config.json')])
+  for (const [version, former] of [
+    ['..2', '..1'],
+    ['..3', '..2'],
+  ] as const) {
+    const told = next()
+    writeVolume(folder, version, version)
+    rmSync(join(folder, former), { recursive: true })
+    await told
+  }
+})
+
+test('a file that goes, and its return, are told of', async (t) => {
+  const file = join(emptyFolder(t), 'a.json')
+  writeFileSync(file, '1')
+  const { next } = await watching(t, [file])
+  const gone = next()
+  rmSync(file)
+  await gone
+  const back = next()
+  writeFileSync(file, '1')
+  await back
+})
+
+test('a file is told of whose directories came to be after the watch', async (t) => {
+  const folder = emptyFolder(t)
+  const { next } = await watching(t, [join(folder, 'not/yet/a.json')])
+  const told = next()
+  mkdirSync(join(folder, 'not/yet'), { recursive: true })
+  await told
+  const written = next()
+  writeFileSync(join(folder, 'not/yet/a.json'), '1')
+  await written
+})
+
+test('a link that is turned anywhere on the way to a file is told of', async (t) => {
+  const folder = emptyFolder(t)
+  for (const name of ['one', 'two']) {
+    mkdirSync(join(folder, name, 'deep'), { recursive: true })
+    writeFileSync(join(folder, name, 'deep/a.json'), name)
+  }
+  symlinkSync('one', join(folder, 'current'))
+  const { next } = await watching(t, [join(folder, 'current/deep/a.json')])
+  const told = next()
+  symlinkSync('two', join(folder, 'new'))
+  renameSync(join(folder, 'new'), join(folder, 'current'))
+  await told
+})
+
+test('a neighbour of the file is no concern', async (t) => {
+  const folder = emptyFolder(t)
+  writeFileSync(join(folder, 'a.json'), '1')
+  const { next } = await watching(t, [join(folder, 'a.json')])
+  const neighbour = await watching(t, [join(folder, 'b.json')])
+  let told = false
+  void next().then(() => {
+    told = true
+  })
+  const fence = neighbour.next()
+  writeFileSync(join(folder, 'b.json'), '2')
+  await fence
+  assert.equal(told, false)
+})
+
+test('setting the paths says whether something there has changed since the last look', async (t) => {
+  const folder = emptyFolder(t)
+  const file = join(folder, 'a.json')
+  writeFileSync(file, '1')
+  const { watch } = await watching(t, [file])
+  assert.equal(await watch.set([file]), false)
+  writeFileSync(file, '22')
+  assert.equal(await watch.set([file]), true)
+  assert.equal(await watch.set([file, join(folder, 'b.json')]), true)
+})
+
+test('where the system refuses to watch, that is told once and changes are found by looking', async (t) => {
+  const folder = emptyFolder(t)
+  const file = join(folder, 'a.json')
+  writeFileSync(file, '1')
+  t.mock.method(fs, 'watch', () => {
+    throw Object.assign(new Error('no more watches'), { code: 'ENOSPC' })
+  })
+  syncBuiltinESMExports()
+  t.after(() => {
+    t.mock.restoreAll()
+    syncBuiltinESMExports()
+  })
+  const { next, blind } = await watching(t, [file, join(folder, 'b/c')], 5)
+  assert.equal(blind.length, 1)
+  const told = next()
+  writeFileSync(file, 'another length')
+  await told
+})

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { programOf, root } from './blocks.ts'
+
+/** A place to type the commands of a page in, as if it were the project's directory. */
+export interface Shell {
+  readonly folder: string
+  /** Runs a command to its end and returns what it prints; one that starts the router only until that listens. */
+  type(command: string): Promise<string>
+  /** The router that was started last, or the one that the pages take for granted. */
+  url(): string
+  /** Ends what was started, and removes the folder. */
+  close(): Promise<void>
+}
+
+// The start script itself looks after packages first, and has tests of its own (test/cli, test/packaging).
+const startScript = `#!/usr/bin/env bash\nexec '${process.execPath}' '${join(root, 'src/cli.ts')}' "$@"\n`
+
+/** A name that only the machine of a reader knows, and what stands for it here. */
+export type Names = Readonly<Record<string, string>>
+
+/** A shell in a new folder. `url` is a router that runs already; `files` are put there by name. */
+export function openShell(url: string, files: Names = {}, env: Names = {}): Shell {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-docs-'))
+  for (const name of ['resources', 'node_modules']) symlinkSync(join(root, name), join(folder, name))
+  for (const [name, text] of Object.entries({ ...files, 'run-rest-api.sh': startScript })) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), text)
+  }
+  chmodSync(join(folder, 'run-rest-api.sh'), 0o755)
+  const started: ChildProcess[] = []
+  let router = url
+  let known: Record<string, string> = { ...settings(), ...env }
+
+  return {
+    folder,
+    url: () => router,
+    async type(command) {
+      const line = command
+        .replaceAll(/(?:http:\/\/)?(?:127\.0\.0\.1|localhost):80\d\d/g, router)
+        .replaceAll(/SERVER_PORT=\d+/g, 'SERVER_PORT=0')
+      if (serves(command)) {
+        const child = spawn('bash', ['-c', line], { cwd: folder, env: known, stdio })
+        started.push(child)
+        router = await listening(child)
+        return ''
+      }
+      if (programOf(command) !== 'export') return run(line, folder, known)
+      const text = await run(`${line}; env -0`, folder, known)
+      known = Object.fromEntries(
+        text
+          .split('\0')
+          .filter(Boolean)
+          .map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+      )
+      return ''
+    },
+    async close() {
+      for (const child of started) {
+        if (child.exitCode !== null || child.signalCode !== null) continue
+        const closed = once(child, 'close')
+        child.kill('SIGKILL')
+        await closed
+      }
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+function settings(): Record<string, string> {
+  return {
+    PATH: process.env.PATH ?? '',
+    // As the start script does it.
+    NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node'),
+    LLM_ROUTER_SERVER_HOST: '127.0.0.1',
+    LLM_ROUTER_SERVER_PORT: '0',
+    LLM_ROUTER_LOG_FORMAT: 'json',
+    LLM_ROUTER_LOG_FILENAME: '',
+  }
+}
+
+/** Whether this starts the router and stays: without a command, or with options alone. */
+function serves(command: string): boolean {
+  const [, rest] = /\.\/run-rest-api\.sh(.*)$/.exec(command.replace(/\s+#.*$/, '')) ?? []
+  return rest !== undefined && !/^\s*(?:[a-z]|--help|--version)/.test(rest)
+}
+
+const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
+
+/** `curl` fails here where the router answers with an error. */
+const preamble = 'set -eo pipefail; curl() { command curl -sS --fail-with-body "$@"; }; '
+
+async function run(line: string, cwd: string, env: Record<string, string>): Promise<string> {
+  const child = spawn('bash', ['-c', preamble + line], { cwd, env, stdio })
+  let [text, errors] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+  })
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    errors += chunk
+  })
+  const [code] = await once(child, 'close')
+  assert.equal(code, 0, `${line}\n${text}${errors}`)
+  return text
+}
+
+async function listening(child: ChildProcess): Promise<string> {
+  let [text, errors] = ['', '']
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+    errors += chunk
+  })
+  const output = child.stdout ?? assert.fail('no output')
+  output.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+  })
+  const ended = once(child, 'close').then(() => 'ended')
+  for (;;) {
+    if ((await Promise.race([once(output, 'data'), ended])) === 'ended') assert.fail(text + errors)
+    const line = /^.*"msg":"listening".*$/m.exec(text)?.[0]
+    if (line !== undefined) return `http://127.0.0.1:${JSON.parse(line).port}`
+  }
+}

@@ -1,0 +1,25 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface KeysFile {
+  readonly path: string
+  /** What has a router ask for these keys. */
+  readonly env: Record<string, string>
+  write(keys: readonly object[]): void
+  remove(): void
+}
+
+/** A file with the keys of clients, in a folder of its own. */
+export function keysFile(keys: readonly object[]): KeysFile {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-keys-'))
+  const path = join(folder, 'keys.json')
+  const write = (list: readonly object[]): void => writeFileSync(path, JSON.stringify({ keys: list }))
+  write(keys)
+  return {
+    path,
+    env: { LLM_ROUTER_AUTH_ENABLED: '1', LLM_ROUTER_AUTH_MEMORY_SEED_FILE: path },
+    write,
+    remove: () => rmSync(folder, { recursive: true }),
+  }
+}

@@ -1,0 +1,345 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { Status, TargetStatus } from '../../src/core/status.ts'
+import type { Target } from '../../src/core/target.ts'
+import { post } from '../helpers/http.ts'
+import { scrape } from '../helpers/metrics.ts'
+import { modelsConfig, startRouter, type TestRouter, type TestRouterOptions } from '../helpers/router.ts'
+import {
+  openaiChunk,
+  openaiDone,
+  openaiText,
+  type Script,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+
+const path = '/v1/chat/completions'
+const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+
+async function upstream(t: TestContext, script: Script = openaiText('Hi')): Promise<ScriptedUpstream> {
+  const box = await startUpstream(script)
+  t.after(() => box.close())
+  return box
+}
+
+async function router(t: TestContext, options: TestRouterOptions): Promise<TestRouter> {
+  const started = await startRouter({
+    ...options,
+    env: { LLM_ROUTER_USE_PROMETHEUS: '1', LLM_ROUTER_CONFIG_POLL: '0', ...options.env },
+  })
+  t.after(() => started.close())
+  return started
+}
+
+function provider(id: string, { url }: { url: string }, more: object = {}): object {
+  return { id, api_type: 'vllm', api_host: url, ...more }
+}
+
+function write(file: string, config: unknown): void {
+  writeFileSync(file, JSON.stringify(config))
+}
+
+/** Fulfilled when the router uses a configuration that has this target, and did not before. */
+function takenOn({ logged }: TestRouter, id: string): Promise<unknown> {
+  return logged(({ added }) => Array.isArray(added) && added.includes(id))
+}
+
+async function targetOf({ url }: TestRouter, id: string): Promise<TargetStatus> {
+  const status = (await (await fetch(`${url}/api/status`)).json()) as Status // of our own route
+  const found = status.models.flatMap(({ targets }) => targets).find((target) => target.id === id)
+  return found ?? assert.fail(`no target ${id}`)
+}
+
+test('a target that is written into the file serves the next request', async (t) => {
+  const [first, second] = [await upstream(t), await upstream(t)]
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('first', first)] }) })
+  write(gateway.file, modelsConfig({ m: [provider('second', second)] }))
+  await takenOn(gateway, 'second')
+  assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
+  assert.deepEqual([first.requests.length, second.requests.length], [0, 1])
+})
+
+test('models come and go in the lists', async (t) => {
+  const box = await upstream(t)
+  const gateway = await router(t, {
+    models: modelsConfig({ m: [provider('a', box)], n: [provider('b', box)] }),
+  })
+  write(gateway.file, modelsConfig({ o: [provider('c', box)], m: [provider('a', box)] }))
+  await takenOn(gateway, 'c')
+  const listed = (await (await fetch(`${gateway.url}/v1/models`)).json()) as { data: { id: string }[] } // our own route
+  assert.deepEqual(
+    listed.data.map(({ id }) => id),
+    ['o', 'm'],
+  )
+  assert.equal((await post(`${gateway.url}${path}`, { ...body, model: 'n' })).status, 404)
+})
+
+test('a volume of Kubernetes that is swapped is taken, each time', async (t) => {
+  const box = await upstream(t)
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-volume-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const swap = (id: string): void => {
+    mkdirSync(join(folder, `..${id}`))
+    write(join(folder, `..${id}`, 'models.json'), modelsConfig({ m: [provider(id, box)] }))
+    symlinkSync(`..${id}`, join(folder, '..data_tmp'))
+    renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
+  }
+  swap('one')
+  symlinkSync('..data/models.json', join(folder, 'models.json'))
+  const gateway = await router(t, {
+    models: {},
+    env: { LLM_ROUTER_MODELS_CONFIG: join(folder, 'models.json') },
+  })
+  for (const id of ['two', 'three']) {
+    swap(id)
+    await takenOn(gateway, id)
+  }
+  assert.equal(gateway.app.models.all()[0]?.targets[0]?.id, 'three')
+})
+
+test('a broken file changes nothing; its place is logged, counted and shown until it is mended', async (t) => {
+  const box = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  const reasons = async (): Promise<unknown> =>
+    Reflect.get(Object(await (await fetch(`${gateway.url}/healthz`)).json()), 'reasons')
+  writeFileSync(gateway.file, '{\n  "g": {,}\n}')
+  const line = await gateway.logged(({ level }) => level === 50)
+  assert.equal(line.msg, `${gateway.file}:2:9: not valid JSON from here on; the models stay as they were`)
+  assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
+  assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200)
+  assert.deepEqual(await reasons(), ['the last reload of LLM_ROUTER_MODELS_CONFIG failed'])
+  const { config } = (await (await fetch(`${gateway.url}/api/status`)).json()) as Status // of our own route
+  assert.deepEqual(
+    config.failed.map(({ setting, faults }) => [setting, faults]),
+    [['LLM_ROUTER_MODELS_CONFIG', 1]],
+  )
+  const reloads = 'llm_router_config_reloads_total'
+  assert.equal((await scrape(gateway.url)).sum(reloads, { result: 'failure' }), 1)
+
+  write(gateway.file, modelsConfig({ m: [provider('a', box), provider('b', box)] }))
+  await takenOn(gateway, 'b')
+  assert.deepEqual(await reasons(), [])
+  assert.equal((await scrape(gateway.url)).sum(reloads, { result: 'success' }), 1)
+})
+
+test('a fault of the content is logged with its place in the file', async (t) => {
+  const box = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  writeFileSync(
+    gateway.file,
+    '{"g": {"m": {"providers": [\n    {"api_type": "olama", "api_host": "http://h"}\n]}}, "active_models": {"g": ["m"]}}',
+  )
+  const { msg, faults } = await gateway.logged(({ level }) => level === 50)
+  assert.ok(
+    String(msg).startsWith(`${gateway.file}:2:18: g["m"].providers[0].api_type: "olama" is unknown`),
+    String(msg),
+  )
+  assert.equal(Array.isArray(faults) && faults.length, 1)
+})
+
+test('a file that is deleted leaves the models as they were, and counts again when it is back', async (t) => {
+  const box = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  rmSync(gateway.file)
+  const { msg } = await gateway.logged(({ level }) => level === 50)
+  assert.match(String(msg), /cannot read .* \(ENOENT\); the models stay as they were$/)
+  assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
+  write(gateway.file, modelsConfig({ m: [provider('b', box)] }))
+  await takenOn(gateway, 'b')
+})
+
+test('a stream from a target that is removed goes on to its end', async (t) => {
+  const removed = Promise.withResolvers<void>()
+  const old = await upstream(t, {
+    kind: 'stream',
+    pieces: [
+      openaiChunk({ content: 'before ' }),
+      removed.promise,
+      openaiChunk({ content: 'after' }, 'stop'),
+      openaiDone,
+    ],
+  })
+  const next = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('old', old)] }) })
+  const response = await fetch(`${gateway.url}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-request-id': 'stream' },
+    body: JSON.stringify({ ...body, stream: true }),
+  })
+  write(gateway.file, modelsConfig({ m: [provider('next', next)] }))
+  await takenOn(gateway, 'next')
+  assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
+  assert.equal(next.requests.length, 1)
+  removed.resolve()
+  const text = await response.text()
+  assert.match(text, /before .*after.*\[DONE\]/s)
+  const line = await gateway.requestLogged('stream')
+  assert.equal(line.outcome, 'success')
+})
+
+test('what is known of a target stays with it, whatever comes and goes around it', async (t) => {
+  const held = Promise.withResolvers<void>()
+  const busy = await upstream(t, async () => {
+    await held.promise
+    return openaiText('Hi')
+  })
+  const refusing = await upstream(t, { kind: 'reply', status: 401, body: { error: { message: 'no' } } })
+  const other = await upstream(t)
+  const both = [provider('busy', busy), provider('refusing', refusing)]
+  const gateway = await router(t, {
+    models: modelsConfig({ m: [both[0] ?? {}], n: [both[1] ?? {}] }),
+  })
+  await post(`${gateway.url}${path}`, { ...body, model: 'n' })
+  assert.equal((await targetOf(gateway, 'refusing')).state, 'misconfigured')
+  const running = post(`${gateway.url}${path}`, body)
+  await busy.requestReceived(0)
+
+  write(gateway.file, modelsConfig({ n: [provider('other', other), ...both.slice(1)], m: both.slice(0, 1) }))
+  await takenOn(gateway, 'other')
+  const { state, last_errors: errors } = await targetOf(gateway, 'refusing')
+  assert.deepEqual([state, errors.length], ['misconfigured', 1])
+  assert.equal((await targetOf(gateway, 'busy')).in_flight, 1)
+  held.resolve()
+  assert.equal((await running).status, 200)
+  const { in_flight: inFlight, uses } = await targetOf(gateway, 'busy')
+  assert.deepEqual([inFlight, uses], [0, 1])
+})
+
+test('a target with another key starts anew, one with another weight does not', async (t) => {
+  const box = await upstream(t, { kind: 'reply', status: 401, body: { error: { message: 'no' } } })
+  const gateway = await router(t, {
+    models: modelsConfig({ m: [provider('a', box)], n: [provider('b', box)] }),
+  })
+  for (const model of ['m', 'n']) await post(`${gateway.url}${path}`, { ...body, model })
+  write(
+    gateway.file,
+    modelsConfig({ m: [provider('a', box, { api_token: 'k' })], n: [provider('b', box, { weight: 0.5 })] }),
+  )
+  await takenOn(gateway, 'a')
+  const [a, b] = [await targetOf(gateway, 'a'), await targetOf(gateway, 'b')]
+  assert.deepEqual([a.state, a.uses, b.state, b.uses, b.weight], ['up', 0, 'misconfigured', 1, 0.5])
+})
+
+test('a call that runs over a new weight is given back to the target with that weight', async (t) => {
+  const held = Promise.withResolvers<void>()
+  const box = await upstream(t, async () => {
+    await held.promise
+    return openaiText('Hi')
+  })
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  const running = post(`${gateway.url}${path}`, body)
+  await box.requestReceived(0)
+  write(gateway.file, modelsConfig({ m: [provider('a', box, { weight: 0.5 })] }))
+  await takenOn(gateway, 'a')
+  assert.equal((await targetOf(gateway, 'a')).in_flight, 1)
+  held.resolve()
+  await running
+  assert.equal((await targetOf(gateway, 'a')).in_flight, 0)
+})
+
+test('a key in a file of its own is read again when that file changes', async (t) => {
+  const box = await upstream(t)
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-key-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const key = join(folder, 'key')
+  writeFileSync(key, 'first\n')
+  const gateway = await router(t, {
+    models: modelsConfig({ m: [provider('a', box, { api_token_file: key })] }),
+  })
+  writeFileSync(join(folder, 'next'), 'second\n')
+  renameSync(join(folder, 'next'), key)
+  await takenOn(gateway, 'a')
+  await post(`${gateway.url}${path}`, body)
+  assert.equal(box.requests[0]?.headers.authorization, 'Bearer second')
+  assert.ok(!JSON.stringify(gateway.logs).includes('second'))
+})
+
+test('who waits for a target gets one that is added, and hears when the model goes', async (t) => {
+  const held = Promise.withResolvers<void>()
+  const busy = await upstream(t, async () => {
+    await held.promise
+    return openaiText('busy')
+  })
+  const free = await upstream(t)
+  const gateway = await router(t, {
+    models: modelsConfig({ m: [provider('m1', busy)], n: [provider('n1', busy)] }),
+    env: { LLM_ROUTER_BALANCE_STRATEGY: 'first_available' },
+  })
+  const running = ['m', 'n'].map((model) => post(`${gateway.url}${path}`, { ...body, model }))
+  await busy.requestReceived(1)
+  const [waits, leaves] = ['m', 'n'].map((model) => post(`${gateway.url}${path}`, { ...body, model }))
+  const queued = async (): Promise<number> => (await scrape(gateway.url)).sum('llm_router_queue_length')
+  while ((await queued()) < 2);
+  write(gateway.file, modelsConfig({ m: [provider('m1', busy), provider('m2', free)] }))
+  assert.equal((await waits)?.status, 200)
+  assert.equal((await leaves)?.status, 404)
+  assert.equal(free.requests.length, 1)
+  held.resolve()
+  assert.deepEqual(
+    (await Promise.all(running)).map(({ status }) => status),
+    [200, 200],
+  )
+})
+
+test('another strategy takes over from the next request on', async (t) => {
+  const [one, two] = [await upstream(t), await upstream(t)]
+  const providers = [provider('one', one), provider('two', two)]
+  const config = (strategy: string): object => ({
+    g: { m: { providers, strategy } },
+    active_models: { g: ['m'] },
+  })
+  const gateway = await router(t, { models: config('balanced') })
+  write(gateway.file, config('first_available'))
+  await gateway.logged(({ msg }) => msg === 'models-config.json read again')
+  for (let count = 0; count < 3; count++) await post(`${gateway.url}${path}`, body)
+  assert.deepEqual([one.requests.length, two.requests.length], [3, 0])
+})
+
+test('asked for, a reload that changes nothing keeps every object and counts as a success', async (t) => {
+  const box = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
+  const [model] = gateway.app.models.all()
+  await gateway.app.reload.now()
+  assert.equal(gateway.app.models.all()[0], model)
+  assert.equal(gateway.app.models.loading().reloads.success, 1)
+})
+
+test('after a thousand reloads nothing of the former targets is left', async (t) => {
+  const gateway = await router(t, {
+    models: modelsConfig({ m: [{ id: 'mock-0', api_type: 'mock' }] }),
+    env: { LLM_ROUTER_BALANCE_STRATEGY: 'dynamic_weighted', LLM_ROUTER_LOG_LEVEL: 'error' },
+  })
+  const { app, file } = gateway
+  const resources = (): number =>
+    process.getActiveResourcesInfo().filter((name) => name === 'FSEventWrap').length
+  const before = resources()
+  const former: WeakRef<Target>[] = []
+  for (let count = 1; count <= 1000; count++) {
+    for (const { targets } of app.models.all()) former.push(...targets.map((target) => new WeakRef(target)))
+    write(file, modelsConfig({ m: [{ id: `mock-${count}`, api_type: 'mock' }] }))
+    await app.reload.now()
+    if (count % 20 === 0)
+      assert.equal((await app.inject({ method: 'POST', url: path, payload: body })).statusCode, 200)
+  }
+  assert.ok(before > 0)
+  assert.equal(resources(), before)
+  assert.equal(former.length, 1000)
+  await collectGarbage()
+  const alive = former.filter((target) => target.deref() !== undefined).length
+  assert.ok(alive <= 2, `${alive} of 1000 are alive`)
+})
+
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  assert.ok(typeof collect === 'function')
+  // What a WeakRef was read from in this turn of the event loop lives to its end.
+  await new Promise((resolve) => setImmediate(resolve))
+  collect()
+}

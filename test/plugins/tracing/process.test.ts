@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { post } from '../../helpers/http.ts'
+import { modelsConfig } from '../../helpers/router.ts'
+import { startRouterProcess } from '../../helpers/router-process.ts'
+import { startCollector } from '../../helpers/trace-collector.ts'
+
+const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
+const body = { model: 'demo', messages: [{ role: 'user', content: 'x' }] }
+
+/** Node's option to refuse every module of OpenTelemetry. The Prometheus client loads its interfaces, which do nothing alone. */
+const withoutOpenTelemetry = `--import ${dataModule(`
+  import { registerHooks } from 'node:module'
+  registerHooks({
+    resolve(name, context, next) {
+      const isOurs = !String(context.parentURL).includes('/@prometheus-io/')
+      if (name.includes('@opentelemetry/') && isOurs) throw new Error('OpenTelemetry was asked for')
+      return next(name, context)
+    },
+  })
+`)}`
+
+function dataModule(code: string): string {
+  return `data:text/javascript;base64,${Buffer.from(code).toString('base64')}`
+}
+
+async function start(t: TestContext, env: Record<string, string>) {
+  const router = await startRouterProcess({ env, models })
+  t.after(() => router.stop())
+  return router
+}
+
+test('without an endpoint nothing of OpenTelemetry is loaded', async (t) => {
+  const router = await start(t, { NODE_OPTIONS: withoutOpenTelemetry, OTEL_SERVICE_NAME: 'x' })
+  const { status } = await post(`${router.url}/v1/chat/completions`, body)
+  assert.equal(status, 200)
+  await assert.rejects(
+    start(t, { NODE_OPTIONS: withoutOpenTelemetry, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' }),
+    /OpenTelemetry was asked for/,
+    'the option works',
+  )
+})
+
+test('the variables of OpenTelemetry are obeyed, and the end sends what is left', async (t) => {
+  const collector = await startCollector()
+  t.after(() => collector.close())
+  const router = await start(t, {
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant=team%20a',
+    OTEL_SERVICE_NAME: 'gateway',
+    OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test,service.name=loses',
+    OTEL_BSP_SCHEDULE_DELAY: '600000',
+  })
+  assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 200)
+  assert.equal(collector.spans.length, 0)
+  router.child.kill('SIGTERM')
+  assert.equal(await router.exit, 0)
+  assert.deepEqual(collector.spans.map(({ kind, name }) => `${kind} ${name}`).toSorted(), [
+    'client chat demo',
+    'server POST /v1/chat/completions',
+  ])
+  assert.equal(collector.headers[0]?.['x-tenant'], 'team a')
+  const [{ resource } = assert.fail()] = collector.spans
+  assert.equal(resource['service.name'], 'gateway')
+  assert.equal(resource['deployment.environment.name'], 'test')
+  assert.match(String(resource['service.version']), /^\d+\.\d+\.\d+/)
+  assert.match(String(resource['service.instance.id']), /^[0-9a-f-]{36}$/)
+})
+
+test('every process of a cluster sends its own spans', async (t) => {
+  const collector = await startCollector()
+  t.after(() => collector.close())
+  const router = await start(t, {
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_BSP_SCHEDULE_DELAY: '5',
+    LLM_ROUTER_SERVER_TYPE: 'cluster',
+    LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
+  })
+  const seen = () => new Set(collector.spans.map(({ resource }) => resource['service.instance.id'])).size
+  // Connections go to the workers in turn.
+  for (let count = 0; seen() < 2 && count < 50; count++) {
+    await post(`${router.url}/v1/chat/completions`, body, {
+      'content-type': 'application/json',
+      connection: 'close',
+      'x-request-id': `of-${count}`,
+    })
+    await collector.spansWhere(1, ({ attributes }) => attributes['llm_router.request_id'] === `of-${count}`)
+  }
+  assert.equal(seen(), 2)
+})
+
+test('a protocol that is not spoken here is told at the start', async (t) => {
+  const router = await start(t, {
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4317',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+  })
+  const line = await router.logged(({ msg }) => String(msg).startsWith('OTEL_EXPORTER_OTLP_PROTOCOL'))
+  assert.equal(line.level, 'warn')
+})

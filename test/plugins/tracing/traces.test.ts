@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { post } from '../../helpers/http.ts'
+import { modelsConfig, startRouter } from '../../helpers/router.ts'
+import { openaiText, startUpstream, upstreamModel } from '../../helpers/scripted-upstream.ts'
+import { startCollector, type TraceCollector } from '../../helpers/trace-collector.ts'
+import { tracedRouter, treeOf, upstreamTrace } from '../../helpers/traced-router.ts'
+
+const path = '/v1/chat/completions'
+const json = { 'content-type': 'application/json' }
+const traceId = '0af7651916cd43dd8448eb211c80319c'
+const clientSpan = 'b7ad6b7169203331'
+const traceparent = `00-${traceId}-${clientSpan}-01`
+
+let collector: TraceCollector
+
+before(async () => {
+  collector = await startCollector()
+})
+after(() => collector.close())
+
+function body(): object {
+  return { model: 'one', messages: [{ role: 'user', content: 'canary-prompt' }] }
+}
+
+test('a bad trace context begins a new trace', async (t) => {
+  const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')])
+  const headers = { ...json, traceparent: `00-${traceId}-0000000000000000-01`, tracestate: 'a=1' }
+  await post(router.url + path, body(), { ...headers, 'x-request-id': 'bad' })
+  const [request, call] = await treeOf(collector, 'bad', 2)
+  assert.equal(request.parentId, '')
+  assert.notEqual(request.traceId, traceId)
+  assert.equal(upstreamTrace(upstreams[0]), `00-${request.traceId}-${call?.spanId}-01`)
+  assert.equal(upstreams[0]?.requests[0]?.headers.tracestate, undefined)
+})
+
+test('a trace that its client does not keep is not kept here either, but goes on', async (t) => {
+  const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')])
+  const other = '11111111111111111111111111111111'
+  const headers = { ...json, traceparent: `00-${other}-${clientSpan}-00` }
+  await post(router.url + path, body(), { ...headers, 'x-request-id': 'unsampled' })
+  const line = await router.requestLogged('unsampled')
+  assert.equal(upstreamTrace(upstreams[0]), `00-${other}-${line.span_id}-00`)
+  assert.equal(line.trace_id, other)
+  // What is sent after it shows that it would have been there.
+  await post(router.url + path, body(), { ...json, 'x-request-id': 'after' })
+  await treeOf(collector, 'after', 2)
+  assert.deepEqual(
+    collector.spans.filter((span) => span.traceId === other),
+    [],
+  )
+})
+
+test('the sampler of the environment decides on new traces', async (t) => {
+  const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')], {
+    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: '0',
+  })
+  await post(router.url + path, body())
+  assert.match(upstreamTrace(upstreams[0]), /-00$/)
+  await post(router.url + path, body(), { ...json, traceparent })
+  assert.match(upstreamTrace(upstreams[0]), /-01$/)
+})
+
+test('probes are in no trace, and a path that is none has no route', async (t) => {
+  const { router } = await tracedRouter(t, collector, [openaiText('Hi')], { LLM_ROUTER_USE_PROMETHEUS: '1' })
+  for (const probe of ['/livez', '/readyz', '/ping', '/metrics']) {
+    await fetch(router.url + probe, { headers: { 'x-request-id': 'probe' } })
+  }
+  await fetch(`${router.url}/nowhere`, { headers: { 'x-request-id': 'nowhere' } })
+  const [request] = await treeOf(collector, 'nowhere', 1)
+  assert.deepEqual([request.name, request.status], ['GET', 'unset'])
+  const probes = collector.spans.filter(({ attributes }) => attributes['llm_router.request_id'] === 'probe')
+  assert.deepEqual(probes, [])
+})
+
+test('embeddings and texts of one request have their own names and spans', async (t) => {
+  const vector = { object: 'embedding', index: 0, embedding: [0.5] }
+  const { router, upstreams } = await tracedRouter(t, collector, [
+    {
+      kind: 'reply',
+      body: {
+        object: 'list',
+        model: upstreamModel,
+        data: [vector],
+        usage: { prompt_tokens: 4, total_tokens: 4 },
+      },
+    },
+  ])
+  const asked = { model: 'one', input: 'x' }
+  const answer = await post(`${router.url}/v1/embeddings`, asked, { ...json, 'x-request-id': 'vectors' })
+  assert.equal(answer.status, 200, answer.text)
+  const [, call] = await treeOf(collector, 'vectors', 2)
+  assert.equal(call?.name, 'embeddings org/served')
+  assert.equal(call?.attributes['gen_ai.usage.input_tokens'], 4)
+  upstreams[0]?.rescript(openaiText('Hi'))
+  const texts = { model: 'one', texts: ['a', 'b'] }
+  await post(`${router.url}/api/simplify_text`, texts, { ...json, 'x-request-id': 'texts' })
+  const [request, ...calls] = await treeOf(collector, 'texts', 3)
+  assert.equal(request.name, 'POST /api/simplify_text')
+  assert.deepEqual(
+    calls.map(({ name }) => name),
+    ['chat org/served', 'chat org/served'],
+  )
+})
+
+test('a collector that does not answer holds up neither requests nor the end for long', async (t) => {
+  const dead = await startCollector({ hangs: true })
+  t.after(() => dead.close())
+  const upstream = await startUpstream(openaiText('Hi'))
+  t.after(() => upstream.close())
+  const router = await startRouter({
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: dead.url, OTEL_BSP_SCHEDULE_DELAY: '1' },
+    models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
+  })
+  for (let count = 0; count < 20; count++) {
+    assert.equal((await post(router.url + path, body())).status, 200)
+  }
+  const from = performance.now()
+  await router.close()
+  const ms = performance.now() - from
+  assert.ok(ms >= 1_900 && ms < 4_000, `${ms} ms`)
+})
+
+test('a collector that refuses is told of once, however often it does', async (t) => {
+  const refusing = await startCollector({ status: 400 })
+  t.after(() => refusing.close())
+  const upstream = await startUpstream(openaiText('Hi'))
+  t.after(() => upstream.close())
+  const router = await startRouter({
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: refusing.url, OTEL_BSP_SCHEDULE_DELAY: '1' },
+    models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
+  })
+  t.after(() => router.close())
+  for (const id of ['first', 'second', 'third']) {
+    await post(router.url + path, body(), { ...json, 'x-request-id': id })
+    await refusing.spansWhere(1, ({ attributes }) => attributes['llm_router.request_id'] === id)
+  }
+  const told = await router.logged(({ msg }) => msg === 'spans could not be sent to the collector')
+  assert.deepEqual([told.level, told.error_cause], [40, '400'])
+  assert.ok(refusing.headers.length >= 3, 'it was sent three batches')
+  assert.equal(router.logs.filter(({ msg }) => msg === told.msg).length, 1)
+})

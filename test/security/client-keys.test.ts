@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
+import { bearer, chat, head, KeyHouse, keys, path, records } from './key-house.ts'
+
+let house: KeyHouse
+
+before(async () => {
+  house = await KeyHouse.open()
+})
+after(() => house.close())
+
+test('S8 a key is compared whole: two that begin alike are two, and a part or more of one is none', async () => {
+  assert.equal(keys.all.slice(0, 20), keys.few.slice(0, 20))
+  assert.equal(await house.statusFor(keys.all, chat('Large')), 200)
+  assert.equal(await house.statusFor(keys.few, chat('Large')), 404)
+  for (const key of [keys.all.slice(0, -1), `${keys.all}x`, keys.all.slice(0, 20), keys.all.toUpperCase()])
+    assert.equal(await house.statusFor(key, chat('small')), 401, key)
+})
+
+test('S8 the key may come as a bearer token in any case, or as x-api-key', async () => {
+  const headers = house.newcomer()
+  for (const more of [{ authorization: `bearer ${keys.all}` }, { 'x-api-key': keys.all }] as Record<
+    string,
+    string
+  >[])
+    assert.equal((await post(house.router.url + path, chat('small'), { ...headers, ...more })).status, 200)
+  const basic = { authorization: `Basic ${keys.all}` }
+  assert.equal((await post(house.router.url + path, chat('small'), { ...headers, ...basic })).status, 401)
+  assert.equal((await house.get(`/v1/models?api_key=${keys.all}`)).status, 401)
+})
+
+test('S8 unknown, disabled, expired and malformed keys get the same answer', async () => {
+  const answers = new Set<string>()
+  for (const key of ['unknown', keys.disabled, keys.expired, '\u00e9\u00ff', 'x'.repeat(8000), '{}']) {
+    const { status, text, headers } = await post(house.router.url + path, chat('small'), {
+      ...house.newcomer(),
+      ...bearer(key),
+    })
+    answers.add(`${status} ${headers.get('www-authenticate')} ${headers.get('connection')} ${text}`)
+  }
+  assert.equal(answers.size, 1)
+  assert.match([...answers].join(), /^401 Bearer .*"code":"invalid_api_key"/)
+})
+
+test('S8 a key is in no log line and goes to no upstream; its id is in the log', async () => {
+  const from = house.upstream.requests.length
+  const headers = { ...house.newcomer(), ...bearer(keys.all), 'x-request-id': 's8-log' }
+  await post(house.router.url + path, chat('small'), headers)
+  await post(house.router.url + path, chat('small'), { ...house.newcomer(), ...bearer(keys.disabled) })
+  const line = await house.router.requestLogged('s8-log')
+  assert.equal(line.client, 'all')
+  const refused = await house.router.logged(
+    (each) => each.msg === 'login refused' && each.client === 'disabled',
+  )
+  assert.equal(refused.reason, 'disabled')
+  assert.ok(!JSON.stringify(house.router.logs).includes(head))
+  const sent = house.upstream.requests.slice(from)
+  assert.equal(sent.length, 1)
+  assert.ok(!JSON.stringify(sent.map(({ headers }) => headers)).includes(head))
+})
+
+test('S9 without a key no endpoint answers but those that tell that the router is there', async () => {
+  for (const at of [
+    '/',
+    '/ping',
+    '/api/ping',
+    '/version',
+    '/api/version',
+    '/livez',
+    '/readyz',
+    '/healthz',
+    '/ping/',
+  ])
+    assert.ok([200, 503].includes((await house.get(at)).status), at)
+  const closed = [
+    '/v1/models',
+    '/models',
+    '/api/tags',
+    '/v1/models/small',
+    '/api/ps',
+    '/api/v0/models',
+    '/metrics',
+  ]
+  closed.push(
+    '/api/metrics',
+    '/api/status',
+    '/api/status/events',
+    '/ui',
+    '/ui/status.js',
+    '/api/prompts',
+    '/builtin',
+  )
+  closed.push(
+    '/nowhere',
+    '/api/nowhere',
+    '//ping',
+    '/ping/x',
+    '/%2fping',
+    '/Ping',
+    '/v1/responses/x',
+    '/ping%00',
+  )
+  for (const at of closed) assert.equal((await house.get(at)).status, 401, at)
+  const posts = [
+    path,
+    '/v1/messages',
+    '/v1/messages/count_tokens',
+    '/v1/responses',
+    '/v1/completions',
+    '/api/chat',
+  ]
+  posts.push(
+    '/api/generate',
+    '/api/embed',
+    '/api/embeddings',
+    '/v1/embeddings',
+    '/rerank',
+    '/tokenize',
+    '/api/show',
+  )
+  posts.push(
+    '/v1/audio/speech',
+    '/v1/audio/transcriptions',
+    '/api/translate',
+    '/builtin/translate',
+    '/api/pull',
+  )
+  for (const at of posts) assert.equal((await post(house.router.url + at, '{')).status, 401, at)
+})
+
+test('S9 a stranger is turned away before the body is read', async () => {
+  const strangers = [
+    `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n`,
+    `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: text/html\r\ncontent-length: 5\r\n\r\n`,
+    `POST ${path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n`,
+    `POST ${path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n`,
+  ]
+  for (const bytes of strangers) {
+    const { status, closed } = await sendRaw(house.router.url, bytes)
+    assert.deepEqual([status, closed], [401, true], bytes)
+  }
+  const large = postBytes(path, { ...chat('small'), x: 'x'.repeat(20_000) }, [
+    `authorization: Bearer ${keys.all}`,
+  ])
+  assert.equal((await sendRaw(house.router.url, large)).status, 413)
+})
+
+test('S9 what follows a refused request on its connection is not answered', async () => {
+  const client = await RawClient.open(house.router.url)
+  const second = postBytes(path, chat('small'), [`authorization: Bearer ${keys.all}`])
+  client.send(postBytes(path, chat('small')) + second)
+  assert.equal((await client.answer()).status, 401)
+  assert.equal(await client.rest(), '')
+})
+
+test('S10 after ten wrong keys an address is told to wait, and learns no more of keys', async () => {
+  const headers = house.newcomer()
+  const tryKey = (key: string) => post(house.router.url + path, chat('small'), { ...headers, ...bearer(key) })
+  assert.equal((await tryKey(keys.few)).status, 200)
+  const wrong = await Promise.all(Array.from({ length: 30 }, (_, index) => tryKey(`wrong-${index}`)))
+  assert.equal(wrong.filter(({ status }) => status === 401).length, 10)
+  const refused = wrong.find(({ status }) => status === 429)
+  assert.match(refused?.text ?? '', /"code":"too_many_failed_logins"/)
+  assert.equal(refused?.headers.get('retry-after'), '6')
+  assert.equal(refused?.headers.get('x-should-retry'), 'false')
+  assert.equal((await tryKey(keys.all)).status, 429, 'a right key that never came from there')
+  assert.equal((await tryKey(keys.few)).status, 200, 'the key that was in use there')
+  assert.equal(await house.statusFor(keys.all, chat('small')), 200, 'another address')
+})
+
+test('S10 an address that a client makes up changes nothing', async () => {
+  const { 'x-forwarded-for': own } = house.newcomer()
+  const statuses: number[] = []
+  for (let index = 0; index < 12; index++) {
+    const headers = { 'content-type': 'application/json', 'x-forwarded-for': `198.51.100.${index}, ${own}` }
+    statuses.push(
+      (await post(house.router.url + path, chat('small'), { ...headers, ...bearer('wrong') })).status,
+    )
+  }
+  assert.deepEqual(statuses.slice(9), [401, 429, 429])
+})
+
+test('S8 a key that is taken out of the file lets nobody in any more, without a restart', async (t) => {
+  t.after(() => house.file.write(records))
+  assert.equal(await house.statusFor(keys.all, chat('small')), 200)
+  const readAgain = house.router.logged(({ msg }) => msg === 'keys of clients read again')
+  house.file.write(records.filter(({ id }) => id !== 'all'))
+  await readAgain
+  assert.equal(await house.statusFor(keys.all, chat('small')), 401)
+  const kept = house.router.logged(({ msg }) => String(msg).includes('the keys of clients stay as they were'))
+  house.file.write([{ id: 'broken' }])
+  await kept
+  assert.equal(await house.statusFor(keys.few, chat('small')), 200)
+})

@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto'
+import { post } from '../helpers/http.ts'
+import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
+import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+
+export const path = '/v1/chat/completions'
+export const head = 'sk-llm-router-canary-'
+export const keys = {
+  all: `${head}all-0123456789`,
+  /** The same first 20 characters, and more. */
+  few: `${head}few-0123456789`,
+  disabled: `${head}disabled-0123456789`,
+  expired: `${head}expired-0123456789`,
+  operator: `${head}operator-0123456789`,
+  ollama: `${head}ollama-0123456789`,
+}
+export const records = [
+  { id: 'all', key: keys.all },
+  { id: 'few', sha256: createHash('sha256').update(keys.few).digest('hex'), models: ['small', 'gpt-*'] },
+  { id: 'disabled', key: keys.disabled, enabled: false },
+  { id: 'expired', key: keys.expired, expires_at: '2020-01-01' },
+  { id: 'operator', key: keys.operator, surfaces: ['operator'] },
+  { id: 'ollama', key: keys.ollama, surfaces: ['ollama'] },
+]
+
+export const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
+export const chat = (model: string) => ({ model, messages: [{ role: 'user', content: 'x' }] })
+
+/** A router that asks for these keys, and has models that not all of them may use. */
+export class KeyHouse {
+  readonly router: TestRouter
+  readonly upstream: ScriptedUpstream
+  readonly file: KeysFile
+  #addresses = 0
+
+  private constructor(router: TestRouter, upstream: ScriptedUpstream, file: KeysFile) {
+    this.router = router
+    this.upstream = upstream
+    this.file = file
+  }
+
+  static async open(): Promise<KeyHouse> {
+    const upstream = await startUpstream(openaiText('Hi'))
+    const provider = { api_type: 'vllm', api_host: upstream.url }
+    const model = (id: string, more: object = {}) => ({
+      providers: [{ id, model_path: id, ...provider }],
+      ...more,
+    })
+    const group = {
+      small: model('small', { fallbacks: ['Large', 'gpt-4'] }),
+      'gpt-4': model('gpt-4'),
+      Large: model('large'),
+      'GPT-5': model('gpt-5'),
+    }
+    const file = keysFile(records)
+    const router = await startRouter({
+      env: {
+        ...file.env,
+        LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1',
+        LLM_ROUTER_BODY_LIMIT: '10000',
+        LLM_ROUTER_USE_PROMETHEUS: '1',
+      },
+      models: { g: group, active_models: { g: Object.keys(group) } },
+    })
+    return new KeyHouse(router, upstream, file)
+  }
+
+  async close(): Promise<void> {
+    await this.router.close()
+    await this.upstream.close()
+    this.file.remove()
+  }
+
+  /** Each request comes from an address of its own, so that none pays for the wrong keys of another. */
+  newcomer(): Record<string, string> {
+    const count = ++this.#addresses
+    return {
+      'x-forwarded-for': `192.0.${count >> 8}.${count & 255}`,
+      'content-type': 'application/json',
+    }
+  }
+
+  async statusFor(key: string, body: object, at = path): Promise<number> {
+    const { status } = await post(this.router.url + at, body, { ...this.newcomer(), ...bearer(key) })
+    return status
+  }
+
+  async get(at: string, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
+    const response = await fetch(this.router.url + at, { headers })
+    return { status: response.status, text: await response.text() }
+  }
+}

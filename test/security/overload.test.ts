@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { after, before, type TestContext, test } from 'node:test'
+import { jsonMemoryBytes } from '../../src/core/json-memory.ts'
+import { oldGenerationLimit } from '../../src/plugins/shedding/heap-room.ts'
+import { post } from '../helpers/http.ts'
+import { modelsConfig } from '../helpers/router.ts'
+import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
+import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+
+const mebibyte = 1024 * 1024
+const messages = [{ role: 'user', content: 'x' }]
+const chat = '/v1/chat/completions'
+
+let upstream: ScriptedUpstream
+
+before(async () => {
+  upstream = await startUpstream(openaiText('Hi'))
+})
+after(() => upstream.close())
+
+async function start(t: TestContext, env: Record<string, string>): Promise<RouterProcess> {
+  const models = modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] })
+  const router = await startRouterProcess({ env, models })
+  t.after(() => router.stop())
+  return router
+}
+
+async function shed(url: string, reason: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return Number(new RegExp(`^llm_router_shed_total\\{reason="${reason}"[^}]*\\} (\\d+)`, 'm').exec(text)?.[1])
+}
+
+test('S23, P8 while the event loop is late, new requests are refused and running ones go on', async (t) => {
+  const router = await start(t, {
+    LLM_ROUTER_EXTENSIONS: './test/fixtures/extensions/blocking.ts',
+    LLM_ROUTER_USE_PROMETHEUS: '1',
+    LLM_ROUTER_SHED_DELAY: '0.5',
+  })
+  const released = Promise.withResolvers<void>()
+  upstream.rescript(async () => {
+    await released.promise
+    return openaiText('Hi')
+  })
+  const running = post(router.url + chat, { model: 'one', messages })
+  await upstream.requestReceived(upstream.requests.length)
+  const blocking = fetch(`${router.url}/test/block?ms=1500`)
+  await router.logged(({ msg }) => msg === 'blocked')
+  const late = await Promise.all([
+    post(router.url + chat, { model: 'one', messages }),
+    post(`${router.url}/v1/messages`, { model: 'one', messages, max_tokens: 1 }),
+    post(`${router.url}/api/chat`, { model: 'one', messages }),
+    fetch(`${router.url}/livez`),
+    fetch(`${router.url}/api/status`),
+  ])
+  assert.deepEqual(
+    late.map(({ status }) => status),
+    [503, 529, 503, 200, 200],
+  )
+  assert.equal(late[0].headers.get('retry-after'), '1')
+  assert.equal(JSON.parse(late[0].text).error.code, 'overloaded')
+  assert.equal(await shed(router.url, 'event_loop'), 3)
+  await blocking
+  await router.logged(({ msg }) => msg === 'new requests are taken again')
+  released.resolve()
+  assert.equal((await running).status, 200)
+  assert.equal((await post(router.url + chat, { model: 'one', messages })).status, 200)
+  upstream.rescript(openaiText('Hi'))
+})
+
+test('S23, P9 while the heap is too full, new requests are refused and all else is answered', async (t) => {
+  const router = await start(t, {
+    NODE_OPTIONS: '--max-old-space-size=120',
+    LLM_ROUTER_USE_PROMETHEUS: '1',
+    LLM_ROUTER_SHED_HEAP: '1',
+  })
+  await router.logged(({ reason }) => reason === 'heap')
+  const { status, text } = await post(router.url + chat, { model: 'one', messages })
+  assert.deepEqual([status, JSON.parse(text).error.code], [503, 'overloaded'])
+  for (const path of ['/livez', '/api/status', '/ui', '/v1/models'])
+    assert.equal((await fetch(router.url + path)).status, 200, path)
+  assert.equal(await shed(router.url, 'heap'), 1)
+})
+
+test('S23 with 0 nothing is refused', async (t) => {
+  const router = await start(t, {
+    LLM_ROUTER_EXTENSIONS: './test/fixtures/extensions/blocking.ts',
+    LLM_ROUTER_SHED_DELAY: '0',
+    LLM_ROUTER_SHED_HEAP: '0',
+  })
+  const blocking = fetch(`${router.url}/test/block?ms=1500`)
+  await router.logged(({ msg }) => msg === 'blocked')
+  assert.equal((await post(router.url + chat, { model: 'one', messages })).status, 200)
+  await blocking
+})
+
+/** On a machine that is busy with other tests the event loop may well be late. */
+const smallHeap = { NODE_OPTIONS: '--max-old-space-size=120', LLM_ROUTER_SHED_DELAY: '0' }
+
+/** Bodies that take many times their size in memory: the first ones of these kill a router that does not look. */
+const shapes: [what: string, unit: string][] = [
+  ['empty objects', '{},'],
+  ['nested lists', `${'[['.repeat(50)}${']]'.repeat(50)},`],
+  ['numbers', '1,'],
+]
+
+function bodyOf(unit: string, bytes: number): string {
+  return `{"model":"one","messages":[{"role":"user","content":"x"}],"x":[${unit.repeat(Math.floor(bytes / unit.length))}1]}`
+}
+
+test('S14, P9 parallel bodies that are small on the wire and large in memory never end a small process', async (t) => {
+  const router = await start(t, smallHeap)
+  for (const [what, unit] of shapes) {
+    const body = bodyOf(unit, 2 * mebibyte)
+    const statuses = await Promise.all(
+      // A refused connection is closed before the body is read; not every client then still reads the answer.
+      Array.from({ length: 10 }, () =>
+        post(router.url + chat, body).then(
+          (answer) => answer.status,
+          () => 0,
+        ),
+      ),
+    )
+    for (const status of statuses) assert.ok([200, 503, 0].includes(status), `${what}: ${status}`)
+    assert.equal(router.child.exitCode, null, what)
+  }
+  const never = await post(router.url + chat, bodyOf('{},', 12 * mebibyte)).catch(() => undefined)
+  if (never) assert.equal(never.status, 413, 'it would not fit into an empty heap, so trying again is no use')
+  assert.equal((await fetch(`${router.url}/livez`)).status, 200)
+  await router.logged(({ msg }) => msg === 'listening')
+})
+
+test('S14 an ordinary large body finds room in a small process', async (t) => {
+  const router = await start(t, smallHeap)
+  const content = 'x'.repeat(8 * mebibyte)
+  for (let round = 0; round < 3; round++) {
+    const { status, text } = await post(router.url + chat, {
+      model: 'one',
+      messages: [{ role: 'user', content }],
+    })
+    assert.equal(status, 200, text)
+  }
+})
+
+test('S14 the estimate of what a text takes in memory is above what it takes, and near it for ordinary ones', () => {
+  const text = Buffer.from(JSON.stringify({ content: 'x'.repeat(mebibyte) }))
+  assert.ok(jsonMemoryBytes(text) >= 2 * text.length && jsonMemoryBytes(text) < 2.1 * text.length)
+  const objects = Buffer.from(`[${'{},'.repeat(1_000)}1]`)
+  assert.ok(jsonMemoryBytes(objects) >= 21 * objects.length)
+  const lists = Buffer.from('['.repeat(1_000))
+  assert.ok(jsonMemoryBytes(lists) >= 28 * lists.length)
+})
+
+test("S14 the old generation's limit is what Node was told, else most of the heap's", () => {
+  const limit = 400 * mebibyte
+  assert.equal(oldGenerationLimit('--max-old-space-size=100', limit), 100 * mebibyte)
+  assert.equal(oldGenerationLimit('--max_old_space_size=90 --inspect', limit), 90 * mebibyte)
+  assert.equal(oldGenerationLimit('--max-old-space-size=90 --max-old-space-size=80', limit), 80 * mebibyte)
+  assert.equal(oldGenerationLimit('', limit), 380 * mebibyte)
+  assert.equal(oldGenerationLimit('--max-old-space-size=0', limit), 380 * mebibyte)
+})

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { reapLeases } from '../../src/stores/lease-reaper.ts'
+import { connectRedis, type RedisAddress } from '../../src/stores/redis-client.ts'
+import { redisKeys } from '../../src/stores/redis-keys.ts'
+import { RedisLeases } from '../../src/stores/redis-leases.ts'
+import { RedisLimits } from '../../src/stores/redis-limits.ts'
+import { RedisResponses } from '../../src/stores/redis-responses.ts'
+import { certificate } from '../helpers/certificate.ts'
+import { freePort } from '../helpers/free-port.ts'
+import { post } from '../helpers/http.ts'
+import { modelsConfig } from '../helpers/router.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
+import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
+import { type RedisServer, startRedis } from '../stores/redis-server.ts'
+import { freed, taken, wishFor } from '../stores/wishes.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'llm-router-tls-'))
+const certFile = join(folder, 'cert.pem')
+const messages = [{ role: 'user', content: 'x' }]
+
+let server: RedisServer
+let tlsPort: number
+
+before(async () => {
+  writeFileSync(certFile, certificate.cert)
+  writeFileSync(join(folder, 'key.pem'), certificate.key)
+  tlsPort = Number(await freePort())
+  const tls = ['--tls-port', `${tlsPort}`, '--tls-cert-file', certFile, '--tls-auth-clients', 'no']
+  server = await startRedis(undefined, [
+    ...tls,
+    ...['--tls-key-file', join(folder, 'key.pem'), '--tls-ca-cert-file', certFile],
+  ])
+})
+beforeEach(() => server.redis.flushall())
+after(async () => {
+  await server.stop()
+  rmSync(folder, { recursive: true })
+})
+
+function documentedUser(): string[] {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/leases.md'), 'utf8')
+  const line = /<!-- redis-acl -->\n```\n(ACL SETUSER .*)\n```/.exec(page)?.[1]
+  assert.ok(line, 'docs/leases.md has the line')
+  return line.replace('PASSWORD', 'hunter2').split(' ')
+}
+
+/** Where the user that docs/leases.md describes may come in. */
+async function limitedUser(db = 0): Promise<RedisAddress> {
+  const [command = '', ...args] = documentedUser()
+  assert.equal(await server.redis.call(command, ...args), 'OK')
+  await server.redis.call('ACL', 'LOG', 'RESET')
+  const url = `redis://llm-router:hunter2@127.0.0.1:${server.port}/${db}`
+  return { url, host: '', port: 0, db: 0, password: undefined }
+}
+
+function storesOf(t: TestContext, address: RedisAddress) {
+  const link = connectRedis(address, 2_000)
+  const now = () => performance.now()
+  const warn = (details: object, message: string): void =>
+    assert.notEqual(message, 'Redis does not answer', JSON.stringify(details))
+  const log = { info: () => undefined, warn }
+  const leases = new RedisLeases({ link, worker: 'w1', beatMs: 20, whenDown: 'reject', now, log })
+  const responses = new RedisResponses({ address, ttlMs: 60_000, maxCount: 1, maxBytes: 1_000, now, log })
+  const limits = new RedisLimits({ address, now, log, ttlMs: 60 })
+  t.after(async () => {
+    await Promise.all([leases.close(), responses.close(), limits.close()])
+  })
+  return { link, leases, responses, limits }
+}
+
+test('S20 a Redis user that may do what docs/leases.md says can do all that the router needs, and no more', async (t) => {
+  const address = await limitedUser(1)
+  const { link, leases, responses, limits } = storesOf(t, address)
+  await leases.started()
+  const wish = wishFor('m', ['a', 'b'])
+  const lease = await leases.acquire(wish)
+  assert.equal(lease?.target.id, 'a')
+  const told = freed(leases, 'm')
+  // The other connection may still be on its way to its channel: what is given back after that is told.
+  for (let waiting = true; waiting; ) {
+    waiting = (await server.redis.pubsub('NUMSUB', 'llm-router:freed'))[1] === 0
+  }
+  await leases.release(lease)
+  assert.equal(await told, 'm')
+  await leases.abandon(wishFor('m', ['b']))
+  assert.equal(await taken(leases, wishFor('m', ['b'])), 'b')
+  await reapLeases(link, 'w1')
+
+  await responses.keep('r1', { response: { id: 'r1' }, input: [] })
+  await responses.keep('r2', { response: { id: 'r2' }, input: [] })
+  assert.deepEqual([await responses.find('r1'), (await responses.find('r2'))?.response.id], [undefined, 'r2'])
+  assert.equal(await responses.remove('r2'), true)
+
+  const limited = { key: 'team', ticket: 't1', limits: { concurrent: 1, requests: 5, tokens: 100 } }
+  assert.equal((await limits.admit(limited)).refusedBy, undefined)
+  assert.equal((await limits.admit({ ...limited, ticket: 't2' })).refusedBy, 'concurrent')
+  await limits.leave({ ...limited, tokens: 7, undone: false })
+
+  assert.deepEqual(await server.redis.call('ACL', 'LOG'), [], 'nothing was refused so far')
+  for (const [command, ...args] of [
+    ['get', 'other'],
+    ['keys', '*'],
+    ['flushall'],
+    ['config', 'get', '*'],
+    ['publish', 'other', 'x'],
+    ['eval', "return redis.call('GET', 'other')", '0'],
+  ] as const) {
+    await assert.rejects(link.commands.call(command, ...args), /NOPERM|permission|can't access/i, command)
+  }
+})
+
+test('S20 the documented line names no command that no script and no connection uses', () => {
+  const sources = ['acquire', 'renew', 'release', 'find-response', 'keep-response', 'remove-response']
+    .concat('admit-key', 'keep-key', 'leave-key')
+    .map((step) => readFileSync(join(import.meta.dirname, `../../src/stores/lua/${step}.lua`), 'utf8'))
+  const used = new Set(
+    [...sources.join('').matchAll(/redis\.call\('([A-Z]+)'/g)].map(([, name = '']) => name),
+  )
+  // ioredis, at the start of a connection, and the commands outside of scripts.
+  for (const name of ['INFO', 'SELECT', 'EVAL', 'EVALSHA', 'SUBSCRIBE', 'SET', 'HGETALL', 'DEL'])
+    used.add(name)
+  const granted = documentedUser().filter((word) => word.startsWith('+'))
+  assert.deepEqual(granted.map((word) => word.slice(1).toUpperCase()).toSorted(), [...used].toSorted())
+})
+
+const strange = ['a', 'a}:lease:b', 'a*', 'a\r\nSET x 1\r\n', '{a}', '%7Ba%7D', 'a\0', 'ą', 'a b', '?[a]']
+
+test('S20 names of models and targets with the signs of Redis and of its protocol are names and nothing else', async (t) => {
+  const { leases } = storesOf(t, await limitedUser())
+  await leases.started()
+  const held = []
+  for (const model of strange) {
+    const lease = await leases.acquire(wishFor(model, ['b', '}:lease:b', 'x\r\n*']))
+    assert.equal(lease?.target.id, 'b', `${JSON.stringify(model)} shares nothing with another one`)
+    held.push(lease)
+  }
+  // With the parts as they are these two would be one key.
+  assert.notEqual(redisKeys.lease('a}:lease:b', 'c'), redisKeys.lease('a', 'b}:lease:c'))
+  assert.equal((await server.redis.keys('{m:*}:lease:*')).length, strange.length)
+  assert.equal(await server.redis.exists('x'), 0)
+  for (const lease of held) if (lease) await leases.release(lease)
+  assert.deepEqual(await server.redis.keys('{m:*}:lease:*'), [])
+  assert.deepEqual(await server.redis.call('ACL', 'LOG'), [])
+})
+
+test('S20 Redis over TLS: a router that trusts its authority shares leases over it, one that does not sends nothing', async (t) => {
+  const upstream = await startUpstream(openaiText('Hi'))
+  t.after(() => upstream.close())
+  const models = modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] })
+  const env = {
+    LLM_ROUTER_BALANCE_STRATEGY: 'first_available',
+    LLM_ROUTER_REDIS_URL: `rediss://localhost:${tlsPort}`,
+  }
+  const trusting = await startRouterProcess({ env: { ...env, NODE_EXTRA_CA_CERTS: certFile }, models })
+  t.after(() => trusting.stop())
+  const released = Promise.withResolvers<void>()
+  upstream.rescript(async () => {
+    await released.promise
+    return openaiText('Hi')
+  })
+  const answer = post(`${trusting.url}/v1/chat/completions`, { model: 'one', messages })
+  await upstream.requestReceived(0)
+  assert.equal(await server.redis.exists(redisKeys.lease('one', 'one')), 1)
+  released.resolve()
+  assert.equal((await answer).status, 200)
+  assert.ok(!trusting.logs.some(({ msg }) => msg === 'Redis does not answer'))
+
+  const connections = async () =>
+    Number(/total_commands_processed:(\d+)/.exec(await server.redis.info())?.[1])
+  await trusting.stop()
+  const counted = await connections()
+  const doubting = await startRouterProcess({ env, models })
+  t.after(() => doubting.stop())
+  const line = await doubting.logged(({ msg }) => msg === 'Redis does not answer')
+  assert.match(String(line.error), /certificate/)
+  assert.equal(await connections(), counted + 1, 'only that of this test')
+})

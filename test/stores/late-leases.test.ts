@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { LeaseWish } from '../../src/core/lease-store.ts'
+import { LateLeases } from '../../src/stores/late-leases.ts'
+import { memoryLeases } from '../../src/stores/memory-leases.ts'
+
+function wish(key: string): LeaseWish {
+  const targets = [{ id: 'a', host: 'h', reserve: false }]
+  return { key, model: 'm', targets, affinity: false, waitedMs: 0, complete: true }
+}
+
+test('a request that comes while the store is being opened waits for it', async () => {
+  const opened = Promise.withResolvers<void>()
+  const store = new LateLeases(async () => {
+    await opened.promise
+    return memoryLeases(() => 0)
+  })
+  store.open()
+  const asked = store.acquire(wish('k'))
+  opened.resolve()
+  assert.equal((await asked)?.target.id, 'a')
+  assert.equal(await store.acquire(wish('other')), undefined)
+})
+
+test('a listener from before the opening hears what becomes free', async () => {
+  const store = new LateLeases(async () => memoryLeases(() => 0))
+  const freed: string[] = []
+  store.onFreed((model) => freed.push(model))
+  store.open()
+  const lease = await store.acquire(wish('k'))
+  assert.ok(lease)
+  await store.release(lease)
+  assert.deepEqual(freed, ['m'])
+})
+
+test('a store that was never needed is closed without being opened', async () => {
+  const store = new LateLeases(() => assert.fail('opened'))
+  await store.close()
+})

@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { KeyLimits } from '../../src/core/client-key.ts'
+import type { LimitStore, LimitWish } from '../../src/core/key-limits.ts'
+import { memoryLimits } from '../../src/stores/limit-table.ts'
+import { LimitDesk, type LimitMessage, primaryLimits } from '../../src/stores/primary-limits.ts'
+import type { ProcessPipe } from '../../src/stores/primary-pipe.ts'
+import type { StoreLog } from '../../src/stores/redis-health.ts'
+import { RedisLimits } from '../../src/stores/redis-limits.ts'
+import { sharedLimits } from '../../src/stores/shared-limits.ts'
+import { type RedisServer, startRedis } from './redis-server.ts'
+
+interface Kind {
+  name: string
+  start(): Promise<void>
+  /** Fresh stores that share what they count, as two processes would have them; one where it cannot be shared. */
+  open(): Promise<LimitStore[]>
+  stop(): Promise<void>
+}
+
+const now = () => performance.now()
+const nothing = async (): Promise<void> => undefined
+const silent: StoreLog = { info: () => undefined, warn: () => undefined }
+
+const memory: Kind = { name: 'memory', start: nothing, open: async () => [memoryLimits(now)], stop: nothing }
+
+const primary: Kind = {
+  name: 'counted by the primary',
+  start: nothing,
+  open: async () => workersOf(new LimitDesk(now)),
+  stop: nothing,
+}
+
+function workersOf(desk: LimitDesk): LimitStore[] {
+  return ['1', '2'].map((owner) => {
+    const [ours, theirs] = pipes()
+    desk.addWorker(owner, theirs)
+    return primaryLimits(ours)
+  })
+}
+
+function redis(): Kind {
+  let server: RedisServer
+  const opened: LimitStore[] = []
+  return {
+    name: 'Redis',
+    async start() {
+      server = await startRedis()
+    },
+    async open() {
+      await server.redis.flushall()
+      const stores = [0, 1].map(() => redisLimits(server))
+      opened.push(...stores)
+      return stores
+    },
+    async stop() {
+      for (const store of opened) await store.close()
+      await server.stop()
+    },
+  }
+}
+
+function redisLimits({ port }: RedisServer, ttlMs?: number): RedisLimits {
+  const address = { url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }
+  return new RedisLimits({ address, now, log: silent, ...(ttlMs === undefined ? {} : { ttlMs }) })
+}
+
+/** Both ends of a pipe that hands messages over later and as copies, as processes do. */
+function pipes(): [ProcessPipe<LimitMessage>, ProcessPipe<LimitMessage>] {
+  const listeners: ((message: unknown) => void)[][] = [[], []]
+  const end = (mine: number): ProcessPipe<LimitMessage> => ({
+    send(message) {
+      const text = JSON.stringify(message)
+      setImmediate(() => {
+        for (const listener of listeners[1 - mine] ?? []) listener(JSON.parse(text))
+      })
+      return true
+    },
+    onMessage: (listener) => {
+      listeners[mine]?.push(listener)
+    },
+  })
+  return [end(0), end(1)]
+}
+
+let tickets = 0
+
+function wish(limits: KeyLimits, key = 'k'): LimitWish {
+  return { key, ticket: `t${++tickets}`, limits }
+}
+
+/** How many of so many requests at once, spread over the stores, are let in; and why the others were not. */
+async function burst(stores: LimitStore[], count: number, limits: KeyLimits) {
+  const wishes = Array.from({ length: count }, () => wish(limits))
+  const verdicts = await Promise.all(
+    wishes.map((each, index) => stores[index % stores.length]?.admit(each) ?? assert.fail()),
+  )
+  const admitted = wishes.filter((_wish, index) => verdicts[index]?.refusedBy === undefined)
+  return { admitted, reasons: new Set(verdicts.map(({ refusedBy }) => refusedBy)), verdicts }
+}
+
+for (const kind of [memory, primary, redis()]) {
+  describe(`limits of keys: ${kind.name}`, () => {
+    before(() => kind.start())
+    after(() => kind.stop())
+
+    test('S28 of a burst no more run at a time than the limit, and each that ends makes room for one', async () => {
+      const stores = await kind.open()
+      const limits = { concurrent: 4 }
+      const { admitted, reasons } = await burst(stores, 50, limits)
+      assert.equal(admitted.length, 4)
+      assert.deepEqual(reasons, new Set([undefined, 'concurrent']))
+      for (const each of admitted.slice(0, 2)) await stores[0]?.leave({ ...each, tokens: 0 })
+      assert.equal((await burst(stores, 50, limits)).admitted.length, 2)
+    })
+
+    test('S28 of a burst no more begin within a minute than the limit, whether they have ended or not', async () => {
+      const stores = await kind.open()
+      const limits = { requests: 7 }
+      const { admitted, verdicts } = await burst(stores, 40, limits)
+      assert.equal(admitted.length, 7)
+      for (const each of admitted) await stores.at(-1)?.leave({ ...each, tokens: 0 })
+      const refused = await stores[0]?.admit(wish(limits))
+      assert.equal(refused?.refusedBy, 'requests')
+      assert.ok(refused.waitMs > 50_000 && refused.waitMs <= 60_000, `${refused.waitMs}`)
+      assert.equal(refused.requests?.left, 0)
+      assert.deepEqual(
+        verdicts
+          .filter(({ refusedBy }) => refusedBy === undefined)
+          .map(({ requests }) => requests?.left)
+          .toSorted(),
+        [0, 1, 2, 3, 4, 5, 6],
+      )
+    })
+
+    test('tokens that were taken beyond the limit delay the next request by as much', async () => {
+      const [store = assert.fail()] = await kind.open()
+      const limits = { tokens: 6000 }
+      const first = wish(limits)
+      assert.equal((await store.admit(first)).tokens?.left, 6000)
+      await store.leave({ ...first, tokens: 12_000 })
+      const refused = await store.admit(wish(limits))
+      assert.equal(refused.refusedBy, 'tokens')
+      // 6,000 too many, at 100 a second.
+      assert.ok(refused.waitMs > 55_000 && refused.waitMs <= 60_011, `${refused.waitMs}`)
+      assert.equal(refused.tokens?.left, 0)
+    })
+
+    test('tokens that are left let requests in', async () => {
+      const stores = await kind.open()
+      const limits = { tokens: 6000 }
+      const first = wish(limits)
+      await stores[0]?.admit(first)
+      await stores[0]?.leave({ ...first, tokens: 5000 })
+      const second = await stores.at(-1)?.admit(wish(limits))
+      assert.equal(second?.refusedBy, undefined)
+      assert.ok((second?.tokens?.left ?? 0) >= 1000 && (second?.tokens?.left ?? 0) < 3000)
+    })
+
+    test('what is refused, or undone, counts for nothing', async () => {
+      const [store = assert.fail()] = await kind.open()
+      const limits = { concurrent: 1, requests: 2 }
+      const first = wish(limits)
+      await store.admit(first)
+      assert.equal((await store.admit(wish(limits))).refusedBy, 'concurrent')
+      await store.leave({ ...first, tokens: 0, undone: true })
+      const { requests } = await store.admit(wish(limits))
+      assert.equal(requests?.left, 1)
+    })
+
+    test('a place that is given back twice is one place', async () => {
+      const [store = assert.fail()] = await kind.open()
+      const limits = { concurrent: 2 }
+      const { admitted } = await burst([store], 2, limits)
+      const [first = assert.fail()] = admitted
+      await store.leave({ ...first, tokens: 0 })
+      await store.leave({ ...first, tokens: 0 })
+      assert.equal((await burst([store], 5, limits)).admitted.length, 1)
+    })
+
+    test('one key does not pay for another', async () => {
+      const [store = assert.fail()] = await kind.open()
+      const limits = { concurrent: 1, requests: 1, tokens: 1 }
+      assert.equal((await store.admit(wish(limits, 'a'))).refusedBy, undefined)
+      assert.equal((await store.admit(wish(limits, 'b'))).refusedBy, undefined)
+    })
+  })
+}
+
+test('a minute later, requests and tokens are there again', async () => {
+  let at = 0
+  const store = memoryLimits(() => at)
+  const limits = { requests: 2, tokens: 600 }
+  const [first, second] = [wish(limits), wish(limits)]
+  await store.admit(first)
+  at = 10_000
+  await store.admit(second)
+  await store.leave({ ...first, tokens: 650 })
+  at = 14_999
+  assert.equal((await store.admit(wish(limits))).refusedBy, 'requests')
+  at = 60_000
+  const next = await store.admit(wish(limits))
+  assert.deepEqual([next.refusedBy, next.requests?.left, next.tokens?.left], [undefined, 0, 450])
+  at = 1_000_000
+  assert.equal((await store.admit(wish(limits))).tokens?.left, 600)
+})
+
+test('the places of a worker that has ended are free at once, and its last messages take none', async () => {
+  const desk = new LimitDesk(now)
+  const [one = assert.fail(), two = assert.fail()] = workersOf(desk)
+  const limits = { concurrent: 3 }
+  await burst([one], 3, limits)
+  assert.equal((await two.admit(wish(limits))).refusedBy, 'concurrent')
+  desk.removeWorker('1')
+  void one.admit(wish(limits))
+  assert.equal((await burst([two], 5, limits)).admitted.length, 3)
+})
+
+test('in Redis the places of a process that is gone end by themselves; those of a living one stay', async (t) => {
+  const server = await startRedis()
+  t.after(() => server.stop())
+  const limits = { concurrent: 2 }
+  const dead = redisLimits(server, 300)
+  const living = redisLimits(server, 300)
+  t.after(() => living.close())
+  await dead.admit(wish(limits))
+  await living.admit(wish(limits))
+  await dead.close()
+  // Redis tells when the dead one's place has ended: only then one is free, and no second one.
+  for (;;) {
+    const free = await living.admit(wish(limits))
+    if (free.refusedBy === undefined) break
+  }
+  assert.equal((await living.admit(wish(limits))).refusedBy, 'concurrent')
+})
+
+test('while Redis is away each process keeps to the limits by itself, and counts what runs already', async (t) => {
+  const server = await startRedis()
+  const store = sharedLimits(redisLimits(server), memoryLimits(now))
+  t.after(() => store.close())
+  const limits = { concurrent: 3 }
+  assert.equal((await burst([store], 2, limits)).admitted.length, 2)
+  await server.stop()
+  const { admitted } = await burst([store], 10, limits)
+  assert.equal(admitted.length, 1)
+  for (const each of admitted) await store.leave({ ...each, tokens: 0 })
+  assert.equal((await burst([store], 10, limits)).admitted.length, 1)
+})
+
+test('what Redis refuses takes no place in the process', async (t) => {
+  const server = await startRedis()
+  t.after(() => server.stop())
+  const stores = [0, 1].map(() => sharedLimits(redisLimits(server), memoryLimits(now)))
+  t.after(() => Promise.all(stores.map((store) => store.close())))
+  const [one = assert.fail(), two = assert.fail()] = stores
+  const limits = { concurrent: 1, requests: 2 }
+  const first = wish(limits)
+  await one.admit(first)
+  assert.equal((await two.admit(wish(limits))).refusedBy, 'concurrent')
+  await one.leave({ ...first, tokens: 0 })
+  assert.equal((await two.admit(wish(limits))).refusedBy, undefined)
+})
