@@ -8,6 +8,8 @@ export interface LoadJob {
   body: string
   /** Letters that take the place of `FILLING` in it. */
   fillingBytes: number
+  /** Beside those of every request. */
+  headers: Record<string, string>
   concurrency: number
   durationMs: number
   /** The most requests that begin in a second; 0 is as many as can. */
@@ -41,7 +43,12 @@ process.on('message', (job: LoadJob) => {
 
 async function run(job: LoadJob): Promise<LoadResult> {
   const result: LoadResult = { requests: 0, bad: 0, seconds: 0, firstByteMs: [], longestPingMs: 0 }
-  const bytes = requestBytes('POST', job.path, job.body.replace('FILLING', 'x'.repeat(job.fillingBytes)))
+  const bytes = requestBytes(
+    'POST',
+    job.path,
+    job.body.replace('FILLING', 'x'.repeat(job.fillingBytes)),
+    job.headers,
+  )
   const startedAt = performance.now()
   const until = startedAt + job.durationMs
   const turn = turns(job.perSecond, startedAt)
@@ -96,10 +103,16 @@ async function ping(job: LoadJob, until: number, result: LoadResult): Promise<vo
   socket.destroy()
 }
 
-function requestBytes(method: string, path: string, body: string): Buffer {
+function requestBytes(
+  method: string,
+  path: string,
+  body: string,
+  headers: Record<string, string> = {},
+): Buffer {
   const type =
     body === '' ? '' : `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`
-  return Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: bench\r\n${type}\r\n${body}`)
+  const others = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: bench\r\n${type}${others.join('')}\r\n${body}`)
 }
 
 interface Exchanged {

@@ -10,6 +10,10 @@ export interface MeasuredProxy {
   name: string
   child: Child
   portOf(upstream: Upstream): number
+  /** Whether answers come as the upstream has them. */
+  bare?: boolean
+  /** Headers that it needs to find the upstream. */
+  headersFor?(upstream: Upstream): Record<string, string>
   /** A path that it answers by itself, to see how long it answers nothing; empty is none. */
   pingPath: string
   /** Called before a measurement, so that logs do not grow without end. */
@@ -20,6 +24,7 @@ export interface MeasuredProxy {
 export interface Stage {
   pipe: MeasuredProxy
   router: MeasuredProxy
+  upstreamPorts: Record<Upstream, number>
   /** `perSecond`: the most requests that begin in a second. */
   load(
     proxy: MeasuredProxy,
@@ -32,7 +37,7 @@ export interface Stage {
 
 /** With two processors and `taskset`, proxies get the first and all the rest the second. */
 const pinned = availableParallelism() > 1
-const proxyCpu = 0
+export const proxyCpu = 0
 const otherCpu = 1
 
 export async function startStage(nodeOptions: readonly string[] = []): Promise<Stage> {
@@ -51,6 +56,7 @@ export async function startStage(nodeOptions: readonly string[] = []): Promise<S
   return {
     pipe,
     router,
+    upstreamPorts: ports,
     load: (proxy, benchCase, durationMs, perSecond = 0) =>
       runLoad(generator, proxy, benchCase, { durationMs, perSecond }),
     async close() {
@@ -75,6 +81,7 @@ async function startPipe(ports: Record<Upstream, number>): Promise<MeasuredProxy
     name: 'bare pipe',
     child,
     portOf: (upstream) => own[names.indexOf(upstream)] ?? 0,
+    bare: true,
     pingPath: '',
     forgetLog: () => undefined,
   }
@@ -146,9 +153,17 @@ function startNode<T>(
   options: { env?: Record<string, string>; stdout?: number } = {},
 ): Promise<{ child: Child; found: T }> {
   const resolved = args.map((arg) => (arg.endsWith('.ts') ? join(import.meta.dirname, arg) : arg))
-  const command = [process.execPath, ...resolved]
-  if (pinned) command.unshift('taskset', '-c', `${cpu}`)
-  const [program = '', ...rest] = command
+  return startOn(cpu, [process.execPath, ...resolved], ready, options)
+}
+
+/** Runs a program on one of the processors. */
+export function startOn<T>(
+  cpu: number,
+  command: readonly string[],
+  ready: (output: string) => Promise<T | undefined> | T | undefined,
+  options: { env?: Record<string, string>; stdout?: number } = {},
+): Promise<{ child: Child; found: T }> {
+  const [program = '', ...rest] = pinned ? ['taskset', '-c', `${cpu}`, ...command] : command
   const env = { PATH: process.env.PATH ?? '', ...options.env }
   return startChild(program, rest, ready, { ...options, env })
 }
@@ -164,7 +179,6 @@ async function runLoad(
   { path, body, upstream, fillingBytes, concurrency, endsWith }: BenchCase,
   pace: Pick<LoadJob, 'durationMs' | 'perSecond'>,
 ): Promise<LoadResult> {
-  const bare = proxy.pingPath === ''
   const job: LoadJob = {
     port: proxy.portOf(upstream),
     path,
@@ -173,8 +187,10 @@ async function runLoad(
     concurrency,
     ...pace,
     // The bare pipe leaves answers as the upstream has them.
-    endsWith: bare ? '' : endsWith,
-    pingPath: proxy.pingPath,
+    endsWith: proxy.bare ? '' : endsWith,
+    headers: proxy.headersFor?.(upstream) ?? {},
+    // Pings cost something too, which must not count where the cost is compared.
+    pingPath: pace.perSecond === 0 ? proxy.pingPath : '',
   }
   const { promise, resolve, reject } = Promise.withResolvers<LoadResult>()
   const onExit = (): void => reject(new Error(`the load ended; ${proxy.name}: ${proxy.child.output()}`))

@@ -64,7 +64,7 @@ export default fp(
         const { strategy } = state
         if ('order' in strategy) return acquireExclusively(app, state, strategy, { tried, signal, losses })
         const candidates = left.active.length > 0 ? left.active : left.reserve
-        return reserve(state, strategy.pick(candidates).target, breakerOf)
+        return reserve(state, signalsIn(state, strategy.pick(candidates)), breakerOf)
       },
       signals: (model) => {
         const state = states.get(model.alias)
@@ -126,7 +126,7 @@ async function acquireExclusively(
     losses.delete(granted.key)
     void leases.release(granted)
   }
-  const lease = reserve(state, target, breakerOf, giveBack)
+  const lease = reserve(state, signalsIn(state, { target }), breakerOf, giveBack)
   return loss ? { ...lease, lost: loss.signal } : lease
 }
 
@@ -138,6 +138,7 @@ function usable(
   tried: ReadonlySet<Target>,
   breakerOf: BreakerOf,
 ): Pick<ModelState, 'active' | 'reserve'> {
+  if (tried.size === 0 && state.reserve.length === 0 && areAllAvailable(state.active, breakerOf)) return state
   const untried = (signals: readonly LiveSignals[]) => signals.filter(({ target }) => !tried.has(target))
   const of = (may: (breaker: Breaker) => boolean) => {
     const allowed = ({ target }: LiveSignals): boolean => may(breakerOf(target))
@@ -148,6 +149,15 @@ function usable(
   const available = of((breaker) => breaker.available || (isOnly && !breaker.stalls))
   if (available.active.length + available.reserve.length > 0 || tried.size > 0) return available
   return of((breaker) => breaker.lastResort)
+}
+
+/** As things are nearly always; with hundreds of targets it must not take long to see. */
+function areAllAvailable(active: readonly LiveSignals[], breakerOf: BreakerOf): boolean {
+  for (const live of active) {
+    live.breaker ??= breakerOf(live.target)
+    if (!live.breaker.available) return false
+  }
+  return true
 }
 
 /** Every target is kept out: what the client hears, and when it may come again. */
@@ -193,9 +203,21 @@ function targetOf({ target: { id } }: StoredLease, { active, reserve }: ModelSta
   return [...active, ...reserve].find(({ target }) => target.id === id)?.target
 }
 
-function reserve(state: ModelState, target: Target, breakerOf: BreakerOf, giveBack?: () => void): Lease {
-  const signals = [...state.active, ...state.reserve].find((live) => live.target === target)
+/** A strategy of the user's own may give others than it got. */
+function signalsIn({ active, reserve }: ModelState, picked: Pick<TargetSignals, 'target'>): LiveSignals {
+  const same = (live: LiveSignals): boolean => live === picked || live.target === picked.target
+  const signals = active.find(same) ?? reserve.find(same)
   if (!signals) throw new Error('a strategy picked a target that it was not offered')
+  return signals
+}
+
+function reserve(
+  state: ModelState,
+  signals: LiveSignals,
+  breakerOf: BreakerOf,
+  giveBack?: () => void,
+): Lease {
+  const { target } = signals
   const breaker = breakerOf(target)
   const ticket = breaker.begin()
   const pickedAt = now()

@@ -89,6 +89,8 @@ export class Breaker {
 
   /** Whether an attempt may begin now. */
   get available(): boolean {
+    // Nearly always, and asked of every target for every request.
+    if (this.#state === 'closed' && this.#restUntil === 0) return true
     if (this.resting !== undefined) return false
     const state = this.state
     return state === 'closed' || (state === 'half_open' && !this.#probing)

@@ -87,7 +87,7 @@ class ResponseStream implements ClientStream {
   }
 
   /**
-   * Node sends each frame in four pieces; made here it is one, which takes Node and the kernel a third less time. Not for
+   * Node sends each frame in four pieces; made here it is one, and costs a third less. Not for
    * HTTP/1.0, which has no frames, nor for a response without a socket of its own, as that of a simulated request.
    */
   #takeOverFraming(): void {

@@ -1,6 +1,5 @@
-import type { PassthroughState } from '../core/dialect.ts'
+import type { ChatPassthrough, PassthroughState } from '../core/dialect.ts'
 import { streamTruncated } from '../core/errors.ts'
-import type { StreamLane } from './stream-lane.ts'
 
 const quote = 0x22
 const backslash = 0x5c
@@ -17,11 +16,11 @@ const modelKey = '"model"'
  * value of the outermost `model` put back to the client's name. It is complete when its object is, whatever the framing
  * of HTTP says: a body without a length that was cut looks like one that ended.
  */
-export function createLargeAnswer(model: string): LargeAnswer {
+export function createLargeAnswer(model: string): ChatPassthrough {
   return new LargeAnswer(model)
 }
 
-export class LargeAnswer implements StreamLane {
+class LargeAnswer implements ChatPassthrough {
   readonly state: PassthroughState = { content: true, ended: false, failure: undefined, usage: undefined }
   readonly #model: Buffer
   #depth = 0

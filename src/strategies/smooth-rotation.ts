@@ -6,6 +6,11 @@ interface Account {
   credit: number
 }
 
+interface Entry {
+  signals: TargetSignals
+  account: Account
+}
+
 /** Weights are counted in whole billionths: with fractions, rounding would spoil exact cycles after long runs. */
 const scale = 1e9
 
@@ -20,6 +25,10 @@ export class SmoothRotation {
   readonly #accounts = new Map<Target, Account>()
   /** What one request costs: the weights of all known targets together. */
   #price = 0
+  /** What the last pick was among, and what came of it: mostly the next one is among the same. */
+  #last:
+    | { candidates: readonly TargetSignals[]; given: number[]; inPlay: Entry[]; present: number }
+    | undefined
 
   /**
    * `weightOf` gives 0 or more; who has 0 is only taken where all have 0, and then all count alike. With equal credit
@@ -30,9 +39,8 @@ export class SmoothRotation {
     weightOf: (signals: TargetSignals) => number,
     comesBefore: (a: TargetSignals, b: TargetSignals) => boolean = () => false,
   ): TargetSignals {
-    const inPlay = this.#update(candidates, weightOf)
-    const present = inPlay.reduce((sum, { account }) => sum + account.weight, 0)
-    let best: (typeof inPlay)[number] | undefined
+    const { inPlay, present } = this.#isAsBefore(candidates, weightOf) ?? this.#update(candidates, weightOf)
+    let best: Entry | undefined
     let paid = 0
     for (const entry of inPlay) {
       const earned = Math.round((entry.account.weight * this.#price) / present)
@@ -48,14 +56,23 @@ export class SmoothRotation {
 
   /** Forgets all targets but these. */
   retain(targets: readonly Target[]): void {
+    this.#last = undefined
     for (const target of this.#accounts.keys()) if (!targets.includes(target)) this.#accounts.delete(target)
   }
 
-  #update(
-    candidates: readonly TargetSignals[],
-    weightOf: (signals: TargetSignals) => number,
-  ): { signals: TargetSignals; account: Account }[] {
-    const weights = candidates.map((signals) => inBillionths(weightOf(signals)))
+  #isAsBefore(candidates: readonly TargetSignals[], weightOf: (signals: TargetSignals) => number) {
+    const last = this.#last
+    if (last?.candidates !== candidates) return undefined
+    for (let index = 0; index < candidates.length; index++) {
+      const signals = candidates[index]
+      if (signals && weightOf(signals) !== last.given[index]) return undefined
+    }
+    return last
+  }
+
+  #update(candidates: readonly TargetSignals[], weightOf: (signals: TargetSignals) => number) {
+    const given = candidates.map(weightOf)
+    const weights = given.map(inBillionths)
     const allZero = weights.every((weight) => weight === 0)
     const entries = candidates.map((signals, index) => {
       const account = this.#accounts.get(signals.target) ?? { weight: 0, credit: 0 }
@@ -64,7 +81,10 @@ export class SmoothRotation {
       return { signals, account }
     })
     this.#reprice()
-    return entries.filter(({ account }) => account.weight > 0)
+    const inPlay = entries.filter(({ account }) => account.weight > 0)
+    const present = inPlay.reduce((sum, { account }) => sum + account.weight, 0)
+    this.#last = { candidates, given, inPlay, present }
+    return this.#last
   }
 
   /** Credit is worth the same part of a request after weights have changed as before. */

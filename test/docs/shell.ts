@@ -120,7 +120,7 @@ async function listening(child: ChildProcess): Promise<string> {
   const ended = once(child, 'close').then(() => 'ended')
   for (;;) {
     if ((await Promise.race([once(output, 'data'), ended])) === 'ended') assert.fail(text + errors)
-    const line = /^.*"msg":"listening".*$/m.exec(text)?.[0]
+    const line = /^.*"msg":"listening".*\n/m.exec(text)?.[0]
     if (line !== undefined) return `http://127.0.0.1:${JSON.parse(line).port}`
   }
 }

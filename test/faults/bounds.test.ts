@@ -183,6 +183,7 @@ describe('memory', { concurrency: false }, () => {
         socket.pause()
         opened.push(socket)
       }
+      while (upstream.busy < readers) await pause(20)
       await stillness(() => upstream.sentBytes)
       return opened
     })

@@ -1,5 +1,6 @@
 import { scanObject } from '../../core/json-splice.ts'
 import { lastEventEnd, nextEventEnd } from '../../core/sse-bytes.ts'
+import { PlainEvents } from './plain-events.ts'
 import { isFilledString } from './stream-bytes.ts'
 
 const modelKey = Buffer.from('"model"')
@@ -8,7 +9,8 @@ const openBrace = 0x7b
 interface Renaming {
   /** `"model":"upstream"` just as the upstream writes it. */
   sent: Buffer
-  told: Buffer
+  /** Undefined where both names are the same. */
+  told: Buffer | undefined
 }
 
 /**
@@ -18,19 +20,28 @@ interface Renaming {
  */
 export class ModelRenamer {
   readonly #alias: Buffer
-  #renaming: Renaming | 'none' | undefined
+  readonly #plain = new PlainEvents()
+  #renaming: Renaming | undefined
 
   constructor(alias: string) {
     this.#alias = Buffer.from(JSON.stringify(alias))
   }
 
+  /** The chunk where a look shows that it needs no other treatment; undefined where it may. */
+  renamePlain(chunk: Buffer): Buffer | undefined {
+    return this.#plain.rename(chunk)
+  }
+
   rename(bytes: Buffer): Buffer {
     this.#renaming ??= this.#learn(bytes)
-    if (this.#renaming === undefined || this.#renaming === 'none') return bytes
+    if (this.#renaming === undefined) return bytes
     const { sent, told } = this.#renaming
+    const first = bytes.indexOf(sent)
+    if (first !== -1) this.#plain.learn(bytes, { start: first, end: first + sent.length, told })
+    if (!told) return bytes
     const pieces: Buffer[] = []
     let from = 0
-    for (let at = bytes.indexOf(sent); at !== -1; at = bytes.indexOf(sent, from)) {
+    for (let at = first; at !== -1; at = bytes.indexOf(sent, from)) {
       pieces.push(bytes.subarray(from, at), told)
       from = at + sent.length
     }
@@ -40,17 +51,17 @@ export class ModelRenamer {
   }
 
   /** An empty name (Azure's first chunk) teaches nothing. */
-  #learn(bytes: Buffer): Renaming | 'none' | undefined {
+  #learn(bytes: Buffer): Renaming | undefined {
     for (let at = bytes.indexOf(modelKey); at !== -1; at = bytes.indexOf(modelKey, at)) {
       const object = bytes.indexOf(openBrace, lastEventEnd(bytes, at))
       const member = scanObject(bytes, object)?.members.findLast(({ key }) => key === 'model')
       at = nextEventEnd(bytes, at)
       if (!member || !isFilledString(bytes, member.valueStart)) continue
       const { keyStart, valueStart, valueEnd } = member
-      if (this.#alias.equals(bytes.subarray(valueStart, valueEnd))) return 'none'
+      const isSame = this.#alias.equals(bytes.subarray(valueStart, valueEnd))
       return {
         sent: Buffer.from(bytes.subarray(keyStart, valueEnd)),
-        told: Buffer.concat([bytes.subarray(keyStart, valueStart), this.#alias]),
+        told: isSame ? undefined : Buffer.concat([bytes.subarray(keyStart, valueStart), this.#alias]),
       }
     }
     return undefined

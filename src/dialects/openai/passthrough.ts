@@ -43,6 +43,10 @@ class Passthrough implements ChatPassthrough {
 
   push(chunk: Buffer): Buffer | undefined {
     if (this.#isOver()) return undefined
+    if (this.state.content && this.#held.length === 0 && !this.#torn) {
+      const plain = this.#model.renamePlain(chunk)
+      if (plain) return plain
+    }
     this.#held.add(chunk)
     if (hasLineEnd(chunk)) {
       const bytes = this.#held.take()

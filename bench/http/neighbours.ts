@@ -1,0 +1,167 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort, listening } from '../support/child.ts'
+import { processorTimeUs } from '../support/process-cost.ts'
+import { type BenchCase, benchCases } from './cases.ts'
+import { median } from './measure.ts'
+import { type MeasuredProxy, proxyCpu, type Stage, startOn, startStage } from './stage.ts'
+
+/**
+ * `npm run bench:neighbours` measures a JSON request and a stream of one dialect through the bare pipe, this router, nginx,
+ * HAProxy and, where `PORTKEY` names the start-server.js of `@portkey-ai/gateway`, that one. All get the same number of
+ * requests in a second: half of what the slowest of them can do.
+ */
+const rounds = 5
+const roundMs = 2_000
+const cases = ['JSON, 1 KB in, 0.5 KB out', 'stream, OpenAI']
+
+// Debian keeps both where only root looks.
+process.env.PATH = `${process.env.PATH}:/usr/sbin`
+const folder = mkdtempSync(join(tmpdir(), 'llm-router-bench-'))
+const stage = await startStage()
+const stops: (() => Promise<void>)[] = []
+try {
+  const neighbours = [
+    await startServer('nginx', 'nginx', nginxConfig, (file) => ['-p', folder, '-c', file]),
+    await startServer('HAProxy', 'haproxy', haproxyConfig, (file) => ['-db', '-f', file]),
+    await startPortkey(),
+  ].filter((proxy) => proxy !== undefined)
+  console.log('| case | proxy | requests/s | CPU (µs) | of the bare pipe | of this router |')
+  console.log('|---|---|--:|--:|--:|--:|')
+  for (const name of cases) {
+    const benchCase = benchCases.find((each) => each.name === name)
+    if (benchCase) await compare(benchCase, [stage.pipe, stage.router, ...neighbours])
+  }
+} finally {
+  for (const stop of stops) await stop()
+  await stage.close()
+  rmSync(folder, { recursive: true })
+}
+
+async function compare(benchCase: BenchCase, proxies: readonly MeasuredProxy[]): Promise<void> {
+  const able: MeasuredProxy[] = []
+  const most: number[] = []
+  for (const proxy of proxies) {
+    try {
+      await stage.load(proxy, benchCase, roundMs)
+      const { requests, seconds } = await stage.load(proxy, benchCase, roundMs)
+      most.push(requests / seconds)
+      able.push(proxy)
+    } catch (error) {
+      console.log(`| ${benchCase.name} | ${proxy.name} | ${String(error).split('\n')[0]} | | | |`)
+    }
+  }
+  const perSecond = Math.min(...most) / 2
+  const costs = new Map<MeasuredProxy, number[]>(able.map((proxy) => [proxy, []]))
+  for (let round = 0; round < rounds; round++) {
+    for (const proxy of able) costs.get(proxy)?.push(await costOf(stage, proxy, benchCase, perSecond))
+  }
+  const of = (proxy: MeasuredProxy, other: MeasuredProxy): string => {
+    const ratios = (costs.get(proxy) ?? []).map((cost, round) => cost / (costs.get(other)?.[round] ?? 1))
+    return median(ratios).toFixed(2)
+  }
+  for (const proxy of able) {
+    const cells = [
+      benchCase.name,
+      proxy.name,
+      perSecond.toFixed(0),
+      median(costs.get(proxy) ?? []).toFixed(0),
+      of(proxy, stage.pipe),
+      of(proxy, stage.router),
+    ]
+    console.log(`| ${cells.join(' | ')} |`)
+  }
+}
+
+async function costOf(
+  on: Stage,
+  proxy: MeasuredProxy,
+  benchCase: BenchCase,
+  perSecond: number,
+): Promise<number> {
+  const before = processorTimeUs(proxy.child.pid)
+  const { requests } = await on.load(proxy, benchCase, roundMs, perSecond)
+  return (processorTimeUs(proxy.child.pid) - before) / requests
+}
+
+type Ports = Record<'openaiWhole' | 'openaiStream', { own: number; upstream: number }>
+
+async function startServer(
+  name: string,
+  program: string,
+  config: (ports: Ports) => string,
+  args: (file: string) => string[],
+): Promise<MeasuredProxy | undefined> {
+  if (spawnSync(program, ['-v']).error) {
+    console.log(`${name} is not here: apt-get install -y nginx haproxy`)
+    return undefined
+  }
+  const { openaiWhole, openaiStream } = stage.upstreamPorts
+  const ports: Ports = {
+    openaiWhole: { own: await freePort(), upstream: openaiWhole },
+    openaiStream: { own: await freePort(), upstream: openaiStream },
+  }
+  const file = join(folder, `${program}.conf`)
+  writeFileSync(file, config(ports))
+  const { child } = await startOn(proxyCpu, [program, ...args(file)], () => listening(ports.openaiWhole.own))
+  stops.push(() => child.stop())
+  return {
+    name,
+    child,
+    portOf: (upstream) => (upstream === 'openaiStream' ? ports.openaiStream.own : ports.openaiWhole.own),
+    bare: true,
+    pingPath: '',
+    forgetLog: () => undefined,
+  }
+}
+
+function nginxConfig(ports: Ports): string {
+  const servers = Object.values(ports).map(
+    ({ own, upstream }, index) => `upstream u${index} { server 127.0.0.1:${upstream}; keepalive 64; }
+server { listen 127.0.0.1:${own}; location / { proxy_pass http://u${index}; proxy_http_version 1.1;
+proxy_set_header Connection ""; proxy_buffering off; client_max_body_size 64m; } }`,
+  )
+  return `daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log stderr;
+events { worker_connections 1024; }
+http { access_log ${folder}/access.log; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;
+fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
+keepalive_requests 1000000; ${servers.join('\n')} }\n`
+}
+
+function haproxyConfig(ports: Ports): string {
+  const parts = Object.entries(ports).map(
+    ([name, { own, upstream }]) =>
+      `listen ${name}\n  bind 127.0.0.1:${own}\n  server s 127.0.0.1:${upstream}\n`,
+  )
+  return `global\n  nbthread 1\n  log stderr local0 emerg\ndefaults\n  mode http\n  http-reuse always\n  timeout connect 5s
+  timeout client 60s\n  timeout server 60s\n${parts.join('')}`
+}
+
+/** Told where to go by headers of each request. */
+async function startPortkey(): Promise<MeasuredProxy | undefined> {
+  const program = process.env.PORTKEY
+  if (!program) {
+    console.log('PORTKEY is not set: see bench/README.md')
+    return undefined
+  }
+  const port = await freePort()
+  const command = [process.execPath, program, '--headless', `--port=${port}`]
+  const { child } = await startOn(proxyCpu, command, () => listening(port))
+  stops.push(() => child.stop())
+  const headersFor = (upstreamPort: number): Record<string, string> => ({
+    'x-portkey-provider': 'openai',
+    'x-portkey-custom-host': `http://127.0.0.1:${upstreamPort}/v1`,
+    authorization: 'Bearer k',
+  })
+  return {
+    name: 'Portkey',
+    child,
+    portOf: () => port,
+    headersFor: (upstream) => headersFor(stage.upstreamPorts[upstream]),
+    bare: true,
+    pingPath: '',
+    forgetLog: () => undefined,
+  }
+}
