@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { CallTrace, RequestTrace, TraceHeaders } from './trace.ts'
 
 /** What a client says of the trace that its request belongs to. */
@@ -37,15 +36,14 @@ export function readTraceContext(traceparent: Header, tracestate: Header): Trace
 }
 
 /**
- * The trace of a request of which the router itself records nothing: the client's, with a span id of the router's own,
- * which is in its log lines. Undefined where the client is in none.
+ * The trace of a request of which the router itself records nothing: the client's as it came, since a span of the router's
+ * that nobody exports would tear it apart. Undefined where the client is in none.
  */
 export function passedOnTrace(headers: Readonly<Record<string, Header>>): RequestTrace | undefined {
   if (headers.traceparent === undefined) return undefined
   const context = readTraceContext(headers.traceparent, headers.tracestate)
   if (!context) return undefined
-  const { traceId, flags, state } = context
-  const spanId = randomBytes(8).toString('hex')
+  const { traceId, parentId: spanId, flags, state } = context
   const call = unrecordedCall(traceHeaders({ traceId, spanId, flags }, state))
   return { traceId, spanId, beginCall: () => call }
 }
