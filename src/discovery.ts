@@ -5,7 +5,7 @@ import {
   ollamaModel,
   openaiModel,
 } from './core/discovered.ts'
-import { isRecord } from './core/loose-json.ts'
+import { isObject } from './core/json-read.ts'
 
 /** Where Ollama, vLLM and LM Studio listen unless told otherwise. */
 const usualPorts = [11434, 8000, 1234]
@@ -53,10 +53,10 @@ async function look(url: string, box: string, signal: AbortSignal): Promise<Foun
     ['/api/tags', '/api/v0/models', '/v1/models'].map((path) => fetchJson(url + path, {}, signal)),
   )
   // An llm-router, which answers for all kinds; this one, perhaps.
-  if (isRecord(tags) && 'response_time' in tags) return undefined
-  if (isRecord(tags) && Array.isArray(tags.models)) {
+  if (isObject(tags) && 'response_time' in tags) return undefined
+  if (isObject(tags) && Array.isArray(tags.models)) {
     const names = tags.models.flatMap((entry: unknown) =>
-      isRecord(entry) && typeof entry.name === 'string' ? [entry.name] : [],
+      isObject(entry) && typeof entry.name === 'string' ? [entry.name] : [],
     )
     return { type: 'ollama', url, box, models: await showAll(url, names, signal) }
   }
@@ -77,13 +77,13 @@ function showAll(url: string, names: readonly string[], signal: AbortSignal): Pr
 }
 
 function entriesOf(list: unknown, read: (entry: unknown) => FoundModel | undefined): FoundModel[] {
-  const data: unknown[] = isRecord(list) && Array.isArray(list.data) ? list.data : []
+  const data: unknown[] = isObject(list) && Array.isArray(list.data) ? list.data : []
   return data.map(read).filter((model) => model !== undefined)
 }
 
 function isVllm(list: unknown): boolean {
-  const data: unknown[] = isRecord(list) && Array.isArray(list.data) ? list.data : []
-  return data.some((entry) => isRecord(entry) && (entry.owned_by === 'vllm' || 'max_model_len' in entry))
+  const data: unknown[] = isObject(list) && Array.isArray(list.data) ? list.data : []
+  return data.some((entry) => isObject(entry) && (entry.owned_by === 'vllm' || 'max_model_len' in entry))
 }
 
 async function fetchJson(url: string, options: RequestInit, signal: AbortSignal): Promise<unknown> {

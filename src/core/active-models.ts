@@ -1,6 +1,6 @@
 import { activePlace } from './config-place.ts'
 import { didYouMean } from './did-you-mean.ts'
-import { isRecord } from './loose-json.ts'
+import { isObject } from './json-read.ts'
 import type { Findings } from './models-check.ts'
 
 export interface ActiveModel {
@@ -13,7 +13,7 @@ export interface ActiveModel {
 /** The models that `active_models` names, in its order, each once. */
 export function readActiveModels(root: Record<string, unknown>, findings: Findings): ActiveModel[] {
   const lists = root.active_models ?? undefined
-  if (!isRecord(lists)) {
+  if (!isObject(lists)) {
     const problem = lists === undefined ? 'missing' : 'not an object'
     findings.faults.push(`active_models: ${problem}; it names the models to serve, as {"group": ["model"]}`)
     return []
@@ -59,7 +59,7 @@ function modelOf(
   findings: Findings,
 ): unknown {
   const models = group !== 'active_models' && Object.hasOwn(root, group) ? root[group] : undefined
-  if (!isRecord(models)) {
+  if (!isObject(models)) {
     const groups = Object.keys(root).filter((name) => name !== 'active_models')
     const fault = `${activePlace(group)}: no such group of models${didYouMean(group, groups)}`
     if (!findings.faults.includes(fault)) findings.faults.push(fault)

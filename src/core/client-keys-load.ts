@@ -7,8 +7,9 @@ import { didYouMean } from './did-you-mean.ts'
 import { ConfigError } from './errors.ts'
 import { findJsonFault } from './json-fault.ts'
 import { type JsonPath, jsonPlaces } from './json-places.ts'
+import { isObject } from './json-read.ts'
 import type { RingEntry } from './key-ring.ts'
-import { isRecord, tightened } from './loose-json.ts'
+import { tightened } from './loose-json.ts'
 
 /**
  * Reads a keys file: `{"keys": [...]}`, or the bare list of the Python llm-router. Throws ConfigError with all that is wrong,
@@ -60,7 +61,7 @@ function parse(json: string, file: string): unknown {
 
 function recordsOf(root: unknown, fault: TellFault): { records: unknown[]; at: JsonPath } {
   if (Array.isArray(root)) return { records: nonEmpty(root, [], fault), at: [] }
-  const keys = isRecord(root) ? root.keys : undefined
+  const keys = isObject(root) ? root.keys : undefined
   if (!Array.isArray(keys)) {
     fault([], 'not an object with a list "keys"')
     return { records: [], at: [] }
@@ -82,11 +83,11 @@ function checked(value: unknown, path: JsonPath, fault: TellFault): KeyRecord | 
     isRight = false
     fault(at, message)
   }
-  if (isRecord(value)) {
+  if (isObject(value)) {
     for (const name of unknownNames(value, KeyRecordSchema.properties))
       wrong([...path, name], `no such member${didYouMean(name, ownMembers)}`)
     const policy = value.policy_override
-    if (isRecord(policy))
+    if (isObject(policy))
       for (const name of unknownNames(policy, KeyRecordSchema.properties.policy_override.properties))
         wrong([...path, 'policy_override', name], 'no such member')
   }

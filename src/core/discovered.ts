@@ -1,4 +1,4 @@
-import { isRecord } from './loose-json.ts'
+import { isObject } from './json-read.ts'
 
 /** A model as its server tells of it. */
 export interface FoundModel {
@@ -57,8 +57,8 @@ export function configOf(servers: readonly FoundServer[]): Record<string, unknow
 
 /** Ollama's list of models with what `/api/show` says of each; https://docs.ollama.com/api/tags, /api-reference/show-model-details. */
 export function ollamaModel(name: string, shown: unknown): FoundModel {
-  const { model_info: info, capabilities, details, parameters } = isRecord(shown) ? shown : {}
-  const entries = isRecord(info) ? Object.entries(info) : []
+  const { model_info: info, capabilities, details, parameters } = isObject(shown) ? shown : {}
+  const entries = isObject(info) ? Object.entries(info) : []
   const length = entries.find(([key]) => key.endsWith('.context_length'))?.[1]
   // What the model's own file sets is what the server uses.
   const set = /^num_ctx\s+(\d+)$/m.exec(typeof parameters === 'string' ? parameters : '')?.[1]
@@ -74,7 +74,7 @@ export function ollamaModel(name: string, shown: unknown): FoundModel {
 
 /** An entry of LM Studio's own list, https://lmstudio.ai/docs/developer/rest; undefined for an entry of others. */
 export function lmStudioModel(entry: unknown): FoundModel | undefined {
-  if (!isRecord(entry) || typeof entry.id !== 'string' || typeof entry.state !== 'string') return undefined
+  if (!isObject(entry) || typeof entry.id !== 'string' || typeof entry.state !== 'string') return undefined
   const embedding = entry.type === 'embeddings'
   const tools = texts(entry.capabilities)?.includes('tool_use') ?? false
   const words = ['completion', ...(tools ? ['tools'] : []), ...(entry.type === 'vlm' ? ['vision'] : [])]
@@ -93,8 +93,8 @@ export function lmStudioModel(entry: unknown): FoundModel | undefined {
 
 /** An entry of OpenAI's list; vLLM adds `max_model_len`, llama.cpp `meta.n_ctx_train`. */
 export function openaiModel(entry: unknown): FoundModel | undefined {
-  if (!isRecord(entry) || typeof entry.id !== 'string') return undefined
-  const trained = isRecord(entry.meta) ? entry.meta.n_ctx_train : undefined
+  if (!isObject(entry) || typeof entry.id !== 'string') return undefined
+  const trained = isObject(entry.meta) ? entry.meta.n_ctx_train : undefined
   return {
     name: entry.id,
     context: numberOf(entry.max_model_len ?? trained),
@@ -121,7 +121,7 @@ function numberOf(value: unknown): number {
 
 function detailsOf(value: unknown): Record<string, string> {
   const known = ['family', 'parameter_size', 'quantization_level', 'format']
-  const entries = isRecord(value) ? Object.entries(value) : []
+  const entries = isObject(value) ? Object.entries(value) : []
   return Object.fromEntries(
     entries.filter(
       (entry): entry is [string, string] =>

@@ -1,4 +1,5 @@
 import { KindGuard, type TSchema } from '@sinclair/typebox'
+import { isObject } from './json-read.ts'
 
 /**
  * Turns the loose forms that config files of the Python llm-router use into those of a schema: `null` is absent,
@@ -22,10 +23,6 @@ export function tightened(schema: TSchema, value: unknown): unknown {
   return value
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** The number that a value is or spells; anything else stays as it is. */
 export function numberOf(value: unknown): unknown {
   return typeof value === 'string' && new RegExp(numberPattern).test(value) ? Number(value) : value
@@ -35,13 +32,13 @@ export function numberOf(value: unknown): unknown {
 export function looseJsonSchema(schema: TSchema): Record<string, unknown> {
   const plain: unknown = JSON.parse(JSON.stringify(schema))
   const loose = loosened(plain)
-  return isRecord(loose) ? loose : {}
+  return isObject(loose) ? loose : {}
 }
 
 const numberPattern = '^\\s*[+-]?(?:\\d+(?:\\.\\d*)?|\\.\\d+)(?:[eE][+-]?\\d+)?\\s*$'
 
 function tightenedMembers(value: unknown, schemaOf: (key: string) => TSchema | undefined): unknown {
-  if (!isRecord(value)) return value
+  if (!isObject(value)) return value
   const members = Object.entries(value).flatMap(([key, member]): [string, unknown][] => {
     const schema = schemaOf(key)
     if (!schema) return [[key, member]]
@@ -59,18 +56,18 @@ function booleanOf(value: unknown): unknown {
 
 /** As in {@link tightened}, of the members of a union only an object is looked into. */
 function loosened(node: unknown): unknown {
-  if (!isRecord(node)) return node
+  if (!isObject(node)) return node
   const { allowed: _words, ...schema } = node
   for (const key of ['items', 'additionalProperties']) {
     if (key in schema) schema[key] = loosened(schema[key])
   }
   if (Array.isArray(schema.anyOf))
     schema.anyOf = schema.anyOf.map((one: unknown) =>
-      isRecord(one) && one.type === 'object' ? loosened(one) : one,
+      isObject(one) && one.type === 'object' ? loosened(one) : one,
     )
-  if (isRecord(schema.patternProperties))
+  if (isObject(schema.patternProperties))
     schema.patternProperties = mapped(schema.patternProperties, loosened)
-  if (isRecord(schema.properties)) {
+  if (isObject(schema.properties)) {
     const required = Array.isArray(schema.required) ? schema.required : []
     schema.properties = mapped(schema.properties, (property, key) =>
       required.includes(key) ? loosened(property) : orNull(loosened(property)),
@@ -90,7 +87,7 @@ function loosened(node: unknown): unknown {
 }
 
 function orNull(schema: unknown): unknown {
-  if (!isRecord(schema)) return schema
+  if (!isObject(schema)) return schema
   if (Array.isArray(schema.anyOf)) return { ...schema, anyOf: [...schema.anyOf, { type: 'null' }] }
   if (Array.isArray(schema.enum)) return { ...schema, enum: [...schema.enum, null] }
   return schema.type === undefined ? schema : { ...schema, type: [schema.type, 'null'].flat() }

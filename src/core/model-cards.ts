@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isRecord } from './loose-json.ts'
+import { isObject } from './json-read.ts'
 import type { Model } from './target.ts'
 
 /**
@@ -49,7 +49,7 @@ export function ollamaShow(model: Model, since: Date): Record<string, unknown> {
   const { context } = factsOf(model)
   const architecture = (model.details?.family ?? '').toLowerCase().replaceAll(/[^a-z0-9_]/g, '') || 'model'
   const options = model.targets[0]?.defaults.options
-  const numCtx = isRecord(options) ? options.num_ctx : undefined
+  const numCtx = isObject(options) ? options.num_ctx : undefined
   return {
     license: '',
     modelfile: '',

@@ -3,7 +3,8 @@ import { Value } from '@sinclair/typebox/value'
 import { allowedBy } from './allowed.ts'
 import { placeBelow } from './config-place.ts'
 import { didYouMean } from './did-you-mean.ts'
-import { isRecord, tightened } from './loose-json.ts'
+import { isObject } from './json-read.ts'
+import { tightened } from './loose-json.ts'
 import { type ModelShell, ModelShellSchema, type Provider, ProviderSchema } from './models-config.ts'
 
 /** What a reading of models-config.json found, each with its place. */
@@ -33,7 +34,7 @@ export function checkModel(
   findings: Findings,
   parked = false,
 ): CheckedModel | undefined {
-  const { providers, providers_sleep: sleeping } = isRecord(value) ? value : {}
+  const { providers, providers_sleep: sleeping } = isObject(value) ? value : {}
   const shell = checkPart(ModelShellSchema, value, place, findings, parked)
   const checkAll = (list: unknown, name: string): PlacedProvider[] =>
     (Array.isArray(list) ? list : []).flatMap((item: unknown, index) => {
@@ -72,7 +73,7 @@ function checkPart<Schema extends TSchema>(
 
 /** Objects are open, so an unknown field is no fault; one that is near to a known field is most likely a mistake. */
 function misspelt(schema: TSchema, value: unknown, place: string): string[] {
-  if (!KindGuard.IsObject(schema) || !isRecord(value)) return []
+  if (!KindGuard.IsObject(schema) || !isObject(value)) return []
   const known = Object.keys(schema.properties)
   const missing = known.filter((name) => !(name in value))
   return Object.keys(value).flatMap((key) => {
@@ -84,7 +85,7 @@ function misspelt(schema: TSchema, value: unknown, place: string): string[] {
 
 function shown(value: unknown, schema: TSchema): string {
   if (Array.isArray(value)) return 'a list'
-  if (isRecord(value)) return 'an object'
+  if (isObject(value)) return 'an object'
   if (schema.writeOnly === true) return 'its value'
   const text = JSON.stringify(value)
   return text.length > 80 ? `${text.slice(0, 80)}...` : text

@@ -3,7 +3,7 @@ import { modelPlace } from './config-place.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { ConfigError } from './errors.ts'
 import { findJsonFault } from './json-fault.ts'
-import { isRecord } from './loose-json.ts'
+import { isObject } from './json-read.ts'
 import { type CheckedModel, checkModel, type Findings } from './models-check.ts'
 import type { Model, Target } from './target.ts'
 import { buildTarget, type TargetSources } from './target-build.ts'
@@ -48,7 +48,7 @@ function parse(text: string): Record<string, unknown> {
     const where = fault ? ` (line ${fault.line}, column ${fault.column})` : ''
     throw new ConfigError([`models-config.json: not valid JSON${where}`])
   }
-  if (!isRecord(root)) throw new ConfigError(['models-config.json: not an object'])
+  if (!isObject(root)) throw new ConfigError(['models-config.json: not an object'])
   return root
 }
 
@@ -70,10 +70,10 @@ function checkParked(
   findings: Findings,
 ): void {
   for (const [group, models] of Object.entries(root)) {
-    if (group === 'active_models' || group.startsWith('$') || !isRecord(models)) continue
+    if (group === 'active_models' || group.startsWith('$') || !isObject(models)) continue
     for (const [alias, value] of Object.entries(models)) {
       if (active.some((model) => model.group === group && model.alias === alias)) continue
-      if (isRecord(value) && ('providers' in value || 'providers_sleep' in value))
+      if (isObject(value) && ('providers' in value || 'providers_sleep' in value))
         checkModel(value, modelPlace(group, alias), findings, true)
     }
   }

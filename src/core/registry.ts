@@ -7,8 +7,10 @@ export class Registry<T extends { readonly name: string }> {
     this.#kind = kind
   }
 
-  /** Throws when the name is taken: two extensions must not shadow each other in silence. */
+  /** Throws when there is no name, or it is taken: two extensions must not shadow each other in silence. */
   add(item: T): void {
+    // Extensions may be plain JavaScript.
+    if (typeof item.name !== 'string' || item.name === '') throw new Error(`a ${this.#kind} needs a name`)
     if (this.#items.has(item.name)) throw new Error(`${this.#kind} "${item.name}" is registered twice`)
     this.#items.set(item.name, item)
   }

@@ -1,5 +1,6 @@
 import { didYouMean } from './did-you-mean.ts'
-import { isRecord, numberOf } from './loose-json.ts'
+import { isObject } from './json-read.ts'
+import { numberOf } from './loose-json.ts'
 import type { Findings, PlacedProvider } from './models-check.ts'
 import type { ModelShell, Provider } from './models-config.ts'
 import { type Operation, operations, type ProviderType } from './provider.ts'
@@ -168,5 +169,5 @@ function defaultsOf(level: Level): { members: Record<string, unknown>; options: 
   const { options, ...members } = level.defaults ?? {}
   if (level.keep_alive !== undefined) members.keep_alive = level.keep_alive
   const context = typeof level.num_ctx === 'number' ? { num_ctx: level.num_ctx } : {}
-  return { members, options: { ...(isRecord(options) ? options : {}), ...context, ...level.options } }
+  return { members, options: { ...(isObject(options) ? options : {}), ...context, ...level.options } }
 }

@@ -1,6 +1,6 @@
 import { badRequest } from './errors.ts'
+import { isObject } from './json-read.ts'
 import type { JsonScan } from './json-splice.ts'
-import { isRecord } from './loose-json.ts'
 
 /** Members that bound an answer, in capitals: of OpenAI, Anthropic, Responses, the text endpoints, llama.cpp. */
 const bounds = new Set([
@@ -25,7 +25,7 @@ export function checkTokenCap(
   for (const [name, value] of raw ? scanned(raw) : Object.entries(Object(body))) {
     const folded = foldedAsInGo(name)
     if (bounds.has(folded)) check(name, value, most)
-    if (folded !== 'OPTIONS' || !isRecord(value)) continue
+    if (folded !== 'OPTIONS' || !isObject(value)) continue
     for (const [option, wanted] of Object.entries(value))
       if (foldedAsInGo(option) === ollamaBound) check(`${name}.${option}`, wanted, most)
   }

@@ -1,5 +1,5 @@
 import { configOf, type FoundServer } from './discovered.ts'
-import { isRecord } from './loose-json.ts'
+import { isObject } from './json-read.ts'
 
 /**
  * The text of a models-config.json with the models of found servers beside its own, for a start without any
@@ -14,8 +14,8 @@ export function withDiscovered(text: string, servers: readonly FoundServer[]): s
     ...own,
     ...found,
     active_models: {
-      ...(isRecord(own.active_models) ? own.active_models : {}),
-      ...(isRecord(active) ? active : {}),
+      ...(isObject(own.active_models) ? own.active_models : {}),
+      ...(isObject(active) ? active : {}),
     },
   })
 }
@@ -23,7 +23,7 @@ export function withDiscovered(text: string, servers: readonly FoundServer[]): s
 function parsed(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    return isRecord(value) ? value : undefined
+    return isObject(value) ? value : undefined
   } catch {
     return undefined // its reader tells what is wrong with it
   }
@@ -32,6 +32,6 @@ function parsed(text: string): Record<string, unknown> | undefined {
 /** Whether anything in it has an address; the file that comes with the router has none. */
 function namesServers(value: unknown): boolean {
   if (Array.isArray(value)) return value.some(namesServers)
-  if (!isRecord(value)) return false
+  if (!isObject(value)) return false
   return 'api_host' in value || Object.values(value).some(namesServers)
 }

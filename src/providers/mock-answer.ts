@@ -1,6 +1,7 @@
+import { isObject } from '../core/json-read.ts'
 import type { MockSettings } from '../core/target.ts'
 import { replyText } from './mock-reply.ts'
-import { isRecord, type MockRequest } from './mock-request.ts'
+import type { MockRequest } from './mock-request.ts'
 import { exampleOf } from './mock-schema.ts'
 
 export interface MockToolCall {
@@ -93,7 +94,7 @@ function plannedCall(
   const name = named ?? configured?.name ?? first.name
   const own = configured?.name === name ? configured.arguments : undefined
   const example = exampleOf(tools.find((tool) => tool.name === name)?.parameters)
-  const value = own ?? (isRecord(example) ? example : {})
+  const value = own ?? (isObject(example) ? example : {})
   return { id: `call_${hexadecimal(random, 24)}`, name, arguments: tokensOf(JSON.stringify(value)) }
 }
 

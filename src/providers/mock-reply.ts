@@ -1,4 +1,5 @@
-import { isRecord, type MockRequest } from './mock-request.ts'
+import { isObject } from '../core/json-read.ts'
+import type { MockRequest } from './mock-request.ts'
 import { exampleOf } from './mock-schema.ts'
 
 /** What the mock says: the configured reply, else what it understood of the request; JSON where that is asked for. */
@@ -13,7 +14,7 @@ export function replyText(
     case 'text':
       return reply ?? describe(request, model, choice)
     case 'json':
-      if (reply !== undefined && isRecord(parsed(reply))) return reply
+      if (reply !== undefined && isObject(parsed(reply))) return reply
       return JSON.stringify({ reply: reply ?? describe(request, model, choice) })
     case 'schema':
       if (reply !== undefined && parsed(reply) !== undefined) return reply

@@ -1,3 +1,4 @@
+import { isObject } from '../core/json-read.ts'
 export interface MockTool {
   name: string
   /** JSON Schema of its arguments, as the client sent it. */
@@ -29,13 +30,13 @@ export interface MockRequest {
 /** Reads lightly what the router's own schema has checked already; undefined for anything without messages. */
 export function readMockRequest(bytes: Buffer): MockRequest | undefined {
   const body = parse(bytes)
-  if (!isRecord(body) || !Array.isArray(body.messages) || body.messages.length === 0) return undefined
-  const messages = body.messages.filter(isRecord)
+  if (!isObject(body) || !Array.isArray(body.messages) || body.messages.length === 0) return undefined
+  const messages = body.messages.filter(isObject)
   const last = messages.at(-1)
   const tools = readTools(body.tools)
   return {
     stream: body.stream === true,
-    includeUsage: isRecord(body.stream_options) && body.stream_options.include_usage === true,
+    includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
     messageCount: messages.length,
     promptCharacters:
       count(messages, charactersOf) + (tools.length > 0 ? JSON.stringify(body.tools).length : 0),
@@ -50,10 +51,6 @@ export function readMockRequest(bytes: Buffer): MockRequest | undefined {
     choices: Math.min(Math.floor(positive(body.n) ?? 1), 128),
     stop: [body.stop].flat().filter((text): text is string => typeof text === 'string' && text !== ''),
   }
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function parse(bytes: Buffer): unknown {
@@ -81,14 +78,14 @@ function charactersOf(message: Record<string, unknown>): number {
 
 function imagesOf(message: Record<string, unknown>): number {
   if (!Array.isArray(message.content)) return 0
-  return message.content.filter((part) => isRecord(part) && part.type === 'image_url').length
+  return message.content.filter((part) => isObject(part) && part.type === 'image_url').length
 }
 
 function textOf(content: unknown): string {
   if (typeof content === 'string') return content
   if (!Array.isArray(content)) return ''
   return content
-    .filter(isRecord)
+    .filter(isObject)
     .map((part) => part.text)
     .filter((text) => typeof text === 'string')
     .join('\n')
@@ -97,8 +94,8 @@ function textOf(content: unknown): string {
 function readTools(tools: unknown): MockTool[] {
   if (!Array.isArray(tools)) return []
   return tools.flatMap((tool) => {
-    const named: unknown = isRecord(tool) ? (tool.function ?? tool.custom) : undefined
-    return isRecord(named) && typeof named.name === 'string'
+    const named: unknown = isObject(tool) ? (tool.function ?? tool.custom) : undefined
+    return isObject(named) && typeof named.name === 'string'
       ? [{ name: named.name, parameters: named.parameters }]
       : []
   })
@@ -106,14 +103,14 @@ function readTools(tools: unknown): MockTool[] {
 
 function readToolChoice(choice: unknown): MockRequest['toolChoice'] {
   if (choice === 'none' || choice === 'required') return choice
-  const named: unknown = isRecord(choice) ? (choice.function ?? choice.custom) : undefined
-  return isRecord(named) && typeof named.name === 'string' ? { name: named.name } : 'auto'
+  const named: unknown = isObject(choice) ? (choice.function ?? choice.custom) : undefined
+  return isObject(named) && typeof named.name === 'string' ? { name: named.name } : 'auto'
 }
 
 function readFormat(format: unknown): MockRequest['format'] {
-  if (!isRecord(format)) return { type: 'text' }
+  if (!isObject(format)) return { type: 'text' }
   if (format.type === 'json_object') return { type: 'json' }
   if (format.type !== 'json_schema') return { type: 'text' }
-  const schema: unknown = isRecord(format.json_schema) ? format.json_schema.schema : undefined
+  const schema: unknown = isObject(format.json_schema) ? format.json_schema.schema : undefined
   return schema === undefined ? { type: 'json' } : { type: 'schema', schema }
 }

@@ -1,4 +1,4 @@
-import { isRecord } from './mock-request.ts'
+import { isObject } from '../core/json-read.ts'
 
 /** Enough for real schemas, and the end of those that contain themselves. */
 const maxDepth = 24
@@ -18,7 +18,7 @@ export function exampleOf(schema: unknown): unknown {
 }
 
 function example(schema: unknown, walk: Walk, depth: number): unknown {
-  if (!isRecord(schema)) return {}
+  if (!isObject(schema)) return {}
   if (depth > maxDepth || walk.valuesLeft-- <= 0) return null
   const inner = (value: unknown) => example(value, walk, depth + 1)
   if (typeof schema.$ref === 'string') return inner(resolve(schema.$ref, walk.root))
@@ -53,14 +53,14 @@ function typeOf(schema: Record<string, unknown>): unknown {
 }
 
 function isNullType(schema: unknown): boolean {
-  return isRecord(schema) && schema.type === 'null'
+  return isObject(schema) && schema.type === 'null'
 }
 
 function exampleObject(
   schema: Record<string, unknown>,
   inner: (schema: unknown) => unknown,
 ): Record<string, unknown> {
-  const properties = isRecord(schema.properties) ? schema.properties : {}
+  const properties = isObject(schema.properties) ? schema.properties : {}
   const required = Array.isArray(schema.required)
     ? schema.required.filter((key) => typeof key === 'string')
     : []
@@ -114,8 +114,8 @@ function numberOr(value: unknown, otherwise: number): number {
 function merged(schema: Record<string, unknown>, root: unknown): Record<string, unknown> {
   const { allOf, ...beside } = schema
   const parts = [...(Array.isArray(allOf) ? allOf : []), beside]
-    .map((part) => (isRecord(part) && typeof part.$ref === 'string' ? resolve(part.$ref, root) : part))
-    .filter(isRecord)
+    .map((part) => (isObject(part) && typeof part.$ref === 'string' ? resolve(part.$ref, root) : part))
+    .filter(isObject)
   return {
     ...Object.assign({}, ...parts),
     properties: Object.assign({}, ...parts.map((part) => part.properties)),
@@ -130,5 +130,5 @@ function resolve(reference: string, root: unknown): unknown {
     .split('/')
     .slice(1)
     .map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .reduce<unknown>((at, key) => (isRecord(at) && Object.hasOwn(at, key) ? at[key] : undefined), root)
+    .reduce<unknown>((at, key) => (isObject(at) && Object.hasOwn(at, key) ? at[key] : undefined), root)
 }

@@ -1,4 +1,5 @@
 import { type ErrorKind, RouterError, type RouterErrorDetails } from '../core/errors.ts'
+import { isObject } from '../core/json-read.ts'
 import type { Target } from '../core/target.ts'
 import type { UpstreamHeaders } from '../core/transport.ts'
 import { safeUpstreamText } from './safe-text.ts'
@@ -58,7 +59,7 @@ function pauseOf(seconds: number | undefined): number | undefined {
 /** An error that came with status 200, or as the first event of a stream: by what it calls itself. */
 export function failureOfReport(error: RouterError): Failure {
   const cause = error.cause
-  const code = isRecord(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
+  const code = isObject(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
   const details = { causeCode: error.causeCode ?? 'REPORTED', cause }
   if (/rate_?limit|too_many|429/i.test(code)) {
     const limited = { code: 'rate_limit_exceeded', ...details }
@@ -118,15 +119,15 @@ function readErrorBody(body: string): ErrorBody {
 
 function readErrorValue(value: unknown): ErrorBody {
   if (typeof value === 'string') return { message: value, code: undefined }
-  if (!isRecord(value)) return { message: undefined, code: undefined }
+  if (!isObject(value)) return { message: undefined, code: undefined }
   const error = value.error
   if (typeof error === 'string') return { message: error, code: textOf(value.code) }
-  if (isRecord(error))
+  if (isObject(error))
     return { message: textOf(error.message), code: textOf(error.code) ?? textOf(error.type) }
   if (typeof value.detail === 'string') return { message: value.detail, code: undefined }
   if (Array.isArray(value.detail)) {
     const first: unknown = value.detail[0]
-    return { message: isRecord(first) ? textOf(first.msg) : undefined, code: undefined }
+    return { message: isObject(first) ? textOf(first.msg) : undefined, code: undefined }
   }
   return { message: textOf(value.message), code: textOf(value.code) }
 }
@@ -154,8 +155,4 @@ function retryAdvice(headers: UpstreamHeaders): { retryAfterSeconds?: number; sh
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string' && value !== '') return value
   return typeof value === 'number' ? String(value) : undefined
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,4 +1,4 @@
-import { isRecord } from '../core/loose-json.ts'
+import { isObject } from '../core/json-read.ts'
 import type { RedisLink } from './redis-client.ts'
 import { redisKeys } from './redis-keys.ts'
 import { releaseStep } from './redis-steps.ts'
@@ -31,7 +31,7 @@ async function reap(link: RedisLink, worker: string): Promise<void> {
   const process = { link, worker, ttlMs: goneMs }
   for (const [token, text] of Object.entries(owned)) {
     const target: unknown = JSON.parse(text)
-    if (!isRecord(target)) continue
+    if (!isObject(target)) continue
     const { model, id, host } = target
     if (typeof model !== 'string' || typeof id !== 'string' || typeof host !== 'string') continue
     await releaseStep(process, { token, model, targets: [{ id, host }], abandon: true })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { isRecord } from '../../src/core/loose-json.ts'
+import { isObject } from '../../src/core/json-read.ts'
 import { chartDir, examples, readYaml } from './chart.ts'
 import { verdict } from './values-verdict.ts'
 
@@ -89,12 +89,12 @@ test('an object that is optional is off by default', () => {
 })
 
 function leaves(tree: unknown, path: string[] = []): string[][] {
-  if (!isRecord(tree) || Object.keys(tree).length === 0) return [path]
+  if (!isObject(tree) || Object.keys(tree).length === 0) return [path]
   return Object.entries(tree).flatMap(([name, child]) => leaves(child, [...path, name]))
 }
 
 function valueAt(tree: unknown, path: readonly string[]): unknown {
-  return path.reduce((node, name) => (isRecord(node) ? node[name] : undefined), tree)
+  return path.reduce((node, name) => (isObject(node) ? node[name] : undefined), tree)
 }
 
 function has(tree: unknown, path: readonly string[]): boolean {

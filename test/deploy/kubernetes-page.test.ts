@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { parse } from 'yaml'
-import { isRecord } from '../../src/core/loose-json.ts'
+import { isObject } from '../../src/core/json-read.ts'
 import { helm, missing, Rendering, readYaml } from './chart.ts'
 import { verdict } from './values-verdict.ts'
 
@@ -32,7 +32,7 @@ test('every value in the table of the page is there, and has the default that th
   for (const [, path = '', shown = ''] of rows) {
     const value = path
       .split('.')
-      .reduce<unknown>((node, name) => (isRecord(node) ? node[name] : undefined), preset)
+      .reduce<unknown>((node, name) => (isObject(node) ? node[name] : undefined), preset)
     assert.notEqual(value, undefined, path)
     if (shown.startsWith('`')) assert.deepEqual(parse(shown.slice(1, -1)), value, path)
   }

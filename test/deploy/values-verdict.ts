@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fastify from 'fastify'
-import { isRecord } from '../../src/core/loose-json.ts'
+import { isObject } from '../../src/core/json-read.ts'
 import { chartDir, readYaml } from './chart.ts'
 
 const schema = JSON.parse(readFileSync(join(chartDir, 'values.schema.json'), 'utf8'))
@@ -30,7 +30,7 @@ function overlaid(base: Record<string, unknown>, over: Record<string, unknown>):
   const result = { ...base }
   for (const [name, value] of Object.entries(over)) {
     const under = result[name]
-    result[name] = isRecord(under) && isRecord(value) ? overlaid(under, value) : value
+    result[name] = isObject(under) && isObject(value) ? overlaid(under, value) : value
   }
   return result
 }

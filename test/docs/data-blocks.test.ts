@@ -7,7 +7,7 @@ import { type TSchema, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import fastify from 'fastify'
 import { parse } from 'yaml'
-import { isRecord } from '../../src/core/loose-json.ts'
+import { isObject } from '../../src/core/json-read.ts'
 import { runCli } from '../cli/run-cli.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { type Block, blocksOf, pages } from './blocks.ts'
@@ -43,7 +43,7 @@ const json: Rule[] = [
   { is: (value) => has(value, 'active_models'), holds: (_value, { text }) => passesCheck(text) },
   // A part of a file: the page speaks of one model, or of one provider.
   {
-    is: (value, { page }) => page === 'docs/strategies.md' && isRecord(value),
+    is: (value, { page }) => page === 'docs/strategies.md' && isObject(value),
     holds: (value) => {
       const active = Object.entries(Object(value)).map(([group, models]) => [
         group,
@@ -79,7 +79,7 @@ const yaml: Rule[] = [
   // test/deploy/kubernetes-page.test.ts checks them against values.schema.json and renders them.
   {
     is: (_value, { text }) => /^# \S+-values\.yaml\n/.test(text),
-    holds: (value) => assert.ok(isRecord(value)),
+    holds: (value) => assert.ok(isObject(value)),
   },
   {
     is: (value) => has(value, 'scrape_configs'),
@@ -137,7 +137,7 @@ describe('the data in the pages', () => {
 })
 
 function has(value: unknown, member: string): boolean {
-  return isRecord(value) && Object.hasOwn(value, member)
+  return isObject(value) && Object.hasOwn(value, member)
 }
 
 function checks(schema: TSchema, value: unknown): void {

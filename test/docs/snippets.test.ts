@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { isRecord } from '../../src/core/loose-json.ts'
+import { isObject } from '../../src/core/json-read.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { type Block, blocksOf, commandsOf, pages, programOf, root } from './blocks.ts'
@@ -110,7 +110,7 @@ describe('the shell commands of the pages', () => {
 async function lookAround({ page, text }: Block, shell: Shell): Promise<void> {
   if (page === 'docs/extending.md' && text.includes('my-extension.ts')) {
     const answer = await (await fetch(`${shell.url()}/hello`)).json()
-    assert.ok(isRecord(answer) && Array.isArray(answer.models) && answer.models.includes('demo'))
+    assert.ok(isObject(answer) && Array.isArray(answer.models) && answer.models.includes('demo'))
   }
   if (page === 'README.md' && text.includes('discover')) {
     assert.match(await (await fetch(`${shell.url()}/v1/models`)).text(), /"id":"llama"/)
