@@ -1,3 +1,4 @@
+import { comma, openBrace, openBracket } from './json-marks.ts'
 /** No JSON text takes more than this many times its size once it is read; `[[[[` comes closest. Measured on Node 24. */
 export const mostPerByte = 32
 
@@ -6,10 +7,6 @@ const perComma = 96
 const perOpening = 128
 /** The text itself while it is read, and its strings after it; in UTF-16 both are as long again, and much shorter in bytes. */
 const perByte = 2
-
-const comma = 0x2c
-const openBrace = 0x7b
-const openBracket = 0x5b
 
 /**
  * How many bytes of memory a JSON text may take once it is read: rather too many than too few. Lists and objects without

@@ -1,3 +1,4 @@
+import { backslash } from './json-marks.ts'
 import type { JsonScan, Place } from './json-splice.ts'
 
 /** So much of a long text stays: enough to tell what it is, `data:image/png;base64,` for one. */
@@ -25,7 +26,7 @@ function keptEnd(bytes: Buffer, from: number): number {
 }
 
 function isPlain(byte: number | undefined): boolean {
-  return byte !== undefined && byte !== 0x5c && byte < 0x80
+  return byte !== undefined && byte !== backslash && byte < 0x80
 }
 
 /** Whether more than half of the bytes are in long strings, so that cutting them is worth it. */

@@ -1,3 +1,13 @@
+import {
+  backslash,
+  closeBrace,
+  closeBracket,
+  colon,
+  comma,
+  openBrace,
+  openBracket,
+  quote,
+} from './json-marks.ts'
 /**
  * Byte-exact changes to a JSON object. Parsing and writing again would turn 12345678901234567890 into
  * 12345678901234567000 and -0 into 0, drop duplicate members and reorder nothing but white space; cutting at byte
@@ -37,15 +47,6 @@ export interface Edit {
 
 /** From here on a string is long. */
 const longBytes = 1024
-
-const quote = 0x22
-const backslash = 0x5c
-const openBrace = 0x7b
-const closeBrace = 0x7d
-const openBracket = 0x5b
-const closeBracket = 0x5d
-const colon = 0x3a
-const comma = 0x2c
 
 /**
  * Finds the members of the outermost object. Gives undefined for anything that is not an object or is cut off;

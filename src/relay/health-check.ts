@@ -1,5 +1,6 @@
 import type { Target } from '../core/target.ts'
 import type { Transport, UpstreamCall } from '../core/transport.ts'
+import { isOwnFault } from './upstream-failure.ts'
 
 export interface HealthCheck {
   target: Target
@@ -11,15 +12,15 @@ export interface HealthCheck {
 
 /**
  * Asks a target for a sign of life: true when it answers with anything but 5xx within the time. A server that refuses the
- * path or the key is there; what it makes of real requests, these will tell.
+ * path or the key is there; what it makes of real requests, these will tell. Undefined where the router itself could not ask.
  */
 export function checkHealth({ target, path, transport, timeoutMs, userAgent }: HealthCheck): {
-  result: Promise<boolean>
+  result: Promise<boolean | undefined>
   stop(): void
 } {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const { promise, resolve } = Promise.withResolvers<boolean | undefined>()
   let call: UpstreamCall | undefined
-  const end = (healthy: boolean): void => {
+  const end = (healthy: boolean | undefined): void => {
     clearTimeout(timer)
     call?.abort()
     resolve(healthy)
@@ -31,7 +32,7 @@ export function checkHealth({ target, path, transport, timeoutMs, userAgent }: H
     onHeaders: (status) => end(status < 500),
     onData: () => undefined,
     onEnd: () => end(false),
-    onError: () => end(false),
+    onError: (error) => end(isOwnFault(error) ? undefined : false),
   })
   return { result: promise, stop: () => end(false) }
 }

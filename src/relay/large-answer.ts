@@ -1,14 +1,16 @@
 import type { ChatPassthrough, PassthroughState } from '../core/dialect.ts'
 import { streamTruncated } from '../core/errors.ts'
+import {
+  backslash,
+  closeBrace,
+  closeBracket,
+  colon,
+  comma,
+  openBrace,
+  openBracket,
+  quote,
+} from '../core/json-marks.ts'
 
-const quote = 0x22
-const backslash = 0x5c
-const openBrace = 0x7b
-const closeBrace = 0x7d
-const openBracket = 0x5b
-const closeBracket = 0x5d
-const colon = 0x3a
-const comma = 0x2c
 const modelKey = '"model"'
 
 /**

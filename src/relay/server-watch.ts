@@ -1,6 +1,6 @@
 export interface ServerWatch {
   /** Asks once; see `checkHealth`. */
-  ask(): { result: Promise<boolean>; stop(): void }
+  ask(): { result: Promise<boolean | undefined>; stop(): void }
   /** What is known of the server so far. */
   healthy: boolean
   /** Between two checks, in milliseconds; with a jitter of a fifth. */
@@ -32,7 +32,7 @@ export function watchServer({ ask, healthy, intervalMs, random, onChange }: Serv
     const alive = await check.result
     stopCheck = undefined
     if (stopped) return
-    inRow = alive === known ? 0 : inRow + 1
+    if (alive !== undefined) inRow = alive === known ? 0 : inRow + 1
     if (inRow >= (known ? fall : rise)) {
       known = !known
       inRow = 0

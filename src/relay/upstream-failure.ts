@@ -30,8 +30,13 @@ const connectCodes = new Set([
   refusedAddressCode,
 ])
 
-/** The router itself has no more files, memory or buffers: it says nothing about the target, and another one is no better. */
+/** They say nothing about the target, and another one is no better. */
 const ownCodes = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'])
+
+/** Whether the call failed because the router has no more files, memory or buffers. */
+export function isOwnFault(error: Error): boolean {
+  return ownCodes.has(codeOf(error))
+}
 
 /**
  * A call that ended with a socket or protocol error. `answered`: response headers had come. `reusedSocket`: it was a
@@ -39,7 +44,7 @@ const ownCodes = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'])
  */
 export function failureOfError(error: Error, answered: boolean, reusedSocket: boolean): Failure {
   const code = codeOf(error)
-  if (ownCodes.has(code)) {
+  if (isOwnFault(error)) {
     const details = { code: 'overloaded', causeCode: code, cause: error, retryAfterSeconds: 1 }
     return none(new RouterError('overloaded', 'The router is overloaded', details))
   }

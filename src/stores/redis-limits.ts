@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import {
   type LimitEnd,
   type Limited,
@@ -7,7 +6,8 @@ import {
   type LimitWish,
   limitWindowMs,
 } from '../core/key-limits.ts'
-import { connectScripts, type RedisAddress, type ScriptLink } from './redis-client.ts'
+import { LazyScripts } from './lazy-scripts.ts'
+import type { RedisAddress } from './redis-client.ts'
 import { RedisHealth, type StoreLog } from './redis-health.ts'
 import { redisKeys } from './redis-keys.ts'
 
@@ -24,27 +24,23 @@ type Step = 'admit-key' | 'keep-key' | 'leave-key'
 
 const steps: readonly Step[] = ['admit-key', 'keep-key', 'leave-key']
 const reasons: readonly (Limited | undefined)[] = [undefined, 'concurrent', 'requests', 'tokens']
-/** The first use waits this long for a connection, in milliseconds. */
-const connectWaitMs = 1_000
 
 /**
  * What keys use in all routers with one Redis, counted by its clock. Rejects with StoreDownError while Redis does not
  * answer. A process that dies gives its places back after the time to live.
  */
 export class RedisLimits implements LimitStore {
-  readonly #options: RedisLimitsOptions
   readonly #ttlMs: number
-  readonly #health: RedisHealth
+  readonly #scripts: LazyScripts<Step>
   readonly #held = new Map<string, Set<string>>()
   /** Begins with the first place. */
   #keeping: NodeJS.Timeout | undefined
-  #link: Promise<ScriptLink<Step>> | undefined
   #closed = false
 
   constructor(options: RedisLimitsOptions) {
-    this.#options = options
     this.#ttlMs = options.ttlMs ?? 30_000
-    this.#health = new RedisHealth(options.now, options.log, 'limits of keys hold in each process by itself')
+    const health = new RedisHealth(options.now, options.log, 'limits of keys hold in each process by itself')
+    this.#scripts = new LazyScripts({ address: options.address, steps, health })
   }
 
   async admit(wish: LimitWish): Promise<LimitVerdict> {
@@ -66,8 +62,7 @@ export class RedisLimits implements LimitStore {
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#keeping)
-    const link = await this.#link
-    link?.close()
+    await this.#scripts.close()
   }
 
   #hold({ key, ticket }: LimitWish): void {
@@ -88,26 +83,9 @@ export class RedisLimits implements LimitStore {
     }
   }
 
-  async #run(step: Step, key: string, args: readonly (string | number)[]): Promise<unknown> {
-    this.#link ??= this.#connect()
-    const link = await this.#link
+  #run(step: Step, key: string, args: readonly (string | number)[]): Promise<unknown> {
     const keys = [redisKeys.keyOpen(key), redisKeys.keyRecent(key), redisKeys.keyTokens(key)]
-    return this.#health.run(() => link.run(step, keys, args))
-  }
-
-  async #connect(): Promise<ScriptLink<Step>> {
-    const link = connectScripts(this.#options.address, steps)
-    link.commands.on('error', (error) => this.#health.failed(error))
-    link.commands.on('close', () => {
-      if (!this.#closed) this.#health.failed('the connection is closed')
-    })
-    link.commands.on('ready', () => this.#health.connected())
-    try {
-      await once(link.commands, 'ready', { signal: AbortSignal.timeout(connectWaitMs) })
-    } catch (error) {
-      this.#health.failed(error)
-    }
-    return link
+    return this.#scripts.run(step, keys, args)
   }
 }
 

@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import type { ResponseStore, StoredResponse } from '../core/response-store.ts'
-import { connectScripts, type RedisAddress, type ScriptLink } from './redis-client.ts'
+import { LazyScripts } from './lazy-scripts.ts'
+import type { RedisAddress } from './redis-client.ts'
 import { RedisHealth, type StoreLog } from './redis-health.ts'
 import { redisKeys } from './redis-keys.ts'
 import type { ResponseBounds } from './response-table.ts'
@@ -23,19 +23,16 @@ const keys = [
 ]
 /** An answer may be megabytes, and its client waits no longer than this for it to be kept, in milliseconds. */
 const commandTimeoutMs = 1_000
-/** The first use waits this long for a connection, in milliseconds. */
-const connectWaitMs = 1_000
 
 /** Answers that all routers with one Redis share. Rejects with StoreDownError while Redis does not answer. */
 export class RedisResponses implements ResponseStore {
   readonly #options: RedisResponsesOptions
-  readonly #health: RedisHealth
-  #link: Promise<ScriptLink<Step>> | undefined
-  #closed = false
+  readonly #scripts: LazyScripts<Step>
 
   constructor(options: RedisResponsesOptions) {
     this.#options = options
-    this.#health = new RedisHealth(options.now, options.log, 'answers are kept in the process')
+    const health = new RedisHealth(options.now, options.log, 'answers are kept in the process')
+    this.#scripts = new LazyScripts({ address: options.address, steps, health, commandTimeoutMs })
   }
 
   async find(id: string): Promise<StoredResponse | undefined> {
@@ -52,31 +49,11 @@ export class RedisResponses implements ResponseStore {
     return (await this.#run('remove-response', [id])) === 1
   }
 
-  async close(): Promise<void> {
-    this.#closed = true
-    const link = await this.#link
-    link?.close()
+  close(): Promise<void> {
+    return this.#scripts.close()
   }
 
-  async #run(step: Step, args: readonly (string | number)[]): Promise<unknown> {
-    this.#link ??= this.#connect()
-    const link = await this.#link
-    return this.#health.run(() => link.run(step, keys, args))
-  }
-
-  /** At the first use: a router that no client asks for such answers needs no connection. */
-  async #connect(): Promise<ScriptLink<Step>> {
-    const link = connectScripts(this.#options.address, steps, commandTimeoutMs)
-    link.commands.on('error', (error) => this.#health.failed(error))
-    link.commands.on('close', () => {
-      if (!this.#closed) this.#health.failed('the connection is closed')
-    })
-    link.commands.on('ready', () => this.#health.connected())
-    try {
-      await once(link.commands, 'ready', { signal: AbortSignal.timeout(connectWaitMs) })
-    } catch (error) {
-      this.#health.failed(error)
-    }
-    return link
+  #run(step: Step, args: readonly (string | number)[]): Promise<unknown> {
+    return this.#scripts.run(step, keys, args)
   }
 }

@@ -4,6 +4,12 @@ import { modelsConfig, startRouter, type TestRouter } from './router.ts'
 import { type Script, type ScriptedUpstream, startUpstream } from './scripted-upstream.ts'
 import type { CollectedSpan, TraceCollector } from './trace-collector.ts'
 
+export const chatPath = '/v1/chat/completions'
+/** A client's span, of which its requests are a part. */
+export const clientTrace = '0af7651916cd43dd8448eb211c80319c'
+export const clientSpan = 'b7ad6b7169203331'
+export const traceparent = `00-${clientTrace}-${clientSpan}-01`
+
 export interface TracedRouter {
   router: TestRouter
   upstreams: ScriptedUpstream[]

@@ -11,13 +11,17 @@ import {
   upstreamModel,
 } from '../helpers/scripted-upstream.ts'
 import { startCollector, type TraceCollector } from '../helpers/trace-collector.ts'
-import { tracedRouter, treeOf, upstreamTrace } from '../helpers/traced-router.ts'
+import {
+  chatPath,
+  clientSpan,
+  clientTrace,
+  tracedRouter,
+  traceparent,
+  treeOf,
+  upstreamTrace,
+} from '../helpers/traced-router.ts'
 
-const path = '/v1/chat/completions'
 const json = { 'content-type': 'application/json' }
-const traceId = '0af7651916cd43dd8448eb211c80319c'
-const clientSpan = 'b7ad6b7169203331'
-const traceparent = `00-${traceId}-${clientSpan}-01`
 
 let collector: TraceCollector
 
@@ -33,29 +37,33 @@ function body(stream = false): object {
 test("a client's trace goes on through the router to the upstream", async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('canary-answer')])
   const headers = { ...json, traceparent, tracestate: 'vendor=1, other@system=x', 'x-request-id': 'through' }
-  const { status } = await post(router.url + path, body(), headers)
+  const { status } = await post(router.url + chatPath, body(), headers)
   assert.equal(status, 200)
   const [request, call] = await treeOf(collector, 'through', 2)
   assert.ok(call)
-  assert.deepEqual([request.traceId, call.traceId], [traceId, traceId])
+  assert.deepEqual([request.traceId, call.traceId], [clientTrace, clientTrace])
   assert.deepEqual([request.parentId, call.parentId], [clientSpan, request.spanId])
-  assert.equal(upstreamTrace(upstreams[0]), `00-${traceId}-${call.spanId}-01`)
+  assert.equal(upstreamTrace(upstreams[0]), `00-${clientTrace}-${call.spanId}-01`)
   assert.equal(upstreams[0]?.requests[0]?.headers.tracestate, 'vendor=1,other@system=x')
 })
 
 test('the spans of a request say what was asked of whom, in the words of the conventions', async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('canary-answer')])
   const secret = { authorization: 'Bearer canary-client' }
-  await post(`${router.url}${path}?key=canary-query`, body(), { ...json, ...secret, 'x-request-id': 'words' })
+  await post(`${router.url}${chatPath}?key=canary-query`, body(), {
+    ...json,
+    ...secret,
+    'x-request-id': 'words',
+  })
   const [request, call] = await treeOf(collector, 'words', 2)
   assert.ok(call)
-  assert.deepEqual([request.name, request.kind, request.status], [`POST ${path}`, 'server', 'unset'])
+  assert.deepEqual([request.name, request.kind, request.status], [`POST ${chatPath}`, 'server', 'unset'])
   assert.deepEqual(request.attributes, {
     'http.request.method': 'POST',
-    'http.route': path,
+    'http.route': chatPath,
     'http.response.status_code': 200,
     'url.scheme': 'http',
-    'url.path': path,
+    'url.path': chatPath,
     'gen_ai.request.model': 'one',
     'llm_router.request_id': 'words',
     'llm_router.outcome': 'success',
@@ -87,7 +95,7 @@ test('a failed try stands beside the one that answered', async (t) => {
     openaiError(500, { message: 'canary-words' }),
     openaiText('Hi'),
   ])
-  const { status } = await post(router.url + path, body(), { ...json, 'x-request-id': 'failover' })
+  const { status } = await post(router.url + chatPath, body(), { ...json, 'x-request-id': 'failover' })
   assert.equal(status, 200)
   const [request, failed, good] = await treeOf(collector, 'failover', 3)
   assert.ok(failed && good)
@@ -118,7 +126,7 @@ test('a streamed answer shows when its first token came', async (t) => {
     openaiDone,
   ]
   const { router } = await tracedRouter(t, collector, [{ kind: 'stream', pieces }])
-  const socket = await openRequest(router.url, path, body(true), 'stream')
+  const socket = await openRequest(router.url, chatPath, body(true), 'stream')
   let text = ''
   socket.on('data', (chunk) => {
     text += chunk
@@ -142,7 +150,7 @@ test('a streamed answer shows when its first token came', async (t) => {
 
 test('token counts of a stream are in its span', async (t) => {
   const { router } = await tracedRouter(t, collector, [openaiStream(['Hi'])])
-  await post(router.url + path, body(true), { ...json, 'x-request-id': 'counted' })
+  await post(router.url + chatPath, body(true), { ...json, 'x-request-id': 'counted' })
   const [, call] = await treeOf(collector, 'counted', 2)
   assert.equal(call?.attributes['gen_ai.usage.output_tokens'], 3)
 })
@@ -150,7 +158,7 @@ test('token counts of a stream are in its span', async (t) => {
 test('a client that leaves ends both spans, and neither is an error', async (t) => {
   const pieces = [openaiChunk({ content: 'Hi' })]
   const { router } = await tracedRouter(t, collector, [{ kind: 'stream', pieces, ending: 'hang' }])
-  const socket = await openRequest(router.url, path, body(true), 'left')
+  const socket = await openRequest(router.url, chatPath, body(true), 'left')
   await once(socket, 'data')
   socket.destroy()
   const [request, call] = await treeOf(collector, 'left', 2)
@@ -166,7 +174,7 @@ test('a client that leaves ends both spans, and neither is an error', async (t) 
 test('a stream that breaks off is an error of both spans', async (t) => {
   const pieces = [openaiChunk({ content: 'Hi' })]
   const { router } = await tracedRouter(t, collector, [{ kind: 'stream', pieces, ending: 'cut' }])
-  await post(router.url + path, body(true), { ...json, 'x-request-id': 'broken' })
+  await post(router.url + chatPath, body(true), { ...json, 'x-request-id': 'broken' })
   const [request, call] = await treeOf(collector, 'broken', 2)
   for (const span of [request, call]) {
     assert.deepEqual([span?.status, span?.attributes['error.type']], ['error', 'truncated'])
@@ -182,7 +190,7 @@ test('a request that waits for its turn shows how long, and one that is refused 
     [{ kind: 'stream', pieces: [openaiChunk({ content: 'Hi' }), held, openaiChunk({}, 'stop'), openaiDone] }],
     { LLM_ROUTER_QUEUE_SIZE: '1' },
   )
-  const requestOf = (id: string) => post(router.url + path, body(true), { ...json, 'x-request-id': id })
+  const requestOf = (id: string) => post(router.url + chatPath, body(true), { ...json, 'x-request-id': id })
   const running = requestOf('running')
   await upstreams[0]?.requestReceived(0)
   const waiting = requestOf('waiting')

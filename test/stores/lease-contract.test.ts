@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { LeaseStore, StoredLease } from '../../src/core/lease-store.ts'
 import { memoryLeases } from '../../src/stores/memory-leases.ts'
-import { LeaseDesk, type LeasePipe, primaryLeases } from '../../src/stores/primary-leases.ts'
+import { LeaseDesk, primaryLeases } from '../../src/stores/primary-leases.ts'
 import { connectRedis } from '../../src/stores/redis-client.ts'
 import { RedisLeases } from '../../src/stores/redis-leases.ts'
+import { processPipes } from './process-pipes.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 import { freed, taken, wishFor } from './wishes.ts'
 
@@ -31,7 +32,7 @@ function primary(): Kind {
     name: 'held by the primary',
     start: nothing,
     async open() {
-      const [ours, theirs] = pipes()
+      const [ours, theirs] = processPipes()
       desk.addWorker(String(++workers), theirs)
       return primaryLeases(ours)
     },
@@ -68,24 +69,6 @@ function redis(): Kind {
     shared: true,
     stop: () => server.stop(),
   }
-}
-
-/** Two ends of a pipe that carries JSON in order, one turn of the event loop later, as between processes. */
-function pipes(): [LeasePipe, LeasePipe] {
-  const ends = [0, 1].map(() => ({ listeners: [] as ((message: unknown) => void)[] }))
-  const end = (mine: number): LeasePipe => ({
-    send(message) {
-      const text = JSON.stringify(message)
-      setImmediate(() => {
-        for (const listener of ends[1 - mine]?.listeners ?? []) listener(JSON.parse(text))
-      })
-      return true
-    },
-    onMessage: (listener) => {
-      ends[mine]?.listeners.push(listener)
-    },
-  })
-  return [end(0), end(1)]
 }
 
 async function acquired(store: LeaseStore, ...args: Parameters<typeof wishFor>): Promise<StoredLease> {
@@ -321,8 +304,8 @@ async function waitFree(store: LeaseStore, model: string): Promise<void> {
 
 test('a worker that ended frees its leases, and what was still in its pipe takes nothing', async () => {
   const desk = new LeaseDesk(now)
-  const [deadEnd, deadPipe] = pipes()
-  const [end, pipe] = pipes()
+  const [deadEnd, deadPipe] = processPipes()
+  const [end, pipe] = processPipes()
   desk.addWorker('dead', deadPipe)
   desk.addWorker('living', pipe)
   const [dead, living] = [primaryLeases(deadEnd), primaryLeases(end)]

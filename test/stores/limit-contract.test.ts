@@ -4,10 +4,10 @@ import type { KeyLimits } from '../../src/core/client-key.ts'
 import type { LimitStore, LimitWish } from '../../src/core/key-limits.ts'
 import { memoryLimits } from '../../src/stores/limit-table.ts'
 import { LimitDesk, type LimitMessage, primaryLimits } from '../../src/stores/primary-limits.ts'
-import type { ProcessPipe } from '../../src/stores/primary-pipe.ts'
 import type { StoreLog } from '../../src/stores/redis-health.ts'
 import { RedisLimits } from '../../src/stores/redis-limits.ts'
 import { sharedLimits } from '../../src/stores/shared-limits.ts'
+import { processPipes } from './process-pipes.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 
 interface Kind {
@@ -33,7 +33,7 @@ const primary: Kind = {
 
 function workersOf(desk: LimitDesk): LimitStore[] {
   return ['1', '2'].map((owner) => {
-    const [ours, theirs] = pipes()
+    const [ours, theirs] = processPipes<LimitMessage>()
     desk.addWorker(owner, theirs)
     return primaryLimits(ours)
   })
@@ -63,24 +63,6 @@ function redis(): Kind {
 function redisLimits({ port }: RedisServer, ttlMs?: number): RedisLimits {
   const address = { url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }
   return new RedisLimits({ address, now, log: silent, ...(ttlMs === undefined ? {} : { ttlMs }) })
-}
-
-/** Both ends of a pipe that hands messages over later and as copies, as processes do. */
-function pipes(): [ProcessPipe<LimitMessage>, ProcessPipe<LimitMessage>] {
-  const listeners: ((message: unknown) => void)[][] = [[], []]
-  const end = (mine: number): ProcessPipe<LimitMessage> => ({
-    send(message) {
-      const text = JSON.stringify(message)
-      setImmediate(() => {
-        for (const listener of listeners[1 - mine] ?? []) listener(JSON.parse(text))
-      })
-      return true
-    },
-    onMessage: (listener) => {
-      listeners[mine]?.push(listener)
-    },
-  })
-  return [end(0), end(1)]
 }
 
 let tickets = 0

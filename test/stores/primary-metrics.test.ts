@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import type { MetricFamily } from '../../src/stores/metric-sums.ts'
 import { MetricsDesk, type MetricsMessage, primaryMetrics } from '../../src/stores/primary-metrics.ts'
-import type { ProcessPipe } from '../../src/stores/primary-pipe.ts'
+import { processPipes } from './process-pipes.ts'
 
 function counter(name: string, value: number, labels: Record<string, string> = {}): MetricFamily {
   return { name, help: name, type: 'counter', aggregator: 'sum', values: [{ value, labels }] }
@@ -13,26 +13,8 @@ function gauge(name: string, value: number): MetricFamily {
   return { name, help: name, type: 'gauge', aggregator: 'sum', values: [{ value, labels: {} }] }
 }
 
-/** Two ends of one pipe; messages become JSON on the way, as between processes. */
-function pipes(): [ProcessPipe<MetricsMessage>, ProcessPipe<MetricsMessage>] {
-  const listeners: [((message: unknown) => void)[], ((message: unknown) => void)[]] = [[], []]
-  const end = (mine: 0 | 1, other: 0 | 1): ProcessPipe<MetricsMessage> => ({
-    send(message) {
-      const copy: unknown = JSON.parse(JSON.stringify(message))
-      queueMicrotask(() => {
-        for (const listener of listeners[other]) listener(copy)
-      })
-      return true
-    },
-    onMessage: (listener) => {
-      listeners[mine].push(listener)
-    },
-  })
-  return [end(0, 1), end(1, 0)]
-}
-
 function addWorker(desk: MetricsDesk, owner: string, read: () => Promise<MetricFamily[]>) {
-  const [here, there] = pipes()
+  const [here, there] = processPipes<MetricsMessage>()
   desk.addWorker(owner, there)
   return primaryMetrics(here, read)
 }
@@ -103,7 +85,7 @@ test('a worker that dies while it is asked does not hold the answer up', async (
 
 test('a primary that does not answer is told', async (t: TestContext) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const [here] = pipes()
+  const [here] = processPipes<MetricsMessage>()
   const asker = primaryMetrics(here, async () => [])
   const collecting = assert.rejects(asker.collect(), /does not answer/)
   t.mock.timers.tick(3_000)

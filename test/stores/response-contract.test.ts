@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { ResponseStore, StoredResponse } from '../../src/core/response-store.ts'
-import type { ProcessPipe } from '../../src/stores/primary-pipe.ts'
 import { primaryResponses, ResponseDesk, type ResponseMessage } from '../../src/stores/primary-responses.ts'
 import type { StoreLog } from '../../src/stores/redis-health.ts'
 import { RedisResponses } from '../../src/stores/redis-responses.ts'
 import { createMemoryResponseStore } from '../../src/stores/response-store.ts'
 import type { ResponseBounds } from '../../src/stores/response-table.ts'
 import { withLocalResponses } from '../../src/stores/shared-responses.ts'
+import { processPipes } from './process-pipes.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 
 interface Kind {
@@ -39,7 +39,7 @@ function primary(): Kind {
     async open(bounds) {
       const desk = new ResponseDesk({ ...wide, ...bounds }, now)
       return [0, 1].map(() => {
-        const [ours, theirs] = pipes()
+        const [ours, theirs] = processPipes<ResponseMessage>()
         desk.addWorker(theirs)
         return primaryResponses(ours)
       })
@@ -72,24 +72,6 @@ function redis(): Kind {
 function redisStore(port: number, bounds: Partial<ResponseBounds> = {}, log = silent): RedisResponses {
   const address = { url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }
   return new RedisResponses({ ...wide, ...bounds, address, now, log })
-}
-
-/** Two ends of a pipe that carries JSON in order, one turn of the event loop later, as between processes. */
-function pipes(): [ProcessPipe<ResponseMessage>, ProcessPipe<ResponseMessage>] {
-  const listeners: ((message: unknown) => void)[][] = [[], []]
-  const end = (mine: number): ProcessPipe<ResponseMessage> => ({
-    send(message) {
-      const text = JSON.stringify(message)
-      setImmediate(() => {
-        for (const listener of listeners[1 - mine] ?? []) listener(JSON.parse(text))
-      })
-      return true
-    },
-    onMessage: (listener) => {
-      listeners[mine]?.push(listener)
-    },
-  })
-  return [end(0), end(1)]
 }
 
 function stored(text = 'Hi'): StoredResponse {

@@ -4,13 +4,17 @@ import { post } from '../../helpers/http.ts'
 import { modelsConfig, startRouter } from '../../helpers/router.ts'
 import { openaiText, startUpstream, upstreamModel } from '../../helpers/scripted-upstream.ts'
 import { startCollector, type TraceCollector } from '../../helpers/trace-collector.ts'
-import { tracedRouter, treeOf, upstreamTrace } from '../../helpers/traced-router.ts'
+import {
+  chatPath,
+  clientSpan,
+  clientTrace,
+  tracedRouter,
+  traceparent,
+  treeOf,
+  upstreamTrace,
+} from '../../helpers/traced-router.ts'
 
-const path = '/v1/chat/completions'
 const json = { 'content-type': 'application/json' }
-const traceId = '0af7651916cd43dd8448eb211c80319c'
-const clientSpan = 'b7ad6b7169203331'
-const traceparent = `00-${traceId}-${clientSpan}-01`
 
 let collector: TraceCollector
 
@@ -25,11 +29,11 @@ function body(): object {
 
 test('a bad trace context begins a new trace', async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')])
-  const headers = { ...json, traceparent: `00-${traceId}-0000000000000000-01`, tracestate: 'a=1' }
-  await post(router.url + path, body(), { ...headers, 'x-request-id': 'bad' })
+  const headers = { ...json, traceparent: `00-${clientTrace}-0000000000000000-01`, tracestate: 'a=1' }
+  await post(router.url + chatPath, body(), { ...headers, 'x-request-id': 'bad' })
   const [request, call] = await treeOf(collector, 'bad', 2)
   assert.equal(request.parentId, '')
-  assert.notEqual(request.traceId, traceId)
+  assert.notEqual(request.traceId, clientTrace)
   assert.equal(upstreamTrace(upstreams[0]), `00-${request.traceId}-${call?.spanId}-01`)
   assert.equal(upstreams[0]?.requests[0]?.headers.tracestate, undefined)
 })
@@ -38,12 +42,12 @@ test('a trace that its client does not keep is not kept here either, but goes on
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')])
   const other = '11111111111111111111111111111111'
   const headers = { ...json, traceparent: `00-${other}-${clientSpan}-00` }
-  await post(router.url + path, body(), { ...headers, 'x-request-id': 'unsampled' })
+  await post(router.url + chatPath, body(), { ...headers, 'x-request-id': 'unsampled' })
   const line = await router.requestLogged('unsampled')
   assert.equal(upstreamTrace(upstreams[0]), `00-${other}-${line.span_id}-00`)
   assert.equal(line.trace_id, other)
   // What is sent after it shows that it would have been there.
-  await post(router.url + path, body(), { ...json, 'x-request-id': 'after' })
+  await post(router.url + chatPath, body(), { ...json, 'x-request-id': 'after' })
   await treeOf(collector, 'after', 2)
   assert.deepEqual(
     collector.spans.filter((span) => span.traceId === other),
@@ -56,9 +60,9 @@ test('the sampler of the environment decides on new traces', async (t) => {
     OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
     OTEL_TRACES_SAMPLER_ARG: '0',
   })
-  await post(router.url + path, body())
+  await post(router.url + chatPath, body())
   assert.match(upstreamTrace(upstreams[0]), /-00$/)
-  await post(router.url + path, body(), { ...json, traceparent })
+  await post(router.url + chatPath, body(), { ...json, traceparent })
   assert.match(upstreamTrace(upstreams[0]), /-01$/)
 })
 
@@ -114,7 +118,7 @@ test('a collector that does not answer holds up neither requests nor the end for
     models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
   })
   for (let count = 0; count < 20; count++) {
-    assert.equal((await post(router.url + path, body())).status, 200)
+    assert.equal((await post(router.url + chatPath, body())).status, 200)
   }
   const from = performance.now()
   await router.close()
@@ -133,7 +137,7 @@ test('a collector that refuses is told of once, however often it does', async (t
   })
   t.after(() => router.close())
   for (const id of ['first', 'second', 'third']) {
-    await post(router.url + path, body(), { ...json, 'x-request-id': id })
+    await post(router.url + chatPath, body(), { ...json, 'x-request-id': id })
     await refusing.spansWhere(1, ({ attributes }) => attributes['llm_router.request_id'] === id)
   }
   const told = await router.logged(({ msg }) => msg === 'spans could not be sent to the collector')
