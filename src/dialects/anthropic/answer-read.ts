@@ -1,5 +1,5 @@
 import type { FinishReason, Usage } from '../../core/chat.ts'
-import { filledTextOf, isObject, type JsonObject, numberOf } from '../../core/json-read.ts'
+import { countOf, filledTextOf, isObject, type JsonObject } from '../../core/json-read.ts'
 
 export interface Finish {
   reason: FinishReason
@@ -60,11 +60,6 @@ export function readCounts(usage: unknown, before?: Usage): Usage | undefined {
     ...(written === undefined ? {} : { cacheWriteTokens: written }),
     ...(thought === undefined ? {} : { reasoningTokens: thought }),
   }
-}
-
-function countOf(value: unknown): number | undefined {
-  const count = numberOf(value)
-  return count !== undefined && count >= 0 ? count : undefined
 }
 
 function higher(one: number | undefined, other: number | undefined): number | undefined {

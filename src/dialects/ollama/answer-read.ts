@@ -1,7 +1,7 @@
 import type { AnswerCallIds } from '../../core/call-ids.ts'
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
 import { type RouterError, streamTruncated, upstreamFailed } from '../../core/errors.ts'
-import { filledTextOf, isObject, parseArguments } from '../../core/json-read.ts'
+import { countOf, filledTextOf, isObject, parseArguments } from '../../core/json-read.ts'
 
 /** What one line of a stream, or a whole answer, says. */
 export interface AnswerMessage {
@@ -130,8 +130,4 @@ function readToken(entry: Record<string, unknown>): {
     logprob: typeof entry.logprob === 'number' ? entry.logprob : 0,
     bytes,
   }
-}
-
-function countOf(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
 }

@@ -7,7 +7,7 @@ import type {
   EmbeddingResponse,
 } from '../../core/embedding.ts'
 import { badRequest } from '../../core/errors.ts'
-import { isObject } from '../../core/json-read.ts'
+import { countOf, isObject } from '../../core/json-read.ts'
 import { unitVector } from '../../core/vector-bytes.ts'
 import { malformed, readTimings, reportedError } from './answer-read.ts'
 import { missingDefaults } from './defaults.ts'
@@ -110,7 +110,7 @@ function readResponse(body: unknown, inputs: number): EmbeddingResponse {
   const timings = readTimings(body)
   return {
     vectors: embeddings.map(readVector),
-    promptTokens: typeof counted === 'number' ? counted : undefined,
+    promptTokens: countOf(counted),
     ...(timings ? { timings } : {}),
   }
 }

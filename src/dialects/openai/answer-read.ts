@@ -1,6 +1,14 @@
 import type { FinishReason, TokenLogprob, Usage } from '../../core/chat.ts'
 import { type RouterError, upstreamFailed } from '../../core/errors.ts'
-import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, textOf } from '../../core/json-read.ts'
+import {
+  countOf,
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  numberOf,
+  objectsIn,
+  textOf,
+} from '../../core/json-read.ts'
 import { readListedLogprobs } from './completion-logprobs.ts'
 
 /** What a message, or one delta of it, says. */
@@ -59,9 +67,9 @@ export function readUsage(answer: unknown): Usage | undefined {
 /** A `usage` object itself. Source: OpenAI API reference, "The chat completion object". */
 export function readCounts(usage: unknown): Usage | undefined {
   if (!isObject(usage)) return undefined
-  const prompt = numberOf(usage.prompt_tokens)
-  const completion = numberOf(usage.completion_tokens)
-  const total = numberOf(usage.total_tokens)
+  const prompt = countOf(usage.prompt_tokens)
+  const completion = countOf(usage.completion_tokens)
+  const total = countOf(usage.total_tokens)
   if (prompt === undefined && completion === undefined) return undefined
   const cached = detailOf(usage.prompt_tokens_details, 'cached_tokens')
   const reasoning = detailOf(usage.completion_tokens_details, 'reasoning_tokens')
@@ -74,7 +82,7 @@ export function readCounts(usage: unknown): Usage | undefined {
 }
 
 function detailOf(details: unknown, name: string): number | undefined {
-  return isObject(details) ? numberOf(details[name]) : undefined
+  return isObject(details) ? countOf(details[name]) : undefined
 }
 
 /** The token probabilities of a choice or a chunk; undefined where there are none. */

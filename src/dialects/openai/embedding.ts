@@ -10,6 +10,7 @@ import type {
 import { badRequest } from '../../core/errors.ts'
 import {
   booleanOf,
+  countOf,
   filledTextOf,
   isObject,
   type JsonObject,
@@ -110,7 +111,7 @@ function readResponse(body: unknown, inputs: number): EmbeddingResponse {
   const usage = isObject(body.usage) ? body.usage : {}
   return {
     vectors: sorted.map(({ embedding: vector }) => readVector(vector)),
-    promptTokens: numberOf(usage.prompt_tokens) ?? numberOf(usage.total_tokens),
+    promptTokens: countOf(usage.prompt_tokens) ?? countOf(usage.total_tokens),
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomCallId } from '../../core/call-ids.ts'
 import type { ChatResponse, FinishReason, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
 import {
+  countOf,
   filledTextOf,
   isObject,
   type JsonObject,
@@ -97,8 +98,8 @@ export function readUsage(body: unknown): Usage | undefined {
   if (isObject(body.response)) return readUsage(body.response)
   const { usage } = body
   if (!isObject(usage)) return undefined
-  const input = numberOf(usage.input_tokens)
-  const output = numberOf(usage.output_tokens)
+  const input = countOf(usage.input_tokens)
+  const output = countOf(usage.output_tokens)
   if (input === undefined && output === undefined) return undefined
   const details = isObject(usage.input_tokens_details) ? usage.input_tokens_details : {}
   const outputDetails = isObject(usage.output_tokens_details) ? usage.output_tokens_details : {}
@@ -106,9 +107,9 @@ export function readUsage(body: unknown): Usage | undefined {
     promptTokens: input ?? 0,
     completionTokens: output ?? 0,
     ...present({
-      cachedTokens: numberOf(details.cached_tokens),
-      cacheWriteTokens: numberOf(details.cache_write_tokens),
-      reasoningTokens: numberOf(outputDetails.reasoning_tokens),
+      cachedTokens: countOf(details.cached_tokens),
+      cacheWriteTokens: countOf(details.cache_write_tokens),
+      reasoningTokens: countOf(outputDetails.reasoning_tokens),
     }),
   }
 }

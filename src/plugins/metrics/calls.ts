@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { CallRecord } from '../../relay/call-log.ts'
+import { Families, perKey, perProvider } from './families.ts'
 import { durationBuckets, reasonOf } from './labels.ts'
 
 const latencyBuckets = durationBuckets.filter((bound) => bound >= 0.01)
@@ -10,58 +11,68 @@ type RecordCall = (call: CallRecord, clientDialect: string | undefined) => void
 
 /** The router's calls to providers, one by one. */
 export function recordCalls(app: FastifyInstance): RecordCall {
-  const recorders = [recordProvider(app), recordTimes(app), recordChoice(app), recordSecondTry(app)]
+  const families = new Families(app.metrics.client)
+  const recorders = [
+    recordProvider(families),
+    recordTimes(families),
+    recordChoice(families, (model) => app.models.find(model)?.strategy ?? app.config.balanceStrategy),
+    recordSecondTry(families),
+  ]
   return (call, clientDialect) => {
     for (const record of recorders) record(call, clientDialect)
   }
 }
 
-function recordProvider(app: FastifyInstance): RecordCall {
-  const { Counter } = app.metrics.client
-  const calls = new Counter({
+function recordProvider(families: Families): RecordCall {
+  const calls = families.counter({
     name: 'llm_router_provider_calls_total',
     help: 'Calls to providers, each try counted.',
     labelNames: ['provider_type', 'model_name'],
   })
-  const errors = new Counter({
+  const errors = families.counter({
     name: 'llm_router_provider_error_total',
     help: 'Calls that failed, by what went wrong.',
     labelNames: ['provider_type', 'model_name', 'error_code'],
   })
-  const conversions = new Counter({
+  const conversions = families.counter({
     name: 'llm_router_payload_conversion_total',
     help: "Calls whose request was translated from the client's dialect to the target's.",
     labelNames: ['from_type', 'to_type'],
   })
+  const callsOf = perProvider((labels) => calls.series(labels))
+  const conversionsOf = perKey((from_type: string) =>
+    perKey((to_type: string) => conversions.series({ from_type, to_type })),
+  )
   return ({ model, providerType, dialect: to, result, error }, from) => {
-    const labels = { provider_type: providerType, model_name: model }
-    calls.inc(labels)
-    if (result === 'failure' && error) errors.inc({ ...labels, error_code: reasonOf(error) })
-    if (from !== undefined && from !== to) conversions.inc({ from_type: from, to_type: to })
+    callsOf(providerType)(model).value++
+    if (from !== undefined && from !== to) conversionsOf(from)(to).value++
+    if (result !== 'failure' || !error) return
+    errors.series({ provider_type: providerType, model_name: model, error_code: reasonOf(error) }).value++
   }
 }
 
-function recordTimes(app: FastifyInstance): RecordCall {
-  const { Histogram } = app.metrics.client
-  const labelNames = ['provider_type', 'model_name'] as const
-  const latency = new Histogram({
+function recordTimes(families: Families): RecordCall {
+  const latency = families.histogram({
     name: 'llm_router_provider_latency_seconds',
     help: 'Time of the calls that succeeded, from the pick of the target to the last byte of its answer.',
-    labelNames,
+    labelNames: ['provider_type', 'model_name'],
     buckets: latencyBuckets,
   })
-  const perToken = new Histogram({
+  const perToken = families.histogram({
     name: 'llm_router_time_per_output_token_seconds',
     help: 'Of streams: time for each token after the first content, where the upstream counted them.',
-    labelNames,
+    labelNames: ['provider_type', 'model_name'],
     buckets: perTokenBuckets,
+  })
+  const seriesOf = perProvider((labels) => {
+    return { latency: latency.series(labels), perToken: perToken.series(labels) }
   })
   return (call) => {
     if (call.result !== 'success') return
-    const labels = { provider_type: call.providerType, model_name: call.model }
-    latency.observe(labels, call.durationMs / 1000)
+    const series = seriesOf(call.providerType)(call.model)
+    series.latency.observe(call.durationMs / 1000)
     const ms = msPerToken(call)
-    if (ms !== undefined) perToken.observe(labels, ms / 1000)
+    if (ms !== undefined) series.perToken.observe(ms / 1000)
   }
 }
 
@@ -71,33 +82,36 @@ function msPerToken({ streamed, durationMs, firstContentMs, tokens = 0 }: CallRe
   return Math.max(0, durationMs - firstContentMs) / (tokens - 1)
 }
 
-function recordChoice(app: FastifyInstance): RecordCall {
-  const { Counter } = app.metrics.client
-  const targets = new Counter({
+function recordChoice(families: Families, strategyOf: (model: string) => string): RecordCall {
+  const targets = families.counter({
     name: 'llm_router_target_calls_total',
     help: 'Calls to each target: success, failure, cancelled (it says nothing about the target).',
     labelNames: ['model_name', 'target', 'result'],
   })
-  const picks = new Counter({
+  const picks = families.counter({
     name: 'llm_router_lb_strategy_selected_total',
     help: 'Targets that a strategy picked.',
     labelNames: ['strategy', 'model_name'],
   })
+  const targetsOf = perKey((model_name: string) =>
+    perKey((target: string) => perKey((result: string) => targets.series({ model_name, target, result }))),
+  )
+  const picksOf = perKey((strategy: string) =>
+    perKey((model_name: string) => picks.series({ strategy, model_name })),
+  )
   return ({ model, target, result }) => {
-    targets.inc({ model_name: model, target, result })
-    const strategy = app.models.find(model)?.strategy ?? app.config.balanceStrategy
-    picks.inc({ strategy, model_name: model })
+    targetsOf(model)(target)(result).value++
+    picksOf(strategyOf(model))(model).value++
   }
 }
 
-function recordSecondTry(app: FastifyInstance): RecordCall {
-  const { Counter } = app.metrics.client
-  const failovers = new Counter({
+function recordSecondTry(families: Families): RecordCall {
+  const failovers = families.counter({
     name: 'llm_router_failovers_total',
     help: 'Tries at another target, by why the one before failed.',
     labelNames: ['model_name', 'error_code'],
   })
   return ({ model, after }) => {
-    if (after) failovers.inc({ model_name: model, error_code: reasonOf(after) })
+    if (after) failovers.series({ model_name: model, error_code: reasonOf(after) }).value++
   }
 }
