@@ -3,8 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { type Logger, multistream, pino } from 'pino'
 import pretty from 'pino-pretty'
 import type { Config } from './core/env-config.ts'
-
-type FileStream = ReturnType<typeof pino.destination>
+import { type FileStream, GatheredLines } from './gathered-lines.ts'
 
 export interface Logging {
   logger: Logger
@@ -12,17 +11,19 @@ export interface Logging {
   reopen(): void
   /** Writes out what is still held, as far as that is possible within a second. Call before the process ends. */
   flush(): Promise<void>
-  /** Lets go of what cannot be written. To be called first when the process exits: pino would try a full disk for ever. */
-  giveUp(): void
+  /**
+   * To be called first when the process exits: hands pino what it is to write then, and lets go of what cannot be written,
+   * which pino would try for ever.
+   */
+  atExit(): void
 }
 
 /**
- * Lines are written together, at the latest after a tenth of a second: a write for each would cost more than the line. Workers
- * share their streams, and of a pipe the system keeps only so much in one piece (`PIPE_BUF`, pipe(7)).
+ * Bytes of log lines that are written in one piece. Workers share their streams, and of a pipe the system keeps only so much
+ * together (`PIPE_BUF`, pipe(7)).
  */
-function gathered({ serverType }: Config) {
-  const minLength = serverType === 'cluster' ? 4_096 : 16_000
-  return { sync: false, minLength, maxLength: maxHeldBytes, periodicFlush: 100 } as const
+function pieceBytes({ serverType }: Config): number {
+  return serverType === 'cluster' ? 4_096 : 16_384
 }
 
 /** What cannot be written is held up to this, in bytes; then lines are dropped. */
@@ -32,19 +33,23 @@ const maxFlushMs = 1_000
 /** Log lines to stdout, for people or as JSON, and to the log file, always as JSON. */
 export function createLogging(config: Config, isTerminal: boolean): Logging {
   const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
+  const gathered = (to: { fd: number } | { dest: string; append: true }): GatheredLines => {
+    const maxWrite = pieceBytes(config)
+    const options = { ...to, sync: false, minLength: 1, maxLength: maxHeldBytes, maxWrite }
+    return new GatheredLines(pino.destination(options), maxWrite)
+  }
+  // What is for people is written at once.
   const stdout = readable
     ? pretty({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
-    : pino.destination({ fd: 1, ...gathered(config) })
+    : gathered({ fd: 1 })
   const fault = config.logFilename === '' ? undefined : faultOfFile(config.logFilename)
   // Lines are appended whole, so several workers may share the file.
-  const file: FileStream | undefined =
-    config.logFilename === '' || fault
-      ? undefined
-      : pino.destination({ dest: config.logFilename, append: true, ...gathered(config) })
+  const file =
+    config.logFilename === '' || fault ? undefined : gathered({ dest: config.logFilename, append: true })
   // A full disk, or a pipe that nobody reads any more, costs log lines, not requests.
   const stuck = new Set<FileStream>()
-  const held = [stdout, file].filter((stream) => stream !== undefined).filter(isHolding)
-  for (const stream of held) {
+  const held = [stdout, file].filter((stream) => stream instanceof GatheredLines)
+  for (const { stream } of held) {
     stream.on('error', () => stuck.add(stream))
     stream.on('write', () => stuck.delete(stream))
   }
@@ -71,13 +76,16 @@ export function createLogging(config: Config, isTerminal: boolean): Logging {
     reopen: () => {
       if (!file) return
       // What was logged until now belongs to the file that was moved away.
-      void flushed(file, () => undefined).then(() => file.reopen())
+      void flushed(file, () => undefined).then(() => file.stream.reopen())
     },
     flush: async () => {
-      await Promise.all(held.map((stream) => flushed(stream, () => stuck.add(stream))))
+      await Promise.all(held.map((lines) => flushed(lines, () => stuck.add(lines.stream))))
     },
-    giveUp: () => {
-      for (const stream of stuck) stream.destroy()
+    atExit: () => {
+      for (const lines of held) {
+        if (stuck.has(lines.stream)) lines.stream.destroy()
+        else lines.handOver()
+      }
     },
   }
 }
@@ -97,13 +105,8 @@ function isoTime(): () => string {
   }
 }
 
-/** What is for people is written at once. */
-function isHolding(stream: FileStream | ReturnType<typeof pretty>): stream is FileStream {
-  return 'flushSync' in stream
-}
-
 /** Not `flushSync`, which is not bounded. */
-function flushed(stream: FileStream, onStuck: () => void): Promise<void> {
+function flushed(lines: GatheredLines, onStuck: () => void): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
       onStuck()
@@ -114,7 +117,8 @@ function flushed(stream: FileStream, onStuck: () => void): Promise<void> {
       resolve()
     }
     try {
-      stream.flush(done)
+      lines.handOver()
+      lines.stream.flush(done)
     } catch {
       done() // not open yet, or closed already: there is nothing to write
     }

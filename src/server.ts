@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   }
   const logging = createLogging(config, process.stdout.isTTY)
   const { logger } = logging
-  process.prependListener('exit', () => logging.giveUp())
+  process.prependListener('exit', () => logging.atExit())
   const first = !cluster.isWorker || cluster.worker?.id === 1
   if (first) {
     for (const note of notes) logger.info(note)
