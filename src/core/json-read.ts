@@ -38,8 +38,12 @@ export function objectsIn(value: unknown): JsonObject[] {
 
 /** The object without its undefined members, so that what is absent stays absent on the wire. */
 export function present<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const entries = Object.entries(members).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> } // just filtered
+  const kept: { [K in keyof T]?: Exclude<T[K], undefined> } = {}
+  for (const name in members) {
+    const value = members[name]
+    if (value !== undefined) kept[name] = value as Exclude<T[typeof name], undefined>
+  }
+  return kept
 }
 
 /** The value that a text is the JSON of; undefined for what is no JSON. */

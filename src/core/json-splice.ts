@@ -78,20 +78,55 @@ export function scanObject(bytes: Buffer, from = 0): JsonScan | undefined {
 
 /** The bytes with each edit made. Edits may come in any order and must not overlap. */
 export function applyEdits(bytes: Buffer, edits: readonly Edit[]): Buffer {
-  return edits.length === 0 ? bytes : Buffer.concat(editedPieces(bytes, edits))
+  if (edits.length === 0) return bytes
+  const sorted = inOrder(edits)
+  const length = sorted.reduce(
+    (sum, { start, end, text }) => sum + Buffer.byteLength(text) - (end - start),
+    bytes.length,
+  )
+  const out = Buffer.allocUnsafe(length)
+  let from = 0
+  let to = 0
+  for (const { start, end, text } of sorted) {
+    to += bytes.copy(out, to, from, start)
+    to += out.write(text, to)
+    from = end
+  }
+  bytes.copy(out, to, from)
+  return out
+}
+
+function inOrder(edits: readonly Edit[]): readonly Edit[] {
+  return edits.length === 1 ? edits : edits.toSorted((a, b) => a.start - b.start || a.end - b.end)
 }
 
 /** The same, as pieces: those that are not changed are views of the bytes, which saves a copy of large ones. */
 export function editedPieces(bytes: Buffer, edits: readonly Edit[]): Buffer[] {
-  const sorted = edits.toSorted((a, b) => a.start - b.start || a.end - b.end)
   const pieces: Buffer[] = []
   let at = 0
-  for (const edit of sorted) {
+  for (const edit of inOrder(edits)) {
     pieces.push(bytes.subarray(at, edit.start), Buffer.from(edit.text))
     at = edit.end
   }
   pieces.push(bytes.subarray(at))
   return pieces
+}
+
+const unicodeEscape = Buffer.from('\\u')
+
+/**
+ * Where the value of a member of the outermost object stands, which must have one of that name, a word of letters. Undefined
+ * where it takes a scan to tell: most texts that a server writes name it but once, and then no other place can be meant.
+ */
+export function placeOfOnly(bytes: Buffer, quotedName: Buffer): Place | undefined {
+  const found = bytes.indexOf(quotedName)
+  if (found === -1) return undefined
+  const behind = found + quotedName.length
+  if (bytes.indexOf(quotedName, behind) !== -1 || bytes.indexOf(unicodeEscape) !== -1) return undefined
+  const at = skipSpace(bytes, behind)
+  if (bytes[at] !== colon) return undefined
+  const start = skipSpace(bytes, at + 1)
+  return bytes[start] === quote ? { start, end: stringEnd(bytes, start) } : undefined
 }
 
 /** Edits that give the outermost object these members: values replaced where a key stands, else added in front. */

@@ -84,21 +84,30 @@ function parseJson(request: FastifyRequest, received: Buffer): Record<string, un
   if (!scan || typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw badRequest('The body must be a JSON object')
   }
-  for (const name of ['model', 'model_name', 'stream']) checkRoutingKey(scan, name)
+  checkRoutingKeys(scan)
   const read = body as Record<string, unknown>
   const whole = cut ? () => parse(bytes.toString()) as Record<string, unknown> : () => read
   request.rawBody = { bytes, scan, whole }
   return read
 }
 
+const routingKeys = new Map(['model', 'model_name', 'stream'].map((name) => [name.toUpperCase(), name]))
+
 /**
  * What the router goes by must be what the upstream goes by: servers written in Go (Ollama, LocalAI) match keys in any
  * case and let the last one win. Upper case also folds the long s (U+017F), as Go does: https://pkg.go.dev/encoding/json.
  */
-function checkRoutingKey({ members }: JsonScan, name: string): void {
-  const same = members.filter(({ key }) => key.toUpperCase() === name.toUpperCase())
-  if (same.length > 1) throw badRequest(`'${name}' stands more than once in the body`, name)
-  if (same.some(({ key }) => key !== name)) throw badRequest(`'${name}' must be written like this`, name)
+function checkRoutingKeys({ members }: JsonScan): void {
+  const found = new Map<string, string>()
+  for (const { key } of members) {
+    const name = routingKeys.get(key.toUpperCase())
+    if (name === undefined) continue
+    if (found.has(name)) throw badRequest(`'${name}' stands more than once in the body`, name)
+    found.set(name, key)
+  }
+  for (const [name, key] of found) {
+    if (key !== name) throw badRequest(`'${name}' must be written like this`, name)
+  }
 }
 
 function isForm(request: FastifyRequest): boolean {

@@ -41,7 +41,9 @@ function faultOf({ raw, originalUrl }: FastifyRequest): RouterError | undefined 
     versionFault(raw) ??
     headersFault(raw) ??
     hostFault(raw) ??
-    (isOriginForm(originalUrl) ? undefined : badRequest('The path is not valid')) ??
+    (raw.url === originalUrl || isOriginForm(originalUrl)
+      ? undefined
+      : badRequest('The path is not valid')) ??
     methodFault(raw) ??
     codingFault(raw) ??
     expectFault(raw)
@@ -74,6 +76,7 @@ function hostFault(request: IncomingMessage): RouterError | undefined {
 /** A path as a client sends it to a server, of visible ASCII, that can be decoded. RFC 9112, section 3.2.1. */
 function isOriginForm(target: string): boolean {
   if (!/^\/[!-"$-~]*$/.test(target)) return false
+  if (!target.includes('%')) return true
   try {
     decodeURIComponent(target.split('?', 1)[0] ?? '')
     return true
@@ -88,14 +91,15 @@ function methodFault({ method }: IncomingMessage): RouterError | undefined {
 }
 
 function codingFault(request: IncomingMessage): RouterError | undefined {
+  if (request.headers['transfer-encoding'] === undefined) return undefined
   const codings = valuesOf(request, 'transfer-encoding')
-  if (codings.length === 0) return undefined
   if (request.httpVersion !== '1.1') return badRequest('HTTP/1.0 knows no Transfer-Encoding')
   const isChunked = codings.length === 1 && codings[0]?.toLowerCase() === 'chunked'
   return isChunked ? undefined : badRequest("Transfer-Encoding can only be 'chunked'")
 }
 
 function expectFault(request: IncomingMessage): RouterError | undefined {
+  if (request.headers.expect === undefined) return undefined
   const expectations = valuesOf(request, 'expect')
   if (expectations.every((value) => value.toLowerCase() === '100-continue')) return undefined
   return new RouterError('bad_request', "Expect can only be '100-continue'", { status: 417 })
@@ -103,7 +107,10 @@ function expectFault(request: IncomingMessage): RouterError | undefined {
 
 /** All values of a header: `request.headers` keeps the first of some, and joins others. */
 function valuesOf({ rawHeaders }: IncomingMessage, name: string): string[] {
-  return rawHeaders.filter(
-    (_value, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name,
-  )
+  const values: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const [found = '', value = ''] = [rawHeaders[index], rawHeaders[index + 1]]
+    if (found.length === name.length && found.toLowerCase() === name) values.push(value)
+  }
+  return values
 }

@@ -10,5 +10,6 @@ export function answerHeaders(exchange: Exchange): Record<string, string> {
 
 /** Names of models are free text; what a header cannot hold is percent-encoded. */
 function headerText(name: string): string {
+  if (/^[\x21-\x7e]*$/.test(name)) return name
   return name.replaceAll(/[^\x21-\x7e]/gu, (character) => encodeURIComponent(character))
 }

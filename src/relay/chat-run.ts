@@ -147,7 +147,7 @@ function deliverWhole(
 ): Delivered<void> {
   const dialect = call.dialect.chat
   try {
-    const { response, isStream } = readAnswer(answer, prepared.upstream)
+    const { response, parsed } = readAnswer(answer, prepared.upstream)
     services.exchange.addUsage(response.usage)
     trace?.used(response.usage)
     if (call.stream) {
@@ -156,8 +156,9 @@ function deliverWhole(
       stream.commit()
       stream.write(text)
       stream.end()
-    } else if (prepared.identity && !isStream) {
-      client.whole(renameModel(answer.body, call.alias, dialect.wholeMembers?.(response, context)))
+    } else if (prepared.identity && parsed !== undefined) {
+      const members = dialect.wholeMembers?.(response, context)
+      client.whole(renameModel(answer.body, call.alias, { members, parsed }))
     } else {
       client.whole(JSON.stringify(dialect.writeResponse(response, context)))
     }

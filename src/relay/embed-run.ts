@@ -137,7 +137,7 @@ async function attemptPart(
     trace?.used(counts)
     for (const [field, why] of lost) services.exchange.lose(field, why)
     const through = same && whole && codec.isInWantedForm(answer, call.body)
-    const bytes = through ? renameModel(result.body, call.alias) : undefined
+    const bytes = through ? renameModel(result.body, call.alias, { parsed: answer }) : undefined
     return { type: 'delivered', value: { response, bytes } }
   } catch (error) {
     if (error instanceof SyntaxError) return { type: 'failed', ...garbageFailure(error) }

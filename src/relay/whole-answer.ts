@@ -1,27 +1,41 @@
 import type { ChatEvent, ChatResponse } from '../core/chat.ts'
 import type { AnswerContext, ChatCodec } from '../core/dialect.ts'
-import { applyEdits, scanObject, setMembers } from '../core/json-splice.ts'
+import { isObject } from '../core/json-read.ts'
+import { applyEdits, placeOfOnly, scanObject, setMembers } from '../core/json-splice.ts'
 import type { UpstreamHeaders } from '../core/transport.ts'
 
-/** Reads a whole answer, also one that came as a stream although none was asked for. Throws when it cannot be read. */
+/**
+ * Reads a whole answer, also one that came as a stream although none was asked for. Throws when it cannot be read. `parsed`:
+ * its JSON; undefined for a stream.
+ */
 export function readAnswer(
   { headers, body }: { headers: UpstreamHeaders; body: Buffer },
   upstream: ChatCodec,
-): { response: ChatResponse; isStream: boolean } {
+): { response: ChatResponse; parsed: unknown } {
   const isStream = /^(?:text\/event-stream|application\/x-ndjson)/.test(String(headers['content-type'] ?? ''))
-  const response = isStream
-    ? collectStream(body, upstream)
-    : upstream.readResponse(JSON.parse(body.toString()))
-  return { response, isStream }
+  if (isStream) return { response: collectStream(body, upstream), parsed: undefined }
+  const parsed: unknown = JSON.parse(body.toString())
+  return { response: upstream.readResponse(parsed), parsed }
 }
 
 const nothing: ReadonlySet<string> = new Set()
+const modelKey = Buffer.from('"model"')
 
 /**
  * A whole answer on the identity lane: the bytes as they came, with the model's name put back to the client's, and with
- * the members that the client's surface has beside the upstream's.
+ * the members that the client's surface has beside the upstream's. `parsed`: what the bytes are the JSON of, where that is
+ * known; it saves a scan.
  */
-export function renameModel(bytes: Buffer, model: string, members: Record<string, unknown> = {}): Buffer {
+export function renameModel(
+  bytes: Buffer,
+  model: string,
+  { members, parsed }: { members?: Record<string, unknown> | undefined; parsed?: unknown } = {},
+): Buffer {
+  if (members === undefined && isObject(parsed)) {
+    if (!Object.hasOwn(parsed, 'model')) return bytes
+    const place = placeOfOnly(bytes, modelKey)
+    if (place) return applyEdits(bytes, [{ ...place, text: JSON.stringify(model) }])
+  }
   const scan = scanObject(bytes)
   if (!scan) return bytes
   const named = scan.members.some(({ key }) => key === 'model') ? { model } : {}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { applyEdits, scanObject, setMembers } from '../../src/core/json-splice.ts'
+import { applyEdits, placeOfOnly, scanObject, setMembers } from '../../src/core/json-splice.ts'
 
 const none: ReadonlySet<string> = new Set()
 
@@ -77,4 +77,23 @@ test('what is no object, or is cut off, is not scanned', () => {
   ]) {
     assert.equal(scanObject(Buffer.from(text)), undefined, text)
   }
+})
+
+test('a member that stands once is found at once, and only where no other can be meant', () => {
+  const name = Buffer.from('"model"')
+  const placed = (text: string): string | undefined => {
+    JSON.parse(text)
+    const place = placeOfOnly(Buffer.from(text), name)
+    return place && text.slice(place.start, place.end)
+  }
+  assert.equal(placed('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":"model"}'), undefined)
+  assert.equal(placed('{"a":[1,{"b":2}],"model" : "x\\"y" ,"c":" model"}'), '"x\\"y"')
+  assert.equal(placed('{"text":"\\"model\\":\\"x\\"","model":"a"}'), '"a"')
+  // The first of them might be the one inside of something, or the last of them the one that counts.
+  assert.equal(placed('{"x":{"model":"inner"},"model":"a"}'), undefined)
+  assert.equal(placed('{"model":"a","model":"b"}'), undefined)
+  assert.equal(placed('{"m\\u006fdel":"a","x":{"model":"inner"}}'), undefined)
+  assert.equal(placed('{"m\\u006fdel":"a"}'), undefined)
+  assert.equal(placed('{"model":7}'), undefined)
+  assert.equal(placed('{"text":"ends with \\"model","model":"a"}'), undefined)
 })
