@@ -12,6 +12,12 @@ import { recordSteps } from './metrics/steps.ts'
 import { exposeTargets } from './metrics/targets.ts'
 
 /**
+ * How often the event loop is looked at, in milliseconds. The library's 10 and 100 would wake an idle process over a hundred
+ * times a second. The first is also the least that `nodejs_eventloop_lag_*` can say.
+ */
+const seldom = { eventLoopMonitoringPrecision: 50, eventLoopUtilizationTimeout: 1_000 }
+
+/**
  * `/metrics` in the Prometheus text format, when LLM_ROUTER_USE_PROMETHEUS says so. fastify-metrics brings the registry
  * and the process metrics; requests are counted at the end of their exchange, because its own counters do not see a
  * client that left. docs/observability.md says what each metric means.
@@ -23,6 +29,7 @@ export default fp(
       endpoint: null,
       routeMetrics: { enabled: false },
       clearRegisterOnInit: true,
+      defaultMetrics: { enabled: true, ...seldom },
     })
     for (const record of [recordRequests(app), recordModels(app)]) app.exchanges.onEnd(record)
     if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))

@@ -24,6 +24,8 @@ interface SheddingOptions {
 
 /** How often the delay and the heap are looked at, in milliseconds; a tenth of the smallest sensible limit. */
 const lookMs = 100
+/** And while no request runs: a process that has nothing to do should sleep. */
+const idleLookMs = 1_000
 /** After the event loop was late, for what has gathered in the sockets meanwhile, in milliseconds. */
 const holdMs = 500
 /** Collections of garbage that are asked for here stop the process: no more than this part of the time. */
@@ -57,13 +59,14 @@ export default fp(
       },
     })
     if (shedDelayMs === 0 && shedHeapPercent === 0) return done()
-    watch(app, heap, (found) => {
+    const onWork = watch(app, heap, (found) => {
       if (found === reason) return
       reason = found
       if (found === undefined) app.log.info('new requests are taken again')
       else app.log.warn({ reason: found }, 'overloaded: new requests are refused')
     })
     app.addHook('onRequest', (request, _reply, next) => {
+      onWork()
       if (reason === undefined || request.method !== 'POST' || request.is404) return next()
       if (request.routeOptions.config.admin) return next()
       next(refuse(reason))
@@ -73,28 +76,46 @@ export default fp(
   { name: 'shedding', dependencies: ['config', 'exchange', 'errors', 'admin-port'] },
 )
 
-/** Looks at the process again and again, from when it is ready to its end; says each time what it found. */
-function watch(app: FastifyInstance, heap: Heap, onLook: (found: ShedReason | undefined) => void): void {
+/**
+ * Looks at the process again and again, from when it is ready to its end; says each time what it found. Call the result when
+ * there is work.
+ */
+function watch(
+  app: FastifyInstance,
+  heap: Heap,
+  onLook: (found: ShedReason | undefined) => void,
+): () => void {
   const { shedDelayMs, shedHeapPercent } = app.config
   let timer: NodeJS.Timeout | undefined
   let dueAt = 0
+  let idle = false
   let lateUntil = Number.NEGATIVE_INFINITY
   const look = (): void => {
     const now = performance.now()
     if (shedDelayMs > 0 && now - dueAt > shedDelayMs) lateUntil = now + holdMs
-    onLook(lateOrFull(now < lateUntil, shedHeapPercent > 0 && heap.isFull()))
-    dueAt = performance.now() + lookMs
-    timer?.refresh()
+    const found = lateOrFull(now < lateUntil, shedHeapPercent > 0 && heap.isFull())
+    onLook(found)
+    wait(found === undefined && app.exchanges.running === 0)
+  }
+  const wait = (isIdle: boolean): void => {
+    idle = isIdle
+    const ms = idle ? idleLookMs : lookMs
+    dueAt = performance.now() + ms
+    timer = setTimeout(look, ms)
   }
   app.addHook('onReady', (ready) => {
-    dueAt = performance.now() + lookMs
-    timer = setTimeout(look, lookMs)
+    wait(true)
     ready()
   })
   app.addHook('onClose', (_instance, closed) => {
     clearTimeout(timer)
     closed()
   })
+  return () => {
+    if (!idle) return
+    clearTimeout(timer)
+    wait(false)
+  }
 }
 
 function lateOrFull(late: boolean, full: boolean): ShedReason | undefined {
