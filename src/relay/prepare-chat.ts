@@ -30,7 +30,7 @@ export interface PreparedChat {
 }
 
 /** From here on a copy of a body costs more than sending it in pieces. */
-const largeBytes = 256 * 1024
+const largeBytes = 32 * 1024
 
 const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']
 
