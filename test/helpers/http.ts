@@ -20,13 +20,19 @@ export async function post(
 }
 
 /** A bare connection with a request written to it; for clients that leave, or read slowly. */
-export async function openRequest(url: string, path: string, body: unknown, id = 'open'): Promise<Socket> {
+export async function openRequest(
+  url: string,
+  path: string,
+  body: unknown,
+  id = 'open',
+  headers: readonly string[] = [],
+): Promise<Socket> {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
   await once(socket, 'connect')
   const bytes = JSON.stringify(body)
   socket.write(
-    `POST ${path} HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(bytes)}\r\n\r\n${bytes}`,
+    `POST ${path} HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\ncontent-type: application/json\r\n${headers.map((line) => `${line}\r\n`).join('')}content-length: ${Buffer.byteLength(bytes)}\r\n\r\n${bytes}`,
   )
   return socket
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
+import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
 import { type Prometheus, startPrometheus } from '../helpers/prometheus.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
@@ -46,13 +47,21 @@ const dashboard = JSON.parse(text) as Dashboard // the tests below say what is i
 const panels = dashboard.panels.filter(({ type }) => type !== 'row')
 const rules = readFileSync(join(resources, 'prometheus/rules.yaml'), 'utf8')
 
+const teamKey = 'sk-team-0123456789-0123456789'
+const narrowKey = 'sk-narrow-0123456789-0123456789'
+
 let upstream: ScriptedUpstream
 let redis: RedisServer
+let keys: KeysFile
 let router: TestRouter
 let prometheus: Prometheus
 
 before(async () => {
   redis = await startRedis()
+  keys = keysFile([
+    { id: 'team', key: teamKey },
+    { id: 'narrow', key: narrowKey, surfaces: ['anthropic'] },
+  ])
   upstream = await startUpstream(answer)
   const box = (id: string, rest: object = {}) => ({ id, api_type: 'vllm', api_host: upstream.url, ...rest })
   const gone = await closedPort()
@@ -62,6 +71,8 @@ before(async () => {
       LLM_ROUTER_REDIS_HOST: '127.0.0.1',
       LLM_ROUTER_REDIS_PORT: `${redis.port}`,
       LLM_ROUTER_QUEUE_TIMEOUT: '0.02',
+      ...keys.env,
+      LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: '/metrics',
     },
     models: {
       g: {
@@ -81,6 +92,7 @@ after(async () => {
   await router.close()
   await upstream.close()
   await redis.stop()
+  keys.remove()
 })
 
 function answer({ url, body }: RecordedRequest) {
@@ -96,8 +108,11 @@ function answer({ url, body }: RecordedRequest) {
 async function traffic(): Promise<void> {
   const path = '/v1/chat/completions'
   const messages = [{ role: 'user', content: 'x' }]
-  const ask = (model: string, rest: object = {}) => post(router.url + path, { model, messages, ...rest })
-  const taken = await openRequest(router.url, path, { model: 'alone', user: 'hang', messages })
+  const ask = (model: string, rest: object = {}, key = teamKey) =>
+    post(router.url + path, { model, messages, ...rest }, headersWith(key))
+  const taken = await openRequest(router.url, path, { model: 'alone', user: 'hang', messages }, 'open', [
+    `authorization: Bearer ${teamKey}`,
+  ])
   await Promise.all([
     ask('plain'),
     ask('plain', { stream: true }),
@@ -108,10 +123,15 @@ async function traffic(): Promise<void> {
     ask('lost'),
     ask('alone'),
     ask('nobody'),
+    ask('plain', {}, narrowKey),
     fetch(`${router.url}/nowhere`),
   ])
   taken.destroy()
   await once(taken, 'close')
+}
+
+function headersWith(key: string): Record<string, string> {
+  return { 'content-type': 'application/json', authorization: `Bearer ${key}` }
 }
 
 /** What Grafana puts in the place of its variables. */
