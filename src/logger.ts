@@ -1,7 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Logger, multistream, pino } from 'pino'
-import pretty from 'pino-pretty'
 import type { Config } from './core/env-config.ts'
 import { type FileStream, GatheredLines } from './gathered-lines.ts'
 
@@ -31,7 +30,7 @@ const maxHeldBytes = 8 * 1024 * 1024
 const maxFlushMs = 1_000
 
 /** Log lines to stdout, for people or as JSON, and to the log file, always as JSON. */
-export function createLogging(config: Config, isTerminal: boolean): Logging {
+export async function createLogging(config: Config, isTerminal: boolean): Promise<Logging> {
   const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
   const gathered = (to: { fd: number } | { dest: string; append: true }): GatheredLines => {
     const maxWrite = pieceBytes(config)
@@ -40,7 +39,7 @@ export function createLogging(config: Config, isTerminal: boolean): Logging {
   }
   // What is for people is written at once.
   const stdout = readable
-    ? pretty({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
+    ? (await import('pino-pretty')).default({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
     : gathered({ fd: 1 })
   const fault = config.logFilename === '' ? undefined : faultOfFile(config.logFilename)
   // Lines are appended whole, so several workers may share the file.

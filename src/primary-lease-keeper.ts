@@ -1,11 +1,10 @@
 import type { Worker } from 'node:cluster'
 import type { Config } from './core/env-config.ts'
 // biome-ignore-start lint/style/noRestrictedImports: the primary keeps its workers' leases, so it knows the stores.
-import { reapLeases } from './stores/lease-reaper.ts'
+import { reapOverOwnLink } from './stores/lease-reaper.ts'
 import { LeaseDesk } from './stores/primary-leases.ts'
 import { introducedName, primaryPipe } from './stores/primary-pipe.ts'
 import { redisAddress } from './stores/redis-address.ts'
-import { connectRedis } from './stores/redis-client.ts'
 
 // biome-ignore-end lint/style/noRestrictedImports: only the stores.
 
@@ -43,12 +42,9 @@ function reaping(config: Config, say: (line: string) => void): PrimaryLeaseKeepe
       const address = redisAddress(config)
       names.delete(worker)
       if (name === undefined || !address) return
-      // Workers seldom die: a connection for each time costs less than one that is kept alive for years.
-      const link = connectRedis(address)
-      for (const redis of [link.commands, link.subscriber]) redis.on('error', () => undefined)
-      reapLeases(link, name)
-        .catch((error: unknown) => say(`leases of a dead worker end by themselves (${String(error)})`))
-        .finally(() => link.close())
+      reapOverOwnLink(address, name).catch((error: unknown) =>
+        say(`leases of a dead worker end by themselves (${String(error)})`),
+      )
     },
   }
 }

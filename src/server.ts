@@ -37,7 +37,7 @@ async function main(): Promise<void> {
     runPrimary(config)
     return
   }
-  const logging = createLogging(config, process.stdout.isTTY)
+  const logging = await createLogging(config, process.stdout.isTTY)
   const { logger } = logging
   process.prependListener('exit', () => logging.atExit())
   const first = !cluster.isWorker || cluster.worker?.id === 1

@@ -8,8 +8,6 @@ import { memoryLeases } from '../stores/memory-leases.ts'
 import { primaryLeases } from '../stores/primary-leases.ts'
 import { introduce, primaryPipe } from '../stores/primary-pipe.ts'
 import { redisAddress } from '../stores/redis-address.ts'
-import { connectRedis } from '../stores/redis-client.ts'
-import { RedisLeases } from '../stores/redis-leases.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -48,6 +46,9 @@ function storeForLater(app: FastifyInstance): LeaseStore {
 async function sharedStore(app: FastifyInstance): Promise<LeaseStore> {
   const address = redisAddress(app.config)
   if (address) {
+    // Most routers have no Redis, and need not load what speaks to it.
+    const { connectRedis } = await import('../stores/redis-client.ts')
+    const { RedisLeases } = await import('../stores/redis-leases.ts')
     const worker = randomBytes(6).toString('hex')
     // Before the first lease: the primary must know what to free when this process dies.
     if (cluster.worker) introduce(cluster.worker, worker)

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connectScripts, type RedisAddress, type ScriptLink } from './redis-client.ts'
+import type { RedisAddress, ScriptLink } from './redis-client.ts'
 import type { RedisHealth } from './redis-health.ts'
 
 export interface LazyScriptsOptions<Step extends string> {
@@ -14,7 +14,7 @@ export interface LazyScriptsOptions<Step extends string> {
 /** The first use waits this long for a connection, in milliseconds. */
 const connectWaitMs = 1_000
 
-/** Scripts over a connection that is made at their first use: a router that needs none opens none. */
+/** Scripts over a connection that is made at their first use: a router that needs none opens none, and loads no client for it. */
 export class LazyScripts<Step extends string> {
   readonly #options: LazyScriptsOptions<Step>
   #link: Promise<ScriptLink<Step>> | undefined
@@ -39,6 +39,7 @@ export class LazyScripts<Step extends string> {
 
   async #connect(): Promise<ScriptLink<Step>> {
     const { address, steps, health, commandTimeoutMs } = this.#options
+    const { connectScripts } = await import('./redis-client.ts')
     const link = connectScripts(address, steps, commandTimeoutMs)
     link.commands.on('error', (error) => health.failed(error))
     link.commands.on('close', () => {

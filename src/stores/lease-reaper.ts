@@ -1,5 +1,5 @@
 import { isObject } from '../core/json-read.ts'
-import type { RedisLink } from './redis-client.ts'
+import type { RedisAddress, RedisLink } from './redis-client.ts'
 import { redisKeys } from './redis-keys.ts'
 import { releaseStep } from './redis-steps.ts'
 
@@ -21,6 +21,18 @@ export async function reapLeases(link: RedisLink, worker: string): Promise<void>
       if (attempt === attempts) throw error
       await new Promise((resolve) => setTimeout(resolve, retryMs))
     }
+  }
+}
+
+/** The same; workers seldom die, and a connection for each time costs less than one that is kept alive for years. */
+export async function reapOverOwnLink(address: RedisAddress, worker: string): Promise<void> {
+  const { connectRedis } = await import('./redis-client.ts')
+  const link = connectRedis(address)
+  for (const redis of [link.commands, link.subscriber]) redis.on('error', () => undefined)
+  try {
+    await reapLeases(link, worker)
+  } finally {
+    link.close()
   }
 }
 
