@@ -28,6 +28,8 @@ export interface LoadResult {
   seconds: number
   /** From a request's first byte to the first one of its answer, sorted. */
   firstByteMs: number[]
+  /** From a request's first byte to the last one of its answer, sorted. */
+  wholeMs: number[]
   longestPingMs: number
 }
 
@@ -42,7 +44,14 @@ process.on('message', (job: LoadJob) => {
 })
 
 async function run(job: LoadJob): Promise<LoadResult> {
-  const result: LoadResult = { requests: 0, bad: 0, seconds: 0, firstByteMs: [], longestPingMs: 0 }
+  const result: LoadResult = {
+    requests: 0,
+    bad: 0,
+    seconds: 0,
+    firstByteMs: [],
+    wholeMs: [],
+    longestPingMs: 0,
+  }
   const bytes = requestBytes(
     'POST',
     job.path,
@@ -57,6 +66,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
   result.seconds = (performance.now() - startedAt) / 1000
   await pinging
   result.firstByteMs.sort((a, b) => a - b)
+  result.wholeMs.sort((a, b) => a - b)
   return result
 }
 
@@ -82,9 +92,10 @@ async function ask(job: LoadJob, bytes: Buffer, { until, turn, result }: Asking)
   try {
     while (performance.now() < until) {
       await turn()
-      const { status, tail, firstByteMs } = await exchange(socket, bytes)
+      const { status, tail, firstByteMs, wholeMs } = await exchange(socket, bytes)
       result.requests++
       result.firstByteMs.push(firstByteMs)
+      result.wholeMs.push(wholeMs)
       if (status !== '200' || !tail.includes(job.endsWith)) result.bad++
     }
   } finally {
@@ -120,6 +131,7 @@ interface Exchanged {
   /** The last bytes of the answer. */
   tail: string
   firstByteMs: number
+  wholeMs: number
 }
 
 const tailBytes = 512
@@ -154,7 +166,7 @@ function exchange(socket: Socket, bytes: Buffer): Promise<Exchanged> {
     const finish = (): void => {
       socket.off('data', onData)
       socket.off('close', onClose)
-      resolve({ status, tail, firstByteMs })
+      resolve({ status, tail, firstByteMs, wholeMs: performance.now() - startedAt })
     }
     socket.on('data', onData)
     socket.once('close', onClose)

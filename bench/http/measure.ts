@@ -41,7 +41,8 @@ export async function measureCase(
   return rounds
 }
 
-async function measure(
+/** What the proxy needs for a load of this length; `perSecond`: requests that begin in a second, 0 is as many as can. */
+export async function measure(
   stage: Stage,
   proxy: MeasuredProxy,
   benchCase: BenchCase,

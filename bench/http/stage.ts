@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { askChild } from '../support/ask-child.ts'
 import { type Child, freePort, listening, startChild } from '../support/child.ts'
 import { type BenchCase, providerTypes, type Upstream } from './cases.ts'
 import type { LoadJob, LoadResult } from './load.ts'
@@ -32,36 +33,52 @@ export interface Stage {
     durationMs: number,
     perSecond?: number,
   ): Promise<LoadResult>
+  /** One more router over the same servers, with these settings beside the usual ones; it ends with the stage. */
+  addRouter(name: string, env: Record<string, string>): Promise<MeasuredProxy>
   close(): Promise<void>
 }
 
-/** With two processors and `taskset`, proxies get the first and all the rest the second. */
-const pinned = availableParallelism() > 1
-export const proxyCpu = 0
-const otherCpu = 1
+export interface StageOptions {
+  /** The program behind, with its arguments; it prints its ports as `upstream.ts` does. */
+  upstream?: readonly string[]
+  /** Leaves all programs on all processors. */
+  unpinned?: boolean
+}
 
-export async function startStage(nodeOptions: readonly string[] = []): Promise<Stage> {
+/** With two processors and `taskset`, proxies get the first and all the rest the second. */
+const canPin = availableParallelism() > 1
+export const proxyCpu = 0
+export const otherCpu = 1
+type Cpu = number | 'any'
+
+export async function startStage(
+  nodeOptions: readonly string[] = [],
+  { upstream: program = ['upstream.ts'], unpinned = false }: StageOptions = {},
+): Promise<Stage> {
+  const [proxies, others]: [Cpu, Cpu] = unpinned ? ['any', 'any'] : [proxyCpu, otherCpu]
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-bench-'))
-  const upstream = await startNode(otherCpu, ['upstream.ts'], portsIn)
+  const upstream = await startNode(others, program, portsIn)
   const ports = upstream.found as Record<Upstream, number>
-  const pipe = await startPipe(ports)
-  const router = await startRouter(ports, folder, nodeOptions)
-  const generator = fork(join(import.meta.dirname, 'load.ts'), { stdio: 'inherit' })
-  if (pinned && generator.pid) {
-    const { child } = await startChild('taskset', ['-pc', `${otherCpu}`, `${generator.pid}`], (text) =>
-      text.includes('new affinity') ? true : undefined,
-    )
-    await child.stop()
-  }
+  const pipe = await startPipe(proxies, ports)
+  const newRouter = (name: string, more: RouterOptions): Promise<MeasuredProxy> =>
+    startRouter(proxies, ports, { name, folder: mkdtempSync(join(folder, 'router-')), ...more })
+  const router = await newRouter('llm-router', { nodeOptions })
+  const generator = await startGenerator(others, 'load.ts')
+  const added: MeasuredProxy[] = []
   return {
     pipe,
     router,
     upstreamPorts: ports,
+    async addRouter(name, env) {
+      const one = await newRouter(name, { env })
+      added.push(one)
+      return one
+    },
     load: (proxy, benchCase, durationMs, perSecond = 0) =>
       runLoad(generator, proxy, benchCase, { durationMs, perSecond }),
     async close() {
       generator.kill('SIGKILL')
-      await router.child.stop('SIGTERM')
+      for (const each of [router, ...added]) await each.child.stop('SIGTERM')
       await pipe.child.stop()
       await upstream.child.stop()
       rmSync(folder, { recursive: true })
@@ -69,10 +86,21 @@ export async function startStage(nodeOptions: readonly string[] = []): Promise<S
   }
 }
 
-async function startPipe(ports: Record<Upstream, number>): Promise<MeasuredProxy> {
+/** A program that asks, told what by messages. */
+export async function startGenerator(cpu: Cpu, file: string): Promise<ChildProcess> {
+  const generator = fork(join(import.meta.dirname, file), { stdio: 'inherit' })
+  if (!canPin || cpu === 'any' || !generator.pid) return generator
+  const { child } = await startChild('taskset', ['-pc', `${cpu}`, `${generator.pid}`], (text) =>
+    text.includes('new affinity') ? true : undefined,
+  )
+  await child.stop()
+  return generator
+}
+
+async function startPipe(cpu: Cpu, ports: Record<Upstream, number>): Promise<MeasuredProxy> {
   const names = Object.keys(ports)
   const { child, found } = await startNode(
-    proxyCpu,
+    cpu,
     ['bare-pipe.ts', ...Object.values(ports).map(String)],
     portsIn,
   )
@@ -87,11 +115,16 @@ async function startPipe(ports: Record<Upstream, number>): Promise<MeasuredProxy
   }
 }
 
+interface RouterOptions {
+  nodeOptions?: readonly string[]
+  env?: Record<string, string>
+}
+
 /** As in production: metrics counted, each request logged as JSON. */
 async function startRouter(
+  cpu: Cpu,
   ports: Record<Upstream, number>,
-  folder: string,
-  nodeOptions: readonly string[],
+  { name, folder, nodeOptions = [], env: more = {} }: RouterOptions & { name: string; folder: string },
 ): Promise<MeasuredProxy> {
   const file = join(folder, 'models.json')
   const log = join(folder, 'stdout.log')
@@ -106,14 +139,15 @@ async function startRouter(
     LLM_ROUTER_USE_PROMETHEUS: '1',
     LLM_ROUTER_DRAIN_ACCEPT: '0',
     ...givenSettings(),
+    ...more,
   }
   const args = [...nodeOptions, join('..', '..', 'src', 'server.ts')]
-  const { child } = await startNode(proxyCpu, args, () => listening(port), {
+  const { child } = await startNode(cpu, args, () => listening(port), {
     env,
     stdout: openSync(log, 'a'),
   })
   return {
-    name: 'llm-router',
+    name,
     child,
     portOf: () => port,
     pingPath: '/ping',
@@ -147,7 +181,7 @@ function modelsConfig(ports: Record<Upstream, number>): object {
 
 /** Runs one of our programs; paths are relative to this folder, options of Node come first. */
 function startNode<T>(
-  cpu: number,
+  cpu: Cpu,
   args: readonly string[],
   ready: (output: string) => Promise<T | undefined> | T | undefined,
   options: { env?: Record<string, string>; stdout?: number } = {},
@@ -156,14 +190,14 @@ function startNode<T>(
   return startOn(cpu, [process.execPath, ...resolved], ready, options)
 }
 
-/** Runs a program on one of the processors. */
+/** Runs a program on one of the processors, or on any. */
 export function startOn<T>(
-  cpu: number,
+  cpu: Cpu,
   command: readonly string[],
   ready: (output: string) => Promise<T | undefined> | T | undefined,
   options: { env?: Record<string, string>; stdout?: number } = {},
 ): Promise<{ child: Child; found: T }> {
-  const [program = '', ...rest] = pinned ? ['taskset', '-c', `${cpu}`, ...command] : command
+  const [program = '', ...rest] = canPin && cpu !== 'any' ? ['taskset', '-c', `${cpu}`, ...command] : command
   const env = { PATH: process.env.PATH ?? '', ...options.env }
   return startChild(program, rest, ready, { ...options, env })
 }
@@ -192,12 +226,9 @@ async function runLoad(
     // Pings cost something too, which must not count where the cost is compared.
     pingPath: pace.perSecond === 0 ? proxy.pingPath : '',
   }
-  const { promise, resolve, reject } = Promise.withResolvers<LoadResult>()
-  const onExit = (): void => reject(new Error(`the load ended; ${proxy.name}: ${proxy.child.output()}`))
-  generator.once('message', (message) => resolve(message as LoadResult)) // it sends nothing else
-  generator.once('exit', onExit)
-  generator.send(job)
-  const result = await promise.finally(() => generator.off('exit', onExit))
+  const result = await askChild<LoadResult>(generator, job).catch((error: unknown) => {
+    throw new Error(`${proxy.name}: ${proxy.child.output()}`, { cause: error })
+  })
   if (result.bad > 0)
     throw new Error(`${result.bad} bad answers of ${result.requests}: ${proxy.name}, ${path}`)
   return result

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
+import { onRequest } from '../support/on-request.ts'
 import { type Answer, anthropicStream, ollamaStream, openaiStream, openaiWhole } from './answers.ts'
 
 /**
@@ -56,24 +57,5 @@ function chunksOf({ mediaType, pieces }: Answer): Buffer[] {
     const before = index === 0 ? `${head}transfer-encoding: chunked\r\n\r\n` : ''
     const after = index === pieces.length - 1 ? '0\r\n\r\n' : ''
     return Buffer.from(`${before}${Buffer.byteLength(piece).toString(16)}\r\n${piece}\r\n${after}`)
-  })
-}
-
-/** Calls back when a request with its body, told by Content-Length, has come. One request at a time. */
-function onRequest(socket: Socket, answer: () => void): void {
-  let head = ''
-  let left = 0
-  socket.on('data', (chunk: Buffer) => {
-    if (left > 0) {
-      left -= chunk.length
-    } else {
-      head += chunk.toString('latin1')
-      const end = head.indexOf('\r\n\r\n')
-      if (end === -1) return
-      const length = Number(/content-length: *(\d+)/i.exec(head.slice(0, end))?.[1] ?? 0)
-      left = length - (head.length - end - 4)
-      head = ''
-    }
-    if (left <= 0) answer()
   })
 }

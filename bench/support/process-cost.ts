@@ -22,6 +22,14 @@ export function peakMemoryMb(pid: number): number {
   return kilobytes.reduce((sum, each) => sum + each, 0) / 1024
 }
 
+/** The memory that a process and its children have in RAM now, in KB. What the kernel keeps for sockets is not in it. */
+export function memoryKb(pid: number): number {
+  const kilobytes = treeOf(pid).map((each) =>
+    Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0),
+  )
+  return kilobytes.reduce((sum, each) => sum + each, 0)
+}
+
 function treeOf(pid: number): number[] {
   const children = tasksOf(pid).flatMap((task) =>
     readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),

@@ -1,0 +1,15 @@
+import type { ChildProcess } from 'node:child_process'
+
+/** Sends a message to a forked program, which answers each with one of its own. Rejects when it ends first. */
+export async function askChild<T>(child: ChildProcess, message: object): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const onMessage = (answer: unknown): void => resolve(answer as T) // it sends nothing else
+  const onExit = (): void => reject(new Error('the load ended'))
+  child.once('message', onMessage)
+  child.once('exit', onExit)
+  child.send(message)
+  return await promise.finally(() => {
+    child.off('message', onMessage)
+    child.off('exit', onExit)
+  })
+}
