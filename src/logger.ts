@@ -22,7 +22,7 @@ export interface Logging {
  * together (`PIPE_BUF`, pipe(7)).
  */
 function pieceBytes({ serverType }: Config): number {
-  return serverType === 'cluster' ? 4_096 : 16_384
+  return serverType === 'cluster' ? 4_096 : 65_536
 }
 
 /** What cannot be written is held up to this, in bytes; then lines are dropped. */

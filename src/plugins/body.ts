@@ -92,6 +92,8 @@ function parseJson(request: FastifyRequest, received: Buffer): Record<string, un
 }
 
 const routingKeys = new Map(['model', 'model_name', 'stream'].map((name) => [name.toUpperCase(), name]))
+/** The folding of case that is meant changes no length. */
+const routingLengths = new Set(Array.from(routingKeys.keys(), (name) => name.length))
 
 /**
  * What the router goes by must be what the upstream goes by: servers written in Go (Ollama, LocalAI) match keys in any
@@ -100,7 +102,7 @@ const routingKeys = new Map(['model', 'model_name', 'stream'].map((name) => [nam
 function checkRoutingKeys({ members }: JsonScan): void {
   const found = new Map<string, string>()
   for (const { key } of members) {
-    const name = routingKeys.get(key.toUpperCase())
+    const name = routingLengths.has(key.length) ? routingKeys.get(key.toUpperCase()) : undefined
     if (name === undefined) continue
     if (found.has(name)) throw badRequest(`'${name}' stands more than once in the body`, name)
     found.set(name, key)
@@ -141,7 +143,9 @@ function checkEncoding(request: FastifyRequest): void {
 
 function parse(json: string): unknown {
   try {
-    return secureJson.parse(json, { protoAction: 'error', constructorAction: 'error' })
+    return mayHoldForbidden(json)
+      ? secureJson.parse(json, { protoAction: 'error', constructorAction: 'error' })
+      : JSON.parse(json)
   } catch (error) {
     // The parser's own text quotes the body: a prompt must not come back, nor reach a log.
     const isPrototype = error instanceof Error && error.message.includes('forbidden prototype')
@@ -149,6 +153,11 @@ function parse(json: string): unknown {
       isPrototype ? 'The body holds a forbidden key (__proto__)' : 'The body is not valid JSON',
     )
   }
+}
+
+/** Whether a key of it, which may be written with escapes, could be one that reaches a prototype. */
+function mayHoldForbidden(json: string): boolean {
+  return json.includes('__proto__') || json.includes('constructor') || json.includes('\\u')
 }
 
 function withoutByteOrderMark(bytes: Buffer): Buffer {

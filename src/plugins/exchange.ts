@@ -6,6 +6,7 @@ import type { RequestTrace } from '../core/trace.ts'
 import { passedOnTrace } from '../core/trace-context.ts'
 import type { Step } from '../relay/call-log.ts'
 import { Exchange, type ExchangeRecord } from '../relay/exchange.ts'
+import { requestLog } from './exchange/request-log.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -33,7 +34,7 @@ type StepListener = (step: Step, exchange: Exchange) => void
 /** Gives each request its exchange, and ends it by the close of the response: the one event that always comes. */
 export default fp(
   (app, _options, done) => {
-    const listeners: ((record: ExchangeRecord) => void)[] = [logRecord]
+    const listeners: ((record: ExchangeRecord) => void)[] = [requestLog(app.log)]
     const stepListeners: StepListener[] = []
     const tellStep: StepListener = (step, exchange) => {
       for (const listener of stepListeners) listener(step, exchange)
@@ -79,11 +80,6 @@ export default fp(
       request.exchange.answeredAt = performance.now()
       next()
     })
-
-    function logRecord(record: ExchangeRecord): void {
-      const level = record.outcome === 'error' || record.outcome === 'truncated' ? 'warn' : 'info'
-      app.log[level](logLine(record), 'request')
-    }
     done()
   },
   { name: 'exchange', dependencies: ['config'] },
@@ -117,36 +113,5 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     requestBytes: Number(request.headers['content-length'] ?? request.rawBody?.bytes.length ?? 0),
     responseBytes: exchange.streamedBytes || Number(reply.getHeader('content-length') ?? 0),
     trace: exchange.trace,
-  }
-}
-
-/** Never a prompt, an answer or a key; an error's cause only by its code. */
-function logLine(record: ExchangeRecord): Record<string, unknown> {
-  const { usage, error, lost } = record
-  return {
-    request_id: record.id,
-    trace_id: record.trace?.traceId,
-    span_id: record.trace?.spanId,
-    method: record.method,
-    endpoint: record.endpoint,
-    status: record.status,
-    outcome: record.outcome,
-    duration_ms: Math.round(record.durationMs * 10) / 10,
-    dialect: record.dialect,
-    client: record.client,
-    model: record.model,
-    answered_by: record.answeringModel,
-    target: record.target,
-    provider_type: record.providerType,
-    stream: record.model === undefined ? undefined : record.stream,
-    attempts: record.attempts > 1 ? record.attempts : undefined,
-    first_content_ms:
-      record.firstContentMs === undefined ? undefined : Math.round(record.firstContentMs * 10) / 10,
-    prompt_tokens: usage?.promptTokens,
-    completion_tokens: usage?.completionTokens,
-    lost: lost.length > 0 ? lost : undefined,
-    error: error && error.kind !== 'client_gone' && !error.quotesUpstream ? error.message : undefined,
-    error_code: error?.code,
-    error_cause: error?.causeCode,
   }
 }

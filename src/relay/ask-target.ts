@@ -1,9 +1,13 @@
+import type { Usage } from '../core/chat.ts'
+import type { RouterError } from '../core/errors.ts'
 import type { Operation } from '../core/provider.ts'
+import type { StopSignal } from '../core/stop-signal.ts'
 import type { Target } from '../core/target.ts'
 import type { CallTrace } from '../core/trace.ts'
-import type { UpstreamRequest } from '../core/transport.ts'
-import { type AnswerStream, type AttemptResult, runAttempt } from './attempt.ts'
+import type { Transport, UpstreamRequest } from '../core/transport.ts'
+import { type AnswerStream, type AttemptOptions, type AttemptResult, runAttempt } from './attempt.ts'
 import type { ChatServices } from './chat-run.ts'
+import type { Exchange } from './exchange.ts'
 import { unlessNotOffered } from './operation-targets.ts'
 import { onceMoreIfStale } from './stale-socket.ts'
 import { tracedStream } from './traced-stream.ts'
@@ -21,9 +25,66 @@ export interface TargetCall {
 
 /** Where the answer may go as it comes; absent: it is collected. */
 interface Into {
-  stream?: () => AnswerStream
+  stream?: (() => AnswerStream) | undefined
   /** For a whole answer that is too large to be collected. */
-  large?: () => AnswerStream
+  large?: (() => AnswerStream) | undefined
+}
+
+/** One sending of a call: what it needs, and who hears of it. */
+class Sending implements AttemptOptions {
+  readonly target: Target
+  readonly transport: Transport
+  readonly request: UpstreamRequest
+  readonly stream: AnswerStream | undefined
+  readonly large: (() => AnswerStream) | undefined
+  readonly timeoutMs: number
+  readonly signal: StopSignal
+  readonly lost: AbortSignal | undefined
+  readonly #exchange: Exchange
+  readonly #trace: CallTrace | undefined
+
+  constructor(
+    services: ChatServices,
+    target: Target,
+    call: TargetCall,
+    { stream, large }: Into,
+    freshSocket: boolean,
+  ) {
+    const { exchange } = services
+    const { trace } = call
+    this.target = target
+    this.transport = services.transportOf(target)
+    this.stream = tracedStream(stream?.(), trace)
+    this.large = large && (() => tracedStream(large(), trace))
+    this.request = upstreamRequest({
+      target,
+      operation: call.operation,
+      body: call.body,
+      stream: this.stream !== undefined,
+      requestId: exchange.id,
+      clientHeaders: services.clientHeaders,
+      userAgent: services.userAgent,
+      identity: call.identity ?? false,
+      freshSocket,
+      trace,
+    })
+    this.timeoutMs = services.timeoutMs
+    this.signal = services.signal ?? exchange.stop
+    this.lost = call.lost
+    this.#exchange = exchange
+    this.#trace = trace
+  }
+
+  onContent(): void {
+    this.#exchange.contentSeen()
+    if (this.stream) this.#trace?.contentSeen()
+  }
+
+  onStreamEnd(usage: Usage | undefined, error: RouterError | undefined): void {
+    this.#exchange.addUsage(usage)
+    this.#trace?.used(usage)
+    if (error) this.#exchange.error = error
+  }
 }
 
 /**
@@ -33,47 +94,13 @@ interface Into {
 export async function askTarget(
   services: ChatServices,
   target: Target,
-  { operation, body, identity = false, lost, trace }: TargetCall,
-  { stream: openStream, large }: Into = {},
+  call: TargetCall,
+  into: Into = {},
 ): Promise<AttemptResult> {
-  const { exchange } = services
-  const once = (freshSocket: boolean): Promise<AttemptResult> => {
-    const stream = tracedStream(openStream?.(), trace)
-    const request = upstreamRequest({
-      target,
-      operation,
-      body,
-      stream: stream !== undefined,
-      requestId: exchange.id,
-      clientHeaders: services.clientHeaders,
-      userAgent: services.userAgent,
-      identity,
-      trace,
-    })
-    if (freshSocket) exchange.calls.resent(target.model)
-    const running = runAttempt({
-      target,
-      transport: services.transportOf(target),
-      request: { ...request, freshSocket },
-      stream,
-      ...(large ? { large: () => tracedStream(large(), trace) } : {}),
-      timeoutMs: services.timeoutMs,
-      signal: services.signal ?? exchange.stop,
-      lost,
-      onContent: () => {
-        exchange.contentSeen()
-        if (stream) trace?.contentSeen()
-      },
-      onStreamEnd: (usage, error) => {
-        exchange.addUsage(usage)
-        trace?.used(usage)
-        if (error) exchange.error = error
-      },
-    })
-    return exchange.calls.outside(running)
-  }
-  const result = await onceMoreIfStale(once)
-  if (result.type === 'whole') trace?.received?.(result.body)
-  if (result.type !== 'failed' || operation === 'chat') return result
-  return { type: 'failed', ...unlessNotOffered(result, operation, target) }
+  const send = (freshSocket: boolean): Promise<AttemptResult> =>
+    runAttempt(new Sending(services, target, call, into, freshSocket))
+  const result = await onceMoreIfStale(send, services.exchange.calls, target.model)
+  if (result.type === 'whole') call.trace?.received?.(result.body)
+  if (result.type !== 'failed' || call.operation === 'chat') return result
+  return { type: 'failed', ...unlessNotOffered(result, call.operation, target) }
 }

@@ -11,7 +11,7 @@ export interface AttemptOptions extends CallOptions {
   /** Set when the client wants a stream. */
   stream: AnswerStream | undefined
   /** Where the bytes of a whole answer may go as they come, once there are too many of them to collect. */
-  large?: () => AnswerStream
+  large?: (() => AnswerStream) | undefined
   /** Called before the end of a committed stream is written, so that its record is complete when it closes. */
   onStreamEnd: (usage: Usage | undefined, error: RouterError | undefined) => void
 }

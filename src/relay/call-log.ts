@@ -88,13 +88,23 @@ export class CallLog {
 
   /** While this goes on, the time is not the router's own; several at once count once. */
   async outside<T>(work: Promise<T>): Promise<T> {
-    if (this.#open++ === 0) this.#openSince = this.#now()
+    this.leave()
     try {
       return await work
     } finally {
-      this.#lastEnd = this.#now()
-      if (--this.#open === 0) this.#outsideMs += this.#lastEnd - this.#openSince
+      this.comeBack()
     }
+  }
+
+  /** The same in two steps: from here on something is waited for that is not the router's. */
+  leave(): void {
+    if (this.#open++ === 0) this.#openSince = this.#now()
+  }
+
+  /** To be called once for each `leave`. */
+  comeBack(): void {
+    this.#lastEnd = this.#now()
+    if (--this.#open === 0) this.#outsideMs += this.#lastEnd - this.#openSince
   }
 
   /**

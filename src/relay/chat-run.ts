@@ -64,7 +64,7 @@ export function answerChat(call: ChatCall, client: ChatClient, services: ChatSer
   return overTargets({
     ...services,
     model: call.model,
-    ...(call.only ? { acquire: acquireWith(call.only, services.acquire) } : {}),
+    acquire: call.only ? acquireWith(call.only, services.acquire) : services.acquire,
     attempt: (target, lost, trace) =>
       attemptAnswer({ call, client, services, context, prepare, lost, trace }, target),
   })
@@ -99,8 +99,8 @@ async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<
   const prepared = tryPrepare(() => run.prepare(target))
   if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
   const result = await askTarget(services, target, asked(prepared, lost, trace), {
-    ...(call.stream ? { stream: () => eventsTo(client, prepared.createLane(context)) } : {}),
-    ...(prepared.identity && !call.stream ? { large: () => bytesTo(client, call.alias, exchange) } : {}),
+    stream: call.stream ? () => eventsTo(client, prepared.createLane(context)) : undefined,
+    large: prepared.identity && !call.stream ? () => bytesTo(client, call.alias, exchange) : undefined,
   })
   if (result.type === 'failed') {
     if (!mayTranslate(call, target, prepared, result.error)) return result

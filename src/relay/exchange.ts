@@ -140,11 +140,10 @@ export class Exchange {
 
   limitTo(ms: number): void {
     if (ms <= 0) return
-    const error = new RouterError('upstream_timeout', 'The request took too long', {
-      code: 'timeout',
-      causeCode: 'TIMEOUT_REQUEST',
-    })
-    this.#deadline = setTimeout(() => this.abort(error), ms)
+    this.#deadline = setTimeout(() => {
+      const details = { code: 'timeout', causeCode: 'TIMEOUT_REQUEST' }
+      this.abort(new RouterError('upstream_timeout', 'The request took too long', details))
+    }, ms)
   }
 
   /** Ends whatever runs for this request; the client is told why. */

@@ -8,7 +8,7 @@ import type { ChatServices } from './chat-run.ts'
 import type { ClientPipe } from './client-pipe.ts'
 import { acquireWith, requireOperation, unlessNotOffered } from './operation-targets.ts'
 import { type Delivered, overTargets } from './over-targets.ts'
-import { runPipe } from './pipe-attempt.ts'
+import { type PipeResult, runPipe } from './pipe-attempt.ts'
 import { onceMoreIfStale } from './stale-socket.ts'
 import { garbageFailure } from './upstream-failure.ts'
 import { upstreamRequest } from './upstream-request.ts'
@@ -76,9 +76,8 @@ export function pipeOverTargets(
     async attempt(target, lost, trace): Promise<Delivered<void>> {
       const request = requestFor(target, trace)
       const headers = { ...request.headers, accept: '*/*' }
-      const result = await onceMoreIfStale((freshSocket) => {
-        if (freshSocket) exchange.calls.resent(target.model)
-        const running = runPipe({
+      const send = (freshSocket: boolean): Promise<PipeResult> =>
+        runPipe({
           target,
           transport: services.transportOf(target),
           request: { ...request, headers, freshSocket },
@@ -92,8 +91,7 @@ export function pipeOverTargets(
           },
           onBroken: (error) => exchange.breakOff(error),
         })
-        return exchange.calls.outside(running)
-      })
+      const result = await onceMoreIfStale(send, exchange.calls, target.model)
       return result.type === 'failed'
         ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
         : { type: 'delivered', value: undefined }

@@ -30,13 +30,21 @@ export function createHttpTransport(options: {
   // For the one silent retry after a stale kept-alive socket: every call gets a socket of its own.
   const fresh = new Agent({ ...settings, pipelining: 0 })
   return {
-    open: (request, sink) =>
-      dispatch(request.freshSocket ? fresh : pooled, request, {
-        onHeaders: (status, headers) => sink.onHeaders(status, headers),
-        onData: (chunk) => sink.onData(chunk),
-        onEnd: () => sink.onEnd(),
-        onError: (error) => sink.onError(error, bytesRead(error, readBefore) > 0),
-      }),
+    open(request, sink) {
+      const call = new Call(sink, readBefore)
+      const dispatcher = request.freshSocket ? fresh : pooled
+      dispatcher.dispatch(
+        {
+          origin: request.origin,
+          path: request.path,
+          method: request.method,
+          headers: headersOf(request),
+          body: request.openBody?.() ?? bodyOf(request),
+        },
+        call,
+      )
+      return call
+    },
     async close() {
       await Promise.all([pooled.destroy(), fresh.destroy()])
     },
@@ -73,66 +81,69 @@ function bytesRead(error: Error, readBefore: WeakMap<Error, number>): number {
 /** An upstream may announce its answer with a few 1xx ones; a flood of them is none. */
 const maxInformational = 10
 
-/** Before this the controller does not exist: the request waits for a socket. */
-type State = 'waiting' | 'running' | 'over'
+/** One call, as undici and as its owner see it. */
+class Call implements UpstreamCall, Dispatcher.DispatchHandler {
+  readonly #sink: UpstreamSink
+  readonly #readBefore: WeakMap<Error, number>
+  /** Before it runs the controller does not exist: the request waits for a socket. */
+  #state: 'waiting' | 'running' | 'over' = 'waiting'
+  #controller: Dispatcher.DispatchController | undefined
+  #informational = 0
 
-type Listener = Omit<UpstreamSink, 'onError'> & { onError(error: Error): void }
+  constructor(sink: UpstreamSink, readBefore: WeakMap<Error, number>) {
+    this.#sink = sink
+    this.#readBefore = readBefore
+  }
 
-function dispatch(dispatcher: Dispatcher, request: UpstreamRequest, sink: Listener): UpstreamCall {
-  let state: State = 'waiting'
-  let controller: Dispatcher.DispatchController | undefined
-  let informational = 0
-  dispatcher.dispatch(
-    {
-      origin: request.origin,
-      path: request.path,
-      method: request.method,
-      headers: headersOf(request),
-      body: request.openBody?.() ?? bodyOf(request),
-    },
-    {
-      onRequestStart(started) {
-        controller = started
-        if (state === 'over') started.abort(new Error('aborted'))
-        else state = 'running'
-      },
-      onResponseStart(started, status, headers) {
-        if (state !== 'running') return
-        if (status >= 200) {
-          sink.onHeaders(status, headers as UpstreamHeaders)
-        } else if (++informational > maxInformational) {
-          state = 'over'
-          started.abort(new Error('aborted'))
-          sink.onError(new Error('too many informational answers'))
-        }
-      },
-      onResponseData(_controller, chunk) {
-        if (state === 'running') sink.onData(chunk)
-      },
-      onResponseEnd() {
-        if (state !== 'running') return
-        state = 'over'
-        sink.onEnd()
-      },
-      onResponseError(_controller, error) {
-        if (state === 'over') return
-        state = 'over'
-        sink.onError(error)
-      },
-    },
-  )
-  return {
-    pause: () => {
-      if (state === 'running') controller?.pause()
-    },
-    resume: () => {
-      if (state === 'running') controller?.resume()
-    },
-    abort: () => {
-      if (state === 'over') return
-      state = 'over' // first: abort() reports the error in the same tick
-      controller?.abort(new Error('aborted'))
-    },
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#state === 'over') controller.abort(new Error('aborted'))
+    else this.#state = 'running'
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders): void {
+    if (this.#state !== 'running') return
+    if (status >= 200) {
+      this.#sink.onHeaders(status, headers)
+    } else if (++this.#informational > maxInformational) {
+      this.#state = 'over'
+      controller.abort(new Error('aborted'))
+      this.#fail(new Error('too many informational answers'))
+    }
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state === 'running') this.#sink.onData(chunk)
+  }
+
+  onResponseEnd(): void {
+    if (this.#state !== 'running') return
+    this.#state = 'over'
+    this.#sink.onEnd()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#state === 'over') return
+    this.#state = 'over'
+    this.#fail(error)
+  }
+
+  pause(): void {
+    if (this.#state === 'running') this.#controller?.pause()
+  }
+
+  resume(): void {
+    if (this.#state === 'running') this.#controller?.resume()
+  }
+
+  abort(): void {
+    if (this.#state === 'over') return
+    this.#state = 'over' // first: abort() reports the error in the same tick
+    this.#controller?.abort(new Error('aborted'))
+  }
+
+  #fail(error: Error): void {
+    this.#sink.onError(error, bytesRead(error, this.#readBefore) > 0)
   }
 }
 

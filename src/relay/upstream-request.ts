@@ -17,6 +17,7 @@ export function upstreamRequest(options: {
   userAgent: string
   /** Whether the client's bytes go through as they are. */
   identity?: boolean
+  freshSocket?: boolean
   trace: CallTrace | undefined
 }): UpstreamRequest {
   const { target, operation, body, stream, trace } = options
@@ -35,5 +36,12 @@ export function upstreamRequest(options: {
     const value = options.clientHeaders[name]
     if (typeof value === 'string') headers[name] = value
   }
-  return { origin: target.origin, path: target.paths[operation] ?? '', method: 'POST', headers, body }
+  return {
+    origin: target.origin,
+    path: target.paths[operation] ?? '',
+    method: 'POST',
+    headers,
+    body,
+    freshSocket: options.freshSocket ?? false,
+  }
 }

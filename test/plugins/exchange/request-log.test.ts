@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pino } from 'pino'
+import { RouterError } from '../../../src/core/errors.ts'
+import { requestLog } from '../../../src/plugins/exchange/request-log.ts'
+import type { ExchangeRecord } from '../../../src/relay/exchange.ts'
+
+const record: ExchangeRecord = {
+  id: 'req-1',
+  method: 'POST',
+  endpoint: '/v1/chat/completions',
+  status: 200,
+  outcome: 'success',
+  durationMs: 12.345,
+  dialect: 'openai',
+  model: 'gemma',
+  answeringModel: undefined,
+  target: 'box-1',
+  providerType: 'vllm',
+  client: undefined,
+  stream: false,
+  attempts: 1,
+  ownMs: 1,
+  firstContentMs: 10,
+  usage: { promptTokens: 7, completionTokens: 3 },
+  lost: [],
+  error: undefined,
+  requestBytes: 100,
+  responseBytes: 200,
+  trace: undefined,
+}
+
+const ids = { pid: 1, hostname: 'host-1' }
+
+/** The lines that a logger of this level writes for the records. */
+function linesOf(records: readonly ExchangeRecord[], level = 'info'): unknown[] {
+  const lines: unknown[] = []
+  const stream = { write: (line: string) => lines.push(JSON.parse(line)) }
+  const formatters = { level: (label: string) => ({ level: label }) }
+  const logger = pino({ level, base: ids, timestamp: () => ',"time":"now"', formatters }, stream)
+  const log = requestLog(logger)
+  for (const each of records) log(each)
+  return lines
+}
+
+const common = {
+  level: 'info',
+  time: 'now',
+  ...ids,
+  request_id: 'req-1',
+  method: 'POST',
+  endpoint: '/v1/chat/completions',
+  status: 200,
+  outcome: 'success',
+  duration_ms: 12.3,
+  dialect: 'openai',
+  model: 'gemma',
+  target: 'box-1',
+  provider_type: 'vllm',
+  stream: false,
+  first_content_ms: 10,
+  prompt_tokens: 7,
+  completion_tokens: 3,
+  msg: 'request',
+}
+
+test('the line of a request that went well tells what is known, and no more', () => {
+  assert.deepEqual(linesOf([record]), [common])
+})
+
+test('tries, fallback, client, trace and losses are told where there are any', () => {
+  const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), beginCall: () => assert.fail('no call') }
+  const [line] = linesOf([
+    { ...record, attempts: 3, answeringModel: 'qwen', client: 'team', lost: ['logit_bias', 'n'], trace },
+  ])
+  assert.deepEqual(line, {
+    ...common,
+    trace_id: 'a'.repeat(32),
+    span_id: 'b'.repeat(16),
+    attempts: 3,
+    answered_by: 'qwen',
+    client: 'team',
+    lost: ['logit_bias', 'n'],
+  })
+})
+
+test('names that are no plain words come out as they are', () => {
+  const name = 'a "model"\\ of\n\u2028 żółw \ud800'
+  const [line] = linesOf([{ ...record, model: name, target: name }])
+  assert.deepEqual(line, { ...common, model: name, target: name })
+})
+
+test('a request that failed is a warning, with the error but not the words of an upstream', () => {
+  const shown = new RouterError('upstream_error', 'It "failed"', { code: 'broken', causeCode: 'ECONNRESET' })
+  const quoted = new RouterError('upstream_error', 'prompt', { code: 'broken', quotesUpstream: true })
+  const failed = { ...record, status: 502, outcome: 'error', usage: undefined } as const
+  const { prompt_tokens: _prompt, completion_tokens: _completion, ...rest } = common
+  const expected = { ...rest, level: 'warn', status: 502, outcome: 'error', error_code: 'broken' }
+  assert.deepEqual(
+    linesOf([
+      { ...failed, error: shown },
+      { ...failed, error: quoted },
+    ]),
+    [{ ...expected, error: 'It "failed"', error_cause: 'ECONNRESET' }, expected],
+  )
+})
+
+test('a request of which little is known has a line all the same', () => {
+  const nothing = { dialect: undefined, model: undefined, target: undefined, providerType: undefined }
+  const missing = {
+    ...record,
+    ...nothing,
+    firstContentMs: undefined,
+    usage: undefined,
+    endpoint: 'unmatched',
+  }
+  const { level, time, pid, hostname, request_id, method, status, outcome, duration_ms, msg } = common
+  const known = { level, time, pid, hostname, request_id, method, status, outcome, duration_ms, msg }
+  assert.deepEqual(linesOf([missing]), [{ ...known, endpoint: 'unmatched' }])
+})
+
+test('a logger that is to be quiet writes no line', () => {
+  assert.deepEqual(linesOf([record], 'warn'), [])
+})
