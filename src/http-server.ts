@@ -146,7 +146,7 @@ class Turns {
     const { request, response } = turn
     // The answer before this one was the last.
     if (request.socket.writableEnded || request.socket.destroyed) return
-    response.once('close', () => {
+    response.on('close', () => {
       turns.shift()
       this.#next(turns)
     })

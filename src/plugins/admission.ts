@@ -39,7 +39,7 @@ export default fp(
       }
       if (announced !== undefined && announced > request.routeOptions.bodyLimit) return next(tooLarge())
       const share = budget.openShare()
-      reply.raw.once('close', share.giveBack)
+      reply.raw.on('close', share.giveBack)
       if (announced !== undefined && !share.take(announced)) return next(noRoom())
       if (awaitsContinue(request)) reply.raw.writeContinue()
       if (announced === undefined) return next(null, counted(payload, share.take))

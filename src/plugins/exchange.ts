@@ -63,7 +63,7 @@ export default fp(
       reply.header('x-request-id', request.id)
       reply.header('request-id', request.id)
       exchange.limitTo(app.config.timeoutMs)
-      reply.raw.once('close', () => {
+      reply.raw.on('close', () => {
         open.delete(exchange)
         exchange.close(reply.raw.writableFinished)
         const record = recordOf(exchange, request, reply)
@@ -111,7 +111,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     lost: lostNames(exchange.lost),
     error: exchange.error,
     requestBytes: Number(request.headers['content-length'] ?? request.rawBody?.bytes.length ?? 0),
-    responseBytes: exchange.streamedBytes || Number(reply.getHeader('content-length') ?? 0),
+    responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),
     trace: exchange.trace,
   }
 }

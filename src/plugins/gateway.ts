@@ -129,15 +129,30 @@ function servicesOf(
 }
 
 function clientOf(app: FastifyInstance, call: ChatCall, reply: FastifyReply): ChatClient {
-  const { exchange } = reply.request
   const options: ErrorOptions = { ownPath: false, debug: app.config.inDebug, requestId: reply.request.id }
   const client: ChatClient = {
     stream: () => clientStream(reply, call.dialect.streamMediaType),
-    whole: (body) => reply.headers(answerHeaders(exchange)).type('application/json').send(body),
+    whole: (body) => sendWhole(reply, body),
     large: () => clientStream(reply, 'application/json; charset=utf-8'),
     writeError: (error) => call.dialect.writeStreamError(error, options),
   }
   return call.beforeEnd ? heldClient(client, call.beforeEnd) : client
+}
+
+/** The head and the body in one piece; Fastify would look for their kind, which is known. */
+function sendWhole(reply: FastifyReply, body: Buffer | string): void {
+  const { exchange } = reply.request
+  const length = Buffer.byteLength(body)
+  exchange.answeredAt = performance.now()
+  exchange.bodyBytes = length
+  reply.hijack()
+  reply.raw.writeHead(200, {
+    ...headersOf(reply),
+    ...answerHeaders(exchange),
+    'content-type': 'application/json',
+    'content-length': String(length),
+  })
+  reply.raw.end(body)
 }
 
 function clientStream(reply: FastifyReply, mediaType: string): ClientStream {
@@ -148,7 +163,7 @@ function clientStream(reply: FastifyReply, mediaType: string): ClientStream {
     // From here on Fastify must not touch the response.
     onCommit: () => reply.hijack(),
     onWrite: (bytes) => {
-      exchange.streamedBytes += bytes
+      exchange.bodyBytes += bytes
     },
   })
 }
@@ -195,8 +210,7 @@ function isTexts(value: unknown): value is Record<string, string> {
 
 function headersOf(reply: FastifyReply): Record<string, string> {
   const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(reply.getHeaders())) {
-    if (value !== undefined) headers[name] = String(value)
-  }
+  const all = reply.getHeaders()
+  for (const name in all) if (all[name] !== undefined) headers[name] = String(all[name])
   return headers
 }

@@ -162,7 +162,7 @@ function clientPipe(reply: FastifyReply): ClientPipe {
     // From here on Fastify must not touch the response.
     onCommit: () => reply.hijack(),
     onWrite: (bytes) => {
-      exchange.streamedBytes += bytes
+      exchange.bodyBytes += bytes
     },
   })
 }

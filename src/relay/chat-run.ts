@@ -26,7 +26,7 @@ import {
 import { failureOfReport } from './status-failure.ts'
 import type { StreamLane } from './stream-lane.ts'
 import { garbageFailure, next } from './upstream-failure.ts'
-import { readAnswer, renameModel, replayAsStream } from './whole-answer.ts'
+import { readAnswer, renamedText, renameModel, replayAsStream } from './whole-answer.ts'
 
 /** What a run needs of the house around it. */
 export interface ChatServices
@@ -147,7 +147,7 @@ function deliverWhole(
 ): Delivered<void> {
   const dialect = call.dialect.chat
   try {
-    const { response, parsed } = readAnswer(answer, prepared.upstream)
+    const { response, text, parsed } = readAnswer(answer, prepared.upstream)
     services.exchange.addUsage(response.usage)
     trace?.used(response.usage)
     if (call.stream) {
@@ -158,7 +158,8 @@ function deliverWhole(
       stream.end()
     } else if (prepared.identity && parsed !== undefined) {
       const members = dialect.wholeMembers?.(response, context)
-      client.whole(renameModel(answer.body, call.alias, { members, parsed }))
+      const small = members ? undefined : renamedText(answer.body, call.alias, { text, parsed })
+      client.whole(small ?? renameModel(answer.body, call.alias, { members, parsed }))
     } else {
       client.whole(JSON.stringify(dialect.writeResponse(response, context)))
     }

@@ -61,8 +61,8 @@ export class Exchange {
   answeredAt: number | undefined
   firstContentAt: number | undefined
   usage: Usage | undefined
-  /** Bytes of a streamed body so far. */
-  streamedBytes = 0
+  /** Of the answer's body so far, where it does not go through Fastify. */
+  bodyBytes = 0
   error: RouterError | undefined
   trace: RequestTrace | undefined
   readonly #lost = new Map<string, string>()

@@ -5,21 +5,25 @@ import { applyEdits, placeOfOnly, scanObject, setMembers } from '../core/json-sp
 import type { UpstreamHeaders } from '../core/transport.ts'
 
 /**
- * Reads a whole answer, also one that came as a stream although none was asked for. Throws when it cannot be read. `parsed`:
- * its JSON; undefined for a stream.
+ * Reads a whole answer, also one that came as a stream although none was asked for. Throws when it cannot be read. `text`
+ * and `parsed`: its JSON; undefined for a stream.
  */
 export function readAnswer(
   { headers, body }: { headers: UpstreamHeaders; body: Buffer },
   upstream: ChatCodec,
-): { response: ChatResponse; parsed: unknown } {
+): { response: ChatResponse; text?: string; parsed: unknown } {
   const isStream = /^(?:text\/event-stream|application\/x-ndjson)/.test(String(headers['content-type'] ?? ''))
   if (isStream) return { response: collectStream(body, upstream), parsed: undefined }
-  const parsed: unknown = JSON.parse(body.toString())
-  return { response: upstream.readResponse(parsed), parsed }
+  const text = body.toString()
+  const parsed: unknown = JSON.parse(text)
+  return { response: upstream.readResponse(parsed), text, parsed }
 }
 
 const nothing: ReadonlySet<string> = new Set()
-const modelKey = Buffer.from('"model"')
+const modelName = '"model"'
+const modelKey = Buffer.from(modelName)
+/** From here on bytes are copied at less cost than text. */
+const maxTextBytes = 16 * 1024
 
 /**
  * A whole answer on the identity lane: the bytes as they came, with the model's name put back to the client's, and with
@@ -40,6 +44,28 @@ export function renameModel(
   if (!scan) return bytes
   const named = scan.members.some(({ key }) => key === 'model') ? { model } : {}
   return applyEdits(bytes, setMembers(scan, { ...named, ...members }, nothing))
+}
+
+/**
+ * The same of a small answer in ASCII, as a text, which goes out in one piece with its head; undefined for any other.
+ * `text` and `parsed`: what the bytes say, where they are JSON.
+ */
+export function renamedText(
+  { length }: Buffer,
+  model: string,
+  { text, parsed }: { text: string | undefined; parsed: unknown },
+): string | undefined {
+  if (text === undefined || text.length !== length || length > maxTextBytes) return undefined
+  const found = text.indexOf(modelName)
+  const behind = found + modelName.length
+  // Where the name stands but once, and nothing is escaped, it can only be the key.
+  if (found === -1 || text.indexOf(modelName, behind) !== -1 || text.includes('\\u')) return undefined
+  if (!isObject(parsed) || !Object.hasOwn(parsed, 'model')) return undefined
+  const start = text.indexOf('"', behind)
+  const end = text.indexOf('"', start + 1)
+  if (start === -1 || end === -1 || !/^\s*:\s*$/.test(text.slice(behind, start))) return undefined
+  if (text.lastIndexOf('\\', end) > start) return undefined
+  return `${text.slice(0, start)}${JSON.stringify(model)}${text.slice(end + 1)}`
 }
 
 /** A whole answer for a client that asked for a stream: its parts as events, one delta each. */

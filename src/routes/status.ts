@@ -75,7 +75,7 @@ function eventStream(reply: FastifyReply): { send(data: string): void; end(): vo
       // Who reads slowly gets the newest when it is ready, not all that it missed.
       if (raw.destroyed || raw.writableNeedDrain) return
       const event = `data: ${data}\n\n`
-      request.exchange.streamedBytes += Buffer.byteLength(event)
+      request.exchange.bodyBytes += Buffer.byteLength(event)
       raw.write(event)
     },
     end: () => {

@@ -40,7 +40,7 @@ function tokensOf({ exchange, headers }: FastifyRequest): number {
     attempts: exchange.attempts,
     served: exchange.error === undefined || exchange.error.kind === 'client_gone',
     requestBytes: isJson ? Number(headers['content-length'] ?? 0) : 0,
-    streamedBytes: exchange.stream ? exchange.streamedBytes : 0,
+    streamedBytes: exchange.stream ? exchange.bodyBytes : 0,
   })
 }
 

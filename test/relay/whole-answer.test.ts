@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { renamedText, renameModel } from '../../src/relay/whole-answer.ts'
+
+/** What a client gets of these bytes: the text where there is one, else the bytes. */
+function renamed(json: string): string {
+  const bytes = Buffer.from(json)
+  const text = bytes.toString()
+  const parsed: unknown = JSON.parse(text)
+  const small = renamedText(bytes, 'my "alias"', { text, parsed })
+  const whole = renameModel(bytes, 'my "alias"', { parsed }).toString()
+  if (small !== undefined) assert.equal(small, whole)
+  return whole
+}
+
+test('only the name of the model changes, whatever its neighbours look like', () => {
+  assert.equal(
+    renamed('{ "n":12345678901234567890,"model" : "served/x" ,"z":-0}'),
+    '{ "n":12345678901234567890,"model" : "my \\"alias\\"" ,"z":-0}',
+  )
+  assert.equal(renamed('{"id":"model","model":"x"}'), '{"id":"model","model":"my \\"alias\\""}')
+  assert.equal(renamed('{"model":"a\\"b","c":1}'), '{"model":"my \\"alias\\"","c":1}')
+  assert.equal(renamed('{"m\\u006fdel":"x","c":1}'), '{"m\\u006fdel":"my \\"alias\\"","c":1}')
+  assert.equal(renamed('{"model":null,"c":"x"}'), '{"model":"my \\"alias\\"","c":"x"}')
+  assert.equal(
+    renamed('{"c":{"model":"inner"},"model":"x"}'),
+    '{"c":{"model":"inner"},"model":"my \\"alias\\""}',
+  )
+})
+
+test('an answer that names no model of its own stays as it came', () => {
+  for (const json of ['{"id":1}', '{"c":{"model":"inner"}}', '{"c":"model"}', '[]', '"model"'])
+    assert.equal(renamed(json), json)
+})
+
+test('a small answer in ASCII comes as a text, any other does not', () => {
+  const textOf = (json: string): string | undefined =>
+    renamedText(Buffer.from(json), 'alias', { text: json, parsed: JSON.parse(json) })
+  assert.equal(textOf('{"model":"x","text":"plain"}'), '{"model":"alias","text":"plain"}')
+  assert.equal(textOf('{"model":"x","text":"żółw"}'), undefined)
+  assert.equal(textOf(`{"model":"x","text":"${'long '.repeat(4_000)}"}`), undefined)
+})
