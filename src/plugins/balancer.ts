@@ -55,7 +55,7 @@ export default fp(
       acquire(model, tried, signal) {
         const state = states.get(model.alias)
         if (!state) return undefined
-        const left = usable(state, tried, breakerOf)
+        const left = usable(state, tried, app.health)
         if (left.active.length + left.reserve.length === 0) {
           // On a failover the failure before tells more than that nothing is left.
           if (tried.size > 0 || state.active.length === 0) return undefined
@@ -71,8 +71,8 @@ export default fp(
         return state ? [...state.active, ...state.reserve] : []
       },
       isDoubtful: (target) => {
-        for (const { active, reserve } of states.values()) {
-          const signals = [...active, ...reserve].find((live) => live.target === target)
+        for (const { live } of states.values()) {
+          const signals = live.get(target)
           if (signals) return signals.failureRate >= 0.5
         }
         return false
@@ -111,7 +111,7 @@ async function acquireExclusively(
     complete: tried.size === 0,
   }
   const granted = await state.queue.acquire({
-    wanted: () => wanted(usable(state, tried, breakerOf), preference),
+    wanted: () => wanted(usable(state, tried, app.health), preference),
     signal,
   })
   const target = targetOf(granted, state)
@@ -130,18 +130,19 @@ async function acquireExclusively(
   return loss ? { ...lease, lost: loss.signal } : lease
 }
 
-type BreakerOf = (target: Target) => Breaker
+type Health = FastifyInstance['health']
+type BreakerOf = Health['breakerOf']
 
 /** The targets that may be tried now; where all are kept out, those that may be looked at once more. */
 function usable(
   state: ModelState,
   tried: ReadonlySet<Target>,
-  breakerOf: BreakerOf,
+  health: Health,
 ): Pick<ModelState, 'active' | 'reserve'> {
-  if (tried.size === 0 && state.reserve.length === 0 && areAllAvailable(state.active, breakerOf)) return state
+  if (tried.size === 0 && state.reserve.length === 0 && areAllAvailable(state.active, health)) return state
   const untried = (signals: readonly LiveSignals[]) => signals.filter(({ target }) => !tried.has(target))
   const of = (may: (breaker: Breaker) => boolean) => {
-    const allowed = ({ target }: LiveSignals): boolean => may(breakerOf(target))
+    const allowed = ({ target }: LiveSignals): boolean => may(health.breakerOf(target))
     return { active: untried(state.active).filter(allowed), reserve: untried(state.reserve).filter(allowed) }
   }
   // A model's only target has no better one: its own quick refusal tells the client more than ours would.
@@ -152,7 +153,8 @@ function usable(
 }
 
 /** As things are nearly always; with hundreds of targets it must not take long to see. */
-function areAllAvailable(active: readonly LiveSignals[], breakerOf: BreakerOf): boolean {
+function areAllAvailable(active: readonly LiveSignals[], { areAllWell, breakerOf }: Health): boolean {
+  if (areAllWell()) return true
   for (const live of active) {
     live.breaker ??= breakerOf(live.target)
     if (!live.breaker.available) return false
@@ -204,9 +206,8 @@ function targetOf({ target: { id } }: StoredLease, { active, reserve }: ModelSta
 }
 
 /** A strategy of the user's own may give others than it got. */
-function signalsIn({ active, reserve }: ModelState, picked: Pick<TargetSignals, 'target'>): LiveSignals {
-  const same = (live: LiveSignals): boolean => live === picked || live.target === picked.target
-  const signals = active.find(same) ?? reserve.find(same)
+function signalsIn({ live }: ModelState, { target }: Pick<TargetSignals, 'target'>): LiveSignals {
+  const signals = live.get(target)
   if (!signals) throw new Error('a strategy picked a target that it was not offered')
   return signals
 }
@@ -244,8 +245,8 @@ function reserve(
   }
 }
 
-function holds({ active, reserve }: ModelState, signals: LiveSignals): boolean {
-  return active.includes(signals) || reserve.includes(signals)
+function holds({ live }: ModelState, signals: LiveSignals): boolean {
+  return live.get(signals.target) === signals
 }
 
 function isOut(breaker: Breaker): boolean {

@@ -12,6 +12,8 @@ declare module 'fastify' {
     health: {
       /** What the router holds of a target; the same for all models that it would serve. */
       breakerOf(target: Target): Breaker
+      /** Whether no breaker keeps any target out; true says the same of each of them. */
+      areAllWell(): boolean
     }
   }
 }
@@ -24,7 +26,12 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     const breakers = new WeakMap<Target, Breaker>()
-    const environment = { now: () => performance.now(), random: Math.random }
+    const troubled = new Set<Breaker>()
+    const environment = {
+      now: () => performance.now(),
+      random: Math.random,
+      onTrouble: (breaker: Breaker) => troubled.add(breaker),
+    }
     const breakerOf = (target: Target): Breaker => {
       let breaker = breakers.get(target)
       if (!breaker) {
@@ -33,9 +40,17 @@ export default fp(
       }
       return breaker
     }
-    app.decorate('health', { breakerOf })
+    const areAllWell = (): boolean => {
+      for (const breaker of troubled) if (breaker.isWell) troubled.delete(breaker)
+      return troubled.size === 0
+    }
+    app.decorate('health', { breakerOf, areAllWell })
     app.models.onChange(({ replaced }) => {
       for (const [target, former] of replaced) breakers.set(target, breakerOf(former))
+      const present = new Set(
+        app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping].map(breakerOf)),
+      )
+      for (const breaker of troubled) if (!present.has(breaker)) troubled.delete(breaker)
     })
     if (app.config.healthIntervalMs === 0) return done()
     const team = cluster.worker ? primaryHealth(primaryPipe(cluster.worker)) : teamOfOne()

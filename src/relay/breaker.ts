@@ -53,6 +53,8 @@ interface Environment {
   now(): number
   /** 0 (included) to 1 (excluded). */
   random(): number
+  /** The breaker has opened, or its target rests. */
+  onTrouble?(breaker: Breaker): void
 }
 
 /** Keeps a target that fails out of the choice, and lets it back in carefully. One per target. */
@@ -87,9 +89,14 @@ export class Breaker {
     return this.#environment.now() < this.#restUntil ? this.#restKind : undefined
   }
 
+  /** Whether all is as it is nearly always: it is closed, and its target does not rest. */
+  get isWell(): boolean {
+    if (this.#restUntil !== 0 && this.resting === undefined) this.#restUntil = 0
+    return this.#state === 'closed' && this.#restUntil === 0
+  }
+
   /** Whether an attempt may begin now. */
   get available(): boolean {
-    // Nearly always, and asked of every target for every request.
     if (this.#state === 'closed' && this.#restUntil === 0) return true
     if (this.resting !== undefined) return false
     const state = this.state
@@ -193,6 +200,7 @@ export class Breaker {
 
   #become(state: BreakerState): void {
     this.#state = state
+    if (state !== 'closed') this.#environment.onTrouble?.(this)
     this.#generation++
     this.#probing = false
     this.#inRow.success = 0
@@ -205,6 +213,7 @@ export class Breaker {
   #rest(kind: 'busy' | 'misconfigured', ms: number): void {
     this.#restUntil = Math.max(this.#restUntil, this.#environment.now() + ms)
     this.#restKind = kind
+    this.#environment.onTrouble?.(this)
   }
 
   #busyMs(asked: number | undefined): number {

@@ -1,6 +1,6 @@
 import type { SharingStrategy, TargetSignals } from '../core/strategy.ts'
 import type { Target } from '../core/target.ts'
-import { draw, inPlay, weightInPlay } from './draw.ts'
+import { Draw, weightInPlay } from './draw.ts'
 
 /** The answer that costs are predicted for: what matters is how first content and tokens weigh against each other. */
 const typicalTokens = 200
@@ -9,6 +9,8 @@ const asGood = 1.25
 /** A target that is always too dear is tried again after both, for its averages say nothing new without requests. */
 const retryAfterMs = 10_000
 const retryAfterPicks = 50
+/** They are looked for once in picks of this part of the targets. */
+const lookShare = 0.01
 /** Below this part of successes a target is not thought worse still. */
 const leastHealth = 0.05
 
@@ -24,53 +26,120 @@ interface Moment {
 export const adaptive: SharingStrategy = {
   name: 'adaptive',
   create: ({ now, random }) => {
-    /** When each target was last picked; before its first pick, when it was first offered. */
-    const lastTaken = new WeakMap<Target, Moment>()
+    const draw = new Draw()
+    const known = new Known()
+    const prices = new Prices()
     let picks = 0
     return {
       pick(candidates) {
-        const moment = { at: now(), picks }
-        const targets = inPlay(candidates)
-        for (const { target } of targets) if (!lastTaken.has(target)) lastTaken.set(target, moment)
-        const forgotten = targets.find((signals) =>
-          isForgotten(signals, lastTaken.get(signals.target), moment),
-        )
-        const picked = forgotten ?? draw(cheapest(targets), random())
+        const at = now()
+        const targets = draw.among(candidates)
+        const lastTaken = known.of(targets, { at, picks })
+        // Among hundreds, those that nobody takes need not be looked for with every pick.
+        const looks = picks % Math.ceil(targets.length * lookShare) === 0
+        let picked = looks ? forgottenAmong(targets, lastTaken, { at, picks }) : -1
+        if (picked === -1) picked = prices.drawCheapest(targets, random())
         picks++
-        lastTaken.set(picked.target, { ...moment, picks })
-        return picked
+        Object.assign(lastTaken[picked] as Moment, { at, picks })
+        return targets[picked] as TargetSignals
       },
     }
   },
 }
 
-function isForgotten(
-  { returnedAt, inFlight }: TargetSignals,
-  last: Moment | undefined,
-  moment: Moment,
-): boolean {
-  if (!last || inFlight > 0) return false
-  if (returnedAt > last.at) return true
-  return moment.at - last.at >= retryAfterMs && moment.picks - last.picks >= retryAfterPicks
-}
+/** When each target was last picked; before its first pick, when it was first offered. */
+class Known {
+  readonly #moments = new WeakMap<Target, Moment>()
+  /** Mostly the next pick is among the same. */
+  #targets: readonly TargetSignals[] | undefined
+  #inOrder: readonly Moment[] = []
 
-function cheapest(targets: readonly TargetSignals[]): readonly TargetSignals[] {
-  const quickest = {
-    firstContentMs: Math.min(...targets.map(({ firstContentMs }) => firstContentMs ?? Infinity)),
-    perTokenMs: Math.min(...targets.map(({ perTokenMs }) => perTokenMs ?? Infinity)),
+  of(targets: readonly TargetSignals[], now: Moment): readonly Moment[] {
+    if (targets === this.#targets) return this.#inOrder
+    this.#targets = targets
+    this.#inOrder = targets.map(({ target }) => {
+      const moment = this.#moments.get(target) ?? { ...now }
+      this.#moments.set(target, moment)
+      return moment
+    })
+    return this.#inOrder
   }
-  const costs = targets.map((signals) => cost(signals, quickest))
-  const most = Math.min(...costs) * asGood
-  return targets.filter((_, index) => (costs[index] ?? Infinity) <= most)
 }
 
-/** In ms of work per weight. A target that was not seen yet counts as quick as the quickest. */
-function cost(signals: TargetSignals, quickest: { firstContentMs: number; perTokenMs: number }): number {
-  const firstContentMs = signals.firstContentMs ?? finite(quickest.firstContentMs, 1)
-  const perTokenMs = signals.perTokenMs ?? finite(quickest.perTokenMs, 0)
-  const health = Math.max(leastHealth, 1 - signals.failureRate)
+/** The index of the first that is forgotten; -1 for none. */
+function forgottenAmong(
+  targets: readonly TargetSignals[],
+  lastTaken: readonly Moment[],
+  { at, picks }: Moment,
+): number {
+  for (let index = 0; index < targets.length; index++) {
+    const { returnedAt, inFlight } = targets[index] as TargetSignals
+    const last = lastTaken[index] as Moment
+    if (inFlight > 0) continue
+    if (returnedAt > last.at || (at - last.at >= retryAfterMs && picks - last.picks >= retryAfterPicks))
+      return index
+  }
+  return -1
+}
+
+class Prices {
+  /** Of the last targets, in ms of work per weight; kept for their room. */
+  #costs = new Float64Array(0)
+
+  /** The index of one of the cheapest, with a chance as the weights say. */
+  drawCheapest(targets: readonly TargetSignals[], random: number): number {
+    const most = this.#look(targets) * asGood
+    const costs = this.#costs
+    let weight = 0
+    for (let index = 0; index < targets.length; index++)
+      if ((costs[index] as number) <= most) weight += weightInPlay(targets[index] as TargetSignals)
+    let left = random * weight
+    let last = 0
+    for (let index = 0; index < targets.length && left >= 0; index++) {
+      if ((costs[index] as number) > most) continue
+      last = index
+      left -= weightInPlay(targets[index] as TargetSignals)
+    }
+    return last
+  }
+
+  /** Gives the lowest cost. */
+  #look(targets: readonly TargetSignals[]): number {
+    if (this.#costs.length < targets.length) this.#costs = new Float64Array(targets.length)
+    const quickest = quickestOf(targets)
+    let least = Number.POSITIVE_INFINITY
+    for (let index = 0; index < targets.length; index++) {
+      const cost = costOf(targets[index] as TargetSignals, quickest)
+      this.#costs[index] = cost
+      if (cost < least) least = cost
+    }
+    return least
+  }
+}
+
+interface Quickest {
+  firstContentMs: number
+  perTokenMs: number
+}
+
+/** A target that was not seen yet counts as quick as these. */
+function quickestOf(targets: readonly TargetSignals[]): Quickest {
+  let first = Number.POSITIVE_INFINITY
+  let token = Number.POSITIVE_INFINITY
+  for (let index = 0; index < targets.length; index++) {
+    const { firstContentMs, perTokenMs } = targets[index] as TargetSignals
+    if (firstContentMs !== undefined && firstContentMs < first) first = firstContentMs
+    if (perTokenMs !== undefined && perTokenMs < token) token = perTokenMs
+  }
+  return { firstContentMs: finite(first, 1), perTokenMs: finite(token, 0) }
+}
+
+function costOf(signals: TargetSignals, quickest: Quickest): number {
+  const firstContentMs = signals.firstContentMs ?? quickest.firstContentMs
+  const perTokenMs = signals.perTokenMs ?? quickest.perTokenMs
   const answerMs = firstContentMs + perTokenMs * typicalTokens
-  return (answerMs * (signals.inFlight + 1)) / weightInPlay(signals) / health
+  const health = Math.max(leastHealth, 1 - signals.failureRate)
+  return (answerMs * (signals.inFlight + 1)) / (weightInPlay(signals) * health)
 }
 
 function finite(value: number, otherwise: number): number {

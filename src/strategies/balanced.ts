@@ -8,14 +8,12 @@ import { SmoothRotation } from './smooth-rotation.ts'
 export const balanced: SharingStrategy = {
   name: 'balanced',
   create: () => {
-    const rotation = new SmoothRotation()
+    const rotation = new SmoothRotation({
+      weightOf: () => 1,
+      comesBefore: (a, b) => a.inFlight < b.inFlight,
+    })
     return {
-      pick: (candidates) =>
-        rotation.next(
-          candidates,
-          () => 1,
-          (a, b) => a.inFlight < b.inFlight,
-        ),
+      pick: (candidates) => rotation.next(candidates),
       retain: (targets) => rotation.retain(targets),
     }
   },

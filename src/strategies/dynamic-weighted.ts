@@ -18,14 +18,15 @@ const historyLength = 10_000
 export const dynamicWeighted: SharingStrategy = {
   name: 'dynamic_weighted',
   create: ({ now }) => {
-    const rotation = new SmoothRotation()
     const settings = new WeightSettings()
+    const seen = new Observed()
+    const rotation = new SmoothRotation({
+      weightOf: (signals) => settings.weightOf(signals.target) * seen.factorOf(signals),
+      observe: (candidates) => seen.look(candidates, now()),
+    })
     return {
       weights: settings,
-      pick(candidates) {
-        const factorOf = observedFactor(candidates, now())
-        return rotation.next(candidates, (signals) => settings.weightOf(signals.target) * factorOf(signals))
-      },
+      pick: (candidates) => rotation.next(candidates),
       settled: (target, outcome) => settings.record(target, outcome),
       retain(targets) {
         rotation.retain(targets)
@@ -36,27 +37,39 @@ export const dynamicWeighted: SharingStrategy = {
 }
 
 /** Says which part of its weight each of the candidates is worth now, `least` to 1. */
-function observedFactor(
-  candidates: readonly TargetSignals[],
-  at: number,
-): (signals: TargetSignals) => number {
-  const fastestMs = Math.min(...candidates.map(({ firstContentMs }) => firstContentMs ?? Infinity))
-  // Against the one that has run longest: after a start all are equally new, and none is held back.
-  const mostStarted = Math.max(...candidates.map((signals) => startedPart(signals, at)))
-  return (signals) => {
-    const { firstContentMs, failureRate } = signals
+class Observed {
+  #at = 0
+  #fastestMs = Number.POSITIVE_INFINITY
+  #mostStarted = 1
+
+  look(candidates: readonly TargetSignals[], at: number): void {
+    let fastestMs = Number.POSITIVE_INFINITY
+    let earliest = Number.POSITIVE_INFINITY
+    for (let index = 0; index < candidates.length; index++) {
+      const { firstContentMs, returnedAt } = candidates[index] as TargetSignals
+      if (firstContentMs !== undefined && firstContentMs < fastestMs) fastestMs = firstContentMs
+      if (returnedAt < earliest) earliest = returnedAt
+    }
+    this.#at = at
+    this.#fastestMs = fastestMs
+    // Against the one that has run longest: after a start all are equally new, and none is held back.
+    this.#mostStarted = startedPart(earliest, at)
+  }
+
+  factorOf({ firstContentMs, failureRate, returnedAt }: TargetSignals): number {
     // Who was not seen yet counts as fast, and is soon seen.
-    const speed = firstContentMs ? fastestMs / firstContentMs : 1
+    const speed = firstContentMs ? this.#fastestMs / firstContentMs : 1
     const health = 1 - failureRate
     // Squared: a failure costs its own time, and then another target's.
-    const observed = speed * health * health * (startedPart(signals, at) / mostStarted)
-    return Math.max(least, observed)
+    const observed = speed * health * health * (startedPart(returnedAt, this.#at) / this.#mostStarted)
+    return observed > least ? observed : least
   }
 }
 
-function startedPart({ returnedAt }: TargetSignals, at: number): number {
-  const part = Math.min(Math.max((at - returnedAt) / slowStartMs, 0), 1)
-  return startsWith + (1 - startsWith) * part
+function startedPart(returnedAt: number, at: number): number {
+  const part = (at - returnedAt) / slowStartMs
+  if (part >= 1) return 1
+  return startsWith + (1 - startsWith) * Math.max(part, 0)
 }
 
 class WeightSettings implements WeightControl {
@@ -87,7 +100,7 @@ class WeightSettings implements WeightControl {
   }
 
   weightOf(target: Target): number {
-    return this.#weights.get(target.id) ?? target.weight
+    return this.#weights.size === 0 ? target.weight : (this.#weights.get(target.id) ?? target.weight)
   }
 
   record(target: Target, outcome: Outcome): void {

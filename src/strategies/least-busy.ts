@@ -1,5 +1,5 @@
 import type { SharingStrategy, TargetSignals } from '../core/strategy.ts'
-import { draw, inPlay, weightInPlay } from './draw.ts'
+import { Draw, weightInPlay } from './draw.ts'
 
 /**
  * Draws two targets by weight and takes the one with fewer calls in flight per weight; with equal ones the first drawn,
@@ -9,16 +9,16 @@ import { draw, inPlay, weightInPlay } from './draw.ts'
  */
 export const leastBusy: SharingStrategy = {
   name: 'least_busy',
-  create: ({ random }) => ({
-    pick: (candidates) => {
-      const targets = inPlay(candidates)
-      const first = draw(targets, random())
-      const others = targets.filter((signals) => signals !== first)
-      if (others.length === 0) return first
-      const second = draw(others, random())
-      return load(second) < load(first) ? second : first
-    },
-  }),
+  create: ({ random }) => {
+    const draw = new Draw()
+    return {
+      pick(candidates) {
+        const first = draw.one(candidates, random())
+        const second = draw.other(candidates, first, random())
+        return second && load(second) < load(first) ? second : first
+      },
+    }
+  },
 }
 
 function load(signals: TargetSignals): number {

@@ -1,18 +1,31 @@
 import type { TargetSignals } from '../core/strategy.ts'
 import type { Target } from '../core/target.ts'
 
-interface Account {
-  weight: number
-  credit: number
+/** What a pick is among: mostly the next one is among the same. */
+interface Round {
+  candidates: readonly TargetSignals[]
+  /** Of each of them: the place of its account, its weight as it was given, and what it is credited with a request. */
+  places: readonly number[]
+  given: number[]
+  earned: number[]
+  /** What the one that takes a request pays: the sum of what all are credited. */
+  paid: number
+  /** Since the weights were asked for. */
+  picks: number
 }
 
-interface Entry {
-  signals: TargetSignals
-  account: Account
+interface Rules {
+  weightOf(signals: TargetSignals): number
+  /** Where weights change for the same list of candidates: called before they are asked for anew. */
+  observe?(candidates: readonly TargetSignals[]): void
+  /** With equal credit, whether `a` is to be taken rather than `b`, which stands before it. */
+  comesBefore(a: TargetSignals, b: TargetSignals): boolean
 }
 
 /** Weights are counted in whole billionths: with fractions, rounding would spoil exact cycles after long runs. */
 const scale = 1e9
+/** Weights that change are asked for anew after picks of this part of the targets. */
+const freshShare = 0.01
 
 /**
  * Smooth weighted round robin, as nginx does it (ngx_http_upstream_round_robin.c): for each request every candidate is
@@ -22,78 +35,130 @@ const scale = 1e9
  * as it was, and a target that comes back, or is new, has nothing to catch up on.
  */
 export class SmoothRotation {
-  readonly #accounts = new Map<Target, Account>()
+  readonly #rules: Rules
+  /** Where the account of a target stands in the two lists. */
+  #places = new Map<Target, number>()
+  #weights: number[] = []
+  #credits: number[] = []
   /** What one request costs: the weights of all known targets together. */
   #price = 0
-  /** What the last pick was among, and what came of it: mostly the next one is among the same. */
-  #last:
-    | { candidates: readonly TargetSignals[]; given: number[]; inPlay: Entry[]; present: number }
-    | undefined
+  #last: Round | undefined
 
-  /**
-   * `weightOf` gives 0 or more; who has 0 is only taken where all have 0, and then all count alike. With equal credit
-   * `comesBefore(a, b)` says whether `a` is to be taken rather than `b`, which stands before it.
-   */
-  next(
-    candidates: readonly TargetSignals[],
-    weightOf: (signals: TargetSignals) => number,
-    comesBefore: (a: TargetSignals, b: TargetSignals) => boolean = () => false,
-  ): TargetSignals {
-    const { inPlay, present } = this.#isAsBefore(candidates, weightOf) ?? this.#update(candidates, weightOf)
-    let best: Entry | undefined
-    let paid = 0
-    for (const entry of inPlay) {
-      const earned = Math.round((entry.account.weight * this.#price) / present)
-      entry.account.credit += earned
-      paid += earned
-      const lead = best ? entry.account.credit - best.account.credit : 1
-      if (!best || lead > 0 || (lead === 0 && comesBefore(entry.signals, best.signals))) best = entry
+  /** `weightOf` gives 0 or more; who has 0 is only taken where all have 0, and then all count alike. */
+  constructor(rules: Partial<Rules> & Pick<Rules, 'weightOf'>) {
+    this.#rules = { comesBefore: () => false, ...rules }
+  }
+
+  next(candidates: readonly TargetSignals[]): TargetSignals {
+    const { places, earned, paid } = this.#roundOf(candidates)
+    const credits = this.#credits
+    let best: TargetSignals | undefined
+    let bestPlace = 0
+    let most = Number.NEGATIVE_INFINITY
+    for (let index = 0; index < candidates.length; index++) {
+      const part = earned[index] as number
+      if (part === 0) continue
+      const place = places[index] as number
+      const credit = (credits[place] as number) + part
+      credits[place] = credit
+      if (credit < most) continue
+      const signals = candidates[index] as TargetSignals
+      if (credit === most && best && !this.#rules.comesBefore(signals, best)) continue
+      best = signals
+      bestPlace = place
+      most = credit
     }
     if (!best) throw new Error('a strategy was given no candidates')
-    best.account.credit -= paid
-    return best.signals
+    credits[bestPlace] = most - paid
+    return best
   }
 
   /** Forgets all targets but these. */
   retain(targets: readonly Target[]): void {
+    const kept = targets.filter((target) => this.#places.has(target))
+    const of = (values: readonly number[]): number[] =>
+      kept.map((target) => values[this.#places.get(target) ?? 0] ?? 0)
+    this.#weights = of(this.#weights)
+    this.#credits = of(this.#credits)
+    this.#places = new Map(kept.map((target, place) => [target, place]))
     this.#last = undefined
-    for (const target of this.#accounts.keys()) if (!targets.includes(target)) this.#accounts.delete(target)
   }
 
-  #isAsBefore(candidates: readonly TargetSignals[], weightOf: (signals: TargetSignals) => number) {
-    const last = this.#last
-    if (last?.candidates !== candidates) return undefined
-    for (let index = 0; index < candidates.length; index++) {
-      const signals = candidates[index]
-      if (signals && weightOf(signals) !== last.given[index]) return undefined
+  #roundOf(candidates: readonly TargetSignals[]): Round {
+    let round = this.#last
+    const isSame = round?.candidates === candidates
+    if (!round || !isSame) {
+      const places = candidates.map(({ target }) => this.#placeOf(target))
+      round = { candidates, places, given: [], earned: [], paid: 0, picks: 0 }
+      this.#last = round
     }
-    return last
+    if (!isSame || this.#isStale(round)) this.#weigh(round)
+    return round
   }
 
-  #update(candidates: readonly TargetSignals[], weightOf: (signals: TargetSignals) => number) {
-    const given = candidates.map(weightOf)
-    const weights = given.map(inBillionths)
-    const allZero = weights.every((weight) => weight === 0)
-    const entries = candidates.map((signals, index) => {
-      const account = this.#accounts.get(signals.target) ?? { weight: 0, credit: 0 }
-      account.weight = allZero ? scale : (weights[index] ?? 0)
-      this.#accounts.set(signals.target, account)
-      return { signals, account }
-    })
+  /** Among hundreds, what is observed of them hardly changes with every pick. */
+  #isStale(round: Round): boolean {
+    round.picks++
+    return this.#rules.observe !== undefined && round.picks > round.candidates.length * freshShare
+  }
+
+  #weigh(round: Round): void {
+    const { candidates, places, given } = round
+    const { weightOf } = this.#rules
+    round.picks = 0
+    this.#rules.observe?.(candidates)
+    let changed = given.length === 0
+    let most = 0
+    for (let index = 0; index < candidates.length; index++) {
+      const weight = weightOf(candidates[index] as TargetSignals)
+      if (weight > most) most = weight
+      if (weight === given[index]) continue
+      given[index] = weight
+      changed = true
+    }
+    if (!changed) return
+    const weights = this.#weights
+    let present = 0
+    for (let index = 0; index < given.length; index++) {
+      const weight = most > 0 ? inBillionths(given[index] as number) : scale
+      weights[places[index] as number] = weight
+      present += weight
+    }
     this.#reprice()
-    const inPlay = entries.filter(({ account }) => account.weight > 0)
-    const present = inPlay.reduce((sum, { account }) => sum + account.weight, 0)
-    this.#last = { candidates, given, inPlay, present }
-    return this.#last
+    this.#shareOut(round, present)
+  }
+
+  /** `present`: the weights of all candidates of the round together. */
+  #shareOut(round: Round, present: number): void {
+    const { places, earned } = round
+    round.paid = 0
+    for (let index = 0; index < places.length; index++) {
+      const weight = this.#weights[places[index] as number] as number
+      // Rounded to nothing, one with a weight would never be taken.
+      const part = weight === 0 ? 0 : Math.max(1, Math.round((weight * this.#price) / present))
+      earned[index] = part
+      round.paid += part
+    }
+  }
+
+  #placeOf(target: Target): number {
+    const known = this.#places.get(target)
+    if (known !== undefined) return known
+    const place = this.#places.size
+    this.#places.set(target, place)
+    this.#credits[place] = 0
+    return place
   }
 
   /** Credit is worth the same part of a request after weights have changed as before. */
   #reprice(): void {
     let price = 0
-    for (const { weight } of this.#accounts.values()) price += weight
-    if (this.#price !== 0 && this.#price !== price)
-      for (const account of this.#accounts.values())
-        account.credit = Math.round((account.credit * price) / this.#price)
+    for (const weight of this.#weights) price += weight
+    if (this.#price !== 0 && this.#price !== price) {
+      const credits = this.#credits
+      for (let place = 0; place < credits.length; place++)
+        credits[place] = Math.round(((credits[place] as number) * price) / this.#price)
+    }
     this.#price = price
   }
 }

@@ -5,9 +5,9 @@ import { SmoothRotation } from './smooth-rotation.ts'
 export const weighted: SharingStrategy = {
   name: 'weighted',
   create: () => {
-    const rotation = new SmoothRotation()
+    const rotation = new SmoothRotation({ weightOf: ({ target }) => target.weight })
     return {
-      pick: (candidates) => rotation.next(candidates, ({ target }) => target.weight),
+      pick: (candidates) => rotation.next(candidates),
       retain: (targets) => rotation.retain(targets),
     }
   },

@@ -20,6 +20,8 @@ export interface ModelState {
   active: readonly LiveSignals[]
   /** Sleeping targets, where they may be used at all. */
   reserve: readonly LiveSignals[]
+  /** Both, by target. */
+  live: ReadonlyMap<Target, LiveSignals>
   readonly queue: LeaseQueue
   readonly budget: RetryBudget
   readonly onSettled: SettledListener
@@ -85,9 +87,10 @@ function signalsOf(
   app: FastifyInstance,
   model: Model,
   live: (target: Target) => LiveSignals,
-): Pick<ModelState, 'active' | 'reserve'> {
+): Pick<ModelState, 'active' | 'reserve' | 'live'> {
   const reserve = app.config.useSleeping === 'fallback' ? model.sleeping.map(live) : []
-  return { active: model.targets.map(live), reserve }
+  const active = model.targets.map(live)
+  return { active, reserve, live: new Map([...active, ...reserve].map((each) => [each.target, each])) }
 }
 
 /** What is known of a target goes on with it, and so does a model's queue. Calls on removed targets keep their own. */
@@ -120,7 +123,7 @@ function update(
     state.queue.wake()
   }
   for (const [alias, state] of former) {
-    Object.assign(state, { active: [], reserve: [] })
+    Object.assign(state, { active: [], reserve: [], live: new Map() })
     state.queue.refuseAll(modelNotFound(alias))
   }
 }
