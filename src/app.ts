@@ -32,7 +32,7 @@ import strictHttp, { routableTarget } from './plugins/strict-http.ts'
 import textEndpoints from './plugins/text-endpoints.ts'
 import tracing from './plugins/tracing.ts'
 import upstream from './plugins/upstream.ts'
-import validation from './plugins/validation.ts'
+import validation, { noCompilers } from './plugins/validation.ts'
 
 export interface AppOptions {
   config: Config
@@ -57,6 +57,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     childLoggerFactory: (logger) => logger,
     genReqId: (request) => requestId(request.headers['x-request-id']),
     bodyLimit: options.config.bodyLimitBytes,
+    schemaController: { compilersFactory: noCompilers },
     serverFactory: createServer,
     // The hooks at the end wait for clients, for longer than a plugin may take to load.
     pluginTimeout: 0,

@@ -1,4 +1,4 @@
-import fastifyMetrics from 'fastify-metrics'
+import type {} from 'fastify-metrics'
 import fp from 'fastify-plugin'
 import type { EndpointDocs } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
@@ -25,6 +25,7 @@ const seldom = { eventLoopMonitoringPrecision: 50, eventLoopUtilizationTimeout: 
 export default fp(
   async (app) => {
     if (!app.config.usePrometheus) return
+    const { default: fastifyMetrics } = await import('fastify-metrics')
     await app.register(fastifyMetrics.default, {
       endpoint: null,
       routeMetrics: { enabled: false },

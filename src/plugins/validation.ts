@@ -1,7 +1,17 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
-import { TypeCompiler, type ValueError } from '@sinclair/typebox/compiler'
+import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler'
 import fp from 'fastify-plugin'
 import { badRequest } from '../core/errors.ts'
+
+/** For the time until the plugin below is there. Fastify would else load its own, a hundred modules that nothing asks for. */
+export const noCompilers = {
+  buildValidator: () => () => neverAsked(),
+  buildSerializer: () => () => neverAsked(),
+}
+
+function neverAsked(): never {
+  throw new Error('a route came before the validation')
+}
 
 /**
  * Compiled TypeBox checks in place of Fastify's Ajv, whose defaults change what they check: they coerce, strip and
@@ -9,14 +19,18 @@ import { badRequest } from '../core/errors.ts'
  */
 export default fp(
   (app, _options, done) => {
-    app.setValidatorCompiler<TSchema>(({ schema }) => {
-      const compiled = TypeCompiler.Compile(schema)
+    app.setValidatorCompiler<TSchema>(({ schema, method, url }) => {
+      if (!schema[Kind]) throw new Error(`${method} ${url}: the schema is not one of TypeBox`)
+      let compiled: TypeCheck<TSchema> | undefined
       return (value) => {
+        // With the first request: most routes never get one, and all of them together would hold up the start.
+        compiled ??= TypeCompiler.Compile(schema)
         if (compiled.Check(value)) return { value }
         const fault = compiled.Errors(value).First()
         return { error: fault ? describe(fault) : badRequest('The request is not valid') }
       }
     })
+    app.setSerializerCompiler(() => (value) => JSON.stringify(value))
     done()
   },
   { name: 'validation' },

@@ -1,6 +1,8 @@
 import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
-import { Agent, buildConnector, type Dispatcher } from 'undici'
+import type { buildConnector, Dispatcher } from 'undici'
+import createConnector from 'undici/lib/core/connect.js'
+import Agent from 'undici/lib/dispatcher/agent.js'
 import type {
   Transport,
   UpstreamCall,
@@ -56,7 +58,7 @@ function connectorNoting(
   readBefore: WeakMap<Error, number>,
   { connectTimeoutMs, lookup }: { connectTimeoutMs: number; lookup?: LookupFunction },
 ): buildConnector.connector {
-  const connect = buildConnector({
+  const connect = createConnector({
     timeout: connectTimeoutMs,
     autoSelectFamily: true,
     allowH2: false,
