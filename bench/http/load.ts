@@ -22,7 +22,7 @@ export interface LoadJob {
 
 export interface LoadResult {
   requests: number
-  /** Answers other than 200, or without the right end. */
+  /** Answers other than 200, without the right end, or cut off with their connection. */
   bad: number
   /** From the first request to the last answer. */
   seconds: number
@@ -89,11 +89,17 @@ interface Asking {
 /** One connection's requests, one after the other. */
 async function ask(job: LoadJob, bytes: Buffer, { until, turn, result }: Asking): Promise<void> {
   const socket = connect(job.port, '127.0.0.1').setNoDelay(true)
+  socket.on('error', () => undefined) // its close tells
   try {
     while (performance.now() < until) {
       await turn()
-      const { status, tail, firstByteMs, wholeMs } = await exchange(socket, bytes)
+      const exchanged = await exchange(socket, bytes).catch(() => undefined)
       result.requests++
+      if (!exchanged) {
+        result.bad++
+        return
+      }
+      const { status, tail, firstByteMs, wholeMs } = exchanged
       result.firstByteMs.push(firstByteMs)
       result.wholeMs.push(wholeMs)
       if (status !== '200' || !tail.includes(job.endsWith)) result.bad++
@@ -139,6 +145,7 @@ const tailBytes = 512
 /** Sends a request and reads its answer to its end; knows no more of HTTP than it takes to find that. */
 function exchange(socket: Socket, bytes: Buffer): Promise<Exchanged> {
   return new Promise((resolve, reject) => {
+    if (socket.destroyed) throw new Error('the connection was closed')
     const startedAt = performance.now()
     let firstByteMs = 0
     let status = ''

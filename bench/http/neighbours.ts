@@ -4,17 +4,24 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, listening } from '../support/child.ts'
 import { processorTimeUs } from '../support/process-cost.ts'
+import { bifrost } from './bifrost.ts'
 import { type BenchCase, benchCases } from './cases.ts'
+import { startGateway } from './gateway.ts'
+import { litellm } from './litellm.ts'
 import { median } from './measure.ts'
 import { type MeasuredProxy, proxyCpu, type Stage, startOn, startStage } from './stage.ts'
+import { expectSameWords } from './words.ts'
 
 /**
  * `npm run bench:neighbours` measures a JSON request and a stream of one dialect through the bare pipe, this router, nginx,
  * HAProxy and, where `PORTKEY` names the start-server.js of `@portkey-ai/gateway`, that one. All get the same number of
- * requests in a second: half of what the slowest of them can do.
+ * requests in a second: half of what the slowest of them can do. LiteLLM (`LITELLM`) and Bifrost (`BIFROST`) each have a
+ * comparison of their own with the pipe and the router, so that the pace of one is not the pace of all.
  */
 const rounds = 5
 const roundMs = 2_000
+/** Waiting longer than this for its turn, a connection might be closed: Node and uvicorn do it after 5 seconds. */
+const longestTurnSeconds = 4
 const cases = ['JSON, 1 KB in, 0.5 KB out', 'stream, OpenAI']
 
 // Debian keeps both where only root looks.
@@ -28,11 +35,20 @@ try {
     await startServer('HAProxy', 'haproxy', haproxyConfig, (file) => ['-db', '-f', file]),
     await startPortkey(),
   ].filter((proxy) => proxy !== undefined)
+  const groups = [neighbours]
+  for (const gateway of [litellm, bifrost]) {
+    const proxy = await startGateway(gateway, folder, stage.upstreamPorts)
+    if (!proxy) continue
+    // Told to end, so that it ends what it has started in turn.
+    stops.push(() => proxy.child.stop('SIGTERM'))
+    groups.push([proxy])
+  }
   console.log('| case | proxy | requests/s | CPU (µs) | of the bare pipe | of this router |')
   console.log('|---|---|--:|--:|--:|--:|')
   for (const name of cases) {
     const benchCase = benchCases.find((each) => each.name === name)
-    if (benchCase) await compare(benchCase, [stage.pipe, stage.router, ...neighbours])
+    if (!benchCase) continue
+    for (const group of groups) await compare(benchCase, [stage.pipe, stage.router, ...group])
   }
 } finally {
   for (const stop of stops) await stop()
@@ -45,6 +61,7 @@ async function compare(benchCase: BenchCase, proxies: readonly MeasuredProxy[]):
   const most: number[] = []
   for (const proxy of proxies) {
     try {
+      await expectSameWords(proxy, stage.pipe, benchCase)
       await stage.load(proxy, benchCase, roundMs)
       const { requests, seconds } = await stage.load(proxy, benchCase, roundMs)
       most.push(requests / seconds)
@@ -81,8 +98,9 @@ async function costOf(
   benchCase: BenchCase,
   perSecond: number,
 ): Promise<number> {
+  const concurrency = Math.min(benchCase.concurrency, Math.ceil(perSecond * longestTurnSeconds))
   const before = processorTimeUs(proxy.child.pid)
-  const { requests } = await on.load(proxy, benchCase, roundMs, perSecond)
+  const { requests } = await on.load(proxy, { ...benchCase, concurrency }, roundMs, perSecond)
   return (processorTimeUs(proxy.child.pid) - before) / requests
 }
 
@@ -106,7 +124,7 @@ async function startServer(
   const file = join(folder, `${program}.conf`)
   writeFileSync(file, config(ports))
   const { child } = await startOn(proxyCpu, [program, ...args(file)], () => listening(ports.openaiWhole.own))
-  stops.push(() => child.stop())
+  stops.push(() => child.stop('SIGTERM')) // killed, nginx would leave its worker behind, and that our pipe open
   return {
     name,
     child,

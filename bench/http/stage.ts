@@ -15,6 +15,8 @@ export interface MeasuredProxy {
   bare?: boolean
   /** Headers that it needs to find the upstream. */
   headersFor?(upstream: Upstream): Record<string, string>
+  /** The model that a request to it names, where that is not the one of the case. */
+  modelFor?(upstream: Upstream): string
   /** A path that it answers by itself, to see how long it answers nothing; empty is none. */
   pingPath: string
   /** Called before a measurement, so that logs do not grow without end. */
@@ -202,6 +204,11 @@ export function startOn<T>(
   return startChild(program, rest, ready, { ...options, env })
 }
 
+/** A request's JSON, without its filling. */
+export function bodyFor(proxy: MeasuredProxy, { body, upstream }: BenchCase): string {
+  return JSON.stringify({ ...body, ...(proxy.modelFor && { model: proxy.modelFor(upstream) }) })
+}
+
 function portsIn(output: string): unknown {
   const text = /^ports (.*)$/m.exec(output)?.[1]
   return text === undefined ? undefined : JSON.parse(text)
@@ -210,13 +217,14 @@ function portsIn(output: string): unknown {
 async function runLoad(
   generator: ChildProcess,
   proxy: MeasuredProxy,
-  { path, body, upstream, fillingBytes, concurrency, endsWith }: BenchCase,
+  benchCase: BenchCase,
   pace: Pick<LoadJob, 'durationMs' | 'perSecond'>,
 ): Promise<LoadResult> {
+  const { path, upstream, fillingBytes, concurrency, endsWith } = benchCase
   const job: LoadJob = {
     port: proxy.portOf(upstream),
     path,
-    body: JSON.stringify(body),
+    body: bodyFor(proxy, benchCase),
     fillingBytes,
     concurrency,
     ...pace,
