@@ -45,6 +45,8 @@ export interface StageOptions {
   upstream?: readonly string[]
   /** Leaves all programs on all processors. */
   unpinned?: boolean
+  /** For Node, where the pipe is to get some too. */
+  pipeNodeOptions?: readonly string[]
 }
 
 /** With two processors and `taskset`, proxies get the first and all the rest the second. */
@@ -55,13 +57,13 @@ type Cpu = number | 'any'
 
 export async function startStage(
   nodeOptions: readonly string[] = [],
-  { upstream: program = ['upstream.ts'], unpinned = false }: StageOptions = {},
+  { upstream: program = ['upstream.ts'], unpinned = false, pipeNodeOptions = [] }: StageOptions = {},
 ): Promise<Stage> {
   const [proxies, others]: [Cpu, Cpu] = unpinned ? ['any', 'any'] : [proxyCpu, otherCpu]
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-bench-'))
   const upstream = await startNode(others, program, portsIn)
   const ports = upstream.found as Record<Upstream, number>
-  const pipe = await startPipe(proxies, ports)
+  const pipe = await startPipe(proxies, ports, pipeNodeOptions)
   const newRouter = (name: string, more: RouterOptions): Promise<MeasuredProxy> =>
     startRouter(proxies, ports, { name, folder: mkdtempSync(join(folder, 'router-')), ...more })
   const router = await newRouter('llm-router', { nodeOptions })
@@ -99,11 +101,15 @@ export async function startGenerator(cpu: Cpu, file: string): Promise<ChildProce
   return generator
 }
 
-async function startPipe(cpu: Cpu, ports: Record<Upstream, number>): Promise<MeasuredProxy> {
+async function startPipe(
+  cpu: Cpu,
+  ports: Record<Upstream, number>,
+  nodeOptions: readonly string[],
+): Promise<MeasuredProxy> {
   const names = Object.keys(ports)
   const { child, found } = await startNode(
     cpu,
-    ['bare-pipe.ts', ...Object.values(ports).map(String)],
+    [...nodeOptions, 'bare-pipe.ts', ...Object.values(ports).map(String)],
     portsIn,
   )
   const own = found as number[]

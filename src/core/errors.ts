@@ -124,6 +124,11 @@ export function upstreamFailed(message: string, causeCode: string, cause?: unkno
   return new RouterError('upstream_error', message, { code: 'upstream_error', causeCode, cause })
 }
 
+/** A body that is larger than the limit for bodies. */
+export function tooLarge(): RouterError {
+  return new RouterError('too_large', 'The body is too large', { code: 'request_too_large' })
+}
+
 /** Any thrown value as a RouterError: what was not meant for clients becomes a plain 500. */
 export function asRouterError(error: unknown): RouterError {
   if (error instanceof RouterError) return error

@@ -3,7 +3,7 @@ import { type Readable, Transform } from 'node:stream'
 import { getHeapStatistics } from 'node:v8'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { RouterError } from '../core/errors.ts'
+import { RouterError, tooLarge } from '../core/errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -108,8 +108,4 @@ function noRoom(): RouterError {
     code: 'body_budget_exceeded',
     retryAfterSeconds,
   })
-}
-
-function tooLarge(): RouterError {
-  return new RouterError('too_large', 'The body is too large', { code: 'request_too_large' })
 }

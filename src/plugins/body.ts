@@ -1,10 +1,12 @@
 import { isUtf8 } from 'node:buffer'
+import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import secureJson from 'secure-json-parse'
-import { badRequest, RouterError } from '../core/errors.ts'
+import { asRouterError, badRequest, RouterError } from '../core/errors.ts'
 import { isMostlyLong, outlineOf } from '../core/json-outline.ts'
 import { type JsonScan, scanObject } from '../core/json-splice.ts'
+import { collectBody } from './body/collect.ts'
 
 /** The body as it came, with the places of its members; the identity lane forwards these bytes. */
 export interface RawBody {
@@ -39,24 +41,44 @@ export default fp(
   (app, _options, done) => {
     app.decorateRequest('rawBody')
     app.removeAllContentTypeParsers()
-    const options = { parseAs: 'buffer', bodyLimit: app.config.bodyLimitBytes } as const
-    app.addContentTypeParser<Buffer>(
-      /^application\/(?:[\w.-]+\+)?json(?:;|$)/i,
-      options,
-      (request, bytes, next) =>
-        next(null, isBareDelete(request, bytes) ? undefined : parseJson(request, bytes)),
+    app.addContentTypeParser(/^application\/(?:[\w.-]+\+)?json(?:;|$)/i, (request, payload, next) =>
+      read(request, payload, next, (bytes) =>
+        isBareDelete(request, bytes) ? undefined : parseJson(request, bytes),
+      ),
     )
     // Ollama's own examples use curl -d without a content type, which curl calls a form; Ollama never looks.
-    app.addContentTypeParser<Buffer>('*', options, (request, bytes, next) => {
+    app.addContentTypeParser('*', (request, payload, next) => {
       const { dialect, forms } = request.routeOptions.config
-      if (dialect === 'ollama') next(null, parseJson(request, bytes))
-      else if (forms && isForm(request)) next(null, parseForm(request, bytes))
-      else next(unsupportedType())
+      read(request, payload, next, (bytes) => {
+        if (dialect === 'ollama') return parseJson(request, bytes)
+        if (forms && isForm(request)) return parseForm(request, bytes)
+        throw unsupportedType()
+      })
     })
     done()
   },
   { name: 'body', dependencies: ['config', 'shedding'] },
 )
+
+function read(
+  request: FastifyRequest,
+  payload: Readable,
+  next: (error: Error | null, body?: unknown) => void,
+  parse: (bytes: Buffer) => unknown,
+): void {
+  const { 'content-length': length, 'transfer-encoding': coding } = request.raw.headers
+  const announced = coding === undefined && length !== undefined ? Number(length) : undefined
+  collectBody(payload, { announced, limit: request.routeOptions.bodyLimit }, (collected) => {
+    if (collected instanceof Error) return next(collected)
+    let body: unknown
+    try {
+      body = parse(collected)
+    } catch (error) {
+      return next(error instanceof Error ? error : asRouterError(error))
+    }
+    next(null, body)
+  })
+}
 
 /** OpenAI's Python client names a content type in every request, also where it sends nothing. */
 function isBareDelete({ method }: FastifyRequest, bytes: Buffer): boolean {

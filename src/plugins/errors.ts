@@ -127,16 +127,12 @@ function fromFastify(thrown: unknown, request: FastifyRequest): RouterError {
   if (request.raw.errored !== null) return new RouterError('client_gone', 'The client closed the connection')
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
   switch (code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new RouterError('too_large', 'The body is too large', { code: 'request_too_large' })
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_ERR_CTP_INVALID_CONTENT_TYPE':
       return new RouterError(
         'unsupported_media_type',
         'The body must be JSON: set content-type to application/json',
       )
-    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-      return new RouterError('bad_request', 'The body is not as long as content-length says')
     case 'FST_ERR_VALIDATION':
       return new RouterError('bad_request', 'The request is not valid')
     case 'ECONNRESET':

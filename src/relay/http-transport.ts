@@ -150,7 +150,15 @@ class Call implements UpstreamCall, Dispatcher.DispatchHandler {
 }
 
 function bodyOf({ body }: UpstreamRequest): Buffer | Readable {
-  return Buffer.isBuffer(body) ? body : Readable.from(body, { objectMode: false })
+  return Buffer.isBuffer(body) ? body : Readable.from(slicesOf(body), { objectMode: false })
+}
+
+/** Written at once, a piece of many MB would stop the process for as long as the system takes to copy it. */
+const maxSliceBytes = 1024 * 1024
+
+function* slicesOf(pieces: readonly Buffer[]): Generator<Buffer> {
+  for (const piece of pieces)
+    for (let at = 0; at < piece.length; at += maxSliceBytes) yield piece.subarray(at, at + maxSliceBytes)
 }
 
 /** undici knows the length of one buffer, and would send several in chunks, which not every server takes. */

@@ -2,7 +2,7 @@ import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { RouterError } from '../core/errors.ts'
+import { tooLarge } from '../core/errors.ts'
 
 /** A part of what is sent: bytes of the file, from `start` to before `end`, or bytes of our own. */
 export type SpoolPiece = { start: number; end: number } | Buffer
@@ -33,7 +33,7 @@ export async function spoolBody(
       const chunk: Buffer = Buffer.isBuffer(received) ? received : Buffer.from(received)
       bytes += chunk.length
       if (bytes > maxBytes) {
-        throw new RouterError('too_large', 'The body is too large', { code: 'request_too_large' })
+        throw tooLarge()
       }
       onChunk(chunk)
       await file.appendFile(chunk)

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
+import { test } from 'node:test'
+import { RouterError } from '../../src/core/errors.ts'
+import { collectBody } from '../../src/plugins/body/collect.ts'
+
+interface Given {
+  announced?: number
+  limit?: number
+}
+
+/** What becomes of a body that comes in these chunks; `end`: how it is over. */
+function collected(
+  chunks: readonly string[],
+  { announced, limit = 1_000_000 }: Given = {},
+  end: (payload: PassThrough) => void = (payload) => payload.end(),
+): Promise<Buffer | Error> {
+  const payload = new PassThrough()
+  return new Promise((resolve) => {
+    collectBody(payload, { announced, limit }, resolve)
+    for (const chunk of chunks) payload.write(chunk)
+    end(payload)
+  })
+}
+
+test('a body comes together from its chunks, with its length known or not', async () => {
+  const chunks = ['{"a":', '"ż', `${'x'.repeat(200_000)}"}`]
+  const whole = Buffer.from(chunks.join(''))
+  assert.deepEqual(await collected(chunks, { announced: whole.length }), whole)
+  assert.deepEqual(await collected(chunks), whole)
+  assert.deepEqual(await collected([], { announced: 0 }), Buffer.alloc(0))
+})
+
+test('a body over the limit is refused: by what it announces, or with the byte that is too many', async () => {
+  for (const refused of [
+    await collected([], { announced: 11, limit: 10 }),
+    await collected(['12345', '67890', 'x'], { limit: 10 }, () => undefined),
+  ]) {
+    assert.ok(refused instanceof RouterError)
+    assert.equal(refused.kind, 'too_large')
+  }
+})
+
+test('a body that is shorter or longer than announced is none', async () => {
+  for (const chunks of [['123'], ['123', '456']]) {
+    const refused = await collected(chunks, { announced: 4 })
+    assert.ok(refused instanceof RouterError)
+    assert.equal(refused.kind, 'bad_request')
+  }
+})
+
+test('a body that breaks off tells how', async () => {
+  const broken = new Error('gone')
+  assert.equal(await collected(['1'], { announced: 4 }, (payload) => payload.destroy(broken)), broken)
+})
