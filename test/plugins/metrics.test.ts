@@ -243,7 +243,8 @@ test('names, paths and methods that clients make up add no series', async () => 
   for (let index = 0; index < 100; index++) await send(index)
   const names = (await scrape(router.url)).names
   assert.deepEqual(
-    names.filter((name) => !before.has(name) && !name.startsWith('nodejs_active_')),
+    // What the process itself does for the first time, such as a collection of garbage, is no client's doing.
+    names.filter((name) => !before.has(name) && !name.startsWith('nodejs_')),
     [],
   )
   assert.ok(names.some((name) => name.includes('method="other"')))
