@@ -18,7 +18,7 @@ const historyLength = 10_000
 export const dynamicWeighted: SharingStrategy = {
   name: 'dynamic_weighted',
   create: ({ now }) => {
-    const settings = new WeightSettings()
+    const settings = new WeightSettings(() => rotation.reweigh())
     const seen = new Observed()
     const rotation = new SmoothRotation({
       weightOf: (signals) => settings.weightOf(signals.target) * seen.factorOf(signals),
@@ -75,14 +75,21 @@ function startedPart(returnedAt: number, at: number): number {
 class WeightSettings implements WeightControl {
   readonly #weights = new Map<string, number>()
   readonly #histories = new Map<string, Recent<Outcome>>()
+  readonly #onChange: () => void
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange
+  }
 
   set(targetId: string, weight: number): void {
     if (Number.isNaN(weight)) throw new RangeError('a weight must be a number')
     this.#weights.set(targetId, Math.min(Math.max(weight, 0), 1))
+    this.#onChange()
   }
 
   reset(targetId: string): void {
     this.#weights.delete(targetId)
+    this.#onChange()
   }
 
   get(targetId: string): number | undefined {

@@ -73,6 +73,11 @@ export class SmoothRotation {
     return best
   }
 
+  /** Weights were set anew: they count from the next pick on, however many targets there are. */
+  reweigh(): void {
+    if (this.#last) this.#last.picks = Number.POSITIVE_INFINITY
+  }
+
   /** Forgets all targets but these. */
   retain(targets: readonly Target[]): void {
     const kept = targets.filter((target) => this.#places.has(target))
