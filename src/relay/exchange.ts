@@ -38,6 +38,8 @@ export interface ExchangeRecord {
   trace: RequestTrace | undefined
 }
 
+const nothing: ReadonlyMap<string, string> = new Map()
+
 /**
  * The record of one client request, from arrival to its one ending. The ending is the close of the response, which
  * Node reports for every request whatever happened; nothing else ends it.
@@ -65,7 +67,7 @@ export class Exchange {
   bodyBytes = 0
   error: RouterError | undefined
   trace: RequestTrace | undefined
-  readonly #lost = new Map<string, string>()
+  #lost: Map<string, string> | undefined
   /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
   readonly stop = new StopSource()
   #signal: AbortSignal | undefined
@@ -93,7 +95,7 @@ export class Exchange {
 
   /** Fields that the chosen upstream cannot carry, each once, with the reason. */
   get lost(): ReadonlyMap<string, string> {
-    return this.#lost
+    return this.#lost ?? nothing
   }
 
   /** What every log line of the request carries. */
@@ -114,6 +116,7 @@ export class Exchange {
   }
 
   lose(field: string, why: string): void {
+    this.#lost ??= new Map()
     this.#lost.set(field, why)
   }
 
@@ -122,7 +125,7 @@ export class Exchange {
     this.attempts++
     this.target = target.id
     this.providerType = target.type.name
-    this.#lost.clear()
+    this.#lost?.clear()
   }
 
   /** Of the attempts that gave counts; an endpoint that asks a model several times adds them up. */
