@@ -15,11 +15,14 @@ import { expectSameWords } from './words.ts'
 /**
  * `npm run bench:neighbours` measures a JSON request and a stream of one dialect through the bare pipe, this router, nginx,
  * HAProxy and, where `PORTKEY` names the start-server.js of `@portkey-ai/gateway`, that one. All get the same number of
- * requests in a second: half of what the slowest of them can do. LiteLLM (`LITELLM`) and Bifrost (`BIFROST`) each have a
+ * requests in a second, half of what the slowest of them can do, and then as many as it can take. LiteLLM (`LITELLM`) and Bifrost (`BIFROST`) each have a
  * comparison of their own with the pipe and the router, so that the pace of one is not the pace of all.
  */
 const rounds = 5
+const limitRounds = 3
 const roundMs = 2_000
+/** Until what is compiled while it runs has been. */
+const warmMs = 4_000
 /** Waiting longer than this for its turn, a connection might be closed: Node and uvicorn do it after 5 seconds. */
 const longestTurnSeconds = 4
 const cases = ['JSON, 1 KB in, 0.5 KB out', 'stream, OpenAI']
@@ -43,8 +46,10 @@ try {
     stops.push(() => proxy.child.stop('SIGTERM'))
     groups.push([proxy])
   }
-  console.log('| case | proxy | requests/s | CPU (µs) | of the bare pipe | of this router |')
-  console.log('|---|---|--:|--:|--:|--:|')
+  console.log(
+    '| case | proxy | requests/s | CPU (µs) | of the bare pipe | of this router | at its own limit (µs) | of this router |',
+  )
+  console.log('|---|---|--:|--:|--:|--:|--:|--:|')
   for (const name of cases) {
     const benchCase = benchCases.find((each) => each.name === name)
     if (!benchCase) continue
@@ -62,46 +67,59 @@ async function compare(benchCase: BenchCase, proxies: readonly MeasuredProxy[]):
   for (const proxy of proxies) {
     try {
       await expectSameWords(proxy, stage.pipe, benchCase)
-      await stage.load(proxy, benchCase, roundMs)
+      await stage.load(proxy, benchCase, warmMs)
       const { requests, seconds } = await stage.load(proxy, benchCase, roundMs)
       most.push(requests / seconds)
       able.push(proxy)
     } catch (error) {
-      console.log(`| ${benchCase.name} | ${proxy.name} | ${String(error).split('\n')[0]} | | | |`)
+      console.log(`| ${benchCase.name} | ${proxy.name} | ${String(error).split('\n')[0]} | | | | | |`)
     }
   }
   const perSecond = Math.min(...most) / 2
-  const costs = new Map<MeasuredProxy, number[]>(able.map((proxy) => [proxy, []]))
-  for (let round = 0; round < rounds; round++) {
-    for (const proxy of able) costs.get(proxy)?.push(await costOf(stage, proxy, benchCase, perSecond))
-  }
-  const of = (proxy: MeasuredProxy, other: MeasuredProxy): string => {
-    const ratios = (costs.get(proxy) ?? []).map((cost, round) => cost / (costs.get(other)?.[round] ?? 1))
-    return median(ratios).toFixed(2)
+  const same = await costsOf(stage, able, { benchCase, perSecond, rounds })
+  const limit = await costsOf(stage, able, { benchCase, perSecond: 0, rounds: limitRounds })
+  const ratio = (costs: Costs, proxy: MeasuredProxy, other: MeasuredProxy): string => {
+    const others = costs.get(other) ?? []
+    return median((costs.get(proxy) ?? []).map((cost, round) => cost / (others[round] ?? 1))).toFixed(2)
   }
   for (const proxy of able) {
     const cells = [
       benchCase.name,
       proxy.name,
       perSecond.toFixed(0),
-      median(costs.get(proxy) ?? []).toFixed(0),
-      of(proxy, stage.pipe),
-      of(proxy, stage.router),
+      median(same.get(proxy) ?? []).toFixed(0),
+      ratio(same, proxy, stage.pipe),
+      ratio(same, proxy, stage.router),
+      median(limit.get(proxy) ?? []).toFixed(0),
+      ratio(limit, proxy, stage.router),
     ]
     console.log(`| ${cells.join(' | ')} |`)
   }
 }
 
-async function costOf(
-  on: Stage,
-  proxy: MeasuredProxy,
-  benchCase: BenchCase,
-  perSecond: number,
-): Promise<number> {
-  const concurrency = Math.min(benchCase.concurrency, Math.ceil(perSecond * longestTurnSeconds))
-  const before = processorTimeUs(proxy.child.pid)
-  const { requests } = await on.load(proxy, { ...benchCase, concurrency }, roundMs, perSecond)
-  return (processorTimeUs(proxy.child.pid) - before) / requests
+/** In microseconds, of each round. */
+type Costs = ReadonlyMap<MeasuredProxy, number[]>
+
+interface Turns {
+  benchCase: BenchCase
+  /** 0: as many as can. */
+  perSecond: number
+  rounds: number
+}
+
+async function costsOf(on: Stage, proxies: readonly MeasuredProxy[], turns: Turns): Promise<Costs> {
+  const { benchCase, perSecond } = turns
+  const costs = new Map<MeasuredProxy, number[]>(proxies.map((proxy) => [proxy, []]))
+  const fewest = perSecond === 0 ? benchCase.concurrency : Math.ceil(perSecond * longestTurnSeconds)
+  const concurrency = Math.min(benchCase.concurrency, fewest)
+  for (let round = 0; round < turns.rounds; round++) {
+    for (const proxy of proxies) {
+      const before = processorTimeUs(proxy.child.pid)
+      const { requests } = await on.load(proxy, { ...benchCase, concurrency }, roundMs, perSecond)
+      costs.get(proxy)?.push((processorTimeUs(proxy.child.pid) - before) / requests)
+    }
+  }
+  return costs
 }
 
 type Ports = Record<'openaiWhole' | 'openaiStream', { own: number; upstream: number }>
