@@ -1,3 +1,4 @@
+/// <reference path="./undici-parts.d.ts" />
 import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
 import type { buildConnector, Dispatcher } from 'undici'
