@@ -53,3 +53,17 @@ test('a body that breaks off tells how', async () => {
   const broken = new Error('gone')
   assert.equal(await collected(['1'], { announced: 4 }, (payload) => payload.destroy(broken)), broken)
 })
+
+test('a body that was refused may break off all the same', async () => {
+  let sent: PassThrough | undefined
+  const refused = await collected(['12345'], { limit: 4 }, (payload) => {
+    sent = payload
+  })
+  assert.ok(refused instanceof RouterError && refused.kind === 'too_large')
+  assert.ok(sent)
+  const stream = sent
+  // Not the `once` of node:events, which would hear the error itself.
+  const closed = new Promise((resolve) => stream.on('close', resolve))
+  stream.destroy(new Error('no room'))
+  await closed
+})

@@ -20,8 +20,11 @@ export function collectBody(
   const known = announced === undefined ? undefined : room(announced)
   const chunks: Buffer[] = []
   let received = 0
+  let over = false
   const end = (result: Buffer | Error): void => {
-    payload.off('data', onData).off('end', onEnd).off('error', onError)
+    if (over) return
+    over = true
+    payload.off('data', onData).off('end', onEnd)
     done(result)
   }
   const onData = (chunk: Buffer): void => {
@@ -35,8 +38,8 @@ export function collectBody(
     if (known && received !== known.length) end(badRequest('The body is not as long as content-length says'))
     else end(known ?? Buffer.concat(chunks, received))
   }
-  const onError = (error: Error): void => end(error)
-  payload.on('data', onData).on('end', onEnd).on('error', onError)
+  // To the end of the stream: one that is refused may still break, and nobody else would hear it.
+  payload.on('data', onData).on('end', onEnd).on('error', end)
   payload.resume()
 }
 
