@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { answerJobs } from '../support/answer-jobs.ts'
 
 /** Keeps `concurrency` requests going for `durationMs`; each waits for its answer before the next on its socket. */
 export interface LoadJob {
@@ -33,15 +34,7 @@ export interface LoadResult {
   longestPingMs: number
 }
 
-process.on('message', (job: LoadJob) => {
-  run(job).then(
-    (result) => process.send?.(result),
-    (error: unknown) => {
-      console.error(error)
-      process.exit(1)
-    },
-  )
-})
+answerJobs(run)
 
 async function run(job: LoadJob): Promise<LoadResult> {
   const result: LoadResult = {

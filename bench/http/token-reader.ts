@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { answerJobs } from '../support/answer-jobs.ts'
 import { machineMs } from '../support/machine-clock.ts'
 import { readTokens } from './token-stamp.ts'
 
@@ -36,15 +37,7 @@ interface Ears {
 let ears: Ears | undefined
 const sockets = new Set<Socket>()
 
-process.on('message', (job: TokenJob) => {
-  perform(job).then(
-    (answer) => process.send?.(answer),
-    (error: unknown) => {
-      console.error(error)
-      process.exit(1)
-    },
-  )
-})
+answerJobs(perform)
 
 async function perform(job: TokenJob): Promise<object> {
   if (job.do === 'open') await openAll(job)
