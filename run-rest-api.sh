@@ -9,4 +9,5 @@ install_packages
 choose_node
 # What Node makes of the sources is kept for the next start, which is then about a third quicker.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$PWD/node_modules/.cache/node}"
-exec "$NODE" src/cli.ts "$@"
+# Young garbage is collected after 8 MB and not 16, and bodies with it: less work, and room for fewer of them.
+exec "$NODE" --max-semi-space-size=8 src/cli.ts "$@"

@@ -26,12 +26,17 @@ const withoutPretenuring = '--no-allocation-site-pretenuring'
  * collections than in all else. Where there is little memory the choice stays V8's.
  */
 const heapGrowth = '--heap-growing-percent=300'
+/** The bytes of bodies count like the rest of the heap then. Else every 64 MB of them have all of it collected. */
+const bodiesAsHeap = '--external-memory-accounted-in-global-limit'
 const enoughHeapBytes = 512 * 1024 * 1024
 
 /** Environment to config to app to listening, and back again on a signal. The only file that touches `process`. */
 async function main(): Promise<void> {
   setFlagsFromString(withoutPretenuring)
-  if (getHeapStatistics().heap_size_limit >= enoughHeapBytes) setFlagsFromString(heapGrowth)
+  if (getHeapStatistics().heap_size_limit >= enoughHeapBytes) {
+    setFlagsFromString(heapGrowth)
+    setFlagsFromString(bodiesAsHeap)
+  }
   const { config, notes, warnings } = loadConfig(process.env)
   if (config.serverType === 'cluster' && cluster.isPrimary) {
     runPrimary(config)
