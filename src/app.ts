@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto'
-import type { RequestListener, Server } from 'node:http'
+import { randomBytes } from 'node:crypto'
+import type { IncomingHttpHeaders, RequestListener, Server } from 'node:http'
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Config } from './core/env-config.ts'
+import { requestIds } from './core/request-ids.ts'
 import { connectionLimit, createHttpServer, defaultLimits } from './http-server.ts'
 import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
 import admission from './plugins/admission.ts'
@@ -55,7 +56,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     logController: new LogController({ disableRequestLogging: true }),
     // Its lines would be the same: what they tell of a request they tell by themselves.
     childLoggerFactory: (logger) => logger,
-    genReqId: (request) => requestId(request.headers['x-request-id']),
+    genReqId: requestIdOf(requestIds(randomBytes)),
     bodyLimit: options.config.bodyLimitBytes,
     schemaController: { compilersFactory: noCompilers },
     serverFactory: createServer,
@@ -117,6 +118,9 @@ function serverFactory({ config, logger }: AppOptions): (handler: RequestListene
 }
 
 /** The client's own id where it is well formed: it goes into headers and logs. */
-function requestId(given: string | string[] | undefined): string {
-  return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID()
+function requestIdOf(newId: () => string): (request: { headers: IncomingHttpHeaders }) => string {
+  return ({ headers }) => {
+    const given = headers['x-request-id']
+    return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : newId()
+  }
 }

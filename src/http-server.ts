@@ -124,11 +124,16 @@ class Turns {
   /** Gives the number of requests without a whole answer, this one included. */
   add(request: IncomingMessage, response: ServerResponse): number {
     const { socket } = request
-    const turns = this.#ofSocket.get(socket) ?? []
-    this.#ofSocket.set(socket, turns)
+    const turns = this.#ofSocket.get(socket) ?? this.#begin(socket)
     turns.push({ request, response })
     if (turns.length === 1) this.#next(turns)
     return turns.length
+  }
+
+  #begin(socket: Duplex): Turn[] {
+    const turns: Turn[] = []
+    this.#ofSocket.set(socket, turns)
+    return turns
   }
 
   isIdle(socket: Duplex): boolean {

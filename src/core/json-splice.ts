@@ -138,13 +138,16 @@ export function setMembers(
   const edits: Edit[] = []
   const added: string[] = []
   for (const [key, value] of Object.entries(values)) {
-    const standing = scan.members.filter((member) => member.key === key)
-    for (const member of standing) {
-      edits.push({ start: member.valueStart, end: member.valueEnd, text: JSON.stringify(value) })
+    const text = JSON.stringify(value)
+    let stands = false
+    for (const member of scan.members) {
+      if (member.key !== key) continue
+      stands = true
+      edits.push({ start: member.valueStart, end: member.valueEnd, text })
     }
-    if (standing.length === 0) added.push(`${JSON.stringify(key)}:${JSON.stringify(value)}`)
+    if (!stands) added.push(`${JSON.stringify(key)}:${text}`)
   }
-  edits.push(...removeMembers(scan, removed))
+  if (removed.size > 0) edits.push(...removeMembers(scan, removed))
   if (added.length > 0) {
     const others = scan.members.some((member) => !removed.has(member.key))
     edits.push({ start: scan.start + 1, end: scan.start + 1, text: added.join(',') + (others ? ',' : '') })
@@ -153,7 +156,6 @@ export function setMembers(
 }
 
 function removeMembers(scan: JsonScan, removed: ReadonlySet<string>): Edit[] {
-  if (removed.size === 0) return []
   const { members } = scan
   const lastKept = members.findLastIndex((member) => !removed.has(member.key))
   const edits: Edit[] = []

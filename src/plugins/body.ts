@@ -113,25 +113,34 @@ function parseJson(request: FastifyRequest, received: Buffer): Record<string, un
   return read
 }
 
-const routingKeys = new Map(['model', 'model_name', 'stream'].map((name) => [name.toUpperCase(), name]))
-/** The folding of case that is meant changes no length. */
-const routingLengths = new Set(Array.from(routingKeys.keys(), (name) => name.length))
+const routingKeys = ['model', 'model_name', 'stream']
+const routingKeysInCapitals = routingKeys.map((name) => name.toUpperCase())
 
 /**
  * What the router goes by must be what the upstream goes by: servers written in Go (Ollama, LocalAI) match keys in any
  * case and let the last one win. Upper case also folds the long s (U+017F), as Go does: https://pkg.go.dev/encoding/json.
  */
 function checkRoutingKeys({ members }: JsonScan): void {
-  const found = new Map<string, string>()
+  let found = 0
+  let miswritten: string | undefined
   for (const { key } of members) {
-    const name = routingLengths.has(key.length) ? routingKeys.get(key.toUpperCase()) : undefined
+    const index = routingIndex(key)
+    const name = routingKeys[index]
     if (name === undefined) continue
-    if (found.has(name)) throw badRequest(`'${name}' stands more than once in the body`, name)
-    found.set(name, key)
+    if ((found & (1 << index)) !== 0) throw badRequest(`'${name}' stands more than once in the body`, name)
+    found |= 1 << index
+    if (key !== name) miswritten ??= name
   }
-  for (const [name, key] of found) {
-    if (key !== name) throw badRequest(`'${name}' must be written like this`, name)
-  }
+  if (miswritten !== undefined) throw badRequest(`'${miswritten}' must be written like this`, miswritten)
+}
+
+/** Of the key that it means, in whatever case; -1 for any other. */
+function routingIndex(key: string): number {
+  const { length } = key
+  // The folding of case that is meant changes no length.
+  if (length !== 5 && length !== 6 && length !== 10) return -1
+  const exact = routingKeys.indexOf(key)
+  return exact === -1 ? routingKeysInCapitals.indexOf(key.toUpperCase()) : exact
 }
 
 function isForm(request: FastifyRequest): boolean {

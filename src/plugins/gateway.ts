@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ChatResponse } from '../core/chat.ts'
-import type { ErrorOptions } from '../core/dialect.ts'
-import { asRouterError, badRequest } from '../core/errors.ts'
+import type { Dialect } from '../core/dialect.ts'
+import { asRouterError, badRequest, type RouterError } from '../core/errors.ts'
 import { namedPrompt } from '../core/system-prompt.ts'
 import { systemOf } from '../core/text-request.ts'
 import { version } from '../core/version.ts'
@@ -39,20 +39,20 @@ declare module 'fastify' {
 /** The door to the models: every surface, also the router's own endpoints, goes through it. */
 export default fp(
   (app, _options, done) => {
-    const declined = new DeclinedOperations(() => performance.now())
+    const servicesOf = servicesFor(app)
     app.decorate('gateway', {
       chatCall: (dialect, request) => chatCall(app, dialect, request),
       chat: async (given, request, reply) => {
         try {
           const call = withNamedPrompt(app, given, request)
-          await answerChat(call, clientOf(app, call, reply), servicesOf(app, declined, request))
+          await answerChat(call, clientOf(app, call, reply), servicesOf(request))
         } catch (thrown) {
           tellUnlessTold(reply, thrown)
         }
         return reply
       },
-      ask: (question, request) => askChat(question, servicesOf(app, declined, request)),
-      services: (request) => servicesOf(app, declined, request),
+      ask: (question, request) => askChat(question, servicesOf(request)),
+      services: servicesOf,
       clientStream,
     })
     done()
@@ -99,21 +99,26 @@ function tellUnlessTold(reply: FastifyReply, thrown: unknown): void {
   if (error.kind === 'internal') reply.raw.destroy()
 }
 
-function servicesOf(
-  app: FastifyInstance,
-  declined: DeclinedOperations,
-  request: FastifyRequest,
-): ChatServices {
-  return {
+/** Gives each request its services. What is the same for all of them is made once. */
+function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatServices {
+  const { acquire, retryBudget, isDoubtful } = app.balancer
+  const house: Omit<ChatServices, 'exchange' | 'clientHeaders' | 'fallbacksOf' | 'onFailover'> = {
     dialectOf: (name) => app.dialects.get(name),
-    declined,
+    declined: new DeclinedOperations(() => performance.now()),
     transportOf: app.upstream.transportOf,
-    acquire: app.balancer.acquire,
+    acquire,
+    budgetOf: retryBudget,
+    isDoubtful,
+    blame: (target) => app.health.breakerOf(target).blame(),
+    timeoutMs: app.config.externalTimeoutMs,
+    userAgent: `llm-router/${version}`,
+  }
+  return (request) => ({
+    ...house,
+    exchange: request.exchange,
+    clientHeaders: request.headers,
     fallbacksOf: ({ fallbacks }) =>
       fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
-    budgetOf: app.balancer.retryBudget,
-    isDoubtful: app.balancer.isDoubtful,
-    blame: (target) => app.health.breakerOf(target).blame(),
     onFailover: (target, error) => {
       const { exchange, log } = request
       log.warn(
@@ -121,22 +126,41 @@ function servicesOf(
         'failover',
       )
     },
-    timeoutMs: app.config.externalTimeoutMs,
-    userAgent: `llm-router/${version}`,
-    exchange: request.exchange,
-    clientHeaders: request.headers,
-  }
+  })
 }
 
 function clientOf(app: FastifyInstance, call: ChatCall, reply: FastifyReply): ChatClient {
-  const options: ErrorOptions = { ownPath: false, debug: app.config.inDebug, requestId: reply.request.id }
-  const client: ChatClient = {
-    stream: () => clientStream(reply, call.dialect.streamMediaType),
-    whole: (body) => sendWhole(reply, body),
-    large: () => clientStream(reply, 'application/json; charset=utf-8'),
-    writeError: (error) => call.dialect.writeStreamError(error, options),
-  }
+  const client = new ReplyClient(reply, call.dialect, app.config.inDebug)
   return call.beforeEnd ? heldClient(client, call.beforeEnd) : client
+}
+
+class ReplyClient implements ChatClient {
+  readonly #reply: FastifyReply
+  readonly #dialect: Dialect
+  readonly #debug: boolean
+
+  constructor(reply: FastifyReply, dialect: Dialect, debug: boolean) {
+    this.#reply = reply
+    this.#dialect = dialect
+    this.#debug = debug
+  }
+
+  stream(): ClientStream {
+    return clientStream(this.#reply, this.#dialect.streamMediaType)
+  }
+
+  whole(body: Buffer | string): void {
+    sendWhole(this.#reply, body)
+  }
+
+  large(): ClientStream {
+    return clientStream(this.#reply, 'application/json; charset=utf-8')
+  }
+
+  writeError(error: RouterError): string {
+    const options = { ownPath: false, debug: this.#debug, requestId: this.#reply.request.id }
+    return this.#dialect.writeStreamError(error, options)
+  }
 }
 
 /** The head and the body in one piece; Fastify would look for their kind, which is known. */
@@ -146,12 +170,10 @@ function sendWhole(reply: FastifyReply, body: Buffer | string): void {
   exchange.answeredAt = performance.now()
   exchange.bodyBytes = length
   reply.hijack()
-  reply.raw.writeHead(200, {
-    ...headersOf(reply),
-    ...answerHeaders(exchange),
-    'content-type': 'application/json',
-    'content-length': String(length),
-  })
+  const headers = answerHeaders(exchange, headersOf(reply))
+  headers['content-type'] = 'application/json'
+  headers['content-length'] = String(length)
+  reply.raw.writeHead(200, headers)
   reply.raw.end(body)
 }
 
@@ -159,7 +181,7 @@ function clientStream(reply: FastifyReply, mediaType: string): ClientStream {
   const { exchange } = reply.request
   return createClientStream(reply.raw, {
     mediaType,
-    headers: () => ({ ...headersOf(reply), ...answerHeaders(exchange) }),
+    headers: () => answerHeaders(exchange, headersOf(reply)),
     // From here on Fastify must not touch the response.
     onCommit: () => reply.hijack(),
     onWrite: (bytes) => {

@@ -6,11 +6,11 @@ import type { Exchange } from './exchange.ts'
 /** What the writer of a client's answer is told of its call; what costs something is made when it is asked for. */
 export class CallAnswerContext implements AnswerContext {
   readonly model: string
-  readonly created = Math.floor(Date.now() / 1000)
   readonly includeUsage: boolean
   readonly #call: ChatCall
   readonly #exchange: Exchange
   #id: string | undefined
+  #created: number | undefined
   #estimate: number | undefined
 
   constructor(call: ChatCall, exchange: Exchange) {
@@ -23,6 +23,11 @@ export class CallAnswerContext implements AnswerContext {
   get id(): string {
     this.#id ??= randomBytes(12).toString('hex')
     return this.#id
+  }
+
+  get created(): number {
+    this.#created ??= Math.floor(Date.now() / 1000)
+    return this.#created
   }
 
   get request(): Record<string, unknown> {

@@ -1,11 +1,15 @@
 import { lostHeader } from '../core/lost-header.ts'
 import type { Exchange } from './exchange.ts'
 
-/** What the headers of an answer tell: which model spoke, and what could not be carried to it. */
-export function answerHeaders(exchange: Exchange): Record<string, string> {
+/** What the headers of an answer tell, added to `headers`: which model spoke, and what could not be carried to it. */
+export function answerHeaders(
+  exchange: Exchange,
+  headers: Record<string, string> = {},
+): Record<string, string> {
   const { answeringModel = exchange.model, lost } = exchange
-  if (answeringModel === undefined) return lostHeader(lost)
-  return { ...lostHeader(lost), 'x-llm-router-model': headerText(answeringModel) }
+  if (lost.size > 0) Object.assign(headers, lostHeader(lost))
+  if (answeringModel !== undefined) headers['x-llm-router-model'] = headerText(answeringModel)
+  return headers
 }
 
 /** Names of models are free text; what a header cannot hold is percent-encoded. */

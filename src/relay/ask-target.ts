@@ -9,7 +9,7 @@ import { type AnswerStream, type AttemptOptions, type AttemptResult, runAttempt 
 import type { ChatServices } from './chat-run.ts'
 import type { Exchange } from './exchange.ts'
 import { unlessNotOffered } from './operation-targets.ts'
-import { onceMoreIfStale } from './stale-socket.ts'
+import { type FailedAttempt, onceMoreIfStale, type Send } from './stale-socket.ts'
 import { tracedStream } from './traced-stream.ts'
 import { upstreamRequest } from './upstream-request.ts'
 
@@ -89,18 +89,30 @@ class Sending implements AttemptOptions {
 
 /**
  * Sends one JSON request to one target and brings its answer, or says why not: once, and once more over a fresh socket where
- * a kept-alive one turned out stale. Never throws.
+ * a kept-alive one turned out stale. Rejects for a bug alone.
  */
-export async function askTarget(
+export function askTarget(
   services: ChatServices,
   target: Target,
   call: TargetCall,
   into: Into = {},
 ): Promise<AttemptResult> {
-  const send = (freshSocket: boolean): Promise<AttemptResult> =>
-    runAttempt(new Sending(services, target, call, into, freshSocket))
-  const result = await onceMoreIfStale(send, services.exchange.calls, target.model)
-  if (result.type === 'whole') call.trace?.received?.(result.body)
-  if (result.type !== 'failed' || call.operation === 'chat') return result
-  return { type: 'failed', ...unlessNotOffered(result, call.operation, target) }
+  return new Promise((resolve, reject) => {
+    const send: Send<AttemptResult> = (freshSocket, onResult) => {
+      try {
+        runAttempt(new Sending(services, target, call, into, freshSocket), onResult)
+      } catch (error) {
+        reject(error)
+      }
+    }
+    onceMoreIfStale(send, { calls: services.exchange.calls, model: target.model }, (result) => {
+      if (result.type === 'whole') call.trace?.received?.(result.body)
+      resolve(result.type === 'failed' ? unlessChat(result, call.operation, target) : result)
+    })
+  })
+}
+
+function unlessChat(failed: FailedAttempt, operation: Operation, target: Target): FailedAttempt {
+  if (operation === 'chat') return failed
+  return { type: 'failed', ...unlessNotOffered(failed, operation, target) }
 }

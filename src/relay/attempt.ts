@@ -39,17 +39,15 @@ const maxHeldBytes = 64 * 1024
 /** A complete stream whose upstream does not close: how long its socket may stay for reuse, in milliseconds. */
 const lingerMs = 1_000
 
-/** Sends one request to one target and brings its answer to the client, or says why not. Never throws. */
-export function runAttempt(options: AttemptOptions): Promise<AttemptResult> {
-  return new Promise((resolve) => {
-    new Attempt(options, resolve).start()
-  })
+/** Sends one request to one target and brings its answer to the client, or says why not. Calls back once, never throws. */
+export function runAttempt(options: AttemptOptions, onResult: (result: AttemptResult) => void): void {
+  new Attempt(options, onResult).start()
 }
 
 /** The state of one upstream call, from its dispatch to its one result. */
 class Attempt implements BoundedCall {
   readonly #options: AttemptOptions
-  readonly #resolve: (result: AttemptResult) => void
+  readonly #onResult: (result: AttemptResult) => void
   readonly #bounds: CallBounds
   #stream: AnswerStream | undefined
   #call: UpstreamCall | undefined
@@ -63,9 +61,9 @@ class Attempt implements BoundedCall {
   #firstContentMs = 0
   #lingering: NodeJS.Timeout | undefined
 
-  constructor(options: AttemptOptions, resolve: (result: AttemptResult) => void) {
+  constructor(options: AttemptOptions, onResult: (result: AttemptResult) => void) {
     this.#options = options
-    this.#resolve = resolve
+    this.#onResult = onResult
     this.#stream = options.stream
     this.#bounds = new CallBounds(options, this)
   }
@@ -242,14 +240,19 @@ class Attempt implements BoundedCall {
       this.#options.onStreamEnd(stream.lane.state.usage, failure.error)
       stream.breakOff(failure.error)
     }
-    this.#finish({ type: 'failed', ...failure, retry: committed ? 'none' : failure.retry })
+    this.#end()
     this.#call?.abort()
+    this.#onResult({ type: 'failed', ...failure, retry: committed ? 'none' : failure.retry })
   }
 
   #finish(result: AttemptResult): void {
     if (this.#mode === 'over') return
+    this.#end()
+    this.#onResult(result)
+  }
+
+  #end(): void {
     this.#mode = 'over'
     this.#bounds.end()
-    this.#resolve(result)
   }
 }

@@ -27,14 +27,6 @@ export type Step =
   /** Targets of the model have failed, and no other is tried; with the error that tells most. */
   | { type: 'exhausted'; model: string; error: RouterError }
 
-type CallEnd = Pick<CallRecord, 'result' | 'firstContentMs' | 'tokens' | 'error' | 'streamed'>
-
-interface CalledTarget {
-  readonly id: string
-  readonly model: string
-  readonly type: { readonly name: string; readonly dialect: string }
-}
-
 /** What is done for one request outside of the router: its steps, and how long they took together. */
 export class CallLog {
   readonly #now: () => number
@@ -44,20 +36,18 @@ export class CallLog {
   #openSince = 0
   #lastEnd = 0
 
-  /** `now`: monotonic milliseconds. */
   constructor(now: () => number, onStep: (step: Step) => void) {
     this.#now = now
     this.#onStep = onStep
   }
 
-  /** A try begins; call the result once, when it is over. */
-  begin({ id, model, type }: CalledTarget, after: RouterError | undefined): (end: CallEnd) => void {
-    const startedAt = this.#now()
-    return (end) => {
-      const durationMs = this.#now() - startedAt
-      const who = { model, target: id, providerType: type.name, dialect: type.dialect }
-      this.#onStep({ type: 'call', call: { ...who, ...end, durationMs, after } })
-    }
+  /** Monotonic milliseconds. */
+  now(): number {
+    return this.#now()
+  }
+
+  ended(call: CallRecord): void {
+    this.#onStep({ type: 'call', call })
   }
 
   resent(model: string): void {

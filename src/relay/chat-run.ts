@@ -2,7 +2,6 @@ import type { ChatRequest, ChatResponse } from '../core/chat.ts'
 import type { AnswerContext, Dialect, Lose } from '../core/dialect.ts'
 import { RouterError } from '../core/errors.ts'
 import type { Operation } from '../core/provider.ts'
-import type { StopSignal } from '../core/stop-signal.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { CallTrace } from '../core/trace.ts'
 import type { Transport, UpstreamHeaders } from '../core/transport.ts'
@@ -16,7 +15,7 @@ import { behindConfigured, type EndpointDefaults } from './endpoint-defaults.ts'
 import type { Exchange } from './exchange.ts'
 import { createLargeAnswer } from './large-answer.ts'
 import { acquireWith, isNotOffered } from './operation-targets.ts'
-import { type Delivered, overTargets, type TargetLoop } from './over-targets.ts'
+import { type Delivered, type LoopServices, overTargets } from './over-targets.ts'
 import {
   createChatPreparer,
   type PreparedChat,
@@ -29,21 +28,14 @@ import { garbageFailure, next } from './upstream-failure.ts'
 import { readAnswer, renamedText, renameModel, replayAsStream } from './whole-answer.ts'
 
 /** What a run needs of the house around it. */
-export interface ChatServices
-  extends Pick<
-    TargetLoop<unknown>,
-    'acquire' | 'onFailover' | 'blame' | 'budgetOf' | 'isDoubtful' | 'fallbacksOf'
-  > {
+export interface ChatServices extends LoopServices {
   dialectOf(name: string): Dialect
   declined: DeclinedOperations
   transportOf(target: Target): Transport
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */
   timeoutMs: number
   userAgent: string
-  exchange: Exchange
   clientHeaders: Record<string, string | string[] | undefined>
-  /** Ends the calls of one question, where that is not the end of the whole request. */
-  signal?: StopSignal
 }
 
 /** Where an answer goes. */
@@ -62,9 +54,9 @@ export function answerChat(call: ChatCall, client: ChatClient, services: ChatSer
   const context = new CallAnswerContext(call, exchange)
   const prepare = preparerOf(call, services)
   return overTargets({
-    ...services,
+    services,
     model: call.model,
-    acquire: call.only ? acquireWith(call.only, services.acquire) : services.acquire,
+    ...(call.only && { acquire: acquireWith(call.only, services.acquire) }),
     attempt: (target, lost, trace) =>
       attemptAnswer({ call, client, services, context, prepare, lost, trace }, target),
   })
@@ -188,7 +180,7 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
   const lose: Lose = question.lose ?? ((field, why) => exchange.lose(field, why))
   const services: ChatServices = signal ? { ...given, signal } : given
   return overTargets({
-    ...services,
+    services,
     model,
     async attempt(target, leaseLost, trace): Promise<Delivered<ChatResponse>> {
       const dialect = behindConfigured(services.dialectOf(target.type.dialect), request, target, defaults)

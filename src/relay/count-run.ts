@@ -43,11 +43,9 @@ export async function countPrompt(call: ChatCall, services: ChatServices): Promi
   const { signal, stop } = patience(services.exchange.signal)
   try {
     return await overTargets<number>({
-      ...services,
-      model,
-      signal,
       // Another model cuts a text into other tokens.
-      fallbacksOf: () => [],
+      services: { ...services, signal, fallbacksOf: () => [] },
+      model,
       acquire: (wanted, tried, until) => services.acquire(wanted, new Set([...tried, ...unable]), until),
       async attempt(target, lost, trace) {
         const way = wayOf(call, target, services)

@@ -104,7 +104,7 @@ interface PartAnswer {
 
 function askPart(part: Part, services: ChatServices): Promise<PartAnswer> {
   return overTargets<PartAnswer>({
-    ...services,
+    services,
     model: part.call.model,
     acquire: acquireWith('embedding', services.acquire),
     attempt: (target, lost, trace) => attemptPart({ ...part, lost, trace }, target, services),

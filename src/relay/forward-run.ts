@@ -4,12 +4,13 @@ import type { Model, Target } from '../core/target.ts'
 import type { CallTrace } from '../core/trace.ts'
 import type { UpstreamRequest } from '../core/transport.ts'
 import { askTarget } from './ask-target.ts'
+import type { CallLog } from './call-log.ts'
 import type { ChatServices } from './chat-run.ts'
 import type { ClientPipe } from './client-pipe.ts'
 import { acquireWith, requireOperation, unlessNotOffered } from './operation-targets.ts'
 import { type Delivered, overTargets } from './over-targets.ts'
-import { type PipeResult, runPipe } from './pipe-attempt.ts'
-import { onceMoreIfStale } from './stale-socket.ts'
+import { type PipeOptions, type PipeResult, runPipe } from './pipe-attempt.ts'
+import { onceMoreIfStale, type Send } from './stale-socket.ts'
 import { garbageFailure } from './upstream-failure.ts'
 import { upstreamRequest } from './upstream-request.ts'
 import { renameModel } from './whole-answer.ts'
@@ -29,7 +30,7 @@ export function answerForward(call: ForwardCall, services: ChatServices): Promis
   const { operation, model } = call
   requireOperation(model, operation)
   return overTargets<Buffer>({
-    ...services,
+    services,
     model,
     acquire: acquireWith(operation, services.acquire),
     async attempt(target, lost, trace) {
@@ -70,32 +71,40 @@ export function pipeOverTargets(
   requireOperation(model, operation)
   const { exchange } = services
   return overTargets<void>({
-    ...services,
+    services,
     model,
     acquire: acquireWith(operation, services.acquire),
     async attempt(target, lost, trace): Promise<Delivered<void>> {
       const request = requestFor(target, trace)
       const headers = { ...request.headers, accept: '*/*' }
-      const send = (freshSocket: boolean): Promise<PipeResult> =>
-        runPipe({
-          target,
-          transport: services.transportOf(target),
-          request: { ...request, headers, freshSocket },
-          client,
-          timeoutMs: services.timeoutMs,
-          signal: exchange.stop,
-          lost,
-          onContent: () => {
-            exchange.contentSeen()
-            trace?.contentSeen()
-          },
-          onBroken: (error) => exchange.breakOff(error),
-        })
-      const result = await onceMoreIfStale(send, exchange.calls, target.model)
+      const options: PipeOptions = {
+        target,
+        transport: services.transportOf(target),
+        request: { ...request, headers },
+        client,
+        timeoutMs: services.timeoutMs,
+        signal: exchange.stop,
+        lost,
+        onContent: () => {
+          exchange.contentSeen()
+          trace?.contentSeen()
+        },
+        onBroken: (error) => exchange.breakOff(error),
+      }
+      const result = await pipeTo(options, exchange.calls)
       return result.type === 'failed'
         ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
         : { type: 'delivered', value: undefined }
     },
+  })
+}
+
+function pipeTo(options: PipeOptions, calls: CallLog): Promise<PipeResult> {
+  const { request, target } = options
+  const send: Send<PipeResult> = (freshSocket, onResult) =>
+    runPipe({ ...options, request: { ...request, freshSocket } }, onResult)
+  return new Promise((resolve) => {
+    onceMoreIfStale(send, { calls, model: target.model }, resolve)
   })
 }
 

@@ -7,8 +7,9 @@ import type { ClientStream } from './client-stream.ts'
  */
 export function heldClient(client: ChatClient, pending: () => Promise<void> | undefined): ChatClient {
   return {
-    ...client,
     stream: () => heldStream(client.stream(), pending),
+    large: () => client.large(),
+    writeError: (error) => client.writeError(error),
     whole(body) {
       const held = pending()
       if (held === undefined) client.whole(body)

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import type { buildConnector, Dispatcher } from 'undici'
 import createConnector from 'undici/lib/core/connect.js'
 import Agent from 'undici/lib/dispatcher/agent.js'
+import Pool from 'undici/lib/dispatcher/pool.js'
 import type {
   Transport,
   UpstreamCall,
@@ -24,10 +25,11 @@ export function createHttpTransport(options: {
 }): Transport & { close(): Promise<void> } {
   const readBefore = new WeakMap<Error, number>()
   const settings = {
-    allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: connectorNoting(readBefore, options),
+    // Said to each pool: the agent itself would make a text out of it for every call.
+    factory: (origin: string | URL, pool: object) => new Pool(origin, { ...pool, allowH2: false }),
   }
   const pooled = new Agent(settings)
   // For the one silent retry after a stale kept-alive socket: every call gets a socket of its own.

@@ -1,7 +1,7 @@
 import { badRequest, type RouterError } from '../core/errors.ts'
 import type { Operation } from '../core/provider.ts'
 import type { Model, Target } from '../core/target.ts'
-import type { TargetLoop } from './over-targets.ts'
+import type { Acquire } from './over-targets.ts'
 import type { Failure } from './upstream-failure.ts'
 
 const unsupported = 'unsupported_operation'
@@ -33,10 +33,7 @@ export function requireOperation(model: Model, operation: Operation, others: rea
 }
 
 /** An `acquire` that takes none but the targets with the operation. */
-export function acquireWith<T>(
-  operation: Operation,
-  acquire: TargetLoop<T>['acquire'],
-): TargetLoop<T>['acquire'] {
+export function acquireWith(operation: Operation, acquire: Acquire): Acquire {
   return (model, tried, signal) => {
     const others = [...model.targets, ...model.sleeping].filter(({ paths }) => paths[operation] === undefined)
     return acquire(model, others.length === 0 ? tried : new Set([...tried, ...others]), signal)

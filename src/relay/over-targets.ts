@@ -14,18 +14,27 @@ export type Delivered<T> =
 /** At once, where there is nothing to wait for. */
 export type Acquired = Lease | undefined | Promise<Lease | undefined>
 
+/** Picks and reserves a target that is not in `tried`; undefined when none is left. */
+export type Acquire = (model: Model, tried: ReadonlySet<Target>, signal: StopSignal) => Acquired
+
 export interface TargetLoop<T> {
   model: Model
-  exchange: Exchange
-  /** Ends these tries alone; absent: the exchange's own. */
-  signal?: StopSignal
-  /** Picks and reserves a target that is not in `tried`; undefined when none is left. */
-  acquire(model: Model, tried: ReadonlySet<Target>, signal: StopSignal): Acquired
+  services: LoopServices
+  /** Absent: the services' own. */
+  acquire?: Acquire
   /**
    * One try at one target. A failure with `retry: 'next'` promises that nothing has reached the client. `lost`: aborted
    * when the target is another request's; until its first content the try is to be given up then. `trace`: hears of the try.
    */
   attempt(target: Target, lost?: AbortSignal, trace?: CallTrace): Promise<Delivered<T>>
+}
+
+/** What the loop needs of the house around it. */
+export interface LoopServices {
+  exchange: Exchange
+  /** Ends these tries alone; absent: the exchange's own. */
+  signal?: StopSignal
+  acquire: Acquire
   /** A target failed and the next one is tried. */
   onFailover(target: Target, error: RouterError): void
   /** A target failed a request that another one answered. */
@@ -50,9 +59,10 @@ export async function overTargets<T>(loop: TargetLoop<T>): Promise<T> {
   const first = await overModel(loop)
   if (first.type === 'delivered') return first.value
   let last = first
-  for (const model of loop.fallbacksOf(loop.model)) {
-    if (last.isFinal || (loop.signal ?? loop.exchange.stop).aborted) break
-    loop.exchange.answeringModel = model.alias
+  const { exchange, signal = exchange.stop } = loop.services
+  for (const model of loop.services.fallbacksOf(loop.model)) {
+    if (last.isFinal || signal.aborted) break
+    exchange.answeringModel = model.alias
     const next = await overModel({ ...loop, model })
     if (next.type === 'delivered') return next.value
     last = next
@@ -61,9 +71,24 @@ export async function overTargets<T>(loop: TargetLoop<T>): Promise<T> {
 }
 
 async function overModel<T>(loop: TargetLoop<T>): Promise<Run<T>> {
-  const endRequest = loop.budgetOf(loop.model).begin()
+  const run = new ModelRun(loop)
   try {
-    return await overEach(loop)
+    for (let attempts = 0; attempts < maxAttempts; attempts++) {
+      const found = search(loop, run.tried)
+      const lease = found instanceof Promise ? await found : found
+      const attempt = lease && run.begin(lease)
+      if (!attempt) break
+      let delivered: Delivered<T> | undefined
+      try {
+        delivered = await loop.attempt(attempt.target, lease.lost, attempt.trace)
+      } finally {
+        attempt.end(delivered)
+      }
+      const result = run.judge(attempt.target, delivered)
+      if (result === 'give up') break
+      if (result !== 'go on') return result
+    }
+    return run.exhausted()
   } catch (error) {
     // No target could be had: all rest, or the queue is full or too slow. Another model may have one.
     if (error instanceof RouterError && (error.kind === 'overloaded' || error.kind === 'rate_limit')) {
@@ -71,61 +96,80 @@ async function overModel<T>(loop: TargetLoop<T>): Promise<Run<T>> {
     }
     throw error
   } finally {
-    endRequest()
+    run.end()
   }
 }
 
-async function overEach<T>(loop: TargetLoop<T>): Promise<Run<T>> {
-  const { model, exchange } = loop
-  const tried = new Set<Target>()
-  let failure: RouterError | undefined
-  let before: RouterError | undefined
-  let suspect: Target | undefined
-  for (let attempts = 0; attempts < maxAttempts; attempts++) {
-    const found = search(loop, tried)
-    const lease = found instanceof Promise ? await found : found
-    if (!lease) break
-    tried.add(lease.target)
-    const endRetry = failure && loop.isDoubtful(lease.target) ? loop.budgetOf(model).retry() : noEnd
-    if (!endRetry) {
-      lease.settle({ result: 'cancelled', verdict: 'nothing' })
-      break
-    }
-    const delivered = await tryOne(loop, lease, before, endRetry)
+/** What the tries at the targets of one model have shown so far. */
+class ModelRun<T> {
+  readonly tried = new Set<Target>()
+  readonly #loop: TargetLoop<T>
+  readonly #endRequest: () => void
+  /** Of all failures the one to tell. */
+  #failure: RouterError | undefined
+  #before: RouterError | undefined
+  /** Broke on the request, which may be the request's fault. */
+  #suspect: Target | undefined
+
+  constructor(loop: TargetLoop<T>) {
+    this.#loop = loop
+    this.#endRequest = loop.services.budgetOf(loop.model).begin()
+  }
+
+  end(): void {
+    this.#endRequest()
+  }
+
+  /** Undefined, with the lease given back: no more tries may be made. */
+  begin(lease: Lease): Try<T> | undefined {
+    const { services, model } = this.#loop
+    this.tried.add(lease.target)
+    const again = this.#failure && services.isDoubtful(lease.target)
+    const endRetry = again ? services.budgetOf(model).retry() : noEnd
+    if (endRetry) return new Try(services.exchange, lease, this.#before, endRetry)
+    lease.settle({ result: 'cancelled', verdict: 'nothing' })
+    return undefined
+  }
+
+  judge(target: Target, delivered: Delivered<T>): Run<T> | 'go on' | 'give up' {
+    const { services } = this.#loop
     if (delivered.type === 'delivered') {
-      if (suspect) loop.blame(suspect)
+      if (this.#suspect) services.blame(this.#suspect)
       return delivered
     }
     const { error, retry } = delivered
-    before = error
+    this.#before = error
     if (retry === 'anew') {
-      tried.delete(lease.target)
-      failure ??= error
-      loop.onFailover(lease.target, error)
-      continue
+      this.tried.delete(target)
+      this.#failure ??= error
+      services.onFailover(target, error)
+      return 'go on'
     }
-    failure = moreTelling(failure, error)
+    this.#failure = moreTelling(this.#failure, error)
     // What is too long for one model may fit another; nothing has reached the client yet.
     if (retry === 'none') return { type: 'failed', error, isFinal: error.kind !== 'context_overflow' }
     // Two targets that break on the same request: it is the request, and neither is to blame.
-    if (retry === 'next-once' && suspect) break
-    if (retry === 'next-once') suspect = lease.target
-    loop.onFailover(lease.target, error)
+    if (retry === 'next-once' && this.#suspect) return 'give up'
+    if (retry === 'next-once') this.#suspect = target
+    services.onFailover(target, error)
+    return 'go on'
   }
-  if (failure) exchange.calls.exhausted(model.alias, failure)
-  return { type: 'failed', error: failure ?? noTarget(model.alias), isFinal: false }
+
+  exhausted(): Run<T> {
+    const { model, services } = this.#loop
+    if (this.#failure) services.exchange.calls.exhausted(model.alias, this.#failure)
+    return { type: 'failed', error: this.#failure ?? noTarget(model.alias), isFinal: false }
+  }
 }
 
 /** A first try, or one at a target that works, takes nothing from the budget. */
 function noEnd(): void {}
 
-function search<T>(
-  { model, exchange, signal, acquire }: TargetLoop<T>,
-  tried: ReadonlySet<Target>,
-): Acquired {
+function search<T>({ model, services, acquire }: TargetLoop<T>, tried: ReadonlySet<Target>): Acquired {
+  const { exchange, signal = exchange.stop } = services
   const { calls } = exchange
   try {
-    const acquired = acquire(model, tried, signal ?? exchange.stop)
+    const acquired = (acquire ?? services.acquire)(model, tried, signal)
     if (acquired instanceof Promise) return calls.search(model.alias, acquired)
     calls.searched(model.alias, acquired !== undefined)
     return acquired
@@ -135,32 +179,56 @@ function search<T>(
   }
 }
 
-async function tryOne<T>(
-  { exchange, attempt }: TargetLoop<T>,
-  lease: Lease,
-  before: RouterError | undefined,
-  endRetry: () => void,
-): Promise<Delivered<T>> {
-  // What is thrown is a bad request or a bug of ours: neither says anything about the target.
-  let ending: Ending = { result: 'cancelled', verdict: 'nothing' }
-  let delivered: Delivered<T> | undefined
-  const endCall = exchange.calls.begin(lease.target, before)
-  const trace = exchange.trace?.beginCall(lease.target, before)
-  try {
-    exchange.beginAttempt(lease.target)
-    delivered = await attempt(lease.target, lease.lost, trace)
-    ending = endingOf(delivered)
-    return delivered
-  } finally {
-    endRetry()
-    lease.settle(ending)
+/** One try at one target, which is given back at its end. */
+class Try<T> {
+  readonly target: Target
+  readonly trace: CallTrace | undefined
+  readonly #exchange: Exchange
+  readonly #lease: Lease
+  readonly #after: RouterError | undefined
+  readonly #endRetry: () => void
+  readonly #startedAt: number
+
+  constructor(exchange: Exchange, lease: Lease, after: RouterError | undefined, endRetry: () => void) {
+    const { target } = lease
+    this.target = target
+    this.#exchange = exchange
+    this.#lease = lease
+    this.#after = after
+    this.#endRetry = endRetry
+    this.#startedAt = exchange.calls.now()
+    this.trace = exchange.trace?.beginCall(target, after)
+    exchange.beginAttempt(target)
+  }
+
+  /** Undefined: what was thrown is a bad request or a bug of ours, and neither says anything about the target. */
+  end(delivered: Delivered<T> | undefined): void {
+    this.#endRetry()
+    const ending = delivered ? endingOf(delivered) : silent
+    this.#lease.settle(ending)
     const { result, firstContentMs, tokens } = ending
     const error = delivered?.type === 'failed' ? delivered.error : undefined
     const streamed = delivered?.type === 'delivered' && delivered.streamed === true
-    endCall({ result, firstContentMs, tokens, error, streamed })
-    trace?.end({ result, error })
+    const { calls } = this.#exchange
+    const { id, model, type } = this.target
+    calls.ended({
+      model,
+      target: id,
+      providerType: type.name,
+      dialect: type.dialect,
+      result,
+      durationMs: calls.now() - this.#startedAt,
+      firstContentMs,
+      tokens,
+      streamed,
+      error,
+      after: this.#after,
+    })
+    this.trace?.end({ result, error })
   }
 }
+
+const silent: Ending = { result: 'cancelled', verdict: 'nothing' }
 
 function endingOf(delivered: Delivered<unknown>): Ending {
   if (delivered.type === 'delivered') {
@@ -170,8 +238,7 @@ function endingOf(delivered: Delivered<unknown>): Ending {
   }
   const { error, retry, verdict, pauseMs } = delivered
   // Neither a client that left nor a request that the target cannot carry says anything about the target.
-  const silent = verdict === 'nothing' || error.kind === 'client_gone'
-  if (silent) return { result: 'cancelled', verdict: 'nothing' }
+  if (verdict === 'nothing' || error.kind === 'client_gone') return silent
   // Whether a 500 is the target's fault shows when another one has answered the same.
   return { result: 'failure', verdict: retry === 'next-once' ? 'nothing' : verdict, pauseMs, error }
 }

@@ -17,16 +17,14 @@ export type PipeResult = { type: 'piped' } | Extract<AttemptResult, { type: 'fai
 /** Of an error answer only the beginning matters. */
 const maxErrorBytes = 64 * 1024
 
-/** Sends one request to one target and hands its answer's bytes to the client as they come. Never throws. */
-export function runPipe(options: PipeOptions): Promise<PipeResult> {
-  return new Promise((resolve) => {
-    new Pipe(options, resolve).start()
-  })
+/** Sends one request to one target and hands its answer's bytes to the client as they come. Calls back once, never throws. */
+export function runPipe(options: PipeOptions, onResult: (result: PipeResult) => void): void {
+  new Pipe(options, onResult).start()
 }
 
 class Pipe implements BoundedCall {
   readonly #options: PipeOptions
-  readonly #resolve: (result: PipeResult) => void
+  readonly #onResult: (result: PipeResult) => void
   readonly #bounds: CallBounds
   #call: UpstreamCall | undefined
   #mode: 'waiting' | 'piping' | 'refused' | 'over' = 'waiting'
@@ -35,9 +33,9 @@ class Pipe implements BoundedCall {
   #error: Buffer[] = []
   #errorBytes = 0
 
-  constructor(options: PipeOptions, resolve: (result: PipeResult) => void) {
+  constructor(options: PipeOptions, onResult: (result: PipeResult) => void) {
     this.#options = options
-    this.#resolve = resolve
+    this.#onResult = onResult
     this.#bounds = new CallBounds(options, this)
   }
 
@@ -92,7 +90,8 @@ class Pipe implements BoundedCall {
     } else if (this.#mode === 'piping') {
       this.#commit()
       this.#options.client.end()
-      this.#finish({ type: 'piped' })
+      this.#end()
+      this.#onResult({ type: 'piped' })
     }
   }
 
@@ -114,18 +113,17 @@ class Pipe implements BoundedCall {
     if (this.#mode === 'over') return
     const { client, onBroken } = this.#options
     const { committed } = client
-    this.#finish({ type: 'failed', ...failure, retry: committed ? 'none' : failure.retry })
+    this.#end()
     if (committed) {
       onBroken(failure.error)
       client.breakOff()
     }
     this.#call?.abort()
+    this.#onResult({ type: 'failed', ...failure, retry: committed ? 'none' : failure.retry })
   }
 
-  #finish(result: PipeResult): void {
-    if (this.#mode === 'over') return
+  #end(): void {
     this.#mode = 'over'
     this.#bounds.end()
-    this.#resolve(result)
   }
 }

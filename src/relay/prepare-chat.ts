@@ -116,17 +116,8 @@ function prepareIdentity(
     stream: call.stream,
     wantUsage: target.streamUsage,
   })
-  const removed = new Set(target.dropParams)
-  if (!target.toolCalling) for (const member of toolMembers) removed.add(member)
-  if ('model_name' in call.outline) removed.add('model_name')
-  removed.delete('model')
-  // What is written back must be whole.
-  const known = hasNone(target.defaults) ? call.outline : call.readBody()
-  const defaults = chat.missingDefaults(known, target.defaults)
-  for (const member of ['model', 'messages', 'stream', 'stream_options']) delete defaults[member]
-  if (chat.fitContext) Object.assign(defaults, chat.fitContext({ ...call.readBody(), ...defaults }, target))
-  for (const member of removed) delete defaults[member]
-  const values = { ...defaults, model: target.upstreamModel }
+  const removed = removedMembers(call, target)
+  const values = { ...defaultMembers(call, target, removed), model: target.upstreamModel }
   const body =
     removed.size === 0
       ? edited(bytes, [...edits, ...setMembers(members, values, removed)])
@@ -143,6 +134,37 @@ function prepareIdentity(
         choices: chat.answersOf?.(call.outline) ?? (typeof call.outline.n === 'number' ? call.outline.n : 1),
       }),
   }
+}
+
+/** Members of the client's body that this target does not get. */
+function removedMembers({ outline }: ChatCall, { dropParams, toolCalling }: Target): ReadonlySet<string> {
+  const hasOldName = 'model_name' in outline
+  if (dropParams.length === 0 && toolCalling && !hasOldName) return none
+  const removed = new Set(dropParams)
+  if (!toolCalling) for (const member of toolMembers) removed.add(member)
+  if (hasOldName) removed.add('model_name')
+  removed.delete('model')
+  return removed
+}
+
+const none: ReadonlySet<string> = new Set()
+/** What a request says of itself, which no default can. */
+const requestMembers = ['model', 'messages', 'stream', 'stream_options']
+
+/** The operator's defaults for what the client left out. */
+function defaultMembers(
+  call: ChatCall,
+  target: Target,
+  removed: ReadonlySet<string>,
+): Record<string, unknown> {
+  const { chat } = call.dialect
+  // What is written back must be whole.
+  const known = hasNone(target.defaults) ? call.outline : call.readBody()
+  const defaults = chat.missingDefaults(known, target.defaults)
+  if (!hasNone(defaults)) for (const member of requestMembers) delete defaults[member]
+  if (chat.fitContext) Object.assign(defaults, chat.fitContext({ ...call.readBody(), ...defaults }, target))
+  if (!hasNone(defaults)) for (const member of removed) delete defaults[member]
+  return defaults
 }
 
 function edited(bytes: Buffer, edits: readonly Edit[]): PreparedBody {

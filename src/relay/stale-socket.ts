@@ -1,27 +1,32 @@
 import type { AttemptResult } from './attempt.ts'
 import type { CallLog } from './call-log.ts'
 
-type FailedAttempt = Extract<AttemptResult, { type: 'failed' }>
+export type FailedAttempt = Extract<AttemptResult, { type: 'failed' }>
+
+/** Sends a request, over a socket of its own or not, and calls back once with what became of it. Never throws. */
+export type Send<Result> = (freshSocket: boolean, onResult: (result: Result | FailedAttempt) => void) => void
 
 /**
  * Sends a request to a target of `model`, and waits for its end outside of the router. A kept-alive socket may have been
- * closed just then: the same once more, over a fresh one.
+ * closed just then: the same once more, over a fresh one. Calls back, since a promise costs a request more than that.
  */
-export async function onceMoreIfStale<Result extends { type: string }>(
-  send: (freshSocket: boolean) => Promise<Result | FailedAttempt>,
-  calls: CallLog,
-  model: string,
-): Promise<Result | FailedAttempt> {
-  calls.leave()
-  try {
-    const first = await send(false)
-    if (!isFailed(first) || first.retry !== 'same') return first
-    calls.resent(model)
-    const again = await send(true)
-    return isFailed(again) && again.retry === 'same' ? { ...again, retry: 'next', verdict: 'failure' } : again
-  } finally {
+export function onceMoreIfStale<Result extends { type: string }>(
+  send: Send<Result>,
+  { calls, model }: { calls: CallLog; model: string },
+  onResult: (result: Result | FailedAttempt) => void,
+): void {
+  const end = (result: Result | FailedAttempt): void => {
     calls.comeBack()
+    onResult(result)
   }
+  calls.leave()
+  send(false, (first) => {
+    if (!isFailed(first) || first.retry !== 'same') return end(first)
+    calls.resent(model)
+    send(true, (again) => {
+      end(isFailed(again) && again.retry === 'same' ? { ...again, retry: 'next', verdict: 'failure' } : again)
+    })
+  })
 }
 
 function isFailed(result: { type: string }): result is FailedAttempt {

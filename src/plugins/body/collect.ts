@@ -24,10 +24,10 @@ export function collectBody(
   const end = (result: Buffer | Error): void => {
     if (over) return
     over = true
-    payload.off('data', onData).off('end', onEnd)
     done(result)
   }
   const onData = (chunk: Buffer): void => {
+    if (over) return
     const at = received
     received += chunk.length
     if (received > limit) end(tooLarge())
@@ -38,7 +38,7 @@ export function collectBody(
     if (known && received !== known.length) end(badRequest('The body is not as long as content-length says'))
     else end(known ?? Buffer.concat(chunks, received))
   }
-  // To the end of the stream: one that is refused may still break, and nobody else would hear it.
+  // They stay, which costs less than to take them off; and one that is refused may still break, and nobody else would hear it.
   payload.on('data', onData).on('end', onEnd).on('error', end)
   payload.resume()
 }
