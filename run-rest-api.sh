@@ -9,5 +9,4 @@ install_packages
 choose_node
 # What Node makes of the sources is kept for the next start, which is then about a third quicker.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$PWD/node_modules/.cache/node}"
-# Young garbage is collected after 8 MB and not 16, and bodies with it: less work, and room for fewer of them.
-exec "$NODE" --max-semi-space-size=8 src/cli.ts "$@"
+exec "$NODE" src/cli.ts "$@"

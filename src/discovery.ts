@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import {
   type FoundModel,
   type FoundServer,
@@ -49,6 +51,7 @@ function boxOf(url: string, index: number): string {
 
 /** Each kind is known by a list of models that only it has. */
 async function look(url: string, box: string, signal: AbortSignal): Promise<FoundServer | undefined> {
+  if (!(await listens(new URL(url), signal))) return undefined
   const [tags, own, plain] = await Promise.all(
     ['/api/tags', '/api/v0/models', '/v1/models'].map((path) => fetchJson(url + path, {}, signal)),
   )
@@ -64,6 +67,23 @@ async function look(url: string, box: string, signal: AbortSignal): Promise<Foun
   if (studio.length > 0) return { type: 'lmstudio', url, box, models: studio }
   const models = entriesOf(plain, openaiModel)
   return models.length > 0 ? { type: isVllm(plain) ? 'vllm' : 'openai', url, box, models } : undefined
+}
+
+/** Whether anybody does at all: mostly nobody does, and the first `fetch` alone costs a start 20 ms. */
+async function listens({ protocol, hostname, port }: URL, signal: AbortSignal): Promise<boolean> {
+  const usual = protocol === 'https:' ? 443 : 80
+  const socket = connect({
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: port === '' ? usual : Number(port),
+  })
+  try {
+    await once(socket, 'connect', { signal })
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
 }
 
 function showAll(url: string, names: readonly string[], signal: AbortSignal): Promise<FoundModel[]> {

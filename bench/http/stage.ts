@@ -149,7 +149,7 @@ async function startRouter(
     ...givenSettings(),
     ...more,
   }
-  const args = ['--max-semi-space-size=8', ...nodeOptions, join('..', '..', 'src', 'server.ts')]
+  const args = [...nodeOptions, join('..', '..', 'src', 'server.ts')]
   const { child } = await startNode(cpu, args, () => listening(port), {
     env,
     stdout: openSync(log, 'a'),

@@ -15,15 +15,26 @@ export interface StopSignal {
 export class StopSource implements StopSignal {
   aborted = false
   reason: unknown
-  #listeners: (() => void)[] = []
+  /** Most have one listener at a time; the others are kept in a list. */
+  #first: (() => void) | undefined
+  #more: (() => void)[] | undefined
 
   addEventListener(_type: 'abort', listener: () => void): void {
-    if (!this.aborted) this.#listeners.push(listener)
+    if (this.aborted) return
+    if (this.#first === undefined && this.#more === undefined) this.#first = listener
+    else {
+      this.#more ??= []
+      this.#more.push(listener)
+    }
   }
 
   removeEventListener(_type: 'abort', listener: () => void): void {
-    const index = this.#listeners.indexOf(listener)
-    if (index >= 0) this.#listeners.splice(index, 1)
+    if (this.#first === listener) {
+      this.#first = undefined
+      return
+    }
+    const index = this.#more?.indexOf(listener) ?? -1
+    if (index >= 0) this.#more?.splice(index, 1)
   }
 
   /** Only the first reason counts. */
@@ -31,8 +42,11 @@ export class StopSource implements StopSignal {
     if (this.aborted) return
     this.aborted = true
     this.reason = reason
-    const listeners = this.#listeners
-    this.#listeners = []
-    for (const listener of listeners) listener()
+    const first = this.#first
+    const more = this.#more ?? []
+    this.#first = undefined
+    this.#more = undefined
+    first?.()
+    for (const listener of more) listener()
   }
 }

@@ -40,10 +40,10 @@ export default fp(
       for (const listener of stepListeners) listener(step, exchange)
     }
     let beginTrace: BeginTrace = ({ headers }) => passedOnTrace(headers)
-    const open = new Set<Exchange>()
+    const open = new OpenExchanges()
     app.decorate('exchanges', {
       get running() {
-        return open.size
+        return open.count
       },
       onEnd: (listener) => listeners.push(listener),
       onStep: (listener) => stepListeners.push(listener),
@@ -51,7 +51,7 @@ export default fp(
         beginTrace = begin
       },
       abortAll: (error) => {
-        for (const exchange of open) exchange.abort(error)
+        for (const exchange of open.all()) exchange.abort(error)
       },
     })
     app.decorateRequest('exchange')
@@ -85,6 +85,30 @@ export default fp(
   { name: 'exchange', dependencies: ['config'] },
 )
 
+/** A set, whose members know their own place: that costs a request less than their hashes would. */
+class OpenExchanges {
+  readonly #all: Exchange[] = []
+
+  get count(): number {
+    return this.#all.length
+  }
+
+  all(): readonly Exchange[] {
+    return [...this.#all]
+  }
+
+  add(exchange: Exchange): void {
+    exchange.place = this.#all.push(exchange) - 1
+  }
+
+  delete({ place }: Exchange): void {
+    const last = this.#all.pop()
+    if (!last || last.place === place) return
+    this.#all[place] = last
+    last.place = place
+  }
+}
+
 function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyReply): ExchangeRecord {
   const durationMs = exchange.elapsedMs()
   const outcome = exchange.outcome(reply.raw.statusCode)
@@ -110,7 +134,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     usage: exchange.usage,
     lost: lostNames(exchange.lost),
     error: exchange.error,
-    requestBytes: Number(request.headers['content-length'] ?? request.rawBody?.bytes.length ?? 0),
+    requestBytes: request.rawBody?.bytes.length ?? Number(request.headers['content-length'] ?? 0),
     responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),
     trace: exchange.trace,
   }

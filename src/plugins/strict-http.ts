@@ -64,11 +64,11 @@ function headersFault({ rawHeaders }: IncomingMessage): RouterError | undefined 
 const authority = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-f:.]+\])(?::\d{0,5})?$/i
 
 function hostFault(request: IncomingMessage): RouterError | undefined {
-  const [host, second] = valuesOf(request, 'host')
+  const { host } = request.headers
   if (host === undefined) {
     return request.httpVersion === '1.0' ? undefined : badRequest('The request has no Host header')
   }
-  if (second !== undefined) return badRequest('The request has more than one Host header')
+  if (stands(request, 'host') > 1) return badRequest('The request has more than one Host header')
   const isValid = host.length <= maxHostBytes && authority.test(host)
   return isValid ? undefined : badRequest('The Host header is not valid')
 }
@@ -103,6 +103,16 @@ function expectFault(request: IncomingMessage): RouterError | undefined {
   const expectations = valuesOf(request, 'expect')
   if (expectations.every((value) => value.toLowerCase() === '100-continue')) return undefined
   return new RouterError('bad_request', "Expect can only be '100-continue'", { status: 417 })
+}
+
+/** How often a header stands there. */
+function stands({ rawHeaders }: IncomingMessage, name: string): number {
+  let count = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const found = rawHeaders[index] ?? ''
+    if (found.length === name.length && (found === name || found.toLowerCase() === name)) count++
+  }
+  return count
 }
 
 /** All values of a header: `request.headers` keeps the first of some, and joins others. */

@@ -67,6 +67,8 @@ export class Exchange {
   bodyBytes = 0
   error: RouterError | undefined
   trace: RequestTrace | undefined
+  /** Among those that have not ended; for whoever keeps them. */
+  place = 0
   #lost: Map<string, string> | undefined
   /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
   readonly stop = new StopSource()

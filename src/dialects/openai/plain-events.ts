@@ -5,7 +5,7 @@ const carriageReturn = 0x0d
  * What only events have that must be looked at: the end, an error, a reason to finish, token counts, or another place where
  * the model may be named. One expression over text takes a fifth of the time of a search in the bytes for each.
  */
-const remarkable = /\[DONE\]|error|"finish_reason"[ \t]*:[ \t]*"|"usage"[ \t]*:[ \t]*\{|"model"/
+const remarkable = /\[DONE\]|error|"finish_reason"[ \t]*:[ \t]*"|"usage"[ \t]*:[ \t]*\{|"model"/g
 
 /** A beginning longer than this holds more than one event. */
 const maxBytes = 1024
@@ -13,8 +13,8 @@ const maxBytes = 1024
 const maxMisses = 16
 
 interface Beginning {
-  /** How an event begins, up to the end of the model's name. */
-  sent: Buffer
+  /** How an event begins, up to the end of the model's name, a character for each byte. */
+  sent: string
   /** Undefined where both names are the same. */
   told: Buffer | undefined
 }
@@ -34,9 +34,9 @@ export class PlainEvents {
   ): void {
     if (end > maxBytes || this.#misses++ >= maxMisses) return
     const before = events.subarray(0, start)
-    if (remarkable.test(before.toString('latin1'))) return
+    if (isRemarkable(before.toString('latin1'), 0)) return
     this.#beginning = {
-      sent: Buffer.from(events.subarray(0, end)),
+      sent: events.toString('latin1', 0, end),
       told: told && Buffer.concat([before, told]),
     }
   }
@@ -46,8 +46,9 @@ export class PlainEvents {
     if (!this.#beginning || !endsEvent(chunk)) return undefined
     const { sent, told } = this.#beginning
     const { length } = sent
-    if (chunk.length < length || sent.compare(chunk, 0, length) !== 0) return undefined
-    if (remarkable.test(chunk.toString('latin1', length))) return undefined
+    // Byte by byte: compared as text, which costs less than to compare the bytes.
+    const text = chunk.toString('latin1')
+    if (!text.startsWith(sent) || isRemarkable(text, length)) return undefined
     this.#misses = 0
     if (!told) return chunk
     const out = Buffer.allocUnsafe(chunk.length - length + told.length)
@@ -55,6 +56,11 @@ export class PlainEvents {
     chunk.copy(out, told.length, length)
     return out
   }
+}
+
+function isRemarkable(text: string, from: number): boolean {
+  remarkable.lastIndex = from
+  return remarkable.test(text)
 }
 
 /** Whether an empty line is the last; one of carriage returns alone is not looked for. */
