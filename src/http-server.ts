@@ -8,6 +8,7 @@ import {
   STATUS_CODES,
 } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { watchWrites } from './stalled-writes.ts'
 
 /** What one connection may take of the server's time and room; times in milliseconds. */
 export interface HttpLimits {
@@ -72,9 +73,10 @@ export function createHttpServer(
   server.on('drop', () => onRefused('MAX_CONNECTIONS'))
   refuseUnreadable(server, turns, onRefused)
   // The same event ends idle kept-alive connections, once someone listens for it.
-  server.setTimeout(limits.writeStallMs, (socket) => {
+  server.on('timeout', (socket) => {
     if (turns.isIdle(socket) || socket.writableLength > 0) socket.destroy()
   })
+  if (limits.writeStallMs > 0) watchWrites(server, limits.writeStallMs, (socket) => turns.isIdle(socket))
   return server
 }
 

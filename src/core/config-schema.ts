@@ -102,7 +102,8 @@ export const ConfigSchema = Type.Object({
   writeStallMs: seconds({
     default: 60_000,
     minimum: 0,
-    description: 'How long a client may take nothing of an answer that waits for it; 0 is no limit.',
+    description:
+      'How long a client may take nothing of an answer that waits for it, give or take a quarter; 0 is no limit.',
   }),
   shedDelayMs: seconds({
     default: 1_000,

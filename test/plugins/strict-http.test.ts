@@ -160,6 +160,26 @@ describe('the bounds of a connection', () => {
     patient.close()
   })
 
+  test('a client is also cut off for what it does not take of a later answer', async (t) => {
+    const answerBytes = 64 * 1024 * 1024
+    const { url, server } = await start(
+      t,
+      (request, response) => response.end(request.url === '/small' ? 'ok' : Buffer.alloc(answerBytes)),
+      { writeStallMs: 150 },
+    )
+    const cutOff = nextConnectionClosed(server)
+    const client = await RawClient.open(url)
+    for (let count = 0; count < 3; count++) {
+      client.send('GET /small HTTP/1.1\r\nhost: x\r\n\r\n')
+      assert.equal((await client.answer()).body, 'ok')
+    }
+    client.socket.pause()
+    client.send('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+    await cutOff
+    client.socket.resume()
+    assert.ok((await client.rest()).length < answerBytes)
+  })
+
   test('an idle kept-alive connection ends after its time', async (t) => {
     const { url, server } = await start(t, (_request, response) => response.end('ok'), {
       keepAliveTimeoutMs: 50,
@@ -220,8 +240,23 @@ test('the production server has the bounds', async (t) => {
   const { server } = router.app
   assert.ok(server instanceof createServer().constructor)
   assert.deepEqual(
-    [server.headersTimeout, server.requestTimeout, server.keepAliveTimeout, server.timeout],
-    [10_000, 120_000, 75_000, 60_000],
+    [server.headersTimeout, server.requestTimeout, server.keepAliveTimeout],
+    [10_000, 120_000, 75_000],
   )
   assert.equal(server.maxConnections ?? undefined, connectionLimit())
+})
+
+test('LLM_ROUTER_WRITE_STALL_TIMEOUT cuts off a client that takes nothing of its answer, and its request ends', async (t) => {
+  const upstream = await startUpstream(openaiText('x'.repeat(12 * 1024 * 1024)))
+  t.after(() => upstream.close())
+  const router = await startRouter({
+    models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
+    env: { LLM_ROUTER_WRITE_STALL_TIMEOUT: '0.15' },
+  })
+  t.after(() => router.close())
+  const client = await RawClient.open(router.url)
+  client.socket.pause()
+  client.send(postBytes('/v1/chat/completions', chat))
+  assert.equal((await router.requestLogged()).outcome, 'client_gone')
+  client.close()
 })
