@@ -35,14 +35,33 @@ export async function measureCase(
     await measure(stage, proxy, benchCase, { durationMs: options.warmUpMs, perSecond: 0 })
   const rounds: Round[] = []
   for (let round = 0; round < options.rounds; round++) {
-    const both = async (perSecond: number): Promise<{ pipe: Measured; router: Measured }> => ({
-      pipe: await measure(stage, stage.pipe, benchCase, { durationMs: options.roundMs, perSecond }),
-      router: await measure(stage, stage.router, benchCase, { durationMs: options.roundMs, perSecond }),
-    })
-    const full = await both(0)
-    rounds.push({ full, same: await both(full.router.requestsPerSecond / 2) })
+    const once = (proxy: MeasuredProxy, perSecond: number): Promise<Measured> =>
+      measure(stage, proxy, benchCase, { durationMs: options.roundMs, perSecond })
+    const full = { pipe: await once(stage.pipe, 0), router: await once(stage.router, 0) }
+    const perSecond = full.router.requestsPerSecond / 2
+    // There and back, so that a machine that grows slower or faster meanwhile does so for both.
+    const [pipe, router, again, last] = [
+      await once(stage.pipe, perSecond),
+      await once(stage.router, perSecond),
+      await once(stage.router, perSecond),
+      await once(stage.pipe, perSecond),
+    ]
+    rounds.push({ full, same: { pipe: meanOf(pipe, last), router: meanOf(router, again) } })
   }
   return rounds
+}
+
+/** Of two measurements of equal length and pace. */
+function meanOf(one: Measured, other: Measured): Measured {
+  const mean = (name: keyof Measured): number => (one[name] + other[name]) / 2
+  return {
+    costUs: mean('costUs'),
+    requestsPerSecond: mean('requestsPerSecond'),
+    p50Ms: mean('p50Ms'),
+    p99Ms: mean('p99Ms'),
+    peakMemoryMb: Math.max(one.peakMemoryMb, other.peakMemoryMb),
+    longestPingMs: Math.max(one.longestPingMs, other.longestPingMs),
+  }
 }
 
 /** What the proxy needs for a load of this length; `perSecond`: requests that begin in a second, 0 is as many as can. */
