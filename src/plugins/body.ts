@@ -166,7 +166,9 @@ function checkEncoding(request: FastifyRequest): void {
   if (encoding !== undefined && encoding !== 'identity') {
     throw new RouterError('unsupported_media_type', 'Compressed request bodies are not supported')
   }
-  const charset = /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(request.headers['content-type'] ?? '')?.[1]
+  const type = request.headers['content-type'] ?? ''
+  if (!type.includes(';')) return
+  const charset = /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(type)?.[1]
   if (charset !== undefined && !/^(utf-?8|us-ascii)$/i.test(charset)) {
     throw new RouterError('unsupported_media_type', 'The body must be in UTF-8')
   }

@@ -36,7 +36,7 @@ function readChoice(choice: JsonObject, position: number, newCallId: () => strin
   const { message } = choice
   if (!isObject(message)) throw unreadable('no message')
   const { text, reasoning, refusal } = readSaid(message)
-  const toolCalls = readCalls(message, new AnswerCallIds(newCallId))
+  const toolCalls = readCalls(message, newCallId)
   return {
     index: numberOf(choice.index) ?? position,
     text,
@@ -49,9 +49,11 @@ function readChoice(choice: JsonObject, position: number, newCallId: () => strin
 }
 
 /** `function_call` is the deprecated form of one call. */
-function readCalls(message: JsonObject, ids: AnswerCallIds): ToolCall[] {
+function readCalls(message: JsonObject, newCallId: () => string): ToolCall[] {
   const calls = objectsIn(message.tool_calls)
   if (calls.length === 0 && isObject(message.function_call)) calls.push({ function: message.function_call })
+  if (calls.length === 0) return []
+  const ids = new AnswerCallIds(newCallId)
   return calls.map((call) => {
     const called = isObject(call.function) ? call.function : {}
     const name = filledTextOf(called.name)

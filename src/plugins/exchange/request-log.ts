@@ -8,8 +8,15 @@ interface LineParts {
   [symbols.lsCacheSym]: Record<number, string>
   /** The members of every line. */
   [symbols.chindingsSym]: string
+  /** The value of the lowest level that is written. */
+  levelVal: number
+  [symbols.writeSym](record: ExchangeRecord, message: string, level: number): void
   [symbols.asJsonSym](record: ExchangeRecord, message: string, level: number, time: string): string
 }
+
+/** pino's own: https://github.com/pinojs/pino/blob/main/docs/api.md#loggerlevels-object */
+const levelOfInfo = 30
+const levelOfWarnings = 40
 
 /**
  * Writes the one line of a request that is over. Never a prompt, an answer or a key; an error's cause only by its code. The
@@ -23,8 +30,8 @@ export function requestLog(log: FastifyBaseLogger): (record: ExchangeRecord) => 
   }
   return (record) => {
     const failed = record.outcome === 'error' || record.outcome === 'truncated'
-    if (failed) lines.warn(record, 'request')
-    else lines.info(record, 'request')
+    const level = failed ? levelOfWarnings : levelOfInfo
+    if (lines.levelVal <= level) lines[symbols.writeSym](record, 'request', level)
   }
 }
 

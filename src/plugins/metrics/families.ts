@@ -158,15 +158,19 @@ export class Distribution {
   }
 }
 
-/** Makes something once for each key. */
+/** Makes something once for each key. What was asked for last is at hand: mostly that is what is asked for next. */
 export function perKey<Key, Made>(make: (key: Key) => Made): (key: Key) => Made {
   const made = new Map<Key, Made>()
+  let lastKey: Key | undefined
+  let last: Made | undefined
   return (key) => {
+    if (key === lastKey && last !== undefined) return last
     const known = made.get(key)
-    if (known !== undefined) return known
-    const fresh = make(key)
-    made.set(key, fresh)
-    return fresh
+    const found = known ?? make(key)
+    if (known === undefined) made.set(key, found)
+    lastKey = key
+    last = found
+    return found
   }
 }
 
