@@ -22,7 +22,7 @@ const rounds = 5
 const limitRounds = 3
 const roundMs = 2_000
 /** Until what is compiled while it runs has been. */
-const warmMs = 4_000
+const warmMs = 8_000
 /** Waiting longer than this for its turn, a connection might be closed: Node and uvicorn do it after 5 seconds. */
 const longestTurnSeconds = 4
 const cases = ['JSON, 1 KB in, 0.5 KB out', 'stream, OpenAI']

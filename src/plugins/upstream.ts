@@ -21,6 +21,7 @@ export default fp(
   (app, _options, done) => {
     const http = createHttpTransport({
       connectTimeoutMs: Math.min(app.config.externalTimeoutMs, maxConnectMs),
+      onBytes: app.passedBytes,
       ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: tellOnce(app) }) }),
     })
     const embedded = new WeakMap<Target, Transport>()
@@ -38,7 +39,7 @@ export default fp(
     app.addHook('onClose', () => http.close())
     done()
   },
-  { name: 'upstream', dependencies: ['config', 'models'] },
+  { name: 'upstream', dependencies: ['config', 'models', 'passed-bytes'] },
 )
 
 /** Says once for each name which targets it cuts off: their addresses are not for the log. */

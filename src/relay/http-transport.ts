@@ -22,8 +22,11 @@ export function createHttpTransport(options: {
   connectTimeoutMs: number
   /** How a name becomes addresses, for new connections; the system's way unless given. */
   lookup?: LookupFunction
+  /** Hears of the bytes of answers, as they come. */
+  onBytes?: (bytes: number) => void
 }): Transport & { close(): Promise<void> } {
   const readBefore = new WeakMap<Error, number>()
+  const { onBytes = () => undefined } = options
   const settings = {
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -36,7 +39,7 @@ export function createHttpTransport(options: {
   const fresh = new Agent({ ...settings, pipelining: 0 })
   return {
     open(request, sink) {
-      const call = new Call(sink, readBefore)
+      const call = new Call(sink, readBefore, onBytes)
       const dispatcher = request.freshSocket ? fresh : pooled
       dispatcher.dispatch(
         {
@@ -90,14 +93,16 @@ const maxInformational = 10
 class Call implements UpstreamCall, Dispatcher.DispatchHandler {
   readonly #sink: UpstreamSink
   readonly #readBefore: WeakMap<Error, number>
+  readonly #onBytes: (bytes: number) => void
   /** Before it runs the controller does not exist: the request waits for a socket. */
   #state: 'waiting' | 'running' | 'over' = 'waiting'
   #controller: Dispatcher.DispatchController | undefined
   #informational = 0
 
-  constructor(sink: UpstreamSink, readBefore: WeakMap<Error, number>) {
+  constructor(sink: UpstreamSink, readBefore: WeakMap<Error, number>, onBytes: (bytes: number) => void) {
     this.#sink = sink
     this.#readBefore = readBefore
+    this.#onBytes = onBytes
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -118,7 +123,9 @@ class Call implements UpstreamCall, Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#state === 'running') this.#sink.onData(chunk)
+    if (this.#state !== 'running') return
+    this.#onBytes(chunk.length)
+    this.#sink.onData(chunk)
   }
 
   onResponseEnd(): void {

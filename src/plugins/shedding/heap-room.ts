@@ -1,5 +1,5 @@
-import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8'
+import { type CollectGarbage, garbageCollector } from '../../core/garbage-collector.ts'
 
 const megabyte = 1024 * 1024
 
@@ -9,7 +9,11 @@ const megabyte = 1024 * 1024
  */
 export class HeapRoom {
   readonly #limitBytes: number
-  #collector: Collector | undefined
+  /**
+   * Collects garbage, which stops the process for some time; only the young is soon done. Whoever refuses work because the
+   * heap is full needs it: without work nothing is allocated, so V8 would see no reason to, and the heap would stay full.
+   */
+  readonly collect: CollectGarbage = garbageCollector()
 
   /** `nodeOptions`: the options that Node was started with, as in `process.execArgv` and `NODE_OPTIONS`. */
   constructor(nodeOptions: string) {
@@ -28,26 +32,6 @@ export class HeapRoom {
       else if (!space_name.startsWith('read_only')) bytes += space_size
     }
     return bytes / this.#limitBytes
-  }
-
-  /**
-   * Collects garbage, which stops the process for some time; only the young is soon done. Whoever refuses work because the
-   * heap is full needs it: without work nothing is allocated, so V8 would see no reason to, and the heap would stay full.
-   */
-  collect(type: 'minor' | 'major'): void {
-    this.#collector ??= collector()
-    this.#collector({ type })
-  }
-}
-
-type Collector = (options: { type: 'minor' | 'major' }) => void
-
-/** A flag brings it, and there is no other way to it: https://nodejs.org/api/cli.html#--expose-gc */
-function collector(): Collector {
-  setFlagsFromString('--expose-gc')
-  const gc: unknown = runInNewContext('gc')
-  return (options) => {
-    if (typeof gc === 'function') gc(options)
   }
 }
 
