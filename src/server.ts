@@ -1,6 +1,5 @@
 import cluster from 'node:cluster'
 import { join, resolve } from 'node:path'
-import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { type AppOptions, buildApp } from './app.ts'
 import { banner } from './banner.ts'
 import { type Config, loadConfig } from './core/env-config.ts'
@@ -9,34 +8,14 @@ import { nodeWarning } from './core/node-floor.ts'
 import { discover } from './discovery.ts'
 import { createLogging } from './logger.ts'
 import { runPrimary } from './primary.ts'
+import { setV8Flags } from './v8-flags.ts'
 
 /** A closed port refuses at once; this is for one that does not answer. */
 const searchMs = 300
 
-/**
- * V8 puts objects that live as long as requests do into the old part of its heap, once enough of them outlived a collection
- * while the process was busy. From there each of them keeps all that it knows of from being collected with the young.
- * See docs/performance.md for what that costs.
- */
-const withoutPretenuring = '--no-allocation-site-pretenuring'
-
-/**
- * How much more than what is alive the old part of the heap, with the bytes of bodies, may hold before all of it is
- * collected, in percent. V8's own choice is less than 100 for a heap of this size: a body of 1 MB then costs more in
- * collections than in all else. Where there is little memory the choice stays V8's.
- */
-const heapGrowth = '--heap-growing-percent=300'
-/** The bytes of bodies count like the rest of the heap then. Else every 64 MB of them have all of it collected. */
-const bodiesAsHeap = '--external-memory-accounted-in-global-limit'
-const enoughHeapBytes = 512 * 1024 * 1024
-
 /** Environment to config to app to listening, and back again on a signal. The only file that touches `process`. */
 async function main(): Promise<void> {
-  setFlagsFromString(withoutPretenuring)
-  if (getHeapStatistics().heap_size_limit >= enoughHeapBytes) {
-    setFlagsFromString(heapGrowth)
-    setFlagsFromString(bodiesAsHeap)
-  }
+  setV8Flags()
   const { config, notes, warnings } = loadConfig(process.env)
   if (config.serverType === 'cluster' && cluster.isPrimary) {
     runPrimary(config)

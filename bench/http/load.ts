@@ -1,5 +1,7 @@
 import { connect, type Socket } from 'node:net'
+import { Worker } from 'node:worker_threads'
 import { answerJobs } from '../support/answer-jobs.ts'
+import type { Pace } from './pacer.ts'
 
 /** Keeps `concurrency` requests going for `durationMs`; each waits for its answer before the next on its socket. */
 export interface LoadJob {
@@ -53,9 +55,9 @@ async function run(job: LoadJob): Promise<LoadResult> {
   )
   const startedAt = performance.now()
   const until = startedAt + job.durationMs
-  const turn = turns(job.perSecond, startedAt)
+  const pace = turns(job)
   const pinging = job.pingPath === '' ? undefined : ping(job, until, result)
-  await Promise.all(Array.from({ length: job.concurrency }, () => ask(job, bytes, { until, turn, result })))
+  await Promise.all(Array.from({ length: job.concurrency }, () => ask(job, bytes, { until, pace, result })))
   result.seconds = (performance.now() - startedAt) / 1000
   await pinging
   result.firstByteMs.sort((a, b) => a - b)
@@ -63,29 +65,48 @@ async function run(job: LoadJob): Promise<LoadResult> {
   return result
 }
 
-/** When the next request may begin: at an even pace, whoever asks; those that are late follow at once. */
-function turns(perSecond: number, startedAt: number): () => Promise<void> | undefined {
-  let given = 0
-  return () => {
-    if (perSecond === 0) return undefined
-    const waitMs = startedAt + (given++ * 1000) / perSecond - performance.now()
-    return waitMs < 1 ? undefined : new Promise((resolve) => setTimeout(resolve, waitMs))
+interface Turns {
+  /** Resolves when the next request may begin: `false` when none may any more. */
+  next(): Promise<boolean> | boolean
+}
+
+/** At an even pace, whoever asks; those that are late follow at once. */
+function turns(pace: Pace): Turns {
+  if (pace.perSecond === 0) return { next: () => true }
+  let due = 0
+  let over = false
+  const waiting: ((go: boolean) => void)[] = []
+  const pacer = new Worker(new URL('pacer.ts', import.meta.url), { workerData: pace })
+  pacer.on('message', () => {
+    const go = waiting.shift()
+    if (go) go(true)
+    else due++
+  })
+  pacer.on('exit', () => {
+    over = true
+    for (const go of waiting.splice(0)) go(false)
+  })
+  return {
+    next() {
+      if (due === 0) return over ? false : new Promise((resolve) => waiting.push(resolve))
+      due--
+      return true
+    },
   }
 }
 
 interface Asking {
   until: number
-  turn: () => Promise<void> | undefined
+  pace: Turns
   result: LoadResult
 }
 
 /** One connection's requests, one after the other. */
-async function ask(job: LoadJob, bytes: Buffer, { until, turn, result }: Asking): Promise<void> {
+async function ask(job: LoadJob, bytes: Buffer, { until, pace, result }: Asking): Promise<void> {
   const socket = connect(job.port, '127.0.0.1').setNoDelay(true)
   socket.on('error', () => undefined) // its close tells
   try {
-    while (performance.now() < until) {
-      await turn()
+    while (performance.now() < until && (await pace.next())) {
       const exchanged = await exchange(socket, bytes).catch(() => undefined)
       result.requests++
       if (!exchanged) {
