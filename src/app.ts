@@ -22,7 +22,6 @@ import health from './plugins/health.ts'
 import metrics from './plugins/metrics.ts'
 import models, { type ModelsOptions } from './plugins/models.ts'
 import operations from './plugins/operations.ts'
-import passedBytes from './plugins/passed-bytes.ts'
 import prompts from './plugins/prompts.ts'
 import registries from './plugins/registries.ts'
 import reload from './plugins/reload.ts'
@@ -88,7 +87,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(errors)
   await app.register(validation)
   await app.register(shedding, { nodeOptions: options.nodeOptions ?? '' })
-  await app.register(passedBytes)
   await app.register(admission)
   await app.register(body)
   await app.register(prompts)

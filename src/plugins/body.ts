@@ -57,7 +57,7 @@ export default fp(
     })
     done()
   },
-  { name: 'body', dependencies: ['config', 'shedding', 'passed-bytes'] },
+  { name: 'body', dependencies: ['config', 'shedding'] },
 )
 
 function read(
@@ -70,8 +70,6 @@ function read(
   const announced = coding === undefined && length !== undefined ? Number(length) : undefined
   collectBody(payload, { announced, limit: request.routeOptions.bodyLimit }, (collected) => {
     if (collected instanceof Error) return next(collected)
-    // The pieces that it came in, and itself.
-    request.server.passedBytes(2 * collected.length)
     let body: unknown
     try {
       body = parse(collected)

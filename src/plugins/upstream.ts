@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { passedBytes } from '../core/passed-bytes.ts'
 import type { Target } from '../core/target.ts'
 import type { Transport } from '../core/transport.ts'
 import { checkedLookup } from '../relay/checked-lookup.ts'
@@ -21,7 +22,7 @@ export default fp(
   (app, _options, done) => {
     const http = createHttpTransport({
       connectTimeoutMs: Math.min(app.config.externalTimeoutMs, maxConnectMs),
-      onBytes: app.passedBytes,
+      onBytes: passedBytes(),
       ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: tellOnce(app) }) }),
     })
     const embedded = new WeakMap<Target, Transport>()
@@ -39,7 +40,7 @@ export default fp(
     app.addHook('onClose', () => http.close())
     done()
   },
-  { name: 'upstream', dependencies: ['config', 'models', 'passed-bytes'] },
+  { name: 'upstream', dependencies: ['config', 'models'] },
 )
 
 /** Says once for each name which targets it cuts off: their addresses are not for the log. */
