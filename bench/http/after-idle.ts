@@ -1,4 +1,4 @@
-import { benchCases } from './cases.ts'
+import { caseNamed } from './cases.ts'
 import { measure, median } from './measure.ts'
 import { type MeasuredProxy, startStage } from './stage.ts'
 
@@ -13,8 +13,7 @@ const restMs = 20_000
 const rests = 4
 const name = 'JSON, 1 KB in, 0.5 KB out'
 
-const benchCase = benchCases.find((each) => each.name === name)
-if (!benchCase) throw new Error(`no case "${name}"`)
+const benchCase = caseNamed(name)
 const stage = await startStage()
 try {
   const proxies = [stage.pipe, stage.router]

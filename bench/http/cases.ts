@@ -60,6 +60,13 @@ function stream(path: string, upstream: Upstream, endsWith: string, bound: numbe
   return { upstream, path, body: bodyOf(upstream, true), fillingBytes: 850, endsWith, concurrency: 24, bound }
 }
 
+/** Throws where there is none. */
+export function caseNamed(name: string): BenchCase {
+  const found = benchCases.find((each) => each.name === name)
+  if (!found) throw new Error(`no case "${name}"`)
+  return found
+}
+
 function bodyOf(model: string, stream: boolean): object {
   return {
     model,

@@ -1,5 +1,5 @@
 import { processorTimeUs } from '../support/process-cost.ts'
-import { type BenchCase, benchCases } from './cases.ts'
+import { type BenchCase, caseNamed } from './cases.ts'
 import { median, quantile } from './measure.ts'
 import { type MeasuredProxy, type Stage, startStage } from './stage.ts'
 import type { Heard } from './token-reader.ts'
@@ -33,8 +33,7 @@ interface Times {
 }
 type ByProxy = Map<string, Times[]>
 
-const benchCase = benchCases.find((each) => each.name === name)
-if (!benchCase) throw new Error(`no case "${name}"`)
+const benchCase = caseNamed(name)
 await compareJson(benchCase)
 await compareStreams()
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { freePort } from '../support/child.ts'
-import { benchCases } from './cases.ts'
+import { caseNamed } from './cases.ts'
 import type { LoadResult } from './load.ts'
 import { quantile } from './measure.ts'
 import { type MeasuredProxy, otherCpu, startOn, startStage } from './stage.ts'
@@ -19,8 +19,7 @@ const turns = 4
 const turnMs = 5_000
 const name = 'JSON, 1 KB in, 0.5 KB out'
 
-const benchCase = benchCases.find((each) => each.name === name)
-if (!benchCase) throw new Error(`no case "${name}"`)
+const benchCase = caseNamed(name)
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-redis-'))
 const redisPort = await freePort()
@@ -63,7 +62,6 @@ try {
 
 async function play(proxy: MeasuredProxy, durationMs: number): Promise<LoadResult> {
   proxy.forgetLog()
-  if (!benchCase) throw new Error('no case')
   return await stage.load(proxy, benchCase, durationMs, perSecond)
 }
 

@@ -55,9 +55,9 @@ async function run(job: LoadJob): Promise<LoadResult> {
   )
   const startedAt = performance.now()
   const until = startedAt + job.durationMs
-  const pace = turns(job)
+  const turns = evenTurns(job)
   const pinging = job.pingPath === '' ? undefined : ping(job, until, result)
-  await Promise.all(Array.from({ length: job.concurrency }, () => ask(job, bytes, { until, pace, result })))
+  await Promise.all(Array.from({ length: job.concurrency }, () => ask(job, bytes, { until, turns, result })))
   result.seconds = (performance.now() - startedAt) / 1000
   await pinging
   result.firstByteMs.sort((a, b) => a - b)
@@ -71,7 +71,7 @@ interface Turns {
 }
 
 /** At an even pace, whoever asks; those that are late follow at once. */
-function turns(pace: Pace): Turns {
+function evenTurns(pace: Pace): Turns {
   if (pace.perSecond === 0) return { next: () => true }
   let due = 0
   let over = false
@@ -97,16 +97,16 @@ function turns(pace: Pace): Turns {
 
 interface Asking {
   until: number
-  pace: Turns
+  turns: Turns
   result: LoadResult
 }
 
 /** One connection's requests, one after the other. */
-async function ask(job: LoadJob, bytes: Buffer, { until, pace, result }: Asking): Promise<void> {
+async function ask(job: LoadJob, bytes: Buffer, { until, turns, result }: Asking): Promise<void> {
   const socket = connect(job.port, '127.0.0.1').setNoDelay(true)
   socket.on('error', () => undefined) // its close tells
   try {
-    while (performance.now() < until && (await pace.next())) {
+    while (performance.now() < until && (await turns.next())) {
       const exchanged = await exchange(socket, bytes).catch(() => undefined)
       result.requests++
       if (!exchanged) {

@@ -1,4 +1,4 @@
-import { benchCases } from './cases.ts'
+import { caseNamed } from './cases.ts'
 import { type Measured, measure, median } from './measure.ts'
 import { type MeasuredProxy, startStage } from './stage.ts'
 
@@ -11,8 +11,7 @@ const rounds = 5
 const roundMs = 4_000
 const name = 'JSON, 1 KB in, 0.5 KB out'
 
-const benchCase = benchCases.find((each) => each.name === name)
-if (!benchCase) throw new Error(`no case "${name}"`)
+const benchCase = caseNamed(name)
 
 const stage = await startStage([], { unpinned: true })
 try {
