@@ -5,6 +5,7 @@ import type { Dialect } from '../core/dialect.ts'
 import { asRouterError, badRequest, type RouterError } from '../core/errors.ts'
 import { namedPrompt } from '../core/system-prompt.ts'
 import { systemOf } from '../core/text-request.ts'
+import { atTurnEnd } from '../core/turn-end.ts'
 import { version } from '../core/version.ts'
 import { answerHeaders } from '../relay/answer-headers.ts'
 import { type ChatCall, readChatCall } from '../relay/chat-request.ts'
@@ -174,7 +175,7 @@ function sendWhole(reply: FastifyReply, body: Buffer | string): void {
   headers['content-type'] = 'application/json'
   headers['content-length'] = String(length)
   reply.raw.writeHead(200, headers)
-  reply.raw.end(body)
+  atTurnEnd(() => reply.raw.end(body))
 }
 
 function clientStream(reply: FastifyReply, mediaType: string): ClientStream {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
+import { atTurnEnd } from '../core/turn-end.ts'
 
 /** The client's end of a streamed answer: nothing is sent before `commit`, and its pace is the upstream's pace. */
 export interface ClientStream {
@@ -72,6 +73,7 @@ class ResponseStream implements ClientStream {
     if (length === 0) return !this.#socket.writableNeedDrain
     const out = this.#out
     this.#out = this.#socket
+    this.#holdToTurnEnd(this.#socket)
     return writeFrame(out, bytes, length)
   }
 
@@ -87,13 +89,20 @@ class ResponseStream implements ClientStream {
   }
 
   breakOff(): void {
+    // What was written is the client's.
+    this.#socket?.uncork()
     this.#response.destroy()
   }
 
+  #holdToTurnEnd(socket: Socket): void {
+    if (socket.writableCorked > 0) return
+    socket.cork()
+    atTurnEnd(() => socket.uncork())
+  }
+
   /**
-   * Node sends each frame in four pieces, and holds them to the end of the tick; made here it is one that goes at once, and
-   * costs a third less. Not for HTTP/1.0, which has no frames, nor for a response without a socket of its own, as that of a
-   * simulated request.
+   * Node sends each frame in four pieces; made here it is one, and costs a third less. Not for HTTP/1.0, which has no
+   * frames, nor for a response without a socket of its own, as that of a simulated request.
    */
   #takeOverFraming(): void {
     const { socket, chunkedEncoding } = this.#response

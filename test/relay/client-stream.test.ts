@@ -68,6 +68,16 @@ test('a client of HTTP/1.0, which knows no frames, gets the bytes alone', async 
   assert.equal(bodyOf(answer), 'onetwo')
 })
 
+test('what was written before an answer broke off reaches its client', async (t) => {
+  const port = await serve(t, (client) => {
+    client.write('x')
+    client.write('y')
+    client.breakOff()
+  })
+  const answer = await wire(port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+  assert.equal(bodyOf(answer), '1\r\nx\r\n1\r\ny\r\n')
+})
+
 test('the connection serves the next request after a stream', async (t) => {
   const port = await serve(t, (client) => {
     client.write('x')
