@@ -8,22 +8,31 @@ import { StopSource } from '../../src/core/stop-signal.ts'
 
 /**
  * `node bench/strategies/pick-cost.ts` prints what it takes to pick one of many targets and to settle it, in microseconds of
- * processor time, for each strategy that does not wait; and for a model among many. A request takes some hundred of them.
+ * processor time, for each strategy that does not wait; while some of them are down; and for a model among many. A request
+ * takes some hundred of them.
  */
 const counts = [1, 10, 100, 1_000]
 const strategies = ['balanced', 'weighted', 'dynamic_weighted', 'least_busy', 'adaptive']
 const picks = 20_000
+/** Of a thousand some are always down. */
+const down = 3
 
-console.log(`| strategy | ${counts.map((count) => `${count} targets`).join(' | ')} | one of 10,000 models |`)
-console.log(`|---|${'--:|'.repeat(counts.length + 1)}`)
+console.log(
+  `| strategy | ${counts.map((count) => `${count} targets`).join(' | ')} | ${down} down | one of 10,000 models |`,
+)
+console.log(`|---|${'--:|'.repeat(counts.length + 2)}`)
 for (const strategy of strategies) {
   const cells = []
   for (const count of counts) cells.push(await costUs(strategy, { models: 1, targets: count }))
+  cells.push(await costUs(strategy, { models: 1, targets: 1_000, down }))
   cells.push(await costUs(strategy, { models: 10_000, targets: 1 }))
   console.log(`| ${strategy} | ${cells.map((cell) => cell.toFixed(1)).join(' | ')} |`)
 }
 
-async function costUs(strategy: string, size: { models: number; targets: number }): Promise<number> {
+async function costUs(
+  strategy: string,
+  size: { models: number; targets: number; down?: number },
+): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-bench-'))
   const file = join(folder, 'models.json')
   writeFileSync(file, JSON.stringify(modelsConfig(strategy, size)))
@@ -32,6 +41,7 @@ async function costUs(strategy: string, size: { models: number; targets: number 
   try {
     const model = app.models.find(`model-${size.models - 1}`)
     if (!model) throw new Error('the model is not there')
+    for (const target of model.targets.slice(0, size.down ?? 0)) app.health.breakerOf(target).checked(false)
     const nothing = new Set<never>()
     const stop = new StopSource()
     const pick = async (): Promise<void> => {

@@ -137,29 +137,24 @@ type BreakerOf = Health['breakerOf']
 function usable(
   state: ModelState,
   tried: ReadonlySet<Target>,
-  health: Health,
+  { keepingOut, breakerOf }: Health,
 ): Pick<ModelState, 'active' | 'reserve'> {
-  if (tried.size === 0 && state.reserve.length === 0 && areAllAvailable(state.active, health)) return state
+  const { active, reserve, available } = state
+  if (tried.size === 0 && reserve.length === 0) {
+    const left = available.of(active, keepingOut())
+    if (left === active) return state
+    if (left.length > 0) return { active: left, reserve }
+  }
   const untried = (signals: readonly LiveSignals[]) => signals.filter(({ target }) => !tried.has(target))
   const of = (may: (breaker: Breaker) => boolean) => {
-    const allowed = ({ target }: LiveSignals): boolean => may(health.breakerOf(target))
-    return { active: untried(state.active).filter(allowed), reserve: untried(state.reserve).filter(allowed) }
+    const allowed = ({ target }: LiveSignals): boolean => may(breakerOf(target))
+    return { active: untried(active).filter(allowed), reserve: untried(reserve).filter(allowed) }
   }
   // A model's only target has no better one: its own quick refusal tells the client more than ours would.
-  const isOnly = state.active.length + state.reserve.length === 1
-  const available = of((breaker) => breaker.available || (isOnly && !breaker.stalls))
-  if (available.active.length + available.reserve.length > 0 || tried.size > 0) return available
+  const isOnly = active.length + reserve.length === 1
+  const left = of((breaker) => breaker.available || (isOnly && !breaker.stalls))
+  if (left.active.length + left.reserve.length > 0 || tried.size > 0) return left
   return of((breaker) => breaker.lastResort)
-}
-
-/** As things are nearly always; with hundreds of targets it must not take long to see. */
-function areAllAvailable(active: readonly LiveSignals[], { areAllWell, breakerOf }: Health): boolean {
-  if (areAllWell()) return true
-  for (const live of active) {
-    live.breaker ??= breakerOf(live.target)
-    if (!live.breaker.available) return false
-  }
-  return true
 }
 
 /** Every target is kept out: what the client hears, and when it may come again. */

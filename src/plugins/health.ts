@@ -12,8 +12,8 @@ declare module 'fastify' {
     health: {
       /** What the router holds of a target; the same for all models that it would serve. */
       breakerOf(target: Target): Breaker
-      /** Whether no breaker keeps any target out; true says the same of each of them. */
-      areAllWell(): boolean
+      /** The breakers that keep their targets out now: the same list for as long as they are the same ones. */
+      keepingOut(): readonly Breaker[]
     }
   }
 }
@@ -40,11 +40,18 @@ export default fp(
       }
       return breaker
     }
-    const areAllWell = (): boolean => {
-      for (const breaker of troubled) if (breaker.isWell) troubled.delete(breaker)
-      return troubled.size === 0
+    let keptOut: readonly Breaker[] = []
+    const keepingOut = (): readonly Breaker[] => {
+      let count = 0
+      let areSame = true
+      for (const breaker of troubled) {
+        if (breaker.isWell) troubled.delete(breaker)
+        if (!breaker.available && keptOut[count++] !== breaker) areSame = false
+      }
+      if (!areSame || count !== keptOut.length) keptOut = [...troubled].filter(({ available }) => !available)
+      return keptOut
     }
-    app.decorate('health', { breakerOf, areAllWell })
+    app.decorate('health', { breakerOf, keepingOut })
     app.models.onChange(({ replaced }) => {
       for (const [target, former] of replaced) breakers.set(target, breakerOf(former))
       const present = new Set(

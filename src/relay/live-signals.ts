@@ -1,6 +1,5 @@
 import type { Outcome, TargetSignals } from '../core/strategy.ts'
 import type { Target } from '../core/target.ts'
-import type { Breaker } from './breaker.ts'
 
 /** Weight of the newest value in the moving averages: about the last ten requests count. */
 const newest = 0.2
@@ -11,8 +10,6 @@ const failuresOfAbsence = 3
 export class LiveSignals implements TargetSignals {
   /** Another object after a reload that describes it anew. */
   target: Target
-  /** The one of the target; looked up once, because it is asked for every request. */
-  breaker: Breaker | undefined
   uses = 0
   inFlight = 0
   firstContentMs: number | undefined

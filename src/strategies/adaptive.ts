@@ -1,6 +1,6 @@
 import type { SharingStrategy, TargetSignals } from '../core/strategy.ts'
 import type { Target } from '../core/target.ts'
-import { Draw, weightInPlay } from './draw.ts'
+import { Draw, drawnPlace, weightInPlay } from './draw.ts'
 
 /** The answer that costs are predicted for: what matters is how first content and tokens weigh against each other. */
 const typicalTokens = 200
@@ -9,8 +9,10 @@ const asGood = 1.25
 /** A target that is always too dear is tried again after both, for its averages say nothing new without requests. */
 const retryAfterMs = 10_000
 const retryAfterPicks = 50
-/** They are looked for once in picks of this part of the targets. */
+/** All are looked at once in picks of this part of the targets. */
 const lookShare = 0.01
+/** Between two looks: so many of the cheapest may turn out to be no longer so, before all are looked at again. */
+const maxDraws = 4
 /** Below this part of successes a target is not thought worse still. */
 const leastHealth = 0.05
 
@@ -28,17 +30,21 @@ export const adaptive: SharingStrategy = {
   create: ({ now, random }) => {
     const draw = new Draw()
     const known = new Known()
-    const prices = new Prices()
+    const cheapest = new Cheapest()
     let picks = 0
     return {
       pick(candidates) {
         const at = now()
         const targets = draw.among(candidates)
         const lastTaken = known.of(targets, { at, picks })
-        // Among hundreds, those that nobody takes need not be looked for with every pick.
-        const looks = picks % Math.ceil(targets.length * lookShare) === 0
+        // Among hundreds, neither what they cost nor who was forgotten changes much with every pick.
+        const looks = !cheapest.isAmong(targets) || picks % Math.ceil(targets.length * lookShare) === 0
+        if (looks) cheapest.look(targets)
         let picked = looks ? forgottenAmong(targets, lastTaken, { at, picks }) : -1
-        if (picked === -1) picked = prices.drawCheapest(targets, random())
+        for (let draws = 0; picked === -1; draws++) {
+          if (draws === maxDraws) cheapest.look(targets)
+          picked = cheapest.draw(random())
+        }
         picks++
         Object.assign(lastTaken[picked] as Moment, { at, picks })
         return targets[picked] as TargetSignals
@@ -82,34 +88,51 @@ function forgottenAmong(
   return -1
 }
 
-class Prices {
-  /** Of the last targets, in ms of work per weight; kept for their room. */
+/** Those that were cheapest when all were last looked at. */
+class Cheapest {
+  #targets: readonly TargetSignals[] = []
+  #quickest: Quickest = { firstContentMs: 1, perTokenMs: 0 }
+  /** What one of them may cost, in ms of work per weight. */
+  #most = 0
+  #count = 0
+  /** Of each of them: its index among the targets, and the weights up to and with it. Both are kept for their room. */
+  #indexes: number[] = []
+  #sums: number[] = []
   #costs = new Float64Array(0)
 
-  /** The index of one of the cheapest, with a chance as the weights say. */
-  drawCheapest(targets: readonly TargetSignals[], random: number): number {
-    const most = this.#look(targets) * asGood
-    const costs = this.#costs
-    let weight = 0
-    for (let index = 0; index < targets.length; index++)
-      if ((costs[index] as number) <= most) weight += weightInPlay(targets[index] as TargetSignals)
-    let left = random * weight
-    let last = 0
-    for (let index = 0; index < targets.length && left >= 0; index++) {
-      if ((costs[index] as number) > most) continue
-      last = index
-      left -= weightInPlay(targets[index] as TargetSignals)
-    }
-    return last
+  isAmong(targets: readonly TargetSignals[]): boolean {
+    return this.#targets === targets
   }
 
-  /** Gives the lowest cost. */
-  #look(targets: readonly TargetSignals[]): number {
+  look(targets: readonly TargetSignals[]): void {
+    this.#targets = targets
+    this.#quickest = quickestOf(targets)
+    this.#most = this.#lowestCost() * asGood
+    this.#count = 0
+    let sum = 0
+    for (let index = 0; index < targets.length; index++) {
+      if ((this.#costs[index] as number) > this.#most) continue
+      sum += weightInPlay(targets[index] as TargetSignals)
+      this.#indexes[this.#count] = index
+      this.#sums[this.#count++] = sum
+    }
+  }
+
+  /** The index of one of them, with a chance as the weights say; -1 when it is no longer so cheap. Never just after a look. */
+  draw(random: number): number {
+    const sums = this.#sums
+    const index = this.#indexes[
+      drawnPlace(sums, this.#count, random * (sums[this.#count - 1] as number))
+    ] as number
+    return costOf(this.#targets[index] as TargetSignals, this.#quickest) > this.#most ? -1 : index
+  }
+
+  #lowestCost(): number {
+    const targets = this.#targets
     if (this.#costs.length < targets.length) this.#costs = new Float64Array(targets.length)
-    const quickest = quickestOf(targets)
     let least = Number.POSITIVE_INFINITY
     for (let index = 0; index < targets.length; index++) {
-      const cost = costOf(targets[index] as TargetSignals, quickest)
+      const cost = costOf(targets[index] as TargetSignals, this.#quickest)
       this.#costs[index] = cost
       if (cost < least) least = cost
     }

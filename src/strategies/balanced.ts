@@ -10,7 +10,7 @@ export const balanced: SharingStrategy = {
   create: () => {
     const rotation = new SmoothRotation({
       weightOf: () => 1,
-      comesBefore: (a, b) => a.inFlight < b.inFlight,
+      tieOf: ({ inFlight }) => inFlight,
     })
     return {
       pick: (candidates) => rotation.next(candidates),

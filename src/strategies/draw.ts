@@ -5,6 +5,18 @@ export function weightInPlay({ target }: TargetSignals): number {
   return target.weight > 0 ? target.weight : 1
 }
 
+/** The first of `count` sums, which rise, that is above `at`; the last where none is. */
+export function drawnPlace(sums: readonly number[], count: number, at: number): number {
+  let low = 0
+  let high = count - 1
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sums[middle] ?? 0) > at) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
 /**
  * Draws targets with a chance as their weights say; those without a weight are out, unless none has one. Weights do not
  * change for a list of candidates, so what is known of it is kept for the next draw.
@@ -53,14 +65,7 @@ export class Draw {
   }
 
   #at(inPlay: readonly TargetSignals[], at: number): TargetSignals {
-    let low = 0
-    let high = inPlay.length - 1
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((this.#sums[middle] ?? 0) > at) high = middle
-      else low = middle + 1
-    }
-    const drawn = inPlay[low]
+    const drawn = inPlay[drawnPlace(this.#sums, inPlay.length, at)]
     if (!drawn) throw new Error('a strategy was given no candidates')
     return drawn
   }

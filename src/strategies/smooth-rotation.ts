@@ -4,10 +4,12 @@ import type { Target } from '../core/target.ts'
 /** What a pick is among: mostly the next one is among the same. */
 interface Round {
   candidates: readonly TargetSignals[]
-  /** Of each of them: the place of its account, its weight as it was given, and what it is credited with a request. */
+  /** Of each of them: the place of its account, and its weight as it was given. */
   places: readonly number[]
   given: number[]
-  earned: number[]
+  /** Of each of them: what it is credited with a request, and its account while this round goes on. */
+  earned: Float64Array
+  credits: Float64Array
   /** What the one that takes a request pays: the sum of what all are credited. */
   paid: number
   /** Since the weights were asked for. */
@@ -18,8 +20,8 @@ interface Rules {
   weightOf(signals: TargetSignals): number
   /** Where weights change for the same list of candidates: called before they are asked for anew. */
   observe?(candidates: readonly TargetSignals[]): void
-  /** With equal credit, whether `a` is to be taken rather than `b`, which stands before it. */
-  comesBefore(a: TargetSignals, b: TargetSignals): boolean
+  /** With equal credit the least of these is taken, which are 0 or more; then, and where absent, the first in order. */
+  tieOf?(signals: TargetSignals): number
 }
 
 /** Weights are counted in whole billionths: with fractions, rounding would spoil exact cycles after long runs. */
@@ -39,38 +41,39 @@ export class SmoothRotation {
   /** Where the account of a target stands in the two lists. */
   #places = new Map<Target, number>()
   #weights: number[] = []
+  /** Those of the last round's candidates are kept there, in their order, so that a pick goes through them quickly. */
   #credits: number[] = []
   /** What one request costs: the weights of all known targets together. */
   #price = 0
   #last: Round | undefined
 
   /** `weightOf` gives 0 or more; who has 0 is only taken where all have 0, and then all count alike. */
-  constructor(rules: Partial<Rules> & Pick<Rules, 'weightOf'>) {
-    this.#rules = { comesBefore: () => false, ...rules }
+  constructor(rules: Rules) {
+    this.#rules = rules
   }
 
   next(candidates: readonly TargetSignals[]): TargetSignals {
-    const { places, earned, paid } = this.#roundOf(candidates)
-    const credits = this.#credits
-    let best: TargetSignals | undefined
-    let bestPlace = 0
+    const { credits, earned, paid } = this.#roundOf(candidates)
+    const { tieOf = noTie } = this.#rules
+    let best = -1
+    let tie = 0
     let most = Number.NEGATIVE_INFINITY
     for (let index = 0; index < candidates.length; index++) {
       const part = earned[index] as number
       if (part === 0) continue
-      const place = places[index] as number
-      const credit = (credits[place] as number) + part
-      credits[place] = credit
+      const credit = (credits[index] as number) + part
+      credits[index] = credit
       if (credit < most) continue
-      const signals = candidates[index] as TargetSignals
-      if (credit === most && best && !this.#rules.comesBefore(signals, best)) continue
-      best = signals
-      bestPlace = place
+      if (credit === most && tie === 0) continue
+      const own = tieOf(at(candidates, index))
+      if (credit === most && own >= tie) continue
+      best = index
+      tie = own
       most = credit
     }
-    if (!best) throw new Error('a strategy was given no candidates')
-    credits[bestPlace] = most - paid
-    return best
+    const picked = at(candidates, best)
+    credits[best] = most - paid
+    return picked
   }
 
   /** Weights were set anew: they count from the next pick on, however many targets there are. */
@@ -80,6 +83,7 @@ export class SmoothRotation {
 
   /** Forgets all targets but these. */
   retain(targets: readonly Target[]): void {
+    this.#writeBack()
     const kept = targets.filter((target) => this.#places.has(target))
     const of = (values: readonly number[]): number[] =>
       kept.map((target) => values[this.#places.get(target) ?? 0] ?? 0)
@@ -93,12 +97,28 @@ export class SmoothRotation {
     let round = this.#last
     const isSame = round?.candidates === candidates
     if (!round || !isSame) {
+      this.#writeBack()
       const places = candidates.map(({ target }) => this.#placeOf(target))
-      round = { candidates, places, given: [], earned: [], paid: 0, picks: 0 }
+      const room = (): Float64Array => new Float64Array(places.length)
+      round = { candidates, places, given: [], earned: room(), credits: room(), paid: 0, picks: 0 }
       this.#last = round
+      this.#fetch(round)
     }
     if (!isSame || this.#isStale(round)) this.#weigh(round)
     return round
+  }
+
+  /** The accounts of the last round's candidates go back to those of all. */
+  #writeBack(): void {
+    if (!this.#last) return
+    const { places, credits } = this.#last
+    for (let index = 0; index < places.length; index++)
+      this.#credits[places[index] as number] = credits[index] as number
+  }
+
+  #fetch({ places, credits }: Round): void {
+    for (let index = 0; index < places.length; index++)
+      credits[index] = this.#credits[places[index] as number] as number
   }
 
   /** Among hundreds, what is observed of them hardly changes with every pick. */
@@ -129,7 +149,7 @@ export class SmoothRotation {
       weights[places[index] as number] = weight
       present += weight
     }
-    this.#reprice()
+    this.#reprice(round)
     this.#shareOut(round, present)
   }
 
@@ -156,16 +176,28 @@ export class SmoothRotation {
   }
 
   /** Credit is worth the same part of a request after weights have changed as before. */
-  #reprice(): void {
+  #reprice(round: Round): void {
     let price = 0
     for (const weight of this.#weights) price += weight
     if (this.#price !== 0 && this.#price !== price) {
       const credits = this.#credits
+      this.#writeBack()
       for (let place = 0; place < credits.length; place++)
         credits[place] = Math.round(((credits[place] as number) * price) / this.#price)
+      this.#fetch(round)
     }
     this.#price = price
   }
+}
+
+function noTie(): number {
+  return 0
+}
+
+function at(candidates: readonly TargetSignals[], index: number): TargetSignals {
+  const signals = candidates[index]
+  if (!signals) throw new Error('a strategy was given no candidates')
+  return signals
 }
 
 function inBillionths(weight: number): number {

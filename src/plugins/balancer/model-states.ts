@@ -9,6 +9,7 @@ import type { Model, Target } from '../../core/target.ts'
 import { LeaseQueue } from '../../relay/lease-queue.ts'
 import { LiveSignals } from '../../relay/live-signals.ts'
 import { RetryBudget } from '../../relay/retry-budget.ts'
+import { AvailableTargets } from './available-targets.ts'
 
 export type SettledListener = (target: Target, ending: Ending) => void
 
@@ -22,6 +23,7 @@ export interface ModelState {
   reserve: readonly LiveSignals[]
   /** Both, by target. */
   live: ReadonlyMap<Target, LiveSignals>
+  readonly available: AvailableTargets
   readonly queue: LeaseQueue
   readonly budget: RetryBudget
   readonly onSettled: SettledListener
@@ -62,6 +64,7 @@ function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener)
     onSettled,
     ...strategyOf(app.strategies.get(name)),
     ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
+    available: new AvailableTargets(app.health.breakerOf),
     budget: new RetryBudget(now),
     queue: new LeaseQueue({
       now,

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { simulatedTarget } from '../../../bench/strategies/box.ts'
+import type { Target } from '../../../src/core/target.ts'
+import { AvailableTargets } from '../../../src/plugins/balancer/available-targets.ts'
+import { Breaker } from '../../../src/relay/breaker.ts'
+import { LiveSignals } from '../../../src/relay/live-signals.ts'
+
+function setUp() {
+  const breakers = new Map<Target, Breaker>()
+  const all = ['a', 'b', 'c'].map((id) => new LiveSignals(simulatedTarget(id, 1), 0))
+  for (const { target } of all) breakers.set(target, new Breaker({ now: () => 0, random: () => 0 }))
+  const breakerOf = (target: Target) => breakers.get(target) ?? assert.fail('a target of another model')
+  const available = new AvailableTargets(breakerOf)
+  const [a, b] = all.map(({ target }) => breakerOf(target))
+  const stranger = new Breaker({ now: () => 0, random: () => 0 })
+  return { all, available, a: a ?? assert.fail(), b: b ?? assert.fail(), stranger }
+}
+
+const idsOf = (list: readonly LiveSignals[]): string[] => list.map(({ target }) => target.id)
+
+test('targets are left out while their breakers keep them out, in the order of the rest', () => {
+  const { all, available, a, b } = setUp()
+  assert.deepEqual(idsOf(available.of(all, [b])), ['a', 'c'])
+  assert.deepEqual(idsOf(available.of(all, [b, a])), ['c'])
+  assert.deepEqual(idsOf(available.of(all, [a])), ['b', 'c'])
+  assert.equal(available.of(all, []), all)
+})
+
+test('the list is the same one until it changes, whatever keeps targets of other models out', () => {
+  const { all, available, b, stranger } = setUp()
+  const list = available.of(all, [b])
+  assert.equal(available.of(all, [stranger, b]), list)
+  assert.equal(available.of(all, [stranger]), all)
+})
+
+test('after a reload it is among the targets that there are then', () => {
+  const { all, available, b } = setUp()
+  const keepingOut = [b]
+  available.of(all, keepingOut)
+  assert.deepEqual(idsOf(available.of(all.slice(1), keepingOut)), ['c'])
+})
