@@ -1,14 +1,11 @@
 import { readFileSync } from 'node:fs'
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import { getBuiltinModule } from 'node:process'
 import type { Duplex } from 'node:stream'
 import { watchWrites } from './stalled-writes.ts'
+
+/** An `import` would read each of its members, at one of which Node loads all of fetch and WebSocket: 30 ms of a start. */
+const { createServer, STATUS_CODES } = getBuiltinModule('node:http')
 
 /** What one connection may take of the server's time and room; times in milliseconds. */
 export interface HttpLimits {
