@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Child, freePort, listening, startChild } from '../support/child.ts'
+import { routerArgs } from '../support/router-command.ts'
 import { haproxyConfig } from './haproxy-config.ts'
 import { nginxConfig } from './nginx-config.ts'
 
@@ -71,7 +72,7 @@ async function startRouter(backends: readonly Backend[]): Promise<Proxy> {
   return inFolder(JSON.stringify(config), async (file) => {
     const { child, found } = await startChild(
       process.execPath,
-      [join(import.meta.dirname, '../../src/server.ts')],
+      routerArgs(),
       (output) => {
         const port = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1]
         return port === undefined ? undefined : Number(port)

@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { askChild } from '../support/ask-child.ts'
 import { type Child, freePort, listening, startChild } from '../support/child.ts'
+import { routerArgs } from '../support/router-command.ts'
 import { type BenchCase, providerTypes, type Upstream } from './cases.ts'
 import type { LoadJob, LoadResult } from './load.ts'
 
@@ -149,7 +150,7 @@ async function startRouter(
     ...givenSettings(),
     ...more,
   }
-  const args = [...nodeOptions, join('..', '..', 'src', 'server.ts')]
+  const args = [...nodeOptions, ...routerArgs()]
   const { child } = await startNode(cpu, args, () => listening(port), {
     env,
     stdout: openSync(log, 'a'),
@@ -194,7 +195,7 @@ function startNode<T>(
   ready: (output: string) => Promise<T | undefined> | T | undefined,
   options: { env?: Record<string, string>; stdout?: number } = {},
 ): Promise<{ child: Child; found: T }> {
-  const resolved = args.map((arg) => (arg.endsWith('.ts') ? join(import.meta.dirname, arg) : arg))
+  const resolved = args.map((arg) => (arg.endsWith('.ts') ? resolve(import.meta.dirname, arg) : arg))
   return startOn(cpu, [process.execPath, ...resolved], ready, options)
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Child, freePort, listening, startChild } from '../support/child.ts'
+import { routerArgs } from '../support/router-command.ts'
 import { median } from './measure.ts'
 
 /**
@@ -16,7 +17,6 @@ const rounds = 11
 const bareRounds = 5
 const askAgainMs = 2
 const giveUpMs = 20_000
-const server = join(import.meta.dirname, '../../src/server.ts')
 
 const kept = mkdtempSync(join(tmpdir(), 'llm-router-bench-'))
 try {
@@ -58,7 +58,7 @@ async function startRouter(cache: string | undefined): Promise<{ child: Child; m
     ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }),
   }
   const before = performance.now()
-  const { child } = await startChild(process.execPath, [server], () => answered(port), { env })
+  const { child } = await startChild(process.execPath, routerArgs(), () => answered(port), { env })
   return { child, ms: performance.now() - before }
 }
 

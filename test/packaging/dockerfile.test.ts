@@ -12,6 +12,14 @@ test('the linter finds no fault in the Dockerfile', () => {
   assert.notDeepEqual(validate(text.replace('CMD [', 'CMDS [')), [], 'and it would find one')
 })
 
+test('the image and the script give Node the options that npm start gives it', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const [, ...args] = scripts.start.split(' ')
+  assert.ok(text.includes(`CMD ${JSON.stringify(['node', ...args]).replaceAll(',', ', ')}`), scripts.start)
+  const script = readFileSync(join(root, 'run-rest-api.sh'), 'utf8')
+  assert.ok(script.includes(`exec "$NODE" ${args.slice(0, -1).join(' ')} src/cli.ts "$@"`), scripts.start)
+})
+
 test('the image is made in two stages and does not run as root', () => {
   assert.equal(text.match(/^FROM /gm)?.length, 2)
   assert.match(text, /^USER (?!root)\w+/m)
