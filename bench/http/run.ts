@@ -10,7 +10,7 @@ import { startStage } from './stage.ts'
  */
 const check = process.argv.includes('--check')
 const options = check
-  ? { rounds: 3, roundMs: 1_000, warmUpMs: 5_000 }
+  ? { rounds: 3, roundMs: 1_000, warmUpMs: 3_500 }
   : { rounds: 5, roundMs: 2_000, warmUpMs: 8_000 }
 /** How much more than its bound a case may cost in the short form. */
 const slack = 1.25
