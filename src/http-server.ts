@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { getBuiltinModule } from 'node:process'
 import type { Duplex } from 'node:stream'
+import { writeWaiting } from './core/turn-end.ts'
 import { watchWrites } from './stalled-writes.ts'
 
 /** An `import` would read each of its members, at one of which Node loads all of fetch and WebSocket: 30 ms of a start. */
@@ -96,6 +97,8 @@ function refuseUnreadable(server: Server, turns: Turns, onRefused: (code: string
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const code = error.code ?? error.name
     if (code !== 'ECONNRESET') onRefused(code)
+    // What was answered before this is the client's.
+    writeWaiting()
     // An answer that has begun must not be followed by another one.
     if (code === 'ECONNRESET' || !socket.writable || turns.hasBegun(socket)) socket.destroy()
     else refuse(socket, statusOf(code))

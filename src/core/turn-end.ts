@@ -6,10 +6,11 @@ let waiting: (() => void)[] = []
  * keep their order. `write` must not throw.
  */
 export function atTurnEnd(write: () => void): void {
-  if (waiting.push(write) === 1) setImmediate(writeAll)
+  if (waiting.push(write) === 1) setImmediate(writeWaiting)
 }
 
-function writeAll(): void {
+/** Makes the calls at once; for what ends a connection in the middle of a turn. */
+export function writeWaiting(): void {
   const writes = waiting
   waiting = []
   for (const write of writes) write()

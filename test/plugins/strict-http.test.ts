@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, type TestContext, test } from 'node:test'
+import { atTurnEnd } from '../../src/core/turn-end.ts'
 import { connectionLimit, createHttpServer, defaultLimits, type HttpLimits } from '../../src/http-server.ts'
 import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
@@ -109,6 +110,19 @@ describe('the bounds of a connection', () => {
   const nextConnectionClosed = (server: Server): Promise<void> =>
     new Promise((resolve) => server.once('connection', (socket) => socket.once('close', () => resolve())))
   const nobody: RequestListener = () => assert.fail('there was no request')
+
+  test('an answer that is ready reaches a client whose next bytes are no request', async (t) => {
+    const { url } = await start(
+      t,
+      (_request, response) => {
+        response.writeHead(200, { 'content-length': '2' })
+        atTurnEnd(() => response.end('ok'))
+      },
+      {},
+    )
+    const { status, body } = await sendRaw(url, 'GET / HTTP/1.1\r\nhost: x\r\n\r\nno request\r\n\r\n')
+    assert.deepEqual([status, body], [200, 'ok'])
+  })
 
   test('a client that sends nothing, and one that never ends its headers, get 408', async (t) => {
     const { url, refused } = await start(t, nobody, { headersTimeoutMs: 100 })
