@@ -1,6 +1,7 @@
 import type { SharingStrategy, TargetSignals } from '../core/strategy.ts'
 import type { Target } from '../core/target.ts'
 import { Draw, drawnPlace, weightInPlay } from './draw.ts'
+import { Looks } from './looks.ts'
 
 /** The answer that costs are predicted for: what matters is how first content and tokens weigh against each other. */
 const typicalTokens = 200
@@ -9,8 +10,6 @@ const asGood = 1.25
 /** A target that is always too dear is tried again after both, for its averages say nothing new without requests. */
 const retryAfterMs = 10_000
 const retryAfterPicks = 50
-/** All are looked at once in picks of this part of the targets. */
-const lookShare = 0.01
 /** Between two looks: so many of the cheapest may turn out to be no longer so, before all are looked at again. */
 const maxDraws = 4
 /** Below this part of successes a target is not thought worse still. */
@@ -31,16 +30,17 @@ export const adaptive: SharingStrategy = {
     const draw = new Draw()
     const known = new Known()
     const cheapest = new Cheapest()
+    const looks = new Looks()
     let picks = 0
     return {
       pick(candidates) {
         const at = now()
         const targets = draw.among(candidates)
         const lastTaken = known.of(targets, { at, picks })
-        // Among hundreds, neither what they cost nor who was forgotten changes much with every pick.
-        const looks = !cheapest.isAmong(targets) || picks % Math.ceil(targets.length * lookShare) === 0
-        if (looks) cheapest.look(targets)
-        let picked = looks ? forgottenAmong(targets, lastTaken, { at, picks }) : -1
+        if (!cheapest.isAmong(targets)) looks.demand()
+        const isDue = looks.isDue(targets.length, at)
+        if (isDue) cheapest.look(targets)
+        let picked = isDue ? forgottenAmong(targets, lastTaken, { at, picks }) : -1
         for (let draws = 0; picked === -1; draws++) {
           if (draws === maxDraws) cheapest.look(targets)
           picked = cheapest.draw(random())

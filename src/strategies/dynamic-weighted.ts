@@ -22,7 +22,7 @@ export const dynamicWeighted: SharingStrategy = {
     const seen = new Observed()
     const rotation = new SmoothRotation({
       weightOf: (signals) => settings.weightOf(signals.target) * seen.factorOf(signals),
-      observe: (candidates) => seen.look(candidates, now()),
+      observed: { now, look: (candidates, at) => seen.look(candidates, at) },
     })
     return {
       weights: settings,

@@ -1,5 +1,6 @@
 import type { TargetSignals } from '../core/strategy.ts'
 import type { Target } from '../core/target.ts'
+import { Looks } from './looks.ts'
 
 /** What a pick is among: mostly the next one is among the same. */
 interface Round {
@@ -12,22 +13,28 @@ interface Round {
   credits: Float64Array
   /** What the one that takes a request pays: the sum of what all are credited. */
   paid: number
-  /** Since the weights were asked for. */
-  picks: number
+  /** What each is credited, where it is the same for all; else 0. Then it is only counted up, in `owed`. */
+  even: number
+  owed: number
 }
 
 interface Rules {
   weightOf(signals: TargetSignals): number
-  /** Where weights change for the same list of candidates: called before they are asked for anew. */
-  observe?(candidates: readonly TargetSignals[]): void
+  /** Where weights change for the same list of candidates. */
+  observed?: {
+    /** Monotonic milliseconds. */
+    now(): number
+    /** Called before weights are asked for anew. */
+    look(candidates: readonly TargetSignals[], now: number): void
+  }
   /** With equal credit the least of these is taken, which are 0 or more; then, and where absent, the first in order. */
   tieOf?(signals: TargetSignals): number
 }
 
 /** Weights are counted in whole billionths: with fractions, rounding would spoil exact cycles after long runs. */
 const scale = 1e9
-/** Weights that change are asked for anew after picks of this part of the targets. */
-const freshShare = 0.01
+/** Beyond, sums would no longer be exact. */
+const mostOwed = 2 ** 50
 
 /**
  * Smooth weighted round robin, as nginx does it (ngx_http_upstream_round_robin.c): for each request every candidate is
@@ -38,6 +45,7 @@ const freshShare = 0.01
  */
 export class SmoothRotation {
   readonly #rules: Rules
+  readonly #looks = new Looks()
   /** Where the account of a target stands in the two lists. */
   #places = new Map<Target, number>()
   #weights: number[] = []
@@ -53,17 +61,17 @@ export class SmoothRotation {
   }
 
   next(candidates: readonly TargetSignals[]): TargetSignals {
-    const { credits, earned, paid } = this.#roundOf(candidates)
+    const round = this.#roundOf(candidates)
     const { tieOf = noTie } = this.#rules
+    const { credits } = round
+    if (round.even === 0) earn(round)
+    else round.owed += round.even
     let best = -1
     let tie = 0
     let most = Number.NEGATIVE_INFINITY
     for (let index = 0; index < candidates.length; index++) {
-      const part = earned[index] as number
-      if (part === 0) continue
-      const credit = (credits[index] as number) + part
-      credits[index] = credit
-      if (credit < most) continue
+      const credit = credits[index] as number
+      if (credit < most || round.earned[index] === 0) continue
       if (credit === most && tie === 0) continue
       const own = tieOf(at(candidates, index))
       if (credit === most && own >= tie) continue
@@ -72,13 +80,14 @@ export class SmoothRotation {
       most = credit
     }
     const picked = at(candidates, best)
-    credits[best] = most - paid
+    credits[best] = most - round.paid
+    if (round.owed > mostOwed) this.#settle(round)
     return picked
   }
 
   /** Weights were set anew: they count from the next pick on, however many targets there are. */
   reweigh(): void {
-    if (this.#last) this.#last.picks = Number.POSITIVE_INFINITY
+    this.#looks.demand()
   }
 
   /** Forgets all targets but these. */
@@ -100,38 +109,40 @@ export class SmoothRotation {
       this.#writeBack()
       const places = candidates.map(({ target }) => this.#placeOf(target))
       const room = (): Float64Array => new Float64Array(places.length)
-      round = { candidates, places, given: [], earned: room(), credits: room(), paid: 0, picks: 0 }
+      round = { candidates, places, given: [], earned: room(), credits: room(), paid: 0, even: 0, owed: 0 }
       this.#last = round
       this.#fetch(round)
     }
-    if (!isSame || this.#isStale(round)) this.#weigh(round)
+    const { observed } = this.#rules
+    if (observed) {
+      const now = observed.now()
+      if (!isSame) this.#looks.demand()
+      if (this.#looks.isDue(candidates.length, now)) {
+        observed.look(candidates, now)
+        this.#weigh(round)
+      }
+    } else if (!isSame) this.#weigh(round)
     return round
   }
 
   /** The accounts of the last round's candidates go back to those of all. */
   #writeBack(): void {
     if (!this.#last) return
-    const { places, credits } = this.#last
+    const { places, credits, owed } = this.#last
     for (let index = 0; index < places.length; index++)
-      this.#credits[places[index] as number] = credits[index] as number
+      this.#credits[places[index] as number] = (credits[index] as number) + owed
   }
 
-  #fetch({ places, credits }: Round): void {
+  #fetch(round: Round): void {
+    const { places, credits } = round
+    round.owed = 0
     for (let index = 0; index < places.length; index++)
       credits[index] = this.#credits[places[index] as number] as number
-  }
-
-  /** Among hundreds, what is observed of them hardly changes with every pick. */
-  #isStale(round: Round): boolean {
-    round.picks++
-    return this.#rules.observe !== undefined && round.picks > round.candidates.length * freshShare
   }
 
   #weigh(round: Round): void {
     const { candidates, places, given } = round
     const { weightOf } = this.#rules
-    round.picks = 0
-    this.#rules.observe?.(candidates)
     let changed = given.length === 0
     let most = 0
     for (let index = 0; index < candidates.length; index++) {
@@ -156,6 +167,7 @@ export class SmoothRotation {
   /** `present`: the weights of all candidates of the round together. */
   #shareOut(round: Round, present: number): void {
     const { places, earned } = round
+    this.#settle(round)
     round.paid = 0
     for (let index = 0; index < places.length; index++) {
       const weight = this.#weights[places[index] as number] as number
@@ -164,6 +176,17 @@ export class SmoothRotation {
       earned[index] = part
       round.paid += part
     }
+    const [first = 0] = earned
+    round.even = earned.every((part) => part === first) ? first : 0
+  }
+
+  /** What is owed to all candidates is put into their accounts. */
+  #settle(round: Round): void {
+    if (round.owed === 0) return
+    const { credits } = round
+    for (let index = 0; index < credits.length; index++)
+      credits[index] = (credits[index] as number) + round.owed
+    round.owed = 0
   }
 
   #placeOf(target: Target): number {
@@ -188,6 +211,11 @@ export class SmoothRotation {
     }
     this.#price = price
   }
+}
+
+function earn({ credits, earned }: Round): void {
+  for (let index = 0; index < credits.length; index++)
+    credits[index] = (credits[index] as number) + (earned[index] as number)
 }
 
 function noTie(): number {
