@@ -173,17 +173,13 @@ function givenSettings(): Record<string, string> {
   return given
 }
 
-function modelsConfig(ports: Record<Upstream, number>): object {
+/** A model for each kind of upstream; `targets`: how many each has, all of them the same server. */
+export function modelsConfig(ports: Record<Upstream, number>, targets = 1): object {
   const models = Object.entries(providerTypes).map(([name, type]) => {
     const host = `http://127.0.0.1:${ports[name as Upstream]}`
-    return [
-      name,
-      {
-        providers: [
-          { id: name, api_type: type, api_host: host, model_path: 'served/model-8b', api_token: 'k' },
-        ],
-      },
-    ]
+    const target = { api_type: type, api_host: host, model_path: 'served/model-8b', api_token: 'k' }
+    const providers = Array.from({ length: targets }, (_, index) => ({ id: `${name}-${index}`, ...target }))
+    return [name, { providers }]
   })
   return { bench: Object.fromEntries(models), active_models: { bench: Object.keys(providerTypes) } }
 }
