@@ -21,10 +21,12 @@ export class AvailableTargets {
     if (all === this.#all && keepingOut === this.#keptOut) return this.#available
     const out = new Set(keepingOut)
     const available = all.filter(({ target }) => !out.has(this.#breakerOf(target)))
+    // After a reload the same signals may be of targets with other weights or addresses.
+    const isKept = all === this.#all && areSame(available, this.#available)
     this.#all = all
     this.#keptOut = keepingOut
     if (available.length === all.length) this.#available = all
-    else if (!areSame(available, this.#available)) this.#available = available
+    else if (!isKept) this.#available = available
     return this.#available
   }
 }

@@ -34,6 +34,14 @@ test('the list is the same one until it changes, whatever keeps targets of other
   assert.equal(available.of(all, [stranger]), all)
 })
 
+test('after a reload it is another list, for the targets behind the same signals may have changed', () => {
+  const { all, available, b } = setUp()
+  const before = available.of(all, [b])
+  const after = available.of([...all], [b])
+  assert.deepEqual(idsOf(after), ['a', 'c'])
+  assert.notEqual(after, before)
+})
+
 test('after a reload it is among the targets that there are then', () => {
   const { all, available, b } = setUp()
   const keepingOut = [b]
