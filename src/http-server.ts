@@ -62,6 +62,7 @@ export function createHttpServer(
   const accept = (request: IncomingMessage, response: ServerResponse): void => {
     if (turns.add(request, response) <= limits.maxPipelined) return
     onRefused('PIPELINING')
+    writeWaiting()
     request.socket.destroy()
   }
   server.on('request', accept)

@@ -7,7 +7,7 @@ import { type MeasuredProxy, modelsConfig, startStage } from './stage.ts'
 
 /**
  * `node bench/http/many-targets.ts [targets]` prints what a small JSON request costs with a thousand targets for its model,
- * or as many as are asked for, beside one target: for each strategy that does not wait, at the same pace, half of what the
+ * or as many as are asked for, beside one target: for each strategy, at the same pace, half of what the
  * router can do, and then at full load. Exit code 1 when the first costs more than is allowed.
  */
 const strategies = ['balanced', 'weighted', 'dynamic_weighted', 'least_busy', 'adaptive']

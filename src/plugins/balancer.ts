@@ -182,22 +182,32 @@ function wanted(
   left: Pick<ModelState, 'active' | 'reserve'>,
   { order, affinity, complete }: Preference,
 ): Wanted {
-  const wish = (candidates: readonly TargetSignals[], reserve: boolean): WishedTarget[] =>
-    (candidates.length === 0 ? [] : order(candidates)).map(({ target: { id, origin } }) => ({
-      id,
-      // An embedded target is a host of its own.
-      host: origin || id,
-      reserve,
-    }))
-  return {
-    targets: [...wish(left.active, false), ...wish(left.reserve, true)],
-    affinity,
-    complete,
+  const wish = (candidates: readonly TargetSignals[], reserve: boolean): readonly WishedTarget[] => {
+    if (candidates.length === 0) return []
+    const ordered = order(candidates)
+    // In the order of the configuration they are the same for as long as the list is.
+    const known = ordered === candidates ? wishes.get(candidates) : undefined
+    if (known) return known
+    const wished = ordered.map((signals) => wishedTarget(signals, reserve))
+    if (ordered === candidates) wishes.set(candidates, wished)
+    return wished
   }
+  const active = wish(left.active, false)
+  const targets = left.reserve.length === 0 ? active : [...active, ...wish(left.reserve, true)]
+  return { targets, affinity, complete }
+}
+
+/** Of lists of candidates. */
+const wishes = new WeakMap<readonly TargetSignals[], readonly WishedTarget[]>()
+
+function wishedTarget({ target: { id, origin } }: TargetSignals, reserve: boolean): WishedTarget {
+  // An embedded target is a host of its own.
+  return { id, host: origin || id, reserve }
 }
 
 function targetOf({ target: { id } }: StoredLease, { active, reserve }: ModelState): Target | undefined {
-  return [...active, ...reserve].find(({ target }) => target.id === id)?.target
+  const isIt = ({ target }: LiveSignals): boolean => target.id === id
+  return (active.find(isIt) ?? reserve.find(isIt))?.target
 }
 
 /** A strategy of the user's own may give others than it got. */

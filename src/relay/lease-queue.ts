@@ -69,12 +69,17 @@ export class LeaseQueue {
     const { signal } = request
     if (signal.aborted) reject(signal.reason)
     // More than could get something or wait: no need to ask first.
-    else if (this.#waiters.size >= this.#options.size + request.wanted().targets.length) reject(this.#full())
+    else if (this.#isTooLong(request)) reject(this.#full())
     else {
       this.#enter(request, { resolve, reject })
       void this.#ask()
     }
     return promise
+  }
+
+  #isTooLong(request: QueuedRequest): boolean {
+    const beyond = this.#waiters.size - this.#options.size
+    return beyond >= 0 && beyond >= request.wanted().targets.length
   }
 
   /** Something of the model may be free. */

@@ -34,9 +34,8 @@ export class LeaseTable {
     const table = this.#table(wish.model)
     const already = this.#find(table, owner, wish.key)
     if (already) return already.lease
-    const free = wish.targets.filter(({ id }) => !table.held.has(id))
-    const target = this.#best(wish, free)
-    if (!target || this.#olderElsewhere(table, owner, wish, free) >= free.length) {
+    const target = this.#best(table, wish)
+    if (!target || this.#isOthersTurn(table, owner, wish)) {
       if (wish.complete) this.#wait(table, owner, wish)
       return undefined
     }
@@ -96,10 +95,19 @@ export class LeaseTable {
     return undefined
   }
 
-  #best({ model, affinity }: LeaseWish, free: readonly WishedTarget[]): WishedTarget | undefined {
-    const rank = (target: WishedTarget): number =>
-      (target.reserve ? 100 : 0) + (affinity ? this.#hosts.rank(target.host, model) : 0)
-    return free.toSorted((a, b) => rank(a) - rank(b))[0]
+  /** Of the free ones the first with the least rank. */
+  #best({ held }: ModelTable, { model, affinity, targets }: LeaseWish): WishedTarget | undefined {
+    let best: WishedTarget | undefined
+    let least = Number.POSITIVE_INFINITY
+    for (const target of targets) {
+      if (held.has(target.id)) continue
+      const rank = (target.reserve ? 100 : 0) + (affinity ? this.#hosts.rank(target.host, model) : 0)
+      if (rank >= least) continue
+      best = target
+      least = rank
+      if (rank === 0) break
+    }
+    return best
   }
 
   #wait(table: ModelTable, owner: string, { waitedMs, targets }: LeaseWish): void {
@@ -111,8 +119,10 @@ export class LeaseTable {
     })
   }
 
-  /** Requests of other processes that waited longer for something of what is free. */
-  #olderElsewhere(table: ModelTable, owner: string, wish: LeaseWish, free: readonly WishedTarget[]): number {
+  /** Whether as many requests of other processes as there are free targets waited longer for one of them. */
+  #isOthersTurn(table: ModelTable, owner: string, wish: LeaseWish): boolean {
+    if (table.waiting.size === 0) return false
+    const free = wish.targets.filter(({ id }) => !table.held.has(id))
     const now = this.#now()
     let older = 0
     for (const [other, { since, seen, ids }] of table.waiting) {
@@ -124,6 +134,6 @@ export class LeaseTable {
       )
         older++
     }
-    return older
+    return older >= free.length
   }
 }
