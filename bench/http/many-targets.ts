@@ -10,7 +10,15 @@ import { type MeasuredProxy, modelsConfig, startStage } from './stage.ts'
  * or as many as are asked for, beside one target: for each strategy, at the same pace, half of what the
  * router can do, and then at full load. Exit code 1 when the first costs more than is allowed.
  */
-const strategies = ['balanced', 'weighted', 'dynamic_weighted', 'least_busy', 'adaptive']
+const strategies = [
+  'balanced',
+  'weighted',
+  'dynamic_weighted',
+  'least_busy',
+  'adaptive',
+  'first_available',
+  'first_available_optim',
+]
 const maxRatio = 1.1
 const rounds = 5
 const warmMs = 3_000
