@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/core/env-config.ts'
 import { StopSource } from '../../src/core/stop-signal.ts'
+import type { TargetHealth } from '../../src/plugins/health/target-health.ts'
 
 /**
  * `node bench/strategies/pick-cost.ts` prints what it takes to pick one of many targets and to settle it, in microseconds of
@@ -41,11 +42,12 @@ async function costUs(
   try {
     const model = app.models.find(`model-${size.models - 1}`)
     if (!model) throw new Error('the model is not there')
-    for (const target of model.targets.slice(0, size.down ?? 0)) app.health.breakerOf(target).checked(false)
-    const nothing = new Set<never>()
+    for (const target of model.targets.slice(0, size.down ?? 0)) eject(app.health.of(target))
+    const traits = { features: 0, fingerprint: () => undefined }
+    const wish = { tried: new Set<string>(), traits, isLast: false, hasFallback: false }
     const stop = new StopSource()
     const pick = async (): Promise<void> => {
-      const lease = await app.balancer.acquire(model, nothing, stop)
+      const lease = await app.balancer.acquire(model, wish, stop)
       lease?.settle({ result: 'success', verdict: 'success', firstContentMs: 10, tokens: 5 })
     }
     for (let warm = 0; warm < picks / 4; warm++) await pick()
@@ -57,6 +59,10 @@ async function costUs(
     await app.close()
     rmSync(folder, { recursive: true })
   }
+}
+
+function eject(health: TargetHealth): void {
+  for (let failed = 0; failed < 2; failed++) health.end(health.begin(0), 'connect')
 }
 
 function modelsConfig(strategy: string, { models, targets }: { models: number; targets: number }): object {

@@ -3,17 +3,17 @@ import type { Outcome } from './strategy.ts'
 import type { Target } from './target.ts'
 
 /**
- * What the end of an attempt says about its target. `failure`: it failed. `connect`: it could not be reached. `slow`: its
- * first content did not come in time. `busy`: it asked to be left alone for a while (429, Retry-After). `misconfigured`:
- * it refuses our key or does not know our model. `nothing`: it says nothing (the client left, or its request was bad).
+ * What the end of an attempt says about its target. `success`: it answered. `connect`: it could not be reached, which is
+ * its own failure whatever was asked. `undecided`: it failed in a way that the request may have caused; `Lease.judge` tells
+ * once the request is over. `cooldown`: it asked for a pause (429). `nothing`: the client left, or its request was invalid.
  */
-export type Verdict = 'success' | 'failure' | 'connect' | 'slow' | 'busy' | 'misconfigured' | 'nothing'
+export type Verdict = 'success' | 'connect' | 'undecided' | 'cooldown' | 'nothing'
 
 /** How an attempt at a target went. */
 export interface Ending {
   result: Outcome['result']
   verdict: Verdict
-  /** How long a busy target asked to be left alone, in milliseconds, where it said so. */
+  /** Length of the pause that a target asked for with `cooldown`, in milliseconds. */
   pauseMs?: number | undefined
   /** Why it failed. */
   error?: RouterError | undefined
@@ -23,11 +23,33 @@ export interface Ending {
   tokens?: number | undefined
 }
 
+/** What is known of an `undecided` failure once its request is over. */
+export interface Judgement {
+  /**
+   * Who answered in the end. `target`: another target of the same model, so this one is to blame. `nobody`: none of them, so
+   * the request itself may be the cause. `fallback`, after `nobody`: another model did.
+   */
+  answeredBy: 'target' | 'fallback' | 'nobody'
+  kind: 'failure' | 'slow'
+  /** 401, 402, 403 or 404, where the target answered so. */
+  refusal?: number | undefined
+  /** Features of the request, see `RequestTraits`. */
+  features: number
+  /** Whether the request names something that a server with a valid key and model may lack: a file, an adapter, an operation. */
+  resource: boolean
+  /** Tells requests apart; undefined where that is not known. */
+  fingerprint: string | undefined
+}
+
 /** A picked and reserved target. */
 export interface Lease {
   readonly target: Target
   /** Aborted when another process has taken the target over. Absent: nobody can. */
   readonly lost?: AbortSignal | undefined
+  /** Whether the target has answered anybody since it was configured, so that its key and model are valid. */
+  readonly hasAnswered: boolean
   /** Gives the target back. The first call counts, later ones do nothing. */
   settle(ending: Ending): void
+  /** To be called after an `undecided` ending, when the request is over. */
+  judge(judgement: Judgement): void
 }

@@ -35,6 +35,15 @@ const TargetStatusSchema = Type.Object({
     targetStates,
     'up; trial: was down, a few requests try it; busy: asked for a pause; misconfigured: refuses the key or the model; down; parked: in providers_sleep.',
   ),
+  reason: Type.Optional(
+    Type.String({ description: 'What is wrong with a misconfigured target, such as a rejected api_token.' }),
+  ),
+  ejected_for: Type.Optional(
+    Type.Array(Type.String(), {
+      description:
+        'Features whose requests pass the target over, because it fails them: image, tools, embedding ...',
+    }),
+  ),
   breaker: words(['closed', 'open', 'half_open'], 'Open: gets no requests.'),
   retry_in_seconds: Type.Number({ minimum: 0, description: 'Until it may be tried again.' }),
   in_flight: count('Requests that it works on.'),

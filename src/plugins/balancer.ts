@@ -6,27 +6,28 @@ import type { StoredLease, WishedTarget } from '../core/lease-store.ts'
 import type { StopSignal } from '../core/stop-signal.ts'
 import type { ExclusiveInstance, StrategyInstance, TargetSignals } from '../core/strategy.ts'
 import type { Model, Target } from '../core/target.ts'
-import type { Breaker } from '../relay/breaker.ts'
 import type { Wanted } from '../relay/lease-queue.ts'
 import type { LiveSignals } from '../relay/live-signals.ts'
-import type { Acquired } from '../relay/over-targets.ts'
+import type { Acquired, TargetWish } from '../relay/over-targets.ts'
 import { RetryBudget } from '../relay/retry-budget.ts'
+import { candidates, failsOften, type Group, lastAnswered } from './balancer/candidates.ts'
 import { type ModelState, modelStates, type SettledListener } from './balancer/model-states.ts'
+import type { TargetHealth } from './health/target-health.ts'
 import leaseStore from './lease-store.ts'
 
 export interface Balancer {
   /**
-   * Picks and reserves a target that is not in `tried`; undefined when none is left. Waits where the strategy is
-   * exclusive and all are taken: throws RouterError `queue_full` or `queue_timeout`, or the reason of the signal.
+   * Picks and reserves a target; undefined when none is left for a further attempt. Waits where the strategy is exclusive
+   * and all are taken: throws RouterError `queue_full` or `queue_timeout`, or the reason of the signal.
    */
-  acquire(model: Model, tried: ReadonlySet<Target>, signal: StopSignal): Acquired
+  acquire(model: Model, wish: TargetWish, signal: StopSignal): Acquired
   /** What is known of a model's targets now, in the order of the configuration; sleeping ones come last. */
   signals(model: Model): readonly TargetSignals[]
   /** Requests of a model that wait for a target in this process. */
   waiting(model: Model): number
-  /** Whether most of what a target was sent lately failed. */
+  /** Whether most of what a target was sent lately failed, and nobody got an answer. */
   isDoubtful(target: Target): boolean
-  /** How many second tries a model may make at targets that fail a lot. */
+  /** How many further attempts a model may make at targets that fail a lot. */
   retryBudget(model: Model): RetryBudget
   /** The strategy at work for a model. */
   strategy(model: Model): StrategyInstance | undefined
@@ -50,21 +51,22 @@ export default fp(
     const losses = new Map<string, AbortController>()
     app.leases.onLost?.(({ key }) => losses.get(key)?.abort())
     app.leases.onFreed((alias) => states.get(alias)?.queue.wake())
-    const { breakerOf } = app.health
     app.decorate('balancer', {
-      acquire(model, tried, signal) {
+      acquire(model, wish, signal) {
         const state = states.get(model.alias)
         if (!state) return undefined
-        const left = usable(state, tried, app.health)
-        if (left.active.length + left.reserve.length === 0) {
+        const groups = candidates(state, wish, app.health)
+        const [best] = groups
+        if (!best) {
           // On a failover the failure before tells more than that nothing is left.
-          if (tried.size > 0 || state.active.length === 0) return undefined
-          throw allResting(model, state, breakerOf)
+          if (wish.tried.size > 0 || state.active.length === 0) return undefined
+          throw noneUsable(model, state, app.health)
         }
         const { strategy } = state
-        if ('order' in strategy) return acquireExclusively(app, state, strategy, { tried, signal, losses })
-        const candidates = left.active.length > 0 ? left.active : left.reserve
-        return reserve(state, signalsIn(state, strategy.pick(candidates)), breakerOf)
+        if ('order' in strategy) return acquireExclusively(app, state, strategy, { wish, signal, losses })
+        const known = wish.isLast ? lastAnswered(groups, app.health) : undefined
+        const picked = known ?? signalsIn(state, strategy.pick(best.signals))
+        return reserve(state, picked, wish, app.health)
       },
       signals: (model) => {
         const state = states.get(model.alias)
@@ -73,7 +75,7 @@ export default fp(
       isDoubtful: (target) => {
         for (const { live } of states.values()) {
           const signals = live.get(target)
-          if (signals) return signals.failureRate >= 0.5
+          if (signals) return signals.failureRate >= failsOften && !answeredLately(target, app.health)
         }
         return false
       },
@@ -89,7 +91,7 @@ export default fp(
 )
 
 interface ExclusiveWish {
-  tried: ReadonlySet<Target>
+  wish: TargetWish
   signal: StopSignal
   /** Aborted when a lease, by its key, is lost. */
   losses: Map<string, AbortController>
@@ -100,25 +102,24 @@ async function acquireExclusively(
   app: FastifyInstance,
   state: ModelState,
   strategy: ExclusiveInstance,
-  wish: ExclusiveWish,
+  exclusive: ExclusiveWish,
 ): Promise<Lease> {
-  const { leases } = app
-  const { breakerOf } = app.health
-  const { tried, signal, losses } = wish
+  const { leases, health } = app
+  const { wish, signal, losses } = exclusive
   const preference: Preference = {
-    order: (candidates) => strategy.order(candidates),
+    order: (signals) => strategy.order(signals),
     affinity: state.affinity,
-    complete: tried.size === 0,
+    complete: wish.tried.size === 0 && wish.can === undefined,
   }
   const granted = await state.queue.acquire({
-    wanted: () => wanted(usable(state, tried, app.health), preference),
+    wanted: () => wanted(inOrder(candidates(state, wish, health), wish, health), preference),
     signal,
   })
   const target = targetOf(granted, state)
   if (!target) {
     // It was removed while the store chose it.
     void leases.release(granted)
-    return acquireExclusively(app, state, strategy, wish)
+    return acquireExclusively(app, state, strategy, exclusive)
   }
   const loss = leases.onLost && new AbortController()
   if (loss) losses.set(granted.key, loss)
@@ -126,43 +127,36 @@ async function acquireExclusively(
     losses.delete(granted.key)
     void leases.release(granted)
   }
-  const lease = reserve(state, signalsIn(state, { target }), breakerOf, giveBack)
+  const lease = reserve(state, signalsIn(state, { target }), wish, health, giveBack)
   return loss ? { ...lease, lost: loss.signal } : lease
 }
 
 type Health = FastifyInstance['health']
-type BreakerOf = Health['breakerOf']
 
-/** The targets that may be tried now; where all are kept out, those that may be looked at once more. */
-function usable(
-  state: ModelState,
-  tried: ReadonlySet<Target>,
-  { keepingOut, breakerOf }: Health,
-): Pick<ModelState, 'active' | 'reserve'> {
-  const { active, reserve, available } = state
-  if (tried.size === 0 && reserve.length === 0) {
-    const left = available.of(active, keepingOut())
-    if (left === active) return state
-    if (left.length > 0) return { active: left, reserve }
-  }
-  const untried = (signals: readonly LiveSignals[]) => signals.filter(({ target }) => !tried.has(target))
-  const of = (may: (breaker: Breaker) => boolean) => {
-    const allowed = ({ target }: LiveSignals): boolean => may(breakerOf(target))
-    return { active: untried(active).filter(allowed), reserve: untried(reserve).filter(allowed) }
-  }
-  // A model's only target has no better one: its own quick refusal tells the client more than ours would.
-  const isOnly = active.length + reserve.length === 1
-  const left = of((breaker) => breaker.available || (isOnly && !breaker.stalls))
-  if (left.active.length + left.reserve.length > 0 || tried.size > 0) return left
-  return of((breaker) => breaker.lastResort)
+/** A target that answers some requests is worth a further attempt, however many others fail there. In milliseconds. */
+const latelyMs = 10_000
+
+function answeredLately(target: Target, health: Health): boolean {
+  return now() - health.of(target).answeredAt < latelyMs
 }
 
-/** Every target is kept out: what the client hears, and when it may come again. */
-function allResting(model: Model, state: ModelState, breakerOf: BreakerOf): RouterError {
-  const breakers = [...state.active, ...state.reserve].map(({ target }) => breakerOf(target))
-  const seconds = Math.min(...breakers.map(({ waitMs }) => waitMs)) / 1000
+/** For the last attempt of a request the target that answered most recently comes first. */
+function inOrder(groups: readonly Group[], wish: TargetWish, health: Health): readonly Group[] {
+  const known = wish.isLast ? lastAnswered(groups, health) : undefined
+  if (!known) return groups
+  const others = groups.map((group) => ({
+    ...group,
+    signals: group.signals.filter((each) => each !== known),
+  }))
+  return [{ signals: [known], isStandby: false }, ...others.filter(({ signals }) => signals.length > 0)]
+}
+
+/** No target can answer: what the client hears, and when it may come again. */
+function noneUsable(model: Model, state: ModelState, health: Health): RouterError {
+  const healths = [...state.active, ...state.reserve].map(({ target }) => health.of(target))
+  const seconds = Math.min(...healths.map(({ waitMs }) => waitMs)) / 1000
   const retryAfterSeconds = Math.ceil(Math.min(300, Math.max(1, seconds)))
-  if (breakers.every(({ resting }) => resting === 'busy')) {
+  if (healths.every(({ cooldownMs }) => cooldownMs > 0)) {
     return new RouterError('rate_limit', `All upstreams of the model '${model.alias}' are rate limited`, {
       code: 'rate_limit_exceeded',
       retryAfterSeconds,
@@ -178,22 +172,19 @@ interface Preference extends Omit<Wanted, 'targets'> {
   order(candidates: readonly TargetSignals[]): readonly TargetSignals[]
 }
 
-function wanted(
-  left: Pick<ModelState, 'active' | 'reserve'>,
-  { order, affinity, complete }: Preference,
-): Wanted {
-  const wish = (candidates: readonly TargetSignals[], reserve: boolean): readonly WishedTarget[] => {
-    if (candidates.length === 0) return []
-    const ordered = order(candidates)
+function wanted(groups: readonly Group[], { order, affinity, complete }: Preference): Wanted {
+  const wish = ({ signals, isStandby }: Group): readonly WishedTarget[] => {
+    const ordered = order(signals)
     // In the order of the configuration they are the same for as long as the list is.
-    const known = ordered === candidates ? wishes.get(candidates) : undefined
+    const known = ordered === signals ? wishes.get(signals) : undefined
     if (known) return known
-    const wished = ordered.map((signals) => wishedTarget(signals, reserve))
-    if (ordered === candidates) wishes.set(candidates, wished)
+    const wished = ordered.map((each) => wishedTarget(each, isStandby))
+    if (ordered === signals) wishes.set(signals, wished)
     return wished
   }
-  const active = wish(left.active, false)
-  const targets = left.reserve.length === 0 ? active : [...active, ...wish(left.reserve, true)]
+  const [only, ...others] = groups
+  const first = only ? wish(only) : []
+  const targets = others.length === 0 ? first : [...first, ...others.flatMap(wish)]
   return { targets, affinity, complete }
 }
 
@@ -220,29 +211,32 @@ function signalsIn({ live }: ModelState, { target }: Pick<TargetSignals, 'target
 function reserve(
   state: ModelState,
   signals: LiveSignals,
-  breakerOf: BreakerOf,
+  { traits }: TargetWish,
+  healths: Health,
   giveBack?: () => void,
 ): Lease {
   const { target } = signals
-  const breaker = breakerOf(target)
-  const ticket = breaker.begin()
+  const health = healths.of(target)
+  const ticket = health.begin(health.hasFeatureFailures ? traits.features : 0)
   const pickedAt = now()
   let settled = false
   signals.picked()
   return {
     target,
+    hasAnswered: Number.isFinite(health.answeredAt),
+    judge: (judgement) => health.judge(ticket, judgement),
     settle(ending) {
       if (settled) return
       settled = true
       const { result, verdict, pauseMs, firstContentMs, tokens } = ending
       giveBack?.()
-      const wasOut = isOut(breaker)
-      breaker.end(ticket, verdict, pauseMs)
+      const wasOut = isOut(health)
+      health.end(ticket, verdict, pauseMs)
       const at = now()
       const outcome = { result, durationMs: at - pickedAt, firstContentMs }
       signals.settled(outcome, at, tokens)
       // Back from a failure: its share grows slowly.
-      if (wasOut && !isOut(breaker)) signals.returnedAt = at
+      if (wasOut && !isOut(health)) signals.returnedAt = at
       // A target that was removed meanwhile is none of the strategy's any more.
       if (state.strategy.settled && holds(state, signals)) state.strategy.settled(signals.target, outcome)
       state.onSettled(target, ending)
@@ -254,7 +248,7 @@ function holds({ live }: ModelState, signals: LiveSignals): boolean {
   return live.get(signals.target) === signals
 }
 
-function isOut(breaker: Breaker): boolean {
+function isOut({ breaker }: TargetHealth): boolean {
   return breaker.state !== 'closed'
 }
 

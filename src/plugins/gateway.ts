@@ -19,6 +19,7 @@ import {
 import { type ClientStream, createClientStream } from '../relay/client-stream.ts'
 import { DeclinedOperations } from '../relay/declined-operations.ts'
 import { heldClient } from '../relay/held-client.ts'
+import { refusesConnections } from '../relay/refused-connection.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -110,7 +111,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatSer
     acquire,
     budgetOf: retryBudget,
     isDoubtful,
-    blame: (target) => app.health.breakerOf(target).blame(),
+    refusesConnections: (target) => refusesConnections(target.origin),
     timeoutMs: app.config.externalTimeoutMs,
     userAgent: `llm-router/${version}`,
   }

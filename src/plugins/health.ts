@@ -2,68 +2,57 @@ import cluster from 'node:cluster'
 import fp from 'fastify-plugin'
 import type { HealthTeam, HealthTeamMember } from '../core/health-team.ts'
 import type { Target } from '../core/target.ts'
-import { Breaker } from '../relay/breaker.ts'
 import { primaryHealth } from '../stores/primary-health.ts'
 import { primaryPipe } from '../stores/primary-pipe.ts'
+import { logChange } from './health/log-change.ts'
 import { ServerChecks } from './health/server-checks.ts'
+import { TargetHealth } from './health/target-health.ts'
+import { type Outlook, Troubled } from './health/troubled.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     health: {
       /** What the router holds of a target; the same for all models that it would serve. */
-      breakerOf(target: Target): Breaker
-      /** The breakers that keep their targets out now: the same list for as long as they are the same ones. */
-      keepingOut(): readonly Breaker[]
+      of(target: Target): TargetHealth
+      /** How the targets stand as a whole, for a pick that need not look at each of them. */
+      outlook(): Outlook
     }
   }
 }
 
 /**
- * Keeps a breaker for each target, and asks the servers for a sign of life: a cheap request, never a model call. A good
- * answer ends the pause of a server that was unreachable; it says nothing for one that is there and stalls. In a cluster
- * one process asks for all.
+ * Keeps the health of each target, and asks the servers for a sign of life: a cheap request, never a model call. In a
+ * cluster one process asks for all.
  */
 export default fp(
   (app, _options, done) => {
-    const breakers = new WeakMap<Target, Breaker>()
-    const troubled = new Set<Breaker>()
-    const environment = {
-      now: () => performance.now(),
-      random: Math.random,
-      onTrouble: (breaker: Breaker) => troubled.add(breaker),
-    }
-    const breakerOf = (target: Target): Breaker => {
-      let breaker = breakers.get(target)
-      if (!breaker) {
-        breaker = new Breaker(environment)
-        breakers.set(target, breaker)
+    const healths = new WeakMap<Target, TargetHealth>()
+    const troubled = new Troubled()
+    const healthOf = (target: Target): TargetHealth => {
+      let health = healths.get(target)
+      if (!health) {
+        const names = { model: target.model, target: target.id }
+        health = new TargetHealth({
+          now: () => performance.now(),
+          random: Math.random,
+          onTrouble: (each) => troubled.add(each),
+          onChange: (_health, change) => logChange(app.log, names, change),
+        })
+        healths.set(target, health)
       }
-      return breaker
+      return health
     }
-    let keptOut: readonly Breaker[] = []
-    const keepingOut = (): readonly Breaker[] => {
-      let count = 0
-      let areSame = true
-      for (const breaker of troubled) {
-        if (breaker.isWell) troubled.delete(breaker)
-        if (!breaker.available && keptOut[count++] !== breaker) areSame = false
-      }
-      if (!areSame || count !== keptOut.length) keptOut = [...troubled].filter(({ available }) => !available)
-      return keptOut
-    }
-    app.decorate('health', { breakerOf, keepingOut })
+    app.decorate('health', { of: healthOf, outlook: () => troubled.outlook() })
     app.models.onChange(({ replaced }) => {
-      for (const [target, former] of replaced) breakers.set(target, breakerOf(former))
-      const present = new Set(
-        app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping].map(breakerOf)),
-      )
-      for (const breaker of troubled) if (!present.has(breaker)) troubled.delete(breaker)
+      for (const [target, former] of replaced) healths.set(target, healthOf(former))
+      const present = app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping])
+      troubled.retain(new Set(present.map(healthOf)))
     })
     if (app.config.healthIntervalMs === 0) return done()
     const team = cluster.worker ? primaryHealth(primaryPipe(cluster.worker)) : teamOfOne()
     const { transportOf } = app.upstream
     const checks = new ServerChecks({
-      ...{ team, breakerOf, transportOf, log: app.log },
+      ...{ team, healthOf, transportOf, log: app.log },
       intervalMs: app.config.healthIntervalMs,
     })
     const cover = (): void => checks.cover(app.models.all().flatMap(({ targets }) => targets))

@@ -4,12 +4,14 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RouterError } from '../core/errors.ts'
 import { RecentCount } from '../core/recent-count.ts'
+import { featureNames } from '../core/request-traits.ts'
 import type { Failure, ModelStatus, Status, TargetError, TargetStatus, WorkerStatus } from '../core/status.ts'
 import type { TargetSignals } from '../core/strategy.ts'
 import type { Model, Target } from '../core/target.ts'
 import { version } from '../core/version.ts'
-import type { Breaker } from '../relay/breaker.ts'
 import type { ExchangeRecord } from '../relay/exchange.ts'
+import { misconfigurationText } from './health/log-change.ts'
+import type { TargetHealth } from './health/target-health.ts'
 import { wholeTree } from './status/whole-tree.ts'
 
 declare module 'fastify' {
@@ -157,13 +159,14 @@ function modelStatus(
   const weights = strategy && 'pick' in strategy ? strategy.weights : undefined
   const signals = app.balancer.signals(model)
   const statusOf = (target: Target, parked: boolean): TargetStatus => {
-    const breaker = app.health.breakerOf(target)
+    const health = app.health.of(target)
     return {
       id: target.id,
       type: target.type.name,
-      state: parked ? 'parked' : targetState(breaker),
-      breaker: breaker.state,
-      retry_in_seconds: rounded(breaker.waitMs / 1000),
+      state: parked ? 'parked' : targetState(health),
+      ...reasons(health),
+      breaker: health.breaker.state,
+      retry_in_seconds: rounded(health.waitMs / 1000),
       ...measured(signals.find((each) => each.target === target)),
       requests_per_minute: historyOf(target).ended.total,
       weight: weights?.get(target.id) ?? target.weight,
@@ -200,10 +203,23 @@ function measured(
   }
 }
 
-function targetState(breaker: Breaker): TargetStatus['state'] {
-  if (breaker.resting === 'misconfigured') return 'misconfigured'
+function reasons({
+  misconfigured,
+  ejectedFeatures,
+}: TargetHealth): Pick<TargetStatus, 'reason' | 'ejected_for'> {
+  const features = [...new Set(ejectedFeatures.map((each) => featureNames(each).join('+')))]
+  return {
+    ...(misconfigured && {
+      reason: `HTTP ${misconfigured.status}: ${misconfigurationText(misconfigured.status)}`,
+    }),
+    ...(features.length > 0 && { ejected_for: features }),
+  }
+}
+
+function targetState({ breaker, cooldownMs, misconfigured }: TargetHealth): TargetStatus['state'] {
+  if (misconfigured !== undefined) return 'misconfigured'
   if (breaker.state === 'open') return 'down'
-  if (breaker.resting === 'busy') return 'busy'
+  if (cooldownMs > 0) return 'busy'
   return breaker.state === 'half_open' ? 'trial' : 'up'
 }
 

@@ -107,12 +107,11 @@ export function askTarget(
     }
     onceMoreIfStale(send, { calls: services.exchange.calls, model: target.model }, (result) => {
       if (result.type === 'whole') call.trace?.received?.(result.body)
-      resolve(result.type === 'failed' ? unlessChat(result, call.operation, target) : result)
+      resolve(result.type === 'failed' ? unlessMissing(result, call.operation, target) : result)
     })
   })
 }
 
-function unlessChat(failed: FailedAttempt, operation: Operation, target: Target): FailedAttempt {
-  if (operation === 'chat') return failed
+function unlessMissing(failed: FailedAttempt, operation: Operation, target: Target): FailedAttempt {
   return { type: 'failed', ...unlessNotOffered(failed, operation, target) }
 }

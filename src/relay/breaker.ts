@@ -1,4 +1,3 @@
-import type { Verdict } from '../core/lease.ts'
 import { RecentAttempts } from './recent-attempts.ts'
 
 export interface BreakerSettings {
@@ -13,14 +12,11 @@ export interface BreakerSettings {
   /** First pause; doubles with each opening up to the last. */
   openMs: number
   maxOpenMs: number
+  /** The longest pause after failed connections: trying one costs little, and a server may come back at any time. */
+  maxUnreachableMs: number
   /** After this long without an opening the pause starts from the first again. */
   forgetMs: number
   successesToClose: number
-  misconfiguredMs: number
-  /** Longest pause that a target may ask for. */
-  maxBusyMs: number
-  /** While everything is open, a target gets at most one try in this time. */
-  lastResortMs: number
 }
 
 /** See docs/reliability.md for where the numbers come from. */
@@ -33,14 +29,14 @@ export const breakerDefaults: BreakerSettings = {
   windowMinimum: 10,
   openMs: 5_000,
   maxOpenMs: 300_000,
+  maxUnreachableMs: 30_000,
   forgetMs: 600_000,
   successesToClose: 2,
-  misconfiguredMs: 60_000,
-  maxBusyMs: 300_000,
-  lastResortMs: 1_000,
 }
 
 export type BreakerState = 'closed' | 'open' | 'half_open'
+/** `connect`: the target could not be reached. `slow`: its first content did not come in time. */
+export type BreakerFailure = 'failure' | 'slow' | 'connect'
 
 /** Handed out when an attempt begins, given back when it ends. */
 export interface Ticket {
@@ -53,26 +49,24 @@ interface Environment {
   now(): number
   /** 0 (included) to 1 (excluded). */
   random(): number
-  /** The breaker has opened, or its target rests. */
-  onTrouble?(breaker: Breaker): void
+  /** Called when the breaker opens, and when it closes. */
+  onChange?(breaker: Breaker): void
 }
 
-/** Keeps a target that fails out of the choice, and lets it back in carefully. One per target. */
+/** Keeps out what fails, and lets it back in carefully. */
 export class Breaker {
   readonly #environment: Environment
   readonly #settings: BreakerSettings
   #state: BreakerState = 'closed'
   /** Rises with every change of state: results of attempts from before it no longer count. */
   #generation = 0
-  #inRow = { failure: 0, connect: 0, slow: 0, success: 0, busy: 0 }
+  #inRow = { failure: 0, connect: 0, slow: 0, success: 0 }
   readonly #window = new RecentAttempts()
   #openings = 0
   #openedAt = Number.NEGATIVE_INFINITY
   #openUntil = 0
-  #restUntil = 0
-  #restKind: 'busy' | 'misconfigured' = 'busy'
+  #openedBy: BreakerFailure = 'failure'
   #probing = false
-  #lastTryAt = Number.NEGATIVE_INFINITY
 
   constructor(environment: Environment, settings: BreakerSettings = breakerDefaults) {
     this.#environment = environment
@@ -84,72 +78,60 @@ export class Breaker {
     return this.#state
   }
 
-  /** Why the target rests although its breaker is closed; undefined when it does not. */
-  get resting(): 'busy' | 'misconfigured' | undefined {
-    return this.#environment.now() < this.#restUntil ? this.#restKind : undefined
-  }
-
-  /** Whether all is as it is nearly always: it is closed, and its target does not rest. */
-  get isWell(): boolean {
-    if (this.#restUntil !== 0 && this.resting === undefined) this.#restUntil = 0
-    return this.#state === 'closed' && this.#restUntil === 0
+  /** The failure that opened it last. */
+  get openedBy(): BreakerFailure {
+    return this.#openedBy
   }
 
   /** Whether an attempt may begin now. */
   get available(): boolean {
-    if (this.#state === 'closed' && this.#restUntil === 0) return true
-    if (this.resting !== undefined) return false
-    const state = this.state
-    return state === 'closed' || (state === 'half_open' && !this.#probing)
+    if (this.#state === 'closed') return true
+    return this.state === 'half_open' && !this.#probing
   }
 
-  /** Whether it is open because answers did not come, so that each try would cost its client a long wait. */
-  get stalls(): boolean {
-    return this.#state !== 'closed' && this.#inRow.slow >= this.#settings.slowInRow
-  }
-
-  /** Milliseconds until the target may be tried again; 0 when it may now. */
+  /** Milliseconds until an attempt may begin; 0 when it may now. */
   get waitMs(): number {
-    const now = this.#environment.now()
-    const open = this.#state === 'open' ? this.#openUntil - now : 0
-    return Math.max(0, open, this.#restUntil - now)
+    return this.#state === 'open' ? Math.max(0, this.#openUntil - this.#environment.now()) : 0
   }
 
-  /** Whether the target may be tried although it is not available, because no other is. */
-  get lastResort(): boolean {
-    if (this.resting !== undefined || this.#probing) return false
-    return this.#environment.now() - this.#lastTryAt >= this.#settings.lastResortMs
+  /** Whether it is closed and nothing failed lately. */
+  get isIdle(): boolean {
+    const since = this.#environment.now() - this.#settings.windowMs
+    return this.#state === 'closed' && this.#inRow.failure === 0 && this.#window.since(since).failures === 0
+  }
+
+  /** For an attempt that began before there was this breaker. */
+  ticket(): Ticket {
+    return { generation: this.#generation, probe: false }
   }
 
   begin(): Ticket {
-    this.#lastTryAt = this.#environment.now()
-    if (this.#state === 'open') this.#become('half_open')
-    const probe = this.#state === 'half_open'
-    if (probe) this.#probing = true
-    return { generation: this.#generation, probe }
+    if (this.state === 'half_open') {
+      if (this.#state === 'open') this.#become('half_open')
+      if (!this.#probing) {
+        this.#probing = true
+        return { generation: this.#generation, probe: true }
+      }
+    }
+    return { generation: this.#generation, probe: false }
   }
 
-  /** `pauseMs`: how long a busy target asked to be left alone, where it said so. */
-  end(ticket: Ticket, verdict: Verdict, pauseMs?: number): void {
-    const current = ticket.generation === this.#generation
-    if (ticket.probe && current) this.#probing = false
-    if (verdict === 'busy') this.#rest('busy', this.#busyMs(pauseMs))
-    else if (verdict === 'misconfigured') this.#rest('misconfigured', this.#settings.misconfiguredMs)
-    if (!current) return
-    if (verdict === 'success') this.#succeeded()
-    else if (verdict === 'failure' || verdict === 'connect' || verdict === 'slow') this.#failed(verdict)
+  /** `undefined`: the attempt said nothing about the target, or not yet. */
+  end(ticket: Ticket, result: 'success' | 'connect' | undefined): void {
+    if (ticket.generation !== this.#generation) return
+    if (ticket.probe) this.#probing = false
+    if (result === 'success') this.#succeeded()
+    else if (result === 'connect') this.#failed('connect')
   }
 
-  /** An attempt that is over turned out to be the target's fault after all. */
-  blame(): void {
-    if (this.#state === 'closed') this.#failed('failure')
+  /** An attempt that has ended turned out to be a failure. */
+  blame(ticket: Ticket, kind: 'failure' | 'slow'): void {
+    if (ticket.generation === this.#generation) this.#failed(kind)
   }
 
-  /** A cheap check found the target unreachable, or reachable again. It never closes what stalls opened. */
-  checked(reachable: boolean): void {
-    if (!reachable && this.#state === 'closed') this.#open()
-    else if (reachable && this.#state === 'open' && this.#inRow.slow === 0)
-      this.#openUntil = this.#environment.now()
+  /** The server takes connections again: what failed connections opened may be probed at once. */
+  reachable(): void {
+    if (this.#state === 'open' && this.#openedBy === 'connect') this.#openUntil = this.#environment.now()
   }
 
   #succeeded(): void {
@@ -157,20 +139,23 @@ export class Breaker {
     row.failure = 0
     row.connect = 0
     row.slow = 0
-    row.busy = 0
     row.success++
     this.#window.add(this.#environment.now(), false)
-    if (this.#state === 'half_open' && this.#inRow.success >= this.#settings.successesToClose)
-      this.#become('closed')
+    // Used while open, because every target of its model was: an answer is worth that of a probe.
+    if (this.#state === 'open') {
+      this.#become('half_open')
+      row.success = 1
+    }
+    if (this.#state === 'half_open' && row.success >= this.#settings.successesToClose) this.#become('closed')
   }
 
-  #failed(verdict: 'failure' | 'connect' | 'slow'): void {
+  #failed(kind: BreakerFailure): void {
     const { failuresInRow, connectFailuresInRow, slowInRow } = this.#settings
     const row = this.#inRow
     row.success = 0
     row.failure++
-    row.connect = verdict === 'connect' ? row.connect + 1 : 0
-    row.slow = verdict === 'slow' ? row.slow + 1 : 0
+    row.connect = kind === 'connect' ? row.connect + 1 : 0
+    row.slow = kind === 'slow' ? row.slow + 1 : 0
     this.#window.add(this.#environment.now(), true)
     const enough =
       this.#state === 'half_open' ||
@@ -178,7 +163,7 @@ export class Breaker {
       row.connect >= connectFailuresInRow ||
       row.slow >= slowInRow ||
       this.#shareExceeded()
-    if (enough) this.#open()
+    if (enough && this.#state !== 'open') this.#open(kind)
   }
 
   #shareExceeded(): boolean {
@@ -187,40 +172,28 @@ export class Breaker {
     return attempts >= windowMinimum && failures / attempts >= failureShare
   }
 
-  #open(): void {
-    const { openMs, maxOpenMs, forgetMs } = this.#settings
+  #open(kind: BreakerFailure): void {
+    const { openMs, maxOpenMs, maxUnreachableMs, forgetMs } = this.#settings
     const now = this.#environment.now()
     if (now - this.#openedAt > forgetMs) this.#openings = 0
     const jitter = 0.8 + 0.4 * this.#environment.random()
-    this.#openUntil = now + Math.min(maxOpenMs, openMs * 2 ** this.#openings) * jitter
+    const longest = kind === 'connect' ? maxUnreachableMs : maxOpenMs
+    this.#openUntil = now + Math.min(longest, openMs * 2 ** this.#openings) * jitter
     this.#openings++
     this.#openedAt = now
+    this.#openedBy = kind
     this.#become('open')
   }
 
   #become(state: BreakerState): void {
     this.#state = state
-    if (state !== 'closed') this.#environment.onTrouble?.(this)
     this.#generation++
     this.#probing = false
     this.#inRow.success = 0
     if (state === 'closed') {
-      this.#inRow = { failure: 0, connect: 0, slow: 0, success: 0, busy: 0 }
+      this.#inRow = { failure: 0, connect: 0, slow: 0, success: 0 }
       this.#window.clear()
     }
-  }
-
-  #rest(kind: 'busy' | 'misconfigured', ms: number): void {
-    this.#restUntil = Math.max(this.#restUntil, this.#environment.now() + ms)
-    this.#restKind = kind
-    this.#environment.onTrouble?.(this)
-  }
-
-  #busyMs(asked: number | undefined): number {
-    const { maxBusyMs } = this.#settings
-    if (asked !== undefined) return Math.min(maxBusyMs, asked)
-    const steps = 2 ** Math.min(this.#inRow.busy, 5)
-    this.#inRow.busy++
-    return Math.min(30_000, 1_000 * steps) * (0.8 + 0.4 * this.#environment.random())
+    if (state !== 'half_open') this.#environment.onChange?.(this)
   }
 }

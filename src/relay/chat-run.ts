@@ -2,6 +2,7 @@ import type { ChatRequest, ChatResponse } from '../core/chat.ts'
 import type { AnswerContext, Dialect, Lose } from '../core/dialect.ts'
 import { RouterError } from '../core/errors.ts'
 import type { Operation } from '../core/provider.ts'
+import type { RequestTraits } from '../core/request-traits.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { CallTrace } from '../core/trace.ts'
 import type { Transport, UpstreamHeaders } from '../core/transport.ts'
@@ -14,7 +15,7 @@ import type { DeclinedOperations } from './declined-operations.ts'
 import { behindConfigured, type EndpointDefaults } from './endpoint-defaults.ts'
 import type { Exchange } from './exchange.ts'
 import { createLargeAnswer } from './large-answer.ts'
-import { acquireWith, isNotOffered } from './operation-targets.ts'
+import { having, isNotOffered } from './operation-targets.ts'
 import { type Delivered, type LoopServices, overTargets } from './over-targets.ts'
 import {
   createChatPreparer,
@@ -22,6 +23,7 @@ import {
   prepareTranslated,
   UnreadableRequest,
 } from './prepare-chat.ts'
+import { traitsOfBody, traitsOfChat } from './request-traits.ts'
 import { failureOfReport } from './status-failure.ts'
 import type { StreamLane } from './stream-lane.ts'
 import { garbageFailure, next } from './upstream-failure.ts'
@@ -56,10 +58,16 @@ export function answerChat(call: ChatCall, client: ChatClient, services: ChatSer
   return overTargets({
     services,
     model: call.model,
-    ...(call.only && { acquire: acquireWith(call.only, services.acquire) }),
+    traits: traitsOf(call),
+    ...(call.only && { can: having(call.only) }),
     attempt: (target, lost, trace) =>
       attemptAnswer({ call, client, services, context, prepare, lost, trace }, target),
   })
+}
+
+function traitsOf({ source, dialect, outline }: ChatCall): RequestTraits {
+  if (source.from === 'router') return traitsOfChat(source.request)
+  return traitsOfBody(dialect.native?.operation ?? 'chat', outline, source.bytes)
 }
 
 function preparerOf(call: ChatCall, services: ChatServices): (target: Target) => PreparedChat {
@@ -182,6 +190,7 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
   return overTargets({
     services,
     model,
+    traits: traitsOfChat(request),
     async attempt(target, leaseLost, trace): Promise<Delivered<ChatResponse>> {
       const dialect = behindConfigured(services.dialectOf(target.type.dialect), request, target, defaults)
       const lost = new Map<string, string>()

@@ -6,6 +6,7 @@ import { askTarget } from './ask-target.ts'
 import type { ChatCall } from './chat-request.ts'
 import type { ChatServices } from './chat-run.ts'
 import { overTargets } from './over-targets.ts'
+import { traitsOfOperation } from './request-traits.ts'
 import { garbageFailure } from './upstream-failure.ts'
 
 /** A way in which one target counts, and the member of its answer that has the number. */
@@ -38,15 +39,16 @@ const answerMembers = [
  */
 export async function countPrompt(call: ChatCall, services: ChatServices): Promise<number | undefined> {
   const { model } = call
-  const unable = [...model.targets, ...model.sleeping].filter((target) => !wayOf(call, target, services))
-  if (unable.length === model.targets.length + model.sleeping.length) return undefined
+  const all = [...model.targets, ...model.sleeping]
+  if (!all.some((target) => wayOf(call, target, services))) return undefined
   const { signal, stop } = patience(services.exchange.signal)
   try {
     return await overTargets<number>({
       // Another model cuts a text into other tokens.
       services: { ...services, signal, fallbacksOf: () => [] },
       model,
-      acquire: (wanted, tried, until) => services.acquire(wanted, new Set([...tried, ...unable]), until),
+      traits: traitsOfOperation('count'),
+      can: (target) => wayOf(call, target, services) !== undefined,
       async attempt(target, lost, trace) {
         const way = wayOf(call, target, services)
         if (!way) return { type: 'failed', ...garbageFailure() }

@@ -13,8 +13,9 @@ import type { Model, Target } from '../core/target.ts'
 import type { CallTrace } from '../core/trace.ts'
 import { askTarget } from './ask-target.ts'
 import type { ChatServices } from './chat-run.ts'
-import { acquireWith, requireOperation, targetsWith } from './operation-targets.ts'
+import { having, requireOperation, targetsWith } from './operation-targets.ts'
 import { type Delivered, overTargets } from './over-targets.ts'
+import { traitsOfOperation } from './request-traits.ts'
 import { failureOfReport } from './status-failure.ts'
 import { garbageFailure, next } from './upstream-failure.ts'
 import { renameModel } from './whole-answer.ts'
@@ -106,7 +107,8 @@ function askPart(part: Part, services: ChatServices): Promise<PartAnswer> {
   return overTargets<PartAnswer>({
     services,
     model: part.call.model,
-    acquire: acquireWith('embedding', services.acquire),
+    traits: traitsOfOperation('embedding', part.call.bytes),
+    can: having('embedding'),
     attempt: (target, lost, trace) => attemptPart({ ...part, lost, trace }, target, services),
   })
 }

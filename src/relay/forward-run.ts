@@ -7,9 +7,10 @@ import { askTarget } from './ask-target.ts'
 import type { CallLog } from './call-log.ts'
 import type { ChatServices } from './chat-run.ts'
 import type { ClientPipe } from './client-pipe.ts'
-import { acquireWith, requireOperation, unlessNotOffered } from './operation-targets.ts'
+import { having, requireOperation, unlessNotOffered } from './operation-targets.ts'
 import { type Delivered, overTargets } from './over-targets.ts'
 import { type PipeOptions, type PipeResult, runPipe } from './pipe-attempt.ts'
+import { traitsOfOperation } from './request-traits.ts'
 import { onceMoreIfStale, type Send } from './stale-socket.ts'
 import { garbageFailure } from './upstream-failure.ts'
 import { upstreamRequest } from './upstream-request.ts'
@@ -32,7 +33,8 @@ export function answerForward(call: ForwardCall, services: ChatServices): Promis
   return overTargets<Buffer>({
     services,
     model,
-    acquire: acquireWith(operation, services.acquire),
+    traits: traitsOfOperation(operation, call.bytes),
+    can: having(operation),
     async attempt(target, lost, trace) {
       const body = bodyFor(call, target)
       const result = await askTarget(services, target, { operation, body, lost, trace })
@@ -64,7 +66,12 @@ export function pipeForward(call: ForwardCall, client: ClientPipe, services: Cha
 
 /** Target after target until the first byte of an answer has come. */
 export function pipeOverTargets(
-  { operation, model, client }: { operation: Operation; model: Model; client: ClientPipe },
+  {
+    operation,
+    model,
+    client,
+    bytes,
+  }: { operation: Operation; model: Model; client: ClientPipe; bytes?: Buffer },
   services: ChatServices,
   requestFor: (target: Target, trace: CallTrace | undefined) => UpstreamRequest,
 ): Promise<void> {
@@ -73,7 +80,8 @@ export function pipeOverTargets(
   return overTargets<void>({
     services,
     model,
-    acquire: acquireWith(operation, services.acquire),
+    traits: traitsOfOperation(operation, bytes),
+    can: having(operation),
     async attempt(target, lost, trace): Promise<Delivered<void>> {
       const request = requestFor(target, trace)
       const headers = { ...request.headers, accept: '*/*' }

@@ -1,7 +1,7 @@
 import { badRequest, type RouterError } from '../core/errors.ts'
+import { isObject } from '../core/json-read.ts'
 import type { Operation } from '../core/provider.ts'
 import type { Model, Target } from '../core/target.ts'
-import type { Acquire } from './over-targets.ts'
 import type { Failure } from './upstream-failure.ts'
 
 const unsupported = 'unsupported_operation'
@@ -32,29 +32,48 @@ export function requireOperation(model: Model, operation: Operation, others: rea
   throw notOffered(model.alias, operation, others)
 }
 
-/** An `acquire` that takes none but the targets with the operation. */
-export function acquireWith(operation: Operation, acquire: Acquire): Acquire {
-  return (model, tried, signal) => {
-    const others = [...model.targets, ...model.sleeping].filter(({ paths }) => paths[operation] === undefined)
-    return acquire(model, others.length === 0 ? tried : new Set([...tried, ...others]), signal)
-  }
+/** Whether a target has an operation. */
+export function having(operation: Operation): (target: Target) => boolean {
+  return ({ paths }) => paths[operation] !== undefined
 }
 
 /**
- * Servers answer 404, 405 or 501 where a path is not there, which for operations beside the chat says that the model is
- * of another kind, and nothing about the target. One that names the model as unknown stays what it is.
+ * Servers answer 404, 405 or 501 where a path is not there, which says that the model is of another kind, and nothing
+ * about the target. One that names the model as unknown stays what it is.
  */
 export function unlessNotOffered(failure: Failure, operation: Operation, target: Target): Failure {
   const { causeCode = '', cause } = failure.error
   if (!/^HTTP_(404|405|501)$/.test(causeCode)) return failure
   const said = JSON.stringify(cause ?? '')
-  if (causeCode === 'HTTP_404' && /model_not_found|model[^"]{0,120}(?:not found|does not exist)/i.test(said))
-    return failure
+  if (causeCode === 'HTTP_404') {
+    if (/model_not_found|model[^"]{0,120}(?:not found|does not exist)/i.test(said)) return failure
+    // What a chat names may be unknown as well, a file for one: only an answer that speaks of the path does not.
+    if (operation === 'chat' && !isOfPath(cause)) return failure
+  }
   // The path is there: this server has not got the answer that the request goes on from, another one may.
   if (operation === 'responses' && /response[^"]{0,120}not found/i.test(said)) {
     return { error: previousNotFound(), retry: 'next', verdict: 'nothing' }
   }
   return { error: notOffered(target.model, operation, []), retry: 'next', verdict: 'nothing' }
+}
+
+/**
+ * What web servers say of a path that they do not have. FastAPI (vLLM, SGLang): "Not Found". Go (Ollama): "404 page not
+ * found". llama.cpp: "File Not Found". LM Studio: "Unexpected endpoint or method". Express, Fastify, nginx: by name.
+ */
+const pathTexts: readonly RegExp[] = [
+  /^(?:file |page )?not found\.?$/i,
+  /^404 (?:page )?not found$/i,
+  /^unexpected endpoint or method\b/i,
+  /^(?:cannot|route) (?:get|post)\b/i,
+  /^the requested url was not found\b/i,
+]
+
+function isOfPath(cause: unknown): boolean {
+  const message = isObject(cause) ? cause.message : undefined
+  if (typeof message !== 'string') return true
+  const text = message.slice(0, 200).trim()
+  return text === '' || pathTexts.some((pattern) => pattern.test(text))
 }
 
 /** Whether an upstream said that it has not got the operation. */

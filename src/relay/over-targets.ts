@@ -1,5 +1,6 @@
 import { asRouterError, RouterError } from '../core/errors.ts'
-import type { Ending, Lease } from '../core/lease.ts'
+import type { Ending, Judgement, Lease } from '../core/lease.ts'
+import { namesResource, type RequestTraits } from '../core/request-traits.ts'
 import type { StopSignal } from '../core/stop-signal.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { CallTrace } from '../core/trace.ts'
@@ -14,34 +15,48 @@ export type Delivered<T> =
 /** At once, where there is nothing to wait for. */
 export type Acquired = Lease | undefined | Promise<Lease | undefined>
 
-/** Picks and reserves a target that is not in `tried`; undefined when none is left. */
-export type Acquire = (model: Model, tried: ReadonlySet<Target>, signal: StopSignal) => Acquired
+/** What an attempt needs of a target. */
+export interface TargetWish {
+  /** Ids of the targets that failed this request: a reload may describe a target anew, its id stays. */
+  readonly tried: ReadonlySet<string>
+  readonly traits: RequestTraits
+  /** Only these can answer; absent: all of the model. */
+  readonly can?: ((target: Target) => boolean) | undefined
+  /** No further attempt follows this one. */
+  readonly isLast: boolean
+  /** Another model answers if no target of this one does. */
+  readonly hasFallback: boolean
+}
+
+/** Picks and reserves a target; undefined when none is left. */
+export type Acquire = (model: Model, wish: TargetWish, signal: StopSignal) => Acquired
 
 export interface TargetLoop<T> {
   model: Model
   services: LoopServices
-  /** Absent: the services' own. */
-  acquire?: Acquire
+  traits: RequestTraits
+  /** Only these targets can answer; absent: all of the model. */
+  can?: (target: Target) => boolean
   /**
-   * One try at one target. A failure with `retry: 'next'` promises that nothing has reached the client. `lost`: aborted
-   * when the target is another request's; until its first content the try is to be given up then. `trace`: hears of the try.
+   * One attempt at one target. A failure with `retry: 'next'` promises that nothing has reached the client. `lost`: aborted
+   * when the target is another request's; until its first content the attempt is to be given up then. `trace`: hears of it.
    */
   attempt(target: Target, lost?: AbortSignal, trace?: CallTrace): Promise<Delivered<T>>
 }
 
-/** What the loop needs of the house around it. */
+/** What the loop needs of the services around it. */
 export interface LoopServices {
   exchange: Exchange
-  /** Ends these tries alone; absent: the exchange's own. */
+  /** Ends these attempts alone; absent: the exchange's own. */
   signal?: StopSignal
   acquire: Acquire
   /** A target failed and the next one is tried. */
   onFailover(target: Target, error: RouterError): void
-  /** A target failed a request that another one answered. */
-  blame(target: Target): void
+  /** Whether the target's server refuses a new connection now. */
+  refusesConnections(target: Target): Promise<boolean>
   /** The models to try when all targets of this one fail, in order. */
   fallbacksOf(model: Model): readonly Model[]
-  /** How many more tries at targets that fail a lot this model may make. */
+  /** How many more attempts at targets that fail a lot this model may make. */
   budgetOf(model: Model): RetryBudget
   /** Whether most of what a target was sent lately failed. */
   isDoubtful(target: Target): boolean
@@ -56,25 +71,31 @@ type Run<T> = { type: 'delivered'; value: T } | { type: 'failed'; error: RouterE
  * most: that of the model it asked for.
  */
 export async function overTargets<T>(loop: TargetLoop<T>): Promise<T> {
-  const first = await overModel(loop)
-  if (first.type === 'delivered') return first.value
-  let last = first
   const { exchange, signal = exchange.stop } = loop.services
-  for (const model of loop.services.fallbacksOf(loop.model)) {
-    if (last.isFinal || signal.aborted) break
-    exchange.answeringModel = model.alias
-    const next = await overModel({ ...loop, model })
-    if (next.type === 'delivered') return next.value
-    last = next
+  const fallbacks = loop.services.fallbacksOf(loop.model)
+  const runs: ModelRun<T>[] = []
+  let first: RouterError | undefined
+  for (const [index, model] of [loop.model, ...fallbacks].entries()) {
+    if (index > 0) exchange.answeringModel = model.alias
+    const run = new ModelRun({ ...loop, model }, index < fallbacks.length)
+    const result = await overModel(run)
+    if (result.type === 'delivered') {
+      for (const before of runs) before.judge('fallback')
+      return result.value
+    }
+    run.judge('nobody')
+    runs.push(run)
+    first ??= result.error
+    if (result.isFinal || signal.aborted) break
   }
-  throw first.error
+  throw first ?? noTarget(loop.model.alias)
 }
 
-async function overModel<T>(loop: TargetLoop<T>): Promise<Run<T>> {
-  const run = new ModelRun(loop)
+async function overModel<T>(run: ModelRun<T>): Promise<Run<T>> {
+  const { loop } = run
   try {
     for (let attempts = 0; attempts < maxAttempts; attempts++) {
-      const found = search(loop, run.tried)
+      const found = search(loop, run.wish(attempts === maxAttempts - 1))
       const lease = found instanceof Promise ? await found : found
       const attempt = lease && run.begin(lease)
       if (!attempt) break
@@ -84,13 +105,13 @@ async function overModel<T>(loop: TargetLoop<T>): Promise<Run<T>> {
       } finally {
         attempt.end(delivered)
       }
-      const result = run.judge(attempt.target, delivered)
-      if (result === 'give up') break
+      const result = run.result(lease, delivered)
       if (result !== 'go on') return result
+      if (await run.mayKillServers()) break
     }
     return run.exhausted()
   } catch (error) {
-    // No target could be had: all rest, or the queue is full or too slow. Another model may have one.
+    // No target could be had: all are out, or the queue is full or too slow. Another model may have one.
     if (error instanceof RouterError && (error.kind === 'overloaded' || error.kind === 'rate_limit')) {
       return { type: 'failed', error, isFinal: false }
     }
@@ -100,19 +121,23 @@ async function overModel<T>(loop: TargetLoop<T>): Promise<Run<T>> {
   }
 }
 
-/** What the tries at the targets of one model have shown so far. */
+/** What the attempts at the targets of one model have shown so far. */
 class ModelRun<T> {
-  readonly tried = new Set<Target>()
-  readonly #loop: TargetLoop<T>
+  readonly loop: TargetLoop<T>
+  readonly #hasFallback: boolean
+  readonly #tried = new Set<string>()
   readonly #endRequest: () => void
+  /** Failures that the request may have caused. */
+  readonly #undecided: { lease: Lease; failure: Failure }[] = []
+  /** For each attempt that ended in a closed connection without a byte: whether its server refuses the next one. */
+  readonly #refusals: Promise<boolean>[] = []
   /** Of all failures the one to tell. */
   #failure: RouterError | undefined
   #before: RouterError | undefined
-  /** Broke on the request, which may be the request's fault. */
-  #suspect: Target | undefined
 
-  constructor(loop: TargetLoop<T>) {
-    this.#loop = loop
+  constructor(loop: TargetLoop<T>, hasFallback: boolean) {
+    this.loop = loop
+    this.#hasFallback = hasFallback
     this.#endRequest = loop.services.budgetOf(loop.model).begin()
   }
 
@@ -120,10 +145,15 @@ class ModelRun<T> {
     this.#endRequest()
   }
 
-  /** Undefined, with the lease given back: no more tries may be made. */
+  wish(isLast: boolean): TargetWish {
+    const { traits, can } = this.loop
+    return { tried: this.#tried, traits, can, isLast, hasFallback: this.#hasFallback }
+  }
+
+  /** Undefined, with the lease given back: no more attempts may be made. */
   begin(lease: Lease): Try<T> | undefined {
-    const { services, model } = this.#loop
-    this.tried.add(lease.target)
+    const { services, model } = this.loop
+    this.#tried.add(lease.target.id)
     const again = this.#failure && services.isDoubtful(lease.target)
     const endRetry = again ? services.budgetOf(model).retry() : noEnd
     if (endRetry) return new Try(services.exchange, lease, this.#before, endRetry)
@@ -131,16 +161,20 @@ class ModelRun<T> {
     return undefined
   }
 
-  judge(target: Target, delivered: Delivered<T>): Run<T> | 'go on' | 'give up' {
-    const { services } = this.#loop
+  result(lease: Lease, delivered: Delivered<T>): Run<T> | 'go on' {
+    const { services } = this.loop
+    const { target } = lease
     if (delivered.type === 'delivered') {
-      if (this.#suspect) services.blame(this.#suspect)
+      this.judge('target')
       return delivered
     }
-    const { error, retry } = delivered
+    const { retry, verdict } = delivered
+    if (verdict === 'undecided') this.#undecided.push({ lease, failure: delivered })
+    if (delivered.closedSilently) this.#refusals.push(services.refusesConnections(target))
+    const error = lease.hasAnswered ? accessDenied(delivered) : delivered.error
     this.#before = error
     if (retry === 'anew') {
-      this.tried.delete(target)
+      this.#tried.delete(target.id)
       this.#failure ??= error
       services.onFailover(target, error)
       return 'go on'
@@ -148,28 +182,66 @@ class ModelRun<T> {
     this.#failure = moreTelling(this.#failure, error)
     // What is too long for one model may fit another; nothing has reached the client yet.
     if (retry === 'none') return { type: 'failed', error, isFinal: error.kind !== 'context_overflow' }
-    // Two targets that break on the same request: it is the request, and neither is to blame.
-    if (retry === 'next-once' && this.#suspect) return 'give up'
-    if (retry === 'next-once') this.#suspect = target
     services.onFailover(target, error)
     return 'go on'
   }
 
-  exhausted(): Run<T> {
-    const { model, services } = this.#loop
-    if (this.#failure) services.exchange.calls.exhausted(model.alias, this.#failure)
-    return { type: 'failed', error: this.#failure ?? noTarget(model.alias), isFinal: false }
+  /** The request is over for these targets: tells each whether its failure was its own. */
+  judge(answeredBy: Judgement['answeredBy']): void {
+    if (this.#undecided.length === 0) return
+    const { features } = this.loop.traits
+    const fingerprint = this.loop.traits.fingerprint()
+    const resource = namesResource(features)
+    for (const { lease, failure } of this.#undecided) {
+      const { kind = 'failure', refusal } = failure
+      lease.judge({ answeredBy, kind, refusal, features, fingerprint, resource })
+    }
   }
+
+  /**
+   * Two servers closed the connection without a byte of an answer and refuse the next one: the request may have killed
+   * them, and must not reach a third.
+   */
+  async mayKillServers(): Promise<boolean> {
+    if (this.#refusals.length < 2) return false
+    const refused = await Promise.all(this.#refusals)
+    if (refused.filter(Boolean).length < 2) return false
+    const words = 'The upstreams closed the connection and went away; the request is not sent to another one'
+    this.#failure = new RouterError('upstream_error', words, {
+      code: 'upstream_error',
+      causeCode: 'SERVERS_GONE',
+      shouldRetry: false,
+    })
+    return true
+  }
+
+  exhausted(): Run<T> {
+    const { model, services } = this.loop
+    if (this.#failure) services.exchange.calls.exhausted(model.alias, this.#failure)
+    const isFinal = this.#failure?.causeCode === 'SERVERS_GONE'
+    return { type: 'failed', error: this.#failure ?? noTarget(model.alias), isFinal }
+  }
+}
+
+/** A server that has answered with our key denies this request, not the router: a firewall in front of it, say. */
+function accessDenied({ error, refusal }: Failure): RouterError {
+  if (refusal !== 403) return error
+  return new RouterError('forbidden', 'The upstream denied this request', {
+    code: 'upstream_forbidden',
+    causeCode: 'HTTP_403',
+    cause: error.cause,
+    shouldRetry: false,
+  })
 }
 
 /** A first try, or one at a target that works, takes nothing from the budget. */
 function noEnd(): void {}
 
-function search<T>({ model, services, acquire }: TargetLoop<T>, tried: ReadonlySet<Target>): Acquired {
+function search<T>({ model, services }: TargetLoop<T>, wish: TargetWish): Acquired {
   const { exchange, signal = exchange.stop } = services
   const { calls } = exchange
   try {
-    const acquired = (acquire ?? services.acquire)(model, tried, signal)
+    const acquired = services.acquire(model, wish, signal)
     if (acquired instanceof Promise) return calls.search(model.alias, acquired)
     calls.searched(model.alias, acquired !== undefined)
     return acquired
@@ -179,7 +251,7 @@ function search<T>({ model, services, acquire }: TargetLoop<T>, tried: ReadonlyS
   }
 }
 
-/** One try at one target, which is given back at its end. */
+/** One attempt at one target, which is given back at its end. */
 class Try<T> {
   readonly target: Target
   readonly trace: CallTrace | undefined
@@ -236,11 +308,10 @@ function endingOf(delivered: Delivered<unknown>): Ending {
     const { firstContentMs, tokens, streamed } = delivered
     return { result: 'success', verdict: 'success', firstContentMs, tokens: streamed ? tokens : undefined }
   }
-  const { error, retry, verdict, pauseMs } = delivered
+  const { error, verdict, pauseMs } = delivered
   // Neither a client that left nor a request that the target cannot carry says anything about the target.
   if (verdict === 'nothing' || error.kind === 'client_gone') return silent
-  // Whether a 500 is the target's fault shows when another one has answered the same.
-  return { result: 'failure', verdict: retry === 'next-once' ? 'nothing' : verdict, pauseMs, error }
+  return { result: 'failure', verdict, pauseMs, error }
 }
 
 /** Of several targets' failures the client hears the one it can act on: a rate limit before a broken box. */

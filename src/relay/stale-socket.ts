@@ -24,9 +24,13 @@ export function onceMoreIfStale<Result extends { type: string }>(
     if (!isFailed(first) || first.retry !== 'same') return end(first)
     calls.resent(model)
     send(true, (again) => {
-      end(isFailed(again) && again.retry === 'same' ? { ...again, retry: 'next', verdict: 'failure' } : again)
+      end(isFailed(again) && again.retry === 'same' ? closedTwice(again) : again)
     })
   })
+}
+
+function closedTwice(failed: FailedAttempt): FailedAttempt {
+  return { ...failed, retry: 'next', verdict: 'undecided', closedSilently: true }
 }
 
 function isFailed(result: { type: string }): result is FailedAttempt {

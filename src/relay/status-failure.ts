@@ -2,6 +2,7 @@ import { type ErrorKind, RouterError, type RouterErrorDetails } from '../core/er
 import { isObject } from '../core/json-read.ts'
 import type { Target } from '../core/target.ts'
 import type { UpstreamHeaders } from '../core/transport.ts'
+import { isTooLargeForLimit, retryAfterMs, waitOf } from './rate-limit-wait.ts'
 import { safeUpstreamText } from './safe-text.ts'
 import { type Failure, next, none } from './upstream-failure.ts'
 
@@ -16,44 +17,47 @@ export function failureOfStatus(
   const text = safeUpstreamText(said.message, target)
   const quotesUpstream = text !== undefined
   const evidence = { causeCode: `HTTP_${status}`, cause: { status, ...said }, quotesUpstream }
-  const advice = retryAdvice(headers)
-  const pauseMs = pauseOf(advice.retryAfterSeconds)
-  if (status === 429) {
-    const details = { code: 'rate_limit_exceeded', ...evidence, ...advice }
-    return next(
-      new RouterError('rate_limit', text ?? 'The upstream is rate limited', details),
-      'busy',
-      pauseMs,
-    )
-  }
+  if (status === 429) return rateLimited(headers, said, text, evidence)
   if (status === 401 || status === 402 || status === 403) {
     const details = { code: 'upstream_auth', ...evidence }
     const words = 'The upstream refused the credentials of the router'
-    return next(new RouterError('upstream_error', words, details), 'misconfigured')
+    return { ...next(new RouterError('upstream_error', words, details)), refusal: status }
   }
   if (status === 404) {
     const words = text ?? `The upstream does not know the model '${target.model}'`
-    return next(
-      new RouterError('model_not_found', words, { code: 'model_not_found', ...evidence }),
-      'misconfigured',
-    )
+    const details = { code: 'model_not_found', ...evidence }
+    return { ...next(new RouterError('model_not_found', words, details)), refusal: status }
   }
   const refusal = refusalOf(status, said)
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
     const error = new RouterError(refusal.kind, words, { ...refusal.details, ...evidence })
-    return status === 408 || status === 425 ? next(error) : none(error)
+    return status === 408 || status === 425 ? next(error, 'nothing') : none(error)
   }
-  const details = { code: 'upstream_error', ...evidence, ...(status === 503 || status === 529 ? advice : {}) }
-  const error = new RouterError('upstream_error', 'The upstream failed to answer', details)
-  if (status === 500) return { ...next(error), retry: 'next-once' }
-  return pauseMs === undefined ? next(error) : next(error, 'busy', pauseMs)
+  const advice = status === 503 || status === 529 ? retryAdvice(headers) : {}
+  const details = { code: 'upstream_error', ...evidence, ...advice }
+  return next(new RouterError('upstream_error', 'The upstream failed to answer', details))
 }
 
-/** A pause of whole seconds is at least one: "0" is no advice. Milliseconds are taken as they are. */
-function pauseOf(seconds: number | undefined): number | undefined {
-  if (seconds === undefined) return undefined
-  return seconds === 0 ? 1_000 : seconds * 1_000
+/**
+ * A target that names a wait gets it. One that names none, or that compares the size of the request with its limit, may
+ * answer others.
+ */
+function rateLimited(
+  headers: UpstreamHeaders,
+  said: ErrorBody,
+  text: string | undefined,
+  evidence: RouterErrorDetails,
+): Failure {
+  const waitMs = isTooLargeForLimit(said.message) ? undefined : waitOf(headers)
+  const words = text ?? 'The upstream is rate limited'
+  const error = new RouterError('rate_limit', words, {
+    code: 'rate_limit_exceeded',
+    ...evidence,
+    ...shouldRetryOf(headers),
+    ...(waitMs === undefined ? {} : { retryAfterSeconds: Math.min(300, waitMs / 1_000) }),
+  })
+  return waitMs === undefined ? next(error) : next(error, 'cooldown', waitMs)
 }
 
 /** An error that came with status 200, or as the first event of a stream: by what it calls itself. */
@@ -63,14 +67,12 @@ export function failureOfReport(error: RouterError): Failure {
   const details = { causeCode: error.causeCode ?? 'REPORTED', cause }
   if (/rate_?limit|too_many|429/i.test(code)) {
     const limited = { code: 'rate_limit_exceeded', ...details }
-    return next(new RouterError('rate_limit', 'The upstream is rate limited', limited), 'busy')
+    return next(new RouterError('rate_limit', 'The upstream is rate limited', limited))
   }
   if (/auth|permission|api_?key|40[123]\b/i.test(code)) {
     const refused = { code: 'upstream_auth', ...details }
-    return next(
-      new RouterError('upstream_error', 'The upstream refused the credentials of the router', refused),
-      'misconfigured',
-    )
+    const words = 'The upstream refused the credentials of the router'
+    return { ...next(new RouterError('upstream_error', words, refused)), refusal: 401 }
   }
   return next(error)
 }
@@ -137,19 +139,15 @@ function isOverflow(said: ErrorBody): boolean {
   return /context (length|window|size)|maximum context|prompt is too long/i.test(said.message ?? '')
 }
 
-/** RFC 9110 `Retry-After` in seconds or as a date, and the OpenAI clients' `retry-after-ms`. */
+/** What the upstream says of another try: whether, and after how many seconds. */
 function retryAdvice(headers: UpstreamHeaders): { retryAfterSeconds?: number; shouldRetry?: boolean } {
+  const waitMs = retryAfterMs(headers)
+  return { ...shouldRetryOf(headers), ...(waitMs === undefined ? {} : { retryAfterSeconds: waitMs / 1_000 }) }
+}
+
+function shouldRetryOf(headers: UpstreamHeaders): { shouldRetry?: boolean } {
   const should = headers['x-should-retry']
-  const advice = should === 'true' || should === 'false' ? { shouldRetry: should === 'true' } : {}
-  const ms = Number(headers['retry-after-ms'] ?? Number.NaN)
-  if (Number.isFinite(ms) && ms >= 0) return { ...advice, retryAfterSeconds: ms / 1000 }
-  const after = headers['retry-after']
-  if (typeof after !== 'string') return advice
-  const seconds = Number(after)
-  if (Number.isFinite(seconds)) return { ...advice, retryAfterSeconds: seconds >= 0 ? seconds : 5 }
-  const date = Date.parse(after)
-  // What cannot be read still asks for a pause.
-  return { ...advice, retryAfterSeconds: Number.isNaN(date) ? 5 : Math.max(0, (date - Date.now()) / 1000) }
+  return should === 'true' || should === 'false' ? { shouldRetry: should === 'true' } : {}
 }
 
 function textOf(value: unknown): string | undefined {

@@ -3,19 +3,24 @@ import type { Verdict } from '../core/lease.ts'
 import { refusedAddressCode } from './checked-lookup.ts'
 
 /**
- * Where the same request may go next while nothing has reached the client: to a target not tried yet; to one such and no
- * further (`next-once`: the request itself may be what breaks them); to any one (`anew`: this one is as good as before);
- * once more to the same one over a fresh socket; or nowhere.
+ * Where the same request may go next while nothing has reached the client: to a target not tried yet; to any one (`anew`:
+ * this one is as good as before); once more to the same one over a fresh socket; or nowhere.
  */
-export type Retry = 'next' | 'next-once' | 'anew' | 'same' | 'none'
+export type Retry = 'next' | 'anew' | 'same' | 'none'
 
 export interface Failure {
   error: RouterError
   retry: Retry
   /** What it says about the target. */
   verdict: Verdict
-  /** How long a busy target asked to be left alone, in milliseconds, where it said so. */
+  /** Of an `undecided` one; `slow`: no first content came in time. */
+  kind?: 'failure' | 'slow' | undefined
+  /** With `cooldown`: how long the target asked to be left alone, in milliseconds. */
   pauseMs?: number | undefined
+  /** 401, 402, 403 or 404, where the target answered so. */
+  refusal?: number | undefined
+  /** The connection was closed without a byte of an answer, as by a server that crashes. */
+  closedSilently?: boolean
 }
 
 const connectCodes = new Set([
@@ -29,6 +34,9 @@ const connectCodes = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   refusedAddressCode,
 ])
+
+/** How a socket ends that its server closes. */
+const closeCodes = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
 /** They say nothing about the target, and another one is no better. */
 const ownCodes = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'])
@@ -64,18 +72,17 @@ export function failureOfError(error: Error, answered: boolean, reusedSocket: bo
     const closed = upstreamFailed('The upstream closed the connection', code, error)
     return { error: closed, retry: 'same', verdict: 'nothing' }
   }
-  return next(upstreamFailed('The upstream closed the connection without an answer', code, error))
+  const failure = next(upstreamFailed('The upstream closed the connection without an answer', code, error))
+  return closeCodes.has(code) ? { ...failure, closedSilently: true } : failure
 }
 
 export function timeoutFailure(what: 'connect' | 'content' | 'silence'): Failure {
   const text = what === 'silence' ? 'The upstream stopped sending' : 'The upstream did not answer in time'
-  return next(
-    new RouterError('upstream_timeout', text, {
-      code: 'upstream_timeout',
-      causeCode: `TIMEOUT_${what.toUpperCase()}`,
-    }),
-    what === 'connect' ? 'connect' : 'slow',
-  )
+  const error = new RouterError('upstream_timeout', text, {
+    code: 'upstream_timeout',
+    causeCode: `TIMEOUT_${what.toUpperCase()}`,
+  })
+  return what === 'connect' ? next(error, 'connect') : { ...next(error), kind: 'slow' }
 }
 
 /** The target is another request's now: exclusive again when this one leaves it. */
@@ -103,7 +110,7 @@ function codeOf(error: Error): string {
   return error.name
 }
 
-export function next(error: RouterError, verdict: Verdict = 'failure', pauseMs?: number): Failure {
+export function next(error: RouterError, verdict: Verdict = 'undecided', pauseMs?: number): Failure {
   return { error, retry: 'next', verdict, ...(pauseMs === undefined ? {} : { pauseMs }) }
 }
 

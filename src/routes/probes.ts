@@ -68,6 +68,6 @@ function countTargets(app: FastifyInstance): { total: number; usable: number } {
   const targets = app.models.all().flatMap((model) => model.targets)
   return {
     total: targets.length,
-    usable: targets.filter((target) => app.health.breakerOf(target).available).length,
+    usable: targets.filter((target) => app.health.of(target).usable).length,
   }
 }

@@ -98,7 +98,7 @@ test('translated, such bytes become the replacement character, and such an event
   await assertNothingLeft(router, [upstream], 1)
 })
 
-const restCases: [header: string | undefined, seconds: number][] = [
+const restCases: [header: string, seconds: number][] = [
   ['7', 7],
   ['0', 1],
   ['-1', 5],
@@ -106,11 +106,10 @@ const restCases: [header: string | undefined, seconds: number][] = [
   ['abc', 5],
   ['Fri, 01 Jan 2100 00:00:00 GMT', 300],
   ['Fri, 01 Jan 2010 00:00:00 GMT', 1],
-  [undefined, 2],
 ]
 for (const [header, seconds] of restCases) {
-  test(`an upstream that answers 429 with Retry-After ${header ?? 'left out'} rests for ${seconds} s`, async (t) => {
-    const lines = header === undefined ? [] : [`retry-after: ${header}`]
+  test(`an upstream that answers 429 with Retry-After ${header} rests for ${seconds} s`, async (t) => {
+    const lines = [`retry-after: ${header}`]
     const { router, upstream } = await openWith(t, () => [
       head([...lines, 'content-length: 2'], 'HTTP/1.1 429 Too Many Requests'),
       '{}',

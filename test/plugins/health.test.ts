@@ -7,7 +7,7 @@ import { startUpstream } from '../helpers/scripted-upstream.ts'
 function stateOf(router: TestRouter): string {
   const [target] = router.app.models.find('small')?.targets ?? []
   assert.ok(target)
-  return router.app.health.breakerOf(target).state
+  return router.app.health.of(target).breaker.state
 }
 
 test('a server that fails its checks is kept out, and comes back when they are good again', async (t) => {

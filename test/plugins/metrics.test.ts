@@ -177,7 +177,7 @@ test('what an upstream says of itself becomes one of few reasons', async () => {
   const said = `custom ${Math.random()}`
   for (const [behaviour, reason] of [
     [openaiError(500, { message: said, code: said }), 'server_error'],
-    [openaiError(429, { message: said, type: said }), 'rate_limit'],
+    [openaiError(429, { message: said, type: said }, { 'retry-after': '1' }), 'rate_limit'],
   ] as const) {
     upstream.rescript(behaviour)
     const count = await added(() => ask('plain'))

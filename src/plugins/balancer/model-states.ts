@@ -64,7 +64,7 @@ function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener)
     onSettled,
     ...strategyOf(app.strategies.get(name)),
     ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
-    available: new AvailableTargets(app.health.breakerOf),
+    available: new AvailableTargets(app.health.of),
     budget: new RetryBudget(now),
     queue: new LeaseQueue({
       now,

@@ -4,13 +4,13 @@ import type { HealthTeam, HealthTeamMember, ServerState } from '../../core/healt
 import type { Target } from '../../core/target.ts'
 import type { Transport } from '../../core/transport.ts'
 import { version } from '../../core/version.ts'
-import type { Breaker } from '../../relay/breaker.ts'
 import { checkHealth } from '../../relay/health-check.ts'
 import { watchServer } from '../../relay/server-watch.ts'
+import type { TargetHealth } from './target-health.ts'
 
 export interface ServerChecksOptions {
   team: HealthTeam
-  breakerOf(target: Target): Breaker
+  healthOf(target: Target): TargetHealth
   transportOf(target: Target): Transport
   intervalMs: number
   log: FastifyBaseLogger
@@ -62,7 +62,7 @@ export class ServerChecks implements HealthTeamMember {
     else this.#down.delete(key)
     if (state === 'gone') return
     for (const target of this.#servers.get(key)?.targets ?? [])
-      this.#options.breakerOf(target).checked(state === 'up')
+      if (state === 'up') this.#options.healthOf(target).breaker.reachable()
   }
 
   /** The process ends. */
@@ -79,7 +79,6 @@ export class ServerChecks implements HealthTeamMember {
     this.#servers.set(key, server)
     if (server.targets.has(target)) return
     server.targets.add(target)
-    if (this.#down.has(key)) this.#options.breakerOf(target).checked(false)
     if (this.#onDuty) this.#watch(server)
   }
 

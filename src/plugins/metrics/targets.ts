@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { TargetSignals } from '../../core/strategy.ts'
 import type { BreakerState } from '../../relay/breaker.ts'
+import type { TargetHealth } from '../health/target-health.ts'
 
 const breakerStates: readonly BreakerState[] = ['closed', 'open', 'half_open']
 const restingReasons = ['busy', 'misconfigured'] as const
@@ -12,6 +13,7 @@ const restingReasons = ['busy', 'misconfigured'] as const
 export function exposeTargets(app: FastifyInstance): void {
   exposeCalls(app)
   exposeStates(app)
+  exposeMisconfigured(app)
   exposeQueues(app)
 }
 
@@ -38,7 +40,7 @@ function exposeStates(app: FastifyInstance): void {
     collect() {
       this.reset()
       for (const signals of allSignals(app))
-        this.set(labelsOf(signals), app.health.breakerOf(signals.target).available ? 1 : 0)
+        this.set(labelsOf(signals), app.health.of(signals.target).usable ? 1 : 0)
     },
   })
   new Gauge({
@@ -48,7 +50,7 @@ function exposeStates(app: FastifyInstance): void {
     collect() {
       this.reset()
       for (const signals of allSignals(app)) {
-        const now = app.health.breakerOf(signals.target).state
+        const now = app.health.of(signals.target).breaker.state
         for (const state of breakerStates) this.set({ ...labelsOf(signals), state }, state === now ? 1 : 0)
       }
     },
@@ -60,12 +62,32 @@ function exposeStates(app: FastifyInstance): void {
     collect() {
       this.reset()
       for (const signals of allSignals(app)) {
-        const now = app.health.breakerOf(signals.target).resting
+        const now = restingReason(app.health.of(signals.target))
         for (const reason of restingReasons)
           this.set({ ...labelsOf(signals), reason }, reason === now ? 1 : 0)
       }
     },
   })
+}
+
+function exposeMisconfigured(app: FastifyInstance): void {
+  new app.metrics.client.Gauge({
+    name: 'llm_router_target_misconfigured',
+    help: 'The number of processes in which a target is misconfigured, by the HTTP status that it answers with.',
+    labelNames: ['model_name', 'target', 'status'],
+    collect() {
+      this.reset()
+      for (const signals of allSignals(app)) {
+        const { misconfigured } = app.health.of(signals.target)
+        if (misconfigured) this.set({ ...labelsOf(signals), status: misconfigured.status }, 1)
+      }
+    },
+  })
+}
+
+function restingReason({ cooldownMs, misconfigured }: TargetHealth): 'busy' | 'misconfigured' | undefined {
+  if (misconfigured !== undefined) return 'misconfigured'
+  return cooldownMs > 0 ? 'busy' : undefined
 }
 
 function exposeQueues(app: FastifyInstance): void {

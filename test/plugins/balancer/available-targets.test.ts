@@ -3,23 +3,32 @@ import { test } from 'node:test'
 import { simulatedTarget } from '../../../bench/strategies/box.ts'
 import type { Target } from '../../../src/core/target.ts'
 import { AvailableTargets } from '../../../src/plugins/balancer/available-targets.ts'
-import { Breaker } from '../../../src/relay/breaker.ts'
+import { TargetHealth } from '../../../src/plugins/health/target-health.ts'
 import { LiveSignals } from '../../../src/relay/live-signals.ts'
 
 function setUp() {
-  const breakers = new Map<Target, Breaker>()
+  const healths = new Map<Target, TargetHealth>()
   const all = ['a', 'b', 'c'].map((id) => new LiveSignals(simulatedTarget(id, 1), 0))
-  for (const { target } of all) breakers.set(target, new Breaker({ now: () => 0, random: () => 0 }))
-  const breakerOf = (target: Target) => breakers.get(target) ?? assert.fail('a target of another model')
-  const available = new AvailableTargets(breakerOf)
-  const [a, b] = all.map(({ target }) => breakerOf(target))
-  const stranger = new Breaker({ now: () => 0, random: () => 0 })
+  for (const { target } of all) healths.set(target, healthOfNothing())
+  const healthOf = (target: Target) => healths.get(target) ?? assert.fail('a target of another model')
+  const available = new AvailableTargets(healthOf)
+  const [a, b] = all.map(({ target }) => healthOf(target))
+  const stranger = healthOfNothing()
   return { all, available, a: a ?? assert.fail(), b: b ?? assert.fail(), stranger }
+}
+
+function healthOfNothing(): TargetHealth {
+  return new TargetHealth({
+    now: () => 0,
+    random: () => 0,
+    onTrouble: () => undefined,
+    onChange: () => undefined,
+  })
 }
 
 const idsOf = (list: readonly LiveSignals[]): string[] => list.map(({ target }) => target.id)
 
-test('targets are left out while their breakers keep them out, in the order of the rest', () => {
+test('targets are left out while something is known against them, in the order of the rest', () => {
   const { all, available, a, b } = setUp()
   assert.deepEqual(idsOf(available.of(all, [b])), ['a', 'c'])
   assert.deepEqual(idsOf(available.of(all, [b, a])), ['c'])

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Judgement } from '../../../src/core/lease.ts'
+import { featuresOf } from '../../../src/core/request-traits.ts'
+import { type HealthChange, TargetHealth } from '../../../src/plugins/health/target-health.ts'
+
+const image = featuresOf('chat', new Set(['image']))
+const imageAndTools = featuresOf('chat', new Set(['image', 'tools']))
+const tools = featuresOf('chat', new Set(['tools']))
+const embedding = featuresOf('embedding', new Set())
+
+function setUp() {
+  let now = 1_000_000
+  const changes: HealthChange['type'][] = []
+  const health = new TargetHealth({
+    now: () => now,
+    random: () => 0.5,
+    onTrouble: () => undefined,
+    onChange: (_health, { type }) => changes.push(type),
+  })
+  return {
+    health,
+    changes,
+    wait: (ms: number) => {
+      now += ms
+    },
+    answer: (features = 0) => health.end(health.begin(features), 'success'),
+    fail: (judgement: Partial<Judgement> = {}) => {
+      const ticket = health.begin(judgement.features ?? 0)
+      health.end(ticket, 'undecided')
+      const all: Judgement = {
+        ...{ answeredBy: 'target', kind: 'failure', features: 0, resource: false, fingerprint: 'x' },
+        ...judgement,
+      }
+      if (all.answeredBy === 'fallback') health.judge(ticket, { ...all, answeredBy: 'nobody' })
+      health.judge(ticket, all)
+    },
+  }
+}
+
+function times(count: number, act: (index: number) => void): void {
+  for (let index = 0; index < count; index++) act(index)
+}
+
+test('five failures that another target made good eject a target, for which alone all are used when none is well', () => {
+  const { health, fail } = setUp()
+  times(4, () => fail())
+  assert.equal(health.standing(0), 'first')
+  fail()
+  assert.deepEqual([health.standing(0), health.usable], ['doubtful', false])
+})
+
+test('a failure that nobody made good puts a target last for ten seconds, or until its next answer', () => {
+  const { health, fail, answer, wait } = setUp()
+  times(20, () => fail({ answeredBy: 'nobody' }))
+  assert.deepEqual([health.standing(0), health.usable], ['last', true])
+  wait(9_999)
+  assert.equal(health.standing(0), 'last')
+  wait(1)
+  assert.equal(health.standing(0), 'first')
+  fail({ answeredBy: 'nobody' })
+  answer()
+  assert.equal(health.standing(0), 'first')
+})
+
+test('failures with a feature pass the target over for requests that need all of it, and for no others', () => {
+  const { health, fail } = setUp()
+  times(5, () => fail({ features: image }))
+  assert.deepEqual(
+    [image, imageAndTools, tools, 0, embedding].map((features) => health.standing(features)),
+    ['doubtful', 'doubtful', 'first', 'first', 'first'],
+  )
+})
+
+test('an operation is a feature as well', () => {
+  const { health, fail } = setUp()
+  times(5, () => fail({ features: embedding }))
+  assert.deepEqual([health.standing(embedding), health.standing(0)], ['doubtful', 'first'])
+})
+
+test('a feature is probed after its pause, and two answers bring it back', () => {
+  const { health, fail, answer, wait } = setUp()
+  times(5, () => fail({ features: image }))
+  wait(5_000)
+  assert.equal(health.standing(image), 'first')
+  const probe = health.begin(image)
+  assert.equal(health.standing(image), 'doubtful', 'one probe at a time')
+  health.end(probe, 'success')
+  answer(image)
+  assert.equal(health.standing(image), 'first')
+})
+
+test('where a fallback model answers, three different requests in a row count as three failures', () => {
+  const { health, fail, wait } = setUp()
+  times(10, () => fail({ answeredBy: 'fallback', fingerprint: 'same' }))
+  wait(10_000)
+  assert.equal(health.standing(0), 'first')
+  times(3, (index) => fail({ answeredBy: 'fallback', fingerprint: `other ${index}` }))
+  wait(10_000)
+  assert.equal(health.standing(0), 'first', 'four failures')
+  fail({ answeredBy: 'fallback', fingerprint: 'last' })
+  assert.equal(health.standing(0), 'doubtful')
+})
+
+test('an answer in between makes the different requests count from the start', () => {
+  const { health, fail, answer } = setUp()
+  times(12, (index) => {
+    fail({ answeredBy: 'fallback', fingerprint: `${index}` })
+    if (index % 2 === 1) answer()
+  })
+  assert.notEqual(health.standing(0), 'doubtful')
+})
+
+test('the same request counts again after five minutes', () => {
+  const { health, fail, wait } = setUp()
+  times(5, () => {
+    fail({ answeredBy: 'fallback' })
+    wait(300_000)
+  })
+  assert.notEqual(health.breaker.state, 'closed')
+})
+
+test('a rejected key makes a target that never answered misconfigured at once, and one that did after three times', () => {
+  const fresh = setUp()
+  fresh.fail({ answeredBy: 'nobody', refusal: 401 })
+  assert.deepEqual(fresh.health.misconfigured, { status: 401 })
+  const known = setUp()
+  known.answer()
+  times(2, () => known.fail({ refusal: 401 }))
+  assert.equal(known.health.misconfigured, undefined)
+  known.fail({ refusal: 401 })
+  assert.deepEqual(known.health.misconfigured, { status: 401 })
+  assert.deepEqual([known.health.standing(0), known.health.usable], ['last', true])
+})
+
+test('a misconfigured target is due once a minute, and well with its next answer', () => {
+  const { health, fail, answer, wait, changes } = setUp()
+  fail({ refusal: 403 })
+  assert.equal(health.isDue, false)
+  wait(60_000)
+  assert.equal(health.isDue, true)
+  health.end(health.begin(0), 'nothing')
+  assert.equal(health.isDue, false, 'one request a minute')
+  answer()
+  assert.deepEqual([health.misconfigured, health.standing(0)], [undefined, 'first'])
+  assert.deepEqual(changes, ['misconfigured', 'configured'])
+})
+
+test('one client that repeats a refused request does not make a target misconfigured', () => {
+  const { health, fail, answer } = setUp()
+  answer()
+  times(10, () => fail({ answeredBy: 'nobody', refusal: 404 }))
+  assert.equal(health.misconfigured, undefined)
+})
+
+test('a pause that the target asked for keeps it out, for five minutes at most', () => {
+  const { health, wait } = setUp()
+  health.end(health.begin(0), 'cooldown', 1e12)
+  assert.deepEqual([health.standing(0), health.cooldownMs, health.usable], ['out', 300_000, false])
+  wait(300_000)
+  assert.equal(health.standing(0), 'first')
+})
