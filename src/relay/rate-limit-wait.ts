@@ -72,9 +72,9 @@ function reset(text: string): number | undefined {
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 function durationMs(text: string): number | undefined {
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|[smhd]))+$/.test(text)) return undefined
+  if (!/^(?:\d{1,12}(?:\.\d{1,9})?(?:ms|[smhd]))+$/.test(text)) return undefined
   let sum = 0
-  for (const [, amount = '', unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhd])/g))
+  for (const [, amount = '', unit = ''] of text.matchAll(/(\d{1,12}(?:\.\d{1,9})?)(ms|[smhd])/g))
     sum += Number(amount) * (unitMs[unit] ?? 0)
   return sum
 }
