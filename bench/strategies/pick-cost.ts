@@ -41,7 +41,10 @@ async function costUs(
   try {
     const model = app.models.find(`model-${size.models - 1}`)
     if (!model) throw new Error('the model is not there')
-    for (const target of model.targets.slice(0, size.down ?? 0)) app.health.breakerOf(target).checked(false)
+    for (const target of model.targets.slice(0, size.down ?? 0)) {
+      const breaker = app.health.breakerOf(target)
+      while (breaker.state === 'closed') breaker.end(breaker.begin(), 'connect')
+    }
     const nothing = new Set<never>()
     const stop = new StopSource()
     const pick = async (): Promise<void> => {

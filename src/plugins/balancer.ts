@@ -137,12 +137,14 @@ type BreakerOf = Health['breakerOf']
 function usable(
   state: ModelState,
   tried: ReadonlySet<Target>,
-  { keepingOut, breakerOf }: Health,
+  { admit, keepingOut, breakerOf }: Health,
 ): Pick<ModelState, 'active' | 'reserve'> {
-  const { active, reserve, available } = state
+  const { available } = state
+  const admitted: Pick<ModelState, 'active' | 'reserve'> = admit(state)
+  const { active, reserve } = admitted
   if (tried.size === 0 && reserve.length === 0) {
     const left = available.of(active, keepingOut())
-    if (left === active) return state
+    if (left === active) return admitted
     if (left.length > 0) return { active: left, reserve }
   }
   const untried = (signals: readonly LiveSignals[]) => signals.filter(({ target }) => !tried.has(target))
@@ -151,7 +153,7 @@ function usable(
     return { active: untried(active).filter(allowed), reserve: untried(reserve).filter(allowed) }
   }
   // A model's only target has no better one: its own quick refusal tells the client more than ours would.
-  const isOnly = active.length + reserve.length === 1
+  const isOnly = state.active.length + state.reserve.length === 1
   const left = of((breaker) => breaker.available || (isOnly && !breaker.stalls))
   if (left.active.length + left.reserve.length > 0 || tried.size > 0) return left
   return of((breaker) => breaker.lastResort)

@@ -1,86 +1,133 @@
 import cluster from 'node:cluster'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { HealthTeam, HealthTeamMember } from '../core/health-team.ts'
-import type { Target } from '../core/target.ts'
+import type { CheckedState, HealthTeam, HealthTeamMember } from '../core/health-team.ts'
+import type { Model, Target } from '../core/target.ts'
 import { Breaker } from '../relay/breaker.ts'
 import { primaryHealth } from '../stores/primary-health.ts'
 import { primaryPipe } from '../stores/primary-pipe.ts'
 import { ServerChecks } from './health/server-checks.ts'
+import { TargetStates } from './health/target-states.ts'
+
+export interface Health {
+  /** What the router holds of a target; the same for all models that it would serve. */
+  breakerOf(target: Target): Breaker
+  /** The breakers that keep their targets out now: the same list for as long as they are the same ones. */
+  keepingOut(): readonly Breaker[]
+  /** What the health checks say of a target's server; set and ended by them, as the breaker is by requests. */
+  stateOf(target: Target): CheckedState
+  /** Calls back with each change of what `stateOf` says. */
+  onState(listener: (target: Target, state: CheckedState) => void): void
+  /** Those of a model's targets that may be picked, as far as the health checks say. */
+  admit: TargetStates['admit']
+  /** Whether a target gets requests now, other than a probe. */
+  isUsable(target: Target): boolean
+  /** Whether a model's targets are all down, and some are used nevertheless because only their checks time out. */
+  isPanicking(model: Model): boolean
+  /** Whether a request for the model would be sent to a target, if only as a probe. */
+  canServe(model: Model): boolean
+}
 
 declare module 'fastify' {
   interface FastifyInstance {
-    health: {
-      /** What the router holds of a target; the same for all models that it would serve. */
-      breakerOf(target: Target): Breaker
-      /** The breakers that keep their targets out now: the same list for as long as they are the same ones. */
-      keepingOut(): readonly Breaker[]
-    }
+    health: Health
   }
 }
 
 /**
- * Keeps a breaker for each target, and asks the servers for a sign of life: a cheap request, never a model call. A good
- * answer ends the pause of a server that was unreachable; it says nothing for one that is there and stalls. In a cluster
- * one process asks for all.
+ * Keeps two states of each target that do not overrule each other: whether its server is up, which cheap health checks
+ * say, never a model call; and its breaker, which requests open and close. In a cluster one process checks for all.
  */
 export default fp(
   (app, _options, done) => {
-    const breakers = new WeakMap<Target, Breaker>()
-    const troubled = new Set<Breaker>()
-    const environment = {
-      now: () => performance.now(),
-      random: Math.random,
-      onTrouble: (breaker: Breaker) => troubled.add(breaker),
-    }
-    const breakerOf = (target: Target): Breaker => {
-      let breaker = breakers.get(target)
-      if (!breaker) {
-        breaker = new Breaker(environment)
-        breakers.set(target, breaker)
-      }
-      return breaker
-    }
-    let keptOut: readonly Breaker[] = []
-    const keepingOut = (): readonly Breaker[] => {
-      let count = 0
-      let areSame = true
-      for (const breaker of troubled) {
-        if (breaker.isWell) troubled.delete(breaker)
-        if (!breaker.available && keptOut[count++] !== breaker) areSame = false
-      }
-      if (!areSame || count !== keptOut.length) keptOut = [...troubled].filter(({ available }) => !available)
-      return keptOut
-    }
-    app.decorate('health', { breakerOf, keepingOut })
-    app.models.onChange(({ replaced }) => {
-      for (const [target, former] of replaced) breakers.set(target, breakerOf(former))
-      const present = new Set(
-        app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping].map(breakerOf)),
-      )
-      for (const breaker of troubled) if (!present.has(breaker)) troubled.delete(breaker)
-    })
-    if (app.config.healthIntervalMs === 0) return done()
-    const team = cluster.worker ? primaryHealth(primaryPipe(cluster.worker)) : teamOfOne()
-    const { transportOf } = app.upstream
-    const checks = new ServerChecks({
-      ...{ team, breakerOf, transportOf, log: app.log },
-      intervalMs: app.config.healthIntervalMs,
-    })
-    const cover = (): void => checks.cover(app.models.all().flatMap(({ targets }) => targets))
-    cover()
-    app.models.onChange(cover)
-    app.addHook('onReady', (ready) => {
-      team.join(checks)
-      ready()
-    })
-    app.addHook('preClose', (closed) => {
-      checks.stop()
-      closed()
-    })
+    const { breakerOf, keepingOut } = breakersOf(app)
+    const states = new TargetStates()
+    app.decorate('health', {
+      breakerOf,
+      keepingOut,
+      stateOf: (target) => states.of(target),
+      onState: (listener) => states.onChange(listener),
+      admit: (candidates) => states.admit(candidates),
+      isUsable: (target) => {
+        const { state, resting } = breakerOf(target)
+        return state === 'closed' && resting === undefined && states.isUp(target)
+      },
+      isPanicking: (model) => states.isPanicking(inUse(app, model)),
+      canServe: (model) => {
+        const targets = inUse(app, model)
+        if (states.isPanicking(targets)) return true
+        return targets.some((target) => states.isUp(target) && breakerOf(target).available)
+      },
+    } satisfies Health)
+    app.models.onChange(() => states.retain(new Set(allTargets(app))))
+    checkServers(app, (target, state) => states.set(target, state))
     done()
   },
   { name: 'health', dependencies: ['config', 'models', 'upstream'] },
 )
+
+/** Parked targets are checked, and used, only where they may stand in. */
+function inUse(app: FastifyInstance, { targets, sleeping }: Model): readonly Target[] {
+  return app.config.useSleeping === 'fallback' ? [...targets, ...sleeping] : targets
+}
+
+function allTargets(app: FastifyInstance): Target[] {
+  return app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping])
+}
+
+function breakersOf(app: FastifyInstance): Pick<Health, 'breakerOf' | 'keepingOut'> {
+  const breakers = new WeakMap<Target, Breaker>()
+  const troubled = new Set<Breaker>()
+  const environment = {
+    now: () => performance.now(),
+    random: Math.random,
+    onTrouble: (breaker: Breaker) => troubled.add(breaker),
+  }
+  const breakerOf = (target: Target): Breaker => {
+    let breaker = breakers.get(target)
+    if (!breaker) {
+      breaker = new Breaker(environment)
+      breakers.set(target, breaker)
+    }
+    return breaker
+  }
+  let keptOut: readonly Breaker[] = []
+  const keepingOut = (): readonly Breaker[] => {
+    let count = 0
+    let areSame = true
+    for (const breaker of troubled) {
+      if (breaker.isWell) troubled.delete(breaker)
+      if (!breaker.available && keptOut[count++] !== breaker) areSame = false
+    }
+    if (!areSame || count !== keptOut.length) keptOut = [...troubled].filter(({ available }) => !available)
+    return keptOut
+  }
+  app.models.onChange(({ replaced }) => {
+    for (const [target, former] of replaced) breakers.set(target, breakerOf(former))
+    const present = new Set(allTargets(app).map(breakerOf))
+    for (const breaker of troubled) if (!present.has(breaker)) troubled.delete(breaker)
+  })
+  return { breakerOf, keepingOut }
+}
+
+function checkServers(app: FastifyInstance, onState: (target: Target, state: CheckedState) => void): void {
+  if (app.config.healthIntervalMs === 0) return
+  const team = cluster.worker ? primaryHealth(primaryPipe(cluster.worker)) : teamOfOne()
+  const { transportOf } = app.upstream
+  const intervalMs = app.config.healthIntervalMs
+  const checks = new ServerChecks({ team, transportOf, intervalMs, log: app.log, onState })
+  const cover = (): void => checks.cover(app.models.all().flatMap((model) => inUse(app, model)))
+  cover()
+  app.models.onChange(cover)
+  app.addHook('onReady', (ready) => {
+    team.join(checks)
+    ready()
+  })
+  app.addHook('preClose', (closed) => {
+    checks.stop()
+    closed()
+  })
+}
 
 function teamOfOne(): HealthTeam {
   let member: HealthTeamMember | undefined
@@ -90,6 +137,7 @@ function teamOfOne(): HealthTeam {
       member.duty(true)
     },
     tell: (server, state) => member?.learned(server, state),
+    answered: (server) => member?.answered(server),
     leave: () => undefined,
   }
 }

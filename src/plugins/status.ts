@@ -3,6 +3,7 @@ import { memoryUsage, pid, versions } from 'node:process'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RouterError } from '../core/errors.ts'
+import type { CheckedState } from '../core/health-team.ts'
 import { RecentCount } from '../core/recent-count.ts'
 import type { Failure, ModelStatus, Status, TargetError, TargetStatus, WorkerStatus } from '../core/status.ts'
 import type { TargetSignals } from '../core/strategy.ts'
@@ -158,11 +159,13 @@ function modelStatus(
   const signals = app.balancer.signals(model)
   const statusOf = (target: Target, parked: boolean): TargetStatus => {
     const breaker = app.health.breakerOf(target)
+    const checked = app.health.stateOf(target)
     return {
       id: target.id,
       type: target.type.name,
-      state: parked ? 'parked' : targetState(breaker),
+      state: parked ? 'parked' : targetState(breaker, checked),
       breaker: breaker.state,
+      ...(isDown(checked) ? { down: checked } : {}),
       retry_in_seconds: rounded(breaker.waitMs / 1000),
       ...measured(signals.find((each) => each.target === target)),
       requests_per_minute: historyOf(target).ended.total,
@@ -177,6 +180,7 @@ function modelStatus(
     name: model.alias,
     strategy: model.strategy ?? app.config.balanceStrategy,
     waiting: app.balancer.waiting(model),
+    panic: app.health.isPanicking(model),
     targets: [
       ...model.targets.map((target) => statusOf(target, false)),
       ...model.sleeping.map((target) => statusOf(target, !isUsed(target))),
@@ -200,11 +204,17 @@ function measured(
   }
 }
 
-function targetState(breaker: Breaker): TargetStatus['state'] {
+function targetState(breaker: Breaker, checked: CheckedState): TargetStatus['state'] {
+  if (isDown(checked)) return 'down'
+  if (checked === 'loading' || checked === 'asleep') return checked
   if (breaker.resting === 'misconfigured') return 'misconfigured'
-  if (breaker.state === 'open') return 'down'
+  if (breaker.state === 'open') return 'open'
   if (breaker.resting === 'busy') return 'busy'
   return breaker.state === 'half_open' ? 'trial' : 'up'
+}
+
+function isDown(state: CheckedState): state is NonNullable<TargetStatus['down']> {
+  return state === 'refused' || state === 'silent' || state === 'failing'
 }
 
 function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['state'] {
@@ -212,7 +222,8 @@ function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['
   const states = models
     .flatMap(({ targets }) => targets.map(({ state }) => state))
     .filter((state) => state !== 'parked')
-  if (!states.some((state) => state === 'up' || state === 'trial')) return 'unusable'
+  const isUsed = states.some((state) => state === 'up' || state === 'trial')
+  if (!isUsed && !models.some(({ panic }) => panic)) return 'unusable'
   return states.every((state) => state === 'up') ? 'ready' : 'degraded'
 }
 

@@ -145,13 +145,6 @@ export class Breaker {
     if (this.#state === 'closed') this.#failed('failure')
   }
 
-  /** A cheap check found the target unreachable, or reachable again. It never closes what stalls opened. */
-  checked(reachable: boolean): void {
-    if (!reachable && this.#state === 'closed') this.#open()
-    else if (reachable && this.#state === 'open' && this.#inRow.slow === 0)
-      this.#openUntil = this.#environment.now()
-  }
-
   #succeeded(): void {
     const row = this.#inRow
     row.failure = 0

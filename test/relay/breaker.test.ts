@@ -163,21 +163,3 @@ test('as a last resort an open target gets one try a second', () => {
   attempt('connect')
   assert.equal(breaker.lastResort, false)
 })
-
-test('a good check ends the pause of a target that was unreachable, never of one that stalls', () => {
-  const down = setUp()
-  times(2, () => down.attempt('connect'))
-  down.breaker.checked(true)
-  assert.equal(down.breaker.available, true)
-  const stalled = setUp()
-  times(3, () => stalled.attempt('slow'))
-  stalled.breaker.checked(true)
-  assert.equal(stalled.breaker.available, false)
-  assert.deepEqual([down.breaker.stalls, stalled.breaker.stalls], [false, true])
-})
-
-test('a failed check keeps a target out before a request has to find out', () => {
-  const { breaker } = setUp()
-  breaker.checked(false)
-  assert.equal(breaker.available, false)
-})

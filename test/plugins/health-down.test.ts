@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { openaiText } from '../helpers/scripted-upstream.ts'
+
+const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const chats = '/v1/chat/completions'
+
+/** A model server that can die, freeze and come back on the same port. */
+class Box {
+  url = ''
+  /** Requests for chats that have arrived. */
+  chats = 0
+  /** What it answers to health checks; frozen: nothing. */
+  health: number | 'frozen' = 200
+  /** Whether its chats are answered. */
+  answers = true
+  #server: Server | undefined
+  #port = 0
+
+  static async start(t: TestContext): Promise<Box> {
+    const box = new Box()
+    await box.listen()
+    t.after(() => box.die())
+    return box
+  }
+
+  async listen(): Promise<void> {
+    const server = createServer((request, response) => this.#handle(request, response))
+    this.#server = server
+    server.listen(this.#port, '127.0.0.1')
+    await once(server, 'listening')
+    this.#port = (server.address() as AddressInfo).port // it listens on TCP
+    this.url = `http://127.0.0.1:${this.#port}`
+  }
+
+  /** No connection is accepted any more; those that are open stay. */
+  async refuse(): Promise<void> {
+    this.#server?.close()
+  }
+
+  async die(): Promise<void> {
+    this.#server?.close()
+    this.#server?.closeAllConnections()
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse): void {
+    request.resume()
+    if (request.method === 'GET') {
+      if (this.health !== 'frozen') response.writeHead(request.url === '/health' ? this.health : 404).end()
+      return
+    }
+    this.chats++
+    this.#server?.emit('chat')
+    const { body: text } = openaiText('Hi') as { body: unknown } // a whole answer has one
+    if (this.answers)
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(text))
+  }
+
+  async chatArrived(): Promise<void> {
+    if (this.chats === 0 && this.#server) await once(this.#server, 'chat')
+  }
+}
+
+async function open(t: TestContext, boxes: Box[], env: Record<string, string> = {}): Promise<TestRouter> {
+  const providers = boxes.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url }))
+  const router = await startRouter({
+    env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05', LLM_ROUTER_USE_PROMETHEUS: '1', ...env },
+    models: modelsConfig({ m: providers, other: [{ id: 'demo', api_type: 'mock' }] }),
+  })
+  t.after(() => router.close())
+  return router
+}
+
+function becomes(router: TestRouter, state: string, target = 'box0') {
+  return router.logged(
+    (line) => line.msg === 'health check' && line.target === target && line.state === state,
+  )
+}
+
+async function json(
+  router: TestRouter,
+  path: string,
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const answer = await fetch(router.url + path)
+  return { status: answer.status, body: Object(await answer.json()) }
+}
+
+test('a model whose only server refuses connections answers 503 with Retry-After at once, and says so everywhere', async (t) => {
+  const box = await Box.start(t)
+  const router = await open(t, [box])
+  await box.die()
+  await becomes(router, 'refused')
+
+  const refused = await post(router.url + chats, body)
+  assert.equal(refused.status, 503)
+  assert.match(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/)
+  assert.equal(JSON.parse(refused.text).error.code, 'no_healthy_provider')
+
+  const health = await json(router, '/healthz')
+  assert.equal(health.body.status, 'degraded')
+  assert.deepEqual(health.body.down, [{ model: 'm', target: 'box0', state: 'down: it refuses connections' }])
+  const ready = await json(router, '/readyz')
+  assert.deepEqual([ready.status, ready.body.models_without_usable_target], [200, ['m']])
+  const metrics = await (await fetch(`${router.url}/metrics`)).text()
+  assert.match(metrics, /llm_router_target_usable\{model_name="m",target="box0"\} 0/)
+  assert.match(metrics, /llm_router_target_down\{model_name="m",target="box0",reason="refused"\} 1/)
+  const status = await json(router, '/api/status')
+  const [model] = status.body.models as { targets: { state: string; down: string; breaker: string }[] }[] // StatusSchema
+  assert.deepEqual(
+    model?.targets.map(({ state, down, breaker }) => [state, down, breaker]),
+    [['down', 'refused', 'closed']],
+  )
+
+  await box.listen()
+  await becomes(router, 'up')
+  assert.equal((await post(router.url + chats, body)).status, 200)
+  assert.equal((await json(router, '/healthz')).body.status, 'ok')
+})
+
+test('a dead idle server stays unusable for as long as its checks fail', async (t) => {
+  const [dead, well] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [dead, well])
+  await dead.die()
+  await becomes(router, 'refused')
+  const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
+  const breaker = router.app.health.breakerOf(target)
+  assert.equal(breaker.state, 'closed', 'the breaker is for requests')
+  for (let count = 0; count < 20; count++) assert.equal((await post(router.url + chats, body)).status, 200)
+  assert.equal(well.chats, 20)
+  assert.equal(router.app.health.isUsable(target), false)
+  assert.ok(!router.logs.some(({ msg }) => msg === 'failover'), 'no request had to find out')
+})
+
+test('passed checks do not close a breaker that requests have opened', async (t) => {
+  const box = await Box.start(t)
+  const router = await open(t, [box])
+  const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
+  const breaker = router.app.health.breakerOf(target)
+  for (let count = 0; count < 2; count++) breaker.end(breaker.begin(), 'connect')
+  box.health = 503
+  await becomes(router, 'failing')
+  box.health = 200
+  await becomes(router, 'up')
+  assert.equal(breaker.state, 'open')
+  assert.equal(router.app.health.isUsable(target), false)
+})
+
+test('servers whose checks only time out are used where all are down, shown as panic mode', async (t) => {
+  const [silent, dead] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [silent, dead])
+  silent.health = 'frozen'
+  await Promise.all([becomes(router, 'silent'), dead.die().then(() => becomes(router, 'refused', 'box1'))])
+  const answers = await Promise.all(Array.from({ length: 6 }, () => post(router.url + chats, body)))
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  assert.equal(silent.chats, 6)
+  assert.equal((await json(router, '/readyz')).status, 200)
+  const { reasons } = (await json(router, '/healthz')).body
+  assert.ok(Array.isArray(reasons) && reasons.includes("all targets of 'm' are down and used nevertheless"))
+  const metrics = await (await fetch(`${router.url}/metrics`)).text()
+  assert.match(metrics, /llm_router_model_panic\{model_name="m"\} 1/)
+  assert.match(metrics, /llm_router_target_usable\{model_name="m",target="box0"\} 0/)
+})
+
+test('a router without any usable server is not ready', async (t) => {
+  const box = await Box.start(t)
+  const router = await startRouter({
+    env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' },
+    models: modelsConfig({ m: [{ id: 'box0', api_type: 'vllm', api_host: box.url }] }),
+  })
+  t.after(() => router.close())
+  assert.equal((await json(router, '/readyz')).status, 200)
+  await box.die()
+  await becomes(router, 'refused')
+  const { status, body: said } = await json(router, '/readyz')
+  assert.equal(status, 503)
+  assert.deepEqual(said.models_without_usable_target, ['m'])
+})
