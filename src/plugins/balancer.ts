@@ -55,7 +55,9 @@ export default fp(
       acquire(model, tried, signal) {
         const state = states.get(model.alias)
         if (!state) return undefined
-        const left = usable(state, tried, app.health)
+        const left: Pick<ModelState, 'active' | 'reserve'> = app.health.responsive(
+          usable(state, tried, app.health),
+        )
         if (left.active.length + left.reserve.length === 0) {
           // On a failover the failure before tells more than that nothing is left.
           if (tried.size > 0 || state.active.length === 0) return undefined
@@ -111,7 +113,7 @@ async function acquireExclusively(
     complete: tried.size === 0,
   }
   const granted = await state.queue.acquire({
-    wanted: () => wanted(usable(state, tried, app.health), preference),
+    wanted: () => wanted(app.health.responsive(usable(state, tried, app.health)), preference),
     signal,
   })
   const target = targetOf(granted, state)

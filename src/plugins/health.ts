@@ -3,11 +3,14 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { CheckedState, HealthTeam, HealthTeamMember } from '../core/health-team.ts'
 import type { Model, Target } from '../core/target.ts'
+import type { AttemptWatch } from '../relay/attempt-watch.ts'
 import { Breaker } from '../relay/breaker.ts'
 import { primaryHealth } from '../stores/primary-health.ts'
 import { primaryPipe } from '../stores/primary-pipe.ts'
+import { HungTargets } from './health/hung-targets.ts'
 import { ServerChecks } from './health/server-checks.ts'
-import { TargetStates } from './health/target-states.ts'
+import { type Candidates, TargetStates } from './health/target-states.ts'
+import { WaitingAttempts } from './health/waiting-attempts.ts'
 
 export interface Health {
   /** What the router holds of a target; the same for all models that it would serve. */
@@ -18,6 +21,12 @@ export interface Health {
   stateOf(target: Target): CheckedState
   /** Calls back with each change of what `stateOf` says. */
   onState(listener: (target: Target, state: CheckedState) => void): void
+  /** Hears of every attempt, and ends those that wait for nothing. */
+  attempts: AttemptWatch
+  /** Without those that do not begin their answers, unless none else is left. */
+  responsive<Candidate extends { target: Target }>(left: Candidates<Candidate>): Candidates<Candidate>
+  /** Whether a target takes requests and does not begin its answers. */
+  isHung(target: Target): boolean
   /** Those of a model's targets that may be picked, as far as the health checks say. */
   admit: TargetStates['admit']
   /** Whether a target gets requests now, other than a probe. */
@@ -42,16 +51,35 @@ export default fp(
   (app, _options, done) => {
     const { breakerOf, keepingOut } = breakersOf(app)
     const states = new TargetStates()
+    const now = (): number => performance.now()
+    const othersOf = (target: Target): readonly Target[] => {
+      const model = app.models.find(target.model)
+      return model ? inUse(app, model).filter((other) => other !== target) : []
+    }
+    const hung = new HungTargets({ now, hasOthers: (target) => othersOf(target).length > 0 })
+    const isUsable = (target: Target): boolean => {
+      const { state, resting } = breakerOf(target)
+      const isClosed = state === 'closed' && resting === undefined
+      return isClosed && states.isUp(target) && !hung.isPassedOver(target)
+    }
+    const checks = serverChecks(app, (target, state) => states.set(target, state))
+    const attempts = new WaitingAttempts({
+      hung,
+      isProbing: (target) => breakerOf(target).state !== 'closed',
+      stateOf: (target) => states.of(target),
+      hasAlternative: (target) => othersOf(target).some(isUsable),
+      onContent: (target) => checks?.contentFrom(target),
+    })
+    states.onChange((target, state) => {
+      if (state === 'refused') attempts.moveOn(target)
+    })
     app.decorate('health', {
-      breakerOf,
-      keepingOut,
+      ...{ breakerOf, keepingOut, attempts, isUsable },
       stateOf: (target) => states.of(target),
       onState: (listener) => states.onChange(listener),
       admit: (candidates) => states.admit(candidates),
-      isUsable: (target) => {
-        const { state, resting } = breakerOf(target)
-        return state === 'closed' && resting === undefined && states.isUp(target)
-      },
+      responsive: (left) => responsive(left, hung),
+      isHung: (target) => hung.isPassedOver(target),
       isPanicking: (model) => states.isPanicking(inUse(app, model)),
       canServe: (model) => {
         const targets = inUse(app, model)
@@ -59,12 +87,30 @@ export default fp(
         return targets.some((target) => states.isUp(target) && breakerOf(target).available)
       },
     } satisfies Health)
-    app.models.onChange(() => states.retain(new Set(allTargets(app))))
-    checkServers(app, (target, state) => states.set(target, state))
+    app.models.onChange(() => {
+      const present = new Set(allTargets(app))
+      states.retain(present)
+      hung.retain(present)
+    })
+    app.addHook('preClose', (closed) => {
+      attempts.stop()
+      closed()
+    })
     done()
   },
   { name: 'health', dependencies: ['config', 'models', 'upstream'] },
 )
+
+function responsive<Candidate extends { target: Target }>(
+  left: Candidates<Candidate>,
+  hung: HungTargets,
+): Candidates<Candidate> {
+  if (!hung.hasAny) return left
+  const answers = ({ target }: Candidate): boolean => !hung.isPassedOver(target)
+  const active = left.active.filter(answers)
+  const reserve = left.reserve.filter(answers)
+  return active.length + reserve.length > 0 ? { active, reserve } : left
+}
 
 /** Parked targets are checked, and used, only where they may stand in. */
 function inUse(app: FastifyInstance, { targets, sleeping }: Model): readonly Target[] {
@@ -110,8 +156,12 @@ function breakersOf(app: FastifyInstance): Pick<Health, 'breakerOf' | 'keepingOu
   return { breakerOf, keepingOut }
 }
 
-function checkServers(app: FastifyInstance, onState: (target: Target, state: CheckedState) => void): void {
-  if (app.config.healthIntervalMs === 0) return
+/** Undefined where checks are turned off. */
+function serverChecks(
+  app: FastifyInstance,
+  onState: (target: Target, state: CheckedState) => void,
+): ServerChecks | undefined {
+  if (app.config.healthIntervalMs === 0) return undefined
   const team = cluster.worker ? primaryHealth(primaryPipe(cluster.worker)) : teamOfOne()
   const { transportOf } = app.upstream
   const intervalMs = app.config.healthIntervalMs
@@ -127,6 +177,7 @@ function checkServers(app: FastifyInstance, onState: (target: Target, state: Che
     checks.stop()
     closed()
   })
+  return checks
 }
 
 function teamOfOne(): HealthTeam {

@@ -163,7 +163,7 @@ function modelStatus(
     return {
       id: target.id,
       type: target.type.name,
-      state: parked ? 'parked' : targetState(breaker, checked),
+      state: parked ? 'parked' : targetState(breaker, checked, app.health.isHung(target)),
       breaker: breaker.state,
       ...(isDown(checked) ? { down: checked } : {}),
       retry_in_seconds: rounded(breaker.waitMs / 1000),
@@ -204,11 +204,12 @@ function measured(
   }
 }
 
-function targetState(breaker: Breaker, checked: CheckedState): TargetStatus['state'] {
+function targetState(breaker: Breaker, checked: CheckedState, isHung: boolean): TargetStatus['state'] {
   if (isDown(checked)) return 'down'
   if (checked === 'loading' || checked === 'asleep') return checked
   if (breaker.resting === 'misconfigured') return 'misconfigured'
   if (breaker.state === 'open') return 'open'
+  if (isHung) return 'hung'
   if (breaker.resting === 'busy') return 'busy'
   return breaker.state === 'half_open' ? 'trial' : 'up'
 }

@@ -6,6 +6,7 @@ import type { Target } from '../core/target.ts'
 import type { CallTrace } from '../core/trace.ts'
 import type { Transport, UpstreamRequest } from '../core/transport.ts'
 import { type AnswerStream, type AttemptOptions, type AttemptResult, runAttempt } from './attempt.ts'
+import type { AttemptWatch } from './attempt-watch.ts'
 import type { ChatServices } from './chat-run.ts'
 import type { Exchange } from './exchange.ts'
 import { unlessNotOffered } from './operation-targets.ts'
@@ -40,6 +41,9 @@ class Sending implements AttemptOptions {
   readonly timeoutMs: number
   readonly signal: StopSignal
   readonly lost: AbortSignal | undefined
+  readonly watch: AttemptWatch
+  readonly clientName: string
+  readonly isVisible: boolean
   readonly #exchange: Exchange
   readonly #trace: CallTrace | undefined
 
@@ -71,6 +75,9 @@ class Sending implements AttemptOptions {
     this.timeoutMs = services.timeoutMs
     this.signal = services.signal ?? exchange.stop
     this.lost = call.lost
+    this.watch = services.watch
+    this.clientName = services.clientName()
+    this.isVisible = this.stream !== undefined
     this.#exchange = exchange
     this.#trace = trace
   }

@@ -8,6 +8,7 @@ import type { Transport, UpstreamHeaders } from '../core/transport.ts'
 import { CallAnswerContext } from './answer-context.ts'
 import { askTarget, type TargetCall } from './ask-target.ts'
 import type { AnswerStream } from './attempt.ts'
+import type { AttemptWatch } from './attempt-watch.ts'
 import type { ChatCall } from './chat-request.ts'
 import type { ClientStream } from './client-stream.ts'
 import type { DeclinedOperations } from './declined-operations.ts'
@@ -35,6 +36,9 @@ export interface ChatServices extends LoopServices {
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */
   timeoutMs: number
   userAgent: string
+  watch: AttemptWatch
+  /** Who asks: the id of a key, or an address. */
+  clientName(): string
   clientHeaders: Record<string, string | string[] | undefined>
 }
 

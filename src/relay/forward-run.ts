@@ -85,6 +85,9 @@ export function pipeOverTargets(
         timeoutMs: services.timeoutMs,
         signal: exchange.stop,
         lost,
+        watch: services.watch,
+        clientName: services.clientName(),
+        isVisible: false,
         onContent: () => {
           exchange.contentSeen()
           trace?.contentSeen()

@@ -117,8 +117,9 @@ function stateWords(app: FastifyInstance, target: Target): string {
       return state
     case 'up':
     case 'doubtful': {
+      if (app.health.isHung(target)) return 'hung: it does not begin its answers'
       const { resting, state: breaker } = app.health.breakerOf(target)
-      return resting ?? (breaker === 'closed' ? 'passed over' : breaker)
+      return resting ?? breaker
     }
   }
 }
