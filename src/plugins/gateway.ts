@@ -119,6 +119,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatSer
     timeoutMs: app.config.externalTimeoutMs,
     userAgent: `llm-router/${version}`,
     watch: app.health.attempts,
+    loading: app.health.loading,
   }
   const isTrusted = inNetworks(app.config.trustedProxies)
   return (request) => ({

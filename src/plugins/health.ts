@@ -5,9 +5,11 @@ import type { CheckedState, HealthTeam, HealthTeamMember } from '../core/health-
 import type { Model, Target } from '../core/target.ts'
 import type { AttemptWatch } from '../relay/attempt-watch.ts'
 import { Breaker } from '../relay/breaker.ts'
+import type { Loading } from '../relay/loading-wait.ts'
 import { primaryHealth } from '../stores/primary-health.ts'
 import { primaryPipe } from '../stores/primary-pipe.ts'
 import { HungTargets } from './health/hung-targets.ts'
+import { LoadingServers } from './health/loading-servers.ts'
 import { ServerChecks } from './health/server-checks.ts'
 import { type Candidates, TargetStates } from './health/target-states.ts'
 import { WaitingAttempts } from './health/waiting-attempts.ts'
@@ -23,6 +25,8 @@ export interface Health {
   onState(listener: (target: Target, state: CheckedState) => void): void
   /** Hears of every attempt, and ends those that wait for nothing. */
   attempts: AttemptWatch
+  /** The wait for servers that load their models. */
+  loading: Loading
   /** Without those that do not begin their answers, unless none else is left. */
   responsive<Candidate extends { target: Target }>(left: Candidates<Candidate>): Candidates<Candidate>
   /** Whether a target takes requests and does not begin its answers. */
@@ -70,11 +74,17 @@ export default fp(
       hasAlternative: (target) => othersOf(target).some(isUsable),
       onContent: (target) => checks?.contentFrom(target),
     })
+    const { loadingTimeoutMs, externalTimeoutMs } = app.config
+    const loading = new LoadingServers({
+      ...{ states, now, random: Math.random },
+      timeoutMs: Math.min(loadingTimeoutMs, externalTimeoutMs),
+      hasAlternative: (target) => othersOf(target).some(isUsable),
+    })
     states.onChange((target, state) => {
       if (state === 'refused') attempts.moveOn(target)
     })
     app.decorate('health', {
-      ...{ breakerOf, keepingOut, attempts, isUsable },
+      ...{ breakerOf, keepingOut, attempts, loading, isUsable },
       stateOf: (target) => states.of(target),
       onState: (listener) => states.onChange(listener),
       admit: (candidates) => states.admit(candidates),
@@ -94,6 +104,7 @@ export default fp(
     })
     app.addHook('preClose', (closed) => {
       attempts.stop()
+      loading.stop()
       closed()
     })
     done()

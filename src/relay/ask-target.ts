@@ -9,6 +9,7 @@ import { type AnswerStream, type AttemptOptions, type AttemptResult, runAttempt 
 import type { AttemptWatch } from './attempt-watch.ts'
 import type { ChatServices } from './chat-run.ts'
 import type { Exchange } from './exchange.ts'
+import { onceLoaded } from './loading-wait.ts'
 import { unlessNotOffered } from './operation-targets.ts'
 import { type FailedAttempt, onceMoreIfStale, type Send } from './stale-socket.ts'
 import { tracedStream } from './traced-stream.ts'
@@ -103,6 +104,15 @@ export function askTarget(
   target: Target,
   call: TargetCall,
   into: Into = {},
+): Promise<AttemptResult> {
+  return onceLoaded(services, target, () => sendOnce(services, target, call, into))
+}
+
+function sendOnce(
+  services: ChatServices,
+  target: Target,
+  call: TargetCall,
+  into: Into,
 ): Promise<AttemptResult> {
   return new Promise((resolve, reject) => {
     const send: Send<AttemptResult> = (freshSocket, onResult) => {

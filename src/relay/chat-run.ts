@@ -15,6 +15,7 @@ import type { DeclinedOperations } from './declined-operations.ts'
 import { behindConfigured, type EndpointDefaults } from './endpoint-defaults.ts'
 import type { Exchange } from './exchange.ts'
 import { createLargeAnswer } from './large-answer.ts'
+import type { Loading } from './loading-wait.ts'
 import { acquireWith, isNotOffered } from './operation-targets.ts'
 import { type Delivered, type LoopServices, overTargets } from './over-targets.ts'
 import {
@@ -37,6 +38,7 @@ export interface ChatServices extends LoopServices {
   timeoutMs: number
   userAgent: string
   watch: AttemptWatch
+  loading: Loading
   /** Who asks: the id of a key, or an address. */
   clientName(): string
   clientHeaders: Record<string, string | string[] | undefined>

@@ -7,6 +7,7 @@ import { askTarget } from './ask-target.ts'
 import type { CallLog } from './call-log.ts'
 import type { ChatServices } from './chat-run.ts'
 import type { ClientPipe } from './client-pipe.ts'
+import { onceLoaded } from './loading-wait.ts'
 import { acquireWith, requireOperation, unlessNotOffered } from './operation-targets.ts'
 import { type Delivered, overTargets } from './over-targets.ts'
 import { type PipeOptions, type PipeResult, runPipe } from './pipe-attempt.ts'
@@ -94,7 +95,7 @@ export function pipeOverTargets(
         },
         onBroken: (error) => exchange.breakOff(error),
       }
-      const result = await pipeTo(options, exchange.calls)
+      const result = await onceLoaded(services, target, () => pipeTo(options, exchange.calls))
       return result.type === 'failed'
         ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
         : { type: 'delivered', value: undefined }

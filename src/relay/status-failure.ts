@@ -44,8 +44,15 @@ export function failureOfStatus(
     const error = new RouterError(refusal.kind, words, { ...refusal.details, ...evidence })
     return status === 408 || status === 425 ? next(error) : none(error)
   }
-  const details = { code: 'upstream_error', ...evidence, ...(status === 503 || status === 529 ? advice : {}) }
-  const error = new RouterError('upstream_error', 'The upstream failed to answer', details)
+  const isOverloaded = status === 503 || status === 529
+  const error = isOverloaded
+    ? new RouterError('overloaded', 'The upstream is overloaded', {
+        ...{ code: 'overloaded', ...evidence, quotesUpstream: false, ...advice },
+      })
+    : new RouterError('upstream_error', 'The upstream failed to answer', {
+        code: 'upstream_error',
+        ...evidence,
+      })
   if (status === 500) return { ...next(error), retry: 'next-once' }
   return pauseMs === undefined ? next(error) : next(error, 'busy', pauseMs)
 }
@@ -64,6 +71,11 @@ export function failureOfReport(error: RouterError): Failure {
   if (/rate_?limit|too_many|429/i.test(code)) {
     const limited = { code: 'rate_limit_exceeded', ...details }
     return next(new RouterError('rate_limit', 'The upstream is rate limited', limited), 'busy')
+  }
+  if (/overloaded|unavailable|\b(?:503|529)\b/i.test(code)) {
+    return next(
+      new RouterError('overloaded', 'The upstream is overloaded', { code: 'overloaded', ...details }),
+    )
   }
   if (/auth|permission|api_?key|40[123]\b/i.test(code)) {
     const refused = { code: 'upstream_auth', ...details }

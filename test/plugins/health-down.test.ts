@@ -5,10 +5,15 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
-import { openaiText } from '../helpers/scripted-upstream.ts'
+import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
 
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
 const chats = '/v1/chat/completions'
+
+const whole = {
+  ...{ id: 'x', object: 'chat.completion', created: 1, model: 'm' },
+  choices: [{ index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop' }],
+}
 
 /** A model server that can die, freeze and come back on the same port. */
 class Box {
@@ -30,7 +35,9 @@ class Box {
   }
 
   async listen(): Promise<void> {
-    const server = createServer((request, response) => this.#handle(request, response))
+    const server = createServer((request, response) => {
+      this.#handle(request, response).catch(() => response.destroy()) // its client has left
+    })
     this.#server = server
     server.listen(this.#port, '127.0.0.1')
     await once(server, 'listening')
@@ -39,7 +46,7 @@ class Box {
   }
 
   /** No connection is accepted any more; those that are open stay. */
-  async refuse(): Promise<void> {
+  refuse(): void {
     this.#server?.close()
   }
 
@@ -48,21 +55,26 @@ class Box {
     this.#server?.closeAllConnections()
   }
 
-  #handle(request: IncomingMessage, response: ServerResponse): void {
-    request.resume()
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let asked = ''
+    for await (const piece of request) asked += piece
     if (request.method === 'GET') {
       if (this.health !== 'frozen') response.writeHead(request.url === '/health' ? this.health : 404).end()
       return
     }
     this.chats++
     this.#server?.emit('chat')
-    const { body: text } = openaiText('Hi') as { body: unknown } // a whole answer has one
-    if (this.answers)
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(text))
+    if (!this.answers) return
+    if (asked.includes('"stream":true')) {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.end(openaiChunk({ content: 'Hi' }) + openaiChunk({}, 'stop') + openaiDone)
+    } else {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(whole))
+    }
   }
 
-  async chatArrived(): Promise<void> {
-    if (this.chats === 0 && this.#server) await once(this.#server, 'chat')
+  async chatsArrived(count: number): Promise<void> {
+    while (this.chats < count && this.#server) await once(this.#server, 'chat')
   }
 }
 
@@ -179,4 +191,81 @@ test('a router without any usable server is not ready', async (t) => {
   const { status, body: said } = await json(router, '/readyz')
   assert.equal(status, 503)
   assert.deepEqual(said.models_without_usable_target, ['m'])
+})
+
+test('attempts at a server that begins to refuse connections move on to another one', async (t) => {
+  const [dying, well] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [dying, well])
+  dying.answers = false
+  const answers = Array.from({ length: 4 }, (_each, index) =>
+    post(router.url + chats, { ...body, stream: index % 2 === 0 }),
+  )
+  await dying.chatsArrived(2)
+  dying.refuse()
+  for (const { status, text } of await Promise.all(answers)) {
+    assert.equal(status, 200)
+    assert.match(text, /Hi/)
+  }
+  assert.equal(well.chats, 4)
+})
+
+test('attempts that wait at a server whose checks time out stay, and new ones go elsewhere', async (t) => {
+  const [slow, well] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [slow, well])
+  slow.answers = false
+  const held = Array.from({ length: 2 }, () => post(router.url + chats, body))
+  await slow.chatsArrived(1)
+  slow.health = 'frozen'
+  await becomes(router, 'silent')
+  for (let count = 0; count < 10; count++) assert.equal((await post(router.url + chats, body)).status, 200)
+  assert.deepEqual([slow.chats, well.chats], [1, 11])
+  // It has not moved on: it ends with its server.
+  await slow.die()
+  for (const { status } of await Promise.all(held)) assert.equal(status, 200)
+  assert.equal(well.chats, 12)
+})
+
+test('an engine that hangs behind healthy checks is passed over once two streams have waited too long', async (t) => {
+  const [hung, well] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [hung, well])
+  const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
+  const ask = () => post(router.url + chats, { ...body, stream: true })
+  await Promise.all([ask(), ask()])
+  hung.answers = false
+  const waiting = Array.from({ length: 4 }, ask)
+  await hung.chatsArrived(3)
+  const signal = AbortSignal.timeout(20_000)
+  while (!router.app.health.isHung(target)) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  const before = hung.chats
+  const answers = await Promise.all(Array.from({ length: 30 }, ask))
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  assert.equal(hung.chats, before)
+  const { down } = (await json(router, '/healthz')).body
+  assert.deepEqual(down, [{ model: 'm', target: 'box0', state: 'hung: it does not begin its answers' }])
+  const metrics = await (await fetch(`${router.url}/metrics`)).text()
+  assert.match(metrics, /llm_router_target_usable\{model_name="m",target="box0"\} 0/)
+  await hung.die()
+  await Promise.all(waiting)
+})
+
+test('a probe of a frozen server costs its client no more than a few times what others need', async (t) => {
+  const [frozen, well] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [frozen, well])
+  await Promise.all(Array.from({ length: 4 }, () => post(router.url + chats, body)))
+  frozen.answers = false
+  const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
+  const breaker = router.app.health.breakerOf(target)
+  breaker.end(breaker.begin(), 'connect')
+  breaker.end(breaker.begin(), 'connect')
+  // Its pause is over: the next request to it is the probe.
+  breaker.end(breaker.begin(), 'nothing')
+  const before = frozen.chats
+  const began = performance.now()
+  const answers = await Promise.all(Array.from({ length: 4 }, () => post(router.url + chats, body)))
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  assert.equal(frozen.chats, before + 1)
+  assert.ok(performance.now() - began < 60_000, 'LLM_ROUTER_EXTERNAL_TIMEOUT is five minutes')
 })

@@ -106,7 +106,8 @@ export class HungTargets {
   end(waiting: Waiting, givenUp: boolean): void {
     const { watched, client } = waiting
     const isOver = givenUp && this.#isOver(waiting)
-    if (watched.waiting.delete(waiting) && isOver) watched.givenUp = [...watched.givenUp, { client, at: this.#options.now() }].slice(-8)
+    if (watched.waiting.delete(waiting) && isOver)
+      watched.givenUp = [...watched.givenUp, { client, at: this.#options.now() }].slice(-8)
     if (watched.probe !== waiting) return
     watched.probe = undefined
     if (!givenUp || this.#waitedMs(waiting) <= leastWaitMs) return

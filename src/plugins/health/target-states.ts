@@ -14,6 +14,8 @@ type StateListener = (target: Target, state: CheckedState) => void
 export class TargetStates {
   /** Of those that are not up. */
   readonly #states = new Map<Target, CheckedState>()
+  /** What the checks say of them, where a request was told something else. */
+  readonly #held = new Map<Target, CheckedState>()
   readonly #listeners: StateListener[] = []
   /** Filtered lists, by the whole one: the same list for as long as nothing changes, since strategies keep what they know of a list. */
   #filtered = new WeakMap<readonly object[], readonly object[]>()
@@ -29,18 +31,26 @@ export class TargetStates {
     return state === 'up' || state === 'doubtful'
   }
 
+  /** The checks have found this. */
   set(target: Target, state: CheckedState): void {
-    const before = this.of(target)
-    if (state === before) return
-    if (state === 'up') this.#states.delete(target)
-    else this.#states.set(target, state)
-    this.#filtered = new WeakMap()
-    for (const listener of this.#listeners) listener(target, state)
+    if (this.#held.has(target)) this.#held.set(target, state)
+    // The checks know better of a server that is down.
+    if (this.#held.has(target) && (state === 'up' || state === 'doubtful')) return
+    this.#change(target, state)
+  }
+
+  /** A server has answered a request by saying that it loads: that holds until this is called again with `false`. */
+  hold(target: Target, on: boolean): void {
+    if (on && !this.#held.has(target)) this.#held.set(target, this.of(target))
+    const checked = this.#held.get(target) ?? 'up'
+    if (!on) this.#held.delete(target)
+    if (checked === 'up' || checked === 'doubtful') this.#change(target, on ? 'loading' : checked)
   }
 
   /** Targets that are gone are forgotten. */
   retain(targets: ReadonlySet<Target>): void {
-    for (const target of this.#states.keys()) if (!targets.has(target)) this.#states.delete(target)
+    for (const known of [this.#states, this.#held])
+      for (const target of known.keys()) if (!targets.has(target)) known.delete(target)
     this.#filtered = new WeakMap()
   }
 
@@ -70,6 +80,14 @@ export class TargetStates {
   isPanicking(targets: readonly Target[]): boolean {
     if (this.#states.size === 0 || targets.some((target) => this.isUp(target))) return false
     return targets.some((target) => this.of(target) === 'silent')
+  }
+
+  #change(target: Target, state: CheckedState): void {
+    if (state === this.of(target)) return
+    if (state === 'up') this.#states.delete(target)
+    else this.#states.set(target, state)
+    this.#filtered = new WeakMap()
+    for (const listener of this.#listeners) listener(target, state)
   }
 
   #up<Candidate extends { target: Target }>(all: readonly Candidate[]): readonly Candidate[] {

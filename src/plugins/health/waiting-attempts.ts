@@ -1,5 +1,5 @@
-import type { CheckedState } from '../../core/health-team.ts'
 import { RouterError } from '../../core/errors.ts'
+import type { CheckedState } from '../../core/health-team.ts'
 import type { Target } from '../../core/target.ts'
 import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/attempt-watch.ts'
 import { type Failure, next, timeoutFailure } from '../../relay/upstream-failure.ts'
