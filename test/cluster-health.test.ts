@@ -19,10 +19,13 @@ interface Box {
 }
 
 async function startBox(): Promise<Box> {
-  const server = createServer((_request, response) => {
-    box.checks.push(performance.now())
-    server.emit('checked')
-    response.writeHead(box.healthy ? 200 : 503).end()
+  const server = createServer((request, response) => {
+    if (request.url === '/health') {
+      box.checks.push(performance.now())
+      server.emit('checked')
+    }
+    const asksSleep = request.url === '/is_sleeping'
+    response.writeHead(asksSleep ? 404 : box.healthy ? 200 : 503).end()
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -46,15 +49,8 @@ before(async () => {
     `export default async (app) => {
       const told = {}
       app.addHook('onReady', async () => {
-        for (const target of app.models.all().flatMap(({ targets }) => targets)) {
-          const breaker = app.health.breakerOf(target)
-          const checked = breaker.checked.bind(breaker)
-          told[target.id] = []
-          breaker.checked = (healthy) => {
-            told[target.id].push(healthy ? 'up' : 'down')
-            checked(healthy)
-          }
-        }
+        for (const { id } of app.models.all().flatMap(({ targets }) => targets)) told[id] = []
+        app.health.onState(({ id }, state) => told[id]?.push(state))
       })
       app.get('/told', () => ({ pid: process.pid, told }))
     }\n`,
@@ -88,7 +84,7 @@ after(async () => {
 
 interface Seen {
   pid: number
-  /** For each target what its breaker was told of it. */
+  /** For each target what was told of it. */
   told: Record<string, string[]>
 }
 
@@ -135,10 +131,11 @@ test('one process of a cluster checks the servers, and all of them learn what it
 
   await t.test('all processes learn once that it is dead, and that it has recovered', async () => {
     first.healthy = false
-    await bothWorkers(({ one }) => one?.length === 1)
+    await bothWorkers(({ one }) => one?.at(-1) === 'failing')
     first.healthy = true
-    for (const { told } of await bothWorkers(({ one }) => one?.length === 2)) {
-      assert.deepEqual(told, { one: ['down', 'up'], 'one-too': ['down', 'up'], two: [] })
+    const all = ['doubtful', 'failing', 'up']
+    for (const { told } of await bothWorkers(({ one }) => one?.length === 3)) {
+      assert.deepEqual(told, { one: all, 'one-too': all, two: [] })
     }
   })
 
@@ -148,14 +145,14 @@ test('one process of a cluster checks the servers, and all of them learn what it
       second.healthy = false
       const { pid } = await router.logged(({ msg, target }) => msg === 'health check' && target === 'two')
       assert.ok(typeof pid === 'number')
-      await bothWorkers(({ two }) => two?.length === 1)
+      await bothWorkers(({ two }) => two?.at(-1) === 'failing')
       process.kill(pid, 'SIGKILL')
       // The worker in its place was not there when the server died.
-      await bothWorkers(({ two }) => two?.join() === 'down', pid)
+      await bothWorkers(({ two }) => two?.at(-1) === 'failing', pid)
       assert.ok((await shortestPause(second, 8)) > shortestMs)
       second.healthy = true
-      for (const { told } of await bothWorkers(({ two }) => two?.length === 2, pid))
-        assert.deepEqual(told.two, ['down', 'up'])
+      for (const { told } of await bothWorkers(({ two }) => two?.at(-1) === 'up', pid))
+        assert.deepEqual(told.two?.slice(-2), ['failing', 'up'])
     },
   )
 })

@@ -13,10 +13,19 @@ const stateWords = {
   up: 'up',
   trial: 'on trial',
   busy: 'busy',
+  loading: 'loading',
+  hung: 'hung',
+  asleep: 'asleep',
   misconfigured: 'misconfigured',
+  open: 'breaker open',
   down: 'down',
   parked: 'parked',
   silent: 'does not answer',
+}
+const downWords = {
+  refused: ', refuses connections',
+  silent: ', health checks time out',
+  failing: ', health checks fail',
 }
 /** About one event comes in a second. */
 const keptSamples = 240
@@ -149,7 +158,7 @@ function newModel() {
   return element('tbody', { role: 'rowgroup' }, element('tr', { role: 'row', class: 'group' }, title))
 }
 
-function drawModel(body, { name, strategy, waiting, targets }) {
+function drawModel(body, { name, strategy, waiting, panic, targets }) {
   const [title, about] = body.querySelector('.group th').children
   setText(title, name)
   setText(
@@ -157,6 +166,7 @@ function drawModel(body, { name, strategy, waiting, targets }) {
     [
       strategy,
       ...(waiting > 0 ? [`${waiting} waiting`] : []),
+      ...(panic ? ['panic mode: all servers are down, those that only time out are used'] : []),
       ...(targets.length === 0 ? ['no servers'] : []),
     ].join(', '),
   )
@@ -198,7 +208,7 @@ function drawTarget(row, target) {
     error ? `${error.code}, ${clock(error.at)}` : '',
   ]
   setText(head, target.type === '' ? target.id : `${target.id} (${target.type})`)
-  setBadge(state.children[0], target.state, retry)
+  setBadge(state.children[0], target.state, (downWords[target.down] ?? '') + retry)
   for (const [index, cell] of cells.entries()) setText(cell, String(texts[index]))
   cells[4].toggleAttribute('data-alarm', target.failure_rate >= 0.1)
   cells[7].title = target.last_errors.map(({ at: when, code }) => `${clock(when)} ${code}`).join('\n')

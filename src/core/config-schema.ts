@@ -79,6 +79,12 @@ export const ConfigSchema = Type.Object({
     description:
       'For connecting (10 s at most), for the wait for the first content, and for each silence after it.',
   }),
+  loadingTimeoutMs: seconds({
+    default: 60_000,
+    minimum: 0,
+    description:
+      'How long a request waits for a server that loads its model, where no other can be used; at most LLM_ROUTER_EXTERNAL_TIMEOUT.',
+  }),
   timeoutMs: seconds({ default: 0, minimum: 0, description: 'For a whole request; 0 is no limit.' }),
   streamDefault: oneOf(
     words.streamDefault,

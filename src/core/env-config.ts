@@ -39,6 +39,7 @@ export const variables: readonly Variable[] = [
   { key: 'defaultLanguage', name: 'DEFAULT_EP_LANGUAGE', read: readString },
   { key: 'timeoutMs', name: 'TIMEOUT', read: readSeconds },
   { key: 'externalTimeoutMs', name: 'EXTERNAL_TIMEOUT', read: readSeconds },
+  { key: 'loadingTimeoutMs', name: 'LOADING_TIMEOUT', read: readSeconds },
   { key: 'logFilename', name: 'LOG_FILENAME', read: readString, emptyCounts: true },
   { key: 'logLevel', name: 'LOG_LEVEL', read: readWord(words.logLevel, pythonLevels) },
   { key: 'logFormat', name: 'LOG_FORMAT', read: readWord(words.logFormat, {}) },

@@ -39,6 +39,8 @@ export interface ProviderType {
   readonly forwardedHeaders?: readonly string[]
   /** Path of a cheap sign of life that costs no model call; absent: the type is not checked unless asked to. */
   readonly healthPath?: string
+  /** Path that tells whether the engine sleeps, asked with the health check; absent: its engines never do. */
+  readonly sleepPath?: string
   /** Most inputs that one embedding request may have; absent: no limit is known. */
   readonly maxBatch?: number
   /** Answers calls itself instead of over HTTP (the mock does). */

@@ -76,6 +76,7 @@ function modelsOf(parts: readonly Status[], errors: number): ModelStatus[] {
     return {
       ...first,
       waiting: sum(same, ({ waiting }) => waiting),
+      panic: same.some(({ panic }) => panic),
       targets: Array.from(targets, ([, seen]) => targetOf(seen, errors)),
     }
   })

@@ -20,7 +20,18 @@ const words = <const Words extends readonly string[]>(list: Words, description: 
   )
 
 /** In the order of how well a target can be used. */
-export const targetStates = ['up', 'trial', 'busy', 'misconfigured', 'down', 'parked'] as const
+export const targetStates = [
+  'up',
+  'trial',
+  'busy',
+  'loading',
+  'hung',
+  'asleep',
+  'misconfigured',
+  'open',
+  'down',
+  'parked',
+] as const
 const routerStates = ['ready', 'degraded', 'unusable', 'draining'] as const
 
 const TargetErrorSchema = Type.Object({
@@ -33,7 +44,7 @@ const TargetStatusSchema = Type.Object({
   type: Type.String({ description: 'Kind of server, its api_type.' }),
   state: words(
     targetStates,
-    'up; trial: was down, a few requests try it; busy: asked for a pause; misconfigured: refuses the key or the model; down; parked: in providers_sleep.',
+    'up; trial: a request tries it; busy: asked for a pause; loading: loads its model; hung: passed over, since its answers do not begin; asleep; misconfigured: refuses the key or the model; open: its requests failed; down: its health checks fail; parked: in providers_sleep.',
   ),
   reason: Type.Optional(
     Type.String({ description: 'What is wrong with a misconfigured target, such as a rejected api_token.' }),
@@ -45,6 +56,12 @@ const TargetStatusSchema = Type.Object({
     }),
   ),
   breaker: words(['closed', 'open', 'half_open'], 'Open: gets no requests.'),
+  down: Type.Optional(
+    words(
+      ['refused', 'silent', 'failing'],
+      'Why its health checks fail: connections are refused, time out, or fail otherwise.',
+    ),
+  ),
   retry_in_seconds: Type.Number({ minimum: 0, description: 'Until it may be tried again.' }),
   in_flight: count('Requests that it works on.'),
   uses: count('Requests that it was picked for since the start.'),
@@ -65,6 +82,9 @@ const ModelStatusSchema = Type.Object({
   name: Type.String(),
   strategy: Type.String(),
   waiting: count('Requests that wait for a free target.'),
+  panic: Type.Boolean({
+    description: 'All its targets are down, and those whose checks only time out are used nevertheless.',
+  }),
   targets: Type.Array(TargetStatusSchema),
 })
 

@@ -140,11 +140,12 @@ function healthOf(
   type: ProviderType,
   host: string | undefined,
   setting: Provider['health_check'],
-): Pick<Target, 'healthPath'> {
+): Pick<Target, 'healthPath' | 'sleepPath'> {
   const path = typeof setting === 'string' ? setting : type.healthPath
   if (setting === false || host === undefined || path === undefined) return {}
-  if (typeof setting === 'string') return { healthPath: path.startsWith('/') ? path : `/${path}` }
-  return { healthPath: healthUrl(host, path) }
+  const sleep = type.sleepPath === undefined ? {} : { sleepPath: healthUrl(host, type.sleepPath) }
+  if (typeof setting === 'string') return { healthPath: path.startsWith('/') ? path : `/${path}`, ...sleep }
+  return { healthPath: healthUrl(host, path), ...sleep }
 }
 
 function readInputSize(value: unknown, place: string, warnings: string[]): number {

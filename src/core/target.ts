@@ -35,6 +35,8 @@ export interface Target {
   readonly autoContext?: boolean
   /** Path of the cheap check for a sign of life; absent: it is not checked. */
   readonly healthPath?: string
+  /** Path of the question whether the engine sleeps; absent: it is not asked. */
+  readonly sleepPath?: string
 }
 
 export interface Model {

@@ -1,8 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ChatResponse } from '../core/chat.ts'
+import { clientAddress } from '../core/client-address.ts'
 import type { Dialect } from '../core/dialect.ts'
 import { asRouterError, badRequest, type RouterError } from '../core/errors.ts'
+import { inNetworks } from '../core/networks.ts'
 import { namedPrompt } from '../core/system-prompt.ts'
 import { systemOf } from '../core/text-request.ts'
 import { atTurnEnd } from '../core/turn-end.ts'
@@ -104,7 +106,10 @@ function tellUnlessTold(reply: FastifyReply, thrown: unknown): void {
 /** Gives each request its services. What is the same for all of them is made once. */
 function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatServices {
   const { acquire, retryBudget, isDoubtful } = app.balancer
-  const house: Omit<ChatServices, 'exchange' | 'clientHeaders' | 'fallbacksOf' | 'onFailover'> = {
+  const house: Omit<
+    ChatServices,
+    'exchange' | 'clientHeaders' | 'clientName' | 'fallbacksOf' | 'onFailover'
+  > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
     transportOf: app.upstream.transportOf,
@@ -114,11 +119,15 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatSer
     refusesConnections: (target) => refusesConnections(target.origin),
     timeoutMs: app.config.externalTimeoutMs,
     userAgent: `llm-router/${version}`,
+    watch: app.health.attempts,
+    loading: app.health.loading,
   }
+  const isTrusted = inNetworks(app.config.trustedProxies)
   return (request) => ({
     ...house,
     exchange: request.exchange,
     clientHeaders: request.headers,
+    clientName: () => request.exchange.client ?? addressOf(request, isTrusted),
     fallbacksOf: ({ fallbacks }) =>
       fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
     onFailover: (target, error) => {
@@ -129,6 +138,12 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatSer
       )
     },
   })
+}
+
+function addressOf({ raw, headers }: FastifyRequest, isTrusted: (address: string) => boolean): string {
+  const forwardedFor = headers['x-forwarded-for']
+  const header = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor
+  return clientAddress(raw.socket.remoteAddress ?? '', header, isTrusted)
 }
 
 function clientOf(app: FastifyInstance, call: ChatCall, reply: FastifyReply): ChatClient {

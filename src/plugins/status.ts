@@ -3,6 +3,7 @@ import { memoryUsage, pid, versions } from 'node:process'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RouterError } from '../core/errors.ts'
+import type { CheckedState } from '../core/health-team.ts'
 import { RecentCount } from '../core/recent-count.ts'
 import { featureNames } from '../core/request-traits.ts'
 import type { Failure, ModelStatus, Status, TargetError, TargetStatus, WorkerStatus } from '../core/status.ts'
@@ -160,12 +161,14 @@ function modelStatus(
   const signals = app.balancer.signals(model)
   const statusOf = (target: Target, parked: boolean): TargetStatus => {
     const health = app.health.of(target)
+    const checked = app.health.stateOf(target)
     return {
       id: target.id,
       type: target.type.name,
-      state: parked ? 'parked' : targetState(health),
+      state: parked ? 'parked' : targetState(health, checked, app.health.isHung(target)),
       ...reasons(health),
       breaker: health.breaker.state,
+      ...(isDown(checked) ? { down: checked } : {}),
       retry_in_seconds: rounded(health.waitMs / 1000),
       ...measured(signals.find((each) => each.target === target)),
       requests_per_minute: historyOf(target).ended.total,
@@ -180,6 +183,7 @@ function modelStatus(
     name: model.alias,
     strategy: model.strategy ?? app.config.balanceStrategy,
     waiting: app.balancer.waiting(model),
+    panic: app.health.isPanicking(model),
     targets: [
       ...model.targets.map((target) => statusOf(target, false)),
       ...model.sleeping.map((target) => statusOf(target, !isUsed(target))),
@@ -216,11 +220,22 @@ function reasons({
   }
 }
 
-function targetState({ breaker, cooldownMs, misconfigured }: TargetHealth): TargetStatus['state'] {
+function targetState(
+  { breaker, cooldownMs, misconfigured }: TargetHealth,
+  checked: CheckedState,
+  isHung: boolean,
+): TargetStatus['state'] {
+  if (isDown(checked)) return 'down'
+  if (checked === 'loading' || checked === 'asleep') return checked
   if (misconfigured !== undefined) return 'misconfigured'
-  if (breaker.state === 'open') return 'down'
+  if (breaker.state === 'open') return 'open'
+  if (isHung) return 'hung'
   if (cooldownMs > 0) return 'busy'
   return breaker.state === 'half_open' ? 'trial' : 'up'
+}
+
+function isDown(state: CheckedState): state is NonNullable<TargetStatus['down']> {
+  return state === 'refused' || state === 'silent' || state === 'failing'
 }
 
 function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['state'] {
@@ -228,7 +243,8 @@ function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['
   const states = models
     .flatMap(({ targets }) => targets.map(({ state }) => state))
     .filter((state) => state !== 'parked')
-  if (!states.some((state) => state === 'up' || state === 'trial')) return 'unusable'
+  const isUsed = states.some((state) => state === 'up' || state === 'trial')
+  if (!isUsed && !models.some(({ panic }) => panic)) return 'unusable'
   return states.every((state) => state === 'up') ? 'ready' : 'degraded'
 }
 

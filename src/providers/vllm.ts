@@ -35,4 +35,5 @@ export const vllm: ProviderType = {
   authHeaders: bearerHeaders,
   needsHost: true,
   healthPath: '/health',
+  sleepPath: '/is_sleeping',
 }

@@ -6,8 +6,10 @@ import type { Target } from '../core/target.ts'
 import type { CallTrace } from '../core/trace.ts'
 import type { Transport, UpstreamRequest } from '../core/transport.ts'
 import { type AnswerStream, type AttemptOptions, type AttemptResult, runAttempt } from './attempt.ts'
+import type { AttemptWatch } from './attempt-watch.ts'
 import type { ChatServices } from './chat-run.ts'
 import type { Exchange } from './exchange.ts'
+import { onceLoaded } from './loading-wait.ts'
 import { unlessNotOffered } from './operation-targets.ts'
 import { type FailedAttempt, onceMoreIfStale, type Send } from './stale-socket.ts'
 import { tracedStream } from './traced-stream.ts'
@@ -40,6 +42,9 @@ class Sending implements AttemptOptions {
   readonly timeoutMs: number
   readonly signal: StopSignal
   readonly lost: AbortSignal | undefined
+  readonly watch: AttemptWatch
+  readonly clientName: string
+  readonly isVisible: boolean
   readonly #exchange: Exchange
   readonly #trace: CallTrace | undefined
 
@@ -71,6 +76,9 @@ class Sending implements AttemptOptions {
     this.timeoutMs = services.timeoutMs
     this.signal = services.signal ?? exchange.stop
     this.lost = call.lost
+    this.watch = services.watch
+    this.clientName = services.clientName()
+    this.isVisible = this.stream !== undefined
     this.#exchange = exchange
     this.#trace = trace
   }
@@ -96,6 +104,15 @@ export function askTarget(
   target: Target,
   call: TargetCall,
   into: Into = {},
+): Promise<AttemptResult> {
+  return onceLoaded(services, target, () => sendOnce(services, target, call, into))
+}
+
+function sendOnce(
+  services: ChatServices,
+  target: Target,
+  call: TargetCall,
+  into: Into,
 ): Promise<AttemptResult> {
   return new Promise((resolve, reject) => {
     const send: Send<AttemptResult> = (freshSocket, onResult) => {

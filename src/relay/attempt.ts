@@ -183,7 +183,7 @@ class Attempt implements BoundedCall {
 
   #contentSeen(): void {
     this.#firstContentMs = performance.now() - this.#startedAt
-    this.#options.onContent()
+    this.#bounds.contentSeen()
   }
 
   #waitForClient(client: ClientStream): void {

@@ -8,6 +8,7 @@ import type {
   UpstreamRequest,
   UpstreamSink,
 } from '../core/transport.ts'
+import type { AttemptWait, AttemptWatch } from './attempt-watch.ts'
 import { type Failure, garbageFailure, leaseLostFailure, none, timeoutFailure } from './upstream-failure.ts'
 import { Watchdog } from './watchdog.ts'
 
@@ -24,6 +25,12 @@ export interface CallOptions {
   lost?: AbortSignal | undefined
   /** Called at the first content of the answer. */
   onContent: () => void
+  /** Who judges the target by the wait for the first content; it may end the attempt until then. */
+  watch: AttemptWatch
+  /** Who asks. */
+  clientName: string
+  /** Whether the first content can be seen when it comes; that of a whole answer cannot. */
+  isVisible: boolean
 }
 
 /** The call that is bounded. */
@@ -42,14 +49,15 @@ export class CallBounds {
   readonly #call: BoundedCall
   readonly #watchdog: Watchdog
   readonly #onAbort: () => void
+  #wait: AttemptWait | undefined
 
   constructor(options: CallOptions, call: BoundedCall) {
     this.#options = options
     this.#call = call
     this.#watchdog = new Watchdog(options.timeoutMs, () => {
-      call.fail(timeoutFailure(call.committed ? 'silence' : 'content'))
+      this.#giveUp(timeoutFailure(call.committed ? 'silence' : 'content'))
     })
-    this.#onAbort = () => call.fail(none(options.signal.reason as RouterError)) // the exchange aborts with nothing else
+    this.#onAbort = () => this.#giveUp(none(options.signal.reason as RouterError)) // the exchange aborts with nothing else
   }
 
   /** Sends the request, unless there is no more use in it. */
@@ -61,9 +69,18 @@ export class CallBounds {
     }
     signal.addEventListener('abort', this.#onAbort, { once: true })
     lost?.addEventListener('abort', () => this.#loseLease(), { once: true })
-    if (!lost?.aborted) return transport.open(request, this.#call)
+    if (!lost?.aborted) {
+      this.#wait = this.#beginWait()
+      return transport.open(request, this.#call)
+    }
     this.#loseLease()
     return undefined
+  }
+
+  /** The first content of the answer has come. */
+  contentSeen(): void {
+    this.#wait?.content()
+    this.#options.onContent()
   }
 
   /** The upstream has sent something. */
@@ -82,12 +99,30 @@ export class CallBounds {
   /** The call is over. */
   end(): void {
     this.#watchdog.stop()
+    this.#wait?.end(false)
     this.#options.signal.removeEventListener('abort', this.#onAbort)
+  }
+
+  #beginWait(): AttemptWait {
+    const { watch, target, clientName, isVisible, request } = this.#options
+    const giveUp = (failure: Failure): void => {
+      if (!this.#call.begun) this.#giveUp(failure)
+    }
+    return watch.begin({ target, client: clientName, isVisible, promptBytes: bytesOf(request), giveUp })
+  }
+
+  #giveUp(failure: Failure): void {
+    this.#wait?.end(true)
+    this.#call.fail(failure)
   }
 
   #loseLease(): void {
     if (!this.#call.begun) this.#call.fail(leaseLostFailure())
   }
+}
+
+function bytesOf({ body }: UpstreamRequest): number {
+  return Buffer.isBuffer(body) ? body.length : body.reduce((sum, { length }) => sum + length, 0)
 }
 
 /** Why a good answer cannot be one: a page is what proxies and captive portals answer, never a model. */

@@ -9,12 +9,14 @@ import type { Transport, UpstreamHeaders } from '../core/transport.ts'
 import { CallAnswerContext } from './answer-context.ts'
 import { askTarget, type TargetCall } from './ask-target.ts'
 import type { AnswerStream } from './attempt.ts'
+import type { AttemptWatch } from './attempt-watch.ts'
 import type { ChatCall } from './chat-request.ts'
 import type { ClientStream } from './client-stream.ts'
 import type { DeclinedOperations } from './declined-operations.ts'
 import { behindConfigured, type EndpointDefaults } from './endpoint-defaults.ts'
 import type { Exchange } from './exchange.ts'
 import { createLargeAnswer } from './large-answer.ts'
+import type { Loading } from './loading-wait.ts'
 import { having, isNotOffered } from './operation-targets.ts'
 import { type Delivered, type LoopServices, overTargets } from './over-targets.ts'
 import {
@@ -37,6 +39,10 @@ export interface ChatServices extends LoopServices {
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */
   timeoutMs: number
   userAgent: string
+  watch: AttemptWatch
+  loading: Loading
+  /** Who asks: the id of a key, or an address. */
+  clientName(): string
   clientHeaders: Record<string, string | string[] | undefined>
 }
 

@@ -7,6 +7,7 @@ import { askTarget } from './ask-target.ts'
 import type { CallLog } from './call-log.ts'
 import type { ChatServices } from './chat-run.ts'
 import type { ClientPipe } from './client-pipe.ts'
+import { onceLoaded } from './loading-wait.ts'
 import { having, requireOperation, unlessNotOffered } from './operation-targets.ts'
 import { type Delivered, overTargets } from './over-targets.ts'
 import { type PipeOptions, type PipeResult, runPipe } from './pipe-attempt.ts'
@@ -93,13 +94,16 @@ export function pipeOverTargets(
         timeoutMs: services.timeoutMs,
         signal: exchange.stop,
         lost,
+        watch: services.watch,
+        clientName: services.clientName(),
+        isVisible: false,
         onContent: () => {
           exchange.contentSeen()
           trace?.contentSeen()
         },
         onBroken: (error) => exchange.breakOff(error),
       }
-      const result = await pipeTo(options, exchange.calls)
+      const result = await onceLoaded(services, target, () => pipeTo(options, exchange.calls))
       return result.type === 'failed'
         ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
         : { type: 'delivered', value: undefined }

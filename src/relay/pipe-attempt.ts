@@ -103,9 +103,9 @@ class Pipe implements BoundedCall {
 
   /** Not before the first byte: until then another target may take over. */
   #commit(): void {
-    const { client, onContent } = this.#options
+    const { client } = this.#options
     if (client.committed) return
-    onContent()
+    this.#bounds.contentSeen()
     client.commit(this.#status, this.#headers)
   }
 

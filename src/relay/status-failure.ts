@@ -34,9 +34,16 @@ export function failureOfStatus(
     const error = new RouterError(refusal.kind, words, { ...refusal.details, ...evidence })
     return status === 408 || status === 425 ? next(error, 'nothing') : none(error)
   }
-  const advice = status === 503 || status === 529 ? retryAdvice(headers) : {}
-  const details = { code: 'upstream_error', ...evidence, ...advice }
-  return next(new RouterError('upstream_error', 'The upstream failed to answer', details))
+  const isOverloaded = status === 503 || status === 529
+  const error = isOverloaded
+    ? new RouterError('overloaded', 'The upstream is overloaded', {
+        ...{ code: 'overloaded', ...evidence, quotesUpstream: false, ...retryAdvice(headers) },
+      })
+    : new RouterError('upstream_error', 'The upstream failed to answer', {
+        code: 'upstream_error',
+        ...evidence,
+      })
+  return next(error)
 }
 
 /**
@@ -68,6 +75,11 @@ export function failureOfReport(error: RouterError): Failure {
   if (/rate_?limit|too_many|429/i.test(code)) {
     const limited = { code: 'rate_limit_exceeded', ...details }
     return next(new RouterError('rate_limit', 'The upstream is rate limited', limited))
+  }
+  if (/overloaded|unavailable|\b(?:503|529)\b/i.test(code)) {
+    return next(
+      new RouterError('overloaded', 'The upstream is overloaded', { code: 'overloaded', ...details }),
+    )
   }
   if (/auth|permission|api_?key|40[123]\b/i.test(code)) {
     const refused = { code: 'upstream_auth', ...details }

@@ -46,6 +46,11 @@ export function isOwnFault(error: Error): boolean {
   return ownCodes.has(codeOf(error))
 }
 
+/** Whether no connection could be made, so that no server there has seen anything of the request. */
+export function isUnreachable(error: Error): boolean {
+  return connectCodes.has(codeOf(error))
+}
+
 /**
  * A call that ended with a socket or protocol error. `answered`: response headers had come. `reusedSocket`: it was a
  * kept-alive one, which the upstream may have closed just before; then the request was not read.

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { type EndpointDocs, json } from '../core/api-docs.ts'
+import type { Target } from '../core/target.ts'
 import { version } from '../core/version.ts'
 
 /** For Kubernetes and for people: does it live, should it get requests, how is it. */
@@ -9,21 +10,32 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/readyz', { config: { admin: true, docs: readyDocs } }, (_request, reply) => {
     const reasons = reasonsAgainst(app)
-    if (reasons.length === 0) return { status: 'ready' }
-    return reply.code(503).send({ status: 'not_ready', reasons })
+    const without = modelsWithout(app)
+    const models = without.length === 0 ? {} : { models_without_usable_target: without }
+    if (reasons.length === 0) return { status: 'ready', ...models }
+    return reply.code(503).send({ status: 'not_ready', reasons, ...models })
   })
 
   app.get('/healthz', { config: { admin: true, docs: healthDocs } }, () => {
-    const { total, usable } = countTargets(app)
-    const reasons = [...reasonsAgainst(app), ...failedReloads(app)]
+    const out = targetsOut(app)
+    const panicking = app.models.all().filter((model) => app.health.isPanicking(model))
+    const reasons = [
+      ...reasonsAgainst(app),
+      ...failedReloads(app),
+      ...out.map(({ model, target, state }) => `target '${target}' of '${model}' is ${state}`),
+      ...panicking.map(({ alias }) => `all targets of '${alias}' are down and used nevertheless`),
+    ]
+    const total = app.models.all().reduce((sum, { targets }) => sum + targets.length, 0)
     return {
       status: reasons.length === 0 ? 'ok' : 'degraded',
       reasons,
+      down: out,
+      models_without_usable_target: modelsWithout(app),
       version,
       uptime_seconds: Math.round(performance.now() / 1000),
       models: app.models.all().length,
       targets: total,
-      usable_targets: usable,
+      usable_targets: total - out.length,
     }
   })
 }
@@ -41,7 +53,8 @@ const readyDocs: EndpointDocs = {
   id: 'readyz',
   tag: 'Operation',
   summary: 'Probe: should it get requests',
-  description: '503 with `reasons` while it should not: no server can be used, or the process ends.',
+  description:
+    '503 with `reasons` while it should not: no server of any model can be used, or the process ends. Models without a usable server are named.',
   answers: [json('It should.')],
 }
 
@@ -49,13 +62,15 @@ const healthDocs: EndpointDocs = {
   id: 'healthz',
   tag: 'Operation',
   summary: 'How it is, in short',
-  answers: [json('Its state, with reasons, and how many models and servers it has.')],
+  answers: [
+    json('`ok` or `degraded` with reasons, which servers are down, and how many models and servers it has.'),
+  ],
 }
 
 function reasonsAgainst(app: FastifyInstance): string[] {
   const reasons: string[] = []
   if (app.drain.active) reasons.push('draining')
-  if (countTargets(app).usable === 0) reasons.push('no usable target')
+  if (modelsWithout(app).length === app.models.all().length) reasons.push('no usable target')
   return reasons
 }
 
@@ -64,10 +79,47 @@ function failedReloads(app: FastifyInstance): string[] {
   return [...app.reload.failures().keys()].map((setting) => `the last reload of ${setting} failed`)
 }
 
-function countTargets(app: FastifyInstance): { total: number; usable: number } {
-  const targets = app.models.all().flatMap((model) => model.targets)
-  return {
-    total: targets.length,
-    usable: targets.filter((target) => app.health.of(target).usable).length,
+/** Their requests fail, or go to their fallback models. */
+function modelsWithout(app: FastifyInstance): string[] {
+  return app.models
+    .all()
+    .filter((model) => !app.health.canServe(model))
+    .map(({ alias }) => alias)
+}
+
+interface TargetOut {
+  model: string
+  target: string
+  state: string
+}
+
+function targetsOut(app: FastifyInstance): TargetOut[] {
+  return app.models
+    .all()
+    .flatMap((model) =>
+      model.targets
+        .filter((target) => !app.health.isUsable(target))
+        .map((target) => ({ model: model.alias, target: target.id, state: stateWords(app, target) })),
+    )
+}
+
+function stateWords(app: FastifyInstance, target: Target): string {
+  const state = app.health.stateOf(target)
+  switch (state) {
+    case 'refused':
+      return 'down: it refuses connections'
+    case 'silent':
+      return 'down: its health checks time out'
+    case 'failing':
+      return 'down: its health checks fail'
+    case 'loading':
+    case 'asleep':
+      return state
+    case 'up':
+    case 'doubtful': {
+      if (app.health.isHung(target)) return 'hung: it does not begin its answers'
+      const { cooldownMs, breaker } = app.health.of(target)
+      return cooldownMs > 0 ? 'asked for a pause' : `${breaker.state}: its requests fail`
+    }
   }
 }

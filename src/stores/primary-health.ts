@@ -9,6 +9,8 @@ export type HealthMessage =
   | { health: 'duty'; on: boolean }
   /** From the one on duty, and then to all. */
   | { health: 'found'; server: string; state: ServerState }
+  /** From any worker, and then to the one on duty: a server whose checks fail has answered a request. */
+  | { health: 'answered'; server: string }
 
 type HealthPipe = ProcessPipe<HealthMessage>
 
@@ -30,6 +32,7 @@ export function primaryHealth(pipe: HealthPipe): HealthTeam {
       pipe.onMessage((message) => {
         if (!isHealthMessage(message)) return
         if (message.health === 'found') member.learned(message.server, message.state)
+        if (message.health === 'answered') member.answered(message.server)
         // The duty may have been on its way here when this process left.
         if (message.health !== 'duty' || left) return
         setDuty(message.on)
@@ -39,6 +42,9 @@ export function primaryHealth(pipe: HealthPipe): HealthTeam {
     },
     tell(server, state) {
       trySend(pipe, { health: 'found', server, state })
+    },
+    answered(server) {
+      trySend(pipe, { health: 'answered', server })
     },
     leave() {
       left = true
@@ -54,11 +60,11 @@ interface Desk {
   is: 'new' | 'able' | 'leaving'
 }
 
-/** The primary's side: who is on duty, and which servers are down. */
+/** The primary's side: who is on duty, and which servers are not up. */
 export class HealthDesk {
   /** In the order in which they get the duty. */
   readonly #workers = new Map<string, Desk>()
-  readonly #down = new Set<string>()
+  readonly #troubled = new Map<string, ServerState>()
   readonly #silentMs: number
   #onDuty: string | undefined
   #silence: NodeJS.Timeout | undefined
@@ -87,7 +93,7 @@ export class HealthDesk {
     switch (message.health) {
       case 'join':
         desk.is = 'able'
-        for (const server of this.#down) trySend(desk.pipe, { health: 'found', server, state: 'down' })
+        for (const [server, state] of this.#troubled) trySend(desk.pipe, { health: 'found', server, state })
         if (this.#onDuty === undefined) this.#appoint()
         return
       case 'leave':
@@ -98,6 +104,9 @@ export class HealthDesk {
         // One that hung may wake up and tell what somebody else has seen better since.
         if (owner === this.#onDuty) this.#found(message.server, message.state)
         return
+      case 'answered':
+        this.#tellDuty(message)
+        return
       case 'beat':
       case 'duty':
         return
@@ -105,11 +114,16 @@ export class HealthDesk {
   }
 
   #found(server: string, state: ServerState): void {
-    if (state === 'down') this.#down.add(server)
-    else this.#down.delete(server)
+    if (state === 'up' || state === 'gone') this.#troubled.delete(server)
+    else this.#troubled.set(server, state)
     for (const { pipe, is } of this.#workers.values()) {
       if (is !== 'new') trySend(pipe, { health: 'found', server, state })
     }
+  }
+
+  #tellDuty(message: HealthMessage): void {
+    const desk = this.#onDuty === undefined ? undefined : this.#workers.get(this.#onDuty)
+    if (desk) trySend(desk.pipe, message)
   }
 
   #appoint(): void {

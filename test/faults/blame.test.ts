@@ -440,6 +440,9 @@ describe('a request that kills servers', () => {
 
   test('reaches two of them and no third', async (t) => {
     const servers = [await startMortal(t), await startMortal(t), await startMortal(t)]
+    let died = 0
+    const deaths = servers.map(() => Promise.withResolvers<void>())
+    for (const { process } of servers) process.once('exit', () => deaths[died++]?.resolve())
     const router = await startRouter({
       models: modelsConfig({
         m: servers.map(({ url }, index) => ({ id: `s${index}`, api_type: 'vllm', api_host: url })),
@@ -451,8 +454,8 @@ describe('a request that kills servers', () => {
     const { status, headers } = await ask('die')
     assert.equal(status, 502)
     assert.equal(headers.get('x-should-retry'), 'false')
-    const alive = servers.filter(({ process }) => process.exitCode === null && process.signalCode === null)
-    assert.equal(alive.length, 1)
+    await Promise.all(deaths.slice(0, 2).map(({ promise }) => promise))
+    assert.equal(died, 2)
     for (let index = 0; index < 5; index++) assert.equal((await ask('hi')).status, 200)
   })
 

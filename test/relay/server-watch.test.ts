@@ -1,22 +1,29 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
+import type { CheckedState } from '../../src/core/health-team.ts'
 import type { Transport } from '../../src/core/transport.ts'
-import { checkHealth } from '../../src/relay/health-check.ts'
+import { type CheckOutcome, checkHealth } from '../../src/relay/health-check.ts'
 import { watchServer } from '../../src/relay/server-watch.ts'
 import { targetOf } from '../helpers/models-file.ts'
 
-/** The changes that a server with these answers, one for each check, is told to have made. */
-async function changes(answers: readonly (boolean | undefined)[]): Promise<boolean[]> {
+/** The states that a server with these checks, one after the other, is told to have got into. */
+async function changes(
+  results: readonly CheckOutcome['result'][],
+  lastContentAt: (since: number) => number = () => Number.NEGATIVE_INFINITY,
+): Promise<CheckedState[]> {
   mock.timers.enable({ apis: ['setTimeout'] })
   try {
-    const told: boolean[] = []
-    const left = [...answers]
+    const told: CheckedState[] = []
+    const left = [...results]
+    let now = 0
     const stop = watchServer({
-      ask: () => ({ result: Promise.resolve(left.shift()), stop: () => undefined }),
-      ...{ healthy: true, intervalMs: 1_000, random: () => 0.5 },
-      onChange: (healthy) => void told.push(healthy),
+      ask: () => ({ result: Promise.resolve({ result: left.shift() }), stop: () => undefined }),
+      ...{ state: 'up', intervalMs: 1_000, random: () => 0.5, now: () => now },
+      lastContentAt: () => lastContentAt(now),
+      onChange: (state) => void told.push(state),
     })
     while (left.length > 0) {
+      now += 1_000
       mock.timers.tick(1_000)
       await new Promise(setImmediate)
     }
@@ -27,20 +34,31 @@ async function changes(answers: readonly (boolean | undefined)[]): Promise<boole
   }
 }
 
-test('three failed checks in a row are a server that is down, two good ones one that is up again', async () => {
-  assert.deepEqual(await changes([false, false, true, false, false]), [])
-  assert.deepEqual(await changes([false, false, false, true, false, true, true]), [false, true])
+test('changes of a server are told, each once', async () => {
+  assert.deepEqual(await changes(['failed', 'failed', 'passed', 'failed', 'failed']), [
+    ...['doubtful', 'up', 'doubtful'],
+  ])
+  assert.deepEqual(await changes(['refused', 'refused', 'refused', 'passed']), ['doubtful', 'refused', 'up'])
 })
 
 test('a check that the router itself could not make counts for nothing', async () => {
   assert.deepEqual(await changes([undefined, undefined, undefined, undefined]), [])
-  assert.deepEqual(await changes([false, undefined, false, undefined, false]), [false])
+  const failed = await changes(['timeout', undefined, 'timeout', undefined, 'timeout'])
+  assert.deepEqual(failed, ['doubtful', 'silent'])
+})
+
+test('a first content of a request since the check began counts as a passed check', async () => {
+  assert.deepEqual(await changes(['timeout', 'timeout', 'timeout', 'timeout'], (since) => since), [])
+  const before = await changes(['timeout', 'timeout', 'timeout'], (since) => since - 1)
+  assert.deepEqual(before, ['doubtful', 'silent'])
 })
 
 test('a router without a free file says nothing of a server, one that is refused does', async () => {
-  for (const [code, healthy] of [
+  for (const [code, expected] of [
     ['EMFILE', undefined],
-    ['ECONNREFUSED', false],
+    ['ECONNREFUSED', 'refused'],
+    ['ENOTFOUND', 'refused'],
+    ['ECONNRESET', 'failed'],
   ] as const) {
     const transport: Transport = {
       open: (_request, sink) => {
@@ -49,6 +67,7 @@ test('a router without a free file says nothing of a server, one that is refused
       },
     }
     const options = { path: '/health', timeoutMs: 60_000, userAgent: 'x' }
-    assert.equal(await checkHealth({ target: targetOf({}), transport, ...options }).result, healthy)
+    const { result } = await checkHealth({ target: targetOf({}), transport, ...options }).result
+    assert.equal(result, expected)
   }
 })

@@ -45,6 +45,7 @@ function addWorker(t: TestContext, desk: HealthDesk, name: string): Worker {
       worker.onDuty = on
     },
     learned: (server, state) => worker.learned.push(`${server} ${state}`),
+    answered: (server) => worker.learned.push(`${server} answered`),
   })
   return worker
 }
@@ -70,12 +71,13 @@ test('one worker checks, and when it ends or leaves another does', (t) => {
 test('all learn what is found, also one that starts later, and one that has left', (t) => {
   const desk = new HealthDesk()
   const [first, second] = [addWorker(t, desk, '1'), addWorker(t, desk, '2')]
-  for (const server of ['a', 'b', 'c']) first.team.tell(server, 'down')
+  for (const server of ['a', 'b', 'c']) first.team.tell(server, 'refused')
   first.team.tell('a', 'up')
   first.team.tell('c', 'gone')
-  const all = ['a down', 'b down', 'c down', 'a up', 'c gone']
+  first.team.tell('b', 'silent')
+  const all = ['a refused', 'b refused', 'c refused', 'a up', 'c gone', 'b silent']
   assert.deepEqual([first.learned, second.learned], [all, all])
-  assert.deepEqual(addWorker(t, desk, '3').learned, ['b down'])
+  assert.deepEqual(addWorker(t, desk, '3').learned, ['b silent'])
   second.team.leave()
   first.team.tell('b', 'up')
   assert.equal(second.learned.at(-1), 'b up')
@@ -84,7 +86,7 @@ test('all learn what is found, also one that starts later, and one that has left
 test('what a worker finds that is not on duty counts nothing', (t) => {
   const desk = new HealthDesk()
   const [first, second] = [addWorker(t, desk, '1'), addWorker(t, desk, '2')]
-  second.team.tell('a', 'down')
+  second.team.tell('a', 'refused')
   assert.deepEqual([...first.learned, ...second.learned, ...addWorker(t, desk, '3').learned], [])
 })
 
@@ -99,4 +101,15 @@ test('one that says nothing for a while loses the duty to another', (t) => {
   assert.deepEqual(duties(second), [true])
   t.mock.timers.tick(20_000)
   assert.deepEqual(duties(second), [true])
+})
+
+test('the one on duty alone hears that a server whose checks fail has answered another worker', (t) => {
+  const desk = new HealthDesk()
+  const [first, second, third] = ['1', '2', '3'].map((name) => addWorker(t, desk, name)) as [
+    Worker,
+    Worker,
+    Worker, // as many as there are names
+  ]
+  second.team.answered('a')
+  assert.deepEqual([first.learned, second.learned, third.learned], [['a answered'], [], []])
 })

@@ -1,8 +1,7 @@
-import type { Target } from '../../core/target.ts'
+import type { FastifyInstance } from 'fastify'
 import type { LiveSignals } from '../../relay/live-signals.ts'
 import type { TargetWish } from '../../relay/over-targets.ts'
-import type { Standing, TargetHealth } from '../health/target-health.ts'
-import type { Outlook } from '../health/troubled.ts'
+import type { Standing } from '../health/target-health.ts'
 import type { ModelState } from './model-states.ts'
 
 /** Targets that a strategy may choose from, all equally good as far as their health goes. */
@@ -11,24 +10,21 @@ export interface Group {
   readonly isStandby: boolean
 }
 
-interface Health {
-  of(target: Target): TargetHealth
-  outlook(): Outlook
-}
+type Health = Pick<FastifyInstance['health'], 'of' | 'outlook' | 'admit' | 'hasHung' | 'isHung'>
 
 /**
  * The targets that an attempt may use, in groups: every target of a group is preferred to those of the groups behind it.
  * Empty where none can answer now.
  */
 export function candidates(state: ModelState, wish: TargetWish, health: Health): readonly Group[] {
-  const { active, reserve, available } = state
+  const admitted: Admitted = health.admit(state)
   const outlook = health.outlook()
-  const isPlain = wish.tried.size === 0 && wish.can === undefined && reserve.length === 0
-  if (isPlain && !outlook.isMixed) {
-    const well = available.of(active, outlook.kept)
+  const isPlain = wish.tried.size === 0 && wish.can === undefined && admitted.reserve.length === 0
+  if (isPlain && !outlook.isMixed && !health.hasHung()) {
+    const well = state.available.of(admitted.active, outlook.kept)
     if (well.length > 0) return [{ signals: well, isStandby: false }]
   }
-  return new Search(state, wish, health).groups()
+  return new Search(admitted, wish, health).groups()
 }
 
 /** Looks at each target. */
@@ -39,7 +35,7 @@ class Search {
   readonly #active: readonly Looked[]
   readonly #standby: readonly Looked[]
 
-  constructor({ active, reserve }: ModelState, wish: TargetWish, health: Health) {
+  constructor({ active, reserve }: Admitted, wish: TargetWish, health: Health) {
     this.#wish = wish
     this.#health = health
     this.#active = this.#look(active)
@@ -60,7 +56,9 @@ class Search {
       if (can && !can(each.target)) continue
       const health = this.#health.of(each.target)
       const standing = health.standing(health.hasFeatureFailures ? traits.features : 0)
-      if (standing !== 'out') looked.push({ signals: each, standing })
+      if (standing === 'out') continue
+      const isHung = this.#health.isHung(each.target)
+      looked.push({ signals: each, standing: isHung ? 'doubtful' : standing })
     }
     return looked
   }
@@ -83,7 +81,7 @@ class Search {
    */
   #asIfWell(all: readonly Looked[]): Group[] {
     const { hasFallback } = this.#wish
-    const isEjected = all.every(({ standing }) => standing === 'doubtful')
+    const isEjected = all.every(({ signals }) => this.#health.of(signals.target).breaker.state === 'open')
     if (hasFallback && isEjected) return []
     return [
       { signals: this.#untried(this.#active), isStandby: false },
@@ -111,6 +109,8 @@ class Search {
     return steady.length === 0 ? group : { ...group, signals: steady }
   }
 }
+
+type Admitted = Pick<ModelState, 'active' | 'reserve'>
 
 interface Looked {
   signals: LiveSignals

@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { HealthTeam, HealthTeamMember, ServerState } from '../../core/health-team.ts'
+import type { CheckedState, HealthTeam, HealthTeamMember, ServerState } from '../../core/health-team.ts'
 import type { Target } from '../../core/target.ts'
 import type { Transport } from '../../core/transport.ts'
 import { version } from '../../core/version.ts'
-import { checkHealth } from '../../relay/health-check.ts'
+import { type CheckOutcome, checkHealth } from '../../relay/health-check.ts'
 import { watchServer } from '../../relay/server-watch.ts'
-import type { TargetHealth } from './target-health.ts'
 
 export interface ServerChecksOptions {
   team: HealthTeam
-  healthOf(target: Target): TargetHealth
   transportOf(target: Target): Transport
   intervalMs: number
   log: FastifyBaseLogger
+  /** What the checks say of a target's server, at each change, also when the target is new. */
+  onState(target: Target, state: CheckedState): void
 }
 
 interface Server {
@@ -21,18 +21,28 @@ interface Server {
   path: string
   targets: Set<Target>
   stop: (() => void) | undefined
+  /** Monotonic milliseconds. */
+  lastContentAt: number
+  /** When the one on duty was last told of a first content, on the same clock. */
+  toldContentAt: number
+  /** Until it is started anew, it need not be asked whether it sleeps. */
+  cannotSleep: boolean
 }
 
 const timeoutMs = 2_000
+/** First contents of a server whose checks fail are told to the one on duty this often at most, in milliseconds. */
+const contentPauseMs = 250
 
 /**
  * The servers behind the targets, each asked once whatever number of targets it has, and by one process alone: the one
- * that the team has put on duty. What is found reaches the breakers of all targets, in every process.
+ * that the team has put on duty. What is found reaches all targets, in every process.
  */
 export class ServerChecks implements HealthTeamMember {
   readonly #options: ServerChecksOptions
   readonly #servers = new Map<string, Server>()
-  readonly #down = new Set<string>()
+  readonly #serverOf = new WeakMap<Target, Server>()
+  /** Of the servers that are not up. */
+  readonly #states = new Map<string, CheckedState>()
   #onDuty = false
 
   constructor(options: ServerChecksOptions) {
@@ -58,11 +68,26 @@ export class ServerChecks implements HealthTeamMember {
   }
 
   learned(key: string, state: ServerState): void {
-    if (state === 'down') this.#down.add(key)
-    else this.#down.delete(key)
+    if (state === 'up' || state === 'gone') this.#states.delete(key)
+    else this.#states.set(key, state)
     if (state === 'gone') return
-    for (const target of this.#servers.get(key)?.targets ?? [])
-      if (state === 'up') this.#options.healthOf(target).breaker.reachable()
+    for (const target of this.#servers.get(key)?.targets ?? []) this.#options.onState(target, state)
+  }
+
+  answered(key: string): void {
+    const server = this.#servers.get(key)
+    if (server) server.lastContentAt = performance.now()
+  }
+
+  /** A request of this process has had its first content from the target. */
+  contentFrom(target: Target): void {
+    const server = this.#serverOf.get(target)
+    if (!server) return
+    const now = performance.now()
+    server.lastContentAt = now
+    if (this.#onDuty || !this.#states.has(server.key) || now - server.toldContentAt < contentPauseMs) return
+    server.toldContentAt = now
+    this.#options.team.answered(server.key)
   }
 
   /** The process ends. */
@@ -75,33 +100,49 @@ export class ServerChecks implements HealthTeamMember {
     const { healthPath: path } = target
     if (path === undefined) return
     const key = serverKey(target, path)
-    const server = this.#servers.get(key) ?? { key, path, targets: new Set(), stop: undefined }
+    const server = this.#servers.get(key) ?? newServer(key, path)
     this.#servers.set(key, server)
     if (server.targets.has(target)) return
     server.targets.add(target)
+    this.#serverOf.set(target, server)
+    const state = this.#states.get(key)
+    if (state) this.#options.onState(target, state)
     if (this.#onDuty) this.#watch(server)
   }
 
   #remove(server: Server, target: Target): void {
     server.targets.delete(target)
+    this.#serverOf.delete(target)
     if (server.targets.size > 0) return
     server.stop?.()
     this.#servers.delete(server.key)
-    if (this.#onDuty && this.#down.has(server.key)) this.#options.team.tell(server.key, 'gone')
+    if (this.#onDuty && this.#states.has(server.key)) this.#options.team.tell(server.key, 'gone')
   }
 
   #watch(server: Server): void {
-    const { team, intervalMs, log } = this.#options
+    const { team, intervalMs } = this.#options
     server.stop ??= watchServer({
       ask: () => this.#ask(server),
-      healthy: !this.#down.has(server.key),
+      state: this.#states.get(server.key) ?? 'up',
       intervalMs,
       random: Math.random,
-      onChange: (healthy) => {
-        for (const { model, id } of server.targets) log.warn({ model, target: id, healthy }, 'health check')
-        team.tell(server.key, healthy ? 'up' : 'down')
+      now: () => performance.now(),
+      lastContentAt: () => server.lastContentAt,
+      onChange: (state) => {
+        this.#logChange(server, state)
+        if (state !== 'up' && state !== 'doubtful') server.cannotSleep = false
+        team.tell(server.key, state)
       },
     })
+  }
+
+  /** A doubt is nothing to tell of, nor is its end. */
+  #logChange({ key, targets }: Server, state: CheckedState): void {
+    const before = this.#states.get(key)
+    if (state === 'doubtful' || (state === 'up' && before === 'doubtful')) return
+    const { log } = this.#options
+    for (const { model, id } of targets)
+      log.warn({ model, target: id, healthy: state === 'up', state }, 'health check')
   }
 
   #unwatch(server: Server): void {
@@ -109,11 +150,30 @@ export class ServerChecks implements HealthTeamMember {
     server.stop = undefined
   }
 
-  #ask({ targets, path }: Server): ReturnType<typeof checkHealth> {
+  #ask(server: Server): ReturnType<typeof checkHealth> {
+    const { targets, path } = server
     const [target] = targets
     if (!target) throw new Error('a server without targets is checked')
     const transport = this.#options.transportOf(target)
-    return checkHealth({ target, path, transport, timeoutMs, userAgent: `llm-router/${version}` })
+    const userAgent = `llm-router/${version}`
+    const asksSleep = !server.cannotSleep
+    const { result, stop } = checkHealth({ target, path, transport, timeoutMs, userAgent, asksSleep })
+    return { result: result.then((outcome) => noted(server, outcome)), stop }
+  }
+}
+
+function noted(server: Server, outcome: CheckOutcome): CheckOutcome {
+  if (outcome.cannotSleep) server.cannotSleep = true
+  // It may be another server when it accepts connections again.
+  else if (outcome.result === 'refused') server.cannotSleep = false
+  return outcome
+}
+
+function newServer(key: string, path: string): Server {
+  return {
+    ...{ key, path, targets: new Set(), stop: undefined, cannotSleep: false },
+    lastContentAt: Number.NEGATIVE_INFINITY,
+    toldContentAt: Number.NEGATIVE_INFINITY,
   }
 }
 
@@ -121,10 +181,10 @@ export class ServerChecks implements HealthTeamMember {
  * Tells servers apart, alike in every process with this configuration: what differs in any part of the question may
  * differ in its answer. A digest, because a key is part of it.
  */
-function serverKey({ origin, model, id, type, token }: Target, path: string): string {
+function serverKey({ origin, model, id, type, token, sleepPath }: Target, path: string): string {
   // An embedded target is a host of its own.
   const host = origin || `${model}/${id}`
   return createHash('sha256')
-    .update(JSON.stringify([host, path, type.authHeaders(token)]))
+    .update(JSON.stringify([host, path, sleepPath, type.authHeaders(token)]))
     .digest('base64url')
 }

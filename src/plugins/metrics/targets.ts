@@ -1,9 +1,11 @@
 import type { FastifyInstance } from 'fastify'
+import type { CheckedState } from '../../core/health-team.ts'
 import type { TargetSignals } from '../../core/strategy.ts'
 import type { BreakerState } from '../../relay/breaker.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 
 const breakerStates: readonly BreakerState[] = ['closed', 'open', 'half_open']
+const downReasons: readonly CheckedState[] = ['refused', 'silent', 'failing']
 const restingReasons = ['busy', 'misconfigured'] as const
 
 /**
@@ -34,13 +36,37 @@ function exposeStates(app: FastifyInstance): void {
   const { Gauge } = app.metrics.client
   new Gauge({
     name: 'llm_router_target_usable',
-    help: 'Whether a target gets requests now: the share of processes that send it any.',
+    help: 'Whether a target gets requests other than probes now: the share of processes that send it any.',
     labelNames: ['model_name', 'target'],
     aggregator: 'average',
     collect() {
       this.reset()
       for (const signals of allSignals(app))
-        this.set(labelsOf(signals), app.health.of(signals.target).usable ? 1 : 0)
+        this.set(labelsOf(signals), app.health.isUsable(signals.target) ? 1 : 0)
+    },
+  })
+  new Gauge({
+    name: 'llm_router_target_down',
+    help: 'The share of processes that hold a target down by its health checks: refused, silent (they time out), failing.',
+    labelNames: ['model_name', 'target', 'reason'],
+    aggregator: 'average',
+    collect() {
+      this.reset()
+      for (const signals of allSignals(app)) {
+        const now = app.health.stateOf(signals.target)
+        for (const reason of downReasons) this.set({ ...labelsOf(signals), reason }, reason === now ? 1 : 0)
+      }
+    },
+  })
+  new Gauge({
+    name: 'llm_router_model_panic',
+    help: 'Whether all targets of a model are down, and those whose checks only time out are used nevertheless.',
+    labelNames: ['model_name'],
+    aggregator: 'max',
+    collect() {
+      this.reset()
+      for (const model of app.models.all())
+        this.set({ model_name: model.alias }, app.health.isPanicking(model) ? 1 : 0)
     },
   })
   new Gauge({

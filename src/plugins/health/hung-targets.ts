@@ -1,0 +1,221 @@
+import type { Target } from '../../core/target.ts'
+import { FirstContents } from './first-contents.ts'
+
+export interface HungOptions {
+  /** Monotonic milliseconds. */
+  now(): number
+  /** Whether its model has other targets; of one that is alone nothing is held. */
+  hasOthers(target: Target): boolean
+}
+
+/** One attempt that waits for its first content. */
+export interface Waiting {
+  readonly watched: Watched
+  readonly client: string
+  readonly promptTokens: number
+  readonly begunAt: number
+  /** Estimated once it has waited for a while. */
+  prefillMs: number | undefined
+  /** Whether it is the one that shows if a target which was thought hung answers again. */
+  readonly isProbe: boolean
+}
+
+interface Watched {
+  readonly target: Target
+  /** The oldest first. */
+  readonly waiting: Set<Waiting>
+  /** Attempts that had waited too long when they were given up. */
+  givenUp: { client: string; at: number }[]
+  lastContentAt: number
+  /** `trial`: was hung, and one probe at a time is let through. */
+  state: 'well' | 'hung' | 'trial'
+  /** Hung until then at least: a probe waited in vain. */
+  hungUntil: number
+  probe: Waiting | undefined
+}
+
+/** So many times the model's median is too long, in a wait for the first content. */
+const timesMedian = 10
+const leastWaitMs = 2_000
+/** The median is that of the last minute, and attempts that were given up count so long. */
+const memoryMs = 60_000
+const attemptsToSuspect = 2
+const clientsToSuspect = 2
+/** A probe may take so many times what others need. */
+const timesForProbe = 5
+const mostForProbeMs = 10_000
+
+/**
+ * Which targets do not begin answers although they take requests, as an engine that hangs behind a server that passes its
+ * checks. A target is hung while the two attempts that wait longest there have waited over ten times the model's median
+ * first content, and over two seconds, beyond the time to read their prompts. Attempts given up while they waited count for
+ * a minute, if they and those that wait are of two clients at least. The first content of any attempt ends it; then one
+ * probe at a time passes, until one of them gets an answer.
+ */
+export class HungTargets {
+  readonly #options: HungOptions
+  readonly #watched = new Map<Target, Watched>()
+  readonly #models = new Map<string, { seen: FirstContents; whole: FirstContents }>()
+  #out = 0
+
+  constructor(options: HungOptions) {
+    this.#options = options
+  }
+
+  /** Whether any target is hung or on trial. */
+  get hasAny(): boolean {
+    return this.#out > 0
+  }
+
+  /** Whether nothing has to be looked at as time passes. */
+  get isQuiet(): boolean {
+    return this.#watched.size === 0
+  }
+
+  /** `isVisible`: its first content can be seen; of another one nothing is known but that it was the probe. */
+  begin(target: Target, client: string, promptTokens: number, isVisible = true): Waiting {
+    const watched = this.#watchedOf(target)
+    const waiting: Waiting = {
+      ...{ watched, client, promptTokens, begunAt: this.#options.now() },
+      prefillMs: undefined,
+      isProbe: watched.state === 'trial' && watched.probe === undefined,
+    }
+    if (waiting.isProbe) watched.probe = waiting
+    if (isVisible) watched.waiting.add(waiting)
+    return waiting
+  }
+
+  content(waiting: Waiting): void {
+    const { watched, begunAt, promptTokens } = waiting
+    const now = this.#options.now()
+    const wasVisible = watched.waiting.delete(waiting)
+    watched.lastContentAt = now
+    watched.givenUp = []
+    watched.hungUntil = Number.NEGATIVE_INFINITY
+    const ms = now - begunAt
+    const { seen, whole } = this.#timesOf(watched.target.model)
+    if (wasVisible) seen.add({ at: now, ms, tokens: promptTokens })
+    else whole.add({ at: now, ms, tokens: promptTokens })
+    if (watched.probe === waiting) {
+      watched.probe = undefined
+      this.#become(watched, 'well')
+    } else if (watched.state === 'hung') this.#become(watched, 'trial')
+  }
+
+  /** Without a first content. `givenUp`: because its client left or the wait was too long, not because it failed. */
+  end(waiting: Waiting, givenUp: boolean): void {
+    const { watched, client } = waiting
+    const isOver = givenUp && this.#isOver(waiting)
+    if (watched.waiting.delete(waiting) && isOver)
+      watched.givenUp = [...watched.givenUp, { client, at: this.#options.now() }].slice(-8)
+    if (watched.probe !== waiting) return
+    watched.probe = undefined
+    if (!givenUp || this.#waitedMs(waiting) <= leastWaitMs) return
+    watched.hungUntil = this.#options.now() + memoryMs
+    this.#become(watched, 'hung')
+  }
+
+  /** How long a probe may wait while another target is usable, in milliseconds. */
+  probeLimitMs({ model }: Target, promptTokens: number, isVisible: boolean): number {
+    const { seen, whole } = this.#timesOf(model)
+    const need = isVisible ? seen.median() : whole.longest()
+    const few = Math.max(leastWaitMs, timesForProbe * (need ?? Number.POSITIVE_INFINITY))
+    return seen.prefillMs(promptTokens) + Math.min(few, (need ?? 0) + mostForProbeMs)
+  }
+
+  /** Time has passed: which targets are hung now. */
+  look(): void {
+    const now = this.#options.now()
+    for (const [target, watched] of this.#watched) {
+      watched.givenUp = watched.givenUp.filter(({ at }) => at > now - memoryMs)
+      if (this.#isSuspect(watched)) this.#become(watched, 'hung')
+      else if (watched.state === 'hung' && now >= watched.hungUntil) this.#become(watched, 'trial')
+      const isIdle = watched.waiting.size === 0 && watched.givenUp.length === 0
+      if (isIdle && watched.state === 'well') this.#watched.delete(target)
+    }
+  }
+
+  /** Whether it gets no requests now, while there are others: it is hung, or its probe is out. */
+  isPassedOver(target: Target): boolean {
+    if (this.#out === 0) return false
+    const watched = this.#watched.get(target)
+    return watched?.state === 'hung' || watched?.probe !== undefined
+  }
+
+  /** Those of a target's attempts that have waited too long, where it is hung by them. */
+  overdue(target: Target): readonly Waiting[] {
+    const watched = this.#watched.get(target)
+    if (watched?.state !== 'hung') return []
+    return [...watched.waiting].filter((waiting) => this.#isOver(waiting))
+  }
+
+  /** Targets that are gone are forgotten; their attempts go on. */
+  retain(targets: ReadonlySet<Target>): void {
+    for (const [target, watched] of this.#watched) {
+      if (targets.has(target)) continue
+      this.#become(watched, 'well')
+      this.#watched.delete(target)
+    }
+  }
+
+  #isSuspect(watched: Watched): boolean {
+    if (!this.#options.hasOthers(watched.target)) return false
+    const over: Waiting[] = []
+    for (const waiting of watched.waiting) {
+      // One that waits longer and may still be read keeps those behind it waiting.
+      if (!this.#isOver(waiting)) break
+      over.push(waiting)
+      if (over.length === attemptsToSuspect) return true
+    }
+    const all = [...over, ...watched.givenUp]
+    const clients = new Set(all.map(({ client }) => client))
+    return all.length >= attemptsToSuspect && clients.size >= clientsToSuspect
+  }
+
+  #isOver(waiting: Waiting): boolean {
+    if (this.#silenceMs(waiting) <= leastWaitMs) return false
+    const { model } = waiting.watched.target
+    const median = this.#timesOf(model).seen.median(this.#options.now() - memoryMs)
+    if (median === undefined) return false
+    return this.#waitedMs(waiting) > Math.max(leastWaitMs, timesMedian * median)
+  }
+
+  /** Beyond the time to read its prompt, and since the target last began an answer. */
+  #waitedMs(waiting: Waiting): number {
+    const { seen } = this.#timesOf(waiting.watched.target.model)
+    waiting.prefillMs ??= seen.prefillMs(waiting.promptTokens)
+    return this.#silenceMs(waiting) - waiting.prefillMs
+  }
+
+  #silenceMs({ watched, begunAt }: Waiting): number {
+    return this.#options.now() - Math.max(begunAt, watched.lastContentAt)
+  }
+
+  #become(watched: Watched, state: Watched['state']): void {
+    if (watched.state === state) return
+    if (watched.state === 'well') this.#out++
+    else if (state === 'well') this.#out--
+    watched.state = state
+    if (state === 'well') watched.probe = undefined
+  }
+
+  #watchedOf(target: Target): Watched {
+    const known = this.#watched.get(target)
+    if (known) return known
+    const watched: Watched = {
+      ...{ target, waiting: new Set<Waiting>(), givenUp: [], state: 'well', probe: undefined },
+      lastContentAt: Number.NEGATIVE_INFINITY,
+      hungUntil: Number.NEGATIVE_INFINITY,
+    }
+    this.#watched.set(target, watched)
+    return watched
+  }
+
+  #timesOf(model: string): { seen: FirstContents; whole: FirstContents } {
+    const known = this.#models.get(model)
+    if (known) return known
+    const times = { seen: new FirstContents(), whole: new FirstContents() }
+    this.#models.set(model, times)
+    return times
+  }
+}

@@ -1,0 +1,98 @@
+import type { StopSignal } from '../../core/stop-signal.ts'
+import type { Target } from '../../core/target.ts'
+import type { Loading } from '../../relay/loading-wait.ts'
+import type { TargetStates } from './target-states.ts'
+
+export interface LoadingOptions {
+  states: TargetStates
+  /** How long one request waits at most, in milliseconds. */
+  timeoutMs: number
+  /** Monotonic milliseconds. */
+  now(): number
+  /** 0 (included) to 1 (excluded). */
+  random(): number
+  /** Whether another target of its model can be used. */
+  hasAlternative(target: Target): boolean
+}
+
+type Outcome = 'ready' | 'elsewhere' | 'timeout' | 'stopped'
+
+/** A server that said that it loads is asked again after this, in milliseconds, where no health check says more. */
+const holdMs = 1_000
+/** Requests that waited for the same server do not all ask it in the same moment. */
+const spreadMs = 500
+
+/** Servers that load their models: requests wait for them where no other target can be used. */
+export class LoadingServers implements Loading {
+  readonly #options: LoadingOptions
+  readonly #holds = new Map<Target, NodeJS.Timeout>()
+  readonly #deadlines = new WeakMap<object, number>()
+  readonly #waiting = new Set<() => void>()
+
+  constructor(options: LoadingOptions) {
+    this.#options = options
+    options.states.onChange(() => {
+      for (const look of [...this.#waiting]) look()
+    })
+  }
+
+  isLoading(target: Target): boolean {
+    return this.#options.states.of(target) === 'loading'
+  }
+
+  says(target: Target): void {
+    clearTimeout(this.#holds.get(target))
+    const end = (): void => {
+      this.#holds.delete(target)
+      this.#options.states.hold(target, false)
+    }
+    this.#holds.set(target, setTimeout(end, holdMs).unref())
+    this.#options.states.hold(target, true)
+  }
+
+  async wait(target: Target, request: object, stop: StopSignal): Promise<Outcome> {
+    const outcome = await this.#until(this.#deadlineOf(request), stop, () => {
+      if (this.#options.hasAlternative(target)) return 'elsewhere'
+      return this.isLoading(target) ? undefined : 'ready'
+    })
+    if (outcome !== 'ready' || this.#waiting.size === 0) return outcome
+    const spread = this.#options.now() + this.#options.random() * spreadMs
+    const after = await this.#until(spread, stop, () => undefined)
+    return after === 'stopped' ? after : 'ready'
+  }
+
+  /** Nobody waits any more. */
+  stop(): void {
+    for (const timer of this.#holds.values()) clearTimeout(timer)
+  }
+
+  #deadlineOf(request: object): number {
+    const known = this.#deadlines.get(request)
+    if (known !== undefined) return known
+    const deadline = this.#options.now() + this.#options.timeoutMs
+    this.#deadlines.set(request, deadline)
+    return deadline
+  }
+
+  /** Looks at each change of any server's state. */
+  #until(deadline: number, stop: StopSignal, outcomeNow: () => Outcome | undefined): Promise<Outcome> {
+    const { promise, resolve } = Promise.withResolvers<Outcome>()
+    const end = (outcome: Outcome): void => {
+      clearTimeout(timer)
+      this.#waiting.delete(look)
+      stop.removeEventListener('abort', onAbort)
+      resolve(outcome)
+    }
+    const onAbort = (): void => end('stopped')
+    const look = (): void => {
+      const outcome = outcomeNow()
+      if (outcome) end(outcome)
+    }
+    const timer = setTimeout(() => end('timeout'), Math.max(0, deadline - this.#options.now()))
+    this.#waiting.add(look)
+    stop.addEventListener('abort', onAbort, { once: true })
+    if (stop.aborted) onAbort()
+    else look()
+    return promise
+  }
+}

@@ -1,0 +1,139 @@
+import { RouterError } from '../../core/errors.ts'
+import type { CheckedState } from '../../core/health-team.ts'
+import type { Target } from '../../core/target.ts'
+import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/attempt-watch.ts'
+import { type Failure, next, timeoutFailure } from '../../relay/upstream-failure.ts'
+import type { HungTargets, Waiting } from './hung-targets.ts'
+
+export interface WaitingAttemptsOptions {
+  hung: HungTargets
+  /** Whether its breaker lets nothing but probes through. */
+  isProbing(target: Target): boolean
+  stateOf(target: Target): CheckedState
+  /** Whether another target of its model can be used. */
+  hasAlternative(target: Target): boolean
+  /** Called at each first content. */
+  onContent(target: Target): void
+}
+
+/** How often waits are looked at while there are any, in milliseconds. */
+const lookMs = 500
+/** Bytes of a request for each token of its prompt. */
+const bytesPerToken = 4
+
+/** The attempts that wait for their first content: which of them are to move on to another target, and when. */
+export class WaitingAttempts implements AttemptWatch {
+  readonly #options: WaitingAttemptsOptions
+  readonly #byTarget = new Map<Target, Set<Wait>>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: WaitingAttemptsOptions) {
+    this.#options = options
+  }
+
+  begin(attempt: WatchedAttempt): AttemptWait {
+    const { target, client, promptBytes, isVisible } = attempt
+    const { hung, isProbing } = this.#options
+    const tokens = Math.ceil(promptBytes / bytesPerToken)
+    const waiting = hung.begin(target, client, tokens, isVisible)
+    const wait = new Wait(this, attempt, waiting)
+    let all = this.#byTarget.get(target)
+    if (!all) {
+      all = new Set()
+      this.#byTarget.set(target, all)
+    }
+    all.add(wait)
+    this.#timer ??= setInterval(() => this.#look(), lookMs).unref()
+    if (waiting.isProbe || isProbing(target)) this.#bound(wait, hung.probeLimitMs(target, tokens, isVisible))
+    return wait
+  }
+
+  /** A server refuses connections: what waits there would wait for nothing. */
+  moveOn(target: Target): void {
+    for (const { attempt } of [...(this.#byTarget.get(target) ?? [])]) attempt.giveUp(unreachable())
+  }
+
+  content(wait: Wait): void {
+    const { hung, onContent } = this.#options
+    this.#remove(wait)
+    hung.content(wait.waiting)
+    onContent(wait.attempt.target)
+  }
+
+  end(wait: Wait, givenUp: boolean): void {
+    this.#remove(wait)
+    this.#options.hung.end(wait.waiting, givenUp)
+  }
+
+  /** No attempt begins any more. */
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** A probe costs its client no more than this, as long as another target could have answered. */
+  #bound(wait: Wait, limitMs: number): void {
+    wait.limit = setTimeout(() => {
+      if (this.#options.hasAlternative(wait.attempt.target)) wait.attempt.giveUp(timeoutFailure('content'))
+      else this.#bound(wait, lookMs)
+    }, limitMs)
+  }
+
+  #remove(wait: Wait): void {
+    clearTimeout(wait.limit)
+    const { target } = wait.attempt
+    const all = this.#byTarget.get(target)
+    all?.delete(wait)
+    if (all?.size === 0) this.#byTarget.delete(target)
+  }
+
+  #look(): void {
+    const { hung, stateOf, hasAlternative } = this.#options
+    hung.look()
+    if (hung.isQuiet) {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+    if (!hung.hasAny) return
+    for (const [target, waits] of this.#byTarget) {
+      // While its checks pass, or nobody else could take them, they stay: it may be no more than slow.
+      if (stateOf(target) !== 'silent' || !hasAlternative(target)) continue
+      const overdue = new Set(hung.overdue(target))
+      for (const { attempt, waiting } of [...waits])
+        if (overdue.has(waiting)) attempt.giveUp(timeoutFailure('content'))
+    }
+  }
+}
+
+class Wait implements AttemptWait {
+  readonly attempt: WatchedAttempt
+  readonly waiting: Waiting
+  limit: NodeJS.Timeout | undefined
+  readonly #all: WaitingAttempts
+  #isOver = false
+
+  constructor(all: WaitingAttempts, attempt: WatchedAttempt, waiting: Waiting) {
+    this.#all = all
+    this.attempt = attempt
+    this.waiting = waiting
+  }
+
+  content(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#all.content(this)
+  }
+
+  end(givenUp: boolean): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#all.end(this, givenUp)
+  }
+}
+
+function unreachable(): Failure {
+  const words = 'The upstream refuses connections'
+  return next(
+    new RouterError('upstream_error', words, { code: 'upstream_unreachable', causeCode: 'SERVER_DOWN' }),
+    'nothing',
+  )
+}

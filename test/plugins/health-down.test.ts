@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
+
+const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const chats = '/v1/chat/completions'
+
+const whole = {
+  ...{ id: 'x', object: 'chat.completion', created: 1, model: 'm' },
+  choices: [{ index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop' }],
+}
+
+/** A model server that can die, freeze and come back on the same port. */
+class Box {
+  url = ''
+  /** Requests for chats that have arrived. */
+  chats = 0
+  /** What it answers to health checks; frozen: nothing. */
+  health: number | 'frozen' = 200
+  /** Whether its chats are answered. */
+  answers = true
+  #server: Server | undefined
+  #port = 0
+
+  static async start(t: TestContext): Promise<Box> {
+    const box = new Box()
+    await box.listen()
+    t.after(() => box.die())
+    return box
+  }
+
+  async listen(): Promise<void> {
+    const server = createServer((request, response) => {
+      this.#handle(request, response).catch(() => response.destroy()) // its client has left
+    })
+    this.#server = server
+    server.listen(this.#port, '127.0.0.1')
+    await once(server, 'listening')
+    this.#port = (server.address() as AddressInfo).port // it listens on TCP
+    this.url = `http://127.0.0.1:${this.#port}`
+  }
+
+  /** No connection is accepted any more; those that are open stay. */
+  refuse(): void {
+    this.#server?.close()
+  }
+
+  async die(): Promise<void> {
+    this.#server?.close()
+    this.#server?.closeAllConnections()
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let asked = ''
+    for await (const piece of request) asked += piece
+    if (request.method === 'GET') {
+      if (this.health !== 'frozen') response.writeHead(request.url === '/health' ? this.health : 404).end()
+      return
+    }
+    this.chats++
+    this.#server?.emit('chat')
+    if (!this.answers) return
+    if (asked.includes('"stream":true')) {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.end(openaiChunk({ content: 'Hi' }) + openaiChunk({}, 'stop') + openaiDone)
+    } else {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(whole))
+    }
+  }
+
+  async chatsArrived(count: number): Promise<void> {
+    while (this.chats < count && this.#server) await once(this.#server, 'chat')
+  }
+}
+
+async function open(t: TestContext, boxes: Box[], env: Record<string, string> = {}): Promise<TestRouter> {
+  const providers = boxes.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url }))
+  const router = await startRouter({
+    env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05', LLM_ROUTER_USE_PROMETHEUS: '1', ...env },
+    models: modelsConfig({ m: providers, other: [{ id: 'demo', api_type: 'mock' }] }),
+  })
+  t.after(() => router.close())
+  return router
+}
+
+function becomes(router: TestRouter, state: string, target = 'box0') {
+  return router.logged(
+    (line) => line.msg === 'health check' && line.target === target && line.state === state,
+  )
+}
+
+async function json(
+  router: TestRouter,
+  path: string,
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const answer = await fetch(router.url + path)
+  return { status: answer.status, body: Object(await answer.json()) }
+}
+
+test('a model whose only server refuses connections answers 503 with Retry-After at once, and says so everywhere', async (t) => {
+  const box = await Box.start(t)
+  const router = await open(t, [box])
+  await box.die()
+  await becomes(router, 'refused')
+
+  const refused = await post(router.url + chats, body)
+  assert.equal(refused.status, 503)
+  assert.match(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/)
+  assert.equal(JSON.parse(refused.text).error.code, 'no_healthy_provider')
+
+  const health = await json(router, '/healthz')
+  assert.equal(health.body.status, 'degraded')
+  assert.deepEqual(health.body.down, [{ model: 'm', target: 'box0', state: 'down: it refuses connections' }])
+  const ready = await json(router, '/readyz')
+  assert.deepEqual([ready.status, ready.body.models_without_usable_target], [200, ['m']])
+  const metrics = await (await fetch(`${router.url}/metrics`)).text()
+  assert.match(metrics, /llm_router_target_usable\{model_name="m",target="box0"\} 0/)
+  assert.match(metrics, /llm_router_target_down\{model_name="m",target="box0",reason="refused"\} 1/)
+  const status = await json(router, '/api/status')
+  const [model] = status.body.models as { targets: { state: string; down: string; breaker: string }[] }[] // StatusSchema
+  assert.deepEqual(
+    model?.targets.map(({ state, down, breaker }) => [state, down, breaker]),
+    [['down', 'refused', 'closed']],
+  )
+
+  await box.listen()
+  await becomes(router, 'up')
+  assert.equal((await post(router.url + chats, body)).status, 200)
+  assert.equal((await json(router, '/healthz')).body.status, 'ok')
+})
+
+test('a dead idle server stays unusable for as long as its checks fail', async (t) => {
+  const [dead, well] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [dead, well])
+  await dead.die()
+  await becomes(router, 'refused')
+  const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
+  const breaker = router.app.health.of(target).breaker
+  assert.equal(breaker.state, 'closed', 'the breaker is for requests')
+  for (let count = 0; count < 20; count++) assert.equal((await post(router.url + chats, body)).status, 200)
+  assert.equal(well.chats, 20)
+  assert.equal(router.app.health.isUsable(target), false)
+  assert.ok(!router.logs.some(({ msg }) => msg === 'failover'), 'no request had to find out')
+})
+
+test('passed checks do not close a breaker that requests have opened', async (t) => {
+  const box = await Box.start(t)
+  const router = await open(t, [box])
+  const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
+  const breaker = router.app.health.of(target).breaker
+  for (let count = 0; count < 5; count++) breaker.blame(breaker.begin(), 'failure')
+  box.health = 503
+  await becomes(router, 'failing')
+  box.health = 200
+  await becomes(router, 'up')
+  assert.equal(breaker.state, 'open')
+  assert.equal(router.app.health.isUsable(target), false)
+})
+
+test('servers whose checks only time out are used where all are down, shown as panic mode', async (t) => {
+  const [silent, dead] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [silent, dead])
+  silent.health = 'frozen'
+  await Promise.all([becomes(router, 'silent'), dead.die().then(() => becomes(router, 'refused', 'box1'))])
+  const answers = await Promise.all(Array.from({ length: 6 }, () => post(router.url + chats, body)))
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  assert.equal(silent.chats, 6)
+  assert.equal((await json(router, '/readyz')).status, 200)
+  const { reasons } = (await json(router, '/healthz')).body
+  assert.ok(Array.isArray(reasons) && reasons.includes("all targets of 'm' are down and used nevertheless"))
+  const metrics = await (await fetch(`${router.url}/metrics`)).text()
+  assert.match(metrics, /llm_router_model_panic\{model_name="m"\} 1/)
+  assert.match(metrics, /llm_router_target_usable\{model_name="m",target="box0"\} 0/)
+})
+
+test('a router without any usable server is not ready', async (t) => {
+  const box = await Box.start(t)
+  const router = await startRouter({
+    env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' },
+    models: modelsConfig({ m: [{ id: 'box0', api_type: 'vllm', api_host: box.url }] }),
+  })
+  t.after(() => router.close())
+  assert.equal((await json(router, '/readyz')).status, 200)
+  await box.die()
+  await becomes(router, 'refused')
+  const { status, body: said } = await json(router, '/readyz')
+  assert.equal(status, 503)
+  assert.deepEqual(said.models_without_usable_target, ['m'])
+})
+
+test('attempts at a server that begins to refuse connections move on to another one', async (t) => {
+  const [dying, well] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [dying, well])
+  dying.answers = false
+  const answers = Array.from({ length: 4 }, (_each, index) =>
+    post(router.url + chats, { ...body, stream: index % 2 === 0 }),
+  )
+  await dying.chatsArrived(2)
+  dying.refuse()
+  for (const { status, text } of await Promise.all(answers)) {
+    assert.equal(status, 200)
+    assert.match(text, /Hi/)
+  }
+  assert.equal(well.chats, 4)
+})
+
+test('attempts that wait at a server whose checks time out stay, and new ones go elsewhere', async (t) => {
+  const [slow, well] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [slow, well])
+  slow.answers = false
+  const held = Array.from({ length: 2 }, () => post(router.url + chats, body))
+  await slow.chatsArrived(1)
+  slow.health = 'frozen'
+  await becomes(router, 'silent')
+  for (let count = 0; count < 10; count++) assert.equal((await post(router.url + chats, body)).status, 200)
+  assert.deepEqual([slow.chats, well.chats], [1, 11])
+  // It has not moved on: it ends with its server.
+  await slow.die()
+  for (const { status } of await Promise.all(held)) assert.equal(status, 200)
+  assert.equal(well.chats, 12)
+})
+
+test('an engine that hangs behind healthy checks is passed over once two streams have waited too long', async (t) => {
+  const [hung, well] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [hung, well])
+  const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
+  const ask = () => post(router.url + chats, { ...body, stream: true })
+  await Promise.all([ask(), ask()])
+  hung.answers = false
+  const waiting = Array.from({ length: 4 }, ask)
+  await hung.chatsArrived(3)
+  const signal = AbortSignal.timeout(20_000)
+  while (!router.app.health.isHung(target)) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  const before = hung.chats
+  const answers = await Promise.all(Array.from({ length: 30 }, ask))
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  assert.equal(hung.chats, before)
+  const { down } = (await json(router, '/healthz')).body
+  assert.deepEqual(down, [{ model: 'm', target: 'box0', state: 'hung: it does not begin its answers' }])
+  const metrics = await (await fetch(`${router.url}/metrics`)).text()
+  assert.match(metrics, /llm_router_target_usable\{model_name="m",target="box0"\} 0/)
+  await hung.die()
+  await Promise.all(waiting)
+})
+
+test('a probe of a frozen server costs its client no more than a few times what others need', async (t) => {
+  const [frozen, well] = [await Box.start(t), await Box.start(t)]
+  const router = await open(t, [frozen, well])
+  await Promise.all(Array.from({ length: 4 }, () => post(router.url + chats, body)))
+  frozen.answers = false
+  const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
+  const breaker = router.app.health.of(target).breaker
+  breaker.end(breaker.begin(), 'connect')
+  breaker.end(breaker.begin(), 'connect')
+  // Its pause is over: the next request to it is the probe.
+  breaker.reachable()
+  const before = frozen.chats
+  const began = performance.now()
+  const answers = await Promise.all(Array.from({ length: 4 }, () => post(router.url + chats, body)))
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  assert.equal(frozen.chats, before + 1)
+  assert.ok(performance.now() - began < 60_000, 'LLM_ROUTER_EXTERNAL_TIMEOUT is five minutes')
+})

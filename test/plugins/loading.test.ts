@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { post, type RawAnswer } from '../helpers/http.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import {
+  type Behaviour,
+  openaiText,
+  type Script,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+
+const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+/** llama.cpp's own words. */
+const loading: Behaviour = {
+  kind: 'reply',
+  status: 503,
+  body: { error: { message: 'Loading model', type: 'unavailable_error', code: 503 } },
+}
+
+interface Setting {
+  boxes: ScriptedUpstream[]
+  router: TestRouter
+  ask(): Promise<RawAnswer>
+}
+
+async function setUp(
+  t: TestContext,
+  scripts: Script[],
+  { env = {}, provider = {} }: { env?: Record<string, string>; provider?: object } = {},
+): Promise<Setting> {
+  const boxes: ScriptedUpstream[] = []
+  for (const script of scripts) boxes.push(await startUpstream(script))
+  const providers = boxes.map(({ url }, index) => {
+    return { id: `box${index}`, api_type: 'vllm', api_host: url, ...provider }
+  })
+  const router = await startRouter({ env, models: modelsConfig({ m: providers }) })
+  t.after(async () => {
+    await router.close()
+    await Promise.all(boxes.map((box) => box.close()))
+  })
+  return { boxes, router, ask: () => post(`${router.url}/v1/chat/completions`, body) }
+}
+
+const isChat = ({ method }: { method: string }): boolean => method === 'POST'
+
+test('while a server loads its model another one answers, and it is not held to have failed', async (t) => {
+  const { boxes, router, ask } = await setUp(t, [loading, openaiText('Hi')])
+  const answers = await Promise.all(Array.from({ length: 6 }, ask))
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
+  assert.equal(router.app.health.stateOf(target), 'loading')
+  assert.equal(router.app.health.of(target).breaker.state, 'closed')
+  const asked = boxes[0]?.requests.length
+  for (let count = 0; count < 4; count++) assert.equal((await ask()).status, 200)
+  assert.equal(boxes[0]?.requests.length, asked, 'it is asked no more for a while')
+})
+
+test('with no other server a request waits until the model is loaded', async (t) => {
+  const { boxes, ask } = await setUp(t, [[loading, openaiText('Hi')]])
+  const answer = await ask()
+  assert.deepEqual([answer.status, boxes[0]?.requests.length], [200, 2])
+})
+
+test('it waits LLM_ROUTER_LOADING_TIMEOUT at most, and hears then when to come again', async (t) => {
+  for (const env of [{ LLM_ROUTER_LOADING_TIMEOUT: '0.2' }, { LLM_ROUTER_EXTERNAL_TIMEOUT: '0.2' }]) {
+    const { ask } = await setUp(t, [loading], { env })
+    const { status, headers, text } = await ask()
+    assert.equal(status, 503)
+    assert.match(headers.get('retry-after') ?? '', /^[1-9]\d*$/)
+    assert.equal(JSON.parse(text).error.code, 'model_loading')
+  }
+})
+
+test('a health check that says so is enough: words of llama.cpp, or a failing /health/ready', async (t) => {
+  const unready: Behaviour = { kind: 'reply', status: 503, body: '' }
+  for (const [check, provider] of [
+    [loading, {}],
+    [unready, { health_check: '/health/ready' }],
+  ] as const) {
+    let script: Behaviour = check
+    const { boxes, router, ask } = await setUp(
+      t,
+      [(request) => (isChat(request) ? openaiText('Hi') : script)],
+      {
+        env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' },
+        provider,
+      },
+    )
+    await router.logged(({ msg, state }) => msg === 'health check' && state === 'loading')
+    const asked = ask()
+    await boxes[0]?.requestReceived((boxes[0]?.requests.length ?? 0) + 2)
+    assert.ok(!boxes[0]?.requests.some(isChat), 'the request waits')
+    script = { kind: 'reply', status: 200, body: '' }
+    assert.equal((await asked).status, 200)
+  }
+})
+
+test('a waiting request goes to another server as soon as one can be used', async (t) => {
+  let other: Behaviour = loading
+  const { router, ask } = await setUp(
+    t,
+    [
+      (request) => (isChat(request) ? openaiText('One') : loading),
+      (request) => (isChat(request) ? openaiText('Two') : other),
+    ],
+    { env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' } },
+  )
+  for (const id of ['box0', 'box1'])
+    await router.logged(
+      ({ msg, state, target }) => msg === 'health check' && state === 'loading' && target === id,
+    )
+  const asked = ask()
+  other = { kind: 'reply', status: 200, body: '' }
+  const { status, text } = await asked
+  assert.equal(status, 200)
+  assert.match(text, /Two/)
+})
+
+test('an engine that sleeps is not picked, and one that cannot sleep is not asked again until it is down', async (t) => {
+  let sleeping: Behaviour = { kind: 'reply', status: 200, body: { is_sleeping: true } }
+  const well: Behaviour = { kind: 'reply', status: 200, body: '' }
+  const script: Script = (request) => {
+    if (isChat(request)) return openaiText('Hi')
+    return request.url === '/is_sleeping' ? sleeping : well
+  }
+  const { boxes, router, ask } = await setUp(t, [script], { env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' } })
+  await router.logged(({ msg, state }) => msg === 'health check' && state === 'asleep')
+  assert.equal((await ask()).status, 503)
+  assert.ok(!boxes[0]?.requests.some(isChat))
+  sleeping = { kind: 'reply', status: 404, body: { detail: 'Not Found' } }
+  await router.logged(({ msg, state }) => msg === 'health check' && state === 'up')
+  assert.equal((await ask()).status, 200)
+  const questions = () => boxes[0]?.requests.filter(({ url }) => url === '/is_sleeping').length
+  const asked = questions()
+  await boxes[0]?.requestReceived((boxes[0]?.requests.length ?? 0) + 4)
+  assert.equal(questions(), asked)
+})
+
+test("an upstream's 503 and 529 stay overload for the client of every dialect", async (t) => {
+  const { router } = await setUp(t, [
+    (_request, index) => ({
+      kind: 'reply',
+      status: index % 2 === 0 ? 503 : 529,
+      body: { error: { message: 'x' } },
+    }),
+  ])
+  const chat = { ...body, max_tokens: 5 }
+  for (const [path, expected] of [
+    ['/v1/chat/completions', 503],
+    ['/v1/messages', 529],
+    ['/api/chat', 503],
+  ] as const) {
+    for (const stream of [false, true]) {
+      const { status, text } = await post(router.url + path, { ...chat, stream })
+      assert.equal(status, expected, path)
+      if (path === '/v1/messages') assert.equal(JSON.parse(text).error.type, 'overloaded_error')
+    }
+  }
+})
+
+test('overload that an upstream reports in a stream is told as such', async (t) => {
+  const event = `data: ${JSON.stringify({ error: { message: 'x', type: 'overloaded_error', code: 529 } })}\n\n`
+  const { router } = await setUp(t, [{ kind: 'stream', pieces: [event] }])
+  const { status, text } = await post(`${router.url}/v1/messages`, { ...body, max_tokens: 5, stream: true })
+  assert.deepEqual([status, JSON.parse(text).error.type], [529, 'overloaded_error'])
+})

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type CheckResult, Reachability } from '../../src/relay/reachability.ts'
+
+/** The states after each of these checks. */
+function states(...results: CheckResult[]): string[] {
+  const server = new Reachability('up')
+  return results.map((result) => {
+    server.add(result)
+    return server.state
+  })
+}
+
+test('two refused connections in a row put a server down at once, and one passed check brings it back', () => {
+  assert.deepEqual(states('refused', 'refused', 'passed'), ['doubtful', 'refused', 'up'])
+  assert.deepEqual(states('refused', 'passed', 'refused'), ['doubtful', 'up', 'doubtful'])
+  assert.deepEqual(states('timeout', 'refused', 'refused'), ['doubtful', 'doubtful', 'refused'])
+})
+
+test('three timeouts or errors in a row put it down, two passed checks bring it back', () => {
+  const timeouts = states('timeout', 'timeout', 'timeout', 'passed', 'passed')
+  assert.deepEqual(timeouts, ['doubtful', 'doubtful', 'silent', 'silent', 'up'])
+  assert.deepEqual(states('failed', 'timeout', 'failed', 'passed', 'failed', 'passed', 'passed').slice(2), [
+    ...['failing', 'failing', 'failing', 'failing', 'up'],
+  ])
+  assert.deepEqual(states('timeout', 'timeout', 'passed', 'timeout').at(-1), 'doubtful')
+})
+
+test('why it is down follows the latest checks', () => {
+  const silent: CheckResult[] = ['timeout', 'timeout', 'timeout']
+  assert.equal(states(...silent, 'refused').at(-1), 'silent')
+  assert.equal(states(...silent, 'failed').at(-1), 'failing')
+  assert.equal(states(...silent, 'refused', 'refused').at(-1), 'refused')
+  assert.equal(states('refused', 'refused', ...silent).at(-1), 'silent')
+})
+
+test('what a server says of itself counts at once, and until it says something else', () => {
+  assert.deepEqual(states('loading', 'passed', 'asleep', 'timeout', 'passed'), [
+    ...['loading', 'up', 'asleep', 'asleep', 'up'],
+  ])
+  assert.deepEqual(states('loading', 'timeout', 'refused', 'refused').at(-1), 'refused')
+  assert.equal(states('refused', 'refused', 'loading').at(-1), 'loading')
+})
