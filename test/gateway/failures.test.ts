@@ -54,7 +54,7 @@ const ask = (model: string, stream = false) =>
 
 const failures: [name: string, behaviour: Behaviour, status: number, code: string][] = [
   ['answers 500', openaiError(500, { message: 'boom' }), 502, 'upstream_error'],
-  ['answers 503', openaiError(503, { message: 'busy' }), 502, 'upstream_error'],
+  ['answers 503', openaiError(503, { message: 'busy' }), 503, 'overloaded'],
   ['refuses our key', openaiError(401, { message: 'Incorrect API key canary-token' }), 502, 'upstream_auth'],
   [
     'sends HTML',
