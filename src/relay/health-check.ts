@@ -101,10 +101,10 @@ function get(
   const timer = setTimeout(timeOut, timeoutMs)
   const headers = { 'user-agent': userAgent, ...target.type.authHeaders(target.token) }
   const request = {
-    ...{ origin: target.origin, path, method: 'GET', headers, body: Buffer.alloc(0) },
+    ...({ origin: target.origin, path, method: 'GET', headers, body: Buffer.alloc(0) } as const),
     // Over a kept-alive one a server that refuses connections would go on passing its checks.
     freshSocket: true,
-  } as const
+  }
   call = transport.open(request, {
     onHeaders: (received) => {
       status = received

@@ -37,7 +37,8 @@ export function failureOfStatus(
   const isOverloaded = status === 503 || status === 529
   const error = isOverloaded
     ? new RouterError('overloaded', 'The upstream is overloaded', {
-        ...{ code: 'overloaded', ...evidence, quotesUpstream: false, ...retryAdvice(headers) },
+        ...{ code: 'overloaded', retryAfterSeconds: 5, ...evidence, quotesUpstream: false },
+        ...retryAdvice(headers),
       })
     : new RouterError('upstream_error', 'The upstream failed to answer', {
         code: 'upstream_error',
@@ -78,7 +79,11 @@ export function failureOfReport(error: RouterError): Failure {
   }
   if (/overloaded|unavailable|\b(?:503|529)\b/i.test(code)) {
     return next(
-      new RouterError('overloaded', 'The upstream is overloaded', { code: 'overloaded', ...details }),
+      new RouterError('overloaded', 'The upstream is overloaded', {
+        code: 'overloaded',
+        retryAfterSeconds: 5,
+        ...details,
+      }),
     )
   }
   if (/auth|permission|api_?key|40[123]\b/i.test(code)) {
