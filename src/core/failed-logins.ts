@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 
 /** Distinct wrong keys of one client address: so many at once, and so many a minute after that. */
 const burst = 10
@@ -7,7 +7,7 @@ const perMinute = 10
 const maxRemembered = 10_000
 /** The most wrong keys that are remembered of one address, and of all of them together. */
 const maxKeysOfAddress = 1_000
-const maxKeys = 200_000
+const maxKeys = 100_000
 
 /** No address can try enough keys of this length to find one, so that one which is valid was not guessed. */
 const unguessableLength = 20
@@ -28,7 +28,7 @@ interface Bucket {
  */
 export class FailedLogins {
   readonly #now: () => number
-  readonly #secret = randomBytes(32)
+  readonly #secret = randomBytes(32).toString('hex')
   readonly #buckets = new Map<string, Bucket>()
   readonly #known = new Map<string, true>()
   #keys = 0
@@ -87,7 +87,7 @@ export class FailedLogins {
 
   /** 48 bits: two of a thousand keys are hardly ever the same. */
   #digestOf(key: string): number {
-    return createHmac('sha256', this.#secret).update(key).digest().readUIntBE(0, 6)
+    return hash('sha256', this.#secret + key, 'buffer').readUIntBE(0, 6)
   }
 
   #forgetKey(bucket: Bucket, digest: number): boolean {
@@ -96,14 +96,12 @@ export class FailedLogins {
     return true
   }
 
-  /** The keys of the address that was quiet for longest; how many it has tried stays. */
+  /** The address that was quiet for longest. */
   #forgetOldest(): void {
-    for (const { wrong } of this.#buckets.values()) {
-      if (wrong.size === 0) continue
-      this.#keys -= wrong.size
-      wrong.clear()
-      return
-    }
+    const [oldest] = this.#buckets
+    if (!oldest) return
+    this.#buckets.delete(oldest[0])
+    this.#keys -= oldest[1].wrong.size
   }
 }
 
