@@ -117,6 +117,7 @@ async function upload(
   })
   // The pace of an upload is its client's.
   const received = await request.exchange.calls.outside(receiving)
+  request.exchange.receivedBytes = received.spool.bytes
   try {
     const { model } = modelOf(app, 'openai', request, received.model.value)
     const call = { upload: received, model, operation }

@@ -132,9 +132,11 @@ async function attemptPart(
     if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
     const answer: unknown = JSON.parse(result.body.toString())
     const response = codecOf(upstream).readResponse(answer, request.inputs.length)
-    const counts = { promptTokens: response.promptTokens ?? 0, completionTokens: 0 }
-    services.exchange.addUsage(counts)
-    trace?.used(counts)
+    if (response.promptTokens !== undefined) {
+      const counts = { promptTokens: response.promptTokens, completionTokens: 0 }
+      services.exchange.addUsage(counts)
+      trace?.used(counts)
+    }
     for (const [field, why] of lost) services.exchange.lose(field, why)
     const through = same && whole && codec.isInWantedForm(answer, call.body)
     const bytes = through ? renameModel(result.body, call.alias, { parsed: answer }) : undefined
