@@ -181,6 +181,7 @@ function costOf(
     const history = 'texts' in endpoint ? 0 : request.exchange.receivedBytes
     return {
       requests: Math.max(1, texts.length),
+      atOnce: Math.max(1, Math.min(app.config.fanout, texts.length)),
       promptBytes: Math.max(bytes, history) + texts.length * Buffer.byteLength(system.text),
       maxTokens: Math.max(0, ...bounds),
     }

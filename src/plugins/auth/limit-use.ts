@@ -11,8 +11,6 @@ export interface LimitUseOptions {
   sizes: AnswerSizes
   wish: LimitWish
   request: FastifyRequest
-  /** Upstream requests of one request at a time, where its key does not bound them. */
-  fanout: number
 }
 
 /** What one request of a key with limits takes of them, from its admission to its end. */
@@ -24,7 +22,7 @@ export class LimitUse {
   #expectedTokens = 0
   #reserving: Promise<LimitReservation | undefined> = Promise.resolve(undefined)
   #refused = false
-  #places: number
+  #places: number | undefined
   /** Of several upstream requests: those that have begun, and those of them that gave no count. */
   #begun = 0
   #uncounted = 0
@@ -33,11 +31,10 @@ export class LimitUse {
   constructor(options: LimitUseOptions) {
     this.#options = options
     this.wish = options.wish
-    this.#places = options.fanout
   }
 
-  /** How many upstream requests of it may run at a time. */
-  get places(): number {
+  /** How many upstream requests of it may run at a time; undefined: as many as it would. */
+  get places(): number | undefined {
     return this.#places
   }
 
@@ -46,7 +43,7 @@ export class LimitUse {
    * Call it once, when the body has been read. `model`: the alias of the model that it names.
    */
   demand(model: string | undefined): LimitDemand | undefined {
-    const { sizes, wish, request, fanout } = this.#options
+    const { sizes, wish, request } = this.#options
     const { tokens: limit } = wish.limits
     const cost = costOf(request)
     this.#cost = cost
@@ -55,8 +52,8 @@ export class LimitUse {
       this.#expectedTokens = Math.ceil(each * cost.answers)
     }
     const tokens = limit === undefined ? 0 : cost.promptTokens + this.#expectedTokens
-    if (tokens === 0 && cost.requests === 1) return undefined
-    return { ...wish, tokens, requests: cost.requests, places: Math.min(fanout, cost.requests) }
+    if (tokens === 0 && cost.requests === 1 && cost.atOnce === 1) return undefined
+    return { ...wish, tokens, requests: cost.requests, places: cost.atOnce }
   }
 
   async reserve(demand: LimitDemand): Promise<LimitReservation> {

@@ -4,10 +4,12 @@ import { estimatePromptTokens, textTokens, uploadTokens } from '../../core/promp
 import type { Operation } from '../../core/provider.ts'
 import { askedTokens } from '../../core/token-cap.ts'
 
-/** What an endpoint of the router's own makes of a request. */
+/** What becomes of a request that is more than one upstream, or another one. */
 export interface UpstreamCost {
-  /** Upstream requests. */
+  /** For how many requests it counts. */
   requests: number
+  /** How many upstream requests would run at a time. */
+  atOnce: number
   /** Of all their prompts together, in bytes. */
   promptBytes: number
   /** What bounds each answer where the request does not say it, in tokens. */
@@ -16,8 +18,10 @@ export interface UpstreamCost {
 
 /** What a request is about to cost its key. */
 export interface RequestCost {
-  /** Upstream requests, 1 at least. */
+  /** For how many requests it counts, 1 at least. */
   requests: number
+  /** How many upstream requests would run at a time, 1 at least. */
+  atOnce: number
   /** Of all prompts together, estimated. */
   promptTokens: number
   /** Answers that models are to write, all together. */
@@ -26,7 +30,13 @@ export interface RequestCost {
   maxTokens: number
 }
 
-const nothing: RequestCost = { requests: 1, promptTokens: 0, answers: 0, maxTokens: Number.POSITIVE_INFINITY }
+const nothing: RequestCost = {
+  requests: 1,
+  atOnce: 1,
+  promptTokens: 0,
+  answers: 0,
+  maxTokens: Number.POSITIVE_INFINITY,
+}
 const generating: ReadonlySet<Operation> = new Set<Operation>(['chat', 'completion', 'responses'])
 
 /** Of a request whose body has been read and checked. */
@@ -47,6 +57,7 @@ export function costOf(request: FastifyRequest): RequestCost {
     : textTokens(exchange.receivedBytes)
   return {
     requests,
+    atOnce: own?.atOnce ?? 1,
     promptTokens: own ? textTokens(own.promptBytes) : received,
     answers: isGenerating ? requests * answers : 0,
     maxTokens:

@@ -21,12 +21,11 @@ export function useLimits(app: FastifyInstance): UseLimits {
   app.addHook('onClose', () => store.close())
   const sizes = new AnswerSizes()
   const process = randomBytes(6).toString('hex')
-  const { fanout } = app.config
   let count = 0
   return {
     async admit({ id }, limits, request, reply) {
       const wish = { key: id, ticket: `${process}-${++count}`, limits }
-      const use = new LimitUse({ store, sizes, wish, request, fanout })
+      const use = new LimitUse({ store, sizes, wish, request })
       const closed = Promise.withResolvers<() => Promise<void>>()
       reply.raw.once('close', () => {
         const end = use.end()
