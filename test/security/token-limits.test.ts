@@ -18,10 +18,9 @@ const usage = { prompt_tokens: 100, completion_tokens: 500, total_tokens: 600 }
 const keyLimits: Record<string, object> = Object.fromEntries(
   [
     ...['burst', 'cluster', 'redis', 'agent', 'given', 'several'].map((id) => [id, 6000]),
-    ...['chunked', 'plain', 'form', 'whole', 'partial', 'cut', 'history', 'uncounted', 'large'].map((id) => [
-      id,
-      1200,
-    ]),
+    ...['chunked', 'plain', 'form', 'whole', 'partial', 'cut', 'history', 'uncounted', 'upload', 'large'].map(
+      (id) => [id, 1200],
+    ),
   ].map(([id, tokens]) => [id, { tokens_per_minute: tokens }]),
 )
 
@@ -309,4 +308,16 @@ test('S28 a request larger than the limit goes through when nothing is owed, and
     assert.match(wait, /^\d+$/)
     assert.ok(Number(wait) > 20 && Number(wait) <= 42, wait)
   }
+})
+
+test('S28 an upload is paid for by its bytes', async () => {
+  const form = new FormData()
+  form.set('model', 'm')
+  form.set('file', new Blob([new Uint8Array(600_000)]), 'speech.wav')
+  const headers = { authorization: `Bearer ${keyOf('upload')}` }
+  const url = `${router.url}/v1/audio/transcriptions`
+  const answer = await fetch(url, { method: 'POST', headers, body: form })
+  assert.equal(answer.status, 200, await answer.text())
+  const left = await leftOf('upload')
+  assert.ok(left < 800, `${left}`)
 })

@@ -47,6 +47,7 @@ export class LimitUse {
     const { tokens: limit } = wish.limits
     const cost = costOf(request)
     this.#cost = cost
+    if (!cost.asksModel) return undefined
     if (limit !== undefined && cost.answers > 0) {
       const each = Math.min(sizes.expected(wish.key, model, limit), cost.maxTokens)
       this.#expectedTokens = Math.ceil(each * cost.answers)

@@ -18,6 +18,8 @@ export interface UpstreamCost {
 
 /** What a request is about to cost its key. */
 export interface RequestCost {
+  /** Whether its route is known to ask a model. */
+  asksModel: boolean
   /** For how many requests it counts, 1 at least. */
   requests: number
   /** How many upstream requests would run at a time, 1 at least. */
@@ -30,39 +32,32 @@ export interface RequestCost {
   maxTokens: number
 }
 
-const nothing: RequestCost = {
-  requests: 1,
-  atOnce: 1,
-  promptTokens: 0,
-  answers: 0,
-  maxTokens: Number.POSITIVE_INFINITY,
-}
 const generating: ReadonlySet<Operation> = new Set<Operation>(['chat', 'completion', 'responses'])
 
 /** Of a request whose body has been read and checked. */
 export function costOf(request: FastifyRequest): RequestCost {
-  const { body, rawBody, headers, routeOptions, exchange } = request
-  const { docs, upstreamCost } = routeOptions.config
-  const operations = docs ? (docs.operations ?? []) : undefined
-  // Without a word about it, a route is taken to ask a model.
-  if (request.is404 || operations?.length === 0) return nothing
-  if (body instanceof Readable)
-    return { ...nothing, promptTokens: uploadTokens(Number(headers['content-length'] ?? 0)) }
+  const { docs, upstreamCost } = request.routeOptions.config
+  const operations = docs ? docs.operations : undefined
   const own = upstreamCost?.(request)
-  const { answers, bounds } = askedTokens({ body, raw: rawBody })
+  const { answers, bounds } = askedTokens({ body: request.body, raw: request.rawBody })
   const requests = own?.requests ?? 1
   const isGenerating = operations?.some((operation) => generating.has(operation)) ?? true
-  const received = rawBody
-    ? estimatePromptTokens(rawBody.bytes, rawBody.scan)
-    : textTokens(exchange.receivedBytes)
   return {
+    // Routes of extensions need no docs.
+    asksModel: !request.is404 && (!docs || operations !== undefined),
     requests,
     atOnce: own?.atOnce ?? 1,
-    promptTokens: own ? textTokens(own.promptBytes) : received,
+    promptTokens: own ? textTokens(own.promptBytes) : promptTokensOf(request),
     answers: isGenerating ? requests * answers : 0,
     maxTokens:
       bounds.length > 0
         ? Math.max(...bounds.map(({ tokens }) => tokens))
         : (own?.maxTokens ?? Number.POSITIVE_INFINITY),
   }
+}
+
+function promptTokensOf({ body, rawBody, headers, exchange }: FastifyRequest): number {
+  // Not read yet.
+  if (body instanceof Readable) return uploadTokens(Number(headers['content-length'] ?? 0))
+  return rawBody ? estimatePromptTokens(rawBody.bytes, rawBody.scan) : textTokens(exchange.receivedBytes)
 }
