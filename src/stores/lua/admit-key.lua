@@ -20,11 +20,15 @@ local admission = wanted < 0
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
+local function total() return tonumber(redis.call('HGET', KEYS[4], 'total') or '0') end
+
+local function setTotal(tokens) redis.call('HSET', KEYS[4], 'total', string.format('%.0f', tokens)) end
+
 local function giveBack(gone)
   local tokens = redis.call('HGET', KEYS[4], gone)
   if not tokens then return end
   redis.call('HDEL', KEYS[4], gone)
-  redis.call('HINCRBY', KEYS[4], 'total', -tonumber(tokens))
+  setTotal(total() - tonumber(tokens))
 end
 
 local function begin(key, score, first, last)
@@ -42,7 +46,7 @@ if mostTokens > 0 then
     local since = math.max(0, now - tonumber(kept[2]))
     balance = math.min(mostTokens, tonumber(kept[1]) + since * mostTokens / window)
   end
-  reserved = tonumber(redis.call('HGET', KEYS[4], 'total') or '0')
+  reserved = total()
 end
 
 local reason, wait = 0, 0
@@ -76,8 +80,8 @@ if reason == 0 then
   end
   if mostTokens > 0 and wanted > 0 then
     giveBack(ticket)
-    redis.call('HSET', KEYS[4], ticket, wanted)
-    redis.call('HINCRBY', KEYS[4], 'total', wanted)
+    redis.call('HSET', KEYS[4], ticket, string.format('%.0f', wanted))
+    setTotal(total() + wanted)
     redis.call('PEXPIRE', KEYS[4], ttl * 2)
     free = free - wanted
   end

@@ -18,7 +18,8 @@ end
 local reserved = redis.call('HGET', KEYS[4], ticket)
 if reserved then
   redis.call('HDEL', KEYS[4], ticket)
-  redis.call('HINCRBY', KEYS[4], 'total', -tonumber(reserved))
+  local total = tonumber(redis.call('HGET', KEYS[4], 'total') or '0') - tonumber(reserved)
+  redis.call('HSET', KEYS[4], 'total', string.format('%.0f', total))
 end
 if most == 0 or tokens == 0 then return end
 
