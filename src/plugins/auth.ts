@@ -7,7 +7,9 @@ import type { ResponseStore } from '../core/response-store.ts'
 import { checkTokenCap } from '../core/token-cap.ts'
 import { openDoor } from './auth/door.ts'
 import { type Keys, readKeys } from './auth/keys-file.ts'
+import type { LimitUse } from './auth/limit-use.ts'
 import { publicPaths } from './auth/public-paths.ts'
+import type { UpstreamCost } from './auth/request-cost.ts'
 import { useLimits } from './auth/use-limits.ts'
 
 type Models = Pick<FastifyInstance['models'], 'all' | 'find' | 'findLoosely'>
@@ -24,10 +26,14 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Whom the route is for, where its dialect does not say it. */
     surface?: Surface
+    /** What becomes of a request upstream, where that is not one request with the body that came. Throws nothing. */
+    upstreamCost?: (request: FastifyRequest) => UpstreamCost | undefined
   }
   interface FastifyRequest {
     /** Whose key the request came with; undefined where none is asked for. */
     client: ClientKey | undefined
+    /** What it takes of the limits of that key; undefined where it has none. */
+    limitUse: LimitUse | undefined
   }
 }
 
@@ -43,6 +49,7 @@ interface AuthOptions {
 export default fp(
   async (app, { env }: AuthOptions) => {
     app.decorateRequest('client')
+    app.decorateRequest('limitUse')
     app.decorate('rights', {
       models: ({ client }) => (client?.models ? modelsOf(app, client) : app.models),
       responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
@@ -55,7 +62,7 @@ export default fp(
 function requireKeys(app: FastifyInstance, keys: Keys): void {
   const isPublic = publicPaths(app)
   const enter = openDoor(app, keys)
-  const admit = useLimits(app)
+  const limits = useLimits(app)
   // Before all else, so that no body is asked for; only the exchange is there already, which counts the request.
   app.addHook('onRequest', (request, reply, next) => {
     if (app.adminPort.isUsedBy(request.raw) || isPublic(request.routeOptions.url)) return next()
@@ -67,12 +74,13 @@ function requireKeys(app: FastifyInstance, keys: Keys): void {
     if (surface !== undefined && !client.surfaces.has(surface)) return next(notAllowed())
     // What only reads what is here costs nothing that a limit is for.
     if (!client.limits || request.method !== 'POST') return next()
-    admit(client, client.limits, request, reply).then(() => next(), next)
+    limits.admit(client, client.limits, request, reply).then(() => next(), next)
   })
-  app.addHook('preHandler', (request, _reply, next) => {
-    const most = request.client?.maxTokens
-    if (most !== undefined) checkTokenCap(request.body, request.rawBody, most)
-    next()
+  app.addHook('preHandler', (request, reply, next) => {
+    const { client, limitUse, body, rawBody } = request
+    if (client?.maxTokens !== undefined) checkTokenCap({ body, raw: rawBody }, client.maxTokens)
+    if (!limitUse) return next()
+    limits.reserve(limitUse, request, reply).then(() => next(), next)
   })
   app.addHook('onReady', async () => {
     for (const { id, models, mayUse } of keys.clients())

@@ -57,7 +57,7 @@ export default fp(
     })
     done()
   },
-  { name: 'body', dependencies: ['config', 'shedding'] },
+  { name: 'body', dependencies: ['config', 'exchange', 'shedding'] },
 )
 
 function read(
@@ -70,6 +70,7 @@ function read(
   const announced = coding === undefined && length !== undefined ? Number(length) : undefined
   collectBody(payload, { announced, limit: request.routeOptions.bodyLimit }, (collected) => {
     if (collected instanceof Error) return next(collected)
+    request.exchange.receivedBytes = collected.length
     let body: unknown
     try {
       body = parse(collected)

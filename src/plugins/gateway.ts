@@ -219,6 +219,7 @@ function withNamedPrompt(app: FastifyInstance, call: ChatCall, request: FastifyR
   if (call.source.from === 'router' || typeof id !== 'string' || id === '') return call
   const variables = variablesIn(request.headers[variablesHeader])
   const text = namedPrompt(app.prompts, { id, variables, place: promptHeader })
+  request.limitUse?.addPrompt(() => text)
   const read = call.dialect.chat.readRequest(call.readBody(), call.stream)
   return {
     ...call,

@@ -8,9 +8,10 @@ import { answerHeaders } from '../relay/answer-headers.ts'
 import type { ChatCall } from '../relay/chat-request.ts'
 import { type ClientPipe, createClientPipe } from '../relay/client-pipe.ts'
 import { countPrompt } from '../relay/count-run.ts'
-import { answerEmbedding } from '../relay/embed-run.ts'
+import { answerEmbedding, partsAtOnce } from '../relay/embed-run.ts'
 import { answerForward, type ForwardCall, pipeForward } from '../relay/forward-run.ts'
 import { pipeUpload, receiveUpload } from '../relay/upload-run.ts'
+import type { UpstreamCost } from './auth/request-cost.ts'
 
 type Answer = (operation: Operation, request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
 
@@ -19,6 +20,8 @@ declare module 'fastify' {
     operations: {
       /** Answers a validated request for embeddings, in the dialect of the client. */
       embed(dialect: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
+      /** What it becomes upstream: a large one goes in parts. */
+      embeddingCost(request: FastifyRequest): UpstreamCost | undefined
       /** Forwards a JSON request, and its small JSON answer with the client's name of the model. */
       forward: Answer
       /** Forwards a JSON request, and its answer as it comes, whatever it is. */
@@ -36,6 +39,7 @@ export default fp(
   (app, _options, done) => {
     app.decorate('operations', {
       embed: (dialect, request, reply) => embed(app, dialect, request, reply),
+      embeddingCost: (request) => embeddingCost(app, request),
       forward: async (operation, request, reply) => {
         const answer = await answerForward(
           forwardCall(app, operation, request),
@@ -56,6 +60,16 @@ export default fp(
   { name: 'operations', dependencies: ['config', 'registries', 'auth', 'models', 'exchange', 'gateway'] },
 )
 
+/** The parts are the router's doing, so they count as one request; those that run at a time have a place each. */
+function embeddingCost(app: FastifyInstance, request: FastifyRequest): UpstreamCost | undefined {
+  const body = membersOf(request)
+  const name = body.model ?? body.model_name
+  const model = typeof name === 'string' ? app.rights.models(request).findLoosely(name) : undefined
+  if (!model) return undefined
+  const promptBytes = request.exchange.receivedBytes
+  return { requests: 1, atOnce: partsAtOnce(model, body), promptBytes, maxTokens: undefined }
+}
+
 async function embed(
   app: FastifyInstance,
   dialect: string,
@@ -70,7 +84,8 @@ async function embed(
     .models(request)
     .all()
     .flatMap((each) => (each.embedding ? [each.alias] : []))
-  const call = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others }
+  const atOnce = request.limitUse?.places
+  const call = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce }
   const answer = await answerEmbedding(call, app.gateway.services(request))
   return reply.headers(answerHeaders(exchange)).type('application/json').send(answer)
 }
@@ -117,6 +132,7 @@ async function upload(
   })
   // The pace of an upload is its client's.
   const received = await request.exchange.calls.outside(receiving)
+  request.exchange.receivedBytes = received.spool.bytes
   try {
     const { model } = modelOf(app, 'openai', request, received.model.value)
     const call = { upload: received, model, operation }

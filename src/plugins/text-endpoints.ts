@@ -2,12 +2,15 @@ import { type TObject, type TProperties, type TSchema, Type } from '@sinclair/ty
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type EndpointDocs, events, json, lines } from '../core/api-docs.ts'
+import type { Sampling } from '../core/chat.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { modelNotFound } from '../core/errors.ts'
 import { laxBody } from '../core/lax-body.ts'
 import { renderSystem } from '../core/system-prompt.ts'
+import type { Target } from '../core/target.ts'
 import { bodySchema, type SharedBody, type TextEndpoint } from '../core/text-endpoint.ts'
 import { checkRequired, defaultsOf, MissingArguments, modelNameOf, samplingOf } from '../core/text-request.ts'
+import type { UpstreamCost } from './auth/request-cost.ts'
 import { answerEach } from './text-endpoints/each-text.ts'
 import { answerOne } from './text-endpoints/one-text.ts'
 import type { TextRun } from './text-endpoints/text-run.ts'
@@ -95,7 +98,13 @@ function serve(app: FastifyInstance, endpoint: TextEndpoint, { schema, docs }: D
   app.route<{ Body: Record<string, unknown> | undefined }>({
     method: 'POST',
     url,
-    config: { dialect: 'openai', surface: 'text', forms: true, docs },
+    config: {
+      dialect: 'openai',
+      surface: 'text',
+      forms: true,
+      docs,
+      upstreamCost: (request) => costOf(app, endpoint, request),
+    },
     schema: { body: schema },
     preValidation: (request, _reply, next) => {
       if (request.body) {
@@ -135,9 +144,48 @@ async function answer(
     body,
     model,
     sampling: samplingOf(body),
-    defaults: defaultsOf(endpoint),
+    defaults: cappedDefaults(endpoint, request),
     system: renderSystem(app.prompts, endpoint.system(body), body.language),
     wantsLines: request.headers.accept?.includes('application/x-ndjson') ?? false,
   }
   return 'texts' in endpoint ? answerEach(endpoint, run) : answerOne(endpoint, run)
+}
+
+/** The router asks for no more on its own than the key may ask for. */
+function cappedDefaults(endpoint: TextEndpoint, { client }: FastifyRequest): (target: Target) => Sampling {
+  const defaults = defaultsOf(endpoint)
+  const most = client?.maxTokens
+  if (most === undefined) return defaults
+  return (target) => {
+    const sampling = defaults(target)
+    const { maxTokens } = sampling
+    return maxTokens === undefined ? sampling : { ...sampling, maxTokens: Math.min(maxTokens, most) }
+  }
+}
+
+/** Undefined for a request with which something is wrong, which its handler says. */
+function costOf(
+  app: FastifyInstance,
+  endpoint: TextEndpoint,
+  request: FastifyRequest,
+): UpstreamCost | undefined {
+  const body = request.body as SharedBody & Record<string, unknown> // the route's schema has checked it
+  const model = app.rights.models(request).find(modelNameOf(body))
+  if (!model) return undefined
+  const defaults = cappedDefaults(endpoint, request)
+  const bounds = model.targets.map((target) => defaults(target).maxTokens ?? Number.POSITIVE_INFINITY)
+  try {
+    const system = renderSystem(app.prompts, endpoint.system(body), body.language)
+    const texts = 'texts' in endpoint ? endpoint.texts(body) : [endpoint.text(body, system.language)]
+    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+    const history = 'texts' in endpoint ? 0 : request.exchange.receivedBytes
+    return {
+      requests: Math.max(1, texts.length),
+      atOnce: Math.max(1, Math.min(app.config.fanout, texts.length)),
+      promptBytes: Math.max(bytes, history) + texts.length * Buffer.byteLength(system.text),
+      maxTokens: Math.max(0, ...bounds),
+    }
+  } catch {
+    return undefined
+  }
 }

@@ -32,10 +32,18 @@ export interface EmbeddingCall {
   body: Record<string, unknown>
   /** Models that are known to make embeddings, for the client whose model makes none. */
   others: readonly string[]
+  /** Parts of the request under way at a time; undefined: as many as {@link partsAtOnce}. */
+  atOnce?: number | undefined
 }
 
 /** Parts of one request under way at once. */
-const partsAtOnce = 8
+const maxPartsAtOnce = 8
+
+/** How many parts of a request with this body go upstream at a time, as far as nothing else bounds them. */
+export function partsAtOnce(model: Model, { input }: Readonly<Record<string, unknown>>): number {
+  const inputs = Array.isArray(input) && typeof input[0] !== 'number' ? input.length : 1
+  return Math.max(1, Math.min(maxPartsAtOnce, Math.ceil(inputs / limitOf(model))))
+}
 
 /** Answers a request for embeddings: the whole answer. Throws the error to tell. */
 export async function answerEmbedding(call: EmbeddingCall, services: ChatServices): Promise<Buffer | string> {
@@ -56,7 +64,8 @@ export async function answerEmbedding(call: EmbeddingCall, services: ChatService
     const { response, bytes } = await askPart({ call, codec, request, whole: true }, services)
     return bytes ?? write(response)
   }
-  const answers = await sideBySide(parts, { limit: partsAtOnce, signal: exchange.signal }, (inputs, signal) =>
+  const { atOnce: limit = maxPartsAtOnce } = call
+  const answers = await sideBySide(parts, { limit, signal: exchange.signal }, (inputs, signal) =>
     askPart({ call, codec, request: { ...request, inputs }, whole: false }, { ...services, signal }),
   )
   return write(joined(answers.map(({ response }) => response)))
@@ -134,9 +143,11 @@ async function attemptPart(
     if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
     const answer: unknown = JSON.parse(result.body.toString())
     const response = codecOf(upstream).readResponse(answer, request.inputs.length)
-    const counts = { promptTokens: response.promptTokens ?? 0, completionTokens: 0 }
-    services.exchange.addUsage(counts)
-    trace?.used(counts)
+    if (response.promptTokens !== undefined) {
+      const counts = { promptTokens: response.promptTokens, completionTokens: 0 }
+      services.exchange.addUsage(counts)
+      trace?.used(counts)
+    }
     for (const [field, why] of lost) services.exchange.lose(field, why)
     const through = same && whole && codec.isInWantedForm(answer, call.body)
     const bytes = through ? renameModel(result.body, call.alias, { parsed: answer }) : undefined

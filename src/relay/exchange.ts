@@ -57,6 +57,10 @@ export class Exchange {
   /** Alias of the fallback model whose targets are tried, where it is no longer the one that was asked for. */
   answeringModel: string | undefined
   attempts = 0
+  /** When the first attempt began; on the clock of `startedAt`. */
+  sentAt: number | undefined
+  /** Of the request's body, once all of it has been read. */
+  receivedBytes = 0
   readonly calls: CallLog
   /** When the whole request had been read, and when a whole answer was ready; on the clock of `startedAt`. */
   readAt: number | undefined
@@ -125,6 +129,7 @@ export class Exchange {
   /** Another target is tried: what the one before could not carry no longer matters. */
   beginAttempt(target: { id: string; type: { name: string } }): void {
     this.attempts++
+    this.sentAt ??= performance.now()
     this.target = target.id
     this.providerType = target.type.name
     this.#lost?.clear()

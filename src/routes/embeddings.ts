@@ -25,15 +25,18 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: ['/v1/embeddings', '/embeddings'],
     prefixed: ['/v1/embeddings', '/v0/embeddings'],
   })
+  const upstreamCost = app.operations.embeddingCost
   for (const path of openai.filter((each) => !older.includes(each))) {
-    app.post(
-      path,
-      { schema: { body: OpenaiEmbeddingBody }, config: { dialect: 'openai', docs } },
-      (request, reply) => app.operations.embed('openai', request, reply),
+    const config = { dialect: 'openai', docs, upstreamCost }
+    app.post(path, { schema: { body: OpenaiEmbeddingBody }, config }, (request, reply) =>
+      app.operations.embed('openai', request, reply),
     )
   }
   for (const path of older) {
-    const options = { schema: { body: EitherBody }, config: { dialect: 'ollama', docs: eitherDocs } }
+    const options = {
+      schema: { body: EitherBody },
+      config: { dialect: 'ollama', docs: eitherDocs, upstreamCost },
+    }
     app.post(path, options, (request, reply) => {
       const { input = null, prompt = null } = request.body
       const dialect = input === null && prompt !== null ? 'ollama' : 'openai'
@@ -45,7 +48,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
   const paths = endpointPaths(prefix, { fixed: ['/api/embed'], prefixed: ['/embed'] })
   for (const path of paths) {
-    const options = { schema: { body: OllamaEmbedBody }, config: { dialect: 'ollama', docs: ollamaDocs } }
+    const options = {
+      schema: { body: OllamaEmbedBody },
+      config: { dialect: 'ollama', docs: ollamaDocs, upstreamCost },
+    }
     app.post(path, options, (request, reply) => app.operations.embed('ollama', request, reply))
   }
 }

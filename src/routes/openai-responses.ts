@@ -25,6 +25,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const store = app.rights.responses(request)
       const call = app.gateway.chatCall('responses', request)
       const remembered = await recall(body, store)
+      request.limitUse?.addPrompt(() =>
+        JSON.stringify([remembered.history, ...remembered.referenced.values()]),
+      )
       const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
       // What this router has not given, an upstream with the API of its own may have.
       if (unknown && targetsWith(call.model, 'responses').length === 0) throw previousNotFound(body)

@@ -1,4 +1,11 @@
-import type { LimitEnd, LimitStore, LimitVerdict, LimitWish } from '../core/key-limits.ts'
+import type {
+  LimitDemand,
+  LimitEnd,
+  LimitReservation,
+  LimitStore,
+  LimitVerdict,
+  LimitWish,
+} from '../core/key-limits.ts'
 import { LimitTable } from './limit-table.ts'
 import type { ProcessPipe } from './primary-pipe.ts'
 
@@ -6,35 +13,51 @@ import type { ProcessPipe } from './primary-pipe.ts'
 export type LimitMessage =
   | { limit: 'admit'; ask: number; wish: LimitWish }
   | { limit: 'verdict'; ask: number; verdict: LimitVerdict }
+  | { limit: 'reserve'; ask: number; demand: LimitDemand }
+  | { limit: 'reservation'; ask: number; reservation: LimitReservation }
   | { limit: 'leave'; end: LimitEnd }
 
 export type LimitPipe = ProcessPipe<LimitMessage>
 
 /** What the keys of a worker's requests use, counted by the primary for all workers. Rejects when it cannot be reached. */
 export function primaryLimits(pipe: LimitPipe): LimitStore {
-  const asked = new Map<number, (verdict: LimitVerdict) => void>()
-  let last = 0
+  const admissions = new Questions<LimitVerdict>()
+  const reservations = new Questions<LimitReservation>()
   pipe.onMessage((message) => {
-    if (!isLimitMessage(message) || message.limit !== 'verdict') return
-    asked.get(message.ask)?.(message.verdict)
-    asked.delete(message.ask)
+    if (!isLimitMessage(message)) return
+    if (message.limit === 'verdict') admissions.answered(message.ask, message.verdict)
+    if (message.limit === 'reservation') reservations.answered(message.ask, message.reservation)
   })
   return {
-    admit(wish) {
-      const ask = ++last
-      const { promise, resolve, reject } = Promise.withResolvers<LimitVerdict>()
-      asked.set(ask, resolve)
-      // A worker ends with its primary, so a question that was sent is answered or nobody waits for it.
-      if (!trySend(pipe, { limit: 'admit', ask, wish })) {
-        asked.delete(ask)
-        reject(new Error('the primary cannot be reached'))
-      }
-      return promise
-    },
+    admit: (wish) => admissions.ask((ask) => trySend(pipe, { limit: 'admit', ask, wish })),
+    reserve: (demand) => reservations.ask((ask) => trySend(pipe, { limit: 'reserve', ask, demand })),
     async leave(end) {
       trySend(pipe, { limit: 'leave', end })
     },
     close: async () => undefined,
+  }
+}
+
+/** What was asked and is not answered yet. A worker ends with its primary, so what was sent is answered or nobody waits for it. */
+class Questions<Answer> {
+  readonly #asked = new Map<number, (answer: Answer) => void>()
+  #last = 0
+
+  /** Rejects where it cannot be sent. */
+  ask(send: (ask: number) => boolean): Promise<Answer> {
+    const ask = ++this.#last
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    this.#asked.set(ask, resolve)
+    if (!send(ask)) {
+      this.#asked.delete(ask)
+      reject(new Error('the primary cannot be reached'))
+    }
+    return promise
+  }
+
+  answered(ask: number, answer: Answer): void {
+    this.#asked.get(ask)?.(answer)
+    this.#asked.delete(ask)
   }
 }
 
@@ -57,6 +80,10 @@ export class LimitDesk {
       if (message.limit === 'admit') {
         const verdict = this.#table.admit(owner, message.wish)
         trySend(pipe, { limit: 'verdict', ask: message.ask, verdict })
+      }
+      if (message.limit === 'reserve') {
+        const reservation = this.#table.reserve(owner, message.demand)
+        trySend(pipe, { limit: 'reservation', ask: message.ask, reservation })
       }
     })
   }

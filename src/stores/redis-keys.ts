@@ -22,10 +22,11 @@ export const redisKeys = {
   responsesByUse: 'llm-router:responses:by-use',
   responsesByExpiry: 'llm-router:responses:by-expiry',
   responsesBytes: 'llm-router:responses:bytes',
-  /** What a client key uses: requests that run, those of the last minute, tokens that are left. */
+  /** What a client key uses: requests that run, those of the last minute, tokens that are left, tokens set aside. */
   keyOpen: (id: string) => `{k:${id}}:open`,
   keyRecent: (id: string) => `{k:${id}}:recent`,
   keyTokens: (id: string) => `{k:${id}}:tokens`,
+  keyReserved: (id: string) => `{k:${id}}:reserved`,
   python: (model: string) => `model:${pythonName(model)}`,
 }
 

@@ -1,6 +1,8 @@
 import {
+  type LimitDemand,
   type LimitEnd,
   type Limited,
+  type LimitReservation,
   type LimitStore,
   type LimitVerdict,
   type LimitWish,
@@ -25,6 +27,12 @@ type Step = 'admit-key' | 'keep-key' | 'leave-key'
 const steps: readonly Step[] = ['admit-key', 'keep-key', 'leave-key']
 const reasons: readonly (Limited | undefined)[] = [undefined, 'concurrent', 'requests', 'tokens']
 
+/** What Redis holds for a request of this process. */
+interface Held {
+  places: number
+  requests: number
+}
+
 /**
  * What keys use in all routers with one Redis, counted by its clock. Rejects with StoreDownError while Redis does not
  * answer. A process that dies gives its places back after the time to live.
@@ -32,7 +40,7 @@ const reasons: readonly (Limited | undefined)[] = [undefined, 'concurrent', 'req
 export class RedisLimits implements LimitStore {
   readonly #ttlMs: number
   readonly #scripts: LazyScripts<Step>
-  readonly #held = new Map<string, Set<string>>()
+  readonly #held = new Map<string, Map<string, Held>>()
   /** Begins with the first place. */
   #keeping: NodeJS.Timeout | undefined
   #closed = false
@@ -44,19 +52,21 @@ export class RedisLimits implements LimitStore {
   }
 
   async admit(wish: LimitWish): Promise<LimitVerdict> {
-    const { concurrent = 0, requests = 0, tokens = 0 } = wish.limits
-    const reply = await this.#run('admit-key', wish.key, [
-      ...[wish.ticket, concurrent, requests, tokens],
-      ...[this.#ttlMs, limitWindowMs],
-    ])
-    const verdict = verdictOf(reply, wish)
-    if (verdict.refusedBy === undefined) this.#hold(wish)
+    const { places: _one, ...verdict } = await this.#take({ ...wish, tokens: -1, requests: 1, places: 1 })
     return verdict
   }
 
-  async leave({ key, ticket, limits, tokens, undone }: LimitEnd): Promise<void> {
+  reserve(demand: LimitDemand): Promise<LimitReservation> {
+    return this.#take(demand)
+  }
+
+  async leave({ key, ticket, limits, tokens, requests, undone }: LimitEnd): Promise<void> {
+    const held = this.#held.get(key)?.get(ticket) ?? { places: 1, requests: 1 }
     this.#held.get(key)?.delete(ticket)
-    await this.#run('leave-key', key, [ticket, tokens, limits.tokens ?? 0, undone ? 1 : 0, limitWindowMs])
+    await this.#run('leave-key', key, [
+      ...[ticket, tokens, limits.tokens ?? 0, undone ? 1 : 0, limitWindowMs],
+      ...[held.places, held.requests, requests ?? held.requests],
+    ])
   }
 
   async close(): Promise<void> {
@@ -65,9 +75,21 @@ export class RedisLimits implements LimitStore {
     await this.#scripts.close()
   }
 
-  #hold({ key, ticket }: LimitWish): void {
-    const tickets = this.#held.get(key) ?? new Set()
-    tickets.add(ticket)
+  async #take(demand: LimitDemand): Promise<LimitReservation> {
+    const { concurrent = 0, requests = 0, tokens = 0 } = demand.limits
+    const reply = await this.#run('admit-key', demand.key, [
+      ...[demand.ticket, concurrent, requests, tokens],
+      ...[this.#ttlMs, limitWindowMs],
+      ...[demand.tokens, demand.requests, demand.places],
+    ])
+    const reservation = reservationOf(reply, demand)
+    if (reservation.refusedBy === undefined) this.#hold(demand, reservation.places)
+    return reservation
+  }
+
+  #hold({ key, ticket, requests }: LimitDemand, places: number): void {
+    const tickets = this.#held.get(key) ?? new Map<string, Held>()
+    tickets.set(ticket, { places, requests })
     this.#held.set(key, tickets)
     if (!this.#closed) this.#keeping ??= setInterval(() => void this.#keep(), this.#ttlMs / 3)
   }
@@ -76,7 +98,7 @@ export class RedisLimits implements LimitStore {
     for (const [key, tickets] of this.#held) {
       if (tickets.size === 0) continue
       try {
-        await this.#run('keep-key', key, [this.#ttlMs, ...tickets])
+        await this.#run('keep-key', key, [this.#ttlMs, ...[...tickets].flatMap(placesOf)])
       } catch {
         return // told by the health; the next turn comes
       }
@@ -84,18 +106,25 @@ export class RedisLimits implements LimitStore {
   }
 
   #run(step: Step, key: string, args: readonly (string | number)[]): Promise<unknown> {
-    const keys = [redisKeys.keyOpen(key), redisKeys.keyRecent(key), redisKeys.keyTokens(key)]
+    const { keyOpen, keyRecent, keyTokens, keyReserved } = redisKeys
+    const keys = [keyOpen(key), keyRecent(key), keyTokens(key), keyReserved(key)]
     return this.#scripts.run(step, keys, args)
   }
 }
 
-function verdictOf(reply: unknown, { limits }: LimitWish): LimitVerdict {
-  const [reason = 0, waitMs = 0, requestsLeft = 0, requestsMs = 0, tokensLeft = 0, tokensMs = 0] =
-    Array.isArray(reply) ? reply.map(Number) : []
+/** The names of a request's places in Redis. */
+function placesOf([ticket, { places }]: [string, Held]): string[] {
+  return Array.from({ length: places }, (_, index) => (index === 0 ? ticket : `${ticket}.${index}`))
+}
+
+function reservationOf(reply: unknown, { limits }: LimitDemand): LimitReservation {
+  const numbers = Array.isArray(reply) ? reply.map(Number) : []
+  const [reason = 0, waitMs = 0, requestsLeft = 0, requestsMs = 0, tokensLeft = 0, tokensMs = 0] = numbers
   return {
     refusedBy: reasons[reason],
     waitMs,
     ...(limits.requests === undefined ? {} : { requests: { left: requestsLeft, fullInMs: requestsMs } }),
     ...(limits.tokens === undefined ? {} : { tokens: { left: tokensLeft, fullInMs: tokensMs } }),
+    places: numbers[6] ?? 1,
   }
 }

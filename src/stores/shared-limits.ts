@@ -18,12 +18,22 @@ export function sharedLimits(shared: LimitStore, local: LimitStore): LimitStore 
       if (there.refusedBy !== undefined) await local.leave({ ...wish, tokens: 0, undone: true })
       return there
     },
+    async reserve(demand) {
+      const here = await local.reserve(demand)
+      if (here.refusedBy !== undefined) return here
+      try {
+        const there = await shared.reserve(demand)
+        return { ...there, places: Math.min(here.places, there.places) }
+      } catch {
+        return here // likewise
+      }
+    },
     async leave(end) {
       await local.leave(end)
       try {
         await shared.leave(end)
       } catch {
-        // likewise; the place ends by itself, and these tokens are counted here alone
+        // likewise; what it holds there ends by itself, and these tokens are counted here alone
       }
     },
     close: () => shared.close(),

@@ -14,6 +14,8 @@ export const keys = {
   expired: `${head}expired-0123456789`,
   operator: `${head}operator-0123456789`,
   ollama: `${head}ollama-0123456789`,
+  /** Under 20 characters. */
+  short: 'sk-short-key',
 }
 export const records = [
   { id: 'all', key: keys.all },
@@ -22,6 +24,7 @@ export const records = [
   { id: 'expired', key: keys.expired, expires_at: '2020-01-01' },
   { id: 'operator', key: keys.operator, surfaces: ['operator'] },
   { id: 'ollama', key: keys.ollama, surfaces: ['ollama'] },
+  { id: 'short', key: keys.short },
 ]
 
 export const bearer = (key: string) => ({ authorization: `Bearer ${key}` })

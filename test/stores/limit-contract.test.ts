@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { KeyLimits } from '../../src/core/client-key.ts'
-import type { LimitStore, LimitWish } from '../../src/core/key-limits.ts'
+import type { LimitDemand, LimitStore, LimitWish } from '../../src/core/key-limits.ts'
 import { memoryLimits } from '../../src/stores/limit-table.ts'
 import { LimitDesk, type LimitMessage, primaryLimits } from '../../src/stores/primary-limits.ts'
 import type { StoreLog } from '../../src/stores/redis-health.ts'
@@ -69,6 +69,19 @@ let tickets = 0
 
 function wish(limits: KeyLimits, key = 'k'): LimitWish {
   return { key, ticket: `t${++tickets}`, limits }
+}
+
+type Demand = Partial<Pick<LimitDemand, 'tokens' | 'requests' | 'places'>>
+
+/** Admits a request and sets aside what it needs. */
+async function reserve(store: LimitStore | undefined, limits: KeyLimits, demand: Demand) {
+  assert.ok(store)
+  const request = wish(limits)
+  const { refusedBy } = await store.admit(request)
+  assert.equal(refusedBy, undefined, 'not admitted')
+  const verdict = await store.reserve({ ...request, tokens: 0, requests: 1, places: 1, ...demand })
+  if (verdict.refusedBy !== undefined) await store.leave({ ...request, tokens: 0, undone: true })
+  return { request, verdict }
 }
 
 /** How many of so many requests at once, spread over the stores, are let in; and why the others were not. */
@@ -139,6 +152,92 @@ for (const kind of [memory, primary, redis()]) {
       assert.ok((second?.tokens?.left ?? 0) >= 1000 && (second?.tokens?.left ?? 0) < 3000)
     })
 
+    test('of a burst no more tokens are set aside than there are, and what was not used is there again', async () => {
+      const stores = await kind.open()
+      const limits = { tokens: 6000 }
+      const tries = await Promise.all(
+        Array.from({ length: 60 }, async (_, index) => {
+          const store = stores[index % stores.length] ?? assert.fail()
+          const request = wish(limits)
+          if ((await store.admit(request)).refusedBy !== undefined) return undefined
+          const verdict = await store.reserve({ ...request, tokens: 600, requests: 1, places: 1 })
+          if (verdict.refusedBy === undefined) return request
+          assert.ok(verdict.waitMs > 0 && verdict.waitMs <= 6_010, `${verdict.waitMs}`)
+          await store.leave({ ...request, tokens: 0, undone: true })
+          return undefined
+        }),
+      )
+      const granted = tries.filter((request) => request !== undefined)
+      assert.equal(granted.length, 10)
+      for (const request of granted) await stores[0]?.leave({ ...request, tokens: 100 })
+      const { verdict } = await reserve(stores.at(-1), limits, { tokens: 600 })
+      assert.equal(verdict.refusedBy, undefined)
+      const left = verdict.tokens?.left ?? 0
+      assert.ok(left >= 4400 && left < 5400, `${left}`)
+    })
+
+    test('what is set aside is not left for others, and is given back once', async () => {
+      const [store = assert.fail()] = await kind.open()
+      const limits = { tokens: 600 }
+      const { request, verdict } = await reserve(store, limits, { tokens: 600 })
+      assert.equal(verdict.tokens?.left, 0)
+      assert.ok((verdict.tokens?.fullInMs ?? 0) > 59_000)
+      const refused = await store.admit(wish(limits))
+      assert.equal(refused.refusedBy, 'tokens')
+      await store.leave({ ...request, tokens: 0 })
+      await store.leave({ ...request, tokens: 0 })
+      assert.equal((await reserve(store, limits, { tokens: 500 })).verdict.refusedBy, undefined)
+      assert.equal((await reserve(store, limits, { tokens: 500 })).verdict.refusedBy, 'tokens')
+    })
+
+    test('more than the limit can hold is granted when nothing is set aside or owed, and leaves a debt', async () => {
+      const stores = await kind.open()
+      const limits = { tokens: 6000 }
+      const small = await reserve(stores[0], limits, { tokens: 100 })
+      assert.equal((await reserve(stores.at(-1), limits, { tokens: 9000 })).verdict.refusedBy, 'tokens')
+      await stores[0]?.leave({ ...small.request, tokens: 3000 })
+      const large = await reserve(stores.at(-1), limits, { tokens: 9000 })
+      assert.equal(large.verdict.refusedBy, undefined)
+      assert.equal(large.verdict.tokens?.left, 0)
+      assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'tokens')
+      await stores.at(-1)?.leave({ ...large.request, tokens: 9000 })
+      const next = await stores[0]?.admit(wish(limits))
+      assert.equal(next?.refusedBy, 'tokens')
+      // 6,000 owed, at 100 a second.
+      assert.ok((next?.waitMs ?? 0) > 50_000 && (next?.waitMs ?? 0) <= 60_011, `${next?.waitMs}`)
+    })
+
+    test('a request that becomes several counts for as many, and those that were not sent are given back', async () => {
+      const stores = await kind.open()
+      const limits = { requests: 10 }
+      const { request, verdict } = await reserve(stores[0], limits, { requests: 7 })
+      assert.equal(verdict.requests?.left, 3)
+      const refused = await reserve(stores.at(-1), limits, { requests: 5 })
+      assert.equal(refused.verdict.refusedBy, 'requests')
+      assert.ok(refused.verdict.waitMs > 50_000 && refused.verdict.waitMs <= 60_000)
+      assert.equal((await reserve(stores.at(-1), limits, { requests: 2 })).verdict.requests?.left, 1)
+      await stores[0]?.leave({ ...request, tokens: 0, requests: 2 })
+      assert.equal((await reserve(stores[0], limits, { requests: 6 })).verdict.requests?.left, 0)
+      assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'requests')
+    })
+
+    test('a request gets as many places as are free, one at least, and gives all of them back', async () => {
+      const stores = await kind.open()
+      const limits = { concurrent: 5 }
+      const first = await reserve(stores[0], limits, { places: 3 })
+      const second = await reserve(stores.at(-1), limits, { places: 3 })
+      assert.deepEqual([first.verdict.places, second.verdict.places], [3, 2])
+      assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'concurrent')
+      await stores[0]?.leave({ ...first.request, tokens: 0 })
+      assert.equal((await reserve(stores.at(-1), limits, { places: 9 })).verdict.places, 3)
+      await stores.at(-1)?.leave({ ...second.request, tokens: 0 })
+      const [third, fourth] = [
+        await reserve(stores.at(-1), limits, {}),
+        await reserve(stores.at(-1), limits, { places: 2 }),
+      ]
+      assert.deepEqual([third.verdict.places, fourth.verdict.places], [1, 1])
+    })
+
     test('what is refused, or undone, counts for nothing', async () => {
       const [store = assert.fail()] = await kind.open()
       const limits = { concurrent: 1, requests: 2 }
@@ -198,6 +297,38 @@ test('the places of a worker that has ended are free at once, and its last messa
   assert.equal((await burst([two], 5, limits)).admitted.length, 3)
 })
 
+test('what was set aside for a worker that has ended is there again at once', async () => {
+  const desk = new LimitDesk(now)
+  const [one = assert.fail(), two = assert.fail()] = workersOf(desk)
+  const limits = { tokens: 600, concurrent: 4 }
+  await reserve(one, limits, { tokens: 600, places: 4 })
+  assert.notEqual((await two.admit(wish(limits))).refusedBy, undefined)
+  desk.removeWorker('1')
+  assert.equal((await reserve(two, limits, { tokens: 600 })).verdict.tokens?.left, 0)
+})
+
+test('in Redis what was set aside for a process that is gone is there again; that of a living one is not', async (t) => {
+  const server = await startRedis()
+  t.after(() => server.stop())
+  const limits = { tokens: 1_000, concurrent: 10 }
+  const dead = redisLimits(server, 300)
+  const living = redisLimits(server, 300)
+  t.after(() => living.close())
+  await reserve(dead, limits, { tokens: 600, places: 4 })
+  await reserve(living, limits, { tokens: 100, places: 5 })
+  await dead.close()
+  // Redis tells when the dead one's reservation has ended: then all but what the living one holds is free.
+  for (;;) {
+    const { verdict } = await reserve(living, limits, { tokens: 900, places: 9 })
+    if (verdict.refusedBy !== undefined) continue
+    assert.deepEqual([verdict.tokens?.left, verdict.places], [0, 5])
+    break
+  }
+  const { total, ...others } = await server.redis.hgetall('{k:k}:reserved')
+  assert.equal(total, '1000')
+  assert.equal(Object.keys(others).length, 2)
+})
+
 test('in Redis the places of a process that is gone end by themselves; those of a living one stay', async (t) => {
   const server = await startRedis()
   t.after(() => server.stop())
@@ -241,4 +372,17 @@ test('what Redis refuses takes no place in the process', async (t) => {
   assert.equal((await two.admit(wish(limits))).refusedBy, 'concurrent')
   await one.leave({ ...first, tokens: 0 })
   assert.equal((await two.admit(wish(limits))).refusedBy, undefined)
+})
+
+test('while Redis is away each process sets tokens aside by itself', async (t) => {
+  const server = await startRedis()
+  const store = sharedLimits(redisLimits(server), memoryLimits(now))
+  t.after(() => store.close())
+  const limits = { tokens: 600 }
+  const first = await reserve(store, limits, { tokens: 300 })
+  await server.stop()
+  assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.refusedBy, undefined)
+  assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.refusedBy, 'tokens')
+  await store.leave({ ...first.request, tokens: 10 })
+  assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.refusedBy, undefined)
 })

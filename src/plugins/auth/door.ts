@@ -21,13 +21,14 @@ export function openDoor(app: FastifyInstance, keys: Keys): Door {
     const block = addressBlock(address)
     const { client, fault } = keys.find(key)
     const waitMs = failed.waitMs(block)
-    const isKnown = fault === undefined && failed.knows(block, client.id)
-    if (waitMs > 0 && !isKnown) return tooMany(reply, waitMs)
     if (fault === undefined) {
+      if (waitMs > 0 && !failed.alwaysPasses(block, key, client.id)) return tooMany(reply, waitMs)
       failed.succeeded(block, client.id)
       return client
     }
-    failed.failed(block)
+    // What is refused without a look at the key must not depend on the key, but for one that was refused before.
+    if (waitMs > 0 && !failed.hasFailed(block, key)) return tooMany(reply, waitMs)
+    failed.failed(block, key)
     const { logIds } = request.exchange
     app.log.warn({ ...logIds, client_address: address, reason: fault, client: client?.id }, 'login refused')
     return wrongKey(reply)
@@ -51,7 +52,7 @@ function wrongKey(reply: FastifyReply): RouterError {
 }
 
 function tooMany(reply: FastifyReply, waitMs: number): RouterError {
-  const error = new RouterError('rate_limit', 'Too many wrong API keys came from this address', {
+  const error = new RouterError('rate_limit', 'Too many different wrong API keys came from this address', {
     code: 'too_many_failed_logins',
     retryAfterSeconds: Math.ceil(waitMs / 1000),
     shouldRetry: false,

@@ -1,47 +1,67 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { AnswerSizes } from '../../core/answer-sizes.ts'
 import type { ClientKey, KeyLimits } from '../../core/client-key.ts'
 import { RouterError } from '../../core/errors.ts'
-import type { Limited, LimitVerdict } from '../../core/key-limits.ts'
-import { spentTokens } from '../../core/spent-tokens.ts'
+import { type Limited, type LimitVerdict, limitWindowMs } from '../../core/key-limits.ts'
 import { limitHeaders } from './limit-headers.ts'
 import { limitStoreOf } from './limit-store.ts'
+import { LimitUse } from './limit-use.ts'
 
-/** Lets a request of a key with limits go on, or throws the error that tells which one it has reached. */
-export type UseLimits = (
-  client: ClientKey,
-  limits: KeyLimits,
-  request: FastifyRequest,
-  reply: FastifyReply,
-) => Promise<void>
+export interface UseLimits {
+  /** Lets a request of a key with limits go on, or throws the error that tells which one it has reached. */
+  admit(client: ClientKey, limits: KeyLimits, request: FastifyRequest, reply: FastifyReply): Promise<void>
+  /** Sets aside what an admitted request is about to take, or throws likewise. */
+  reserve(use: LimitUse, request: FastifyRequest, reply: FastifyReply): Promise<void>
+}
 
-/** The place of a request is given back at the close of its response, the one event that always comes. */
+/** What a request holds is given back at the close of its response, the one event that always comes. */
 export function useLimits(app: FastifyInstance): UseLimits {
   const store = limitStoreOf(app)
   app.addHook('onClose', () => store.close())
+  const sizes = new AnswerSizes()
   const process = randomBytes(6).toString('hex')
   let count = 0
-  return async ({ id }, limits, request, reply) => {
-    const wish = { key: id, ticket: `${process}-${++count}`, limits }
-    const closed = Promise.withResolvers<void>()
-    reply.raw.once('close', closed.resolve)
-    const verdict = await store.admit(wish)
-    reply.headers(limitHeaders(app.errorDialectOf(request), verdict, limits))
-    if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
-    // Also when the client has left meanwhile.
-    void closed.promise.then(() => store.leave({ ...wish, tokens: tokensOf(request) }))
+  return {
+    async admit({ id }, limits, request, reply) {
+      const wish = { key: id, ticket: `${process}-${++count}`, limits }
+      const use = new LimitUse({ store, sizes, wish, request })
+      const closed = Promise.withResolvers<() => Promise<void>>()
+      reply.raw.once('close', () => {
+        const end = use.end()
+        closed.resolve(() => use.leave(end))
+      })
+      const verdict = await store.admit(wish)
+      tell(app, verdict, limits, reply)
+      if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
+      request.limitUse = use
+      // Also when the client has left meanwhile.
+      void closed.promise.then((leave) => leave())
+    },
+    async reserve(use, request, reply) {
+      const demand = use.demand(modelNamed(app, request))
+      if (!demand) return
+      const { limits } = use.wish
+      if (limits.requests !== undefined && demand.requests > limits.requests) {
+        use.refuse()
+        throw tooManyAtOnce(demand.requests, limits.requests)
+      }
+      const verdict = await use.reserve(demand)
+      tell(app, verdict, limits, reply)
+      if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
+    },
   }
 }
 
-function tokensOf({ exchange, headers }: FastifyRequest): number {
-  const isJson = /json/i.test(headers['content-type'] ?? 'json')
-  return spentTokens({
-    usage: exchange.usage,
-    attempts: exchange.attempts,
-    served: exchange.error === undefined || exchange.error.kind === 'client_gone',
-    requestBytes: isJson ? Number(headers['content-length'] ?? 0) : 0,
-    streamedBytes: exchange.stream ? exchange.bodyBytes : 0,
-  })
+function tell(app: FastifyInstance, verdict: LimitVerdict, limits: KeyLimits, reply: FastifyReply): void {
+  reply.headers(limitHeaders(app.errorDialectOf(reply.request), verdict, limits))
+}
+
+/** The alias of the model; undefined where its name is not known as such a one. */
+function modelNamed(app: FastifyInstance, request: FastifyRequest): string | undefined {
+  const { model, model_name: olderName }: Record<string, unknown> = Object(request.body)
+  const name = model ?? olderName
+  return typeof name === 'string' ? app.rights.models(request).findLoosely(name)?.alias : undefined
 }
 
 const words: Readonly<Record<Limited, { what: string; causeCode: string }>> = {
@@ -57,5 +77,16 @@ function refusal(limited: Limited, { waitMs }: LimitVerdict): RouterError {
     causeCode,
     // Not to the millisecond: what is told is then true for all clocks.
     retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
+  })
+}
+
+function tooManyAtOnce(requests: number, most: number): RouterError {
+  const message = `These texts count as ${requests} requests, and this key may send ${most} a minute: send fewer at a time`
+  return new RouterError('rate_limit', message, {
+    code: 'rate_limit_exceeded',
+    causeCode: words.requests.causeCode,
+    retryAfterSeconds: limitWindowMs / 1000,
+    // The same request never passes.
+    shouldRetry: false,
   })
 }

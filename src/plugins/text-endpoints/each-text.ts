@@ -1,10 +1,12 @@
 import type { TProperties, TSchema } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
+import type { ChatResponse } from '../../core/chat.ts'
 import { eachText, type TextOutcome } from '../../core/each-text.ts'
 import { asRouterError } from '../../core/errors.ts'
 import { lostHeader } from '../../core/lost-header.ts'
 import type { EachTextEndpoint } from '../../core/text-endpoint.ts'
 import type { ClientStream } from '../../relay/client-stream.ts'
+import type { LimitUse } from '../auth/limit-use.ts'
 import { chatOf, generationTime, type TextRun, textOf } from './text-run.ts'
 
 /** Asks once for each text, side by side, and answers in their order: whole, or each as soon as its turn has come. */
@@ -25,24 +27,35 @@ function outcomesOf(
   const { app, request, body, model, defaults } = run
   return eachText({
     texts: endpoint.texts(body),
-    limit: app.config.fanout,
+    limit: request.limitUse?.places ?? app.config.fanout,
     partial: body.partial === true,
     signal: request.exchange.signal,
     async ask(text, signal) {
-      const response = await app.gateway.ask(
-        {
-          model,
-          // Each is collected whole: the client's stream is one of results, not of tokens.
-          request: { ...chatOf(run, text), stream: false },
-          defaults,
-          signal,
-          lose: (field, why) => lost.set(field, why),
-        },
-        request,
-      )
+      const question = {
+        model,
+        // Each is collected whole: the client's stream is one of results, not of tokens.
+        request: { ...chatOf(run, text), stream: false },
+        defaults,
+        signal,
+        lose: (field: string, why: string) => lost.set(field, why),
+      }
+      const response = await counted(app.gateway.ask(question, request), request.limitUse)
       return endpoint.result(textOf(response), text, body)
     },
   })
+}
+
+/** What an upstream was asked and has not counted counts for the limits of the client's key by an estimate. */
+async function counted(asking: Promise<ChatResponse>, use: LimitUse | undefined): Promise<ChatResponse> {
+  const isCounted = use?.begin()
+  try {
+    const response = await asking
+    if (response.usage) isCounted?.()
+    return response
+  } catch (thrown) {
+    if (asRouterError(thrown).kind !== 'client_gone') isCounted?.()
+    throw thrown
+  }
 }
 
 async function whole(

@@ -1,6 +1,8 @@
--- Holds the places of requests that still run. Those that Redis has lost meanwhile are there again.
+-- Holds the places of requests that still run, and what is set aside for them. Places that Redis has lost meanwhile are there
+-- again.
 --
--- KEYS  1 open  sorted set: ticket -> when its place ends by itself, in Redis milliseconds (2 and 3 are not used)
+-- KEYS  1 open      sorted set: ticket -> when its place ends by itself, in Redis milliseconds (2 and 3 are not used)
+--       4 reserved  hash: ticket -> tokens set aside for it; total
 -- ARGV  1 ttl in ms  2... tickets
 -- Returns nothing.
 
@@ -9,3 +11,4 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now + ttl, ARGV[i]) end
 redis.call('PEXPIRE', KEYS[1], ttl * 2)
+redis.call('PEXPIRE', KEYS[4], ttl * 2)

@@ -1,0 +1,135 @@
+import { Readable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
+import type { AnswerSizes } from '../../core/answer-sizes.ts'
+import type { LimitDemand, LimitEnd, LimitReservation, LimitStore, LimitWish } from '../../core/key-limits.ts'
+import { textTokens, uploadTokens } from '../../core/prompt-estimate.ts'
+import { spentTokens } from '../../core/spent-tokens.ts'
+import { costOf, type RequestCost } from './request-cost.ts'
+
+export interface LimitUseOptions {
+  store: LimitStore
+  sizes: AnswerSizes
+  wish: LimitWish
+  request: FastifyRequest
+}
+
+/** What one request of a key with limits takes of them, from its admission to its end. */
+export class LimitUse {
+  readonly wish: LimitWish
+  readonly #options: LimitUseOptions
+  #cost: RequestCost | undefined
+  /** Of all answers together. */
+  #expectedTokens = 0
+  #reserving: Promise<LimitReservation | undefined> = Promise.resolve(undefined)
+  #refused = false
+  #places: number | undefined
+  /** Of several upstream requests: those that have begun, and those of them that gave no count. */
+  #begun = 0
+  #uncounted = 0
+  #addedBytes = 0
+
+  constructor(options: LimitUseOptions) {
+    this.#options = options
+    this.wish = options.wish
+  }
+
+  /** How many upstream requests of it may run at a time; undefined: as many as it would. */
+  get places(): number | undefined {
+    return this.#places
+  }
+
+  /**
+   * What it is about to take, as far as its key has a limit for it; undefined where that is no more than its admission.
+   * Call it once, when the body has been read. `model`: the alias of the model that it names.
+   */
+  demand(model: string | undefined): LimitDemand | undefined {
+    const { sizes, wish, request } = this.#options
+    const { tokens: limit } = wish.limits
+    const cost = costOf(request)
+    this.#cost = cost
+    if (!cost.asksModel) return undefined
+    if (limit !== undefined && cost.answers > 0) {
+      const each = Math.min(sizes.expected(wish.key, model, limit), cost.maxTokens)
+      this.#expectedTokens = Math.ceil(each * cost.answers)
+    }
+    const tokens = limit === undefined ? 0 : cost.promptTokens + this.#expectedTokens
+    if (tokens === 0 && cost.requests === 1 && cost.atOnce === 1) return undefined
+    return { ...wish, tokens, requests: cost.requests, places: cost.atOnce }
+  }
+
+  async reserve(demand: LimitDemand): Promise<LimitReservation> {
+    const reserving = this.#options.store.reserve(demand)
+    this.#reserving = reserving
+    const reservation = await reserving
+    this.#refused = reservation.refusedBy !== undefined
+    this.#places = reservation.places
+    return reservation
+  }
+
+  /** It is not let in after all. */
+  refuse(): void {
+    this.#refused = true
+  }
+
+  /** One of its several upstream requests begins. Call the result when what it took is counted, or was nothing. */
+  begin(): () => void {
+    this.#begun++
+    this.#uncounted++
+    return () => this.#uncounted--
+  }
+
+  /** Its prompt has more than its client has sent. `text`: is only asked for where it matters. */
+  addPrompt(text: () => string): void {
+    if (this.wish.limits.tokens !== undefined) this.#addedBytes += Buffer.byteLength(text())
+  }
+
+  /** To be called in the turn in which its response closes: what is still under way then is not counted any more. */
+  end(): LimitEnd {
+    const cost = this.#cost
+    if (this.#refused) return { ...this.wish, tokens: 0, undone: true }
+    if (!cost) return { ...this.wish, tokens: 0 }
+    if (this.wish.limits.tokens !== undefined) this.#learn(cost)
+    if (cost.requests === 1) return { ...this.wish, tokens: this.#spent(cost) }
+    return { ...this.wish, tokens: this.#spentOnSeveral(cost), requests: this.#begun }
+  }
+
+  async leave(end: LimitEnd): Promise<void> {
+    const { store } = this.#options
+    // Else what is set aside for it could come after its end, and stay.
+    await this.#reserving.catch(() => undefined)
+    await store.leave(end)
+  }
+
+  #spent({ promptTokens, answers }: RequestCost): number {
+    const { exchange, body } = this.#options.request
+    const { error, sentAt } = exchange
+    const received = body instanceof Readable ? uploadTokens(exchange.receivedBytes) : promptTokens
+    return spentTokens({
+      usage: exchange.usage,
+      end: error === undefined ? 'well' : error.kind === 'client_gone' ? 'left' : 'error',
+      generates: answers > 0,
+      stream: exchange.stream,
+      promptTokens: received + textTokens(this.#addedBytes),
+      expectedTokens: this.#expectedTokens,
+      answerBytes: exchange.bodyBytes,
+      sinceSentMs: sentAt === undefined ? undefined : performance.now() - sentAt,
+    })
+  }
+
+  #spentOnSeveral({ promptTokens, requests }: RequestCost): number {
+    const { usage } = this.#options.request.exchange
+    const each = (promptTokens + this.#expectedTokens) / requests
+    const counted = (usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0)
+    return counted + Math.ceil(each * this.#uncounted)
+  }
+
+  /** How long the answers were, unless they were cut at the length that was asked for. */
+  #learn({ requests, answers, maxTokens }: RequestCost): void {
+    const { sizes, request, wish } = this.#options
+    const { usage, model, error } = request.exchange
+    const answered = requests === 1 ? answers : this.#begun - this.#uncounted
+    if (error || !usage || model === undefined || answers === 0 || answered === 0) return
+    const each = Math.ceil(usage.completionTokens / answered)
+    if (each < maxTokens) sizes.add(wish.key, model, each)
+  }
+}
