@@ -53,6 +53,13 @@ export const ConfigSchema = Type.Object({
     allowed: 'a path of letters, digits and . _ ~ - between slashes, such as /api',
     description: "Prefix of the router's own paths; may be empty.",
   }),
+  basePath: Type.String({
+    default: '',
+    pattern: '^(?:/[A-Za-z0-9._~-]+)*$',
+    allowed: 'a path of letters, digits and . _ ~ - between slashes, such as /llm',
+    description:
+      'Path under which a reverse proxy publishes the router without removing it, such as `/llm`; every path is then answered with and without it. Not needed where the proxy removes it.',
+  }),
   balanceStrategy: text(
     'balanced',
     'How a server is chosen: a strategy of [strategies.md](strategies.md) or of an extension. A model can have its own.',
