@@ -93,9 +93,9 @@ describe('LLM_ROUTER_BASE_PATH', () => {
       for (const path of ['/v1/models', '/api/tags', '/livez', '/readyz', '/ping', '/api/status', '/?x', ''])
         assert.equal((await fetch(url + path)).status, 200, head + path)
       const ollama = await fetch(`${url}/api/nothing`)
-      assert.deepEqual([ollama.status, typeof (await ollama.json()).error], [404, 'string'])
+      assert.deepEqual([ollama.status, typeof Object(await ollama.json()).error], [404, 'string'])
       const openai = await fetch(`${url}/v1/chat/completions`)
-      const { error, ...rest } = await openai.json()
+      const { error, ...rest } = Object(await openai.json())
       assert.deepEqual([openai.status, openai.headers.get('allow'), rest], [405, 'POST', {}])
       assert.equal(error.code, 'method_not_allowed')
     }
