@@ -160,7 +160,7 @@ export const ConfigSchema = Type.Object({
   }),
   redisHost: text(
     '',
-    'Host of Redis, which shares leases ([leases.md](leases.md)) and kept answers over several hosts; empty is none.',
+    'Host of Redis, which several hosts need to share leases ([leases.md](leases.md)), limits of client keys and kept answers; empty disables it.',
   ),
   redisPort: Type.Integer({ default: 6379, minimum: 1, maximum: 65535, description: 'Port of Redis.' }),
   redisDb: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: 'Database of Redis.' }),
