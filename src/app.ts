@@ -11,6 +11,7 @@ import admission from './plugins/admission.ts'
 import apiDocs from './plugins/api-docs.ts'
 import auth from './plugins/auth.ts'
 import balancer from './plugins/balancer.ts'
+import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body.ts'
 import config from './plugins/config.ts'
 import drain from './plugins/drain.ts'
@@ -64,7 +65,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     pluginTimeout: 0,
     // The server has answered such a client.
     clientErrorHandler: () => undefined,
-    rewriteUrl: routableTarget,
+    rewriteUrl: (request) => withoutBasePath(routableTarget(request), options.config.basePath),
     // Names of models may be long; the size of a request's headers bounds them.
     routerOptions: {
       ignoreTrailingSlash: true,
@@ -75,6 +76,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     return503OnClosing: false,
   })
   await app.register(config, { config: options.config })
+  await app.register(basePath)
   await app.register(apiDocs)
   await app.register(registries)
   await app.register(reload)

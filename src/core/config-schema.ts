@@ -53,6 +53,13 @@ export const ConfigSchema = Type.Object({
     allowed: 'a path of letters, digits and . _ ~ - between slashes, such as /api',
     description: "Prefix of the router's own paths; may be empty.",
   }),
+  basePath: Type.String({
+    default: '',
+    pattern: '^(?:/[A-Za-z0-9._~-]+)*$',
+    allowed: 'a path of letters, digits and . _ ~ - between slashes, such as /llm',
+    description:
+      'Path under which a reverse proxy publishes the router without removing it, such as `/llm`; every path is then answered with and without it. Not needed where the proxy removes it.',
+  }),
   balanceStrategy: text(
     'balanced',
     'How a server is chosen: a strategy of [strategies.md](strategies.md) or of an extension. A model can have its own.',
@@ -159,7 +166,7 @@ export const ConfigSchema = Type.Object({
   }),
   redisHost: text(
     '',
-    'Host of Redis, which shares leases ([leases.md](leases.md)) and kept answers over several hosts; empty is none.',
+    'Host of Redis, which several hosts need to share leases ([leases.md](leases.md)), limits of client keys and kept answers; empty disables it.',
   ),
   redisPort: Type.Integer({ default: 6379, minimum: 1, maximum: 65535, description: 'Port of Redis.' }),
   redisDb: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: 'Database of Redis.' }),

@@ -44,6 +44,7 @@ export const variables: readonly Variable[] = [
   { key: 'logLevel', name: 'LOG_LEVEL', read: readWord(words.logLevel, pythonLevels) },
   { key: 'logFormat', name: 'LOG_FORMAT', read: readWord(words.logFormat, {}) },
   { key: 'endpointPrefix', name: 'EP_PREFIX', read: readPathPrefix, emptyCounts: true },
+  { key: 'basePath', name: 'BASE_PATH', read: readPathPrefix },
   { key: 'inDebug', name: 'IN_DEBUG', read: readBoolean },
   { key: 'balanceStrategy', name: 'BALANCE_STRATEGY', read: readString },
   { key: 'redisHost', name: 'REDIS_HOST', read: readString },

@@ -12,8 +12,8 @@ declare module 'fastify' {
     apiDocs: {
       /** Every route that clients of the main port reach, each method once; without the files of pages. */
       routes(): readonly DocumentedRoute[]
-      /** The OpenAPI document as JSON text; made when it is first asked for. */
-      openapi(): string
+      /** The OpenAPI document as JSON text; `server` is the way from its address to the router's root. Made when first asked for. */
+      openapi(server: string): string
       /** The script that draws the page, compressed with gzip; read when it is first asked for. */
       pageScript(): Promise<Buffer>
     }
@@ -49,12 +49,15 @@ export default fp(
         ({ method, url, admin }) => !(method === 'HEAD' && gets.has(url)) && !(admin && adminPort > 0),
       )
     }
-    let text: string | undefined
+    const texts = new Map<string, string>()
     let script: Promise<Buffer> | undefined
     app.decorate('apiDocs', {
       routes,
-      openapi() {
-        text ??= JSON.stringify(openapiDocument(routes(), { version, keys: authEnabled }))
+      openapi(server) {
+        const text =
+          texts.get(server) ??
+          JSON.stringify(openapiDocument(routes(), { version, server, keys: authEnabled }))
+        texts.set(server, text)
         return text
       },
       pageScript() {

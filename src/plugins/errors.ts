@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type { Dialect } from '../core/dialect.ts'
 import { asRouterError, RouterError } from '../core/errors.ts'
 import { dialectOfPath } from '../core/path-dialect.ts'
+import { withoutBasePath } from './base-path.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -26,7 +27,7 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     app.decorateRequest('errorDialect')
-    app.decorate('errorDialectOf', (request) => dialectOf(app, request, pathOf(request.originalUrl)).name)
+    app.decorate('errorDialectOf', (request) => dialectOf(app, request, pathOf(request)).name)
     const methods: RouteMethods = new Map()
     const adminMethods: RouteMethods = new Map()
     app.addHook('onRoute', ({ url, method, constraints }) => {
@@ -60,7 +61,7 @@ export default fp(
 type RouteMethods = Map<string, Set<string>>
 
 function noRoute(methods: RouteMethods, request: FastifyRequest, reply: FastifyReply): RouterError {
-  const allowed = methodsOf(methods, pathOf(request.originalUrl))
+  const allowed = methodsOf(methods, pathOf(request))
   if (allowed === undefined) return new RouterError('not_found', 'Unknown path', { code: 'not_found' })
   const list = [...allowed].join(', ')
   reply.header('allow', list)
@@ -73,7 +74,7 @@ function sendError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const path = pathOf(request.originalUrl)
+  const path = pathOf(request)
   const dialect = dialectOf(app, request, path)
   request.exchange.error = error
   request.exchange.dialect ??= dialect.name
@@ -115,9 +116,11 @@ function methodsOf(methods: RouteMethods, path: string): Set<string> | undefined
   return undefined
 }
 
-function pathOf(url: string): string {
-  const query = url.indexOf('?')
-  return query === -1 ? url : url.slice(0, query)
+/** As the client wrote it, without query and base path. */
+function pathOf({ originalUrl, server }: FastifyRequest): string {
+  const target = withoutBasePath(originalUrl, server.config.basePath)
+  const query = target.indexOf('?')
+  return query === -1 ? target : target.slice(0, query)
 }
 
 /** Fastify's own errors in our words. Its texts can quote what a client sent. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { EndpointDocs } from '../core/api-docs.ts'
+import { endpointPaths, hasTrailingSlash, relativePath } from '../core/endpoint-paths.ts'
 
 const folder = join(import.meta.dirname, '../../resources/ui')
 
@@ -22,25 +23,37 @@ const docs: EndpointDocs = {
   answers: [{ type: 'text/html', description: 'The page.' }],
 }
 
-const files: readonly { path: string; name: string; type: string; docs?: EndpointDocs }[] = [
-  { path: '/ui', name: 'index.html', type: 'text/html; charset=utf-8', docs },
-  { path: '/ui/status.css', name: 'status.css', type: 'text/css; charset=utf-8' },
-  { path: '/ui/status.js', name: 'status.js', type: 'text/javascript; charset=utf-8' },
-  { path: '/ui/parts.js', name: 'parts.js', type: 'text/javascript; charset=utf-8' },
-  { path: '/ui/icon.svg', name: 'icon.svg', type: 'image/svg+xml' },
+const page = { name: 'index.html', type: 'text/html; charset=utf-8' }
+const parts = [
+  { name: 'status.css', type: 'text/css; charset=utf-8' },
+  { name: 'status.js', type: 'text/javascript; charset=utf-8' },
+  { name: 'parts.js', type: 'text/javascript; charset=utf-8' },
+  { name: 'icon.svg', type: 'image/svg+xml' },
 ]
 
-/** The status page for people, drawn from the status events. */
+/** The status page for people, drawn from the status events. It names its parts by relative URLs. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   if (!app.config.ui) return
-  const events = `${app.config.endpointPrefix}/status/events`
-  for (const { path, name, type, docs = false } of files) {
+  const prefix = app.config.endpointPrefix
+  const html = textOf(page.name)
+  for (const path of endpointPaths(prefix, { fixed: ['/ui'], prefixed: ['/ui'] })) {
     // Of a prefix's characters none means anything in HTML.
-    const text = readFileSync(join(folder, name), 'utf8').replace('{{events}}', events)
-    app.get(path, { config: { admin: true, docs } }, (_request, reply) =>
-      reply.headers(headers).type(type).send(text),
-    )
+    const text = html.replace('{{events}}', relativePath(path, `${prefix}/status/events`))
+    app.get(path, { config: { admin: true, docs } }, (request, reply) => {
+      if (hasTrailingSlash(request.url)) return reply.redirect('../ui')
+      return reply.headers(headers).type(page.type).send(text)
+    })
+    for (const { name, type } of parts) {
+      const part = textOf(name)
+      app.get(`${path}/${name}`, { config: { admin: true, docs: false } }, (_request, reply) =>
+        reply.headers(headers).type(type).send(part),
+      )
+    }
   }
 }
 
 export default plugin
+
+function textOf(name: string): string {
+  return readFileSync(join(folder, name), 'utf8')
+}

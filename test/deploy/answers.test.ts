@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
+import { keysFile } from '../helpers/keys-file.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import { chartDir } from './chart.ts'
 
@@ -26,19 +27,37 @@ test('what helm test runs asks for no answer where no model is named', async (co
   assert.equal(stdout, 'models: demo\n')
 })
 
+test('where clients need a key, what helm test runs has one or checks that one is asked for', async (context) => {
+  const key = 'sk-0123456789abcdefghij'
+  const file = keysFile([{ id: 'test', key }])
+  context.after(() => file.remove())
+  const router = await routerFor(context, file.env)
+  const asked = { ASKS_FOR_KEYS: 'true' }
+  assert.equal((await answers(router.url, '', asked)).stdout, 'without a key: 401\n')
+  const { stdout } = await answers(router.url, 'demo', { ...asked, KEY: key })
+  assert.equal(stdout, 'without a key: 401\nmodels: demo\ndemo: Hello there\n')
+  await assert.rejects(answers(router.url, '', { ...asked, KEY: 'sk-another' }), /\/v1\/models: 401 /)
+
+  const open = await routerFor(context)
+  await assert.rejects(answers(open.url, '', asked), /200 without a key/)
+})
+
 test('what helm test runs fails, and says why, when a model cannot answer', async (context) => {
   const router = await routerFor(context)
   await assert.rejects(answers(router.url, 'other'), /\/v1\/chat\/completions: 404 /)
 })
 
-async function routerFor(context: { after: (end: () => Promise<void>) => void }): Promise<TestRouter> {
-  const router = await startRouter({ models })
+async function routerFor(
+  context: { after: (end: () => Promise<void>) => void },
+  env: Record<string, string> = {},
+): Promise<TestRouter> {
+  const router = await startRouter({ models, env })
   context.after(() => router.close())
   return router
 }
 
 /** As the pod of the chart starts it. */
-function answers(url: string, model: string): Promise<{ stdout: string }> {
-  const env = { ROUTER_URL: url, MODEL: model }
+function answers(url: string, model: string, more: Record<string, string> = {}): Promise<{ stdout: string }> {
+  const env = { ROUTER_URL: url, MODEL: model, ...more }
   return run(process.execPath, ['--input-type=module', '--eval', script], { env })
 }

@@ -33,6 +33,15 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     ['minReplicas is over', '--set', 'autoscaling.enabled=true,autoscaling.minReplicas=99'],
     ['ingress.hosts: empty', '--set', 'ingress.enabled=true'],
     ['httpRoute.parentRefs: empty', '--set', 'httpRoute.enabled=true'],
+    ['auth.keysFrom.name', '--set', 'auth.enabled=true'],
+    ['one of the two must go', '--set', 'auth.enabled=true,auth.keysFrom.name=x,auth.keys.keys[0].id=a'],
+    ['requests would not be authenticated', '--set', 'auth.keysFrom.name=x'],
+    [
+      '/metrics asks for a key',
+      ...['--set', 'auth.enabled=true,auth.keysFrom.name=x'],
+      ...['--set', 'metrics.enabled=true,metrics.serviceMonitor.enabled=true'],
+    ],
+    ['the test needs a key', '--set', 'auth.enabled=true,auth.keysFrom.name=x,test.model=demo'],
     ['nothing to scrape', '--set', 'metrics.serviceMonitor.enabled=true'],
     ['no rules with groups', '--set', 'metrics.prometheusRule.enabled=true,metrics.prometheusRule.rules=x'],
     ['no dashboard with a title', '--set', 'metrics.dashboard.enabled=true,metrics.dashboard.json=x'],
@@ -45,7 +54,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     })
   }
 
-  test('the notes warn of leases that end at the replica', () => {
+  test('the notes warn of what replicas without Redis do not share, and of a router open to all', () => {
     // Only `install` shows them, which asks for a cluster even when dry; here they become the data of a manifest.
     const copy = join(folder, 'copy')
     cpSync(chartDir, copy, { recursive: true })
@@ -66,6 +75,36 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     assert.doesNotMatch(notes(...strategy, '--set', 'redis.host=redis'), /exclusive within/)
     assert.doesNotMatch(notes(), /exclusive within/)
     assert.match(notes(), /"demo" from the embedded mock only/)
+
+    const one = ['--set', 'replicas=1']
+    const keys = ['--set', 'auth.enabled=true,auth.keysFrom.name=x']
+    const unlimited = ['--set', 'auth.enabled=true,auth.keys.keys[0].id=a']
+    assert.match(notes(), /up to 2 replicas and no Redis/)
+    assert.match(notes(), /previous_response_id/)
+    assert.doesNotMatch(notes('--set', 'env.LLM_ROUTER_RESPONSES_MAX=0'), /no Redis/)
+    assert.match(notes(...keys), /up to 2 times its limits/)
+    assert.match(notes(...keys, ...one, '--set', 'autoscaling.enabled=true'), /up to 10 times its limits/)
+    assert.doesNotMatch(notes(...unlimited), /times its limits/)
+    assert.match(
+      notes(...unlimited, '--set', 'auth.keys.keys[0].max_concurrent=2'),
+      /up to 2 times its limits/,
+    )
+    assert.match(notes('--set', 'secret.existing=s'), /the Secret s brings LLM_ROUTER_REDIS_URL/)
+    for (const shared of [
+      one,
+      ['--set', 'redis.host=redis'],
+      ['--set', 'env.LLM_ROUTER_REDIS_URL=redis://redis'],
+      ['--set', 'secret.values.LLM_ROUTER_REDIS_URL=redis://:x@redis'],
+      ['--set', 'extraEnv[0].name=LLM_ROUTER_REDIS_URL'],
+    ])
+      assert.doesNotMatch(notes(...keys, ...strategy, ...shared), /no Redis/, shared.join(' '))
+
+    const published = ['--set', 'route.enabled=true']
+    assert.doesNotMatch(notes(), /asks clients for no key/)
+    assert.match(notes(...published), /asks clients for no key/)
+    assert.match(notes('--set', 'service.type=LoadBalancer'), /asks clients for no key/)
+    assert.doesNotMatch(notes(...published, ...keys), /asks clients for no key/)
+    assert.match(notes(...published, ...keys), /trustedProxies is empty/)
   })
 
   test('the packaged chart brings the dashboard and the rules of the repository', () => {

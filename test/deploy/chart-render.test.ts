@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { loadClientKeys } from '../../src/core/client-keys-load.ts'
 import { loadConfig } from '../../src/core/env-config.ts'
 import { loadModels } from '../../src/core/models-load.ts'
 import { readPromptTree } from '../../src/core/prompt-tree.ts'
@@ -37,6 +38,9 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.deepEqual(of('public').kinds(), [
       ...['Deployment', 'HTTPRoute', 'HorizontalPodAutoscaler', 'Ingress', 'Pod', 'Secret', 'Service'],
       'ServiceAccount',
+    ])
+    assert.deepEqual(of('openshift').kinds(), [
+      ...['Deployment', 'Pod', 'Route', 'Secret', 'Service', 'ServiceAccount'],
     ])
     assert.deepEqual(of('monitored').kinds(), [
       ...['ConfigMap', 'Deployment', 'NetworkPolicy', 'Pod', 'PrometheusRule'],
@@ -74,12 +78,15 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
   })
 
   test('every pod runs without root, without a token and without a place to write but /tmp', () => {
-    for (const rendering of rendered.values()) {
+    for (const [name, rendering] of rendered) {
       for (const pod of [rendering.the('Deployment').spec.template.spec, rendering.the('Pod').spec]) {
         assert.equal(pod.automountServiceAccountToken, false)
         assert.equal(pod.enableServiceLinks, false)
         assert.equal(pod.securityContext.runAsNonRoot, true)
-        assert.ok(pod.securityContext.runAsUser > 0)
+        const { runAsUser, runAsGroup, fsGroup } = pod.securityContext
+        // The restricted-v2 SCC of OpenShift chooses them, and refuses all others.
+        if (name === 'openshift') assert.deepEqual([runAsUser, runAsGroup, fsGroup], Array(3).fill(undefined))
+        else assert.ok(Number(runAsUser) > 0)
         const { securityContext } = pod.containers[0]
         assert.deepEqual(securityContext, {
           allowPrivilegeEscalation: false,
@@ -259,6 +266,102 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.match(first ?? '', /^[0-9a-f]{64}$/)
     assert.equal(checksum(...always, '--set', 'replicas=5'), first)
     for (const change of [models, prompts, secret]) assert.notEqual(checksum(...always, ...change), first)
+  })
+
+  test('the router asks for the keys of the Secret, reads them again when it changes, and believes the proxies named', () => {
+    for (const [name, secret, networks] of [
+      ['public', 'client-keys', ['10.244.0.0/16', 'fd00::/8']],
+      ['openshift', 'prod-llm-router-keys', ['10.128.0.0/14']],
+    ] as const) {
+      const { config } = loadConfig(environment(of(name)))
+      assert.equal(config.authEnabled, true)
+      assert.deepEqual(config.trustedProxies, networks)
+      const { containers, volumes } = of(name).the('Deployment').spec.template.spec
+      const mount = containers[0].volumeMounts.find(({ name: volume }) => volume === 'keys')
+      assert.equal(mount?.subPath, undefined)
+      const source = volumes.find(({ name: volume }) => volume === 'keys')?.secret
+      assert.equal(source?.secretName, secret)
+      assert.equal(`${mount?.mountPath}/${source?.items[0]?.path}`, config.authKeysFile)
+    }
+    assert.equal(loadConfig(environment(of('defaults'))).config.authEnabled, false)
+  })
+
+  test('keys of the values stand in a Secret that the router can load, and nowhere else', () => {
+    const rendering = of('openshift')
+    const secret = rendering.the('Secret')
+    assert.equal(secret.metadata.name, 'prod-llm-router-keys')
+    const { entries, warnings } = loadClientKeys(secret.stringData?.['keys.json'] ?? '', '/keys.json', {})
+    assert.deepEqual([entries.map(({ client }) => client.id), warnings], [['team-a'], []])
+    const others = rendering.all.filter(({ kind }) => kind !== 'Secret')
+    assert.doesNotMatch(JSON.stringify(others), /9f86d08/)
+  })
+
+  test('with keys on, Prometheus scrapes the admin port or sends a key', () => {
+    const on = ['--set', 'auth.enabled=true,auth.keysFrom.name=keys']
+    const scrape = ['--set', 'metrics.enabled=true,metrics.serviceMonitor.enabled=true']
+    const endpoint = (...args: string[]) =>
+      render(...on, ...scrape, ...args).the('ServiceMonitor').spec.endpoints[0]
+    assert.deepEqual(endpoint('--set', 'adminPort=9090'), {
+      port: 'admin',
+      path: '/metrics',
+      interval: '30s',
+    })
+    assert.deepEqual(endpoint('--set', 'metrics.serviceMonitor.keyFrom.name=scrape-key')?.authorization, {
+      type: 'Bearer',
+      credentials: { name: 'scrape-key', key: 'key' },
+    })
+  })
+
+  test('with keys on, helm test has a key where one is named', () => {
+    const variables = (name: string) => of(name).the('Pod').spec.containers[0].env
+    const key = variables('public').find(({ name }) => name === 'KEY')
+    assert.deepEqual(key?.valueFrom?.secretKeyRef, { name: 'client-keys', key: 'test' })
+    assert.ok(!variables('openshift').some(({ name }) => name === 'KEY'))
+    for (const [name, asks] of [
+      ['defaults', 'false'],
+      ['openshift', 'true'],
+    ] as const)
+      assert.equal(variables(name).find((variable) => variable.name === 'ASKS_FOR_KEYS')?.value, asks)
+  })
+
+  test('a base path is that of the router and of all that publish it', () => {
+    const published = render(
+      ...['--set', 'basePath=/llm,ingress.enabled=true,ingress.hosts={a.example.com}'],
+      ...[
+        '--set',
+        'httpRoute.enabled=true,httpRoute.parentRefs[0].name=public',
+        '--set',
+        'route.enabled=true',
+      ],
+    )
+    assert.equal(loadConfig(environment(published)).config.basePath, '/llm')
+    const { path, pathType } = published.the('Ingress').spec.rules[0]?.http.paths[0] ?? assert.fail('no path')
+    assert.deepEqual([path, pathType], ['/llm', 'Prefix'])
+    assert.equal(published.the('HTTPRoute').spec.rules[0]?.matches[0]?.path.value, '/llm')
+    assert.equal(published.the('Route').spec.path, '/llm')
+
+    assert.equal(of('public').the('Ingress').spec.rules[0]?.http.paths[0]?.path, '/')
+    assert.equal(of('public').the('HTTPRoute').spec.rules[0]?.matches[0]?.path.value, '/')
+    const rewritten = render(
+      ...[
+        '--set',
+        'ingress.enabled=true,ingress.hosts={a.example.com},ingress.pathType=ImplementationSpecific',
+      ],
+      ...['--set-string', 'ingress.path=/llm(/|$)(.*)'],
+    )
+    assert.equal(loadConfig(environment(rewritten)).config.basePath, '')
+    assert.equal(rewritten.the('Ingress').spec.rules[0]?.http.paths[0]?.path, '/llm(/|$)(.*)')
+  })
+
+  test('an OpenShift Route leads to the Service, with TLS', () => {
+    const { spec } = of('openshift').the('Route')
+    assert.equal(spec.to.name, of('openshift').the('Service').metadata.name)
+    assert.ok(
+      of('openshift')
+        .the('Service')
+        .spec.ports.some(({ name }) => name === spec.port.targetPort),
+    )
+    assert.equal(spec.tls?.termination, 'edge')
   })
 
   test('an autoscaled Deployment leaves the count to its autoscaler', () => {

@@ -22,7 +22,7 @@ test('the chart is of the version that it installs', () => {
 
 test('the schema admits the default values and every example', async () => {
   assert.equal(await verdict({}), 200)
-  assert.equal(examples.size, 3)
+  assert.equal(examples.size, 4)
   for (const [name, path] of examples) assert.equal(await verdict(readYaml(path)), 200, name)
 })
 
@@ -42,6 +42,9 @@ for (const [what, values] of [
   ['a prompt id with a dot, which stands for the slash in keys', { prompts: { 'a.b': 'x' } }],
   ['a setting that the chart decides', { env: { LLM_ROUTER_SERVER_PORT: '80' } }],
   ['a collector without its scheme', { tracing: { endpoint: 'otel-collector:4318' } }],
+  ['a keys file named among the settings', { env: { LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/k.json' } }],
+  ['a trusted proxy that is a name', { trustedProxies: ['ingress.example.com'] }],
+  ['a base path with a slash at its end', { basePath: '/llm/' }],
   ['a probe without its slash', { probes: { liveness: { path: 'livez' } } }],
 ] as const) {
   test(`the schema refuses ${what}`, async () => {
@@ -60,7 +63,7 @@ test('every value that a template reads is in values.yaml', () => {
 
 test('every value in values.yaml is read by a template', () => {
   // Rendered whole (toYaml), so that no template names what is in them.
-  const whole = ['resources', 'podSecurityContext', 'securityContext', 'probes', 'labels']
+  const whole = ['resources', 'podSecurityContext', 'securityContext', 'probes', 'labels', 'tls']
   const unread = leaves(preset)
     .filter((path) => !path.some((name) => whole.includes(name)))
     .filter((path) => !new RegExp(`\\.${path.at(-1)}\\b`).test(allTemplates))

@@ -56,12 +56,13 @@ export interface PodSpec {
   automountServiceAccountToken: boolean
   enableServiceLinks: boolean
   terminationGracePeriodSeconds: number
-  securityContext: { runAsNonRoot: boolean; runAsUser: number }
+  securityContext: { runAsNonRoot: boolean; runAsUser?: number; runAsGroup?: number; fsGroup?: number }
   containers: [Container]
   volumes: {
     name: string
     emptyDir?: object
     configMap?: { name: string; items: { key: string; path: string }[] }
+    secret?: { secretName: string; items: { key: string; path: string }[] }
   }[]
   topologySpreadConstraints?: { topologyKey: string }[]
 }
@@ -101,12 +102,33 @@ export interface Kinds {
     spec: {
       rules: {
         host: string
-        http: { paths: { backend: { service: { name: string; port: { name: string } } } }[] }
+        http: {
+          paths: {
+            path: string
+            pathType: string
+            backend: { service: { name: string; port: { name: string } } }
+          }[]
+        }
       }[]
     }
   }
-  HTTPRoute: Manifest & { spec: { rules: { backendRefs: { name: string; port: number }[] }[] } }
-  ServiceMonitor: Manifest & { spec: { selector: Selector; endpoints: { port: string; path: string }[] } }
+  HTTPRoute: Manifest & {
+    spec: {
+      rules: { matches: { path: { value: string } }[]; backendRefs: { name: string; port: number }[] }[]
+    }
+  }
+  Route: Manifest & {
+    spec: {
+      host?: string
+      path?: string
+      to: { kind: string; name: string }
+      port: { targetPort: string }
+      tls?: { termination: string }
+    }
+  }
+  ServiceMonitor: Manifest & {
+    spec: { selector: Selector; endpoints: { port: string; path: string; authorization?: object }[] }
+  }
   PrometheusRule: Manifest & { spec: { groups: { name: string; rules: { alert: string }[] }[] } }
 }
 

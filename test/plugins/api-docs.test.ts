@@ -23,6 +23,7 @@ interface Operation {
   responses: Record<string, { content: Record<string, Media> }>
 }
 interface Document {
+  servers: { url: string }[]
   paths: Record<string, Record<string, Operation>>
   components: { schemas: Record<string, { properties: Record<string, unknown>; required?: string[] }> }
 }
@@ -104,14 +105,15 @@ describe('the OpenAPI document', () => {
     const hidden = router.app.seenRoutes?.flatMap(({ method, url, docs }) =>
       docs === false && method === 'GET' ? [url] : [],
     )
-    assert.deepEqual(hidden?.toSorted(), [
+    const files = [
       '/docs/scalar.js',
       '/docs/start.js',
       '/ui/icon.svg',
       '/ui/parts.js',
       '/ui/status.css',
       '/ui/status.js',
-    ])
+    ]
+    assert.deepEqual(hidden?.toSorted(), [...files, ...files.map((path) => `/own${path}`)].toSorted())
   })
 
   it('knows of every route of ours what it does', () => {
@@ -188,8 +190,16 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  it('is the same below the prefix', async () => {
-    assert.deepEqual(await documentOf(router, '/own/openapi.json'), document)
+  it('is the same below the prefix, but for the way to the router', async () => {
+    const below = await documentOf(router, '/own/openapi.json')
+    assert.deepEqual({ ...below, servers: document.servers }, document)
+    for (const [path, { servers }] of [
+      ['/openapi.json', document],
+      ['/own/openapi.json', below],
+    ] as const) {
+      const root = new URL(servers[0]?.url ?? assert.fail('no server'), router.url + path)
+      assert.equal(root.href, `${router.url}/`)
+    }
   })
 })
 

@@ -1,156 +1,27 @@
-import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { setTimeout as pause } from 'node:timers/promises'
-import { faults, faultText, wholeJson } from '../faults/upstream-faults.ts'
-import {
-  answerBytes,
-  type FaultUpstream,
-  type RawRequest,
-  type Step,
-  startFaultUpstream,
-} from '../helpers/fault-upstream.ts'
-import { openRequest, post } from '../helpers/http.ts'
-import { modelsConfig } from '../helpers/router.ts'
-import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
-import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
-import { seededRandom } from '../helpers/seeded-random.ts'
+import { runHostile } from './hostile.ts'
+import { soakOptions } from './options.ts'
+import { runSteady } from './steady.ts'
 
 /*
- * Half an hour of clients of both dialects, one in ten of which leaves early, over three upstreams, one in ten of whose
- * answers is broken in one of the ways of test/faults/. The router may not grow after its first minutes, and every client
- * that stays sees a whole answer or an error. `LLM_ROUTER_SOAK_MINUTES` and `LLM_ROUTER_SOAK_SEED` change time and dice.
+ * Two soaks, each for its share of the time: one whose router may not grow, and one in which servers, workers, files and some
+ * clients do their worst beside good clients, of whom none may notice. Exit code 1 when either fails.
+ *
+ * `node test/soak/mixed.ts --minutes 2 --seed 7 --only hostile`; half an hour of both unless told otherwise.
  */
 
-const minutes = Number(process.env.LLM_ROUTER_SOAK_MINUTES ?? 30)
-const seed = Number(process.env.LLM_ROUTER_SOAK_SEED ?? Date.now() % 1_000_000)
-const random = seededRandom(seed)
-const clients = 16
-const faultShare = 0.1
-const leavingShare = 0.1
-/** So much is no growth. */
-const slackMebi = 48
-const mebi = 1024 * 1024
-
-const messages = [{ role: 'user', content: 'x' }]
-const goodStream = answerBytes(openaiChunk({ content: faultText }) + openaiChunk({}, 'stop') + openaiDone, [
-  'content-type: text/event-stream',
-])
-const goodWhole = answerBytes(wholeJson)
-
-function answer({ body }: RawRequest): Iterable<Step> {
-  const stream = JSON.parse(body.toString()).stream === true
-  if (random() >= faultShare) return [stream ? goodStream : goodWhole]
-  const fitting = faults.filter((fault) => fault.stream === stream)
-  return fitting[Math.floor(random() * fitting.length)]?.steps(pause(random() * 50)) ?? []
-}
-
-/** Gives what the client saw. */
-async function ask(url: string, stream: boolean, ollama: boolean): Promise<'answer' | 'error'> {
-  const { status, text } = await post(`${url}${ollama ? '/api/chat' : '/v1/chat/completions'}`, {
-    model: 'm',
-    stream,
-    messages,
-  })
-  const whole = stream
-    ? ollama
-      ? text.includes('"done":true')
-      : text.endsWith(openaiDone)
-    : text.includes(faultText)
-  const failed = text.includes('"error":')
-  assert.ok(status === 200 ? whole !== failed : failed, `neither an answer nor an error: ${status} ${text}`)
-  return whole ? 'answer' : 'error'
-}
-
-async function leave(url: string): Promise<'left'> {
-  const socket = await openRequest(url, '/v1/chat/completions', { model: 'm', stream: true, messages })
-  socket.on('error', () => undefined) // a reset of ours, seen from our own side
-  const closed = once(socket, 'close')
-  socket.resume()
-  await pause(random() * 20)
-  if (random() < 0.5) socket.destroy()
-  else socket.resetAndDestroy()
-  await closed
-  return 'left'
-}
-
-async function runClient(url: string, until: number, counts: Record<string, number>): Promise<void> {
-  while (performance.now() < until) {
-    const seen = random() < leavingShare ? await leave(url) : await ask(url, random() < 0.5, random() < 0.5)
-    counts[seen] = (counts[seen] ?? 0) + 1
-    await pause(random() * 200)
-  }
-}
-
-/** One median for each sixtieth of the time and more: what is held between two collections does not count. */
-async function watchMemory(router: RouterProcess, until: number): Promise<number[]> {
-  const medians: number[] = []
-  while (performance.now() < until) {
-    const samples: number[] = []
-    for (let second = 0; second < 60 && performance.now() < until; second++) {
-      await pause(1_000)
-      samples.push(router.memoryBytes() / mebi)
-    }
-    medians.push(medianOf(samples))
-    console.log(`minute ${medians.length}: ${medians.at(-1)?.toFixed(1)} MiB`)
-  }
-  return medians
-}
-
-function medianOf(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
-}
-
-async function main(): Promise<void> {
-  console.log(`seed ${seed}, ${minutes} minutes`)
-  const upstreams: FaultUpstream[] = []
-  for (let index = 0; index < 3; index++) upstreams.push(await startFaultUpstream(answer))
-  const router = await startRouterProcess({
-    env: { LLM_ROUTER_EXTERNAL_TIMEOUT: '1' },
-    models: modelsConfig({
-      m: upstreams.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url })),
-    }),
-  })
+const options = soakOptions(process.argv.slice(2), process.env)
+console.log(`seed ${options.seed}, ${options.minutes} minutes: ${options.runs.join(', ')}`)
+const share = { minutes: options.minutes / options.runs.length, seed: options.seed }
+for (const run of options.runs) {
   try {
-    const until = performance.now() + minutes * 60_000
-    const counts: Record<string, number> = {}
-    const [medians] = await Promise.all([
-      watchMemory(router, until),
-      ...Array.from({ length: clients }, () => runClient(router.url, until, counts)),
-    ])
-    console.log(counts)
-    for (const upstream of upstreams) await upstream.idle()
-    const asked = Object.values(counts).reduce((sum, count) => sum + count, 0)
-    const stayed = asked - (counts.left ?? 0)
-    // A client may have left before its request had come whole, and those that leave all have the same id.
-    const lines = await router.requestsLogged(stayed)
-    const ids = new Set(
-      lines.filter(({ outcome }) => outcome !== 'client_gone').map((line) => line.request_id),
-    )
-    assert.ok(lines.length <= asked && ids.size >= stayed, `${lines.length} lines for ${asked} requests`)
-    assert.deepEqual(
-      router.logs.filter(({ level }) => level === 'error' || level === 'fatal'),
-      [],
-    )
-    assertSteady(medians)
-  } finally {
-    await router.stop()
-    for (const upstream of upstreams) await upstream.close()
+    if (run === 'steady') await runSteady(share)
+    else await runHostile(share)
+    console.log(`${run}: passed`)
+  } catch (error) {
+    process.exitCode = 1
+    console.log(`${run}: FAILED: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
-
-/**
- * What counts is the lowest of each half: garbage may lie for a quarter of an hour before all of it is collected, so that memory
- * goes up and down without growing. Of a run too short for halves nothing can be said.
- */
-function assertSteady(medians: readonly number[]): void {
-  const settled = medians.slice(5)
-  if (settled.length < 2) return
-  const middle = Math.floor(settled.length / 2)
-  const [before, after] = [settled.slice(0, middle), settled.slice(middle)].map((part) => Math.min(...part))
-  assert.ok(before !== undefined && after !== undefined)
-  const told = `lowest ${before.toFixed(1)} MiB in the first half after five minutes, ${after.toFixed(1)} in the second`
-  assert.ok(after <= before + slackMebi, `grew: ${told} (seed ${seed})`)
-  console.log(`steady: ${told}; highest ${Math.max(...settled).toFixed(1)}`)
-}
-
-await main()
+console.log(process.exitCode === 1 ? 'verdict: FAILED' : 'verdict: passed')
+// What a failed run left behind keeps nobody waiting.
+process.exit()

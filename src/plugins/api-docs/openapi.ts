@@ -13,11 +13,12 @@ interface Shared {
 
 /**
  * The OpenAPI document of these routes. Source: OpenAPI Specification 3.1.1; its schemas are JSON Schema, so those that
- * check the requests stand in it as they are, but for words that only the router understands. `keys`: clients need one.
+ * check the requests stand in it as they are, but for words that only the router understands. `server`: the router's root,
+ * relative to the address of the document. `keys`: clients need one.
  */
 export function openapiDocument(
   routes: readonly DocumentedRoute[],
-  { version, keys }: { version: string; keys: boolean },
+  { version, server = '.', keys }: { version: string; server?: string; keys: boolean },
 ): Json {
   const ids = operationIds(routes)
   const first = firstPaths(routes)
@@ -41,7 +42,7 @@ export function openapiDocument(
       description: 'One address in front of model servers, for clients of OpenAI, Anthropic and Ollama.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
-    servers: [{ url: '/', description: 'This router' }],
+    servers: [{ url: server, description: 'This router' }],
     tags: Object.entries(docsTags).flatMap(([name, description]) =>
       used.has(name) ? [{ name, description }] : [],
     ),

@@ -16,6 +16,23 @@
 {{- if eq (int $values.port) (int $values.adminPort) -}}
 {{- fail "adminPort: the same as port; 0 means the same port" -}}
 {{- end -}}
+{{- with $values.auth -}}
+{{- if and .enabled (not .keys) (not .keysFrom.name) -}}
+{{- fail "auth.enabled: name the Secret with the keys file in auth.keysFrom.name" -}}
+{{- end -}}
+{{- if and .keys .keysFrom.name -}}
+{{- fail "auth.keys and auth.keysFrom.name: one of the two must go" -}}
+{{- end -}}
+{{- if and (or .keys .keysFrom.name) (not .enabled) -}}
+{{- fail "auth.keys has no effect without auth.enabled: requests would not be authenticated" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.auth.enabled $values.metrics.serviceMonitor.enabled (not $values.adminPort) (not $values.metrics.serviceMonitor.keyFrom.name) -}}
+{{- fail "metrics.serviceMonitor: with auth.enabled /metrics asks for a key; set adminPort, where it needs none, or metrics.serviceMonitor.keyFrom.name" -}}
+{{- end -}}
+{{- if and $values.auth.enabled $values.test.model (not $values.test.keyFrom.name) -}}
+{{- fail "test.model: with auth.enabled the test needs a key; name its Secret in test.keyFrom.name" -}}
+{{- end -}}
 {{- with $values.autoscaling -}}
 {{- if and .enabled (not .cpuUtilization) (not .inFlight.average) -}}
 {{- fail "autoscaling: set cpuUtilization or inFlight.average; there is nothing to scale on" -}}

@@ -58,6 +58,27 @@ app.kubernetes.io/component: test
 {{- kindIs "string" .Values.modelsConfig | ternary .Values.modelsConfig (toPrettyJson .Values.modelsConfig) -}}
 {{- end }}
 
+{{- define "llm-router.keysText" -}}
+{{- kindIs "string" .Values.auth.keys | ternary .Values.auth.keys (toPrettyJson .Values.auth.keys) -}}
+{{- end }}
+
+{{/* The Secret with the keys file. */}}
+{{- define "llm-router.keysSecret" -}}
+{{- .Values.auth.keysFrom.name | default (printf "%s-keys" (include "llm-router.fullname" .)) -}}
+{{- end }}
+
+{{/* How many replicas there may be. */}}
+{{- define "llm-router.mostReplicas" -}}
+{{- .Values.autoscaling.enabled | ternary .Values.autoscaling.maxReplicas .Values.replicas | int -}}
+{{- end }}
+
+{{/* Where Redis is named, as far as the values tell; empty: nowhere. */}}
+{{- define "llm-router.redis" -}}
+{{- $named := list .Values.redis.host (get .Values.env "LLM_ROUTER_REDIS_URL") (get .Values.secret.values "LLM_ROUTER_REDIS_URL") -}}
+{{- range .Values.extraEnv }}{{ if has .name (list "LLM_ROUTER_REDIS_URL" "LLM_ROUTER_REDIS_HOST") }}{{ $named = append $named .name }}{{ end }}{{ end -}}
+{{- $named | compact | join " " -}}
+{{- end }}
+
 {{/* Keys of a ConfigMap have no slash; prompt ids have no dot (values.schema.json), so no two ids meet. */}}
 {{- define "llm-router.promptKey" -}}
 {{- . | replace "/" "." }}.prompt
@@ -66,7 +87,7 @@ app.kubernetes.io/component: test
 {{/* Of what running pods do not notice: their environment. The router reads its files again by itself. */}}
 {{- define "llm-router.checksum" -}}
 {{- $all := list .Values.secret.values -}}
-{{- if .Values.restartOnConfigChange }}{{ $all = concat $all (list .Values.modelsConfig .Values.prompts) }}{{ end -}}
+{{- if .Values.restartOnConfigChange }}{{ $all = concat $all (list .Values.modelsConfig .Values.prompts .Values.auth.keys) }}{{ end -}}
 {{- if or .Values.restartOnConfigChange .Values.secret.values }}{{ $all | toJson | sha256sum }}{{ end -}}
 {{- end }}
 
@@ -85,6 +106,12 @@ app.kubernetes.io/component: test
   "LLM_ROUTER_LOG_FORMAT" "json" -}}
 {{- if .Values.adminPort }}{{ $_ := set $all "LLM_ROUTER_ADMIN_PORT" .Values.adminPort }}{{ end -}}
 {{- if .Values.metrics.enabled }}{{ $_ := set $all "LLM_ROUTER_USE_PROMETHEUS" "true" }}{{ end -}}
+{{- if .Values.auth.enabled -}}
+{{- $_ := set $all "LLM_ROUTER_AUTH_ENABLED" "true" -}}
+{{- $_ := set $all "LLM_ROUTER_AUTH_MEMORY_SEED_FILE" "/etc/llm-router/keys/keys.json" -}}
+{{- end -}}
+{{- with .Values.trustedProxies }}{{ $_ := set $all "LLM_ROUTER_TRUSTED_PROXIES" (join "," .) }}{{ end -}}
+{{- with .Values.basePath }}{{ $_ := set $all "LLM_ROUTER_BASE_PATH" . }}{{ end -}}
 {{- if .Values.tracing.endpoint }}{{ $_ := set $all "OTEL_EXPORTER_OTLP_ENDPOINT" .Values.tracing.endpoint }}{{ end -}}
 {{- if .Values.redis.host -}}
 {{- $_ := set $all "LLM_ROUTER_REDIS_HOST" .Values.redis.host -}}

@@ -1,0 +1,34 @@
+import fp from 'fastify-plugin'
+import { ConfigError } from '../core/errors.ts'
+
+/**
+ * With LLM_ROUTER_BASE_PATH the router answers below that path too, for a reverse proxy that shares a host name by path and
+ * leaves the path as it is. Without the base path everything is answered as before: probes and scrapers come past the proxy.
+ */
+export default fp(
+  (app, _options, done) => {
+    const { basePath } = app.config
+    if (basePath === '') return done()
+    const urls = new Set<string>()
+    app.addHook('onRoute', ({ url }) => {
+      urls.add(url)
+    })
+    app.addHook('onReady', async () => {
+      const hidden = [...urls].find((url) => url === basePath || url.startsWith(`${basePath}/`))
+      if (hidden !== undefined)
+        throw new ConfigError([
+          `LLM_ROUTER_BASE_PATH: ${basePath} would hide the router's own path ${hidden}`,
+        ])
+    })
+    done()
+  },
+  { name: 'base-path', dependencies: ['config'] },
+)
+
+/** The target of a request as the routes know it: `/llm/v1/models?limit=1` is `/v1/models?limit=1` below `/llm`. */
+export function withoutBasePath(target: string, basePath: string): string {
+  if (basePath === '' || !target.startsWith(basePath)) return target
+  const rest = target.slice(basePath.length)
+  if (rest.startsWith('/')) return rest
+  return rest === '' || rest.startsWith('?') ? `/${rest}` : target
+}

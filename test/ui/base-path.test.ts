@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { keysFile } from '../helpers/keys-file.ts'
+import { type PathProxy, startPathProxy } from '../helpers/path-proxy.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
+
+/** What the functions find that run in the browser. */
+declare const document: { body: { innerText: string } }
+
+const chromium = findChromium()
+const options = chromium === undefined ? { skip: 'needs Chromium: sudo apt-get install chromium' } : {}
+const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
+
+let chrome: TestBrowser | undefined
+before(async () => {
+  if (chromium !== undefined) chrome = await startBrowser(chromium)
+})
+after(() => chrome?.close())
+
+for (const { name, removed, env, root = '/llm' } of [
+  { name: 'removed by the proxy', removed: true, env: {} },
+  { name: 'kept, with LLM_ROUTER_BASE_PATH', removed: false, env: { LLM_ROUTER_BASE_PATH: '/llm' } },
+  // Then some endpoints are outside it, such as /v1/models beside /llm/v1/models.
+  { name: 'kept, as LLM_ROUTER_EP_PREFIX', removed: false, env: { LLM_ROUTER_EP_PREFIX: '/llm' }, root: '/' },
+  {
+    name: 'removed, though LLM_ROUTER_BASE_PATH is set',
+    removed: true,
+    env: { LLM_ROUTER_BASE_PATH: '/llm', LLM_ROUTER_EP_PREFIX: '' },
+  },
+]) {
+  describe(`a base path that is ${name}`, () => {
+    let router: TestRouter
+    let proxy: PathProxy
+    before(async () => {
+      router = await startRouter({ models, env })
+      proxy = await startPathProxy(router.url, { path: '/llm', removed })
+    })
+    after(() => Promise.all([proxy.close(), router.close()]))
+
+    for (const page of ['/ui', '/ui/', '/docs', '/docs/?x=1']) {
+      test(`${page} names only files that load from where it is`, async () => {
+        const response = await fetch(proxy.url + page)
+        assert.equal(response.status, 200)
+        const html = await response.text()
+        const links = [...html.matchAll(/(?:src|href)="(?!#|data:)([^"]+)"/g)].map(([, link = '']) => link)
+        assert.ok(links.length >= 3)
+        for (const link of links) {
+          const { status } = await fetch(new URL(link, response.url))
+          assert.equal(status, 200, link)
+        }
+      })
+    }
+
+    test('the OpenAPI document leads to the router', async () => {
+      const address = `${proxy.url}/openapi.json`
+      const { servers } = Object(await (await fetch(address)).json())
+      const { pathname } = new URL(`${servers[0].url}/x`, address)
+      assert.equal(pathname, `${root === '/' ? '' : root}/x`)
+    })
+
+    test('the status page is live', options, async (t) => {
+      const page = (await chrome?.browser.newPage()) ?? assert.fail('no browser')
+      t.after(() => page.close())
+      await page.goto(`${proxy.url}/ui`)
+      await page.waitForSelector('#servers tbody tr:nth-child(2)')
+      await page.waitForSelector('#connection::-p-text(live)')
+    })
+
+    test('the documentation shows the endpoints at their public address', options, async (t) => {
+      const page = (await chrome?.browser.newPage()) ?? assert.fail('no browser')
+      t.after(() => page.close())
+      await page.goto(`${proxy.url}/docs`)
+      await page.waitForSelector('::-p-text(Chat completions of OpenAI)')
+      const shown = new URL(root, proxy.url).href.replace(/\/$/, '')
+      await page.waitForFunction((url: string) => document.body.innerText.includes(url), {}, shown)
+    })
+
+    test('no page asks for anything outside the base path', () => {
+      assert.deepEqual(proxy.strays, [])
+    })
+  })
+}
+
+describe('LLM_ROUTER_BASE_PATH', () => {
+  const env = { LLM_ROUTER_BASE_PATH: '/team/llm' }
+
+  test('every dialect answers below it, in its own form of errors, and without it as before', async (t) => {
+    const router = await startRouter({ models, env })
+    t.after(() => router.close())
+    for (const head of ['', '/team/llm']) {
+      const url = router.url + head
+      for (const path of ['/v1/models', '/api/tags', '/livez', '/readyz', '/ping', '/api/status', '/?x', ''])
+        assert.equal((await fetch(url + path)).status, 200, head + path)
+      const ollama = await fetch(`${url}/api/nothing`)
+      assert.deepEqual([ollama.status, typeof Object(await ollama.json()).error], [404, 'string'])
+      const openai = await fetch(`${url}/v1/chat/completions`)
+      const { error, ...rest } = Object(await openai.json())
+      assert.deepEqual([openai.status, openai.headers.get('allow'), rest], [405, 'POST', {}])
+      assert.equal(error.code, 'method_not_allowed')
+    }
+    assert.equal((await fetch(`${router.url}/team/llmx/v1/models`)).status, 404)
+  })
+
+  test('a key is asked for below it too', async (t) => {
+    const file = keysFile([{ id: 'a', key: 'sk-0123456789abcdefghij' }])
+    const router = await startRouter({ models, env: { ...env, ...file.env } })
+    t.after(async () => {
+      await router.close()
+      file.remove()
+    })
+    assert.equal((await fetch(`${router.url}/team/llm/v1/models`)).status, 401)
+    assert.equal((await fetch(`${router.url}/team/llm/livez`)).status, 200)
+    const headers = { authorization: 'Bearer sk-0123456789abcdefghij' }
+    assert.equal((await fetch(`${router.url}/team/llm/v1/models`, { headers })).status, 200)
+    assert.equal((await fetch(`${router.url}/team/llm/api/status`, { headers })).status, 403)
+  })
+
+  for (const basePath of ['/v1', '/api', '/ui', '/api/status'])
+    test(`the start refuses ${basePath}, which is the router's own`, async () => {
+      const start = startRouter({ models, env: { LLM_ROUTER_BASE_PATH: basePath } })
+      await assert.rejects(start, ({ faults: [fault] }: { faults: string[] }) =>
+        Boolean(fault?.startsWith(`LLM_ROUTER_BASE_PATH: ${basePath} would hide`)),
+      )
+    })
+})
