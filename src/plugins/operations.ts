@@ -118,7 +118,7 @@ async function upload(
   // The pace of an upload is its client's.
   const received = await request.exchange.calls.outside(receiving)
   try {
-    const { model } = modelOf(app, 'openai', request, received.model.value)
+    const { model } = modelOf(app, 'openai', request, received.model)
     const call = { upload: received, model, operation }
     await tellUnlessTold(reply, pipeUpload(call, clientPipe(reply), app.gateway.services(request)))
     return reply
