@@ -201,7 +201,8 @@ export const ConfigSchema = Type.Object({
   authPublicEndpoints: Type.Array(Type.String({ pattern: '^/' }), {
     default: ['/', '/ping', '/version', '/livez', '/readyz', '/healthz'],
     allowed: 'a list of paths, each beginning with a slash',
-    description: 'Paths that need no key, with and without prefix.',
+    description:
+      'Paths that need no key, with and without prefix; `/livez`, `/readyz` and `/ping` never need one.',
   }),
   trustedProxies: Type.Array(Type.String(), {
     default: [],
