@@ -12,6 +12,7 @@ import { unlessNotOffered } from './operation-targets.ts'
 import { type FailedAttempt, onceMoreIfStale, type Send } from './stale-socket.ts'
 import { tracedStream } from './traced-stream.ts'
 import { upstreamRequest } from './upstream-request.ts'
+import { noteUpstreamText } from './upstream-text.ts'
 
 /** A JSON request for one target. */
 export interface TargetCall {
@@ -107,6 +108,7 @@ export function askTarget(
     }
     onceMoreIfStale(send, { calls: services.exchange.calls, model: target.model }, (result) => {
       if (result.type === 'whole') call.trace?.received?.(result.body)
+      if (result.type === 'failed') noteUpstreamText(result.error, target, call)
       resolve(result.type === 'failed' ? unlessChat(result, call.operation, target) : result)
     })
   })

@@ -13,6 +13,7 @@ import { type PipeOptions, type PipeResult, runPipe } from './pipe-attempt.ts'
 import { onceMoreIfStale, type Send } from './stale-socket.ts'
 import { garbageFailure } from './upstream-failure.ts'
 import { upstreamRequest } from './upstream-request.ts'
+import { noteUpstreamText } from './upstream-text.ts'
 import { renameModel } from './whole-answer.ts'
 
 /** A JSON request that goes through as it is, but for the model's name. */
@@ -92,6 +93,7 @@ export function pipeOverTargets(
         onBroken: (error) => exchange.breakOff(error),
       }
       const result = await pipeTo(options, exchange.calls)
+      if (result.type === 'failed') noteUpstreamText(result.error, target, request)
       return result.type === 'failed'
         ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
         : { type: 'delivered', value: undefined }
