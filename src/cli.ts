@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command, Surroundings } from './cli/command.ts'
 import { readCommandLine } from './cli/command-line.ts'
+import { operatorKeyFor, operatorKeyText } from './cli/operator-key.ts'
 import { usage } from './cli/usage.ts'
 import { didYouMean } from './core/did-you-mean.ts'
 import { ConfigError } from './core/errors.ts'
@@ -30,6 +31,12 @@ if ('fault' in line) {
 const env = { ...ownFiles(), ...process.env, ...line.env }
 if (line.command === 'serve') {
   Object.assign(process.env, env)
+  // Workers of a cluster have the key of their primary in their environment.
+  const operatorKey = operatorKeyFor(env)
+  if (operatorKey !== undefined) {
+    process.env.LLM_ROUTER_ADMIN_KEY = operatorKey
+    process.stderr.write(operatorKeyText(operatorKey))
+  }
   await import('./server.ts')
 } else {
   process.exit(await run(line.command, line.args))

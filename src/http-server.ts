@@ -97,14 +97,17 @@ function refuseUnreadable(server: Server, turns: Turns, onRefused: (code: string
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const code = error.code ?? error.name
+    // RFC 9112, section 9.6: what follows a request with `Connection: close` is nobody's. Its answer ends the connection.
+    if (code === 'HPE_CLOSED_CONNECTION') return
     if (code !== 'ECONNRESET') onRefused(code)
     // What was answered before this is the client's.
     writeWaiting()
-    // An answer that has begun must not be followed by another one.
-    if (code === 'ECONNRESET' || !socket.writable || turns.hasBegun(socket)) socket.destroy()
-    else refuse(socket, statusOf(code))
+    if (code === 'ECONNRESET' || !socket.writable) socket.destroy()
+    else turns.refuseNext(socket, { isSlow: code === slowCode }, () => refuse(socket, statusOf(error)))
   })
 }
+
+const slowCode = 'ERR_HTTP_REQUEST_TIMEOUT'
 
 interface Turn {
   request: IncomingMessage
@@ -119,6 +122,8 @@ class Turns {
   readonly #handler: RequestListener
   /** The first one is being answered. */
   readonly #ofSocket = new WeakMap<Duplex, Turn[]>()
+  /** What is to be said behind the answers that are due. */
+  readonly #refusals = new WeakMap<Duplex, () => void>()
 
   constructor(handler: RequestListener) {
     this.#handler = handler
@@ -143,29 +148,45 @@ class Turns {
     return (this.#ofSocket.get(socket)?.length ?? 0) === 0
   }
 
-  /** Whether a part of the running answer has gone out. */
-  hasBegun(socket: Duplex): boolean {
-    return this.#ofSocket.get(socket)?.[0]?.response.headersSent ?? false
+  /**
+   * Refuses what comes on this connection now, once the requests before it have their answers. An answer that has begun
+   * must not be followed by another one; only for a client that is slow it goes on.
+   */
+  refuseNext(socket: Duplex, { isSlow }: { isSlow: boolean }, refuse: () => void): void {
+    if (this.#refusals.has(socket)) return
+    const turns = this.#ofSocket.get(socket) ?? []
+    const [running] = turns
+    // The last one is what cannot be read, if its body has not ended; no handler has seen it unless it is the first.
+    const isBroken = turns.at(-1)?.request.complete === false
+    if (isBroken && turns.length > 1) turns.pop()
+    const isFirst = !running || (isBroken && turns.length === 1)
+    if (running?.response.headersSent && (isFirst || !isSlow)) socket.destroy()
+    else if (isFirst) refuse()
+    else this.#refusals.set(socket, refuse)
   }
 
   #next(turns: Turn[]): void {
     const [turn] = turns
     if (!turn) return
     const { request, response } = turn
+    const { socket } = request
     // The answer before this one was the last.
-    if (request.socket.writableEnded || request.socket.destroyed) return
+    if (socket.writableEnded || socket.destroyed) return
     response.on('close', () => {
       turns.shift()
-      this.#next(turns)
+      if (turns.length > 0) this.#next(turns)
+      else if (socket.writable) this.#refusals.get(socket)?.()
     })
     this.#handler(request, response)
   }
 }
 
 /** llhttp's names for what it could not read, https://github.com/nodejs/llhttp (`src/llhttp/constants.ts`). */
-function statusOf(code: string): number {
-  switch (code) {
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
+function statusOf(error: NodeJS.ErrnoException): number {
+  // A bare LF behind the version.
+  if ('reason' in error && error.reason === 'Expected CRLF after version') return 400
+  switch (error.code) {
+    case slowCode:
       return 408
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return 413

@@ -214,8 +214,21 @@ export const ConfigSchema = Type.Object({
   authPublicEndpoints: Type.Array(Type.String({ pattern: '^/' }), {
     default: ['/', '/ping', '/version', '/livez', '/readyz', '/healthz'],
     allowed: 'a list of paths, each beginning with a slash',
-    description: 'Paths that need no key, with and without prefix.',
+    description:
+      'Paths that need no key, with and without prefix; `/livez`, `/readyz` and `/ping` never need one.',
   }),
+  adminKey: Type.String({
+    default: '',
+    pattern: '^[!-~]*$',
+    writeOnly: true,
+    allowed: 'a key of visible ASCII characters without spaces',
+    description:
+      'The operator key: it opens what only operators may use, and what changes the router takes it, on every port. Empty is none: [client-keys.md](client-keys.md#operator-keys).',
+  }),
+  allowUnprotected: flag(
+    false,
+    'Start although a variable asks for a protection that this router does not have, such as `LLM_ROUTER_FORCE_MASKING`.',
+  ),
   trustedProxies: Type.Array(Type.String(), {
     default: [],
     allowed: 'a list of addresses and networks, such as 10.0.0.0/8, ::1',

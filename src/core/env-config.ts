@@ -82,6 +82,8 @@ export const variables: readonly Variable[] = [
   { key: 'authKeyStore', name: 'AUTH_KEY_STORE', read: readWord(words.authKeyStore, {}) },
   { key: 'authKeysFile', name: 'AUTH_MEMORY_SEED_FILE', read: readString },
   { key: 'authPublicEndpoints', name: 'AUTH_PUBLIC_ENDPOINTS', read: readList, emptyCounts: true },
+  { key: 'adminKey', name: 'ADMIN_KEY', read: readString },
+  { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
 ]
@@ -111,15 +113,16 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   }
   if (faults.length > 0) throw new ConfigError(faults)
   const config = Value.Parse(ConfigSchema, values)
-  faults.push(...authFaults(config))
+  const names = variables.map((variable) => variable.name)
+  const notes = envNotes(env, names, config)
+  faults.push(...authFaults(config), ...notes.faults)
   if (faults.length > 0) throw new ConfigError(faults)
   if (config.inDebug && config.logLevel !== 'trace') config.logLevel = 'debug'
-  const names = variables.map((variable) => variable.name)
-  const { notes, warnings } = envNotes(env, names, config.serverType)
-  return { config, notes, warnings: [...warnings, ...authWarnings(config), ...readTracing(env).warnings] }
+  const warnings = [...notes.warnings, ...authWarnings(config), ...readTracing(env).warnings]
+  return { config, notes: notes.notes, warnings }
 }
 
 function shown(name: string, text: string): string {
-  if (/PASSWORD|TOKEN|SECRET|URL/.test(name)) return 'its value'
+  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY/.test(name)) return 'its value'
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 }

@@ -31,11 +31,17 @@ const unsupported = new Set([
 const unsupportedFamily =
   /^(?:AUTH_VAULT|AUTH_REDIS|LANGCHAIN_RAG|ROUTING_INTENT|ROUTING_SEMANTIC_BIENCODER)_/
 
-/** Who sets one of these believes in a protection that is not there: a warning, not a note. */
-const protections: Readonly<Record<string, string>> = {
-  FORCE_MASKING: 'requests are NOT masked',
-  FORCE_GUARDRAIL_REQUEST: 'requests are NOT checked',
-  FORCE_GUARDRAIL_RESPONSE: 'answers are NOT checked',
+/** Who sets one of these believes in a protection that is not there: the start fails, unless that is accepted. */
+const protections: Readonly<Record<string, { missing: string; happens: string }>> = {
+  FORCE_MASKING: { missing: 'does not mask requests', happens: 'requests are NOT masked' },
+  FORCE_GUARDRAIL_REQUEST: { missing: 'has no guardrails', happens: 'requests are NOT checked' },
+  FORCE_GUARDRAIL_RESPONSE: { missing: 'has no guardrails', happens: 'answers are NOT checked' },
+}
+
+interface Surroundings {
+  serverType: 'single' | 'cluster'
+  /** A missing protection is a warning, and no fault. */
+  allowUnprotected: boolean
 }
 
 /**
@@ -46,14 +52,15 @@ const protections: Readonly<Record<string, string>> = {
 const serviceLink =
   /^(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/
 
-/** What a start should say of the variables: see the fields of LoadedConfig. Values are never shown. */
+/** What a start should say of the variables: see the fields of LoadedConfig. `faults` end it. Values are never shown. */
 export function envNotes(
   env: Environment,
   supported: readonly string[],
-  serverType: 'single' | 'cluster',
-): { notes: string[]; warnings: string[] } {
+  { serverType, allowUnprotected }: Surroundings,
+): { notes: string[]; warnings: string[]; faults: string[] } {
   const notes: string[] = []
   const warnings: string[] = []
+  const faults: string[] = []
   for (const [variable, value] of Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const text = value?.trim() ?? ''
     if (!variable.startsWith(prefix) || text === '') continue
@@ -61,11 +68,17 @@ export function envNotes(
     const remark = remarkOn(name, text, serverType)
     const danger =
       Object.hasOwn(protections, name) && readBoolean(text) !== false ? protections[name] : undefined
-    if (danger !== undefined) warnings.push(`${variable} has no effect in this router: ${danger}`)
+    if (danger && allowUnprotected)
+      warnings.push(`${variable} has no effect in this router: ${danger.happens}`)
+    else if (danger)
+      faults.push(
+        `${variable}: this router ${danger.missing}, so ${danger.happens}; ` +
+          'remove the variable, or set LLM_ROUTER_ALLOW_UNPROTECTED=1 to start nevertheless',
+      )
     else if (remark !== undefined) notes.push(`${variable}: ${remark}`)
     else if (!supported.includes(name) && !isServiceLink(name, text)) warnings.push(unknown(name, supported))
   }
-  return { notes, warnings }
+  return { notes, warnings, faults }
 }
 
 function remarkOn(name: string, text: string, serverType: 'single' | 'cluster'): string | undefined {

@@ -69,6 +69,8 @@ export class RouterError extends Error {
   readonly shouldRetry: boolean | undefined
   readonly causeCode: string | undefined
   readonly quotesUpstream: boolean
+  /** What the upstream said, where the log may have it and the client may not; see relay/upstream-text.ts. */
+  upstreamText: string | undefined
 
   constructor(kind: ErrorKind, message: string, details: RouterErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -82,6 +84,15 @@ export class RouterError extends Error {
     this.causeCode = details.causeCode
     this.quotesUpstream = details.quotesUpstream ?? false
   }
+}
+
+const permanentCodes = new Set(['upstream_auth', 'insufficient_quota'])
+
+/** Whether a retry cannot help, although the status asks for one: somebody has to change the configuration first. */
+export function isPermanent({ code, cause }: RouterError): boolean {
+  if (code !== undefined && permanentCodes.has(code)) return true
+  const said = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined
+  return typeof said === 'string' && permanentCodes.has(said)
 }
 
 /** A start that cannot succeed: every fault found, each with its place. Ends the process with exit code 2. */

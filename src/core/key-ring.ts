@@ -30,7 +30,7 @@ export class KeyRing {
   }
 
   /** `at`: milliseconds since 1970. */
-  find(key: string, at: number): Login {
+  find(key: string, at = Date.now()): Login {
     const digest = this.#digestOf(sha256Of(key))
     const entry = this.#entries.get(digest.toString('hex'))
     const isSame = timingSafeEqual(entry?.digest ?? this.#nobody, digest)

@@ -1,6 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import type { EndpointDocs } from '../core/api-docs.ts'
+import { needsOperatorKey } from '../core/operator-route.ts'
 import { dialectOfPath } from '../core/path-dialect.ts'
 import { version } from '../core/version.ts'
 import { type DocumentedRoute, plainDocs } from './api-docs/documented-route.ts'
@@ -38,6 +39,7 @@ export default fp(
           body: schema?.body as TSchema | undefined, // plugins/validation.ts compiles it as one
           dialect: config?.dialect ?? dialectOfPath(url, endpointPrefix),
           admin: config?.admin ?? false,
+          operator: needsOperatorKey(name, config),
           docs: config?.docs ?? plainDocs(name, url),
         })
       }

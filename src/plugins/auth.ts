@@ -2,12 +2,14 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ClientKey, Surface } from '../core/client-key.ts'
 import { RouterError } from '../core/errors.ts'
+import { needsOperatorKey } from '../core/operator-route.ts'
 import { ownedResponses } from '../core/owned-responses.ts'
 import type { ResponseStore } from '../core/response-store.ts'
 import { checkTokenCap } from '../core/token-cap.ts'
-import { openDoor } from './auth/door.ts'
+import { type Door, openDoor } from './auth/door.ts'
 import { type Keys, readKeys } from './auth/keys-file.ts'
 import type { LimitUse } from './auth/limit-use.ts'
+import { requireProof, withAdminKey } from './auth/operator-proof.ts'
 import { publicPaths } from './auth/public-paths.ts'
 import type { UpstreamCost } from './auth/request-cost.ts'
 import { useLimits } from './auth/use-limits.ts'
@@ -44,7 +46,8 @@ interface AuthOptions {
 
 /**
  * Keys of clients, with LLM_ROUTER_AUTH_ENABLED: who may come in, what they may use and how much of it. Without it nothing
- * runs for a request. docs/client-keys.md says what is promised.
+ * runs for a request, but where it changes the router: that always takes an operator key. docs/client-keys.md says what is
+ * promised.
  */
 export default fp(
   async (app, { env }: AuthOptions) => {
@@ -54,18 +57,23 @@ export default fp(
       models: ({ client }) => (client?.models ? modelsOf(app, client) : app.models),
       responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
     })
-    if (app.config.authEnabled) requireKeys(app, await readKeys(app, env))
+    const clientKeys = app.config.authEnabled ? await readKeys(app, env) : undefined
+    const keys = withAdminKey(app.config.adminKey, clientKeys)
+    const enter = openDoor(app, keys)
+    if (clientKeys) requireKeys(app, clientKeys, enter)
+    requireProof(app, keys, enter)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port'] },
 )
 
-function requireKeys(app: FastifyInstance, keys: Keys): void {
+function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): void {
   const isPublic = publicPaths(app)
-  const enter = openDoor(app, keys)
   const limits = useLimits(app)
   // Before all else, so that no body is asked for; only the exchange is there already, which counts the request.
   app.addHook('onRequest', (request, reply, next) => {
     if (app.adminPort.isUsedBy(request.raw) || isPublic(request.routeOptions.url)) return next()
+    // It asks for its key by itself, see requireProof.
+    if (!request.is404 && needsOperatorKey(request.method, request.routeOptions.config)) return next()
     const client = enter(request, reply)
     if (client instanceof RouterError) return next(client)
     request.client = client

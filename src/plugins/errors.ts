@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Dialect } from '../core/dialect.ts'
-import { asRouterError, RouterError } from '../core/errors.ts'
+import { asRouterError, isPermanent, RouterError } from '../core/errors.ts'
 import { dialectOfPath } from '../core/path-dialect.ts'
 import { withoutBasePath } from './base-path.ts'
 
@@ -78,7 +78,8 @@ function sendError(
   const dialect = dialectOf(app, request, path)
   request.exchange.error = error
   request.exchange.dialect ??= dialect.name
-  const { retryAfterSeconds, shouldRetry } = error
+  const { retryAfterSeconds } = error
+  const shouldRetry = error.shouldRetry ?? (isPermanent(error) ? false : undefined)
   if (retryAfterSeconds !== undefined) {
     reply.header('retry-after', Math.ceil(retryAfterSeconds))
     if (!Number.isInteger(retryAfterSeconds))

@@ -132,8 +132,15 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatSer
       fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
     onFailover: (target, error) => {
       const { exchange, log } = request
+      const { causeCode, upstreamText } = error
       log.warn(
-        { ...exchange.logIds, model: target.model, target: target.id, error_cause: error.causeCode },
+        {
+          ...exchange.logIds,
+          model: target.model,
+          target: target.id,
+          error_cause: causeCode,
+          upstream_text: upstreamText,
+        },
         'failover',
       )
     },

@@ -134,7 +134,7 @@ async function upload(
   const received = await request.exchange.calls.outside(receiving)
   request.exchange.receivedBytes = received.spool.bytes
   try {
-    const { model } = modelOf(app, 'openai', request, received.model.value)
+    const { model } = modelOf(app, 'openai', request, received.model)
     const call = { upload: received, model, operation }
     await tellUnlessTold(reply, pipeUpload(call, clientPipe(reply), app.gateway.services(request)))
     return reply

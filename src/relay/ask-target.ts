@@ -14,6 +14,7 @@ import { unlessNotOffered } from './operation-targets.ts'
 import { type FailedAttempt, onceMoreIfStale, type Send } from './stale-socket.ts'
 import { tracedStream } from './traced-stream.ts'
 import { upstreamRequest } from './upstream-request.ts'
+import { noteUpstreamText } from './upstream-text.ts'
 
 /** A JSON request for one target. */
 export interface TargetCall {
@@ -124,6 +125,7 @@ function sendOnce(
     }
     onceMoreIfStale(send, { calls: services.exchange.calls, model: target.model }, (result) => {
       if (result.type === 'whole') call.trace?.received?.(result.body)
+      if (result.type === 'failed') noteUpstreamText(result.error, target, call)
       resolve(result.type === 'failed' ? unlessMissing(result, call.operation, target) : result)
     })
   })

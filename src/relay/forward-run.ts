@@ -15,6 +15,7 @@ import { traitsOfOperation } from './request-traits.ts'
 import { onceMoreIfStale, type Send } from './stale-socket.ts'
 import { garbageFailure } from './upstream-failure.ts'
 import { upstreamRequest } from './upstream-request.ts'
+import { noteUpstreamText } from './upstream-text.ts'
 import { renameModel } from './whole-answer.ts'
 
 /** A JSON request that goes through as it is, but for the model's name. */
@@ -104,6 +105,7 @@ export function pipeOverTargets(
         onBroken: (error) => exchange.breakOff(error),
       }
       const result = await onceLoaded(services, target, () => pipeTo(options, exchange.calls))
+      if (result.type === 'failed') noteUpstreamText(result.error, target, request)
       return result.type === 'failed'
         ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
         : { type: 'delivered', value: undefined }

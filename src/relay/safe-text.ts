@@ -1,4 +1,5 @@
 import type { Target } from '../core/target.ts'
+import { renameWhole } from './whole-names.ts'
 
 const maxLength = 512
 /** What is looked at: some patterns take a time that grows with the square of the text. */
@@ -15,7 +16,7 @@ export function safeUpstreamText(text: string | undefined, target: Target): stri
     // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the point
     .replace(/\u001b\[[0-9;]*[A-Za-z]|[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim()
-  if (target.upstreamModel !== target.model) safe = safe.replaceAll(target.upstreamModel, target.model)
+  safe = renameWhole(safe, target.upstreamModel, target.model)
   if (safe === '' || leaks(safe, target)) return undefined
   return safe.length > maxLength ? `${safe.slice(0, maxLength)}...` : safe
 }

@@ -2,6 +2,7 @@ import { type ErrorKind, RouterError, type RouterErrorDetails } from '../core/er
 import { isObject } from '../core/json-read.ts'
 import type { Target } from '../core/target.ts'
 import type { UpstreamHeaders } from '../core/transport.ts'
+import { saysTooLong } from './overflow-text.ts'
 import { isTooLargeForLimit, retryAfterMs, waitOf } from './rate-limit-wait.ts'
 import { safeUpstreamText } from './safe-text.ts'
 import { type Failure, next, none } from './upstream-failure.ts'
@@ -34,6 +35,7 @@ export function failureOfStatus(
     const error = new RouterError(refusal.kind, words, { ...refusal.details, ...evidence })
     return status === 408 || status === 425 ? next(error, 'nothing') : none(error)
   }
+  if (status === 500 && saysTooLong(said.message)) return none(tooLong(text, evidence))
   const isOverloaded = status === 503 || status === 529
   const error = isOverloaded
     ? new RouterError('overloaded', 'The upstream is overloaded', {
@@ -68,11 +70,18 @@ function rateLimited(
   return waitMs === undefined ? next(error) : next(error, 'cooldown', waitMs)
 }
 
+/** The request is too long for this model: its client can shorten it, and a fallback model may take more. */
+function tooLong(text: string | undefined, evidence: RouterErrorDetails): RouterError {
+  const details = { ...evidence, code: 'context_length_exceeded' }
+  return new RouterError('context_overflow', text ?? 'The request is too long for this model', details)
+}
+
 /** An error that came with status 200, or as the first event of a stream: by what it calls itself. */
 export function failureOfReport(error: RouterError): Failure {
   const cause = error.cause
   const code = isObject(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
   const details = { causeCode: error.causeCode ?? 'REPORTED', cause }
+  if (isObject(cause) && saysTooLong(textOf(cause.message))) return none(tooLong(undefined, details))
   if (/rate_?limit|too_many|429/i.test(code)) {
     const limited = { code: 'rate_limit_exceeded', ...details }
     return next(new RouterError('rate_limit', 'The upstream is rate limited', limited))

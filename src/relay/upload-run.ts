@@ -1,20 +1,21 @@
 import type { Readable } from 'node:stream'
 import { badRequest, RouterError } from '../core/errors.ts'
-import { boundaryOf, type FieldPlace, MultipartScan } from '../core/multipart.ts'
+import { boundaryOf, type FormPart, MultipartScan } from '../core/multipart.ts'
 import type { Operation } from '../core/provider.ts'
 import type { Model } from '../core/target.ts'
 import type { ChatServices } from './chat-run.ts'
 import type { ClientPipe } from './client-pipe.ts'
 import { pipeOverTargets } from './forward-run.ts'
-import { type Spool, spoolBody } from './spool.ts'
+import { type Spool, type SpoolPiece, spoolBody } from './spool.ts'
 import { upstreamRequest } from './upstream-request.ts'
 
 /** A form with a file, received whole and kept outside of memory, so that it can be sent to target after target. */
 export interface Upload {
   spool: Spool
   boundary: string
-  /** The field `model`; its value is the name the client asked for. */
-  model: FieldPlace
+  parts: readonly FormPart[]
+  /** The value of the field `model`: the name the client asked for. */
+  model: string
 }
 
 /** Throws `unsupported_media_type`, `too_large`, and `bad_request` for what is no form with a model. */
@@ -29,27 +30,30 @@ export async function receiveUpload(
   const scan = new MultipartScan(boundary, 'model')
   const spool = await spoolBody(source, { maxBytes, onChunk: (chunk) => scan.push(chunk) })
   try {
-    const model = scan.end()
-    if (!model || model.value === '') {
+    const parts = scan.end()
+    const model = parts.find(({ value }) => value !== undefined)?.value ?? ''
+    if (model === '') {
       throw badRequest("'model' is required: the name of a model", 'model', 'missing_required_parameter')
     }
-    return { spool, boundary, model }
+    return { spool, boundary, parts, model }
   } catch (error) {
     await spool.close()
     throw error
   }
 }
 
-/** Sends the form on with the target's own name of the model. Throws the error to tell. */
+/**
+ * Sends the form on with the target's own name of the model, in the router's own writing: what goes upstream is what was
+ * read here, whatever else stood in the headers of its parts, before and behind them. Throws the error to tell.
+ */
 export function pipeUpload(
   { upload, model, operation }: { upload: Upload; model: Model; operation: Operation },
   client: ClientPipe,
   services: ChatServices,
 ): Promise<void> {
-  const { spool, boundary, model: field } = upload
+  const { spool, boundary } = upload
   return pipeOverTargets({ operation, model, client }, services, (target, trace) => {
-    const name = Buffer.from(target.upstreamModel)
-    const bytes = spool.bytes - (field.end - field.start) + name.length
+    const pieces = piecesOf(upload, target.upstreamModel)
     const request = upstreamRequest({
       target,
       operation,
@@ -63,9 +67,23 @@ export function pipeUpload(
     const headers = {
       ...request.headers,
       'content-type': `multipart/form-data; boundary="${boundary}"`,
-      'content-length': String(bytes),
+      'content-length': String(pieces.reduce((sum, piece) => sum + lengthOf(piece), 0)),
     }
-    const pieces = [{ start: 0, end: field.start }, name, { start: field.end, end: spool.bytes }]
     return { ...request, headers, openBody: () => spool.read(pieces) }
   })
+}
+
+function piecesOf({ boundary, parts }: Upload, modelName: string): SpoolPiece[] {
+  const pieces = parts.flatMap(({ name, filename, contentType, start, end, value }): SpoolPiece[] => {
+    const file = filename === undefined ? '' : `; filename="${filename}"`
+    const type = contentType === undefined || value !== undefined ? '' : `\r\nContent-Type: ${contentType}`
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${file}${type}\r\n\r\n`
+    const content = value === undefined ? { start, end } : Buffer.from(modelName)
+    return [Buffer.from(head), content, Buffer.from('\r\n')]
+  })
+  return [...pieces, Buffer.from(`--${boundary}--\r\n`)]
+}
+
+function lengthOf(piece: SpoolPiece): number {
+  return Buffer.isBuffer(piece) ? piece.length : piece.end - piece.start
 }

@@ -69,6 +69,8 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     authKeyStore: 'memory',
     authKeysFile: '',
     authPublicEndpoints: ['/', '/ping', '/version', '/livez', '/readyz', '/healthz'],
+    adminKey: '',
+    allowUnprotected: false,
     trustedProxies: [],
     extensions: [],
   })
@@ -124,6 +126,8 @@ test('every setting has its variable', () => {
     LLM_ROUTER_AUTH_KEY_STORE: 'Memory',
     LLM_ROUTER_AUTH_MEMORY_SEED_FILE: '/k.json',
     LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: '/ping, /models',
+    LLM_ROUTER_ADMIN_KEY: 'an-operator-key-of-32-characters',
+    LLM_ROUTER_ALLOW_UNPROTECTED: '1',
     LLM_ROUTER_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
     LLM_ROUTER_EXTENSIONS: ' ./a.ts, ,b ,',
   })
@@ -176,6 +180,8 @@ test('every setting has its variable', () => {
     authKeyStore: 'memory',
     authKeysFile: '/k.json',
     authPublicEndpoints: ['/ping', '/models'],
+    adminKey: 'an-operator-key-of-32-characters',
+    allowUnprotected: true,
     trustedProxies: ['10.0.0.0/8', '::1'],
     extensions: ['./a.ts', 'b'],
   })
@@ -328,13 +334,38 @@ test('variables of the Python llm-router without a meaning here are accepted wit
   assert.doesNotMatch(notes.join(), /hunter2/)
 })
 
-test('who switches on a protection that is not there is warned', () => {
-  const { warnings } = loadConfig({
+test('a protection that is not there stops the start, unless LLM_ROUTER_ALLOW_UNPROTECTED makes it a warning', () => {
+  const protections = {
     LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: 'true',
+    LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: 'perhaps',
     LLM_ROUTER_FORCE_MASKING: '1',
-  })
-  assert.equal(warnings.length, 2)
+  }
+  const faults = faultsOf(protections)
+  assert.equal(faults.length, 3)
+  for (const [index, [name, what]] of [
+    ['LLM_ROUTER_FORCE_GUARDRAIL_REQUEST', /has no guardrails, so requests are NOT checked/],
+    ['LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE', /has no guardrails, so answers are NOT checked/],
+    ['LLM_ROUTER_FORCE_MASKING', /does not mask requests, so requests are NOT masked/],
+  ].entries()) {
+    assert.ok(faults[index]?.startsWith(`${String(name)}: `))
+    assert.match(faults[index] ?? '', what as RegExp)
+    assert.match(faults[index] ?? '', /LLM_ROUTER_ALLOW_UNPROTECTED=1/)
+  }
+  const { warnings } = loadConfig({ ...protections, LLM_ROUTER_ALLOW_UNPROTECTED: '1' })
+  assert.equal(warnings.length, 3)
   assert.match(warnings[0] ?? '', /LLM_ROUTER_FORCE_GUARDRAIL_REQUEST .*NOT checked/)
+  for (const off of ['', 'false', '0', 'no'])
+    assert.deepEqual(loadConfig({ LLM_ROUTER_FORCE_MASKING: off }).warnings, [])
+  assert.equal(faultsOf({ LLM_ROUTER_FORCE_MASKING: '1', LLM_ROUTER_ALLOW_UNPROTECTED: '0' }).length, 1)
+})
+
+test('an operator key is never shown, and a short one is told', () => {
+  const faults = faultsOf({ LLM_ROUTER_ADMIN_KEY: 'hunter2 hunter2' })
+  assert.match(faults.join(), /^LLM_ROUTER_ADMIN_KEY: its value is not a key of visible ASCII/)
+  const { warnings } = loadConfig({ LLM_ROUTER_ADMIN_KEY: 'hunter2' })
+  assert.match(warnings.join(), /^LLM_ROUTER_ADMIN_KEY: under 20 characters/)
+  assert.doesNotMatch(`${faults}${warnings}`, /hunter2/)
+  assert.deepEqual(loadConfig({ LLM_ROUTER_ADMIN_KEY: 'k'.repeat(20) }).warnings, [])
 })
 
 test('client keys that were asked for and cannot be had stop the start', () => {

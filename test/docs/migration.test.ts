@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadConfig, variables } from '../../src/core/env-config.ts'
+import { ConfigError } from '../../src/core/errors.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { former, formerSettings } from './former-variables.ts'
 
@@ -50,11 +51,15 @@ test('every variable of the Python router without an effect here stands in the o
   assert.deepEqual(listed.toSorted(), former.filter((name) => !formerSettings.includes(name)).toSorted())
 })
 
-test('a variable without an effect is told at the start, as a warning where it promises a protection', () => {
+test('a variable without an effect is told at the start, which it stops where it promises a protection', () => {
   for (const [cell = ''] of without) {
     for (const [, name = '', mark] of cell.matchAll(/`LLM_ROUTER_([A-Z_]+\*?)`( \*\*!\*\*)?/g)) {
+      if (mark !== undefined) {
+        assert.throws(() => saidOf(name, '1'), ConfigError, name)
+        continue
+      }
       const { notes, warnings } = saidOf(name.replace('*', 'X'), '1')
-      assert.equal(mark === undefined ? notes.length : warnings.length, 1, name)
+      assert.equal(notes.length, 1, name)
       assert.ok(!warnings.some((line) => line.includes('is unknown')), name)
     }
   }

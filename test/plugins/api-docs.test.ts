@@ -205,7 +205,9 @@ describe('the OpenAPI document', () => {
 
 test('where clients need a key the document says how to send it', async () => {
   const docs = plainDocs('GET', '/x')
-  const routes = [{ method: 'GET', url: '/x', body: undefined, dialect: 'openai', admin: false, docs }]
+  const routes = [
+    { method: 'GET', url: '/x', body: undefined, dialect: 'openai', admin: false, operator: false, docs },
+  ]
   const document = openapiDocument(routes, { version: '1', keys: true })
   assert.deepEqual(document.security, [{ bearer: [] }, { apiKey: [] }])
   const { valid, errors } = await new Validator().validate(document)

@@ -64,9 +64,24 @@ test('public endpoints are those of the list, with and without prefix; one that 
   const statusOf = async (url: string) => (await router.app.inject({ url })).statusCode
   for (const url of ['/models', '/models/', '/v1/models', '/llm/models', '/llm/v1/models'])
     assert.equal(await statusOf(url), 200, url)
-  for (const url of ['/ping', '/', '/v1/models/demo', '/llm/tags'])
+  for (const url of ['/version', '/', '/v1/models/demo', '/llm/tags'])
     assert.equal(await statusOf(url), 401, url)
   assert.ok(router.logs.some(({ msg }) => String(msg).endsWith('PUBLIC_ENDPOINTS: there is no /pong here')))
+})
+
+test('probes need no key, whatever LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS lists', async (t) => {
+  const file = keysFile([{ id: 'a', key }])
+  t.after(() => file.remove())
+  for (const listed of ['', '/models', '/healthz']) {
+    const env = { ...file.env, LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: listed }
+    const router = await startRouter({ env, models })
+    t.after(() => router.close())
+    for (const path of ['/livez', '/readyz', '/ping', '/api/ping', '/readyz?verbose']) {
+      assert.equal((await fetch(router.url + path)).status, 200, path)
+      assert.equal((await fetch(router.url + path, { method: 'HEAD' })).status, 200, path)
+    }
+    assert.equal((await fetch(`${router.url}/version`)).status, 401)
+  }
 })
 
 test('a key with a right to no model is told in the log', async (t) => {

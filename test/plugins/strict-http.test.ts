@@ -7,7 +7,12 @@ import { atTurnEnd } from '../../src/core/turn-end.ts'
 import { connectionLimit, createHttpServer, defaultLimits, type HttpLimits } from '../../src/http-server.ts'
 import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
-import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import {
+  openaiStream,
+  openaiText,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
 
 const chat = { model: 'one', messages: [{ role: 'user', content: 'x' }] }
 
@@ -84,6 +89,97 @@ describe('requests that others read otherwise', () => {
     }
     client.close()
   })
+})
+
+describe('what follows a request on its connection', () => {
+  let upstream: ScriptedUpstream
+  let router: TestRouter
+
+  before(async () => {
+    upstream = await startUpstream(({ body }) =>
+      Object(body).stream ? openaiStream(['Hi']) : openaiText('Hi'),
+    )
+    router = await startRouter({
+      models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
+    })
+  })
+  after(async () => {
+    await router.close()
+    await upstream.close()
+  })
+
+  const path = '/v1/chat/completions'
+  const next = postBytes(path, chat)
+
+  for (const [what, stream] of [
+    ['whole', false],
+    ['streamed', true],
+  ] as const) {
+    for (const [where, tail] of [
+      ['another request', next],
+      ['two more', next + next],
+      ['no request', '\0no request\r\n\r\n'],
+      ['an empty line', '\r\n'],
+    ] as const)
+      test(`is ignored behind Connection: close: ${what}, ${where}`, async () => {
+        const from = upstream.requests.length
+        const client = await RawClient.open(router.url)
+        client.send(postBytes(path, { ...chat, stream }, ['connection: close']) + tail)
+        const answer = await client.answer()
+        assert.deepEqual([answer.status, answer.headers.connection], [200, 'close'])
+        assert.match(answer.body, stream ? /data: \[DONE\]/ : /"Hi"/)
+        assert.equal(await client.rest(), '')
+        assert.equal(upstream.requests.length, from + 1)
+      })
+  }
+
+  test('is ignored behind Connection: close when it comes later, and in HTTP/1.0', async () => {
+    const from = upstream.requests.length
+    const client = await RawClient.open(router.url)
+    client.send(postBytes(path, chat, ['connection: close']))
+    await upstream.requestReceived(from)
+    client.send(next)
+    assert.equal((await client.answer()).status, 200)
+    assert.equal(await client.rest(), '')
+    const old = await RawClient.open(router.url)
+    old.send(postBytes(path, chat).replace('HTTP/1.1', 'HTTP/1.0') + next)
+    assert.equal((await old.answer()).status, 200)
+    assert.equal(await old.rest(), '')
+    assert.equal(upstream.requests.length, from + 2)
+  })
+
+  test('is refused behind the answer to the request before it, not in place of it', async () => {
+    for (const tail of [
+      'no request\r\n\r\n',
+      `POST ${path} HTTP/1.1\nhost: x\n\n`,
+      `POST ${path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n`,
+    ]) {
+      const from = upstream.requests.length
+      const client = await RawClient.open(router.url)
+      client.send(next + next + tail)
+      for (const status of [200, 200, 400]) assert.equal((await client.answer()).status, status, tail)
+      assert.equal(await client.rest(), '')
+      assert.equal(upstream.requests.length, from + 2)
+    }
+  })
+})
+
+test('a line of a request head that ends with a bare LF is refused', async (t) => {
+  const router = await startRouter({ models: modelsConfig({}) })
+  t.after(() => router.close())
+  const lines = ['GET /v1/models HTTP/1.1', 'host: x', 'accept: */*', '', '']
+  const forms = lines
+    .slice(1)
+    .map((_, index) => [...lines.keys()].map((at) => (at === index ? '\n' : '\r\n')))
+  forms.push(lines.map(() => '\n'))
+  for (const ends of forms) {
+    const head = lines
+      .flatMap((line, index) => (index < lines.length - 1 ? [line, ends[index]] : [line]))
+      .join('')
+    const answer = await sendRaw(router.url, head)
+    assert.deepEqual([answer.status, answer.closed], [400, true], JSON.stringify(head))
+  }
+  assert.equal((await sendRaw(router.url, lines.join('\r\n'))).status, 200)
 })
 
 const quick: HttpLimits = {

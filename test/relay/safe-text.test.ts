@@ -36,6 +36,35 @@ test("the upstream's name of the model is put back to the alias", () => {
   )
 })
 
+test("the upstream's name of the model is put back where it stands alone, never inside of another word", () => {
+  const rename = (text: string, upstreamModel: string, model: string) =>
+    safeUpstreamText(text, { ...target, upstreamModel, model })
+  const same = [
+    'metallama is down',
+    'llama2 is down',
+    'llama-3 is down',
+    'llama.cpp is down',
+    'llama:8b is down',
+    'org/llama is down',
+    'llama/v2 is down',
+    'my_llama, llama_2',
+    'llamas and \u00f3llama',
+    'x-llama@y llama@y',
+  ]
+  for (const text of same) assert.equal(rename(text, 'llama', 'prod'), text)
+  for (const [text, wanted] of [
+    ['llama', 'prod'],
+    ['model "llama" not found', 'model "prod" not found'],
+    ["model 'llama:latest' not found, try llama", "model 'prod' not found, try prod"],
+    ['(llama), llama; llama: llama. llama? `llama`=llama', '(prod), prod; prod: prod. prod? `prod`=prod'],
+    ['llama metallama llama', 'prod metallama prod'],
+    ["llama's context", "prod's context"],
+  ] as const)
+    assert.equal(rename(text, 'llama', 'prod'), wanted)
+  assert.equal(rename('org/llama.3 and org/llama.3.1', 'org/llama.3', 'a'), 'a and org/llama.3.1')
+  assert.equal(rename('aa aaa a', 'a', 'aa'), 'aa aaa aa')
+})
+
 test('a text with an address, a path, a key or a stack trace is not shown', () => {
   const leaks = [
     'connect to http://x failed',

@@ -21,7 +21,7 @@ const canary = {
   keyInEnvironment: 'canary-environment-key',
   clientKey: 'canary-client-key',
   upstreamModel: 'canary-path/of-the-model',
-  prompt: 'canary-prompt',
+  prompt: 'canary-prompt-of-a-client',
   answer: 'canary-answer',
   upstreamError: 'canary-upstream-error',
 }
@@ -139,7 +139,8 @@ test('S6 no secret, prompt or upstream address is in a log line, an answer or a 
     { stream: true },
   )
   await ask('auth', openaiError(401, { message: `no such key: ${canary.upstreamKey}` }))
-  await ask('crash', openaiError(500, { message: secret, stack: `at ${upstream.url}` }))
+  for (const message of [`cannot read "${canary.prompt}"`, `${secret} at ${upstream.url}`])
+    await ask('crash', openaiError(500, { message, stack: `at ${upstream.url}` }))
   await ask('mixed', { kind: 'reply', body: `{"canary-upstream-error": ` })
   await ask('native', ollamaStream([canary.answer]), { path: '/api/chat', stream: true })
   await ask('native', ollamaError(500, `${secret}: ${canary.keyInEnvironment}`), { path: '/api/chat' })

@@ -11,6 +11,8 @@ export interface DocumentedRoute {
   dialect: string
   /** Only for those who run the router. */
   admin: boolean
+  /** It changes the router and takes an operator key, whatever else is asked for. */
+  operator: boolean
   docs: EndpointDocs
 }
 

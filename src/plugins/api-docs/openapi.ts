@@ -47,13 +47,23 @@ export function openapiDocument(
       used.has(name) ? [{ name, description }] : [],
     ),
     paths,
-    components: { schemas: shared.schemas, ...(keys ? { securitySchemes } : {}) },
-    ...(keys ? { security: Object.keys(securitySchemes).map((name) => ({ [name]: [] })) } : {}),
+    components: { schemas: shared.schemas, ...schemesOf(routes, keys) },
+    ...(keys ? { security: anyOf(clientSchemes) } : {}),
   }
 }
 
+function schemesOf(routes: readonly DocumentedRoute[], keys: boolean): Json {
+  const operators = routes.some(({ operator }) => operator) ? operatorSchemes : {}
+  const schemes = { ...(keys ? clientSchemes : {}), ...operators }
+  return Object.keys(schemes).length === 0 ? {} : { securitySchemes: schemes }
+}
+
+function anyOf(schemes: object): Json[] {
+  return Object.keys(schemes).map((name) => ({ [name]: [] }))
+}
+
 /** Either of them is enough. */
-const securitySchemes = {
+const clientSchemes = {
   bearer: { type: 'http', scheme: 'bearer', description: 'The key, as clients of OpenAI send it.' },
   apiKey: {
     type: 'apiKey',
@@ -61,6 +71,16 @@ const securitySchemes = {
     name: 'x-api-key',
     description: 'The key, as clients of Anthropic send it.',
   },
+} as const
+
+/** Either of them, for what changes the router. */
+const operatorSchemes = {
+  operatorBearer: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'LLM_ROUTER_ADMIN_KEY, or the key of a client with the surface `operator`.',
+  },
+  operatorKey: { type: 'apiKey', in: 'header', name: 'x-api-key', description: 'The same key.' },
 } as const
 
 function otherPath(original: DocumentedRoute): Json {
@@ -78,6 +98,7 @@ function operationOf(route: DocumentedRoute, shared: Shared): Json {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: body }),
     responses: responsesOf(route, shared),
+    ...(route.operator ? { security: anyOf(operatorSchemes) } : {}),
   }
 }
 

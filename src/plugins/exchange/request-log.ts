@@ -59,10 +59,11 @@ function troubleOf({ lost, error }: ExchangeRecord): string {
   let line = ''
   if (lost.length > 0) line += `,"lost":${JSON.stringify(lost)}`
   if (!error) return line
-  const { kind, message, quotesUpstream, code, causeCode } = error
+  const { kind, message, quotesUpstream, upstreamText, code, causeCode } = error
   if (kind !== 'client_gone' && !quotesUpstream) line += `,"error":${JSON.stringify(message)}`
   if (code !== undefined) line += `,"error_code":${JSON.stringify(code)}`
   if (causeCode !== undefined) line += `,"error_cause":${JSON.stringify(causeCode)}`
+  if (upstreamText !== undefined) line += `,"upstream_text":${JSON.stringify(upstreamText)}`
   return line
 }
 

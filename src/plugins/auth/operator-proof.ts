@@ -1,0 +1,65 @@
+import type { FastifyInstance, onRequestHookHandler } from 'fastify'
+import type { ClientKey } from '../../core/client-key.ts'
+import { RouterError } from '../../core/errors.ts'
+import { KeyRing, sha256Of } from '../../core/key-ring.ts'
+import { needsOperatorKey } from '../../core/operator-route.ts'
+import type { Door } from './door.ts'
+import type { Keys } from './keys-file.ts'
+
+/** The keys of clients, where there are any, and the one of LLM_ROUTER_ADMIN_KEY, where it is set. */
+export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
+  const ring = new KeyRing(adminKey === '' ? [] : [{ client: administrator, sha256: sha256Of(adminKey) }])
+  const clients = adminKey === '' ? [] : [administrator]
+  return {
+    find(key) {
+      const login = ring.find(key)
+      return login.fault === undefined ? login : (keys?.find(key) ?? login)
+    },
+    clients: () => [...clients, ...(keys?.clients() ?? [])],
+  }
+}
+
+/** Has every route that changes the router ask for an operator key, whatever else is configured. */
+export function requireProof(app: FastifyInstance, keys: Keys, enter: Door): void {
+  const prove: onRequestHookHandler = (request, reply, next) => {
+    if (!keys.clients().some(isOperator)) return next(noOperatorKey())
+    const client = enter(request, reply)
+    if (client instanceof RouterError) return next(client)
+    request.client = client
+    request.exchange.client = client.id
+    next(isOperator(client) ? undefined : notAnOperator())
+  }
+  app.addHook('onRoute', (route) => {
+    if (![route.method].flat().some((method) => needsOperatorKey(method, route.config))) return
+    // In front of the route's own, which may answer.
+    route.onRequest = [prove, ...[route.onRequest ?? []].flat()]
+  })
+}
+
+const administrator: ClientKey = {
+  id: 'admin-key',
+  enabled: true,
+  expiresAt: undefined,
+  surfaces: new Set(['operator'] as const),
+  models: undefined,
+  mayUse: () => true,
+  limits: undefined,
+  maxTokens: undefined,
+}
+
+function isOperator({ surfaces, enabled }: ClientKey): boolean {
+  return enabled && surfaces.has('operator')
+}
+
+function noOperatorKey(): RouterError {
+  const message =
+    'This changes the router, which takes an operator key, and none is set: start the router with LLM_ROUTER_ADMIN_KEY, ' +
+    'or give a key in LLM_ROUTER_AUTH_MEMORY_SEED_FILE the surface "operator"'
+  return new RouterError('forbidden', message, { code: 'operator_key_not_set' })
+}
+
+function notAnOperator(): RouterError {
+  const message =
+    'This changes the router, which takes an operator key: LLM_ROUTER_ADMIN_KEY or one with the surface "operator"'
+  return new RouterError('forbidden', message, { code: 'endpoint_not_allowed' })
+}

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { operatorKeyFor } from '../../src/cli/operator-key.ts'
+import { keysFile } from '../helpers/keys-file.ts'
+import { root, runCli } from './run-cli.ts'
+
+const extension = join(root, 'test/fixtures/extensions/changing-routes.ts')
+const printed = /operator key of this start: (\S+)\n/g
+
+interface Started {
+  url: string
+  output(): string
+}
+
+/** The router as the start script runs it, until it listens. */
+async function start(t: TestContext, env: Record<string, string>): Promise<Started> {
+  const child = spawn(process.execPath, [join(root, 'src/cli.ts'), '--host', '127.0.0.1'], {
+    cwd: root,
+    env: {
+      PATH: process.env.PATH ?? '',
+      LLM_ROUTER_SERVER_PORT: '0',
+      LLM_ROUTER_HEALTH_INTERVAL: '0',
+      LLM_ROUTER_LOG_FILENAME: '',
+      LLM_ROUTER_EXTENSIONS: extension,
+      ...env,
+    },
+  })
+  const exit = once(child, 'close')
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await exit
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  for (;;) {
+    const port = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1]
+    if (port !== undefined) return { url: `http://127.0.0.1:${port}`, output: () => output }
+    const ended = await Promise.race([once(child.stderr, 'data'), once(child.stdout, 'data'), exit])
+    assert.notEqual(typeof ended[0], 'number', output)
+  }
+}
+
+async function change(url: string, key: string): Promise<number> {
+  const { status } = await fetch(`${url}/change/undeclared`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}` },
+  })
+  return status
+}
+
+for (const [name, env] of [
+  ['one process', {}],
+  ['a cluster', { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }],
+] as const)
+  test(`a start on loopback makes an operator key and prints it once, outside of the log: ${name}`, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'llm-router-key-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const logFile = join(folder, 'router.log')
+    const { url, output } = await start(t, {
+      LLM_ROUTER_LOG_FILENAME: logFile,
+      LLM_ROUTER_LOG_LEVEL: 'trace',
+      ...env,
+    })
+    const keys = [...output().matchAll(printed)].map(([, key = '']) => key)
+    assert.equal(keys.length, 1, output())
+    const [key = ''] = keys
+    assert.ok(key.length >= 32)
+    for (let index = 0; index < 6; index++) assert.equal(await change(url, key), 200)
+    assert.equal(await change(url, `${key}x`), 401)
+    const lines = output()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+    assert.ok(!lines.join().includes(key))
+    assert.ok(!readFileSync(logFile, 'utf8').includes(key))
+  })
+
+test('a start that others can reach, or that has an operator key, makes none', (t) => {
+  const operators = keysFile([{ id: 'a', key: 'k'.repeat(24), surfaces: ['openai', 'operator'] }])
+  const clients = keysFile([{ id: 'a', key: 'k'.repeat(24) }])
+  t.after(() => {
+    operators.remove()
+    clients.remove()
+  })
+  const here = { LLM_ROUTER_SERVER_HOST: '127.0.0.1' }
+  for (const [env, isMade] of [
+    [{}, false],
+    [{ LLM_ROUTER_SERVER_HOST: '0.0.0.0' }, false],
+    [{ LLM_ROUTER_SERVER_HOST: '127.example.com' }, false],
+    [{ ...here, LLM_ROUTER_ADMIN_KEY: 'x'.repeat(24) }, false],
+    [{ ...here, ...operators.env }, false],
+    [{ ...here, ...operators.env, LLM_ROUTER_AUTH_ENABLED: '0' }, true],
+    [{ ...here, ...clients.env }, true],
+    [{ ...here, LLM_ROUTER_ADMIN_KEY: ' ' }, true],
+    [{ LLM_ROUTER_SERVER_HOST: 'localhost' }, true],
+    [{ LLM_ROUTER_SERVER_HOST: '::1' }, true],
+  ] as [Record<string, string>, boolean][])
+    assert.equal(operatorKeyFor(env) !== undefined, isMade, JSON.stringify(env))
+  assert.notEqual(operatorKeyFor(here), operatorKeyFor(here))
+})
+
+test('check and the start name a protection that is not there, with exit code 2', async () => {
+  const quiet = { LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_LOG_FILENAME: '' }
+  for (const [name, command] of [
+    ['FORCE_MASKING', []],
+    ['FORCE_GUARDRAIL_REQUEST', ['check']],
+    ['FORCE_GUARDRAIL_RESPONSE', ['check']],
+  ] as const) {
+    const { code, stderr } = await runCli(command, { ...quiet, [`LLM_ROUTER_${name}`]: 'true' })
+    assert.equal(code, 2)
+    assert.match(stderr, new RegExp(`^LLM_ROUTER_${name}: this router .*LLM_ROUTER_ALLOW_UNPROTECTED=1`))
+  }
+  const accepted = { LLM_ROUTER_FORCE_MASKING: 'true', LLM_ROUTER_ALLOW_UNPROTECTED: '1' }
+  const { code, stdout } = await runCli(['check'], { ...quiet, ...accepted })
+  assert.equal(code, 0)
+  assert.match(
+    stdout,
+    /warning: LLM_ROUTER_FORCE_MASKING has no effect in this router: requests are NOT masked/,
+  )
+})
