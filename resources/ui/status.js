@@ -17,7 +17,7 @@ const stateWords = {
   hung: 'hung',
   asleep: 'asleep',
   misconfigured: 'misconfigured',
-  open: 'breaker open',
+  open: 'kept out',
   down: 'down',
   parked: 'parked',
   silent: 'does not answer',
