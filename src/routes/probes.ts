@@ -15,7 +15,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/healthz', { config: { admin: true, docs: healthDocs } }, () => {
     const { total, usable } = countTargets(app)
-    const reasons = [...reasonsAgainst(app), ...failedReloads(app)]
+    const reasons = [...reasonsAgainst(app), ...failedReloads(app), ...failedLogFile(app)]
     return {
       status: reasons.length === 0 ? 'ok' : 'degraded',
       reasons,
@@ -62,6 +62,12 @@ function reasonsAgainst(app: FastifyInstance): string[] {
 /** None of them keeps a request away: the configuration before is in use. */
 function failedReloads(app: FastifyInstance): string[] {
   return [...app.reload.failures().keys()].map((setting) => `the last reload of ${setting} failed`)
+}
+
+/** Lines that it does not get are on stdout. */
+function failedLogFile(app: FastifyInstance): string[] {
+  const fault = app.logFault()
+  return fault === undefined ? [] : [fault]
 }
 
 function countTargets(app: FastifyInstance): { total: number; usable: number } {
