@@ -1,7 +1,9 @@
 # Sourced by run-rest-api.sh and run-tests.sh, in the project's directory: installs what is missing and chooses
 # a Node. Sets NODE. Everything it says goes to stderr.
 
-wanted_major=24
+# The first versions whose JSON.parse reads escaped keys as they stand, one for each line that is maintained, in order; those of
+# src/core/node-floor.js.
+node_floors='24.22.3 26.12.1'
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -21,7 +23,7 @@ install_packages() {
   fi
   if ! command -v npm >/dev/null 2>&1; then
     say 'llm-router needs npm for its first start, and finds none.'
-    say "Install Node.js $wanted_major or newer, which brings npm: https://nodejs.org/en/download"
+    say "Install Node.js ${node_floors%% *} or newer, which brings npm: https://nodejs.org/en/download"
     return 1
   fi
   say 'Installing packages (npm ci); this happens once ...'
@@ -31,6 +33,19 @@ install_packages() {
   fi
 }
 
+# Takes a version of Node. Compares it with the floor of its line, or of the next one; later lines have the fix.
+is_new_enough() {
+  local major=${1%%.*} floor oldest
+  for floor in $node_floors; do
+    if [ "$major" -le "${floor%%.*}" ] 2>/dev/null; then
+      oldest=$(printf '%s\n%s\n' "$floor" "$1" | sort -V | head -n 1)
+      [ "$oldest" = "$floor" ]
+      return
+    fi
+  done
+  [ "$major" -gt "${floor%%.*}" ] 2>/dev/null
+}
+
 # The system's Node where it is new enough, else the one that the packages bring for Linux on x64 and arm64.
 choose_node() {
   local candidate version found=''
@@ -38,12 +53,12 @@ choose_node() {
     version=$("$candidate" --version 2>/dev/null) || continue
     version=${version#v}
     found=${found:-$version}
-    if [ "${version%%.*}" -ge "$wanted_major" ] 2>/dev/null; then
+    if is_new_enough "$version"; then
       NODE=$candidate
       return 0
     fi
   done
-  say "llm-router needs Node.js $wanted_major or newer; this machine has ${found:-none}."
+  say "llm-router needs Node.js ${node_floors%% *} or newer (${node_floors##* } on the 26 line); this machine has ${found:-none}."
   say 'Install it from https://nodejs.org/en/download and start again.'
   return 1
 }

@@ -14,6 +14,7 @@ import balancer from './plugins/balancer.ts'
 import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body.ts'
 import config from './plugins/config.ts'
+import connectionBalance from './plugins/connection-balance.ts'
 import drain from './plugins/drain.ts'
 import errors from './plugins/errors.ts'
 import exchange from './plugins/exchange.ts'
@@ -35,6 +36,14 @@ import textEndpoints from './plugins/text-endpoints.ts'
 import tracing from './plugins/tracing.ts'
 import upstream from './plugins/upstream.ts'
 import validation, { noCompilers } from './plugins/validation.ts'
+import type { RunningRequests } from './stores/running-requests.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What is wrong with the log file now, in a few words; undefined: nothing. */
+    logFault(): string | undefined
+  }
+}
 
 export interface AppOptions {
   config: Config
@@ -43,6 +52,10 @@ export interface AppOptions {
   logger: FastifyBaseLogger
   /** The options that Node was started with, from its command line and `NODE_OPTIONS`: they say how much memory it has. */
   nodeOptions?: string
+  /** What is wrong with the log file now, in a few words. */
+  logFault?: () => string | undefined
+  /** Where the primary of a cluster can see which requests this process works on. */
+  running?: RunningRequests
   /** Model servers on this machine, for a start without any configuration. */
   found?: ModelsOptions['found']
 }
@@ -77,11 +90,13 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   })
   await app.register(config, { config: options.config })
   await app.register(basePath)
+  app.decorate('logFault', options.logFault ?? (() => undefined))
   await app.register(apiDocs)
   await app.register(registries)
   await app.register(reload)
-  await app.register(exchange)
+  await app.register(exchange, options.running ? { running: options.running } : {})
   await app.register(drain)
+  await app.register(connectionBalance)
   await app.register(adminPort, { requests: adminRequests, createServer })
   await app.register(tracing, { env: options.env })
   await app.register(auth, { env: options.env })

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command, Surroundings } from './cli/command.ts'
@@ -7,6 +6,7 @@ import { operatorKeyFor, operatorKeyText } from './cli/operator-key.ts'
 import { usage } from './cli/usage.ts'
 import { didYouMean } from './core/did-you-mean.ts'
 import { ConfigError } from './core/errors.ts'
+import { nodeFault } from './core/node-floor.js'
 import { version } from './core/version.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -23,6 +23,11 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   help: () => said(usage),
 }
 
+const tooOld = nodeFault(process.versions.node)
+if (tooOld !== undefined) {
+  process.stderr.write(`${tooOld}\n`)
+  process.exit(1)
+}
 const line = readCommandLine(process.argv.slice(2))
 if ('fault' in line) {
   process.stderr.write(`${line.fault}\nllm-router --help tells what there is\n`)
@@ -37,7 +42,8 @@ if (line.command === 'serve') {
     process.env.LLM_ROUTER_ADMIN_KEY = operatorKey
     process.stderr.write(operatorKeyText(operatorKey))
   }
-  await import('./server.ts')
+  const { serve } = await import('./serve.ts')
+  await serve()
 } else {
   process.exit(await run(line.command, line.args))
 }

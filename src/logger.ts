@@ -1,13 +1,14 @@
-import { accessSync, constants, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
-import { type Logger, multistream, pino } from 'pino'
+import { type DestinationStream, type Logger, multistream, pino } from 'pino'
 import type { Config } from './core/env-config.ts'
-import { type FileStream, GatheredLines } from './gathered-lines.ts'
+import { LogFile, type LogFileFault } from './log-file.ts'
+import { LogStream } from './log-stream.ts'
 
 export interface Logging {
   logger: Logger
   /** Opens the log file anew, after logrotate has moved it. */
   reopen(): void
+  /** What is wrong with the log file now, in a few words; undefined: nothing, or there is none. */
+  fault(): string | undefined
   /** Writes out what is still held, as far as that is possible within a second. Call before the process ends. */
   flush(): Promise<void>
   /**
@@ -15,6 +16,12 @@ export interface Logging {
    * which pino would try for ever.
    */
   atExit(): void
+}
+
+export interface LoggingOptions {
+  isTerminal: boolean
+  /** Whether this process is to say that the log file cannot be opened: in a cluster one of all is enough. */
+  tellsOfFile: boolean
 }
 
 /**
@@ -25,68 +32,82 @@ function pieceBytes({ serverType }: Config): number {
   return serverType === 'cluster' ? 4_096 : 65_536
 }
 
-/** What cannot be written is held up to this, in bytes; then lines are dropped. */
-const maxHeldBytes = 8 * 1024 * 1024
-const maxFlushMs = 1_000
-
 /** Log lines to stdout, for people or as JSON, and to the log file, always as JSON. */
-export async function createLogging(config: Config, isTerminal: boolean): Promise<Logging> {
-  const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
-  const gathered = (to: { fd: number } | { dest: string; append: true }): GatheredLines => {
-    const maxWrite = pieceBytes(config)
-    const options = { ...to, sync: false, minLength: 1, maxLength: maxHeldBytes, maxWrite }
-    return new GatheredLines(pino.destination(options), maxWrite)
+export async function createLogging(config: Config, options: LoggingOptions): Promise<Logging> {
+  const { logFilename: path, logLevel: level } = config
+  const stdout = await stdoutFor(config, options.isTerminal)
+  if (path === '') {
+    return {
+      // Most have but one stream, which costs less without the search for the right ones.
+      logger: pino(pinoOptions(level), stdout),
+      reopen: () => undefined,
+      fault: () => undefined,
+      flush: async () => void (await heldBy(stdout)?.flush()),
+      atExit: () => heldBy(stdout)?.atExit(),
+    }
   }
-  // What is for people is written at once.
-  const stdout = readable
-    ? (await import('pino-pretty')).default({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
-    : gathered({ fd: 1 })
-  const fault = config.logFilename === '' ? undefined : faultOfFile(config.logFilename)
+  // What is wrong with the file cannot be told there.
+  const toStdout = pino(pinoOptions(level), stdout)
   // Lines are appended whole, so several workers may share the file.
-  const file =
-    config.logFilename === '' || fault ? undefined : gathered({ dest: config.logFilename, append: true })
-  // A full disk, or a pipe that nobody reads any more, costs log lines, not requests.
-  const stuck = new Set<FileStream>()
-  const held = [stdout, file].filter((stream) => stream instanceof GatheredLines)
-  for (const { stream } of held) {
-    stream.on('error', () => stuck.add(stream))
-    stream.on('write', () => stuck.delete(stream))
-  }
-  const streams = [
-    { level: config.logLevel, stream: stdout },
-    ...(file ? [{ level: config.logLevel, stream: file }] : []),
-  ]
-  const logger = pino(
-    {
-      level: config.logLevel,
-      timestamp: isoTime(),
-      formatters: { level: (label) => ({ level: label }) },
-      serializers: {},
+  const file = new LogFile({
+    path,
+    pieceBytes: pieceBytes(config),
+    onChange: (fault) => {
+      if (fault) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, fault)}`)
+      else toStdout.info(`LLM_ROUTER_LOG_FILENAME: ${path} is written again`)
     },
-    // Most have but one, which costs less without the search for the right ones.
-    file ? multistream(streams) : stdout,
-  )
-  if (fault)
-    logger.warn(
-      `LLM_ROUTER_LOG_FILENAME: cannot write ${config.logFilename} (${fault}); logging to stdout only`,
-    )
+  })
+  const { fault } = file
+  if (fault && options.tellsOfFile) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, fault)}`)
+  const streams = [stdout, file].map((stream) => ({ level, stream }))
   return {
-    logger,
-    reopen: () => {
-      if (!file) return
-      // What was logged until now belongs to the file that was moved away.
-      void flushed(file, () => undefined).then(() => file.stream.reopen())
-    },
-    flush: async () => {
-      await Promise.all(held.map((lines) => flushed(lines, () => stuck.add(lines.stream))))
-    },
+    logger: pino(pinoOptions(level), multistream(streams)),
+    reopen: () => file.reopen(),
+    fault: () => (file.fault ? shortTextOf(file.fault) : undefined),
+    flush: async () => void (await Promise.all([file.flush(), heldBy(stdout)?.flush()])),
     atExit: () => {
-      for (const lines of held) {
-        if (stuck.has(lines.stream)) lines.stream.destroy()
-        else lines.handOver()
-      }
+      file.atExit()
+      heldBy(stdout)?.atExit()
     },
   }
+}
+
+async function stdoutFor(config: Config, isTerminal: boolean): Promise<DestinationStream> {
+  const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
+  if (!readable) return new LogStream(1, pieceBytes(config))
+  // What is for people is written at once.
+  const { default: pretty } = await import('pino-pretty')
+  return pretty({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
+}
+
+function heldBy(stream: DestinationStream): LogStream | undefined {
+  return stream instanceof LogStream ? stream : undefined
+}
+
+function pinoOptions(level: string) {
+  return {
+    level,
+    timestamp: isoTime(),
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: {},
+  }
+}
+
+function textOf(path: string, { does, code }: LogFileFault): string {
+  switch (does) {
+    case 'open':
+      return `cannot write ${path} (${code}); logging to stdout only`
+    case 'reopen':
+      return `cannot open ${path} again (${code}); the file that was open before is still written`
+    case 'write':
+      return `cannot write ${path} (${code}); lines are held, up to 8 MB, and then dropped`
+  }
+}
+
+function shortTextOf({ does, code }: LogFileFault): string {
+  return does === 'write'
+    ? `the log file cannot be written (${code})`
+    : `the log file cannot be opened (${code})`
 }
 
 /** Times as pino writes them, of which all but the milliseconds stay the same for a second. */
@@ -101,37 +122,5 @@ function isoTime(): () => string {
       start = `,"time":"${new Date(second).toISOString().slice(0, -4)}`
     }
     return `${start}${String(milliseconds).padStart(3, '0')}Z"`
-  }
-}
-
-/** Not `flushSync`, which is not bounded. */
-function flushed(lines: GatheredLines, onStuck: () => void): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      onStuck()
-      resolve()
-    }, maxFlushMs)
-    const done = (): void => {
-      clearTimeout(timer)
-      resolve()
-    }
-    try {
-      lines.handOver()
-      lines.stream.flush(done)
-    } catch {
-      done() // not open yet, or closed already: there is nothing to write
-    }
-  })
-}
-
-function faultOfFile(name: string): string | undefined {
-  const path = resolve(name)
-  try {
-    const exists = statSync(path, { throwIfNoEntry: false })
-    if (exists?.isDirectory()) return 'it is a directory'
-    accessSync(exists ? path : dirname(path), constants.W_OK)
-    return undefined
-  } catch (error) {
-    return error instanceof Error && 'code' in error ? String(error.code) : 'not writable'
   }
 }

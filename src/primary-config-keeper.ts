@@ -50,13 +50,14 @@ function keep<Snapshot>(
   })
   const late = {
     settled: async () => (await started).settled(),
+    start: async () => (await started).start(),
     reload: async () => (await started).reload(),
   }
   return {
     workerStarted(worker) {
       const owner = String(worker.id)
       desk.addWorker(owner, primaryPipe(worker), late)
-      worker.once('disconnect', () => desk.removeWorker(owner))
+      worker.once('exit', () => desk.removeWorker(owner))
     },
     reload: () => void late.reload(),
   }

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:cluster'
 // biome-ignore-start lint/style/noRestrictedImports: the primary adds up its workers' numbers.
 import { MetricsDesk } from './stores/primary-metrics.ts'
-import { primaryPipe } from './stores/primary-pipe.ts'
+import { afterLastMessage, primaryPipe } from './stores/primary-pipe.ts'
 
 // biome-ignore-end lint/style/noRestrictedImports: only the stores.
 
@@ -11,7 +11,6 @@ export function primaryMetricsKeeper(): (worker: Worker) => void {
   return (worker) => {
     const owner = String(worker.id)
     desk.addWorker(owner, primaryPipe(worker))
-    // Not at its exit: what it sent last may still be in the pipe then.
-    worker.once('disconnect', () => desk.removeWorker(owner))
+    afterLastMessage(worker, () => desk.removeWorker(owner))
   }
 }

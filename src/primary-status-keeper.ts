@@ -12,6 +12,6 @@ export function primaryStatusKeeper(): (worker: Worker) => void {
   return (worker) => {
     const owner = String(worker.id)
     desk.addWorker(owner, primaryPipe(worker))
-    worker.once('disconnect', () => desk.removeWorker(owner))
+    worker.once('exit', () => desk.removeWorker(owner))
   }
 }

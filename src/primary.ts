@@ -1,99 +1,95 @@
-import cluster, { type Worker } from 'node:cluster'
+import cluster from 'node:cluster'
 import type { Config } from './core/env-config.ts'
+import type { Logging } from './logger.ts'
 import { primaryConfigKeeper } from './primary-config-keeper.ts'
+import { primaryConnectionKeeper } from './primary-connection-keeper.ts'
 import { primaryHealthKeeper } from './primary-health-keeper.ts'
 import { primaryLeaseKeeper } from './primary-lease-keeper.ts'
 import { primaryLimitKeeper } from './primary-limit-keeper.ts'
 import { primaryMetricsKeeper } from './primary-metrics-keeper.ts'
+import { type PrimaryRequestKeeper, primaryRequestKeeper } from './primary-request-keeper.ts'
 import { primaryResponseKeeper } from './primary-response-keeper.ts'
 import { primaryStatusKeeper } from './primary-status-keeper.ts'
+import { type WorkerEnd, WorkerKeeper } from './worker-keeper.ts'
 
-/** First pause before a crashed worker starts again, in milliseconds; doubles up to the last. */
-const firstPauseMs = 100
-const lastPauseMs = 10_000
-/** So many crashes within a minute are no accident: the primary gives up. */
-const maxCrashesPerMinute = 5
-/** The exit code of a start that cannot succeed; starting again would not help. */
-const configFault = 2
+/** Of the requests that ran in a worker that died, so many are named in the log. */
+const maxNamedRequests = 100
 
 /**
  * Starts the workers, which share one port, and keeps them: `LLM_ROUTER_SERVER_TYPE=cluster`. It holds or frees the
  * leases of its workers, keeps their stored answers, adds up their metrics and says which of them checks the servers; it
  * does nothing else for a request.
  */
-export function runPrimary(config: Config): void {
-  const say = (line: string): void => void process.stderr.write(`${line}\n`)
+export function runPrimary(config: Config, logging: Logging): void {
+  const { logger } = logging
+  // The workers accept connections themselves. Handed over by the primary, a connection is lost with a worker that is killed
+  // before it has taken it. docs/decisions/0001-cluster-scheduling.md
+  cluster.schedulingPolicy = cluster.SCHED_NONE
+  const requests = primaryRequestKeeper()
+  const say = (line: string): void => logger.warn(line)
   const files = primaryConfigKeeper(config, say)
   const leases = primaryLeaseKeeper(config, say)
   const limits = primaryLimitKeeper(config)
-  const keepResponses = primaryResponseKeeper(config)
-  const keepMetrics = primaryMetricsKeeper()
-  const keepHealth = primaryHealthKeeper()
-  const keepStatus = primaryStatusKeeper()
-  const startWorker = (): void => {
-    const worker = cluster.fork()
-    files.workerStarted(worker)
-    leases.workerStarted(worker)
-    limits.workerStarted(worker)
-    keepResponses(worker)
-    keepMetrics(worker)
-    keepHealth(worker)
-    keepStatus(worker)
-  }
-  const crashes: number[] = []
+  const keepers = [
+    files.workerStarted,
+    leases.workerStarted,
+    limits.workerStarted,
+    primaryResponseKeeper(config),
+    primaryMetricsKeeper(),
+    primaryHealthKeeper(),
+    primaryStatusKeeper(),
+    primaryConnectionKeeper(),
+  ]
+  const workers = new WorkerKeeper({
+    count: config.workersCount,
+    fork() {
+      const worker = requests.fork()
+      for (const keep of keepers) keep(worker)
+      worker.once('exit', () => {
+        leases.workerEnded(worker)
+        limits.workerEnded(worker)
+      })
+      return worker
+    },
+    onEnd: (end) => logger.error(...lineOf(end, requests)),
+    onFinish(code, why) {
+      if (why !== undefined) logger.fatal(why)
+      void logging.flush().then(() => process.exit(code))
+    },
+  })
   let stopping = false
-  cluster.on('exit', (worker, code, signal) => {
-    leases.workerEnded(worker)
-    limits.workerEnded(worker)
-    if (stopping) {
-      if (livingWorkers().length === 0) process.exit(0)
-      return
-    }
-    if (code === configFault) {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      workers.stop(stopping ? 'SIGKILL' : 'SIGTERM')
+      if (stopping) process.exit(1)
       stopping = true
-      signalWorkers('SIGTERM')
-      process.exit(configFault)
-    }
-    process.stderr.write(`a worker ended (${signal ?? `exit code ${code}`})\n`)
-    const count = countCrash(crashes, performance.now())
-    if (count > maxCrashesPerMinute) {
-      process.stderr.write('workers keep crashing; giving up\n')
-      stopping = true
-      signalWorkers('SIGTERM')
-      process.exit(1)
-    }
-    const pauseMs = Math.min(lastPauseMs, firstPauseMs * 2 ** (count - 1))
-    setTimeout(() => {
-      if (!stopping) startWorker()
-    }, pauseMs)
+    })
+  }
+  process.on('SIGUSR2', () => {
+    logging.reopen()
+    workers.passOn('SIGUSR2')
   })
-  stopOnSignals(() => {
-    const again = stopping
-    stopping = true
-    signalWorkers(again ? 'SIGKILL' : 'SIGTERM')
-    // Between a crash and the next start there is nobody to wait for.
-    if (again || livingWorkers().length === 0) process.exit(again ? 1 : 0)
-  })
-  process.on('SIGUSR2', () => signalWorkers('SIGUSR2'))
   process.on('SIGHUP', () => files.reload())
-  for (let index = 0; index < config.workersCount; index++) startWorker()
+  workers.start()
 }
 
-/** How many there were within the last minute, with this one. */
-function countCrash(crashes: number[], now: number): number {
-  crashes.push(now)
-  while (crashes[0] !== undefined && crashes[0] < now - 60_000) crashes.shift()
-  return crashes.length
-}
-
-function stopOnSignals(stop: () => void): void {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
-}
-
-function livingWorkers(): Worker[] {
-  return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
-}
-
-function signalWorkers(signal: NodeJS.Signals): void {
-  for (const worker of livingWorkers()) worker.process.kill(signal)
+/** What the log says of a worker that died. */
+function lineOf(
+  { worker, code, signal, restartInMs }: WorkerEnd,
+  requests: PrimaryRequestKeeper,
+): [fields: object, message: string] {
+  const running = requests.takeRequests(worker)
+  const fields = {
+    worker: worker.id,
+    worker_pid: worker.process.pid,
+    ...(restartInMs === undefined ? {} : { restart_in_seconds: restartInMs / 1000 }),
+    running_requests: running.length,
+    requests: running.slice(0, maxNamedRequests).map(({ id, model, bytes, startedAtMs }) => ({
+      request_id: id,
+      ...(model === undefined ? {} : { model }),
+      request_bytes: bytes,
+      started_at: new Date(startedAtMs).toISOString(),
+    })),
+  }
+  return [fields, `a worker ended (${signal ?? `exit code ${code}`})`]
 }

@@ -1,85 +1,11 @@
-import cluster from 'node:cluster'
-import { join, resolve } from 'node:path'
-import { type AppOptions, buildApp } from './app.ts'
-import { banner } from './banner.ts'
-import { type Config, loadConfig } from './core/env-config.ts'
-import { ConfigError } from './core/errors.ts'
-import { nodeWarning } from './core/node-floor.ts'
-import { discover } from './discovery.ts'
-import { createLogging } from './logger.ts'
-import { runPrimary } from './primary.ts'
-import { setV8Flags } from './v8-flags.ts'
+import { nodeFault } from './core/node-floor.js'
 
-/** A closed port refuses at once; this is for one that does not answer. */
-const searchMs = 300
-
-/** Environment to config to app to listening, and back again on a signal. The only file that touches `process`. */
-async function main(): Promise<void> {
-  setV8Flags()
-  const { config, notes, warnings } = loadConfig(process.env)
-  if (config.serverType === 'cluster' && cluster.isPrimary) {
-    runPrimary(config)
-    return
-  }
-  const logging = await createLogging(config, process.stdout.isTTY)
-  const { logger } = logging
-  process.prependListener('exit', () => logging.atExit())
-  const first = !cluster.isWorker || cluster.worker?.id === 1
-  if (first) {
-    for (const note of notes) logger.info(note)
-    for (const warning of warnings) logger.warn(warning)
-    const oldNode = nodeWarning(process.versions.node)
-    if (oldNode !== undefined) logger.warn(oldNode)
-  }
-  process.on('SIGUSR2', () => logging.reopen())
-  let reload = (): void => undefined
-  // In a cluster the primary reads for all; without a listener a SIGHUP to the whole group would end the workers.
-  process.on('SIGHUP', () => reload())
-  const nodeOptions = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ')
-  const app = await buildApp({ config, env: process.env, logger, nodeOptions, ...searched(config) })
-  if (!cluster.isWorker) reload = () => void app.reload.now()
-  let stopping = false
-  const stop = (signal: string): void => {
-    if (stopping) process.exit(1) // a second signal: at once
-    stopping = true
-    logger.info({ signal }, 'stopping')
-    app.close().then(
-      () => end(0),
-      () => end(1),
-    )
-  }
-  const end = (code: number): void => {
-    void logging.flush().then(() => process.exit(code))
-  }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
-  await app.listen({ host: config.serverHost, port: config.serverPort })
-  const address = app.server.address()
-  const port = typeof address === 'object' && address ? address.port : config.serverPort
-  logger.info({ host: config.serverHost, port, models: app.models.all().length }, 'listening')
-  if (first && config.logFormat !== 'json') process.stderr.write(banner(config, port, app.models.all()))
+// Before anything else is loaded: an older Node fails at what it does not know, in its own words.
+const fault = nodeFault(process.versions.node)
+if (fault === undefined) {
+  const { serve } = await import('./serve.ts')
+  await serve()
+} else {
+  process.stderr.write(`${fault}\n`)
+  process.exitCode = 1
 }
-
-/**
- * Without any configuration what this machine has is looked for while the rest is built. The workers of a cluster must not
- * differ, so they look for nothing.
- */
-function searched({ modelsConfigPath, serverType }: Config): Pick<AppOptions, 'found'> {
-  const shipped = join(import.meta.dirname, '../resources/configs/models-config.json')
-  if (serverType !== 'single' || resolve(modelsConfigPath) !== shipped) return {}
-  return { found: discover(['127.0.0.1'], AbortSignal.timeout(searchMs)).then(({ servers }) => servers) }
-}
-
-main().catch((error: unknown) => {
-  if (error instanceof ConfigError) {
-    for (const fault of error.faults) process.stderr.write(`${fault}\n`)
-    for (const warning of error.warnings) process.stderr.write(`warning: ${warning}\n`)
-    process.exit(2)
-  }
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  const text = error instanceof Error ? error.message : String(error)
-  process.stderr.write(
-    `llm-router cannot start: ${text}${code === '' || text.includes(code) ? '' : ` (${code})`}\n`,
-  )
-  process.exit(1)
-})

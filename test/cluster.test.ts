@@ -156,7 +156,7 @@ async function pidOf(client: Client): Promise<number> {
 /** Clients on different workers. */
 async function clientsOfWorkers(router: RunningRouter, count: number): Promise<Map<number, Client>> {
   const found = new Map<number, Client>()
-  const signal = AbortSignal.timeout(10_000)
+  const signal = AbortSignal.timeout(60_000)
   while (found.size < count) {
     signal.throwIfAborted()
     const client = connectTo(router)

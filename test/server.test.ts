@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -153,6 +162,78 @@ test('a log file that cannot be written is one warning, and the router runs', as
   await server.seen('stdout', /LLM_ROUTER_LOG_FILENAME: cannot write/)
   await server.seen('stderr', /listens on/)
   assert.equal(await stop(server), 0)
+})
+
+test('a log file that cannot be opened is a warning, and the router goes on with stdout', async () => {
+  const dangling = join(folder, 'dangling.log')
+  symlinkSync(join(folder, 'missing', 'router.log'), dangling)
+  const cases: [name: string, path: string, env: Record<string, string>][] = [
+    ['a link to nowhere', dangling, {}],
+    ['a folder that is not there', join(folder, 'none', 'router.log'), {}],
+    ['a folder in its place', folder, {}],
+    // https://nodejs.org/api/permissions.html: no --allow-fs-write. Without a user who may do less than root, the same.
+    ['no permission', join(folder, 'own.log'), { NODE_OPTIONS: '--permission --allow-fs-read=*' }],
+  ]
+  await Promise.all(
+    cases.map(async ([name, path, env]) => {
+      const server = start({ LLM_ROUTER_LOG_FILENAME: path, LLM_ROUTER_LOG_FORMAT: 'json', ...env })
+      const [, port] = await server.seen('stdout', /"port":(\d+)/)
+      assert.ok(server.stdout().includes(`cannot write ${path} (E`), `${name}: ${server.stdout()}`)
+      await fetch(`http://127.0.0.1:${port}/ping`, { headers: { 'x-request-id': 'later' } })
+      await server.seen('stdout', /"request_id":"later"/)
+      const health = await fetch(`http://127.0.0.1:${port}/healthz`)
+      assert.match(await health.text(), /the log file cannot be opened \(E/, name)
+      assert.equal(await stop(server), 0, name)
+    }),
+  )
+})
+
+test('a full disk is told on stdout, in /healthz and by a metric, and costs no request', async () => {
+  const server = start({
+    LLM_ROUTER_LOG_FILENAME: '/dev/full',
+    LLM_ROUTER_LOG_FORMAT: 'json',
+    LLM_ROUTER_USE_PROMETHEUS: '1',
+  })
+  const [, port] = await server.seen('stdout', /"port":(\d+)/)
+  await server.seen('stdout', /cannot write \/dev\/full \(ENOSPC\)/)
+  const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text()
+  assert.match(await get('/healthz'), /"degraded".*the log file cannot be written \(ENOSPC\)/)
+  assert.match(await get('/metrics'), /^llm_router_log_file_failed 1$/m)
+  assert.equal(server.stdout().split('ENOSPC').length, 2, 'once')
+  assert.equal(await stop(server), 0)
+})
+
+test('a log file that cannot be opened again is told, and so is that it can', async () => {
+  const moved = join(folder, 'logs')
+  mkdirSync(moved)
+  const server = start({
+    LLM_ROUTER_LOG_FILENAME: join(moved, 'router.log'),
+    LLM_ROUTER_LOG_FORMAT: 'json',
+    LLM_ROUTER_USE_PROMETHEUS: '1',
+  })
+  const [, port] = await server.seen('stdout', /"port":(\d+)/)
+  const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text()
+  assert.match(await get('/metrics'), /^llm_router_log_file_failed 0$/m)
+  renameSync(moved, `${moved}.old`)
+  server.child.kill('SIGUSR2')
+  await server.seen('stdout', /cannot open .*router\.log again \(ENOENT\)/)
+  assert.match(await get('/healthz'), /the log file cannot be opened \(ENOENT\)/)
+  assert.match(await get('/metrics'), /^llm_router_log_file_failed 1$/m)
+  mkdirSync(moved)
+  server.child.kill('SIGUSR2')
+  await server.seen('stdout', /router\.log is written again/)
+  assert.doesNotMatch(await get('/healthz'), /log file/)
+  assert.equal(await stop(server), 0)
+  assert.match(readFileSync(join(moved, 'router.log'), 'utf8'), /"endpoint":"\/healthz"/)
+})
+
+test('SIGUSR1 is noted in the log, and opens no debugger', async () => {
+  const server = start({ LLM_ROUTER_LOG_FORMAT: 'json' })
+  await server.seen('stdout', /"port":(\d+)/)
+  server.child.kill('SIGUSR1')
+  await server.seen('stdout', /SIGUSR1 is not used; SIGUSR2 reopens the log/)
+  assert.equal(await stop(server), 0)
+  await assert.rejects(server.seen('stderr', /Debugger/))
 })
 
 test('SIGTERM lets a running stream end, and then the process', async () => {

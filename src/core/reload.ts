@@ -74,7 +74,7 @@ export class Reloader<Snapshot> {
     })
   }
 
-  /** Resolves when no change since `first` was read will be missed. */
+  /** Reads what has changed, if anything has. Resolves when no change since `first` was read will be missed. */
   start(): Promise<void> {
     return this.#want('changed')
   }
@@ -120,8 +120,10 @@ export class Reloader<Snapshot> {
     const snapshot = await this.#read()
     const digest = digestOf(snapshot)
     if (this.#closed || (digest === this.#seen && !asked)) return
-    this.#seen = digest
     const takers = this.#options.takers()
+    // Nobody is there to look for faults: whoever comes next starts with what the last ones have taken, and asks again.
+    if (takers.length === 0) return
+    this.#seen = digest
     const verdicts = await Promise.all(takers.map((taker) => verdictOf(taker, snapshot)))
     const faults = verdicts.find((found) => found.length > 0)
     if (!faults) this.#current = snapshot

@@ -6,6 +6,7 @@ import type { RequestTrace } from '../core/trace.ts'
 import { passedOnTrace } from '../core/trace-context.ts'
 import type { Step } from '../relay/call-log.ts'
 import { Exchange, type ExchangeRecord } from '../relay/exchange.ts'
+import type { RunningRequests } from '../stores/running-requests.ts'
 import { requestLog } from './exchange/request-log.ts'
 
 declare module 'fastify' {
@@ -28,12 +29,17 @@ declare module 'fastify' {
   }
 }
 
+interface ExchangeOptions {
+  /** Where another process can see what this one works on, also after its death. */
+  running?: RunningRequests
+}
+
 type BeginTrace = (request: FastifyRequest) => RequestTrace | undefined
 type StepListener = (step: Step, exchange: Exchange) => void
 
 /** Gives each request its exchange, and ends it by the close of the response: the one event that always comes. */
 export default fp(
-  (app, _options, done) => {
+  (app, { running }: ExchangeOptions, done) => {
     const listeners: ((record: ExchangeRecord) => void)[] = [requestLog(app.log)]
     const stepListeners: StepListener[] = []
     const tellStep: StepListener = (step, exchange) => {
@@ -60,6 +66,7 @@ export default fp(
       request.exchange = exchange
       exchange.trace = beginTrace(request)
       open.add(exchange)
+      if (running) showRunning(running, exchange, request, reply)
       reply.header('x-request-id', request.id)
       reply.header('request-id', request.id)
       exchange.limitTo(app.config.timeoutMs)
@@ -84,6 +91,25 @@ export default fp(
   },
   { name: 'exchange', dependencies: ['config'] },
 )
+
+/** From here on a death of the process names this request, until its response has closed. */
+function showRunning(
+  running: RunningRequests,
+  exchange: Exchange,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const { id } = exchange
+  const startedAtMs = Date.now()
+  const slot = running.begin({ id, model: undefined, bytes: bytesOf(request), startedAtMs })
+  exchange.onModel = () =>
+    running.update(slot, { id, model: exchange.model, bytes: bytesOf(request), startedAtMs })
+  reply.raw.on('close', () => running.end(slot))
+}
+
+function bytesOf(request: FastifyRequest): number {
+  return request.rawBody?.bytes.length ?? Number(request.headers['content-length'] ?? 0)
+}
 
 /** A set, whose members know their own place: that costs a request less than their hashes would. */
 class OpenExchanges {
@@ -134,7 +160,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     usage: exchange.usage,
     lost: lostNames(exchange.lost),
     error: exchange.error,
-    requestBytes: request.rawBody?.bytes.length ?? Number(request.headers['content-length'] ?? 0),
+    requestBytes: bytesOf(request),
     responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),
     trace: exchange.trace,
   }

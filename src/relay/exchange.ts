@@ -48,7 +48,6 @@ export class Exchange {
   readonly id: string
   readonly startedAt = performance.now()
   dialect: string | undefined
-  model: string | undefined
   target: string | undefined
   providerType: string | undefined
   /** Id of the client's key. */
@@ -73,6 +72,9 @@ export class Exchange {
   trace: RequestTrace | undefined
   /** Among those that have not ended; for whoever keeps them. */
   place = 0
+  /** Called as soon as the model is known. */
+  onModel: (() => void) | undefined
+  #model: string | undefined
   #lost: Map<string, string> | undefined
   /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
   readonly stop = new StopSource()
@@ -87,6 +89,16 @@ export class Exchange {
       () => performance.now(),
       (step) => onStep(step, this),
     )
+  }
+
+  /** Alias of the model that was asked for, once it is known to exist. */
+  get model(): string | undefined {
+    return this.#model
+  }
+
+  set model(alias: string | undefined) {
+    this.#model = alias
+    this.onModel?.()
   }
 
   /** The same as `stop`, for what takes nothing but the platform's. */

@@ -22,6 +22,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     const reasons = [
       ...reasonsAgainst(app),
       ...failedReloads(app),
+      ...failedLogFile(app),
       ...out.map(({ model, target, state }) => `target '${target}' of '${model}' is ${state}`),
       ...panicking.map(({ alias }) => `all targets of '${alias}' are down and used nevertheless`),
     ]
@@ -77,6 +78,12 @@ function reasonsAgainst(app: FastifyInstance): string[] {
 /** None of them keeps a request away: the configuration before is in use. */
 function failedReloads(app: FastifyInstance): string[] {
   return [...app.reload.failures().keys()].map((setting) => `the last reload of ${setting} failed`)
+}
+
+/** Lines that it does not get are on stdout. */
+function failedLogFile(app: FastifyInstance): string[] {
+  const fault = app.logFault()
+  return fault === undefined ? [] : [fault]
 }
 
 /** Their requests fail, or go to their fallback models. */

@@ -23,6 +23,29 @@ export function primaryPipe<Message extends object>(worker: Worker): ProcessPipe
   }
 }
 
+/** How long the messages of a dead worker are waited for, in milliseconds. */
+const lastMessagesMs = 1_000
+
+/**
+ * Calls back once a worker has ended and its last messages have been read. Not at `disconnect` alone: for a worker that was
+ * killed it may never come.
+ */
+export function afterLastMessage(worker: Worker, done: () => void): void {
+  worker.once('exit', () => {
+    if (!worker.isConnected()) {
+      done()
+      return
+    }
+    const timer = setTimeout(end, lastMessagesMs)
+    worker.once('disconnect', end)
+    function end(): void {
+      clearTimeout(timer)
+      worker.off('disconnect', end)
+      done()
+    }
+  })
+}
+
 /** A worker tells its primary under which name it takes leases in Redis. */
 export function introduce(worker: Worker, name: string): void {
   worker.send({ leaseHolder: name }, () => undefined)

@@ -15,6 +15,11 @@ export type ReloadMessage =
   /** From a worker: the files are to be read again at once. */
   | { reload: string; step: 'again' }
 
+/** The end of a round; one of the workers logs and counts it. */
+type SettledMessage =
+  | { reload: string; step: 'commit' }
+  | { reload: string; step: 'drop'; faults: readonly string[] }
+
 /** Longest wait of the primary for a worker that is busy or starts, in milliseconds. */
 const answerMs = 10_000
 
@@ -62,6 +67,8 @@ export function primaryFeed<Snapshot>(
 
 interface Member {
   pipe: ProcessPipe<ReloadMessage>
+  /** It has the snapshot that is in use, and takes part from now on. */
+  joined: boolean
   /** Fulfilled with the faults that the worker found in a round; none when it has ended. */
   prepared: Map<number, (faults: readonly string[]) => void>
 }
@@ -79,9 +86,10 @@ export class ReloadDesk<Snapshot> {
   addWorker(
     owner: string,
     pipe: ProcessPipe<ReloadMessage>,
-    reloader: Pick<Reloader<Snapshot>, 'settled' | 'reload'>,
+    reloader: Pick<Reloader<Snapshot>, 'settled' | 'start' | 'reload'>,
   ): void {
-    const member: Member = { pipe, prepared: new Map() }
+    const member: Member = { pipe, joined: false, prepared: new Map() }
+    this.#members.set(owner, member)
     pipe.onMessage((message) => {
       if (!isReloadMessage(message) || message.reload !== this.#name) return
       if (message.step === 'prepared') member.prepared.get(message.round)?.(message.faults)
@@ -90,7 +98,10 @@ export class ReloadDesk<Snapshot> {
         // In one step: between the two no round can begin that leaves it out.
         void reloader.settled().then((snapshot) => {
           trySend(pipe, { reload: this.#name, step: 'here', snapshot })
-          this.#members.set(owner, member)
+          // It may have died meanwhile; then nobody must wait for it.
+          member.joined = this.#members.get(owner) === member
+          // What changed while nobody was there to take it.
+          if (member.joined) void reloader.start()
         })
       }
     })
@@ -105,10 +116,17 @@ export class ReloadDesk<Snapshot> {
 
   takers(): ConfigTaker<Snapshot>[] {
     const round = ++this.#round
-    return [...this.#members.values()].map((member) => this.#takerOf(member, round))
+    const joined = [...this.#members].filter(([, member]) => member.joined)
+    let noticed = false
+    // The first one that is still there tells: the one that was to do so may have died during the round.
+    const settle = (owner: string, message: SettledMessage): void => {
+      const member = this.#members.get(owner)
+      if (member && trySend(member.pipe, { ...message, notice: !noticed })) noticed = true
+    }
+    return joined.map(([owner, member]) => this.#takerOf(member, round, (message) => settle(owner, message)))
   }
 
-  #takerOf(member: Member, round: number): ConfigTaker<Snapshot> {
+  #takerOf(member: Member, round: number, settle: (message: SettledMessage) => void): ConfigTaker<Snapshot> {
     const reload = this.#name
     return {
       async prepare(snapshot) {
@@ -124,8 +142,8 @@ export class ReloadDesk<Snapshot> {
         member.prepared.delete(round)
         return faults
       },
-      commit: (notice) => void trySend(member.pipe, { reload, step: 'commit', notice }),
-      drop: (faults, notice) => void trySend(member.pipe, { reload, step: 'drop', notice, faults }),
+      commit: () => settle({ reload, step: 'commit' }),
+      drop: (faults) => settle({ reload, step: 'drop', faults }),
     }
   }
 }

@@ -65,6 +65,7 @@ interface Desk<Part> {
 export class RoundDesk<Part> {
   readonly #round: string
   readonly #workers = new Map<string, Desk<Part>>()
+  readonly #living = new Set<string>()
   #number = 0
 
   constructor(round: string) {
@@ -72,8 +73,10 @@ export class RoundDesk<Part> {
   }
 
   addWorker(owner: string, pipe: ProcessPipe<RoundMessage<Part>>): void {
+    this.#living.add(owner)
     pipe.onMessage((message) => {
-      if (!isRoundMessage<Part>(message, this.#round)) return
+      // What a dead worker still had in its pipe must not bring it back.
+      if (!isRoundMessage<Part>(message, this.#round) || !this.#living.has(owner)) return
       if (message.does === 'join') {
         this.#workers.set(owner, { pipe, part: message.part, waiting: new Map() })
         return
@@ -83,8 +86,9 @@ export class RoundDesk<Part> {
     })
   }
 
-  /** No message of it will come any more. */
+  /** It has ended; messages of it may still come. */
   removeWorker(owner: string): void {
+    this.#living.delete(owner)
     const desk = this.#workers.get(owner)
     this.#workers.delete(owner)
     for (const answer of desk?.waiting.values() ?? []) answer(true)

@@ -66,6 +66,18 @@ describe('the step that fills the compile cache', () => {
     })
 })
 
+test("every command line of ours keeps SIGUSR1 from opening Node's debugger", () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const script = readFileSync(join(root, 'run-rest-api.sh'), 'utf8')
+  const [serving = ''] = /^exec .*$/m.exec(script) ?? []
+  for (const line of [scripts.start, serving, /^CMD .*$/m.exec(text)?.[0] ?? ''])
+    assert.match(line, /--disable-sigusr1/)
+  // The chart and the compose file leave the command to the image.
+  for (const file of ['helm/llm-router/templates/deployment.yaml', 'compose/compose.yaml'])
+    for (const line of readFileSync(join(root, 'deploy', file), 'utf8').split('\n'))
+      assert.ok(!/\bsrc\/(?:server|cli)\.ts\b/.test(line) || line.includes('--disable-sigusr1'), line)
+})
+
 test('the image is made in two stages and does not run as root', () => {
   assert.equal(text.match(/^FROM /gm)?.length, 2)
   assert.match(text, /^USER (?!root)\w+/m)

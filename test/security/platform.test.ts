@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { nodeWarning } from '../../src/core/node-floor.ts'
+import { nodeFault, nodeFloors } from '../../src/core/node-floor.js'
 import { certificate } from '../helpers/certificate.ts'
 import { post } from '../helpers/http.ts'
 import { faultsOf, modelFile, targetOf } from '../helpers/models-file.ts'
@@ -166,18 +167,76 @@ test('S31 no package is older than the first version without known holes', () =>
     for (const [path, { version }] of versions)
       assert.ok(isAbove(version ?? '0', known), `${path} ${version}`)
   }
-  assert.equal(nodeWarning(process.versions.node), undefined)
   assert.ok(!isAbove('3.1.6', ['3.1.7', '4.1.4']) && isAbove('3.1.10', ['3.1.7', '4.1.4']))
   assert.ok(!isAbove('4.0.0', ['3.1.7', '4.1.4']) && isAbove('5.0.0', ['3.1.7', '4.1.4']))
 })
 
-test('S31 a start warns of a Node with known holes, and says which one has none', () => {
-  for (const version of ['24.18.0', '24.9.5', '24.0.0', '22.23.3', '20.20.2'])
-    assert.match(nodeWarning(version) ?? '', /known security holes; use 24\.18\.1 or newer/, version)
-  for (const version of ['25.9.9', '26.5.0', '26.0.0'])
-    assert.match(nodeWarning(version) ?? '', /use 26\.5\.1 or newer/, version)
-  for (const version of ['24.18.1', '24.21.0', '26.5.1', '26.10.0', '27.0.0', '28.1.0-nightly'])
-    assert.equal(nodeWarning(version), undefined, version)
+test('S31 a Node that misreads JSON is refused, and the sentence says which one is not', () => {
+  for (const version of ['24.22.2', '24.21.0', '24.9.5', '24.0.0', '22.23.3', '20.20.2'])
+    assert.match(nodeFault(version) ?? '', /needs Node\.js 24\.22\.3 or newer .*this is \d/, version)
+  for (const version of ['25.9.9', '26.12.0', '26.0.0'])
+    assert.match(nodeFault(version) ?? '', /26\.12\.1 on the 26 line/, version)
+  for (const version of ['24.22.3', '24.30.0', '26.12.1', '27.0.0', '28.1.0-nightly'])
+    assert.equal(nodeFault(version), undefined, version)
+  assert.equal(nodeFault(process.versions.node), undefined)
+})
+
+const versions = [
+  ...nodeFloors,
+  '24.22.2',
+  '24.21.0',
+  '25.9.9',
+  '26.12.0',
+  '27.0.0',
+  '22.23.3',
+  '20.20.2',
+  '24.100.0',
+]
+
+test('S31 every way to start the router refuses an older Node in one sentence', async () => {
+  for (const file of ['src/server.ts', 'src/cli.ts', 'bin/llm-router.js']) {
+    for (const version of ['24.21.0', '26.12.0']) {
+      const older = `Object.defineProperty(process.versions, 'node', { value: '${version}' })`
+      const args = ['--import', `data:text/javascript,${encodeURIComponent(older)}`, file]
+      const child = spawn(process.execPath, args, { cwd: root, env: { PATH: process.env.PATH ?? '' } })
+      const [out, errors, [code]] = await Promise.all([
+        text(child.stdout),
+        text(child.stderr),
+        once(child, 'exit'),
+      ])
+      assert.deepEqual([out, errors, code], ['', `${nodeFault(version)}\n`, 1], file)
+    }
+  }
+})
+
+test('S31 the scripts choose a Node by the same floors as the router, and package.json and the image name them', () => {
+  const isNew = (version: string): boolean =>
+    spawnSync('bash', ['-c', '. scripts/prepare.sh; is_new_enough "$1"', 'bash', version], { cwd: root })
+      .status === 0
+  for (const version of versions) assert.equal(isNew(version), nodeFault(version) === undefined, version)
+  const [first = '', last = ''] = nodeFloors
+  const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  assert.equal(engines.node, `^${first} || >=${last}`)
+  const images = [...readFileSync(join(root, 'Dockerfile'), 'utf8').matchAll(/^FROM node:([\d.]+)/gm)]
+  assert.equal(images.length, 2)
+  for (const [, version = ''] of images) assert.equal(nodeFault(version), undefined, version)
+  const bundled = lockedPackages().filter(([path]) => path.startsWith('node_modules/node-linux-'))
+  assert.equal(bundled.length, 2)
+  for (const [path, { version = '' }] of bundled) assert.equal(nodeFault(version), undefined, path)
+})
+
+test('S31 a system Node that misreads JSON is passed over for the one from npm', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-nodes-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const chosen = (version: string): string => {
+    writeFileSync(join(folder, 'node'), `#!/bin/sh\necho v${version}\n`, { mode: 0o755 })
+    const script = '. scripts/prepare.sh; choose_node && echo "$NODE"'
+    const env = { PATH: `${folder}:${process.env.PATH}` }
+    return spawnSync('bash', ['-c', script], { cwd: root, env, encoding: 'utf8' }).stdout.trim()
+  }
+  assert.equal(chosen('24.22.3'), 'node')
+  assert.notEqual(chosen('24.21.0'), 'node')
+  assert.notEqual(chosen('26.12.0'), 'node')
 })
 
 test('S29 nothing is written: the router starts and answers without any right to write files', async (t) => {

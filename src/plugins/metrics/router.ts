@@ -21,6 +21,14 @@ export function exposeRouter(app: FastifyInstance): void {
     },
   })
   new Gauge({
+    name: 'llm_router_log_file_failed',
+    help: '1: the log file cannot be opened or written; its lines are on stdout only.',
+    aggregator: 'max',
+    collect() {
+      this.set(app.logFault() === undefined ? 0 : 1)
+    },
+  })
+  new Gauge({
     name: 'llm_router_held_body_bytes',
     help: 'Bytes of request bodies that are being read or kept for their request.',
     collect() {

@@ -1,0 +1,41 @@
+// Plain JavaScript without new syntax: a Node.js that cannot read TypeScript, or not even optional chaining, is to say so
+// in one sentence.
+
+/**
+ * The first version of each release line that reads JSON as it stands: before, `JSON.parse` may misread escaped keys of one
+ * character. Both are also without the known holes that a gateway's clients can reach
+ * (https://nodejs.org/en/blog/vulnerability). Lines between them are no longer maintained; later ones have the fix.
+ * package.json, scripts/prepare.sh and the Dockerfile name the same versions.
+ */
+export const nodeFloors = ['24.22.3', '26.12.1']
+
+/**
+ * Why the router does not run on a version of Node.js, in one sentence; undefined: it does.
+ *
+ * @param {string} version 24.22.3
+ * @returns {string | undefined}
+ */
+export function nodeFault(version) {
+  const has = numbersOf(version)
+  const floor = nodeFloors.map(numbersOf).find((needs) => needs[0] >= has[0])
+  if (floor === undefined || compare(has, floor) >= 0) return undefined
+  return `llm-router needs Node.js ${nodeFloors[0]} or newer (${nodeFloors[1]} on the 26 line); this is ${version}`
+}
+
+/**
+ * @param {string} version
+ * @returns {[major: number, minor: number, patch: number]}
+ */
+function numbersOf(version) {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
+  return [major, minor, patch]
+}
+
+/**
+ * @param {[number, number, number]} a
+ * @param {[number, number, number]} b
+ * @returns {number}
+ */
+function compare(a, b) {
+  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2]
+}
