@@ -42,6 +42,8 @@ export interface AppOptions {
   logger: FastifyBaseLogger
   /** The options that Node was started with, from its command line and `NODE_OPTIONS`: they say how much memory it has. */
   nodeOptions?: string
+  /** 0 (included) to 1 (excluded), for the strategies; `Math.random` unless given. */
+  random?: () => number
   /** Model servers on this machine, for a start without any configuration. */
   found?: ModelsOptions['found']
 }
@@ -74,7 +76,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // A client waits for its answer on the socket that it has; the listener alone is closed at once.
     return503OnClosing: false,
   })
-  await app.register(config, { config: options.config })
+  await app.register(config, options)
   await app.register(apiDocs)
   await app.register(registries)
   await app.register(reload)
