@@ -1,4 +1,4 @@
-import { faultPlace } from '../core/fault-place.ts'
+import { faultPlace, fromTextPlace } from '../core/fault-place.ts'
 import { findJsonFault } from '../core/json-fault.ts'
 import { jsonPlaces, type TextPlace } from '../core/json-places.ts'
 import type { Command } from './command.ts'
@@ -16,10 +16,9 @@ export const check: Command = async ([file], { env, print }) => {
   }
   const findings: Finding[] = [
     ...faults.map((message): Finding => ({ kind: 'fault', message, place: faultPlace(message, places) })),
-    ...warnings.map((message): Finding => ({ kind: 'warning', message, place: faultPlace(message, places) })),
-    ...(places?.duplicates ?? []).map(({ path: steps, place }): Finding => {
-      const name = JSON.stringify(steps.at(-1))
-      return { kind: 'warning', message: `${name} stands here a first time; only the last one counts`, place }
+    ...warnings.map((message): Finding => {
+      const placed = fromTextPlace(message) ?? { message, place: faultPlace(message, places) }
+      return { kind: 'warning', ...placed }
     }),
   ]
   for (const finding of findings.toSorted(byPlace)) print(shown(finding, path))

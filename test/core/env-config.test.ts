@@ -293,6 +293,13 @@ test('all bad values are told at once', () => {
   ])
 })
 
+test('a variable whose value is the name of another one is a warning', () => {
+  const { warnings } = loadConfig({ LLM_ROUTER_REDIS_PASSWORD: 'os.environ/REDIS_PASSWORD' })
+  assert.deepEqual(warnings, [
+    'LLM_ROUTER_REDIS_PASSWORD: its value reads like the name of an environment variable, but is used as it is',
+  ])
+})
+
 test('variables of the Python llm-router without a meaning here are accepted with one line each', () => {
   const { notes, warnings } = loadConfig({
     LLM_ROUTER_MINIMUM: 'false',
