@@ -1,12 +1,13 @@
 import { faultPlace, fromTextPlace } from '../core/fault-place.ts'
 import { findJsonFault } from '../core/json-fault.ts'
 import { jsonPlaces, type TextPlace } from '../core/json-places.ts'
+import { checkConnections } from './check-connections.ts'
 import type { Command } from './command.ts'
 import { readWholeConfig } from './whole-config.ts'
 
 /** `check [file]`: everything that would stop a start, and what looks like a mistake, each with file, line and column. */
 export const check: Command = async ([file], { env, print }) => {
-  const { config, text, models, faults, warnings } = await readWholeConfig(env, file)
+  const { config, text, models, faults, warnings: found } = await readWholeConfig(env, file)
   const path = config.modelsConfigPath
   const broken = text === undefined ? undefined : findJsonFault(withoutMark(text))
   const places = text === undefined || broken ? undefined : jsonPlaces(text)
@@ -14,6 +15,7 @@ export const check: Command = async ([file], { env, print }) => {
     print(shown({ kind: 'fault', message: 'not valid JSON from here on', place: broken }, path))
     return 2
   }
+  const warnings = [...found, ...(await checkConnections(models))]
   const findings: Finding[] = [
     ...faults.map((message): Finding => ({ kind: 'fault', message, place: faultPlace(message, places) })),
     ...warnings.map((message): Finding => {

@@ -64,8 +64,21 @@ function duplicateNames(text: string, root: unknown): string[] {
 /** Of a text that JSON.parse has accepted. To count names takes a tenth of the time that to find their places does. */
 function namesIn(text: string): number {
   let count = 0
-  for (const [, colon] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*(:?)/g)) if (colon !== '') count++
+  for (let start = text.indexOf('"'); start !== -1; ) {
+    let end = text.indexOf('"', start + 1)
+    while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+    let next = end + 1
+    while (/\s/.test(text[next] ?? '')) next++
+    if (text[next] === ':') count++
+    start = text.indexOf('"', next)
+  }
   return count
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0
+  while (text[at - 1 - backslashes] === '\\') backslashes++
+  return backslashes % 2 === 1
 }
 
 function membersIn(value: unknown): number {

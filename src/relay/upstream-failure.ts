@@ -1,3 +1,4 @@
+import { ConnectError } from '../core/connect-error.ts'
 import { RouterError, streamTruncated, upstreamFailed } from '../core/errors.ts'
 import type { Verdict } from '../core/lease.ts'
 import { refusedAddressCode } from './checked-lookup.ts'
@@ -47,6 +48,11 @@ export function failureOfError(error: Error, answered: boolean, reusedSocket: bo
   if (isOwnFault(error)) {
     const details = { code: 'overloaded', causeCode: code, cause: error, retryAfterSeconds: 1 }
     return none(new RouterError('overloaded', 'The router is overloaded', details))
+  }
+  if (error instanceof ConnectError && !answered) {
+    const details = { code: 'upstream_unreachable', causeCode: code, cause: error }
+    const words = `The upstream could not be reached: ${error.message}`
+    return next(new RouterError('upstream_error', words, details), 'connect')
   }
   if (connectCodes.has(code)) {
     const timedOut = code === 'UND_ERR_CONNECT_TIMEOUT'

@@ -81,7 +81,7 @@ test('weights over 1, variables in the words of other programs and a model that 
     /:6:67: warning: .*providers\[0\]\.weight: 5 is more than 1 and counts as 1/,
     /:7:70: warning: .*providers\[1\]\.api_token: reads like the name of an environment variable/,
     /:8:70: warning: .*providers\[2\]\.api_token: reads like the name of an environment variable/,
-    /:11:29: warning: more_models\["llama"\]: not served/,
+    /:12:29: warning: more_models\["llama"\]: not served/,
     /1 model, 3 servers, no fault, 5 warnings$/,
   ]
   const { code, stdout } = await runCli(['check', path])

@@ -122,10 +122,10 @@ export class ServerChecks implements HealthTeamMember {
  * Tells servers apart, alike in every process with this configuration: what differs in any part of the question may
  * differ in its answer. A digest, because a key is part of it.
  */
-function serverKey({ origin, model, id, type, token }: Target, path: string): string {
+function serverKey({ origin, model, id, type, token, connection }: Target, path: string): string {
   // An embedded target is a host of its own.
   const host = origin || `${model}/${id}`
   return createHash('sha256')
-    .update(JSON.stringify([host, path, type.authHeaders(token)]))
+    .update(JSON.stringify([host, path, type.authHeaders(token), connection]))
     .digest('base64url')
 }
