@@ -56,6 +56,8 @@ export interface AppOptions {
   logFault?: () => string | undefined
   /** Where the primary of a cluster can see which requests this process works on. */
   running?: RunningRequests
+  /** 0 (included) to 1 (excluded), for the strategies; `Math.random` unless given. */
+  random?: () => number
   /** Model servers on this machine, for a start without any configuration. */
   found?: ModelsOptions['found']
 }
@@ -88,7 +90,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // A client waits for its answer on the socket that it has; the listener alone is closed at once.
     return503OnClosing: false,
   })
-  await app.register(config, { config: options.config })
+  await app.register(config, options)
   await app.register(basePath)
   app.decorate('logFault', options.logFault ?? (() => undefined))
   await app.register(apiDocs)

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { askOnce } from './ask-once.ts'
+import { ConnectError } from './core/connect-error.ts'
 import {
   type FoundModel,
   type FoundServer,
@@ -8,6 +10,7 @@ import {
   openaiModel,
 } from './core/discovered.ts'
 import { isObject } from './core/json-read.ts'
+import type { ProxyRule } from './core/proxy-rule.ts'
 
 /** Where Ollama, vLLM and LM Studio listen unless told otherwise. */
 const usualPorts = [11434, 8000, 1234]
@@ -18,13 +21,29 @@ export interface Discovery {
   silent: string[]
 }
 
+export interface DiscoveryOptions {
+  /** Absent: servers are reached directly. */
+  proxyOf?: ProxyRule
+  /** Hears why a server cannot be reached, where that has a name; see connect-error.ts. */
+  onConnectError?: (url: string, error: ConnectError) => void
+}
+
+interface Search extends DiscoveryOptions {
+  signal: AbortSignal
+}
+
 /**
  * Looks for model servers. A host is a name or address, with or without a port, or a URL; without a port the usual ones
  * are tried. `signal` ends the search, which then gives nothing. Never rejects for what a server does.
  */
-export async function discover(hosts: readonly string[], signal: AbortSignal): Promise<Discovery> {
+export async function discover(
+  hosts: readonly string[],
+  signal: AbortSignal,
+  options: DiscoveryOptions = {},
+): Promise<Discovery> {
+  const searching: Search = { ...options, signal }
   const searches = hosts.map(async (host, index) => {
-    const found = await Promise.all(addressesOf(host).map((url) => look(url, boxOf(url, index), signal)))
+    const found = await Promise.all(addressesOf(host).map((url) => look(url, boxOf(url, index), searching)))
     return { host, servers: found.filter((server) => server !== undefined) }
   })
   const results = await Promise.all(searches)
@@ -50,10 +69,11 @@ function boxOf(url: string, index: number): string {
 }
 
 /** Each kind is known by a list of models that only it has. */
-async function look(url: string, box: string, signal: AbortSignal): Promise<FoundServer | undefined> {
-  if (!(await listens(new URL(url), signal))) return undefined
+async function look(url: string, box: string, search: Search): Promise<FoundServer | undefined> {
+  const { proxyOf = () => undefined, signal } = search
+  if (proxyOf(url) === undefined && !(await listens(new URL(url), signal))) return undefined
   const [tags, own, plain] = await Promise.all(
-    ['/api/tags', '/api/v0/models', '/v1/models'].map((path) => fetchJson(url + path, {}, signal)),
+    ['/api/tags', '/api/v0/models', '/v1/models'].map((path) => fetchJson(url + path, undefined, search)),
   )
   // An llm-router, which answers for all kinds; this one, perhaps.
   if (isObject(tags) && 'response_time' in tags) return undefined
@@ -61,7 +81,7 @@ async function look(url: string, box: string, signal: AbortSignal): Promise<Foun
     const names = tags.models.flatMap((entry: unknown) =>
       isObject(entry) && typeof entry.name === 'string' ? [entry.name] : [],
     )
-    return { type: 'ollama', url, box, models: await showAll(url, names, signal) }
+    return { type: 'ollama', url, box, models: await showAll(url, names, search) }
   }
   const studio = entriesOf(own, lmStudioModel)
   if (studio.length > 0) return { type: 'lmstudio', url, box, models: studio }
@@ -69,7 +89,7 @@ async function look(url: string, box: string, signal: AbortSignal): Promise<Foun
   return models.length > 0 ? { type: isVllm(plain) ? 'vllm' : 'openai', url, box, models } : undefined
 }
 
-/** Whether anybody does at all: mostly nobody does, and the first `fetch` alone costs a start 20 ms. */
+/** Whether anybody does at all: mostly nobody does. */
 async function listens({ protocol, hostname, port }: URL, signal: AbortSignal): Promise<boolean> {
   const usual = protocol === 'https:' ? 443 : 80
   const socket = connect({
@@ -86,13 +106,8 @@ async function listens({ protocol, hostname, port }: URL, signal: AbortSignal): 
   }
 }
 
-function showAll(url: string, names: readonly string[], signal: AbortSignal): Promise<FoundModel[]> {
-  const show = (model: string): Promise<unknown> =>
-    fetchJson(
-      `${url}/api/show`,
-      { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model }) },
-      signal,
-    )
+function showAll(url: string, names: readonly string[], search: Search): Promise<FoundModel[]> {
+  const show = (model: string): Promise<unknown> => fetchJson(`${url}/api/show`, { model }, search)
   return Promise.all(names.map(async (name) => ollamaModel(name, await show(name))))
 }
 
@@ -106,13 +121,20 @@ function isVllm(list: unknown): boolean {
   return data.some((entry) => isObject(entry) && (entry.owned_by === 'vllm' || 'max_model_len' in entry))
 }
 
-async function fetchJson(url: string, options: RequestInit, signal: AbortSignal): Promise<unknown> {
+async function fetchJson(
+  url: string,
+  body: unknown,
+  { proxyOf, onConnectError, signal }: Search,
+): Promise<unknown> {
+  const { origin, pathname, search } = new URL(url)
+  const proxy = proxyOf?.(origin)
+  const connection = proxy === undefined ? undefined : { proxy }
   try {
-    const response = await fetch(url, { ...options, redirect: 'error', signal })
-    if (response.ok) return await response.json()
-    await response.body?.cancel()
-  } catch {
-    // Nothing listens there, or nothing that speaks so.
+    const { status, text } = await askOnce({ origin, path: pathname + search, connection, body, signal })
+    if (status >= 200 && status < 300) return JSON.parse(text)
+  } catch (error) {
+    // Else nothing listens there, or nothing that speaks so.
+    if (error instanceof ConnectError) onConnectError?.(origin, error)
   }
   return undefined
 }

@@ -1,12 +1,13 @@
-import { faultPlace } from '../core/fault-place.ts'
+import { faultPlace, fromTextPlace } from '../core/fault-place.ts'
 import { findJsonFault } from '../core/json-fault.ts'
 import { jsonPlaces, type TextPlace } from '../core/json-places.ts'
+import { checkConnections } from './check-connections.ts'
 import type { Command } from './command.ts'
 import { readWholeConfig } from './whole-config.ts'
 
 /** `check [file]`: everything that would stop a start, and what looks like a mistake, each with file, line and column. */
 export const check: Command = async ([file], { env, print }) => {
-  const { config, text, models, faults, warnings } = await readWholeConfig(env, file)
+  const { config, text, models, faults, warnings: found } = await readWholeConfig(env, file)
   const path = config.modelsConfigPath
   const broken = text === undefined ? undefined : findJsonFault(withoutMark(text))
   const places = text === undefined || broken ? undefined : jsonPlaces(text)
@@ -14,12 +15,12 @@ export const check: Command = async ([file], { env, print }) => {
     print(shown({ kind: 'fault', message: 'not valid JSON from here on', place: broken }, path))
     return 2
   }
+  const warnings = [...found, ...(await checkConnections(models))]
   const findings: Finding[] = [
     ...faults.map((message): Finding => ({ kind: 'fault', message, place: faultPlace(message, places) })),
-    ...warnings.map((message): Finding => ({ kind: 'warning', message, place: faultPlace(message, places) })),
-    ...(places?.duplicates ?? []).map(({ path: steps, place }): Finding => {
-      const name = JSON.stringify(steps.at(-1))
-      return { kind: 'warning', message: `${name} stands here a first time; only the last one counts`, place }
+    ...warnings.map((message): Finding => {
+      const placed = fromTextPlace(message) ?? { message, place: faultPlace(message, places) }
+      return { kind: 'warning', ...placed }
     }),
   ]
   for (const finding of findings.toSorted(byPlace)) print(shown(finding, path))

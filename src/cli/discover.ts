@@ -1,5 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { configOf } from '../core/discovered.ts'
+import { loadConfig } from '../core/env-config.ts'
+import { proxyRule } from '../core/proxy-rule.ts'
 import { discover as search } from '../discovery.ts'
 import type { Command, Surroundings } from './command.ts'
 
@@ -7,16 +9,17 @@ import type { Command, Surroundings } from './command.ts'
 const timeoutMs = 3_000
 
 /** `discover [hosts]`: the models-config.json for the model servers that are found, to stdout. */
-export const discover: Command = async (hosts, { print, tell }) => {
-  const found = await searched(hosts, tell)
+export const discover: Command = async (hosts, surroundings) => {
+  const found = await searched(hosts, surroundings)
   if (!found) return 1
-  print(textOf(found))
+  surroundings.print(textOf(found))
   return 0
 }
 
 /** `init [file]`: writes it to a file that is not there yet; with the embedded model when no server is found. */
-export const init: Command = async ([file = 'models-config.json', ...hosts], { tell }) => {
-  const found = await searched(hosts, tell)
+export const init: Command = async ([file = 'models-config.json', ...hosts], surroundings) => {
+  const { tell } = surroundings
+  const found = await searched(hosts, surroundings)
   try {
     writeFileSync(file, textOf(found ?? demo), { flag: 'wx' })
   } catch (error) {
@@ -40,10 +43,15 @@ const demo = {
 
 async function searched(
   hosts: readonly string[],
-  tell: Surroundings['tell'],
+  { env, tell }: Surroundings,
 ): Promise<Record<string, unknown> | undefined> {
   const wanted = hosts.length > 0 ? hosts : ['127.0.0.1']
-  const { servers, silent } = await search(wanted, AbortSignal.timeout(timeoutMs))
+  const troubles = new Map<string, string>()
+  const { servers, silent } = await search(wanted, AbortSignal.timeout(timeoutMs), {
+    proxyOf: proxyRule(loadConfig(env).config),
+    onConnectError: (url, { message }) => troubles.set(url, message),
+  })
+  for (const [url, trouble] of troubles) tell(`${url}: no connection: ${trouble}\n`)
   for (const { type, url, models } of servers) {
     tell(`${url}: ${type}, ${models.map(({ name }) => name).join(', ') || 'without models'}\n`)
   }

@@ -3,6 +3,7 @@ import type { KeyRecord } from './client-keys-schema.ts'
 import type { JsonPath } from './json-places.ts'
 import { type RingEntry, sha256Of } from './key-ring.ts'
 import { expanded } from './target-secrets.ts'
+import { looksUnexpanded, unexpandedHint } from './unexpanded.ts'
 
 /** Tells what is wrong with the file, by the path of it there. */
 export type TellFault = (path: JsonPath, message: string) => void
@@ -88,7 +89,9 @@ function digestOfText(
     fault(at, key === '' ? 'is empty' : 'holds a blank or another character that a key cannot have')
     return undefined
   }
-  if (key.length < wantedLength) warn(at, `is shorter than ${wantedLength} characters, so it can be guessed`)
+  if (looksUnexpanded(written)) warn(at, unexpandedHint)
+  else if (key.length < wantedLength)
+    warn(at, `is shorter than ${wantedLength} characters, so it can be guessed`)
   return sha256Of(key)
 }
 

@@ -234,6 +234,15 @@ export const ConfigSchema = Type.Object({
     allowed: 'a list of addresses and networks, such as 10.0.0.0/8, ::1',
     description: 'Addresses and networks whose `X-Forwarded-For` is believed.',
   }),
+  upstreamProxy: text(
+    '',
+    'HTTP proxy for servers outside of the own network, such as `http://user:password@proxy:3128`; empty is none. A provider may have its own.',
+  ),
+  upstreamNoProxy: Type.Array(Type.String(), {
+    default: [],
+    description:
+      'Servers that are reached without it, too: hosts, domains, addresses, networks such as `10.0.0.0/8`, or `*`.',
+  }),
   allowLinkLocal: flag(false, "A server's address may be link-local or one of cloud metadata."),
   extensions: Type.Array(Type.String(), {
     default: [],

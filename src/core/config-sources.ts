@@ -6,7 +6,7 @@ import type { ConfigSource } from './reload.ts'
 /** The content of a text file, or the system's code for why there is none, such as ENOENT. */
 export type FileContent = { text: string } | { code: string }
 
-/** models-config.json with the files that it takes keys from, by their absolute paths. */
+/** models-config.json with the files that it takes keys and certificates from, by their absolute paths. */
 export interface ModelsSnapshot {
   main: FileContent
   files: Record<string, FileContent>
@@ -77,13 +77,15 @@ async function contentOf(path: string): Promise<FileContent> {
   }
 }
 
-/** Every `api_token_file`, wherever it stands: what is wrong with the rest is for its reader to say. */
+/** The fields of a provider that name a file, see models-config.ts. */
+const fileFields = new Set(['api_token_file', 'ca_file', 'client_cert_file', 'client_key_file'])
+
+/** Every file that a provider names, wherever it stands: what is wrong with the rest is for its reader to say. */
 function filesNamedIn(text: string): string[] {
   const files: string[] = []
   try {
     JSON.parse(text.replace(/^\ufeff/, ''), (key, value: unknown) => {
-      if (key === 'api_token_file' && typeof value === 'string' && value.trim() !== '')
-        files.push(value.trim())
+      if (fileFields.has(key) && typeof value === 'string' && value.trim() !== '') files.push(value.trim())
       return value
     })
   } catch {

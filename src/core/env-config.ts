@@ -15,6 +15,7 @@ import {
 } from './env-parse.ts'
 import { ConfigError } from './errors.ts'
 import { readNetworks } from './networks.ts'
+import { proxyFaults } from './proxy-rule.ts'
 import { readTracing } from './tracing-env.ts'
 
 export type { Config }
@@ -72,6 +73,8 @@ export const variables: readonly Variable[] = [
   { key: 'configPollMs', name: 'CONFIG_POLL', read: readSeconds },
   { key: 'responsesTtlMs', name: 'RESPONSES_TTL', read: readSeconds },
   { key: 'responsesMax', name: 'RESPONSES_MAX', read: readInteger },
+  { key: 'upstreamProxy', name: 'UPSTREAM_PROXY', read: readString },
+  { key: 'upstreamNoProxy', name: 'UPSTREAM_NO_PROXY', read: readList },
   { key: 'allowLinkLocal', name: 'ALLOW_LINK_LOCAL', read: readBoolean },
   { key: 'shedDelayMs', name: 'SHED_DELAY', read: readSeconds },
   { key: 'shedHeapPercent', name: 'SHED_HEAP', read: readInteger },
@@ -115,11 +118,19 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   const config = Value.Parse(ConfigSchema, values)
   const names = variables.map((variable) => variable.name)
   const notes = envNotes(env, names, config)
-  faults.push(...authFaults(config), ...notes.faults)
+  faults.push(...authFaults(config), ...proxyFaults(config), ...nodeFaults(env), ...notes.faults)
   if (faults.length > 0) throw new ConfigError(faults)
   if (config.inDebug && config.logLevel !== 'trace') config.logLevel = 'debug'
   const warnings = [...notes.warnings, ...authWarnings(config), ...readTracing(env).warnings]
   return { config, notes: notes.notes, warnings }
+}
+
+/** Node's own variable that turns off what an https:// address is for. */
+function nodeFaults(env: Readonly<Record<string, string | undefined>>): string[] {
+  if (env.NODE_TLS_REJECT_UNAUTHORIZED?.trim() !== '0') return []
+  return [
+    "NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody pass for any server and read keys and prompts; remove it, and name the server's CA in ca_file of the provider or in NODE_EXTRA_CA_CERTS",
+  ]
 }
 
 function shown(name: string, text: string): string {

@@ -1,9 +1,13 @@
 import { closestName } from './closest-name.ts'
 import { readBoolean } from './env-parse.ts'
+import { looksUnexpanded } from './unexpanded.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
 const prefix = 'LLM_ROUTER_'
+
+/** Of a reference to another variable: nothing is replaced in the settings themselves. */
+const takenAsIs = 'reads like the name of an environment variable, but is used as it is'
 
 /** Variables of the Python llm-router that mean something else here, or nothing. */
 const remarks: Readonly<Record<string, string>> = {
@@ -75,6 +79,7 @@ export function envNotes(
         `${variable}: this router ${danger.missing}, so ${danger.happens}; ` +
           'remove the variable, or set LLM_ROUTER_ALLOW_UNPROTECTED=1 to start nevertheless',
       )
+    else if (looksUnexpanded(text)) warnings.push(`${variable}: its value ${takenAsIs}`)
     else if (remark !== undefined) notes.push(`${variable}: ${remark}`)
     else if (!supported.includes(name) && !isServiceLink(name, text)) warnings.push(unknown(name, supported))
   }

@@ -2,6 +2,18 @@ import { findJsonFault } from './json-fault.ts'
 import { type JsonPlaces, jsonPlaces, type TextPlace } from './json-places.ts'
 import { readPlace } from './place-read.ts'
 
+/** A message on a place of the text itself, where no path leads to. */
+export function atTextPlace({ line, column }: TextPlace, message: string): string {
+  return `models-config.json (line ${line}, column ${column}): ${message}`
+}
+
+/** What {@link atTextPlace} has put together; undefined for any other message. */
+export function fromTextPlace(text: string): { message: string; place: TextPlace } | undefined {
+  const [whole, line, column] = /^models-config\.json \(line (\d+), column (\d+)\): /.exec(text) ?? []
+  if (whole === undefined) return undefined
+  return { message: text.slice(whole.length), place: { line: Number(line), column: Number(column) } }
+}
+
 /** Where in models-config.json a fault is; undefined for one of a variable, a prompt or an extension. */
 export function faultPlace(fault: string, places: JsonPlaces | undefined): TextPlace | undefined {
   const path = readPlace(fault)

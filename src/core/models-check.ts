@@ -6,6 +6,7 @@ import { didYouMean } from './did-you-mean.ts'
 import { isObject } from './json-read.ts'
 import { tightened } from './loose-json.ts'
 import { type ModelShell, ModelShellSchema, type Provider, ProviderSchema } from './models-config.ts'
+import { providerHints } from './provider-hints.ts'
 
 /** What a reading of models-config.json found, each with its place. */
 export interface Findings {
@@ -40,7 +41,9 @@ export function checkModel(
     (Array.isArray(list) ? list : []).flatMap((item: unknown, index) => {
       const itemPlace = `${place}.${name}[${index}]`
       const provider = checkPart(ProviderSchema, item, itemPlace, findings, parked)
-      return provider ? [{ provider, place: itemPlace }] : []
+      if (!provider) return []
+      findings.warnings.push(...providerHints(provider, itemPlace))
+      return [{ provider, place: itemPlace }]
     })
   const checked = {
     providers: checkAll(providers, 'providers'),

@@ -103,6 +103,17 @@ export const ProviderSchema = Type.Object(
       }),
     ),
     api_token_file: text('File that holds the key; relative to this file.'),
+    ca_file: text(
+      'File with the CA certificates (PEM) that the server is checked against, in place of the ones that Node trusts; relative to this file.',
+    ),
+    client_cert_file: text('File with the certificate (PEM) that the router shows to the server.'),
+    client_key_file: text('File with its private key (PEM); not needed where that is in the same file.'),
+    proxy: Type.Optional(
+      Type.String({
+        description: `HTTP proxy for this server, such as http://user:\${PASSWORD}@proxy:3128, in place of LLM_ROUTER_UPSTREAM_PROXY; "" uses none.`,
+        writeOnly: true,
+      }),
+    ),
     model_path: text('Name of the model at the server; its name here when absent.'),
     input_size: Type.Optional(
       // Checked by hand: a bad one is a warning, and as good as none.

@@ -2,7 +2,9 @@ import { type ActiveModel, readActiveModels } from './active-models.ts'
 import { modelPlace } from './config-place.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { ConfigError } from './errors.ts'
+import { atTextPlace } from './fault-place.ts'
 import { findJsonFault } from './json-fault.ts'
+import { type JsonPath, jsonPlaces } from './json-places.ts'
 import { isObject } from './json-read.ts'
 import { type CheckedModel, checkModel, type Findings } from './models-check.ts'
 import type { Model, Target } from './target.ts'
@@ -19,7 +21,7 @@ interface FoundModel extends ActiveModel, CheckedModel {
  */
 export function loadModels(text: string, sources: TargetSources): { models: Model[]; warnings: string[] } {
   const root = parse(text)
-  const findings: Findings = { faults: [], warnings: [] }
+  const findings: Findings = { faults: [], warnings: duplicateNames(text, root) }
   const active = readActiveModels(root, findings)
   const found = active.flatMap((model): FoundModel[] => {
     const place = modelPlace(model.group, model.alias)
@@ -33,6 +35,7 @@ export function loadModels(text: string, sources: TargetSources): { models: Mode
     ids.claim(placed, findings.faults)
   const models = found.map((model) => buildModel(model, ids, sources, findings))
   checkFallbacks(found, findings)
+  checkTwins(root, found, findings)
   if (findings.faults.length > 0) throw new ConfigError(findings.faults, findings.warnings)
   return { models, warnings: findings.warnings }
 }
@@ -50,6 +53,59 @@ function parse(text: string): Record<string, unknown> {
   }
   if (!isObject(root)) throw new ConfigError(['models-config.json: not an object'])
   return root
+}
+
+/** JSON.parse keeps the last of two members with one name, so a whole model may be missing without a sign. */
+function duplicateNames(text: string, root: unknown): string[] {
+  if (namesIn(text) === membersIn(root)) return []
+  return jsonPlaces(text).duplicates.map(({ path, place }) => atTextPlace(place, duplicateText(path)))
+}
+
+/** Of a text that JSON.parse has accepted. To count names takes a tenth of the time that to find their places does. */
+function namesIn(text: string): number {
+  let count = 0
+  for (let start = text.indexOf('"'); start !== -1; ) {
+    let end = text.indexOf('"', start + 1)
+    while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+    let next = end + 1
+    while (/\s/.test(text[next] ?? '')) next++
+    if (text[next] === ':') count++
+    start = text.indexOf('"', next)
+  }
+  return count
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0
+  while (text[at - 1 - backslashes] === '\\') backslashes++
+  return backslashes % 2 === 1
+}
+
+function membersIn(value: unknown): number {
+  if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + membersIn(item), 0)
+  if (!isObject(value)) return 0
+  return Object.values(value).reduce((sum: number, item) => sum + 1 + membersIn(item), 0)
+}
+
+function duplicateText(path: JsonPath): string {
+  return `${JSON.stringify(path.at(-1))} stands here a first time; only the last one counts`
+}
+
+/** A model of that name in a second group is not served, whatever was changed in it. */
+function checkTwins(
+  root: Record<string, unknown>,
+  found: readonly FoundModel[],
+  { warnings }: Findings,
+): void {
+  for (const { alias, group, place } of found) {
+    for (const [other, models] of Object.entries(root)) {
+      if (other === group || other === 'active_models' || /^[$_]/.test(other)) continue
+      if (isObject(models) && Object.hasOwn(models, alias))
+        warnings.push(
+          `${modelPlace(other, alias)}: not served; the model of this name that is active is ${place}`,
+        )
+    }
+  }
 }
 
 function checkFallbacks(found: readonly FoundModel[], { faults }: Findings): void {

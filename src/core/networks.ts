@@ -18,7 +18,7 @@ export function inNetworks(networks: readonly string[]): (address: string) => bo
   return (address) => isIP(address) !== 0 && list.check(address, familyOf(address))
 }
 
-function isNetwork(text: string): boolean {
+export function isNetwork(text: string): boolean {
   if (!/^[^/]+(?:\/\d{1,3})?$/.test(text)) return false
   const { address, bits } = partsOf(text)
   const family = isIP(address)

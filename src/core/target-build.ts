@@ -7,16 +7,15 @@ import { type Operation, operations, type ProviderType } from './provider.ts'
 import type { Registry } from './registry.ts'
 import type { Strategy } from './strategy.ts'
 import type { Target } from './target.ts'
+import { type ConnectionSources, readConnection } from './target-connection.ts'
 import type { TargetIds } from './target-ids.ts'
-import { expanded, readToken, type SecretSources } from './target-secrets.ts'
+import { expanded, readToken } from './target-secrets.ts'
 import { healthUrl, hostFault, joinUrl } from './target-url.ts'
 
-export interface TargetSources extends SecretSources {
+export interface TargetSources extends ConnectionSources {
   providers: Registry<ProviderType>
   /** Absent: the names of strategies are not looked at. */
   strategies?: Pick<Registry<Strategy>, 'find' | 'names'>
-  /** Whether an address may be link-local or one of cloud metadata. */
-  allowLinkLocal?: boolean
 }
 
 export interface TargetPlan {
@@ -37,6 +36,8 @@ export function buildTarget(placed: PlacedProvider, plan: TargetPlan): Target | 
   const type = findType(placed, sources.providers, findings)
   const host = readHost(placed, type?.needsHost ?? false, sources, findings.faults)
   const token = readToken(placed, sources, findings.faults)
+  const connection =
+    host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
   if (!type) return undefined
   const url = host === undefined ? undefined : new URL(host)
   return {
@@ -47,6 +48,7 @@ export function buildTarget(placed: PlacedProvider, plan: TargetPlan): Target | 
     origin: url?.origin ?? '',
     paths: wantedPaths(pathsOf(type, host, provider.paths), placed, type, findings.warnings),
     token,
+    ...(connection === undefined ? {} : { connection }),
     weight: Math.min(Math.max(provider.weight ?? 1, 0), 1),
     inputSize: readInputSize(provider.input_size, place, findings.warnings),
     toolCalling: provider.tool_calling ?? true,

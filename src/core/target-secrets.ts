@@ -11,9 +11,15 @@ export interface SecretSources {
 
 /**
  * Replaces each `${NAME}` by that environment variable. A `$` without a brace is an ordinary character. What is
- * replaced is not looked at again.
+ * replaced is not looked at again. `encode`: what becomes of each value.
  */
-export function expanded(text: string, place: string, env: SecretSources['env'], faults: string[]): string {
+export function expanded(
+  text: string,
+  place: string,
+  env: SecretSources['env'],
+  faults: string[],
+  encode: (value: string) => string = (value) => value,
+): string {
   return text.replace(/\$\{([^}]*)\}?/g, (whole, name: string) => {
     if (!whole.endsWith('}') || !/^[A-Za-z_]\w*$/.test(name)) {
       faults.push(`${place}: a \${ is not followed by the name of an environment variable and }`)
@@ -22,7 +28,7 @@ export function expanded(text: string, place: string, env: SecretSources['env'],
     const value = env[name]
     if (value === undefined || value.trim() === '')
       faults.push(`${place}: the environment variable ${name} is not set`)
-    return value ?? ''
+    return encode(value ?? '')
   })
 }
 
@@ -43,7 +49,7 @@ export function readToken(
   const token = (
     file === ''
       ? expanded(written, tokenPlace, sources.env, faults)
-      : readTokenFile(file, tokenPlace, sources, faults)
+      : readTextFile(file, tokenPlace, sources, faults)
   )?.trim()
   // RFC 9110, section 5.5: a field value is visible ASCII with blanks in between.
   if (token && !/^[\x20-\x7e]+$/.test(token))
@@ -51,7 +57,8 @@ export function readToken(
   return token
 }
 
-function readTokenFile(
+/** A file that a provider names; undefined, and a fault, when it cannot be read. */
+export function readTextFile(
   file: string,
   place: string,
   { readFile, baseDir }: SecretSources,

@@ -1,3 +1,4 @@
+import type { Connection } from './connection.ts'
 import type { MockSettings } from './models-config.ts'
 import type { Operation, ProviderType } from './provider.ts'
 
@@ -16,6 +17,8 @@ export interface Target {
   /** Path and query for each operation that the upstream offers. */
   readonly paths: Readonly<Partial<Record<Operation, string>>>
   readonly token: string | undefined
+  /** Absent: directly. */
+  readonly connection?: Connection
   /** 0 to 1. */
   readonly weight: number
   /** Context length in tokens; 0 when unknown. */

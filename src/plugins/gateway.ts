@@ -116,7 +116,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatSer
     acquire,
     budgetOf: retryBudget,
     isDoubtful,
-    refusesConnections: (target) => refusesConnections(target.origin),
+    refusesConnections,
     timeoutMs: app.config.externalTimeoutMs,
     userAgent: `llm-router/${version}`,
     watch: app.health.attempts,

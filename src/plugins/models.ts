@@ -8,6 +8,7 @@ import { ConfigError } from '../core/errors.ts'
 import { placedFaults } from '../core/fault-place.ts'
 import { loadModels } from '../core/models-load.ts'
 import { type ModelsChange, reuse } from '../core/models-swap.ts'
+import { proxyRule } from '../core/proxy-rule.ts'
 import type { ConfigTaker } from '../core/reload.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { TargetSources } from '../core/target-build.ts'
@@ -115,6 +116,7 @@ function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly
       readFile: (file: string) => contentIn(files, file),
       baseDir: dirname(path),
       allowLinkLocal: app.config.allowLinkLocal,
+      proxyOf: proxyRule(app.config),
     }
     const own = loadModels(text, sources)
     const version = createHash('sha256').update(text).digest('hex').slice(0, 12)

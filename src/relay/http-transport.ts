@@ -5,6 +5,8 @@ import type { buildConnector, Dispatcher } from 'undici'
 import createConnector from 'undici/lib/core/connect.js'
 import Agent from 'undici/lib/dispatcher/agent.js'
 import Pool from 'undici/lib/dispatcher/pool.js'
+import { ConnectError, handshakeError, tlsError } from '../core/connect-error.ts'
+import type { Connection } from '../core/connection.ts'
 import type {
   Transport,
   UpstreamCall,
@@ -12,21 +14,34 @@ import type {
   UpstreamRequest,
   UpstreamSink,
 } from '../core/transport.ts'
+import { proxyTunnel } from './proxy-tunnel.ts'
+
+export interface HttpTransport extends Transport {
+  /** Ends all calls at once. */
+  close(): Promise<void>
+}
+
+export interface HttpTransportOptions {
+  connectTimeoutMs: number
+  /** How a name becomes addresses, for new connections; the system's way unless given. */
+  lookup?: LookupFunction
+  /** How the servers are reached; directly unless given. */
+  connection?: Connection | undefined
+  /** Hears of the bytes of answers, as they come. */
+  onBytes?: (bytes: number) => void
+  /** Hears why a server cannot be reached, where that has a name: each time. */
+  onConnectError?: (origin: string, error: ConnectError) => void
+}
 
 /**
  * HTTP/1.1 over pooled sockets. undici's own timeouts are off: they are coarse, and the body one does not run while
  * a call is paused; the attempt keeps its own watch. Its retry interceptor is never used: it sends a POST again
  * after a stream broke.
  */
-export function createHttpTransport(options: {
-  connectTimeoutMs: number
-  /** How a name becomes addresses, for new connections; the system's way unless given. */
-  lookup?: LookupFunction
-  /** Hears of the bytes of answers, as they come. */
-  onBytes?: (bytes: number) => void
-}): Transport & { close(): Promise<void> } {
+export function createHttpTransport(options: HttpTransportOptions): HttpTransport {
   const readBefore = new WeakMap<Error, number>()
-  const { onBytes = () => undefined } = options
+  const { onBytes = () => undefined, onConnectError = () => undefined } = options
+  const house: CallHouse = { readBefore, onBytes, onConnectError }
   const settings = {
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -39,7 +54,7 @@ export function createHttpTransport(options: {
   const fresh = new Agent({ ...settings, pipelining: 0 })
   return {
     open(request, sink) {
-      const call = new Call(sink, readBefore, onBytes)
+      const call = new Call(sink, house, request.origin)
       const dispatcher = request.freshSocket ? fresh : pooled
       dispatcher.dispatch(
         {
@@ -62,21 +77,46 @@ export function createHttpTransport(options: {
 /** Notes, for the error that ends a socket, how much the socket had read by then: undici does not tell for resets. */
 function connectorNoting(
   readBefore: WeakMap<Error, number>,
-  { connectTimeoutMs, lookup }: { connectTimeoutMs: number; lookup?: LookupFunction },
+  options: HttpTransportOptions,
 ): buildConnector.connector {
-  const connect = createConnector({
-    timeout: connectTimeoutMs,
+  const connect = connectorOf(options)
+  const { onConnectError = () => undefined } = options
+  return (wanted, done) => {
+    connect(wanted, (...result) => {
+      const [error, socket] = result
+      if (error !== null) {
+        const named = handshakeError(error)
+        if (named instanceof ConnectError) onConnectError(`${wanted.protocol}//${wanted.host}`, named)
+        done(named, null)
+        return
+      }
+      // The answer of a proxy is no answer of the server.
+      const before = socket.bytesRead
+      socket.on('error', (fault: Error) => readBefore.set(fault, socket.bytesRead - before))
+      done(null, socket)
+    })
+  }
+}
+
+function connectorOf({
+  connectTimeoutMs: timeoutMs,
+  lookup,
+  connection = {},
+}: HttpTransportOptions): buildConnector.connector {
+  const { ca, clientCert: cert, clientKey: key, proxy } = connection
+  const plain = {
+    timeout: timeoutMs,
     autoSelectFamily: true,
     allowH2: false,
     ...(lookup === undefined ? {} : { lookup }),
-  })
-  return (options, done) => {
-    connect(options, (...result) => {
-      const [error, socket] = result
-      if (error === null) socket.on('error', (fault: Error) => readBefore.set(fault, socket.bytesRead))
-      done(...result)
-    })
   }
+  const secure = createConnector({
+    ...plain,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  })
+  return proxy === undefined ? secure : proxyTunnel({ proxy, timeoutMs, connect: plain, ca, secure })
 }
 
 function bytesRead(error: Error, readBefore: WeakMap<Error, number>): number {
@@ -89,20 +129,26 @@ function bytesRead(error: Error, readBefore: WeakMap<Error, number>): number {
 /** An upstream may announce its answer with a few 1xx ones; a flood of them is none. */
 const maxInformational = 10
 
+/** What all calls of a transport share. */
+interface CallHouse extends Required<Pick<HttpTransportOptions, 'onBytes' | 'onConnectError'>> {
+  /** What the socket had read when it ended with this error. */
+  readBefore: WeakMap<Error, number>
+}
+
 /** One call, as undici and as its owner see it. */
 class Call implements UpstreamCall, Dispatcher.DispatchHandler {
   readonly #sink: UpstreamSink
-  readonly #readBefore: WeakMap<Error, number>
-  readonly #onBytes: (bytes: number) => void
+  readonly #house: CallHouse
+  readonly #origin: string
   /** Before it runs the controller does not exist: the request waits for a socket. */
   #state: 'waiting' | 'running' | 'over' = 'waiting'
   #controller: Dispatcher.DispatchController | undefined
   #informational = 0
 
-  constructor(sink: UpstreamSink, readBefore: WeakMap<Error, number>, onBytes: (bytes: number) => void) {
+  constructor(sink: UpstreamSink, house: CallHouse, origin: string) {
     this.#sink = sink
-    this.#readBefore = readBefore
-    this.#onBytes = onBytes
+    this.#house = house
+    this.#origin = origin
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -124,7 +170,7 @@ class Call implements UpstreamCall, Dispatcher.DispatchHandler {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#state !== 'running') return
-    this.#onBytes(chunk.length)
+    this.#house.onBytes(chunk.length)
     this.#sink.onData(chunk)
   }
 
@@ -137,7 +183,9 @@ class Call implements UpstreamCall, Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#state === 'over') return
     this.#state = 'over'
-    this.#fail(error)
+    const refused = tlsError(error)
+    if (refused) this.#house.onConnectError(this.#origin, refused)
+    this.#fail(refused ?? error)
   }
 
   pause(): void {
@@ -155,7 +203,7 @@ class Call implements UpstreamCall, Dispatcher.DispatchHandler {
   }
 
   #fail(error: Error): void {
-    this.#sink.onError(error, bytesRead(error, this.#readBefore) > 0)
+    this.#sink.onError(error, bytesRead(error, this.#house.readBefore) > 0)
   }
 }
 

@@ -1,14 +1,18 @@
 import { connect } from 'node:net'
+import type { Target } from '../core/target.ts'
 
 /** A server that is there accepts at once; the answer is waited for by a client. In milliseconds. */
 const timeoutMs = 1_000
 /** A process that ends may still accept in the system's name: the connection is then closed right away. In milliseconds. */
 const settleMs = 50
 
-/** Whether a server refuses a new connection now: its process is gone. False for embedded targets, which have no origin. */
-export function refusesConnections(origin: string): Promise<boolean> {
+/**
+ * Whether a target's server refuses a new connection now: its process is gone. False where that cannot be told: for embedded
+ * targets, which have no address, and behind a proxy.
+ */
+export function refusesConnections({ origin, connection }: Target): Promise<boolean> {
   const url = URL.parse(origin)
-  if (!url) return Promise.resolve(false)
+  if (!url || connection?.proxy !== undefined) return Promise.resolve(false)
   const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80)
   const host = url.hostname.replace(/^\[|\]$/g, '')
   return new Promise((resolve) => {

@@ -1,3 +1,4 @@
+import { ConnectError } from '../core/connect-error.ts'
 import { RouterError, streamTruncated, upstreamFailed } from '../core/errors.ts'
 import type { Verdict } from '../core/lease.ts'
 import { refusedAddressCode } from './checked-lookup.ts'
@@ -48,7 +49,7 @@ export function isOwnFault(error: Error): boolean {
 
 /** Whether no connection could be made, so that no server there has seen anything of the request. */
 export function isUnreachable(error: Error): boolean {
-  return connectCodes.has(codeOf(error))
+  return connectCodes.has(codeOf(error)) || error instanceof ConnectError
 }
 
 /**
@@ -60,6 +61,11 @@ export function failureOfError(error: Error, answered: boolean, reusedSocket: bo
   if (isOwnFault(error)) {
     const details = { code: 'overloaded', causeCode: code, cause: error, retryAfterSeconds: 1 }
     return none(new RouterError('overloaded', 'The router is overloaded', details))
+  }
+  if (error instanceof ConnectError && !answered) {
+    const details = { code: 'upstream_unreachable', causeCode: code, cause: error }
+    const words = `The upstream could not be reached: ${error.message}`
+    return next(new RouterError('upstream_error', words, details), 'connect')
   }
   if (connectCodes.has(code)) {
     const timedOut = code === 'UND_ERR_CONNECT_TIMEOUT'

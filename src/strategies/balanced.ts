@@ -7,8 +7,9 @@ import { SmoothRotation } from './smooth-rotation.ts'
  */
 export const balanced: SharingStrategy = {
   name: 'balanced',
-  create: () => {
+  create: ({ random }) => {
     const rotation = new SmoothRotation({
+      random,
       weightOf: () => 1,
       tieOf: ({ inFlight }) => inFlight,
     })

@@ -17,10 +17,11 @@ const historyLength = 10_000
  */
 export const dynamicWeighted: SharingStrategy = {
   name: 'dynamic_weighted',
-  create: ({ now }) => {
+  create: ({ now, random }) => {
     const settings = new WeightSettings(() => rotation.reweigh())
     const seen = new Observed()
     const rotation = new SmoothRotation({
+      random,
       weightOf: (signals) => settings.weightOf(signals.target) * seen.factorOf(signals),
       observed: { now, look: (candidates, at) => seen.look(candidates, at) },
     })

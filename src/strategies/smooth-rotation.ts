@@ -20,6 +20,8 @@ interface Round {
 
 interface Rules {
   weightOf(signals: TargetSignals): number
+  /** 0 (included) to 1 (excluded): where in its cycle the rotation begins. 0 is its start. */
+  random(): number
   /** Where weights change for the same list of candidates. */
   observed?: {
     /** Monotonic milliseconds. */
@@ -35,10 +37,17 @@ interface Rules {
 const scale = 1e9
 /** Beyond, sums would no longer be exact. */
 const mostOwed = 2 ** 50
+/** So many accounts are booked at most to find the place where a rotation begins. */
+const mostBookings = 1_000_000
+/** Whole cycles beyond this many picks are not needed for shares of the beginnings that follow the weights. */
+const mostPicksAhead = 10_000
 
 /**
  * Smooth weighted round robin, as nginx does it (ngx_http_upstream_round_robin.c): for each request every candidate is
  * credited its share of one request, and the one with the most credit takes it and pays for the whole of it.
+ *
+ * The rotation begins at a random place of its cycle, or the first targets of all models, in all processes, would get the
+ * first requests of each. Any whole cycle from there on is as exact as the first one.
  *
  * Who is no candidate neither earns nor pays. So a pick among a part of the targets leaves the standing of the others
  * as it was, and a target that comes back, or is new, has nothing to catch up on.
@@ -61,9 +70,31 @@ export class SmoothRotation {
   }
 
   next(candidates: readonly TargetSignals[]): TargetSignals {
+    const isNew = this.#places.size === 0
     const round = this.#roundOf(candidates)
-    const { tieOf = noTie } = this.#rules
-    const { credits } = round
+    if (isNew) this.#begin(round)
+    const picked = this.#pick(round, this.#rules.tieOf ?? noTie)
+    if (round.owed > mostOwed) this.#settle(round)
+    return picked
+  }
+
+  /** Goes on to a random place of the cycle: as after so many picks, made while nothing was in flight. */
+  #begin(round: Round): void {
+    const count = round.credits.length
+    if (round.even > 0) {
+      // Each in turn: the accounts after any number of picks are known without making them.
+      const ahead = Math.floor(this.#rules.random() * count)
+      round.owed = ahead * round.even
+      round.credits.fill(-round.paid, 0, ahead)
+      return
+    }
+    const most = Math.min(mostPicksAhead, Math.floor(mostBookings / count))
+    const ahead = Math.floor(this.#rules.random() * Math.min(cycleOf(round), most))
+    for (let picks = 0; picks < ahead; picks++) this.#pick(round, noTie)
+  }
+
+  #pick(round: Round, tieOf: (signals: TargetSignals) => number): TargetSignals {
+    const { candidates, credits } = round
     if (round.even === 0) earn(round)
     else round.owed += round.even
     let best = -1
@@ -81,7 +112,6 @@ export class SmoothRotation {
     }
     const picked = at(candidates, best)
     credits[best] = most - round.paid
-    if (round.owed > mostOwed) this.#settle(round)
     return picked
   }
 
@@ -216,6 +246,18 @@ export class SmoothRotation {
 function earn({ credits, earned }: Round): void {
   for (let index = 0; index < credits.length; index++)
     credits[index] = (credits[index] as number) + (earned[index] as number)
+}
+
+/** After so many picks the accounts are as at the beginning. */
+function cycleOf({ earned, paid }: Round): number {
+  let part = paid
+  for (let index = 0; index < earned.length && part > 1; index++)
+    part = commonDivisor(part, earned[index] as number)
+  return paid / part
+}
+
+function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b)
 }
 
 function noTie(): number {

@@ -4,8 +4,8 @@ import { SmoothRotation } from './smooth-rotation.ts'
 /** Shares as the configured weights say, exact in every cycle and evenly spread over it. */
 export const weighted: SharingStrategy = {
   name: 'weighted',
-  create: () => {
-    const rotation = new SmoothRotation({ weightOf: ({ target }) => target.weight })
+  create: ({ random }) => {
+    const rotation = new SmoothRotation({ random, weightOf: ({ target }) => target.weight })
     return {
       pick: (candidates) => rotation.next(candidates),
       retain: (targets) => rotation.retain(targets),

@@ -58,6 +58,48 @@ test('check tells every fault with file, line and column, and what was meant', a
   assert.equal(code, 2)
 })
 
+const doubtful = `{
+  "local_models": {
+    "llama": { "providers": [{ "api_type": "mock", "id": "old" }] },
+    "llama": {
+      "providers": [
+        { "api_type": "vllm", "api_host": "http://x:1", "weight": 5 },
+        { "api_type": "vllm", "api_host": "http://x:2", "api_token": "os.environ/VLLM_KEY" },
+        { "api_type": "vllm", "api_host": "http://x:3", "api_token": "$VLLM_KEY" }
+      ]
+    }
+  },
+  "more_models": { "llama": { "providers": [] } },
+  "active_models": { "local_models": ["llama"] }
+}
+`
+
+test('weights over 1, variables in the words of other programs and a model that stands twice: check and a start warn of them', async () => {
+  const path = file('doubtful.json', doubtful)
+  const expected = [
+    /:3:14: warning: "llama" stands here a first time; only the last one counts$/,
+    /:6:67: warning: .*providers\[0\]\.weight: 5 is more than 1 and counts as 1/,
+    /:7:70: warning: .*providers\[1\]\.api_token: reads like the name of an environment variable/,
+    /:8:70: warning: .*providers\[2\]\.api_token: reads like the name of an environment variable/,
+    /:12:29: warning: more_models\["llama"\]: not served/,
+    /1 model, 3 servers, no fault, 5 warnings$/,
+  ]
+  const { code, stdout } = await runCli(['check', path])
+  const lines = stdout.trimEnd().split('\n')
+  for (const [index, pattern] of expected.entries()) assert.match(lines[index] ?? '', pattern)
+  assert.equal(lines.length, expected.length, stdout)
+  assert.equal(code, 0)
+  const router = await startRouter({ env: { LLM_ROUTER_MODELS_CONFIG: path }, models: {} })
+  await router.close()
+  const warned = router.logs.filter(({ level }) => level === 40).map(({ msg }) => String(msg))
+  for (const words of ['stands here a first time', 'more than 1', 'providers[1].api_token', 'not served'])
+    assert.ok(
+      warned.some((line) => line.includes(words)),
+      words,
+    )
+  assert.ok(!JSON.stringify(router.logs).includes('VLLM_KEY'))
+})
+
 test('check points to where a file stops being JSON', async () => {
   const path = file('comma.json', '{\n  "a": {},\n}\n')
   const { code, stdout } = await runCli(['check', path])

@@ -186,6 +186,14 @@ test('a short key is a warning', () => {
   assert.doesNotMatch(warnings.join(), /secret/)
 })
 
+test('a key in the words of another program is a warning', () => {
+  for (const key of ['os.environ/THE_CLIENTS_OWN_KEY', '$THE_CLIENTS_OWN_KEY_OF_ANNA']) {
+    const { warnings } = load({ keys: [{ key }] })
+    assert.match(warnings.join(), /keys\[0\]\.key: reads like the name of an environment variable/)
+    assert.doesNotMatch(warnings.join(), /THE_CLIENTS/)
+  }
+})
+
 test('people may write remarks', () => {
   assert.equal(faultsOf({ $schema: 'x', keys: [{ key: long, _comment: 'of Anna' }] }), '')
 })

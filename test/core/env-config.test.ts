@@ -59,6 +59,8 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     configPollMs: 10_000,
     responsesTtlMs: 3_600_000,
     responsesMax: 1_000,
+    upstreamProxy: '',
+    upstreamNoProxy: [],
     allowLinkLocal: false,
     shedDelayMs: 1_000,
     shedHeapPercent: 85,
@@ -117,6 +119,8 @@ test('every setting has its variable', () => {
     LLM_ROUTER_RESPONSES_TTL: '60',
     LLM_ROUTER_RESPONSES_MAX: '0',
     LLM_ROUTER_ALLOW_LINK_LOCAL: '1',
+    LLM_ROUTER_UPSTREAM_PROXY: 'http://me:p@proxy:3128',
+    LLM_ROUTER_UPSTREAM_NO_PROXY: 'example.com, 203.0.113.0/24',
     LLM_ROUTER_SHED_DELAY: '0.5',
     LLM_ROUTER_SHED_HEAP: '70',
     LLM_ROUTER_UI: '0',
@@ -170,6 +174,8 @@ test('every setting has its variable', () => {
     configPollMs: 2_500,
     responsesTtlMs: 60_000,
     responsesMax: 0,
+    upstreamProxy: 'http://me:p@proxy:3128',
+    upstreamNoProxy: ['example.com', '203.0.113.0/24'],
     allowLinkLocal: true,
     shedDelayMs: 500,
     shedHeapPercent: 70,
@@ -302,6 +308,13 @@ test('all bad values are told at once', () => {
     'LLM_ROUTER_SERVER_PORT',
     'LLM_ROUTER_SERVER_WORKERS_COUNT',
     'LLM_ROUTER_STREAM_DEFAULT',
+  ])
+})
+
+test('a variable whose value is the name of another one is a warning', () => {
+  const { warnings } = loadConfig({ LLM_ROUTER_REDIS_PASSWORD: 'os.environ/REDIS_PASSWORD' })
+  assert.deepEqual(warnings, [
+    'LLM_ROUTER_REDIS_PASSWORD: its value reads like the name of an environment variable, but is used as it is',
   ])
 })
 

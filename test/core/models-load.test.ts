@@ -56,7 +56,8 @@ test('a configuration of the Python llm-router loads unchanged', () => {
       openai_models: [],
     },
   })
-  assert.deepEqual(warnings, [])
+  assert.equal(warnings.length, 1)
+  assert.match(warnings[0] ?? '', /providers\[1\]\.weight: 3 is more than 1 and counts as 1/)
   assert.deepEqual(
     models.map(({ alias, group, embedding }) => [alias, group, embedding]),
     [
@@ -162,6 +163,66 @@ test('a name that is active in two groups is a fault, twice in one list a warnin
   const { models, warnings } = load({ a: { m: model }, active_models: { a: ['m', 'm'] } })
   assert.equal(models.length, 1)
   assert.deepEqual(warnings, ['active_models.a[1]: "m" is listed twice; it is also active_models.a[0]'])
+})
+
+test('a model that stands twice is a warning: in one group, where the first is lost, and in a second one', () => {
+  const text = `{
+  "a": {
+    "m": { "providers": [{ "api_type": "mock", "id": "first" }] },
+    "n\\": {": { "providers": [] },
+    "m": { "providers": [{ "api_type": "mock", "id": "last" }] }
+  },
+  "b": { "m": { "providers": [] } },
+  "active_models": { "a": ["m"] }
+}`
+  const { models, warnings } = load(text)
+  assert.deepEqual(
+    models.flatMap(({ targets }) => targets.map(({ id }) => id)),
+    ['last'],
+  )
+  assert.deepEqual(warnings, [
+    'models-config.json (line 3, column 10): "m" stands here a first time; only the last one counts',
+    'b["m"]: not served; the model of this name that is active is a["m"]',
+  ])
+})
+
+test('a weight outside of 0 to 1 is a warning, also of a parked model', () => {
+  const model = {
+    providers: [
+      { api_type: 'mock', weight: 1.5 },
+      { api_type: 'mock', weight: -1 },
+    ],
+  }
+  const { warnings } = load({
+    g: { m: model, fine: { providers: [{ api_type: 'mock', weight: 1 }] }, parked: model },
+    active_models: { g: ['m', 'fine'] },
+  })
+  assert.equal(warnings.length, 4)
+  assert.match(warnings[0] ?? '', /^g\["m"\]\.providers\[0\]\.weight: 1\.5 is more than 1 and counts as 1/)
+  assert.match(warnings[1] ?? '', /^g\["m"\]\.providers\[1\]\.weight: -1 is less than 0 and counts as 0/)
+  assert.match(warnings[2] ?? '', /^g\["parked"\]/)
+})
+
+test('a variable in the words of another program is a warning that does not show it', () => {
+  const written = [
+    'os.environ/OPENAI_KEY',
+    '$OPENAI_KEY',
+    ' $(OPENAI_KEY)',
+    'env.OPENAI_KEY',
+    'env:OPENAI_KEY',
+  ]
+  for (const api_token of written) {
+    const { warnings } = load(modelFile({ api_type: 'openai', api_host: 'http://h', api_token }))
+    assert.equal(warnings.length, 1, api_token)
+    assert.match(warnings[0] ?? '', /\.api_token: reads like .*write \$\{NAME\}/)
+    assert.ok(!warnings[0]?.includes('OPENAI_KEY'))
+  }
+  const of = (provider: object) =>
+    load(modelFile({ api_type: 'openai', api_host: 'http://h', ...provider })).warnings
+  assert.match(of({ api_host: 'http://$GPU:8000' }).join(), /\.api_host: reads like/)
+  assert.match(of({ model_path: 'os.environ/MODEL' }).join(), /\.model_path: reads like/)
+  for (const api_token of ['sk-$a', 'pa$$word', '$', '$1a', 'environment', 'os.environ'])
+    assert.deepEqual(of({ api_token }), [], api_token)
 })
 
 test('all faults of a file are told at once', () => {

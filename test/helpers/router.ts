@@ -26,10 +26,16 @@ export interface TestRouterOptions {
   env?: Record<string, string>
   /** The whole models-config.json; not used where `env` names a file. */
   models: unknown
+  /** For the strategies; unless given, they begin at the first target of the file. */
+  random?: () => number
 }
 
 /** The production app on a free port, with its log lines at hand. */
-export async function startRouter({ env = {}, models }: TestRouterOptions): Promise<TestRouter> {
+export async function startRouter({
+  env = {},
+  models,
+  random = () => 0,
+}: TestRouterOptions): Promise<TestRouter> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-'))
   const file = join(folder, 'models-config.json')
   writeFileSync(file, JSON.stringify(models))
@@ -63,7 +69,8 @@ export async function startRouter({ env = {}, models }: TestRouterOptions): Prom
   })
   const { config } = loadConfig(all)
   try {
-    const app = await buildApp({ config, env: all, logger: pino({ level: config.logLevel }, stream) })
+    const logger = pino({ level: config.logLevel }, stream)
+    const app = await buildApp({ config, env: all, logger, random })
     const url = await app.listen({ host: '127.0.0.1', port: 0 })
     return {
       url,

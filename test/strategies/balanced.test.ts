@@ -1,10 +1,33 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../../bench/strategies/seeded-random.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const messages = [{ role: 'user', content: 'x' }]
+
+test('forty models with one request each do not all ask their first target', async (t) => {
+  const boxes: ScriptedUpstream[] = []
+  for (let index = 0; index < 4; index++) boxes.push(await startUpstream(openaiText('Hi')))
+  const names = Array.from({ length: 40 }, (_, index) => `model-${index}`)
+  const models = Object.fromEntries(
+    names.map((name) => [
+      name,
+      boxes.map(({ url }, index) => ({ id: `${name}-${index}`, api_type: 'vllm', api_host: url })),
+    ]),
+  )
+  for (const strategy of ['balanced', 'weighted', 'dynamic_weighted']) {
+    const env = { LLM_ROUTER_BALANCE_STRATEGY: strategy }
+    const router = await startRouter({ env, models: modelsConfig(models), random: seededRandom(1) })
+    t.after(() => router.close())
+    const before = boxes.map(({ requests }) => requests.length)
+    for (const model of names) await post(`${router.url}/v1/chat/completions`, { model, messages })
+    const counts = boxes.map(({ requests }, index) => requests.length - (before[index] ?? 0))
+    for (const count of counts) assert.ok(count >= 4 && count <= 18, `${strategy}: ${counts}`)
+  }
+  t.after(() => Promise.all(boxes.map((box) => box.close())))
+})
 
 async function threeBoxes(t: { after(fn: () => Promise<void>): void }): Promise<{
   ask: () => Promise<unknown>

@@ -6,10 +6,7 @@ import { dynamicWeighted } from '../../src/strategies/dynamic-weighted.ts'
 import { countOf, picks, signalsOf } from './signals.ts'
 
 function created(clock: { now: number }): { instance: SharingInstance; weights: WeightControl } {
-  const random = (): number => {
-    throw new Error('asked for luck')
-  }
-  const instance = dynamicWeighted.create({ now: () => clock.now, random })
+  const instance = dynamicWeighted.create({ now: () => clock.now, random: () => 0 })
   assert.ok(instance.weights)
   return { instance, weights: instance.weights }
 }
@@ -26,6 +23,15 @@ test('before anything is observed, the configured weights hold', () => {
     shares(instance, [signalsOf('a', 0.6), signalsOf('b', 0.4), signalsOf('c', 0)]),
     [60, 40, 0],
   )
+})
+
+test('it begins at a random target', () => {
+  const random = seededRandom(4)
+  const first = Array.from({ length: 1_000 }, () => {
+    const candidates = [signalsOf('a', 0.6), signalsOf('b', 0.4)]
+    return dynamicWeighted.create({ now: () => 0, random }).pick(candidates).target.id
+  })
+  assert.equal(Math.round(countOf(first, 'a') / 100), 6)
 })
 
 test('a target that takes twice as long to begin gets half', () => {

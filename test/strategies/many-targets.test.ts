@@ -31,7 +31,7 @@ for (const strategy of [balanced, weighted, dynamicWeighted]) {
   })
 
   test(`${strategy.name}: the standing of the others stays when a part is left out for a while`, () => {
-    const instance = created(strategy)
+    const instance = strategy.create({ now: () => 60_000, random: () => 0 })
     const candidates = many()
     const first = new Set(picks(instance, candidates, 200))
     const without = candidates.filter(({ target }) => target.id !== 't499')

@@ -79,6 +79,44 @@ test('weighted: random weights come out exactly in every cycle', () => {
   }
 })
 
+test('balanced and weighted begin at a random target, with a chance as the weights say', () => {
+  const random = seededRandom(5)
+  const begun = (strategy: SharingStrategy, weights: readonly number[]): number[] => {
+    const first = Array.from({ length: 1_000 }, () => {
+      const candidates = weights.map((weight, index) => signalsOf(String(index), weight))
+      return strategy.create({ ...noContext, random }).pick(candidates).target.id
+    })
+    return weights.map((_, index) => Math.round(countOf(first, String(index)) / 100))
+  }
+  assert.deepEqual(begun(balanced, [1, 0.1, 0, 1, 1]), [2, 2, 2, 2, 2])
+  assert.deepEqual(begun(weighted, [0.5, 0.3, 0.2]), [5, 3, 2])
+  assert.deepEqual(begun(weighted, [0, 0.7131, 0.2869001]), [0, 7, 3])
+})
+
+test('wherever a rotation begins, every cycle from there on is exact, and at any moment nobody is two requests off', () => {
+  const random = seededRandom(2)
+  for (let round = 0; round < 300; round++) {
+    const strategy = round % 3 === 0 ? balanced : weighted
+    const parts = Array.from({ length: 2 + Math.floor(random() * 7) }, () =>
+      strategy === balanced ? 1 : Math.floor(random() * 21),
+    )
+    parts[0] = Math.max(1, parts[0] ?? 1)
+    const candidates = parts.map((part, index) => signalsOf(String(index), part / 20))
+    const cycleLength = parts.reduce((sum, part) => sum + part, 0)
+    const instance = strategy.create({ ...noContext, random })
+    for (let cycle = 0; cycle < 3; cycle++) {
+      const taken = parts.map(() => 0)
+      for (let count = 1; count <= cycleLength; count++) {
+        const at = Number(instance.pick(candidates).target.id)
+        taken[at] = (taken[at] ?? 0) + 1
+        for (const [index, part] of parts.entries())
+          assert.ok(Math.abs((taken[index] ?? 0) - (count * part) / cycleLength) < 2, `round ${round}`)
+      }
+      assert.deepEqual(taken, parts)
+    }
+  }
+})
+
 for (const strategy of [balanced, weighted]) {
   test(`${strategy.name}: a target that comes back is not flooded with what it missed`, () => {
     const [a, b, c] = [signalsOf('a'), signalsOf('b'), signalsOf('c')]
@@ -132,7 +170,7 @@ function assertFairOverSubsets(strategy: SharingStrategy, seed: number): void {
     signalsOf(String(index), strategy === balanced ? 1 : 0.05 + Math.floor(random() * 20) / 20),
   )
   const due = new Map<TargetSignals, number>(all.map((signals) => [signals, 0]))
-  const instance = strategy.create(noContext)
+  const instance = strategy.create({ ...noContext, random })
   for (let count = 0; count < 5_000; count++) {
     const offered = all.filter(() => random() < 0.6)
     if (offered.length === 0) continue

@@ -4,7 +4,7 @@ import { didYouMean } from '../../core/did-you-mean.ts'
 import { ConfigError, modelNotFound } from '../../core/errors.ts'
 import type { Ending } from '../../core/lease.ts'
 import type { ModelsChange } from '../../core/models-swap.ts'
-import type { Strategy, StrategyInstance } from '../../core/strategy.ts'
+import type { StrategyInstance } from '../../core/strategy.ts'
 import type { Model, Target } from '../../core/target.ts'
 import { LeaseQueue } from '../../relay/lease-queue.ts'
 import { LiveSignals } from '../../relay/live-signals.ts'
@@ -62,7 +62,7 @@ function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener)
   const name = strategyName(app, model)
   return {
     onSettled,
-    ...strategyOf(app.strategies.get(name)),
+    ...strategyOf(app, name),
     ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
     available: new AvailableTargets(app.health.of),
     budget: new RetryBudget(now),
@@ -78,10 +78,14 @@ function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener)
   }
 }
 
-function strategyOf(strategy: Strategy): Pick<ModelState, 'strategyName' | 'strategy' | 'affinity'> {
+function strategyOf(
+  app: FastifyInstance,
+  name: string,
+): Pick<ModelState, 'strategyName' | 'strategy' | 'affinity'> {
+  const strategy = app.strategies.get(name)
   return {
     strategyName: strategy.name,
-    strategy: strategy.create({ now, random: Math.random }),
+    strategy: strategy.create({ now, random: app.random }),
     affinity: strategy.affinity === true,
   }
 }
@@ -120,7 +124,7 @@ function update(
     if (!state) continue
     Object.assign(state, signalsOf(app, model, liveOf))
     const name = strategyName(app, model)
-    if (name !== state.strategyName) Object.assign(state, strategyOf(app.strategies.get(name)))
+    if (name !== state.strategyName) Object.assign(state, strategyOf(app, name))
     state.strategy.retain?.([...model.targets, ...model.sleeping])
     former.delete(model.alias)
     state.queue.wake()

@@ -181,10 +181,10 @@ function newServer(key: string, path: string): Server {
  * Tells servers apart, alike in every process with this configuration: what differs in any part of the question may
  * differ in its answer. A digest, because a key is part of it.
  */
-function serverKey({ origin, model, id, type, token, sleepPath }: Target, path: string): string {
+function serverKey({ origin, model, id, type, token, sleepPath, connection }: Target, path: string): string {
   // An embedded target is a host of its own.
   const host = origin || `${model}/${id}`
   return createHash('sha256')
-    .update(JSON.stringify([host, path, sleepPath, type.authHeaders(token)]))
+    .update(JSON.stringify([host, path, sleepPath, type.authHeaders(token), connection]))
     .digest('base64url')
 }

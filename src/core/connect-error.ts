@@ -1,0 +1,78 @@
+/** Why no connection came about, or none that can be trusted, in words that hold no address: for clients and the log. */
+export class ConnectError extends Error {
+  readonly code: string
+
+  constructor(code: string, words: string, cause?: unknown) {
+    super(words, cause === undefined ? undefined : { cause })
+    this.name = 'ConnectError'
+    this.code = code
+  }
+}
+
+const invalid = ['TLS_CERT_INVALID', 'its TLS certificate is invalid'] as const
+const unknownCa = ['TLS_UNKNOWN_CA', 'its TLS certificate is signed by an unknown CA'] as const
+const wrongName = ['TLS_WRONG_NAME', 'its TLS certificate is for another name (wrong name)'] as const
+
+/** By Node's and OpenSSL's codes; https://nodejs.org/docs/latest-v24.x/api/tls.html#x509-certificate-error-codes. */
+const certificateFaults: Readonly<Record<string, readonly [code: string, words: string]>> = {
+  CERT_HAS_EXPIRED: ['TLS_CERT_EXPIRED', 'its TLS certificate has expired'],
+  CERT_NOT_YET_VALID: ['TLS_CERT_NOT_YET_VALID', 'its TLS certificate is not valid yet'],
+  ERR_TLS_CERT_ALTNAME_INVALID: wrongName,
+  HOSTNAME_MISMATCH: wrongName,
+  DEPTH_ZERO_SELF_SIGNED_CERT: ['TLS_SELF_SIGNED', 'its TLS certificate is self-signed and not trusted'],
+  SELF_SIGNED_CERT_IN_CHAIN: unknownCa,
+  UNABLE_TO_GET_ISSUER_CERT: unknownCa,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownCa,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownCa,
+  CERT_REVOKED: ['TLS_CERT_REVOKED', 'its TLS certificate is revoked'],
+  CERT_SIGNATURE_FAILURE: invalid,
+  CERT_UNTRUSTED: invalid,
+  CERT_REJECTED: invalid,
+  CERT_CHAIN_TOO_LONG: invalid,
+  ERR_TLS_CERT_ALTNAME_FORMAT: invalid,
+  ERROR_IN_CERT_NOT_BEFORE_FIELD: invalid,
+  ERROR_IN_CERT_NOT_AFTER_FIELD: invalid,
+  INVALID_CA: invalid,
+  INVALID_PURPOSE: invalid,
+  PATH_LENGTH_EXCEEDED: invalid,
+}
+
+/**
+ * An error of TLS, by its name; undefined for any other one. Servers that check certificates say no after the handshake is
+ * over for the client (RFC 8446, section 4.4.2.4), so it may come with the first read.
+ */
+export function tlsError(error: Error): ConnectError | undefined {
+  const code = codeOf(error)
+  const known = Object.hasOwn(certificateFaults, code) ? certificateFaults[code] : undefined
+  if (known) return new ConnectError(...known, error)
+  return code === 'EPROTO' || /^ERR_(?:SSL|OSSL|TLS)_/.test(code)
+    ? handshakeFailed(whyOf(code), error)
+    : undefined
+}
+
+/** As {@link tlsError}, for what happened between the connection and the end of the handshake. */
+export function handshakeError(error: Error): Error {
+  const known = tlsError(error)
+  if (known) return known
+  // Node has no code of its own for it: "Client network socket disconnected before secure TLS connection was established".
+  if (!error.message.includes('before secure TLS connection')) return error
+  return handshakeFailed('the server closed the connection', error)
+}
+
+function handshakeFailed(why: string, error: Error): ConnectError {
+  return new ConnectError('TLS_HANDSHAKE', `the TLS handshake failed${why === '' ? '' : `: ${why}`}`, error)
+}
+
+function whyOf(code: string): string {
+  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE/.test(code)) return 'the server may want a client certificate'
+  if (code.includes('ALERT') && /CERTIFICATE|UNKNOWN_CA|DECRYPT_ERROR/.test(code))
+    return 'the server refused the client certificate'
+  if (/WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG/.test(code))
+    return 'the server does not speak TLS there'
+  if (/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/.test(code)) return 'there is no version of TLS that both speak'
+  return ''
+}
+
+export function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : ''
+}

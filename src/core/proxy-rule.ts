@@ -1,0 +1,109 @@
+import { BlockList, isIP } from 'node:net'
+import { inNetworks, isNetwork } from './networks.ts'
+import { hostFault } from './target-url.ts'
+
+export interface ProxySettings {
+  /** URL of the proxy for all servers that have no setting of their own; empty: none. */
+  upstreamProxy: string
+  /** Hosts, domains, addresses, networks in CIDR form, or `*`. */
+  upstreamNoProxy: readonly string[]
+  allowLinkLocal: boolean
+}
+
+/** The proxy for the server at an address; undefined where it is reached directly. */
+export type ProxyRule = (origin: string) => string | undefined
+
+/** What connections use that no provider says otherwise for. */
+export function proxyRule({ upstreamProxy, upstreamNoProxy }: ProxySettings): ProxyRule {
+  if (upstreamProxy === '') return () => undefined
+  const isExempt = exemption(upstreamNoProxy)
+  return (origin) => {
+    const { hostname, port, protocol } = new URL(origin)
+    const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+    const isDirect = isOwnNetwork(host) || isExempt(host, port || (protocol === 'https:' ? '443' : '80'))
+    return isDirect ? undefined : upstreamProxy
+  }
+}
+
+/** What is wrong with the settings of the proxy, each with its variable. The URL may hold a password and is not shown. */
+export function proxyFaults({ upstreamProxy, upstreamNoProxy, allowLinkLocal }: ProxySettings): string[] {
+  const faults: string[] = []
+  const fault = upstreamProxy === '' ? undefined : proxyUrlFault(upstreamProxy, allowLinkLocal)
+  if (fault !== undefined) faults.push(`LLM_ROUTER_UPSTREAM_PROXY: its value ${fault}`)
+  for (const entry of upstreamNoProxy)
+    if (!isExemption(entry))
+      faults.push(
+        `LLM_ROUTER_UPSTREAM_NO_PROXY: ${JSON.stringify(entry)} is not a host, a domain, an address, a network or *`,
+      )
+  return faults
+}
+
+/** Why a text is no address of a proxy, in words that fit behind its path and never hold the text; undefined when it is one. */
+export function proxyUrlFault(text: string, allowLinkLocal = false): string | undefined {
+  const url = URL.parse(text)
+  if (!url || !/^https?:$/.test(url.protocol)) return 'is not the http:// or https:// address of a proxy'
+  if (!/^\/?$/.test(url.pathname) || url.search !== '' || url.hash !== '')
+    return 'has more than the address of a proxy; a proxy has no path'
+  try {
+    for (const part of [url.username, url.password]) decodeURIComponent(part)
+  } catch {
+    return 'has a user name or password with a % that is not followed by two hexadecimal digits'
+  }
+  return hostFault(url.origin, allowLinkLocal)
+}
+
+/** Loopback, private and link-local addresses, and names that mean nothing outside of the own network. */
+function isOwnNetwork(host: string): boolean {
+  if (isIP(host) !== 0) return privateNetworks.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6')
+  return !host.includes('.') || /\.(?:svc|local|localhost)$/.test(host)
+}
+
+/** RFC 1918, RFC 6598 (shared address space), RFC 4193 (unique local), loopback and link-local; mapped IPv4 is Node's work. */
+const privateNetworks = ((): BlockList => {
+  const list = new BlockList()
+  for (const [address, bits] of [
+    ['0.0.0.0', 8],
+    ['10.0.0.0', 8],
+    ['100.64.0.0', 10],
+    ['127.0.0.0', 8],
+    ['169.254.0.0', 16],
+    ['172.16.0.0', 12],
+    ['192.168.0.0', 16],
+  ] as const)
+    list.addSubnet(address, bits)
+  for (const [address, bits] of [
+    ['::', 128],
+    ['::1', 128],
+    ['fc00::', 7],
+    ['fe80::', 10],
+  ] as const)
+    list.addSubnet(address, bits, 'ipv6')
+  return list
+})()
+
+type Exemption = (host: string, port: string) => boolean
+
+/** As curl reads `NO_PROXY`: a name stands for itself and for all names below it, with or without a dot in front. */
+function exemption(entries: readonly string[]): Exemption {
+  const list = entries.map((entry): Exemption => {
+    if (entry === '*') return () => true
+    if (isNetwork(entry)) return inNetworks([entry])
+    const { name, port } = partsOf(entry)
+    const domain = name.replace(/^\*?\./, '')
+    return (host, hostPort) =>
+      (port === undefined || port === hostPort) && (host === domain || host.endsWith(`.${domain}`))
+  })
+  return (host, port) => list.some((isExempt) => isExempt(host, port))
+}
+
+function isExemption(entry: string): boolean {
+  if (entry === '*' || isNetwork(entry)) return true
+  const { name } = partsOf(entry)
+  // A bad network would be read as a name that no host has.
+  return isIP(name) !== 0 || /^(?:\*?\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/.test(name)
+}
+
+function partsOf(entry: string): { name: string; port: string | undefined } {
+  const [, name = entry, port] = /^(\[.*\]|[^:]*):(\d{1,5})$/.exec(entry) ?? []
+  return { name: name.replace(/^\[|\]$/g, '').toLowerCase(), port }
+}
