@@ -144,6 +144,8 @@ export interface ChatCodec {
    * members; what the client sent stays. Field names of the other dialect's sampling are understood.
    */
   missingDefaults(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
+  /** Members of a translated request that neither its client nor the operator sets. */
+  readonly translatedMembers?: Readonly<Record<string, unknown>>
   /**
    * For servers that cut a prompt in silence: the members to set in an upstream body so that its prompt fits. Throws
    * `context_overflow` when it cannot.

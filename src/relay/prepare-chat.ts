@@ -200,6 +200,7 @@ export function prepareTranslated(
     lose,
   })
   Object.assign(body, upstream.missingDefaults(body, target.defaults))
+  for (const [name, value] of Object.entries(upstream.translatedMembers ?? {})) body[name] ??= value
   if (!target.streamUsage) delete body.stream_options
   Object.assign(body, upstream.fitContext?.(body, target))
   for (const member of target.dropParams) delete body[member]
