@@ -14,6 +14,7 @@ import balancer from './plugins/balancer.ts'
 import body from './plugins/body.ts'
 import config from './plugins/config.ts'
 import drain from './plugins/drain.ts'
+import engines from './plugins/engines.ts'
 import errors from './plugins/errors.ts'
 import exchange from './plugins/exchange.ts'
 import extensions from './plugins/extensions.ts'
@@ -94,6 +95,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(extensions)
   await app.register(models, { env: options.env, ...(options.found ? { found: options.found } : {}) })
   await app.register(upstream)
+  await app.register(engines)
   await app.register(health)
   await app.register(balancer)
   await app.register(responseStore)
