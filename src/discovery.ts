@@ -7,10 +7,11 @@ import {
   ollamaModel,
   openaiModel,
 } from './core/discovered.ts'
+import { type EngineState, ollamaListing, openaiListing } from './core/engine-listings.ts'
 import { isObject } from './core/json-read.ts'
 
-/** Where Ollama, vLLM and LM Studio listen unless told otherwise. */
-const usualPorts = [11434, 8000, 1234]
+/** Where Ollama, vLLM, LM Studio and llama.cpp listen unless told otherwise. */
+const usualPorts = [11434, 8000, 1234, 8080]
 
 export interface Discovery {
   servers: FoundServer[]
@@ -52,8 +53,8 @@ function boxOf(url: string, index: number): string {
 /** Each kind is known by a list of models that only it has. */
 async function look(url: string, box: string, signal: AbortSignal): Promise<FoundServer | undefined> {
   if (!(await listens(new URL(url), signal))) return undefined
-  const [tags, own, plain] = await Promise.all(
-    ['/api/tags', '/api/v0/models', '/v1/models'].map((path) => fetchJson(url + path, {}, signal)),
+  const [tags, own, plain, running] = await Promise.all(
+    ['/api/tags', '/api/v0/models', '/v1/models', '/api/ps'].map((path) => fetchJson(url + path, {}, signal)),
   )
   // An llm-router, which answers for all kinds; this one, perhaps.
   if (isObject(tags) && 'response_time' in tags) return undefined
@@ -61,12 +62,17 @@ async function look(url: string, box: string, signal: AbortSignal): Promise<Foun
     const names = tags.models.flatMap((entry: unknown) =>
       isObject(entry) && typeof entry.name === 'string' ? [entry.name] : [],
     )
-    return { type: 'ollama', url, box, models: await showAll(url, names, signal) }
+    return {
+      type: 'ollama',
+      url,
+      box,
+      models: await showAll(url, { names, running: ollamaListing.read(running) }, signal),
+    }
   }
   const studio = entriesOf(own, lmStudioModel)
   if (studio.length > 0) return { type: 'lmstudio', url, box, models: studio }
   const models = entriesOf(plain, openaiModel)
-  return models.length > 0 ? { type: isVllm(plain) ? 'vllm' : 'openai', url, box, models } : undefined
+  return models.length > 0 ? { type: typeOf(plain), url, box, models } : undefined
 }
 
 /** Whether anybody does at all: mostly nobody does, and the first `fetch` alone costs a start 20 ms. */
@@ -86,14 +92,18 @@ async function listens({ protocol, hostname, port }: URL, signal: AbortSignal): 
   }
 }
 
-function showAll(url: string, names: readonly string[], signal: AbortSignal): Promise<FoundModel[]> {
+function showAll(
+  url: string,
+  { names, running }: { names: readonly string[]; running: EngineState | undefined },
+  signal: AbortSignal,
+): Promise<FoundModel[]> {
   const show = (model: string): Promise<unknown> =>
     fetchJson(
       `${url}/api/show`,
       { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model }) },
       signal,
     )
-  return Promise.all(names.map(async (name) => ollamaModel(name, await show(name))))
+  return Promise.all(names.map(async (name) => ollamaModel(name, await show(name), running)))
 }
 
 function entriesOf(list: unknown, read: (entry: unknown) => FoundModel | undefined): FoundModel[] {
@@ -101,9 +111,13 @@ function entriesOf(list: unknown, read: (entry: unknown) => FoundModel | undefin
   return data.map(read).filter((model) => model !== undefined)
 }
 
-function isVllm(list: unknown): boolean {
+function typeOf(list: unknown): 'llamacpp' | 'vllm' | 'openai' {
+  if (openaiListing.read(list)?.isLlamaCpp) return 'llamacpp'
   const data: unknown[] = isObject(list) && Array.isArray(list.data) ? list.data : []
-  return data.some((entry) => isObject(entry) && (entry.owned_by === 'vllm' || 'max_model_len' in entry))
+  const isVllm = data.some(
+    (entry) => isObject(entry) && (entry.owned_by === 'vllm' || 'max_model_len' in entry),
+  )
+  return isVllm ? 'vllm' : 'openai'
 }
 
 async function fetchJson(url: string, options: RequestInit, signal: AbortSignal): Promise<unknown> {

@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
-import { type EngineModel, modelIn } from '../core/engine-listings.ts'
+import { modelIn } from '../core/engine-listings.ts'
 import { isObject } from '../core/json-read.ts'
+import type { LoadedModel } from '../core/model-cards.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { UpstreamHeaders } from '../core/transport.ts'
 import { EngineLooks } from './engines/engine-looks.ts'
@@ -18,14 +19,10 @@ declare module 'fastify' {
       loaded(models: readonly Model[]): Promise<ReadonlyMap<Model, readonly LoadedModel[]>>
       /** Fulfilled when the contexts of these models are known as well as they can be; soon, whatever the servers do. */
       contextsKnown(models: readonly Model[]): Promise<void>
+      /** The targets of other types whose servers say that they are llama.cpp; those that do not answer soon are left out. */
+      disguised(targets: readonly Target[]): Promise<ReadonlySet<Target>>
     }
   }
-}
-
-export interface LoadedModel {
-  readonly target: Target
-  /** Undefined where the server has no such list, so that the model cannot be anything but ready. */
-  readonly entry: EngineModel | undefined
 }
 
 /** For how long a list counts as new where clients ask what is loaded, and where they ask for contexts; in milliseconds. */
@@ -34,6 +31,9 @@ const contextAgeMs = 10_000
 /** How long a client waits for servers that do not answer, in milliseconds. */
 const loadedWaitMs = 1_000
 const contextWaitMs = 500
+const checkWaitMs = 2_000
+/** Types that llama.cpp servers have been given. */
+const otherTypes: ReadonlySet<string> = new Set(['openai', 'vllm'])
 
 /**
  * What the engines behind the targets say of themselves: which models they hold, with which context, and whether they are
@@ -66,6 +66,11 @@ export default fp(
       },
       contextsKnown: (models) =>
         looks.refresh(targetsOf(models), { maxAgeMs: contextAgeMs, waitMs: contextWaitMs, onlyNew: true }),
+      async disguised(targets) {
+        const others = targets.filter(({ type }) => otherTypes.has(type.name))
+        await looks.refresh(others, { maxAgeMs: 0, waitMs: checkWaitMs })
+        return new Set(others.filter((target) => looks.stateOf(target)?.isLlamaCpp === true))
+      },
     })
     if (app.config.healthIntervalMs > 0) {
       const watch = (): void => looks.watch(targetsOf(app.models.all()))
