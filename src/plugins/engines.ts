@@ -37,7 +37,8 @@ const otherTypes: ReadonlySet<string> = new Set(['openai', 'vllm'])
 
 /**
  * What the engines behind the targets say of themselves: which models they hold, with which context, and whether they are
- * llama.cpp. They are asked with the health checks, and when a client wants to know; no request waits for that.
+ * llama.cpp. They are asked when a client wants to know, and those of other types
+ * with the health checks, if they are llama.cpp; no request to a model waits for that.
  */
 export default fp(
   (app, _options, done) => {
@@ -73,7 +74,7 @@ export default fp(
       },
     })
     if (app.config.healthIntervalMs > 0) {
-      const watch = (): void => looks.watch(targetsOf(app.models.all()))
+      const watch = (): void => looks.watch(targetsOf(app.models.all()).filter(mayBeDisguised))
       app.models.onChange(watch)
       app.addHook('onReady', (ready) => {
         watch()
@@ -88,6 +89,15 @@ export default fp(
   },
   { name: 'engines', dependencies: ['config', 'models', 'upstream'] },
 )
+
+/**
+ * Whether a target is to be asked, unasked by any client, if it is llama.cpp. Not the clouds, which are reached by TLS, and
+ * not where the operator has turned the checks off.
+ */
+function mayBeDisguised({ type, origin, healthPath }: Target): boolean {
+  if (!otherTypes.has(type.name) || !origin.startsWith('http:')) return false
+  return type.healthPath === undefined || healthPath !== undefined
+}
 
 /** The smallest of what is configured and what the engine uses now; undefined when neither is known. */
 function contextOf(target: Target, looks: EngineLooks): number | undefined {

@@ -34,6 +34,8 @@ const engineAgeMs = 60_000
 const plainAgeMs = 600_000
 /** What a silent server said before is forgotten after this, in milliseconds. */
 const forgetMs = 30_000
+/** From the start, which has other things to do, to the first look, in milliseconds. */
+const firstMs = 2_000
 /** Servers that are asked at the same time. */
 const maxAtOnce = 32
 
@@ -64,15 +66,16 @@ export class EngineLooks {
     this.stop()
     const kept = new Set(targets.map(keyOf))
     for (const key of this.#servers.keys()) if (!kept.has(key)) this.#servers.delete(key)
+    const { intervalMs } = this.#options
     const look = (): void => {
       for (const target of targets) if (target.listings && this.#isDue(target)) void this.#look(target)
+      this.#timer = setTimeout(look, intervalMs).unref()
     }
-    look()
-    this.#timer = setInterval(look, this.#options.intervalMs).unref()
+    this.#timer = setTimeout(look, firstMs).unref()
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    clearTimeout(this.#timer)
   }
 
   /**
