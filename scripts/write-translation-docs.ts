@@ -8,6 +8,7 @@ import { ollama as ollamaDialect } from '../src/dialects/ollama/index.ts'
 import { openai as openaiDialect } from '../src/dialects/openai/index.ts'
 import { responses as responsesDialect } from '../src/dialects/responses/index.ts'
 import { anthropic } from '../src/providers/anthropic.ts'
+import { llamacpp } from '../src/providers/llamacpp.ts'
 import { lmstudio } from '../src/providers/lmstudio.ts'
 import { ollama } from '../src/providers/ollama.ts'
 import { openai } from '../src/providers/openai.ts'
@@ -26,7 +27,7 @@ const dialects = new Map(
   [openaiDialect, ollamaDialect, anthropicDialect, responsesDialect].map((each) => [each.name, each]),
 )
 export const probedDialects = [fromOpenai, fromOllama, fromAnthropic, fromResponses]
-export const providerTypes: readonly ProviderType[] = [openai, vllm, lmstudio, ollama, anthropic]
+export const providerTypes: readonly ProviderType[] = [openai, vllm, llamacpp, lmstudio, ollama, anthropic]
 
 /** What becomes of one field on the way to one type of server. */
 export type Fate =

@@ -16,6 +16,7 @@ import body from './plugins/body.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
 import drain from './plugins/drain.ts'
+import engines from './plugins/engines.ts'
 import errors from './plugins/errors.ts'
 import exchange from './plugins/exchange.ts'
 import extensions from './plugins/extensions.ts'
@@ -113,6 +114,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(extensions)
   await app.register(models, { env: options.env, ...(options.found ? { found: options.found } : {}) })
   await app.register(upstream)
+  await app.register(engines)
   await app.register(health)
   await app.register(balancer)
   await app.register(responseStore)

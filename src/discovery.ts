@@ -9,11 +9,12 @@ import {
   ollamaModel,
   openaiModel,
 } from './core/discovered.ts'
+import { type EngineState, ollamaListing, openaiListing } from './core/engine-listings.ts'
 import { isObject } from './core/json-read.ts'
 import type { ProxyRule } from './core/proxy-rule.ts'
 
-/** Where Ollama, vLLM and LM Studio listen unless told otherwise. */
-const usualPorts = [11434, 8000, 1234]
+/** Where Ollama, vLLM, LM Studio and llama.cpp listen unless told otherwise. */
+const usualPorts = [11434, 8000, 1234, 8080]
 
 export interface Discovery {
   servers: FoundServer[]
@@ -72,8 +73,9 @@ function boxOf(url: string, index: number): string {
 async function look(url: string, box: string, search: Search): Promise<FoundServer | undefined> {
   const { proxyOf = () => undefined, signal } = search
   if (proxyOf(url) === undefined && !(await listens(new URL(url), signal))) return undefined
-  const [tags, own, plain] = await Promise.all(
-    ['/api/tags', '/api/v0/models', '/v1/models'].map((path) => fetchJson(url + path, undefined, search)),
+  const paths = ['/api/tags', '/api/v0/models', '/v1/models', '/api/ps']
+  const [tags, own, plain, running] = await Promise.all(
+    paths.map((path) => fetchJson(url + path, undefined, search)),
   )
   // An llm-router, which answers for all kinds; this one, perhaps.
   if (isObject(tags) && 'response_time' in tags) return undefined
@@ -81,12 +83,13 @@ async function look(url: string, box: string, search: Search): Promise<FoundServ
     const names = tags.models.flatMap((entry: unknown) =>
       isObject(entry) && typeof entry.name === 'string' ? [entry.name] : [],
     )
-    return { type: 'ollama', url, box, models: await showAll(url, names, search) }
+    const models = await showAll(url, { names, running: ollamaListing.read(running) }, search)
+    return { type: 'ollama', url, box, models }
   }
   const studio = entriesOf(own, lmStudioModel)
   if (studio.length > 0) return { type: 'lmstudio', url, box, models: studio }
   const models = entriesOf(plain, openaiModel)
-  return models.length > 0 ? { type: isVllm(plain) ? 'vllm' : 'openai', url, box, models } : undefined
+  return models.length > 0 ? { type: typeOf(plain), url, box, models } : undefined
 }
 
 /** Whether anybody does at all: mostly nobody does. */
@@ -106,9 +109,13 @@ async function listens({ protocol, hostname, port }: URL, signal: AbortSignal): 
   }
 }
 
-function showAll(url: string, names: readonly string[], search: Search): Promise<FoundModel[]> {
+function showAll(
+  url: string,
+  { names, running }: { names: readonly string[]; running: EngineState | undefined },
+  search: Search,
+): Promise<FoundModel[]> {
   const show = (model: string): Promise<unknown> => fetchJson(`${url}/api/show`, { model }, search)
-  return Promise.all(names.map(async (name) => ollamaModel(name, await show(name))))
+  return Promise.all(names.map(async (name) => ollamaModel(name, await show(name), running)))
 }
 
 function entriesOf(list: unknown, read: (entry: unknown) => FoundModel | undefined): FoundModel[] {
@@ -116,9 +123,13 @@ function entriesOf(list: unknown, read: (entry: unknown) => FoundModel | undefin
   return data.map(read).filter((model) => model !== undefined)
 }
 
-function isVllm(list: unknown): boolean {
+function typeOf(list: unknown): 'llamacpp' | 'vllm' | 'openai' {
+  if (openaiListing.read(list)?.isLlamaCpp) return 'llamacpp'
   const data: unknown[] = isObject(list) && Array.isArray(list.data) ? list.data : []
-  return data.some((entry) => isObject(entry) && (entry.owned_by === 'vllm' || 'max_model_len' in entry))
+  const isVllm = data.some(
+    (entry) => isObject(entry) && (entry.owned_by === 'vllm' || 'max_model_len' in entry),
+  )
+  return isVllm ? 'vllm' : 'openai'
 }
 
 async function fetchJson(

@@ -5,9 +5,13 @@ import { checkConnections } from './check-connections.ts'
 import type { Command } from './command.ts'
 import { readWholeConfig } from './whole-config.ts'
 
-/** `check [file]`: everything that would stop a start, and what looks like a mistake, each with file, line and column. */
+/**
+ * `check [file]`: everything that would stop a start, and what looks like a mistake, each with file, line and column.
+ * Servers of type `vllm` and `openai` are asked for a moment whether they are llama.cpp; what does not answer is left out.
+ */
 export const check: Command = async ([file], { env, print }) => {
-  const { config, text, models, faults, warnings: found } = await readWholeConfig(env, file)
+  const whole = await readWholeConfig(env, file, { askServers: true })
+  const { config, text, models, faults, warnings: found } = whole
   const path = config.modelsConfigPath
   const broken = text === undefined ? undefined : findJsonFault(withoutMark(text))
   const places = text === undefined || broken ? undefined : jsonPlaces(text)

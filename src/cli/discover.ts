@@ -55,7 +55,8 @@ async function searched(
   for (const { type, url, models } of servers) {
     tell(`${url}: ${type}, ${models.map(({ name }) => name).join(', ') || 'without models'}\n`)
   }
-  for (const host of silent) tell(`${host}: no Ollama, LM Studio, vLLM or other OpenAI-like server found\n`)
+  for (const host of silent)
+    tell(`${host}: no Ollama, LM Studio, vLLM, llama.cpp or other OpenAI-like server found\n`)
   return servers.some(({ models }) => models.length > 0) ? configOf(servers) : undefined
 }
 

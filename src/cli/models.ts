@@ -26,6 +26,7 @@ function rowOf({ alias, targets, sleeping, strategy }: Model, usual: string): st
   for (const { type } of targets) types.set(type.name, (types.get(type.name) ?? 0) + 1)
   const servers = [...types].map(([type, count]) => (count === 1 ? type : `${count} ${type}`))
   if (sleeping.length > 0) servers.push(`${sleeping.length} parked`)
-  const context = Math.max(0, ...targets.map(({ inputSize }) => inputSize))
+  const sizes = targets.map(({ inputSize }) => inputSize).filter((size) => size > 0)
+  const context = sizes.length === 0 ? 0 : Math.min(...sizes)
   return [alias, servers.join(', ') || 'none', strategy ?? usual, context > 0 ? String(context) : 'unknown']
 }

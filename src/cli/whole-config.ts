@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { pino } from 'pino'
 import { buildApp } from '../app.ts'
+import { modelPlace } from '../core/config-place.ts'
 import { type Config, loadConfig } from '../core/env-config.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { Model } from '../core/target.ts'
@@ -16,15 +17,19 @@ export interface WholeConfig {
 }
 
 /**
- * Reads the settings and models-config.json as a start does, with extensions and prompts, and starts nothing. Throws
- * ConfigError for the settings.
+ * Reads the settings and models-config.json as a start does, with extensions and prompts, and starts nothing. With
+ * `askServers` servers of other types are asked for a moment whether they are llama.cpp. Throws ConfigError for the settings.
  */
-export async function readWholeConfig(env: Surroundings['env'], file?: string): Promise<WholeConfig> {
+export async function readWholeConfig(
+  env: Surroundings['env'],
+  file?: string,
+  { askServers = false }: { askServers?: boolean } = {},
+): Promise<WholeConfig> {
   const { config: given, warnings } = loadConfig(env)
   const config: Config = {
     ...given,
     modelsConfigPath: file ?? given.modelsConfigPath,
-    // Neither a server is asked nor a port opened.
+    // No port is opened, and no server asked but for what it is.
     ...{ healthIntervalMs: 0, redisHost: '', redisUrl: '', adminPort: 0, drainAcceptMs: 0 },
   }
   const text = textOf(config.modelsConfigPath)
@@ -36,12 +41,32 @@ export async function readWholeConfig(env: Surroundings['env'], file?: string): 
   try {
     const app = await buildApp({ config, env, logger })
     const models = app.models.all()
+    const more = askServers ? await disguised(app, models) : []
     await app.close()
-    return { config, text, models, faults: [], warnings: [...warnings, ...told] }
+    return { config, text, models, faults: [], warnings: [...warnings, ...told, ...more] }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return { config, text, models: [], faults: error.faults, warnings: [...warnings, ...error.warnings] }
   }
+}
+
+/** A warning for each provider whose type hides that its server is llama.cpp. */
+async function disguised(
+  app: Awaited<ReturnType<typeof buildApp>>,
+  models: readonly Model[],
+): Promise<string[]> {
+  const found = await app.engines.disguised(
+    models.flatMap(({ targets, sleeping }) => [...targets, ...sleeping]),
+  )
+  return models.flatMap(({ group, alias, targets, sleeping }) =>
+    Object.entries({ providers: targets, providers_sleep: sleeping }).flatMap(([list, those]) =>
+      those.flatMap((target, index) => {
+        if (!found.has(target)) return []
+        const place = `${modelPlace(group, alias)}.${list}[${index}].api_type`
+        return [`${place}: the server says that it is llama.cpp, and is treated so; "llamacpp" is its type`]
+      }),
+    ),
+  )
 }
 
 /** What a log line says, and of which client key it says so. */

@@ -102,6 +102,27 @@ export interface PassthroughOptions {
   choices: number
 }
 
+/** Puts a stream together into the whole answer that the server would have given to the same request without one. */
+export interface AnswerCollector {
+  /** Something of the answer has come. */
+  readonly content: boolean
+  /** The dialect's own end of stream was seen. */
+  readonly done: boolean
+  /** The upstream reported an error in its stream, or sent what cannot be read. */
+  readonly failure: RouterError | undefined
+  /** Takes one chunk, cut anywhere. */
+  push(chunk: Buffer): void
+  /** The whole answer as JSON, after the end of the stream; undefined, with `failure` set, where it is not complete. */
+  end(): Buffer | undefined
+}
+
+/** How a whole answer is asked for as a stream. */
+export interface WholeAsStream {
+  /** Whether the stream for this upstream body says all that the whole answer would. */
+  fits(body: Readonly<Record<string, unknown>>): boolean
+  createCollector(): AnswerCollector
+}
+
 /** What the identity lane needs to change in a request besides `model`. */
 export interface PassthroughRequest {
   bytes: Buffer
@@ -135,6 +156,8 @@ export interface ChatCodec {
   passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean }
   /** A guess, rather high, of a client's prompt in tokens: for dialects whose streams begin with it. */
   estimatePrompt?(body: Record<string, unknown>): number
+  /** For servers that do not notice that the client of a whole answer has left; absent: the dialect has no way. */
+  readonly wholeAsStream?: WholeAsStream
   /** Token counts of a whole answer, for the log and the metrics; undefined where it has none. */
   readUsage(body: unknown): Usage | undefined
   /** What a request without `stream` means in this dialect. */
@@ -144,6 +167,8 @@ export interface ChatCodec {
    * members; what the client sent stays. Field names of the other dialect's sampling are understood.
    */
   missingDefaults(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
+  /** Members of a translated request that neither its client nor the operator sets. */
+  readonly translatedMembers?: Readonly<Record<string, unknown>>
   /**
    * For servers that cut a prompt in silence: the members to set in an upstream body so that its prompt fits. Throws
    * `context_overflow` when it cannot.

@@ -1,3 +1,4 @@
+import { type EngineState, modelIn } from './engine-listings.ts'
 import { isObject } from './json-read.ts'
 
 /** A model as its server tells of it. */
@@ -13,7 +14,7 @@ export interface FoundModel {
 }
 
 export interface FoundServer {
-  type: 'ollama' | 'lmstudio' | 'vllm' | 'openai'
+  type: 'ollama' | 'lmstudio' | 'vllm' | 'llamacpp' | 'openai'
   /** `http://gpu1:11434` */
   url: string
   /** A name for the machine that is no address: ids are in logs, and addresses are not to be there. */
@@ -55,21 +56,31 @@ export function configOf(servers: readonly FoundServer[]): Record<string, unknow
   return { [group]: Object.fromEntries(entries), active_models: { [group]: [...models.keys()] } }
 }
 
-/** Ollama's list of models with what `/api/show` says of each; https://docs.ollama.com/api/tags, /api-reference/show-model-details. */
-export function ollamaModel(name: string, shown: unknown): FoundModel {
+/**
+ * Ollama's list of models with what `/api/show` says of each, and `/api/ps` of those that are loaded;
+ * https://docs.ollama.com/api/tags, /api-reference/show-model-details, /api/ps. The context is the one in use, not the
+ * longest that the model could have.
+ */
+export function ollamaModel(name: string, shown: unknown, running?: EngineState): FoundModel {
   const { model_info: info, capabilities, details, parameters } = isObject(shown) ? shown : {}
-  const entries = isObject(info) ? Object.entries(info) : []
-  const length = entries.find(([key]) => key.endsWith('.context_length'))?.[1]
   // What the model's own file sets is what the server uses.
   const set = /^num_ctx\s+(\d+)$/m.exec(typeof parameters === 'string' ? parameters : '')?.[1]
+  const used = running && modelIn(running, name)?.context
   const words = texts(capabilities)
+  const embedding = words?.includes('embedding') ?? false
+  // A model for embeddings is short, and loaded with the length that it was made for.
+  const length = embedding && isObject(info) ? lengthIn(info) : undefined
   return {
     name,
-    context: numberOf(set === undefined ? length : Number(set)),
-    embedding: words?.includes('embedding') ?? false,
+    context: used ?? numberOf(set === undefined ? length : Number(set)),
+    embedding,
     capabilities: words,
     details: detailsOf(details),
   }
+}
+
+function lengthIn(info: Record<string, unknown>): unknown {
+  return Object.entries(info).find(([key]) => key.endsWith('.context_length'))?.[1]
 }
 
 /** An entry of LM Studio's own list, https://lmstudio.ai/docs/developer/rest; undefined for an entry of others. */
@@ -80,7 +91,7 @@ export function lmStudioModel(entry: unknown): FoundModel | undefined {
   const words = ['completion', ...(tools ? ['tools'] : []), ...(entry.type === 'vlm' ? ['vision'] : [])]
   return {
     name: entry.id,
-    context: numberOf(entry.loaded_context_length ?? entry.max_context_length),
+    context: numberOf(entry.loaded_context_length ?? (embedding ? entry.max_context_length : 0)),
     embedding,
     capabilities: embedding ? ['embedding'] : words,
     details: detailsOf({
@@ -91,13 +102,13 @@ export function lmStudioModel(entry: unknown): FoundModel | undefined {
   }
 }
 
-/** An entry of OpenAI's list; vLLM adds `max_model_len`, llama.cpp `meta.n_ctx_train`. */
+/** An entry of OpenAI's list; vLLM adds `max_model_len`, llama.cpp `meta.n_ctx`, the context of one slot. */
 export function openaiModel(entry: unknown): FoundModel | undefined {
   if (!isObject(entry) || typeof entry.id !== 'string') return undefined
-  const trained = isObject(entry.meta) ? entry.meta.n_ctx_train : undefined
+  const used = isObject(entry.meta) ? entry.meta.n_ctx : undefined
   return {
     name: entry.id,
-    context: numberOf(entry.max_model_len ?? trained),
+    context: numberOf(entry.max_model_len ?? used),
     embedding: false,
     capabilities: undefined,
     details: {},

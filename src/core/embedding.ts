@@ -49,6 +49,8 @@ export interface EmbeddingCodec {
   goesThrough(request: Readonly<Record<string, unknown>>): boolean
   /** The operator's defaults for what a body leaves out, as the members to set; absent: there are none. */
   missingDefaults?(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
+  /** Members of a request from a client of another dialect that neither the client nor the operator sets. */
+  readonly translatedMembers?: Readonly<Record<string, unknown>>
   /** Whether an upstream's answer has the vectors in the form that the client's request asks for. */
   isInWantedForm(answer: unknown, request: Readonly<Record<string, unknown>>): boolean
 }

@@ -1,61 +1,87 @@
 import { createHash } from 'node:crypto'
-import { isObject } from './json-read.ts'
-import type { Model } from './target.ts'
+import type { EngineModel } from './engine-listings.ts'
+import { countOf, filledTextOf, isObject } from './json-read.ts'
+import type { Model, Target } from './target.ts'
 
 /**
  * What each dialect tells of a model. No address, path or key is among the fields, and what the router cannot know is
- * left out, or empty where clients need the member.
+ * left out, or empty where clients need the member. `context`: of the model, in tokens; 0 when unknown.
  */
 
 /** Ollama's entry, https://docs.ollama.com/api/tags, with the members that the older router's clients read. */
-export function ollamaTag(model: Model, since: Date): Record<string, unknown> {
-  const { type, context } = factsOf(model)
+export function ollamaTag(model: Model, since: Date, context: number): Record<string, unknown> {
   return {
-    ...lmStudioModel(model),
+    ...lmStudioModel(model, context),
     name: model.alias,
     model: model.alias,
     root: model.alias,
-    owned_by: type,
+    owned_by: typeOf(model),
     path: '',
     input_size: context,
     is_embedding: model.embedding,
     modified_at: since.toISOString(),
     size: 0,
     digest: digestOf(model),
-    details: detailsOf(model),
+    details: detailsOf(model, context),
     capabilities: capabilitiesOf(model),
   }
 }
 
-/** Ollama's running model, https://docs.ollama.com/api/ps; which server has which one loaded the router does not tell. */
-export function ollamaRunning(model: Model, since: Date): Record<string, unknown> {
-  const expires = new Date(since)
+/** A target that has its model in memory. */
+export interface LoadedModel {
+  readonly target: Target
+  /** Undefined where the server has no such list, so that the model cannot be anything but ready. */
+  readonly entry: EngineModel | undefined
+}
+
+/**
+ * Ollama's running model, https://docs.ollama.com/api/ps: one entry, however many servers have it loaded, with the smallest
+ * context and the latest end. Which server has which one loaded the router does not tell.
+ */
+export function ollamaRunning(
+  model: Model,
+  loaded: readonly LoadedModel[],
+  since: Date,
+): Record<string, unknown> {
+  const contexts = loaded
+    .map(({ target, entry }) => entry?.context ?? target.inputSize)
+    .filter((context) => context > 0)
+  const context = contexts.length === 0 ? 0 : Math.min(...contexts)
+  const told = loaded.flatMap(({ entry }) => (entry?.running ? [entry.running] : []))
+  const [latest = {}] = told.toSorted((one, other) => endOf(other) - endOf(one))
+  const never = new Date(since)
   // Clients show a far time as "for ever".
-  expires.setUTCFullYear(expires.getUTCFullYear() + 100)
+  never.setUTCFullYear(never.getUTCFullYear() + 100)
   return {
     name: model.alias,
     model: model.alias,
-    size: 0,
+    size: countOf(latest.size) ?? 0,
     digest: digestOf(model),
-    details: detailsOf(model),
-    expires_at: expires.toISOString(),
-    size_vram: 0,
-    context_length: factsOf(model).context,
+    details: detailsOf(model, context),
+    expires_at: filledTextOf(latest.expires_at) ?? never.toISOString(),
+    size_vram: countOf(latest.size_vram) ?? 0,
+    context_length: context,
   }
 }
 
+function endOf({ expires_at: expires }: Readonly<Record<string, unknown>>): number {
+  const ms = typeof expires === 'string' ? Date.parse(expires) : Number.NaN
+  return Number.isNaN(ms) ? 0 : ms
+}
+
 /** Ollama's description, https://docs.ollama.com/api/show. Clients look for the context length under its architecture. */
-export function ollamaShow(model: Model, since: Date): Record<string, unknown> {
-  const { context } = factsOf(model)
+export function ollamaShow(model: Model, since: Date, context: number): Record<string, unknown> {
   const architecture = (model.details?.family ?? '').toLowerCase().replaceAll(/[^a-z0-9_]/g, '') || 'model'
-  const options = model.targets[0]?.defaults.options
-  const numCtx = isObject(options) ? options.num_ctx : undefined
+  // Clients take it for the context length.
+  const hasNumCtx = model.targets.some(
+    ({ defaults: { options } }) => isObject(options) && typeof options.num_ctx === 'number',
+  )
   return {
     license: '',
     modelfile: '',
-    parameters: typeof numCtx === 'number' ? `num_ctx ${numCtx}` : '',
+    parameters: hasNumCtx ? `num_ctx ${context}` : '',
     template: '',
-    details: detailsOf(model),
+    details: detailsOf(model, context),
     model_info: {
       'general.architecture': architecture,
       'general.name': model.alias,
@@ -67,21 +93,19 @@ export function ollamaShow(model: Model, since: Date): Record<string, unknown> {
 }
 
 /** OpenAI's model object; `max_model_len` is vLLM's name for the context length. */
-export function openaiModel(model: Model, since: Date): Record<string, unknown> {
-  const { type, context } = factsOf(model)
+export function openaiModel(model: Model, since: Date, context: number): Record<string, unknown> {
   return {
     id: model.alias,
     object: 'model',
     created: Math.floor(since.getTime() / 1000),
-    owned_by: type,
+    owned_by: typeOf(model),
     name: model.alias,
     ...(context > 0 ? { max_model_len: context, input_size: context } : {}),
   }
 }
 
 /** Anthropic's model object, https://docs.anthropic.com/en/api/models; what the router cannot know is null there. */
-export function anthropicModel(model: Model, since: Date): Record<string, unknown> {
-  const { context } = factsOf(model)
+export function anthropicModel(model: Model, since: Date, context: number): Record<string, unknown> {
   return {
     type: 'model',
     id: model.alias,
@@ -98,13 +122,12 @@ export function anthropicModel(model: Model, since: Date): Record<string, unknow
 }
 
 /** LM Studio's entry, https://lmstudio.ai/docs/developer/rest. */
-export function lmStudioModel(model: Model): Record<string, unknown> {
-  const { type, context } = factsOf(model)
+export function lmStudioModel(model: Model, context: number): Record<string, unknown> {
   return {
     id: model.alias,
     object: 'model',
     type: model.embedding ? 'embeddings' : 'llm',
-    publisher: type,
+    publisher: typeOf(model),
     arch: model.alias,
     state: 'loaded',
     max_context_length: context,
@@ -112,7 +135,10 @@ export function lmStudioModel(model: Model): Record<string, unknown> {
 }
 
 /** What LM Studio's answers tell of the model that gave them. */
-export function lmStudioInfo(model: Model): {
+export function lmStudioInfo(
+  model: Model,
+  contextLength: number,
+): {
   arch?: string
   quant?: string
   format?: string
@@ -120,20 +146,16 @@ export function lmStudioInfo(model: Model): {
 } {
   const { family, quantization_level: quant, format } = model.details ?? {}
   return {
-    contextLength: factsOf(model).context,
+    contextLength,
     ...(family ? { arch: family } : {}),
     ...(quant ? { quant } : {}),
     ...(format ? { format } : {}),
   }
 }
 
-/** What a model's first target says about it. */
-function factsOf(model: Model): { type: string; context: number } {
-  const [first] = model.targets
-  return {
-    type: first?.type.name ?? '',
-    context: Math.max(0, ...model.targets.map(({ inputSize }) => inputSize)),
-  }
+/** The provider type of a model's first target. */
+function typeOf({ targets: [first] }: Model): string {
+  return first?.type.name ?? ''
 }
 
 /** Clients tell models apart by it. */
@@ -141,8 +163,7 @@ function digestOf(model: Model): string {
   return createHash('sha256').update(model.alias).digest('hex')
 }
 
-function detailsOf(model: Model): Record<string, unknown> {
-  const { context } = factsOf(model)
+function detailsOf(model: Model, context: number): Record<string, unknown> {
   const { family = '', ...others } = model.details ?? {}
   return {
     parent_model: '',

@@ -93,7 +93,8 @@ export const ProviderSchema = Type.Object(
       }),
     ),
     api_type: Type.String({
-      description: 'Kind of server: openai, vllm, lmstudio, ollama, anthropic, mock, or of an extension.',
+      description:
+        'Kind of server: openai, vllm, llamacpp, lmstudio, ollama, anthropic, mock, or of an extension.',
     }),
     api_host: text(`Address of the server, http or https. May hold \${NAME} for an environment variable.`),
     api_token: Type.Optional(

@@ -1,4 +1,5 @@
 import type { Flavour } from './dialect.ts'
+import type { EngineListing } from './engine-listings.ts'
 import type { Target } from './target.ts'
 import type { Transport } from './transport.ts'
 
@@ -41,6 +42,12 @@ export interface ProviderType {
   readonly healthPath?: string
   /** Path that tells whether the engine sleeps, asked with the health check; absent: its engines never do. */
   readonly sleepPath?: string
+  /** Where its servers list their models; the first that gives a list counts. Absent: they have none. */
+  readonly listings?: readonly EngineListing[]
+  /** Its servers hold models in memory: what they do not list is not loaded. Absent: any model is always ready. */
+  readonly loadsModels?: boolean
+  /** A server does not notice that the client of a whole answer has left, so such answers are asked for as streams. */
+  readonly collectsWholeAnswers?: boolean
   /** Most inputs that one embedding request may have; absent: no limit is known. */
   readonly maxBatch?: number
   /** Answers calls itself instead of over HTTP (the mock does). */

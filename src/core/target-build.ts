@@ -57,6 +57,7 @@ export function buildTarget(placed: PlacedProvider, plan: TargetPlan): Target | 
     streamUsage: provider.stream_usage ?? true,
     mock: provider.mock ?? {},
     ...limitsOf(type, shell, provider),
+    ...listingsOf(type, host),
     ...healthOf(type, host, provider.health_check),
   }
 }
@@ -135,6 +136,11 @@ function limitsOf(
   const maxBatch = provider.max_batch ?? type.maxBatch
   const auto = (provider.num_ctx ?? shell.num_ctx) === 'auto'
   return { ...(maxBatch === undefined ? {} : { maxBatch }), ...(auto ? { autoContext: true } : {}) }
+}
+
+function listingsOf({ listings }: ProviderType, host: string | undefined): Pick<Target, 'listings'> {
+  if (!listings || host === undefined) return {}
+  return { listings: listings.map(({ path, read }) => ({ path: healthUrl(host, path), read })) }
 }
 
 /** `health_check`: false turns the check off, a path takes the place of the type's own. */

@@ -1,4 +1,5 @@
 import type { Connection } from './connection.ts'
+import type { EngineListing } from './engine-listings.ts'
 import type { MockSettings } from './models-config.ts'
 import type { Operation, ProviderType } from './provider.ts'
 
@@ -36,6 +37,8 @@ export interface Target {
   readonly maxBatch?: number
   /** Whether the context length is chosen by the size of the prompt, where neither request nor configuration says it. */
   readonly autoContext?: boolean
+  /** Where its server lists its models, each with its path from the root of the host. */
+  readonly listings?: readonly EngineListing[]
   /** Path of the cheap check for a sign of life; absent: it is not checked. */
   readonly healthPath?: string
   /** Path of the question whether the engine sleeps; absent: it is not asked. */

@@ -10,6 +10,7 @@ import { openaiCompletion } from '../dialects/openai/completion.ts'
 import { openai as openaiDialect } from '../dialects/openai/index.ts'
 import { responses as responsesDialect } from '../dialects/responses/index.ts'
 import { anthropic } from '../providers/anthropic.ts'
+import { llamacpp } from '../providers/llamacpp.ts'
 import { lmstudio } from '../providers/lmstudio.ts'
 import { mock } from '../providers/mock.ts'
 import { ollama } from '../providers/ollama.ts'
@@ -45,7 +46,7 @@ export default fp(
     ])
       dialects.add(dialect)
     const providers = new Registry<ProviderType>('provider type')
-    for (const type of [openai, vllm, lmstudio, ollama, anthropic, mock]) providers.add(type)
+    for (const type of [openai, vllm, llamacpp, lmstudio, ollama, anthropic, mock]) providers.add(type)
     const strategies = new Registry<Strategy>('strategy')
     for (const strategy of [balanced, weighted, dynamicWeighted]) strategies.add(strategy)
     for (const strategy of [firstAvailable, firstAvailableOptim]) strategies.add(strategy)

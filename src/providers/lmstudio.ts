@@ -1,3 +1,4 @@
+import { lmStudioInstanceListing, lmStudioListing } from '../core/engine-listings.ts'
 import type { ProviderType } from '../core/provider.ts'
 import { bearerHeaders } from './bearer.ts'
 import { openaiPaths, pathIn } from './operation-paths.ts'
@@ -28,5 +29,7 @@ export const lmstudio: ProviderType = {
   }),
   authHeaders: bearerHeaders,
   needsHost: true,
+  listings: [lmStudioListing, lmStudioInstanceListing],
+  loadsModels: true,
   healthPath: '/v1/models',
 }

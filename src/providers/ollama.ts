@@ -1,3 +1,4 @@
+import { ollamaListing } from '../core/engine-listings.ts'
 import type { ProviderType } from '../core/provider.ts'
 import { bearerHeaders } from './bearer.ts'
 import { pathIn } from './operation-paths.ts'
@@ -15,5 +16,7 @@ export const ollama: ProviderType = {
   path: pathIn({ chat: '/api/chat', completion: '/api/generate', embedding: '/api/embed' }),
   authHeaders: bearerHeaders,
   needsHost: true,
+  listings: [ollamaListing],
+  loadsModels: true,
   healthPath: '/api/version',
 }

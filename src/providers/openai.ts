@@ -1,3 +1,4 @@
+import { openaiListing } from '../core/engine-listings.ts'
 import type { ProviderType } from '../core/provider.ts'
 import { bearerHeaders } from './bearer.ts'
 import { openaiPaths, pathIn } from './operation-paths.ts'
@@ -27,4 +28,5 @@ export const openai: ProviderType = {
   maxBatch: 2048, // API reference, "Create embeddings"
   authHeaders: bearerHeaders,
   needsHost: true,
+  listings: [openaiListing],
 }

@@ -1,3 +1,4 @@
+import { openaiListing } from '../core/engine-listings.ts'
 import type { ProviderType } from '../core/provider.ts'
 import { bearerHeaders } from './bearer.ts'
 import { openaiPaths, pathIn } from './operation-paths.ts'
@@ -34,6 +35,8 @@ export const vllm: ProviderType = {
   }),
   authHeaders: bearerHeaders,
   needsHost: true,
+  listings: [openaiListing],
+  loadsModels: true,
   healthPath: '/health',
   sleepPath: '/is_sleeping',
 }

@@ -1,4 +1,5 @@
 import type { Usage } from '../core/chat.ts'
+import type { AnswerCollector } from '../core/dialect.ts'
 import type { RouterError } from '../core/errors.ts'
 import type { Operation } from '../core/provider.ts'
 import type { StopSignal } from '../core/stop-signal.ts'
@@ -29,6 +30,8 @@ export interface TargetCall {
 /** Where the answer may go as it comes; absent: it is collected. */
 interface Into {
   stream?: (() => AnswerStream) | undefined
+  /** For a whole answer that was asked for as a stream. */
+  collector?: (() => AnswerCollector) | undefined
   /** For a whole answer that is too large to be collected. */
   large?: (() => AnswerStream) | undefined
 }
@@ -39,6 +42,7 @@ class Sending implements AttemptOptions {
   readonly transport: Transport
   readonly request: UpstreamRequest
   readonly stream: AnswerStream | undefined
+  readonly collector: AnswerCollector | undefined
   readonly large: (() => AnswerStream) | undefined
   readonly timeoutMs: number
   readonly signal: StopSignal
@@ -53,7 +57,7 @@ class Sending implements AttemptOptions {
     services: ChatServices,
     target: Target,
     call: TargetCall,
-    { stream, large }: Into,
+    { stream, collector, large }: Into,
     freshSocket: boolean,
   ) {
     const { exchange } = services
@@ -61,12 +65,13 @@ class Sending implements AttemptOptions {
     this.target = target
     this.transport = services.transportOf(target)
     this.stream = tracedStream(stream?.(), trace)
+    this.collector = collector?.()
     this.large = large && (() => tracedStream(large(), trace))
     this.request = upstreamRequest({
       target,
       operation: call.operation,
       body: call.body,
-      stream: this.stream !== undefined,
+      stream: this.stream !== undefined || this.collector !== undefined,
       requestId: exchange.id,
       clientHeaders: services.clientHeaders,
       userAgent: services.userAgent,

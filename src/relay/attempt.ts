@@ -1,4 +1,5 @@
 import type { Usage } from '../core/chat.ts'
+import type { AnswerCollector } from '../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../core/errors.ts'
 import type { UpstreamCall, UpstreamHeaders } from '../core/transport.ts'
 import { type BoundedCall, CallBounds, type CallOptions, foreignAnswer, isSuccess } from './call-bounds.ts'
@@ -10,6 +11,8 @@ import { type Failure, failureOfError, garbageFailure } from './upstream-failure
 export interface AttemptOptions extends CallOptions {
   /** Set when the client wants a stream. */
   stream: AnswerStream | undefined
+  /** Puts a whole answer together that was asked for as a stream. */
+  collector?: AnswerCollector | undefined
   /** Where the bytes of a whole answer may go as they come, once there are too many of them to collect. */
   large?: (() => AnswerStream) | undefined
   /** Called before the end of a committed stream is written, so that its record is complete when it closes. */
@@ -50,6 +53,8 @@ class Attempt implements BoundedCall {
   readonly #onResult: (result: AttemptResult) => void
   readonly #bounds: CallBounds
   #stream: AnswerStream | undefined
+  /** Set while the answer comes as a stream that is to be put together. */
+  #collector: AnswerCollector | undefined
   #call: UpstreamCall | undefined
   #waitsForClient = false
   #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
@@ -92,7 +97,8 @@ class Attempt implements BoundedCall {
     }
     const streams = this.#stream && this.#succeeded() && !this.#isJson()
     this.#mode = streams ? 'streaming' : 'collecting'
-    if (!streams) this.#bounds.touch()
+    if (!streams && this.#succeeded() && this.#isEvents()) this.#collector = this.#options.collector
+    if (!streams && !this.#collector) this.#bounds.touch()
   }
 
   onData(chunk: Buffer): void {
@@ -103,6 +109,7 @@ class Attempt implements BoundedCall {
   onEnd(): void {
     clearTimeout(this.#lingering)
     if (this.#mode === 'streaming') this.#endOfStream()
+    else if (this.#mode === 'collecting' && this.#collector) this.#endOfCollected(this.#collector)
     else if (this.#mode === 'collecting') this.#endOfWhole()
   }
 
@@ -119,6 +126,10 @@ class Attempt implements BoundedCall {
   }
 
   #collect(chunk: Buffer): void {
+    if (this.#collector) {
+      this.#collectEvents(this.#collector, chunk)
+      return
+    }
     this.#bounds.touch()
     const { large } = this.#options
     const limit = this.#succeeded() ? maxWholeBytes : maxErrorBytes
@@ -135,8 +146,41 @@ class Attempt implements BoundedCall {
     }
   }
 
+  #collectEvents(collector: AnswerCollector, chunk: Buffer): void {
+    const hadContent = collector.content
+    this.#bytes += chunk.length
+    collector.push(chunk)
+    if (collector.failure) {
+      this.fail(failureOfReport(collector.failure))
+      return
+    }
+    if (collector.content) this.#bounds.touch()
+    if (collector.content && !hadContent) this.#contentSeen()
+    if (!collector.done) return
+    this.#endOfCollected(collector)
+    this.#linger()
+  }
+
+  #endOfCollected(collector: AnswerCollector): void {
+    const body = collector.end()
+    if (!body) {
+      this.fail(failureOfReport(collector.failure ?? streamTruncated()))
+      return
+    }
+    const headers = { ...this.#headers, 'content-type': 'application/json' }
+    this.#finish({ type: 'whole', headers, body, firstContentMs: this.#firstContentMs })
+  }
+
   #isJson(): boolean {
-    return String(this.#headers['content-type'] ?? '').startsWith('application/json')
+    return this.#isOfType('application/json')
+  }
+
+  #isEvents(): boolean {
+    return this.#isOfType('text/event-stream')
+  }
+
+  #isOfType(type: string): boolean {
+    return String(this.#headers['content-type'] ?? '').startsWith(type)
   }
 
   #relayCollected(stream: AnswerStream, last: Buffer): void {
@@ -206,7 +250,11 @@ class Attempt implements BoundedCall {
     }
     if (!lane.state.ended) return
     this.#complete()
-    // The end was read but the upstream has not closed: a moment for it to do so keeps the socket for reuse.
+    this.#linger()
+  }
+
+  /** The end was read but the upstream has not closed: a moment for it to do so keeps the socket for reuse. */
+  #linger(): void {
     this.#lingering = setTimeout(() => this.#call?.abort(), lingerMs)
   }
 

@@ -23,6 +23,7 @@ import {
   createChatPreparer,
   type PreparedChat,
   prepareTranslated,
+  type TargetTraits,
   UnreadableRequest,
 } from './prepare-chat.ts'
 import { traitsOfBody, traitsOfChat } from './request-traits.ts'
@@ -36,6 +37,10 @@ export interface ChatServices extends LoopServices {
   dialectOf(name: string): Dialect
   declined: DeclinedOperations
   transportOf(target: Target): Transport
+  /** Whether whole answers of a target are asked for as streams; see `collectsWholeAnswers` of its provider type. */
+  collects(target: Target): boolean
+  /** A whole answer of a target has come with these headers. */
+  heard(target: Target, headers: UpstreamHeaders): void
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */
   timeoutMs: number
   userAgent: string
@@ -79,13 +84,15 @@ function traitsOf({ source, dialect, outline }: ChatCall): RequestTraits {
 function preparerOf(call: ChatCall, services: ChatServices): (target: Target) => PreparedChat {
   const { source } = call
   const lose: Lose = (field, why) => services.exchange.lose(field, why)
-  const isDeclined: DeclinedOperations['has'] = (target, operation) =>
-    services.declined.has(target, operation)
-  if (source.from === 'client') return createChatPreparer(call, services.dialectOf, lose, isDeclined)
+  const traits: TargetTraits = {
+    isDeclined: (target, operation) => services.declined.has(target, operation),
+    collects: services.collects,
+  }
+  if (source.from === 'client') return createChatPreparer(call, services.dialectOf, lose, traits)
   return (target) => {
     const dialectOf = (name: string): Dialect =>
       behindConfigured(services.dialectOf(name), source.request, target, source.defaults)
-    return createChatPreparer(call, dialectOf, lose, isDeclined)(target)
+    return createChatPreparer(call, dialectOf, lose, traits)(target)
   }
 }
 
@@ -106,6 +113,7 @@ async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<
   if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
   const result = await askTarget(services, target, asked(prepared, lost, trace), {
     stream: call.stream ? () => eventsTo(client, prepared.createLane(context)) : undefined,
+    collector: prepared.collector,
     large: prepared.identity && !call.stream ? () => bytesTo(client, call.alias, exchange) : undefined,
   })
   if (result.type === 'failed') {
@@ -117,6 +125,7 @@ async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<
     const { firstContentMs, tokens } = result
     return { type: 'delivered', value: undefined, streamed: true, firstContentMs, tokens }
   }
+  services.heard(target, result.headers)
   return deliverWhole(run, prepared, result)
 }
 
@@ -201,10 +210,15 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
       const dialect = behindConfigured(services.dialectOf(target.type.dialect), request, target, defaults)
       const lost = new Map<string, string>()
       const prepared = tryPrepare(() =>
-        prepareTranslated(request, dialect, target, (field, why) => lost.set(field, why)),
+        prepareTranslated(request, dialect, target, {
+          lose: (field, why) => lost.set(field, why),
+          collects: services.collects(target),
+        }),
       )
       if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
-      const result = await askTarget(services, target, asked(prepared, leaseLost, trace))
+      const result = await askTarget(services, target, asked(prepared, leaseLost, trace), {
+        collector: prepared.collector,
+      })
       if (result.type === 'failed') return result
       if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
       try {

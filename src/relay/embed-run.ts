@@ -131,8 +131,11 @@ async function attemptPart(
   const same = target.type.dialect === call.dialect.name && codec.goesThrough(call.body)
   const lost = new Map<string, string>()
   const upstream = services.dialectOf(target.type.dialect)
+  const members = upstream === call.dialect ? {} : codecOf(upstream).translatedMembers
   try {
-    const prepared = same ? sameBody(part, target) : translatedBody(request, upstream, target, lost)
+    const prepared = same
+      ? sameBody(part, target)
+      : translatedBody(request, { upstream, members }, target, lost)
     const result = await askTarget(services, target, {
       operation: 'embedding',
       body: prepared,
@@ -177,7 +180,7 @@ function sameBody({ call, codec, request, whole }: Part, target: Target): Buffer
 
 function translatedBody(
   request: EmbeddingRequest,
-  upstream: Dialect,
+  { upstream, members = {} }: { upstream: Dialect; members: EmbeddingCodec['translatedMembers'] },
   target: Target,
   lost: Map<string, string>,
 ): Buffer {
@@ -187,6 +190,7 @@ function translatedBody(
     lose: (field, why) => lost.set(field, why),
   })
   Object.assign(body, codecOf(upstream).missingDefaults?.(body, target.defaults))
+  for (const [name, value] of Object.entries(members)) body[name] ??= value
   for (const member of target.dropParams) delete body[member]
   body.model = target.upstreamModel
   return Buffer.from(JSON.stringify(body))

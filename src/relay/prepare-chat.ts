@@ -1,5 +1,5 @@
 import type { ChatRequest } from '../core/chat.ts'
-import type { AnswerContext, ChatCodec, Dialect } from '../core/dialect.ts'
+import type { AnswerCollector, AnswerContext, ChatCodec, Dialect } from '../core/dialect.ts'
 import { badRequest } from '../core/errors.ts'
 import {
   applyEdits,
@@ -27,6 +27,16 @@ export interface PreparedChat {
   /** Whether client and target speak the same dialect. */
   readonly identity: boolean
   readonly operation: Operation
+  /** Set where a whole answer is asked for as a stream. */
+  readonly collector: (() => AnswerCollector) | undefined
+}
+
+/** What is known of the targets of a request beside their configuration. */
+export interface TargetTraits {
+  /** Whether the target's server declined the operation. */
+  isDeclined(target: Target, operation: Operation): boolean
+  /** Whether whole answers of the target are asked for as streams. */
+  collects(target: Target): boolean
 }
 
 /** From here on a copy of a body costs more than sending it in pieces. */
@@ -42,7 +52,7 @@ export function createChatPreparer(
   call: ChatCall,
   dialectOf: (name: string) => Dialect,
   lose: (field: string, why: string) => void,
-  isDeclined: (target: Target, operation: Operation) => boolean,
+  traits: TargetTraits,
 ): (target: Target) => PreparedChat {
   let request: ChatRequest | undefined
   const { source } = call
@@ -59,11 +69,13 @@ export function createChatPreparer(
   }
   return (target) => {
     const native = source.from === 'client' ? nativeOperation(call.dialect, target) : undefined
-    if (source.from === 'client' && native && !isDeclined(target, native))
-      return prepareIdentity(call, source, target, native)
+    const collects = !call.stream && traits.collects(target)
+    if (source.from === 'client' && native && !traits.isDeclined(target, native))
+      return prepareIdentity(call, source, target, { operation: native, collects })
     const request = read()
     const { dialect, operation } = upstreamSurface(request, target, dialectOf)
-    return { ...forClient(prepareTranslated(request, dialect, target, lose), call), operation }
+    const prepared = prepareTranslated(request, dialect, target, { lose, collects })
+    return { ...forClient(prepared, call), operation }
   }
 }
 
@@ -106,15 +118,16 @@ function prepareIdentity(
   call: ChatCall,
   { bytes, scan: members }: { bytes: Buffer; scan: JsonScan },
   target: Target,
-  operation: Operation,
+  { operation, collects }: { operation: Operation; collects: boolean },
 ): PreparedChat {
   const { chat } = call.dialect
+  const asStream = collects && chat.wholeAsStream?.fits({ ...target.defaults, ...call.outline }) === true
   const { edits, stripUsage } = chat.passthroughEdits({
     bytes,
     scan: members,
     body: call.outline,
-    stream: call.stream,
-    wantUsage: target.streamUsage,
+    stream: call.stream || asStream,
+    wantUsage: asStream || target.streamUsage,
   })
   const removed = removedMembers(call, target)
   const values = { ...defaultMembers(call, target, removed), model: target.upstreamModel }
@@ -127,6 +140,7 @@ function prepareIdentity(
     upstream: chat,
     identity: true,
     operation,
+    collector: collects ? chat.wholeAsStream?.createCollector : undefined,
     createLane: () =>
       chat.createPassthrough({
         model: call.alias,
@@ -191,8 +205,8 @@ export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  lose: (field: string, why: string) => void,
-): { body: Buffer; upstream: ChatCodec } {
+  { lose, collects }: { lose: (field: string, why: string) => void; collects: boolean },
+): Pick<PreparedChat, 'upstream' | 'collector'> & { body: Buffer } {
   const upstream = dialect.chat
   const body = upstream.writeRequest(withTools(request, target), {
     model: target.upstreamModel,
@@ -200,21 +214,26 @@ export function prepareTranslated(
     lose,
   })
   Object.assign(body, upstream.missingDefaults(body, target.defaults))
+  for (const [name, value] of Object.entries(upstream.translatedMembers ?? {})) body[name] ??= value
   if (!target.streamUsage) delete body.stream_options
   Object.assign(body, upstream.fitContext?.(body, target))
+  const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
+  if (wholeAsStream?.fits(body))
+    Object.assign(body, { stream: true, stream_options: { include_usage: true } })
   for (const member of target.dropParams) delete body[member]
   body.model = target.upstreamModel
-  return { body: Buffer.from(JSON.stringify(body)), upstream }
+  return { body: Buffer.from(JSON.stringify(body)), upstream, collector: wholeAsStream?.createCollector }
 }
 
 function forClient(
-  { body, upstream }: { body: Buffer; upstream: ChatCodec },
+  { body, upstream, collector }: ReturnType<typeof prepareTranslated>,
   call: ChatCall,
 ): Omit<PreparedChat, 'operation'> {
   return {
     body,
     upstream,
     identity: false,
+    collector,
     createLane: (context) =>
       createTranslation(upstream.createReader(), call.dialect.chat.createWriter(context)),
   }

@@ -1,5 +1,5 @@
 import { type ErrorKind, RouterError, type RouterErrorDetails } from '../core/errors.ts'
-import { isObject } from '../core/json-read.ts'
+import { isObject, parseObject } from '../core/json-read.ts'
 import type { Target } from '../core/target.ts'
 import type { UpstreamHeaders } from '../core/transport.ts'
 import { saysTooLong } from './overflow-text.ts'
@@ -149,7 +149,11 @@ function readErrorValue(value: unknown): ErrorBody {
   if (typeof value === 'string') return { message: value, code: undefined }
   if (!isObject(value)) return { message: undefined, code: undefined }
   const error = value.error
-  if (typeof error === 'string') return { message: error, code: textOf(value.code) }
+  if (typeof error === 'string') {
+    // Ollama hands on its engine's error as JSON inside the string.
+    const inner = error.startsWith('{') ? parseObject(error) : undefined
+    return inner ? readErrorValue(inner) : { message: error, code: textOf(value.code) }
+  }
   if (isObject(error))
     return { message: textOf(error.message), code: textOf(error.code) ?? textOf(error.type) }
   if (typeof value.detail === 'string') return { message: value.detail, code: undefined }

@@ -23,12 +23,23 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     if (!model) throw modelNotFound(name.slice(0, 256))
     return model
   }
+  const known = async (request: FastifyRequest): Promise<Model[]> => {
+    const listed = models(request)
+    await app.engines.contextsKnown(listed)
+    return listed
+  }
+  const knownOne = async (request: FastifyRequest): Promise<Model> => {
+    const model = find(request, (request.params as { '*': string })['*']) // the route's pattern
+    await app.engines.contextsKnown([model])
+    return model
+  }
+  const { contextOf } = app.engines
   const elapsed = (request: { exchange: { elapsedMs(): number } }): number =>
     request.exchange.elapsedMs() / 1000
 
   for (const path of endpointPaths(prefix, { fixed: ['/tags', '/api/tags'], prefixed: ['/tags'] })) {
-    app.get(path, { config: { dialect: 'ollama', docs: tagsDocs } }, (request) => ({
-      models: models(request).map((model) => ollamaTag(model, since)),
+    app.get(path, { config: { dialect: 'ollama', docs: tagsDocs } }, async (request) => ({
+      models: (await known(request)).map((model) => ollamaTag(model, since, contextOf(model))),
       response_time: elapsed(request),
     }))
   }
@@ -40,36 +51,35 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.get<{ Querystring: Record<string, unknown> }>(
       path,
       { config: { dialect: 'openai', dialectOf, docs: listDocs } },
-      (request) =>
-        app.errorDialectOf(request) === 'anthropic'
-          ? anthropicList(models(request), request.query, since)
+      async (request) => {
+        const listed = await known(request)
+        return app.errorDialectOf(request) === 'anthropic'
+          ? anthropicList(listed, request.query, (model) => anthropicModel(model, since, contextOf(model)))
           : {
               object: 'list',
-              data: models(request).map((model) => openaiModel(model, since)),
+              data: listed.map((model) => openaiModel(model, since, contextOf(model))),
               ...(path === '/v1/models' ? {} : { response_time: elapsed(request) }),
-            },
-    )
-    // Names may hold slashes; the official client sends them escaped, others do not.
-    app.get<{ Params: { '*': string } }>(
-      `${path}/*`,
-      { config: { dialect: 'openai', dialectOf, docs: modelDocs } },
-      (request) => {
-        const model = find(request, request.params['*'])
-        const isAnthropic = app.errorDialectOf(request) === 'anthropic'
-        return isAnthropic ? anthropicModel(model, since) : openaiModel(model, since)
+            }
       },
     )
+    // Names may hold slashes; the official client sends them escaped, others do not.
+    app.get(`${path}/*`, { config: { dialect: 'openai', dialectOf, docs: modelDocs } }, async (request) => {
+      const model = await knownOne(request)
+      const card = app.errorDialectOf(request) === 'anthropic' ? anthropicModel : openaiModel
+      return card(model, since, contextOf(model))
+    })
   }
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/v0/models'] })) {
-    app.get(path, { config: { dialect: 'openai', docs: lmStudioListDocs } }, (request) => ({
+    app.get(path, { config: { dialect: 'openai', docs: lmStudioListDocs } }, async (request) => ({
       object: 'list',
-      data: models(request).map(lmStudioModel),
+      data: (await known(request)).map((model) => lmStudioModel(model, contextOf(model))),
       response_time: elapsed(request),
     }))
     const one = { config: { dialect: 'openai', docs: lmStudioModelDocs } }
-    app.get<{ Params: { '*': string } }>(`${path}/*`, one, (request) =>
-      lmStudioModel(find(request, request.params['*'])),
-    )
+    app.get(`${path}/*`, one, async (request) => {
+      const model = await knownOne(request)
+      return lmStudioModel(model, contextOf(model))
+    })
   }
 }
 
@@ -130,11 +140,11 @@ function dialectOf(headers: IncomingHttpHeaders): string | undefined {
 function anthropicList(
   models: readonly Model[],
   query: Record<string, unknown>,
-  since: Date,
+  cardOf: (model: Model) => Record<string, unknown>,
 ): Record<string, unknown> {
   const { items, hasMore } = modelPage(models, query)
   return {
-    data: items.map((model) => anthropicModel(model, since)),
+    data: items.map(cardOf),
     has_more: hasMore,
     first_id: items.at(0)?.alias ?? null,
     last_id: items.at(-1)?.alias ?? null,

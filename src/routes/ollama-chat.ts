@@ -3,6 +3,8 @@ import { type EndpointDocs, json, lines } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { isZeroTime, loadAnswer } from '../dialects/ollama/load.ts'
 import { OllamaChatBody } from '../dialects/ollama/schema.ts'
+import { answerHeaders } from '../relay/answer-headers.ts'
+import { loadModel } from '../relay/load-run.ts'
 
 /** Ollama chat, https://docs.ollama.com/api/chat. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
@@ -11,13 +13,15 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     fixed: ['/api/chat'],
     prefixed: ['/chat'],
   })) {
-    app.post(path, options, (request, reply) => {
+    app.post(path, options, async (request, reply) => {
       const { body } = request
       const call = app.gateway.chatCall('ollama', request)
       if (body.messages && body.messages.length > 0) return app.gateway.chat(call, request, reply)
-      // Without messages the client means: load the model, or with keep_alive 0 unload it. Other servers than
-      // Ollama's know neither, so the router answers that it is done.
-      const answer = loadAnswer(call.alias, new Date(), isZeroTime(body.keep_alive) ? 'unload' : 'load')
+      // Without messages the client means: load the model, or with keep_alive 0 unload it.
+      const wish = isZeroTime(body.keep_alive) ? 'unload' : 'load'
+      await loadModel(call, wish, app.gateway.services(request))
+      reply.headers(answerHeaders(request.exchange))
+      const answer = loadAnswer(call.alias, new Date(), wish)
       if (!call.stream) return reply.send(answer)
       return reply.type('application/x-ndjson').send(`${JSON.stringify(answer)}\n`)
     })

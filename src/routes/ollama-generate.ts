@@ -3,6 +3,8 @@ import { type EndpointDocs, json, lines } from '../core/api-docs.ts'
 import { endpointPaths } from '../core/endpoint-paths.ts'
 import { OllamaGenerateBody } from '../dialects/ollama/generate-schema.ts'
 import { isZeroTime, loadAnswer } from '../dialects/ollama/load.ts'
+import { answerHeaders } from '../relay/answer-headers.ts'
+import { loadModel } from '../relay/load-run.ts'
 
 /** Ollama generate, https://docs.ollama.com/api/generate. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
@@ -12,12 +14,15 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   })
   const options = { schema: { body: OllamaGenerateBody }, config: { dialect: 'ollama', docs } }
   for (const path of paths) {
-    app.post(path, options, (request, reply) => {
+    app.post(path, options, async (request, reply) => {
       const { prompt, suffix, images, keep_alive: keepAlive } = request.body
       const call = app.gateway.chatCall('ollama-generate', request)
       if (prompt || suffix || (images && images.length > 0)) return app.gateway.chat(call, request, reply)
       // Without a prompt the client means: load the model, as with a chat without messages.
-      const answer = loadAnswer(call.alias, new Date(), isZeroTime(keepAlive) ? 'unload' : 'load', 'generate')
+      const wish = isZeroTime(keepAlive) ? 'unload' : 'load'
+      await loadModel(call, wish, app.gateway.services(request))
+      reply.headers(answerHeaders(request.exchange))
+      const answer = loadAnswer(call.alias, new Date(), wish, 'generate')
       if (!call.stream) return reply.send(answer)
       return reply.type('application/x-ndjson').send(`${JSON.stringify(answer)}\n`)
     })

@@ -16,23 +16,25 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     endpointPaths(app.config.endpointPrefix, { fixed: [`/api${path}`], prefixed: [path] })
 
   for (const path of pathsOf('/show')) {
-    app.post(path, { schema: { body: ShowBody }, config: { dialect, docs: showDocs } }, (request) => {
+    app.post(path, { schema: { body: ShowBody }, config: { dialect, docs: showDocs } }, async (request) => {
       const { body } = request
       const asked = body.model || body.name
       if (!asked) throw badRequest("'model' is required: the name of a model", 'model')
       const model = app.rights.models(request).findLoosely(asked)
       if (!model) throw modelNotFound(asked.slice(0, 256))
-      return ollamaShow(model, since)
+      await app.engines.contextsKnown([model])
+      return ollamaShow(model, since, app.engines.contextOf(model))
     })
   }
   for (const path of pathsOf('/ps')) {
-    app.get(path, { config: { dialect, docs: runningDocs } }, (request) => ({
-      models: app.rights
-        .models(request)
-        .all()
-        .filter(({ targets }) => targets.length > 0)
-        .map((model) => ollamaRunning(model, since)),
-    }))
+    app.get(path, { config: { dialect, docs: runningDocs } }, async (request) => {
+      const loaded = await app.engines.loaded(app.rights.models(request).all())
+      return {
+        models: [...loaded].flatMap(([model, where]) =>
+          where.length === 0 ? [] : [ollamaRunning(model, where, since)],
+        ),
+      }
+    })
   }
   // Refused before a body is read: it may be a whole model.
   for (const { method, path, id } of changes) {
@@ -62,7 +64,8 @@ const runningDocs: EndpointDocs = {
   id: 'ollamaListRunning',
   tag: 'Models',
   summary: 'The models in memory, in the form of Ollama',
-  description: 'All of them: any may be asked now.',
+  description:
+    'Those that a server has loaded now, as Ollama, LM Studio, llama.cpp and vLLM tell it; models of other providers always.',
   answers: [json('The list.')],
 }
 

@@ -24,7 +24,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   })) {
     app.post(path, { schema, config: { dialect: 'openai', docs: lmStudioDocs } }, (request, reply) => {
       const call = app.gateway.chatCall('openai', request)
-      const dialect = withLmStudioExtras(call.dialect, { ...lmStudioInfo(call.model), version })
+      const dialect = withLmStudioExtras(call.dialect, {
+        ...lmStudioInfo(call.model, app.engines.contextOf(call.model)),
+        version,
+      })
       return app.gateway.chat({ ...call, dialect }, request, reply)
     })
   }

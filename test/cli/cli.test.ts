@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { startUpstream } from '../helpers/scripted-upstream.ts'
 import { root, runCli } from './run-cli.ts'
 
 let folder: string
@@ -98,6 +99,21 @@ test('weights over 1, variables in the words of other programs and a model that 
       words,
     )
   assert.ok(!JSON.stringify(router.logs).includes('VLLM_KEY'))
+})
+
+test('check names the servers that are llama.cpp although their type says otherwise', async (t) => {
+  const server = await startUpstream({ kind: 'reply', body: { data: [{ id: 'x', owned_by: 'llamacpp' }] } })
+  t.after(() => server.close())
+  const provider = (api_type: string) => ({ api_type, api_host: server.url })
+  const config = modelsConfig({ m: [provider('llamacpp'), provider('vllm')] })
+  const path = file('disguised.json', JSON.stringify(config))
+  const { code, stdout } = await runCli(['check', path])
+  assert.equal(code, 0)
+  assert.match(
+    stdout,
+    /warning: test_models\["m"\]\.providers\[1\]\.api_type: the server says that it is llama\.cpp/,
+  )
+  assert.match(stdout, /1 model, 2 servers, no fault, 1 warning/)
 })
 
 test('check points to where a file stops being JSON', async () => {

@@ -206,3 +206,38 @@ test('init writes a file that check finds good, and never over another one', asy
   assert.equal((await runCli(['init', demo, await closedPort()])).code, 0)
   assert.match(readFileSync(demo, 'utf8'), /"mock"/)
 })
+
+test('llama.cpp is told from other servers of the format, with the context of one slot', async (t) => {
+  const server = await serverOf({
+    '/v1/models': {
+      object: 'list',
+      data: [{ id: 'tiny', owned_by: 'llamacpp', meta: { n_ctx: 4096, n_ctx_train: 32768 } }],
+    },
+  })
+  t.after(() => server.close())
+  const { servers } = await discover([server.url], t.signal)
+  assert.deepEqual(
+    servers.map(({ type, models }) => [type, models.map(({ name, context }) => [name, context])]),
+    [['llamacpp', [['tiny', 4096]]]],
+  )
+})
+
+test('a context is the one in use, not the longest that the model could have', async (t) => {
+  const ollama = await serverOf({
+    '/api/tags': { models: [{ name: 'warm:latest' }, { name: 'cold:latest' }] },
+    '/api/ps': { models: [{ name: 'warm:latest', context_length: 4096 }] },
+  })
+  const studio = await serverOf({
+    '/api/v0/models': { data: [{ id: 'cold', type: 'llm', state: 'not-loaded', max_context_length: 32768 }] },
+  })
+  t.after(() => Promise.all([ollama.close(), studio.close()]))
+  const { servers } = await discover([ollama.url, studio.url], t.signal)
+  assert.deepEqual(
+    servers.flatMap(({ models }) => models.map(({ name, context }) => [name, context])),
+    [
+      ['warm:latest', 4096],
+      ['cold:latest', 0],
+      ['cold', 0],
+    ],
+  )
+})

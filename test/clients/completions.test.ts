@@ -229,6 +229,8 @@ describe('the official OpenAI client and its completions', () => {
       suffix: '\n',
       stream: false,
       options: { temperature: 0 },
+      truncate: false,
+      shift: false,
     })
     assert.equal(answer.choices[0]?.text, 'return 1')
   })

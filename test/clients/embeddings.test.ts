@@ -268,6 +268,7 @@ describe('embeddings', () => {
       input: ['a', 'bb'],
       keep_alive: '1h',
       options: { num_ctx: 512 },
+      truncate: false,
     })
   })
 

@@ -19,6 +19,7 @@ const group = {
   },
   plain: { providers: [{ api_type: 'vllm', api_host: 'http://192.0.2.1', tool_calling: false }] },
   vectors: { providers: [{ api_type: 'vllm', api_host: 'http://192.0.2.1', is_embedding: true }] },
+  demo: { providers: [{ api_type: 'mock' }] },
 }
 
 for (const prefix of ['/api', '/llm', '']) {
@@ -27,7 +28,7 @@ for (const prefix of ['/api', '/llm', '']) {
     let client: Ollama
 
     before(async () => {
-      const models = { g: group, active_models: { g: ['big', 'plain', 'vectors'] } }
+      const models = { g: group, active_models: { g: ['big', 'plain', 'vectors', 'demo'] } }
       router = await startRouter({ env: { LLM_ROUTER_EP_PREFIX: prefix }, models })
       client = new Ollama({ host: router.url })
     })
@@ -38,7 +39,7 @@ for (const prefix of ['/api', '/llm', '']) {
       assert.deepEqual(shown.capabilities, ['completion', 'tools', 'vision'])
       const info = new Map(Object.entries(shown.model_info))
       assert.equal(info.get('general.architecture'), 'qwen3')
-      assert.equal(info.get('qwen3.context_length'), 32768)
+      assert.equal(info.get('qwen3.context_length'), 16384)
       assert.deepEqual(shown.details, {
         parent_model: '',
         format: 'gguf',
@@ -46,7 +47,7 @@ for (const prefix of ['/api', '/llm', '']) {
         families: ['Qwen 3'],
         parameter_size: '70B',
         quantization_level: 'Q4_K_M',
-        context_length: 32768,
+        context_length: 16384,
       })
       assert.equal(shown.parameters, 'num_ctx 16384')
       assert.doesNotMatch(JSON.stringify(shown), /192\.0\.2|canary/)
@@ -66,10 +67,11 @@ for (const prefix of ['/api', '/llm', '']) {
       const { models } = await client.list()
       assert.deepEqual(
         models.map(({ name }) => name),
-        ['big', 'plain', 'vectors'],
+        ['big', 'plain', 'vectors', 'demo'],
       )
-      const running = (await client.ps()).models[0]
-      assert.equal(running?.name, 'big')
+      // No server answers, so of theirs nothing is loaded.
+      const [running, ...others] = (await client.ps()).models
+      assert.deepEqual([running?.name, others], ['demo', []])
       assert.match(running?.digest ?? '', /^[0-9a-f]{64}$/)
       assert.ok(new Date(running?.expires_at ?? 0).getTime() > Date.now())
       assert.match((await client.version()).version, /^\d+\.\d+\.\d+$/)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { llamacpp } from '../../src/providers/llamacpp.ts'
 import { lmstudio } from '../../src/providers/lmstudio.ts'
 import { mock } from '../../src/providers/mock.ts'
 import { ollama } from '../../src/providers/ollama.ts'
@@ -9,14 +10,14 @@ import { vllm } from '../../src/providers/vllm.ts'
 it('Ollama is called through its own API, the others through chat completions', () => {
   assert.equal(ollama.dialect, 'ollama')
   assert.equal(ollama.path('chat'), '/api/chat')
-  for (const type of [openai, vllm, lmstudio, mock]) {
+  for (const type of [openai, vllm, llamacpp, lmstudio, mock]) {
     assert.equal(type.dialect, 'openai')
     assert.equal(type.path('chat'), '/v1/chat/completions')
   }
 })
 
 it('a key goes out as a bearer token, and without a key there is no header', () => {
-  for (const type of [openai, vllm, lmstudio, ollama]) {
+  for (const type of [openai, vllm, llamacpp, lmstudio, ollama]) {
     assert.deepEqual(type.authHeaders('secret'), { authorization: 'Bearer secret' })
     assert.deepEqual(type.authHeaders(undefined), {})
     assert.deepEqual(type.authHeaders(''), {})
@@ -24,7 +25,7 @@ it('a key goes out as a bearer token, and without a key there is no header', () 
 })
 
 it('only the mock needs no host, and only the mock answers by itself', () => {
-  for (const type of [openai, vllm, lmstudio, ollama]) {
+  for (const type of [openai, vllm, llamacpp, lmstudio, ollama]) {
     assert.equal(type.needsHost, true)
     assert.equal(type.createTransport, undefined)
   }
@@ -47,12 +48,13 @@ it('each type has the operations that its servers have', () => {
   assert.equal(ollama.path('completion'), '/api/generate')
   assert.equal(ollama.path('embedding'), '/api/embed')
   assert.equal(ollama.path('rerank'), undefined)
-  for (const type of [openai, vllm, lmstudio]) {
+  for (const type of [openai, vllm, llamacpp, lmstudio]) {
     assert.equal(type.path('completion'), '/v1/completions')
     assert.equal(type.path('embedding'), '/v1/embeddings')
     assert.equal(type.path('responses'), '/v1/responses')
   }
   assert.equal(vllm.path('tokenize'), '/tokenize')
+  assert.equal(llamacpp.path('tokenize'), undefined)
   assert.equal(openai.path('speech'), '/v1/audio/speech')
   assert.equal(lmstudio.path('image'), undefined)
   assert.equal(openai.maxBatch, 2048)

@@ -56,6 +56,8 @@ export const embedding: EmbeddingCodec = {
   writeResponse,
   goesThrough: (request) => !isOlderForm(request),
   isInWantedForm: () => true,
+  // Ollama cuts an input that is too long unless told otherwise; the vector of half a text looks like any other.
+  translatedMembers: { truncate: false },
   missingDefaults: (body, { keep_alive, options }) => missingDefaults(body, { keep_alive, options }),
 }
 

@@ -13,6 +13,13 @@ import { readResponse, writeResponse } from './response.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 
+/**
+ * Ollama cuts a prompt that exceeds the context from its front, and an answer that fills the context pushes the prompt
+ * out, both without a word. Clients of other dialects expect an error, and `length`. Ollama's own clients decide
+ * themselves. Source: Ollama API reference, "Generate a chat completion", `truncate` and `shift`.
+ */
+const translatedMembers = { truncate: false, shift: false }
+
 const chat: ChatCodec = {
   streamsByDefault: true,
   readRequest,
@@ -26,6 +33,7 @@ const chat: ChatCodec = {
   readUsage,
   missingDefaults,
   fitContext,
+  translatedMembers,
 }
 
 /** Ollama's own API. Source of the formats: Ollama API reference, "Generate a chat completion". */

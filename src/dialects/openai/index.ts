@@ -1,6 +1,7 @@
 import type { Dialect } from '../../core/dialect.ts'
 import { writeOpenaiError } from '../../core/openai-error.ts'
 import { readUsage } from './answer-read.ts'
+import { wholeAsStream } from './collect.ts'
 import { missingDefaults } from './defaults.ts'
 import { embedding } from './embedding.ts'
 import { writeStreamError } from './errors.ts'
@@ -29,6 +30,7 @@ export const openai: Dialect = {
     readUsage,
     streamsByDefault: false,
     missingDefaults,
+    wholeAsStream,
   },
   embedding,
   writeError: writeOpenaiError,

@@ -24,6 +24,8 @@ export function parseEvent({ event, data }: SseEvent): StreamEvent {
   if (event === 'error') return { type: 'error', error: reportedError(parseJson(data) ?? data) }
   if (short === '' || keepAliveEvents.has(event)) return nothing
   const chunk = parseJson(data)
+  // llama.cpp begins the stream of several prompts with it.
+  if (chunk === null) return nothing
   if (isErrorShaped(chunk)) return { type: 'error', error: reportedError(chunk) }
   return isObject(chunk) ? { type: 'chunk', chunk } : { type: 'broken', error: unreadable('event') }
 }
