@@ -61,8 +61,11 @@ export interface AnswerContext {
 export interface ChatStreamReader {
   /** Reads one chunk, cut anywhere. Nothing is emitted after `end` or `error`. */
   push(chunk: Uint8Array, emit: (event: ChatEvent) => void): void
-  /** The upstream closed cleanly: emits `end` if the answer is complete, else `error`. */
-  end(emit: (event: ChatEvent) => void): void
+  /**
+   * The upstream closed cleanly: emits `end` if the answer is complete, else `error`. `isComplete`: HTTP's own framing says
+   * that nothing is missing; a body that ends with its connection may have been cut.
+   */
+  end(emit: (event: ChatEvent) => void, isComplete?: boolean): void
 }
 
 /** Turns events into what the client receives; an empty string where an event has no bytes. */
@@ -87,8 +90,8 @@ export interface ChatPassthrough {
   readonly state: PassthroughState
   /** Takes one chunk, cut anywhere; gives the bytes for the client, whole events only, or undefined. */
   push(chunk: Buffer): Buffer | undefined
-  /** The upstream closed cleanly; sets `failure` unless the stream was complete. */
-  end(): Buffer | undefined
+  /** The upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: as for {@link ChatStreamReader}. */
+  end(isComplete?: boolean): Buffer | undefined
   /** The in-band error that fits what went by; undefined where the dialect's own does. */
   writeError?(error: RouterError): string | undefined
 }
@@ -123,7 +126,12 @@ export interface ChatCodec {
   /** Reads a validated client request. Throws `bad_request` with the field's place for what cannot be meant. */
   readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest
   writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown>
-  /** Reads a whole upstream answer; throws `upstream_error` when it is none. */
+  /**
+   * Whether a whole upstream answer may go to a client of the same dialect as it came. What the model wrote is never judged.
+   * Throws `upstream_error` for one that reports an error, and for what is no answer.
+   */
+  checkAnswer(body: unknown): void
+  /** Reads a whole upstream answer; throws `upstream_error` for what {@link ChatCodec.checkAnswer} does. */
   readResponse(body: unknown): ChatResponse
   writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown>
   /** Members for a whole answer on the identity lane, in place of the upstream's; absent: none. */

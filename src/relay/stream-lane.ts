@@ -8,8 +8,8 @@ import type { RouterError } from '../core/errors.ts'
 export interface StreamLane {
   readonly state: PassthroughState
   push(chunk: Buffer): Buffer | string | undefined
-  /** The upstream closed cleanly: sets `state.ended` or `state.failure`. */
-  end(): Buffer | string | undefined
+  /** The upstream closed cleanly: sets `state.ended` or `state.failure`. `isComplete`: HTTP's framing says so too. */
+  end(isComplete?: boolean): Buffer | string | undefined
   /** The in-band error that fits what went by; undefined where the dialect's own does. */
   writeError?(error: RouterError): string | undefined
 }

@@ -8,7 +8,7 @@ import { createPassthrough } from './passthrough.ts'
 import { passthroughEdits } from './passthrough-edits.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
-import { readResponse, writeResponse } from './response.ts'
+import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 
@@ -20,6 +20,7 @@ export const openai: Dialect = {
   chat: {
     readRequest,
     writeRequest,
+    checkAnswer,
     readResponse: (body) => readResponse(body),
     writeResponse,
     createReader: () => createReader(),

@@ -1,6 +1,6 @@
 import type { Dialect } from '../../core/dialect.ts'
 import { writeOpenaiError } from '../../core/openai-error.ts'
-import { readResponse, readUsage } from './answer-read.ts'
+import { checkAnswer, readResponse, readUsage } from './answer-read.ts'
 import { writeResponse } from './answer-write.ts'
 import { missingDefaults } from './defaults.ts'
 import { writeStreamError } from './errors.ts'
@@ -19,6 +19,7 @@ export const responses: Dialect = {
   chat: {
     readRequest: (body, stream) => readRequest(body, stream),
     writeRequest,
+    checkAnswer,
     readResponse: (body) => readResponse(body),
     writeResponse,
     createReader: () => createReader(),
