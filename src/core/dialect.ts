@@ -88,10 +88,12 @@ export interface PassthroughState {
 /** The stream half of the identity lane: bytes go through, only the value of `model` is replaced. */
 export interface ChatPassthrough {
   readonly state: PassthroughState
-  /** Takes one chunk, cut anywhere; gives the bytes for the client, whole events only, or undefined. */
+  /** Takes one chunk, cut anywhere; gives the bytes for the client, or undefined: whole events, but for very long ones. */
   push(chunk: Buffer): Buffer | undefined
   /** The upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: as for {@link ChatStreamReader}. */
   end(isComplete?: boolean): Buffer | undefined
+  /** What ends an event of which a part went out, so that an error can follow; empty where there is none. */
+  endTorn?(): string
   /** The in-band error that fits what went by; undefined where the dialect's own does. */
   writeError?(error: RouterError): string | undefined
 }
@@ -174,6 +176,8 @@ export interface Dialect {
   readonly name: string
   /** Content type of streamed answers. */
   readonly streamMediaType: string
+  /** What may stand between two events, anywhere in a stream, and means nothing; absent: there is no such thing. */
+  readonly ping?: string
   readonly chat: ChatCodec
   /**
    * Set where this is another surface of a dialect: targets that speak that one and have the operation get a client's

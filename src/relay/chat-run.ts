@@ -123,7 +123,8 @@ function mayTranslate({ only }: ChatCall, target: Target, sent: PreparedChat, er
 function eventsTo(chat: ChatClient, lane: StreamLane): AnswerStream {
   const client = chat.stream()
   const breakOff = (error: RouterError): void => {
-    client.write(lane.writeError?.(error) ?? chat.writeError(error))
+    const torn = lane.endTorn?.() ?? ''
+    client.write(torn + (lane.writeError?.(error) ?? chat.writeError(error)))
     client.end()
   }
   return { lane, client, breakOff }

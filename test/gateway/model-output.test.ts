@@ -476,6 +476,56 @@ describe('an answer that Ollama stopped for repeating itself', () => {
   }
 })
 
+test('numbers that JSON cannot say are never written', async () => {
+  const odd = (json: string): string => json.replaceAll('"#"', '1e999').replaceAll('"-#"', '-1e999')
+  const logprobs = { content: [{ token: 'a', logprob: '-#', bytes: ['#'], top_logprobs: [] }] }
+  const choice = { index: '#', logprobs }
+  const chunks = [
+    { created: '#', choices: [{ ...choice, delta: { content: 'a' } }] },
+    {
+      choices: [
+        {
+          index: '#',
+          delta: { tool_calls: [{ index: '#', id: 'c', function: { name: 'f', arguments: { a: '#' } } }] },
+        },
+      ],
+    },
+    {
+      choices: [{ index: '#', delta: {}, finish_reason: 'stop' }],
+      usage: { prompt_tokens: '#', completion_tokens: '-#' },
+    },
+  ]
+  const message = { content: 'a', tool_calls: [{ function: { name: 'f', arguments: { a: '#' } } }] }
+  const whole = {
+    created: '#',
+    choices: [{ ...choice, message, finish_reason: 'stop' }],
+    usage: { prompt_tokens: '#' },
+  }
+  const end = { done: true, total_duration: '#', eval_duration: '-#', eval_count: '#' }
+  const line = { message, logprobs: [{ token: 'a', logprob: '-#' }], ...end }
+  for (const [model, streamed, body] of [
+    ['openai', [...chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`), openaiDone].join(''), whole],
+    ['ollama', `${JSON.stringify(line)}\n`, line],
+  ] as const) {
+    for (const client of ['openai', 'anthropic', 'ollama', 'responses'] as const) {
+      if (client === model) continue
+      upstream.rescript({ kind: 'reply', body: odd(JSON.stringify(body)) })
+      assert.doesNotMatch(JSON.stringify(await ask(client, model, false)), /Infinity|NaN/)
+      const isLines = model === 'ollama'
+      upstream.rescript({
+        kind: 'stream',
+        headers: { 'content-type': isLines ? 'application/x-ndjson' : 'text/event-stream' },
+        pieces: [odd(streamed)],
+      })
+      const events = await ask(client, model, true)
+      assert.equal(
+        events.some((event: Json) => event.error || event.type === 'error'),
+        false,
+      )
+    }
+  }
+})
+
 test('none of this counts against a target', async () => {
   upstream.rescript(openaiText('fine'))
   for (let count = 0; count < 3; count++) await ask('openai', 'openai', false)

@@ -32,6 +32,8 @@ const chat: ChatCodec = {
 export const anthropic: Dialect = {
   name: 'anthropic',
   streamMediaType: 'text/event-stream',
+  // Source: Anthropic API reference, "Streaming Messages", ping events.
+  ping: 'event: ping\ndata: {"type": "ping"}\n\n',
   chat,
   writeError,
   errorStatus,

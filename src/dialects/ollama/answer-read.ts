@@ -1,7 +1,7 @@
 import type { AnswerCallIds } from '../../core/call-ids.ts'
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
 import { type RouterError, streamTruncated, upstreamFailed } from '../../core/errors.ts'
-import { countOf, filledTextOf, isObject } from '../../core/json-read.ts'
+import { countOf, filledTextOf, isObject, numberOf } from '../../core/json-read.ts'
 import { wholeArgumentText } from '../../core/tool-arguments.ts'
 
 /** What one line of a stream, or a whole answer, says. */
@@ -138,7 +138,7 @@ function readToken(entry: Record<string, unknown>): {
   const bytes = Array.isArray(entry.bytes) ? entry.bytes.filter((byte) => typeof byte === 'number') : null
   return {
     token: typeof entry.token === 'string' ? entry.token : '',
-    logprob: typeof entry.logprob === 'number' ? entry.logprob : 0,
+    logprob: numberOf(entry.logprob) ?? 0,
     bytes,
   }
 }

@@ -70,6 +70,11 @@ class Passthrough implements ChatPassthrough {
     return joined(out)
   }
 
+  /** Ends the torn line: the client's parser would take an error for a part of it. */
+  endTorn(): string {
+    return this.#letThrough ? '\n' : ''
+  }
+
   /** Most lines go by unread, so the last ones are read at the end. */
   #repeats(): boolean {
     const repetition = new Repetition()

@@ -1,5 +1,6 @@
 import type { Dialect } from '../../core/dialect.ts'
 import { writeOpenaiError } from '../../core/openai-error.ts'
+import { keepAliveComment as comment } from '../../core/sse.ts'
 import { readUsage } from './answer-read.ts'
 import { missingDefaults } from './defaults.ts'
 import { embedding } from './embedding.ts'
@@ -16,6 +17,7 @@ import { createWriter } from './stream-write.ts'
 export const openai: Dialect = {
   name: 'openai',
   streamMediaType: 'text/event-stream',
+  ping: comment,
   completions: 'openai-completion',
   chat: {
     readRequest,

@@ -1,5 +1,6 @@
 import type { Dialect } from '../../core/dialect.ts'
 import { writeOpenaiError } from '../../core/openai-error.ts'
+import { keepAliveComment as comment } from '../../core/sse.ts'
 import { checkAnswer, readResponse, readUsage } from './answer-read.ts'
 import { writeResponse } from './answer-write.ts'
 import { missingDefaults } from './defaults.ts'
@@ -16,6 +17,7 @@ export const responses: Dialect = {
   name: 'responses',
   native: { dialect: 'openai', operation: 'responses' },
   streamMediaType: 'text/event-stream',
+  ping: comment,
   chat: {
     readRequest: (body, stream) => readRequest(body, stream),
     writeRequest,
