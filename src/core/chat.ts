@@ -44,7 +44,10 @@ export interface ToolCall {
   /** Present and unique within the conversation after reading, whatever the client sent. */
   id: string
   name: string
-  /** JSON text of an object; `{}` when the call has no arguments. */
+  /**
+   * JSON text of an object; `{}` when the call has no arguments. In answers it is what the model wrote: a token limit cuts it,
+   * and small models get it wrong.
+   */
   arguments: string
 }
 
@@ -209,7 +212,7 @@ export interface ChatResponse {
  * the tool calls of a choice from 0.
  *
  * A reader promises: `tool-call-start` once per call with its final id and name, its deltas after it and
- * together JSON text of an object, `block-end` once per call; `finish` once per choice; then, as the very last
+ * together what the model wrote as arguments (see {@link ToolCall}), `block-end` once per call; `finish` once per choice; then, as the very last
  * event for any input whatever, exactly one of `end` (the dialect's own end of stream was seen) or `error`.
  */
 export type ChatEvent =

@@ -112,6 +112,12 @@ export const ConfigSchema = Type.Object({
     unit: 'bytes',
     description: 'Of all request bodies together, in each process; 0 is a share of the heap limit.',
   }),
+  streamKeepAliveMs: seconds({
+    default: 0,
+    minimum: 0,
+    description:
+      'A streamed answer that is silent for so long, also before its first content, gets a comment (Anthropic: a `ping`) that keeps load balancers from cutting it; 0 disables it. Errors after that have status 200.',
+  }),
   writeStallMs: seconds({
     default: 60_000,
     minimum: 0,

@@ -61,8 +61,11 @@ export interface AnswerContext {
 export interface ChatStreamReader {
   /** Reads one chunk, cut anywhere. Nothing is emitted after `end` or `error`. */
   push(chunk: Uint8Array, emit: (event: ChatEvent) => void): void
-  /** The upstream closed cleanly: emits `end` if the answer is complete, else `error`. */
-  end(emit: (event: ChatEvent) => void): void
+  /**
+   * The upstream closed cleanly: emits `end` if the answer is complete, else `error`. `isComplete`: HTTP's own framing says
+   * that nothing is missing; a body that ends with its connection may have been cut.
+   */
+  end(emit: (event: ChatEvent) => void, isComplete?: boolean): void
 }
 
 /** Turns events into what the client receives; an empty string where an event has no bytes. */
@@ -85,10 +88,12 @@ export interface PassthroughState {
 /** The stream half of the identity lane: bytes go through, only the value of `model` is replaced. */
 export interface ChatPassthrough {
   readonly state: PassthroughState
-  /** Takes one chunk, cut anywhere; gives the bytes for the client, whole events only, or undefined. */
+  /** Takes one chunk, cut anywhere; gives the bytes for the client, or undefined: whole events, but for very long ones. */
   push(chunk: Buffer): Buffer | undefined
-  /** The upstream closed cleanly; sets `failure` unless the stream was complete. */
-  end(): Buffer | undefined
+  /** The upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: as for {@link ChatStreamReader}. */
+  end(isComplete?: boolean): Buffer | undefined
+  /** What ends an event of which a part went out, so that an error can follow; empty where there is none. */
+  endTorn?(): string
   /** The in-band error that fits what went by; undefined where the dialect's own does. */
   writeError?(error: RouterError): string | undefined
 }
@@ -144,7 +149,12 @@ export interface ChatCodec {
   /** Reads a validated client request. Throws `bad_request` with the field's place for what cannot be meant. */
   readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest
   writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown>
-  /** Reads a whole upstream answer; throws `upstream_error` when it is none. */
+  /**
+   * Whether a whole upstream answer may go to a client of the same dialect as it came. What the model wrote is never judged.
+   * Throws `upstream_error` for one that reports an error, and for what is no answer.
+   */
+  checkAnswer(body: unknown): void
+  /** Reads a whole upstream answer; throws `upstream_error` for what {@link ChatCodec.checkAnswer} does. */
   readResponse(body: unknown): ChatResponse
   writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown>
   /** Members for a whole answer on the identity lane, in place of the upstream's; absent: none. */
@@ -191,6 +201,8 @@ export interface Dialect {
   readonly name: string
   /** Content type of streamed answers. */
   readonly streamMediaType: string
+  /** What may stand between two events, anywhere in a stream, and means nothing; absent: there is no such thing. */
+  readonly ping?: string
   readonly chat: ChatCodec
   /**
    * Set where this is another surface of a dialect: targets that speak that one and have the operation get a client's

@@ -64,6 +64,7 @@ export const variables: readonly Variable[] = [
   { key: 'workersCount', name: 'SERVER_WORKERS_COUNT', read: readInteger },
   { key: 'usePrometheus', name: 'USE_PROMETHEUS', read: readBoolean },
   { key: 'streamDefault', name: 'STREAM_DEFAULT', read: readWord(words.streamDefault, {}) },
+  { key: 'streamKeepAliveMs', name: 'STREAM_KEEPALIVE', read: readSeconds },
   { key: 'bodyLimitBytes', name: 'BODY_LIMIT', read: readInteger },
   { key: 'bodyBudgetBytes', name: 'BODY_BUDGET', read: readInteger },
   { key: 'writeStallMs', name: 'WRITE_STALL_TIMEOUT', read: readSeconds },

@@ -18,8 +18,9 @@ export function filledTextOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
+/** JSON can say 1e999, which becomes a number that JSON cannot say. */
 export function numberOf(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined
 }
 
 /** A number of tokens or the like: servers have sent negative ones, and JSON can say 1e999. */

@@ -1,5 +1,8 @@
 import { LineSplitter, maxLineBytes } from './lines.ts'
 
+/** Any number of comments may stand between two events; clients skip them. */
+export const keepAliveComment = ': keep-alive\n\n'
+
 export interface SseEvent {
   /** The `event:` field; empty when there was none. */
   event: string

@@ -9,7 +9,8 @@ import { namedPrompt } from '../core/system-prompt.ts'
 import { systemOf } from '../core/text-request.ts'
 import { atTurnEnd } from '../core/turn-end.ts'
 import { version } from '../core/version.ts'
-import { answerHeaders } from '../relay/answer-headers.ts'
+import { CallAnswerContext } from '../relay/answer-context.ts'
+import { answerHeaders, lateComment } from '../relay/answer-headers.ts'
 import { type ChatCall, readChatCall } from '../relay/chat-request.ts'
 import {
   answerChat,
@@ -21,6 +22,7 @@ import {
 import { type ClientStream, createClientStream } from '../relay/client-stream.ts'
 import { DeclinedOperations } from '../relay/declined-operations.ts'
 import { heldClient } from '../relay/held-client.ts'
+import { KeepAlive } from '../relay/keep-alive.ts'
 import { refusesConnections } from '../relay/refused-connection.ts'
 
 declare module 'fastify' {
@@ -34,8 +36,12 @@ declare module 'fastify' {
       ask(question: ChatQuestion, request: FastifyRequest): Promise<ChatResponse>
       /** What a run over a model's targets needs; for operations beside the chat. */
       services(request: FastifyRequest): ChatServices
-      /** The client's end of a stream that an endpoint writes itself. From its commit on the reply is the stream's. */
-      clientStream(reply: FastifyReply, mediaType: string): ClientStream
+      /**
+       * The client's end of a stream of this dialect that an endpoint writes itself. From its commit on the reply is the
+       * stream's; so it is once `reply.sent` says that the stream was opened to keep it alive. `stopPings`: must be called
+       * before anything else answers the request.
+       */
+      clientStream(reply: FastifyReply, dialect: Dialect): { stream: ClientStream; stopPings(): void }
     }
   }
 }
@@ -47,17 +53,22 @@ export default fp(
     app.decorate('gateway', {
       chatCall: (dialect, request) => chatCall(app, dialect, request),
       chat: async (given, request, reply) => {
+        const keepAlive = given.stream ? keptAlive(app, given.dialect, reply) : undefined
         try {
           const call = withNamedPrompt(app, given, request)
-          await answerChat(call, clientOf(app, call, reply), servicesOf(request))
+          await answerChat(call, clientOf(app, call, reply, keepAlive), servicesOf(request))
         } catch (thrown) {
-          tellUnlessTold(reply, thrown)
+          if (!tellInStream(given, request, keepAlive, thrown)) tellUnlessTold(reply, thrown)
         }
         return reply
       },
       ask: (question, request) => askChat(question, servicesOf(request)),
       services: servicesOf,
-      clientStream,
+      clientStream: (reply, dialect) => {
+        const keepAlive = keptAlive(app, dialect, reply)
+        const stream = keepAlive?.attemptStream() ?? clientStream(reply, dialect.streamMediaType)
+        return { stream, stopPings: () => keepAlive?.stop() }
+      },
     })
     done()
   },
@@ -92,6 +103,41 @@ function chatCall(app: FastifyInstance, dialectName: string, request: FastifyReq
   exchange.model = call.model.alias
   exchange.stream = call.stream
   return call
+}
+
+/** Where configured, what breaks the silences of the stream that this reply may become. */
+function keptAlive(app: FastifyInstance, dialect: Dialect, reply: FastifyReply): KeepAlive | undefined {
+  const { streamKeepAliveMs: intervalMs } = app.config
+  const { ping, streamMediaType } = dialect
+  if (intervalMs === 0 || ping === undefined) return undefined
+  const { exchange } = reply.request
+  let isEarly = false
+  const stream = clientStream(reply, streamMediaType, () => isEarly)
+  const onOpen = (): void => {
+    isEarly = true
+  }
+  const lastWords = (): string => lateComment(exchange)
+  const keepAlive = new KeepAlive(stream, { intervalMs, ping, onOpen, lastWords })
+  reply.raw.once('close', () => keepAlive.stop())
+  return keepAlive
+}
+
+/** False: the stream has not been opened, so the error can have its status. */
+function tellInStream(
+  call: ChatCall,
+  request: FastifyRequest,
+  keepAlive: KeepAlive | undefined,
+  thrown: unknown,
+): boolean {
+  keepAlive?.stopUnlessOpen()
+  if (!keepAlive?.opened || keepAlive.hasContent) return false
+  const { exchange } = request
+  const error = asRouterError(thrown)
+  exchange.error ??= error
+  // The writer of a stream also writes what has to come before an error.
+  const writer = call.dialect.chat.createWriter(new CallAnswerContext(call, exchange))
+  keepAlive.end(writer.write({ type: 'error', error }))
+  return true
 }
 
 /** Once a stream has begun, its client was told in-band, and Fastify has nothing more to say. */
@@ -156,8 +202,13 @@ function addressOf({ raw, headers }: FastifyRequest, isTrusted: (address: string
   return clientAddress(raw.socket.remoteAddress ?? '', header, isTrusted)
 }
 
-function clientOf(app: FastifyInstance, call: ChatCall, reply: FastifyReply): ChatClient {
-  const client = new ReplyClient(reply, call.dialect, app.config.inDebug)
+function clientOf(
+  app: FastifyInstance,
+  call: ChatCall,
+  reply: FastifyReply,
+  keepAlive: KeepAlive | undefined,
+): ChatClient {
+  const client = new ReplyClient(reply, call.dialect, { debug: app.config.inDebug, keepAlive })
   return call.beforeEnd ? heldClient(client, call.beforeEnd) : client
 }
 
@@ -165,15 +216,21 @@ class ReplyClient implements ChatClient {
   readonly #reply: FastifyReply
   readonly #dialect: Dialect
   readonly #debug: boolean
+  readonly #keepAlive: KeepAlive | undefined
 
-  constructor(reply: FastifyReply, dialect: Dialect, debug: boolean) {
+  constructor(
+    reply: FastifyReply,
+    dialect: Dialect,
+    { debug, keepAlive }: { debug: boolean; keepAlive: KeepAlive | undefined },
+  ) {
     this.#reply = reply
     this.#dialect = dialect
     this.#debug = debug
+    this.#keepAlive = keepAlive
   }
 
   stream(): ClientStream {
-    return clientStream(this.#reply, this.#dialect.streamMediaType)
+    return this.#keepAlive?.attemptStream() ?? clientStream(this.#reply, this.#dialect.streamMediaType)
   }
 
   whole(body: Buffer | string): void {
@@ -204,11 +261,12 @@ function sendWhole(reply: FastifyReply, body: Buffer | string): void {
   atTurnEnd(() => reply.raw.end(body))
 }
 
-function clientStream(reply: FastifyReply, mediaType: string): ClientStream {
+/** `isEarly`: whether the head goes out before it is known which target answers, and what it could not carry. */
+function clientStream(reply: FastifyReply, mediaType: string, isEarly = (): boolean => false): ClientStream {
   const { exchange } = reply.request
   return createClientStream(reply.raw, {
     mediaType,
-    headers: () => answerHeaders(exchange, headersOf(reply)),
+    headers: () => answerHeaders(exchange, headersOf(reply), { lost: !isEarly() }),
     // From here on Fastify must not touch the response.
     onCommit: () => reply.hijack(),
     onWrite: (bytes) => {

@@ -2,7 +2,14 @@ import type { Usage } from '../core/chat.ts'
 import type { AnswerCollector } from '../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../core/errors.ts'
 import type { UpstreamCall, UpstreamHeaders } from '../core/transport.ts'
-import { type BoundedCall, CallBounds, type CallOptions, foreignAnswer, isSuccess } from './call-bounds.ts'
+import {
+  type BoundedCall,
+  CallBounds,
+  type CallOptions,
+  foreignAnswer,
+  isFramed,
+  isSuccess,
+} from './call-bounds.ts'
 import type { ClientStream } from './client-stream.ts'
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
 import type { StreamLane } from './stream-lane.ts'
@@ -261,7 +268,7 @@ class Attempt implements BoundedCall {
   #endOfStream(): void {
     if (!this.#stream) return
     const { lane, client } = this.#stream
-    const out = lane.end()
+    const out = lane.end(isFramed(this.#headers))
     if (lane.state.failure || !lane.state.ended) {
       if (out && client.committed) client.write(out)
       this.fail(failureOfReport(lane.state.failure ?? streamTruncated()))

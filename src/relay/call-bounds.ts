@@ -133,6 +133,11 @@ export function foreignAnswer(headers: UpstreamHeaders): Failure | undefined {
   return garbageFailure({ type, encoding })
 }
 
+/** Whether an answer says where it ends, so that one which was cut shows (RFC 9112, section 6.3). */
+export function isFramed(headers: UpstreamHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined
+}
+
 export function isSuccess(status: number): boolean {
   return status >= 200 && status < 300
 }

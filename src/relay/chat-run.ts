@@ -1,11 +1,11 @@
-import type { ChatRequest, ChatResponse } from '../core/chat.ts'
-import type { AnswerContext, Dialect, Lose } from '../core/dialect.ts'
+import type { ChatRequest, ChatResponse, Usage } from '../core/chat.ts'
+import type { AnswerContext, ChatCodec, Dialect, Lose } from '../core/dialect.ts'
 import { RouterError } from '../core/errors.ts'
 import type { Operation } from '../core/provider.ts'
 import type { RequestTraits } from '../core/request-traits.ts'
 import type { Model, Target } from '../core/target.ts'
 import type { CallTrace } from '../core/trace.ts'
-import type { Transport, UpstreamHeaders } from '../core/transport.ts'
+import type { Transport } from '../core/transport.ts'
 import { CallAnswerContext } from './answer-context.ts'
 import { askTarget, type TargetCall } from './ask-target.ts'
 import type { AnswerStream } from './attempt.ts'
@@ -30,7 +30,14 @@ import { traitsOfBody, traitsOfChat } from './request-traits.ts'
 import { failureOfReport } from './status-failure.ts'
 import type { StreamLane } from './stream-lane.ts'
 import { garbageFailure, next } from './upstream-failure.ts'
-import { readAnswer, renamedText, renameModel, replayAsStream } from './whole-answer.ts'
+import {
+  isStreamed,
+  readAnswer,
+  renamedText,
+  renameModel,
+  replayAsStream,
+  type WholeAnswer,
+} from './whole-answer.ts'
 
 /** What a run needs of the house around it. */
 export interface ChatServices extends LoopServices {
@@ -139,7 +146,8 @@ function mayTranslate({ only }: ChatCall, target: Target, sent: PreparedChat, er
 function eventsTo(chat: ChatClient, lane: StreamLane): AnswerStream {
   const client = chat.stream()
   const breakOff = (error: RouterError): void => {
-    client.write(lane.writeError?.(error) ?? chat.writeError(error))
+    const torn = lane.endTorn?.() ?? ''
+    client.write(torn + (lane.writeError?.(error) ?? chat.writeError(error)))
     client.end()
   }
   return { lane, client, breakOff }
@@ -158,31 +166,52 @@ function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStr
 function deliverWhole(
   { call, client, services, context, trace }: AnswerRun,
   prepared: PreparedChat,
-  answer: { headers: UpstreamHeaders; body: Buffer; firstContentMs: number },
+  answer: WholeAnswer & { firstContentMs: number },
 ): Delivered<void> {
   const dialect = call.dialect.chat
+  const { firstContentMs } = answer
+  const delivered = (usage: Usage | undefined): Delivered<void> => {
+    services.exchange.addUsage(usage)
+    trace?.used(usage)
+    return { type: 'delivered', value: undefined, firstContentMs, tokens: usage?.completionTokens }
+  }
   try {
-    const { response, text, parsed } = readAnswer(answer, prepared.upstream)
-    services.exchange.addUsage(response.usage)
-    trace?.used(response.usage)
+    if (prepared.identity && !call.stream && !isStreamed(answer)) {
+      const { body, usage } = passWhole(answer.body, prepared.upstream, call.alias, context)
+      const result = delivered(usage)
+      client.whole(body)
+      return result
+    }
+    const response = readAnswer(answer, prepared.upstream)
+    const result = delivered(response.usage)
     if (call.stream) {
       const text = replayAsStream(response, dialect, context)
       const stream = client.stream()
       stream.commit()
       stream.write(text)
       stream.end()
-    } else if (prepared.identity && parsed !== undefined) {
-      const members = dialect.wholeMembers?.(response, context)
-      const small = members ? undefined : renamedText(answer.body, call.alias, { text, parsed })
-      client.whole(small ?? renameModel(answer.body, call.alias, { members, parsed }))
     } else {
       client.whole(JSON.stringify(dialect.writeResponse(response, context)))
     }
-    const { firstContentMs } = answer
-    return { type: 'delivered', value: undefined, firstContentMs, tokens: response.usage?.completionTokens }
+    return result
   } catch (error) {
     return unreadable(error)
   }
+}
+
+/** A whole answer for a client of the same dialect: as it came, but for the name of the model. */
+function passWhole(
+  bytes: Buffer,
+  codec: ChatCodec,
+  alias: string,
+  context: AnswerContext,
+): { body: Buffer | string; usage: Usage | undefined } {
+  const text = bytes.toString()
+  const parsed: unknown = JSON.parse(text)
+  codec.checkAnswer(parsed)
+  const members = codec.wholeMembers?.(codec.readResponse(parsed), context)
+  const small = members ? undefined : renamedText(bytes, alias, { text, parsed })
+  return { body: small ?? renameModel(bytes, alias, { members, parsed }), usage: codec.readUsage(parsed) }
 }
 
 export interface ChatQuestion {
@@ -222,7 +251,7 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
       if (result.type === 'failed') return result
       if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
       try {
-        const { response } = readAnswer(result, dialect.chat)
+        const response = readAnswer(result, dialect.chat)
         exchange.addUsage(response.usage)
         trace?.used(response.usage)
         for (const [field, why] of lost) lose(field, why)

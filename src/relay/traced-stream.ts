@@ -16,7 +16,9 @@ export function tracedStream<Stream extends AnswerStream | undefined>(
         trace.received?.(chunk)
         return lane.push(chunk)
       },
-      end: () => lane.end(),
+      end: (isComplete) => lane.end(isComplete),
+      ...(lane.endTorn && { endTorn: () => lane.endTorn?.() ?? '' }),
+      writeError: (error) => lane.writeError?.(error),
     },
   }
 }

@@ -34,8 +34,8 @@ export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWr
       reader.push(chunk, onEvent)
       return take()
     },
-    end() {
-      reader.end(onEvent)
+    end(isComplete) {
+      reader.end(onEvent, isComplete)
       return take()
     },
   }

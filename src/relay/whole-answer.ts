@@ -3,20 +3,24 @@ import type { AnswerContext, ChatCodec } from '../core/dialect.ts'
 import { isObject } from '../core/json-read.ts'
 import { applyEdits, placeOfOnly, scanObject, setMembers } from '../core/json-splice.ts'
 import type { UpstreamHeaders } from '../core/transport.ts'
+import { isFramed } from './call-bounds.ts'
 
-/**
- * Reads a whole answer, also one that came as a stream although none was asked for. Throws when it cannot be read. `text`
- * and `parsed`: its JSON; undefined for a stream.
- */
-export function readAnswer(
-  { headers, body }: { headers: UpstreamHeaders; body: Buffer },
-  upstream: ChatCodec,
-): { response: ChatResponse; text?: string; parsed: unknown } {
-  const isStream = /^(?:text\/event-stream|application\/x-ndjson)/.test(String(headers['content-type'] ?? ''))
-  if (isStream) return { response: collectStream(body, upstream), parsed: undefined }
-  const text = body.toString()
-  const parsed: unknown = JSON.parse(text)
-  return { response: upstream.readResponse(parsed), text, parsed }
+/** An answer that was collected. */
+export interface WholeAnswer {
+  headers: UpstreamHeaders
+  body: Buffer
+}
+
+/** Whether an answer came as a stream, although none may have been asked for. */
+export function isStreamed({ headers }: WholeAnswer): boolean {
+  return /^(?:text\/event-stream|application\/x-ndjson)/.test(String(headers['content-type'] ?? ''))
+}
+
+/** Reads a whole answer, in whichever form it came. Throws when it cannot be read. */
+export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatResponse {
+  const { headers, body } = answer
+  if (isStreamed(answer)) return collectStream(body, upstream, isFramed(headers))
+  return upstream.readResponse(JSON.parse(body.toString()))
 }
 
 const nothing: ReadonlySet<string> = new Set()
@@ -112,12 +116,12 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
 }
 
 /** Throws the stream's own error. */
-function collectStream(bytes: Buffer, upstream: ChatCodec): ChatResponse {
+function collectStream(bytes: Buffer, upstream: ChatCodec, isComplete: boolean): ChatResponse {
   const reader = upstream.createReader()
   const response: ChatResponse = { choices: [] }
   const onEvent = (event: ChatEvent): void => addEvent(response, event)
   reader.push(bytes, onEvent)
-  reader.end(onEvent)
+  reader.end(onEvent, isComplete)
   return response
 }
 

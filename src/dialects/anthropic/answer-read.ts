@@ -19,7 +19,7 @@ export function readFinish(message: JsonObject, calledTools: boolean): Finish {
     case 'refusal':
       return { reason: 'content_filter' }
     case 'tool_use':
-      return { reason: 'tool_calls' }
+      return { reason: calledTools ? 'tool_calls' : 'stop' }
     case 'stop_sequence':
       return { reason: 'stop', ...(stopSequence === undefined ? {} : { stopSequence }) }
     default:

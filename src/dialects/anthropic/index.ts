@@ -6,7 +6,7 @@ import { errorStatus, writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
-import { readResponse, writeResponse } from './response.ts'
+import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 import { estimateTokens } from './token-estimate.ts'
@@ -15,6 +15,7 @@ const chat: ChatCodec = {
   streamsByDefault: false,
   readRequest,
   writeRequest,
+  checkAnswer,
   readResponse: (body) => readResponse(body),
   writeResponse,
   createReader: () => createReader(),
@@ -31,6 +32,8 @@ const chat: ChatCodec = {
 export const anthropic: Dialect = {
   name: 'anthropic',
   streamMediaType: 'text/event-stream',
+  // Source: Anthropic API reference, "Streaming Messages", ping events.
+  ping: 'event: ping\ndata: {"type": "ping"}\n\n',
   chat,
   writeError,
   errorStatus,

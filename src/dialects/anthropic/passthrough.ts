@@ -58,6 +58,11 @@ class Passthrough implements ChatPassthrough {
     return joined(out)
   }
 
+  /** Ends the torn line, and the event that it belongs to: the client's parser would take an error for a part of it. */
+  endTorn(): string {
+    return this.#torn ? '\n\n' : ''
+  }
+
   #isOver(): boolean {
     return this.state.ended || this.state.failure !== undefined
   }

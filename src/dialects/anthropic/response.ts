@@ -1,31 +1,28 @@
 import { AnswerCallIds } from '../../core/call-ids.ts'
 import type { ChatChoice, ChatResponse, ToolCall } from '../../core/chat.ts'
 import type { AnswerContext } from '../../core/dialect.ts'
-import { upstreamFailed } from '../../core/errors.ts'
-import {
-  filledTextOf,
-  isObject,
-  type JsonObject,
-  objectsIn,
-  parseArguments,
-  present,
-  textOf,
-} from '../../core/json-read.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../core/json-read.ts'
+import { argumentObject, wholeArgumentText } from '../../core/tool-arguments.ts'
 import { readFinish, readRefusal, readUsage } from './answer-read.ts'
 import { answerId, messageHead, writeStop, writeUsage } from './answer-write.ts'
 import { legalCallId, randomCallId } from './call-ids.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
-import { inputText } from './json.ts'
 import { fromWireName } from './tool-names.ts'
 
-/** Reads a whole `message`. Throws `upstream_error` when it is none, or reports an error. */
-export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
+/** Whether this is a `message`, whatever the model wrote. Throws `upstream_error` when it is none, or reports an error. */
+export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
-  if (!isObject(body) || !Array.isArray(body.content)) throw unreadable('no content')
+  if (!isObject(body)) throw unreadable('not an object')
+  if (!Array.isArray(body.content) && body.type !== 'message') throw unreadable('no content')
+}
+
+/** Reads a whole `message`. Throws `upstream_error` for what {@link checkAnswer} does. */
+export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
+  checkAnswer(body)
   const blocks = objectsIn(body.content)
   const ids = new AnswerCallIds(newCallId)
   const thoughts = blocks.filter(({ type }) => type === 'thinking')
-  const toolCalls = blocks.filter(({ type }) => type === 'tool_use').map((block) => readCall(block, ids))
+  const toolCalls = blocks.filter(({ type }) => type === 'tool_use').flatMap((block) => readCall(block, ids))
   const { reason, stopSequence } = readFinish(body, toolCalls.length > 0)
   const choice: ChatChoice = {
     index: 0,
@@ -52,18 +49,15 @@ function joined(texts: unknown[], separator: string): string {
   return texts.map(textOf).filter(Boolean).join(separator)
 }
 
-function readCall(block: JsonObject, ids: AnswerCallIds): ToolCall {
+/** A call of nothing is none, and in the next turn an error. */
+function readCall(block: JsonObject, ids: AnswerCallIds): ToolCall[] {
   const name = filledTextOf(block.name)
-  if (name === undefined) throw unreadable('tool call without a name')
-  const json = inputText(block.input)
-  if (json === undefined) throw unreadable('tool input that is no object')
-  return { id: ids.claim(textOf(block.id)), name: fromWireName(name), arguments: json }
+  if (name === undefined) return []
+  const json = wholeArgumentText(block.input)
+  return [{ id: ids.claim(textOf(block.id)), name: fromWireName(name), arguments: json }]
 }
 
-/**
- * A whole `message`. Throws `upstream_error` for tool arguments that are not a JSON object. Format: Anthropic API
- * reference, "Create a Message".
- */
+/** A whole `message`. Format: Anthropic API reference, "Create a Message". */
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
   const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
   if (!choice) throw unreadable('no choices')
@@ -94,10 +88,5 @@ function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls 
 }
 
 function writeCall({ id, name, arguments: json }: ToolCall): JsonObject {
-  const input = parseArguments(json)
-  if (input) return { type: 'tool_use', id: legalCallId(id), name, input }
-  throw upstreamFailed(
-    `The model called '${name}' with arguments that are not a JSON object`,
-    'BAD_TOOL_ARGUMENTS',
-  )
+  return { type: 'tool_use', id: legalCallId(id), name, input: argumentObject(json) }
 }

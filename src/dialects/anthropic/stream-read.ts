@@ -4,10 +4,10 @@ import type { ChatStreamReader } from '../../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../../core/errors.ts'
 import { filledTextOf, isObject, type JsonObject, numberOf, textOf } from '../../core/json-read.ts'
 import { type SseEvent, SseReader } from '../../core/sse.ts'
+import { argumentText } from '../../core/tool-arguments.ts'
 import { readCounts, readFinish, readRefusal } from './answer-read.ts'
 import { randomCallId } from './call-ids.ts'
 import { unreadable } from './errors.ts'
-import { inputText } from './json.ts'
 import { parseEvent } from './stream-event.ts'
 import { fromWireName } from './tool-names.ts'
 
@@ -74,11 +74,13 @@ class StreamReader implements ChatStreamReader {
         this.#start(data.message, emit)
         return undefined
       case 'content_block_start':
-        return isObject(data.content_block) ? this.#blockStart(index, data.content_block, emit) : undefined
+        if (isObject(data.content_block)) this.#blockStart(index, data.content_block, emit)
+        return undefined
       case 'content_block_delta':
         return isObject(data.delta) ? this.#blockDelta(index, data.delta, emit) : undefined
       case 'content_block_stop':
-        return this.#blockStop(index, emit)
+        this.#blockStop(index, emit)
+        return undefined
       case 'message_delta':
         this.#messageDelta(data, emit)
         return undefined
@@ -99,23 +101,26 @@ class StreamReader implements ChatStreamReader {
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })
   }
 
-  #blockStart(index: number, block: JsonObject, emit: Emit): RouterError | undefined {
+  #blockStart(index: number, block: JsonObject, emit: Emit): void {
     if (block.type !== 'tool_use') {
       this.#blocks.set(index, 'other')
       this.#say(textOf(block.text), emit)
       this.#think(textOf(block.thinking), filledTextOf(block.signature), emit)
-      return undefined
+      return
     }
     const name = filledTextOf(block.name)
-    if (name === undefined) return unreadable('tool call without a name')
+    if (name === undefined) {
+      // A call of nothing is none, and in the next turn an error.
+      this.#blocks.set(index, 'other')
+      return
+    }
     const given =
-      isObject(block.input) && Object.keys(block.input).length > 0 ? inputText(block.input) : undefined
+      isObject(block.input) && Object.keys(block.input).length > 0 ? argumentText(block.input) : undefined
     const call = this.#calls++
     this.#said = true
     this.#blocks.set(index, { call, given, json: '' })
     const id = this.#ids.claim(textOf(block.id))
     emit({ type: 'tool-call-start', choice: 0, call, id, name: fromWireName(name) })
-    return undefined
   }
 
   #blockDelta(index: number, delta: JsonObject, emit: Emit): RouterError | undefined {
@@ -157,15 +162,13 @@ class StreamReader implements ChatStreamReader {
     return undefined
   }
 
-  #blockStop(index: number, emit: Emit): RouterError | undefined {
+  #blockStop(index: number, emit: Emit): void {
     const block = this.#blocks.get(index)
     this.#blocks.delete(index)
-    if (block === undefined || block === 'other') return undefined
+    if (block === undefined || block === 'other') return
     const { call, given = '{}', json } = block
     if (json.trim() === '') emit({ type: 'tool-call-delta', choice: 0, call, arguments: given })
-    else if (inputText(json) === undefined) return unreadable('tool input that is no object')
     emit({ type: 'block-end', choice: 0, call })
-    return undefined
   }
 
   #messageDelta(data: JsonObject, emit: Emit): void {
@@ -178,10 +181,7 @@ class StreamReader implements ChatStreamReader {
 
   #finish(emit: Emit): RouterError | undefined {
     if (!this.#stop && !this.#said) return streamTruncated()
-    for (const index of [...this.#blocks.keys()]) {
-      const error = this.#blockStop(index, emit)
-      if (error) return error
-    }
+    for (const index of [...this.#blocks.keys()]) this.#blockStop(index, emit)
     this.#over = true
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })
     emit({ type: 'finish', choice: 0, ...readFinish(this.#stop ?? {}, this.#calls > 0) })

@@ -1,7 +1,8 @@
 import type { AnswerCallIds } from '../../core/call-ids.ts'
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
 import { type RouterError, streamTruncated, upstreamFailed } from '../../core/errors.ts'
-import { countOf, filledTextOf, isObject, parseArguments } from '../../core/json-read.ts'
+import { countOf, filledTextOf, isObject, numberOf } from '../../core/json-read.ts'
+import { wholeArgumentText } from '../../core/tool-arguments.ts'
 
 /** What one line of a stream, or a whole answer, says. */
 export interface AnswerMessage {
@@ -19,13 +20,26 @@ export function readMessage(answer: Record<string, unknown>, ids: AnswerCallIds)
   return {
     text: textOf(message.content),
     reasoning: textOf(message.thinking),
-    toolCalls: calls.map((call: unknown) => readCall(call, ids)),
+    toolCalls: calls.flatMap((call: unknown) => readCall(call, ids)),
   }
 }
 
 /** What `POST /api/generate` gives in the place of a message. */
 export function generated({ response, thinking }: Record<string, unknown>): Record<string, unknown> {
   return { content: response, thinking }
+}
+
+/** Whether an answer, or one line of it, holds anything that a model wrote. */
+export function saysAnything(answer: Record<string, unknown>): boolean {
+  const message = answer.message ?? generated(answer)
+  if (!isObject(message)) return false
+  const { content, thinking, tool_calls: calls } = message
+  return Boolean(content) || Boolean(thinking) || (Array.isArray(calls) && calls.length > 0)
+}
+
+/** Whether the engine ended the answer without a reason, as it does with one that repeats itself. */
+export function isStopped(answer: Record<string, unknown>): boolean {
+  return answer.done === false && !answer.done_reason
 }
 
 /** Whether the answer has its `error` member: then it is nothing else. The upstream's words stay in the cause. */
@@ -55,7 +69,7 @@ export function emptyAnswer(answer: Record<string, unknown>): RouterError | unde
 
 /** Ollama has no reason of its own for tool calls; reasons unknown here mean a plain end. */
 export function finishReasonOf(answer: Record<string, unknown>, calledTools: boolean): FinishReason {
-  if (answer.done_reason === 'length') return 'length'
+  if (answer.done_reason === 'length' || isStopped(answer)) return 'length'
   return calledTools ? 'tool_calls' : 'stop'
 }
 
@@ -107,16 +121,13 @@ function textOf(value: unknown): string {
   throw malformed('text')
 }
 
-function readCall(call: unknown, ids: AnswerCallIds): ToolCall {
+/** Ollama gives an object as arguments; servers that imitate it may give OpenAI's JSON text. */
+function readCall(call: unknown, ids: AnswerCallIds): ToolCall[] {
   const called = isObject(call) ? call.function : undefined
-  if (!isObject(call) || !isObject(called) || typeof called.name !== 'string' || called.name === '') {
-    throw malformed('tool call')
-  }
-  const given = called.arguments ?? {}
-  // Ollama gives an object; servers that imitate it may give OpenAI's JSON text.
-  const parsed = typeof given === 'string' ? parseArguments(given) : given
-  if (!isObject(parsed)) throw malformed('tool arguments')
-  return { id: ids.claim(filledTextOf(call.id)), name: called.name, arguments: JSON.stringify(parsed) }
+  const name = isObject(called) ? filledTextOf(called.name) : undefined
+  // A call of nothing is none, and in the next turn an error.
+  if (!isObject(call) || !isObject(called) || name === undefined) return []
+  return [{ id: ids.claim(filledTextOf(call.id)), name, arguments: wholeArgumentText(called.arguments) }]
 }
 
 function readToken(entry: Record<string, unknown>): {
@@ -127,7 +138,7 @@ function readToken(entry: Record<string, unknown>): {
   const bytes = Array.isArray(entry.bytes) ? entry.bytes.filter((byte) => typeof byte === 'number') : null
   return {
     token: typeof entry.token === 'string' ? entry.token : '',
-    logprob: typeof entry.logprob === 'number' ? entry.logprob : 0,
+    logprob: numberOf(entry.logprob) ?? 0,
     bytes,
   }
 }

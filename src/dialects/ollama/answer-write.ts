@@ -1,6 +1,5 @@
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
-import { type RouterError, upstreamFailed } from '../../core/errors.ts'
-import { parseArguments } from '../../core/json-read.ts'
+import { argumentObject } from '../../core/tool-arguments.ts'
 
 /** The end of an answer, whole or streamed: reason, counts, durations in nanoseconds. Zeros are left out. */
 export function writeEnd(
@@ -23,9 +22,7 @@ export function writeEnd(
 }
 
 export function writeToolCall(call: ToolCall, index: number): Record<string, unknown> {
-  const parsed = parseArguments(call.arguments)
-  if (!parsed) throw badArguments(call.name)
-  return { id: call.id, function: { index, name: call.name, arguments: parsed } }
+  return { id: call.id, function: { index, name: call.name, arguments: argumentObject(call.arguments) } }
 }
 
 export function writeLogprobs(logprobs: readonly TokenLogprob[]): Record<string, unknown>[] {
@@ -33,14 +30,6 @@ export function writeLogprobs(logprobs: readonly TokenLogprob[]): Record<string,
     ...writeToken(token),
     ...(topLogprobs.length === 0 ? {} : { top_logprobs: topLogprobs.map(writeToken) }),
   }))
-}
-
-/** Ollama's arguments are objects: what the model wrote otherwise has no place in an answer. */
-export function badArguments(tool: string): RouterError {
-  return upstreamFailed(
-    `The model called '${tool}' with arguments that are not a JSON object`,
-    'BAD_TOOL_ARGUMENTS',
-  )
 }
 
 function writeToken(token: {

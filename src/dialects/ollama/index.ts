@@ -9,7 +9,7 @@ import { writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
-import { readResponse, writeResponse } from './response.ts'
+import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 
@@ -24,6 +24,7 @@ const chat: ChatCodec = {
   streamsByDefault: true,
   readRequest,
   writeRequest,
+  checkAnswer,
   readResponse: (body) => readResponse(body, randomCallId),
   writeResponse,
   createReader: () => createReader(randomCallId),

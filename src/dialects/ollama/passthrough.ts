@@ -1,14 +1,17 @@
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../../core/errors.ts'
-import { isObject, parseObject } from '../../core/json-read.ts'
+import { parseObject } from '../../core/json-read.ts'
 import { maxLineBytes } from '../../core/lines.ts'
-import { emptyAnswer, generated, readUsage, reportedError } from './answer-read.ts'
+import { emptyAnswer, readUsage, reportedError, saysAnything } from './answer-read.ts'
 import { ModelName } from './model-name.ts'
+import { Repetition } from './repetition.ts'
 import { brokenLine, longLine } from './stream-read.ts'
 
 const lineFeed = 0x0a
 /** An unfinished line is held back up to this, so that a failure can be told in a line of its own. */
 const maxHeldBytes = 64 * 1024
+/** Enough of the last lines to see that they repeat themselves. */
+const recentBytes = 8 * 1024
 
 /**
  * The identity lane of a streamed chat. Lines are parsed until content was seen; after that only those in which the
@@ -24,6 +27,9 @@ class Passthrough implements ChatPassthrough {
   /** The unfinished line. */
   #held: Buffer[] = []
   #heldBytes = 0
+  /** The last of what came. */
+  readonly #recent: Buffer[] = []
+  #recentBytes = 0
   /** Whether the unfinished line has gone out as far as it came. */
   #letThrough = false
 
@@ -33,6 +39,7 @@ class Passthrough implements ChatPassthrough {
 
   push(chunk: Buffer): Buffer | undefined {
     if (this.#isOver()) return undefined
+    this.#keepRecent(chunk)
     const first = chunk.indexOf(lineFeed)
     if (first === -1) return this.#hold(chunk)
     const out: Buffer[] = []
@@ -50,15 +57,39 @@ class Passthrough implements ChatPassthrough {
     return joined(out)
   }
 
-  end(): Buffer | undefined {
+  end(isComplete = false): Buffer | undefined {
     if (this.#isOver()) return undefined
     const out: Buffer[] = []
     // Some servers leave out the last line feed; a line that is whole JSON counts, a piece of one does not.
     if (this.#heldBytes > 0 && parseObject(textOf(Buffer.concat(this.#held)))) {
       this.#endHeldLine(Buffer.from('\n'), out)
     }
-    if (!this.#isOver()) this.state.failure = streamTruncated()
+    if (this.#isOver()) return joined(out)
+    if (isComplete && this.#heldBytes === 0 && this.#repeats()) this.state.ended = true
+    else this.state.failure = streamTruncated()
     return joined(out)
+  }
+
+  /** Ends the torn line: the client's parser would take an error for a part of it. */
+  endTorn(): string {
+    return this.#letThrough ? '\n' : ''
+  }
+
+  /** Most lines go by unread, so the last ones are read at the end. */
+  #repeats(): boolean {
+    const repetition = new Repetition()
+    repetition.addLines(Buffer.concat(this.#recent))
+    return this.state.content && repetition.isSeen
+  }
+
+  #keepRecent(chunk: Buffer): void {
+    this.#recent.push(chunk)
+    this.#recentBytes += chunk.length
+    for (let first = this.#recent[0]; first && this.#recentBytes - first.length >= recentBytes; ) {
+      this.#recentBytes -= first.length
+      this.#recent.shift()
+      first = this.#recent[0]
+    }
   }
 
   #isOver(): boolean {
@@ -119,7 +150,7 @@ class Passthrough implements ChatPassthrough {
       this.state.failure = failure
       return false
     }
-    if (hasContent(answer)) this.state.content = true
+    if (saysAnything(answer)) this.state.content = true
     if (answer.done === true) {
       this.state.usage = readUsage(answer)
       this.state.content = true
@@ -130,7 +161,7 @@ class Passthrough implements ChatPassthrough {
 
   #failureOf(answer: Record<string, unknown>): RouterError | undefined {
     const stopped =
-      answer.done === true && answer.done_reason === '' && !this.state.content && !hasContent(answer)
+      answer.done === true && answer.done_reason === '' && !this.state.content && !saysAnything(answer)
     return reportedError(answer) ?? (stopped ? emptyAnswer(answer) : undefined)
   }
 }
@@ -151,13 +182,6 @@ function mayBeSpecial(line: Buffer): boolean {
 
 function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x09 || byte === 0x0d
-}
-
-function hasContent(answer: Record<string, unknown>): boolean {
-  const message = answer.message ?? generated(answer)
-  if (!isObject(message)) return false
-  const { content, thinking, tool_calls: calls } = message
-  return Boolean(content) || Boolean(thinking) || (Array.isArray(calls) && calls.length > 0)
 }
 
 function textOf(line: Buffer): string {

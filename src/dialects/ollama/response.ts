@@ -1,10 +1,12 @@
 import { AnswerCallIds } from '../../core/call-ids.ts'
 import type { ChatResponse, Timings, Usage } from '../../core/chat.ts'
 import type { AnswerContext } from '../../core/dialect.ts'
-import { isObject } from '../../core/json-read.ts'
+import { streamTruncated } from '../../core/errors.ts'
+import { isObject, type JsonObject } from '../../core/json-read.ts'
 import {
   emptyAnswer,
   finishReasonOf,
+  isStopped,
   malformed,
   readCreated,
   readLogprobs,
@@ -12,15 +14,27 @@ import {
   readTimings,
   readUsage,
   reportedError,
+  saysAnything,
 } from './answer-read.ts'
 import { writeEnd, writeLogprobs, writeToolCall } from './answer-write.ts'
 
-/** Reads a whole answer of `POST /api/chat`. Throws `upstream_error` when it is none, or reports an error. */
-export function readResponse(body: unknown, newCallId: () => string): ChatResponse {
+/**
+ * Whether this is an answer of `POST /api/chat` or `/api/generate`, whatever the model wrote. Throws `upstream_error` when it
+ * is none, or reports an error.
+ */
+export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (!isObject(body)) throw malformed('answer')
   const error = reportedError(body)
   if (error) throw error
-  if (!isObject(body.message) || (body.done === false && !body.done_reason)) throw malformed('message')
+  if (!isObject(body.message) && typeof body.response !== 'string') throw malformed('message')
+  const isNothing = body.done_reason === '' || isStopped(body)
+  if (isNothing && !saysAnything(body)) throw streamTruncated()
+}
+
+/** Reads a whole answer of `POST /api/chat`. Throws `upstream_error` for what {@link checkAnswer} does, and for no answer. */
+export function readResponse(body: unknown, newCallId: () => string): ChatResponse {
+  checkAnswer(body)
+  if (!isObject(body.message)) throw malformed('message')
   const { text, reasoning, toolCalls } = readMessage(body, new AnswerCallIds(newCallId))
   const empty = text === '' && reasoning === '' && toolCalls.length === 0 ? emptyAnswer(body) : undefined
   if (empty) throw empty
@@ -45,7 +59,7 @@ export function readResponse(body: unknown, newCallId: () => string): ChatRespon
   }
 }
 
-/** Writes a whole answer. Throws `upstream_error` for tool arguments that are not a JSON object. */
+/** Writes a whole answer. */
 export function writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown> {
   const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
   if (!choice) throw malformed('choices')

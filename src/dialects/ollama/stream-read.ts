@@ -14,6 +14,7 @@ import {
   readUsage,
   reportedError,
 } from './answer-read.ts'
+import { Repetition } from './repetition.ts'
 
 type Emit = (event: ChatEvent) => void
 
@@ -43,6 +44,7 @@ class Reader implements ChatStreamReader {
   #calls = 0
   /** Probabilities of tokens whose text has not come yet: half characters are held back by the engine. */
   #logprobs: TokenLogprob[] = []
+  readonly #repetition = new Repetition()
   /** The latest line that gave a reason without `done`, as some runners end their streams. */
   #reasoned: Record<string, unknown> | undefined
 
@@ -60,7 +62,7 @@ class Reader implements ChatStreamReader {
     }
   }
 
-  end(emit: Emit): void {
+  end(emit: Emit, isComplete = false): void {
     if (this.#over) return
     const rest = this.#lines.rest() ?? ''
     if (rest.trim() !== '') {
@@ -70,6 +72,7 @@ class Reader implements ChatStreamReader {
     }
     if (this.#over) return
     if (this.#reasoned) this.#finish(this.#reasoned, emit)
+    else if (isComplete && this.#wroteAny && this.#repetition.isSeen) this.#finish({ done: false }, emit)
     else this.#fail(streamTruncated(), emit)
   }
 
@@ -99,6 +102,7 @@ class Reader implements ChatStreamReader {
 
   #content(answer: Record<string, unknown>, emit: Emit): void {
     const { text, reasoning, toolCalls } = readMessage(answer, this.#ids)
+    this.#repetition.add(answer)
     if (!this.#started) {
       this.#started = true
       const created = readCreated(answer)

@@ -1,12 +1,12 @@
 import type { ChatEvent, FinishReason, Timings, TokenLogprob, Usage } from '../../core/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../core/dialect.ts'
-import { parseArguments } from '../../core/json-read.ts'
-import { badArguments, writeEnd, writeLogprobs } from './answer-write.ts'
+import { parseObject } from '../../core/json-read.ts'
+import { argumentObject } from '../../core/tool-arguments.ts'
+import { writeEnd, writeLogprobs } from './answer-write.ts'
 import { escapeLineBreaks, lineJson } from './json.ts'
 
 /**
  * Writes the NDJSON of a streamed chat. Tool calls go out whole, because Ollama's clients take each one as complete.
- * `write` throws `upstream_error` for a call whose arguments are not a JSON object, and gives nothing after that.
  * Format: Ollama API reference, "Generate a chat completion" with streaming.
  */
 export function createWriter(context: AnswerContext): ChatStreamWriter {
@@ -86,13 +86,10 @@ class Writer implements ChatStreamWriter {
     const call = this.#calls.get(index)
     if (!call) return ''
     this.#calls.delete(index)
-    const parsed = parseArguments(call.json)
-    if (!parsed) {
-      this.#over = true
-      throw badArguments(call.name)
-    }
-    // The model's own text, so that integers beyond 2^53 stay what they are.
-    const json = Object.keys(parsed).length === 0 ? '{}' : escapeLineBreaks(call.json.trim())
+    // The model's own text where it is an object, so that integers beyond 2^53 stay what they are.
+    const json = parseObject(call.json)
+      ? escapeLineBreaks(call.json.trim())
+      : lineJson(argumentObject(call.json))
     const fields = `"index":${index},"name":${lineJson(call.name)},"arguments":${json}`
     return this.#line(`"content":"","tool_calls":[{"id":${lineJson(call.id)},"function":{${fields}}}]`)
   }

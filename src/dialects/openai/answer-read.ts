@@ -46,7 +46,6 @@ function thoughtOf(value: unknown): string {
 /** A reason that is none of OpenAI's means a plain end: clients with a closed list fail on anything else. */
 export function finishReasonOf(reason: unknown, calledTools: boolean): FinishReason {
   if (reason === 'length' || reason === 'content_filter') return reason
-  if (reason === 'tool_calls' || reason === 'function_call') return 'tool_calls'
   return calledTools ? 'tool_calls' : 'stop'
 }
 

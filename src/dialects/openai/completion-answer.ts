@@ -8,7 +8,7 @@ import { readResponse as readChat } from './response.ts'
 
 /** Reads a whole `text_completion`. Throws `upstream_error` when it is none. */
 export function readResponse(body: unknown): ChatResponse {
-  if (!isObject(body)) return readChat(body)
+  if (!isObject(body) || !Array.isArray(body.choices)) return readChat(body)
   const choices = objectsIn(body.choices).map(({ text, ...choice }) =>
     typeof text === 'string' ? { ...choice, message: { content: text } } : choice,
   )

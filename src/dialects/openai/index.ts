@@ -1,5 +1,6 @@
 import type { Dialect } from '../../core/dialect.ts'
 import { writeOpenaiError } from '../../core/openai-error.ts'
+import { keepAliveComment as comment } from '../../core/sse.ts'
 import { readUsage } from './answer-read.ts'
 import { wholeAsStream } from './collect.ts'
 import { missingDefaults } from './defaults.ts'
@@ -9,7 +10,7 @@ import { createPassthrough } from './passthrough.ts'
 import { passthroughEdits } from './passthrough-edits.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
-import { readResponse, writeResponse } from './response.ts'
+import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 
@@ -17,10 +18,12 @@ import { createWriter } from './stream-write.ts'
 export const openai: Dialect = {
   name: 'openai',
   streamMediaType: 'text/event-stream',
+  ping: comment,
   completions: 'openai-completion',
   chat: {
     readRequest,
     writeRequest,
+    checkAnswer,
     readResponse: (body) => readResponse(body),
     writeResponse,
     createReader: () => createReader(),

@@ -2,7 +2,8 @@ import { ConversationCalls } from '../../core/call-ids.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../core/chat.ts'
 import { badRequest } from '../../core/errors.ts'
 import { filledTextOf, isObject, type JsonObject, present } from '../../core/json-read.ts'
-import { isObjectText, wholeArgumentText } from './json.ts'
+import { wholeArgumentText } from '../../core/tool-arguments.ts'
+import { isObjectText } from './json.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
 /** Reads the turns of a conversation. Throws `bad_request` with the place of what cannot be meant. */

@@ -73,15 +73,23 @@ class Passthrough implements ChatPassthrough {
     return out ? Buffer.concat([out, doneEvent]) : doneEvent
   }
 
+  /** Ends the torn line, and the event that it belongs to: the client's parser would take an error for a part of it. */
+  endTorn(): string {
+    return this.#torn ? '\n\n' : ''
+  }
+
   #isOver(): boolean {
     return this.state.ended || this.state.failure !== undefined
   }
 
   #letThrough(): Buffer | undefined {
     const bytes = this.#held.take()
+    const wasTorn = this.#torn
     this.#torn = true
     const out = this.#relay(bytes)
     if (this.state.failure === undefined) this.state.content = true
+    // A failure is found at the beginning of an event, and nothing of that one goes out.
+    else this.#torn = wasTorn
     return out
   }
 

@@ -9,32 +9,43 @@ import {
   objectsIn,
   present,
 } from '../../core/json-read.ts'
+import { customArguments, wholeArgumentText } from '../../core/tool-arguments.ts'
 import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
 import { answerId, writeLogprobs, writeUsage } from './answer-write.ts'
+import { calledIn } from './called.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
-import { isObjectText, wholeArgumentText } from './json.ts'
 
 /**
- * Reads a whole answer of OpenAI, vLLM, LM Studio or another server of the format. Throws `upstream_error` for an
- * error that came with a success status, and for what holds no answer.
+ * Whether this is an answer of the format, whatever the model wrote. Throws `upstream_error` for an error that came with a
+ * success status, for an engine that gave up, and for what is no answer at all.
  */
-export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
+export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
   if (!isObject(body)) throw unreadable('not an object')
+  if (!Array.isArray(body.choices)) throw unreadable('no choices')
+  for (const choice of objectsIn(body.choices)) {
+    const aborted = abortedBy(choice.finish_reason)
+    if (aborted) throw aborted
+  }
+}
+
+/**
+ * Reads a whole answer of OpenAI, vLLM, LM Studio or another server of the format. Throws `upstream_error` for what
+ * {@link checkAnswer} does. Servers that filter an answer leave out its message, or the choice.
+ */
+export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
+  checkAnswer(body)
   const choices = objectsIn(body.choices)
-  if (choices.length === 0) throw unreadable('no choices')
+  const filled = choices.length === 0 ? [{}] : choices
   return {
     ...readHead(body),
-    choices: choices.map((choice, position) => readChoice(choice, position, newCallId)),
+    choices: filled.map((choice, position) => readChoice(choice, position, newCallId)),
     ...present({ usage: readUsage(body) }),
   }
 }
 
 function readChoice(choice: JsonObject, position: number, newCallId: () => string): ChatChoice {
-  const aborted = abortedBy(choice.finish_reason)
-  if (aborted) throw aborted
-  const { message } = choice
-  if (!isObject(message)) throw unreadable('no message')
+  const message = isObject(choice.message) ? choice.message : {}
   const { text, reasoning, refusal } = readSaid(message)
   const toolCalls = readCalls(message, newCallId)
   return {
@@ -54,13 +65,12 @@ function readCalls(message: JsonObject, newCallId: () => string): ToolCall[] {
   if (calls.length === 0 && isObject(message.function_call)) calls.push({ function: message.function_call })
   if (calls.length === 0) return []
   const ids = new AnswerCallIds(newCallId)
-  return calls.map((call) => {
-    const called = isObject(call.function) ? call.function : {}
-    const name = filledTextOf(called.name)
-    if (name === undefined) throw unreadable('tool call without a name')
-    const json = wholeArgumentText(called.arguments)
-    if (!isObjectText(json)) throw unreadable('tool arguments that are no object')
-    return { id: ids.claim(filledTextOf(call.id) ?? ''), name, arguments: json }
+  return calls.flatMap((call) => {
+    const { name, json, input } = calledIn(call)
+    // A call of nothing is none, and in the next turn an error.
+    if (name === '') return []
+    const text = input === undefined ? wholeArgumentText(json) : customArguments(input)
+    return [{ id: ids.claim(filledTextOf(call.id) ?? ''), name, arguments: text }]
   })
 }
 

@@ -1,16 +1,9 @@
 import { AnswerCallIds } from '../../core/call-ids.ts'
 import type { ChatEvent } from '../../core/chat.ts'
-import type { RouterError } from '../../core/errors.ts'
-import {
-  filledTextOf,
-  isNoArguments,
-  isObject,
-  type JsonObject,
-  numberOf,
-  objectsIn,
-} from '../../core/json-read.ts'
-import { unreadable } from './errors.ts'
-import { argumentText, isObjectText } from './json.ts'
+import { filledTextOf, isNoArguments, type JsonObject, numberOf, objectsIn } from '../../core/json-read.ts'
+import { customArguments } from '../../core/tool-arguments.ts'
+import { type Called, calledIn } from './called.ts'
+import { isObjectText } from './json.ts'
 
 interface StreamedCall {
   /** The server's own count, where it has one. */
@@ -18,6 +11,8 @@ interface StreamedCall {
   sentId: string
   name: string
   arguments: string
+  /** The text of a custom tool, which is told when it is whole; undefined for a function. */
+  input: string | undefined
   /** Our count, given when the name is known and the call is told; undefined before. */
   number: number | undefined
   ended: boolean
@@ -45,46 +40,43 @@ export class StreamedCalls {
     return this.#told > 0
   }
 
-  /** Takes the `tool_calls` of one delta. Gives the error of a call that ended without being one. */
-  read(fragments: unknown, emit: Emit): RouterError | undefined {
-    for (const fragment of objectsIn(fragments)) {
-      const error = this.#fragment(fragment, emit)
-      if (error) return error
-    }
-    return undefined
+  /** Takes the `tool_calls` of one delta. */
+  read(fragments: unknown, emit: Emit): void {
+    for (const fragment of objectsIn(fragments)) this.#fragment(fragment, emit)
   }
 
   /** Ends the calls still open, in their order. */
-  close(emit: Emit): RouterError | undefined {
-    for (const call of this.#calls) {
-      const error = this.#end(call, emit)
-      if (error) return error
-    }
-    return undefined
+  close(emit: Emit): void {
+    for (const call of this.#calls) this.#end(call, emit)
   }
 
-  #fragment(fragment: JsonObject, emit: Emit): RouterError | undefined {
-    const called = isObject(fragment.function) ? fragment.function : {}
+  #fragment(fragment: JsonObject, emit: Emit): void {
+    const called = calledIn(fragment)
     const id = filledTextOf(fragment.id) ?? ''
-    const name = filledTextOf(called.name) ?? ''
-    const json = argumentText(called.arguments)
     const index = numberOf(fragment.index)
     let call = this.#find(index, id)
-    if (call && startsAnother(call, id, name, json)) {
-      const error = this.#end(call, emit)
-      if (error) return error
+    if (call && startsAnother(call, id, called)) {
+      this.#end(call, emit)
       call = undefined
     }
     if (!call) {
-      call = { index, sentId: '', name: '', arguments: '', number: undefined, ended: false }
+      call = {
+        index,
+        sentId: '',
+        name: '',
+        arguments: '',
+        input: undefined,
+        number: undefined,
+        ended: false,
+      }
       this.#calls.push(call)
     }
-    this.#continue(call, id, name, json, emit)
-    return undefined
+    this.#continue(call, id, called, emit)
   }
 
-  #continue(call: StreamedCall, id: string, name: string, json: string, emit: Emit): void {
+  #continue(call: StreamedCall, id: string, { name, json, input }: Called, emit: Emit): void {
     if (call.sentId === '') call.sentId = id
+    if (input !== undefined) call.input = (call.input ?? '') + input
     call.arguments += json
     if (call.number !== undefined) {
       this.#tellArguments(call.number, call, json, emit)
@@ -113,21 +105,17 @@ export class StreamedCalls {
     return this.#calls.findLast((call) => !call.ended && fits(call))
   }
 
-  #end(call: StreamedCall, emit: Emit): RouterError | undefined {
-    if (call.ended) return undefined
+  /** A call that never got a name is none: it was cut before it, or is of a type that other dialects do not have. */
+  #end(call: StreamedCall, emit: Emit): void {
+    const { number, input } = call
+    if (call.ended) return
     call.ended = true
-    const { number } = call
-    if (number === undefined) {
-      const empty = call.sentId === '' && call.arguments === ''
-      return empty ? undefined : unreadable('tool call without a name')
-    }
+    if (number === undefined) return
     if (isNoArguments(call.arguments)) {
-      emit({ type: 'tool-call-delta', choice: this.#choice, call: number, arguments: '{}' })
-    } else if (!isObjectText(call.arguments)) {
-      return unreadable('tool arguments that are no object')
+      const json = input === undefined ? '{}' : customArguments(input)
+      emit({ type: 'tool-call-delta', choice: this.#choice, call: number, arguments: json })
     }
     emit({ type: 'block-end', choice: this.#choice, call: number })
-    return undefined
   }
 }
 
@@ -135,7 +123,7 @@ export class StreamedCalls {
  * A new id on an old index is a new call, as some servers send index 0 for all. Servers without ids show it by a name
  * with arguments after a call that was complete.
  */
-function startsAnother(call: StreamedCall, id: string, name: string, json: string): boolean {
+function startsAnother(call: StreamedCall, id: string, { name, json }: Called): boolean {
   if (id !== '' && call.sentId !== '') return id !== call.sentId
   if (id !== '' || name === '' || json === '') return false
   return call.arguments.trimEnd().endsWith('}') && isObjectText(call.arguments)

@@ -104,8 +104,7 @@ class StreamReader implements ChatStreamReader {
       emit({ type: 'text-delta', choice: index, text, ...(logprobs ? { logprobs } : {}) })
     }
     if (refusal !== '') emit({ type: 'refusal-delta', choice: index, text: refusal })
-    const error = state.calls.read(fragmentsOf(delta), emit)
-    if (error) return error
+    state.calls.read(fragmentsOf(delta), emit)
     if (reasoning !== '' || text !== '' || refusal !== '' || state.calls.any) state.content = true
     state.finishReason = filledTextOf(choice.finish_reason) ?? state.finishReason
     state.stopSequence = filledTextOf(choice.stop_reason) ?? state.stopSequence
@@ -134,23 +133,19 @@ class StreamReader implements ChatStreamReader {
   #settle(failure: RouterError | undefined, emit: Emit): void {
     if (this.#over) return
     this.#over = true
-    const error = failure ?? this.#finish(emit)
-    emit(error ? { type: 'error', error } : { type: 'end' })
+    if (!failure) this.#finish(emit)
+    emit(failure ? { type: 'error', error: failure } : { type: 'end' })
   }
 
   /** All that may stand only at the end: the token counts come after the finish on the wire, and are told before it. */
-  #finish(emit: Emit): RouterError | undefined {
+  #finish(emit: Emit): void {
     const choices = [...this.#choices].toSorted(([one], [other]) => one - other)
-    for (const [, { calls }] of choices) {
-      const error = calls.close(emit)
-      if (error) return error
-    }
+    for (const [, { calls }] of choices) calls.close(emit)
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })
     for (const [choice, { calls, finishReason, stopSequence }] of choices) {
       const reason = finishReasonOf(finishReason, calls.any)
       emit({ type: 'finish', choice, reason, ...(stopSequence === undefined ? {} : { stopSequence }) })
     }
-    return undefined
   }
 }
 

@@ -1,5 +1,6 @@
 import type { TokenLogprob, ToolCall } from '../../core/chat.ts'
-import { type JsonObject, parseObject, textOf } from '../../core/json-read.ts'
+import { type JsonObject, textOf } from '../../core/json-read.ts'
+import { argumentObject, isCompleteCall } from '../../core/tool-arguments.ts'
 
 /** Form of the items: OpenAI API reference, "The response object", member `output`. */
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete'
@@ -28,16 +29,23 @@ export function summaryPart(text: string): JsonObject {
 
 export function functionItem(id: string, call: ToolCall, status: ItemStatus): JsonObject {
   const { id: callId, name, arguments: json } = call
-  return { id, type: 'function_call', status, call_id: callId, name, arguments: json }
+  return { id, type: 'function_call', status: statusOf(call, status), call_id: callId, name, arguments: json }
 }
 
 export function customItem(id: string, call: ToolCall, status: ItemStatus): JsonObject {
-  return { id, type: 'custom_tool_call', status, call_id: call.id, name: call.name, input: customInput(call) }
+  const { id: callId, name } = call
+  const input = customInput(call)
+  return { id, type: 'custom_tool_call', status: statusOf(call, status), call_id: callId, name, input }
 }
 
-/** A custom tool was offered as a function with the one argument `input`; its free text is taken out again. */
+/** A call that a token limit cut is incomplete, whatever follows it. */
+function statusOf(call: ToolCall, status: ItemStatus): ItemStatus {
+  return status === 'completed' && !isCompleteCall(call.arguments) ? 'incomplete' : status
+}
+
+/** A custom tool was offered as a function with the one argument `input`; its free text is taken out again, as far as it came. */
 export function customInput(call: ToolCall): string {
-  return textOf(parseObject(call.arguments)?.input) ?? call.arguments
+  return textOf(argumentObject(call.arguments).input) ?? call.arguments
 }
 
 export function writeLogprob({ token, logprob, bytes, topLogprobs }: TokenLogprob): JsonObject {

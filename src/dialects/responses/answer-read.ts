@@ -10,18 +10,27 @@ import {
   present,
   textOf,
 } from '../../core/json-read.ts'
+import { customArguments, wholeArgumentText } from '../../core/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
-import { argumentText } from './json.ts'
 
 /**
- * Reads a whole `response` object. Throws `upstream_error` for one that failed or was given up, and for what is none.
- * `newCallId` names calls that have no id of their own.
+ * Whether this is a `response` object, whatever the model wrote; one of a background request is not finished. Throws
+ * `upstream_error` for one that failed or was given up, and for what is none.
+ */
+export function checkAnswer(body: unknown): asserts body is JsonObject {
+  if (isErrorShaped(body)) throw reportedError(body)
+  if (!isObject(body)) throw unreadable('not an object')
+  if (!Array.isArray(body.output) && body.object !== 'response') throw unreadable('no output')
+  if (body.status === 'failed' || body.status === 'cancelled') throw reportedError(body)
+}
+
+/**
+ * Reads a whole `response` object. Throws `upstream_error` for what {@link checkAnswer} does, and for one that is not
+ * finished. `newCallId` names calls that have no id of their own.
  */
 export function readResponse(body: unknown, newCallId: () => string = randomCallId): ChatResponse {
-  if (isErrorShaped(body)) throw reportedError(body)
-  if (!isObject(body) || !Array.isArray(body.output)) throw unreadable('no output')
+  checkAnswer(body)
   const { status } = body
-  if (status === 'failed' || status === 'cancelled') throw reportedError(body)
   if (status === 'in_progress' || status === 'queued') throw unreadable('an answer that is not finished')
   const items = objectsIn(body.output)
   const parts = items.flatMap((item) => (item.type === 'message' ? objectsIn(item.content) : []))
@@ -47,14 +56,14 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
 
 function readCalls(items: readonly JsonObject[], newCallId: () => string): ToolCall[] {
   const used = new Set<string>()
-  return items.filter(isCall).map((item) => {
+  return items.filter(isCall).flatMap((item) => {
     const name = filledTextOf(item.name)
-    const json = callArguments(item)
-    if (name === undefined || json === undefined) throw unreadable('tool call')
+    // A call of nothing is none, and in the next turn an error.
+    if (name === undefined) return []
     let id = filledTextOf(item.call_id) ?? ''
     while (id === '' || used.has(id)) id = newCallId()
     used.add(id)
-    return { id, name, arguments: json }
+    return [{ id, name, arguments: callArguments(item) }]
   })
 }
 
@@ -62,10 +71,10 @@ export function isCall(item: JsonObject): boolean {
   return item.type === 'function_call' || item.type === 'custom_tool_call'
 }
 
-/** JSON text of an object; undefined for what is none. The free text of a custom tool becomes its one argument. */
-export function callArguments(item: JsonObject): string | undefined {
-  if (item.type === 'custom_tool_call') return JSON.stringify({ input: textOf(item.input) ?? '' })
-  return argumentText(item.arguments)
+/** What the model wrote. The free text of a custom tool becomes its one argument. */
+export function callArguments(item: JsonObject): string {
+  if (item.type === 'custom_tool_call') return customArguments(textOf(item.input) ?? '')
+  return wholeArgumentText(item.arguments)
 }
 
 /** The thoughts themselves where they are told, else their summary. */

@@ -25,9 +25,11 @@ function itemsOf(choice: ChatChoice, { id, request = {} }: AnswerContext): JsonO
   }
   const custom = customToolNames(request.tools)
   for (const call of toolCalls) {
+    // What a limit cut is the last of an answer.
+    const ended = status === 'incomplete' && call === toolCalls.at(-1) ? 'incomplete' : 'completed'
     const item = custom.has(call.name)
-      ? customItem(itemId('ctc', id, items.length), call, 'completed')
-      : functionItem(itemId('fc', id, items.length), call, 'completed')
+      ? customItem(itemId('ctc', id, items.length), call, ended)
+      : functionItem(itemId('fc', id, items.length), call, ended)
     items.push(item)
   }
   return items

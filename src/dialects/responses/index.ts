@@ -1,6 +1,7 @@
 import type { Dialect } from '../../core/dialect.ts'
 import { writeOpenaiError } from '../../core/openai-error.ts'
-import { readResponse, readUsage } from './answer-read.ts'
+import { keepAliveComment as comment } from '../../core/sse.ts'
+import { checkAnswer, readResponse, readUsage } from './answer-read.ts'
 import { writeResponse } from './answer-write.ts'
 import { missingDefaults } from './defaults.ts'
 import { writeStreamError } from './errors.ts'
@@ -16,9 +17,11 @@ export const responses: Dialect = {
   name: 'responses',
   native: { dialect: 'openai', operation: 'responses' },
   streamMediaType: 'text/event-stream',
+  ping: comment,
   chat: {
     readRequest: (body, stream) => readRequest(body, stream),
     writeRequest,
+    checkAnswer,
     readResponse: (body) => readResponse(body),
     writeResponse,
     createReader: () => createReader(),

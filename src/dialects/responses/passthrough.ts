@@ -1,6 +1,6 @@
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
 import { type RouterError, streamTruncated } from '../../core/errors.ts'
-import { isObject, type JsonObject } from '../../core/json-read.ts'
+import { isObject, type JsonObject, numberOf } from '../../core/json-read.ts'
 import { readEvent, withModelIn } from '../../core/sse-bytes.ts'
 import { readUsage } from './answer-read.ts'
 import { answerError, serverEvent, unreadable } from './errors.ts'
@@ -54,10 +54,10 @@ class Passthrough implements ChatPassthrough {
   /** `response.failed` in the count of the stream, with what was told of the answer before; its items are not kept. */
   writeError(error: RouterError): string | undefined {
     const response = this.#answer && dataOf(this.#answer)?.response
-    const number = this.#last && dataOf(this.#last)?.sequence_number
+    const number = this.#last && numberOf(dataOf(this.#last)?.sequence_number)
     if (!isObject(response)) return undefined
     const failed = { ...response, model: this.#alias, status: 'failed', error: answerError(error) }
-    const next = typeof number === 'number' ? number + 1 : 0
+    const next = number === undefined ? 0 : number + 1
     return serverEvent('response.failed', { sequence_number: next, response: failed })
   }
 

@@ -1,15 +1,17 @@
 import type { ChatEvent } from '../../core/chat.ts'
 import type { RouterError } from '../../core/errors.ts'
 import { filledTextOf, type JsonObject, numberOf, textOf } from '../../core/json-read.ts'
+import { customArguments } from '../../core/tool-arguments.ts'
 import { callArguments } from './answer-read.ts'
 import { unreadable } from './errors.ts'
-import { argumentText } from './json.ts'
 
 type Emit = (event: ChatEvent) => void
 
 interface StreamedCall {
   number: number
   arguments: string
+  /** The text of a custom tool so far; its arguments are told when it is whole. */
+  input: string
   ended: boolean
 }
 
@@ -18,6 +20,8 @@ export class StreamedCalls {
   readonly #newId: () => string
   readonly #used = new Set<string>()
   readonly #calls = new Map<number, StreamedCall>()
+  /** Where calls of nothing stand, which are none: in the next turn they would be an error. */
+  readonly #nameless = new Set<number>()
 
   constructor(newId: () => string) {
     this.#newId = newId
@@ -27,45 +31,58 @@ export class StreamedCalls {
     return this.#calls.size > 0
   }
 
-  /** `response.output_item.added`. Gives the error of a call that is none. */
-  begin(event: JsonObject, item: JsonObject, emit: Emit): RouterError | undefined {
+  /** `response.output_item.added`. */
+  begin(event: JsonObject, item: JsonObject, emit: Emit): void {
     const place = numberOf(event.output_index) ?? this.#calls.size
-    if (this.#calls.has(place)) return undefined
+    if (this.#calls.has(place)) return
     const name = filledTextOf(item.name)
-    if (name === undefined) return unreadable('tool call without a name')
+    if (name === undefined) {
+      this.#nameless.add(place)
+      return
+    }
     let id = filledTextOf(item.call_id) ?? ''
     while (id === '' || this.#used.has(id)) id = this.#newId()
     this.#used.add(id)
-    const call = { number: this.#calls.size, arguments: '', ended: false }
+    const call = { number: this.#calls.size, arguments: '', input: '', ended: false }
     this.#calls.set(place, call)
     emit({ type: 'tool-call-start', choice: 0, call: call.number, id, name })
-    return undefined
   }
 
-  /** `response.function_call_arguments.delta`. */
+  /** `response.function_call_arguments.delta`. Gives the error of one that belongs to no call. */
   add(event: JsonObject, emit: Emit): RouterError | undefined {
-    const call = this.#calls.get(numberOf(event.output_index) ?? this.#calls.size - 1)
-    if (!call) return unreadable('arguments of an unknown call')
+    const call = this.#callOf(event)
+    if (!call) return this.#isNameless(event) ? undefined : unreadable('arguments of an unknown call')
     this.#tell(call, textOf(event.delta) ?? '', emit)
     return undefined
   }
 
+  /** `response.custom_tool_call_input.delta`. */
+  addInput(event: JsonObject): void {
+    const call = this.#callOf(event)
+    if (call) call.input += textOf(event.delta) ?? ''
+  }
+
   /** `response.output_item.done`: it repeats the whole call, for servers that send no deltas. */
-  end(event: JsonObject, item: JsonObject, emit: Emit): RouterError | undefined {
-    const unknown = this.begin(event, item, emit)
-    const call = this.#calls.get(numberOf(event.output_index) ?? this.#calls.size - 1)
-    if (unknown || !call) return unknown
-    if (call.arguments === '') this.#tell(call, callArguments(item) ?? textOf(item.arguments) ?? '', emit)
-    return this.#finish(call, emit)
+  end(event: JsonObject, item: JsonObject, emit: Emit): void {
+    this.begin(event, item, emit)
+    const call = this.#callOf(event)
+    if (!call) return
+    if (call.arguments === '') this.#tell(call, callArguments(item), emit)
+    this.#finish(call, emit)
   }
 
   /** Ends what the upstream left open. */
-  close(emit: Emit): RouterError | undefined {
-    for (const call of this.#calls.values()) {
-      const error = this.#finish(call, emit)
-      if (error) return error
-    }
-    return undefined
+  close(emit: Emit): void {
+    for (const call of this.#calls.values()) this.#finish(call, emit)
+  }
+
+  #callOf(event: JsonObject): StreamedCall | undefined {
+    return this.#calls.get(numberOf(event.output_index) ?? this.#calls.size - 1)
+  }
+
+  #isNameless(event: JsonObject): boolean {
+    const place = numberOf(event.output_index)
+    return place === undefined ? this.#nameless.size > 0 : this.#nameless.has(place)
   }
 
   #tell(call: StreamedCall, json: string, emit: Emit): void {
@@ -74,12 +91,10 @@ export class StreamedCalls {
     emit({ type: 'tool-call-delta', choice: 0, call: call.number, arguments: json })
   }
 
-  #finish(call: StreamedCall, emit: Emit): RouterError | undefined {
-    if (call.ended) return undefined
-    if (call.arguments === '') this.#tell(call, '{}', emit)
+  #finish(call: StreamedCall, emit: Emit): void {
+    if (call.ended) return
+    if (call.arguments === '') this.#tell(call, call.input === '' ? '{}' : customArguments(call.input), emit)
     call.ended = true
-    if (argumentText(call.arguments) === undefined) return unreadable('tool arguments that are no object')
     emit({ type: 'block-end', choice: 0, call: call.number })
-    return undefined
   }
 }

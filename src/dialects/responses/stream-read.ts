@@ -82,10 +82,15 @@ class StreamReader implements ChatStreamReader {
         return undefined
       case 'response.function_call_arguments.delta':
         return this.#calls.add(data, emit)
+      case 'response.custom_tool_call_input.delta':
+        this.#calls.addInput(data)
+        return undefined
       case 'response.output_item.added':
-        return item && this.#calls.begin(data, item, emit)
+        if (item) this.#calls.begin(data, item, emit)
+        return undefined
       case 'response.output_item.done':
-        return item && this.#calls.end(data, item, emit)
+        if (item) this.#calls.end(data, item, emit)
+        return undefined
     }
     return undefined
   }
@@ -110,7 +115,8 @@ class StreamReader implements ChatStreamReader {
   }
 
   #finish(response: JsonObject, emit: Emit): RouterError | undefined {
-    const error = this.#calls.close(emit) ?? this.#tellUnsaid(response, emit)
+    this.#calls.close(emit)
+    const error = this.#tellUnsaid(response, emit)
     if (error) return error
     const usage = readUsage(response)
     if (usage) emit({ type: 'usage', usage })
@@ -130,8 +136,7 @@ class StreamReader implements ChatStreamReader {
     if (text !== '') emit({ type: 'text-delta', choice: 0, text, ...(logprobs ? { logprobs } : {}) })
     if (refusal) emit({ type: 'refusal-delta', choice: 0, text: refusal })
     for (const [place, item] of objectsIn(response.output).filter(isCall).entries()) {
-      const error = this.#calls.end({ output_index: place }, item, emit)
-      if (error) return error
+      this.#calls.end({ output_index: place }, item, emit)
     }
     return undefined
   }

@@ -86,7 +86,7 @@ async function streamed(
 ): Promise<FastifyReply> {
   const { app, request, reply, wantsLines } = run
   const dialect = app.dialects.get(wantsLines ? 'ollama' : 'openai')
-  const stream = app.gateway.clientStream(reply, dialect.streamMediaType)
+  const { stream, stopPings } = app.gateway.clientStream(reply, dialect)
   const send = async (event: unknown): Promise<void> => {
     if (!stream.committed) {
       report(run, lost)
@@ -105,7 +105,10 @@ async function streamed(
     }
     await send({ done: true, total, failed, generation_time: generationTime(run) })
   } catch (thrown) {
-    if (!stream.committed) throw thrown
+    if (!reply.sent) {
+      stopPings()
+      throw thrown
+    }
     const error = asRouterError(thrown)
     request.exchange.error ??= error
     const options = { ownPath: true, debug: app.config.inDebug, requestId: request.id }

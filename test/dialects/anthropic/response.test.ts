@@ -96,8 +96,15 @@ describe('reading a whole message', () => {
     assert.equal(failureOf({ type: 'error', error: { type: 'api_error', message: 'x' } }), 'UPSTREAM_ERROR')
     assert.equal(failureOf('hello'), 'BAD_ANSWER')
     assert.equal(failureOf({ choices: [] }), 'BAD_ANSWER')
-    assert.equal(failureOf({ content: [{ type: 'tool_use', name: 'f', input: [1] }] }), 'BAD_ANSWER')
-    assert.equal(failureOf({ content: [{ type: 'tool_use', input: {} }] }), 'BAD_ANSWER')
+  })
+
+  it('is an answer whatever the model wrote', () => {
+    const callsIn = (...content: object[]) => readResponse({ ...message, content }).choices[0]
+    assert.equal(callsIn({ type: 'tool_use', name: 'f', input: [1] })?.toolCalls[0]?.arguments, '[1]')
+    assert.equal(callsIn({ type: 'tool_use', name: 'f', input: '{"a":' })?.toolCalls[0]?.arguments, '{"a":')
+    const none = callsIn({ type: 'tool_use', input: {} }, { type: 'unheard_of', x: 1 })
+    assert.deepEqual([none?.toolCalls, none?.finishReason], [[], 'stop'])
+    assert.equal(readResponse({ type: 'message', content: null }).choices[0]?.text, '')
   })
 })
 
@@ -161,12 +168,16 @@ describe('writing a whole message', () => {
     assert.equal(stop_reason, 'refusal')
   })
 
-  it('arguments that are no object are the upstream’s failure', () => {
-    const bad = { toolCalls: [{ id: 'a', name: 'f', arguments: '{"a":' }] }
-    assert.throws(
-      () => writtenChoice(bad),
-      (error) => error instanceof RouterError && error.causeCode === 'BAD_TOOL_ARGUMENTS',
-    )
+  it('a call that was cut has its members as far as they came', () => {
+    const inputOf = (json: string): unknown => {
+      const toolCalls = [{ id: 'a', name: 'f', arguments: json }]
+      const { content, stop_reason } = writtenChoice({ toolCalls, finishReason: 'length' })
+      assert.equal(stop_reason, 'max_tokens')
+      assert.ok(Array.isArray(content))
+      return content.at(-1).input
+    }
+    assert.deepEqual(inputOf('{"a": "lo'), { a: 'lo' })
+    assert.deepEqual(inputOf('[1]'), { invalid_arguments: '[1]' })
   })
 
   it('reads back as it was', () => {

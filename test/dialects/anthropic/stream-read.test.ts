@@ -196,10 +196,28 @@ describe('failures', () => {
     assert.equal(read(start, end('end_turn'), stop).at(-1)?.type, 'end')
   })
 
-  it('input that is no object, input without a call, a call without a name and broken JSON are failures', () => {
-    assert.equal(causeCodeOf(read(start, tool(), input('{"a":'), blockStop(), stop)), 'BAD_ANSWER')
+  it('input that was cut is told as it came, and a call without a name is none', () => {
+    const cut = read(start, tool(), input('{"a":'), blockStop(), end('max_tokens'), stop)
+    assert.deepEqual(
+      cut.filter(({ type }) => type !== 'start' && type !== 'usage'),
+      [
+        { type: 'tool-call-start', choice: 0, call: 0, id: 'toolu_1', name: 'f' },
+        { type: 'tool-call-delta', choice: 0, call: 0, arguments: '{"a":' },
+        { type: 'block-end', choice: 0, call: 0 },
+        { type: 'finish', choice: 0, reason: 'length' },
+        { type: 'end' },
+      ],
+    )
+    const nameless = read(start, tool({ name: '' }), input('{}'), blockStop(), end('tool_use'), stop)
+    assert.deepEqual(nameless.slice(-2), [{ type: 'finish', choice: 0, reason: 'stop' }, { type: 'end' }])
+    assert.equal(
+      nameless.some(({ type }) => type === 'tool-call-start'),
+      false,
+    )
+  })
+
+  it('input without a call and broken JSON are failures', () => {
     assert.equal(causeCodeOf(read(start, input('{}', 4))), 'BAD_ANSWER')
-    assert.equal(causeCodeOf(read(start, tool({ name: '' }))), 'BAD_ANSWER')
     assert.equal(causeCodeOf(readPieces([Buffer.from('data: {"type":\n\n')])), 'BAD_ANSWER')
     const endless = Array.from({ length: 18 }, () => Buffer.alloc(1024 * 1024, 'a'))
     assert.equal(causeCodeOf(readPieces(endless)), 'BAD_ANSWER')

@@ -96,15 +96,26 @@ describe('reading a whole answer', () => {
   const broken: [string, unknown][] = [
     ['no object', 'Hi'],
     ['no message', { model: 'm', done: true }],
-    ['an unfinished answer', { message, done: false }],
+    ['an unfinished answer without a word', { message: { content: '' }, done: false }],
     ['content that is no text', { message: { content: ['Hi'] }, done: true }],
-    ['a call without a name', { message: { tool_calls: [{ function: {} }] }, done: true }],
-    [
-      'arguments that are no object',
-      { message: { tool_calls: [{ function: { name: 'f', arguments: [1] } }] }, done: true },
-    ],
     ['a loaded model in place of an answer', { message: { content: '' }, done: true, done_reason: 'load' }],
   ]
+  test('an answer that the engine stopped for repeating itself was cut', () => {
+    assert.equal(readResponse({ message, done: false }).choices[0]?.finishReason, 'length')
+  })
+
+  test('calls are read whatever the model wrote; one without a name is none', () => {
+    const given = ['{"a":', [1], { a: 1 }, null].map((value) => ({
+      function: { name: 'f', arguments: value },
+    }))
+    const calls = readResponse({ message: { tool_calls: [...given, { function: {} }] }, done: true })
+      .choices[0]?.toolCalls
+    assert.deepEqual(
+      calls?.map((call) => call.arguments),
+      ['{"a":', '[1]', '{"a":1}', '{}'],
+    )
+  })
+
   for (const [name, body] of broken) {
     test(`${name} is an upstream error`, () => assert.throws(() => readResponse(body), isUpstreamError))
   }
@@ -184,11 +195,15 @@ describe('writing a whole answer', () => {
     assert.deepEqual(writeResponse(response({ refusal: 'No.' }), context).message, message)
   })
 
-  test('arguments that are no object make the answer an upstream error, empty ones do not', () => {
-    const call = (json: string) => response({ toolCalls: [{ id: 'a', name: 'f', arguments: json }] })
-    assert.throws(() => writeResponse(call('{"cut":'), context), isUpstreamError)
-    assert.throws(() => writeResponse(call('[1]'), context), isUpstreamError)
-    assert.doesNotThrow(() => writeResponse(call(''), context))
+  test('a call that was cut has its members as far as they came', () => {
+    const argumentsOf = (json: string): unknown => {
+      const toolCalls = [{ id: 'a', name: 'f', arguments: json }]
+      const { message: written } = writeResponse(response({ toolCalls }), context)
+      return JSON.parse(JSON.stringify(written)).tool_calls[0].function.arguments
+    }
+    assert.deepEqual(argumentsOf('{"a":1,"cut":'), { a: 1 })
+    assert.deepEqual(argumentsOf('[1]'), { invalid_arguments: '[1]' })
+    assert.deepEqual(argumentsOf(''), {})
   })
 
   test('probabilities stand beside the message', () => {

@@ -169,6 +169,25 @@ describe('endings', () => {
     assert.deepEqual(last(''), { error: 'TRUNCATED' })
   })
 
+  test('a close without a last line that HTTP calls complete ends an answer that repeats itself', () => {
+    const again = (...pieces: string[]): string => pieces.map((content) => line({ content })).join('')
+    for (const repeated of [
+      again('So', ' ha', ' ha', 'ha '),
+      again('x', '\n', ' ', '\n\n'),
+      again('Then: go on, go on, go on,'),
+      line({ thinking: 'wait wait wait' }),
+    ]) {
+      assert.deepEqual(readText(repeated, true).slice(-2), [
+        { type: 'finish', choice: 0, reason: 'length' },
+        { type: 'end' },
+      ])
+      assert.equal(readText(repeated).at(-1)?.type, 'error')
+    }
+    for (const cut of ['', again('ha ha', ' ho'), `${again('ha', 'ha', 'ha')}{"mod`]) {
+      assert.equal(readText(cut, true).at(-1)?.type, 'error')
+    }
+  })
+
   test('a reason without done counts as the end when the upstream closes, and not before', () => {
     const text = line({ content: 'Hi' }) + line({}, { done: false, done_reason: 'stop', eval_count: 2 })
     assert.equal(

@@ -18,17 +18,17 @@ export function fixture(name: (typeof fixtures)[number]): Buffer {
 }
 
 /** The events of chunks and a clean close; made ids count up from `made_1`. */
-export function readChunks(chunks: readonly Buffer[], close = true): ChatEvent[] {
+export function readChunks(chunks: readonly Buffer[], close = true, isComplete = false): ChatEvent[] {
   let made = 0
   const reader = createReader(() => `made_${++made}`)
   const events: ChatEvent[] = []
   for (const chunk of chunks) reader.push(chunk, (event) => events.push(event))
-  if (close) reader.end((event) => events.push(event))
+  if (close) reader.end((event) => events.push(event), isComplete)
   return events
 }
 
-export function readText(text: string): ChatEvent[] {
-  return readChunks([Buffer.from(text)])
+export function readText(text: string, isComplete = false): ChatEvent[] {
+  return readChunks([Buffer.from(text)], true, isComplete)
 }
 
 export interface Passed {

@@ -104,7 +104,7 @@ test('a whole answer of several choices keeps them apart', () => {
       [0, 'a', 'length'],
     ],
   )
-  assert.throws(() => codec.readResponse({ choices: [] }), { kind: 'upstream_error' })
+  assert.throws(() => codec.readResponse({ choices: {} }), { kind: 'upstream_error' })
 })
 
 test("the operator's defaults for chats reach a completion only as far as it has them", () => {

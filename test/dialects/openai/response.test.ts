@@ -91,7 +91,7 @@ describe('a whole answer of an upstream', () => {
     assert.deepEqual(['length', 'content_filter', 'function_call', 'eos', null, ''].map(reasonOf), [
       'length',
       'content_filter',
-      'tool_calls',
+      'stop',
       'stop',
       'stop',
       'stop',
@@ -111,15 +111,32 @@ describe('a whole answer of an upstream', () => {
     }
   })
 
+  it('is an answer whatever the model wrote: cut and odd arguments, calls of nothing, nothing at all', () => {
+    const argumentsOf = (value: unknown): string | undefined =>
+      read(answer({ tool_calls: [{ function: { name: 'f', arguments: value } }] })).choices[0]?.toolCalls[0]
+        ?.arguments
+    assert.deepEqual(['{"a": "lo', '[', '"x"', [1], { a: 1 }, null, undefined].map(argumentsOf), [
+      '{"a": "lo',
+      '[',
+      '"x"',
+      '[1]',
+      '{"a":1}',
+      '{}',
+      '{}',
+    ])
+    const custom = { id: 'c', type: 'custom', custom: { name: 'py', input: 'print("1")' } }
+    const nothing = [{ id: 'd', type: 'function', function: { arguments: '{}' } }, { type: 'mcp' }]
+    assert.deepEqual(read(answer({ tool_calls: [custom, ...nothing] })).choices[0]?.toolCalls, [
+      { id: 'c', name: 'py', arguments: '{"input":"print(\\"1\\")"}' },
+    ])
+    for (const choices of [[], [{}], [{ message: null }], [{ message: { content: [{ type: 'new' }] } }]]) {
+      const [choice] = read({ choices }).choices
+      assert.deepEqual([choice?.text, choice?.finishReason], ['', 'stop'])
+    }
+  })
+
   it('is refused when it is none', () => {
-    const none = [
-      null,
-      'text',
-      {},
-      { choices: [] },
-      { choices: [{}] },
-      answer({ tool_calls: [{ function: { name: 'f', arguments: '[' } }] }),
-    ]
+    const none = [null, 'text', {}, { choices: {} }]
     for (const body of none) assert.equal(failureOf(body).causeCode, 'BAD_ANSWER', JSON.stringify(body))
     assert.equal(
       failureOf(answer({ content: 'a' }, { finish_reason: 'abort' })).causeCode,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { causeCodeOf, delta, fragment, read } from './replay.ts'
+import { delta, fragment, read } from './replay.ts'
 
 describe('tool calls of servers that differ', () => {
   it('a new id on the same index is a new call', () => {
@@ -78,11 +78,46 @@ describe('tool calls of servers that differ', () => {
     assert.deepEqual(ids, ['a', 'made_0'])
   })
 
-  it('arguments that are no object, and a call without a name, are failures', () => {
-    const cut = fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '{"x":' } })
-    assert.equal(causeCodeOf(read(cut, delta({}, 'length'), '[DONE]')), 'BAD_ANSWER')
+  it('a call that was cut, or whose arguments are no object, is told as it came', () => {
+    for (const json of ['{"x":', '[1]', 'x = 1']) {
+      const cut = fragment({ index: 0, id: 'a', function: { name: 'f', arguments: json } })
+      assert.deepEqual(read(cut, delta({}, 'length'), '[DONE]').slice(1), [
+        { type: 'tool-call-start', choice: 0, call: 0, id: 'a', name: 'f' },
+        { type: 'tool-call-delta', choice: 0, call: 0, arguments: json },
+        { type: 'block-end', choice: 0, call: 0 },
+        { type: 'finish', choice: 0, reason: 'length' },
+        { type: 'end' },
+      ])
+    }
+  })
+
+  it('a call without a name is none', () => {
     const nameless = fragment({ index: 0, id: 'a', function: { arguments: '{}' } })
-    assert.equal(causeCodeOf(read(delta({ content: 'a' }), nameless, '[DONE]')), 'BAD_ANSWER')
+    const named = fragment({ index: 1, id: 'b', function: { name: 'f', arguments: '{}' } })
+    const events = read(nameless, named, delta({}, 'tool_calls'), '[DONE]')
+    assert.deepEqual(
+      events.filter(({ type }) => type === 'tool-call-start'),
+      [{ type: 'tool-call-start', choice: 0, call: 0, id: 'b', name: 'f' }],
+    )
+    assert.deepEqual(read(delta({ content: 'a' }), nameless, delta({}, 'tool_calls'), '[DONE]').slice(2), [
+      { type: 'finish', choice: 0, reason: 'stop' },
+      { type: 'end' },
+    ])
+  })
+
+  it('the text of a custom tool becomes its one argument', () => {
+    const events = read(
+      fragment({ index: 0, id: 'a', type: 'custom', custom: { name: 'py', input: '' } }),
+      fragment({ index: 0, custom: { input: 'print(' } }),
+      fragment({ index: 0, custom: { input: '"1")' } }),
+      delta({}, 'tool_calls'),
+      '[DONE]',
+    )
+    assert.deepEqual(events.slice(1, 4), [
+      { type: 'tool-call-start', choice: 0, call: 0, id: 'a', name: 'py' },
+      { type: 'tool-call-delta', choice: 0, call: 0, arguments: '{"input":"print(\\"1\\")"}' },
+      { type: 'block-end', choice: 0, call: 0 },
+    ])
   })
 
   it('the deprecated function_call is one call', () => {

@@ -123,6 +123,15 @@ describe('an answer of an upstream', () => {
     assert.equal(cut('content_filter'), 'content_filter')
   })
 
+  it('is one whatever the model wrote', () => {
+    const argumentsOf = (item: object): unknown =>
+      readResponse({ output: [{ name: 'f', ...item }] }).choices[0]?.toolCalls[0]?.arguments
+    assert.equal(argumentsOf({ type: 'function_call', arguments: '{"a": "lo' }), '{"a": "lo')
+    assert.equal(argumentsOf({ type: 'function_call', arguments: { a: 1 } }), '{"a":1}')
+    assert.equal(argumentsOf({ type: 'function_call', name: '', arguments: '{}' }), undefined)
+    assert.equal(argumentsOf({ type: 'unheard_of' }), undefined)
+  })
+
   it('that is none is an error of the upstream', () => {
     const bad = [
       null,
@@ -130,7 +139,6 @@ describe('an answer of an upstream', () => {
       { error: { message: 'x' } },
       { status: 'failed', output: [] },
       { status: 'in_progress', output: [] },
-      { output: [{ type: 'function_call', name: 'f', arguments: '{' }] },
     ]
     for (const body of bad) {
       assert.throws(

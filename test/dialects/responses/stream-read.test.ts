@@ -122,9 +122,20 @@ describe('streams of other servers', () => {
     assert.deepEqual(ids, ['c', 'made_0', 'made_1'])
   })
 
-  it('arguments that are no object are an error', () => {
+  it('arguments that are no object are told as they came, and a call without a name is none', () => {
     const done = { type: 'response.output_item.done', ...item(0, { arguments: '[1' }) }
-    assert.equal(causeCodeOf(readPieces([streamOf(created, done, completed())])), 'BAD_ANSWER')
+    const told = readPieces([streamOf(created, done, completed())])
+    assert.deepEqual(
+      told.flatMap((event) => (event.type === 'tool-call-delta' ? [event.arguments] : [])),
+      ['[1'],
+    )
+    const nameless = { type: 'response.output_item.added', ...item(0, { name: '' }) }
+    const piece = { type: 'response.function_call_arguments.delta', output_index: 0, delta: '{}' }
+    const none = readPieces([streamOf(created, nameless, piece, completed())])
+    assert.deepEqual(
+      none.map(({ type }) => type),
+      ['start', 'finish', 'end'],
+    )
   })
 
   it('an answer that stands only in the last event is read from there', () => {
