@@ -76,7 +76,7 @@ for (const generation of ['1.x', '0.x']) {
           api_token: 'upstream-key',
           model_path: upstreams.upstreamModel,
         }
-        router = await startRouter({ models: modelsConfig({ small: [provider] }) })
+        router = await startRouter({ models: modelsConfig({ small: [provider], resting: [{ ...provider, id: 'resting' }] }) })
         client = clientOf(generation, router.url)
       })
       after(async () => {
@@ -177,7 +177,7 @@ for (const generation of ['1.x', '0.x']) {
         const unlimited = { ...ask, max_tokens: null } as unknown as typeof ask
         assert.deepEqual(await failure(client.messages.create(unlimited)), [400, 'invalid_request_error'])
         upstream.rescript(answers.limited)
-        const limited = client.messages.create({ ...ask, stream: true })
+        const limited = client.messages.create({ ...ask, model: 'resting', stream: true })
         assert.deepEqual(await failure(limited), [429, 'rate_limit_error'])
       })
 

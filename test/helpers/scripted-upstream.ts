@@ -201,7 +201,8 @@ async function stream(
     if (response.destroyed) return
     if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) continue
     record.sentBytes += Buffer.byteLength(piece)
-    if (!response.write(piece)) await Promise.race([once(response, 'drain'), gone])
+    // Each piece in a packet of its own, as far as the system allows; Node gathers what is written in one turn.
+    await Promise.race([new Promise<void>((resolve) => response.write(piece, () => resolve())), gone])
   }
   if (ending === 'hang') return
   if (ending === 'reset') response.socket?.resetAndDestroy()
