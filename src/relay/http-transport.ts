@@ -1,11 +1,11 @@
 /// <reference path="./undici-parts.d.ts" />
-import type { LookupFunction } from 'node:net'
+import type { LookupFunction, Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { buildConnector, Dispatcher } from 'undici'
 import createConnector from 'undici/lib/core/connect.js'
 import Agent from 'undici/lib/dispatcher/agent.js'
 import Pool from 'undici/lib/dispatcher/pool.js'
-import { ConnectError, handshakeError, tlsError } from '../core/connect-error.ts'
+import { ConnectError, codeOf, handshakeError, tlsError } from '../core/connect-error.ts'
 import type { Connection } from '../core/connection.ts'
 import type {
   Transport,
@@ -90,11 +90,32 @@ function connectorNoting(
         done(named, null)
         return
       }
+      withoutStacksAtOverflow(socket)
       // The answer of a proxy is no answer of the server.
       const before = socket.bytesRead
       socket.on('error', (fault: Error) => readBefore.set(fault, socket.bytesRead - before))
       done(null, socket)
     })
+  }
+}
+
+const overflowCode = 'UND_ERR_HEADERS_OVERFLOW'
+
+/**
+ * Beyond its limit for headers undici makes an error for each further one of what it has read: thousands, in one go, nearly all
+ * of whose time goes into stacks that nobody sees. From the first one until that reading ends there are none.
+ */
+function withoutStacksAtOverflow(socket: Socket): void {
+  const destroy = socket.destroy.bind(socket)
+  socket.destroy = (error?: Error) => {
+    if (error !== undefined && codeOf(error) === overflowCode) {
+      const { stackTraceLimit } = Error
+      Error.stackTraceLimit = 0
+      queueMicrotask(() => {
+        Error.stackTraceLimit = stackTraceLimit
+      })
+    }
+    return destroy(error)
   }
 }
 
@@ -203,7 +224,9 @@ class Call implements UpstreamCall, Dispatcher.DispatchHandler {
   }
 
   #fail(error: Error): void {
-    this.#sink.onError(error, bytesRead(error, this.#house.readBefore) > 0)
+    // Too many headers are a part of an answer: the socket was not stale.
+    const answered = codeOf(error) === overflowCode
+    this.#sink.onError(error, !answered && bytesRead(error, this.#house.readBefore) > 0)
   }
 }
 

@@ -314,9 +314,13 @@ function endingOf(delivered: Delivered<unknown>): Ending {
   return { result: 'failure', verdict, pauseMs, error }
 }
 
-/** Of several targets' failures the client hears the one it can act on: a rate limit before a broken box. */
+/**
+ * Of several targets' failures the client hears the one it can act on: a rate limit before a broken server, and a rejected
+ * key of ours, which no retry can change, only where all targets rejected it.
+ */
 function moreTelling(before: RouterError | undefined, now: RouterError): RouterError {
   if (before?.kind === 'rate_limit' && now.kind !== 'rate_limit') return before
+  if (before && before.code !== 'upstream_auth' && now.code === 'upstream_auth') return before
   return now
 }
 

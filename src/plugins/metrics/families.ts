@@ -1,4 +1,8 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+
+/** So many series are read before others have their turn. */
+const seriesAtOnce = 50
 
 type Labels<Name extends string> = Readonly<Record<Name, string | number>>
 type Client = FastifyInstance['metrics']['client']
@@ -39,6 +43,11 @@ export class Families {
     return this.#added(new HistogramFamily(description))
   }
 
+  /** What is read when it is asked for. `aggregator`: how the values of several processes become one. */
+  gauge(description: GaugeDescription): void {
+    this.#added(new GaugeFamily(description))
+  }
+
   #added<Added extends object>(family: Added): Added {
     // Of a metric the registry needs its name and `get`; its type names the library's classes.
     this.#register.registerMetric(family as unknown as InstanceType<Client['Counter']>)
@@ -73,9 +82,13 @@ abstract class Family<Series, Label extends string> {
   /** The form of prom-client's metrics; series that counted nothing so far are left out. */
   async get() {
     const { name, help, type, aggregator } = this
-    const values = Array.from(this.#series.values()).flatMap(({ labels, series }) =>
-      this.samples(series, labels),
-    )
+    const values: Sample[] = []
+    let count = 0
+    // Those that are added meanwhile come at the end.
+    for (const { labels, series } of this.#series.values()) {
+      for (const sample of this.samples(series, labels)) values.push(sample)
+      if (++count % seriesAtOnce === 0) await turn()
+    }
     return { name, help, type, aggregator, values }
   }
 
@@ -92,6 +105,38 @@ export class CounterFamily<Label extends string> extends Family<Count, Label> {
 
   protected samples({ value }: Count, labels: Labels<Label>): Sample[] {
     return value === 0 ? [] : [{ labels, value }]
+  }
+}
+
+interface GaugeDescription extends Description<string> {
+  aggregator?: string
+  read(): Iterable<Sample>
+}
+
+class GaugeFamily {
+  readonly type = 'gauge'
+  readonly name: string
+  readonly help: string
+  readonly labelNames: readonly string[]
+  readonly aggregator: string
+  readonly #read: () => Iterable<Sample>
+
+  constructor({ name, help, labelNames, aggregator = 'sum', read }: GaugeDescription) {
+    this.name = name
+    this.help = help
+    this.labelNames = labelNames
+    this.aggregator = aggregator
+    this.#read = read
+  }
+
+  async get() {
+    const { name, help, type, aggregator } = this
+    const values: Sample[] = []
+    for (const sample of this.#read()) {
+      values.push(sample)
+      if (values.length % (10 * seriesAtOnce) === 0) await turn()
+    }
+    return { name, help, type, aggregator, values }
   }
 }
 

@@ -3,6 +3,7 @@ import type { CheckedState } from '../../core/health-team.ts'
 import type { TargetSignals } from '../../core/strategy.ts'
 import type { BreakerState } from '../../relay/breaker.ts'
 import type { TargetHealth } from '../health/target-health.ts'
+import { Families } from './families.ts'
 
 const breakerStates: readonly BreakerState[] = ['closed', 'open', 'half_open']
 const downReasons: readonly CheckedState[] = ['refused', 'silent', 'failing']
@@ -20,92 +21,86 @@ export function exposeTargets(app: FastifyInstance): void {
 }
 
 function exposeCalls(app: FastifyInstance): void {
-  const { Gauge } = app.metrics.client
-  new Gauge({
+  new Families(app.metrics.client).gauge({
     name: 'llm_router_target_calls_in_flight',
     help: 'Calls that a target is at work on.',
     labelNames: ['model_name', 'target'],
-    collect() {
-      this.reset()
-      for (const signals of allSignals(app)) this.set(labelsOf(signals), signals.inFlight)
+    *read() {
+      for (const signals of allSignals(app)) yield { labels: labelsOf(signals), value: signals.inFlight }
     },
   })
 }
 
 function exposeStates(app: FastifyInstance): void {
-  const { Gauge } = app.metrics.client
-  new Gauge({
+  const families = new Families(app.metrics.client)
+  families.gauge({
     name: 'llm_router_target_usable',
     help: 'Whether a target gets requests other than probes now: the share of processes that send it any.',
     labelNames: ['model_name', 'target'],
     aggregator: 'average',
-    collect() {
-      this.reset()
+    *read() {
       for (const signals of allSignals(app))
-        this.set(labelsOf(signals), app.health.isUsable(signals.target) ? 1 : 0)
+        yield { labels: labelsOf(signals), value: app.health.isUsable(signals.target) ? 1 : 0 }
     },
   })
-  new Gauge({
+  families.gauge({
     name: 'llm_router_target_down',
     help: 'The share of processes that hold a target down by its health checks: refused, silent (they time out), failing.',
     labelNames: ['model_name', 'target', 'reason'],
     aggregator: 'average',
-    collect() {
-      this.reset()
+    *read() {
       for (const signals of allSignals(app)) {
         const now = app.health.stateOf(signals.target)
-        for (const reason of downReasons) this.set({ ...labelsOf(signals), reason }, reason === now ? 1 : 0)
+        for (const reason of downReasons)
+          yield { labels: { ...labelsOf(signals), reason }, value: reason === now ? 1 : 0 }
       }
     },
   })
-  new Gauge({
+  families.gauge({
     name: 'llm_router_model_panic',
     help: 'Whether all targets of a model are down, and those whose checks only time out are used nevertheless.',
     labelNames: ['model_name'],
     aggregator: 'max',
-    collect() {
-      this.reset()
+    *read() {
       for (const model of app.models.all())
-        this.set({ model_name: model.alias }, app.health.isPanicking(model) ? 1 : 0)
+        yield { labels: { model_name: model.alias }, value: app.health.isPanicking(model) ? 1 : 0 }
     },
   })
-  new Gauge({
+  families.gauge({
     name: 'llm_router_target_breaker_state',
     help: 'The breaker of a target: the number of processes in which it is closed, open, half_open.',
     labelNames: ['model_name', 'target', 'state'],
-    collect() {
-      this.reset()
+    *read() {
       for (const signals of allSignals(app)) {
         const now = app.health.of(signals.target).breaker.state
-        for (const state of breakerStates) this.set({ ...labelsOf(signals), state }, state === now ? 1 : 0)
+        for (const state of breakerStates)
+          yield { labels: { ...labelsOf(signals), state }, value: state === now ? 1 : 0 }
       }
     },
   })
-  new Gauge({
+  families.gauge({
     name: 'llm_router_target_resting',
     help: 'The number of processes in which a target rests: busy (it asked for it), misconfigured (it refuses us).',
     labelNames: ['model_name', 'target', 'reason'],
-    collect() {
-      this.reset()
+    *read() {
       for (const signals of allSignals(app)) {
         const now = restingReason(app.health.of(signals.target))
         for (const reason of restingReasons)
-          this.set({ ...labelsOf(signals), reason }, reason === now ? 1 : 0)
+          yield { labels: { ...labelsOf(signals), reason }, value: reason === now ? 1 : 0 }
       }
     },
   })
 }
 
 function exposeMisconfigured(app: FastifyInstance): void {
-  new app.metrics.client.Gauge({
+  new Families(app.metrics.client).gauge({
     name: 'llm_router_target_misconfigured',
     help: 'The number of processes in which a target is misconfigured, by the HTTP status that it answers with.',
     labelNames: ['model_name', 'target', 'status'],
-    collect() {
-      this.reset()
+    *read() {
       for (const signals of allSignals(app)) {
         const { misconfigured } = app.health.of(signals.target)
-        if (misconfigured) this.set({ ...labelsOf(signals), status: misconfigured.status }, 1)
+        if (misconfigured) yield { labels: { ...labelsOf(signals), status: misconfigured.status }, value: 1 }
       }
     },
   })
@@ -119,13 +114,13 @@ function restingReason({ cooldownMs, misconfigured }: TargetHealth): 'busy' | 'm
 function exposeQueues(app: FastifyInstance): void {
   const { Counter, Gauge } = app.metrics.client
   const { counts } = app.leases
-  new Gauge({
+  new Families(app.metrics.client).gauge({
     name: 'llm_router_queue_length',
     help: 'Requests that wait for a target of their own.',
     labelNames: ['model_name'],
-    collect() {
-      this.reset()
-      for (const model of app.models.all()) this.set({ model_name: model.alias }, app.balancer.waiting(model))
+    *read() {
+      for (const model of app.models.all())
+        yield { labels: { model_name: model.alias }, value: app.balancer.waiting(model) }
     },
   })
   new Counter({
