@@ -8,7 +8,7 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../../helpers/scripted-upstream.ts'
-import { ollamaDefaults, promptsDir, system, untimed, user, vllmDefaults } from './support.ts'
+import { ollamaDefaults, promptsDir, system, uncut, untimed, user, vllmDefaults } from './support.ts'
 
 let upstream: ScriptedUpstream
 let router: TestRouter
@@ -65,6 +65,7 @@ test('what the client sends goes upstream by its name there, and nothing else of
   assert.deepEqual(sent, {
     model: 'oll',
     ...plain,
+    ...uncut,
     options: {
       temperature: 0.2,
       num_predict: 64,
@@ -150,6 +151,7 @@ test("Ollama's options of the configuration go before the endpoint's defaults", 
   assert.deepEqual(sent, {
     model: 'setoll',
     ...plain,
+    ...uncut,
     options: { ...ollamaDefaults, num_ctx: 8192, temperature: 0.1 },
     keep_alive: '1h',
   })

@@ -11,7 +11,7 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../../helpers/scripted-upstream.ts'
-import { assistant, promptsDir, system, user, vllmDefaults } from './support.ts'
+import { assistant, promptsDir, system, uncut, user, vllmDefaults } from './support.ts'
 
 let upstream: ScriptedUpstream
 let router: TestRouter
@@ -173,7 +173,7 @@ test('any chat request can name a prompt in a header: it becomes the first syste
   for (const path of ['/v1/chat/completions', '/api/chat']) {
     assert.deepEqual(
       await sentBy(path, { model: 'oll', messages, stream: false }, headers),
-      { model: 'oll', messages: expected, stream: false },
+      { model: 'oll', messages: expected, stream: false, ...uncut },
       path,
     )
   }

@@ -14,6 +14,7 @@ import {
   ollamaDefaults,
   promptsDir,
   system,
+  uncut,
   untimed,
   user,
   vllmDefaults,
@@ -241,6 +242,7 @@ describe('an endpoint sends exactly its messages and parameters, and answers in 
           messages: each,
           stream: false,
           options: ollamaDefaults,
+          ...uncut,
         })),
       )
       assert.equal(upstream.requests.at(-1)?.url, '/api/chat')

@@ -13,7 +13,7 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../../helpers/scripted-upstream.ts'
-import { byText, eventsIn, ollamaDefaults, promptsDir, system, user } from './support.ts'
+import { byText, eventsIn, ollamaDefaults, promptsDir, system, uncut, user } from './support.ts'
 
 let upstream: ScriptedUpstream
 let router: TestRouter
@@ -67,6 +67,7 @@ test('one text is streamed in OpenAI chunks with the prompt applied, over either
     messages: [system('PL wpis.'), user('x')],
     stream: true,
     options: ollamaDefaults,
+    ...uncut,
   })
 })
 

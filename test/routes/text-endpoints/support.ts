@@ -24,6 +24,9 @@ export const ollamaDefaults = {
   repeat_penalty: 1.2,
 }
 
+/** An Ollama server is to refuse a prompt that is too long, not to cut it. */
+export const uncut = { truncate: false, shift: false }
+
 export function system(content: string) {
   return { role: 'system', content }
 }
