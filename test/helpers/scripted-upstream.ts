@@ -202,7 +202,9 @@ async function stream(
     if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) continue
     record.sentBytes += Buffer.byteLength(piece)
     // Each piece in a packet of its own, as far as the system allows; Node gathers what is written in one turn.
-    await Promise.race([new Promise<void>((resolve) => response.write(piece, () => resolve())), gone])
+    const written = new Promise<boolean>((resolve) => response.write(piece, (error) => resolve(!error)))
+    // A socket that fails says so at once, and is closed in a later turn, which an endless script must let come.
+    if (!(await Promise.race([written, gone]))) await gone
   }
   if (ending === 'hang') return
   if (ending === 'reset') response.socket?.resetAndDestroy()
