@@ -25,6 +25,7 @@ before(async () => {
     models: modelsConfig({
       m1: [{ id: 'm1', api_type: 'vllm', api_host: upstream.url }],
       oll: [{ id: 'oll', api_type: 'ollama', api_host: upstream.url }],
+      resting: [{ id: 'resting', api_type: 'vllm', api_host: upstream.url }],
     }),
   })
 })
@@ -94,7 +95,7 @@ test('one text is streamed in Ollama lines for who accepts those', async () => {
 
 test('one text whose upstream fails before its first content has a real status', async () => {
   upstream.rescript(openaiError(429, { message: 'slow down' }, { 'retry-after': '7' }))
-  const { status, headers, text } = await article({ model: 'm1' })
+  const { status, headers, text } = await article({ model: 'resting' })
   assert.equal(status, 429)
   assert.equal(headers.get('retry-after'), '7')
   assert.equal(JSON.parse(text).status, false)
