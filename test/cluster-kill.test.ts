@@ -22,7 +22,7 @@ before(async () => {
   writeFileSync(
     extension,
     `export default async (app) => {
-  app.post('/kill', (request) => {
+  app.post('/kill', { config: { surface: 'text' } }, (request) => {
     app.gateway.chatCall('openai', request)
     process.kill(process.pid, 'SIGKILL')
     for (;;);
