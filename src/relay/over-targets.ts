@@ -94,7 +94,7 @@ export async function overTargets<T>(loop: TargetLoop<T>): Promise<T> {
 async function overModel<T>(run: ModelRun<T>): Promise<Run<T>> {
   const { loop } = run
   try {
-    for (let attempts = 0; attempts < maxAttempts; attempts++) {
+    for (let attempts = 0; attempts < maxAttempts; ) {
       const found = search(loop, run.wish(attempts === maxAttempts - 1))
       const lease = found instanceof Promise ? await found : found
       const attempt = lease && run.begin(lease)
@@ -107,6 +107,8 @@ async function overModel<T>(run: ModelRun<T>): Promise<Run<T>> {
       }
       const result = run.result(lease, delivered)
       if (result !== 'go on') return result
+      // A server that refuses the connection has seen nothing of the request, and costs no time.
+      if (!isRefused(delivered)) attempts++
       if (await run.mayKillServers()) break
     }
     return run.exhausted()
@@ -119,6 +121,12 @@ async function overModel<T>(run: ModelRun<T>): Promise<Run<T>> {
   } finally {
     run.end()
   }
+}
+
+/** Whether no connection came about, at once: a wait for one costs the client as much as an attempt. */
+function isRefused(delivered: Delivered<unknown>): boolean {
+  if (delivered.type === 'delivered' || delivered.closedSilently) return false
+  return delivered.verdict === 'connect' && delivered.error.kind !== 'upstream_timeout'
 }
 
 /** What the attempts at the targets of one model have shown so far. */

@@ -24,13 +24,15 @@ export function onceMoreIfStale<Result extends { type: string }>(
     if (!isFailed(first) || first.retry !== 'same') return end(first)
     calls.resent(model)
     send(true, (again) => {
-      end(isFailed(again) && again.retry === 'same' ? closedTwice(again) : again)
+      end(isFailed(again) ? afterSilentClose(again) : again)
     })
   })
 }
 
-function closedTwice(failed: FailedAttempt): FailedAttempt {
-  return { ...failed, retry: 'next', verdict: 'undecided', closedSilently: true }
+/** The first socket closed without a byte, and so did the second one, or there was none: the server may have died of it. */
+function afterSilentClose(again: FailedAttempt): FailedAttempt {
+  if (again.retry === 'same') return { ...again, retry: 'next', verdict: 'undecided', closedSilently: true }
+  return again.verdict === 'connect' ? { ...again, closedSilently: true } : again
 }
 
 function isFailed(result: { type: string }): result is FailedAttempt {

@@ -438,31 +438,53 @@ describe('a request that kills servers', () => {
     return { url: String(message), process: child }
   }
 
-  test('reaches two of them and no third', async (t) => {
-    const servers = [await startMortal(t), await startMortal(t), await startMortal(t)]
-    let died = 0
-    const deaths = servers.map(() => Promise.withResolvers<void>())
-    for (const { process } of servers) process.once('exit', () => deaths[died++]?.resolve())
-    const router = await startRouter({
-      models: modelsConfig({
-        m: servers.map(({ url }, index) => ({ id: `s${index}`, api_type: 'vllm', api_host: url })),
-      }),
+  for (const connections of ['new', 'kept-alive']) {
+    test(`reaches two of them over ${connections} connections, and no third`, async (t) => {
+      const servers = [await startMortal(t), await startMortal(t), await startMortal(t)]
+      let died = 0
+      const deaths = servers.map(() => Promise.withResolvers<void>())
+      for (const { process } of servers) process.once('exit', () => deaths[died++]?.resolve())
+      const router = await startRouter({
+        models: modelsConfig({
+          m: servers.map(({ url }, index) => ({ id: `s${index}`, api_type: 'vllm', api_host: url })),
+        }),
+      })
+      t.after(() => router.close())
+      const ask = (content: string) =>
+        post(`${router.url}/v1/chat/completions`, { model: 'm', messages: [{ role: 'user', content }] })
+      // Over kept-alive connections, and over new ones.
+      if (connections === 'kept-alive') for (let index = 0; index < 6; index++) await ask('hi')
+      const { status, headers } = await ask('die')
+      assert.equal(status, 502)
+      assert.equal(headers.get('x-should-retry'), 'false')
+      await Promise.all(deaths.slice(0, 2).map(({ promise }) => promise))
+      assert.equal(died, 2)
+      for (let index = 0; index < 5; index++) assert.equal((await ask('hi')).status, 200)
     })
-    t.after(() => router.close())
-    const ask = (content: string) =>
-      post(`${router.url}/v1/chat/completions`, { model: 'm', messages: [{ role: 'user', content }] })
-    const { status, headers } = await ask('die')
-    assert.equal(status, 502)
-    assert.equal(headers.get('x-should-retry'), 'false')
-    await Promise.all(deaths.slice(0, 2).map(({ promise }) => promise))
-    assert.equal(died, 2)
-    for (let index = 0; index < 5; index++) assert.equal((await ask('hi')).status, 200)
-  })
+  }
 
   test('is not told from one that meets two servers which close connections and live on', async (t) => {
     const fleet = await startFleet(t, [{ kind: 'reset' }, { kind: 'reset' }, good])
     assert.equal(await answered(fleet, Array(10).fill('hi')), 10)
   })
+})
+
+test('servers that refuse connections cost a request none of its three attempts', async (t) => {
+  const upstream = await startUpstream(good)
+  const gone = await Promise.all(Array.from({ length: 5 }, closedPort))
+  const urls = [...gone, upstream.url]
+  const router = await startRouter({
+    env: { LLM_ROUTER_BALANCE_STRATEGY: 'first_available' },
+    models: modelsConfig({
+      m: urls.map((url, index) => ({ id: `s${index}`, api_type: 'vllm', api_host: url })),
+    }),
+  })
+  t.after(async () => {
+    await router.close()
+    await upstream.close()
+  })
+  const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+  assert.equal((await post(`${router.url}/v1/chat/completions`, body)).status, 200)
 })
 
 test('a server that cannot be reached is ejected by any two requests', async (t) => {
