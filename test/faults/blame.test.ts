@@ -330,7 +330,7 @@ describe('429', () => {
       90,
     ],
     [
-      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': () => `${Math.round(Date.now() / 1000) + 45}` },
+      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': () => `${Math.floor(Date.now() / 1000) + 45}` },
       45,
     ],
   ]
