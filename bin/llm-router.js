@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Plain JavaScript, so that a Node.js without TypeScript says what it lacks.
-import { nodeFault } from '../src/core/node-floor.js'
+import { nodeFault } from '../src/runtime/node-floor.js'
 
 const fault = nodeFault(process.versions.node)
 if (fault === undefined) {

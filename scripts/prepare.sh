@@ -2,7 +2,7 @@
 # a Node. Sets NODE. Everything it says goes to stderr.
 
 # The first versions whose JSON.parse reads escaped keys as they stand, one for each line that is maintained, in order; those of
-# src/core/node-floor.js.
+# src/runtime/node-floor.js.
 node_floors='24.22.3 26.12.1'
 
 say() { printf '%s\n' "$*" >&2; }

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { buildApp } from '../src/app.ts'
-import { docsTags } from '../src/core/api-docs.ts'
-import { loadConfig } from '../src/core/env-config.ts'
+import { loadConfig } from '../src/config/settings.ts'
+import { docsTags } from '../src/sdk/endpoint-docs.ts'
 
 const file = join(import.meta.dirname, '../docs/endpoints.md')
 const begin = '<!-- generated from the routes by `npm run docs:endpoints` -->'

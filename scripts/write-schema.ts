@@ -1,7 +1,7 @@
 /** Writes resources/models-config.schema.json, which editors and people read, from the schema that the router checks by. */
 import { writeFileSync } from 'node:fs'
-import { looseJsonSchema } from '../src/core/loose-json.ts'
-import { ModelsConfigSchema } from '../src/core/models-config.ts'
+import { ModelsConfigSchema } from '../src/config/models-schema.ts'
+import { looseJsonSchema } from '../src/lib/json/loose.ts'
 
 export function modelsConfigJsonSchema(): string {
   const schema = {

@@ -4,10 +4,10 @@ import type { Command, Surroundings } from './cli/command.ts'
 import { readCommandLine } from './cli/command-line.ts'
 import { operatorKeyFor, operatorKeyText } from './cli/operator-key.ts'
 import { usage } from './cli/usage.ts'
-import { didYouMean } from './core/did-you-mean.ts'
-import { ConfigError } from './core/errors.ts'
-import { nodeFault } from './core/node-floor.js'
-import { version } from './core/version.ts'
+import { didYouMean } from './lib/did-you-mean.ts'
+import { version } from './lib/version.ts'
+import { nodeFault } from './runtime/node-floor.js'
+import { ConfigError } from './sdk/errors.ts'
 
 const root = join(import.meta.dirname, '..')
 

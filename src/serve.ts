@@ -1,17 +1,16 @@
 import cluster from 'node:cluster'
 import { join, resolve } from 'node:path'
 import { type AppOptions, buildApp } from './app.ts'
-import { banner } from './banner.ts'
-import { type Config, loadConfig } from './core/env-config.ts'
-import { ConfigError } from './core/errors.ts'
-import { discover } from './discovery.ts'
-import { createLogging } from './logger.ts'
-import { runPrimary } from './primary.ts'
-import { runningRequestsVariable } from './primary-request-keeper.ts'
-// biome-ignore lint/style/noRestrictedImports: the primary has opened the list for this process.
-import { RunningRequests } from './stores/running-requests.ts'
-import { setV8Flags } from './v8-flags.ts'
-import type { ReadyMessage } from './worker-keeper.ts'
+import { runPrimary } from './cluster/primary.ts'
+import { runningRequestsVariable } from './cluster/primary-request-keeper.ts'
+import { RunningRequests } from './cluster/running-requests.ts'
+import type { ReadyMessage } from './cluster/worker-keeper.ts'
+import { type Config, loadConfig } from './config/settings.ts'
+import { discover } from './fleet/discovery.ts'
+import { banner } from './runtime/banner.ts'
+import { createLogging } from './runtime/logger.ts'
+import { setV8Flags } from './runtime/v8.ts'
+import { ConfigError } from './sdk/errors.ts'
 
 /** A closed port refuses at once; this is for one that does not answer. */
 const searchMs = 300

@@ -1,4 +1,4 @@
-import { nodeFault } from './core/node-floor.js'
+import { nodeFault } from './runtime/node-floor.js'
 
 // Before anything else is loaded: an older Node fails at what it does not know, in its own words.
 const fault = nodeFault(process.versions.node)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Worker } from 'node:cluster'
 import { EventEmitter } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import { type WorkerEnd, WorkerKeeper } from '../src/worker-keeper.ts'
+import { type WorkerEnd, WorkerKeeper } from '../src/cluster/worker-keeper.ts'
 
 /** As far as the keeper knows a worker. */
 class FakeWorker extends EventEmitter {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { CounterFamily, type Distribution, HistogramFamily } from '../../src/plugins/metrics/families.ts'
 import { textOf } from '../../src/plugins/metrics/text.ts'
-import { createHttpTransport } from '../../src/relay/http-transport.ts'
+import { createHttpTransport } from '../../src/relay/upstream/http-transport.ts'
 
 /*
  * How long one thing holds up the event loop: an answer whose headers are too large beside an ordinary answer, and a scrape of a

@@ -1,6 +1,6 @@
-import type { TargetSignals } from '../../src/core/strategy.ts'
-import type { Target } from '../../src/core/target.ts'
 import { vllm } from '../../src/providers/vllm.ts'
+import type { TargetSignals } from '../../src/sdk/strategy.ts'
+import type { Target } from '../../src/sdk/target.ts'
 import type { Timeline } from './timeline.ts'
 
 export interface BoxPlan {

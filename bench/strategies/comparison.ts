@@ -1,4 +1,4 @@
-import type { Strategy } from '../../src/core/strategy.ts'
+import type { Strategy } from '../../src/sdk/strategy.ts'
 import { adaptive } from '../../src/strategies/adaptive.ts'
 import { balanced } from '../../src/strategies/balanced.ts'
 import { dynamicWeighted } from '../../src/strategies/dynamic-weighted.ts'

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
-import { loadConfig } from '../../src/core/env-config.ts'
-import { StopSource } from '../../src/core/stop-signal.ts'
+import { loadConfig } from '../../src/config/settings.ts'
+import { StopSource } from '../../src/lib/stop-signal.ts'
 import type { TargetHealth } from '../../src/plugins/health/target-health.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { Strategy, StrategyInstance } from '../../src/core/strategy.ts'
+import type { Strategy, StrategyInstance } from '../../src/sdk/strategy.ts'
 import { Box, type BoxPlan, type Work } from './box.ts'
 import { seededRandom } from './seeded-random.ts'
 import { Timeline } from './timeline.ts'

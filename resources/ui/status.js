@@ -1,6 +1,6 @@
 /**
  * Draws the status of the router, live. Every text goes in as text, never as markup: names come from people.
- * The form of the events is StatusSchema in src/core/status.ts.
+ * The form of the events is StatusSchema in src/sdk/status.ts.
  */
 
 import { clock, duration, element, keyed, milliseconds, setText, sum } from './parts.js'

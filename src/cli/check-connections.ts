@@ -1,7 +1,7 @@
-import { askOnce } from '../ask-once.ts'
-import { modelPlace } from '../core/config-place.ts'
-import { ConnectError } from '../core/connect-error.ts'
-import type { Model, Target } from '../core/target.ts'
+import { modelPlace } from '../config/places.ts'
+import { ConnectError } from '../lib/connect-error.ts'
+import { askOnce } from '../relay/upstream/ask-once.ts'
+import type { Model, Target } from '../sdk/target.ts'
 
 const timeoutMs = 3_000
 

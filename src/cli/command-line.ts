@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { didYouMean } from '../core/did-you-mean.ts'
+import { didYouMean } from '../lib/did-you-mean.ts'
 import type { Surroundings } from './command.ts'
 
 const options = {

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
-import { configOf } from '../core/discovered.ts'
-import { loadConfig } from '../core/env-config.ts'
-import { proxyRule } from '../core/proxy-rule.ts'
-import { discover as search } from '../discovery.ts'
+import { configOf } from '../config/discovered.ts'
+import { proxyRule } from '../config/proxy-rule.ts'
+import { loadConfig } from '../config/settings.ts'
+import { discover as search } from '../fleet/discovery.ts'
 import type { Command, Surroundings } from './command.ts'
 
 /** A box that is switched off does not even refuse. */

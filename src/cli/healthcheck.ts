@@ -1,4 +1,4 @@
-import { loadConfig } from '../core/env-config.ts'
+import { loadConfig } from '../config/settings.ts'
 import type { Command } from './command.ts'
 
 const timeoutMs = 3_000

@@ -1,4 +1,4 @@
-import type { Model } from '../core/target.ts'
+import type { Model } from '../sdk/target.ts'
 import type { Command } from './command.ts'
 import { readWholeConfig } from './whole-config.ts'
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { readBoolean } from '../core/env-parse.ts'
+import { readBoolean } from '../config/settings-text.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { pino } from 'pino'
 import { buildApp } from '../app.ts'
-import { modelPlace } from '../core/config-place.ts'
-import { type Config, loadConfig } from '../core/env-config.ts'
-import { ConfigError } from '../core/errors.ts'
-import type { Model } from '../core/target.ts'
+import { modelPlace } from '../config/places.ts'
+import { type Config, loadConfig } from '../config/settings.ts'
+import { ConfigError } from '../sdk/errors.ts'
+import type { Model } from '../sdk/target.ts'
 import type { Surroundings } from './command.ts'
 
 export interface WholeConfig {

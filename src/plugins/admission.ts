@@ -3,7 +3,7 @@ import { type Readable, Transform } from 'node:stream'
 import { getHeapStatistics } from 'node:v8'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { RouterError, tooLarge } from '../core/errors.ts'
+import { RouterError, tooLarge } from '../sdk/errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import { ConfigError } from '../core/errors.ts'
+import { ConfigError } from '../sdk/errors.ts'
 
 /**
  * With LLM_ROUTER_BASE_PATH the router answers below that path too, for a reverse proxy that shares a host name by path and

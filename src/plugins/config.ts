@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import type { Config } from '../core/env-config.ts'
+import type { Config } from '../config/settings.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

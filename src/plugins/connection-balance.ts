@@ -1,8 +1,8 @@
 import cluster from 'node:cluster'
 import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
-import { primaryConnections } from '../stores/primary-connections.ts'
-import { primaryPipe } from '../stores/primary-pipe.ts'
+import { primaryConnections } from '../cluster/connections.ts'
+import { primaryPipe } from '../stores/link.ts'
 
 /** A worker that holds more than this share of the mean gives connections up. */
 const tooMany = 1.5

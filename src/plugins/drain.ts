@@ -1,6 +1,6 @@
 import { Server, type Socket } from 'node:net'
 import fp from 'fastify-plugin'
-import { RouterError } from '../core/errors.ts'
+import { RouterError } from '../sdk/errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

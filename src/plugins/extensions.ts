@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { ConfigError } from '../core/errors.ts'
+import { ConfigError } from '../sdk/errors.ts'
 
 /**
  * Loads the modules named in LLM_ROUTER_EXTENSIONS: each is a Fastify plugin (its default export) that adds provider

@@ -1,14 +1,14 @@
 import cluster from 'node:cluster'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ResponseStore } from '../core/response-store.ts'
-import { primaryPipe } from '../stores/primary-pipe.ts'
-import { primaryResponses } from '../stores/primary-responses.ts'
-import { redisAddress } from '../stores/redis-address.ts'
-import { RedisResponses } from '../stores/redis-responses.ts'
-import { responseBounds } from '../stores/response-bounds.ts'
-import { createMemoryResponseStore } from '../stores/response-store.ts'
-import { withLocalResponses } from '../stores/shared-responses.ts'
+import type { ResponseStore } from '../sdk/response-store.ts'
+import { primaryPipe } from '../stores/link.ts'
+import { redisAddress } from '../stores/redis/redis-address.ts'
+import { primaryResponses } from '../stores/responses/cluster.ts'
+import { RedisResponses } from '../stores/responses/redis.ts'
+import { responseBounds } from '../stores/responses/response-bounds.ts'
+import { createMemoryResponseStore } from '../stores/responses/response-store.ts'
+import { withLocalResponses } from '../stores/responses/shared.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

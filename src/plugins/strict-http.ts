@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { badRequest, RouterError } from '../core/errors.ts'
+import { badRequest, RouterError } from '../sdk/errors.ts'
 
 /** No client needs more; and each costs time in every place that looks at headers. */
 const maxHeaders = 256

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ConnectError } from '../core/connect-error.ts'
-import { passedBytes } from '../core/passed-bytes.ts'
-import type { Target } from '../core/target.ts'
-import type { Transport } from '../core/transport.ts'
-import { checkedLookup } from '../relay/checked-lookup.ts'
-import { createHttpTransport, type HttpTransport } from '../relay/http-transport.ts'
+import type { ConnectError } from '../lib/connect-error.ts'
+import { checkedLookup } from '../relay/upstream/checked-lookup.ts'
+import { createHttpTransport, type HttpTransport } from '../relay/upstream/http-transport.ts'
+import { passedBytes } from '../runtime/passed-bytes.ts'
+import type { Target } from '../sdk/target.ts'
+import type { Transport } from '../sdk/transport.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,7 +1,7 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler'
 import fp from 'fastify-plugin'
-import { badRequest } from '../core/errors.ts'
+import { badRequest } from '../sdk/errors.ts'
 
 /** For the time until the plugin below is there. Fastify would else load its own, a hundred modules that nothing asks for. */
 export const noCompilers = {

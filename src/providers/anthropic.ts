@@ -1,4 +1,4 @@
-import type { ProviderType } from '../core/provider.ts'
+import type { ProviderType } from '../sdk/provider.ts'
 import { pathIn } from './operation-paths.ts'
 
 /**

@@ -1,5 +1,5 @@
-import { openaiListing } from '../core/engine-listings.ts'
-import type { ProviderType } from '../core/provider.ts'
+import { openaiListing } from '../sdk/engine-listings.ts'
+import type { ProviderType } from '../sdk/provider.ts'
 import { bearerHeaders } from './bearer.ts'
 import { openaiPaths, pathIn } from './operation-paths.ts'
 

@@ -1,5 +1,5 @@
-import { ollamaListing } from '../core/engine-listings.ts'
-import type { ProviderType } from '../core/provider.ts'
+import { ollamaListing } from '../sdk/engine-listings.ts'
+import type { ProviderType } from '../sdk/provider.ts'
 import { bearerHeaders } from './bearer.ts'
 import { pathIn } from './operation-paths.ts'
 

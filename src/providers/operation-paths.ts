@@ -1,4 +1,4 @@
-import type { Operation } from '../core/provider.ts'
+import type { Operation } from '../sdk/provider.ts'
 
 /** Where OpenAI has its operations, and servers that follow it. Source: OpenAI API reference. */
 export const openaiPaths = {

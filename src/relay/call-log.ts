@@ -1,5 +1,5 @@
-import { asRouterError, type RouterError } from '../core/errors.ts'
-import type { Ending } from '../core/lease.ts'
+import { asRouterError, type RouterError } from '../sdk/errors.ts'
+import type { Ending } from '../sdk/lease.ts'
 
 /** One try at one target. */
 export interface CallRecord extends Pick<Ending, 'result' | 'firstContentMs' | 'tokens'> {

@@ -1,7 +1,7 @@
-import type { Usage } from '../core/chat.ts'
-import { RouterError } from '../core/errors.ts'
-import { StopSource } from '../core/stop-signal.ts'
-import type { RequestTrace } from '../core/trace.ts'
+import { StopSource } from '../lib/stop-signal.ts'
+import type { Usage } from '../sdk/chat.ts'
+import { RouterError } from '../sdk/errors.ts'
+import type { RequestTrace } from '../sdk/trace.ts'
 import { CallLog, type Step } from './call-log.ts'
 
 export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'

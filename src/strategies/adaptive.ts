@@ -1,5 +1,5 @@
-import type { SharingStrategy, TargetSignals } from '../core/strategy.ts'
-import type { Target } from '../core/target.ts'
+import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
+import type { Target } from '../sdk/target.ts'
 import { Draw, drawnPlace, weightInPlay } from './draw.ts'
 import { Looks } from './looks.ts'
 

@@ -1,4 +1,4 @@
-import type { SharingStrategy } from '../core/strategy.ts'
+import type { SharingStrategy } from '../sdk/strategy.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { TargetSignals } from '../core/strategy.ts'
+import type { TargetSignals } from '../sdk/strategy.ts'
 
 /** The weight among targets that are in play: where all have 0, all count alike. */
 export function weightInPlay({ target }: TargetSignals): number {

@@ -1,5 +1,5 @@
-import type { Outcome, SharingStrategy, TargetSignals, WeightControl } from '../core/strategy.ts'
-import type { Target } from '../core/target.ts'
+import type { Outcome, SharingStrategy, TargetSignals, WeightControl } from '../sdk/strategy.ts'
+import type { Target } from '../sdk/target.ts'
 import { Recent } from './recent.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 

@@ -1,4 +1,4 @@
-import type { ExclusiveStrategy } from '../core/strategy.ts'
+import type { ExclusiveStrategy } from '../sdk/strategy.ts'
 
 /**
  * As `first_available`, but a host that has the model loaded goes first. Which host that is, all processes must agree

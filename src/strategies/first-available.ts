@@ -1,4 +1,4 @@
-import type { ExclusiveStrategy } from '../core/strategy.ts'
+import type { ExclusiveStrategy } from '../sdk/strategy.ts'
 
 /** The first free target in the order of the configuration, for one request alone. */
 export const firstAvailable: ExclusiveStrategy = {

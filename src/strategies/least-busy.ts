@@ -1,4 +1,4 @@
-import type { SharingStrategy, TargetSignals } from '../core/strategy.ts'
+import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import { Draw, weightInPlay } from './draw.ts'
 
 /**

@@ -1,5 +1,5 @@
-import type { TargetSignals } from '../core/strategy.ts'
-import type { Target } from '../core/target.ts'
+import type { TargetSignals } from '../sdk/strategy.ts'
+import type { Target } from '../sdk/target.ts'
 import { Looks } from './looks.ts'
 
 /** What a pick is among: mostly the next one is among the same. */

@@ -1,4 +1,4 @@
-import type { SharingStrategy } from '../core/strategy.ts'
+import type { SharingStrategy } from '../sdk/strategy.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 
 /** Shares as the configured weights say, exact in every cycle and evenly spread over it. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Ollama } from 'ollama'
 import OpenAI from 'openai'
-import { vectorFromBase64, vectorToBase64 } from '../../src/core/vector-bytes.ts'
+import { vectorFromBase64, vectorToBase64 } from '../../src/dialects/shared/vector-bytes.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {

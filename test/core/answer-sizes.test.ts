@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { AnswerSizes } from '../../src/core/answer-sizes.ts'
+import { AnswerSizes } from '../../src/plugins/auth/answer-sizes.ts'
 
 test('an answer of which nothing is known is taken to have 1,024 tokens, a tenth of the limit at most', () => {
   const sizes = new AnswerSizes()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readHistory } from '../../src/core/chat-history.ts'
-import { RouterError } from '../../src/core/errors.ts'
+import { readHistory } from '../../src/routes/text/chat-history.ts'
+import { RouterError } from '../../src/sdk/errors.ts'
 
 function turnsOf(items: object[]): [string, string][] {
   return readHistory(items, 'history').map((message) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addressBlock, clientAddress } from '../../src/core/client-address.ts'
-import { inNetworks, readNetworks } from '../../src/core/networks.ts'
+import { inNetworks, readNetworks } from '../../src/config/networks.ts'
+import { addressBlock, clientAddress } from '../../src/plugins/auth/client-address.ts'
 
 const isProxy = inNetworks(['10.0.0.0/8', '::1', 'fd00::/8'])
 const nobody = inNetworks([])

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { loadClientKeys } from '../../src/core/client-keys-load.ts'
-import { ConfigError } from '../../src/core/errors.ts'
+import { loadClientKeys } from '../../src/plugins/auth/client-keys-load.ts'
+import { ConfigError } from '../../src/sdk/errors.ts'
 
 const long = 'sk-0123456789abcdefghij'
 /** As people write it in the file. */

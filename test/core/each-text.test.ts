@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type EachTextOptions, eachText, type TextOutcome } from '../../src/core/each-text.ts'
-import { RouterError } from '../../src/core/errors.ts'
+import {
+  type EachTextOptions,
+  eachText,
+  type TextOutcome,
+} from '../../src/plugins/text-endpoints/in-order.ts'
+import { RouterError } from '../../src/sdk/errors.ts'
 
 interface Call {
   text: string

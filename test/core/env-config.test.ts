@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { loadConfig } from '../../src/core/env-config.ts'
-import { ConfigError } from '../../src/core/errors.ts'
+import { loadConfig } from '../../src/config/settings.ts'
+import { ConfigError } from '../../src/sdk/errors.ts'
 
 /** The setting that a single variable gives. */
 function set(name: string, value: string) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FailedLogins } from '../../src/core/failed-logins.ts'
+import { FailedLogins } from '../../src/plugins/auth/failed-logins.ts'
 
 const long = 'sk-0123456789abcdefg'
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { activePlace, modelPlace, placeBelow } from '../../src/core/config-place.ts'
-import { didYouMean } from '../../src/core/did-you-mean.ts'
-import { jsonPlaces } from '../../src/core/json-places.ts'
-import { readPlace } from '../../src/core/place-read.ts'
+import { readPlace } from '../../src/config/place-read.ts'
+import { activePlace, modelPlace, placeBelow } from '../../src/config/places.ts'
+import { didYouMean } from '../../src/lib/did-you-mean.ts'
+import { jsonPlaces } from '../../src/lib/json/places.ts'
 
 const text = `{
   "g": { "a \\"b": [10, { "x": "}],{" , "y": null }] },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { applyEdits, placeOfOnly, scanObject, setMembers } from '../../src/core/json-splice.ts'
+import { applyEdits, placeOfOnly, scanObject, setMembers } from '../../src/lib/json/splice.ts'
 
 const none: ReadonlySet<string> = new Set()
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Type } from '@sinclair/typebox'
-import { laxBody } from '../../src/core/lax-body.ts'
-import { optional } from '../../src/core/text-endpoint.ts'
+import { laxBody } from '../../src/plugins/text-endpoints/lax-body.ts'
+import { optional } from '../../src/sdk/text-endpoint.ts'
 
 const schema = Type.Object({
   share: optional(Type.Number()),

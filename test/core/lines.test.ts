@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LineSplitter } from '../../src/core/lines.ts'
+import { LineSplitter } from '../../src/lib/bytes/lines.ts'
 
 function linesOf(chunks: Buffer[], loneCr: boolean): string[] {
   const splitter = new LineSplitter({ loneCr })

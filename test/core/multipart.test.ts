@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { boundaryOf, type FormPart, MultipartScan } from '../../src/core/multipart.ts'
+import { boundaryOf, type FormPart, MultipartScan } from '../../src/relay/upstream/multipart.ts'
 
 const part = (parameters: string, value: string): string =>
   `--b\r\nContent-Disposition: form-data; ${parameters}\r\n\r\n${value}\r\n`

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { scanObject } from '../../src/core/json-splice.ts'
-import { estimatePromptTokens } from '../../src/core/prompt-estimate.ts'
+import { scanObject } from '../../src/lib/json/splice.ts'
+import { estimatePromptTokens } from '../../src/plugins/auth/prompt-estimate.ts'
 
 function estimate(content: unknown): number {
   const bytes = Buffer.from(JSON.stringify({ messages: [{ role: 'user', content }] }))

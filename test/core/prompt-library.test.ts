@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { normalLanguage, PromptLibrary } from '../../src/core/prompt-library.ts'
+import { normalLanguage, PromptLibrary } from '../../src/plugins/prompts/prompt-library.ts'
 
 const shipped = {
   'builtin/system/en/answer': 'shipped en ##Q##',

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { readPromptTree } from '../../src/core/prompt-tree.ts'
+import { readPromptTree } from '../../src/config/prompt-tree.ts'
 
 function folderOf(t: TestContext, files: Record<string, string | Uint8Array>): string {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-prompts-'))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Registry } from '../../src/core/registry.ts'
+import { Registry } from '../../src/sdk/registry.ts'
 
 test('what has no name of its own, or that of another, is refused by its kind', () => {
   const registry = new Registry<{ name: string }>('strategy')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { sideBySide } from '../../src/core/side-by-side.ts'
+import { sideBySide } from '../../src/relay/run/concurrently.ts'
 
 const { signal } = new AbortController()
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type SseEvent, SseReader } from '../../src/core/sse.ts'
+import { type SseEvent, SseReader } from '../../src/lib/bytes/sse.ts'
 
 function eventsOf(text: string, cut: number | 'bytes'): SseEvent[] {
   const bytes = Buffer.from(text)

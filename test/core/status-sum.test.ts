@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Status, TargetStatus } from '../../src/core/status.ts'
-import { sumOfStatuses } from '../../src/core/status-sum.ts'
+import { sumOfStatuses } from '../../src/plugins/status/status-sum.ts'
+import type { Status, TargetStatus } from '../../src/sdk/status.ts'
 
 function target(more: Partial<TargetStatus> = {}): TargetStatus {
   return {

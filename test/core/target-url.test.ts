@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hostFault, joinUrl } from '../../src/core/target-url.ts'
+import { hostFault, joinUrl } from '../../src/config/target-url.ts'
 
 const openai = '/v1/chat/completions'
 const ollama = '/api/chat'

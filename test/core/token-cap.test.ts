@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { scanObject } from '../../src/core/json-splice.ts'
-import { askedTokens, checkTokenCap } from '../../src/core/token-cap.ts'
+import { scanObject } from '../../src/lib/json/splice.ts'
+import { askedTokens, checkTokenCap } from '../../src/plugins/auth/token-cap.ts'
 
 /** Whether a body with this text goes through a cap of 100. */
 function passes(text: string): boolean {

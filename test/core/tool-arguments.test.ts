@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { argumentObject, argumentText, objectSoFar } from '../../src/core/tool-arguments.ts'
+import { argumentObject, argumentText, objectSoFar } from '../../src/dialects/shared/tool-arguments.ts'
 
 for (const [cut, members] of [
   ['{', {}],

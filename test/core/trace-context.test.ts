@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { passedOnTrace, readTraceContext } from '../../src/core/trace-context.ts'
+import { passedOnTrace, readTraceContext } from '../../src/plugins/tracing/trace-context.ts'
 import { targetOf } from '../helpers/models-file.ts'
 
 const traceId = '0af7651916cd43dd8448eb211c80319c'

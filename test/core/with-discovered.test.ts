@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
-import type { FoundServer } from '../../src/core/discovered.ts'
-import { loadConfig } from '../../src/core/env-config.ts'
-import { withDiscovered } from '../../src/core/with-discovered.ts'
+import type { FoundServer } from '../../src/config/discovered.ts'
+import { loadConfig } from '../../src/config/settings.ts'
+import { withDiscovered } from '../../src/config/with-discovered.ts'
 
 const demo = { g: { demo: { providers: [{ api_type: 'mock' }] } }, active_models: { g: ['demo'] } }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { isObject } from '../../src/core/json-read.ts'
+import { isObject } from '../../src/lib/json/read.ts'
 import { chartDir, examples, readYaml } from './chart.ts'
 import { verdict } from './values-verdict.ts'
 

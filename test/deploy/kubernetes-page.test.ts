@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { parse } from 'yaml'
-import { isObject } from '../../src/core/json-read.ts'
+import { isObject } from '../../src/lib/json/read.ts'
 import { helm, missing, Rendering, readYaml } from './chart.ts'
 import { verdict } from './values-verdict.ts'
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fastify from 'fastify'
-import { isObject } from '../../src/core/json-read.ts'
+import { isObject } from '../../src/lib/json/read.ts'
 import { chartDir, readYaml } from './chart.ts'
 
 const schema = JSON.parse(readFileSync(join(chartDir, 'values.schema.json'), 'utf8'))

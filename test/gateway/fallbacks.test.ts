@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { ConfigError } from '../../src/core/errors.ts'
+import { ConfigError } from '../../src/sdk/errors.ts'
 import { post } from '../helpers/http.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {

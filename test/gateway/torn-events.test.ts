@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { SseReader } from '../../src/core/sse.ts'
+import { SseReader } from '../../src/lib/bytes/sse.ts'
 import { anthropicEvent } from '../clients/anthropic-answers.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'

@@ -1,9 +1,9 @@
 import type { ChatCompletion, ChatCompletionChunk } from 'openai/resources/chat/completions'
 import type { CompletionUsage } from 'openai/resources/completions'
-import type { MockSettings } from '../../src/core/target.ts'
-import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../../src/core/transport.ts'
-import type { MockClock } from '../../src/providers/mock-call.ts'
-import { mockTransport } from '../../src/providers/mock-transport.ts'
+import type { MockClock } from '../../src/providers/mock/call.ts'
+import { mockTransport } from '../../src/providers/mock/transport.ts'
+import type { MockSettings } from '../../src/sdk/target.ts'
+import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../../src/sdk/transport.ts'
 
 /** A clock that stands still until told; tasks run in order of their time, those of the same time as they came. */
 export class ManualClock implements MockClock {

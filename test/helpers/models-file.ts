@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { ConfigError } from '../../src/core/errors.ts'
-import { loadModels } from '../../src/core/models-load.ts'
-import type { ProviderType } from '../../src/core/provider.ts'
-import { Registry } from '../../src/core/registry.ts'
-import type { Target } from '../../src/core/target.ts'
+import { loadModels } from '../../src/config/models-load.ts'
+import { ConfigError } from '../../src/sdk/errors.ts'
+import type { ProviderType } from '../../src/sdk/provider.ts'
+import { Registry } from '../../src/sdk/registry.ts'
+import type { Target } from '../../src/sdk/target.ts'
 
 /** Stand-ins for the real types: what the configuration asks of a type is all they have. */
 export const providers = new Registry<ProviderType>('provider type')

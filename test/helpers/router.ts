@@ -5,7 +5,7 @@ import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
-import { loadConfig } from '../../src/core/env-config.ts'
+import { loadConfig } from '../../src/config/settings.ts'
 
 export interface TestRouter {
   /** `http://127.0.0.1:port` */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { RouterError } from '../../src/core/errors.ts'
 import { collectBody } from '../../src/plugins/body/collect.ts'
+import { RouterError } from '../../src/sdk/errors.ts'
 
 interface Given {
   announced?: number

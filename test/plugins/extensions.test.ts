@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ConfigError } from '../../src/core/errors.ts'
+import { ConfigError } from '../../src/sdk/errors.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'

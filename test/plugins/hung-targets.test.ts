@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Target } from '../../src/core/target.ts'
 import { HungTargets, type Waiting } from '../../src/plugins/health/hung-targets.ts'
+import type { Target } from '../../src/sdk/target.ts'
 import { targetOf } from '../helpers/models-file.ts'
 
 const short = 50

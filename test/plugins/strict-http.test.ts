@@ -3,8 +3,13 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, type TestContext, test } from 'node:test'
-import { atTurnEnd } from '../../src/core/turn-end.ts'
-import { connectionLimit, createHttpServer, defaultLimits, type HttpLimits } from '../../src/http-server.ts'
+import { atTurnEnd } from '../../src/lib/turn-end.ts'
+import {
+  connectionLimit,
+  createHttpServer,
+  defaultLimits,
+  type HttpLimits,
+} from '../../src/runtime/http-server.ts'
 import { postBytes, RawClient, sendRaw } from '../helpers/raw-client.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { mock } from '../../src/providers/mock.ts'
+import { mock } from '../../src/providers/mock/index.ts'
 import { open, play, Recorder } from '../helpers/mock-player.ts'
 
 const body = { model: 'm', messages: [{ role: 'user', content: 'Hi' }], stream: true }

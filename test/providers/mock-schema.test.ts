@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { exampleOf } from '../../src/providers/mock-schema.ts'
+import { exampleOf } from '../../src/providers/mock/schema.ts'
 
 it('an object holds its required members and no others', () => {
   const schema = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Breaker, breakerDefaults } from '../../src/relay/breaker.ts'
+import { Breaker, breakerDefaults } from '../../src/plugins/health/breaker.ts'
 
 type End = 'success' | 'connect' | 'failure' | 'slow' | 'nothing'
 

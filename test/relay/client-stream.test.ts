@@ -4,7 +4,7 @@ import { createServer, get, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
-import { type ClientStream, createClientStream } from '../../src/relay/client-stream.ts'
+import { type ClientStream, createClientStream } from '../../src/relay/answer/client-stream.ts'
 
 async function serve(t: TestContext, answer: (client: ClientStream) => void): Promise<number> {
   const server: Server = createServer((_request, response: ServerResponse) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createLargeAnswer } from '../../src/relay/large-answer.ts'
+import { createLargeAnswer } from '../../src/relay/answer/large-answer.ts'
 
 function relayed(chunks: Buffer[], model = 'alias'): { text: string; complete: boolean } {
   const lane = createLargeAnswer(model)

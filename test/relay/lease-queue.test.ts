@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
-import { RouterError } from '../../src/core/errors.ts'
-import type { LeaseStore, StoredLease } from '../../src/core/lease-store.ts'
-import { LeaseQueue, type LeaseQueueOptions } from '../../src/relay/lease-queue.ts'
-import { memoryLeases } from '../../src/stores/memory-leases.ts'
+import { LeaseQueue, type LeaseQueueOptions } from '../../src/plugins/balancer/lease-queue.ts'
+import { RouterError } from '../../src/sdk/errors.ts'
+import type { LeaseStore, StoredLease } from '../../src/sdk/lease-store.ts'
+import { memoryLeases } from '../../src/stores/leases/memory-leases.ts'
 
 const boxes = (...ids: string[]) => ids.map((id) => ({ id, host: id, reserve: false }))
 
@@ -171,7 +171,7 @@ test('a store that is away is asked again until it answers, with the same key', 
   try {
     const memory = memoryLeases(() => performance.now())
     const keys: string[] = []
-    const { StoreDownError } = await import('../../src/core/lease-store.ts')
+    const { StoreDownError } = await import('../../src/sdk/lease-store.ts')
     const store: LeaseStore = {
       ...memory,
       pollMs: { min: 50, max: 250 },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Outcome } from '../../src/core/strategy.ts'
-import { LiveSignals } from '../../src/relay/live-signals.ts'
+import { LiveSignals } from '../../src/plugins/balancer/live-signals.ts'
+import type { Outcome } from '../../src/sdk/strategy.ts'
 import { targetOf } from '../helpers/models-file.ts'
 
 const success = (durationMs: number, firstContentMs?: number): Outcome => ({

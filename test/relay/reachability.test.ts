@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type CheckResult, Reachability } from '../../src/relay/reachability.ts'
+import { type CheckResult, Reachability } from '../../src/relay/upstream/reachability.ts'
 
 /** The states after each of these checks. */
 function states(...results: CheckResult[]): string[] {

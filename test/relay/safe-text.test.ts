@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Target } from '../../src/core/target.ts'
 import { vllm } from '../../src/providers/vllm.ts'
-import { safeUpstreamText } from '../../src/relay/safe-text.ts'
+import { safeUpstreamText } from '../../src/relay/attempt/safe-text.ts'
+import type { Target } from '../../src/sdk/target.ts'
 
 const target: Target = {
   id: 'a',

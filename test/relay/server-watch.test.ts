@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
-import type { CheckedState } from '../../src/core/health-team.ts'
-import type { Transport } from '../../src/core/transport.ts'
-import { type CheckOutcome, checkHealth } from '../../src/relay/health-check.ts'
-import { watchServer } from '../../src/relay/server-watch.ts'
+import { type CheckOutcome, checkHealth } from '../../src/relay/upstream/health-check.ts'
+import { watchServer } from '../../src/relay/upstream/server-watch.ts'
+import type { CheckedState } from '../../src/sdk/health-team.ts'
+import type { Transport } from '../../src/sdk/transport.ts'
 import { targetOf } from '../helpers/models-file.ts'
 
 /** The states that a server with these checks, one after the other, is told to have got into. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { renamedText, renameModel } from '../../src/relay/whole-answer.ts'
+import { renamedText, renameModel } from '../../src/relay/answer/whole-answer.ts'
 
 /** What a client gets of these bytes: the text where there is one, else the bytes. */
 function renamed(json: string): string {

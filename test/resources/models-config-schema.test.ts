@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { modelsConfigJsonSchema } from '../../scripts/write-schema.ts'
-import { loadModels } from '../../src/core/models-load.ts'
-import { Registry } from '../../src/core/registry.ts'
-import { mock } from '../../src/providers/mock.ts'
+import { loadModels } from '../../src/config/models-load.ts'
+import { mock } from '../../src/providers/mock/index.ts'
+import { Registry } from '../../src/sdk/registry.ts'
 
 const schemaUrl = new URL('../../resources/models-config.schema.json', import.meta.url)
 const exampleUrl = new URL('../../resources/configs/models-config.json', import.meta.url)

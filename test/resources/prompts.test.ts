@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { PromptLibrary } from '../../src/core/prompt-library.ts'
-import { placeholdersIn, questionCount, renderPrompt } from '../../src/core/prompt-text.ts'
-import { readPromptTree } from '../../src/core/prompt-tree.ts'
+import { placeholdersIn, questionCount, renderPrompt } from '../../src/config/prompt-text.ts'
+import { readPromptTree } from '../../src/config/prompt-tree.ts'
+import { PromptLibrary } from '../../src/plugins/prompts/prompt-library.ts'
 
 const placeholdersOf: Record<string, string[]> = {
   'answer-from-context-simple': ['QUESTION_STR'],

@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
-import { reapLeases } from '../../src/stores/lease-reaper.ts'
-import { connectRedis, type RedisAddress } from '../../src/stores/redis-client.ts'
-import { redisKeys } from '../../src/stores/redis-keys.ts'
-import { RedisLeases } from '../../src/stores/redis-leases.ts'
-import { RedisLimits } from '../../src/stores/redis-limits.ts'
-import { RedisResponses } from '../../src/stores/redis-responses.ts'
+import { RedisLeases } from '../../src/stores/leases/redis.ts'
+import { reapLeases } from '../../src/stores/leases/redis-reaper.ts'
+import { RedisLimits } from '../../src/stores/limits/redis.ts'
+import { connectRedis, type RedisAddress } from '../../src/stores/redis/client.ts'
+import { redisKeys } from '../../src/stores/redis/keys.ts'
+import { RedisResponses } from '../../src/stores/responses/redis.ts'
 import { certificate } from '../helpers/certificate.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { post } from '../helpers/http.ts'
@@ -118,7 +118,7 @@ test('S20 a Redis user that may do what docs/leases.md says can do all that the 
 test('S20 the documented line names no command that no script and no connection uses', () => {
   const sources = ['acquire', 'renew', 'release', 'find-response', 'keep-response', 'remove-response']
     .concat('admit-key', 'keep-key', 'leave-key')
-    .map((step) => readFileSync(join(import.meta.dirname, `../../src/stores/lua/${step}.lua`), 'utf8'))
+    .map((step) => readFileSync(join(import.meta.dirname, `../../src/stores/redis/lua/${step}.lua`), 'utf8'))
   const used = new Set(
     [...sources.join('').matchAll(/redis\.call\('([A-Z]+)'/g)].map(([, name = '']) => name),
   )

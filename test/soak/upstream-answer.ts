@@ -1,4 +1,4 @@
-import { isObject } from '../../src/core/json-read.ts'
+import { isObject } from '../../src/lib/json/read.ts'
 import { ollamaDone, ollamaLine, openaiChunk, openaiDone } from '../helpers/upstream-answers.ts'
 import type { Marker } from './marker.ts'
 

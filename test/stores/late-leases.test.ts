@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LeaseWish } from '../../src/core/lease-store.ts'
-import { LateLeases } from '../../src/stores/late-leases.ts'
-import { memoryLeases } from '../../src/stores/memory-leases.ts'
+import type { LeaseWish } from '../../src/sdk/lease-store.ts'
+import { LateLeases } from '../../src/stores/leases/late.ts'
+import { memoryLeases } from '../../src/stores/leases/memory-leases.ts'
 
 function wish(key: string): LeaseWish {
   const targets = [{ id: 'a', host: 'h', reserve: false }]

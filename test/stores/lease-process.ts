@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { LeaseQueue } from '../../src/relay/lease-queue.ts'
-import { connectRedis } from '../../src/stores/redis-client.ts'
-import { RedisLeases } from '../../src/stores/redis-leases.ts'
+import { LeaseQueue } from '../../src/plugins/balancer/lease-queue.ts'
+import { RedisLeases } from '../../src/stores/leases/redis.ts'
+import { connectRedis } from '../../src/stores/redis/client.ts'
 
 /** A process of its own that takes leases and says so: see startLeaseProcess. */
 export interface LeaseProcessTask {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { HealthTeam } from '../../src/core/health-team.ts'
-import { HealthDesk, type HealthMessage, primaryHealth } from '../../src/stores/primary-health.ts'
-import type { ProcessPipe } from '../../src/stores/primary-pipe.ts'
+import { HealthDesk, type HealthMessage, primaryHealth } from '../../src/cluster/health.ts'
+import type { HealthTeam } from '../../src/sdk/health-team.ts'
+import type { ProcessPipe } from '../../src/stores/link.ts'
 
 /** Two ends of a pipe whose messages arrive in the same turn; `cut` makes the first end deaf and dumb. */
 function pipes(): { ours: ProcessPipe<HealthMessage>; theirs: ProcessPipe<HealthMessage>; cut(): void } {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import type { MetricFamily } from '../../src/stores/metric-sums.ts'
-import { MetricsDesk, type MetricsMessage, primaryMetrics } from '../../src/stores/primary-metrics.ts'
+import type { MetricFamily } from '../../src/cluster/metric-sums.ts'
+import { MetricsDesk, type MetricsMessage, primaryMetrics } from '../../src/cluster/metrics.ts'
 import { processPipes } from './process-pipes.ts'
 
 function counter(name: string, value: number, labels: Record<string, string> = {}): MetricFamily {

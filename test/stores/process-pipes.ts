@@ -1,4 +1,4 @@
-import type { ProcessPipe } from '../../src/stores/primary-pipe.ts'
+import type { ProcessPipe } from '../../src/stores/link.ts'
 
 /** Two ends of a pipe that carries JSON in order, one turn of the event loop later, as between processes. */
 export function processPipes<Message>(): [ProcessPipe<Message>, ProcessPipe<Message>] {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { StoredResponse } from '../../src/core/response-store.ts'
+import type { StoredResponse } from '../../src/sdk/response-store.ts'
 import {
   createMemoryResponseStore,
   type MemoryResponseStoreOptions,
-} from '../../src/stores/response-store.ts'
+} from '../../src/stores/responses/response-store.ts'
 
 function stored(text = 'Hi'): StoredResponse {
   return { response: { id: 'r', output: [] }, input: [{ role: 'user', content: text }] }

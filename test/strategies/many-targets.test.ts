@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../bench/strategies/seeded-random.ts'
-import type { SharingStrategy } from '../../src/core/strategy.ts'
+import type { SharingStrategy } from '../../src/sdk/strategy.ts'
 import { adaptive } from '../../src/strategies/adaptive.ts'
 import { balanced } from '../../src/strategies/balanced.ts'
 import { dynamicWeighted } from '../../src/strategies/dynamic-weighted.ts'

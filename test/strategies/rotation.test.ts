@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../bench/strategies/seeded-random.ts'
-import type { SharingStrategy, TargetSignals } from '../../src/core/strategy.ts'
+import type { SharingStrategy, TargetSignals } from '../../src/sdk/strategy.ts'
 import { balanced } from '../../src/strategies/balanced.ts'
 import { weighted } from '../../src/strategies/weighted.ts'
 import { countOf, noContext, picks, signalsOf } from './signals.ts'

@@ -1,5 +1,5 @@
 import { simulatedTarget } from '../../bench/strategies/box.ts'
-import type { SharingInstance, TargetSignals } from '../../src/core/strategy.ts'
+import type { SharingInstance, TargetSignals } from '../../src/sdk/strategy.ts'
 
 export type Signals = { -readonly [Key in keyof TargetSignals]: TargetSignals[Key] }
 

@@ -1,5 +1,5 @@
-import type { FinishReason, Usage } from '../../core/chat.ts'
-import { countOf, filledTextOf, isObject, type JsonObject } from '../../core/json-read.ts'
+import { countOf, filledTextOf, isObject, type JsonObject } from '../../lib/json/read.ts'
+import type { FinishReason, Usage } from '../../sdk/chat.ts'
 
 export interface Finish {
   reason: FinishReason

@@ -1,5 +1,5 @@
-import type { FinishReason, Usage } from '../../core/chat.ts'
-import type { JsonObject } from '../../core/json-read.ts'
+import type { JsonObject } from '../../lib/json/read.ts'
+import type { FinishReason, Usage } from '../../sdk/chat.ts'
 
 /**
  * The counts that stand in every `usage`, also where they are unknown: the official clients fail without them. The parts

@@ -1,6 +1,6 @@
-import type { ImagePart, TextPart, UserPart } from '../../core/chat.ts'
-import { badRequest, type RouterError } from '../../core/errors.ts'
-import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../core/json-read.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../lib/json/read.ts'
+import type { ImagePart, TextPart, UserPart } from '../../sdk/chat.ts'
+import { badRequest, type RouterError } from '../../sdk/errors.ts'
 
 /** Takes the name of a field that has no place in the canonical form; the target's codec reports it. */
 export type Drop = (field: string) => void

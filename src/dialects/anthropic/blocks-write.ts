@@ -1,7 +1,7 @@
-import type { ImagePart, UserPart } from '../../core/chat.ts'
-import type { Lose } from '../../core/dialect.ts'
-import { badRequest, type RouterError } from '../../core/errors.ts'
-import { type JsonObject, present } from '../../core/json-read.ts'
+import { type JsonObject, present } from '../../lib/json/read.ts'
+import type { ImagePart, UserPart } from '../../sdk/chat.ts'
+import type { Lose } from '../../sdk/dialect.ts'
+import { badRequest, type RouterError } from '../../sdk/errors.ts'
 
 /**
  * The blocks of a user turn or a tool result. Throws `bad_request` with `place` for parts that Anthropic cannot read.

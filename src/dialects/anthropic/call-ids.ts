@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { randomCallId as randomId } from '../../core/call-ids.ts'
+import { randomCallId as randomId } from '../shared/call-ids.ts'
 
 /** An id for a tool call that came without one, in the form of Anthropic's own. */
 export function randomCallId(): string {

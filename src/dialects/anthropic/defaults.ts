@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, numberOf } from '../../core/json-read.ts'
+import { isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
 import { roomFor } from './reasoning-write.ts'
 
 /** Anthropic requires a limit; this one is taken where neither the client nor the operator names one. */

@@ -1,6 +1,6 @@
-import type { ErrorOptions } from '../../core/dialect.ts'
-import { type ErrorKind, RouterError, upstreamFailed } from '../../core/errors.ts'
-import { isObject, type JsonObject, textOf } from '../../core/json-read.ts'
+import { isObject, type JsonObject, textOf } from '../../lib/json/read.ts'
+import type { ErrorOptions } from '../../sdk/dialect.ts'
+import { type ErrorKind, RouterError, upstreamFailed } from '../../sdk/errors.ts'
 
 /** Source: Anthropic API reference, "Errors". */
 const typeOfKind: Readonly<Record<ErrorKind, string>> = {

@@ -1,5 +1,5 @@
-import type { ChatCodec, Dialect, PassthroughRequest } from '../../core/dialect.ts'
-import { type Edit, setMembers } from '../../core/json-splice.ts'
+import { type Edit, setMembers } from '../../lib/json/splice.ts'
+import type { ChatCodec, Dialect, PassthroughRequest } from '../../sdk/dialect.ts'
 import { readUsage } from './answer-read.ts'
 import { missingDefaults } from './defaults.ts'
 import { errorStatus, writeError, writeStreamError } from './errors.ts'

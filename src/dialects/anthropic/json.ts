@@ -1,4 +1,4 @@
-import { isObject, parseArguments } from '../../core/json-read.ts'
+import { isObject, parseArguments } from '../../lib/json/read.ts'
 
 /**
  * The JSON text of a tool's input, which this dialect has as an object and some proxies as a text. Undefined for what

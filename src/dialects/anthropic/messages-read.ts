@@ -1,7 +1,7 @@
-import { ConversationCalls } from '../../core/call-ids.ts'
-import type { AssistantMessage, ChatMessage, SystemMessage, ToolCall, ToolMessage } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
-import { filledTextOf, isObject, type JsonObject, objectsIn, textOf } from '../../core/json-read.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import type { AssistantMessage, ChatMessage, SystemMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
+import { ConversationCalls } from '../shared/call-ids.ts'
 import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
 import { inputText } from './json.ts'
 

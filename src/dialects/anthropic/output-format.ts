@@ -1,6 +1,6 @@
-import type { ResponseFormat } from '../../core/chat.ts'
-import type { Lose } from '../../core/dialect.ts'
-import { isObject, type JsonObject } from '../../core/json-read.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import type { ResponseFormat } from '../../sdk/chat.ts'
+import type { Lose } from '../../sdk/dialect.ts'
 
 export interface WrittenFormat {
   /** `output_config.format`. */

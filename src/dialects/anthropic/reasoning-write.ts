@@ -1,6 +1,6 @@
-import type { ChatMessage, ChatRequest, ReasoningEffort } from '../../core/chat.ts'
-import type { Lose } from '../../core/dialect.ts'
-import type { JsonObject } from '../../core/json-read.ts'
+import type { JsonObject } from '../../lib/json/read.ts'
+import type { ChatMessage, ChatRequest, ReasoningEffort } from '../../sdk/chat.ts'
+import type { Lose } from '../../sdk/dialect.ts'
 
 export interface WrittenReasoning {
   /** The member `thinking`; undefined where nothing is said. */

@@ -1,6 +1,6 @@
-import type { RouterError } from '../../core/errors.ts'
-import { filledTextOf, isObject, type JsonObject, parseJson } from '../../core/json-read.ts'
-import type { SseEvent } from '../../core/sse.ts'
+import type { SseEvent } from '../../lib/bytes/sse.ts'
+import { filledTextOf, isObject, type JsonObject, parseJson } from '../../lib/json/read.ts'
+import type { RouterError } from '../../sdk/errors.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
 
 /** What one server-sent event of a streamed message is. `broken`: its data is not what the dialect sends. */

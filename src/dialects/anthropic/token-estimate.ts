@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, objectsIn, textOf } from '../../core/json-read.ts'
+import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
 
 /** Anthropic's vision guide: an image of the largest size that is not shrunk costs about this many tokens. */
 const imageTokens = 1_600

@@ -1,4 +1,4 @@
-import { badRequest } from '../../core/errors.ts'
+import { badRequest } from '../../sdk/errors.ts'
 
 /**
  * Anthropic takes `^[a-zA-Z0-9_-]{1,128}$` as the name of a tool (API reference, "Create a Message", `tools.name`);

@@ -1,6 +1,6 @@
-import type { ToolChoice, ToolDefinition } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
-import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../core/json-read.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../lib/json/read.ts'
+import type { ToolChoice, ToolDefinition } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import type { Drop } from './blocks-read.ts'
 
 export interface OfferedTools {

@@ -1,5 +1,5 @@
-import type { ChatRequest, ToolChoice, ToolDefinition } from '../../core/chat.ts'
-import { type JsonObject, present } from '../../core/json-read.ts'
+import { type JsonObject, present } from '../../lib/json/read.ts'
+import type { ChatRequest, ToolChoice, ToolDefinition } from '../../sdk/chat.ts'
 import { toWireName } from './tool-names.ts'
 
 /** Format: Anthropic API reference, "Create a Message", `tools` and `tool_choice`. */

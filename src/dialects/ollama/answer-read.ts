@@ -1,8 +1,8 @@
-import type { AnswerCallIds } from '../../core/call-ids.ts'
-import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
-import { type RouterError, streamTruncated, upstreamFailed } from '../../core/errors.ts'
-import { countOf, filledTextOf, isObject, numberOf } from '../../core/json-read.ts'
-import { wholeArgumentText } from '../../core/tool-arguments.ts'
+import { countOf, filledTextOf, isObject, numberOf } from '../../lib/json/read.ts'
+import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
+import { type RouterError, streamTruncated, upstreamFailed } from '../../sdk/errors.ts'
+import type { AnswerCallIds } from '../shared/call-ids.ts'
+import { wholeArgumentText } from '../shared/tool-arguments.ts'
 
 /** What one line of a stream, or a whole answer, says. */
 export interface AnswerMessage {

@@ -1,5 +1,5 @@
-import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
-import { argumentObject } from '../../core/tool-arguments.ts'
+import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
+import { argumentObject } from '../shared/tool-arguments.ts'
 
 /** The end of an answer, whole or streamed: reason, counts, durations in nanoseconds. Zeros are left out. */
 export function writeEnd(

@@ -1,6 +1,6 @@
-import type { ContextLimits } from '../../core/dialect.ts'
-import { RouterError } from '../../core/errors.ts'
-import { isObject } from '../../core/json-read.ts'
+import { isObject } from '../../lib/json/read.ts'
+import type { ContextLimits } from '../../sdk/dialect.ts'
+import { RouterError } from '../../sdk/errors.ts'
 
 const firstStep = 4096
 /** Room for an answer whose length nobody limits. */

@@ -1,4 +1,4 @@
-import { isObject } from '../../core/json-read.ts'
+import { isObject } from '../../lib/json/read.ts'
 
 /** Sampling fields by OpenAI's and vLLM's names, and options that operators write outside of `options`. */
 const optionOfMember: ReadonlyMap<string, string> = new Map([

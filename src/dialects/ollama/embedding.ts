@@ -1,14 +1,14 @@
 import { type TSchema, Type } from '@sinclair/typebox'
-import type { WriteRequestOptions } from '../../core/dialect.ts'
+import { countOf, isObject } from '../../lib/json/read.ts'
+import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
   EmbeddingContext,
   EmbeddingRequest,
   EmbeddingResponse,
-} from '../../core/embedding.ts'
-import { badRequest } from '../../core/errors.ts'
-import { countOf, isObject } from '../../core/json-read.ts'
-import { unitVector } from '../../core/vector-bytes.ts'
+} from '../../sdk/embedding.ts'
+import { badRequest } from '../../sdk/errors.ts'
+import { unitVector } from '../shared/vector-bytes.ts'
 import { malformed, readTimings, reportedError } from './answer-read.ts'
 import { missingDefaults } from './defaults.ts'
 

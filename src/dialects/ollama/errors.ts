@@ -1,5 +1,5 @@
-import type { ErrorOptions } from '../../core/dialect.ts'
-import type { RouterError } from '../../core/errors.ts'
+import type { ErrorOptions } from '../../sdk/dialect.ts'
+import type { RouterError } from '../../sdk/errors.ts'
 import { lineJson } from './json.ts'
 
 /** `error` is always a string: the official clients print an object as `[object Object]`. */

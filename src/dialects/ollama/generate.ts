@@ -1,4 +1,4 @@
-import type { Dialect } from '../../core/dialect.ts'
+import type { Dialect } from '../../sdk/dialect.ts'
 import { createWriter, readResponse, writeResponse } from './generate-answer.ts'
 import { readRequest, writeRequest } from './generate-request.ts'
 import { ollama } from './index.ts'

@@ -1,5 +1,5 @@
-import type { ImagePart } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
+import type { ImagePart } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 
 /** Ollama's images are bare base64 without a media type, so the first bytes must tell. Throws `bad_request`. */
 export function readImage(text: string, param: string): ImagePart {

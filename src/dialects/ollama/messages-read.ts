@@ -1,6 +1,6 @@
-import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
-import { isObject } from '../../core/json-read.ts'
+import { isObject } from '../../lib/json/read.ts'
+import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import { ConversationCalls } from './call-ids.ts'
 import { readImage } from './images.ts'
 

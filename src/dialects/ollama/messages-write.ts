@@ -1,7 +1,7 @@
-import type { ChatMessage, ToolCall, UserPart } from '../../core/chat.ts'
-import type { Lose } from '../../core/dialect.ts'
-import { badRequest } from '../../core/errors.ts'
-import { parseArguments } from '../../core/json-read.ts'
+import { parseArguments } from '../../lib/json/read.ts'
+import type { ChatMessage, ToolCall, UserPart } from '../../sdk/chat.ts'
+import type { Lose } from '../../sdk/dialect.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import { writeImage } from './images.ts'
 
 /**

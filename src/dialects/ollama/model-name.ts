@@ -1,4 +1,4 @@
-import { scanObject } from '../../core/json-splice.ts'
+import { scanObject } from '../../lib/json/splice.ts'
 import { lineJson } from './json.ts'
 
 /**

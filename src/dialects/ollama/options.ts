@@ -1,5 +1,5 @@
-import type { Sampling } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
+import type { Sampling } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 
 type NumberField =
   | 'maxTokens'

@@ -1,4 +1,4 @@
-import { isObject, parseObject, textOf } from '../../core/json-read.ts'
+import { isObject, parseObject, textOf } from '../../lib/json/read.ts'
 import { generated } from './answer-read.ts'
 
 /** The end of a text is compared up to this many characters. */

@@ -1,12 +1,12 @@
+import { isObject } from '../../lib/json/read.ts'
 import type {
   ChatRequest,
   ReasoningEffort,
   ResponseFormat,
   Sampling,
   ToolDefinition,
-} from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
-import { isObject } from '../../core/json-read.ts'
+} from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import { readMessages } from './messages-read.ts'
 import { readOptions } from './options.ts'
 

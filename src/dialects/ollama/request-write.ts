@@ -1,6 +1,6 @@
-import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../core/chat.ts'
-import type { Lose, WriteRequestOptions } from '../../core/dialect.ts'
-import { badRequest } from '../../core/errors.ts'
+import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
+import type { Lose, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import { writeMessages } from './messages-write.ts'
 import { writeOptions } from './options.ts'
 

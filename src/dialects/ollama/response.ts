@@ -1,8 +1,8 @@
-import { AnswerCallIds } from '../../core/call-ids.ts'
-import type { ChatResponse, Timings, Usage } from '../../core/chat.ts'
-import type { AnswerContext } from '../../core/dialect.ts'
-import { streamTruncated } from '../../core/errors.ts'
-import { isObject, type JsonObject } from '../../core/json-read.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import type { ChatResponse, Timings, Usage } from '../../sdk/chat.ts'
+import type { AnswerContext } from '../../sdk/dialect.ts'
+import { streamTruncated } from '../../sdk/errors.ts'
+import { AnswerCallIds } from '../shared/call-ids.ts'
 import {
   emptyAnswer,
   finishReasonOf,

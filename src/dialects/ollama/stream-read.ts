@@ -1,9 +1,9 @@
-import { AnswerCallIds } from '../../core/call-ids.ts'
-import type { ChatEvent, TokenLogprob } from '../../core/chat.ts'
-import type { ChatStreamReader } from '../../core/dialect.ts'
-import { RouterError, streamTruncated, upstreamFailed } from '../../core/errors.ts'
-import { parseObject } from '../../core/json-read.ts'
-import { LineSplitter } from '../../core/lines.ts'
+import { LineSplitter } from '../../lib/bytes/lines.ts'
+import { parseObject } from '../../lib/json/read.ts'
+import type { ChatEvent, TokenLogprob } from '../../sdk/chat.ts'
+import type { ChatStreamReader } from '../../sdk/dialect.ts'
+import { RouterError, streamTruncated, upstreamFailed } from '../../sdk/errors.ts'
+import { AnswerCallIds } from '../shared/call-ids.ts'
 import {
   emptyAnswer,
   finishReasonOf,

@@ -1,7 +1,7 @@
-import type { ChatEvent, FinishReason, Timings, TokenLogprob, Usage } from '../../core/chat.ts'
-import type { AnswerContext, ChatStreamWriter } from '../../core/dialect.ts'
-import { parseObject } from '../../core/json-read.ts'
-import { argumentObject } from '../../core/tool-arguments.ts'
+import { parseObject } from '../../lib/json/read.ts'
+import type { ChatEvent, FinishReason, Timings, TokenLogprob, Usage } from '../../sdk/chat.ts'
+import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
+import { argumentObject } from '../shared/tool-arguments.ts'
 import { writeEnd, writeLogprobs } from './answer-write.ts'
 import { escapeLineBreaks, lineJson } from './json.ts'
 

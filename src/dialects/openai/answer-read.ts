@@ -1,5 +1,3 @@
-import type { FinishReason, TokenLogprob, Usage } from '../../core/chat.ts'
-import { type RouterError, upstreamFailed } from '../../core/errors.ts'
 import {
   countOf,
   filledTextOf,
@@ -8,7 +6,9 @@ import {
   numberOf,
   objectsIn,
   textOf,
-} from '../../core/json-read.ts'
+} from '../../lib/json/read.ts'
+import type { FinishReason, TokenLogprob, Usage } from '../../sdk/chat.ts'
+import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
 import { readListedLogprobs } from './completion-logprobs.ts'
 
 /** What a message, or one delta of it, says. */

@@ -1,5 +1,5 @@
-import type { TokenLogprob, Usage } from '../../core/chat.ts'
-import { type JsonObject, present } from '../../core/json-read.ts'
+import { type JsonObject, present } from '../../lib/json/read.ts'
+import type { TokenLogprob, Usage } from '../../sdk/chat.ts'
 
 /** Details are written where they are known: a zero would be a claim. */
 export function writeUsage(usage: Usage): JsonObject {

@@ -1,5 +1,5 @@
-import { filledTextOf, isObject, type JsonObject, textOf } from '../../core/json-read.ts'
-import { argumentText } from '../../core/tool-arguments.ts'
+import { filledTextOf, isObject, type JsonObject, textOf } from '../../lib/json/read.ts'
+import { argumentText } from '../shared/tool-arguments.ts'
 
 /** What a tool call, or one fragment of it, says. */
 export interface Called {

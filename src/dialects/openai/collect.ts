@@ -1,7 +1,7 @@
-import type { AnswerCollector, WholeAsStream } from '../../core/dialect.ts'
-import { type RouterError, streamTruncated } from '../../core/errors.ts'
-import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from '../../core/json-read.ts'
-import { type SseEvent, SseReader } from '../../core/sse.ts'
+import { type SseEvent, SseReader } from '../../lib/bytes/sse.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
+import type { AnswerCollector, WholeAsStream } from '../../sdk/dialect.ts'
+import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { unreadable } from './errors.ts'
 import { hasContent, parseEvent } from './stream-event.ts'
 

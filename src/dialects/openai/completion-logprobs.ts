@@ -1,5 +1,5 @@
-import type { TokenLogprob } from '../../core/chat.ts'
-import { isObject, type JsonObject, numberOf } from '../../core/json-read.ts'
+import { isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
+import type { TokenLogprob } from '../../sdk/chat.ts'
 
 /**
  * The token probabilities of a completion: lists side by side, one entry per token. Source: OpenAI API reference, "The

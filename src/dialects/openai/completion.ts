@@ -1,4 +1,4 @@
-import type { Dialect } from '../../core/dialect.ts'
+import type { Dialect } from '../../sdk/dialect.ts'
 import { createWriter, readResponse, writeResponse } from './completion-answer.ts'
 import { missingDefaults, readRequest, writeRequest } from './completion-request.ts'
 import { openai } from './index.ts'

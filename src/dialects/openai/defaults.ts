@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, numberOf } from '../../core/json-read.ts'
+import { isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
 
 /** Fields of Ollama's `options` by the names they have here. What is not listed has no counterpart that all know. */
 const nameOfOption: Readonly<Record<string, string>> = {

@@ -1,13 +1,4 @@
 import { type TSchema, Type } from '@sinclair/typebox'
-import type { WriteRequestOptions } from '../../core/dialect.ts'
-import type {
-  EmbeddingCodec,
-  EmbeddingContext,
-  EmbeddingInput,
-  EmbeddingRequest,
-  EmbeddingResponse,
-} from '../../core/embedding.ts'
-import { badRequest } from '../../core/errors.ts'
 import {
   booleanOf,
   countOf,
@@ -17,8 +8,17 @@ import {
   numberOf,
   objectsIn,
   present,
-} from '../../core/json-read.ts'
-import { vectorFromBase64, vectorToBase64 } from '../../core/vector-bytes.ts'
+} from '../../lib/json/read.ts'
+import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+import type {
+  EmbeddingCodec,
+  EmbeddingContext,
+  EmbeddingInput,
+  EmbeddingRequest,
+  EmbeddingResponse,
+} from '../../sdk/embedding.ts'
+import { badRequest } from '../../sdk/errors.ts'
+import { vectorFromBase64, vectorToBase64 } from '../shared/vector-bytes.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))

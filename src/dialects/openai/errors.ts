@@ -1,6 +1,6 @@
-import { type RouterError, upstreamFailed } from '../../core/errors.ts'
-import { isObject, type JsonObject } from '../../core/json-read.ts'
-import { describeForOpenai } from '../../core/openai-error.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
+import { describeForOpenai } from '../shared/openai-error.ts'
 
 /** The in-band error: the official clients throw on it, and only on this form (an object with a message). */
 export function writeStreamError(error: RouterError, debug: boolean): string {

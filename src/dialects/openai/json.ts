@@ -1,4 +1,4 @@
-import { parseObject } from '../../core/json-read.ts'
+import { parseObject } from '../../lib/json/read.ts'
 
 /** Whether a text is the JSON of an object, as the arguments of a tool call must be. */
 export function isObjectText(text: string): boolean {

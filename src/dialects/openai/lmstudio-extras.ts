@@ -1,3 +1,4 @@
+import { type JsonObject, present } from '../../lib/json/read.ts'
 import {
   type ChatEvent,
   type ChatResponse,
@@ -5,9 +6,8 @@ import {
   isContent,
   type Timings,
   type Usage,
-} from '../../core/chat.ts'
-import type { AnswerContext, ChatStreamWriter, Dialect } from '../../core/dialect.ts'
-import { type JsonObject, present } from '../../core/json-read.ts'
+} from '../../sdk/chat.ts'
+import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 
 /** What LM Studio's own endpoints tell of a model beside its answer. */
 export interface LmStudioModelInfo {

@@ -1,8 +1,8 @@
-import { ConversationCalls } from '../../core/call-ids.ts'
-import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
-import { filledTextOf, isObject, type JsonObject, present } from '../../core/json-read.ts'
-import { wholeArgumentText } from '../../core/tool-arguments.ts'
+import { filledTextOf, isObject, type JsonObject, present } from '../../lib/json/read.ts'
+import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
+import { ConversationCalls } from '../shared/call-ids.ts'
+import { wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isObjectText } from './json.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 

@@ -1,6 +1,6 @@
-import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../core/chat.ts'
-import type { Flavour, WriteRequestOptions } from '../../core/dialect.ts'
-import { type JsonObject, present } from '../../core/json-read.ts'
+import { type JsonObject, present } from '../../lib/json/read.ts'
+import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../sdk/chat.ts'
+import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
 
 /** Writes the turns of a conversation, one message for one. */
 export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {

@@ -1,5 +1,5 @@
-import { scanObject } from '../../core/json-splice.ts'
-import { lastEventEnd, nextEventEnd } from '../../core/sse-bytes.ts'
+import { lastEventEnd, nextEventEnd } from '../../lib/bytes/sse-search.ts'
+import { scanObject } from '../../lib/json/splice.ts'
 import { PlainEvents } from './plain-events.ts'
 import { isFilledString } from './stream-bytes.ts'
 

@@ -1,6 +1,6 @@
-import type { AssistantPart, ImagePart, TextPart, UserPart } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
-import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../core/json-read.ts'
+import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../lib/json/read.ts'
+import type { AssistantPart, ImagePart, TextPart, UserPart } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 
 /** Content of `system` and `developer`: text alone. */
 export function readTextParts(content: unknown, place: string): TextPart[] {

@@ -1,6 +1,6 @@
-import type { PassthroughRequest } from '../../core/dialect.ts'
-import { isObject } from '../../core/json-read.ts'
-import { type Edit, scanObject } from '../../core/json-splice.ts'
+import { isObject } from '../../lib/json/read.ts'
+import { type Edit, scanObject } from '../../lib/json/splice.ts'
+import type { PassthroughRequest } from '../../sdk/dialect.ts'
 
 interface Changes {
   edits: Edit[]

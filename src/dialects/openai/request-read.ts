@@ -1,5 +1,3 @@
-import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
 import {
   booleanOf,
   filledTextOf,
@@ -8,7 +6,9 @@ import {
   numberOf,
   present,
   textOf,
-} from '../../core/json-read.ts'
+} from '../../lib/json/read.ts'
+import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import { readMessages } from './messages-read.ts'
 import { OpenaiChatBody } from './schema.ts'
 import { readTools } from './tools-read.ts'

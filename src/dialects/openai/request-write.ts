@@ -1,12 +1,12 @@
+import { type JsonObject, present } from '../../lib/json/read.ts'
 import type {
   ChatRequest,
   ReasoningEffort,
   ResponseFormat,
   Sampling,
   ToolDefinition,
-} from '../../core/chat.ts'
-import type { Flavour, Lose, WriteRequestOptions } from '../../core/dialect.ts'
-import { type JsonObject, present } from '../../core/json-read.ts'
+} from '../../sdk/chat.ts'
+import type { Flavour, Lose, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { writeMessages } from './messages-write.ts'
 
 /**

@@ -1,15 +1,8 @@
-import { AnswerCallIds, randomCallId } from '../../core/call-ids.ts'
-import type { ChatChoice, ChatResponse, ToolCall } from '../../core/chat.ts'
-import type { AnswerContext } from '../../core/dialect.ts'
-import {
-  filledTextOf,
-  isObject,
-  type JsonObject,
-  numberOf,
-  objectsIn,
-  present,
-} from '../../core/json-read.ts'
-import { customArguments, wholeArgumentText } from '../../core/tool-arguments.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, present } from '../../lib/json/read.ts'
+import type { ChatChoice, ChatResponse, ToolCall } from '../../sdk/chat.ts'
+import type { AnswerContext } from '../../sdk/dialect.ts'
+import { AnswerCallIds, randomCallId } from '../shared/call-ids.ts'
+import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
 import { answerId, writeLogprobs, writeUsage } from './answer-write.ts'
 import { calledIn } from './called.ts'

@@ -1,4 +1,4 @@
-import { isLineEnd } from '../../core/sse-bytes.ts'
+import { isLineEnd } from '../../lib/bytes/sse-search.ts'
 
 const space = 0x20
 const tab = 0x09

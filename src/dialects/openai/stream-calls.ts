@@ -1,7 +1,7 @@
-import { AnswerCallIds } from '../../core/call-ids.ts'
-import type { ChatEvent } from '../../core/chat.ts'
-import { filledTextOf, isNoArguments, type JsonObject, numberOf, objectsIn } from '../../core/json-read.ts'
-import { customArguments } from '../../core/tool-arguments.ts'
+import { filledTextOf, isNoArguments, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
+import type { ChatEvent } from '../../sdk/chat.ts'
+import { AnswerCallIds } from '../shared/call-ids.ts'
+import { customArguments } from '../shared/tool-arguments.ts'
 import { type Called, calledIn } from './called.ts'
 import { isObjectText } from './json.ts'
 

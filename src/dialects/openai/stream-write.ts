@@ -1,5 +1,5 @@
-import type { ChatEvent, FinishReason, TokenLogprob, Usage } from '../../core/chat.ts'
-import type { AnswerContext, ChatStreamWriter } from '../../core/dialect.ts'
+import type { ChatEvent, FinishReason, TokenLogprob, Usage } from '../../sdk/chat.ts'
+import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
 import { answerId, writeLogprobs, writeUsage } from './answer-write.ts'
 import { writeStreamError } from './errors.ts'
 

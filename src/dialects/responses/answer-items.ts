@@ -1,6 +1,6 @@
-import type { TokenLogprob, ToolCall } from '../../core/chat.ts'
-import { type JsonObject, textOf } from '../../core/json-read.ts'
-import { argumentObject, isCompleteCall } from '../../core/tool-arguments.ts'
+import { type JsonObject, textOf } from '../../lib/json/read.ts'
+import type { TokenLogprob, ToolCall } from '../../sdk/chat.ts'
+import { argumentObject, isCompleteCall } from '../shared/tool-arguments.ts'
 
 /** Form of the items: OpenAI API reference, "The response object", member `output`. */
 export type ItemStatus = 'in_progress' | 'completed' | 'incomplete'

@@ -1,6 +1,6 @@
-import type { FinishReason, Usage } from '../../core/chat.ts'
-import type { AnswerContext } from '../../core/dialect.ts'
-import { isObject, type JsonObject } from '../../core/json-read.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import type { FinishReason, Usage } from '../../sdk/chat.ts'
+import type { AnswerContext } from '../../sdk/dialect.ts'
 import { responseId } from './ids.ts'
 
 /** What an answer has come to. */

@@ -1,5 +1,3 @@
-import { randomCallId } from '../../core/call-ids.ts'
-import type { ChatResponse, FinishReason, TokenLogprob, ToolCall, Usage } from '../../core/chat.ts'
 import {
   countOf,
   filledTextOf,
@@ -9,8 +7,10 @@ import {
   objectsIn,
   present,
   textOf,
-} from '../../core/json-read.ts'
-import { customArguments, wholeArgumentText } from '../../core/tool-arguments.ts'
+} from '../../lib/json/read.ts'
+import type { ChatResponse, FinishReason, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
+import { randomCallId } from '../shared/call-ids.ts'
+import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
 
 /**

@@ -1,5 +1,5 @@
-import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
+import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 
 interface Call {
   sentId: string

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, numberOf } from '../../core/json-read.ts'
+import { isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
 
 /** Sampling fields of the other dialects by the names they have here; undefined: there is no such field. */
 const names: Readonly<Record<string, string | undefined>> = {

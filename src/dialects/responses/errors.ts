@@ -1,6 +1,6 @@
-import type { ErrorOptions } from '../../core/dialect.ts'
-import { type RouterError, upstreamFailed } from '../../core/errors.ts'
-import { isObject, type JsonObject, textOf } from '../../core/json-read.ts'
+import { isObject, type JsonObject, textOf } from '../../lib/json/read.ts'
+import type { ErrorOptions } from '../../sdk/dialect.ts'
+import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
 import { responseId } from './ids.ts'
 
 /** The `error` of a response object. Agents act on the code: they wait, shorten the conversation, or try again. */

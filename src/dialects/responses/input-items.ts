@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, textOf } from '../../core/json-read.ts'
+import { isObject, type JsonObject, textOf } from '../../lib/json/read.ts'
 
 /** What the router remembers of earlier answers, for one request. */
 export interface Remembered {

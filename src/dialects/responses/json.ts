@@ -1,4 +1,4 @@
-import { isNoArguments, parseObject } from '../../core/json-read.ts'
+import { isNoArguments, parseObject } from '../../lib/json/read.ts'
 
 /**
  * The arguments of a call as JSON text of an object; undefined for what is none. "None" is said as an empty text, as

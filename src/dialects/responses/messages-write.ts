@@ -1,7 +1,7 @@
-import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../core/chat.ts'
-import type { WriteRequestOptions } from '../../core/dialect.ts'
-import { badRequest } from '../../core/errors.ts'
-import { type JsonObject, present } from '../../core/json-read.ts'
+import { type JsonObject, present } from '../../lib/json/read.ts'
+import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../sdk/chat.ts'
+import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+import { badRequest } from '../../sdk/errors.ts'
 
 /** Writes turns as input items. Ids of items are left out: only the upstream that made them could know them. */
 export function writeItems(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {

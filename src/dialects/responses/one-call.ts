@@ -1,5 +1,5 @@
-import type { ChatStreamWriter, Dialect } from '../../core/dialect.ts'
-import type { JsonObject } from '../../core/json-read.ts'
+import type { JsonObject } from '../../lib/json/read.ts'
+import type { ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { writeResponse } from './answer-write.ts'
 import type { Remembered } from './input-items.ts'
 import { readRequest } from './request-read.ts'

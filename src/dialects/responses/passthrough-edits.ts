@@ -1,5 +1,5 @@
-import type { PassthroughRequest } from '../../core/dialect.ts'
-import type { Edit } from '../../core/json-splice.ts'
+import type { Edit } from '../../lib/json/splice.ts'
+import type { PassthroughRequest } from '../../sdk/dialect.ts'
 
 /** The least change that makes the sent bytes say what is meant. Token counts need no asking here. */
 export function passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean } {

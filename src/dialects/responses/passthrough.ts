@@ -1,10 +1,10 @@
-import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../core/dialect.ts'
-import { type RouterError, streamTruncated } from '../../core/errors.ts'
-import { isObject, type JsonObject, numberOf } from '../../core/json-read.ts'
-import { readEvent, withModelIn } from '../../core/sse-bytes.ts'
+import { EventCutter } from '../../lib/bytes/event-cutter.ts'
+import { readEvent, withModelIn } from '../../lib/bytes/sse-search.ts'
+import { isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
+import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
+import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { readUsage } from './answer-read.ts'
 import { answerError, serverEvent, unreadable } from './errors.ts'
-import { EventCutter } from './event-cutter.ts'
 import { isTerminal, parseEvent } from './stream-event.ts'
 
 const openBrace = 0x7b

@@ -1,5 +1,3 @@
-import type { ChatMessage, ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
 import {
   booleanOf,
   filledTextOf,
@@ -8,7 +6,9 @@ import {
   numberOf,
   present,
   textOf,
-} from '../../core/json-read.ts'
+} from '../../lib/json/read.ts'
+import type { ChatMessage, ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import { inputItems, type Remembered } from './input-items.ts'
 import { readInput } from './input-read.ts'
 import { ResponsesBody } from './schema.ts'

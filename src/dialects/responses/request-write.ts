@@ -1,7 +1,7 @@
-import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../core/chat.ts'
-import type { WriteRequestOptions } from '../../core/dialect.ts'
-import { badRequest } from '../../core/errors.ts'
-import { type JsonObject, present } from '../../core/json-read.ts'
+import { type JsonObject, present } from '../../lib/json/read.ts'
+import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../sdk/chat.ts'
+import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import { writeItems } from './messages-write.ts'
 
 /** OpenAI refuses a smaller `max_output_tokens`. */

@@ -1,7 +1,7 @@
-import type { ChatEvent } from '../../core/chat.ts'
-import type { RouterError } from '../../core/errors.ts'
-import { filledTextOf, type JsonObject, numberOf, textOf } from '../../core/json-read.ts'
-import { customArguments } from '../../core/tool-arguments.ts'
+import { filledTextOf, type JsonObject, numberOf, textOf } from '../../lib/json/read.ts'
+import type { ChatEvent } from '../../sdk/chat.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import { customArguments } from '../shared/tool-arguments.ts'
 import { callArguments } from './answer-read.ts'
 import { unreadable } from './errors.ts'
 

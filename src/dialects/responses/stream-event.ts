@@ -1,6 +1,6 @@
-import type { RouterError } from '../../core/errors.ts'
-import { isObject, type JsonObject, parseJson, textOf } from '../../core/json-read.ts'
-import type { SseEvent } from '../../core/sse.ts'
+import type { SseEvent } from '../../lib/bytes/sse.ts'
+import { isObject, type JsonObject, parseJson, textOf } from '../../lib/json/read.ts'
+import type { RouterError } from '../../sdk/errors.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
 
 /** What one server-sent event of a streamed answer is. `broken`: its data is not what the dialect sends. */

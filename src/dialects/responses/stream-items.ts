@@ -1,5 +1,5 @@
-import type { ChatEvent, ToolCall } from '../../core/chat.ts'
-import type { JsonObject } from '../../core/json-read.ts'
+import type { JsonObject } from '../../lib/json/read.ts'
+import type { ChatEvent, ToolCall } from '../../sdk/chat.ts'
 import {
   contentPart,
   customInput,

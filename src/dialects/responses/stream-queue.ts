@@ -1,5 +1,5 @@
-import type { ChatEvent } from '../../core/chat.ts'
-import type { JsonObject } from '../../core/json-read.ts'
+import type { JsonObject } from '../../lib/json/read.ts'
+import type { ChatEvent } from '../../sdk/chat.ts'
 import type { ItemStatus } from './answer-items.ts'
 import {
   createCustomItem,

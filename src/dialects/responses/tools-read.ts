@@ -1,5 +1,3 @@
-import type { ToolChoice, ToolDefinition } from '../../core/chat.ts'
-import { badRequest } from '../../core/errors.ts'
 import {
   booleanOf,
   filledTextOf,
@@ -8,7 +6,9 @@ import {
   objectsIn,
   present,
   textOf,
-} from '../../core/json-read.ts'
+} from '../../lib/json/read.ts'
+import type { ToolChoice, ToolDefinition } from '../../sdk/chat.ts'
+import { badRequest } from '../../sdk/errors.ts'
 
 export interface OfferedTools {
   tools: ToolDefinition[]

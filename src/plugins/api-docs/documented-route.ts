@@ -1,5 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
-import type { EndpointDocs } from '../../core/api-docs.ts'
+import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 
 /** A route as it was registered, with what the documentation needs. */
 export interface DocumentedRoute {

@@ -1,5 +1,5 @@
 import { type TSchema, Type } from '@sinclair/typebox'
-import { type AnswerDocs, docsTags } from '../../core/api-docs.ts'
+import { type AnswerDocs, docsTags } from '../../sdk/endpoint-docs.ts'
 import { camelCase, type DocumentedRoute, endpointKey, firstPaths, operationIds } from './documented-route.ts'
 import { errorForm } from './error-forms.ts'
 

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { addressBlock, clientAddress } from '../../core/client-address.ts'
-import type { ClientKey } from '../../core/client-key.ts'
-import { RouterError } from '../../core/errors.ts'
-import { FailedLogins } from '../../core/failed-logins.ts'
-import { presentedKey } from '../../core/key-ring.ts'
-import { inNetworks } from '../../core/networks.ts'
+import { inNetworks } from '../../config/networks.ts'
+import type { ClientKey } from '../../sdk/client-key.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import { addressBlock, clientAddress } from './client-address.ts'
+import { FailedLogins } from './failed-logins.ts'
+import { presentedKey } from './key-ring.ts'
 import type { Keys } from './keys-file.ts'
 
 /** Whose key a request has come with, or the error for its client. */

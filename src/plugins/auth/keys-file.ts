@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import type { ClientKey } from '../../core/client-key.ts'
-import { loadClientKeys } from '../../core/client-keys-load.ts'
-import type { FileContent } from '../../core/config-sources.ts'
-import { ConfigError } from '../../core/errors.ts'
-import { KeyRing, type Login } from '../../core/key-ring.ts'
+import type { FileContent } from '../../config/sources.ts'
+import type { ClientKey } from '../../sdk/client-key.ts'
+import { ConfigError } from '../../sdk/errors.ts'
+import { loadClientKeys } from './client-keys-load.ts'
+import { KeyRing, type Login } from './key-ring.ts'
 
 export interface Keys {
   /** See {@link KeyRing.find}. */

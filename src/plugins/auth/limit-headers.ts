@@ -1,5 +1,5 @@
-import type { KeyLimits } from '../../core/client-key.ts'
-import type { LimitVerdict } from '../../core/key-limits.ts'
+import type { KeyLimits } from '../../sdk/client-key.ts'
+import type { LimitVerdict } from '../../sdk/limit-store.ts'
 
 /**
  * What is left of a key's limits, in the words of a dialect. Sources: OpenAI API guides, "Rate limits"; Anthropic API

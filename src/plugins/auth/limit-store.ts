@@ -1,12 +1,12 @@
 import cluster from 'node:cluster'
 import type { FastifyInstance } from 'fastify'
-import type { LimitStore } from '../../core/key-limits.ts'
-import { memoryLimits } from '../../stores/limit-table.ts'
-import { primaryLimits } from '../../stores/primary-limits.ts'
-import { primaryPipe } from '../../stores/primary-pipe.ts'
-import { redisAddress } from '../../stores/redis-address.ts'
-import { RedisLimits } from '../../stores/redis-limits.ts'
-import { sharedLimits } from '../../stores/shared-limits.ts'
+import type { LimitStore } from '../../sdk/limit-store.ts'
+import { primaryLimits } from '../../stores/limits/cluster.ts'
+import { RedisLimits } from '../../stores/limits/redis.ts'
+import { sharedLimits } from '../../stores/limits/shared.ts'
+import { memoryLimits } from '../../stores/limits/table.ts'
+import { primaryPipe } from '../../stores/link.ts'
+import { redisAddress } from '../../stores/redis/redis-address.ts'
 
 /** Counts in Redis where one is configured, else in the primary or right here. */
 export function limitStoreOf(app: FastifyInstance): LimitStore {

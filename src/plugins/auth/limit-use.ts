@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import type { AnswerSizes } from '../../core/answer-sizes.ts'
-import type { LimitDemand, LimitEnd, LimitReservation, LimitStore, LimitWish } from '../../core/key-limits.ts'
-import { textTokens, uploadTokens } from '../../core/prompt-estimate.ts'
-import { spentTokens } from '../../core/spent-tokens.ts'
+import type { LimitDemand, LimitEnd, LimitReservation, LimitStore, LimitWish } from '../../sdk/limit-store.ts'
+import type { AnswerSizes } from './answer-sizes.ts'
+import { textTokens, uploadTokens } from './prompt-estimate.ts'
 import { costOf, type RequestCost } from './request-cost.ts'
+import { spentTokens } from './spent-tokens.ts'
 
 export interface LimitUseOptions {
   store: LimitStore

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import { estimatePromptTokens, textTokens, uploadTokens } from '../../core/prompt-estimate.ts'
-import type { Operation } from '../../core/provider.ts'
-import { askedTokens } from '../../core/token-cap.ts'
+import type { Operation } from '../../sdk/provider.ts'
+import { estimatePromptTokens, textTokens, uploadTokens } from './prompt-estimate.ts'
+import { askedTokens } from './token-cap.ts'
 
 /** What becomes of a request that is more than one upstream, or another one. */
 export interface UpstreamCost {

@@ -1,6 +1,6 @@
-import type { Target } from '../../core/target.ts'
-import type { LiveSignals } from '../../relay/live-signals.ts'
+import type { Target } from '../../sdk/target.ts'
 import type { TargetHealth } from '../health/target-health.ts'
+import type { LiveSignals } from './live-signals.ts'
 
 /**
  * Those of a model's targets that are well: the same list for as long as they are the same ones, since strategies keep

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import type { LiveSignals } from '../../relay/live-signals.ts'
-import type { TargetWish } from '../../relay/over-targets.ts'
+import type { TargetWish } from '../../relay/run/over-targets.ts'
 import type { Standing } from '../health/target-health.ts'
+import type { LiveSignals } from './live-signals.ts'
 import type { ModelState } from './model-states.ts'
 
 /** Targets that a strategy may choose from, all equally good as far as their health goes. */

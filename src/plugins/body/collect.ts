@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { badRequest, tooLarge } from '../../core/errors.ts'
+import { badRequest, tooLarge } from '../../sdk/errors.ts'
 
 /** Smaller ones come from the pool that Node keeps for such. */
 const smallBytes = 4 * 1024

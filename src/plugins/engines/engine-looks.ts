@@ -1,8 +1,8 @@
-import type { EngineState } from '../../core/engine-listings.ts'
-import type { Target } from '../../core/target.ts'
-import type { Transport } from '../../core/transport.ts'
-import { version } from '../../core/version.ts'
-import { lookAtEngine } from '../../relay/engine-look.ts'
+import { version } from '../../lib/version.ts'
+import { lookAtEngine } from '../../relay/upstream/engine-look.ts'
+import type { EngineState } from '../../sdk/engine-listings.ts'
+import type { Target } from '../../sdk/target.ts'
+import type { Transport } from '../../sdk/transport.ts'
 
 export interface EngineLooksOptions {
   transportOf(target: Target): Transport

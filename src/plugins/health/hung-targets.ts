@@ -1,4 +1,4 @@
-import type { Target } from '../../core/target.ts'
+import type { Target } from '../../sdk/target.ts'
 import { FirstContents } from './first-contents.ts'
 
 export interface HungOptions {

@@ -1,6 +1,6 @@
-import type { StopSignal } from '../../core/stop-signal.ts'
-import type { Target } from '../../core/target.ts'
-import type { Loading } from '../../relay/loading-wait.ts'
+import type { StopSignal } from '../../lib/stop-signal.ts'
+import type { Loading } from '../../relay/attempt/loading-wait.ts'
+import type { Target } from '../../sdk/target.ts'
 import type { TargetStates } from './target-states.ts'
 
 export interface LoadingOptions {

@@ -1,6 +1,6 @@
-import type { Judgement, Verdict } from '../../core/lease.ts'
-import { needsAll } from '../../core/request-traits.ts'
-import { Breaker, type Ticket } from '../../relay/breaker.ts'
+import type { Judgement, Verdict } from '../../sdk/lease.ts'
+import { needsAll } from '../../sdk/request-traits.ts'
+import { Breaker, type Ticket } from './breaker.ts'
 import { Suspicions } from './suspicions.ts'
 
 /**

@@ -1,5 +1,5 @@
-import type { CheckedState } from '../../core/health-team.ts'
-import type { Target } from '../../core/target.ts'
+import type { CheckedState } from '../../sdk/health-team.ts'
+import type { Target } from '../../sdk/target.ts'
 
 /** What a model's targets are picked from. */
 export interface Candidates<Candidate> {

@@ -1,9 +1,9 @@
 import cluster from 'node:cluster'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
-import type { MetricFamily } from '../../stores/metric-sums.ts'
-import { type PrimaryMetrics, primaryMetrics } from '../../stores/primary-metrics.ts'
-import { primaryPipe } from '../../stores/primary-pipe.ts'
+import type { MetricFamily } from '../../cluster/metric-sums.ts'
+import { type PrimaryMetrics, primaryMetrics } from '../../cluster/metrics.ts'
+import { primaryPipe } from '../../stores/link.ts'
 import { textOf } from './text.ts'
 
 /** How much counting a killed process may take with it at most, where nobody looked, in milliseconds. */

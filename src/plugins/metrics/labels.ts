@@ -1,4 +1,4 @@
-import type { RouterError } from '../../core/errors.ts'
+import type { RouterError } from '../../sdk/errors.ts'
 
 /** Model answers take minutes: the buckets reach ten, in seconds. */
 export const durationBuckets = [

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { version } from '../../core/version.ts'
+import { version } from '../../lib/version.ts'
 
 /** What the router is: version, configuration, processes, and what it holds in memory. */
 export function exposeRouter(app: FastifyInstance): void {

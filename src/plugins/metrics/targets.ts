@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import type { CheckedState } from '../../core/health-team.ts'
-import type { TargetSignals } from '../../core/strategy.ts'
-import type { BreakerState } from '../../relay/breaker.ts'
+import type { CheckedState } from '../../sdk/health-team.ts'
+import type { TargetSignals } from '../../sdk/strategy.ts'
+import type { BreakerState } from '../health/breaker.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { Families } from './families.ts'
 

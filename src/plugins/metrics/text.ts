@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { MetricFamily, MetricSample } from '../../stores/metric-sums.ts'
+import type { MetricFamily, MetricSample } from '../../cluster/metric-sums.ts'
 
 /** So many lines are written before others have their turn: a thousand models have a hundred thousand. */
 const linesAtOnce = 500

@@ -1,5 +1,5 @@
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8'
-import { type CollectGarbage, garbageCollector } from '../../core/garbage-collector.ts'
+import { type CollectGarbage, garbageCollector } from '../../runtime/garbage-collector.ts'
 
 const megabyte = 1024 * 1024
 

@@ -1,9 +1,9 @@
 import cluster from 'node:cluster'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Status } from '../../core/status.ts'
-import { type StatusLimits, sumOfStatuses } from '../../core/status-sum.ts'
-import { primaryPipe } from '../../stores/primary-pipe.ts'
-import { primaryRounds } from '../../stores/primary-rounds.ts'
+import { primaryRounds } from '../../cluster/survey.ts'
+import type { Status } from '../../sdk/status.ts'
+import { primaryPipe } from '../../stores/link.ts'
+import { type StatusLimits, sumOfStatuses } from './status-sum.ts'
 
 /**
  * Gives the way to read the status of all processes of a cluster, whichever of them is asked. Never rejects: where the

@@ -1,12 +1,12 @@
 import type { TProperties, TSchema } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
-import type { ChatResponse } from '../../core/chat.ts'
-import { eachText, type TextOutcome } from '../../core/each-text.ts'
-import { asRouterError } from '../../core/errors.ts'
-import { lostHeader } from '../../core/lost-header.ts'
-import type { EachTextEndpoint } from '../../core/text-endpoint.ts'
-import type { ClientStream } from '../../relay/client-stream.ts'
+import type { ClientStream } from '../../relay/answer/client-stream.ts'
+import { lostHeader } from '../../relay/answer/lost-header.ts'
+import type { ChatResponse } from '../../sdk/chat.ts'
+import { asRouterError } from '../../sdk/errors.ts'
+import type { EachTextEndpoint } from '../../sdk/text-endpoint.ts'
 import type { LimitUse } from '../auth/limit-use.ts'
+import { eachText, type TextOutcome } from './in-order.ts'
 import { chatOf, generationTime, type TextRun, textOf } from './text-run.ts'
 
 /** Asks once for each text, side by side, and answers in their order: whole, or each as soon as its turn has come. */

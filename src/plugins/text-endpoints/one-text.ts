@@ -1,7 +1,7 @@
 import type { TProperties, TSchema } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
-import type { OneTextEndpoint } from '../../core/text-endpoint.ts'
-import { answerHeaders } from '../../relay/answer-headers.ts'
+import { answerHeaders } from '../../relay/answer/answer-headers.ts'
+import type { OneTextEndpoint } from '../../sdk/text-endpoint.ts'
 import { chatOf, generationTime, type TextRun, textOf } from './text-run.ts'
 
 /** Asks once. A streamed answer is a chat's: OpenAI chunks, or Ollama lines for who accepts those. */

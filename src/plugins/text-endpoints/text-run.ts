@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { ChatMessage, ChatRequest, ChatResponse, Sampling } from '../../core/chat.ts'
-import { upstreamFailed } from '../../core/errors.ts'
-import type { RenderedSystem } from '../../core/system-prompt.ts'
-import type { Model, Target } from '../../core/target.ts'
-import type { SharedBody } from '../../core/text-endpoint.ts'
-import { textChat } from '../../core/text-request.ts'
+import type { ChatMessage, ChatRequest, ChatResponse, Sampling } from '../../sdk/chat.ts'
+import { upstreamFailed } from '../../sdk/errors.ts'
+import type { Model, Target } from '../../sdk/target.ts'
+import type { SharedBody } from '../../sdk/text-endpoint.ts'
+import type { RenderedSystem } from './system-prompt.ts'
+import { textChat } from './text-request.ts'
 
 /** One request to a text endpoint, read as far as all of them are alike. */
 export interface TextRun {

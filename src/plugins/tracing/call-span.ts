@@ -1,8 +1,8 @@
 import { type Span, SpanStatusCode } from '@opentelemetry/api'
-import type { Usage } from '../../core/chat.ts'
-import type { Operation } from '../../core/provider.ts'
-import type { Target } from '../../core/target.ts'
-import type { CallTrace, TraceHeaders } from '../../core/trace.ts'
+import type { Usage } from '../../sdk/chat.ts'
+import type { Operation } from '../../sdk/provider.ts'
+import type { Target } from '../../sdk/target.ts'
+import type { CallTrace, TraceHeaders } from '../../sdk/trace.ts'
 import { reasonOf } from '../metrics/labels.ts'
 import { AnswerScan } from './answer-facts.ts'
 

@@ -19,8 +19,8 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
-import type { SamplerName, TracingSettings } from '../../core/tracing-env.ts'
-import { version } from '../../core/version.ts'
+import type { SamplerName, TracingSettings } from '../../config/settings-tracing.ts'
+import { version } from '../../lib/version.ts'
 
 export { RequestSpan } from './request-span.ts'
 

@@ -7,14 +7,14 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api'
-import type { RouterError } from '../../core/errors.ts'
-import type { Target } from '../../core/target.ts'
-import type { CallTrace, RequestTrace, TraceHeaders } from '../../core/trace.ts'
-import { type TraceContext, traceHeaders, unrecordedCall } from '../../core/trace-context.ts'
 import type { Step } from '../../relay/call-log.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import type { Target } from '../../sdk/target.ts'
+import type { CallTrace, RequestTrace, TraceHeaders } from '../../sdk/trace.ts'
 import { reasonOf } from '../metrics/labels.ts'
 import { CallSpan } from './call-span.ts'
+import { type TraceContext, traceHeaders, unrecordedCall } from './trace-context.ts'
 
 /** A shorter search for a target is no wait, in milliseconds. */
 const leastWaitMs = 1

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { applyEdits, scanObject } from '../../../src/core/json-splice.ts'
 import { missingDefaults } from '../../../src/dialects/anthropic/defaults.ts'
 import { anthropic } from '../../../src/dialects/anthropic/index.ts'
+import { applyEdits, scanObject } from '../../../src/lib/json/splice.ts'
 
 describe('the limit that Anthropic requires', () => {
   it('is the client’s, else the operator’s by any of its names, else 4096', () => {

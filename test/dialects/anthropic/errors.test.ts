@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { RouterError } from '../../../src/core/errors.ts'
 import { anthropic } from '../../../src/dialects/anthropic/index.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 
 const options = { ownPath: true, debug: false, requestId: 'req_1' }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../src/core/chat.ts'
+import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../../src/sdk/chat.ts'
 import { refusedAt, sent, sentTurns } from './support.ts'
 
 const text = (value: string) => ({ type: 'text' as const, text: value })

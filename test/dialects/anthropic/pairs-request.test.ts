@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatRequest } from '../../../src/core/chat.ts'
-import type { Dialect } from '../../../src/core/dialect.ts'
 import { anthropic } from '../../../src/dialects/anthropic/index.ts'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
 import { openai } from '../../../src/dialects/openai/index.ts'
+import type { ChatRequest } from '../../../src/sdk/chat.ts'
+import type { Dialect } from '../../../src/sdk/dialect.ts'
 
 type Body = Record<string, unknown>
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import type { Dialect } from '../../../src/core/dialect.ts'
 import { anthropic } from '../../../src/dialects/anthropic/index.ts'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
 import { openai } from '../../../src/dialects/openai/index.ts'
+import type { Dialect } from '../../../src/sdk/dialect.ts'
 import { context, cutAt } from './support.ts'
 
 function fixture(path: string): Buffer {

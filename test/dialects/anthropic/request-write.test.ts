@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatRequest } from '../../../src/core/chat.ts'
+import type { ChatRequest } from '../../../src/sdk/chat.ts'
 import { refusedAt, sent } from './support.ts'
 
 const tool = { name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } }

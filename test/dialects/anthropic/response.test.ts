@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatChoice, ChatResponse } from '../../../src/core/chat.ts'
-import { RouterError } from '../../../src/core/errors.ts'
 import { readResponse, writeResponse } from '../../../src/dialects/anthropic/response.ts'
+import type { ChatChoice, ChatResponse } from '../../../src/sdk/chat.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 import { context } from './support.ts'
 
 const message = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatEvent } from '../../../src/core/chat.ts'
 import { createReader } from '../../../src/dialects/anthropic/stream-read.ts'
+import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import { cutAt, fixture, fixtures, read, readPieces, singleBytes, sse, withLineEnds } from './support.ts'
 
 const start = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatEvent, FinishReason } from '../../../src/core/chat.ts'
-import { upstreamFailed } from '../../../src/core/errors.ts'
 import { createWriter } from '../../../src/dialects/anthropic/stream-write.ts'
+import type { ChatEvent, FinishReason } from '../../../src/sdk/chat.ts'
+import { upstreamFailed } from '../../../src/sdk/errors.ts'
 import { context, fixture, readPieces, written } from './support.ts'
 
 const text = (value: string): ChatEvent => ({ type: 'text-delta', choice: 0, text: value })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import type { ChatEvent, ChatMessage, ChatRequest } from '../../../src/core/chat.ts'
-import type { AnswerContext, ChatPassthrough } from '../../../src/core/dialect.ts'
-import { RouterError } from '../../../src/core/errors.ts'
 import { createPassthrough } from '../../../src/dialects/anthropic/passthrough.ts'
 import { readRequest } from '../../../src/dialects/anthropic/request-read.ts'
 import { writeRequest } from '../../../src/dialects/anthropic/request-write.ts'
 import { createReader } from '../../../src/dialects/anthropic/stream-read.ts'
 import { createWriter } from '../../../src/dialects/anthropic/stream-write.ts'
+import type { ChatEvent, ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
+import type { AnswerContext, ChatPassthrough } from '../../../src/sdk/dialect.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 
 export const fixtures = [
   'text.sse',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { applyEdits, scanObject } from '../../../src/core/json-splice.ts'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
+import { applyEdits, scanObject } from '../../../src/lib/json/splice.ts'
 
 const { missingDefaults } = ollama.chat
 

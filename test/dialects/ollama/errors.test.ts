@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { modelNotFound, streamTruncated } from '../../../src/core/errors.ts'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
+import { modelNotFound, streamTruncated } from '../../../src/sdk/errors.ts'
 
 const options = { ownPath: true, debug: false, requestId: 'r' }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ChatEvent } from '../../../src/core/chat.ts'
 import { ollamaGenerate } from '../../../src/dialects/ollama/generate.ts'
+import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import { chatRequest, contextAt, cutInTwo, passChunks, readChunks } from './support.ts'
 
 const codec = ollamaGenerate.chat

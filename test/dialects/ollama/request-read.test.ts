@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { ChatMessage, ChatRequest } from '../../../src/core/chat.ts'
-import { RouterError } from '../../../src/core/errors.ts'
 import { readRequest } from '../../../src/dialects/ollama/request-read.ts'
+import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 
 const png = 'iVBORw0KGgoAAAANSUhEUg=='
 const calls = (...names: string[]) => ({

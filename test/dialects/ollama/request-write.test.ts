@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { ChatRequest, UserPart } from '../../../src/core/chat.ts'
-import { RouterError } from '../../../src/core/errors.ts'
 import { writeRequest } from '../../../src/dialects/ollama/request-write.ts'
+import type { ChatRequest, UserPart } from '../../../src/sdk/chat.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 import { chatRequest } from './support.ts'
 
 const tools = [{ name: 'f', description: 'd', parameters: { type: 'object' }, strict: true }, { name: 'g' }]

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { ChatChoice, ChatResponse } from '../../../src/core/chat.ts'
-import { RouterError } from '../../../src/core/errors.ts'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
 import { loadAnswer } from '../../../src/dialects/ollama/load.ts'
+import type { ChatChoice, ChatResponse } from '../../../src/sdk/chat.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 import { contextAt } from './support.ts'
 
 const { readResponse, writeResponse, readUsage } = ollama.chat

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { ChatEvent } from '../../../src/core/chat.ts'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
+import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import { cutInTwo, fixture, fixtures, oneByOne, readChunks, readText } from './support.ts'
 
 const created = Date.UTC(2026, 10, 23, 10) / 1000

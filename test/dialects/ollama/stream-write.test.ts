@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { ChatEvent } from '../../../src/core/chat.ts'
-import { badRequest } from '../../../src/core/errors.ts'
 import { createWriter } from '../../../src/dialects/ollama/stream-write.ts'
+import type { ChatEvent } from '../../../src/sdk/chat.ts'
+import { badRequest } from '../../../src/sdk/errors.ts'
 import { contextAt, fixture, readChunks } from './support.ts'
 
 const finish: ChatEvent[] = [{ type: 'finish', choice: 0, reason: 'stop' }, { type: 'end' }]

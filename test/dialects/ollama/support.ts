@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import type { ChatEvent, ChatRequest } from '../../../src/core/chat.ts'
-import type { AnswerContext, ChatPassthrough } from '../../../src/core/dialect.ts'
 import { createPassthrough } from '../../../src/dialects/ollama/passthrough.ts'
 import { createReader } from '../../../src/dialects/ollama/stream-read.ts'
+import type { ChatEvent, ChatRequest } from '../../../src/sdk/chat.ts'
+import type { AnswerContext, ChatPassthrough } from '../../../src/sdk/dialect.ts'
 
 export const fixtures = [
   'text',

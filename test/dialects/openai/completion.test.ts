@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ChatEvent } from '../../../src/core/chat.ts'
 import { openaiCompletion } from '../../../src/dialects/openai/completion.ts'
+import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import { context, cutAt, passPieces, readPieces, singleBytes } from './replay.ts'
 
 const codec = openaiCompletion.chat

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { badRequest, modelNotFound, RouterError, streamTruncated } from '../../../src/core/errors.ts'
 import { openai } from '../../../src/dialects/openai/index.ts'
+import { badRequest, modelNotFound, RouterError, streamTruncated } from '../../../src/sdk/errors.ts'
 
 const plain = { ownPath: false, debug: false, requestId: 'r' }
 

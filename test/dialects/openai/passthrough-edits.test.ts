@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { applyEdits, scanObject } from '../../../src/core/json-splice.ts'
 import { passthroughEdits } from '../../../src/dialects/openai/passthrough-edits.ts'
+import { applyEdits, scanObject } from '../../../src/lib/json/splice.ts'
 
 function edit(text: string, stream: boolean, wantUsage: boolean): { text: string; stripUsage: boolean } {
   const bytes = Buffer.from(text)

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import type { ChatEvent } from '../../../src/core/chat.ts'
-import type { AnswerContext, ChatPassthrough, ChatStreamReader } from '../../../src/core/dialect.ts'
 import { createPassthrough } from '../../../src/dialects/openai/passthrough.ts'
 import { createReader } from '../../../src/dialects/openai/stream-read.ts'
+import type { ChatEvent } from '../../../src/sdk/chat.ts'
+import type { AnswerContext, ChatPassthrough, ChatStreamReader } from '../../../src/sdk/dialect.ts'
 
 export function fixture(name: string): Buffer {
   return readFileSync(new URL(`../../fixtures/openai/${name}`, import.meta.url))

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatMessage, ChatRequest } from '../../../src/core/chat.ts'
-import type { Flavour } from '../../../src/core/dialect.ts'
 import { readRequest } from '../../../src/dialects/openai/request-read.ts'
 import { writeRequest } from '../../../src/dialects/openai/request-write.ts'
+import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
+import type { Flavour } from '../../../src/sdk/dialect.ts'
 
 const user: ChatMessage = { role: 'user', parts: [{ type: 'text', text: 'Hi' }] }
 

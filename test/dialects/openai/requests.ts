@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import type { ChatMessage, ChatRequest } from '../../../src/core/chat.ts'
-import { RouterError } from '../../../src/core/errors.ts'
 import { readRequest } from '../../../src/dialects/openai/request-read.ts'
+import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 
 const user = { role: 'user', content: 'Hi' }
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatResponse } from '../../../src/core/chat.ts'
-import { RouterError } from '../../../src/core/errors.ts'
 import { openai } from '../../../src/dialects/openai/index.ts'
 import { readResponse, writeResponse } from '../../../src/dialects/openai/response.ts'
+import type { ChatResponse } from '../../../src/sdk/chat.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 import { context } from './replay.ts'
 
 function answer(message: object, choice: object = {}): Record<string, unknown> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatEvent } from '../../../src/core/chat.ts'
+import type { ChatEvent } from '../../../src/sdk/chat.ts'
 import {
   causeCodeOf,
   countingReader,

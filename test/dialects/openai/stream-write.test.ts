@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatEvent } from '../../../src/core/chat.ts'
-import { streamTruncated } from '../../../src/core/errors.ts'
 import { createWriter } from '../../../src/dialects/openai/stream-write.ts'
+import type { ChatEvent } from '../../../src/sdk/chat.ts'
+import { streamTruncated } from '../../../src/sdk/errors.ts'
 import { context, fixture, readPieces } from './replay.ts'
 
 function write(events: readonly ChatEvent[], includeUsage = true): string {

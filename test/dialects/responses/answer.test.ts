@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatChoice } from '../../../src/core/chat.ts'
-import { RouterError } from '../../../src/core/errors.ts'
 import { readResponse, readUsage } from '../../../src/dialects/responses/answer-read.ts'
 import { writeResponse } from '../../../src/dialects/responses/answer-write.ts'
+import type { ChatChoice } from '../../../src/sdk/chat.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 import { context, countingIds, type Json } from './support.ts'
 
 const full: ChatChoice = {

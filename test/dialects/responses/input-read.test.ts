@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatMessage } from '../../../src/core/chat.ts'
+import type { ChatMessage } from '../../../src/sdk/chat.ts'
 import { readMembers, refusal, refusedAt, turns } from './support.ts'
 
 const user = { role: 'user', content: 'Hi' }

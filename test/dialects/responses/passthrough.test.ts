@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatPassthrough } from '../../../src/core/dialect.ts'
-import { streamTruncated } from '../../../src/core/errors.ts'
-import { applyEdits, scanObject } from '../../../src/core/json-splice.ts'
 import { createPassthrough } from '../../../src/dialects/responses/passthrough.ts'
 import { passthroughEdits } from '../../../src/dialects/responses/passthrough-edits.ts'
+import { applyEdits, scanObject } from '../../../src/lib/json/splice.ts'
+import type { ChatPassthrough } from '../../../src/sdk/dialect.ts'
+import { streamTruncated } from '../../../src/sdk/errors.ts'
 import { cutAt, fixture, singleBytes, streamOf } from './support.ts'
 
 function pass(pieces: readonly Buffer[]): { out: string; state: ChatPassthrough['state'] } {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatMessage, ChatRequest } from '../../../src/core/chat.ts'
-import type { Flavour } from '../../../src/core/dialect.ts'
-import { RouterError } from '../../../src/core/errors.ts'
 import { missingDefaults } from '../../../src/dialects/responses/defaults.ts'
 import { writeRequest } from '../../../src/dialects/responses/request-write.ts'
+import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
+import type { Flavour } from '../../../src/sdk/dialect.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 import { type Json, readMembers } from './support.ts'
 
 const messages: ChatMessage[] = [

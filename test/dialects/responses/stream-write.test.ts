@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChatEvent } from '../../../src/core/chat.ts'
-import { RouterError, streamTruncated } from '../../../src/core/errors.ts'
 import { createWriter } from '../../../src/dialects/responses/stream-write.ts'
+import type { ChatEvent } from '../../../src/sdk/chat.ts'
+import { RouterError, streamTruncated } from '../../../src/sdk/errors.ts'
 import { checkStream, eventsOf, objectOf } from './grammar.ts'
 import { context, type Json } from './support.ts'
 

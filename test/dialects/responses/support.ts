@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import type { ChatEvent, ChatMessage, ChatRequest } from '../../../src/core/chat.ts'
-import type { AnswerContext, ChatStreamReader } from '../../../src/core/dialect.ts'
-import { RouterError } from '../../../src/core/errors.ts'
 import type { Remembered } from '../../../src/dialects/responses/input-items.ts'
 import { readRequest } from '../../../src/dialects/responses/request-read.ts'
 import { createReader } from '../../../src/dialects/responses/stream-read.ts'
+import type { ChatEvent, ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
+import type { AnswerContext, ChatStreamReader } from '../../../src/sdk/dialect.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 
 export type Json = Record<string, unknown>
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { simulatedTarget } from '../../../bench/strategies/box.ts'
-import type { Target } from '../../../src/core/target.ts'
 import { AvailableTargets } from '../../../src/plugins/balancer/available-targets.ts'
+import { LiveSignals } from '../../../src/plugins/balancer/live-signals.ts'
 import { TargetHealth } from '../../../src/plugins/health/target-health.ts'
-import { LiveSignals } from '../../../src/relay/live-signals.ts'
+import type { Target } from '../../../src/sdk/target.ts'
 
 function setUp() {
   const healths = new Map<Target, TargetHealth>()

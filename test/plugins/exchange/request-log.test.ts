@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
-import { RouterError } from '../../../src/core/errors.ts'
 import { requestLog } from '../../../src/plugins/exchange/request-log.ts'
 import type { ExchangeRecord } from '../../../src/relay/exchange.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 
 const record: ExchangeRecord = {
   id: 'req-1',

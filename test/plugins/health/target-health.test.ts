@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Judgement } from '../../../src/core/lease.ts'
-import { featuresOf } from '../../../src/core/request-traits.ts'
 import { type HealthChange, TargetHealth } from '../../../src/plugins/health/target-health.ts'
+import type { Judgement } from '../../../src/sdk/lease.ts'
+import { featuresOf } from '../../../src/sdk/request-traits.ts'
 
 const image = featuresOf('chat', new Set(['image']))
 const imageAndTools = featuresOf('chat', new Set(['image', 'tools']))

@@ -1,0 +1,106 @@
+import { closestName } from '../lib/closest-name.ts'
+import { readBoolean } from './settings-text.ts'
+import { looksUnexpanded } from './unexpanded.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const prefix = 'LLM_ROUTER_'
+
+/** Of a reference to another variable: nothing is replaced in the settings themselves. */
+const takenAsIs = 'reads like the name of an environment variable, but is used as it is'
+
+/** Variables of the Python llm-router that mean something else here, or nothing. */
+const remarks: Readonly<Record<string, string>> = {
+  MINIMUM: 'this router is always a proxy, so it changes nothing',
+  SERVER_THREADS_COUNT: 'no effect: a process serves all its connections from one thread',
+  SERVER_WORKER_CLASS: 'no effect: there is one kind of worker',
+  LOG_TO_FILE: 'no effect: an empty LLM_ROUTER_LOG_FILENAME turns the log file off',
+  AUTH_RATE_LIMIT_ENABLED: 'no effect: each key has the limits that its record in the keys file gives it',
+  AUTH_DEFAULT_RATE_LIMIT: 'no effect: each key has the limits that its record in the keys file gives it',
+  MAX_REQUEST_BODY_SIZE: 'no effect: LLM_ROUTER_BODY_LIMIT bounds request bodies',
+}
+
+const unsupported = new Set([
+  ...['REDIS_TIMEOUT', 'RATE_LIMITING_CONFIG', 'UTILS_PLUGINS_PIPELINE'],
+  ...['FORCE_MASKING', 'MASKING_WITH_AUDIT', 'MASKING_STRATEGY_PIPELINE', 'MASKER_PII_HOST'],
+  ...['FORCE_GUARDRAIL_REQUEST', 'GUARDRAIL_WITH_AUDIT_REQUEST', 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST'],
+  ...['FORCE_GUARDRAIL_RESPONSE', 'GUARDRAIL_WITH_AUDIT_RESPONSE', 'GUARDRAIL_STRATEGY_PIPELINE_RESPONSE'],
+  ...['GUARDRAIL_NASK_GUARD_HOST', 'GUARDRAIL_SOJKA_GUARD_HOST'],
+  ...['AUTH_KEY_CACHE_TTL', 'AUTH_KEY_CACHE_JITTER', 'AUTH_KEY_PREFIX', 'AUTH_KEY_LENGTH', 'AUTH_AUDIT'],
+  ...['AUTH_ROTATION_GRACE_PERIOD'],
+  ...['SERVICES_MONITOR_INTERVAL_SECONDS', 'KEEPALIVE_MODEL_MONITOR_INTERVAL_SECONDS'],
+  ...['PROVIDER_MONITOR_INTERVAL_SECONDS', 'PROMETHEUS_MULTIPROC_DIR'],
+  ...['ROUTING_COMPLEXITY_THRESHOLDS', 'ROUTING_MODELS', 'ROUTING_DEFAULT_MODEL'],
+])
+const unsupportedFamily =
+  /^(?:AUTH_VAULT|AUTH_REDIS|LANGCHAIN_RAG|ROUTING_INTENT|ROUTING_SEMANTIC_BIENCODER)_/
+
+/** Who sets one of these believes in a protection that is not there: the start fails, unless that is accepted. */
+const protections: Readonly<Record<string, { missing: string; happens: string }>> = {
+  FORCE_MASKING: { missing: 'does not mask requests', happens: 'requests are NOT masked' },
+  FORCE_GUARDRAIL_REQUEST: { missing: 'has no guardrails', happens: 'requests are NOT checked' },
+  FORCE_GUARDRAIL_RESPONSE: { missing: 'has no guardrails', happens: 'answers are NOT checked' },
+}
+
+interface Surroundings {
+  serverType: 'single' | 'cluster'
+  /** A missing protection is a warning, and no fault. */
+  allowUnprotected: boolean
+}
+
+/**
+ * Kubernetes gives every container `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT_80_TCP` and more for each service of its
+ * namespace; one named llm-router brings this prefix. Source: Kubernetes documentation, "Service", environment
+ * variables.
+ */
+const serviceLink =
+  /^(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/
+
+/** What a start should say of the variables: see the fields of LoadedConfig. `faults` end it. Values are never shown. */
+export function envNotes(
+  env: Environment,
+  supported: readonly string[],
+  { serverType, allowUnprotected }: Surroundings,
+): { notes: string[]; warnings: string[]; faults: string[] } {
+  const notes: string[] = []
+  const warnings: string[] = []
+  const faults: string[] = []
+  for (const [variable, value] of Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const text = value?.trim() ?? ''
+    if (!variable.startsWith(prefix) || text === '') continue
+    const name = variable.slice(prefix.length)
+    const remark = remarkOn(name, text, serverType)
+    const danger =
+      Object.hasOwn(protections, name) && readBoolean(text) !== false ? protections[name] : undefined
+    if (danger && allowUnprotected)
+      warnings.push(`${variable} has no effect in this router: ${danger.happens}`)
+    else if (danger)
+      faults.push(
+        `${variable}: this router ${danger.missing}, so ${danger.happens}; ` +
+          'remove the variable, or set LLM_ROUTER_ALLOW_UNPROTECTED=1 to start nevertheless',
+      )
+    else if (looksUnexpanded(text)) warnings.push(`${variable}: its value ${takenAsIs}`)
+    else if (remark !== undefined) notes.push(`${variable}: ${remark}`)
+    else if (!supported.includes(name) && !isServiceLink(name, text)) warnings.push(unknown(name, supported))
+  }
+  return { notes, warnings, faults }
+}
+
+function remarkOn(name: string, text: string, serverType: 'single' | 'cluster'): string | undefined {
+  if (Object.hasOwn(remarks, name)) return remarks[name]
+  if (unsupported.has(name) || unsupportedFamily.test(name)) return 'no effect in this router'
+  if (name === 'SERVER_TYPE' && text.toLowerCase() !== serverType) return `means "${serverType}" here`
+  if (name === 'SERVER_WORKERS_COUNT' && serverType === 'single')
+    return 'no effect unless LLM_ROUTER_SERVER_TYPE is cluster'
+  return undefined
+}
+
+function isServiceLink(name: string, text: string): boolean {
+  return serviceLink.test(name) || (name === 'PORT' && /^(?:tcp|udp|sctp):\/\//i.test(text))
+}
+
+function unknown(name: string, supported: readonly string[]): string {
+  const closest = closestName(name.toUpperCase(), supported)
+  const hint = closest === undefined ? '' : `; did you mean ${prefix}${closest}?`
+  return `${prefix}${name} is unknown and has no effect${hint}`
+}

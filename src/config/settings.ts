@@ -1,0 +1,140 @@
+import { Value } from '@sinclair/typebox/value'
+import { allowedBy } from '../lib/json/allowed.ts'
+import { ConfigError } from '../sdk/errors.ts'
+import { authFaults, authWarnings } from './auth-settings.ts'
+import { readNetworks } from './networks.ts'
+import { proxyFaults } from './proxy-rule.ts'
+import { envNotes } from './settings-notes.ts'
+import { type Config, ConfigSchema, words } from './settings-schema.ts'
+import {
+  type ReadText,
+  readBoolean,
+  readInteger,
+  readList,
+  readPathPrefix,
+  readSeconds,
+  readString,
+  readWord,
+} from './settings-text.ts'
+import { readTracing } from './settings-tracing.ts'
+
+export type { Config }
+
+/** One environment variable: which setting it is, and how its text is read. */
+export interface Variable {
+  key: keyof Config
+  /** Without the prefix `LLM_ROUTER_`. */
+  name: string
+  read: ReadText
+  /** Whether the empty text is a value; elsewhere it is as good as no variable. */
+  emptyCounts?: true
+}
+
+const pythonLevels = { warning: 'warn', critical: 'fatal', notset: 'trace' }
+const pythonServers = { flask: 'single', waitress: 'single', gunicorn: 'cluster' }
+
+/** Every variable that is a setting. What it means, its default and its bounds stand in config-schema.ts. */
+export const variables: readonly Variable[] = [
+  { key: 'promptsDir', name: 'PROMPTS_DIR', read: readString },
+  { key: 'modelsConfigPath', name: 'MODELS_CONFIG', read: readString },
+  { key: 'defaultLanguage', name: 'DEFAULT_EP_LANGUAGE', read: readString },
+  { key: 'timeoutMs', name: 'TIMEOUT', read: readSeconds },
+  { key: 'externalTimeoutMs', name: 'EXTERNAL_TIMEOUT', read: readSeconds },
+  { key: 'loadingTimeoutMs', name: 'LOADING_TIMEOUT', read: readSeconds },
+  { key: 'logFilename', name: 'LOG_FILENAME', read: readString, emptyCounts: true },
+  { key: 'logLevel', name: 'LOG_LEVEL', read: readWord(words.logLevel, pythonLevels) },
+  { key: 'logFormat', name: 'LOG_FORMAT', read: readWord(words.logFormat, {}) },
+  { key: 'endpointPrefix', name: 'EP_PREFIX', read: readPathPrefix, emptyCounts: true },
+  { key: 'basePath', name: 'BASE_PATH', read: readPathPrefix },
+  { key: 'inDebug', name: 'IN_DEBUG', read: readBoolean },
+  { key: 'balanceStrategy', name: 'BALANCE_STRATEGY', read: readString },
+  { key: 'redisHost', name: 'REDIS_HOST', read: readString },
+  { key: 'redisPort', name: 'REDIS_PORT', read: readInteger },
+  { key: 'redisDb', name: 'REDIS_DB', read: readInteger },
+  { key: 'redisPassword', name: 'REDIS_PASSWORD', read: readString },
+  { key: 'redisUrl', name: 'REDIS_URL', read: readString },
+  { key: 'redisDown', name: 'REDIS_DOWN', read: readWord(words.redisDown, {}) },
+  { key: 'queueTimeoutMs', name: 'QUEUE_TIMEOUT', read: readSeconds },
+  { key: 'queueSize', name: 'QUEUE_SIZE', read: readInteger },
+  { key: 'useSleeping', name: 'USE_SLEEPING', read: readWord(words.useSleeping, {}) },
+  { key: 'serverType', name: 'SERVER_TYPE', read: readWord(words.serverType, pythonServers) },
+  { key: 'serverPort', name: 'SERVER_PORT', read: readInteger },
+  { key: 'serverHost', name: 'SERVER_HOST', read: readString },
+  { key: 'adminPort', name: 'ADMIN_PORT', read: readInteger },
+  { key: 'workersCount', name: 'SERVER_WORKERS_COUNT', read: readInteger },
+  { key: 'usePrometheus', name: 'USE_PROMETHEUS', read: readBoolean },
+  { key: 'streamDefault', name: 'STREAM_DEFAULT', read: readWord(words.streamDefault, {}) },
+  { key: 'streamKeepAliveMs', name: 'STREAM_KEEPALIVE', read: readSeconds },
+  { key: 'bodyLimitBytes', name: 'BODY_LIMIT', read: readInteger },
+  { key: 'bodyBudgetBytes', name: 'BODY_BUDGET', read: readInteger },
+  { key: 'writeStallMs', name: 'WRITE_STALL_TIMEOUT', read: readSeconds },
+  { key: 'drainAcceptMs', name: 'DRAIN_ACCEPT', read: readSeconds },
+  { key: 'drainTimeoutMs', name: 'DRAIN_TIMEOUT', read: readSeconds },
+  { key: 'healthIntervalMs', name: 'HEALTH_INTERVAL', read: readSeconds },
+  { key: 'configPollMs', name: 'CONFIG_POLL', read: readSeconds },
+  { key: 'responsesTtlMs', name: 'RESPONSES_TTL', read: readSeconds },
+  { key: 'responsesMax', name: 'RESPONSES_MAX', read: readInteger },
+  { key: 'upstreamProxy', name: 'UPSTREAM_PROXY', read: readString },
+  { key: 'upstreamNoProxy', name: 'UPSTREAM_NO_PROXY', read: readList },
+  { key: 'allowLinkLocal', name: 'ALLOW_LINK_LOCAL', read: readBoolean },
+  { key: 'shedDelayMs', name: 'SHED_DELAY', read: readSeconds },
+  { key: 'shedHeapPercent', name: 'SHED_HEAP', read: readInteger },
+  { key: 'ui', name: 'UI', read: readBoolean },
+  { key: 'docs', name: 'DOCS', read: readBoolean },
+  { key: 'fanout', name: 'FANOUT', read: readInteger },
+  { key: 'authEnabled', name: 'AUTH_ENABLED', read: readBoolean },
+  { key: 'authKeyStore', name: 'AUTH_KEY_STORE', read: readWord(words.authKeyStore, {}) },
+  { key: 'authKeysFile', name: 'AUTH_MEMORY_SEED_FILE', read: readString },
+  { key: 'authPublicEndpoints', name: 'AUTH_PUBLIC_ENDPOINTS', read: readList, emptyCounts: true },
+  { key: 'adminKey', name: 'ADMIN_KEY', read: readString },
+  { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
+  { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
+  { key: 'extensions', name: 'EXTENSIONS', read: readList },
+]
+
+export interface LoadedConfig {
+  config: Config
+  /** One line for each variable that means something else here than in the Python llm-router, or nothing. */
+  notes: string[]
+  /** One line for each variable that is likely a mistake. */
+  warnings: string[]
+}
+
+/**
+ * Reads the settings from `LLM_ROUTER_*` variables. Throws ConfigError with every bad value, each with its variable
+ * and what is allowed.
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): LoadedConfig {
+  const faults: string[] = []
+  const values: Partial<Record<keyof Config, unknown>> = {}
+  for (const { key, name, read, emptyCounts } of variables) {
+    const text = env[`LLM_ROUTER_${name}`]?.trim()
+    if (text === undefined || (text === '' && !emptyCounts)) continue
+    const value = read(text)
+    const schema = ConfigSchema.properties[key]
+    if (Value.Check(schema, value)) values[key] = value
+    else faults.push(`LLM_ROUTER_${name}: ${shown(name, text)} is not ${allowedBy(schema)}`)
+  }
+  if (faults.length > 0) throw new ConfigError(faults)
+  const config = Value.Parse(ConfigSchema, values)
+  const names = variables.map((variable) => variable.name)
+  const notes = envNotes(env, names, config)
+  faults.push(...authFaults(config), ...proxyFaults(config), ...nodeFaults(env), ...notes.faults)
+  if (faults.length > 0) throw new ConfigError(faults)
+  if (config.inDebug && config.logLevel !== 'trace') config.logLevel = 'debug'
+  const warnings = [...notes.warnings, ...authWarnings(config), ...readTracing(env).warnings]
+  return { config, notes: notes.notes, warnings }
+}
+
+/** Node's own variable that turns off what an https:// address is for. */
+function nodeFaults(env: Readonly<Record<string, string | undefined>>): string[] {
+  if (env.NODE_TLS_REJECT_UNAUTHORIZED?.trim() !== '0') return []
+  return [
+    "NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody pass for any server and read keys and prompts; remove it, and name the server's CA in ca_file of the provider or in NODE_EXTRA_CA_CERTS",
+  ]
+}
+
+function shown(name: string, text: string): string {
+  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY/.test(name)) return 'its value'
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
+}

@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { readPromptTree } from './prompt-tree.ts'
+import type { ConfigSource } from './reloader.ts'
+
+/** The content of a text file, or the system's code for why there is none, such as ENOENT. */
+export type FileContent = { text: string } | { code: string }
+
+/** models-config.json with the files that it takes keys and certificates from, by their absolute paths. */
+export interface ModelsSnapshot {
+  main: FileContent
+  files: Record<string, FileContent>
+}
+
+/** What `readPromptTree` gives; undefined: there is no such directory. */
+export interface PromptsSnapshot {
+  tree?: { texts: [id: string, text: string][]; faults: string[]; paths: string[] }
+}
+
+export interface ConfigSources {
+  models: ConfigSource<ModelsSnapshot>
+  prompts: ConfigSource<PromptsSnapshot>
+  /** The keys of clients; without a file for them it is not to be followed. */
+  keys: ConfigSource<FileContent>
+}
+
+interface Paths {
+  modelsConfigPath: string
+  promptsDir: string
+  authKeysFile: string
+}
+
+/** What can change while the router runs. */
+export function configSources({ modelsConfigPath, promptsDir, authKeysFile }: Paths): ConfigSources {
+  return {
+    models: modelsSource(modelsConfigPath),
+    prompts: promptsSource(promptsDir),
+    keys: {
+      name: 'LLM_ROUTER_AUTH_MEMORY_SEED_FILE',
+      read: () => contentOf(authKeysFile),
+      paths: () => [authKeysFile],
+    },
+  }
+}
+
+function modelsSource(path: string): ConfigSource<ModelsSnapshot> {
+  return {
+    name: 'LLM_ROUTER_MODELS_CONFIG',
+    async read() {
+      const main = await contentOf(path)
+      const named = 'text' in main ? filesNamedIn(main.text) : []
+      const paths = [...new Set(named.map((file) => resolve(dirname(path), file)))]
+      const contents = await Promise.all(paths.map(async (file) => [file, await contentOf(file)] as const))
+      return { main, files: Object.fromEntries(contents) }
+    },
+    paths: ({ files }) => [path, ...Object.keys(files)],
+  }
+}
+
+function promptsSource(directory: string): ConfigSource<PromptsSnapshot> {
+  return {
+    name: 'LLM_ROUTER_PROMPTS_DIR',
+    async read() {
+      const paths: string[] = []
+      const tree = await readPromptTree(directory, (path) => paths.push(path))
+      return tree ? { tree: { texts: [...tree.texts], faults: tree.faults, paths } } : {}
+    },
+    paths: ({ tree }) => [directory, ...(tree?.paths ?? [])],
+  }
+}
+
+async function contentOf(path: string): Promise<FileContent> {
+  try {
+    return { text: await readFile(path, 'utf8') }
+  } catch (error) {
+    return { code: error instanceof Error && 'code' in error ? String(error.code) : String(error) }
+  }
+}
+
+/** The fields of a provider that name a file, see models-config.ts. */
+const fileFields = new Set(['api_token_file', 'ca_file', 'client_cert_file', 'client_key_file'])
+
+/** Every file that a provider names, wherever it stands: what is wrong with the rest is for its reader to say. */
+function filesNamedIn(text: string): string[] {
+  const files: string[] = []
+  try {
+    JSON.parse(text.replace(/^\ufeff/, ''), (key, value: unknown) => {
+      if (fileFields.has(key) && typeof value === 'string' && value.trim() !== '') files.push(value.trim())
+      return value
+    })
+  } catch {
+    return [] // not JSON
+  }
+  return files
+}

@@ -1,0 +1,182 @@
+import { didYouMean } from '../lib/did-you-mean.ts'
+import { numberOf } from '../lib/json/loose.ts'
+import { isObject } from '../lib/json/read.ts'
+import { type Operation, operations, type ProviderType } from '../sdk/provider.ts'
+import type { Registry } from '../sdk/registry.ts'
+import type { Strategy } from '../sdk/strategy.ts'
+import type { Target } from '../sdk/target.ts'
+import type { Findings, PlacedProvider } from './models-check.ts'
+import type { ModelShell, Provider } from './models-schema.ts'
+import { expanded, readToken } from './secrets.ts'
+import { type ConnectionSources, readConnection } from './target-connection.ts'
+import type { TargetIds } from './target-ids.ts'
+import { healthUrl, hostFault, joinUrl } from './target-url.ts'
+
+export interface TargetSources extends ConnectionSources {
+  providers: Registry<ProviderType>
+  /** Absent: the names of strategies are not looked at. */
+  strategies?: Pick<Registry<Strategy>, 'find' | 'names'>
+}
+
+export interface TargetPlan {
+  alias: string
+  shell: ModelShell
+  ids: TargetIds
+  sources: TargetSources
+  findings: Findings
+}
+
+/**
+ * Builds a target. What is wrong goes to the findings and is left out of the target, which is then not to be used.
+ * Undefined when not even its type is known.
+ */
+export function buildTarget(placed: PlacedProvider, plan: TargetPlan): Target | undefined {
+  const { provider, place } = placed
+  const { alias, shell, ids, sources, findings } = plan
+  const type = findType(placed, sources.providers, findings)
+  const host = readHost(placed, type?.needsHost ?? false, sources, findings.faults)
+  const token = readToken(placed, sources, findings.faults)
+  const connection =
+    host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
+  if (!type) return undefined
+  const url = host === undefined ? undefined : new URL(host)
+  return {
+    id: ids.idFor(placed, alias, url?.host ?? type.name),
+    model: alias,
+    type,
+    upstreamModel: provider.model_path?.trim() || alias,
+    origin: url?.origin ?? '',
+    paths: wantedPaths(pathsOf(type, host, provider.paths), placed, type, findings.warnings),
+    token,
+    ...(connection === undefined ? {} : { connection }),
+    weight: Math.min(Math.max(provider.weight ?? 1, 0), 1),
+    inputSize: readInputSize(provider.input_size, place, findings.warnings),
+    toolCalling: provider.tool_calling ?? true,
+    dropParams: provider.drop_params ?? [],
+    defaults: mergedDefaults(shell, provider),
+    streamUsage: provider.stream_usage ?? true,
+    mock: provider.mock ?? {},
+    ...limitsOf(type, shell, provider),
+    ...listingsOf(type, host),
+    ...healthOf(type, host, provider.health_check),
+  }
+}
+
+function findType(
+  { provider, place }: PlacedProvider,
+  known: Registry<ProviderType>,
+  findings: Findings,
+): ProviderType | undefined {
+  const name = provider.api_type.trim()
+  const type = known.find(name) ?? known.find(name.toLowerCase())
+  if (!type)
+    findings.faults.push(
+      `${place}.api_type: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
+    )
+  return type
+}
+
+function readHost(
+  { provider, place }: PlacedProvider,
+  needed: boolean,
+  { env, allowLinkLocal }: TargetSources,
+  faults: string[],
+): string | undefined {
+  const hostPlace = `${place}.api_host`
+  const written = provider.api_host?.trim() ?? ''
+  if (written === '') {
+    if (needed) faults.push(`${hostPlace}: missing; ${provider.api_type} needs the address of its server`)
+    return undefined
+  }
+  const faultsBefore = faults.length
+  const host = expanded(written, hostPlace, env, faults).trim()
+  if (faults.length > faultsBefore) return undefined
+  const fault = hostFault(host, allowLinkLocal)
+  if (fault !== undefined) faults.push(`${hostPlace}: ${fault}`)
+  return fault === undefined ? host : undefined
+}
+
+function pathsOf(
+  type: ProviderType,
+  host: string | undefined,
+  overrides: Provider['paths'],
+): Target['paths'] {
+  const pathOf = (operation: Operation): string | undefined => {
+    const standard = type.path(operation)
+    const configured = overrides?.[operation]
+    if (configured === false) return undefined
+    const override = configured?.trim() || undefined
+    if (host === undefined || (standard === undefined && override === undefined)) return override ?? standard
+    return joinUrl(host, standard ?? '/', override).path
+  }
+  const paths = operations.map((operation): [Operation, string | undefined] => [operation, pathOf(operation)])
+  return Object.fromEntries(paths.filter(([, path]) => path !== undefined))
+}
+
+/** Many servers that speak OpenAI's chats have no Responses API, or half of one: it is used where it is asked for. */
+function wantedPaths(
+  paths: Target['paths'],
+  { provider, place }: PlacedProvider,
+  type: ProviderType,
+  warnings: string[],
+): Target['paths'] {
+  const wanted = provider.responses ?? typeof provider.paths?.responses === 'string'
+  if (wanted && type.dialect === 'openai' && paths.responses !== undefined) return paths
+  if (wanted) warnings.push(`${place}.responses: not used with ${type.name} servers`)
+  const { responses: _unwanted, ...rest } = paths
+  return rest
+}
+
+/** `num_ctx` as a number is an option like others, see {@link defaultsOf}. */
+function limitsOf(
+  type: ProviderType,
+  shell: ModelShell,
+  provider: Provider,
+): Pick<Target, 'maxBatch' | 'autoContext'> {
+  const maxBatch = provider.max_batch ?? type.maxBatch
+  const auto = (provider.num_ctx ?? shell.num_ctx) === 'auto'
+  return { ...(maxBatch === undefined ? {} : { maxBatch }), ...(auto ? { autoContext: true } : {}) }
+}
+
+function listingsOf({ listings }: ProviderType, host: string | undefined): Pick<Target, 'listings'> {
+  if (!listings || host === undefined) return {}
+  return { listings: listings.map(({ path, read }) => ({ path: healthUrl(host, path), read })) }
+}
+
+/** `health_check`: false turns the check off, a path takes the place of the type's own. */
+function healthOf(
+  type: ProviderType,
+  host: string | undefined,
+  setting: Provider['health_check'],
+): Pick<Target, 'healthPath' | 'sleepPath'> {
+  const path = typeof setting === 'string' ? setting : type.healthPath
+  if (setting === false || host === undefined || path === undefined) return {}
+  const sleep = type.sleepPath === undefined ? {} : { sleepPath: healthUrl(host, type.sleepPath) }
+  if (typeof setting === 'string') return { healthPath: path.startsWith('/') ? path : `/${path}`, ...sleep }
+  return { healthPath: healthUrl(host, path), ...sleep }
+}
+
+function readInputSize(value: unknown, place: string, warnings: string[]): number {
+  const size = numberOf(value ?? 0)
+  if (typeof size === 'number' && size >= 0 && Number.isFinite(size)) return Math.floor(size)
+  warnings.push(`${place}.input_size: not a number of 0 or more; taken as unknown`)
+  return 0
+}
+
+type Level = Pick<ModelShell, 'defaults' | 'options' | 'keep_alive' | 'num_ctx'>
+
+/** The provider's defaults over the model's; at each, what stands beside `defaults` over what stands in it. */
+function mergedDefaults(model: Level, provider: Level): Record<string, unknown> {
+  const { num_ctx: _context, ...rest } = model
+  const [weaker, stronger] = [defaultsOf(provider.num_ctx === undefined ? model : rest), defaultsOf(provider)]
+  const options = { ...weaker.options, ...stronger.options }
+  const merged = { ...weaker.members, ...stronger.members }
+  return Object.keys(options).length > 0 ? { ...merged, options } : merged
+}
+
+function defaultsOf(level: Level): { members: Record<string, unknown>; options: Record<string, unknown> } {
+  const { options, ...members } = level.defaults ?? {}
+  if (level.keep_alive !== undefined) members.keep_alive = level.keep_alive
+  const context = typeof level.num_ctx === 'number' ? { num_ctx: level.num_ctx } : {}
+  return { members, options: { ...(isObject(options) ? options : {}), ...context, ...level.options } }
+}

@@ -1,0 +1,151 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import {
+  type FoundModel,
+  type FoundServer,
+  lmStudioModel,
+  ollamaModel,
+  openaiModel,
+} from '../config/discovered.ts'
+import type { ProxyRule } from '../config/proxy-rule.ts'
+import { ConnectError } from '../lib/connect-error.ts'
+import { isObject } from '../lib/json/read.ts'
+import { askOnce } from '../relay/upstream/ask-once.ts'
+import { type EngineState, ollamaListing, openaiListing } from '../sdk/engine-listings.ts'
+
+/** Where Ollama, vLLM, LM Studio and llama.cpp listen unless told otherwise. */
+const usualPorts = [11434, 8000, 1234, 8080]
+
+export interface Discovery {
+  servers: FoundServer[]
+  /** Hosts of which nothing answered, and those that are no hosts. */
+  silent: string[]
+}
+
+export interface DiscoveryOptions {
+  /** Absent: servers are reached directly. */
+  proxyOf?: ProxyRule
+  /** Hears why a server cannot be reached, where that has a name; see connect-error.ts. */
+  onConnectError?: (url: string, error: ConnectError) => void
+}
+
+interface Search extends DiscoveryOptions {
+  signal: AbortSignal
+}
+
+/**
+ * Looks for model servers. A host is a name or address, with or without a port, or a URL; without a port the usual ones
+ * are tried. `signal` ends the search, which then gives nothing. Never rejects for what a server does.
+ */
+export async function discover(
+  hosts: readonly string[],
+  signal: AbortSignal,
+  options: DiscoveryOptions = {},
+): Promise<Discovery> {
+  const searching: Search = { ...options, signal }
+  const searches = hosts.map(async (host, index) => {
+    const found = await Promise.all(addressesOf(host).map((url) => look(url, boxOf(url, index), searching)))
+    return { host, servers: found.filter((server) => server !== undefined) }
+  })
+  const results = await Promise.all(searches)
+  return {
+    servers: results.flatMap(({ servers }) => servers),
+    silent: results.filter(({ servers }) => servers.length === 0).map(({ host }) => host),
+  }
+}
+
+function addressesOf(host: string): string[] {
+  const bare = /:\/\//.test(host) ? host : `http://${/^[^[\]]*:[^[\]]*:/.test(host) ? `[${host}]` : host}`
+  const url = URL.parse(bare)
+  if (!url || !/^https?:$/.test(url.protocol) || url.username !== '') return []
+  // URL drops a port that is the usual one of its scheme, so the text is asked.
+  if (host.includes('://') || /:\d+$/.test(bare)) return [bare.replace(/\/+$/, '')]
+  return usualPorts.map((port) => `http://${url.hostname}:${port}`)
+}
+
+function boxOf(url: string, index: number): string {
+  const { hostname } = new URL(url)
+  if (['localhost', '127.0.0.1', '[::1]'].includes(hostname)) return 'local'
+  return /^[\d.]+$|^\[/.test(hostname) ? `box${index + 1}` : (hostname.split('.')[0] ?? hostname)
+}
+
+/** Each kind is known by a list of models that only it has. */
+async function look(url: string, box: string, search: Search): Promise<FoundServer | undefined> {
+  const { proxyOf = () => undefined, signal } = search
+  if (proxyOf(url) === undefined && !(await listens(new URL(url), signal))) return undefined
+  const paths = ['/api/tags', '/api/v0/models', '/v1/models', '/api/ps']
+  const [tags, own, plain, running] = await Promise.all(
+    paths.map((path) => fetchJson(url + path, undefined, search)),
+  )
+  // An llm-router, which answers for all kinds; this one, perhaps.
+  if (isObject(tags) && 'response_time' in tags) return undefined
+  if (isObject(tags) && Array.isArray(tags.models)) {
+    const names = tags.models.flatMap((entry: unknown) =>
+      isObject(entry) && typeof entry.name === 'string' ? [entry.name] : [],
+    )
+    const models = await showAll(url, { names, running: ollamaListing.read(running) }, search)
+    return { type: 'ollama', url, box, models }
+  }
+  const studio = entriesOf(own, lmStudioModel)
+  if (studio.length > 0) return { type: 'lmstudio', url, box, models: studio }
+  const models = entriesOf(plain, openaiModel)
+  return models.length > 0 ? { type: typeOf(plain), url, box, models } : undefined
+}
+
+/** Whether anybody does at all: mostly nobody does. */
+async function listens({ protocol, hostname, port }: URL, signal: AbortSignal): Promise<boolean> {
+  const usual = protocol === 'https:' ? 443 : 80
+  const socket = connect({
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: port === '' ? usual : Number(port),
+  })
+  try {
+    await once(socket, 'connect', { signal })
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+function showAll(
+  url: string,
+  { names, running }: { names: readonly string[]; running: EngineState | undefined },
+  search: Search,
+): Promise<FoundModel[]> {
+  const show = (model: string): Promise<unknown> => fetchJson(`${url}/api/show`, { model }, search)
+  return Promise.all(names.map(async (name) => ollamaModel(name, await show(name), running)))
+}
+
+function entriesOf(list: unknown, read: (entry: unknown) => FoundModel | undefined): FoundModel[] {
+  const data: unknown[] = isObject(list) && Array.isArray(list.data) ? list.data : []
+  return data.map(read).filter((model) => model !== undefined)
+}
+
+function typeOf(list: unknown): 'llamacpp' | 'vllm' | 'openai' {
+  if (openaiListing.read(list)?.isLlamaCpp) return 'llamacpp'
+  const data: unknown[] = isObject(list) && Array.isArray(list.data) ? list.data : []
+  const isVllm = data.some(
+    (entry) => isObject(entry) && (entry.owned_by === 'vllm' || 'max_model_len' in entry),
+  )
+  return isVllm ? 'vllm' : 'openai'
+}
+
+async function fetchJson(
+  url: string,
+  body: unknown,
+  { proxyOf, onConnectError, signal }: Search,
+): Promise<unknown> {
+  const { origin, pathname, search } = new URL(url)
+  const proxy = proxyOf?.(origin)
+  const connection = proxy === undefined ? undefined : { proxy }
+  try {
+    const { status, text } = await askOnce({ origin, path: pathname + search, connection, body, signal })
+    if (status >= 200 && status < 300) return JSON.parse(text)
+  } catch (error) {
+    // Else nothing listens there, or nothing that speaks so.
+    if (error instanceof ConnectError) onConnectError?.(origin, error)
+  }
+  return undefined
+}

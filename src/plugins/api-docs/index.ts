@@ -1,0 +1,76 @@
+import type { TSchema } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
+import { version } from '../../lib/version.ts'
+import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
+import { needsOperatorKey } from '../../sdk/operator-route.ts'
+import { dialectOfPath } from '../errors/path-dialect.ts'
+import { type DocumentedRoute, plainDocs } from './documented-route.ts'
+import { openapiDocument } from './openapi.ts'
+import { loadPageScript } from './page-script.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    apiDocs: {
+      /** Every route that clients of the main port reach, each method once; without the files of pages. */
+      routes(): readonly DocumentedRoute[]
+      /** The OpenAPI document as JSON text; `server` is the way from its address to the router's root. Made when first asked for. */
+      openapi(server: string): string
+      /** The script that draws the page, compressed with gzip; read when it is first asked for. */
+      pageScript(): Promise<Buffer>
+    }
+  }
+  interface FastifyContextConfig {
+    /** What the documentation tells of the route; false: nothing, as it is only a file of a page. */
+    docs?: EndpointDocs | false
+  }
+}
+
+/** Keeps what the routes say of themselves, at no cost of requests; the document is made from it on demand. */
+export default fp(
+  (app, _options, done) => {
+    const { endpointPrefix, adminPort, authEnabled } = app.config
+    const registered: DocumentedRoute[] = []
+    app.addHook('onRoute', ({ url, method, schema, config }) => {
+      if (config?.docs === false) return
+      for (const name of [method].flat()) {
+        registered.push({
+          method: name,
+          url,
+          body: schema?.body as TSchema | undefined, // plugins/validation.ts compiles it as one
+          dialect: config?.dialect ?? dialectOfPath(url, endpointPrefix),
+          admin: config?.admin ?? false,
+          operator: needsOperatorKey(name, config),
+          docs: config?.docs ?? plainDocs(name, url),
+        })
+      }
+    })
+    // Fastify adds a HEAD to every GET. What is on a port of its own is none of the clients' business.
+    const routes = (): DocumentedRoute[] => {
+      const gets = new Set(registered.flatMap(({ method, url }) => (method === 'GET' ? [url] : [])))
+      return registered.filter(
+        ({ method, url, admin }) => !(method === 'HEAD' && gets.has(url)) && !(admin && adminPort > 0),
+      )
+    }
+    const texts = new Map<string, string>()
+    let script: Promise<Buffer> | undefined
+    app.decorate('apiDocs', {
+      routes,
+      openapi(server) {
+        const text =
+          texts.get(server) ??
+          JSON.stringify(openapiDocument(routes(), { version, server, keys: authEnabled }))
+        texts.set(server, text)
+        return text
+      },
+      pageScript() {
+        script ??= loadPageScript().catch((error: unknown) => {
+          script = undefined
+          throw error
+        })
+        return script
+      },
+    })
+    done()
+  },
+  { name: 'api-docs', dependencies: ['config'] },
+)

@@ -1,0 +1,147 @@
+import { Value } from '@sinclair/typebox/value'
+import { placeBelow } from '../../config/places.ts'
+import { didYouMean } from '../../lib/did-you-mean.ts'
+import { allowedBy } from '../../lib/json/allowed.ts'
+import { findJsonFault } from '../../lib/json/fault.ts'
+import { tightened } from '../../lib/json/loose.ts'
+import { type JsonPath, jsonPlaces } from '../../lib/json/places.ts'
+import { isObject } from '../../lib/json/read.ts'
+import { ConfigError } from '../../sdk/errors.ts'
+import { type KeyRecord, KeyRecordSchema, ownMembers } from './client-keys-schema.ts'
+import { clientOf, type TellFault } from './client-of-record.ts'
+import type { RingEntry } from './key-ring.ts'
+
+/**
+ * Reads a keys file: `{"keys": [...]}`, or the bare list of the Python llm-router. Throws ConfigError with all that is wrong,
+ * each fault as `file:line:column: place: what`; no fault holds a key.
+ *
+ * @param file Its name, for the faults.
+ * @param env For `${NAME}` in keys.
+ */
+export function loadClientKeys(
+  text: string,
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): { entries: RingEntry[]; warnings: string[] } {
+  const json = text.startsWith('\ufeff') ? text.slice(1) : text
+  const root = parse(json, file)
+  const places = jsonPlaces(json)
+  const shown = (path: JsonPath, message: string): string => {
+    const { line, column } = places.find(path)
+    return `${file}:${line}:${column}: ${nameOf(path)}: ${message}`
+  }
+  const faults: string[] = []
+  const warnings: string[] = []
+  const fault: TellFault = (path, message) => faults.push(shown(path, message))
+  const warn: TellFault = (path, message) => warnings.push(shown(path, message))
+  for (const { path } of places.duplicates) fault(path, 'stands twice')
+
+  const { records, at } = recordsOf(root, fault)
+  const entries = records.flatMap((value, index): RingEntry[] => {
+    const path = [...at, index]
+    const record = checked(value, path, fault)
+    if (!record) return []
+    const entry = clientOf(record, { path, number: index + 1, env, fault, warn })
+    return entry ? [entry] : []
+  })
+  refuseTwins(entries, (message) => fault(at, message))
+  if (faults.length > 0) throw new ConfigError(faults, warnings)
+  return { entries, warnings }
+}
+
+function parse(json: string, file: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    // The parser's message quotes the text, which may be a key.
+    const { line, column } = findJsonFault(json) ?? { line: 1, column: 1 }
+    throw new ConfigError([`${file}:${line}:${column}: not valid JSON from here on`])
+  }
+}
+
+function recordsOf(root: unknown, fault: TellFault): { records: unknown[]; at: JsonPath } {
+  if (Array.isArray(root)) return { records: nonEmpty(root, [], fault), at: [] }
+  const keys = isObject(root) ? root.keys : undefined
+  if (!Array.isArray(keys)) {
+    fault([], 'not an object with a list "keys"')
+    return { records: [], at: [] }
+  }
+  for (const name of Object.keys(Object(root)))
+    if (name !== 'keys' && !isRemark(name)) fault([name], 'no such member')
+  return { records: nonEmpty(keys, ['keys'], fault), at: ['keys'] }
+}
+
+function nonEmpty(records: unknown[], at: JsonPath, fault: TellFault): unknown[] {
+  if (records.length === 0) fault(at, 'there is no key in it, so nobody could be let in')
+  return records
+}
+
+/** A member with a wrong name would be a limit that nobody keeps to, so it is no small matter here. */
+function checked(value: unknown, path: JsonPath, fault: TellFault): KeyRecord | undefined {
+  let isRight = true
+  const wrong: TellFault = (at, message) => {
+    isRight = false
+    fault(at, message)
+  }
+  if (isObject(value)) {
+    for (const name of unknownNames(value, KeyRecordSchema.properties))
+      wrong([...path, name], `no such member${didYouMean(name, ownMembers)}`)
+    const policy = value.policy_override
+    if (isObject(policy))
+      for (const name of unknownNames(policy, KeyRecordSchema.properties.policy_override.properties))
+        wrong([...path, 'policy_override', name], 'no such member')
+  }
+  const tight = tightened(KeyRecordSchema, value)
+  if (Value.Check(KeyRecordSchema, tight)) return isRight ? tight : undefined
+  const told = new Set<string>()
+  for (const { path: pointer, value: found, schema } of Value.Errors(KeyRecordSchema, tight)) {
+    if (told.has(pointer)) continue
+    told.add(pointer)
+    const steps = pointer.split('/').slice(1)
+    wrong([...path, ...steps.map(stepOf)], `${shownValue(found, schema)} is not ${allowedBy(schema)}`)
+  }
+  return undefined
+}
+
+function unknownNames(value: Record<string, unknown>, known: object): string[] {
+  return Object.keys(value).filter((name) => !Object.hasOwn(known, name) && !isRemark(name))
+}
+
+/** For `$schema` and people's remarks. */
+function isRemark(name: string): boolean {
+  return name.startsWith('$') || name.startsWith('_')
+}
+
+function stepOf(step: string): string | number {
+  return /^\d+$/.test(step) ? Number(step) : step
+}
+
+function shownValue(value: unknown, { writeOnly }: { writeOnly?: boolean }): string {
+  if (writeOnly || typeof value === 'object') return Array.isArray(value) ? 'a list' : 'its value'
+  const text = JSON.stringify(value) ?? 'nothing'
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text
+}
+
+/** `keys[0].models[1]`, also where the list is the whole file. */
+function nameOf(path: JsonPath): string {
+  const steps = path[0] === 'keys' ? path.slice(1) : path
+  if (path.length > 0 && typeof path[0] === 'string' && path[0] !== 'keys') return String(path[0])
+  return placeBelow(
+    'keys',
+    steps.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+  )
+}
+
+function refuseTwins(entries: readonly RingEntry[], fault: (message: string) => void): void {
+  const ids = new Set<string>()
+  const digests = new Map<string, string>()
+  for (const { client, sha256 } of entries) {
+    if (ids.has(client.id)) fault(`the id ${JSON.stringify(client.id)} stands twice`)
+    ids.add(client.id)
+    const digest = sha256.toString('hex')
+    const twin = digests.get(digest)
+    if (twin !== undefined)
+      fault(`${JSON.stringify(twin)} and ${JSON.stringify(client.id)} have the same key`)
+    digests.set(digest, client.id)
+  }
+}

@@ -1,0 +1,77 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { surfaces } from '../../sdk/client-key.ts'
+
+const Count = Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }))
+const Id = Type.Optional(
+  Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$',
+    allowed: 'up to 64 letters, digits and . _ @ -, the first a letter or digit',
+  }),
+)
+/** `writeOnly`: no fault shows the value. */
+const Secret = Type.Optional(Type.String({ writeOnly: true, allowed: 'text' }))
+const Names = Type.Optional(
+  Type.Array(Type.String({ minLength: 1, allowed: 'the name of a model, or a pattern such as "gpt-*"' })),
+)
+const Flag = Type.Optional(Type.Boolean())
+const Ignored = Type.Optional(Type.Unknown())
+/** What is there and would not be kept to: nothing but null passes. */
+const Unsupported = (why: string) => Type.Optional(Type.Null({ allowed: `supported: ${why}` }))
+
+/** One entry of the keys file. What `fromPython` names is read for files of the Python llm-router. */
+export const KeyRecordSchema = Type.Object({
+  id: Id,
+  key: Secret,
+  sha256: Type.Optional(
+    Type.String({
+      pattern: '^[0-9a-fA-F]{64}$',
+      writeOnly: true,
+      allowed: 'a SHA-256 in hexadecimal: 64 digits',
+    }),
+  ),
+  enabled: Flag,
+  expires_at: Type.Optional(
+    Type.Union([Type.String(), Type.Number()], {
+      allowed: 'a time like "2027-01-31T00:00:00Z", or the seconds since 1970',
+    }),
+  ),
+  models: Names,
+  surfaces: Type.Optional(Type.Array(Type.Union(surfaces.map((surface) => Type.Literal(surface))))),
+  max_concurrent: Count,
+  requests_per_minute: Count,
+  tokens_per_minute: Count,
+  max_tokens: Count,
+  // From Python
+  key_id: Id,
+  key_plain: Secret,
+  is_active: Flag,
+  policy_name: Type.Optional(Type.String()),
+  policy_override: Type.Optional(
+    Type.Object({
+      can_access: Flag,
+      is_active: Flag,
+      rate_limit: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000_000 })),
+      model_whitelist: Names,
+      permissions: Unsupported('say it with surfaces'),
+      ip_whitelist: Unsupported('addresses are a matter of the network'),
+      budget_monthly_tokens: Unsupported('there is tokens_per_minute'),
+      budget_tokens_used: Ignored,
+      metadata: Ignored,
+    }),
+  ),
+  key_hash: Ignored,
+  key_prefix: Ignored,
+  created_at: Ignored,
+  last_used_at: Ignored,
+  rotate_at: Ignored,
+  grace_until: Ignored,
+  metadata: Ignored,
+})
+
+export type KeyRecord = Static<typeof KeyRecordSchema>
+
+/** The members that people write in new files, for hints. */
+export const ownMembers: readonly string[] = [
+  ...['id', 'key', 'sha256', 'enabled', 'expires_at', 'models', 'surfaces'],
+  ...['max_concurrent', 'requests_per_minute', 'tokens_per_minute', 'max_tokens'],
+]

@@ -1,0 +1,127 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { ClientKey, Surface } from '../../sdk/client-key.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import { needsOperatorKey } from '../../sdk/operator-route.ts'
+import type { ResponseStore } from '../../sdk/response-store.ts'
+import { type Door, openDoor } from './door.ts'
+import { type Keys, readKeys } from './keys-file.ts'
+import type { LimitUse } from './limit-use.ts'
+import { requireProof, withAdminKey } from './operator-proof.ts'
+import { ownedResponses } from './owned-responses.ts'
+import { publicPaths } from './public-paths.ts'
+import type { UpstreamCost } from './request-cost.ts'
+import { checkTokenCap } from './token-cap.ts'
+import { useLimits } from './use-limits.ts'
+
+type Models = Pick<FastifyInstance['models'], 'all' | 'find' | 'findLoosely'>
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What the client of a request has a right to. Where no keys are asked for, that is everything. */
+    rights: {
+      models(request: FastifyRequest): Models
+      /** The answers that this client has kept. */
+      responses(request: FastifyRequest): ResponseStore
+    }
+  }
+  interface FastifyContextConfig {
+    /** Whom the route is for, where its dialect does not say it. */
+    surface?: Surface
+    /** What becomes of a request upstream, where that is not one request with the body that came. Throws nothing. */
+    upstreamCost?: (request: FastifyRequest) => UpstreamCost | undefined
+  }
+  interface FastifyRequest {
+    /** Whose key the request came with; undefined where none is asked for. */
+    client: ClientKey | undefined
+    /** What it takes of the limits of that key; undefined where it has none. */
+    limitUse: LimitUse | undefined
+  }
+}
+
+interface AuthOptions {
+  /** Read for `${NAME}` in the keys file. */
+  env: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * Keys of clients, with LLM_ROUTER_AUTH_ENABLED: who may come in, what they may use and how much of it. Without it nothing
+ * runs for a request, but where it changes the router: that always takes an operator key. docs/client-keys.md says what is
+ * promised.
+ */
+export default fp(
+  async (app, { env }: AuthOptions) => {
+    app.decorateRequest('client')
+    app.decorateRequest('limitUse')
+    app.decorate('rights', {
+      models: ({ client }) => (client?.models ? modelsOf(app, client) : app.models),
+      responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
+    })
+    const clientKeys = app.config.authEnabled ? await readKeys(app, env) : undefined
+    const keys = withAdminKey(app.config.adminKey, clientKeys)
+    const enter = openDoor(app, keys)
+    if (clientKeys) requireKeys(app, clientKeys, enter)
+    requireProof(app, keys, enter)
+  },
+  { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port'] },
+)
+
+function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): void {
+  const isPublic = publicPaths(app)
+  const limits = useLimits(app)
+  // Before all else, so that no body is asked for; only the exchange is there already, which counts the request.
+  app.addHook('onRequest', (request, reply, next) => {
+    if (app.adminPort.isUsedBy(request.raw) || isPublic(request.routeOptions.url)) return next()
+    // It asks for its key by itself, see requireProof.
+    if (!request.is404 && needsOperatorKey(request.method, request.routeOptions.config)) return next()
+    const client = enter(request, reply)
+    if (client instanceof RouterError) return next(client)
+    request.client = client
+    request.exchange.client = client.id
+    const surface = surfaceOf(app, request)
+    if (surface !== undefined && !client.surfaces.has(surface)) return next(notAllowed())
+    // What only reads what is here costs nothing that a limit is for.
+    if (!client.limits || request.method !== 'POST') return next()
+    limits.admit(client, client.limits, request, reply).then(() => next(), next)
+  })
+  app.addHook('preHandler', (request, reply, next) => {
+    const { client, limitUse, body, rawBody } = request
+    if (client?.maxTokens !== undefined) checkTokenCap({ body, raw: rawBody }, client.maxTokens)
+    if (!limitUse) return next()
+    limits.reserve(limitUse, request, reply).then(() => next(), next)
+  })
+  app.addHook('onReady', async () => {
+    for (const { id, models, mayUse } of keys.clients())
+      if (models && !app.models.all().some(({ alias }) => mayUse(alias)))
+        app.log.warn({ client: id }, 'this key has a right to no model')
+  })
+}
+
+/** Undefined: the path is nobody's, or for everybody. */
+function surfaceOf(app: FastifyInstance, request: FastifyRequest): Surface | undefined {
+  const { admin, surface, dialect } = request.routeOptions.config
+  if (admin) return 'operator'
+  if (surface !== undefined || dialect === undefined) return surface
+  switch (app.errorDialectOf(request)) {
+    case 'anthropic':
+      return 'anthropic'
+    case 'ollama':
+      return 'ollama'
+    default:
+      return 'openai'
+  }
+}
+
+function notAllowed(): RouterError {
+  return new RouterError('forbidden', 'This key may not use this endpoint', { code: 'endpoint_not_allowed' })
+}
+
+/** A model without a right to it is as if it were not there: the names of others' models are nobody's business. */
+function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
+  const allowed = (model: ReturnType<Models['find']>) => (model && mayUse(model.alias) ? model : undefined)
+  return {
+    all: () => app.models.all().filter(({ alias }) => mayUse(alias)),
+    find: (name) => allowed(app.models.find(name)),
+    findLoosely: (name) => allowed(app.models.findLoosely(name)),
+  }
+}

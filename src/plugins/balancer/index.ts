@@ -1,0 +1,257 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { StopSignal } from '../../lib/stop-signal.ts'
+import type { Acquired, TargetWish } from '../../relay/run/over-targets.ts'
+import { RetryBudget } from '../../relay/run/retry-budget.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import type { Lease } from '../../sdk/lease.ts'
+import type { StoredLease, WishedTarget } from '../../sdk/lease-store.ts'
+import type { ExclusiveInstance, StrategyInstance, TargetSignals } from '../../sdk/strategy.ts'
+import type { Model, Target } from '../../sdk/target.ts'
+import type { TargetHealth } from '../health/target-health.ts'
+import { candidates, failsOften, type Group, lastAnswered } from './candidates.ts'
+import type { Wanted } from './lease-queue.ts'
+import leaseStore from './lease-store.ts'
+import type { LiveSignals } from './live-signals.ts'
+import { type ModelState, modelStates, type SettledListener } from './model-states.ts'
+
+export interface Balancer {
+  /**
+   * Picks and reserves a target; undefined when none is left for a further attempt. Waits where the strategy is exclusive
+   * and all are taken: throws RouterError `queue_full` or `queue_timeout`, or the reason of the signal.
+   */
+  acquire(model: Model, wish: TargetWish, signal: StopSignal): Acquired
+  /** What is known of a model's targets now, in the order of the configuration; sleeping ones come last. */
+  signals(model: Model): readonly TargetSignals[]
+  /** Requests of a model that wait for a target in this process. */
+  waiting(model: Model): number
+  /** Whether most of what a target was sent lately failed, and nobody got an answer. */
+  isDoubtful(target: Target): boolean
+  /** How many further attempts a model may make at targets that fail a lot. */
+  retryBudget(model: Model): RetryBudget
+  /** The strategy at work for a model. */
+  strategy(model: Model): StrategyInstance | undefined
+  /** Calls back at the end of every attempt at a target. */
+  onSettled(listener: SettledListener): void
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    balancer: Balancer
+  }
+}
+
+export default fp(
+  async (app) => {
+    await app.register(leaseStore)
+    const listeners: SettledListener[] = []
+    const states = modelStates(app, (target, ending) => {
+      for (const listener of listeners) listener(target, ending)
+    })
+    const losses = new Map<string, AbortController>()
+    app.leases.onLost?.(({ key }) => losses.get(key)?.abort())
+    app.leases.onFreed((alias) => states.get(alias)?.queue.wake())
+    app.decorate('balancer', {
+      acquire(model, wish, signal) {
+        const state = states.get(model.alias)
+        if (!state) return undefined
+        const groups = candidates(state, wish, app.health)
+        const [best] = groups
+        if (!best) {
+          // On a failover the failure before tells more than that nothing is left.
+          if (wish.tried.size > 0 || state.active.length === 0) return undefined
+          throw noneUsable(model, state, app.health)
+        }
+        const { strategy } = state
+        if ('order' in strategy) return acquireExclusively(app, state, strategy, { wish, signal, losses })
+        const known = wish.isLast ? lastAnswered(groups, app.health) : undefined
+        const picked = known ?? signalsIn(state, strategy.pick(best.signals))
+        return reserve(state, picked, wish, app.health)
+      },
+      signals: (model) => {
+        const state = states.get(model.alias)
+        return state ? [...state.active, ...state.reserve] : []
+      },
+      isDoubtful: (target) => {
+        for (const { live } of states.values()) {
+          const signals = live.get(target)
+          if (signals) return signals.failureRate >= failsOften && !answeredLately(target, app.health)
+        }
+        return false
+      },
+      retryBudget: (model) => states.get(model.alias)?.budget ?? new RetryBudget(now),
+      waiting: (model) => states.get(model.alias)?.queue.length ?? 0,
+      strategy: (model) => states.get(model.alias)?.strategy,
+      onSettled: (listener) => {
+        listeners.push(listener)
+      },
+    })
+  },
+  { name: 'balancer', dependencies: ['config', 'models', 'registries', 'health'] },
+)
+
+interface ExclusiveWish {
+  wish: TargetWish
+  signal: StopSignal
+  /** Aborted when a lease, by its key, is lost. */
+  losses: Map<string, AbortController>
+}
+
+/** Waits in the model's queue for a target that nobody else has. */
+async function acquireExclusively(
+  app: FastifyInstance,
+  state: ModelState,
+  strategy: ExclusiveInstance,
+  exclusive: ExclusiveWish,
+): Promise<Lease> {
+  const { leases, health } = app
+  const { wish, signal, losses } = exclusive
+  const preference: Preference = {
+    order: (signals) => strategy.order(signals),
+    affinity: state.affinity,
+    complete: wish.tried.size === 0 && wish.can === undefined,
+  }
+  const granted = await state.queue.acquire({
+    wanted: () => wanted(inOrder(candidates(state, wish, health), wish, health), preference),
+    signal,
+  })
+  const target = targetOf(granted, state)
+  if (!target) {
+    // It was removed while the store chose it.
+    void leases.release(granted)
+    return acquireExclusively(app, state, strategy, exclusive)
+  }
+  const loss = leases.onLost && new AbortController()
+  if (loss) losses.set(granted.key, loss)
+  const giveBack = (): void => {
+    losses.delete(granted.key)
+    void leases.release(granted)
+  }
+  const lease = reserve(state, signalsIn(state, { target }), wish, health, giveBack)
+  return loss ? { ...lease, lost: loss.signal } : lease
+}
+
+type Health = FastifyInstance['health']
+
+/** A target that answers some requests is worth a further attempt, however many others fail there. In milliseconds. */
+const latelyMs = 10_000
+
+function answeredLately(target: Target, health: Health): boolean {
+  return now() - health.of(target).answeredAt < latelyMs
+}
+
+/** For the last attempt of a request the target that answered most recently comes first. */
+function inOrder(groups: readonly Group[], wish: TargetWish, health: Health): readonly Group[] {
+  const known = wish.isLast ? lastAnswered(groups, health) : undefined
+  if (!known) return groups
+  const others = groups.map((group) => ({
+    ...group,
+    signals: group.signals.filter((each) => each !== known),
+  }))
+  return [{ signals: [known], isStandby: false }, ...others.filter(({ signals }) => signals.length > 0)]
+}
+
+/** No target can answer: what the client hears, and when it may come again. */
+function noneUsable(model: Model, state: ModelState, health: Health): RouterError {
+  const healths = [...state.active, ...state.reserve].map(({ target }) => health.of(target))
+  const seconds = Math.min(...healths.map(({ waitMs }) => waitMs)) / 1000
+  const retryAfterSeconds = Math.ceil(Math.min(300, Math.max(1, seconds)))
+  if (healths.every(({ cooldownMs }) => cooldownMs > 0)) {
+    return new RouterError('rate_limit', `All upstreams of the model '${model.alias}' are rate limited`, {
+      code: 'rate_limit_exceeded',
+      retryAfterSeconds,
+    })
+  }
+  return new RouterError('overloaded', `No upstream is available for the model '${model.alias}'`, {
+    code: 'no_healthy_provider',
+    retryAfterSeconds: Math.min(30, retryAfterSeconds),
+  })
+}
+
+interface Preference extends Omit<Wanted, 'targets'> {
+  order(candidates: readonly TargetSignals[]): readonly TargetSignals[]
+}
+
+function wanted(groups: readonly Group[], { order, affinity, complete }: Preference): Wanted {
+  const wish = ({ signals, isStandby }: Group): readonly WishedTarget[] => {
+    const ordered = order(signals)
+    // In the order of the configuration they are the same for as long as the list is.
+    const known = ordered === signals ? wishes.get(signals) : undefined
+    if (known) return known
+    const wished = ordered.map((each) => wishedTarget(each, isStandby))
+    if (ordered === signals) wishes.set(signals, wished)
+    return wished
+  }
+  const [only, ...others] = groups
+  const first = only ? wish(only) : []
+  const targets = others.length === 0 ? first : [...first, ...others.flatMap(wish)]
+  return { targets, affinity, complete }
+}
+
+/** Of lists of candidates. */
+const wishes = new WeakMap<readonly TargetSignals[], readonly WishedTarget[]>()
+
+function wishedTarget({ target: { id, origin } }: TargetSignals, reserve: boolean): WishedTarget {
+  // An embedded target is a host of its own.
+  return { id, host: origin || id, reserve }
+}
+
+function targetOf({ target: { id } }: StoredLease, { active, reserve }: ModelState): Target | undefined {
+  const isIt = ({ target }: LiveSignals): boolean => target.id === id
+  return (active.find(isIt) ?? reserve.find(isIt))?.target
+}
+
+/** A strategy of the user's own may give others than it got. */
+function signalsIn({ live }: ModelState, { target }: Pick<TargetSignals, 'target'>): LiveSignals {
+  const signals = live.get(target)
+  if (!signals) throw new Error('a strategy picked a target that it was not offered')
+  return signals
+}
+
+function reserve(
+  state: ModelState,
+  signals: LiveSignals,
+  { traits }: TargetWish,
+  healths: Health,
+  giveBack?: () => void,
+): Lease {
+  const { target } = signals
+  const health = healths.of(target)
+  const ticket = health.begin(health.hasFeatureFailures ? traits.features : 0)
+  const pickedAt = now()
+  let settled = false
+  signals.picked()
+  return {
+    target,
+    hasAnswered: Number.isFinite(health.answeredAt),
+    judge: (judgement) => health.judge(ticket, judgement),
+    settle(ending) {
+      if (settled) return
+      settled = true
+      const { result, verdict, pauseMs, firstContentMs, tokens } = ending
+      giveBack?.()
+      const wasOut = isOut(health)
+      health.end(ticket, verdict, pauseMs)
+      const at = now()
+      const outcome = { result, durationMs: at - pickedAt, firstContentMs }
+      signals.settled(outcome, at, tokens)
+      // Back from a failure: its share grows slowly.
+      if (wasOut && !isOut(health)) signals.returnedAt = at
+      // A target that was removed meanwhile is none of the strategy's any more.
+      if (state.strategy.settled && holds(state, signals)) state.strategy.settled(signals.target, outcome)
+      state.onSettled(target, ending)
+    },
+  }
+}
+
+function holds({ live }: ModelState, signals: LiveSignals): boolean {
+  return live.get(signals.target) === signals
+}
+
+function isOut({ breaker }: TargetHealth): boolean {
+  return breaker.state !== 'closed'
+}
+
+function now(): number {
+  return performance.now()
+}

@@ -1,0 +1,53 @@
+import type { Outcome, TargetSignals } from '../../sdk/strategy.ts'
+import type { Target } from '../../sdk/target.ts'
+
+/** Weight of the newest value in the moving averages: about the last ten requests count. */
+const newest = 0.2
+/** After so many failures in a row the next success is a return. */
+const failuresOfAbsence = 3
+
+/** What is known of one target, kept up to date from the leases on it. */
+export class LiveSignals implements TargetSignals {
+  /** Another object after a reload that describes it anew. */
+  target: Target
+  uses = 0
+  inFlight = 0
+  firstContentMs: number | undefined
+  perTokenMs: number | undefined
+  failureRate = 0
+  returnedAt: number
+  #failuresInRow = 0
+
+  /** `now`: monotonic milliseconds, as in `StrategyContext`. */
+  constructor(target: Target, now: number) {
+    this.target = target
+    this.returnedAt = now
+  }
+
+  picked(): void {
+    this.uses++
+    this.inFlight++
+  }
+
+  /** `tokens`: how many the answer had, where that is known. */
+  settled({ result, durationMs, firstContentMs }: Outcome, now: number, tokens?: number): void {
+    this.inFlight--
+    if (result === 'cancelled') return
+    this.failureRate = averaged(this.failureRate, result === 'failure' ? 1 : 0)
+    if (result === 'failure') {
+      this.#failuresInRow++
+      return
+    }
+    if (this.#failuresInRow >= failuresOfAbsence) this.returnedAt = now
+    this.#failuresInRow = 0
+    // An answer whose first content nobody noted came as a whole.
+    const first = firstContentMs ?? durationMs
+    this.firstContentMs = averaged(this.firstContentMs, first)
+    if (tokens !== undefined && tokens > 1 && firstContentMs !== undefined)
+      this.perTokenMs = averaged(this.perTokenMs, Math.max(0, durationMs - first) / (tokens - 1))
+  }
+}
+
+function averaged(before: number | undefined, value: number): number {
+  return before === undefined ? value : before + newest * (value - before)
+}

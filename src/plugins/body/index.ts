@@ -1,0 +1,200 @@
+import { isUtf8 } from 'node:buffer'
+import type { Readable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import secureJson from 'secure-json-parse'
+import { isMostlyLong, outlineOf } from '../../lib/json/outline.ts'
+import { type JsonScan, scanObject } from '../../lib/json/splice.ts'
+import { asRouterError, badRequest, RouterError } from '../../sdk/errors.ts'
+import { collectBody } from './collect.ts'
+
+/** The body as it came, with the places of its members; the identity lane forwards these bytes. */
+export interface RawBody {
+  bytes: Buffer
+  scan: JsonScan
+  /** All of it, read. Throws `bad_request` for what is no JSON after all, where only an outline has been read so far. */
+  whole(): Record<string, unknown>
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether the route also takes `application/x-www-form-urlencoded`, which leaves no `rawBody`. */
+    forms?: boolean
+    /** Whether long texts of large bodies may be cut in `body`; the route must then take them from `rawBody`. */
+    outline?: boolean
+  }
+  interface FastifyRequest {
+    rawBody: RawBody | undefined
+  }
+}
+
+/** Deeper bodies serve no one: and `JSON.stringify` gives up at some thousand levels. */
+const maxDepth = 128
+/** Smaller bodies are read as quickly whole. */
+const largeBytes = 16 * 1024
+
+/**
+ * Reads request bodies: JSON objects only, in UTF-8, with their bytes kept. Fastify's own parsers would drop the bytes,
+ * take scalars and lists, and turn broken UTF-8 into other text.
+ */
+export default fp(
+  (app, _options, done) => {
+    app.decorateRequest('rawBody')
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser(/^application\/(?:[\w.-]+\+)?json(?:;|$)/i, (request, payload, next) =>
+      read(request, payload, next, (bytes) =>
+        isBareDelete(request, bytes) ? undefined : parseJson(request, bytes),
+      ),
+    )
+    // Ollama's own examples use curl -d without a content type, which curl calls a form; Ollama never looks.
+    app.addContentTypeParser('*', (request, payload, next) => {
+      const { dialect, forms } = request.routeOptions.config
+      read(request, payload, next, (bytes) => {
+        if (dialect === 'ollama') return parseJson(request, bytes)
+        if (forms && isForm(request)) return parseForm(request, bytes)
+        throw unsupportedType()
+      })
+    })
+    done()
+  },
+  { name: 'body', dependencies: ['config', 'exchange', 'shedding'] },
+)
+
+function read(
+  request: FastifyRequest,
+  payload: Readable,
+  next: (error: Error | null, body?: unknown) => void,
+  parse: (bytes: Buffer) => unknown,
+): void {
+  const { 'content-length': length, 'transfer-encoding': coding } = request.raw.headers
+  const announced = coding === undefined && length !== undefined ? Number(length) : undefined
+  collectBody(payload, { announced, limit: request.routeOptions.bodyLimit }, (collected) => {
+    if (collected instanceof Error) return next(collected)
+    request.exchange.receivedBytes = collected.length
+    let body: unknown
+    try {
+      body = parse(collected)
+    } catch (error) {
+      return next(error instanceof Error ? error : asRouterError(error))
+    }
+    next(null, body)
+  })
+}
+
+/** OpenAI's Python client names a content type in every request, also where it sends nothing. */
+function isBareDelete({ method }: FastifyRequest, bytes: Buffer): boolean {
+  return method === 'DELETE' && bytes.length === 0
+}
+
+function unsupportedType(): RouterError {
+  return new RouterError(
+    'unsupported_media_type',
+    'The body must be JSON: set content-type to application/json',
+  )
+}
+
+function parseJson(request: FastifyRequest, received: Buffer): Record<string, unknown> {
+  checkEncoding(request)
+  const bytes = withoutByteOrderMark(received)
+  if (bytes.length === 0) throw badRequest('The request has no body')
+  request.server.shedding.checkRoom(bytes)
+  if (!isUtf8(bytes)) throw badRequest('The body is not valid UTF-8')
+  const scan = scanObject(bytes)
+  if (scan && scan.depth > maxDepth) throw badRequest(`The body is nested deeper than ${maxDepth} levels`)
+  const cut =
+    scan && bytes.length >= largeBytes && request.routeOptions.config.outline && isMostlyLong(bytes, scan)
+  const body = parse(cut ? outlineOf(bytes, scan) : bytes.toString())
+  if (!scan || typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw badRequest('The body must be a JSON object')
+  }
+  checkRoutingKeys(scan)
+  const read = body as Record<string, unknown>
+  const whole = cut ? () => parse(bytes.toString()) as Record<string, unknown> : () => read
+  request.rawBody = { bytes, scan, whole }
+  return read
+}
+
+const routingKeys = ['model', 'model_name', 'stream']
+const routingKeysInCapitals = routingKeys.map((name) => name.toUpperCase())
+
+/**
+ * What the router goes by must be what the upstream goes by: servers written in Go (Ollama, LocalAI) match keys in any
+ * case and let the last one win. Upper case also folds the long s (U+017F), as Go does: https://pkg.go.dev/encoding/json.
+ */
+function checkRoutingKeys({ members }: JsonScan): void {
+  let found = 0
+  let miswritten: string | undefined
+  for (const { key } of members) {
+    const index = routingIndex(key)
+    const name = routingKeys[index]
+    if (name === undefined) continue
+    if ((found & (1 << index)) !== 0) throw badRequest(`'${name}' stands more than once in the body`, name)
+    found |= 1 << index
+    if (key !== name) miswritten ??= name
+  }
+  if (miswritten !== undefined) throw badRequest(`'${miswritten}' must be written like this`, miswritten)
+}
+
+/** Of the key that it means, in whatever case; -1 for any other. */
+function routingIndex(key: string): number {
+  const { length } = key
+  // The folding of case that is meant changes no length.
+  if (length !== 5 && length !== 6 && length !== 10) return -1
+  const exact = routingKeys.indexOf(key)
+  return exact === -1 ? routingKeysInCapitals.indexOf(key.toUpperCase()) : exact
+}
+
+function isForm(request: FastifyRequest): boolean {
+  return /^application\/x-www-form-urlencoded\b/i.test(request.headers['content-type'] ?? '')
+}
+
+/** Fields by name, all of them texts; a name that stands several times gives a list. */
+function parseForm(request: FastifyRequest, bytes: Buffer): Record<string, string | string[]> {
+  checkEncoding(request)
+  if (!isUtf8(bytes)) throw badRequest('The body is not valid UTF-8')
+  const fields = new URLSearchParams(bytes.toString())
+  if (fields.has('__proto__')) throw badRequest('The body holds a forbidden key (__proto__)')
+  return Object.fromEntries(
+    Array.from(new Set(fields.keys()), (name) => {
+      const values = fields.getAll(name)
+      return [name, values.length === 1 ? (values[0] ?? '') : values]
+    }),
+  )
+}
+
+function checkEncoding(request: FastifyRequest): void {
+  const encoding = request.headers['content-encoding']
+  if (encoding !== undefined && encoding !== 'identity') {
+    throw new RouterError('unsupported_media_type', 'Compressed request bodies are not supported')
+  }
+  const type = request.headers['content-type'] ?? ''
+  if (!type.includes(';')) return
+  const charset = /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(type)?.[1]
+  if (charset !== undefined && !/^(utf-?8|us-ascii)$/i.test(charset)) {
+    throw new RouterError('unsupported_media_type', 'The body must be in UTF-8')
+  }
+}
+
+function parse(json: string): unknown {
+  try {
+    return mayHoldForbidden(json)
+      ? secureJson.parse(json, { protoAction: 'error', constructorAction: 'error' })
+      : JSON.parse(json)
+  } catch (error) {
+    // The parser's own text quotes the body: a prompt must not come back, nor reach a log.
+    const isPrototype = error instanceof Error && error.message.includes('forbidden prototype')
+    throw badRequest(
+      isPrototype ? 'The body holds a forbidden key (__proto__)' : 'The body is not valid JSON',
+    )
+  }
+}
+
+/** Whether a key of it, which may be written with escapes, could be one that reaches a prototype. */
+function mayHoldForbidden(json: string): boolean {
+  return json.includes('__proto__') || json.includes('constructor') || json.includes('\\u')
+}
+
+function withoutByteOrderMark(bytes: Buffer): Buffer {
+  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+  return marked ? bytes.subarray(3) : bytes
+}

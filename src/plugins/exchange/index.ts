@@ -1,0 +1,167 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { RunningRequests } from '../../cluster/running-requests.ts'
+import { lostNames } from '../../relay/answer/lost-header.ts'
+import type { Step } from '../../relay/call-log.ts'
+import { Exchange, type ExchangeRecord } from '../../relay/exchange.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import type { RequestTrace } from '../../sdk/trace.ts'
+import { passedOnTrace } from '../tracing/trace-context.ts'
+import { requestLog } from './request-log.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    exchanges: {
+      /** Requests that have not ended. */
+      readonly running: number
+      /** Calls back at the one end of every request. */
+      onEnd(listener: (record: ExchangeRecord) => void): void
+      /** Calls back with all that is done for a request, as it is done; some of it ends after the request. */
+      onStep(listener: StepListener): void
+      /** Takes the place of passing a client's trace on: gives each request its own. */
+      traceWith(begin: BeginTrace): void
+      /** Ends every running request; its client is told why, in its dialect. */
+      abortAll(error: RouterError): void
+    }
+  }
+  interface FastifyRequest {
+    exchange: Exchange
+  }
+}
+
+interface ExchangeOptions {
+  /** Where another process can see what this one works on, also after its death. */
+  running?: RunningRequests
+}
+
+type BeginTrace = (request: FastifyRequest) => RequestTrace | undefined
+type StepListener = (step: Step, exchange: Exchange) => void
+
+/** Gives each request its exchange, and ends it by the close of the response: the one event that always comes. */
+export default fp(
+  (app, { running }: ExchangeOptions, done) => {
+    const listeners: ((record: ExchangeRecord) => void)[] = [requestLog(app.log)]
+    const stepListeners: StepListener[] = []
+    const tellStep: StepListener = (step, exchange) => {
+      for (const listener of stepListeners) listener(step, exchange)
+    }
+    let beginTrace: BeginTrace = ({ headers }) => passedOnTrace(headers)
+    const open = new OpenExchanges()
+    app.decorate('exchanges', {
+      get running() {
+        return open.count
+      },
+      onEnd: (listener) => listeners.push(listener),
+      onStep: (listener) => stepListeners.push(listener),
+      traceWith: (begin) => {
+        beginTrace = begin
+      },
+      abortAll: (error) => {
+        for (const exchange of open.all()) exchange.abort(error)
+      },
+    })
+    app.decorateRequest('exchange')
+    app.addHook('onRequest', (request, reply, next) => {
+      const exchange = new Exchange(request.id, tellStep)
+      request.exchange = exchange
+      exchange.trace = beginTrace(request)
+      open.add(exchange)
+      if (running) showRunning(running, exchange, request, reply)
+      reply.header('x-request-id', request.id)
+      reply.header('request-id', request.id)
+      exchange.limitTo(app.config.timeoutMs)
+      reply.raw.on('close', () => {
+        open.delete(exchange)
+        exchange.close(reply.raw.writableFinished)
+        const record = recordOf(exchange, request, reply)
+        for (const listener of listeners) listener(record)
+      })
+      next()
+    })
+
+    app.addHook('preValidation', (request, _reply, next) => {
+      request.exchange.readAt = performance.now()
+      next()
+    })
+    app.addHook('onSend', (request, _reply, _payload, next) => {
+      request.exchange.answeredAt = performance.now()
+      next()
+    })
+    done()
+  },
+  { name: 'exchange', dependencies: ['config'] },
+)
+
+/** From here on a death of the process names this request, until its response has closed. */
+function showRunning(
+  running: RunningRequests,
+  exchange: Exchange,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const { id } = exchange
+  const startedAtMs = Date.now()
+  const slot = running.begin({ id, model: undefined, bytes: bytesOf(request), startedAtMs })
+  exchange.onModel = () =>
+    running.update(slot, { id, model: exchange.model, bytes: bytesOf(request), startedAtMs })
+  reply.raw.on('close', () => running.end(slot))
+}
+
+function bytesOf(request: FastifyRequest): number {
+  return request.rawBody?.bytes.length ?? Number(request.headers['content-length'] ?? 0)
+}
+
+/** A set, whose members know their own place: that costs a request less than their hashes would. */
+class OpenExchanges {
+  readonly #all: Exchange[] = []
+
+  get count(): number {
+    return this.#all.length
+  }
+
+  all(): readonly Exchange[] {
+    return [...this.#all]
+  }
+
+  add(exchange: Exchange): void {
+    exchange.place = this.#all.push(exchange) - 1
+  }
+
+  delete({ place }: Exchange): void {
+    const last = this.#all.pop()
+    if (!last || last.place === place) return
+    this.#all[place] = last
+    last.place = place
+  }
+}
+
+function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyReply): ExchangeRecord {
+  const durationMs = exchange.elapsedMs()
+  const outcome = exchange.outcome(reply.raw.statusCode)
+  const route = request.routeOptions.url
+  return {
+    id: exchange.id,
+    method: request.method,
+    endpoint: route ?? 'unmatched',
+    status: outcome === 'client_gone' ? 499 : reply.raw.statusCode,
+    outcome,
+    durationMs,
+    dialect: exchange.dialect,
+    model: exchange.model,
+    answeringModel: exchange.answeringModel,
+    target: exchange.target,
+    providerType: exchange.providerType,
+    client: exchange.client,
+    stream: exchange.stream,
+    attempts: exchange.attempts,
+    ownMs: exchange.ownMs(),
+    firstContentMs:
+      exchange.firstContentAt === undefined ? undefined : exchange.firstContentAt - exchange.startedAt,
+    usage: exchange.usage,
+    lost: lostNames(exchange.lost),
+    error: exchange.error,
+    requestBytes: bytesOf(request),
+    responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),
+    trace: exchange.trace,
+  }
+}

@@ -1,0 +1,186 @@
+import cluster from 'node:cluster'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { primaryHealth } from '../../cluster/health.ts'
+import type { AttemptWatch } from '../../relay/attempt/attempt-watch.ts'
+import type { Loading } from '../../relay/attempt/loading-wait.ts'
+import type { CheckedState, HealthTeam, HealthTeamMember } from '../../sdk/health-team.ts'
+import type { Model, Target } from '../../sdk/target.ts'
+import { primaryPipe } from '../../stores/link.ts'
+import { HungTargets } from './hung-targets.ts'
+import { LoadingServers } from './loading-servers.ts'
+import { logChange } from './log-change.ts'
+import { ServerChecks } from './server-checks.ts'
+import { TargetHealth } from './target-health.ts'
+import { TargetStates } from './target-states.ts'
+import { type Outlook, Troubled } from './troubled.ts'
+import { WaitingAttempts } from './waiting-attempts.ts'
+
+export interface Health {
+  /** What requests have shown of a target; the same for all models that it would serve. */
+  of(target: Target): TargetHealth
+  /** How the targets stand as a whole, for a pick that need not look at each of them. */
+  outlook(): Outlook
+  /** What the health checks say of a target's server; set and ended by them, as the breaker is by requests. */
+  stateOf(target: Target): CheckedState
+  /** Calls back with each change of what `stateOf` says. */
+  onState(listener: (target: Target, state: CheckedState) => void): void
+  /** Hears of every attempt, and ends those that wait for nothing. */
+  attempts: AttemptWatch
+  /** The wait for servers that load their models. */
+  loading: Loading
+  /** Whether any target is hung. */
+  hasHung(): boolean
+  /** Whether a target takes requests and does not begin its answers. */
+  isHung(target: Target): boolean
+  /** Those of a model's targets that may be picked, as far as the health checks say. */
+  admit: TargetStates['admit']
+  /** Whether a target gets requests now, other than a probe. */
+  isUsable(target: Target): boolean
+  /** Whether a model's targets are all down, and some are used nevertheless because only their checks time out. */
+  isPanicking(model: Model): boolean
+  /** Whether a request for the model would be sent to a target, if only as a probe. */
+  canServe(model: Model): boolean
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    health: Health
+  }
+}
+
+/**
+ * Keeps two states of each target that do not overrule each other: whether its server is up, which cheap health checks
+ * say, never a model call; and its breaker, which requests open and close. In a cluster one process checks for all.
+ */
+export default fp(
+  (app, _options, done) => {
+    const { of, outlook } = healthsOf(app)
+    const states = new TargetStates()
+    const now = (): number => performance.now()
+    const othersOf = (target: Target): readonly Target[] => {
+      const model = app.models.find(target.model)
+      return model ? inUse(app, model).filter((other) => other !== target) : []
+    }
+    const hung = new HungTargets({ now, hasOthers: (target) => othersOf(target).length > 0 })
+    const isUsable = (target: Target): boolean => {
+      const { breaker, cooldownMs } = of(target)
+      const isOffered = breaker.state === 'closed' && cooldownMs === 0
+      return isOffered && states.isUp(target) && !hung.isPassedOver(target)
+    }
+    const checks = serverChecks(app, (target, state) => states.set(target, state))
+    const attempts = new WaitingAttempts({
+      hung,
+      isProbing: (target) => of(target).breaker.state !== 'closed',
+      stateOf: (target) => states.of(target),
+      hasAlternative: (target) => othersOf(target).some(isUsable),
+      onContent: (target) => checks?.contentFrom(target),
+    })
+    const { loadingTimeoutMs, externalTimeoutMs } = app.config
+    const loading = new LoadingServers({
+      ...{ states, now, random: Math.random },
+      timeoutMs: Math.min(loadingTimeoutMs, externalTimeoutMs),
+      hasAlternative: (target) => othersOf(target).some(isUsable),
+    })
+    states.onChange((target, state) => {
+      if (state === 'refused') attempts.moveOn(target)
+      else if (state === 'up') of(target).breaker.reachable()
+    })
+    app.decorate('health', {
+      ...{ of, outlook, attempts, loading, isUsable },
+      stateOf: (target) => states.of(target),
+      onState: (listener) => states.onChange(listener),
+      admit: (candidates) => states.admit(candidates),
+      hasHung: () => hung.hasAny,
+      isHung: (target) => hung.isPassedOver(target),
+      isPanicking: (model) => states.isPanicking(inUse(app, model)),
+      canServe: (model) => {
+        const targets = inUse(app, model)
+        if (states.isPanicking(targets)) return true
+        return targets.some((target) => states.isUp(target) && of(target).standing(0) !== 'out')
+      },
+    } satisfies Health)
+    app.models.onChange(() => {
+      const present = new Set(allTargets(app))
+      states.retain(present)
+      hung.retain(present)
+    })
+    app.addHook('preClose', (closed) => {
+      attempts.stop()
+      loading.stop()
+      closed()
+    })
+    done()
+  },
+  { name: 'health', dependencies: ['config', 'models', 'upstream'] },
+)
+
+/** Parked targets are checked, and used, only where they may stand in. */
+function inUse(app: FastifyInstance, { targets, sleeping }: Model): readonly Target[] {
+  return app.config.useSleeping === 'fallback' ? [...targets, ...sleeping] : targets
+}
+
+function allTargets(app: FastifyInstance): Target[] {
+  return app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping])
+}
+
+function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'outlook'> {
+  const healths = new WeakMap<Target, TargetHealth>()
+  const troubled = new Troubled()
+  const of = (target: Target): TargetHealth => {
+    let health = healths.get(target)
+    if (!health) {
+      const names = { model: target.model, target: target.id }
+      health = new TargetHealth({
+        now: () => performance.now(),
+        random: Math.random,
+        onTrouble: (each) => troubled.add(each),
+        onChange: (_health, change) => logChange(app.log, names, change),
+      })
+      healths.set(target, health)
+    }
+    return health
+  }
+  app.models.onChange(({ replaced }) => {
+    for (const [target, former] of replaced) healths.set(target, of(former))
+    troubled.retain(new Set(allTargets(app).map(of)))
+  })
+  return { of, outlook: () => troubled.outlook() }
+}
+
+/** Undefined where checks are turned off. */
+function serverChecks(
+  app: FastifyInstance,
+  onState: (target: Target, state: CheckedState) => void,
+): ServerChecks | undefined {
+  if (app.config.healthIntervalMs === 0) return undefined
+  const team = cluster.worker ? primaryHealth(primaryPipe(cluster.worker)) : teamOfOne()
+  const { transportOf } = app.upstream
+  const intervalMs = app.config.healthIntervalMs
+  const checks = new ServerChecks({ team, transportOf, intervalMs, log: app.log, onState })
+  const cover = (): void => checks.cover(app.models.all().flatMap((model) => inUse(app, model)))
+  cover()
+  app.models.onChange(cover)
+  app.addHook('onReady', (ready) => {
+    team.join(checks)
+    ready()
+  })
+  app.addHook('preClose', (closed) => {
+    checks.stop()
+    closed()
+  })
+  return checks
+}
+
+function teamOfOne(): HealthTeam {
+  let member: HealthTeamMember | undefined
+  return {
+    join(joined) {
+      member = joined
+      member.duty(true)
+    },
+    tell: (server, state) => member?.learned(server, state),
+    answered: (server) => member?.answered(server),
+    leave: () => undefined,
+  }
+}

@@ -1,0 +1,74 @@
+import type {} from 'fastify-metrics'
+import fp from 'fastify-plugin'
+import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import { recordClients } from './clients.ts'
+import { metricsText } from './cluster.ts'
+import { recordModels } from './models.ts'
+import { recordRequests } from './requests.ts'
+import { exposeRouter } from './router.ts'
+import { recordSteps } from './steps.ts'
+import { exposeTargets } from './targets.ts'
+
+/**
+ * How often the event loop is looked at, in milliseconds. The library's 10 and 100 would wake an idle process over a hundred
+ * times a second. The first is also the least that `nodejs_eventloop_lag_*` can say.
+ */
+const seldom = { eventLoopMonitoringPrecision: 50, eventLoopUtilizationTimeout: 1_000 }
+
+/**
+ * `/metrics` in the Prometheus text format, when LLM_ROUTER_USE_PROMETHEUS says so. fastify-metrics brings the registry
+ * and the process metrics; requests are counted at the end of their exchange, because its own counters do not see a
+ * client that left. docs/observability.md says what each metric means.
+ */
+export default fp(
+  async (app) => {
+    if (!app.config.usePrometheus) return
+    const { default: fastifyMetrics } = await import('fastify-metrics')
+    await app.register(fastifyMetrics.default, {
+      endpoint: null,
+      routeMetrics: { enabled: false },
+      clearRegisterOnInit: true,
+      defaultMetrics: { enabled: true, ...seldom },
+    })
+    for (const record of [recordRequests(app), recordModels(app)]) app.exchanges.onEnd(record)
+    if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
+    app.exchanges.onStep(recordSteps(app))
+    exposeTargets(app)
+    exposeRouter(app)
+    const text = metricsText(app)
+    const { contentType } = app.metrics.client.register
+    const paths = endpointPaths(app.config.endpointPrefix, { fixed: ['/metrics'], prefixed: ['/metrics'] })
+    for (const path of paths) {
+      app.get(path, { config: { admin: true, docs } }, async (_request, reply) => {
+        const metrics = await text().catch((cause: unknown) => {
+          throw new RouterError('overloaded', 'The metrics cannot be collected now', { cause })
+        })
+        return reply.type(contentType).send(metrics)
+      })
+    }
+  },
+  {
+    name: 'metrics',
+    dependencies: [
+      'config',
+      'exchange',
+      'errors',
+      'shedding',
+      'admission',
+      'admin-port',
+      'models',
+      'balancer',
+      'health',
+    ],
+  },
+)
+
+const docs: EndpointDocs = {
+  id: 'metrics',
+  tag: 'Operation',
+  summary: 'Metrics for Prometheus',
+  description: 'Only with LLM_ROUTER_USE_PROMETHEUS.',
+  answers: [{ type: 'text/plain', description: 'The text format of Prometheus.' }],
+}

@@ -1,0 +1,196 @@
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { answerHeaders } from '../../relay/answer/answer-headers.ts'
+import { type ClientPipe, createClientPipe } from '../../relay/answer/client-pipe.ts'
+import type { ChatCall } from '../../relay/request/chat-request.ts'
+import { countPrompt } from '../../relay/run/count-run.ts'
+import { answerEmbedding, partsAtOnce } from '../../relay/run/embed-run.ts'
+import { answerForward, type ForwardCall, pipeForward } from '../../relay/run/forward-run.ts'
+import { pipeUpload, receiveUpload } from '../../relay/run/upload-run.ts'
+import { asRouterError, badRequest, modelNotFound, RouterError } from '../../sdk/errors.ts'
+import type { Operation } from '../../sdk/provider.ts'
+import type { Model } from '../../sdk/target.ts'
+import type { UpstreamCost } from '../auth/request-cost.ts'
+
+type Answer = (operation: Operation, request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    operations: {
+      /** Answers a validated request for embeddings, in the dialect of the client. */
+      embed(dialect: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
+      /** What it becomes upstream: a large one goes in parts. */
+      embeddingCost(request: FastifyRequest): UpstreamCost | undefined
+      /** Forwards a JSON request, and its small JSON answer with the client's name of the model. */
+      forward: Answer
+      /** Forwards a JSON request, and its answer as it comes, whatever it is. */
+      pipe: Answer
+      /** Forwards a form with a file; the request's body must be its stream. */
+      upload: Answer
+      /** Tokens of a chat's prompt as an upstream counts them; undefined where none has, for whatever reason. */
+      countPrompt(call: ChatCall, request: FastifyRequest): Promise<number | undefined>
+    }
+  }
+}
+
+/** What clients ask models for beside chats: over the same targets, with the same failover, log and metrics. */
+export default fp(
+  (app, _options, done) => {
+    app.decorate('operations', {
+      embed: (dialect, request, reply) => embed(app, dialect, request, reply),
+      embeddingCost: (request) => embeddingCost(app, request),
+      forward: async (operation, request, reply) => {
+        const answer = await answerForward(
+          forwardCall(app, operation, request),
+          app.gateway.services(request),
+        )
+        return reply.type('application/json').send(answer)
+      },
+      pipe: async (operation, request, reply) => {
+        const call = forwardCall(app, operation, request)
+        await tellUnlessTold(reply, pipeForward(call, clientPipe(reply), app.gateway.services(request)))
+        return reply
+      },
+      upload: (operation, request, reply) => upload(app, operation, request, reply),
+      countPrompt: (call, request) => countOrNot(app, call, request),
+    })
+    done()
+  },
+  { name: 'operations', dependencies: ['config', 'registries', 'auth', 'models', 'exchange', 'gateway'] },
+)
+
+/** The parts are the router's doing, so they count as one request; those that run at a time have a place each. */
+function embeddingCost(app: FastifyInstance, request: FastifyRequest): UpstreamCost | undefined {
+  const body = membersOf(request)
+  const name = body.model ?? body.model_name
+  const model = typeof name === 'string' ? app.rights.models(request).findLoosely(name) : undefined
+  if (!model) return undefined
+  const promptBytes = request.exchange.receivedBytes
+  return { requests: 1, atOnce: partsAtOnce(model, body), promptBytes, maxTokens: undefined }
+}
+
+async function embed(
+  app: FastifyInstance,
+  dialect: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { rawBody, exchange } = request
+  const body = membersOf(request)
+  const { alias, model } = modelOf(app, dialect, request, body.model ?? body.model_name)
+  if (!rawBody) throw badRequest('The request has no body')
+  const others = app.rights
+    .models(request)
+    .all()
+    .flatMap((each) => (each.embedding ? [each.alias] : []))
+  const atOnce = request.limitUse?.places
+  const call = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce }
+  const answer = await answerEmbedding(call, app.gateway.services(request))
+  return reply.headers(answerHeaders(exchange)).type('application/json').send(answer)
+}
+
+async function countOrNot(
+  app: FastifyInstance,
+  call: ChatCall,
+  request: FastifyRequest,
+): Promise<number | undefined> {
+  try {
+    return await countPrompt(call, app.gateway.services(request))
+  } catch (thrown) {
+    const { kind, causeCode, message } = asRouterError(thrown)
+    // What is wrong with the request itself shows when it is sent; to count it is no place to fail.
+    const cause = causeCode ?? (kind === 'internal' ? message : kind)
+    request.log.info(
+      { ...request.exchange.logIds, error_cause: cause },
+      'prompt was not counted, but estimated',
+    )
+    return undefined
+  }
+}
+
+function forwardCall(app: FastifyInstance, operation: Operation, request: FastifyRequest): ForwardCall {
+  const body = membersOf(request)
+  const named = modelOf(app, 'openai', request, body.model ?? body.model_name)
+  if (!request.rawBody) throw badRequest('The request has no body')
+  return { operation, ...named, ...request.rawBody }
+}
+
+async function upload(
+  app: FastifyInstance,
+  operation: Operation,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { body } = request
+  if (!(body instanceof Readable)) {
+    throw new RouterError('unsupported_media_type', 'The body must be multipart/form-data')
+  }
+  const receiving = receiveUpload(body, {
+    contentType: request.headers['content-type'] ?? '',
+    maxBytes: app.config.bodyLimitBytes,
+  })
+  // The pace of an upload is its client's.
+  const received = await request.exchange.calls.outside(receiving)
+  request.exchange.receivedBytes = received.spool.bytes
+  try {
+    const { model } = modelOf(app, 'openai', request, received.model)
+    const call = { upload: received, model, operation }
+    await tellUnlessTold(reply, pipeUpload(call, clientPipe(reply), app.gateway.services(request)))
+    return reply
+  } finally {
+    await received.spool.close()
+  }
+}
+
+function membersOf({ body }: FastifyRequest): Record<string, unknown> {
+  return body as Record<string, unknown> // the route's schema has checked it
+}
+
+/** Throws `bad_request` and `model_not_found`. `model_name` is the older name; where both stand, `model` is meant. */
+function modelOf(
+  app: FastifyInstance,
+  dialect: string,
+  request: FastifyRequest,
+  name: unknown,
+): { alias: string; model: Model } {
+  const alias = name ?? undefined
+  if (alias === undefined) {
+    throw badRequest("'model' is required: the name of a model", 'model', 'missing_required_parameter')
+  }
+  if (typeof alias !== 'string' || alias === '') {
+    throw badRequest("'model' must be a non-empty string", 'model', 'invalid_value')
+  }
+  const { exchange } = request
+  const models = app.rights.models(request)
+  exchange.dialect = dialect
+  const model = dialect === 'ollama' ? models.findLoosely(alias) : models.find(alias)
+  if (!model) throw modelNotFound(alias.slice(0, 256))
+  exchange.model = model.alias
+  return { alias, model }
+}
+
+function clientPipe(reply: FastifyReply): ClientPipe {
+  const { exchange } = reply.request
+  return createClientPipe(reply.raw, {
+    headers: () =>
+      Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)])),
+    // From here on Fastify must not touch the response.
+    onCommit: () => reply.hijack(),
+    onWrite: (bytes) => {
+      exchange.bodyBytes += bytes
+    },
+  })
+}
+
+/** Once an answer has begun, its breaking off has told the client all that it can be told. */
+async function tellUnlessTold(reply: FastifyReply, answer: Promise<void>): Promise<void> {
+  try {
+    await answer
+  } catch (thrown) {
+    const { exchange } = reply.request
+    exchange.error ??= asRouterError(thrown)
+    if (!reply.sent) throw thrown
+    reply.raw.destroy()
+  }
+}

@@ -1,0 +1,72 @@
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { readPromptTree } from '../../config/prompt-tree.ts'
+import type { ConfigTaker } from '../../config/reloader.ts'
+import type { PromptsSnapshot } from '../../config/sources.ts'
+import { PromptLibrary } from './prompt-library.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    prompts: PromptLibrary
+  }
+}
+
+/** Beside the code, wherever the process was started. */
+const shippedDirectory = join(import.meta.dirname, '../../../resources/prompts')
+const variable = 'LLM_ROUTER_PROMPTS_DIR'
+
+/** The prompts of LLM_ROUTER_PROMPTS_DIR, read at the start and after each change, with the shipped ones behind them. */
+export default fp(
+  async (app) => {
+    const directory = app.config.promptsDir
+    const shipped = await readPromptTree(shippedDirectory)
+    const feed = app.reload.feed(app.reload.sources.prompts)
+    const { tree: own } = await feed.first()
+    for (const fault of shipped?.faults ?? ['missing']) app.log.error(`the shipped prompts: ${fault}`)
+    for (const fault of own?.faults ?? []) app.log.error(`${variable}: ${fault}`)
+    if (!own) app.log.warn(`${variable}: there is no directory ${directory}; the shipped prompts serve`)
+
+    const library = new PromptLibrary({
+      shipped: shipped?.texts ?? new Map(),
+      defaultLanguage: app.config.defaultLanguage,
+      warn: (message) => app.log.warn(message),
+    })
+    const texts = own && new Map(own.texts)
+    if (texts) library.replace(texts)
+    app.decorate('prompts', library)
+    feed.serve(taker(app, texts))
+  },
+  { name: 'prompts', dependencies: ['config', 'reload'] },
+)
+
+/** A reading with a fault in it changes nothing: half a library is worse than an old one. */
+function taker(app: FastifyInstance, first: Texts | undefined): ConfigTaker<PromptsSnapshot> {
+  let current = first
+  let prepared: Texts | undefined
+  return {
+    async prepare({ tree }) {
+      prepared = tree && new Map(tree.texts)
+      return tree?.faults ?? (current ? ['the directory is gone'] : [])
+    },
+    commit(notice) {
+      const next = prepared
+      prepared = undefined
+      if (!next || isSame(next, current)) return
+      current = next
+      if (notice) app.log.info({ prompts: current.size }, 'prompts read again')
+      app.prompts.replace(current)
+    },
+    drop(faults, notice) {
+      prepared = undefined
+      if (!notice) return
+      for (const fault of faults) app.log.error(`${variable}: ${fault}; the prompts stay as they were`)
+    },
+  }
+}
+
+type Texts = ReadonlyMap<string, string>
+
+function isSame(texts: Texts, former: Texts | undefined): boolean {
+  return texts.size === former?.size && [...texts].every(([id, text]) => former.get(id) === text)
+}

@@ -1,0 +1,103 @@
+import cluster from 'node:cluster'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { primaryFeed } from '../../cluster/reload.ts'
+import { type ConfigFeed, type ConfigSource, type ConfigTaker, localFeed } from '../../config/reloader.ts'
+import { type ConfigSources, configSources } from '../../config/sources.ts'
+import { primaryPipe } from '../../stores/link.ts'
+
+export interface ReloadFailure {
+  at: Date
+  faults: readonly string[]
+}
+
+export interface Reload {
+  readonly sources: ConfigSources
+  /**
+   * The content of a source, and from the end of the start on each later one. Call while the app is being built. In a
+   * cluster all processes take the same of `sources` together; any other one each process follows by itself.
+   */
+  feed<Snapshot>(source: ConfigSource<Snapshot>): {
+    first(): Promise<Snapshot>
+    serve(taker: ConfigTaker<Snapshot>): void
+  }
+  /** Reads everything again at once. */
+  now(): Promise<void>
+  /** By the name of the source: what could not be taken, until something of it was. */
+  failures(): ReadonlyMap<string, ReloadFailure>
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    reload: Reload
+  }
+}
+
+/** Follows the files of the configuration while the router runs. */
+export default fp(
+  (app, _options, done) => {
+    const sources = configSources(app.config)
+    const feeds: Pick<ConfigFeed<unknown>, 'reload' | 'close'>[] = []
+    const failures = new Map<string, ReloadFailure>()
+    app.decorate('reload', {
+      sources,
+      feed<Snapshot>(source: ConfigSource<Snapshot>) {
+        const isShared = Object.values(sources).some(({ name }) => name === source.name)
+        const feed = feedOf(app, source, isShared)
+        feeds.push(feed)
+        return {
+          first: () => feed.first(),
+          // Not before: a start that fails in a later plugin closes nothing and would leave the watches open.
+          serve: (taker: ConfigTaker<Snapshot>) =>
+            void app.addHook('onReady', () => feed.serve(noting(taker, source.name, failures))),
+        }
+      },
+      async now() {
+        await Promise.all(feeds.map((feed) => feed.reload()))
+      },
+      failures: () => failures,
+    })
+    app.addHook('onClose', async () => {
+      await Promise.all(feeds.map((feed) => feed.close()))
+    })
+    done()
+  },
+  { name: 'reload', dependencies: ['config'] },
+)
+
+function feedOf<Snapshot>(
+  { config: { configPollMs: pollMs }, log }: FastifyInstance,
+  source: ConfigSource<Snapshot>,
+  isShared: boolean,
+): ConfigFeed<Snapshot> {
+  if (cluster.worker && isShared) return primaryFeed(primaryPipe(cluster.worker), source)
+  return localFeed({
+    source,
+    pollMs,
+    onBlind: (error) => log.warn({ err: error }, `${source.name}: ${noticedLate(pollMs)}`),
+  })
+}
+
+/** What it means that the system refuses to watch files. */
+function noticedLate(pollMs: number): string {
+  if (pollMs === 0) return 'changes are not noticed; SIGHUP has them read'
+  return `changes are noticed late, within ${pollMs / 1000} s`
+}
+
+function noting<Snapshot>(
+  taker: ConfigTaker<Snapshot>,
+  name: string,
+  failures: Map<string, ReloadFailure>,
+): ConfigTaker<Snapshot> {
+  return {
+    prepare: (snapshot) => taker.prepare(snapshot),
+    commit(notice) {
+      failures.delete(name)
+      taker.commit(notice)
+    },
+    drop(faults, notice) {
+      failures.set(name, { at: new Date(), faults })
+      taker.drop(faults, notice)
+    },
+  }
+}

@@ -1,0 +1,273 @@
+import cluster from 'node:cluster'
+import { memoryUsage, pid, versions } from 'node:process'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { RecentCount } from '../../lib/recent-count.ts'
+import { version } from '../../lib/version.ts'
+import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import type { CheckedState } from '../../sdk/health-team.ts'
+import { featureNames } from '../../sdk/request-traits.ts'
+import type {
+  Failure,
+  ModelStatus,
+  Status,
+  TargetError,
+  TargetStatus,
+  WorkerStatus,
+} from '../../sdk/status.ts'
+import type { TargetSignals } from '../../sdk/strategy.ts'
+import type { Model, Target } from '../../sdk/target.ts'
+import { misconfigurationText } from '../health/log-change.ts'
+import type { TargetHealth } from '../health/target-health.ts'
+import { wholeTree } from './whole-tree.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    status: {
+      /** How this process and its targets are now. */
+      read(): Status
+      /** How all processes of the cluster are, as one; of a single process the same as `read`. Never rejects. */
+      readAll(): Promise<Status>
+    }
+  }
+}
+
+const keptErrors = 5
+const keptFailures = 20
+
+interface TargetHistory {
+  ended: RecentCount
+  errors: TargetError[]
+}
+
+/** Keeps what people ask first when something is wrong: which targets work, what they do, what failed last. */
+export default fp(
+  (app, _options, done) => {
+    const startedAt = new Date(Date.now() - performance.now()).toISOString()
+    const requests = countRequests(app)
+    const histories = new WeakMap<Target, TargetHistory>()
+    const historyOf = (target: Target): TargetHistory => {
+      const history = histories.get(target) ?? { ended: new RecentCount(now), errors: [] }
+      histories.set(target, history)
+      return history
+    }
+    app.balancer.onSettled((target, { result, error }) => {
+      if (result === 'cancelled') return
+      const history = historyOf(target)
+      history.ended.add()
+      if (result === 'failure' && error)
+        keep(history.errors, { at: timestamp(), code: codeOf(error) }, keptErrors)
+    })
+    const read = (): Status => ownStatus(app, { startedAt, requests, historyOf })
+    const limits = { errors: keptErrors, failures: keptFailures }
+    app.decorate('status', { read, readAll: wholeTree(read, limits, app.log) })
+    done()
+  },
+  { name: 'status', dependencies: ['config', 'reload', 'models', 'health', 'balancer', 'exchange', 'drain'] },
+)
+
+interface Kept {
+  startedAt: string
+  requests: ReturnType<typeof countRequests>
+  historyOf(target: Target): TargetHistory
+}
+
+function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kept): Status {
+  const { version: configVersion, at } = app.models.loading()
+  const models = app.models.all().map((model) => modelStatus(app, model, historyOf))
+  const told: Omit<Status, 'workers'> = {
+    version,
+    node: versions.node,
+    config: { version: configVersion, loaded_at: at.toISOString(), failed: failedReloads(app) },
+    started_at: startedAt,
+    uptime_seconds: rounded(performance.now() / 1000),
+    worker: cluster.worker?.id ?? 0,
+    state: stateOf(app, models),
+    strategy: app.config.balanceStrategy,
+    requests: requests.read(),
+    models,
+    failures: [...requests.failures],
+  }
+  return { ...told, workers: [workerStatus(told)] }
+}
+
+/** This process as one row among others. */
+function workerStatus(status: Omit<Status, 'workers'>): WorkerStatus {
+  const { worker, state, uptime_seconds, models, requests, config } = status
+  const targets = models.flatMap((model) => model.targets)
+  return {
+    worker,
+    pid,
+    state,
+    uptime_seconds,
+    in_flight: targets.reduce((sum, { in_flight }) => sum + in_flight, 0),
+    waiting: models.reduce((sum, { waiting }) => sum + waiting, 0),
+    finished: requests.finished,
+    failed: requests.failed,
+    memory_bytes: memoryUsage.rss(),
+    config: config.version,
+  }
+}
+
+function failedReloads(app: FastifyInstance): Status['config']['failed'] {
+  return Array.from(app.reload.failures(), ([setting, { at, faults }]) => {
+    return { setting, at: at.toISOString(), faults: faults.length }
+  })
+}
+
+function countRequests(app: FastifyInstance): { read(): Status['requests']; failures: readonly Failure[] } {
+  const failures: Failure[] = []
+  const [ended, failedLately] = [new RecentCount(now), new RecentCount(now)]
+  let [finished, failed, gone] = [0, 0, 0]
+  app.exchanges.onEnd((record) => {
+    if (record.model === undefined) return
+    finished++
+    ended.add()
+    if (record.outcome === 'client_gone') gone++
+    if (record.outcome !== 'error' && record.outcome !== 'truncated') return
+    failed++
+    failedLately.add()
+    keep(failures, failureOf(record, record.model), keptFailures)
+  })
+  return {
+    failures,
+    read: () => ({
+      finished,
+      failed,
+      client_gone: gone,
+      per_minute: ended.total,
+      failed_per_minute: failedLately.total,
+    }),
+  }
+}
+
+function failureOf({ target, status, outcome, error }: ExchangeRecord, model: string): Failure {
+  return {
+    at: timestamp(),
+    model,
+    ...(target === undefined ? {} : { target }),
+    status,
+    outcome,
+    code: error ? codeOf(error) : 'unknown',
+  }
+}
+
+/** Words of ours and of Node's alone: an upstream's own code could hold anything. */
+function codeOf({ causeCode, code, kind }: RouterError): string {
+  return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
+}
+
+function modelStatus(
+  app: FastifyInstance,
+  model: Model,
+  historyOf: (target: Target) => TargetHistory,
+): ModelStatus {
+  const strategy = app.balancer.strategy(model)
+  const weights = strategy && 'pick' in strategy ? strategy.weights : undefined
+  const signals = app.balancer.signals(model)
+  const statusOf = (target: Target, parked: boolean): TargetStatus => {
+    const health = app.health.of(target)
+    const checked = app.health.stateOf(target)
+    return {
+      id: target.id,
+      type: target.type.name,
+      state: parked ? 'parked' : targetState(health, checked, app.health.isHung(target)),
+      ...reasons(health),
+      breaker: health.breaker.state,
+      ...(isDown(checked) ? { down: checked } : {}),
+      retry_in_seconds: rounded(health.waitMs / 1000),
+      ...measured(signals.find((each) => each.target === target)),
+      requests_per_minute: historyOf(target).ended.total,
+      weight: weights?.get(target.id) ?? target.weight,
+      context: target.inputSize,
+      last_errors: [...historyOf(target).errors],
+    }
+  }
+  // Sleeping targets that may be used are among the signals.
+  const isUsed = (target: Target): boolean => signals.some((each) => each.target === target)
+  return {
+    name: model.alias,
+    strategy: model.strategy ?? app.config.balanceStrategy,
+    waiting: app.balancer.waiting(model),
+    panic: app.health.isPanicking(model),
+    targets: [
+      ...model.targets.map((target) => statusOf(target, false)),
+      ...model.sleeping.map((target) => statusOf(target, !isUsed(target))),
+    ],
+  }
+}
+
+function measured(
+  signals: TargetSignals | undefined,
+): Pick<TargetStatus, 'in_flight' | 'uses' | 'failure_rate' | 'first_content_ms' | 'tokens_per_second'> {
+  const { inFlight = 0, uses = 0, failureRate = 0, firstContentMs, perTokenMs } = signals ?? {}
+  return {
+    in_flight: inFlight,
+    uses,
+    failure_rate: Math.round(failureRate * 1000) / 1000,
+    ...(firstContentMs === undefined ? {} : { first_content_ms: rounded(firstContentMs) }),
+    // A whole answer, or one whose tokens came at once, has no speed.
+    ...(perTokenMs === undefined || perTokenMs === 0
+      ? {}
+      : { tokens_per_second: rounded(1000 / perTokenMs) }),
+  }
+}
+
+function reasons({
+  misconfigured,
+  ejectedFeatures,
+}: TargetHealth): Pick<TargetStatus, 'reason' | 'ejected_for'> {
+  const features = [...new Set(ejectedFeatures.map((each) => featureNames(each).join('+')))]
+  return {
+    ...(misconfigured && {
+      reason: `HTTP ${misconfigured.status}: ${misconfigurationText(misconfigured.status)}`,
+    }),
+    ...(features.length > 0 && { ejected_for: features }),
+  }
+}
+
+function targetState(
+  { breaker, cooldownMs, misconfigured }: TargetHealth,
+  checked: CheckedState,
+  isHung: boolean,
+): TargetStatus['state'] {
+  if (isDown(checked)) return 'down'
+  if (checked === 'loading' || checked === 'asleep') return checked
+  if (misconfigured !== undefined) return 'misconfigured'
+  if (breaker.state === 'open') return 'open'
+  if (isHung) return 'hung'
+  if (cooldownMs > 0) return 'busy'
+  return breaker.state === 'half_open' ? 'trial' : 'up'
+}
+
+function isDown(state: CheckedState): state is NonNullable<TargetStatus['down']> {
+  return state === 'refused' || state === 'silent' || state === 'failing'
+}
+
+function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['state'] {
+  if (app.drain.active) return 'draining'
+  const states = models
+    .flatMap(({ targets }) => targets.map(({ state }) => state))
+    .filter((state) => state !== 'parked')
+  const isUsed = states.some((state) => state === 'up' || state === 'trial')
+  if (!isUsed && !models.some(({ panic }) => panic)) return 'unusable'
+  return states.every((state) => state === 'up') ? 'ready' : 'degraded'
+}
+
+function keep<Item>(list: Item[], item: Item, most: number): void {
+  list.unshift(item)
+  list.length = Math.min(list.length, most)
+}
+
+function timestamp(): string {
+  return new Date().toISOString()
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 10) / 10
+}
+
+function now(): number {
+  return performance.now()
+}

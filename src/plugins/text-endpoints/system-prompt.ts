@@ -1,0 +1,70 @@
+import { badRequest, RouterError } from '../../sdk/errors.ts'
+import type { SystemPrompt } from '../../sdk/text-endpoint.ts'
+import { normalLanguage, type PromptLibrary } from '../prompts/prompt-library.ts'
+
+/** A rendered system message, and the language of the prompt it was made from. */
+export interface RenderedSystem {
+  text: string
+  language: string | undefined
+}
+
+/**
+ * The system message of a request. A placeholder that the endpoint does not fill stays as it stands: it is the
+ * operator's text.
+ */
+export function renderSystem(
+  library: PromptLibrary,
+  system: SystemPrompt,
+  language: string | null | undefined,
+): RenderedSystem {
+  if (system.named) {
+    const text = namedPrompt(library, { ...system.named, place: 'prompt' })
+    return { text: joined(text, system.append), language: normalLanguage(language) }
+  }
+  const found = system.prompt === undefined ? undefined : library.resolve(system.prompt, language)
+  if (system.prompt !== undefined && !found) {
+    throw new RouterError('internal', `The prompt library has no prompt ${system.prompt}`, {
+      code: 'prompt_not_found',
+    })
+  }
+  const template = filled(system.instead) ?? found?.text ?? ''
+  const spoken = found?.language ?? normalLanguage(language)
+  const { text } = library.render(template, system.variables?.(spoken) ?? {})
+  return { text: joined(text, system.append), language: spoken }
+}
+
+export interface NamedPrompt {
+  id: string
+  variables?: Readonly<Record<string, string>> | null
+  /** The field or header in which the client named it. */
+  place: string
+}
+
+/** The text of a prompt that a client names. Throws 404 for an unknown id, 400 for a variable that is not there. */
+export function namedPrompt(library: PromptLibrary, { id, variables, place }: NamedPrompt): string {
+  const prompt = library.find(id)
+  if (!prompt) {
+    throw new RouterError('not_found', `The prompt '${id.slice(0, 256)}' does not exist`, {
+      code: 'prompt_not_found',
+      param: place,
+    })
+  }
+  const { text, missing } = library.render(prompt.text, variables ?? {})
+  const [first] = missing
+  if (first !== undefined) {
+    const names = missing.map((name) => `'${name}'`).join(', ')
+    throw badRequest(
+      `The prompt '${prompt.id}' needs the variable(s) ${names}`,
+      `${place}.variables.${first}`,
+    )
+  }
+  return text.trim()
+}
+
+function joined(text: string, append: string | null | undefined): string {
+  return [text.trim(), filled(append)?.trim() ?? ''].filter((part) => part !== '').join('\n\n')
+}
+
+function filled(text: string | null | undefined): string | undefined {
+  return text === null || text?.trim() === '' ? undefined : text
+}

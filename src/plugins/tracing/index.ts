@@ -1,0 +1,76 @@
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { readTracing } from '../../config/settings-tracing.ts'
+import { methodLabel } from '../metrics/labels.ts'
+import type { RequestSpan } from './open-telemetry.ts'
+import { readTraceContext } from './trace-context.ts'
+import { rareWarning } from './warnings.ts'
+
+/** How long the end of the process waits for the last spans to be sent, in milliseconds. */
+const lastSpansMs = 2_000
+
+/**
+ * OpenTelemetry spans of requests and of their calls, where OpenTelemetry's own variables name a collector; else nothing of
+ * it is loaded, and a client's trace is passed on (see the exchange). docs/observability.md says what the spans hold.
+ */
+export default fp(
+  async (app, { env }: { env: Readonly<Record<string, string | undefined>> }) => {
+    const { settings } = readTracing(env)
+    if (!settings) return
+    const { createTracing, RequestSpan: Span } = await import('./open-telemetry.ts')
+    const warn = rareWarning(
+      (facts, text) => app.log.warn(facts, text),
+      () => performance.now(),
+    )
+    const tracing = createTracing(settings, {
+      onLoss: (spans, cause) =>
+        warn('spans could not be sent to the collector', { spans, error_cause: cause }),
+      onWarning: (detail) => warn('warning of OpenTelemetry', { detail }),
+    })
+    app.exchanges.traceWith((request) => {
+      if (!isOfInterest(request)) return undefined
+      const { traceparent, tracestate } = request.headers
+      return new Span(tracing.tracer, {
+        name: nameOf(request),
+        attributes: attributesOf(request),
+        client: readTraceContext(traceparent, tracestate),
+      })
+    })
+    const isSpan = (trace: unknown): trace is RequestSpan => trace instanceof Span
+    app.exchanges.onStep((step, { trace }) => {
+      if (isSpan(trace)) trace.step(step)
+    })
+    app.exchanges.onEnd((record) => {
+      if (isSpan(record.trace)) record.trace.end(record)
+    })
+    app.addHook('onClose', () => tracing.close(lastSpansMs))
+    app.log.info({ sampler: settings.sampler }, 'tracing')
+  },
+  { name: 'tracing', dependencies: ['exchange', 'admin-port'] },
+)
+
+/** Probes, scrapes and the status page come every few seconds, and are about the router itself. */
+function isOfInterest({ routeOptions }: FastifyRequest): boolean {
+  return !routeOptions.config.admin && !routeOptions.url?.endsWith('/ping')
+}
+
+/** Source: OpenTelemetry's conventions for HTTP spans, "Name" and "HTTP server span". */
+function nameOf(request: FastifyRequest): string {
+  const method = methodLabel(request.method)
+  const name = method === 'other' ? 'HTTP' : method
+  const { url } = request.routeOptions
+  return url === undefined ? name : `${name} ${url}`
+}
+
+const maxPathLength = 256
+
+function attributesOf(request: FastifyRequest): Record<string, string> {
+  const { routeOptions, url } = request
+  const method = methodLabel(request.method)
+  return {
+    'http.request.method': method === 'other' ? '_OTHER' : method,
+    'url.scheme': 'http',
+    'url.path': (url.split('?', 1)[0] ?? '').slice(0, maxPathLength),
+    ...(routeOptions.url === undefined ? {} : { 'http.route': routeOptions.url }),
+  }
+}

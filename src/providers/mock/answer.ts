@@ -1,0 +1,127 @@
+import { isObject } from '../../lib/json/read.ts'
+import type { MockSettings } from '../../sdk/target.ts'
+import { replyText } from './mock-reply.ts'
+import type { MockRequest } from './request.ts'
+import { exampleOf } from './schema.ts'
+
+export interface MockToolCall {
+  id: string
+  name: string
+  /** JSON text, cut into tokens. */
+  arguments: string[]
+}
+
+/** One answer; its texts are lists of tokens, which joined are the text. */
+export interface MockChoice {
+  reasoning: string[]
+  content: string[]
+  toolCall: MockToolCall | undefined
+  finishReason: 'stop' | 'length' | 'tool_calls'
+}
+
+export interface MockAnswer {
+  id: string
+  choices: MockChoice[]
+  usage: { promptTokens: number; completionTokens: number; reasoningTokens: number }
+}
+
+/** Decides what to say. The same request, settings and random numbers give the same answer. */
+export function mockAnswer(
+  request: MockRequest,
+  settings: MockSettings,
+  model: string,
+  random: () => number,
+): MockAnswer {
+  const id = `chatcmpl-${hexadecimal(random, 24)}`
+  const choices = Array.from({ length: request.choices }, (_, index) => {
+    const call = plannedCall(request, settings.tool_call, random)
+    return call
+      ? callingChoice(request, call)
+      : textChoice(request, replyText(request, settings.reply, model, index))
+  })
+  return { id, choices, usage: usageOf(request, choices) }
+}
+
+/**
+ * Cuts text into pieces of the size of a model's tokens: up to six letters or digits with a blank before them, or
+ * any other single character.
+ */
+function tokensOf(text: string): string[] {
+  return text.match(/ ?[\p{L}\p{N}\p{M}_]{1,6}|./gsu) ?? []
+}
+
+function textChoice(request: MockRequest, text: string): MockChoice {
+  const reasoning = reasoningOf(request)
+  const content = tokensOf(untilStop(text, request.stop))
+  const shown = reasoning.slice(0, request.maxTokens)
+  const rest = Math.floor(request.maxTokens - shown.length)
+  return {
+    reasoning: shown,
+    content: content.slice(0, rest),
+    toolCall: undefined,
+    finishReason: reasoning.length + content.length > request.maxTokens ? 'length' : 'stop',
+  }
+}
+
+/** A call that the limit would cut in its arguments is left out: half of a JSON text helps nobody. */
+function callingChoice(request: MockRequest, toolCall: MockToolCall): MockChoice {
+  const reasoning = reasoningOf(request)
+  const fits = reasoning.length + toolCall.arguments.length <= request.maxTokens
+  return {
+    reasoning: reasoning.slice(0, request.maxTokens),
+    content: [],
+    toolCall: fits ? toolCall : undefined,
+    finishReason: fits ? 'tool_calls' : 'length',
+  }
+}
+
+/**
+ * Calls a tool where the settings or the request's `tool_choice` ask for it and the request brings tools. A
+ * conversation that ends with a tool's result gets words, or a program that loops over calls would never end.
+ */
+function plannedCall(
+  request: MockRequest,
+  setting: { name: string; arguments?: Record<string, unknown> } | boolean | undefined,
+  random: () => number,
+): MockToolCall | undefined {
+  const { tools, toolChoice } = request
+  const first = tools[0]
+  if (!first || toolChoice === 'none' || request.toolResult !== undefined) return undefined
+  const named = typeof toolChoice === 'object' ? toolChoice.name : undefined
+  if (named === undefined && toolChoice !== 'required' && !setting) return undefined
+
+  const configured = typeof setting === 'object' ? setting : undefined
+  const name = named ?? configured?.name ?? first.name
+  const own = configured?.name === name ? configured.arguments : undefined
+  const example = exampleOf(tools.find((tool) => tool.name === name)?.parameters)
+  const value = own ?? (isObject(example) ? example : {})
+  return { id: `call_${hexadecimal(random, 24)}`, name, arguments: tokensOf(JSON.stringify(value)) }
+}
+
+function reasoningOf(request: MockRequest): string[] {
+  return request.reasoning ? tokensOf('I read the conversation and answer its last message.') : []
+}
+
+function untilStop(text: string, stop: string[]): string {
+  const found = stop.map((sequence) => text.indexOf(sequence)).filter((at) => at !== -1)
+  return found.length > 0 ? text.slice(0, Math.min(...found)) : text
+}
+
+/** Prompt tokens by a rule of thumb: four characters each, four for every message, 256 for an image. */
+function usageOf(request: MockRequest, choices: MockChoice[]): MockAnswer['usage'] {
+  const reasoningTokens = choices.reduce((sum, choice) => sum + choice.reasoning.length, 0)
+  const saidTokens = choices.reduce(
+    (sum, choice) => sum + choice.content.length + (choice.toolCall?.arguments.length ?? 0),
+    0,
+  )
+  return {
+    promptTokens:
+      Math.ceil(request.promptCharacters / 4) + 4 * request.messageCount + 256 * request.imageCount,
+    completionTokens: reasoningTokens + saidTokens,
+    reasoningTokens,
+  }
+}
+
+function hexadecimal(random: () => number, length: number): string {
+  return Array.from({ length }, () => Math.floor(random() * 16).toString(16)).join('')
+}

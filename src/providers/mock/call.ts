@@ -1,0 +1,120 @@
+import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
+
+export interface MockClock {
+  /** Monotonic milliseconds. */
+  now(): number
+  /** Unix milliseconds. */
+  wallMs(): number
+  /** Runs `task` once, in a later turn even for 0; gives what cancels it. */
+  schedule(task: () => void, delayMs: number): () => void
+}
+
+export interface MockChunk {
+  text: string
+  /** How many tokens a real engine would have made before it could send this. */
+  tokensBefore: number
+}
+
+export interface MockPlan {
+  status: number
+  headers: UpstreamHeaders
+  /** Whether the headers go out at once, as streaming engines send them, or with the first chunk. */
+  headersFirst: boolean
+  chunks: Iterable<MockChunk>
+  tempo: { firstTokenMs: number; msPerToken: number }
+}
+
+/** Plays a plan into a sink, beginning in a later turn. Chunks are taken from the plan one by one, as they fall due. */
+export function startCall(plan: MockPlan, sink: UpstreamSink, clock: MockClock): UpstreamCall {
+  return new MockCall(plan, sink, clock)
+}
+
+export const systemClock: MockClock = {
+  now: () => performance.now(),
+  wallMs: () => Date.now(),
+  schedule(task, delayMs) {
+    if (delayMs <= 0) {
+      const immediate = setImmediate(task)
+      return () => clearImmediate(immediate)
+    }
+    const timer = setTimeout(task, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
+
+class MockCall implements UpstreamCall {
+  readonly #plan: MockPlan
+  readonly #sink: UpstreamSink
+  readonly #clock: MockClock
+  readonly #chunks: Iterator<MockChunk>
+  readonly #startedMs: number
+  #next: IteratorResult<MockChunk> | undefined
+  #headersSent = false
+  #paused = false
+  #over = false
+  #cancel: (() => void) | undefined
+
+  constructor(plan: MockPlan, sink: UpstreamSink, clock: MockClock) {
+    this.#plan = plan
+    this.#sink = sink
+    this.#clock = clock
+    this.#chunks = plan.chunks[Symbol.iterator]()
+    this.#startedMs = clock.now()
+    this.#continueIn(0)
+  }
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    if (!this.#over) this.#continueIn(0)
+  }
+
+  abort(): void {
+    this.#over = true
+    this.#cancel?.()
+    this.#cancel = undefined
+  }
+
+  /** Does nothing when a step is due already, as after a pause and a resume within one call of the sink. */
+  #continueIn(delayMs: number): void {
+    if (this.#cancel) return
+    this.#cancel = this.#clock.schedule(() => {
+      this.#cancel = undefined
+      this.#step()
+    }, delayMs)
+  }
+
+  /** One step, one chunk: the sink may pause or abort from within each of its calls. */
+  #step(): void {
+    if (this.#plan.headersFirst) this.#sendHeaders()
+    if (this.#over || (this.#paused && this.#headersSent)) return
+    this.#next ??= this.#chunks.next()
+    if (this.#next.done) {
+      this.#over = true
+      this.#sink.onEnd()
+      return
+    }
+    const chunk = this.#next.value
+    const { firstTokenMs, msPerToken } = this.#plan.tempo
+    const waitMs = this.#startedMs + firstTokenMs + chunk.tokensBefore * msPerToken - this.#clock.now()
+    if (waitMs > 0) {
+      this.#continueIn(waitMs)
+      return
+    }
+    this.#sendHeaders()
+    if (this.#over || this.#paused) return
+    this.#next = undefined
+    this.#sink.onData(Buffer.from(chunk.text))
+    if (!this.#over && !this.#paused) this.#continueIn(0)
+  }
+
+  #sendHeaders(): void {
+    if (this.#headersSent) return
+    this.#headersSent = true
+    this.#sink.onHeaders(this.#plan.status, this.#plan.headers)
+  }
+}

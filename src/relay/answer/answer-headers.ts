@@ -1,0 +1,28 @@
+import type { Exchange } from '../exchange.ts'
+import { lostHeader, lostNames } from './lost-header.ts'
+
+/** What the headers of an answer tell, added to `headers`: which model spoke, and what could not be carried to it. */
+export function answerHeaders(
+  exchange: Exchange,
+  headers: Record<string, string> = {},
+  tells = { lost: true },
+): Record<string, string> {
+  const { answeringModel = exchange.model, lost } = exchange
+  if (tells.lost && lost.size > 0) Object.assign(headers, lostHeader(lost))
+  if (answeringModel !== undefined) headers['x-llm-router-model'] = headerText(answeringModel)
+  return headers
+}
+
+/** What the headers would have told, as a comment at the end of a stream that was opened before it was known. */
+export function lateComment({ model, answeringModel, target, lost }: Exchange): string {
+  if (target === undefined) return ''
+  const other =
+    answeringModel === undefined || answeringModel === model ? '' : ` model=${headerText(answeringModel)}`
+  return `: llm-router target=${headerText(target)} lost=${lostNames(lost).join(',')}${other}\n\n`
+}
+
+/** Names of models are free text; what a header cannot hold is percent-encoded. */
+function headerText(name: string): string {
+  if (/^[\x21-\x7e]*$/.test(name)) return name
+  return name.replaceAll(/[^\x21-\x7e]/gu, (character) => encodeURIComponent(character))
+}

@@ -1,0 +1,123 @@
+import {
+  backslash,
+  closeBrace,
+  closeBracket,
+  colon,
+  comma,
+  openBrace,
+  openBracket,
+  quote,
+} from '../../lib/json/json-marks.ts'
+import type { ChatPassthrough, PassthroughState } from '../../sdk/dialect.ts'
+import { streamTruncated } from '../../sdk/errors.ts'
+
+const modelKey = '"model"'
+
+/**
+ * The identity lane of a whole answer that is too large to be collected: its bytes go through as they come, with the
+ * value of the outermost `model` put back to the client's name. It is complete when its object is, whatever the framing
+ * of HTTP says: a body without a length that was cut looks like one that ended.
+ */
+export function createLargeAnswer(model: string): ChatPassthrough {
+  return new LargeAnswer(model)
+}
+
+class LargeAnswer implements ChatPassthrough {
+  readonly state: PassthroughState = { content: true, ended: false, failure: undefined, usage: undefined }
+  readonly #model: Buffer
+  #depth = 0
+  #complete = false
+  /** What the next string on the outermost level is: a key, a value, or the value to replace. */
+  #next: 'key' | 'value' | 'model' = 'key'
+  #inString = false
+  #escaped = false
+  /** Bytes of the key so far, no more than are needed to know it. */
+  #key = ''
+  /** Whether the string that runs is left out of what goes on. */
+  #dropping = false
+
+  constructor(model: string) {
+    this.#model = Buffer.from(JSON.stringify(model))
+  }
+
+  push(chunk: Buffer): Buffer | undefined {
+    const out: Buffer[] = []
+    let from = 0
+    for (let at = 0; at < chunk.length; ) {
+      if (!this.#inString && chunk[at] === quote && this.#depth === 1 && this.#next === 'model') {
+        out.push(chunk.subarray(from, at), this.#model)
+        this.#dropping = true
+      }
+      const wasInString = this.#inString
+      at = wasInString ? this.#string(chunk, at) : this.#structure(chunk, at)
+      if (wasInString && !this.#inString && this.#dropping) {
+        this.#dropping = false
+        from = at
+      }
+    }
+    if (!this.#dropping) out.push(chunk.subarray(from))
+    const [only] = out
+    return out.length === 1 ? only : Buffer.concat(out)
+  }
+
+  end(): undefined {
+    if (this.#complete) this.state.ended = true
+    else this.state.failure = streamTruncated()
+  }
+
+  /** Goes on to behind the string's closing quote, or to the end of the chunk; gives the new place. */
+  #string(chunk: Buffer, start: number): number {
+    let at = start
+    if (this.#escaped) at++
+    this.#escaped = false
+    for (;;) {
+      const found = chunk.indexOf(quote, at)
+      const end = found === -1 ? chunk.length : found
+      let slashes = 0
+      while (end - slashes > at && chunk[end - slashes - 1] === backslash) slashes++
+      const escaped = slashes % 2 === 1
+      if (found === -1 || !escaped) this.#noteKey(chunk, start, found === -1 ? end : end + 1)
+      if (found === -1) {
+        this.#escaped = escaped
+        return end
+      }
+      if (!escaped) {
+        this.#inString = false
+        return end + 1
+      }
+      at = end + 1
+    }
+  }
+
+  #noteKey(chunk: Buffer, start: number, end: number): void {
+    if (this.#depth !== 1 || this.#next !== 'key') return
+    const room = modelKey.length + 1 - this.#key.length
+    if (room > 0) this.#key += chunk.toString('latin1', start, Math.min(end, start + room))
+  }
+
+  /** One byte outside of strings. */
+  #structure(chunk: Buffer, at: number): number {
+    switch (chunk[at]) {
+      case quote:
+        this.#inString = true
+        this.#key = '"'
+        break
+      case openBrace:
+      case openBracket:
+        this.#depth++
+        break
+      case closeBrace:
+      case closeBracket:
+        this.#depth--
+        this.#complete ||= this.#depth === 0
+        break
+      case colon:
+        if (this.#depth === 1) this.#next = this.#key === modelKey ? 'model' : 'value'
+        break
+      case comma:
+        if (this.#depth === 1) this.#next = 'key'
+        break
+    }
+    return at + 1
+  }
+}

@@ -1,0 +1,198 @@
+import { isObject } from '../../lib/json/read.ts'
+import { applyEdits, placeOfOnly, scanObject, setMembers } from '../../lib/json/splice.ts'
+import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
+import type { AnswerContext, ChatCodec } from '../../sdk/dialect.ts'
+import type { UpstreamHeaders } from '../../sdk/transport.ts'
+import { isFramed } from '../attempt/call-bounds.ts'
+
+/** An answer that was collected. */
+export interface WholeAnswer {
+  headers: UpstreamHeaders
+  body: Buffer
+}
+
+/** Whether an answer came as a stream, although none may have been asked for. */
+export function isStreamed({ headers }: WholeAnswer): boolean {
+  return /^(?:text\/event-stream|application\/x-ndjson)/.test(String(headers['content-type'] ?? ''))
+}
+
+/** Reads a whole answer, in whichever form it came. Throws when it cannot be read. */
+export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatResponse {
+  const { headers, body } = answer
+  if (isStreamed(answer)) return collectStream(body, upstream, isFramed(headers))
+  return upstream.readResponse(JSON.parse(body.toString()))
+}
+
+const nothing: ReadonlySet<string> = new Set()
+const modelName = '"model"'
+const modelKey = Buffer.from(modelName)
+/** From here on bytes are copied at less cost than text. */
+const maxTextBytes = 16 * 1024
+
+/**
+ * A whole answer on the identity lane: the bytes as they came, with the model's name put back to the client's, and with
+ * the members that the client's surface has beside the upstream's. `parsed`: what the bytes are the JSON of, where that is
+ * known; it saves a scan.
+ */
+export function renameModel(
+  bytes: Buffer,
+  model: string,
+  { members, parsed }: { members?: Record<string, unknown> | undefined; parsed?: unknown } = {},
+): Buffer {
+  if (members === undefined && isObject(parsed)) {
+    if (!Object.hasOwn(parsed, 'model')) return bytes
+    const place = placeOfOnly(bytes, modelKey)
+    if (place) return applyEdits(bytes, [{ ...place, text: JSON.stringify(model) }])
+  }
+  const scan = scanObject(bytes)
+  if (!scan) return bytes
+  const named = scan.members.some(({ key }) => key === 'model') ? { model } : {}
+  return applyEdits(bytes, setMembers(scan, { ...named, ...members }, nothing))
+}
+
+/**
+ * The same of a small answer in ASCII, as a text, which goes out in one piece with its head; undefined for any other.
+ * `text` and `parsed`: what the bytes say, where they are JSON.
+ */
+export function renamedText(
+  { length }: Buffer,
+  model: string,
+  { text, parsed }: { text: string | undefined; parsed: unknown },
+): string | undefined {
+  if (text === undefined || text.length !== length || length > maxTextBytes) return undefined
+  const found = text.indexOf(modelName)
+  const behind = found + modelName.length
+  // Where the name stands but once, and nothing is escaped, it can only be the key.
+  if (found === -1 || text.indexOf(modelName, behind) !== -1 || text.includes('\\u')) return undefined
+  if (!isObject(parsed) || !Object.hasOwn(parsed, 'model')) return undefined
+  const start = text.indexOf('"', behind)
+  const end = text.indexOf('"', start + 1)
+  if (start === -1 || end === -1 || !/^\s*:\s*$/.test(text.slice(behind, start))) return undefined
+  if (text.lastIndexOf('\\', end) > start) return undefined
+  return `${text.slice(0, start)}${JSON.stringify(model)}${text.slice(end + 1)}`
+}
+
+/** A whole answer for a client that asked for a stream: its parts as events, one delta each. */
+export function replayAsStream(response: ChatResponse, client: ChatCodec, context: AnswerContext): string {
+  const writer = client.createWriter(context)
+  let out = ''
+  for (const event of eventsOf(response)) out += writer.write(event)
+  return out
+}
+
+function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
+  yield {
+    type: 'start',
+    ...(response.id === undefined ? {} : { id: response.id }),
+    ...(response.created === undefined ? {} : { created: response.created }),
+    ...(response.systemFingerprint === undefined ? {} : { systemFingerprint: response.systemFingerprint }),
+  }
+  for (const answer of response.choices) {
+    const { index: choice, reasoning, reasoningSignature, text, refusal, toolCalls, logprobs } = answer
+    const signature = reasoningSignature === undefined ? {} : { signature: reasoningSignature }
+    if (reasoning !== '' || reasoningSignature !== undefined) {
+      yield { type: 'reasoning-delta', choice, text: reasoning, ...signature }
+    }
+    if (text !== '') yield { type: 'text-delta', choice, text, ...(logprobs ? { logprobs } : {}) }
+    if (refusal) yield { type: 'refusal-delta', choice, text: refusal }
+    for (const [call, { id, name, arguments: json }] of toolCalls.entries()) {
+      yield { type: 'tool-call-start', choice, call, id, name }
+      yield { type: 'tool-call-delta', choice, call, arguments: json }
+      yield { type: 'block-end', choice, call }
+    }
+  }
+  if (response.usage) {
+    yield { type: 'usage', usage: response.usage, ...(response.timings ? { timings: response.timings } : {}) }
+  }
+  for (const { index: choice, finishReason, stopSequence } of response.choices) {
+    yield {
+      type: 'finish',
+      choice,
+      reason: finishReason,
+      ...(stopSequence === undefined ? {} : { stopSequence }),
+    }
+  }
+  yield { type: 'end' }
+}
+
+/** Throws the stream's own error. */
+function collectStream(bytes: Buffer, upstream: ChatCodec, isComplete: boolean): ChatResponse {
+  const reader = upstream.createReader()
+  const response: ChatResponse = { choices: [] }
+  const onEvent = (event: ChatEvent): void => addEvent(response, event)
+  reader.push(bytes, onEvent)
+  reader.end(onEvent, isComplete)
+  return response
+}
+
+function addEvent(response: ChatResponse, event: ChatEvent): void {
+  switch (event.type) {
+    case 'start':
+      if (event.id !== undefined) response.id = event.id
+      if (event.created !== undefined) response.created = event.created
+      if (event.systemFingerprint !== undefined) response.systemFingerprint = event.systemFingerprint
+      return
+    case 'text-delta': {
+      const choice = choiceOf(response, event.choice)
+      choice.text += event.text
+      if (event.logprobs) choice.logprobs = [...(choice.logprobs ?? []), ...event.logprobs]
+      return
+    }
+    case 'reasoning-delta': {
+      const choice = choiceOf(response, event.choice)
+      choice.reasoning += event.text
+      if (event.signature !== undefined) choice.reasoningSignature = event.signature
+      return
+    }
+    case 'refusal-delta': {
+      const choice = choiceOf(response, event.choice)
+      choice.refusal = (choice.refusal ?? '') + event.text
+      return
+    }
+    case 'tool-call-start':
+      choiceOf(response, event.choice).toolCalls[event.call] = {
+        id: event.id,
+        name: event.name,
+        arguments: '',
+      }
+      return
+    case 'tool-call-delta': {
+      const call = choiceOf(response, event.choice).toolCalls[event.call]
+      if (call) call.arguments += event.arguments
+      return
+    }
+    case 'block-end': {
+      const call = choiceOf(response, event.choice).toolCalls[event.call]
+      if (call && call.arguments === '') call.arguments = '{}'
+      return
+    }
+    case 'usage':
+      response.usage = event.usage
+      if (event.timings) response.timings = event.timings
+      return
+    case 'finish': {
+      const choice = choiceOf(response, event.choice)
+      choice.finishReason = event.reason
+      if (event.stopSequence !== undefined) choice.stopSequence = event.stopSequence
+      return
+    }
+    case 'end':
+      return
+    case 'error':
+      throw event.error
+  }
+}
+
+function choiceOf(response: ChatResponse, index: number): ChatResponse['choices'][number] {
+  const known = response.choices.find((choice) => choice.index === index)
+  if (known) return known
+  const choice: ChatResponse['choices'][number] = {
+    index,
+    text: '',
+    reasoning: '',
+    toolCalls: [],
+    finishReason: 'stop',
+  }
+  response.choices.push(choice)
+  return choice
+}

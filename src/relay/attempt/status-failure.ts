@@ -1,0 +1,186 @@
+import { isObject, parseObject } from '../../lib/json/read.ts'
+import { type ErrorKind, RouterError, type RouterErrorDetails } from '../../sdk/errors.ts'
+import type { Target } from '../../sdk/target.ts'
+import type { UpstreamHeaders } from '../../sdk/transport.ts'
+import { saysTooLong } from './overflow-text.ts'
+import { isTooLargeForLimit, retryAfterMs, waitOf } from './rate-limit-wait.ts'
+import { safeUpstreamText } from './safe-text.ts'
+import { type Failure, next, none } from './upstream-failure.ts'
+
+/** A non-2xx answer, by its status. `body` is the text as far as it was read. */
+export function failureOfStatus(
+  status: number,
+  headers: UpstreamHeaders,
+  body: string,
+  target: Target,
+): Failure {
+  const said = readErrorBody(body)
+  const text = safeUpstreamText(said.message, target)
+  const quotesUpstream = text !== undefined
+  const evidence = { causeCode: `HTTP_${status}`, cause: { status, ...said }, quotesUpstream }
+  if (status === 429) return rateLimited(headers, said, text, evidence)
+  if (status === 401 || status === 402 || status === 403) {
+    const details = { code: 'upstream_auth', ...evidence }
+    const words = 'The upstream refused the credentials of the router'
+    return { ...next(new RouterError('upstream_error', words, details)), refusal: status }
+  }
+  if (status === 404) {
+    const words = text ?? `The upstream does not know the model '${target.model}'`
+    const details = { code: 'model_not_found', ...evidence }
+    return { ...next(new RouterError('model_not_found', words, details)), refusal: status }
+  }
+  const refusal = refusalOf(status, said)
+  if (refusal) {
+    const words = text ?? `The upstream refused the request with status ${status}`
+    const error = new RouterError(refusal.kind, words, { ...refusal.details, ...evidence })
+    return status === 408 || status === 425 ? next(error, 'nothing') : none(error)
+  }
+  if (status === 500 && saysTooLong(said.message)) return none(tooLong(text, evidence))
+  const isOverloaded = status === 503 || status === 529
+  const error = isOverloaded
+    ? new RouterError('overloaded', 'The upstream is overloaded', {
+        ...{ code: 'overloaded', retryAfterSeconds: 5, ...evidence, quotesUpstream: false },
+        ...retryAdvice(headers),
+      })
+    : new RouterError('upstream_error', 'The upstream failed to answer', {
+        code: 'upstream_error',
+        ...evidence,
+      })
+  return next(error)
+}
+
+/**
+ * A target that names a wait gets it. One that names none, or that compares the size of the request with its limit, may
+ * answer others.
+ */
+function rateLimited(
+  headers: UpstreamHeaders,
+  said: ErrorBody,
+  text: string | undefined,
+  evidence: RouterErrorDetails,
+): Failure {
+  const waitMs = isTooLargeForLimit(said.message) ? undefined : waitOf(headers)
+  const words = text ?? 'The upstream is rate limited'
+  const error = new RouterError('rate_limit', words, {
+    code: 'rate_limit_exceeded',
+    ...evidence,
+    ...shouldRetryOf(headers),
+    ...(waitMs === undefined ? {} : { retryAfterSeconds: Math.min(300, waitMs / 1_000) }),
+  })
+  return waitMs === undefined ? next(error) : next(error, 'cooldown', waitMs)
+}
+
+/** The request is too long for this model: its client can shorten it, and a fallback model may take more. */
+function tooLong(text: string | undefined, evidence: RouterErrorDetails): RouterError {
+  const details = { ...evidence, code: 'context_length_exceeded' }
+  return new RouterError('context_overflow', text ?? 'The request is too long for this model', details)
+}
+
+/** An error that came with status 200, or as the first event of a stream: by what it calls itself. */
+export function failureOfReport(error: RouterError): Failure {
+  const cause = error.cause
+  const code = isObject(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
+  const details = { causeCode: error.causeCode ?? 'REPORTED', cause }
+  if (isObject(cause) && saysTooLong(textOf(cause.message))) return none(tooLong(undefined, details))
+  if (/rate_?limit|too_many|429/i.test(code)) {
+    const limited = { code: 'rate_limit_exceeded', ...details }
+    return next(new RouterError('rate_limit', 'The upstream is rate limited', limited))
+  }
+  if (/overloaded|unavailable|\b(?:503|529)\b/i.test(code)) {
+    return next(
+      new RouterError('overloaded', 'The upstream is overloaded', {
+        code: 'overloaded',
+        retryAfterSeconds: 5,
+        ...details,
+      }),
+    )
+  }
+  if (/auth|permission|api_?key|40[123]\b/i.test(code)) {
+    const refused = { code: 'upstream_auth', ...details }
+    const words = 'The upstream refused the credentials of the router'
+    return { ...next(new RouterError('upstream_error', words, refused)), refusal: 401 }
+  }
+  return next(error)
+}
+
+/** The 4xx answers that speak of the request, not of the target; undefined for every other status. */
+function refusalOf(
+  status: number,
+  said: ErrorBody,
+): { kind: ErrorKind; details: RouterErrorDetails } | undefined {
+  switch (status) {
+    case 400:
+      return isOverflow(said)
+        ? { kind: 'context_overflow', details: { code: 'context_length_exceeded' } }
+        : { kind: 'bad_request', details: {} }
+    case 408:
+      return { kind: 'request_timeout', details: { code: 'upstream_timeout' } }
+    case 409:
+      return { kind: 'conflict', details: {} }
+    case 413:
+      return { kind: 'too_large', details: { code: 'request_too_large' } }
+    case 415:
+      return { kind: 'unsupported_media_type', details: {} }
+    case 422:
+      return { kind: 'unprocessable', details: {} }
+    default:
+      return status >= 400 && status < 500 ? { kind: 'bad_request', details: { status } } : undefined
+  }
+}
+
+interface ErrorBody {
+  message: string | undefined
+  code: string | undefined
+}
+
+/** Reads the error bodies that servers send: OpenAI's object, a string, vLLM's older top level, FastAPI's detail. */
+function readErrorBody(body: string): ErrorBody {
+  let value: unknown
+  try {
+    value = JSON.parse(body)
+  } catch {
+    const isMarkup = /^\s*</.test(body)
+    return { message: isMarkup || body.trim() === '' ? undefined : body, code: undefined }
+  }
+  return readErrorValue(value)
+}
+
+function readErrorValue(value: unknown): ErrorBody {
+  if (typeof value === 'string') return { message: value, code: undefined }
+  if (!isObject(value)) return { message: undefined, code: undefined }
+  const error = value.error
+  if (typeof error === 'string') {
+    // Ollama hands on its engine's error as JSON inside the string.
+    const inner = error.startsWith('{') ? parseObject(error) : undefined
+    return inner ? readErrorValue(inner) : { message: error, code: textOf(value.code) }
+  }
+  if (isObject(error))
+    return { message: textOf(error.message), code: textOf(error.code) ?? textOf(error.type) }
+  if (typeof value.detail === 'string') return { message: value.detail, code: undefined }
+  if (Array.isArray(value.detail)) {
+    const first: unknown = value.detail[0]
+    return { message: isObject(first) ? textOf(first.msg) : undefined, code: undefined }
+  }
+  return { message: textOf(value.message), code: textOf(value.code) }
+}
+
+function isOverflow(said: ErrorBody): boolean {
+  if (said.code === 'context_length_exceeded') return true
+  return /context (length|window|size)|maximum context|prompt is too long/i.test(said.message ?? '')
+}
+
+/** What the upstream says of another try: whether, and after how many seconds. */
+function retryAdvice(headers: UpstreamHeaders): { retryAfterSeconds?: number; shouldRetry?: boolean } {
+  const waitMs = retryAfterMs(headers)
+  return { ...shouldRetryOf(headers), ...(waitMs === undefined ? {} : { retryAfterSeconds: waitMs / 1_000 }) }
+}
+
+function shouldRetryOf(headers: UpstreamHeaders): { shouldRetry?: boolean } {
+  const should = headers['x-should-retry']
+  return should === 'true' || should === 'false' ? { shouldRetry: should === 'true' } : {}
+}
+
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string' && value !== '') return value
+  return typeof value === 'number' ? String(value) : undefined
+}

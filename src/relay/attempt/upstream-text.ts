@@ -1,0 +1,32 @@
+import { isObject } from '../../lib/json/read.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import type { Target } from '../../sdk/target.ts'
+import type { UpstreamRequest } from '../../sdk/transport.ts'
+import { repeatsRequest } from './request-echo.ts'
+import { safeUpstreamText } from './safe-text.ts'
+
+const maxLoggedLength = 300
+
+/**
+ * Keeps for the log what an upstream said with a 5xx, which the client hears in the router's own words: without it nobody
+ * learns why a server fails. Left out where it holds an address, a path or a key, or repeats a part of the request.
+ */
+export function noteUpstreamText(
+  error: RouterError,
+  target: Target,
+  { body }: Pick<UpstreamRequest, 'body'>,
+): void {
+  const said = isServerSide(error) ? saidIn(error.cause) : undefined
+  const text = safeUpstreamText(said, target)?.slice(0, maxLoggedLength)
+  if (text !== undefined && !repeatsRequest(text, body)) error.upstreamText = text
+}
+
+/** Others reach the client in the upstream's words: the request is at fault, and no operator has to look into it. */
+function isServerSide({ kind }: RouterError): boolean {
+  return kind === 'upstream_error' || kind === 'upstream_timeout' || kind === 'overloaded'
+}
+
+function saidIn(cause: unknown): string | undefined {
+  if (!isObject(cause) || typeof cause.status !== 'number' || cause.status < 500) return undefined
+  return typeof cause.message === 'string' ? cause.message : undefined
+}

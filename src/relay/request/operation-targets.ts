@@ -1,0 +1,92 @@
+import { isObject } from '../../lib/json/read.ts'
+import { badRequest, type RouterError } from '../../sdk/errors.ts'
+import type { Operation } from '../../sdk/provider.ts'
+import type { Model, Target } from '../../sdk/target.ts'
+import type { Failure } from '../attempt/upstream-failure.ts'
+
+const unsupported = 'unsupported_operation'
+
+const words: Readonly<Record<Operation, string>> = {
+  chat: 'chat requests',
+  completion: 'completions of a text',
+  responses: 'the Responses API',
+  embedding: 'embeddings',
+  rerank: 'reranking',
+  score: 'scoring',
+  transcription: 'transcriptions',
+  speech: 'speech',
+  image: 'images',
+  tokenize: 'tokenizing',
+  detokenize: 'detokenizing',
+  count: 'counting the tokens of a prompt',
+}
+
+/** The targets of a model that have an operation. */
+export function targetsWith(model: Model, operation: Operation): readonly Target[] {
+  return [...model.targets, ...model.sleeping].filter(({ paths }) => paths[operation] !== undefined)
+}
+
+/** Throws what to tell a client whose model has the operation on no target. `others`: models that are known to have it. */
+export function requireOperation(model: Model, operation: Operation, others: readonly string[] = []): void {
+  if (targetsWith(model, operation).length > 0) return
+  throw notOffered(model.alias, operation, others)
+}
+
+/** Whether a target has an operation. */
+export function having(operation: Operation): (target: Target) => boolean {
+  return ({ paths }) => paths[operation] !== undefined
+}
+
+/**
+ * Servers answer 404, 405 or 501 where a path is not there, which says that the model is of another kind, and nothing
+ * about the target. One that names the model as unknown stays what it is.
+ */
+export function unlessNotOffered(failure: Failure, operation: Operation, target: Target): Failure {
+  const { causeCode = '', cause } = failure.error
+  if (!/^HTTP_(404|405|501)$/.test(causeCode)) return failure
+  const said = JSON.stringify(cause ?? '')
+  if (causeCode === 'HTTP_404') {
+    if (/model_not_found|model[^"]{0,120}(?:not found|does not exist)/i.test(said)) return failure
+    // What a chat names may be unknown as well, a file for one: only an answer that speaks of the path does not.
+    if (operation === 'chat' && !isOfPath(cause)) return failure
+  }
+  // The path is there: this server has not got the answer that the request goes on from, another one may.
+  if (operation === 'responses' && /response[^"]{0,120}not found/i.test(said)) {
+    return { error: previousNotFound(), retry: 'next', verdict: 'nothing' }
+  }
+  return { error: notOffered(target.model, operation, []), retry: 'next', verdict: 'nothing' }
+}
+
+/**
+ * What web servers say of a path that they do not have. FastAPI (vLLM, SGLang): "Not Found". Go (Ollama): "404 page not
+ * found". llama.cpp: "File Not Found". LM Studio: "Unexpected endpoint or method". Express, Fastify, nginx: by name.
+ */
+const pathTexts: readonly RegExp[] = [
+  /^(?:file |page )?not found\.?$/i,
+  /^404 (?:page )?not found$/i,
+  /^unexpected endpoint or method\b/i,
+  /^(?:cannot|route) (?:get|post)\b/i,
+  /^the requested url was not found\b/i,
+]
+
+function isOfPath(cause: unknown): boolean {
+  const message = isObject(cause) ? cause.message : undefined
+  if (typeof message !== 'string') return true
+  const text = message.slice(0, 200).trim()
+  return text === '' || pathTexts.some((pattern) => pattern.test(text))
+}
+
+/** Whether an upstream said that it has not got the operation. */
+export function isNotOffered(error: RouterError): boolean {
+  return error.code === unsupported
+}
+
+function previousNotFound(): RouterError {
+  const words = 'The previous response was not found'
+  return badRequest(words, 'previous_response_id', 'previous_response_not_found')
+}
+
+function notOffered(alias: string, operation: Operation, others: readonly string[]): RouterError {
+  const known = others.length === 0 ? '' : `; models that do: ${others.slice(0, 8).join(', ')}`
+  return badRequest(`The model '${alias}' does not offer ${words[operation]}${known}`, 'model', unsupported)
+}

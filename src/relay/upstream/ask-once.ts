@@ -1,0 +1,64 @@
+import type { Connection } from '../../sdk/connection.ts'
+import { createHttpTransport } from './http-transport.ts'
+
+export interface Question {
+  origin: string
+  /** With its query. */
+  path: string
+  connection: Connection | undefined
+  /** Sent as JSON with POST; absent: GET. */
+  body?: unknown
+  /** Ends the question; it then rejects. */
+  signal: AbortSignal
+}
+
+export interface WholeAnswer {
+  status: number
+  text: string
+}
+
+/** Lists of models are far below. */
+const maxAnswerBytes = 32 * 1024 * 1024
+const connectTimeoutMs = 10_000
+
+/**
+ * One question to a server, for commands: over a connection of its own, in the way that requests go. Redirects are not followed.
+ * Rejects with the error of the connection, see connect-error.ts, or the reason of the signal.
+ */
+export async function askOnce({ origin, path, connection, body, signal }: Question): Promise<WholeAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<WholeAnswer>()
+  const transport = createHttpTransport({ connectTimeoutMs, connection })
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    signal.throwIfAborted()
+    const chunks: Buffer[] = []
+    let status = 0
+    let bytes = 0
+    transport.open(
+      {
+        origin,
+        path,
+        method: body === undefined ? 'GET' : 'POST',
+        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        body: Buffer.from(body === undefined ? '' : JSON.stringify(body)),
+      },
+      {
+        onHeaders: (code) => {
+          status = code
+        },
+        onData: (chunk) => {
+          bytes += chunk.length
+          if (bytes <= maxAnswerBytes) chunks.push(chunk)
+          else reject(new Error('the answer is too large'))
+        },
+        onEnd: () => resolve({ status, text: Buffer.concat(chunks).toString() }),
+        onError: reject,
+      },
+    )
+    return await promise
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    await transport.close()
+  }
+}

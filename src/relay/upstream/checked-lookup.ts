@@ -1,0 +1,41 @@
+import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns'
+import type { LookupFunction } from 'node:net'
+import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+
+export interface CheckedLookupOptions {
+  /** Hears a host all of whose addresses are refused, each time that it is looked up. */
+  onRefused: (hostname: string) => void
+  /** Looks up all addresses of a name; `dns.lookup` unless given. */
+  lookup?: AllLookup
+}
+
+export type AllLookup = (
+  hostname: string,
+  options: LookupOptions & { all: true },
+  done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void
+
+/** The `code` of the error for a name that leads to refused addresses only. */
+export const refusedAddressCode = 'LINK_LOCAL_ADDRESS'
+
+/**
+ * Looks up names for new connections and leaves out the link-local and metadata addresses: what a name says may change
+ * after the configuration was checked (DNS rebinding). A name in `.local` may have a link-local address beside an ordinary one,
+ * which is then used.
+ */
+export function checkedLookup({ onRefused, lookup = systemLookup }: CheckedLookupOptions): LookupFunction {
+  return (hostname, options, done) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return done(error, '')
+      const usable = addresses.filter(({ address }) => !isLinkLocalOrMetadata(address))
+      const [first] = usable
+      if (!first) {
+        onRefused(hostname)
+        const refused = new Error('the name leads to a link-local or metadata address')
+        return done(Object.assign(refused, { code: refusedAddressCode }), '')
+      }
+      if (options.all) done(null, usable)
+      else done(null, first.address, first.family)
+    })
+  }
+}

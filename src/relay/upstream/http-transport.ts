@@ -1,0 +1,249 @@
+/// <reference path="./undici-parts.d.ts" />
+import type { LookupFunction, Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import type { buildConnector, Dispatcher } from 'undici'
+import createConnector from 'undici/lib/core/connect.js'
+import Agent from 'undici/lib/dispatcher/agent.js'
+import Pool from 'undici/lib/dispatcher/pool.js'
+import { ConnectError, codeOf, handshakeError, tlsError } from '../../lib/connect-error.ts'
+import type { Connection } from '../../sdk/connection.ts'
+import type {
+  Transport,
+  UpstreamCall,
+  UpstreamHeaders,
+  UpstreamRequest,
+  UpstreamSink,
+} from '../../sdk/transport.ts'
+import { proxyTunnel } from './proxy-tunnel.ts'
+
+export interface HttpTransport extends Transport {
+  /** Ends all calls at once. */
+  close(): Promise<void>
+}
+
+export interface HttpTransportOptions {
+  connectTimeoutMs: number
+  /** How a name becomes addresses, for new connections; the system's way unless given. */
+  lookup?: LookupFunction
+  /** How the servers are reached; directly unless given. */
+  connection?: Connection | undefined
+  /** Hears of the bytes of answers, as they come. */
+  onBytes?: (bytes: number) => void
+  /** Hears why a server cannot be reached, where that has a name: each time. */
+  onConnectError?: (origin: string, error: ConnectError) => void
+}
+
+/**
+ * HTTP/1.1 over pooled sockets. undici's own timeouts are off: they are coarse, and the body one does not run while
+ * a call is paused; the attempt keeps its own watch. Its retry interceptor is never used: it sends a POST again
+ * after a stream broke.
+ */
+export function createHttpTransport(options: HttpTransportOptions): HttpTransport {
+  const readBefore = new WeakMap<Error, number>()
+  const { onBytes = () => undefined, onConnectError = () => undefined } = options
+  const house: CallHouse = { readBefore, onBytes, onConnectError }
+  const settings = {
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: connectorNoting(readBefore, options),
+    // Said to each pool: the agent itself would make a text out of it for every call.
+    factory: (origin: string | URL, pool: object) => new Pool(origin, { ...pool, allowH2: false }),
+  }
+  const pooled = new Agent(settings)
+  // For the one silent retry after a stale kept-alive socket: every call gets a socket of its own.
+  const fresh = new Agent({ ...settings, pipelining: 0 })
+  return {
+    open(request, sink) {
+      const call = new Call(sink, house, request.origin)
+      const dispatcher = request.freshSocket ? fresh : pooled
+      dispatcher.dispatch(
+        {
+          origin: request.origin,
+          path: request.path,
+          method: request.method,
+          headers: headersOf(request),
+          body: request.openBody?.() ?? bodyOf(request),
+        },
+        call,
+      )
+      return call
+    },
+    async close() {
+      await Promise.all([pooled.destroy(), fresh.destroy()])
+    },
+  }
+}
+
+/** Notes, for the error that ends a socket, how much the socket had read by then: undici does not tell for resets. */
+function connectorNoting(
+  readBefore: WeakMap<Error, number>,
+  options: HttpTransportOptions,
+): buildConnector.connector {
+  const connect = connectorOf(options)
+  const { onConnectError = () => undefined } = options
+  return (wanted, done) => {
+    connect(wanted, (...result) => {
+      const [error, socket] = result
+      if (error !== null) {
+        const named = handshakeError(error)
+        if (named instanceof ConnectError) onConnectError(`${wanted.protocol}//${wanted.host}`, named)
+        done(named, null)
+        return
+      }
+      withoutStacksAtOverflow(socket)
+      // The answer of a proxy is no answer of the server.
+      const before = socket.bytesRead
+      socket.on('error', (fault: Error) => readBefore.set(fault, socket.bytesRead - before))
+      done(null, socket)
+    })
+  }
+}
+
+const overflowCode = 'UND_ERR_HEADERS_OVERFLOW'
+
+/**
+ * Beyond its limit for headers undici makes an error for each further one of what it has read: thousands, in one go, nearly all
+ * of whose time goes into stacks that nobody sees. From the first one until that reading ends there are none.
+ */
+function withoutStacksAtOverflow(socket: Socket): void {
+  const destroy = socket.destroy.bind(socket)
+  socket.destroy = (error?: Error) => {
+    if (error !== undefined && codeOf(error) === overflowCode) {
+      const { stackTraceLimit } = Error
+      Error.stackTraceLimit = 0
+      queueMicrotask(() => {
+        Error.stackTraceLimit = stackTraceLimit
+      })
+    }
+    return destroy(error)
+  }
+}
+
+function connectorOf({
+  connectTimeoutMs: timeoutMs,
+  lookup,
+  connection = {},
+}: HttpTransportOptions): buildConnector.connector {
+  const { ca, clientCert: cert, clientKey: key, proxy } = connection
+  const plain = {
+    timeout: timeoutMs,
+    autoSelectFamily: true,
+    allowH2: false,
+    ...(lookup === undefined ? {} : { lookup }),
+  }
+  const secure = createConnector({
+    ...plain,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  })
+  return proxy === undefined ? secure : proxyTunnel({ proxy, timeoutMs, connect: plain, ca, secure })
+}
+
+function bytesRead(error: Error, readBefore: WeakMap<Error, number>): number {
+  const noted = readBefore.get(error)
+  if (noted !== undefined) return noted
+  const socket = 'socket' in error ? error.socket : undefined
+  return typeof socket === 'object' && socket !== null && 'bytesRead' in socket ? Number(socket.bytesRead) : 0
+}
+
+/** An upstream may announce its answer with a few 1xx ones; a flood of them is none. */
+const maxInformational = 10
+
+/** What all calls of a transport share. */
+interface CallHouse extends Required<Pick<HttpTransportOptions, 'onBytes' | 'onConnectError'>> {
+  /** What the socket had read when it ended with this error. */
+  readBefore: WeakMap<Error, number>
+}
+
+/** One call, as undici and as its owner see it. */
+class Call implements UpstreamCall, Dispatcher.DispatchHandler {
+  readonly #sink: UpstreamSink
+  readonly #house: CallHouse
+  readonly #origin: string
+  /** Before it runs the controller does not exist: the request waits for a socket. */
+  #state: 'waiting' | 'running' | 'over' = 'waiting'
+  #controller: Dispatcher.DispatchController | undefined
+  #informational = 0
+
+  constructor(sink: UpstreamSink, house: CallHouse, origin: string) {
+    this.#sink = sink
+    this.#house = house
+    this.#origin = origin
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#state === 'over') controller.abort(new Error('aborted'))
+    else this.#state = 'running'
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders): void {
+    if (this.#state !== 'running') return
+    if (status >= 200) {
+      this.#sink.onHeaders(status, headers)
+    } else if (++this.#informational > maxInformational) {
+      this.#state = 'over'
+      controller.abort(new Error('aborted'))
+      this.#fail(new Error('too many informational answers'))
+    }
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state !== 'running') return
+    this.#house.onBytes(chunk.length)
+    this.#sink.onData(chunk)
+  }
+
+  onResponseEnd(): void {
+    if (this.#state !== 'running') return
+    this.#state = 'over'
+    this.#sink.onEnd()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#state === 'over') return
+    this.#state = 'over'
+    const refused = tlsError(error)
+    if (refused) this.#house.onConnectError(this.#origin, refused)
+    this.#fail(refused ?? error)
+  }
+
+  pause(): void {
+    if (this.#state === 'running') this.#controller?.pause()
+  }
+
+  resume(): void {
+    if (this.#state === 'running') this.#controller?.resume()
+  }
+
+  abort(): void {
+    if (this.#state === 'over') return
+    this.#state = 'over' // first: abort() reports the error in the same tick
+    this.#controller?.abort(new Error('aborted'))
+  }
+
+  #fail(error: Error): void {
+    // Too many headers are a part of an answer: the socket was not stale.
+    const answered = codeOf(error) === overflowCode
+    this.#sink.onError(error, !answered && bytesRead(error, this.#house.readBefore) > 0)
+  }
+}
+
+function bodyOf({ body }: UpstreamRequest): Buffer | Readable {
+  return Buffer.isBuffer(body) ? body : Readable.from(slicesOf(body), { objectMode: false })
+}
+
+/** Written at once, a piece of many MB would stop the process for as long as the system takes to copy it. */
+const maxSliceBytes = 1024 * 1024
+
+function* slicesOf(pieces: readonly Buffer[]): Generator<Buffer> {
+  for (const piece of pieces)
+    for (let at = 0; at < piece.length; at += maxSliceBytes) yield piece.subarray(at, at + maxSliceBytes)
+}
+
+/** undici knows the length of one buffer, and would send several in chunks, which not every server takes. */
+function headersOf({ headers, body, openBody }: UpstreamRequest): Record<string, string> {
+  if (openBody || Buffer.isBuffer(body)) return headers
+  return { ...headers, 'content-length': `${body.reduce((sum, piece) => sum + piece.length, 0)}` }
+}

@@ -1,0 +1,126 @@
+import type { Socket } from 'node:net'
+import { getCACertificates } from 'node:tls'
+import type { buildConnector } from 'undici'
+import createConnector from 'undici/lib/core/connect.js'
+import { ConnectError, codeOf, tlsError } from '../../lib/connect-error.ts'
+
+type Connector = buildConnector.connector
+type ConnectorOptions = Parameters<typeof createConnector>[0]
+
+/** A proxy says in a few lines whether it has connected. */
+const maxHeadBytes = 16 * 1024
+
+export interface ProxyTunnelOptions {
+  /** URL of the proxy, with its credentials. */
+  proxy: string
+  /** For the connection to the proxy, and for its answer, in milliseconds. */
+  timeoutMs: number
+  /** For the connection to the proxy. */
+  connect: ConnectorOptions
+  /** CA certificates that a proxy with an https:// address may have, besides the ones that Node trusts. */
+  ca: string | undefined
+  /** Goes on over the tunnel, where the server's address is an https:// one. */
+  secure: Connector
+}
+
+/**
+ * Connects by way of an HTTP proxy, whatever the server speaks: CONNECT, RFC 9110, section 9.3.6. The proxy looks up the name of
+ * the server. What goes wrong before the tunnel stands is a ConnectError.
+ */
+export function proxyTunnel({ proxy, timeoutMs, connect, ca, secure }: ProxyTunnelOptions): Connector {
+  const url = new URL(proxy)
+  const toProxy = createConnector({
+    ...connect,
+    ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
+  })
+  const address = {
+    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    host: url.host,
+    protocol: url.protocol,
+    port: url.port,
+  }
+  const authorization = authorizationOf(url)
+  return (options, done) => {
+    const { hostname, port, protocol } = options
+    const wanted = `${hostname.includes(':') ? `[${hostname.replace(/^\[|\]$/g, '')}]` : hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+    toProxy(address, (error, socket) => {
+      if (error) {
+        done(proxyError(error), null)
+        return
+      }
+      openTunnel(socket, { wanted, authorization, timeoutMs }, (fault) => {
+        if (fault) {
+          socket.on('error', () => undefined).destroy()
+          done(fault, null)
+        } else if (protocol === 'https:') secure({ ...options, httpSocket: socket }, done)
+        else done(null, socket)
+      })
+    })
+  }
+}
+
+function authorizationOf({ username, password }: URL): string {
+  if (username === '' && password === '') return ''
+  const plain = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return `proxy-authorization: Basic ${Buffer.from(plain).toString('base64')}\r\n`
+}
+
+interface Tunnel {
+  /** `host:port` */
+  wanted: string
+  /** A whole header line, or nothing. */
+  authorization: string
+  timeoutMs: number
+}
+
+/** Asks for the tunnel, and reads the answer. Calls back once. */
+function openTunnel(
+  socket: Socket,
+  { wanted, authorization, timeoutMs }: Tunnel,
+  done: (fault: Error | undefined) => void,
+): void {
+  let head = ''
+  const end = (fault?: Error): void => {
+    clearTimeout(timer)
+    socket.off('readable', onReadable).off('end', onEnd).off('error', onError)
+    done(fault)
+  }
+  const onEnd = (): void => end(new ConnectError('PROXY_CLOSED', 'the proxy closed the connection'))
+  const onError = (error: Error): void => end(proxyError(error))
+  const onReadable = (): void => {
+    const chunk: unknown = socket.read()
+    if (Buffer.isBuffer(chunk)) head += chunk.toString('latin1')
+    const length = head.indexOf('\r\n\r\n')
+    // Nobody speaks before the router does: what follows the head is no part of a tunnel.
+    if (length !== -1) end(answerFault(head, head.length > length + 4))
+    else if (head.length > maxHeadBytes) end(unreadable())
+  }
+  const timer = setTimeout(() => {
+    end(new ConnectError('PROXY_TIMEOUT', 'the proxy did not connect in time'))
+  }, timeoutMs)
+  socket.on('readable', onReadable).on('end', onEnd).on('error', onError)
+  socket.write(`CONNECT ${wanted} HTTP/1.1\r\nhost: ${wanted}\r\n${authorization}\r\n`)
+}
+
+function answerFault(head: string, goesOn: boolean): ConnectError | undefined {
+  const [, status = ''] = /^HTTP\/1\.[01] (\d{3})(?: |\r)/.exec(head) ?? []
+  if (status === '') return unreadable()
+  if (status === '407') return new ConnectError('PROXY_AUTH', 'the proxy refused its credentials (407)')
+  if (!status.startsWith('2'))
+    return new ConnectError(`PROXY_HTTP_${status}`, `the proxy did not connect to it (${status})`)
+  return goesOn ? unreadable() : undefined
+}
+
+function unreadable(): ConnectError {
+  return new ConnectError('PROXY_ANSWER', 'the proxy sent an answer that cannot be read')
+}
+
+/** What has no code is the router's own trouble, and what has none to do with the proxy stays as it is. */
+function proxyError(error: Error): Error {
+  const tls = tlsError(error)
+  if (tls) return new ConnectError('PROXY_TLS', `the proxy cannot be trusted: ${tls.message}`, error)
+  if (/^(?:EMFILE|ENFILE|ENOMEM|ENOBUFS)$/.test(codeOf(error))) return error
+  if (codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT')
+    return new ConnectError('PROXY_TIMEOUT', 'the proxy did not connect in time', error)
+  return new ConnectError('PROXY_UNREACHABLE', 'the proxy cannot be reached', error)
+}

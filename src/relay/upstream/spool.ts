@@ -1,0 +1,76 @@
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { tooLarge } from '../../sdk/errors.ts'
+
+/** A part of what is sent: bytes of the file, from `start` to before `end`, or bytes of our own. */
+export type SpoolPiece = { start: number; end: number } | Buffer
+
+/** A request body in a file of its own, which no directory names any more; it can be read any number of times. */
+export interface Spool {
+  readonly bytes: number
+  /** A new stream of these pieces, one after the other. */
+  read(pieces: readonly SpoolPiece[]): Readable
+  /** Gives the space back. */
+  close(): Promise<void>
+}
+
+const chunkBytes = 64 * 1024
+
+/**
+ * Writes a body to a temporary file, at the pace of its sender. Throws `too_large` beyond `maxBytes`, and what `onChunk`
+ * throws.
+ */
+export async function spoolBody(
+  source: Readable,
+  { maxBytes, onChunk }: { maxBytes: number; onChunk: (chunk: Buffer) => void },
+): Promise<Spool> {
+  const file = await namelessFile()
+  let bytes = 0
+  try {
+    for await (const received of source) {
+      const chunk: Buffer = Buffer.isBuffer(received) ? received : Buffer.from(received)
+      bytes += chunk.length
+      if (bytes > maxBytes) {
+        throw tooLarge()
+      }
+      onChunk(chunk)
+      await file.appendFile(chunk)
+    }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+  return {
+    bytes,
+    read: (pieces) => Readable.from(piecesOf(file, pieces), { objectMode: false }),
+    close: () => file.close(),
+  }
+}
+
+/** Without a name nothing is left behind, whatever happens to the process. */
+async function namelessFile(): Promise<FileHandle> {
+  const folder = await mkdtemp(join(tmpdir(), 'llm-router-'))
+  try {
+    return await open(join(folder, 'body'), 'wx+', 0o600)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+async function* piecesOf(file: FileHandle, pieces: readonly SpoolPiece[]): AsyncGenerator<Buffer> {
+  for (const piece of pieces) {
+    if (Buffer.isBuffer(piece)) {
+      if (piece.length > 0) yield piece
+      continue
+    }
+    for (let at = piece.start; at < piece.end; ) {
+      const length = Math.min(chunkBytes, piece.end - at)
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, at)
+      if (bytesRead === 0) throw new Error('the spooled body is shorter than it was')
+      yield buffer.subarray(0, bytesRead)
+      at += bytesRead
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { AnthropicCountBody, AnthropicMessagesBody } from '../../dialects/anthropic/schema.ts'
+import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
+import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+
+/** Anthropic Messages and the count of a prompt's tokens; older clients add `?beta=true`, which changes nothing. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const paths = endpointPaths(app.config.endpointPrefix, {
+    fixed: ['/v1/messages'],
+    prefixed: ['/v1/messages'],
+  })
+  for (const path of paths) {
+    app.post(
+      path,
+      { schema: { body: AnthropicMessagesBody }, config: { dialect, docs, outline: true } },
+      (request, reply) => app.gateway.chat(app.gateway.chatCall('anthropic', request), request, reply),
+    )
+    app.post(
+      `${path}/count_tokens`,
+      { schema: { body: AnthropicCountBody }, config: { dialect, docs: countDocs } },
+      async (request, reply) => {
+        const call = app.gateway.chatCall('anthropic', request)
+        const counted = await app.operations.countPrompt(call, request)
+        // Agents ask often and need an answer; where no engine gave one, the header says that this is not a count.
+        if (counted === undefined) reply.header('x-llm-router-estimate', 'true')
+        return { input_tokens: counted ?? estimateTokens(call.readBody()) }
+      },
+    )
+  }
+}
+
+export default plugin
+
+const dialect = 'anthropic'
+const example = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] }
+
+const docs: EndpointDocs = {
+  id: 'createMessage',
+  tag: 'Anthropic',
+  summary: 'Messages of Anthropic',
+  operations: ['chat'],
+  answers: [
+    json('The message.'),
+    events('With `stream: true`: the events of a message, up to `message_stop`, or an `error`.'),
+  ],
+  example: { ...example, max_tokens: 256 },
+}
+
+const countDocs: EndpointDocs = {
+  id: 'countMessageTokens',
+  tag: 'Anthropic',
+  summary: "Tokens of a message's prompt",
+  description:
+    'Counted by the engine where it can; else estimated, and the header `x-llm-router-estimate` says so.',
+  operations: ['count', 'tokenize'],
+  otherwise: 'the router estimates',
+  answers: [json('The count.', Type.Object({ input_tokens: Type.Integer({ minimum: 0 }) }))],
+  example,
+}

@@ -1,0 +1,152 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+import { modelNotFound } from '../../sdk/errors.ts'
+import type { Model } from '../../sdk/target.ts'
+import { modelPage } from './model-page.ts'
+
+/** The models, in the form of each dialect that lists them. No address, path or key is among the fields. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const prefix = app.config.endpointPrefix
+  const since = new Date()
+  const models = (request: FastifyRequest): Model[] =>
+    app.rights
+      .models(request)
+      .all()
+      .filter(({ targets }) => targets.length > 0)
+  const find = (request: FastifyRequest, name: string): Model => {
+    const model = models(request).find(({ alias }) => alias === name)
+    if (!model) throw modelNotFound(name.slice(0, 256))
+    return model
+  }
+  const known = async (request: FastifyRequest): Promise<Model[]> => {
+    const listed = models(request)
+    await app.engines.contextsKnown(listed)
+    return listed
+  }
+  const knownOne = async (request: FastifyRequest): Promise<Model> => {
+    const model = find(request, (request.params as { '*': string })['*']) // the route's pattern
+    await app.engines.contextsKnown([model])
+    return model
+  }
+  const { contextOf } = app.engines
+  const elapsed = (request: { exchange: { elapsedMs(): number } }): number =>
+    request.exchange.elapsedMs() / 1000
+
+  for (const path of endpointPaths(prefix, { fixed: ['/tags', '/api/tags'], prefixed: ['/tags'] })) {
+    app.get(path, { config: { dialect: 'ollama', docs: tagsDocs } }, async (request) => ({
+      models: (await known(request)).map((model) => ollamaTag(model, since, contextOf(model))),
+      response_time: elapsed(request),
+    }))
+  }
+  const lists = endpointPaths(prefix, {
+    fixed: ['/models', '/v1/models'],
+    prefixed: ['/models', '/v1/models'],
+  })
+  for (const path of lists) {
+    app.get<{ Querystring: Record<string, unknown> }>(
+      path,
+      { config: { dialect: 'openai', dialectOf, docs: listDocs } },
+      async (request) => {
+        const listed = await known(request)
+        return app.errorDialectOf(request) === 'anthropic'
+          ? anthropicList(listed, request.query, (model) => anthropicModel(model, since, contextOf(model)))
+          : {
+              object: 'list',
+              data: listed.map((model) => openaiModel(model, since, contextOf(model))),
+              ...(path === '/v1/models' ? {} : { response_time: elapsed(request) }),
+            }
+      },
+    )
+    // Names may hold slashes; the official client sends them escaped, others do not.
+    app.get(`${path}/*`, { config: { dialect: 'openai', dialectOf, docs: modelDocs } }, async (request) => {
+      const model = await knownOne(request)
+      const card = app.errorDialectOf(request) === 'anthropic' ? anthropicModel : openaiModel
+      return card(model, since, contextOf(model))
+    })
+  }
+  for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/v0/models'] })) {
+    app.get(path, { config: { dialect: 'openai', docs: lmStudioListDocs } }, async (request) => ({
+      object: 'list',
+      data: (await known(request)).map((model) => lmStudioModel(model, contextOf(model))),
+      response_time: elapsed(request),
+    }))
+    const one = { config: { dialect: 'openai', docs: lmStudioModelDocs } }
+    app.get(`${path}/*`, one, async (request) => {
+      const model = await knownOne(request)
+      return lmStudioModel(model, contextOf(model))
+    })
+  }
+}
+
+export default plugin
+
+const name = { '*': { name: 'model', description: 'Name of a model; it may hold slashes.' } }
+
+const listDocs: EndpointDocs = {
+  id: 'listModels',
+  tag: 'Models',
+  summary: 'The models, in the form of OpenAI',
+  description: "In Anthropic's form for requests with a header of its clients, such as `anthropic-version`.",
+  answers: [json('The list.')],
+  query: {
+    limit: Type.Integer({ description: "Anthropic's form: models on a page." }),
+    after_id: Type.String({ description: "Anthropic's form: the page behind this model." }),
+    before_id: Type.String({ description: "Anthropic's form: the page before this model." }),
+  },
+}
+
+const modelDocs: EndpointDocs = {
+  id: 'retrieveModel',
+  tag: 'Models',
+  summary: 'One model, in the form of OpenAI or Anthropic',
+  answers: [json('The model.')],
+  path: name,
+}
+
+const tagsDocs: EndpointDocs = {
+  id: 'ollamaListModels',
+  tag: 'Models',
+  summary: 'The models, in the form of Ollama',
+  answers: [json('The list.')],
+}
+
+const lmStudioListDocs: EndpointDocs = {
+  id: 'listLmStudioModels',
+  tag: 'Models',
+  summary: 'The models, in the form of LM Studio',
+  answers: [json('The list.')],
+}
+
+const lmStudioModelDocs: EndpointDocs = {
+  id: 'retrieveLmStudioModel',
+  tag: 'Models',
+  summary: 'One model, in the form of LM Studio',
+  answers: [json('The model.')],
+  path: name,
+}
+
+const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
+
+/** Two dialects list their models at one path: the headers that Anthropic's clients send tell which one is meant. */
+function dialectOf(headers: IncomingHttpHeaders): string | undefined {
+  return anthropicHeaders.some((name) => headers[name] !== undefined) ? 'anthropic' : undefined
+}
+
+function anthropicList(
+  models: readonly Model[],
+  query: Record<string, unknown>,
+  cardOf: (model: Model) => Record<string, unknown>,
+): Record<string, unknown> {
+  const { items, hasMore } = modelPage(models, query)
+  return {
+    data: items.map(cardOf),
+    has_more: hasMore,
+    first_id: items.at(0)?.alias ?? null,
+    last_id: items.at(-1)?.alias ?? null,
+  }
+}

@@ -1,0 +1,44 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { isZeroTime, loadAnswer } from '../../dialects/ollama/load.ts'
+import { OllamaChatBody } from '../../dialects/ollama/schema.ts'
+import { answerHeaders } from '../../relay/answer/answer-headers.ts'
+import { loadModel } from '../../relay/run/load-run.ts'
+import { type EndpointDocs, json, lines } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+
+/** Ollama chat, https://docs.ollama.com/api/chat. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const options = { schema: { body: OllamaChatBody }, config: { dialect: 'ollama', docs } }
+  for (const path of endpointPaths(app.config.endpointPrefix, {
+    fixed: ['/api/chat'],
+    prefixed: ['/chat'],
+  })) {
+    app.post(path, options, async (request, reply) => {
+      const { body } = request
+      const call = app.gateway.chatCall('ollama', request)
+      if (body.messages && body.messages.length > 0) return app.gateway.chat(call, request, reply)
+      // Without messages the client means: load the model, or with keep_alive 0 unload it.
+      const wish = isZeroTime(body.keep_alive) ? 'unload' : 'load'
+      await loadModel(call, wish, app.gateway.services(request))
+      reply.headers(answerHeaders(request.exchange))
+      const answer = loadAnswer(call.alias, new Date(), wish)
+      if (!call.stream) return reply.send(answer)
+      return reply.type('application/x-ndjson').send(`${JSON.stringify(answer)}\n`)
+    })
+  }
+}
+
+export default plugin
+
+const docs: EndpointDocs = {
+  id: 'ollamaChat',
+  tag: 'Ollama',
+  summary: 'Chat of Ollama',
+  description: 'Without `messages`: loads the model, or with `keep_alive: 0` unloads it.',
+  operations: ['chat'],
+  answers: [
+    lines('Unless `stream` is false: the answer in pieces, the last with `done: true`, or an `error`.'),
+    json('With `stream: false`: the whole answer.'),
+  ],
+  example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }], stream: false },
+}

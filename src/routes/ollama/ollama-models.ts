@@ -1,0 +1,100 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { ollamaRunning, ollamaShow } from '../../fleet/model-cards.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+import { badRequest, modelNotFound, RouterError } from '../../sdk/errors.ts'
+
+const name = Type.Optional(Type.Union([Type.String(), Type.Null()]))
+/** `name` is the older member. */
+const ShowBody = Type.Object({ model: name, name })
+
+/** What Ollama's clients ask about models, and what they would change in a server of its own. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const since = new Date()
+  const pathsOf = (path: string): string[] =>
+    endpointPaths(app.config.endpointPrefix, { fixed: [`/api${path}`], prefixed: [path] })
+
+  for (const path of pathsOf('/show')) {
+    app.post(path, { schema: { body: ShowBody }, config: { dialect, docs: showDocs } }, async (request) => {
+      const { body } = request
+      const asked = body.model || body.name
+      if (!asked) throw badRequest("'model' is required: the name of a model", 'model')
+      const model = app.rights.models(request).findLoosely(asked)
+      if (!model) throw modelNotFound(asked.slice(0, 256))
+      await app.engines.contextsKnown([model])
+      return ollamaShow(model, since, app.engines.contextOf(model))
+    })
+  }
+  for (const path of pathsOf('/ps')) {
+    app.get(path, { config: { dialect, docs: runningDocs } }, async (request) => {
+      const loaded = await app.engines.loaded(app.rights.models(request).all())
+      return {
+        models: [...loaded].flatMap(([model, where]) =>
+          where.length === 0 ? [] : [ollamaRunning(model, where, since)],
+        ),
+      }
+    })
+  }
+  // Refused before a body is read: it may be a whole model.
+  for (const { method, path, id } of changes) {
+    const config = { dialect, docs: refusalDocs(id, path) }
+    for (const url of pathsOf(path)) {
+      const onRequest = (): never => {
+        throw refusal(path)
+      }
+      app.route({ method, url, config, onRequest, handler: onRequest })
+    }
+  }
+}
+
+export default plugin
+
+const dialect = 'ollama'
+
+const showDocs: EndpointDocs = {
+  id: 'ollamaShowModel',
+  tag: 'Models',
+  summary: 'One model, in the form of Ollama',
+  answers: [json('Its details and capabilities.')],
+  example: { model: 'demo' },
+}
+
+const runningDocs: EndpointDocs = {
+  id: 'ollamaListRunning',
+  tag: 'Models',
+  summary: 'The models in memory, in the form of Ollama',
+  description:
+    'Those that a server has loaded now, as Ollama, LM Studio, llama.cpp and vLLM tell it; models of other providers always.',
+  answers: [json('The list.')],
+}
+
+function refusalDocs(id: string, path: string): EndpointDocs {
+  return {
+    id: `ollama${id.charAt(0).toUpperCase()}${id.slice(1)}`,
+    tag: 'Ollama',
+    summary: `Refused: \`${path.split('/')[1]}\` changes a server`,
+    description: 'The router has no models of its own, so this must go to the server itself.',
+    answers: [],
+    path: { digest: { name: 'digest', description: 'Of a blob.' } },
+  }
+}
+
+/** HEAD has no body for an answer, so a client that looks for a blob only learns that it is not there. */
+const changes = [
+  { method: 'POST', path: '/pull', id: 'pullModel' },
+  { method: 'POST', path: '/push', id: 'pushModel' },
+  { method: 'POST', path: '/create', id: 'createModel' },
+  { method: 'POST', path: '/copy', id: 'copyModel' },
+  { method: 'DELETE', path: '/delete', id: 'deleteModel' },
+  { method: ['POST', 'HEAD'], path: '/blobs/:digest', id: 'createBlob' },
+]
+
+function refusal(path: string): RouterError {
+  const what = path.split('/')[1]
+  return new RouterError(
+    'forbidden',
+    `This is a router in front of model servers: it has no models of its own, so '${what}' must go to the server itself`,
+    { code: 'not_offered' },
+  )
+}

@@ -1,0 +1,88 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { OllamaEmbedBody, OllamaEmbeddingsBody } from '../../dialects/ollama/embedding.ts'
+import { OpenaiEmbeddingBody } from '../../dialects/openai/embedding.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+import { badRequest } from '../../sdk/errors.ts'
+
+const EitherBody = Type.Object({
+  ...OllamaEmbeddingsBody.properties,
+  ...OpenaiEmbeddingBody.properties,
+  input: Type.Optional(Type.Union([OpenaiEmbeddingBody.properties.input, Type.Null()])),
+  prompt: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+})
+
+/**
+ * Embeddings: OpenAI's, https://platform.openai.com/docs/api-reference/embeddings (LM Studio's `v0` path is the same
+ * request), and Ollama's two, https://docs.ollama.com/api/embed. `P/embeddings` is Ollama's older path and the Python
+ * llm-router's path for OpenAI clients: the body tells which is meant.
+ */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const prefix = app.config.endpointPrefix
+  const older = endpointPaths(prefix, { fixed: ['/api/embeddings'], prefixed: ['/embeddings'] })
+  const openai = endpointPaths(prefix, {
+    fixed: ['/v1/embeddings', '/embeddings'],
+    prefixed: ['/v1/embeddings', '/v0/embeddings'],
+  })
+  const upstreamCost = app.operations.embeddingCost
+  for (const path of openai.filter((each) => !older.includes(each))) {
+    const config = { dialect: 'openai', docs, upstreamCost }
+    app.post(path, { schema: { body: OpenaiEmbeddingBody }, config }, (request, reply) =>
+      app.operations.embed('openai', request, reply),
+    )
+  }
+  for (const path of older) {
+    const options = {
+      schema: { body: EitherBody },
+      config: { dialect: 'ollama', docs: eitherDocs, upstreamCost },
+    }
+    app.post(path, options, (request, reply) => {
+      const { input = null, prompt = null } = request.body
+      const dialect = input === null && prompt !== null ? 'ollama' : 'openai'
+      request.errorDialect = dialect
+      if (input === null && prompt === null)
+        throw badRequest("'input' is required", 'input', 'missing_required_parameter')
+      return app.operations.embed(dialect, request, reply)
+    })
+  }
+  const paths = endpointPaths(prefix, { fixed: ['/api/embed'], prefixed: ['/embed'] })
+  for (const path of paths) {
+    const options = {
+      schema: { body: OllamaEmbedBody },
+      config: { dialect: 'ollama', docs: ollamaDocs, upstreamCost },
+    }
+    app.post(path, options, (request, reply) => app.operations.embed('ollama', request, reply))
+  }
+}
+
+export default plugin
+
+const example = { model: 'my-embedding-model', input: ['Hello', 'World'] }
+
+const docs: EndpointDocs = {
+  id: 'createEmbedding',
+  tag: 'OpenAI',
+  summary: 'Embeddings of OpenAI',
+  operations: ['embedding'],
+  answers: [json('The vectors.')],
+  example,
+}
+
+const eitherDocs: EndpointDocs = {
+  id: 'createEmbeddings',
+  tag: 'Ollama',
+  summary: 'Embeddings of OpenAI with `input`, of Ollama (older form) with `prompt`',
+  operations: ['embedding'],
+  answers: [json('The vectors, in the form that was asked in.')],
+  example: { model: 'my-embedding-model', prompt: 'Hello' },
+}
+
+const ollamaDocs: EndpointDocs = {
+  id: 'ollamaEmbed',
+  tag: 'Ollama',
+  summary: 'Embeddings of Ollama',
+  operations: ['embedding'],
+  answers: [json('The vectors.')],
+  example,
+}

@@ -1,0 +1,56 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { withLmStudioExtras } from '../../dialects/openai/lmstudio-extras.ts'
+import { OpenaiChatBody } from '../../dialects/openai/schema.ts'
+import { lmStudioInfo } from '../../fleet/model-cards.ts'
+import { version } from '../../lib/version.ts'
+import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+
+/** OpenAI chat completions; LM Studio's `v0` path is the same request, and tells more in its answer. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const schema = { body: OpenaiChatBody }
+  const paths = endpointPaths(app.config.endpointPrefix, {
+    fixed: ['/v1/chat/completions', '/chat/completions'],
+    prefixed: ['/chat/completions', '/v1/chat/completions'],
+  })
+  for (const path of paths) {
+    app.post(path, { schema, config: { dialect: 'openai', outline: true, docs } }, (request, reply) =>
+      app.gateway.chat(app.gateway.chatCall('openai', request), request, reply),
+    )
+  }
+  for (const path of endpointPaths(app.config.endpointPrefix, {
+    fixed: [],
+    prefixed: ['/v0/chat/completions'],
+  })) {
+    app.post(path, { schema, config: { dialect: 'openai', docs: lmStudioDocs } }, (request, reply) => {
+      const call = app.gateway.chatCall('openai', request)
+      const dialect = withLmStudioExtras(call.dialect, {
+        ...lmStudioInfo(call.model, app.engines.contextOf(call.model)),
+        version,
+      })
+      return app.gateway.chat({ ...call, dialect }, request, reply)
+    })
+  }
+}
+
+export default plugin
+
+const docs: EndpointDocs = {
+  id: 'createChatCompletion',
+  tag: 'OpenAI',
+  summary: 'Chat completions of OpenAI',
+  operations: ['chat'],
+  answers: [
+    json('The completion.'),
+    events('With `stream: true`: its chunks, then `[DONE]`; after an error no `[DONE]`.'),
+  ],
+  example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },
+}
+
+const lmStudioDocs: EndpointDocs = {
+  ...docs,
+  id: 'createLmStudioChatCompletion',
+  tag: 'LM Studio',
+  summary: 'Chat completions of LM Studio',
+  description: 'Answers carry `stats`, `model_info` and `runtime` too.',
+}

@@ -1,0 +1,57 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { OpenaiCompletionBody } from '../../dialects/openai/completion-schema.ts'
+import { withLmStudioExtras } from '../../dialects/openai/lmstudio-extras.ts'
+import { lmStudioInfo } from '../../fleet/model-cards.ts'
+import { version } from '../../lib/version.ts'
+import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+
+/** OpenAI's older completions; LM Studio's `v0` path is the same request, and tells more in its answer. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const schema = { body: OpenaiCompletionBody }
+  const paths = endpointPaths(app.config.endpointPrefix, {
+    fixed: ['/v1/completions', '/completions'],
+    prefixed: ['/completions', '/v1/completions'],
+  })
+  for (const path of paths) {
+    app.post(path, { schema, config: { dialect: 'openai', docs } }, (request, reply) =>
+      app.gateway.chat(app.gateway.chatCall('openai-completion', request), request, reply),
+    )
+  }
+  for (const path of endpointPaths(app.config.endpointPrefix, {
+    fixed: [],
+    prefixed: ['/v0/completions'],
+  })) {
+    app.post(path, { schema, config: { dialect: 'openai', docs: lmStudioDocs } }, (request, reply) => {
+      const call = app.gateway.chatCall('openai-completion', request)
+      const dialect = withLmStudioExtras(call.dialect, {
+        ...lmStudioInfo(call.model, app.engines.contextOf(call.model)),
+        version,
+      })
+      return app.gateway.chat({ ...call, dialect }, request, reply)
+    })
+  }
+}
+
+export default plugin
+
+const docs: EndpointDocs = {
+  id: 'createCompletion',
+  tag: 'OpenAI',
+  summary: 'Completions of OpenAI (legacy)',
+  description: 'Continues a text. Servers that have only chats get the prompt as one.',
+  operations: ['completion', 'chat'],
+  answers: [
+    json('The completion.'),
+    events('With `stream: true`: its chunks, then `[DONE]`; after an error no `[DONE]`.'),
+  ],
+  example: { model: 'demo', prompt: 'Once upon a time', max_tokens: 32 },
+}
+
+const lmStudioDocs: EndpointDocs = {
+  ...docs,
+  id: 'createLmStudioCompletion',
+  tag: 'LM Studio',
+  summary: 'Completions of LM Studio',
+  description: 'Answers carry `stats`, `model_info` and `runtime` too.',
+}

@@ -1,0 +1,145 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { responseIdOfItem } from '../../dialects/responses/ids.ts'
+import { inputItems, type Remembered, referenceOf } from '../../dialects/responses/input-items.ts'
+import { forOneCall } from '../../dialects/responses/one-call.ts'
+import { ResponsesBody } from '../../dialects/responses/schema.ts'
+import { isObject, objectsIn } from '../../lib/json/read.ts'
+import type { ChatCall } from '../../relay/request/chat-request.ts'
+import { targetsWith } from '../../relay/request/operation-targets.ts'
+import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+import { badRequest, RouterError } from '../../sdk/errors.ts'
+import type { ResponseStore, StoredResponse } from '../../sdk/response-store.ts'
+
+const dialect = 'responses'
+
+/** OpenAI's Responses API. Source: OpenAI API reference, "Responses". */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const paths = endpointPaths(app.config.endpointPrefix, {
+    fixed: ['/v1/responses', '/responses'],
+    prefixed: ['/responses', '/v1/responses'],
+  })
+  for (const path of paths) {
+    app.post(path, { schema: { body: ResponsesBody }, config: { dialect, docs } }, async (request, reply) => {
+      const { body, log } = request
+      const store = app.rights.responses(request)
+      const call = app.gateway.chatCall('responses', request)
+      const remembered = await recall(body, store)
+      request.limitUse?.addPrompt(() =>
+        JSON.stringify([remembered.history, ...remembered.referenced.values()]),
+      )
+      const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
+      // What this router has not given, an upstream with the API of its own may have.
+      if (unknown && targetsWith(call.model, 'responses').length === 0) throw previousNotFound(body)
+      let kept: Promise<void> | undefined
+      const remembering = forOneCall(call.dialect, {
+        remembered,
+        onAnswer(response) {
+          if (body.store === false) return
+          const input = inputItems(body.input, remembered).map(({ item }) => item)
+          kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
+            const name = error instanceof Error ? error.name : typeof error
+            log.warn({ ...request.exchange.logIds, error_name: name }, 'answer could not be stored')
+          })
+        },
+      })
+      const only: Pick<ChatCall, 'only'> = unknown ? { only: 'responses' } : {}
+      return app.gateway.chat(
+        { ...call, ...only, dialect: remembering, beforeEnd: () => kept },
+        request,
+        reply,
+      )
+    })
+
+    app.get<{ Params: { id: string }; Querystring: { stream?: string } }>(
+      `${path}/:id`,
+      { config: { dialect, docs: findDocs } },
+      async (request) => {
+        if (request.query.stream === 'true') {
+          throw badRequest('A stored answer cannot be streamed again', 'stream', 'unsupported_parameter')
+        }
+        const stored = await app.rights.responses(request).find(request.params.id)
+        if (!stored) throw notFound(request.params.id)
+        return stored.response
+      },
+    )
+
+    const removing = { config: { dialect, docs: removeDocs } }
+    app.delete<{ Params: { id: string } }>(`${path}/:id`, removing, async (request) => {
+      const { id } = request.params
+      if (!(await app.rights.responses(request).remove(id))) throw notFound(id)
+      return { id, object: 'response', deleted: true }
+    })
+  }
+}
+
+export default plugin
+
+const id = { id: { name: 'response_id', description: 'The `id` of an answer.' } }
+
+const docs: EndpointDocs = {
+  id: 'createResponse',
+  tag: 'OpenAI',
+  summary: 'Responses of OpenAI',
+  description: 'Answers are kept for `previous_response_id`, unless `store` is false.',
+  operations: ['responses', 'chat'],
+  answers: [
+    json('The response.'),
+    events('With `stream: true`: its events, up to `response.completed`, or an `error`.'),
+  ],
+  example: { model: 'demo', input: 'Hello' },
+}
+
+const findDocs: EndpointDocs = {
+  id: 'retrieveResponse',
+  tag: 'OpenAI',
+  summary: 'An answer that is kept',
+  answers: [json('The response.')],
+  path: id,
+}
+
+const removeDocs: EndpointDocs = {
+  id: 'deleteResponse',
+  tag: 'OpenAI',
+  summary: 'Forgets an answer',
+  answers: [json('It is gone.')],
+  path: id,
+}
+
+/** What a request goes on from, as far as it was kept here. */
+async function recall(body: Record<string, unknown>, store: ResponseStore): Promise<Remembered> {
+  const referenced = await recallItems(body.input, store)
+  const previous = body.previous_response_id
+  if (typeof previous !== 'string') return { history: undefined, referenced }
+  const stored = await store.find(previous)
+  return { history: stored && [...stored.input, ...outputOf(stored)], referenced }
+}
+
+function previousNotFound({ previous_response_id: id }: Record<string, unknown>): RouterError {
+  return badRequest(
+    `Previous response with id '${String(id).slice(0, 128)}' not found`,
+    'previous_response_id',
+    'previous_response_not_found',
+  )
+}
+
+/** Some clients send the items of earlier answers by their ids alone; an id tells the answer it belongs to. */
+async function recallItems(input: unknown, store: ResponseStore): Promise<Remembered['referenced']> {
+  const found: Remembered['referenced'] & Map<string, Record<string, unknown>> = new Map()
+  const wanted = objectsIn(input).map(referenceOf)
+  const answers = new Set(wanted.map((id) => id && responseIdOfItem(id)).filter((id) => id !== undefined))
+  for (const answer of answers) {
+    const stored = answer === '' ? undefined : await store.find(answer)
+    for (const item of stored ? outputOf(stored) : [])
+      if (typeof item.id === 'string') found.set(item.id, item)
+  }
+  return found
+}
+
+function outputOf({ response }: StoredResponse): Record<string, unknown>[] {
+  return Array.isArray(response.output) ? response.output.filter(isObject) : []
+}
+
+function notFound(id: string): RouterError {
+  return new RouterError('not_found', `Response with id '${id.slice(0, 128)}' not found`)
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths, hasTrailingSlash, relativeRoot } from '../../sdk/endpoint-paths.ts'
+
+const folder = join(import.meta.dirname, '../../../resources/docs-page')
+
+/** As strict as the script lets it be, which brings its styles itself: nothing comes from or goes to another server. */
+const headers = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+    "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-cache',
+}
+
+const javascript = 'text/javascript; charset=utf-8'
+
+/** The API documentation: for programs, and as a page for people. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  if (!app.config.docs) return
+  const placed = (path: string): string[] =>
+    endpointPaths(app.config.endpointPrefix, { fixed: [path], prefixed: [path] })
+  for (const path of placed('/openapi.json')) {
+    app.get(path, { config: { docs: documentDocs } }, (_request, reply) =>
+      reply
+        .header('cache-control', 'no-cache')
+        .type('application/json')
+        .send(app.apiDocs.openapi(relativeRoot(path))),
+    )
+  }
+  const html = readFileSync(join(folder, 'index.html'), 'utf8')
+  const start = readFileSync(join(folder, 'start.js'), 'utf8')
+  for (const path of placed('/docs')) {
+    const page = html.replace('{{root}}', relativeRoot(path))
+    app.get(path, { config: { docs: pageDocs } }, (request, reply) => {
+      if (hasTrailingSlash(request.url)) return reply.redirect('../docs')
+      return reply.headers(headers).type('text/html; charset=utf-8').send(page)
+    })
+    app.get(`${path}/start.js`, { config: { docs: false } }, (_request, reply) =>
+      reply.headers(headers).type(javascript).send(start),
+    )
+    app.get(`${path}/scalar.js`, { config: { docs: false } }, (request, reply) =>
+      sendScript(app, request, reply),
+    )
+  }
+}
+
+export default plugin
+
+const unzip = promisify(gunzip)
+
+async function sendScript(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const script = await app.apiDocs.pageScript()
+  reply
+    .headers({ ...headers, 'cache-control': 'private, max-age=3600', vary: 'accept-encoding' })
+    .type(javascript)
+  if (!/\bgzip\b/i.test(request.headers['accept-encoding'] ?? '')) return reply.send(await unzip(script))
+  return reply.header('content-encoding', 'gzip').send(script)
+}
+
+const documentDocs: EndpointDocs = {
+  id: 'openapi',
+  tag: 'Operation',
+  summary: 'This document',
+  answers: [json('OpenAPI 3.1.')],
+}
+
+const pageDocs: EndpointDocs = {
+  id: 'docsPage',
+  tag: 'Operation',
+  summary: 'This document as a page',
+  answers: [{ type: 'text/html', description: 'The page.' }],
+}

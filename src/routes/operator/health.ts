@@ -1,0 +1,47 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { version } from '../../lib/version.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+
+/** Is it there, and which version: what Ollama's clients and the older router's clients ask first. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const prefix = app.config.endpointPrefix
+  // Tools find an Ollama server by exactly this text.
+  app.get('/', { config: { docs: rootDocs } }, (_request, reply) =>
+    reply.type('text/plain; charset=utf-8').send('Ollama is running'),
+  )
+
+  for (const path of endpointPaths(prefix, { fixed: ['/ping'], prefixed: ['/ping'] })) {
+    app.get(path, { config: { docs: pingDocs } }, (request) => ({
+      status: true,
+      body: 'pong',
+      response_time: request.exchange.elapsedMs() / 1000,
+    }))
+  }
+  for (const path of endpointPaths(prefix, { fixed: ['/version', '/api/version'], prefixed: ['/version'] })) {
+    app.get(path, { config: { docs: versionDocs } }, () => ({ version }))
+  }
+}
+
+export default plugin
+
+const rootDocs: EndpointDocs = {
+  id: 'root',
+  tag: 'Operation',
+  summary: 'The words by which tools find an Ollama server',
+  answers: [{ type: 'text/plain', description: '`Ollama is running`' }],
+}
+
+const pingDocs: EndpointDocs = {
+  id: 'ping',
+  tag: 'Operation',
+  summary: 'Is it there',
+  answers: [json('It is.')],
+}
+
+const versionDocs: EndpointDocs = {
+  id: 'version',
+  tag: 'Operation',
+  summary: 'Which version',
+  answers: [json('The version of the router.')],
+}

@@ -1,0 +1,132 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
+import { version } from '../../lib/version.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import type { Target } from '../../sdk/target.ts'
+
+/** For Kubernetes and for people: does it live, should it get requests, how is it. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/livez', { config: { admin: true, docs: liveDocs } }, () => ({ status: 'ok' }))
+
+  app.get('/readyz', { config: { admin: true, docs: readyDocs } }, (_request, reply) => {
+    const reasons = reasonsAgainst(app)
+    const without = modelsWithout(app)
+    const models = without.length === 0 ? {} : { models_without_usable_target: without }
+    if (reasons.length === 0) return { status: 'ready', ...models }
+    return reply.code(503).send({ status: 'not_ready', reasons, ...models })
+  })
+
+  app.get('/healthz', { config: { admin: true, docs: healthDocs } }, () => {
+    const out = targetsOut(app)
+    const panicking = app.models.all().filter((model) => app.health.isPanicking(model))
+    const reasons = [
+      ...reasonsAgainst(app),
+      ...failedReloads(app),
+      ...failedLogFile(app),
+      ...out.map(({ model, target, state }) => `target '${target}' of '${model}' is ${state}`),
+      ...panicking.map(({ alias }) => `all targets of '${alias}' are down and used nevertheless`),
+    ]
+    const total = app.models.all().reduce((sum, { targets }) => sum + targets.length, 0)
+    return {
+      status: reasons.length === 0 ? 'ok' : 'degraded',
+      reasons,
+      down: out,
+      models_without_usable_target: modelsWithout(app),
+      version,
+      uptime_seconds: Math.round(performance.now() / 1000),
+      models: app.models.all().length,
+      targets: total,
+      usable_targets: total - out.length,
+    }
+  })
+}
+
+export default plugin
+
+const liveDocs: EndpointDocs = {
+  id: 'livez',
+  tag: 'Operation',
+  summary: 'Probe: does the process live',
+  answers: [json('It does.')],
+}
+
+const readyDocs: EndpointDocs = {
+  id: 'readyz',
+  tag: 'Operation',
+  summary: 'Probe: should it get requests',
+  description:
+    '503 with `reasons` while it should not: no server of any model can be used, or the process ends. Models without a usable server are named.',
+  answers: [json('It should.')],
+}
+
+const healthDocs: EndpointDocs = {
+  id: 'healthz',
+  tag: 'Operation',
+  summary: 'How it is, in short',
+  answers: [
+    json('`ok` or `degraded` with reasons, which servers are down, and how many models and servers it has.'),
+  ],
+}
+
+function reasonsAgainst(app: FastifyInstance): string[] {
+  const reasons: string[] = []
+  if (app.drain.active) reasons.push('draining')
+  if (modelsWithout(app).length === app.models.all().length) reasons.push('no usable target')
+  return reasons
+}
+
+/** None of them keeps a request away: the configuration before is in use. */
+function failedReloads(app: FastifyInstance): string[] {
+  return [...app.reload.failures().keys()].map((setting) => `the last reload of ${setting} failed`)
+}
+
+/** Lines that it does not get are on stdout. */
+function failedLogFile(app: FastifyInstance): string[] {
+  const fault = app.logFault()
+  return fault === undefined ? [] : [fault]
+}
+
+/** Their requests fail, or go to their fallback models. */
+function modelsWithout(app: FastifyInstance): string[] {
+  return app.models
+    .all()
+    .filter((model) => !app.health.canServe(model))
+    .map(({ alias }) => alias)
+}
+
+interface TargetOut {
+  model: string
+  target: string
+  state: string
+}
+
+function targetsOut(app: FastifyInstance): TargetOut[] {
+  return app.models
+    .all()
+    .flatMap((model) =>
+      model.targets
+        .filter((target) => !app.health.isUsable(target))
+        .map((target) => ({ model: model.alias, target: target.id, state: stateWords(app, target) })),
+    )
+}
+
+function stateWords(app: FastifyInstance, target: Target): string {
+  const state = app.health.stateOf(target)
+  switch (state) {
+    case 'refused':
+      return 'down: it refuses connections'
+    case 'silent':
+      return 'down: its health checks time out'
+    case 'failing':
+      return 'down: its health checks fail'
+    case 'loading':
+    case 'asleep':
+      return state
+    case 'up':
+    case 'doubtful': {
+      if (app.health.isHung(target)) return 'hung: it does not begin its answers'
+      const { cooldownMs, breaker } = app.health.of(target)
+      return cooldownMs > 0 ? 'asked for a pause' : `${breaker.state}: its requests fail`
+    }
+  }
+}

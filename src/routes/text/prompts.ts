@@ -1,0 +1,35 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+
+/** What can be asked of the router's own: the prompts of the library, and the text endpoints with their schemas. */
+const plugin: FastifyPluginAsync = async (app) => {
+  const prefix = app.config.endpointPrefix
+  for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/prompts'] })) {
+    app.get(path, { config: { dialect: 'openai', surface: 'text', docs: promptsDocs } }, () => ({
+      prompts: app.prompts
+        .list()
+        .map(({ id, language, placeholders }) => ({ id, language: language ?? null, placeholders })),
+    }))
+  }
+  for (const path of endpointPaths(prefix, { fixed: ['/builtin'], prefixed: ['/builtin'] })) {
+    const options = { config: { dialect: 'openai', surface: 'text', docs: endpointsDocs } as const }
+    app.get(path, options, () => ({ endpoints: app.textEndpoints.list() }))
+  }
+}
+
+export default plugin
+
+const promptsDocs: EndpointDocs = {
+  id: 'listPrompts',
+  tag: 'Text endpoints',
+  summary: 'The prompt library',
+  answers: [json('The prompts: id, language, placeholders.')],
+}
+
+const endpointsDocs: EndpointDocs = {
+  id: 'listTextEndpoints',
+  tag: 'Text endpoints',
+  summary: 'The text endpoints',
+  answers: [json('Each with its paths and the schemas of its requests and answers.')],
+}

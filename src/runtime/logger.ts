@@ -1,0 +1,126 @@
+import { type DestinationStream, type Logger, multistream, pino } from 'pino'
+import type { Config } from '../config/settings.ts'
+import { LogFile, type LogFileFault } from './log-file.ts'
+import { LogStream } from './log-stream.ts'
+
+export interface Logging {
+  logger: Logger
+  /** Opens the log file anew, after logrotate has moved it. */
+  reopen(): void
+  /** What is wrong with the log file now, in a few words; undefined: nothing, or there is none. */
+  fault(): string | undefined
+  /** Writes out what is still held, as far as that is possible within a second. Call before the process ends. */
+  flush(): Promise<void>
+  /**
+   * To be called first when the process exits: hands pino what it is to write then, and lets go of what cannot be written,
+   * which pino would try for ever.
+   */
+  atExit(): void
+}
+
+export interface LoggingOptions {
+  isTerminal: boolean
+  /** Whether this process is to say that the log file cannot be opened: in a cluster one of all is enough. */
+  tellsOfFile: boolean
+}
+
+/**
+ * Bytes of log lines that are written in one piece. Workers share their streams, and of a pipe the system keeps only so much
+ * together (`PIPE_BUF`, pipe(7)).
+ */
+function pieceBytes({ serverType }: Config): number {
+  return serverType === 'cluster' ? 4_096 : 65_536
+}
+
+/** Log lines to stdout, for people or as JSON, and to the log file, always as JSON. */
+export async function createLogging(config: Config, options: LoggingOptions): Promise<Logging> {
+  const { logFilename: path, logLevel: level } = config
+  const stdout = await stdoutFor(config, options.isTerminal)
+  if (path === '') {
+    return {
+      // Most have but one stream, which costs less without the search for the right ones.
+      logger: pino(pinoOptions(level), stdout),
+      reopen: () => undefined,
+      fault: () => undefined,
+      flush: async () => void (await heldBy(stdout)?.flush()),
+      atExit: () => heldBy(stdout)?.atExit(),
+    }
+  }
+  // What is wrong with the file cannot be told there.
+  const toStdout = pino(pinoOptions(level), stdout)
+  // Lines are appended whole, so several workers may share the file.
+  const file = new LogFile({
+    path,
+    pieceBytes: pieceBytes(config),
+    onChange: (fault) => {
+      if (fault) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, fault)}`)
+      else toStdout.info(`LLM_ROUTER_LOG_FILENAME: ${path} is written again`)
+    },
+  })
+  const { fault } = file
+  if (fault && options.tellsOfFile) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, fault)}`)
+  const streams = [stdout, file].map((stream) => ({ level, stream }))
+  return {
+    logger: pino(pinoOptions(level), multistream(streams)),
+    reopen: () => file.reopen(),
+    fault: () => (file.fault ? shortTextOf(file.fault) : undefined),
+    flush: async () => void (await Promise.all([file.flush(), heldBy(stdout)?.flush()])),
+    atExit: () => {
+      file.atExit()
+      heldBy(stdout)?.atExit()
+    },
+  }
+}
+
+async function stdoutFor(config: Config, isTerminal: boolean): Promise<DestinationStream> {
+  const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
+  if (!readable) return new LogStream(1, pieceBytes(config))
+  // What is for people is written at once.
+  const { default: pretty } = await import('pino-pretty')
+  return pretty({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
+}
+
+function heldBy(stream: DestinationStream): LogStream | undefined {
+  return stream instanceof LogStream ? stream : undefined
+}
+
+function pinoOptions(level: string) {
+  return {
+    level,
+    timestamp: isoTime(),
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: {},
+  }
+}
+
+function textOf(path: string, { does, code }: LogFileFault): string {
+  switch (does) {
+    case 'open':
+      return `cannot write ${path} (${code}); logging to stdout only`
+    case 'reopen':
+      return `cannot open ${path} again (${code}); the file that was open before is still written`
+    case 'write':
+      return `cannot write ${path} (${code}); lines are held, up to 8 MB, and then dropped`
+  }
+}
+
+function shortTextOf({ does, code }: LogFileFault): string {
+  return does === 'write'
+    ? `the log file cannot be written (${code})`
+    : `the log file cannot be opened (${code})`
+}
+
+/** Times as pino writes them, of which all but the milliseconds stay the same for a second. */
+function isoTime(): () => string {
+  let second = Number.NaN
+  let start = ''
+  return () => {
+    const now = Date.now()
+    const milliseconds = now % 1000
+    if (now - milliseconds !== second) {
+      second = now - milliseconds
+      start = `,"time":"${new Date(second).toISOString().slice(0, -4)}`
+    }
+    return `${start}${String(milliseconds).padStart(3, '0')}Z"`
+  }
+}

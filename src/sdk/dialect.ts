@@ -1,0 +1,221 @@
+import type { Edit, JsonScan } from '../lib/json/splice.ts'
+import type { ChatEvent, ChatRequest, ChatResponse, Usage } from './chat.ts'
+import type { EmbeddingCodec } from './embedding.ts'
+import type { RouterError } from './errors.ts'
+import type { Operation } from './provider.ts'
+
+/** Reports a field that the other side cannot carry: one log line and the `x-llm-router-lost` header. */
+export type Lose = (field: string, why: string) => void
+
+/**
+ * How a server differs from the plain form of its dialect. Absent means the plain form.
+ * Sources: the vendors' API references; see the provider file that sets each one.
+ */
+export interface Flavour {
+  /** Wire name of the multiplicative repetition penalty; absent: the server has none. */
+  repetitionPenalty?: 'repetition_penalty' | 'repeat_penalty'
+  /** Sampling fields beyond OpenAI's own that the server reads, by wire name. */
+  samplingExtensions?: readonly ('top_k' | 'min_p' | 'typical_p')[]
+  /** `max_completion_tokens` for OpenAI itself, whose newer models refuse `max_tokens`. */
+  maxTokensField?: 'max_tokens' | 'max_completion_tokens'
+  /** Whether the server knows the role `developer`; others get `system`. */
+  developerRole?: boolean
+  /** Whether `response_format: {type: "json_object"}` is known; others get an open JSON schema. */
+  jsonObject?: boolean
+  /** Whether `tool_choice` may name a function; others get `required` with only that tool. */
+  namedToolChoice?: boolean
+  /** Whether thoughts of earlier turns may be sent back, and under which names. */
+  reasoningHistory?: readonly ('reasoning_content' | 'reasoning')[]
+  /** Reasoning levels the server knows, lowest first. Levels outside are moved to the nearest. */
+  reasoningEfforts?: readonly string[]
+}
+
+export interface WriteRequestOptions {
+  /** The upstream's name of the model. */
+  model: string
+  flavour: Flavour
+  lose: Lose
+}
+
+/** What a writer must know of the answer it writes. */
+export interface AnswerContext {
+  /** The name the client asked for; the only model name an answer shows. */
+  model: string
+  /** Random part of ids, 24 characters or more, the same for a whole answer. */
+  id: string
+  /** Unix seconds, the same for a whole answer. */
+  created: number
+  /** Whether the client asked for token counts in the stream. */
+  includeUsage: boolean
+  /** Tokens of the prompt, estimated; for dialects that tell them before the upstream has counted. */
+  promptTokenEstimate?: number | undefined
+  /** Milliseconds since the request arrived (monotonic); durations are taken from it. */
+  elapsedMs(): number
+  /** The wall clock, for times in answers. */
+  now(): Date
+  /** The client's body as it came, for dialects whose answers repeat the request's parameters. */
+  request?: Record<string, unknown>
+}
+
+/** Turns upstream bytes into events. See {@link ChatEvent} for what it promises. */
+export interface ChatStreamReader {
+  /** Reads one chunk, cut anywhere. Nothing is emitted after `end` or `error`. */
+  push(chunk: Uint8Array, emit: (event: ChatEvent) => void): void
+  /**
+   * The upstream closed cleanly: emits `end` if the answer is complete, else `error`. `isComplete`: HTTP's own framing says
+   * that nothing is missing; a body that ends with its connection may have been cut.
+   */
+  end(emit: (event: ChatEvent) => void, isComplete?: boolean): void
+}
+
+/** Turns events into what the client receives; an empty string where an event has no bytes. */
+export interface ChatStreamWriter {
+  /** `error` gives the in-band error of the dialect and no end marker; after `end` or `error` nothing follows. */
+  write(event: ChatEvent): string
+}
+
+/** What a passthrough saw in the bytes that went by. */
+export interface PassthroughState {
+  /** A content event (or the end) has been seen: the answer may be committed. */
+  content: boolean
+  /** The dialect's own end of stream was seen; what follows is not the client's business. */
+  ended: boolean
+  /** The upstream reported an error in its stream, or sent what cannot be read. */
+  failure: RouterError | undefined
+  usage: Usage | undefined
+}
+
+/** The stream half of the identity lane: bytes go through, only the value of `model` is replaced. */
+export interface ChatPassthrough {
+  readonly state: PassthroughState
+  /** Takes one chunk, cut anywhere; gives the bytes for the client, or undefined: whole events, but for very long ones. */
+  push(chunk: Buffer): Buffer | undefined
+  /** The upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: as for {@link ChatStreamReader}. */
+  end(isComplete?: boolean): Buffer | undefined
+  /** What ends an event of which a part went out, so that an error can follow; empty where there is none. */
+  endTorn?(): string
+  /** The in-band error that fits what went by; undefined where the dialect's own does. */
+  writeError?(error: RouterError): string | undefined
+}
+
+export interface PassthroughOptions {
+  /** The name the client asked for, to stand in place of the upstream's. */
+  model: string
+  /** Whether the usage chunk was asked for by the router alone and is to be kept from the client. */
+  stripUsage: boolean
+  /** Number of answers (choices) that must finish. */
+  choices: number
+}
+
+/** Puts a stream together into the whole answer that the server would have given to the same request without one. */
+export interface AnswerCollector {
+  /** Something of the answer has come. */
+  readonly content: boolean
+  /** The dialect's own end of stream was seen. */
+  readonly done: boolean
+  /** The upstream reported an error in its stream, or sent what cannot be read. */
+  readonly failure: RouterError | undefined
+  /** Takes one chunk, cut anywhere. */
+  push(chunk: Buffer): void
+  /** The whole answer as JSON, after the end of the stream; undefined, with `failure` set, where it is not complete. */
+  end(): Buffer | undefined
+}
+
+/** How a whole answer is asked for as a stream. */
+export interface WholeAsStream {
+  /** Whether the stream for this upstream body says all that the whole answer would. */
+  fits(body: Readonly<Record<string, unknown>>): boolean
+  createCollector(): AnswerCollector
+}
+
+/** What the identity lane needs to change in a request besides `model`. */
+export interface PassthroughRequest {
+  bytes: Buffer
+  scan: JsonScan
+  body: Record<string, unknown>
+  stream: boolean
+  /** Whether token counts are wanted for metrics. */
+  wantUsage: boolean
+}
+
+export interface ContextLimits {
+  /** Context length of the model in tokens; 0 when unknown. */
+  readonly inputSize: number
+  /** Whether the context length is to be chosen where nothing says it. */
+  readonly autoContext?: boolean
+}
+
+export interface ChatCodec {
+  /** Reads a validated client request. Throws `bad_request` with the field's place for what cannot be meant. */
+  readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest
+  writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown>
+  /**
+   * Whether a whole upstream answer may go to a client of the same dialect as it came. What the model wrote is never judged.
+   * Throws `upstream_error` for one that reports an error, and for what is no answer.
+   */
+  checkAnswer(body: unknown): void
+  /** Reads a whole upstream answer; throws `upstream_error` for what {@link ChatCodec.checkAnswer} does. */
+  readResponse(body: unknown): ChatResponse
+  writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown>
+  /** Members for a whole answer on the identity lane, in place of the upstream's; absent: none. */
+  wholeMembers?(response: ChatResponse, context: AnswerContext): Record<string, unknown>
+  createReader(): ChatStreamReader
+  createWriter(context: AnswerContext): ChatStreamWriter
+  createPassthrough(options: PassthroughOptions): ChatPassthrough
+  /** Edits for the identity lane; `stripUsage` says whether the usage chunk is then to be kept from the client. */
+  passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean }
+  /** A guess, rather high, of a client's prompt in tokens: for dialects whose streams begin with it. */
+  estimatePrompt?(body: Record<string, unknown>): number
+  /** For servers that do not notice that the client of a whole answer has left; absent: the dialect has no way. */
+  readonly wholeAsStream?: WholeAsStream
+  /** Token counts of a whole answer, for the log and the metrics; undefined where it has none. */
+  readUsage(body: unknown): Usage | undefined
+  /** What a request without `stream` means in this dialect. */
+  readonly streamsByDefault: boolean
+  /**
+   * Puts the operator's defaults into an upstream request body. Gives the body's new or changed top-level
+   * members; what the client sent stays. Field names of the other dialect's sampling are understood.
+   */
+  missingDefaults(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
+  /** Members of a translated request that neither its client nor the operator sets. */
+  readonly translatedMembers?: Readonly<Record<string, unknown>>
+  /**
+   * For servers that cut a prompt in silence: the members to set in an upstream body so that its prompt fits. Throws
+   * `context_overflow` when it cannot.
+   */
+  fitContext?(body: Record<string, unknown>, limits: ContextLimits): Record<string, unknown>
+  /** Number of answers (choices) that a client's body asks for, where that is more than its `n` says. */
+  answersOf?(body: Record<string, unknown>): number
+}
+
+export interface ErrorOptions {
+  /** On the router's own paths the answer also carries the older `status` and `body` members. */
+  ownPath: boolean
+  /** Whether `causeCode` may be shown. */
+  debug: boolean
+  requestId: string
+}
+
+/** A wire format, read and written in both directions. */
+export interface Dialect {
+  readonly name: string
+  /** Content type of streamed answers. */
+  readonly streamMediaType: string
+  /** What may stand between two events, anywhere in a stream, and means nothing; absent: there is no such thing. */
+  readonly ping?: string
+  readonly chat: ChatCodec
+  /**
+   * Set where this is another surface of a dialect: targets that speak that one and have the operation get a client's
+   * bytes as they are, others get a chat.
+   */
+  readonly native?: { dialect: string; operation: Operation }
+  /** Name of the dialect in which servers of this one continue a text without a chat around it. */
+  readonly completions?: string
+  /** Absent: the dialect has no embeddings. */
+  readonly embedding?: EmbeddingCodec
+  writeError(error: RouterError, options: ErrorOptions): Record<string, unknown>
+  /** HTTP status of an error in this dialect, where it differs from the error's own. */
+  errorStatus(error: RouterError): number
+  /** The in-band error: whole event(s), ready to follow a complete one. */
+  writeStreamError(error: RouterError, options: ErrorOptions): string
+}

@@ -1,0 +1,120 @@
+import { countOf, filledTextOf, isObject, type JsonObject, objectsIn } from '../lib/json/read.ts'
+
+/** What a server says of one of its models now. */
+export interface EngineModel {
+  /** All names that the server has for it. */
+  readonly names: readonly string[]
+  /** Context length in use, in tokens; undefined where the server does not say. */
+  readonly context: number | undefined
+  readonly loaded: boolean
+  /** Members of Ollama's own entry of a loaded model. */
+  readonly running?: Readonly<JsonObject>
+}
+
+/** What a server says of itself now. */
+export interface EngineState {
+  readonly isLlamaCpp: boolean
+  readonly models: readonly EngineModel[]
+}
+
+/** Where a provider type's servers list their models, and how the list is read. */
+export interface EngineListing {
+  /** From the root of the host. */
+  readonly path: string
+  /** Undefined for what is no such list. */
+  read(answer: unknown): EngineState | undefined
+}
+
+/**
+ * OpenAI's list of models. vLLM adds `max_model_len`, llama.cpp `meta.n_ctx` (the context of one slot; `n_ctx_train` is
+ * what the model could have), and in its router mode `status`. Sources: llama.cpp, tools/server/README.md; vLLM
+ * documentation, "OpenAI-Compatible Server".
+ */
+export const openaiListing: EngineListing = {
+  path: '/v1/models',
+  read(answer) {
+    if (!isObject(answer) || !Array.isArray(answer.data)) return undefined
+    const entries = objectsIn(answer.data)
+    return {
+      isLlamaCpp: entries.some((entry) => entry.owned_by === 'llamacpp'),
+      models: entries.map(({ id, aliases, max_model_len: length, meta, status }) => ({
+        names: [id, ...(Array.isArray(aliases) ? aliases : [])].flatMap((name) => filledTextOf(name) ?? []),
+        context: positive(length) ?? (isObject(meta) ? positive(meta.n_ctx) : undefined),
+        loaded: !isObject(status) || status.value === undefined || status.value === 'loaded',
+      })),
+    }
+  },
+}
+
+/** Ollama's loaded models, https://docs.ollama.com/api/ps; the others are not in the list. */
+export const ollamaListing: EngineListing = {
+  path: '/api/ps',
+  read(answer) {
+    if (!isObject(answer)) return undefined
+    // An empty list may be null.
+    if (!Array.isArray(answer.models) && answer.models !== null) return undefined
+    return {
+      isLlamaCpp: false,
+      models: objectsIn(answer.models).map((entry) => ({
+        names: [entry.name, entry.model].flatMap((name) => filledTextOf(name) ?? []),
+        context: positive(entry.context_length),
+        loaded: true,
+        running: entry,
+      })),
+    }
+  },
+}
+
+/** LM Studio's own list, https://lmstudio.ai/docs/developer/rest. */
+export const lmStudioListing: EngineListing = {
+  path: '/api/v0/models',
+  read(answer) {
+    if (!isObject(answer) || !Array.isArray(answer.data)) return undefined
+    return {
+      isLlamaCpp: false,
+      models: objectsIn(answer.data).map(({ id, state, loaded_context_length: context }) => ({
+        names: [id].flatMap((name) => filledTextOf(name) ?? []),
+        context: positive(context),
+        loaded: state === 'loaded',
+      })),
+    }
+  },
+}
+
+/** The same since LM Studio 0.4, where a model may be loaded several times. */
+export const lmStudioInstanceListing: EngineListing = {
+  path: '/api/v1/models',
+  read(answer) {
+    if (!isObject(answer) || !Array.isArray(answer.models)) return undefined
+    return {
+      isLlamaCpp: false,
+      models: objectsIn(answer.models).map(({ key, loaded_instances: list }) => {
+        const instances = objectsIn(list)
+        const contexts = instances.flatMap(({ config }) =>
+          isObject(config) ? (positive(config.context_length) ?? []) : [],
+        )
+        return {
+          names: [key, ...instances.map(({ id }) => id)].flatMap((name) => filledTextOf(name) ?? []),
+          context: contexts.length === 0 ? undefined : Math.min(...contexts),
+          loaded: instances.length > 0,
+        }
+      }),
+    }
+  },
+}
+
+/** The entry of a model. A llama.cpp server with one model answers to every name. */
+export function modelIn({ isLlamaCpp, models }: EngineState, name: string): EngineModel | undefined {
+  const wanted = looseName(name)
+  const named = models.find(({ names }) => names.some((each) => looseName(each) === wanted))
+  return named ?? (isLlamaCpp && models.length === 1 ? models[0] : undefined)
+}
+
+/** As Ollama matches names: in any case, and `m` is `m:latest`. */
+function looseName(name: string): string {
+  return name.toLowerCase().replace(/:latest$/, '')
+}
+
+function positive(value: unknown): number | undefined {
+  return countOf(value) || undefined
+}

@@ -1,0 +1,63 @@
+import type { Connection } from './connection.ts'
+import type { EngineListing } from './engine-listings.ts'
+import type { MockSettings } from './mock-settings.ts'
+import type { Operation, ProviderType } from './provider.ts'
+
+export type { MockSettings }
+
+/** One configured upstream of one model. Never changes after loading. */
+export interface Target {
+  readonly id: string
+  /** Alias of the model it serves. */
+  readonly model: string
+  readonly type: ProviderType
+  /** The model's name at the upstream. */
+  readonly upstreamModel: string
+  /** Scheme, host and port; empty for embedded types. Never shown to clients. */
+  readonly origin: string
+  /** Path and query for each operation that the upstream offers. */
+  readonly paths: Readonly<Partial<Record<Operation, string>>>
+  readonly token: string | undefined
+  /** Absent: directly. */
+  readonly connection?: Connection
+  /** 0 to 1. */
+  readonly weight: number
+  /** Context length in tokens; 0 when unknown. */
+  readonly inputSize: number
+  /** False: tools, tool_choice and parallel_tool_calls never go upstream. */
+  readonly toolCalling: boolean
+  /** Request members that never go upstream, by their wire name there. */
+  readonly dropParams: readonly string[]
+  /** Request members for what the client leaves out, by their wire name at the upstream. */
+  readonly defaults: Readonly<Record<string, unknown>>
+  /** Whether the router may ask for token counts on its own in streams. */
+  readonly streamUsage: boolean
+  readonly mock: MockSettings
+  /** Most inputs of one embedding request; absent: no limit is known. */
+  readonly maxBatch?: number
+  /** Whether the context length is chosen by the size of the prompt, where neither request nor configuration says it. */
+  readonly autoContext?: boolean
+  /** Where its server lists its models, each with its path from the root of the host. */
+  readonly listings?: readonly EngineListing[]
+  /** Path of the cheap check for a sign of life; absent: it is not checked. */
+  readonly healthPath?: string
+  /** Path of the question whether the engine sleeps; absent: it is not asked. */
+  readonly sleepPath?: string
+}
+
+export interface Model {
+  readonly alias: string
+  readonly group: string
+  readonly targets: readonly Target[]
+  /** `providers_sleep`: parked, not used by default. */
+  readonly sleeping: readonly Target[]
+  /** Aliases of the models to try when all targets of this one fail, in order. */
+  readonly fallbacks: readonly string[]
+  /** Name of the strategy, where the model has its own. */
+  readonly strategy: string | undefined
+  readonly embedding: boolean
+  /** What the model can do, in Ollama's words; absent: not configured. */
+  readonly capabilities?: readonly string[]
+  /** What Ollama's clients show of a model: `family`, `parameter_size`, `quantization_level`, `format`. */
+  readonly details?: Readonly<Record<string, string>>
+}

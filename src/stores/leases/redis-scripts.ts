@@ -1,0 +1,101 @@
+import type { LeaseWish, WishedTarget } from '../../sdk/lease-store.ts'
+import type { RedisLink } from '../redis/client.ts'
+import { freedChannel, pythonField, redisKeys } from '../redis/keys.ts'
+
+export interface TakenTarget {
+  token: string
+  model: string
+  target: WishedTarget
+}
+
+interface Process {
+  link: RedisLink
+  /** Names the process in tokens and in what it holds. */
+  worker: string
+  ttlMs: number
+}
+
+/** The wish's target that was taken, and its fence; undefined when nothing was. */
+export async function acquireStep(
+  { link, worker, ttlMs }: Process,
+  token: string,
+  { model, targets, waitedMs, affinity, complete }: LeaseWish,
+): Promise<{ target: WishedTarget; fence: number } | undefined> {
+  const keys = [
+    redisKeys.fence(model),
+    redisKeys.python(model),
+    redisKeys.waiting(model),
+    redisKeys.owned(worker),
+    redisKeys.gone(token),
+    redisKeys.gone(worker),
+    redisKeys.lastHost(model),
+    redisKeys.knownHosts(model),
+    redisKeys.usedHosts,
+    ...targets.map(({ id }) => redisKeys.lease(model, id)),
+    ...targets.map(({ host }) => redisKeys.running(host)),
+  ]
+  const reply = await link.run('acquire', keys, [
+    ...[token, ttlMs, worker, model, Math.round(waitedMs), flag(affinity), flag(complete)],
+    ...targets.flatMap(({ id, host, reserve }) => [id, pythonField(id, host), host, flag(reserve)]),
+  ])
+  if (!Array.isArray(reply)) return undefined
+  const [index, fence] = reply.map(Number)
+  const target = targets[(index ?? 0) - 1]
+  return target && fence !== undefined ? { target, fence } : undefined
+}
+
+/** For each lease its fence, or 0 where somebody else has the target. */
+export async function renewStep(
+  { link, worker, ttlMs }: Process,
+  leases: readonly TakenTarget[],
+): Promise<number[]> {
+  const keys = leases.flatMap(({ token, model, target: { id, host } }) => [
+    redisKeys.lease(model, id),
+    redisKeys.fence(model),
+    redisKeys.python(model),
+    redisKeys.running(host),
+    redisKeys.gone(token),
+  ])
+  const reply = await link.run(
+    'renew',
+    [redisKeys.owned(worker), ...keys],
+    [
+      ttlMs,
+      ...leases.flatMap(({ token, model, target: { id, host } }) => [
+        ...[token, model, id, pythonField(id, host), host],
+      ]),
+    ],
+  )
+  return Array.isArray(reply) ? reply.map(Number) : []
+}
+
+export interface Leaving {
+  token: string
+  model: string
+  targets: readonly Pick<WishedTarget, 'id' | 'host'>[]
+  /** No late copy of an acquire or renew of this token may take anything any more. */
+  abandon: boolean
+}
+
+/** Gives back what the token has of the targets. */
+export async function releaseStep(
+  { link, worker, ttlMs }: Process,
+  { token, model, targets, abandon }: Leaving,
+): Promise<void> {
+  const keys = [
+    redisKeys.python(model),
+    redisKeys.waiting(model),
+    redisKeys.owned(worker),
+    redisKeys.gone(token),
+    ...targets.map(({ id }) => redisKeys.lease(model, id)),
+    ...targets.map(({ host }) => redisKeys.running(host)),
+  ]
+  await link.run('release', keys, [
+    ...[token, ttlMs, worker, model, freedChannel, flag(abandon)],
+    ...targets.map(({ id, host }) => pythonField(id, host)),
+  ])
+}
+
+function flag(claim: boolean): string {
+  return claim ? '1' : '0'
+}

@@ -1,0 +1,265 @@
+import { once } from 'node:events'
+import { RouterError } from '../../sdk/errors.ts'
+import {
+  type LeaseStore,
+  type LeaseWish,
+  noLeaseCounts,
+  StoreDownError,
+  type StoredLease,
+  type WishedTarget,
+} from '../../sdk/lease-store.ts'
+import type { RedisLink } from '../redis/client.ts'
+import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { freedChannel } from '../redis/keys.ts'
+import { acquireStep, type Leaving, releaseStep, renewStep, type TakenTarget } from './redis-scripts.ts'
+
+export interface RedisLeasesOptions {
+  link: RedisLink
+  /** Names this process: part of each token, so that its primary can free what it held when it died. */
+  worker: string
+  /** A lease of a dead process ends after this, in milliseconds. */
+  ttlMs?: number
+  /** All leases of the process are renewed this often, in milliseconds, in one call. */
+  beatMs?: number
+  /** For how long Redis may be away before `whenDown` holds, in milliseconds. */
+  holdMs?: number
+  /** Exclusive within this process, or an error for the client. */
+  whenDown: 'local' | 'reject'
+  /** Monotonic milliseconds. */
+  now: () => number
+  log: StoreLog
+}
+
+interface Held extends TakenTarget {
+  lease: StoredLease
+  /** Redis has not confirmed it since the last failure: a late call may still be on its way. */
+  unsure: boolean
+  lost: boolean
+}
+
+/** After a failure renewals and releases are tried again this soon, in milliseconds. */
+const retryMs = 500
+/** The start waits this long for a connection, and goes on without one, in milliseconds. */
+const connectWaitMs = 1_000
+
+/** Leases that all routers with one Redis share. */
+export class RedisLeases implements LeaseStore {
+  readonly pollMs = { min: 50, max: 250 }
+  readonly counts = noLeaseCounts()
+  readonly #link: RedisLink
+  readonly #process: { link: RedisLink; worker: string; ttlMs: number }
+  readonly #options: Required<RedisLeasesOptions>
+  readonly #health: RedisHealth
+  readonly #held = new Map<string, Held>()
+  /** Given back, but Redis has not said so yet; with the time after which it ends there by itself. */
+  readonly #leaving = new Map<string, Leaving & { until: number }>()
+  readonly #listeners: ((model: string) => void)[] = []
+  readonly #lostListeners: ((lease: StoredLease) => void)[] = []
+  #timer: NodeJS.Timeout | undefined
+  #beating = false
+  #closed = false
+
+  constructor(options: RedisLeasesOptions) {
+    this.#options = { ttlMs: 15_000, beatMs: 5_000, holdMs: 5_000, ...options }
+    const { link, worker, ttlMs, now, log, whenDown } = this.#options
+    this.#link = link
+    this.#process = { link, worker, ttlMs }
+    this.#health = new RedisHealth(now, log, whenDown)
+    this.#listen(link)
+  }
+
+  get reachable(): boolean {
+    return this.#link.commands.status === 'ready' && this.#health.downForMs === 0
+  }
+
+  /** Fulfilled when connected, or when that takes too long: a router starts without Redis too. */
+  async started(): Promise<void> {
+    if (this.#link.commands.status === 'ready') return
+    try {
+      await once(this.#link.commands, 'ready', { signal: AbortSignal.timeout(connectWaitMs) })
+    } catch (error) {
+      this.#health.failed(error)
+    }
+  }
+
+  async acquire(wish: LeaseWish): Promise<StoredLease | undefined> {
+    const token = this.#token(wish.key)
+    const held = this.#held.get(token)
+    if (held) return held.lease
+    // What was given while Redis was away is not there yet, and must not be given twice.
+    const unknown = [...this.#held.values()].filter(({ unsure, model }) => unsure && model === wish.model)
+    const targets = wish.targets.filter(({ id }) => !unknown.some(({ target }) => target.id === id))
+    if (targets.length === 0) return undefined
+    let granted: { target: WishedTarget; fence: number } | undefined
+    try {
+      granted = await this.#health.run(() => acquireStep(this.#process, token, { ...wish, targets }))
+    } catch (error) {
+      return this.#withoutRedis(wish, error)
+    }
+    if (!granted) return undefined
+    return this.#hold({ key: wish.key, model: wish.model, ...granted }, false)
+  }
+
+  async release({ key }: StoredLease): Promise<void> {
+    const held = this.#held.get(this.#token(key))
+    if (!held) return
+    const { token, model, target, unsure } = held
+    this.#held.delete(token)
+    await this.#leave({ token, model, targets: [target], abandon: unsure })
+  }
+
+  async abandon(wish: LeaseWish): Promise<void> {
+    const token = this.#token(wish.key)
+    this.#held.delete(token)
+    await this.#leave({ token, model: wish.model, targets: wish.targets, abandon: true })
+  }
+
+  onFreed(listener: (model: string) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  onLost(listener: (lease: StoredLease) => void): void {
+    this.#lostListeners.push(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    // First what waits longest: a release that failed before gets its last try here.
+    const pending = [...this.#leaving.values()].map((leaving) => this.#send(leaving))
+    const held = [...this.#held.values()].map(({ lease }) => this.release(lease))
+    await Promise.all([...pending, ...held])
+    this.#link.close()
+  }
+
+  #token(key: string): string {
+    return `${this.#options.worker}-${key}`
+  }
+
+  #listen({ commands, subscriber }: RedisLink): void {
+    commands.on('error', (error) => this.#health.failed(error))
+    commands.on('close', () => {
+      if (!this.#closed) this.#health.failed('the connection is closed')
+    })
+    commands.on('ready', () => {
+      this.#health.connected()
+      void this.#beat()
+    })
+    // What happens to the other connection alone costs hints; waiting requests ask without them.
+    subscriber.on('error', () => undefined)
+    subscriber.on('ready', () => {
+      subscriber.subscribe(freedChannel).catch(() => undefined)
+    })
+    subscriber.on('message', (_channel, model) => this.#tell(model))
+  }
+
+  #tell(model: string): void {
+    for (const listener of this.#listeners) listener(model)
+  }
+
+  #hold(lease: StoredLease, unsure: boolean): StoredLease {
+    const { key, model, target } = lease
+    const token = this.#token(key)
+    this.#held.set(token, { token, model, target, lease, unsure, lost: false })
+    this.#arm(this.#options.beatMs)
+    return lease
+  }
+
+  /** Redis has not answered: wait, refuse, or go by what this process alone knows. */
+  #withoutRedis(wish: LeaseWish, error: unknown): StoredLease | undefined {
+    const { holdMs, whenDown } = this.#options
+    if (this.#health.downForMs < holdMs) throw error
+    if (whenDown === 'reject') throw storeDown(error)
+    const taken = new Set<string>()
+    for (const { model, target } of this.#held.values()) if (model === wish.model) taken.add(target.id)
+    const free = wish.targets.filter(({ id }) => !taken.has(id))
+    const target = free.find(({ reserve }) => !reserve) ?? free[0]
+    if (!target) return undefined
+    this.counts.local++
+    // The call that was not answered may yet be carried out, for another target: its token is not used any more.
+    void this.abandon(wish)
+    return this.#hold({ key: `${wish.key}.local`, model: wish.model, target, fence: 0 }, true)
+  }
+
+  async #leave(leaving: Leaving): Promise<void> {
+    const entry = { ...leaving, until: this.#options.now() + this.#options.ttlMs }
+    this.#leaving.set(leaving.token, entry)
+    if (!(await this.#send(entry))) {
+      // Nobody will publish it, and while Redis is away the requests of this process may have the target.
+      this.#tell(leaving.model)
+      this.#arm(retryMs)
+    }
+  }
+
+  /** Whether Redis has answered. */
+  async #send(leaving: Leaving): Promise<boolean> {
+    try {
+      await this.#health.run(() => releaseStep(this.#process, leaving))
+      this.#leaving.delete(leaving.token)
+      return true
+    } catch {
+      // The health has it; the next beat tries again.
+      return false
+    }
+  }
+
+  /** One timer for all leases; an earlier beat replaces a later one. */
+  #arm(inMs: number): void {
+    if (this.#closed || this.#beating || (this.#timer && inMs >= this.#options.beatMs)) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#beat(), inMs)
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#beating || this.#closed) return
+    this.#beating = true
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const now = this.#options.now()
+    for (const leaving of [...this.#leaving.values()]) {
+      if (leaving.until < now) this.#leaving.delete(leaving.token)
+      else if (!(await this.#send(leaving))) break
+    }
+    const renewed = await this.#renew([...this.#held.values()])
+    this.#beating = false
+    if (this.#held.size === 0 && this.#leaving.size === 0) return
+    this.#arm(renewed && this.#leaving.size === 0 ? this.#options.beatMs : retryMs)
+  }
+
+  /** False when Redis did not answer. */
+  async #renew(held: readonly Held[]): Promise<boolean> {
+    if (held.length === 0) return true
+    let fences: number[]
+    try {
+      fences = await this.#health.run(() => renewStep(this.#process, held))
+    } catch (error) {
+      if (!(error instanceof StoreDownError)) throw error
+      for (const entry of held) entry.unsure = true
+      return false
+    }
+    for (const [index, entry] of held.entries()) this.#renewed(entry, fences[index] ?? 0)
+    return true
+  }
+
+  #renewed(entry: Held, fence: number): void {
+    entry.unsure = false
+    const lost = fence === 0
+    if (lost && !entry.lost && this.#held.has(entry.token)) {
+      this.counts.lost++
+      const { model, target, lease } = entry
+      this.#options.log.warn({ model, target: target.id }, 'lease lost: another request has the target too')
+      // What was given without Redis was known not to be exclusive.
+      if (lease.fence > 0) for (const listener of this.#lostListeners) listener(lease)
+    }
+    entry.lost = lost
+  }
+}
+
+function storeDown(cause: unknown): RouterError {
+  return new RouterError('overloaded', 'The upstreams of this model cannot be reserved now', {
+    code: 'lease_store_down',
+    retryAfterSeconds: 5,
+    causeCode: 'REDIS_DOWN',
+    cause,
+  })
+}

@@ -1,0 +1,130 @@
+import {
+  type LimitDemand,
+  type LimitEnd,
+  type Limited,
+  type LimitReservation,
+  type LimitStore,
+  type LimitVerdict,
+  type LimitWish,
+  limitWindowMs,
+} from '../../sdk/limit-store.ts'
+import type { RedisAddress } from '../redis/client.ts'
+import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { redisKeys } from '../redis/keys.ts'
+import { LazyScripts } from '../redis/scripts.ts'
+
+export interface RedisLimitsOptions {
+  address: RedisAddress
+  /** Monotonic milliseconds. */
+  now: () => number
+  log: StoreLog
+  /** For how long a place is held without a sign of life from its process, in milliseconds. */
+  ttlMs?: number
+}
+
+type Step = 'admit-key' | 'keep-key' | 'leave-key'
+
+const steps: readonly Step[] = ['admit-key', 'keep-key', 'leave-key']
+const reasons: readonly (Limited | undefined)[] = [undefined, 'concurrent', 'requests', 'tokens']
+
+/** What Redis holds for a request of this process. */
+interface Held {
+  places: number
+  requests: number
+}
+
+/**
+ * What keys use in all routers with one Redis, counted by its clock. Rejects with StoreDownError while Redis does not
+ * answer. A process that dies gives its places back after the time to live.
+ */
+export class RedisLimits implements LimitStore {
+  readonly #ttlMs: number
+  readonly #scripts: LazyScripts<Step>
+  readonly #held = new Map<string, Map<string, Held>>()
+  /** Begins with the first place. */
+  #keeping: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(options: RedisLimitsOptions) {
+    this.#ttlMs = options.ttlMs ?? 30_000
+    const health = new RedisHealth(options.now, options.log, 'limits of keys hold in each process by itself')
+    this.#scripts = new LazyScripts({ address: options.address, steps, health })
+  }
+
+  async admit(wish: LimitWish): Promise<LimitVerdict> {
+    const { places: _one, ...verdict } = await this.#take({ ...wish, tokens: -1, requests: 1, places: 1 })
+    return verdict
+  }
+
+  reserve(demand: LimitDemand): Promise<LimitReservation> {
+    return this.#take(demand)
+  }
+
+  async leave({ key, ticket, limits, tokens, requests, undone }: LimitEnd): Promise<void> {
+    const held = this.#held.get(key)?.get(ticket) ?? { places: 1, requests: 1 }
+    this.#held.get(key)?.delete(ticket)
+    await this.#run('leave-key', key, [
+      ...[ticket, tokens, limits.tokens ?? 0, undone ? 1 : 0, limitWindowMs],
+      ...[held.places, held.requests, requests ?? held.requests],
+    ])
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#keeping)
+    await this.#scripts.close()
+  }
+
+  async #take(demand: LimitDemand): Promise<LimitReservation> {
+    const { concurrent = 0, requests = 0, tokens = 0 } = demand.limits
+    const reply = await this.#run('admit-key', demand.key, [
+      ...[demand.ticket, concurrent, requests, tokens],
+      ...[this.#ttlMs, limitWindowMs],
+      ...[demand.tokens, demand.requests, demand.places],
+    ])
+    const reservation = reservationOf(reply, demand)
+    if (reservation.refusedBy === undefined) this.#hold(demand, reservation.places)
+    return reservation
+  }
+
+  #hold({ key, ticket, requests }: LimitDemand, places: number): void {
+    const tickets = this.#held.get(key) ?? new Map<string, Held>()
+    tickets.set(ticket, { places, requests })
+    this.#held.set(key, tickets)
+    if (!this.#closed) this.#keeping ??= setInterval(() => void this.#keep(), this.#ttlMs / 3)
+  }
+
+  async #keep(): Promise<void> {
+    for (const [key, tickets] of this.#held) {
+      if (tickets.size === 0) continue
+      try {
+        await this.#run('keep-key', key, [this.#ttlMs, ...[...tickets].flatMap(placesOf)])
+      } catch {
+        return // told by the health; the next turn comes
+      }
+    }
+  }
+
+  #run(step: Step, key: string, args: readonly (string | number)[]): Promise<unknown> {
+    const { keyOpen, keyRecent, keyTokens, keyReserved } = redisKeys
+    const keys = [keyOpen(key), keyRecent(key), keyTokens(key), keyReserved(key)]
+    return this.#scripts.run(step, keys, args)
+  }
+}
+
+/** The names of a request's places in Redis. */
+function placesOf([ticket, { places }]: [string, Held]): string[] {
+  return Array.from({ length: places }, (_, index) => (index === 0 ? ticket : `${ticket}.${index}`))
+}
+
+function reservationOf(reply: unknown, { limits }: LimitDemand): LimitReservation {
+  const numbers = Array.isArray(reply) ? reply.map(Number) : []
+  const [reason = 0, waitMs = 0, requestsLeft = 0, requestsMs = 0, tokensLeft = 0, tokensMs = 0] = numbers
+  return {
+    refusedBy: reasons[reason],
+    waitMs,
+    ...(limits.requests === undefined ? {} : { requests: { left: requestsLeft, fullInMs: requestsMs } }),
+    ...(limits.tokens === undefined ? {} : { tokens: { left: tokensLeft, fullInMs: tokensMs } }),
+    places: numbers[6] ?? 1,
+  }
+}

@@ -1,0 +1,56 @@
+import { once } from 'node:events'
+import type { RedisAddress, ScriptLink } from './client.ts'
+import type { RedisHealth } from './health.ts'
+
+export interface LazyScriptsOptions<Step extends string> {
+  address: RedisAddress
+  steps: readonly Step[]
+  /** Hears how the connection fares. */
+  health: RedisHealth
+  /** How long a command may take, in milliseconds; absent: the client's own. */
+  commandTimeoutMs?: number
+}
+
+/** The first use waits this long for a connection, in milliseconds. */
+const connectWaitMs = 1_000
+
+/** Scripts over a connection that is made at their first use: a router that needs none opens none, and loads no client for it. */
+export class LazyScripts<Step extends string> {
+  readonly #options: LazyScriptsOptions<Step>
+  #link: Promise<ScriptLink<Step>> | undefined
+  #closed = false
+
+  constructor(options: LazyScriptsOptions<Step>) {
+    this.#options = options
+  }
+
+  /** Rejects with StoreDownError while Redis does not answer. */
+  async run(step: Step, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    this.#link ??= this.#connect()
+    const link = await this.#link
+    return this.#options.health.run(() => link.run(step, keys, args))
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const link = await this.#link
+    link?.close()
+  }
+
+  async #connect(): Promise<ScriptLink<Step>> {
+    const { address, steps, health, commandTimeoutMs } = this.#options
+    const { connectScripts } = await import('./client.ts')
+    const link = connectScripts(address, steps, commandTimeoutMs)
+    link.commands.on('error', (error) => health.failed(error))
+    link.commands.on('close', () => {
+      if (!this.#closed) health.failed('the connection is closed')
+    })
+    link.commands.on('ready', () => health.connected())
+    try {
+      await once(link.commands, 'ready', { signal: AbortSignal.timeout(connectWaitMs) })
+    } catch (error) {
+      health.failed(error)
+    }
+    return link
+  }
+}

@@ -1,0 +1,59 @@
+import type { ResponseStore, StoredResponse } from '../../sdk/response-store.ts'
+import type { RedisAddress } from '../redis/client.ts'
+import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { redisKeys } from '../redis/keys.ts'
+import { LazyScripts } from '../redis/scripts.ts'
+import type { ResponseBounds } from './table.ts'
+
+export interface RedisResponsesOptions extends ResponseBounds {
+  address: RedisAddress
+  /** Monotonic milliseconds. */
+  now: () => number
+  log: StoreLog
+}
+
+type Step = 'keep-response' | 'find-response' | 'remove-response'
+
+const steps: readonly Step[] = ['keep-response', 'find-response', 'remove-response']
+const keys = [
+  redisKeys.responses,
+  redisKeys.responsesByUse,
+  redisKeys.responsesByExpiry,
+  redisKeys.responsesBytes,
+]
+/** An answer may be megabytes, and its client waits no longer than this for it to be kept, in milliseconds. */
+const commandTimeoutMs = 1_000
+
+/** Answers that all routers with one Redis share. Rejects with StoreDownError while Redis does not answer. */
+export class RedisResponses implements ResponseStore {
+  readonly #options: RedisResponsesOptions
+  readonly #scripts: LazyScripts<Step>
+
+  constructor(options: RedisResponsesOptions) {
+    this.#options = options
+    const health = new RedisHealth(options.now, options.log, 'answers are kept in the process')
+    this.#scripts = new LazyScripts({ address: options.address, steps, health, commandTimeoutMs })
+  }
+
+  async find(id: string): Promise<StoredResponse | undefined> {
+    const json = await this.#run('find-response', [id])
+    return typeof json === 'string' ? JSON.parse(json) : undefined
+  }
+
+  async keep(id: string, stored: StoredResponse): Promise<void> {
+    const { ttlMs, maxCount, maxBytes } = this.#options
+    await this.#run('keep-response', [id, JSON.stringify(stored), ttlMs, maxCount, maxBytes])
+  }
+
+  async remove(id: string): Promise<boolean> {
+    return (await this.#run('remove-response', [id])) === 1
+  }
+
+  close(): Promise<void> {
+    return this.#scripts.close()
+  }
+
+  #run(step: Step, args: readonly (string | number)[]): Promise<unknown> {
+    return this.#scripts.run(step, keys, args)
+  }
+}
