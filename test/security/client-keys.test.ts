@@ -45,7 +45,7 @@ test('S8 unknown, disabled, expired and malformed keys get the same answer', asy
 })
 
 test('S8 a key is in no log line and goes to no upstream; its id is in the log', async () => {
-  const from = house.upstream.requests.length
+  const from = house.sent.length
   const headers = { ...house.newcomer(), ...bearer(keys.all), 'x-request-id': 's8-log' }
   await post(house.router.url + path, chat('small'), headers)
   await post(house.router.url + path, chat('small'), { ...house.newcomer(), ...bearer(keys.disabled) })
@@ -56,7 +56,7 @@ test('S8 a key is in no log line and goes to no upstream; its id is in the log',
   )
   assert.equal(refused.reason, 'disabled')
   assert.ok(!JSON.stringify(house.router.logs).includes(head))
-  const sent = house.upstream.requests.slice(from)
+  const sent = house.sent.slice(from)
   assert.equal(sent.length, 1)
   assert.ok(!JSON.stringify(sent.map(({ headers }) => headers)).includes(head))
 })

@@ -11,13 +11,13 @@ let house: KeyHouse
 
 before(async () => {
   house = await KeyHouse.open()
-  house.upstream.rescript({ kind: 'reply', body: { text: 'hello' } })
+  house.answer = () => ({ kind: 'reply', body: { text: 'hello' } })
 })
 after(() => house.close())
 
 /** What the upstream got last, read by another parser than the router's. */
 async function lastForm(): Promise<FormData> {
-  const { raw, headers } = house.upstream.requests.at(-1) ?? assert.fail('the upstream got nothing')
+  const { raw, headers } = house.sent.at(-1) ?? assert.fail('the upstream got nothing')
   const type = String(headers['content-type'])
   return new Response(new Uint8Array(raw), { headers: { 'content-type': type } }).formData()
 }
@@ -40,7 +40,7 @@ const permitted = field('form-data; name="model"', 'small')
 const recording = field('form-data; name="file"; filename="a.wav"\r\nContent-Type: audio/wav', 'RIFF')
 
 test('S9 no way of writing a form leads to a model without a right to it', async () => {
-  const from = house.upstream.requests.length
+  const from = house.sent.length
   const forms = [
     'form-data; x="; name=y"; name="model"',
     'form-data; name="y"; name="model"',
@@ -65,7 +65,7 @@ test('S9 no way of writing a form leads to a model without a right to it', async
     assert.match(error.message, /form|'model'|'Model'/)
   }
   assert.equal((await send(`${recording}${field('form-data; name="model"', 'Large')}--b1--\r\n`)).status, 404)
-  assert.equal(house.upstream.requests.length, from)
+  assert.equal(house.sent.length, from)
 })
 
 test('S9 an upstream gets the parts that were judged, and nothing around them', async () => {
@@ -73,7 +73,7 @@ test('S9 an upstream gets the parts that were judged, and nothing around them', 
   const form = `name="model"\r\n\r\nLarge\r\n${odd}${permitted}${recording}--b1--\r\n${permitted}--b1--\r\n`
   const answer = await send(form)
   assert.deepEqual([answer.status, await answer.json()], [200, { text: 'hello' }])
-  const { raw, headers } = house.upstream.requests.at(-1) ?? assert.fail()
+  const { raw, headers } = house.sent.at(-1) ?? assert.fail()
   assert.equal(raw.toString(), `${field('form-data; name="prompt"', 'a')}${permitted}${recording}--b1--\r\n`)
   assert.equal(headers['content-type'], 'multipart/form-data; boundary="b1"')
   assert.equal(Number(headers['content-length']), raw.length)

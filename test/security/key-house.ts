@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto'
 import { post } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
-import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import {
+  type Behaviour,
+  openaiText,
+  type RecordedRequest,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
 
 export const path = '/v1/chat/completions'
 export const head = 'sk-llm-router-canary-'
@@ -30,21 +36,27 @@ export const records = [
 export const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
 export const chat = (model: string) => ({ model, messages: [{ role: 'user', content: 'x' }] })
 
+/** What the models of the house are upstream. */
+const served = ['small', 'gpt-4', 'large', 'gpt-5']
+
 /** A router that asks for these keys, and has models that not all of them may use. */
 export class KeyHouse {
   readonly router: TestRouter
-  readonly upstream: ScriptedUpstream
   readonly file: KeysFile
+  /** How a request is answered upstream. */
+  answer: (request: RecordedRequest) => Behaviour = () => openaiText('Hi')
+  readonly #upstream: ScriptedUpstream
   #addresses = 0
 
   private constructor(router: TestRouter, upstream: ScriptedUpstream, file: KeysFile) {
     this.router = router
-    this.upstream = upstream
+    this.#upstream = upstream
     this.file = file
+    upstream.rescript((request) => (isQuestion(request) ? list : this.answer(request)))
   }
 
   static async open(): Promise<KeyHouse> {
-    const upstream = await startUpstream(openaiText('Hi'))
+    const upstream = await startUpstream(list)
     const provider = { api_type: 'vllm', api_host: upstream.url }
     const model = (id: string, more: object = {}) => ({
       providers: [{ id, model_path: id, ...provider }],
@@ -71,8 +83,13 @@ export class KeyHouse {
 
   async close(): Promise<void> {
     await this.router.close()
-    await this.upstream.close()
+    await this.#upstream.close()
     this.file.remove()
+  }
+
+  /** What has gone upstream for clients. */
+  get sent(): RecordedRequest[] {
+    return this.#upstream.requests.filter((request) => !isQuestion(request))
   }
 
   /** Each request comes from an address of its own, so that none pays for the wrong keys of another. */
@@ -93,4 +110,14 @@ export class KeyHouse {
     const response = await fetch(this.router.url + at, { headers })
     return { status: response.status, text: await response.text() }
   }
+}
+
+/** Whether the router asks for itself: which models the server has, and how it is. */
+function isQuestion({ method }: RecordedRequest): boolean {
+  return method === 'GET'
+}
+
+const list: Behaviour = {
+  kind: 'reply',
+  body: { object: 'list', data: served.map((id) => ({ id, object: 'model', max_model_len: 4096 })) },
 }
