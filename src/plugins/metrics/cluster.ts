@@ -1,8 +1,8 @@
 import cluster from 'node:cluster'
-import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { MetricFamily } from '../../cluster/metric-sums.ts'
 import { type PrimaryMetrics, primaryMetrics } from '../../cluster/metrics.ts'
+import { Breath } from '../../lib/breath.ts'
 import { primaryPipe } from '../../stores/link.ts'
 import { textOf } from './text.ts'
 
@@ -15,9 +15,10 @@ export function metricsText(app: FastifyInstance): () => Promise<Buffer> {
   if (!cluster.worker) return () => textOf(read())
   const primary = primaryMetrics(primaryPipe(cluster.worker), async () => {
     const families: MetricFamily[] = []
+    const breath = new Breath()
     for (const family of read()) {
       families.push(await family())
-      await turn()
+      await breath.take()
     }
     return families
   })

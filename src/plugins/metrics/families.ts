@@ -1,8 +1,5 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
-
-/** So many series are read before others have their turn. */
-const seriesAtOnce = 50
+import { Breath } from '../../lib/breath.ts'
 
 type Labels<Name extends string> = Readonly<Record<Name, string | number>>
 type Client = FastifyInstance['metrics']['client']
@@ -83,11 +80,11 @@ abstract class Family<Series, Label extends string> {
   async get() {
     const { name, help, type, aggregator } = this
     const values: Sample[] = []
-    let count = 0
+    const breath = new Breath()
     // Those that are added meanwhile come at the end.
     for (const { labels, series } of this.#series.values()) {
       for (const sample of this.samples(series, labels)) values.push(sample)
-      if (++count % seriesAtOnce === 0) await turn()
+      await breath.take()
     }
     return { name, help, type, aggregator, values }
   }
@@ -132,9 +129,10 @@ class GaugeFamily {
   async get() {
     const { name, help, type, aggregator } = this
     const values: Sample[] = []
+    const breath = new Breath()
     for (const sample of this.#read()) {
       values.push(sample)
-      if (values.length % (10 * seriesAtOnce) === 0) await turn()
+      await breath.take()
     }
     return { name, help, type, aggregator, values }
   }

@@ -1,7 +1,7 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import type { MetricFamily, MetricSample } from '../../cluster/metric-sums.ts'
+import { Breath } from '../../lib/breath.ts'
 
-/** So many lines are written before others have their turn: a thousand models have a hundred thousand. */
+/** So many lines are written in one piece: a thousand models have a hundred thousand. */
 const linesAtOnce = 500
 
 /**
@@ -12,6 +12,7 @@ export async function textOf(
   families: readonly (() => Promise<MetricFamily | undefined>)[],
 ): Promise<Buffer> {
   const pieces: Buffer[] = []
+  const breath = new Breath()
   for (const family of families) {
     const read = await family()
     if (!read) continue
@@ -22,10 +23,10 @@ export async function textOf(
       for (const sample of values.slice(from, from + linesAtOnce)) lines += lineOf(name, sample)
       // As bytes: to put all of a long string together would take its time at the end.
       pieces.push(Buffer.from(lines))
-      await turn()
+      await breath.take()
     }
     pieces.push(Buffer.from('\n'))
-    await turn()
+    await breath.take()
   }
   return Buffer.concat(pieces)
 }
