@@ -100,7 +100,7 @@ test('every fault of the models file is told with its place, and the exit code i
   )
   const server = start({ LLM_ROUTER_MODELS_CONFIG: file })
   await server.seen('stderr', /active_models\.google_models\[1\]: no such model "x"/)
-  await server.seen('stderr', /"foo".*known: openai, vllm, lmstudio, ollama,/)
+  await server.seen('stderr', /"foo".*known: openai, vllm, llamacpp, lmstudio, ollama,/)
   assert.equal(await server.exit, 2)
 })
 

@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { getBuiltinModule } from 'node:process'
 import type { Duplex } from 'node:stream'
+<<<<<<< HEAD:src/runtime/http-server.ts
 import { writeWaiting } from '../lib/turn-end.ts'
+=======
+import { writeWaiting } from './core/turn-end.ts'
+import { hearOut } from './last-answer.ts'
+>>>>>>> 41c7242de0bee9f12bc9dd03f20e463a2b581dd4:src/http-server.ts
 import { watchWrites } from './stalled-writes.ts'
 
 /** An `import` would read each of its members, at one of which Node loads all of fetch and WebSocket: 30 ms of a start. */
@@ -99,6 +104,11 @@ function refuseUnreadable(server: Server, turns: Turns, onRefused: (code: string
     const code = error.code ?? error.name
     // RFC 9112, section 9.6: what follows a request with `Connection: close` is nobody's. Its answer ends the connection.
     if (code === 'HPE_CLOSED_CONNECTION') return
+    // It has its last answer, and leaves in the middle of its body or sends nonsense there.
+    if (socket.writableEnded) {
+      socket.destroy()
+      return
+    }
     if (code !== 'ECONNRESET') onRefused(code)
     // What was answered before this is the client's.
     writeWaiting()
@@ -173,6 +183,7 @@ class Turns {
     // The answer before this one was the last.
     if (socket.writableEnded || socket.destroyed) return
     response.on('close', () => {
+      hearOut(request)
       turns.shift()
       if (turns.length > 0) this.#next(turns)
       else if (socket.writable) this.#refusals.get(socket)?.()
