@@ -63,7 +63,8 @@ export default fp(
           throw noneUsable(model, state, app.health)
         }
         const { strategy } = state
-        if ('order' in strategy) return acquireExclusively(app, state, strategy, { wish, signal, losses })
+        if ('order' in strategy)
+          return acquireExclusively(app, state, strategy, { model, wish, signal, losses })
         const known = wish.isLast ? lastAnswered(groups, app.health) : undefined
         const picked = known ?? signalsIn(state, strategy.pick(best.signals))
         return reserve(state, picked, wish, app.health)
@@ -91,6 +92,7 @@ export default fp(
 )
 
 interface ExclusiveWish {
+  model: Model
   wish: TargetWish
   signal: StopSignal
   /** Aborted when a lease, by its key, is lost. */
@@ -103,18 +105,31 @@ async function acquireExclusively(
   state: ModelState,
   strategy: ExclusiveInstance,
   exclusive: ExclusiveWish,
-): Promise<Lease> {
+): Promise<Lease | undefined> {
   const { leases, health } = app
-  const { wish, signal, losses } = exclusive
+  const { model, wish, signal, losses } = exclusive
   const preference: Preference = {
     order: (signals) => strategy.order(signals),
     affinity: state.affinity,
     complete: wish.tried.size === 0 && wish.can === undefined,
   }
-  const granted = await state.queue.acquire({
-    wanted: () => wanted(inOrder(candidates(state, wish, health), wish, health), preference),
-    signal,
-  })
+  let none: RouterError | undefined
+  const granted = await state.queue
+    .acquire({
+      wanted: () => {
+        const groups = candidates(state, wish, health)
+        // All went out while it waited: as a request that comes now, it is told so at once.
+        if (groups.length > 0) return wanted(inOrder(groups, wish, health), preference)
+        none = noneUsable(model, state, health)
+        throw none
+      },
+      signal,
+    })
+    .catch((error: unknown) => {
+      if (error === none && wish.tried.size > 0) return undefined
+      throw error
+    })
+  if (!granted) return undefined
   const target = targetOf(granted, state)
   if (!target) {
     // It was removed while the store chose it.
@@ -224,6 +239,7 @@ function reserve(
   return {
     target,
     hasAnswered: Number.isFinite(health.answeredAt),
+    answering: () => health.answering(),
     judge: (judgement) => health.judge(ticket, judgement),
     settle(ending) {
       if (settled) return

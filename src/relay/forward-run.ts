@@ -7,7 +7,6 @@ import { askTarget } from './ask-target.ts'
 import type { CallLog } from './call-log.ts'
 import type { ChatServices } from './chat-run.ts'
 import type { ClientPipe } from './client-pipe.ts'
-import { onceLoaded } from './loading-wait.ts'
 import { having, requireOperation, unlessNotOffered } from './operation-targets.ts'
 import { type Delivered, overTargets } from './over-targets.ts'
 import { type PipeOptions, type PipeResult, runPipe } from './pipe-attempt.ts'
@@ -104,7 +103,7 @@ export function pipeOverTargets(
         },
         onBroken: (error) => exchange.breakOff(error),
       }
-      const result = await onceLoaded(services, target, () => pipeTo(options, exchange.calls))
+      const result = await pipeTo(options, exchange.calls)
       if (result.type === 'failed') noteUpstreamText(result.error, target, request)
       return result.type === 'failed'
         ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
