@@ -155,13 +155,18 @@ function answeredLately(target: Target, health: Health): boolean {
   return now() - health.of(target).answeredAt < latelyMs
 }
 
-/** For the last attempt of a request the target that answered most recently comes first. */
+/**
+ * For the last attempt of a request the target that answered most recently comes first, and the others that answered follow:
+ * while they are taken the request waits for them, rather than take what is free because it fails.
+ */
 function inOrder(groups: readonly Group[], wish: TargetWish, health: Health): readonly Group[] {
   const known = wish.isLast ? lastAnswered(groups, health) : undefined
   if (!known) return groups
+  const isProven = ({ target, failureRate }: LiveSignals): boolean =>
+    failureRate < failsOften && Number.isFinite(health.of(target).answeredAt)
   const others = groups.map((group) => ({
     ...group,
-    signals: group.signals.filter((each) => each !== known),
+    signals: group.signals.filter((each) => each !== known && isProven(each)),
   }))
   return [{ signals: [known], isStandby: false }, ...others.filter(({ signals }) => signals.length > 0)]
 }
@@ -188,8 +193,10 @@ interface Preference extends Omit<Wanted, 'targets'> {
 }
 
 function wanted(groups: readonly Group[], { order, affinity, complete }: Preference): Wanted {
-  const wish = ({ signals, isStandby }: Group): readonly WishedTarget[] => {
+  const wish = ({ signals, isStandby }: Group, index = 0): readonly WishedTarget[] => {
     const ordered = order(signals)
+    // A host that has the model loaded goes before others of its group, never before a better group.
+    if (affinity && index > 0) return ordered.map((each) => wishedTarget(each, true))
     // In the order of the configuration they are the same for as long as the list is.
     const known = ordered === signals ? wishes.get(signals) : undefined
     if (known) return known
@@ -199,7 +206,7 @@ function wanted(groups: readonly Group[], { order, affinity, complete }: Prefere
   }
   const [only, ...others] = groups
   const first = only ? wish(only) : []
-  const targets = others.length === 0 ? first : [...first, ...others.flatMap(wish)]
+  const targets = others.length === 0 ? first : [...first, ...others.flatMap((group) => wish(group, 1))]
   return { targets, affinity, complete }
 }
 
