@@ -2,12 +2,8 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { getBuiltinModule } from 'node:process'
 import type { Duplex } from 'node:stream'
-<<<<<<< HEAD:src/runtime/http-server.ts
 import { writeWaiting } from '../lib/turn-end.ts'
-=======
-import { writeWaiting } from './core/turn-end.ts'
 import { hearOut } from './last-answer.ts'
->>>>>>> 41c7242de0bee9f12bc9dd03f20e463a2b581dd4:src/http-server.ts
 import { watchWrites } from './stalled-writes.ts'
 
 /** An `import` would read each of its members, at one of which Node loads all of fetch and WebSocket: 30 ms of a start. */

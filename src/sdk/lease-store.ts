@@ -4,7 +4,7 @@ export interface WishedTarget {
   readonly id: string
   /** The machine behind it; several targets may share one. */
   readonly host: string
-  /** A sleeping target: taken only when all that are not are taken. */
+  /** A sleeping target, or one that is less well than others: taken only when all that are not are taken. */
   readonly reserve: boolean
 }
 

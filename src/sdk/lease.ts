@@ -27,16 +27,20 @@ export interface Ending {
 export interface Judgement {
   /**
    * Who answered in the end. `target`: another target of the same model, so this one is to blame. `nobody`: none of them, so
-   * the request itself may be the cause. `fallback`, after `nobody`: another model did.
+   * the request itself may be the cause. `fallback`, after `nobody`: another model did. `unknown`: the request ended before
+   * that showed.
    */
-  answeredBy: 'target' | 'fallback' | 'nobody'
+  answeredBy: 'target' | 'fallback' | 'nobody' | 'unknown'
   kind: 'failure' | 'slow'
   /** 401, 402, 403 or 404, where the target answered so. */
   refusal?: number | undefined
   /** Features of the request, see `RequestTraits`. */
   features: number
-  /** Whether the request names something that a server with a valid key and model may lack: a file, an adapter, an operation. */
-  resource: boolean
+  /**
+   * What the request names that a server with a valid key and model may lack: an operation, or a thing of a client's own, as a
+   * file or an adapter.
+   */
+  names: 'operation' | 'thing' | undefined
   /** Tells requests apart; undefined where that is not known. */
   fingerprint: string | undefined
 }
@@ -48,6 +52,8 @@ export interface Lease {
   readonly lost?: AbortSignal | undefined
   /** Whether the target has answered anybody since it was configured, so that its key and model are valid. */
   readonly hasAnswered: boolean
+  /** The first content of a stream has come. */
+  answering(): void
   /** Gives the target back. The first call counts, later ones do nothing. */
   settle(ending: Ending): void
   /** To be called after an `undecided` ending, when the request is over. */

@@ -33,11 +33,12 @@ export function needsAll(asked: number, features: number): boolean {
   return (bits & (asked % contentBits)) === bits
 }
 
-/** Whether the request names something that a server may lack although its key and its model are right. */
-export function namesResource(features: number): boolean {
+/** What the request names that a server may lack although its key and its model are right. */
+export function namedBy(features: number): 'operation' | 'thing' | undefined {
   const names = needsAll(features, featuresOf('chat', new Set(['file'])))
   const adapts = needsAll(features, featuresOf('chat', new Set(['adapter'])))
-  return names || adapts || features >= contentBits
+  if (names || adapts) return 'thing'
+  return features >= contentBits ? 'operation' : undefined
 }
 
 /** In words, for the log and the status page: `["embedding"]`, `["image", "tools"]`. */

@@ -154,7 +154,7 @@ test('two servers that fail 40 % of the time lose none of 2,000 requests', async
 })
 
 test('five broken servers of six lose one request at most', async (t) => {
-  for (const strategy of ['first_available', 'balanced', 'least_busy']) {
+  for (const strategy of strategies) {
     const fleet = await startFleet(t, [broken, broken, broken, broken, broken, good], { strategy })
     assert.ok((await answered(fleet, Array(60).fill('hi'))) >= 59, strategy)
   }
@@ -499,4 +499,91 @@ test('a server that cannot be reached is ejected by any two requests', async (t)
   const { status, headers } = await ask()
   assert.equal(status, 503)
   assert.ok(Number(headers.get('retry-after')) >= 1)
+})
+
+describe('an answer that has begun counts', () => {
+  /** A stream that goes on until it is let end. */
+  function longStream(): { script: Script; end(): void } {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const pieces = [openaiChunk({ content: 'Hi' }), promise, openaiChunk({}, 'stop'), 'data: [DONE]\n\n']
+    return { script: { kind: 'stream', pieces }, end: resolve }
+  }
+
+  test('five broken servers of six lose one request at most while the answers of the sixth still run', async (t) => {
+    const { script, end } = longStream()
+    const fleet = await startFleet(t, [broken, broken, broken, broken, broken, script], {
+      strategy: 'balanced',
+    })
+    const statuses = []
+    const running = []
+    for (let index = 0; index < 12; index++) {
+      const answer = await startChat(fleet, `hi ${index}`)
+      statuses.push(answer.status)
+      running.push(answer.text())
+    }
+    end()
+    await Promise.all(running)
+    assert.ok(statuses.filter((status) => status === 200).length >= 11, `${statuses}`)
+  })
+
+  test('one broken server is ejected while the answers of the other still run', async (t) => {
+    const { script, end } = longStream()
+    const fleet = await startFleet(t, [broken, script], { strategy: 'balanced' })
+    const running = []
+    for (let index = 0; index < 12; index++) running.push((await startChat(fleet, `hi ${index}`)).text())
+    assert.equal(fleet.counts()[0], 5)
+    end()
+    await Promise.all(running)
+  })
+
+  function startChat({ router }: Fleet, content: string): Promise<Response> {
+    const body = { model: 'm', messages: [{ role: 'user', content }], stream: true }
+    const headers = { 'content-type': 'application/json' }
+    return fetch(`${router.url}/v1/chat/completions`, { method: 'POST', headers, body: JSON.stringify(body) })
+  }
+})
+
+test('the last attempt waits for the only server that answers, where each serves one request at a time', async (t) => {
+  const strategy = 'first_available'
+  const fleet = await startFleet(t, [broken, broken, broken, broken, broken, good], { strategy })
+  assert.ok((await answered(fleet, Array(4).fill('hi'))) >= 3)
+  const taken = Promise.withResolvers<void>()
+  fleet.servers[5]?.rescript(async () => {
+    await taken.promise
+    return good
+  })
+  const asked = Array.from({ length: 6 }, (_, index) => fleet.ask(`hi ${index}`))
+  await fleet.servers[5]?.requestReceived(fleet.servers[5].requests.length)
+  // Requests that gave up beside the server that is taken would have done so by the end of these.
+  for (let index = 0; index < 10; index++) await fetch(`${fleet.router.url}/healthz`)
+  taken.resolve()
+  const statuses = (await Promise.all(asked)).map(({ status }) => status)
+  assert.deepEqual(statuses, Array(6).fill(200))
+})
+
+test('a rejected key of embeddings is reported as one of chats is', async (t) => {
+  const fleet = await startFleet(t, [openaiError(401, { message: 'bad key' })])
+  const { status } = await post(`${fleet.router.url}/v1/embeddings`, { model: 'm', input: 'x' })
+  assert.equal(status, 502)
+  const labels = { target: 'm-a', reason: 'misconfigured' }
+  assert.equal((await scrape(fleet.router.url)).sum('llm_router_target_resting', labels), 1)
+  const state = JSON.parse(await (await fetch(`${fleet.router.url}/api/status`)).text()).state
+  assert.equal(state, 'degraded', 'it is used all the same')
+})
+
+test('of two servers that ask for a pause in one request, the client hears the shorter one', async (t) => {
+  const pause = (seconds: string) => openaiError(429, { message: 'x' }, { 'retry-after': seconds })
+  const fleet = await startFleet(t, [pause('30'), pause('100')])
+  const { status, headers } = await fleet.ask('hi')
+  assert.deepEqual([status, headers.get('retry-after')], [429, '30'])
+})
+
+test('requests that wait for their turn are told at once when the only server goes away', async (t) => {
+  const fleet = await startFleet(t, [{ kind: 'hang' }], { env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05' } })
+  const asked = Array.from({ length: 5 }, (_, index) => fleet.ask(`hi ${index}`))
+  await fleet.servers[0]?.requestReceived(0)
+  await fleet.servers[0]?.close()
+  const answers = await Promise.all(asked)
+  assert.ok(answers.every(({ status }) => status === 502 || status === 503))
+  assert.match(answers.at(-1)?.headers.get('retry-after') ?? '', /^\d+$/)
 })

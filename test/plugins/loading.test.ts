@@ -165,3 +165,41 @@ test('overload that an upstream reports in a stream is told as such', async (t) 
   const { status, text } = await post(`${router.url}/v1/messages`, { ...body, max_tokens: 5, stream: true })
   assert.deepEqual([status, JSON.parse(text).error.type], [529, 'overloaded_error'])
 })
+
+test('a request that another server fails waits for the one that loads', async (t) => {
+  for (const other of [
+    { kind: 'reply', status: 500, body: '' },
+    { kind: 'reply', status: 429, headers: { 'retry-after': '60' }, body: '' },
+  ] as const) {
+    let state: Behaviour = loading
+    const { boxes, router, ask } = await setUp(
+      t,
+      [
+        (request) => (isChat(request) ? openaiText('Hi') : state),
+        (request) => (isChat(request) ? other : { kind: 'reply', status: 200, body: '' }),
+      ],
+      { env: { LLM_ROUTER_HEALTH_INTERVAL: '0.05', LLM_ROUTER_BALANCE_STRATEGY: 'balanced' } },
+    )
+    await router.logged(({ msg, state }) => msg === 'health check' && state === 'loading')
+    const asked = ask()
+    await boxes[1]?.requestReceived(boxes[1].requests.findLastIndex(isChat) + 1)
+    state = { kind: 'reply', status: 200, body: '' }
+    assert.equal((await asked).status, 200)
+  }
+})
+
+test('a request does not wait for a server where a fallback model can answer', async (t) => {
+  const boxes = [await startUpstream(loading), await startUpstream(openaiText('Hi'))]
+  const [providers, spares] = boxes.map(({ url }) => [{ api_type: 'vllm', api_host: url }])
+  const models = modelsConfig({ m: providers ?? [], spare: spares ?? [] }) as {
+    test_models: Record<string, object>
+  }
+  Object.assign(models.test_models.m ?? {}, { fallbacks: ['spare'] })
+  const router = await startRouter({ env: {}, models })
+  t.after(async () => {
+    await router.close()
+    await Promise.all(boxes.map((box) => box.close()))
+  })
+  const { status, headers } = await post(`${router.url}/v1/chat/completions`, body)
+  assert.deepEqual([status, headers.get('x-llm-router-model')], [200, 'spare'])
+})

@@ -10,7 +10,7 @@ export interface Group {
   readonly isStandby: boolean
 }
 
-type Health = Pick<FastifyInstance['health'], 'of' | 'outlook' | 'admit' | 'hasHung' | 'isHung'>
+type Health = Pick<FastifyInstance['health'], 'of' | 'outlook' | 'admit' | 'loadingOf' | 'hasHung' | 'isHung'>
 
 /**
  * The targets that an attempt may use, in groups: every target of a group is preferred to those of the groups behind it.
@@ -24,7 +24,9 @@ export function candidates(state: ModelState, wish: TargetWish, health: Health):
     const well = state.available.of(admitted.active, outlook.kept)
     if (well.length > 0) return [{ signals: well, isStandby: false }]
   }
-  return new Search(admitted, wish, health).groups()
+  const groups = new Search(admitted, wish, health).groups()
+  if (groups.length > 0 || wish.hasFallback) return groups
+  return new Search(health.loadingOf(state), wish, health).groups()
 }
 
 /** Looks at each target. */
@@ -92,7 +94,10 @@ class Search {
   /** A misconfigured target that is to be tried again goes before the others, which answer if it is still not well. */
   #due(): LiveSignals | undefined {
     if (this.#wish.tried.size > 0) return undefined
-    return this.#active.find(({ signals }) => this.#health.of(signals.target).isDue)?.signals
+    const due = this.#active.find(
+      ({ signals, standing }) => standing === 'last' && this.#health.of(signals.target).isDue,
+    )
+    return due?.signals
   }
 
   #untried(looked: readonly Looked[], wanted?: Standing): readonly LiveSignals[] {

@@ -63,7 +63,8 @@ export default fp(
           throw noneUsable(model, state, app.health)
         }
         const { strategy } = state
-        if ('order' in strategy) return acquireExclusively(app, state, strategy, { wish, signal, losses })
+        if ('order' in strategy)
+          return acquireExclusively(app, state, strategy, { model, wish, signal, losses })
         const known = wish.isLast ? lastAnswered(groups, app.health) : undefined
         const picked = known ?? signalsIn(state, strategy.pick(best.signals))
         return reserve(state, picked, wish, app.health)
@@ -91,6 +92,7 @@ export default fp(
 )
 
 interface ExclusiveWish {
+  model: Model
   wish: TargetWish
   signal: StopSignal
   /** Aborted when a lease, by its key, is lost. */
@@ -103,18 +105,31 @@ async function acquireExclusively(
   state: ModelState,
   strategy: ExclusiveInstance,
   exclusive: ExclusiveWish,
-): Promise<Lease> {
+): Promise<Lease | undefined> {
   const { leases, health } = app
-  const { wish, signal, losses } = exclusive
+  const { model, wish, signal, losses } = exclusive
   const preference: Preference = {
     order: (signals) => strategy.order(signals),
     affinity: state.affinity,
     complete: wish.tried.size === 0 && wish.can === undefined,
   }
-  const granted = await state.queue.acquire({
-    wanted: () => wanted(inOrder(candidates(state, wish, health), wish, health), preference),
-    signal,
-  })
+  let none: RouterError | undefined
+  const granted = await state.queue
+    .acquire({
+      wanted: () => {
+        const groups = candidates(state, wish, health)
+        // All went out while it waited: as a request that comes now, it is told so at once.
+        if (groups.length > 0) return wanted(inOrder(groups, wish, health), preference)
+        none = noneUsable(model, state, health)
+        throw none
+      },
+      signal,
+    })
+    .catch((error: unknown) => {
+      if (error === none && wish.tried.size > 0) return undefined
+      throw error
+    })
+  if (!granted) return undefined
   const target = targetOf(granted, state)
   if (!target) {
     // It was removed while the store chose it.
@@ -140,13 +155,18 @@ function answeredLately(target: Target, health: Health): boolean {
   return now() - health.of(target).answeredAt < latelyMs
 }
 
-/** For the last attempt of a request the target that answered most recently comes first. */
+/**
+ * For the last attempt of a request the target that answered most recently comes first, and the others that answered follow:
+ * while they are taken the request waits for them, rather than take what is free because it fails.
+ */
 function inOrder(groups: readonly Group[], wish: TargetWish, health: Health): readonly Group[] {
   const known = wish.isLast ? lastAnswered(groups, health) : undefined
   if (!known) return groups
+  const isProven = ({ target, failureRate }: LiveSignals): boolean =>
+    failureRate < failsOften && Number.isFinite(health.of(target).answeredAt)
   const others = groups.map((group) => ({
     ...group,
-    signals: group.signals.filter((each) => each !== known),
+    signals: group.signals.filter((each) => each !== known && isProven(each)),
   }))
   return [{ signals: [known], isStandby: false }, ...others.filter(({ signals }) => signals.length > 0)]
 }
@@ -173,8 +193,10 @@ interface Preference extends Omit<Wanted, 'targets'> {
 }
 
 function wanted(groups: readonly Group[], { order, affinity, complete }: Preference): Wanted {
-  const wish = ({ signals, isStandby }: Group): readonly WishedTarget[] => {
+  const wish = ({ signals, isStandby }: Group, index = 0): readonly WishedTarget[] => {
     const ordered = order(signals)
+    // A host that has the model loaded goes before others of its group, never before a better group.
+    if (affinity && index > 0) return ordered.map((each) => wishedTarget(each, true))
     // In the order of the configuration they are the same for as long as the list is.
     const known = ordered === signals ? wishes.get(signals) : undefined
     if (known) return known
@@ -184,7 +206,7 @@ function wanted(groups: readonly Group[], { order, affinity, complete }: Prefere
   }
   const [only, ...others] = groups
   const first = only ? wish(only) : []
-  const targets = others.length === 0 ? first : [...first, ...others.flatMap(wish)]
+  const targets = others.length === 0 ? first : [...first, ...others.flatMap((group) => wish(group, 1))]
   return { targets, affinity, complete }
 }
 
@@ -224,6 +246,7 @@ function reserve(
   return {
     target,
     hasAnswered: Number.isFinite(health.answeredAt),
+    answering: () => health.answering(),
     judge: (judgement) => health.judge(ticket, judgement),
     settle(ending) {
       if (settled) return

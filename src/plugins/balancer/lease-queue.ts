@@ -6,6 +6,7 @@ import { type LeaseStore, type LeaseWish, StoreDownError, type StoredLease } fro
 export type Wanted = Pick<LeaseWish, 'targets' | 'affinity' | 'complete'>
 
 export interface QueuedRequest {
+  /** Throws what a request is told for which there is nothing to wait. */
   wanted(): Wanted
   /** Aborted when the client leaves; its reason is what `acquire` then throws. */
   signal: StopSignal
@@ -138,9 +139,9 @@ export class LeaseQueue {
   async #try(waiter: Waiter): Promise<'over' | 'taken' | 'down'> {
     const { store, model, now } = this.#options
     const { key, since, request } = waiter
-    const wish: LeaseWish = { key, model, waitedMs: now() - since, ...request.wanted() }
-    waiter.asked = wish
     try {
+      const wish: LeaseWish = { key, model, waitedMs: now() - since, ...request.wanted() }
+      waiter.asked = wish
       const lease = await store.acquire(wish)
       if (!lease) return 'taken'
       if (this.#waiters.has(waiter)) {

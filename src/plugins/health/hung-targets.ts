@@ -151,6 +151,8 @@ export class HungTargets {
 
   /** Targets that are gone are forgotten; their attempts go on. */
   retain(targets: ReadonlySet<Target>): void {
+    const models = new Set(Array.from(targets, ({ model }) => model))
+    for (const model of this.#models.keys()) if (!models.has(model)) this.#models.delete(model)
     for (const [target, watched] of this.#watched) {
       if (targets.has(target)) continue
       this.#become(watched, 'well')

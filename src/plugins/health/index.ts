@@ -35,6 +35,8 @@ export interface Health {
   isHung(target: Target): boolean
   /** Those of a model's targets that may be picked, as far as the health checks say. */
   admit: TargetStates['admit']
+  /** Those of a model's targets that load, for requests that have no other one left. */
+  loadingOf: TargetStates['loading']
   /** Whether a target gets requests now, other than a probe. */
   isUsable(target: Target): boolean
   /** Whether a model's targets are all down, and some are used nevertheless because only their checks time out. */
@@ -58,10 +60,10 @@ export default fp(
     const { of, outlook } = healthsOf(app)
     const states = new TargetStates()
     const now = (): number => performance.now()
-    const othersOf = (target: Target): readonly Target[] => {
-      const model = app.models.find(target.model)
-      return model ? inUse(app, model).filter((other) => other !== target) : []
-    }
+    const othersOf = (target: Target): readonly Target[] =>
+      inUse(app, app.models.find(target.model)).filter((other) => other !== target)
+    const isElsewhere = (target: Target, isElse: (other: Target) => boolean): boolean =>
+      othersOf(target).some((other) => isElse(other) && isUsable(other))
     const hung = new HungTargets({ now, hasOthers: (target) => othersOf(target).length > 0 })
     const isUsable = (target: Target): boolean => {
       const { breaker, cooldownMs } = of(target)
@@ -71,7 +73,7 @@ export default fp(
     const checks = serverChecks(app, (target, state) => states.set(target, state))
     const attempts = new WaitingAttempts({
       hung,
-      isProbing: (target) => of(target).breaker.state !== 'closed',
+      isProbing: (target) => of(target).breaker.state !== 'closed' || of(target).misconfigured !== undefined,
       stateOf: (target) => states.of(target),
       hasAlternative: (target) => othersOf(target).some(isUsable),
       onContent: (target) => checks?.contentFrom(target),
@@ -80,7 +82,8 @@ export default fp(
     const loading = new LoadingServers({
       ...{ states, now, random: Math.random },
       timeoutMs: Math.min(loadingTimeoutMs, externalTimeoutMs),
-      hasAlternative: (target) => othersOf(target).some(isUsable),
+      isPresent: (target) => inUse(app, app.models.find(target.model)).includes(target),
+      hasAlternative: isElsewhere,
     })
     states.onChange((target, state) => {
       if (state === 'refused') attempts.moveOn(target)
@@ -91,6 +94,7 @@ export default fp(
       stateOf: (target) => states.of(target),
       onState: (listener) => states.onChange(listener),
       admit: (candidates) => states.admit(candidates),
+      loadingOf: (candidates) => states.loading(candidates),
       hasHung: () => hung.hasAny,
       isHung: (target) => hung.isPassedOver(target),
       isPanicking: (model) => states.isPanicking(inUse(app, model)),
@@ -104,6 +108,7 @@ export default fp(
       const present = new Set(allTargets(app))
       states.retain(present)
       hung.retain(present)
+      loading.look()
     })
     app.addHook('preClose', (closed) => {
       attempts.stop()
@@ -116,7 +121,9 @@ export default fp(
 )
 
 /** Parked targets are checked, and used, only where they may stand in. */
-function inUse(app: FastifyInstance, { targets, sleeping }: Model): readonly Target[] {
+function inUse(app: FastifyInstance, model: Model | undefined): readonly Target[] {
+  if (!model) return []
+  const { targets, sleeping } = model
   return app.config.useSleeping === 'fallback' ? [...targets, ...sleeping] : targets
 }
 

@@ -1,5 +1,4 @@
-import type { StopSignal } from '../../lib/stop-signal.ts'
-import type { Loading } from '../../relay/attempt/loading-wait.ts'
+import type { Loading, WaitingRequest } from '../../relay/attempt/loading-wait.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { TargetStates } from './target-states.ts'
 
@@ -11,8 +10,10 @@ export interface LoadingOptions {
   now(): number
   /** 0 (included) to 1 (excluded). */
   random(): number
-  /** Whether another target of its model can be used. */
-  hasAlternative(target: Target): boolean
+  /** Whether requests of its model still go to a target. */
+  isPresent(target: Target): boolean
+  /** Whether another target of its model, for which this is true, can be used. */
+  hasAlternative(target: Target, isElse: (other: Target) => boolean): boolean
 }
 
 type Outcome = 'ready' | 'elsewhere' | 'timeout' | 'stopped'
@@ -21,6 +22,8 @@ type Outcome = 'ready' | 'elsewhere' | 'timeout' | 'stopped'
 const holdMs = 1_000
 /** Requests that waited for the same server do not all ask it in the same moment. */
 const spreadMs = 500
+/** A pause of another target ends by time alone: nobody tells. */
+const revisitMs = 500
 
 /** Servers that load their models: requests wait for them where no other target can be used. */
 export class LoadingServers implements Loading {
@@ -31,9 +34,12 @@ export class LoadingServers implements Loading {
 
   constructor(options: LoadingOptions) {
     this.#options = options
-    options.states.onChange(() => {
-      for (const look of [...this.#waiting]) look()
-    })
+    options.states.onChange(() => this.look())
+  }
+
+  /** Something that requests may wait for has changed. */
+  look(): void {
+    for (const look of [...this.#waiting]) look()
   }
 
   isLoading(target: Target): boolean {
@@ -50,10 +56,13 @@ export class LoadingServers implements Loading {
     this.#options.states.hold(target, true)
   }
 
-  async wait(target: Target, request: object, stop: StopSignal): Promise<Outcome> {
+  async wait(target: Target, { request, stop, isElse, hasFallback }: WaitingRequest): Promise<Outcome> {
     const outcome = await this.#until(this.#deadlineOf(request), stop, () => {
-      if (this.#options.hasAlternative(target)) return 'elsewhere'
-      return this.isLoading(target) ? undefined : 'ready'
+      // A target that a reload removed or described anew is not waited for.
+      if (!this.#options.isPresent(target)) return 'elsewhere'
+      if (this.#options.hasAlternative(target, isElse)) return 'elsewhere'
+      if (!this.isLoading(target)) return 'ready'
+      return hasFallback ? 'elsewhere' : undefined
     })
     if (outcome !== 'ready' || this.#waiting.size === 0) return outcome
     const spread = this.#options.now() + this.#options.random() * spreadMs
@@ -75,10 +84,15 @@ export class LoadingServers implements Loading {
   }
 
   /** Looks at each change of any server's state. */
-  #until(deadline: number, stop: StopSignal, outcomeNow: () => Outcome | undefined): Promise<Outcome> {
+  #until(
+    deadline: number,
+    stop: WaitingRequest['stop'],
+    outcomeNow: () => Outcome | undefined,
+  ): Promise<Outcome> {
     const { promise, resolve } = Promise.withResolvers<Outcome>()
     const end = (outcome: Outcome): void => {
       clearTimeout(timer)
+      clearInterval(revisit)
       this.#waiting.delete(look)
       stop.removeEventListener('abort', onAbort)
       resolve(outcome)
@@ -89,6 +103,7 @@ export class LoadingServers implements Loading {
       if (outcome) end(outcome)
     }
     const timer = setTimeout(() => end('timeout'), Math.max(0, deadline - this.#options.now()))
+    const revisit = setInterval(() => look(), revisitMs)
     this.#waiting.add(look)
     stop.addEventListener('abort', onAbort, { once: true })
     if (stop.aborted) onAbort()

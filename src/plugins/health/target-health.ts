@@ -134,7 +134,10 @@ export class TargetHealth {
   }
 
   /** The attempt has ended. `pauseMs`: how long the target asked to be left alone. */
-  end({ plain, features }: HealthTicket, verdict: Verdict, pauseMs = 0): void {
+  end(ticket: HealthTicket, verdict: Verdict, pauseMs = 0): void {
+    // A probe is over when it is known what it has shown: until then no other one is sent.
+    if (verdict === 'undecided') return
+    const { plain, features } = ticket
     const answered = verdict === 'success'
     for (const [breaker, ticket] of features) breaker.end(ticket, answered ? 'success' : undefined)
     this.breaker.end(plain, answered || verdict === 'connect' ? verdict : undefined)
@@ -146,10 +149,17 @@ export class TargetHealth {
     }
   }
 
-  /** The request of an attempt whose end was `undecided` is over. */
+  /** It has begun to answer. */
+  answering(): void {
+    this.#answeredAt = this.#environment.now()
+    this.#suspectedUntil = 0
+  }
+
+  /** The request of an attempt whose end was `undecided` is over, or another target answers it. */
   judge(ticket: HealthTicket, judgement: Judgement): void {
     const { answeredBy, kind, features, fingerprint, refusal } = judgement
-    const isRefusal = refusal !== undefined && !judgement.resource
+    if (answeredBy !== 'fallback') release(ticket, this.breaker)
+    const isRefusal = refusal !== undefined && this.#isOurs(refusal, judgement)
     switch (answeredBy) {
       case 'target':
         if (isRefusal) this.#refused(refusal, judgement)
@@ -159,9 +169,20 @@ export class TargetHealth {
         if (isRefusal) this.#refused(refusal, judgement)
         this.#suspect()
         return
+      case 'unknown':
+        return
       case 'fallback':
         if (!isRefusal) this.#blame(ticket, features, kind, this.#suspicions.add(features, fingerprint))
     }
+  }
+
+  /**
+   * Whether a refusal may speak of our key or model rather than of what the request names. Nobody but us is meant by a rejected
+   * key. A server that has answered nobody yet may know neither the operation nor the model.
+   */
+  #isOurs(refusal: number, { names }: Judgement): boolean {
+    if (names === undefined || refusal === 401 || refusal === 402) return true
+    return names === 'operation' && this.#answeredAt === Number.NEGATIVE_INFINITY
   }
 
   #blame(ticket: HealthTicket, features: number, kind: 'failure' | 'slow', failures: number): void {
@@ -193,8 +214,7 @@ export class TargetHealth {
   }
 
   #answered(): void {
-    this.#answeredAt = this.#environment.now()
-    this.#suspectedUntil = 0
+    this.answering()
     this.#refusals = 0
     this.#suspicions.answered()
     const { status } = this.#misconfigured ?? {}
@@ -226,4 +246,10 @@ export class TargetHealth {
       },
     })
   }
+}
+
+/** What its attempt held as a probe, or not, is free for the next one. */
+function release({ plain, features }: HealthTicket, breaker: Breaker): void {
+  breaker.end(plain, undefined)
+  for (const [each, ticket] of features) each.end(ticket, undefined)
 }

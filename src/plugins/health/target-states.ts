@@ -60,7 +60,7 @@ export class TargetStates {
 
   /**
    * Those that may be picked: the ones that are up. Where there is none, those whose checks only time out are used as if
-   * they were (panic mode), and last those that load, for which a request waits.
+   * they were (panic mode).
    */
   admit<Candidate extends { target: Target }, Given extends Candidates<Candidate>>(
     all: Given & Candidates<Candidate>,
@@ -68,12 +68,12 @@ export class TargetStates {
     if (this.#states.size === 0) return all
     const active = this.#up(all.active)
     const reserve = this.#up(all.reserve)
-    if (active.length + reserve.length > 0) return { active, reserve }
-    for (const state of ['silent', 'loading'] as const) {
-      const left = this.#in(state, all)
-      if (left.active.length + left.reserve.length > 0) return left
-    }
-    return { active, reserve }
+    return active.length + reserve.length > 0 ? { active, reserve } : this.#in('silent', all)
+  }
+
+  /** Those that load: a request for which no other one is left waits for them. */
+  loading<Candidate extends { target: Target }>(all: Candidates<Candidate>): Candidates<Candidate> {
+    return this.#states.size === 0 ? { active: [], reserve: [] } : this.#in('loading', all)
   }
 
   /** Whether all targets are down and some of them only time out, so that they are used nevertheless. */

@@ -250,7 +250,7 @@ function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['
   const states = models
     .flatMap(({ targets }) => targets.map(({ state }) => state))
     .filter((state) => state !== 'parked')
-  const isUsed = states.some((state) => state === 'up' || state === 'trial')
+  const isUsed = states.some((state) => state === 'up' || state === 'trial' || state === 'misconfigured')
   if (!isUsed && !models.some(({ panic }) => panic)) return 'unusable'
   return states.every((state) => state === 'up') ? 'ready' : 'degraded'
 }

@@ -12,21 +12,29 @@ export interface Loading {
   /** It has just said so in the place of an answer. */
   says(target: Target): void
   /**
-   * `ready`: it may have loaded. `elsewhere`: another target of the model can be used. `timeout`: the request has waited as
+   * `ready`: it may have loaded. `elsewhere`: another target of the model can be used, or this one is none of it any more. `timeout`: the request has waited as
    * long as one may. `stopped`: it is over.
    */
-  wait(
-    target: Target,
-    request: object,
-    stop: StopSignal,
-  ): Promise<'ready' | 'elsewhere' | 'timeout' | 'stopped'>
+  wait(target: Target, waiting: WaitingRequest): Promise<'ready' | 'elsewhere' | 'timeout' | 'stopped'>
 }
 
-export interface LoadingServices {
-  loading: Loading
-  exchange: { readonly stop: StopSignal; readonly calls: CallLog }
-  signal?: StopSignal
+/** A request that waits for a server. */
+export interface WaitingRequest {
+  /** All its waits together are bounded. */
+  readonly request: object
+  readonly stop: StopSignal
+  /** Whether it could be sent to another target: one that has not failed it. */
+  isElse(target: Target): boolean
+  /** Another model answers: it need not wait. */
+  readonly hasFallback: boolean
 }
+
+export interface LoadingServices extends Omit<WaitingRequest, 'request'> {
+  loading: Loading
+  exchange: { readonly calls: CallLog }
+}
+
+const loadingCode = 'LOADING'
 
 type Sent = { type: string }
 type Failed = { type: 'failed' } & Failure
@@ -36,7 +44,7 @@ type Failed = { type: 'failed' } & Failure
  * used the request goes there instead.
  */
 export async function onceLoaded<Result extends Sent>(
-  { loading, exchange, signal = exchange.stop }: LoadingServices,
+  { loading, exchange, ...waiting }: LoadingServices,
   target: Target,
   send: () => Promise<Result | Failed>,
 ): Promise<Result | Failed> {
@@ -46,15 +54,16 @@ export async function onceLoaded<Result extends Sent>(
       if (!isLoadingResult(result)) return result
       loading.says(target)
     }
-    const outcome = await exchange.calls.outside(loading.wait(target, exchange, signal))
+    const outcome = await exchange.calls.outside(loading.wait(target, { ...waiting, request: exchange }))
     switch (outcome) {
       case 'ready':
         continue
       case 'elsewhere':
+        return { type: 'failed', ...stillLoading(), retry: 'anew' }
       case 'timeout':
         return { type: 'failed', ...stillLoading() }
       case 'stopped':
-        return { type: 'failed', ...none(signal.reason as RouterError) } // the exchange aborts with nothing else
+        return { type: 'failed', ...none(waiting.stop.reason as RouterError) } // the exchange aborts with nothing else
     }
   }
 }
@@ -69,7 +78,12 @@ function isFailed(result: Sent): result is Failed {
   return result.type === 'failed'
 }
 
+/** Whether an attempt ended because its server loads. */
+export function isStillLoading(result: Sent): boolean {
+  return isFailed(result) && result.error.causeCode === loadingCode
+}
+
 function stillLoading(): Failure {
-  const details = { code: 'model_loading', causeCode: 'LOADING', retryAfterSeconds: 10 }
+  const details = { code: 'model_loading', causeCode: loadingCode, retryAfterSeconds: 10 }
   return next(new RouterError('overloaded', 'The model is still loading', details), 'nothing')
 }

@@ -8,7 +8,6 @@ import type { CallTrace } from '../../sdk/trace.ts'
 import type { Transport, UpstreamRequest } from '../../sdk/transport.ts'
 import { type AnswerStream, type AttemptOptions, type AttemptResult, runAttempt } from '../attempt/attempt.ts'
 import type { AttemptWatch } from '../attempt/attempt-watch.ts'
-import { onceLoaded } from '../attempt/loading-wait.ts'
 import { type FailedAttempt, onceMoreIfStale, type Send } from '../attempt/stale-socket.ts'
 import { noteUpstreamText } from '../attempt/upstream-text.ts'
 import type { Exchange } from '../exchange.ts'
@@ -25,6 +24,8 @@ export interface TargetCall {
   identity?: boolean
   lost: AbortSignal | undefined
   trace: CallTrace | undefined
+  /** Called at the first content of a stream. */
+  onContent?: (() => void) | undefined
 }
 
 /** Where the answer may go as it comes; absent: it is collected. */
@@ -51,6 +52,7 @@ class Sending implements AttemptOptions {
   readonly clientName: string
   readonly isVisible: boolean
   readonly #exchange: Exchange
+  readonly #onStreamContent: (() => void) | undefined
   readonly #trace: CallTrace | undefined
 
   constructor(
@@ -86,12 +88,15 @@ class Sending implements AttemptOptions {
     this.clientName = services.clientName()
     this.isVisible = this.stream !== undefined
     this.#exchange = exchange
+    this.#onStreamContent = call.onContent
     this.#trace = trace
   }
 
   onContent(): void {
     this.#exchange.contentSeen()
     if (this.stream) this.#trace?.contentSeen()
+    // A whole answer is yet to be read, also where a stream was asked for.
+    if (this.stream?.lane.state.content) this.#onStreamContent?.()
   }
 
   onStreamEnd(usage: Usage | undefined, error: RouterError | undefined): void {
@@ -110,15 +115,6 @@ export function askTarget(
   target: Target,
   call: TargetCall,
   into: Into = {},
-): Promise<AttemptResult> {
-  return onceLoaded(services, target, () => sendOnce(services, target, call, into))
-}
-
-function sendOnce(
-  services: ChatServices,
-  target: Target,
-  call: TargetCall,
-  into: Into,
 ): Promise<AttemptResult> {
   return new Promise((resolve, reject) => {
     const send: Send<AttemptResult> = (freshSocket, onResult) => {

@@ -20,7 +20,6 @@ import {
 } from '../answer/whole-answer.ts'
 import type { AnswerStream } from '../attempt/attempt.ts'
 import type { AttemptWatch } from '../attempt/attempt-watch.ts'
-import type { Loading } from '../attempt/loading-wait.ts'
 import { failureOfReport } from '../attempt/status-failure.ts'
 import { garbageFailure, next } from '../attempt/upstream-failure.ts'
 import type { Exchange } from '../exchange.ts'
@@ -52,7 +51,6 @@ export interface ChatServices extends LoopServices {
   timeoutMs: number
   userAgent: string
   watch: AttemptWatch
-  loading: Loading
   /** Who asks: the id of a key, or an address. */
   clientName(): string
   clientHeaders: Record<string, string | string[] | undefined>
@@ -78,8 +76,8 @@ export function answerChat(call: ChatCall, client: ChatClient, services: ChatSer
     model: call.model,
     traits: traitsOf(call),
     ...(call.only && { can: having(call.only) }),
-    attempt: (target, lost, trace) =>
-      attemptAnswer({ call, client, services, context, prepare, lost, trace }, target),
+    attempt: (target, lost, trace, onContent) =>
+      attemptAnswer({ call, client, services, context, prepare, lost, trace, onContent }, target),
   })
 }
 
@@ -111,18 +109,24 @@ interface AnswerRun {
   prepare(target: Target): PreparedChat
   lost: AbortSignal | undefined
   trace: CallTrace | undefined
+  onContent: (() => void) | undefined
 }
 
 async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<void>> {
-  const { call, client, services, context, lost, trace } = run
+  const { call, client, services, context, lost, trace, onContent } = run
   const { exchange } = services
   const prepared = tryPrepare(() => run.prepare(target))
   if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
-  const result = await askTarget(services, target, asked(prepared, lost, trace), {
-    stream: call.stream ? () => eventsTo(client, prepared.createLane(context)) : undefined,
-    collector: prepared.collector,
-    large: prepared.identity && !call.stream ? () => bytesTo(client, call.alias, exchange) : undefined,
-  })
+  const result = await askTarget(
+    services,
+    target,
+    { ...asked(prepared, lost, trace), onContent },
+    {
+      stream: call.stream ? () => eventsTo(client, prepared.createLane(context)) : undefined,
+      collector: prepared.collector,
+      large: prepared.identity && !call.stream ? () => bytesTo(client, call.alias, exchange) : undefined,
+    },
+  )
   if (result.type === 'failed') {
     if (!mayTranslate(call, target, prepared, result.error)) return result
     services.declined.add(target, prepared.operation)

@@ -5,7 +5,6 @@ import type { CallTrace } from '../../sdk/trace.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
 import type { ClientPipe } from '../answer/client-pipe.ts'
 import { renameModel } from '../answer/whole-answer.ts'
-import { onceLoaded } from '../attempt/loading-wait.ts'
 import { type PipeOptions, type PipeResult, runPipe } from '../attempt/pipe-attempt.ts'
 import { onceMoreIfStale, type Send } from '../attempt/stale-socket.ts'
 import { garbageFailure } from '../attempt/upstream-failure.ts'
@@ -104,7 +103,7 @@ export function pipeOverTargets(
         },
         onBroken: (error) => exchange.breakOff(error),
       }
-      const result = await onceLoaded(services, target, () => pipeTo(options, exchange.calls))
+      const result = await pipeTo(options, exchange.calls)
       if (result.type === 'failed') noteUpstreamText(result.error, target, request)
       return result.type === 'failed'
         ? { type: 'failed', ...unlessNotOffered(result, operation, target) }

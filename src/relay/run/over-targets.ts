@@ -1,9 +1,10 @@
 import type { StopSignal } from '../../lib/stop-signal.ts'
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
 import type { Ending, Judgement, Lease } from '../../sdk/lease.ts'
-import { namesResource, type RequestTraits } from '../../sdk/request-traits.ts'
+import { namedBy, type RequestTraits } from '../../sdk/request-traits.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { CallTrace } from '../../sdk/trace.ts'
+import { isStillLoading, type Loading, onceLoaded } from '../attempt/loading-wait.ts'
 import type { Failure } from '../attempt/upstream-failure.ts'
 import type { Exchange } from '../exchange.ts'
 import type { RetryBudget } from './retry-budget.ts'
@@ -40,8 +41,14 @@ export interface TargetLoop<T> {
   /**
    * One attempt at one target. A failure with `retry: 'next'` promises that nothing has reached the client. `lost`: aborted
    * when the target is another request's; until its first content the attempt is to be given up then. `trace`: hears of it.
+   * `onContent`: to be called at the first content of a stream.
    */
-  attempt(target: Target, lost?: AbortSignal, trace?: CallTrace): Promise<Delivered<T>>
+  attempt(
+    target: Target,
+    lost?: AbortSignal,
+    trace?: CallTrace,
+    onContent?: () => void,
+  ): Promise<Delivered<T>>
 }
 
 /** What the loop needs of the services around it. */
@@ -50,6 +57,8 @@ export interface LoopServices {
   /** Ends these attempts alone; absent: the exchange's own. */
   signal?: StopSignal
   acquire: Acquire
+  /** The wait for servers that load their models. */
+  loading: Loading
   /** A target failed and the next one is tried. */
   onFailover(target: Target, error: RouterError): void
   /** Whether the target's server refuses a new connection now. */
@@ -101,14 +110,13 @@ async function overModel<T>(run: ModelRun<T>): Promise<Run<T>> {
       if (!attempt) break
       let delivered: Delivered<T> | undefined
       try {
-        delivered = await loop.attempt(attempt.target, lease.lost, attempt.trace)
+        delivered = await run.attempt(attempt, lease)
       } finally {
         attempt.end(delivered)
       }
       const result = run.result(lease, delivered)
       if (result !== 'go on') return result
-      // A server that refuses the connection has seen nothing of the request, and costs no time.
-      if (!isRefused(delivered)) attempts++
+      if (run.counts(attempt, delivered)) attempts++
       if (await run.mayKillServers()) break
     }
     return run.exhausted()
@@ -117,6 +125,7 @@ async function overModel<T>(run: ModelRun<T>): Promise<Run<T>> {
     if (error instanceof RouterError && (error.kind === 'overloaded' || error.kind === 'rate_limit')) {
       return { type: 'failed', error, isFinal: false }
     }
+    run.judge('unknown')
     throw error
   } finally {
     run.end()
@@ -134,6 +143,8 @@ class ModelRun<T> {
   readonly loop: TargetLoop<T>
   readonly #hasFallback: boolean
   readonly #tried = new Set<string>()
+  /** Ids of the targets that were left because they load. */
+  readonly #loading = new Set<string>()
   readonly #endRequest: () => void
   /** Failures that the request may have caused. */
   readonly #undecided: { lease: Lease; failure: Failure }[] = []
@@ -169,6 +180,30 @@ class ModelRun<T> {
     return undefined
   }
 
+  /**
+   * Whether it is one of the three. A server that refuses the connection has seen nothing of the request and costs no time,
+   * and neither does one that says that it loads, the first time.
+   */
+  counts({ target }: Try<T>, delivered: Delivered<T>): boolean {
+    if (!isStillLoading(delivered)) return !isRefused(delivered)
+    const isKnown = this.#loading.has(target.id)
+    this.#loading.add(target.id)
+    return isKnown
+  }
+
+  /** One attempt; where the server says that it loads, as many as it takes. */
+  attempt({ target, trace }: Try<T>, lease: Lease): Promise<Delivered<T>> {
+    const { loop } = this
+    const { loading, exchange, signal: stop = exchange.stop } = loop.services
+    const onContent = (): void => {
+      lease.answering()
+      this.judge('target')
+    }
+    const isElse = (other: Target): boolean => !this.#tried.has(other.id) && (loop.can?.(other) ?? true)
+    const waiting = { loading, exchange, stop, isElse, hasFallback: this.#hasFallback }
+    return onceLoaded(waiting, target, () => loop.attempt(target, lease.lost, trace, onContent))
+  }
+
   result(lease: Lease, delivered: Delivered<T>): Run<T> | 'go on' {
     const { services } = this.loop
     const { target } = lease
@@ -199,11 +234,13 @@ class ModelRun<T> {
     if (this.#undecided.length === 0) return
     const { features } = this.loop.traits
     const fingerprint = this.loop.traits.fingerprint()
-    const resource = namesResource(features)
+    const names = namedBy(features)
     for (const { lease, failure } of this.#undecided) {
       const { kind = 'failure', refusal } = failure
-      lease.judge({ answeredBy, kind, refusal, features, fingerprint, resource })
+      lease.judge({ answeredBy, kind, refusal, features, fingerprint, names })
     }
+    // Only a fallback model is asked afterwards.
+    if (answeredBy !== 'nobody') this.#undecided.length = 0
   }
 
   /**
@@ -323,11 +360,15 @@ function endingOf(delivered: Delivered<unknown>): Ending {
 }
 
 /**
- * Of several targets' failures the client hears the one it can act on: a rate limit before a broken server, and a rejected
- * key of ours, which no retry can change, only where all targets rejected it.
+ * Of several targets' failures the client hears the one it can act on: a rate limit before a broken server, of two rate
+ * limits the one that ends first, and a rejected key of ours, which no retry can change, only where all targets rejected it.
  */
 function moreTelling(before: RouterError | undefined, now: RouterError): RouterError {
-  if (before?.kind === 'rate_limit' && now.kind !== 'rate_limit') return before
+  if (before?.kind === 'rate_limit') {
+    if (now.kind !== 'rate_limit') return before
+    const [first = Number.NaN, second = Number.NaN] = [before.retryAfterSeconds, now.retryAfterSeconds]
+    return first < second ? before : now
+  }
   if (before && before.code !== 'upstream_auth' && now.code === 'upstream_auth') return before
   return now
 }

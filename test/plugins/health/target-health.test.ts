@@ -29,7 +29,7 @@ function setUp() {
       const ticket = health.begin(judgement.features ?? 0)
       health.end(ticket, 'undecided')
       const all: Judgement = {
-        ...{ answeredBy: 'target', kind: 'failure', features: 0, resource: false, fingerprint: 'x' },
+        ...{ answeredBy: 'target', kind: 'failure', features: 0, names: undefined, fingerprint: 'x' },
         ...judgement,
       }
       if (all.answeredBy === 'fallback') health.judge(ticket, { ...all, answeredBy: 'nobody' })
