@@ -27,8 +27,8 @@ import {
   UnreadableRequest,
 } from './prepare-chat.ts'
 import { traitsOfBody, traitsOfChat } from './request-traits.ts'
-import { failureOfReport } from './status-failure.ts'
 import type { StreamLane } from './stream-lane.ts'
+import { unreadableAnswer } from './unreadable-answer.ts'
 import { garbageFailure, next } from './upstream-failure.ts'
 import {
   isStreamed,
@@ -133,7 +133,7 @@ async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<
     return { type: 'delivered', value: undefined, streamed: true, firstContentMs, tokens }
   }
   services.heard(target, result.headers)
-  return deliverWhole(run, prepared, result)
+  return deliverWhole(run, target, prepared, result)
 }
 
 /** A server without the client's own surface may still have chats. */
@@ -165,6 +165,7 @@ function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStr
 
 function deliverWhole(
   { call, client, services, context, trace }: AnswerRun,
+  target: Target,
   prepared: PreparedChat,
   answer: WholeAnswer & { firstContentMs: number },
 ): Delivered<void> {
@@ -195,7 +196,7 @@ function deliverWhole(
     }
     return result
   } catch (error) {
-    return unreadable(error)
+    return unreadableAnswer(error, target, prepared)
   }
 }
 
@@ -263,7 +264,7 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
           tokens: response.usage?.completionTokens,
         }
       } catch (error) {
-        return unreadable(error)
+        return unreadableAnswer(error, target, prepared)
       }
     },
   })
@@ -288,12 +289,5 @@ function tryPrepare<T>(prepare: () => T): T | RouterError {
   } catch (error) {
     if (error instanceof RouterError) return error
     throw error instanceof UnreadableRequest ? error.cause : error
-  }
-}
-
-function unreadable(error: unknown): Delivered<never> {
-  return {
-    type: 'failed',
-    ...(error instanceof RouterError ? failureOfReport(error) : garbageFailure(error)),
   }
 }

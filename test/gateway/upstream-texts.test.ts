@@ -4,7 +4,12 @@ import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
-import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import {
+  openaiChunk,
+  openaiText,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
 
 const prompt = 'my secret is that the moon is a lamp\nand "nobody" knows it: zażółć gęślą jaźń'
 const token = 'canary-token-of-the-router'
@@ -78,10 +83,28 @@ describe('the text of an upstream that failed', () => {
       [said(image), { path: '/v1/embeddings' }],
       [said(image), { path: '/v1/rerank' }],
       [said(image), { stream: true }],
+      [said(image), { status: 200 }],
+      [said(image), { status: 200, path: '/v1/messages' }],
+      [{ error: image }, { status: 200, type: 'ollama', path: '/api/chat' }],
+      [said(image), { status: 200, path: '/v1/embeddings' }],
     ] as [unknown, Asked][]) {
       const { line, text, status } = await ask(body, asked)
       assert.ok(status >= 500, `${status} ${text}`)
       assert.equal(line.upstream_text, image, JSON.stringify({ body, asked, line }))
+      assert.doesNotMatch(text, /image input/)
+    }
+  })
+
+  test('is in the log where it came in a stream, also after content', async () => {
+    for (const pieces of [[], [openaiChunk({ content: 'Hi' })]]) {
+      const index = models++
+      const event = `data: ${JSON.stringify(said(image))}\n\n`
+      upstream.rescript({ kind: 'stream', pieces: [...pieces, event] })
+      const id = `texts-${index}`
+      const asked = { model: `vllm-${index}`, messages: [{ role: 'user', content: prompt }], stream: true }
+      const headers = { 'x-request-id': id, 'content-type': 'application/json' }
+      const { text } = await post(`${router.url}/v1/chat/completions`, asked, headers)
+      assert.equal((await router.requestLogged(id)).upstream_text, image)
       assert.doesNotMatch(text, /image input/)
     }
   })
