@@ -10,7 +10,7 @@ const maxLoggedLength = 300
 const reportedCode = 'UPSTREAM_ERROR'
 
 /**
- * Keeps for the log what an upstream said with a 5xx, or reported with status 200 or in a stream, which the client hears in
+ * Keeps for the log what an upstream said with a 5xx, or reports as such with status 200 or in a stream, which the client hears in
  * the router's own words: without it nobody learns why a server fails. Left out where it holds an address, a path or a key, or repeats a part of the request.
  */
 export function noteUpstreamText(
@@ -30,6 +30,6 @@ function isServerSide({ kind }: RouterError): boolean {
 
 function saidIn({ cause, causeCode }: RouterError): string | undefined {
   if (!isObject(cause) || typeof cause.message !== 'string') return undefined
-  const isFailure = typeof cause.status === 'number' ? cause.status >= 500 : causeCode === reportedCode
-  return isFailure ? cause.message : undefined
+  const status = causeCode === reportedCode ? cause.code : cause.status
+  return typeof status === 'number' && status >= 500 ? cause.message : undefined
 }

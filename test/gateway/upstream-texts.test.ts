@@ -85,7 +85,6 @@ describe('the text of an upstream that failed', () => {
       [said(image), { stream: true }],
       [said(image), { status: 200 }],
       [said(image), { status: 200, path: '/v1/messages' }],
-      [{ error: image }, { status: 200, type: 'ollama', path: '/api/chat' }],
       [said(image), { status: 200, path: '/v1/embeddings' }],
     ] as [unknown, Asked][]) {
       const { line, text, status } = await ask(body, asked)
