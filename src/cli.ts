@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command, Surroundings } from './cli/command.ts'
 import { readCommandLine } from './cli/command-line.ts'
-import { operatorKeyFor, operatorKeyText } from './cli/operator-key.ts'
 import { usage } from './cli/usage.ts'
 import { didYouMean } from './lib/did-you-mean.ts'
 import { version } from './lib/version.ts'
@@ -36,6 +35,7 @@ if ('fault' in line) {
 const env = { ...ownFiles(), ...process.env, ...line.env }
 if (line.command === 'serve') {
   Object.assign(process.env, env)
+  const { operatorKeyFor, operatorKeyText } = await import('./cli/operator-key.ts')
   // Workers of a cluster have the key of their primary in their environment.
   const operatorKey = operatorKeyFor(env)
   if (operatorKey !== undefined) {

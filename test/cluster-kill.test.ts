@@ -112,9 +112,11 @@ async function statusOfAll(agent: Agent): Promise<Status> {
 
 /** What the log says of the end of a process, once it does. */
 async function endOf(pid: number): Promise<Record<string, unknown>> {
-  return await router.logged(
-    ({ worker_pid: of, msg }) => of === pid && String(msg).startsWith('a worker ended'),
-  )
+  return await router.logged((line) => line.worker_pid === pid && isEnd(line))
+}
+
+function isEnd({ msg }: Record<string, unknown>): boolean {
+  return String(msg).startsWith('a worker ended')
 }
 
 test('a worker that is killed under load leaves no connection hanging, and the rest of the router as it was', async (t) => {
@@ -146,6 +148,7 @@ test('a worker that is killed under load leaves no connection hanging, and the r
   stopped = true
   // A connection that hangs keeps its client here for ever.
   await load
+  for (const agent of clients) agent.destroy()
   assert.ok(counts.answered > counts.broken, JSON.stringify(counts))
 
   await t.test('the dead ones have left the status page', async () => {
@@ -172,11 +175,12 @@ test('a worker that is killed under load leaves no connection hanging, and the r
 test('the log names the request that killed a worker at once, with its model and size, and none that had ended', async () => {
   const agent = connection()
   await send(agent, 'POST', path, question('before'), { 'x-request-id': 'ended' })
-  const { worker, workers } = await statusBy(agent)
-  const { pid } = workers.find((each) => each.worker === worker) ?? assert.fail('no row')
+  const ends = router.logs.filter(isEnd)
   const body = question('kill')
   await assert.rejects(send(agent, 'POST', '/kill', body, { 'x-request-id': 'poison' }))
-  const { requests, running_requests: count } = await endOf(pid)
+  const { requests, running_requests: count } = await router.logged(
+    (line) => isEnd(line) && !ends.includes(line),
+  )
   assert.equal(count, 1)
   const [{ started_at: at, ...named }] = requests as [Record<string, unknown>]
   assert.deepEqual(named, { request_id: 'poison', model: 'm', request_bytes: body.length })
@@ -207,11 +211,15 @@ test('connections that one worker got alone are spread again, without one that b
   }
   let closes = 0
   for (;;) {
-    // Each answer is whole, also one that closes its connection.
-    const answers = await Promise.all(clients.map((agent) => send(agent, 'GET', '/ping')))
-    assert.ok(answers.every(({ status }) => status === 200))
-    closes += answers.filter(({ headers }) => headers.connection === 'close').length
-    const by = await Promise.all(clients.map(async (agent) => (await statusBy(agent)).worker))
+    const by: number[] = []
+    // One after the other: of connections that come together, the worker that is awake takes all.
+    for (const agent of clients) {
+      // Each answer is whole, also one that closes its connection.
+      const { status, headers } = await send(agent, 'GET', '/ping')
+      assert.equal(status, 200)
+      if (headers.connection === 'close') closes++
+      by.push((await statusBy(agent)).worker)
+    }
     const most = Math.max(...[own, frozen.worker].map((one) => by.filter((each) => each === one).length))
     if (closes > 0 && most <= 18) break
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { readBoolean } from '../config/settings-text.ts'
+import { loadClientKeys } from '../plugins/auth/client-keys-load.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -23,14 +24,15 @@ function isLoopback(host: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|(?:::ffff:127(?:\.\d{1,3}){3})|::1)$/i.test(host.trim())
 }
 
-/** What is wrong with the file shows at the start. */
-function hasOperator({
-  LLM_ROUTER_AUTH_ENABLED: enabled,
-  LLM_ROUTER_AUTH_MEMORY_SEED_FILE: file,
-}: Environment): boolean {
+/** Whether the keys file has one that works. What is wrong with the file shows at the start. */
+function hasOperator(env: Environment): boolean {
+  const { LLM_ROUTER_AUTH_ENABLED: enabled, LLM_ROUTER_AUTH_MEMORY_SEED_FILE: file } = env
   if (readBoolean(enabled ?? '') === false || !file) return false
   try {
-    return /"surfaces"\s*:\s*\[[^\]]*"operator"/.test(readFileSync(file.trim(), 'utf8'))
+    const name = file.trim()
+    return loadClientKeys(readFileSync(name, 'utf8'), name, env).entries.some(
+      ({ client: { enabled, surfaces } }) => enabled && surfaces.has('operator'),
+    )
   } catch {
     return false
   }

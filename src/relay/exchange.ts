@@ -68,6 +68,8 @@ export class Exchange {
   usage: Usage | undefined
   /** Of the answer's body so far, where it does not go through Fastify. */
   bodyBytes = 0
+  /** Of these, the ones of a stream that has no content yet: what broke its silences, and its error. */
+  idleBytes = 0
   error: RouterError | undefined
   trace: RequestTrace | undefined
   /** Among those that have not ended; for whoever keeps them. */

@@ -84,8 +84,10 @@ for (const [name, env] of [
 
 test('a start that others can reach, or that has an operator key, makes none', (t) => {
   const operators = keysFile([{ id: 'a', key: 'k'.repeat(24), surfaces: ['openai', 'operator'] }])
+  const disabled = keysFile([{ id: 'a', key: 'k'.repeat(24), surfaces: ['operator'], enabled: false }])
   const clients = keysFile([{ id: 'a', key: 'k'.repeat(24) }])
   t.after(() => {
+    disabled.remove()
     operators.remove()
     clients.remove()
   })
@@ -97,6 +99,7 @@ test('a start that others can reach, or that has an operator key, makes none', (
     [{ ...here, LLM_ROUTER_ADMIN_KEY: 'x'.repeat(24) }, false],
     [{ ...here, ...operators.env }, false],
     [{ ...here, ...operators.env, LLM_ROUTER_AUTH_ENABLED: '0' }, true],
+    [{ ...here, ...disabled.env }, true],
     [{ ...here, ...clients.env }, true],
     [{ ...here, LLM_ROUTER_ADMIN_KEY: ' ' }, true],
     [{ LLM_ROUTER_SERVER_HOST: 'localhost' }, true],

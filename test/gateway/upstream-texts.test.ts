@@ -4,7 +4,12 @@ import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
-import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import {
+  openaiChunk,
+  openaiText,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
 
 const prompt = 'my secret is that the moon is a lamp\nand "nobody" knows it: zażółć gęślą jaźń'
 const token = 'canary-token-of-the-router'
@@ -78,10 +83,27 @@ describe('the text of an upstream that failed', () => {
       [said(image), { path: '/v1/embeddings' }],
       [said(image), { path: '/v1/rerank' }],
       [said(image), { stream: true }],
+      [said(image), { status: 200 }],
+      [said(image), { status: 200, path: '/v1/messages' }],
+      [said(image), { status: 200, path: '/v1/embeddings' }],
     ] as [unknown, Asked][]) {
       const { line, text, status } = await ask(body, asked)
       assert.ok(status >= 500, `${status} ${text}`)
       assert.equal(line.upstream_text, image, JSON.stringify({ body, asked, line }))
+      assert.doesNotMatch(text, /image input/)
+    }
+  })
+
+  test('is in the log where it came in a stream, also after content', async () => {
+    for (const pieces of [[], [openaiChunk({ content: 'Hi' })]]) {
+      const index = models++
+      const event = `data: ${JSON.stringify(said(image))}\n\n`
+      upstream.rescript({ kind: 'stream', pieces: [...pieces, event] })
+      const id = `texts-${index}`
+      const asked = { model: `vllm-${index}`, messages: [{ role: 'user', content: prompt }], stream: true }
+      const headers = { 'x-request-id': id, 'content-type': 'application/json' }
+      const { text } = await post(`${router.url}/v1/chat/completions`, asked, headers)
+      assert.equal((await router.requestLogged(id)).upstream_text, image)
       assert.doesNotMatch(text, /image input/)
     }
   })
@@ -158,6 +180,9 @@ test('a 500 that says the request is too long is a 400 for its client', async ()
     ['input (40001 tokens) is too large to process. increase the physical batch size', {}],
     ['the request exceeds the available context size, try increasing it', {}],
     ['input length exceeds maximum context length', { type: 'ollama', path: '/api/embed' }],
+    ["the prompt exceeds the model's context window", {}],
+    ["The input (9000 tokens) is longer than the model's context length (8192 tokens).", {}],
+    ['prompt too long; exceeded max context length by 4 tokens', { type: 'ollama', path: '/api/chat' }],
     ['input (40001 tokens) is too large to process', { path: '/v1/embeddings' }],
     ['input (40001 tokens) is too large to process', { path: '/v1/messages' }],
     ['input (40001 tokens) is too large to process', { stream: true }],

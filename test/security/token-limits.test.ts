@@ -18,9 +18,19 @@ const usage = { prompt_tokens: 100, completion_tokens: 500, total_tokens: 600 }
 const keyLimits: Record<string, object> = Object.fromEntries(
   [
     ...['burst', 'cluster', 'redis', 'agent', 'given', 'several'].map((id) => [id, 6000]),
-    ...['chunked', 'plain', 'form', 'whole', 'partial', 'cut', 'history', 'uncounted', 'upload', 'large'].map(
-      (id) => [id, 1200],
-    ),
+    ...[
+      'chunked',
+      'plain',
+      'form',
+      'whole',
+      'partial',
+      'cut',
+      'history',
+      'uncounted',
+      'upload',
+      'large',
+      'silent',
+    ].map((id) => [id, 1200]),
   ].map(([id, tokens]) => [id, { tokens_per_minute: tokens }]),
 )
 
@@ -264,6 +274,30 @@ test('S28 a stream that the upstream breaks off is paid for as far as it came', 
   upstream.rescript(upstreams.openaiText('Hi'))
   const left = await leftOf('cut')
   assert.ok(left < 700, `${left}`)
+})
+
+test('S28 what breaks the silence before an error is no answer, and takes no tokens', async (t) => {
+  const waiting = await startRouter({
+    env: { ...file.env, LLM_ROUTER_STREAM_KEEPALIVE: '0.02' },
+    models: models(),
+  })
+  t.after(() => waiting.close())
+  const fail = Promise.withResolvers<void>()
+  upstream.rescript(async () => {
+    await fail.promise
+    return upstreams.openaiError(500, { message: 'no' })
+  })
+  const response = await fetch(waiting.url + path, {
+    method: 'POST',
+    headers: headersOf('silent'),
+    body: JSON.stringify({ ...body, stream: true, messages: [{ role: 'user', content: 'x'.repeat(2_000) }] }),
+  })
+  assert.equal(response.status, 200, 'the stream is open')
+  fail.resolve()
+  assert.match(await response.text(), /: keep-alive.*"code":"upstream_error"/s)
+  upstream.rescript(upstreams.openaiText('Hi'))
+  const shown = await post(`${waiting.url}/api/show`, { model: 'm' }, headersOf('silent'))
+  assert.ok(Number(shown.headers.get('ratelimit-remaining')) > 1_190)
 })
 
 test('S28 an answer without a count is paid for by its length', async () => {

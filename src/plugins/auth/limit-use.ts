@@ -111,7 +111,7 @@ export class LimitUse {
       stream: exchange.stream,
       promptTokens: received + textTokens(this.#addedBytes),
       expectedTokens: this.#expectedTokens,
-      answerBytes: exchange.bodyBytes,
+      answerBytes: exchange.bodyBytes - exchange.idleBytes,
       sinceSentMs: sentAt === undefined ? undefined : performance.now() - sentAt,
     })
   }

@@ -112,7 +112,10 @@ function keptAlive(app: FastifyInstance, dialect: Dialect, reply: FastifyReply):
   if (intervalMs === 0 || ping === undefined) return undefined
   const { exchange } = reply.request
   let isEarly = false
-  const stream = clientStream(reply, streamMediaType, () => isEarly)
+  const stream = clientStream(reply, streamMediaType, {
+    isEarly: () => isEarly,
+    hasContent: () => keepAlive.hasContent,
+  })
   const onOpen = (): void => {
     isEarly = true
   }
@@ -261,16 +264,23 @@ function sendWhole(reply: FastifyReply, body: Buffer | string): void {
   atTurnEnd(() => reply.raw.end(body))
 }
 
-/** `isEarly`: whether the head goes out before it is known which target answers, and what it could not carry. */
-function clientStream(reply: FastifyReply, mediaType: string, isEarly = (): boolean => false): ClientStream {
+interface StreamState {
+  /** Whether the head goes out before it is known which target answers, and what it could not carry. */
+  isEarly(): boolean
+  /** Whether what is written is an answer, or stands in front of one. */
+  hasContent(): boolean
+}
+
+function clientStream(reply: FastifyReply, mediaType: string, state?: StreamState): ClientStream {
   const { exchange } = reply.request
   return createClientStream(reply.raw, {
     mediaType,
-    headers: () => answerHeaders(exchange, headersOf(reply), { lost: !isEarly() }),
+    headers: () => answerHeaders(exchange, headersOf(reply), { lost: !state?.isEarly() }),
     // From here on Fastify must not touch the response.
     onCommit: () => reply.hijack(),
     onWrite: (bytes) => {
       exchange.bodyBytes += bytes
+      if (state?.hasContent() === false) exchange.idleBytes += bytes
     },
   })
 }

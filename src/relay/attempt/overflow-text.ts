@@ -8,13 +8,16 @@ export function saysTooLong(text: string | undefined): boolean {
 }
 
 const maxExamined = 1_024
+/** "the model's maximum context", "the physical batch" and so on. */
+const bound =
+  "(?:(?:the|its|this) )?(?:model(?:'s)? )?(?:(?:maximum|available|allowed|physical) )*(?:context|batch)"
 const tooLong = new RegExp(
   [
     'too large to process',
-    'exceeds? (?:the )?(?:maximum |available )?(?:context|batch)(?: length| size| window)?\\b',
-    '(?:larger|longer|greater) than (?:the )?(?:maximum )?(?:context|batch|physical batch) (?:length|size|window)',
+    `exceeds? ${bound}(?: length| size| window)?\\b`,
+    `(?:larger|longer|greater) than ${bound} (?:length|size|window)`,
     'maximum context length',
-    'prompt is too long',
+    '\\b(?:prompt|input|request) (?:is )?too (?:long|large)\\b',
   ].join('|'),
   'i',
 )

@@ -20,7 +20,7 @@ import {
 } from '../answer/whole-answer.ts'
 import type { AnswerStream } from '../attempt/attempt.ts'
 import type { AttemptWatch } from '../attempt/attempt-watch.ts'
-import { failureOfReport } from '../attempt/status-failure.ts'
+import { unreadableAnswer } from '../attempt/unreadable-answer.ts'
 import { garbageFailure, next } from '../attempt/upstream-failure.ts'
 import type { Exchange } from '../exchange.ts'
 import type { ChatCall } from '../request/chat-request.ts'
@@ -137,7 +137,7 @@ async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<
     return { type: 'delivered', value: undefined, streamed: true, firstContentMs, tokens }
   }
   services.heard(target, result.headers)
-  return deliverWhole(run, prepared, result)
+  return deliverWhole(run, target, prepared, result)
 }
 
 /** A server without the client's own surface may still have chats. */
@@ -169,6 +169,7 @@ function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStr
 
 function deliverWhole(
   { call, client, services, context, trace }: AnswerRun,
+  target: Target,
   prepared: PreparedChat,
   answer: WholeAnswer & { firstContentMs: number },
 ): Delivered<void> {
@@ -199,7 +200,7 @@ function deliverWhole(
     }
     return result
   } catch (error) {
-    return unreadable(error)
+    return unreadableAnswer(error, target, prepared)
   }
 }
 
@@ -267,7 +268,7 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
           tokens: response.usage?.completionTokens,
         }
       } catch (error) {
-        return unreadable(error)
+        return unreadableAnswer(error, target, prepared)
       }
     },
   })
@@ -292,12 +293,5 @@ function tryPrepare<T>(prepare: () => T): T | RouterError {
   } catch (error) {
     if (error instanceof RouterError) return error
     throw error instanceof UnreadableRequest ? error.cause : error
-  }
-}
-
-function unreadable(error: unknown): Delivered<never> {
-  return {
-    type: 'failed',
-    ...(error instanceof RouterError ? failureOfReport(error) : garbageFailure(error)),
   }
 }

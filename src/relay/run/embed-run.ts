@@ -11,11 +11,11 @@ import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { CallTrace } from '../../sdk/trace.ts'
 import { renameModel } from '../answer/whole-answer.ts'
-import { failureOfReport } from '../attempt/status-failure.ts'
+import { unreadableAnswer } from '../attempt/unreadable-answer.ts'
 import { garbageFailure, next } from '../attempt/upstream-failure.ts'
 import { having, requireOperation, targetsWith } from '../request/operation-targets.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
-import { askTarget } from './ask-target.ts'
+import { askTarget, type TargetCall } from './ask-target.ts'
 import type { ChatServices } from './chat-run.ts'
 import { sideBySide } from './concurrently.ts'
 import { type Delivered, overTargets } from './over-targets.ts'
@@ -132,10 +132,9 @@ async function attemptPart(
   const lost = new Map<string, string>()
   const upstream = services.dialectOf(target.type.dialect)
   const members = upstream === call.dialect ? {} : codecOf(upstream).translatedMembers
+  let prepared: TargetCall['body'] = []
   try {
-    const prepared = same
-      ? sameBody(part, target)
-      : translatedBody(request, { upstream, members }, target, lost)
+    prepared = same ? sameBody(part, target) : translatedBody(request, { upstream, members }, target, lost)
     const result = await askTarget(services, target, {
       operation: 'embedding',
       body: prepared,
@@ -156,12 +155,10 @@ async function attemptPart(
     const bytes = through ? renameModel(result.body, call.alias, { parsed: answer }) : undefined
     return { type: 'delivered', value: { response, bytes } }
   } catch (error) {
-    if (error instanceof SyntaxError) return { type: 'failed', ...garbageFailure(error) }
-    if (!(error instanceof RouterError)) throw error
-    return {
-      type: 'failed',
-      ...(error.kind === 'bad_request' ? next(error, 'nothing') : failureOfReport(error)),
-    }
+    if (!(error instanceof RouterError || error instanceof SyntaxError)) throw error
+    if (error instanceof RouterError && error.kind === 'bad_request')
+      return { type: 'failed', ...next(error, 'nothing') }
+    return unreadableAnswer(error, target, { body: prepared })
   }
 }
 
