@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { FileContent } from '../../config/sources.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
-import { loadClientKeys } from './client-keys-load.ts'
+import { loadClientKeys } from '../../config/client-keys-load.ts'
 import { KeyRing, type Login } from './key-ring.ts'
 
 export interface Keys {

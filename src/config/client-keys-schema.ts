@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { surfaces } from '../../sdk/client-key.ts'
+import { surfaces } from '../sdk/client-key.ts'
 
 const Count = Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }))
 const Id = Type.Optional(
