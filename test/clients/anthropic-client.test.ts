@@ -76,7 +76,9 @@ for (const generation of ['1.x', '0.x']) {
           api_token: 'upstream-key',
           model_path: upstreams.upstreamModel,
         }
-        router = await startRouter({ models: modelsConfig({ small: [provider], resting: [{ ...provider, id: 'resting' }] }) })
+        router = await startRouter({
+          models: modelsConfig({ small: [provider], resting: [{ ...provider, id: 'resting' }] }),
+        })
         client = clientOf(generation, router.url)
       })
       after(async () => {
