@@ -587,3 +587,18 @@ test('requests that wait for their turn are told at once when the only server go
   assert.ok(answers.every(({ status }) => status === 502 || status === 503))
   assert.match(answers.at(-1)?.headers.get('retry-after') ?? '', /^\d+$/)
 })
+
+test('a server that loads while the file is read again is not waited for when another one stands in its place', async (t) => {
+  const fleet = await startFleet(t, [openaiError(503, { message: 'Loading model' }), good], {
+    models: { m: [0] },
+  })
+  const asked = fleet.ask('hi')
+  await fleet.servers[0]?.requestReceived(0)
+  const { file } = fleet.router
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replaceAll(fleet.servers[0]?.url ?? '', fleet.servers[1]?.url ?? ''),
+  )
+  await fleet.router.app.reload.now()
+  assert.equal((await asked).status, 200)
+})

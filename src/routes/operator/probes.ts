@@ -101,13 +101,12 @@ interface TargetOut {
 }
 
 function targetsOut(app: FastifyInstance): TargetOut[] {
-  return app.models
-    .all()
-    .flatMap((model) =>
-      model.targets
-        .filter((target) => !app.health.isUsable(target))
-        .map((target) => ({ model: model.alias, target: target.id, state: stateWords(app, target) })),
-    )
+  return app.models.all().flatMap((model) =>
+    app.balancer
+      .signals(model)
+      .filter(({ target }) => !app.health.isUsable(target))
+      .map(({ target }) => ({ model: model.alias, target: target.id, state: stateWords(app, target) })),
+  )
 }
 
 function stateWords(app: FastifyInstance, target: Target): string {

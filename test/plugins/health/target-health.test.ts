@@ -160,3 +160,19 @@ test('a pause that the target asked for keeps it out, for five minutes at most',
   wait(300_000)
   assert.equal(health.standing(0), 'first')
 })
+
+test('a probe is over when it is known who answered its request, and no other one is sent before', () => {
+  const { health, fail, wait } = setUp()
+  times(5, () => fail())
+  wait(6_000)
+  const ticket = health.begin(0)
+  health.end(ticket, 'undecided')
+  assert.equal(health.standing(0), 'doubtful')
+  const judgement = { kind: 'failure', features: 0, names: undefined, fingerprint: 'x' } as const
+  health.judge(ticket, { ...judgement, answeredBy: 'unknown' })
+  assert.equal(health.standing(0), 'first', 'its client left: the next request is the probe')
+  const next = health.begin(0)
+  health.end(next, 'undecided')
+  health.judge(next, { ...judgement, answeredBy: 'target' })
+  assert.equal(health.breaker.state, 'open')
+})
