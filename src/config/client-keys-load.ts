@@ -1,5 +1,4 @@
 import { Value } from '@sinclair/typebox/value'
-import { placeBelow } from './places.ts'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
 import { findJsonFault } from '../lib/json/fault.ts'
@@ -9,7 +8,8 @@ import { isObject } from '../lib/json/read.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { type KeyRecord, KeyRecordSchema, ownMembers } from './client-keys-schema.ts'
 import { clientOf, type TellFault } from './client-of-record.ts'
-import type { RingEntry } from '../plugins/auth/key-ring.ts'
+import type { RingEntry } from './key-ring.ts'
+import { placeBelow } from './places.ts'
 
 /**
  * Reads a keys file: `{"keys": [...]}`, or the bare list of the Python llm-router. Throws ConfigError with all that is wrong,

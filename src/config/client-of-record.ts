@@ -1,9 +1,9 @@
-import { expanded } from './secrets.ts'
-import { looksUnexpanded, unexpandedHint } from './unexpanded.ts'
 import type { JsonPath } from '../lib/json/places.ts'
 import { type ClientKey, type KeyLimits, nameMatcher, type Surface, surfaces } from '../sdk/client-key.ts'
 import type { KeyRecord } from './client-keys-schema.ts'
-import { type RingEntry, sha256Of } from '../plugins/auth/key-ring.ts'
+import { type RingEntry, sha256Of } from './key-ring.ts'
+import { expanded } from './secrets.ts'
+import { looksUnexpanded, unexpandedHint } from './unexpanded.ts'
 
 /** Tells what is wrong with the file, by the path of it there. */
 export type TellFault = (path: JsonPath, message: string) => void

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { presentedKey } from '../../config/key-ring.ts'
 import { inNetworks } from '../../config/networks.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { addressBlock, clientAddress } from './client-address.ts'
 import { FailedLogins } from './failed-logins.ts'
-import { presentedKey } from './key-ring.ts'
 import type { Keys } from './keys-file.ts'
 
 /** Whose key a request has come with, or the error for its client. */

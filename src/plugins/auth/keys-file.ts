@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
+import { loadClientKeys } from '../../config/client-keys-load.ts'
+import { KeyRing, type Login } from '../../config/key-ring.ts'
 import type { FileContent } from '../../config/sources.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
-import { loadClientKeys } from '../../config/client-keys-load.ts'
-import { KeyRing, type Login } from './key-ring.ts'
 
 export interface Keys {
   /** See {@link KeyRing.find}. */

@@ -1,9 +1,9 @@
 import type { FastifyInstance, onRequestHookHandler } from 'fastify'
+import { KeyRing, sha256Of } from '../../config/key-ring.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { needsOperatorKey } from '../../sdk/operator-route.ts'
 import type { Door } from './door.ts'
-import { KeyRing, sha256Of } from './key-ring.ts'
 import type { Keys } from './keys-file.ts'
 
 /** The keys of clients, where there are any, and the one of LLM_ROUTER_ADMIN_KEY, where it is set. */

@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { ClientKey } from '../../sdk/client-key.ts'
+import type { ClientKey } from '../sdk/client-key.ts'
 
 export interface RingEntry {
   client: ClientKey
