@@ -146,14 +146,15 @@ test("an upstream's 503 and 529 stay overload for the client of every dialect", 
     }),
   ])
   const chat = { ...body, max_tokens: 5 }
-  for (const [path, expected] of [
-    ['/v1/chat/completions', 503],
-    ['/v1/messages', 529],
-    ['/api/chat', 503],
+  // The first of each pair meets 503, the second one 529, which is the only word that Anthropic has for both.
+  for (const [path, statuses] of [
+    ['/v1/chat/completions', [503, 529]],
+    ['/v1/messages', [529, 529]],
+    ['/api/chat', [503, 529]],
   ] as const) {
-    for (const stream of [false, true]) {
+    for (const [index, stream] of [false, true].entries()) {
       const { status, text } = await post(router.url + path, { ...chat, stream })
-      assert.equal(status, expected, path)
+      assert.equal(status, statuses[index], path)
       if (path === '/v1/messages') assert.equal(JSON.parse(text).error.type, 'overloaded_error')
     }
   }
@@ -164,6 +165,8 @@ test('overload that an upstream reports in a stream is told as such', async (t) 
   const { router } = await setUp(t, [{ kind: 'stream', pieces: [event] }])
   const { status, text } = await post(`${router.url}/v1/messages`, { ...body, max_tokens: 5, stream: true })
   assert.deepEqual([status, JSON.parse(text).error.type], [529, 'overloaded_error'])
+  const other = await post(`${router.url}/v1/chat/completions`, { ...body, stream: true })
+  assert.equal(other.status, 529)
 })
 
 test('a request that another server fails waits for the one that loads', async (t) => {

@@ -39,7 +39,7 @@ export function failureOfStatus(
   const isOverloaded = status === 503 || status === 529
   const error = isOverloaded
     ? new RouterError('overloaded', 'The upstream is overloaded', {
-        ...{ code: 'overloaded', retryAfterSeconds: 5, ...evidence, quotesUpstream: false },
+        ...{ status, code: 'overloaded', retryAfterSeconds: 5, ...evidence, quotesUpstream: false },
         ...retryAdvice(headers),
       })
     : new RouterError('upstream_error', 'The upstream failed to answer', {
@@ -87,13 +87,9 @@ export function failureOfReport(error: RouterError): Failure {
     return next(new RouterError('rate_limit', 'The upstream is rate limited', limited))
   }
   if (/overloaded|unavailable|\b(?:503|529)\b/i.test(code)) {
-    return next(
-      new RouterError('overloaded', 'The upstream is overloaded', {
-        code: 'overloaded',
-        retryAfterSeconds: 5,
-        ...details,
-      }),
-    )
+    const status = /\b529\b/.test(code) ? 529 : 503
+    const overloaded = { status, code: 'overloaded', retryAfterSeconds: 5, ...details }
+    return next(new RouterError('overloaded', 'The upstream is overloaded', overloaded))
   }
   if (/auth|permission|api_?key|40[123]\b/i.test(code)) {
     const refused = { code: 'upstream_auth', ...details }
