@@ -11,16 +11,16 @@ const source = join(import.meta.dirname, '../../src')
  * expression begins with.
  */
 const excused: Readonly<Record<string, string>> = {
-  'discovery.ts /\\/+$': 'addresses that the operator names',
+  'fleet/discovery.ts /\\/+$': 'addresses that the operator names',
   'cli/healthcheck.ts /\\/+$': 'the same',
-  'core/target-url.ts /\\/+$': 'the configuration',
-  'core/env-parse.ts /\\/+$': 'the environment',
+  'config/target-url.ts /\\/+$': 'the configuration',
+  'config/settings-text.ts /\\/+$': 'the environment',
   'plugins/auth/public-paths.ts /\\/+$': 'the environment',
-  'core/json-fault.ts /"': 'the configuration; used from one place to the next',
-  'core/json-places.ts /"': 'the same',
-  'core/json-places.ts /\\s*:': 'the same',
-  'plugins/errors.ts /([\\w.-]+\\/': "one line of the router's own stack",
-  'relay/safe-text.ts /\\b[a-z0-9-]+(?:\\.': 'the first 1,024 characters of a text',
+  'lib/json/fault.ts /"': 'the configuration; used from one place to the next',
+  'lib/json/places.ts /"': 'the same',
+  'lib/json/places.ts /\\s*:': 'the same',
+  'plugins/errors/index.ts /([\\w.-]+\\/': "one line of the router's own stack",
+  'relay/attempt/safe-text.ts /\\b[a-z0-9-]+(?:\\.': 'the first 1,024 characters of a text',
   'dialects/anthropic/blocks-write.ts /^data:': 'the first 256 characters of an address',
 }
 
