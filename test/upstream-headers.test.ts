@@ -58,5 +58,6 @@ test('a scrape of many models lets other requests in between', async (t) => {
       scrape.body.includes(`llm_router_target_usable{model_name="${name}",target="${name}"} 1\n`),
       name,
     )
-  assert.ok(turns > 40, `the event loop turned ${turns} times`)
+  // In one piece it turns twice.
+  assert.ok(turns > 5, `the event loop turned ${turns} times`)
 })

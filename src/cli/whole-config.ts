@@ -41,9 +41,11 @@ export async function readWholeConfig(
   try {
     const app = await buildApp({ config, env, logger })
     const models = app.models.all()
+    // What is logged from here on is of servers that cannot be asked.
+    const toldByConfig = [...told]
     const more = askServers ? await disguised(app, models) : []
     await app.close()
-    return { config, text, models, faults: [], warnings: [...warnings, ...told, ...more] }
+    return { config, text, models, faults: [], warnings: [...warnings, ...toldByConfig, ...more] }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return { config, text, models: [], faults: error.faults, warnings: [...warnings, ...error.warnings] }
