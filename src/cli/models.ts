@@ -1,5 +1,5 @@
 import type { Model } from '../sdk/target.ts'
-import type { Command } from './command.ts'
+import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
 /** `models [file]`: what a start would serve, one line for each model. No address and no key is shown. */

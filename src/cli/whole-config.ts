@@ -5,7 +5,7 @@ import { modelPlace } from '../config/places.ts'
 import { type Config, loadConfig } from '../config/settings.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { Model } from '../sdk/target.ts'
-import type { Surroundings } from './command.ts'
+import type { Surroundings } from './command-line.ts'
 
 export interface WholeConfig {
   config: Config

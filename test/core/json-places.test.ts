@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readPlace } from '../../src/config/place-read.ts'
+import { readPlace } from '../../src/config/fault-place.ts'
 import { activePlace, modelPlace, placeBelow } from '../../src/config/places.ts'
 import { didYouMean } from '../../src/lib/did-you-mean.ts'
 import { jsonPlaces } from '../../src/lib/json/places.ts'

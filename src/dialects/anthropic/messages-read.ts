@@ -1,9 +1,15 @@
-import { filledTextOf, isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import {
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  parseArguments,
+  textOf,
+} from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, SystemMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
 import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
-import { inputText } from './json.ts'
 
 /** Claude Code's first block; it differs with each request, and would undo the prompt cache of a local engine. */
 const billingMark = 'x-anthropic-billing-header'
@@ -112,4 +118,22 @@ function readCall(block: JsonObject, place: string, calls: ConversationCalls): T
   const json = block.input === undefined || isObject(block.input) ? inputText(block.input) : undefined
   if (json === undefined) throw badRequest(`'${place}.input' must be an object`, `${place}.input`)
   return { id: calls.add(textOf(block.id) ?? '', name), name, arguments: json }
+}
+
+/**
+ * The JSON text of a tool's input, which this dialect has as an object and some proxies as a text. Undefined for what
+ * is no object.
+ */
+function inputText(input: unknown): string | undefined {
+  if (input === undefined || input === null) return '{}'
+  if (typeof input === 'string') {
+    const parsed = parseArguments(input)
+    return parsed && (Object.keys(parsed).length === 0 ? '{}' : input)
+  }
+  if (!isObject(input)) return undefined
+  try {
+    return JSON.stringify(input)
+  } catch {
+    return undefined // nested too deep to be written
+  }
 }

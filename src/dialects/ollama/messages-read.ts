@@ -1,8 +1,14 @@
+import { createHash } from 'node:crypto'
 import { isObject } from '../../lib/json/read.ts'
-import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../sdk/chat.ts'
+import type {
+  AssistantMessage,
+  ChatMessage,
+  ImagePart,
+  ToolCall,
+  ToolMessage,
+  UserPart,
+} from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import { ConversationCalls } from './call-ids.ts'
-import { readImage } from './images.ts'
 
 /** Reads the turns of a conversation; gives every tool call an id and every result its call. Throws `bad_request`. */
 export function readMessages(messages: readonly unknown[]): ChatMessage[] {
@@ -89,4 +95,75 @@ function readToolResult(
   const call = calls.answer(message.tool_call_id, name)
   if (!call) throw badRequest(`${place} answers no tool call: every earlier one has its answer`, place)
   return { role: 'tool', callId: call.id, name: name ?? call.name, parts: userParts(message, place) }
+}
+
+/**
+ * The tool calls of a conversation and which of them were answered. Ollama's clients may leave out the ids on either
+ * side: JavaScript's types have no `tool_call_id`, and others send not even `tool_name`.
+ */
+class ConversationCalls {
+  readonly #used = new Set<string>()
+  readonly #waiting: { id: string; given: unknown; name: string }[] = []
+
+  /** The id of a call by its place; the same conversation gets the same ids each turn, so prompt caches hold. */
+  add(message: number, call: number, given: unknown, name: string): string {
+    let id = typeof given === 'string' && given !== '' ? given : placedId(message, call, 0)
+    for (let salt = 1; this.#used.has(id); salt++) id = placedId(message, call, salt)
+    this.#used.add(id)
+    this.#waiting.push({ id, given, name })
+    return id
+  }
+
+  /** Takes the call that a result belongs to: by id, else the oldest open one of that name, else the oldest. */
+  answer(given: unknown, name: string | undefined): { id: string; name: string } | undefined {
+    let index = -1
+    if (typeof given === 'string' && given !== '')
+      index = this.#waiting.findIndex((call) => call.given === given)
+    if (index === -1 && name) index = this.#waiting.findIndex((call) => call.name === name)
+    return this.#waiting.splice(Math.max(index, 0), 1)[0]
+  }
+}
+
+function placedId(message: number, call: number, salt: number): string {
+  const hash = createHash('sha256').update(`${message}.${call}.${salt}`).digest('hex')
+  return `call_${hash.slice(0, 24)}`
+}
+
+/** Ollama's images are bare base64 without a media type, so the first bytes must tell. Throws `bad_request`. */
+export function readImage(text: string, param: string): ImagePart {
+  const data = standardBase64(text.startsWith('data:') ? text.slice(text.indexOf(',') + 1) : text)
+  const mediaType = data === undefined ? undefined : mediaTypeOf(data)
+  if (data === undefined || mediaType === undefined) {
+    throw badRequest(`${param} must be a JPEG, PNG, GIF or WebP image in base64`, param)
+  }
+  return { type: 'image', source: { kind: 'base64', mediaType, data } }
+}
+
+/** The bare base64 that Ollama takes. Throws `bad_request` for an address: Ollama's server fetches none. */
+export function writeImage(part: ImagePart, param: string): string {
+  const { source } = part
+  if (source.kind === 'base64') return source.data
+  const inline = /^data:[^,]*;base64,/i.exec(source.url)
+  const data = inline ? standardBase64(source.url.slice(inline[0].length)) : undefined
+  if (data !== undefined) return data
+  throw badRequest(
+    `${param}: the upstream of this model cannot fetch images from an address; send the image as a base64 data URL`,
+    param,
+  )
+}
+
+/** Base64url and line breaks are made standard; undefined where there are other characters, or none. */
+function standardBase64(text: string): string | undefined {
+  const data = text.replaceAll(/\s+/g, '').replaceAll('-', '+').replaceAll('_', '/')
+  // A search for what must not be there needs no backtracking, however large the image.
+  return data === '' || /[^A-Za-z0-9+/=]/.test(data) ? undefined : data
+}
+
+function mediaTypeOf(base64: string): string | undefined {
+  const head = Buffer.from(base64.slice(0, 16), 'base64').toString('latin1')
+  if (head.startsWith('\xff\xd8\xff')) return 'image/jpeg'
+  if (head.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png'
+  if (head.startsWith('GIF87a') || head.startsWith('GIF89a')) return 'image/gif'
+  if (head.startsWith('RIFF') && head.slice(8) === 'WEBP') return 'image/webp'
+  return undefined
 }

@@ -2,7 +2,7 @@ import { parseArguments } from '../../lib/json/read.ts'
 import type { ChatMessage, ToolCall, UserPart } from '../../sdk/chat.ts'
 import type { Lose } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import { writeImage } from './images.ts'
+import { writeImage } from './messages-read.ts'
 
 /**
  * Writes the turns of a conversation, one message for one: Ollama's content is a single text with images beside it.

@@ -1,9 +1,8 @@
-import { filledTextOf, isObject, type JsonObject, present } from '../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject, parseObject, present } from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
 import { wholeArgumentText } from '../shared/tool-arguments.ts'
-import { isObjectText } from './json.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
 /** Reads the turns of a conversation. Throws `bad_request` with the place of what cannot be meant. */
@@ -118,4 +117,9 @@ function readFunctionResult(message: JsonObject, place: string, calls: Conversat
     name,
     parts: readUserParts(message.content, `${place}.content`),
   }
+}
+
+/** Whether a text is the JSON of an object, as the arguments of a tool call must be. */
+export function isObjectText(text: string): boolean {
+  return parseObject(text) !== undefined
 }

@@ -9,8 +9,7 @@ import {
 } from '../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import { inputItems, type Remembered } from './input-items.ts'
-import { readInput } from './input-read.ts'
+import { inputItems, type Remembered, readInput } from './input-read.ts'
 import { ResponsesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 

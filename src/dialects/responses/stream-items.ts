@@ -12,7 +12,7 @@ import {
   summaryPart,
   writeLogprob,
 } from './answer-items.ts'
-import { itemId } from './ids.ts'
+import { itemId } from './answer-object.ts'
 
 /** Where an item stands, and how its events are written. */
 export interface ItemPlace {

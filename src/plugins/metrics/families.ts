@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { Breath } from '../../lib/breath.ts'
+import { Breath } from '../../lib/yield-to-event-loop.ts'
 
 type Labels<Name extends string> = Readonly<Record<Name, string | number>>
 type Client = FastifyInstance['metrics']['client']
