@@ -41,7 +41,7 @@ import { connectionLimit, createHttpServer, defaultLimits } from './runtime/http
 declare module 'fastify' {
   interface FastifyInstance {
     /** What is wrong with the log file now, in a few words; undefined: nothing. */
-    logFault(): string | undefined
+    logError(): string | undefined
   }
 }
 
@@ -53,7 +53,7 @@ export interface AppOptions {
   /** The options that Node was started with, from its command line and `NODE_OPTIONS`: they say how much memory it has. */
   nodeOptions?: string
   /** What is wrong with the log file now, in a few words. */
-  logFault?: () => string | undefined
+  logError?: () => string | undefined
   /** Where the primary of a cluster can see which requests this process works on. */
   running?: RunningRequests
   /** 0 (included) to 1 (excluded), for the strategies; `Math.random` unless given. */
@@ -92,7 +92,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   })
   await app.register(config, options)
   await app.register(basePath)
-  app.decorate('logFault', options.logFault ?? (() => undefined))
+  app.decorate('logError', options.logError ?? (() => undefined))
   await app.register(apiDocs)
   await app.register(registries)
   await app.register(reload)

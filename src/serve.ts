@@ -54,7 +54,7 @@ async function run(): Promise<void> {
   const nodeOptions = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ')
   const app = await buildApp({
     ...{ config, env: process.env, logger, nodeOptions },
-    logFault: () => logging.fault(),
+    logError: () => logging.error(),
     ...(running ? { running } : {}),
     ...searched(config),
   })
@@ -102,7 +102,7 @@ function runningRequests(): RunningRequests | undefined {
 
 function tellAndExit(error: unknown): void {
   if (error instanceof ConfigError) {
-    for (const fault of error.faults) process.stderr.write(`${fault}\n`)
+    for (const message of error.errors) process.stderr.write(`${message}\n`)
     for (const warning of error.warnings) process.stderr.write(`warning: ${warning}\n`)
     process.exit(2)
   }

@@ -26,13 +26,13 @@ export interface CommandLine {
   env: Surroundings['env']
 }
 
-/** The text of a fault where the arguments cannot be read. Options may stand before the command. */
-export function readCommandLine(argv: readonly string[]): CommandLine | { fault: string } {
+/** The text of an error where the arguments cannot be read. Options may stand before the command. */
+export function readCommandLine(argv: readonly string[]): CommandLine | { error: string } {
   let parsed: ReturnType<typeof parse>
   try {
     parsed = parse(argv)
   } catch (error) {
-    return { fault: faultOf(error) }
+    return { error: errorOf(error) }
   }
   const { values, positionals } = parsed
   const [command = 'serve', ...args] = positionals
@@ -50,7 +50,7 @@ function parse(argv: readonly string[]) {
   return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
 }
 
-function faultOf(error: unknown): string {
+function errorOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   const unknown = /^Unknown option '(-{1,2}[^']*)'/.exec(message)?.[1]
   if (unknown === undefined) return message.split('. ')[0] ?? message
@@ -67,7 +67,7 @@ export interface Surroundings {
   tell(text: string): void
 }
 
-/** Gives the exit code: 0, 1 for "no" or a failure, 2 for a fault in the configuration or the arguments. */
+/** Gives the exit code: 0, 1 for "no" or a failure, 2 for an error in the configuration or the arguments. */
 export type Command = (args: readonly string[], surroundings: Surroundings) => Promise<number>
 
 export const usage = `llm-router: one HTTP address in front of your model servers

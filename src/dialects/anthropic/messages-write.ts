@@ -1,6 +1,6 @@
 import { type JsonObject, parseArguments, present } from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ImagePart, ToolMessage, UserPart } from '../../sdk/chat.ts'
-import type { Lose } from '../../sdk/dialect.ts'
+import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
 import { legalCallId, toWireName } from './tool-identifiers.ts'
 
@@ -30,38 +30,38 @@ type Turn = AssistantTurn | UserTurn
  * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant take
  * turns, the user begins, all results of a turn's calls stand at the beginning of the next one, no text is blank.
  */
-export function writeMessages(messages: readonly ChatMessage[], lose: Lose): WrittenTurns {
+export function writeMessages(messages: readonly ChatMessage[], drop: Drop): WrittenTurns {
   const turns: Turn[] = []
   const system: JsonObject[] = []
   for (const [index, message] of messages.entries()) {
     if (message.role !== 'tool' && message.name !== undefined) {
-      lose('messages.name', 'Anthropic knows no names of speakers')
+      drop('messages.name', 'Anthropic knows no names of speakers')
     }
     if (message.role === 'system' && turns.length === 0) {
       system.push(...writeTexts(message.parts.map(({ text }) => text)))
-    } else addMessage(turns, message, `messages[${index}]`, lose)
+    } else addMessage(turns, message, `messages[${index}]`, drop)
   }
   return { system, messages: finished(turns) }
 }
 
-function addMessage(turns: Turn[], message: ChatMessage, place: string, lose: Lose): void {
+function addMessage(turns: Turn[], message: ChatMessage, path: string, drop: Drop): void {
   switch (message.role) {
     case 'system': {
-      lose('messages.system', 'Anthropic has system text in front only; a later one was sent as user text')
+      drop('messages.system', 'Anthropic has system text in front only; a later one was sent as user text')
       const text = message.parts.map((part) => part.text).join('\n\n')
       userTurn(turns).rest.push({ type: 'text', text: `<system>\n${text}\n</system>` })
       return
     }
     case 'user': {
-      const blocks = writeParts(message.parts, `${place}.content`, lose)
+      const blocks = writeParts(message.parts, `${path}.content`, drop)
       if (blocks.length > 0) userTurn(turns).rest.push(...blocks)
       return
     }
     case 'tool':
-      addResult(userTurn(turns), message, place, lose)
+      addResult(userTurn(turns), message, path, drop)
       return
     case 'assistant':
-      addAssistant(turns, message, place, lose)
+      addAssistant(turns, message, path, drop)
   }
 }
 
@@ -73,11 +73,11 @@ function userTurn(turns: Turn[]): UserTurn {
   return turn
 }
 
-function addResult(turn: UserTurn, message: ToolMessage, place: string, lose: Lose): void {
+function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Drop): void {
   const id = legalCallId(message.callId)
-  const content = writeParts(message.parts, `${place}.content`, lose)
+  const content = writeParts(message.parts, `${path}.content`, drop)
   if (!turn.calls.includes(id) || turn.results.has(id)) {
-    lose('messages.tool_call_id', 'a result that answers no call of the turn before was sent as user text')
+    drop('messages.tool_call_id', 'a result that answers no call of the turn before was sent as user text')
     turn.rest.push(...content)
     return
   }
@@ -89,13 +89,13 @@ function addResult(turn: UserTurn, message: ToolMessage, place: string, lose: Lo
   })
 }
 
-function addAssistant(turns: Turn[], message: AssistantMessage, place: string, lose: Lose): void {
+function addAssistant(turns: Turn[], message: AssistantMessage, path: string, drop: Drop): void {
   const { parts, reasoning, reasoningSignature: signature, toolCalls } = message
   if (reasoning !== '' && signature === undefined) {
-    lose('messages.reasoning', 'Anthropic takes back only thoughts that it has signed')
+    drop('messages.reasoning', 'Anthropic takes back only thoughts that it has signed')
   }
   const calls = toolCalls.map((call, index) => {
-    const param = `${place}.tool_calls[${index}].function`
+    const param = `${path}.tool_calls[${index}].function`
     const input = parseArguments(call.arguments)
     if (!input) throw badRequest(`'${param}.arguments' must be the JSON text of an object`, param)
     return {
@@ -148,20 +148,20 @@ function missingResult(id: string): JsonObject {
  * The blocks of a user turn or a tool result. Throws `bad_request` with `place` for parts that Anthropic cannot read.
  * Format: Anthropic API reference, "Create a Message", content blocks.
  */
-function writeParts(parts: readonly UserPart[], place: string, lose: Lose): JsonObject[] {
-  return parts.flatMap((part) => writePart(part, place, lose))
+function writeParts(parts: readonly UserPart[], path: string, drop: Drop): JsonObject[] {
+  return parts.flatMap((part) => writePart(part, path, drop))
 }
 
-function writePart(part: UserPart, place: string, lose: Lose): JsonObject[] {
+function writePart(part: UserPart, path: string, drop: Drop): JsonObject[] {
   switch (part.type) {
     case 'text':
       return writeTexts([part.text])
     case 'image':
-      return [writeImage(part, place, lose)]
+      return [writeImage(part, path, drop)]
     case 'file':
-      return [writeFile(part, place)]
+      return [writeFile(part, path)]
     case 'audio':
-      throw refused(place, 'takes no audio')
+      throw refused(path, 'takes no audio')
   }
 }
 
@@ -170,16 +170,16 @@ function writeTexts(texts: readonly string[]): JsonObject[] {
   return texts.filter((text) => text.trim() !== '').map((text) => ({ type: 'text', text }))
 }
 
-function writeImage({ source, detail }: ImagePart, place: string, lose: Lose): JsonObject {
+function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): JsonObject {
   if (detail !== undefined && detail !== 'auto') {
-    lose('image_url.detail', 'Anthropic has one resolution for images')
+    drop('image_url.detail', 'Anthropic has one resolution for images')
   }
   if (source.kind === 'url') {
     if (source.url.startsWith('https://')) return { type: 'image', source: { type: 'url', url: source.url } }
-    throw refused(place, 'fetches images from https addresses only; send the image as a base64 data URL')
+    throw refused(path, 'fetches images from https addresses only; send the image as a base64 data URL')
   }
   const mediaType = mediaTypeOf(source.data)
-  if (mediaType === undefined) throw refused(place, 'takes JPEG, PNG, GIF and WebP images only')
+  if (mediaType === undefined) throw refused(path, 'takes JPEG, PNG, GIF and WebP images only')
   return { type: 'image', source: { type: 'base64', media_type: mediaType, data: source.data } }
 }
 
@@ -196,8 +196,8 @@ const dataUrl = /^data:([^;,]*)[^,]*;base64,/i
 /** The first bytes of every PDF, `%PDF-`, as base64 shows them. */
 const pdfStart = 'JVBERi'
 
-function writeFile(part: { data?: string; name?: string }, place: string): JsonObject {
-  if (part.data === undefined) throw refused(place, 'knows no file ids; send the data of the file')
+function writeFile(part: { data?: string; name?: string }, path: string): JsonObject {
+  if (part.data === undefined) throw refused(path, 'knows no file ids; send the data of the file')
   const head = dataUrl.exec(part.data.slice(0, 256))
   const data = head ? part.data.slice(head[0].length) : part.data
   const title = present({ title: part.name })
@@ -208,9 +208,9 @@ function writeFile(part: { data?: string; name?: string }, place: string): JsonO
     const text = Buffer.from(data, 'base64').toString('utf8')
     return { type: 'document', source: { type: 'text', media_type: 'text/plain', data: text }, ...title }
   }
-  throw refused(place, 'reads PDF and plain text files only')
+  throw refused(path, 'reads PDF and plain text files only')
 }
 
-function refused(place: string, why: string): RouterError {
-  return badRequest(`'${place}': the upstream of this model ${why}`, place)
+function refused(path: string, why: string): RouterError {
+  return badRequest(`'${path}': the upstream of this model ${why}`, path)
 }

@@ -15,7 +15,7 @@ import type {
   AnswerContext,
   ChatStreamWriter,
   Dialect,
-  Lose,
+  Drop,
   WriteRequestOptions,
 } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
@@ -87,7 +87,7 @@ function writeRequest(request: ChatRequest, options: WriteRequestOptions): Recor
   const { raw = false, suffix } = request.completion ?? {}
   const system = textOf(request.messages.filter(({ role }) => role === 'system'))
   const others = request.messages.filter(({ role }) => role !== 'system')
-  const images = imagesOf(others, options.lose)
+  const images = imagesOf(others, options.drop)
   return {
     ...body,
     prompt: textOf(others),
@@ -105,11 +105,11 @@ function textOf(messages: readonly ChatMessage[]): string {
   return texts.filter((text) => text !== '').join('\n\n')
 }
 
-function imagesOf(messages: readonly ChatMessage[], lose: Lose): string[] {
+function imagesOf(messages: readonly ChatMessage[], drop: Drop): string[] {
   return messages.flatMap(({ parts }) =>
     parts.flatMap((part) => {
       if (part.type === 'image') return [writeImage(part, 'images')]
-      if (part.type === 'audio' || part.type === 'file') lose(part.type, 'Ollama takes texts and images')
+      if (part.type === 'audio' || part.type === 'file') drop(part.type, 'Ollama takes texts and images')
       return []
     }),
   )

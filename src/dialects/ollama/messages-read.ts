@@ -14,38 +14,38 @@ import { badRequest } from '../../sdk/errors.ts'
 export function readMessages(messages: readonly unknown[]): ChatMessage[] {
   const calls = new ConversationCalls()
   return messages.map((message, index) => {
-    const place = `messages[${index}]`
-    if (!isObject(message)) throw badRequest(`${place} must be an object`, place)
+    const path = `messages[${index}]`
+    if (!isObject(message)) throw badRequest(`${path} must be an object`, path)
     switch (message.role) {
       case 'system':
-        refuseImages(message, place)
+        refuseImages(message, path)
         return {
           role: 'system',
           developer: false,
-          parts: [{ type: 'text', text: contentOf(message, place) }],
+          parts: [{ type: 'text', text: contentOf(message, path) }],
         }
       case 'user':
-        return { role: 'user', parts: userParts(message, place) }
+        return { role: 'user', parts: userParts(message, path) }
       case 'assistant':
-        refuseImages(message, place)
+        refuseImages(message, path)
         return readAssistant(message, index, calls)
       case 'tool':
-        return readToolResult(message, place, calls)
+        return readToolResult(message, path, calls)
       default:
-        throw badRequest(`${place}.role must be system, user, assistant or tool`, `${place}.role`)
+        throw badRequest(`${path}.role must be system, user, assistant or tool`, `${path}.role`)
     }
   })
 }
 
-function contentOf(message: Record<string, unknown>, place: string): string {
+function contentOf(message: Record<string, unknown>, path: string): string {
   const content = message.content ?? ''
   if (typeof content === 'string') return content
-  throw badRequest(`${place}.content must be a string`, `${place}.content`)
+  throw badRequest(`${path}.content must be a string`, `${path}.content`)
 }
 
-function userParts(message: Record<string, unknown>, place: string): UserPart[] {
-  const text = contentOf(message, place)
-  const images = imagesOf(message).map((image, index) => readImage(image, `${place}.images[${index}]`))
+function userParts(message: Record<string, unknown>, path: string): UserPart[] {
+  const text = contentOf(message, path)
+  const images = imagesOf(message).map((image, index) => readImage(image, `${path}.images[${index}]`))
   return text === '' && images.length > 0 ? images : [{ type: 'text', text }, ...images]
 }
 
@@ -53,9 +53,9 @@ function imagesOf(message: Record<string, unknown>): string[] {
   return Array.isArray(message.images) ? message.images.filter((image) => typeof image === 'string') : []
 }
 
-function refuseImages(message: Record<string, unknown>, place: string): void {
+function refuseImages(message: Record<string, unknown>, path: string): void {
   if (imagesOf(message).length === 0) return
-  throw badRequest(`${place}.images: only user and tool messages can hold images`, `${place}.images`)
+  throw badRequest(`${path}.images: only user and tool messages can hold images`, `${path}.images`)
 }
 
 function readAssistant(
@@ -63,8 +63,8 @@ function readAssistant(
   index: number,
   calls: ConversationCalls,
 ): AssistantMessage {
-  const place = `messages[${index}]`
-  const text = contentOf(message, place)
+  const path = `messages[${index}]`
+  const text = contentOf(message, path)
   const toolCalls = Array.isArray(message.tool_calls) ? message.tool_calls : []
   return {
     role: 'assistant',
@@ -72,7 +72,7 @@ function readAssistant(
     reasoning: typeof message.thinking === 'string' ? message.thinking : '',
     toolCalls: toolCalls.map((call: unknown, at): ToolCall => {
       const called = isObject(call) ? call.function : undefined
-      const param = `${place}.tool_calls[${at}].function`
+      const param = `${path}.tool_calls[${at}].function`
       if (!isObject(call) || !isObject(called) || typeof called.name !== 'string') {
         throw badRequest(`${param} must be an object with a name`, param)
       }
@@ -86,15 +86,15 @@ function readAssistant(
 
 function readToolResult(
   message: Record<string, unknown>,
-  place: string,
+  path: string,
   calls: ConversationCalls,
 ): ToolMessage {
   // `name` is what clients sent before Ollama had `tool_name`.
   const given = message.tool_name ?? message.name
   const name = typeof given === 'string' && given !== '' ? given : undefined
   const call = calls.answer(message.tool_call_id, name)
-  if (!call) throw badRequest(`${place} answers no tool call: every earlier one has its answer`, place)
-  return { role: 'tool', callId: call.id, name: name ?? call.name, parts: userParts(message, place) }
+  if (!call) throw badRequest(`${path} answers no tool call: every earlier one has its answer`, path)
+  return { role: 'tool', callId: call.id, name: name ?? call.name, parts: userParts(message, path) }
 }
 
 /**

@@ -79,11 +79,11 @@ function readExtras(body: JsonObject): JsonObject {
 
 /** The body for a text to be continued as it stands. Throws `bad_request` for images. */
 function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
-  const { flavour, lose } = options
-  reportOllama(request.ollama, lose)
-  for (const name of Object.keys(request.extras)) lose(name, 'OpenAI completions have no such field')
-  if (request.responseFormat) lose('format', 'OpenAI completions have no output format')
-  if (request.reasoningEffort) lose('think', 'OpenAI completions have no thoughts')
+  const { flavour, drop } = options
+  reportOllama(request.ollama, drop)
+  for (const name of Object.keys(request.extras)) drop(name, 'OpenAI completions have no such field')
+  if (request.responseFormat) drop('format', 'OpenAI completions have no output format')
+  if (request.reasoningEffort) drop('think', 'OpenAI completions have no thoughts')
   const { logprobs, topLogprobs, ...sampling } = request.sampling
   return {
     model: options.model,

@@ -188,7 +188,7 @@ function reference(shared: Shared, schema: TSchema, wanted: string, content: () 
   return { $ref: `#/components/schemas/${name}` }
 }
 
-/** A schema as JSON, without the words for faults that stand in it. */
+/** A schema as JSON, without the words for errors that stand in it. */
 function plain(schema: TSchema): Json {
   return JSON.parse(
     JSON.stringify(schema, (key, value: unknown) =>
@@ -206,7 +206,7 @@ const openai = Type.Object(
       type: Type.String({
         description: 'Such as `invalid_request_error`, `rate_limit_error`, `server_error`.',
       }),
-      param: nullable(Type.String(), 'The field at fault.'),
+      param: nullable(Type.String(), 'The field that is wrong.'),
       code: nullable(Type.String(), 'Such as `model_not_found`, `upstream_truncated`.'),
     }),
     status: Type.Optional(Type.Boolean({ description: 'Outside `/v1`: false, for older clients.' })),

@@ -22,7 +22,7 @@ export class LimitUse {
   #expectedTokens = 0
   #reserving: Promise<LimitReservation | undefined> = Promise.resolve(undefined)
   #refused = false
-  #places: number | undefined
+  #slots: number | undefined
   /** Of several upstream requests: those that have begun, and those of them that gave no count. */
   #begun = 0
   #uncounted = 0
@@ -34,8 +34,8 @@ export class LimitUse {
   }
 
   /** How many upstream requests of it may run at a time; undefined: as many as it would. */
-  get places(): number | undefined {
-    return this.#places
+  get slots(): number | undefined {
+    return this.#slots
   }
 
   /**
@@ -54,7 +54,7 @@ export class LimitUse {
     }
     const tokens = limit === undefined ? 0 : cost.promptTokens + this.#expectedTokens
     if (tokens === 0 && cost.requests === 1 && cost.atOnce === 1) return undefined
-    return { ...wish, tokens, requests: cost.requests, places: cost.atOnce }
+    return { ...wish, tokens, requests: cost.requests, slots: cost.atOnce }
   }
 
   async reserve(demand: LimitDemand): Promise<LimitReservation> {
@@ -62,7 +62,7 @@ export class LimitUse {
     this.#reserving = reserving
     const reservation = await reserving
     this.#refused = reservation.refusedBy !== undefined
-    this.#places = reservation.places
+    this.#slots = reservation.slots
     return reservation
   }
 

@@ -12,7 +12,7 @@ export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
   return {
     find(key) {
       const login = ring.find(key)
-      return login.fault === undefined ? login : (keys?.find(key) ?? login)
+      return login.error === undefined ? login : (keys?.find(key) ?? login)
     },
     clients: () => [...clients, ...(keys?.clients() ?? [])],
   }

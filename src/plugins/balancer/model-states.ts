@@ -42,15 +42,15 @@ export function modelStates(app: FastifyInstance, onSettled: SettledListener): M
 }
 
 function checkStrategies(app: FastifyInstance): void {
-  const faults = new Set<string>()
+  const errors = new Set<string>()
   for (const model of app.models.all()) {
     const name = strategyName(app, model)
     if (app.strategies.find(name)) continue
     const place = model.strategy ? `${model.group}["${model.alias}"].strategy` : 'LLM_ROUTER_BALANCE_STRATEGY'
     const known = app.strategies.names()
-    faults.add(`${place}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`)
+    errors.add(`${place}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`)
   }
-  if (faults.size > 0) throw new ConfigError([...faults])
+  if (errors.size > 0) throw new ConfigError([...errors])
 }
 
 function strategyName(app: FastifyInstance, model: Model): string {

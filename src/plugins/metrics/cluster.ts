@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import type { FastifyInstance } from 'fastify'
 import type { MetricFamily, MetricSample } from '../../cluster/metric-sums.ts'
 import { type PrimaryMetrics, primaryMetrics } from '../../cluster/metrics.ts'
-import { Breath } from '../../lib/yield-to-event-loop.ts'
+import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 import { primaryPipe } from '../../stores/link.ts'
 
 /** How much counting a killed process may take with it at most, where nobody looked, in milliseconds. */
@@ -14,7 +14,7 @@ export function metricsText(app: FastifyInstance): () => Promise<Buffer> {
   if (!cluster.worker) return () => textOf(read())
   const primary = primaryMetrics(primaryPipe(cluster.worker), async () => {
     const families: MetricFamily[] = []
-    const breath = new Breath()
+    const breath = new EventLoopBudget()
     for (const family of read()) {
       families.push(await family())
       await breath.take()
@@ -81,7 +81,7 @@ export async function textOf(
   families: readonly (() => Promise<MetricFamily | undefined>)[],
 ): Promise<Buffer> {
   const pieces: Buffer[] = []
-  const breath = new Breath()
+  const breath = new EventLoopBudget()
   for (const family of families) {
     const read = await family()
     if (!read) continue

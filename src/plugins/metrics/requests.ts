@@ -111,7 +111,7 @@ export function recordModels(app: FastifyInstance): (record: ExchangeRecord) => 
       format.value++
       if (record.stream) series.firstToken.observe(record.firstContentMs / 1000)
     }
-    series.lost.value += record.lost.length
+    series.dropped.value += record.dropped.length
     if (!usage) return
     series.input.value += usage.promptTokens
     series.output.value += usage.completionTokens
@@ -135,7 +135,7 @@ function answerSeries(families: Families) {
     help: 'Answers that were begun or given: streamed, non_streamed.',
     labelNames: ['format', 'model_name', 'provider_type'],
   })
-  const lost = families.counter({
+  const dropped = families.counter({
     name: 'llm_router_lost_fields_total',
     help: 'Fields of requests that the upstream could not be told; the log names them.',
     labelNames: ['model_name', 'provider_type'],
@@ -146,7 +146,7 @@ function answerSeries(families: Families) {
     output: tokens.series({ ...labels, direction: 'output' }),
     streamed: formats.series({ ...labels, format: 'streamed' }),
     whole: formats.series({ ...labels, format: 'non_streamed' }),
-    lost: lost.series(labels),
+    dropped: dropped.series(labels),
   }))
 }
 

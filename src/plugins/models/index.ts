@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { configOf, type FoundServer } from '../../config/discovered.ts'
-import { placedFaults } from '../../config/fault-place.ts'
+import { errorsAtPositions } from '../../config/error-position.ts'
 import { loadModels } from '../../config/models-load.ts'
 import { type ModelsChange, reuse } from '../../config/models-swap.ts'
 import { proxyRule } from '../../config/proxy-rule.ts'
@@ -139,7 +139,7 @@ function taker(
         return []
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error
-        return faultsIn(snapshot, error, app.config.modelsConfigPath)
+        return errorsIn(snapshot, error, app.config.modelsConfigPath)
       }
     },
     commit(notice) {
@@ -153,19 +153,19 @@ function taker(
       const counts = { models: models.length, added: idsOf(added), removed: idsOf(removed) }
       app.log.info({ version, ...counts }, 'models-config.json read again')
     },
-    drop(faults, notice) {
+    drop(errors, notice) {
       prepared = undefined
       if (!notice) return
       reloads.failure++
-      const [first = '', ...more] = faults
+      const [first = '', ...more] = errors
       const rest = more.length > 0 ? ` (and ${more.length} more)` : ''
-      app.log.error({ faults }, `${first}${rest}; the models stay as they were`)
+      app.log.error({ errors }, `${first}${rest}; the models stay as they were`)
     },
   }
 }
 
-function faultsIn({ main }: ModelsSnapshot, error: ConfigError, path: string): readonly string[] {
-  return 'text' in main ? placedFaults(error.faults, main.text, path) : error.faults
+function errorsIn({ main }: ModelsSnapshot, error: ConfigError, path: string): readonly string[] {
+  return 'text' in main ? errorsAtPositions(error.errors, main.text, path) : error.errors
 }
 
 function idsOf(targets: readonly Target[]): string[] {

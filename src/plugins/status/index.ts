@@ -111,8 +111,8 @@ function workerStatus(status: Omit<Status, 'workers'>): WorkerStatus {
 }
 
 function failedReloads(app: FastifyInstance): Status['config']['failed'] {
-  return Array.from(app.reload.failures(), ([setting, { at, faults }]) => {
-    return { setting, at: at.toISOString(), faults: faults.length }
+  return Array.from(app.reload.failures(), ([setting, { at, errors }]) => {
+    return { setting, at: at.toISOString(), faults: errors.length }
   })
 }
 

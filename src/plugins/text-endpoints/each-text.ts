@@ -1,7 +1,7 @@
 import type { TProperties, TSchema } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
 import type { ClientStream } from '../../relay/answer/client-stream.ts'
-import { lostHeader } from '../../relay/answer/lost-header.ts'
+import { droppedHeader } from '../../relay/answer/dropped-header.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
 import type { EachTextEndpoint } from '../../sdk/text-endpoint.ts'
@@ -13,20 +13,20 @@ export async function answerEach(
   endpoint: EachTextEndpoint<TProperties, TSchema>,
   run: TextRun,
 ): Promise<FastifyReply | Record<string, unknown>> {
-  const lost = new Map<string, string>()
-  const outcomes = outcomesOf(endpoint, run, lost)
-  return run.body.stream === true ? streamed(outcomes, run, lost) : whole(outcomes, run, lost)
+  const dropped = new Map<string, string>()
+  const outcomes = outcomesOf(endpoint, run, dropped)
+  return run.body.stream === true ? streamed(outcomes, run, dropped) : whole(outcomes, run, dropped)
 }
 
 function outcomesOf(
   endpoint: EachTextEndpoint<TProperties, TSchema>,
   run: TextRun,
-  lost: Map<string, string>,
+  dropped: Map<string, string>,
 ): AsyncGenerator<TextOutcome, void, undefined> {
   const { app, request, body, model, defaults } = run
   return eachText({
     texts: endpoint.texts(body),
-    limit: request.limitUse?.places ?? app.config.fanout,
+    limit: request.limitUse?.slots ?? app.config.fanout,
     partial: body.partial === true,
     signal: request.exchange.signal,
     async ask(text, signal) {
@@ -36,7 +36,7 @@ function outcomesOf(
         request: { ...chatOf(run, text), stream: false },
         defaults,
         signal,
-        lose: (field: string, why: string) => lost.set(field, why),
+        drop: (field: string, why: string) => dropped.set(field, why),
       }
       const response = await counted(app.gateway.ask(question, request), request.limitUse)
       return endpoint.result(textOf(response), text, body)
@@ -60,7 +60,7 @@ async function counted(asking: Promise<ChatResponse>, use: LimitUse | undefined)
 async function whole(
   outcomes: AsyncIterable<TextOutcome>,
   run: TextRun,
-  lost: ReadonlyMap<string, string>,
+  dropped: ReadonlyMap<string, string>,
 ): Promise<Record<string, unknown>> {
   const response: unknown[] = []
   const errors: { index: number; message: string }[] = []
@@ -68,8 +68,8 @@ async function whole(
     response.push(result)
     if (error) errors.push({ index, message: error.message })
   }
-  report(run, lost)
-  run.reply.headers(lostHeader(lost))
+  report(run, dropped)
+  run.reply.headers(droppedHeader(dropped))
   return {
     response,
     ...(run.body.partial === true ? { errors } : {}),
@@ -81,14 +81,14 @@ async function whole(
 async function streamed(
   outcomes: AsyncIterable<TextOutcome>,
   run: TextRun,
-  lost: ReadonlyMap<string, string>,
+  dropped: ReadonlyMap<string, string>,
 ): Promise<FastifyReply> {
   const { app, request, reply, wantsLines } = run
   const dialect = app.dialects.get(wantsLines ? 'ollama' : 'openai')
   const { stream, stopPings } = app.gateway.clientStream(reply, dialect)
   const send = async (event: unknown): Promise<void> => {
     if (!stream.committed) {
-      report(run, lost)
+      report(run, dropped)
       stream.commit()
     }
     const json = JSON.stringify(event)
@@ -113,7 +113,7 @@ async function streamed(
     const options = { ownPath: true, debug: app.config.inDebug, requestId: request.id }
     stream.write(dialect.writeStreamError(error, options))
   }
-  report(run, lost)
+  report(run, dropped)
   stream.end()
   return reply
 }
@@ -130,8 +130,8 @@ async function written(stream: ClientStream, text: string, signal: AbortSignal):
 }
 
 /** To the log: each attempt begins a new list there, and several run at once. */
-function report({ request }: TextRun, lost: ReadonlyMap<string, string>): void {
-  for (const [field, why] of lost) request.exchange.lose(field, why)
+function report({ request }: TextRun, dropped: ReadonlyMap<string, string>): void {
+  for (const [field, why] of dropped) request.exchange.drop(field, why)
 }
 
 export interface TextOutcome {

@@ -169,11 +169,11 @@ export function modelPage<T extends { readonly alias: string }>(
   const { after_id: after, before_id: before } = query
   const limit = limitOf(query.limit) ?? all.length
   if (after !== undefined) {
-    const rest = all.slice(placeOf(all, after, 'after_id') + 1)
+    const rest = all.slice(pathOf(all, after, 'after_id') + 1)
     return { items: rest.slice(0, limit), hasMore: rest.length > limit }
   }
   if (before !== undefined) {
-    const rest = all.slice(0, placeOf(all, before, 'before_id'))
+    const rest = all.slice(0, pathOf(all, before, 'before_id'))
     return { items: rest.slice(Math.max(0, rest.length - limit)), hasMore: rest.length > limit }
   }
   return { items: all.slice(0, limit), hasMore: all.length > limit }
@@ -186,7 +186,7 @@ function limitOf(value: unknown): number | undefined {
   return limit
 }
 
-function placeOf(all: readonly { readonly alias: string }[], id: unknown, param: string): number {
+function pathOf(all: readonly { readonly alias: string }[], id: unknown, param: string): number {
   const place = all.findIndex(({ alias }) => alias === id)
   if (place === -1) throw badRequest(`'${param}' must be the id of a model in the list`, param)
   return place
