@@ -2,7 +2,7 @@ import { StopSource } from '../lib/stop-signal.ts'
 import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
 import type { RequestTrace } from '../sdk/trace.ts'
-import { CallLog, type Step } from './call-log.ts'
+import { CallLog, type Step } from './steps.ts'
 
 export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'
 

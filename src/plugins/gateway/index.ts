@@ -8,15 +8,15 @@ import { answerHeaders, lateComment } from '../../relay/answer/answer-headers.ts
 import { type ClientStream, createClientStream } from '../../relay/answer/client-stream.ts'
 import { heldClient } from '../../relay/answer/held-client.ts'
 import { KeepAlive } from '../../relay/answer/keep-alive.ts'
-import { type ChatCall, readChatCall } from '../../relay/request/chat-request.ts'
-import { DeclinedOperations } from '../../relay/request/declined-operations.ts'
+import { type ChatCall, readChatCall } from '../../relay/request/client-request.ts'
+import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
 import {
   answerChat,
   askChat,
   type ChatClient,
   type ChatQuestion,
   type ChatServices,
-} from '../../relay/run/chat-run.ts'
+} from '../../relay/run/chat.ts'
 import { refusesConnections } from '../../relay/upstream/refused-connection.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'

@@ -1,4 +1,4 @@
-import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/attempt/attempt-watch.ts'
+import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/attempt/attempt-bounds.ts'
 import { type Failure, next, timeoutFailure } from '../../relay/attempt/upstream-failure.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { CheckedState } from '../../sdk/health-team.ts'

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { CallRecord, Step } from '../../relay/call-log.ts'
 import type { Exchange } from '../../relay/exchange.ts'
+import type { CallRecord, Step } from '../../relay/steps.ts'
 import { Families, perKey, perProvider } from './families.ts'
 import { durationBuckets, reasonOf } from './labels.ts'
 

@@ -7,8 +7,8 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api'
-import type { Step } from '../../relay/call-log.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { Step } from '../../relay/steps.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { CallTrace, RequestTrace, TraceHeaders } from '../../sdk/trace.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import type { Exchange } from '../exchange.ts'
-import type { ChatCall } from '../request/chat-request.ts'
+import type { ChatCall } from '../request/client-request.ts'
 
 /** What the writer of a client's answer is told of its call; what costs something is made when it is asked for. */
 export class CallAnswerContext implements AnswerContext {

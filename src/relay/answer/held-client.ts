@@ -1,4 +1,4 @@
-import type { ChatClient } from '../run/chat-run.ts'
+import type { ChatClient } from '../run/chat.ts'
 import type { ClientStream } from './client-stream.ts'
 
 /**

@@ -2,8 +2,8 @@ import { isObject } from '../../lib/json/read.ts'
 import type { StopSignal } from '../../lib/stop-signal.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { CallLog } from '../call-log.ts'
-import { isLoadingAnswer } from './loading-answer.ts'
+import type { CallLog } from '../steps.ts'
+import { isLoadingAnswer } from '../upstream/error-texts.ts'
 import { type Failure, next, none } from './upstream-failure.ts'
 
 /** What is known of servers that load their models. */

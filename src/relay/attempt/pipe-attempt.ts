@@ -1,8 +1,8 @@
 import type { RouterError } from '../../sdk/errors.ts'
 import type { UpstreamCall, UpstreamHeaders } from '../../sdk/transport.ts'
 import type { ClientPipe } from '../answer/client-pipe.ts'
-import type { AttemptResult } from './attempt.ts'
-import { type BoundedCall, CallBounds, type CallOptions, foreignAnswer, isSuccess } from './call-bounds.ts'
+import { type BoundedCall, CallBounds, type CallOptions, foreignAnswer, isSuccess } from './attempt-bounds.ts'
+import type { AttemptResult } from './open-attempt.ts'
 import { failureOfStatus } from './status-failure.ts'
 import { type Failure, failureOfError } from './upstream-failure.ts'
 

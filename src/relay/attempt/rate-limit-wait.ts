@@ -88,28 +88,3 @@ function longest(waits: readonly (number | undefined)[]): number | undefined {
   const known = waits.filter((each) => each !== undefined)
   return known.length === 0 ? undefined : Math.max(...known)
 }
-
-/** What is looked at of a text that an upstream wrote. */
-const maxExamined = 2_048
-
-/**
- * Whether a 429 compares the size of the request itself with the limit: it fits never, however long one waits, and other
- * requests do. Groq and OpenAI: "Request too large for model ...: Limit 6000, Requested 7214".
- */
-export function isTooLargeForLimit(text: string | undefined): boolean {
-  if (text === undefined) return false
-  const examined = text.slice(0, maxExamined)
-  if (/\b(?:request|prompt|input|message)s? (?:is |are |was )?too (?:large|long|big)\b/i.test(examined))
-    return true
-  const limit = numberAfter(examined, /\b(?:limit|maximum|max)\b\D{0,24}([\d,_]{1,15})/i)
-  const requested = numberAfter(
-    examined,
-    /\b(?:requested|request of|your request (?:has|contains|needs))\D{0,24}([\d,_]{1,15})/i,
-  )
-  return limit !== undefined && requested !== undefined && requested > limit
-}
-
-function numberAfter(text: string, pattern: RegExp): number | undefined {
-  const digits = pattern.exec(text)?.[1]?.replace(/[,_]/g, '')
-  return digits ? Number(digits) : undefined
-}

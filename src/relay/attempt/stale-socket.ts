@@ -1,5 +1,5 @@
-import type { CallLog } from '../call-log.ts'
-import type { AttemptResult } from './attempt.ts'
+import type { CallLog } from '../steps.ts'
+import type { AttemptResult } from './open-attempt.ts'
 
 export type FailedAttempt = Extract<AttemptResult, { type: 'failed' }>
 

@@ -13,7 +13,7 @@ import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { StreamLane } from '../answer/stream-lane.ts'
 import { createTranslation } from '../answer/translation.ts'
-import type { ChatCall } from './chat-request.ts'
+import type { ChatCall } from './client-request.ts'
 
 type PreparedBody = Buffer | readonly Buffer[]
 

@@ -6,14 +6,19 @@ import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { CallTrace } from '../../sdk/trace.ts'
 import type { Transport, UpstreamRequest } from '../../sdk/transport.ts'
-import { type AnswerStream, type AttemptOptions, type AttemptResult, runAttempt } from '../attempt/attempt.ts'
-import type { AttemptWatch } from '../attempt/attempt-watch.ts'
+import type { AttemptWatch } from '../attempt/attempt-bounds.ts'
+import {
+  type AnswerStream,
+  type AttemptOptions,
+  type AttemptResult,
+  runAttempt,
+} from '../attempt/open-attempt.ts'
 import { type FailedAttempt, onceMoreIfStale, type Send } from '../attempt/stale-socket.ts'
 import { noteUpstreamText } from '../attempt/upstream-text.ts'
 import type { Exchange } from '../exchange.ts'
 import { unlessNotOffered } from '../request/operation-targets.ts'
 import { upstreamRequest } from '../request/upstream-request.ts'
-import type { ChatServices } from './chat-run.ts'
+import type { ChatServices } from './chat.ts'
 import { tracedStream } from './traced-stream.ts'
 
 /** A JSON request for one target. */

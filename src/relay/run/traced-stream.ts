@@ -1,5 +1,5 @@
 import type { CallTrace } from '../../sdk/trace.ts'
-import type { AnswerStream } from '../attempt/attempt.ts'
+import type { AnswerStream } from '../attempt/open-attempt.ts'
 
 /** The same stream, whose trace gets to see what the upstream sends, where it wants to. */
 export function tracedStream<Stream extends AnswerStream | undefined>(

@@ -1,8 +1,7 @@
 import type { Target } from '../../sdk/target.ts'
 import type { Transport, UpstreamCall } from '../../sdk/transport.ts'
-import { isLoadingAnswer } from '../attempt/loading-answer.ts'
 import { isOwnError, isUnreachable } from '../attempt/upstream-failure.ts'
-import type { CheckResult } from './reachability.ts'
+import { isLoadingAnswer } from './error-texts.ts'
 
 export interface HealthCheck {
   target: Target
@@ -13,6 +12,9 @@ export interface HealthCheck {
   /** Whether to ask, after a passed check, if the engine sleeps; only where the target has a path for it. */
   asksSleep?: boolean
 }
+
+/** How one health check ended. `refused`: no connection could be made. `failed`: a 5xx, or no HTTP answer. */
+export type CheckResult = 'passed' | 'refused' | 'timeout' | 'failed' | 'loading' | 'asleep'
 
 export interface CheckOutcome {
   /** Undefined where the router itself could not ask. */

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaGenerateBody } from '../../dialects/ollama/schema.ts'
 import { answerHeaders } from '../../relay/answer/answer-headers.ts'
-import { loadModel } from '../../relay/run/load-run.ts'
+import { loadModel } from '../../relay/run/load.ts'
 import { type EndpointDocs, json, lines } from '../../sdk/endpoint-docs.ts'
 import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 

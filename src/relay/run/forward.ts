@@ -9,12 +9,12 @@ import { type PipeOptions, type PipeResult, runPipe } from '../attempt/pipe-atte
 import { onceMoreIfStale, type Send } from '../attempt/stale-socket.ts'
 import { garbageFailure } from '../attempt/upstream-failure.ts'
 import { noteUpstreamText } from '../attempt/upstream-text.ts'
-import type { CallLog } from '../call-log.ts'
 import { having, requireOperation, unlessNotOffered } from '../request/operation-targets.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import { upstreamRequest } from '../request/upstream-request.ts'
+import type { CallLog } from '../steps.ts'
 import { askTarget } from './ask-target.ts'
-import type { ChatServices } from './chat-run.ts'
+import type { ChatServices } from './chat.ts'
 import { type Delivered, overTargets } from './over-targets.ts'
 
 /** A JSON request that goes through as it is, but for the model's name. */

@@ -3,10 +3,10 @@ import { RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import { garbageFailure } from '../attempt/upstream-failure.ts'
-import type { ChatCall } from '../request/chat-request.ts'
+import type { ChatCall } from '../request/client-request.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import { askTarget } from './ask-target.ts'
-import type { ChatServices } from './chat-run.ts'
+import type { ChatServices } from './chat.ts'
 import { overTargets } from './over-targets.ts'
 
 /** A way in which one target counts, and the member of its answer that has the number. */

@@ -8,9 +8,7 @@ import type {
   UpstreamRequest,
   UpstreamSink,
 } from '../../sdk/transport.ts'
-import type { AttemptWait, AttemptWatch } from './attempt-watch.ts'
 import { type Failure, garbageFailure, leaseLostFailure, none, timeoutFailure } from './upstream-failure.ts'
-import { Watchdog } from './watchdog.ts'
 
 /** One call of one target, and what bounds it. */
 export interface CallOptions {
@@ -140,4 +138,88 @@ export function isFramed(headers: UpstreamHeaders): boolean {
 
 export function isSuccess(status: number): boolean {
   return status >= 200 && status < 300
+}
+
+/** An attempt from its dispatch on, as those see it who judge servers by how long attempts wait. */
+export interface WatchedAttempt {
+  target: Target
+  /** Who asks: the id of a client's key, or an address. */
+  client: string
+  promptBytes: number
+  /** Whether its first content can be seen when it comes; that of a whole answer cannot. */
+  isVisible: boolean
+  /** Ends it with this failure, unless its first content has come. */
+  giveUp(failure: Failure): void
+}
+
+export interface AttemptWait {
+  /** Its first content has come. */
+  content(): void
+  /** It is over. `givenUp`: without an answer, because its client left or it took too long. Later calls do nothing. */
+  end(givenUp: boolean): void
+}
+
+export interface AttemptWatch {
+  begin(attempt: WatchedAttempt): AttemptWait
+}
+
+/**
+ * One timer that bounds an attempt: a deadline until `touch` is first called, the longest silence afterwards. Touching
+ * only stores a time, so it costs nothing per chunk; the timer finds out when it fires. Before it calls the upstream
+ * silent it lets the event loop read what has already arrived: a process that was held up itself must not blame others.
+ */
+export class Watchdog {
+  readonly #limitMs: number
+  readonly #onExpire: () => void
+  #timer: NodeJS.Timeout | undefined
+  #lastLook: NodeJS.Immediate | undefined
+  #since: number
+
+  constructor(limitMs: number, onExpire: () => void) {
+    this.#limitMs = limitMs
+    this.#onExpire = onExpire
+    this.#since = performance.now()
+    this.#arm(limitMs)
+  }
+
+  touch(): void {
+    this.#since = performance.now()
+  }
+
+  /** While the client is slow, silence is not the upstream's error. */
+  pause(): void {
+    this.stop()
+  }
+
+  resume(): void {
+    this.touch()
+    if (this.#timer === undefined && this.#lastLook === undefined) this.#arm(this.#limitMs)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    clearImmediate(this.#lastLook)
+    this.#timer = undefined
+    this.#lastLook = undefined
+  }
+
+  #arm(ms: number): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      if (this.#rearmed()) return
+      // Two rounds: the sockets are read between them.
+      this.#lastLook = setImmediate(() => {
+        this.#lastLook = setImmediate(() => {
+          this.#lastLook = undefined
+          if (!this.#rearmed()) this.#onExpire()
+        })
+      })
+    }, ms)
+  }
+
+  #rearmed(): boolean {
+    const left = this.#since + this.#limitMs - performance.now()
+    if (left > 1) this.#arm(left)
+    return left > 1
+  }
 }

@@ -6,8 +6,8 @@ import type { ClientPipe } from '../answer/client-pipe.ts'
 import { upstreamRequest } from '../request/upstream-request.ts'
 import { boundaryOf, type FormPart, MultipartScan } from '../upstream/multipart.ts'
 import { type Spool, type SpoolPiece, spoolBody } from '../upstream/spool.ts'
-import type { ChatServices } from './chat-run.ts'
-import { pipeOverTargets } from './forward-run.ts'
+import type { ChatServices } from './chat.ts'
+import { pipeOverTargets } from './forward.ts'
 
 /** A form with a file, received whole and kept outside of memory, so that it can be sent to target after target. */
 export interface Upload {

@@ -16,8 +16,7 @@ import { garbageFailure, next } from '../attempt/upstream-failure.ts'
 import { having, requireOperation, targetsWith } from '../request/operation-targets.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import { askTarget, type TargetCall } from './ask-target.ts'
-import type { ChatServices } from './chat-run.ts'
-import { sideBySide } from './concurrently.ts'
+import type { ChatServices } from './chat.ts'
 import { type Delivered, overTargets } from './over-targets.ts'
 
 /** A request for embeddings and the model it is for. */
@@ -191,4 +190,35 @@ function translatedBody(
   for (const member of target.dropParams) delete body[member]
   body.model = target.upstreamModel
   return Buffer.from(JSON.stringify(body))
+}
+
+/**
+ * Works on several items at once, `limit` at most, and gives the results in the order of the items. The first failure
+ * cancels the others and is thrown when none of them is under way any more.
+ */
+export async function sideBySide<Item, Result>(
+  items: readonly Item[],
+  options: { limit: number; signal: AbortSignal },
+  work: (item: Item, signal: AbortSignal) => Promise<Result>,
+): Promise<Result[]> {
+  const controller = new AbortController()
+  const signal = AbortSignal.any([options.signal, controller.signal])
+  const results: Result[] = []
+  const failures: unknown[] = []
+  const queue = items.entries()
+  const worker = async (): Promise<void> => {
+    for (const [index, item] of queue) {
+      if (failures.length > 0) return
+      try {
+        results[index] = await work(item, signal)
+      } catch (error) {
+        failures.push(error)
+        // To the target it is as if the client had left: nothing that would count against it.
+        controller.abort(new RouterError('client_gone', 'Another part of the request failed'))
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(options.limit, items.length) }, worker))
+  if (failures.length > 0) throw failures[0]
+  return results
 }

@@ -1,8 +1,8 @@
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { ChatCall } from '../request/chat-request.ts'
+import type { ChatCall } from '../request/client-request.ts'
 import { askTarget } from './ask-target.ts'
-import type { ChatServices } from './chat-run.ts'
+import type { ChatServices } from './chat.ts'
 
 /**
  * Hands a request to load or unload a model to all Ollama servers that have it, at once. Throws the error to tell where none

@@ -11,7 +11,7 @@ import {
   foreignAnswer,
   isFramed,
   isSuccess,
-} from './call-bounds.ts'
+} from './attempt-bounds.ts'
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
 import { type Failure, failureOfError, garbageFailure } from './upstream-failure.ts'
 

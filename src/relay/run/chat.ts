@@ -18,15 +18,14 @@ import {
   replayAsStream,
   type WholeAnswer,
 } from '../answer/whole-answer.ts'
-import type { AnswerStream } from '../attempt/attempt.ts'
-import type { AttemptWatch } from '../attempt/attempt-watch.ts'
+import type { AttemptWatch } from '../attempt/attempt-bounds.ts'
+import type { AnswerStream } from '../attempt/open-attempt.ts'
 import { unreadableAnswer } from '../attempt/unreadable-answer.ts'
 import { garbageFailure, next } from '../attempt/upstream-failure.ts'
 import type { Exchange } from '../exchange.ts'
-import type { ChatCall } from '../request/chat-request.ts'
-import type { DeclinedOperations } from '../request/declined-operations.ts'
+import type { ChatCall } from '../request/client-request.ts'
 import { behindConfigured, type EndpointDefaults } from '../request/endpoint-defaults.ts'
-import { having, isNotOffered } from '../request/operation-targets.ts'
+import { type DeclinedOperations, having, isNotOffered } from '../request/operation-targets.ts'
 import {
   createChatPreparer,
   type PreparedChat,
