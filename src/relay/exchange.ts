@@ -1,8 +1,8 @@
 import { StopSource } from '../lib/stop-signal.ts'
 import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
-import type { RequestTrace } from '../sdk/trace.ts'
-import { CallLog, type Step } from './steps.ts'
+import { type Step, Steps } from './steps.ts'
+import type { RequestTrace } from './trace.ts'
 
 export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'
 
@@ -60,7 +60,7 @@ export class Exchange {
   sentAt: number | undefined
   /** Of the request's body, once all of it has been read. */
   receivedBytes = 0
-  readonly calls: CallLog
+  readonly steps: Steps
   /** When the whole request had been read, and when a whole answer was ready; on the clock of `startedAt`. */
   readAt: number | undefined
   answeredAt: number | undefined
@@ -87,7 +87,7 @@ export class Exchange {
   /** `onStep` hears what is done for the request, as it is done. */
   constructor(id: string, onStep: (step: Step, exchange: Exchange) => void = () => undefined) {
     this.id = id
-    this.calls = new CallLog(
+    this.steps = new Steps(
       () => performance.now(),
       (step) => onStep(step, this),
     )
@@ -128,7 +128,7 @@ export class Exchange {
   /** Known of a request that went upstream. */
   ownMs(): number | undefined {
     if (this.readAt === undefined || this.attempts === 0) return undefined
-    return this.calls.ownMs(this.readAt, this.answeredAt)
+    return this.steps.ownMs(this.readAt, this.answeredAt)
   }
 
   elapsedMs(): number {

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { TargetWish } from '../../relay/run/over-targets.ts'
+import type { TargetWish } from '../../relay/run/lease.ts'
 import type { Standing } from '../health/target-health.ts'
 import type { LiveSignals } from './live-signals.ts'
 import type { ModelState } from './model-states.ts'

@@ -1,4 +1,5 @@
-import type { Judgement, Verdict } from '../../sdk/lease.ts'
+import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
+import type { Judgement } from '../../relay/run/lease.ts'
 import { needsAll } from '../../sdk/request-traits.ts'
 import { Breaker, type Ticket } from './breaker.ts'
 import { Suspicions } from './suspicions.ts'
@@ -133,14 +134,14 @@ export class TargetHealth {
     }
   }
 
-  /** The attempt has ended. `pauseMs`: how long the target asked to be left alone. */
-  end(ticket: HealthTicket, verdict: Verdict, pauseMs = 0): void {
+  /** The attempt has ended; undefined: by what was thrown. */
+  end({ plain, features }: HealthTicket, result: AttemptResult | undefined): void {
+    const answered = result?.type === 'success'
+    const { verdict, pauseMs = 0 } = result?.type === 'failure' ? result : noVerdict
     // A probe is over when it is known what it has shown: until then no other one is sent.
-    if (verdict === 'undecided') return
-    const { plain, features } = ticket
-    const answered = verdict === 'success'
+    if (verdict === 'ambiguous') return
     for (const [breaker, ticket] of features) breaker.end(ticket, answered ? 'success' : undefined)
-    this.breaker.end(plain, answered || verdict === 'connect' ? verdict : undefined)
+    this.breaker.end(plain, answered ? 'success' : verdict === 'connect' ? verdict : undefined)
     if (answered) this.#answered()
     if (verdict === 'cooldown') {
       const until = this.#environment.now() + Math.min(maxCooldownMs, pauseMs)
@@ -155,7 +156,7 @@ export class TargetHealth {
     this.#suspectedUntil = 0
   }
 
-  /** The request of an attempt whose end was `undecided` is over, or another target answers it. */
+  /** The request of an attempt whose failure was `ambiguous` is over, or another target answers it. */
   judge(ticket: HealthTicket, judgement: Judgement): void {
     const { answeredBy, kind, features, fingerprint, refusal } = judgement
     if (answeredBy !== 'fallback') release(ticket, this.breaker)
@@ -247,6 +248,8 @@ export class TargetHealth {
     })
   }
 }
+
+const noVerdict = { verdict: 'nothing', pauseMs: 0 } as const
 
 /** What its attempt held as a probe, or not, is free for the next one. */
 function release({ plain, features }: HealthTicket, breaker: Breaker): void {

@@ -1,5 +1,6 @@
 import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/attempt/attempt-bounds.ts'
-import { type Failure, next, timeoutFailure } from '../../relay/attempt/upstream-failure.ts'
+import { type AttemptFailure, movesOn } from '../../relay/attempt/attempt-result.ts'
+import { timeoutFailure } from '../../relay/attempt/upstream-failure.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { CheckedState } from '../../sdk/health-team.ts'
 import type { Target } from '../../sdk/target.ts'
@@ -130,9 +131,9 @@ class Wait implements AttemptWait {
   }
 }
 
-function unreachable(): Failure {
+function unreachable(): AttemptFailure {
   const words = 'The upstream refuses connections'
-  return next(
+  return movesOn(
     new RouterError('upstream_error', words, { code: 'upstream_unreachable', causeCode: 'SERVER_DOWN' }),
     'nothing',
   )

@@ -3,6 +3,7 @@ import { memoryUsage, pid, versions } from 'node:process'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { version } from '../../lib/version.ts'
+import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { CheckedState } from '../../sdk/health-team.ts'
@@ -52,12 +53,12 @@ export default fp(
       histories.set(target, history)
       return history
     }
-    app.balancer.onSettled((target, { result, error }) => {
-      if (result === 'cancelled') return
+    app.balancer.onSettled((target, result) => {
+      if (outcomeOf(result) === 'cancelled') return
       const history = historyOf(target)
       history.ended.add()
-      if (result === 'failure' && error)
-        keep(history.errors, { at: timestamp(), code: codeOf(error) }, keptErrors)
+      if (result?.type === 'failure')
+        keep(history.errors, { at: timestamp(), code: codeOf(result.error) }, keptErrors)
     })
     const read = (): Status => ownStatus(app, { startedAt, requests, historyOf })
     const limits = { errors: keptErrors, failures: keptFailures }

@@ -1,84 +1,89 @@
 import type { StopSignal } from '../../lib/stop-signal.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
-import type {
-  Transport,
-  UpstreamCall,
-  UpstreamHeaders,
-  UpstreamRequest,
-  UpstreamSink,
-} from '../../sdk/transport.ts'
-import { type Failure, garbageFailure, leaseLostFailure, none, timeoutFailure } from './upstream-failure.ts'
+import { type AttemptFailure, final } from './attempt-result.ts'
+import { revokedFailure, timeoutFailure } from './upstream-failure.ts'
 
-/** One call of one target, and what bounds it. */
-export interface CallOptions {
+/** An attempt from its dispatch on, as those see it who judge servers by how long attempts wait. */
+export interface WatchedAttempt {
   target: Target
-  transport: Transport
-  request: UpstreamRequest
+  /** Who asks: the id of a client's key, or an address. */
+  client: string
+  promptBytes: number
+  /** Whether its first content can be seen when it comes; that of a whole answer cannot. */
+  isVisible: boolean
+  /** Ends it with this failure, unless its first content has come. */
+  giveUp(failure: AttemptFailure): void
+}
+
+export interface AttemptWait {
+  /** Its first content has come. */
+  content(): void
+  /** It is over. `givenUp`: without an answer, because its client left or it took too long. Later calls do nothing. */
+  end(givenUp: boolean): void
+}
+
+export interface AttemptWatch {
+  begin(attempt: WatchedAttempt): AttemptWait
+}
+
+export interface BoundsOptions extends Omit<WatchedAttempt, 'giveUp'> {
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */
   timeoutMs: number
   /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
   signal: StopSignal
-  /** Aborted when the target is another request's; before its first content this attempt is given up then. */
-  revoked?: AbortSignal | undefined
-  /** Called at the first content of the answer. */
-  onContent: () => void
-  /** Who judges the target by the wait for the first content; it may end the attempt until then. */
+  /** Aborted when the target is another request's; before its first content the attempt is given up then. */
+  revoked: AbortSignal | undefined
   watch: AttemptWatch
-  /** Who asks. */
-  clientName: string
-  /** Whether the first content can be seen when it comes; that of a whole answer cannot. */
-  isVisible: boolean
 }
 
-/** The call that is bounded. */
-export interface BoundedCall extends UpstreamSink {
+/** The attempt that is bounded. */
+export interface BoundedAttempt {
   /** Whether the client has a part of the answer. */
   readonly committed: boolean
   /** Whether there is so much of it that giving up would cost more than two requests at once do. */
   readonly begun: boolean
-  /** Ends the call; nothing where it has ended already. */
-  fail(failure: Failure): void
+  /** Ends the attempt; nothing where it has ended already. */
+  fail(failure: AttemptFailure): void
 }
 
-/** Ends a call from outside: when its client leaves, its upstream is silent, or its target is another request's. */
-export class CallBounds {
-  readonly #options: CallOptions
-  readonly #call: BoundedCall
+/** Ends an attempt when its client leaves, its upstream is silent, or its lease is revoked. */
+export class AttemptBounds {
+  readonly #options: BoundsOptions
+  readonly #attempt: BoundedAttempt
   readonly #watchdog: Watchdog
   readonly #onAbort: () => void
   #wait: AttemptWait | undefined
 
-  constructor(options: CallOptions, call: BoundedCall) {
+  constructor(options: BoundsOptions, attempt: BoundedAttempt) {
     this.#options = options
-    this.#call = call
+    this.#attempt = attempt
     this.#watchdog = new Watchdog(options.timeoutMs, () => {
-      this.#giveUp(timeoutFailure(call.committed ? 'silence' : 'content'))
+      this.#giveUp(timeoutFailure(attempt.committed ? 'silence' : 'content'))
     })
-    this.#onAbort = () => this.#giveUp(none(options.signal.reason as RouterError)) // the exchange aborts with nothing else
+    this.#onAbort = () => this.#giveUp(final(options.signal.reason as RouterError)) // the exchange aborts with nothing else
   }
 
-  /** Sends the request, unless there is no more use in it. */
-  open(): UpstreamCall | undefined {
-    const { signal, revoked, transport, request } = this.#options
+  /** False: the attempt has failed, because the client has left or the lease is revoked. */
+  begin(): boolean {
+    const { signal, revoked } = this.#options
     if (signal.aborted) {
       this.#onAbort()
-      return undefined
+      return false
     }
     signal.addEventListener('abort', this.#onAbort, { once: true })
-    revoked?.addEventListener('abort', () => this.#revokeLease(), { once: true })
-    if (!revoked?.aborted) {
-      this.#wait = this.#beginWait()
-      return transport.open(request, this.#call)
+    revoked?.addEventListener('abort', () => this.#revoke(), { once: true })
+    if (revoked?.aborted) {
+      this.#revoke()
+      return false
     }
-    this.#revokeLease()
-    return undefined
+    this.#wait = this.#beginWait()
+    return true
   }
 
   /** The first content of the answer has come. */
   contentSeen(): void {
     this.#wait?.content()
-    this.#options.onContent()
   }
 
   /** The upstream has sent something. */
@@ -94,7 +99,7 @@ export class CallBounds {
     this.#watchdog.resume()
   }
 
-  /** The call is over. */
+  /** The attempt is over. */
   end(): void {
     this.#watchdog.stop()
     this.#wait?.end(false)
@@ -102,65 +107,21 @@ export class CallBounds {
   }
 
   #beginWait(): AttemptWait {
-    const { watch, target, clientName, isVisible, request } = this.#options
-    const giveUp = (failure: Failure): void => {
-      if (!this.#call.begun) this.#giveUp(failure)
+    const { watch, target, client, isVisible, promptBytes } = this.#options
+    const giveUp = (failure: AttemptFailure): void => {
+      if (!this.#attempt.begun) this.#giveUp(failure)
     }
-    return watch.begin({ target, client: clientName, isVisible, promptBytes: bytesOf(request), giveUp })
+    return watch.begin({ target, client, isVisible, promptBytes, giveUp })
   }
 
-  #giveUp(failure: Failure): void {
+  #giveUp(failure: AttemptFailure): void {
     this.#wait?.end(true)
-    this.#call.fail(failure)
+    this.#attempt.fail(failure)
   }
 
-  #revokeLease(): void {
-    if (!this.#call.begun) this.#call.fail(leaseLostFailure())
+  #revoke(): void {
+    if (!this.#attempt.begun) this.#attempt.fail(revokedFailure())
   }
-}
-
-function bytesOf({ body }: UpstreamRequest): number {
-  return Buffer.isBuffer(body) ? body.length : body.reduce((sum, { length }) => sum + length, 0)
-}
-
-/** Why a good answer cannot be one: a page is what proxies and captive portals answer, never a model. */
-export function foreignAnswer(headers: UpstreamHeaders): Failure | undefined {
-  const type = String(headers['content-type'] ?? '')
-  const encoding = headers['content-encoding'] ?? 'identity'
-  if (encoding === 'identity' && !type.startsWith('text/html')) return undefined
-  return garbageFailure({ type, encoding })
-}
-
-/** Whether an answer says where it ends, so that one which was cut shows (RFC 9112, section 6.3). */
-export function isFramed(headers: UpstreamHeaders): boolean {
-  return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined
-}
-
-export function isSuccess(status: number): boolean {
-  return status >= 200 && status < 300
-}
-
-/** An attempt from its dispatch on, as those see it who judge servers by how long attempts wait. */
-export interface WatchedAttempt {
-  target: Target
-  /** Who asks: the id of a client's key, or an address. */
-  client: string
-  promptBytes: number
-  /** Whether its first content can be seen when it comes; that of a whole answer cannot. */
-  isVisible: boolean
-  /** Ends it with this failure, unless its first content has come. */
-  giveUp(failure: Failure): void
-}
-
-export interface AttemptWait {
-  /** Its first content has come. */
-  content(): void
-  /** It is over. `givenUp`: without an answer, because its client left or it took too long. Later calls do nothing. */
-  end(givenUp: boolean): void
-}
-
-export interface AttemptWatch {
-  begin(attempt: WatchedAttempt): AttemptWait
 }
 
 /**

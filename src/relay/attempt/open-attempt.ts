@@ -1,42 +1,15 @@
-import type { Usage } from '../../sdk/chat.ts'
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
-import type { UpstreamCall, UpstreamHeaders } from '../../sdk/transport.ts'
-import type { ClientStream } from '../answer/client-stream.ts'
-import type { StreamLane } from '../answer/stream-lane.ts'
-import {
-  type BoundedCall,
-  CallBounds,
-  type CallOptions,
-  foreignAnswer,
-  isFramed,
-  isSuccess,
-} from './attempt-bounds.ts'
+import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
+import type { ClientPipe } from '../answer/client-pipe.ts'
+import type { WholeAnswer } from '../answer/whole-answer.ts'
+import { bytesOf, upstreamRequest } from '../request/upstream-request.ts'
+import { foreignAnswer, isEventStream, isFramed, isJson, isSuccess } from '../upstream/answer-head.ts'
+import { AttemptBounds, type BoundedAttempt } from './attempt-bounds.ts'
+import type { AttemptFailure, AttemptResult } from './attempt-result.ts'
+import type { AnswerStream, AttemptContext, PreparedAttempt } from './prepared-attempt.ts'
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
-import { type Failure, failureOfError, garbageFailure } from './upstream-failure.ts'
-
-export interface AttemptOptions extends CallOptions {
-  /** Set when the client wants a stream. */
-  stream: AnswerStream | undefined
-  /** Puts a whole answer together that was asked for as a stream. */
-  collector?: AnswerCollector | undefined
-  /** Where the bytes of a whole answer may go as they come, once there are too many of them to collect. */
-  large?: (() => AnswerStream) | undefined
-  /** Called before the end of a committed stream is written, so that its record is complete when it closes. */
-  onStreamEnd: (usage: Usage | undefined, error: RouterError | undefined) => void
-}
-
-export interface AnswerStream {
-  lane: StreamLane
-  client: ClientStream
-  /** Tells a client that has a part of the answer that no more will come; called once, last. */
-  breakOff(error: RouterError): void
-}
-
-export type AttemptResult =
-  | { type: 'whole'; headers: UpstreamHeaders; body: Buffer; firstContentMs: number }
-  | { type: 'streamed'; firstContentMs: number; tokens: number | undefined }
-  | ({ type: 'failed' } & Failure)
+import { failureOfError, unreadableFailure } from './upstream-failure.ts'
 
 /** Whole answers are collected up to this where their bytes may go through instead. */
 const maxCollectedBytes = 16 * 1024 * 1024
@@ -49,23 +22,26 @@ const maxHeldBytes = 64 * 1024
 /** A complete stream whose upstream does not close: how long its socket may stay for reuse, in milliseconds. */
 const lingerMs = 1_000
 
-/** Sends one request to one target and brings its answer to the client, or says why not. Calls back once, never throws. */
-export function runAttempt(options: AttemptOptions, onResult: (result: AttemptResult) => void): void {
-  new Attempt(options, onResult).start()
-}
+/** `answer` is set where nothing has reached the client. */
+export type OnResult = (result: AttemptResult<WholeAnswer>) => void
 
-/** The state of one upstream call, from its dispatch to its one result. */
-class Attempt implements BoundedCall {
-  readonly #options: AttemptOptions
-  readonly #onResult: (result: AttemptResult) => void
-  readonly #bounds: CallBounds
+/**
+ * Dispatches the request of an attempt once, and brings its answer to the client as it comes, or gives it as a whole. Calls back
+ * once with the result, and never throws after `start`.
+ */
+export class OpenAttempt implements UpstreamSink, BoundedAttempt {
+  readonly #context: AttemptContext
+  readonly #prepared: PreparedAttempt
+  readonly #onResult: OnResult
+  readonly #bounds: AttemptBounds
   #stream: AnswerStream | undefined
   /** Set while the answer comes as a stream that is to be put together. */
   #collector: AnswerCollector | undefined
-  #call: UpstreamCall | undefined
+  #upstream: UpstreamCall | undefined
   #waitsForClient = false
   #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
   #status = 0
+  #succeeded = false
   #headers: UpstreamHeaders = {}
   #chunks: Buffer[] = []
   #bytes = 0
@@ -73,16 +49,29 @@ class Attempt implements BoundedCall {
   #firstContentMs = 0
   #lingering: NodeJS.Timeout | undefined
 
-  constructor(options: AttemptOptions, onResult: (result: AttemptResult) => void) {
-    this.#options = options
+  constructor(context: AttemptContext, prepared: PreparedAttempt, onResult: OnResult) {
+    const { services, target, revoked } = context
+    const { timeoutMs, watch, exchange, signal = exchange.stop } = services
+    this.#context = context
+    this.#prepared = prepared
     this.#onResult = onResult
-    this.#stream = options.stream
-    this.#bounds = new CallBounds(options, this)
+    this.#stream = prepared.stream?.()
+    const isVisible = this.#isVisible
+    const attempt = { target, client: services.clientName(), promptBytes: bytesOf(prepared), isVisible }
+    this.#bounds = new AttemptBounds({ ...attempt, revoked, timeoutMs, watch, signal }, this)
   }
 
-  start(): void {
+  start(freshSocket: boolean): void {
+    const { services, target } = this.#context
     this.#startedAt = performance.now()
-    this.#call = this.#bounds.open()
+    const stream = this.#prepared.collector !== undefined || this.#isVisible
+    const request = upstreamRequest(this.#prepared, this.#context, { stream, freshSocket })
+    if (this.#bounds.begin()) this.#upstream = services.transportOf(target).open(request, this)
+  }
+
+  /** Whether the client wants a stream whose first content can be seen. */
+  get #isVisible(): boolean {
+    return this.#stream !== undefined && !this.#stream.isOpaque
   }
 
   get committed(): boolean {
@@ -97,19 +86,22 @@ class Attempt implements BoundedCall {
     if (this.#mode === 'over') return
     this.#status = status
     this.#headers = headers
-    const foreign = this.#succeeded() ? foreignAnswer(headers) : undefined
+    this.#succeeded = isSuccess(status)
+    const foreign = this.#succeeded ? foreignAnswer(headers) : undefined
     if (foreign) {
-      this.fail(foreign)
+      this.fail(unreadableFailure(foreign))
       return
     }
-    const streams = this.#stream && this.#succeeded() && !this.#isJson()
+    const isOpaque = this.#stream?.isOpaque === true
+    const streams = this.#stream && this.#succeeded && (isOpaque || !isJson(headers))
     this.#mode = streams ? 'streaming' : 'collecting'
-    if (!streams && this.#succeeded() && this.#isEvents()) this.#collector = this.#options.collector
-    if (!streams && !this.#collector) this.#bounds.touch()
+    if (!streams && this.#succeeded && isEventStream(headers)) this.#collector = this.#prepared.collector?.()
+    if (isOpaque || !(streams || this.#collector)) this.#bounds.touch()
   }
 
   onData(chunk: Buffer): void {
     if (this.#mode === 'streaming') this.#relay(chunk)
+    else if (this.#mode === 'collecting' && this.#collector) this.#collectEvents(this.#collector, chunk)
     else if (this.#mode === 'collecting') this.#collect(chunk)
   }
 
@@ -124,32 +116,24 @@ class Attempt implements BoundedCall {
     clearTimeout(this.#lingering)
     if (this.#mode === 'over') return
     // An error status counts even when its body was cut.
-    if (this.#mode === 'collecting' && !this.#succeeded()) this.#endOfWhole()
+    if (this.#mode === 'collecting' && !this.#succeeded) this.#endOfWhole()
     else this.fail(failureOfError(error, this.#mode !== 'waiting', reusedSocket))
   }
 
-  #succeeded(): boolean {
-    return isSuccess(this.#status)
-  }
-
   #collect(chunk: Buffer): void {
-    if (this.#collector) {
-      this.#collectEvents(this.#collector, chunk)
-      return
-    }
     this.#bounds.touch()
-    const { large } = this.#options
-    const limit = this.#succeeded() ? maxWholeBytes : maxErrorBytes
+    const succeeded = this.#succeeded
+    const { large } = this.#prepared
     this.#bytes += chunk.length
-    if (large && this.#succeeded() && this.#bytes > maxCollectedBytes && this.#isJson()) {
+    if (large && succeeded && this.#bytes > maxCollectedBytes && isJson(this.#headers)) {
       this.#relayCollected(large(), chunk)
-    } else if (this.#bytes <= limit) {
+    } else if (this.#bytes <= (succeeded ? maxWholeBytes : maxErrorBytes)) {
       this.#chunks.push(chunk)
-    } else if (this.#succeeded()) {
-      this.fail(garbageFailure('too large'))
+    } else if (succeeded) {
+      this.fail(unreadableFailure('too large'))
     } else {
       this.#endOfWhole()
-      this.#call?.abort()
+      this.#upstream?.abort()
     }
   }
 
@@ -170,24 +154,8 @@ class Attempt implements BoundedCall {
 
   #endOfCollected(collector: AnswerCollector): void {
     const body = collector.end()
-    if (!body) {
-      this.fail(failureOfReport(collector.failure ?? streamTruncated()))
-      return
-    }
-    const headers = { ...this.#headers, 'content-type': 'application/json' }
-    this.#finish({ type: 'whole', headers, body, firstContentMs: this.#firstContentMs })
-  }
-
-  #isJson(): boolean {
-    return this.#isOfType('application/json')
-  }
-
-  #isEvents(): boolean {
-    return this.#isOfType('text/event-stream')
-  }
-
-  #isOfType(type: string): boolean {
-    return String(this.#headers['content-type'] ?? '').startsWith(type)
+    if (body) this.#finishWhole({ headers: { ...this.#headers, 'content-type': 'application/json' }, body })
+    else this.fail(failureOfReport(collector.failure ?? streamTruncated()))
   }
 
   #relayCollected(stream: AnswerStream, last: Buffer): void {
@@ -200,34 +168,41 @@ class Attempt implements BoundedCall {
 
   #endOfWhole(): void {
     const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
-    if (!this.#succeeded()) {
-      this.fail(failureOfStatus(this.#status, this.#headers, body.toString(), this.#options.target))
+    if (!this.#succeeded) {
+      this.fail(failureOfStatus(this.#status, this.#headers, body.toString(), this.#context.target))
       return
     }
     this.#contentSeen()
-    this.#finish({ type: 'whole', headers: this.#headers, body, firstContentMs: this.#firstContentMs })
+    this.#finishWhole({ headers: this.#headers, body })
+  }
+
+  #finishWhole(answer: WholeAnswer): void {
+    this.#context.trace?.received?.(answer.body)
+    const firstContentMs = this.#firstContentMs
+    this.#finish({ type: 'success', answer, streamed: false, firstContentMs, usage: undefined })
   }
 
   #relay(chunk: Buffer): void {
     if (!this.#stream) return
-    const { lane, client } = this.#stream
-    const out = lane.push(chunk)
+    const { filter, client, isOpaque } = this.#stream
+    if (!isOpaque) this.#context.trace?.received?.(chunk)
+    const out = filter.push(chunk)
     if (client.committed) {
       this.#bounds.touch()
       if (out && !client.write(out)) this.#waitForClient(client)
     } else {
       this.#bytes += chunk.length
       if (out) this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
-      if (lane.state.failure === undefined) this.#maybeCommit(lane, client)
+      if (filter.state.failure === undefined) this.#maybeCommit(this.#stream)
     }
-    this.#checkEnd(lane)
+    this.#checkEnd(this.#stream)
   }
 
-  #maybeCommit(lane: StreamLane, client: ClientStream): void {
-    if (!lane.state.content && !lane.state.ended && this.#bytes <= maxHeldBytes) return
+  #maybeCommit({ filter, client }: AnswerStream): void {
+    if (!filter.state.content && !filter.state.ended && this.#bytes <= maxHeldBytes) return
     this.#contentSeen()
     this.#bounds.touch()
-    client.commit()
+    client.commit(this.#status, this.#headers)
     if (this.#chunks.length > 0 && !client.write(Buffer.concat(this.#chunks))) this.#waitForClient(client)
     this.#chunks = []
   }
@@ -235,79 +210,90 @@ class Attempt implements BoundedCall {
   #contentSeen(): void {
     this.#firstContentMs = performance.now() - this.#startedAt
     this.#bounds.contentSeen()
+    const { services, trace } = this.#context
+    services.exchange.contentSeen()
+    if (!this.#prepared.stream) return
+    trace?.contentSeen()
+    // A whole answer is yet to be read, also where a stream was asked for.
+    if (this.#isVisible && this.#stream?.filter.state.content) this.#context.onContent?.()
   }
 
-  #waitForClient(client: ClientStream): void {
+  #waitForClient(client: ClientPipe): void {
     if (this.#waitsForClient) return
     this.#waitsForClient = true
-    this.#call?.pause()
+    this.#upstream?.pause()
     this.#bounds.pause()
     client.onDrain(() => {
       this.#waitsForClient = false
       if (this.#mode !== 'streaming') return
       this.#bounds.resume()
-      this.#call?.resume()
+      this.#upstream?.resume()
     })
   }
 
-  #checkEnd(lane: StreamLane): void {
-    if (lane.state.failure) {
-      this.fail(failureOfReport(lane.state.failure))
+  #checkEnd(stream: AnswerStream): void {
+    const { failure, ended } = stream.filter.state
+    if (failure) {
+      this.fail(failureOfReport(failure))
       return
     }
-    if (!lane.state.ended) return
-    this.#complete()
+    if (!ended) return
+    this.#complete(stream)
     this.#linger()
   }
 
   /** The end was read but the upstream has not closed: a moment for it to do so keeps the socket for reuse. */
   #linger(): void {
-    this.#lingering = setTimeout(() => this.#call?.abort(), lingerMs)
+    this.#lingering = setTimeout(() => this.#upstream?.abort(), lingerMs)
   }
 
   #endOfStream(): void {
     if (!this.#stream) return
-    const { lane, client } = this.#stream
-    const out = lane.end(isFramed(this.#headers))
-    if (lane.state.failure || !lane.state.ended) {
+    const { filter, client } = this.#stream
+    const out = filter.end(isFramed(this.#headers))
+    if (filter.state.failure || !filter.state.ended) {
       if (out && client.committed) client.write(out)
-      this.fail(failureOfReport(lane.state.failure ?? streamTruncated()))
+      this.fail(failureOfReport(filter.state.failure ?? streamTruncated()))
       return
     }
-    if (!client.committed) this.#maybeCommit(lane, client)
+    if (!client.committed) this.#maybeCommit(this.#stream)
     if (out) client.write(out)
-    this.#complete()
+    this.#complete(this.#stream)
   }
 
-  #complete(): void {
-    const usage = this.#stream?.lane.state.usage
-    this.#options.onStreamEnd(usage, undefined)
-    this.#stream?.client.end()
-    this.#finish({ type: 'streamed', firstContentMs: this.#firstContentMs, tokens: usage?.completionTokens })
+  #complete(stream: AnswerStream): void {
+    const { isOpaque, client } = stream
+    const { usage } = stream.filter.state
+    this.#noteEnd(stream, undefined)
+    client.end()
+    const firstContentMs = isOpaque ? undefined : this.#firstContentMs
+    this.#finish({ type: 'success', answer: undefined, streamed: !isOpaque, firstContentMs, usage })
   }
 
   /** After the first content the client is told in its stream, which ends without an end marker. */
-  fail(failure: Failure): void {
+  fail(failure: AttemptFailure): void {
     if (this.#mode === 'over') return
-    const stream = this.#stream
-    const { committed } = this
-    if (stream && committed) {
-      this.#options.onStreamEnd(stream.lane.state.usage, failure.error)
-      stream.breakOff(failure.error)
+    const begun = this.committed ? this.#stream : undefined
+    if (begun) {
+      this.#noteEnd(begun, failure.error)
+      begun.breakOff(failure.error)
     }
-    this.#end()
-    this.#call?.abort()
-    this.#onResult({ type: 'failed', ...failure, retry: committed ? 'none' : failure.retry })
+    this.#finish(begun ? { ...failure, retry: 'none' } : failure)
   }
 
-  #finish(result: AttemptResult): void {
+  /** Before the end of a committed stream is written, so that the record is complete when the response closes. */
+  #noteEnd({ filter: { state } }: AnswerStream, error: RouterError | undefined): void {
+    const { services, trace } = this.#context
+    services.exchange.addUsage(state.usage)
+    trace?.used(state.usage)
+    if (error) services.exchange.error = error
+  }
+
+  #finish(result: AttemptResult<WholeAnswer>): void {
     if (this.#mode === 'over') return
-    this.#end()
-    this.#onResult(result)
-  }
-
-  #end(): void {
     this.#mode = 'over'
     this.#bounds.end()
+    if (result.type === 'failure') this.#upstream?.abort()
+    this.#onResult(result)
   }
 }

@@ -52,7 +52,7 @@ const usualTag = ':latest'
 const reach = 8
 
 /** The text with another name in the place of this one, where it stands by itself and is no part of a longer name. */
-export function renameWhole(text: string, name: string, replacement: string): string {
+function renameWhole(text: string, name: string, replacement: string): string {
   if (name === '' || name === replacement) return text
   let renamed = ''
   let from = 0

@@ -3,9 +3,9 @@ import { type ErrorKind, RouterError, type RouterErrorDetails } from '../../sdk/
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { isTooLargeForLimit, saysTooLong } from '../upstream/error-texts.ts'
+import { type AttemptFailure, final, movesOn } from './attempt-result.ts'
 import { retryAfterMs, waitOf } from './rate-limit-wait.ts'
 import { safeUpstreamText } from './safe-text.ts'
-import { type Failure, next, none } from './upstream-failure.ts'
 
 /** A non-2xx answer, by its status. `body` is the text as far as it was read. */
 export function failureOfStatus(
@@ -13,7 +13,7 @@ export function failureOfStatus(
   headers: UpstreamHeaders,
   body: string,
   target: Target,
-): Failure {
+): AttemptFailure {
   const said = readErrorBody(body)
   const text = safeUpstreamText(said.message, target)
   const quotesUpstream = text !== undefined
@@ -22,20 +22,20 @@ export function failureOfStatus(
   if (status === 401 || status === 402 || status === 403) {
     const details = { code: 'upstream_auth', ...evidence }
     const words = 'The upstream refused the credentials of the router'
-    return { ...next(new RouterError('upstream_error', words, details)), refusal: status }
+    return { ...movesOn(new RouterError('upstream_error', words, details)), refusal: status }
   }
   if (status === 404) {
     const words = text ?? `The upstream does not know the model '${target.model}'`
     const details = { code: 'model_not_found', ...evidence }
-    return { ...next(new RouterError('model_not_found', words, details)), refusal: status }
+    return { ...movesOn(new RouterError('model_not_found', words, details)), refusal: status }
   }
   const refusal = refusalOf(status, said)
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
     const error = new RouterError(refusal.kind, words, { ...refusal.details, ...evidence })
-    return status === 408 || status === 425 ? next(error, 'nothing') : none(error)
+    return status === 408 || status === 425 ? movesOn(error, 'nothing') : final(error)
   }
-  if (status === 500 && saysTooLong(said.message)) return none(tooLong(text, evidence))
+  if (status === 500 && saysTooLong(said.message)) return final(tooLong(text, evidence))
   const isOverloaded = status === 503 || status === 529
   const error = isOverloaded
     ? new RouterError('overloaded', 'The upstream is overloaded', {
@@ -46,7 +46,7 @@ export function failureOfStatus(
         code: 'upstream_error',
         ...evidence,
       })
-  return next(error)
+  return movesOn(error)
 }
 
 /**
@@ -58,7 +58,7 @@ function rateLimited(
   said: ErrorBody,
   text: string | undefined,
   evidence: RouterErrorDetails,
-): Failure {
+): AttemptFailure {
   const waitMs = isTooLargeForLimit(said.message) ? undefined : waitOf(headers)
   const words = text ?? 'The upstream is rate limited'
   const error = new RouterError('rate_limit', words, {
@@ -67,7 +67,7 @@ function rateLimited(
     ...shouldRetryOf(headers),
     ...(waitMs === undefined ? {} : { retryAfterSeconds: Math.min(300, waitMs / 1_000) }),
   })
-  return waitMs === undefined ? next(error) : next(error, 'cooldown', waitMs)
+  return waitMs === undefined ? movesOn(error) : movesOn(error, 'cooldown', waitMs)
 }
 
 /** The request is too long for this model: its client can shorten it, and a fallback model may take more. */
@@ -77,26 +77,26 @@ function tooLong(text: string | undefined, evidence: RouterErrorDetails): Router
 }
 
 /** An error that came with status 200, or as the first event of a stream: by what it calls itself. */
-export function failureOfReport(error: RouterError): Failure {
+export function failureOfReport(error: RouterError): AttemptFailure {
   const cause = error.cause
   const code = isObject(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
   const details = { causeCode: error.causeCode ?? 'REPORTED', cause }
-  if (isObject(cause) && saysTooLong(textOf(cause.message))) return none(tooLong(undefined, details))
+  if (isObject(cause) && saysTooLong(textOf(cause.message))) return final(tooLong(undefined, details))
   if (/rate_?limit|too_many|429/i.test(code)) {
     const limited = { code: 'rate_limit_exceeded', ...details }
-    return next(new RouterError('rate_limit', 'The upstream is rate limited', limited))
+    return movesOn(new RouterError('rate_limit', 'The upstream is rate limited', limited))
   }
   if (/overloaded|unavailable|\b(?:503|529)\b/i.test(code)) {
     const status = /\b529\b/.test(code) ? 529 : 503
     const overloaded = { status, code: 'overloaded', retryAfterSeconds: 5, ...details }
-    return next(new RouterError('overloaded', 'The upstream is overloaded', overloaded))
+    return movesOn(new RouterError('overloaded', 'The upstream is overloaded', overloaded))
   }
   if (/auth|permission|api_?key|40[123]\b/i.test(code)) {
     const refused = { code: 'upstream_auth', ...details }
     const words = 'The upstream refused the credentials of the router'
-    return { ...next(new RouterError('upstream_error', words, refused)), refusal: 401 }
+    return { ...movesOn(new RouterError('upstream_error', words, refused)), refusal: 401 }
   }
-  return next(error)
+  return movesOn(error)
 }
 
 /** The 4xx answers that speak of the request, not of the target; undefined for every other status. */

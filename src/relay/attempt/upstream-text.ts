@@ -51,7 +51,7 @@ const maxLooks = 10_000
  * Whether a text of one line repeats 20 or more characters of the body that was sent. What cannot be told counts as yes:
  * no body in memory, one that is no JSON, or too much of it. The name of the model does not count.
  */
-export function repeatsRequest(text: string, body: UpstreamRequest['body']): boolean {
+function repeatsRequest(text: string, body: UpstreamRequest['body']): boolean {
   if (text.length < echoLength) return false
   const request = readBody(body)
   if (request === undefined) return true

@@ -2,7 +2,7 @@ import { isObject } from '../../lib/json/read.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { Failure } from '../attempt/upstream-failure.ts'
+import { type AttemptFailure, movesOn } from '../attempt/attempt-result.ts'
 
 const unsupported = 'unsupported_operation'
 
@@ -41,7 +41,11 @@ export function having(operation: Operation): (target: Target) => boolean {
  * Servers answer 404, 405 or 501 where a path is not there, which says that the model is of another kind, and nothing
  * about the target. One that names the model as unknown stays what it is.
  */
-export function unlessNotOffered(failure: Failure, operation: Operation, target: Target): Failure {
+export function unlessNotOffered(
+  failure: AttemptFailure,
+  operation: Operation,
+  target: Target,
+): AttemptFailure {
   const { causeCode = '', cause } = failure.error
   if (!/^HTTP_(404|405|501)$/.test(causeCode)) return failure
   const said = JSON.stringify(cause ?? '')
@@ -52,9 +56,9 @@ export function unlessNotOffered(failure: Failure, operation: Operation, target:
   }
   // The path is there: this server has not got the answer that the request goes on from, another one may.
   if (operation === 'responses' && /response[^"]{0,120}not found/i.test(said)) {
-    return { error: previousNotFound(), retry: 'next', verdict: 'nothing' }
+    return movesOn(previousNotFound(), 'nothing')
   }
-  return { error: notOffered(target.model, operation, []), retry: 'next', verdict: 'nothing' }
+  return movesOn(notOffered(target.model, operation, []), 'nothing')
 }
 
 /**

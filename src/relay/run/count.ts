@@ -1,20 +1,21 @@
-import { applyEdits, setMembers } from '../../lib/json/splice.ts'
+import type { ChatRequest } from '../../sdk/chat.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
-import { garbageFailure } from '../attempt/upstream-failure.ts'
-import type { ChatCall } from '../request/client-request.ts'
+import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
+import { unreadableFailure } from '../attempt/upstream-failure.ts'
+import type { ClientRequest } from '../request/client-request.ts'
+import { type PreparedBody, passthroughBody, UnreadableRequest } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
-import { askTarget } from './ask-target.ts'
-import type { ChatServices } from './chat.ts'
-import { overTargets } from './over-targets.ts'
+import type { RelayServices } from '../services.ts'
+import { wholeOverTargets } from './over-targets.ts'
 
 /** A way in which one target counts, and the member of its answer that has the number. */
 interface CountWay {
   operation: Operation
-  identity: boolean
+  isPassthrough: boolean
   member: string
-  body(): Buffer
+  body(): PreparedBody
 }
 
 /** An estimate is at hand at once: nobody waits long for better, in milliseconds. */
@@ -37,64 +38,68 @@ const answerMembers = [
  * Tokens of the prompt in a client's request, counted by one of the model's targets; undefined where none can. Targets
  * of the client's dialect are asked in it, others by vLLM's `/tokenize`. Throws what went wrong with all that can.
  */
-export async function countPrompt(call: ChatCall, services: ChatServices): Promise<number | undefined> {
-  const { model } = call
-  const all = [...model.targets, ...model.sleeping]
-  if (!all.some((target) => wayOf(call, target, services))) return undefined
+export async function countPrompt(
+  request: ClientRequest,
+  services: RelayServices,
+): Promise<number | undefined> {
+  const { model } = request
+  const can = (target: Target): boolean => wayOf(request, target, services) !== undefined
+  if (![...model.targets, ...model.sleeping].some(can)) return undefined
   const { signal, stop } = patience(services.exchange.signal)
   try {
-    return await overTargets<number>({
-      // Another model cuts a text into other tokens.
-      services: { ...services, signal, fallbacksOf: () => [] },
-      model,
-      traits: traitsOfOperation('count'),
-      can: (target) => wayOf(call, target, services) !== undefined,
-      async attempt(target, revoked, trace) {
-        const way = wayOf(call, target, services)
-        if (!way) return { type: 'failed', ...garbageFailure() }
-        const asked = { operation: way.operation, body: way.body(), identity: way.identity, revoked, trace }
-        const result = await askTarget({ ...services, signal }, target, asked)
-        if (result.type === 'failed') return result
-        const tokens = result.type === 'whole' ? numberIn(result.body, way.member) : undefined
-        return tokens === undefined
-          ? { type: 'failed', ...garbageFailure(), verdict: 'nothing' }
-          : { type: 'delivered', value: tokens }
-      },
-    })
+    // Another model cuts a text into other tokens.
+    const bounded = { ...services, signal, fallbacksOf: () => [] }
+    const prepare = (target: Target): PreparedAttempt<number> => prepareCount(request, target, services)
+    return await wholeOverTargets({ model, traits: traitsOfOperation('count'), can, prepare }, bounded)
   } finally {
     stop()
   }
 }
 
-function wayOf(call: ChatCall, target: Target, services: ChatServices): CountWay | undefined {
+function prepareCount(
+  request: ClientRequest,
+  target: Target,
+  services: RelayServices,
+): PreparedAttempt<number> {
+  const way = wayOf(request, target, services)
+  if (!way) throw new Error('a target was picked that cannot count')
+  const { operation, isPassthrough, member } = way
+  return {
+    ...{ operation, isPassthrough, body: way.body() },
+    read({ body }) {
+      const tokens = numberIn(body, member)
+      if (tokens === undefined) return { ...unreadableFailure(), verdict: 'nothing' }
+      return { answer: tokens, usage: undefined }
+    },
+  }
+}
+
+function wayOf(request: ClientRequest, target: Target, services: RelayServices): CountWay | undefined {
   const { type, paths } = target
-  if (paths.count !== undefined && type.dialect === call.dialect.name) {
+  if (paths.count !== undefined && type.dialect === request.dialect.name) {
     return {
       operation: 'count',
-      identity: true,
+      isPassthrough: true,
       member: 'input_tokens',
-      body: () => clientBody(call, target),
+      body: () => clientBody(request, target),
     }
   }
   if (paths.tokenize === undefined) return undefined
-  const body = (): Buffer => tokenizeBody(call, target, services)
-  return { operation: 'tokenize', identity: false, member: 'count', body }
+  const body = (): Buffer => tokenizeBody(request, target, services)
+  return { operation: 'tokenize', isPassthrough: false, member: 'count', body }
 }
 
 /** The client's bytes. Source: Anthropic API reference, "Count tokens in a Message". */
-function clientBody({ source, readBody }: ChatCall, target: Target): Buffer {
+function clientBody({ source, readBody }: ClientRequest, target: Target): PreparedBody {
   if (source.from !== 'client')
     return Buffer.from(JSON.stringify({ ...readBody(), model: target.upstreamModel }))
   const tools = target.toolCalling ? [] : ['tools', 'tool_choice']
-  const removed = new Set([...target.dropParams, ...answerMembers, ...tools])
-  removed.delete('model')
-  return applyEdits(source.bytes, setMembers(source.scan, { model: target.upstreamModel }, removed))
+  return passthroughBody(source, target, { removed: [...answerMembers, ...tools] })
 }
 
 /** Source: vLLM documentation, "OpenAI-Compatible Server", tokenizer API; with `messages` it applies the chat template. */
-function tokenizeBody({ dialect, readBody }: ChatCall, target: Target, services: ChatServices): Buffer {
-  // A count has no limit of the answer, without which no request can be read.
-  const request = dialect.chat.readRequest({ ...readBody(), max_tokens: 1 }, false)
+function tokenizeBody(client: ClientRequest, target: Target, services: RelayServices): Buffer {
+  const request = readForCount(client)
   const { messages, tools } = services
     .dialectOf(target.type.dialect)
     .chat.writeRequest(
@@ -102,6 +107,15 @@ function tokenizeBody({ dialect, readBody }: ChatCall, target: Target, services:
       { model: target.upstreamModel, flavour: target.type.flavour, drop: () => undefined },
     )
   return Buffer.from(JSON.stringify({ model: target.upstreamModel, messages, tools }))
+}
+
+function readForCount({ dialect, readBody }: ClientRequest): ChatRequest {
+  try {
+    // A count has no limit of the answer, without which no request can be read.
+    return dialect.chat.readRequest({ ...readBody(), max_tokens: 1 }, false)
+  } catch (error) {
+    throw new UnreadableRequest(error)
+  }
 }
 
 function numberIn(answer: Buffer, member: string): number | undefined {

@@ -1,4 +1,5 @@
-import { applyEdits, type JsonScan, setMembers } from '../../lib/json/splice.ts'
+import type { JsonScan } from '../../lib/json/splice.ts'
+import type { Usage } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
@@ -9,20 +10,18 @@ import type {
 } from '../../sdk/embedding.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { CallTrace } from '../../sdk/trace.ts'
 import { renameModel } from '../answer/whole-answer.ts'
-import { unreadableAnswer } from '../attempt/unreadable-answer.ts'
-import { garbageFailure, next } from '../attempt/upstream-failure.ts'
+import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { having, requireOperation, targetsWith } from '../request/operation-targets.ts'
+import { type PreparedBody, passthroughBody, translatedBody } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
-import { askTarget, type TargetCall } from './ask-target.ts'
-import type { ChatServices } from './chat.ts'
-import { type Delivered, overTargets } from './over-targets.ts'
+import type { RelayServices } from '../services.ts'
+import { wholeOverTargets } from './over-targets.ts'
 
-/** A request for embeddings and the model it is for. */
-export interface EmbeddingCall {
+/** A request for embeddings as it came in, and the model it is for. */
+export interface ClientEmbedding {
   dialect: Dialect
-  /** The name the client asked for. */
+  /** The model name that the client asked for. */
   alias: string
   model: Model
   bytes: Buffer
@@ -45,27 +44,30 @@ export function partsAtOnce(model: Model, { input }: Readonly<Record<string, unk
 }
 
 /** Answers a request for embeddings: the whole answer. Throws the error to tell. */
-export async function answerEmbedding(call: EmbeddingCall, services: ChatServices): Promise<Buffer | string> {
+export async function answerEmbedding(
+  client: ClientEmbedding,
+  services: RelayServices,
+): Promise<Buffer | string> {
   const { exchange } = services
-  const codec = codecOf(call.dialect)
-  const request = codec.readRequest(call.body)
+  const codec = codecOf(client.dialect)
+  const request = codec.readRequest(client.body)
   const context: EmbeddingContext = {
-    model: call.alias,
-    request: call.body,
+    model: client.alias,
+    request: client.body,
     elapsedMs: () => exchange.elapsedMs(),
   }
   const write = (response: EmbeddingResponse): string =>
     JSON.stringify(codec.writeResponse(response, context))
   if (request.inputs.length === 0) return write({ vectors: [], promptTokens: undefined })
-  requireOperation(call.model, 'embedding', call.others)
-  const parts = partsOf(request, limitOf(call.model))
+  requireOperation(client.model, 'embedding', client.others)
+  const parts = partsOf(request, limitOf(client.model))
   if (parts.length === 1) {
-    const { response, bytes } = await askPart({ call, codec, request, whole: true }, services)
+    const { response, bytes } = await askPart({ client, codec, request, whole: true }, services)
     return bytes ?? write(response)
   }
-  const { atOnce: limit = maxPartsAtOnce } = call
+  const { atOnce: limit = maxPartsAtOnce } = client
   const answers = await sideBySide(parts, { limit, signal: exchange.signal }, (inputs, signal) =>
-    askPart({ call, codec, request: { ...request, inputs }, whole: false }, { ...services, signal }),
+    askPart({ client, codec, request: { ...request, inputs }, whole: false }, { ...services, signal }),
   )
   return write(joined(answers.map(({ response }) => response)))
 }
@@ -97,7 +99,7 @@ function joined(answers: readonly EmbeddingResponse[]): EmbeddingResponse {
 }
 
 interface Part {
-  call: EmbeddingCall
+  client: ClientEmbedding
   /** The client's codec. */
   codec: EmbeddingCodec
   request: EmbeddingRequest
@@ -111,85 +113,65 @@ interface PartAnswer {
   bytes: Buffer | undefined
 }
 
-function askPart(part: Part, services: ChatServices): Promise<PartAnswer> {
-  return overTargets<PartAnswer>({
+function askPart(part: Part, services: RelayServices): Promise<PartAnswer> {
+  const { model, bytes } = part.client
+  return wholeOverTargets<PartAnswer>(
+    {
+      model,
+      traits: traitsOfOperation('embedding', bytes),
+      can: having('embedding'),
+      prepare: (target) => preparePart(part, target, services),
+    },
     services,
-    model: part.call.model,
-    traits: traitsOfOperation('embedding', part.call.bytes),
-    can: having('embedding'),
-    attempt: (target, revoked, trace) => attemptPart({ ...part, revoked, trace }, target, services),
-  })
+  )
 }
 
-async function attemptPart(
-  part: Part & { revoked: AbortSignal | undefined; trace: CallTrace | undefined },
-  target: Target,
-  services: ChatServices,
-): Promise<Delivered<PartAnswer>> {
-  const { call, codec, request, whole, revoked: leaseRevoked, trace } = part
-  const same = target.type.dialect === call.dialect.name && codec.goesThrough(call.body)
-  const revoked = new Map<string, string>()
+function preparePart(part: Part, target: Target, services: RelayServices): PreparedAttempt<PartAnswer> {
+  const { client, codec, request, whole } = part
+  const same = target.type.dialect === client.dialect.name && codec.goesThrough(client.body)
   const upstream = services.dialectOf(target.type.dialect)
-  const members = upstream === call.dialect ? {} : codecOf(upstream).translatedMembers
-  let prepared: TargetCall['body'] = []
-  try {
-    prepared = same ? sameBody(part, target) : translatedBody(request, { upstream, members }, target, revoked)
-    const result = await askTarget(services, target, {
-      operation: 'embedding',
-      body: prepared,
-      revoked: leaseRevoked,
-      trace,
-    })
-    if (result.type === 'failed') return result
-    if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
-    const answer: unknown = JSON.parse(result.body.toString())
-    const response = codecOf(upstream).readResponse(answer, request.inputs.length)
-    if (response.promptTokens !== undefined) {
-      const counts = { promptTokens: response.promptTokens, completionTokens: 0 }
-      services.exchange.addUsage(counts)
-      trace?.used(counts)
-    }
-    for (const [field, why] of revoked) services.exchange.drop(field, why)
-    const through = same && whole && codec.isInWantedForm(answer, call.body)
-    const bytes = through ? renameModel(result.body, call.alias, { parsed: answer }) : undefined
-    return { type: 'delivered', value: { response, bytes } }
-  } catch (error) {
-    if (!(error instanceof RouterError || error instanceof SyntaxError)) throw error
-    if (error instanceof RouterError && error.kind === 'bad_request')
-      return { type: 'failed', ...next(error, 'nothing') }
-    return unreadableAnswer(error, target, { body: prepared })
+  const dropped = new Map<string, string>()
+  return {
+    operation: 'embedding',
+    body: same ? sameBody(part, target) : otherBody(part, target, { upstream, dropped }),
+    read({ body }) {
+      const answer: unknown = JSON.parse(body.toString())
+      const response = codecOf(upstream).readResponse(answer, request.inputs.length)
+      for (const [field, why] of dropped) services.exchange.drop(field, why)
+      const through = same && whole && codec.isInWantedForm(answer, client.body)
+      const bytes = through ? renameModel(body, client.alias, { parsed: answer }) : undefined
+      return { answer: { response, bytes }, usage: promptUsage(response.promptTokens) }
+    },
   }
 }
 
-const dropped = ['model_name']
-
-/** The client's own bytes, with the least changed that the target needs; a part of them has its own inputs. */
-function sameBody({ call, codec, request, whole }: Part, target: Target): Buffer {
-  const removed = new Set([...target.dropParams, ...dropped])
-  const values: Record<string, unknown> = { ...codec.missingDefaults?.(call.body, target.defaults) }
-  for (const member of removed) delete values[member]
-  values.model = target.upstreamModel
-  if (!whole) values.input = request.inputs
-  for (const member of Object.keys(values)) removed.delete(member)
-  return applyEdits(call.bytes, setMembers(call.scan, values, removed))
+/** The client's own bytes; a part of them has its own inputs. */
+function sameBody({ client, codec, request, whole }: Part, target: Target): PreparedBody {
+  const defaults = codec.missingDefaults?.(client.body, target.defaults)
+  return passthroughBody(client, target, {
+    ...(defaults && { defaults }),
+    ...(whole ? {} : { set: { input: request.inputs } }),
+    removed: ['model_name'],
+  })
 }
 
-function translatedBody(
-  request: EmbeddingRequest,
-  { upstream, members = {} }: { upstream: Dialect; members: EmbeddingCodec['translatedMembers'] },
+function otherBody(
+  { client, request }: Part,
   target: Target,
-  revoked: Map<string, string>,
+  { upstream, dropped }: { upstream: Dialect; dropped: Map<string, string> },
 ): Buffer {
-  const body = codecOf(upstream).writeRequest(request, {
+  const codec = codecOf(upstream)
+  const written = codec.writeRequest(request, {
     model: target.upstreamModel,
     flavour: target.type.flavour,
-    drop: (field, why) => revoked.set(field, why),
+    drop: (field, why) => dropped.set(field, why),
   })
-  Object.assign(body, codecOf(upstream).missingDefaults?.(body, target.defaults))
-  for (const [name, value] of Object.entries(members)) body[name] ??= value
-  for (const member of target.dropParams) delete body[member]
-  body.model = target.upstreamModel
-  return Buffer.from(JSON.stringify(body))
+  return translatedBody(written, target, codec, upstream === client.dialect ? { members: {} } : {})
+}
+
+/** Token counts of an answer that has no tokens of its own. */
+export function promptUsage(promptTokens: number | undefined): Usage | undefined {
+  return promptTokens === undefined ? undefined : { promptTokens, completionTokens: 0 }
 }
 
 /**

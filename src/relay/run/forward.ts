@@ -1,26 +1,27 @@
-import { applyEdits, type JsonScan, setMembers } from '../../lib/json/splice.ts'
+import type { Readable } from 'node:stream'
+import type { JsonScan } from '../../lib/json/splice.ts'
+import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { CallTrace } from '../../sdk/trace.ts'
-import type { UpstreamRequest } from '../../sdk/transport.ts'
 import type { ClientPipe } from '../answer/client-pipe.ts'
+import type { StreamLane } from '../answer/stream-lane.ts'
 import { renameModel } from '../answer/whole-answer.ts'
-import { type PipeOptions, type PipeResult, runPipe } from '../attempt/pipe-attempt.ts'
-import { onceMoreIfStale, type Send } from '../attempt/stale-socket.ts'
-import { garbageFailure } from '../attempt/upstream-failure.ts'
-import { noteUpstreamText } from '../attempt/upstream-text.ts'
-import { having, requireOperation, unlessNotOffered } from '../request/operation-targets.ts'
+import type { AnswerStream, AttemptPlan, PreparedAttempt, ReadAnswer } from '../attempt/prepared-attempt.ts'
+import type { Exchange } from '../exchange.ts'
+import { having, requireOperation } from '../request/operation-targets.ts'
+import { type PreparedBody, passthroughBody } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
-import { upstreamRequest } from '../request/upstream-request.ts'
-import type { CallLog } from '../steps.ts'
-import { askTarget } from './ask-target.ts'
-import type { ChatServices } from './chat.ts'
-import { type Delivered, overTargets } from './over-targets.ts'
+import type { UpstreamBody } from '../request/upstream-request.ts'
+import type { RelayServices } from '../services.ts'
+import { boundaryOf, type FormPart, MultipartScan } from '../upstream/multipart.ts'
+import { type Spool, type SpoolPiece, spoolBody } from '../upstream/spool.ts'
+import { promptUsage } from './embedding.ts'
+import { overTargets, wholeOverTargets } from './over-targets.ts'
 
 /** A JSON request that goes through as it is, but for the model's name. */
-export interface ForwardCall {
+export interface ForwardedRequest {
   operation: Operation
-  /** The name the client asked for. */
+  /** The model name that the client asked for. */
   alias: string
   model: Model
   bytes: Buffer
@@ -28,118 +29,146 @@ export interface ForwardCall {
 }
 
 /** The whole answer to a request whose answer is a small JSON. Throws the error to tell. */
-export function answerForward(call: ForwardCall, services: ChatServices): Promise<Buffer> {
-  const { operation, model } = call
-  requireOperation(model, operation)
-  return overTargets<Buffer>({
-    services,
-    model,
-    traits: traitsOfOperation(operation, call.bytes),
-    can: having(operation),
-    async attempt(target, revoked, trace) {
-      const body = bodyFor(call, target)
-      const result = await askTarget(services, target, { operation, body, revoked, trace })
-      if (result.type === 'failed') return result
-      if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
-      return noteUsage(result.body, services, trace)
-        ? { type: 'delivered', value: renameModel(result.body, call.alias) }
-        : { type: 'failed', ...garbageFailure() }
+export function answerForward(request: ForwardedRequest, services: RelayServices): Promise<Buffer> {
+  const { operation, alias } = request
+  const prepare = (target: Target): PreparedAttempt<Buffer> => ({
+    operation,
+    body: bodyFor(request, target),
+    read({ body }): ReadAnswer<Buffer> {
+      const { usage }: { usage?: unknown } = Object(JSON.parse(body.toString()))
+      const { prompt_tokens: prompt, total_tokens: total }: Record<string, unknown> = Object(usage)
+      const tokens = prompt ?? total
+      return {
+        answer: renameModel(body, alias),
+        usage: promptUsage(typeof tokens === 'number' ? tokens : undefined),
+      }
     },
   })
+  return wholeOverTargets({ ...planOf(request, request.bytes), prepare }, services)
 }
 
 /** Hands the answer to the client as it comes. Throws the error to tell, also when it broke off on the way. */
-export function pipeForward(call: ForwardCall, client: ClientPipe, services: ChatServices): Promise<void> {
-  const { operation } = call
-  return pipeOverTargets({ ...call, client }, services, (target, trace) => ({
-    ...upstreamRequest({
-      target,
-      operation,
-      body: bodyFor(call, target),
-      stream: false,
-      requestId: services.exchange.id,
-      clientHeaders: services.clientHeaders,
-      userAgent: services.userAgent,
-      trace,
-    }),
-  }))
-}
-
-/** Target after target until the first byte of an answer has come. */
-export function pipeOverTargets(
-  {
-    operation,
-    model,
-    client,
-    bytes,
-  }: { operation: Operation; model: Model; client: ClientPipe; bytes?: Buffer },
-  services: ChatServices,
-  requestFor: (target: Target, trace: CallTrace | undefined) => UpstreamRequest,
+export async function pipeForward(
+  request: ForwardedRequest,
+  client: ClientPipe,
+  services: RelayServices,
 ): Promise<void> {
+  const { operation } = request
+  const prepare = (target: Target): PreparedAttempt =>
+    piped({ operation, body: bodyFor(request, target) }, client, services.exchange)
+  await overTargets({ ...planOf(request, request.bytes), prepare }, services)
+}
+
+function bodyFor(request: ForwardedRequest, target: Target): PreparedBody {
+  return passthroughBody(request, target, { removed: ['model_name'] })
+}
+
+/** Throws what to tell a client whose model has the operation on no target. `bytes`: of the body, where they are in memory. */
+function planOf(
+  { model, operation }: { model: Model; operation: Operation },
+  bytes?: Buffer,
+): Omit<AttemptPlan<never>, 'prepare'> {
   requireOperation(model, operation)
-  const { exchange } = services
-  return overTargets<void>({
-    services,
-    model,
-    traits: traitsOfOperation(operation, bytes),
-    can: having(operation),
-    async attempt(target, revoked, trace): Promise<Delivered<void>> {
-      const request = requestFor(target, trace)
-      const headers = { ...request.headers, accept: '*/*' }
-      const options: PipeOptions = {
-        target,
-        transport: services.transportOf(target),
-        request: { ...request, headers },
-        client,
-        timeoutMs: services.timeoutMs,
-        signal: exchange.stop,
-        revoked,
-        watch: services.watch,
-        clientName: services.clientName(),
-        isVisible: false,
-        onContent: () => {
-          exchange.contentSeen()
-          trace?.contentSeen()
-        },
-        onBroken: (error) => exchange.breakOff(error),
-      }
-      const result = await pipeTo(options, exchange.calls)
-      if (result.type === 'failed') noteUpstreamText(result.error, target, request)
-      return result.type === 'failed'
-        ? { type: 'failed', ...unlessNotOffered(result, operation, target) }
-        : { type: 'delivered', value: undefined }
-    },
-  })
+  return { model, traits: traitsOfOperation(operation, bytes), can: having(operation) }
 }
 
-function pipeTo(options: PipeOptions, calls: CallLog): Promise<PipeResult> {
-  const { request, target } = options
-  const send: Send<PipeResult> = (freshSocket, onResult) =>
-    runPipe({ ...options, request: { ...request, freshSocket } }, onResult)
-  return new Promise((resolve) => {
-    onceMoreIfStale(send, { calls, model: target.model }, resolve)
-  })
-}
-
-function bodyFor({ bytes, scan }: ForwardCall, target: Target): Buffer {
-  const removed = new Set([...target.dropParams, 'model_name'])
-  removed.delete('model')
-  return applyEdits(bytes, setMembers(scan, { model: target.upstreamModel }, removed))
-}
-
-/** Token counts, where the answer has any. False: it is no JSON at all. */
-function noteUsage(body: Buffer, { exchange }: ChatServices, trace: CallTrace | undefined): boolean {
-  try {
-    const { usage }: { usage?: unknown } = Object(JSON.parse(body.toString()))
-    const { prompt_tokens: prompt, total_tokens: total }: Record<string, unknown> = Object(usage)
-    const tokens = prompt ?? total
-    if (typeof tokens === 'number') {
-      const counts = { promptTokens: tokens, completionTokens: 0 }
-      exchange.addUsage(counts)
-      trace?.used(counts)
-    }
-    return true
-  } catch {
-    return false // the caller tells it as an answer that cannot be read
+/** An attempt whose answer goes to the client byte by byte, whatever it is. */
+function piped(body: UpstreamBody, client: ClientPipe, exchange: Exchange): PreparedAttempt {
+  const breakOff = (error: RouterError): void => {
+    exchange.breakOff(error)
+    client.breakOff()
   }
+  const stream = (): AnswerStream => ({ filter: untouched(), client, isOpaque: true, breakOff })
+  return {
+    ...body,
+    headers: { ...body.headers, accept: '*/*' },
+    stream,
+    read: () => ({ answer: undefined, usage: undefined }),
+  }
+}
+
+/** Bytes of any kind as they come; where they end the connection says. */
+function untouched(): StreamLane {
+  const state: StreamLane['state'] = { content: false, ended: false, failure: undefined, usage: undefined }
+  return {
+    state,
+    push(chunk) {
+      state.content = true
+      return chunk
+    },
+    end() {
+      state.ended = true
+      return undefined
+    },
+  }
+}
+
+/** A form with a file, received whole and kept outside of memory, so that it can be sent to target after target. */
+export interface Upload {
+  spool: Spool
+  boundary: string
+  parts: readonly FormPart[]
+  /** The value of the field `model`: the name the client asked for. */
+  model: string
+}
+
+/** Throws `unsupported_media_type`, `too_large`, and `bad_request` for what is no form with a model. */
+export async function receiveUpload(
+  source: Readable,
+  { contentType, maxBytes }: { contentType: string; maxBytes: number },
+): Promise<Upload> {
+  const boundary = boundaryOf(contentType)
+  if (boundary === undefined) {
+    throw new RouterError('unsupported_media_type', 'The body must be multipart/form-data with a boundary')
+  }
+  const scan = new MultipartScan(boundary, 'model')
+  const spool = await spoolBody(source, { maxBytes, onChunk: (chunk) => scan.push(chunk) })
+  try {
+    const parts = scan.end()
+    const model = parts.find(({ value }) => value !== undefined)?.value ?? ''
+    if (model === '') {
+      throw badRequest("'model' is required: the name of a model", 'model', 'missing_required_parameter')
+    }
+    return { spool, boundary, parts, model }
+  } catch (error) {
+    await spool.close()
+    throw error
+  }
+}
+
+/**
+ * Sends the form on with the target's own name of the model, in the router's own writing: what goes upstream is what was
+ * read here, whatever else stood in the headers of its parts, before and behind them. Throws the error to tell.
+ */
+export async function pipeUpload(
+  { upload, model, operation }: { upload: Upload; model: Model; operation: Operation },
+  client: ClientPipe,
+  services: RelayServices,
+): Promise<void> {
+  const { spool, boundary } = upload
+  const prepare = (target: Target): PreparedAttempt => {
+    const pieces = piecesOf(upload, target.upstreamModel)
+    const headers = {
+      'content-type': `multipart/form-data; boundary="${boundary}"`,
+      'content-length': String(pieces.reduce((sum, piece) => sum + lengthOf(piece), 0)),
+    }
+    const body = { operation, headers, body: Buffer.alloc(0), openBody: () => spool.read(pieces) }
+    return piped(body, client, services.exchange)
+  }
+  await overTargets({ ...planOf({ model, operation }), prepare }, services)
+}
+
+function piecesOf({ boundary, parts }: Upload, modelName: string): SpoolPiece[] {
+  const pieces = parts.flatMap(({ name, filename, contentType, start, end, value }): SpoolPiece[] => {
+    const file = filename === undefined ? '' : `; filename="${filename}"`
+    const type = contentType === undefined || value !== undefined ? '' : `\r\nContent-Type: ${contentType}`
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${file}${type}\r\n\r\n`
+    const content = value === undefined ? { start, end } : Buffer.from(modelName)
+    return [Buffer.from(head), content, Buffer.from('\r\n')]
+  })
+  return [...pieces, Buffer.from(`--${boundary}--\r\n`)]
+}
+
+function lengthOf(piece: SpoolPiece): number {
+  return Buffer.isBuffer(piece) ? piece.length : piece.end - piece.start
 }

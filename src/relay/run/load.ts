@@ -1,19 +1,21 @@
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { ChatCall } from '../request/client-request.ts'
-import { askTarget } from './ask-target.ts'
-import type { ChatServices } from './chat.ts'
+import { attemptOnce } from '../attempt/attempt.ts'
+import type { AttemptResult } from '../attempt/attempt-result.ts'
+import type { ClientRequest } from '../request/client-request.ts'
+import { translatedBody } from '../request/prepare-body.ts'
+import type { RelayServices } from '../services.ts'
 
 /**
  * Hands a request to load or unload a model to all Ollama servers that have it, at once. Throws the error to tell where none
  * of them did it. Other servers decide themselves what they hold: to load is nothing, to unload is reported as dropped.
  */
 export async function loadModel(
-  call: ChatCall,
+  request: ClientRequest,
   wish: 'load' | 'unload',
-  services: ChatServices,
+  services: RelayServices,
 ): Promise<void> {
-  const { targets, sleeping } = call.model
+  const { targets, sleeping } = request.model
   const concerned = wish === 'load' ? targets : [...targets, ...sleeping]
   const servers = concerned.filter(
     ({ type, paths }) => type.dialect === 'ollama' && pathOf(paths) !== undefined,
@@ -23,10 +25,9 @@ export async function loadModel(
       services.exchange.drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
     return
   }
-  const body = call.readBody()
-  const results = await Promise.all(servers.map((target) => hand(target, body, call, services)))
-  const [failed] = results.filter((result) => result.type === 'failed')
-  if (failed && results.every(({ type }) => type === 'failed')) throw failed.error
+  const results = await Promise.all(servers.map((target) => handTo(target, request, services)))
+  const [failed] = results.filter((result) => result.type === 'failure')
+  if (failed && results.every(({ type }) => type === 'failure')) throw failed.error
 }
 
 function pathOf(paths: Target['paths']): Operation | undefined {
@@ -35,32 +36,23 @@ function pathOf(paths: Target['paths']): Operation | undefined {
 }
 
 /** Without a prompt, as it came: what matters is how long, and with which context the model is to be loaded. */
-function hand(
+function handTo(
   target: Target,
-  body: Readonly<Record<string, unknown>>,
-  { dialect }: ChatCall,
-  services: ChatServices,
-): ReturnType<typeof askTarget> {
-  const { keep_alive: keepAlive, options } = body
+  { dialect, readBody }: ClientRequest,
+  services: RelayServices,
+): Promise<AttemptResult> {
+  const { keep_alive: keepAlive, options } = readBody()
   const wished = {
     ...(keepAlive === undefined ? {} : { keep_alive: keepAlive }),
     ...(options ? { options } : {}),
   }
-  const sent: Record<string, unknown> = {
-    ...wished,
-    ...dialect.chat.missingDefaults(wished, loadDefaults(target)),
-  }
-  for (const member of target.dropParams) delete sent[member]
-  Object.assign(sent, { model: target.upstreamModel, stream: false })
-  const operation = pathOf(target.paths) ?? 'completion'
-  return askTarget(services, target, {
-    operation,
-    body: Buffer.from(JSON.stringify(sent)),
-    revoked: undefined,
-    trace: undefined,
+  const { keep_alive, options: configured, num_ctx } = target.defaults
+  const body = translatedBody(wished, target, dialect.chat, {
+    defaults: { keep_alive, options: configured, num_ctx },
+    members: {},
+    set: { stream: false },
   })
-}
-
-function loadDefaults({ defaults }: Target): Record<string, unknown> {
-  return { keep_alive: defaults.keep_alive, options: defaults.options, num_ctx: defaults.num_ctx }
+  const operation = pathOf(target.paths) ?? 'completion'
+  const prepare = () => ({ operation, body, read: () => ({ answer: true, usage: undefined }) })
+  return attemptOnce({ prepare }, { services, target })
 }

@@ -1,7 +1,7 @@
 import type { Target } from '../../sdk/target.ts'
 import type { Transport, UpstreamCall } from '../../sdk/transport.ts'
-import { isOwnError, isUnreachable } from '../attempt/upstream-failure.ts'
 import { isLoadingAnswer } from './error-texts.ts'
+import { isOwnError, isUnreachable } from './socket-errors.ts'
 
 export interface HealthCheck {
   target: Target

@@ -168,7 +168,7 @@ const identityEncodings = ['binary', '8bit', '7bit']
  * the plain form: `form-data; name="..."; filename="..."`, each parameter once, on one line. Throws `bad_request` for
  * anything else, as an upstream could read another name in it. RFC 7578, section 4.2; RFC 2183.
  */
-export function readPartHeader(block: Buffer): PartHeader {
+function readPartHeader(block: Buffer): PartHeader {
   if (!isUtf8(block)) throw malformed('is not valid UTF-8')
   const headers = headersOf(block.toString())
   const encoding = headers.get('content-transfer-encoding')
@@ -183,7 +183,7 @@ export function readPartHeader(block: Buffer): PartHeader {
 }
 
 /** The parameters of a header's value, from `from` on; undefined where it is not well formed or names one twice. */
-export function readParameters(text: string, from: number): ReadonlyMap<string, string> | undefined {
+function readParameters(text: string, from: number): ReadonlyMap<string, string> | undefined {
   const found = new Map<string, string>()
   let at = from
   while (at < text.length) {

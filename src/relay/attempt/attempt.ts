@@ -1,0 +1,121 @@
+import { RouterError } from '../../sdk/errors.ts'
+import type { Target } from '../../sdk/target.ts'
+import type { UpstreamRequest } from '../../sdk/transport.ts'
+import type { WholeAnswer } from '../answer/whole-answer.ts'
+import { isNotOffered, unlessNotOffered } from '../request/operation-targets.ts'
+import { UnreadableRequest } from '../request/prepare-body.ts'
+import { type AttemptFailure, type AttemptResult, movesOn } from './attempt-result.ts'
+import { type LoadingWait, saysLoading, whileLoading } from './loading-wait.ts'
+import { type OnResult, OpenAttempt } from './open-attempt.ts'
+import type { AttemptContext, AttemptPlan, PreparedAttempt } from './prepared-attempt.ts'
+import { failureOfReport } from './status-failure.ts'
+import { unreadableFailure } from './upstream-failure.ts'
+import { noteUpstreamText } from './upstream-text.ts'
+
+/**
+ * One attempt at one target. A server that says that it loads has not failed: the attempt waits for it, or moves on where
+ * another target can be used. A failure with `retry` other than `none` promises that nothing has reached the client.
+ */
+export async function attempt<Answer>(
+  plan: AttemptPlan<Answer>,
+  context: AttemptContext,
+  wait: LoadingWait,
+): Promise<AttemptResult<Answer>> {
+  const { services, target } = context
+  const { loading } = services
+  for (;;) {
+    if (!loading.isLoading(target)) {
+      const result = await attemptOnce(plan, context)
+      if (!saysLoading(result)) return result
+      loading.says(target)
+    }
+    const failure = await whileLoading(target, wait, services)
+    if (failure) return failure
+  }
+}
+
+/** The same without a wait for servers that load. */
+export async function attemptOnce<Answer>(
+  plan: Pick<AttemptPlan<Answer>, 'prepare'>,
+  context: AttemptContext,
+): Promise<AttemptResult<Answer>> {
+  const { services, target, trace } = context
+  const prepared = prepare(plan, target)
+  if ('error' in prepared) return prepared
+  const result = await dispatch(context, prepared)
+  if (result.type === 'failure') {
+    noteUpstreamText(result.error, target, prepared)
+    const failure = unlessNotOffered(result, prepared.operation, target)
+    if (!prepared.hasAlternative || !isNotOffered(failure.error)) return failure
+    services.declined.add(target, prepared.operation)
+    return attemptOnce(plan, context)
+  }
+  if (result.answer === undefined) return { ...result, answer: undefined }
+  try {
+    const read = prepared.read(result.answer)
+    if ('error' in read) return read
+    services.exchange.addUsage(read.usage)
+    trace?.used(read.usage)
+    return { ...result, ...read }
+  } catch (error) {
+    return unreadableAnswer(error, target, prepared)
+  }
+}
+
+/** What this target cannot carry at all (an image address for Ollama, say) another one may. */
+function prepare<Answer>(
+  plan: Pick<AttemptPlan<Answer>, 'prepare'>,
+  target: Target,
+): PreparedAttempt<Answer> | AttemptFailure {
+  try {
+    return plan.prepare(target)
+  } catch (error) {
+    if (error instanceof RouterError) return movesOn(error, 'nothing')
+    throw error instanceof UnreadableRequest ? error.cause : error
+  }
+}
+
+/**
+ * Dispatches the request and waits for its end, outside of the router. A kept-alive socket may have been closed just then: the
+ * same once more, over a fresh one. Rejects for a bug alone.
+ */
+function dispatch(context: AttemptContext, prepared: PreparedAttempt): Promise<AttemptResult<WholeAnswer>> {
+  const { target } = context
+  const { steps } = context.services.exchange
+  return new Promise((resolve, reject) => {
+    const open = (freshSocket: boolean, onResult: OnResult): void => {
+      try {
+        new OpenAttempt(context, prepared, onResult).start(freshSocket)
+      } catch (error) {
+        reject(error)
+      }
+    }
+    const end: OnResult = (result) => {
+      steps.comeBack()
+      resolve(result)
+    }
+    steps.leave()
+    open(false, (first) => {
+      if (first.type === 'success' || first.retry !== 'same') return end(first)
+      steps.resent(target.model)
+      open(true, (again) => end(again.type === 'failure' ? afterSilentClose(again) : again))
+    })
+  })
+}
+
+/** The first socket closed without a byte, and so did the second one, or there was none: the server may have died of it. */
+function afterSilentClose(again: AttemptFailure): AttemptFailure {
+  if (again.retry === 'same') return { ...again, retry: 'next', verdict: 'ambiguous', closedSilently: true }
+  return again.verdict === 'connect' ? { ...again, closedSilently: true } : again
+}
+
+/** A whole answer with a good status that is an error, or that nobody can read. `sent`: what it answers. */
+function unreadableAnswer(
+  error: unknown,
+  target: Target,
+  sent: Pick<UpstreamRequest, 'body'>,
+): AttemptFailure {
+  const failure = error instanceof RouterError ? failureOfReport(error) : unreadableFailure(error)
+  noteUpstreamText(failure.error, target, sent)
+  return failure
+}

@@ -1,0 +1,47 @@
+import type { StopSignal } from '../lib/stop-signal.ts'
+import type { Dialect } from '../sdk/dialect.ts'
+import type { RouterError } from '../sdk/errors.ts'
+import type { Model, Target } from '../sdk/target.ts'
+import type { Transport, UpstreamHeaders } from '../sdk/transport.ts'
+import type { AttemptWatch } from './attempt/attempt-bounds.ts'
+import type { Loading } from './attempt/loading-wait.ts'
+import type { Exchange } from './exchange.ts'
+import type { DeclinedOperations } from './request/operation-targets.ts'
+import type { Acquire } from './run/lease.ts'
+import type { RetryBudget } from './run/retry-budget.ts'
+
+/** What the relay needs of the router around it, for one request. */
+export interface RelayServices {
+  exchange: Exchange
+  /** Ends these attempts alone; absent: the exchange's own. */
+  signal?: StopSignal
+  clientHeaders: Record<string, string | string[] | undefined>
+  /** Who asks: the id of a key, or an address. */
+  clientName(): string
+  userAgent: string
+  dialectOf(name: string): Dialect
+
+  acquire: Acquire
+  /** The models to try when all targets of this one fail, in order. */
+  fallbacksOf(model: Model): readonly Model[]
+  /** How many more attempts at targets that fail a lot this model may make. */
+  budgetOf(model: Model): RetryBudget
+  /** Whether most of what a target was sent lately failed. */
+  failsOften(target: Target): boolean
+  /** Whether the target's server refuses a new connection now. */
+  refusesConnections(target: Target): Promise<boolean>
+  /** A target failed and the next one is tried. */
+  onFailover(target: Target, error: RouterError): void
+
+  transportOf(target: Target): Transport
+  /** Bounds the wait for the first content and each silence after it, in milliseconds. */
+  timeoutMs: number
+  watch: AttemptWatch
+  /** The wait for servers that load their models. */
+  loading: Loading
+  declined: DeclinedOperations
+  /** Whether whole answers of a target are asked for as streams; see `collectsWholeAnswers` of its provider type. */
+  collects(target: Target): boolean
+  /** A whole answer of a target has come with these headers. */
+  heard(target: Target, headers: UpstreamHeaders): void
+}
