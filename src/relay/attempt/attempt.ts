@@ -44,7 +44,6 @@ export async function attemptOnce<Answer>(
   if ('error' in prepared) return prepared
   const result = await dispatch(context, prepared)
   if (result.type === 'failure') {
-    noteUpstreamText(result.error, target, prepared)
     const failure = unlessNotOffered(result, prepared.operation, target)
     if (!prepared.hasAlternative || !isNotOffered(failure.error)) return failure
     services.declined.add(target, prepared.operation)
@@ -92,6 +91,8 @@ function dispatch(context: AttemptContext, prepared: PreparedAttempt): Promise<A
     }
     const end: OnResult = (result) => {
       steps.comeBack()
+      // At once: the log line of a stream that broke off is written in this tick.
+      if (result.type === 'failure') noteUpstreamText(result.error, target, prepared)
       resolve(result)
     }
     steps.leave()
