@@ -8,7 +8,6 @@ import type { Loading } from './attempt/loading-wait.ts'
 import type { Exchange } from './exchange.ts'
 import type { DeclinedOperations } from './request/operation-targets.ts'
 import type { Acquire } from './run/lease.ts'
-import type { RetryBudget } from './run/retry-budget.ts'
 
 /** What the relay needs of the router around it, for one request. */
 export interface RelayServices {
@@ -24,8 +23,7 @@ export interface RelayServices {
   acquire: Acquire
   /** The models to try when all targets of this one fail, in order. */
   fallbacksOf(model: Model): readonly Model[]
-  /** How many more attempts at targets that fail a lot this model may make. */
-  budgetOf(model: Model): RetryBudget
+  budgetOf(model: Model): AttemptBudget
   /** Whether most of what a target was sent lately failed. */
   failsOften(target: Target): boolean
   /** Whether the target's server refuses a new connection now. */
@@ -44,4 +42,12 @@ export interface RelayServices {
   collects(target: Target): boolean
   /** A whole answer of a target has come with these headers. */
   heard(target: Target, headers: UpstreamHeaders): void
+}
+
+/** How many more attempts at targets that fail a lot the requests of a model may make. */
+export interface AttemptBudget {
+  /** A request begins; call the result once when it is over. */
+  begin(): () => void
+  /** Whether one more attempt may be made; if so, call the result once when it is over. */
+  retry(): (() => void) | undefined
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CheckResult } from '../../src/relay/upstream/health-check.ts'
-import { Reachability } from '../../src/relay/upstream/server-watch.ts'
+import type { CheckResult } from '../../src/plugins/health/health-check.ts'
+import { Reachability } from '../../src/plugins/health/server-watch.ts'
 
 /** The states after each of these checks. */
 function states(...results: CheckResult[]): string[] {

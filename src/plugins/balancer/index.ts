@@ -3,7 +3,6 @@ import fp from 'fastify-plugin'
 import type { StopSignal } from '../../lib/stop-signal.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { Acquired, Lease, TargetWish } from '../../relay/run/lease.ts'
-import { RetryBudget } from '../../relay/run/retry-budget.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { StoredLease, WishedTarget } from '../../sdk/lease-store.ts'
 import type { ExclusiveInstance, StrategyInstance, TargetSignals } from '../../sdk/strategy.ts'
@@ -14,6 +13,7 @@ import type { Wanted } from './lease-queue.ts'
 import leaseStore from './lease-store.ts'
 import type { LiveSignals } from './live-signals.ts'
 import { type ModelState, modelStates, type SettledListener } from './model-states.ts'
+import { RetryBudget } from './retry-budget.ts'
 
 export interface Balancer {
   /**

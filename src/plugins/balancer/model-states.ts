@@ -3,13 +3,13 @@ import type { FastifyInstance } from 'fastify'
 import type { ModelsChange } from '../../config/models-swap.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
-import { RetryBudget } from '../../relay/run/retry-budget.ts'
 import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
 import type { StrategyInstance } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
+import { RetryBudget } from './retry-budget.ts'
 
 /** Undefined: the attempt was ended by what was thrown. */
 export type SettledListener = (target: Target, result: AttemptResult | undefined) => void

@@ -9,7 +9,7 @@ import { type ClientRequest, readClientRequest } from '../../relay/request/clien
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
 import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
 import type { RelayServices } from '../../relay/services.ts'
-import { refusesConnections } from '../../relay/upstream/refused-connection.ts'
+import { refusesConnections } from '../../relay/upstream/connection-errors.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { clientAddress } from '../auth/client-address.ts'

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { version } from '../../lib/version.ts'
-import { type CheckOutcome, checkHealth } from '../../relay/upstream/health-check.ts'
-import { watchServer } from '../../relay/upstream/server-watch.ts'
 import type { CheckedState, HealthTeam, HealthTeamMember, ServerState } from '../../sdk/health-team.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
+import { type CheckOutcome, checkHealth } from './health-check.ts'
+import { watchServer } from './server-watch.ts'
 
 export interface ServerChecksOptions {
   team: HealthTeam

@@ -8,9 +8,9 @@ import { type AttemptFailure, type AttemptResult, movesOn } from './attempt-resu
 import { type LoadingWait, saysLoading, whileLoading } from './loading-wait.ts'
 import { type OnResult, OpenAttempt } from './open-attempt.ts'
 import type { AttemptContext, AttemptPlan, PreparedAttempt } from './prepared-attempt.ts'
+import { noteUpstreamText } from './safe-text.ts'
 import { failureOfReport } from './status-failure.ts'
 import { unreadableFailure } from './upstream-failure.ts'
-import { noteUpstreamText } from './upstream-text.ts'
 
 /**
  * One attempt at one target. A server that says that it loads has not failed: the attempt waits for it, or moves on where

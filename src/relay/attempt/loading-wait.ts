@@ -3,7 +3,7 @@ import type { StopSignal } from '../../lib/stop-signal.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Exchange } from '../exchange.ts'
-import { isLoadingAnswer } from '../upstream/error-texts.ts'
+import { isLoadingAnswer } from '../upstream/upstream-answer.ts'
 import { type AttemptFailure, type AttemptResult, final, movesOn } from './attempt-result.ts'
 
 /** What is known of servers that load their models. */

@@ -4,7 +4,7 @@ import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../../sdk/tran
 import type { ClientPipe } from '../answer/client-pipe.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
 import { bytesOf, upstreamRequest } from '../request/upstream-request.ts'
-import { foreignAnswer, isEventStream, isFramed, isJson, isSuccess } from '../upstream/answer-head.ts'
+import { foreignAnswer, isEventStream, isFramed, isJson, isSuccess } from '../upstream/upstream-answer.ts'
 import { AttemptBounds, type BoundedAttempt } from './attempt-bounds.ts'
 import type { AttemptFailure, AttemptResult } from './attempt-result.ts'
 import type { AnswerStream, AttemptContext, PreparedAttempt } from './prepared-attempt.ts'

@@ -1,6 +1,6 @@
 import { ConnectError } from '../../lib/connect-error.ts'
 import { RouterError, streamTruncated, upstreamFailed } from '../../sdk/errors.ts'
-import { isClose, isOwnError, isUnreachable, socketCode } from '../upstream/socket-errors.ts'
+import { isClose, isOwnError, isUnreachable, socketCode } from '../upstream/connection-errors.ts'
 import { type AttemptFailure, final, movesOn } from './attempt-result.ts'
 
 /**

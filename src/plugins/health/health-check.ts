@@ -1,7 +1,7 @@
+import { isOwnError, isUnreachable } from '../../relay/upstream/connection-errors.ts'
+import { isLoadingAnswer } from '../../relay/upstream/upstream-answer.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Transport, UpstreamCall } from '../../sdk/transport.ts'
-import { isLoadingAnswer } from './error-texts.ts'
-import { isOwnError, isUnreachable } from './socket-errors.ts'
 
 export interface HealthCheck {
   target: Target
