@@ -181,9 +181,9 @@ test('a file that is missing, empty, no PEM, cut, or the key of another certific
     const secure = { id: 'm', api_type: 'vllm', api_host: 'https://localhost', ...provider }
     await assert.rejects(startRouter({ models: modelsConfig({ m: [secure] }) }), (error) => {
       assert.ok(error instanceof ConfigError, String(error))
-      assert.match(error.faults.join('\n'), fault)
-      assert.match(error.faults.join('\n'), /^test_models\["m"\]\.providers\[0\]\./)
-      assert.doesNotMatch(error.faults.join('\n'), /PRIVATE|MII/)
+      assert.match(error.errors.join('\n'), fault)
+      assert.match(error.errors.join('\n'), /^test_models\["m"\]\.providers\[0\]\./)
+      assert.doesNotMatch(error.errors.join('\n'), /PRIVATE|MII/)
       return true
     })
   }

@@ -29,7 +29,7 @@ test('a keys file that is not there stops the start', async () => {
   await assert.rejects(startRouter({ env, models }), (error) => {
     assert.ok(error instanceof ConfigError)
     assert.match(
-      error.faults.join(),
+      error.errors.join(),
       /^LLM_ROUTER_AUTH_MEMORY_SEED_FILE: cannot read \/nowhere\/keys.json \(ENOENT\)/,
     )
     return true

@@ -135,12 +135,12 @@ test('a fault of the content is logged with its place in the file', async (t) =>
     gateway.file,
     '{"g": {"m": {"providers": [\n    {"api_type": "olama", "api_host": "http://h"}\n]}}, "active_models": {"g": ["m"]}}',
   )
-  const { msg, faults } = await gateway.logged(({ level }) => level === 50)
+  const { msg, errors } = await gateway.logged(({ level }) => level === 50)
   assert.ok(
     String(msg).startsWith(`${gateway.file}:2:18: g["m"].providers[0].api_type: "olama" is unknown`),
     String(msg),
   )
-  assert.equal(Array.isArray(faults) && faults.length, 1)
+  assert.equal(Array.isArray(errors) && faults.length, 1)
 })
 
 test('a file that is deleted leaves the models as they were, and counts again when it is back', async (t) => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
-import { jsonMemoryBytes } from '../../src/lib/json/memory.ts'
-import { oldGenerationLimit } from '../../src/plugins/shedding/heap-room.ts'
+import { jsonMemoryBytes, oldGenerationLimit } from '../../src/plugins/shedding/heap-room.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'

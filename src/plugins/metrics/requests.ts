@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
-import { Families, perKey } from './families.ts'
+import { Families, perKey, perProvider } from './families.ts'
 import { durationBuckets, methodLabel } from './labels.ts'
 
 const sizeBuckets = [100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 10_000_000]
@@ -79,4 +79,137 @@ function requestSeries(families: Families) {
       }
     }),
   )
+}
+
+/** What was asked of each model, as its clients saw it. Names of models are those of the configuration. */
+export function recordModels(app: FastifyInstance): (record: ExchangeRecord) => void {
+  const families = new Families(app.metrics.client)
+  const requests = families.counter({
+    name: 'llm_router_requests_total',
+    help: 'Requests to a model that have ended: success, client_error, error, truncated, client_gone.',
+    labelNames: ['model_name', 'outcome'],
+  })
+  const fallbacks = families.counter({
+    name: 'llm_router_fallbacks_total',
+    help: 'Requests that went on to a fallback model, by the model that was asked for and the last that was tried.',
+    labelNames: ['model_name', 'fallback'],
+  })
+  const requestsOf = perKey((model: string) =>
+    perKey((outcome: string) => requests.series({ model_name: model, outcome })),
+  )
+  const answersOf = answerSeries(families)
+  return (record) => {
+    const { model, usage, providerType, answeringModel } = record
+    if (model === undefined) return
+    if (answeringModel !== undefined)
+      fallbacks.series({ model_name: model, fallback: answeringModel }).value++
+    requestsOf(model)(record.outcome).value++
+    if (providerType === undefined) return
+    const series = answersOf(providerType)(answeringModel ?? model)
+    if (record.firstContentMs !== undefined) {
+      const format = record.stream ? series.streamed : series.whole
+      format.value++
+      if (record.stream) series.firstToken.observe(record.firstContentMs / 1000)
+    }
+    series.dropped.value += record.dropped.length
+    if (!usage) return
+    series.input.value += usage.promptTokens
+    series.output.value += usage.completionTokens
+  }
+}
+
+function answerSeries(families: Families) {
+  const firstToken = families.histogram({
+    name: 'llm_router_time_to_first_token_seconds',
+    help: 'Of streams: time from the arrival of a request to the first content of its answer.',
+    labelNames: ['provider_type', 'model_name'],
+    buckets: durationBuckets,
+  })
+  const tokens = families.counter({
+    name: 'llm_router_tokens_total',
+    help: 'Tokens as the upstreams counted them.',
+    labelNames: ['model_name', 'direction', 'provider_type'],
+  })
+  const formats = families.counter({
+    name: 'llm_router_response_format_total',
+    help: 'Answers that were begun or given: streamed, non_streamed.',
+    labelNames: ['format', 'model_name', 'provider_type'],
+  })
+  const dropped = families.counter({
+    name: 'llm_router_lost_fields_total',
+    help: 'Fields of requests that the upstream could not be told; the log names them.',
+    labelNames: ['model_name', 'provider_type'],
+  })
+  return perProvider((labels) => ({
+    firstToken: firstToken.series(labels),
+    input: tokens.series({ ...labels, direction: 'input' }),
+    output: tokens.series({ ...labels, direction: 'output' }),
+    streamed: formats.series({ ...labels, format: 'streamed' }),
+    whole: formats.series({ ...labels, format: 'non_streamed' }),
+    dropped: dropped.series(labels),
+  }))
+}
+
+const reasonOfCause: Readonly<Record<string, string>> = {
+  KEY_CONCURRENT: 'concurrent',
+  KEY_REQUESTS: 'requests',
+  KEY_TOKENS: 'tokens',
+}
+const reasonOfCode: Readonly<Record<string, string>> = {
+  endpoint_not_allowed: 'endpoint',
+  max_tokens_exceeded: 'max_tokens',
+}
+const loginReasons: Readonly<Record<string, string>> = {
+  missing_api_key: 'missing',
+  invalid_api_key: 'invalid',
+  too_many_failed_logins: 'blocked',
+}
+
+/** Who uses the router, by the ids of the keys file; there are as many of them as that names. */
+export function recordClients(app: FastifyInstance): (record: ExchangeRecord) => void {
+  const families = new Families(app.metrics.client)
+  const requests = families.counter({
+    name: 'llm_router_client_requests_total',
+    help: 'Requests that have ended, by the id of their key.',
+    labelNames: ['client', 'outcome'],
+  })
+  const tokens = families.counter({
+    name: 'llm_router_client_tokens_total',
+    help: 'Tokens as upstreams counted them, by the id of the key that they were for.',
+    labelNames: ['client', 'direction'],
+  })
+  const refusals = families.counter({
+    name: 'llm_router_client_refusals_total',
+    help: 'Requests that a key had no right to, or no room in its limits for.',
+    labelNames: ['client', 'reason'],
+  })
+  const logins = families.counter({
+    name: 'llm_router_login_failures_total',
+    help: 'Requests without a valid key: missing, invalid, blocked (too many wrong ones from that address).',
+    labelNames: ['reason'],
+  })
+  const requestsOf = perKey((client: string) =>
+    perKey((result: string) => requests.series({ client, outcome: result })),
+  )
+  const tokensOf = perKey((client: string) => {
+    return {
+      input: tokens.series({ client, direction: 'input' }),
+      output: tokens.series({ client, direction: 'output' }),
+    }
+  })
+  return ({ client, outcome, usage, error }) => {
+    const code = error?.code ?? ''
+    if (client === undefined) {
+      const reason = loginReasons[code]
+      if (reason !== undefined) logins.series({ reason }).value++
+      return
+    }
+    requestsOf(client)(outcome).value++
+    const reason = reasonOfCause[error?.causeCode ?? ''] ?? reasonOfCode[code]
+    if (reason !== undefined) refusals.series({ client, reason }).value++
+    if (!usage) return
+    const series = tokensOf(client)
+    series.input.value += usage.promptTokens
+    series.output.value += usage.completionTokens
+  }
 }

@@ -25,7 +25,7 @@ export function exposeRouter(app: FastifyInstance): void {
     help: '1: the log file cannot be opened or written; its lines are on stdout only.',
     aggregator: 'max',
     collect() {
-      this.set(app.logFault() === undefined ? 0 : 1)
+      this.set(app.logError() === undefined ? 0 : 1)
     },
   })
   new Gauge({

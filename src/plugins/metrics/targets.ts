@@ -136,7 +136,7 @@ function exposeQueues(app: FastifyInstance): void {
     help: 'Targets that another request took while one was still at work.',
     collect() {
       this.reset()
-      this.inc(counts.lost)
+      this.inc(counts.revoked)
     },
   })
   if (app.leases.reachable === undefined) return

@@ -84,7 +84,7 @@ async function embed(
     .models(request)
     .all()
     .flatMap((each) => (each.embedding ? [each.alias] : []))
-  const atOnce = request.limitUse?.places
+  const atOnce = request.limitUse?.slots
   const call = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce }
   const answer = await answerEmbedding(call, app.gateway.services(request))
   return reply.headers(answerHeaders(exchange)).type('application/json').send(answer)

@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { jsonMemoryBytes, mostPerByte } from '../../lib/json/memory.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { HeapRoom } from './heap-room.ts'
+import { HeapRoom, jsonMemoryBytes, mostPerByte } from './heap-room.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
