@@ -6,6 +6,7 @@ import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
+import { childEnv, root } from './helpers/child-env.ts'
 import { type RedisServer, startRedis } from './stores/redis-server.ts'
 
 let folder: string
@@ -29,16 +30,15 @@ after(async () => {
 /** A router as a process of its own; fulfilled with its port when it listens. */
 async function startProcess(t: TestContext, env: Record<string, string>): Promise<number> {
   const child = spawn(process.execPath, ['src/server.ts'], {
-    cwd: join(import.meta.dirname, '..'),
-    env: {
-      PATH: process.env.PATH ?? '',
+    cwd: root,
+    env: childEnv({
       LLM_ROUTER_SERVER_HOST: '127.0.0.1',
       LLM_ROUTER_SERVER_PORT: '0',
       LLM_ROUTER_LOG_FILENAME: '',
       LLM_ROUTER_MODELS_CONFIG: join(folder, 'models.json'),
       LLM_ROUTER_EXTENSIONS: join(folder, 'pid.ts'),
       ...env,
-    },
+    }),
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const exit = once(child, 'exit')

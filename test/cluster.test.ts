@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
+import { childEnv, root } from './helpers/child-env.ts'
 import { type RedisServer, startRedis } from './stores/redis-server.ts'
 
-const root = join(import.meta.dirname, '..')
 let folder: string
 let redis: RedisServer
 
@@ -110,7 +110,7 @@ async function startRouter(
 function spawnRouter(env: Record<string, string>): Omit<RunningRouter, 'port'> {
   const child = spawn(process.execPath, ['src/server.ts'], {
     cwd: root,
-    env: { PATH: process.env.PATH ?? '', LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_LOG_FILENAME: '', ...env },
+    env: childEnv({ LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_LOG_FILENAME: '', ...env }),
   })
   let text = ''
   for (const stream of [child.stdout, child.stderr]) {

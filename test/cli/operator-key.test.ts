@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { operatorKeyFor } from '../../src/cli/operator-key.ts'
+import { childEnv, root } from '../helpers/child-env.ts'
 import { keysFile } from '../helpers/keys-file.ts'
-import { root, runCli } from './run-cli.ts'
+import { runCli } from './run-cli.ts'
 
 const extension = join(root, 'test/fixtures/extensions/changing-routes.ts')
 const printed = /operator key of this start: (\S+)\n/g
@@ -21,14 +22,13 @@ interface Started {
 async function start(t: TestContext, env: Record<string, string>): Promise<Started> {
   const child = spawn(process.execPath, [join(root, 'src/cli.ts'), '--host', '127.0.0.1'], {
     cwd: root,
-    env: {
-      PATH: process.env.PATH ?? '',
+    env: childEnv({
       LLM_ROUTER_SERVER_PORT: '0',
       LLM_ROUTER_HEALTH_INTERVAL: '0',
       LLM_ROUTER_LOG_FILENAME: '',
       LLM_ROUTER_EXTENSIONS: extension,
       ...env,
-    },
+    }),
   })
   const exit = once(child, 'close')
   t.after(async () => {

@@ -3,8 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
-const root = join(import.meta.dirname, '../..')
+import { childEnv, root } from './child-env.ts'
 
 export interface RouterProcess {
   /** `http://127.0.0.1:port` */
@@ -44,8 +43,7 @@ export async function startRouterProcess({
   const child = spawn(process.execPath, ['src/server.ts'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env.PATH ?? '',
+    env: childEnv({
       LLM_ROUTER_SERVER_PORT: '0',
       LLM_ROUTER_SERVER_HOST: '127.0.0.1',
       LLM_ROUTER_LOG_FILENAME: '',
@@ -53,7 +51,7 @@ export async function startRouterProcess({
       LLM_ROUTER_HEALTH_INTERVAL: '0',
       ...env,
       LLM_ROUTER_MODELS_CONFIG: file,
-    },
+    }),
   })
   const exit = once(child, 'close').then(([code]) => code as number | null) // by the documentation of the event
   const logs = new LogLines()

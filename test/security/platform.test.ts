@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { nodeFault, nodeFloors } from '../../src/runtime/node-floor.js'
 import { certificate } from '../helpers/certificate.ts'
+import { childEnv } from '../helpers/child-env.ts'
 import { post } from '../helpers/http.ts'
 import { faultsOf, modelFile, targetOf } from '../helpers/models-file.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
@@ -65,15 +66,14 @@ test('S2, S29 the router runs without __proto__, and no proxy of the environment
   )
   const child = spawn(process.execPath, ['--disable-proto=delete', 'src/server.ts'], {
     cwd: root,
-    env: {
-      PATH: process.env.PATH ?? '',
+    env: childEnv({
       LLM_ROUTER_SERVER_HOST: '127.0.0.1',
       LLM_ROUTER_SERVER_PORT: '0',
       LLM_ROUTER_LOG_FILENAME: '',
       LLM_ROUTER_LOG_FORMAT: 'json',
       LLM_ROUTER_MODELS_CONFIG: file,
       ...{ HTTP_PROXY: proxy.url, http_proxy: proxy.url, ALL_PROXY: proxy.url, NO_PROXY: '' },
-    },
+    }),
   })
   const exit = once(child, 'exit')
   t.after(async () => {
@@ -200,7 +200,7 @@ test('S31 every way to start the router refuses an older Node in one sentence', 
     for (const version of ['24.21.0', '26.12.0']) {
       const older = `Object.defineProperty(process.versions, 'node', { value: '${version}' })`
       const args = ['--import', `data:text/javascript,${encodeURIComponent(older)}`, file]
-      const child = spawn(process.execPath, args, { cwd: root, env: { PATH: process.env.PATH ?? '' } })
+      const child = spawn(process.execPath, args, { cwd: root, env: childEnv() })
       const [out, errors, [code]] = await Promise.all([
         text(child.stdout),
         text(child.stderr),
