@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // Plain JavaScript, so that a Node.js without TypeScript says what it lacks.
-import { nodeFault } from '../src/runtime/node-floor.js'
+import { nodeError } from '../src/runtime/node-floor.js'
 
-const fault = nodeFault(process.versions.node)
-if (fault === undefined) {
+const error = nodeError(process.versions.node)
+if (error === undefined) {
   await import('../src/cli.ts')
 } else {
-  process.stderr.write(`${fault}\n`)
+  process.stderr.write(`${error}\n`)
   process.exitCode = 1
 }

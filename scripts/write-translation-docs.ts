@@ -85,7 +85,7 @@ function written(
   const target = dialectNamed(type.dialect).chat.writeRequest(request, {
     model: 'm',
     flavour: type.flavour,
-    lose: (field) => lost.add(field),
+    drop: (field) => lost.add(field),
   })
   return { body: JSON.parse(JSON.stringify(target)), lost }
 }

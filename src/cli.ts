@@ -1,11 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Command, Surroundings } from './cli/command.ts'
-import { readCommandLine } from './cli/command-line.ts'
-import { usage } from './cli/usage.ts'
+import { type Command, readCommandLine, type Surroundings, usage } from './cli/command-line.ts'
 import { didYouMean } from './lib/did-you-mean.ts'
 import { version } from './lib/version.ts'
-import { nodeFault } from './runtime/node-floor.js'
+import { nodeError } from './runtime/node-floor.js'
 import { ConfigError } from './sdk/errors.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -22,14 +20,14 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   help: () => said(usage),
 }
 
-const tooOld = nodeFault(process.versions.node)
+const tooOld = nodeError(process.versions.node)
 if (tooOld !== undefined) {
   process.stderr.write(`${tooOld}\n`)
   process.exit(1)
 }
 const line = readCommandLine(process.argv.slice(2))
-if ('fault' in line) {
-  process.stderr.write(`${line.fault}\nllm-router --help tells what there is\n`)
+if ('error' in line) {
+  process.stderr.write(`${line.error}\nllm-router --help tells what there is\n`)
   process.exit(2)
 }
 const env = { ...ownFiles(), ...process.env, ...line.env }
@@ -64,7 +62,7 @@ async function run(name: string, args: readonly string[]): Promise<number> {
     return await (await load())(args, surroundings)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    for (const fault of error.faults) process.stderr.write(`${fault}\n`)
+    for (const message of error.errors) process.stderr.write(`${message}\n`)
     return 2
   }
 }

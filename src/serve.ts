@@ -7,10 +7,10 @@ import { RunningRequests } from './cluster/running-requests.ts'
 import type { ReadyMessage } from './cluster/worker-keeper.ts'
 import { type Config, loadConfig } from './config/settings.ts'
 import { discover } from './fleet/discovery.ts'
-import { banner } from './runtime/banner.ts'
 import { createLogging } from './runtime/logger.ts'
 import { setV8Flags } from './runtime/v8.ts'
 import { ConfigError } from './sdk/errors.ts'
+import type { Model } from './sdk/target.ts'
 
 /** A closed port refuses at once; this is for one that does not answer. */
 const searchMs = 300
@@ -54,7 +54,7 @@ async function run(): Promise<void> {
   const nodeOptions = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ')
   const app = await buildApp({
     ...{ config, env: process.env, logger, nodeOptions },
-    logFault: () => logging.fault(),
+    logError: () => logging.error(),
     ...(running ? { running } : {}),
     ...searched(config),
   })
@@ -102,7 +102,7 @@ function runningRequests(): RunningRequests | undefined {
 
 function tellAndExit(error: unknown): void {
   if (error instanceof ConfigError) {
-    for (const fault of error.faults) process.stderr.write(`${fault}\n`)
+    for (const message of error.errors) process.stderr.write(`${message}\n`)
     for (const warning of error.warnings) process.stderr.write(`warning: ${warning}\n`)
     process.exit(2)
   }
@@ -112,4 +112,24 @@ function tellAndExit(error: unknown): void {
     `llm-router cannot start: ${text}${code === '' || text.includes(code) ? '' : ` (${code})`}\n`,
   )
   process.exit(1)
+}
+
+/** What a person wants to read at the start: where it listens, and a line to paste. */
+function banner(config: Config, port: number, models: readonly Model[]): string {
+  const host = ['0.0.0.0', '::', ''].includes(config.serverHost) ? '127.0.0.1' : config.serverHost
+  const base = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const names = models.map(({ alias }) => alias)
+  const shown = names.slice(0, 8).join(', ') + (names.length > 8 ? `, and ${names.length - 8} more` : '')
+  const lines = [`llm-router listens on ${base}`, `models: ${shown || 'none'}`]
+  if (config.ui && config.adminPort === 0) lines.push(`status: ${base}/ui`)
+  const [first] = names
+  if (first !== undefined) {
+    const key = config.authEnabled ? " -H 'authorization: Bearer YOUR-KEY'" : ''
+    const body = JSON.stringify({ model: first, messages: [{ role: 'user', content: 'Hello' }] })
+    lines.push(
+      'try:',
+      `  curl ${base}/v1/chat/completions -H 'content-type: application/json'${key} -d '${body.replaceAll("'", "'\\''")}'`,
+    )
+  }
+  return `${lines.join('\n')}\n`
 }

@@ -1,11 +1,11 @@
-import { nodeFault } from './runtime/node-floor.js'
+import { nodeError } from './runtime/node-floor.js'
 
 // Before anything else is loaded: an older Node fails at what it does not know, in its own words.
-const fault = nodeFault(process.versions.node)
-if (fault === undefined) {
+const error = nodeError(process.versions.node)
+if (error === undefined) {
   const { serve } = await import('./serve.ts')
   await serve()
 } else {
-  process.stderr.write(`${fault}\n`)
+  process.stderr.write(`${error}\n`)
   process.exitCode = 1
 }

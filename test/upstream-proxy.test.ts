@@ -198,7 +198,7 @@ test('health checks, discover and check use the same proxy', async (t) => {
   const provider = { id: 'm', api_type: 'vllm', api_host: 'http://third.example.com:8000' }
   writeFileSync(models, JSON.stringify(modelsConfig({ m: [provider] })))
   const good = await runCli(['check', models], env)
-  assert.match(good.stdout, /no fault, 0 warnings\n$/)
+  assert.match(good.stdout, /no errors, 0 warnings\n$/)
   assert.ok(proxy.tunnels.some(({ to }) => to === 'third.example.com:8000'))
   const bad = await runCli(['check', models], { LLM_ROUTER_UPSTREAM_PROXY: refusing.url })
   assert.match(bad.stdout, /warning: test_models\["m"\]\.providers\[0\].*the proxy refused its credentials/)
@@ -219,7 +219,7 @@ test('discover and check name what is wrong with the certificate of a server', a
     stdout,
     /:1:\d+: warning: test_models\["m"\]\.providers\[0\]\.api_host: .*signed by an unknown CA/,
   )
-  assert.match(stdout, /no fault, 1 warning\n$/)
+  assert.match(stdout, /no errors, 1 warning\n$/)
 })
 
 test('the rule for LLM_ROUTER_UPSTREAM_PROXY', () => {

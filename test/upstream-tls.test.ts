@@ -181,9 +181,9 @@ test('a file that is missing, empty, no PEM, cut, or the key of another certific
     const secure = { id: 'm', api_type: 'vllm', api_host: 'https://localhost', ...provider }
     await assert.rejects(startRouter({ models: modelsConfig({ m: [secure] }) }), (error) => {
       assert.ok(error instanceof ConfigError, String(error))
-      assert.match(error.faults.join('\n'), fault)
-      assert.match(error.faults.join('\n'), /^test_models\["m"\]\.providers\[0\]\./)
-      assert.doesNotMatch(error.faults.join('\n'), /PRIVATE|MII/)
+      assert.match(error.errors.join('\n'), fault)
+      assert.match(error.errors.join('\n'), /^test_models\["m"\]\.providers\[0\]\./)
+      assert.doesNotMatch(error.errors.join('\n'), /PRIVATE|MII/)
       return true
     })
   }
@@ -197,10 +197,10 @@ test('a changed ca_file is used from the next request on, and a broken one chang
   })
   assert.equal((await router.ask('m')).status, 502)
   writeFileSync(own, 'nonsense')
-  const refused = await router.logged(({ msg }) => String(msg).includes('the models stay as they were'))
+  const refused = await router.logged(({ msg }) => String(msg).includes('the models in use stay in force'))
   assert.match(String(refused.msg), /providers\[0\]\.ca_file: holds no certificate/)
   writeFileSync(own, testCa)
-  await router.logged(({ msg }) => msg === 'models-config.json read again')
+  await router.logged(({ msg }) => msg === 'models-config.json reloaded')
   assert.equal((await router.ask('m')).status, 200)
 })
 

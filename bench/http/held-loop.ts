@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { textOf } from '../../src/plugins/metrics/cluster.ts'
 import { CounterFamily, type Distribution, HistogramFamily } from '../../src/plugins/metrics/families.ts'
-import { textOf } from '../../src/plugins/metrics/text.ts'
 import { createHttpTransport } from '../../src/relay/upstream/http-transport.ts'
 
 /*

@@ -94,7 +94,7 @@ function draw(status) {
 
 /** Changed files that could not be taken: what is in use is older than they are. */
 function refused(failed) {
-  return failed.map(({ setting }) => `; what ${setting} names has faults, see the log`).join('')
+  return failed.map(({ setting }) => `; what ${setting} names is invalid, see the log`).join('')
 }
 
 function drawOverview({ models, requests }) {

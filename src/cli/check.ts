@@ -1,8 +1,11 @@
-import { faultPlace, fromTextPlace } from '../config/fault-place.ts'
-import { findJsonFault } from '../lib/json/fault.ts'
-import { jsonPlaces, type TextPlace } from '../lib/json/places.ts'
-import { checkConnections } from './check-connections.ts'
-import type { Command } from './command.ts'
+import { modelPath } from '../config/config-path.ts'
+import { errorPosition, fromTextPosition } from '../config/error-position.ts'
+import { ConnectError } from '../lib/connect-error.ts'
+import { jsonPositions, type TextPosition } from '../lib/json/positions.ts'
+import { findJsonError } from '../lib/json/syntax-error.ts'
+import { askOnce } from '../relay/upstream/ask-once.ts'
+import type { Model, Target } from '../sdk/target.ts'
+import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
 /**
@@ -11,43 +14,47 @@ import { readWholeConfig } from './whole-config.ts'
  */
 export const check: Command = async ([file], { env, print }) => {
   const whole = await readWholeConfig(env, file, { askServers: true })
-  const { config, text, models, faults, warnings: found } = whole
+  const { config, text, models, errors, warnings: found } = whole
   const path = config.modelsConfigPath
-  const broken = text === undefined ? undefined : findJsonFault(withoutMark(text))
-  const places = text === undefined || broken ? undefined : jsonPlaces(text)
+  const broken = text === undefined ? undefined : findJsonError(withoutMark(text))
+  const places = text === undefined || broken ? undefined : jsonPositions(text)
   if (broken) {
-    print(shown({ kind: 'fault', message: 'not valid JSON from here on', place: broken }, path))
+    print(shown({ kind: 'error', message: 'not valid JSON from here on', position: broken }, path))
     return 2
   }
   const warnings = [...found, ...(await checkConnections(models))]
   const findings: Finding[] = [
-    ...faults.map((message): Finding => ({ kind: 'fault', message, place: faultPlace(message, places) })),
+    ...errors.map(
+      (message): Finding => ({ kind: 'error', message, position: errorPosition(message, places) }),
+    ),
     ...warnings.map((message): Finding => {
-      const placed = fromTextPlace(message) ?? { message, place: faultPlace(message, places) }
+      const placed = fromTextPosition(message) ?? { message, position: errorPosition(message, places) }
       return { kind: 'warning', ...placed }
     }),
   ]
   for (const finding of findings.toSorted(byPlace)) print(shown(finding, path))
   const servers = models.reduce((sum, { targets, sleeping }) => sum + targets.length + sleeping.length, 0)
-  const warned = counted(findings.length - faults.length, 'warning')
-  if (faults.length > 0) print(`${path}: ${counted(faults.length, 'fault')}, ${warned}\n`)
+  const warned = counted(findings.length - errors.length, 'warning')
+  if (errors.length > 0) print(`${path}: ${counted(errors.length, 'error')}, ${warned}\n`)
   else
-    print(`${path}: ${counted(models.length, 'model')}, ${counted(servers, 'server')}, no fault, ${warned}\n`)
-  return faults.length > 0 ? 2 : 0
+    print(
+      `${path}: ${counted(models.length, 'model')}, ${counted(servers, 'server')}, no errors, ${warned}\n`,
+    )
+  return errors.length > 0 ? 2 : 0
 }
 
 interface Finding {
-  kind: 'fault' | 'warning'
+  kind: 'error' | 'warning'
   message: string
   /** Undefined for what is not in the file. */
-  place: TextPlace | undefined
+  position: TextPosition | undefined
 }
 
-function shown({ kind, message, place }: Finding, path: string): string {
-  return `${place ? `${path}:${place.line}:${place.column}: ` : ''}${kind}: ${message}\n`
+function shown({ kind, message, position }: Finding, path: string): string {
+  return `${position ? `${path}:${position.line}:${position.column}: ` : ''}${kind}: ${message}\n`
 }
 
-function byPlace({ place: a }: Finding, { place: b }: Finding): number {
+function byPlace({ position: a }: Finding, { position: b }: Finding): number {
   return (a?.line ?? 0) - (b?.line ?? 0) || (a?.column ?? 0) - (b?.column ?? 0)
 }
 
@@ -58,4 +65,44 @@ function withoutMark(text: string): string {
 
 function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
+const timeoutMs = 3_000
+
+interface PlacedTarget {
+  target: Target
+  path: string
+}
+
+/**
+ * Connects to the servers behind TLS or a proxy, and warns of certificates and proxies that a request would fail at. Without a
+ * key, and once for each server; one that is not there is no mistake of the configuration.
+ */
+export async function checkConnections(models: readonly Model[]): Promise<string[]> {
+  const servers = Map.groupBy(models.flatMap(placedTargets), ({ target: { origin, connection } }) =>
+    JSON.stringify([origin, connection]),
+  )
+  const verdicts = [...servers.values()].map(async (placed) => {
+    const [first] = placed
+    const error = first && (await errorOf(first.target))
+    return error === undefined ? [] : placed.map(({ path }) => `${path}: no connection: ${error}`)
+  })
+  return (await Promise.all(verdicts)).flat()
+}
+
+function placedTargets({ group, alias, targets, sleeping }: Model): PlacedTarget[] {
+  const placed = (list: readonly Target[], name: string): PlacedTarget[] =>
+    list.map((target, index) => ({ target, path: `${modelPath(group, alias)}.${name}[${index}].api_host` }))
+  return [...placed(targets, 'providers'), ...placed(sleeping, 'providers_sleep')].filter(
+    ({ target: { origin, connection } }) => origin.startsWith('https:') || connection?.proxy !== undefined,
+  )
+}
+
+async function errorOf({ origin, connection, healthPath: path = '/' }: Target): Promise<string | undefined> {
+  try {
+    await askOnce({ origin, path, connection, signal: AbortSignal.timeout(timeoutMs) })
+  } catch (error) {
+    if (error instanceof ConnectError) return error.message
+  }
+  return undefined
 }

@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util'
 import { didYouMean } from '../lib/did-you-mean.ts'
-import type { Surroundings } from './command.ts'
 
 const options = {
   config: { type: 'string', short: 'c' },
@@ -27,13 +26,13 @@ export interface CommandLine {
   env: Surroundings['env']
 }
 
-/** The text of a fault where the arguments cannot be read. Options may stand before the command. */
-export function readCommandLine(argv: readonly string[]): CommandLine | { fault: string } {
+/** The text of an error where the arguments cannot be read. Options may stand before the command. */
+export function readCommandLine(argv: readonly string[]): CommandLine | { error: string } {
   let parsed: ReturnType<typeof parse>
   try {
     parsed = parse(argv)
   } catch (error) {
-    return { fault: faultOf(error) }
+    return { error: errorOf(error) }
   }
   const { values, positionals } = parsed
   const [command = 'serve', ...args] = positionals
@@ -51,10 +50,51 @@ function parse(argv: readonly string[]) {
   return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
 }
 
-function faultOf(error: unknown): string {
+function errorOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   const unknown = /^Unknown option '(-{1,2}[^']*)'/.exec(message)?.[1]
   if (unknown === undefined) return message.split('. ')[0] ?? message
   const known = Object.keys(options).map((name) => `--${name}`)
   return `unknown option ${unknown}${didYouMean(unknown, known)}`
 }
+
+/** What a command may touch of the process that it runs in. */
+export interface Surroundings {
+  env: Record<string, string | undefined>
+  /** Writes to stdout: the result. */
+  print(text: string): void
+  /** Writes to stderr: what is to be said about it. */
+  tell(text: string): void
+}
+
+/** Gives the exit code: 0, 1 for "no" or a failure, 2 for an error in the configuration or the arguments. */
+export type Command = (args: readonly string[], surroundings: Surroundings) => Promise<number>
+
+export const usage = `llm-router: one HTTP address in front of your model servers
+
+Usage: llm-router [command] [options]
+
+Commands
+  serve               start the router (what it does without a command)
+  check [file]        every fault of models-config.json and of the settings, with line and column
+  discover [host...]  find Ollama, LM Studio and vLLM, and write a models-config.json to stdout;
+                      a host may have a port; this machine when none is named
+  init [file] [host...]
+                      the same into a new file (models-config.json)
+  models [file]       the models that would be served
+  healthcheck [url]   exit code 0 when the router answers
+  schema              the JSON Schema of models-config.json
+  version             the version
+
+Options
+  -c, --config <file>       LLM_ROUTER_MODELS_CONFIG
+  -p, --port <number>       LLM_ROUTER_SERVER_PORT
+      --host <address>      LLM_ROUTER_SERVER_HOST
+      --log-level <level>   LLM_ROUTER_LOG_LEVEL
+      --log-format <format> LLM_ROUTER_LOG_FORMAT (auto, json, pretty)
+  -h, --help                this text
+  -V, --version             the version
+
+All other settings are environment variables: see README.md.
+Exit codes: 0 good, 1 failed, 2 a fault in the configuration or the arguments.
+`

@@ -3,7 +3,7 @@ import { configOf } from '../config/discovered.ts'
 import { proxyRule } from '../config/proxy-rule.ts'
 import { loadConfig } from '../config/settings.ts'
 import { discover as search } from '../fleet/discovery.ts'
-import type { Command, Surroundings } from './command.ts'
+import type { Command, Surroundings } from './command-line.ts'
 
 /** A box that is switched off does not even refuse. */
 const timeoutMs = 3_000

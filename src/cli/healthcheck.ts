@@ -1,5 +1,5 @@
 import { loadConfig } from '../config/settings.ts'
-import type { Command } from './command.ts'
+import type { Command } from './command-line.ts'
 
 const timeoutMs = 3_000
 

@@ -1,12 +1,12 @@
 import type { Model } from '../sdk/target.ts'
-import type { Command } from './command.ts'
+import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
 /** `models [file]`: what a start would serve, one line for each model. No address and no key is shown. */
 export const models: Command = async ([file], { env, print, tell }) => {
-  const { config, faults, models: served } = await readWholeConfig(env, file)
-  for (const fault of faults) tell(`${fault}\n`)
-  if (faults.length > 0) return 2
+  const { config, errors, models: served } = await readWholeConfig(env, file)
+  for (const error of errors) tell(`${error}\n`)
+  if (errors.length > 0) return 2
   const rows = [['MODEL', 'SERVERS', 'STRATEGY', 'CONTEXT']]
   for (const model of served) rows.push(rowOf(model, config.balanceStrategy))
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))

@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs'
 import { pino } from 'pino'
 import { buildApp } from '../app.ts'
-import { modelPlace } from '../config/places.ts'
+import { modelPath } from '../config/config-path.ts'
 import { type Config, loadConfig } from '../config/settings.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { Model } from '../sdk/target.ts'
-import type { Surroundings } from './command.ts'
+import type { Surroundings } from './command-line.ts'
 
 export interface WholeConfig {
   config: Config
   /** The text of models-config.json; undefined when it cannot be read. */
   text: string | undefined
   models: readonly Model[]
-  faults: readonly string[]
+  errors: readonly string[]
   warnings: readonly string[]
 }
 
@@ -45,10 +45,10 @@ export async function readWholeConfig(
     const toldByConfig = [...told]
     const more = askServers ? await disguised(app, models) : []
     await app.close()
-    return { config, text, models, faults: [], warnings: [...warnings, ...toldByConfig, ...more] }
+    return { config, text, models, errors: [], warnings: [...warnings, ...toldByConfig, ...more] }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    return { config, text, models: [], faults: error.faults, warnings: [...warnings, ...error.warnings] }
+    return { config, text, models: [], errors: error.errors, warnings: [...warnings, ...error.warnings] }
   }
 }
 
@@ -64,8 +64,8 @@ async function disguised(
     Object.entries({ providers: targets, providers_sleep: sleeping }).flatMap(([list, those]) =>
       those.flatMap((target, index) => {
         if (!found.has(target)) return []
-        const place = `${modelPlace(group, alias)}.${list}[${index}].api_type`
-        return [`${place}: the server says that it is llama.cpp, and is treated so; "llamacpp" is its type`]
+        const path = `${modelPath(group, alias)}.${list}[${index}].api_type`
+        return [`${path}: the server says that it is llama.cpp, and is treated so; "llamacpp" is its type`]
       }),
     ),
   )

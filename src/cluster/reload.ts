@@ -8,17 +8,17 @@ export type ReloadMessage =
   | { reload: string; step: 'here'; snapshot: unknown }
   /** To each worker: can it take this? Answered by `prepared`. */
   | { reload: string; step: 'prepare'; round: number; snapshot: unknown }
-  | { reload: string; step: 'prepared'; round: number; faults: readonly string[] }
+  | { reload: string; step: 'prepared'; round: number; errors: readonly string[] }
   /** To each worker: all of them could, or one could not. */
   | { reload: string; step: 'commit'; notice: boolean }
-  | { reload: string; step: 'drop'; notice: boolean; faults: readonly string[] }
+  | { reload: string; step: 'drop'; notice: boolean; errors: readonly string[] }
   /** From a worker: the files are to be read again at once. */
   | { reload: string; step: 'again' }
 
 /** The end of a round; one of the workers logs and counts it. */
 type SettledMessage =
   | { reload: string; step: 'commit' }
-  | { reload: string; step: 'drop'; faults: readonly string[] }
+  | { reload: string; step: 'drop'; errors: readonly string[] }
 
 /** Longest wait of the primary for a worker that is busy or starts, in milliseconds. */
 const answerMs = 10_000
@@ -35,10 +35,10 @@ export function primaryFeed<Snapshot>(
     const taker = await serving.promise
     if (message.step === 'prepare') {
       // Both ends run the same version of this file, and a source has snapshots of one kind.
-      const faults = (await taker?.prepare(message.snapshot as Snapshot)) ?? []
-      send({ reload: name, step: 'prepared', round: message.round, faults })
+      const errors = (await taker?.prepare(message.snapshot as Snapshot)) ?? []
+      send({ reload: name, step: 'prepared', round: message.round, errors })
     } else if (message.step === 'commit') taker?.commit(message.notice)
-    else if (message.step === 'drop') taker?.drop(message.faults, message.notice)
+    else if (message.step === 'drop') taker?.drop(message.errors, message.notice)
   }
   let work: Promise<void> = Promise.resolve()
   pipe.onMessage((message) => {
@@ -69,8 +69,8 @@ interface Member {
   pipe: ProcessPipe<ReloadMessage>
   /** It has the snapshot that is in use, and takes part from now on. */
   joined: boolean
-  /** Fulfilled with the faults that the worker found in a round; none when it has ended. */
-  prepared: Map<number, (faults: readonly string[]) => void>
+  /** Fulfilled with the errors that the worker found in a round; none when it has ended. */
+  prepared: Map<number, (errors: readonly string[]) => void>
 }
 
 /** The primary's side, for one source: the workers that have joined, as takers. */
@@ -92,7 +92,7 @@ export class ReloadDesk<Snapshot> {
     this.#members.set(owner, member)
     pipe.onMessage((message) => {
       if (!isReloadMessage(message) || message.reload !== this.#name) return
-      if (message.step === 'prepared') member.prepared.get(message.round)?.(message.faults)
+      if (message.step === 'prepared') member.prepared.get(message.round)?.(message.errors)
       else if (message.step === 'again') void reloader.reload()
       else if (message.step === 'join') {
         // In one step: between the two no round can begin that leaves it out.
@@ -137,13 +137,13 @@ export class ReloadDesk<Snapshot> {
           answerMs,
         )
         if (!trySend(member.pipe, { reload, step: 'prepare', round, snapshot })) resolve([])
-        const faults = await promise
+        const errors = await promise
         clearTimeout(timer)
         member.prepared.delete(round)
-        return faults
+        return errors
       },
       commit: () => settle({ reload, step: 'commit' }),
-      drop: (faults) => settle({ reload, step: 'drop', faults }),
+      drop: (errors) => settle({ reload, step: 'drop', errors }),
     }
   }
 }

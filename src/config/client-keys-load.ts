@@ -1,21 +1,21 @@
 import { Value } from '@sinclair/typebox/value'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
-import { findJsonFault } from '../lib/json/fault.ts'
 import { tightened } from '../lib/json/loose.ts'
-import { type JsonPath, jsonPlaces } from '../lib/json/places.ts'
+import { type JsonPath, jsonPositions } from '../lib/json/positions.ts'
 import { isObject } from '../lib/json/read.ts'
+import { findJsonError } from '../lib/json/syntax-error.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { type KeyRecord, KeyRecordSchema, ownMembers } from './client-keys-schema.ts'
-import { clientOf, type TellFault } from './client-of-record.ts'
+import { clientOf, type TellError } from './client-of-record.ts'
+import { pathBelow } from './config-path.ts'
 import type { RingEntry } from './key-ring.ts'
-import { placeBelow } from './places.ts'
 
 /**
  * Reads a keys file: `{"keys": [...]}`, or the bare list of the Python llm-router. Throws ConfigError with all that is wrong,
- * each fault as `file:line:column: place: what`; no fault holds a key.
+ * each error as `file:line:column: place: what`; no error holds a key.
  *
- * @param file Its name, for the faults.
+ * @param file Its name, for the errors.
  * @param env For `${NAME}` in keys.
  */
 export function loadClientKeys(
@@ -25,27 +25,27 @@ export function loadClientKeys(
 ): { entries: RingEntry[]; warnings: string[] } {
   const json = text.startsWith('\ufeff') ? text.slice(1) : text
   const root = parse(json, file)
-  const places = jsonPlaces(json)
+  const positions = jsonPositions(json)
   const shown = (path: JsonPath, message: string): string => {
-    const { line, column } = places.find(path)
+    const { line, column } = positions.find(path)
     return `${file}:${line}:${column}: ${nameOf(path)}: ${message}`
   }
-  const faults: string[] = []
+  const errors: string[] = []
   const warnings: string[] = []
-  const fault: TellFault = (path, message) => faults.push(shown(path, message))
-  const warn: TellFault = (path, message) => warnings.push(shown(path, message))
-  for (const { path } of places.duplicates) fault(path, 'stands twice')
+  const error: TellError = (path, message) => errors.push(shown(path, message))
+  const warn: TellError = (path, message) => warnings.push(shown(path, message))
+  for (const { path } of positions.duplicates) error(path, 'stands twice')
 
-  const { records, at } = recordsOf(root, fault)
+  const { records, at } = recordsOf(root, error)
   const entries = records.flatMap((value, index): RingEntry[] => {
     const path = [...at, index]
-    const record = checked(value, path, fault)
+    const record = checked(value, path, error)
     if (!record) return []
-    const entry = clientOf(record, { path, number: index + 1, env, fault, warn })
+    const entry = clientOf(record, { path, number: index + 1, env, error, warn })
     return entry ? [entry] : []
   })
-  refuseTwins(entries, (message) => fault(at, message))
-  if (faults.length > 0) throw new ConfigError(faults, warnings)
+  refuseTwins(entries, (message) => error(at, message))
+  if (errors.length > 0) throw new ConfigError(errors, warnings)
   return { entries, warnings }
 }
 
@@ -54,34 +54,34 @@ function parse(json: string, file: string): unknown {
     return JSON.parse(json)
   } catch {
     // The parser's message quotes the text, which may be a key.
-    const { line, column } = findJsonFault(json) ?? { line: 1, column: 1 }
+    const { line, column } = findJsonError(json) ?? { line: 1, column: 1 }
     throw new ConfigError([`${file}:${line}:${column}: not valid JSON from here on`])
   }
 }
 
-function recordsOf(root: unknown, fault: TellFault): { records: unknown[]; at: JsonPath } {
-  if (Array.isArray(root)) return { records: nonEmpty(root, [], fault), at: [] }
+function recordsOf(root: unknown, error: TellError): { records: unknown[]; at: JsonPath } {
+  if (Array.isArray(root)) return { records: nonEmpty(root, [], error), at: [] }
   const keys = isObject(root) ? root.keys : undefined
   if (!Array.isArray(keys)) {
-    fault([], 'not an object with a list "keys"')
+    error([], 'not an object with a list "keys"')
     return { records: [], at: [] }
   }
   for (const name of Object.keys(Object(root)))
-    if (name !== 'keys' && !isRemark(name)) fault([name], 'no such member')
-  return { records: nonEmpty(keys, ['keys'], fault), at: ['keys'] }
+    if (name !== 'keys' && !isRemark(name)) error([name], 'no such member')
+  return { records: nonEmpty(keys, ['keys'], error), at: ['keys'] }
 }
 
-function nonEmpty(records: unknown[], at: JsonPath, fault: TellFault): unknown[] {
-  if (records.length === 0) fault(at, 'there is no key in it, so nobody could be let in')
+function nonEmpty(records: unknown[], at: JsonPath, error: TellError): unknown[] {
+  if (records.length === 0) error(at, 'there is no key in it, so nobody could be let in')
   return records
 }
 
 /** A member with a wrong name would be a limit that nobody keeps to, so it is no small matter here. */
-function checked(value: unknown, path: JsonPath, fault: TellFault): KeyRecord | undefined {
+function checked(value: unknown, path: JsonPath, error: TellError): KeyRecord | undefined {
   let isRight = true
-  const wrong: TellFault = (at, message) => {
+  const wrong: TellError = (at, message) => {
     isRight = false
-    fault(at, message)
+    error(at, message)
   }
   if (isObject(value)) {
     for (const name of unknownNames(value, KeyRecordSchema.properties))
@@ -126,22 +126,22 @@ function shownValue(value: unknown, { writeOnly }: { writeOnly?: boolean }): str
 function nameOf(path: JsonPath): string {
   const steps = path[0] === 'keys' ? path.slice(1) : path
   if (path.length > 0 && typeof path[0] === 'string' && path[0] !== 'keys') return String(path[0])
-  return placeBelow(
+  return pathBelow(
     'keys',
     steps.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
   )
 }
 
-function refuseTwins(entries: readonly RingEntry[], fault: (message: string) => void): void {
+function refuseTwins(entries: readonly RingEntry[], error: (message: string) => void): void {
   const ids = new Set<string>()
   const digests = new Map<string, string>()
   for (const { client, sha256 } of entries) {
-    if (ids.has(client.id)) fault(`the id ${JSON.stringify(client.id)} stands twice`)
+    if (ids.has(client.id)) error(`the id ${JSON.stringify(client.id)} stands twice`)
     ids.add(client.id)
     const digest = sha256.toString('hex')
     const twin = digests.get(digest)
     if (twin !== undefined)
-      fault(`${JSON.stringify(twin)} and ${JSON.stringify(client.id)} have the same key`)
+      error(`${JSON.stringify(twin)} and ${JSON.stringify(client.id)} have the same key`)
     digests.set(digest, client.id)
   }
 }

@@ -8,7 +8,7 @@ const Id = Type.Optional(
     allowed: 'up to 64 letters, digits and . _ @ -, the first a letter or digit',
   }),
 )
-/** `writeOnly`: no fault shows the value. */
+/** `writeOnly`: no error shows the value. */
 const Secret = Type.Optional(Type.String({ writeOnly: true, allowed: 'text' }))
 const Names = Type.Optional(
   Type.Array(Type.String({ minLength: 1, allowed: 'the name of a model, or a pattern such as "gpt-*"' })),

@@ -1,4 +1,4 @@
-import type { JsonPath } from '../lib/json/places.ts'
+import type { JsonPath } from '../lib/json/positions.ts'
 import { type ClientKey, type KeyLimits, nameMatcher, type Surface, surfaces } from '../sdk/client-key.ts'
 import type { KeyRecord } from './client-keys-schema.ts'
 import { type RingEntry, sha256Of } from './key-ring.ts'
@@ -6,15 +6,15 @@ import { expanded } from './secrets.ts'
 import { looksUnexpanded, unexpandedHint } from './unexpanded.ts'
 
 /** Tells what is wrong with the file, by the path of it there. */
-export type TellFault = (path: JsonPath, message: string) => void
+export type TellError = (path: JsonPath, message: string) => void
 
-export interface RecordPlace {
+export interface RecordContext {
   path: JsonPath
   /** From 1; makes the id of a record without one. */
   number: number
   env: Readonly<Record<string, string | undefined>>
-  fault: TellFault
-  warn: TellFault
+  error: TellError
+  warn: TellError
 }
 
 /** Shorter ones can be guessed by whoever got hold of the file with their digests. */
@@ -23,16 +23,16 @@ const wantedLength = 20
 const defaultSurfaces: readonly Surface[] = surfaces.filter((surface) => surface !== 'operator')
 
 /** The client that a checked record describes, and the digest of its key; undefined when the record makes no sense. */
-export function clientOf(record: KeyRecord, place: RecordPlace): RingEntry | undefined {
-  const sha256 = digestOf(record, place)
-  const expiry = expiryOf(record, place)
+export function clientOf(record: KeyRecord, context: RecordContext): RingEntry | undefined {
+  const sha256 = digestOf(record, context)
+  const expiry = expiryOf(record, context)
   const policy = record.policy_override
   if (record.policy_name !== undefined && policy === undefined)
-    place.warn([...place.path, 'policy_name'], 'has no effect; what a key may do stands in its record')
+    context.warn([...context.path, 'policy_name'], 'has no effect; what a key may do stands in its record')
   if (!sha256 || expiry === 'wrong') return undefined
   const models = record.models ?? policy?.model_whitelist
   const client: ClientKey = {
-    id: record.id ?? record.key_id ?? `key-${place.number}`,
+    id: record.id ?? record.key_id ?? `key-${context.number}`,
     enabled: [record.enabled, record.is_active, policy?.is_active, policy?.can_access].every(
       (on) => on !== false,
     ),
@@ -58,35 +58,35 @@ function limitsOf(record: KeyRecord): KeyLimits | undefined {
   }
 }
 
-function digestOf(record: KeyRecord, place: RecordPlace): Buffer | undefined {
+function digestOf(record: KeyRecord, context: RecordContext): Buffer | undefined {
   const { key, key_plain: keyPlain, sha256 } = record
   const given = [key, keyPlain, sha256].filter((one) => one !== undefined)
   if (given.length === 0) {
     const hint = record.key_hash === undefined ? '' : '; a bcrypt digest (key_hash) cannot be looked up'
-    place.fault(place.path, `needs a "key", or the "sha256" of one${hint}`)
+    context.error(context.path, `needs a "key", or the "sha256" of one${hint}`)
     return undefined
   }
   if (given.length > 1) {
-    place.fault(place.path, 'has more than one of key, key_plain and sha256')
+    context.error(context.path, 'has more than one of key, key_plain and sha256')
     return undefined
   }
   if (sha256 !== undefined) return Buffer.from(sha256, 'hex')
-  return digestOfText(key === undefined ? 'key_plain' : 'key', key ?? keyPlain ?? '', place)
+  return digestOfText(key === undefined ? 'key_plain' : 'key', key ?? keyPlain ?? '', context)
 }
 
 function digestOfText(
   member: string,
   written: string,
-  { path, env, fault, warn }: RecordPlace,
+  { path, env, error, warn }: RecordContext,
 ): Buffer | undefined {
   const at = [...path, member]
-  const faults: string[] = []
-  const key = expanded(written, '', env, faults).trim()
-  for (const each of faults) fault(at, each.replace(/^: /, ''))
-  if (faults.length > 0) return undefined
+  const errors: string[] = []
+  const key = expanded(written, '', env, errors).trim()
+  for (const each of errors) error(at, each.replace(/^: /, ''))
+  if (errors.length > 0) return undefined
   // RFC 9110, section 5.5: what a header can carry; blanks would be lost on the way.
   if (!/^[\x21-\x7e]+$/.test(key)) {
-    fault(at, key === '' ? 'is empty' : 'holds a blank or another character that a key cannot have')
+    error(at, key === '' ? 'is empty' : 'holds a blank or another character that a key cannot have')
     return undefined
   }
   if (looksUnexpanded(written)) warn(at, unexpandedHint)
@@ -100,11 +100,11 @@ const time = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\
 /** RFC 3339, or a date alone, which is its first moment in UTC; Python wrote seconds. */
 function expiryOf(
   { expires_at: given }: KeyRecord,
-  { path, fault }: RecordPlace,
+  { path, error }: RecordContext,
 ): number | undefined | 'wrong' {
   if (given === undefined) return undefined
   const at = typeof given === 'number' ? given * 1000 : time.test(given) ? Date.parse(given) : Number.NaN
   if (Number.isFinite(at)) return at
-  fault([...path, 'expires_at'], `${JSON.stringify(given)} is not a time like "2027-01-31T00:00:00Z"`)
+  error([...path, 'expires_at'], `${JSON.stringify(given)} is not a time like "2027-01-31T00:00:00Z"`)
   return 'wrong'
 }

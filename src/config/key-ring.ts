@@ -8,9 +8,9 @@ export interface RingEntry {
 }
 
 export type Login =
-  | { client: ClientKey; fault: undefined }
+  | { client: ClientKey; error: undefined }
   /** The client is told of a disabled or expired key, for the log alone. */
-  | { client: ClientKey | undefined; fault: 'unknown' | 'disabled' | 'expired' }
+  | { client: ClientKey | undefined; error: 'unknown' | 'disabled' | 'expired' }
 
 /**
  * The keys of all clients, as digests under a secret that lives as long as the process: neither a dump of its memory nor
@@ -34,11 +34,11 @@ export class KeyRing {
     const digest = this.#digestOf(sha256Of(key))
     const entry = this.#entries.get(digest.toString('hex'))
     const isSame = timingSafeEqual(entry?.digest ?? this.#nobody, digest)
-    if (!entry || !isSame) return { client: undefined, fault: 'unknown' }
+    if (!entry || !isSame) return { client: undefined, error: 'unknown' }
     const { client } = entry
-    if (!client.enabled) return { client, fault: 'disabled' }
-    if (client.expiresAt !== undefined && client.expiresAt <= at) return { client, fault: 'expired' }
-    return { client, fault: undefined }
+    if (!client.enabled) return { client, error: 'disabled' }
+    if (client.expiresAt !== undefined && client.expiresAt <= at) return { client, error: 'expired' }
+    return { client, error: undefined }
   }
 
   #digestOf(sha256: Buffer): Buffer {

@@ -4,46 +4,46 @@ import { didYouMean } from '../lib/did-you-mean.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
 import { tightened } from '../lib/json/loose.ts'
 import { isObject } from '../lib/json/read.ts'
+import { pathBelow } from './config-path.ts'
 import { type ModelShell, ModelShellSchema, type Provider, ProviderSchema } from './models-schema.ts'
-import { placeBelow } from './places.ts'
-import { providerHints } from './provider-hints.ts'
+import { looksUnexpanded, unexpandedHint } from './unexpanded.ts'
 
 /** What a reading of models-config.json found, each with its place. */
 export interface Findings {
-  faults: string[]
+  errors: string[]
   warnings: string[]
 }
 
-export interface PlacedProvider {
+export interface ProviderAtPath {
   provider: Provider
-  place: string
+  path: string
 }
 
 export interface CheckedModel {
   shell: ModelShell
-  providers: PlacedProvider[]
-  sleeping: PlacedProvider[]
+  providers: ProviderAtPath[]
+  sleeping: ProviderAtPath[]
 }
 
 /**
- * Checks a model against the schema and gives the parts that are right, so that one fault does not hide another.
+ * Checks a model against the schema and gives the parts that are right, so that one error does not hide another.
  * `parked`: what is missing does not matter yet, what is there must be right.
  */
 export function checkModel(
   value: unknown,
-  place: string,
+  path: string,
   findings: Findings,
   parked = false,
 ): CheckedModel | undefined {
   const { providers, providers_sleep: sleeping } = isObject(value) ? value : {}
-  const shell = checkPart(ModelShellSchema, value, place, findings, parked)
-  const checkAll = (list: unknown, name: string): PlacedProvider[] =>
+  const shell = checkPart(ModelShellSchema, value, path, findings, parked)
+  const checkAll = (list: unknown, name: string): ProviderAtPath[] =>
     (Array.isArray(list) ? list : []).flatMap((item: unknown, index) => {
-      const itemPlace = `${place}.${name}[${index}]`
-      const provider = checkPart(ProviderSchema, item, itemPlace, findings, parked)
+      const itemPath = `${path}.${name}[${index}]`
+      const provider = checkPart(ProviderSchema, item, itemPath, findings, parked)
       if (!provider) return []
-      findings.warnings.push(...providerHints(provider, itemPlace))
-      return [{ provider, place: itemPlace }]
+      findings.warnings.push(...providerHints(provider, itemPath))
+      return [{ provider, path: itemPath }]
     })
   const checked = {
     providers: checkAll(providers, 'providers'),
@@ -55,33 +55,33 @@ export function checkModel(
 function checkPart<Schema extends TSchema>(
   schema: Schema,
   value: unknown,
-  place: string,
+  path: string,
   findings: Findings,
   parked: boolean,
 ): Static<Schema> | undefined {
-  findings.warnings.push(...misspelt(schema, value, place))
+  findings.warnings.push(...misspelt(schema, value, path))
   const tight = tightened(schema, value)
   if (Value.Check(schema, tight)) return tight
   const reported = new Set<string>()
   for (const error of Value.Errors(schema, tight)) {
     if (reported.has(error.path)) continue
     reported.add(error.path)
-    const at = placeBelow(place, error.path)
+    const at = pathBelow(path, error.path)
     if (error.value !== undefined)
-      findings.faults.push(`${at}: ${shown(error.value, error.schema)} is not ${allowedBy(error.schema)}`)
-    else if (!parked) findings.faults.push(`${at}: missing; it must be ${allowedBy(error.schema)}`)
+      findings.errors.push(`${at}: ${shown(error.value, error.schema)} is not ${allowedBy(error.schema)}`)
+    else if (!parked) findings.errors.push(`${at}: missing; it must be ${allowedBy(error.schema)}`)
   }
   return undefined
 }
 
-/** Objects are open, so an unknown field is no fault; one that is near to a known field is most likely a mistake. */
-function misspelt(schema: TSchema, value: unknown, place: string): string[] {
+/** Objects are open, so an unknown field is no error; one that is near to a known field is most likely a mistake. */
+function misspelt(schema: TSchema, value: unknown, path: string): string[] {
   if (!KindGuard.IsObject(schema) || !isObject(value)) return []
   const known = Object.keys(schema.properties)
   const missing = known.filter((name) => !(name in value))
   return Object.keys(value).flatMap((key) => {
     const hint = known.includes(key) || /^[$_]/.test(key) ? '' : didYouMean(key, missing)
-    const at = placeBelow(place, `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    const at = pathBelow(path, `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)
     return hint === '' ? [] : [`${at}: no such field, it has no effect${hint}`]
   })
 }
@@ -92,4 +92,29 @@ function shown(value: unknown, schema: TSchema): string {
   if (schema.writeOnly === true) return 'its value'
   const text = JSON.stringify(value)
   return text.length > 80 ? `${text.slice(0, 80)}...` : text
+}
+
+/** Values of a provider that are valid and most likely a mistake, each with its path. Values of keys are not shown. */
+function providerHints(provider: Provider, path: string): string[] {
+  const unexpanded = Object.entries(provider).filter(
+    ([name, value]) =>
+      typeof value === 'string' && (looksUnexpanded(value) || (name === 'api_host' && namesVariable(value))),
+  )
+  return [
+    ...unexpanded.map(([name]) => `${path}.${name}: ${unexpandedHint}`),
+    ...weightHints(provider.weight, `${path}.weight`),
+  ]
+}
+
+/** In a key a dollar may be just that; no address has one. */
+function namesVariable(host: string): boolean {
+  return /\$\(?[A-Za-z_]/.test(host)
+}
+
+function weightHints(weight: number | undefined, path: string): string[] {
+  if (weight === undefined || (weight >= 0 && weight <= 1)) return []
+  if (weight < 0) return [`${path}: ${weight} is less than 0 and counts as 0; weights are from 0 to 1`]
+  return [
+    `${path}: ${weight} is more than 1 and counts as 1; weights are from 0 to 1, so divide all weights of the model by the largest`,
+  ]
 }

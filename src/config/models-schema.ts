@@ -156,7 +156,7 @@ const GroupSchema = Type.Object(
   },
 )
 
-/** The whole file, for its JSON Schema. The router checks it part by part, to give each fault its place. */
+/** The whole file, for its JSON Schema. The router checks it part by part, to give each error its place. */
 export const ModelsConfigSchema = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: 'Where editors find the description of this file.' })),

@@ -6,7 +6,7 @@ export interface PromptTree {
   /** Text by id: the file's path below the directory, with `/`, without `.prompt`. Trimmed; blank files are left out. */
   texts: Map<string, string>
   /** What could not be read, each with its path below the directory. */
-  faults: string[]
+  errors: string[]
 }
 
 const suffix = '.prompt'
@@ -22,7 +22,7 @@ interface Walk extends PromptTree {
 
 /**
  * Reads every `*.prompt` file (UTF-8) below a directory; undefined when there is no such directory. Never throws:
- * what cannot be read is a fault, and the rest is read all the same.
+ * what cannot be read is an error, and the rest is read all the same.
  *
  * Links are followed, and names that start with a dot are skipped: a Kubernetes volume keeps its files in
  * `..2025_01_31_12_00_00.123/`, links `..data` to that and each file to `..data` (Kubernetes source,
@@ -34,15 +34,15 @@ export async function readPromptTree(
   directory: string,
   onPath: (path: string) => void = () => {},
 ): Promise<PromptTree | undefined> {
-  const walk: Walk = { directory, entries: 0, onPath, texts: new Map(), faults: [] }
+  const walk: Walk = { directory, entries: 0, onPath, texts: new Map(), errors: [] }
   try {
     if (!(await stat(directory)).isDirectory()) return undefined
     await readFolder(walk, '', [])
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return undefined
-    walk.faults.push(`cannot be read (${codeOf(error)})`)
+    walk.errors.push(`cannot be read (${codeOf(error)})`)
   }
-  return { texts: walk.texts, faults: walk.faults }
+  return { texts: walk.texts, errors: walk.errors }
 }
 
 async function readFolder(walk: Walk, prefix: string, above: readonly string[]): Promise<void> {
@@ -52,7 +52,7 @@ async function readFolder(walk: Walk, prefix: string, above: readonly string[]):
   for (const name of (await readdir(folder)).sort()) {
     if (name.startsWith('.')) continue
     if (walk.entries++ === maxEntries)
-      walk.faults.push(`holds over ${maxEntries} files; the rest is not read`)
+      walk.errors.push(`holds over ${maxEntries} files; the rest is not read`)
     if (walk.entries > maxEntries) return
     if (name.endsWith(suffix)) walk.onPath(join(walk.directory, prefix, name))
     try {
@@ -60,7 +60,7 @@ async function readFolder(walk: Walk, prefix: string, above: readonly string[]):
     } catch (error) {
       // Links that lead nowhere are no concern of ours, unless a prompt should be there.
       if (codeOf(error) === 'ENOENT' && !name.endsWith(suffix)) continue
-      walk.faults.push(`${prefix}${name}: cannot be read (${codeOf(error)})`)
+      walk.errors.push(`${prefix}${name}: cannot be read (${codeOf(error)})`)
     }
   }
 }
@@ -79,11 +79,11 @@ async function readEntry(walk: Walk, { folder, name, path, above }: Entry): Prom
   if (found.isDirectory()) return readFolder(walk, `${path}/`, [...above, folder])
   if (!found.isFile() || !name.endsWith(suffix) || name === suffix) return
   if (found.size > maxFileBytes) {
-    walk.faults.push(`${path}: over ${maxFileBytes} bytes`)
+    walk.errors.push(`${path}: over ${maxFileBytes} bytes`)
     return
   }
   const text = textOf(await readFile(file))
-  if (text === undefined) walk.faults.push(`${path}: not UTF-8`)
+  if (text === undefined) walk.errors.push(`${path}: not UTF-8`)
   else if (text !== '') walk.texts.set(path.slice(0, -suffix.length), text)
 }
 

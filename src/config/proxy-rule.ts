@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import { inNetworks, isNetwork } from './networks.ts'
-import { hostFault } from './target-url.ts'
+import { hostError } from './target-url.ts'
 
 export interface ProxySettings {
   /** URL of the proxy for all servers that have no setting of their own; empty: none. */
@@ -26,20 +26,20 @@ export function proxyRule({ upstreamProxy, upstreamNoProxy }: ProxySettings): Pr
 }
 
 /** What is wrong with the settings of the proxy, each with its variable. The URL may hold a password and is not shown. */
-export function proxyFaults({ upstreamProxy, upstreamNoProxy, allowLinkLocal }: ProxySettings): string[] {
-  const faults: string[] = []
-  const fault = upstreamProxy === '' ? undefined : proxyUrlFault(upstreamProxy, allowLinkLocal)
-  if (fault !== undefined) faults.push(`LLM_ROUTER_UPSTREAM_PROXY: its value ${fault}`)
+export function proxyErrors({ upstreamProxy, upstreamNoProxy, allowLinkLocal }: ProxySettings): string[] {
+  const errors: string[] = []
+  const error = upstreamProxy === '' ? undefined : proxyUrlError(upstreamProxy, allowLinkLocal)
+  if (error !== undefined) errors.push(`LLM_ROUTER_UPSTREAM_PROXY: its value ${error}`)
   for (const entry of upstreamNoProxy)
     if (!isExemption(entry))
-      faults.push(
+      errors.push(
         `LLM_ROUTER_UPSTREAM_NO_PROXY: ${JSON.stringify(entry)} is not a host, a domain, an address, a network or *`,
       )
-  return faults
+  return errors
 }
 
 /** Why a text is no address of a proxy, in words that fit behind its path and never hold the text; undefined when it is one. */
-export function proxyUrlFault(text: string, allowLinkLocal = false): string | undefined {
+export function proxyUrlError(text: string, allowLinkLocal = false): string | undefined {
   const url = URL.parse(text)
   if (!url || !/^https?:$/.test(url.protocol)) return 'is not the http:// or https:// address of a proxy'
   if (!/^\/?$/.test(url.pathname) || url.search !== '' || url.hash !== '')
@@ -49,7 +49,7 @@ export function proxyUrlFault(text: string, allowLinkLocal = false): string | un
   } catch {
     return 'has a user name or password with a % that is not followed by two hexadecimal digits'
   }
-  return hostFault(url.origin, allowLinkLocal)
+  return hostError(url.origin, allowLinkLocal)
 }
 
 /** Loopback, private and link-local addresses, and names that mean nothing outside of the own network. */

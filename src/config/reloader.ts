@@ -16,12 +16,12 @@ export interface ConfigSource<Snapshot> {
 
 /** What a snapshot is for. Two steps, so that many can take it together, or none of them. */
 export interface ConfigTaker<Snapshot> {
-  /** Looks for faults, and makes ready what `commit` puts to work. Gives the faults; none: it can be taken. */
+  /** Looks for errors, and makes ready what `commit` puts to work. Gives the errors; none: it can be taken. */
   prepare(snapshot: Snapshot): Promise<readonly string[]>
   /** Takes what was prepared last, in one step. `notice`: this taker is the one of all to log and to count it. */
   commit(notice: boolean): void
-  /** What was prepared last is not taken: here, or elsewhere, it has these faults. */
-  drop(faults: readonly string[], notice: boolean): void
+  /** What was prepared last is not taken: here, or elsewhere, it has these errors. */
+  drop(errors: readonly string[], notice: boolean): void
 }
 
 /** Where a process has its snapshots from. */
@@ -121,14 +121,14 @@ export class Reloader<Snapshot> {
     const digest = digestOf(snapshot)
     if (this.#closed || (digest === this.#seen && !asked)) return
     const takers = this.#options.takers()
-    // Nobody is there to look for faults: whoever comes next starts with what the last ones have taken, and asks again.
+    // Nobody is there to look for errors: whoever comes next starts with what the last ones have taken, and asks again.
     if (takers.length === 0) return
     this.#seen = digest
     const verdicts = await Promise.all(takers.map((taker) => verdictOf(taker, snapshot)))
-    const faults = verdicts.find((found) => found.length > 0)
-    if (!faults) this.#current = snapshot
+    const errors = verdicts.find((found) => found.length > 0)
+    if (!errors) this.#current = snapshot
     for (const [index, taker] of takers.entries()) {
-      if (faults) taker.drop(faults, index === 0)
+      if (errors) taker.drop(errors, index === 0)
       else taker.commit(index === 0)
     }
   }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { PlacedProvider } from './models-check.ts'
+import type { ProviderAtPath } from './models-check.ts'
 
 export interface SecretSources {
   env: Readonly<Record<string, string | undefined>>
@@ -15,63 +15,63 @@ export interface SecretSources {
  */
 export function expanded(
   text: string,
-  place: string,
+  path: string,
   env: SecretSources['env'],
-  faults: string[],
+  errors: string[],
   encode: (value: string) => string = (value) => value,
 ): string {
   return text.replace(/\$\{([^}]*)\}?/g, (whole, name: string) => {
     if (!whole.endsWith('}') || !/^[A-Za-z_]\w*$/.test(name)) {
-      faults.push(`${place}: a \${ is not followed by the name of an environment variable and }`)
+      errors.push(`${path}: a \${ is not followed by the name of an environment variable and }`)
       return ''
     }
     const value = env[name]
     if (value === undefined || value.trim() === '')
-      faults.push(`${place}: the environment variable ${name} is not set`)
+      errors.push(`${path}: the environment variable ${name} is not set`)
     return encode(value ?? '')
   })
 }
 
-/** The provider's key, from wherever it stands; undefined when it has none. Faults never hold a key. */
+/** The provider's key, from wherever it stands; undefined when it has none. Errors never hold a key. */
 export function readToken(
-  { provider, place }: PlacedProvider,
+  { provider, path }: ProviderAtPath,
   sources: SecretSources,
-  faults: string[],
+  errors: string[],
 ): string | undefined {
   const written = provider.api_token?.trim() ?? ''
   const file = provider.api_token_file?.trim() ?? ''
   if (written !== '' && file !== '') {
-    faults.push(`${place}.api_token_file: there is an api_token too; one of the two must go`)
+    errors.push(`${path}.api_token_file: there is an api_token too; one of the two must go`)
     return undefined
   }
   if (written === '' && file === '') return undefined
-  const tokenPlace = `${place}.${file === '' ? 'api_token' : 'api_token_file'}`
+  const tokenPath = `${path}.${file === '' ? 'api_token' : 'api_token_file'}`
   const token = (
     file === ''
-      ? expanded(written, tokenPlace, sources.env, faults)
-      : readTextFile(file, tokenPlace, sources, faults)
+      ? expanded(written, tokenPath, sources.env, errors)
+      : readTextFile(file, tokenPath, sources, errors)
   )?.trim()
   // RFC 9110, section 5.5: a field value is visible ASCII with blanks in between.
   if (token && !/^[\x20-\x7e]+$/.test(token))
-    faults.push(`${tokenPlace}: the key holds a line break or another character that no header can carry`)
+    errors.push(`${tokenPath}: the key holds a line break or another character that no header can carry`)
   return token
 }
 
-/** A file that a provider names; undefined, and a fault, when it cannot be read. */
+/** A file that a provider names; undefined, and an error, when it cannot be read. */
 export function readTextFile(
   file: string,
-  place: string,
+  path: string,
   { readFile, baseDir }: SecretSources,
-  faults: string[],
+  errors: string[],
 ): string | undefined {
   let text: string
   try {
     text = readFile(resolve(baseDir, file))
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? ` (${error.code})` : ''
-    faults.push(`${place}: cannot read ${JSON.stringify(file)}${code}`)
+    errors.push(`${path}: cannot read ${JSON.stringify(file)}${code}`)
     return undefined
   }
-  if (text.trim() === '') faults.push(`${place}: ${JSON.stringify(file)} is empty`)
+  if (text.trim() === '') errors.push(`${path}: ${JSON.stringify(file)} is empty`)
   return text
 }

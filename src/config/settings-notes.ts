@@ -44,7 +44,7 @@ const protections: Readonly<Record<string, { missing: string; happens: string }>
 
 interface Surroundings {
   serverType: 'single' | 'cluster'
-  /** A missing protection is a warning, and no fault. */
+  /** A missing protection is a warning, and no error. */
   allowUnprotected: boolean
 }
 
@@ -56,15 +56,15 @@ interface Surroundings {
 const serviceLink =
   /^(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/
 
-/** What a start should say of the variables: see the fields of LoadedConfig. `faults` end it. Values are never shown. */
+/** What a start should say of the variables: see the fields of LoadedConfig. `errors` end it. Values are never shown. */
 export function envNotes(
   env: Environment,
   supported: readonly string[],
   { serverType, allowUnprotected }: Surroundings,
-): { notes: string[]; warnings: string[]; faults: string[] } {
+): { notes: string[]; warnings: string[]; errors: string[] } {
   const notes: string[] = []
   const warnings: string[] = []
-  const faults: string[] = []
+  const errors: string[] = []
   for (const [variable, value] of Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const text = value?.trim() ?? ''
     if (!variable.startsWith(prefix) || text === '') continue
@@ -75,7 +75,7 @@ export function envNotes(
     if (danger && allowUnprotected)
       warnings.push(`${variable} has no effect in this router: ${danger.happens}`)
     else if (danger)
-      faults.push(
+      errors.push(
         `${variable}: this router ${danger.missing}, so ${danger.happens}; ` +
           'remove the variable, or set LLM_ROUTER_ALLOW_UNPROTECTED=1 to start nevertheless',
       )
@@ -83,7 +83,7 @@ export function envNotes(
     else if (remark !== undefined) notes.push(`${variable}: ${remark}`)
     else if (!supported.includes(name) && !isServiceLink(name, text)) warnings.push(unknown(name, supported))
   }
-  return { notes, warnings, faults }
+  return { notes, warnings, errors }
 }
 
 function remarkOn(name: string, text: string, serverType: 'single' | 'cluster'): string | undefined {

@@ -33,7 +33,7 @@ const protocolNames = ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP
 
 /**
  * Reads OpenTelemetry's own variables; no settings: nothing is recorded. A value that cannot be meant is a warning and no
- * fault, as the specification wants it: telemetry must not keep a service from starting.
+ * error, as the specification wants it: telemetry must not keep a service from starting.
  * Source: OpenTelemetry specification, "Environment Variable Specification" and "OTLP Exporter Configuration".
  */
 export function readTracing(env: Environment): { settings?: TracingSettings; warnings: string[] } {

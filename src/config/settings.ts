@@ -1,9 +1,8 @@
 import { Value } from '@sinclair/typebox/value'
 import { allowedBy } from '../lib/json/allowed.ts'
 import { ConfigError } from '../sdk/errors.ts'
-import { authFaults, authWarnings } from './auth-settings.ts'
 import { readNetworks } from './networks.ts'
-import { proxyFaults } from './proxy-rule.ts'
+import { proxyErrors } from './proxy-rule.ts'
 import { envNotes } from './settings-notes.ts'
 import { type Config, ConfigSchema, words } from './settings-schema.ts'
 import {
@@ -105,7 +104,7 @@ export interface LoadedConfig {
  * and what is allowed.
  */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): LoadedConfig {
-  const faults: string[] = []
+  const errors: string[] = []
   const values: Partial<Record<keyof Config, unknown>> = {}
   for (const { key, name, read, emptyCounts } of variables) {
     const text = env[`LLM_ROUTER_${name}`]?.trim()
@@ -113,21 +112,21 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
     const value = read(text)
     const schema = ConfigSchema.properties[key]
     if (Value.Check(schema, value)) values[key] = value
-    else faults.push(`LLM_ROUTER_${name}: ${shown(name, text)} is not ${allowedBy(schema)}`)
+    else errors.push(`LLM_ROUTER_${name}: ${shown(name, text)} is not ${allowedBy(schema)}`)
   }
-  if (faults.length > 0) throw new ConfigError(faults)
+  if (errors.length > 0) throw new ConfigError(errors)
   const config = Value.Parse(ConfigSchema, values)
   const names = variables.map((variable) => variable.name)
   const notes = envNotes(env, names, config)
-  faults.push(...authFaults(config), ...proxyFaults(config), ...nodeFaults(env), ...notes.faults)
-  if (faults.length > 0) throw new ConfigError(faults)
+  errors.push(...authErrors(config), ...proxyErrors(config), ...nodeErrors(env), ...notes.errors)
+  if (errors.length > 0) throw new ConfigError(errors)
   if (config.inDebug && config.logLevel !== 'trace') config.logLevel = 'debug'
   const warnings = [...notes.warnings, ...authWarnings(config), ...readTracing(env).warnings]
   return { config, notes: notes.notes, warnings }
 }
 
 /** Node's own variable that turns off what an https:// address is for. */
-function nodeFaults(env: Readonly<Record<string, string | undefined>>): string[] {
+function nodeErrors(env: Readonly<Record<string, string | undefined>>): string[] {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED?.trim() !== '0') return []
   return [
     "NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody pass for any server and read keys and prompts; remove it, and name the server's CA in ca_file of the provider or in NODE_EXTRA_CA_CERTS",
@@ -137,4 +136,41 @@ function nodeFaults(env: Readonly<Record<string, string | undefined>>): string[]
 function shown(name: string, text: string): string {
   if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY/.test(name)) return 'its value'
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
+}
+
+interface AuthSettings {
+  authEnabled: boolean
+  authKeyStore: string
+  authKeysFile: string
+  adminKey: string
+}
+
+/** A shorter one can be guessed. */
+const fewestKeyCharacters = 20
+
+/** A protection that was asked for and cannot be had must not be missing in silence: it stops the start. */
+function authErrors({ authEnabled, authKeyStore, authKeysFile }: AuthSettings): string[] {
+  if (!authEnabled) return []
+  if (authKeyStore !== 'memory')
+    return [
+      `LLM_ROUTER_AUTH_KEY_STORE: keys are not kept in "${authKeyStore}" by this router; ` +
+        'write them to a file and name it in LLM_ROUTER_AUTH_MEMORY_SEED_FILE',
+    ]
+  if (authKeysFile === '')
+    return [
+      'LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name the file with the keys of the clients',
+    ]
+  return []
+}
+
+/** Who names a keys file believes that keys are asked for. */
+function authWarnings({ authEnabled, authKeysFile, adminKey }: AuthSettings): string[] {
+  const warnings: string[] = []
+  if (!authEnabled && authKeysFile !== '')
+    warnings.push(
+      'LLM_ROUTER_AUTH_MEMORY_SEED_FILE has no effect without LLM_ROUTER_AUTH_ENABLED: requests are NOT authenticated',
+    )
+  if (adminKey !== '' && adminKey.length < fewestKeyCharacters)
+    warnings.push(`LLM_ROUTER_ADMIN_KEY: under ${fewestKeyCharacters} characters it can be guessed`)
+  return warnings
 }

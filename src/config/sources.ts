@@ -14,7 +14,7 @@ export interface ModelsSnapshot {
 
 /** What `readPromptTree` gives; undefined: there is no such directory. */
 export interface PromptsSnapshot {
-  tree?: { texts: [id: string, text: string][]; faults: string[]; paths: string[] }
+  tree?: { texts: [id: string, text: string][]; errors: string[]; paths: string[] }
 }
 
 export interface ConfigSources {
@@ -63,7 +63,7 @@ function promptsSource(directory: string): ConfigSource<PromptsSnapshot> {
     async read() {
       const paths: string[] = []
       const tree = await readPromptTree(directory, (path) => paths.push(path))
-      return tree ? { tree: { texts: [...tree.texts], faults: tree.faults, paths } } : {}
+      return tree ? { tree: { texts: [...tree.texts], errors: tree.errors, paths } } : {}
     },
     paths: ({ tree }) => [directory, ...(tree?.paths ?? [])],
   }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { numberOf } from '../lib/json/loose.ts'
 import { isObject } from '../lib/json/read.ts'
@@ -5,12 +6,11 @@ import { type Operation, operations, type ProviderType } from '../sdk/provider.t
 import type { Registry } from '../sdk/registry.ts'
 import type { Strategy } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
-import type { Findings, PlacedProvider } from './models-check.ts'
+import type { Findings, ProviderAtPath } from './models-check.ts'
 import type { ModelShell, Provider } from './models-schema.ts'
 import { expanded, readToken } from './secrets.ts'
 import { type ConnectionSources, readConnection } from './target-connection.ts'
-import type { TargetIds } from './target-ids.ts'
-import { healthUrl, hostFault, joinUrl } from './target-url.ts'
+import { healthUrl, hostError, joinUrl } from './target-url.ts'
 
 export interface TargetSources extends ConnectionSources {
   providers: Registry<ProviderType>
@@ -30,12 +30,12 @@ export interface TargetPlan {
  * Builds a target. What is wrong goes to the findings and is left out of the target, which is then not to be used.
  * Undefined when not even its type is known.
  */
-export function buildTarget(placed: PlacedProvider, plan: TargetPlan): Target | undefined {
-  const { provider, place } = placed
+export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | undefined {
+  const { provider, path } = placed
   const { alias, shell, ids, sources, findings } = plan
   const type = findType(placed, sources.providers, findings)
-  const host = readHost(placed, type?.needsHost ?? false, sources, findings.faults)
-  const token = readToken(placed, sources, findings.faults)
+  const host = readHost(placed, type?.needsHost ?? false, sources, findings.errors)
+  const token = readToken(placed, sources, findings.errors)
   const connection =
     host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
   if (!type) return undefined
@@ -50,7 +50,7 @@ export function buildTarget(placed: PlacedProvider, plan: TargetPlan): Target | 
     token,
     ...(connection === undefined ? {} : { connection }),
     weight: Math.min(Math.max(provider.weight ?? 1, 0), 1),
-    inputSize: readInputSize(provider.input_size, place, findings.warnings),
+    inputSize: readInputSize(provider.input_size, path, findings.warnings),
     toolCalling: provider.tool_calling ?? true,
     dropParams: provider.drop_params ?? [],
     defaults: mergedDefaults(shell, provider),
@@ -63,37 +63,37 @@ export function buildTarget(placed: PlacedProvider, plan: TargetPlan): Target | 
 }
 
 function findType(
-  { provider, place }: PlacedProvider,
+  { provider, path }: ProviderAtPath,
   known: Registry<ProviderType>,
   findings: Findings,
 ): ProviderType | undefined {
   const name = provider.api_type.trim()
   const type = known.find(name) ?? known.find(name.toLowerCase())
   if (!type)
-    findings.faults.push(
-      `${place}.api_type: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
+    findings.errors.push(
+      `${path}.api_type: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
     )
   return type
 }
 
 function readHost(
-  { provider, place }: PlacedProvider,
+  { provider, path }: ProviderAtPath,
   needed: boolean,
   { env, allowLinkLocal }: TargetSources,
-  faults: string[],
+  errors: string[],
 ): string | undefined {
-  const hostPlace = `${place}.api_host`
+  const hostPath = `${path}.api_host`
   const written = provider.api_host?.trim() ?? ''
   if (written === '') {
-    if (needed) faults.push(`${hostPlace}: missing; ${provider.api_type} needs the address of its server`)
+    if (needed) errors.push(`${hostPath}: missing; ${provider.api_type} needs the address of its server`)
     return undefined
   }
-  const faultsBefore = faults.length
-  const host = expanded(written, hostPlace, env, faults).trim()
-  if (faults.length > faultsBefore) return undefined
-  const fault = hostFault(host, allowLinkLocal)
-  if (fault !== undefined) faults.push(`${hostPlace}: ${fault}`)
-  return fault === undefined ? host : undefined
+  const errorsBefore = errors.length
+  const host = expanded(written, hostPath, env, errors).trim()
+  if (errors.length > errorsBefore) return undefined
+  const error = hostError(host, allowLinkLocal)
+  if (error !== undefined) errors.push(`${hostPath}: ${error}`)
+  return error === undefined ? host : undefined
 }
 
 function pathsOf(
@@ -116,13 +116,13 @@ function pathsOf(
 /** Many servers that speak OpenAI's chats have no Responses API, or half of one: it is used where it is asked for. */
 function wantedPaths(
   paths: Target['paths'],
-  { provider, place }: PlacedProvider,
+  { provider, path }: ProviderAtPath,
   type: ProviderType,
   warnings: string[],
 ): Target['paths'] {
   const wanted = provider.responses ?? typeof provider.paths?.responses === 'string'
   if (wanted && type.dialect === 'openai' && paths.responses !== undefined) return paths
-  if (wanted) warnings.push(`${place}.responses: not used with ${type.name} servers`)
+  if (wanted) warnings.push(`${path}.responses: not used with ${type.name} servers`)
   const { responses: _unwanted, ...rest } = paths
   return rest
 }
@@ -156,10 +156,10 @@ function healthOf(
   return { healthPath: healthUrl(host, path), ...sleep }
 }
 
-function readInputSize(value: unknown, place: string, warnings: string[]): number {
+function readInputSize(value: unknown, path: string, warnings: string[]): number {
   const size = numberOf(value ?? 0)
   if (typeof size === 'number' && size >= 0 && Number.isFinite(size)) return Math.floor(size)
-  warnings.push(`${place}.input_size: not a number of 0 or more; taken as unknown`)
+  warnings.push(`${path}.input_size: not a number of 0 or more; taken as unknown`)
   return 0
 }
 
@@ -179,4 +179,39 @@ function defaultsOf(level: Level): { members: Record<string, unknown>; options: 
   if (level.keep_alive !== undefined) members.keep_alive = level.keep_alive
   const context = typeof level.num_ctx === 'number' ? { num_ctx: level.num_ctx } : {}
   return { members, options: { ...(isObject(options) ? options : {}), ...context, ...level.options } }
+}
+
+/** Gives every target its id: the configured one, else one made of model and host. */
+export class TargetIds {
+  readonly #pathOf = new Map<string, string>()
+
+  /** Call for all providers before the first `idFor`, so that no made id takes a configured one. */
+  claim({ provider, path }: ProviderAtPath, errors: string[]): void {
+    const id = configuredId(provider.id)
+    if (id === undefined) return
+    const earlier = this.#pathOf.get(id)
+    if (earlier === undefined) this.#pathOf.set(id, path)
+    else errors.push(`${path}.id: ${JSON.stringify(id)} is also the id of ${earlier}`)
+  }
+
+  /**
+   * `gemma@3f1c09aa#0`, counting the model's providers on one host: the same after a restart, and whatever other
+   * models come and go. The host is there by its digest alone: ids are in logs, addresses are not.
+   */
+  idFor({ provider, path }: ProviderAtPath, alias: string, host: string): string {
+    const id = configuredId(provider.id)
+    if (id !== undefined) return id
+    const digest = createHash('sha256').update(host).digest('hex').slice(0, 8)
+    for (let count = 0; ; count++) {
+      const made = `${alias}@${digest}#${count}`
+      if (this.#pathOf.has(made)) continue
+      this.#pathOf.set(made, path)
+      return made
+    }
+  }
+}
+
+function configuredId(id: string | number | undefined): string | undefined {
+  const text = String(id ?? '').trim()
+  return text === '' ? undefined : text
 }

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { Connection } from '../sdk/connection.ts'
-import type { Findings, PlacedProvider } from './models-check.ts'
-import { type ProxyRule, proxyUrlFault } from './proxy-rule.ts'
+import type { Findings, ProviderAtPath } from './models-check.ts'
+import { type ProxyRule, proxyUrlError } from './proxy-rule.ts'
 import { expanded, readTextFile, type SecretSources } from './secrets.ts'
 
 export interface ConnectionSources extends SecretSources {
@@ -16,73 +16,73 @@ export interface ConnectionSources extends SecretSources {
  * which never hold a secret.
  */
 export function readConnection(
-  placed: PlacedProvider,
+  placed: ProviderAtPath,
   origin: string,
   sources: ConnectionSources,
   findings: Findings,
 ): Connection | undefined {
   const tls = readTls(placed, sources, findings)
-  const proxy = readProxy(placed, origin, sources, findings.faults)
+  const proxy = readProxy(placed, origin, sources, findings.errors)
   if (tls === undefined && proxy === undefined) return undefined
   if (tls !== undefined && !origin.startsWith('https:'))
     findings.warnings.push(
-      `${placed.place}: ca_file and client_cert_file have no effect, for api_host is not an https:// address`,
+      `${placed.path}: ca_file and client_cert_file have no effect, for api_host is not an https:// address`,
     )
   return { ...tls, ...(proxy === undefined ? {} : { proxy }) }
 }
 
 function readProxy(
-  { provider, place }: PlacedProvider,
+  { provider, path }: ProviderAtPath,
   origin: string,
   { proxyOf, env, allowLinkLocal }: ConnectionSources,
-  faults: string[],
+  errors: string[],
 ): string | undefined {
   const written = provider.proxy?.trim()
   if (written === undefined) return proxyOf?.(origin)
   if (written === '') return undefined
-  const at = `${place}.proxy`
-  const before = faults.length
-  const url = withCredentials(written, at, env, faults)
-  if (faults.length > before) return undefined
-  const fault = proxyUrlFault(url, allowLinkLocal)
-  if (fault === undefined) return url
-  faults.push(`${at}: ${fault}`)
+  const at = `${path}.proxy`
+  const before = errors.length
+  const url = withCredentials(written, at, env, errors)
+  if (errors.length > before) return undefined
+  const error = proxyUrlError(url, allowLinkLocal)
+  if (error === undefined) return url
+  errors.push(`${at}: ${error}`)
   return undefined
 }
 
 /** A secret stands for itself: what a URL gives a meaning to is encoded where it is the user name or the password. */
-function withCredentials(text: string, at: string, env: SecretSources['env'], faults: string[]): string {
+function withCredentials(text: string, at: string, env: SecretSources['env'], errors: string[]): string {
   const [, scheme, credentials, rest] = /^([a-z]+:\/\/)(.*)@([^@]*)$/i.exec(text) ?? []
   if (scheme === undefined || credentials === undefined || rest === undefined)
-    return expanded(text, at, env, faults).trim()
-  const safe = expanded(credentials, at, env, faults, (value) => encodeURIComponent(value.trim()))
-  return `${scheme}${safe}@${expanded(rest, at, env, faults)}`.trim()
+    return expanded(text, at, env, errors).trim()
+  const safe = expanded(credentials, at, env, errors, (value) => encodeURIComponent(value.trim()))
+  return `${scheme}${safe}@${expanded(rest, at, env, errors)}`.trim()
 }
 
 type TlsFiles = Omit<Connection, 'proxy'>
 
-function readTls(placed: PlacedProvider, sources: SecretSources, findings: Findings): TlsFiles | undefined {
-  const { provider, place } = placed
+function readTls(placed: ProviderAtPath, sources: SecretSources, findings: Findings): TlsFiles | undefined {
+  const { provider, path } = placed
   const read = (field: 'ca_file' | 'client_cert_file' | 'client_key_file'): string | undefined => {
     const file = provider[field]?.trim() ?? ''
-    return file === '' ? undefined : readTextFile(file, `${place}.${field}`, sources, findings.faults)
+    return file === '' ? undefined : readTextFile(file, `${path}.${field}`, sources, findings.errors)
   }
-  const before = findings.faults.length
+  const before = findings.errors.length
   const [ca, clientCert, separateKey] = [read('ca_file'), read('client_cert_file'), read('client_key_file')]
-  if (findings.faults.length > before) return undefined
+  if (findings.errors.length > before) return undefined
   const clientKey = separateKey ?? (clientCert?.includes('PRIVATE KEY-----') ? clientCert : undefined)
-  if (ca !== undefined) checkCertificates(ca, `${place}.ca_file`, findings)
-  if (clientCert !== undefined) checkCertificates(clientCert, `${place}.client_cert_file`, findings)
+  if (ca !== undefined) checkCertificates(ca, `${path}.ca_file`, findings)
+  if (clientCert !== undefined) checkCertificates(clientCert, `${path}.client_cert_file`, findings)
   if (clientKey !== undefined && clientCert === undefined)
-    findings.faults.push(`${place}.client_cert_file: missing; client_key_file needs it`)
+    findings.errors.push(`${path}.client_cert_file: missing; client_key_file needs it`)
   if (clientCert !== undefined && clientKey === undefined)
-    findings.faults.push(`${place}.client_key_file: missing; client_cert_file needs it`)
-  if (findings.faults.length > before) return undefined
+    findings.errors.push(`${path}.client_key_file: missing; client_cert_file needs it`)
+  if (findings.errors.length > before) return undefined
   if (clientCert !== undefined && clientKey !== undefined) {
     const field = separateKey === undefined ? 'client_cert_file' : 'client_key_file'
-    const fault = keyFault(clientCert, clientKey)
-    if (fault !== undefined) findings.faults.push(`${place}.${field}: ${fault}`)
-    if (fault !== undefined) return undefined
+    const error = keyError(clientCert, clientKey)
+    if (error !== undefined) findings.errors.push(`${path}.${field}: ${error}`)
+    if (error !== undefined) return undefined
   }
   if (ca === undefined && clientCert === undefined) return undefined
   return {
@@ -93,23 +93,23 @@ function readTls(placed: PlacedProvider, sources: SecretSources, findings: Findi
 }
 
 /** OpenSSL passes over what it cannot read, and then trusts nobody. */
-function checkCertificates(pem: string, at: string, { faults, warnings }: Findings): void {
+function checkCertificates(pem: string, at: string, { errors, warnings }: Findings): void {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
   const begun = pem.match(/-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/g) ?? []
-  if (begun.length === 0) faults.push(`${at}: holds no certificate in PEM form`)
-  else if (begun.length > blocks.length) faults.push(`${at}: holds a certificate that breaks off`)
+  if (begun.length === 0) errors.push(`${at}: holds no certificate in PEM form`)
+  else if (begun.length > blocks.length) errors.push(`${at}: holds a certificate that breaks off`)
   for (const [index, block] of blocks.entries()) {
     try {
       const { validToDate } = new X509Certificate(block)
       if (validToDate.getTime() < Date.now())
         warnings.push(`${at}: certificate ${index + 1} of ${blocks.length} has expired`)
     } catch {
-      faults.push(`${at}: certificate ${index + 1} of ${blocks.length} cannot be read`)
+      errors.push(`${at}: certificate ${index + 1} of ${blocks.length} cannot be read`)
     }
   }
 }
 
-function keyFault(cert: string, key: string): string | undefined {
+function keyError(cert: string, key: string): string | undefined {
   if (!key.includes('PRIVATE KEY-----')) return 'holds no private key in PEM form'
   if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(key))
     return 'is protected by a passphrase, which this router does not take'

@@ -4,7 +4,7 @@ import { isLinkLocalOrMetadata } from '../lib/link-local.ts'
  * Why a text is no address of a server, in words that fit behind its place; undefined when it is one. The words never
  * hold the text: it may carry a key.
  */
-export function hostFault(apiHost: string, allowLinkLocal = false): string | undefined {
+export function hostError(apiHost: string, allowLinkLocal = false): string | undefined {
   const url = URL.parse(apiHost)
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:'))
     return 'is not an http:// or https:// address'
@@ -21,7 +21,7 @@ export function hostFault(apiHost: string, allowLinkLocal = false): string | und
  * host, the root of its API (`/v1`, `/v1beta/openai`, Ollama's `/api`), or the whole address of the operation. The
  * prefix of a reverse proxy and a query string stay. Ollama is called through its own API even where the base names
  * its OpenAI one. `overridePath` counts from the root of the host and may bring a query of its own.
- * Throws TypeError when `apiHost` is no URL, see {@link hostFault}.
+ * Throws TypeError when `apiHost` is no URL, see {@link hostError}.
  */
 export function joinUrl(
   apiHost: string,

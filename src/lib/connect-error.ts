@@ -14,7 +14,7 @@ const unknownCa = ['TLS_UNKNOWN_CA', 'its TLS certificate is signed by an unknow
 const wrongName = ['TLS_WRONG_NAME', 'its TLS certificate is for another name (wrong name)'] as const
 
 /** By Node's and OpenSSL's codes; https://nodejs.org/docs/latest-v24.x/api/tls.html#x509-certificate-error-codes. */
-const certificateFaults: Readonly<Record<string, readonly [code: string, words: string]>> = {
+const certificateErrors: Readonly<Record<string, readonly [code: string, words: string]>> = {
   CERT_HAS_EXPIRED: ['TLS_CERT_EXPIRED', 'its TLS certificate has expired'],
   CERT_NOT_YET_VALID: ['TLS_CERT_NOT_YET_VALID', 'its TLS certificate is not valid yet'],
   ERR_TLS_CERT_ALTNAME_INVALID: wrongName,
@@ -43,7 +43,7 @@ const certificateFaults: Readonly<Record<string, readonly [code: string, words: 
  */
 export function tlsError(error: Error): ConnectError | undefined {
   const code = codeOf(error)
-  const known = Object.hasOwn(certificateFaults, code) ? certificateFaults[code] : undefined
+  const known = Object.hasOwn(certificateErrors, code) ? certificateErrors[code] : undefined
   if (known) return new ConnectError(...known, error)
   return code === 'EPROTO' || /^ERR_(?:SSL|OSSL|TLS)_/.test(code)
     ? handshakeFailed(whyOf(code), error)

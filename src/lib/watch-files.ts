@@ -146,14 +146,14 @@ type Places = Map<string, Names>
 async function placesOf(paths: readonly string[]): Promise<Places> {
   const places: Places = new Map()
   const known = new Map<string, Promise<Entry>>()
-  for (const path of paths) await addPlaces(path, places, known)
+  for (const path of paths) await addPaths(path, places, known)
   return places
 }
 
 /** What a path is: a link's target with its kind. */
 type Entry = { kind: 'missing' | 'directory' | 'other' } | { kind: 'link'; to: string }
 
-async function addPlaces(path: string, places: Places, known: Map<string, Promise<Entry>>): Promise<void> {
+async function addPaths(path: string, places: Places, known: Map<string, Promise<Entry>>): Promise<void> {
   let directory = parse(path).root
   let steps = stepsOf(path)
   for (let links = 0; links < maxLinks; ) {

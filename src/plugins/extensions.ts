@@ -11,18 +11,18 @@ import { ConfigError } from '../sdk/errors.ts'
  */
 export default fp(
   async (app) => {
-    const faults: string[] = []
+    const errors: string[] = []
     for (const name of app.config.extensions) {
       try {
         await app.register(fp(await load(name), { name: `extension ${name}` }))
         await app.after()
       } catch (error) {
-        faults.push(
+        errors.push(
           `LLM_ROUTER_EXTENSIONS: "${name}": ${error instanceof Error ? error.message : String(error)}`,
         )
       }
     }
-    if (faults.length > 0) throw new ConfigError(faults)
+    if (errors.length > 0) throw new ConfigError(errors)
   },
   { name: 'extensions', dependencies: ['config', 'registries', 'errors'] },
 )

@@ -17,10 +17,10 @@ export default fp(
   (app, _options, done) => {
     // Not onRequest: a hook of that kind that refuses would keep the later ones from counting the request.
     app.addHook('preParsing', (request, reply, _payload, next) => {
-      const fault = faultOf(request)
-      if (fault) reply.header('connection', 'close')
-      if (fault?.kind === 'method_not_allowed') reply.header('allow', 'GET, HEAD, POST')
-      next(fault ?? null)
+      const error = errorOf(request)
+      if (error) reply.header('connection', 'close')
+      if (error?.kind === 'method_not_allowed') reply.header('allow', 'GET, HEAD, POST')
+      next(error ?? null)
     })
     done()
   },
@@ -36,26 +36,26 @@ export function routableTarget(request: { url?: string | undefined }): string {
   return isOriginForm(target) ? target : unroutablePath
 }
 
-function faultOf({ raw, originalUrl }: FastifyRequest): RouterError | undefined {
+function errorOf({ raw, originalUrl }: FastifyRequest): RouterError | undefined {
   return (
-    versionFault(raw) ??
-    headersFault(raw) ??
-    hostFault(raw) ??
+    versionError(raw) ??
+    headersError(raw) ??
+    hostError(raw) ??
     (raw.url === originalUrl || isOriginForm(originalUrl)
       ? undefined
       : badRequest('The path is not valid')) ??
-    methodFault(raw) ??
-    codingFault(raw) ??
-    expectFault(raw)
+    methodError(raw) ??
+    codingError(raw) ??
+    expectError(raw)
   )
 }
 
-function versionFault({ httpVersion }: IncomingMessage): RouterError | undefined {
+function versionError({ httpVersion }: IncomingMessage): RouterError | undefined {
   if (httpVersion === '1.1' || httpVersion === '1.0') return undefined
   return new RouterError('bad_request', 'Only HTTP/1.1 and HTTP/1.0 are spoken here', { status: 505 })
 }
 
-function headersFault({ rawHeaders }: IncomingMessage): RouterError | undefined {
+function headersError({ rawHeaders }: IncomingMessage): RouterError | undefined {
   if (rawHeaders.length <= maxHeaders * 2) return undefined
   return new RouterError('bad_request', `More than ${maxHeaders} headers`, { status: 431 })
 }
@@ -63,7 +63,7 @@ function headersFault({ rawHeaders }: IncomingMessage): RouterError | undefined 
 /** A name or address and a port: RFC 3986, section 3.2.2, without the user name. */
 const authority = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-f:.]+\])(?::\d{0,5})?$/i
 
-function hostFault(request: IncomingMessage): RouterError | undefined {
+function hostError(request: IncomingMessage): RouterError | undefined {
   const { host } = request.headers
   if (host === undefined) {
     return request.httpVersion === '1.0' ? undefined : badRequest('The request has no Host header')
@@ -85,12 +85,12 @@ function isOriginForm(target: string): boolean {
   }
 }
 
-function methodFault({ method }: IncomingMessage): RouterError | undefined {
+function methodError({ method }: IncomingMessage): RouterError | undefined {
   if (method !== 'TRACE' && method !== 'CONNECT') return undefined
   return new RouterError('method_not_allowed', `${method} is not answered`, { code: 'method_not_allowed' })
 }
 
-function codingFault(request: IncomingMessage): RouterError | undefined {
+function codingError(request: IncomingMessage): RouterError | undefined {
   if (request.headers['transfer-encoding'] === undefined) return undefined
   const codings = valuesOf(request, 'transfer-encoding')
   if (request.httpVersion !== '1.1') return badRequest('HTTP/1.0 knows no Transfer-Encoding')
@@ -98,7 +98,7 @@ function codingFault(request: IncomingMessage): RouterError | undefined {
   return isChunked ? undefined : badRequest("Transfer-Encoding can only be 'chunked'")
 }
 
-function expectFault(request: IncomingMessage): RouterError | undefined {
+function expectError(request: IncomingMessage): RouterError | undefined {
   if (request.headers.expect === undefined) return undefined
   const expectations = valuesOf(request, 'expect')
   if (expectations.every((value) => value.toLowerCase() === '100-continue')) return undefined

@@ -26,8 +26,8 @@ export default fp(
         // With the first request: most routes never get one, and all of them together would hold up the start.
         compiled ??= TypeCompiler.Compile(schema)
         if (compiled.Check(value)) return { value }
-        const fault = compiled.Errors(value).First()
-        return { error: fault ? describe(fault) : badRequest('The request is not valid') }
+        const error = compiled.Errors(value).First()
+        return { error: error ? describe(error) : badRequest('The request is not valid') }
       }
     })
     app.setSerializerCompiler(() => (value) => JSON.stringify(value))
@@ -36,20 +36,20 @@ export default fp(
   { name: 'validation' },
 )
 
-function describe(fault: ValueError): Error {
-  const deepest = deepestOf(fault)
-  const place = placeOf(deepest.path)
+function describe(error: ValueError): Error {
+  const deepest = deepestOf(error)
+  const path = pathOf(deepest.path)
   const wanted = wantedBy(deepest.schema)
-  if (place === '') return badRequest('The body must be a JSON object')
+  if (path === '') return badRequest('The body must be a JSON object')
   if (deepest.value === undefined)
-    return badRequest(`'${place}' is required: ${wanted}`, place, 'missing_required_parameter')
-  return badRequest(`'${place}' must be ${wanted}`, place, 'invalid_value')
+    return badRequest(`'${path}' is required: ${wanted}`, path, 'missing_required_parameter')
+  return badRequest(`'${path}' must be ${wanted}`, path, 'invalid_value')
 }
 
 /** Of a union, the branch that got furthest tells best what was meant. */
-function deepestOf(fault: ValueError): ValueError {
-  let best = fault
-  for (const branch of fault.errors) {
+function deepestOf(error: ValueError): ValueError {
+  let best = error
+  for (const branch of error.errors) {
     const first = branch.First()
     if (!first) continue
     const candidate = deepestOf(first)
@@ -59,13 +59,13 @@ function deepestOf(fault: ValueError): ValueError {
 }
 
 /** `/messages/0/content` as people write it: `messages[0].content`. */
-function placeOf(pointer: string): string {
+function pathOf(pointer: string): string {
   return pointer
     .split('/')
     .slice(1)
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
     .reduce(
-      (place, part) => (/^\d+$/.test(part) ? `${place}[${part}]` : place === '' ? part : `${place}.${part}`),
+      (path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : path === '' ? part : `${path}.${part}`),
       '',
     )
 }

@@ -1,5 +1,5 @@
 import type { ProviderType } from '../sdk/provider.ts'
-import { pathIn } from './operation-paths.ts'
+import { pathIn } from './openai-family.ts'
 
 /**
  * Anthropic, and servers that speak its Messages API. Format: Anthropic API reference, "Create a Message"; the version

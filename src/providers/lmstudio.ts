@@ -1,7 +1,6 @@
 import { lmStudioInstanceListing, lmStudioListing } from '../sdk/engine-listings.ts'
 import type { ProviderType } from '../sdk/provider.ts'
-import { bearerHeaders } from './bearer.ts'
-import { openaiPaths, pathIn } from './operation-paths.ts'
+import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
 
 /**
  * LM Studio's local server. Source: LM Studio documentation, "OpenAI Compatibility Endpoints".

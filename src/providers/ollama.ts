@@ -1,7 +1,6 @@
 import { ollamaListing } from '../sdk/engine-listings.ts'
 import type { ProviderType } from '../sdk/provider.ts'
-import { bearerHeaders } from './bearer.ts'
-import { pathIn } from './operation-paths.ts'
+import { bearerHeaders, pathIn } from './openai-family.ts'
 
 /**
  * Ollama, always through its own API: its OpenAI endpoint drops `num_ctx`, `keep_alive` and `tool_choice`, and

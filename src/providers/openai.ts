@@ -1,7 +1,6 @@
 import { openaiListing } from '../sdk/engine-listings.ts'
 import type { ProviderType } from '../sdk/provider.ts'
-import { bearerHeaders } from './bearer.ts'
-import { openaiPaths, pathIn } from './operation-paths.ts'
+import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
 
 /**
  * OpenAI, and in many configurations any server that speaks its chat completions (Gemini, Mistral, llama.cpp).

@@ -30,7 +30,7 @@ export interface ExchangeRecord {
   ownMs: number | undefined
   firstContentMs: number | undefined
   usage: Usage | undefined
-  lost: readonly string[]
+  dropped: readonly string[]
   error: RouterError | undefined
   requestBytes: number
   responseBytes: number
@@ -77,7 +77,7 @@ export class Exchange {
   /** Called as soon as the model is known. */
   onModel: (() => void) | undefined
   #model: string | undefined
-  #lost: Map<string, string> | undefined
+  #dropped: Map<string, string> | undefined
   /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
   readonly stop = new StopSource()
   #signal: AbortSignal | undefined
@@ -114,8 +114,8 @@ export class Exchange {
   }
 
   /** Fields that the chosen upstream cannot carry, each once, with the reason. */
-  get lost(): ReadonlyMap<string, string> {
-    return this.#lost ?? nothing
+  get dropped(): ReadonlyMap<string, string> {
+    return this.#dropped ?? nothing
   }
 
   /** What every log line of the request carries. */
@@ -135,9 +135,9 @@ export class Exchange {
     return performance.now() - this.startedAt
   }
 
-  lose(field: string, why: string): void {
-    this.#lost ??= new Map()
-    this.#lost.set(field, why)
+  drop(field: string, why: string): void {
+    this.#dropped ??= new Map()
+    this.#dropped.set(field, why)
   }
 
   /** Another target is tried: what the one before could not carry no longer matters. */
@@ -146,7 +146,7 @@ export class Exchange {
     this.sentAt ??= performance.now()
     this.target = target.id
     this.providerType = target.type.name
-    this.#lost?.clear()
+    this.#dropped?.clear()
   }
 
   /** Of the attempts that gave counts; an endpoint that asks a model several times adds them up. */

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { getBuiltinModule } from 'node:process'
 import type { Duplex } from 'node:stream'
 import { writeWaiting } from '../lib/turn-end.ts'
-import { hearOut } from './last-answer.ts'
-import { watchWrites } from './stalled-writes.ts'
 
 /** An `import` would read each of its members, at one of which Node loads all of fetch and WebSocket: 30 ms of a start. */
 const { createServer, STATUS_CODES } = getBuiltinModule('node:http')
@@ -218,4 +217,52 @@ function refuse(socket: Duplex, status: number): void {
     'connection: close',
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+}
+
+/** For how long a client may go on sending behind its last answer, in milliseconds. */
+const hearOutMs = 5_000
+
+/**
+ * For the end of an answer: hears out a client that still sends the body of its request when the answer has ended the
+ * connection. Node would close at once, and the system then meets what still comes with a reset, which costs a client that
+ * reads after it has sent its answer: it sees a broken pipe and not why its body was refused. RFC 9112, section 9.6.
+ */
+function hearOut(request: IncomingMessage): void {
+  const { socket, complete } = request
+  if (complete || !socket.writableEnded || socket.destroyed) return
+  // From `destroySoon`, by which Node closes behind the last answer.
+  socket.off('finish', socket.destroy)
+  const timer = setTimeout(() => socket.destroy(), hearOutMs).unref()
+  socket.once('close', () => clearTimeout(timer))
+  request.once('end', () => socket.destroySoon())
+  request.resume()
+}
+
+/** How often sockets are looked at, as a part of the limit. */
+const lookShare = 1 / 4
+
+/**
+ * Gives sockets whose peer does not take what was written a timeout of `limitMs` without progress; Node then tells the server
+ * by `timeout`. Only those: a timer of each socket would be set back with every write. `isIdle`: whether a socket is between
+ * two requests, where its timeout is that of the kept-alive connection.
+ */
+function watchWrites(server: Server, limitMs: number, isIdle: (socket: Socket) => boolean): void {
+  const sockets = new Set<Socket>()
+  let timer: NodeJS.Timeout | undefined
+  const look = (): void => {
+    for (const socket of sockets) {
+      const waits = socket.writableLength > 0
+      if (waits && socket.timeout !== limitMs) socket.setTimeout(limitMs)
+      else if (!waits && socket.timeout === limitMs && !isIdle(socket)) socket.setTimeout(0)
+    }
+  }
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    timer ??= setInterval(look, limitMs * lookShare)
+  })
+  server.on('close', () => {
+    clearInterval(timer)
+    timer = undefined
+  })
 }

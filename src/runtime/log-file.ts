@@ -13,10 +13,10 @@ export interface LogFileOptions {
   /** See `GatheredLines`. */
   pieceBytes: number
   /** Called when the file can no longer be opened or written, with the system's code, and when it can again. */
-  onChange(fault: LogFileFault | undefined): void
+  onChange(error: LogFileError | undefined): void
 }
 
-export interface LogFileFault {
+export interface LogFileError {
   /** `open`: lines go nowhere. `reopen`: they go to the file that was open before. `write`: they are held, then dropped. */
   does: 'open' | 'reopen' | 'write'
   /** ENOENT, EACCES, ENOSPC ... */
@@ -27,17 +27,17 @@ export interface LogFileFault {
 export class LogFile implements DestinationStream {
   readonly #options: LogFileOptions
   #stream: LogStream | undefined
-  #openFault: LogFileFault | undefined
-  #writeFault: LogFileFault | undefined
+  #openError: LogFileError | undefined
+  #writeError: LogFileError | undefined
 
-  /** Opens the file; `fault` says whether that has worked. */
+  /** Opens the file; `error` says whether that has worked. */
   constructor(options: LogFileOptions) {
     this.#options = options
-    this.#openFault = this.#open('open')
+    this.#openError = this.#open('open')
   }
 
-  get fault(): LogFileFault | undefined {
-    return this.#openFault ?? this.#writeFault
+  get error(): LogFileError | undefined {
+    return this.#openError ?? this.#writeError
   }
 
   write(line: string): void {
@@ -60,14 +60,14 @@ export class LogFile implements DestinationStream {
   reopen(): void {
     const former = this.#stream
     this.#change(() => {
-      this.#openFault = this.#open(former ? 'reopen' : 'open')
-      if (!this.#openFault) this.#writeFault = undefined
+      this.#openError = this.#open(former ? 'reopen' : 'open')
+      if (!this.#openError) this.#writeError = undefined
     })
     // What was logged until now belongs to the file that was moved away.
     if (former && this.#stream !== former) void former.end()
   }
 
-  #open(does: 'open' | 'reopen'): LogFileFault | undefined {
+  #open(does: 'open' | 'reopen'): LogFileError | undefined {
     const { path, pieceBytes } = this.#options
     try {
       // At once, and not when the first line is written: a file that cannot be opened is told at the start.
@@ -85,14 +85,14 @@ export class LogFile implements DestinationStream {
   #written(stream: LogStream, error?: unknown): void {
     if (stream !== this.#stream) return
     this.#change(() => {
-      this.#writeFault = error === undefined ? undefined : { does: 'write', code: codeOf(error) }
+      this.#writeError = error === undefined ? undefined : { does: 'write', code: codeOf(error) }
     })
   }
 
   #change(make: () => void): void {
-    const { fault: before } = this
+    const { error: before } = this
     make()
-    const { fault: after } = this
+    const { error: after } = this
     if (before?.does !== after?.does || before?.code !== after?.code) this.#options.onChange(after)
   }
 }

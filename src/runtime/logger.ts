@@ -1,6 +1,6 @@
 import { type DestinationStream, type Logger, multistream, pino } from 'pino'
 import type { Config } from '../config/settings.ts'
-import { LogFile, type LogFileFault } from './log-file.ts'
+import { LogFile, type LogFileError } from './log-file.ts'
 import { LogStream } from './log-stream.ts'
 
 export interface Logging {
@@ -8,7 +8,7 @@ export interface Logging {
   /** Opens the log file anew, after logrotate has moved it. */
   reopen(): void
   /** What is wrong with the log file now, in a few words; undefined: nothing, or there is none. */
-  fault(): string | undefined
+  error(): string | undefined
   /** Writes out what is still held, as far as that is possible within a second. Call before the process ends. */
   flush(): Promise<void>
   /**
@@ -41,7 +41,7 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
       // Most have but one stream, which costs less without the search for the right ones.
       logger: pino(pinoOptions(level), stdout),
       reopen: () => undefined,
-      fault: () => undefined,
+      error: () => undefined,
       flush: async () => void (await heldBy(stdout)?.flush()),
       atExit: () => heldBy(stdout)?.atExit(),
     }
@@ -52,18 +52,18 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
   const file = new LogFile({
     path,
     pieceBytes: pieceBytes(config),
-    onChange: (fault) => {
-      if (fault) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, fault)}`)
+    onChange: (error) => {
+      if (error) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, error)}`)
       else toStdout.info(`LLM_ROUTER_LOG_FILENAME: ${path} is written again`)
     },
   })
-  const { fault } = file
-  if (fault && options.tellsOfFile) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, fault)}`)
+  const { error } = file
+  if (error && options.tellsOfFile) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, error)}`)
   const streams = [stdout, file].map((stream) => ({ level, stream }))
   return {
     logger: pino(pinoOptions(level), multistream(streams)),
     reopen: () => file.reopen(),
-    fault: () => (file.fault ? shortTextOf(file.fault) : undefined),
+    error: () => (file.error ? shortTextOf(file.error) : undefined),
     flush: async () => void (await Promise.all([file.flush(), heldBy(stdout)?.flush()])),
     atExit: () => {
       file.atExit()
@@ -93,7 +93,7 @@ function pinoOptions(level: string) {
   }
 }
 
-function textOf(path: string, { does, code }: LogFileFault): string {
+function textOf(path: string, { does, code }: LogFileError): string {
   switch (does) {
     case 'open':
       return `cannot write ${path} (${code}); logging to stdout only`
@@ -104,7 +104,7 @@ function textOf(path: string, { does, code }: LogFileFault): string {
   }
 }
 
-function shortTextOf({ does, code }: LogFileFault): string {
+function shortTextOf({ does, code }: LogFileError): string {
   return does === 'write'
     ? `the log file cannot be written (${code})`
     : `the log file cannot be opened (${code})`

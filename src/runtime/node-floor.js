@@ -15,7 +15,7 @@ export const nodeFloors = ['24.22.3', '26.12.1']
  * @param {string} version 24.22.3
  * @returns {string | undefined}
  */
-export function nodeFault(version) {
+export function nodeError(version) {
   const has = numbersOf(version)
   const floor = nodeFloors.map(numbersOf).find((needs) => needs[0] >= has[0])
   if (floor === undefined || compare(has, floor) >= 0) return undefined

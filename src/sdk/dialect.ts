@@ -5,7 +5,7 @@ import type { RouterError } from './errors.ts'
 import type { Operation } from './provider.ts'
 
 /** Reports a field that the other side cannot carry: one log line and the `x-llm-router-lost` header. */
-export type Lose = (field: string, why: string) => void
+export type Drop = (field: string, why: string) => void
 
 /**
  * How a server differs from the plain form of its dialect. Absent means the plain form.
@@ -34,7 +34,7 @@ export interface WriteRequestOptions {
   /** The upstream's name of the model. */
   model: string
   flavour: Flavour
-  lose: Lose
+  drop: Drop
 }
 
 /** What a writer must know of the answer it writes. */

@@ -43,7 +43,7 @@ const statusOfKind: Record<ErrorKind, number> = {
 export interface RouterErrorDetails {
   /** Machine-readable code that the client sees, such as `model_not_found`. */
   code?: string
-  /** The request field at fault, such as `messages[2].content`. */
+  /** The request field at error, such as `messages[2].content`. */
   param?: string
   /** HTTP status, when it is not the usual one of the kind. */
   status?: number
@@ -95,16 +95,16 @@ export function isPermanent({ code, cause }: RouterError): boolean {
   return typeof said === 'string' && permanentCodes.has(said)
 }
 
-/** A start that cannot succeed: every fault found, each with its place. Ends the process with exit code 2. */
+/** A start that cannot succeed: every error found, each with its place. Ends the process with exit code 2. */
 export class ConfigError extends Error {
-  readonly faults: readonly string[]
-  /** What can be lived with, and may explain a fault. */
+  readonly errors: readonly string[]
+  /** What can be lived with, and may explain an error. */
   readonly warnings: readonly string[]
 
-  constructor(faults: readonly string[], warnings: readonly string[] = []) {
-    super(faults.join('\n'))
+  constructor(errors: readonly string[], warnings: readonly string[] = []) {
+    super(errors.join('\n'))
     this.name = 'ConfigError'
-    this.faults = faults
+    this.errors = errors
     this.warnings = warnings
   }
 }

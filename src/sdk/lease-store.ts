@@ -56,7 +56,7 @@ export interface LeaseStore {
    * Calls back, once for each, when a lease that this process has not given back is another process's now. Only of those
    * that were given by the shared store. Absent: that cannot happen.
    */
-  onLost?(listener: (lease: StoredLease) => void): void
+  onRevoked?(listener: (lease: StoredLease) => void): void
   /** How often a waiting request should ask without a hint, in milliseconds; undefined when hints are never lost. */
   readonly pollMs: { readonly min: number; readonly max: number } | undefined
   readonly counts: LeaseCounts
@@ -71,7 +71,7 @@ export interface LeaseCounts {
   /** Given while the shared store was down: exclusive within this process only. */
   local: number
   /** Found taken by somebody else although still in use here: the target ran two requests at once. */
-  lost: number
+  revoked: number
 }
 
 /** The store cannot be asked now. */
@@ -83,5 +83,5 @@ export class StoreDownError extends Error {
 }
 
 export function noLeaseCounts(): LeaseCounts {
-  return { local: 0, lost: 0 }
+  return { local: 0, revoked: 0 }
 }

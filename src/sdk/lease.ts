@@ -49,7 +49,7 @@ export interface Judgement {
 export interface Lease {
   readonly target: Target
   /** Aborted when another process has taken the target over. Absent: nobody can. */
-  readonly lost?: AbortSignal | undefined
+  readonly revoked?: AbortSignal | undefined
   /** Whether the target has answered anybody since it was configured, so that its key and model are valid. */
   readonly hasAnswered: boolean
   /** The first content of a stream has come. */

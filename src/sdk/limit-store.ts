@@ -31,12 +31,12 @@ export interface LimitDemand extends LimitWish {
   /** Upstream requests that it becomes, at least 1: one was counted when it was admitted. */
   readonly requests: number
   /** How many of them would run at a time, at least 1. */
-  readonly places: number
+  readonly slots: number
 }
 
 export interface LimitReservation extends LimitVerdict {
   /** How many of its upstream requests may run at a time: as many of those that it wanted as were free, but 1 at least. */
-  readonly places: number
+  readonly slots: number
 }
 
 export interface LimitEnd extends LimitWish {
@@ -57,7 +57,7 @@ export interface LimitStore {
   /** Takes a place for a request, or says why there is none; what is refused counts for nothing. */
   admit(wish: LimitWish): Promise<LimitVerdict>
   /**
-   * Sets tokens, requests and places aside for an admitted request until it leaves, or says why it cannot; it then must
+   * Sets tokens, requests and slots aside for an admitted request until it leaves, or says why it cannot; it then must
    * leave, undone. More tokens than the limit can ever hold are set aside when nothing else is and nothing is owed.
    */
   reserve(demand: LimitDemand): Promise<LimitReservation>

@@ -1,6 +1,5 @@
 import type { Outcome, SharingStrategy, TargetSignals, WeightControl } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
-import { Recent } from './recent.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 
 /** However badly a target does, it keeps this part of its weight: only its answers can show that it is well again. */
@@ -115,5 +114,30 @@ class WeightSettings implements WeightControl {
     const history = this.#histories.get(target.id) ?? new Recent<Outcome>(historyLength)
     this.#histories.set(target.id, history)
     history.add(outcome)
+  }
+}
+
+/** The last items that were added, up to a number. */
+class Recent<T> {
+  readonly #most: number
+  readonly #items: T[] = []
+  #oldest = 0
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  add(item: T): void {
+    if (this.#items.length < this.#most) {
+      this.#items.push(item)
+      return
+    }
+    this.#items[this.#oldest] = item
+    this.#oldest = (this.#oldest + 1) % this.#most
+  }
+
+  /** A copy, oldest first. */
+  list(): T[] {
+    return [...this.#items.slice(this.#oldest), ...this.#items.slice(0, this.#oldest)]
   }
 }

@@ -137,7 +137,7 @@ export class SmoothRotation {
     const isSame = round?.candidates === candidates
     if (!round || !isSame) {
       this.#writeBack()
-      const places = candidates.map(({ target }) => this.#placeOf(target))
+      const places = candidates.map(({ target }) => this.#pathOf(target))
       const room = (): Float64Array => new Float64Array(places.length)
       round = { candidates, places, given: [], earned: room(), credits: room(), paid: 0, even: 0, owed: 0 }
       this.#last = round
@@ -219,7 +219,7 @@ export class SmoothRotation {
     round.owed = 0
   }
 
-  #placeOf(target: Target): number {
+  #pathOf(target: Target): number {
     const known = this.#places.get(target)
     if (known !== undefined) return known
     const place = this.#places.size

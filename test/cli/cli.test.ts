@@ -45,13 +45,13 @@ test('check tells every fault with file, line and column, and what was meant', a
   const { code, stdout } = await runCli(['check', path])
   const lines = stdout.trimEnd().split('\n')
   const expected = [
-    /:4:19: fault: .*"least_bussy".*did you mean "least_busy"\?$/,
-    /:6:23: fault: .*"olama" is unknown.*did you mean "ollama"\?$/,
+    /:4:19: error: .*"least_bussy".*did you mean "least_busy"\?$/,
+    /:6:23: error: .*"olama" is unknown.*did you mean "ollama"\?$/,
     /:6:44: warning: .*api_hots: .*did you mean "api_host"\?$/,
-    /:7:9: fault: .*providers\[1\]\.api_host: missing/,
+    /:7:9: error: .*providers\[1\]\.api_host: missing/,
     /:10:14: warning: "twice" stands here a first time/,
-    /:13:48: fault: .*"twise"; did you mean "twice"\?$/,
-    /4 faults, 2 warnings$/,
+    /:13:48: error: .*"twise"; did you mean "twice"\?$/,
+    /4 errors, 2 warnings$/,
   ]
   for (const [index, pattern] of expected.entries()) assert.match(lines[index] ?? '', pattern)
   assert.equal(lines.length, expected.length, stdout)
@@ -84,7 +84,7 @@ test('weights over 1, variables in the words of other programs and a model that 
     /:7:70: warning: .*providers\[1\]\.api_token: reads like the name of an environment variable/,
     /:8:70: warning: .*providers\[2\]\.api_token: reads like the name of an environment variable/,
     /:12:29: warning: more_models\["llama"\]: not served/,
-    /1 model, 3 servers, no fault, 5 warnings$/,
+    /1 model, 3 servers, no errors, 5 warnings$/,
   ]
   const { code, stdout } = await runCli(['check', path])
   const lines = stdout.trimEnd().split('\n')
@@ -114,13 +114,13 @@ test('check names the servers that are llama.cpp although their type says otherw
     stdout,
     /warning: test_models\["m"\]\.providers\[1\]\.api_type: the server says that it is llama\.cpp/,
   )
-  assert.match(stdout, /1 model, 2 servers, no fault, 1 warning/)
+  assert.match(stdout, /1 model, 2 servers, no errors, 1 warning/)
 })
 
 test('check points to where a file stops being JSON', async () => {
   const path = file('comma.json', '{\n  "a": {},\n}\n')
   const { code, stdout } = await runCli(['check', path])
-  assert.equal(stdout, `${path}:3:1: fault: not valid JSON from here on\n`)
+  assert.equal(stdout, `${path}:3:1: error: not valid JSON from here on\n`)
   assert.equal(code, 2)
 })
 
@@ -130,16 +130,16 @@ test('check says that a good file is good', async () => {
     JSON.stringify(modelsConfig({ one: [{ api_type: 'mock' }], two: [{ api_type: 'mock' }] })),
   )
   const { code, stdout } = await runCli(['check', path])
-  assert.equal(stdout, `${path}: 2 models, 2 servers, no fault, 0 warnings\n`)
+  assert.equal(stdout, `${path}: 2 models, 2 servers, no errors, 0 warnings\n`)
   assert.equal(code, 0)
 })
 
 test('check tells the faults of the settings too', async () => {
   const missing = await runCli(['check', join(folder, 'missing.json')])
-  assert.match(missing.stdout, /^fault: LLM_ROUTER_MODELS_CONFIG: cannot read .*missing\.json \(ENOENT\)\n/)
+  assert.match(missing.stdout, /^error: LLM_ROUTER_MODELS_CONFIG: cannot read .*missing\.json \(ENOENT\)\n/)
   assert.equal(missing.code, 2)
   const strategy = await runCli(['check'], { LLM_ROUTER_BALANCE_STRATEGY: 'balancd' })
-  assert.match(strategy.stdout, /fault: LLM_ROUTER_BALANCE_STRATEGY: .*did you mean "balanced"\?/)
+  assert.match(strategy.stdout, /error: LLM_ROUTER_BALANCE_STRATEGY: .*did you mean "balanced"\?/)
   const port = await runCli(['check'], { LLM_ROUTER_SERVER_PORT: 'http' })
   assert.match(port.stderr, /LLM_ROUTER_SERVER_PORT/)
   assert.deepEqual([strategy.code, port.code], [2, 2])

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readHistory } from '../../src/routes/text/chat-history.ts'
+import { readHistory } from '../../src/routes/text/conversation-with-model.ts'
 import { RouterError } from '../../src/sdk/errors.ts'
 
 function turnsOf(items: object[]): [string, string][] {

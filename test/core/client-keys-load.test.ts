@@ -25,7 +25,7 @@ function faultsOf(root: unknown, env?: Record<string, string>): string {
     load(root, env)
   } catch (error) {
     assert.ok(error instanceof ConfigError, String(error))
-    return error.faults.join('\n')
+    return error.errors.join('\n')
   }
   return ''
 }

@@ -4,7 +4,7 @@ import {
   type EachTextOptions,
   eachText,
   type TextOutcome,
-} from '../../src/plugins/text-endpoints/in-order.ts'
+} from '../../src/plugins/text-endpoints/each-text.ts'
 import { RouterError } from '../../src/sdk/errors.ts'
 
 interface Call {

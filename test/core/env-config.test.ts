@@ -13,7 +13,7 @@ function faultsOf(env: Record<string, string>): readonly string[] {
     loadConfig(env)
   } catch (error) {
     assert.ok(error instanceof ConfigError)
-    return error.faults
+    return error.errors
   }
   return []
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isMostlyLong, outlineOf } from '../../src/lib/json/outline.ts'
 import { scanObject } from '../../src/lib/json/splice.ts'
+import { isMostlyLong, outlineOf } from '../../src/plugins/body/outline.ts'
 
 const longText = 'x'.repeat(5_000)
 

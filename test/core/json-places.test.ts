@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readPlace } from '../../src/config/place-read.ts'
-import { activePlace, modelPlace, placeBelow } from '../../src/config/places.ts'
+import { activePath, modelPath, pathBelow } from '../../src/config/config-path.ts'
+import { readPath } from '../../src/config/error-position.ts'
 import { didYouMean } from '../../src/lib/did-you-mean.ts'
-import { jsonPlaces } from '../../src/lib/json/places.ts'
+import { jsonPositions } from '../../src/lib/json/positions.ts'
 
 const text = `{
   "g": { "a \\"b": [10, { "x": "}],{" , "y": null }] },
@@ -12,7 +12,7 @@ const text = `{
 }`
 
 test('each value has the line and column at which it begins', () => {
-  const { find } = jsonPlaces(text)
+  const { find } = jsonPositions(text)
   assert.deepEqual(find([]), { line: 1, column: 1 })
   assert.deepEqual(find(['g']), { line: 2, column: 8 })
   assert.deepEqual(find(['g', 'a "b', 0]), { line: 2, column: 20 })
@@ -22,20 +22,20 @@ test('each value has the line and column at which it begins', () => {
 })
 
 test('what is not there has the place of what should hold it', () => {
-  const { find } = jsonPlaces(text)
+  const { find } = jsonPositions(text)
   assert.deepEqual(find(['g', 'a "b', 1, 'missing', 'deeper']), find(['g', 'a "b', 1]))
   assert.deepEqual(find(['empty', '__proto__']), { line: 3, column: 12 })
 })
 
 test('a name that stands twice in one object is told with its earlier place', () => {
-  const { duplicates, find } = jsonPlaces('{"a": {"b": 1},\r\n "c": {"b": 2}, "a": {"d": 3}}')
-  assert.deepEqual(duplicates, [{ path: ['a'], place: { line: 1, column: 7 } }])
+  const { duplicates, find } = jsonPositions('{"a": {"b": 1},\r\n "c": {"b": 2}, "a": {"d": 3}}')
+  assert.deepEqual(duplicates, [{ path: ['a'], position: { line: 1, column: 7 } }])
   assert.deepEqual(find(['a', 'd']), { line: 2, column: 28 }, 'the last one is what is read')
 })
 
 test('a byte order mark and a bare value do no harm', () => {
-  assert.deepEqual(jsonPlaces('\ufeff{"a": -1.5e3}').find(['a']), { line: 1, column: 8 })
-  assert.deepEqual(jsonPlaces(' 7 ').find([]), { line: 1, column: 2 })
+  assert.deepEqual(jsonPositions('\ufeff{"a": -1.5e3}').find(['a']), { line: 1, column: 8 })
+  assert.deepEqual(jsonPositions(' 7 ').find([]), { line: 1, column: 2 })
 })
 
 test('the place that a fault begins with is read back, whatever the names', () => {
@@ -44,15 +44,15 @@ test('the place that a fault begins with is read back, whatever the names', () =
     ['my group', 'a/b: "c"'],
     ['$x-y', ''],
   ] as const) {
-    const fault = `${placeBelow(modelPlace(group, alias), '/providers/0/odd ~1name')}: wrong: "x"`
-    assert.deepEqual(readPlace(fault), [group, alias, 'providers', 0, 'odd /name'])
-    assert.deepEqual(readPlace(`${activePlace(group, 3)}: no`), ['active_models', group, 3])
+    const fault = `${pathBelow(modelPath(group, alias), '/providers/0/odd ~1name')}: wrong: "x"`
+    assert.deepEqual(readPath(fault), [group, alias, 'providers', 0, 'odd /name'])
+    assert.deepEqual(readPath(`${activePath(group, 3)}: no`), ['active_models', group, 3])
   }
 })
 
 test('a fault that begins with no place has none', () => {
-  assert.equal(readPlace('cannot read the file'), undefined)
-  assert.equal(readPlace('"half: a name'), undefined)
+  assert.equal(readPath('cannot read the file'), undefined)
+  assert.equal(readPath('"half: a name'), undefined)
 })
 
 test('a hint names the nearest other name, and short names get none', () => {

@@ -27,13 +27,13 @@ test('prompt files at any depth are read under their paths', async (t) => {
       ['builtin/system/pl/two words.v2', 'zażółć'],
       ['top', 'a'],
     ]),
-    faults: [],
+    errors: [],
   })
 })
 
 test('a blank file counts as none', async (t) => {
   const tree = await readPromptTree(folderOf(t, { 'a.prompt': ' \n' }))
-  assert.deepEqual(tree, { texts: new Map(), faults: [] })
+  assert.deepEqual(tree, { texts: new Map(), errors: [] })
 })
 
 test('a directory that does not exist, or is a file, is undefined', async (t) => {
@@ -55,7 +55,7 @@ test('a volume of Kubernetes is read through its links, and its inner folders ar
 test('a link that leads back up ends there', async (t) => {
   const folder = folderOf(t, { 'a/b/x.prompt': 'x' })
   symlinkSync('../..', join(folder, 'a/b/again'))
-  assert.deepEqual(await readPromptTree(folder), { texts: new Map([['a/b/x', 'x']]), faults: [] })
+  assert.deepEqual(await readPromptTree(folder), { texts: new Map([['a/b/x', 'x']]), errors: [] })
 })
 
 test('faults name the file, and the other prompts are read all the same', async (t) => {
@@ -68,7 +68,7 @@ test('faults name the file, and the other prompts are read all the same', async 
   symlinkSync('nowhere', join(folder, 'bad/link'))
   assert.deepEqual(await readPromptTree(folder), {
     texts: new Map([['good', 'x']]),
-    faults: [
+    errors: [
       'bad/large.prompt: over 1048576 bytes',
       'bad/latin1.prompt: not UTF-8',
       'bad/link.prompt: cannot be read (ENOENT)',

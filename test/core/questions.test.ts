@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readQuestions } from '../../src/routes/text/questions.ts'
+import { readQuestions } from '../../src/routes/text/generate-questions.ts'
 
 test('numbers, bullets and emphasis before a question are taken off', () => {
   const lines = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RecentCount } from '../../src/lib/recent-count.ts'
+import { RecentCount } from '../../src/plugins/status/recent-count.ts'
 
 test('what is more than a minute old no longer counts', () => {
   let now = 5_500

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { requestIds } from '../../src/runtime/request-ids.ts'
+import { requestIds } from '../../src/app.ts'
 
 // RFC 9562, sections 4.1 and 5.8.
 const uuidOfVersion8 = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/

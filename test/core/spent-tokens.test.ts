@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Spending, spentTokens } from '../../src/plugins/auth/spent-tokens.ts'
+import { type Spending, spentTokens } from '../../src/plugins/auth/limit-use.ts'
 
 const spending: Spending = {
   usage: undefined,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hostFault, joinUrl } from '../../src/config/target-url.ts'
+import { hostError, joinUrl } from '../../src/config/target-url.ts'
 
 const openai = '/v1/chat/completions'
 const ollama = '/api/chat'
@@ -82,14 +82,14 @@ test('the queries of a base and of an override are both kept', () => {
 })
 
 test('an address must be http or https', () => {
-  assert.equal(hostFault('http://localhost:11434'), undefined)
-  assert.equal(hostFault('https://api.example.com/v1'), undefined)
+  assert.equal(hostError('http://localhost:11434'), undefined)
+  assert.equal(hostError('https://api.example.com/v1'), undefined)
   for (const bad of ['ftp://h', '192.0.2.1:8000', 'localhost:8000', 'h', '', 'http://'])
-    assert.match(hostFault(bad) ?? '', /http:\/\/ or https:\/\//, bad)
+    assert.match(hostError(bad) ?? '', /http:\/\/ or https:\/\//, bad)
 })
 
 test('a user name or password in an address is refused, and not shown', () => {
-  const fault = hostFault('http://me:hunter2@h/v1') ?? ''
+  const fault = hostError('http://me:hunter2@h/v1') ?? ''
   assert.match(fault, /user name or password/)
   assert.doesNotMatch(fault, /hunter2|me:/)
 })

@@ -36,7 +36,7 @@ async function passesCheck(config: unknown, env: Record<string, string> = {}): P
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(config))
   const { code, stdout, stderr } = await runCli(['check', file], { OPENAI_API_KEY: 'sk-x', ...env })
   assert.equal(code, 0, stdout + stderr)
-  assert.match(stdout, /no fault, 0 warnings\n$/)
+  assert.match(stdout, /no errors, 0 warnings\n$/)
 }
 
 const json: Rule[] = [

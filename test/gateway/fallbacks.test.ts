@@ -103,7 +103,7 @@ test('a fallback that is no active model stops the start', async () => {
   })
   await assert.rejects(start, (error) => {
     assert.ok(error instanceof ConfigError)
-    assert.deepEqual(error.faults, [
+    assert.deepEqual(error.errors, [
       'm["a"].fallbacks[0]: no active model "b"',
       'm["a"].fallbacks[1]: a model cannot stand in for itself',
     ])

@@ -1,7 +1,7 @@
 import type { ChatCompletion, ChatCompletionChunk } from 'openai/resources/chat/completions'
 import type { CompletionUsage } from 'openai/resources/completions'
 import type { MockClock } from '../../src/providers/mock/call.ts'
-import { mockTransport } from '../../src/providers/mock/transport.ts'
+import { mockTransport } from '../../src/providers/mock/index.ts'
 import type { MockSettings } from '../../src/sdk/target.ts'
 import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../../src/sdk/transport.ts'
 

@@ -45,7 +45,7 @@ export function faultsOf(file: unknown, surroundings?: Surroundings): readonly s
     load(file, surroundings)
   } catch (error) {
     assert.ok(error instanceof ConfigError, String(error))
-    return error.faults
+    return error.errors
   }
   return []
 }

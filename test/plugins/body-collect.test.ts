@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { collectBody } from '../../src/plugins/body/collect.ts'
+import { collectBody } from '../../src/plugins/body/index.ts'
 import { RouterError } from '../../src/sdk/errors.ts'
 
 interface Given {

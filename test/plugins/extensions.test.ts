@@ -41,6 +41,6 @@ test('an extension that takes a name twice stops the start and is named', async 
   })
   await assert.rejects(
     start,
-    (error) => error instanceof ConfigError && /last_first.*twice/.test(error.faults.join()),
+    (error) => error instanceof ConfigError && /last_first.*twice/.test(error.errors.join()),
   )
 })

@@ -20,7 +20,7 @@ const tree = await readPromptTree(join(import.meta.dirname, '../../resources/pro
 assert.ok(tree, 'the shipped prompts are there')
 
 test('every shipped prompt exists in English and in Polish, with the same placeholders, and nothing else does', () => {
-  assert.deepEqual(tree.faults, [])
+  assert.deepEqual(tree.errors, [])
   const found = new Map(Array.from(tree.texts, ([id, text]) => [id, placeholdersIn(text)]))
   const expected = ['en', 'pl'].flatMap((language) =>
     Object.entries(placeholdersOf).map(([name, names]) => [`builtin/system/${language}/${name}`, names]),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import dns, { type LookupAddress } from 'node:dns'
 import { syncBuiltinESMExports } from 'node:module'
 import { type TestContext, test } from 'node:test'
-import { hostFault } from '../../src/config/target-url.ts'
+import { hostError } from '../../src/config/target-url.ts'
 import { type AllLookup, checkedLookup } from '../../src/relay/upstream/checked-lookup.ts'
 import { createHttpTransport } from '../../src/relay/upstream/http-transport.ts'
 import { post } from '../helpers/http.ts'
@@ -55,8 +55,8 @@ const allowed = [
 ]
 
 test('S5 a link-local or metadata address is a fault of the configuration, however it is written', () => {
-  for (const host of refused) assert.match(hostFault(host) ?? '', /link-local or cloud metadata/, host)
-  for (const host of allowed) assert.equal(hostFault(host), undefined, host)
+  for (const host of refused) assert.match(hostError(host) ?? '', /link-local or cloud metadata/, host)
+  for (const host of allowed) assert.equal(hostError(host), undefined, host)
   const [fault = ''] = faultsOf(modelFile({ api_type: 'openai', api_host: 'http://169.254.169.254' }))
   assert.match(fault, /api_host: is a link-local.*LLM_ROUTER_ALLOW_LINK_LOCAL/)
   assert.doesNotMatch(fault, /169/)

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
-import { jsonMemoryBytes } from '../../src/lib/json/memory.ts'
-import { oldGenerationLimit } from '../../src/plugins/shedding/heap-room.ts'
+import { jsonMemoryBytes, oldGenerationLimit } from '../../src/plugins/shedding/heap-room.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
@@ -60,7 +59,7 @@ test('S23, P8 while the event loop is late, new requests are refused and running
   assert.equal(JSON.parse(late[0].text).error.code, 'overloaded')
   assert.equal(await shed(router.url, 'event_loop'), 3)
   await blocking
-  await router.logged(({ msg }) => msg === 'new requests are taken again')
+  await router.logged(({ msg }) => msg === 'new requests are accepted again')
   released.resolve()
   assert.equal((await running).status, 200)
   assert.equal((await post(router.url + chat, { model: 'one', messages })).status, 200)

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { nodeFault, nodeFloors } from '../../src/runtime/node-floor.js'
+import { nodeError, nodeFloors } from '../../src/runtime/node-floor.js'
 import { certificate } from '../helpers/certificate.ts'
 import { childEnv } from '../helpers/child-env.ts'
 import { post } from '../helpers/http.ts'
@@ -175,12 +175,12 @@ test('S31 no package is older than the first version without known holes', () =>
 
 test('S31 a Node that misreads JSON is refused, and the sentence says which one is not', () => {
   for (const version of ['24.22.2', '24.21.0', '24.9.5', '24.0.0', '22.23.3', '20.20.2'])
-    assert.match(nodeFault(version) ?? '', /needs Node\.js 24\.22\.3 or newer .*this is \d/, version)
+    assert.match(nodeError(version) ?? '', /needs Node\.js 24\.22\.3 or newer .*this is \d/, version)
   for (const version of ['25.9.9', '26.12.0', '26.0.0'])
-    assert.match(nodeFault(version) ?? '', /26\.12\.1 on the 26 line/, version)
+    assert.match(nodeError(version) ?? '', /26\.12\.1 on the 26 line/, version)
   for (const version of ['24.22.3', '24.30.0', '26.12.1', '27.0.0', '28.1.0-nightly'])
-    assert.equal(nodeFault(version), undefined, version)
-  assert.equal(nodeFault(process.versions.node), undefined)
+    assert.equal(nodeError(version), undefined, version)
+  assert.equal(nodeError(process.versions.node), undefined)
 })
 
 const versions = [
@@ -206,7 +206,7 @@ test('S31 every way to start the router refuses an older Node in one sentence', 
         text(child.stderr),
         once(child, 'exit'),
       ])
-      assert.deepEqual([out, errors, code], ['', `${nodeFault(version)}\n`, 1], file)
+      assert.deepEqual([out, errors, code], ['', `${nodeError(version)}\n`, 1], file)
     }
   }
 })
@@ -215,16 +215,16 @@ test('S31 the scripts choose a Node by the same floors as the router, and packag
   const isNew = (version: string): boolean =>
     spawnSync('bash', ['-c', '. scripts/prepare.sh; is_new_enough "$1"', 'bash', version], { cwd: root })
       .status === 0
-  for (const version of versions) assert.equal(isNew(version), nodeFault(version) === undefined, version)
+  for (const version of versions) assert.equal(isNew(version), nodeError(version) === undefined, version)
   const [first = '', last = ''] = nodeFloors
   const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   assert.equal(engines.node, `^${first} || >=${last}`)
   const images = [...readFileSync(join(root, 'Dockerfile'), 'utf8').matchAll(/^FROM node:([\d.]+)/gm)]
   assert.equal(images.length, 2)
-  for (const [, version = ''] of images) assert.equal(nodeFault(version), undefined, version)
+  for (const [, version = ''] of images) assert.equal(nodeError(version), undefined, version)
   const bundled = lockedPackages().filter(([path]) => path.startsWith('node_modules/node-linux-'))
   assert.equal(bundled.length, 2)
-  for (const [path, { version = '' }] of bundled) assert.equal(nodeFault(version), undefined, path)
+  for (const [path, { version = '' }] of bundled) assert.equal(nodeError(version), undefined, path)
 })
 
 test('S31 a system Node that misreads JSON is passed over for the one from npm', (t) => {

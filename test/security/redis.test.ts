@@ -98,7 +98,7 @@ test('S20 a Redis user that may do what docs/leases.md says can do all that the 
   const limited = { key: 'team', ticket: 't1', limits: { concurrent: 1, requests: 5, tokens: 100 } }
   assert.equal((await limits.admit(limited)).refusedBy, undefined)
   assert.equal((await limits.admit({ ...limited, ticket: 't2' })).refusedBy, 'concurrent')
-  const demand = { ...limited, tokens: 50, requests: 3, places: 2 }
+  const demand = { ...limited, tokens: 50, requests: 3, slots: 2 }
   assert.equal((await limits.reserve(demand)).refusedBy, undefined)
   await limits.leave({ ...limited, tokens: 7, undone: false })
 

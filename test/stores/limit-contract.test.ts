@@ -71,7 +71,7 @@ function wish(limits: KeyLimits, key = 'k'): LimitWish {
   return { key, ticket: `t${++tickets}`, limits }
 }
 
-type Demand = Partial<Pick<LimitDemand, 'tokens' | 'requests' | 'places'>>
+type Demand = Partial<Pick<LimitDemand, 'tokens' | 'requests' | 'slots'>>
 
 /** Admits a request and sets aside what it needs. */
 async function reserve(store: LimitStore | undefined, limits: KeyLimits, demand: Demand) {
@@ -79,7 +79,7 @@ async function reserve(store: LimitStore | undefined, limits: KeyLimits, demand:
   const request = wish(limits)
   const { refusedBy } = await store.admit(request)
   assert.equal(refusedBy, undefined, 'not admitted')
-  const verdict = await store.reserve({ ...request, tokens: 0, requests: 1, places: 1, ...demand })
+  const verdict = await store.reserve({ ...request, tokens: 0, requests: 1, slots: 1, ...demand })
   if (verdict.refusedBy !== undefined) await store.leave({ ...request, tokens: 0, undone: true })
   return { request, verdict }
 }
@@ -160,7 +160,7 @@ for (const kind of [memory, primary, redis()]) {
           const store = stores[index % stores.length] ?? assert.fail()
           const request = wish(limits)
           if ((await store.admit(request)).refusedBy !== undefined) return undefined
-          const verdict = await store.reserve({ ...request, tokens: 600, requests: 1, places: 1 })
+          const verdict = await store.reserve({ ...request, tokens: 600, requests: 1, slots: 1 })
           if (verdict.refusedBy === undefined) return request
           assert.ok(verdict.waitMs > 0 && verdict.waitMs <= 6_010, `${verdict.waitMs}`)
           await store.leave({ ...request, tokens: 0, undone: true })
@@ -221,21 +221,21 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'requests')
     })
 
-    test('a request gets as many places as are free, one at least, and gives all of them back', async () => {
+    test('a request gets as many slots as are free, one at least, and gives all of them back', async () => {
       const stores = await kind.open()
       const limits = { concurrent: 5 }
-      const first = await reserve(stores[0], limits, { places: 3 })
-      const second = await reserve(stores.at(-1), limits, { places: 3 })
-      assert.deepEqual([first.verdict.places, second.verdict.places], [3, 2])
+      const first = await reserve(stores[0], limits, { slots: 3 })
+      const second = await reserve(stores.at(-1), limits, { slots: 3 })
+      assert.deepEqual([first.verdict.slots, second.verdict.slots], [3, 2])
       assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'concurrent')
       await stores[0]?.leave({ ...first.request, tokens: 0 })
-      assert.equal((await reserve(stores.at(-1), limits, { places: 9 })).verdict.places, 3)
+      assert.equal((await reserve(stores.at(-1), limits, { slots: 9 })).verdict.slots, 3)
       await stores.at(-1)?.leave({ ...second.request, tokens: 0 })
       const [third, fourth] = [
         await reserve(stores.at(-1), limits, {}),
-        await reserve(stores.at(-1), limits, { places: 2 }),
+        await reserve(stores.at(-1), limits, { slots: 2 }),
       ]
-      assert.deepEqual([third.verdict.places, fourth.verdict.places], [1, 1])
+      assert.deepEqual([third.verdict.slots, fourth.verdict.slots], [1, 1])
     })
 
     test('what is refused, or undone, counts for nothing', async () => {
@@ -286,7 +286,7 @@ test('a minute later, requests and tokens are there again', async () => {
   assert.equal((await store.admit(wish(limits))).tokens?.left, 600)
 })
 
-test('the places of a worker that has ended are free at once, and its last messages take none', async () => {
+test('the slots of a worker that has ended are free at once, and its last messages take none', async () => {
   const desk = new LimitDesk(now)
   const [one = assert.fail(), two = assert.fail()] = workersOf(desk)
   const limits = { concurrent: 3 }
@@ -301,7 +301,7 @@ test('what was set aside for a worker that has ended is there again at once', as
   const desk = new LimitDesk(now)
   const [one = assert.fail(), two = assert.fail()] = workersOf(desk)
   const limits = { tokens: 600, concurrent: 4 }
-  await reserve(one, limits, { tokens: 600, places: 4 })
+  await reserve(one, limits, { tokens: 600, slots: 4 })
   assert.notEqual((await two.admit(wish(limits))).refusedBy, undefined)
   desk.removeWorker('1')
   assert.equal((await reserve(two, limits, { tokens: 600 })).verdict.tokens?.left, 0)
@@ -314,14 +314,14 @@ test('in Redis what was set aside for a process that is gone is there again; tha
   const dead = redisLimits(server, 300)
   const living = redisLimits(server, 300)
   t.after(() => living.close())
-  await reserve(dead, limits, { tokens: 600, places: 4 })
-  await reserve(living, limits, { tokens: 100, places: 5 })
+  await reserve(dead, limits, { tokens: 600, slots: 4 })
+  await reserve(living, limits, { tokens: 100, slots: 5 })
   await dead.close()
   // Redis tells when the dead one's reservation has ended: then all but what the living one holds is free.
   for (;;) {
-    const { verdict } = await reserve(living, limits, { tokens: 900, places: 9 })
+    const { verdict } = await reserve(living, limits, { tokens: 900, slots: 9 })
     if (verdict.refusedBy !== undefined) continue
-    assert.deepEqual([verdict.tokens?.left, verdict.places], [0, 5])
+    assert.deepEqual([verdict.tokens?.left, verdict.slots], [0, 5])
     break
   }
   const { total, ...others } = await server.redis.hgetall('{k:k}:reserved')
@@ -329,7 +329,7 @@ test('in Redis what was set aside for a process that is gone is there again; tha
   assert.equal(Object.keys(others).length, 2)
 })
 
-test('in Redis the places of a process that is gone end by themselves; those of a living one stay', async (t) => {
+test('in Redis the slots of a process that is gone end by themselves; those of a living one stay', async (t) => {
   const server = await startRedis()
   t.after(() => server.stop())
   const limits = { concurrent: 2 }

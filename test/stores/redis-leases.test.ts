@@ -108,9 +108,9 @@ test('a lease that another process took over is counted as lost once, and stays 
       .acquire(wishFor('m', ['a']))
       .then((got) => got ?? server.redis.del(redisKeys.lease('m', 'a')).then(() => undefined)),
   )
-  await until(() => (store.counts.lost > 0 ? true : undefined))
+  await until(() => (store.counts.revoked > 0 ? true : undefined))
   await store.release(lease)
-  assert.equal(store.counts.lost, 1)
+  assert.equal(store.counts.revoked, 1)
   assert.equal(warnings.length, 1)
   assert.match((await leaseOf('a')) ?? '', new RegExp(`^w2-${theirs.key}:`))
 })

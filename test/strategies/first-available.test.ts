@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { firstAvailable } from '../../src/strategies/first-available.ts'
-import { firstAvailableOptim } from '../../src/strategies/first-available-optim.ts'
+import { firstAvailable, firstAvailableOptim } from '../../src/strategies/first-available.ts'
 import { noContext, signalsOf } from './signals.ts'
 
 test('first_available takes targets for one request alone, in the order of the file whatever is known of them', () => {

@@ -6,26 +6,26 @@ import { badRequest, type RouterError } from '../../sdk/errors.ts'
 export type Drop = (field: string) => void
 
 /** Content of a user turn or a tool result: a text, or blocks. Throws `bad_request` for what only Anthropic reads. */
-export function readContent(content: unknown, place: string, drop: Drop): UserPart[] {
+export function readContent(content: unknown, path: string, drop: Drop): UserPart[] {
   if (typeof content === 'string') return textParts(content)
-  return objectsIn(content).flatMap((block, index) => readUserBlock(block, `${place}[${index}]`, drop))
+  return objectsIn(content).flatMap((block, index) => readUserBlock(block, `${path}[${index}]`, drop))
 }
 
-export function readUserBlock(block: JsonObject, place: string, drop: Drop): UserPart[] {
+export function readUserBlock(block: JsonObject, path: string, drop: Drop): UserPart[] {
   switch (block.type) {
     case 'text':
-      return textParts(requiredText(block.text, `${place}.text`))
+      return textParts(requiredText(block.text, `${path}.text`))
     case 'image':
-      return [readImage(block.source, `${place}.source`)]
+      return [readImage(block.source, `${path}.source`)]
     case 'document':
       if (isObject(block.citations) && block.citations.enabled === true) drop('citations')
-      return readDocument(block, place, drop)
+      return readDocument(block, path, drop)
     case 'search_result':
       return readSearchResult(block)
     default:
       throw badRequest(
-        `'${place}.type' is a kind of content that this model's upstream cannot take`,
-        `${place}.type`,
+        `'${path}.type' is a kind of content that this model's upstream cannot take`,
+        `${path}.type`,
       )
   }
 }
@@ -35,28 +35,28 @@ export function textParts(text: string): TextPart[] {
   return text === '' ? [] : [{ type: 'text', text }]
 }
 
-export function requiredText(value: unknown, place: string): string {
+export function requiredText(value: unknown, path: string): string {
   const text = textOf(value)
-  if (text === undefined) throw badRequest(`'${place}' must be a string`, place)
+  if (text === undefined) throw badRequest(`'${path}' must be a string`, path)
   return text
 }
 
-function readImage(source: unknown, place: string): ImagePart {
+function readImage(source: unknown, path: string): ImagePart {
   const kind = isObject(source) ? source.type : undefined
   if (isObject(source) && kind === 'base64') {
-    const data = requiredText(source.data, `${place}.data`)
-    const mediaType = requiredText(source.media_type, `${place}.media_type`)
+    const data = requiredText(source.data, `${path}.data`)
+    const mediaType = requiredText(source.media_type, `${path}.media_type`)
     return { type: 'image', source: { kind, mediaType, data } }
   }
   if (isObject(source) && kind === 'url') {
-    return { type: 'image', source: { kind, url: requiredText(source.url, `${place}.url`) } }
+    return { type: 'image', source: { kind, url: requiredText(source.url, `${path}.url`) } }
   }
-  throw notHere(place)
+  throw notHere(path)
 }
 
-function readDocument(block: JsonObject, place: string, drop: Drop): UserPart[] {
+function readDocument(block: JsonObject, path: string, drop: Drop): UserPart[] {
   const { source } = block
-  const at = `${place}.source`
+  const at = `${path}.source`
   if (!isObject(source)) throw badRequest(`'${at}' must be an object`, at)
   const name = filledTextOf(block.title)
   switch (source.type) {
@@ -90,9 +90,9 @@ function readSearchResult(block: JsonObject): TextPart[] {
   return textParts(lines.join('\n'))
 }
 
-function notHere(place: string): RouterError {
+function notHere(path: string): RouterError {
   return badRequest(
-    `'${place}.type' must be one that this model's upstream can read: send the data itself`,
-    `${place}.type`,
+    `'${path}.type' must be one that this model's upstream can read: send the data itself`,
+    `${path}.type`,
   )
 }

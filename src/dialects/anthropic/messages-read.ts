@@ -1,9 +1,15 @@
-import { filledTextOf, isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import {
+  filledTextOf,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  parseArguments,
+  textOf,
+} from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, SystemMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
 import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
-import { inputText } from './json.ts'
 
 /** Claude Code's first block; it differs with each request, and would undo the prompt cache of a local engine. */
 const billingMark = 'x-anthropic-billing-header'
@@ -20,17 +26,17 @@ export function readSystem(system: unknown): SystemMessage[] {
 
 /**
  * Reads the turns of a conversation. The results in a user turn become messages of their own, in front of the rest of
- * the turn, as other dialects want them right behind the calls. Throws `bad_request` with the place of the fault.
+ * the turn, as other dialects want them right behind the calls. Throws `bad_request` with the place of the error.
  */
 export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
   const calls = new ConversationCalls('toolu_')
   return objectsIn(messages).flatMap((message, index): ChatMessage[] => {
-    const place = `messages[${index}].content`
+    const path = `messages[${index}].content`
     switch (message.role) {
       case 'user':
-        return readUser(message.content, place, calls, drop)
+        return readUser(message.content, path, calls, drop)
       case 'assistant':
-        return [readAssistant(message.content, place, calls, drop)]
+        return [readAssistant(message.content, path, calls, drop)]
       case 'system':
         return readSystem(message.content)
       default:
@@ -42,11 +48,11 @@ export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
   })
 }
 
-function readUser(content: unknown, place: string, calls: ConversationCalls, drop: Drop): ChatMessage[] {
+function readUser(content: unknown, path: string, calls: ConversationCalls, drop: Drop): ChatMessage[] {
   if (typeof content === 'string') return [{ role: 'user', parts: textParts(content) }]
   const results: ToolMessage[] = []
   const parts = objectsIn(content).flatMap((block, index) => {
-    const at = `${place}[${index}]`
+    const at = `${path}[${index}]`
     if (block.type !== 'tool_result') return readUserBlock(block, at, drop)
     results.push(readResult(block, at, calls, drop))
     return []
@@ -55,21 +61,21 @@ function readUser(content: unknown, place: string, calls: ConversationCalls, dro
   return [...results, { role: 'user', parts }]
 }
 
-function readResult(block: JsonObject, place: string, calls: ConversationCalls, drop: Drop): ToolMessage {
-  const sentId = requiredText(block.tool_use_id, `${place}.tool_use_id`)
+function readResult(block: JsonObject, path: string, calls: ConversationCalls, drop: Drop): ToolMessage {
+  const sentId = requiredText(block.tool_use_id, `${path}.tool_use_id`)
   const call = calls.answerById(sentId)
   return {
     role: 'tool',
     callId: call?.id ?? sentId,
     ...(call ? { name: call.name } : {}),
-    parts: readContent(block.content, `${place}.content`, drop),
+    parts: readContent(block.content, `${path}.content`, drop),
     ...(block.is_error === true ? { isError: true } : {}),
   }
 }
 
 function readAssistant(
   content: unknown,
-  place: string,
+  path: string,
   calls: ConversationCalls,
   drop: Drop,
 ): AssistantMessage {
@@ -77,7 +83,7 @@ function readAssistant(
   if (typeof content === 'string') return { ...message, parts: textParts(content) }
   const thoughts: JsonObject[] = []
   for (const [index, block] of objectsIn(content).entries()) {
-    const at = `${place}[${index}]`
+    const at = `${path}[${index}]`
     switch (block.type) {
       case 'text':
         message.parts.push(...textParts(requiredText(block.text, `${at}.text`)))
@@ -106,10 +112,28 @@ function readThoughts(blocks: JsonObject[]): { reasoning: string; reasoningSigna
   return { reasoning, ...(signature === undefined ? {} : { reasoningSignature: signature }) }
 }
 
-function readCall(block: JsonObject, place: string, calls: ConversationCalls): ToolCall {
+function readCall(block: JsonObject, path: string, calls: ConversationCalls): ToolCall {
   const name = filledTextOf(block.name)
-  if (name === undefined) throw badRequest(`'${place}.name' must be a non-empty string`, `${place}.name`)
+  if (name === undefined) throw badRequest(`'${path}.name' must be a non-empty string`, `${path}.name`)
   const json = block.input === undefined || isObject(block.input) ? inputText(block.input) : undefined
-  if (json === undefined) throw badRequest(`'${place}.input' must be an object`, `${place}.input`)
+  if (json === undefined) throw badRequest(`'${path}.input' must be an object`, `${path}.input`)
   return { id: calls.add(textOf(block.id) ?? '', name), name, arguments: json }
+}
+
+/**
+ * The JSON text of a tool's input, which this dialect has as an object and some proxies as a text. Undefined for what
+ * is no object.
+ */
+function inputText(input: unknown): string | undefined {
+  if (input === undefined || input === null) return '{}'
+  if (typeof input === 'string') {
+    const parsed = parseArguments(input)
+    return parsed && (Object.keys(parsed).length === 0 ? '{}' : input)
+  }
+  if (!isObject(input)) return undefined
+  try {
+    return JSON.stringify(input)
+  } catch {
+    return undefined // nested too deep to be written
+  }
 }

@@ -1,10 +1,8 @@
-import { type JsonObject, parseArguments } from '../../lib/json/read.ts'
-import type { AssistantMessage, ChatMessage, ToolMessage } from '../../sdk/chat.ts'
-import type { Lose } from '../../sdk/dialect.ts'
-import { badRequest } from '../../sdk/errors.ts'
-import { writeParts, writeTexts } from './blocks-write.ts'
-import { legalCallId } from './call-ids.ts'
-import { toWireName } from './tool-names.ts'
+import { type JsonObject, parseArguments, present } from '../../lib/json/read.ts'
+import type { AssistantMessage, ChatMessage, ImagePart, ToolMessage, UserPart } from '../../sdk/chat.ts'
+import type { Drop } from '../../sdk/dialect.ts'
+import { badRequest, type RouterError } from '../../sdk/errors.ts'
+import { legalCallId, toWireName } from './tool-identifiers.ts'
 
 export interface WrittenTurns {
   system: JsonObject[]
@@ -32,38 +30,38 @@ type Turn = AssistantTurn | UserTurn
  * Writes a conversation by Anthropic's rules (API reference, "Create a Message", and "Tool use"): user and assistant take
  * turns, the user begins, all results of a turn's calls stand at the beginning of the next one, no text is blank.
  */
-export function writeMessages(messages: readonly ChatMessage[], lose: Lose): WrittenTurns {
+export function writeMessages(messages: readonly ChatMessage[], drop: Drop): WrittenTurns {
   const turns: Turn[] = []
   const system: JsonObject[] = []
   for (const [index, message] of messages.entries()) {
     if (message.role !== 'tool' && message.name !== undefined) {
-      lose('messages.name', 'Anthropic knows no names of speakers')
+      drop('messages.name', 'Anthropic knows no names of speakers')
     }
     if (message.role === 'system' && turns.length === 0) {
       system.push(...writeTexts(message.parts.map(({ text }) => text)))
-    } else addMessage(turns, message, `messages[${index}]`, lose)
+    } else addMessage(turns, message, `messages[${index}]`, drop)
   }
   return { system, messages: finished(turns) }
 }
 
-function addMessage(turns: Turn[], message: ChatMessage, place: string, lose: Lose): void {
+function addMessage(turns: Turn[], message: ChatMessage, path: string, drop: Drop): void {
   switch (message.role) {
     case 'system': {
-      lose('messages.system', 'Anthropic has system text in front only; a later one was sent as user text')
+      drop('messages.system', 'Anthropic has system text in front only; a later one was sent as user text')
       const text = message.parts.map((part) => part.text).join('\n\n')
       userTurn(turns).rest.push({ type: 'text', text: `<system>\n${text}\n</system>` })
       return
     }
     case 'user': {
-      const blocks = writeParts(message.parts, `${place}.content`, lose)
+      const blocks = writeParts(message.parts, `${path}.content`, drop)
       if (blocks.length > 0) userTurn(turns).rest.push(...blocks)
       return
     }
     case 'tool':
-      addResult(userTurn(turns), message, place, lose)
+      addResult(userTurn(turns), message, path, drop)
       return
     case 'assistant':
-      addAssistant(turns, message, place, lose)
+      addAssistant(turns, message, path, drop)
   }
 }
 
@@ -75,11 +73,11 @@ function userTurn(turns: Turn[]): UserTurn {
   return turn
 }
 
-function addResult(turn: UserTurn, message: ToolMessage, place: string, lose: Lose): void {
+function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Drop): void {
   const id = legalCallId(message.callId)
-  const content = writeParts(message.parts, `${place}.content`, lose)
+  const content = writeParts(message.parts, `${path}.content`, drop)
   if (!turn.calls.includes(id) || turn.results.has(id)) {
-    lose('messages.tool_call_id', 'a result that answers no call of the turn before was sent as user text')
+    drop('messages.tool_call_id', 'a result that answers no call of the turn before was sent as user text')
     turn.rest.push(...content)
     return
   }
@@ -91,13 +89,13 @@ function addResult(turn: UserTurn, message: ToolMessage, place: string, lose: Lo
   })
 }
 
-function addAssistant(turns: Turn[], message: AssistantMessage, place: string, lose: Lose): void {
+function addAssistant(turns: Turn[], message: AssistantMessage, path: string, drop: Drop): void {
   const { parts, reasoning, reasoningSignature: signature, toolCalls } = message
   if (reasoning !== '' && signature === undefined) {
-    lose('messages.reasoning', 'Anthropic takes back only thoughts that it has signed')
+    drop('messages.reasoning', 'Anthropic takes back only thoughts that it has signed')
   }
   const calls = toolCalls.map((call, index) => {
-    const param = `${place}.tool_calls[${index}].function`
+    const param = `${path}.tool_calls[${index}].function`
     const input = parseArguments(call.arguments)
     if (!input) throw badRequest(`'${param}.arguments' must be the JSON text of an object`, param)
     return {
@@ -144,4 +142,75 @@ function trimPrefill(last: Turn | undefined): void {
 function missingResult(id: string): JsonObject {
   const content = [{ type: 'text', text: 'No result' }]
   return { type: 'tool_result', tool_use_id: id, content, is_error: true }
+}
+
+/**
+ * The blocks of a user turn or a tool result. Throws `bad_request` with `place` for parts that Anthropic cannot read.
+ * Format: Anthropic API reference, "Create a Message", content blocks.
+ */
+function writeParts(parts: readonly UserPart[], path: string, drop: Drop): JsonObject[] {
+  return parts.flatMap((part) => writePart(part, path, drop))
+}
+
+function writePart(part: UserPart, path: string, drop: Drop): JsonObject[] {
+  switch (part.type) {
+    case 'text':
+      return writeTexts([part.text])
+    case 'image':
+      return [writeImage(part, path, drop)]
+    case 'file':
+      return [writeFile(part, path)]
+    case 'audio':
+      throw refused(path, 'takes no audio')
+  }
+}
+
+/** Blank text is an error there, and would be one again in every later turn. */
+function writeTexts(texts: readonly string[]): JsonObject[] {
+  return texts.filter((text) => text.trim() !== '').map((text) => ({ type: 'text', text }))
+}
+
+function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): JsonObject {
+  if (detail !== undefined && detail !== 'auto') {
+    drop('image_url.detail', 'Anthropic has one resolution for images')
+  }
+  if (source.kind === 'url') {
+    if (source.url.startsWith('https://')) return { type: 'image', source: { type: 'url', url: source.url } }
+    throw refused(path, 'fetches images from https addresses only; send the image as a base64 data URL')
+  }
+  const mediaType = mediaTypeOf(source.data)
+  if (mediaType === undefined) throw refused(path, 'takes JPEG, PNG, GIF and WebP images only')
+  return { type: 'image', source: { type: 'base64', media_type: mediaType, data: source.data } }
+}
+
+/** What clients say is often wrong, and a wrong type is an error there: the first bytes tell. */
+function mediaTypeOf(base64: string): string | undefined {
+  const head = Buffer.from(base64.slice(0, 16), 'base64').toString('latin1')
+  if (head.startsWith('\xff\xd8\xff')) return 'image/jpeg'
+  if (head.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png'
+  if (head.startsWith('GIF87a') || head.startsWith('GIF89a')) return 'image/gif'
+  return head.startsWith('RIFF') && head.slice(8) === 'WEBP' ? 'image/webp' : undefined
+}
+
+const dataUrl = /^data:([^;,]*)[^,]*;base64,/i
+/** The first bytes of every PDF, `%PDF-`, as base64 shows them. */
+const pdfStart = 'JVBERi'
+
+function writeFile(part: { data?: string; name?: string }, path: string): JsonObject {
+  if (part.data === undefined) throw refused(path, 'knows no file ids; send the data of the file')
+  const head = dataUrl.exec(part.data.slice(0, 256))
+  const data = head ? part.data.slice(head[0].length) : part.data
+  const title = present({ title: part.name })
+  if (data.startsWith(pdfStart)) {
+    return { type: 'document', source: { type: 'base64', media_type: 'application/pdf', data }, ...title }
+  }
+  if (head?.[1]?.toLowerCase().startsWith('text/')) {
+    const text = Buffer.from(data, 'base64').toString('utf8')
+    return { type: 'document', source: { type: 'text', media_type: 'text/plain', data: text }, ...title }
+  }
+  throw refused(path, 'reads PDF and plain text files only')
+}
+
+function refused(path: string, why: string): RouterError {
+  return badRequest(`'${path}': the upstream of this model ${why}`, path)
 }

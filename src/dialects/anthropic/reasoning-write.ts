@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ReasoningEffort } from '../../sdk/chat.ts'
-import type { Lose } from '../../sdk/dialect.ts'
+import type { Drop } from '../../sdk/dialect.ts'
 
 export interface WrittenReasoning {
   /** The member `thinking`; undefined where nothing is said. */
@@ -19,13 +19,13 @@ const off: WrittenReasoning = { thinking: undefined, effort: undefined, budget: 
 const leastBudget = 1_024
 
 /** Writes the level of reasoning as a budget of tokens; the levels above `high` only the adaptive models know. */
-export function writeReasoning(request: ChatRequest, lose: Lose): WrittenReasoning {
+export function writeReasoning(request: ChatRequest, drop: Drop): WrittenReasoning {
   const { reasoningEffort: effort, reasoningBudget: asked } = request
   if (effort === undefined && asked === undefined) return off
   if (effort === 'none') return { ...off, thinking: { type: 'disabled' } }
   const obstacle = obstacleTo(request)
   if (obstacle) {
-    lose('reasoning_effort', obstacle)
+    drop('reasoning_effort', obstacle)
     return off
   }
   if (asked === undefined && (effort === 'xhigh' || effort === 'max')) {

@@ -103,8 +103,8 @@ function readFormat(body: JsonObject): ResponseFormat | undefined {
   const format = inConfig ?? body.output_format
   if (!isObject(format)) return undefined
   if (format.type !== 'json_schema' || !isObject(format.schema)) {
-    const place = inConfig ? 'output_config.format' : 'output_format'
-    throw badRequest(`'${place}' must be of type json_schema and have a schema`, place)
+    const path = inConfig ? 'output_config.format' : 'output_format'
+    throw badRequest(`'${path}' must be of type json_schema and have a schema`, path)
   }
   return { type: 'schema', schema: format.schema }
 }

@@ -1,9 +1,8 @@
-import { type JsonObject, present } from '../../lib/json/read.ts'
-import type { ChatRequest, Sampling } from '../../sdk/chat.ts'
-import type { Lose, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { isObject, type JsonObject, present } from '../../lib/json/read.ts'
+import type { ChatRequest, ResponseFormat, Sampling } from '../../sdk/chat.ts'
+import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { writeMessages } from './messages-write.ts'
-import { writeFormat } from './output-format.ts'
 import { roomFor, writeReasoning } from './reasoning-write.ts'
 import { writeTools } from './tools-write.ts'
 
@@ -14,40 +13,40 @@ import { writeTools } from './tools-write.ts'
  * show.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
-  const { lose } = options
+  const { drop } = options
   const { sampling } = request
   if (sampling.n !== undefined && sampling.n > 1) {
     throw badRequest('The upstream of this model gives one answer per request; n must be 1', 'n')
   }
-  const { system, messages } = writeMessages(request.messages, lose)
-  const { thinking, effort, budget, on } = writeReasoning(request, lose)
-  const { format, instruction } = writeFormat(request.responseFormat, lose)
+  const { system, messages } = writeMessages(request.messages, drop)
+  const { thinking, effort, budget, on } = writeReasoning(request, drop)
+  const { format, instruction } = writeFormat(request.responseFormat, drop)
   if (instruction !== undefined) system.push({ type: 'text', text: instruction })
   const config = present({ effort, format })
-  reportLost(request, lose)
+  reportDropped(request, drop)
   return {
     model: options.model,
     ...(sampling.maxTokens === undefined ? {} : { max_tokens: roomFor(budget, sampling.maxTokens) }),
     ...(system.length === 0 ? {} : { system }),
     messages,
     stream: request.stream,
-    ...writeSampling(sampling, on, lose),
+    ...writeSampling(sampling, on, drop),
     ...writeTools(request),
     ...present({
       thinking,
       output_config: Object.keys(config).length > 0 ? config : undefined,
       metadata: request.user === undefined ? undefined : { user_id: request.user },
     }),
-    ...writeExtras(request.extras, lose),
+    ...writeExtras(request.extras, drop),
   }
 }
 
 /** Anthropic API reference: temperature is 0 to 1; thinking allows neither another one than 1, nor a narrow choice. */
-function writeSampling(sampling: Sampling, thinks: boolean, lose: Lose): JsonObject {
+function writeSampling(sampling: Sampling, thinks: boolean, drop: Drop): JsonObject {
   const { temperature, topP, topK, stop = [] } = sampling
   const stops = stop.filter((text) => text.trim() !== '')
-  if (stops.length < stop.length) lose('stop', 'Anthropic takes no blank stop sequences')
-  if (temperature !== undefined && temperature > 1) lose('temperature', 'Anthropic has none above 1')
+  if (stops.length < stop.length) drop('stop', 'Anthropic takes no blank stop sequences')
+  if (temperature !== undefined && temperature > 1) drop('temperature', 'Anthropic has none above 1')
   const sent: JsonObject = present({
     stop_sequences: stops.length > 0 ? stops : undefined,
     temperature: temperature === undefined ? undefined : Math.min(temperature, 1),
@@ -62,14 +61,14 @@ function writeSampling(sampling: Sampling, thinks: boolean, lose: Lose): JsonObj
   }
   for (const [name, isForbidden] of Object.entries(forbidden)) {
     if (!isForbidden) continue
-    lose(name, 'Anthropic does not allow it together with thinking')
+    drop(name, 'Anthropic does not allow it together with thinking')
     delete sent[name]
   }
   return sent
 }
 
-function reportLost({ sampling, ollama }: ChatRequest, lose: Lose): void {
-  const lost: Record<string, boolean> = {
+function reportDropped({ sampling, ollama }: ChatRequest, drop: Drop): void {
+  const dropped: Record<string, boolean> = {
     min_p: sampling.minP !== undefined,
     typical_p: sampling.typicalP !== undefined,
     repeat_penalty: (sampling.repetitionPenalty ?? 1) !== 1,
@@ -79,10 +78,11 @@ function reportLost({ sampling, ollama }: ChatRequest, lose: Lose): void {
     logit_bias: Object.keys(sampling.logitBias ?? {}).length > 0,
     logprobs: sampling.logprobs === true,
   }
-  for (const [name, isLost] of Object.entries(lost)) if (isLost) lose(name, 'Anthropic does not have it')
-  if (ollama?.keepAlive !== undefined) lose('keep_alive', 'Anthropic decides itself what stays loaded')
+  for (const [name, isDropped] of Object.entries(dropped))
+    if (isDropped) drop(name, 'Anthropic does not have it')
+  if (ollama?.keepAlive !== undefined) drop('keep_alive', 'Anthropic decides itself what stays loaded')
   for (const name of Object.keys(ollama?.options ?? {})) {
-    lose(`options.${name}`, 'it belongs to the engine of an Ollama server')
+    drop(`options.${name}`, 'it belongs to the engine of an Ollama server')
   }
 }
 
@@ -106,12 +106,56 @@ const ownMembers: ReadonlySet<string> = new Set([
   'speed',
 ])
 
-function writeExtras(extras: JsonObject, lose: Lose): JsonObject {
+function writeExtras(extras: JsonObject, drop: Drop): JsonObject {
   const sent: JsonObject = {}
   for (const [name, value] of Object.entries(extras)) {
     if (value === null || value === undefined || bookkeeping.has(name)) continue
     if (ownMembers.has(name)) sent[name] = value
-    else lose(name, 'Anthropic has no such field')
+    else drop(name, 'Anthropic has no such field')
   }
   return sent
 }
+
+export interface WrittenFormat {
+  /** `output_config.format`. */
+  format: JsonObject | undefined
+  /** What to say in the system text instead. */
+  instruction: string | undefined
+}
+
+/** Format: Anthropic API reference, "Structured outputs". It has schemas, and no mode for JSON of any form. */
+function writeFormat(format: ResponseFormat | undefined, drop: Drop): WrittenFormat {
+  switch (format?.type) {
+    case undefined:
+    case 'text':
+      return { format: undefined, instruction: undefined }
+    case 'json':
+      drop('response_format', 'Anthropic has no JSON mode; the model was asked for JSON in words')
+      return {
+        format: undefined,
+        instruction: 'Answer with one valid JSON object and nothing else: no other text, no code fence.',
+      }
+    case 'schema':
+      return { format: { type: 'json_schema', schema: closed(format.schema) }, instruction: undefined }
+  }
+}
+
+/** Objects must say that they have no other members than the listed ones; where a schema says otherwise, it stays. */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed)
+  if (!isObject(schema)) return schema
+  const members = Object.entries(schema).map(([name, value]): [string, unknown] => {
+    if (namesSchemas.has(name)) return [name, isObject(value) ? mapped(value) : value]
+    return [name, holdsSchemas.has(name) ? closed(value) : value]
+  })
+  const open = schema.type === 'object' && schema.additionalProperties === undefined
+  return { ...Object.fromEntries(members), ...(open ? { additionalProperties: false } : {}) }
+}
+
+function mapped(schemas: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(schemas).map(([name, value]) => [name, closed(value)]))
+}
+
+/** Keywords of JSON Schema whose value is a schema or a list of them; below, those whose members are. */
+const holdsSchemas: ReadonlySet<string> = new Set(['items', 'prefixItems', 'anyOf', 'oneOf', 'allOf', 'not'])
+const namesSchemas: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions'])

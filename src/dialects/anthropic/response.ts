@@ -5,9 +5,8 @@ import { AnswerCallIds } from '../shared/call-ids.ts'
 import { argumentObject, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { readFinish, readRefusal, readUsage } from './answer-read.ts'
 import { answerId, messageHead, writeStop, writeUsage } from './answer-write.ts'
-import { legalCallId, randomCallId } from './call-ids.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
-import { fromWireName } from './tool-names.ts'
+import { fromWireName, legalCallId, randomCallId } from './tool-identifiers.ts'
 
 /** Whether this is a `message`, whatever the model wrote. Throws `upstream_error` when it is none, or reports an error. */
 export function checkAnswer(body: unknown): asserts body is JsonObject {

@@ -6,10 +6,9 @@ import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
 import { argumentText } from '../shared/tool-arguments.ts'
 import { readCounts, readFinish, readRefusal } from './answer-read.ts'
-import { randomCallId } from './call-ids.ts'
 import { unreadable } from './errors.ts'
 import { parseEvent } from './stream-event.ts'
-import { fromWireName } from './tool-names.ts'
+import { fromWireName, randomCallId } from './tool-identifiers.ts'
 
 type Emit = (event: ChatEvent) => void
 

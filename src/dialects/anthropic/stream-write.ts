@@ -2,8 +2,8 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent, FinishReason, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
 import { answerId, messageHead, writeCounts, writeStop, writeUsage } from './answer-write.ts'
-import { legalCallId } from './call-ids.ts'
 import { writeStreamError } from './errors.ts'
+import { legalCallId } from './tool-identifiers.ts'
 
 /**
  * Writes the events of a streamed message. Blocks may not overlap: the first that is not complete is streamed, and what

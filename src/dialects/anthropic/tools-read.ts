@@ -24,9 +24,9 @@ export function readTools(body: JsonObject, drop: Drop): OfferedTools {
   return { tools, ...readChoice(body.tool_choice, tools) }
 }
 
-function readTool(tool: JsonObject, place: string): ToolDefinition {
+function readTool(tool: JsonObject, path: string): ToolDefinition {
   const name = filledTextOf(tool.name)
-  if (name === undefined) throw badRequest(`'${place}.name' must be a non-empty string`, `${place}.name`)
+  if (name === undefined) throw badRequest(`'${path}.name' must be a non-empty string`, `${path}.name`)
   return {
     name,
     ...present({

@@ -1,6 +1,6 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ToolChoice, ToolDefinition } from '../../sdk/chat.ts'
-import { toWireName } from './tool-names.ts'
+import { toWireName } from './tool-identifiers.ts'
 
 /** Format: Anthropic API reference, "Create a Message", `tools` and `tool_choice`. */
 export function writeTools(request: ChatRequest): JsonObject {

@@ -85,14 +85,14 @@ function readRequest(body: Record<string, unknown>): EmbeddingRequest {
 
 function writeRequest(
   request: EmbeddingRequest,
-  { model, lose }: WriteRequestOptions,
+  { model, drop }: WriteRequestOptions,
 ): Record<string, unknown> {
   const { inputs, dimensions, truncate, ollama, extras } = request
   const texts = inputs.filter((input) => typeof input === 'string')
   if (texts.length < inputs.length) {
     throw badRequest("The upstream of this model takes texts only; 'input' holds token numbers", 'input')
   }
-  for (const name of Object.keys(extras)) lose(name, 'Ollama has no such field')
+  for (const name of Object.keys(extras)) drop(name, 'Ollama has no such field')
   return {
     model,
     input: texts,

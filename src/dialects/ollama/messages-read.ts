@@ -1,45 +1,51 @@
+import { createHash } from 'node:crypto'
 import { isObject } from '../../lib/json/read.ts'
-import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../sdk/chat.ts'
+import type {
+  AssistantMessage,
+  ChatMessage,
+  ImagePart,
+  ToolCall,
+  ToolMessage,
+  UserPart,
+} from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import { ConversationCalls } from './call-ids.ts'
-import { readImage } from './images.ts'
 
 /** Reads the turns of a conversation; gives every tool call an id and every result its call. Throws `bad_request`. */
 export function readMessages(messages: readonly unknown[]): ChatMessage[] {
   const calls = new ConversationCalls()
   return messages.map((message, index) => {
-    const place = `messages[${index}]`
-    if (!isObject(message)) throw badRequest(`${place} must be an object`, place)
+    const path = `messages[${index}]`
+    if (!isObject(message)) throw badRequest(`${path} must be an object`, path)
     switch (message.role) {
       case 'system':
-        refuseImages(message, place)
+        refuseImages(message, path)
         return {
           role: 'system',
           developer: false,
-          parts: [{ type: 'text', text: contentOf(message, place) }],
+          parts: [{ type: 'text', text: contentOf(message, path) }],
         }
       case 'user':
-        return { role: 'user', parts: userParts(message, place) }
+        return { role: 'user', parts: userParts(message, path) }
       case 'assistant':
-        refuseImages(message, place)
+        refuseImages(message, path)
         return readAssistant(message, index, calls)
       case 'tool':
-        return readToolResult(message, place, calls)
+        return readToolResult(message, path, calls)
       default:
-        throw badRequest(`${place}.role must be system, user, assistant or tool`, `${place}.role`)
+        throw badRequest(`${path}.role must be system, user, assistant or tool`, `${path}.role`)
     }
   })
 }
 
-function contentOf(message: Record<string, unknown>, place: string): string {
+function contentOf(message: Record<string, unknown>, path: string): string {
   const content = message.content ?? ''
   if (typeof content === 'string') return content
-  throw badRequest(`${place}.content must be a string`, `${place}.content`)
+  throw badRequest(`${path}.content must be a string`, `${path}.content`)
 }
 
-function userParts(message: Record<string, unknown>, place: string): UserPart[] {
-  const text = contentOf(message, place)
-  const images = imagesOf(message).map((image, index) => readImage(image, `${place}.images[${index}]`))
+function userParts(message: Record<string, unknown>, path: string): UserPart[] {
+  const text = contentOf(message, path)
+  const images = imagesOf(message).map((image, index) => readImage(image, `${path}.images[${index}]`))
   return text === '' && images.length > 0 ? images : [{ type: 'text', text }, ...images]
 }
 
@@ -47,9 +53,9 @@ function imagesOf(message: Record<string, unknown>): string[] {
   return Array.isArray(message.images) ? message.images.filter((image) => typeof image === 'string') : []
 }
 
-function refuseImages(message: Record<string, unknown>, place: string): void {
+function refuseImages(message: Record<string, unknown>, path: string): void {
   if (imagesOf(message).length === 0) return
-  throw badRequest(`${place}.images: only user and tool messages can hold images`, `${place}.images`)
+  throw badRequest(`${path}.images: only user and tool messages can hold images`, `${path}.images`)
 }
 
 function readAssistant(
@@ -57,8 +63,8 @@ function readAssistant(
   index: number,
   calls: ConversationCalls,
 ): AssistantMessage {
-  const place = `messages[${index}]`
-  const text = contentOf(message, place)
+  const path = `messages[${index}]`
+  const text = contentOf(message, path)
   const toolCalls = Array.isArray(message.tool_calls) ? message.tool_calls : []
   return {
     role: 'assistant',
@@ -66,7 +72,7 @@ function readAssistant(
     reasoning: typeof message.thinking === 'string' ? message.thinking : '',
     toolCalls: toolCalls.map((call: unknown, at): ToolCall => {
       const called = isObject(call) ? call.function : undefined
-      const param = `${place}.tool_calls[${at}].function`
+      const param = `${path}.tool_calls[${at}].function`
       if (!isObject(call) || !isObject(called) || typeof called.name !== 'string') {
         throw badRequest(`${param} must be an object with a name`, param)
       }
@@ -80,13 +86,84 @@ function readAssistant(
 
 function readToolResult(
   message: Record<string, unknown>,
-  place: string,
+  path: string,
   calls: ConversationCalls,
 ): ToolMessage {
   // `name` is what clients sent before Ollama had `tool_name`.
   const given = message.tool_name ?? message.name
   const name = typeof given === 'string' && given !== '' ? given : undefined
   const call = calls.answer(message.tool_call_id, name)
-  if (!call) throw badRequest(`${place} answers no tool call: every earlier one has its answer`, place)
-  return { role: 'tool', callId: call.id, name: name ?? call.name, parts: userParts(message, place) }
+  if (!call) throw badRequest(`${path} answers no tool call: every earlier one has its answer`, path)
+  return { role: 'tool', callId: call.id, name: name ?? call.name, parts: userParts(message, path) }
+}
+
+/**
+ * The tool calls of a conversation and which of them were answered. Ollama's clients may leave out the ids on either
+ * side: JavaScript's types have no `tool_call_id`, and others send not even `tool_name`.
+ */
+class ConversationCalls {
+  readonly #used = new Set<string>()
+  readonly #waiting: { id: string; given: unknown; name: string }[] = []
+
+  /** The id of a call by its place; the same conversation gets the same ids each turn, so prompt caches hold. */
+  add(message: number, call: number, given: unknown, name: string): string {
+    let id = typeof given === 'string' && given !== '' ? given : placedId(message, call, 0)
+    for (let salt = 1; this.#used.has(id); salt++) id = placedId(message, call, salt)
+    this.#used.add(id)
+    this.#waiting.push({ id, given, name })
+    return id
+  }
+
+  /** Takes the call that a result belongs to: by id, else the oldest open one of that name, else the oldest. */
+  answer(given: unknown, name: string | undefined): { id: string; name: string } | undefined {
+    let index = -1
+    if (typeof given === 'string' && given !== '')
+      index = this.#waiting.findIndex((call) => call.given === given)
+    if (index === -1 && name) index = this.#waiting.findIndex((call) => call.name === name)
+    return this.#waiting.splice(Math.max(index, 0), 1)[0]
+  }
+}
+
+function placedId(message: number, call: number, salt: number): string {
+  const hash = createHash('sha256').update(`${message}.${call}.${salt}`).digest('hex')
+  return `call_${hash.slice(0, 24)}`
+}
+
+/** Ollama's images are bare base64 without a media type, so the first bytes must tell. Throws `bad_request`. */
+export function readImage(text: string, param: string): ImagePart {
+  const data = standardBase64(text.startsWith('data:') ? text.slice(text.indexOf(',') + 1) : text)
+  const mediaType = data === undefined ? undefined : mediaTypeOf(data)
+  if (data === undefined || mediaType === undefined) {
+    throw badRequest(`${param} must be a JPEG, PNG, GIF or WebP image in base64`, param)
+  }
+  return { type: 'image', source: { kind: 'base64', mediaType, data } }
+}
+
+/** The bare base64 that Ollama takes. Throws `bad_request` for an address: Ollama's server fetches none. */
+export function writeImage(part: ImagePart, param: string): string {
+  const { source } = part
+  if (source.kind === 'base64') return source.data
+  const inline = /^data:[^,]*;base64,/i.exec(source.url)
+  const data = inline ? standardBase64(source.url.slice(inline[0].length)) : undefined
+  if (data !== undefined) return data
+  throw badRequest(
+    `${param}: the upstream of this model cannot fetch images from an address; send the image as a base64 data URL`,
+    param,
+  )
+}
+
+/** Base64url and line breaks are made standard; undefined where there are other characters, or none. */
+function standardBase64(text: string): string | undefined {
+  const data = text.replaceAll(/\s+/g, '').replaceAll('-', '+').replaceAll('_', '/')
+  // A search for what must not be there needs no backtracking, however large the image.
+  return data === '' || /[^A-Za-z0-9+/=]/.test(data) ? undefined : data
+}
+
+function mediaTypeOf(base64: string): string | undefined {
+  const head = Buffer.from(base64.slice(0, 16), 'base64').toString('latin1')
+  if (head.startsWith('\xff\xd8\xff')) return 'image/jpeg'
+  if (head.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png'
+  if (head.startsWith('GIF87a') || head.startsWith('GIF89a')) return 'image/gif'
+  if (head.startsWith('RIFF') && head.slice(8) === 'WEBP') return 'image/webp'
+  return undefined
 }

@@ -1,39 +1,39 @@
 import { parseArguments } from '../../lib/json/read.ts'
 import type { ChatMessage, ToolCall, UserPart } from '../../sdk/chat.ts'
-import type { Lose } from '../../sdk/dialect.ts'
+import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import { writeImage } from './images.ts'
+import { writeImage } from './messages-read.ts'
 
 /**
  * Writes the turns of a conversation, one message for one: Ollama's content is a single text with images beside it.
  * Throws `bad_request` for parts that Ollama cannot read.
  */
-export function writeMessages(messages: readonly ChatMessage[], lose: Lose): Record<string, unknown>[] {
+export function writeMessages(messages: readonly ChatMessage[], drop: Drop): Record<string, unknown>[] {
   const names = new Map<string, string>()
   const written: Record<string, unknown>[] = []
   for (const [index, message] of messages.entries()) {
     if (message.role !== 'tool' && message.name !== undefined) {
-      lose('messages.name', 'Ollama knows no names of speakers')
+      drop('messages.name', 'Ollama knows no names of speakers')
     }
     if (message.role === 'assistant') for (const call of message.toolCalls) names.set(call.id, call.name)
-    written.push(writeMessage(message, `messages[${index}]`, names, lose))
+    written.push(writeMessage(message, `messages[${index}]`, names, drop))
   }
   return written
 }
 
 function writeMessage(
   message: ChatMessage,
-  place: string,
+  path: string,
   names: ReadonlyMap<string, string>,
-  lose: Lose,
+  drop: Drop,
 ): Record<string, unknown> {
   switch (message.role) {
     case 'system':
       return { role: 'system', content: textOf(message.parts) }
     case 'user':
-      return { role: 'user', ...writeUserParts(message.parts, place, lose) }
+      return { role: 'user', ...writeUserParts(message.parts, path, drop) }
     case 'assistant': {
-      const calls = message.toolCalls.map((call, at) => writeCall(call, at, place))
+      const calls = message.toolCalls.map((call, at) => writeCall(call, at, path))
       return {
         role: 'assistant',
         content: textOf(message.parts),
@@ -43,7 +43,7 @@ function writeMessage(
     }
     case 'tool': {
       const name = names.get(message.callId) ?? message.name
-      const written = writeUserParts(message.parts, place, lose)
+      const written = writeUserParts(message.parts, path, drop)
       const failed = message.isError === true && !/^error\b/i.test(written.content)
       return {
         role: 'tool',
@@ -62,8 +62,8 @@ function textOf(parts: readonly { type: string; text: string }[]): string {
 
 function writeUserParts(
   parts: readonly UserPart[],
-  place: string,
-  lose: Lose,
+  path: string,
+  drop: Drop,
 ): { content: string; images?: string[] } {
   const texts: string[] = []
   const images: string[] = []
@@ -74,24 +74,24 @@ function writeUserParts(
         break
       case 'image':
         if (part.detail !== undefined && part.detail !== 'auto') {
-          lose('image_url.detail', 'Ollama has one resolution for images')
+          drop('image_url.detail', 'Ollama has one resolution for images')
         }
-        images.push(writeImage(part, `${place}.content`))
+        images.push(writeImage(part, `${path}.content`))
         break
       case 'audio':
       case 'file':
         throw badRequest(
-          `${place}.content: the upstream of this model takes text and images, no ${part.type} parts`,
-          `${place}.content`,
+          `${path}.content: the upstream of this model takes text and images, no ${part.type} parts`,
+          `${path}.content`,
         )
     }
   }
   return { content: texts.join('\n'), ...(images.length === 0 ? {} : { images }) }
 }
 
-function writeCall(call: ToolCall, index: number, place: string): Record<string, unknown> {
+function writeCall(call: ToolCall, index: number, path: string): Record<string, unknown> {
   const parsed = parseArguments(call.arguments)
-  const param = `${place}.tool_calls[${index}].function.arguments`
+  const param = `${path}.tool_calls[${index}].function.arguments`
   if (!parsed) throw badRequest(`${param} must be the JSON text of an object`, param)
   return { id: call.id, function: { index, name: call.name, arguments: parsed } }
 }

@@ -1,5 +1,5 @@
 import { scanObject } from '../../lib/json/splice.ts'
-import { lineJson } from './json.ts'
+import { lineJson } from './lines.ts'
 
 /**
  * Puts the client's name of the model in place of the upstream's, line by line. Ollama starts each line the same way,

@@ -1,5 +1,5 @@
 import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
-import type { Lose, WriteRequestOptions } from '../../sdk/dialect.ts'
+import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { writeMessages } from './messages-write.ts'
 import { writeOptions } from './options.ts'
@@ -21,23 +21,23 @@ const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
 
 /** The body of `POST /api/chat`. Throws `bad_request` for what Ollama cannot do and the answer would show. */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
-  const { lose } = options
+  const { drop } = options
   const { sampling, ollama } = request
   if (sampling.n !== undefined && sampling.n > 1) {
     throw badRequest('The upstream of this model gives one answer per request; n must be 1', 'n')
   }
   if (sampling.logitBias !== undefined && Object.keys(sampling.logitBias).length > 0) {
-    lose('logit_bias', 'Ollama has no token bias')
+    drop('logit_bias', 'Ollama has no token bias')
   }
-  const extras = readExtras(request.extras, lose)
-  const tools = offeredTools(request, lose)
+  const extras = readExtras(request.extras, drop)
+  const tools = offeredTools(request, drop)
   const format = formatOf(request.responseFormat)
   const think = request.reasoningEffort === undefined ? undefined : thinkOf(request.reasoningEffort)
   // What the client named for this very server goes over the names that all dialects share.
   const engine = { ...writeOptions(sampling), ...extras.options, ...ollama?.options }
   return {
     model: options.model,
-    messages: writeMessages(request.messages, lose),
+    messages: writeMessages(request.messages, drop),
     // Always explicit: Ollama streams where nothing is said.
     stream: request.stream,
     ...(tools.length === 0 ? {} : { tools: tools.map(writeTool) }),
@@ -53,7 +53,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
 
 function readExtras(
   extras: Record<string, unknown>,
-  lose: Lose,
+  drop: Drop,
 ): { members: Record<string, unknown>; options: Record<string, unknown> } {
   const members: Record<string, unknown> = {}
   const options: Record<string, unknown> = {}
@@ -61,22 +61,22 @@ function readExtras(
     if (value === null || value === undefined || bookkeeping.has(name)) continue
     if (name === 'num_ctx' && typeof value === 'number') options.num_ctx = value
     else if (ownMembers.has(name) && typeof value === 'boolean') members[name] = value
-    else lose(name, 'Ollama has no such field')
+    else drop(name, 'Ollama has no such field')
   }
   return { members, options }
 }
 
 /** Ollama cannot be told whether and what to call, only what there is to be called. */
-function offeredTools(request: ChatRequest, lose: Lose): ToolDefinition[] {
+function offeredTools(request: ChatRequest, drop: Drop): ToolDefinition[] {
   const { tools, toolChoice } = request
   if (tools.length === 0 || toolChoice === 'none') return []
-  if (request.parallelToolCalls === false) lose('parallel_tool_calls', 'Ollama cannot be limited to one call')
-  if (tools.some((tool) => tool.strict === true)) lose('tools.strict', 'Ollama does not enforce tool schemas')
-  if (toolChoice === 'required') lose('tool_choice', 'Ollama cannot be made to call a tool')
+  if (request.parallelToolCalls === false) drop('parallel_tool_calls', 'Ollama cannot be limited to one call')
+  if (tools.some((tool) => tool.strict === true)) drop('tools.strict', 'Ollama does not enforce tool schemas')
+  if (toolChoice === 'required') drop('tool_choice', 'Ollama cannot be made to call a tool')
   if (typeof toolChoice !== 'object') return tools
   const named = tools.filter((tool) => tool.name === toolChoice.name)
   if (named.length === 0) throw badRequest(`tool_choice names no tool of the request`, 'tool_choice')
-  lose('tool_choice', 'Ollama cannot be made to call a tool; the named one was the only one offered')
+  drop('tool_choice', 'Ollama cannot be made to call a tool; the named one was the only one offered')
   return named
 }
 

@@ -1,10 +1,9 @@
 import { isObject, type JsonObject, objectsIn, present } from '../../lib/json/read.ts'
 import type { ChatEvent, ChatResponse, FinishReason, TokenLogprob, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
-import { writeUsage } from './answer-write.ts'
 import { writeListedLogprobs } from './completion-logprobs.ts'
 import { writeStreamError } from './errors.ts'
-import { readResponse as readChat } from './response.ts'
+import { readResponse as readChat, writeUsage } from './response.ts'
 
 /** Reads a whole `text_completion`. Throws `upstream_error` when it is none. */
 export function readResponse(body: unknown): ChatResponse {

@@ -1,7 +1,13 @@
-import type { Dialect } from '../../sdk/dialect.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, present } from '../../lib/json/read.ts'
+import type { ChatMessage, ChatRequest } from '../../sdk/chat.ts'
+import type { Dialect, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { badRequest } from '../../sdk/errors.ts'
 import { createWriter, readResponse, writeResponse } from './completion-answer.ts'
-import { missingDefaults, readRequest, writeRequest } from './completion-request.ts'
+import { missingDefaults as chatDefaults } from './defaults.ts'
 import { openai } from './index.ts'
+import { readSampling } from './request-read.ts'
+import { reportOllama, writeSampling } from './request-write.ts'
+import { OpenaiCompletionBody } from './schema.ts'
 
 /**
  * OpenAI's older completions, as a second surface of its dialect: what a server that has them gets as it is, and what
@@ -26,4 +32,93 @@ export const openaiCompletion: Dialect = {
 /** A list of numbers is one prompt. */
 function promptsIn(prompt: unknown): number {
   return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? prompt.length : 1
+}
+
+/**
+ * Reads a body of `POST /v1/completions` as a chat of one user turn. A `suffix` no chat can say: it needs a server that
+ * continues texts. Throws `bad_request` for several prompts and for token numbers, which only such servers take.
+ */
+function readRequest(body: JsonObject, stream: boolean): ChatRequest {
+  const suffix = filledTextOf(body.suffix)
+  const alternatives = numberOf(body.logprobs)
+  return {
+    model: filledTextOf(body.model) ?? filledTextOf(body.model_name) ?? '',
+    stream,
+    includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
+    messages: [{ role: 'user', parts: [{ type: 'text', text: onePrompt(body.prompt) }] }],
+    tools: [],
+    sampling: {
+      ...readSampling({ ...body, logprobs: undefined, top_logprobs: undefined }),
+      ...(alternatives === undefined ? {} : { logprobs: true, topLogprobs: alternatives }),
+    },
+    extras: readExtras(body),
+    ...(suffix === undefined ? {} : { completion: { raw: false, suffix } }),
+    ...present({ user: filledTextOf(body.user) }),
+  }
+}
+
+function onePrompt(prompt: unknown): string {
+  const list: unknown[] = Array.isArray(prompt) ? prompt : [prompt]
+  const [text] = list
+  if (list.length === 1 && typeof text === 'string') return text
+  throw badRequest(
+    "The upstream of this model takes one prompt, as text; send 'prompt' as a string",
+    'prompt',
+  )
+}
+
+/** `best_of` beyond the answers asked for is a search that no other server does. */
+function readExtras(body: JsonObject): JsonObject {
+  const best = numberOf(body.best_of) ?? 1
+  const unknown = Object.entries(body).filter(
+    ([name, value]) =>
+      !Object.hasOwn(OpenaiCompletionBody.properties, name) && value !== null && value !== undefined,
+  )
+  return { ...Object.fromEntries(unknown), ...(best > (numberOf(body.n) ?? 1) ? { best_of: best } : {}) }
+}
+
+/** The body for a text to be continued as it stands. Throws `bad_request` for images. */
+function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
+  const { flavour, drop } = options
+  reportOllama(request.ollama, drop)
+  for (const name of Object.keys(request.extras)) drop(name, 'OpenAI completions have no such field')
+  if (request.responseFormat) drop('format', 'OpenAI completions have no output format')
+  if (request.reasoningEffort) drop('think', 'OpenAI completions have no thoughts')
+  const { logprobs, topLogprobs, ...sampling } = request.sampling
+  return {
+    model: options.model,
+    prompt: request.messages.map(textOf).join('\n\n'),
+    stream: request.stream,
+    ...(request.stream ? { stream_options: { include_usage: true } } : {}),
+    ...writeSampling(sampling, { ...options, flavour: { ...flavour, maxTokensField: 'max_tokens' } }),
+    ...(logprobs ? { logprobs: topLogprobs ?? 0 } : {}),
+    ...present({ suffix: request.completion?.suffix, user: request.user }),
+  }
+}
+
+function textOf({ parts }: ChatMessage): string {
+  return parts
+    .map((part) => {
+      if (part.type === 'text' || part.type === 'refusal') return part.text
+      throw badRequest('The upstream of this model takes no images with a raw prompt or a suffix', 'images')
+    })
+    .join('')
+}
+
+/** What the operator sets for chats, and completions do not have. */
+const chatOnly: readonly string[] = [
+  'tools',
+  'tool_choice',
+  'parallel_tool_calls',
+  'response_format',
+  'reasoning_effort',
+  'chat_template_kwargs',
+  'max_completion_tokens',
+]
+
+function missingDefaults(body: JsonObject, defaults: JsonObject): JsonObject {
+  const limit = defaults.max_tokens ?? defaults.max_completion_tokens
+  const kept: JsonObject = { ...defaults, ...(limit === undefined ? {} : { max_tokens: limit }) }
+  for (const name of chatOnly) delete kept[name]
+  return chatDefaults(body, kept)
 }

@@ -85,15 +85,15 @@ function isTokens(value: unknown): value is number[] {
 }
 
 /** Numbers are asked for in so many words: some servers would choose base64, others know nothing else. */
-function writeRequest(request: EmbeddingRequest, { model, lose }: WriteRequestOptions): JsonObject {
+function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
   const { inputs, dimensions, truncate, user, ollama, extras } = request
   if (ollama?.keepAlive !== undefined)
-    lose('keep_alive', 'the upstream decides itself how long a model stays loaded')
+    drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
   for (const name of Object.keys(ollama?.options ?? {})) {
-    lose(`options.${name}`, 'the upstream sets this when it starts, not per request')
+    drop(`options.${name}`, 'the upstream sets this when it starts, not per request')
   }
-  for (const name of Object.keys(extras)) lose(name, 'OpenAI embeddings have no such field')
-  if (truncate !== undefined) lose('truncate', 'the upstream decides itself whether it cuts')
+  for (const name of Object.keys(extras)) drop(name, 'OpenAI embeddings have no such field')
+  if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether it cuts')
   const [only] = inputs
   return {
     model,

@@ -1,9 +1,8 @@
-import { filledTextOf, isObject, type JsonObject, present } from '../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject, parseObject, present } from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
 import { wholeArgumentText } from '../shared/tool-arguments.ts'
-import { isObjectText } from './json.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
 /** Reads the turns of a conversation. Throws `bad_request` with the place of what cannot be meant. */
@@ -11,87 +10,82 @@ export function readMessages(messages: unknown): ChatMessage[] {
   const calls = new ConversationCalls('call_')
   const turns: unknown[] = Array.isArray(messages) ? messages : []
   return turns.map((message, index) => {
-    const place = `messages[${index}]`
-    if (!isObject(message)) throw badRequest(`'${place}' must be an object`, place)
-    return readMessage(message, place, calls)
+    const path = `messages[${index}]`
+    if (!isObject(message)) throw badRequest(`'${path}' must be an object`, path)
+    return readMessage(message, path, calls)
   })
 }
 
-function readMessage(message: JsonObject, place: string, calls: ConversationCalls): ChatMessage {
+function readMessage(message: JsonObject, path: string, calls: ConversationCalls): ChatMessage {
   const { role } = message
   const name = present({ name: filledTextOf(message.name) })
   switch (role) {
     case 'system':
     case 'developer': {
-      const parts = readTextParts(filled(message, place), `${place}.content`)
+      const parts = readTextParts(filled(message, path), `${path}.content`)
       return { role: 'system', developer: role === 'developer', parts, ...name }
     }
     case 'user':
-      return { role, parts: readUserParts(filled(message, place), `${place}.content`), ...name }
+      return { role, parts: readUserParts(filled(message, path), `${path}.content`), ...name }
     case 'assistant':
-      return { ...readAssistant(message, place, calls), ...name }
+      return { ...readAssistant(message, path, calls), ...name }
     case 'tool':
-      return readToolResult(message, place, calls)
+      return readToolResult(message, path, calls)
     case 'function':
-      return readFunctionResult(message, place, calls)
+      return readFunctionResult(message, path, calls)
     default:
-      throw badRequest(`'${place}.role' is not a known role`, `${place}.role`)
+      throw badRequest(`'${path}.role' is not a known role`, `${path}.role`)
   }
 }
 
-function filled(message: JsonObject, place: string): unknown {
+function filled(message: JsonObject, path: string): unknown {
   const { content } = message
   if (content === undefined || content === null) {
-    throw badRequest(`'${place}.content' is required`, `${place}.content`, 'missing_required_parameter')
+    throw badRequest(`'${path}.content' is required`, `${path}.content`, 'missing_required_parameter')
   }
   return content
 }
 
-function readAssistant(message: JsonObject, place: string, calls: ConversationCalls): AssistantMessage {
-  const parts = readAssistantParts(message.content, `${place}.content`)
+function readAssistant(message: JsonObject, path: string, calls: ConversationCalls): AssistantMessage {
+  const parts = readAssistantParts(message.content, `${path}.content`)
   const refusal = filledTextOf(message.refusal)
   if (refusal !== undefined) parts.push({ type: 'refusal', text: refusal })
   return {
     role: 'assistant',
     parts,
     reasoning: filledTextOf(message.reasoning_content) ?? filledTextOf(message.reasoning) ?? '',
-    toolCalls: readToolCalls(message, place, calls),
+    toolCalls: readToolCalls(message, path, calls),
   }
 }
 
 /** `function_call` is the deprecated form of one tool call, and carries no id. */
-function readToolCalls(message: JsonObject, place: string, calls: ConversationCalls): ToolCall[] {
+function readToolCalls(message: JsonObject, path: string, calls: ConversationCalls): ToolCall[] {
   const sent: unknown[] = Array.isArray(message.tool_calls) ? message.tool_calls : []
   const read = sent.map((call, index) => {
-    const at = `${place}.tool_calls[${index}]`
+    const at = `${path}.tool_calls[${index}]`
     const called = isObject(call) ? call.function : undefined
     return readCall(isObject(call) ? filledTextOf(call.id) : undefined, called, `${at}.function`, calls)
   })
   if (!isObject(message.function_call)) return read
-  return [...read, readCall(undefined, message.function_call, `${place}.function_call`, calls)]
+  return [...read, readCall(undefined, message.function_call, `${path}.function_call`, calls)]
 }
 
-function readCall(
-  id: string | undefined,
-  called: unknown,
-  place: string,
-  calls: ConversationCalls,
-): ToolCall {
+function readCall(id: string | undefined, called: unknown, path: string, calls: ConversationCalls): ToolCall {
   const name = isObject(called) ? filledTextOf(called.name) : undefined
   if (!isObject(called) || name === undefined) {
-    throw badRequest(`'${place}' must be an object with a name`, place)
+    throw badRequest(`'${path}' must be an object with a name`, path)
   }
   const json = wholeArgumentText(called.arguments)
   if (!isObjectText(json)) {
-    throw badRequest(`'${place}.arguments' must be the JSON text of an object`, `${place}.arguments`)
+    throw badRequest(`'${path}.arguments' must be the JSON text of an object`, `${path}.arguments`)
   }
   return { id: calls.add(id ?? '', name), name, arguments: json }
 }
 
-function readToolResult(message: JsonObject, place: string, calls: ConversationCalls): ToolMessage {
+function readToolResult(message: JsonObject, path: string, calls: ConversationCalls): ToolMessage {
   const sentId = filledTextOf(message.tool_call_id)
   if (sentId === undefined) {
-    const param = `${place}.tool_call_id`
+    const param = `${path}.tool_call_id`
     throw badRequest(
       `'${param}' is required: the id of the call that this answers`,
       param,
@@ -103,19 +97,23 @@ function readToolResult(message: JsonObject, place: string, calls: ConversationC
     role: 'tool',
     callId: call?.id ?? sentId,
     ...present({ name: call?.name ?? filledTextOf(message.name) }),
-    parts: readUserParts(message.content, `${place}.content`),
+    parts: readUserParts(message.content, `${path}.content`),
   }
 }
 
 /** The deprecated role names the function instead of the call. */
-function readFunctionResult(message: JsonObject, place: string, calls: ConversationCalls): ToolMessage {
+function readFunctionResult(message: JsonObject, path: string, calls: ConversationCalls): ToolMessage {
   const name = filledTextOf(message.name)
-  if (name === undefined)
-    throw badRequest(`'${place}.name' is required: the function's name`, `${place}.name`)
+  if (name === undefined) throw badRequest(`'${path}.name' is required: the function's name`, `${path}.name`)
   return {
     role: 'tool',
     callId: calls.answerByName(name)?.id ?? calls.add('', name),
     name,
-    parts: readUserParts(message.content, `${place}.content`),
+    parts: readUserParts(message.content, `${path}.content`),
   }
+}
+
+/** Whether a text is the JSON of an object, as the arguments of a tool call must be. */
+export function isObjectText(text: string): boolean {
+  return parseObject(text) !== undefined
 }

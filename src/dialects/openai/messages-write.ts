@@ -4,10 +4,10 @@ import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
 
 /** Writes the turns of a conversation, one message for one. */
 export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
-  const { flavour, lose } = options
+  const { flavour, drop } = options
   const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
   if (thoughtful && !flavour.reasoningHistory?.length) {
-    lose('messages.reasoning', 'the upstream takes no earlier thoughts')
+    drop('messages.reasoning', 'the upstream takes no earlier thoughts')
   }
   const written: JsonObject[] = []
   let seen: UserPart[] = []

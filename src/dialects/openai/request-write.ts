@@ -6,7 +6,7 @@ import type {
   Sampling,
   ToolDefinition,
 } from '../../sdk/chat.ts'
-import type { Flavour, Lose, WriteRequestOptions } from '../../sdk/dialect.ts'
+import type { Drop, Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { writeMessages } from './messages-write.ts'
 
 /**
@@ -14,9 +14,9 @@ import { writeMessages } from './messages-write.ts'
  * for, but for `stream`, which is always said, and the token counts of a stream, which the router needs.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
-  const { flavour, lose } = options
-  reportOllama(request.ollama, lose)
-  for (const name of Object.keys(request.extras)) lose(name, 'OpenAI chat completions have no such field')
+  const { flavour, drop } = options
+  reportOllama(request.ollama, drop)
+  for (const name of Object.keys(request.extras)) drop(name, 'OpenAI chat completions have no such field')
   return {
     model: options.model,
     messages: writeMessages(request.messages, options),
@@ -32,15 +32,15 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-export function reportOllama(ollama: ChatRequest['ollama'], lose: Lose): void {
+export function reportOllama(ollama: ChatRequest['ollama'], drop: Drop): void {
   if (ollama?.keepAlive !== undefined)
-    lose('keep_alive', 'the upstream decides itself how long a model stays loaded')
+    drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
   for (const name of Object.keys(ollama?.options ?? {})) {
-    lose(`options.${name}`, 'the upstream sets this when it starts, not per request')
+    drop(`options.${name}`, 'the upstream sets this when it starts, not per request')
   }
 }
 
-export function writeSampling(sampling: Sampling, { flavour, lose }: WriteRequestOptions): JsonObject {
+export function writeSampling(sampling: Sampling, { flavour, drop }: WriteRequestOptions): JsonObject {
   const extensions = { top_k: sampling.topK, min_p: sampling.minP, typical_p: sampling.typicalP }
   const body: JsonObject = present({
     [flavour.maxTokensField ?? 'max_tokens']: sampling.maxTokens,
@@ -58,12 +58,12 @@ export function writeSampling(sampling: Sampling, { flavour, lose }: WriteReques
   for (const [name, value] of Object.entries(extensions)) {
     if (value === undefined) continue
     if (flavour.samplingExtensions?.some((known) => known === name)) body[name] = value
-    else lose(name, 'the upstream does not know it')
+    else drop(name, 'the upstream does not know it')
   }
   if (sampling.repetitionPenalty !== undefined) {
     // The additive penalties are another formula, and no stand-in for it.
     if (flavour.repetitionPenalty) body[flavour.repetitionPenalty] = sampling.repetitionPenalty
-    else lose('repeat_penalty', 'the upstream has no multiplicative repetition penalty')
+    else drop('repeat_penalty', 'the upstream has no multiplicative repetition penalty')
   }
   return body
 }
@@ -112,7 +112,7 @@ const scale = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']
 /** The level asked for, else the nearest that the server knows; of two as near, the higher. */
 function writeEffort(
   effort: ReasoningEffort | undefined,
-  { flavour, lose }: WriteRequestOptions,
+  { flavour, drop }: WriteRequestOptions,
 ): string | undefined {
   if (effort === undefined) return undefined
   const wanted = effort === 'on' ? 'medium' : effort
@@ -124,8 +124,8 @@ function writeEffort(
   const nearest = levels.toReversed().reduce<string | undefined>((best, level) => {
     return best === undefined || distance(level) < distance(best) ? level : best
   }, undefined)
-  if (nearest === undefined) lose('reasoning_effort', 'the upstream has no levels of reasoning')
+  if (nearest === undefined) drop('reasoning_effort', 'the upstream has no levels of reasoning')
   else if (wanted === 'none')
-    lose('reasoning_effort', 'the upstream cannot switch reasoning off; its lowest level was asked for')
+    drop('reasoning_effort', 'the upstream cannot switch reasoning off; its lowest level was asked for')
   return nearest
 }

@@ -1,12 +1,11 @@
 import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, present } from '../../lib/json/read.ts'
-import type { ChatChoice, ChatResponse, ToolCall } from '../../sdk/chat.ts'
+import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { AnswerCallIds, randomCallId } from '../shared/call-ids.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
-import { answerId, writeLogprobs, writeUsage } from './answer-write.ts'
-import { calledIn } from './called.ts'
 import { isErrorShaped, reportedError, unreadable } from './errors.ts'
+import { calledIn } from './stream-calls.ts'
 
 /**
  * Whether this is an answer of the format, whatever the model wrote. Throws `upstream_error` for an error that came with a
@@ -103,4 +102,36 @@ function writeChoice(choice: ChatChoice): JsonObject {
     logprobs: writeLogprobs(logprobs),
     finish_reason: finishReason === 'stop' && calls.length > 0 ? 'tool_calls' : finishReason,
   }
+}
+
+/** Details are written where they are known: a zero would be a claim. */
+export function writeUsage(usage: Usage): JsonObject {
+  const { promptTokens, completionTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = usage
+  const prompt = present({ cached_tokens: cachedTokens, cache_write_tokens: cacheWriteTokens })
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    ...(Object.keys(prompt).length === 0 ? {} : { prompt_tokens_details: prompt }),
+    ...(reasoningTokens === undefined
+      ? {}
+      : { completion_tokens_details: { reasoning_tokens: reasoningTokens } }),
+  }
+}
+
+/** `bytes` may be null on the wire, `top_logprobs` may be empty but never absent. */
+export function writeLogprobs(logprobs: readonly TokenLogprob[] | undefined): JsonObject | null {
+  if (logprobs === undefined) return null
+  const content = logprobs.map(({ token, logprob, bytes, topLogprobs }) => ({
+    token,
+    logprob,
+    bytes,
+    top_logprobs: topLogprobs,
+  }))
+  return { content, refusal: null }
+}
+
+/** The upstream's id where it looks like this dialect's own, else one made of the answer's random part. */
+export function answerId(upstreamId: string | undefined, ownId: string): string {
+  return upstreamId?.startsWith('chatcmpl-') ? upstreamId : `chatcmpl-${ownId}`
 }

@@ -1,9 +1,16 @@
-import { filledTextOf, isNoArguments, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
+import {
+  filledTextOf,
+  isNoArguments,
+  isObject,
+  type JsonObject,
+  numberOf,
+  objectsIn,
+  textOf,
+} from '../../lib/json/read.ts'
 import type { ChatEvent } from '../../sdk/chat.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
-import { customArguments } from '../shared/tool-arguments.ts'
-import { type Called, calledIn } from './called.ts'
-import { isObjectText } from './json.ts'
+import { argumentText, customArguments } from '../shared/tool-arguments.ts'
+import { isObjectText } from './messages-read.ts'
 
 interface StreamedCall {
   /** The server's own count, where it has one. */
@@ -127,4 +134,25 @@ function startsAnother(call: StreamedCall, id: string, { name, json }: Called): 
   if (id !== '' && call.sentId !== '') return id !== call.sentId
   if (id !== '' || name === '' || json === '') return false
   return call.arguments.trimEnd().endsWith('}') && isObjectText(call.arguments)
+}
+
+/** What a tool call, or one fragment of it, says. */
+export interface Called {
+  /** Empty where it has not been told. */
+  name: string
+  /** Of a function: its arguments, or the next piece of them. */
+  json: string
+  /** Of a custom tool: its free text, or the next piece of it; undefined for a function. */
+  input: string | undefined
+}
+
+/** Source: OpenAI API reference, "The chat completion object", `tool_calls`. Other types of calls have no name here. */
+export function calledIn(call: JsonObject): Called {
+  const custom = isObject(call.custom) ? call.custom : undefined
+  const called = custom ?? (isObject(call.function) ? call.function : {})
+  return {
+    name: filledTextOf(called.name) ?? '',
+    json: custom ? '' : argumentText(called.arguments),
+    input: custom && (textOf(custom.input) ?? ''),
+  }
 }

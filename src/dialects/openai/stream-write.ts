@@ -1,7 +1,7 @@
 import type { ChatEvent, FinishReason, TokenLogprob, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
-import { answerId, writeLogprobs, writeUsage } from './answer-write.ts'
 import { writeStreamError } from './errors.ts'
+import { answerId, writeLogprobs, writeUsage } from './response.ts'
 
 /** Writes the chunks of a streamed answer. Source: OpenAI API reference, "The chat completion chunk object". */
 export function createWriter(context: AnswerContext): ChatStreamWriter {

@@ -26,22 +26,22 @@ export function readTools(body: JsonObject): OfferedTools {
   return readChoice(body.tool_choice, tools)
 }
 
-function readTool(tool: unknown, place: string): ToolDefinition {
+function readTool(tool: unknown, path: string): ToolDefinition {
   const type = isObject(tool) ? (tool.type ?? 'function') : undefined
   if (!isObject(tool) || type !== 'function') {
     // A custom tool answers in free text, which no other dialect can promise.
     throw badRequest(
-      `'${place}.type' must be function: this model's upstream knows no other tools`,
-      `${place}.type`,
+      `'${path}.type' must be function: this model's upstream knows no other tools`,
+      `${path}.type`,
     )
   }
-  return readFunction(tool.function, `${place}.function`)
+  return readFunction(tool.function, `${path}.function`)
 }
 
-function readFunction(definition: unknown, place: string): ToolDefinition {
+function readFunction(definition: unknown, path: string): ToolDefinition {
   const name = isObject(definition) ? filledTextOf(definition.name) : undefined
   if (!isObject(definition) || name === undefined) {
-    throw badRequest(`'${place}' must be an object with a name`, place)
+    throw badRequest(`'${path}' must be an object with a name`, path)
   }
   const { parameters } = definition
   return {
@@ -73,19 +73,19 @@ function readChoice(choice: unknown, tools: ToolDefinition[]): OfferedTools {
 
 /** `allowed_tools` keeps the list for OpenAI's prompt cache; elsewhere it means offering fewer tools. */
 function readAllowed(allowed: unknown, tools: readonly ToolDefinition[]): OfferedTools {
-  const place = 'tool_choice.allowed_tools'
+  const path = 'tool_choice.allowed_tools'
   const mode = isObject(allowed) ? allowed.mode : undefined
   if (!isObject(allowed) || (mode !== 'auto' && mode !== 'required')) {
-    throw badRequest(`'${place}.mode' must be auto or required`, `${place}.mode`)
+    throw badRequest(`'${path}.mode' must be auto or required`, `${path}.mode`)
   }
   const names = new Set(objectsIn(allowed.tools).map((tool) => isObject(tool.function) && tool.function.name))
   return { tools: tools.filter(({ name }) => names.has(name)), toolChoice: mode }
 }
 
-function named(choice: unknown, tools: readonly ToolDefinition[], place: string): ToolChoice {
+function named(choice: unknown, tools: readonly ToolDefinition[], path: string): ToolChoice {
   const name = isObject(choice) ? textOf(choice.name) : undefined
   if (name === undefined || !tools.some((tool) => tool.name === name)) {
-    throw badRequest(`'${place}.name' must name one of the tools`, `${place}.name`)
+    throw badRequest(`'${path}.name' must name one of the tools`, `${path}.name`)
   }
   return { name }
 }

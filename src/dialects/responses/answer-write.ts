@@ -2,8 +2,7 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { customItem, functionItem, type MessagePart, messageItem, reasoningItem } from './answer-items.ts'
-import { answerObject, endingOf } from './answer-object.ts'
-import { itemId } from './ids.ts'
+import { answerObject, endingOf, itemId } from './answer-object.ts'
 import { customToolNames } from './tools-read.ts'
 
 /** A whole answer: thoughts, then the message, then the calls. There is one choice, the API knows no more. */

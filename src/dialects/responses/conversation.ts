@@ -11,7 +11,7 @@ interface Call {
 interface Result {
   sentId: string
   parts: UserPart[]
-  place: string
+  path: string
 }
 
 interface Turn {
@@ -70,8 +70,8 @@ export class Conversation {
   messages(): ChatMessage[] {
     for (const result of this.#waiting) {
       if (!this.#settle(result)) {
-        const place = `${result.place}.call_id`
-        throw badRequest(`No open tool call found for the output with call_id '${result.sentId}'`, place)
+        const path = `${result.path}.call_id`
+        throw badRequest(`No open tool call found for the output with call_id '${result.sentId}'`, path)
       }
     }
     return this.#turns.flatMap(({ message, calls }) => [

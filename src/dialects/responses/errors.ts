@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, textOf } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
-import { responseId } from './ids.ts'
+import { responseId } from './answer-object.ts'
 
 /** The `error` of a response object. Agents act on the code: they wait, shorten the conversation, or try again. */
 export function answerError({ kind, code, message }: RouterError): JsonObject {

@@ -1,15 +1,21 @@
-import { filledTextOf, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import {
+  filledTextOf,
+  isNoArguments,
+  isObject,
+  type JsonObject,
+  objectsIn,
+  parseObject,
+  textOf,
+} from '../../lib/json/read.ts'
 import type { ChatMessage } from '../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
 import { Conversation } from './conversation.ts'
-import type { PlacedItem } from './input-items.ts'
-import { argumentText } from './json.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
 export interface ReadInput {
   messages: ChatMessage[]
   /** Items that no other dialect can carry, by the name to report them under. */
-  lost: JsonObject
+  dropped: JsonObject
 }
 
 /** What OpenAI's own tools did in earlier turns. The answer that they led to stands beside them. */
@@ -25,43 +31,43 @@ const hostedCalls: ReadonlySet<unknown> = new Set([
 /** Reads input items into turns. Throws `bad_request` with the place of what cannot be meant. */
 export function readInput(items: readonly PlacedItem[]): ReadInput {
   const conversation = new Conversation()
-  const lost: JsonObject = {}
-  for (const { item, place } of items) readItem(item, place, conversation, lost)
-  return { messages: conversation.messages(), lost }
+  const dropped: JsonObject = {}
+  for (const { item, path } of items) readItem(item, path, conversation, dropped)
+  return { messages: conversation.messages(), dropped }
 }
 
-function readItem(item: JsonObject, place: string, conversation: Conversation, lost: JsonObject): void {
+function readItem(item: JsonObject, path: string, conversation: Conversation, dropped: JsonObject): void {
   switch (item.type ?? (item.role === undefined ? 'item_reference' : 'message')) {
     case 'message':
-      readMessage(item, place, conversation)
+      readMessage(item, path, conversation)
       break
     case 'function_call':
     case 'custom_tool_call':
-      readCall(item, place, conversation)
+      readCall(item, path, conversation)
       break
     case 'function_call_output':
     case 'custom_tool_call_output':
-      readResult(item, place, conversation)
+      readResult(item, path, conversation)
       break
     case 'reasoning':
-      readReasoning(item, conversation, lost)
+      readReasoning(item, conversation, dropped)
       break
     case 'item_reference':
-      throw unknownReference(item, place)
+      throw unknownReference(item, path)
     default:
-      if (!hostedCalls.has(item.type)) throw unsupportedItem(place)
-      lost[`input.${String(item.type)}`] = item
+      if (!hostedCalls.has(item.type)) throw unsupportedItem(path)
+      dropped[`input.${String(item.type)}`] = item
   }
 }
 
-function unsupportedItem(place: string): RouterError {
-  const param = `${place}.type`
+function unsupportedItem(path: string): RouterError {
+  const param = `${path}.type`
   return badRequest(`'${param}' is a kind of item that is not supported here`, param, 'unsupported_value')
 }
 
-function readMessage(item: JsonObject, place: string, conversation: Conversation): void {
+function readMessage(item: JsonObject, path: string, conversation: Conversation): void {
   const { role, content } = item
-  const at = `${place}.content`
+  const at = `${path}.content`
   if (content === undefined || content === null) {
     throw badRequest(`'${at}' is required`, at, 'missing_required_parameter')
   }
@@ -73,39 +79,39 @@ function readMessage(item: JsonObject, place: string, conversation: Conversation
   } else if (role === 'assistant') {
     conversation.addAnswer(readAssistantParts(content, at))
   } else {
-    const param = `${place}.role`
+    const param = `${path}.role`
     throw badRequest(`'${param}' must be user, assistant, system or developer`, param, 'invalid_value')
   }
 }
 
-function readResult(item: JsonObject, place: string, conversation: Conversation): void {
-  const sentId = required(item.call_id, `${place}.call_id`)
-  conversation.addResult({ sentId, parts: readUserParts(item.output, `${place}.output`), place })
+function readResult(item: JsonObject, path: string, conversation: Conversation): void {
+  const sentId = required(item.call_id, `${path}.call_id`)
+  conversation.addResult({ sentId, parts: readUserParts(item.output, `${path}.output`), path })
 }
 
 /** `call_id` alone pairs a call with its output; `id` names the item and is of no use here. */
-function readCall(item: JsonObject, place: string, conversation: Conversation): void {
-  const callId = required(item.call_id, `${place}.call_id`)
-  const name = required(item.name, `${place}.name`)
+function readCall(item: JsonObject, path: string, conversation: Conversation): void {
+  const callId = required(item.call_id, `${path}.call_id`)
+  const name = required(item.name, `${path}.name`)
   if (item.type === 'custom_tool_call') {
     conversation.addCall(callId, name, JSON.stringify({ input: textOf(item.input) ?? '' }))
     return
   }
   const json = argumentText(item.arguments)
   if (json === undefined) {
-    const at = `${place}.arguments`
+    const at = `${path}.arguments`
     throw badRequest(`'${at}' must be the JSON text of an object`, at)
   }
   conversation.addCall(callId, name, json)
 }
 
 /** The thoughts themselves where they are told, else their summary. What only OpenAI can decipher is lost. */
-function readReasoning(item: JsonObject, conversation: Conversation, lost: JsonObject): void {
+function readReasoning(item: JsonObject, conversation: Conversation, dropped: JsonObject): void {
   const raw = textsIn(item.content, '')
   const text = raw === '' ? textsIn(item.summary, '\n\n') : raw
   conversation.addThoughts(text)
   if (text === '' && filledTextOf(item.encrypted_content) !== undefined) {
-    lost['input.reasoning.encrypted_content'] = true
+    dropped['input.reasoning.encrypted_content'] = true
   }
 }
 
@@ -115,18 +121,67 @@ function textsIn(parts: unknown, separator: string): string {
     .join(separator)
 }
 
-function unknownReference(item: JsonObject, place: string): RouterError {
+function unknownReference(item: JsonObject, path: string): RouterError {
   const id = filledTextOf(item.id)
   if (id === undefined) {
-    return badRequest(`'${place}' must have a type, or the role and content of a message`, place)
+    return badRequest(`'${path}' must have a type, or the role and content of a message`, path)
   }
-  return badRequest(`The item '${id.slice(0, 128)}' is not known here: send it whole`, place, 'unknown_item')
+  return badRequest(`The item '${id.slice(0, 128)}' is not known here: send it whole`, path, 'unknown_item')
 }
 
-function required(value: unknown, place: string): string {
+function required(value: unknown, path: string): string {
   const text = filledTextOf(value)
   if (text === undefined) {
-    throw badRequest(`'${place}' is required: a non-empty string`, place, 'missing_required_parameter')
+    throw badRequest(`'${path}' is required: a non-empty string`, path, 'missing_required_parameter')
   }
   return text
+}
+
+/**
+ * The arguments of a call as JSON text of an object; undefined for what is none. "None" is said as an empty text, as
+ * `null` or not at all.
+ */
+function argumentText(value: unknown): string | undefined {
+  if (value === undefined || value === null) return '{}'
+  if (typeof value !== 'string') return undefined
+  if (isNoArguments(value)) return '{}'
+  return parseObject(value) ? value : undefined
+}
+
+/** What the router remembers of earlier answers, for one request. */
+export interface Remembered {
+  /** Input and output items of the turns before, oldest first; undefined where none were asked for. */
+  history: readonly JsonObject[] | undefined
+  /** The items that the input refers to by id, as far as they are known. */
+  referenced: ReadonlyMap<string, JsonObject>
+}
+
+export interface PlacedItem {
+  item: JsonObject
+  /** Where the client's body has it. */
+  path: string
+}
+
+/** The items that a request stands for, those of earlier turns first. A text is one message of the user. */
+export function inputItems(input: unknown, remembered?: Remembered): PlacedItem[] {
+  const earlier = remembered?.history?.map((item) => ({ item, path: 'previous_response_id' })) ?? []
+  return [...earlier, ...ownItems(input, remembered?.referenced)]
+}
+
+/** The id that an `item_reference` names; its `type` may be left out. */
+export function referenceOf(item: JsonObject): string | undefined {
+  const bare = (item.type === undefined || item.type === null) && item.role === undefined
+  return item.type === 'item_reference' || bare ? textOf(item.id) : undefined
+}
+
+function ownItems(input: unknown, referenced: Remembered['referenced'] | undefined): PlacedItem[] {
+  if (typeof input === 'string') {
+    const content = [{ type: 'input_text', text: input }]
+    return [{ item: { type: 'message', role: 'user', content }, path: 'input' }]
+  }
+  const sent: unknown[] = Array.isArray(input) ? input : []
+  return sent.filter(isObject).map((item, index) => {
+    const id = referenceOf(item)
+    return { item: (id !== undefined && referenced?.get(id)) || item, path: `input[${index}]` }
+  })
 }

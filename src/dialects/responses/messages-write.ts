@@ -5,12 +5,12 @@ import { badRequest } from '../../sdk/errors.ts'
 
 /** Writes turns as input items. Ids of items are left out: only the upstream that made them could know them. */
 export function writeItems(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
-  const { flavour, lose } = options
+  const { flavour, drop } = options
   const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
   const takesThoughts = (flavour.reasoningHistory?.length ?? 0) > 0
-  if (thoughtful && !takesThoughts) lose('messages.reasoning', 'the upstream takes only thoughts of its own')
+  if (thoughtful && !takesThoughts) drop('messages.reasoning', 'the upstream takes only thoughts of its own')
   if (messages.some((message) => message.role !== 'tool' && message.name !== undefined)) {
-    lose('messages.name', 'input items have no name of the one who speaks')
+    drop('messages.name', 'input items have no name of the one who speaks')
   }
   return messages.flatMap((message) => writeTurn(message, options, takesThoughts))
 }

@@ -3,13 +3,13 @@ import type { AssistantPart, FilePart, ImagePart, TextPart, UserPart } from '../
 import { badRequest } from '../../sdk/errors.ts'
 
 /** Content of `system` and `developer`: text alone. */
-export function readTextParts(content: unknown, place: string): TextPart[] {
-  return readParts(content, place, readText)
+export function readTextParts(content: unknown, path: string): TextPart[] {
+  return readParts(content, path, readText)
 }
 
 /** Content of `user`, and the output of a tool. */
-export function readUserParts(content: unknown, place: string): UserPart[] {
-  return readParts<UserPart>(content, place, (part, at) => {
+export function readUserParts(content: unknown, path: string): UserPart[] {
+  return readParts<UserPart>(content, path, (part, at) => {
     switch (part.type) {
       case 'input_image':
         return readImage(part, at)
@@ -23,8 +23,8 @@ export function readUserParts(content: unknown, place: string): UserPart[] {
   })
 }
 
-export function readAssistantParts(content: unknown, place: string): AssistantPart[] {
-  return readParts<AssistantPart>(content, place, (part, at) =>
+export function readAssistantParts(content: unknown, path: string): AssistantPart[] {
+  return readParts<AssistantPart>(content, path, (part, at) =>
     part.type === 'refusal'
       ? { type: 'refusal', text: required(part.refusal, `${at}.refusal`) }
       : readText(part, at),
@@ -33,34 +33,34 @@ export function readAssistantParts(content: unknown, place: string): AssistantPa
 
 function readParts<T>(
   content: unknown,
-  place: string,
-  read: (part: JsonObject, place: string) => T | TextPart,
+  path: string,
+  read: (part: JsonObject, path: string) => T | TextPart,
 ): (T | TextPart)[] {
   if (content === '') return []
   if (typeof content === 'string') return [{ type: 'text', text: content }]
-  if (!Array.isArray(content)) throw badRequest(`'${place}' must be a string or a list of parts`, place)
+  if (!Array.isArray(content)) throw badRequest(`'${path}' must be a string or a list of parts`, path)
   return content.map((part: unknown, index) => {
-    const at = `${place}[${index}]`
+    const at = `${path}[${index}]`
     if (!isObject(part)) throw badRequest(`'${at}' must be an object with a 'type'`, at)
     return read(part, at)
   })
 }
 
 /** Clients copy answers into the next input, and confuse the names that the two directions have for text. */
-function readText(part: JsonObject, place: string): TextPart {
+function readText(part: JsonObject, path: string): TextPart {
   if (part.type !== 'input_text' && part.type !== 'output_text' && part.type !== 'text') {
-    throw badRequest(`'${place}.type' is a kind of content that is not supported here`, `${place}.type`)
+    throw badRequest(`'${path}.type' is a kind of content that is not supported here`, `${path}.type`)
   }
-  return { type: 'text', text: required(part.text, `${place}.text`) }
+  return { type: 'text', text: required(part.text, `${path}.text`) }
 }
 
 /** The address is a bare string here, where chat completions have an object around it; some clients send that too. */
-function readImage(part: JsonObject, place: string): ImagePart {
-  const at = `${place}.image_url`
+function readImage(part: JsonObject, path: string): ImagePart {
+  const at = `${path}.image_url`
   if (part.file_id !== undefined && part.file_id !== null && !part.image_url) {
     throw badRequest(
       'Uploaded files are not supported: send the image itself',
-      `${place}.file_id`,
+      `${path}.file_id`,
       'unsupported_parameter',
     )
   }
@@ -68,12 +68,12 @@ function readImage(part: JsonObject, place: string): ImagePart {
   return { type: 'image', source: readSource(url, at), ...present({ detail: filledTextOf(part.detail) }) }
 }
 
-function readSource(url: string, place: string): ImagePart['source'] {
+function readSource(url: string, path: string): ImagePart['source'] {
   if (/^https?:\/\//i.test(url)) return { kind: 'url', url }
   const head = /^data:([^,;]*)(?:;[^,;]*)*;base64,/i.exec(url.slice(0, 256))
-  if (!head) throw badRequest(`'${place}' must be an http(s) address or a base64 data URL`, place)
+  if (!head) throw badRequest(`'${path}' must be an http(s) address or a base64 data URL`, path)
   const data = standardBase64(url.slice(head[0].length))
-  if (data === undefined) throw badRequest(`'${place}' is not valid base64`, place)
+  if (data === undefined) throw badRequest(`'${path}' is not valid base64`, path)
   return { kind: 'base64', mediaType: head[1]?.toLowerCase() || 'image/png', data }
 }
 
@@ -88,17 +88,17 @@ function standardBase64(text: string): string | undefined {
   return digits.padEnd(Math.ceil(digits.length / 4) * 4, '=')
 }
 
-function readFile(part: JsonObject, place: string): FilePart {
+function readFile(part: JsonObject, path: string): FilePart {
   const source = present({ data: filledTextOf(part.file_data), fileId: filledTextOf(part.file_id) })
   if (!source.data && !source.fileId) {
-    throw badRequest(`'${place}' must have 'file_data' or 'file_id'`, place)
+    throw badRequest(`'${path}' must have 'file_data' or 'file_id'`, path)
   }
   return { type: 'file', ...source, ...present({ name: filledTextOf(part.filename) }) }
 }
 
-function readAudio(part: JsonObject, place: string): UserPart {
+function readAudio(part: JsonObject, path: string): UserPart {
   const audio = isObject(part.input_audio) ? part.input_audio : part
-  const at = `${place}.input_audio`
+  const at = `${path}.input_audio`
   return {
     type: 'audio',
     data: required(audio.data, `${at}.data`),
@@ -106,8 +106,8 @@ function readAudio(part: JsonObject, place: string): UserPart {
   }
 }
 
-function required(value: unknown, place: string): string {
+function required(value: unknown, path: string): string {
   const text = textOf(value)
-  if (text === undefined) throw badRequest(`'${place}' must be a string`, place)
+  if (text === undefined) throw badRequest(`'${path}' must be a string`, path)
   return text
 }

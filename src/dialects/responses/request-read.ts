@@ -9,8 +9,7 @@ import {
 } from '../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import { inputItems, type Remembered } from './input-items.ts'
-import { readInput } from './input-read.ts'
+import { inputItems, type Remembered, readInput } from './input-read.ts'
 import { ResponsesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
@@ -22,8 +21,8 @@ const logprobsName = 'message.output_text.logprobs'
  */
 export function readRequest(body: JsonObject, stream: boolean, remembered?: Remembered): ChatRequest {
   refuseUnsupported(body, remembered)
-  const { messages, lost } = readInput(inputItems(body.input, remembered))
-  const { tools, toolChoice, lost: lostTools } = readTools(body)
+  const { messages, dropped } = readInput(inputItems(body.input, remembered))
+  const { tools, toolChoice, dropped: droppedTools } = readTools(body)
   const instructions = readInstructions(body.instructions)
   if (instructions.length + messages.length === 0) {
     throw badRequest("'input' is required: a string or input items", 'input', 'missing_required_parameter')
@@ -36,7 +35,7 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
     messages: [...instructions, ...messages],
     tools,
     sampling: readSampling(body),
-    extras: { ...readExtras(body), ...lostTools, ...lost },
+    extras: { ...readExtras(body), ...droppedTools, ...dropped },
     ...present({
       toolChoice,
       parallelToolCalls: booleanOf(body.parallel_tool_calls),
@@ -144,6 +143,6 @@ function nested(name: string, value: unknown, read: readonly string[]): JsonObje
 
 function readIncluded(include: unknown): JsonObject {
   const names: unknown[] = Array.isArray(include) ? include : []
-  const lost = names.filter((name) => name !== logprobsName && name !== 'reasoning.encrypted_content')
-  return Object.fromEntries(lost.map((name) => [`include.${String(name)}`, true]))
+  const dropped = names.filter((name) => name !== logprobsName && name !== 'reasoning.encrypted_content')
+  return Object.fromEntries(dropped.map((name) => [`include.${String(name)}`, true]))
 }

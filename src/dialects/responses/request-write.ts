@@ -12,11 +12,11 @@ const leastOutputTokens = 16
  * other dialect has a way back to it.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
-  const { lose } = options
-  for (const name of Object.keys(request.extras)) lose(name, 'the Responses API has no such field')
-  if (request.ollama?.keepAlive !== undefined) lose('keep_alive', 'the upstream decides itself')
+  const { drop } = options
+  for (const name of Object.keys(request.extras)) drop(name, 'the Responses API has no such field')
+  if (request.ollama?.keepAlive !== undefined) drop('keep_alive', 'the upstream decides itself')
   for (const name of Object.keys(request.ollama?.options ?? {})) {
-    lose(`options.${name}`, 'the upstream sets this when it starts, not per request')
+    drop(`options.${name}`, 'the upstream sets this when it starts, not per request')
   }
   const format = writeFormat(request.responseFormat)
   const effort = writeEffort(request.reasoningEffort, options)
@@ -33,7 +33,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-function writeSampling(sampling: Sampling, { lose }: WriteRequestOptions): JsonObject {
+function writeSampling(sampling: Sampling, { drop }: WriteRequestOptions): JsonObject {
   const { maxTokens, temperature, topP, logprobs, topLogprobs } = sampling
   if ((sampling.n ?? 1) > 1) {
     throw badRequest('The upstream of this model gives one answer per request; n must be 1', 'n')
@@ -49,7 +49,7 @@ function writeSampling(sampling: Sampling, { lose }: WriteRequestOptions): JsonO
     stop: sampling.stop?.length ? sampling.stop : undefined,
     logit_bias: sampling.logitBias,
   }
-  for (const name of Object.keys(present(unknown))) lose(name, 'the Responses API has no such field')
+  for (const name of Object.keys(present(unknown))) drop(name, 'the Responses API has no such field')
   return {
     ...present({
       max_output_tokens: maxTokens === undefined ? undefined : Math.max(maxTokens, leastOutputTokens),
@@ -100,7 +100,7 @@ const scale: readonly string[] = ['none', 'minimal', 'low', 'medium', 'high', 'x
 /** The level asked for, else the nearest that the server knows; of two as near, the higher. */
 function writeEffort(
   effort: ReasoningEffort | undefined,
-  { flavour, lose }: WriteRequestOptions,
+  { flavour, drop }: WriteRequestOptions,
 ): string | undefined {
   if (effort === undefined) return undefined
   const wanted = effort === 'on' ? 'medium' : effort
@@ -111,7 +111,7 @@ function writeEffort(
     .filter((level) => level !== 'none' && scale.includes(level))
     .toSorted((one, other) => away(one) - away(other) || scale.indexOf(other) - scale.indexOf(one))
   if (nearest === undefined || wanted === 'none') {
-    lose('reasoning.effort', 'the upstream does not know this level')
+    drop('reasoning.effort', 'the upstream does not know this level')
   }
   return nearest
 }

@@ -33,18 +33,18 @@ export class StreamedCalls {
 
   /** `response.output_item.added`. */
   begin(event: JsonObject, item: JsonObject, emit: Emit): void {
-    const place = numberOf(event.output_index) ?? this.#calls.size
-    if (this.#calls.has(place)) return
+    const path = numberOf(event.output_index) ?? this.#calls.size
+    if (this.#calls.has(path)) return
     const name = filledTextOf(item.name)
     if (name === undefined) {
-      this.#nameless.add(place)
+      this.#nameless.add(path)
       return
     }
     let id = filledTextOf(item.call_id) ?? ''
     while (id === '' || this.#used.has(id)) id = this.#newId()
     this.#used.add(id)
     const call = { number: this.#calls.size, arguments: '', input: '', ended: false }
-    this.#calls.set(place, call)
+    this.#calls.set(path, call)
     emit({ type: 'tool-call-start', choice: 0, call: call.number, id, name })
   }
 
@@ -81,8 +81,8 @@ export class StreamedCalls {
   }
 
   #isNameless(event: JsonObject): boolean {
-    const place = numberOf(event.output_index)
-    return place === undefined ? this.#nameless.size > 0 : this.#nameless.has(place)
+    const path = numberOf(event.output_index)
+    return path === undefined ? this.#nameless.size > 0 : this.#nameless.has(path)
   }
 
   #tell(call: StreamedCall, json: string, emit: Emit): void {

@@ -12,10 +12,10 @@ import {
   summaryPart,
   writeLogprob,
 } from './answer-items.ts'
-import { itemId } from './ids.ts'
+import { itemId } from './answer-object.ts'
 
 /** Where an item stands, and how its events are written. */
-export interface ItemPlace {
+export interface ItemPath {
   /** Random part of the answer's ids. */
   id: string
   outputIndex: number
@@ -33,18 +33,18 @@ export interface StreamedItem {
 }
 
 /** Text and refusals, each kind a content part of its own. */
-export function createMessageItem(place: ItemPlace): StreamedItem {
-  return new MessageItem(place)
+export function createMessageItem(path: ItemPath): StreamedItem {
+  return new MessageItem(path)
 }
 
 class MessageItem implements StreamedItem {
-  readonly #place: ItemPlace
+  readonly #path: ItemPath
   readonly #id: string
   readonly #parts: MessagePart[] = []
 
-  constructor(place: ItemPlace) {
-    this.#place = place
-    this.#id = itemId('msg', place.id, place.outputIndex)
+  constructor(path: ItemPath) {
+    this.#path = path
+    this.#id = itemId('msg', path.id, path.outputIndex)
   }
 
   item(status: ItemStatus): JsonObject {
@@ -52,7 +52,7 @@ class MessageItem implements StreamedItem {
   }
 
   open(): string {
-    return this.#place.send('response.output_item.added', { item: this.item('in_progress') })
+    return this.#path.send('response.output_item.added', { item: this.item('in_progress') })
   }
 
   take(event: ChatEvent): string {
@@ -71,7 +71,7 @@ class MessageItem implements StreamedItem {
   }
 
   close(status: ItemStatus): string {
-    return this.#closePart() + this.#place.send('response.output_item.done', { item: this.item(status) })
+    return this.#closePart() + this.#path.send('response.output_item.done', { item: this.item(status) })
   }
 
   /** The part that is open, if it is of this kind, else this one. */
@@ -96,7 +96,7 @@ class MessageItem implements StreamedItem {
   }
 
   #send(type: string, members: JsonObject): string {
-    return this.#place.send(type, {
+    return this.#path.send(type, {
       item_id: this.#id,
       content_index: this.#parts.length - 1,
       ...members,
@@ -105,15 +105,15 @@ class MessageItem implements StreamedItem {
 }
 
 /** Thoughts, as one summary part. */
-export function createReasoningItem(place: ItemPlace): StreamedItem {
-  const id = itemId('rs', place.id, place.outputIndex)
+export function createReasoningItem(path: ItemPath): StreamedItem {
+  const id = itemId('rs', path.id, path.outputIndex)
   let text = ''
   const send = (type: string, members: JsonObject): string =>
-    place.send(type, { item_id: id, summary_index: 0, ...members })
+    path.send(type, { item_id: id, summary_index: 0, ...members })
   return {
     item: () => reasoningItem(id, text),
     open: () =>
-      place.send('response.output_item.added', { item: reasoningItem(id, '') }) +
+      path.send('response.output_item.added', { item: reasoningItem(id, '') }) +
       send('response.reasoning_summary_part.added', { part: summaryPart('') }),
     take(event) {
       if (event.type !== 'reasoning-delta' || event.text === '') return ''
@@ -123,16 +123,16 @@ export function createReasoningItem(place: ItemPlace): StreamedItem {
     close: () =>
       send('response.reasoning_summary_text.done', { text }) +
       send('response.reasoning_summary_part.done', { part: summaryPart(text) }) +
-      place.send('response.output_item.done', { item: reasoningItem(id, text) }),
+      path.send('response.output_item.done', { item: reasoningItem(id, text) }),
   }
 }
 
 /** A call of a function; its arguments go out as they come. */
-export function createFunctionItem(place: ItemPlace, callId: string, name: string): StreamedItem {
-  const id = itemId('fc', place.id, place.outputIndex)
+export function createFunctionItem(path: ItemPath, callId: string, name: string): StreamedItem {
+  const id = itemId('fc', path.id, path.outputIndex)
   const call: ToolCall = { id: callId, name, arguments: '' }
   const item = (status: ItemStatus): JsonObject => functionItem(id, call, status)
-  const send = (type: string, members: JsonObject): string => place.send(type, { item_id: id, ...members })
+  const send = (type: string, members: JsonObject): string => path.send(type, { item_id: id, ...members })
   const add = (json: string): string => {
     if (json === '') return ''
     call.arguments += json
@@ -140,7 +140,7 @@ export function createFunctionItem(place: ItemPlace, callId: string, name: strin
   }
   return {
     item,
-    open: () => place.send('response.output_item.added', { item: item('in_progress') }),
+    open: () => path.send('response.output_item.added', { item: item('in_progress') }),
     take: (event) => (event.type === 'tool-call-delta' ? add(event.arguments) : ''),
     close: (status) => {
       const empty = call.arguments === '' ? add('{}') : ''
@@ -148,21 +148,21 @@ export function createFunctionItem(place: ItemPlace, callId: string, name: strin
       return (
         empty +
         send('response.function_call_arguments.done', done) +
-        place.send('response.output_item.done', { item: item(status) })
+        path.send('response.output_item.done', { item: item(status) })
       )
     },
   }
 }
 
 /** A call of a custom tool: its text can be told only when the JSON around it is whole. */
-export function createCustomItem(place: ItemPlace, callId: string, name: string): StreamedItem {
-  const id = itemId('ctc', place.id, place.outputIndex)
+export function createCustomItem(path: ItemPath, callId: string, name: string): StreamedItem {
+  const id = itemId('ctc', path.id, path.outputIndex)
   const call: ToolCall = { id: callId, name, arguments: '' }
   const item = (status: ItemStatus): JsonObject => customItem(id, call, status)
-  const send = (type: string, members: JsonObject): string => place.send(type, { item_id: id, ...members })
+  const send = (type: string, members: JsonObject): string => path.send(type, { item_id: id, ...members })
   return {
     item,
-    open: () => place.send('response.output_item.added', { item: { ...item('in_progress'), input: '' } }),
+    open: () => path.send('response.output_item.added', { item: { ...item('in_progress'), input: '' } }),
     take(event) {
       if (event.type === 'tool-call-delta') call.arguments += event.arguments
       return ''
@@ -172,7 +172,7 @@ export function createCustomItem(place: ItemPlace, callId: string, name: string)
       return (
         (input === '' ? '' : send('response.custom_tool_call_input.delta', { delta: input })) +
         send('response.custom_tool_call_input.done', { input }) +
-        place.send('response.output_item.done', { item: item(status) })
+        path.send('response.output_item.done', { item: item(status) })
       )
     },
   }

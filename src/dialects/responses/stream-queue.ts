@@ -6,7 +6,7 @@ import {
   createFunctionItem,
   createMessageItem,
   createReasoningItem,
-  type ItemPlace,
+  type ItemPath,
   type StreamedItem,
 } from './stream-items.ts'
 
@@ -20,7 +20,7 @@ interface Segment {
   kind: 'message' | 'reasoning' | 'call'
   /** Number of the call, where it is one. */
   call: number | undefined
-  create: (place: ItemPlace) => StreamedItem
+  create: (path: ItemPath) => StreamedItem
   /** What came for it before its turn. */
   events: ItemEvent[]
   /** Whether it has more than blanks to say. */
@@ -31,7 +31,7 @@ interface Segment {
 
 export interface QueueOutput {
   /** The place of the next item. */
-  place(): ItemPlace
+  path(): ItemPath
   onClosed(item: JsonObject): void
 }
 
@@ -70,7 +70,7 @@ export class StreamQueue {
         const { id, name } = event
         const create = this.#custom.has(name) ? createCustomItem : createFunctionItem
         this.#called = true
-        this.#begin('call', (place) => create(place, id, name), event.call).speaks = true
+        this.#begin('call', (path) => create(path, id, name), event.call).speaks = true
         break
       }
       case 'tool-call-delta':
@@ -135,7 +135,7 @@ export class StreamQueue {
   #stream(segment: Segment): string {
     let out = ''
     if (!segment.open) {
-      segment.open = segment.create(this.#output.place())
+      segment.open = segment.create(this.#output.path())
       out += segment.open.open()
     }
     for (const event of segment.events) out += segment.open.take(event)

@@ -135,8 +135,8 @@ class StreamReader implements ChatStreamReader {
     if (!this.#thoughts && reasoning !== '') emit({ type: 'reasoning-delta', choice: 0, text: reasoning })
     if (text !== '') emit({ type: 'text-delta', choice: 0, text, ...(logprobs ? { logprobs } : {}) })
     if (refusal) emit({ type: 'refusal-delta', choice: 0, text: refusal })
-    for (const [place, item] of objectsIn(response.output).filter(isCall).entries()) {
-      this.#calls.end({ output_index: place }, item, emit)
+    for (const [path, item] of objectsIn(response.output).filter(isCall).entries()) {
+      this.#calls.end({ output_index: path }, item, emit)
     }
     return undefined
   }

@@ -33,7 +33,7 @@ class StreamWriter implements ChatStreamWriter {
     this.#context = context
     this.#onAnswer = onAnswer
     this.#queue = new StreamQueue(customToolNames(context.request?.tools), {
-      place: () => {
+      path: () => {
         const outputIndex = this.#output.length
         const send = (type: string, members: JsonObject): string =>
           this.#send(type, { output_index: outputIndex, ...members })

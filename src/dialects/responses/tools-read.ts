@@ -14,20 +14,20 @@ export interface OfferedTools {
   tools: ToolDefinition[]
   toolChoice?: ToolChoice
   /** What no other dialect can do, by the name to report it under. */
-  lost: JsonObject
+  dropped: JsonObject
 }
 
 /** Function and custom tools, and the choice among them. Tools that OpenAI itself would run are reported as lost. */
 export function readTools(body: JsonObject): OfferedTools {
   const tools: ToolDefinition[] = []
-  const lost: JsonObject = {}
+  const dropped: JsonObject = {}
   for (const [index, tool] of objectsIn(body.tools).entries()) {
-    const place = `tools[${index}]`
-    if (tool.type === 'function') tools.push(readFunction(tool, place))
-    else if (tool.type === 'custom') tools.push(readCustom(tool, place, lost))
-    else lost[`tools.${textOf(tool.type) ?? index}`] = tool
+    const path = `tools[${index}]`
+    if (tool.type === 'function') tools.push(readFunction(tool, path))
+    else if (tool.type === 'custom') tools.push(readCustom(tool, path, dropped))
+    else dropped[`tools.${textOf(tool.type) ?? index}`] = tool
   }
-  return { ...readChoice(body.tool_choice, tools), lost }
+  return { ...readChoice(body.tool_choice, tools), dropped }
 }
 
 /** Names of the tools that take free text instead of JSON arguments. */
@@ -36,10 +36,10 @@ export function customToolNames(tools: unknown): ReadonlySet<string> {
   return new Set(custom.map((tool) => textOf(tool.name) ?? ''))
 }
 
-function readFunction(tool: JsonObject, place: string): ToolDefinition {
+function readFunction(tool: JsonObject, path: string): ToolDefinition {
   const { parameters } = tool
   return {
-    name: nameOf(tool, place),
+    name: nameOf(tool, path),
     ...present({
       description: textOf(tool.description),
       parameters: isObject(parameters) ? parameters : undefined,
@@ -49,10 +49,10 @@ function readFunction(tool: JsonObject, place: string): ToolDefinition {
 }
 
 /** A function with the one argument `input`; the answer turns its calls back. */
-function readCustom(tool: JsonObject, place: string, lost: JsonObject): ToolDefinition {
-  const name = nameOf(tool, place)
+function readCustom(tool: JsonObject, path: string, dropped: JsonObject): ToolDefinition {
+  const name = nameOf(tool, path)
   const format = isObject(tool.format) && tool.format.type === 'grammar' ? tool.format : undefined
-  if (format) lost[`tools.${name}.format`] = format
+  if (format) dropped[`tools.${name}.format`] = format
   const grammar = textOf(format?.definition)
   // Nothing holds the model to the grammar, so it is at least told.
   const told = grammar && `The input must follow this ${textOf(format?.syntax) ?? ''} grammar:\n${grammar}`
@@ -69,15 +69,15 @@ function readCustom(tool: JsonObject, place: string, lost: JsonObject): ToolDefi
   }
 }
 
-function nameOf(tool: JsonObject, place: string): string {
+function nameOf(tool: JsonObject, path: string): string {
   const name = filledTextOf(tool.name)
   if (name === undefined) {
-    throw badRequest(`'${place}.name' is required`, `${place}.name`, 'missing_required_parameter')
+    throw badRequest(`'${path}.name' is required`, `${path}.name`, 'missing_required_parameter')
   }
   return name
 }
 
-function readChoice(choice: unknown, tools: ToolDefinition[]): Omit<OfferedTools, 'lost'> {
+function readChoice(choice: unknown, tools: ToolDefinition[]): Omit<OfferedTools, 'dropped'> {
   if (choice === undefined || choice === null) return { tools }
   if (choice === 'none' || choice === 'auto') return { tools, toolChoice: choice }
   if (choice === 'required') return { tools: someOf(tools, 'tool_choice'), toolChoice: choice }
@@ -96,7 +96,7 @@ function readChoice(choice: unknown, tools: ToolDefinition[]): Omit<OfferedTools
 }
 
 /** `allowed_tools` keeps the list for OpenAI's prompt cache; elsewhere it means offering fewer tools. */
-function readAllowed(allowed: JsonObject, tools: readonly ToolDefinition[]): Omit<OfferedTools, 'lost'> {
+function readAllowed(allowed: JsonObject, tools: readonly ToolDefinition[]): Omit<OfferedTools, 'dropped'> {
   const { mode } = allowed
   if (mode !== 'auto' && mode !== 'required') {
     throw badRequest("'tool_choice.mode' must be auto or required", 'tool_choice.mode')
@@ -106,9 +106,9 @@ function readAllowed(allowed: JsonObject, tools: readonly ToolDefinition[]): Omi
   return { tools: mode === 'required' ? someOf(chosen, 'tool_choice.tools') : chosen, toolChoice: mode }
 }
 
-function someOf(tools: ToolDefinition[], place: string): ToolDefinition[] {
+function someOf(tools: ToolDefinition[], path: string): ToolDefinition[] {
   if (tools.length > 0) return tools
-  throw badRequest('A tool call is required, but none of the tools can be called here', place)
+  throw badRequest('A tool call is required, but none of the tools can be called here', path)
 }
 
 function readNamed(choice: JsonObject, tools: readonly ToolDefinition[]): ToolChoice {

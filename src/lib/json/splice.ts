@@ -1,13 +1,3 @@
-import {
-  backslash,
-  closeBrace,
-  closeBracket,
-  colon,
-  comma,
-  openBrace,
-  openBracket,
-  quote,
-} from './json-marks.ts'
 /**
  * Byte-exact changes to a JSON object. Parsing and writing again would turn 12345678901234567890 into
  * 12345678901234567000 and -0 into 0, drop duplicate members and reorder nothing but white space; cutting at byte
@@ -248,3 +238,13 @@ function skipSpace(bytes: Buffer, from: number): number {
 function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 }
+
+/** The bytes that JSON is told apart by (RFC 8259, section 2). */
+export const quote = 0x22
+export const backslash = 0x5c
+export const openBrace = 0x7b
+export const closeBrace = 0x7d
+export const openBracket = 0x5b
+export const closeBracket = 0x5d
+export const colon = 0x3a
+export const comma = 0x2c

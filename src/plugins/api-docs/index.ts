@@ -1,12 +1,13 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
 import type { TSchema } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { version } from '../../lib/version.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
-import { needsOperatorKey } from '../../sdk/operator-route.ts'
-import { dialectOfPath } from '../errors/path-dialect.ts'
+import { needsOperatorKey } from '../auth/operator-proof.ts'
+import { dialectOfPath } from '../errors/index.ts'
 import { type DocumentedRoute, plainDocs } from './documented-route.ts'
 import { openapiDocument } from './openapi.ts'
-import { loadPageScript } from './page-script.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -74,3 +75,14 @@ export default fp(
   },
   { name: 'api-docs', dependencies: ['config'] },
 )
+
+/**
+ * Scalar's script for the page, compressed with gzip. Its package is a module of 5 MB: it is read in a thread of its own,
+ * which neither keeps answers waiting nor stays in memory.
+ */
+export async function loadPageScript(): Promise<Buffer> {
+  const worker = new Worker(new URL('./page-script-worker.ts', import.meta.url))
+  const [bytes] = await once(worker, 'message')
+  if (!(bytes instanceof Uint8Array)) throw new Error('the script of the page could not be read')
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

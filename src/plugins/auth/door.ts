@@ -19,9 +19,9 @@ export function openDoor(app: FastifyInstance, keys: Keys): Door {
     if (key === undefined) return noKey(reply)
     const address = addressOf(request, isTrusted)
     const block = addressBlock(address)
-    const { client, fault } = keys.find(key)
+    const { client, error } = keys.find(key)
     const waitMs = failed.waitMs(block)
-    if (fault === undefined) {
+    if (error === undefined) {
       if (waitMs > 0 && !failed.alwaysPasses(block, key, client.id)) return tooMany(reply, waitMs)
       failed.succeeded(block, client.id)
       return client
@@ -30,7 +30,7 @@ export function openDoor(app: FastifyInstance, keys: Keys): Door {
     if (waitMs > 0 && !failed.hasFailed(block, key)) return tooMany(reply, waitMs)
     failed.failed(block, key)
     const { logIds } = request.exchange
-    app.log.warn({ ...logIds, client_address: address, reason: fault, client: client?.id }, 'login refused')
+    app.log.warn({ ...logIds, client_address: address, reason: error, client: client?.id }, 'login refused')
     return wrongKey(reply)
   }
 }

@@ -2,14 +2,11 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ClientKey, Surface } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { needsOperatorKey } from '../../sdk/operator-route.ts'
 import type { ResponseStore } from '../../sdk/response-store.ts'
 import { type Door, openDoor } from './door.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
-import { requireProof, withAdminKey } from './operator-proof.ts'
-import { ownedResponses } from './owned-responses.ts'
-import { publicPaths } from './public-paths.ts'
+import { needsOperatorKey, requireProof, withAdminKey } from './operator-proof.ts'
 import type { UpstreamCost } from './request-cost.ts'
 import { checkTokenCap } from './token-cap.ts'
 import { useLimits } from './use-limits.ts'
@@ -93,7 +90,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): void {
   app.addHook('onReady', async () => {
     for (const { id, models, mayUse } of keys.clients())
       if (models && !app.models.all().some(({ alias }) => mayUse(alias)))
-        app.log.warn({ client: id }, 'this key has a right to no model')
+        app.log.warn({ client: id }, 'this key may use no model')
   })
 }
 
@@ -124,4 +121,42 @@ function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
     find: (name) => allowed(app.models.find(name)),
     findLoosely: (name) => allowed(app.models.findLoosely(name)),
   }
+}
+
+/** What one client has kept, and nothing of others': an answer of somebody else is as if it were not there. */
+export function ownedResponses(store: ResponseStore, owner: string): ResponseStore {
+  const own = (id: string): string => `${owner}/${id}`
+  return {
+    find: (id) => store.find(own(id)),
+    keep: (id, stored) => store.keep(own(id), stored),
+    remove: (id) => store.remove(own(id)),
+  }
+}
+
+/** Probes have no key, and nothing to tell: without them a setting for other paths would end a pod. */
+const alwaysPublic = ['/livez', '/readyz', '/ping']
+
+/**
+ * Says of a route whether it needs no key. A path of the list stands for itself, and for the same below the prefix, `/v1`
+ * and `/api`; it is compared with the pattern of the route, which no way of writing a path can change.
+ */
+export function publicPaths(app: FastifyInstance): (route: string | undefined) => boolean {
+  const { authPublicEndpoints: listed, endpointPrefix: prefix } = app.config
+  const seen = new Set<string>()
+  app.addHook('onRoute', ({ url }) => {
+    seen.add(url)
+  })
+  const variants = (path: string): string[] => {
+    const bare = path.length > 1 ? path.replace(/\/+$/, '') : path
+    return ['', '/v1', '/api', prefix, `${prefix}/v1`].map((head) =>
+      bare === '/' && head !== '' ? head : head + bare,
+    )
+  }
+  app.addHook('onReady', async () => {
+    for (const path of listed)
+      if (!variants(path).some((variant) => seen.has(variant)))
+        app.log.warn(`LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: there is no ${path} here`)
+  })
+  const open = new Set([...alwaysPublic, ...listed].flatMap(variants))
+  return (route) => route !== undefined && open.has(route)
 }

@@ -23,7 +23,7 @@ export async function readKeys(
   app: FastifyInstance,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Keys> {
-  // In full: a fault that begins with it is then none of models-config.json.
+  // In full: an error that begins with it is then none of models-config.json.
   const file = resolve(app.config.authKeysFile)
   const load = (content: FileContent): Loaded => loaded(content, file, env)
   const feed = app.reload.feed(app.reload.sources.keys)
@@ -41,7 +41,7 @@ export async function readKeys(
         return []
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error
-        return error.faults
+        return error.errors
       }
     },
     commit(notice) {
@@ -50,12 +50,12 @@ export async function readKeys(
       prepared = undefined
       if (!notice) return
       tellWarnings()
-      app.log.info({ clients: keys.clients.length }, 'keys of clients read again')
+      app.log.info({ clients: keys.clients.length }, 'client keys reloaded')
     },
-    drop(faults, notice) {
+    drop(errors, notice) {
       prepared = undefined
       if (!notice) return
-      app.log.error({ faults }, `${faults[0] ?? 'no fault'}; the keys of clients stay as they were`)
+      app.log.error({ errors }, `${errors[0] ?? 'no error'}; the client keys in use stay in force`)
     },
   })
   return { find: (key) => keys.ring.find(key, Date.now()), clients: () => keys.clients }

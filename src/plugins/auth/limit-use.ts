@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
+import type { Usage } from '../../sdk/chat.ts'
 import type { LimitDemand, LimitEnd, LimitReservation, LimitStore, LimitWish } from '../../sdk/limit-store.ts'
 import type { AnswerSizes } from './answer-sizes.ts'
 import { textTokens, uploadTokens } from './prompt-estimate.ts'
 import { costOf, type RequestCost } from './request-cost.ts'
-import { spentTokens } from './spent-tokens.ts'
 
 export interface LimitUseOptions {
   store: LimitStore
@@ -22,7 +22,7 @@ export class LimitUse {
   #expectedTokens = 0
   #reserving: Promise<LimitReservation | undefined> = Promise.resolve(undefined)
   #refused = false
-  #places: number | undefined
+  #slots: number | undefined
   /** Of several upstream requests: those that have begun, and those of them that gave no count. */
   #begun = 0
   #uncounted = 0
@@ -34,8 +34,8 @@ export class LimitUse {
   }
 
   /** How many upstream requests of it may run at a time; undefined: as many as it would. */
-  get places(): number | undefined {
-    return this.#places
+  get slots(): number | undefined {
+    return this.#slots
   }
 
   /**
@@ -54,7 +54,7 @@ export class LimitUse {
     }
     const tokens = limit === undefined ? 0 : cost.promptTokens + this.#expectedTokens
     if (tokens === 0 && cost.requests === 1 && cost.atOnce === 1) return undefined
-    return { ...wish, tokens, requests: cost.requests, places: cost.atOnce }
+    return { ...wish, tokens, requests: cost.requests, slots: cost.atOnce }
   }
 
   async reserve(demand: LimitDemand): Promise<LimitReservation> {
@@ -62,7 +62,7 @@ export class LimitUse {
     this.#reserving = reserving
     const reservation = await reserving
     this.#refused = reservation.refusedBy !== undefined
-    this.#places = reservation.places
+    this.#slots = reservation.slots
     return reservation
   }
 
@@ -132,4 +132,51 @@ export class LimitUse {
     const each = Math.ceil(usage.completionTokens / answered)
     if (each < maxTokens) sizes.add(wish.key, model, each)
   }
+}
+
+export interface Spending {
+  /** As the upstream counted, as far as it came. */
+  usage: Usage | undefined
+  /** How the request ended: well, with an error, or because its client left. */
+  end: 'well' | 'error' | 'left'
+  /** Whether a model writes the answer. */
+  generates: boolean
+  /** Whether the answer goes to the client as it is written. */
+  stream: boolean
+  /** Of the prompt, estimated. */
+  promptTokens: number
+  /** What the answer is expected to take, at most. */
+  expectedTokens: number
+  /** Of the answer that have gone to the client. */
+  answerBytes: number
+  /** Since the request went upstream, in milliseconds; undefined: it never did. */
+  sinceSentMs: number | undefined
+}
+
+/** One piece of a stream with all its JSON; most servers send a piece for each token. */
+const bytesPerStreamedToken = 128
+/** What a server writes for one request, in tokens a second. */
+const writtenPerSecond = 50
+
+/**
+ * Tokens that a request has taken: as counted upstream where the answer ended well, and nothing where there was none. What
+ * was not counted is estimated, which is so when a client leaves in the middle: else who always leaves before the end would
+ * pay nothing.
+ */
+export function spentTokens(spending: Spending): number {
+  const { usage, end, sinceSentMs, answerBytes, promptTokens, generates } = spending
+  if (usage && end === 'well') return usage.promptTokens + usage.completionTokens
+  const counted = (usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0)
+  if (sinceSentMs === undefined || (end === 'error' && answerBytes === 0)) return counted
+  const prompt = usage?.promptTokens && generates ? usage.promptTokens : promptTokens
+  if (!generates) return Math.max(counted, prompt)
+  return prompt + Math.max(usage?.completionTokens ?? 0, writtenTokens(spending, sinceSentMs))
+}
+
+/** Of an answer that nobody counted. */
+function writtenTokens({ end, stream, answerBytes, expectedTokens }: Spending, sinceSentMs: number): number {
+  if (stream) return Math.ceil(answerBytes / bytesPerStreamedToken)
+  if (end === 'well') return textTokens(answerBytes)
+  // Its client left while it was written, and nobody has seen how far it came.
+  return Math.min(expectedTokens, Math.ceil((sinceSentMs * writtenPerSecond) / 1000))
 }

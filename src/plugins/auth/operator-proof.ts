@@ -2,7 +2,6 @@ import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import { KeyRing, sha256Of } from '../../config/key-ring.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { needsOperatorKey } from '../../sdk/operator-route.ts'
 import type { Door } from './door.ts'
 import type { Keys } from './keys-file.ts'
 
@@ -13,7 +12,7 @@ export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
   return {
     find(key) {
       const login = ring.find(key)
-      return login.fault === undefined ? login : (keys?.find(key) ?? login)
+      return login.error === undefined ? login : (keys?.find(key) ?? login)
     },
     clients: () => [...clients, ...(keys?.clients() ?? [])],
   }
@@ -62,4 +61,26 @@ function notAnOperator(): RouterError {
   const message =
     'This changes the router, which takes an operator key: LLM_ROUTER_ADMIN_KEY or one with the surface "operator"'
   return new RouterError('forbidden', message, { code: 'endpoint_not_allowed' })
+}
+
+/** What a route says of itself, as far as it tells whom the route is for. */
+interface RouteAudience {
+  admin?: boolean | undefined
+  surface?: string | undefined
+  dialect?: string | undefined
+  dialectOf?: unknown
+}
+
+/** They change nothing. RFC 9110, section 9.2.1. */
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+
+/**
+ * Whether a route changes the router and so needs an operator key, on every port and with client keys off too. A route that
+ * does not say whom it is for, such as one of an extension, counts as one: it has to name a surface or a dialect to be for
+ * clients.
+ */
+export function needsOperatorKey(method: string, route: RouteAudience | undefined): boolean {
+  if (safeMethods.has(method.toUpperCase())) return false
+  if (route?.admin || route?.surface === 'operator') return true
+  return route?.surface === undefined && route?.dialect === undefined && route?.dialectOf === undefined
 }

@@ -49,7 +49,7 @@ export default fp(
       for (const listener of listeners) listener(target, ending)
     })
     const losses = new Map<string, AbortController>()
-    app.leases.onLost?.(({ key }) => losses.get(key)?.abort())
+    app.leases.onRevoked?.(({ key }) => losses.get(key)?.abort())
     app.leases.onFreed((alias) => states.get(alias)?.queue.wake())
     app.decorate('balancer', {
       acquire(model, wish, signal) {
@@ -136,14 +136,14 @@ async function acquireExclusively(
     void leases.release(granted)
     return acquireExclusively(app, state, strategy, exclusive)
   }
-  const loss = leases.onLost && new AbortController()
+  const loss = leases.onRevoked && new AbortController()
   if (loss) losses.set(granted.key, loss)
   const giveBack = (): void => {
     losses.delete(granted.key)
     void leases.release(granted)
   }
   const lease = reserve(state, signalsIn(state, { target }), wish, health, giveBack)
-  return loss ? { ...lease, lost: loss.signal } : lease
+  return loss ? { ...lease, revoked: loss.signal } : lease
 }
 
 type Health = FastifyInstance['health']

@@ -7,7 +7,7 @@ import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
 import type { Ending } from '../../sdk/lease.ts'
 import type { StrategyInstance } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import { AvailableTargets } from './available-targets.ts'
+import type { TargetHealth } from '../health/target-health.ts'
 import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
 
@@ -42,15 +42,15 @@ export function modelStates(app: FastifyInstance, onSettled: SettledListener): M
 }
 
 function checkStrategies(app: FastifyInstance): void {
-  const faults = new Set<string>()
+  const errors = new Set<string>()
   for (const model of app.models.all()) {
     const name = strategyName(app, model)
     if (app.strategies.find(name)) continue
     const place = model.strategy ? `${model.group}["${model.alias}"].strategy` : 'LLM_ROUTER_BALANCE_STRATEGY'
     const known = app.strategies.names()
-    faults.add(`${place}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`)
+    errors.add(`${place}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`)
   }
-  if (faults.size > 0) throw new ConfigError([...faults])
+  if (errors.size > 0) throw new ConfigError([...errors])
 }
 
 function strategyName(app: FastifyInstance, model: Model): string {
@@ -137,4 +137,37 @@ function update(
 
 function now(): number {
   return performance.now()
+}
+
+/**
+ * Those of a model's targets that are well: the same list for as long as they are the same ones, since strategies keep
+ * what they know of a list. Among hundreds some are nearly always down.
+ */
+export class AvailableTargets {
+  readonly #healthOf: (target: Target) => TargetHealth
+  #all: readonly LiveSignals[] = []
+  #kept: readonly TargetHealth[] = []
+  #available: readonly LiveSignals[] = []
+
+  constructor(healthOf: (target: Target) => TargetHealth) {
+    this.#healthOf = healthOf
+  }
+
+  /** `kept`: the healths of the targets to leave out; a list that is the same says the same. */
+  of(all: readonly LiveSignals[], kept: readonly TargetHealth[]): readonly LiveSignals[] {
+    if (all === this.#all && kept === this.#kept) return this.#available
+    const out = new Set(kept)
+    const available = all.filter(({ target }) => !out.has(this.#healthOf(target)))
+    // After a reload the same signals may be of targets with other weights or addresses.
+    const isKept = all === this.#all && areSame(available, this.#available)
+    this.#all = all
+    this.#kept = kept
+    if (available.length === all.length) this.#available = all
+    else if (!isKept) this.#available = available
+    return this.#available
+  }
+}
+
+function areSame<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((each, index) => each === b[index])
 }

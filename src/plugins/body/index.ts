@@ -3,10 +3,9 @@ import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import secureJson from 'secure-json-parse'
-import { isMostlyLong, outlineOf } from '../../lib/json/outline.ts'
 import { type JsonScan, scanObject } from '../../lib/json/splice.ts'
-import { asRouterError, badRequest, RouterError } from '../../sdk/errors.ts'
-import { collectBody } from './collect.ts'
+import { asRouterError, badRequest, RouterError, tooLarge } from '../../sdk/errors.ts'
+import { isMostlyLong, outlineOf } from './outline.ts'
 
 /** The body as it came, with the places of its members; the identity lane forwards these bytes. */
 export interface RawBody {
@@ -197,4 +196,50 @@ function mayHoldForbidden(json: string): boolean {
 function withoutByteOrderMark(bytes: Buffer): Buffer {
   const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
   return marked ? bytes.subarray(3) : bytes
+}
+
+/** Smaller ones come from the pool that Node keeps for such. */
+const smallBytes = 4 * 1024
+
+/**
+ * Collects a body, of `announced` bytes where its header tells, of `limit` bytes at most. It is copied as it comes, so that the
+ * room of what was read is free again at once, and a large body stops the process no longer than a small one.
+ */
+export function collectBody(
+  payload: Readable,
+  { announced, limit }: { announced: number | undefined; limit: number },
+  done: (result: Buffer | Error) => void,
+): void {
+  if (announced !== undefined && announced > limit) {
+    done(tooLarge())
+    return
+  }
+  const known = announced === undefined ? undefined : room(announced)
+  const chunks: Buffer[] = []
+  let received = 0
+  let over = false
+  const end = (result: Buffer | Error): void => {
+    if (over) return
+    over = true
+    done(result)
+  }
+  const onData = (chunk: Buffer): void => {
+    if (over) return
+    const at = received
+    received += chunk.length
+    if (received > limit) end(tooLarge())
+    else if (!known) chunks.push(chunk)
+    else if (received <= known.length) chunk.copy(known, at)
+  }
+  const onEnd = (): void => {
+    if (known && received !== known.length) end(badRequest('The body is not as long as content-length says'))
+    else end(known ?? Buffer.concat(chunks, received))
+  }
+  // They stay, which costs less than to take them off; and one that is refused may still break, and nobody else would hear it.
+  payload.on('data', onData).on('end', onEnd).on('error', end)
+  payload.resume()
+}
+
+function room(bytes: number): Buffer {
+  return bytes < smallBytes ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes)
 }

@@ -4,7 +4,6 @@ import fp from 'fastify-plugin'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { asRouterError, isPermanent, RouterError } from '../../sdk/errors.ts'
 import { withoutBasePath } from '../base-path.ts'
-import { dialectOfPath } from './path-dialect.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -152,4 +151,11 @@ function describeBug(thrown: unknown): Record<string, unknown> {
     thrown.stack?.split('\n').find((line) => line.includes('/src/')) ?? '',
   )
   return { error_name: thrown.name, error_at: frame?.[1] }
+}
+
+/** The dialect that a path looks like, where no route says it: decides the form of an error. */
+export function dialectOfPath(path: string, prefix: string): 'openai' | 'anthropic' | 'ollama' {
+  if (path.startsWith('/v1/messages') || path.startsWith(`${prefix}/v1/messages`)) return 'anthropic'
+  const isOllama = path.startsWith('/api/') || (prefix !== '' && path.startsWith(`${prefix}/`))
+  return isOllama ? 'ollama' : 'openai'
 }

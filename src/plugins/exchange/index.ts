@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RunningRequests } from '../../cluster/running-requests.ts'
-import { lostNames } from '../../relay/answer/lost-header.ts'
+import { droppedNames } from '../../relay/answer/dropped-header.ts'
 import type { Step } from '../../relay/call-log.ts'
 import { Exchange, type ExchangeRecord } from '../../relay/exchange.ts'
 import type { RouterError } from '../../sdk/errors.ts'
@@ -158,7 +158,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     firstContentMs:
       exchange.firstContentAt === undefined ? undefined : exchange.firstContentAt - exchange.startedAt,
     usage: exchange.usage,
-    lost: lostNames(exchange.lost),
+    dropped: droppedNames(exchange.dropped),
     error: exchange.error,
     requestBytes: bytesOf(request),
     responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),

@@ -55,9 +55,9 @@ function membersOf(record: ExchangeRecord): string {
   return line + troubleOf(record)
 }
 
-function troubleOf({ lost, error }: ExchangeRecord): string {
+function troubleOf({ dropped, error }: ExchangeRecord): string {
   let line = ''
-  if (lost.length > 0) line += `,"lost":${JSON.stringify(lost)}`
+  if (dropped.length > 0) line += `,"lost":${JSON.stringify(dropped)}`
   if (!error) return line
   const { kind, message, quotesUpstream, upstreamText, code, causeCode } = error
   if (kind !== 'client_gone' && !quotesUpstream) line += `,"error":${JSON.stringify(message)}`

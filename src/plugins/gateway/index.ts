@@ -275,7 +275,7 @@ function clientStream(reply: FastifyReply, mediaType: string, state?: StreamStat
   const { exchange } = reply.request
   return createClientStream(reply.raw, {
     mediaType,
-    headers: () => answerHeaders(exchange, headersOf(reply), { lost: !state?.isEarly() }),
+    headers: () => answerHeaders(exchange, headersOf(reply), { dropped: !state?.isEarly() }),
     // From here on Fastify must not touch the response.
     onCommit: () => reply.hijack(),
     onWrite: (bytes) => {
@@ -296,7 +296,7 @@ function withNamedPrompt(app: FastifyInstance, call: ChatCall, request: FastifyR
   const id = request.headers[promptHeader]
   if (call.source.from === 'router' || typeof id !== 'string' || id === '') return call
   const variables = variablesIn(request.headers[variablesHeader])
-  const text = namedPrompt(app.prompts, { id, variables, place: promptHeader })
+  const text = namedPrompt(app.prompts, { id, variables, path: promptHeader })
   request.limitUse?.addPrompt(() => text)
   const read = call.dialect.chat.readRequest(call.readBody(), call.stream)
   return {

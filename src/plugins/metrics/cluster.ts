@@ -1,10 +1,9 @@
 import cluster from 'node:cluster'
 import type { FastifyInstance } from 'fastify'
-import type { MetricFamily } from '../../cluster/metric-sums.ts'
+import type { MetricFamily, MetricSample } from '../../cluster/metric-sums.ts'
 import { type PrimaryMetrics, primaryMetrics } from '../../cluster/metrics.ts'
-import { Breath } from '../../lib/breath.ts'
+import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 import { primaryPipe } from '../../stores/link.ts'
-import { textOf } from './text.ts'
 
 /** How much counting a killed process may take with it at most, where nobody looked, in milliseconds. */
 const keepEveryMs = 1_000
@@ -15,7 +14,7 @@ export function metricsText(app: FastifyInstance): () => Promise<Buffer> {
   if (!cluster.worker) return () => textOf(read())
   const primary = primaryMetrics(primaryPipe(cluster.worker), async () => {
     const families: MetricFamily[] = []
-    const breath = new Breath()
+    const breath = new EventLoopBudget()
     for (const family of read()) {
       families.push(await family())
       await breath.take()
@@ -69,4 +68,54 @@ function keepCounts(app: FastifyInstance, primary: PrimaryMetrics): void {
     clearTimeout(timer)
     await keep()
   })
+}
+
+/** So many lines are written in one piece: a thousand models have a hundred thousand. */
+const linesAtOnce = 500
+
+/**
+ * The text format of Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats/), for families that are asked for
+ * one after the other. Requests go on meanwhile: each family is of one moment, not the whole text.
+ */
+export async function textOf(
+  families: readonly (() => Promise<MetricFamily | undefined>)[],
+): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  const breath = new EventLoopBudget()
+  for (const family of families) {
+    const read = await family()
+    if (!read) continue
+    const { name, help, type, values } = read
+    pieces.push(Buffer.from(`# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type}\n`))
+    for (let from = 0; from < values.length; from += linesAtOnce) {
+      let lines = ''
+      for (const sample of values.slice(from, from + linesAtOnce)) lines += lineOf(name, sample)
+      // As bytes: to put all of a long string together would take its time at the end.
+      pieces.push(Buffer.from(lines))
+      await breath.take()
+    }
+    pieces.push(Buffer.from('\n'))
+    await breath.take()
+  }
+  return Buffer.concat(pieces)
+}
+
+function lineOf(family: string, { metricName = family, labels, value }: MetricSample): string {
+  let pairs = ''
+  for (const name in labels) {
+    const label = labels[name]
+    if (label !== undefined) pairs += `${pairs === '' ? '' : ','}${name}="${escaped(String(label), true)}"`
+  }
+  return `${metricName}${pairs === '' ? '' : `{${pairs}}`} ${numberOf(value)}\n`
+}
+
+function escaped(text: string, isLabel = false): string {
+  if (!/[\\\n"]/.test(text)) return text
+  const safe = text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+  return isLabel ? safe.replaceAll('"', '\\"') : safe
+}
+
+function numberOf(value: number): string {
+  if (Number.isFinite(value) || Number.isNaN(value)) return Number.isNaN(value) ? 'NaN' : String(value)
+  return value > 0 ? '+Inf' : '-Inf'
 }

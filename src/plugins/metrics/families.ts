@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { Breath } from '../../lib/breath.ts'
+import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 
 type Labels<Name extends string> = Readonly<Record<Name, string | number>>
 type Client = FastifyInstance['metrics']['client']
@@ -80,7 +80,7 @@ abstract class Family<Series, Label extends string> {
   async get() {
     const { name, help, type, aggregator } = this
     const values: Sample[] = []
-    const breath = new Breath()
+    const breath = new EventLoopBudget()
     // Those that are added meanwhile come at the end.
     for (const { labels, series } of this.#series.values()) {
       for (const sample of this.samples(series, labels)) values.push(sample)
@@ -129,7 +129,7 @@ class GaugeFamily {
   async get() {
     const { name, help, type, aggregator } = this
     const values: Sample[] = []
-    const breath = new Breath()
+    const breath = new EventLoopBudget()
     for (const sample of this.#read()) {
       values.push(sample)
       await breath.take()

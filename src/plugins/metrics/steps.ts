@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import type { Step } from '../../relay/call-log.ts'
+import type { CallRecord, Step } from '../../relay/call-log.ts'
 import type { Exchange } from '../../relay/exchange.ts'
-import { recordCalls } from './calls.ts'
-import { Families, perKey } from './families.ts'
+import { Families, perKey, perProvider } from './families.ts'
 import { durationBuckets, reasonOf } from './labels.ts'
 
 /** What the router does for the requests, as it is done: the searches for targets, the calls, the tries again. */
@@ -33,12 +32,12 @@ function retryCounters(families: Families) {
   return {
     retries: families.counter({
       name: 'llm_router_retry_total',
-      help: 'Second and later tries, by why the one before failed; stale_socket is a try at the same target.',
+      help: 'Attempts after the first, by the reason the previous one failed; stale_socket repeats at the same target.',
       labelNames: ['model_name', 'error_code'],
     }),
     exhausted: families.counter({
       name: 'llm_router_retry_exhausted_total',
-      help: 'Times that a model was given up, after its targets had failed.',
+      help: 'Requests that left a model after all of its targets had failed.',
       labelNames: ['model_name', 'last_error_code'],
     }),
   }
@@ -50,18 +49,18 @@ function recordSearches(app: FastifyInstance): (step: Search) => void {
   const families = new Families(app.metrics.client)
   const stages = families.counter({
     name: 'llm_router_pipeline_stage_total',
-    help: 'Stages of requests; provider_resolved: a target was asked for, and was there or not.',
+    help: 'Stages of requests; provider_resolved says whether a target was available.',
     labelNames: ['stage', 'result'],
   })
   const waits = families.histogram({
     name: 'llm_router_queue_wait_seconds',
-    help: 'How long requests waited for a target of their own, also those that got none.',
+    help: 'Time that requests waited for an exclusive target, including those that got none.',
     labelNames: ['model_name'],
     buckets: [0.001, ...durationBuckets],
   })
   const refusals = families.counter({
     name: 'llm_router_queue_refusals_total',
-    help: 'Requests that got no target of their own: queue_full, queue_timeout.',
+    help: 'Requests that got no exclusive target: queue_full, queue_timeout.',
     labelNames: ['model_name', 'reason'],
   })
   const stageOf = perKey((result: string) => stages.series({ stage: 'provider_resolved', result }))
@@ -80,4 +79,117 @@ function isExclusive(app: FastifyInstance, alias: string): boolean {
   const model = app.models.find(alias)
   const strategy = model && app.balancer.strategy(model)
   return strategy !== undefined && 'order' in strategy
+}
+
+const latencyBuckets = durationBuckets.filter((bound) => bound >= 0.01)
+/** Like vLLM's, and further up, in seconds. */
+const perTokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10]
+
+type RecordCall = (call: CallRecord, clientDialect: string | undefined) => void
+
+/** The router's calls to providers, one by one. */
+export function recordCalls(app: FastifyInstance): RecordCall {
+  const families = new Families(app.metrics.client)
+  const recorders = [
+    recordProvider(families),
+    recordTimes(families),
+    recordChoice(families, (model) => app.models.find(model)?.strategy ?? app.config.balanceStrategy),
+    recordSecondTry(families),
+  ]
+  return (call, clientDialect) => {
+    for (const record of recorders) record(call, clientDialect)
+  }
+}
+
+function recordProvider(families: Families): RecordCall {
+  const calls = families.counter({
+    name: 'llm_router_provider_calls_total',
+    help: 'Attempts at upstream servers.',
+    labelNames: ['provider_type', 'model_name'],
+  })
+  const errors = families.counter({
+    name: 'llm_router_provider_error_total',
+    help: 'Failed attempts by error.',
+    labelNames: ['provider_type', 'model_name', 'error_code'],
+  })
+  const conversions = families.counter({
+    name: 'llm_router_payload_conversion_total',
+    help: "Calls whose request was translated from the client's dialect to the target's.",
+    labelNames: ['from_type', 'to_type'],
+  })
+  const callsOf = perProvider((labels) => calls.series(labels))
+  const conversionsOf = perKey((from_type: string) =>
+    perKey((to_type: string) => conversions.series({ from_type, to_type })),
+  )
+  return ({ model, providerType, dialect: to, result, error }, from) => {
+    callsOf(providerType)(model).value++
+    if (from !== undefined && from !== to) conversionsOf(from)(to).value++
+    if (result !== 'failure' || !error) return
+    errors.series({ provider_type: providerType, model_name: model, error_code: reasonOf(error) }).value++
+  }
+}
+
+function recordTimes(families: Families): RecordCall {
+  const latency = families.histogram({
+    name: 'llm_router_provider_latency_seconds',
+    help: 'Duration of successful attempts, from the selection of the target to the last byte of its response.',
+    labelNames: ['provider_type', 'model_name'],
+    buckets: latencyBuckets,
+  })
+  const perToken = families.histogram({
+    name: 'llm_router_time_per_output_token_seconds',
+    help: 'Time per output token after the first content of a stream, where the upstream reports token counts.',
+    labelNames: ['provider_type', 'model_name'],
+    buckets: perTokenBuckets,
+  })
+  const seriesOf = perProvider((labels) => {
+    return { latency: latency.series(labels), perToken: perToken.series(labels) }
+  })
+  return (call) => {
+    if (call.result !== 'success') return
+    const series = seriesOf(call.providerType)(call.model)
+    series.latency.observe(call.durationMs / 1000)
+    const ms = msPerToken(call)
+    if (ms !== undefined) series.perToken.observe(ms / 1000)
+  }
+}
+
+/** Of an answer that came at once nothing can be said. */
+function msPerToken({ streamed, durationMs, firstContentMs, tokens = 0 }: CallRecord): number | undefined {
+  if (!streamed || firstContentMs === undefined || tokens < 2) return undefined
+  return Math.max(0, durationMs - firstContentMs) / (tokens - 1)
+}
+
+function recordChoice(families: Families, strategyOf: (model: string) => string): RecordCall {
+  const targets = families.counter({
+    name: 'llm_router_target_calls_total',
+    help: 'Attempts by target and result: success, failure, cancelled (says nothing about the target).',
+    labelNames: ['model_name', 'target', 'result'],
+  })
+  const picks = families.counter({
+    name: 'llm_router_lb_strategy_selected_total',
+    help: 'Targets picked by the strategy.',
+    labelNames: ['strategy', 'model_name'],
+  })
+  const targetsOf = perKey((model_name: string) =>
+    perKey((target: string) => perKey((result: string) => targets.series({ model_name, target, result }))),
+  )
+  const picksOf = perKey((strategy: string) =>
+    perKey((model_name: string) => picks.series({ strategy, model_name })),
+  )
+  return ({ model, target, result }) => {
+    targetsOf(model)(target)(result).value++
+    picksOf(strategyOf(model))(model).value++
+  }
+}
+
+function recordSecondTry(families: Families): RecordCall {
+  const failovers = families.counter({
+    name: 'llm_router_failovers_total',
+    help: 'Attempts at another target, by the reason the previous one failed.',
+    labelNames: ['model_name', 'error_code'],
+  })
+  return ({ model, after }) => {
+    if (after) failovers.series({ model_name: model, error_code: reasonOf(after) }).value++
+  }
 }

@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { FoundServer } from '../../config/discovered.ts'
-import { placedFaults } from '../../config/fault-place.ts'
+import { configOf, type FoundServer } from '../../config/discovered.ts'
+import { errorsAtPositions } from '../../config/error-position.ts'
 import { loadModels } from '../../config/models-load.ts'
 import { type ModelsChange, reuse } from '../../config/models-swap.ts'
 import { proxyRule } from '../../config/proxy-rule.ts'
 import type { ConfigTaker } from '../../config/reloader.ts'
 import type { FileContent, ModelsSnapshot } from '../../config/sources.ts'
 import type { TargetSources } from '../../config/target-build.ts'
-import { withDiscovered } from '../../config/with-discovered.ts'
+import { isObject } from '../../lib/json/read.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 
@@ -82,7 +82,7 @@ function tell(app: FastifyInstance, listener: (change: ModelsChange) => void, ch
   try {
     listener(change)
   } catch (error) {
-    app.log.error({ err: error }, 'a listener to the models failed')
+    app.log.error({ err: error }, 'a listener for model changes failed')
   }
 }
 
@@ -139,7 +139,7 @@ function taker(
         return []
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error
-        return faultsIn(snapshot, error, app.config.modelsConfigPath)
+        return errorsIn(snapshot, error, app.config.modelsConfigPath)
       }
     },
     commit(notice) {
@@ -151,21 +151,21 @@ function taker(
       reloads.success++
       for (const warning of warnings) app.log.warn(warning)
       const counts = { models: models.length, added: idsOf(added), removed: idsOf(removed) }
-      app.log.info({ version, ...counts }, 'models-config.json read again')
+      app.log.info({ version, ...counts }, 'models-config.json reloaded')
     },
-    drop(faults, notice) {
+    drop(errors, notice) {
       prepared = undefined
       if (!notice) return
       reloads.failure++
-      const [first = '', ...more] = faults
+      const [first = '', ...more] = errors
       const rest = more.length > 0 ? ` (and ${more.length} more)` : ''
-      app.log.error({ faults }, `${first}${rest}; the models stay as they were`)
+      app.log.error({ errors }, `${first}${rest}; the models in use stay in force`)
     },
   }
 }
 
-function faultsIn({ main }: ModelsSnapshot, error: ConfigError, path: string): readonly string[] {
-  return 'text' in main ? placedFaults(error.faults, main.text, path) : error.faults
+function errorsIn({ main }: ModelsSnapshot, error: ConfigError, path: string): readonly string[] {
+  return 'text' in main ? errorsAtPositions(error.errors, main.text, path) : error.errors
 }
 
 function idsOf(targets: readonly Target[]): string[] {
@@ -197,4 +197,39 @@ function contentIn(files: Readonly<Record<string, FileContent>>, path: string): 
 function looseName(name: string): string {
   const lower = name.toLowerCase()
   return lower.endsWith(':latest') ? lower.slice(0, -':latest'.length) : lower
+}
+
+/**
+ * The text of a models-config.json with the models of found servers beside its own, for a start without any
+ * configuration. Undefined where nothing is to be added: no model was found, or the file names servers itself.
+ */
+export function withDiscovered(text: string, servers: readonly FoundServer[]): string | undefined {
+  if (servers.every(({ models }) => models.length === 0)) return undefined
+  const own = parsed(text)
+  if (!own || namesServers(own)) return undefined
+  const { active_models: active, ...found } = configOf(servers)
+  return JSON.stringify({
+    ...own,
+    ...found,
+    active_models: {
+      ...(isObject(own.active_models) ? own.active_models : {}),
+      ...(isObject(active) ? active : {}),
+    },
+  })
+}
+
+function parsed(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined // its reader tells what is wrong with it
+  }
+}
+
+/** Whether anything in it has an address; the file that comes with the router has none. */
+function namesServers(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(namesServers)
+  if (!isObject(value)) return false
+  return 'api_host' in value || Object.values(value).some(namesServers)
 }

@@ -84,7 +84,7 @@ async function embed(
     .models(request)
     .all()
     .flatMap((each) => (each.embedding ? [each.alias] : []))
-  const atOnce = request.limitUse?.places
+  const atOnce = request.limitUse?.slots
   const call = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce }
   const answer = await answerEmbedding(call, app.gateway.services(request))
   return reply.headers(answerHeaders(exchange)).type('application/json').send(answer)
@@ -103,7 +103,7 @@ async function countOrNot(
     const cause = causeCode ?? (kind === 'internal' ? message : kind)
     request.log.info(
       { ...request.exchange.logIds, error_cause: cause },
-      'prompt was not counted, but estimated',
+      'prompt tokens estimated, not counted',
     )
     return undefined
   }

@@ -23,8 +23,8 @@ export default fp(
     const shipped = await readPromptTree(shippedDirectory)
     const feed = app.reload.feed(app.reload.sources.prompts)
     const { tree: own } = await feed.first()
-    for (const fault of shipped?.faults ?? ['missing']) app.log.error(`the shipped prompts: ${fault}`)
-    for (const fault of own?.faults ?? []) app.log.error(`${variable}: ${fault}`)
+    for (const error of shipped?.errors ?? ['missing']) app.log.error(`the shipped prompts: ${error}`)
+    for (const error of own?.errors ?? []) app.log.error(`${variable}: ${error}`)
     if (!own) app.log.warn(`${variable}: there is no directory ${directory}; the shipped prompts serve`)
 
     const library = new PromptLibrary({
@@ -40,27 +40,27 @@ export default fp(
   { name: 'prompts', dependencies: ['config', 'reload'] },
 )
 
-/** A reading with a fault in it changes nothing: half a library is worse than an old one. */
+/** A reading with an error in it changes nothing: half a library is worse than an old one. */
 function taker(app: FastifyInstance, first: Texts | undefined): ConfigTaker<PromptsSnapshot> {
   let current = first
   let prepared: Texts | undefined
   return {
     async prepare({ tree }) {
       prepared = tree && new Map(tree.texts)
-      return tree?.faults ?? (current ? ['the directory is gone'] : [])
+      return tree?.errors ?? (current ? ['the directory is gone'] : [])
     },
     commit(notice) {
       const next = prepared
       prepared = undefined
       if (!next || isSame(next, current)) return
       current = next
-      if (notice) app.log.info({ prompts: current.size }, 'prompts read again')
+      if (notice) app.log.info({ prompts: current.size }, 'prompts reloaded')
       app.prompts.replace(current)
     },
-    drop(faults, notice) {
+    drop(errors, notice) {
       prepared = undefined
       if (!notice) return
-      for (const fault of faults) app.log.error(`${variable}: ${fault}; the prompts stay as they were`)
+      for (const error of errors) app.log.error(`${variable}: ${error}; the prompts in use stay in force`)
     },
   }
 }

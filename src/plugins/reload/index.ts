@@ -8,7 +8,7 @@ import { primaryPipe } from '../../stores/link.ts'
 
 export interface ReloadFailure {
   at: Date
-  faults: readonly string[]
+  errors: readonly string[]
 }
 
 export interface Reload {
@@ -95,9 +95,9 @@ function noting<Snapshot>(
       failures.delete(name)
       taker.commit(notice)
     },
-    drop(faults, notice) {
-      failures.set(name, { at: new Date(), faults })
-      taker.drop(faults, notice)
+    drop(errors, notice) {
+      failures.set(name, { at: new Date(), errors })
+      taker.drop(errors, notice)
     },
   }
 }

@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { jsonMemoryBytes, mostPerByte } from '../../lib/json/memory.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { HeapRoom } from './heap-room.ts'
+import { HeapRoom, jsonMemoryBytes, mostPerByte } from './heap-room.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -62,8 +61,8 @@ export default fp(
     const onWork = watch(app, heap, (found) => {
       if (found === reason) return
       reason = found
-      if (found === undefined) app.log.info('new requests are taken again')
-      else app.log.warn({ reason: found }, 'overloaded: new requests are refused')
+      if (found === undefined) app.log.info('new requests are accepted again')
+      else app.log.warn({ reason: found }, 'overloaded: new requests are rejected')
     })
     app.addHook('onRequest', (request, _reply, next) => {
       onWork()

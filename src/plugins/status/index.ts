@@ -2,7 +2,6 @@ import cluster from 'node:cluster'
 import { memoryUsage, pid, versions } from 'node:process'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { RecentCount } from '../../lib/recent-count.ts'
 import { version } from '../../lib/version.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import type { RouterError } from '../../sdk/errors.ts'
@@ -20,6 +19,7 @@ import type { TargetSignals } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { misconfigurationText } from '../health/log-change.ts'
 import type { TargetHealth } from '../health/target-health.ts'
+import { RecentCount } from './recent-count.ts'
 import { wholeTree } from './whole-tree.ts'
 
 declare module 'fastify' {
@@ -111,8 +111,8 @@ function workerStatus(status: Omit<Status, 'workers'>): WorkerStatus {
 }
 
 function failedReloads(app: FastifyInstance): Status['config']['failed'] {
-  return Array.from(app.reload.failures(), ([setting, { at, faults }]) => {
-    return { setting, at: at.toISOString(), faults: faults.length }
+  return Array.from(app.reload.failures(), ([setting, { at, errors }]) => {
+    return { setting, at: at.toISOString(), faults: errors.length }
   })
 }
 

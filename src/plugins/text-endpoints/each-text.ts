@@ -1,12 +1,11 @@
 import type { TProperties, TSchema } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
 import type { ClientStream } from '../../relay/answer/client-stream.ts'
-import { lostHeader } from '../../relay/answer/lost-header.ts'
+import { droppedHeader } from '../../relay/answer/dropped-header.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
-import { asRouterError } from '../../sdk/errors.ts'
+import { asRouterError, RouterError } from '../../sdk/errors.ts'
 import type { EachTextEndpoint } from '../../sdk/text-endpoint.ts'
 import type { LimitUse } from '../auth/limit-use.ts'
-import { eachText, type TextOutcome } from './in-order.ts'
 import { chatOf, generationTime, type TextRun, textOf } from './text-run.ts'
 
 /** Asks once for each text, side by side, and answers in their order: whole, or each as soon as its turn has come. */
@@ -14,20 +13,20 @@ export async function answerEach(
   endpoint: EachTextEndpoint<TProperties, TSchema>,
   run: TextRun,
 ): Promise<FastifyReply | Record<string, unknown>> {
-  const lost = new Map<string, string>()
-  const outcomes = outcomesOf(endpoint, run, lost)
-  return run.body.stream === true ? streamed(outcomes, run, lost) : whole(outcomes, run, lost)
+  const dropped = new Map<string, string>()
+  const outcomes = outcomesOf(endpoint, run, dropped)
+  return run.body.stream === true ? streamed(outcomes, run, dropped) : whole(outcomes, run, dropped)
 }
 
 function outcomesOf(
   endpoint: EachTextEndpoint<TProperties, TSchema>,
   run: TextRun,
-  lost: Map<string, string>,
+  dropped: Map<string, string>,
 ): AsyncGenerator<TextOutcome, void, undefined> {
   const { app, request, body, model, defaults } = run
   return eachText({
     texts: endpoint.texts(body),
-    limit: request.limitUse?.places ?? app.config.fanout,
+    limit: request.limitUse?.slots ?? app.config.fanout,
     partial: body.partial === true,
     signal: request.exchange.signal,
     async ask(text, signal) {
@@ -37,7 +36,7 @@ function outcomesOf(
         request: { ...chatOf(run, text), stream: false },
         defaults,
         signal,
-        lose: (field: string, why: string) => lost.set(field, why),
+        drop: (field: string, why: string) => dropped.set(field, why),
       }
       const response = await counted(app.gateway.ask(question, request), request.limitUse)
       return endpoint.result(textOf(response), text, body)
@@ -61,7 +60,7 @@ async function counted(asking: Promise<ChatResponse>, use: LimitUse | undefined)
 async function whole(
   outcomes: AsyncIterable<TextOutcome>,
   run: TextRun,
-  lost: ReadonlyMap<string, string>,
+  dropped: ReadonlyMap<string, string>,
 ): Promise<Record<string, unknown>> {
   const response: unknown[] = []
   const errors: { index: number; message: string }[] = []
@@ -69,8 +68,8 @@ async function whole(
     response.push(result)
     if (error) errors.push({ index, message: error.message })
   }
-  report(run, lost)
-  run.reply.headers(lostHeader(lost))
+  report(run, dropped)
+  run.reply.headers(droppedHeader(dropped))
   return {
     response,
     ...(run.body.partial === true ? { errors } : {}),
@@ -82,14 +81,14 @@ async function whole(
 async function streamed(
   outcomes: AsyncIterable<TextOutcome>,
   run: TextRun,
-  lost: ReadonlyMap<string, string>,
+  dropped: ReadonlyMap<string, string>,
 ): Promise<FastifyReply> {
   const { app, request, reply, wantsLines } = run
   const dialect = app.dialects.get(wantsLines ? 'ollama' : 'openai')
   const { stream, stopPings } = app.gateway.clientStream(reply, dialect)
   const send = async (event: unknown): Promise<void> => {
     if (!stream.committed) {
-      report(run, lost)
+      report(run, dropped)
       stream.commit()
     }
     const json = JSON.stringify(event)
@@ -114,7 +113,7 @@ async function streamed(
     const options = { ownPath: true, debug: app.config.inDebug, requestId: request.id }
     stream.write(dialect.writeStreamError(error, options))
   }
-  report(run, lost)
+  report(run, dropped)
   stream.end()
   return reply
 }
@@ -131,6 +130,98 @@ async function written(stream: ClientStream, text: string, signal: AbortSignal):
 }
 
 /** To the log: each attempt begins a new list there, and several run at once. */
-function report({ request }: TextRun, lost: ReadonlyMap<string, string>): void {
-  for (const [field, why] of lost) request.exchange.lose(field, why)
+function report({ request }: TextRun, dropped: ReadonlyMap<string, string>): void {
+  for (const [field, why] of dropped) request.exchange.drop(field, why)
+}
+
+export interface TextOutcome {
+  /** Place among the texts, from 0. */
+  index: number
+  /** `null` for a text that failed. */
+  result: unknown
+  error: RouterError | undefined
+}
+
+export interface EachTextOptions {
+  texts: readonly string[]
+  /** Texts asked about at once. */
+  limit: number
+  /** Whether a failed text leaves the others alone. */
+  partial: boolean
+  /** Ends all of them. */
+  signal: AbortSignal
+  /** Rejects when `signal` is aborted. */
+  ask(text: string, signal: AbortSignal): Promise<unknown>
+}
+
+/**
+ * Asks about several texts side by side and gives the outcomes in the order of the texts, each as soon as those before
+ * it are there. The first failure cancels the others and is thrown, with the text's place. It returns or throws when no
+ * call is under way any more, also where the reader stops early.
+ */
+export async function* eachText(options: EachTextOptions): AsyncGenerator<TextOutcome, void, undefined> {
+  const { texts, limit, signal } = options
+  const controller = new AbortController()
+  const stop = AbortSignal.any([signal, controller.signal])
+  const outcomes = texts.map(() => Promise.withResolvers<TextOutcome>())
+  const failure = Promise.withResolvers<never>()
+  // It is raced below; where nothing waits for it any more, it is of no interest.
+  failure.promise.catch(() => undefined)
+  const waiting = texts.entries()
+  const work = async (): Promise<void> => {
+    for (const [index, text] of waiting) {
+      try {
+        outcomes[index]?.resolve(await outcomeOf(options, index, text, stop))
+      } catch (thrown) {
+        failure.reject(thrown)
+        controller.abort(cancelled())
+      }
+      if (controller.signal.aborted) return
+    }
+  }
+  const workers = Promise.all(Array.from({ length: Math.min(limit, texts.length) }, work))
+  try {
+    for (const { promise } of outcomes) yield await Promise.race([promise, failure.promise])
+  } finally {
+    controller.abort(cancelled())
+    await workers
+  }
+}
+
+async function outcomeOf(
+  { partial, ask }: EachTextOptions,
+  index: number,
+  text: string,
+  stop: AbortSignal,
+): Promise<TextOutcome> {
+  try {
+    return { index, result: await ask(text, stop), error: undefined }
+  } catch (thrown) {
+    if (partial && !stop.aborted && isForClients(thrown)) return { index, result: null, error: thrown }
+    throw placed(thrown, index)
+  }
+}
+
+function isForClients(thrown: unknown): thrown is RouterError {
+  return thrown instanceof RouterError && thrown.kind !== 'internal'
+}
+
+/** To the target it is as if the client had left: nothing that would count against it. */
+function cancelled(): RouterError {
+  return new RouterError('client_gone', 'Another text of the request failed')
+}
+
+/** The same failure, with the text it is about. */
+function placed(thrown: unknown, index: number): unknown {
+  if (!isForClients(thrown) || thrown.kind === 'client_gone') return thrown
+  const { kind, message, status, code, retryAfterSeconds, shouldRetry, causeCode, cause } = thrown
+  return new RouterError(kind, `texts[${index}]: ${message}`, {
+    status,
+    param: `texts[${index}]`,
+    cause,
+    ...(code === undefined ? {} : { code }),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    ...(shouldRetry === undefined ? {} : { shouldRetry }),
+    ...(causeCode === undefined ? {} : { causeCode }),
+  })
 }

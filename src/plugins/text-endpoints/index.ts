@@ -10,10 +10,9 @@ import { bodySchema, type SharedBody, type TextEndpoint } from '../../sdk/text-e
 import type { UpstreamCost } from '../auth/request-cost.ts'
 import { answerEach } from './each-text.ts'
 import { laxBody } from './lax-body.ts'
-import { answerOne } from './one-text.ts'
 import { renderSystem } from './system-prompt.ts'
 import { checkRequired, defaultsOf, MissingArguments, modelNameOf, samplingOf } from './text-request.ts'
-import type { TextRun } from './text-run.ts'
+import { answerOne, type TextRun } from './text-run.ts'
 
 /** What the router tells of a text endpoint. */
 export interface TextEndpointEntry {

@@ -18,7 +18,7 @@ export function renderSystem(
   language: string | null | undefined,
 ): RenderedSystem {
   if (system.named) {
-    const text = namedPrompt(library, { ...system.named, place: 'prompt' })
+    const text = namedPrompt(library, { ...system.named, path: 'prompt' })
     return { text: joined(text, system.append), language: normalLanguage(language) }
   }
   const found = system.prompt === undefined ? undefined : library.resolve(system.prompt, language)
@@ -37,26 +37,23 @@ export interface NamedPrompt {
   id: string
   variables?: Readonly<Record<string, string>> | null
   /** The field or header in which the client named it. */
-  place: string
+  path: string
 }
 
 /** The text of a prompt that a client names. Throws 404 for an unknown id, 400 for a variable that is not there. */
-export function namedPrompt(library: PromptLibrary, { id, variables, place }: NamedPrompt): string {
+export function namedPrompt(library: PromptLibrary, { id, variables, path }: NamedPrompt): string {
   const prompt = library.find(id)
   if (!prompt) {
     throw new RouterError('not_found', `The prompt '${id.slice(0, 256)}' does not exist`, {
       code: 'prompt_not_found',
-      param: place,
+      param: path,
     })
   }
   const { text, missing } = library.render(prompt.text, variables ?? {})
   const [first] = missing
   if (first !== undefined) {
     const names = missing.map((name) => `'${name}'`).join(', ')
-    throw badRequest(
-      `The prompt '${prompt.id}' needs the variable(s) ${names}`,
-      `${place}.variables.${first}`,
-    )
+    throw badRequest(`The prompt '${prompt.id}' needs the variable(s) ${names}`, `${path}.variables.${first}`)
   }
   return text.trim()
 }

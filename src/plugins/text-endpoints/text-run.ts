@@ -1,8 +1,10 @@
+import type { TProperties, TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { answerHeaders } from '../../relay/answer/answer-headers.ts'
 import type { ChatMessage, ChatRequest, ChatResponse, Sampling } from '../../sdk/chat.ts'
 import { upstreamFailed } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { SharedBody } from '../../sdk/text-endpoint.ts'
+import type { OneTextEndpoint, SharedBody } from '../../sdk/text-endpoint.ts'
 import type { RenderedSystem } from './system-prompt.ts'
 import { textChat } from './text-request.ts'
 
@@ -36,4 +38,30 @@ export function textOf(response: ChatResponse): string {
 /** Seconds since the request arrived. */
 export function generationTime(run: TextRun): number {
   return run.request.exchange.elapsedMs() / 1000
+}
+
+/** Asks once. A streamed answer is a chat's: OpenAI chunks, or Ollama lines for who accepts those. */
+export async function answerOne(
+  endpoint: OneTextEndpoint<TProperties, TSchema>,
+  run: TextRun,
+): Promise<FastifyReply | Record<string, unknown>> {
+  const { app, request, reply, body, model, defaults } = run
+  const text = endpoint.text(body, run.system.language)
+  const chat = chatOf(run, text, endpoint.history?.(body))
+  if (chat.stream) {
+    const call = {
+      dialect: app.dialects.get(run.wantsLines ? 'ollama' : 'openai'),
+      alias: model.alias,
+      model,
+      source: { from: 'router', request: chat, defaults },
+      outline: {},
+      readBody: () => ({}),
+      stream: true,
+      includeUsage: false,
+    } as const
+    return app.gateway.chat(call, request, reply)
+  }
+  const response = await app.gateway.ask({ model, request: chat, defaults }, request)
+  reply.headers(answerHeaders(request.exchange))
+  return { ...endpoint.answer(textOf(response), body), generation_time: generationTime(run) }
 }

@@ -4,7 +4,6 @@ import { readTracing } from '../../config/settings-tracing.ts'
 import { methodLabel } from '../metrics/labels.ts'
 import type { RequestSpan } from './open-telemetry.ts'
 import { readTraceContext } from './trace-context.ts'
-import { rareWarning } from './warnings.ts'
 
 /** How long the end of the process waits for the last spans to be sent, in milliseconds. */
 const lastSpansMs = 2_000
@@ -72,5 +71,28 @@ function attributesOf(request: FastifyRequest): Record<string, string> {
     'url.scheme': 'http',
     'url.path': (url.split('?', 1)[0] ?? '').slice(0, maxPathLength),
     ...(routeOptions.url === undefined ? {} : { 'http.route': routeOptions.url }),
+  }
+}
+
+/** What is told, with what belongs to it. */
+type RareWarning = (text: string, facts: Record<string, unknown>) => void
+
+/**
+ * Tells each text at most once a minute, with how often it was not told since (`repeated`): a collector may be away for days.
+ */
+export function rareWarning(
+  warn: (facts: Record<string, unknown>, text: string) => void,
+  now: () => number,
+  intervalMs = 60_000,
+): RareWarning {
+  const told = new Map<string, { at: number; since: number }>()
+  return (text, facts) => {
+    const before = told.get(text)
+    if (before && now() - before.at < intervalMs) {
+      before.since++
+      return
+    }
+    told.set(text, { at: now(), since: 0 })
+    warn({ ...facts, ...(before && before.since > 0 ? { repeated: before.since } : {}) }, text)
   }
 }

@@ -88,7 +88,7 @@ export class RequestSpan implements RequestTrace {
   }
 
   /**
-   * A client's fault is none of the server's, and leaving is the client's too: the status stays unset.
+   * A client's error is none of the server's, and leaving is the client's too: the status stays unset.
    * Source: OpenTelemetry's conventions for HTTP spans, "Status".
    */
   end(record: ExchangeRecord): void {

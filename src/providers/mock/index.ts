@@ -1,6 +1,11 @@
+import { createHash } from 'node:crypto'
 import type { ProviderType } from '../../sdk/provider.ts'
-import { systemClock } from './call.ts'
-import { mockTransport } from './transport.ts'
+import type { MockSettings, Target } from '../../sdk/target.ts'
+import type { Transport, UpstreamRequest } from '../../sdk/transport.ts'
+import { mockAnswer } from './answer.ts'
+import { answerBody, answerChunks, errorBody } from './body.ts'
+import { type MockClock, type MockPlan, startCall, systemClock } from './call.ts'
+import { readMockRequest } from './request.ts'
 
 /**
  * The embedded model: answers in the router itself, for people who test their own programs without a GPU, a network
@@ -23,4 +28,76 @@ export const mock: ProviderType = {
   authHeaders: () => ({}),
   needsHost: false,
   createTransport: (target) => mockTransport(target, { clock: systemClock, random: Math.random }),
+}
+
+export interface MockSources {
+  clock: MockClock
+  /** 0 (included) to 1 (excluded); used where the settings have no seed. */
+  random: () => number
+}
+
+/**
+ * A transport that answers by itself. With a `seed` everything that varies (ids, and whether a call fails) is a
+ * function of the seed and the request's bytes. `error_status` without `error_rate` fails every call.
+ */
+export function mockTransport(
+  target: Pick<Target, 'upstreamModel' | 'mock'>,
+  sources: MockSources,
+): Transport {
+  return {
+    open: (request, sink) => startCall(planFor(request, target, sources), sink, sources.clock),
+  }
+}
+
+function planFor(
+  request: UpstreamRequest,
+  { upstreamModel, mock }: Pick<Target, 'upstreamModel' | 'mock'>,
+  { clock, random }: MockSources,
+): MockPlan {
+  if (request.method !== 'POST') return refusal(405, 'The mock takes POST only')
+  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.concat(request.body)
+  const read = readMockRequest(body)
+  if (!read) return refusal(400, 'The mock needs a JSON object with a list of messages')
+  const draw = mock.seed === undefined ? random : seededRandom(mock.seed, body)
+  if (draw() < errorRate(mock))
+    return refusal(mock.error_status ?? 500, 'The mock failed, as its settings ask')
+
+  const answer = mockAnswer(read, mock, upstreamModel, draw)
+  const head = { id: answer.id, created: Math.floor(clock.wallMs() / 1000), model: upstreamModel }
+  const tempo = {
+    firstTokenMs: mock.first_token_ms ?? 0,
+    msPerToken: mock.tokens_per_second === undefined ? 0 : 1000 / mock.tokens_per_second,
+  }
+  return read.stream
+    ? {
+        status: 200,
+        headers: { 'content-type': 'text/event-stream; charset=utf-8' },
+        headersFirst: true,
+        chunks: answerChunks(answer, head, read.includeUsage),
+        tempo,
+      }
+    : { status: 200, headers: jsonHeaders, headersFirst: false, chunks: [answerBody(answer, head)], tempo }
+}
+
+const jsonHeaders = { 'content-type': 'application/json' }
+
+function refusal(status: number, message: string): MockPlan {
+  return {
+    status,
+    headers: status === 429 ? { ...jsonHeaders, 'retry-after': '1' } : jsonHeaders,
+    headersFirst: false,
+    chunks: [{ text: errorBody(status, message), tokensBefore: 0 }],
+    tempo: { firstTokenMs: 0, msPerToken: 0 },
+  }
+}
+
+function errorRate(settings: MockSettings): number {
+  return settings.error_rate ?? (settings.error_status === undefined ? 0 : 1)
+}
+
+/** A stream of numbers in [0, 1): SHA-256 over seed, request and a counter, 32 bits at a time. */
+function seededRandom(seed: number, body: Buffer): () => number {
+  const key = createHash('sha256').update(`${seed}\n`).update(body).digest()
+  let count = 0
+  return () => createHash('sha256').update(key).update(String(count++)).digest().readUInt32BE(0) / 2 ** 32
 }

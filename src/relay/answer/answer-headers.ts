@@ -1,24 +1,24 @@
 import type { Exchange } from '../exchange.ts'
-import { lostHeader, lostNames } from './lost-header.ts'
+import { droppedHeader, droppedNames } from './dropped-header.ts'
 
 /** What the headers of an answer tell, added to `headers`: which model spoke, and what could not be carried to it. */
 export function answerHeaders(
   exchange: Exchange,
   headers: Record<string, string> = {},
-  tells = { lost: true },
+  tells = { dropped: true },
 ): Record<string, string> {
-  const { answeringModel = exchange.model, lost } = exchange
-  if (tells.lost && lost.size > 0) Object.assign(headers, lostHeader(lost))
+  const { answeringModel = exchange.model, dropped } = exchange
+  if (tells.dropped && dropped.size > 0) Object.assign(headers, droppedHeader(dropped))
   if (answeringModel !== undefined) headers['x-llm-router-model'] = headerText(answeringModel)
   return headers
 }
 
 /** What the headers would have told, as a comment at the end of a stream that was opened before it was known. */
-export function lateComment({ model, answeringModel, target, lost }: Exchange): string {
+export function lateComment({ model, answeringModel, target, dropped }: Exchange): string {
   if (target === undefined) return ''
   const other =
     answeringModel === undefined || answeringModel === model ? '' : ` model=${headerText(answeringModel)}`
-  return `: llm-router target=${headerText(target)} lost=${lostNames(lost).join(',')}${other}\n\n`
+  return `: llm-router target=${headerText(target)} lost=${droppedNames(dropped).join(',')}${other}\n\n`
 }
 
 /** Names of models are free text; what a header cannot hold is percent-encoded. */

@@ -7,7 +7,7 @@ import {
   openBrace,
   openBracket,
   quote,
-} from '../../lib/json/json-marks.ts'
+} from '../../lib/json/splice.ts'
 import type { ChatPassthrough, PassthroughState } from '../../sdk/dialect.ts'
 import { streamTruncated } from '../../sdk/errors.ts'
 

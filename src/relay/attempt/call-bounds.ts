@@ -22,7 +22,7 @@ export interface CallOptions {
   /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
   signal: StopSignal
   /** Aborted when the target is another request's; before its first content this attempt is given up then. */
-  lost?: AbortSignal | undefined
+  revoked?: AbortSignal | undefined
   /** Called at the first content of the answer. */
   onContent: () => void
   /** Who judges the target by the wait for the first content; it may end the attempt until then. */
@@ -62,18 +62,18 @@ export class CallBounds {
 
   /** Sends the request, unless there is no more use in it. */
   open(): UpstreamCall | undefined {
-    const { signal, lost, transport, request } = this.#options
+    const { signal, revoked, transport, request } = this.#options
     if (signal.aborted) {
       this.#onAbort()
       return undefined
     }
     signal.addEventListener('abort', this.#onAbort, { once: true })
-    lost?.addEventListener('abort', () => this.#loseLease(), { once: true })
-    if (!lost?.aborted) {
+    revoked?.addEventListener('abort', () => this.#revokeLease(), { once: true })
+    if (!revoked?.aborted) {
       this.#wait = this.#beginWait()
       return transport.open(request, this.#call)
     }
-    this.#loseLease()
+    this.#revokeLease()
     return undefined
   }
 
@@ -116,7 +116,7 @@ export class CallBounds {
     this.#call.fail(failure)
   }
 
-  #loseLease(): void {
+  #revokeLease(): void {
     if (!this.#call.begun) this.#call.fail(leaseLostFailure())
   }
 }

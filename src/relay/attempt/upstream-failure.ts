@@ -43,7 +43,7 @@ const closeCodes = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 const ownCodes = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS'])
 
 /** Whether the call failed because the router has no more files, memory or buffers. */
-export function isOwnFault(error: Error): boolean {
+export function isOwnError(error: Error): boolean {
   return ownCodes.has(codeOf(error))
 }
 
@@ -58,7 +58,7 @@ export function isUnreachable(error: Error): boolean {
  */
 export function failureOfError(error: Error, answered: boolean, reusedSocket: boolean): Failure {
   const code = codeOf(error)
-  if (isOwnFault(error)) {
+  if (isOwnError(error)) {
     const details = { code: 'overloaded', causeCode: code, cause: error, retryAfterSeconds: 1 }
     return none(new RouterError('overloaded', 'The router is overloaded', details))
   }
@@ -125,7 +125,7 @@ export function next(error: RouterError, verdict: Verdict = 'undecided', pauseMs
   return { error, retry: 'next', verdict, ...(pauseMs === undefined ? {} : { pauseMs }) }
 }
 
-/** The request is at fault, not the target. */
+/** The request is at error, not the target. */
 export function none(error: RouterError): Failure {
   return { error, retry: 'none', verdict: 'nothing' }
 }

@@ -23,7 +23,7 @@ export function noteUpstreamText(
   if (text !== undefined && !repeatsRequest(text, body)) error.upstreamText = text
 }
 
-/** Others reach the client in the upstream's words: the request is at fault, and no operator has to look into it. */
+/** Others reach the client in the upstream's words: the request is at error, and no operator has to look into it. */
 function isServerSide({ kind }: RouterError): boolean {
   return kind === 'upstream_error' || kind === 'upstream_timeout' || kind === 'overloaded'
 }

@@ -21,7 +21,7 @@ export class Watchdog {
     this.#since = performance.now()
   }
 
-  /** While the client is slow, silence is not the upstream's fault. */
+  /** While the client is slow, silence is not the upstream's error. */
   pause(): void {
     this.stop()
   }

@@ -26,7 +26,7 @@ export function behindConfigured(
         const members = chat.missingDefaults(body, configured)
         const wanted = chat.writeRequest(
           { ...request, sampling: defaults(target) },
-          { model: target.upstreamModel, flavour, lose: () => undefined },
+          { model: target.upstreamModel, flavour, drop: () => undefined },
         )
         return { ...members, ...chat.missingDefaults({ ...body, ...members }, wanted) }
       },

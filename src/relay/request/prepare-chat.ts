@@ -51,7 +51,7 @@ const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions',
 export function createChatPreparer(
   call: ChatCall,
   dialectOf: (name: string) => Dialect,
-  lose: (field: string, why: string) => void,
+  drop: (field: string, why: string) => void,
   traits: TargetTraits,
 ): (target: Target) => PreparedChat {
   let request: ChatRequest | undefined
@@ -74,7 +74,7 @@ export function createChatPreparer(
       return prepareIdentity(call, source, target, { operation: native, collects })
     const request = read()
     const { dialect, operation } = upstreamSurface(request, target, dialectOf)
-    const prepared = prepareTranslated(request, dialect, target, { lose, collects })
+    const prepared = prepareTranslated(request, dialect, target, { drop, collects })
     return { ...forClient(prepared, call), operation }
   }
 }
@@ -205,13 +205,13 @@ export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  { lose, collects }: { lose: (field: string, why: string) => void; collects: boolean },
+  { drop, collects }: { drop: (field: string, why: string) => void; collects: boolean },
 ): Pick<PreparedChat, 'upstream' | 'collector'> & { body: Buffer } {
   const upstream = dialect.chat
   const body = upstream.writeRequest(withTools(request, target), {
     model: target.upstreamModel,
     flavour: target.type.flavour,
-    lose,
+    drop,
   })
   Object.assign(body, upstream.missingDefaults(body, target.defaults))
   for (const [name, value] of Object.entries(upstream.translatedMembers ?? {})) body[name] ??= value

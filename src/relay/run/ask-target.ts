@@ -22,7 +22,7 @@ export interface TargetCall {
   body: UpstreamRequest['body']
   /** Whether the client's bytes go through as they are. */
   identity?: boolean
-  lost: AbortSignal | undefined
+  revoked: AbortSignal | undefined
   trace: CallTrace | undefined
   /** Called at the first content of a stream. */
   onContent?: (() => void) | undefined
@@ -47,7 +47,7 @@ class Sending implements AttemptOptions {
   readonly large: (() => AnswerStream) | undefined
   readonly timeoutMs: number
   readonly signal: StopSignal
-  readonly lost: AbortSignal | undefined
+  readonly revoked: AbortSignal | undefined
   readonly watch: AttemptWatch
   readonly clientName: string
   readonly isVisible: boolean
@@ -83,7 +83,7 @@ class Sending implements AttemptOptions {
     })
     this.timeoutMs = services.timeoutMs
     this.signal = services.signal ?? exchange.stop
-    this.lost = call.lost
+    this.revoked = call.revoked
     this.watch = services.watch
     this.clientName = services.clientName()
     this.isVisible = this.stream !== undefined

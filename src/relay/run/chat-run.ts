@@ -1,5 +1,5 @@
 import type { ChatRequest, ChatResponse, Usage } from '../../sdk/chat.ts'
-import type { AnswerContext, ChatCodec, Dialect, Lose } from '../../sdk/dialect.ts'
+import type { AnswerContext, ChatCodec, Dialect, Drop } from '../../sdk/dialect.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { RequestTraits } from '../../sdk/request-traits.ts'
@@ -76,8 +76,8 @@ export function answerChat(call: ChatCall, client: ChatClient, services: ChatSer
     model: call.model,
     traits: traitsOf(call),
     ...(call.only && { can: having(call.only) }),
-    attempt: (target, lost, trace, onContent) =>
-      attemptAnswer({ call, client, services, context, prepare, lost, trace, onContent }, target),
+    attempt: (target, revoked, trace, onContent) =>
+      attemptAnswer({ call, client, services, context, prepare, revoked, trace, onContent }, target),
   })
 }
 
@@ -88,16 +88,16 @@ function traitsOf({ source, dialect, outline }: ChatCall): RequestTraits {
 
 function preparerOf(call: ChatCall, services: ChatServices): (target: Target) => PreparedChat {
   const { source } = call
-  const lose: Lose = (field, why) => services.exchange.lose(field, why)
+  const drop: Drop = (field, why) => services.exchange.drop(field, why)
   const traits: TargetTraits = {
     isDeclined: (target, operation) => services.declined.has(target, operation),
     collects: services.collects,
   }
-  if (source.from === 'client') return createChatPreparer(call, services.dialectOf, lose, traits)
+  if (source.from === 'client') return createChatPreparer(call, services.dialectOf, drop, traits)
   return (target) => {
     const dialectOf = (name: string): Dialect =>
       behindConfigured(services.dialectOf(name), source.request, target, source.defaults)
-    return createChatPreparer(call, dialectOf, lose, traits)(target)
+    return createChatPreparer(call, dialectOf, drop, traits)(target)
   }
 }
 
@@ -107,20 +107,20 @@ interface AnswerRun {
   services: ChatServices
   context: AnswerContext
   prepare(target: Target): PreparedChat
-  lost: AbortSignal | undefined
+  revoked: AbortSignal | undefined
   trace: CallTrace | undefined
   onContent: (() => void) | undefined
 }
 
 async function attemptAnswer(run: AnswerRun, target: Target): Promise<Delivered<void>> {
-  const { call, client, services, context, lost, trace, onContent } = run
+  const { call, client, services, context, revoked, trace, onContent } = run
   const { exchange } = services
   const prepared = tryPrepare(() => run.prepare(target))
   if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
   const result = await askTarget(
     services,
     target,
-    { ...asked(prepared, lost, trace), onContent },
+    { ...asked(prepared, revoked, trace), onContent },
     {
       stream: call.stream ? () => eventsTo(client, prepared.createLane(context)) : undefined,
       collector: prepared.collector,
@@ -227,30 +227,30 @@ export interface ChatQuestion {
   /** Ends this question alone; its reason is a RouterError. The end of the whole request must be part of it. */
   signal?: AbortSignal
   /** Told what the target that answered could not carry; absent: the exchange is. */
-  lose?: Lose
+  drop?: Drop
 }
 
 /** Asks a model on behalf of an endpoint of the router's own. Throws the error to tell. */
 export function askChat(question: ChatQuestion, given: ChatServices): Promise<ChatResponse> {
   const { model, request, signal, defaults } = question
   const { exchange } = given
-  const lose: Lose = question.lose ?? ((field, why) => exchange.lose(field, why))
+  const drop: Drop = question.drop ?? ((field, why) => exchange.drop(field, why))
   const services: ChatServices = signal ? { ...given, signal } : given
   return overTargets({
     services,
     model,
     traits: traitsOfChat(request),
-    async attempt(target, leaseLost, trace): Promise<Delivered<ChatResponse>> {
+    async attempt(target, leaseRevoked, trace): Promise<Delivered<ChatResponse>> {
       const dialect = behindConfigured(services.dialectOf(target.type.dialect), request, target, defaults)
-      const lost = new Map<string, string>()
+      const revoked = new Map<string, string>()
       const prepared = tryPrepare(() =>
         prepareTranslated(request, dialect, target, {
-          lose: (field, why) => lost.set(field, why),
+          drop: (field, why) => revoked.set(field, why),
           collects: services.collects(target),
         }),
       )
       if (prepared instanceof RouterError) return { type: 'failed', ...next(prepared, 'nothing') }
-      const result = await askTarget(services, target, asked(prepared, leaseLost, trace), {
+      const result = await askTarget(services, target, asked(prepared, leaseRevoked, trace), {
         collector: prepared.collector,
       })
       if (result.type === 'failed') return result
@@ -259,7 +259,7 @@ export function askChat(question: ChatQuestion, given: ChatServices): Promise<Ch
         const response = readAnswer(result, dialect.chat)
         exchange.addUsage(response.usage)
         trace?.used(response.usage)
-        for (const [field, why] of lost) lose(field, why)
+        for (const [field, why] of revoked) drop(field, why)
         const { firstContentMs } = result
         return {
           type: 'delivered',
@@ -280,10 +280,10 @@ function asked(
     operation = 'chat',
     identity = false,
   }: Pick<TargetCall, 'body'> & { operation?: Operation; identity?: boolean },
-  lost: AbortSignal | undefined,
+  revoked: AbortSignal | undefined,
   trace: CallTrace | undefined,
 ): TargetCall {
-  return { operation, body, identity, lost, trace }
+  return { operation, body, identity, revoked, trace }
 }
 
 /** What this target cannot carry at all (an image address for Ollama, say) another one may. */

@@ -49,10 +49,10 @@ export async function countPrompt(call: ChatCall, services: ChatServices): Promi
       model,
       traits: traitsOfOperation('count'),
       can: (target) => wayOf(call, target, services) !== undefined,
-      async attempt(target, lost, trace) {
+      async attempt(target, revoked, trace) {
         const way = wayOf(call, target, services)
         if (!way) return { type: 'failed', ...garbageFailure() }
-        const asked = { operation: way.operation, body: way.body(), identity: way.identity, lost, trace }
+        const asked = { operation: way.operation, body: way.body(), identity: way.identity, revoked, trace }
         const result = await askTarget({ ...services, signal }, target, asked)
         if (result.type === 'failed') return result
         const tokens = result.type === 'whole' ? numberIn(result.body, way.member) : undefined
@@ -99,7 +99,7 @@ function tokenizeBody({ dialect, readBody }: ChatCall, target: Target, services:
     .dialectOf(target.type.dialect)
     .chat.writeRequest(
       { ...request, tools: target.toolCalling ? request.tools : [] },
-      { model: target.upstreamModel, flavour: target.type.flavour, lose: () => undefined },
+      { model: target.upstreamModel, flavour: target.type.flavour, drop: () => undefined },
     )
   return Buffer.from(JSON.stringify({ model: target.upstreamModel, messages, tools }))
 }

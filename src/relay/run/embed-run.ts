@@ -118,27 +118,27 @@ function askPart(part: Part, services: ChatServices): Promise<PartAnswer> {
     model: part.call.model,
     traits: traitsOfOperation('embedding', part.call.bytes),
     can: having('embedding'),
-    attempt: (target, lost, trace) => attemptPart({ ...part, lost, trace }, target, services),
+    attempt: (target, revoked, trace) => attemptPart({ ...part, revoked, trace }, target, services),
   })
 }
 
 async function attemptPart(
-  part: Part & { lost: AbortSignal | undefined; trace: CallTrace | undefined },
+  part: Part & { revoked: AbortSignal | undefined; trace: CallTrace | undefined },
   target: Target,
   services: ChatServices,
 ): Promise<Delivered<PartAnswer>> {
-  const { call, codec, request, whole, lost: leaseLost, trace } = part
+  const { call, codec, request, whole, revoked: leaseRevoked, trace } = part
   const same = target.type.dialect === call.dialect.name && codec.goesThrough(call.body)
-  const lost = new Map<string, string>()
+  const revoked = new Map<string, string>()
   const upstream = services.dialectOf(target.type.dialect)
   const members = upstream === call.dialect ? {} : codecOf(upstream).translatedMembers
   let prepared: TargetCall['body'] = []
   try {
-    prepared = same ? sameBody(part, target) : translatedBody(request, { upstream, members }, target, lost)
+    prepared = same ? sameBody(part, target) : translatedBody(request, { upstream, members }, target, revoked)
     const result = await askTarget(services, target, {
       operation: 'embedding',
       body: prepared,
-      lost: leaseLost,
+      revoked: leaseRevoked,
       trace,
     })
     if (result.type === 'failed') return result
@@ -150,7 +150,7 @@ async function attemptPart(
       services.exchange.addUsage(counts)
       trace?.used(counts)
     }
-    for (const [field, why] of lost) services.exchange.lose(field, why)
+    for (const [field, why] of revoked) services.exchange.drop(field, why)
     const through = same && whole && codec.isInWantedForm(answer, call.body)
     const bytes = through ? renameModel(result.body, call.alias, { parsed: answer }) : undefined
     return { type: 'delivered', value: { response, bytes } }
@@ -179,12 +179,12 @@ function translatedBody(
   request: EmbeddingRequest,
   { upstream, members = {} }: { upstream: Dialect; members: EmbeddingCodec['translatedMembers'] },
   target: Target,
-  lost: Map<string, string>,
+  revoked: Map<string, string>,
 ): Buffer {
   const body = codecOf(upstream).writeRequest(request, {
     model: target.upstreamModel,
     flavour: target.type.flavour,
-    lose: (field, why) => lost.set(field, why),
+    drop: (field, why) => revoked.set(field, why),
   })
   Object.assign(body, codecOf(upstream).missingDefaults?.(body, target.defaults))
   for (const [name, value] of Object.entries(members)) body[name] ??= value

@@ -36,9 +36,9 @@ export function answerForward(call: ForwardCall, services: ChatServices): Promis
     model,
     traits: traitsOfOperation(operation, call.bytes),
     can: having(operation),
-    async attempt(target, lost, trace) {
+    async attempt(target, revoked, trace) {
       const body = bodyFor(call, target)
-      const result = await askTarget(services, target, { operation, body, lost, trace })
+      const result = await askTarget(services, target, { operation, body, revoked, trace })
       if (result.type === 'failed') return result
       if (result.type === 'streamed') return { type: 'failed', ...garbageFailure() }
       return noteUsage(result.body, services, trace)
@@ -83,7 +83,7 @@ export function pipeOverTargets(
     model,
     traits: traitsOfOperation(operation, bytes),
     can: having(operation),
-    async attempt(target, lost, trace): Promise<Delivered<void>> {
+    async attempt(target, revoked, trace): Promise<Delivered<void>> {
       const request = requestFor(target, trace)
       const headers = { ...request.headers, accept: '*/*' }
       const options: PipeOptions = {
@@ -93,7 +93,7 @@ export function pipeOverTargets(
         client,
         timeoutMs: services.timeoutMs,
         signal: exchange.stop,
-        lost,
+        revoked,
         watch: services.watch,
         clientName: services.clientName(),
         isVisible: false,

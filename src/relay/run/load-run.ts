@@ -20,7 +20,7 @@ export async function loadModel(
   )
   if (servers.length === 0) {
     if (wish === 'unload')
-      services.exchange.lose('keep_alive', 'the upstream decides itself how long a model stays loaded')
+      services.exchange.drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
     return
   }
   const body = call.readBody()
@@ -56,7 +56,7 @@ function hand(
   return askTarget(services, target, {
     operation,
     body: Buffer.from(JSON.stringify(sent)),
-    lost: undefined,
+    revoked: undefined,
     trace: undefined,
   })
 }

@@ -45,7 +45,7 @@ export interface TargetLoop<T> {
    */
   attempt(
     target: Target,
-    lost?: AbortSignal,
+    revoked?: AbortSignal,
     trace?: CallTrace,
     onContent?: () => void,
   ): Promise<Delivered<T>>
@@ -201,7 +201,7 @@ class ModelRun<T> {
     }
     const isElse = (other: Target): boolean => !this.#tried.has(other.id) && (loop.can?.(other) ?? true)
     const waiting = { loading, exchange, stop, isElse, hasFallback: this.#hasFallback }
-    return onceLoaded(waiting, target, () => loop.attempt(target, lease.lost, trace, onContent))
+    return onceLoaded(waiting, target, () => loop.attempt(target, lease.revoked, trace, onContent))
   }
 
   result(lease: Lease, delivered: Delivered<T>): Run<T> | 'go on' {

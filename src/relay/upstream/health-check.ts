@@ -1,7 +1,7 @@
 import type { Target } from '../../sdk/target.ts'
 import type { Transport, UpstreamCall } from '../../sdk/transport.ts'
 import { isLoadingAnswer } from '../attempt/loading-answer.ts'
-import { isOwnFault, isUnreachable } from '../attempt/upstream-failure.ts'
+import { isOwnError, isUnreachable } from '../attempt/upstream-failure.ts'
 import type { CheckResult } from './reachability.ts'
 
 export interface HealthCheck {
@@ -61,7 +61,7 @@ function resultOf(answer: Answer, path: string): CheckResult | undefined {
     case 'timeout':
       return 'timeout'
     case 'error':
-      if (isOwnFault(answer.error)) return undefined
+      if (isOwnError(answer.error)) return undefined
       return isUnreachable(answer.error) ? 'refused' : 'failed'
     case 'answered':
       if (answer.status < 500) return 'passed'

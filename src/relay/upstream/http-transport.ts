@@ -93,7 +93,7 @@ function connectorNoting(
       withoutStacksAtOverflow(socket)
       // The answer of a proxy is no answer of the server.
       const before = socket.bytesRead
-      socket.on('error', (fault: Error) => readBefore.set(fault, socket.bytesRead - before))
+      socket.on('error', (error: Error) => readBefore.set(error, socket.bytesRead - before))
       done(null, socket)
     })
   }

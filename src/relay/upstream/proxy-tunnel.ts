@@ -48,10 +48,10 @@ export function proxyTunnel({ proxy, timeoutMs, connect, ca, secure }: ProxyTunn
         done(proxyError(error), null)
         return
       }
-      openTunnel(socket, { wanted, authorization, timeoutMs }, (fault) => {
-        if (fault) {
+      openTunnel(socket, { wanted, authorization, timeoutMs }, (error) => {
+        if (error) {
           socket.on('error', () => undefined).destroy()
-          done(fault, null)
+          done(error, null)
         } else if (protocol === 'https:') secure({ ...options, httpSocket: socket }, done)
         else done(null, socket)
       })
@@ -77,13 +77,13 @@ interface Tunnel {
 function openTunnel(
   socket: Socket,
   { wanted, authorization, timeoutMs }: Tunnel,
-  done: (fault: Error | undefined) => void,
+  done: (error: Error | undefined) => void,
 ): void {
   let head = ''
-  const end = (fault?: Error): void => {
+  const end = (error?: Error): void => {
     clearTimeout(timer)
     socket.off('readable', onReadable).off('end', onEnd).off('error', onError)
-    done(fault)
+    done(error)
   }
   const onEnd = (): void => end(new ConnectError('PROXY_CLOSED', 'the proxy closed the connection'))
   const onError = (error: Error): void => end(proxyError(error))
@@ -92,7 +92,7 @@ function openTunnel(
     if (Buffer.isBuffer(chunk)) head += chunk.toString('latin1')
     const length = head.indexOf('\r\n\r\n')
     // Nobody speaks before the router does: what follows the head is no part of a tunnel.
-    if (length !== -1) end(answerFault(head, head.length > length + 4))
+    if (length !== -1) end(answerError(head, head.length > length + 4))
     else if (head.length > maxHeadBytes) end(unreadable())
   }
   const timer = setTimeout(() => {
@@ -102,7 +102,7 @@ function openTunnel(
   socket.write(`CONNECT ${wanted} HTTP/1.1\r\nhost: ${wanted}\r\n${authorization}\r\n`)
 }
 
-function answerFault(head: string, goesOn: boolean): ConnectError | undefined {
+function answerError(head: string, goesOn: boolean): ConnectError | undefined {
   const [, status = ''] = /^HTTP\/1\.[01] (\d{3})(?: |\r)/.exec(head) ?? []
   if (status === '') return unreadable()
   if (status === '407') return new ConnectError('PROXY_AUTH', 'the proxy refused its credentials (407)')

@@ -5,9 +5,8 @@ import type { FastifyRequest } from 'fastify'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { endpointPaths } from '../../sdk/endpoint-paths.ts'
-import { modelNotFound } from '../../sdk/errors.ts'
+import { badRequest, modelNotFound } from '../../sdk/errors.ts'
 import type { Model } from '../../sdk/target.ts'
-import { modelPage } from './model-page.ts'
 
 /** The models, in the form of each dialect that lists them. No address, path or key is among the fields. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
@@ -149,4 +148,46 @@ function anthropicList(
     first_id: items.at(0)?.alias ?? null,
     last_id: items.at(-1)?.alias ?? null,
   }
+}
+
+/** Part of a list, by Anthropic's parameters: https://docs.anthropic.com/en/api/models-list. */
+export interface ModelPage<T> {
+  items: readonly T[]
+  /** Whether there are more in the direction of the request. */
+  hasMore: boolean
+}
+
+/**
+ * The items after or before the one that the client names, at most `limit` of them. Without a limit all are given: the
+ * list is short, and clients of other dialects get it whole too. Throws `bad_request` for a place that is not in the
+ * list, because to begin anew would send a client round for ever.
+ */
+export function modelPage<T extends { readonly alias: string }>(
+  all: readonly T[],
+  query: Readonly<Record<string, unknown>>,
+): ModelPage<T> {
+  const { after_id: after, before_id: before } = query
+  const limit = limitOf(query.limit) ?? all.length
+  if (after !== undefined) {
+    const rest = all.slice(pathOf(all, after, 'after_id') + 1)
+    return { items: rest.slice(0, limit), hasMore: rest.length > limit }
+  }
+  if (before !== undefined) {
+    const rest = all.slice(0, pathOf(all, before, 'before_id'))
+    return { items: rest.slice(Math.max(0, rest.length - limit)), hasMore: rest.length > limit }
+  }
+  return { items: all.slice(0, limit), hasMore: all.length > limit }
+}
+
+function limitOf(value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  const limit = typeof value === 'string' && /^\d{1,4}$/.test(value) ? Number(value) : 0
+  if (limit < 1 || limit > 1_000) throw badRequest("'limit' must be an integer from 1 to 1000", 'limit')
+  return limit
+}
+
+function pathOf(all: readonly { readonly alias: string }[], id: unknown, param: string): number {
+  const place = all.findIndex(({ alias }) => alias === id)
+  if (place === -1) throw badRequest(`'${param}' must be the id of a model in the list`, param)
+  return place
 }

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { isZeroTime, loadAnswer } from '../../dialects/ollama/load.ts'
+import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaChatBody } from '../../dialects/ollama/schema.ts'
 import { answerHeaders } from '../../relay/answer/answer-headers.ts'
 import { loadModel } from '../../relay/run/load-run.ts'

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { OllamaGenerateBody } from '../../dialects/ollama/generate-schema.ts'
-import { isZeroTime, loadAnswer } from '../../dialects/ollama/load.ts'
+import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
+import { OllamaGenerateBody } from '../../dialects/ollama/schema.ts'
 import { answerHeaders } from '../../relay/answer/answer-headers.ts'
 import { loadModel } from '../../relay/run/load-run.ts'
 import { type EndpointDocs, json, lines } from '../../sdk/endpoint-docs.ts'

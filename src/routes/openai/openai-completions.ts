@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { OpenaiCompletionBody } from '../../dialects/openai/completion-schema.ts'
 import { withLmStudioExtras } from '../../dialects/openai/lmstudio-extras.ts'
+import { OpenaiCompletionBody } from '../../dialects/openai/schema.ts'
 import { lmStudioInfo } from '../../fleet/model-cards.ts'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'

@@ -1,11 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { responseIdOfItem } from '../../dialects/responses/ids.ts'
-import { inputItems, type Remembered, referenceOf } from '../../dialects/responses/input-items.ts'
-import { forOneCall } from '../../dialects/responses/one-call.ts'
+import { responseIdOfItem } from '../../dialects/responses/answer-object.ts'
+import { writeResponse } from '../../dialects/responses/answer-write.ts'
+import { inputItems, type Remembered, referenceOf } from '../../dialects/responses/input-read.ts'
+import { readRequest } from '../../dialects/responses/request-read.ts'
 import { ResponsesBody } from '../../dialects/responses/schema.ts'
-import { isObject, objectsIn } from '../../lib/json/read.ts'
+import { createWriter } from '../../dialects/responses/stream-write.ts'
+import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
 import type { ChatCall } from '../../relay/request/chat-request.ts'
 import { targetsWith } from '../../relay/request/operation-targets.ts'
+import type { ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
@@ -142,4 +145,43 @@ function outputOf({ response }: StoredResponse): Record<string, unknown>[] {
 
 function notFound(id: string): RouterError {
   return new RouterError('not_found', `Response with id '${id.slice(0, 128)}' not found`)
+}
+
+export interface OneCall {
+  /** What the request's `previous_response_id` and item references stand for. */
+  remembered: Remembered
+  /** Gets the final object of a complete answer, before the client does. */
+  onAnswer: (answer: JsonObject) => void
+}
+
+/**
+ * The dialect for a single call, where it must know more than one message: the history that a request goes on from, and
+ * the stream that a failure breaks off. `response.failed` carries the answer's id, its items so far and the next
+ * sequence number, which only the writer of that stream knows.
+ */
+export function forOneCall(dialect: Dialect, { remembered, onAnswer }: OneCall): Dialect {
+  let writer: ChatStreamWriter | undefined
+  const { native, ...own } = dialect
+  // What was kept here no upstream knows: such a request is translated for every target.
+  const keptHere = remembered.history !== undefined || remembered.referenced.size > 0
+  return {
+    ...own,
+    ...(native && !keptHere ? { native } : {}),
+    chat: {
+      ...dialect.chat,
+      readRequest: (body, stream) => readRequest(body, stream, remembered),
+      writeResponse(response, context) {
+        const answer = writeResponse(response, context)
+        onAnswer(answer)
+        return answer
+      },
+      // Each attempt has its own; only the last one's events can have reached the client.
+      createWriter(context) {
+        writer = createWriter(context, onAnswer)
+        return writer
+      },
+    },
+    writeStreamError: (error, options) =>
+      writer?.write({ type: 'error', error }) || dialect.writeStreamError(error, options),
+  }
 }

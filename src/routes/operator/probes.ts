@@ -82,8 +82,8 @@ function failedReloads(app: FastifyInstance): string[] {
 
 /** Lines that it does not get are on stdout. */
 function failedLogFile(app: FastifyInstance): string[] {
-  const fault = app.logFault()
-  return fault === undefined ? [] : [fault]
+  const error = app.logError()
+  return error === undefined ? [] : [error]
 }
 
 /** Their requests fail, or go to their fallback models. */

@@ -7,7 +7,7 @@ import { type LeaseStore, noLeaseCounts, type StoredLease } from '../../sdk/leas
 export class LateLeases implements LeaseStore {
   readonly #create: () => Promise<LeaseStore>
   readonly #freed: ((model: string) => void)[] = []
-  readonly #lost: ((lease: StoredLease) => void)[] = []
+  readonly #revoked: ((lease: StoredLease) => void)[] = []
   readonly #none = noLeaseCounts()
   #opening: Promise<LeaseStore> | undefined
   #store: LeaseStore | undefined
@@ -25,7 +25,7 @@ export class LateLeases implements LeaseStore {
   async #open(): Promise<LeaseStore> {
     const store = await this.#create()
     for (const listener of this.#freed) store.onFreed(listener)
-    for (const listener of this.#lost) store.onLost?.(listener)
+    for (const listener of this.#revoked) store.onRevoked?.(listener)
     this.#store = store
     return store
   }
@@ -59,9 +59,9 @@ export class LateLeases implements LeaseStore {
     this.#store?.onFreed(listener)
   }
 
-  onLost(listener: (lease: StoredLease) => void): void {
-    this.#lost.push(listener)
-    this.#store?.onLost?.(listener)
+  onRevoked(listener: (lease: StoredLease) => void): void {
+    this.#revoked.push(listener)
+    this.#store?.onRevoked?.(listener)
   }
 
   async close(): Promise<void> {

@@ -34,7 +34,7 @@ interface Held extends TakenTarget {
   lease: StoredLease
   /** Redis has not confirmed it since the last failure: a late call may still be on its way. */
   unsure: boolean
-  lost: boolean
+  revoked: boolean
 }
 
 /** After a failure renewals and releases are tried again this soon, in milliseconds. */
@@ -118,7 +118,7 @@ export class RedisLeases implements LeaseStore {
     this.#listeners.push(listener)
   }
 
-  onLost(listener: (lease: StoredLease) => void): void {
+  onRevoked(listener: (lease: StoredLease) => void): void {
     this.#lostListeners.push(listener)
   }
 
@@ -160,7 +160,7 @@ export class RedisLeases implements LeaseStore {
   #hold(lease: StoredLease, unsure: boolean): StoredLease {
     const { key, model, target } = lease
     const token = this.#token(key)
-    this.#held.set(token, { token, model, target, lease, unsure, lost: false })
+    this.#held.set(token, { token, model, target, lease, unsure, revoked: false })
     this.#arm(this.#options.beatMs)
     return lease
   }
@@ -243,15 +243,18 @@ export class RedisLeases implements LeaseStore {
 
   #renewed(entry: Held, fence: number): void {
     entry.unsure = false
-    const lost = fence === 0
-    if (lost && !entry.lost && this.#held.has(entry.token)) {
-      this.counts.lost++
+    const revoked = fence === 0
+    if (revoked && !entry.revoked && this.#held.has(entry.token)) {
+      this.counts.revoked++
       const { model, target, lease } = entry
-      this.#options.log.warn({ model, target: target.id }, 'lease lost: another request has the target too')
+      this.#options.log.warn(
+        { model, target: target.id },
+        'lease revoked: another request has the target too',
+      )
       // What was given without Redis was known not to be exclusive.
       if (lease.fence > 0) for (const listener of this.#lostListeners) listener(lease)
     }
-    entry.lost = lost
+    entry.revoked = revoked
   }
 }
 

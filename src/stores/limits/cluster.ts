@@ -74,7 +74,7 @@ export class LimitDesk {
   addWorker(owner: string, pipe: LimitPipe): void {
     this.#workers.add(owner)
     pipe.onMessage((message) => {
-      // What a dead worker still had in its pipe must not take a place for it.
+      // What a dead worker still had in its pipe must not take a slot for it.
       if (!isLimitMessage(message) || !this.#workers.has(owner)) return
       if (message.limit === 'leave') this.#table.leave(message.end)
       if (message.limit === 'admit') {

@@ -18,7 +18,7 @@ export interface RedisLimitsOptions {
   /** Monotonic milliseconds. */
   now: () => number
   log: StoreLog
-  /** For how long a place is held without a sign of life from its process, in milliseconds. */
+  /** For how long a slot is held without a sign of life from its process, in milliseconds. */
   ttlMs?: number
 }
 
@@ -29,19 +29,19 @@ const reasons: readonly (Limited | undefined)[] = [undefined, 'concurrent', 'req
 
 /** What Redis holds for a request of this process. */
 interface Held {
-  places: number
+  slots: number
   requests: number
 }
 
 /**
  * What keys use in all routers with one Redis, counted by its clock. Rejects with StoreDownError while Redis does not
- * answer. A process that dies gives its places back after the time to live.
+ * answer. A process that dies gives its slots back after the time to live.
  */
 export class RedisLimits implements LimitStore {
   readonly #ttlMs: number
   readonly #scripts: LazyScripts<Step>
   readonly #held = new Map<string, Map<string, Held>>()
-  /** Begins with the first place. */
+  /** Begins with the first slot. */
   #keeping: NodeJS.Timeout | undefined
   #closed = false
 
@@ -52,7 +52,7 @@ export class RedisLimits implements LimitStore {
   }
 
   async admit(wish: LimitWish): Promise<LimitVerdict> {
-    const { places: _one, ...verdict } = await this.#take({ ...wish, tokens: -1, requests: 1, places: 1 })
+    const { slots: _one, ...verdict } = await this.#take({ ...wish, tokens: -1, requests: 1, slots: 1 })
     return verdict
   }
 
@@ -61,11 +61,11 @@ export class RedisLimits implements LimitStore {
   }
 
   async leave({ key, ticket, limits, tokens, requests, undone }: LimitEnd): Promise<void> {
-    const held = this.#held.get(key)?.get(ticket) ?? { places: 1, requests: 1 }
+    const held = this.#held.get(key)?.get(ticket) ?? { slots: 1, requests: 1 }
     this.#held.get(key)?.delete(ticket)
     await this.#run('leave-key', key, [
       ...[ticket, tokens, limits.tokens ?? 0, undone ? 1 : 0, limitWindowMs],
-      ...[held.places, held.requests, requests ?? held.requests],
+      ...[held.slots, held.requests, requests ?? held.requests],
     ])
   }
 
@@ -80,16 +80,16 @@ export class RedisLimits implements LimitStore {
     const reply = await this.#run('admit-key', demand.key, [
       ...[demand.ticket, concurrent, requests, tokens],
       ...[this.#ttlMs, limitWindowMs],
-      ...[demand.tokens, demand.requests, demand.places],
+      ...[demand.tokens, demand.requests, demand.slots],
     ])
     const reservation = reservationOf(reply, demand)
-    if (reservation.refusedBy === undefined) this.#hold(demand, reservation.places)
+    if (reservation.refusedBy === undefined) this.#hold(demand, reservation.slots)
     return reservation
   }
 
-  #hold({ key, ticket, requests }: LimitDemand, places: number): void {
+  #hold({ key, ticket, requests }: LimitDemand, slots: number): void {
     const tickets = this.#held.get(key) ?? new Map<string, Held>()
-    tickets.set(ticket, { places, requests })
+    tickets.set(ticket, { slots, requests })
     this.#held.set(key, tickets)
     if (!this.#closed) this.#keeping ??= setInterval(() => void this.#keep(), this.#ttlMs / 3)
   }
@@ -98,7 +98,7 @@ export class RedisLimits implements LimitStore {
     for (const [key, tickets] of this.#held) {
       if (tickets.size === 0) continue
       try {
-        await this.#run('keep-key', key, [this.#ttlMs, ...[...tickets].flatMap(placesOf)])
+        await this.#run('keep-key', key, [this.#ttlMs, ...[...tickets].flatMap(slotsOf)])
       } catch {
         return // told by the health; the next turn comes
       }
@@ -112,9 +112,9 @@ export class RedisLimits implements LimitStore {
   }
 }
 
-/** The names of a request's places in Redis. */
-function placesOf([ticket, { places }]: [string, Held]): string[] {
-  return Array.from({ length: places }, (_, index) => (index === 0 ? ticket : `${ticket}.${index}`))
+/** The names of a request's slots in Redis. */
+function slotsOf([ticket, { slots }]: [string, Held]): string[] {
+  return Array.from({ length: slots }, (_, index) => (index === 0 ? ticket : `${ticket}.${index}`))
 }
 
 function reservationOf(reply: unknown, { limits }: LimitDemand): LimitReservation {
@@ -125,6 +125,6 @@ function reservationOf(reply: unknown, { limits }: LimitDemand): LimitReservatio
     waitMs,
     ...(limits.requests === undefined ? {} : { requests: { left: requestsLeft, fullInMs: requestsMs } }),
     ...(limits.tokens === undefined ? {} : { tokens: { left: tokensLeft, fullInMs: tokensMs } }),
-    places: numbers[6] ?? 1,
+    slots: numbers[6] ?? 1,
   }
 }

@@ -23,7 +23,7 @@ export function sharedLimits(shared: LimitStore, local: LimitStore): LimitStore 
       if (here.refusedBy !== undefined) return here
       try {
         const there = await shared.reserve(demand)
-        return { ...there, places: Math.min(here.places, there.places) }
+        return { ...there, slots: Math.min(here.slots, there.slots) }
       } catch {
         return here // likewise
       }

@@ -11,7 +11,7 @@ import {
 /** A request that has not ended. */
 interface Open {
   owner: string
-  places: number
+  slots: number
   /** Set aside for it. */
   tokens: number
 }
@@ -19,7 +19,7 @@ interface Open {
 interface Use {
   open: Map<string, Open>
   /** Sums over `open`. */
-  places: number
+  slots: number
   reserved: number
   /** The requests of the last minute: when they began, the oldest first, and for how many they count. */
   recent: Map<string, { at: number; count: number }>
@@ -46,24 +46,24 @@ export class LimitTable {
     const use = this.#useOf(key)
     const refusal = this.#closed(use, limits)
     if (!refusal) {
-      hold(use, ticket, { owner, places: 1, tokens: 0 })
+      hold(use, ticket, { owner, slots: 1, tokens: 0 })
       if (limits.requests !== undefined) this.#begin(use, ticket, 1)
     }
     return { refusedBy: undefined, waitMs: 0, ...refusal, ...this.#left(use, limits) }
   }
 
-  reserve(owner: string, { key, ticket, limits, tokens, requests, places }: LimitDemand): LimitReservation {
+  reserve(owner: string, { key, ticket, limits, tokens, requests, slots }: LimitDemand): LimitReservation {
     const use = this.#useOf(key)
     const refusal =
       this.#tooMany(use, limits.requests, requests - 1) ?? this.#tooDear(use, limits.tokens, tokens)
-    const free = limits.concurrent === undefined ? places : limits.concurrent - use.places
-    const granted = refusal ? 1 : 1 + Math.max(0, Math.min(places - 1, free))
+    const free = limits.concurrent === undefined ? slots : limits.concurrent - use.slots
+    const granted = refusal ? 1 : 1 + Math.max(0, Math.min(slots - 1, free))
     if (!refusal) {
       giveBack(use, ticket)
-      hold(use, ticket, { owner, places: granted, tokens: limits.tokens === undefined ? 0 : tokens })
+      hold(use, ticket, { owner, slots: granted, tokens: limits.tokens === undefined ? 0 : tokens })
       if (limits.requests !== undefined && requests > 1) this.#begin(use, ticket, requests)
     }
-    return { refusedBy: undefined, waitMs: 0, ...refusal, places: granted, ...this.#left(use, limits) }
+    return { refusedBy: undefined, waitMs: 0, ...refusal, slots: granted, ...this.#left(use, limits) }
   }
 
   leave({ key, ticket, limits, tokens, requests, undone }: LimitEnd): void {
@@ -87,7 +87,7 @@ export class LimitTable {
 
   /** Whether nothing more may begin. */
   #closed(use: Use, { concurrent, requests, tokens }: LimitWish['limits']): Refusal {
-    if (concurrent !== undefined && use.places >= concurrent) return { refusedBy: 'concurrent', waitMs: 0 }
+    if (concurrent !== undefined && use.slots >= concurrent) return { refusedBy: 'concurrent', waitMs: 0 }
     const tooMany = this.#tooMany(use, requests, 1)
     if (tooMany || tokens === undefined) return tooMany
     const free = this.#balance(use, tokens) - use.reserved
@@ -164,7 +164,7 @@ export class LimitTable {
     }
     const use: Use = {
       open: new Map(),
-      places: 0,
+      slots: 0,
       reserved: 0,
       recent: new Map(),
       requests: 0,
@@ -178,7 +178,7 @@ export class LimitTable {
 
 function hold(use: Use, ticket: string, open: Open): void {
   use.open.set(ticket, open)
-  use.places += open.places
+  use.slots += open.slots
   use.reserved += open.tokens
 }
 
@@ -186,7 +186,7 @@ function giveBack(use: Use, ticket: string): void {
   const open = use.open.get(ticket)
   if (!open) return
   use.open.delete(ticket)
-  use.places -= open.places
+  use.slots -= open.slots
   use.reserved -= open.tokens
 }
 

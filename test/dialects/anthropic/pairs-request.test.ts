@@ -11,10 +11,10 @@ type Body = Record<string, unknown>
 /** The body that a target of the second dialect gets for one of the first. */
 function carried(body: Body, from: Dialect, to: Dialect): { body: Body; lost: string[] } {
   const lost: string[] = []
-  const lose = (field: string): void => {
+  const drop = (field: string): void => {
     lost.push(field)
   }
-  const written = to.chat.writeRequest(from.chat.readRequest(body, false), { model: 'up', flavour: {}, lose })
+  const written = to.chat.writeRequest(from.chat.readRequest(body, false), { model: 'up', flavour: {}, drop })
   return { body: { ...written, ...to.chat.missingDefaults(written, {}) }, lost }
 }
 

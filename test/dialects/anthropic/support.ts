@@ -130,10 +130,10 @@ export function chatRequest(changes: Partial<ChatRequest> = {}): ChatRequest {
 /** What is sent upstream for a request, and the names of what was lost. */
 export function sent(changes: Partial<ChatRequest> = {}): { body: Record<string, unknown>; lost: string[] } {
   const lost: string[] = []
-  const lose = (field: string): void => {
+  const drop = (field: string): void => {
     lost.push(field)
   }
-  return { body: writeRequest(chatRequest(changes), { model: 'claude-up-1', flavour: {}, lose }), lost }
+  return { body: writeRequest(chatRequest(changes), { model: 'claude-up-1', flavour: {}, drop }), lost }
 }
 
 export function sentTurns(...messages: ChatMessage[]): unknown {

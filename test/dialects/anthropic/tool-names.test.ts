@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { fromWireName, toWireName } from '../../../src/dialects/anthropic/tool-names.ts'
+import { fromWireName, toWireName } from '../../../src/dialects/anthropic/tool-identifiers.ts'
 import { refusedAt } from './support.ts'
 
 it('a legal name stays as it is', () => {

@@ -111,7 +111,7 @@ test('a request that is written has the prompt, the system text and the options'
     completion: { raw: true, suffix: '!' },
   })
   assert.deepEqual(
-    codec.writeRequest(request, { model: 'up', flavour: {}, lose: () => assert.fail('lost') }),
+    codec.writeRequest(request, { model: 'up', flavour: {}, drop: () => assert.fail('lost') }),
     {
       model: 'up',
       prompt: 'Hi',

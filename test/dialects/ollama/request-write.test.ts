@@ -9,7 +9,7 @@ const tools = [{ name: 'f', description: 'd', parameters: { type: 'object' }, st
 
 function write(changes: Partial<ChatRequest>): { body: Record<string, unknown>; lost: string[] } {
   const lost: string[] = []
-  const options = { model: 'upstream-m', flavour: {}, lose: (field: string) => void lost.push(field) }
+  const options = { model: 'upstream-m', flavour: {}, drop: (field: string) => void lost.push(field) }
   return { body: writeRequest(chatRequest(changes), options), lost }
 }
 

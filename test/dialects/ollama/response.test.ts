@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { loadAnswer } from '../../../src/dialects/ollama/generate.ts'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
-import { loadAnswer } from '../../../src/dialects/ollama/load.ts'
 import type { ChatChoice, ChatResponse } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
 import { contextAt } from './support.ts'

@@ -22,7 +22,7 @@ function write(
     ...members,
   }
   const lost: string[] = []
-  const body = writeRequest(request, { model: 'up', flavour, lose: (field) => lost.push(field) })
+  const body = writeRequest(request, { model: 'up', flavour, drop: (field) => lost.push(field) })
   return { body, lost }
 }
 
@@ -255,7 +255,7 @@ it('a request read and written again says the same', () => {
   const written = writeRequest(readRequest(body, true), {
     model: 'up',
     flavour: { developerRole: true },
-    lose: (field) => lost.push(field),
+    drop: (field) => lost.push(field),
   })
   assert.deepEqual(written, body)
   assert.deepEqual(lost, [])

@@ -24,7 +24,7 @@ function write(members: Partial<ChatRequest>, flavour: Flavour = {}): { body: Js
     extras: {},
     ...members,
   }
-  const body = writeRequest(request, { model: 'up', flavour, lose: (field) => lost.push(field) })
+  const body = writeRequest(request, { model: 'up', flavour, drop: (field) => lost.push(field) })
   return { body, lost }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import type { Remembered } from '../../../src/dialects/responses/input-items.ts'
+import type { Remembered } from '../../../src/dialects/responses/input-read.ts'
 import { readRequest } from '../../../src/dialects/responses/request-read.ts'
 import { createReader } from '../../../src/dialects/responses/stream-read.ts'
 import type { ChatEvent, ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'

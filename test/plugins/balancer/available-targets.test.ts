@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { simulatedTarget } from '../../../bench/strategies/box.ts'
-import { AvailableTargets } from '../../../src/plugins/balancer/available-targets.ts'
 import { LiveSignals } from '../../../src/plugins/balancer/live-signals.ts'
+import { AvailableTargets } from '../../../src/plugins/balancer/model-states.ts'
 import { TargetHealth } from '../../../src/plugins/health/target-health.ts'
 import type { Target } from '../../../src/sdk/target.ts'
 

@@ -23,7 +23,7 @@ const record: ExchangeRecord = {
   ownMs: 1,
   firstContentMs: 10,
   usage: { promptTokens: 7, completionTokens: 3 },
-  lost: [],
+  dropped: [],
   error: undefined,
   requestBytes: 100,
   responseBytes: 200,
@@ -71,7 +71,7 @@ test('the line of a request that went well tells what is known, and no more', ()
 test('tries, fallback, client, trace and losses are told where there are any', () => {
   const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), beginCall: () => assert.fail('no call') }
   const [line] = linesOf([
-    { ...record, attempts: 3, answeringModel: 'qwen', client: 'team', lost: ['logit_bias', 'n'], trace },
+    { ...record, attempts: 3, answeringModel: 'qwen', client: 'team', dropped: ['logit_bias', 'n'], trace },
   ])
   assert.deepEqual(line, {
     ...common,
@@ -80,7 +80,7 @@ test('tries, fallback, client, trace and losses are told where there are any', (
     attempts: 3,
     answered_by: 'qwen',
     client: 'team',
-    lost: ['logit_bias', 'n'],
+    dropped: ['logit_bias', 'n'],
   })
 })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rareWarning } from '../../../src/plugins/tracing/warnings.ts'
+import { rareWarning } from '../../../src/plugins/tracing/index.ts'
 
 test('each text is told once a minute, with how often it was not told', () => {
   let now = 0

@@ -7,19 +7,19 @@ type Expecting = 'value' | 'value or ]' | 'key' | 'key or }' | ':' | ', or end' 
 
 /**
  * Where a text stops being JSON: line and column, from 1. Undefined for JSON. The parser's own message tells no place
- * for most faults, and quotes the text around it, which in a config file may be a key.
+ * for most errors, and quotes the text around it, which in a config file may be a key.
  */
-export function findJsonFault(text: string): { line: number; column: number } | undefined {
+export function findJsonError(text: string): { line: number; column: number } | undefined {
   const open: string[] = []
   let expecting: Expecting = 'value'
   let at = 0
   for (;;) {
     at = endOfMatch(blanks, text, at) ?? at
-    if (at === text.length) return expecting === 'nothing' ? undefined : placeOf(text, at)
+    if (at === text.length) return expecting === 'nothing' ? undefined : pathOf(text, at)
     const end = endOfMatch(token, text, at)
     const next: Expecting | undefined =
       end === undefined ? undefined : after(expecting, text.slice(at, end), open)
-    if (end === undefined || next === undefined) return placeOf(text, at)
+    if (end === undefined || next === undefined) return pathOf(text, at)
     expecting = next
     at = end
   }
@@ -66,7 +66,7 @@ function endOfMatch(pattern: RegExp, text: string, from: number): number | undef
   return sticky.test(text) ? sticky.lastIndex : undefined
 }
 
-function placeOf(text: string, at: number): { line: number; column: number } {
+function pathOf(text: string, at: number): { line: number; column: number } {
   const before = text.slice(0, at)
   const lines = before.split(/\r\n|\n|\r/)
   return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 }

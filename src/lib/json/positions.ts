@@ -1,4 +1,4 @@
-export interface TextPlace {
+export interface TextPosition {
   /** Both from 1; a column is a UTF-16 unit, as editors count. */
   line: number
   column: number
@@ -6,11 +6,11 @@ export interface TextPlace {
 
 export type JsonPath = readonly (string | number)[]
 
-export interface JsonPlaces {
-  /** Where a value begins; where it is not there, where the innermost one around its place begins. */
-  find(path: JsonPath): TextPlace
-  /** Names that stand twice in one object, where JSON.parse keeps the last one: the places of the earlier ones. */
-  readonly duplicates: readonly { path: JsonPath; place: TextPlace }[]
+export interface JsonPositions {
+  /** Where a value begins; where it is not there, where the innermost one around its position begins. */
+  find(path: JsonPath): TextPosition
+  /** Names that stand twice in one object, where JSON.parse keeps the last one: the positions of the earlier ones. */
+  readonly duplicates: readonly { path: JsonPath; position: TextPosition }[]
 }
 
 interface Node {
@@ -19,11 +19,11 @@ interface Node {
   children: Map<string | number, Node>
 }
 
-/** Finds the places of values in a text that JSON.parse has accepted; RFC 8259. */
-export function jsonPlaces(text: string): JsonPlaces {
+/** Finds the positions of values in a text that JSON.parse has accepted; RFC 8259. */
+export function jsonPositions(text: string): JsonPositions {
   const scan = new Scan(text)
   const root = scan.value([])
-  const placeOf = (at: number): TextPlace => {
+  const positionOf = (at: number): TextPosition => {
     const lines = text.slice(0, at).split(/\r\n|\n|\r/)
     return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 }
   }
@@ -35,9 +35,9 @@ export function jsonPlaces(text: string): JsonPlaces {
         if (!child) break
         node = child
       }
-      return placeOf(node.at)
+      return positionOf(node.at)
     },
-    duplicates: scan.duplicates.map(({ path, at }) => ({ path, place: placeOf(at) })),
+    duplicates: scan.duplicates.map(({ path, at }) => ({ path, position: positionOf(at) })),
   }
 }
 

@@ -1,15 +1,15 @@
-/** `google_models["gemma"]`, the way this project's fault messages name a place in models-config.json. */
-export function modelPlace(group: string, alias: string): string {
+/** `google_models["gemma"]`, the way this project's error messages name a place in models-config.json. */
+export function modelPath(group: string, alias: string): string {
   return `${groupName(group)}[${JSON.stringify(alias)}]`
 }
 
-export function activePlace(group: string, index?: number): string {
-  const place = isPlain(group) ? `active_models.${group}` : `active_models[${JSON.stringify(group)}]`
-  return index === undefined ? place : `${place}[${index}]`
+export function activePath(group: string, index?: number): string {
+  const path = isPlain(group) ? `active_models.${group}` : `active_models[${JSON.stringify(group)}]`
+  return index === undefined ? path : `${path}[${index}]`
 }
 
 /** Continues a place along a JSON pointer (RFC 6901): `/providers/0/api_type` is `.providers[0].api_type`. */
-export function placeBelow(place: string, pointer: string): string {
+export function pathBelow(path: string, pointer: string): string {
   return pointer
     .split('/')
     .slice(1)
@@ -17,7 +17,7 @@ export function placeBelow(place: string, pointer: string): string {
     .reduce((path, step) => {
       if (/^\d+$/.test(step)) return `${path}[${step}]`
       return isPlain(step) ? `${path}.${step}` : `${path}[${JSON.stringify(step)}]`
-    }, place)
+    }, path)
 }
 
 function groupName(group: string): string {

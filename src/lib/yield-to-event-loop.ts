@@ -7,7 +7,7 @@ const heldMs = 4
  * Lets other work have a turn of the event loop, but only once this one has taken a few milliseconds: under load a turn is
  * long, and work in many small pieces would take forever.
  */
-export class Breath {
+export class EventLoopBudget {
   #since = performance.now()
 
   /** To be awaited; undefined where it is not time yet. */

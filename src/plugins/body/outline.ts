@@ -1,5 +1,4 @@
-import { backslash } from './json-marks.ts'
-import type { JsonScan, Place } from './splice.ts'
+import { backslash, type JsonScan, type Place } from '../../lib/json/splice.ts'
 
 /** So much of a long text stays: enough to tell what it is, `data:image/png;base64,` for one. */
 const keptBytes = 48

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import { badRequest } from '../../sdk/errors.ts'
+import { randomCallId as randomId } from '../shared/call-ids.ts'
 
 /**
  * Anthropic takes `^[a-zA-Z0-9_-]{1,128}$` as the name of a tool (API reference, "Create a Message", `tools.name`);
@@ -28,4 +30,18 @@ export function fromWireName(name: string): string {
     const point = Number.parseInt(code, 16)
     return point > 0x10ffff ? whole : String.fromCodePoint(point)
   })
+}
+
+/** An id for a tool call that came without one, in the form of Anthropic's own. */
+export function randomCallId(): string {
+  return randomId('toolu_')
+}
+
+/**
+ * The id as Anthropic takes it (API reference, `tool_use.id`: `^[a-zA-Z0-9_-]+$`). Others, such as `functions.f:0`, get
+ * a stand-in that follows from the id alone, so that a call and its result agree in every turn without any memory.
+ */
+export function legalCallId(id: string): string {
+  if (/^[a-zA-Z0-9_-]+$/.test(id)) return id
+  return `toolu_${createHash('sha256').update(id).digest('hex').slice(0, 24)}`
 }

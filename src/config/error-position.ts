@@ -1,0 +1,55 @@
+import { type JsonPath, type JsonPositions, jsonPositions, type TextPosition } from '../lib/json/positions.ts'
+import { findJsonError } from '../lib/json/syntax-error.ts'
+
+/** A message on a place of the text itself, where no path leads to. */
+export function atTextPosition({ line, column }: TextPosition, message: string): string {
+  return `models-config.json (line ${line}, column ${column}): ${message}`
+}
+
+/** What {@link atTextPosition} has put together; undefined for any other message. */
+export function fromTextPosition(text: string): { message: string; position: TextPosition } | undefined {
+  const [whole, line, column] = /^models-config\.json \(line (\d+), column (\d+)\): /.exec(text) ?? []
+  if (whole === undefined) return undefined
+  return { message: text.slice(whole.length), position: { line: Number(line), column: Number(column) } }
+}
+
+/** Where in models-config.json an error is; undefined for one of a variable, a prompt or an extension. */
+export function errorPosition(error: string, positions: JsonPositions | undefined): TextPosition | undefined {
+  const path = readPath(error)
+  if (!path || !positions || /^(?:LLM_ROUTER_\w+|models-config$)/.test(String(path[0]))) return undefined
+  return positions.find(path)
+}
+
+/** `file:line:column: ` before each error of a models-config.json, as compilers write it. */
+export function errorsAtPositions(errors: readonly string[], text: string, path: string): string[] {
+  const json = text.replace(/^\ufeff/, '')
+  const broken = findJsonError(json)
+  if (broken) return [`${path}:${broken.line}:${broken.column}: not valid JSON from here on`]
+  const positions = jsonPositions(text)
+  return errors.map((error) => {
+    const position = errorPosition(error, positions)
+    return `${path}:${position ? `${position.line}:${position.column}:` : ''} ${error}`
+  })
+}
+
+const first = /^(?:([A-Za-z_$][\w$-]*)|("(?:[^"\\]|\\.)*"))/
+const step = /^(?:\.([A-Za-z_$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\])/
+
+/** The path that an error message begins with, as src/config/positions.ts writes it; undefined when it begins with none. */
+export function readPath(error: string): JsonPath | undefined {
+  const path: (string | number)[] = []
+  const [begin, plain, quoted] = first.exec(error) ?? []
+  if (begin === undefined) return undefined
+  path.push(plain ?? nameIn(quoted))
+  let rest = error.slice(begin.length)
+  for (let match = step.exec(rest); match; match = step.exec(rest)) {
+    const [all, name, index, text] = match
+    path.push(name ?? (index === undefined ? nameIn(text) : Number(index)))
+    rest = rest.slice(all.length)
+  }
+  return rest.startsWith(':') ? path : undefined
+}
+
+function nameIn(quoted = '""'): string {
+  return String(JSON.parse(quoted))
+}
