@@ -1,6 +1,6 @@
 /**
  * Runs all tests, or the files that match the patterns given. The files of one folder share a process, which loads the
- * router's sources once; those of the folders in `apart` have a process each. Prints a line for each process as it ends,
+ * router's sources once; those that start processes or use much memory have one each. Prints a line for each process as it ends,
  * and what failed in it. Leaves the reports in coverage/tests.txt.
  */
 import { spawn } from 'node:child_process'
@@ -26,8 +26,21 @@ interface Result extends Counts {
   readonly report: string
 }
 
-/** Folders whose files start processes, use much memory or wait long. The slowest stand first: none is left for the end. */
-const apart = ['test', 'test/faults', 'test/security', 'test/ui', 'test/docs', 'test/cli', 'test/stores']
+/** Folders whose files have a process each: they start clusters, count what they hold of memory, or break things. */
+const apart = ['test', 'test/faults']
+/** Folders that take longest, the slowest first, so that none of them is left for the end. */
+const slow = [
+  'test/plugins',
+  'test/security',
+  'test/faults',
+  'test',
+  'test/gateway',
+  'test/ui',
+  'test/docs',
+  'test/cli',
+  'test/stores',
+  'test/clients',
+]
 const testTimeoutMs = 120_000
 const groupTimeoutMs = 600_000
 const root = join(import.meta.dirname, '..')
@@ -49,7 +62,7 @@ process.exitCode = sum('failed') > 0 || sum('passed') === 0 ? 1 : 0
 
 function groupsOf(all: readonly string[]): Group[] {
   const folderOf = (file: string): string => file.split('/').slice(0, -1).slice(0, 2).join('/')
-  const rank = (folder: string): number => (apart.includes(folder) ? apart.indexOf(folder) : apart.length)
+  const rank = (folder: string): number => (slow.includes(folder) ? slow.indexOf(folder) : slow.length)
   const groups = Map.groupBy(
     all.toSorted((a, b) => rank(folderOf(a)) - rank(folderOf(b))),
     (file) => (apart.includes(folderOf(file)) ? file : folderOf(file)),
