@@ -1,4 +1,10 @@
-import type { LeaseWish, StoredLease, WishedTarget } from '../../sdk/lease-store.ts'
+import {
+  type LeaseStore,
+  type LeaseWish,
+  noLeaseCounts,
+  type StoredLease,
+  type WishedTarget,
+} from './store.ts'
 
 /** A process that waits shows itself at least this often, in milliseconds; one that does not loses its place. */
 const silentAfterMs = 500
@@ -6,13 +12,13 @@ const silentAfterMs = 500
 const sameAgeMs = 5
 
 interface Held {
-  owner: string
+  holder: string
   lease: StoredLease
 }
 
 interface ModelTable {
   held: Map<string, Held>
-  /** The longest wait in each process, by owner, on the table's clock. */
+  /** The longest wait in each process, by holder, on the table's clock. */
   waiting: Map<string, { since: number; seen: number; ids: ReadonlySet<string> }>
 }
 
@@ -28,27 +34,27 @@ export class LeaseTable {
     this.#now = now
   }
 
-  /** See `LeaseStore.acquire`. `owner` is the process that asks. */
-  acquire(owner: string, wish: LeaseWish): StoredLease | undefined {
+  /** See `LeaseStore.acquire`. `holder` is the process that asks. */
+  acquire(holder: string, wish: LeaseWish): StoredLease | undefined {
     const table = this.#table(wish.model)
-    const already = this.#find(table, owner, wish.key)
+    const already = this.#find(table, holder, wish.key)
     if (already) return already.lease
     const target = this.#best(table, wish)
-    if (!target || this.#isOthersTurn(table, owner, wish)) {
-      if (wish.complete) this.#wait(table, owner, wish)
+    if (!target || this.#isOthersTurn(table, holder, wish)) {
+      if (wish.complete) this.#wait(table, holder, wish)
       return undefined
     }
     const lease = { key: wish.key, model: wish.model, target, fence: ++this.#fence }
-    table.held.set(target.id, { owner, lease })
-    table.waiting.delete(owner)
+    table.held.set(target.id, { holder, lease })
+    table.waiting.delete(holder)
     this.#hosts.enter(target.host, wish.model)
     return lease
   }
 
-  /** Whether the owner held a lease with this key, and now does not. */
-  release(owner: string, model: string, key: string): boolean {
+  /** Whether the process held a lease with this key, and now does not. */
+  release(holder: string, model: string, key: string): boolean {
     const table = this.#table(model)
-    const held = this.#find(table, owner, key)
+    const held = this.#find(table, holder, key)
     if (!held) return false
     const { target } = held.lease
     table.held.delete(target.id)
@@ -57,19 +63,19 @@ export class LeaseTable {
     return true
   }
 
-  /** Forgets that the owner waits for the model, and takes back what the key may have got. */
-  abandon(owner: string, model: string, key: string): void {
-    this.#table(model).waiting.delete(owner)
-    if (!this.release(owner, model, key)) this.#forgetIdle(model, this.#table(model))
+  /** Forgets that the process waits for the model, and takes back what the key may have got. */
+  abandon(holder: string, model: string, key: string): void {
+    this.#table(model).waiting.delete(holder)
+    if (!this.release(holder, model, key)) this.#forgetIdle(model, this.#table(model))
   }
 
-  /** Gives back all that an owner has. Returns the models of which something became free, or a wait ended. */
-  releaseOwner(owner: string): string[] {
+  /** Gives back all that a process holds. Returns the models of which something became free, or a wait ended. */
+  releaseAll(holder: string): string[] {
     const changed = new Set<string>()
     for (const [model, table] of this.#models) {
-      if (table.waiting.delete(owner)) changed.add(model)
+      if (table.waiting.delete(holder)) changed.add(model)
       for (const held of [...table.held.values()]) {
-        if (held.owner === owner && this.release(owner, model, held.lease.key)) changed.add(model)
+        if (held.holder === holder && this.release(holder, model, held.lease.key)) changed.add(model)
       }
     }
     return [...changed]
@@ -89,8 +95,8 @@ export class LeaseTable {
     if (held.size === 0 && waiting.size === 0) this.#models.delete(model)
   }
 
-  #find(table: ModelTable, owner: string, key: string): Held | undefined {
-    for (const held of table.held.values()) if (held.owner === owner && held.lease.key === key) return held
+  #find(table: ModelTable, holder: string, key: string): Held | undefined {
+    for (const held of table.held.values()) if (held.holder === holder && held.lease.key === key) return held
     return undefined
   }
 
@@ -109,9 +115,9 @@ export class LeaseTable {
     return best
   }
 
-  #wait(table: ModelTable, owner: string, { waitedMs, targets }: LeaseWish): void {
+  #wait(table: ModelTable, holder: string, { waitedMs, targets }: LeaseWish): void {
     const now = this.#now()
-    table.waiting.set(owner, {
+    table.waiting.set(holder, {
       since: now - waitedMs,
       seen: now,
       ids: new Set(targets.map(({ id }) => id)),
@@ -119,7 +125,7 @@ export class LeaseTable {
   }
 
   /** Whether as many requests of other processes as there are free targets waited longer for one of them. */
-  #isOthersTurn(table: ModelTable, owner: string, wish: LeaseWish): boolean {
+  #isOthersTurn(table: ModelTable, holder: string, wish: LeaseWish): boolean {
     if (table.waiting.size === 0) return false
     const free = wish.targets.filter(({ id }) => !table.held.has(id))
     const now = this.#now()
@@ -127,7 +133,7 @@ export class LeaseTable {
     for (const [other, { since, seen, ids }] of table.waiting) {
       if (now - seen > silentAfterMs) table.waiting.delete(other)
       else if (
-        other !== owner &&
+        other !== holder &&
         since < now - wish.waitedMs - sameAgeMs &&
         free.some(({ id }) => ids.has(id))
       )
@@ -187,5 +193,34 @@ class HostUse {
     const [model = ''] = this.#known.keys()
     this.#known.delete(model)
     this.#last.delete(model)
+  }
+}
+
+const self = 'self'
+
+/** Leases of a router that is one process. `now`: monotonic milliseconds. */
+export function memoryLeases(now: () => number): LeaseStore {
+  const table = new LeaseTable(now)
+  const listeners: ((model: string) => void)[] = []
+  const tell = (model: string): void => {
+    for (const listener of listeners) listener(model)
+  }
+  return {
+    counts: noLeaseCounts(),
+    pollMs: undefined,
+    acquire: async (wish) => table.acquire(self, wish),
+    async release({ model, key }) {
+      if (table.release(self, model, key)) tell(model)
+    },
+    async abandon({ model, key }) {
+      table.abandon(self, model, key)
+      tell(model)
+    },
+    onFreed: (listener) => {
+      listeners.push(listener)
+    },
+    async close() {
+      for (const model of table.releaseAll(self)) tell(model)
+    },
   }
 }

@@ -1,10 +1,10 @@
-import { type LeaseStore, noLeaseCounts, type StoredLease } from '../../sdk/lease-store.ts'
+import { type LeaseStore, noLeaseCounts, type StoredLease } from './store.ts'
 
 /**
  * A store that is opened when it is first needed: a model may come to need one while the router runs. Until `open`,
  * nobody may ask for a lease; from then on requests wait until the store is there.
  */
-export class LateLeases implements LeaseStore {
+export class LazyLeases implements LeaseStore {
   readonly #create: () => Promise<LeaseStore>
   readonly #freed: ((model: string) => void)[] = []
   readonly #revoked: ((lease: StoredLease) => void)[] = []
@@ -16,10 +16,10 @@ export class LateLeases implements LeaseStore {
     this.#create = create
   }
 
-  /** A second call changes nothing. */
+  /** A second call changes nothing. Whoever asks for a lease is told of an error. */
   open(): void {
     this.#opening ??= this.#open()
-    this.#opening.catch(() => undefined) // whoever asks for a lease hears of it
+    this.#opening.catch(() => undefined)
   }
 
   async #open(): Promise<LeaseStore> {

@@ -1,4 +1,4 @@
-import type { KeyLimits } from './client-key.ts'
+import type { KeyLimits } from '../../sdk/client-key.ts'
 
 export type Limited = 'concurrent' | 'requests' | 'tokens'
 

@@ -2,19 +2,17 @@ import assert from 'node:assert/strict'
 import type { Worker } from 'node:cluster'
 import { EventEmitter } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import { type WorkerEnd, WorkerKeeper } from '../src/cluster/worker-keeper.ts'
+import { Supervisor, type WorkerEnd } from '../src/cluster/supervisor.ts'
 
-/** As far as the keeper knows a worker. */
+/** As far as the supervisor knows a worker. */
 class FakeWorker extends EventEmitter {
   readonly signals: string[] = []
+  /** Called when it accepts requests. */
+  ready: () => void = () => undefined
   readonly process = {
     kill: (signal: string): void => {
       this.signals.push(signal)
     },
-  }
-
-  ready(): void {
-    this.emit('message', { worker: 'ready' })
   }
 
   crash(code = 7): void {
@@ -22,18 +20,19 @@ class FakeWorker extends EventEmitter {
   }
 }
 
-function keep(t: TestContext, count: number) {
+function supervise(t: TestContext, count: number) {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const workers: FakeWorker[] = []
   const ends: WorkerEnd[] = []
   const finished: { code: number; why: string | undefined }[] = []
-  const keeper = new WorkerKeeper({
+  const supervisor: Supervisor = new Supervisor({
     count,
     fork() {
       const worker = new FakeWorker()
-      workers.push(worker)
+      const id = workers.push(worker)
+      worker.ready = () => supervisor.ready(id)
       return Object.assign(Object.create(null), {
-        on: worker.on.bind(worker),
+        id,
         once: worker.once.bind(worker),
         process: worker.process,
       }) as Worker // it asks for nothing else
@@ -41,13 +40,13 @@ function keep(t: TestContext, count: number) {
     onEnd: (end) => ends.push(end),
     onFinish: (code, why) => finished.push({ code, why }),
   })
-  keeper.start()
+  supervisor.start()
   const last = (): FakeWorker => workers.at(-1) ?? assert.fail('no worker')
-  return { keeper, workers, ends, finished, last, tick: (ms: number) => t.mock.timers.tick(ms) }
+  return { supervisor, workers, ends, finished, last, tick: (ms: number) => t.mock.timers.tick(ms) }
 }
 
 test('a worker that crashes again and again comes back after 1, 2, 4 ... 30 s', (t) => {
-  const { workers, ends, finished, last, tick } = keep(t, 2)
+  const { workers, ends, finished, last, tick } = supervise(t, 2)
   workers[0]?.ready()
   for (const seconds of [1, 2, 4, 8, 16, 30, 30, 30]) {
     last().crash()
@@ -62,7 +61,7 @@ test('a worker that crashes again and again comes back after 1, 2, 4 ... 30 s', 
 })
 
 test('a worker that has served for a minute begins anew with its pauses, and the others have their own', (t) => {
-  const { workers, ends, last, tick } = keep(t, 2)
+  const { workers, ends, last, tick } = supervise(t, 2)
   for (const worker of workers) worker.ready()
   workers[1]?.crash()
   tick(1_000)
@@ -80,7 +79,7 @@ test('a worker that has served for a minute begins anew with its pauses, and the
 })
 
 test('when none has been ready for a minute the primary gives up; before, it does not', (t) => {
-  const { workers, finished, last, tick } = keep(t, 1)
+  const { workers, finished, last, tick } = supervise(t, 1)
   last().ready()
   last().crash()
   tick(1_000)
@@ -104,7 +103,7 @@ test('when none has been ready for a minute the primary gives up; before, it doe
 })
 
 test('a start in which every worker crashes ends with exit code 1 at once', (t) => {
-  const { workers, finished } = keep(t, 2)
+  const { workers, finished } = supervise(t, 2)
   workers[0]?.crash()
   assert.equal(finished.length, 0)
   workers[1]?.crash()
@@ -112,31 +111,31 @@ test('a start in which every worker crashes ends with exit code 1 at once', (t) 
 })
 
 test('an invalid configuration ends a start with exit code 2, and later is a crash as any other', (t) => {
-  const first = keep(t, 2)
+  const first = supervise(t, 2)
   first.workers[0]?.crash(2)
   assert.deepEqual(first.finished, [{ code: 2, why: undefined }])
   assert.deepEqual(first.workers[1]?.signals, ['SIGTERM'])
   t.mock.timers.reset()
-  const later = keep(t, 2)
+  const later = supervise(t, 2)
   for (const worker of later.workers) worker.ready()
   later.workers[0]?.crash(2)
   assert.deepEqual([later.finished, later.ends[0]?.restartInMs], [[], 1_000])
 })
 
 test('a signal for all reaches a worker that starts once it can hear it', (t) => {
-  const { keeper, workers } = keep(t, 2)
+  const { supervisor, workers } = supervise(t, 2)
   workers[0]?.ready()
-  keeper.passOn('SIGUSR2')
+  supervisor.passOn('SIGUSR2')
   assert.deepEqual([workers[0]?.signals, workers[1]?.signals], [['SIGUSR2'], []])
   workers[1]?.ready()
   assert.deepEqual(workers[1]?.signals, ['SIGUSR2'])
 })
 
 test('a stop between a crash and the next start ends at once', (t) => {
-  const { keeper, workers, finished, tick } = keep(t, 1)
+  const { supervisor, workers, finished, tick } = supervise(t, 1)
   workers[0]?.ready()
   workers[0]?.crash()
-  keeper.stop('SIGTERM')
+  supervisor.stop('SIGTERM')
   assert.deepEqual(finished, [{ code: 0, why: undefined }])
   tick(60_000)
   assert.equal(workers.length, 1)

@@ -1,7 +1,9 @@
+import type { ResponseStore } from './store.ts'
+
 export interface ResponseBounds {
-  /** Most answers kept. */
+  /** Most responses kept. */
   maxCount: number
-  /** Most bytes kept, as JSON in UTF-8, over all answers. */
+  /** Most bytes kept, as JSON in UTF-8, over all responses. */
   maxBytes: number
   ttlMs: number
 }
@@ -11,7 +13,7 @@ interface Entry {
   expiresAt: number
 }
 
-/** Answers as JSON, within one process: the store itself, or what the primary keeps for its workers. */
+/** Responses as JSON, within one process: the store itself, or what the primary keeps for its workers. */
 export class ResponseTable {
   readonly #bounds: ResponseBounds
   readonly #now: () => number
@@ -19,7 +21,7 @@ export class ResponseTable {
   readonly #entries = new Map<string, Entry>()
   #bytes = 0
 
-  /** `now`: milliseconds from any fixed point; must never go back. */
+  /** `now`: monotonic milliseconds. */
   constructor(bounds: ResponseBounds, now: () => number) {
     this.#bounds = bounds
     this.#now = now
@@ -62,12 +64,29 @@ export class ResponseTable {
     for (const [id, { expiresAt }] of this.#entries) if (expiresAt <= now) this.#take(id)
   }
 
-  /** One answer that alone is too large goes too: the bound holds always. */
+  /** A single response that is too large is dropped too: the bound always holds. */
   #dropOverflow(): void {
     const { maxCount, maxBytes } = this.#bounds
     for (const id of this.#entries.keys()) {
       if (this.#entries.size <= maxCount && this.#bytes <= maxBytes) return
       this.#take(id)
     }
+  }
+}
+
+/**
+ * Stores responses in this process: they are lost with it, and other workers do not see them. The least recently used is
+ * evicted first. `now`: monotonic milliseconds.
+ */
+export function memoryResponses(bounds: ResponseBounds, now: () => number): ResponseStore {
+  const table = new ResponseTable(bounds, now)
+  return {
+    async find(id) {
+      const json = table.find(id)
+      return json === undefined ? undefined : JSON.parse(json)
+    },
+    keep: async (id, stored) => table.keep(id, JSON.stringify(stored)),
+    remove: async (id) => table.remove(id),
+    close: async () => undefined,
   }
 }

@@ -6,11 +6,11 @@ import {
   type LimitVerdict,
   type LimitWish,
   limitWindowMs,
-} from '../../sdk/limit-store.ts'
+} from './store.ts'
 
 /** A request that has not ended. */
 interface Open {
-  owner: string
+  holder: string
   slots: number
   /** Set aside for it. */
   tokens: number
@@ -42,17 +42,17 @@ export class LimitTable {
     this.#now = now
   }
 
-  admit(owner: string, { key, ticket, limits }: LimitWish): LimitVerdict {
+  admit(holder: string, { key, ticket, limits }: LimitWish): LimitVerdict {
     const use = this.#useOf(key)
     const refusal = this.#closed(use, limits)
     if (!refusal) {
-      hold(use, ticket, { owner, slots: 1, tokens: 0 })
+      hold(use, ticket, { holder, slots: 1, tokens: 0 })
       if (limits.requests !== undefined) this.#begin(use, ticket, 1)
     }
     return { refusedBy: undefined, waitMs: 0, ...refusal, ...this.#left(use, limits) }
   }
 
-  reserve(owner: string, { key, ticket, limits, tokens, requests, slots }: LimitDemand): LimitReservation {
+  reserve(holder: string, { key, ticket, limits, tokens, requests, slots }: LimitDemand): LimitReservation {
     const use = this.#useOf(key)
     const refusal =
       this.#tooMany(use, limits.requests, requests - 1) ?? this.#tooDear(use, limits.tokens, tokens)
@@ -60,7 +60,7 @@ export class LimitTable {
     const granted = refusal ? 1 : 1 + Math.max(0, Math.min(slots - 1, free))
     if (!refusal) {
       giveBack(use, ticket)
-      hold(use, ticket, { owner, slots: granted, tokens: limits.tokens === undefined ? 0 : tokens })
+      hold(use, ticket, { holder, slots: granted, tokens: limits.tokens === undefined ? 0 : tokens })
       if (limits.requests !== undefined && requests > 1) this.#begin(use, ticket, requests)
     }
     return { refusedBy: undefined, waitMs: 0, ...refusal, slots: granted, ...this.#left(use, limits) }
@@ -80,9 +80,9 @@ export class LimitTable {
   }
 
   /** Gives back what a process that has ended held. */
-  leaveAll(owner: string): void {
+  leaveAll(holder: string): void {
     for (const use of this.#uses.values())
-      for (const [ticket, open] of use.open) if (open.owner === owner) giveBack(use, ticket)
+      for (const [ticket, open] of use.open) if (open.holder === holder) giveBack(use, ticket)
   }
 
   /** Whether nothing more may begin. */

@@ -1,4 +1,4 @@
-/** One answer of the Responses API, with all that the next turn needs to go on from it. */
+/** A response of the Responses API, with all that the next turn needs to continue it. */
 export interface StoredResponse {
   /** The whole `response` object, as `GET /v1/responses/{id}` gives it. */
   response: Record<string, unknown>
@@ -7,8 +7,8 @@ export interface StoredResponse {
 }
 
 /**
- * Keeps answers for `previous_response_id`. Bounded: an answer may be gone at any time, and is certainly gone after the
- * store's time to live. What is given out is the caller's own copy. Each operation is atomic for its id; `keep` has
+ * Keeps responses for `previous_response_id`. Bounded: a response may be gone at any time, and is certainly gone after the
+ * store's time to live. What `find` returns is the caller's own copy. Each operation is atomic for its id; `keep` has
  * happened when its promise is fulfilled. Rejects only when the store itself cannot be reached.
  */
 export interface ResponseStore {
@@ -18,4 +18,5 @@ export interface ResponseStore {
   keep(id: string, stored: StoredResponse): Promise<void>
   /** Whether there was one. */
   remove(id: string): Promise<boolean>
+  close(): Promise<void>
 }

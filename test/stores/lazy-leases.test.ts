@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LeaseWish } from '../../src/sdk/lease-store.ts'
-import { LateLeases } from '../../src/stores/leases/late.ts'
-import { memoryLeases } from '../../src/stores/leases/memory-leases.ts'
+import { LazyLeases } from '../../src/stores/leases/lazy.ts'
+import { memoryLeases } from '../../src/stores/leases/memory.ts'
+import type { LeaseWish } from '../../src/stores/leases/store.ts'
 
 function wish(key: string): LeaseWish {
   const targets = [{ id: 'a', host: 'h', reserve: false }]
@@ -11,7 +11,7 @@ function wish(key: string): LeaseWish {
 
 test('a request that comes while the store is being opened waits for it', async () => {
   const opened = Promise.withResolvers<void>()
-  const store = new LateLeases(async () => {
+  const store = new LazyLeases(async () => {
     await opened.promise
     return memoryLeases(() => 0)
   })
@@ -23,7 +23,7 @@ test('a request that comes while the store is being opened waits for it', async 
 })
 
 test('a listener from before the opening hears what becomes free', async () => {
-  const store = new LateLeases(async () => memoryLeases(() => 0))
+  const store = new LazyLeases(async () => memoryLeases(() => 0))
   const freed: string[] = []
   store.onFreed((model) => freed.push(model))
   store.open()
@@ -34,6 +34,6 @@ test('a listener from before the opening hears what becomes free', async () => {
 })
 
 test('a store that was never needed is closed without being opened', async () => {
-  const store = new LateLeases(() => assert.fail('opened'))
+  const store = new LazyLeases(() => assert.fail('opened'))
   await store.close()
 })

@@ -1,10 +1,10 @@
-import type { LimitStore, LimitVerdict } from '../../sdk/limit-store.ts'
+import type { LimitStore, LimitVerdict } from './store.ts'
 
 /**
- * Limits that several processes share, and those of this one, which hold alone while the others cannot be asked. This
- * process is asked first: what is too much here is too much for all of them, and costs no question. Never rejects.
+ * Limits that several processes share, and those of this one, which apply alone while the shared store cannot be reached.
+ * This process is asked first: what is too much here is too much for all of them, and costs no request. Never rejects.
  */
-export function sharedLimits(shared: LimitStore, local: LimitStore): LimitStore {
+export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
   return {
     async admit(wish) {
       const here = await local.admit(wish)
@@ -13,7 +13,7 @@ export function sharedLimits(shared: LimitStore, local: LimitStore): LimitStore 
       try {
         there = await shared.admit(wish)
       } catch {
-        return here // the shared store has told the log
+        return here // logged by the shared store
       }
       if (there.refusedBy !== undefined) await local.leave({ ...wish, tokens: 0, undone: true })
       return there
@@ -25,7 +25,7 @@ export function sharedLimits(shared: LimitStore, local: LimitStore): LimitStore 
         const there = await shared.reserve(demand)
         return { ...there, slots: Math.min(here.slots, there.slots) }
       } catch {
-        return here // likewise
+        return here // logged by the shared store
       }
     },
     async leave(end) {
@@ -33,7 +33,7 @@ export function sharedLimits(shared: LimitStore, local: LimitStore): LimitStore 
       try {
         await shared.leave(end)
       } catch {
-        // likewise; what it holds there ends by itself, and these tokens are counted here alone
+        // what it holds there expires, and these tokens are counted here alone
       }
     },
     close: () => shared.close(),

@@ -1,4 +1,5 @@
 import type { Worker } from 'node:cluster'
+import { topic } from '../lib/channel.ts'
 
 /** Pause before a worker that crashed starts again, in milliseconds; doubles with each crash up to the last. */
 const firstPauseMs = 1_000
@@ -11,10 +12,8 @@ const noneReadyMs = 60_000
 /** The exit code of a start that cannot succeed; starting again would not help. */
 const invalidConfigCode = 2
 
-/** What a worker sends once it accepts requests. */
-export interface ReadyMessage {
-  worker: 'ready'
-}
+/** A worker accepts requests. */
+export const ready = topic('worker.ready')
 
 export interface WorkerEnd {
   worker: Worker
@@ -24,7 +23,7 @@ export interface WorkerEnd {
   restartInMs: number | undefined
 }
 
-export interface WorkerKeeperOptions {
+export interface SupervisorOptions {
   /** How many are to run. */
   count: number
   fork(): Worker
@@ -46,19 +45,19 @@ interface Slot {
 }
 
 /**
- * Keeps a number of workers running. One that crashes comes back after 1, 2, 4 ... 30 s, whatever the others do. It gives up
+ * Keeps a number of workers running. One that crashes is restarted after 1, 2, 4 ... 30 s, whatever the others do. It gives up
  * only when each worker has crashed and none has ever become ready, or when none has been ready for a minute: everything else
  * may recover, and until then the other workers serve.
  */
-export class WorkerKeeper {
-  readonly #options: WorkerKeeperOptions
+export class Supervisor {
+  readonly #options: SupervisorOptions
   readonly #slots: Slot[]
   #everReady = false
   #stopping = false
   #finished = false
   #noneReady: NodeJS.Timeout | undefined
 
-  constructor(options: WorkerKeeperOptions) {
+  constructor(options: SupervisorOptions) {
     this.#options = options
     this.#slots = Array.from({ length: options.count }, () => ({
       worker: undefined,
@@ -74,7 +73,7 @@ export class WorkerKeeper {
     for (const slot of this.#slots) this.#fork(slot)
   }
 
-  /** Ends the workers, and starts none any more; calls `onFinish` with `code` when the last one has ended. */
+  /** Ends the workers and starts no more; calls `onFinish` with `code` when the last one has ended. */
   stop(signal: 'SIGTERM' | 'SIGKILL', code = 0): void {
     this.#stopping = true
     clearTimeout(this.#noneReady)
@@ -94,19 +93,10 @@ export class WorkerKeeper {
     }
   }
 
-  #fork(slot: Slot): void {
-    const worker = this.#options.fork()
-    slot.worker = worker
-    worker.on('message', (message: unknown) => {
-      if (slot.worker === worker && isReadyMessage(message)) this.#ready(slot, worker)
-    })
-    // Not `disconnect`, which may never come for a worker that was killed.
-    worker.once('exit', (code: number | null, signal: string | null) =>
-      this.#ended(slot, worker, code, signal),
-    )
-  }
-
-  #ready(slot: Slot, worker: Worker): void {
+  /** The worker with this id accepts requests. */
+  ready(id: number): void {
+    const slot = this.#slots.find(({ worker }) => worker?.id === id)
+    if (!slot) return
     this.#everReady = true
     slot.ready = true
     clearTimeout(this.#noneReady)
@@ -114,8 +104,17 @@ export class WorkerKeeper {
     slot.steady = setTimeout(() => {
       slot.crashes = 0
     }, steadyMs)
-    for (const signal of slot.missed) worker.process.kill(signal)
+    for (const signal of slot.missed) slot.worker?.process.kill(signal)
     slot.missed.clear()
+  }
+
+  #fork(slot: Slot): void {
+    const worker = this.#options.fork()
+    slot.worker = worker
+    // Not `disconnect`, which may never come for a worker that was killed.
+    worker.once('exit', (code: number | null, signal: string | null) =>
+      this.#ended(slot, worker, code, signal),
+    )
   }
 
   #ended(slot: Slot, worker: Worker, code: number | null, signal: string | null): void {
@@ -172,9 +171,4 @@ export class WorkerKeeper {
   #isEmpty(): boolean {
     return this.#slots.every(({ worker }) => worker === undefined)
   }
-}
-
-/** Both ends run the same version of this file, so the tag says all. */
-function isReadyMessage(message: unknown): message is ReadyMessage {
-  return typeof message === 'object' && message !== null && 'worker' in message && message.worker === 'ready'
 }
