@@ -140,7 +140,7 @@ test('a fault of the content is logged with its place in the file', async (t) =>
     String(msg).startsWith(`${gateway.file}:2:18: g["m"].providers[0].api_type: "olama" is unknown`),
     String(msg),
   )
-  assert.equal(Array.isArray(errors) && faults.length, 1)
+  assert.equal(Array.isArray(errors) && errors.length, 1)
 })
 
 test('a file that is deleted leaves the models as they were, and counts again when it is back', async (t) => {
