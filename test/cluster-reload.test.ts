@@ -9,7 +9,7 @@ import { scrape } from './helpers/metrics.ts'
 import { modelsConfig } from './helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from './helpers/router-process.ts'
 
-const reread = 'models-config.json read again'
+const reread = 'models-config.json reloaded'
 
 function withTarget(id: string, type = 'mock'): Record<string, unknown> {
   return modelsConfig({ m: [{ id, api_type: type }] })
@@ -99,7 +99,7 @@ test('a broken file is one error line of the cluster, and a process that starts 
   process.kill(pid, 'SIGKILL')
   await allListen(router, 3) // the one that was killed has told so, too
   assert.deepEqual(await targetsOf(router, 2), ['first', 'first'])
-  assert.equal(countOf(router, 'the models stay as they were'), 1)
+  assert.equal(countOf(router, 'the models in use stay in force'), 1)
   write(router, withTarget('second'))
   await router.logged(({ msg }) => msg === reread)
   assert.deepEqual(await targetsOf(router, 2), ['second', 'second'])
@@ -145,5 +145,5 @@ test('a broken file of client keys changes nothing, and keeps no process from st
   const asked = { headers: { authorization: `Bearer ${key}`, connection: 'close' } }
   for (let count = 0; count < 6; count++)
     assert.equal((await fetch(`${router.url}/v1/models`, asked)).status, 200)
-  assert.equal(countOf(router, 'the keys of clients stay as they were'), 1)
+  assert.equal(countOf(router, 'the client keys in use stay in force'), 1)
 })

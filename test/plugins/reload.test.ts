@@ -110,7 +110,7 @@ test('a broken file changes nothing; its place is logged, counted and shown unti
     Reflect.get(Object(await (await fetch(`${gateway.url}/healthz`)).json()), 'reasons')
   writeFileSync(gateway.file, '{\n  "g": {,}\n}')
   const line = await gateway.logged(({ level }) => level === 50)
-  assert.equal(line.msg, `${gateway.file}:2:9: not valid JSON from here on; the models stay as they were`)
+  assert.equal(line.msg, `${gateway.file}:2:9: not valid JSON from here on; the models in use stay in force`)
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
   assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200)
   assert.deepEqual(await reasons(), ['the last reload of LLM_ROUTER_MODELS_CONFIG failed'])
@@ -140,7 +140,7 @@ test('a fault of the content is logged with its place in the file', async (t) =>
     String(msg).startsWith(`${gateway.file}:2:18: g["m"].providers[0].api_type: "olama" is unknown`),
     String(msg),
   )
-  assert.equal(Array.isArray(errors) && faults.length, 1)
+  assert.equal(Array.isArray(errors) && errors.length, 1)
 })
 
 test('a file that is deleted leaves the models as they were, and counts again when it is back', async (t) => {
@@ -148,7 +148,7 @@ test('a file that is deleted leaves the models as they were, and counts again wh
   const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
   rmSync(gateway.file)
   const { msg } = await gateway.logged(({ level }) => level === 50)
-  assert.match(String(msg), /cannot read .* \(ENOENT\); the models stay as they were$/)
+  assert.match(String(msg), /cannot read .* \(ENOENT\); the models in use stay in force$/)
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
   write(gateway.file, modelsConfig({ m: [provider('b', box)] }))
   await takenOn(gateway, 'b')
@@ -296,7 +296,7 @@ test('another strategy takes over from the next request on', async (t) => {
   })
   const gateway = await router(t, { models: config('balanced') })
   write(gateway.file, config('first_available'))
-  await gateway.logged(({ msg }) => msg === 'models-config.json read again')
+  await gateway.logged(({ msg }) => msg === 'models-config.json reloaded')
   for (let count = 0; count < 3; count++) await post(`${gateway.url}${path}`, body)
   assert.deepEqual([one.requests.length, two.requests.length], [3, 0])
 })

@@ -82,7 +82,7 @@ function tell(app: FastifyInstance, listener: (change: ModelsChange) => void, ch
   try {
     listener(change)
   } catch (error) {
-    app.log.error({ err: error }, 'a listener to the models failed')
+    app.log.error({ err: error }, 'a listener for model changes failed')
   }
 }
 
@@ -151,7 +151,7 @@ function taker(
       reloads.success++
       for (const warning of warnings) app.log.warn(warning)
       const counts = { models: models.length, added: idsOf(added), removed: idsOf(removed) }
-      app.log.info({ version, ...counts }, 'models-config.json read again')
+      app.log.info({ version, ...counts }, 'models-config.json reloaded')
     },
     drop(errors, notice) {
       prepared = undefined
@@ -159,7 +159,7 @@ function taker(
       reloads.failure++
       const [first = '', ...more] = errors
       const rest = more.length > 0 ? ` (and ${more.length} more)` : ''
-      app.log.error({ errors }, `${first}${rest}; the models stay as they were`)
+      app.log.error({ errors }, `${first}${rest}; the models in use stay in force`)
     },
   }
 }

@@ -21,7 +21,7 @@ export function wholeTree(
       const parts = await collect()
       return sumOfStatuses(read(), parts, limits)
     } catch (error) {
-      log.warn({ error: String(error) }, 'the status of the other processes is not known')
+      log.warn({ error: String(error) }, 'the status of the other processes is unknown')
       return read()
     }
   }
