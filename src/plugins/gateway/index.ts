@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { inNetworks } from '../../config/networks.ts'
 import { version } from '../../lib/version.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import { heldClient } from '../../relay/answer/held-client.ts'
@@ -8,11 +7,15 @@ import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
 import { type ClientRequest, readClientRequest } from '../../relay/request/client-request.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
 import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
+import type { Acquire } from '../../relay/run/lease.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import { refusesConnections } from '../../relay/upstream/connection-errors.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
+import { modelNotFound } from '../../sdk/errors.ts'
+import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import { clientAddress } from '../auth/client-address.ts'
+import { ask, stream } from './ask.ts'
 import { withNamedPrompt } from './named-prompt.ts'
 import { clientStream, endWithError, keptAlive, ReplyClient, throwUnlessSent } from './reply-client.ts'
 
@@ -23,8 +26,15 @@ declare module 'fastify' {
       clientRequest(dialect: string, request: FastifyRequest): ClientRequest
       /** Answers a chat request: target after target until one has given its first content. */
       chat(client: ClientRequest, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
-      /** Asks a model on behalf of an endpoint, over the same targets. Throws the error to tell the client. */
-      ask(question: ChatQuestion, request: FastifyRequest): Promise<ChatResponse>
+      /**
+       * Asks a model for an endpoint of an extension: with the rights of the client of this request, and as one request of its
+       * limits. Throws the error for that client.
+       */
+      ask(question: Question, request: FastifyRequest): Promise<Answer>
+      /** The same, as the answer is written: throws at the first event what `ask` throws. Ends with its reader. */
+      stream(question: Question, request: FastifyRequest): AsyncGenerator<AnswerEvent, void, undefined>
+      /** The same for an endpoint of the router, which has found the model for the client and counts what it asks. */
+      askChat(question: ChatQuestion, request: FastifyRequest): Promise<ChatResponse>
       /** What the relay needs to ask a model's targets; for operations beside the chat. */
       services(request: FastifyRequest): RelayServices
       /**
@@ -46,6 +56,9 @@ export default fp(
       chat: async (given, request, reply) => {
         const keepAlive = given.stream ? keptAlive(app, given.dialect, reply) : undefined
         try {
+          const { exchange } = request
+          exchange.dialect ??= given.dialect.name
+          exchange.model ??= given.model.alias
           const client = withNamedPrompt(app, given, request)
           await answerChat(client, replyTo(app, client, reply, keepAlive), servicesOf(request))
         } catch (thrown) {
@@ -53,7 +66,11 @@ export default fp(
         }
         return reply
       },
-      ask: (question, request) => askChat(question, servicesOf(request)),
+      ask: async (question, request) => ask(app, servicesOf(request), question, request),
+      async *stream(question, request) {
+        yield* stream(app, servicesOf(request), question, request)
+      },
+      askChat: (question, request) => askChat(question, servicesOf(request)),
       services: servicesOf,
       clientStream: (reply, dialect) => {
         const keepAlive = keptAlive(app, dialect, reply)
@@ -82,6 +99,7 @@ export default fp(
 
 function clientRequest(app: FastifyInstance, dialectName: string, request: FastifyRequest): ClientRequest {
   const { exchange, body, rawBody } = request
+  app.rights.checkAsking(request)
   const models = app.rights.models(request)
   exchange.dialect = dialectName
   const client = readClientRequest({
@@ -101,14 +119,13 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   const { acquire, retryBudget, failsOften } = app.balancer
   const shared: Omit<
     RelayServices,
-    'exchange' | 'clientHeaders' | 'clientName' | 'fallbacksOf' | 'onFailover'
+    'acquire' | 'exchange' | 'clientHeaders' | 'clientName' | 'fallbacksOf' | 'onFailover'
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
     transportOf: app.upstream.transportOf,
     collects: app.engines.collects,
     heard: app.engines.heard,
-    acquire,
     budgetOf: retryBudget,
     failsOften,
     refusesConnections,
@@ -117,12 +134,12 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     watch: app.health.attempts,
     loading: app.health.loading,
   }
-  const isTrusted = inNetworks(app.config.trustedProxies)
   return (request) => ({
     ...shared,
+    acquire: guarded(request, acquire),
     exchange: request.exchange,
     clientHeaders: request.headers,
-    clientName: () => request.exchange.client ?? addressOf(request, isTrusted),
+    clientName: () => request.exchange.client ?? clientAddress(request),
     fallbacksOf: ({ fallbacks }) =>
       fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
     onFailover: (target, error) => {
@@ -142,10 +159,13 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   })
 }
 
-function addressOf({ raw, headers }: FastifyRequest, isTrusted: (address: string) => boolean): string {
-  const forwardedFor = headers['x-forwarded-for']
-  const header = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor
-  return clientAddress(raw.socket.remoteAddress ?? '', header, isTrusted)
+/** Whatever asks for it: no model without a right to it. */
+function guarded({ client }: FastifyRequest, acquire: Acquire): Acquire {
+  if (!client?.models) return acquire
+  return (model, wish, signal) => {
+    if (!client.mayUse(model.alias)) throw modelNotFound(model.alias)
+    return acquire(model, wish, signal)
+  }
 }
 
 function replyTo(

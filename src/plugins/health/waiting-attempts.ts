@@ -2,8 +2,7 @@ import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/atte
 import { type AttemptFailure, movesOn } from '../../relay/attempt/attempt-result.ts'
 import { timeoutFailure } from '../../relay/attempt/upstream-failure.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import type { CheckedState } from '../../sdk/health-team.ts'
-import type { Target } from '../../sdk/target.ts'
+import type { CheckedState, Target } from '../../sdk/target.ts'
 import type { HungTargets, Waiting } from './hung-targets.ts'
 
 export interface WaitingAttemptsOptions {

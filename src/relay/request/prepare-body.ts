@@ -6,6 +6,7 @@ import {
   scanObject,
   setMembers,
 } from '../../lib/json/splice.ts'
+import type { Flavour } from '../../sdk/dialect.ts'
 import type { Target } from '../../sdk/target.ts'
 
 export type PreparedBody = Buffer | readonly Buffer[]
@@ -58,7 +59,11 @@ function edited(bytes: Buffer, edits: readonly Edit[]): PreparedBody {
 
 /** The parts of a dialect's codec that complete a request which the router writes. */
 export interface BodyCodec {
-  missingDefaults?(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
+  missingDefaults?(
+    body: Record<string, unknown>,
+    defaults: Record<string, unknown>,
+    flavour?: Flavour,
+  ): Record<string, unknown>
   readonly translatedMembers?: Readonly<Record<string, unknown>> | undefined
 }
 
@@ -81,7 +86,7 @@ export function translatedBody(
   codec: BodyCodec,
   { defaults = target.defaults, members = codec.translatedMembers, fit, set }: TranslationChanges = {},
 ): Buffer {
-  Object.assign(body, codec.missingDefaults?.(body, defaults))
+  Object.assign(body, codec.missingDefaults?.(body, defaults, target.type.flavour))
   for (const [name, value] of Object.entries(members ?? {})) body[name] ??= value
   fit?.(body)
   for (const member of target.dropParams) delete body[member]

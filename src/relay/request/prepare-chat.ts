@@ -148,7 +148,7 @@ function defaultMembers(client: ClientRequest, target: Target): Record<string, u
   const { chat } = client.dialect
   // What is written back must be whole.
   const known = hasNone(target.defaults) ? client.outline : client.readBody()
-  const defaults = chat.missingDefaults(known, target.defaults)
+  const defaults = chat.missingDefaults(known, target.defaults, target.type.flavour)
   if (!hasNone(defaults)) for (const member of requestMembers) delete defaults[member]
   if (chat.fitContext) Object.assign(defaults, chat.fitContext({ ...client.readBody(), ...defaults }, target))
   return defaults
@@ -207,7 +207,7 @@ export function withDefaults(
     chat: {
       ...chat,
       missingDefaults(body, configured) {
-        const members = chat.missingDefaults(body, configured)
+        const members = chat.missingDefaults(body, configured, flavour)
         const wanted = chat.writeRequest(
           { ...request, sampling: defaults(target) },
           { model: target.upstreamModel, flavour, drop: () => undefined },
