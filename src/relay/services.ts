@@ -15,7 +15,7 @@ export interface RelayServices {
   /** Ends these attempts alone; absent: the exchange's own. */
   signal?: StopSignal
   clientHeaders: Record<string, string | string[] | undefined>
-  /** Who asks: the id of a key, or an address. */
+  /** The id of the client's key, or its address. */
   clientName(): string
   userAgent: string
   dialectOf(name: string): Dialect
@@ -24,7 +24,7 @@ export interface RelayServices {
   /** The models to try when all targets of this one fail, in order. */
   fallbacksOf(model: Model): readonly Model[]
   budgetOf(model: Model): AttemptBudget
-  /** Whether most of what a target was sent lately failed. */
+  /** Whether most recent attempts at a target failed. */
   failsOften(target: Target): boolean
   /** Whether the target's server refuses a new connection now. */
   refusesConnections(target: Target): Promise<boolean>
@@ -38,13 +38,13 @@ export interface RelayServices {
   /** The wait for servers that load their models. */
   loading: Loading
   declined: DeclinedOperations
-  /** Whether whole answers of a target are asked for as streams; see `collectsWholeAnswers` of its provider type. */
+  /** Whether whole answers of a target are requested as streams; see `collectsWholeAnswers` of its provider type. */
   collects(target: Target): boolean
   /** A whole answer of a target has come with these headers. */
   heard(target: Target, headers: UpstreamHeaders): void
 }
 
-/** How many more attempts at targets that fail a lot the requests of a model may make. */
+/** Bounds further attempts of a model's requests at targets that mostly fail. */
 export interface AttemptBudget {
   /** A request begins; call the result once when it is over. */
   begin(): () => void

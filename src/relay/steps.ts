@@ -6,7 +6,7 @@ import type { AttemptResult } from './attempt/attempt-result.ts'
 export interface AttemptRecord {
   /** Its model is a fallback's, where it was one. */
   target: Target
-  /** Undefined: it was ended by what was thrown, an invalid request or a bug. */
+  /** Undefined: it threw, because of an invalid request or a bug. */
   result: AttemptResult | undefined
   durationMs: number
   /** Why the attempt before this one failed; undefined for the first. */
@@ -16,11 +16,11 @@ export interface AttemptRecord {
 /** A step of a request on the way to its answer, reported when it is over; that may be after the request's own end. */
 export type Step =
   | { type: 'attempt'; attempt: AttemptRecord }
-  /** A target was asked for. `error`: there was none, and the client is to hear this. */
+  /** A search for a target. `error`: there was none, and this is the client's error. */
   | { type: 'search'; model: string; ms: number; found: boolean; error: RouterError | undefined }
   /** The request of an attempt is sent once more, because a kept-alive socket had been closed. */
   | { type: 'resent'; model: string }
-  /** Targets of the model have failed, and no other is tried; with the error that tells most. */
+  /** Targets of the model have failed, and no other is tried; with the most useful error. */
   | { type: 'exhausted'; model: string; error: RouterError }
 
 /** Reports the steps of one request, and adds up the time that is not the router's own. */
@@ -54,7 +54,7 @@ export class Steps {
     this.#onStep({ type: 'exhausted', model, error })
   }
 
-  /** `work` gives a target, or undefined, or throws the RouterError for the client. */
+  /** Reports a search. `work` resolves to a target or undefined, or rejects with the RouterError for the client. */
   async search<T>(model: string, work: Promise<T>): Promise<T> {
     const since = this.#now()
     try {
@@ -67,7 +67,7 @@ export class Steps {
     }
   }
 
-  /** A target was asked for, and waited for so long, in milliseconds. */
+  /** A search for a target is over, after so many milliseconds. */
   searched(model: string, found: boolean, ms = 0, error?: RouterError): void {
     this.#onStep({ type: 'search', model, ms, found, error })
   }
@@ -82,7 +82,7 @@ export class Steps {
     }
   }
 
-  /** The same in two steps: from here on something is waited for that is not the router's. */
+  /** The same in two steps: from here on the request waits for something outside of the router. */
   leave(): void {
     if (this.#open++ === 0) this.#openSince = this.#now()
   }

@@ -1,7 +1,7 @@
 import { isOwnError, isUnreachable } from '../../relay/upstream/connection-errors.ts'
 import { isLoadingAnswer } from '../../relay/upstream/upstream-answer.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { Transport, UpstreamCall } from '../../sdk/transport.ts'
+import type { Transport, OpenRequest } from '../../sdk/transport.ts'
 
 export interface HealthCheck {
   target: Target
@@ -90,7 +90,7 @@ function get(
   path: string,
 ): { answer: Promise<Answer>; stop(): void } {
   const { promise, resolve } = Promise.withResolvers<Answer>()
-  let call: UpstreamCall | undefined
+  let call: OpenRequest | undefined
   let status = 0
   let text = ''
   const end = (answer: Answer): void => {

@@ -4,10 +4,10 @@ import type { Target } from '../../sdk/target.ts'
 import { type AttemptFailure, final } from './attempt-result.ts'
 import { revokedFailure, timeoutFailure } from './upstream-failure.ts'
 
-/** An attempt from its dispatch on, as those see it who judge servers by how long attempts wait. */
+/** An attempt from its dispatch on, for whoever judges targets by how long attempts wait. */
 export interface WatchedAttempt {
   target: Target
-  /** Who asks: the id of a client's key, or an address. */
+  /** The id of the client's key, or its address. */
   client: string
   promptBytes: number
   /** Whether its first content can be seen when it comes; that of a whole answer cannot. */
@@ -126,8 +126,8 @@ export class AttemptBounds {
 
 /**
  * One timer that bounds an attempt: a deadline until `touch` is first called, the longest silence afterwards. Touching
- * only stores a time, so it costs nothing per chunk; the timer finds out when it fires. Before it calls the upstream
- * silent it lets the event loop read what has already arrived: a process that was held up itself must not blame others.
+ * only stores a time, so it costs nothing per chunk; the timer finds out when it fires. Before it expires,
+ * it lets the event loop read what has already arrived: a delay of this process must not count against the upstream.
  */
 export class Watchdog {
   readonly #limitMs: number

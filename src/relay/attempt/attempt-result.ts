@@ -6,11 +6,11 @@ export type AttemptResult<Answer = unknown> = AttemptSuccess<Answer> | AttemptFa
 
 export interface AttemptSuccess<Answer = unknown> {
   type: 'success'
-  /** Undefined: it has gone to the client as it came. */
+  /** Undefined: it has been streamed to the client. */
   answer: Answer | undefined
   /** Whether its content could be seen as it came. A whole answer comes at once, however long each of its tokens took. */
   streamed: boolean
-  /** Milliseconds from the dispatch to the first content; undefined where the bytes do not tell what is content. */
+  /** Milliseconds from the dispatch to the first content; undefined for bytes whose content the router cannot see. */
   firstContentMs: number | undefined
   usage: Usage | undefined
 }
@@ -32,9 +32,9 @@ export interface AttemptFailure {
 
 /**
  * Where the same request may go next while nothing has reached the client: to a target that has not failed it (`next`); to any
- * target (`anew`: this one is as good as before); once more to the same one over a fresh socket (`same`); or nowhere.
+ * target (`any`: this one is as good as before); once more to the same one over a fresh socket (`same`); or nowhere.
  */
-export type Retry = 'next' | 'anew' | 'same' | 'none'
+export type Retry = 'next' | 'any' | 'same' | 'none'
 
 /**
  * What a failure says about its target. `connect`: it could not be reached, which is its own failure whatever the request.

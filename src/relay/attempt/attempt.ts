@@ -13,7 +13,7 @@ import { failureOfReport } from './status-failure.ts'
 import { unreadableFailure } from './upstream-failure.ts'
 
 /**
- * One attempt at one target. A server that says that it loads has not failed: the attempt waits for it, or moves on where
+ * One attempt at one target. A server that is loading its model has not failed: the attempt waits for it, or moves on if
  * another target can be used. A failure with `retry` other than `none` promises that nothing has reached the client.
  */
 export async function attempt<Answer>(
@@ -34,7 +34,7 @@ export async function attempt<Answer>(
   }
 }
 
-/** The same without a wait for servers that load. */
+/** The same without a wait for servers that are loading. */
 export async function attemptOnce<Answer>(
   plan: Pick<AttemptPlan<Answer>, 'prepare'>,
   context: AttemptContext,
@@ -110,7 +110,7 @@ function afterSilentClose(again: AttemptFailure): AttemptFailure {
   return again.verdict === 'connect' ? { ...again, closedSilently: true } : again
 }
 
-/** A whole answer with a good status that is an error, or that nobody can read. `sent`: what it answers. */
+/** A whole answer with status 2xx that reports an error, or that cannot be read. `sent`: the request that it answers. */
 function unreadableAnswer(
   error: unknown,
   target: Target,

@@ -9,18 +9,18 @@ import { type AttemptFailure, type AttemptResult, final, movesOn } from './attem
 /** What is known of servers that load their models. */
 export interface Loading {
   isLoading(target: Target): boolean
-  /** It has just said so in the place of an answer. */
+  /** The server has just answered that it is loading. */
   says(target: Target): void
   /**
-   * `ready`: it may have loaded. `elsewhere`: another target of the model can be used, or this one is none of it any more.
-   * `timeout`: the request has waited as long as one may. `stopped`: it is over.
+   * `ready`: it may have loaded. `elsewhere`: another target of the model can be used, or a reload removed this one.
+   * `timeout`: the request has waited for the longest time allowed. `stopped`: it is over.
    */
   wait(target: Target, waiting: WaitingRequest): Promise<'ready' | 'elsewhere' | 'timeout' | 'stopped'>
 }
 
 /** What decides how long a request waits for a server. */
 export interface LoadingWait {
-  /** Whether it could be sent to another target: one that has not failed it. */
+  /** Whether another target could take the request: one that has not failed it. */
   isElse(target: Target): boolean
   /** Another model answers: it need not wait. */
   readonly hasFallback: boolean
@@ -52,7 +52,7 @@ export async function whileLoading(
     case 'ready':
       return undefined
     case 'elsewhere':
-      return { ...stillLoading(), retry: 'anew' }
+      return { ...stillLoading(), retry: 'any' }
     case 'timeout':
       return stillLoading()
     case 'stopped':
@@ -60,14 +60,14 @@ export async function whileLoading(
   }
 }
 
-/** Whether a server said in place of an answer that it loads. */
+/** Whether a server answered that it is loading its model. */
 export function saysLoading(result: AttemptResult): boolean {
   if (result.type === 'success' || result.retry !== 'next') return false
   const { cause, causeCode } = result.error
   return causeCode === 'HTTP_503' && isObject(cause) && isLoadingAnswer(503, String(cause.message ?? ''))
 }
 
-/** Whether an attempt ended because its server loads. */
+/** Whether an attempt ended because its server is loading. */
 export function isStillLoading(failure: AttemptFailure): boolean {
   return failure.error.causeCode === loadingCode
 }

@@ -1,6 +1,6 @@
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
-import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
+import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
 import type { ClientPipe } from '../answer/client-pipe.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
 import { bytesOf, upstreamRequest } from '../request/upstream-request.ts'
@@ -35,9 +35,9 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   readonly #onResult: OnResult
   readonly #bounds: AttemptBounds
   #stream: AnswerStream | undefined
-  /** Set while the answer comes as a stream that is to be put together. */
+  /** Set while the answer comes as a stream that is to be assembled. */
   #collector: AnswerCollector | undefined
-  #upstream: UpstreamCall | undefined
+  #upstream: OpenRequest | undefined
   #waitsForClient = false
   #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
   #status = 0
@@ -214,7 +214,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     services.exchange.contentSeen()
     if (!this.#prepared.stream) return
     trace?.contentSeen()
-    // A whole answer is yet to be read, also where a stream was asked for.
+    // A whole answer has yet to be read, also where a stream was requested.
     if (this.#isVisible && this.#stream?.filter.state.content) this.#context.onContent?.()
   }
 
@@ -270,7 +270,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     this.#finish({ type: 'success', answer: undefined, streamed: !isOpaque, firstContentMs, usage })
   }
 
-  /** After the first content the client is told in its stream, which ends without an end marker. */
+  /** After the first content the error goes into the client's stream, which ends without an end marker. */
   fail(failure: AttemptFailure): void {
     if (this.#mode === 'over') return
     const begun = this.committed ? this.#stream : undefined

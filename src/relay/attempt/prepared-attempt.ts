@@ -11,7 +11,7 @@ import type { RelayServices } from '../services.ts'
 import type { AttemptTrace } from '../trace.ts'
 import type { AttemptFailure } from './attempt-result.ts'
 
-/** What is asked of a model's targets: all in which chats, embeddings, counts and forwarded operations differ. */
+/** How one operation uses a model's targets: all in which chats, embeddings, counts and forwarded operations differ. */
 export interface AttemptPlan<Answer> {
   readonly model: Model
   readonly traits: RequestTraits
@@ -37,13 +37,13 @@ export interface AttemptContext {
 
 /** The request for one target, and what becomes of its answer. */
 export interface PreparedAttempt<Answer = unknown> extends UpstreamBody {
-  /** Where the answer goes as it comes, as its client wants it; absent: it is collected, and read. */
+  /** Set where the client wants the answer as it comes; absent: it is collected, and read. */
   readonly stream?: (() => AnswerStream) | undefined
-  /** Set where a whole answer is asked for as a stream: puts it together. */
+  /** Set where a whole answer is requested as a stream: assembles it. */
   readonly collector?: (() => AnswerCollector) | undefined
   /** Where the bytes of a whole answer may go as they come, once there are too many of them to collect. */
   readonly large?: (() => AnswerStream) | undefined
-  /** Whether the target can be asked in another operation where it turns out not to have this one. */
+  /** Whether the target has another operation for the request, if it turns out not to have this one. */
   readonly hasAlternative?: boolean
   /** Reads a whole answer. Throws for one that reports an error, or that cannot be read. */
   read(answer: WholeAnswer): ReadAnswer<Answer> | AttemptFailure
@@ -60,6 +60,6 @@ export interface AnswerStream {
   readonly client: ClientPipe
   /** Its bytes mean nothing to the router, whatever their media type: any of them is content. */
   readonly isOpaque?: boolean
-  /** Tells a client that has a part of the answer that no more will come; called once, last. */
+  /** Ends an answer of which a part has gone out, so that nobody takes it for complete. Called once, last. */
   breakOff(error: RouterError): void
 }

@@ -54,7 +54,7 @@ const usualTag = ':latest'
 /** As far as a name is looked at before and behind, in UTF-16 units. */
 const reach = 8
 
-/** The text with another name in the place of this one, where it stands by itself and is no part of a longer name. */
+/** Replaces a name in a text, except where it is a part of a longer name. */
 function renameWhole(text: string, name: string, replacement: string): string {
   if (name === '' || name === replacement) return text
   let renamed = ''
@@ -74,8 +74,9 @@ const maxLoggedLength = 300
 const reportedCode = 'UPSTREAM_ERROR'
 
 /**
- * Keeps for the log what an upstream said with a 5xx, or reports as such with status 200 or in a stream, which the client hears in
- * the router's own words: without it nobody learns why a server fails. Left out where it holds an address, a path or a key, or repeats a part of the request.
+ * Keeps for the log what an upstream said with a 5xx, or reports as such with status 200 or in a stream, while the
+ * client gets the router's own message: the log must say why a server fails. Omitted where it contains an address, a path or a
+ * key, or repeats a part of the request.
  */
 export function noteUpstreamText(
   error: RouterError,
@@ -113,7 +114,7 @@ const dataHead = 1_024
 const maxLooks = 10_000
 
 /**
- * Whether a text of one line repeats 20 or more characters of the body that was sent. What cannot be told counts as yes:
+ * Whether a text of one line repeats 20 or more characters of the body that was sent. What cannot be decided counts as yes:
  * no body in memory, one that is no JSON, or too much of it. The name of the model does not count.
  */
 function repeatsRequest(text: string, body: UpstreamRequest['body']): boolean {
@@ -145,7 +146,7 @@ function readBody(body: UpstreamRequest['body']): { value: unknown; json: string
     const { model: _name, ...value }: Record<string, unknown> = Object(JSON.parse(json))
     return { value, json: withoutModel(json) }
   } catch {
-    return undefined // nothing can be told of it, as the caller is told
+    return undefined // no JSON: undecided
   }
 }
 
@@ -183,7 +184,7 @@ function repeats(text: string, blocks: readonly number[], request: string): bool
   })
 }
 
-/** How far two texts are the same around two places where they are. */
+/** The length of the common part of two texts around two positions where they are equal. */
 function commonLength(text: string, start: number, request: string, at: number): number {
   let [before, behind] = [0, blockLength]
   while (before < echoLength && start > before && text[start - before - 1] === request[at - before - 1])

@@ -75,7 +75,7 @@ function tooLong(text: string | undefined, evidence: RouterErrorDetails): Router
   return new RouterError('context_overflow', text ?? 'The request is too long for this model', details)
 }
 
-/** An error that came with status 200, or as the first event of a stream: by what it calls itself. */
+/** An error reported with status 200 or in a stream, by its code or type. */
 export function failureOfReport(error: RouterError): AttemptFailure {
   const cause = error.cause
   const code = isObject(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
@@ -164,7 +164,7 @@ function isOverflow(said: ErrorBody): boolean {
   return /context (length|window|size)|maximum context|prompt is too long/i.test(said.message ?? '')
 }
 
-/** What the upstream says of another try: whether, and after how many seconds. */
+/** What the upstream says about a retry: whether, and after how many seconds. */
 function retryAdvice(headers: UpstreamHeaders): { retryAfterSeconds?: number; shouldRetry?: boolean } {
   const waitMs = retryAfterMs(headers)
   return { ...shouldRetryOf(headers), ...(waitMs === undefined ? {} : { retryAfterSeconds: waitMs / 1_000 }) }
@@ -180,13 +180,13 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'number' ? String(value) : undefined
 }
 
-/** What is said in a way that cannot be read still asks for a pause. */
+/** A wait that cannot be parsed still asks for a pause. */
 const unreadableMs = 5_000
-/** A wait of nothing is no wait. */
+/** A shorter wait makes no sense. */
 const shortestMs = 1_000
 
 /**
- * How long a target that answered 429 asked to be left alone, in milliseconds; undefined where it names no wait. Read are
+ * The pause that a target asked for with 429, in milliseconds; undefined where it names none. Sources are
  * `retry-after-ms` and `retry-after`, then the reset of each limit of which nothing remains. Sources: RFC 9110 section
  * 10.2.3; OpenAI's guide on rate limits (`x-ratelimit-remaining-tokens`, `x-ratelimit-reset-tokens: 6m0s`); Anthropic's
  * API reference (`anthropic-ratelimit-tokens-remaining`, `anthropic-ratelimit-tokens-reset`, an RFC 3339 time).

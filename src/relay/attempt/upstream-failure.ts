@@ -56,7 +56,7 @@ export function revokedFailure(): AttemptFailure {
     causeCode: 'LEASE_LOST',
     retryAfterSeconds: 5,
   })
-  return { type: 'failure', error, retry: 'anew', verdict: 'nothing' }
+  return { type: 'failure', error, retry: 'any', verdict: 'nothing' }
 }
 
 export function unreadableFailure(cause?: unknown): AttemptFailure {

@@ -11,7 +11,7 @@ export type EndpointDefaults = (target: Target) => Sampling
 /** A chat request as it came in, read once, and the model it is for. */
 export interface ClientRequest {
   dialect: Dialect
-  /** The model name that the client asked for; the only one an answer shows. */
+  /** The model name that the client asked for; the only one that an answer shows. */
   alias: string
   model: Model
   /** The client's bytes, which a target of the same dialect gets; or a request that the router made itself. */

@@ -26,7 +26,7 @@ export function targetsWith(model: Model, operation: Operation): readonly Target
   return [...model.targets, ...model.sleeping].filter(({ paths }) => paths[operation] !== undefined)
 }
 
-/** Throws what to tell a client whose model has the operation on no target. `others`: models that are known to have it. */
+/** Throws `bad_request` where no target of the model has the operation. `others`: models that are known to have it. */
 export function requireOperation(model: Model, operation: Operation, others: readonly string[] = []): void {
   if (targetsWith(model, operation).length > 0) return
   throw notOffered(model.alias, operation, others)
@@ -95,7 +95,7 @@ function notOffered(alias: string, operation: Operation, others: readonly string
   return badRequest(`The model '${alias}' does not offer ${words[operation]}${known}`, 'model', unsupported)
 }
 
-/** After this a server is asked again, in milliseconds: a 404 may come from a proxy in front of a server that starts. */
+/** The operation is tried again after this, in milliseconds: a 404 may come from a proxy whose server is starting. */
 const forgetAfterMs = 300_000
 
 /** Operations that servers turned out not to have, so that not every request is sent twice. */

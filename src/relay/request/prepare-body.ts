@@ -14,7 +14,7 @@ export type PreparedBody = Buffer | readonly Buffer[]
 /** From here on a copy of a body costs more than sending it in pieces. */
 const largeBytes = 32 * 1024
 
-/** What a target gets otherwise than the client sent it. */
+/** How the body for a target differs from the client's. */
 export interface PassthroughChanges {
   /** The operator's defaults for what the client left out. */
   defaults?: Record<string, unknown>
@@ -40,7 +40,7 @@ export function passthroughBody(
   for (const name of Object.keys(values)) removed.delete(name)
   if (removed.size === 0 || edits.length === 0)
     return edited(bytes, [...edits, ...setMembers(scan, values, removed)])
-  // Removals reach over members that were just edited, so the positions are looked up anew.
+  // Removals reach over members that were just edited, so the positions are looked up again.
   const changed = applyEdits(bytes, edits)
   const changedScan = scanObject(changed)
   return changedScan ? applyEdits(changed, setMembers(changedScan, values, removed)) : changed
@@ -67,7 +67,7 @@ export interface BodyCodec {
   readonly translatedMembers?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** What a target gets otherwise than the codec wrote it. */
+/** How the body for a target differs from what the codec wrote. */
 export interface TranslationChanges {
   /** The operator's, where they are not all of the target's. */
   defaults?: Record<string, unknown>
@@ -75,7 +75,7 @@ export interface TranslationChanges {
   members?: Readonly<Record<string, unknown>> | undefined
   /** Fits the body to the target, once its defaults are in. */
   fit?(body: Record<string, unknown>): void
-  /** Set whatever stands in the body; the name of the model always is. */
+  /** Set whatever the body has; the name of the model always is. */
   set?: Record<string, unknown>
 }
 

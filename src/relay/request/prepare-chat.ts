@@ -24,7 +24,7 @@ export interface PreparedChat {
   readonly isPassthrough: boolean
   /** What the target speaks. */
   readonly upstream: ChatCodec
-  /** Set where a whole answer is asked for as a stream. */
+  /** Set where a whole answer is requested as a stream. */
   readonly collector: (() => AnswerCollector) | undefined
   /** For a streamed answer. */
   createFilter(context: AnswerContext): StreamLane
@@ -140,7 +140,7 @@ function preparePassthrough(
   }
 }
 
-/** What a request says of itself, which no default can. */
+/** Members that no default sets. */
 const requestMembers = ['model', 'messages', 'stream', 'stream_options']
 
 /** The operator's defaults for what the client left out, and what fits the prompt to the target. */
@@ -191,7 +191,7 @@ function withTools(request: ChatRequest, target: Target): ChatRequest {
 
 /**
  * The target's dialect with an endpoint's defaults behind the operator's. They are written as the target's own members;
- * what it has no member for is passed over without a word, because nobody asked for it.
+ * what it has no member for is not reported as dropped, because the client did not send it.
  */
 export function withDefaults(
   dialect: Dialect,

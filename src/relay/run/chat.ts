@@ -29,7 +29,7 @@ import { traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
 
-/** Answers a client's chat request. Throws the error to tell, unless the client was told in its stream. */
+/** Answers a client's chat request. Throws the client's error; one after the first content has also gone into its stream. */
 export async function answerChat(
   request: ClientRequest,
   client: ChatClient,
@@ -71,7 +71,7 @@ function traitsOf({ source, dialect, outline }: ClientRequest): RequestTraits {
   return traitsOfBody(dialect.native?.operation ?? 'chat', outline, source.bytes)
 }
 
-/** After its first content a client is told in-band, in its dialect, and the body ends without an end marker. */
+/** After the first content an error is an event in the client's dialect, and the body ends without an end marker. */
 function eventsTo(chat: ChatClient, filter: StreamLane): AnswerStream {
   const client = chat.stream()
   const breakOff = (error: RouterError): void => {
@@ -82,7 +82,7 @@ function eventsTo(chat: ChatClient, filter: StreamLane): AnswerStream {
   return { filter, client, breakOff }
 }
 
-/** In the middle of one JSON object nothing can be told: the connection is cut, so that a part is not taken for all. */
+/** One JSON object has no room for an error: the connection is cut, so that nobody takes the part for the whole. */
 function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStream {
   const client = chat.large()
   const breakOff = (error: RouterError): void => {
@@ -143,7 +143,7 @@ export interface ChatQuestion {
   drop?: Drop
 }
 
-/** Asks a model on behalf of an endpoint of the router's own. Throws the error to tell. */
+/** Asks a model on behalf of an endpoint of the router. Throws the client's error. */
 export function askChat(question: ChatQuestion, given: RelayServices): Promise<ChatResponse> {
   const { model, request, signal, defaults } = question
   const services: RelayServices = signal ? { ...given, signal } : given

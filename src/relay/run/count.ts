@@ -36,7 +36,7 @@ const answerMembers = [
 
 /**
  * Tokens of the prompt in a client's request, counted by one of the model's targets; undefined where none can. Targets
- * of the client's dialect are asked in it, others by vLLM's `/tokenize`. Throws what went wrong with all that can.
+ * of the client's dialect count in it, others by vLLM's `/tokenize`. Throws the error of the targets that can.
  */
 export async function countPrompt(
   request: ClientRequest,
@@ -123,7 +123,7 @@ function numberIn(answer: Buffer, member: string): number | undefined {
     const { [member]: tokens }: Record<string, unknown> = Object(JSON.parse(answer.toString()))
     return typeof tokens === 'number' && Number.isInteger(tokens) && tokens >= 0 ? tokens : undefined
   } catch {
-    return undefined // the caller tells it as an answer that cannot be read
+    return undefined // no JSON
   }
 }
 

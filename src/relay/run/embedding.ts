@@ -43,7 +43,7 @@ export function partsAtOnce(model: Model, { input }: Readonly<Record<string, unk
   return Math.max(1, Math.min(maxPartsAtOnce, Math.ceil(inputs / limitOf(model))))
 }
 
-/** Answers a request for embeddings: the whole answer. Throws the error to tell. */
+/** The whole answer to a request for embeddings. Throws the client's error. */
 export async function answerEmbedding(
   client: ClientEmbedding,
   services: RelayServices,

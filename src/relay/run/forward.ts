@@ -28,7 +28,7 @@ export interface ForwardedRequest {
   scan: JsonScan
 }
 
-/** The whole answer to a request whose answer is a small JSON. Throws the error to tell. */
+/** The whole answer to a request whose answer is a small JSON. Throws the client's error. */
 export function answerForward(request: ForwardedRequest, services: RelayServices): Promise<Buffer> {
   const { operation, alias } = request
   const prepare = (target: Target): PreparedAttempt<Buffer> => ({
@@ -47,7 +47,7 @@ export function answerForward(request: ForwardedRequest, services: RelayServices
   return wholeOverTargets({ ...planOf(request, request.bytes), prepare }, services)
 }
 
-/** Hands the answer to the client as it comes. Throws the error to tell, also when it broke off on the way. */
+/** Streams the answer to the client. Throws the client's error, also after the answer has begun. */
 export async function pipeForward(
   request: ForwardedRequest,
   client: ClientPipe,
@@ -63,7 +63,7 @@ function bodyFor(request: ForwardedRequest, target: Target): PreparedBody {
   return passthroughBody(request, target, { removed: ['model_name'] })
 }
 
-/** Throws what to tell a client whose model has the operation on no target. `bytes`: of the body, where they are in memory. */
+/** Throws `bad_request` where no target of the model has the operation. `bytes`: of the body, where they are in memory. */
 function planOf(
   { model, operation }: { model: Model; operation: Operation },
   bytes?: Buffer,
@@ -72,7 +72,7 @@ function planOf(
   return { model, traits: traitsOfOperation(operation, bytes), can: having(operation) }
 }
 
-/** An attempt whose answer goes to the client byte by byte, whatever it is. */
+/** An attempt whose answer is streamed to the client, whatever its bytes are. */
 function piped(body: UpstreamBody, client: ClientPipe, exchange: Exchange): PreparedAttempt {
   const breakOff = (error: RouterError): void => {
     exchange.breakOff(error)
@@ -87,7 +87,7 @@ function piped(body: UpstreamBody, client: ClientPipe, exchange: Exchange): Prep
   }
 }
 
-/** Bytes of any kind as they come; where they end the connection says. */
+/** Passes bytes of any kind through; the end of the body is the end of the answer. */
 function untouched(): StreamLane {
   const state: StreamLane['state'] = { content: false, ended: false, failure: undefined, usage: undefined }
   return {
@@ -137,8 +137,8 @@ export async function receiveUpload(
 }
 
 /**
- * Sends the form on with the target's own name of the model, in the router's own writing: what goes upstream is what was
- * read here, whatever else stood in the headers of its parts, before and behind them. Throws the error to tell.
+ * Forwards the form with the target's own name of the model. The router writes the headers of the parts anew: what goes
+ * upstream is what was read here, and nothing else that was in those headers or around the parts. Throws the client's error.
  */
 export async function pipeUpload(
   { upload, model, operation }: { upload: Upload; model: Model; operation: Operation },

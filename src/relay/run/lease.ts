@@ -5,7 +5,7 @@ import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts
 
 /** What an attempt needs of a target. */
 export interface TargetWish {
-  /** Ids of the targets that failed this request: a reload may describe a target anew, its id stays. */
+  /** Ids of the targets that failed this request: a reload may replace a target, its id stays. */
   readonly tried: ReadonlySet<string>
   readonly traits: RequestTraits
   /** Only these can answer; absent: all of the model. */
@@ -31,7 +31,7 @@ export interface Lease {
   readonly hasAnswered: boolean
   /** The first content of a stream has come. */
   answering(): void
-  /** Gives the target back; undefined: the attempt was ended by what was thrown. The first call counts, later ones do nothing. */
+  /** Gives the target back; undefined: the attempt threw. The first call counts, later ones do nothing. */
   settle(result: AttemptResult | undefined): void
   /** To be called after an `ambiguous` failure, when the request is over. */
   judge(judgement: Judgement): void
@@ -53,6 +53,6 @@ export interface Judgement extends Pick<AttemptFailure, 'refusal'> {
    * file or an adapter.
    */
   names: 'operation' | 'thing' | undefined
-  /** Tells requests apart; undefined where that is not known. */
+  /** Digest of operation and body; undefined where the body is not known. */
   fingerprint: string | undefined
 }

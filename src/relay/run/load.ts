@@ -7,8 +7,8 @@ import { translatedBody } from '../request/prepare-body.ts'
 import type { RelayServices } from '../services.ts'
 
 /**
- * Hands a request to load or unload a model to all Ollama servers that have it, at once. Throws the error to tell where none
- * of them did it. Other servers decide themselves what they hold: to load is nothing, to unload is reported as dropped.
+ * Hands a request to load or unload a model to all Ollama servers that have it, at once. Throws the first error where none
+ * of them did it. Other servers decide themselves what they hold: loading does nothing, unloading is reported as dropped.
  */
 export async function loadModel(
   request: ClientRequest,

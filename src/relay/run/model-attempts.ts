@@ -8,7 +8,7 @@ import type { RelayServices } from '../services.ts'
 import type { AttemptTrace } from '../trace.ts'
 import type { Judgement, Lease, TargetWish } from './lease.ts'
 
-/** No target of a model has answered. `isFinal`: no fallback model is to be asked either. */
+/** No target of a model has answered. `isFinal`: no fallback model may be tried either. */
 export interface ModelFailure {
   type: 'failure'
   error: RouterError
@@ -31,14 +31,14 @@ export class ModelAttempts implements LoadingWait {
   readonly #options: ModelAttemptsOptions
   readonly #services: RelayServices
   readonly #tried = new Set<string>()
-  /** Ids of the targets that were left because they load. */
+  /** Ids of the targets whose server was loading. */
   readonly #loading = new Set<string>()
   readonly #endRequest: () => void
   /** Failures that the request may have caused. */
   readonly #ambiguous: { lease: Lease; failure: AttemptFailure }[] = []
-  /** For each attempt that ended in a closed connection without a byte: whether its server refuses the next one. */
+  /** For each attempt whose connection closed without a byte: whether its server refuses a new connection. */
   readonly #refusals: Promise<boolean>[] = []
-  /** Of all failures the one to tell. */
+  /** The error of the failure that helps the client most. */
   #error: RouterError | undefined
   #before: RouterError | undefined
 
@@ -81,8 +81,8 @@ export class ModelAttempts implements LoadingWait {
   }
 
   /**
-   * Whether it is one of the three. A server that refuses the connection has seen nothing of the request and costs no time,
-   * and neither does one that says that it loads, the first time.
+   * Whether the attempt counts towards the limit. A refused connection costs no time, and the server has seen nothing of the
+   * request; a server that is loading does not count the first time.
    */
   counts({ id }: Target, failure: AttemptFailure): boolean {
     if (!isStillLoading(failure)) return !isRefused(failure)
@@ -91,7 +91,7 @@ export class ModelAttempts implements LoadingWait {
     return isKnown
   }
 
-  /** Notes a failure; undefined: the next target may be tried. */
+  /** Records a failure. Undefined: the next target may be tried. */
   failed(lease: Lease, failure: AttemptFailure): ModelFailure | undefined {
     const services = this.#services
     const { target } = lease
@@ -100,11 +100,11 @@ export class ModelAttempts implements LoadingWait {
     if (failure.closedSilently) this.#refusals.push(services.refusesConnections(target))
     const error = lease.hasAnswered ? accessDenied(failure) : failure.error
     this.#before = error
-    if (retry === 'anew') {
+    if (retry === 'any') {
       this.#tried.delete(target.id)
       this.#error ??= error
     } else {
-      this.#error = moreTelling(this.#error, error)
+      this.#error = moreUseful(this.#error, error)
     }
     // What is too long for one model may fit another; nothing has reached the client yet.
     if (retry === 'none') return { type: 'failure', error, isFinal: error.kind !== 'context_overflow' }
@@ -123,7 +123,7 @@ export class ModelAttempts implements LoadingWait {
       const { kind = 'failure', refusal } = failure
       lease.judge({ answeredBy, kind, refusal, features, fingerprint, names })
     }
-    // Only a fallback model is asked afterwards.
+    // After `nobody` a fallback model may still answer.
     if (answeredBy !== 'nobody') this.#ambiguous.length = 0
   }
 
@@ -186,7 +186,7 @@ class LeasedAttempt implements AttemptContext {
     exchange.beginAttempt(target)
   }
 
-  /** Undefined: what was thrown is an invalid request or a bug of ours, and neither says anything about the target. */
+  /** Undefined: an invalid request or a bug was thrown, and neither says anything about the target. */
   end(result: AttemptResult | undefined): void {
     this.#endRetry()
     this.#lease.settle(result)
@@ -202,7 +202,7 @@ function isRefused({ closedSilently, verdict, error }: AttemptFailure): boolean 
   return !closedSilently && verdict === 'connect' && error.kind !== 'upstream_timeout'
 }
 
-/** A server that has answered with our key denies this request, not the router: a firewall in front of it, say. */
+/** A server that has accepted the router's key before denies this request: a firewall in front of it, say. */
 function accessDenied({ error, refusal }: AttemptFailure): RouterError {
   if (refusal !== 403) return error
   return new RouterError('forbidden', 'The upstream denied this request', {
@@ -214,10 +214,10 @@ function accessDenied({ error, refusal }: AttemptFailure): RouterError {
 }
 
 /**
- * Of several targets' failures the client hears the one it can act on: a rate limit before a broken server, of two rate
- * limits the one that ends first, and a rejected key of ours, which no retry can change, only where all targets rejected it.
+ * Of several errors the client gets the one it can act on: a rate limit rather than a broken server, of two rate limits the
+ * one that ends first, and a rejected key of the router, which no retry can change, only where all targets rejected it.
  */
-function moreTelling(before: RouterError | undefined, now: RouterError): RouterError {
+function moreUseful(before: RouterError | undefined, now: RouterError): RouterError {
   if (before?.kind === 'rate_limit') {
     if (now.kind !== 'rate_limit') return before
     const [first = Number.NaN, second = Number.NaN] = [before.retryAfterSeconds, now.retryAfterSeconds]

@@ -9,8 +9,8 @@ import { ModelAttempts, type ModelFailure, noTarget } from './model-attempts.ts'
 const maxAttempts = 3
 
 /**
- * Target after target of the model until one has answered, then of its fallback models. Undefined: the answer has gone to the
- * client as it came. Throws the error that tells the client most: that of the model it asked for.
+ * Target after target of the model until one has answered, then of its fallback models. Undefined: the answer has been
+ * streamed to the client. Throws the most useful error of the requested model.
  */
 export async function overTargets<Answer>(
   plan: AttemptPlan<Answer>,
@@ -37,7 +37,7 @@ export async function overTargets<Answer>(
   throw first ?? noTarget(plan.model.alias)
 }
 
-/** The same for what no client gets as it comes. */
+/** The same for answers that are never streamed. */
 export async function wholeOverTargets<Answer>(
   plan: AttemptPlan<Answer>,
   services: RelayServices,
@@ -75,7 +75,7 @@ async function overModel<Answer>(
     }
     return attempts.exhausted()
   } catch (error) {
-    // No target could be had: all are out, or the queue is full or too slow. Another model may have one.
+    // There is no target: none is usable, or the queue is full or too slow. Another model may have one.
     if (error instanceof RouterError && (error.kind === 'overloaded' || error.kind === 'rate_limit')) {
       return { type: 'failure', error, isFinal: false }
     }
