@@ -1,7 +1,7 @@
 import { isOwnError, isUnreachable } from '../../relay/upstream/connection-errors.ts'
 import { isLoadingAnswer } from '../../relay/upstream/upstream-answer.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { Transport, OpenRequest } from '../../sdk/transport.ts'
+import type { OpenRequest, Transport } from '../../sdk/transport.ts'
 
 export interface HealthCheck {
   target: Target

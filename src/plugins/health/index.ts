@@ -205,7 +205,7 @@ export class Troubled {
     let areSame = true
     let isMixed = false
     for (const health of this.#all) {
-      if (health.isWell) {
+      if (health.isHealthy) {
         this.#all.delete(health)
         continue
       }

@@ -5,10 +5,10 @@ import { Breaker, type Ticket } from './breaker.ts'
 import { Suspicions } from './suspicions.ts'
 
 /**
- * How a target stands for a request. `first`: it is well. `last`: it is used when no target that is well is left.
- * `doubtful`: it is used only when no target of the model is well. `out`: it cannot answer now.
+ * How a target stands for a request. `first`: it is healthy. `last`: it is used when no healthy target is left.
+ * `ejected`: it is used only when no target of the model is healthy. `out`: it cannot answer now.
  */
-export type Standing = 'first' | 'last' | 'doubtful' | 'out'
+export type Standing = 'first' | 'last' | 'ejected' | 'out'
 
 /** Why a target is `misconfigured`: the status that it answers with. */
 export interface Misconfiguration {
@@ -89,7 +89,7 @@ export class TargetHealth {
   }
 
   /** Whether nothing is known against it. */
-  get isWell(): boolean {
+  get isHealthy(): boolean {
     return (
       this.breaker.state === 'closed' &&
       this.#misconfigured === undefined &&
@@ -119,9 +119,9 @@ export class TargetHealth {
     const { breaker } = this
     const now = this.#environment.now()
     if (now < this.#cooldownUntil) return 'out'
-    if (!breaker.available) return breaker.openedBy === 'connect' ? 'out' : 'doubtful'
+    if (!breaker.available) return breaker.openedBy === 'connect' ? 'out' : 'ejected'
     if (this.#features.size > 0 && this.#concerning(features).some(([, { available }]) => !available))
-      return 'doubtful'
+      return 'ejected'
     if (this.#misconfigured !== undefined || now < this.#suspectedUntil) return 'last'
     return 'first'
   }
@@ -164,7 +164,7 @@ export class TargetHealth {
     switch (answeredBy) {
       case 'target':
         if (isRefusal) this.#refused(refusal, judgement)
-        else this.#blame(ticket, features, kind, 1)
+        else this.#countFailures(ticket, features, kind, 1)
         return
       case 'nobody':
         if (isRefusal) this.#refused(refusal, judgement)
@@ -173,7 +173,8 @@ export class TargetHealth {
       case 'unknown':
         return
       case 'fallback':
-        if (!isRefusal) this.#blame(ticket, features, kind, this.#suspicions.add(features, fingerprint))
+        if (!isRefusal)
+          this.#countFailures(ticket, features, kind, this.#suspicions.add(features, fingerprint))
     }
   }
 
@@ -186,14 +187,14 @@ export class TargetHealth {
     return names === 'operation' && this.#answeredAt === Number.NEGATIVE_INFINITY
   }
 
-  #blame(ticket: HealthTicket, features: number, kind: 'failure' | 'slow', failures: number): void {
+  #countFailures(ticket: HealthTicket, features: number, kind: 'failure' | 'slow', failures: number): void {
     if (failures === 0) return
     this.#environment.onTrouble(this)
     const breaker = features === 0 ? this.breaker : this.#features.get(features)
     const known = ticket.features.find(([each]) => each === breaker)?.[1]
     const held = features === 0 ? ticket.plain : known
-    const blamed = breaker ?? this.#addFeatures(features)
-    for (let count = 0; count < failures; count++) blamed.blame(held ?? blamed.ticket(), kind)
+    const failing = breaker ?? this.#addFeatures(features)
+    for (let count = 0; count < failures; count++) failing.fail(held ?? failing.ticket(), kind)
   }
 
   #suspect(): void {

@@ -191,12 +191,12 @@ const shortestMs = 1_000
  * 10.2.3; OpenAI's guide on rate limits (`x-ratelimit-remaining-tokens`, `x-ratelimit-reset-tokens: 6m0s`); Anthropic's
  * API reference (`anthropic-ratelimit-tokens-remaining`, `anthropic-ratelimit-tokens-reset`, an RFC 3339 time).
  */
-export function waitOf(headers: UpstreamHeaders): number | undefined {
+function waitOf(headers: UpstreamHeaders): number | undefined {
   return retryAfterMs(headers) ?? resetMs(headers)
 }
 
 /** `retry-after-ms`, else `retry-after` in seconds or as a date. Of several headers of one name the longest wait counts. */
-export function retryAfterMs(headers: UpstreamHeaders): number | undefined {
+function retryAfterMs(headers: UpstreamHeaders): number | undefined {
   const ms = longest(valuesOf(headers['retry-after-ms']).map(plainNumber))
   if (ms !== undefined) return Math.max(shortestMs, ms)
   const waits = datesOrNumbers(headers['retry-after']).map(secondsOrDate)

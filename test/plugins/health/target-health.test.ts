@@ -61,7 +61,7 @@ test('five failures that another target made good eject a target, for which alon
   times(4, () => fail())
   assert.equal(health.standing(0), 'first')
   fail()
-  assert.deepEqual([health.standing(0), health.usable], ['doubtful', false])
+  assert.deepEqual([health.standing(0), health.usable], ['ejected', false])
 })
 
 test('a failure that nobody made good puts a target last for ten seconds, or until its next answer', () => {
@@ -82,14 +82,14 @@ test('failures with a feature pass the target over for requests that need all of
   times(5, () => fail({ features: image }))
   assert.deepEqual(
     [image, imageAndTools, tools, 0, embedding].map((features) => health.standing(features)),
-    ['doubtful', 'doubtful', 'first', 'first', 'first'],
+    ['ejected', 'ejected', 'first', 'first', 'first'],
   )
 })
 
 test('an operation is a feature as well', () => {
   const { health, fail } = setUp()
   times(5, () => fail({ features: embedding }))
-  assert.deepEqual([health.standing(embedding), health.standing(0)], ['doubtful', 'first'])
+  assert.deepEqual([health.standing(embedding), health.standing(0)], ['ejected', 'first'])
 })
 
 test('a feature is probed after its pause, and two answers bring it back', () => {
@@ -98,7 +98,7 @@ test('a feature is probed after its pause, and two answers bring it back', () =>
   wait(5_000)
   assert.equal(health.standing(image), 'first')
   const probe = health.begin(image)
-  assert.equal(health.standing(image), 'doubtful', 'one probe at a time')
+  assert.equal(health.standing(image), 'ejected', 'one probe at a time')
   health.end(probe, success)
   answer(image)
   assert.equal(health.standing(image), 'first')
@@ -113,7 +113,7 @@ test('where a fallback model answers, three different requests in a row count as
   wait(10_000)
   assert.equal(health.standing(0), 'first', 'four failures')
   fail({ answeredBy: 'fallback', fingerprint: 'last' })
-  assert.equal(health.standing(0), 'doubtful')
+  assert.equal(health.standing(0), 'ejected')
 })
 
 test('an answer in between makes the different requests count from the start', () => {
@@ -122,7 +122,7 @@ test('an answer in between makes the different requests count from the start', (
     fail({ answeredBy: 'fallback', fingerprint: `${index}` })
     if (index % 2 === 1) answer()
   })
-  assert.notEqual(health.standing(0), 'doubtful')
+  assert.notEqual(health.standing(0), 'ejected')
 })
 
 test('the same request counts again after five minutes', () => {
@@ -181,7 +181,7 @@ test('a probe is over when it is known who answered its request, and no other on
   wait(6_000)
   const ticket = health.begin(0)
   health.end(ticket, failure())
-  assert.equal(health.standing(0), 'doubtful')
+  assert.equal(health.standing(0), 'ejected')
   const judgement = { kind: 'failure', features: 0, names: undefined, fingerprint: 'x' } as const
   health.judge(ticket, { ...judgement, answeredBy: 'unknown' })
   assert.equal(health.standing(0), 'first', 'its client left: the next request is the probe')
