@@ -1,5 +1,5 @@
-import { type Edit, setMembers } from '../../lib/json/splice.ts'
-import type { ChatCodec, Dialect, PassthroughRequest } from '../../sdk/dialect.ts'
+import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
+import { streamEdits } from '../shared/stream-edits.ts'
 import { readUsage } from './answer-read.ts'
 import { missingDefaults } from './defaults.ts'
 import { errorStatus, writeError, writeStreamError } from './errors.ts'
@@ -22,7 +22,7 @@ const chat: ChatCodec = {
   createWriter,
   createPassthrough,
   // Token counts stand in every stream, so nothing has to be asked for.
-  passthroughEdits: (request) => ({ edits: streamEdits(request), stripUsage: false }),
+  passthroughEdits: (request) => ({ edits: streamEdits(request, false), stripUsage: false }),
   readUsage,
   estimatePrompt: estimateTokens,
   missingDefaults,
@@ -38,10 +38,4 @@ export const anthropic: Dialect = {
   writeError,
   errorStatus,
   writeStreamError,
-}
-
-/** `stream` is written only where the server would otherwise understand something else. */
-function streamEdits({ body, scan, stream }: PassthroughRequest): Edit[] {
-  const said = body.stream ?? chat.streamsByDefault
-  return said === stream ? [] : setMembers(scan, { stream }, new Set())
 }

@@ -1,3 +1,4 @@
+import { lineJson } from '../../lib/bytes/lines.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type {
   ChatEvent,
@@ -22,7 +23,6 @@ import { badRequest } from '../../sdk/errors.ts'
 import { randomCallId } from '../shared/call-ids.ts'
 import { writeEnd, writeLogprobs } from './answer-write.ts'
 import { ollama } from './index.ts'
-import { lineJson } from './lines.ts'
 import { readImage, writeImage } from './messages-read.ts'
 import { readRequest as readChat } from './request-read.ts'
 import { writeRequest as writeChat } from './request-write.ts'

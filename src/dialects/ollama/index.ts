@@ -1,11 +1,11 @@
-import { type Edit, setMembers } from '../../lib/json/splice.ts'
-import type { ChatCodec, Dialect, PassthroughRequest } from '../../sdk/dialect.ts'
+import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
 import { randomCallId } from '../shared/call-ids.ts'
+import { streamEdits } from '../shared/stream-edits.ts'
 import { readUsage } from './answer-read.ts'
 import { fitContext } from './context.ts'
 import { missingDefaults } from './defaults.ts'
 import { embedding } from './embedding.ts'
-import { writeError, writeStreamError } from './lines.ts'
+import { writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
@@ -30,7 +30,7 @@ const chat: ChatCodec = {
   createReader: () => createReader(randomCallId),
   createWriter,
   createPassthrough,
-  passthroughEdits: (request) => ({ edits: streamEdits(request), stripUsage: false }),
+  passthroughEdits: (request) => ({ edits: streamEdits(request, true), stripUsage: false }),
   readUsage,
   missingDefaults,
   fitContext,
@@ -47,10 +47,4 @@ export const ollama: Dialect = {
   writeError,
   errorStatus: (error) => error.status,
   writeStreamError,
-}
-
-/** `stream` is written only where the server would otherwise understand something else. */
-function streamEdits({ body, scan, stream }: PassthroughRequest): Edit[] {
-  const said = body.stream ?? chat.streamsByDefault
-  return said === stream ? [] : setMembers(scan, { stream }, new Set())
 }

@@ -18,8 +18,8 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { vectorFromBase64, vectorToBase64 } from '../shared/vector-bytes.ts'
-import { isErrorShaped, reportedError, unreadable } from './errors.ts'
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 

@@ -11,7 +11,7 @@ import {
 import type { ChatResponse, FinishReason, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
 import { randomCallId } from '../shared/call-ids.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
-import { isErrorShaped, reportedError, unreadable } from './errors.ts'
+import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 
 /**
  * Whether this is a `response` object, whatever the model wrote; one of a background request is not finished. Throws

@@ -1,12 +1,12 @@
 import { keepAliveComment as comment } from '../../lib/bytes/sse.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
+import { streamEdits } from '../shared/stream-edits.ts'
 import { checkAnswer, readResponse, readUsage } from './answer-read.ts'
 import { writeResponse } from './answer-write.ts'
 import { missingDefaults } from './defaults.ts'
 import { writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
-import { passthroughEdits } from './passthrough-edits.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
 import { createReader } from './stream-read.ts'
@@ -27,7 +27,8 @@ export const responses: Dialect = {
     createReader: () => createReader(),
     createWriter: (context) => createWriter(context),
     createPassthrough,
-    passthroughEdits,
+    // Token counts stand in every stream, so nothing has to be asked for.
+    passthroughEdits: (request) => ({ edits: streamEdits(request, false), stripUsage: false }),
     readUsage,
     streamsByDefault: false,
     missingDefaults,
