@@ -47,13 +47,11 @@ export interface AnswerContext {
   created: number
   /** Whether the client asked for token counts in the stream. */
   includeUsage: boolean
-  /** Tokens of the prompt, estimated; for dialects that tell them before the upstream has counted. */
-  promptTokenEstimate?: number | undefined
   /** Milliseconds since the request arrived (monotonic); durations are taken from it. */
   elapsedMs(): number
   /** The wall clock, for times in answers. */
   now(): Date
-  /** The client's body as it came, for dialects whose answers repeat the request's parameters. */
+  /** The client's body as it came, for dialects whose answers depend on it. */
   request?: Record<string, unknown>
 }
 
@@ -103,8 +101,17 @@ export interface PassthroughOptions {
   model: string
   /** Whether the usage chunk was asked for by the router alone and is to be kept from the client. */
   stripUsage: boolean
-  /** Number of answers (choices) that must finish. */
+  /** Number of answers (choices) that the client's `n` asks for. */
   choices: number
+  /** The client's body, without long members. */
+  request?: Readonly<Record<string, unknown>>
+}
+
+/** What the router takes from a whole answer that goes to a client of the same dialect as it came. */
+export interface CheckedAnswer {
+  usage: Usage | undefined
+  /** Members to set in place of the upstream's. */
+  members?: Record<string, unknown>
 }
 
 /** Puts a stream together into the whole answer that the server would have given to the same request without one. */
@@ -150,26 +157,20 @@ export interface ChatCodec {
   readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest
   writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown>
   /**
-   * Whether a whole upstream answer may go to a client of the same dialect as it came. What the model wrote is never judged.
-   * Throws `upstream_error` for one that reports an error, and for what is no answer.
+   * Checks that a whole upstream answer may go to a client of the same dialect as it came. What the model wrote is never
+   * judged. Throws `upstream_error` for one that reports an error, and for what is no answer.
    */
-  checkAnswer(body: unknown): void
+  checkAnswer(body: unknown, context: AnswerContext): CheckedAnswer
   /** Reads a whole upstream answer; throws `upstream_error` for what {@link ChatCodec.checkAnswer} does. */
   readResponse(body: unknown): ChatResponse
   writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown>
-  /** Members for a whole answer on the identity lane, in place of the upstream's; absent: none. */
-  wholeMembers?(response: ChatResponse, context: AnswerContext): Record<string, unknown>
   createReader(): ChatStreamReader
   createWriter(context: AnswerContext): ChatStreamWriter
   createPassthrough(options: PassthroughOptions): ChatPassthrough
   /** Edits for the identity lane; `stripUsage` says whether the usage chunk is then to be kept from the client. */
   passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean }
-  /** A guess, rather high, of a client's prompt in tokens: for dialects whose streams begin with it. */
-  estimatePrompt?(body: Record<string, unknown>): number
   /** For servers that do not notice that the client of a whole answer has left; absent: the dialect has no way. */
   readonly wholeAsStream?: WholeAsStream
-  /** Token counts of a whole answer, for the log and the metrics; undefined where it has none. */
-  readUsage(body: unknown): Usage | undefined
   /** What a request without `stream` means in this dialect. */
   readonly streamsByDefault: boolean
   /**
@@ -188,8 +189,6 @@ export interface ChatCodec {
    * `context_overflow` when it cannot.
    */
   fitContext?(body: Record<string, unknown>, limits: ContextLimits): Record<string, unknown>
-  /** Number of answers (choices) that a client's body asks for, where that is more than its `n` says. */
-  answersOf?(body: Record<string, unknown>): number
 }
 
 export interface ErrorOptions {

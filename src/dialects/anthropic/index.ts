@@ -9,13 +9,15 @@ import { writeRequest } from './request-write.ts'
 import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
-import { estimateTokens } from './token-estimate.ts'
 
 const chat: ChatCodec = {
   streamsByDefault: false,
   readRequest,
   writeRequest,
-  checkAnswer,
+  checkAnswer: (body) => {
+    checkAnswer(body)
+    return { usage: readUsage(body) }
+  },
   readResponse: (body) => readResponse(body),
   writeResponse,
   createReader: () => createReader(),
@@ -23,8 +25,6 @@ const chat: ChatCodec = {
   createPassthrough,
   // Token counts stand in every stream, so nothing has to be asked for.
   passthroughEdits: (request) => ({ edits: streamEdits(request), stripUsage: false }),
-  readUsage,
-  estimatePrompt: estimateTokens,
   missingDefaults,
 }
 

@@ -3,6 +3,7 @@ import type { ChatEvent, FinishReason, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
 import { answerId, messageHead, writeCounts, writeStop, writeUsage } from './answer-write.ts'
 import { writeStreamError } from './errors.ts'
+import { estimateTokens } from './token-estimate.ts'
 import { legalCallId } from './tool-identifiers.ts'
 
 /**
@@ -33,6 +34,7 @@ class StreamWriter implements ChatStreamWriter {
   #over = false
   #id: string | undefined
   #usage: Usage | undefined
+  #estimated: Usage | undefined
   #reason: FinishReason = 'stop'
   #stopSequence: string | undefined
   #calledTools = false
@@ -162,8 +164,7 @@ class StreamWriter implements ChatStreamWriter {
   #start(): string {
     if (this.#started) return ''
     this.#started = true
-    const { id, model, promptTokenEstimate = 0 } = this.#context
-    const known = this.#usage ?? { promptTokens: promptTokenEstimate }
+    const { id, model } = this.#context
     const message = {
       ...messageHead(answerId(this.#id, id), model),
       content: [],
@@ -171,9 +172,15 @@ class StreamWriter implements ChatStreamWriter {
       stop_sequence: null,
       stop_details: null,
       container: null,
-      usage: writeUsage({ ...known, completionTokens: 0 }),
+      usage: writeUsage({ ...(this.#usage ?? this.#estimate()), completionTokens: 0 }),
     }
     return eventText({ type: 'message_start', message })
+  }
+
+  #estimate(): Usage {
+    const { request } = this.#context
+    this.#estimated ??= { promptTokens: request ? estimateTokens(request) : 0, completionTokens: 0 }
+    return this.#estimated
   }
 
   #end(): string {
@@ -181,14 +188,13 @@ class StreamWriter implements ChatStreamWriter {
     for (const block of this.#blocks) block.complete = true
     const started = this.#start()
     const closed = this.#advance()
-    const { promptTokenEstimate = 0 } = this.#context
     const delta = writeStop({
       reason: this.#reason,
       stopSequence: this.#stopSequence,
       calledTools: this.#calledTools,
       refused: this.#refused,
     })
-    const usage = writeCounts(this.#usage ?? { promptTokens: promptTokenEstimate, completionTokens: 0 })
+    const usage = writeCounts(this.#usage ?? this.#estimate())
     return (
       started +
       closed +

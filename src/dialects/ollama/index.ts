@@ -24,14 +24,16 @@ const chat: ChatCodec = {
   streamsByDefault: true,
   readRequest,
   writeRequest,
-  checkAnswer,
+  checkAnswer: (body) => {
+    checkAnswer(body)
+    return { usage: readUsage(body) }
+  },
   readResponse: (body) => readResponse(body, randomCallId),
   writeResponse,
   createReader: () => createReader(randomCallId),
   createWriter,
   createPassthrough,
   passthroughEdits: (request) => ({ edits: streamEdits(request), stripUsage: false }),
-  readUsage,
   missingDefaults,
   fitContext,
   translatedMembers,

@@ -26,7 +26,8 @@ export const openaiCompletion: Dialect = {
     writeResponse,
     createWriter,
     missingDefaults,
-    answersOf: ({ n, prompt }) => promptsIn(prompt) * (typeof n === 'number' ? n : 1),
+    createPassthrough: ({ request, ...options }) =>
+      openai.chat.createPassthrough({ ...options, choices: options.choices * promptsIn(request?.prompt) }),
   },
 }
 

@@ -23,14 +23,16 @@ export const openai: Dialect = {
   chat: {
     readRequest,
     writeRequest,
-    checkAnswer,
+    checkAnswer: (body) => {
+      checkAnswer(body)
+      return { usage: readUsage(body) }
+    },
     readResponse: (body) => readResponse(body),
     writeResponse,
     createReader: () => createReader(),
     createWriter,
     createPassthrough,
     passthroughEdits,
-    readUsage,
     streamsByDefault: false,
     missingDefaults,
     wholeAsStream,

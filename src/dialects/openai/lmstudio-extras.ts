@@ -39,7 +39,10 @@ export function withLmStudioExtras(dialect: Dialect, info: LmStudioModelInfo): D
         ...chat.writeResponse(response, context),
         ...members(response, context),
       }),
-      wholeMembers: members,
+      checkAnswer: (body, context) => ({
+        ...chat.checkAnswer(body, context),
+        members: members(chat.readResponse(body), context),
+      }),
       createWriter: (context) => new ExtrasWriter(chat.createWriter(context), context, info),
     },
   }

@@ -21,14 +21,16 @@ export const responses: Dialect = {
   chat: {
     readRequest: (body, stream) => readRequest(body, stream),
     writeRequest,
-    checkAnswer,
+    checkAnswer: (body) => {
+      checkAnswer(body)
+      return { usage: readUsage(body) }
+    },
     readResponse: (body) => readResponse(body),
     writeResponse,
     createReader: () => createReader(),
     createWriter: (context) => createWriter(context),
     createPassthrough,
     passthroughEdits,
-    readUsage,
     streamsByDefault: false,
     missingDefaults,
   },

@@ -11,7 +11,6 @@ export class CallAnswerContext implements AnswerContext {
   readonly #exchange: Exchange
   #id: string | undefined
   #created: number | undefined
-  #estimate: number | undefined
 
   constructor(call: ChatCall, exchange: Exchange) {
     this.model = call.alias
@@ -32,12 +31,6 @@ export class CallAnswerContext implements AnswerContext {
 
   get request(): Record<string, unknown> {
     return this.#call.readBody()
-  }
-
-  get promptTokenEstimate(): number | undefined {
-    const { dialect, stream } = this.#call
-    if (stream) this.#estimate ??= dialect.chat.estimatePrompt?.(this.request)
-    return this.#estimate
   }
 
   elapsedMs(): number {

@@ -145,7 +145,8 @@ function prepareIdentity(
       chat.createPassthrough({
         model: call.alias,
         stripUsage: stripUsage && !removed.has('stream_options'),
-        choices: chat.answersOf?.(call.outline) ?? (typeof call.outline.n === 'number' ? call.outline.n : 1),
+        choices: typeof call.outline.n === 'number' ? call.outline.n : 1,
+        request: call.outline,
       }),
   }
 }

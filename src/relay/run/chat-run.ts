@@ -213,10 +213,9 @@ function passWhole(
 ): { body: Buffer | string; usage: Usage | undefined } {
   const text = bytes.toString()
   const parsed: unknown = JSON.parse(text)
-  codec.checkAnswer(parsed)
-  const members = codec.wholeMembers?.(codec.readResponse(parsed), context)
+  const { usage, members } = codec.checkAnswer(parsed, context)
   const small = members ? undefined : renamedText(bytes, alias, { text, parsed })
-  return { body: small ?? renameModel(bytes, alias, { members, parsed }), usage: codec.readUsage(parsed) }
+  return { body: small ?? renameModel(bytes, alias, { members, parsed }), usage }
 }
 
 export interface ChatQuestion {
