@@ -1,6 +1,7 @@
 import { isObject, type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { writeSampling } from '../shared/sampling.ts'
 import { writeMessages } from './messages-write.ts'
 import { roomFor, writeReasoning } from './reasoning-write.ts'
@@ -24,7 +25,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     ...options,
     ...(on ? { veto: thinkingVeto } : {}),
   })
-  reportOllama(request.ollama, drop)
+  reportOllamaMembers(request.ollama, drop)
   return {
     model: options.model,
     ...(system.length === 0 ? {} : { system }),
@@ -39,13 +40,6 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
       metadata: request.user === undefined ? undefined : { user_id: request.user },
     }),
     ...writeExtras(request.extras, drop),
-  }
-}
-
-function reportOllama(ollama: ChatRequest['ollama'], drop: Drop): void {
-  if (ollama?.keepAlive !== undefined) drop('keep_alive', 'Anthropic decides itself what stays loaded')
-  for (const name of Object.keys(ollama?.options ?? {})) {
-    drop(`options.${name}`, 'it belongs to the engine of an Ollama server')
   }
 }
 

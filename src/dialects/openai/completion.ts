@@ -2,11 +2,11 @@ import { filledTextOf, isObject, type JsonObject, numberOf, present } from '../.
 import type { ChatMessage, ChatRequest } from '../../sdk/chat.ts'
 import type { Dialect, Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { readSampling, writeSampling } from '../shared/sampling.ts'
 import { createWriter, readResponse, writeResponse } from './completion-answer.ts'
 import { defaultsFor } from './defaults.ts'
 import { openai } from './index.ts'
-import { reportOllama } from './request-write.ts'
 import { completionSampling } from './sampling.ts'
 import { OpenaiCompletionBody } from './schema.ts'
 
@@ -78,7 +78,7 @@ function readExtras(body: JsonObject): JsonObject {
 /** The body for a text to be continued as it stands. Throws `bad_request` for images. */
 function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
-  reportOllama(request.ollama, drop)
+  reportOllamaMembers(request.ollama, drop)
   for (const name of Object.keys(request.extras)) drop(name, 'OpenAI completions have no such field')
   if (request.responseFormat) drop('format', 'OpenAI completions have no output format')
   if (request.reasoningEffort) drop('think', 'OpenAI completions have no thoughts')

@@ -1,6 +1,7 @@
 import { booleanOf, filledTextOf, isObject, type JsonObject, present, textOf } from '../../lib/json/read.ts'
-import type { ChatMessage, ChatRequest, ReasoningEffort, ResponseFormat } from '../../sdk/chat.ts'
+import type { ChatMessage, ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readEffort } from '../shared/reasoning.ts'
 import { readSampling } from '../shared/sampling.ts'
 import { inputItems, type Remembered, readInput } from './input-read.ts'
 import { logprobsName, sampling } from './sampling.ts'
@@ -32,7 +33,10 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
       toolChoice,
       parallelToolCalls: booleanOf(body.parallel_tool_calls),
       responseFormat: readFormat(body.text),
-      reasoningEffort: readEffort(body.reasoning),
+      reasoningEffort: readEffort(
+        isObject(body.reasoning) ? body.reasoning.effort : undefined,
+        'reasoning.effort',
+      ),
       user: filledTextOf(body.user),
     }),
   }
@@ -87,16 +91,6 @@ function readFormat(text: unknown): ResponseFormat | undefined {
     default:
       throw badRequest("'text.format.type' must be text, json_object or json_schema", 'text.format.type')
   }
-}
-
-const efforts: readonly ReasoningEffort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']
-
-function readEffort(reasoning: unknown): ReasoningEffort | undefined {
-  const effort = isObject(reasoning) ? reasoning.effort : undefined
-  if (!isSet(effort)) return undefined
-  const known = efforts.find((each) => each === effort)
-  if (!known) throw badRequest(`'reasoning.effort' must be one of ${efforts.join(', ')}`, 'reasoning.effort')
-  return known
 }
 
 /** The schema names all that is read, kept or repeated in the answer; the rest cannot be carried. */
