@@ -1,12 +1,12 @@
 import { type Edit, setMembers } from '../../lib/json/splice.ts'
 import type { ChatCodec, Dialect, PassthroughRequest } from '../../sdk/dialect.ts'
 import { readUsage } from './answer-read.ts'
-import { missingDefaults } from './defaults.ts'
 import { errorStatus, writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
 import { checkAnswer, readResponse, writeResponse } from './response.ts'
+import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 

@@ -10,7 +10,7 @@ import type {
 import { badRequest } from '../../sdk/errors.ts'
 import { unitVector } from '../shared/vector-bytes.ts'
 import { malformed, readTimings, reportedError } from './answer-read.ts'
-import { missingDefaults } from './defaults.ts'
+import { missingDefaults } from './sampling.ts'
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 

@@ -5,9 +5,8 @@ import { badRequest } from '../../sdk/errors.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { readSampling, writeSampling } from '../shared/sampling.ts'
 import { createWriter, readResponse, writeResponse } from './completion-answer.ts'
-import { defaultsFor } from './defaults.ts'
 import { openai } from './index.ts'
-import { completionSampling } from './sampling.ts'
+import { completionSampling, defaultsFor } from './sampling.ts'
 import { OpenaiCompletionBody } from './schema.ts'
 
 /**

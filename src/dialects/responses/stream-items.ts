@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent, ToolCall } from '../../sdk/chat.ts'
+import { itemId } from './answer-object.ts'
 import {
   contentPart,
   customInput,
@@ -11,8 +12,7 @@ import {
   reasoningItem,
   summaryPart,
   writeLogprob,
-} from './answer-items.ts'
-import { itemId } from './answer-object.ts'
+} from './answer-write.ts'
 
 /** Where an item stands, and how its events are written. */
 export interface ItemPath {

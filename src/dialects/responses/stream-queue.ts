@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent } from '../../sdk/chat.ts'
-import type { ItemStatus } from './answer-items.ts'
+import type { ItemStatus } from './answer-write.ts'
 import {
   createCustomItem,
   createFunctionItem,
