@@ -83,7 +83,7 @@ export interface PassthroughState {
   usage: Usage | undefined
 }
 
-/** The stream half of the identity lane: bytes go through, only the value of `model` is replaced. */
+/** Passthrough of a stream: bytes are forwarded, and only the value of `model` is replaced. */
 export interface ChatPassthrough {
   readonly state: PassthroughState
   /** Takes one chunk, cut anywhere; gives the bytes for the client, or undefined: whole events, but for very long ones. */
@@ -97,7 +97,7 @@ export interface ChatPassthrough {
 }
 
 export interface PassthroughOptions {
-  /** The name the client asked for, to stand in place of the upstream's. */
+  /** The name the client asked for, which replaces the upstream's. */
   model: string
   /** Whether the usage chunk was asked for by the router alone and is to be kept from the client. */
   stripUsage: boolean
@@ -135,7 +135,7 @@ export interface WholeAsStream {
   createCollector(): AnswerCollector
 }
 
-/** What the identity lane needs to change in a request besides `model`. */
+/** What a dialect may change in a forwarded request besides `model`. */
 export interface PassthroughRequest {
   bytes: Buffer
   scan: JsonScan
@@ -153,7 +153,7 @@ export interface ContextLimits {
 }
 
 export interface ChatCodec {
-  /** Reads a validated client request. Throws `bad_request` with the field's place for what cannot be meant. */
+  /** Reads a validated client request. Throws `bad_request` with the path of an invalid field. */
   readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest
   writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown>
   /**
@@ -167,7 +167,7 @@ export interface ChatCodec {
   createReader(): ChatStreamReader
   createWriter(context: AnswerContext): ChatStreamWriter
   createPassthrough(options: PassthroughOptions): ChatPassthrough
-  /** Edits for the identity lane; `stripUsage` says whether the usage chunk is then to be kept from the client. */
+  /** Edits of a forwarded request; `stripUsage`: whether the client must not see the usage chunk that they ask for. */
   passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean }
   /** For servers that do not notice that the client of a whole answer has left; absent: the dialect has no way. */
   readonly wholeAsStream?: WholeAsStream
@@ -204,7 +204,7 @@ export interface Dialect {
   readonly name: string
   /** Content type of streamed answers. */
   readonly streamMediaType: string
-  /** What may stand between two events, anywhere in a stream, and means nothing; absent: there is no such thing. */
+  /** What may be sent between two events to keep a stream alive and means nothing; absent: there is no such thing. */
   readonly ping?: string
   readonly chat: ChatCodec
   /**

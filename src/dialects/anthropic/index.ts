@@ -23,7 +23,7 @@ const chat: ChatCodec = {
   createReader: () => createReader(),
   createWriter,
   createPassthrough,
-  // Token counts stand in every stream, so nothing has to be asked for.
+  // Every stream carries token counts, so none have to be requested.
   passthroughEdits: (request) => ({ edits: streamEdits(request), stripUsage: false }),
   missingDefaults,
 }

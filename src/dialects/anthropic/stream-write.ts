@@ -7,8 +7,8 @@ import { estimateTokens } from './token-estimate.ts'
 import { legalCallId } from './tool-identifiers.ts'
 
 /**
- * Writes the events of a streamed message. Blocks may not overlap: the first that is not complete is streamed, and what
- * comes for others meanwhile waits. Format: Anthropic API reference, "Streaming Messages".
+ * Writes the events of a streamed message. Blocks may not overlap: the first incomplete one is streamed, and events of
+ * the others wait. Format: Anthropic API reference, "Streaming Messages".
  */
 export function createWriter(context: AnswerContext): ChatStreamWriter {
   return new StreamWriter(context)
@@ -47,7 +47,7 @@ class StreamWriter implements ChatStreamWriter {
   }
 
   write(event: ChatEvent): string {
-    // One answer is all that this dialect has.
+    // The dialect has one answer per request.
     if (this.#over || ('choice' in event && event.choice !== 0)) return ''
     switch (event.type) {
       case 'start':
@@ -160,7 +160,7 @@ class StreamWriter implements ChatStreamWriter {
     return eventText({ type: 'content_block_delta', index: this.#index, delta })
   }
 
-  /** With the counts of the input where the upstream has told them, else with an estimate: agents add these up. */
+  /** Carries the input's token counts where the upstream has reported them, else an estimate: agents add these up. */
   #start(): string {
     if (this.#started) return ''
     this.#started = true

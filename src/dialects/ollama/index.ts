@@ -15,7 +15,7 @@ import { createWriter } from './stream-write.ts'
 
 /**
  * Ollama cuts a prompt that exceeds the context from its front, and an answer that fills the context pushes the prompt
- * out, both without a word. Clients of other dialects expect an error, and `length`. Ollama's own clients decide
+ * out, both silently. Clients of other dialects expect an error, and `length`. Ollama's own clients decide for
  * themselves. Source: Ollama API reference, "Generate a chat completion", `truncate` and `shift`.
  */
 const translatedMembers = { truncate: false, shift: false }

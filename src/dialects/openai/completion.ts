@@ -36,7 +36,7 @@ function promptsIn(prompt: unknown): number {
 }
 
 /**
- * Reads a body of `POST /v1/completions` as a chat of one user turn. A `suffix` no chat can say: it needs a server that
+ * Reads a body of `POST /v1/completions` as a chat of one user turn. A chat cannot express a `suffix`: it needs a server that
  * continues texts. Throws `bad_request` for several prompts and for token numbers, which only such servers take.
  */
 function readRequest(body: JsonObject, stream: boolean): ChatRequest {
@@ -64,7 +64,7 @@ function onePrompt(prompt: unknown): string {
   )
 }
 
-/** `best_of` beyond the answers asked for is a search that no other server does. */
+/** `best_of` above `n` asks for a search that no other server offers. */
 function readExtras(body: JsonObject): JsonObject {
   const best = numberOf(body.best_of) ?? 1
   const unknown = Object.entries(body).filter(
@@ -74,7 +74,7 @@ function readExtras(body: JsonObject): JsonObject {
   return { ...Object.fromEntries(unknown), ...(best > (numberOf(body.n) ?? 1) ? { best_of: best } : {}) }
 }
 
-/** The body for a text to be continued as it stands. Throws `bad_request` for images. */
+/** The body for a text to be continued verbatim. Throws `bad_request` for images. */
 function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
   reportOllamaMembers(request.ollama, drop)
@@ -100,7 +100,7 @@ function textOf({ parts }: ChatMessage): string {
     .join('')
 }
 
-/** What the operator sets for chats, and completions do not have. */
+/** Members that operators set for chats, and that completions lack. */
 const chatOnly: readonly string[] = [
   'tools',
   'tool_choice',

@@ -85,7 +85,7 @@ function isTokens(value: unknown): value is number[] {
   return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number')
 }
 
-/** Numbers are asked for in so many words: some servers would choose base64, others know nothing else. */
+/** `float` is requested explicitly: some servers default to base64, others know nothing else. */
 function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
   const { inputs, dimensions, truncate, user, ollama, extras } = request
   reportOllamaMembers(ollama, drop)

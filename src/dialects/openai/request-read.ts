@@ -63,7 +63,7 @@ function readJsonSchema(format: unknown): ResponseFormat {
   }
 }
 
-/** The schema names all that is read here; the rest rides along. */
+/** Members that the schema does not name, and that nothing here reads. */
 function readExtras(body: JsonObject): JsonObject {
   const unknown = Object.entries(body).filter(
     ([name, value]) =>

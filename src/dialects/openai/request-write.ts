@@ -9,7 +9,7 @@ import { sampling } from './sampling.ts'
 
 /**
  * The body of `POST /v1/chat/completions` for a client of another dialect. Nothing is sent that the client did not ask
- * for, but for `stream`, which is always said, and the token counts of a stream, which the router needs.
+ * for, except `stream`, which is always explicit, and the token counts of a stream, which the router needs.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { flavour, drop } = options

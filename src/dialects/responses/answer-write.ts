@@ -5,7 +5,7 @@ import { argumentObject, isCompleteCall } from '../shared/tool-arguments.ts'
 import { answerObject, endingOf, itemId } from './answer-object.ts'
 import { customToolNames } from './tools-read.ts'
 
-/** A whole answer: thoughts, then the message, then the calls. There is one choice, the API knows no more. */
+/** A whole answer: thoughts, then the message, then the calls. The API has one choice. */
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
   const [choice] = response.choices
   const output = choice ? itemsOf(choice, context) : []
@@ -24,7 +24,7 @@ function itemsOf(choice: ChatChoice, { id, request = {} }: AnswerContext): JsonO
   }
   const custom = customToolNames(request.tools)
   for (const call of toolCalls) {
-    // What a limit cut is the last of an answer.
+    // Only the last call can have been cut by a limit.
     const ended = status === 'incomplete' && call === toolCalls.at(-1) ? 'incomplete' : 'completed'
     const item = custom.has(call.name)
       ? customItem(itemId('ctc', id, items.length), call, ended)
@@ -34,7 +34,7 @@ function itemsOf(choice: ChatChoice, { id, request = {} }: AnswerContext): JsonO
   return items
 }
 
-/** Line breaks that a template puts before a call are no message. */
+/** Line breaks that a template emits before a call are not a message. */
 function partsOf({ text, refusal, toolCalls, logprobs = [] }: ChatChoice): MessagePart[] {
   const parts: MessagePart[] = []
   const says = toolCalls.length > 0 ? text.trim() !== '' : text !== ''
@@ -59,7 +59,7 @@ export function contentPart(part: MessagePart): JsonObject {
   return { type: 'output_text', text: part.text, annotations: [], logprobs: part.logprobs.map(writeLogprob) }
 }
 
-/** Thoughts of local models are told as the summary, the one part that all clients show. */
+/** Thoughts of local models are sent as the summary, the only part that all clients show. */
 export function reasoningItem(id: string, text: string): JsonObject {
   return { id, type: 'reasoning', summary: text === '' ? [] : [summaryPart(text)] }
 }
@@ -84,7 +84,7 @@ function statusOf(call: ToolCall, status: ItemStatus): ItemStatus {
   return status === 'completed' && !isCompleteCall(call.arguments) ? 'incomplete' : status
 }
 
-/** A custom tool was offered as a function with the one argument `input`; its free text is taken out again, as far as it came. */
+/** A custom tool was offered as a function with one argument, `input`; this extracts its text, as far as it has arrived. */
 export function customInput(call: ToolCall): string {
   return textOf(argumentObject(call.arguments).input) ?? call.arguments
 }

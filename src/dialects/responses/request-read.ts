@@ -9,8 +9,8 @@ import { ResponsesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
 /**
- * Reads a body of `POST /v1/responses` that fits its schema. `remembered` is what its `previous_response_id` and item
- * references stand for; without it both are refused, as the history must not be lost in silence. Throws `bad_request`.
+ * Reads a body of `POST /v1/responses` that fits its schema. `remembered` holds what its `previous_response_id` and item
+ * references refer to; without it both are refused, as history must not be dropped silently. Throws `bad_request`.
  */
 export function readRequest(body: JsonObject, stream: boolean, remembered?: Remembered): ChatRequest {
   refuseUnsupported(body, remembered)
@@ -23,7 +23,7 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,
-    // The last event always carries them.
+    // The last event always carries token counts.
     includeUsage: true,
     messages: [...instructions, ...messages],
     tools,
@@ -64,7 +64,7 @@ function readInstructions(instructions: unknown): ChatMessage[] {
   return [{ role: 'system', developer: false, parts: [{ type: 'text', text }] }]
 }
 
-/** The schema's members stand flat in `format`, where chat completions nest them. */
+/** The schema's members are direct members of `format`; chat completions nest them. */
 function readFormat(text: unknown): ResponseFormat | undefined {
   const format = isObject(text) ? text.format : undefined
   if (!isObject(format)) return undefined
@@ -101,7 +101,7 @@ function readExtras(body: JsonObject): JsonObject {
   return {
     ...Object.fromEntries(unknown),
     ...nested('text', body.text, ['format']),
-    // Thoughts are always told as a summary, and nothing is encrypted that the next turn would need.
+    // Thoughts are always sent as a summary, and no encrypted content is needed for the next turn.
     ...nested('reasoning', body.reasoning, ['effort', 'summary', 'generate_summary']),
     ...(body.truncation === 'auto' ? { truncation: 'auto' } : {}),
     ...readIncluded(body.include),

@@ -8,8 +8,8 @@ import { writeItems } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
 /**
- * The body of `POST /v1/responses` for a client of another dialect. Nothing is kept at the upstream (`store`), as no
- * other dialect has a way back to it.
+ * The body of `POST /v1/responses` for a client of another dialect. Nothing is stored at the upstream (`store`), as no
+ * other dialect can refer to it.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
@@ -44,7 +44,7 @@ function writeTools(request: ChatRequest, { flavour }: WriteRequestOptions): Jso
       name,
       ...present({ description }),
       parameters: parameters ?? { type: 'object', properties: {} },
-      // Left out it would mean true here, and false in every other dialect.
+      // The default is true here, and false in every other dialect.
       strict: strict ?? false,
     })),
     ...present({ tool_choice: choice, parallel_tool_calls: parallelToolCalls }),

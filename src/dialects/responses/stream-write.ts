@@ -92,7 +92,7 @@ class StreamWriter implements ChatStreamWriter {
     return items + this.#send(`response.${ending.status}`, { response: answer })
   }
 
-  /** What was being said is part of the object, as far as it came; nothing claims that it was done. */
+  /** The object includes unfinished items as far as they have arrived, without marking them complete. */
   #fail(error: RouterError): string {
     this.#over = true
     const begun: QueuedItem | undefined = this.#queue.open
