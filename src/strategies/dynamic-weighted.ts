@@ -1,4 +1,4 @@
-import type { Outcome, SharingStrategy, TargetSignals, WeightControl } from '../sdk/strategy.ts'
+import type { SharingStrategy, TargetSignals, WeightControl } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 
@@ -7,7 +7,6 @@ const least = 0.05
 /** What a target that comes back begins with, growing evenly to the whole in `slowStartMs`. */
 const startsWith = 0.1
 const slowStartMs = 30_000
-const historyLength = 10_000
 
 /**
  * Shares as the weights say, times what is observed: a target counts less the slower than the fastest it begins to
@@ -27,7 +26,6 @@ export const dynamicWeighted: SharingStrategy = {
     return {
       weights: settings,
       pick: (candidates) => rotation.next(candidates),
-      settled: (target, outcome) => settings.record(target, outcome),
       retain(targets) {
         rotation.retain(targets)
         settings.retain(targets)
@@ -74,7 +72,6 @@ function startedPart(returnedAt: number, at: number): number {
 
 class WeightSettings implements WeightControl {
   readonly #weights = new Map<string, number>()
-  readonly #histories = new Map<string, Recent<Outcome>>()
   readonly #onChange: () => void
 
   constructor(onChange: () => void) {
@@ -96,48 +93,12 @@ class WeightSettings implements WeightControl {
     return this.#weights.get(targetId)
   }
 
-  history(targetId: string): readonly Outcome[] {
-    return this.#histories.get(targetId)?.list() ?? []
-  }
-
   retain(targets: readonly Target[]): void {
     const ids = new Set(targets.map(({ id }) => id))
-    for (const kept of [this.#weights, this.#histories])
-      for (const id of kept.keys()) if (!ids.has(id)) kept.delete(id)
+    for (const id of this.#weights.keys()) if (!ids.has(id)) this.#weights.delete(id)
   }
 
   weightOf(target: Target): number {
     return this.#weights.size === 0 ? target.weight : (this.#weights.get(target.id) ?? target.weight)
-  }
-
-  record(target: Target, outcome: Outcome): void {
-    const history = this.#histories.get(target.id) ?? new Recent<Outcome>(historyLength)
-    this.#histories.set(target.id, history)
-    history.add(outcome)
-  }
-}
-
-/** The last items that were added, up to a number. */
-class Recent<T> {
-  readonly #most: number
-  readonly #items: T[] = []
-  #oldest = 0
-
-  constructor(most: number) {
-    this.#most = most
-  }
-
-  add(item: T): void {
-    if (this.#items.length < this.#most) {
-      this.#items.push(item)
-      return
-    }
-    this.#items[this.#oldest] = item
-    this.#oldest = (this.#oldest + 1) % this.#most
-  }
-
-  /** A copy, oldest first. */
-  list(): T[] {
-    return [...this.#items.slice(this.#oldest), ...this.#items.slice(0, this.#oldest)]
   }
 }
