@@ -9,6 +9,7 @@ import type { Channel } from './lib/channel.ts'
 import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
 import admission from './plugins/admission.ts'
 import apiDocs from './plugins/api-docs/index.ts'
+import { trustProxy } from './plugins/auth/client-address.ts'
 import auth from './plugins/auth/index.ts'
 import balancer from './plugins/balancer/index.ts'
 import basePath, { withoutBasePath } from './plugins/base-path.ts'
@@ -77,6 +78,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     childLoggerFactory: (logger) => logger,
     genReqId: requestIdOf(requestIds(randomBytes)),
     bodyLimit: options.config.bodyLimitBytes,
+    trustProxy: trustProxy(options.config.trustedProxies),
     schemaController: { compilersFactory: noCompilers },
     serverFactory: createServer,
     // The hooks at the end wait for clients, for longer than a plugin may take to load.

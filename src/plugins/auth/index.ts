@@ -91,7 +91,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): void {
   app.addHook('onReady', async () => {
     for (const { id, models, mayUse } of keys.clients())
       if (models && !app.models.all().some(({ alias }) => mayUse(alias)))
-        app.log.warn({ client: id }, 'this key has a right to no model')
+        app.log.warn({ client: id }, 'this key may use no model')
   })
 }
 

@@ -76,7 +76,7 @@ function readerOfAll({ primary, log }: FastifyInstance, read: () => Status): () 
       const parts = await collect()
       return sumOfStatuses(read(), parts, limits)
     } catch (error) {
-      log.warn({ error: String(error) }, 'the status of the other processes is not known')
+      log.warn({ error: String(error) }, 'the status of the other processes is unknown')
       return read()
     }
   }
