@@ -1,4 +1,4 @@
-import type { LimitStore, LimitVerdict } from './store.ts'
+import type { LimitDecision, LimitStore } from './store.ts'
 
 /**
  * Limits that several processes share, and those of this one, which apply alone while the shared store cannot be reached.
@@ -6,16 +6,16 @@ import type { LimitStore, LimitVerdict } from './store.ts'
  */
 export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
   return {
-    async admit(wish) {
-      const here = await local.admit(wish)
+    async admit(request) {
+      const here = await local.admit(request)
       if (here.refusedBy !== undefined) return here
-      let there: LimitVerdict
+      let there: LimitDecision
       try {
-        there = await shared.admit(wish)
+        there = await shared.admit(request)
       } catch {
         return here // logged by the shared store
       }
-      if (there.refusedBy !== undefined) await local.leave({ ...wish, tokens: 0, undone: true })
+      if (there.refusedBy !== undefined) await local.settle({ ...request, tokens: 0, undone: true })
       return there
     },
     async reserve(demand) {
@@ -28,10 +28,10 @@ export function limitsWithFallback(shared: LimitStore, local: LimitStore): Limit
         return here // logged by the shared store
       }
     },
-    async leave(end) {
-      await local.leave(end)
+    async settle(settlement) {
+      await local.settle(settlement)
       try {
-        await shared.leave(end)
+        await shared.settle(settlement)
       } catch {
         // what it holds there expires, and these tokens are counted here alone
       }
