@@ -33,6 +33,7 @@ export class LimitUse {
   #begun = 0
   #uncounted = 0
   #addedBytes = 0
+  #handingOver: Promise<void> | undefined
 
   constructor(options: LimitUseOptions) {
     this.#options = options
@@ -75,6 +76,13 @@ export class LimitUse {
   /** It is not let in after all. */
   refuse(): void {
     this.#refused = true
+  }
+
+  /** From here on each question that is asked for it counts by itself, and it counts for nothing. */
+  handOver(): Promise<void> {
+    this.#refused = true
+    this.#handingOver ??= this.settle(this.end())
+    return this.#handingOver
   }
 
   /** One of its several upstream requests begins. Call the result when what it took is counted, or was nothing. */

@@ -81,13 +81,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-const id = { id: { name: 'response_id', description: 'The `id` of an answer.' } }
+const id = { id: { name: 'response_id', description: 'The `id` of a response.' } }
 
 const docs: EndpointDocs = {
   id: 'createResponse',
   tag: 'OpenAI',
-  summary: 'Responses of OpenAI',
-  description: 'Answers are kept for `previous_response_id`, unless `store` is false.',
+  summary: 'Create a response (OpenAI)',
+  description: 'Responses are stored for `previous_response_id`, unless `store` is false.',
   operations: ['responses', 'chat'],
   answers: [
     json('The response.'),
@@ -99,7 +99,7 @@ const docs: EndpointDocs = {
 const findDocs: EndpointDocs = {
   id: 'retrieveResponse',
   tag: 'OpenAI',
-  summary: 'An answer that is kept',
+  summary: 'Get a stored response',
   answers: [json('The response.')],
   path: id,
 }
@@ -107,7 +107,7 @@ const findDocs: EndpointDocs = {
 const removeDocs: EndpointDocs = {
   id: 'deleteResponse',
   tag: 'OpenAI',
-  summary: 'Forgets an answer',
+  summary: 'Delete a stored response',
   answers: [json('It is gone.')],
   path: id,
 }
