@@ -5,8 +5,12 @@ import type { KeyLimits } from '../../src/sdk/client-key.ts'
 import { clusterLimits, serveLimits } from '../../src/stores/limits/cluster.ts'
 import { memoryLimits } from '../../src/stores/limits/memory.ts'
 import { RedisLimits } from '../../src/stores/limits/redis.ts'
-import type { LimitDemand, LimitedRequest, LimitStore } from '../../src/stores/limits/store.ts'
-import { limitsWithFallback } from '../../src/stores/limits/with-fallback.ts'
+import {
+  type LimitDemand,
+  type LimitedRequest,
+  type LimitStore,
+  limitsWithFallback,
+} from '../../src/stores/limits/store.ts'
 import type { StoreLog } from '../../src/stores/redis/health.ts'
 import { addWorker, endWorker } from './process-pipes.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'

@@ -68,3 +68,43 @@ export interface LimitStore {
 
 /** Requests are counted in a sliding window, in milliseconds. */
 export const limitWindowMs = 60_000
+
+/**
+ * Limits that several processes share, and those of this one, which apply alone while the shared store cannot be reached.
+ * This process is asked first: what is too much here is too much for all of them, and costs no request. Never rejects.
+ */
+export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
+  return {
+    async admit(request) {
+      const here = await local.admit(request)
+      if (here.refusedBy !== undefined) return here
+      let there: LimitDecision
+      try {
+        there = await shared.admit(request)
+      } catch {
+        return here // logged by the shared store
+      }
+      if (there.refusedBy !== undefined) await local.settle({ ...request, tokens: 0, undone: true })
+      return there
+    },
+    async reserve(demand) {
+      const here = await local.reserve(demand)
+      if (here.refusedBy !== undefined) return here
+      try {
+        const there = await shared.reserve(demand)
+        return { ...there, slots: Math.min(here.slots, there.slots) }
+      } catch {
+        return here // logged by the shared store
+      }
+    },
+    async settle(settlement) {
+      await local.settle(settlement)
+      try {
+        await shared.settle(settlement)
+      } catch {
+        // what it holds there expires, and these tokens are counted here alone
+      }
+    },
+    close: () => shared.close(),
+  }
+}
