@@ -117,8 +117,17 @@ test('check names the servers that are llama.cpp although their type says otherw
   assert.match(stdout, /1 model, 2 servers, no errors, 1 warning/)
 })
 
+test('check accepts comments and trailing commas, and counts lines with them', async () => {
+  const config =
+    '// ours\n{\n  "g": { "m": { "providers": [{ "api_type": "mock" }, ], "stategy": "x" } },\n  "active_models": { "g": ["m"] }, /* all */\n}\n'
+  const path = file('commented.json', config)
+  const { code, stdout } = await runCli(['check', path])
+  assert.equal(code, 0)
+  assert.match(stdout, /:3:69: warning: .*stategy: no such field/)
+})
+
 test('check points to where a file stops being JSON', async () => {
-  const path = file('comma.json', '{\n  "a": {},\n}\n')
+  const path = file('comma.json', '{\n  "a": {},\n,}\n')
   const { code, stdout } = await runCli(['check', path])
   assert.equal(stdout, `${path}:3:1: error: not valid JSON from here on\n`)
   assert.equal(code, 2)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -63,6 +63,22 @@ test('a target that is written into the file serves the next request', async (t)
   await takenOn(gateway, 'second')
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
   assert.deepEqual([first.requests.length, second.requests.length], [0, 1])
+})
+
+test('a changed file with comments and trailing commas is in use, with the key file that it names', async (t) => {
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('first', server)] }) })
+  const key = join(dirname(gateway.file), 'key')
+  writeFileSync(key, 'secret-of-the-server')
+  const { origin } = new URL(server.url)
+  const second = `{ "id": "second", "api_type": "openai", "api_host": "${origin}", "api_token_file": "key", }`
+  writeFileSync(
+    gateway.file,
+    `// ours\n{"g": {"m": {"providers": [${second}]}}, "active_models": {"g": ["m",]},}`,
+  )
+  await takenOn(gateway, 'second')
+  assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
+  assert.equal(server.requests.at(-1)?.headers.authorization, 'Bearer secret-of-the-server')
 })
 
 test('models come and go in the lists', async (t) => {

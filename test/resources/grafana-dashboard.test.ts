@@ -98,7 +98,8 @@ after(async () => {
 
 function answer({ url, body }: RecordedRequest) {
   if (url === '/api/chat') return ollamaText('Hi')
-  if (url.startsWith('/locked')) return { kind: 'reply', status: 401, body: { error: { message: 'no' } } } as const
+  if (url.startsWith('/locked'))
+    return { kind: 'reply', status: 401, body: { error: { message: 'no' } } } as const
   const { stream, user }: Record<string, unknown> = Object(body)
   if (user === 'hang') return { kind: 'hang' } as const
   if (user === 'cut')

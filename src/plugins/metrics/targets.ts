@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { CheckedState } from '../../sdk/health-team.ts'
 import type { TargetSignals } from '../../sdk/strategy.ts'
+import type { CheckedState } from '../../sdk/target.ts'
 import type { BreakerState } from '../health/breaker.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { Families } from './families.ts'
