@@ -4,6 +4,7 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { openRequest } from '../helpers/http.ts'
 import { messages } from '../helpers/messages.ts'
+import { repeats } from '../helpers/repeats.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import {
@@ -15,7 +16,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { repeats } from './repeats.ts'
 
 const path = '/v1/chat/completions'
 
