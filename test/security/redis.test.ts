@@ -12,6 +12,7 @@ import { RedisResponses } from '../../src/stores/responses/redis.ts'
 import { certificate } from '../helpers/certificate.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -20,7 +21,6 @@ import { freed, taken, wishFor } from '../stores/wishes.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-tls-'))
 const certFile = join(folder, 'cert.pem')
-const messages = [{ role: 'user', content: 'x' }]
 
 let server: RedisServer
 let tlsPort: number

@@ -233,7 +233,7 @@ describe('white space', () => {
     )
   })
 
-  it('alone is no text', () => {
+  it('white space alone opens no text block', () => {
     assert.deepEqual(blocksOf(written([text(' \n'), ...finish()])), [])
   })
 })
@@ -248,7 +248,7 @@ describe('the reason to stop', () => {
     assert.deepEqual(reasonOf(callStart(0), callEnd(0), ...finish('length')), plain('max_tokens'))
   })
 
-  it('names the stop sequence', () => {
+  it('stop_reason names the stop sequence that was hit', () => {
     const events: ChatEvent[] = [
       text('a'),
       { type: 'finish', choice: 0, reason: 'stop', stopSequence: 'END' },

@@ -135,7 +135,7 @@ describe('a whole answer of an upstream', () => {
     }
   })
 
-  it('is refused when it is none', () => {
+  it('an upstream body that is no answer is an error', () => {
     const none = [null, 'text', {}, { choices: {} }]
     for (const body of none) assert.equal(failureOf(body).causeCode, 'BAD_ANSWER', JSON.stringify(body))
     assert.equal(
@@ -198,7 +198,7 @@ describe('a whole answer for a client', () => {
     ])
   })
 
-  it('tells a refusal as such', () => {
+  it('a refusal is written as a refusal, without content', () => {
     const response: ChatResponse = {
       choices: [{ index: 0, text: '', reasoning: '', refusal: 'No', toolCalls: [], finishReason: 'stop' }],
     }

@@ -167,7 +167,7 @@ describe("the operator's defaults", () => {
     assert.deepEqual(missingDefaults({}, { max_tokens: 5 }), { max_output_tokens: 16 })
   })
 
-  it('never change what was sent', () => {
+  it('defaults of the operator never change what the client sent', () => {
     const defaults = { temperature: 0.1, max_tokens: 9, reasoning: { effort: 'low', summary: 'auto' } }
     const sent = { temperature: 0, max_output_tokens: 20, reasoning: { effort: 'high' } }
     assert.deepEqual(missingDefaults(sent, defaults), { reasoning: { effort: 'high', summary: 'auto' } })
