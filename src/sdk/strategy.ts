@@ -68,8 +68,6 @@ export interface WeightControl {
   reset(targetId: string): void
   /** What was last set; undefined where the configured weight holds. */
   get(targetId: string): number | undefined
-  /** The latest outcomes, oldest first; empty for a target that was never settled. */
-  history(targetId: string): readonly Outcome[]
 }
 
 export interface SharingStrategy {
