@@ -5,6 +5,7 @@ import autoload from '@fastify/autoload'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { RunningRequests } from './cluster/running-requests.ts'
 import type { Config } from './config/settings.ts'
+import type { Channel } from './lib/channel.ts'
 import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
 import admission from './plugins/admission.ts'
 import apiDocs from './plugins/api-docs/index.ts'
@@ -55,6 +56,8 @@ export interface AppOptions {
   nodeOptions?: string
   /** What is wrong with the log file now, in a few words. */
   logError?: () => string | undefined
+  /** The primary of the cluster that this process is a worker of. */
+  primary?: Channel
   /** Where the primary of a cluster can see which requests this process works on. */
   running?: RunningRequests
   /** 0 (included) to 1 (excluded), for the strategies; `Math.random` unless given. */

@@ -1,18 +1,26 @@
-import { resolve } from 'node:path'
+import { registerHooks } from 'node:module'
+import { extname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigError } from '../sdk/errors.ts'
+import type { ExtensionDecorators } from '../sdk.ts'
 
 /**
  * Loads the modules named in LLM_ROUTER_EXTENSIONS: each is a Fastify plugin (its default export) that adds provider
  * types, strategies, dialects or routes. A name that starts with a dot or a slash is a file, from the working
- * directory; any other is a package.
+ * directory; any other is a package, looked for from the working directory and then beside the router.
  */
 export default fp(
   async (app) => {
+    // Where the compiler sees that an extension gets what the SDK promises.
+    const { extensions } = (app satisfies ExtensionDecorators).config
+    if (extensions.length === 0) return
+    const hooks = registerHooks({ resolve: resolveForExtensions })
+    // An extension may import more while it runs.
+    app.addHook('onClose', async () => hooks.deregister())
     const errors: string[] = []
-    for (const name of app.config.extensions) {
+    for (const name of extensions) {
       try {
         await app.register(fp(await load(name), { name: `extension ${name}` }))
         await app.after()
@@ -22,15 +30,54 @@ export default fp(
         )
       }
     }
-    if (errors.length > 0) throw new ConfigError(errors)
+    if (errors.length > 0) {
+      hooks.deregister()
+      throw new ConfigError(errors)
+    }
   },
   { name: 'extensions', dependencies: ['config', 'registries', 'errors'] },
 )
 
+/** Stands before a package name that is to be resolved from the working directory. */
+const fromWorkingDirectory = 'llm-router-extension:'
+const sdk = pathToFileURL(join(import.meta.dirname, `../sdk${extname(import.meta.filename)}`)).href
+
+type ResolveHook = NonNullable<Parameters<typeof registerHooks>[0]['resolve']>
+
+/** The SDK is that of the running router, wherever the extension is and whatever is installed beside it. */
+const resolveForExtensions: ResolveHook = (specifier, context, next) => {
+  if (specifier === 'llm-router/sdk') return { url: sdk, shortCircuit: true }
+  if (!specifier.startsWith(fromWorkingDirectory)) return next(specifier, context)
+  const parentURL = pathToFileURL(resolve('package.json')).href
+  return next(specifier.slice(fromWorkingDirectory.length), { ...context, parentURL })
+}
+
 async function load(name: string): Promise<FastifyPluginAsync> {
   const isFile = name.startsWith('.') || name.startsWith('/')
-  const loaded: { default?: unknown } = await import(isFile ? pathToFileURL(resolve(name)).href : name)
+  const loaded: { default?: unknown } = isFile
+    ? await import(pathToFileURL(resolve(name)).href)
+    : await loadPackage(name)
   if (typeof loaded.default !== 'function')
     throw new Error('it has no default export that is a Fastify plugin')
   return loaded.default as FastifyPluginAsync
+}
+
+async function loadPackage(name: string): Promise<{ default?: unknown }> {
+  try {
+    return await import(fromWorkingDirectory + name)
+  } catch (error) {
+    if (!isMissing(error, name)) throw error
+  }
+  try {
+    return await import(name)
+  } catch (error) {
+    if (!isMissing(error, name)) throw error
+    throw new Error(`this package is neither in ${resolve('node_modules')} nor beside the router`)
+  }
+}
+
+/** Whether the package itself is not there, and not something that it imports. */
+function isMissing(error: unknown, name: string): boolean {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_MODULE_NOT_FOUND') return false
+  return error.message.includes(`'${name}'`)
 }

@@ -1,9 +1,13 @@
+import { createRequire } from 'node:module'
 import { Kind, type TSchema } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler'
+import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
+import type { FastifySerializerCompiler } from 'fastify/types/schema.js'
 import fp from 'fastify-plugin'
-import { badRequest } from '../sdk/errors.ts'
+import { isObject } from '../lib/json/read.ts'
+import { badRequest, type RouterError } from '../sdk/errors.ts'
 
-/** For the time until the plugin below is there. Fastify would else load its own, a hundred modules that nothing asks for. */
+/** For the time until the plugin below is there. Fastify would else load its own, a hundred modules that few routes need. */
 export const noCompilers = {
   buildValidator: () => () => neverAsked(),
   buildSerializer: () => () => neverAsked(),
@@ -14,27 +18,79 @@ function neverAsked(): never {
 }
 
 /**
- * Compiled TypeBox checks in place of Fastify's Ajv, whose defaults change what they check: they coerce, strip and
- * fill in. Here a body is taken as it is or refused, with the place and what belongs there.
+ * Compiles the schemas of routes. A body with a TypeBox schema is accepted as it is or rejected, with the path and what belongs
+ * there. What else has a schema (a body with a plain JSON Schema, a query string, path parameters, headers, responses) is for
+ * Fastify's own compilers, which coerce, fill in defaults and remove; they are loaded when first needed.
  */
 export default fp(
   (app, _options, done) => {
-    app.setValidatorCompiler<TSchema>(({ schema, method, url }) => {
-      if (!schema[Kind]) throw new Error(`${method} ${url}: the schema is not one of TypeBox`)
-      let compiled: TypeCheck<TSchema> | undefined
-      return (value) => {
-        // With the first request: most routes never get one, and all of them together would hold up the start.
-        compiled ??= TypeCompiler.Compile(schema)
-        if (compiled.Check(value)) return { value }
-        const error = compiled.Errors(value).First()
-        return { error: error ? describe(error) : badRequest('The request is not valid') }
-      }
-    })
-    app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+    const fastifys = fastifysCompilers(app)
+    app.setValidatorCompiler((route) =>
+      route.httpPart === 'body' && isTypeBox(route.schema)
+        ? typeBoxCheck(route.schema)
+        : fastifys.validator(route),
+    )
+    app.setSerializerCompiler((route) => fastifys.serializer(route))
     done()
   },
   { name: 'validation' },
 )
+
+/** With the shared schemas (`addSchema`) of the app, which are complete when routes are compiled. */
+function fastifysCompilers(app: FastifyInstance): {
+  validator: FastifySchemaCompiler<unknown>
+  serializer: FastifySerializerCompiler<unknown>
+} {
+  const load = createRequire(import.meta.url)
+  const shared = () => app.getSchemas() as Record<string, object> // it takes nothing else
+  let validator: ReturnType<ReturnType<typeof import('@fastify/ajv-compiler')>> | undefined
+  let serializer: ReturnType<ReturnType<typeof import('@fastify/fast-json-stringify-compiler')>> | undefined
+  return {
+    validator(route) {
+      const factory: typeof import('@fastify/ajv-compiler') = load('@fastify/ajv-compiler')
+      validator ??= factory()(shared(), { customOptions: {} })
+      return validator(route)
+    },
+    serializer(route) {
+      const factory: typeof import('@fastify/fast-json-stringify-compiler') = load(
+        '@fastify/fast-json-stringify-compiler',
+      )
+      serializer ??= factory()(shared())
+      return serializer({ ...route, httpStatus: route.httpStatus ?? 'default' })
+    },
+  }
+}
+
+function isTypeBox(schema: unknown): schema is TSchema {
+  return isObject(schema) && Kind in schema
+}
+
+function typeBoxCheck(schema: TSchema) {
+  let compiled: TypeCheck<TSchema> | undefined
+  return (value: unknown) => {
+    // With the first request: most routes never get one, and all of them together would hold up the start.
+    compiled ??= TypeCompiler.Compile(schema)
+    if (compiled.Check(value)) return { value }
+    const error = compiled.Errors(value).First()
+    return { error: error ? describe(error) : badRequest('The request is not valid') }
+  }
+}
+
+/** What Fastify's own validator found, in the words of the others; undefined for any other error. */
+export function validationError(thrown: unknown): RouterError | undefined {
+  if (!isObject(thrown) || !Array.isArray(thrown.validation)) return undefined
+  const [first]: unknown[] = thrown.validation
+  if (!isObject(first)) return undefined
+  const { instancePath, keyword, message, params } = first
+  const path = pathOf(String(instancePath ?? ''))
+  const missing = keyword === 'required' && isObject(params) ? params.missingProperty : undefined
+  if (typeof missing === 'string') {
+    const whole = path === '' ? missing : `${path}.${missing}`
+    return badRequest(`'${whole}' is required`, whole, 'missing_required_parameter')
+  }
+  if (path === '') return badRequest(`The ${String(thrown.validationContext)} ${String(message)}`)
+  return badRequest(`'${path}' ${String(message)}`, path, 'invalid_value')
+}
 
 function describe(error: ValueError): Error {
   const deepest = deepestOf(error)

@@ -83,6 +83,7 @@ export class Exchange {
   #signal: AbortSignal | undefined
   #deadline: NodeJS.Timeout | undefined
   #brokenOff = false
+  #closeListeners: (() => void)[] | undefined
 
   /** `onStep` hears what is done for the request, as it is done. */
   constructor(id: string, onStep: (step: Step, exchange: Exchange) => void = () => undefined) {
@@ -181,12 +182,20 @@ export class Exchange {
     this.#brokenOff = true
   }
 
+  /** Calls back when the response has closed. */
+  onClose(listener: () => void): void {
+    this.#closeListeners ??= []
+    this.#closeListeners.push(listener)
+  }
+
   /** The response has closed. `finished`: all of it was handed to the socket. */
   close(finished: boolean): void {
     clearTimeout(this.#deadline)
-    if (finished || this.#brokenOff) return
-    this.error = new RouterError('client_gone', 'The client closed the connection')
-    this.abort(this.error)
+    if (!finished && !this.#brokenOff) {
+      this.error = new RouterError('client_gone', 'The client closed the connection')
+      this.abort(this.error)
+    }
+    for (const listener of this.#closeListeners ?? []) listener()
   }
 
   outcome(status: number): ExchangeOutcome {

@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
+import { childEnv, root } from '../helpers/child-env.ts'
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
-import { root, runCli } from './run-cli.ts'
+import { runCli } from './run-cli.ts'
 
 let folder: string
 before(() => {
@@ -250,7 +251,7 @@ test('it serves with its options, from whatever directory it is started', async 
     [join(root, 'src/cli.ts'), '--port', '0', '--log-format=pretty', '--host', '127.0.0.1'],
     {
       cwd: folder,
-      env: { PATH: process.env.PATH ?? '', LLM_ROUTER_LOG_FILENAME: '' },
+      env: childEnv({ LLM_ROUTER_LOG_FILENAME: '' }),
     },
   )
   const ended = once(child, 'close')

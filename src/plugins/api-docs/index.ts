@@ -1,11 +1,11 @@
 import { once } from 'node:events'
+import { extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { TSchema } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { version } from '../../lib/version.ts'
-import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 import { needsOperatorKey } from '../auth/operator-proof.ts'
-import { dialectOfPath } from '../errors/index.ts'
+import { dialectOfRoute } from '../errors/index.ts'
 import { type DocumentedRoute, plainDocs } from './documented-route.ts'
 import { openapiDocument } from './openapi.ts'
 
@@ -19,10 +19,6 @@ declare module 'fastify' {
       /** The script that draws the page, compressed with gzip; read when it is first asked for. */
       pageScript(): Promise<Buffer>
     }
-  }
-  interface FastifyContextConfig {
-    /** What the documentation tells of the route; false: nothing, as it is only a file of a page. */
-    docs?: EndpointDocs | false
   }
 }
 
@@ -38,7 +34,7 @@ export default fp(
           method: name,
           url,
           body: schema?.body as TSchema | undefined, // plugins/validation.ts compiles it as one
-          dialect: config?.dialect ?? dialectOfPath(url, endpointPrefix),
+          dialect: dialectOfRoute(config ?? {}, url, endpointPrefix),
           admin: config?.admin ?? false,
           operator: needsOperatorKey(name, config),
           docs: config?.docs ?? plainDocs(name, url),
@@ -81,7 +77,9 @@ export default fp(
  * which neither keeps answers waiting nor stays in memory.
  */
 export async function loadPageScript(): Promise<Buffer> {
-  const worker = new Worker(new URL('./page-script-worker.ts', import.meta.url))
+  // In dist/ it is JavaScript.
+  const file = `page-script-worker${extname(import.meta.filename)}`
+  const worker = new Worker(join(import.meta.dirname, file))
   const [bytes] = await once(worker, 'message')
   if (!(bytes instanceof Uint8Array)) throw new Error('the script of the page could not be read')
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -1,36 +1,43 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ClientKey, Surface } from '../../sdk/client-key.ts'
-import { RouterError } from '../../sdk/errors.ts'
-import type { ResponseStore } from '../../sdk/response-store.ts'
+import { modelNotFound, RouterError } from '../../sdk/errors.ts'
+import type { ResponseStore } from '../../stores/responses/store.ts'
 import { type Door, openDoor } from './door.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
-import { needsOperatorKey, requireProof, withAdminKey } from './operator-proof.ts'
+import { administrator, needsOperatorKey, requireProof, withAdminKey } from './operator-proof.ts'
+import { noUse, type QuestionCost, type QuestionUse } from './question-use.ts'
 import type { UpstreamCost } from './request-cost.ts'
 import { checkTokenCap } from './token-cap.ts'
 import { useLimits } from './use-limits.ts'
 
+type Responses = Pick<ResponseStore, 'find' | 'keep' | 'remove'>
 type Models = Pick<FastifyInstance['models'], 'all' | 'find' | 'findLoosely'>
+
+/** What the client of a request has a right to. Where no keys are asked for, that is everything. */
+interface Rights {
+  models(request: FastifyRequest): Models
+  /** The answers that this client has kept. */
+  responses(request: FastifyRequest): Responses
+  /** Throws 403 for a key that may use no surface on which models are asked. */
+  checkAsking(request: FastifyRequest): void
+  /**
+   * A question that an endpoint asks a model on its own: counts as one request of the client's key, in place of the
+   * request it is asked for. Throws 401 for a key that is no longer valid, 403, 404 and 429. Call `end` once, at its end.
+   */
+  beginQuestion(request: FastifyRequest, cost: QuestionCost): Promise<QuestionUse>
+}
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What the client of a request has a right to. Where no keys are asked for, that is everything. */
-    rights: {
-      models(request: FastifyRequest): Models
-      /** The answers that this client has kept. */
-      responses(request: FastifyRequest): ResponseStore
-    }
+    rights: Rights
   }
   interface FastifyContextConfig {
-    /** Whom the route is for, where its dialect does not say it. */
-    surface?: Surface
     /** What becomes of a request upstream, where that is not one request with the body that came. Throws nothing. */
     upstreamCost?: (request: FastifyRequest) => UpstreamCost | undefined
   }
   interface FastifyRequest {
-    /** Whose key the request came with; undefined where none is asked for. */
-    client: ClientKey | undefined
     /** What it takes of the limits of that key; undefined where it has none. */
     limitUse: LimitUse | undefined
   }
@@ -50,20 +57,25 @@ export default fp(
   async (app, { env }: AuthOptions) => {
     app.decorateRequest('client')
     app.decorateRequest('limitUse')
+    let beginQuestion: Rights['beginQuestion'] = async () => noUse
     app.decorate('rights', {
       models: ({ client }) => (client?.models ? modelsOf(app, client) : app.models),
       responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
+      checkAsking: ({ client }) => {
+        if (client && app.config.authEnabled && !asksModels(client)) throw notAllowed()
+      },
+      beginQuestion: (request, cost) => beginQuestion(request, cost),
     })
     const clientKeys = app.config.authEnabled ? await readKeys(app, env) : undefined
     const keys = withAdminKey(app.config.adminKey, clientKeys)
     const enter = openDoor(app, keys)
-    if (clientKeys) requireKeys(app, clientKeys, enter)
+    if (clientKeys) beginQuestion = requireKeys(app, clientKeys, enter)
     requireProof(app, keys, enter)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port'] },
 )
 
-function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): void {
+function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): Rights['beginQuestion'] {
   const isPublic = publicPaths(app)
   const limits = useLimits(app)
   // Before all else, so that no body is asked for; only the exchange is there already, which counts the request.
@@ -90,15 +102,32 @@ function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): void {
   app.addHook('onReady', async () => {
     for (const { id, models, mayUse } of keys.clients())
       if (models && !app.models.all().some(({ alias }) => mayUse(alias)))
-        app.log.warn({ client: id }, 'this key has a right to no model')
+        app.log.warn({ client: id }, 'this key may use no model')
   })
+  return async (request, cost) => {
+    const { client } = request
+    if (!client) return noUse
+    // A request may ask for hours: what counts is the key as it is now.
+    const now = client.id === administrator.id ? client : keys.clients().find(({ id }) => id === client.id)
+    if (!now?.enabled || (now.expiresAt !== undefined && now.expiresAt <= Date.now())) throw noLongerValid()
+    if (!asksModels(now)) throw notAllowed()
+    if (!now.mayUse(cost.model)) throw modelNotFound(cost.model)
+    return now.limits ? limits.begin(now, now.limits, request, cost) : noUse
+  }
 }
 
-/** Undefined: the path is nobody's, or for everybody. */
+/** Whether a key is for more than looking at the router and changing it. */
+function asksModels({ surfaces }: ClientKey): boolean {
+  return surfaces.size > 1 || (surfaces.size === 1 && !surfaces.has('operator'))
+}
+
+/** Undefined: the path is nobody's, or for everybody. Who does not say whom a route is for has it for operators. */
 function surfaceOf(app: FastifyInstance, request: FastifyRequest): Surface | undefined {
-  const { admin, surface, dialect } = request.routeOptions.config
+  const { admin, surface, dialect, dialectOf } = request.routeOptions.config
+  if (request.is404) return undefined
   if (admin) return 'operator'
-  if (surface !== undefined || dialect === undefined) return surface
+  if (surface !== undefined) return surface === 'any' ? undefined : surface
+  if (dialect === undefined && dialectOf === undefined) return 'operator'
   switch (app.errorDialectOf(request)) {
     case 'anthropic':
       return 'anthropic'
@@ -107,6 +136,10 @@ function surfaceOf(app: FastifyInstance, request: FastifyRequest): Surface | und
     default:
       return 'openai'
   }
+}
+
+function noLongerValid(): RouterError {
+  return new RouterError('auth', 'This API key is no longer valid', { code: 'invalid_api_key' })
 }
 
 function notAllowed(): RouterError {
@@ -123,9 +156,9 @@ function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
   }
 }
 
-/** What one client has kept, and nothing of others': an answer of somebody else is as if it were not there. */
-export function ownedResponses(store: ResponseStore, owner: string): ResponseStore {
-  const own = (id: string): string => `${owner}/${id}`
+/** The stored responses of one client. A response of somebody else is as if it were not there. */
+export function ownedResponses(store: Responses, client: string): Responses {
+  const own = (id: string): string => `${client}/${id}`
   return {
     find: (id) => store.find(own(id)),
     keep: (id, stored) => store.keep(own(id), stored),

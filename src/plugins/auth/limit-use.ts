@@ -1,7 +1,13 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Usage } from '../../sdk/chat.ts'
-import type { LimitDemand, LimitEnd, LimitReservation, LimitStore, LimitWish } from '../../sdk/limit-store.ts'
+import type {
+  LimitDemand,
+  LimitEnd,
+  LimitReservation,
+  LimitStore,
+  LimitWish,
+} from '../../stores/limits/store.ts'
 import type { AnswerSizes } from './answer-sizes.ts'
 import { textTokens, uploadTokens } from './prompt-estimate.ts'
 import { costOf, type RequestCost } from './request-cost.ts'
@@ -27,6 +33,7 @@ export class LimitUse {
   #begun = 0
   #uncounted = 0
   #addedBytes = 0
+  #handingOver: Promise<void> | undefined
 
   constructor(options: LimitUseOptions) {
     this.#options = options
@@ -69,6 +76,13 @@ export class LimitUse {
   /** It is not let in after all. */
   refuse(): void {
     this.#refused = true
+  }
+
+  /** From here on each question that is asked for it counts by itself, and it counts for nothing. */
+  handOver(): Promise<void> {
+    this.#refused = true
+    this.#handingOver ??= this.leave(this.end())
+    return this.#handingOver
   }
 
   /** One of its several upstream requests begins. Call the result when what it took is counted, or was nothing. */

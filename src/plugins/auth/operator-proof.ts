@@ -35,7 +35,8 @@ export function requireProof(app: FastifyInstance, keys: Keys, enter: Door): voi
   })
 }
 
-const administrator: ClientKey = {
+/** Whose key is LLM_ROUTER_ADMIN_KEY. */
+export const administrator: ClientKey = {
   id: 'admin-key',
   enabled: true,
   expiresAt: undefined,

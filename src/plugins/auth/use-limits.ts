@@ -2,28 +2,51 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ClientKey, KeyLimits } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { type Limited, type LimitVerdict, limitWindowMs } from '../../sdk/limit-store.ts'
+import { openLimits } from '../../stores/choose.ts'
+import { type Limited, type LimitVerdict, type LimitWish, limitWindowMs } from '../../stores/limits/store.ts'
 import { AnswerSizes } from './answer-sizes.ts'
-import { limitStoreOf } from './limit-store.ts'
 import { LimitUse } from './limit-use.ts'
+import { LimitedQuestion, type QuestionCost, type QuestionUse } from './question-use.ts'
 
 export interface UseLimits {
   /** Lets a request of a key with limits go on, or throws the error that tells which one it has reached. */
   admit(client: ClientKey, limits: KeyLimits, request: FastifyRequest, reply: FastifyReply): Promise<void>
   /** Sets aside what an admitted request is about to take, or throws likewise. */
   reserve(use: LimitUse, request: FastifyRequest, reply: FastifyReply): Promise<void>
+  /** Lets a question begin that an endpoint asks on its own, and reserves what it is about to take, or throws likewise. */
+  begin(
+    client: ClientKey,
+    limits: KeyLimits,
+    request: FastifyRequest,
+    cost: QuestionCost,
+  ): Promise<QuestionUse>
 }
 
 /** What a request holds is given back at the close of its response, the one event that always comes. */
 export function useLimits(app: FastifyInstance): UseLimits {
-  const store = limitStoreOf(app)
+  const store = openLimits(app)
   app.addHook('onClose', () => store.close())
   const sizes = new AnswerSizes()
   const process = randomBytes(6).toString('hex')
   let count = 0
+  const wishOf = ({ id }: ClientKey, limits: KeyLimits): LimitWish => ({
+    key: id,
+    ticket: `${process}-${++count}`,
+    limits,
+  })
   return {
-    async admit({ id }, limits, request, reply) {
-      const wish = { key: id, ticket: `${process}-${++count}`, limits }
+    async begin(client, limits, request, cost) {
+      await request.limitUse?.handOver()
+      const wish = wishOf(client, limits)
+      const verdict = await store.admit(wish)
+      if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
+      const use = new LimitedQuestion({ store, sizes, wish, cost })
+      const reservation = await use.reserve()
+      if (reservation?.refusedBy !== undefined) throw refusal(reservation.refusedBy, reservation)
+      return use
+    },
+    async admit(client, limits, request, reply) {
+      const wish = wishOf(client, limits)
       const use = new LimitUse({ store, sizes, wish, request })
       const closed = Promise.withResolvers<() => Promise<void>>()
       reply.raw.once('close', () => {

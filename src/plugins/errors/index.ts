@@ -1,9 +1,11 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { type IncomingHttpHeaders, type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { isObject } from '../../lib/json/read.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
-import { asRouterError, isPermanent, RouterError } from '../../sdk/errors.ts'
+import { asRouterError, type ErrorKind, isPermanent, RouterError } from '../../sdk/errors.ts'
 import { withoutBasePath } from '../base-path.ts'
+import { validationError } from '../validation.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -11,8 +13,6 @@ declare module 'fastify' {
     errorDialectOf(request: FastifyRequest): string
   }
   interface FastifyContextConfig {
-    /** The dialect that the route speaks; decides the form of its errors. */
-    dialect?: string
     /** Where two dialects share a path: the one that a request's headers tell, else undefined. */
     dialectOf?: (headers: IncomingHttpHeaders) => string | undefined
   }
@@ -39,7 +39,7 @@ export default fp(
       noRoute(app.adminPort.isUsedBy(request.raw) ? adminMethods : methods, request, reply)
 
     app.setErrorHandler((thrown, request, reply) => {
-      const error = fromFastify(thrown, request)
+      const error = fromFastify(thrown, request, reply)
       if (error.kind === 'internal') {
         request.log.error({ ...request.exchange.logIds, ...describeBug(thrown) }, 'internal error')
       }
@@ -101,9 +101,9 @@ function hasUnreadBody({ headers, complete }: IncomingMessage): boolean {
 
 /** The route knows its dialect; an unknown path is answered in the one that it looks like. */
 function dialectOf(app: FastifyInstance, request: FastifyRequest, path: string): Dialect {
-  const { dialect, dialectOf } = request.routeOptions.config
-  const named = request.errorDialect ?? dialectOf?.(request.headers) ?? dialect
-  return app.dialects.get(named ?? dialectOfPath(path, app.config.endpointPrefix))
+  const { config } = request.routeOptions
+  const named = request.errorDialect ?? config.dialectOf?.(request.headers)
+  return app.dialects.get(named ?? dialectOfRoute(config, path, app.config.endpointPrefix))
 }
 
 function methodsOf(methods: RouteMethods, path: string): Set<string> | undefined {
@@ -124,7 +124,7 @@ function pathOf({ originalUrl, server }: FastifyRequest): string {
 }
 
 /** Fastify's own errors in our words. Its texts can quote what a client sent. */
-function fromFastify(thrown: unknown, request: FastifyRequest): RouterError {
+function fromFastify(thrown: unknown, request: FastifyRequest, reply: FastifyReply): RouterError {
   if (thrown instanceof RouterError) return thrown
   // The body broke off: there is no one left to tell.
   if (request.raw.errored !== null) return new RouterError('client_gone', 'The client closed the connection')
@@ -137,20 +137,79 @@ function fromFastify(thrown: unknown, request: FastifyRequest): RouterError {
         'The body must be JSON: set content-type to application/json',
       )
     case 'FST_ERR_VALIDATION':
-      return new RouterError('bad_request', 'The request is not valid')
+      return validationError(thrown) ?? new RouterError('bad_request', 'The request is not valid')
     case 'ECONNRESET':
       return new RouterError('client_gone', 'The client closed the connection')
   }
-  return asRouterError(thrown)
+  return withStatus(thrown, reply) ?? asRouterError(thrown)
 }
 
-/** What a bug may show in the log: its kind and place, not its message, which can quote a prompt. */
+/**
+ * Fastify's convention: an error may carry its status, or be sent with one. Below 500 its message is for the client; above, it
+ * stays inside.
+ */
+function withStatus(thrown: unknown, { statusCode: sentWith }: FastifyReply): RouterError | undefined {
+  if (!isObject(thrown)) return undefined
+  const { statusCode, status: otherName, message, code } = thrown
+  const status = [statusCode, otherName, sentWith].find(isErrorStatus)
+  if (status === undefined) return undefined
+  if (status >= 500) {
+    const words = STATUS_CODES[status] ?? 'Internal error'
+    return new RouterError('internal', status === 500 ? 'Internal error' : words, {
+      status,
+      code: 'internal_error',
+      cause: thrown,
+    })
+  }
+  const kind = kindOfStatus[status] ?? 'bad_request'
+  // Fastify's own messages may quote what a client sent.
+  const isFastifys = typeof code === 'string' && code.startsWith('FST_')
+  const text = isFastifys || typeof message !== 'string' || message === '' ? STATUS_CODES[status] : message
+  return new RouterError(kind, text ?? 'The request is not valid', {
+    status,
+    cause: thrown,
+    ...(typeof code === 'string' && !isFastifys ? { code } : {}),
+  })
+}
+
+function isErrorStatus(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 400 && value <= 599
+}
+
+const kindOfStatus: Readonly<Record<number, ErrorKind>> = {
+  401: 'auth',
+  403: 'forbidden',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  408: 'request_timeout',
+  409: 'conflict',
+  413: 'too_large',
+  415: 'unsupported_media_type',
+  422: 'unprocessable',
+  429: 'rate_limit',
+}
+
+/** What a bug may show in the log: its kind and where it is, not its message, which can quote a prompt. */
 function describeBug(thrown: unknown): Record<string, unknown> {
   if (!(thrown instanceof Error)) return { error_name: typeof thrown }
-  const frame = /([\w.-]+\/[\w.-]+\.[jt]s:\d+)/.exec(
-    thrown.stack?.split('\n').find((line) => line.includes('/src/')) ?? '',
-  )
+  const frame = /([\w.-]+\/[\w.-]+\.[jt]s:\d+)/.exec(thrown.stack?.split('\n').find(isOurs) ?? '')
   return { error_name: thrown.name, error_at: frame?.[1] }
+}
+
+/** A line of a stack that is in the router or in an extension. */
+function isOurs(line: string): boolean {
+  return /^\s+at .*[./]/.test(line) && !/\(?node:|\/node_modules\/(?!llm-router\/)/.test(line)
+}
+
+/** The dialect of a route, as it says or as the clients speak that it is for; else the one that its path looks like. */
+export function dialectOfRoute(
+  { dialect, surface }: { dialect?: string | undefined; surface?: string | undefined },
+  path: string,
+  prefix: string,
+): string {
+  if (dialect !== undefined) return dialect
+  if (surface === 'anthropic' || surface === 'ollama') return surface
+  return surface === 'openai' || surface === 'text' ? 'openai' : dialectOfPath(path, prefix)
 }
 
 /** The dialect that a path looks like, where no route says it: decides the form of an error. */

@@ -16,13 +16,16 @@ import {
   type ChatQuestion,
   type ChatServices,
 } from '../../relay/run/chat-run.ts'
+import type { Acquire } from '../../relay/run/over-targets.ts'
 import { refusesConnections } from '../../relay/upstream/refused-connection.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
-import { asRouterError, badRequest, type RouterError } from '../../sdk/errors.ts'
+import { asRouterError, badRequest, modelNotFound, type RouterError } from '../../sdk/errors.ts'
+import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import { clientAddress } from '../auth/client-address.ts'
 import { namedPrompt } from '../text-endpoints/system-prompt.ts'
 import { systemOf } from '../text-endpoints/text-request.ts'
+import { ask, stream } from './ask.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -31,8 +34,15 @@ declare module 'fastify' {
       chatCall(dialect: string, request: FastifyRequest): ChatCall
       /** Answers a chat request: target after target until one has given its first content. */
       chat(call: ChatCall, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
-      /** Asks a model on behalf of an endpoint, over the same targets. Throws the error to tell the client. */
-      ask(question: ChatQuestion, request: FastifyRequest): Promise<ChatResponse>
+      /**
+       * Asks a model for an endpoint of an extension: with the rights of the client of this request, and as one request of its
+       * limits. Throws the error to tell that client.
+       */
+      ask(question: Question, request: FastifyRequest): Promise<Answer>
+      /** The same, as the answer is written: throws at the first event what `ask` throws. Ends with its reader. */
+      stream(question: Question, request: FastifyRequest): AsyncGenerator<AnswerEvent, void, undefined>
+      /** The same for an endpoint of the router, which has found the model for the client and counts what it asks. */
+      askChat(question: ChatQuestion, request: FastifyRequest): Promise<ChatResponse>
       /** What a run over a model's targets needs; for operations beside the chat. */
       services(request: FastifyRequest): ChatServices
       /**
@@ -54,6 +64,9 @@ export default fp(
       chat: async (given, request, reply) => {
         const keepAlive = given.stream ? keptAlive(app, given.dialect, reply) : undefined
         try {
+          const { exchange } = request
+          exchange.dialect ??= given.dialect.name
+          exchange.model ??= given.model.alias
           const call = withNamedPrompt(app, given, request)
           await answerChat(call, clientOf(app, call, reply, keepAlive), servicesOf(request))
         } catch (thrown) {
@@ -61,7 +74,11 @@ export default fp(
         }
         return reply
       },
-      ask: (question, request) => askChat(question, servicesOf(request)),
+      ask: async (question, request) => ask(app, servicesOf(request), question, request),
+      async *stream(question, request) {
+        yield* stream(app, servicesOf(request), question, request)
+      },
+      askChat: (question, request) => askChat(question, servicesOf(request)),
       services: servicesOf,
       clientStream: (reply, dialect) => {
         const keepAlive = keptAlive(app, dialect, reply)
@@ -90,6 +107,7 @@ export default fp(
 
 function chatCall(app: FastifyInstance, dialectName: string, request: FastifyRequest): ChatCall {
   const { exchange, body, rawBody } = request
+  app.rights.checkAsking(request)
   const models = app.rights.models(request)
   exchange.dialect = dialectName
   const call = readChatCall({
@@ -157,14 +175,13 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatSer
   const { acquire, retryBudget, isDoubtful } = app.balancer
   const house: Omit<
     ChatServices,
-    'exchange' | 'clientHeaders' | 'clientName' | 'fallbacksOf' | 'onFailover'
+    'acquire' | 'exchange' | 'clientHeaders' | 'clientName' | 'fallbacksOf' | 'onFailover'
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
     transportOf: app.upstream.transportOf,
     collects: app.engines.collects,
     heard: app.engines.heard,
-    acquire,
     budgetOf: retryBudget,
     isDoubtful,
     refusesConnections,
@@ -175,6 +192,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatSer
   }
   return (request) => ({
     ...house,
+    acquire: guarded(request, acquire),
     exchange: request.exchange,
     clientHeaders: request.headers,
     clientName: () => request.exchange.client ?? clientAddress(request),
@@ -195,6 +213,15 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatSer
       )
     },
   })
+}
+
+/** Whatever asked for it: no model without a right to it. */
+function guarded({ client }: FastifyRequest, acquire: Acquire): Acquire {
+  if (!client?.models) return acquire
+  return (model, wish, signal) => {
+    if (!client.mayUse(model.alias)) throw modelNotFound(model.alias)
+    return acquire(model, wish, signal)
+  }
 }
 
 function clientOf(

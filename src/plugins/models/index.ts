@@ -83,7 +83,7 @@ function tell(app: FastifyInstance, listener: (change: ModelsChange) => void, ch
   try {
     listener(change)
   } catch (error) {
-    app.log.error({ err: error }, 'a listener to the models failed')
+    app.log.error({ err: error }, 'a listener for model changes failed')
   }
 }
 
@@ -152,7 +152,7 @@ function taker(
       reloads.success++
       for (const warning of warnings) app.log.warn(warning)
       const counts = { models: models.length, added: idsOf(added), removed: idsOf(removed) }
-      app.log.info({ version, ...counts }, 'models-config.json read again')
+      app.log.info({ version, ...counts }, 'models-config.json reloaded')
     },
     drop(errors, notice) {
       prepared = undefined
@@ -160,7 +160,7 @@ function taker(
       reloads.failure++
       const [first = '', ...more] = errors
       const rest = more.length > 0 ? ` (and ${more.length} more)` : ''
-      app.log.error({ errors }, `${first}${rest}; the models stay as they were`)
+      app.log.error({ errors }, `${first}${rest}; the models in use stay in force`)
     },
   }
 }

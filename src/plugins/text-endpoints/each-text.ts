@@ -38,7 +38,7 @@ function outcomesOf(
         signal,
         drop: (field: string, why: string) => dropped.set(field, why),
       }
-      const response = await counted(app.gateway.ask(question, request), request.limitUse)
+      const response = await counted(app.gateway.askChat(question, request), request.limitUse)
       return endpoint.result(textOf(response), text, body)
     },
   })

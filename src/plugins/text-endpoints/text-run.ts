@@ -61,7 +61,7 @@ export async function answerOne(
     } as const
     return app.gateway.chat(call, request, reply)
   }
-  const response = await app.gateway.ask({ model, request: chat, defaults }, request)
+  const response = await app.gateway.askChat({ model, request: chat, defaults }, request)
   reply.headers(answerHeaders(request.exchange))
   return { ...endpoint.answer(textOf(response), body), generation_time: generationTime(run) }
 }

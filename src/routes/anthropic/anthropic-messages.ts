@@ -39,7 +39,7 @@ const example = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] 
 const docs: EndpointDocs = {
   id: 'createMessage',
   tag: 'Anthropic',
-  summary: 'Messages of Anthropic',
+  summary: 'Create a message (Anthropic)',
   operations: ['chat'],
   answers: [
     json('The message.'),
@@ -51,9 +51,9 @@ const docs: EndpointDocs = {
 const countDocs: EndpointDocs = {
   id: 'countMessageTokens',
   tag: 'Anthropic',
-  summary: "Tokens of a message's prompt",
+  summary: 'Count the tokens of a message',
   description:
-    'Counted by the engine where it can; else estimated, and the header `x-llm-router-estimate` says so.',
+    'Counted by the engine if it can; otherwise estimated, with the header `x-llm-router-estimate`.',
   operations: ['count', 'tokenize'],
   otherwise: 'the router estimates',
   answers: [json('The count.', Type.Object({ input_tokens: Type.Integer({ minimum: 0 }) }))],

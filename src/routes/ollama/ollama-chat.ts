@@ -33,7 +33,7 @@ export default plugin
 const docs: EndpointDocs = {
   id: 'ollamaChat',
   tag: 'Ollama',
-  summary: 'Chat of Ollama',
+  summary: 'Generate a chat completion (Ollama)',
   description: 'Without `messages`: loads the model, or with `keep_alive: 0` unloads it.',
   operations: ['chat'],
   answers: [

@@ -34,8 +34,8 @@ export default plugin
 const docs: EndpointDocs = {
   id: 'ollamaGenerate',
   tag: 'Ollama',
-  summary: 'Generate of Ollama',
-  description: 'Continues a text. Without a `prompt`: loads the model, or with `keep_alive: 0` unloads it.',
+  summary: 'Generate a completion (Ollama)',
+  description: 'Without a `prompt`: loads the model, or with `keep_alive: 0` unloads it.',
   operations: ['completion', 'chat'],
   answers: [
     lines('Unless `stream` is false: the answer in pieces, the last with `done: true`, or an `error`.'),

@@ -38,7 +38,7 @@ export default plugin
 const docs: EndpointDocs = {
   id: 'createChatCompletion',
   tag: 'OpenAI',
-  summary: 'Chat completions of OpenAI',
+  summary: 'Create a chat completion (OpenAI)',
   operations: ['chat'],
   answers: [
     json('The completion.'),
@@ -51,6 +51,6 @@ const lmStudioDocs: EndpointDocs = {
   ...docs,
   id: 'createLmStudioChatCompletion',
   tag: 'LM Studio',
-  summary: 'Chat completions of LM Studio',
-  description: 'Answers carry `stats`, `model_info` and `runtime` too.',
+  summary: 'Create a chat completion (LM Studio)',
+  description: 'Answers also have `stats`, `model_info` and `runtime`.',
 }

@@ -38,8 +38,8 @@ export default plugin
 const docs: EndpointDocs = {
   id: 'createCompletion',
   tag: 'OpenAI',
-  summary: 'Completions of OpenAI (legacy)',
-  description: 'Continues a text. Servers that have only chats get the prompt as one.',
+  summary: 'Create a completion (OpenAI, legacy)',
+  description: 'Servers that have only chats get the prompt as a chat.',
   operations: ['completion', 'chat'],
   answers: [
     json('The completion.'),
@@ -52,6 +52,6 @@ const lmStudioDocs: EndpointDocs = {
   ...docs,
   id: 'createLmStudioCompletion',
   tag: 'LM Studio',
-  summary: 'Completions of LM Studio',
-  description: 'Answers carry `stats`, `model_info` and `runtime` too.',
+  summary: 'Create a completion (LM Studio)',
+  description: 'Answers also have `stats`, `model_info` and `runtime`.',
 }

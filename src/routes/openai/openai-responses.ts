@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
 import { responseIdOfItem } from '../../dialects/responses/answer-object.ts'
 import { writeResponse } from '../../dialects/responses/answer-write.ts'
 import { inputItems, type Remembered, referenceOf } from '../../dialects/responses/input-read.ts'
@@ -12,7 +13,9 @@ import type { ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
-import type { ResponseStore, StoredResponse } from '../../sdk/response-store.ts'
+
+type Responses = ReturnType<FastifyInstance['rights']['responses']>
+type StoredResponse = NonNullable<Awaited<ReturnType<Responses['find']>>>
 
 const dialect = 'responses'
 
@@ -78,13 +81,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-const id = { id: { name: 'response_id', description: 'The `id` of an answer.' } }
+const id = { id: { name: 'response_id', description: 'The `id` of a response.' } }
 
 const docs: EndpointDocs = {
   id: 'createResponse',
   tag: 'OpenAI',
-  summary: 'Responses of OpenAI',
-  description: 'Answers are kept for `previous_response_id`, unless `store` is false.',
+  summary: 'Create a response (OpenAI)',
+  description: 'Responses are stored for `previous_response_id`, unless `store` is false.',
   operations: ['responses', 'chat'],
   answers: [
     json('The response.'),
@@ -96,7 +99,7 @@ const docs: EndpointDocs = {
 const findDocs: EndpointDocs = {
   id: 'retrieveResponse',
   tag: 'OpenAI',
-  summary: 'An answer that is kept',
+  summary: 'Get a stored response',
   answers: [json('The response.')],
   path: id,
 }
@@ -104,13 +107,13 @@ const findDocs: EndpointDocs = {
 const removeDocs: EndpointDocs = {
   id: 'deleteResponse',
   tag: 'OpenAI',
-  summary: 'Forgets an answer',
+  summary: 'Delete a stored response',
   answers: [json('It is gone.')],
   path: id,
 }
 
 /** What a request goes on from, as far as it was kept here. */
-async function recall(body: Record<string, unknown>, store: ResponseStore): Promise<Remembered> {
+async function recall(body: Record<string, unknown>, store: Responses): Promise<Remembered> {
   const referenced = await recallItems(body.input, store)
   const previous = body.previous_response_id
   if (typeof previous !== 'string') return { history: undefined, referenced }
@@ -127,7 +130,7 @@ function previousNotFound({ previous_response_id: id }: Record<string, unknown>)
 }
 
 /** Some clients send the items of earlier answers by their ids alone; an id tells the answer it belongs to. */
-async function recallItems(input: unknown, store: ResponseStore): Promise<Remembered['referenced']> {
+async function recallItems(input: unknown, store: Responses): Promise<Remembered['referenced']> {
   const found: Remembered['referenced'] & Map<string, Record<string, unknown>> = new Map()
   const wanted = objectsIn(input).map(referenceOf)
   const answers = new Set(wanted.map((id) => id && responseIdOfItem(id)).filter((id) => id !== undefined))

@@ -27,7 +27,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const placed = (path: string): string[] =>
     endpointPaths(app.config.endpointPrefix, { fixed: [path], prefixed: [path] })
   for (const path of placed('/openapi.json')) {
-    app.get(path, { config: { docs: documentDocs } }, (_request, reply) =>
+    app.get(path, { config: { surface: 'any', docs: documentDocs } }, (_request, reply) =>
       reply
         .header('cache-control', 'no-cache')
         .type('application/json')
@@ -38,14 +38,14 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const start = readFileSync(join(folder, 'start.js'), 'utf8')
   for (const path of placed('/docs')) {
     const page = html.replace('{{root}}', relativeRoot(path))
-    app.get(path, { config: { docs: pageDocs } }, (request, reply) => {
+    app.get(path, { config: { surface: 'any', docs: pageDocs } }, (request, reply) => {
       if (hasTrailingSlash(request.url)) return reply.redirect('../docs')
       return reply.headers(headers).type('text/html; charset=utf-8').send(page)
     })
-    app.get(`${path}/start.js`, { config: { docs: false } }, (_request, reply) =>
+    app.get(`${path}/start.js`, { config: { surface: 'any', docs: false } }, (_request, reply) =>
       reply.headers(headers).type(javascript).send(start),
     )
-    app.get(`${path}/scalar.js`, { config: { docs: false } }, (request, reply) =>
+    app.get(`${path}/scalar.js`, { config: { surface: 'any', docs: false } }, (request, reply) =>
       sendScript(app, request, reply),
     )
   }
@@ -71,13 +71,13 @@ async function sendScript(
 const documentDocs: EndpointDocs = {
   id: 'openapi',
   tag: 'Operation',
-  summary: 'This document',
+  summary: 'OpenAPI document',
   answers: [json('OpenAPI 3.1.')],
 }
 
 const pageDocs: EndpointDocs = {
   id: 'docsPage',
   tag: 'Operation',
-  summary: 'This document as a page',
+  summary: 'API documentation page',
   answers: [{ type: 'text/html', description: 'The page.' }],
 }

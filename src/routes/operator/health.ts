@@ -7,19 +7,19 @@ import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
   // Tools find an Ollama server by exactly this text.
-  app.get('/', { config: { docs: rootDocs } }, (_request, reply) =>
+  app.get('/', { config: { surface: 'any', docs: rootDocs } }, (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send('Ollama is running'),
   )
 
   for (const path of endpointPaths(prefix, { fixed: ['/ping'], prefixed: ['/ping'] })) {
-    app.get(path, { config: { docs: pingDocs } }, (request) => ({
+    app.get(path, { config: { surface: 'any', docs: pingDocs } }, (request) => ({
       status: true,
       body: 'pong',
       response_time: request.exchange.elapsedMs() / 1000,
     }))
   }
   for (const path of endpointPaths(prefix, { fixed: ['/version', '/api/version'], prefixed: ['/version'] })) {
-    app.get(path, { config: { docs: versionDocs } }, () => ({ version }))
+    app.get(path, { config: { surface: 'any', docs: versionDocs } }, () => ({ version }))
   }
 }
 
@@ -28,20 +28,20 @@ export default plugin
 const rootDocs: EndpointDocs = {
   id: 'root',
   tag: 'Operation',
-  summary: 'The words by which tools find an Ollama server',
+  summary: 'Text that tools recognize an Ollama server by',
   answers: [{ type: 'text/plain', description: '`Ollama is running`' }],
 }
 
 const pingDocs: EndpointDocs = {
   id: 'ping',
   tag: 'Operation',
-  summary: 'Is it there',
+  summary: 'Liveness',
   answers: [json('It is.')],
 }
 
 const versionDocs: EndpointDocs = {
   id: 'version',
   tag: 'Operation',
-  summary: 'Which version',
+  summary: 'Version',
   answers: [json('The version of the router.')],
 }

@@ -1,0 +1,36 @@
+/** `llm-router`: the router as a library, for programs that start it themselves. */
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { buildApp } from './app.ts'
+import { loadConfig } from './config/settings.ts'
+import { createLogging } from './runtime/logger.ts'
+
+export { type AppOptions, buildApp } from './app.ts'
+export { type Config, loadConfig } from './config/settings.ts'
+export { version } from './lib/version.ts'
+export { ConfigError, RouterError } from './sdk/errors.ts'
+
+export interface RouterOptions {
+  /** The settings, `LLM_ROUTER_*` as in docs/configuration.md, and what configuration files name as `${NAME}`: `process.env`, say. */
+  env: Record<string, string | undefined>
+  /** Absent: as LLM_ROUTER_LOG_FILENAME, LLM_ROUTER_LOG_LEVEL and LLM_ROUTER_LOG_FORMAT say. */
+  logger?: FastifyBaseLogger
+}
+
+/**
+ * The whole router in this process, ready to `listen()`. It takes no signals and starts no workers. Throws ConfigError when the
+ * settings or the files that they name are not valid.
+ */
+export async function createRouter({ env, logger }: RouterOptions): Promise<FastifyInstance> {
+  const { config, notes, warnings } = loadConfig(env)
+  const logging = logger ? undefined : await createLogging(config, { isTerminal: false, tellsOfFile: true })
+  const log = logger ?? logging?.logger
+  if (!log) throw new Error('there is no logger')
+  for (const note of notes) log.info(note)
+  for (const warning of warnings) log.warn(warning)
+  const app = await buildApp({
+    ...{ config, env, logger: log },
+    ...(logging ? { logError: () => logging.error() } : {}),
+  })
+  app.addHook('onClose', async () => logging?.flush())
+  return app
+}

@@ -1,0 +1,147 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { answerChat, askChat, type ChatServices } from '../../relay/run/chat-run.ts'
+import type { ChatRequest, ChatResponse } from '../../sdk/chat.ts'
+import { modelNotFound, RouterError, upstreamFailed } from '../../sdk/errors.ts'
+import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
+import type { Model } from '../../sdk/target.ts'
+import type { QuestionEnd, QuestionUse } from '../auth/question-use.ts'
+import { AnswerEvents, readableEvents } from './answer-events.ts'
+import { chatOfQuestion, promptBytesOf } from './chat-of-question.ts'
+
+interface Begun {
+  model: Model
+  chat: ChatRequest
+  use: QuestionUse
+}
+
+/**
+ * Asks a model for an endpoint of an extension, with the rights and limits of the client that the endpoint was asked by. Throws
+ * the error to tell that client.
+ */
+export async function ask(
+  app: FastifyInstance,
+  services: ChatServices,
+  question: Question,
+  request: FastifyRequest,
+): Promise<Answer> {
+  const { model, chat, use } = await begin(app, question, request, { stream: false })
+  const { exchange } = request
+  const signal = question.signal && stopped(question.signal, exchange.signal)
+  try {
+    const response = await askChat({ model, request: chat, ...(signal && { signal }) }, services)
+    await use.end({ usage: response.usage, answerBytes: bytesOf(response) })
+    return answerOf(response, exchange.answeringModel ?? model.alias)
+  } catch (thrown) {
+    await use.end({ usage: undefined, answerBytes: 0, thrown })
+    throw thrown
+  }
+}
+
+/** The same, as the answer is written. Ends the question when its reader stops early. */
+export async function* stream(
+  app: FastifyInstance,
+  services: ChatServices,
+  question: Question,
+  request: FastifyRequest,
+): AsyncGenerator<AnswerEvent, void, undefined> {
+  const { model, chat, use } = await begin(app, question, request, { stream: true })
+  const { exchange } = request
+  const gone = left()
+  const stop = new AbortController()
+  const own = question.signal ? AbortSignal.any([stop.signal, question.signal]) : stop.signal
+  const signal = stopped(own, exchange.signal, gone)
+  const answer = new AnswerEvents()
+  const call = {
+    dialect: AnswerEvents.dialect(app.dialects.get('openai')),
+    alias: model.alias,
+    model,
+    source: { from: 'router', request: chat },
+    outline: {},
+    readBody: () => ({}),
+    stream: true,
+    includeUsage: true,
+  } as const
+  const running = answerChat(call, answer, { ...services, signal }).then(
+    () => answer.end(),
+    (thrown: unknown) => answer.fail(thrown),
+  )
+  const end: QuestionEnd = { usage: undefined, answerBytes: 0, thrown: gone }
+  // Who neither reads on nor stops reading must not hold what the question has.
+  exchange.onClose(() => {
+    stop.abort()
+    void use.end(end)
+  })
+  try {
+    for await (const event of readableEvents(answer.events(), () => exchange.answeringModel ?? model.alias)) {
+      if (event.type === 'end') Object.assign(end, { usage: event.usage, thrown: undefined })
+      else end.answerBytes += Buffer.byteLength(event.type === 'tool-call' ? event.arguments : event.text)
+      yield event
+    }
+  } catch (thrown) {
+    end.thrown = thrown
+    throw thrown
+  } finally {
+    stop.abort()
+    await running
+    // That the rest of the answer was not wanted is no failure of the request.
+    if (exchange.error === gone) exchange.error = undefined
+    await use.end(end)
+  }
+}
+
+/** Checks the question and the client's rights and limits, and names model and dialect for the log and the metrics. */
+async function begin(
+  app: FastifyInstance,
+  question: Question,
+  request: FastifyRequest,
+  { stream }: { stream: boolean },
+): Promise<Begun> {
+  const chat = chatOfQuestion(question, { stream })
+  app.rights.checkAsking(request)
+  const model = app.rights.models(request).find(chat.model)
+  if (!model) throw modelNotFound(chat.model.slice(0, 256))
+  const { exchange, client } = request
+  exchange.dialect ??= app.errorDialectOf(request)
+  exchange.model ??= model.alias
+  if (stream) exchange.stream = true
+  const most = client?.maxTokens
+  if (most !== undefined) chat.sampling.maxTokens = Math.min(most, chat.sampling.maxTokens ?? most)
+  const { maxTokens } = chat.sampling
+  const cost = { model: model.alias, promptBytes: promptBytesOf(chat), maxTokens }
+  return { model, chat, use: await app.rights.beginQuestion(request, cost) }
+}
+
+/** The end of the request counts, with its own reason; that of the question is to the target as if the client had left. */
+function stopped(own: AbortSignal, ofRequest: AbortSignal, gone = left()): AbortSignal {
+  const controller = new AbortController()
+  const onRequest = (): void => controller.abort(ofRequest.reason)
+  const onOwn = (): void => controller.abort(gone)
+  for (const [signal, listener] of [
+    [ofRequest, onRequest],
+    [own, onOwn],
+  ] as const) {
+    if (signal.aborted) listener()
+    else signal.addEventListener('abort', listener, { once: true, signal: controller.signal })
+  }
+  return controller.signal
+}
+
+function left(): RouterError {
+  return new RouterError('client_gone', 'The question was given up')
+}
+
+function answerOf({ choices, usage }: ChatResponse, model: string): Answer {
+  const [choice] = choices
+  if (!choice) throw upstreamFailed('The upstream sent an answer without a choice', 'BAD_ANSWER')
+  const { text, reasoning, refusal, toolCalls, finishReason } = choice
+  return {
+    ...{ model, text, reasoning, toolCalls, finishReason, usage },
+    ...(refusal === undefined ? {} : { refusal }),
+  }
+}
+
+function bytesOf({ choices: [choice] }: ChatResponse): number {
+  if (!choice) return 0
+  const calls = choice.toolCalls.map(({ arguments: text }) => text)
+  return Buffer.byteLength([choice.text, choice.reasoning, choice.refusal ?? '', ...calls].join(''))
+}

@@ -1,0 +1,59 @@
+import type {
+  ChatMessage,
+  FinishReason,
+  ReasoningEffort,
+  ResponseFormat,
+  Sampling,
+  ToolCall,
+  ToolChoice,
+  ToolDefinition,
+  Usage,
+  UserPart,
+} from './chat.ts'
+
+/** A message as a person writes it. A message of the canonical chat ({@link ChatMessage}) is accepted too. */
+export type QuestionMessage =
+  | { role: 'system'; content: string }
+  | { role: 'user'; content: string | readonly UserPart[] }
+  | { role: 'assistant'; content?: string | null; toolCalls?: readonly ToolCall[] }
+  | { role: 'tool'; callId: string; content: string }
+  | ChatMessage
+
+/** What an extension asks a model, with sampling as in {@link Sampling}; what is absent is left to the model's configuration. */
+export interface Question extends Omit<Sampling, 'n' | 'logprobs' | 'topLogprobs'> {
+  /** Name of a model in models-config.json. */
+  model: string
+  messages: readonly QuestionMessage[]
+  tools?: readonly ToolDefinition[]
+  toolChoice?: ToolChoice
+  parallelToolCalls?: boolean
+  /** `schema` of `{ type: 'schema', schema }` is a JSON Schema; one of TypeBox is such. */
+  responseFormat?: ResponseFormat
+  reasoningEffort?: ReasoningEffort
+  /** Ends this question; the client's leaving always does. */
+  signal?: AbortSignal
+}
+
+/** A whole answer. */
+export interface Answer {
+  /** Name of the model that answered: a fallback where that of the question could not. */
+  model: string
+  /** Empty where there are only tool calls, or a refusal. */
+  text: string
+  /** The thoughts before the answer; empty when there were none. */
+  reasoning: string
+  refusal?: string
+  toolCalls: ToolCall[]
+  finishReason: FinishReason
+  /** Undefined where the upstream did not count. */
+  usage: Usage | undefined
+}
+
+/** What a streamed answer is made of. `end` is the last one; a failure after the first one is thrown. */
+export type AnswerEvent =
+  | { type: 'text'; text: string }
+  | { type: 'reasoning'; text: string }
+  | { type: 'refusal'; text: string }
+  /** A call with all of its arguments. */
+  | ({ type: 'tool-call' } & ToolCall)
+  | { type: 'end'; model: string; finishReason: FinishReason; usage: Usage | undefined }

@@ -1,0 +1,19 @@
+import type { ClientKey, Surface } from './client-key.ts'
+import type { EndpointDocs } from './endpoint-docs.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whom the route is for, where its dialect does not say it; `any`: whoever has a key. Without either: operators. */
+    surface?: Surface | 'any'
+    /** Name of the dialect that the route speaks; decides the form of its errors. */
+    dialect?: string
+    /** What the API documentation says of the route; false: nothing, as it is only a file of a page. */
+    docs?: EndpointDocs | false
+  }
+  interface FastifyRequest {
+    /** Whose key the request came with; undefined where none is asked for. */
+    client: ClientKey | undefined
+  }
+}
+
+export type { ClientKey, EndpointDocs, Surface }
