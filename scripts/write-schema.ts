@@ -7,6 +7,9 @@ export function modelsConfigJsonSchema(): string {
   const schema = {
     $schema: 'http://json-schema.org/draft-07/schema#',
     ...looseJsonSchema(ModelsConfigSchema),
+    // Read by the JSON language service of VS Code and others: the router accepts both.
+    allowComments: true,
+    allowTrailingCommas: true,
   }
   return `${JSON.stringify(schema, null, 2)}\n`
 }

@@ -1,9 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { anthropic as anthropicDialect } from '../src/dialects/anthropic/index.ts'
+import { sampling as anthropicSampling } from '../src/dialects/anthropic/sampling.ts'
 import { ollama as ollamaDialect } from '../src/dialects/ollama/index.ts'
+import { sampling as ollamaSampling } from '../src/dialects/ollama/sampling.ts'
 import { openai as openaiDialect } from '../src/dialects/openai/index.ts'
+import { sampling as openaiSampling } from '../src/dialects/openai/sampling.ts'
 import { responses as responsesDialect } from '../src/dialects/responses/index.ts'
+import { sampling as responsesSampling } from '../src/dialects/responses/sampling.ts'
+import {
+  type SamplingTable,
+  samplingFate,
+  samplingFields,
+  spellings,
+} from '../src/dialects/shared/sampling.ts'
 import { anthropic } from '../src/providers/anthropic.ts'
 import { llamacpp } from '../src/providers/llamacpp.ts'
 import { lmstudio } from '../src/providers/lmstudio.ts'
@@ -26,6 +36,11 @@ const end = '<!-- end of the generated part -->'
 const dialects = new Map(
   [openaiDialect, ollamaDialect, anthropicDialect, responsesDialect].map((each) => [each.name, each]),
 )
+const samplingTables: Readonly<Record<string, SamplingTable>> = {
+  openai: openaiSampling,
+  ollama: ollamaSampling,
+  anthropic: anthropicSampling,
+}
 export const probedDialects = [fromOpenai, fromOllama, fromAnthropic, fromResponses]
 export const providerTypes: readonly ProviderType[] = [openai, vllm, llamacpp, lmstudio, ollama, anthropic]
 
@@ -43,7 +58,8 @@ export function translationDocs(page: string): string {
   const after = rest?.split(end)[1]
   if (before === undefined || after === undefined)
     throw new Error('the marks of the generated part are missing')
-  return `${before}${begin}\n\n${probedDialects.map(sectionOf).join('\n')}\n${end}${after}`
+  const sections = [...probedDialects.map(sectionOf), samplingSection()]
+  return `${before}${begin}\n\n${sections.join('\n')}\n${end}${after}`
 }
 
 /** Sends a probe through the client's reader and the server's writer, with and without its field. */
@@ -128,6 +144,40 @@ function sectionOf(dialect: ProbedDialect): string {
     ...listOf('No effect, and no report:', dialect.silent),
     '',
   ].join('\n')
+}
+
+/** From the dialects' own tables: the name of each field on each type of server, or why it has none. */
+function samplingSection(): string {
+  const rows = samplingFields.map((field) => {
+    const cells = providerTypes.map(({ dialect, flavour }) =>
+      samplingCell(samplingFate(tableOf(dialect), field, flavour)),
+    )
+    return rowOf([`\`${spellings[field].names[0]}\``, ...cells])
+  })
+  const types = providerTypes.map(({ name }) => `\`${name}\``)
+  const own = samplingFields.map((field) => samplingCell(samplingFate(responsesSampling, field, {})))
+  return [
+    '### Sampling',
+    '',
+    'The name of each field on each type of server, or why it is not sent. A server’s `defaults` are translated in the',
+    'same way; what its type lacks is then passed over without a report.',
+    '',
+    rowOf(['Field', ...types, 'Responses API']),
+    `|${'---|'.repeat(types.length + 2)}`,
+    ...rows.map((row, index) => `${row} ${own[index]} |`),
+    '',
+  ].join('\n')
+}
+
+function tableOf(dialect: string): SamplingTable {
+  const table = samplingTables[dialect]
+  if (!table) throw new Error(`no sampling table of ${dialect}`)
+  return table
+}
+
+function samplingCell(fate: ReturnType<typeof samplingFate>): string {
+  if ('name' in fate) return `\`${fate.name}\``
+  return 'refused' in fate ? `400: ${fate.refused}` : `**lost**: ${fate.dropped}`
 }
 
 function listOf(title: string, entries: Readonly<Record<string, string>>): string[] {

@@ -5,9 +5,11 @@ import autoload from '@fastify/autoload'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { RunningRequests } from './cluster/running-requests.ts'
 import type { Config } from './config/settings.ts'
+import type { Channel } from './lib/channel.ts'
 import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
 import admission from './plugins/admission.ts'
 import apiDocs from './plugins/api-docs/index.ts'
+import { trustProxy } from './plugins/auth/client-address.ts'
 import auth from './plugins/auth/index.ts'
 import balancer from './plugins/balancer/index.ts'
 import basePath, { withoutBasePath } from './plugins/base-path.ts'
@@ -54,6 +56,8 @@ export interface AppOptions {
   nodeOptions?: string
   /** What is wrong with the log file now, in a few words. */
   logError?: () => string | undefined
+  /** The primary of the cluster that this process is a worker of. */
+  primary?: Channel
   /** Where the primary of a cluster can see which requests this process works on. */
   running?: RunningRequests
   /** 0 (included) to 1 (excluded), for the strategies; `Math.random` unless given. */
@@ -76,6 +80,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     childLoggerFactory: (logger) => logger,
     genReqId: requestIdOf(requestIds(randomBytes)),
     bodyLimit: options.config.bodyLimitBytes,
+    trustProxy: trustProxy(options.config.trustedProxies),
     schemaController: { compilersFactory: noCompilers },
     serverFactory: createServer,
     // The hooks at the end wait for clients, for longer than a plugin may take to load.

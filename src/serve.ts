@@ -2,11 +2,11 @@ import cluster from 'node:cluster'
 import { join, resolve } from 'node:path'
 import { type AppOptions, buildApp } from './app.ts'
 import { runPrimary } from './cluster/primary.ts'
-import { runningRequestsVariable } from './cluster/primary-request-keeper.ts'
-import { RunningRequests } from './cluster/running-requests.ts'
-import type { ReadyMessage } from './cluster/worker-keeper.ts'
+import { RunningRequests, runningRequestsVariable } from './cluster/running-requests.ts'
+import { ready } from './cluster/supervisor.ts'
 import { type Config, loadConfig } from './config/settings.ts'
 import { discover } from './fleet/discovery.ts'
+import { Channel, workerPipe } from './lib/channel.ts'
 import { createLogging } from './runtime/logger.ts'
 import { setV8Flags } from './runtime/v8.ts'
 import { ConfigError } from './sdk/errors.ts'
@@ -31,6 +31,7 @@ async function run(): Promise<void> {
   process.on('SIGUSR1', () => onUnusedSignal())
   setV8Flags()
   const running = runningRequests()
+  const primary = cluster.worker ? new Channel(workerPipe(cluster.worker)) : undefined
   const { config, notes, warnings } = loadConfig(process.env)
   const isPrimary = config.serverType === 'cluster' && cluster.isPrimary
   const isTerminal = process.stdout.isTTY
@@ -56,6 +57,7 @@ async function run(): Promise<void> {
     ...{ config, env: process.env, logger, nodeOptions },
     logError: () => logging.error(),
     ...(running ? { running } : {}),
+    ...(primary ? { primary } : {}),
     ...searched(config),
   })
   if (!cluster.isWorker) reload = () => void app.reload.now()
@@ -77,7 +79,7 @@ async function run(): Promise<void> {
   await app.listen({ host: config.serverHost, port: config.serverPort })
   const address = app.server.address()
   const port = typeof address === 'object' && address ? address.port : config.serverPort
-  cluster.worker?.send({ worker: 'ready' } satisfies ReadyMessage, () => undefined)
+  primary?.cast(ready)
   logger.info({ host: config.serverHost, port, models: app.models.all().length }, 'listening')
   if (first && config.logFormat !== 'json') process.stderr.write(banner(config, port, app.models.all()))
 }

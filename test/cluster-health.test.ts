@@ -88,9 +88,10 @@ interface Seen {
   told: Record<string, string[]>
 }
 
-/** The two workers, once it is so in both; `without`: one that is gone. */
+/** The two workers, once it is so in both; `without`: one that is gone, and whose successor listens. */
 async function bothWorkers(isSo: (told: Seen['told']) => boolean, without?: number): Promise<Seen[]> {
   const signal = AbortSignal.timeout(20_000)
+  await router.listening(without === undefined ? 2 : 3)
   const last = new Map<number, Seen>()
   for (;;) {
     signal.throwIfAborted()
@@ -112,6 +113,13 @@ async function ofAny(): Promise<Seen | undefined> {
   }
 }
 
+/** Fulfilled when a check has found the target so. */
+async function checked(target: string, state: string): Promise<unknown> {
+  return await router.logged(
+    (line) => line.msg === 'health check' && line.target === target && line.state === state,
+  )
+}
+
 /** The shortest time between two of the next checks of a box. */
 async function shortestPause({ server, checks }: Box, count: number): Promise<number> {
   const from = checks.length
@@ -131,8 +139,10 @@ test('one process of a cluster checks the servers, and all of them learn what it
 
   await t.test('all processes learn once that it is dead, and that it has recovered', async () => {
     first.healthy = false
+    await checked('one', 'failing')
     await bothWorkers(({ one }) => one?.at(-1) === 'failing')
     first.healthy = true
+    await checked('one', 'up')
     const all = ['doubtful', 'failing', 'up']
     for (const { told } of await bothWorkers(({ one }) => one?.length === 3)) {
       assert.deepEqual(told, { one: all, 'one-too': all, two: [] })

@@ -40,7 +40,7 @@ before(async () => {
       LLM_ROUTER_CONFIG_POLL: '0',
     },
   })
-  await listening(workersCount)
+  await router.listening(workersCount)
 })
 after(async () => {
   await router.stop()
@@ -50,16 +50,6 @@ after(async () => {
 
 function modelOn(url: string, model = 'm'): Record<string, unknown> {
   return modelsConfig({ [model]: [{ id: 'target', api_type: 'vllm', api_host: url }] })
-}
-
-/** The processes that have listened so far, in their order, once there are so many. */
-async function listening(count: number): Promise<number[]> {
-  const pids = new Set<number>()
-  while (pids.size < count) {
-    const line = await router.logged(({ msg, pid }) => msg === 'listening' && !pids.has(Number(pid)))
-    pids.add(Number(line.pid))
-  }
-  return [...pids]
 }
 
 interface Answer {
@@ -138,13 +128,13 @@ test('a worker that is killed under load leaves no connection hanging, and the r
   )
   const killed: number[] = []
   for (let round = 0; round < 2; round++) {
-    const pids = await listening(workersCount + round)
+    const pids = await router.listening(workersCount + round)
     const victim = pids.find((pid) => !killed.includes(pid)) ?? assert.fail('all are dead')
     process.kill(victim, 'SIGKILL')
     killed.push(victim)
     await endOf(victim)
   }
-  await listening(workersCount + killed.length)
+  await router.listening(workersCount + killed.length)
   stopped = true
   // A connection that hangs keeps its client here for ever.
   await load

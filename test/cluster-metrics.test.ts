@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { freePort } from './helpers/free-port.ts'
 import { type Series, scrape } from './helpers/metrics.ts'
@@ -10,16 +7,10 @@ import { type RouterProcess, startRouterProcess } from './helpers/router-process
 
 const path = '/v1/chat/completions'
 
-let folder: string
 let router: RouterProcess
 let admin: string
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'llm-router-metrics-'))
-  writeFileSync(
-    join(folder, 'pid.ts'),
-    `export default async (app) => { app.get('/pid', () => ({ pid: process.pid })) }\n`,
-  )
   const port = await freePort()
   admin = `http://127.0.0.1:${port}`
   router = await startRouterProcess({
@@ -28,44 +19,18 @@ before(async () => {
       LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
       LLM_ROUTER_USE_PROMETHEUS: '1',
       LLM_ROUTER_ADMIN_PORT: `${port}`,
-      LLM_ROUTER_EXTENSIONS: join(folder, 'pid.ts'),
       LLM_ROUTER_DRAIN_ACCEPT: '0',
     },
     models: modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] }),
   })
-  await workers()
+  await router.listening(2)
 })
-after(async () => {
-  await router.stop()
-  rmSync(folder, { recursive: true })
-})
+after(() => router.stop())
 
 /** A request over a connection of its own, so to any worker. */
 async function fresh(url: string, init: RequestInit = {}): Promise<Response> {
   const headers = { 'content-type': 'application/json', connection: 'close' }
   return fetch(url, { ...init, headers })
-}
-
-/** The two workers, once both serve; `without`: one that is gone. */
-async function workers(without?: number): Promise<number[]> {
-  const found = new Set<number>()
-  const signal = AbortSignal.timeout(20_000)
-  while (found.size < 2) {
-    signal.throwIfAborted()
-    const pid = await pidOfAny()
-    if (pid !== undefined && pid !== without) found.add(pid)
-  }
-  return [...found]
-}
-
-/** Undefined where the connection went to a worker that had just died. */
-async function pidOfAny(): Promise<number | undefined> {
-  try {
-    const answer = await fresh(`${router.url}/pid`, { signal: AbortSignal.timeout(500) })
-    return Number(/\d+/.exec(await answer.text())?.[0])
-  } catch {
-    return undefined
-  }
 }
 
 const body = JSON.stringify({ model: 'demo', messages: [{ role: 'user', content: 'x' }] })
@@ -117,11 +82,10 @@ test('any worker tells the numbers of all, and those of dead ones are kept', asy
   })
 
   await t.test('a killed worker takes nothing away that was seen', async () => {
-    const [victim] = await workers()
-    assert.ok(victim)
+    const [victim = 0] = await router.listening(2)
     const before = await scrape(admin)
     process.kill(victim, 'SIGKILL')
-    await workers(victim)
+    await router.listening(3)
     const after = await scrape(admin)
     assert.equal(chats(after), sent)
     for (const name of before.names) {
@@ -132,11 +96,10 @@ test('any worker tells the numbers of all, and those of dead ones are kept', asy
   })
 
   await t.test('a worker that ends in order leaves what nobody had seen yet', async () => {
-    const [leaver] = await workers()
-    assert.ok(leaver)
+    const [, leaver = 0] = await router.listening(3)
     const more = await chat(20)
     process.kill(leaver, 'SIGTERM')
-    await workers(leaver)
+    await router.listening(4)
     assert.equal(chats(await counted(sent + more)), sent + more)
   })
 })

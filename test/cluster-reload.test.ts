@@ -9,7 +9,7 @@ import { scrape } from './helpers/metrics.ts'
 import { modelsConfig } from './helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from './helpers/router-process.ts'
 
-const reread = 'models-config.json read again'
+const reread = 'models-config.json reloaded'
 
 function withTarget(id: string, type = 'mock'): Record<string, unknown> {
   return modelsConfig({ m: [{ id, api_type: type }] })
@@ -50,15 +50,6 @@ async function targetsOf(router: RouterProcess, processes: number): Promise<stri
   return [...targets.values()]
 }
 
-async function allListen(router: RouterProcess, processes: number): Promise<number[]> {
-  const pids = new Set<number>()
-  while (pids.size < processes) {
-    const { pid } = await router.logged(({ msg, pid }) => msg === 'listening' && !pids.has(Number(pid)))
-    pids.add(Number(pid))
-  }
-  return [...pids]
-}
-
 function countOf({ logs }: RouterProcess, message: string): number {
   return logs.filter(({ msg }) => String(msg).includes(message)).length
 }
@@ -72,7 +63,7 @@ test('SIGHUP has the files read again at once, though nothing in them has change
 
 test('all processes of a cluster take a changed file together, and one of them says so', async (t) => {
   const router = await start(t, { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '3' })
-  await allListen(router, 3)
+  await router.listening(3)
   write(router, withTarget('second'))
   await router.logged(({ msg }) => msg === reread)
   assert.deepEqual(await targetsOf(router, 3), ['second', 'second', 'second'])
@@ -83,7 +74,7 @@ test('all processes of a cluster take a changed file together, and one of them s
 
 test('SIGHUP to the primary reaches all processes; one to a worker ends nothing', async (t) => {
   const router = await start(t, { LLM_ROUTER_SERVER_TYPE: 'cluster' })
-  for (const pid of await allListen(router, 2)) process.kill(pid, 'SIGHUP')
+  for (const pid of await router.listening(2)) process.kill(pid, 'SIGHUP')
   router.child.kill('SIGHUP')
   await router.logged(({ msg }) => msg === reread)
   assert.deepEqual(await targetsOf(router, 2), ['first', 'first'])
@@ -92,14 +83,14 @@ test('SIGHUP to the primary reaches all processes; one to a worker ends nothing'
 
 test('a broken file is one error line of the cluster, and a process that starts later works without it', async (t) => {
   const router = await start(t, { LLM_ROUTER_SERVER_TYPE: 'cluster' })
-  const [pid = 0] = await allListen(router, 2)
+  const [pid = 0] = await router.listening(2)
   writeFileSync(router.file, '{"g": }')
   const { msg } = await router.logged(({ level }) => level === 'error')
   assert.ok(String(msg).startsWith(`${router.file}:1:7: not valid JSON`), String(msg))
   process.kill(pid, 'SIGKILL')
-  await allListen(router, 3) // the one that was killed has told so, too
+  await router.listening(3) // the one that was killed has told so, too
   assert.deepEqual(await targetsOf(router, 2), ['first', 'first'])
-  assert.equal(countOf(router, 'the models stay as they were'), 1)
+  assert.equal(countOf(router, 'the models in use stay in force'), 1)
   write(router, withTarget('second'))
   await router.logged(({ msg }) => msg === reread)
   assert.deepEqual(await targetsOf(router, 2), ['second', 'second'])
@@ -119,7 +110,7 @@ export default async (app) => {
 `,
   )
   const router = await start(t, { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_EXTENSIONS: extension })
-  await allListen(router, 2)
+  await router.listening(2)
   write(router, withTarget('second', 'rare'))
   const { msg } = await router.logged(({ level }) => level === 'error')
   assert.match(String(msg), /"rare" is unknown/)
@@ -137,13 +128,13 @@ test('a broken file of client keys changes nothing, and keeps no process from st
     LLM_ROUTER_AUTH_ENABLED: '1',
     LLM_ROUTER_AUTH_MEMORY_SEED_FILE: keys,
   })
-  const [pid = 0] = await allListen(router, 2)
+  const [pid = 0] = await router.listening(2)
   writeFileSync(keys, '{"keys": [}')
   await router.logged(({ level }) => level === 'error')
   process.kill(pid, 'SIGKILL')
-  await allListen(router, 3)
+  await router.listening(3)
   const asked = { headers: { authorization: `Bearer ${key}`, connection: 'close' } }
   for (let count = 0; count < 6; count++)
     assert.equal((await fetch(`${router.url}/v1/models`, asked)).status, 200)
-  assert.equal(countOf(router, 'the keys of clients stay as they were'), 1)
+  assert.equal(countOf(router, 'the client keys in use stay in force'), 1)
 })

@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
+import { modelsConfig } from './helpers/router.ts'
+import { type RouterProcess, startRouterProcess } from './helpers/router-process.ts'
 import { type RedisServer, startRedis } from './stores/redis-server.ts'
 
 let folder: string
+let extension: string
 let redis: RedisServer
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'llm-router-responses-'))
+  extension = join(folder, 'pid.ts')
   writeFileSync(
-    join(folder, 'pid.ts'),
+    extension,
     `export default async (app) => { app.get('/pid', () => ({ pid: process.pid })) }\n`,
   )
-  const m = { providers: [{ api_type: 'mock' }] }
-  writeFileSync(join(folder, 'models.json'), JSON.stringify({ g: { m }, active_models: { g: ['m'] } }))
   redis = await startRedis()
 })
 after(async () => {
@@ -26,46 +26,25 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** A router as a process of its own; fulfilled with its port when it listens. */
-async function startProcess(t: TestContext, env: Record<string, string>): Promise<number> {
-  const child = spawn(process.execPath, ['src/server.ts'], {
-    cwd: join(import.meta.dirname, '..'),
-    env: {
-      PATH: process.env.PATH ?? '',
-      LLM_ROUTER_SERVER_HOST: '127.0.0.1',
-      LLM_ROUTER_SERVER_PORT: '0',
-      LLM_ROUTER_LOG_FILENAME: '',
-      LLM_ROUTER_MODELS_CONFIG: join(folder, 'models.json'),
-      LLM_ROUTER_EXTENSIONS: join(folder, 'pid.ts'),
-      ...env,
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
+async function start(t: TestContext, env: Record<string, string>): Promise<RouterProcess> {
+  const router = await startRouterProcess({
+    models: modelsConfig({ m: [{ api_type: 'mock' }] }),
+    env: { LLM_ROUTER_EXTENSIONS: extension, ...env },
   })
-  const exit = once(child, 'exit')
-  t.after(async () => {
-    child.kill('SIGKILL')
-    await exit
-  })
-  let output = ''
-  const port = Promise.withResolvers<number>()
-  child.stderr.on('data', (chunk) => {
-    output += chunk
-    const match = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(output)
-    if (match) port.resolve(Number(match[1]))
-  })
-  exit.then(() => port.reject(new Error(`the router ended: ${output}`))).catch(() => undefined)
-  return port.promise
+  t.after(() => router.stop())
+  return router
 }
 
 type Send = (method: string, path: string, body?: object) => Promise<{ status: number; text: string }>
 
 /** All requests go over one connection, so to one worker. */
-function connectTo(port: number): Send {
+function connectTo({ url }: RouterProcess): Send {
+  const { hostname: host, port } = new URL(url)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   return (method, path, body) =>
     new Promise((resolve, reject) => {
       const headers = { 'content-type': 'application/json' }
-      const sent = request({ host: '127.0.0.1', port, method, path, agent, headers }, async (response) => {
+      const sent = request({ host, port, method, path, agent, headers }, async (response) => {
         let text = ''
         for await (const chunk of response) text += chunk
         resolve({ status: response.statusCode ?? 0, text })
@@ -75,12 +54,13 @@ function connectTo(port: number): Send {
     })
 }
 
-async function connectToEachWorker(port: number, count: number): Promise<Map<number, Send>> {
+async function connectToEachWorker(router: RouterProcess, count: number): Promise<Map<number, Send>> {
+  await router.listening(count)
   const found = new Map<number, Send>()
   const signal = AbortSignal.timeout(10_000)
   while (found.size < count) {
     signal.throwIfAborted()
-    const send = connectTo(port)
+    const send = connectTo(router)
     const { pid }: { pid: number } = JSON.parse((await send('GET', '/pid')).text)
     if (!found.has(pid)) found.set(pid, send)
   }
@@ -109,8 +89,8 @@ const cluster = { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_C
 
 describe('answers that requests go on from', { concurrency: 2 }, () => {
   test('are known to all workers of a machine, also when the one that gave them has died', async (t) => {
-    const port = await startProcess(t, cluster)
-    const workers = await connectToEachWorker(port, 2)
+    const router = await start(t, cluster)
+    const workers = await connectToEachWorker(router, 2)
     const [[firstPid, one], [, two]] = [...workers] as [[number, Send], [number, Send]] // as many as asked for
     await converse(one, two)
     const { id } = await answer(one, 'the last one')
@@ -120,12 +100,12 @@ describe('answers that requests go on from', { concurrency: 2 }, () => {
 
   test('are known to all routers with one Redis, and to those that start later', async (t) => {
     const env = { LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` }
-    const ports = await Promise.all([startProcess(t, env), startProcess(t, env)])
-    const [one, two] = ports.map(connectTo)
+    const routers = await Promise.all([start(t, env), start(t, env)])
+    const [one, two] = routers.map(connectTo)
     assert.ok(one && two)
     await converse(one, two)
     const { id } = await answer(one, 'the last one')
-    const later = connectTo(await startProcess(t, env))
+    const later = connectTo(await start(t, env))
     await answer(later, 'and then', id)
   })
 })

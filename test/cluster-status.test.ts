@@ -69,6 +69,7 @@ async function statusThat(isSo: (status: Status) => boolean, by = new Agent()): 
 
 /** An agent for each of the two workers. */
 async function agents(): Promise<[Agent, Agent]> {
+  await router.listening(2)
   const found = new Map<number, Agent>()
   const signal = AbortSignal.timeout(20_000)
   while (found.size < 2) {

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { Agent, createServer, request, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { modelsConfig } from './helpers/router.ts'
+import { type RouterProcess, startRouterProcess } from './helpers/router-process.ts'
+import { openaiText, startUpstream } from './helpers/scripted-upstream.ts'
 import { type RedisServer, startRedis } from './stores/redis-server.ts'
 
-const root = join(import.meta.dirname, '..')
 let folder: string
 let redis: RedisServer
 
@@ -34,92 +34,43 @@ interface Box {
   total: number
   /** Requests are answered after a moment, or, once held, never. */
   held: boolean
-  server: Server
   /** Fulfilled when the next request has arrived. */
   next(): Promise<unknown>
 }
 
 async function startBox(t: TestContext): Promise<Box> {
-  let running = 0
-  const server = createServer((incoming, response) => {
-    if (incoming.method !== 'POST') {
-      response.end() // a health check
-      return
-    }
+  const upstream = await startUpstream(async ({ method }) => {
+    if (method !== 'POST') return { kind: 'reply', body: '' } // a health check
     box.total++
-    box.most = Math.max(box.most, ++running)
-    response.once('close', () => running--)
-    incoming.resume()
-    server.emit('arrived')
-    if (box.held) return
+    box.most = Math.max(box.most, upstream.openRequests)
+    if (box.held) return { kind: 'hang' }
     // The time of a short answer: long enough for a second holder to be seen.
-    setTimeout(() => {
-      const message = { role: 'assistant', content: 'Hi' }
-      const choices = [{ index: 0, message, finish_reason: 'stop' }]
-      response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify({ id: 'x', object: 'chat.completion', created: 1, model: 'm', choices }))
-    }, 5)
+    await setTimeout(5)
+    return openaiText('Hi')
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // it listens on TCP
-  const url = `http://127.0.0.1:${port}`
-  const box: Box = { url, most: 0, total: 0, held: false, server, next: () => once(server, 'arrived') }
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
+  t.after(() => upstream.close())
+  const next = () => upstream.requestReceived(upstream.requests.length)
+  const box: Box = { url: upstream.url, most: 0, total: 0, held: false, next }
   return box
-}
-
-interface RunningRouter {
-  port: number
-  child: ChildProcess
-  exit: Promise<number | null>
-  output(): string
 }
 
 async function startRouter(
   t: TestContext,
-  boxes: readonly Box[],
+  box: Box,
   env: Record<string, string>,
-): Promise<RunningRouter> {
-  const providers = boxes.map(({ url }, index) => ({ id: `box${index}`, api_type: 'vllm', api_host: url }))
-  const file = join(folder, `${t.name.replaceAll(/\W+/g, '-')}.json`)
-  writeFileSync(file, JSON.stringify({ g: { m: { providers } }, active_models: { g: ['m'] } }))
-  const router = spawnRouter({
-    LLM_ROUTER_MODELS_CONFIG: file,
-    LLM_ROUTER_BALANCE_STRATEGY: 'first_available',
-    LLM_ROUTER_EXTENSIONS: join(folder, 'pid.ts'),
-    ...env,
+  processes = 1,
+): Promise<RouterProcess> {
+  const router = await startRouterProcess({
+    models: modelsConfig({ m: [{ id: 'box', api_type: 'vllm', api_host: box.url }] }),
+    env: {
+      LLM_ROUTER_BALANCE_STRATEGY: 'first_available',
+      LLM_ROUTER_EXTENSIONS: join(folder, 'pid.ts'),
+      ...env,
+    },
   })
-  t.after(async () => {
-    router.child.kill('SIGKILL')
-    await router.exit
-  })
-  for (;;) {
-    const match = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(router.output())
-    if (match) return { ...router, port: Number(match[1]) }
-    const { stdout, stderr } = router.child
-    assert.ok(stdout && stderr)
-    const code = await Promise.race([once(stderr, 'data'), once(stdout, 'data'), router.exit])
-    assert.ok(Array.isArray(code), `ended: ${router.output()}`)
-  }
-}
-
-function spawnRouter(env: Record<string, string>): Omit<RunningRouter, 'port'> {
-  const child = spawn(process.execPath, ['src/server.ts'], {
-    cwd: root,
-    env: { PATH: process.env.PATH ?? '', LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_LOG_FILENAME: '', ...env },
-  })
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk) => {
-      text += chunk
-    })
-  }
-  const exit = once(child, 'close').then(([code]) => code as number | null) // by the documentation of the event
-  return { child, exit, output: () => text }
+  t.after(() => router.stop())
+  await router.listening(processes)
+  return router
 }
 
 interface Client {
@@ -129,12 +80,13 @@ interface Client {
 }
 
 /** All requests of one client go over one connection, so to one worker. */
-function connectTo({ port }: { port: number }): Client {
+function connectTo({ url }: RouterProcess): Client {
+  const { hostname: host, port } = new URL(url)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const send = (method: string, path: string, body: string): Promise<{ status: number; text: string }> =>
     new Promise((resolve, reject) => {
       const headers = { 'content-type': 'application/json' }
-      const sent = request({ host: '127.0.0.1', port, method, path, agent, headers }, async (response) => {
+      const sent = request({ host, port, method, path, agent, headers }, async (response) => {
         let text = ''
         for await (const chunk of response) text += chunk
         resolve({ status: response.statusCode ?? 0, text })
@@ -154,7 +106,7 @@ async function pidOf(client: Client): Promise<number> {
 }
 
 /** Clients on different workers. */
-async function clientsOfWorkers(router: RunningRouter, count: number): Promise<Map<number, Client>> {
+async function clientsOfWorkers(router: RouterProcess, count: number): Promise<Map<number, Client>> {
   const found = new Map<number, Client>()
   const signal = AbortSignal.timeout(60_000)
   while (found.size < count) {
@@ -192,7 +144,7 @@ const cluster = { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_C
 const withRedis = () => ({ LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` })
 
 /** Kills the worker that has the only box, and asks another one, which must get the box within a second. */
-async function assertFreedByDeath(router: RunningRouter, box: Box): Promise<void> {
+async function assertFreedByDeath(router: RouterProcess, box: Box): Promise<void> {
   const [[holderPid, holder], [, other]] = [...(await clientsOfWorkers(router, 2))] as [
     [number, Client],
     [number, Client], // as many as were asked for
@@ -209,10 +161,11 @@ async function assertFreedByDeath(router: RunningRouter, box: Box): Promise<void
   assert.ok(performance.now() - killedAt < 1_000)
   await broken
   // A new worker has taken the place of the dead one.
+  await router.listening(3)
   assert.ok(!(await clientsOfWorkers(router, 2)).has(holderPid))
 }
 
-async function manyClients(router: RunningRouter): Promise<Client[]> {
+async function manyClients(router: RouterProcess): Promise<Client[]> {
   const clients = [...(await clientsOfWorkers(router, 2)).values()]
   return [...clients, ...Array.from({ length: 6 }, () => connectTo(router))]
 }
@@ -221,7 +174,9 @@ describe('a cluster', { concurrency: 2 }, () => {
   describe('with leases', { concurrency: 1 }, () => {
     test('over two hosts shares targets through Redis, also when a worker is killed', async (t) => {
       const box = await startBox(t)
-      const hosts = await Promise.all([0, 1].map(() => startRouter(t, [box], { ...cluster, ...withRedis() })))
+      const hosts = await Promise.all(
+        [0, 1].map(() => startRouter(t, box, { ...cluster, ...withRedis() }, 2)),
+      )
       const [first, second] = hosts
       assert.ok(first && second)
       await t.test('a target never has two requests at once', async () => {
@@ -244,7 +199,7 @@ describe('a cluster', { concurrency: 2 }, () => {
 
     test('on one machine shares targets through its primary, also when a worker is killed', async (t) => {
       const box = await startBox(t)
-      const router = await startRouter(t, [box], cluster)
+      const router = await startRouter(t, box, cluster, 2)
       await t.test('a target never has two requests at once', async () => {
         await assertExclusive([box], await manyClients(router), 12)
       })
@@ -258,16 +213,19 @@ describe('a cluster', { concurrency: 2 }, () => {
   describe('in trouble', { concurrency: 1 }, () => {
     test('without Redis at its address a router starts and serves, and says what is wrong', async (t) => {
       const box = await startBox(t)
-      const router = await startRouter(t, [box], { LLM_ROUTER_REDIS_URL: 'redis://:hunter2@127.0.0.1:1/0' })
+      const router = await startRouter(t, box, { LLM_ROUTER_REDIS_URL: 'redis://:hunter2@127.0.0.1:1/0' })
       assert.equal(await connectTo(router).chat(), 200)
       assert.match(router.output(), /Redis does not answer/)
       assert.doesNotMatch(router.output(), /hunter2/)
     })
 
     test('workers that crash again and again end the primary with exit code 1', async () => {
-      const { exit, output } = spawnRouter({ ...cluster, LLM_ROUTER_EXTENSIONS: join(folder, 'crash.ts') })
-      assert.equal(await exit, 1)
-      assert.match(output(), /a worker ended \(exit code 7\)[\s\S]*giving up/)
+      const models = modelsConfig({ m: [{ api_type: 'mock' }] })
+      const env = { ...cluster, LLM_ROUTER_EXTENSIONS: join(folder, 'crash.ts') }
+      await assert.rejects(
+        startRouterProcess({ models, env }),
+        /ended with 1: [\s\S]*a worker ended \(exit code 7\)[\s\S]*giving up/,
+      )
     })
   })
 })

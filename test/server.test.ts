@@ -15,8 +15,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
+import { childEnv, root } from './helpers/child-env.ts'
 
-const root = join(import.meta.dirname, '..')
 const run = promisify(execFile)
 let folder: string
 
@@ -36,7 +36,7 @@ interface Server {
 function start(env: Record<string, string>): Server {
   const child = spawn(process.execPath, ['src/server.ts'], {
     cwd: root,
-    env: { PATH: process.env.PATH ?? '', LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_LOG_FILENAME: '', ...env },
+    env: childEnv({ LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_LOG_FILENAME: '', ...env }),
   })
   const text = { stdout: '', stderr: '' }
   const exit = once(child, 'close').then(([code]) => code as number | null)

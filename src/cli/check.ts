@@ -1,8 +1,7 @@
 import { modelPath } from '../config/config-path.ts'
 import { errorPosition, fromTextPosition } from '../config/error-position.ts'
 import { ConnectError } from '../lib/connect-error.ts'
-import { jsonPositions, type TextPosition } from '../lib/json/positions.ts'
-import { findJsonError } from '../lib/json/syntax-error.ts'
+import { readJsonc, type TextPosition } from '../lib/json/jsonc.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import type { Command } from './command-line.ts'
@@ -16,19 +15,19 @@ export const check: Command = async ([file], { env, print }) => {
   const whole = await readWholeConfig(env, file, { askServers: true })
   const { config, text, models, errors, warnings: found } = whole
   const path = config.modelsConfigPath
-  const broken = text === undefined ? undefined : findJsonError(withoutMark(text))
-  const places = text === undefined || broken ? undefined : jsonPositions(text)
-  if (broken) {
-    print(shown({ kind: 'error', message: 'not valid JSON from here on', position: broken }, path))
+  const document = text === undefined ? undefined : readJsonc(text)
+  if (document?.syntaxError) {
+    const { syntaxError: position } = document
+    print(shown({ kind: 'error', message: 'not valid JSON from here on', position }, path))
     return 2
   }
   const warnings = [...found, ...(await checkConnections(models))]
   const findings: Finding[] = [
     ...errors.map(
-      (message): Finding => ({ kind: 'error', message, position: errorPosition(message, places) }),
+      (message): Finding => ({ kind: 'error', message, position: errorPosition(message, document) }),
     ),
     ...warnings.map((message): Finding => {
-      const placed = fromTextPosition(message) ?? { message, position: errorPosition(message, places) }
+      const placed = fromTextPosition(message) ?? { message, position: errorPosition(message, document) }
       return { kind: 'warning', ...placed }
     }),
   ]
@@ -56,11 +55,6 @@ function shown({ kind, message, position }: Finding, path: string): string {
 
 function byPlace({ position: a }: Finding, { position: b }: Finding): number {
   return (a?.line ?? 0) - (b?.line ?? 0) || (a?.column ?? 0) - (b?.column ?? 0)
-}
-
-/** As the reader of the file does, which takes a byte order mark. */
-function withoutMark(text: string): string {
-  return text.startsWith('\ufeff') ? text.slice(1) : text
 }
 
 function counted(count: number, what: string): string {

@@ -1,167 +1,160 @@
-import type { HealthTeam, ServerState } from '../sdk/health-team.ts'
-import type { ProcessPipe } from '../stores/link.ts'
+import { type Channel, topic } from '../lib/channel.ts'
+import type { WorkerChannels } from '../lib/worker-channels.ts'
+import type { CheckedState } from '../sdk/target.ts'
 
-/** Who sent a message is known by its pipe, so none names its worker. Servers are told apart by their keys. */
-export type HealthMessage =
-  /** From a worker: it can check, it cannot any more, it checks and is alive. */
-  | { health: 'join' | 'leave' | 'beat' }
-  /** To a worker: whether the checks are its own. */
-  | { health: 'duty'; on: boolean }
-  /** From the one on duty, and then to all. */
-  | { health: 'found'; server: string; state: ServerState }
-  /** From any worker, and then to the one on duty: a server whose checks fail has answered a request. */
-  | { health: 'answered'; server: string }
+/** `gone`: no target is behind the server any more, so nothing is known of it. */
+export type ServerState = CheckedState | 'gone'
 
-type HealthPipe = ProcessPipe<HealthMessage>
+/** A process that can check servers, and acts on the results. */
+export interface HealthPeer {
+  /** True: this process checks from now on. False: another one does, or none. */
+  lead(isLeader: boolean): void
+  /** What the checks have found, whoever does them. */
+  learned(server: string, state: ServerState): void
+  /** Only for the leader: a request of some process has just had its first content from the server. */
+  answered(server: string): void
+}
 
-/** The one on duty is heard of this often, in milliseconds. */
-const beatMs = 1_000
-/** So long without a word, and somebody else takes over, in milliseconds: the process hangs. */
-const silentMs = 5_000
+/** The processes that share a configuration: one of them, the leader, checks the servers, and all learn what it finds. */
+export interface HealthPeers {
+  /** The peer learns what is known already, and then each change. Once per process. */
+  join(peer: HealthPeer): void
+  /** A change that the leader has found; all peers learn it, this one too. Ignored from any other process. */
+  report(server: string, state: ServerState): void
+  /** A request of this process has had its first content from a server whose checks fail; the leader is told. */
+  answered(server: string): void
+  /** This process ends: another one leads. It still learns what is found. */
+  leave(): void
+}
 
-/** A worker's side. */
-export function primaryHealth(pipe: HealthPipe): HealthTeam {
-  let beats: NodeJS.Timeout | undefined
-  let left = false
-  const setDuty = (on: boolean): void => {
-    clearInterval(beats)
-    beats = on ? setInterval(() => trySend(pipe, { health: 'beat' }), beatMs) : undefined
+/** Servers are identified by their keys. */
+interface Found {
+  server: string
+  state: ServerState
+}
+
+const join = topic('health.join')
+const alive = topic('health.alive')
+/** What a worker has seen is so although it has exited. */
+const afterExit = true
+const leave = topic('health.leave', { afterExit })
+const lead = topic<boolean>('health.lead')
+/** From the leader, and then to all. */
+const found = topic<Found>('health.found', { afterExit })
+/** From any worker, and then to the leader. */
+const answered = topic<string>('health.answered', { afterExit })
+
+/** The leader says this often that it is alive, in milliseconds. */
+const aliveEveryMs = 1_000
+/** A leader that has been silent for so long hangs, and another one takes over, in milliseconds. */
+const maxSilenceMs = 5_000
+
+/** The peers of this process: the other workers of its cluster, or none. */
+export function healthPeers(primary: Channel | undefined): HealthPeers {
+  return primary ? clusterPeers(primary) : noPeers()
+}
+
+function noPeers(): HealthPeers {
+  let self: HealthPeer | undefined
+  return {
+    join(peer) {
+      self = peer
+      self.lead(true)
+    },
+    report: (server, state) => self?.learned(server, state),
+    answered: (server) => self?.answered(server),
+    leave: () => undefined,
+  }
+}
+
+function clusterPeers(primary: Channel): HealthPeers {
+  let timer: NodeJS.Timeout | undefined
+  let hasLeft = false
+  const setLeader = (isLeader: boolean): void => {
+    clearInterval(timer)
+    timer = isLeader ? setInterval(() => primary.cast(alive), aliveEveryMs) : undefined
   }
   return {
-    join(member) {
-      pipe.onMessage((message) => {
-        if (!isHealthMessage(message)) return
-        if (message.health === 'found') member.learned(message.server, message.state)
-        if (message.health === 'answered') member.answered(message.server)
-        // The duty may have been on its way here when this process left.
-        if (message.health !== 'duty' || left) return
-        setDuty(message.on)
-        member.duty(message.on)
+    join(peer) {
+      primary.on(found, ({ server, state }) => peer.learned(server, state))
+      primary.on(answered, (server) => peer.answered(server))
+      primary.on(lead, (isLeader) => {
+        // It may have been on its way when this process left.
+        if (hasLeft) return
+        setLeader(isLeader)
+        peer.lead(isLeader)
       })
-      trySend(pipe, { health: 'join' })
+      primary.cast(join)
     },
-    tell(server, state) {
-      trySend(pipe, { health: 'found', server, state })
+    report(server, state) {
+      primary.cast(found, { server, state })
     },
     answered(server) {
-      trySend(pipe, { health: 'answered', server })
+      primary.cast(answered, server)
     },
     leave() {
-      left = true
-      setDuty(false)
-      trySend(pipe, { health: 'leave' })
+      hasLeft = true
+      setLeader(false)
+      primary.cast(leave)
     },
   }
 }
 
-interface Desk {
-  pipe: HealthPipe
-  /** Only who has joined hears anything; who leaves gets no duty. */
-  is: 'new' | 'able' | 'leaving'
-}
+/** The primary's side: names the leader, and knows which servers are not up. */
+export function serveHealth(workers: WorkerChannels): void {
+  /** Those that have joined, in the order in which they become leader; false: it is about to end. */
+  const peers = new Map<Channel, boolean>()
+  const notUp = new Map<string, ServerState>()
+  let leader: Channel | undefined
+  let silence: NodeJS.Timeout | undefined
 
-/** The primary's side: who is on duty, and which servers are not up. */
-export class HealthDesk {
-  /** In the order in which they get the duty. */
-  readonly #workers = new Map<string, Desk>()
-  readonly #troubled = new Map<string, ServerState>()
-  readonly #silentMs: number
-  #onDuty: string | undefined
-  #silence: NodeJS.Timeout | undefined
-
-  /** `silentAfterMs`: how long the one on duty may say nothing. */
-  constructor(silentAfterMs = silentMs) {
-    this.#silentMs = silentAfterMs
+  const watchLeader = (): void => {
+    clearTimeout(silence)
+    silence = setTimeout(replaceHungLeader, maxSilenceMs)
+  }
+  const elect = (): void => {
+    clearTimeout(silence)
+    leader = [...peers].find(([, canLead]) => canLead)?.[0]
+    if (!leader) return
+    leader.cast(lead, true)
+    watchLeader()
+  }
+  /** It is elected last from now on, and is told so when it wakes up. */
+  function replaceHungLeader(): void {
+    if (!leader) return
+    leader.cast(lead, false)
+    peers.delete(leader)
+    peers.set(leader, true)
+    elect()
+  }
+  const heard = (worker: Channel): void => {
+    if (worker === leader) watchLeader()
   }
 
-  addWorker(owner: string, pipe: HealthPipe): void {
-    const desk: Desk = { pipe, is: 'new' }
-    this.#workers.set(owner, desk)
-    pipe.onMessage((message) => {
-      if (isHealthMessage(message) && this.#workers.has(owner)) this.#hear(owner, desk, message)
-    })
-  }
-
-  /** No message of it will come any more. */
-  removeWorker(owner: string): void {
-    this.#workers.delete(owner)
-    if (owner === this.#onDuty) this.#appoint()
-  }
-
-  #hear(owner: string, desk: Desk, message: HealthMessage): void {
-    if (owner === this.#onDuty) this.#expectMore()
-    switch (message.health) {
-      case 'join':
-        desk.is = 'able'
-        for (const [server, state] of this.#troubled) trySend(desk.pipe, { health: 'found', server, state })
-        if (this.#onDuty === undefined) this.#appoint()
-        return
-      case 'leave':
-        desk.is = 'leaving'
-        if (owner === this.#onDuty) this.#appoint()
-        return
-      case 'found':
-        // One that hung may wake up and tell what somebody else has seen better since.
-        if (owner === this.#onDuty) this.#found(message.server, message.state)
-        return
-      case 'answered':
-        this.#tellDuty(message)
-        return
-      case 'beat':
-      case 'duty':
-        return
-    }
-  }
-
-  #found(server: string, state: ServerState): void {
-    if (state === 'up' || state === 'gone') this.#troubled.delete(server)
-    else this.#troubled.set(server, state)
-    for (const { pipe, is } of this.#workers.values()) {
-      if (is !== 'new') trySend(pipe, { health: 'found', server, state })
-    }
-  }
-
-  #tellDuty(message: HealthMessage): void {
-    const desk = this.#onDuty === undefined ? undefined : this.#workers.get(this.#onDuty)
-    if (desk) trySend(desk.pipe, message)
-  }
-
-  #appoint(): void {
-    clearTimeout(this.#silence)
-    const [next] = [...this.#workers].find(([, { is }]) => is === 'able') ?? []
-    this.#onDuty = next
-    const desk = next === undefined ? undefined : this.#workers.get(next)
-    if (!desk) return
-    trySend(desk.pipe, { health: 'duty', on: true })
-    this.#expectMore()
-  }
-
-  #expectMore(): void {
-    clearTimeout(this.#silence)
-    this.#silence = setTimeout(() => this.#replace(), this.#silentMs)
-  }
-
-  /** The one on duty hangs: it comes last from now on, and hears so when it wakes up. */
-  #replace(): void {
-    const hanging = this.#onDuty
-    const desk = hanging === undefined ? undefined : this.#workers.get(hanging)
-    if (hanging === undefined || !desk) return
-    trySend(desk.pipe, { health: 'duty', on: false })
-    this.#workers.delete(hanging)
-    this.#workers.set(hanging, desk)
-    this.#appoint()
-  }
-}
-
-/** Both ends run the same version of this file, so the tag says all. */
-function isHealthMessage(message: unknown): message is HealthMessage {
-  return typeof message === 'object' && message !== null && 'health' in message
-}
-
-function trySend(pipe: HealthPipe, message: HealthMessage): void {
-  try {
-    pipe.send(message)
-  } catch {
-    // The process at the other end is gone, and whoever notices its end cleans up.
-  }
+  workers.on(join, (_, worker) => {
+    peers.set(worker, true)
+    for (const [server, state] of notUp) worker.cast(found, { server, state })
+    if (!leader) elect()
+  })
+  workers.on(leave, (_, worker) => {
+    peers.set(worker, false)
+    if (worker === leader) elect()
+  })
+  workers.on(alive, (_, worker) => heard(worker))
+  workers.on(answered, (server, worker) => {
+    heard(worker)
+    leader?.cast(answered, server)
+  })
+  workers.on(found, ({ server, state }, worker) => {
+    // One that hung may wake up and report what another leader has since seen better.
+    if (worker !== leader) return
+    watchLeader()
+    if (state === 'up' || state === 'gone') notUp.delete(server)
+    else notUp.set(server, state)
+    for (const peer of peers.keys()) peer.cast(found, { server, state })
+  })
+  workers.onDrained((worker) => {
+    peers.delete(worker)
+    if (worker === leader) elect()
+  })
 }

@@ -1,54 +1,43 @@
 import cluster from 'node:cluster'
 import type { Config } from '../config/settings.ts'
+import { WorkerChannels } from '../lib/worker-channels.ts'
 import type { Logging } from '../runtime/logger.ts'
-import { primaryConfigKeeper } from './primary-config-keeper.ts'
-import { primaryConnectionKeeper } from './primary-connection-keeper.ts'
-import { primaryHealthKeeper } from './primary-health-keeper.ts'
-import { primaryLeaseKeeper } from './primary-lease-keeper.ts'
-import { primaryLimitKeeper } from './primary-limit-keeper.ts'
-import { primaryMetricsKeeper } from './primary-metrics-keeper.ts'
-import { type PrimaryRequestKeeper, primaryRequestKeeper } from './primary-request-keeper.ts'
-import { primaryResponseKeeper } from './primary-response-keeper.ts'
-import { primaryStatusKeeper } from './primary-status-keeper.ts'
-import { type WorkerEnd, WorkerKeeper } from './worker-keeper.ts'
+import { serveStores } from '../stores/choose.ts'
+import { serveConfig } from './config-reload.ts'
+import { serveConnections } from './connections.ts'
+import { serveHealth } from './health.ts'
+import { serveMetrics } from './metrics.ts'
+import { type WorkerRequests, workerRequests } from './running-requests.ts'
+import { serveStatus } from './status.ts'
+import { ready, Supervisor, type WorkerEnd } from './supervisor.ts'
 
 /** Of the requests that ran in a worker that died, so many are named in the log. */
 const maxNamedRequests = 100
 
 /**
- * Starts the workers, which share one port, and keeps them: `LLM_ROUTER_SERVER_TYPE=cluster`. It holds or frees the
- * leases of its workers, keeps their stored answers, adds up their metrics and says which of them checks the servers; it
- * does nothing else for a request.
+ * Starts and supervises the workers, which share one port: `LLM_ROUTER_SERVER_TYPE=cluster`. Over its channels to them it
+ * holds or frees their leases, keeps their stored responses, adds up their metrics and names the one that checks the servers.
+ * It does nothing else for a request.
  */
 export function runPrimary(config: Config, logging: Logging): void {
   const { logger } = logging
   // The workers accept connections themselves. Handed over by the primary, a connection is lost with a worker that is killed
   // before it has taken it. docs/decisions/0001-cluster-scheduling.md
   cluster.schedulingPolicy = cluster.SCHED_NONE
-  const requests = primaryRequestKeeper()
-  const say = (line: string): void => logger.warn(line)
-  const files = primaryConfigKeeper(config, say)
-  const leases = primaryLeaseKeeper(config, say)
-  const limits = primaryLimitKeeper(config)
-  const keepers = [
-    files.workerStarted,
-    leases.workerStarted,
-    limits.workerStarted,
-    primaryResponseKeeper(config),
-    primaryMetricsKeeper(),
-    primaryHealthKeeper(),
-    primaryStatusKeeper(),
-    primaryConnectionKeeper(),
-  ]
-  const workers = new WorkerKeeper({
+  const requests = workerRequests()
+  const warn = (line: string): void => logger.warn(line)
+  const channels = new WorkerChannels()
+  const reload = serveConfig(channels, config, warn)
+  serveStores(channels, config, warn)
+  serveMetrics(channels)
+  serveHealth(channels)
+  serveStatus(channels)
+  serveConnections(channels)
+  const workers = new Supervisor({
     count: config.workersCount,
     fork() {
       const worker = requests.fork()
-      for (const keep of keepers) keep(worker)
-      worker.once('exit', () => {
-        leases.workerEnded(worker)
-        limits.workerEnded(worker)
-      })
+      channels.connect(worker)
       return worker
     },
     onEnd: (end) => logger.error(...lineOf(end, requests)),
@@ -57,6 +46,7 @@ export function runPrimary(config: Config, logging: Logging): void {
       void logging.flush().then(() => process.exit(code))
     },
   })
+  channels.on(ready, (_, { id }) => workers.ready(Number(id)))
   let stopping = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
@@ -69,14 +59,14 @@ export function runPrimary(config: Config, logging: Logging): void {
     logging.reopen()
     workers.passOn('SIGUSR2')
   })
-  process.on('SIGHUP', () => files.reload())
+  process.on('SIGHUP', reload)
   workers.start()
 }
 
 /** What the log says of a worker that died. */
 function lineOf(
   { worker, code, signal, restartInMs }: WorkerEnd,
-  requests: PrimaryRequestKeeper,
+  requests: WorkerRequests,
 ): [fields: object, message: string] {
   const running = requests.takeRequests(worker)
   const fields = {

@@ -1,3 +1,4 @@
+import cluster, { type Worker } from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -29,7 +30,7 @@ const separator = '\t'
 const end = '\n'
 
 /** Opens a new list. Undefined where no folder for it can be written; requests are then not known. */
-export function openRunningRequests(folders: readonly string[] = ['/dev/shm', tmpdir()]): number | undefined {
+function openRunningRequests(folders: readonly string[] = ['/dev/shm', tmpdir()]): number | undefined {
   for (const folder of folders) {
     const path = join(folder, `llm-router-${randomBytes(12).toString('hex')}`)
     try {
@@ -44,7 +45,7 @@ export function openRunningRequests(folders: readonly string[] = ['/dev/shm', tm
 }
 
 /** What is in a list, newest first. */
-export function readRunningRequests(fd: number): RunningRequest[] {
+function readRunningRequests(fd: number): RunningRequest[] {
   const bytes = Buffer.alloc(fstatSync(fd).size)
   const length = readSync(fd, bytes, 0, bytes.length, 0)
   const found: RunningRequest[] = []
@@ -62,11 +63,7 @@ export function readRunningRequests(fd: number): RunningRequest[] {
   return found.toSorted((a, b) => b.startedAtMs - a.startedAtMs)
 }
 
-export function closeRunningRequests(fd: number): void {
-  closeSync(fd)
-}
-
-/** The side of the process that works on the requests. Each method is one small write to memory; none of them throws. */
+/** A worker's side. Each method is one small write to memory; none of them throws. */
 export class RunningRequests {
   readonly #fd: number
   readonly #record = Buffer.alloc(slotBytes)
@@ -104,5 +101,43 @@ export class RunningRequests {
     } catch {
       // No room for the list: a request is not named, and nothing else depends on it.
     }
+  }
+}
+
+/** Tells a worker the number of the file for its running requests. */
+export const runningRequestsVariable = 'ROUTER_RUNNING_REQUESTS_FD'
+/** Behind the standard streams and the pipe to the primary. */
+const workerFd = 4
+
+export interface WorkerRequests {
+  /** Starts a worker that lets the primary see its running requests. */
+  fork(): Worker
+  /** What a worker that has ended was working on, newest first. Forgets the worker. */
+  takeRequests(worker: Worker): RunningRequest[]
+}
+
+/** The primary's side: which requests ran in a worker that died. `kill -9` and a crash leave it no time to report them. */
+export function workerRequests(): WorkerRequests {
+  const files = new Map<Worker, number>()
+  return {
+    fork() {
+      const fd = openRunningRequests()
+      cluster.setupPrimary({
+        stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...(fd === undefined ? [] : [fd])],
+      })
+      const worker = cluster.fork(fd === undefined ? {} : { [runningRequestsVariable]: String(workerFd) })
+      if (fd !== undefined) files.set(worker, fd)
+      return worker
+    },
+    takeRequests(worker) {
+      const fd = files.get(worker)
+      files.delete(worker)
+      if (fd === undefined) return []
+      try {
+        return readRunningRequests(fd)
+      } finally {
+        closeSync(fd)
+      }
+    },
   }
 }

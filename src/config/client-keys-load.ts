@@ -1,14 +1,14 @@
 import { Value } from '@sinclair/typebox/value'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
+import { type JsonDocument, type JsonPath, readJsonc } from '../lib/json/jsonc.ts'
 import { tightened } from '../lib/json/loose.ts'
-import { type JsonPath, jsonPositions } from '../lib/json/positions.ts'
 import { isObject } from '../lib/json/read.ts'
-import { findJsonError } from '../lib/json/syntax-error.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { type KeyRecord, KeyRecordSchema, ownMembers } from './client-keys-schema.ts'
 import { clientOf, type TellError } from './client-of-record.ts'
 import { pathBelow } from './config-path.ts'
+import { syntaxErrorAt } from './error-position.ts'
 import type { RingEntry } from './key-ring.ts'
 
 /**
@@ -23,20 +23,18 @@ export function loadClientKeys(
   file: string,
   env: Readonly<Record<string, string | undefined>>,
 ): { entries: RingEntry[]; warnings: string[] } {
-  const json = text.startsWith('\ufeff') ? text.slice(1) : text
-  const root = parse(json, file)
-  const positions = jsonPositions(json)
+  const document = parse(text, file)
   const shown = (path: JsonPath, message: string): string => {
-    const { line, column } = positions.find(path)
+    const { line, column } = document.find(path)
     return `${file}:${line}:${column}: ${nameOf(path)}: ${message}`
   }
   const errors: string[] = []
   const warnings: string[] = []
   const error: TellError = (path, message) => errors.push(shown(path, message))
   const warn: TellError = (path, message) => warnings.push(shown(path, message))
-  for (const { path } of positions.duplicates) error(path, 'stands twice')
+  for (const { path } of document.duplicates) error(path, 'stands twice')
 
-  const { records, at } = recordsOf(root, error)
+  const { records, at } = recordsOf(document.value, error)
   const entries = records.flatMap((value, index): RingEntry[] => {
     const path = [...at, index]
     const record = checked(value, path, error)
@@ -49,14 +47,10 @@ export function loadClientKeys(
   return { entries, warnings }
 }
 
-function parse(json: string, file: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    // The parser's message quotes the text, which may be a key.
-    const { line, column } = findJsonError(json) ?? { line: 1, column: 1 }
-    throw new ConfigError([`${file}:${line}:${column}: not valid JSON from here on`])
-  }
+function parse(text: string, file: string): JsonDocument {
+  const document = readJsonc(text)
+  if (document.syntaxError) throw new ConfigError([syntaxErrorAt(document.syntaxError, file)])
+  return document
 }
 
 function recordsOf(root: unknown, error: TellError): { records: unknown[]; at: JsonPath } {

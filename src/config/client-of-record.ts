@@ -1,4 +1,4 @@
-import type { JsonPath } from '../lib/json/positions.ts'
+import type { JsonPath } from '../lib/json/jsonc.ts'
 import { type ClientKey, type KeyLimits, nameMatcher, type Surface, surfaces } from '../sdk/client-key.ts'
 import type { KeyRecord } from './client-keys-schema.ts'
 import { type RingEntry, sha256Of } from './key-ring.ts'

@@ -1,12 +1,11 @@
-import { type JsonPath, type JsonPositions, jsonPositions, type TextPosition } from '../lib/json/positions.ts'
-import { findJsonError } from '../lib/json/syntax-error.ts'
+import { type JsonPath, type JsonPositions, readJsonc, type TextPosition } from '../lib/json/jsonc.ts'
 
-/** A message on a place of the text itself, where no path leads to. */
+/** A message about a position in the file itself, which no path leads to. */
 export function atTextPosition({ line, column }: TextPosition, message: string): string {
   return `models-config.json (line ${line}, column ${column}): ${message}`
 }
 
-/** What {@link atTextPosition} has put together; undefined for any other message. */
+/** Takes apart what {@link atTextPosition} returns; undefined for any other message. */
 export function fromTextPosition(text: string): { message: string; position: TextPosition } | undefined {
   const [whole, line, column] = /^models-config\.json \(line (\d+), column (\d+)\): /.exec(text) ?? []
   if (whole === undefined) return undefined
@@ -22,20 +21,23 @@ export function errorPosition(error: string, positions: JsonPositions | undefine
 
 /** `file:line:column: ` before each error of a models-config.json, as compilers write it. */
 export function errorsAtPositions(errors: readonly string[], text: string, path: string): string[] {
-  const json = text.replace(/^\ufeff/, '')
-  const broken = findJsonError(json)
-  if (broken) return [`${path}:${broken.line}:${broken.column}: not valid JSON from here on`]
-  const positions = jsonPositions(text)
+  const document = readJsonc(text)
+  if (document.syntaxError) return [syntaxErrorAt(document.syntaxError, path)]
   return errors.map((error) => {
-    const position = errorPosition(error, positions)
+    const position = errorPosition(error, document)
     return `${path}:${position ? `${position.line}:${position.column}:` : ''} ${error}`
   })
+}
+
+/** Without the text around it, which may be a key. */
+export function syntaxErrorAt({ line, column }: TextPosition, path: string): string {
+  return `${path}:${line}:${column}: not valid JSON from here on`
 }
 
 const first = /^(?:([A-Za-z_$][\w$-]*)|("(?:[^"\\]|\\.)*"))/
 const step = /^(?:\.([A-Za-z_$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\])/
 
-/** The path that an error message begins with, as src/config/positions.ts writes it; undefined when it begins with none. */
+/** The path that an error message begins with, as config-path.ts writes it; undefined when it begins with none. */
 export function readPath(error: string): JsonPath | undefined {
   const path: (string | number)[] = []
   const [begin, plain, quoted] = first.exec(error) ?? []

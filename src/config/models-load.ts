@@ -1,7 +1,6 @@
 import { didYouMean } from '../lib/did-you-mean.ts'
-import { type JsonPath, jsonPositions } from '../lib/json/positions.ts'
+import { type JsonDocument, readJsonc } from '../lib/json/jsonc.ts'
 import { isObject } from '../lib/json/read.ts'
-import { findJsonError } from '../lib/json/syntax-error.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import { activePath, modelPath } from './config-path.ts'
@@ -18,8 +17,8 @@ interface FoundModel extends ActiveModel, CheckedModel {
  * error holds a key or an address. The warnings are for what can be lived with.
  */
 export function loadModels(text: string, sources: TargetSources): { models: Model[]; warnings: string[] } {
-  const root = parse(text)
-  const findings: Findings = { errors: [], warnings: duplicateNames(text, root) }
+  const { root, warnings } = parse(text)
+  const findings: Findings = { errors: [], warnings }
   const active = readActiveModels(root, findings)
   const found = active.flatMap((model): FoundModel[] => {
     const path = modelPath(model.group, model.alias)
@@ -38,57 +37,24 @@ export function loadModels(text: string, sources: TargetSources): { models: Mode
   return { models, warnings: findings.warnings }
 }
 
-function parse(text: string): Record<string, unknown> {
-  const json = text.startsWith('\ufeff') ? text.slice(1) : text
-  let root: unknown
-  try {
-    root = JSON.parse(json)
-  } catch {
-    // The parser's message quotes the text, see findJsonError.
-    const error = findJsonError(json)
-    const where = error ? ` (line ${error.line}, column ${error.column})` : ''
-    throw new ConfigError([`models-config.json: not valid JSON${where}`])
+function parse(text: string): { root: Record<string, unknown>; warnings: string[] } {
+  const document = readJsonc(text)
+  if (document.syntaxError) {
+    const { line, column } = document.syntaxError
+    throw new ConfigError([`models-config.json: not valid JSON (line ${line}, column ${column})`])
   }
-  if (!isObject(root)) throw new ConfigError(['models-config.json: not an object'])
-  return root
+  if (!isObject(document.value)) throw new ConfigError(['models-config.json: not an object'])
+  return { root: document.value, warnings: duplicateNames(document) }
 }
 
-/** JSON.parse keeps the last of two members with one name, so a whole model may be missing without a sign. */
-function duplicateNames(text: string, root: unknown): string[] {
-  if (namesIn(text) === membersIn(root)) return []
-  return jsonPositions(text).duplicates.map(({ path, position }) =>
-    atTextPosition(position, duplicateText(path)),
+/** The last of two members with one name counts, so a whole model may be missing without a sign. */
+function duplicateNames({ duplicates }: JsonDocument): string[] {
+  return duplicates.map(({ path, position }) =>
+    atTextPosition(
+      position,
+      `${JSON.stringify(path.at(-1))} stands here a first time; only the last one counts`,
+    ),
   )
-}
-
-/** Of a text that JSON.parse has accepted. To count names takes a tenth of the time that to find their places does. */
-function namesIn(text: string): number {
-  let count = 0
-  for (let start = text.indexOf('"'); start !== -1; ) {
-    let end = text.indexOf('"', start + 1)
-    while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
-    let next = end + 1
-    while (/\s/.test(text[next] ?? '')) next++
-    if (text[next] === ':') count++
-    start = text.indexOf('"', next)
-  }
-  return count
-}
-
-function isEscaped(text: string, at: number): boolean {
-  let backslashes = 0
-  while (text[at - 1 - backslashes] === '\\') backslashes++
-  return backslashes % 2 === 1
-}
-
-function membersIn(value: unknown): number {
-  if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + membersIn(item), 0)
-  if (!isObject(value)) return 0
-  return Object.values(value).reduce((sum: number, item) => sum + 1 + membersIn(item), 0)
-}
-
-function duplicateText(path: JsonPath): string {
-  return `${JSON.stringify(path.at(-1))} stands here a first time; only the last one counts`
 }
 
 /** A model of that name in a second group is not served, whatever was changed in it. */

@@ -1,4 +1,4 @@
-import { closestName } from '../lib/closest-name.ts'
+import { closestName } from '../lib/did-you-mean.ts'
 import { readBoolean } from './settings-text.ts'
 import { looksUnexpanded } from './unexpanded.ts'
 

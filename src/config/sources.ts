@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { readJsonc } from '../lib/json/jsonc.ts'
+import { isObject } from '../lib/json/read.ts'
 import { readPromptTree } from './prompt-tree.ts'
 import type { ConfigSource } from './reloader.ts'
 
@@ -80,16 +82,17 @@ async function contentOf(path: string): Promise<FileContent> {
 /** The fields of a provider that name a file, see models-config.ts. */
 const fileFields = new Set(['api_token_file', 'ca_file', 'client_cert_file', 'client_key_file'])
 
-/** Every file that a provider names, wherever it stands: what is wrong with the rest is for its reader to say. */
+/** Every file that a provider names, in whatever else is in the file; none for what is not JSON. Its reader reports errors. */
 function filesNamedIn(text: string): string[] {
-  const files: string[] = []
-  try {
-    JSON.parse(text.replace(/^\ufeff/, ''), (key, value: unknown) => {
-      if (fileFields.has(key) && typeof value === 'string' && value.trim() !== '') files.push(value.trim())
-      return value
-    })
-  } catch {
-    return [] // not JSON
-  }
-  return files
+  const document = readJsonc(text)
+  return document.syntaxError ? [] : filesBelow(document.value)
+}
+
+function filesBelow(value: unknown): string[] {
+  if (Array.isArray(value)) return value.flatMap(filesBelow)
+  if (!isObject(value)) return []
+  return Object.entries(value).flatMap(([key, member]) => {
+    if (typeof member !== 'string') return filesBelow(member)
+    return fileFields.has(key) && member.trim() !== '' ? [member.trim()] : []
+  })
 }

@@ -1,8 +1,6 @@
-import cluster from 'node:cluster'
 import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
-import { primaryConnections } from '../cluster/connections.ts'
-import { primaryPipe } from '../stores/link.ts'
+import { reportConnections } from '../cluster/connections.ts'
 
 /** A worker that holds more than this share of the mean gives connections up. */
 const tooMany = 1.5
@@ -17,11 +15,11 @@ const leastSurplus = 4
  */
 export default fp(
   (app, _options, done) => {
-    if (!cluster.worker) return done()
+    if (!app.primary) return done()
     let held = 0
     let toClose = 0
-    const changed = primaryConnections(
-      primaryPipe(cluster.worker),
+    const changed = reportConnections(
+      app.primary,
       () => held,
       (mean) => {
         toClose = surplusOf(held, mean)
@@ -45,7 +43,7 @@ export default fp(
     })
     done()
   },
-  { name: 'connection-balance', dependencies: ['drain'] },
+  { name: 'connection-balance', dependencies: ['config', 'drain'] },
 )
 
 /** How many connections a worker is to give up. */

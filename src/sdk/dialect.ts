@@ -173,10 +173,14 @@ export interface ChatCodec {
   /** What a request without `stream` means in this dialect. */
   readonly streamsByDefault: boolean
   /**
-   * Puts the operator's defaults into an upstream request body. Gives the body's new or changed top-level
-   * members; what the client sent stays. Field names of the other dialect's sampling are understood.
+   * The operator's defaults for what an upstream's body leaves out, as its new or changed members. They may use the
+   * names of any dialect.
    */
-  missingDefaults(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
+  missingDefaults(
+    body: Record<string, unknown>,
+    defaults: Record<string, unknown>,
+    flavour?: Flavour,
+  ): Record<string, unknown>
   /** Members of a translated request that neither its client nor the operator sets. */
   readonly translatedMembers?: Readonly<Record<string, unknown>>
   /**

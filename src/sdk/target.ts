@@ -61,3 +61,10 @@ export interface Model {
   /** What Ollama's clients show of a model: `family`, `parameter_size`, `quantization_level`, `format`. */
   readonly details?: Readonly<Record<string, string>>
 }
+
+/**
+ * What the health checks say of a server. `doubtful`: the last ones failed, but too few to count. Down are `refused` (it
+ * refuses connections, or cannot be reached), `silent` (its checks time out) and `failing` (they fail otherwise).
+ * `loading` and `asleep`: it says so itself.
+ */
+export type CheckedState = 'up' | 'doubtful' | 'refused' | 'silent' | 'failing' | 'loading' | 'asleep'

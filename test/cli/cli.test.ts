@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
+import { childEnv, root } from '../helpers/child-env.ts'
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
-import { root, runCli } from './run-cli.ts'
+import { runCli } from './run-cli.ts'
 
 let folder: string
 before(() => {
@@ -116,8 +117,17 @@ test('check names the servers that are llama.cpp although their type says otherw
   assert.match(stdout, /1 model, 2 servers, no errors, 1 warning/)
 })
 
+test('check accepts comments and trailing commas, and counts lines with them', async () => {
+  const config =
+    '// ours\n{\n  "g": { "m": { "providers": [{ "api_type": "mock" }, ], "stategy": "x" } },\n  "active_models": { "g": ["m"] }, /* all */\n}\n'
+  const path = file('commented.json', config)
+  const { code, stdout } = await runCli(['check', path])
+  assert.equal(code, 0)
+  assert.match(stdout, /:3:69: warning: .*stategy: no such field/)
+})
+
 test('check points to where a file stops being JSON', async () => {
-  const path = file('comma.json', '{\n  "a": {},\n}\n')
+  const path = file('comma.json', '{\n  "a": {},\n,}\n')
   const { code, stdout } = await runCli(['check', path])
   assert.equal(stdout, `${path}:3:1: error: not valid JSON from here on\n`)
   assert.equal(code, 2)
@@ -241,7 +251,7 @@ test('it serves with its options, from whatever directory it is started', async 
     [join(root, 'src/cli.ts'), '--port', '0', '--log-format=pretty', '--host', '127.0.0.1'],
     {
       cwd: folder,
-      env: { PATH: process.env.PATH ?? '', LLM_ROUTER_LOG_FILENAME: '' },
+      env: childEnv({ LLM_ROUTER_LOG_FILENAME: '' }),
     },
   )
   const ended = once(child, 'close')

@@ -1,51 +1,27 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { operatorKeyFor } from '../../src/cli/operator-key.ts'
+import { root } from '../helpers/child-env.ts'
 import { keysFile } from '../helpers/keys-file.ts'
-import { root, runCli } from './run-cli.ts'
+import { modelsConfig } from '../helpers/router.ts'
+import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
+import { runCli } from './run-cli.ts'
 
 const extension = join(root, 'test/fixtures/extensions/changing-routes.ts')
 const printed = /operator key of this start: (\S+)\n/g
 
-interface Started {
-  url: string
-  output(): string
-}
-
 /** The router as the start script runs it, until it listens. */
-async function start(t: TestContext, env: Record<string, string>): Promise<Started> {
-  const child = spawn(process.execPath, [join(root, 'src/cli.ts'), '--host', '127.0.0.1'], {
-    cwd: root,
-    env: {
-      PATH: process.env.PATH ?? '',
-      LLM_ROUTER_SERVER_PORT: '0',
-      LLM_ROUTER_HEALTH_INTERVAL: '0',
-      LLM_ROUTER_LOG_FILENAME: '',
-      LLM_ROUTER_EXTENSIONS: extension,
-      ...env,
-    },
+async function start(t: TestContext, env: Record<string, string>): Promise<RouterProcess> {
+  const router = await startRouterProcess({
+    args: ['src/cli.ts', '--host', '127.0.0.1'],
+    models: modelsConfig({ m: [{ api_type: 'mock' }] }),
+    env: { LLM_ROUTER_EXTENSIONS: extension, ...env },
   })
-  const exit = once(child, 'close')
-  t.after(async () => {
-    child.kill('SIGKILL')
-    await exit
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-  for (;;) {
-    const port = /listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1]
-    if (port !== undefined) return { url: `http://127.0.0.1:${port}`, output: () => output }
-    const ended = await Promise.race([once(child.stderr, 'data'), once(child.stdout, 'data'), exit])
-    assert.notEqual(typeof ended[0], 'number', output)
-  }
+  t.after(() => router.stop())
+  return router
 }
 
 async function change(url: string, key: string): Promise<number> {

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-
-export const root = join(import.meta.dirname, '../..')
+import { childEnv, root } from '../helpers/child-env.ts'
 
 export interface Ended {
   code: number | null
@@ -18,7 +17,7 @@ export async function runCli(
 ): Promise<Ended> {
   const child = spawn(process.execPath, [join(root, 'src/cli.ts'), ...args], {
     cwd,
-    env: { PATH: process.env.PATH ?? '', ...env },
+    env: childEnv(env),
   })
   const ended: Ended = { code: null, stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {

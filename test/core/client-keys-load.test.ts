@@ -154,8 +154,17 @@ test('a fault names file, line, column and place, and never a key', () => {
   assert.ok(!faults.includes(long))
 })
 
+test('a keys file may have comments and trailing commas, and a name that it repeats is an error with its position', () => {
+  const { entries } = loadClientKeys(`// team\n{"keys": [{"id": "a", "key": "${long}",},],}`, 'keys.json', {})
+  assert.equal(entries[0]?.client.id, 'a')
+  assert.equal(
+    faultsOf(`{"keys": [ // team\n{"id": "a",\n"key": "${long}", "id": "b",}]}`),
+    'keys.json:3:41: keys[0].id: stands twice',
+  )
+})
+
 test('what is no JSON is told with its place and without its text', () => {
-  assert.equal(faultsOf(`{"keys": [\n{"key": "${long}",}]}`), 'keys.json:2:35: not valid JSON from here on')
+  assert.equal(faultsOf(`{"keys": [\n{"key": "${long}",,}]}`), 'keys.json:2:35: not valid JSON from here on')
 })
 
 test('files that would let nobody in, or two under one name, are refused', () => {

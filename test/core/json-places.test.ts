@@ -3,7 +3,13 @@ import { test } from 'node:test'
 import { activePath, modelPath, pathBelow } from '../../src/config/config-path.ts'
 import { readPath } from '../../src/config/error-position.ts'
 import { didYouMean } from '../../src/lib/did-you-mean.ts'
-import { jsonPositions } from '../../src/lib/json/positions.ts'
+import { type JsonDocument, readJsonc } from '../../src/lib/json/jsonc.ts'
+
+function jsonPositions(text: string): JsonDocument {
+  const document = readJsonc(text)
+  assert.ok(!document.syntaxError)
+  return document
+}
 
 const text = `{
   "g": { "a \\"b": [10, { "x": "}],{" , "y": null }] },
@@ -34,8 +40,20 @@ test('a name that stands twice in one object is told with its earlier place', ()
 })
 
 test('a byte order mark and a bare value do no harm', () => {
-  assert.deepEqual(jsonPositions('\ufeff{"a": -1.5e3}').find(['a']), { line: 1, column: 8 })
+  assert.deepEqual(jsonPositions('\ufeff{"a": -1.5e3}').find(['a']), { line: 1, column: 7 })
   assert.deepEqual(jsonPositions(' 7 ').find([]), { line: 1, column: 2 })
+})
+
+test('comments and trailing commas are left out of the value and count for positions', () => {
+  const { value, find } = jsonPositions('// a\n{ /* b */ "a": [1, 2,], // c\n  "b": "//d", }')
+  assert.deepEqual(value, { a: [1, 2], b: '//d' })
+  assert.deepEqual(find(['b']), { line: 3, column: 8 })
+})
+
+test('a member __proto__ is an ordinary member', () => {
+  const { value } = jsonPositions('{"__proto__": {"polluted": true}}')
+  assert.deepEqual(Object.keys(Object(value)), ['__proto__'])
+  assert.equal(Reflect.get(Object(value), 'polluted'), undefined)
 })
 
 test('the place that a fault begins with is read back, whatever the names', () => {

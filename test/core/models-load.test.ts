@@ -98,12 +98,25 @@ test('a configuration of the Python llm-router loads unchanged', () => {
   assert.equal(models[1]?.targets[0]?.token, 'k')
 })
 
+test('a file may have comments and trailing commas', () => {
+  const { models } = load(`// our servers
+{
+  "a": { "m": { "providers": [{ "api_type": "mock", "id": "x" }, /* "down" */] } },
+  "active_models": { "a": ["m",] }, // one for now
+}`)
+  assert.deepEqual(
+    models.map(({ alias, targets }) => [alias, targets.length]),
+    [['m', 1]],
+  )
+})
+
 test('text that is not JSON is told by line and column, without the text', () => {
   const broken: [text: string, line: number, column: number][] = [
     ['{\n  "a": 1,\n  b}', 3, 3],
     ['{"api_token": hunter2}', 1, 15],
     ['{"api_token": "hunter2" "x": 1}', 1, 25],
-    ['{\r\n"a": [1, 2,]}', 2, 12],
+    ['{\r\n"a": [1, 2,,]}', 2, 12],
+    ['{"a": "hunter2", /* hunter2', 1, 18],
     ['{"a": "tab\there"}', 1, 7],
     ['{"a": 01}', 1, 8],
     ['{"a": {"b": 1}', 1, 15],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 import { pages, root } from './blocks.ts'
@@ -36,7 +36,8 @@ function anchorsOf(page: string): string[] {
   )
 }
 
-const documents = [...pages, 'CHANGELOG.md', 'bench/README.md']
+const forContributors = ['CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/decisions/*.md', { cwd: root })]
+const documents = [...pages, 'CHANGELOG.md', 'bench/README.md', ...forContributors]
 const links = documents.flatMap(linksOf)
 
 test('every link between the pages leads somewhere, to the heading that it names', () => {
@@ -50,10 +51,26 @@ test('every link between the pages leads somewhere, to the heading that it names
 test('every page is listed in README.md', () => {
   const listed = new Set(linksOf('README.md').map(({ to }) => to))
   const [, more = ''] = textOf('README.md').split('\n## More\n')
-  for (const page of documents.filter((name) => name !== 'README.md' && !name.startsWith('bench/'))) {
+  for (const page of documents.filter((name) => !/^README|^bench|decisions\/\d/.test(name))) {
     assert.ok(listed.has(page), page)
     assert.ok(more.includes(`](${page})`), `${page} in the list of all pages`)
   }
+})
+
+test('every decision is listed in their index', () => {
+  const listed = new Set(linksOf('docs/decisions/README.md').map(({ to }) => to))
+  for (const page of documents.filter((name) => /decisions\/\d/.test(name))) assert.ok(listed.has(page), page)
+})
+
+test('every source file and folder that a page names exists', () => {
+  let named = 0
+  for (const page of documents.filter((name) => name !== 'CHANGELOG.md')) {
+    for (const [path] of textOf(page).matchAll(/\b(?:src|test|scripts|bench)\/[\w./-]*\w/g)) {
+      named++
+      assert.ok(existsSync(join(root, path)), `${page}: ${path}`)
+    }
+  }
+  assert.ok(named > 100)
 })
 
 test('no table of a page is cut by an empty line', () => {

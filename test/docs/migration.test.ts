@@ -31,8 +31,8 @@ function saidOf(name: string, text: string): { notes: string[]; warnings: string
   return loadConfig({ [`LLM_ROUTER_${name}`]: text })
 }
 
-const settings = rowsUnder('### Those that mean the same, or nearly')
-const without = rowsUnder('### Those without an effect')
+const settings = rowsUnder('### Variables with the same or a similar meaning')
+const without = rowsUnder('### Variables without effect')
 
 test('every variable of the Python router that is a setting here stands in its table, and no other', () => {
   const known = new Set(variables.map(({ name }) => name))

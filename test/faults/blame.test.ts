@@ -113,8 +113,8 @@ describe('two broken servers of three lose no request', () => {
     for (const kind of ['equal', 'different']) {
       test(`${strategy}, ${kind} bodies, from the first request on`, async (t) => {
         const fleet = await startFleet(t, [broken, broken, good], { strategy })
-        const texts = Array.from({ length: 100 }, (_, index) => (kind === 'equal' ? 'hi' : `hi ${index}`))
-        assert.equal(await answered(fleet, texts), 100)
+        const texts = Array.from({ length: 50 }, (_, index) => (kind === 'equal' ? 'hi' : `hi ${index}`))
+        assert.equal(await answered(fleet, texts), texts.length)
         const [toA = 0, toB = 0] = fleet.counts()
         assert.ok(toA <= 6 && toB <= 6, `${toA} and ${toB} requests to the broken ones`)
         // These two find the healthy one by themselves, and ask the others too rarely to eject them.

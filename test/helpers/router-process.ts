@@ -3,8 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
-const root = join(import.meta.dirname, '../..')
+import { childEnv, root } from './child-env.ts'
 
 export interface RouterProcess {
   /** `http://127.0.0.1:port` */
@@ -20,6 +19,10 @@ export interface RouterProcess {
   requestsLogged(count: number): Promise<Record<string, unknown>[]>
   /** The first line, past or to come, of which this is true. */
   logged(wanted: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
+  /** The ids of the processes that have listened so far, in their order, once there are so many: the workers of a cluster. */
+  listening(count: number): Promise<number[]>
+  /** All that it has written so far to stdout and stderr. */
+  output(): string
   /** What it holds of memory now, in bytes. */
   memoryBytes(): number
   /** The most it has held since `forgetPeak`, in bytes. */
@@ -29,43 +32,52 @@ export interface RouterProcess {
   stop(): Promise<void>
 }
 
-/** The router as its users run it: `src/server.ts` in a process of its own, on a free port. */
-export async function startRouterProcess({
-  env = {},
-  models,
-}: {
+export interface RouterProcessOptions {
   env?: Record<string, string>
   /** The whole models-config.json. */
   models: unknown
-}): Promise<RouterProcess> {
+  /** What Node is given: options, a script and its arguments. */
+  args?: readonly string[]
+}
+
+/** The router as its users run it: in a process of its own, on a free port. */
+export async function startRouterProcess({
+  env = {},
+  models,
+  args = ['src/server.ts'],
+}: RouterProcessOptions): Promise<RouterProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-process-'))
   const file = join(folder, 'models-config.json')
   writeFileSync(file, JSON.stringify(models))
-  const child = spawn(process.execPath, ['src/server.ts'], {
+  const child = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env.PATH ?? '',
+    env: childEnv({
       LLM_ROUTER_SERVER_PORT: '0',
       LLM_ROUTER_SERVER_HOST: '127.0.0.1',
       LLM_ROUTER_LOG_FILENAME: '',
       LLM_ROUTER_LOG_FORMAT: 'json',
       LLM_ROUTER_HEALTH_INTERVAL: '0',
-      ...env,
+      // A machine that is busy with other tests holds it up.
+      LLM_ROUTER_SHED_DELAY: '0',
       LLM_ROUTER_MODELS_CONFIG: file,
-    },
+      ...env,
+    }),
   })
   const exit = once(child, 'close').then(([code]) => code as number | null) // by the documentation of the event
   const logs = new LogLines()
-  child.stdout.setEncoding('utf8').on('data', (text: string) => logs.push(text))
-  let errors = ''
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+    logs.push(text)
+  })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    errors += text
+    output += text
   })
   const early = exit.then((code) => {
-    throw new Error(`the router ended with ${code}: ${errors}`)
+    throw new Error(`the router ended with ${code}: ${output}`)
   })
-  early.catch(() => undefined) // told by the race below, or no fault at all
+  early.catch(() => undefined) // reported by the race below, or no error at all
   const line = await Promise.race([logs.first(({ msg }) => msg === 'listening'), early])
   const pid = child.pid ?? 0
   return {
@@ -76,6 +88,8 @@ export async function startRouterProcess({
     logs: logs.lines,
     requestsLogged: (count) => logs.requests(count),
     logged: (wanted) => logs.first(wanted),
+    listening: (count) => logs.listening(count),
+    output: () => output,
     memoryBytes: () => statusOf(pid, 'VmRSS'),
     peakBytes: () => statusOf(pid, 'VmHWM'),
     // proc(5): 5 sets the peak to what is held now.
@@ -111,6 +125,15 @@ class LogLines {
       if (line) return line
       await once(this.#added, 'line')
     }
+  }
+
+  async listening(count: number): Promise<number[]> {
+    const pids = new Set<number>()
+    while (pids.size < count) {
+      const line = await this.first(({ msg, pid }) => msg === 'listening' && !pids.has(Number(pid)))
+      pids.add(Number(line.pid))
+    }
+    return [...pids]
   }
 
   async requests(count: number): Promise<Record<string, unknown>[]> {

@@ -185,7 +185,7 @@ test('a reload with a broken file keeps all the old prompts and logs an error, u
   write(folder, 'builtin/system/pl/bad.prompt', Uint8Array.of(0xff))
   await logged('not UTF-8')
   assert.deepEqual(problems(lines), [
-    'LLM_ROUTER_PROMPTS_DIR: builtin/system/pl/bad.prompt: not UTF-8; the prompts stay as they were',
+    'LLM_ROUTER_PROMPTS_DIR: builtin/system/pl/bad.prompt: not UTF-8; the prompts in use stay in force',
   ])
   assert.equal(app.prompts.resolve(answer, 'pl')?.text, 'first')
   write(folder, polish, 'second')

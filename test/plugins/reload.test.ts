@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -65,6 +65,22 @@ test('a target that is written into the file serves the next request', async (t)
   assert.deepEqual([first.requests.length, second.requests.length], [0, 1])
 })
 
+test('a changed file with comments and trailing commas is in use, with the key file that it names', async (t) => {
+  const server = await upstream(t)
+  const gateway = await router(t, { models: modelsConfig({ m: [provider('first', server)] }) })
+  const key = join(dirname(gateway.file), 'key')
+  writeFileSync(key, 'secret-of-the-server')
+  const { origin } = new URL(server.url)
+  const second = `{ "id": "second", "api_type": "openai", "api_host": "${origin}", "api_token_file": "key", }`
+  writeFileSync(
+    gateway.file,
+    `// ours\n{"g": {"m": {"providers": [${second}]}}, "active_models": {"g": ["m",]},}`,
+  )
+  await takenOn(gateway, 'second')
+  assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
+  assert.equal(server.requests.at(-1)?.headers.authorization, 'Bearer secret-of-the-server')
+})
+
 test('models come and go in the lists', async (t) => {
   const box = await upstream(t)
   const gateway = await router(t, {
@@ -110,7 +126,7 @@ test('a broken file changes nothing; its place is logged, counted and shown unti
     Reflect.get(Object(await (await fetch(`${gateway.url}/healthz`)).json()), 'reasons')
   writeFileSync(gateway.file, '{\n  "g": {,}\n}')
   const line = await gateway.logged(({ level }) => level === 50)
-  assert.equal(line.msg, `${gateway.file}:2:9: not valid JSON from here on; the models stay as they were`)
+  assert.equal(line.msg, `${gateway.file}:2:9: not valid JSON from here on; the models in use stay in force`)
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
   assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200)
   assert.deepEqual(await reasons(), ['the last reload of LLM_ROUTER_MODELS_CONFIG failed'])
@@ -148,7 +164,7 @@ test('a file that is deleted leaves the models as they were, and counts again wh
   const gateway = await router(t, { models: modelsConfig({ m: [provider('a', box)] }) })
   rmSync(gateway.file)
   const { msg } = await gateway.logged(({ level }) => level === 50)
-  assert.match(String(msg), /cannot read .* \(ENOENT\); the models stay as they were$/)
+  assert.match(String(msg), /cannot read .* \(ENOENT\); the models in use stay in force$/)
   assert.equal((await post(`${gateway.url}${path}`, body)).status, 200)
   write(gateway.file, modelsConfig({ m: [provider('b', box)] }))
   await takenOn(gateway, 'b')
@@ -296,7 +312,7 @@ test('another strategy takes over from the next request on', async (t) => {
   })
   const gateway = await router(t, { models: config('balanced') })
   write(gateway.file, config('first_available'))
-  await gateway.logged(({ msg }) => msg === 'models-config.json read again')
+  await gateway.logged(({ msg }) => msg === 'models-config.json reloaded')
   for (let count = 0; count < 3; count++) await post(`${gateway.url}${path}`, body)
   assert.deepEqual([one.requests.length, two.requests.length], [3, 0])
 })

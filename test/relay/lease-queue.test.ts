@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { LeaseQueue, type LeaseQueueOptions } from '../../src/plugins/balancer/lease-queue.ts'
 import { RouterError } from '../../src/sdk/errors.ts'
-import type { LeaseStore, StoredLease } from '../../src/sdk/lease-store.ts'
-import { memoryLeases } from '../../src/stores/leases/memory-leases.ts'
+import { memoryLeases } from '../../src/stores/leases/memory.ts'
+import type { LeaseStore, StoredLease } from '../../src/stores/leases/store.ts'
 
 const boxes = (...ids: string[]) => ids.map((id) => ({ id, host: id, reserve: false }))
 
@@ -171,7 +171,7 @@ test('a store that is away is asked again until it answers, with the same key', 
   try {
     const memory = memoryLeases(() => performance.now())
     const keys: string[] = []
-    const { StoreDownError } = await import('../../src/sdk/lease-store.ts')
+    const { StoreDownError } = await import('../../src/stores/leases/store.ts')
     const store: LeaseStore = {
       ...memory,
       pollMs: { min: 50, max: 250 },

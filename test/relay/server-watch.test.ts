@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { type CheckOutcome, checkHealth } from '../../src/relay/upstream/health-check.ts'
 import { watchServer } from '../../src/relay/upstream/server-watch.ts'
-import type { CheckedState } from '../../src/sdk/health-team.ts'
+import type { CheckedState } from '../../src/sdk/target.ts'
 import type { Transport } from '../../src/sdk/transport.ts'
 import { targetOf } from '../helpers/models-file.ts'
 

@@ -79,10 +79,11 @@ before(async () => {
         plain: { providers: [box('plain')] },
         native: { providers: [{ id: 'native', api_type: 'ollama', api_host: upstream.url }] },
         spare: { providers: [box('gone', { api_host: gone }), box('there')] },
+        locked: { providers: [box('locked', { api_host: `${upstream.url}/locked` }), box('open')] },
         lost: { providers: [box('lost', { api_host: gone })] },
         alone: { strategy: 'first_available', providers: [box('alone')] },
       },
-      active_models: { g: ['plain', 'native', 'spare', 'lost', 'alone'] },
+      active_models: { g: ['plain', 'native', 'spare', 'locked', 'lost', 'alone'] },
     },
   })
   prometheus = await startPrometheus(router.url)
@@ -97,6 +98,8 @@ after(async () => {
 
 function answer({ url, body }: RecordedRequest) {
   if (url === '/api/chat') return ollamaText('Hi')
+  if (url.startsWith('/locked'))
+    return { kind: 'reply', status: 401, body: { error: { message: 'no' } } } as const
   const { stream, user }: Record<string, unknown> = Object(body)
   if (user === 'hang') return { kind: 'hang' } as const
   if (user === 'cut')
@@ -120,6 +123,8 @@ async function traffic(): Promise<void> {
     ask('native', { logit_bias: { 1: 1 } }),
     ask('spare'),
     ask('spare'),
+    ask('locked'),
+    ask('locked'),
     ask('lost'),
     ask('alone'),
     ask('nobody'),

@@ -204,11 +204,11 @@ test('S10 an address that a client makes up changes nothing', async () => {
 test('S8 a key that is taken out of the file lets nobody in any more, without a restart', async (t) => {
   t.after(() => house.file.write(records))
   assert.equal(await house.statusFor(keys.all, chat('small')), 200)
-  const readAgain = house.router.logged(({ msg }) => msg === 'keys of clients read again')
+  const readAgain = house.router.logged(({ msg }) => msg === 'client keys reloaded')
   house.file.write(records.filter(({ id }) => id !== 'all'))
   await readAgain
   assert.equal(await house.statusFor(keys.all, chat('small')), 401)
-  const kept = house.router.logged(({ msg }) => String(msg).includes('the keys of clients stay as they were'))
+  const kept = house.router.logged(({ msg }) => String(msg).includes('the client keys in use stay in force'))
   house.file.write([{ id: 'broken' }])
   await kept
   assert.equal(await house.statusFor(keys.few, chat('small')), 200)

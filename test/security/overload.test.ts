@@ -59,7 +59,7 @@ test('S23, P8 while the event loop is late, new requests are refused and running
   assert.equal(JSON.parse(late[0].text).error.code, 'overloaded')
   assert.equal(await shed(router.url, 'event_loop'), 3)
   await blocking
-  await router.logged(({ msg }) => msg === 'new requests are taken again')
+  await router.logged(({ msg }) => msg === 'new requests are accepted again')
   released.resolve()
   assert.equal((await running).status, 200)
   assert.equal((await post(router.url + chat, { model: 'one', messages })).status, 200)

@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { nodeError, nodeFloors } from '../../src/runtime/node-floor.js'
 import { certificate } from '../helpers/certificate.ts'
+import { childEnv } from '../helpers/child-env.ts'
 import { post } from '../helpers/http.ts'
 import { faultsOf, modelFile, targetOf } from '../helpers/models-file.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
@@ -57,40 +58,16 @@ test('S19 the configuration is data: nothing in it is run, read or filled in but
 test('S2, S29 the router runs without __proto__, and no proxy of the environment sees its calls', async (t) => {
   const upstream = await startUpstream(openaiText('Hi'))
   const proxy = await startUpstream(openaiText('canary'))
-  const folder = mkdtempSync(join(tmpdir(), 'llm-router-'))
-  const file = join(folder, 'models.json')
-  writeFileSync(
-    file,
-    JSON.stringify(modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] })),
-  )
-  const child = spawn(process.execPath, ['--disable-proto=delete', 'src/server.ts'], {
-    cwd: root,
-    env: {
-      PATH: process.env.PATH ?? '',
-      LLM_ROUTER_SERVER_HOST: '127.0.0.1',
-      LLM_ROUTER_SERVER_PORT: '0',
-      LLM_ROUTER_LOG_FILENAME: '',
-      LLM_ROUTER_LOG_FORMAT: 'json',
-      LLM_ROUTER_MODELS_CONFIG: file,
-      ...{ HTTP_PROXY: proxy.url, http_proxy: proxy.url, ALL_PROXY: proxy.url, NO_PROXY: '' },
-    },
+  const router = await startRouterProcess({
+    args: ['--disable-proto=delete', 'src/server.ts'],
+    models: modelsConfig({ one: [{ id: 'one', api_type: 'vllm', api_host: upstream.url }] }),
+    env: { HTTP_PROXY: proxy.url, http_proxy: proxy.url, ALL_PROXY: proxy.url, NO_PROXY: '' },
   })
-  const exit = once(child, 'exit')
   t.after(async () => {
-    child.kill('SIGKILL')
-    await exit
+    await router.stop()
     await Promise.all([upstream.close(), proxy.close()])
-    rmSync(folder, { recursive: true })
   })
-  let out = ''
-  let port: string | undefined
-  for await (const chunk of child.stdout) {
-    out += chunk
-    port = /"port":(\d+)/.exec(out)?.[1]
-    if (port !== undefined) break
-  }
-  assert.ok(port, out)
-  const url = `http://127.0.0.1:${port}/v1/chat/completions`
+  const url = `${router.url}/v1/chat/completions`
   const { status, text } = await post(url, { model: 'one', messages: [{ role: 'user', content: 'x' }] })
   assert.equal(status, 200, text)
   assert.match(text, /"content":"Hi"/)
@@ -200,7 +177,7 @@ test('S31 every way to start the router refuses an older Node in one sentence', 
     for (const version of ['24.21.0', '26.12.0']) {
       const older = `Object.defineProperty(process.versions, 'node', { value: '${version}' })`
       const args = ['--import', `data:text/javascript,${encodeURIComponent(older)}`, file]
-      const child = spawn(process.execPath, args, { cwd: root, env: { PATH: process.env.PATH ?? '' } })
+      const child = spawn(process.execPath, args, { cwd: root, env: childEnv() })
       const [out, errors, [code]] = await Promise.all([
         text(child.stdout),
         text(child.stderr),

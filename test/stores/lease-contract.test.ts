@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { LeaseStore, StoredLease } from '../../src/sdk/lease-store.ts'
-import { LeaseDesk, primaryLeases } from '../../src/stores/leases/cluster.ts'
-import { memoryLeases } from '../../src/stores/leases/memory-leases.ts'
+import { Channel } from '../../src/lib/channel.ts'
+import { WorkerChannels } from '../../src/lib/worker-channels.ts'
+import { clusterLeases, serveLeases } from '../../src/stores/leases/cluster.ts'
+import { memoryLeases } from '../../src/stores/leases/memory.ts'
 import { RedisLeases } from '../../src/stores/leases/redis.ts'
+import type { LeaseStore, StoredLease } from '../../src/stores/leases/store.ts'
 import { connectRedis } from '../../src/stores/redis/client.ts'
-import { processPipes } from './process-pipes.ts'
+import { addWorker } from './process-pipes.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 import { freed, taken, wishFor } from './wishes.ts'
 
@@ -26,16 +28,13 @@ function memory(): Kind {
 }
 
 function primary(): Kind {
-  const desk = new LeaseDesk(now)
+  const channels = new WorkerChannels()
+  serveLeases(channels, now)
   let workers = 0
   return {
     name: 'held by the primary',
     start: nothing,
-    async open() {
-      const [ours, theirs] = processPipes()
-      desk.addWorker(String(++workers), theirs)
-      return primaryLeases(ours)
-    },
+    open: async () => clusterLeases(addWorker(channels, String(++workers))),
     shared: true,
     stop: nothing,
   }
@@ -303,22 +302,20 @@ async function waitFree(store: LeaseStore, model: string): Promise<void> {
 }
 
 test('a worker that ended frees its leases, and what was still in its pipe takes nothing', async () => {
-  const desk = new LeaseDesk(now)
-  const [deadEnd, deadPipe] = processPipes()
-  const [end, pipe] = processPipes()
-  desk.addWorker('dead', deadPipe)
-  desk.addWorker('living', pipe)
-  const [dead, living] = [primaryLeases(deadEnd), primaryLeases(end)]
+  const channels = new WorkerChannels()
+  serveLeases(channels, now)
+  const dead = clusterLeases(addWorker(channels, 'dead'))
+  const living = clusterLeases(addWorker(channels, 'living'))
   await acquired(dead, 'm', ['a'])
   const told = freed(living, 'm')
   void dead.acquire(wishFor('m', ['b']))
-  desk.removeWorker('dead')
+  channels.exited('dead')
   await told
   assert.equal(await taken(living, wishFor('m', ['a', 'b'])), 'a')
   assert.equal(await taken(living, wishFor('m', ['a', 'b'])), 'b')
 })
 
 test('a worker whose primary is gone says so instead of waiting', async () => {
-  const store = primaryLeases({ send: () => false, onMessage: () => undefined })
+  const store = clusterLeases(new Channel({ send: () => false, onMessage: () => undefined }))
   await assert.rejects(store.acquire(wishFor('m', ['a'])), { name: 'StoreDownError' })
 })

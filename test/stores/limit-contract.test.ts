@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { WorkerChannels } from '../../src/lib/worker-channels.ts'
 import type { KeyLimits } from '../../src/sdk/client-key.ts'
-import type { LimitDemand, LimitStore, LimitWish } from '../../src/sdk/limit-store.ts'
-import { LimitDesk, type LimitMessage, primaryLimits } from '../../src/stores/limits/cluster.ts'
+import { clusterLimits, serveLimits } from '../../src/stores/limits/cluster.ts'
+import { memoryLimits } from '../../src/stores/limits/memory.ts'
 import { RedisLimits } from '../../src/stores/limits/redis.ts'
-import { sharedLimits } from '../../src/stores/limits/shared.ts'
-import { memoryLimits } from '../../src/stores/limits/table.ts'
+import type { LimitDemand, LimitStore, LimitWish } from '../../src/stores/limits/store.ts'
+import { limitsWithFallback } from '../../src/stores/limits/with-fallback.ts'
 import type { StoreLog } from '../../src/stores/redis/health.ts'
-import { processPipes } from './process-pipes.ts'
+import { addWorker, endWorker } from './process-pipes.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 
 interface Kind {
@@ -27,16 +28,13 @@ const memory: Kind = { name: 'memory', start: nothing, open: async () => [memory
 const primary: Kind = {
   name: 'counted by the primary',
   start: nothing,
-  open: async () => workersOf(new LimitDesk(now)),
+  open: async () => workersOf(new WorkerChannels()),
   stop: nothing,
 }
 
-function workersOf(desk: LimitDesk): LimitStore[] {
-  return ['1', '2'].map((owner) => {
-    const [ours, theirs] = processPipes<LimitMessage>()
-    desk.addWorker(owner, theirs)
-    return primaryLimits(ours)
-  })
+function workersOf(workers: WorkerChannels): LimitStore[] {
+  serveLimits(workers, now)
+  return ['1', '2'].map((id) => clusterLimits(addWorker(workers, id)))
 }
 
 function redis(): Kind {
@@ -287,23 +285,23 @@ test('a minute later, requests and tokens are there again', async () => {
 })
 
 test('the slots of a worker that has ended are free at once, and its last messages take none', async () => {
-  const desk = new LimitDesk(now)
-  const [one = assert.fail(), two = assert.fail()] = workersOf(desk)
+  const workers = new WorkerChannels()
+  const [one = assert.fail(), two = assert.fail()] = workersOf(workers)
   const limits = { concurrent: 3 }
   await burst([one], 3, limits)
   assert.equal((await two.admit(wish(limits))).refusedBy, 'concurrent')
-  desk.removeWorker('1')
+  endWorker(workers, '1')
   void one.admit(wish(limits))
   assert.equal((await burst([two], 5, limits)).admitted.length, 3)
 })
 
 test('what was set aside for a worker that has ended is there again at once', async () => {
-  const desk = new LimitDesk(now)
-  const [one = assert.fail(), two = assert.fail()] = workersOf(desk)
+  const workers = new WorkerChannels()
+  const [one = assert.fail(), two = assert.fail()] = workersOf(workers)
   const limits = { tokens: 600, concurrent: 4 }
   await reserve(one, limits, { tokens: 600, slots: 4 })
   assert.notEqual((await two.admit(wish(limits))).refusedBy, undefined)
-  desk.removeWorker('1')
+  endWorker(workers, '1')
   assert.equal((await reserve(two, limits, { tokens: 600 })).verdict.tokens?.left, 0)
 })
 
@@ -349,7 +347,7 @@ test('in Redis the slots of a process that is gone end by themselves; those of a
 
 test('while Redis is away each process keeps to the limits by itself, and counts what runs already', async (t) => {
   const server = await startRedis()
-  const store = sharedLimits(redisLimits(server), memoryLimits(now))
+  const store = limitsWithFallback(redisLimits(server), memoryLimits(now))
   t.after(() => store.close())
   const limits = { concurrent: 3 }
   assert.equal((await burst([store], 2, limits)).admitted.length, 2)
@@ -363,7 +361,7 @@ test('while Redis is away each process keeps to the limits by itself, and counts
 test('what Redis refuses takes no place in the process', async (t) => {
   const server = await startRedis()
   t.after(() => server.stop())
-  const stores = [0, 1].map(() => sharedLimits(redisLimits(server), memoryLimits(now)))
+  const stores = [0, 1].map(() => limitsWithFallback(redisLimits(server), memoryLimits(now)))
   t.after(() => Promise.all(stores.map((store) => store.close())))
   const [one = assert.fail(), two = assert.fail()] = stores
   const limits = { concurrent: 1, requests: 2 }
@@ -376,7 +374,7 @@ test('what Redis refuses takes no place in the process', async (t) => {
 
 test('while Redis is away each process sets tokens aside by itself', async (t) => {
   const server = await startRedis()
-  const store = sharedLimits(redisLimits(server), memoryLimits(now))
+  const store = limitsWithFallback(redisLimits(server), memoryLimits(now))
   t.after(() => store.close())
   const limits = { tokens: 600 }
   const first = await reserve(store, limits, { tokens: 300 })

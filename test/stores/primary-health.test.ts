@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { HealthDesk, type HealthMessage, primaryHealth } from '../../src/cluster/health.ts'
-import type { HealthTeam } from '../../src/sdk/health-team.ts'
-import type { ProcessPipe } from '../../src/stores/link.ts'
+import { type HealthPeers, healthPeers, serveHealth } from '../../src/cluster/health.ts'
+import { Channel, type Pipe } from '../../src/lib/channel.ts'
+import { WorkerChannels } from '../../src/lib/worker-channels.ts'
+import { endWorker } from './process-pipes.ts'
 
 /** Two ends of a pipe whose messages arrive in the same turn; `cut` makes the first end deaf and dumb. */
-function pipes(): { ours: ProcessPipe<HealthMessage>; theirs: ProcessPipe<HealthMessage>; cut(): void } {
+function pipes(): { ours: Pipe; theirs: Pipe; cut(): void } {
   const listeners: ((message: unknown) => void)[][] = [[], []]
   let open = true
-  const end = (mine: number): ProcessPipe<HealthMessage> => ({
-    send(message) {
+  const end = (mine: number): Pipe => ({
+    send(message, sent) {
+      sent()
       if (open) for (const listener of listeners[1 - mine] ?? []) listener(message)
       return open
     },
@@ -22,27 +24,33 @@ function pipes(): { ours: ProcessPipe<HealthMessage>; theirs: ProcessPipe<Health
 }
 
 interface Worker {
-  team: HealthTeam
-  onDuty: boolean
+  peers: HealthPeers
+  isLeader: boolean
   learned: string[]
   end(): void
   hang(): void
 }
 
-function addWorker(t: TestContext, desk: HealthDesk, name: string): Worker {
+function primary(): WorkerChannels {
+  const workers = new WorkerChannels()
+  serveHealth(workers)
+  return workers
+}
+
+function addWorker(t: TestContext, workers: WorkerChannels, name: string): Worker {
   const { ours, theirs, cut } = pipes()
-  desk.addWorker(name, theirs)
+  workers.add(name, theirs)
   const worker: Worker = {
-    team: primaryHealth(ours),
-    onDuty: false,
+    peers: healthPeers(new Channel(ours)),
+    isLeader: false,
     learned: [],
-    end: () => desk.removeWorker(name),
+    end: () => endWorker(workers, name),
     hang: cut,
   }
-  t.after(() => worker.team.leave())
-  worker.team.join({
-    duty: (on) => {
-      worker.onDuty = on
+  t.after(() => worker.peers.leave())
+  worker.peers.join({
+    lead: (isLeader) => {
+      worker.isLeader = isLeader
     },
     learned: (server, state) => worker.learned.push(`${server} ${state}`),
     answered: (server) => worker.learned.push(`${server} answered`),
@@ -50,66 +58,66 @@ function addWorker(t: TestContext, desk: HealthDesk, name: string): Worker {
   return worker
 }
 
-const duties = (...workers: Worker[]): boolean[] => workers.map(({ onDuty }) => onDuty)
+const leaders = (...workers: Worker[]): boolean[] => workers.map(({ isLeader }) => isLeader)
 
 test('one worker checks, and when it ends or leaves another does', (t) => {
-  const desk = new HealthDesk()
-  const [first, second, third] = ['1', '2', '3'].map((name) => addWorker(t, desk, name)) as [
+  const workers = primary()
+  const [first, second, third] = ['1', '2', '3'].map((name) => addWorker(t, workers, name)) as [
     Worker,
     Worker,
     Worker, // as many as there are names
   ]
-  assert.deepEqual(duties(first, second, third), [true, false, false])
+  assert.deepEqual(leaders(first, second, third), [true, false, false])
   first.end()
-  assert.deepEqual(duties(second, third), [true, false])
-  second.team.leave()
-  assert.deepEqual(duties(third), [true])
+  assert.deepEqual(leaders(second, third), [true, false])
+  second.peers.leave()
+  assert.deepEqual(leaders(third), [true])
   third.end()
-  assert.deepEqual(duties(addWorker(t, desk, '4')), [true])
+  assert.deepEqual(leaders(addWorker(t, workers, '4')), [true])
 })
 
 test('all learn what is found, also one that starts later, and one that has left', (t) => {
-  const desk = new HealthDesk()
-  const [first, second] = [addWorker(t, desk, '1'), addWorker(t, desk, '2')]
-  for (const server of ['a', 'b', 'c']) first.team.tell(server, 'refused')
-  first.team.tell('a', 'up')
-  first.team.tell('c', 'gone')
-  first.team.tell('b', 'silent')
+  const workers = primary()
+  const [first, second] = [addWorker(t, workers, '1'), addWorker(t, workers, '2')]
+  for (const server of ['a', 'b', 'c']) first.peers.report(server, 'refused')
+  first.peers.report('a', 'up')
+  first.peers.report('c', 'gone')
+  first.peers.report('b', 'silent')
   const all = ['a refused', 'b refused', 'c refused', 'a up', 'c gone', 'b silent']
   assert.deepEqual([first.learned, second.learned], [all, all])
-  assert.deepEqual(addWorker(t, desk, '3').learned, ['b silent'])
-  second.team.leave()
-  first.team.tell('b', 'up')
+  assert.deepEqual(addWorker(t, workers, '3').learned, ['b silent'])
+  second.peers.leave()
+  first.peers.report('b', 'up')
   assert.equal(second.learned.at(-1), 'b up')
 })
 
-test('what a worker finds that is not on duty counts nothing', (t) => {
-  const desk = new HealthDesk()
-  const [first, second] = [addWorker(t, desk, '1'), addWorker(t, desk, '2')]
-  second.team.tell('a', 'refused')
-  assert.deepEqual([...first.learned, ...second.learned, ...addWorker(t, desk, '3').learned], [])
+test('what a worker that is not the leader reports is ignored', (t) => {
+  const workers = primary()
+  const [first, second] = [addWorker(t, workers, '1'), addWorker(t, workers, '2')]
+  second.peers.report('a', 'refused')
+  assert.deepEqual([...first.learned, ...second.learned, ...addWorker(t, workers, '3').learned], [])
 })
 
-test('one that says nothing for a while loses the duty to another', (t) => {
+test('a leader that says nothing for a while is replaced', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
-  const desk = new HealthDesk(5_000)
-  const [first, second] = [addWorker(t, desk, '1'), addWorker(t, desk, '2')]
+  const workers = primary()
+  const [first, second] = [addWorker(t, workers, '1'), addWorker(t, workers, '2')]
   t.mock.timers.tick(20_000)
-  assert.deepEqual(duties(first, second), [true, false])
+  assert.deepEqual(leaders(first, second), [true, false])
   first.hang()
   t.mock.timers.tick(5_000)
-  assert.deepEqual(duties(second), [true])
+  assert.deepEqual(leaders(second), [true])
   t.mock.timers.tick(20_000)
-  assert.deepEqual(duties(second), [true])
+  assert.deepEqual(leaders(second), [true])
 })
 
-test('the one on duty alone hears that a server whose checks fail has answered another worker', (t) => {
-  const desk = new HealthDesk()
-  const [first, second, third] = ['1', '2', '3'].map((name) => addWorker(t, desk, name)) as [
+test('the leader alone is told that a server whose checks fail has answered another worker', (t) => {
+  const workers = primary()
+  const [first, second, third] = ['1', '2', '3'].map((name) => addWorker(t, workers, name)) as [
     Worker,
     Worker,
     Worker, // as many as there are names
   ]
-  second.team.answered('a')
+  second.peers.answered('a')
   assert.deepEqual([first.learned, second.learned, third.learned], [['a answered'], [], []])
 })

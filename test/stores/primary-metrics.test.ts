@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import type { MetricFamily } from '../../src/cluster/metric-sums.ts'
-import { MetricsDesk, type MetricsMessage, primaryMetrics } from '../../src/cluster/metrics.ts'
-import { processPipes } from './process-pipes.ts'
+import { clusterMetrics, type MetricFamily, serveMetrics } from '../../src/cluster/metrics.ts'
+import { Channel } from '../../src/lib/channel.ts'
+import { WorkerChannels } from '../../src/lib/worker-channels.ts'
+import { addWorker as connect, endWorker, processPipes } from './process-pipes.ts'
 
 function counter(name: string, value: number, labels: Record<string, string> = {}): MetricFamily {
   return { name, help: name, type: 'counter', aggregator: 'sum', values: [{ value, labels }] }
@@ -13,10 +14,14 @@ function gauge(name: string, value: number): MetricFamily {
   return { name, help: name, type: 'gauge', aggregator: 'sum', values: [{ value, labels: {} }] }
 }
 
-function addWorker(desk: MetricsDesk, owner: string, read: () => Promise<MetricFamily[]>) {
-  const [here, there] = processPipes<MetricsMessage>()
-  desk.addWorker(owner, there)
-  return primaryMetrics(here, read)
+function primary(): WorkerChannels {
+  const workers = new WorkerChannels()
+  serveMetrics(workers)
+  return workers
+}
+
+function addWorker(workers: WorkerChannels, id: string, read: () => Promise<MetricFamily[]>) {
+  return clusterMetrics(connect(workers, id), read)
 }
 
 const sumOf = (parts: MetricFamily[][], name: string): number =>
@@ -27,21 +32,21 @@ const sumOf = (parts: MetricFamily[][], name: string): number =>
     .reduce((sum, { value }) => sum + value, 0)
 
 test('the counts of dead workers are added up, their states are forgotten', async () => {
-  const desk = new MetricsDesk()
-  addWorker(desk, '1', async () => [counter('a', 1), counter('a_other', 5), gauge('g', 1)])
-  addWorker(desk, '2', async () => [counter('a', 2, { l: 'x' }), gauge('g', 1)])
-  const third = addWorker(desk, '3', async () => [counter('a', 4), gauge('g', 1)])
+  const workers = primary()
+  addWorker(workers, '1', async () => [counter('a', 1), counter('a_other', 5), gauge('g', 1)])
+  addWorker(workers, '2', async () => [counter('a', 2, { l: 'x' }), gauge('g', 1)])
+  const third = addWorker(workers, '3', async () => [counter('a', 4), gauge('g', 1)])
   const living = await third.collect()
   assert.equal(sumOf(living, 'a'), 7)
   assert.equal(sumOf(living, 'g'), 3)
-  desk.removeWorker('1')
-  desk.removeWorker('2')
+  endWorker(workers, '1')
+  endWorker(workers, '2')
   const left = await third.collect()
   assert.equal(sumOf(left, 'a'), 7)
   assert.equal(sumOf(left, 'a_other'), 5)
   assert.equal(sumOf(left, 'g'), 1)
-  desk.removeWorker('3')
-  const fourth = addWorker(desk, '4', async () => [counter('a', 8)])
+  endWorker(workers, '3')
+  const fourth = addWorker(workers, '4', async () => [counter('a', 8)])
   const parts = await fourth.collect()
   assert.equal(sumOf(parts, 'a'), 15)
   // Dead workers do not pile up: their series are one.
@@ -49,11 +54,11 @@ test('the counts of dead workers are added up, their states are forgotten', asyn
 })
 
 test('what a worker leaves outlives it although nobody has asked', async () => {
-  const desk = new MetricsDesk()
-  const leaver = addWorker(desk, '1', async () => [counter('a', 3), gauge('g', 1)])
+  const workers = primary()
+  const leaver = addWorker(workers, '1', async () => [counter('a', 3), gauge('g', 1)])
   await leaver.keep()
-  desk.removeWorker('1')
-  const other = addWorker(desk, '2', async () => [])
+  endWorker(workers, '1')
+  const other = addWorker(workers, '2', async () => [])
   const parts = await other.collect()
   assert.equal(sumOf(parts, 'a'), 3)
   assert.equal(sumOf(parts, 'g'), 0)
@@ -61,10 +66,10 @@ test('what a worker leaves outlives it although nobody has asked', async () => {
 
 test('a worker that is busy is there with what it last told', async (t: TestContext) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const desk = new MetricsDesk()
+  const workers = primary()
   let answers = true
-  addWorker(desk, '1', () => (answers ? Promise.resolve([counter('a', 3)]) : new Promise(() => undefined)))
-  const asker = addWorker(desk, '2', async () => [counter('a', 4)])
+  addWorker(workers, '1', () => (answers ? Promise.resolve([counter('a', 3)]) : new Promise(() => undefined)))
+  const asker = addWorker(workers, '2', async () => [counter('a', 4)])
   assert.equal(sumOf(await asker.collect(), 'a'), 7)
   answers = false
   const collecting = asker.collect()
@@ -74,19 +79,19 @@ test('a worker that is busy is there with what it last told', async (t: TestCont
 })
 
 test('a worker that dies while it is asked does not hold the answer up', async () => {
-  const desk = new MetricsDesk()
-  addWorker(desk, '1', () => new Promise(() => undefined))
-  const asker = addWorker(desk, '2', async () => [counter('a', 4)])
+  const workers = primary()
+  addWorker(workers, '1', () => new Promise(() => undefined))
+  const asker = addWorker(workers, '2', async () => [counter('a', 4)])
   const collecting = asker.collect()
   for (let turn = 0; turn < 10; turn++) await setImmediate()
-  desk.removeWorker('1')
+  endWorker(workers, '1')
   assert.equal(sumOf(await collecting, 'a'), 4)
 })
 
 test('a primary that does not answer is told', async (t: TestContext) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
-  const [here] = processPipes<MetricsMessage>()
-  const asker = primaryMetrics(here, async () => [])
+  const [here] = processPipes()
+  const asker = clusterMetrics(new Channel(here), async () => [])
   const collecting = assert.rejects(asker.collect(), /does not answer/)
   t.mock.timers.tick(3_000)
   await collecting

@@ -1,12 +1,14 @@
-import type { ProcessPipe } from '../../src/stores/link.ts'
+import { Channel, type Pipe } from '../../src/lib/channel.ts'
+import type { WorkerChannels } from '../../src/lib/worker-channels.ts'
 
 /** Two ends of a pipe that carries JSON in order, one turn of the event loop later, as between processes. */
-export function processPipes<Message>(): [ProcessPipe<Message>, ProcessPipe<Message>] {
+export function processPipes(): [Pipe, Pipe] {
   const listeners: ((message: unknown) => void)[][] = [[], []]
-  const end = (mine: number): ProcessPipe<Message> => ({
-    send(message) {
+  const end = (mine: number): Pipe => ({
+    send(message, sent) {
       const text = JSON.stringify(message)
       setImmediate(() => {
+        sent()
         for (const listener of listeners[1 - mine] ?? []) listener(JSON.parse(text))
       })
       return true
@@ -16,4 +18,17 @@ export function processPipes<Message>(): [ProcessPipe<Message>, ProcessPipe<Mess
     },
   })
   return [end(0), end(1)]
+}
+
+/** Adds a worker to a primary's channels. The worker's end of its channel. */
+export function addWorker(workers: WorkerChannels, id: string): Channel {
+  const [ours, theirs] = processPipes()
+  workers.add(id, theirs)
+  return new Channel(ours)
+}
+
+/** A worker exits, and all that it has sent has been read. */
+export function endWorker(workers: WorkerChannels, id: string): void {
+  workers.exited(id)
+  workers.drained(id)
 }

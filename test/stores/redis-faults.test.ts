@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { childEnv } from '../helpers/child-env.ts'
 import type { LeaseProcessTask } from './lease-process.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 
@@ -42,7 +43,7 @@ function startLeaseProcess(task: Partial<LeaseProcessTask>): LeaseProcess {
   const child = spawn(
     process.execPath,
     [join(import.meta.dirname, 'lease-process.ts'), JSON.stringify({ ...all, ...task })],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    { stdio: ['ignore', 'pipe', 'inherit'], env: childEnv() },
   )
   const lines: Line[] = []
   let rest = ''

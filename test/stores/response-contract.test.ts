@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { ResponseStore, StoredResponse } from '../../src/sdk/response-store.ts'
+import { WorkerChannels } from '../../src/lib/worker-channels.ts'
 import type { StoreLog } from '../../src/stores/redis/health.ts'
-import { primaryResponses, ResponseDesk, type ResponseMessage } from '../../src/stores/responses/cluster.ts'
+import { clusterResponses, serveResponses } from '../../src/stores/responses/cluster.ts'
+import { memoryResponses, type ResponseBounds } from '../../src/stores/responses/memory.ts'
 import { RedisResponses } from '../../src/stores/responses/redis.ts'
-import { createMemoryResponseStore } from '../../src/stores/responses/response-store.ts'
-import { withLocalResponses } from '../../src/stores/responses/shared.ts'
-import type { ResponseBounds } from '../../src/stores/responses/table.ts'
-import { processPipes } from './process-pipes.ts'
+import type { ResponseStore, StoredResponse } from '../../src/stores/responses/store.ts'
+import { responsesWithFallback } from '../../src/stores/responses/with-fallback.ts'
+import { addWorker } from './process-pipes.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 
 interface Kind {
@@ -27,7 +27,7 @@ function memory(): Kind {
   return {
     name: 'memory',
     start: nothing,
-    open: async (bounds) => [createMemoryResponseStore({ ...wide, ...bounds, now })],
+    open: async (bounds) => [memoryResponses({ ...wide, ...bounds }, now)],
     stop: nothing,
   }
 }
@@ -37,12 +37,9 @@ function primary(): Kind {
     name: 'held by the primary',
     start: nothing,
     async open(bounds) {
-      const desk = new ResponseDesk({ ...wide, ...bounds }, now)
-      return [0, 1].map(() => {
-        const [ours, theirs] = processPipes<ResponseMessage>()
-        desk.addWorker(theirs)
-        return primaryResponses(ours)
-      })
+      const workers = new WorkerChannels()
+      serveResponses(workers, { ...wide, ...bounds }, now)
+      return ['1', '2'].map((id) => clusterResponses(addWorker(workers, id)))
     },
     stop: nothing,
   }
@@ -166,7 +163,7 @@ describe('answers in a Redis that goes away', () => {
     const server = await startRedis()
     const warnings: object[] = []
     const shared = redisStore(server.port, {}, { ...silent, warn: (details) => warnings.push(details) })
-    const store = withLocalResponses(shared, createMemoryResponseStore({ ...wide, now }))
+    const store = responsesWithFallback(shared, memoryResponses(wide, now))
     await store.keep('before', stored('before'))
     await server.stop()
     await store.keep('meanwhile', stored('meanwhile'))

@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { StoredResponse } from '../../src/sdk/response-store.ts'
-import {
-  createMemoryResponseStore,
-  type MemoryResponseStoreOptions,
-} from '../../src/stores/responses/response-store.ts'
+import { memoryResponses, type ResponseBounds } from '../../src/stores/responses/memory.ts'
+import type { StoredResponse } from '../../src/stores/responses/store.ts'
 
 function stored(text = 'Hi'): StoredResponse {
   return { response: { id: 'r', output: [] }, input: [{ role: 'user', content: text }] }
 }
 
-function store(options: Partial<MemoryResponseStoreOptions> = {}) {
-  return createMemoryResponseStore({ maxCount: 10, maxBytes: 10_000, ttlMs: 1_000, now: () => 0, ...options })
+function store({ now = () => 0, ...bounds }: Partial<ResponseBounds> & { now?: () => number } = {}) {
+  return memoryResponses({ maxCount: 10, maxBytes: 10_000, ttlMs: 1_000, ...bounds }, now)
 }
 
 describe('answers kept in memory', () => {

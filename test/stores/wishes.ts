@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { LeaseStore, LeaseWish, WishedTarget } from '../../src/sdk/lease-store.ts'
+import type { LeaseStore, LeaseWish, WishedTarget } from '../../src/stores/leases/store.ts'
 
 /** A wish for the targets with these names, each on a host of its own unless it is written `name on host`. */
 export function wishFor(

@@ -1,7 +1,9 @@
 import { filledTextOf, isObject, type JsonObject, numberOf, present, textOf } from '../../lib/json/read.ts'
-import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../sdk/chat.ts'
+import type { ChatRequest, ReasoningEffort, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readSampling } from '../shared/sampling.ts'
 import { readMessages, readSystem } from './messages-read.ts'
+import { sampling } from './sampling.ts'
 import { AnthropicMessagesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
@@ -15,12 +17,13 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const drop = (field: string): void => {
     dropped[field] = true
   }
+  checkLimit(body.max_tokens)
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,
     includeUsage: true,
     messages: [...readSystem(body.system), ...readMessages(body.messages, drop)],
-    sampling: readSampling(body),
+    sampling: readSampling(sampling, body),
     ...readTools(body, drop),
     ...readReasoning(body),
     ...present({
@@ -31,23 +34,8 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   }
 }
 
-function readSampling(body: JsonObject): Sampling {
-  const stop = Array.isArray(body.stop_sequences)
-    ? body.stop_sequences.filter((text) => filledTextOf(text) !== undefined)
-    : []
-  return {
-    maxTokens: limitOf(body.max_tokens),
-    ...present({
-      temperature: numberOf(body.temperature),
-      topP: numberOf(body.top_p),
-      topK: numberOf(body.top_k),
-      stop: stop.length > 0 ? stop : undefined,
-    }),
-  }
-}
-
 /** 0 only fills Anthropic's cache; Ollama would take it for no limit, and vLLM refuses it. */
-function limitOf(value: unknown): number {
+function checkLimit(value: unknown): void {
   const limit = numberOf(value)
   if (limit === undefined) {
     throw badRequest(
@@ -57,7 +45,6 @@ function limitOf(value: unknown): number {
     )
   }
   if (limit < 1) throw badRequest("'max_tokens' must be at least 1 for this model's upstream", 'max_tokens')
-  return limit
 }
 
 const efforts: readonly ReasoningEffort[] = ['low', 'medium', 'high', 'xhigh', 'max']

@@ -1,9 +1,10 @@
 import { isObject, type JsonObject, present } from '../../lib/json/read.ts'
-import type { ChatRequest, ResponseFormat, Sampling } from '../../sdk/chat.ts'
+import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
-import { badRequest } from '../../sdk/errors.ts'
+import { writeSampling } from '../shared/sampling.ts'
 import { writeMessages } from './messages-write.ts'
 import { roomFor, writeReasoning } from './reasoning-write.ts'
+import { sampling, thinkingVeto } from './sampling.ts'
 import { writeTools } from './tools-write.ts'
 
 /**
@@ -14,23 +15,23 @@ import { writeTools } from './tools-write.ts'
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
-  const { sampling } = request
-  if (sampling.n !== undefined && sampling.n > 1) {
-    throw badRequest('The upstream of this model gives one answer per request; n must be 1', 'n')
-  }
   const { system, messages } = writeMessages(request.messages, drop)
   const { thinking, effort, budget, on } = writeReasoning(request, drop)
   const { format, instruction } = writeFormat(request.responseFormat, drop)
   if (instruction !== undefined) system.push({ type: 'text', text: instruction })
   const config = present({ effort, format })
-  reportDropped(request, drop)
+  const written = writeSampling(sampling, request.sampling, {
+    ...options,
+    ...(on ? { veto: thinkingVeto } : {}),
+  })
+  reportOllama(request.ollama, drop)
   return {
     model: options.model,
-    ...(sampling.maxTokens === undefined ? {} : { max_tokens: roomFor(budget, sampling.maxTokens) }),
     ...(system.length === 0 ? {} : { system }),
     messages,
     stream: request.stream,
-    ...writeSampling(sampling, on, drop),
+    ...written,
+    ...(typeof written.max_tokens === 'number' ? { max_tokens: roomFor(budget, written.max_tokens) } : {}),
     ...writeTools(request),
     ...present({
       thinking,
@@ -41,45 +42,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-/** Anthropic API reference: temperature is 0 to 1; thinking allows neither another one than 1, nor a narrow choice. */
-function writeSampling(sampling: Sampling, thinks: boolean, drop: Drop): JsonObject {
-  const { temperature, topP, topK, stop = [] } = sampling
-  const stops = stop.filter((text) => text.trim() !== '')
-  if (stops.length < stop.length) drop('stop', 'Anthropic takes no blank stop sequences')
-  if (temperature !== undefined && temperature > 1) drop('temperature', 'Anthropic has none above 1')
-  const sent: JsonObject = present({
-    stop_sequences: stops.length > 0 ? stops : undefined,
-    temperature: temperature === undefined ? undefined : Math.min(temperature, 1),
-    top_p: topP,
-    top_k: topK,
-  })
-  if (!thinks) return sent
-  const forbidden = {
-    temperature: sent.temperature !== undefined && sent.temperature !== 1,
-    top_p: topP !== undefined && topP < 0.95,
-    top_k: topK !== undefined,
-  }
-  for (const [name, isForbidden] of Object.entries(forbidden)) {
-    if (!isForbidden) continue
-    drop(name, 'Anthropic does not allow it together with thinking')
-    delete sent[name]
-  }
-  return sent
-}
-
-function reportDropped({ sampling, ollama }: ChatRequest, drop: Drop): void {
-  const dropped: Record<string, boolean> = {
-    min_p: sampling.minP !== undefined,
-    typical_p: sampling.typicalP !== undefined,
-    repeat_penalty: (sampling.repetitionPenalty ?? 1) !== 1,
-    presence_penalty: (sampling.presencePenalty ?? 0) !== 0,
-    frequency_penalty: (sampling.frequencyPenalty ?? 0) !== 0,
-    seed: sampling.seed !== undefined,
-    logit_bias: Object.keys(sampling.logitBias ?? {}).length > 0,
-    logprobs: sampling.logprobs === true,
-  }
-  for (const [name, isDropped] of Object.entries(dropped))
-    if (isDropped) drop(name, 'Anthropic does not have it')
+function reportOllama(ollama: ChatRequest['ollama'], drop: Drop): void {
   if (ollama?.keepAlive !== undefined) drop('keep_alive', 'Anthropic decides itself what stays loaded')
   for (const name of Object.keys(ollama?.options ?? {})) {
     drop(`options.${name}`, 'it belongs to the engine of an Ollama server')

@@ -1,14 +1,9 @@
 import { isObject } from '../../lib/json/read.ts'
-import type {
-  ChatRequest,
-  ReasoningEffort,
-  ResponseFormat,
-  Sampling,
-  ToolDefinition,
-} from '../../sdk/chat.ts'
+import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readSampling } from '../shared/sampling.ts'
 import { readMessages } from './messages-read.ts'
-import { readOptions } from './options.ts'
+import { otherOptions, sampling } from './sampling.ts'
 
 const knownMembers: ReadonlySet<string> = new Set([
   'model',
@@ -26,17 +21,21 @@ const knownMembers: ReadonlySet<string> = new Set([
 
 /** Reads the body of `POST /api/chat`. Throws `bad_request`. */
 export function readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest {
-  const { sampling, rest } = readOptions(isObject(body.options) ? body.options : {})
+  const options = isObject(body.options) ? body.options : {}
   const responseFormat = readFormat(body.format)
   const reasoningEffort = readThink(body.think)
-  const ollama = readOllamaOnly(body.keep_alive, rest)
+  const ollama = readOllamaOnly(body.keep_alive, otherOptions(options))
   return {
     model: nameOf(body),
     stream,
     includeUsage: true,
     messages: readMessages(Array.isArray(body.messages) ? body.messages : []),
     tools: Array.isArray(body.tools) ? body.tools.map(readTool) : [],
-    sampling: { ...sampling, ...readLogprobs(body) },
+    sampling: readSampling(sampling, {
+      ...options,
+      logprobs: body.logprobs,
+      top_logprobs: body.top_logprobs,
+    }),
     ...(responseFormat === undefined ? {} : { responseFormat }),
     ...(reasoningEffort === undefined ? {} : { reasoningEffort }),
     ...(ollama === undefined ? {} : { ollama }),
@@ -98,14 +97,5 @@ function readTool(tool: unknown, index: number): ToolDefinition {
     name,
     ...(typeof description === 'string' ? { description } : {}),
     ...(isObject(parameters) ? { parameters } : {}),
-  }
-}
-
-/** A count of alternatives means nothing unless probabilities are asked for, and OpenAI's servers refuse it then. */
-function readLogprobs(body: Record<string, unknown>): Pick<Sampling, 'logprobs' | 'topLogprobs'> {
-  if (body.logprobs !== true) return {}
-  return {
-    logprobs: true,
-    ...(typeof body.top_logprobs === 'number' ? { topLogprobs: body.top_logprobs } : {}),
   }
 }

@@ -1,8 +1,10 @@
+import { present } from '../../lib/json/read.ts'
 import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { writeSampling } from '../shared/sampling.ts'
 import { writeMessages } from './messages-write.ts'
-import { writeOptions } from './options.ts'
+import { sampling } from './sampling.ts'
 
 /** What OpenAI's servers note down about a request; leaving it out changes no answer. */
 const bookkeeping: ReadonlySet<string> = new Set([
@@ -22,19 +24,14 @@ const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
 /** The body of `POST /api/chat`. Throws `bad_request` for what Ollama cannot do and the answer would show. */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
   const { drop } = options
-  const { sampling, ollama } = request
-  if (sampling.n !== undefined && sampling.n > 1) {
-    throw badRequest('The upstream of this model gives one answer per request; n must be 1', 'n')
-  }
-  if (sampling.logitBias !== undefined && Object.keys(sampling.logitBias).length > 0) {
-    drop('logit_bias', 'Ollama has no token bias')
-  }
+  const { ollama } = request
+  const { logprobs, top_logprobs, ...shared } = writeSampling(sampling, request.sampling, options)
   const extras = readExtras(request.extras, drop)
   const tools = offeredTools(request, drop)
   const format = formatOf(request.responseFormat)
   const think = request.reasoningEffort === undefined ? undefined : thinkOf(request.reasoningEffort)
   // What the client named for this very server goes over the names that all dialects share.
-  const engine = { ...writeOptions(sampling), ...extras.options, ...ollama?.options }
+  const engine = { ...shared, ...extras.options, ...ollama?.options }
   return {
     model: options.model,
     messages: writeMessages(request.messages, drop),
@@ -45,8 +42,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     ...(think === undefined ? {} : { think }),
     ...(Object.keys(engine).length === 0 ? {} : { options: engine }),
     ...(ollama?.keepAlive === undefined ? {} : { keep_alive: ollama.keepAlive }),
-    ...(sampling.logprobs === undefined ? {} : { logprobs: sampling.logprobs }),
-    ...(sampling.topLogprobs === undefined ? {} : { top_logprobs: sampling.topLogprobs }),
+    ...present({ logprobs, top_logprobs }),
     ...extras.members,
   }
 }

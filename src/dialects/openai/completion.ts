@@ -1,12 +1,13 @@
 import { filledTextOf, isObject, type JsonObject, numberOf, present } from '../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest } from '../../sdk/chat.ts'
-import type { Dialect, WriteRequestOptions } from '../../sdk/dialect.ts'
+import type { Dialect, Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readSampling, writeSampling } from '../shared/sampling.ts'
 import { createWriter, readResponse, writeResponse } from './completion-answer.ts'
-import { missingDefaults as chatDefaults } from './defaults.ts'
+import { defaultsFor } from './defaults.ts'
 import { openai } from './index.ts'
-import { readSampling } from './request-read.ts'
-import { reportOllama, writeSampling } from './request-write.ts'
+import { reportOllama } from './request-write.ts'
+import { completionSampling } from './sampling.ts'
 import { OpenaiCompletionBody } from './schema.ts'
 
 /**
@@ -40,17 +41,13 @@ function promptsIn(prompt: unknown): number {
  */
 function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   const suffix = filledTextOf(body.suffix)
-  const alternatives = numberOf(body.logprobs)
   return {
     model: filledTextOf(body.model) ?? filledTextOf(body.model_name) ?? '',
     stream,
     includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
     messages: [{ role: 'user', parts: [{ type: 'text', text: onePrompt(body.prompt) }] }],
     tools: [],
-    sampling: {
-      ...readSampling({ ...body, logprobs: undefined, top_logprobs: undefined }),
-      ...(alternatives === undefined ? {} : { logprobs: true, topLogprobs: alternatives }),
-    },
+    sampling: readSampling(completionSampling, body),
     extras: readExtras(body),
     ...(suffix === undefined ? {} : { completion: { raw: false, suffix } }),
     ...present({ user: filledTextOf(body.user) }),
@@ -79,19 +76,17 @@ function readExtras(body: JsonObject): JsonObject {
 
 /** The body for a text to be continued as it stands. Throws `bad_request` for images. */
 function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
-  const { flavour, drop } = options
+  const { drop } = options
   reportOllama(request.ollama, drop)
   for (const name of Object.keys(request.extras)) drop(name, 'OpenAI completions have no such field')
   if (request.responseFormat) drop('format', 'OpenAI completions have no output format')
   if (request.reasoningEffort) drop('think', 'OpenAI completions have no thoughts')
-  const { logprobs, topLogprobs, ...sampling } = request.sampling
   return {
     model: options.model,
     prompt: request.messages.map(textOf).join('\n\n'),
     stream: request.stream,
     ...(request.stream ? { stream_options: { include_usage: true } } : {}),
-    ...writeSampling(sampling, { ...options, flavour: { ...flavour, maxTokensField: 'max_tokens' } }),
-    ...(logprobs ? { logprobs: topLogprobs ?? 0 } : {}),
+    ...writeSampling(completionSampling, request.sampling, options),
     ...present({ suffix: request.completion?.suffix, user: request.user }),
   }
 }
@@ -113,12 +108,9 @@ const chatOnly: readonly string[] = [
   'response_format',
   'reasoning_effort',
   'chat_template_kwargs',
-  'max_completion_tokens',
 ]
 
-function missingDefaults(body: JsonObject, defaults: JsonObject): JsonObject {
-  const limit = defaults.max_tokens ?? defaults.max_completion_tokens
-  const kept: JsonObject = { ...defaults, ...(limit === undefined ? {} : { max_tokens: limit }) }
-  for (const name of chatOnly) delete kept[name]
-  return chatDefaults(body, kept)
+function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
+  const kept = Object.fromEntries(Object.entries(defaults).filter(([name]) => !chatOnly.includes(name)))
+  return defaultsFor(completionSampling, body, kept, flavour)
 }

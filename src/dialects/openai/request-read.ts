@@ -1,15 +1,9 @@
-import {
-  booleanOf,
-  filledTextOf,
-  isObject,
-  type JsonObject,
-  numberOf,
-  present,
-  textOf,
-} from '../../lib/json/read.ts'
-import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../sdk/chat.ts'
+import { booleanOf, filledTextOf, isObject, type JsonObject, present, textOf } from '../../lib/json/read.ts'
+import type { ChatRequest, ReasoningEffort, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readSampling } from '../shared/sampling.ts'
 import { readMessages } from './messages-read.ts'
+import { sampling } from './sampling.ts'
 import { OpenaiChatBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
@@ -20,7 +14,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     stream,
     includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
     messages: readMessages(body.messages),
-    sampling: readSampling(body),
+    sampling: readSampling(sampling, body),
     extras: readExtras(body),
     ...readTools(body),
     ...present({
@@ -31,42 +25,6 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       user: filledTextOf(body.user),
     }),
   }
-}
-
-export function readSampling(body: JsonObject): Sampling {
-  const stop = typeof body.stop === 'string' ? [body.stop] : body.stop
-  const texts = Array.isArray(stop) ? stop.filter((text) => filledTextOf(text) !== undefined) : []
-  return present({
-    maxTokens: limitOf(body.max_completion_tokens) ?? limitOf(body.max_tokens),
-    temperature: numberOf(body.temperature),
-    topP: numberOf(body.top_p),
-    topK: numberOf(body.top_k),
-    minP: numberOf(body.min_p),
-    typicalP: numberOf(body.typical_p),
-    repetitionPenalty: numberOf(body.repetition_penalty) ?? numberOf(body.repeat_penalty),
-    presencePenalty: numberOf(body.presence_penalty),
-    frequencyPenalty: numberOf(body.frequency_penalty),
-    seed: numberOf(body.seed),
-    stop: texts.length > 0 ? texts : undefined,
-    logitBias: readLogitBias(body.logit_bias),
-    logprobs: booleanOf(body.logprobs),
-    topLogprobs: numberOf(body.top_logprobs),
-    n: numberOf(body.n),
-  })
-}
-
-/** LM Studio's clients say "no limit" as -1. */
-function limitOf(value: unknown): number | undefined {
-  const limit = numberOf(value)
-  return limit === undefined || limit < 0 ? undefined : limit
-}
-
-function readLogitBias(value: unknown): Record<string, number> | undefined {
-  if (!isObject(value)) return undefined
-  const biases = Object.entries(value).filter(
-    (entry): entry is [string, number] => typeof entry[1] === 'number',
-  )
-  return biases.length > 0 ? Object.fromEntries(biases) : undefined
 }
 
 function readResponseFormat(format: unknown): ResponseFormat | undefined {

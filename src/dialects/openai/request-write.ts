@@ -1,13 +1,9 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
-import type {
-  ChatRequest,
-  ReasoningEffort,
-  ResponseFormat,
-  Sampling,
-  ToolDefinition,
-} from '../../sdk/chat.ts'
+import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
 import type { Drop, Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { writeSampling } from '../shared/sampling.ts'
 import { writeMessages } from './messages-write.ts'
+import { sampling } from './sampling.ts'
 
 /**
  * The body of `POST /v1/chat/completions` for a client of another dialect. Nothing is sent that the client did not ask
@@ -22,7 +18,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     messages: writeMessages(request.messages, options),
     stream: request.stream,
     ...(request.stream ? { stream_options: { include_usage: true } } : {}),
-    ...writeSampling(request.sampling, options),
+    ...writeSampling(sampling, request.sampling, options),
     ...writeTools(request, flavour),
     ...present({
       response_format: writeResponseFormat(request.responseFormat, flavour),
@@ -38,34 +34,6 @@ export function reportOllama(ollama: ChatRequest['ollama'], drop: Drop): void {
   for (const name of Object.keys(ollama?.options ?? {})) {
     drop(`options.${name}`, 'the upstream sets this when it starts, not per request')
   }
-}
-
-export function writeSampling(sampling: Sampling, { flavour, drop }: WriteRequestOptions): JsonObject {
-  const extensions = { top_k: sampling.topK, min_p: sampling.minP, typical_p: sampling.typicalP }
-  const body: JsonObject = present({
-    [flavour.maxTokensField ?? 'max_tokens']: sampling.maxTokens,
-    temperature: sampling.temperature,
-    top_p: sampling.topP,
-    presence_penalty: sampling.presencePenalty,
-    frequency_penalty: sampling.frequencyPenalty,
-    seed: sampling.seed,
-    stop: sampling.stop && sampling.stop.length > 0 ? sampling.stop : undefined,
-    logit_bias: sampling.logitBias,
-    logprobs: sampling.logprobs,
-    top_logprobs: sampling.topLogprobs,
-    n: sampling.n,
-  })
-  for (const [name, value] of Object.entries(extensions)) {
-    if (value === undefined) continue
-    if (flavour.samplingExtensions?.some((known) => known === name)) body[name] = value
-    else drop(name, 'the upstream does not know it')
-  }
-  if (sampling.repetitionPenalty !== undefined) {
-    // The additive penalties are another formula, and no stand-in for it.
-    if (flavour.repetitionPenalty) body[flavour.repetitionPenalty] = sampling.repetitionPenalty
-    else drop('repeat_penalty', 'the upstream has no multiplicative repetition penalty')
-  }
-  return body
 }
 
 /** An empty list of tools is an error on vLLM, and so is a choice without tools on OpenAI. */

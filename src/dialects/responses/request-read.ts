@@ -1,19 +1,11 @@
-import {
-  booleanOf,
-  filledTextOf,
-  isObject,
-  type JsonObject,
-  numberOf,
-  present,
-  textOf,
-} from '../../lib/json/read.ts'
-import type { ChatMessage, ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../sdk/chat.ts'
+import { booleanOf, filledTextOf, isObject, type JsonObject, present, textOf } from '../../lib/json/read.ts'
+import type { ChatMessage, ChatRequest, ReasoningEffort, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readSampling } from '../shared/sampling.ts'
 import { inputItems, type Remembered, readInput } from './input-read.ts'
+import { logprobsName, sampling } from './sampling.ts'
 import { ResponsesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
-
-const logprobsName = 'message.output_text.logprobs'
 
 /**
  * Reads a body of `POST /v1/responses` that fits its schema. `remembered` is what its `previous_response_id` and item
@@ -34,7 +26,7 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
     includeUsage: true,
     messages: [...instructions, ...messages],
     tools,
-    sampling: readSampling(body),
+    sampling: readSampling(sampling, body),
     extras: { ...readExtras(body), ...droppedTools, ...dropped },
     ...present({
       toolChoice,
@@ -66,19 +58,6 @@ function readInstructions(instructions: unknown): ChatMessage[] {
   const text = filledTextOf(instructions)
   if (text === undefined) return []
   return [{ role: 'system', developer: false, parts: [{ type: 'text', text }] }]
-}
-
-function readSampling(body: JsonObject): Sampling {
-  const topLogprobs = numberOf(body.top_logprobs)
-  const asked = Array.isArray(body.include) && body.include.includes(logprobsName)
-  const logprobs = asked || (topLogprobs ?? 0) > 0
-  return present({
-    maxTokens: numberOf(body.max_output_tokens),
-    temperature: numberOf(body.temperature),
-    topP: numberOf(body.top_p),
-    logprobs: logprobs ? true : undefined,
-    topLogprobs: logprobs ? topLogprobs : undefined,
-  })
 }
 
 /** The schema's members stand flat in `format`, where chat completions nest them. */

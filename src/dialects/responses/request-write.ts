@@ -1,11 +1,9 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
-import type { ChatRequest, ReasoningEffort, ResponseFormat, Sampling } from '../../sdk/chat.ts'
+import type { ChatRequest, ReasoningEffort, ResponseFormat } from '../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
-import { badRequest } from '../../sdk/errors.ts'
+import { writeSampling } from '../shared/sampling.ts'
 import { writeItems } from './messages-write.ts'
-
-/** OpenAI refuses a smaller `max_output_tokens`. */
-const leastOutputTokens = 16
+import { sampling } from './sampling.ts'
 
 /**
  * The body of `POST /v1/responses` for a client of another dialect. Nothing is kept at the upstream (`store`), as no
@@ -25,38 +23,11 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     input: writeItems(request.messages, options),
     stream: request.stream,
     store: false,
-    ...writeSampling(request.sampling, options),
+    ...writeSampling(sampling, request.sampling, options),
     ...writeTools(request, options),
     ...(format ? { text: { format } } : {}),
     ...(effort === undefined ? {} : { reasoning: { effort } }),
     ...present({ user: request.user }),
-  }
-}
-
-function writeSampling(sampling: Sampling, { drop }: WriteRequestOptions): JsonObject {
-  const { maxTokens, temperature, topP, logprobs, topLogprobs } = sampling
-  if ((sampling.n ?? 1) > 1) {
-    throw badRequest('The upstream of this model gives one answer per request; n must be 1', 'n')
-  }
-  const unknown = {
-    top_k: sampling.topK,
-    min_p: sampling.minP,
-    typical_p: sampling.typicalP,
-    repeat_penalty: sampling.repetitionPenalty,
-    presence_penalty: sampling.presencePenalty,
-    frequency_penalty: sampling.frequencyPenalty,
-    seed: sampling.seed,
-    stop: sampling.stop?.length ? sampling.stop : undefined,
-    logit_bias: sampling.logitBias,
-  }
-  for (const name of Object.keys(present(unknown))) drop(name, 'the Responses API has no such field')
-  return {
-    ...present({
-      max_output_tokens: maxTokens === undefined ? undefined : Math.max(maxTokens, leastOutputTokens),
-      temperature,
-      top_p: topP,
-    }),
-    ...(logprobs ? { include: ['message.output_text.logprobs'], top_logprobs: topLogprobs ?? 0 } : {}),
   }
 }
 

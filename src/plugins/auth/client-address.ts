@@ -1,28 +1,19 @@
 import { isIP } from 'node:net'
+import type { FastifyRequest } from 'fastify'
+import { inNetworks } from '../../config/networks.ts'
+
+/** Fastify's `trustProxy`: whether the proxy with this address may speak for its clients; some add a port to addresses. */
+export function trustProxy(networks: readonly string[]): (address: string) => boolean {
+  const isTrusted = inNetworks(networks)
+  return (address) => isTrusted(plainAddress(address) ?? '')
+}
 
 /**
- * The address that a request came from. What the client's own side wrote into `X-Forwarded-For` can say anything, so of its
- * list only what trusted proxies added counts: from the right, the first address that is none of theirs.
- * Source: MDN, "X-Forwarded-For", section "Selecting an IP address".
- *
- * @param peer Address at the other end of the socket.
- * @param forwardedFor The header, several lines joined by commas.
- * @param isTrusted Whether a proxy with this address may speak for its clients.
+ * The address that a request came from: the first from the right of `X-Forwarded-For` that no trusted proxy has. Where a proxy
+ * wrote something else there, the address of that proxy.
  */
-export function clientAddress(
-  peer: string,
-  forwardedFor: string | undefined,
-  isTrusted: (address: string) => boolean,
-): string {
-  let address = plainAddress(peer) ?? peer
-  if (forwardedFor === undefined) return address
-  for (const hop of forwardedFor.split(',').toReversed()) {
-    if (!isTrusted(address)) break
-    const before = plainAddress(hop.trim())
-    if (before === undefined) break // a proxy hid it; more than the proxy is not known
-    address = before
-  }
-  return address
+export function clientAddress({ ip, ips = [ip] }: Pick<FastifyRequest, 'ip' | 'ips'>): string {
+  return ips.map((address) => plainAddress(address)).findLast((address) => address !== undefined) ?? ''
 }
 
 /** What attempts are counted by: an IPv6 client has a whole /64 to choose its address from (RFC 6177). */
@@ -41,8 +32,8 @@ export function addressBlock(address: string): string {
     .join(':')
 }
 
-/** Without a port, brackets, zone and the IPv6 form of an IPv4 address; undefined for what is no address. */
-function plainAddress(text: string): string | undefined {
+/** Without a port, brackets, zone and the IPv6 form of an IPv4 address; undefined for what is no address, as that of a closed socket. */
+function plainAddress(text = ''): string | undefined {
   const [, bracketed, portless] = /^\[([^\]]*)\](?::\d+)?$|^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text) ?? []
   const address = (bracketed ?? portless ?? text).replace(/%.*$/, '').toLowerCase()
   if (isIP(address) === 0) return undefined

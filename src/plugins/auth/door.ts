@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { presentedKey } from '../../config/key-ring.ts'
-import { inNetworks } from '../../config/networks.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { addressBlock, clientAddress } from './client-address.ts'
@@ -13,11 +12,10 @@ export type Door = (request: FastifyRequest, reply: FastifyReply) => ClientKey |
 /** Unknown, disabled and expired keys are told the same; which it was is for the log. */
 export function openDoor(app: FastifyInstance, keys: Keys): Door {
   const failed = new FailedLogins(() => performance.now())
-  const isTrusted = inNetworks(app.config.trustedProxies)
   return (request, reply) => {
     const key = presentedKey(request.headers)
     if (key === undefined) return noKey(reply)
-    const address = addressOf(request, isTrusted)
+    const address = clientAddress(request)
     const block = addressBlock(address)
     const { client, error } = keys.find(key)
     const waitMs = failed.waitMs(block)
@@ -33,12 +31,6 @@ export function openDoor(app: FastifyInstance, keys: Keys): Door {
     app.log.warn({ ...logIds, client_address: address, reason: error, client: client?.id }, 'login refused')
     return wrongKey(reply)
   }
-}
-
-function addressOf({ raw, headers }: FastifyRequest, isTrusted: (address: string) => boolean): string {
-  const forwardedFor = headers['x-forwarded-for']
-  const header = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor
-  return clientAddress(raw.socket.remoteAddress ?? '', header, isTrusted)
 }
 
 function noKey(reply: FastifyReply): RouterError {

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { ClientKey, Surface } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
-import type { ResponseStore } from '../../sdk/response-store.ts'
+import type { ResponseStore } from '../../stores/responses/store.ts'
 import { type Door, openDoor } from './door.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
@@ -12,13 +12,14 @@ import type { UpstreamCost } from './request-cost.ts'
 import { checkTokenCap } from './token-cap.ts'
 import { useLimits } from './use-limits.ts'
 
+type Responses = Pick<ResponseStore, 'find' | 'keep' | 'remove'>
 type Models = Pick<FastifyInstance['models'], 'all' | 'find' | 'findLoosely'>
 
 /** What the client of a request has a right to. Where no keys are asked for, that is everything. */
 interface Rights {
   models(request: FastifyRequest): Models
-  /** The answers that this client has kept. */
-  responses(request: FastifyRequest): ResponseStore
+  /** The stored responses of this client. */
+  responses(request: FastifyRequest): Responses
   /** Throws 403 for a key that may use no surface on which models are asked. */
   checkAsking(request: FastifyRequest): void
   /**
@@ -101,7 +102,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): Rights['beg
   app.addHook('onReady', async () => {
     for (const { id, models, mayUse } of keys.clients())
       if (models && !app.models.all().some(({ alias }) => mayUse(alias)))
-        app.log.warn({ client: id }, 'this key has a right to no model')
+        app.log.warn({ client: id }, 'this key may use no model')
   })
   return async (request, cost) => {
     const { client } = request
@@ -155,9 +156,9 @@ function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
   }
 }
 
-/** What one client has kept, and nothing of others': an answer of somebody else is as if it were not there. */
-export function ownedResponses(store: ResponseStore, owner: string): ResponseStore {
-  const own = (id: string): string => `${owner}/${id}`
+/** The stored responses of one client. A response of somebody else is as if it were not there. */
+export function ownedResponses(store: Responses, client: string): Responses {
+  const own = (id: string): string => `${client}/${id}`
   return {
     find: (id) => store.find(own(id)),
     keep: (id, stored) => store.keep(own(id), stored),

@@ -50,12 +50,12 @@ export async function readKeys(
       prepared = undefined
       if (!notice) return
       tellWarnings()
-      app.log.info({ clients: keys.clients.length }, 'keys of clients read again')
+      app.log.info({ clients: keys.clients.length }, 'client keys reloaded')
     },
     drop(errors, notice) {
       prepared = undefined
       if (!notice) return
-      app.log.error({ errors }, `${errors[0] ?? 'no error'}; the keys of clients stay as they were`)
+      app.log.error({ errors }, `${errors[0] ?? 'no error'}; the client keys in use stay in force`)
     },
   })
   return { find: (key) => keys.ring.find(key, Date.now()), clients: () => keys.clients }

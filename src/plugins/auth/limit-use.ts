@@ -1,7 +1,13 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Usage } from '../../sdk/chat.ts'
-import type { LimitDemand, LimitEnd, LimitReservation, LimitStore, LimitWish } from '../../sdk/limit-store.ts'
+import type {
+  LimitDemand,
+  LimitEnd,
+  LimitReservation,
+  LimitStore,
+  LimitWish,
+} from '../../stores/limits/store.ts'
 import type { AnswerSizes } from './answer-sizes.ts'
 import { textTokens, uploadTokens } from './prompt-estimate.ts'
 import { costOf, type RequestCost } from './request-cost.ts'

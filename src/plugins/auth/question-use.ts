@@ -1,6 +1,6 @@
 import type { Usage } from '../../sdk/chat.ts'
 import { asRouterError } from '../../sdk/errors.ts'
-import type { LimitReservation, LimitStore, LimitWish } from '../../sdk/limit-store.ts'
+import type { LimitReservation, LimitStore, LimitWish } from '../../stores/limits/store.ts'
 import type { AnswerSizes } from './answer-sizes.ts'
 import { spentTokens } from './limit-use.ts'
 import { textTokens } from './prompt-estimate.ts'

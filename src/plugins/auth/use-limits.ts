@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ClientKey, KeyLimits } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { type Limited, type LimitVerdict, type LimitWish, limitWindowMs } from '../../sdk/limit-store.ts'
+import { openLimits } from '../../stores/choose.ts'
+import { type Limited, type LimitVerdict, type LimitWish, limitWindowMs } from '../../stores/limits/store.ts'
 import { AnswerSizes } from './answer-sizes.ts'
-import { limitStoreOf } from './limit-store.ts'
 import { LimitUse } from './limit-use.ts'
 import { LimitedQuestion, type QuestionCost, type QuestionUse } from './question-use.ts'
 
@@ -24,7 +24,7 @@ export interface UseLimits {
 
 /** What a request holds is given back at the close of its response, the one event that always comes. */
 export function useLimits(app: FastifyInstance): UseLimits {
-  const store = limitStoreOf(app)
+  const store = openLimits(app)
   app.addHook('onClose', () => store.close())
   const sizes = new AnswerSizes()
   const process = randomBytes(6).toString('hex')

@@ -1,6 +1,11 @@
 import type { StopSignal } from '../../lib/stop-signal.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import { type LeaseStore, type LeaseWish, StoreDownError, type StoredLease } from '../../sdk/lease-store.ts'
+import {
+  type LeaseStore,
+  type LeaseWish,
+  StoreDownError,
+  type StoredLease,
+} from '../../stores/leases/store.ts'
 
 /** What a request would take now; asked anew for each try, because the preference may change while it waits. */
 export type Wanted = Pick<LeaseWish, 'targets' | 'affinity' | 'complete'>

@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { inNetworks } from '../../config/networks.ts'
 import { atTurnEnd } from '../../lib/turn-end.ts'
 import { version } from '../../lib/version.ts'
 import { CallAnswerContext } from '../../relay/answer/answer-context.ts'
@@ -191,13 +190,12 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => ChatSer
     watch: app.health.attempts,
     loading: app.health.loading,
   }
-  const isTrusted = inNetworks(app.config.trustedProxies)
   return (request) => ({
     ...house,
     acquire: guarded(request, acquire),
     exchange: request.exchange,
     clientHeaders: request.headers,
-    clientName: () => request.exchange.client ?? addressOf(request, isTrusted),
+    clientName: () => request.exchange.client ?? clientAddress(request),
     fallbacksOf: ({ fallbacks }) =>
       fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
     onFailover: (target, error) => {
@@ -224,12 +222,6 @@ function guarded({ client }: FastifyRequest, acquire: Acquire): Acquire {
     if (!client.mayUse(model.alias)) throw modelNotFound(model.alias)
     return acquire(model, wish, signal)
   }
-}
-
-function addressOf({ raw, headers }: FastifyRequest, isTrusted: (address: string) => boolean): string {
-  const forwardedFor = headers['x-forwarded-for']
-  const header = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor
-  return clientAddress(raw.socket.remoteAddress ?? '', header, isTrusted)
 }
 
 function clientOf(

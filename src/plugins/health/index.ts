@@ -1,12 +1,9 @@
-import cluster from 'node:cluster'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { primaryHealth } from '../../cluster/health.ts'
+import { healthPeers } from '../../cluster/health.ts'
 import type { AttemptWatch } from '../../relay/attempt/attempt-watch.ts'
 import type { Loading } from '../../relay/attempt/loading-wait.ts'
-import type { CheckedState, HealthTeam, HealthTeamMember } from '../../sdk/health-team.ts'
-import type { Model, Target } from '../../sdk/target.ts'
-import { primaryPipe } from '../../stores/link.ts'
+import type { CheckedState, Model, Target } from '../../sdk/target.ts'
 import { HungTargets } from './hung-targets.ts'
 import { LoadingServers } from './loading-servers.ts'
 import { logChange } from './log-change.ts'
@@ -160,15 +157,15 @@ function serverChecks(
   onState: (target: Target, state: CheckedState) => void,
 ): ServerChecks | undefined {
   if (app.config.healthIntervalMs === 0) return undefined
-  const team = cluster.worker ? primaryHealth(primaryPipe(cluster.worker)) : teamOfOne()
+  const peers = healthPeers(app.primary)
   const { transportOf } = app.upstream
   const intervalMs = app.config.healthIntervalMs
-  const checks = new ServerChecks({ team, transportOf, intervalMs, log: app.log, onState })
+  const checks = new ServerChecks({ peers, transportOf, intervalMs, log: app.log, onState })
   const cover = (): void => checks.cover(app.models.all().flatMap((model) => inUse(app, model)))
   cover()
   app.models.onChange(cover)
   app.addHook('onReady', (ready) => {
-    team.join(checks)
+    peers.join(checks)
     ready()
   })
   app.addHook('preClose', (closed) => {
@@ -176,19 +173,6 @@ function serverChecks(
     closed()
   })
   return checks
-}
-
-function teamOfOne(): HealthTeam {
-  let member: HealthTeamMember | undefined
-  return {
-    join(joined) {
-      member = joined
-      member.duty(true)
-    },
-    tell: (server, state) => member?.learned(server, state),
-    answered: (server) => member?.answered(server),
-    leave: () => undefined,
-  }
 }
 
 /** How the targets of all models stand for a request without features. */

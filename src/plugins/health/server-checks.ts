@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
+import type { HealthPeer, HealthPeers, ServerState } from '../../cluster/health.ts'
 import { version } from '../../lib/version.ts'
 import { type CheckOutcome, checkHealth } from '../../relay/upstream/health-check.ts'
 import { watchServer } from '../../relay/upstream/server-watch.ts'
-import type { CheckedState, HealthTeam, HealthTeamMember, ServerState } from '../../sdk/health-team.ts'
-import type { Target } from '../../sdk/target.ts'
+import type { CheckedState, Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
 
 export interface ServerChecksOptions {
-  team: HealthTeam
+  peers: HealthPeers
   transportOf(target: Target): Transport
   intervalMs: number
   log: FastifyBaseLogger
@@ -23,27 +23,27 @@ interface Server {
   stop: (() => void) | undefined
   /** Monotonic milliseconds. */
   lastContentAt: number
-  /** When the one on duty was last told of a first content, on the same clock. */
+  /** When the leader was last told of a first content, on the same clock. */
   toldContentAt: number
   /** Until it is started anew, it need not be asked whether it sleeps. */
   cannotSleep: boolean
 }
 
 const timeoutMs = 2_000
-/** First contents of a server whose checks fail are told to the one on duty this often at most, in milliseconds. */
+/** First contents of a server whose checks fail are reported to the leader this often at most, in milliseconds. */
 const contentPauseMs = 250
 
 /**
- * The servers behind the targets, each asked once whatever number of targets it has, and by one process alone: the one
- * that the team has put on duty. What is found reaches all targets, in every process.
+ * The servers behind the targets. One process alone, the leader, checks each of them once, whatever number of targets it
+ * has. What it finds reaches all targets, in every process.
  */
-export class ServerChecks implements HealthTeamMember {
+export class ServerChecks implements HealthPeer {
   readonly #options: ServerChecksOptions
   readonly #servers = new Map<string, Server>()
   readonly #serverOf = new WeakMap<Target, Server>()
   /** Of the servers that are not up. */
   readonly #states = new Map<string, CheckedState>()
-  #onDuty = false
+  #isLeader = false
 
   constructor(options: ServerChecksOptions) {
     this.#options = options
@@ -59,10 +59,10 @@ export class ServerChecks implements HealthTeamMember {
     }
   }
 
-  duty(on: boolean): void {
-    this.#onDuty = on
+  lead(isLeader: boolean): void {
+    this.#isLeader = isLeader
     for (const server of this.#servers.values()) {
-      if (on) this.#watch(server)
+      if (isLeader) this.#watch(server)
       else this.#unwatch(server)
     }
   }
@@ -85,15 +85,15 @@ export class ServerChecks implements HealthTeamMember {
     if (!server) return
     const now = performance.now()
     server.lastContentAt = now
-    if (this.#onDuty || !this.#states.has(server.key) || now - server.toldContentAt < contentPauseMs) return
+    if (this.#isLeader || !this.#states.has(server.key) || now - server.toldContentAt < contentPauseMs) return
     server.toldContentAt = now
-    this.#options.team.answered(server.key)
+    this.#options.peers.answered(server.key)
   }
 
   /** The process ends. */
   stop(): void {
-    this.duty(false)
-    this.#options.team.leave()
+    this.lead(false)
+    this.#options.peers.leave()
   }
 
   #add(target: Target): void {
@@ -107,7 +107,7 @@ export class ServerChecks implements HealthTeamMember {
     this.#serverOf.set(target, server)
     const state = this.#states.get(key)
     if (state) this.#options.onState(target, state)
-    if (this.#onDuty) this.#watch(server)
+    if (this.#isLeader) this.#watch(server)
   }
 
   #remove(server: Server, target: Target): void {
@@ -116,11 +116,11 @@ export class ServerChecks implements HealthTeamMember {
     if (server.targets.size > 0) return
     server.stop?.()
     this.#servers.delete(server.key)
-    if (this.#onDuty && this.#states.has(server.key)) this.#options.team.tell(server.key, 'gone')
+    if (this.#isLeader && this.#states.has(server.key)) this.#options.peers.report(server.key, 'gone')
   }
 
   #watch(server: Server): void {
-    const { team, intervalMs } = this.#options
+    const { peers, intervalMs } = this.#options
     server.stop ??= watchServer({
       ask: () => this.#ask(server),
       state: this.#states.get(server.key) ?? 'up',
@@ -131,7 +131,7 @@ export class ServerChecks implements HealthTeamMember {
       onChange: (state) => {
         this.#logChange(server, state)
         if (state !== 'up' && state !== 'doubtful') server.cannotSleep = false
-        team.tell(server.key, state)
+        peers.report(server.key, state)
       },
     })
   }

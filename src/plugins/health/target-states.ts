@@ -1,5 +1,4 @@
-import type { CheckedState } from '../../sdk/health-team.ts'
-import type { Target } from '../../sdk/target.ts'
+import type { CheckedState, Target } from '../../sdk/target.ts'
 
 /** What a model's targets are picked from. */
 export interface Candidates<Candidate> {

@@ -1,8 +1,7 @@
 import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/attempt/attempt-watch.ts'
 import { type Failure, next, timeoutFailure } from '../../relay/attempt/upstream-failure.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import type { CheckedState } from '../../sdk/health-team.ts'
-import type { Target } from '../../sdk/target.ts'
+import type { CheckedState, Target } from '../../sdk/target.ts'
 import type { HungTargets, Waiting } from './hung-targets.ts'
 
 export interface WaitingAttemptsOptions {

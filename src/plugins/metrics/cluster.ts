@@ -1,9 +1,11 @@
-import cluster from 'node:cluster'
 import type { FastifyInstance } from 'fastify'
-import type { MetricFamily, MetricSample } from '../../cluster/metric-sums.ts'
-import { type PrimaryMetrics, primaryMetrics } from '../../cluster/metrics.ts'
+import {
+  type ClusterMetrics,
+  clusterMetrics,
+  type MetricFamily,
+  type MetricSample,
+} from '../../cluster/metrics.ts'
 import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
-import { primaryPipe } from '../../stores/link.ts'
 
 /** How much counting a killed process may take with it at most, where nobody looked, in milliseconds. */
 const keepEveryMs = 1_000
@@ -11,8 +13,8 @@ const keepEveryMs = 1_000
 /** Gives the text of `/metrics`: in a cluster the sums over all processes, dead ones too, whichever of them is asked. */
 export function metricsText(app: FastifyInstance): () => Promise<Buffer> {
   const read = familiesOf(app)
-  if (!cluster.worker) return () => textOf(read())
-  const primary = primaryMetrics(primaryPipe(cluster.worker), async () => {
+  if (!app.primary) return () => textOf(read())
+  const ofAll = clusterMetrics(app.primary, async () => {
     const families: MetricFamily[] = []
     const breath = new EventLoopBudget()
     for (const family of read()) {
@@ -21,8 +23,8 @@ export function metricsText(app: FastifyInstance): () => Promise<Buffer> {
     }
     return families
   })
-  keepCounts(app, primary)
-  return async () => sumOf(app, await primary.collect())
+  keepCounts(app, ofAll)
+  return async () => sumOf(app, await ofAll.collect())
 }
 
 /** What this process has counted, family by family: each is read when it is asked for. */
@@ -51,12 +53,12 @@ function sumOf(app: FastifyInstance, parts: readonly MetricFamily[][]): Promise<
 }
 
 /** After a request has ended, but not after each: an idle process has nothing to say. */
-function keepCounts(app: FastifyInstance, primary: PrimaryMetrics): void {
+function keepCounts(app: FastifyInstance, ofAll: ClusterMetrics): void {
   let timer: NodeJS.Timeout | undefined
   const keep = async (): Promise<void> => {
     timer = undefined
     try {
-      await primary.keep()
+      await ofAll.keep()
     } catch (error) {
       app.log.debug({ error: String(error) }, 'metrics are not kept')
     }

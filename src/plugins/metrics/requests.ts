@@ -10,7 +10,7 @@ const overheadBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 export function recordRequests(app: FastifyInstance): (record: ExchangeRecord) => void {
   new app.metrics.client.Gauge({
     name: 'http_requests_in_progress',
-    help: 'Requests that have not ended.',
+    help: 'Requests in progress.',
     collect() {
       this.set(app.exchanges.running)
     },
@@ -32,29 +32,29 @@ export function recordRequests(app: FastifyInstance): (record: ExchangeRecord) =
 function requestSeries(families: Families) {
   const requests = families.counter({
     name: 'http_requests_total',
-    help: 'Requests that have ended, by the status their client got (499: it left first).',
+    help: 'Completed requests by the status sent to the client (499: the client closed the connection first).',
     labelNames: ['method', 'endpoint', 'http_status'],
   })
   const duration = families.histogram({
     name: 'http_request_duration_seconds',
-    help: 'Time from the arrival of a request to the last byte of its answer.',
+    help: 'Time from the arrival of a request to the last byte of its response.',
     labelNames: ['method', 'endpoint'],
     buckets: durationBuckets,
   })
   const exceptions = families.counter({
     name: 'http_request_exceptions_total',
-    help: 'Requests that ended with a status of 500 or more, or with a broken stream.',
+    help: 'Requests that ended with a status of 500 or above, or with a truncated stream.',
     labelNames: ['method', 'endpoint'],
   })
   const requestSize = families.histogram({
     name: 'http_request_size_bytes',
-    help: 'Size of request bodies.',
+    help: 'Size of request bodies in bytes.',
     labelNames: ['method', 'endpoint'],
     buckets: sizeBuckets,
   })
   const responseSize = families.histogram({
     name: 'http_response_size_bytes',
-    help: 'Size of answers, of streams too.',
+    help: 'Size of response bodies in bytes, streams included.',
     labelNames: ['method', 'endpoint', 'http_status'],
     buckets: sizeBuckets,
   })
@@ -86,12 +86,12 @@ export function recordModels(app: FastifyInstance): (record: ExchangeRecord) => 
   const families = new Families(app.metrics.client)
   const requests = families.counter({
     name: 'llm_router_requests_total',
-    help: 'Requests to a model that have ended: success, client_error, error, truncated, client_gone.',
+    help: 'Completed requests by model and outcome: success, client_error, error, truncated, client_gone.',
     labelNames: ['model_name', 'outcome'],
   })
   const fallbacks = families.counter({
     name: 'llm_router_fallbacks_total',
-    help: 'Requests that went on to a fallback model, by the model that was asked for and the last that was tried.',
+    help: 'Requests passed on to a fallback model, by the requested model and the last one tried.',
     labelNames: ['model_name', 'fallback'],
   })
   const requestsOf = perKey((model: string) =>
@@ -121,23 +121,23 @@ export function recordModels(app: FastifyInstance): (record: ExchangeRecord) => 
 function answerSeries(families: Families) {
   const firstToken = families.histogram({
     name: 'llm_router_time_to_first_token_seconds',
-    help: 'Of streams: time from the arrival of a request to the first content of its answer.',
+    help: 'Time to first token: from the arrival of a streaming request to the first content of its response.',
     labelNames: ['provider_type', 'model_name'],
     buckets: durationBuckets,
   })
   const tokens = families.counter({
     name: 'llm_router_tokens_total',
-    help: 'Tokens as the upstreams counted them.',
+    help: 'Tokens as reported by the upstreams.',
     labelNames: ['model_name', 'direction', 'provider_type'],
   })
   const formats = families.counter({
     name: 'llm_router_response_format_total',
-    help: 'Answers that were begun or given: streamed, non_streamed.',
+    help: 'Responses by kind: streamed, non_streamed.',
     labelNames: ['format', 'model_name', 'provider_type'],
   })
   const dropped = families.counter({
     name: 'llm_router_lost_fields_total',
-    help: 'Fields of requests that the upstream could not be told; the log names them.',
+    help: 'Request fields dropped because the upstream does not support them; the log names them.',
     labelNames: ['model_name', 'provider_type'],
   })
   return perProvider((labels) => ({
@@ -170,22 +170,22 @@ export function recordClients(app: FastifyInstance): (record: ExchangeRecord) =>
   const families = new Families(app.metrics.client)
   const requests = families.counter({
     name: 'llm_router_client_requests_total',
-    help: 'Requests that have ended, by the id of their key.',
+    help: 'Completed requests by client key.',
     labelNames: ['client', 'outcome'],
   })
   const tokens = families.counter({
     name: 'llm_router_client_tokens_total',
-    help: 'Tokens as upstreams counted them, by the id of the key that they were for.',
+    help: 'Tokens as reported by the upstreams, by client key.',
     labelNames: ['client', 'direction'],
   })
   const refusals = families.counter({
     name: 'llm_router_client_refusals_total',
-    help: 'Requests that a key had no right to, or no room in its limits for.',
+    help: 'Requests rejected because the client key lacks the permission or has reached a limit.',
     labelNames: ['client', 'reason'],
   })
   const logins = families.counter({
     name: 'llm_router_login_failures_total',
-    help: 'Requests without a valid key: missing, invalid, blocked (too many wrong ones from that address).',
+    help: 'Requests without a valid key: missing, invalid, blocked (too many invalid keys from that address).',
     labelNames: ['reason'],
   })
   const requestsOf = perKey((client: string) =>

@@ -6,7 +6,7 @@ export function exposeRouter(app: FastifyInstance): void {
   const { Counter, Gauge } = app.metrics.client
   new Gauge({
     name: 'llm_router_build_info',
-    help: 'Always 1; the labels say which version runs.',
+    help: 'Always 1; the labels name the running version.',
     labelNames: ['version'],
     aggregator: 'max',
     collect() {
@@ -22,7 +22,7 @@ export function exposeRouter(app: FastifyInstance): void {
   })
   new Gauge({
     name: 'llm_router_log_file_failed',
-    help: '1: the log file cannot be opened or written; its lines are on stdout only.',
+    help: '1 if the log file cannot be opened or written; lines then go to stdout only.',
     aggregator: 'max',
     collect() {
       this.set(app.logError() === undefined ? 0 : 1)
@@ -30,14 +30,14 @@ export function exposeRouter(app: FastifyInstance): void {
   })
   new Gauge({
     name: 'llm_router_held_body_bytes',
-    help: 'Bytes of request bodies that are being read or kept for their request.',
+    help: 'Bytes of request bodies held in memory.',
     collect() {
       this.set(app.admission.heldBytes)
     },
   })
   new Counter({
     name: 'llm_router_shed_total',
-    help: 'Requests that were refused because the process could not keep up: event_loop, heap.',
+    help: 'Requests rejected because the process was overloaded: event_loop, heap.',
     labelNames: ['reason'],
     collect() {
       this.reset()
@@ -46,7 +46,7 @@ export function exposeRouter(app: FastifyInstance): void {
   })
   new Gauge({
     name: 'llm_router_config_info',
-    help: 'Always 1; the label tells one content of models-config.json from another.',
+    help: 'Always 1; the label is a digest of the models-config.json in use.',
     labelNames: ['version'],
     aggregator: 'max',
     collect() {
@@ -56,7 +56,7 @@ export function exposeRouter(app: FastifyInstance): void {
   })
   new Gauge({
     name: 'llm_router_config_loaded_timestamp_seconds',
-    help: 'When the configuration in use was loaded; in a cluster, by the last process.',
+    help: 'Time at which the configuration in use was loaded; in a cluster, by the last process.',
     aggregator: 'min',
     collect() {
       this.set(app.models.loading().at.getTime() / 1000)
@@ -64,7 +64,7 @@ export function exposeRouter(app: FastifyInstance): void {
   })
   new Counter({
     name: 'llm_router_config_reloads_total',
-    help: 'Times that models-config.json was read again: success, failure.',
+    help: 'Reloads of models-config.json by result: success, failure.',
     labelNames: ['result'],
     collect() {
       const { reloads } = app.models.loading()

@@ -32,12 +32,12 @@ function retryCounters(families: Families) {
   return {
     retries: families.counter({
       name: 'llm_router_retry_total',
-      help: 'Second and later tries, by why the one before failed; stale_socket is a try at the same target.',
+      help: 'Attempts after the first, by the reason the previous one failed; stale_socket repeats at the same target.',
       labelNames: ['model_name', 'error_code'],
     }),
     exhausted: families.counter({
       name: 'llm_router_retry_exhausted_total',
-      help: 'Times that a model was given up, after its targets had failed.',
+      help: 'Requests that left a model after all of its targets had failed.',
       labelNames: ['model_name', 'last_error_code'],
     }),
   }
@@ -49,18 +49,18 @@ function recordSearches(app: FastifyInstance): (step: Search) => void {
   const families = new Families(app.metrics.client)
   const stages = families.counter({
     name: 'llm_router_pipeline_stage_total',
-    help: 'Stages of requests; provider_resolved: a target was asked for, and was there or not.',
+    help: 'Stages of requests; provider_resolved says whether a target was available.',
     labelNames: ['stage', 'result'],
   })
   const waits = families.histogram({
     name: 'llm_router_queue_wait_seconds',
-    help: 'How long requests waited for a target of their own, also those that got none.',
+    help: 'Time that requests waited for an exclusive target, including those that got none.',
     labelNames: ['model_name'],
     buckets: [0.001, ...durationBuckets],
   })
   const refusals = families.counter({
     name: 'llm_router_queue_refusals_total',
-    help: 'Requests that got no target of their own: queue_full, queue_timeout.',
+    help: 'Requests that got no exclusive target: queue_full, queue_timeout.',
     labelNames: ['model_name', 'reason'],
   })
   const stageOf = perKey((result: string) => stages.series({ stage: 'provider_resolved', result }))
@@ -104,12 +104,12 @@ export function recordCalls(app: FastifyInstance): RecordCall {
 function recordProvider(families: Families): RecordCall {
   const calls = families.counter({
     name: 'llm_router_provider_calls_total',
-    help: 'Calls to providers, each try counted.',
+    help: 'Attempts at upstream servers.',
     labelNames: ['provider_type', 'model_name'],
   })
   const errors = families.counter({
     name: 'llm_router_provider_error_total',
-    help: 'Calls that failed, by what went wrong.',
+    help: 'Failed attempts by error.',
     labelNames: ['provider_type', 'model_name', 'error_code'],
   })
   const conversions = families.counter({
@@ -132,13 +132,13 @@ function recordProvider(families: Families): RecordCall {
 function recordTimes(families: Families): RecordCall {
   const latency = families.histogram({
     name: 'llm_router_provider_latency_seconds',
-    help: 'Time of the calls that succeeded, from the pick of the target to the last byte of its answer.',
+    help: 'Duration of successful attempts, from the selection of the target to the last byte of its response.',
     labelNames: ['provider_type', 'model_name'],
     buckets: latencyBuckets,
   })
   const perToken = families.histogram({
     name: 'llm_router_time_per_output_token_seconds',
-    help: 'Of streams: time for each token after the first content, where the upstream counted them.',
+    help: 'Time per output token after the first content of a stream, where the upstream reports token counts.',
     labelNames: ['provider_type', 'model_name'],
     buckets: perTokenBuckets,
   })
@@ -163,12 +163,12 @@ function msPerToken({ streamed, durationMs, firstContentMs, tokens = 0 }: CallRe
 function recordChoice(families: Families, strategyOf: (model: string) => string): RecordCall {
   const targets = families.counter({
     name: 'llm_router_target_calls_total',
-    help: 'Calls to each target: success, failure, cancelled (it says nothing about the target).',
+    help: 'Attempts by target and result: success, failure, cancelled (says nothing about the target).',
     labelNames: ['model_name', 'target', 'result'],
   })
   const picks = families.counter({
     name: 'llm_router_lb_strategy_selected_total',
-    help: 'Targets that a strategy picked.',
+    help: 'Targets picked by the strategy.',
     labelNames: ['strategy', 'model_name'],
   })
   const targetsOf = perKey((model_name: string) =>
@@ -186,7 +186,7 @@ function recordChoice(families: Families, strategyOf: (model: string) => string)
 function recordSecondTry(families: Families): RecordCall {
   const failovers = families.counter({
     name: 'llm_router_failovers_total',
-    help: 'Tries at another target, by why the one before failed.',
+    help: 'Attempts at another target, by the reason the previous one failed.',
     labelNames: ['model_name', 'error_code'],
   })
   return ({ model, after }) => {

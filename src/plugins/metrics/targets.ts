@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { CheckedState } from '../../sdk/health-team.ts'
 import type { TargetSignals } from '../../sdk/strategy.ts'
+import type { CheckedState } from '../../sdk/target.ts'
 import type { BreakerState } from '../health/breaker.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { Families } from './families.ts'
@@ -23,7 +23,7 @@ export function exposeTargets(app: FastifyInstance): void {
 function exposeCalls(app: FastifyInstance): void {
   new Families(app.metrics.client).gauge({
     name: 'llm_router_target_calls_in_flight',
-    help: 'Calls that a target is at work on.',
+    help: 'Attempts in flight at a target.',
     labelNames: ['model_name', 'target'],
     *read() {
       for (const signals of allSignals(app)) yield { labels: labelsOf(signals), value: signals.inFlight }
@@ -35,7 +35,7 @@ function exposeStates(app: FastifyInstance): void {
   const families = new Families(app.metrics.client)
   families.gauge({
     name: 'llm_router_target_usable',
-    help: 'Whether a target gets requests other than probes now: the share of processes that send it any.',
+    help: 'Share of processes that send the target requests other than probes.',
     labelNames: ['model_name', 'target'],
     aggregator: 'average',
     *read() {
@@ -45,7 +45,7 @@ function exposeStates(app: FastifyInstance): void {
   })
   families.gauge({
     name: 'llm_router_target_down',
-    help: 'The share of processes that hold a target down by its health checks: refused, silent (they time out), failing.',
+    help: 'Share of processes whose health checks hold the target down: refused, silent (timeouts), failing.',
     labelNames: ['model_name', 'target', 'reason'],
     aggregator: 'average',
     *read() {
@@ -58,7 +58,7 @@ function exposeStates(app: FastifyInstance): void {
   })
   families.gauge({
     name: 'llm_router_model_panic',
-    help: 'Whether all targets of a model are down, and those whose checks only time out are used nevertheless.',
+    help: '1 if all targets of the model are down and those whose checks only time out are used anyway.',
     labelNames: ['model_name'],
     aggregator: 'max',
     *read() {
@@ -68,7 +68,7 @@ function exposeStates(app: FastifyInstance): void {
   })
   families.gauge({
     name: 'llm_router_target_breaker_state',
-    help: 'The breaker of a target: the number of processes in which it is closed, open, half_open.',
+    help: 'Number of processes in which the breaker of the target is closed, open, half_open.',
     labelNames: ['model_name', 'target', 'state'],
     *read() {
       for (const signals of allSignals(app)) {
@@ -80,7 +80,7 @@ function exposeStates(app: FastifyInstance): void {
   })
   families.gauge({
     name: 'llm_router_target_resting',
-    help: 'The number of processes in which a target rests: busy (it asked for it), misconfigured (it refuses us).',
+    help: 'Number of processes in which the target is in cooldown: busy (it asked to wait), misconfigured (it rejects the credentials or the path).',
     labelNames: ['model_name', 'target', 'reason'],
     *read() {
       for (const signals of allSignals(app)) {
@@ -95,7 +95,7 @@ function exposeStates(app: FastifyInstance): void {
 function exposeMisconfigured(app: FastifyInstance): void {
   new Families(app.metrics.client).gauge({
     name: 'llm_router_target_misconfigured',
-    help: 'The number of processes in which a target is misconfigured, by the HTTP status that it answers with.',
+    help: 'Number of processes in which the target counts as misconfigured, by the HTTP status it returns.',
     labelNames: ['model_name', 'target', 'status'],
     *read() {
       for (const signals of allSignals(app)) {
@@ -116,7 +116,7 @@ function exposeQueues(app: FastifyInstance): void {
   const { counts } = app.leases
   new Families(app.metrics.client).gauge({
     name: 'llm_router_queue_length',
-    help: 'Requests that wait for a target of their own.',
+    help: 'Requests waiting for an exclusive target.',
     labelNames: ['model_name'],
     *read() {
       for (const model of app.models.all())
@@ -125,7 +125,7 @@ function exposeQueues(app: FastifyInstance): void {
   })
   new Counter({
     name: 'llm_router_leases_local_total',
-    help: 'Targets taken while the lease store was away: exclusive within one process only.',
+    help: 'Leases granted while the lease store was unreachable: exclusive within one process only.',
     collect() {
       this.reset()
       this.inc(counts.local)
@@ -133,7 +133,7 @@ function exposeQueues(app: FastifyInstance): void {
   })
   new Counter({
     name: 'llm_router_leases_lost_total',
-    help: 'Targets that another request took while one was still at work.',
+    help: 'Leases revoked while their request was still running.',
     collect() {
       this.reset()
       this.inc(counts.revoked)
@@ -142,7 +142,7 @@ function exposeQueues(app: FastifyInstance): void {
   if (app.leases.reachable === undefined) return
   new Gauge({
     name: 'llm_router_redis_up',
-    help: 'Whether the Redis that leases are kept in answered last time; in a cluster, to all processes.',
+    help: '1 if the Redis that holds the leases answered the last command; in a cluster, for all processes.',
     aggregator: 'min',
     collect() {
       this.set(app.leases.reachable ? 1 : 0)

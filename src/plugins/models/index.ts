@@ -10,6 +10,7 @@ import { proxyRule } from '../../config/proxy-rule.ts'
 import type { ConfigTaker } from '../../config/reloader.ts'
 import type { FileContent, ModelsSnapshot } from '../../config/sources.ts'
 import type { TargetSources } from '../../config/target-build.ts'
+import { readJsonc } from '../../lib/json/jsonc.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
@@ -82,7 +83,7 @@ function tell(app: FastifyInstance, listener: (change: ModelsChange) => void, ch
   try {
     listener(change)
   } catch (error) {
-    app.log.error({ err: error }, 'a listener to the models failed')
+    app.log.error({ err: error }, 'a listener for model changes failed')
   }
 }
 
@@ -151,7 +152,7 @@ function taker(
       reloads.success++
       for (const warning of warnings) app.log.warn(warning)
       const counts = { models: models.length, added: idsOf(added), removed: idsOf(removed) }
-      app.log.info({ version, ...counts }, 'models-config.json read again')
+      app.log.info({ version, ...counts }, 'models-config.json reloaded')
     },
     drop(errors, notice) {
       prepared = undefined
@@ -159,7 +160,7 @@ function taker(
       reloads.failure++
       const [first = '', ...more] = errors
       const rest = more.length > 0 ? ` (and ${more.length} more)` : ''
-      app.log.error({ errors }, `${first}${rest}; the models stay as they were`)
+      app.log.error({ errors }, `${first}${rest}; the models in use stay in force`)
     },
   }
 }
@@ -205,8 +206,9 @@ function looseName(name: string): string {
  */
 export function withDiscovered(text: string, servers: readonly FoundServer[]): string | undefined {
   if (servers.every(({ models }) => models.length === 0)) return undefined
-  const own = parsed(text)
-  if (!own || namesServers(own)) return undefined
+  const { value: own } = { value: undefined, ...readJsonc(text) }
+  // What is wrong with it, its reader reports.
+  if (!isObject(own) || namesServers(own)) return undefined
   const { active_models: active, ...found } = configOf(servers)
   return JSON.stringify({
     ...own,
@@ -216,15 +218,6 @@ export function withDiscovered(text: string, servers: readonly FoundServer[]): s
       ...(isObject(active) ? active : {}),
     },
   })
-}
-
-function parsed(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
-  } catch {
-    return undefined // its reader tells what is wrong with it
-  }
 }
 
 /** Whether anything in it has an address; the file that comes with the router has none. */

@@ -103,7 +103,7 @@ async function countOrNot(
     const cause = causeCode ?? (kind === 'internal' ? message : kind)
     request.log.info(
       { ...request.exchange.logIds, error_cause: cause },
-      'prompt was not counted, but estimated',
+      'prompt tokens estimated, not counted',
     )
     return undefined
   }

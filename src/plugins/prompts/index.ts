@@ -54,13 +54,13 @@ function taker(app: FastifyInstance, first: Texts | undefined): ConfigTaker<Prom
       prepared = undefined
       if (!next || isSame(next, current)) return
       current = next
-      if (notice) app.log.info({ prompts: current.size }, 'prompts read again')
+      if (notice) app.log.info({ prompts: current.size }, 'prompts reloaded')
       app.prompts.replace(current)
     },
     drop(errors, notice) {
       prepared = undefined
       if (!notice) return
-      for (const error of errors) app.log.error(`${variable}: ${error}; the prompts stay as they were`)
+      for (const error of errors) app.log.error(`${variable}: ${error}; the prompts in use stay in force`)
     },
   }
 }

@@ -1,10 +1,8 @@
-import cluster from 'node:cluster'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { primaryFeed } from '../../cluster/reload.ts'
+import { clusterFeed } from '../../cluster/config-reload.ts'
 import { type ConfigFeed, type ConfigSource, type ConfigTaker, localFeed } from '../../config/reloader.ts'
 import { type ConfigSources, configSources } from '../../config/sources.ts'
-import { primaryPipe } from '../../stores/link.ts'
 
 export interface ReloadFailure {
   at: Date
@@ -66,11 +64,11 @@ export default fp(
 )
 
 function feedOf<Snapshot>(
-  { config: { configPollMs: pollMs }, log }: FastifyInstance,
+  { config: { configPollMs: pollMs }, primary, log }: FastifyInstance,
   source: ConfigSource<Snapshot>,
   isShared: boolean,
 ): ConfigFeed<Snapshot> {
-  if (cluster.worker && isShared) return primaryFeed(primaryPipe(cluster.worker), source)
+  if (primary && isShared) return clusterFeed(primary, source)
   return localFeed({
     source,
     pollMs,

@@ -61,8 +61,8 @@ export default fp(
     const onWork = watch(app, heap, (found) => {
       if (found === reason) return
       reason = found
-      if (found === undefined) app.log.info('new requests are taken again')
-      else app.log.warn({ reason: found }, 'overloaded: new requests are refused')
+      if (found === undefined) app.log.info('new requests are accepted again')
+      else app.log.warn({ reason: found }, 'overloaded: new requests are rejected')
     })
     app.addHook('onRequest', (request, _reply, next) => {
       onWork()

@@ -2,10 +2,10 @@ import cluster from 'node:cluster'
 import { memoryUsage, pid, versions } from 'node:process'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { clusterStatus } from '../../cluster/status.ts'
 import { version } from '../../lib/version.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import type { CheckedState } from '../../sdk/health-team.ts'
 import { featureNames } from '../../sdk/request-traits.ts'
 import type {
   Failure,
@@ -16,11 +16,11 @@ import type {
   WorkerStatus,
 } from '../../sdk/status.ts'
 import type { TargetSignals } from '../../sdk/strategy.ts'
-import type { Model, Target } from '../../sdk/target.ts'
+import type { CheckedState, Model, Target } from '../../sdk/target.ts'
 import { misconfigurationText } from '../health/log-change.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { RecentCount } from './recent-count.ts'
-import { wholeTree } from './whole-tree.ts'
+import { sumOfStatuses } from './status-sum.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -60,12 +60,27 @@ export default fp(
         keep(history.errors, { at: timestamp(), code: codeOf(error) }, keptErrors)
     })
     const read = (): Status => ownStatus(app, { startedAt, requests, historyOf })
-    const limits = { errors: keptErrors, failures: keptFailures }
-    app.decorate('status', { read, readAll: wholeTree(read, limits, app.log) })
+    app.decorate('status', { read, readAll: readerOfAll(app, read) })
     done()
   },
   { name: 'status', dependencies: ['config', 'reload', 'models', 'health', 'balancer', 'exchange', 'drain'] },
 )
+
+/** Where the primary does not answer, the status is that of this process alone, as it is outside of a cluster. */
+function readerOfAll({ primary, log }: FastifyInstance, read: () => Status): () => Promise<Status> {
+  if (!primary) return async () => read()
+  const collect = clusterStatus(primary, read)
+  const limits = { errors: keptErrors, failures: keptFailures }
+  return async () => {
+    try {
+      const parts = await collect()
+      return sumOfStatuses(read(), parts, limits)
+    } catch (error) {
+      log.warn({ error: String(error) }, 'the status of the other processes is unknown')
+      return read()
+    }
+  }
+}
 
 interface Kept {
   startedAt: string

@@ -1,3 +1,4 @@
+import type { StatusPart } from '../../cluster/status.ts'
 import {
   type ModelStatus,
   type Status,
@@ -5,12 +6,6 @@ import {
   targetStates,
   type WorkerStatus,
 } from '../../sdk/status.ts'
-
-/** What a process of a cluster says of itself. `late`: it did not answer, and this is what it said before. */
-export interface StatusPart {
-  part: Status
-  late: boolean
-}
 
 /** How many of the latest there are in a list, as in the lists of one process. */
 export interface StatusLimits {

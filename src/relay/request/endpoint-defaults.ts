@@ -23,7 +23,7 @@ export function behindConfigured(
     chat: {
       ...chat,
       missingDefaults(body, configured) {
-        const members = chat.missingDefaults(body, configured)
+        const members = chat.missingDefaults(body, configured, flavour)
         const wanted = chat.writeRequest(
           { ...request, sampling: defaults(target) },
           { model: target.upstreamModel, flavour, drop: () => undefined },

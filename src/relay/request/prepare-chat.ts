@@ -174,7 +174,7 @@ function defaultMembers(
   const { chat } = call.dialect
   // What is written back must be whole.
   const known = hasNone(target.defaults) ? call.outline : call.readBody()
-  const defaults = chat.missingDefaults(known, target.defaults)
+  const defaults = chat.missingDefaults(known, target.defaults, target.type.flavour)
   if (!hasNone(defaults)) for (const member of requestMembers) delete defaults[member]
   if (chat.fitContext) Object.assign(defaults, chat.fitContext({ ...call.readBody(), ...defaults }, target))
   if (!hasNone(defaults)) for (const member of removed) delete defaults[member]
@@ -213,7 +213,7 @@ export function prepareTranslated(
     flavour: target.type.flavour,
     drop,
   })
-  Object.assign(body, upstream.missingDefaults(body, target.defaults))
+  Object.assign(body, upstream.missingDefaults(body, target.defaults, target.type.flavour))
   for (const [name, value] of Object.entries(upstream.translatedMembers ?? {})) body[name] ??= value
   if (!target.streamUsage) delete body.stream_options
   Object.assign(body, upstream.fitContext?.(body, target))

@@ -1,4 +1,4 @@
-import type { CheckedState } from '../../sdk/health-team.ts'
+import type { CheckedState } from '../../sdk/target.ts'
 
 /** How one health check ended. `refused`: no connection could be made. `failed`: a 5xx, or no HTTP answer. */
 export type CheckResult = 'passed' | 'refused' | 'timeout' | 'failed' | 'loading' | 'asleep'

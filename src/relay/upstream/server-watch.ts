@@ -1,4 +1,4 @@
-import type { CheckedState } from '../../sdk/health-team.ts'
+import type { CheckedState } from '../../sdk/target.ts'
 import type { CheckOutcome } from './health-check.ts'
 import { Reachability } from './reachability.ts'
 

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
 import { responseIdOfItem } from '../../dialects/responses/answer-object.ts'
 import { writeResponse } from '../../dialects/responses/answer-write.ts'
 import { inputItems, type Remembered, referenceOf } from '../../dialects/responses/input-read.ts'
@@ -12,7 +13,9 @@ import type { ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
-import type { ResponseStore, StoredResponse } from '../../sdk/response-store.ts'
+
+type Responses = ReturnType<FastifyInstance['rights']['responses']>
+type StoredResponse = NonNullable<Awaited<ReturnType<Responses['find']>>>
 
 const dialect = 'responses'
 
@@ -110,7 +113,7 @@ const removeDocs: EndpointDocs = {
 }
 
 /** What a request goes on from, as far as it was kept here. */
-async function recall(body: Record<string, unknown>, store: ResponseStore): Promise<Remembered> {
+async function recall(body: Record<string, unknown>, store: Responses): Promise<Remembered> {
   const referenced = await recallItems(body.input, store)
   const previous = body.previous_response_id
   if (typeof previous !== 'string') return { history: undefined, referenced }
@@ -127,7 +130,7 @@ function previousNotFound({ previous_response_id: id }: Record<string, unknown>)
 }
 
 /** Some clients send the items of earlier answers by their ids alone; an id tells the answer it belongs to. */
-async function recallItems(input: unknown, store: ResponseStore): Promise<Remembered['referenced']> {
+async function recallItems(input: unknown, store: Responses): Promise<Remembered['referenced']> {
   const found: Remembered['referenced'] & Map<string, Record<string, unknown>> = new Map()
   const wanted = objectsIn(input).map(referenceOf)
   const answers = new Set(wanted.map((id) => id && responseIdOfItem(id)).filter((id) => id !== undefined))

@@ -1,7 +1,12 @@
+import { topic } from '../../lib/channel.ts'
 import { isObject } from '../../lib/json/read.ts'
+import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import type { RedisAddress, RedisLink } from '../redis/client.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { releaseStep } from './redis-scripts.ts'
+
+/** From a worker: under this name it holds leases in Redis. */
+export const leaseHolder = topic<string>('lease.holder')
 
 /** How long late calls of a dead process are refused, in milliseconds. */
 const goneMs = 60_000
@@ -24,8 +29,29 @@ export async function reapLeases(link: RedisLink, worker: string): Promise<void>
   }
 }
 
-/** The same; workers seldom die, and a connection for each time costs less than one that is kept alive for years. */
-export async function reapOverOwnLink(address: RedisAddress, worker: string): Promise<void> {
+/**
+ * The primary frees in Redis what its dead workers held. Only workers with leases name themselves, so a router without
+ * exclusive strategies opens no connection here.
+ */
+export function reapDeadWorkers(
+  workers: WorkerChannels,
+  address: RedisAddress,
+  warn: (line: string) => void,
+): void {
+  const names = new Map<string, string>()
+  workers.on(leaseHolder, (name, { id }) => void names.set(id, name))
+  workers.onExit(({ id }) => {
+    const name = names.get(id)
+    names.delete(id)
+    if (name === undefined) return
+    reapOverOwnLink(address, name).catch((error: unknown) =>
+      warn(`leases of a dead worker end when they expire (${String(error)})`),
+    )
+  })
+}
+
+/** Workers seldom die, and a connection for each time costs less than one that is kept alive for years. */
+async function reapOverOwnLink(address: RedisAddress, worker: string): Promise<void> {
   const { connectRedis } = await import('../redis/client.ts')
   const link = connectRedis(address)
   for (const redis of [link.commands, link.subscriber]) redis.on('error', () => undefined)

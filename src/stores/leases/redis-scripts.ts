@@ -1,6 +1,6 @@
-import type { LeaseWish, WishedTarget } from '../../sdk/lease-store.ts'
 import type { RedisLink } from '../redis/client.ts'
 import { freedChannel, pythonField, redisKeys } from '../redis/keys.ts'
+import type { LeaseWish, WishedTarget } from './store.ts'
 
 export interface TakenTarget {
   token: string

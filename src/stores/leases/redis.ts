@@ -1,5 +1,9 @@
 import { once } from 'node:events'
 import { RouterError } from '../../sdk/errors.ts'
+import type { RedisLink } from '../redis/client.ts'
+import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { freedChannel } from '../redis/keys.ts'
+import { acquireStep, type Leaving, releaseStep, renewStep, type TakenTarget } from './redis-scripts.ts'
 import {
   type LeaseStore,
   type LeaseWish,
@@ -7,11 +11,7 @@ import {
   StoreDownError,
   type StoredLease,
   type WishedTarget,
-} from '../../sdk/lease-store.ts'
-import type { RedisLink } from '../redis/client.ts'
-import { RedisHealth, type StoreLog } from '../redis/health.ts'
-import { freedChannel } from '../redis/keys.ts'
-import { acquireStep, type Leaving, releaseStep, renewStep, type TakenTarget } from './redis-scripts.ts'
+} from './store.ts'
 
 export interface RedisLeasesOptions {
   link: RedisLink

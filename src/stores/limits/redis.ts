@@ -1,3 +1,7 @@
+import type { RedisAddress } from '../redis/client.ts'
+import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { redisKeys } from '../redis/keys.ts'
+import { LazyScripts } from '../redis/scripts.ts'
 import {
   type LimitDemand,
   type LimitEnd,
@@ -7,11 +11,7 @@ import {
   type LimitVerdict,
   type LimitWish,
   limitWindowMs,
-} from '../../sdk/limit-store.ts'
-import type { RedisAddress } from '../redis/client.ts'
-import { RedisHealth, type StoreLog } from '../redis/health.ts'
-import { redisKeys } from '../redis/keys.ts'
-import { LazyScripts } from '../redis/scripts.ts'
+} from './store.ts'
 
 export interface RedisLimitsOptions {
   address: RedisAddress

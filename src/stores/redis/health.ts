@@ -1,4 +1,4 @@
-import { StoreDownError } from '../../sdk/lease-store.ts'
+import { StoreDownError } from '../leases/store.ts'
 
 export interface StoreLog {
   info(message: string): void

@@ -1,9 +1,9 @@
-import type { ResponseStore, StoredResponse } from '../../sdk/response-store.ts'
 import type { RedisAddress } from '../redis/client.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { LazyScripts } from '../redis/scripts.ts'
-import type { ResponseBounds } from './table.ts'
+import type { ResponseBounds } from './memory.ts'
+import type { ResponseStore, StoredResponse } from './store.ts'
 
 export interface RedisResponsesOptions extends ResponseBounds {
   address: RedisAddress
@@ -21,17 +21,17 @@ const keys = [
   redisKeys.responsesByExpiry,
   redisKeys.responsesBytes,
 ]
-/** An answer may be megabytes, and its client waits no longer than this for it to be kept, in milliseconds. */
+/** A response may be megabytes, and its client waits no longer than this for it to be stored, in milliseconds. */
 const commandTimeoutMs = 1_000
 
-/** Answers that all routers with one Redis share. Rejects with StoreDownError while Redis does not answer. */
+/** Responses that all routers with one Redis share. Rejects with StoreDownError while Redis does not answer. */
 export class RedisResponses implements ResponseStore {
   readonly #options: RedisResponsesOptions
   readonly #scripts: LazyScripts<Step>
 
   constructor(options: RedisResponsesOptions) {
     this.#options = options
-    const health = new RedisHealth(options.now, options.log, 'answers are kept in the process')
+    const health = new RedisHealth(options.now, options.log, 'responses are kept in the process')
     this.#scripts = new LazyScripts({ address: options.address, steps, health, commandTimeoutMs })
   }
 

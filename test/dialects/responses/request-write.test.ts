@@ -152,15 +152,19 @@ describe('a request for a Responses upstream', () => {
 
 describe("the operator's defaults", () => {
   it('fill what is left out, whatever dialect names them', () => {
-    assert.deepEqual(missingDefaults({}, { max_tokens: 9, reasoning_effort: 'low', service_tier: 'flex' }), {
-      max_output_tokens: 9,
+    assert.deepEqual(missingDefaults({}, { max_tokens: 90, reasoning_effort: 'low', service_tier: 'flex' }), {
+      max_output_tokens: 90,
       reasoning: { effort: 'low' },
       service_tier: 'flex',
     })
-    assert.deepEqual(missingDefaults({}, { options: { num_predict: 7, temperature: 0.1, num_ctx: 5 } }), {
-      max_output_tokens: 7,
+    assert.deepEqual(missingDefaults({}, { options: { num_predict: 70, temperature: 0.1, num_ctx: 5 } }), {
+      max_output_tokens: 70,
       temperature: 0.1,
     })
+  })
+
+  it('keep the floor of the limit, as OpenAI refuses less', () => {
+    assert.deepEqual(missingDefaults({}, { max_tokens: 5 }), { max_output_tokens: 16 })
   })
 
   it('never change what was sent', () => {

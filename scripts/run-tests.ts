@@ -1,0 +1,117 @@
+/**
+ * Runs all tests, or the files that match the patterns given. The files of one folder share a process, which loads the
+ * router's sources once; those that start processes or use much memory have one each. Prints a line for each process as it ends,
+ * and what failed in it. Leaves the reports in coverage/tests.txt.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
+
+interface Group {
+  /** Their folder; the file itself where it is alone. */
+  readonly name: string
+  readonly files: readonly string[]
+}
+
+interface Counts {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+}
+
+interface Result extends Counts {
+  readonly report: string
+}
+
+/** Folders whose files have a process each: they start clusters, count what they hold of memory, or break things. */
+const apart = ['test', 'test/faults']
+/** Folders that take longest, the slowest first, so that none of them is left for the end. */
+const slow = [
+  'test/plugins',
+  'test/security',
+  'test/faults',
+  'test',
+  'test/gateway',
+  'test/ui',
+  'test/docs',
+  'test/cli',
+  'test/stores',
+  'test/clients',
+]
+const testTimeoutMs = 120_000
+const groupTimeoutMs = 600_000
+const root = join(import.meta.dirname, '..')
+const reports = join(root, 'coverage/tests')
+
+rmSync(reports, { recursive: true, force: true })
+mkdirSync(reports, { recursive: true })
+const patterns = process.argv.slice(2)
+const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts', { cwd: root })
+const waiting = groupsOf(files.toSorted())
+const results: Result[] = []
+// Tests wait about as long as they compute: with one process more than there are processors, these are kept busy.
+await Promise.all(Array.from({ length: availableParallelism() + 1 }, runNext))
+
+writeFileSync(join(root, 'coverage/tests.txt'), results.map(({ report }) => report).join('\n'))
+const sum = (key: keyof Counts): number => results.reduce((total, result) => total + result[key], 0)
+process.stdout.write(`tests: ${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped\n`)
+process.exitCode = sum('failed') > 0 || sum('passed') === 0 ? 1 : 0
+
+function groupsOf(all: readonly string[]): Group[] {
+  const folderOf = (file: string): string => file.split('/').slice(0, -1).slice(0, 2).join('/')
+  const rank = (folder: string): number => (slow.includes(folder) ? slow.indexOf(folder) : slow.length)
+  const groups = Map.groupBy(
+    all.toSorted((a, b) => rank(folderOf(a)) - rank(folderOf(b))),
+    (file) => (apart.includes(folderOf(file)) ? file : folderOf(file)),
+  )
+  return [...groups].map(([name, of]) => ({ name, files: of }))
+}
+
+async function runNext(): Promise<void> {
+  for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
+    const startedAt = performance.now()
+    const result = await run(group)
+    results.push(result)
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+    const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : ''
+    const counts = `${result.passed} passed${result.failed > 0 ? `, ${result.failed} FAILED` : ''}${skipped}`
+    process.stdout.write(`${result.failed > 0 ? '✖' : '✔'} ${group.name}: ${counts} (${seconds} s)\n`)
+    if (result.failed > 0) process.stdout.write(`${failuresIn(result.report)}\n`)
+  }
+}
+
+/** One process with the tests of these files. It counts as a failed test when it ends with an error of its own. */
+async function run({ name, files: of }: Group): Promise<Result> {
+  const path = join(reports, `${name.replaceAll('/', '-')}.txt`)
+  const output = createWriteStream(path)
+  await once(output, 'open')
+  const args = [`--test-timeout=${testTimeoutMs}`, '--test-reporter=spec', 'test/helpers/group.ts', ...of]
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', output, output],
+    env: { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node'), ...process.env },
+    timeout: groupTimeoutMs,
+    killSignal: 'SIGKILL',
+  })
+  const [code, signal] = await once(child, 'close')
+  output.end()
+  const report = stripVTControlCharacters(readFileSync(path, 'utf8'))
+  const counts = countsIn(report)
+  if (code === 0 || counts.failed > 0) return { ...counts, report }
+  return { ...counts, failed: 1, report: `${report}\n${name} ended with ${signal ?? `exit code ${code}`}\n` }
+}
+
+function countsIn(report: string): Counts {
+  const count = (word: string): number =>
+    Number([...report.matchAll(new RegExp(`^ℹ ${word} (\\d+)$`, 'gm'))].at(-1)?.[1] ?? 0)
+  return { passed: count('pass'), failed: count('fail') + count('cancelled'), skipped: count('skipped') }
+}
+
+/** The part of a report that tells of failures, or its end where there is none. */
+function failuresIn(report: string): string {
+  const at = report.lastIndexOf('✖ failing tests:')
+  return at === -1 ? report.slice(-4000) : report.slice(at)
+}

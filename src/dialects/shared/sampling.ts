@@ -1,0 +1,211 @@
+import { booleanOf, filledTextOf, isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
+import type { Sampling } from '../../sdk/chat.ts'
+import type { Drop, Flavour } from '../../sdk/dialect.ts'
+import { badRequest } from '../../sdk/errors.ts'
+
+export type Values = Required<Sampling>
+/** The same as {@link Sampling}, as a mapped type: that is what the compiler follows from a field to its row. */
+type Given = { readonly [Field in keyof Values]?: Values[Field] }
+export type SamplingField = keyof Values
+
+/** Where a dialect has a field, and in which form. */
+export interface Carried<Value> {
+  /** Wire names in the order in which they are read. The first one is written unless `nameFor` picks another. */
+  readonly names: readonly [string, ...string[]]
+  /** The wire name on servers of a flavour; undefined where they lack the field, which is reported with `absent`. */
+  readonly nameFor?: (flavour: Flavour) => string | undefined
+  readonly absent?: string
+  /** The value in a client's body; undefined for "as the server likes". Absent: the reader that all dialects share. */
+  readonly read?: (value: unknown, body: JsonObject) => Value | undefined
+  /** Brings a value into the dialect's range; undefined where nothing is left. A change is reported with `why`. */
+  readonly range?: { readonly fit: (value: Value) => Value | undefined; readonly why?: string }
+  /** The value on the wire; undefined where it need not be sent. Absent: as it is. */
+  readonly write?: (value: Value, sampling: Readonly<Sampling>) => unknown
+}
+
+/** A field that the dialect lacks. It is reported with the reason unless its value changes nothing. */
+interface Dropped<Value> {
+  readonly dropped: string
+  readonly unless?: (value: Value) => boolean
+}
+
+/** A field without which the answer would be another: the request is refused unless the value changes nothing. */
+interface Refused<Value> {
+  readonly refused: string
+  readonly unless: (value: Value) => boolean
+}
+
+/** A field that only refines another one and is dropped, and reported, with it. */
+interface PartOf {
+  readonly partOf: SamplingField
+}
+
+export type SamplingRow<Value> = Carried<Value> | Dropped<Value> | Refused<Value> | PartOf
+
+/**
+ * What a dialect makes of each field of {@link Sampling}; a field without a row does not compile. One table reads a
+ * client's body, writes an upstream's, reports what is dropped and translates the operator's defaults.
+ */
+export type SamplingTable = { readonly [Field in SamplingField]: SamplingRow<Values[Field]> }
+
+/** Why a value may not be sent although the dialect has the field: something else in the request or the model forbids it. */
+export type SamplingVeto = {
+  readonly [Field in SamplingField]?: (value: Values[Field]) => string | undefined
+}
+
+interface Spelling<Value> {
+  /** Wire names in any dialect. The first one is used in reports. */
+  readonly names: readonly [string, ...string[]]
+  /** The value as any dialect writes it; undefined for "no limit", "random" and what cannot be understood. */
+  readonly read: (value: unknown) => Value | undefined
+}
+
+/** How the dialects write each field, for operators' defaults, which may serve targets of several dialects. */
+export const spellings: { readonly [Field in SamplingField]: Spelling<Values[Field]> } = {
+  maxTokens: {
+    names: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'num_predict'],
+    read: (value) => ((numberOf(value) ?? 0) > 0 ? numberOf(value) : undefined),
+  },
+  temperature: { names: ['temperature'], read: numberOf },
+  topP: { names: ['top_p'], read: numberOf },
+  topK: { names: ['top_k'], read: numberOf },
+  minP: { names: ['min_p'], read: numberOf },
+  typicalP: { names: ['typical_p'], read: numberOf },
+  repetitionPenalty: { names: ['repeat_penalty', 'repetition_penalty'], read: numberOf },
+  presencePenalty: { names: ['presence_penalty'], read: numberOf },
+  frequencyPenalty: { names: ['frequency_penalty'], read: numberOf },
+  seed: { names: ['seed'], read: (value) => (value === -1 ? undefined : numberOf(value)) },
+  stop: { names: ['stop', 'stop_sequences'], read: readTexts },
+  logitBias: { names: ['logit_bias'], read: readBiases },
+  logprobs: { names: ['logprobs'], read: booleanOf },
+  topLogprobs: { names: ['top_logprobs'], read: numberOf },
+  n: { names: ['n'], read: numberOf },
+}
+
+/** In the order in which {@link Sampling} declares them. */
+export const samplingFields: readonly SamplingField[] = Object.keys(spellings) as SamplingField[] // the type names them all
+
+function readTexts(value: unknown): string[] | undefined {
+  const list: unknown[] = Array.isArray(value) ? value : [value]
+  const texts = list.map(filledTextOf).filter((text) => text !== undefined)
+  return texts.length > 0 ? texts : undefined
+}
+
+function readBiases(value: unknown): Record<string, number> | undefined {
+  if (!isObject(value)) return undefined
+  const biases = Object.entries(value).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number',
+  )
+  return biases.length > 0 ? Object.fromEntries(biases) : undefined
+}
+
+/** Reads the sampling of a client's body. */
+export function readSampling(table: SamplingTable, body: JsonObject): Sampling {
+  const sampling: Sampling = {}
+  for (const field of samplingFields) readField(table, field, { body, sampling })
+  return sampling
+}
+
+function readField<Field extends SamplingField>(
+  table: SamplingTable,
+  field: Field,
+  { body, sampling }: { body: JsonObject; sampling: Sampling },
+): void {
+  const row: SamplingRow<Values[Field]> = table[field]
+  if (!('names' in row)) return
+  const read: NonNullable<Carried<Values[Field]>['read']> = row.read ?? spellings[field].read
+  for (const name of row.names) {
+    const value = isAbsent(body[name]) ? undefined : read(body[name], body)
+    if (value === undefined) continue
+    sampling[field] = value
+    return
+  }
+}
+
+const unknownField = 'the upstream does not know it'
+
+export interface WriteSamplingOptions {
+  flavour: Flavour
+  drop: Drop
+  veto?: SamplingVeto
+}
+
+/** The members of an upstream's body. Throws `bad_request` for a value without which the answer would be another. */
+export function writeSampling(
+  table: SamplingTable,
+  sampling: Readonly<Sampling>,
+  options: WriteSamplingOptions,
+): JsonObject {
+  const body: JsonObject = {}
+  for (const field of samplingFields) Object.assign(body, writeField(table, field, sampling, options))
+  return body
+}
+
+function writeField<Field extends SamplingField>(
+  table: SamplingTable,
+  field: Field,
+  sampling: Given,
+  { flavour, drop, veto }: WriteSamplingOptions,
+): JsonObject {
+  const value: Values[Field] | undefined = sampling[field]
+  if (value === undefined) return {}
+  const row: SamplingRow<Values[Field]> = table[field]
+  const report = (why: string): JsonObject => {
+    drop(spellings[field].names[0], why)
+    return {}
+  }
+  if ('partOf' in row) return {}
+  if ('dropped' in row) return row.unless?.(value) ? {} : report(row.dropped)
+  if ('refused' in row) {
+    if (row.unless(value)) return {}
+    throw badRequest(row.refused, spellings[field].names[0])
+  }
+  const name = nameOn(row, flavour)
+  if (name === undefined) return report(row.absent ?? unknownField)
+  const obstacle = vetoOf(veto, field, value)
+  if (obstacle !== undefined) return report(obstacle)
+  const fitting = row.range ? row.range.fit(value) : value
+  if (row.range?.why !== undefined && fitting !== value) report(row.range.why)
+  const written = fitting === undefined || !row.write ? fitting : row.write(fitting, sampling)
+  return written === undefined ? {} : { [name]: written }
+}
+
+export function nameOn<Value>({ names, nameFor }: Carried<Value>, flavour: Flavour): string | undefined {
+  return nameFor ? nameFor(flavour) : names[0]
+}
+
+export function vetoOf<Field extends SamplingField>(
+  veto: SamplingVeto | undefined,
+  field: Field,
+  value: Values[Field],
+): string | undefined {
+  const obstacle: ((value: Values[Field]) => string | undefined) | undefined = veto?.[field]
+  return obstacle?.(value)
+}
+
+/** What becomes of a field on servers of a flavour: its wire name there, or why it has none. */
+export function samplingFate(
+  table: SamplingTable,
+  field: SamplingField,
+  flavour: Flavour,
+): { name: string } | { dropped: string } | { refused: string } {
+  const row = table[field]
+  if ('partOf' in row) return samplingFate(table, row.partOf, flavour)
+  if ('dropped' in row) return { dropped: row.dropped }
+  if ('refused' in row) return { refused: row.refused }
+  const name = row.nameFor ? row.nameFor(flavour) : row.names[0]
+  return name === undefined ? { dropped: row.absent ?? unknownField } : { name }
+}
+
+/** The field that a name stands for: one of the table's own dialect first, then of any other. */
+export function fieldNamed(name: string, table: SamplingTable): SamplingField | undefined {
+  const own = samplingFields.find((field) => {
+    const row = table[field]
+    return 'names' in row && row.names.includes(name)
+  })
+  return own ?? samplingFields.find((field) => spellings[field].names.includes(name))
+}
+
+export function isAbsent(value: unknown): value is undefined | null {
+  return value === undefined || value === null
+}

@@ -1,0 +1,222 @@
+import type { Worker } from 'node:cluster'
+
+export interface TopicOptions {
+  /** Longest wait for an answer, in milliseconds. Without one the asker waits until the other process has ended. */
+  timeoutMs?: number
+  /** A lost message costs nothing but time: it is dropped while the other process does not read. */
+  isHint?: boolean
+  /** The primary handles the message although its worker has exited. Otherwise what a dead worker sent changes nothing. */
+  afterExit?: boolean
+}
+
+/** A kind of message: its name on the pipe, what it carries, and what answers it. Sent without an answer it is a cast. */
+export interface Topic<Payload, Answer> extends TopicOptions {
+  readonly name: string
+  /** Never set: ties the types to the name. */
+  readonly types?: (payload: Payload) => Answer
+}
+
+/** Payloads and answers are plain JSON. Both processes run the same version of the file that defines a topic. */
+export function topic<Payload = void, Answer = void>(
+  name: string,
+  options: TopicOptions = {},
+): Topic<Payload, Answer> {
+  return { name, ...options }
+}
+
+/** One end of a pipe between two processes: messages arrive whole and in order. */
+export interface Pipe {
+  /** Calls `sent` once the message has left this process. False or a throw: the other process is gone. */
+  send(message: object, sent: () => void): boolean
+  /** Calls back with every message, also with those of others who use the same pipe. */
+  onMessage(listener: (message: unknown) => void): void
+}
+
+/** The pipe of a Node cluster: `cluster.worker` in a worker, one of `cluster.workers` in the primary. */
+export function workerPipe(worker: Worker): Pipe {
+  return {
+    send(message, sent) {
+      if (!worker.isConnected()) return false
+      worker.send(message, sent)
+      return true
+    },
+    onMessage: (listener) => {
+      worker.on('message', listener)
+    },
+  }
+}
+
+/** The other process has ended, does not read, has not answered in time, or has answered with an error. */
+export class ChannelError extends Error {
+  readonly reason: 'closed' | 'congested' | 'timeout' | 'failed'
+
+  constructor(reason: ChannelError['reason'], message: string) {
+    super(message)
+    this.name = 'ChannelError'
+    this.reason = reason
+  }
+}
+
+/** What goes over the pipe. A message with an `id` is answered; without one it is a cast. */
+type Frame = { topic: string; id?: number; payload?: unknown } | Answered
+type Answered = { answerTo: number; payload?: unknown; error?: string }
+
+type AnyTopic = Topic<never, unknown>
+
+interface Handler {
+  topic: AnyTopic
+  handle(payload: unknown, from: Channel): unknown
+}
+
+/** The handlers of a process, one for each topic. The primary has one set for all its workers. */
+export class Handlers {
+  readonly #byName = new Map<string, Handler>()
+
+  /** An answer may be a promise; an error that the handler throws is the asker's. */
+  on<Payload, Answer>(
+    topic: Topic<Payload, Answer>,
+    handle: (payload: Payload, from: Channel) => Answer | Promise<Answer>,
+  ): void {
+    this.#byName.set(topic.name, { topic, handle: (payload, from) => handle(payload as Payload, from) })
+  }
+
+  find(name: string): Handler | undefined {
+    return this.#byName.get(name)
+  }
+}
+
+/** Messages that have not left this process yet. With more of them the other process does not read: it hangs. */
+const maxUnsent = 10_000
+
+interface Waiting {
+  resolve(answer: unknown): void
+  reject(error: ChannelError): void
+}
+
+/** Typed messages between the primary of a cluster and one worker: the same class at both ends. */
+export class Channel {
+  /** The worker at the other end; in a worker the empty string. */
+  readonly id: string
+  readonly #pipe: Pipe
+  readonly #handlers: Handlers
+  readonly #waiting = new Map<number, Waiting>()
+  #lastId = 0
+  #unsent = 0
+  #state: 'open' | 'exited' | 'closed' = 'open'
+
+  constructor(pipe: Pipe, id = '', handlers = new Handlers()) {
+    this.id = id
+    this.#pipe = pipe
+    this.#handlers = handlers
+    pipe.onMessage((message) => {
+      if (isFrame(message)) this.#receive(message)
+    })
+  }
+
+  on<Payload, Answer>(
+    topic: Topic<Payload, Answer>,
+    handle: (payload: Payload, from: Channel) => Answer | Promise<Answer>,
+  ): void {
+    this.#handlers.on(topic, handle)
+  }
+
+  /** Sends a message that has no answer. Whether it can be sent: false when the other process is gone. */
+  cast(topic: Topic<void, void>): boolean
+  cast<Payload>(topic: Topic<Payload, void>, payload: Payload): boolean
+  cast<Payload>({ name, isHint = false }: Topic<Payload, void>, payload?: Payload): boolean {
+    if (isHint && this.#isCongested) return true
+    return this.#send({ topic: name, payload })
+  }
+
+  /** Rejects with a ChannelError. */
+  request<Answer>(topic: Topic<void, Answer>): Promise<Answer>
+  request<Payload, Answer>(topic: Topic<Payload, Answer>, payload: Payload): Promise<Answer>
+  async request<Payload, Answer>(topic: Topic<Payload, Answer>, payload?: Payload): Promise<Answer> {
+    if (this.#isCongested)
+      throw new ChannelError('congested', `${topic.name}: the other process does not read`)
+    const id = ++this.#lastId
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    this.#waiting.set(id, { resolve, reject })
+    const timer = topic.timeoutMs === undefined ? undefined : setTimeout(timedOut, topic.timeoutMs)
+    function timedOut(): void {
+      reject(new ChannelError('timeout', `${topic.name}: the other process does not answer`))
+    }
+    try {
+      if (!this.#send({ topic: topic.name, id, payload })) throw closed(topic)
+      return (await promise) as Answer
+    } finally {
+      clearTimeout(timer)
+      this.#waiting.delete(id)
+    }
+  }
+
+  /** Whether the other process has not exited, as far as this one knows. */
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  /** The worker has exited; what it sent before may still arrive. */
+  exited(): void {
+    this.#state = 'exited'
+  }
+
+  /** Nothing arrives any more: whoever waits for an answer is told so. */
+  close(): void {
+    this.#state = 'closed'
+    for (const { reject } of this.#waiting.values())
+      reject(new ChannelError('closed', 'the other process has ended'))
+  }
+
+  get #isCongested(): boolean {
+    return this.#unsent >= maxUnsent
+  }
+
+  #send(frame: Frame): boolean {
+    if (this.#state === 'closed') return false
+    this.#unsent++
+    try {
+      if (this.#pipe.send(frame, () => this.#unsent--)) return true
+    } catch {
+      // The pipe is closed: the process at its other end is gone.
+    }
+    this.#unsent--
+    return false
+  }
+
+  #receive(frame: Frame): void {
+    if (this.#state === 'closed') return
+    if ('answerTo' in frame) {
+      this.#settle(frame)
+      return
+    }
+    const handler = this.#handlers.find(frame.topic)
+    if (this.#state === 'exited' && !handler?.topic.afterExit) return
+    if (frame.id === undefined) handler?.handle(frame.payload, this)
+    else void this.#answer(frame.id, frame.payload, handler)
+  }
+
+  #settle({ answerTo, payload, error }: Answered): void {
+    const waiting = this.#waiting.get(answerTo)
+    if (error === undefined) waiting?.resolve(payload)
+    else waiting?.reject(new ChannelError('failed', error))
+  }
+
+  /** An answer that is no promise is sent before the next message is handled. */
+  async #answer(id: number, payload: unknown, handler: Handler | undefined): Promise<void> {
+    try {
+      if (!handler) throw new Error('the other process does not handle this message')
+      const answer = handler.handle(payload, this)
+      this.#send({ answerTo: id, payload: answer instanceof Promise ? await answer : answer })
+    } catch (error) {
+      this.#send({ answerTo: id, error: error instanceof Error ? error.message : String(error) })
+    }
+  }
+}
+
+function closed({ name }: AnyTopic): ChannelError {
+  return new ChannelError('closed', `${name}: the other process cannot be reached`)
+}
+
+function isFrame(message: unknown): message is Frame {
+  return typeof message === 'object' && message !== null && ('topic' in message || 'answerTo' in message)
+}

@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto'
+import type { Config } from '../config/settings.ts'
+import type { Channel } from '../lib/channel.ts'
+import type { WorkerChannels } from '../lib/worker-channels.ts'
+import { clusterLeases, serveLeases } from './leases/cluster.ts'
+import { LazyLeases } from './leases/lazy.ts'
+import { memoryLeases } from './leases/memory.ts'
+import { leaseHolder, reapDeadWorkers } from './leases/redis-reaper.ts'
+import type { LeaseStore } from './leases/store.ts'
+import { clusterLimits, serveLimits } from './limits/cluster.ts'
+import { memoryLimits } from './limits/memory.ts'
+import { RedisLimits } from './limits/redis.ts'
+import type { LimitStore } from './limits/store.ts'
+import { limitsWithFallback } from './limits/with-fallback.ts'
+import type { RedisAddress } from './redis/client.ts'
+import type { StoreLog } from './redis/health.ts'
+import { clusterResponses, serveResponses } from './responses/cluster.ts'
+import { memoryResponses, type ResponseBounds } from './responses/memory.ts'
+import { RedisResponses } from './responses/redis.ts'
+import type { ResponseStore } from './responses/store.ts'
+import { responsesWithFallback } from './responses/with-fallback.ts'
+
+/** What decides where a process keeps its leases, limits and responses. */
+export interface StoreContext {
+  config: Config
+  /** Undefined outside of a cluster. */
+  primary: Channel | undefined
+  log: StoreLog
+}
+
+type Place = { in: 'memory' } | { in: 'primary'; primary: Channel } | { in: 'redis'; address: RedisAddress }
+
+/** Redis where one is configured; else the primary of a cluster, or the process itself. */
+function placeOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>): Place {
+  const address = redisAddress(config)
+  if (address) return { in: 'redis', address }
+  return primary ? { in: 'primary', primary } : { in: 'memory' }
+}
+
+/** The primary's side: what it keeps for its workers, or frees in Redis when one of them has died. */
+export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
+  const place = placeOf({ config, primary: undefined })
+  if (place.in === 'redis') {
+    reapDeadWorkers(workers, place.address, warn)
+    return
+  }
+  serveLeases(workers, now)
+  serveResponses(workers, responseBounds(config), now)
+  if (config.authEnabled) serveLimits(workers, now)
+}
+
+/** Resolves when the store is connected, or when that takes too long. */
+export async function openLeases(context: StoreContext): Promise<LeaseStore> {
+  const place = placeOf(context)
+  switch (place.in) {
+    case 'memory':
+      return memoryLeases(now)
+    case 'primary':
+      return clusterLeases(place.primary)
+    case 'redis':
+      return openRedisLeases(place.address, context)
+  }
+}
+
+/** For a router whose models need no leases yet: nothing outside of the process is used before `open`. */
+export function lazyLeases(context: StoreContext): LeaseStore & { open(): void } {
+  if (placeOf(context).in === 'memory') return { ...memoryLeases(now), open: () => undefined }
+  return new LazyLeases(() => openLeases(context))
+}
+
+async function openRedisLeases(
+  address: RedisAddress,
+  { config, primary, log }: StoreContext,
+): Promise<LeaseStore> {
+  // Most routers have no Redis, and need not load its client.
+  const { connectRedis } = await import('./redis/client.ts')
+  const { RedisLeases } = await import('./leases/redis.ts')
+  const worker = randomBytes(6).toString('hex')
+  // Before the first lease: the primary must know what to free when this process dies.
+  primary?.cast(leaseHolder, worker)
+  const link = connectRedis(address)
+  const store = new RedisLeases({ link, worker, whenDown: config.redisDown, now, log })
+  await store.started()
+  return store
+}
+
+export function openLimits(context: StoreContext): LimitStore {
+  const place = placeOf(context)
+  const local = memoryLimits(now)
+  switch (place.in) {
+    case 'memory':
+      return local
+    case 'primary':
+      return limitsWithFallback(clusterLimits(place.primary), local)
+    case 'redis':
+      return limitsWithFallback(new RedisLimits({ address: place.address, now, log: context.log }), local)
+  }
+}
+
+export function openResponses(context: StoreContext): ResponseStore {
+  const place = placeOf(context)
+  const bounds = responseBounds(context.config)
+  const local = memoryResponses(bounds, now)
+  switch (place.in) {
+    case 'memory':
+      return local
+    case 'primary':
+      return responsesWithFallback(clusterResponses(place.primary), local)
+    case 'redis': {
+      const { address } = place
+      return responsesWithFallback(new RedisResponses({ ...bounds, address, now, log: context.log }), local)
+    }
+  }
+}
+
+/** Responses of long conversations are large; this many bytes are some hundreds of them. */
+const maxResponsesBytes = 64 * 1024 * 1024
+
+function responseBounds({ responsesTtlMs, responsesMax }: Config): ResponseBounds {
+  return { ttlMs: responsesTtlMs, maxCount: responsesMax, maxBytes: maxResponsesBytes }
+}
+
+function redisAddress(config: Config): RedisAddress | undefined {
+  const { redisUrl, redisHost, redisPort, redisDb, redisPassword } = config
+  if (redisUrl === '' && redisHost === '') return undefined
+  return {
+    url: redisUrl === '' ? undefined : redisUrl,
+    host: redisHost,
+    port: redisPort,
+    db: redisDb,
+    password: redisPassword === '' ? undefined : redisPassword,
+  }
+}
+
+function now(): number {
+  return performance.now()
+}

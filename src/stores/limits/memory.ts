@@ -1,0 +1,207 @@
+import {
+  type LimitDemand,
+  type LimitEnd,
+  type LimitReservation,
+  type LimitStore,
+  type LimitVerdict,
+  type LimitWish,
+  limitWindowMs,
+} from './store.ts'
+
+/** A request that has not ended. */
+interface Open {
+  holder: string
+  slots: number
+  /** Set aside for it. */
+  tokens: number
+}
+
+interface Use {
+  open: Map<string, Open>
+  /** Sums over `open`. */
+  slots: number
+  reserved: number
+  /** The requests of the last minute: when they began, the oldest first, and for how many they count. */
+  recent: Map<string, { at: number; count: number }>
+  /** The sum of these counts. */
+  requests: number
+  newest: number
+  /** Without what is set aside; less than nothing: owed. */
+  tokens: { left: number; at: number } | undefined
+}
+
+type Refusal = Pick<LimitVerdict, 'refusedBy' | 'waitMs'> | undefined
+
+/** What all keys use, in one process. Keys come from the configuration, so there are not more of them than it names. */
+export class LimitTable {
+  readonly #now: () => number
+  readonly #uses = new Map<string, Use>()
+
+  /** `now`: monotonic milliseconds. */
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  admit(holder: string, { key, ticket, limits }: LimitWish): LimitVerdict {
+    const use = this.#useOf(key)
+    const refusal = this.#closed(use, limits)
+    if (!refusal) {
+      hold(use, ticket, { holder, slots: 1, tokens: 0 })
+      if (limits.requests !== undefined) this.#begin(use, ticket, 1)
+    }
+    return { refusedBy: undefined, waitMs: 0, ...refusal, ...this.#left(use, limits) }
+  }
+
+  reserve(holder: string, { key, ticket, limits, tokens, requests, slots }: LimitDemand): LimitReservation {
+    const use = this.#useOf(key)
+    const refusal =
+      this.#tooMany(use, limits.requests, requests - 1) ?? this.#tooDear(use, limits.tokens, tokens)
+    const free = limits.concurrent === undefined ? slots : limits.concurrent - use.slots
+    const granted = refusal ? 1 : 1 + Math.max(0, Math.min(slots - 1, free))
+    if (!refusal) {
+      giveBack(use, ticket)
+      hold(use, ticket, { holder, slots: granted, tokens: limits.tokens === undefined ? 0 : tokens })
+      if (limits.requests !== undefined && requests > 1) this.#begin(use, ticket, requests)
+    }
+    return { refusedBy: undefined, waitMs: 0, ...refusal, slots: granted, ...this.#left(use, limits) }
+  }
+
+  leave({ key, ticket, limits, tokens, requests, undone }: LimitEnd): void {
+    const use = this.#useOf(key)
+    giveBack(use, ticket)
+    const begun = use.recent.get(ticket)
+    if (begun && undone) forget(use, ticket)
+    else if (begun && requests !== undefined && requests < begun.count) {
+      use.requests -= begun.count - Math.max(1, requests)
+      begun.count = Math.max(1, requests)
+    }
+    if (limits.tokens === undefined || tokens === 0) return
+    use.tokens = { left: this.#balance(use, limits.tokens) - tokens, at: this.#now() }
+  }
+
+  /** Gives back what a process that has ended held. */
+  leaveAll(holder: string): void {
+    for (const use of this.#uses.values())
+      for (const [ticket, open] of use.open) if (open.holder === holder) giveBack(use, ticket)
+  }
+
+  /** Whether nothing more may begin. */
+  #closed(use: Use, { concurrent, requests, tokens }: LimitWish['limits']): Refusal {
+    if (concurrent !== undefined && use.slots >= concurrent) return { refusedBy: 'concurrent', waitMs: 0 }
+    const tooMany = this.#tooMany(use, requests, 1)
+    if (tooMany || tokens === undefined) return tooMany
+    const free = this.#balance(use, tokens) - use.reserved
+    return free >= 1 ? undefined : { refusedBy: 'tokens', waitMs: ((1 - free) * limitWindowMs) / tokens }
+  }
+
+  #tooMany(use: Use, limit: number | undefined, wanted: number): Refusal {
+    if (limit === undefined || wanted === 0 || use.requests + wanted <= limit) return undefined
+    // The limit may have been lowered since: then more than one has to grow old.
+    let ageing = use.requests + wanted - limit
+    let freeing = this.#now()
+    for (const { at, count } of use.recent.values()) {
+      freeing = at
+      ageing -= count
+      if (ageing <= 0) break
+    }
+    return { refusedBy: 'requests', waitMs: freeing + limitWindowMs - this.#now() }
+  }
+
+  #tooDear(use: Use, limit: number | undefined, wanted: number): Refusal {
+    if (limit === undefined || wanted === 0) return undefined
+    const balance = this.#balance(use, limit)
+    const free = balance - use.reserved
+    if (wanted <= limit ? free >= wanted : use.reserved === 0 && balance >= 0) return undefined
+    // At the latest: what is set aside may turn out to be more than is needed.
+    const missing = Math.max(0, (wanted <= limit ? wanted : 0) - free)
+    return { refusedBy: 'tokens', waitMs: (missing * limitWindowMs) / limit }
+  }
+
+  #left(use: Use, { requests, tokens }: LimitWish['limits']): Pick<LimitVerdict, 'requests' | 'tokens'> {
+    const free = tokens === undefined ? 0 : this.#balance(use, tokens) - use.reserved
+    return {
+      ...(requests === undefined
+        ? {}
+        : {
+            requests: {
+              left: Math.max(0, requests - use.requests),
+              fullInMs: use.requests === 0 ? 0 : use.newest + limitWindowMs - this.#now(),
+            },
+          }),
+      ...(tokens === undefined
+        ? {}
+        : {
+            tokens: {
+              left: Math.max(0, Math.floor(free)),
+              fullInMs: ((tokens - free) * limitWindowMs) / tokens,
+            },
+          }),
+    }
+  }
+
+  #balance({ tokens }: Use, limit: number): number {
+    if (!tokens) return limit
+    return Math.min(limit, tokens.left + ((this.#now() - tokens.at) * limit) / limitWindowMs)
+  }
+
+  #begin(use: Use, ticket: string, count: number): void {
+    use.newest = this.#now()
+    const begun = use.recent.get(ticket)
+    use.requests += count - (begun?.count ?? 0)
+    if (begun) begun.count = count
+    else use.recent.set(ticket, { at: use.newest, count })
+  }
+
+  #useOf(key: string): Use {
+    const known = this.#uses.get(key)
+    if (known) {
+      const until = this.#now() - limitWindowMs
+      for (const [ticket, { at }] of known.recent) {
+        if (at > until) break
+        forget(known, ticket)
+      }
+      return known
+    }
+    const use: Use = {
+      open: new Map(),
+      slots: 0,
+      reserved: 0,
+      recent: new Map(),
+      requests: 0,
+      newest: 0,
+      tokens: undefined,
+    }
+    this.#uses.set(key, use)
+    return use
+  }
+}
+
+function hold(use: Use, ticket: string, open: Open): void {
+  use.open.set(ticket, open)
+  use.slots += open.slots
+  use.reserved += open.tokens
+}
+
+function giveBack(use: Use, ticket: string): void {
+  const open = use.open.get(ticket)
+  if (!open) return
+  use.open.delete(ticket)
+  use.slots -= open.slots
+  use.reserved -= open.tokens
+}
+
+function forget(use: Use, ticket: string): void {
+  use.requests -= use.recent.get(ticket)?.count ?? 0
+  use.recent.delete(ticket)
+}
+
+/** Limits of a process of its own. */
+export function memoryLimits(now: () => number): LimitStore {
+  const table = new LimitTable(now)
+  return {
+    admit: async (wish) => table.admit('', wish),
+    reserve: async (demand) => table.reserve('', demand),
+    leave: async (end) => table.leave(end),
+    close: async () => undefined,
+  }
+}

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { sampling as anthropic } from '../../../src/dialects/anthropic/sampling.ts'
+import { sampling as ollama } from '../../../src/dialects/ollama/sampling.ts'
+import { missingDefaults } from '../../../src/dialects/openai/defaults.ts'
+import { completionSampling, sampling as openai } from '../../../src/dialects/openai/sampling.ts'
+import { sampling as responses } from '../../../src/dialects/responses/sampling.ts'
+import {
+  readSampling,
+  type SamplingTable,
+  samplingFields,
+  writeSampling,
+} from '../../../src/dialects/shared/sampling.ts'
+import { llamacpp } from '../../../src/providers/llamacpp.ts'
+import { lmstudio } from '../../../src/providers/lmstudio.ts'
+import { openai as openaiType } from '../../../src/providers/openai.ts'
+import { vllm } from '../../../src/providers/vllm.ts'
+import type { Sampling } from '../../../src/sdk/chat.ts'
+
+const root = join(import.meta.dirname, '../../..')
+const tables: Record<string, SamplingTable> = { anthropic, ollama, openai, completionSampling, responses }
+const everything: Required<Sampling> = {
+  maxTokens: 100,
+  temperature: 0.5,
+  topP: 0.5,
+  topK: 40,
+  minP: 0.1,
+  typicalP: 0.9,
+  repetitionPenalty: 1.1,
+  presencePenalty: 0.5,
+  frequencyPenalty: 0.5,
+  seed: 7,
+  stop: ['END'],
+  logitBias: { 5: -1 },
+  logprobs: true,
+  topLogprobs: 2,
+  n: 1,
+}
+
+/** The files in which the type checker finds an error when `Sampling` has the members of `declaration` too. */
+async function filesWithErrors(declaration: string): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'sampling-'))
+  try {
+    const augmented = `export {}\ndeclare module '${root}/src/sdk/chat.ts' { interface Sampling { ${declaration} } }\n`
+    await writeFile(join(folder, 'augmented.d.ts'), augmented)
+    const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')], pretty: false }
+    const files = ['anthropic', 'ollama', 'openai', 'responses'].map(
+      (name) => `${root}/src/dialects/${name}/sampling.ts`,
+    )
+    await writeFile(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({
+        extends: `${root}/tsconfig.json`,
+        compilerOptions,
+        files: ['augmented.d.ts', ...files],
+        include: [],
+      }),
+    )
+    const { promise, resolve } = Promise.withResolvers<string>()
+    execFile(
+      process.execPath,
+      [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder],
+      (_error, stdout) => resolve(stdout),
+    )
+    const found = (await promise).matchAll(/src\/dialects\/(\w+\/\w+\.ts)\(\d+,\d+\): error/g)
+    return [...new Set([...found].map(([, file = '']) => file))].sort()
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+describe('the sampling tables', () => {
+  it('compile with the fields of today', { timeout: 60_000 }, async () => {
+    assert.deepEqual(await filesWithErrors(''), [])
+  })
+
+  it('do not compile in any dialect when a new field has no row', { timeout: 60_000 }, async () => {
+    assert.deepEqual(await filesWithErrors('newField?: number'), [
+      'anthropic/sampling.ts',
+      'ollama/sampling.ts',
+      'openai/sampling.ts',
+      'responses/sampling.ts',
+      'shared/sampling.ts',
+    ])
+  })
+
+  it('do not compile with a row of another type than its field', () => {
+    const { seed: _seed, ...withoutSeed } = openai
+    // @ts-expect-error: a row is missing
+    withoutSeed satisfies SamplingTable
+    const wrongValue = {
+      ...openai,
+      seed: { names: ['seed'] as const, read: (value: unknown) => String(value) },
+    }
+    // @ts-expect-error: the row reads text, the field is a number
+    wrongValue satisfies SamplingTable
+    const withoutReason = { ...openai, seed: {} }
+    // @ts-expect-error: a dropped field needs a reason
+    withoutReason satisfies SamplingTable
+    assert.ok(_seed)
+  })
+})
+
+for (const [name, table] of Object.entries(tables)) {
+  it(`each field is written or reported by ${name}, and what is written reads back the same`, () => {
+    for (const field of samplingFields) {
+      const beside = field === 'topLogprobs' ? { logprobs: true } : {}
+      const dropped: string[] = []
+      const body = writeSampling(
+        table,
+        { ...beside, [field]: everything[field] },
+        {
+          flavour: llamacpp.flavour,
+          drop: (lost, why) => dropped.push(`${lost}: ${why}`),
+        },
+      )
+      const read = readSampling(table, body)
+      const isSingle = field === 'n' && Object.keys(body).length === 0
+      if (dropped.length === 0 && !isSingle) assert.deepEqual(read[field], everything[field], field)
+      else assert.deepEqual(read[field], undefined, field)
+    }
+  })
+}
+
+it("an operator's options go by the names that the server's type has, and stay away where it has none", () => {
+  const options = { num_predict: 50, repeat_penalty: 1.1, min_p: 0.1, typical_p: 0.9, top_k: 4 }
+  const sent = ({ flavour }: typeof vllm): unknown => missingDefaults({}, { options }, flavour)
+  assert.deepEqual(sent(vllm), { max_tokens: 50, repetition_penalty: 1.1, min_p: 0.1, top_k: 4 })
+  assert.deepEqual(sent(lmstudio), { max_tokens: 50, repeat_penalty: 1.1, top_k: 4 })
+  const { num_predict: _ollamas, ...same } = options
+  assert.deepEqual(sent(llamacpp), { ...same, max_tokens: 50 })
+  assert.deepEqual(sent(openaiType), { max_completion_tokens: 50 })
+})
+
+it('a default by the server’s own name goes out as the operator wrote it', () => {
+  const defaults = { max_tokens: -1, min_p: 0.1, stop: 'END' }
+  assert.deepEqual(missingDefaults({}, defaults, openaiType.flavour), defaults)
+})
+
+it('a default that says "no limit" in one dialect does not hide a limit in the other', () => {
+  assert.deepEqual(missingDefaults({}, { num_predict: -1, max_tokens: 5 }), { max_tokens: 5 })
+})

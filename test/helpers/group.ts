@@ -1,0 +1,11 @@
+import { resolve } from 'node:path'
+import { describe } from 'node:test'
+import { pathToFileURL } from 'node:url'
+
+// Runs the test files named on the command line one after the other in this process, so that they load the router's sources once.
+// Each is a suite of its own: its hooks are for its tests alone.
+for (const file of process.argv.slice(2)) {
+  describe(file, async () => {
+    await import(pathToFileURL(resolve(file)).href)
+  })
+}

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LazyLeases } from '../../src/stores/leases/lazy.ts'
+import { memoryLeases } from '../../src/stores/leases/memory.ts'
+import type { LeaseWish } from '../../src/stores/leases/store.ts'
+
+function wish(key: string): LeaseWish {
+  const targets = [{ id: 'a', host: 'h', reserve: false }]
+  return { key, model: 'm', targets, affinity: false, waitedMs: 0, complete: true }
+}
+
+test('a request that comes while the store is being opened waits for it', async () => {
+  const opened = Promise.withResolvers<void>()
+  const store = new LazyLeases(async () => {
+    await opened.promise
+    return memoryLeases(() => 0)
+  })
+  store.open()
+  const asked = store.acquire(wish('k'))
+  opened.resolve()
+  assert.equal((await asked)?.target.id, 'a')
+  assert.equal(await store.acquire(wish('other')), undefined)
+})
+
+test('a listener from before the opening hears what becomes free', async () => {
+  const store = new LazyLeases(async () => memoryLeases(() => 0))
+  const freed: string[] = []
+  store.onFreed((model) => freed.push(model))
+  store.open()
+  const lease = await store.acquire(wish('k'))
+  assert.ok(lease)
+  await store.release(lease)
+  assert.deepEqual(freed, ['m'])
+})
+
+test('a store that was never needed is closed without being opened', async () => {
+  const store = new LazyLeases(() => assert.fail('opened'))
+  await store.close()
+})
