@@ -192,7 +192,7 @@ function cellOf(fate: Fate): string {
     case 'refused':
       return '400'
     case 'lost':
-      return '**lost**'
+      return '**dropped**'
     case 'silent':
       return 'no effect'
     case 'carried': {

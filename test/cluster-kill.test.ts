@@ -23,7 +23,7 @@ before(async () => {
     extension,
     `export default async (app) => {
   app.post('/kill', { config: { surface: 'text' } }, (request) => {
-    app.gateway.chatCall('openai', request)
+    app.gateway.clientRequest('openai', request)
     process.kill(process.pid, 'SIGKILL')
     for (;;);
   })

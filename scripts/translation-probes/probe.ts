@@ -11,7 +11,7 @@ export interface Probe {
 export const reasons = {
   bookkeeping: 'what the vendor notes down about a request; no answer depends on it',
   older: 'the older name of `model`',
-  answering: 'it says how the router is to answer, not what is asked of the upstream',
+  answering: 'it concerns the answer of the router, not the request to the upstream',
   user: 'Ollama has no place for the user, and no answer depends on it',
 }
 

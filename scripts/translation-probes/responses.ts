@@ -122,7 +122,7 @@ export const responses: ProbedDialect = {
     model_name: reasons.older,
     stream_options: reasons.answering,
     store: reasons.answering,
-    'reasoning: summary': 'thoughts are always told as a summary',
+    'reasoning: summary': 'reasoning is always returned as a summary',
     metadata: 'it comes back in the answer',
     user: reasons.user,
   },

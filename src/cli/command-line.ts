@@ -75,16 +75,16 @@ export const usage = `llm-router: one HTTP address in front of your model server
 Usage: llm-router [command] [options]
 
 Commands
-  serve               start the router (what it does without a command)
-  check [file]        every fault of models-config.json and of the settings, with line and column
-  discover [host...]  find Ollama, LM Studio and vLLM, and write a models-config.json to stdout;
-                      a host may have a port; this machine when none is named
+  serve               start the router (the default command)
+  check [file]        report every error of models-config.json and of the settings
+  discover [host...]  find model servers and write a models-config.json to stdout;
+                      a host may have a port; this machine by default
   init [file] [host...]
-                      the same into a new file (models-config.json)
-  models [file]       the models that would be served
-  healthcheck [url]   exit code 0 when the router answers
-  schema              the JSON Schema of models-config.json
-  version             the version
+                      write it to a new file (models-config.json)
+  models [file]       list the models that would be served
+  healthcheck [url]   exit code 0 if the router answers
+  schema              print the JSON Schema of models-config.json
+  version             print the version
 
 Options
   -c, --config <file>       LLM_ROUTER_MODELS_CONFIG
@@ -92,9 +92,9 @@ Options
       --host <address>      LLM_ROUTER_SERVER_HOST
       --log-level <level>   LLM_ROUTER_LOG_LEVEL
       --log-format <format> LLM_ROUTER_LOG_FORMAT (auto, json, pretty)
-  -h, --help                this text
-  -V, --version             the version
+  -h, --help                print this text
+  -V, --version             print the version
 
 All other settings are environment variables: see README.md.
-Exit codes: 0 good, 1 failed, 2 a fault in the configuration or the arguments.
+Exit codes: 0 success, 1 failure, 2 invalid configuration or arguments.
 `

@@ -14,16 +14,16 @@ const members = (description: string) =>
 
 const keepAlive = Type.Optional(
   Type.Union([Type.String(), Type.Number()], {
-    description: 'How long an Ollama server keeps the model loaded ("30m", seconds, -1 for ever).',
+    description: 'How long an Ollama server keeps the model loaded ("30m", seconds, -1 forever).',
   }),
 )
-const defaults = members('Request members for what a request leaves out, by their name at the upstream.')
-const engineOptions = members('Ollama options for what a request leaves out, such as {"num_ctx": 32768}.')
+const defaults = members("Values for members that a request leaves out, under the upstream's names.")
+const engineOptions = members('Ollama options that a request leaves out, such as {"num_ctx": 32768}.')
 
 const numCtx = Type.Optional(
   Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1 })], {
     description:
-      'Context length for an Ollama server, for what a request leaves out; "auto" chooses one that holds the prompt.',
+      'Context length for Ollama requests that set none; "auto" chooses one that holds the prompt.',
     allowed: '"auto" or a number of tokens',
   }),
 )
@@ -39,7 +39,7 @@ const pathOf = (operation: string) =>
 const pathMembers = Type.Object(
   Object.fromEntries(operations.map((operation) => [operation, pathOf(operation)])),
   {
-    description: 'Paths from the root of the server, in place of the standard ones and of that in api_host.',
+    description: 'Paths from the root of the server, instead of the standard ones and the one in api_host.',
   },
 )
 
@@ -47,33 +47,33 @@ export const ProviderSchema = Type.Object(
   {
     id: Type.Optional(
       Type.Union([Type.String(), Type.Number()], {
-        description: 'Name in logs and metrics, unique in the file. Made from model and host when absent.',
+        description: 'Name in logs and metrics, unique in the file. Derived from model and host if absent.',
       }),
     ),
     api_type: Type.String({
       description:
-        'Kind of server: openai, vllm, llamacpp, lmstudio, ollama, anthropic, mock, or of an extension.',
+        'Provider type: openai, vllm, llamacpp, lmstudio, ollama, anthropic, mock, or one of an extension.',
     }),
-    api_host: text(`Address of the server, http or https. May hold \${NAME} for an environment variable.`),
+    api_host: text(`Address of the server, http or https. May contain \${NAME}, an environment variable.`),
     api_token: Type.Optional(
       Type.String({
-        description: `Key for the server. Better \${NAME} for an environment variable, or api_token_file.`,
+        description: `Key for the server. Prefer \${NAME}, an environment variable, or api_token_file.`,
         writeOnly: true,
       }),
     ),
-    api_token_file: text('File that holds the key; relative to this file.'),
+    api_token_file: text('File with the key; relative to this file.'),
     ca_file: text(
-      'File with the CA certificates (PEM) that the server is checked against, in place of the ones that Node trusts; relative to this file.',
+      'File with the CA certificates (PEM) that the server is verified against, instead of those that Node trusts; relative to this file.',
     ),
-    client_cert_file: text('File with the certificate (PEM) that the router shows to the server.'),
-    client_key_file: text('File with its private key (PEM); not needed where that is in the same file.'),
+    client_cert_file: text('File with the client certificate (PEM) that the router presents to the server.'),
+    client_key_file: text('File with its private key (PEM); not needed if it is in the same file.'),
     proxy: Type.Optional(
       Type.String({
-        description: `HTTP proxy for this server, such as http://user:\${PASSWORD}@proxy:3128, in place of LLM_ROUTER_UPSTREAM_PROXY; "" uses none.`,
+        description: `HTTP proxy for this server, such as http://user:\${PASSWORD}@proxy:3128, instead of LLM_ROUTER_UPSTREAM_PROXY; "" disables it.`,
         writeOnly: true,
       }),
     ),
-    model_path: text('Name of the model at the server; its name here when absent.'),
+    model_path: text('Name of the model at the server; its name here if absent.'),
     input_size: Type.Optional(
       // Checked by hand: a bad one is a warning, and as good as none.
       Type.Unknown({ type: 'number', minimum: 0, description: 'Context length in tokens.' }),
@@ -88,38 +88,40 @@ export const ProviderSchema = Type.Object(
     max_batch: Type.Optional(
       Type.Integer({
         minimum: 1,
-        description: 'Most inputs of one embedding request; larger ones are split.',
+        description: 'Largest number of inputs of an embedding request; larger requests are split.',
       }),
     ),
     tool_calling: yesNo('false: tools, tool_choice and parallel_tool_calls never reach this server.'),
     drop_params: Type.Optional(
       Type.Array(Type.String(), {
-        description: 'Request members that this server refuses; they are left out.',
+        description: 'Request members that this server rejects; they are removed.',
       }),
     ),
     paths: Type.Optional(pathMembers),
     responses: yesNo(
-      'true: the server has the Responses API, and gets its requests as they are; else it gets chats.',
+      'true: the server has the Responses API and gets such requests unchanged; otherwise it gets chats.',
     ),
-    stream_usage: yesNo('false: never ask this server for token counts in streams when the client did not.'),
+    stream_usage: yesNo(
+      'false: never request token counts in streams from this server unless the client did.',
+    ),
     health_check: Type.Optional(
       Type.Union([Type.Boolean(), Type.String()], {
         description:
-          'false: never check this server on its own; a text: the path to check in place of the standard one.',
+          'false: no health checks of this server; a string: the path to check instead of the standard one.',
         allowed: 'true, false or a path',
       }),
     ),
-    is_embedding: yesNo('Whether the model makes embeddings; for listings.'),
+    is_embedding: yesNo('Whether it is an embedding model; for lists of models.'),
     mock: Type.Optional(MockSchema),
   },
   { description: 'One server that serves the model.' },
 )
 
 const modelMembers = {
-  strategy: text('How to choose among the providers, where it is not as LLM_ROUTER_BALANCE_STRATEGY says.'),
+  strategy: text('Strategy of this model; overrides LLM_ROUTER_BALANCE_STRATEGY.'),
   fallbacks: Type.Optional(
     Type.Array(Type.String(), {
-      description: 'Active models to try, in this order, when all providers of this one fail or rest.',
+      description: 'Active models to try, in this order, when no provider of this one can answer.',
     }),
   ),
   keep_alive: keepAlive,
@@ -129,12 +131,12 @@ const modelMembers = {
   capabilities: Type.Optional(
     Type.Array(Type.String(), {
       description:
-        'What the model can do, in the words of Ollama: completion, tools, vision, thinking, embedding.',
+        'Capabilities of the model, in Ollama terms: completion, tools, vision, thinking, embedding.',
     }),
   ),
   details: Type.Optional(
     Type.Record(Type.String(), Type.String(), {
-      description: 'What clients of Ollama show: family, parameter_size, quantization_level, format.',
+      description: 'Details that Ollama clients show: family, parameter_size, quantization_level, format.',
     }),
   ),
 }
@@ -159,9 +161,9 @@ const GroupSchema = Type.Object(
 /** The whole file, for its JSON Schema. The router checks it part by part, to give each error its place. */
 export const ModelsConfigSchema = Type.Object(
   {
-    $schema: Type.Optional(Type.String({ description: 'Where editors find the description of this file.' })),
+    $schema: Type.Optional(Type.String({ description: 'JSON Schema of this file, for editors.' })),
     active_models: Type.Record(Type.String(), Type.Array(Type.String()), {
-      description: 'The models that are served, by group. All others are parked.',
+      description: 'The models that are served, by group. All others are inactive.',
     }),
   },
   {
@@ -178,9 +180,11 @@ export type ModelShell = Static<typeof ModelShellSchema>
 function withProviders<Item extends TSchema>(provider: Item) {
   return Type.Object(
     {
-      providers: Type.Array(provider, { description: 'The servers that take the requests for this model.' }),
+      providers: Type.Array(provider, { description: 'The servers of this model.' }),
       providers_sleep: Type.Optional(
-        Type.Array(provider, { description: 'Parked servers: checked, but not used.' }),
+        Type.Array(provider, {
+          description: 'Standby servers: checked, but not used unless LLM_ROUTER_USE_SLEEPING allows it.',
+        }),
       ),
       ...modelMembers,
     },

@@ -20,20 +20,19 @@ const maxTimerMs = 2 ** 31 - 1
  * set them, so they speak of the variable's unit and not of ours; docs/configuration.md is made from them.
  */
 export const ConfigSchema = Type.Object({
-  modelsConfigPath: text('resources/configs/models-config.json', 'The file with models and servers.'),
-  serverHost: text('0.0.0.0', 'The address to listen at.'),
+  modelsConfigPath: text('resources/configs/models-config.json', 'Path of the file with models and servers.'),
+  serverHost: text('0.0.0.0', 'Address to listen on.'),
   serverPort: Type.Integer({
     default: 8080,
     minimum: 0,
     maximum: 65535,
-    description: 'The port to listen at; 0 is any free one.',
+    description: 'Port to listen on; 0 picks a free one.',
   }),
   adminPort: Type.Integer({
     default: 0,
     minimum: 0,
     maximum: 65535,
-    description:
-      'A port of its own for metrics, probes, status and its page, which then are on no other; 0 is none.',
+    description: 'Serves metrics, probes and the status page on a separate port only; 0 disables it.',
   }),
   serverType: oneOf(
     words.serverType,
@@ -45,7 +44,7 @@ export const ConfigSchema = Type.Object({
     default: 2,
     minimum: 1,
     maximum: 1024,
-    description: 'Processes of a cluster.',
+    description: 'Number of worker processes of a cluster.',
   }),
   endpointPrefix: Type.String({
     default: '/api',
@@ -58,22 +57,22 @@ export const ConfigSchema = Type.Object({
     pattern: '^(?:/[A-Za-z0-9._~-]+)*$',
     allowed: 'a path of letters, digits and . _ ~ - between slashes, such as /llm',
     description:
-      'Path under which a reverse proxy publishes the router without removing it, such as `/llm`; every path is then answered with and without it. Not needed where the proxy removes it.',
+      'Path under which a reverse proxy publishes the router without removing it, such as `/llm`; every path is then served with and without it. Not needed if the proxy removes it.',
   }),
   balanceStrategy: text(
     'balanced',
-    'How a server is chosen: a strategy of [strategies.md](strategies.md) or of an extension. A model can have its own.',
+    'How a server is chosen: a strategy of [strategies.md](strategies.md) or of an extension. A model can override it.',
   ),
   queueTimeoutMs: seconds({
     default: 60_000,
     minimum: 1,
-    description: '`first_available`: how long a request waits for a free server.',
+    description: '`first_available`: longest wait of a request for a free server.',
   }),
   queueSize: Type.Integer({
     default: 256,
     minimum: 0,
     maximum: 1_000_000,
-    description: '`first_available`: requests that wait for one model, in each process.',
+    description: '`first_available`: longest queue of a model in each process.',
   }),
   useSleeping: oneOf(
     words.useSleeping,
@@ -83,100 +82,101 @@ export const ConfigSchema = Type.Object({
   externalTimeoutMs: seconds({
     default: 300_000,
     minimum: 1,
-    description:
-      'For connecting (10 s at most), for the wait for the first content, and for each silence after it.',
+    description: 'Limit for connecting (10 s at most), for the first content, and for each pause after it.',
   }),
   loadingTimeoutMs: seconds({
     default: 60_000,
     minimum: 0,
     description:
-      'How long a request waits for a server that loads its model, where no other can be used; at most LLM_ROUTER_EXTERNAL_TIMEOUT.',
+      'Longest wait of a request for a server that is loading its model, if no other can be used; at most LLM_ROUTER_EXTERNAL_TIMEOUT.',
   }),
-  timeoutMs: seconds({ default: 0, minimum: 0, description: 'For a whole request; 0 is no limit.' }),
+  timeoutMs: seconds({ default: 0, minimum: 0, description: 'Limit for a whole request; 0 disables it.' }),
   streamDefault: oneOf(
     words.streamDefault,
     'dialect',
-    "What a request without `stream` gets: what its dialect says (Ollama's endpoints stream, others do not), or the same for all.",
+    "Whether requests without `stream` are streamed: as their dialect defines it (Ollama's endpoints stream, others do not), or the same for all.",
   ),
   bodyLimitBytes: Type.Integer({
     default: 33_554_432,
     minimum: 1,
     maximum: 2 ** 31 - 1,
     unit: 'bytes',
-    description: 'Of one request body.',
+    description: 'Largest request body.',
   }),
   bodyBudgetBytes: Type.Integer({
     default: 0,
     minimum: 0,
     maximum: Number.MAX_SAFE_INTEGER,
     unit: 'bytes',
-    description: 'Of all request bodies together, in each process; 0 is a share of the heap limit.',
+    description: 'Limit for all request bodies of a process together; 0 is an eighth of the heap limit.',
   }),
   streamKeepAliveMs: seconds({
     default: 0,
     minimum: 0,
     description:
-      'A streamed answer that is silent for so long, also before its first content, gets a comment (Anthropic: a `ping`) that keeps load balancers from cutting it; 0 disables it. Errors after that have status 200.',
+      'Sends a comment (Anthropic: a `ping`) in a stream that is silent for this long, also before its first content, so that load balancers keep it open; 0 disables it. Errors after that have status 200.',
   }),
   writeStallMs: seconds({
     default: 60_000,
     minimum: 0,
     description:
-      'How long a client may take nothing of an answer that waits for it, give or take a quarter; 0 is no limit.',
+      'How long a client may read nothing of a waiting answer before its connection is closed, within a quarter of the value; 0 disables it.',
   }),
   shedDelayMs: seconds({
     default: 1_000,
     minimum: 0,
-    description: 'New requests are refused while the event loop is later than this; 0 is never.',
+    description:
+      'New requests are rejected while the event loop is delayed by more than this; 0 disables it.',
   }),
   shedHeapPercent: Type.Integer({
     default: 85,
     minimum: 0,
     maximum: 99,
     unit: 'percent',
-    description: 'New requests are refused while more of the heap limit is in use; 0 is never.',
+    description:
+      'New requests are rejected while more than this share of the heap limit is in use; 0 disables it.',
   }),
   logLevel: oneOf(
     words.logLevel,
     'info',
-    "What is logged; Python's names and any case too. At least `debug` with LLM_ROUTER_IN_DEBUG.",
+    "Log level; Python's names and any case are accepted. At least `debug` with LLM_ROUTER_IN_DEBUG.",
   ),
   logFormat: oneOf(words.logFormat, 'auto', '`auto`: `pretty` on a terminal, JSON elsewhere.'),
-  logFilename: text('llm-router.log', 'Log file, JSON lines; empty is none. Reopened on SIGUSR2.'),
-  inDebug: flag(false, 'Debug level, and error answers name the code of their cause.'),
+  logFilename: text('llm-router.log', 'Log file with JSON lines; empty disables it. Reopened on SIGUSR2.'),
+  inDebug: flag(false, 'Sets the debug level; error answers name the code of their cause.'),
   usePrometheus: flag(false, 'Serve `/metrics`: [observability.md](observability.md).'),
   ui: flag(true, 'Serve the status page at `/ui`.'),
   docs: flag(true, 'Serve the API documentation at `/docs` and `/openapi.json`.'),
   healthIntervalMs: seconds({
     default: 5_000,
     minimum: 0,
-    description: 'Between cheap checks of each server; 0 is never.',
+    description: 'Interval between health checks of each server; 0 disables them.',
   }),
   configPollMs: seconds({
     default: 10_000,
     minimum: 0,
     description:
-      'How often to look for changed configuration files that the system did not tell of; 0 is never.',
+      'How often to check for changed configuration files that the system does not report; 0 disables it.',
   }),
   drainAcceptMs: seconds({
     default: 1_000,
     minimum: 0,
     description:
-      'At the end: how long clients with open connections are still served, and told to use others.',
+      'Shutdown: how long clients with open connections are still served, and told to reconnect elsewhere.',
   }),
   drainTimeoutMs: seconds({
     default: 300_000,
     minimum: 0,
     maximum: maxTimerMs - 10_000,
-    description: 'At the end: how long running answers may go on.',
+    description: 'Shutdown: how long running answers may continue.',
   }),
   redisHost: text(
     '',
-    'Host of Redis, which several hosts need to share leases ([leases.md](leases.md)), limits of client keys and kept answers; empty disables it.',
+    'Redis host, for sharing leases ([leases.md](leases.md)), limits of client keys and stored responses between hosts; empty disables it.',
   ),
-  redisPort: Type.Integer({ default: 6379, minimum: 1, maximum: 65535, description: 'Port of Redis.' }),
-  redisDb: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: 'Database of Redis.' }),
-  redisPassword: text('', 'Password of Redis; empty is none.'),
+  redisPort: Type.Integer({ default: 6379, minimum: 1, maximum: 65535, description: 'Redis port.' }),
+  redisDb: Type.Integer({ default: 0, minimum: 0, maximum: 65535, description: 'Redis database.' }),
+  redisPassword: text('', 'Redis password; empty: none.'),
   redisUrl: Type.String({
     default: '',
     pattern:
@@ -184,44 +184,47 @@ export const ConfigSchema = Type.Object({
     allowed:
       'an address like redis://:password@host:6379/0, or rediss:// for TLS; Sentinel and Cluster are not supported',
     description:
-      'An address like `redis://:password@host:6379/0`, or `rediss://` for TLS; what it says comes before host, port, database and password.',
+      'An address like `redis://:password@host:6379/0`, or `rediss://` for TLS; it overrides host, port, database and password.',
   }),
   redisDown: oneOf(
     words.redisDown,
     'local',
-    'When Redis is away for over 5 s: `local` (exclusive within the process) or `reject` (503).',
+    'When Redis is unavailable for more than 5 s: `local` (exclusive within the process) or `reject` (503).',
   ),
   responsesTtlMs: seconds({
     default: 3_600_000,
     minimum: 1,
-    description: 'How long answers of the Responses API are kept for `previous_response_id`.',
+    description: 'How long responses are stored for `previous_response_id`.',
   }),
   responsesMax: Type.Integer({
     default: 1_000,
     minimum: 0,
     maximum: 1_000_000,
-    description: 'Answers of the Responses API that are kept; 0 is none.',
+    description: 'Number of responses that are stored; 0 disables it.',
   }),
-  promptsDir: text('resources/prompts', 'The prompts of the text endpoints; read again when they change.'),
-  defaultLanguage: text('pl', 'Language of a prompt when the request names none, or one that is missing.'),
+  promptsDir: text(
+    'resources/prompts',
+    'Directory with the prompts of the text endpoints; reloaded when they change.',
+  ),
+  defaultLanguage: text('pl', 'Language of a prompt if the request names none, or one without prompts.'),
   fanout: Type.Integer({
     default: 8,
     minimum: 1,
     maximum: 1024,
-    description: 'Texts of one request that are asked about at once.',
+    description: 'Texts of one request that are processed concurrently.',
   }),
-  authEnabled: flag(false, 'Clients need a key: [client-keys.md](client-keys.md).'),
+  authEnabled: flag(false, 'Requires client keys: [client-keys.md](client-keys.md).'),
   authKeyStore: oneOf(
     words.authKeyStore,
     'memory',
-    'Where keys are kept; this router has `memory` alone, the others stop the start.',
+    'Where keys are stored; only `memory` is supported, the others stop the start.',
   ),
-  authKeysFile: text('', 'The file with the keys of the clients; read again when it changes.'),
+  authKeysFile: text('', 'File with the client keys; reloaded when it changes.'),
   authPublicEndpoints: Type.Array(Type.String({ pattern: '^/' }), {
     default: ['/', '/ping', '/version', '/livez', '/readyz', '/healthz'],
     allowed: 'a list of paths, each beginning with a slash',
     description:
-      'Paths that need no key, with and without prefix; `/livez`, `/readyz` and `/ping` never need one.',
+      'Paths that require no key, with and without prefix; `/livez`, `/readyz` and `/ping` never require one.',
   }),
   adminKey: Type.String({
     default: '',
@@ -229,31 +232,30 @@ export const ConfigSchema = Type.Object({
     writeOnly: true,
     allowed: 'a key of visible ASCII characters without spaces',
     description:
-      'The operator key: it opens what only operators may use, and what changes the router takes it, on every port. Empty is none: [client-keys.md](client-keys.md#operator-keys).',
+      'The operator key, required by operator endpoints and by every request that changes the router, on every port; empty: none. [client-keys.md](client-keys.md#operator-keys).',
   }),
   allowUnprotected: flag(
     false,
-    'Start although a variable asks for a protection that this router does not have, such as `LLM_ROUTER_FORCE_MASKING`.',
+    'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_MASKING`.',
   ),
   trustedProxies: Type.Array(Type.String(), {
     default: [],
     allowed: 'a list of addresses and networks, such as 10.0.0.0/8, ::1',
-    description: 'Addresses and networks whose `X-Forwarded-For` is believed.',
+    description: 'Addresses and networks whose `X-Forwarded-For` is trusted.',
   }),
   upstreamProxy: text(
     '',
-    'HTTP proxy for servers outside of the own network, such as `http://user:password@proxy:3128`; empty is none. A provider may have its own.',
+    'HTTP proxy for servers outside the local network, such as `http://user:password@proxy:3128`; empty: none. A provider can override it.',
   ),
   upstreamNoProxy: Type.Array(Type.String(), {
     default: [],
     description:
-      'Servers that are reached without it, too: hosts, domains, addresses, networks such as `10.0.0.0/8`, or `*`.',
+      'Further servers that are reached without the proxy: hosts, domains, addresses, networks such as `10.0.0.0/8`, or `*`.',
   }),
-  allowLinkLocal: flag(false, "A server's address may be link-local or one of cloud metadata."),
+  allowLinkLocal: flag(false, 'Allows link-local and cloud metadata addresses of servers.'),
   extensions: Type.Array(Type.String(), {
     default: [],
-    description:
-      'Your own modules, packages and files, in the order of loading: [extending.md](extending.md).',
+    description: 'Your own modules, packages or files, loaded in this order: [extending.md](extending.md).',
   }),
 })
 

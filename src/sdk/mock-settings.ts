@@ -4,7 +4,7 @@ const MockToolCallSchema = Type.Object({
   name: Type.String({ description: 'The function to call.' }),
   arguments: Type.Optional(
     Type.Record(Type.String(), Type.Unknown(), {
-      description: 'The arguments of the call; made up from the schema of the tool when absent.',
+      description: 'The arguments of the call; generated from the schema of the tool if absent.',
     }),
   ),
 })
@@ -12,12 +12,12 @@ const MockToolCallSchema = Type.Object({
 export const MockSchema = Type.Object(
   {
     reply: Type.Optional(
-      Type.String({ description: 'What to answer. When absent, the answer tells what was asked.' }),
+      Type.String({ description: 'Text of the answer. If absent, the answer repeats the request.' }),
     ),
     tokens_per_second: Type.Optional(
       Type.Number({
         exclusiveMinimum: 0,
-        description: 'Speed of the answer. When absent, it comes at once.',
+        description: 'Speed of the answer. If absent, it is sent at once.',
       }),
     ),
     first_token_ms: Type.Optional(
@@ -27,20 +27,19 @@ export const MockSchema = Type.Object(
       Type.Number({
         minimum: 0,
         maximum: 1,
-        description:
-          'Share of the calls that fail, 0 to 1. When absent: all with error_status, none without.',
+        description: 'Share of requests that fail, 0 to 1. If absent: all with error_status, none without.',
       }),
     ),
     error_status: Type.Optional(
       Type.Integer({
         minimum: 400,
         maximum: 599,
-        description: 'HTTP status of the calls that fail; 500 when absent.',
+        description: 'HTTP status of failing requests; 500 if absent.',
       }),
     ),
     tool_call: Type.Optional(
       Type.Union([Type.Boolean(), MockToolCallSchema], {
-        description: 'The tool to call when a request brings tools; true for the first of the request.',
+        description: 'The tool to call if a request has tools; true for the first one of the request.',
         allowed: 'true, false or an object with a name and, if need be, arguments',
       }),
     ),

@@ -168,7 +168,7 @@ describe('the OpenAPI document', () => {
     )
     assert.deepEqual(
       new Set(without.map(({ operation }) => operation.summary)),
-      new Set(['Writes down what a recording says']),
+      new Set(['Create a transcription']),
     )
   })
 

@@ -66,7 +66,7 @@ export default fp(
 const docs: EndpointDocs = {
   id: 'metrics',
   tag: 'Operation',
-  summary: 'Metrics for Prometheus',
+  summary: 'Prometheus metrics',
   description: 'Only with LLM_ROUTER_USE_PROMETHEUS.',
-  answers: [{ type: 'text/plain', description: 'The text format of Prometheus.' }],
+  answers: [{ type: 'text/plain', description: 'The Prometheus text format.' }],
 }

@@ -15,17 +15,17 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.post(
       path,
       { schema: { body: AnthropicMessagesBody }, config: { dialect, docs, outline: true } },
-      (request, reply) => app.gateway.chat(app.gateway.chatCall('anthropic', request), request, reply),
+      (request, reply) => app.gateway.chat(app.gateway.clientRequest('anthropic', request), request, reply),
     )
     app.post(
       `${path}/count_tokens`,
       { schema: { body: AnthropicCountBody }, config: { dialect, docs: countDocs } },
       async (request, reply) => {
-        const call = app.gateway.chatCall('anthropic', request)
-        const counted = await app.operations.countPrompt(call, request)
+        const client = app.gateway.clientRequest('anthropic', request)
+        const counted = await app.operations.countPrompt(client, request)
         // Agents ask often and need an answer; where no engine gave one, the header says that this is not a count.
         if (counted === undefined) reply.header('x-llm-router-estimate', 'true')
-        return { input_tokens: counted ?? estimateTokens(call.readBody()) }
+        return { input_tokens: counted ?? estimateTokens(client.readBody()) }
       },
     )
   }
@@ -39,7 +39,7 @@ const example = { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] 
 const docs: EndpointDocs = {
   id: 'createMessage',
   tag: 'Anthropic',
-  summary: 'Messages of Anthropic',
+  summary: 'Create a message (Anthropic)',
   operations: ['chat'],
   answers: [
     json('The message.'),
@@ -51,9 +51,9 @@ const docs: EndpointDocs = {
 const countDocs: EndpointDocs = {
   id: 'countMessageTokens',
   tag: 'Anthropic',
-  summary: "Tokens of a message's prompt",
+  summary: 'Count the tokens of a message',
   description:
-    'Counted by the engine where it can; else estimated, and the header `x-llm-router-estimate` says so.',
+    'Counted by the engine if it can; otherwise estimated, with the header `x-llm-router-estimate`.',
   operations: ['count', 'tokenize'],
   otherwise: 'the router estimates',
   answers: [json('The count.', Type.Object({ input_tokens: Type.Integer({ minimum: 0 }) }))],

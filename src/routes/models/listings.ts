@@ -84,13 +84,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-const name = { '*': { name: 'model', description: 'Name of a model; it may hold slashes.' } }
+const name = { '*': { name: 'model', description: 'Name of a model; it may contain slashes.' } }
 
 const listDocs: EndpointDocs = {
   id: 'listModels',
   tag: 'Models',
-  summary: 'The models, in the form of OpenAI',
-  description: "In Anthropic's form for requests with a header of its clients, such as `anthropic-version`.",
+  summary: 'List models (OpenAI)',
+  description: "In Anthropic's format for requests with one of its headers, such as `anthropic-version`.",
   answers: [json('The list.')],
   query: {
     limit: Type.Integer({ description: "Anthropic's form: models on a page." }),
@@ -102,7 +102,7 @@ const listDocs: EndpointDocs = {
 const modelDocs: EndpointDocs = {
   id: 'retrieveModel',
   tag: 'Models',
-  summary: 'One model, in the form of OpenAI or Anthropic',
+  summary: 'Get a model (OpenAI or Anthropic)',
   answers: [json('The model.')],
   path: name,
 }
@@ -110,21 +110,21 @@ const modelDocs: EndpointDocs = {
 const tagsDocs: EndpointDocs = {
   id: 'ollamaListModels',
   tag: 'Models',
-  summary: 'The models, in the form of Ollama',
+  summary: 'List models (Ollama)',
   answers: [json('The list.')],
 }
 
 const lmStudioListDocs: EndpointDocs = {
   id: 'listLmStudioModels',
   tag: 'Models',
-  summary: 'The models, in the form of LM Studio',
+  summary: 'List models (LM Studio)',
   answers: [json('The list.')],
 }
 
 const lmStudioModelDocs: EndpointDocs = {
   id: 'retrieveLmStudioModel',
   tag: 'Models',
-  summary: 'One model, in the form of LM Studio',
+  summary: 'Get a model (LM Studio)',
   answers: [json('The model.')],
   path: name,
 }

@@ -55,7 +55,7 @@ const dialect = 'ollama'
 const showDocs: EndpointDocs = {
   id: 'ollamaShowModel',
   tag: 'Models',
-  summary: 'One model, in the form of Ollama',
+  summary: 'Show a model (Ollama)',
   answers: [json('Its details and capabilities.')],
   example: { model: 'demo' },
 }
@@ -63,9 +63,9 @@ const showDocs: EndpointDocs = {
 const runningDocs: EndpointDocs = {
   id: 'ollamaListRunning',
   tag: 'Models',
-  summary: 'The models in memory, in the form of Ollama',
+  summary: 'List loaded models (Ollama)',
   description:
-    'Those that a server has loaded now, as Ollama, LM Studio, llama.cpp and vLLM tell it; models of other providers always.',
+    'Models that a server has loaded now, as Ollama, LM Studio, llama.cpp and vLLM report it; models of other providers are always listed.',
   answers: [json('The list.')],
 }
 
@@ -73,8 +73,8 @@ function refusalDocs(id: string, path: string): EndpointDocs {
   return {
     id: `ollama${id.charAt(0).toUpperCase()}${id.slice(1)}`,
     tag: 'Ollama',
-    summary: `Refused: \`${path.split('/')[1]}\` changes a server`,
-    description: 'The router has no models of its own, so this must go to the server itself.',
+    summary: `Rejected: \`${path.split('/')[1]}\` changes a server`,
+    description: 'The router has no models of its own, so send this to the server itself.',
     answers: [],
     path: { digest: { name: 'digest', description: 'Of a blob.' } },
   }

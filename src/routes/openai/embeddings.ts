@@ -63,7 +63,7 @@ const example = { model: 'my-embedding-model', input: ['Hello', 'World'] }
 const docs: EndpointDocs = {
   id: 'createEmbedding',
   tag: 'OpenAI',
-  summary: 'Embeddings of OpenAI',
+  summary: 'Create embeddings (OpenAI)',
   operations: ['embedding'],
   answers: [json('The vectors.')],
   example,
@@ -72,7 +72,7 @@ const docs: EndpointDocs = {
 const eitherDocs: EndpointDocs = {
   id: 'createEmbeddings',
   tag: 'Ollama',
-  summary: 'Embeddings of OpenAI with `input`, of Ollama (older form) with `prompt`',
+  summary: 'Create embeddings: OpenAI format with `input`, older Ollama format with `prompt`',
   operations: ['embedding'],
   answers: [json('The vectors, in the form that was asked in.')],
   example: { model: 'my-embedding-model', prompt: 'Hello' },
@@ -81,7 +81,7 @@ const eitherDocs: EndpointDocs = {
 const ollamaDocs: EndpointDocs = {
   id: 'ollamaEmbed',
   tag: 'Ollama',
-  summary: 'Embeddings of Ollama',
+  summary: 'Create embeddings (Ollama)',
   operations: ['embedding'],
   answers: [json('The vectors.')],
   example,

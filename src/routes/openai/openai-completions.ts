@@ -15,7 +15,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   })
   for (const path of paths) {
     app.post(path, { schema, config: { dialect: 'openai', docs } }, (request, reply) =>
-      app.gateway.chat(app.gateway.chatCall('openai-completion', request), request, reply),
+      app.gateway.chat(app.gateway.clientRequest('openai-completion', request), request, reply),
     )
   }
   for (const path of endpointPaths(app.config.endpointPrefix, {
@@ -23,12 +23,12 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     prefixed: ['/v0/completions'],
   })) {
     app.post(path, { schema, config: { dialect: 'openai', docs: lmStudioDocs } }, (request, reply) => {
-      const call = app.gateway.chatCall('openai-completion', request)
-      const dialect = withLmStudioExtras(call.dialect, {
-        ...lmStudioInfo(call.model, app.engines.contextOf(call.model)),
+      const client = app.gateway.clientRequest('openai-completion', request)
+      const dialect = withLmStudioExtras(client.dialect, {
+        ...lmStudioInfo(client.model, app.engines.contextOf(client.model)),
         version,
       })
-      return app.gateway.chat({ ...call, dialect }, request, reply)
+      return app.gateway.chat({ ...client, dialect }, request, reply)
     })
   }
 }
@@ -38,8 +38,8 @@ export default plugin
 const docs: EndpointDocs = {
   id: 'createCompletion',
   tag: 'OpenAI',
-  summary: 'Completions of OpenAI (legacy)',
-  description: 'Continues a text. Servers that have only chats get the prompt as one.',
+  summary: 'Create a completion (OpenAI, legacy)',
+  description: 'Servers that have only chats get the prompt as a chat.',
   operations: ['completion', 'chat'],
   answers: [
     json('The completion.'),
@@ -52,6 +52,6 @@ const lmStudioDocs: EndpointDocs = {
   ...docs,
   id: 'createLmStudioCompletion',
   tag: 'LM Studio',
-  summary: 'Completions of LM Studio',
-  description: 'Answers carry `stats`, `model_info` and `runtime` too.',
+  summary: 'Create a completion (LM Studio)',
+  description: 'Answers also have `stats`, `model_info` and `runtime`.',
 }

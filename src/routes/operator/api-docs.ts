@@ -71,13 +71,13 @@ async function sendScript(
 const documentDocs: EndpointDocs = {
   id: 'openapi',
   tag: 'Operation',
-  summary: 'This document',
+  summary: 'OpenAPI document',
   answers: [json('OpenAPI 3.1.')],
 }
 
 const pageDocs: EndpointDocs = {
   id: 'docsPage',
   tag: 'Operation',
-  summary: 'This document as a page',
+  summary: 'API documentation page',
   answers: [{ type: 'text/html', description: 'The page.' }],
 }

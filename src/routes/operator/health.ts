@@ -28,20 +28,20 @@ export default plugin
 const rootDocs: EndpointDocs = {
   id: 'root',
   tag: 'Operation',
-  summary: 'The words by which tools find an Ollama server',
+  summary: 'Text that tools recognize an Ollama server by',
   answers: [{ type: 'text/plain', description: '`Ollama is running`' }],
 }
 
 const pingDocs: EndpointDocs = {
   id: 'ping',
   tag: 'Operation',
-  summary: 'Is it there',
+  summary: 'Liveness',
   answers: [json('It is.')],
 }
 
 const versionDocs: EndpointDocs = {
   id: 'version',
   tag: 'Operation',
-  summary: 'Which version',
+  summary: 'Version',
   answers: [json('The version of the router.')],
 }

@@ -46,25 +46,27 @@ export default plugin
 const liveDocs: EndpointDocs = {
   id: 'livez',
   tag: 'Operation',
-  summary: 'Probe: does the process live',
+  summary: 'Liveness probe',
   answers: [json('It does.')],
 }
 
 const readyDocs: EndpointDocs = {
   id: 'readyz',
   tag: 'Operation',
-  summary: 'Probe: should it get requests',
+  summary: 'Readiness probe',
   description:
-    '503 with `reasons` while it should not: no server of any model can be used, or the process ends. Models without a usable server are named.',
-  answers: [json('It should.')],
+    '503 with `reasons` while no model has a usable server, or the process is draining. Names models without a usable server.',
+  answers: [json('Ready.')],
 }
 
 const healthDocs: EndpointDocs = {
   id: 'healthz',
   tag: 'Operation',
-  summary: 'How it is, in short',
+  summary: 'Health summary',
   answers: [
-    json('`ok` or `degraded` with reasons, which servers are down, and how many models and servers it has.'),
+    json(
+      '`ok` or `degraded` with reasons, the servers that are down, and the numbers of models and servers.',
+    ),
   ],
 }
 

@@ -41,14 +41,14 @@ export default plugin
 const docs: EndpointDocs = {
   id: 'status',
   tag: 'Operation',
-  summary: 'Models, servers, their states and what failed',
+  summary: 'Status of models and servers, and recent errors',
   answers: [json('The state of all processes.', StatusSchema)],
 }
 
 const eventsDocs: EndpointDocs = {
   id: 'statusEvents',
   tag: 'Operation',
-  summary: 'The same, live',
+  summary: 'Status as a stream of events',
   answers: [events('The state of all processes, about once a second.')],
 }
 

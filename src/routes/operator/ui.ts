@@ -19,7 +19,7 @@ const headers = {
 const docs: EndpointDocs = {
   id: 'statusPage',
   tag: 'Operation',
-  summary: 'The status page',
+  summary: 'Status page',
   answers: [{ type: 'text/html', description: 'The page.' }],
 }
 

@@ -7,7 +7,7 @@ import { optional } from '../../sdk/text-endpoint.ts'
 const plugin: FastifyPluginAsync = async (app) => {
   app.textEndpoints.add({
     name: 'conversation_with_model',
-    summary: "Goes on with a conversation, under the router's own system prompt or one of the library.",
+    summary: "Continue a conversation, with the router's system prompt or one of the library.",
     fields: conversationFields,
     example: { user_last_statement: 'Why do cats sleep so much?' },
     response: Type.String(),
@@ -19,7 +19,7 @@ const plugin: FastifyPluginAsync = async (app) => {
 
   app.textEndpoints.add({
     name: 'extended_conversation_with_model',
-    summary: "Goes on with a conversation, under the request's own system prompt or one of the library.",
+    summary: "Continue a conversation, with the request's system prompt or one of the library.",
     fields: { ...conversationFields, system_prompt: optional(Type.String()) },
     example: { user_last_statement: 'Why do cats sleep so much?', system_prompt: 'Answer in one sentence.' },
     requiredUnless: { system_prompt: 'prompt' },

@@ -5,7 +5,7 @@ import { optional } from '../../sdk/text-endpoint.ts'
 const plugin: FastifyPluginAsync = async (app) => {
   app.textEndpoints.add({
     name: 'create_full_article_from_texts',
-    summary: "Writes one article from several texts, led by the user's query.",
+    summary: "Write one article from several texts, guided by the user's query.",
     fields: {
       user_query: Type.String(),
       texts: Type.Array(Type.String()),

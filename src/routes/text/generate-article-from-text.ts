@@ -4,7 +4,7 @@ import type { FastifyPluginAsync } from 'fastify'
 const plugin: FastifyPluginAsync = async (app) => {
   app.textEndpoints.add({
     name: 'generate_article_from_text',
-    summary: 'Writes a short news item for social media from a text.',
+    summary: 'Write a short news item for social media from a text.',
     fields: { text: Type.String() },
     example: { text: 'The city opens a shelter for cats on Monday.' },
     response: Type.Object({ article_text: Type.String() }),

@@ -6,7 +6,7 @@ import { optional } from '../../sdk/text-endpoint.ts'
 const plugin: FastifyPluginAsync = async (app) => {
   app.textEndpoints.add({
     name: 'generate_questions',
-    summary: 'Writes questions that each text answers.',
+    summary: 'Write questions that each text answers.',
     fields: {
       texts: Type.Array(Type.String()),
       number_of_questions: optional(Type.Integer({ minimum: 1 })),

@@ -7,7 +7,7 @@ const TextList = Type.Array(Type.String())
 const plugin: FastifyPluginAsync = async (app) => {
   app.textEndpoints.add({
     name: 'generative_answer',
-    summary: 'Answers a question from the given texts alone.',
+    summary: 'Answer a question from the given texts only.',
     fields: {
       question_str: Type.String(),
       texts: Type.Union([TextList, Type.Record(Type.String(), TextList)], {

@@ -23,13 +23,13 @@ export default plugin
 const promptsDocs: EndpointDocs = {
   id: 'listPrompts',
   tag: 'Text endpoints',
-  summary: 'The prompt library',
+  summary: 'List prompts',
   answers: [json('The prompts: id, language, placeholders.')],
 }
 
 const endpointsDocs: EndpointDocs = {
   id: 'listTextEndpoints',
   tag: 'Text endpoints',
-  summary: 'The text endpoints',
+  summary: 'List text endpoints',
   answers: [json('Each with its paths and the schemas of its requests and answers.')],
 }

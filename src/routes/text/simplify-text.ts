@@ -4,7 +4,7 @@ import type { FastifyPluginAsync } from 'fastify'
 const plugin: FastifyPluginAsync = async (app) => {
   app.textEndpoints.add({
     name: 'simplify_text',
-    summary: 'Rewrites each text in plain language.',
+    summary: 'Rewrite each text in plain language.',
     fields: { texts: Type.Array(Type.String()) },
     example: { texts: ['Felines exhibit crepuscular activity.'] },
     item: Type.String(),

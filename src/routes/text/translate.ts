@@ -5,7 +5,7 @@ import { optional } from '../../sdk/text-endpoint.ts'
 const plugin: FastifyPluginAsync = async (app) => {
   app.textEndpoints.add({
     name: 'translate',
-    summary: 'Translates each text, into Polish unless target_language names another language.',
+    summary: 'Translate each text, into Polish unless target_language names another language.',
     fields: {
       texts: Type.Array(Type.String()),
       target_language: optional(

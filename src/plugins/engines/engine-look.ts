@@ -1,8 +1,8 @@
 import { parseJson } from '../../lib/json/read.ts'
+import { isSuccess } from '../../relay/upstream/upstream-answer.ts'
 import type { EngineListing, EngineState } from '../../sdk/engine-listings.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
-import { isSuccess } from '../attempt/call-bounds.ts'
 
 /** Lists longer than this are of no server that a router stands before. */
 const maxBytes = 4 * 1024 * 1024

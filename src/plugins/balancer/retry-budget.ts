@@ -1,12 +1,14 @@
+import type { AttemptBudget } from '../../relay/services.ts'
+
 const windowMs = 10_000
 const slots = 10
 const slotMs = windowMs / slots
 
 /**
- * How many second tries a model's requests may make: when most requests fail, trying each of them again would only
- * multiply the load on what is broken. A try over the budget is not made, and the first failure is told.
+ * Bounds the repeated attempts of a model's requests: when most requests fail, repeating each of them only multiplies the load
+ * on what is broken. Without budget there is no further attempt, and the client gets the first failure.
  */
-export class RetryBudget {
+export class RetryBudget implements AttemptBudget {
   readonly #now: () => number
   #active = 0
   #retrying = 0
@@ -16,7 +18,6 @@ export class RetryBudget {
     this.#now = now
   }
 
-  /** A request begins; call the result once when it is over. */
   begin(): () => void {
     this.#active++
     this.#count().requests++
@@ -25,7 +26,6 @@ export class RetryBudget {
     }
   }
 
-  /** Whether one more try may be made; if so, call the result once when that try is over. */
   retry(): (() => void) | undefined {
     const { requests, retries } = this.#sums()
     const concurrent = this.#retrying < Math.max(3, 0.2 * this.#active)

@@ -1,8 +1,7 @@
+import { isOwnError, isUnreachable } from '../../relay/upstream/connection-errors.ts'
+import { isLoadingAnswer } from '../../relay/upstream/upstream-answer.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { Transport, UpstreamCall } from '../../sdk/transport.ts'
-import { isLoadingAnswer } from '../attempt/loading-answer.ts'
-import { isOwnError, isUnreachable } from '../attempt/upstream-failure.ts'
-import type { CheckResult } from './reachability.ts'
+import type { OpenRequest, Transport } from '../../sdk/transport.ts'
 
 export interface HealthCheck {
   target: Target
@@ -13,6 +12,9 @@ export interface HealthCheck {
   /** Whether to ask, after a passed check, if the engine sleeps; only where the target has a path for it. */
   asksSleep?: boolean
 }
+
+/** How one health check ended. `refused`: no connection could be made. `failed`: a 5xx, or no HTTP answer. */
+export type CheckResult = 'passed' | 'refused' | 'timeout' | 'failed' | 'loading' | 'asleep'
 
 export interface CheckOutcome {
   /** Undefined where the router itself could not ask. */
@@ -88,7 +90,7 @@ function get(
   path: string,
 ): { answer: Promise<Answer>; stop(): void } {
   const { promise, resolve } = Promise.withResolvers<Answer>()
-  let call: UpstreamCall | undefined
+  let call: OpenRequest | undefined
   let status = 0
   let text = ''
   const end = (answer: Answer): void => {

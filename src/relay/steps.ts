@@ -1,34 +1,30 @@
 import { asRouterError, type RouterError } from '../sdk/errors.ts'
-import type { Ending } from '../sdk/lease.ts'
+import type { Target } from '../sdk/target.ts'
+import type { AttemptResult } from './attempt/attempt-result.ts'
 
-/** One try at one target. */
-export interface CallRecord extends Pick<Ending, 'result' | 'firstContentMs' | 'tokens'> {
-  /** Alias of the model that was tried: a fallback's, where it was one. */
-  model: string
-  target: string
-  providerType: string
-  /** What the target speaks. */
-  dialect: string
+/** One attempt, once it is over. */
+export interface AttemptRecord {
+  /** Its model is a fallback's, where it was one. */
+  target: Target
+  /** Undefined: it threw, because of an invalid request or a bug. */
+  result: AttemptResult | undefined
   durationMs: number
-  /** Whether its answer went to the client as it came. */
-  streamed: boolean
-  error: RouterError | undefined
-  /** Why the target before this one did not deliver; undefined for a first try. */
+  /** Why the attempt before this one failed; undefined for the first. */
   after: RouterError | undefined
 }
 
-/** What happens on the way of a request to its answer, told when it is over; that may be after the request's own end. */
+/** A step of a request on the way to its answer, reported when it is over; that may be after the request's own end. */
 export type Step =
-  | { type: 'call'; call: CallRecord }
-  /** A target was asked for. `error`: there was none, and the client is to hear this. */
+  | { type: 'attempt'; attempt: AttemptRecord }
+  /** A search for a target. `error`: there was none, and this is the client's error. */
   | { type: 'search'; model: string; ms: number; found: boolean; error: RouterError | undefined }
-  /** The same call is sent once more, because a kept-alive socket had been closed. */
+  /** The request of an attempt is sent once more, because a kept-alive socket had been closed. */
   | { type: 'resent'; model: string }
-  /** Targets of the model have failed, and no other is tried; with the error that tells most. */
+  /** Targets of the model have failed, and no other is tried; with the most useful error. */
   | { type: 'exhausted'; model: string; error: RouterError }
 
-/** What is done for one request outside of the router: its steps, and how long they took together. */
-export class CallLog {
+/** Reports the steps of one request, and adds up the time that is not the router's own. */
+export class Steps {
   readonly #now: () => number
   readonly #onStep: (step: Step) => void
   #outsideMs = 0
@@ -46,8 +42,8 @@ export class CallLog {
     return this.#now()
   }
 
-  ended(call: CallRecord): void {
-    this.#onStep({ type: 'call', call })
+  attempted(attempt: AttemptRecord): void {
+    this.#onStep({ type: 'attempt', attempt })
   }
 
   resent(model: string): void {
@@ -58,7 +54,7 @@ export class CallLog {
     this.#onStep({ type: 'exhausted', model, error })
   }
 
-  /** `work` gives a target, or undefined, or throws the RouterError for the client. */
+  /** Reports a search. `work` resolves to a target or undefined, or rejects with the RouterError for the client. */
   async search<T>(model: string, work: Promise<T>): Promise<T> {
     const since = this.#now()
     try {
@@ -71,12 +67,12 @@ export class CallLog {
     }
   }
 
-  /** A target was asked for, and waited for so long, in milliseconds. */
+  /** A search for a target is over, after so many milliseconds. */
   searched(model: string, found: boolean, ms = 0, error?: RouterError): void {
     this.#onStep({ type: 'search', model, ms, found, error })
   }
 
-  /** While this goes on, the time is not the router's own; several at once count once. */
+  /** While `work` runs, the time is not the router's own; several at once count once. */
   async outside<T>(work: Promise<T>): Promise<T> {
     this.leave()
     try {
@@ -86,7 +82,7 @@ export class CallLog {
     }
   }
 
-  /** The same in two steps: from here on something is waited for that is not the router's. */
+  /** The same in two steps: from here on the request waits for something outside of the router. */
   leave(): void {
     if (this.#open++ === 0) this.#openSince = this.#now()
   }
@@ -99,7 +95,7 @@ export class CallLog {
 
   /**
    * The router's own part of the time between two moments: from when it had the request to when it had the answer ready.
-   * An answer that goes out as it comes is ready with the last of its calls.
+   * An answer that goes out as it comes is ready with the last of its attempts.
    */
   ownMs(from: number, to: number | undefined): number {
     const now = this.#now()

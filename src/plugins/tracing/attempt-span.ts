@@ -1,8 +1,9 @@
 import { type Span, SpanStatusCode } from '@opentelemetry/api'
+import { type AttemptResult, outcomeOf } from '../../relay/attempt/attempt-result.ts'
+import type { AttemptTrace, TraceHeaders } from '../../relay/trace.ts'
 import type { Usage } from '../../sdk/chat.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { CallTrace, TraceHeaders } from '../../sdk/trace.ts'
 import { reasonOf } from '../metrics/labels.ts'
 
 /** OpenTelemetry's words for what is asked of a model; for what it has none, the router's own stands. */
@@ -13,16 +14,16 @@ const operationNames: Readonly<Partial<Record<Operation, string>>> = {
 }
 
 /**
- * One try at one target as a span of its own. Names of attributes: OpenTelemetry's conventions for generative AI ("GenAI
+ * One attempt as a span of its own. Names of attributes: OpenTelemetry's conventions for generative AI ("GenAI
  * spans"), for HTTP and for errors; what they have no name for begins with `llm_router.`. Never a prompt or an answer.
  */
-export class CallSpan implements CallTrace {
+export class AttemptSpan implements AttemptTrace {
   readonly #span: Span
   readonly #headers: TraceHeaders
   readonly #target: Target
   readonly #startedAt: number
   readonly #scan: AnswerScan
-  #sentAt: number
+  #dispatchedAt: number
   #hasContent = false
 
   constructor(span: Span, headers: TraceHeaders, target: Target) {
@@ -30,7 +31,7 @@ export class CallSpan implements CallTrace {
     this.#headers = headers
     this.#target = target
     this.#startedAt = performance.now()
-    this.#sentAt = this.#startedAt
+    this.#dispatchedAt = this.#startedAt
     this.#scan = new AnswerScan(target.type.dialect)
     span.setAttributes({
       'gen_ai.provider.name': target.type.name,
@@ -41,9 +42,9 @@ export class CallSpan implements CallTrace {
     })
   }
 
-  sending(operation: Operation, stream: boolean): TraceHeaders {
+  dispatched(operation: Operation, stream: boolean): TraceHeaders {
     const name = operationNames[operation] ?? operation
-    this.#sentAt = performance.now()
+    this.#dispatchedAt = performance.now()
     this.#span.updateName(`${name} ${this.#target.upstreamModel}`)
     this.#span.setAttribute('gen_ai.operation.name', name)
     if (stream) this.#span.setAttribute('gen_ai.request.stream', true)
@@ -53,7 +54,7 @@ export class CallSpan implements CallTrace {
   contentSeen(): void {
     if (this.#hasContent) return
     this.#hasContent = true
-    const seconds = (performance.now() - this.#sentAt) / 1000
+    const seconds = (performance.now() - this.#dispatchedAt) / 1000
     this.#span.setAttribute('gen_ai.response.time_to_first_chunk', seconds)
     this.#span.addEvent('llm_router.first_token', { 'llm_router.time_to_first_token': seconds })
   }
@@ -76,14 +77,15 @@ export class CallSpan implements CallTrace {
     }
   }
 
-  /** A try that the client's leaving ended has not failed: it says nothing about its target. */
-  end({ result, error }: Parameters<CallTrace['end']>[0]): void {
+  /** An attempt that the client's leaving ended has not failed: it says nothing about its target. */
+  end(result: AttemptResult | undefined): void {
+    const error = result?.type === 'failure' ? result.error : undefined
     const span = this.#span
     const { id, model, finishReasons } = this.#scan.facts
     if (id !== undefined) span.setAttribute('gen_ai.response.id', id)
     if (model !== undefined) span.setAttribute('gen_ai.response.model', model)
     if (finishReasons.length > 0) span.setAttribute('gen_ai.response.finish_reasons', finishReasons)
-    span.setAttribute('llm_router.result', result)
+    span.setAttribute('llm_router.result', outcomeOf(result))
     if (error && error.kind !== 'client_gone') {
       const [, status] = /^HTTP_([1-5][0-9]{2})$/.exec(error.causeCode ?? '') ?? []
       if (status !== undefined) span.setAttribute('http.response.status_code', Number(status))

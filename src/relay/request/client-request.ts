@@ -1,15 +1,17 @@
 import type { JsonScan } from '../../lib/json/splice.ts'
-import type { ChatRequest } from '../../sdk/chat.ts'
+import type { ChatRequest, Sampling } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { badRequest, modelNotFound } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
-import type { Model } from '../../sdk/target.ts'
-import type { EndpointDefaults } from './endpoint-defaults.ts'
+import type { Model, Target } from '../../sdk/target.ts'
 
-/** A chat request and the model it is for. */
-export interface ChatCall {
+/** Sampling of an endpoint of the router's own, for what neither the client nor the configuration says. */
+export type EndpointDefaults = (target: Target) => Sampling
+
+/** A chat request as it came in, read once, and the model it is for. */
+export interface ClientRequest {
   dialect: Dialect
-  /** The name the client asked for; the only one an answer shows. */
+  /** The model name that the client asked for; the only one that an answer shows. */
   alias: string
   model: Model
   /** The client's bytes, which a target of the same dialect gets; or a request that the router made itself. */
@@ -29,7 +31,7 @@ export interface ChatCall {
   beforeEnd?: () => Promise<void> | undefined
 }
 
-export interface ChatCallInput {
+export interface ClientRequestInput {
   dialect: Dialect
   body: Record<string, unknown>
   rawBody: { bytes: Buffer; scan: JsonScan; whole(): Record<string, unknown> } | undefined
@@ -38,7 +40,13 @@ export interface ChatCallInput {
 }
 
 /** Reads what the router itself must know of a validated chat body. Throws what is wrong with its model. */
-export function readChatCall({ dialect, body, rawBody, findModel, streamDefault }: ChatCallInput): ChatCall {
+export function readClientRequest({
+  dialect,
+  body,
+  rawBody,
+  findModel,
+  streamDefault,
+}: ClientRequestInput): ClientRequest {
   if (!rawBody) throw badRequest('The request has no body')
   const alias = aliasOf(body)
   const model = findModel(alias)
@@ -60,8 +68,8 @@ export function readChatCall({ dialect, body, rawBody, findModel, streamDefault 
   }
 }
 
-/** `model_name` is the older name; where both stand, `model` is meant. */
-function aliasOf(body: Record<string, unknown>): string {
+/** The name of the model in a body. `model_name` is the older member; where both stand, `model` is meant. Throws `bad_request`. */
+export function aliasOf(body: Record<string, unknown>): string {
   const name = body.model ?? body.model_name
   if (name === undefined || name === null) {
     throw badRequest("'model' is required: the name of a model", 'model', 'missing_required_parameter')
