@@ -3,6 +3,9 @@
  * A new dialect is one codec against this file, not a pair with each other dialect.
  */
 import type { RouterError } from './errors.ts'
+import type { Sampling } from './sampling.ts'
+
+export type { Sampling }
 
 export interface TextPart {
   type: 'text'
@@ -106,28 +109,6 @@ export type ResponseFormat =
   | { type: 'text' }
   | { type: 'json' }
   | { type: 'schema'; schema: unknown; name?: string; description?: string; strict?: boolean }
-
-/** Every field is absent unless the client sent it: an engine's own default beats a copied constant. */
-export interface Sampling {
-  /** Tokens of the answer, thoughts included. Absent means no limit. */
-  maxTokens?: number
-  temperature?: number
-  topP?: number
-  topK?: number
-  minP?: number
-  typicalP?: number
-  /** Multiplicative (Ollama `repeat_penalty`, vLLM `repetition_penalty`); never mixed with the additive ones. */
-  repetitionPenalty?: number
-  presencePenalty?: number
-  frequencyPenalty?: number
-  seed?: number
-  stop?: string[]
-  logitBias?: Record<string, number>
-  logprobs?: boolean
-  topLogprobs?: number
-  /** Number of answers (choices). */
-  n?: number
-}
 
 export interface ChatRequest {
   /** The name the client asked for. */

@@ -12,12 +12,8 @@ import {
   sampling as openai,
 } from '../../../src/dialects/openai/sampling.ts'
 import { sampling as responses } from '../../../src/dialects/responses/sampling.ts'
-import {
-  readSampling,
-  type SamplingTable,
-  samplingFields,
-  writeSampling,
-} from '../../../src/dialects/shared/sampling.ts'
+import { readSampling, type SamplingTable, writeSampling } from '../../../src/dialects/shared/sampling.ts'
+import { samplingFields } from '../../../src/sdk/sampling.ts'
 import { llamacpp } from '../../../src/providers/llamacpp.ts'
 import { lmstudio } from '../../../src/providers/lmstudio.ts'
 import { openai as openaiType } from '../../../src/providers/openai.ts'
