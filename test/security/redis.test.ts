@@ -100,7 +100,7 @@ test('S20 a Redis user that may do what docs/leases.md says can do all that the 
   assert.equal((await limits.admit({ ...limited, ticket: 't2' })).refusedBy, 'concurrent')
   const demand = { ...limited, tokens: 50, requests: 3, slots: 2 }
   assert.equal((await limits.reserve(demand)).refusedBy, undefined)
-  await limits.leave({ ...limited, tokens: 7, undone: false })
+  await limits.settle({ ...limited, tokens: 7, undone: false })
 
   assert.deepEqual(await server.redis.call('ACL', 'LOG'), [], 'nothing was refused so far')
   for (const [command, ...args] of [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { passthroughEdits } from '../../../src/dialects/openai/passthrough-edits.ts'
+import { passthroughEdits } from '../../../src/dialects/openai/passthrough.ts'
 import { applyEdits, scanObject } from '../../../src/lib/json/splice.ts'
 
 function edit(text: string, stream: boolean, wantUsage: boolean): { text: string; stripUsage: boolean } {

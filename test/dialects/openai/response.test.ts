@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { openai } from '../../../src/dialects/openai/index.ts'
+import { readUsage } from '../../../src/dialects/openai/answer-read.ts'
 import { readResponse, writeResponse } from '../../../src/dialects/openai/response.ts'
 import type { ChatResponse } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
@@ -231,12 +231,12 @@ describe('a whole answer for a client', () => {
 
 it('counts are read from a whole answer, and from nothing else', () => {
   const usage = { prompt_tokens: 3, completion_tokens: 2 }
-  assert.deepEqual(openai.chat.readUsage({ usage }), { promptTokens: 3, completionTokens: 2 })
-  assert.deepEqual(openai.chat.readUsage({ usage: { prompt_tokens: 3, total_tokens: 5 } }), {
+  assert.deepEqual(readUsage({ usage }), { promptTokens: 3, completionTokens: 2 })
+  assert.deepEqual(readUsage({ usage: { prompt_tokens: 3, total_tokens: 5 } }), {
     promptTokens: 3,
     completionTokens: 2,
   })
   for (const body of [undefined, 'x', {}, { usage: null }, { usage: {} }]) {
-    assert.equal(openai.chat.readUsage(body), undefined)
+    assert.equal(readUsage(body), undefined)
   }
 })

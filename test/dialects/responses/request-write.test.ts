@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { missingDefaults } from '../../../src/dialects/responses/defaults.ts'
 import { writeRequest } from '../../../src/dialects/responses/request-write.ts'
+import { missingDefaults } from '../../../src/dialects/responses/sampling.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
 import type { Flavour } from '../../../src/sdk/dialect.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
