@@ -41,7 +41,7 @@ const everything: Required<Sampling> = {
 async function filesWithErrors(declaration: string): Promise<string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'sampling-'))
   try {
-    const augmented = `export {}\ndeclare module '${root}/src/sdk/chat.ts' { interface Sampling { ${declaration} } }\n`
+    const augmented = `export {}\ndeclare module '${root}/src/sdk/sampling.ts' { interface Sampling { ${declaration} } }\n`
     await writeFile(join(folder, 'augmented.d.ts'), augmented)
     const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')], pretty: false }
     const files = ['anthropic', 'ollama', 'openai', 'responses'].map(
@@ -62,7 +62,7 @@ async function filesWithErrors(declaration: string): Promise<string[]> {
       [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder],
       (_error, stdout) => resolve(stdout),
     )
-    const found = (await promise).matchAll(/src\/dialects\/(\w+\/\w+\.ts)\(\d+,\d+\): error/g)
+    const found = (await promise).matchAll(/src\/(?:dialects\/)?(\w+\/\w+\.ts)\(\d+,\d+\): error/g)
     return [...new Set([...found].map(([, file = '']) => file))].sort()
   } finally {
     await rm(folder, { recursive: true })
@@ -80,7 +80,7 @@ describe('the sampling tables', () => {
       'ollama/sampling.ts',
       'openai/sampling.ts',
       'responses/sampling.ts',
-      'shared/sampling.ts',
+      'sdk/sampling.ts',
     ])
   })
 
