@@ -1,11 +1,11 @@
-import { booleanOf, filledTextOf, isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { Drop, Flavour } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import {
   type Sampling,
   type SamplingField,
-  samplingFields,
   type SamplingValues,
+  samplingFields,
   spellings,
 } from '../../sdk/sampling.ts'
 
