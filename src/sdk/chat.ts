@@ -83,7 +83,7 @@ export interface ToolMessage {
   role: 'tool'
   /** The call that this answers; found by the reader where the dialect does not carry it. */
   callId: string
-  /** The called function, where it can be told. */
+  /** The called function, where it is known. */
   name?: string
   parts: UserPart[]
   /** The tool failed and the parts say how (Anthropic `is_error`). */
@@ -128,7 +128,7 @@ export interface ChatRequest {
   /** Ollama's residency and context options ride here for Ollama targets: `keep_alive`, `options.num_ctx`, ... */
   ollama?: { keepAlive?: string | number; options?: Record<string, unknown> }
   /**
-   * Set where no chat can say what is asked: the text is to be continued as it stands (`raw`), or towards a text that
+   * Set where a chat cannot express what is asked: the text is to be continued verbatim (`raw`), or towards a text that
    * follows it (`suffix`). Only a target with the operation `completion` can do that.
    */
   completion?: { raw: boolean; suffix?: string }
@@ -173,7 +173,7 @@ export interface ChatChoice {
   refusal?: string
   toolCalls: ToolCall[]
   finishReason: FinishReason
-  /** The stop sequence that was met, where the upstream tells. */
+  /** The stop sequence that was met, where the upstream reports it. */
   stopSequence?: string
   logprobs?: TokenLogprob[]
 }
@@ -209,7 +209,7 @@ export type ChatEvent =
   | { type: 'end' }
   | { type: 'error'; error: RouterError }
 
-/** The events that make an answer worth committing to: after one of these went out there is no other target. */
+/** Whether an event commits the router to an answer: once one has gone out, no other target is tried. */
 export function isContent(event: ChatEvent): boolean {
   switch (event.type) {
     case 'text-delta':

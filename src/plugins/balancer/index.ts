@@ -6,7 +6,7 @@ import type { Acquired, Lease, TargetWish } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { ExclusiveInstance, StrategyInstance, TargetSignals } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { StoredLease, WishedTarget } from '../../stores/leases/store.ts'
+import type { LeaseCandidate, StoredLease } from '../../stores/leases/store.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { candidates, failsOften, type Group, lastAnswered } from './candidates.ts'
 import type { Wanted } from './lease-queue.ts'
@@ -193,7 +193,7 @@ interface Preference extends Omit<Wanted, 'targets'> {
 }
 
 function wanted(groups: readonly Group[], { order, affinity, complete }: Preference): Wanted {
-  const wish = ({ signals, isStandby }: Group, index = 0): readonly WishedTarget[] => {
+  const wish = ({ signals, isStandby }: Group, index = 0): readonly LeaseCandidate[] => {
     const ordered = order(signals)
     // A host that has the model loaded goes before others of its group, never before a better group.
     if (affinity && index > 0) return ordered.map((each) => wishedTarget(each, true))
@@ -211,9 +211,9 @@ function wanted(groups: readonly Group[], { order, affinity, complete }: Prefere
 }
 
 /** Of lists of candidates. */
-const wishes = new WeakMap<readonly TargetSignals[], readonly WishedTarget[]>()
+const wishes = new WeakMap<readonly TargetSignals[], readonly LeaseCandidate[]>()
 
-function wishedTarget({ target: { id, origin } }: TargetSignals, reserve: boolean): WishedTarget {
+function wishedTarget({ target: { id, origin } }: TargetSignals, reserve: boolean): LeaseCandidate {
   // An embedded target is a host of its own.
   return { id, host: origin || id, reserve }
 }

@@ -11,7 +11,6 @@ export class ClientAnswerContext implements AnswerContext {
   readonly #exchange: Exchange
   #id: string | undefined
   #created: number | undefined
-  #estimate: number | undefined
 
   constructor(request: ClientRequest, exchange: Exchange) {
     this.model = request.alias
@@ -32,12 +31,6 @@ export class ClientAnswerContext implements AnswerContext {
 
   get request(): Record<string, unknown> {
     return this.#request.readBody()
-  }
-
-  get promptTokenEstimate(): number | undefined {
-    const { dialect, stream } = this.#request
-    if (stream) this.#estimate ??= dialect.chat.estimatePrompt?.(this.request)
-    return this.#estimate
   }
 
   elapsedMs(): number {

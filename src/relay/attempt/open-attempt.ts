@@ -191,8 +191,10 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
       this.#bounds.touch()
       if (out && !client.write(out)) this.#waitForClient(client)
     } else {
-      this.#bytes += chunk.length
-      if (out) this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
+      if (out) {
+        this.#bytes += out.length
+        this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
+      }
       if (filter.state.failure === undefined) this.#maybeCommit(this.#stream)
     }
     this.#checkEnd(this.#stream)

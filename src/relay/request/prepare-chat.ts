@@ -135,7 +135,8 @@ function preparePassthrough(
       chat.createPassthrough({
         model: client.alias,
         stripUsage: stripUsage && !removedMembers(target, removed).has('stream_options'),
-        choices: chat.answersOf?.(outline) ?? (typeof outline.n === 'number' ? outline.n : 1),
+        choices: typeof outline.n === 'number' ? outline.n : 1,
+        request: outline,
       }),
   }
 }

@@ -124,11 +124,10 @@ function passWhole(
   const { codec, alias, context, client } = to
   const text = bytes.toString()
   const parsed: unknown = JSON.parse(text)
-  codec.checkAnswer(parsed)
-  const members = codec.wholeMembers?.(codec.readResponse(parsed), context)
+  const { usage, members } = codec.checkAnswer(parsed, context)
   const small = members ? undefined : renamedText(bytes, alias, { text, parsed })
   const body = small ?? renameModel(bytes, alias, { members, parsed })
-  return { answer: () => client.whole(body), usage: codec.readUsage(parsed) }
+  return { answer: () => client.whole(body), usage }
 }
 
 export interface ChatQuestion {

@@ -1,10 +1,6 @@
-/// <reference path="./undici-parts.d.ts" />
 import type { LookupFunction, Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import type { buildConnector, Dispatcher } from 'undici'
-import createConnector from 'undici/lib/core/connect.js'
-import Agent from 'undici/lib/dispatcher/agent.js'
-import Pool from 'undici/lib/dispatcher/pool.js'
+import { Agent, buildConnector, type Dispatcher, Pool } from 'undici'
 import { ConnectError, codeOf, handshakeError, tlsError } from '../../lib/connect-error.ts'
 import type { Connection } from '../../sdk/connection.ts'
 import type {
@@ -131,7 +127,7 @@ function connectorOf({
     allowH2: false,
     ...(lookup === undefined ? {} : { lookup }),
   }
-  const secure = createConnector({
+  const secure = buildConnector({
     ...plain,
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
