@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { featureNames } from '../../sdk/request-traits.ts'
+import { featureNames } from '../../relay/request/request-traits.ts'
 import type { HealthChange } from './target-health.ts'
 
 const misconfigurations: Readonly<Record<number, string>> = {

@@ -1,6 +1,6 @@
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
+import { needsAll } from '../../relay/request/request-traits.ts'
 import type { Judgement } from '../../relay/run/lease.ts'
-import { needsAll } from '../../sdk/request-traits.ts'
 import { Breaker, type Ticket } from './breaker.ts'
 import { Suspicions } from './suspicions.ts'
 

@@ -1,7 +1,7 @@
 import type {} from 'fastify-metrics'
 import fp from 'fastify-plugin'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { metricsText } from './cluster.ts'
 import { recordClients, recordModels, recordRequests } from './requests.ts'

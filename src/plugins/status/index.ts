@@ -6,8 +6,8 @@ import { clusterStatus } from '../../cluster/status.ts'
 import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
+import { featureNames } from '../../relay/request/request-traits.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import { featureNames } from '../../sdk/request-traits.ts'
 import type {
   Failure,
   ModelStatus,

@@ -1,7 +1,7 @@
 import type { StopSignal } from '../../lib/stop-signal.ts'
-import type { RequestTraits } from '../../sdk/request-traits.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
+import type { RequestTraits } from '../request/request-traits.ts'
 
 /** What an attempt needs of a target. */
 export interface TargetWish {

@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { AnthropicCountBody, AnthropicMessagesBody } from '../../dialects/anthropic/schema.ts'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
 /** Anthropic Messages and the count of a prompt's tokens; older clients add `?beta=true`, which changes nothing. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {

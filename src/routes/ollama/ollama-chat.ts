@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaChatBody } from '../../dialects/ollama/schema.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { answerHeaders } from '../../relay/answer/answer-headers.ts'
 import { loadModel } from '../../relay/run/load.ts'
 import { type EndpointDocs, json, lines } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
 /** Ollama chat, https://docs.ollama.com/api/chat. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ollamaRunning, ollamaShow } from '../../fleet/model-cards.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { badRequest, modelNotFound, RouterError } from '../../sdk/errors.ts'
 
 const name = Type.Optional(Type.Union([Type.String(), Type.Null()]))

@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { OllamaEmbedBody, OllamaEmbeddingsBody } from '../../dialects/ollama/embedding.ts'
 import { OpenaiEmbeddingBody } from '../../dialects/openai/embedding.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { badRequest } from '../../sdk/errors.ts'
 
 const EitherBody = Type.Object({

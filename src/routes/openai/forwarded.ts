@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type AnswerDocs, type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import type { Operation } from '../../sdk/provider.ts'
 
 /** The model is checked by the operation, because `model_name` is taken for it too. */

@@ -6,12 +6,12 @@ import { inputItems, type Remembered, referenceOf } from '../../dialects/respons
 import { readRequest } from '../../dialects/responses/request-read.ts'
 import { ResponsesBody } from '../../dialects/responses/schema.ts'
 import { createWriter } from '../../dialects/responses/stream-write.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { targetsWith } from '../../relay/request/operation-targets.ts'
 import type { ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
 
 type Responses = ReturnType<FastifyInstance['rights']['responses']>

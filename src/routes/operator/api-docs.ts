@@ -4,8 +4,8 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { endpointPaths, hasTrailingSlash, relativeRoot } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths, hasTrailingSlash, relativeRoot } from '../../sdk/endpoint-paths.ts'
 
 const folder = join(import.meta.dirname, '../../../resources/docs-page')
 

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
 /** Is it there, and which version: what Ollama's clients and the older router's clients ask first. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {

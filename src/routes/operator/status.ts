@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { StatusSchema } from '../../sdk/status.ts'
 
 /** How the router and its targets are: once, and live as server-sent events. */

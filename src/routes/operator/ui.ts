@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { endpointPaths, hasTrailingSlash, relativePath } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths, hasTrailingSlash, relativePath } from '../../sdk/endpoint-paths.ts'
 
 const folder = join(import.meta.dirname, '../../../resources/ui')
 
