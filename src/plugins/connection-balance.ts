@@ -2,16 +2,16 @@ import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
 import { reportConnections } from '../cluster/connections.ts'
 
-/** A worker that holds more than this share of the mean gives connections up. */
+/** Multiple of the mean above which a worker closes connections. */
 const tooMany = 1.5
-/** Fewer above the mean are chance, and not worth a client's new connection. */
+/** A smaller surplus is random variation and not worth a client's reconnect. */
 const leastSurplus = 4
 
 /**
- * Spreads kept-alive connections over the workers of a cluster. The system gives a new connection to whichever worker asks
- * first, and a client keeps it: without this, one worker may have several times the clients of another for hours. A worker
- * with too many answers the next requests on connections that were idle with `Connection: close`; their clients connect anew.
- * docs/decisions/0001-cluster-scheduling.md has what was measured.
+ * Spreads keep-alive connections over the workers of a cluster. The kernel gives a new connection to whichever worker
+ * accepts first, and the client keeps it: without this, one worker can have several times the clients of another for
+ * hours. A worker with too many connections sends `Connection: close` with the next responses on idle connections, and
+ * their clients reconnect. Measurements: docs/decisions/0001-cluster-scheduling.md.
  */
 export default fp(
   (app, _options, done) => {
@@ -34,7 +34,7 @@ export default fp(
       })
     })
     app.addHook('onRequest', ({ raw: { socket } }, reply, next) => {
-      // The first request of a connection: its client has just connected, maybe for this reason.
+      // Not on the first request of a connection: its client has just connected, perhaps for this reason.
       if (toClose > 0 && socket.bytesWritten > 0) {
         toClose--
         reply.header('connection', 'close')
@@ -46,7 +46,7 @@ export default fp(
   { name: 'connection-balance', dependencies: ['config', 'drain'] },
 )
 
-/** How many connections a worker is to give up. */
+/** Number of connections that a worker should close. */
 function surplusOf(held: number, mean: number): number {
   const surplus = Math.floor(held - mean)
   return held > tooMany * mean && surplus >= leastSurplus ? surplus : 0

@@ -10,15 +10,15 @@ import type { Transport } from '../sdk/transport.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     upstream: {
-      /** The way to a target: pooled sockets, or what its provider type brings. */
+      /** Transport to a target: pooled sockets, or the provider type's own transport. */
       transportOf(target: Target): Transport
     }
   }
 }
 
-/** A host that does not accept within this is as good as down, however long its answers may take. */
+/** A host that accepts no connection in this time counts as down, however long its responses may take. */
 const maxConnectMs = 10_000
-/** Why a server cannot be reached is logged once in this time. */
+/** Interval at which the same connection error is logged again, in milliseconds. */
 const repeatAfterMs = 60_000
 
 export default fp(
@@ -30,7 +30,7 @@ export default fp(
       ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: tellOnce(app) }) }),
     }
     const direct = createHttpTransport(settings)
-    /** By how the server is reached: sockets are never shared between different credentials. */
+    /** Transports by connection settings: sockets are never shared between different credentials. */
     const special = new Map<string, HttpTransport>()
     const known = new WeakMap<Target, Transport>()
     const specialFor = (target: Target): HttpTransport => {
@@ -59,7 +59,7 @@ export default fp(
           .flatMap(({ targets, sleeping }) => [...targets, ...sleeping])
           .map(({ connection }) => JSON.stringify(connection)),
       )
-      // What runs on the others runs on; their idle sockets close by themselves.
+      // Requests on the removed transports continue; their idle sockets time out.
       for (const key of special.keys()) if (!inUse.has(key)) special.delete(key)
     })
     app.addHook('onClose', async () => {
@@ -70,7 +70,7 @@ export default fp(
   { name: 'upstream', dependencies: ['config', 'models'] },
 )
 
-/** Says why no connection comes about, which one failed request after another would tell too late. */
+/** Logs why connections fail, at most once per minute for the same error. */
 function tellSeldom(app: FastifyInstance): (origin: string, error: ConnectError) => void {
   const toldAt = new Map<string, number>()
   app.models.onChange(() => toldAt.clear())
@@ -84,7 +84,7 @@ function tellSeldom(app: FastifyInstance): (origin: string, error: ConnectError)
   }
 }
 
-/** Says once for each name which targets it cuts off: their addresses are not for the log. */
+/** Logs a refused name once, with the affected targets. Addresses must not appear in the log. */
 function tellOnce(app: FastifyInstance): (hostname: string) => void {
   const told = new Set<string>()
   return (hostname) => {

@@ -4,16 +4,16 @@ import { camelCase, type DocumentedRoute, endpointKey, firstPaths, operationIds 
 
 type Json = Record<string, unknown>
 
-/** The schemas that several endpoints share, each under one name. */
+/** Schemas that several endpoints share, each under one name. */
 interface Shared {
   schemas: Json
   names: Map<TSchema, string>
 }
 
 /**
- * The OpenAPI document of these routes. Source: OpenAPI Specification 3.1.1; its schemas are JSON Schema, so those that
- * check the requests stand in it as they are, but for words that only the router understands. `server`: the router's root,
- * relative to the address of the document. `keys`: clients need one.
+ * Builds the OpenAPI document of the routes. Source: OpenAPI Specification 3.1.1. Its schemas are JSON Schema, so the
+ * request schemas are included unchanged except for the router's own keywords. `server`: URL of the router's root,
+ * relative to the document. `keys`: whether clients need an API key.
  */
 export function openapiDocument(
   routes: readonly DocumentedRoute[],
@@ -61,7 +61,7 @@ function anyOf(schemes: object): Json[] {
   return Object.keys(schemes).map((name) => ({ [name]: [] }))
 }
 
-/** Either of them is enough. */
+/** Either scheme is sufficient. */
 const clientSchemes = {
   bearer: { type: 'http', scheme: 'bearer', description: 'The key, as clients of OpenAI send it.' },
   apiKey: {
@@ -72,7 +72,7 @@ const clientSchemes = {
   },
 } as const
 
-/** Either of them, for what changes the router. */
+/** Either scheme is sufficient, for routes that change the router. */
 const operatorSchemes = {
   operatorBearer: {
     type: 'http',
@@ -105,7 +105,7 @@ function pathOf(route: DocumentedRoute): string {
   return route.url.replaceAll(/:(\w+)|\*/g, (part, name) => `{${pathName(route, name ?? part)}}`)
 }
 
-/** What a route's own name for a part of its path is called in the document. */
+/** Name of a path parameter in the document. */
 function pathName({ docs }: DocumentedRoute, name: string): string {
   return docs.path?.[name]?.name ?? (name === '*' ? 'rest' : name)
 }
@@ -147,7 +147,10 @@ const modelName = Type.String({
   description: 'Name of a model as `GET /v1/models` lists it; `model_name` is taken for it too.',
 })
 
-/** Which of its two names a request gives its model by is no matter of a schema, but one must be there. */
+/**
+ * Requests may name the model in either of two fields. The request schema requires neither; the document requires
+ * `model`.
+ */
 function withModel(body: TSchema): TSchema {
   return { ...body, properties: { ...body.properties, model: modelName } }
 }
@@ -177,7 +180,7 @@ function success(answers: readonly AnswerDocs[]): Json {
   }
 }
 
-/** Each schema stands in the document once, under the name that its first user gave it. */
+/** Adds the schema to the document once, under the name that its first user chose. */
 function reference(shared: Shared, schema: TSchema, wanted: string, content: () => TSchema): Json {
   let name = shared.names.get(schema)
   if (name === undefined) {
@@ -188,7 +191,7 @@ function reference(shared: Shared, schema: TSchema, wanted: string, content: () 
   return { $ref: `#/components/schemas/${name}` }
 }
 
-/** A schema as JSON, without the words for errors that stand in it. */
+/** The schema as JSON, without the router's own keywords for error messages. */
 function plain(schema: TSchema): Json {
   return JSON.parse(
     JSON.stringify(schema, (key, value: unknown) =>
@@ -241,7 +244,7 @@ const forms: Readonly<Record<string, { name: string; schema: TSchema }>> = {
   anthropic: { name: 'AnthropicError', schema: anthropic },
 }
 
-/** The form of the errors of a dialect; of one that an extension brings nothing is known. */
+/** Error schema of a dialect. A dialect that an extension adds has none. */
 export function errorForm(dialect: string): { name: string; schema: TSchema } {
   return forms[dialect] ?? { name: 'Error', schema: Type.Object({}) }
 }

@@ -6,10 +6,10 @@ import { addressBlock, clientAddress } from './client-address.ts'
 import { FailedLogins } from './failed-logins.ts'
 import type { Keys } from './keys-file.ts'
 
-/** Whose key a request has come with, or the error for its client. */
+/** Authenticates a request: returns the client of its key, or the error to send. */
 export type Door = (request: FastifyRequest, reply: FastifyReply) => ClientKey | RouterError
 
-/** Unknown, disabled and expired keys are told the same; which it was is for the log. */
+/** Unknown, disabled and expired keys get the same error; only the log tells them apart. */
 export function openDoor(app: FastifyInstance, keys: Keys): Door {
   const failed = new FailedLogins(() => performance.now())
   return (request, reply) => {
@@ -24,7 +24,7 @@ export function openDoor(app: FastifyInstance, keys: Keys): Door {
       failed.succeeded(block, client.id)
       return client
     }
-    // What is refused without a look at the key must not depend on the key, but for one that was refused before.
+    // A rejection without a key check must not depend on the key, unless that key has already been rejected.
     if (waitMs > 0 && !failed.hasFailed(block, key)) return tooMany(reply, waitMs)
     failed.failed(block, key)
     const { logIds } = request.exchange
@@ -52,7 +52,10 @@ function tooMany(reply: FastifyReply, waitMs: number): RouterError {
   return turnedAway(reply, error)
 }
 
-/** What may follow on the connection of a stranger is not read: it could be meant for somebody else's eyes. */
+/**
+ * Closes the connection: further input of an unauthenticated client is not read, because it may be intended for someone
+ * else.
+ */
 function turnedAway(reply: FastifyReply, error: RouterError): RouterError {
   reply.header('connection', 'close')
   // RFC 9110, section 11.6.1, and RFC 6750, section 3.

@@ -9,11 +9,11 @@ import { LimitUse } from './limit-use.ts'
 import { LimitedQuestion, type QuestionCost, type QuestionUse } from './question-use.ts'
 
 export interface UseLimits {
-  /** Lets a request of a key with limits go on, or throws the error that tells which one it has reached. */
+  /** Admits a request of a key with limits. Throws 429 that names the exceeded limit. */
   admit(client: ClientKey, limits: KeyLimits, request: FastifyRequest, reply: FastifyReply): Promise<void>
-  /** Sets aside what an admitted request is about to take, or throws likewise. */
+  /** Reserves what an admitted request is about to take. Throws 429 as `admit` does. */
   reserve(use: LimitUse, request: FastifyRequest, reply: FastifyReply): Promise<void>
-  /** Lets a question begin that an endpoint asks on its own, and reserves what it is about to take, or throws likewise. */
+  /** Admits a question that an endpoint asks on its own and reserves its tokens. Throws 429 as `admit` does. */
   begin(
     client: ClientKey,
     limits: KeyLimits,
@@ -22,7 +22,7 @@ export interface UseLimits {
   ): Promise<QuestionUse>
 }
 
-/** What a request holds is given back at the close of its response, the one event that always comes. */
+/** Releases what a request holds when its response closes, the only event that is always emitted. */
 export function useLimits(app: FastifyInstance): UseLimits {
   const store = openLimits(app)
   app.addHook('onClose', () => store.close())
@@ -57,7 +57,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
       tell(app, verdict, limits, reply)
       if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
       request.limitUse = use
-      // Also when the client has left meanwhile.
+      // Also runs if the client has disconnected meanwhile.
       void closed.promise.then((leave) => leave())
     },
     async reserve(use, request, reply) {
@@ -79,7 +79,7 @@ function tell(app: FastifyInstance, verdict: LimitVerdict, limits: KeyLimits, re
   reply.headers(limitHeaders(app.errorDialectOf(reply.request), verdict, limits))
 }
 
-/** The alias of the model; undefined where its name is not known as such a one. */
+/** Alias of the requested model; undefined if the name is unknown. */
 function modelNamed(app: FastifyInstance, request: FastifyRequest): string | undefined {
   const { model, model_name: olderName }: Record<string, unknown> = Object(request.body)
   const name = model ?? olderName
@@ -97,7 +97,7 @@ function refusal(limited: Limited, { waitMs }: LimitVerdict): RouterError {
   return new RouterError('rate_limit', `This key has ${what}`, {
     code: 'rate_limit_exceeded',
     causeCode,
-    // Not to the millisecond: what is told is then true for all clocks.
+    // Rounded up to seconds, so that it holds on every clock.
     retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
   })
 }
@@ -108,14 +108,14 @@ function tooManyAtOnce(requests: number, most: number): RouterError {
     code: 'rate_limit_exceeded',
     causeCode: words.requests.causeCode,
     retryAfterSeconds: limitWindowMs / 1000,
-    // The same request never passes.
+    // The same request can never succeed.
     shouldRetry: false,
   })
 }
 
 /**
- * What is left of a key's limits, in the words of a dialect. Sources: OpenAI API guides, "Rate limits"; Anthropic API
- * reference, "Rate limits"; for Ollama, which has none, draft-ietf-httpapi-ratelimit-headers-06.
+ * Headers with the remaining limits of a key, named as in the dialect. Sources: OpenAI API guides, "Rate limits";
+ * Anthropic API reference, "Rate limits"; for Ollama, which has none, draft-ietf-httpapi-ratelimit-headers-06.
  */
 export function limitHeaders(
   dialect: string,

@@ -4,7 +4,7 @@ import type { Standing } from '../health/target-health.ts'
 import type { LiveSignals } from './live-signals.ts'
 import type { ModelState } from './model-states.ts'
 
-/** Targets that a strategy may choose from, all equally good as far as their health goes. */
+/** Targets of equal health that a strategy can choose from. */
 export interface Group {
   readonly signals: readonly LiveSignals[]
   readonly isStandby: boolean
@@ -12,10 +12,7 @@ export interface Group {
 
 type Health = Pick<FastifyInstance['health'], 'of' | 'outlook' | 'admit' | 'loadingOf' | 'hasHung' | 'isHung'>
 
-/**
- * The targets that an attempt may use, in groups: every target of a group is preferred to those of the groups behind it.
- * Empty where none can answer now.
- */
+/** Groups the targets that an attempt may use, in descending preference. Empty if none can answer now. */
 export function candidates(state: ModelState, wish: TargetWish, health: Health): readonly Group[] {
   const admitted: Admitted = health.admit(state)
   const outlook = health.outlook()
@@ -29,11 +26,11 @@ export function candidates(state: ModelState, wish: TargetWish, health: Health):
   return new Search(health.loadingOf(state), wish, health).groups()
 }
 
-/** Looks at each target. */
+/** Checks each target individually. `candidates` skips this if no target needs it. */
 class Search {
   readonly #wish: TargetWish
   readonly #health: Health
-  /** Those that the request may use at all and that can answer now, also the tried ones. */
+  /** Targets that can serve the request and answer now, including those already tried. */
   readonly #active: readonly Looked[]
   readonly #standby: readonly Looked[]
 
@@ -78,8 +75,8 @@ class Search {
   }
 
   /**
-   * No target is well: all are used as if they were. Where another model can stand in, those whose breaker is open are left
-   * to their probes.
+   * No target is healthy, so all are used as if they were. If a fallback model exists, targets with an open breaker are
+   * left to their probes.
    */
   #asIfWell(all: readonly Looked[]): Group[] {
     const { hasFallback } = this.#wish
@@ -91,7 +88,7 @@ class Search {
     ]
   }
 
-  /** A misconfigured target that is to be tried again goes before the others, which answer if it is still not well. */
+  /** A misconfigured target that is due for another try goes first; the others serve the request if it fails again. */
   #due(): LiveSignals | undefined {
     if (this.#wish.tried.size > 0) return undefined
     const due = this.#active.find(
@@ -107,7 +104,7 @@ class Search {
       .map(({ signals }) => signals)
   }
 
-  /** Among those left for a further attempt, the ones that mostly fail come into question only when no other is left. */
+  /** For retries, targets that fail most requests are used only if no other target is left. */
   #steady(group: Group): Group {
     if (this.#wish.tried.size === 0) return group
     const steady = group.signals.filter(({ failureRate }) => failureRate < failsOften)
@@ -122,12 +119,12 @@ interface Looked {
   standing: Standing
 }
 
-/** A target with this share of failures counts as one that mostly fails. */
+/** Failure rate at which a target counts as failing most requests. */
 export const failsOften = 0.5
 
 /**
- * The candidate that answered anybody most recently, whatever its group: the best chance for the last attempt of a
- * request. Undefined where none has answered yet.
+ * The candidate that answered any request most recently, regardless of its group: the best choice for a request's last
+ * attempt. Undefined if none has answered yet.
  */
 export function lastAnswered(groups: readonly Group[], health: Health): LiveSignals | undefined {
   let best: LiveSignals | undefined

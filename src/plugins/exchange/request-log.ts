@@ -2,25 +2,25 @@ import type { FastifyBaseLogger } from 'fastify'
 import { symbols } from 'pino'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 
-/** What pino keeps for its own lines, each a piece of their JSON. */
+/** pino's internal fragments of a JSON log line. */
 interface LineParts {
-  /** By level, with the opening brace. */
+  /** By level, including the opening brace. */
   [symbols.lsCacheSym]: Record<number, string>
-  /** The members of every line. */
+  /** The members that every line has. */
   [symbols.chindingsSym]: string
-  /** The value of the lowest level that is written. */
+  /** Numeric value of the logger's minimum level. */
   levelVal: number
   [symbols.writeSym](record: ExchangeRecord, message: string, level: number): void
   [symbols.asJsonSym](record: ExchangeRecord, message: string, level: number, time: string): string
 }
 
-/** pino's own: https://github.com/pinojs/pino/blob/main/docs/api.md#loggerlevels-object */
+/** pino's levels: https://github.com/pinojs/pino/blob/main/docs/api.md#loggerlevels-object */
 const levelOfInfo = 30
 const levelOfWarnings = 40
 
 /**
- * Writes the one line of a request that is over. Never a prompt, an answer or a key; an error's cause only by its code. The
- * line's JSON is made here, of pieces that stay the same: pino, which looks at each member, takes four times as long.
+ * Writes one log line per finished request. Contains no prompts, responses or keys, and only the code of an error's
+ * cause. The JSON is assembled here from constant fragments: pino inspects each member and takes four times as long.
  */
 export function requestLog(log: FastifyBaseLogger): (record: ExchangeRecord) => void {
   const lines = log.child({}) as FastifyBaseLogger & LineParts
@@ -35,7 +35,7 @@ export function requestLog(log: FastifyBaseLogger): (record: ExchangeRecord) => 
   }
 }
 
-/** Each with a comma before it. */
+/** Each member is preceded by a comma. */
 function membersOf(record: ExchangeRecord): string {
   const { trace, client, model, answeringModel, target, usage, firstContentMs } = record
   let line = `,"request_id":"${record.id}"`
@@ -71,7 +71,7 @@ function tenths(ms: number): number {
   return Math.round(ms * 10) / 10
 }
 
-/** Names of routes, models and targets as JSON: there are few, and each is asked for again and again. */
+/** Cache of names of routes, models and targets as JSON strings: they are few and recur constantly. */
 const texts = new Map<string, string>()
 const maxTexts = 10_000
 

@@ -4,7 +4,7 @@ import type { Exchange } from '../../relay/exchange.ts'
 import { Families, perKey, perProvider } from './families.ts'
 import { durationBuckets, reasonOf } from './labels.ts'
 
-/** What the router does for the requests, as it is done: the searches for targets, the calls, the tries again. */
+/** Steps of requests as they happen: target selection, attempts, retries. */
 export function recordSteps(app: FastifyInstance): (step: Step, exchange: Exchange) => void {
   const recordCall = recordCalls(app)
   const recordSearch = recordSearches(app)
@@ -74,7 +74,7 @@ function recordSearches(app: FastifyInstance): (step: Search) => void {
   }
 }
 
-/** Only such a strategy makes requests wait for their turn. */
+/** Only exclusive strategies queue requests. */
 function isExclusive(app: FastifyInstance, alias: string): boolean {
   const model = app.models.find(alias)
   const strategy = model && app.balancer.strategy(model)
@@ -82,12 +82,12 @@ function isExclusive(app: FastifyInstance, alias: string): boolean {
 }
 
 const latencyBuckets = durationBuckets.filter((bound) => bound >= 0.01)
-/** Like vLLM's, and further up, in seconds. */
+/** In seconds; vLLM's buckets, extended upwards. */
 const perTokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10]
 
 type RecordCall = (call: CallRecord, clientDialect: string | undefined) => void
 
-/** The router's calls to providers, one by one. */
+/** Attempts at upstream servers. */
 export function recordCalls(app: FastifyInstance): RecordCall {
   const families = new Families(app.metrics.client)
   const recorders = [
@@ -154,7 +154,7 @@ function recordTimes(families: Families): RecordCall {
   }
 }
 
-/** Of an answer that came at once nothing can be said. */
+/** Undefined for a response that arrived as a whole. */
 function msPerToken({ streamed, durationMs, firstContentMs, tokens = 0 }: CallRecord): number | undefined {
   if (!streamed || firstContentMs === undefined || tokens < 2) return undefined
   return Math.max(0, durationMs - firstContentMs) / (tokens - 1)

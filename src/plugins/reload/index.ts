@@ -12,16 +12,17 @@ export interface ReloadFailure {
 export interface Reload {
   readonly sources: ConfigSources
   /**
-   * The content of a source, and from the end of the start on each later one. Call while the app is being built. In a
-   * cluster all processes take the same of `sources` together; any other one each process follows by itself.
+   * Current content of a source, then every later one once the app is ready. Call while the app is being built. In a
+   * cluster, all processes apply the same content of a source in `sources` together; each process follows any other
+   * source by itself.
    */
   feed<Snapshot>(source: ConfigSource<Snapshot>): {
     first(): Promise<Snapshot>
     serve(taker: ConfigTaker<Snapshot>): void
   }
-  /** Reads everything again at once. */
+  /** Reloads all sources immediately. */
   now(): Promise<void>
-  /** By the name of the source: what could not be taken, until something of it was. */
+  /** By source name: the rejected reload, until a later one succeeds. */
   failures(): ReadonlyMap<string, ReloadFailure>
 }
 
@@ -31,7 +32,7 @@ declare module 'fastify' {
   }
 }
 
-/** Follows the files of the configuration while the router runs. */
+/** Live reload of the configuration files. */
 export default fp(
   (app, _options, done) => {
     const sources = configSources(app.config)
@@ -45,7 +46,8 @@ export default fp(
         feeds.push(feed)
         return {
           first: () => feed.first(),
-          // Not before: a start that fails in a later plugin closes nothing and would leave the watches open.
+          // Not earlier: if a later plugin fails at the start, nothing runs the close hooks, and file watchers would
+          // stay open.
           serve: (taker: ConfigTaker<Snapshot>) =>
             void app.addHook('onReady', () => feed.serve(noting(taker, source.name, failures))),
         }
@@ -76,7 +78,7 @@ function feedOf<Snapshot>(
   })
 }
 
-/** What it means that the system refuses to watch files. */
+/** Consequence of a failed file watch. */
 function noticedLate(pollMs: number): string {
   if (pollMs === 0) return 'changes are not noticed; SIGHUP has them read'
   return `changes are noticed late, within ${pollMs / 1000} s`

@@ -25,9 +25,9 @@ import { sumOfStatuses } from './status-sum.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     status: {
-      /** How this process and its targets are now. */
+      /** Current status of this process and its targets. */
       read(): Status
-      /** How all processes of the cluster are, as one; of a single process the same as `read`. Never rejects. */
+      /** Combined status of all processes in the cluster; in a single process the same as `read`. Never rejects. */
       readAll(): Promise<Status>
     }
   }
@@ -41,7 +41,7 @@ interface TargetHistory {
   errors: TargetError[]
 }
 
-/** Keeps what people ask first when something is wrong: which targets work, what they do, what failed last. */
+/** Collects what operators need first during an incident: the state of each target, its load, and the latest errors. */
 export default fp(
   (app, _options, done) => {
     const startedAt = new Date(Date.now() - performance.now()).toISOString()
@@ -66,7 +66,7 @@ export default fp(
   { name: 'status', dependencies: ['config', 'reload', 'models', 'health', 'balancer', 'exchange', 'drain'] },
 )
 
-/** Where the primary does not answer, the status is that of this process alone, as it is outside of a cluster. */
+/** Falls back to the status of this process if the primary does not respond. */
 function readerOfAll({ primary, log }: FastifyInstance, read: () => Status): () => Promise<Status> {
   if (!primary) return async () => read()
   const collect = clusterStatus(primary, read)
@@ -107,7 +107,7 @@ function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kep
   return { ...told, workers: [workerStatus(told)] }
 }
 
-/** This process as one row among others. */
+/** This process as one row of the worker list. */
 function workerStatus(status: Omit<Status, 'workers'>): WorkerStatus {
   const { worker, state, uptime_seconds, models, requests, config } = status
   const targets = models.flatMap((model) => model.targets)
@@ -168,7 +168,7 @@ function failureOf({ target, status, outcome, error }: ExchangeRecord, model: st
   }
 }
 
-/** Words of ours and of Node's alone: an upstream's own code could hold anything. */
+/** Only codes of the router and of Node: an upstream's own code could contain anything. */
 function codeOf({ causeCode, code, kind }: RouterError): string {
   return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
 }
@@ -199,7 +199,7 @@ function modelStatus(
       last_errors: [...historyOf(target).errors],
     }
   }
-  // Sleeping targets that may be used are among the signals.
+  // Standby targets in use are among the signals.
   const isUsed = (target: Target): boolean => signals.some((each) => each.target === target)
   return {
     name: model.alias,
@@ -222,7 +222,7 @@ function measured(
     uses,
     failure_rate: Math.round(failureRate * 1000) / 1000,
     ...(firstContentMs === undefined ? {} : { first_content_ms: rounded(firstContentMs) }),
-    // A whole answer, or one whose tokens came at once, has no speed.
+    // Undefined for responses that arrived as a whole or whose tokens all came at once.
     ...(perTokenMs === undefined || perTokenMs === 0
       ? {}
       : { tokens_per_second: rounded(1000 / perTokenMs) }),

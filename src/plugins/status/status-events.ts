@@ -2,30 +2,30 @@ import fp from 'fastify-plugin'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Status } from '../../sdk/status.ts'
 
-/** Hears how the router is, all its processes. */
+/** Receives the status of all processes. */
 export interface StatusListener {
-  /** At once, and then about once a second. */
+  /** Called immediately, then about once per second. */
   tell(status: Status): void
-  /** Nothing more will come: the process ends. */
+  /** Called when the process shuts down; no more calls follow. */
   end(): void
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
     statusEvents: {
-      /** Gives the way to stop listening. Throws RouterError `overloaded` when too many listen already. */
+      /** Returns a function that removes the listener. Throws RouterError `overloaded` when there are too many. */
       listen(listener: StatusListener): () => void
-      /** How many listen now. */
+      /** Current number of listeners. */
       readonly listeners: number
     }
   }
 }
 
 const everyMs = 1_000
-/** Each is an open connection. */
+/** Each listener is an open connection. */
 const maxListeners = 100
 
-/** Tells the status to those who listen, and costs nothing while nobody does. */
+/** Pushes the status to listeners periodically; idle without listeners. */
 export default fp(
   (app, _options, done) => {
     const listeners = new Set<StatusListener>()
@@ -51,7 +51,7 @@ export default fp(
       asking = false
       for (const listener of listeners) listener.tell(status)
     }
-    /** With their open connections they would be what the drain waits for. */
+    /** Their open connections would otherwise delay the drain. */
     const tellEnd = (): void => {
       const status = app.status.read()
       for (const listener of listeners) listener.tell(status)

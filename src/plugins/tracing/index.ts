@@ -5,12 +5,13 @@ import { methodLabel } from '../metrics/labels.ts'
 import type { RequestSpan } from './open-telemetry.ts'
 import { readTraceContext } from './trace-context.ts'
 
-/** How long the end of the process waits for the last spans to be sent, in milliseconds. */
+/** Maximum time that the shutdown waits for the last spans to be sent, in milliseconds. */
 const lastSpansMs = 2_000
 
 /**
- * OpenTelemetry spans of requests and of their calls, where OpenTelemetry's own variables name a collector; else nothing of
- * it is loaded, and a client's trace is passed on (see the exchange). docs/observability.md says what the spans hold.
+ * OpenTelemetry spans of requests and their attempts, if OpenTelemetry's own variables name a collector. Otherwise
+ * nothing of it is loaded, and a client's trace is passed on (see the exchange). docs/observability.md describes the
+ * spans.
  */
 export default fp(
   async (app, { env }: { env: Readonly<Record<string, string | undefined>> }) => {
@@ -48,7 +49,7 @@ export default fp(
   { name: 'tracing', dependencies: ['exchange', 'admin-port'] },
 )
 
-/** Probes, scrapes and the status page come every few seconds, and are about the router itself. */
+/** Excludes probes, scrapes and the status page: they arrive every few seconds and concern the router itself. */
 function isOfInterest({ routeOptions }: FastifyRequest): boolean {
   return !routeOptions.config.admin && !routeOptions.url?.endsWith('/ping')
 }
@@ -74,11 +75,12 @@ function attributesOf(request: FastifyRequest): Record<string, string> {
   }
 }
 
-/** What is told, with what belongs to it. */
+/** Logs a message with its fields. */
 type RareWarning = (text: string, facts: Record<string, unknown>) => void
 
 /**
- * Tells each text at most once a minute, with how often it was not told since (`repeated`): a collector may be away for days.
+ * Logs each message at most once per minute, with the number of suppressed repetitions (`repeated`): a collector may be
+ * down for days.
  */
 export function rareWarning(
   warn: (facts: Record<string, unknown>, text: string) => void,
