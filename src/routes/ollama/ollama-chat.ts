@@ -17,7 +17,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const { body } = request
       const call = app.gateway.chatCall('ollama', request)
       if (body.messages && body.messages.length > 0) return app.gateway.chat(call, request, reply)
-      // Without messages the client means: load the model, or with keep_alive 0 unload it.
+      // A request without messages loads the model, or unloads it with `keep_alive: 0`.
       const wish = isZeroTime(body.keep_alive) ? 'unload' : 'load'
       await loadModel(call, wish, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))

@@ -18,7 +18,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const { prompt, suffix, images, keep_alive: keepAlive } = request.body
       const call = app.gateway.chatCall('ollama-generate', request)
       if (prompt || suffix || (images && images.length > 0)) return app.gateway.chat(call, request, reply)
-      // Without a prompt the client means: load the model, as with a chat without messages.
+      // A request without a prompt loads the model, like a chat without messages.
       const wish = isZeroTime(keepAlive) ? 'unload' : 'load'
       await loadModel(call, wish, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))

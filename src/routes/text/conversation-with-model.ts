@@ -24,7 +24,7 @@ const plugin: FastifyPluginAsync = async (app) => {
     example: { user_last_statement: 'Why do cats sleep so much?', system_prompt: 'Answer in one sentence.' },
     requiredUnless: { system_prompt: 'prompt' },
     response: Type.String(),
-    // A named prompt goes first; the request's own words then add to it.
+    // A named prompt comes first; the request's system prompt is appended.
     system: ({ prompt, system_prompt }) =>
       prompt ? { named: prompt, append: system_prompt } : { append: system_prompt },
     history: ({ historical_messages }) => readHistory(historical_messages ?? [], 'historical_messages'),
@@ -37,8 +37,8 @@ export default plugin
 
 /**
  * Earlier turns of a conversation: `{"user": "...", "assistant": "..."}` with either or both, the user first, or
- * `{"role": "user" | "assistant", "content": "..."}`. Throws `bad_request` with the place of what is neither; a system
- * message is none either, as the endpoint has its own.
+ * `{"role": "user" | "assistant", "content": "..."}`. Throws `bad_request` with the path of any other item, including
+ * system messages, because the endpoint has its own.
  */
 export function readHistory(items: readonly object[], field: string): ChatMessage[] {
   return items.flatMap((item, index) => readItem(new Map(Object.entries(item)), `${field}[${index}]`))
@@ -66,7 +66,7 @@ function messageOf(role: 'user' | 'assistant', text: unknown, place: string): Ch
     : { role, parts: [{ type: 'text', text }], reasoning: '', toolCalls: [] }
 }
 
-/** What both conversation endpoints take. */
+/** Fields of both conversation endpoints. */
 export const conversationFields = {
   user_last_statement: Type.String(),
   historical_messages: optional(Type.Array(Type.Object({}))),
