@@ -8,7 +8,7 @@ import { ConfigError } from './sdk/errors.ts'
 
 const root = join(import.meta.dirname, '..')
 
-/** Each command loads what it needs, so that the small ones are quick. */
+/** Each command loads its own modules, so that small commands start quickly. */
 const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   check: async () => (await import('./cli/check.ts')).check,
   discover: async () => (await import('./cli/discover.ts')).discover,
@@ -34,7 +34,7 @@ const env = { ...ownFiles(), ...process.env, ...line.env }
 if (line.command === 'serve') {
   Object.assign(process.env, env)
   const { operatorKeyFor, operatorKeyText } = await import('./cli/operator-key.ts')
-  // Workers of a cluster have the key of their primary in their environment.
+  // Cluster workers inherit the primary's key through the environment.
   const operatorKey = operatorKeyFor(env)
   if (operatorKey !== undefined) {
     process.env.LLM_ROUTER_ADMIN_KEY = operatorKey
@@ -74,7 +74,7 @@ function said(text: string): Command {
   }
 }
 
-/** Started from another directory, the router finds what it brings with it. */
+/** Lets the router find the files shipped with it when it is started from another directory. */
 function ownFiles(): Record<string, string> {
   const files = {
     LLM_ROUTER_MODELS_CONFIG: 'resources/configs/models-config.json',

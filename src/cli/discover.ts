@@ -5,10 +5,10 @@ import { loadConfig } from '../config/settings.ts'
 import { discover as search } from '../fleet/discovery.ts'
 import type { Command, Surroundings } from './command-line.ts'
 
-/** A box that is switched off does not even refuse. */
+/** A host that is switched off does not even refuse connections. */
 const timeoutMs = 3_000
 
-/** `discover [hosts]`: the models-config.json for the model servers that are found, to stdout. */
+/** `discover [hosts]`: prints a models-config.json for the model servers found. */
 export const discover: Command = async (hosts, surroundings) => {
   const found = await searched(hosts, surroundings)
   if (!found) return 1
@@ -16,7 +16,7 @@ export const discover: Command = async (hosts, surroundings) => {
   return 0
 }
 
-/** `init [file]`: writes it to a file that is not there yet; with the embedded model when no server is found. */
+/** `init [file]`: writes the result of `discover` to a new file; with only the embedded model if no server is found. */
 export const init: Command = async ([file = 'models-config.json', ...hosts], surroundings) => {
   const { tell } = surroundings
   const found = await searched(hosts, surroundings)

@@ -3,7 +3,7 @@ import type { Command } from './command-line.ts'
 
 const timeoutMs = 3_000
 
-/** `healthcheck [url]`: exit code 0 when the router answers; for containers. */
+/** `healthcheck [url]`: exits with code 0 if the router responds; for containers. */
 export const healthcheck: Command = async ([url], { env, print, tell }) => {
   const address = `${(url ?? ownAddress(env)).replace(/\/+$/, '')}/ping`
   try {

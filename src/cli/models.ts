@@ -2,7 +2,7 @@ import type { Model } from '../sdk/target.ts'
 import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
-/** `models [file]`: what a start would serve, one line for each model. No address and no key is shown. */
+/** `models [file]`: lists the models that would be served, one per line. Shows no addresses or keys. */
 export const models: Command = async ([file], { env, print, tell }) => {
   const { config, errors, models: served } = await readWholeConfig(env, file)
   for (const error of errors) tell(`${error}\n`)

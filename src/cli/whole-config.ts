@@ -9,7 +9,7 @@ import type { Surroundings } from './command-line.ts'
 
 export interface WholeConfig {
   config: Config
-  /** The text of models-config.json; undefined when it cannot be read. */
+  /** Text of models-config.json; undefined if it cannot be read. */
   text: string | undefined
   models: readonly Model[]
   errors: readonly string[]
@@ -17,8 +17,9 @@ export interface WholeConfig {
 }
 
 /**
- * Reads the settings and models-config.json as a start does, with extensions and prompts, and starts nothing. With
- * `askServers` servers of other types are asked for a moment whether they are llama.cpp. Throws ConfigError for the settings.
+ * Reads settings and models-config.json as a start does, including extensions and prompts, without starting anything.
+ * With `askServers`, servers of other types are briefly asked whether they are llama.cpp. Throws ConfigError for
+ * invalid settings.
  */
 export async function readWholeConfig(
   env: Surroundings['env'],
@@ -29,7 +30,7 @@ export async function readWholeConfig(
   const config: Config = {
     ...given,
     modelsConfigPath: file ?? given.modelsConfigPath,
-    // No port is opened, and no server asked but for what it is.
+    // Opens no port and does not check any server's health.
     ...{ healthIntervalMs: 0, redisHost: '', redisUrl: '', adminPort: 0, drainAcceptMs: 0 },
   }
   const text = textOf(config.modelsConfigPath)
@@ -41,7 +42,7 @@ export async function readWholeConfig(
   try {
     const app = await buildApp({ config, env, logger })
     const models = app.models.all()
-    // What is logged from here on is of servers that cannot be asked.
+    // Later log lines concern servers that cannot be reached.
     const toldByConfig = [...told]
     const more = askServers ? await disguised(app, models) : []
     await app.close()
@@ -52,7 +53,7 @@ export async function readWholeConfig(
   }
 }
 
-/** A warning for each provider whose type hides that its server is llama.cpp. */
+/** Returns a warning for each provider whose `api_type` hides that its server is llama.cpp. */
 async function disguised(
   app: Awaited<ReturnType<typeof buildApp>>,
   models: readonly Model[],
@@ -71,7 +72,7 @@ async function disguised(
   )
 }
 
-/** What a log line says, and of which client key it says so. */
+/** Message of a log line, with the client key that it concerns. */
 function toldBy({ msg, client }: { msg: unknown; client?: unknown }): string {
   return client === undefined ? String(msg) : `client key ${JSON.stringify(client)}: ${String(msg)}`
 }
@@ -80,6 +81,6 @@ function textOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch {
-    return undefined // the reading as for a start says why
+    return undefined // the regular loading reports why
   }
 }
