@@ -5,40 +5,40 @@ import { LogStream } from './log-stream.ts'
 
 export interface Logging {
   logger: Logger
-  /** Opens the log file anew, after logrotate has moved it. */
+  /** Opens the log file again after logrotate has moved it. */
   reopen(): void
-  /** What is wrong with the log file now, in a few words; undefined: nothing, or there is none. */
+  /** Short description of the log file's current problem; undefined if there is none, or no log file. */
   error(): string | undefined
-  /** Writes out what is still held, as far as that is possible within a second. Call before the process ends. */
+  /** Writes what is buffered, as far as possible within one second. Call before the process ends. */
   flush(): Promise<void>
   /**
-   * To be called first when the process exits: hands pino what it is to write then, and lets go of what cannot be written,
-   * which pino would try for ever.
+   * Call first when the process exits. Passes buffered lines to pino's exit handler and discards what cannot be
+   * written, which pino would retry forever.
    */
   atExit(): void
 }
 
 export interface LoggingOptions {
   isTerminal: boolean
-  /** Whether this process is to say that the log file cannot be opened: in a cluster one of all is enough. */
+  /** Whether this process reports that the log file cannot be opened; in a cluster, one process is enough. */
   tellsOfFile: boolean
 }
 
 /**
- * Bytes of log lines that are written in one piece. Workers share their streams, and of a pipe the system keeps only so much
- * together (`PIPE_BUF`, pipe(7)).
+ * Maximum bytes of log lines per write. Cluster workers share their streams, and writes to a pipe are atomic only up to
+ * `PIPE_BUF` (pipe(7)).
  */
 function pieceBytes({ serverType }: Config): number {
   return serverType === 'cluster' ? 4_096 : 65_536
 }
 
-/** Log lines to stdout, for people or as JSON, and to the log file, always as JSON. */
+/** Creates a logger that writes to stdout, as text or JSON, and to the log file, always as JSON. */
 export async function createLogging(config: Config, options: LoggingOptions): Promise<Logging> {
   const { logFilename: path, logLevel: level } = config
   const stdout = await stdoutFor(config, options.isTerminal)
   if (path === '') {
     return {
-      // Most have but one stream, which costs less without the search for the right ones.
+      // The common case of one stream is faster without multistream's dispatch.
       logger: pino(pinoOptions(level), stdout),
       reopen: () => undefined,
       error: () => undefined,
@@ -46,9 +46,9 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
       atExit: () => heldBy(stdout)?.atExit(),
     }
   }
-  // What is wrong with the file cannot be told there.
+  // Problems of the file cannot be logged to the file itself.
   const toStdout = pino(pinoOptions(level), stdout)
-  // Lines are appended whole, so several workers may share the file.
+  // Lines are appended whole, so several workers can share the file.
   const file = new LogFile({
     path,
     pieceBytes: pieceBytes(config),
@@ -75,7 +75,7 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
 async function stdoutFor(config: Config, isTerminal: boolean): Promise<DestinationStream> {
   const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
   if (!readable) return new LogStream(1, pieceBytes(config))
-  // What is for people is written at once.
+  // Human-readable output is written synchronously.
   const { default: pretty } = await import('pino-pretty')
   return pretty({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
 }
@@ -110,7 +110,7 @@ function shortTextOf({ does, code }: LogFileError): string {
     : `the log file cannot be opened (${code})`
 }
 
-/** Times as pino writes them, of which all but the milliseconds stay the same for a second. */
+/** Timestamps in pino's format. All but the milliseconds is cached for one second. */
 function isoTime(): () => string {
   let second = Number.NaN
   let start = ''
