@@ -139,7 +139,9 @@ function serverFactory({ config, logger }: AppOptions): (handler: RequestListene
     maxConnections: connectionLimit(),
   }
   return (handler) =>
-    createHttpServer(handler, limits, (code) => logger.debug({ code }, 'refused before it was a request'))
+    createHttpServer(handler, limits, (code) =>
+      logger.debug({ code }, 'connection rejected before a request'),
+    )
 }
 
 /** Uses the client's `x-request-id` if it is well-formed, because it goes into headers and logs. */

@@ -27,7 +27,7 @@ if (tooOld !== undefined) {
 }
 const line = readCommandLine(process.argv.slice(2))
 if ('error' in line) {
-  process.stderr.write(`${line.error}\nllm-router --help tells what there is\n`)
+  process.stderr.write(`${line.error}\nsee 'llm-router --help'\n`)
   process.exit(2)
 }
 const env = { ...ownFiles(), ...process.env, ...line.env }
@@ -50,7 +50,7 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!load) {
     const hint = didYouMean(name, [...Object.keys(commands), 'serve'])
-    process.stderr.write(`unknown command ${name}${hint}\nllm-router --help tells what there is\n`)
+    process.stderr.write(`unknown command ${name}${hint}\nsee 'llm-router --help'\n`)
     return 2
   }
   const surroundings: Surroundings = {

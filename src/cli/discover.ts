@@ -31,7 +31,7 @@ export const init: Command = async ([file = 'models-config.json', ...hosts], sur
     )
     return 1
   }
-  tell(`${file} is written${found ? '' : ', with the embedded model "demo" alone'}\n`)
+  tell(`${file} is written${found ? '' : ', with only the embedded model "demo"'}\n`)
   tell(`start with: llm-router serve --config ${file}\n`)
   return 0
 }

@@ -66,7 +66,7 @@ async function disguised(
       those.flatMap((target, index) => {
         if (!found.has(target)) return []
         const path = `${modelPath(group, alias)}.${list}[${index}].api_type`
-        return [`${path}: the server says that it is llama.cpp, and is treated so; "llamacpp" is its type`]
+        return [`${path}: the server says that it is llama.cpp and is handled as such; set "llamacpp"`]
       }),
     ),
   )

@@ -67,7 +67,7 @@ export default fp(
     app.addHook('onReady', async () => {
       server.listen(port, host)
       await once(server, 'listening')
-      app.log.info({ host, port }, 'metrics, probes and status')
+      app.log.info({ host, port }, 'admin port listening')
     })
     app.addHook('onClose', async () => {
       if (!server.listening) return

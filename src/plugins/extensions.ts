@@ -75,7 +75,7 @@ async function loadPackage(name: string): Promise<{ default?: unknown }> {
     return await import(name)
   } catch (error) {
     if (!isMissing(error, name)) throw error
-    throw new Error(`this package is neither in ${resolve('node_modules')} nor beside the router`)
+    throw new Error(`package found neither in ${resolve('node_modules')} nor next to the router`)
   }
 }
 

@@ -88,22 +88,22 @@ function isOriginForm(target: string): boolean {
 
 function methodError({ method }: IncomingMessage): RouterError | undefined {
   if (method !== 'TRACE' && method !== 'CONNECT') return undefined
-  return new RouterError('method_not_allowed', `${method} is not answered`, { code: 'method_not_allowed' })
+  return new RouterError('method_not_allowed', `${method} is not supported`, { code: 'method_not_allowed' })
 }
 
 function codingError(request: IncomingMessage): RouterError | undefined {
   if (request.headers['transfer-encoding'] === undefined) return undefined
   const codings = valuesOf(request, 'transfer-encoding')
-  if (request.httpVersion !== '1.1') return badRequest('HTTP/1.0 knows no Transfer-Encoding')
+  if (request.httpVersion !== '1.1') return badRequest('HTTP/1.0 does not support Transfer-Encoding')
   const isChunked = codings.length === 1 && codings[0]?.toLowerCase() === 'chunked'
-  return isChunked ? undefined : badRequest("Transfer-Encoding can only be 'chunked'")
+  return isChunked ? undefined : badRequest("Transfer-Encoding must be 'chunked'")
 }
 
 function expectError(request: IncomingMessage): RouterError | undefined {
   if (request.headers.expect === undefined) return undefined
   const expectations = valuesOf(request, 'expect')
   if (expectations.every((value) => value.toLowerCase() === '100-continue')) return undefined
-  return new RouterError('bad_request', "Expect can only be '100-continue'", { status: 417 })
+  return new RouterError('bad_request', "Expect must be '100-continue'", { status: 417 })
 }
 
 /** Number of occurrences of a header. */

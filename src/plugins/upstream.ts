@@ -92,7 +92,7 @@ function tellOnce(app: FastifyInstance): (hostname: string) => void {
     told.add(hostname)
     app.log.error(
       { targets: targetsAt(app, ({ origin }) => URL.parse(origin)?.hostname === hostname) },
-      'the name in api_host leads to a link-local or metadata address, so no connection is made; LLM_ROUTER_ALLOW_LINK_LOCAL=1 allows it',
+      'the name in api_host resolves to a link-local or metadata address; connections are refused unless LLM_ROUTER_ALLOW_LINK_LOCAL=1',
     )
   }
 }

@@ -17,7 +17,7 @@ export const noCompilers = {
 }
 
 function neverAsked(): never {
-  throw new Error('a route came before the validation')
+  throw new Error('a route was registered before the validation plugin')
 }
 
 /**

@@ -98,9 +98,9 @@ function textOf(path: string, { does, code }: LogFileError): string {
     case 'open':
       return `cannot write ${path} (${code}); logging to stdout only`
     case 'reopen':
-      return `cannot open ${path} again (${code}); the file that was open before is still written`
+      return `cannot open ${path} again (${code}); still writing to the previously open file`
     case 'write':
-      return `cannot write ${path} (${code}); lines are held, up to 8 MB, and then dropped`
+      return `cannot write ${path} (${code}); up to 8 MB of lines are buffered, then dropped`
   }
 }
 

@@ -38,7 +38,7 @@ export function openapiDocument(
     info: {
       title: 'llm-router',
       version,
-      description: 'One address in front of model servers, for clients of OpenAI, Anthropic and Ollama.',
+      description: 'One HTTP address in front of model servers, for OpenAI, Anthropic and Ollama clients.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: server, description: 'This router' }],
@@ -63,12 +63,12 @@ function anyOf(schemes: object): Json[] {
 
 /** Either scheme is sufficient. */
 const clientSchemes = {
-  bearer: { type: 'http', scheme: 'bearer', description: 'The key, as clients of OpenAI send it.' },
+  bearer: { type: 'http', scheme: 'bearer', description: 'API key, as sent by OpenAI clients.' },
   apiKey: {
     type: 'apiKey',
     in: 'header',
     name: 'x-api-key',
-    description: 'The key, as clients of Anthropic send it.',
+    description: 'API key, as sent by Anthropic clients.',
   },
 } as const
 
@@ -144,7 +144,7 @@ function given(example: unknown): Json {
 }
 
 const modelName = Type.String({
-  description: 'Name of a model as `GET /v1/models` lists it; `model_name` is taken for it too.',
+  description: 'Name of a model as `GET /v1/models` lists it; the field `model_name` is accepted too.',
 })
 
 /**
@@ -161,9 +161,9 @@ function responsesOf(route: DocumentedRoute, shared: Shared): Json {
   const error = { 'application/json': { schema: reference(shared, schema, name, () => schema) } }
   return {
     ...(answers.length === 0 ? {} : { [status]: success(answers) }),
-    '4XX': { description: 'The request cannot be answered as it is.', content: error },
+    '4XX': { description: 'The request is invalid, not permitted or over a limit.', content: error },
     '5XX': {
-      description: 'The router or a server failed, or all are busy (`Retry-After` says for how long).',
+      description: 'The router or a server failed, or all servers are busy (see `Retry-After`).',
       content: error,
     },
   }
@@ -209,18 +209,18 @@ const openai = Type.Object(
       type: Type.String({
         description: 'Such as `invalid_request_error`, `rate_limit_error`, `server_error`.',
       }),
-      param: nullable(Type.String(), 'The field that is wrong.'),
+      param: nullable(Type.String(), 'The invalid field.'),
       code: nullable(Type.String(), 'Such as `model_not_found`, `upstream_truncated`.'),
     }),
     status: Type.Optional(Type.Boolean({ description: 'Outside `/v1`: false, for older clients.' })),
     body: Type.Optional(Type.String({ description: 'Outside `/v1`: the message again, for older clients.' })),
   },
-  { description: 'An error as OpenAI writes it.' },
+  { description: 'An error in OpenAI format.' },
 )
 
 const ollama = Type.Object(
   { error: Type.String() },
-  { description: 'An error as Ollama writes it; in a stream its last line.' },
+  { description: 'An error in Ollama format; in a stream, the last line.' },
 )
 
 const anthropic = Type.Object(
@@ -234,7 +234,7 @@ const anthropic = Type.Object(
     }),
     request_id: Type.Optional(Type.String()),
   },
-  { description: 'An error as Anthropic writes it.' },
+  { description: 'An error in Anthropic format.' },
 )
 
 const forms: Readonly<Record<string, { name: string; schema: TSchema }>> = {

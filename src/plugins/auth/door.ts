@@ -44,7 +44,7 @@ function wrongKey(reply: FastifyReply): RouterError {
 }
 
 function tooMany(reply: FastifyReply, waitMs: number): RouterError {
-  const error = new RouterError('rate_limit', 'Too many different wrong API keys came from this address', {
+  const error = new RouterError('rate_limit', 'Too many different invalid API keys from this address', {
     code: 'too_many_failed_logins',
     retryAfterSeconds: Math.ceil(waitMs / 1000),
     shouldRetry: false,

@@ -87,14 +87,14 @@ function modelNamed(app: FastifyInstance, request: FastifyRequest): string | und
 }
 
 const words: Readonly<Record<Limited, { what: string; causeCode: string }>> = {
-  concurrent: { what: 'as many requests at a time as it may', causeCode: 'KEY_CONCURRENT' },
-  requests: { what: 'as many requests a minute as it may', causeCode: 'KEY_REQUESTS' },
-  tokens: { what: 'as many tokens a minute as it may', causeCode: 'KEY_TOKENS' },
+  concurrent: { what: 'concurrent requests', causeCode: 'KEY_CONCURRENT' },
+  requests: { what: 'requests per minute', causeCode: 'KEY_REQUESTS' },
+  tokens: { what: 'tokens per minute', causeCode: 'KEY_TOKENS' },
 }
 
 function refusal(limited: Limited, { waitMs }: LimitVerdict): RouterError {
   const { what, causeCode } = words[limited]
-  return new RouterError('rate_limit', `This key has ${what}`, {
+  return new RouterError('rate_limit', `This key has reached its limit of ${what}`, {
     code: 'rate_limit_exceeded',
     causeCode,
     // Rounded up to seconds, so that it holds on every clock.
@@ -103,7 +103,7 @@ function refusal(limited: Limited, { waitMs }: LimitVerdict): RouterError {
 }
 
 function tooManyAtOnce(requests: number, most: number): RouterError {
-  const message = `These texts count as ${requests} requests, and this key may send ${most} a minute: send fewer at a time`
+  const message = `These texts count as ${requests} requests, and this key may send ${most} per minute: send fewer at a time`
   return new RouterError('rate_limit', message, {
     code: 'rate_limit_exceeded',
     causeCode: words.requests.causeCode,

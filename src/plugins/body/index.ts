@@ -134,11 +134,12 @@ function checkRoutingKeys({ members }: JsonScan): void {
     const index = routingIndex(key)
     const name = routingKeys[index]
     if (name === undefined) continue
-    if ((found & (1 << index)) !== 0) throw badRequest(`'${name}' stands more than once in the body`, name)
+    if ((found & (1 << index)) !== 0) throw badRequest(`'${name}' appears more than once in the body`, name)
     found |= 1 << index
     if (key !== name) miswritten ??= name
   }
-  if (miswritten !== undefined) throw badRequest(`'${miswritten}' must be written like this`, miswritten)
+  if (miswritten !== undefined)
+    throw badRequest(`'${miswritten}' must be spelled exactly like this`, miswritten)
 }
 
 /** Index of the routing key that this key matches case-insensitively; -1 for any other key. */
@@ -159,7 +160,7 @@ function parseForm(request: FastifyRequest, bytes: Buffer): Record<string, strin
   checkEncoding(request)
   if (!isUtf8(bytes)) throw badRequest('The body is not valid UTF-8')
   const fields = new URLSearchParams(bytes.toString())
-  if (fields.has('__proto__')) throw badRequest('The body holds a forbidden key (__proto__)')
+  if (fields.has('__proto__')) throw badRequest('The body contains a forbidden key (__proto__)')
   return Object.fromEntries(
     Array.from(new Set(fields.keys()), (name) => {
       const values = fields.getAll(name)
@@ -190,7 +191,7 @@ function parse(json: string): unknown {
     // The parser's message quotes the body: no part of a prompt may reach the response or the log.
     const isPrototype = error instanceof Error && error.message.includes('forbidden prototype')
     throw badRequest(
-      isPrototype ? 'The body holds a forbidden key (__proto__)' : 'The body is not valid JSON',
+      isPrototype ? 'The body contains a forbidden key (__proto__)' : 'The body is not valid JSON',
     )
   }
 }
@@ -239,7 +240,8 @@ export function collectBody(
     else if (received <= known.length) chunk.copy(known, at)
   }
   const onEnd = (): void => {
-    if (known && received !== known.length) end(badRequest('The body is not as long as content-length says'))
+    if (known && received !== known.length)
+      end(badRequest('The length of the body does not match content-length'))
     else end(known ?? Buffer.concat(chunks, received))
   }
   // The listeners stay attached: removing them costs more, and a rejected body may still emit an error, which needs a

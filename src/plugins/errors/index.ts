@@ -64,7 +64,7 @@ function noRoute(methods: RouteMethods, request: FastifyRequest, reply: FastifyR
   if (allowed === undefined) return new RouterError('not_found', 'Unknown path', { code: 'not_found' })
   const list = [...allowed].join(', ')
   reply.header('allow', list)
-  return new RouterError('method_not_allowed', `This path answers ${list}`, { code: 'method_not_allowed' })
+  return new RouterError('method_not_allowed', `This path supports ${list}`, { code: 'method_not_allowed' })
 }
 
 function sendError(

@@ -153,7 +153,7 @@ export class ServerChecks implements HealthPeer {
   #ask(server: Server): ReturnType<typeof checkHealth> {
     const { targets, path } = server
     const [target] = targets
-    if (!target) throw new Error('a server without targets is checked')
+    if (!target) throw new Error('cannot check a server without targets')
     const transport = this.#options.transportOf(target)
     const userAgent = `llm-router/${version}`
     const asksSleep = !server.cannotSleep

@@ -41,7 +41,7 @@ export default fp(
     for (const path of paths) {
       app.get(path, { config: { admin: true, docs } }, async (_request, reply) => {
         const metrics = await text().catch((cause: unknown) => {
-          throw new RouterError('overloaded', 'The metrics cannot be collected now', { cause })
+          throw new RouterError('overloaded', 'The metrics are currently unavailable', { cause })
         })
         return reply.type(contentType).send(metrics)
       })

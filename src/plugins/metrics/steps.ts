@@ -114,7 +114,7 @@ function recordProvider(families: Families): RecordCall {
   })
   const conversions = families.counter({
     name: 'llm_router_payload_conversion_total',
-    help: "Calls whose request was translated from the client's dialect to the target's.",
+    help: "Attempts whose request was translated from the client's dialect to the target's.",
     labelNames: ['from_type', 'to_type'],
   })
   const callsOf = perProvider((labels) => calls.series(labels))

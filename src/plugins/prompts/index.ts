@@ -47,7 +47,7 @@ function taker(app: FastifyInstance, first: Texts | undefined): ConfigTaker<Prom
   return {
     async prepare({ tree }) {
       prepared = tree && new Map(tree.texts)
-      return tree?.errors ?? (current ? ['the directory is gone'] : [])
+      return tree?.errors ?? (current ? ['the directory no longer exists'] : [])
     },
     commit(notice) {
       const next = prepared

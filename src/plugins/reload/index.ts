@@ -80,7 +80,7 @@ function feedOf<Snapshot>(
 
 /** Consequence of a failed file watch. */
 function noticedLate(pollMs: number): string {
-  if (pollMs === 0) return 'changes are not noticed; SIGHUP has them read'
+  if (pollMs === 0) return 'changes are not detected; send SIGHUP to reload'
   return `changes are noticed late, within ${pollMs / 1000} s`
 }
 

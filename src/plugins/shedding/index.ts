@@ -175,7 +175,7 @@ function overloaded(): RouterError {
 }
 
 function tooLarge(): RouterError {
-  return new RouterError('too_large', 'The body has more parts than fit into memory', {
+  return new RouterError('too_large', 'The parsed body would not fit into memory', {
     code: 'request_too_large',
   })
 }

@@ -60,7 +60,7 @@ export default fp(
     app.decorate('statusEvents', {
       listen(listener) {
         if (listeners.size >= maxListeners)
-          throw new RouterError('overloaded', 'Too many are watching the status', {
+          throw new RouterError('overloaded', 'Too many clients are watching the status', {
             code: 'too_many_watchers',
           })
         if (app.drain.active) {

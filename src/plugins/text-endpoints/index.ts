@@ -76,10 +76,10 @@ function docsOf(endpoint: TextEndpoint, response: TSchema | { type: 'array'; ite
   const streams =
     'texts' in endpoint
       ? [
-          events('With `stream: true`: an event for each text.'),
+          events('With `stream: true`: one event per text.'),
           lines('The same, for `Accept: application/x-ndjson`.'),
         ]
-      : [events('With `stream: true`: the answer as chunks of a chat.')]
+      : [events('With `stream: true`: the response as chat chunks.')]
   return {
     id: name.replaceAll(/_(\w)/g, (_match, letter: string) => letter.toUpperCase()),
     tag: 'Text endpoints',

@@ -31,7 +31,7 @@ export function chatOf(run: TextRun, text: string, history: readonly ChatMessage
 /** Text of the response. Throws `upstream_error` if it has no choice; an empty text is valid. */
 export function textOf(response: ChatResponse): string {
   const [choice] = response.choices
-  if (!choice) throw upstreamFailed('The upstream sent an answer without a choice', 'BAD_ANSWER')
+  if (!choice) throw upstreamFailed('The upstream sent a response without a choice', 'BAD_ANSWER')
   return choice.text || choice.refusal || ''
 }
 

@@ -25,7 +25,7 @@ export default fp(
     const tracing = createTracing(settings, {
       onLoss: (spans, cause) =>
         warn('spans could not be sent to the collector', { spans, error_cause: cause }),
-      onWarning: (detail) => warn('warning of OpenTelemetry', { detail }),
+      onWarning: (detail) => warn('OpenTelemetry warning', { detail }),
     })
     app.exchanges.traceWith((request) => {
       if (!isOfInterest(request)) return undefined

@@ -93,9 +93,9 @@ const listDocs: EndpointDocs = {
   description: "In Anthropic's format for requests with one of its headers, such as `anthropic-version`.",
   answers: [json('The list.')],
   query: {
-    limit: Type.Integer({ description: "Anthropic's form: models on a page." }),
-    after_id: Type.String({ description: "Anthropic's form: the page behind this model." }),
-    before_id: Type.String({ description: "Anthropic's form: the page before this model." }),
+    limit: Type.Integer({ description: 'Anthropic format: models per page.' }),
+    after_id: Type.String({ description: 'Anthropic format: the page after this model.' }),
+    before_id: Type.String({ description: 'Anthropic format: the page before this model.' }),
   },
 }
 

@@ -38,8 +38,8 @@ const docs: EndpointDocs = {
   description: 'Without a `prompt`: loads the model, or with `keep_alive: 0` unloads it.',
   operations: ['completion', 'chat'],
   answers: [
-    lines('Unless `stream` is false: the answer in pieces, the last with `done: true`, or an `error`.'),
-    json('With `stream: false`: the whole answer.'),
+    lines('Unless `stream` is false: the response in chunks, the last with `done: true`, or an `error`.'),
+    json('With `stream: false`: the complete response.'),
   ],
   example: { model: 'demo', prompt: 'Once upon a time', stream: false },
 }

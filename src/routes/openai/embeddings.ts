@@ -74,7 +74,7 @@ const eitherDocs: EndpointDocs = {
   tag: 'Ollama',
   summary: 'Create embeddings: OpenAI format with `input`, older Ollama format with `prompt`',
   operations: ['embedding'],
-  answers: [json('The vectors, in the form that was asked in.')],
+  answers: [json('The vectors, in the format of the request.')],
   example: { model: 'my-embedding-model', prompt: 'Hello' },
 }
 

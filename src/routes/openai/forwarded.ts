@@ -102,7 +102,7 @@ const uploadDocs: EndpointDocs = {
   tag: 'Forwarded',
   summary: 'Create a transcription',
   operations: ['transcription'],
-  answers: [json('The text, in the form that `response_format` asks for.')],
+  answers: [json('The text, in the format of `response_format`.')],
   form: {
     type: 'multipart/form-data',
     schema: Type.Object({

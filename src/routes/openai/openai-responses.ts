@@ -45,7 +45,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           const input = inputItems(body.input, remembered).map(({ item }) => item)
           kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
             const name = error instanceof Error ? error.name : typeof error
-            log.warn({ ...request.exchange.logIds, error_name: name }, 'answer could not be stored')
+            log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')
           })
         },
       })
@@ -62,7 +62,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       { config: { dialect, docs: findDocs } },
       async (request) => {
         if (request.query.stream === 'true') {
-          throw badRequest('A stored answer cannot be streamed again', 'stream', 'unsupported_parameter')
+          throw badRequest('A stored response cannot be streamed', 'stream', 'unsupported_parameter')
         }
         const stored = await app.rights.responses(request).find(request.params.id)
         if (!stored) throw notFound(request.params.id)
@@ -108,7 +108,7 @@ const removeDocs: EndpointDocs = {
   id: 'deleteResponse',
   tag: 'OpenAI',
   summary: 'Delete a stored response',
-  answers: [json('It is gone.')],
+  answers: [json('The confirmation.')],
   path: id,
 }
 

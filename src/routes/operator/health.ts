@@ -36,7 +36,7 @@ const pingDocs: EndpointDocs = {
   id: 'ping',
   tag: 'Operation',
   summary: 'Liveness',
-  answers: [json('It is.')],
+  answers: [json('The router responds.')],
 }
 
 const versionDocs: EndpointDocs = {

@@ -47,7 +47,7 @@ const liveDocs: EndpointDocs = {
   id: 'livez',
   tag: 'Operation',
   summary: 'Liveness probe',
-  answers: [json('It does.')],
+  answers: [json('The process is alive.')],
 }
 
 const readyDocs: EndpointDocs = {
