@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Command, readCommandLine, type Surroundings, usage } from './cli/command-line.ts'
+import { type Command, type CommandContext, readCommandLine, usage } from './cli/command-line.ts'
 import { didYouMean } from './lib/did-you-mean.ts'
 import { version } from './lib/version.ts'
 import { nodeError } from './runtime/node-floor.js'
@@ -15,9 +15,9 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   init: async () => (await import('./cli/discover.ts')).init,
   models: async () => (await import('./cli/models.ts')).models,
   healthcheck: async () => (await import('./cli/healthcheck.ts')).healthcheck,
-  schema: () => said(readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8')),
-  version: () => said(`llm-router ${version}, Node.js ${process.versions.node}\n`),
-  help: () => said(usage),
+  schema: () => printing(readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8')),
+  version: () => printing(`llm-router ${version}, Node.js ${process.versions.node}\n`),
+  help: () => printing(usage),
 }
 
 const tooOld = nodeError(process.versions.node)
@@ -53,13 +53,13 @@ async function run(name: string, args: readonly string[]): Promise<number> {
     process.stderr.write(`unknown command ${name}${hint}\nsee 'llm-router --help'\n`)
     return 2
   }
-  const surroundings: Surroundings = {
+  const context: CommandContext = {
     env,
     print: (text) => void process.stdout.write(text),
-    tell: (text) => void process.stderr.write(text),
+    printError: (text) => void process.stderr.write(text),
   }
   try {
-    return await (await load())(args, surroundings)
+    return await (await load())(args, context)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     for (const message of error.errors) process.stderr.write(`${message}\n`)
@@ -67,7 +67,7 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   }
 }
 
-function said(text: string): Command {
+function printing(text: string): Command {
   return async (_args, { print }) => {
     print(text)
     return 0

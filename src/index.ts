@@ -22,7 +22,9 @@ export interface RouterOptions {
  */
 export async function createRouter({ env, logger }: RouterOptions): Promise<FastifyInstance> {
   const { config, notes, warnings } = loadConfig(env)
-  const logging = logger ? undefined : await createLogging(config, { isTerminal: false, tellsOfFile: true })
+  const logging = logger
+    ? undefined
+    : await createLogging(config, { isTerminal: false, reportsFileErrors: true })
   const log = logger ?? logging?.logger
   if (!log) throw new Error('there is no logger')
   for (const note of notes) log.info(note)

@@ -20,7 +20,7 @@ export async function serve(): Promise<void> {
   try {
     await run()
   } catch (error) {
-    tellAndExit(error)
+    reportAndExit(error)
   }
 }
 
@@ -35,7 +35,7 @@ async function run(): Promise<void> {
   const { config, notes, warnings } = loadConfig(process.env)
   const isPrimary = config.serverType === 'cluster' && cluster.isPrimary
   const isTerminal = process.stdout.isTTY
-  const logging = await createLogging(config, { isTerminal, tellsOfFile: !cluster.isWorker })
+  const logging = await createLogging(config, { isTerminal, reportsFileErrors: !cluster.isWorker })
   const { logger } = logging
   process.prependListener('exit', () => logging.atExit())
   onUnusedSignal = () => logger.warn('SIGUSR1 is not used; SIGUSR2 reopens the log')
@@ -103,7 +103,7 @@ function runningRequests(): RunningRequests | undefined {
   return cluster.isWorker && fd !== undefined ? new RunningRequests(Number(fd)) : undefined
 }
 
-function tellAndExit(error: unknown): void {
+function reportAndExit(error: unknown): void {
   if (error instanceof ConfigError) {
     for (const message of error.errors) process.stderr.write(`${message}\n`)
     for (const warning of error.warnings) process.stderr.write(`warning: ${warning}\n`)

@@ -32,7 +32,7 @@ export const check: Command = async ([file], { env, print }) => {
       return { kind: 'warning', ...placed }
     }),
   ]
-  for (const finding of findings.toSorted(byPlace)) print(shown(finding, path))
+  for (const finding of findings.toSorted(byPosition)) print(shown(finding, path))
   const servers = models.reduce((sum, { targets, sleeping }) => sum + targets.length + sleeping.length, 0)
   const warned = counted(findings.length - errors.length, 'warning')
   if (errors.length > 0) print(`${path}: ${counted(errors.length, 'error')}, ${warned}\n`)
@@ -54,7 +54,7 @@ function shown({ kind, message, position }: Finding, path: string): string {
   return `${position ? `${path}:${position.line}:${position.column}: ` : ''}${kind}: ${message}\n`
 }
 
-function byPlace({ position: a }: Finding, { position: b }: Finding): number {
+function byPosition({ position: a }: Finding, { position: b }: Finding): number {
   return (a?.line ?? 0) - (b?.line ?? 0) || (a?.column ?? 0) - (b?.column ?? 0)
 }
 

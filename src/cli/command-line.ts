@@ -23,7 +23,7 @@ export interface CommandLine {
   command: string
   args: string[]
   /** Environment variables set by options. */
-  env: Surroundings['env']
+  env: CommandContext['env']
 }
 
 /** Parses the arguments. Returns an error message if they are invalid. Options may precede the command. */
@@ -36,7 +36,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
   }
   const { values, positionals } = parsed
   const [command = 'serve', ...args] = positionals
-  const env: Surroundings['env'] = {}
+  const env: CommandContext['env'] = {}
   for (const [name, variable] of Object.entries(variableOf)) {
     const value = values[name as keyof typeof variableOf] // the keys of that same object
     if (value !== undefined) env[variable] = value
@@ -59,16 +59,16 @@ function errorOf(error: unknown): string {
 }
 
 /** What a command may use of its process. */
-export interface Surroundings {
+export interface CommandContext {
   env: Record<string, string | undefined>
   /** Writes results to stdout. */
   print(text: string): void
   /** Writes messages to stderr. */
-  tell(text: string): void
+  printError(text: string): void
 }
 
 /** Resolves to the exit code: 0 for success, 1 for "no" or a failure, 2 for an error in configuration or arguments. */
-export type Command = (args: readonly string[], surroundings: Surroundings) => Promise<number>
+export type Command = (args: readonly string[], context: CommandContext) => Promise<number>
 
 export const usage = `llm-router: one HTTP address in front of your model servers
 

@@ -5,7 +5,7 @@ import { modelPath } from '../config/config-path.ts'
 import { type Config, loadConfig } from '../config/settings.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { Model } from '../sdk/target.ts'
-import type { Surroundings } from './command-line.ts'
+import type { CommandContext } from './command-line.ts'
 
 export interface WholeConfig {
   config: Config
@@ -22,7 +22,7 @@ export interface WholeConfig {
  * invalid settings.
  */
 export async function readWholeConfig(
-  env: Surroundings['env'],
+  env: CommandContext['env'],
   file?: string,
   { askServers = false }: { askServers?: boolean } = {},
 ): Promise<WholeConfig> {
@@ -34,19 +34,19 @@ export async function readWholeConfig(
     ...{ healthIntervalMs: 0, redisHost: '', redisUrl: '', adminPort: 0, drainAcceptMs: 0 },
   }
   const text = textOf(config.modelsConfigPath)
-  const told: string[] = []
+  const logged: string[] = []
   const logger = pino(
     { level: 'warn' },
-    { write: (line: string) => void told.push(toldBy(JSON.parse(line))) },
+    { write: (line: string) => void logged.push(messageOf(JSON.parse(line))) },
   )
   try {
     const app = await buildApp({ config, env, logger })
     const models = app.models.all()
     // Later log lines concern servers that cannot be reached.
-    const toldByConfig = [...told]
+    const configWarnings = [...logged]
     const more = askServers ? await disguised(app, models) : []
     await app.close()
-    return { config, text, models, errors: [], warnings: [...warnings, ...toldByConfig, ...more] }
+    return { config, text, models, errors: [], warnings: [...warnings, ...configWarnings, ...more] }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return { config, text, models: [], errors: error.errors, warnings: [...warnings, ...error.warnings] }
@@ -73,7 +73,7 @@ async function disguised(
 }
 
 /** Message of a log line, with the client key that it concerns. */
-function toldBy({ msg, client }: { msg: unknown; client?: unknown }): string {
+function messageOf({ msg, client }: { msg: unknown; client?: unknown }): string {
   return client === undefined ? String(msg) : `client key ${JSON.stringify(client)}: ${String(msg)}`
 }
 

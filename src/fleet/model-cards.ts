@@ -47,8 +47,8 @@ export function ollamaRunning(
     .map(({ target, entry }) => entry?.context ?? target.inputSize)
     .filter((context) => context > 0)
   const context = contexts.length === 0 ? 0 : Math.min(...contexts)
-  const told = loaded.flatMap(({ entry }) => (entry?.running ? [entry.running] : []))
-  const [latest = {}] = told.toSorted((one, other) => endOf(other) - endOf(one))
+  const reported = loaded.flatMap(({ entry }) => (entry?.running ? [entry.running] : []))
+  const [latest = {}] = reported.toSorted((one, other) => endOf(other) - endOf(one))
   const never = new Date(since)
   // Clients show a distant time as "forever".
   never.setUTCFullYear(never.getUTCFullYear() + 100)

@@ -43,10 +43,10 @@ export default fp(
       }
       if (announced !== undefined && announced > request.routeOptions.bodyLimit) return next(tooLarge())
       const share = budget.openShare()
-      reply.raw.on('close', share.giveBack)
-      if (announced !== undefined && !share.take(announced)) return next(noRoom())
+      reply.raw.on('close', share.release)
+      if (announced !== undefined && !share.reserve(announced)) return next(noRoom())
       if (awaitsContinue(request)) reply.raw.writeContinue()
-      if (announced === undefined) return next(null, counted(payload, share.take))
+      if (announced === undefined) return next(null, limited(payload, share.reserve))
       next()
     })
     done()
@@ -66,20 +66,20 @@ class Budget {
     return this.#heldBytes
   }
 
-  /** The bytes that one request holds. After `giveBack`, `take` reserves nothing. */
-  openShare(): { take(bytes: number): boolean; giveBack(): void } {
-    let taken: number | undefined = 0
+  /** The bytes that one request holds. After `release`, `reserve` has no effect. */
+  openShare(): { reserve(bytes: number): boolean; release(): void } {
+    let reserved: number | undefined = 0
     return {
-      take: (bytes) => {
-        if (taken === undefined) return true
+      reserve: (bytes) => {
+        if (reserved === undefined) return true
         if (this.#heldBytes + bytes > this.budgetBytes) return false
-        taken += bytes
+        reserved += bytes
         this.#heldBytes += bytes
         return true
       },
-      giveBack: () => {
-        this.#heldBytes -= taken ?? 0
-        taken = undefined
+      release: () => {
+        this.#heldBytes -= reserved ?? 0
+        reserved = undefined
       },
     }
   }
@@ -97,10 +97,10 @@ function awaitsContinue({ raw }: FastifyRequest): boolean {
 }
 
 /** Passes the payload through and fails as soon as the budget is exhausted. */
-function counted(payload: Readable, take: (bytes: number) => boolean): Readable {
+function limited(payload: Readable, reserve: (bytes: number) => boolean): Readable {
   const counter = new Transform({
     transform(chunk: Buffer, _encoding, pass) {
-      if (take(chunk.length)) pass(null, chunk)
+      if (reserve(chunk.length)) pass(null, chunk)
       else pass(noRoom())
     },
   })

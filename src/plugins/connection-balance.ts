@@ -3,9 +3,9 @@ import fp from 'fastify-plugin'
 import { reportConnections } from '../cluster/connections.ts'
 
 /** Multiple of the mean above which a worker closes connections. */
-const tooMany = 1.5
+const maxShareOfMean = 1.5
 /** A smaller surplus is random variation and not worth a client's reconnect. */
-const leastSurplus = 4
+const minSurplus = 4
 
 /**
  * Spreads keep-alive connections over the workers of a cluster. The kernel gives a new connection to whichever worker
@@ -16,20 +16,20 @@ const leastSurplus = 4
 export default fp(
   (app, _options, done) => {
     if (!app.primary) return done()
-    let held = 0
+    let connections = 0
     let toClose = 0
     const changed = reportConnections(
       app.primary,
-      () => held,
+      () => connections,
       (mean) => {
-        toClose = surplusOf(held, mean)
+        toClose = surplusOf(connections, mean)
       },
     )
     app.server.on('connection', (socket: Socket) => {
-      held++
+      connections++
       changed()
       socket.once('close', () => {
-        held--
+        connections--
         changed()
       })
     })
@@ -47,7 +47,7 @@ export default fp(
 )
 
 /** Number of connections that a worker should close. */
-function surplusOf(held: number, mean: number): number {
-  const surplus = Math.floor(held - mean)
-  return held > tooMany * mean && surplus >= leastSurplus ? surplus : 0
+function surplusOf(connections: number, mean: number): number {
+  const surplus = Math.floor(connections - mean)
+  return connections > maxShareOfMean * mean && surplus >= minSurplus ? surplus : 0
 }

@@ -69,7 +69,7 @@ function hostError(request: IncomingMessage): RouterError | undefined {
   if (host === undefined) {
     return request.httpVersion === '1.0' ? undefined : badRequest('The request has no Host header')
   }
-  if (stands(request, 'host') > 1) return badRequest('The request has more than one Host header')
+  if (occurrencesOf(request, 'host') > 1) return badRequest('The request has more than one Host header')
   const isValid = host.length <= maxHostBytes && authority.test(host)
   return isValid ? undefined : badRequest('The Host header is not valid')
 }
@@ -107,7 +107,7 @@ function expectError(request: IncomingMessage): RouterError | undefined {
 }
 
 /** Number of occurrences of a header. */
-function stands({ rawHeaders }: IncomingMessage, name: string): number {
+function occurrencesOf({ rawHeaders }: IncomingMessage, name: string): number {
   let count = 0
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const found = rawHeaders[index] ?? ''

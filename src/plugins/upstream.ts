@@ -26,8 +26,8 @@ export default fp(
     const settings = {
       connectTimeoutMs: Math.min(app.config.externalTimeoutMs, maxConnectMs),
       onBytes: passedBytes(),
-      onConnectError: tellSeldom(app),
-      ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: tellOnce(app) }) }),
+      onConnectError: logRarely(app),
+      ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: logOnce(app) }) }),
     }
     const direct = createHttpTransport(settings)
     /** Transports by connection settings: sockets are never shared between different credentials. */
@@ -71,25 +71,25 @@ export default fp(
 )
 
 /** Logs why connections fail, at most once per minute for the same error. */
-function tellSeldom(app: FastifyInstance): (origin: string, error: ConnectError) => void {
-  const toldAt = new Map<string, number>()
-  app.models.onChange(() => toldAt.clear())
+function logRarely(app: FastifyInstance): (origin: string, error: ConnectError) => void {
+  const loggedAt = new Map<string, number>()
+  app.models.onChange(() => loggedAt.clear())
   return (origin, { code, message }) => {
     const targets = targetsAt(app, ({ origin: other }) => other === origin)
     const key = `${code} ${targets.join(' ')}`
     const now = performance.now()
-    if (now - (toldAt.get(key) ?? Number.NEGATIVE_INFINITY) < repeatAfterMs) return
-    toldAt.set(key, now)
+    if (now - (loggedAt.get(key) ?? Number.NEGATIVE_INFINITY) < repeatAfterMs) return
+    loggedAt.set(key, now)
     app.log.error({ targets, error_cause: code }, `no connection to a server: ${message}`)
   }
 }
 
 /** Logs a refused name once, with the affected targets. Addresses must not appear in the log. */
-function tellOnce(app: FastifyInstance): (hostname: string) => void {
-  const told = new Set<string>()
+function logOnce(app: FastifyInstance): (hostname: string) => void {
+  const logged = new Set<string>()
   return (hostname) => {
-    if (told.has(hostname)) return
-    told.add(hostname)
+    if (logged.has(hostname)) return
+    logged.add(hostname)
     app.log.error(
       { targets: targetsAt(app, ({ origin }) => URL.parse(origin)?.hostname === hostname) },
       'the name in api_host resolves to a link-local or metadata address; connections are refused unless LLM_ROUTER_ALLOW_LINK_LOCAL=1',

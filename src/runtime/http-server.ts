@@ -182,7 +182,7 @@ class Turns {
     // The previous response was the last one.
     if (socket.writableEnded || socket.destroyed) return
     response.on('close', () => {
-      hearOut(request)
+      linger(request)
       turns.shift()
       if (turns.length > 0) this.#next(turns)
       else if (socket.writable) this.#refusals.get(socket)?.()
@@ -224,26 +224,26 @@ function refuse(socket: Duplex, status: number): void {
 }
 
 /** How long a client may keep sending after its last response, in milliseconds. */
-const hearOutMs = 5_000
+const lingerMs = 5_000
 
 /**
  * Lingering close: keeps reading a client that still sends its body after the response has ended the connection. Node
  * would close at once, and the kernel would answer further data with a reset. A client that reads only after sending
  * would then see a broken pipe instead of why its body was rejected. RFC 9112, section 9.6.
  */
-function hearOut(request: IncomingMessage): void {
+function linger(request: IncomingMessage): void {
   const { socket, complete } = request
   if (complete || !socket.writableEnded || socket.destroyed) return
   // Added by `destroySoon`, with which Node closes after the last response.
   socket.off('finish', socket.destroy)
-  const timer = setTimeout(() => socket.destroy(), hearOutMs).unref()
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref()
   socket.once('close', () => clearTimeout(timer))
   request.once('end', () => socket.destroySoon())
   request.resume()
 }
 
 /** Check interval as a fraction of the limit. */
-const lookShare = 1 / 4
+const checkShare = 1 / 4
 
 /**
  * Sets a timeout of `limitMs` on sockets whose peer does not read what was written; Node then emits `timeout` on the
@@ -253,17 +253,17 @@ const lookShare = 1 / 4
 function watchWrites(server: Server, limitMs: number, isIdle: (socket: Socket) => boolean): void {
   const sockets = new Set<Socket>()
   let timer: NodeJS.Timeout | undefined
-  const look = (): void => {
+  const check = (): void => {
     for (const socket of sockets) {
-      const waits = socket.writableLength > 0
-      if (waits && socket.timeout !== limitMs) socket.setTimeout(limitMs)
-      else if (!waits && socket.timeout === limitMs && !isIdle(socket)) socket.setTimeout(0)
+      const isWaiting = socket.writableLength > 0
+      if (isWaiting && socket.timeout !== limitMs) socket.setTimeout(limitMs)
+      else if (!isWaiting && socket.timeout === limitMs && !isIdle(socket)) socket.setTimeout(0)
     }
   }
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
-    timer ??= setInterval(look, limitMs * lookShare)
+    timer ??= setInterval(check, limitMs * checkShare)
   })
   server.on('close', () => {
     clearInterval(timer)

@@ -1,7 +1,7 @@
 import { type DestinationStream, pino } from 'pino'
 
 /** Maximum bytes buffered while writes fail; further lines are dropped. */
-const maxHeldBytes = 8 * 1024 * 1024
+const maxBufferedBytes = 8 * 1024 * 1024
 const maxFlushMs = 1_000
 
 export interface LogStreamEvents {
@@ -18,7 +18,7 @@ export class LogStream implements DestinationStream {
 
   /** See `GatheredLines` for `pieceBytes`. */
   constructor(fd: number, pieceBytes: number, { onError, onWrite }: LogStreamEvents = {}) {
-    const options = { fd, sync: false, minLength: 1, maxLength: maxHeldBytes, maxWrite: pieceBytes }
+    const options = { fd, sync: false, minLength: 1, maxLength: maxBufferedBytes, maxWrite: pieceBytes }
     const stream = pino.destination(options)
     stream.on('error', (error: NodeJS.ErrnoException) => {
       this.#stuck = true
@@ -84,7 +84,7 @@ export class LogStream implements DestinationStream {
 export type FileStream = ReturnType<typeof pino.destination>
 
 /** Maximum time that a line is buffered, in milliseconds. */
-const gatherMs = 100
+const batchMs = 100
 
 /**
  * Batches log lines before they reach the stream: one write per line would cost more than the line itself. The stream
@@ -111,7 +111,7 @@ export class GatheredLines implements DestinationStream {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
       this.handOver()
-    }, gatherMs)
+    }, batchMs)
   }
 
   /** Passes all buffered lines to the stream. */

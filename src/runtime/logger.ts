@@ -21,7 +21,7 @@ export interface Logging {
 export interface LoggingOptions {
   isTerminal: boolean
   /** Whether this process reports that the log file cannot be opened; in a cluster, one process is enough. */
-  tellsOfFile: boolean
+  reportsFileErrors: boolean
 }
 
 /**
@@ -42,8 +42,8 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
       logger: pino(pinoOptions(level), stdout),
       reopen: () => undefined,
       error: () => undefined,
-      flush: async () => void (await heldBy(stdout)?.flush()),
-      atExit: () => heldBy(stdout)?.atExit(),
+      flush: async () => void (await logStreamOf(stdout)?.flush()),
+      atExit: () => logStreamOf(stdout)?.atExit(),
     }
   }
   // Problems of the file cannot be logged to the file itself.
@@ -58,16 +58,16 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
     },
   })
   const { error } = file
-  if (error && options.tellsOfFile) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, error)}`)
+  if (error && options.reportsFileErrors) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, error)}`)
   const streams = [stdout, file].map((stream) => ({ level, stream }))
   return {
     logger: pino(pinoOptions(level), multistream(streams)),
     reopen: () => file.reopen(),
     error: () => (file.error ? shortTextOf(file.error) : undefined),
-    flush: async () => void (await Promise.all([file.flush(), heldBy(stdout)?.flush()])),
+    flush: async () => void (await Promise.all([file.flush(), logStreamOf(stdout)?.flush()])),
     atExit: () => {
       file.atExit()
-      heldBy(stdout)?.atExit()
+      logStreamOf(stdout)?.atExit()
     },
   }
 }
@@ -80,7 +80,7 @@ async function stdoutFor(config: Config, isTerminal: boolean): Promise<Destinati
   return pretty({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
 }
 
-function heldBy(stream: DestinationStream): LogStream | undefined {
+function logStreamOf(stream: DestinationStream): LogStream | undefined {
   return stream instanceof LogStream ? stream : undefined
 }
 

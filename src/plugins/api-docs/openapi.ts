@@ -27,9 +27,9 @@ export function openapiDocument(
     const path = pathOf(route)
     const operations = paths[path] ?? {}
     const original = first.get(endpointKey(route)) ?? route
-    const place = original === route ? {} : otherPath(original)
+    const aliasDocs = original === route ? {} : otherPath(original)
     const operationId = ids.get(route) ?? ''
-    operations[route.method.toLowerCase()] = { operationId, ...operationOf(route, shared), ...place }
+    operations[route.method.toLowerCase()] = { operationId, ...operationOf(route, shared), ...aliasDocs }
     paths[path] = operations
   }
   const used = new Set<string>(['Other paths', ...routes.map(({ docs }) => docs.tag)])

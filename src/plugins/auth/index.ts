@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import type { ClientKey, Surface } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { ResponseStore } from '../../stores/responses/store.ts'
-import { type Door, openDoor } from './door.ts'
+import { type Authenticator, createAuthenticator } from './authenticator.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
 import { administrator, needsOperatorKey, requireProof, withAdminKey } from './operator-proof.ts'
@@ -69,14 +69,14 @@ export default fp(
     })
     const clientKeys = app.config.authEnabled ? await readKeys(app, env) : undefined
     const keys = withAdminKey(app.config.adminKey, clientKeys)
-    const enter = openDoor(app, keys)
-    if (clientKeys) beginQuestion = requireKeys(app, clientKeys, enter)
-    requireProof(app, keys, enter)
+    const authenticate = createAuthenticator(app, keys)
+    if (clientKeys) beginQuestion = requireKeys(app, clientKeys, authenticate)
+    requireProof(app, keys, authenticate)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port'] },
 )
 
-function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): Rights['beginQuestion'] {
+function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticator): Rights['beginQuestion'] {
   const isPublic = publicPaths(app)
   const limits = useLimits(app)
   // Runs before everything except the exchange, which counts the request, so that a rejected client is not asked for
@@ -85,7 +85,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): Rights['beg
     if (app.adminPort.isUsedBy(request.raw) || isPublic(request.routeOptions.url)) return next()
     // Such a route checks the key itself, see requireProof.
     if (!request.is404 && needsOperatorKey(request.method, request.routeOptions.config)) return next()
-    const client = enter(request, reply)
+    const client = authenticate(request, reply)
     if (client instanceof RouterError) return next(client)
     request.client = client
     request.exchange.client = client.id

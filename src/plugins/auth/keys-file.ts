@@ -28,10 +28,10 @@ export async function readKeys(
   const load = (content: FileContent): Loaded => loaded(content, file, env)
   const feed = app.reload.feed(app.reload.sources.keys)
   let keys = load(await feed.first())
-  const tellWarnings = (): void => {
+  const logWarnings = (): void => {
     for (const warning of keys.warnings) app.log.warn(warning)
   }
-  tellWarnings()
+  logWarnings()
   let prepared: Loaded | undefined
   feed.serve({
     async prepare(content) {
@@ -49,7 +49,7 @@ export async function readKeys(
       keys = prepared
       prepared = undefined
       if (!notice) return
-      tellWarnings()
+      logWarnings()
       app.log.info({ clients: keys.clients.length }, 'client keys reloaded')
     },
     drop(errors, notice) {

@@ -2,7 +2,7 @@ import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import { KeyRing, sha256Of } from '../../config/key-ring.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import type { Door } from './door.ts'
+import type { Authenticator } from './authenticator.ts'
 import type { Keys } from './keys-file.ts'
 
 /** Combines the client keys, if any, with LLM_ROUTER_ADMIN_KEY, if set. */
@@ -19,10 +19,10 @@ export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
 }
 
 /** Requires an operator key on every route that changes the router, regardless of the configuration. */
-export function requireProof(app: FastifyInstance, keys: Keys, enter: Door): void {
+export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Authenticator): void {
   const prove: onRequestHookHandler = (request, reply, next) => {
     if (!keys.clients().some(isOperator)) return next(noOperatorKey())
-    const client = enter(request, reply)
+    const client = authenticate(request, reply)
     if (client instanceof RouterError) return next(client)
     request.client = client
     request.exchange.client = client.id

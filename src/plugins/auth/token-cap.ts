@@ -79,14 +79,14 @@ function* scanned({ bytes, scan }: { bytes: Buffer; scan: JsonScan }): Generator
   for (const { key, valueStart, valueEnd } of scan.members) {
     const folded = foldedAsInGo(key)
     // A string is one prompt, however long.
-    const counts = folded === prompts ? bytes[valueStart] === openBracket : isLookedAt(folded)
+    const counts = folded === prompts ? bytes[valueStart] === openBracket : isRelevant(folded)
     if (counts) yield [key, JSON.parse(bytes.toString('utf8', valueStart, valueEnd))]
   }
 }
 
 const openBracket = 0x5b
 
-function isLookedAt(folded: string): boolean {
+function isRelevant(folded: string): boolean {
   return bounds.has(folded) || multipliers.has(folded) || folded === 'OPTIONS'
 }
 

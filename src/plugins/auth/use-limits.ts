@@ -54,7 +54,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
         closed.resolve(() => use.leave(end))
       })
       const verdict = await store.admit(wish)
-      tell(app, verdict, limits, reply)
+      setLimitHeaders(app, verdict, limits, reply)
       if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
       request.limitUse = use
       // Also runs if the client has disconnected meanwhile.
@@ -69,13 +69,18 @@ export function useLimits(app: FastifyInstance): UseLimits {
         throw tooManyAtOnce(demand.requests, limits.requests)
       }
       const verdict = await use.reserve(demand)
-      tell(app, verdict, limits, reply)
+      setLimitHeaders(app, verdict, limits, reply)
       if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
     },
   }
 }
 
-function tell(app: FastifyInstance, verdict: LimitVerdict, limits: KeyLimits, reply: FastifyReply): void {
+function setLimitHeaders(
+  app: FastifyInstance,
+  verdict: LimitVerdict,
+  limits: KeyLimits,
+  reply: FastifyReply,
+): void {
   reply.headers(limitHeaders(app.errorDialectOf(reply.request), verdict, limits))
 }
 

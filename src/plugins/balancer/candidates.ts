@@ -31,14 +31,14 @@ class Search {
   readonly #wish: TargetWish
   readonly #health: Health
   /** Targets that can serve the request and answer now, including those already tried. */
-  readonly #active: readonly Looked[]
-  readonly #standby: readonly Looked[]
+  readonly #active: readonly Assessed[]
+  readonly #standby: readonly Assessed[]
 
   constructor({ active, reserve }: Admitted, wish: TargetWish, health: Health) {
     this.#wish = wish
     this.#health = health
-    this.#active = this.#look(active)
-    this.#standby = this.#look(reserve)
+    this.#active = this.#assess(active)
+    this.#standby = this.#assess(reserve)
   }
 
   groups(): readonly Group[] {
@@ -48,18 +48,18 @@ class Search {
     return groups.map((group) => this.#steady(group)).filter(({ signals }) => signals.length > 0)
   }
 
-  #look(signals: readonly LiveSignals[]): readonly Looked[] {
+  #assess(signals: readonly LiveSignals[]): readonly Assessed[] {
     const { can, traits } = this.#wish
-    const looked: Looked[] = []
+    const assessed: Assessed[] = []
     for (const each of signals) {
       if (can && !can(each.target)) continue
       const health = this.#health.of(each.target)
       const standing = health.standing(health.hasFeatureFailures ? traits.features : 0)
       if (standing === 'out') continue
       const isHung = this.#health.isHung(each.target)
-      looked.push({ signals: each, standing: isHung ? 'doubtful' : standing })
+      assessed.push({ signals: each, standing: isHung ? 'doubtful' : standing })
     }
-    return looked
+    return assessed
   }
 
   #byStanding(): Group[] {
@@ -78,7 +78,7 @@ class Search {
    * No target is healthy, so all are used as if they were. If a fallback model exists, targets with an open breaker are
    * left to their probes.
    */
-  #asIfWell(all: readonly Looked[]): Group[] {
+  #asIfWell(all: readonly Assessed[]): Group[] {
     const { hasFallback } = this.#wish
     const isEjected = all.every(({ signals }) => this.#health.of(signals.target).breaker.state === 'open')
     if (hasFallback && isEjected) return []
@@ -97,9 +97,9 @@ class Search {
     return due?.signals
   }
 
-  #untried(looked: readonly Looked[], wanted?: Standing): readonly LiveSignals[] {
+  #untried(assessed: readonly Assessed[], wanted?: Standing): readonly LiveSignals[] {
     const { tried } = this.#wish
-    return looked
+    return assessed
       .filter(({ signals, standing }) => !tried.has(signals.target.id) && (wanted ?? standing) === standing)
       .map(({ signals }) => signals)
   }
@@ -114,7 +114,7 @@ class Search {
 
 type Admitted = Pick<ModelState, 'active' | 'reserve'>
 
-interface Looked {
+interface Assessed {
   signals: LiveSignals
   standing: Standing
 }

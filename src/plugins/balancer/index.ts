@@ -48,8 +48,8 @@ export default fp(
     const states = modelStates(app, (target, ending) => {
       for (const listener of listeners) listener(target, ending)
     })
-    const losses = new Map<string, AbortController>()
-    app.leases.onRevoked?.(({ key }) => losses.get(key)?.abort())
+    const revocations = new Map<string, AbortController>()
+    app.leases.onRevoked?.(({ key }) => revocations.get(key)?.abort())
     app.leases.onFreed((alias) => states.get(alias)?.queue.wake())
     app.decorate('balancer', {
       acquire(model, wish, signal) {
@@ -64,7 +64,7 @@ export default fp(
         }
         const { strategy } = state
         if ('order' in strategy)
-          return acquireExclusively(app, state, strategy, { model, wish, signal, losses })
+          return acquireExclusively(app, state, strategy, { model, wish, signal, revocations })
         const known = wish.isLast ? lastAnswered(groups, app.health) : undefined
         const picked = known ?? signalsIn(state, strategy.pick(best.signals))
         return reserve(state, picked, wish, app.health)
@@ -76,7 +76,7 @@ export default fp(
       isDoubtful: (target) => {
         for (const { live } of states.values()) {
           const signals = live.get(target)
-          if (signals) return signals.failureRate >= failsOften && !answeredLately(target, app.health)
+          if (signals) return signals.failureRate >= failsOften && !answeredRecently(target, app.health)
         }
         return false
       },
@@ -96,7 +96,7 @@ interface ExclusiveWish {
   wish: TargetWish
   signal: StopSignal
   /** By lease key; aborted when the lease is revoked. */
-  losses: Map<string, AbortController>
+  revocations: Map<string, AbortController>
 }
 
 /** Waits in the model's queue for exclusive use of a target. */
@@ -107,7 +107,7 @@ async function acquireExclusively(
   exclusive: ExclusiveWish,
 ): Promise<Lease | undefined> {
   const { leases, health } = app
-  const { model, wish, signal, losses } = exclusive
+  const { model, wish, signal, revocations } = exclusive
   const preference: Preference = {
     order: (signals) => strategy.order(signals),
     affinity: state.affinity,
@@ -136,14 +136,14 @@ async function acquireExclusively(
     void leases.release(granted)
     return acquireExclusively(app, state, strategy, exclusive)
   }
-  const loss = leases.onRevoked && new AbortController()
-  if (loss) losses.set(granted.key, loss)
-  const giveBack = (): void => {
-    losses.delete(granted.key)
+  const revocation = leases.onRevoked && new AbortController()
+  if (revocation) revocations.set(granted.key, revocation)
+  const release = (): void => {
+    revocations.delete(granted.key)
     void leases.release(granted)
   }
-  const lease = reserve(state, signalsIn(state, { target }), wish, health, giveBack)
-  return loss ? { ...lease, revoked: loss.signal } : lease
+  const lease = reserve(state, signalsIn(state, { target }), wish, health, release)
+  return revocation ? { ...lease, revoked: revocation.signal } : lease
 }
 
 type Health = FastifyInstance['health']
@@ -152,10 +152,10 @@ type Health = FastifyInstance['health']
  * A target that has answered within this time, in milliseconds, is worth a retry even if most other attempts at it
  * fail.
  */
-const latelyMs = 10_000
+const recentMs = 10_000
 
-function answeredLately(target: Target, health: Health): boolean {
-  return now() - health.of(target).answeredAt < latelyMs
+function answeredRecently(target: Target, health: Health): boolean {
+  return now() - health.of(target).answeredAt < recentMs
 }
 
 /**
@@ -238,7 +238,7 @@ function reserve(
   signals: LiveSignals,
   { traits }: TargetWish,
   healths: Health,
-  giveBack?: () => void,
+  release?: () => void,
 ): Lease {
   const { target } = signals
   const health = healths.of(target)
@@ -255,7 +255,7 @@ function reserve(
       if (settled) return
       settled = true
       const { result, verdict, pauseMs, firstContentMs, tokens } = ending
-      giveBack?.()
+      release?.()
       const wasOut = isOut(health)
       health.end(ticket, verdict, pauseMs)
       const at = now()

@@ -46,9 +46,9 @@ function checkStrategies(app: FastifyInstance): void {
   for (const model of app.models.all()) {
     const name = strategyName(app, model)
     if (app.strategies.find(name)) continue
-    const place = model.strategy ? `${model.group}["${model.alias}"].strategy` : 'LLM_ROUTER_BALANCE_STRATEGY'
+    const path = model.strategy ? `${model.group}["${model.alias}"].strategy` : 'LLM_ROUTER_BALANCE_STRATEGY'
     const known = app.strategies.names()
-    errors.add(`${place}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`)
+    errors.add(`${path}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`)
   }
   if (errors.size > 0) throw new ConfigError([...errors])
 }

@@ -21,7 +21,7 @@ export interface Look {
 interface Server extends Look {
   /** Time of the last request and of the last answer, on the clock of the options. */
   askedAt: number
-  saidAt: number
+  answeredAt: number
   answered: boolean
   state: EngineState | undefined
   running: Promise<void> | undefined
@@ -106,8 +106,8 @@ export class EngineLooks {
     const { askedAt, answered, state } = this.#serverOf(target)
     const age = this.#options.now() - askedAt
     if (!answered) return true
-    const tells = state?.isLlamaCpp || state?.models.some(({ context }) => context !== undefined)
-    return age > (tells || target.type.loadsModels ? engineAgeMs : plainAgeMs)
+    const isInformative = state?.isLlamaCpp || state?.models.some(({ context }) => context !== undefined)
+    return age > (isInformative || target.type.loadsModels ? engineAgeMs : plainAgeMs)
   }
 
   #serverOf(target: Target): Server {
@@ -137,16 +137,16 @@ export class EngineLooks {
     server.running = undefined
     server.askedAt = now()
     // Keep the previous state for a while if the server is only too busy to answer.
-    if (found.timedOut && now() - server.saidAt < forgetMs) return
+    if (found.timedOut && now() - server.answeredAt < forgetMs) return
     server.state = found.state
     server.answered = found.answered
-    if (found.answered) server.saidAt = now()
+    if (found.answered) server.answeredAt = now()
   }
 }
 
 function newServer(): Server {
   const never = Number.NEGATIVE_INFINITY
-  return { askedAt: never, saidAt: never, answered: false, state: undefined, running: undefined }
+  return { askedAt: never, answeredAt: never, answered: false, state: undefined, running: undefined }
 }
 
 /** Targets share an answer only if every part of the request is equal. */

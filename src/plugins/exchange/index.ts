@@ -42,7 +42,7 @@ export default fp(
   (app, { running }: ExchangeOptions, done) => {
     const listeners: ((record: ExchangeRecord) => void)[] = [requestLog(app.log)]
     const stepListeners: StepListener[] = []
-    const tellStep: StepListener = (step, exchange) => {
+    const notifyStep: StepListener = (step, exchange) => {
       for (const listener of stepListeners) listener(step, exchange)
     }
     let beginTrace: BeginTrace = ({ headers }) => passedOnTrace(headers)
@@ -62,11 +62,11 @@ export default fp(
     })
     app.decorateRequest('exchange')
     app.addHook('onRequest', (request, reply, next) => {
-      const exchange = new Exchange(request.id, tellStep)
+      const exchange = new Exchange(request.id, notifyStep)
       request.exchange = exchange
       exchange.trace = beginTrace(request)
       open.add(exchange)
-      if (running) showRunning(running, exchange, request, reply)
+      if (running) publishRunning(running, exchange, request, reply)
       reply.header('x-request-id', request.id)
       reply.header('request-id', request.id)
       exchange.limitTo(app.config.timeoutMs)
@@ -93,7 +93,7 @@ export default fp(
 )
 
 /** Publishes the request until its response closes, so that a crash report can name it. */
-function showRunning(
+function publishRunning(
   running: RunningRequests,
   exchange: Exchange,
   request: FastifyRequest,

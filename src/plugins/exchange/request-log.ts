@@ -52,10 +52,10 @@ function membersOf(record: ExchangeRecord): string {
   if (record.attempts > 1) line += `,"attempts":${record.attempts}`
   if (firstContentMs !== undefined) line += `,"first_content_ms":${tenths(firstContentMs)}`
   if (usage) line += `,"prompt_tokens":${usage.promptTokens},"completion_tokens":${usage.completionTokens}`
-  return line + troubleOf(record)
+  return line + problemMembersOf(record)
 }
 
-function troubleOf({ dropped, error }: ExchangeRecord): string {
+function problemMembersOf({ dropped, error }: ExchangeRecord): string {
   let line = ''
   if (dropped.length > 0) line += `,"lost":${JSON.stringify(dropped)}`
   if (!error) return line

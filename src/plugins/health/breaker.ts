@@ -207,19 +207,19 @@ export class RecentAttempts {
 
   /** `at`: monotonic milliseconds, never decreasing. */
   add(at: number, failed: boolean): void {
-    const place = this.#added++ % kept
-    this.#at[place] = at
-    this.#failed[place] = failed ? 1 : 0
+    const slot = this.#added++ % kept
+    this.#at[slot] = at
+    this.#failed[slot] = failed ? 1 : 0
   }
 
   /** Counts the attempts that ended at or after `at`. */
   since(at: number): { attempts: number; failures: number } {
     let attempts = 0
     let failures = 0
-    for (let place = 0; place < Math.min(kept, this.#added); place++) {
-      if ((this.#at[place] ?? 0) < at) continue
+    for (let slot = 0; slot < Math.min(kept, this.#added); slot++) {
+      if ((this.#at[slot] ?? 0) < at) continue
       attempts++
-      failures += this.#failed[place] ?? 0
+      failures += this.#failed[slot] ?? 0
     }
     return { attempts, failures }
   }

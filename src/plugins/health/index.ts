@@ -104,7 +104,7 @@ export default fp(
       const present = new Set(allTargets(app))
       states.retain(present)
       hung.retain(present)
-      loading.look()
+      loading.reevaluate()
     })
     app.addHook('preClose', (closed) => {
       attempts.stop()

@@ -36,12 +36,12 @@ export class LoadingServers implements Loading {
 
   constructor(options: LoadingOptions) {
     this.#options = options
-    options.states.onChange(() => this.look())
+    options.states.onChange(() => this.reevaluate())
   }
 
   /** Re-evaluates all waits; call when something changed that requests may wait for. */
-  look(): void {
-    for (const look of [...this.#waiting]) look()
+  reevaluate(): void {
+    for (const reevaluate of [...this.#waiting]) reevaluate()
   }
 
   isLoading(target: Target): boolean {
@@ -95,21 +95,21 @@ export class LoadingServers implements Loading {
     const end = (outcome: Outcome): void => {
       clearTimeout(timer)
       clearInterval(revisit)
-      this.#waiting.delete(look)
+      this.#waiting.delete(reevaluate)
       stop.removeEventListener('abort', onAbort)
       resolve(outcome)
     }
     const onAbort = (): void => end('stopped')
-    const look = (): void => {
+    const reevaluate = (): void => {
       const outcome = outcomeNow()
       if (outcome) end(outcome)
     }
     const timer = setTimeout(() => end('timeout'), Math.max(0, deadline - this.#options.now()))
-    const revisit = setInterval(() => look(), revisitMs)
-    this.#waiting.add(look)
+    const revisit = setInterval(() => reevaluate(), revisitMs)
+    this.#waiting.add(reevaluate)
     stop.addEventListener('abort', onAbort, { once: true })
     if (stop.aborted) onAbort()
-    else look()
+    else reevaluate()
     return promise
   }
 }

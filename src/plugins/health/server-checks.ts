@@ -24,7 +24,7 @@ interface Server {
   /** Monotonic milliseconds. */
   lastContentAt: number
   /** When this process last reported a first content to the leader, on the same clock. */
-  toldContentAt: number
+  reportedContentAt: number
   /** Whether the server has no sleep state to query, until it restarts. */
   cannotSleep: boolean
 }
@@ -85,8 +85,9 @@ export class ServerChecks implements HealthPeer {
     if (!server) return
     const now = performance.now()
     server.lastContentAt = now
-    if (this.#isLeader || !this.#states.has(server.key) || now - server.toldContentAt < contentPauseMs) return
-    server.toldContentAt = now
+    if (this.#isLeader || !this.#states.has(server.key) || now - server.reportedContentAt < contentPauseMs)
+      return
+    server.reportedContentAt = now
     this.#options.peers.answered(server.key)
   }
 
@@ -173,7 +174,7 @@ function newServer(key: string, path: string): Server {
   return {
     ...{ key, path, targets: new Set(), stop: undefined, cannotSleep: false },
     lastContentAt: Number.NEGATIVE_INFINITY,
-    toldContentAt: Number.NEGATIVE_INFINITY,
+    reportedContentAt: Number.NEGATIVE_INFINITY,
   }
 }
 

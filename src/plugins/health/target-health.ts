@@ -197,9 +197,9 @@ export class TargetHealth {
     this.#environment.onTrouble(this)
     const breaker = features === 0 ? this.breaker : this.#features.get(features)
     const known = ticket.features.find(([each]) => each === breaker)?.[1]
-    const held = features === 0 ? ticket.plain : known
+    const ticketOfBreaker = features === 0 ? ticket.plain : known
     const blamed = breaker ?? this.#addFeatures(features)
-    for (let count = 0; count < failures; count++) blamed.blame(held ?? blamed.ticket(), kind)
+    for (let count = 0; count < failures; count++) blamed.blame(ticketOfBreaker ?? blamed.ticket(), kind)
   }
 
   #suspect(): void {

@@ -16,7 +16,7 @@ export interface WaitingAttemptsOptions {
 }
 
 /** Check interval while attempts wait, in milliseconds. */
-const lookMs = 500
+const checkMs = 500
 /** Request bytes per prompt token. */
 const bytesPerToken = 4
 
@@ -42,7 +42,7 @@ export class WaitingAttempts implements AttemptWatch {
       this.#byTarget.set(target, all)
     }
     all.add(wait)
-    this.#timer ??= setInterval(() => this.#look(), lookMs).unref()
+    this.#timer ??= setInterval(() => this.#check(), checkMs).unref()
     if (waiting.isProbe || isProbing(target)) this.#bound(wait, hung.probeLimitMs(target, tokens, isVisible))
     return wait
   }
@@ -73,7 +73,7 @@ export class WaitingAttempts implements AttemptWatch {
   #bound(wait: Wait, limitMs: number): void {
     wait.limit = setTimeout(() => {
       if (this.#options.hasAlternative(wait.attempt.target)) wait.attempt.giveUp(timeoutFailure('content'))
-      else this.#bound(wait, lookMs)
+      else this.#bound(wait, checkMs)
     }, limitMs)
   }
 
@@ -85,7 +85,7 @@ export class WaitingAttempts implements AttemptWatch {
     if (all?.size === 0) this.#byTarget.delete(target)
   }
 
-  #look(): void {
+  #check(): void {
     const { hung, stateOf, hasAlternative } = this.#options
     hung.look()
     if (hung.isQuiet) {

@@ -19,10 +19,10 @@ export function metricsText(app: FastifyInstance): () => Promise<Buffer> {
   if (!app.primary) return () => textOf(read())
   const ofAll = clusterMetrics(app.primary, async () => {
     const families: MetricFamily[] = []
-    const breath = new EventLoopBudget()
+    const budget = new EventLoopBudget()
     for (const family of read()) {
       families.push(await family())
-      await breath.take()
+      await budget.take()
     }
     return families
   })
@@ -86,7 +86,7 @@ export async function textOf(
   families: readonly (() => Promise<MetricFamily | undefined>)[],
 ): Promise<Buffer> {
   const pieces: Buffer[] = []
-  const breath = new EventLoopBudget()
+  const budget = new EventLoopBudget()
   for (const family of families) {
     const read = await family()
     if (!read) continue
@@ -97,10 +97,10 @@ export async function textOf(
       for (const sample of values.slice(from, from + linesAtOnce)) lines += lineOf(name, sample)
       // Buffers, because flattening one long string at the end would block the event loop.
       pieces.push(Buffer.from(lines))
-      await breath.take()
+      await budget.take()
     }
     pieces.push(Buffer.from('\n'))
-    await breath.take()
+    await budget.take()
   }
   return Buffer.concat(pieces)
 }

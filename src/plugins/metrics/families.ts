@@ -80,11 +80,11 @@ abstract class Family<Series, Label extends string> {
   async get() {
     const { name, help, type, aggregator } = this
     const values: Sample[] = []
-    const breath = new EventLoopBudget()
+    const budget = new EventLoopBudget()
     // Series added during the iteration come at the end.
     for (const { labels, series } of this.#series.values()) {
       for (const sample of this.samples(series, labels)) values.push(sample)
-      await breath.take()
+      await budget.take()
     }
     return { name, help, type, aggregator, values }
   }
@@ -129,10 +129,10 @@ class GaugeFamily {
   async get() {
     const { name, help, type, aggregator } = this
     const values: Sample[] = []
-    const breath = new EventLoopBudget()
+    const budget = new EventLoopBudget()
     for (const sample of this.#read()) {
       values.push(sample)
-      await breath.take()
+      await budget.take()
     }
     return { name, help, type, aggregator, values }
   }

@@ -13,7 +13,7 @@ import { exposeTargets } from './targets.ts'
  * Sampling intervals of the event loop in milliseconds. The library's defaults of 10 and 100 would wake an idle process
  * more than a hundred times per second. The first is also the resolution of `nodejs_eventloop_lag_*`.
  */
-const seldom = { eventLoopMonitoringPrecision: 50, eventLoopUtilizationTimeout: 1_000 }
+const samplingIntervals = { eventLoopMonitoringPrecision: 50, eventLoopUtilizationTimeout: 1_000 }
 
 /**
  * Serves `/metrics` in the Prometheus text format if LLM_ROUTER_USE_PROMETHEUS is set. fastify-metrics provides the
@@ -28,7 +28,7 @@ export default fp(
       endpoint: null,
       routeMetrics: { enabled: false },
       clearRegisterOnInit: true,
-      defaultMetrics: { enabled: true, ...seldom },
+      defaultMetrics: { enabled: true, ...samplingIntervals },
     })
     for (const record of [recordRequests(app), recordModels(app)]) app.exchanges.onEnd(record)
     if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))

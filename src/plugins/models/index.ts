@@ -72,7 +72,7 @@ export default fp(
       const { models: next, change } = reuse(table.models, loaded.models)
       table = tableOf(next)
       Object.assign(loading, { version: loaded.version, at: new Date() })
-      for (const listener of listeners) tell(app, listener, change)
+      for (const listener of listeners) notify(app, listener, change)
       return change
     }
     feed.serve(taker(app, load, take))
@@ -81,7 +81,7 @@ export default fp(
 )
 
 /** The models are already in use, so a failing listener must not keep the others from being called. */
-function tell(app: FastifyInstance, listener: (change: ModelsChange) => void, change: ModelsChange): void {
+function notify(app: FastifyInstance, listener: (change: ModelsChange) => void, change: ModelsChange): void {
   try {
     listener(change)
   } catch (error) {

@@ -49,7 +49,7 @@ export default fp(
       },
       pipe: async (operation, request, reply) => {
         const call = forwardCall(app, operation, request)
-        await tellUnlessTold(reply, pipeForward(call, clientPipe(reply), app.gateway.services(request)))
+        await reportUnlessStarted(reply, pipeForward(call, clientPipe(reply), app.gateway.services(request)))
         return reply
       },
       upload: (operation, request, reply) => upload(app, operation, request, reply),
@@ -136,7 +136,7 @@ async function upload(
   try {
     const { model } = modelOf(app, 'openai', request, received.model)
     const call = { upload: received, model, operation }
-    await tellUnlessTold(reply, pipeUpload(call, clientPipe(reply), app.gateway.services(request)))
+    await reportUnlessStarted(reply, pipeUpload(call, clientPipe(reply), app.gateway.services(request)))
     return reply
   } finally {
     await received.spool.close()
@@ -184,7 +184,7 @@ function clientPipe(reply: FastifyReply): ClientPipe {
 }
 
 /** Once the response has begun, the only way to report an error is to destroy the connection. */
-async function tellUnlessTold(reply: FastifyReply, answer: Promise<void>): Promise<void> {
+async function reportUnlessStarted(reply: FastifyReply, answer: Promise<void>): Promise<void> {
   try {
     await answer
   } catch (thrown) {

@@ -23,7 +23,7 @@ export interface PromptLibraryOptions {
   warn: (message: string) => void
 }
 
-type Shelf = ReadonlyMap<string, Prompt>
+type PromptsById = ReadonlyMap<string, Prompt>
 
 /** Limits the memory for warnings, because languages come from requests. */
 const maxWarned = 1000
@@ -35,22 +35,22 @@ const maxWarned = 1000
 export class PromptLibrary {
   /** Replaces a prompt's placeholders; see {@link renderPrompt}. */
   readonly render = renderPrompt
-  readonly #shipped: Shelf
+  readonly #shipped: PromptsById
   readonly #defaultLanguage: string
   readonly #warn: (message: string) => void
   readonly #listeners = new Set<() => void>()
   readonly #warned = new Set<string>()
-  #own: Shelf | undefined
+  #own: PromptsById | undefined
 
   constructor({ shipped, defaultLanguage, warn }: PromptLibraryOptions) {
-    this.#shipped = shelfOf(shipped, true)
+    this.#shipped = promptsById(shipped, true)
     this.#defaultLanguage = normalLanguage(defaultLanguage) ?? 'en'
     this.#warn = warn
   }
 
   /** Replaces all of the operator's prompts atomically and calls the listeners. */
   replace(texts: ReadonlyMap<string, string>): void {
-    this.#own = shelfOf(texts, false)
+    this.#own = promptsById(texts, false)
     this.#warned.clear()
     for (const listener of this.#listeners) {
       try {
@@ -102,14 +102,14 @@ export class PromptLibrary {
   }
 
   #nearest(name: string, languages: readonly string[]): Prompt | undefined {
-    const shelves = this.#own ? [this.#own, this.#shipped] : [this.#shipped]
-    for (const shelf of shelves) {
+    const libraries = this.#own ? [this.#own, this.#shipped] : [this.#shipped]
+    for (const library of libraries) {
       for (const language of languages) {
-        const prompt = shelf.get(idOf(language, name))
+        const prompt = library.get(idOf(language, name))
         if (prompt) return prompt
       }
     }
-    return shelves.flatMap((shelf) => [...shelf.values()]).find(({ id }) => splitId(id)?.name === name)
+    return libraries.flatMap((library) => [...library.values()]).find(({ id }) => splitId(id)?.name === name)
   }
 
   #warnOnce(missing: string, instead: Prompt): void {
@@ -130,7 +130,7 @@ export function normalLanguage(language: string | null | undefined): string | un
   return /^[a-z]{2,8}(?![a-z0-9])/.exec(tag)?.[0] ?? 'und'
 }
 
-function shelfOf(texts: ReadonlyMap<string, string>, shipped: boolean): Shelf {
+function promptsById(texts: ReadonlyMap<string, string>, shipped: boolean): PromptsById {
   return new Map(
     Array.from(texts, ([id, text]) => {
       const placeholders = placeholdersIn(text)

@@ -49,7 +49,7 @@ export default fp(
           // Not earlier: if a later plugin fails at the start, nothing runs the close hooks, and file watchers would
           // stay open.
           serve: (taker: ConfigTaker<Snapshot>) =>
-            void app.addHook('onReady', () => feed.serve(noting(taker, source.name, failures))),
+            void app.addHook('onReady', () => feed.serve(recordingFailures(taker, source.name, failures))),
         }
       },
       async now() {
@@ -74,17 +74,17 @@ function feedOf<Snapshot>(
   return localFeed({
     source,
     pollMs,
-    onBlind: (error) => log.warn({ err: error }, `${source.name}: ${noticedLate(pollMs)}`),
+    onBlind: (error) => log.warn({ err: error }, `${source.name}: ${watchFailureText(pollMs)}`),
   })
 }
 
 /** Consequence of a failed file watch. */
-function noticedLate(pollMs: number): string {
+function watchFailureText(pollMs: number): string {
   if (pollMs === 0) return 'changes are not detected; send SIGHUP to reload'
   return `changes are noticed late, within ${pollMs / 1000} s`
 }
 
-function noting<Snapshot>(
+function recordingFailures<Snapshot>(
   taker: ConfigTaker<Snapshot>,
   name: string,
   failures: Map<string, ReloadFailure>,

@@ -22,9 +22,9 @@ interface SheddingOptions {
 }
 
 /** Sampling interval of event loop delay and heap, in milliseconds; a tenth of the smallest sensible limit. */
-const lookMs = 100
+const checkMs = 100
 /** Sampling interval while no request is running, so that an idle process can sleep. */
-const idleLookMs = 1_000
+const idleCheckMs = 1_000
 /**
  * How long requests are rejected after a late event loop turn, so that those queued in the sockets count as late too;
  * in milliseconds.
@@ -85,25 +85,25 @@ export default fp(
 function watch(
   app: FastifyInstance,
   heap: Heap,
-  onLook: (found: ShedReason | undefined) => void,
+  onCheck: (found: ShedReason | undefined) => void,
 ): () => void {
   const { shedDelayMs, shedHeapPercent } = app.config
   let timer: NodeJS.Timeout | undefined
   let dueAt = 0
   let idle = false
   let lateUntil = Number.NEGATIVE_INFINITY
-  const look = (): void => {
+  const check = (): void => {
     const now = performance.now()
     if (shedDelayMs > 0 && now - dueAt > shedDelayMs) lateUntil = now + holdMs
-    const found = lateOrFull(now < lateUntil, shedHeapPercent > 0 && heap.isFull())
-    onLook(found)
+    const found = shedReason(now < lateUntil, shedHeapPercent > 0 && heap.isFull())
+    onCheck(found)
     wait(found === undefined && app.exchanges.running === 0)
   }
   const wait = (isIdle: boolean): void => {
     idle = isIdle
-    const ms = idle ? idleLookMs : lookMs
+    const ms = idle ? idleCheckMs : checkMs
     dueAt = performance.now() + ms
-    timer = setTimeout(look, ms)
+    timer = setTimeout(check, ms)
   }
   app.addHook('onReady', (ready) => {
     wait(true)
@@ -120,7 +120,7 @@ function watch(
   }
 }
 
-function lateOrFull(late: boolean, full: boolean): ShedReason | undefined {
+function shedReason(late: boolean, full: boolean): ShedReason | undefined {
   if (full) return 'heap'
   return late ? 'event_loop' : undefined
 }

@@ -91,7 +91,7 @@ interface Kept {
 function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kept): Status {
   const { version: configVersion, at } = app.models.loading()
   const models = app.models.all().map((model) => modelStatus(app, model, historyOf))
-  const told: Omit<Status, 'workers'> = {
+  const own: Omit<Status, 'workers'> = {
     version,
     node: versions.node,
     config: { version: configVersion, loaded_at: at.toISOString(), failed: failedReloads(app) },
@@ -104,7 +104,7 @@ function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kep
     models,
     failures: [...requests.failures],
   }
-  return { ...told, workers: [workerStatus(told)] }
+  return { ...own, workers: [workerStatus(own)] }
 }
 
 /** This process as one row of the worker list. */
@@ -133,7 +133,7 @@ function failedReloads(app: FastifyInstance): Status['config']['failed'] {
 
 function countRequests(app: FastifyInstance): { read(): Status['requests']; failures: readonly Failure[] } {
   const failures: Failure[] = []
-  const [ended, failedLately] = [new RecentCount(now), new RecentCount(now)]
+  const [ended, failedRecently] = [new RecentCount(now), new RecentCount(now)]
   let [finished, failed, gone] = [0, 0, 0]
   app.exchanges.onEnd((record) => {
     if (record.model === undefined) return
@@ -142,7 +142,7 @@ function countRequests(app: FastifyInstance): { read(): Status['requests']; fail
     if (record.outcome === 'client_gone') gone++
     if (record.outcome !== 'error' && record.outcome !== 'truncated') return
     failed++
-    failedLately.add()
+    failedRecently.add()
     keep(failures, failureOf(record, record.model), keptFailures)
   })
   return {
@@ -152,7 +152,7 @@ function countRequests(app: FastifyInstance): { read(): Status['requests']; fail
       failed,
       client_gone: gone,
       per_minute: ended.total,
-      failed_per_minute: failedLately.total,
+      failed_per_minute: failedRecently.total,
     }),
   }
 }

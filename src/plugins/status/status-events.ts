@@ -5,7 +5,7 @@ import type { Status } from '../../sdk/status.ts'
 /** Receives the status of all processes. */
 export interface StatusListener {
   /** Called immediately, then about once per second. */
-  tell(status: Status): void
+  update(status: Status): void
   /** Called when the process shuts down; no more calls follow. */
   end(): void
 }
@@ -43,18 +43,18 @@ export default fp(
         listener.end()
       }
     }
-    const tellAll = async (): Promise<void> => {
-      if (app.drain.active) return tellEnd()
+    const updateAll = async (): Promise<void> => {
+      if (app.drain.active) return endWithUpdate()
       if (asking) return
       asking = true
       const status = await app.status.readAll()
       asking = false
-      for (const listener of listeners) listener.tell(status)
+      for (const listener of listeners) listener.update(status)
     }
     /** Their open connections would otherwise delay the drain. */
-    const tellEnd = (): void => {
+    const endWithUpdate = (): void => {
       const status = app.status.read()
-      for (const listener of listeners) listener.tell(status)
+      for (const listener of listeners) listener.update(status)
       endAll()
     }
     app.decorate('statusEvents', {
@@ -64,14 +64,14 @@ export default fp(
             code: 'too_many_watchers',
           })
         if (app.drain.active) {
-          listener.tell(app.status.read())
+          listener.update(app.status.read())
           listener.end()
           return () => undefined
         }
         listeners.add(listener)
-        timer ??= setInterval(() => void tellAll(), everyMs)
+        timer ??= setInterval(() => void updateAll(), everyMs)
         void app.status.readAll().then((status) => {
-          if (listeners.has(listener)) listener.tell(status)
+          if (listeners.has(listener)) listener.update(status)
         })
         return () => leave(listener)
       },
@@ -80,7 +80,7 @@ export default fp(
       },
     })
     app.addHook('preClose', (closed) => {
-      tellEnd()
+      endWithUpdate()
       closed()
     })
     done()

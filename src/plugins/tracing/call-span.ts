@@ -124,7 +124,7 @@ const maxValueBytes = 256
 /** A chunk boundary can split a key and its value, so this many bytes are searched again. */
 const tailBytes = maxValueBytes + 64
 /** The members are near the start and the end; between them may be megabytes of vectors. */
-const maxLookedAtBytes = 64 * 1024
+const maxSearchedBytes = 64 * 1024
 const quote = 0x22
 const maxReasons = 16
 
@@ -143,16 +143,16 @@ export class AnswerScan {
   }
 
   push(chunk: Buffer): void {
-    if (chunk.length > 2 * maxLookedAtBytes) {
-      this.#look(chunk.subarray(0, maxLookedAtBytes))
+    if (chunk.length > 2 * maxSearchedBytes) {
+      this.#search(chunk.subarray(0, maxSearchedBytes))
       this.#tail = Buffer.alloc(0)
-      this.#look(chunk.subarray(-maxLookedAtBytes))
+      this.#search(chunk.subarray(-maxSearchedBytes))
     } else {
-      this.#look(chunk)
+      this.#search(chunk)
     }
   }
 
-  #look(chunk: Buffer): void {
+  #search(chunk: Buffer): void {
     const { facts } = this
     const known = this.#tail.length
     const bytes = known === 0 ? chunk : Buffer.concat([this.#tail, chunk])

@@ -87,14 +87,14 @@ export function rareWarning(
   now: () => number,
   intervalMs = 60_000,
 ): RareWarning {
-  const told = new Map<string, { at: number; since: number }>()
+  const logged = new Map<string, { at: number; since: number }>()
   return (text, facts) => {
-    const before = told.get(text)
+    const before = logged.get(text)
     if (before && now() - before.at < intervalMs) {
       before.since++
       return
     }
-    told.set(text, { at: now(), since: 0 })
+    logged.set(text, { at: now(), since: 0 })
     warn({ ...facts, ...(before && before.since > 0 ? { repeated: before.since } : {}) }, text)
   }
 }

@@ -46,7 +46,7 @@ export function createTracing(
   { onLoss, onWarning }: TracingListener,
 ): Tracing {
   diag.setLogger(warningsOnly(onWarning), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true })
-  const exporter = tellingLosses(new OTLPTraceExporter({ url }), onLoss)
+  const exporter = reportingLosses(new OTLPTraceExporter({ url }), onLoss)
   const provider = new TracerProvider({
     resource: resource(),
     sampler: samplerOf(sampler, ratio),
@@ -98,7 +98,7 @@ function warningsOnly(onWarning: (detail: string) => void): DiagLogger {
 }
 
 /** Reports failed exports, which the SDK passes to its global error handler only. */
-function tellingLosses(inner: SpanExporter, onLoss: (spans: number, cause: string) => void): SpanExporter {
+function reportingLosses(inner: SpanExporter, onLoss: (spans: number, cause: string) => void): SpanExporter {
   return {
     export: (spans, done) =>
       inner.export(spans, (result) => {

@@ -187,7 +187,7 @@ function limitOf(value: unknown): number | undefined {
 }
 
 function pathOf(all: readonly { readonly alias: string }[], id: unknown, param: string): number {
-  const place = all.findIndex(({ alias }) => alias === id)
-  if (place === -1) throw badRequest(`'${param}' must be the id of a model in the list`, param)
-  return place
+  const index = all.findIndex(({ alias }) => alias === id)
+  if (index === -1) throw badRequest(`'${param}' must be the id of a model in the list`, param)
+  return index
 }

@@ -25,7 +25,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       (_request, reply) => {
         const events = eventStream(reply)
         const stop = app.statusEvents.listen({
-          tell: (status) => events.send(JSON.stringify(status)),
+          update: (status) => events.send(JSON.stringify(status)),
           end: events.end,
         })
         const { exchange } = reply.request

@@ -44,23 +44,23 @@ export function readHistory(items: readonly object[], field: string): ChatMessag
   return items.flatMap((item, index) => readItem(new Map(Object.entries(item)), `${field}[${index}]`))
 }
 
-function readItem(item: ReadonlyMap<string, unknown>, place: string): ChatMessage[] {
+function readItem(item: ReadonlyMap<string, unknown>, path: string): ChatMessage[] {
   if (item.has('role')) {
     const role = item.get('role')
     if (role !== 'user' && role !== 'assistant') {
-      throw badRequest(`'${place}.role' must be user or assistant`, `${place}.role`, 'invalid_value')
+      throw badRequest(`'${path}.role' must be user or assistant`, `${path}.role`, 'invalid_value')
     }
-    return [messageOf(role, item.get('content'), `${place}.content`)]
+    return [messageOf(role, item.get('content'), `${path}.content`)]
   }
   const turns = (['user', 'assistant'] as const).filter((role) => (item.get(role) ?? null) !== null)
   if (turns.length === 0) {
-    throw badRequest(`'${place}' must have user, assistant, or role and content`, place, 'invalid_value')
+    throw badRequest(`'${path}' must have user, assistant, or role and content`, path, 'invalid_value')
   }
-  return turns.map((role) => messageOf(role, item.get(role), `${place}.${role}`))
+  return turns.map((role) => messageOf(role, item.get(role), `${path}.${role}`))
 }
 
-function messageOf(role: 'user' | 'assistant', text: unknown, place: string): ChatMessage {
-  if (typeof text !== 'string') throw badRequest(`'${place}' must be a string`, place, 'invalid_value')
+function messageOf(role: 'user' | 'assistant', text: unknown, path: string): ChatMessage {
+  if (typeof text !== 'string') throw badRequest(`'${path}' must be a string`, path, 'invalid_value')
   return role === 'user'
     ? { role, parts: [{ type: 'text', text }] }
     : { role, parts: [{ type: 'text', text }], reasoning: '', toolCalls: [] }

@@ -7,14 +7,14 @@ import { FailedLogins } from './failed-logins.ts'
 import type { Keys } from './keys-file.ts'
 
 /** Authenticates a request: returns the client of its key, or the error to send. */
-export type Door = (request: FastifyRequest, reply: FastifyReply) => ClientKey | RouterError
+export type Authenticator = (request: FastifyRequest, reply: FastifyReply) => ClientKey | RouterError
 
 /** Unknown, disabled and expired keys get the same error; only the log tells them apart. */
-export function openDoor(app: FastifyInstance, keys: Keys): Door {
+export function createAuthenticator(app: FastifyInstance, keys: Keys): Authenticator {
   const failed = new FailedLogins(() => performance.now())
   return (request, reply) => {
     const key = presentedKey(request.headers)
-    if (key === undefined) return noKey(reply)
+    if (key === undefined) return missingKey(reply)
     const address = clientAddress(request)
     const block = addressBlock(address)
     const { client, error } = keys.find(key)
@@ -29,18 +29,18 @@ export function openDoor(app: FastifyInstance, keys: Keys): Door {
     failed.failed(block, key)
     const { logIds } = request.exchange
     app.log.warn({ ...logIds, client_address: address, reason: error, client: client?.id }, 'login refused')
-    return wrongKey(reply)
+    return invalidKey(reply)
   }
 }
 
-function noKey(reply: FastifyReply): RouterError {
+function missingKey(reply: FastifyReply): RouterError {
   const message = 'No API key: send it as "Authorization: Bearer ..." or as "x-api-key"'
-  return turnedAway(reply, new RouterError('auth', message, { code: 'missing_api_key' }))
+  return closingConnection(reply, new RouterError('auth', message, { code: 'missing_api_key' }))
 }
 
-function wrongKey(reply: FastifyReply): RouterError {
+function invalidKey(reply: FastifyReply): RouterError {
   const error = new RouterError('auth', 'This API key is not valid', { code: 'invalid_api_key' })
-  return turnedAway(reply, error)
+  return closingConnection(reply, error)
 }
 
 function tooMany(reply: FastifyReply, waitMs: number): RouterError {
@@ -49,14 +49,14 @@ function tooMany(reply: FastifyReply, waitMs: number): RouterError {
     retryAfterSeconds: Math.ceil(waitMs / 1000),
     shouldRetry: false,
   })
-  return turnedAway(reply, error)
+  return closingConnection(reply, error)
 }
 
 /**
  * Closes the connection: further input of an unauthenticated client is not read, because it may be intended for someone
  * else.
  */
-function turnedAway(reply: FastifyReply, error: RouterError): RouterError {
+function closingConnection(reply: FastifyReply, error: RouterError): RouterError {
   reply.header('connection', 'close')
   // RFC 9110, section 11.6.1, and RFC 6750, section 3.
   if (error.kind === 'auth') reply.header('www-authenticate', 'Bearer realm="llm-router"')
