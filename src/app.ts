@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, RequestListener, Server } from 'node:http'
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
@@ -62,6 +62,8 @@ export interface AppOptions {
   running?: RunningRequests
   /** 0 (inclusive) to 1 (exclusive), for strategies; defaults to `Math.random`. */
   random?: () => number
+  /** Called last when the app closes. */
+  onClosed?: () => Promise<void>
   /** Model servers found on this machine, for a start without configuration. */
   found?: ModelsOptions['found']
 }
@@ -76,7 +78,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     logController: new LogController({ disableRequestLogging: true }),
     // A child logger would add nothing: each log line carries the request's fields itself.
     childLoggerFactory: (logger) => logger,
-    genReqId: requestIdOf(requestIds(randomBytes)),
+    genReqId: requestIdOf,
     bodyLimit: options.config.bodyLimitBytes,
     trustProxy: trustProxy(options.config.trustedProxies),
     schemaController: { compilersFactory: noCompilers },
@@ -95,6 +97,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // Running connections still get a response; only the listener closes at once.
     return503OnClosing: false,
   })
+  const { onClosed } = options
+  // Fastify runs these hooks in reverse order.
+  if (onClosed) app.addHook('onClose', onClosed)
   await app.register(config, options)
   await app.register(basePath)
   app.decorate('logError', options.logError ?? (() => undefined))
@@ -145,22 +150,7 @@ function serverFactory({ config, logger }: AppOptions): (handler: RequestListene
 }
 
 /** Uses the client's `x-request-id` if it is well-formed, because it goes into headers and logs. */
-function requestIdOf(newId: () => string): (request: { headers: IncomingHttpHeaders }) => string {
-  return ({ headers }) => {
-    const given = headers['x-request-id']
-    return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : newId()
-  }
-}
-
-/**
- * Creates ids in the format of UUID version 8 (RFC 9562, section 5.8): 74 random bits that are constant per process,
- * and a counter. They are as unique as random ones at a tenth of the cost, but predictable, so they must not serve as
- * secrets.
- */
-export function requestIds(randomBytes: (length: number) => Buffer): () => string {
-  const random = randomBytes(10).toString('hex')
-  const variant = '89ab'[Number.parseInt(random.charAt(11), 16) % 4]
-  const process = `${random.slice(0, 8)}-${random.slice(8, 12)}-8${random.slice(12, 15)}-${variant}${random.slice(15, 18)}-`
-  let count = 0
-  return () => process + (count++).toString(16).padStart(12, '0')
+function requestIdOf({ headers }: { headers: IncomingHttpHeaders }): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID()
 }

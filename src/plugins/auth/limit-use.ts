@@ -3,10 +3,10 @@ import type { FastifyRequest } from 'fastify'
 import type { Usage } from '../../sdk/chat.ts'
 import type {
   LimitDemand,
-  LimitEnd,
+  LimitedRequest,
   LimitReservation,
+  LimitSettlement,
   LimitStore,
-  LimitWish,
 } from '../../stores/limits/store.ts'
 import type { AnswerSizes } from './answer-sizes.ts'
 import { textTokens, uploadTokens } from './prompt-estimate.ts'
@@ -15,13 +15,13 @@ import { costOf, type RequestCost } from './request-cost.ts'
 export interface LimitUseOptions {
   store: LimitStore
   sizes: AnswerSizes
-  wish: LimitWish
+  wish: LimitedRequest
   request: FastifyRequest
 }
 
 /** What one request takes from the limits of its key, from admission to end. */
 export class LimitUse {
-  readonly wish: LimitWish
+  readonly wish: LimitedRequest
   readonly #options: LimitUseOptions
   #cost: RequestCost | undefined
   /** For all responses together. */
@@ -81,7 +81,7 @@ export class LimitUse {
   /** From here on each question asked for this request counts itself, and the request no longer counts. */
   handOver(): Promise<void> {
     this.#refused = true
-    this.#handingOver ??= this.leave(this.end())
+    this.#handingOver ??= this.settle(this.end())
     return this.#handingOver
   }
 
@@ -100,7 +100,7 @@ export class LimitUse {
   }
 
   /** Call in the same tick as the response's `close`: what is still running afterwards is not counted. */
-  end(): LimitEnd {
+  end(): LimitSettlement {
     const cost = this.#cost
     if (this.#refused) return { ...this.wish, tokens: 0, undone: true }
     if (!cost) return { ...this.wish, tokens: 0 }
@@ -109,11 +109,11 @@ export class LimitUse {
     return { ...this.wish, tokens: this.#spentOnSeveral(cost), requests: this.#begun }
   }
 
-  async leave(end: LimitEnd): Promise<void> {
+  async settle(end: LimitSettlement): Promise<void> {
     const { store } = this.#options
     // Otherwise the reservation could arrive after its end and never be released.
     await this.#reserving.catch(() => undefined)
-    await store.leave(end)
+    await store.settle(end)
   }
 
   #spent({ promptTokens, answers }: RequestCost): number {

@@ -123,7 +123,7 @@ export class Breaker {
   }
 
   /** Counts a finished attempt as a failure after the fact. */
-  blame(ticket: Ticket, kind: 'failure' | 'slow'): void {
+  fail(ticket: Ticket, kind: 'failure' | 'slow'): void {
     if (ticket.generation === this.#generation) this.#failed(kind)
   }
 

@@ -1,13 +1,14 @@
-import type { Judgement, Verdict } from '../../sdk/lease.ts'
+import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
+import type { Judgement } from '../../relay/run/lease.ts'
 import { needsAll } from '../../sdk/request-traits.ts'
 import { Breaker, type Ticket } from './breaker.ts'
 import { Suspicions } from './suspicions.ts'
 
 /**
- * Standing of a target for a request. `first`: healthy. `last`: used if no healthy target is left. `doubtful`: used
- * only if no target of the model is healthy. `out`: cannot answer now.
+ * How a target stands for a request. `first`: it is healthy. `last`: it is used when no healthy target is left.
+ * `ejected`: it is used only when no target of the model is healthy. `out`: it cannot answer now.
  */
-export type Standing = 'first' | 'last' | 'doubtful' | 'out'
+export type Standing = 'first' | 'last' | 'ejected' | 'out'
 
 /** The HTTP status because of which a target is `misconfigured`. */
 export interface Misconfiguration {
@@ -94,7 +95,7 @@ export class TargetHealth {
   }
 
   /** Whether the target has no known problem. */
-  get isWell(): boolean {
+  get isHealthy(): boolean {
     return (
       this.breaker.state === 'closed' &&
       this.#misconfigured === undefined &&
@@ -124,9 +125,9 @@ export class TargetHealth {
     const { breaker } = this
     const now = this.#environment.now()
     if (now < this.#cooldownUntil) return 'out'
-    if (!breaker.available) return breaker.openedBy === 'connect' ? 'out' : 'doubtful'
+    if (!breaker.available) return breaker.openedBy === 'connect' ? 'out' : 'ejected'
     if (this.#features.size > 0 && this.#concerning(features).some(([, { available }]) => !available))
-      return 'doubtful'
+      return 'ejected'
     if (this.#misconfigured !== undefined || now < this.#suspectedUntil) return 'last'
     return 'first'
   }
@@ -139,14 +140,14 @@ export class TargetHealth {
     }
   }
 
-  /** Ends an attempt. `pauseMs`: cooldown that the target requested. */
-  end(ticket: HealthTicket, verdict: Verdict, pauseMs = 0): void {
+  /** Ends an attempt. `result`: undefined if it threw. */
+  end({ plain, features }: HealthTicket, result: AttemptResult | undefined): void {
+    const answered = result?.type === 'success'
+    const { verdict, pauseMs = 0 } = result?.type === 'failure' ? result : noVerdict
     // A probe stays in progress until its result is known, so that no second one is sent.
-    if (verdict === 'undecided') return
-    const { plain, features } = ticket
-    const answered = verdict === 'success'
+    if (verdict === 'ambiguous') return
     for (const [breaker, ticket] of features) breaker.end(ticket, answered ? 'success' : undefined)
-    this.breaker.end(plain, answered || verdict === 'connect' ? verdict : undefined)
+    this.breaker.end(plain, answered ? 'success' : verdict === 'connect' ? verdict : undefined)
     if (answered) this.#answered()
     if (verdict === 'cooldown') {
       const until = this.#environment.now() + Math.min(maxCooldownMs, pauseMs)
@@ -161,7 +162,7 @@ export class TargetHealth {
     this.#suspectedUntil = 0
   }
 
-  /** Judges an attempt that ended as `undecided`: its request has ended, or another target answers it. */
+  /** Judges an attempt whose failure was `ambiguous`: its request has ended, or another target answers it. */
   judge(ticket: HealthTicket, judgement: Judgement): void {
     const { answeredBy, kind, features, fingerprint, refusal } = judgement
     if (answeredBy !== 'fallback') release(ticket, this.breaker)
@@ -169,7 +170,7 @@ export class TargetHealth {
     switch (answeredBy) {
       case 'target':
         if (isRefusal) this.#refused(refusal, judgement)
-        else this.#blame(ticket, features, kind, 1)
+        else this.#countFailures(ticket, features, kind, 1)
         return
       case 'nobody':
         if (isRefusal) this.#refused(refusal, judgement)
@@ -178,7 +179,8 @@ export class TargetHealth {
       case 'unknown':
         return
       case 'fallback':
-        if (!isRefusal) this.#blame(ticket, features, kind, this.#suspicions.add(features, fingerprint))
+        if (!isRefusal)
+          this.#countFailures(ticket, features, kind, this.#suspicions.add(features, fingerprint))
     }
   }
 
@@ -192,14 +194,14 @@ export class TargetHealth {
     return names === 'operation' && this.#answeredAt === Number.NEGATIVE_INFINITY
   }
 
-  #blame(ticket: HealthTicket, features: number, kind: 'failure' | 'slow', failures: number): void {
+  #countFailures(ticket: HealthTicket, features: number, kind: 'failure' | 'slow', failures: number): void {
     if (failures === 0) return
     this.#environment.onTrouble(this)
     const breaker = features === 0 ? this.breaker : this.#features.get(features)
     const known = ticket.features.find(([each]) => each === breaker)?.[1]
     const ticketOfBreaker = features === 0 ? ticket.plain : known
-    const blamed = breaker ?? this.#addFeatures(features)
-    for (let count = 0; count < failures; count++) blamed.blame(ticketOfBreaker ?? blamed.ticket(), kind)
+    const failing = breaker ?? this.#addFeatures(features)
+    for (let count = 0; count < failures; count++) failing.fail(ticketOfBreaker ?? failing.ticket(), kind)
   }
 
   #suspect(): void {
@@ -254,6 +256,8 @@ export class TargetHealth {
     })
   }
 }
+
+const noVerdict = { verdict: 'nothing', pauseMs: 0 } as const
 
 /** Releases the probe slots that the attempt held. */
 function release({ plain, features }: HealthTicket, breaker: Breaker): void {

@@ -1,4 +1,4 @@
-import type { CallTrace, RequestTrace, TraceHeaders } from '../../sdk/trace.ts'
+import type { AttemptTrace, RequestTrace, TraceHeaders } from '../../relay/trace.ts'
 
 /** A client's W3C trace context. */
 export interface TraceContext {
@@ -44,14 +44,14 @@ export function passedOnTrace(headers: Readonly<Record<string, Header>>): Reques
   const context = readTraceContext(headers.traceparent, headers.tracestate)
   if (!context) return undefined
   const { traceId, parentId: spanId, flags, state } = context
-  const call = unrecordedCall(traceHeaders({ traceId, spanId, flags }, state))
-  return { traceId, spanId, beginCall: () => call }
+  const attempt = unrecordedAttempt(traceHeaders({ traceId, spanId, flags }, state))
+  return { traceId, spanId, beginAttempt: () => attempt }
 }
 
 /** Trace of an attempt that only sends the headers upstream and records nothing. */
-export function unrecordedCall(headers: TraceHeaders): CallTrace {
+export function unrecordedAttempt(headers: TraceHeaders): AttemptTrace {
   return {
-    sending: () => headers,
+    dispatched: () => headers,
     contentSeen: () => undefined,
     used: () => undefined,
     end: () => undefined,
