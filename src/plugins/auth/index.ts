@@ -18,7 +18,7 @@ type Models = Pick<FastifyInstance['models'], 'all' | 'find' | 'findLoosely'>
 /** Permissions of a request's client. Without authentication, everything is permitted. */
 interface Rights {
   models(request: FastifyRequest): Models
-  /** The stored responses of this client. */
+  /** Stored responses of this client. */
   responses(request: FastifyRequest): Responses
   /** Throws 403 for a key without any surface that can ask models. */
   checkAsking(request: FastifyRequest): void

@@ -75,8 +75,8 @@ class Search {
   }
 
   /**
-   * No target is healthy: all are used as if they were. Where another model can stand in, those whose breaker is open are left
-   * to their probes.
+   * No target is healthy, so all are used as if they were. If a fallback model exists, targets with an open breaker are
+   * left to their probes.
    */
   #asIfHealthy(all: readonly Assessed[]): Group[] {
     const { hasFallback } = this.#wish

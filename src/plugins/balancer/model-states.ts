@@ -11,7 +11,7 @@ import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
 import { RetryBudget } from './retry-budget.ts'
 
-/** Undefined: the attempt was ended by what was thrown. */
+/** `result`: undefined if the attempt threw. */
 export type SettledListener = (target: Target, result: AttemptResult | undefined) => void
 
 /** The balancer's state of one model. The object stays the same while a model of this name exists. */

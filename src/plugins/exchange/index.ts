@@ -111,7 +111,7 @@ function bytesOf(request: FastifyRequest): number {
   return request.rawBody?.bytes.length ?? Number(request.headers['content-length'] ?? 0)
 }
 
-/** A set whose members know their own index: cheaper for each request than a hash set. */
+/** A set whose members store their own index, which is cheaper per request than a hash set. */
 class OpenExchanges {
   readonly #all: Exchange[] = []
 

@@ -5,8 +5,8 @@ import { Breaker, type Ticket } from './breaker.ts'
 import { Suspicions } from './suspicions.ts'
 
 /**
- * How a target stands for a request. `first`: it is healthy. `last`: it is used when no healthy target is left.
- * `ejected`: it is used only when no target of the model is healthy. `out`: it cannot answer now.
+ * Standing of a target for a request. `first`: healthy. `last`: used if no healthy target is left. `ejected`: used only
+ * if no target of the model is healthy. `out`: cannot answer now.
  */
 export type Standing = 'first' | 'last' | 'ejected' | 'out'
 

@@ -150,7 +150,10 @@ function membersOf({ body }: FastifyRequest): Record<string, unknown> {
   return body as Record<string, unknown> // validated by the route's schema
 }
 
-/** The model that a body names. Throws `bad_request` and `model_not_found`. */
+/**
+ * Resolves the model that a body names; `model` takes precedence over the legacy `model_name`. Throws `bad_request` and
+ * `model_not_found`.
+ */
 function modelOf(
   app: FastifyInstance,
   dialect: string,
