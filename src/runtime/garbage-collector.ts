@@ -1,10 +1,10 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** Collects the young garbage, which is soon done, or all of it; the process stands still meanwhile. */
+/** Collects the young generation (`minor`), which is short, or the whole heap; blocks the process meanwhile. */
 export type CollectGarbage = (type: 'minor' | 'major') => void
 
-/** A flag brings it, and there is no other way to it: https://nodejs.org/api/cli.html#--expose-gc */
+/** `gc` is available only through a flag: https://nodejs.org/api/cli.html#--expose-gc */
 export function garbageCollector(): CollectGarbage {
   let gc: unknown
   return (type) => {

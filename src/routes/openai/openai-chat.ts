@@ -6,7 +6,7 @@ import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 
-/** OpenAI chat completions; LM Studio's `v0` path is the same request, and tells more in its answer. */
+/** OpenAI chat completions. LM Studio's `v0` path accepts the same request and returns additional fields. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const schema = { body: OpenaiChatBody }
   const paths = endpointPaths(app.config.endpointPrefix, {
