@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { canCollectGarbage, collectGarbage } from '../../runtime/garbage-collector.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { HeapRoom, jsonMemoryBytes, mostPerByte } from './heap-room.ts'
 
@@ -92,9 +93,10 @@ function watch(
   const look = (): void => {
     const now = performance.now()
     if (shedDelayMs > 0 && now - dueAt > shedDelayMs) lateUntil = now + holdMs
-    const found = lateOrFull(now < lateUntil, shedHeapPercent > 0 && heap.isFull())
+    const isBusy = app.exchanges.running > 0
+    const found = lateOrFull(now < lateUntil, shedHeapPercent > 0 && heap.isFull(isBusy))
     onLook(found)
-    wait(found === undefined && app.exchanges.running === 0)
+    wait(found === undefined && !isBusy)
   }
   const wait = (isIdle: boolean): void => {
     idle = isIdle
@@ -134,16 +136,20 @@ class Heap {
     this.#share = share
   }
 
-  /** Above its limit; garbage does not count, but where collecting it would cost too much. */
-  isFull(): boolean {
+  /**
+   * Above its limit; garbage does not count, except where collecting it would cost too much. While requests are refused nothing
+   * is allocated, so V8 collects nothing by itself: where the garbage collector cannot be called, only a busy heap is full.
+   */
+  isFull(isBusy: boolean): boolean {
     if (this.#room.fullness(false) < this.#share) return false
+    if (!canCollectGarbage()) return isBusy
     return !this.#collect() || this.#room.fullness(false) >= this.#share
   }
 
   hasRoom(bytes: number): boolean {
     if (this.holds(bytes)) return true
     if (!this.couldHold(bytes)) return false
-    this.#room.collect('minor')
+    collectGarbage('minor')
     return this.holds(bytes) || (this.#collect() && this.holds(bytes))
   }
 
@@ -160,7 +166,7 @@ class Heap {
   #collect(): boolean {
     const startedAt = performance.now()
     if (startedAt < this.#collectFrom) return false
-    this.#room.collect('major')
+    collectGarbage('major')
     const endedAt = performance.now()
     this.#collectFrom = endedAt + (endedAt - startedAt) / collectShare
     return true
