@@ -62,6 +62,8 @@ export interface AppOptions {
   running?: RunningRequests
   /** 0 (included) to 1 (excluded), for the strategies; `Math.random` unless given. */
   random?: () => number
+  /** Called last when the app closes. */
+  onClosed?: () => Promise<void>
   /** Model servers on this machine, for a start without any configuration. */
   found?: ModelsOptions['found']
 }
@@ -95,6 +97,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // A client waits for its answer on the socket that it has; the listener alone is closed at once.
     return503OnClosing: false,
   })
+  const { onClosed } = options
+  // Fastify runs these hooks in reverse order.
+  if (onClosed) app.addHook('onClose', onClosed)
   await app.register(config, options)
   await app.register(basePath)
   app.decorate('logError', options.logError ?? (() => undefined))

@@ -52,11 +52,6 @@ function messageOf({ kind, message }: RouterError): string {
   return tells ? message : `prompt is too long: ${message}`
 }
 
-/** Whether an answer or an event is an upstream's error instead; some proxies send OpenAI's form. */
-export function isErrorShaped(value: unknown): value is JsonObject {
-  return isObject(value) && (value.type === 'error' || Boolean(value.error))
-}
-
 /** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
 export function reportedError(value: unknown): RouterError {
   const said = isObject(value) && value.error ? value.error : value
@@ -72,9 +67,4 @@ export function reportedError(value: unknown): RouterError {
     default:
       return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
   }
-}
-
-/** An answer or event that is not of the dialect's form: skipping it would lose tokens in silence. */
-export function unreadable(what: string): RouterError {
-  return upstreamFailed('The upstream sent an answer that cannot be read', 'BAD_ANSWER', { what })
 }

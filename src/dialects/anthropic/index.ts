@@ -1,30 +1,30 @@
-import { type Edit, setMembers } from '../../lib/json/splice.ts'
-import type { ChatCodec, Dialect, PassthroughRequest } from '../../sdk/dialect.ts'
+import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
+import { streamEdits } from '../shared/stream-edits.ts'
 import { readUsage } from './answer-read.ts'
-import { missingDefaults } from './defaults.ts'
 import { errorStatus, writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
 import { checkAnswer, readResponse, writeResponse } from './response.ts'
+import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
-import { estimateTokens } from './token-estimate.ts'
 
 const chat: ChatCodec = {
   streamsByDefault: false,
   readRequest,
   writeRequest,
-  checkAnswer,
+  checkAnswer: (body) => {
+    checkAnswer(body)
+    return { usage: readUsage(body) }
+  },
   readResponse: (body) => readResponse(body),
   writeResponse,
   createReader: () => createReader(),
   createWriter,
   createPassthrough,
-  // Token counts stand in every stream, so nothing has to be asked for.
-  passthroughEdits: (request) => ({ edits: streamEdits(request), stripUsage: false }),
-  readUsage,
-  estimatePrompt: estimateTokens,
+  // Every stream carries token counts, so none have to be requested.
+  passthroughEdits: (request) => ({ edits: streamEdits(request, false), stripUsage: false }),
   missingDefaults,
 }
 
@@ -38,10 +38,4 @@ export const anthropic: Dialect = {
   writeError,
   errorStatus,
   writeStreamError,
-}
-
-/** `stream` is written only where the server would otherwise understand something else. */
-function streamEdits({ body, scan, stream }: PassthroughRequest): Edit[] {
-  const said = body.stream ?? chat.streamsByDefault
-  return said === stream ? [] : setMembers(scan, { stream }, new Set())
 }

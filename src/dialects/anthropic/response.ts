@@ -3,9 +3,10 @@ import type { ChatChoice, ChatResponse, ToolCall } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
 import { argumentObject, wholeArgumentText } from '../shared/tool-arguments.ts'
+import { isErrorShaped, unreadable } from '../shared/upstream-error.ts'
 import { readFinish, readRefusal, readUsage } from './answer-read.ts'
 import { answerId, messageHead, writeStop, writeUsage } from './answer-write.ts'
-import { isErrorShaped, reportedError, unreadable } from './errors.ts'
+import { reportedError } from './errors.ts'
 import { fromWireName, legalCallId, randomCallId } from './tool-identifiers.ts'
 
 /** Whether this is a `message`, whatever the model wrote. Throws `upstream_error` when it is none, or reports an error. */

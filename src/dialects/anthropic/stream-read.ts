@@ -5,9 +5,9 @@ import type { ChatStreamReader } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
 import { argumentText } from '../shared/tool-arguments.ts'
+import { unreadable } from '../shared/upstream-error.ts'
 import { readCounts, readFinish, readRefusal } from './answer-read.ts'
-import { unreadable } from './errors.ts'
-import { parseEvent } from './stream-event.ts'
+import { parseEvent } from './passthrough.ts'
 import { fromWireName, randomCallId } from './tool-identifiers.ts'
 
 type Emit = (event: ChatEvent) => void
@@ -61,8 +61,8 @@ class StreamReader implements ChatStreamReader {
   #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
     if (this.#over) return
     const event = parseEvent(sent)
-    if (event.type === 'nothing' || (event.type === 'broken' && cutOff)) return
-    const error = event.type === 'event' ? this.#data(event.data, emit) : event.error
+    if (event.type === 'nothing' || event.type === 'done' || (event.type === 'broken' && cutOff)) return
+    const error = event.type === 'data' ? this.#data(event.data, emit) : event.error
     if (error) this.#fail(error, emit)
   }
 

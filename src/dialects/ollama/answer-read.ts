@@ -3,6 +3,7 @@ import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../..
 import { type RouterError, streamTruncated, upstreamFailed } from '../../sdk/errors.ts'
 import type { AnswerCallIds } from '../shared/call-ids.ts'
 import { wholeArgumentText } from '../shared/tool-arguments.ts'
+import { unreadable } from '../shared/upstream-error.ts'
 
 /** What one line of a stream, or a whole answer, says. */
 export interface AnswerMessage {
@@ -14,9 +15,9 @@ export interface AnswerMessage {
 /** Throws `upstream_error` for a message that is not of Ollama's form: skipping it would lose tokens in silence. */
 export function readMessage(answer: Record<string, unknown>, ids: AnswerCallIds): AnswerMessage {
   const message = answer.message ?? generated(answer)
-  if (!isObject(message)) throw malformed('message')
+  if (!isObject(message)) throw unreadable('message')
   const calls = message.tool_calls ?? []
-  if (!Array.isArray(calls)) throw malformed('tool_calls')
+  if (!Array.isArray(calls)) throw unreadable('tool_calls')
   return {
     text: textOf(message.content),
     reasoning: textOf(message.thinking),
@@ -40,15 +41,6 @@ export function saysAnything(answer: Record<string, unknown>): boolean {
 /** Whether the engine ended the answer without a reason, as it does with one that repeats itself. */
 export function isStopped(answer: Record<string, unknown>): boolean {
   return answer.done === false && !answer.done_reason
-}
-
-/** Whether the answer has its `error` member: then it is nothing else. The upstream's words stay in the cause. */
-export function reportedError(answer: Record<string, unknown>): RouterError | undefined {
-  const { error } = answer
-  if (error === undefined || error === null || error === false) return undefined
-  const said = isObject(error) ? error.message : error
-  const message = typeof said === 'string' ? said : JSON.stringify(error)
-  return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', { message })
 }
 
 /**
@@ -111,14 +103,10 @@ export function readCreated(answer: Record<string, unknown>): number | undefined
   return Number.isNaN(ms) ? undefined : Math.floor(ms / 1000)
 }
 
-export function malformed(what: string): RouterError {
-  return upstreamFailed('The upstream sent an answer that cannot be read', 'BAD_ANSWER', { what })
-}
-
 function textOf(value: unknown): string {
   if (value === undefined || value === null) return ''
   if (typeof value === 'string') return value
-  throw malformed('text')
+  throw unreadable('text')
 }
 
 /** Ollama gives an object as arguments; servers that imitate it may give OpenAI's JSON text. */

@@ -8,9 +8,10 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { unitVector } from '../shared/vector-bytes.ts'
-import { malformed, readTimings, reportedError } from './answer-read.ts'
-import { missingDefaults } from './defaults.ts'
+import { readTimings } from './answer-read.ts'
+import { missingDefaults } from './sampling.ts'
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 
@@ -104,11 +105,10 @@ function writeRequest(
 }
 
 function readResponse(body: unknown, inputs: number): EmbeddingResponse {
-  if (!isObject(body)) throw malformed('answer')
-  const error = reportedError(body)
-  if (error) throw error
+  if (!isObject(body)) throw unreadable('answer')
+  if (isErrorShaped(body)) throw reportedError(body)
   const { embeddings, prompt_eval_count: counted } = body
-  if (!Array.isArray(embeddings) || embeddings.length !== inputs) throw malformed('embeddings')
+  if (!Array.isArray(embeddings) || embeddings.length !== inputs) throw unreadable('embeddings')
   const timings = readTimings(body)
   return {
     vectors: embeddings.map(readVector),
@@ -118,8 +118,8 @@ function readResponse(body: unknown, inputs: number): EmbeddingResponse {
 }
 
 function readVector(vector: unknown): number[] {
-  if (!Array.isArray(vector) || vector.length === 0) throw malformed('embedding')
-  if (!vector.every((value) => typeof value === 'number')) throw malformed('embedding')
+  if (!Array.isArray(vector) || vector.length === 0) throw unreadable('embedding')
+  if (!vector.every((value) => typeof value === 'number')) throw unreadable('embedding')
   return vector
 }
 

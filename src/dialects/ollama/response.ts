@@ -3,17 +3,16 @@ import type { ChatResponse, Timings, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { streamTruncated } from '../../sdk/errors.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
+import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import {
   emptyAnswer,
   finishReasonOf,
   isStopped,
-  malformed,
   readCreated,
   readLogprobs,
   readMessage,
   readTimings,
   readUsage,
-  reportedError,
   saysAnything,
 } from './answer-read.ts'
 import { writeEnd, writeLogprobs, writeToolCall } from './answer-write.ts'
@@ -23,10 +22,9 @@ import { writeEnd, writeLogprobs, writeToolCall } from './answer-write.ts'
  * is none, or reports an error.
  */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
-  if (!isObject(body)) throw malformed('answer')
-  const error = reportedError(body)
-  if (error) throw error
-  if (!isObject(body.message) && typeof body.response !== 'string') throw malformed('message')
+  if (!isObject(body)) throw unreadable('answer')
+  if (isErrorShaped(body)) throw reportedError(body)
+  if (!isObject(body.message) && typeof body.response !== 'string') throw unreadable('message')
   const isNothing = body.done_reason === '' || isStopped(body)
   if (isNothing && !saysAnything(body)) throw streamTruncated()
 }
@@ -34,7 +32,7 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
 /** Reads a whole answer of `POST /api/chat`. Throws `upstream_error` for what {@link checkAnswer} does, and for no answer. */
 export function readResponse(body: unknown, newCallId: () => string): ChatResponse {
   checkAnswer(body)
-  if (!isObject(body.message)) throw malformed('message')
+  if (!isObject(body.message)) throw unreadable('message')
   const { text, reasoning, toolCalls } = readMessage(body, new AnswerCallIds(newCallId))
   const empty = text === '' && reasoning === '' && toolCalls.length === 0 ? emptyAnswer(body) : undefined
   if (empty) throw empty
@@ -62,7 +60,7 @@ export function readResponse(body: unknown, newCallId: () => string): ChatRespon
 /** Writes a whole answer. */
 export function writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown> {
   const choice = response.choices.find(({ index }) => index === 0) ?? response.choices[0]
-  if (!choice) throw malformed('choices')
+  if (!choice) throw unreadable('choices')
   const { text, reasoning, refusal = '', toolCalls, logprobs = [] } = choice
   const { usage } = response
   return {
@@ -70,7 +68,7 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): R
     created_at: context.now().toISOString(),
     message: {
       role: 'assistant',
-      // Ollama has no place for refusals but the text.
+      // Ollama has no member for refusals.
       content: text === '' ? refusal : text,
       ...(reasoning === '' ? {} : { thinking: reasoning }),
       ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(writeToolCall) }),

@@ -2,8 +2,9 @@ import { LineSplitter } from '../../lib/bytes/lines.ts'
 import { parseObject } from '../../lib/json/read.ts'
 import type { ChatEvent, TokenLogprob } from '../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../sdk/dialect.ts'
-import { RouterError, streamTruncated, upstreamFailed } from '../../sdk/errors.ts'
+import { RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
+import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import {
   emptyAnswer,
   finishReasonOf,
@@ -12,7 +13,6 @@ import {
   readMessage,
   readTimings,
   readUsage,
-  reportedError,
 } from './answer-read.ts'
 import { Repetition } from './repetition.ts'
 
@@ -24,15 +24,6 @@ type Emit = (event: ChatEvent) => void
  */
 export function createReader(newCallId: () => string): ChatStreamReader {
   return new Reader(newCallId)
-}
-
-/** A line that cannot be read; what it held is lost, so the stream is no answer any more. */
-export function brokenLine(): RouterError {
-  return upstreamFailed('The upstream sent a line that is not a JSON object', 'BAD_STREAM')
-}
-
-export function longLine(): RouterError {
-  return upstreamFailed('The upstream sent a line that is too long', 'LINE_TOO_LONG')
 }
 
 class Reader implements ChatStreamReader {
@@ -58,7 +49,7 @@ class Reader implements ChatStreamReader {
       this.#lines.push(chunk, (line) => this.#line(line, emit))
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      this.#fail(longLine(), emit)
+      this.#fail(unreadable('line too long', error), emit)
     }
   }
 
@@ -80,13 +71,12 @@ class Reader implements ChatStreamReader {
     if (this.#over || line.trim() === '') return
     const answer = parseObject(line)
     if (answer) this.#answer(answer, emit)
-    else this.#fail(brokenLine(), emit)
+    else this.#fail(unreadable('line'), emit)
   }
 
   #answer(answer: Record<string, unknown>, emit: Emit): void {
-    const error = reportedError(answer)
-    if (error) {
-      this.#fail(error, emit)
+    if (isErrorShaped(answer)) {
+      this.#fail(reportedError(answer), emit)
       return
     }
     try {

@@ -1,9 +1,9 @@
+import { escapeLineBreaks, lineJson } from '../../lib/bytes/lines.ts'
 import { parseObject } from '../../lib/json/read.ts'
 import type { ChatEvent, FinishReason, Timings, TokenLogprob, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
 import { argumentObject } from '../shared/tool-arguments.ts'
 import { writeEnd, writeLogprobs } from './answer-write.ts'
-import { escapeLineBreaks, lineJson } from './lines.ts'
 
 /**
  * Writes the NDJSON of a streamed chat. Tool calls go out whole, because Ollama's clients take each one as complete.

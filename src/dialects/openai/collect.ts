@@ -2,8 +2,9 @@ import { type SseEvent, SseReader } from '../../lib/bytes/sse.ts'
 import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
 import type { AnswerCollector, WholeAsStream } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
-import { unreadable } from './errors.ts'
-import { hasContent, parseEvent } from './stream-event.ts'
+import { parseEvent } from '../shared/stream-event.ts'
+import { unreadable } from '../shared/upstream-error.ts'
+import { hasContent } from './passthrough.ts'
 
 /** What a whole answer may take of memory, in bytes of its stream. */
 const maxBytes = 64 * 1024 * 1024
@@ -78,14 +79,14 @@ class Collector implements AnswerCollector {
   #event(sent: SseEvent): void {
     if (this.done || this.failure) return
     const event = parseEvent(sent)
-    if (event.type === 'chunk') this.#chunk(event.chunk)
+    if (event.type === 'data') this.#chunk(event.data)
     else if (event.type === 'done') this.done = true
     else if (event.type !== 'nothing') this.failure = event.error
   }
 
   #chunk({ choices, ...head }: JsonObject): void {
     for (const [position, choice] of objectsIn(choices).entries()) this.#choice(choice, position)
-    // Progress of the prompt is told in streams only.
+    // Only streams report progress of the prompt.
     const { prompt_progress: _progress, ...members } = head
     for (const [name, value] of Object.entries(members)) {
       // Of several choices each is told with its own counts and timings, and a whole answer has those of the first.

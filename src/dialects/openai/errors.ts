@@ -1,30 +1,7 @@
-import { isObject, type JsonObject } from '../../lib/json/read.ts'
-import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
+import type { RouterError } from '../../sdk/errors.ts'
 import { describeForOpenai } from '../shared/openai-error.ts'
 
 /** The in-band error: the official clients throw on it, and only on this form (an object with a message). */
 export function writeStreamError(error: RouterError, debug: boolean): string {
   return `data: ${JSON.stringify({ error: describeForOpenai(error, debug) })}\n\n`
-}
-
-/**
- * Whether an answer or an event is an upstream's error instead: OpenAI's object, LM Studio's string, the `object:
- * "error"` of older vLLM, the `type: "error"` of proxies in front of Anthropic.
- */
-export function isErrorShaped(value: unknown): value is JsonObject {
-  return isObject(value) && (Boolean(value.error) || value.object === 'error' || value.type === 'error')
-}
-
-/** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
-export function reportedError(value: unknown): RouterError {
-  const said = isObject(value) && value.error ? value.error : value
-  const cause = isObject(said)
-    ? { message: said.message, type: said.type, code: said.code }
-    : { message: said, type: undefined, code: undefined }
-  return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
-}
-
-/** An answer or event that is not of the dialect's form: skipping it would lose tokens in silence. */
-export function unreadable(what: string, cause?: unknown): RouterError {
-  return upstreamFailed('The upstream sent an answer that cannot be read', 'BAD_ANSWER', cause ?? { what })
 }

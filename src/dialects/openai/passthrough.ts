@@ -1,188 +1,89 @@
-import { HeldBytes } from '../../lib/bytes/held.ts'
-import { hasLineEnd, lastEventEnd, nextEventEnd, readEvent } from '../../lib/bytes/sse-search.ts'
-import { filledTextOf, numberOf, objectsIn } from '../../lib/json/read.ts'
-import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
-import { streamTruncated } from '../../sdk/errors.ts'
-import { ModelRenamer } from './model-renamer.ts'
-import { isFilledString, valueAfter } from './stream-bytes.ts'
-import { hasContent, parseEvent } from './stream-event.ts'
-import { completedEvent, findDone, findError, hasEmptyChoices, readUsageObject } from './stream-search.ts'
+import { sseFraming } from '../../lib/bytes/framing.ts'
+import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
+import { type Edit, scanObject, setMembers } from '../../lib/json/splice.ts'
+import type {
+  ChatPassthrough,
+  PassthroughOptions,
+  PassthroughRequest,
+  PassthroughState,
+} from '../../sdk/dialect.ts'
+import { parseEvent } from '../shared/stream-event.ts'
+import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
+import { abortedBy, readUsage } from './answer-read.ts'
 
 const doneEvent = Buffer.from('data: [DONE]\n\n')
-const finishKey = Buffer.from('"finish_reason"')
-const usageKey = Buffer.from('"usage"')
-const openBrace = 0x7b
+/** A reason to finish, and the chunk of the token counts, which has no choices. */
+const marks = sseMarks(
+  'finish_reason"[ \\t]*:[ \\t]*"[^"]|choices"[ \\t]*:[ \\t]*\\[[ \\t]*\\]',
+  'usage"[ \\t]*:[ \\t]*\\{',
+)
+const none: ReadonlySet<string> = new Set()
 
-/** An event longer than this goes out in pieces: memory per stream stays bounded. */
-const maxHeldBytes = 64 * 1024
-
-/**
- * The stream half of the identity lane: whole events go through as they came. Once content was seen no event is parsed
- * but the few that a search singles out: an error, a finish among several choices.
- */
 export function createPassthrough(options: PassthroughOptions): ChatPassthrough {
-  return new Passthrough(options)
+  return createStreamFilter(new OpenaiStream(options), options.model)
 }
 
-class Passthrough implements ChatPassthrough {
-  readonly state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
+class OpenaiStream implements StreamPolicy {
+  readonly framing = sseFraming
+  readonly marks = marks
+  readonly readCounts = readUsage
+  readonly parse = parseEvent
   readonly #options: PassthroughOptions
-  readonly #model: ModelRenamer
   readonly #finished = new Set<number>()
-  readonly #held = new HeldBytes()
-  #first = true
-  /** Whether the beginning of an event too long to be held has gone out. */
-  #torn = false
-  /** The last usage object, with what follows it in its event. */
-  #usage: Buffer | undefined
 
   constructor(options: PassthroughOptions) {
     this.#options = options
-    this.#model = new ModelRenamer(options.model)
   }
 
-  push(chunk: Buffer): Buffer | undefined {
-    if (this.#isOver()) return undefined
-    if (this.state.content && this.#held.length === 0 && !this.#torn) {
-      const plain = this.#model.renamePlain(chunk)
-      if (plain) return plain
+  note({ data }: { data: JsonObject }, state: PassthroughState): boolean {
+    state.content ||= hasContent(data)
+    state.usage = readUsage(data) ?? state.usage
+    const choices = objectsIn(data.choices)
+    for (const [position, choice] of choices.entries()) {
+      if (filledTextOf(choice.finish_reason) === undefined) continue
+      this.#finished.add(numberOf(choice.index) ?? position)
+      state.failure ??= abortedBy(choice.finish_reason)
     }
-    this.#held.add(chunk)
-    if (hasLineEnd(chunk)) {
-      const bytes = this.#held.take()
-      const end = lastEventEnd(bytes)
-      this.#held.add(bytes.subarray(end))
-      if (end > 0) {
-        this.#torn = false
-        return this.#relay(bytes.subarray(0, end))
-      }
-    }
-    return this.#held.length > maxHeldBytes ? this.#letThrough() : undefined
+    return choices.length > 0 || !this.#options.stripUsage || !isObject(data.usage)
   }
 
-  end(): Buffer | undefined {
-    if (this.#isOver()) return undefined
-    const tail = completedEvent(this.#held.take())
-    const out = tail && !this.#torn ? this.#relay(tail) : undefined
-    if (this.#isOver()) return this.state.ended ? out : undefined
-    if (this.#torn || this.#finished.size < this.#options.choices) {
-      this.state.failure = streamTruncated()
-      return undefined
-    }
-    this.#complete()
-    return out ? Buffer.concat([out, doneEvent]) : doneEvent
+  /** Some servers never send the end mark. */
+  complete(): Buffer | undefined {
+    return this.#finished.size < this.#options.choices ? undefined : doneEvent
   }
+}
 
-  /** Ends the torn line, and the event that it belongs to: the client's parser would take an error for a part of it. */
-  endTorn(): string {
-    return this.#torn ? '\n\n' : ''
-  }
+/** Whether a chunk is worth committing to: it says something, whatever that is, or finishes a choice. */
+export function hasContent(chunk: JsonObject): boolean {
+  return objectsIn(chunk.choices).some((choice) => {
+    if (filledTextOf(choice.finish_reason) !== undefined || filledTextOf(choice.text) !== undefined)
+      return true
+    const said = isObject(choice.delta) ? choice.delta : choice.message
+    return isObject(said) && Object.entries(said).some(([name, value]) => name !== 'role' && says(value))
+  })
+}
 
-  #isOver(): boolean {
-    return this.state.ended || this.state.failure !== undefined
-  }
+function says(value: unknown): boolean {
+  if (value === undefined || value === null || value === '') return false
+  return typeof value === 'object' ? Object.keys(value).length > 0 : true
+}
 
-  #letThrough(): Buffer | undefined {
-    const bytes = this.#held.take()
-    const wasTorn = this.#torn
-    this.#torn = true
-    const out = this.#relay(bytes)
-    if (this.state.failure === undefined) this.state.content = true
-    // A failure is found at the beginning of an event, and nothing of that one goes out.
-    else this.#torn = wasTorn
-    return out
+/**
+ * The least changes that make the sent bytes say what is meant: `stream` as a boolean, and token counts asked for where
+ * only the router wants them. Members that are not named here stay byte for byte.
+ */
+export function passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean } {
+  const { bytes, scan, body, stream, wantUsage } = request
+  const options = body.stream_options
+  const stripUsage = stream && wantUsage && !(isObject(options) && options.include_usage === true)
+  const missing = (body.stream ?? false) === stream ? {} : { stream }
+  // Of repeated members the last one counts for every parser in use.
+  const member = scan.members.findLast(({ key }) => key === 'stream_options')
+  const inner = member && scanObject(bytes.subarray(0, member.valueEnd), member.valueStart)
+  if (!stripUsage || !inner) {
+    const added = stripUsage ? { stream_options: { include_usage: true } } : {}
+    return { edits: setMembers(scan, { ...missing, ...added }, none), stripUsage }
   }
-
-  /** Takes whole events; gives those that are the client's, and notes what they say. */
-  #relay(region: Buffer): Buffer | undefined {
-    const bytes = this.#withoutMark(region)
-    const done = findDone(bytes)
-    const failed = findError(bytes.subarray(0, done?.start))
-    let good = bytes.subarray(0, failed?.start ?? done?.start)
-    if (!this.state.content && !this.#torn) good = this.#lookForContent(good)
-    this.state.failure ??= failed?.error ?? (done && !this.state.content ? streamTruncated() : undefined)
-    this.#noteFinishes(good)
-    const complete = done !== undefined && this.state.failure === undefined
-    const kept = this.#noteUsage(complete ? bytes.subarray(0, done.end) : good)
-    if (complete) this.#complete()
-    const out = this.#model.rename(kept)
-    return out.length > 0 ? out : undefined
-  }
-
-  #complete(): void {
-    this.state.ended = true
-    this.state.content = true
-    this.state.usage = this.#usage && readUsageObject(this.#usage)
-  }
-
-  /** A byte order mark is no part of the events, and clients that do not know it lose the first one. */
-  #withoutMark(bytes: Buffer): Buffer {
-    if (!this.#first) return bytes
-    this.#first = false
-    return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes
-  }
-
-  /**
-   * Before the answer is committed another target may still take over, so each event is looked at. Gives the bytes as
-   * far as they can be read.
-   */
-  #lookForContent(bytes: Buffer): Buffer {
-    for (let at = 0; at < bytes.length && !this.state.content; ) {
-      const end = nextEventEnd(bytes, at)
-      const sent = readEvent(bytes.subarray(at, end))
-      const event = sent && parseEvent(sent)
-      if (event?.type === 'broken') {
-        this.state.failure = event.error
-        return bytes.subarray(0, at)
-      }
-      if (event?.type === 'chunk') this.state.content = hasContent(event.chunk)
-      at = end
-    }
-    return bytes
-  }
-
-  /** Only a stream without end marker is judged by them. */
-  #noteFinishes(bytes: Buffer): void {
-    const { choices } = this.#options
-    let at = 0
-    while (this.#finished.size < choices) {
-      at = bytes.indexOf(finishKey, at) + 1
-      if (at === 0) return
-      const value = valueAfter(bytes, at - 1 + finishKey.length)
-      if (value === undefined || !isFilledString(bytes, value)) continue
-      if (choices > 1)
-        this.#noteFinishedChoices(bytes.subarray(lastEventEnd(bytes, at), nextEventEnd(bytes, at)))
-      else this.#finished.add(0)
-    }
-  }
-
-  #noteFinishedChoices(bytes: Buffer): void {
-    const sent = readEvent(bytes)
-    const event = sent && parseEvent(sent)
-    if (event?.type !== 'chunk') return
-    for (const [position, choice] of objectsIn(event.chunk.choices).entries()) {
-      if (filledTextOf(choice.finish_reason) !== undefined)
-        this.#finished.add(numberOf(choice.index) ?? position)
-    }
-  }
-
-  /** Remembers the last usage object; gives the bytes without the chunk that only the router asked for. */
-  #noteUsage(bytes: Buffer): Buffer {
-    const pieces: Buffer[] = []
-    let from = 0
-    for (let at = bytes.indexOf(usageKey); at !== -1; at = bytes.indexOf(usageKey, at + 1)) {
-      const value = valueAfter(bytes, at + usageKey.length)
-      if (value === undefined || bytes[value] !== openBrace) continue
-      const end = nextEventEnd(bytes, at)
-      // Copied: a slice would keep the whole network chunk for the length of the stream.
-      this.#usage = Buffer.from(bytes.subarray(value, end))
-      if (!this.#options.stripUsage) continue
-      const start = Math.max(lastEventEnd(bytes, at), from)
-      if (!hasEmptyChoices(bytes.subarray(start, end))) continue
-      pieces.push(bytes.subarray(from, start))
-      from = end
-    }
-    if (from === 0) return bytes
-    return Buffer.concat([...pieces, bytes.subarray(from)])
-  }
+  const asked = setMembers(inner, { include_usage: true }, none)
+  return { edits: [...setMembers(scan, missing, none), ...asked], stripUsage }
 }

@@ -3,8 +3,8 @@ import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall, Usage } from '..
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { AnswerCallIds, randomCallId } from '../shared/call-ids.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
+import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
-import { isErrorShaped, reportedError, unreadable } from './errors.ts'
 import { calledIn } from './stream-calls.ts'
 
 /**

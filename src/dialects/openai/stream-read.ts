@@ -4,10 +4,10 @@ import type { ChatEvent, Usage } from '../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { randomCallId } from '../shared/call-ids.ts'
+import { parseEvent } from '../shared/stream-event.ts'
+import { unreadable } from '../shared/upstream-error.ts'
 import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
-import { unreadable } from './errors.ts'
 import { StreamedCalls } from './stream-calls.ts'
-import { parseEvent } from './stream-event.ts'
 
 type Emit = (event: ChatEvent) => void
 
@@ -61,8 +61,8 @@ class StreamReader implements ChatStreamReader {
     if (this.#over) return
     const event = parseEvent(sent)
     switch (event.type) {
-      case 'chunk':
-        this.#chunk(event.chunk, emit)
+      case 'data':
+        this.#chunk(event.data, emit)
         return
       case 'done':
         this.#done(emit)

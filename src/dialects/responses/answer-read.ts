@@ -11,7 +11,7 @@ import {
 import type { ChatResponse, FinishReason, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
 import { randomCallId } from '../shared/call-ids.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
-import { isErrorShaped, reportedError, unreadable } from './errors.ts'
+import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 
 /**
  * Whether this is a `response` object, whatever the model wrote; one of a background request is not finished. Throws
@@ -77,7 +77,7 @@ export function callArguments(item: JsonObject): string {
   return wholeArgumentText(item.arguments)
 }
 
-/** The thoughts themselves where they are told, else their summary. */
+/** The thoughts themselves where they are sent, else their summary. */
 function thoughtsOf(item: JsonObject): string {
   if (item.type !== 'reasoning') return ''
   const texts = (parts: unknown): string[] => objectsIn(parts).map((part) => textOf(part.text) ?? '')

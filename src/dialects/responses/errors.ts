@@ -1,6 +1,6 @@
-import { isObject, type JsonObject, textOf } from '../../lib/json/read.ts'
+import type { JsonObject } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
-import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
+import type { RouterError } from '../../sdk/errors.ts'
 import { responseId } from './answer-object.ts'
 
 /** The `error` of a response object. Agents act on the code: they wait, shorten the conversation, or try again. */
@@ -31,23 +31,4 @@ export function writeStreamError(error: RouterError, { requestId }: ErrorOptions
 /** One server-sent event; clients go by `type` in the data or by the event's name, so both say it. */
 export function serverEvent(type: string, members: JsonObject): string {
   return `event: ${type}\ndata: ${JSON.stringify({ type, ...members })}\n\n`
-}
-
-/** Whether an answer or an event is an upstream's error in place of one. */
-export function isErrorShaped(value: unknown): value is JsonObject {
-  return isObject(value) && (Boolean(value.error) || value.object === 'error' || value.type === 'error')
-}
-
-/** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
-export function reportedError(value: unknown): RouterError {
-  const said = isObject(value) && value.error ? value.error : value
-  const cause = isObject(said)
-    ? { message: said.message, type: said.type, code: said.code }
-    : { message: textOf(said) }
-  return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
-}
-
-/** An answer or event that is not of the dialect's form: skipping it would lose tokens in silence. */
-export function unreadable(what: string, cause?: unknown): RouterError {
-  return upstreamFailed('The upstream sent an answer that cannot be read', 'BAD_ANSWER', cause ?? { what })
 }

@@ -1,14 +1,14 @@
 import { keepAliveComment as comment } from '../../lib/bytes/sse.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
+import { streamEdits } from '../shared/stream-edits.ts'
 import { checkAnswer, readResponse, readUsage } from './answer-read.ts'
 import { writeResponse } from './answer-write.ts'
-import { missingDefaults } from './defaults.ts'
 import { writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
-import { passthroughEdits } from './passthrough-edits.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
+import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 
@@ -21,14 +21,17 @@ export const responses: Dialect = {
   chat: {
     readRequest: (body, stream) => readRequest(body, stream),
     writeRequest,
-    checkAnswer,
+    checkAnswer: (body) => {
+      checkAnswer(body)
+      return { usage: readUsage(body) }
+    },
     readResponse: (body) => readResponse(body),
     writeResponse,
     createReader: () => createReader(),
     createWriter: (context) => createWriter(context),
     createPassthrough,
-    passthroughEdits,
-    readUsage,
+    // Every stream carries token counts, so none have to be requested.
+    passthroughEdits: (request) => ({ edits: streamEdits(request, false), stripUsage: false }),
     streamsByDefault: false,
     missingDefaults,
   },

@@ -1,126 +1,71 @@
-import { EventCutter } from '../../lib/bytes/event-cutter.ts'
-import { readEvent, withModelIn } from '../../lib/bytes/sse-search.ts'
-import { isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
+import { sseFraming } from '../../lib/bytes/framing.ts'
+import type { SseEvent } from '../../lib/bytes/sse.ts'
+import { filledTextOf, isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
-import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
+import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
+import { reportedError } from '../shared/upstream-error.ts'
 import { readUsage } from './answer-read.ts'
-import { answerError, serverEvent, unreadable } from './errors.ts'
-import { isTerminal, parseEvent } from './stream-event.ts'
+import { answerError, serverEvent } from './errors.ts'
 
-const openBrace = 0x7b
-const carriageReturn = 0x0d
-const lineEnd = Buffer.from('\r\n')
 /** Only the events about the answer as a whole name a model, or end the stream. */
-const wholeAnswer = Buffer.from('"response"')
-const errorKey = Buffer.from('"error"')
-const errorWord = Buffer.from('error')
+const marks = sseMarks('response"')
+const numberKey = '"sequence_number"'
 
-/** The stream half of the identity lane: events go through as they came, but for the model in those that name it. */
-export function createPassthrough(options: PassthroughOptions): ChatPassthrough {
-  return new Passthrough(options.model)
+export function createPassthrough({ model }: PassthroughOptions): ChatPassthrough {
+  return createStreamFilter(new ResponsesStream(model), model)
 }
 
-class Passthrough implements ChatPassthrough {
-  readonly state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
-  readonly #alias: string
-  readonly #cutter = new EventCutter()
-  #out: Buffer[] = []
-  /** The last event that went by, and the last one that told the answer as a whole. */
+/** `[DONE]` is no end of its own here: the terminal event is. */
+export function parseEvent(sent: SseEvent): StreamEvent {
+  const event = parseAny(sent)
+  if (event.type === 'done') return { type: 'nothing' }
+  const isFailed =
+    event.type === 'data' && (event.name === 'response.failed' || event.name === 'response.cancelled')
+  return isFailed ? { type: 'error', error: reportedError(event.data.response) } : event
+}
+
+/** The events after which there is nothing more. */
+export function isTerminal(name: string): boolean {
+  return name === 'response.completed' || name === 'response.incomplete'
+}
+
+class ResponsesStream implements StreamPolicy {
+  readonly framing = sseFraming
+  readonly marks = marks
+  readonly modelIn = 'response'
+  readonly parse = parseEvent
+  readonly #model: string
+  /** The last bytes that hold a numbered event, and the last event about the answer as a whole. */
   #last: Buffer | undefined
-  #answer: Buffer | undefined
+  #answer: JsonObject | undefined
 
   constructor(model: string) {
-    this.#alias = model
+    this.#model = model
   }
 
-  push(chunk: Buffer): Buffer | undefined {
-    try {
-      this.#cutter.push(chunk, (bytes) => this.#event(bytes))
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error
-      if (!this.#isOver()) this.state.failure = unreadable('event too long', error)
-    }
-    return this.#take()
+  note({ name, data }: { name: string; data: JsonObject }, state: PassthroughState): boolean {
+    if (isObject(data.response)) this.#answer = data.response
+    state.content ||= name.endsWith('.delta') && filledTextOf(data.delta) !== undefined
+    if (!isTerminal(name)) return true
+    state.content = true
+    state.ended = true
+    state.usage = readUsage(data)
+    return true
   }
 
-  end(): Buffer | undefined {
-    const tail = this.#cutter.rest()
-    // Some servers leave out the last empty line; without it clients would not see the event.
-    if (isWholeEvent(tail)) this.#event(Buffer.concat([tail, Buffer.from('\n\n')]))
-    if (!this.#isOver()) this.state.failure = streamTruncated()
-    return this.#take()
+  passed(bytes: Buffer): void {
+    if (bytes.includes(numberKey)) this.#last = bytes
   }
 
-  /** `response.failed` in the count of the stream, with what was told of the answer before; its items are not kept. */
+  /** `response.failed` in the count of the stream, with what was said of the answer before; its items are not kept. */
   writeError(error: RouterError): string | undefined {
-    const response = this.#answer && dataOf(this.#answer)?.response
-    const number = this.#last && numberOf(dataOf(this.#last)?.sequence_number)
-    if (!isObject(response)) return undefined
-    const failed = { ...response, model: this.#alias, status: 'failed', error: answerError(error) }
-    const next = number === undefined ? 0 : number + 1
-    return serverEvent('response.failed', { sequence_number: next, response: failed })
+    if (!this.#answer) return undefined
+    const text = this.#last?.toString('latin1') ?? ''
+    const number = /^"sequence_number"\s*:\s*(\d+)/.exec(text.slice(text.lastIndexOf(numberKey)))?.[1]
+    const response = { ...this.#answer, model: this.#model, status: 'failed', error: answerError(error) }
+    const next = number === undefined ? 0 : Number(number) + 1
+    return serverEvent('response.failed', { sequence_number: next, response })
   }
-
-  #isOver(): boolean {
-    return this.state.ended || this.state.failure !== undefined
-  }
-
-  #take(): Buffer | undefined {
-    if (this.#out.length === 0) return undefined
-    const bytes = Buffer.concat(this.#out)
-    this.#out = []
-    return bytes
-  }
-
-  /** Most events are deltas and are not parsed; of the others one search tells that they must be. */
-  #event(bytes: Buffer): void {
-    if (this.#isOver()) return
-    if (!bytes.includes(openBrace)) {
-      this.#out.push(bytes)
-      return
-    }
-    if (!bytes.includes(wholeAnswer) && !bytes.includes(errorKey) && !this.#isNamedError(bytes)) {
-      this.#out.push(bytes)
-      this.#last = bytes
-      this.state.content ||= bytes.includes('.delta')
-      return
-    }
-    this.#look(bytes)
-  }
-
-  #isNamedError(bytes: Buffer): boolean {
-    return bytes.includes(errorWord) && readEvent(bytes)?.event === 'error'
-  }
-
-  #look(bytes: Buffer): void {
-    const sent = readEvent(bytes)
-    const event = sent && parseEvent(sent)
-    if (event?.type === 'error' || event?.type === 'broken') {
-      this.state.failure = event.error
-      return
-    }
-    this.#out.push(
-      withModelIn(bytes, { from: bytes.indexOf(openBrace), outer: 'response', model: this.#alias }),
-    )
-    if (event?.type === 'event') this.#last = bytes
-    if (event?.type === 'event' && isObject(event.data.response)) this.#answer = bytes
-    if (event?.type !== 'event' || !isTerminal(event.name)) return
-    this.state.content = true
-    this.state.ended = true
-    this.state.usage = readUsage(event.data)
-    // The other half of the last line end may still be on its way, and nothing is taken after the end.
-    if (bytes.at(-1) === carriageReturn && bytes.includes(lineEnd)) this.#out.push(lineEnd.subarray(1))
-  }
-}
-
-function dataOf(bytes: Buffer): JsonObject | undefined {
-  const sent = readEvent(bytes)
-  const event = sent && parseEvent(sent)
-  return event?.type === 'event' ? event.data : undefined
-}
-
-/** What a stream that was cut off leaves is most often half an event, which is none. */
-function isWholeEvent(tail: Buffer): boolean {
-  const sent = readEvent(tail)
-  return sent !== undefined && parseEvent(sent).type !== 'broken'
 }

@@ -2,8 +2,8 @@ import { filledTextOf, type JsonObject, numberOf, textOf } from '../../lib/json/
 import type { ChatEvent } from '../../sdk/chat.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { customArguments } from '../shared/tool-arguments.ts'
+import { unreadable } from '../shared/upstream-error.ts'
 import { callArguments } from './answer-read.ts'
-import { unreadable } from './errors.ts'
 
 type Emit = (event: ChatEvent) => void
 

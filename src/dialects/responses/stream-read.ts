@@ -4,10 +4,10 @@ import type { ChatChoice, ChatEvent } from '../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../sdk/dialect.ts'
 import { RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { randomCallId } from '../shared/call-ids.ts'
+import { unreadable } from '../shared/upstream-error.ts'
 import { finishReasonOf, isCall, readHead, readLogprobs, readResponse, readUsage } from './answer-read.ts'
-import { unreadable } from './errors.ts'
+import { isTerminal, parseEvent } from './passthrough.ts'
 import { StreamedCalls } from './stream-calls.ts'
-import { isTerminal, parseEvent } from './stream-event.ts'
 
 type Emit = (event: ChatEvent) => void
 
@@ -53,8 +53,8 @@ class StreamReader implements ChatStreamReader {
   #event(sent: SseEvent, emit: Emit, cutOff: boolean): void {
     if (this.#over) return
     const event = parseEvent(sent)
-    if (event.type === 'nothing' || (event.type === 'broken' && cutOff)) return
-    const error = event.type === 'event' ? this.#take(event.name, event.data, emit) : event.error
+    if (event.type === 'nothing' || event.type === 'done' || (event.type === 'broken' && cutOff)) return
+    const error = event.type === 'data' ? this.#take(event.name, event.data, emit) : event.error
     if (error) this.#fail(error, emit)
   }
 

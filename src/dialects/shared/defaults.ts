@@ -1,16 +1,14 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { Sampling } from '../../sdk/chat.ts'
 import type { Flavour } from '../../sdk/dialect.ts'
+import { type SamplingField, type SamplingValues, spellings } from '../../sdk/sampling.ts'
 import {
   fieldNamed,
   isAbsent,
   nameOn,
-  type SamplingField,
   type SamplingRow,
   type SamplingTable,
   type SamplingVeto,
-  spellings,
-  type Values,
   vetoOf,
 } from './sampling.ts'
 
@@ -73,7 +71,7 @@ function defaultMember<Field extends SamplingField>(
   field: Field,
   { name, value, body, flavour, veto, isOwnForm }: GivenDefault,
 ): JsonObject | undefined {
-  const row: SamplingRow<Values[Field]> = table[field]
+  const row: SamplingRow<SamplingValues[Field]> = table[field]
   if (!('names' in row)) return undefined
   const isOwn = isOwnForm && row.names.includes(name)
   const written = isOwn ? name : nameOn(row, flavour)

@@ -75,23 +75,10 @@ describe('bytes go through', () => {
     assert.equal(lane.push(next.subarray(0, 30)), undefined)
     assert.deepEqual(lane.push(next.subarray(30)), next)
   })
-
-  it('an event too long to be held goes out in pieces, complete', () => {
-    const bytes = sse(text('x'.repeat(300_000)), text('y'), end, stop)
-    const lane = createPassthrough({ model: 'alias', stripUsage: false, choices: 1 })
-    const out: Buffer[] = []
-    for (let at = 0; at < bytes.length; at += 10_000) {
-      const piece = lane.push(bytes.subarray(at, at + 10_000))
-      if (piece) out.push(piece)
-    }
-    assert.ok(Math.max(...out.map(({ length }) => length)) < 100_000)
-    assert.equal(Buffer.concat(out).toString(), bytes.toString())
-    assert.equal(lane.state.ended, true)
-  })
 })
 
 describe('what it notes', () => {
-  it('no event in a line of one that goes out in pieces', () => {
+  it('no event in a line of one whose data comes on several lines', () => {
     const first = `data: {"type":"content_block_delta","delta":{"text":"${'x'.repeat(100_000)}"},`
     const pieces = [first, '\ndata: "note":\n', 'data: {"error":1}}\n\n'].map((piece) => Buffer.from(piece))
     const { out, state } = passPieces([...pieces, sse(text('a'), end, stop)])

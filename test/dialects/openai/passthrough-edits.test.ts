@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { passthroughEdits } from '../../../src/dialects/openai/passthrough-edits.ts'
+import { passthroughEdits } from '../../../src/dialects/openai/passthrough.ts'
 import { applyEdits, scanObject } from '../../../src/lib/json/splice.ts'
 
 function edit(text: string, stream: boolean, wantUsage: boolean): { text: string; stripUsage: boolean } {
@@ -25,7 +25,7 @@ describe('stream', () => {
     }
   })
 
-  it('a word becomes the value', () => {
+  it('stream as a string is replaced by the boolean', () => {
     assert.equal(edit('{"a":1e400,"stream": "true" }', true, false).text, '{"a":1e400,"stream": true }')
     assert.equal(edit('{"stream":"false"}', false, false).text, '{"stream":false}')
   })

@@ -108,22 +108,6 @@ describe('bytes go through', () => {
     assert.equal(lane.push(second.subarray(0, 20)), undefined)
     assert.equal(lane.push(second.subarray(20))?.toString(), second.toString().replace('"up"', '"alias"'))
   })
-
-  it('an event too long to be held goes out in pieces, complete', () => {
-    const long = 'x'.repeat(300_000)
-    const bytes = events(chunk({ content: long }), chunk({}, 'stop'), '[DONE]')
-    const pieces = Array.from({ length: Math.ceil(bytes.length / 10_000) }, (_, at) =>
-      bytes.subarray(at * 10_000, (at + 1) * 10_000),
-    )
-    const lane = createPassthrough({ model: 'up', stripUsage: false, choices: 1 })
-    const sizes = pieces.map((piece) => lane.push(piece)?.length ?? 0)
-    assert.ok(Math.max(...sizes) < 100_000)
-    assert.equal(
-      sizes.reduce((sum, size) => sum + size, 0),
-      bytes.length,
-    )
-    assert.equal(lane.state.ended, true)
-  })
 })
 
 describe('content', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { responses } from '../../../src/dialects/responses/index.ts'
 import { createPassthrough } from '../../../src/dialects/responses/passthrough.ts'
-import { passthroughEdits } from '../../../src/dialects/responses/passthrough-edits.ts'
 import { applyEdits, scanObject } from '../../../src/lib/json/splice.ts'
 import type { ChatPassthrough } from '../../../src/sdk/dialect.ts'
 import { streamTruncated } from '../../../src/sdk/errors.ts'
@@ -121,7 +121,7 @@ describe('the request on the identity lane', () => {
     const bytes = Buffer.from(text)
     const scan = scanObject(bytes)
     assert.ok(scan)
-    const { edits, stripUsage } = passthroughEdits({
+    const { edits, stripUsage } = responses.chat.passthroughEdits({
       bytes,
       scan,
       body: JSON.parse(text),

@@ -1,0 +1,134 @@
+import { lineJson } from '../../lib/bytes/lines.ts'
+import { type JsonScan, type Member, scanObject } from '../../lib/json/splice.ts'
+
+const modelKey = '"model"'
+/** A beginning longer than this holds a part of the answer, which no other event repeats. */
+const maxKnownBytes = 1024
+/** A server that begins each event differently is not worth learning from. */
+const maxMisses = 16
+
+interface Known {
+  /** Bytes up to the end of the model's name, one character each. */
+  sent: string
+  /** The same with the client's name; undefined where both are the same. */
+  renamed: Buffer | undefined
+}
+
+/**
+ * Puts the client's name of the model in place of the upstream's. Most events of a stream begin with the same bytes up to
+ * that name and beyond, so after the first of them a comparison is enough; all others are scanned.
+ */
+export class ModelName {
+  readonly #json: Buffer
+  readonly #outer: string | undefined
+  readonly #marks: RegExp
+  /** How events begin, and how they write the member. */
+  #beginning: Known | undefined
+  #member: Known | undefined
+  #misses = 0
+
+  /** `outer`: the member whose object names the model; undefined where the event itself does. `marks`: what no known beginning may have. */
+  constructor(name: string, outer: string | undefined, marks: RegExp) {
+    this.#json = Buffer.from(lineJson(name))
+    this.#outer = outer
+    this.#marks = marks
+  }
+
+  /** Length of the beginning that is known; 0 where the text begins differently. */
+  knownLength(text: string): number {
+    const sent = this.#beginning?.sent
+    return sent !== undefined && text.startsWith(sent) ? sent.length : 0
+  }
+
+  /** The bytes with the client's name where no scan is needed, as in most events; else undefined. `known`: from {@link knownLength}. */
+  replaceKnown(bytes: Buffer, text: string, known: number): Buffer | undefined {
+    const at = text.indexOf(modelKey, known)
+    if (known > 0 && this.#beginning) {
+      this.#misses = 0
+      return at === -1 ? spliced(bytes, 0, this.#beginning) : this.#replaceEach(bytes, text, at)
+    }
+    if (at === -1) return bytes
+    // Where the key is there once, written as it was in the event itself, it is none of an inner object.
+    const member = this.#member
+    if (!member || !text.startsWith(member.sent, at) || text.indexOf(modelKey, at + 1) !== -1)
+      return undefined
+    return spliced(bytes, at, member)
+  }
+
+  /** Several events, if all of them have the known beginning and name no model behind it. */
+  #replaceEach(bytes: Buffer, text: string, second: number): Buffer | undefined {
+    const { sent, renamed } = this.#beginning ?? {}
+    if (sent === undefined) return undefined
+    const keyAt = sent.lastIndexOf(modelKey)
+    for (let at = second; at !== -1; at = text.indexOf(modelKey, at + sent.length - keyAt)) {
+      if (text[at - keyAt - 1] !== '\n' || !text.startsWith(sent, at - keyAt)) return undefined
+    }
+    const name = renamed?.toString('latin1')
+    return name === undefined
+      ? bytes
+      : Buffer.from(
+          text.replaceAll(sent, () => name),
+          'latin1',
+        )
+  }
+
+  /** The same for any one event, whose JSON begins at `dataStart`. An empty name (Azure's first chunk) stays. */
+  replace(event: Buffer, text: string, dataStart: number): Buffer {
+    const members = this.#modelsIn(scanData(event, text, dataStart), event, text)
+    const [first] = members
+    if (!first) return event
+    if (this.#outer === undefined) this.#learn(event, text, first)
+    const pieces: Buffer[] = []
+    let from = 0
+    for (const { valueStart, valueEnd } of members) {
+      pieces.push(event.subarray(from, valueStart), this.#json)
+      from = valueEnd
+    }
+    const out = Buffer.concat([...pieces, event.subarray(from)])
+    return out.equals(event) ? event : out
+  }
+
+  #modelsIn(scan: JsonScan | undefined, event: Buffer, text: string): Member[] {
+    if (this.#outer === undefined) return namedIn(scan, text)
+    return (scan?.members ?? [])
+      .filter(({ key }) => key === this.#outer)
+      .flatMap(({ valueStart }) => namedIn(scanData(event, text, valueStart), text))
+  }
+
+  #learn(event: Buffer, text: string, { keyStart, valueStart, valueEnd }: Member): void {
+    const isSame = this.#json.equals(event.subarray(valueStart, valueEnd))
+    const known = (from: number): Known => ({
+      sent: text.slice(from, valueEnd),
+      renamed: isSame ? undefined : Buffer.concat([event.subarray(from, valueStart), this.#json]),
+    })
+    this.#member = known(keyStart)
+    if (valueEnd > maxKnownBytes || this.#misses++ >= maxMisses) return
+    if (!this.#marks.test(text.slice(0, valueEnd))) this.#beginning = known(0)
+  }
+}
+
+/** Members called `model` that hold a name. */
+function namedIn(scan: JsonScan | undefined, text: string): Member[] {
+  const members = scan?.members ?? []
+  return members.filter(
+    ({ key, valueStart }) => key === 'model' && text[valueStart] === '"' && text[valueStart + 1] !== '"',
+  )
+}
+
+/** JSON on several lines is scanned as if what stands between them (line ends, field names, other fields) were white space. */
+function scanData(event: Buffer, text: string, start: number): JsonScan | undefined {
+  const scan = scanObject(event, start)
+  if (scan || !/[\r\n]data:/.test(text.slice(start))) return scan
+  const blank = (piece: string): string => ' '.repeat(piece.length)
+  const json = text.slice(start).replaceAll(/[\r\n]+(?:data:|(?!data:)[^\r\n]*)/g, blank)
+  return scanObject(Buffer.from(' '.repeat(start) + json, 'latin1'), start)
+}
+
+function spliced(bytes: Buffer, at: number, { sent, renamed }: Known): Buffer {
+  if (renamed === undefined) return bytes
+  const out = Buffer.allocUnsafe(bytes.length - sent.length + renamed.length)
+  bytes.copy(out, 0, 0, at)
+  out.set(renamed, at)
+  bytes.copy(out, at + renamed.length, at + sent.length)
+  return out
+}

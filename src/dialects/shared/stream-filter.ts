@@ -1,0 +1,275 @@
+import type { Framing } from '../../lib/bytes/framing.ts'
+import { GrowingBuffer } from '../../lib/bytes/growing-buffer.ts'
+import type { SseEvent } from '../../lib/bytes/sse.ts'
+import type { JsonObject } from '../../lib/json/read.ts'
+import type { Usage } from '../../sdk/chat.ts'
+import type { ChatPassthrough, PassthroughState } from '../../sdk/dialect.ts'
+import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
+import { ModelName } from './model-name.ts'
+import type { StreamEvent } from './stream-event.ts'
+import { unreadable } from './upstream-error.ts'
+
+/** What an incomplete event may take of memory, in bytes; as much as a whole answer. */
+export const maxEventBytes = 16 * 1024 * 1024
+/** An event that must be read shows it within its first bytes. */
+const beginningBytes = 64 * 1024
+const lineFeed = 0x0a
+const carriageReturn = 0x0d
+const byteOrderMark = '\u00ef\u00bb\u00bf'
+
+/** What a dialect's streams look like. It lives as long as one stream. */
+export interface StreamPolicy {
+  readonly framing: Framing
+  readonly marks: Marks
+  /** Reads token counts. Of the events that only carry counts the last is read, at the end. */
+  readCounts?(data: JsonObject): Usage | undefined
+  /** The member whose object names the model; absent where each event names it itself. */
+  readonly modelIn?: string
+  parse(event: SseEvent): StreamEvent
+  /** Notes what an event says: content, counts, the end, a failure. False for an event that the client is not to get. */
+  note(event: { name: string; data: JsonObject }, state: PassthroughState): boolean
+  /** The upstream closed without an end mark: the bytes that end the answer where it is complete all the same, else undefined. `isClean`: HTTP's framing is complete and no event was cut. */
+  complete?(state: PassthroughState, isClean: boolean): Buffer | undefined
+  /** Called with all bytes that go out, in order. */
+  passed?(bytes: Buffer): void
+  /** The in-band error that fits what went by; undefined where the dialect's own does. */
+  writeError?(error: RouterError): string | undefined
+}
+
+/** What is searched for in the bytes of events. */
+export interface Marks {
+  /** Anything that an ordinary event does not have. */
+  readonly any: RegExp
+  /** What must be read at once; the rest of `any` are token counts. */
+  readonly read: RegExp
+}
+
+/**
+ * The marks of server-sent events: errors, data that does not begin or end as an object does, and the keys of a dialect.
+ * `own` and `counts` are sources of expressions behind an opening quote: inside of a JSON string it would be escaped.
+ */
+export function sseMarks(own: string, counts?: string): Marks {
+  const field = 'event: *error|data: *[^\\s{]'
+  const ends = `\\n(?:${field}|\\r?\\n(?<!\\}\\r?\\n\\r?\\n))|\\r(?:${field}|\\r(?<!\\}\\r\\r))`
+  return marksOf(`^(?:${field})|${ends}`, own, counts)
+}
+
+/** The same of JSON lines. Text behind a known beginning goes on with a comma. */
+export function lineMarks(own: string): Marks {
+  return marksOf('^[^{,]|\\n(?:[^{]|(?<!\\}\\r?\\n))', own)
+}
+
+function marksOf(framing: string, own: string, counts?: string): Marks {
+  const keys = `${own}|error"(?![ \\t]*:[ \\t]*(?:null|false))`
+  const read = new RegExp(`"(?:${keys})|${framing}`)
+  return { any: counts === undefined ? read : new RegExp(`"(?:${keys}|${counts})|${framing}`), read }
+}
+
+/**
+ * The stream of a passthrough: whole events go out as they came, with the client's name of the model. Every event is read
+ * until content was seen, because until then another target may take over. Afterwards one search over the bytes singles out
+ * the few that must be: errors, counts, ends, and what is no JSON object.
+ *
+ * An event that exceeds {@link maxEventBytes} fails the stream where it must be read, else it goes out in pieces, unread.
+ */
+export function createStreamFilter(policy: StreamPolicy, model: string): ChatPassthrough {
+  return new StreamFilter(policy, model)
+}
+
+class StreamFilter implements ChatPassthrough {
+  readonly state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
+  readonly #policy: StreamPolicy
+  readonly #model: ModelName
+  readonly #held = new GrowingBuffer()
+  #first = true
+  /** Whether the beginning of the current event has gone out. */
+  #torn = false
+  /** The last event with token counts that has not been read. */
+  #counted: Buffer | undefined
+
+  constructor(policy: StreamPolicy, model: string) {
+    this.#policy = policy
+    this.#model = new ModelName(model, policy.modelIn, policy.marks.any)
+  }
+
+  push(chunk: Buffer): Buffer | undefined {
+    if (this.#isOver()) return undefined
+    return this.#passed(this.#plain(chunk) ?? this.#cut(chunk))
+  }
+
+  end(isComplete = false): Buffer | undefined {
+    if (this.#isOver()) return undefined
+    const tail = this.#withoutMark(this.#held.take())
+    const type = this.#torn ? undefined : this.#parse(tail)?.type
+    // Some servers leave out the last line end; an event that was cut in two was never sent.
+    const isWhole = type !== undefined && type !== 'broken' && type !== 'nothing'
+    const text = tail.toString('latin1')
+    const close = this.#policy.framing.close(text)
+    const out = isWhole ? [this.#event(Buffer.concat([tail, Buffer.from(close)]), text + close)] : []
+    if (!this.#isOver()) {
+      const isClean = isComplete && !this.#torn && (isWhole || tail.length === 0)
+      const last = this.#policy.complete?.(this.state, isClean)
+      if (last) this.#finish()
+      else this.state.failure = streamTruncated()
+      out.push(last)
+    }
+    return this.#passed(joined(out))
+  }
+
+  /** The client's parser would take an error for a part of the event that was torn. */
+  endTorn(): string {
+    return this.#torn ? this.#policy.framing.close('') : ''
+  }
+
+  writeError(error: RouterError): string | undefined {
+    return this.#policy.writeError?.(error)
+  }
+
+  #isOver(): boolean {
+    return this.state.ended || this.state.failure !== undefined
+  }
+
+  #passed(out: Buffer | undefined): Buffer | undefined {
+    if (out) this.#policy.passed?.(out)
+    return out
+  }
+
+  /** The short way of most chunks: whole events with nothing to read, of which at most one names a model. */
+  #plain(chunk: Buffer): Buffer | undefined {
+    if (!this.state.content || this.#held.length > 0 || this.#torn) return undefined
+    const text = chunk.toString('latin1')
+    if (!this.#policy.framing.isWhole(text)) return undefined
+    const known = this.#model.knownLength(text)
+    if (this.#marksIn(text, known) !== 'none') return undefined
+    return this.#model.replaceKnown(chunk, text, known)
+  }
+
+  /** Gives the events that the chunk completes, and holds what is left. */
+  #cut(chunk: Buffer): Buffer | undefined {
+    const isHeld = this.#held.length > 0
+    // An empty line may have begun in what is held.
+    const searched = Math.max(0, this.#held.length - 2)
+    if (isHeld) this.#held.add(chunk)
+    const bytes = isHeld ? this.#held.bytes : chunk
+    const text = bytes.toString('latin1', searched)
+    const out: (Buffer | undefined)[] = []
+    let sent = 0
+    let at = 0
+    for (const found of this.#policy.framing.ends(text)) {
+      const end = searched + found
+      const event = bytes.subarray(at, end)
+      const isFound = at >= searched
+      const kept = this.#event(event, isFound ? text.slice(at - searched, found) : event.toString('latin1'))
+      if (kept !== event) {
+        out.push(bytes.subarray(sent, at), kept)
+        sent = end
+      }
+      at = end
+      if (this.#isOver()) break
+    }
+    out.push(bytes.subarray(sent, at))
+    if (!this.#isOver()) {
+      if (isHeld && at > 0) this.#held.take()
+      if (!isHeld || at > 0) this.#held.add(bytes.subarray(at))
+      if (this.#torn || this.#held.length > maxEventBytes) out.push(this.#letThrough())
+    }
+    return joined(out)
+  }
+
+  /** The piece of a too long event that has come; line ends wait, because an empty line may have begun. */
+  #letThrough(): Buffer | undefined {
+    const bytes = this.#withoutMark(this.#held.take())
+    let end = bytes.length
+    while (end > 0 && (bytes[end - 1] === lineFeed || bytes[end - 1] === carriageReturn)) end--
+    this.#held.add(bytes.subarray(end))
+    const piece = bytes.subarray(0, end)
+    if (this.#torn) return piece
+    const beginning = piece.toString('latin1', 0, beginningBytes)
+    if (this.#policy.marks.read.test(beginning)) {
+      this.state.failure = unreadable('event too long')
+      return undefined
+    }
+    this.#torn = true
+    this.state.content = true
+    const known = this.#model.knownLength(beginning)
+    const named = this.#model.replaceKnown(piece.subarray(0, beginningBytes), beginning, known)
+    return named ? Buffer.concat([named, piece.subarray(beginningBytes)]) : piece
+  }
+
+  /** One event as the client gets it; undefined for one that it does not get. */
+  #event(sent: Buffer, sentText: string): Buffer | undefined {
+    if (this.#torn) {
+      this.#torn = false
+      return sent
+    }
+    const event = this.#withoutMark(sent)
+    const text = event === sent ? sentText : event.toString('latin1')
+    const known = this.#model.knownLength(text)
+    const marks = this.#marksIn(text, known)
+    if (!this.state.content || marks === 'read') {
+      if (!this.#read(event)) return undefined
+    } else if (marks === 'counts') {
+      // Copied: a view would keep the whole network chunk.
+      this.#counted = Buffer.from(event)
+    }
+    const replaced = this.#model.replaceKnown(event, text, known)
+    return replaced ?? this.#model.replace(event, text, this.#policy.framing.dataStart(text))
+  }
+
+  /** What an event must be read for: at once, or at the end for its token counts. A known beginning has no marks. */
+  #marksIn(text: string, known: number): 'read' | 'counts' | 'none' {
+    const { any, read } = this.#policy.marks
+    const rest = known === 0 ? text : text.slice(known)
+    if (!any.test(rest)) return 'none'
+    return any === read || read.test(rest) ? 'read' : 'counts'
+  }
+
+  /** Whether the client gets the event. */
+  #read(event: Buffer): boolean {
+    const { state } = this
+    const parsed = this.#parse(event)
+    switch (parsed?.type) {
+      case 'error':
+      case 'broken':
+        state.failure = parsed.error
+        return false
+      case 'done':
+        state.ended = true
+        break
+      case 'data':
+        if (this.#policy.readCounts?.(parsed.data)) this.#counted = undefined
+        if (!this.#policy.note(parsed, state)) return false
+        break
+    }
+    if (!state.ended) return state.failure === undefined
+    // An end before any content is none that a client could use, and another target may answer.
+    if (state.content) this.#finish()
+    else state.failure = streamTruncated()
+    state.ended = state.failure === undefined
+    return state.ended
+  }
+
+  #finish(): void {
+    this.state.ended = true
+    this.state.content = true
+    const counted = this.#counted && this.#parse(this.#counted)
+    if (counted?.type === 'data')
+      this.state.usage = this.#policy.readCounts?.(counted.data) ?? this.state.usage
+  }
+
+  #parse(event: Buffer): StreamEvent | undefined {
+    const sent = this.#policy.framing.read(event)
+    return sent && this.#policy.parse(sent)
+  }
+
+  #withoutMark(bytes: Buffer): Buffer {
+    const hasMark = this.#first && bytes.toString('latin1', 0, 3) === byteOrderMark
+    this.#first = false
+    return hasMark ? bytes.subarray(3) : bytes
+  }
+}
+
+function joined(pieces: readonly (Buffer | undefined)[]): Buffer | undefined {
+  const filled = pieces.filter((piece): piece is Buffer => piece !== undefined && piece.length > 0)
+  return filled.length > 1 ? Buffer.concat(filled) : filled[0]
+}

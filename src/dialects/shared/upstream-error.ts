@@ -1,0 +1,24 @@
+import { isObject } from '../../lib/json/read.ts'
+import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
+
+/**
+ * Whether an answer or an event is an upstream's error in place of one: OpenAI's object, the string of LM Studio and
+ * Ollama, the `object: "error"` of older vLLM, the `type: "error"` of Anthropic and the proxies in front of it.
+ */
+export function isErrorShaped(value: unknown): boolean {
+  return isObject(value) && (Boolean(value.error) || value.object === 'error' || value.type === 'error')
+}
+
+/** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
+export function reportedError(value: unknown): RouterError {
+  const said = isObject(value) && value.error ? value.error : value
+  const cause = isObject(said)
+    ? { message: said.message, type: said.type, code: said.code }
+    : { message: said, type: undefined, code: undefined }
+  return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
+}
+
+/** An answer or event that is not of the dialect's form: skipping it would lose tokens silently. */
+export function unreadable(what: string, cause?: unknown): RouterError {
+  return upstreamFailed('The upstream sent an answer that cannot be read', 'BAD_ANSWER', cause ?? { what })
+}
