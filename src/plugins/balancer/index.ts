@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { StopSignal } from '../../lib/stop-signal.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { Acquired, Lease, TargetWish } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
@@ -20,7 +19,7 @@ export interface Balancer {
    * Picks and reserves a target; undefined when none is left for a further attempt. Waits where the strategy is exclusive
    * and all are taken: throws RouterError `queue_full` or `queue_timeout`, or the reason of the signal.
    */
-  acquire(model: Model, wish: TargetWish, signal: StopSignal): Acquired
+  acquire(model: Model, wish: TargetWish, signal: AbortSignal): Acquired
   /** What is known of a model's targets now, in the order of the configuration; sleeping ones come last. */
   signals(model: Model): readonly TargetSignals[]
   /** Requests of a model that wait for a target in this process. */
@@ -94,7 +93,7 @@ export default fp(
 interface ExclusiveWish {
   model: Model
   wish: TargetWish
-  signal: StopSignal
+  signal: AbortSignal
   /** Aborted when a lease, by its key, is lost. */
   losses: Map<string, AbortController>
 }

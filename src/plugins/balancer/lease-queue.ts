@@ -1,4 +1,3 @@
-import type { StopSignal } from '../../lib/stop-signal.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import {
   type LeaseRequest,
@@ -14,7 +13,7 @@ export interface QueuedRequest {
   /** Throws what a request is told for which there is nothing to wait. */
   wanted(): Wanted
   /** Aborted when the client leaves; its reason is what `acquire` then throws. */
-  signal: StopSignal
+  signal: AbortSignal
 }
 
 export interface LeaseQueueOptions {
