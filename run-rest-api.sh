@@ -11,4 +11,4 @@ choose_node
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$PWD/node_modules/.cache/node}"
 # SIGUSR1 would open Node's debugger. A larger young generation costs memory and longer pauses and saves next to nothing; it is
 # collected after large answers (docs/decisions/0007-v8-settings.md).
-exec "$NODE" --disable-sigusr1 --max-semi-space-size=16 --expose-gc src/cli.ts "$@"
+exec "$NODE" --disable-sigusr1 --expose-gc --max-semi-space-size=16 src/cli.ts "$@"
