@@ -42,7 +42,7 @@ test('an unknown api_type names the known ones', () => {
 
 test('values of a wrong kind are told by place and by what is allowed', () => {
   const faults: [provider: Record<string, unknown>, fault: string][] = [
-    [{ api_type: null }, 'api_type: missing; it must be text'],
+    [{ api_type: null }, 'api_type: missing; it must be a string'],
     [{ weight: 'heavy' }, 'weight: "heavy" is not a number'],
     [{ tool_calling: 'perhaps' }, 'tool_calling: "perhaps" is not true or false'],
     [{ drop_params: ['a', 5] }, 'drop_params[1]: 5 is not a string'],
