@@ -17,7 +17,10 @@ if (error === undefined) {
   process.exitCode = 1
 }
 
-<<<<<<< HEAD
+function notBuilt() {
+  return 'this package of llm-router was packed without dist/: pack it with "npm run package"'
+}
+
 /**
  * A server runs with the options that `npm start` passes too; `#!/usr/bin/env` cannot pass them everywhere (BusyBox). The process
  * is replaced, so its id, its signals and its exit code are the same. Where Node cannot do that (Windows), it runs without them.
@@ -29,8 +32,4 @@ function restartWithOptions() {
   if (!isServer || globalThis.gc !== undefined || typeof process.execve !== 'function') return
   const args = [process.execPath, ...options, ...process.execArgv, ...process.argv.slice(1)]
   process.execve(process.execPath, args, process.env)
-=======
-function notBuilt() {
-  return 'this package of llm-router was packed without dist/: pack it with "npm run package"'
->>>>>>> 1e4e5672534a5ee02bf5918263d35a3d68de7595
 }

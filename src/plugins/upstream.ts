@@ -25,15 +25,9 @@ export default fp(
   (app, _options, done) => {
     const settings = {
       connectTimeoutMs: Math.min(app.config.externalTimeoutMs, maxConnectMs),
-<<<<<<< HEAD
       onBytes: collectAfterBytes(),
-      onConnectError: tellSeldom(app),
-      ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: tellOnce(app) }) }),
-=======
-      onBytes: passedBytes(),
       onConnectError: logRarely(app),
       ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: logOnce(app) }) }),
->>>>>>> 1e4e5672534a5ee02bf5918263d35a3d68de7595
     }
     const direct = createHttpTransport(settings)
     /** Transports by connection settings: sockets are never shared between different credentials. */

@@ -7,7 +7,6 @@ export function collectGarbage(type: 'minor' | 'major'): void {
   void globalThis.gc?.({ type, execution: 'sync' })
 }
 
-<<<<<<< HEAD
 export function canCollectGarbage(): boolean {
   return globalThis.gc !== undefined
 }
@@ -30,19 +29,5 @@ export function collectAfterBytes(): (bytes: number) => void {
     if (left < maxLeftBytes) return
     left = 0
     collectGarbage('minor')
-=======
-/** Collects the young generation (`minor`), which is short, or the whole heap; blocks the process meanwhile. */
-export type CollectGarbage = (type: 'minor' | 'major') => void
-
-/** `gc` is available only through a flag: https://nodejs.org/api/cli.html#--expose-gc */
-export function garbageCollector(): CollectGarbage {
-  let gc: unknown
-  return (type) => {
-    if (gc === undefined) {
-      setFlagsFromString('--expose-gc')
-      gc = runInNewContext('gc')
-    }
-    if (typeof gc === 'function') gc({ type })
->>>>>>> 1e4e5672534a5ee02bf5918263d35a3d68de7595
   }
 }

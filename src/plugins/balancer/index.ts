@@ -19,13 +19,8 @@ export interface Balancer {
    * Picks and reserves a target; undefined if no target is left for a retry. With an exclusive strategy it waits while
    * all targets are taken: throws RouterError `queue_full` or `queue_timeout`, or the abort reason of the signal.
    */
-<<<<<<< HEAD
   acquire(model: Model, wish: TargetWish, signal: AbortSignal): Acquired
-  /** What is known of a model's targets now, in the order of the configuration; sleeping ones come last. */
-=======
-  acquire(model: Model, wish: TargetWish, signal: StopSignal): Acquired
   /** Current signals of a model's targets, in configuration order; standby targets come last. */
->>>>>>> 1e4e5672534a5ee02bf5918263d35a3d68de7595
   signals(model: Model): readonly TargetSignals[]
   /** Requests of a model that wait for a target in this process. */
   waiting(model: Model): number
@@ -98,15 +93,9 @@ export default fp(
 interface ExclusiveWish {
   model: Model
   wish: TargetWish
-<<<<<<< HEAD
   signal: AbortSignal
-  /** Aborted when a lease, by its key, is lost. */
-  losses: Map<string, AbortController>
-=======
-  signal: StopSignal
   /** By lease key; aborted when the lease is revoked. */
   revocations: Map<string, AbortController>
->>>>>>> 1e4e5672534a5ee02bf5918263d35a3d68de7595
 }
 
 /** Waits in the model's queue for exclusive use of a target. */

@@ -12,13 +12,8 @@ export type Wanted = Pick<LeaseRequest, 'targets' | 'affinity' | 'complete'>
 export interface QueuedRequest {
   /** Throws the error for the client if there is nothing to wait for. */
   wanted(): Wanted
-<<<<<<< HEAD
-  /** Aborted when the client leaves; its reason is what `acquire` then throws. */
-  signal: AbortSignal
-=======
   /** Aborted when the client disconnects; `acquire` then throws its reason. */
-  signal: StopSignal
->>>>>>> 1e4e5672534a5ee02bf5918263d35a3d68de7595
+  signal: AbortSignal
 }
 
 export interface LeaseQueueOptions {

@@ -9,17 +9,7 @@ const megabyte = 1024 * 1024
  */
 export class HeapRoom {
   readonly #limitBytes: number
-<<<<<<< HEAD
-  /** `nodeOptions`: the options that Node was started with, as in `process.execArgv` and `NODE_OPTIONS`. */
-=======
-  /**
-   * Collects garbage, which blocks the process; a minor collection is short. Needed while the heap is full and work is
-   * rejected: without work nothing is allocated, so V8 would not collect and the heap would stay full.
-   */
-  readonly collect: CollectGarbage = garbageCollector()
-
   /** `nodeOptions`: Node's start options, as in `process.execArgv` and `NODE_OPTIONS`. */
->>>>>>> 1e4e5672534a5ee02bf5918263d35a3d68de7595
   constructor(nodeOptions: string) {
     this.#limitBytes = oldGenerationLimit(nodeOptions, getHeapStatistics().heap_size_limit)
   }

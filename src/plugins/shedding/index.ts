@@ -96,16 +96,10 @@ function watch(
   const check = (): void => {
     const now = performance.now()
     if (shedDelayMs > 0 && now - dueAt > shedDelayMs) lateUntil = now + holdMs
-<<<<<<< HEAD
     const isBusy = app.exchanges.running > 0
-    const found = lateOrFull(now < lateUntil, shedHeapPercent > 0 && heap.isFull(isBusy))
-    onLook(found)
-    wait(found === undefined && !isBusy)
-=======
-    const found = shedReason(now < lateUntil, shedHeapPercent > 0 && heap.isFull())
+    const found = shedReason(now < lateUntil, shedHeapPercent > 0 && heap.isFull(isBusy))
     onCheck(found)
-    wait(found === undefined && app.exchanges.running === 0)
->>>>>>> 1e4e5672534a5ee02bf5918263d35a3d68de7595
+    wait(found === undefined && !isBusy)
   }
   const wait = (isIdle: boolean): void => {
     idle = isIdle
@@ -145,16 +139,11 @@ class Heap {
     this.#share = share
   }
 
-<<<<<<< HEAD
   /**
    * Above its limit; garbage does not count, except where collecting it would cost too much. While requests are refused nothing
    * is allocated, so V8 collects nothing by itself: where the garbage collector cannot be called, only a busy heap is full.
    */
   isFull(isBusy: boolean): boolean {
-=======
-  /** Whether the heap exceeds its limit. Garbage is excluded, unless collecting it would take too much time. */
-  isFull(): boolean {
->>>>>>> 1e4e5672534a5ee02bf5918263d35a3d68de7595
     if (this.#room.fullness(false) < this.#share) return false
     if (!canCollectGarbage()) return isBusy
     return !this.#collect() || this.#room.fullness(false) >= this.#share

@@ -1,8 +1,3 @@
-<<<<<<< HEAD
-import type { RequestTraits } from '../../sdk/request-traits.ts'
-=======
-import type { StopSignal } from '../../lib/stop-signal.ts'
->>>>>>> 1e4e5672534a5ee02bf5918263d35a3d68de7595
 import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
 import type { RequestTraits } from '../request/request-traits.ts'
