@@ -216,10 +216,8 @@ class Attempt implements BoundedCall {
       this.#bounds.touch()
       if (out && !client.write(out)) this.#waitForClient(client)
     } else {
-      if (out) {
-        this.#bytes += out.length
-        this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
-      }
+      this.#bytes += chunk.length
+      if (out) this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
       if (lane.state.failure === undefined) this.#maybeCommit(lane, client)
     }
     this.#checkEnd(lane)
