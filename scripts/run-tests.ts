@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 
 interface Group {
-  /** Their folder; the file itself where it is alone. */
+  /** Their folder, with its part where it has several; the file itself where it is alone. */
   readonly name: string
   readonly files: readonly string[]
 }
@@ -41,6 +41,8 @@ const slow = [
   'test/stores',
   'test/clients',
 ]
+/** Files in one process at most: as many as keep the others from waiting for it at the end. */
+const maxFiles = 12
 const testTimeoutMs = 120_000
 const groupTimeoutMs = 600_000
 const root = join(import.meta.dirname, '..')
@@ -67,7 +69,14 @@ function groupsOf(all: readonly string[]): Group[] {
     all.toSorted((a, b) => rank(folderOf(a)) - rank(folderOf(b))),
     (file) => (apart.includes(folderOf(file)) ? file : folderOf(file)),
   )
-  return [...groups].map(([name, of]) => ({ name, files: of }))
+  return [...groups].flatMap(([name, of]) => {
+    const parts = Math.ceil(of.length / maxFiles)
+    const size = Math.ceil(of.length / parts)
+    return Array.from({ length: parts }, (_, part) => ({
+      name: parts === 1 ? name : `${name} ${part + 1}/${parts}`,
+      files: of.slice(part * size, (part + 1) * size),
+    }))
+  })
 }
 
 async function runNext(): Promise<void> {
@@ -85,7 +94,7 @@ async function runNext(): Promise<void> {
 
 /** One process with the tests of these files. It counts as a failed test when it ends with an error of its own. */
 async function run({ name, files: of }: Group): Promise<Result> {
-  const path = join(reports, `${name.replaceAll('/', '-')}.txt`)
+  const path = join(reports, `${name.replaceAll(/[/ ]/g, '-')}.txt`)
   const output = createWriteStream(path)
   await once(output, 'open')
   const args = [`--test-timeout=${testTimeoutMs}`, '--test-reporter=spec', 'test/helpers/group.ts', ...of]

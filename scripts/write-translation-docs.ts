@@ -8,18 +8,9 @@ import { openai as openaiDialect } from '../src/dialects/openai/index.ts'
 import { sampling as openaiSampling } from '../src/dialects/openai/sampling.ts'
 import { responses as responsesDialect } from '../src/dialects/responses/index.ts'
 import { sampling as responsesSampling } from '../src/dialects/responses/sampling.ts'
-import {
-  type SamplingTable,
-  samplingFate,
-  samplingFields,
-  spellings,
-} from '../src/dialects/shared/sampling.ts'
-import { anthropic } from '../src/providers/anthropic.ts'
-import { llamacpp } from '../src/providers/llamacpp.ts'
-import { lmstudio } from '../src/providers/lmstudio.ts'
-import { ollama } from '../src/providers/ollama.ts'
-import { openai } from '../src/providers/openai.ts'
-import { vllm } from '../src/providers/vllm.ts'
+import { type SamplingTable, samplingFate } from '../src/dialects/shared/sampling.ts'
+import { samplingFields, spellings } from '../src/sdk/sampling.ts'
+import { providerTypes as allProviderTypes } from '../src/providers/index.ts'
 import type { Dialect } from '../src/sdk/dialect.ts'
 import { RouterError } from '../src/sdk/errors.ts'
 import type { ProviderType } from '../src/sdk/provider.ts'
@@ -42,7 +33,8 @@ const samplingTables: Readonly<Record<string, SamplingTable>> = {
   anthropic: anthropicSampling,
 }
 export const probedDialects = [fromOpenai, fromOllama, fromAnthropic, fromResponses]
-export const providerTypes: readonly ProviderType[] = [openai, vllm, llamacpp, lmstudio, ollama, anthropic]
+/** Those with servers: the mock is embedded. */
+export const providerTypes = allProviderTypes.filter(({ needsHost }) => needsHost)
 
 /** What becomes of one field on the way to one type of server. */
 export type Fate =

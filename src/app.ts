@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders, RequestListener, Server } from 'node:http'
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
@@ -62,6 +62,8 @@ export interface AppOptions {
   running?: RunningRequests
   /** 0 (included) to 1 (excluded), for the strategies; `Math.random` unless given. */
   random?: () => number
+  /** Called last when the app closes. */
+  onClosed?: () => Promise<void>
   /** Model servers on this machine, for a start without any configuration. */
   found?: ModelsOptions['found']
 }
@@ -76,7 +78,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     logController: new LogController({ disableRequestLogging: true }),
     // Its lines would be the same: what they tell of a request they tell by themselves.
     childLoggerFactory: (logger) => logger,
-    genReqId: requestIdOf(requestIds(randomBytes)),
+    genReqId: requestIdOf,
     bodyLimit: options.config.bodyLimitBytes,
     trustProxy: trustProxy(options.config.trustedProxies),
     schemaController: { compilersFactory: noCompilers },
@@ -95,6 +97,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // A client waits for its answer on the socket that it has; the listener alone is closed at once.
     return503OnClosing: false,
   })
+  const { onClosed } = options
+  // Fastify runs these hooks in reverse order.
+  if (onClosed) app.addHook('onClose', onClosed)
   await app.register(config, options)
   await app.register(basePath)
   app.decorate('logError', options.logError ?? (() => undefined))
@@ -143,21 +148,7 @@ function serverFactory({ config, logger }: AppOptions): (handler: RequestListene
 }
 
 /** The client's own id where it is well formed: it goes into headers and logs. */
-function requestIdOf(newId: () => string): (request: { headers: IncomingHttpHeaders }) => string {
-  return ({ headers }) => {
-    const given = headers['x-request-id']
-    return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : newId()
-  }
-}
-
-/**
- * Makes ids in the form of a UUID, version 8 (RFC 9562, section 5.8): 74 random bits that stay the same for a process, and a
- * count. They are told apart as well as random ones, for a tenth of the time; they are no secret, and can be guessed.
- */
-export function requestIds(randomBytes: (length: number) => Buffer): () => string {
-  const random = randomBytes(10).toString('hex')
-  const variant = '89ab'[Number.parseInt(random.charAt(11), 16) % 4]
-  const process = `${random.slice(0, 8)}-${random.slice(8, 12)}-8${random.slice(12, 15)}-${variant}${random.slice(15, 18)}-`
-  let count = 0
-  return () => process + (count++).toString(16).padStart(12, '0')
+function requestIdOf({ headers }: { headers: IncomingHttpHeaders }): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID()
 }

@@ -27,10 +27,8 @@ export async function createRouter({ env, logger }: RouterOptions): Promise<Fast
   if (!log) throw new Error('there is no logger')
   for (const note of notes) log.info(note)
   for (const warning of warnings) log.warn(warning)
-  const app = await buildApp({
+  return await buildApp({
     ...{ config, env, logger: log },
-    ...(logging ? { logError: () => logging.error() } : {}),
+    ...(logging ? { logError: () => logging.error(), onClosed: () => logging.flush() } : {}),
   })
-  app.addHook('onClose', async () => logging?.flush())
-  return app
 }

@@ -23,7 +23,7 @@ before(async () => {
     extension,
     `export default async (app) => {
   app.post('/kill', { config: { surface: 'text' } }, (request) => {
-    app.gateway.chatCall('openai', request)
+    app.gateway.clientRequest('openai', request)
     process.kill(process.pid, 'SIGKILL')
     for (;;);
   })
@@ -153,12 +153,12 @@ test('a worker that is killed under load leaves no connection hanging, and the r
   await t.test('the result of a later reload is reported, once', async () => {
     writeFileSync(router.file, JSON.stringify(modelOn(upstream.url, 'other')))
     router.child.kill('SIGHUP')
-    const line = await router.logged(({ msg }) => String(msg).includes('read again'))
+    const line = await router.logged(({ msg }) => String(msg).includes('reloaded'))
     assert.equal(line.models, 1)
     writeFileSync(router.file, JSON.stringify(modelOn(upstream.url)))
     router.child.kill('SIGHUP')
-    await router.logged((each) => String(each.msg).includes('read again') && each !== line)
-    assert.equal(router.logs.filter(({ msg }) => String(msg).includes('read again')).length, 2)
+    await router.logged((each) => String(each.msg).includes('reloaded') && each !== line)
+    assert.equal(router.logs.filter(({ msg }) => String(msg).includes('reloaded')).length, 2)
   })
 })
 

@@ -7,17 +7,21 @@ import { proxyRule } from '../src/config/proxy-rule.ts'
 import { runCli } from './cli/run-cli.ts'
 import { type ConnectProxyOptions, startConnectProxy } from './helpers/connect-proxy.ts'
 import { closedPort, post } from './helpers/http.ts'
+import { messages } from './helpers/messages.ts'
 import { modelsConfig, startRouter, type TestRouter } from './helpers/router.ts'
-import { openaiText, type Script, type ScriptedUpstream, startUpstream } from './helpers/scripted-upstream.ts'
+import {
+  openaiServer,
+  openaiText,
+  type Script,
+  type ScriptedUpstream,
+  startUpstream,
+} from './helpers/scripted-upstream.ts'
 import { serverPair, testCa } from './helpers/test-ca.ts'
-import { startTlsUpstream } from './helpers/tls-upstream.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-proxy-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 const caFile = join(folder, 'ca.pem')
 writeFileSync(caFile, testCa)
-
-const messages = [{ role: 'user', content: 'x' }]
 
 async function proxyOf(t: TestContext, options?: ConnectProxyOptions) {
   const proxy = await startConnectProxy(options)
@@ -49,7 +53,7 @@ const portOf = (url: string): number => Number(new URL(url).port)
 test('proxy: http and https servers are reached by CONNECT, with the credentials of the configuration, which no log has', async (t) => {
   const proxy = await proxyOf(t, { credentials: 'me:p@ss/w:rd%' })
   const plain = await upstreamOf(t)
-  const secure = await startTlsUpstream(serverPair)
+  const secure = await startUpstream(openaiServer('Hi'), { tls: serverPair })
   t.after(() => secure.close())
   const through = { api_type: 'vllm', proxy: `http://me:\${PROXY_PASSWORD}@127.0.0.1:${proxy.port}` }
   const router = await routerOf(
@@ -64,7 +68,7 @@ test('proxy: http and https servers are reached by CONNECT, with the credentials
     assert.equal((await router.ask(model)).status, 200)
   assert.deepEqual(
     proxy.tunnels.map(({ to }) => to),
-    [`127.0.0.1:${portOf(plain.url)}`, `localhost:${secure.port}`],
+    [`127.0.0.1:${portOf(plain.url)}`, `localhost:${portOf(secure.url)}`],
     'a tunnel is kept open',
   )
   assert.equal(proxy.others, 0)
@@ -76,7 +80,7 @@ test('proxy: http and https servers are reached by CONNECT, with the credentials
 test('a proxy with an https:// address is spoken to over TLS', async (t) => {
   const proxy = await proxyOf(t, { tls: serverPair })
   const upstream = await upstreamOf(t)
-  const secure = await startTlsUpstream(serverPair)
+  const secure = await startUpstream(openaiServer('Hi'), { tls: serverPair })
   t.after(() => secure.close())
   const router = await routerOf(t, {
     plain: [{ id: 'plain', api_type: 'vllm', api_host: upstream.url, proxy: proxy.url, ca_file: caFile }],
@@ -206,7 +210,7 @@ test('health checks, discover and check use the same proxy', async (t) => {
 })
 
 test('discover and check name what is wrong with the certificate of a server', async (t) => {
-  const secure = await startTlsUpstream(serverPair)
+  const secure = await startUpstream(openaiServer('Hi'), { tls: serverPair })
   t.after(() => secure.close())
   const found = await runCli(['discover', secure.url])
   assert.match(found.stderr, /signed by an unknown CA/)

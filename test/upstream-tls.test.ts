@@ -5,15 +5,21 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
+import type { TlsOptions } from 'node:tls'
 import { loadConfig } from '../src/config/settings.ts'
 import { ConfigError } from '../src/sdk/errors.ts'
 import { runCli } from './cli/run-cli.ts'
 import { certificate } from './helpers/certificate.ts'
 import { post } from './helpers/http.ts'
+import { messages } from './helpers/messages.ts'
 import { modelsConfig, startRouter, type TestRouter } from './helpers/router.ts'
-import { openaiText, startUpstream } from './helpers/scripted-upstream.ts'
+import {
+  openaiServer,
+  openaiText,
+  type ScriptedUpstream,
+  startUpstream,
+} from './helpers/scripted-upstream.ts'
 import { clientPair, expiredPair, otherNamePair, serverPair, testCa } from './helpers/test-ca.ts'
-import { startTlsUpstream, type TlsUpstream } from './helpers/tls-upstream.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-tls-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -27,13 +33,8 @@ const certFile = file('client.pem', clientPair.cert)
 const keyFile = file('client.key', clientPair.key)
 const bothFile = file('client-and-key.pem', clientPair.cert + clientPair.key)
 
-const messages = [{ role: 'user', content: 'x' }]
-
-async function upstreamOf(
-  t: TestContext,
-  options: Parameters<typeof startTlsUpstream>[0],
-): Promise<TlsUpstream> {
-  const upstream = await startTlsUpstream(options)
+async function upstreamOf(t: TestContext, tls: TlsOptions): Promise<ScriptedUpstream> {
+  const upstream = await startUpstream(openaiServer('Hi'), { tls })
   t.after(() => upstream.close())
   return upstream
 }
@@ -133,7 +134,7 @@ test('ca_file trusts a server with an own CA, for requests and for health checks
     { LLM_ROUTER_HEALTH_INTERVAL: '0.05' },
   )
   assert.equal((await router.ask('m')).status, 200)
-  while (!upstream.requests.includes('/alive')) await router.ask('m')
+  while (!upstream.requests.some(({ url }) => url === '/alive')) await router.ask('m')
   assert.ok(router.logs.every(({ msg }) => msg !== 'health check'))
 })
 

@@ -6,6 +6,8 @@ import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/settings.ts'
 import { StopSource } from '../../src/lib/stop-signal.ts'
 import type { TargetHealth } from '../../src/plugins/health/target-health.ts'
+import { movesOn } from '../../src/relay/attempt/attempt-result.ts'
+import { RouterError } from '../../src/sdk/errors.ts'
 
 /**
  * `node bench/strategies/pick-cost.ts` prints what it takes to pick one of many targets and to settle it, in microseconds of
@@ -48,7 +50,8 @@ async function costUs(
     const stop = new StopSource()
     const pick = async (): Promise<void> => {
       const lease = await app.balancer.acquire(model, wish, stop)
-      lease?.settle({ result: 'success', verdict: 'success', firstContentMs: 10, tokens: 5 })
+      const usage = { promptTokens: 1, completionTokens: 5 }
+      lease?.settle({ type: 'success', answer: undefined, streamed: true, firstContentMs: 10, usage })
     }
     for (let warm = 0; warm < picks / 4; warm++) await pick()
     const before = process.cpuUsage()
@@ -62,7 +65,8 @@ async function costUs(
 }
 
 function eject(health: TargetHealth): void {
-  for (let failed = 0; failed < 2; failed++) health.end(health.begin(0), 'connect')
+  const unreachable = movesOn(new RouterError('upstream_error', 'unreachable'), 'connect')
+  for (let failed = 0; failed < 2; failed++) health.end(health.begin(0), unreachable)
 }
 
 function modelsConfig(strategy: string, { models, targets }: { models: number; targets: number }): object {

@@ -18,11 +18,11 @@ const prepareTimeoutMs = 10_000
 
 /** The topics of one source. */
 interface ReloadTopics<Snapshot> {
-  /** From a worker that starts: it wants what is in use, and each later snapshot. */
+  /** From a worker that starts: it wants the snapshot in use, and each later one. */
   join: Topic<void, Snapshot>
-  /** To each worker: can it take this? It answers with what speaks against it. */
+  /** To each worker: it prepares the snapshot and answers with its errors. */
   prepare: Topic<Snapshot, readonly string[]>
-  /** To each worker: all of them could, or one could not. */
+  /** To each worker: all have prepared the snapshot without an error, or one has not. */
   commit: Topic<Commit, void>
   drop: Topic<Drop, void>
   /** From a worker: the files are to be read again at once. */
@@ -39,7 +39,7 @@ function reloadTopics<Snapshot>({ name }: ConfigSource<Snapshot>): ReloadTopics<
   }
 }
 
-/** A worker's side: the primary reads the files, and all workers take the same bytes together. */
+/** A worker's side: the primary reads the files, and all workers apply the same bytes together. */
 export function clusterFeed<Snapshot>(
   primary: Channel,
   source: ConfigSource<Snapshot>,
@@ -47,7 +47,7 @@ export function clusterFeed<Snapshot>(
   const { join, prepare, commit, drop, reload } = reloadTopics(source)
   const serving = Promise.withResolvers<ConfigTaker<Snapshot> | undefined>()
   let work: Promise<unknown> = serving.promise
-  /** In the order of the messages, and none before the worker serves. */
+  /** Runs the steps in the order of their messages, and none before the worker serves. */
   const inTurn = <T>(step: (taker: ConfigTaker<Snapshot> | undefined) => T | Promise<T>): Promise<T> => {
     const result = work.then(async () => step(await serving.promise))
     work = result.catch(() => undefined)
@@ -75,8 +75,8 @@ export function clusterFeed<Snapshot>(
 }
 
 /**
- * Reads the files of the configuration for all workers: they take the same bytes together or not at all, and one that
- * starts later takes what the others have, whatever the files contain by then. Returns the function that has all files read
+ * Reads the files of the configuration for all workers. They apply the same bytes together or not at all, and a worker that
+ * starts later applies what the others use, whatever the files contain by then. Returns the function that reads all files
  * again at once.
  */
 export function serveConfig(
@@ -99,7 +99,7 @@ function serveSource<Snapshot>(
   warn: (line: string) => void,
 ): () => void {
   const topics = reloadTopics(source)
-  /** They have the snapshot that is in use, and take part from now on. */
+  /** The workers that have the snapshot in use, and take part in reloads. */
   const joined = new Set<Channel>()
   const started = source.read().then((first) => {
     const reloader = new Reloader(first, {
@@ -117,10 +117,10 @@ function serveSource<Snapshot>(
   workers.on(topics.join, async (_, worker) => {
     const reloader = await started
     const snapshot = await reloader.settled()
-    // In the same turn: a round that begins after it includes this worker, unless it has died meanwhile.
+    // In the same turn: a reload that begins later includes this worker, unless it has died meanwhile.
     if (worker.isOpen) {
       joined.add(worker)
-      // What changed while nobody was there to take it.
+      // For what changed while no worker was there to apply it.
       void reloader.start()
     }
     return snapshot
@@ -143,7 +143,7 @@ function takersOf<Snapshot>(
       try {
         return await worker.request(prepare, snapshot)
       } catch (error) {
-        // One that has ended says nothing against it.
+        // A worker that has ended raises no objection.
         const reason = error instanceof ChannelError ? error.reason : undefined
         if (reason === 'closed') return []
         if (reason !== 'timeout') throw error

@@ -127,7 +127,7 @@ export function serveHealth(workers: WorkerChannels): void {
     peers.set(leader, true)
     elect()
   }
-  const heard = (worker: Channel): void => {
+  const noteAlive = (worker: Channel): void => {
     if (worker === leader) watchLeader()
   }
 
@@ -140,9 +140,9 @@ export function serveHealth(workers: WorkerChannels): void {
     peers.set(worker, false)
     if (worker === leader) elect()
   })
-  workers.on(alive, (_, worker) => heard(worker))
+  workers.on(alive, (_, worker) => noteAlive(worker))
   workers.on(answered, (server, worker) => {
-    heard(worker)
+    noteAlive(worker)
     leader?.cast(answered, server)
   })
   workers.on(found, ({ server, state }, worker) => {

@@ -1,7 +1,7 @@
 import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 
-/** All series of one metric, in the form that the registry gives and takes. */
+/** All series of one metric, in the form of the registry. */
 export interface MetricFamily {
   name: string
   help: string
@@ -46,7 +46,7 @@ export function clusterMetrics(primary: Channel, readOwn: () => Promise<MetricFa
  * asked for, so the sums that were once seen never go down.
  */
 export function serveMetrics(workers: WorkerChannels): void {
-  /** What each living worker has counted, as far as it was told. */
+  /** What each living worker has counted, as far as it has been reported. */
   const counts = new Map<Channel, MetricFamily[]>()
   let ofTheDead: MetricFamily[] = []
   /** One that is too busy to answer, or ends meanwhile, is there with its last known counts. */

@@ -4,9 +4,9 @@ import { topic } from '../lib/channel.ts'
 /** Pause before a worker that crashed starts again, in milliseconds; doubles with each crash up to the last. */
 const firstPauseMs = 1_000
 const lastPauseMs = 30_000
-/** A worker that has been ready for so long has recovered: its next crash counts as the first, in milliseconds. */
+/** After so long in service a worker has recovered: its next crash counts as its first, in milliseconds. */
 const steadyMs = 60_000
-/** So long without a ready worker, and the primary gives up, in milliseconds. */
+/** After so long without a ready worker the primary gives up, in milliseconds. */
 const noneReadyMs = 60_000
 
 /** The exit code of a start that cannot succeed; starting again would not help. */
@@ -19,7 +19,7 @@ export interface WorkerEnd {
   worker: Worker
   code: number | null
   signal: string | null
-  /** Undefined: it does not come back. */
+  /** Undefined: it is not restarted. */
   restartInMs: number | undefined
 }
 
@@ -27,7 +27,7 @@ export interface SupervisorOptions {
   /** How many are to run. */
   count: number
   fork(): Worker
-  /** Called for each end but those that were asked for. */
+  /** Called for each end that was not asked for. */
   onEnd(end: WorkerEnd): void
   /** No worker runs any more, or none is worth waiting for: the primary is to end with `code`. Called once. */
   onFinish(code: number, why?: string): void
@@ -40,7 +40,7 @@ interface Slot {
   crashes: number
   restart: NodeJS.Timeout | undefined
   steady: NodeJS.Timeout | undefined
-  /** Signals for a worker that is not ready to hear them yet. */
+  /** Signals for a worker that cannot handle them yet. */
   missed: Set<NodeJS.Signals>
 }
 
@@ -122,7 +122,7 @@ export class Supervisor {
     Object.assign(slot, { worker: undefined, ready: false })
     slot.missed.clear()
     if (this.#stopping) {
-      // Not what ended as it was told to.
+      // A worker that ended as asked is not reported.
       if (signal === 'SIGKILL' || (code !== 0 && signal === null))
         this.#options.onEnd({ worker, code, signal, restartInMs: undefined })
       if (this.#isEmpty()) this.#finish(0)
@@ -145,7 +145,7 @@ export class Supervisor {
 
   /** Why the start of the whole router has failed; undefined while it may still succeed. */
   #startFailure(code: number | null): { code: number; text?: string } | undefined {
-    // The worker has said what is wrong with the configuration, and it is the same for all.
+    // The worker has logged what is wrong with the configuration, which is the same for all.
     if (code === invalidConfigCode) return { code }
     if (this.#slots.some(({ crashes }) => crashes === 0)) return undefined
     return { code: 1, text: 'no worker could start; giving up' }

@@ -1,12 +1,12 @@
 import { StopSource } from '../lib/stop-signal.ts'
 import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
-import type { RequestTrace } from '../sdk/trace.ts'
-import { CallLog, type Step } from './call-log.ts'
+import { type Step, Steps } from './steps.ts'
+import type { RequestTrace } from './trace.ts'
 
 export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'
 
-/** What the log and the metrics learn of one request when it is over. */
+/** What the log and the metrics record of one request when it is over. */
 export interface ExchangeRecord {
   id: string
   method: string
@@ -22,7 +22,7 @@ export interface ExchangeRecord {
   answeringModel: string | undefined
   target: string | undefined
   providerType: string | undefined
-  /** Id of the client's key; undefined where none was asked for. */
+  /** Id of the client's key; undefined where none is required. */
   client: string | undefined
   stream: boolean
   attempts: number
@@ -53,14 +53,14 @@ export class Exchange {
   /** Id of the client's key. */
   client: string | undefined
   stream = false
-  /** Alias of the fallback model whose targets are tried, where it is no longer the one that was asked for. */
+  /** Alias of the fallback model whose targets are tried; undefined while they are those of the requested model. */
   answeringModel: string | undefined
   attempts = 0
   /** When the first attempt began; on the clock of `startedAt`. */
   sentAt: number | undefined
   /** Of the request's body, once all of it has been read. */
   receivedBytes = 0
-  readonly calls: CallLog
+  readonly steps: Steps
   /** When the whole request had been read, and when a whole answer was ready; on the clock of `startedAt`. */
   readAt: number | undefined
   answeredAt: number | undefined
@@ -72,8 +72,8 @@ export class Exchange {
   idleBytes = 0
   error: RouterError | undefined
   trace: RequestTrace | undefined
-  /** Among those that have not ended; for whoever keeps them. */
-  place = 0
+  /** Its position among the open exchanges. */
+  index = 0
   /** Called as soon as the model is known. */
   onModel: (() => void) | undefined
   #model: string | undefined
@@ -85,16 +85,16 @@ export class Exchange {
   #brokenOff = false
   #closeListeners: (() => void)[] | undefined
 
-  /** `onStep` hears what is done for the request, as it is done. */
+  /** `onStep` is called with each step of the request when it is over. */
   constructor(id: string, onStep: (step: Step, exchange: Exchange) => void = () => undefined) {
     this.id = id
-    this.calls = new CallLog(
+    this.steps = new Steps(
       () => performance.now(),
       (step) => onStep(step, this),
     )
   }
 
-  /** Alias of the model that was asked for, once it is known to exist. */
+  /** Alias of the requested model, once it is known to exist. */
   get model(): string | undefined {
     return this.#model
   }
@@ -104,7 +104,7 @@ export class Exchange {
     this.onModel?.()
   }
 
-  /** The same as `stop`, for what takes nothing but the platform's. */
+  /** The same as `stop`, for what requires an AbortSignal. */
   get signal(): AbortSignal {
     if (this.#signal) return this.#signal
     const controller = new AbortController()
@@ -129,7 +129,7 @@ export class Exchange {
   /** Known of a request that went upstream. */
   ownMs(): number | undefined {
     if (this.readAt === undefined || this.attempts === 0) return undefined
-    return this.calls.ownMs(this.readAt, this.answeredAt)
+    return this.steps.ownMs(this.readAt, this.answeredAt)
   }
 
   elapsedMs(): number {
@@ -171,7 +171,7 @@ export class Exchange {
     }, ms)
   }
 
-  /** Ends whatever runs for this request; the client is told why. */
+  /** Ends whatever runs for this request; the client gets the error. */
   abort(error: RouterError): void {
     this.stop.abort(error)
   }

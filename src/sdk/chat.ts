@@ -3,6 +3,9 @@
  * A new dialect is one codec against this file, not a pair with each other dialect.
  */
 import type { RouterError } from './errors.ts'
+import type { Sampling } from './sampling.ts'
+
+export type { Sampling }
 
 export interface TextPart {
   type: 'text'
@@ -80,7 +83,7 @@ export interface ToolMessage {
   role: 'tool'
   /** The call that this answers; found by the reader where the dialect does not carry it. */
   callId: string
-  /** The called function, where it can be told. */
+  /** The called function, where it is known. */
   name?: string
   parts: UserPart[]
   /** The tool failed and the parts say how (Anthropic `is_error`). */
@@ -107,28 +110,6 @@ export type ResponseFormat =
   | { type: 'json' }
   | { type: 'schema'; schema: unknown; name?: string; description?: string; strict?: boolean }
 
-/** Every field is absent unless the client sent it: an engine's own default beats a copied constant. */
-export interface Sampling {
-  /** Tokens of the answer, thoughts included. Absent means no limit. */
-  maxTokens?: number
-  temperature?: number
-  topP?: number
-  topK?: number
-  minP?: number
-  typicalP?: number
-  /** Multiplicative (Ollama `repeat_penalty`, vLLM `repetition_penalty`); never mixed with the additive ones. */
-  repetitionPenalty?: number
-  presencePenalty?: number
-  frequencyPenalty?: number
-  seed?: number
-  stop?: string[]
-  logitBias?: Record<string, number>
-  logprobs?: boolean
-  topLogprobs?: number
-  /** Number of answers (choices). */
-  n?: number
-}
-
 export interface ChatRequest {
   /** The name the client asked for. */
   model: string
@@ -147,7 +128,7 @@ export interface ChatRequest {
   /** Ollama's residency and context options ride here for Ollama targets: `keep_alive`, `options.num_ctx`, ... */
   ollama?: { keepAlive?: string | number; options?: Record<string, unknown> }
   /**
-   * Set where no chat can say what is asked: the text is to be continued as it stands (`raw`), or towards a text that
+   * Set where a chat cannot express what is asked: the text is to be continued verbatim (`raw`), or towards a text that
    * follows it (`suffix`). Only a target with the operation `completion` can do that.
    */
   completion?: { raw: boolean; suffix?: string }
@@ -192,7 +173,7 @@ export interface ChatChoice {
   refusal?: string
   toolCalls: ToolCall[]
   finishReason: FinishReason
-  /** The stop sequence that was met, where the upstream tells. */
+  /** The stop sequence that was met, where the upstream reports it. */
   stopSequence?: string
   logprobs?: TokenLogprob[]
 }
@@ -228,7 +209,7 @@ export type ChatEvent =
   | { type: 'end' }
   | { type: 'error'; error: RouterError }
 
-/** The events that make an answer worth committing to: after one of these went out there is no other target. */
+/** Whether an event commits the router to an answer: once one has gone out, no other target is tried. */
 export function isContent(event: ChatEvent): boolean {
   switch (event.type) {
     case 'text-delta':

@@ -47,13 +47,11 @@ export interface AnswerContext {
   created: number
   /** Whether the client asked for token counts in the stream. */
   includeUsage: boolean
-  /** Tokens of the prompt, estimated; for dialects that tell them before the upstream has counted. */
-  promptTokenEstimate?: number | undefined
   /** Milliseconds since the request arrived (monotonic); durations are taken from it. */
   elapsedMs(): number
   /** The wall clock, for times in answers. */
   now(): Date
-  /** The client's body as it came, for dialects whose answers repeat the request's parameters. */
+  /** The client's body as it came, for dialects whose answers depend on it. */
   request?: Record<string, unknown>
 }
 
@@ -85,7 +83,7 @@ export interface PassthroughState {
   usage: Usage | undefined
 }
 
-/** The stream half of the identity lane: bytes go through, only the value of `model` is replaced. */
+/** Passthrough of a stream: bytes are forwarded, and only the value of `model` is replaced. */
 export interface ChatPassthrough {
   readonly state: PassthroughState
   /** Takes one chunk, cut anywhere; gives the bytes for the client, or undefined: whole events, but for very long ones. */
@@ -99,12 +97,21 @@ export interface ChatPassthrough {
 }
 
 export interface PassthroughOptions {
-  /** The name the client asked for, to stand in place of the upstream's. */
+  /** The name the client asked for, which replaces the upstream's. */
   model: string
   /** Whether the usage chunk was asked for by the router alone and is to be kept from the client. */
   stripUsage: boolean
-  /** Number of answers (choices) that must finish. */
+  /** Number of answers (choices) that the client's `n` asks for. */
   choices: number
+  /** The client's body, without long members. */
+  request?: Readonly<Record<string, unknown>>
+}
+
+/** What the router takes from a whole answer that goes to a client of the same dialect as it came. */
+export interface CheckedAnswer {
+  usage: Usage | undefined
+  /** Members to set in place of the upstream's. */
+  members?: Record<string, unknown>
 }
 
 /** Puts a stream together into the whole answer that the server would have given to the same request without one. */
@@ -128,7 +135,7 @@ export interface WholeAsStream {
   createCollector(): AnswerCollector
 }
 
-/** What the identity lane needs to change in a request besides `model`. */
+/** What a dialect may change in a forwarded request besides `model`. */
 export interface PassthroughRequest {
   bytes: Buffer
   scan: JsonScan
@@ -146,30 +153,24 @@ export interface ContextLimits {
 }
 
 export interface ChatCodec {
-  /** Reads a validated client request. Throws `bad_request` with the field's place for what cannot be meant. */
+  /** Reads a validated client request. Throws `bad_request` with the path of an invalid field. */
   readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest
   writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown>
   /**
-   * Whether a whole upstream answer may go to a client of the same dialect as it came. What the model wrote is never judged.
-   * Throws `upstream_error` for one that reports an error, and for what is no answer.
+   * Checks that a whole upstream answer may go to a client of the same dialect as it came. What the model wrote is never
+   * judged. Throws `upstream_error` for one that reports an error, and for what is no answer.
    */
-  checkAnswer(body: unknown): void
+  checkAnswer(body: unknown, context: AnswerContext): CheckedAnswer
   /** Reads a whole upstream answer; throws `upstream_error` for what {@link ChatCodec.checkAnswer} does. */
   readResponse(body: unknown): ChatResponse
   writeResponse(response: ChatResponse, context: AnswerContext): Record<string, unknown>
-  /** Members for a whole answer on the identity lane, in place of the upstream's; absent: none. */
-  wholeMembers?(response: ChatResponse, context: AnswerContext): Record<string, unknown>
   createReader(): ChatStreamReader
   createWriter(context: AnswerContext): ChatStreamWriter
   createPassthrough(options: PassthroughOptions): ChatPassthrough
-  /** Edits for the identity lane; `stripUsage` says whether the usage chunk is then to be kept from the client. */
+  /** Edits of a forwarded request; `stripUsage`: whether the client must not see the usage chunk that they ask for. */
   passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean }
-  /** A guess, rather high, of a client's prompt in tokens: for dialects whose streams begin with it. */
-  estimatePrompt?(body: Record<string, unknown>): number
   /** For servers that do not notice that the client of a whole answer has left; absent: the dialect has no way. */
   readonly wholeAsStream?: WholeAsStream
-  /** Token counts of a whole answer, for the log and the metrics; undefined where it has none. */
-  readUsage(body: unknown): Usage | undefined
   /** What a request without `stream` means in this dialect. */
   readonly streamsByDefault: boolean
   /**
@@ -188,8 +189,6 @@ export interface ChatCodec {
    * `context_overflow` when it cannot.
    */
   fitContext?(body: Record<string, unknown>, limits: ContextLimits): Record<string, unknown>
-  /** Number of answers (choices) that a client's body asks for, where that is more than its `n` says. */
-  answersOf?(body: Record<string, unknown>): number
 }
 
 export interface ErrorOptions {
@@ -205,7 +204,7 @@ export interface Dialect {
   readonly name: string
   /** Content type of streamed answers. */
   readonly streamMediaType: string
-  /** What may stand between two events, anywhere in a stream, and means nothing; absent: there is no such thing. */
+  /** What may be sent between two events to keep a stream alive and means nothing; absent: there is no such thing. */
   readonly ping?: string
   readonly chat: ChatCodec
   /**

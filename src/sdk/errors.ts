@@ -69,7 +69,7 @@ export class RouterError extends Error {
   readonly shouldRetry: boolean | undefined
   readonly causeCode: string | undefined
   readonly quotesUpstream: boolean
-  /** What the upstream said, where the log may have it and the client may not; see relay/upstream-text.ts. */
+  /** What the upstream said, where the log may have it and the client may not; see relay/attempt/safe-text.ts. */
   upstreamText: string | undefined
 
   constructor(kind: ErrorKind, message: string, details: RouterErrorDetails = {}) {

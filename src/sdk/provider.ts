@@ -33,7 +33,7 @@ export interface ProviderType {
   /** Standard path of an operation, from the root of the host; undefined where it has none. */
   path(operation: Operation): string | undefined
   /** Headers that carry the target's own key; none when it has no key. */
-  authHeaders(token: string | undefined): Record<string, string>
+  authHeaders(token: string | undefined): Readonly<Record<string, string | undefined>>
   /** Whether `api_host` is needed; an embedded type has no address. */
   readonly needsHost: boolean
   /** Headers of a client of the same dialect that go through, in lower case. */

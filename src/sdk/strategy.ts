@@ -60,7 +60,7 @@ export interface ExclusiveInstance extends Settling {
   order(candidates: readonly TargetSignals[]): readonly TargetSignals[]
 }
 
-/** The weights of one model's targets, by target id, to be read and changed while running. */
+/** The weights of one model's targets, by target id, which can be changed while running. */
 export interface WeightControl {
   /** Replaces the configured weight, clamped to 0 to 1, from the next pick on. NaN is a RangeError. */
   set(targetId: string, weight: number): void
@@ -68,8 +68,6 @@ export interface WeightControl {
   reset(targetId: string): void
   /** What was last set; undefined where the configured weight holds. */
   get(targetId: string): number | undefined
-  /** The latest outcomes, oldest first; empty for a target that was never settled. */
-  history(targetId: string): readonly Outcome[]
 }
 
 export interface SharingStrategy {

@@ -25,22 +25,22 @@ export interface UpstreamSink {
   onData(chunk: Buffer): void
   onEnd(): void
   /**
-   * `reusedSocket`: the call was sent on a kept-alive socket that had answered another one before. The upstream may have
-   * closed it just then, so as long as no byte of an answer came, the call may be sent once more.
+   * `reusedSocket`: the request was sent on a kept-alive socket that had answered another one before. The upstream may have
+   * closed it just then, so as long as no byte of an answer came, the request may be sent once more.
    */
   onError(error: Error, reusedSocket: boolean): void
 }
 
-/** The handle on a running call. All of it may be called at any time, also when the call is over. */
-export interface UpstreamCall {
+/** A request that has been sent. All of its methods may be called at any time, also when it is over. */
+export interface OpenRequest {
   /** No `onData` until `resume`; what the upstream sends meanwhile stays in its socket. */
   pause(): void
   resume(): void
-  /** Ends the call at once and frees its socket; the sink hears nothing more. */
+  /** Ends the request at once and frees its socket; the sink gets nothing more. */
   abort(): void
 }
 
 /** Sends a request upstream. HTTP is one; an embedded provider type brings its own. */
 export interface Transport {
-  open(request: UpstreamRequest, sink: UpstreamSink): UpstreamCall
+  open(request: UpstreamRequest, sink: UpstreamSink): OpenRequest
 }

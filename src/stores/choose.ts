@@ -10,15 +10,13 @@ import type { LeaseStore } from './leases/store.ts'
 import { clusterLimits, serveLimits } from './limits/cluster.ts'
 import { memoryLimits } from './limits/memory.ts'
 import { RedisLimits } from './limits/redis.ts'
-import type { LimitStore } from './limits/store.ts'
-import { limitsWithFallback } from './limits/with-fallback.ts'
+import { type LimitStore, limitsWithFallback } from './limits/store.ts'
 import type { RedisAddress } from './redis/client.ts'
 import type { StoreLog } from './redis/health.ts'
 import { clusterResponses, serveResponses } from './responses/cluster.ts'
 import { memoryResponses, type ResponseBounds } from './responses/memory.ts'
 import { RedisResponses } from './responses/redis.ts'
-import type { ResponseStore } from './responses/store.ts'
-import { responsesWithFallback } from './responses/with-fallback.ts'
+import { type ResponseStore, responsesWithFallback } from './responses/store.ts'
 
 /** What decides where a process keeps its leases, limits and responses. */
 export interface StoreContext {

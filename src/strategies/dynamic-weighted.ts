@@ -1,33 +1,33 @@
-import type { Outcome, SharingStrategy, TargetSignals, WeightControl } from '../sdk/strategy.ts'
+import type { SharingStrategy, TargetSignals, WeightControl } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 
-/** However badly a target does, it keeps this part of its weight: only its answers can show that it is well again. */
-const least = 0.05
-/** What a target that comes back begins with, growing evenly to the whole in `slowStartMs`. */
+/** A target keeps this part of its weight whatever is observed: only its answers can show that it has recovered. */
+const minFactor = 0.05
+/** A target that comes back begins with this part of its weight and has the whole of it `slowStartMs` later. */
 const startsWith = 0.1
 const slowStartMs = 30_000
-const historyLength = 10_000
 
 /**
- * Shares as the weights say, times what is observed: a target counts less the slower than the fastest it begins to
- * answer and the more often it fails. A target that comes back from a failure begins with a tenth and is given its
- * whole share over 30 s.
+ * Shares by weight, times what is observed: a target counts less the slower it begins to answer than the fastest and the more
+ * often it fails. A target that comes back from a failure begins with a tenth and reaches its whole share after 30 s.
  */
 export const dynamicWeighted: SharingStrategy = {
   name: 'dynamic_weighted',
   create: ({ now, random }) => {
-    const settings = new WeightSettings(() => rotation.reweigh())
-    const seen = new Observed()
+    const settings = new WeightSettings()
+    let observed: Observed = { at: 0, fastestMs: 0, mostStarted: 1 }
     const rotation = new SmoothRotation({
       random,
-      weightOf: (signals) => settings.weightOf(signals.target) * seen.factorOf(signals),
-      observed: { now, look: (candidates, at) => seen.look(candidates, at) },
+      weightsChange: true,
+      weightOf: (signals) => settings.weightOf(signals.target) * factorOf(signals, observed),
     })
     return {
       weights: settings,
-      pick: (candidates) => rotation.next(candidates),
-      settled: (target, outcome) => settings.record(target, outcome),
+      pick(candidates) {
+        observed = observe(candidates, now())
+        return rotation.next(candidates)
+      },
       retain(targets) {
         rotation.retain(targets)
         settings.retain(targets)
@@ -36,34 +36,32 @@ export const dynamicWeighted: SharingStrategy = {
   },
 }
 
-/** Says which part of its weight each of the candidates is worth now, `least` to 1. */
-class Observed {
-  #at = 0
-  #fastestMs = Number.POSITIVE_INFINITY
-  #mostStarted = 1
+/** What the candidates are compared with. */
+interface Observed {
+  at: number
+  fastestMs: number
+  mostStarted: number
+}
 
-  look(candidates: readonly TargetSignals[], at: number): void {
-    let fastestMs = Number.POSITIVE_INFINITY
-    let earliest = Number.POSITIVE_INFINITY
-    for (let index = 0; index < candidates.length; index++) {
-      const { firstContentMs, returnedAt } = candidates[index] as TargetSignals
-      if (firstContentMs !== undefined && firstContentMs < fastestMs) fastestMs = firstContentMs
-      if (returnedAt < earliest) earliest = returnedAt
-    }
-    this.#at = at
-    this.#fastestMs = fastestMs
-    // Against the one that has run longest: after a start all are equally new, and none is held back.
-    this.#mostStarted = startedPart(earliest, at)
+function observe(candidates: readonly TargetSignals[], at: number): Observed {
+  let fastestMs = Number.POSITIVE_INFINITY
+  let earliest = Number.POSITIVE_INFINITY
+  for (const { firstContentMs, returnedAt } of candidates) {
+    if (firstContentMs !== undefined && firstContentMs < fastestMs) fastestMs = firstContentMs
+    if (returnedAt < earliest) earliest = returnedAt
   }
+  // Relative to the one that has run longest: after a start all are equally new, and none is held back.
+  return { at, fastestMs, mostStarted: startedPart(earliest, at) }
+}
 
-  factorOf({ firstContentMs, failureRate, returnedAt }: TargetSignals): number {
-    // Who was not seen yet counts as fast, and is soon seen.
-    const speed = firstContentMs ? this.#fastestMs / firstContentMs : 1
-    const health = 1 - failureRate
-    // Squared: a failure costs its own time, and then another target's.
-    const observed = speed * health * health * (startedPart(returnedAt, this.#at) / this.#mostStarted)
-    return observed > least ? observed : least
-  }
+/** Which part of its weight a target is worth now, `minFactor` to 1. */
+function factorOf({ firstContentMs, failureRate, returnedAt }: TargetSignals, observed: Observed): number {
+  // A target that has not been seen yet counts as fast, and is soon seen.
+  const speed = firstContentMs ? observed.fastestMs / firstContentMs : 1
+  const health = 1 - failureRate
+  const started = startedPart(returnedAt, observed.at) / observed.mostStarted
+  // Squared: a failure costs its own time, and then another target's.
+  return Math.max(minFactor, speed * health * health * started)
 }
 
 function startedPart(returnedAt: number, at: number): number {
@@ -74,70 +72,26 @@ function startedPart(returnedAt: number, at: number): number {
 
 class WeightSettings implements WeightControl {
   readonly #weights = new Map<string, number>()
-  readonly #histories = new Map<string, Recent<Outcome>>()
-  readonly #onChange: () => void
-
-  constructor(onChange: () => void) {
-    this.#onChange = onChange
-  }
 
   set(targetId: string, weight: number): void {
     if (Number.isNaN(weight)) throw new RangeError('a weight must be a number')
     this.#weights.set(targetId, Math.min(Math.max(weight, 0), 1))
-    this.#onChange()
   }
 
   reset(targetId: string): void {
     this.#weights.delete(targetId)
-    this.#onChange()
   }
 
   get(targetId: string): number | undefined {
     return this.#weights.get(targetId)
   }
 
-  history(targetId: string): readonly Outcome[] {
-    return this.#histories.get(targetId)?.list() ?? []
-  }
-
   retain(targets: readonly Target[]): void {
     const ids = new Set(targets.map(({ id }) => id))
-    for (const kept of [this.#weights, this.#histories])
-      for (const id of kept.keys()) if (!ids.has(id)) kept.delete(id)
+    for (const id of this.#weights.keys()) if (!ids.has(id)) this.#weights.delete(id)
   }
 
   weightOf(target: Target): number {
     return this.#weights.size === 0 ? target.weight : (this.#weights.get(target.id) ?? target.weight)
-  }
-
-  record(target: Target, outcome: Outcome): void {
-    const history = this.#histories.get(target.id) ?? new Recent<Outcome>(historyLength)
-    this.#histories.set(target.id, history)
-    history.add(outcome)
-  }
-}
-
-/** The last items that were added, up to a number. */
-class Recent<T> {
-  readonly #most: number
-  readonly #items: T[] = []
-  #oldest = 0
-
-  constructor(most: number) {
-    this.#most = most
-  }
-
-  add(item: T): void {
-    if (this.#items.length < this.#most) {
-      this.#items.push(item)
-      return
-    }
-    this.#items[this.#oldest] = item
-    this.#oldest = (this.#oldest + 1) % this.#most
-  }
-
-  /** A copy, oldest first. */
-  list(): T[] {
-    return [...this.#items.slice(this.#oldest), ...this.#items.slice(0, this.#oldest)]
   }
 }

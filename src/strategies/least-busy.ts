@@ -1,5 +1,5 @@
 import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
-import { Draw, weightInPlay } from './draw.ts'
+import { draw, inPlay, weightInPlay } from './draw.ts'
 
 /**
  * Draws two targets by weight and takes the one with fewer calls in flight per weight; with equal ones the first drawn,
@@ -9,16 +9,15 @@ import { Draw, weightInPlay } from './draw.ts'
  */
 export const leastBusy: SharingStrategy = {
   name: 'least_busy',
-  create: ({ random }) => {
-    const draw = new Draw()
-    return {
-      pick(candidates) {
-        const first = draw.one(candidates, random())
-        const second = draw.other(candidates, first, random())
-        return second && load(second) < load(first) ? second : first
-      },
-    }
-  },
+  create: ({ random }) => ({
+    pick(candidates) {
+      const targets = inPlay(candidates)
+      const first = draw(targets, random())
+      const second = draw(targets, random(), first)
+      if (!first) throw new Error('a strategy was given no candidates')
+      return second && load(second) < load(first) ? second : first
+    },
+  }),
 }
 
 function load(signals: TargetSignals): number {

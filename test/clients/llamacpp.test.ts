@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { openRequest, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { openaiChunk, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 import { comparable, type Recorded, recorded, recordedAs, replay } from './llamacpp-recorded.ts'
@@ -8,7 +9,6 @@ import { comparable, type Recorded, recorded, recordedAs, replay } from './llama
 /** llama.cpp's streams do not tell the text of a call that was cut before its name was known. */
 const untold = new Set(['tools cut'])
 const chat = '/v1/chat/completions'
-const messages = [{ role: 'user', content: 'hello' }]
 
 describe('whole answers of a llama.cpp server', () => {
   let upstream: ScriptedUpstream

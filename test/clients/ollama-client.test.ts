@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Ollama, type Tool } from 'ollama'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
-const messages = [{ role: 'user', content: 'Hello' }]
 const tools: Tool[] = [
   {
     type: 'function',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { Ollama } from 'ollama'
 import OpenAI from 'openai'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import { type ScriptedUpstream, startUpstream, upstreamModel } from '../helpers/scripted-upstream.ts'
 import {
@@ -12,7 +13,6 @@ import {
   anthropicToolCallStream,
 } from './anthropic-answers.ts'
 
-const messages = [{ role: 'user' as const, content: 'Hello' }]
 const tools = [
   {
     type: 'function' as const,

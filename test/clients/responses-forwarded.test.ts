@@ -71,7 +71,7 @@ describe('an upstream that has the Responses API', () => {
     assert.deepEqual(JSON.parse(text), { ...answer, model: 'native' })
   })
 
-  test('is asked at its own path', async () => {
+  test('a configured responses path is used for the upstream', async () => {
     await client.responses.create({ model: 'moved', input: 'Hi' })
     assert.equal(last().url, '/elsewhere/responses')
   })

@@ -47,7 +47,7 @@ describe('a field of a form', () => {
     assert.equal(modelOf(`${file}${part('name="x"', 'name="model"')}--b--`), undefined)
   })
 
-  test('may be empty', () => {
+  test('a form field with an empty value is read as empty', () => {
     assert.equal(modelOf(`${part('name="model"', '')}--b--`)?.value, '')
   })
 })

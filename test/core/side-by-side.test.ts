@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { sideBySide } from '../../src/relay/run/concurrently.ts'
+import { sideBySide } from '../../src/relay/run/embedding.ts'
 
 const { signal } = new AbortController()
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { post } from '../helpers/http.ts'
@@ -17,8 +18,7 @@ function blockOf(page: string, section: string, language: string): string {
 }
 
 test('the text endpoint of the page works as an extension: checked, documented, with its prompt and defaults', async (t) => {
-  // Within the repository, so that the example finds its packages as a user's extension does.
-  const folder = mkdtempSync(join(repository, 'test/docs/example-'))
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-extending-'))
   const prompts = join(folder, 'prompts/builtin/system/en')
   mkdirSync(prompts, { recursive: true })
   const extension = join(folder, 'rate-texts.ts')

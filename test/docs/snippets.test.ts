@@ -36,7 +36,10 @@ function filesOf(page: string): Record<string, string> {
   }
   if (page === 'docs/client-keys.md') files['keys.json'] = textOf(page, 'json', '"keys"')
   if (page === 'docs/strategies.md') files['my-strategies.ts'] = textOf(page, 'ts', '// my-strategies.ts')
-  if (page === 'docs/extending.md') files['my-extension.ts'] = textOf(page, 'ts', 'myExtension')
+  if (page === 'docs/extending.md') {
+    files['my-extension.ts'] = textOf(page, 'ts', 'myExtension')
+    files['summarize.ts'] = textOf(page, 'ts', '// summarize.ts')
+  }
   return files
 }
 

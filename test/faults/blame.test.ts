@@ -36,7 +36,7 @@ interface FleetOptions {
 
 /** The model `m` over a server for each script, in this order. */
 async function startFleet(t: TestContext, scripts: Script[], options: FleetOptions = {}): Promise<Fleet> {
-  const servers = await Promise.all(scripts.map(startUpstream))
+  const servers = await Promise.all(scripts.map((script) => startUpstream(script)))
   const provider = (index: number, model: string) => ({
     id: `${model}-${'abcdefgh'[index]}`,
     api_type: 'vllm',

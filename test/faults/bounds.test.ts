@@ -5,10 +5,10 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { chunk, head, type Step, startFaultUpstream, streamHead } from '../helpers/fault-upstream.ts'
 import { openRequest } from '../helpers/http.ts'
+import { repeats } from '../helpers/repeats.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
-import { repeats } from './repeats.ts'
 
 const mebi = 1024 * 1024
 /** The collector lets garbage lie for a while before it looks: this much is no growth. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { closedPort, post } from '../helpers/http.ts'
+import { repeats } from '../helpers/repeats.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
@@ -11,7 +12,6 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { repeats } from './repeats.ts'
 
 /** Failures before the first content; each must be invisible while another target works. */
 const failures: [name: string, behaviour: Behaviour][] = [

@@ -16,7 +16,6 @@ export interface House {
   spare: FaultUpstream
 }
 
-export const messages = [{ role: 'user' as const, content: 'x' }]
 export const goodText = 'from the spare'
 const goodStream = openaiChunk({ content: goodText }) + openaiChunk({}, 'stop') + openaiDone
 const goodJson = wholeJson.replace(faultText, goodText)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
+import { repeats } from '../helpers/repeats.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   ollamaDone,
@@ -13,7 +14,6 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 import { seededRandom } from '../helpers/seeded-random.ts'
-import { repeats } from './repeats.ts'
 
 const clients = repeats(1_000, 10_000)
 const seed = 20261123

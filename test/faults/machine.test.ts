@@ -5,10 +5,10 @@ import { connect, type Socket } from 'node:net'
 import { after, before, type TestContext, test } from 'node:test'
 import { post } from '../helpers/http.ts'
 import { RawClient } from '../helpers/raw-client.ts'
+import { repeats } from '../helpers/repeats.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
-import { repeats } from './repeats.ts'
 
 const mebibyte = 1024 * 1024
 const path = '/v1/chat/completions'

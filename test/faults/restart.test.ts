@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { openRequest } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
+import { repeats } from '../helpers/repeats.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import {
@@ -14,9 +16,7 @@ import {
   type ScriptedUpstream,
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
-import { repeats } from './repeats.ts'
 
-const messages = [{ role: 'user', content: 'x' }]
 const path = '/v1/chat/completions'
 
 async function startOne(t: TestContext, upstream: ScriptedUpstream, port = 0): Promise<RouterProcess> {

@@ -15,11 +15,12 @@ import {
   streamHead,
 } from '../helpers/fault-upstream.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
+import { repeats } from '../helpers/repeats.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
-import { messages, openWith } from './fault-house.ts'
+import { openWith } from './fault-house.ts'
 import { assertNothingLeft } from './invariants.ts'
-import { repeats } from './repeats.ts'
 import { faultText, wholeJson } from './upstream-faults.ts'
 
 test('each of 1 to 50 events before a reset reaches the client, and then an error', async (t) => {

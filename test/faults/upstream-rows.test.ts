@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import OpenAI from 'openai'
-import { goodText, type House, messages, openWith } from './fault-house.ts'
+import { messages } from '../helpers/messages.ts'
+import { goodText, type House, openWith } from './fault-house.ts'
 import { assertNothingLeft } from './invariants.ts'
 import { type Fault, faults, faultText } from './upstream-faults.ts'
 

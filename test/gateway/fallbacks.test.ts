@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { ConfigError } from '../../src/sdk/errors.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   ollamaText,
@@ -13,7 +14,6 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-const messages = [{ role: 'user', content: 'x' }]
 let small: ScriptedUpstream
 let large: ScriptedUpstream
 let router: TestRouter

@@ -8,6 +8,7 @@ import { streamText } from 'ai'
 import OpenAI from 'openai'
 import { anthropicEvent } from '../clients/anthropic-answers.ts'
 import { openRequest, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   ollamaDone,
@@ -27,15 +28,16 @@ Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false })
 
 const comment = ': keep-alive\n\n'
 const ping = 'event: ping\ndata: {"type": "ping"}\n\n'
-const messages = [{ role: 'user' as const, content: 'hi' }]
 
 let upstream: ScriptedUpstream
 let spare: ScriptedUpstream
+let silent: ScriptedUpstream
 let router: TestRouter
 
 before(async () => {
   upstream = await startUpstream(openaiText('unused'))
   spare = await startUpstream(openaiStream(['from the spare']))
+  silent = await startUpstream({ kind: 'hang' })
   const box = { api_type: 'vllm', api_host: upstream.url, model_path: upstreamModel }
   router = await startRouter({
     env: {
@@ -49,6 +51,7 @@ before(async () => {
         { ...box, id: 'two' },
         { ...box, id: 'spare', api_host: spare.url },
       ],
+      silent: [{ ...box, id: 'silent', api_host: silent.url }],
       native: [{ ...box, id: 'native', api_type: 'ollama' }],
       claude: [{ ...box, id: 'claude', api_type: 'anthropic' }],
       responses: [{ ...box, id: 'responses', api_type: 'openai', responses: true }],
@@ -59,6 +62,7 @@ after(async () => {
   await router.close()
   await upstream.close()
   await spare.close()
+  await silent.close()
 })
 
 /** A stream whose pieces wait until the client has seen a silence broken, once before each. */
@@ -96,9 +100,10 @@ class Watched {
     return new Response(response.body?.pipeThrough(note) ?? null, { status, headers })
   }
 
-  async ask(path: string, body: object): Promise<string> {
+  async ask(path: string, body: object, signal: AbortSignal | null = null): Promise<string> {
     const response = await this.fetch(router.url + path, {
       method: 'POST',
+      signal,
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ stream: true, ...body }),
     })
@@ -114,6 +119,17 @@ class Watched {
       yield
     }
   }
+}
+
+/** Fulfilled when a silence that began with this call has been broken so many times: the time that other streams are given. */
+async function silencePasses(times: number): Promise<void> {
+  const witness = new Watched()
+  const left = new AbortController()
+  const asked = witness.ask('/v1/chat/completions', { model: 'silent', messages }, left.signal)
+  asked.catch(() => undefined) // it leaves below
+  const silences = witness.silences()
+  for (let index = 0; index < times; index++) await silences.next()
+  left.abort()
 }
 
 describe('every silence of a stream is broken', () => {
@@ -218,11 +234,7 @@ describe('every silence of a stream is broken', () => {
     upstream.rescript({
       kind: 'stream',
       headers: { 'content-type': 'application/x-ndjson' },
-      pieces: [
-        new Promise((resolve) => setTimeout(resolve, 200)),
-        ollamaLine({ content: 'a' }),
-        ollamaDone(),
-      ],
+      pieces: [silencePasses(4), ollamaLine({ content: 'a' }), ollamaDone()],
     })
     const lines = await post(`${router.url}/api/chat`, { model: 'native', messages, stream: true })
     for (const line of lines.text.trimEnd().split('\n')) JSON.parse(line)
@@ -233,7 +245,7 @@ describe('every silence of a stream is broken', () => {
 
   test('a whole answer waits in silence', async () => {
     upstream.rescript(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 200))
+      await silencePasses(4)
       return openaiText('whole')
     })
     const { text } = await post(`${router.url}/v1/chat/completions`, { model: 'one', messages })
@@ -248,7 +260,7 @@ test('nothing stands inside an event that goes out in pieces', async () => {
     pieces: [
       openaiChunk({ content: 'a' }),
       long.slice(0, 150_000),
-      new Promise((resolve) => setTimeout(resolve, 300)),
+      silencePasses(6),
       long.slice(150_000),
       openaiChunk({}, 'stop'),
       openaiDone,
@@ -342,16 +354,13 @@ describe('after a stream was opened', () => {
       'sleeper',
     )
     socket.pause()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    setTimeout(resolve, 500)
-    await promise
-    let text = ''
-    socket.on('data', (bytes: Buffer) => {
-      text += bytes.toString('latin1')
-    })
+    await silencePasses(10)
+    const received: Buffer[] = []
+    socket.on('data', (bytes: Buffer) => received.push(bytes))
     socket.resume()
     await upstream.requestClosed(index)
-    while (!text.includes('[DONE]')) await once(socket, 'data')
+    while (!Buffer.concat(received.slice(-4)).includes('[DONE]')) await once(socket, 'data')
+    const text = Buffer.concat(received).toString('latin1')
     socket.destroy()
     assert.equal(text.split('x'.repeat(1000)).length > 400, true)
     assert.ok(text.split(comment).length < 6, 'the silence is its own')

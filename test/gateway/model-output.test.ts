@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { anthropicEvent } from '../clients/anthropic-answers.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
@@ -54,7 +55,6 @@ after(async () => {
 
 const parameters = { type: 'object', properties: { a: { type: 'string' } } }
 const tool = { type: 'function', function: { name: 'f', parameters } }
-const messages = [{ role: 'user', content: 'hi' }]
 
 /** A client of each dialect: what it asks, and what it learns of the call and of the end. */
 const clients = {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   ollamaError,
@@ -10,7 +11,6 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-const messages = [{ role: 'user', content: 'Hello' }]
 const openai = '/v1/chat/completions'
 
 describe('prompts for Ollama servers', () => {

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { SseReader } from '../../src/lib/bytes/sse.ts'
 import { anthropicEvent } from '../clients/anthropic-answers.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Behaviour,
@@ -35,7 +36,6 @@ after(async () => {
 })
 
 const long = 'x'.repeat(200_000)
-const messages = [{ role: 'user', content: 'hi' }]
 
 const dialects: { name: string; path: string; body: object; pieces: readonly string[]; error: string }[] = [
   {

@@ -205,7 +205,7 @@ describe('what no retry can change', () => {
       assert.equal(JSON.parse(text).error.code, 'upstream_auth')
     })
 
-  test('official clients ask once', async () => {
+  test('official clients do not retry what no retry can change', async () => {
     for (const path of ['/v1/chat/completions', '/v1/messages']) {
       const index = models++
       upstream.rescript({ kind: 'reply', status: 401, body: said('no such key') })

@@ -3,7 +3,7 @@ import type { CompletionUsage } from 'openai/resources/completions'
 import type { MockClock } from '../../src/providers/mock/call.ts'
 import { mockTransport } from '../../src/providers/mock/index.ts'
 import type { MockSettings } from '../../src/sdk/target.ts'
-import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../../src/sdk/transport.ts'
+import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../src/sdk/transport.ts'
 
 /** A clock that stands still until told; tasks run in order of their time, those of the same time as they came. */
 export class ManualClock implements MockClock {
@@ -76,7 +76,7 @@ export class Recorder implements UpstreamSink {
 }
 
 export interface Played {
-  call: UpstreamCall
+  call: OpenRequest
   clock: ManualClock
   recorder: Recorder
 }

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createSecureServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import type { TlsOptions } from 'node:tls'
 
 export * from './upstream-answers.ts'
 
@@ -46,7 +48,7 @@ export type Script =
   | ((request: RecordedRequest, index: number) => Behaviour | Promise<Behaviour>)
 
 export interface ScriptedUpstream {
-  /** `http://127.0.0.1:port` */
+  /** `http://127.0.0.1:port`, or `https://localhost:port` */
   readonly url: string
   readonly requests: readonly RecordedRequest[]
   /** Requests that have arrived whole and whose connection or answer is not finished. */
@@ -61,8 +63,16 @@ export interface ScriptedUpstream {
   close(): Promise<void>
 }
 
+export interface UpstreamOptions {
+  /** It speaks TLS with this key, certificate and so on. */
+  tls?: TlsOptions
+}
+
 /** A real HTTP server on a free port that answers as told, well or badly. */
-export async function startUpstream(script: Script): Promise<ScriptedUpstream> {
+export async function startUpstream(
+  script: Script,
+  { tls }: UpstreamOptions = {},
+): Promise<ScriptedUpstream> {
   const requests: RecordedRequest[] = []
   const received = new Milestones<RecordedRequest>()
   const closed = new Milestones<void>()
@@ -70,11 +80,18 @@ export async function startUpstream(script: Script): Promise<ScriptedUpstream> {
   let openRequests = 0
   let fault: { error: unknown } | undefined
 
-  const server = createServer((request, response) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     handle(request, response).catch((error: unknown) => {
       fault ??= { error }
       response.destroy()
     })
+  }
+  const server = tls ? createSecureServer(tls, onRequest) : createServer(onRequest)
+  // Those in the middle of a TLS handshake are no HTTP connections yet.
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
   })
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const record = await recordOf(request)
@@ -92,7 +109,7 @@ export async function startUpstream(script: Script): Promise<ScriptedUpstream> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
-    url: `http://127.0.0.1:${portOf(server.address())}`,
+    url: `${tls ? 'https://localhost' : 'http://127.0.0.1'}:${portOf(server.address())}`,
     requests,
     get openRequests() {
       return openRequests
@@ -105,7 +122,7 @@ export async function startUpstream(script: Script): Promise<ScriptedUpstream> {
     async close() {
       const gone = once(server, 'close')
       server.close()
-      server.closeAllConnections()
+      for (const socket of sockets) socket.destroy()
       await gone
       if (fault) throw fault.error
     },

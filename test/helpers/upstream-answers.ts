@@ -1,10 +1,16 @@
-import type { Behaviour } from './scripted-upstream.ts'
+import type { Behaviour, Script } from './scripted-upstream.ts'
 
 /** The model name that the answers below carry; a router has to replace it. */
 export const upstreamModel = 'upstream-model'
 
 /** A fixed time, so that a test can say what the router made of it. */
 export const upstreamCreated = 1_795_392_000
+
+/** A server that lists one model, and answers each question with this text. */
+export function openaiServer(text: string): Script {
+  const list = { object: 'list', data: [{ id: 'm', owned_by: 'vllm', max_model_len: 1024 }] }
+  return ({ method }) => (method === 'GET' ? { kind: 'reply', body: list } : openaiText(text))
+}
 
 /** One answer in OpenAI form; `choice` and `message` add to it or change it. */
 export function openaiText(text: string, message: object = {}, choice: object = {}): Behaviour {

@@ -153,7 +153,7 @@ test('passed checks do not close a breaker that requests have opened', async (t)
   const router = await open(t, [box])
   const target = router.app.models.find('m')?.targets[0] ?? assert.fail('no target')
   const breaker = router.app.health.of(target).breaker
-  for (let count = 0; count < 5; count++) breaker.blame(breaker.begin(), 'failure')
+  for (let count = 0; count < 5; count++) breaker.fail(breaker.begin(), 'failure')
   box.health = 503
   await becomes(router, 'failing')
   box.health = 200

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { type Series, scrape } from '../helpers/metrics.ts'
 import { run } from '../helpers/program.ts'
 import { postBytes, sendRaw } from '../helpers/raw-client.ts'
@@ -15,7 +16,6 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-const messages = [{ role: 'user', content: 'x' }]
 const path = '/v1/chat/completions'
 
 let upstream: ScriptedUpstream

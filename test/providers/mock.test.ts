@@ -227,7 +227,7 @@ describe('streams', () => {
     )
   })
 
-  it('think before they speak', () => {
+  it('a streamed answer of the mock sends reasoning before content', () => {
     const events = eventsOf({ ...hello, reasoning_effort: 'medium' })
     const kinds = events.slice(1, -1).map((event) => Object.keys(event.choices[0]?.delta ?? {})[0])
     assert.ok(kinds.lastIndexOf('reasoning_content') < kinds.indexOf('content'))

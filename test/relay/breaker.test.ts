@@ -20,7 +20,7 @@ function setUp(): {
       const ticket = breaker.begin()
       const isKnown = end === 'success' || end === 'connect'
       breaker.end(ticket, isKnown ? end : undefined)
-      if (end === 'failure' || end === 'slow') breaker.blame(ticket, end)
+      if (end === 'failure' || end === 'slow') breaker.fail(ticket, end)
     },
   }
 }
@@ -128,7 +128,7 @@ test('the end of an attempt from before the opening counts for nothing after it'
   assert.equal(breaker.state, 'half_open')
   assert.equal(breaker.available, false, 'the probe is still out')
   breaker.end(probe, undefined)
-  breaker.blame(probe, 'failure')
+  breaker.fail(probe, 'failure')
   assert.equal(breaker.state, 'open')
 })
 

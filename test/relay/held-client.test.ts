@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ClientStream } from '../../src/relay/answer/client-stream.ts'
+import type { ChatClient, ClientStream } from '../../src/relay/answer/client-stream.ts'
 import { heldClient } from '../../src/relay/answer/held-client.ts'
-import type { ChatClient } from '../../src/relay/run/chat-run.ts'
 
 /** A client that notes what it gets. */
 function notingClient(): { client: ChatClient; got: string[] } {

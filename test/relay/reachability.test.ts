@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type CheckResult, Reachability } from '../../src/relay/upstream/reachability.ts'
+import type { CheckResult } from '../../src/plugins/health/health-check.ts'
+import { Reachability } from '../../src/plugins/health/server-watch.ts'
 
 /** The states after each of these checks. */
 function states(...results: CheckResult[]): string[] {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RetryBudget } from '../../src/relay/run/retry-budget.ts'
+import { RetryBudget } from '../../src/plugins/balancer/retry-budget.ts'
 
 test('three tries at once are always allowed, then a fifth of the active requests', () => {
   const budget = new RetryBudget(() => 0)

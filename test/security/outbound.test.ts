@@ -4,6 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from '
 import { after, before, type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { postBytes, sendRaw } from '../helpers/raw-client.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
@@ -15,7 +16,6 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-const messages = [{ role: 'user', content: 'x' }]
 const path = '/v1/chat/completions'
 
 let upstream: ScriptedUpstream

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
 import { jsonMemoryBytes, oldGenerationLimit } from '../../src/plugins/shedding/heap-room.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const mebibyte = 1024 * 1024
-const messages = [{ role: 'user', content: 'x' }]
 const chat = '/v1/chat/completions'
 
 let upstream: ScriptedUpstream

@@ -12,6 +12,7 @@ import { RedisResponses } from '../../src/stores/responses/redis.ts'
 import { certificate } from '../helpers/certificate.ts'
 import { freePort } from '../helpers/free-port.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
@@ -20,7 +21,6 @@ import { freed, taken, wishFor } from '../stores/wishes.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'llm-router-tls-'))
 const certFile = join(folder, 'cert.pem')
-const messages = [{ role: 'user', content: 'x' }]
 
 let server: RedisServer
 let tlsPort: number
@@ -100,7 +100,7 @@ test('S20 a Redis user that may do what docs/leases.md says can do all that the 
   assert.equal((await limits.admit({ ...limited, ticket: 't2' })).refusedBy, 'concurrent')
   const demand = { ...limited, tokens: 50, requests: 3, slots: 2 }
   assert.equal((await limits.reserve(demand)).refusedBy, undefined)
-  await limits.leave({ ...limited, tokens: 7, undone: false })
+  await limits.settle({ ...limited, tokens: 7, undone: false })
 
   assert.deepEqual(await server.redis.call('ACL', 'LOG'), [], 'nothing was refused so far')
   for (const [command, ...args] of [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { postBytes, sendRaw } from '../helpers/raw-client.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
@@ -12,7 +13,6 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 
-const messages = [{ role: 'user', content: 'x' }]
 const path = '/v1/chat/completions'
 
 let upstream: ScriptedUpstream

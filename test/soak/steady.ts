@@ -10,6 +10,7 @@ import {
   startFaultUpstream,
 } from '../helpers/fault-upstream.ts'
 import { openRequest, post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
 import { openaiChunk, openaiDone } from '../helpers/scripted-upstream.ts'
@@ -28,7 +29,6 @@ const leavingShare = 0.1
 const slackMebi = 48
 const mebi = 1024 * 1024
 
-const messages = [{ role: 'user', content: 'x' }]
 const goodStream = answerBytes(openaiChunk({ content: faultText }) + openaiChunk({}, 'stop') + openaiDone, [
   'content-type: text/event-stream',
 ])

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LazyLeases } from '../../src/stores/leases/lazy.ts'
 import { memoryLeases } from '../../src/stores/leases/memory.ts'
-import type { LeaseWish } from '../../src/stores/leases/store.ts'
+import type { LeaseRequest } from '../../src/stores/leases/store.ts'
 
-function wish(key: string): LeaseWish {
+function wish(key: string): LeaseRequest {
   const targets = [{ id: 'a', host: 'h', reserve: false }]
   return { key, model: 'm', targets, affinity: false, waitedMs: 0, complete: true }
 }

@@ -5,8 +5,12 @@ import type { KeyLimits } from '../../src/sdk/client-key.ts'
 import { clusterLimits, serveLimits } from '../../src/stores/limits/cluster.ts'
 import { memoryLimits } from '../../src/stores/limits/memory.ts'
 import { RedisLimits } from '../../src/stores/limits/redis.ts'
-import type { LimitDemand, LimitStore, LimitWish } from '../../src/stores/limits/store.ts'
-import { limitsWithFallback } from '../../src/stores/limits/with-fallback.ts'
+import {
+  type LimitDemand,
+  type LimitedRequest,
+  type LimitStore,
+  limitsWithFallback,
+} from '../../src/stores/limits/store.ts'
 import type { StoreLog } from '../../src/stores/redis/health.ts'
 import { addWorker, endWorker } from './process-pipes.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
@@ -65,7 +69,7 @@ function redisLimits({ port }: RedisServer, ttlMs?: number): RedisLimits {
 
 let tickets = 0
 
-function wish(limits: KeyLimits, key = 'k'): LimitWish {
+function wish(limits: KeyLimits, key = 'k'): LimitedRequest {
   return { key, ticket: `t${++tickets}`, limits }
 }
 
@@ -78,7 +82,7 @@ async function reserve(store: LimitStore | undefined, limits: KeyLimits, demand:
   const { refusedBy } = await store.admit(request)
   assert.equal(refusedBy, undefined, 'not admitted')
   const verdict = await store.reserve({ ...request, tokens: 0, requests: 1, slots: 1, ...demand })
-  if (verdict.refusedBy !== undefined) await store.leave({ ...request, tokens: 0, undone: true })
+  if (verdict.refusedBy !== undefined) await store.settle({ ...request, tokens: 0, undone: true })
   return { request, verdict }
 }
 
@@ -103,7 +107,7 @@ for (const kind of [memory, primary, redis()]) {
       const { admitted, reasons } = await burst(stores, 50, limits)
       assert.equal(admitted.length, 4)
       assert.deepEqual(reasons, new Set([undefined, 'concurrent']))
-      for (const each of admitted.slice(0, 2)) await stores[0]?.leave({ ...each, tokens: 0 })
+      for (const each of admitted.slice(0, 2)) await stores[0]?.settle({ ...each, tokens: 0 })
       assert.equal((await burst(stores, 50, limits)).admitted.length, 2)
     })
 
@@ -112,7 +116,7 @@ for (const kind of [memory, primary, redis()]) {
       const limits = { requests: 7 }
       const { admitted, verdicts } = await burst(stores, 40, limits)
       assert.equal(admitted.length, 7)
-      for (const each of admitted) await stores.at(-1)?.leave({ ...each, tokens: 0 })
+      for (const each of admitted) await stores.at(-1)?.settle({ ...each, tokens: 0 })
       const refused = await stores[0]?.admit(wish(limits))
       assert.equal(refused?.refusedBy, 'requests')
       assert.ok(refused.waitMs > 50_000 && refused.waitMs <= 60_000, `${refused.waitMs}`)
@@ -131,7 +135,7 @@ for (const kind of [memory, primary, redis()]) {
       const limits = { tokens: 6000 }
       const first = wish(limits)
       assert.equal((await store.admit(first)).tokens?.left, 6000)
-      await store.leave({ ...first, tokens: 12_000 })
+      await store.settle({ ...first, tokens: 12_000 })
       const refused = await store.admit(wish(limits))
       assert.equal(refused.refusedBy, 'tokens')
       // 6,000 too many, at 100 a second.
@@ -144,7 +148,7 @@ for (const kind of [memory, primary, redis()]) {
       const limits = { tokens: 6000 }
       const first = wish(limits)
       await stores[0]?.admit(first)
-      await stores[0]?.leave({ ...first, tokens: 5000 })
+      await stores[0]?.settle({ ...first, tokens: 5000 })
       const second = await stores.at(-1)?.admit(wish(limits))
       assert.equal(second?.refusedBy, undefined)
       assert.ok((second?.tokens?.left ?? 0) >= 1000 && (second?.tokens?.left ?? 0) < 3000)
@@ -161,13 +165,13 @@ for (const kind of [memory, primary, redis()]) {
           const verdict = await store.reserve({ ...request, tokens: 600, requests: 1, slots: 1 })
           if (verdict.refusedBy === undefined) return request
           assert.ok(verdict.waitMs > 0 && verdict.waitMs <= 6_010, `${verdict.waitMs}`)
-          await store.leave({ ...request, tokens: 0, undone: true })
+          await store.settle({ ...request, tokens: 0, undone: true })
           return undefined
         }),
       )
       const granted = tries.filter((request) => request !== undefined)
       assert.equal(granted.length, 10)
-      for (const request of granted) await stores[0]?.leave({ ...request, tokens: 100 })
+      for (const request of granted) await stores[0]?.settle({ ...request, tokens: 100 })
       const { verdict } = await reserve(stores.at(-1), limits, { tokens: 600 })
       assert.equal(verdict.refusedBy, undefined)
       const left = verdict.tokens?.left ?? 0
@@ -182,8 +186,8 @@ for (const kind of [memory, primary, redis()]) {
       assert.ok((verdict.tokens?.fullInMs ?? 0) > 59_000)
       const refused = await store.admit(wish(limits))
       assert.equal(refused.refusedBy, 'tokens')
-      await store.leave({ ...request, tokens: 0 })
-      await store.leave({ ...request, tokens: 0 })
+      await store.settle({ ...request, tokens: 0 })
+      await store.settle({ ...request, tokens: 0 })
       assert.equal((await reserve(store, limits, { tokens: 500 })).verdict.refusedBy, undefined)
       assert.equal((await reserve(store, limits, { tokens: 500 })).verdict.refusedBy, 'tokens')
     })
@@ -193,12 +197,12 @@ for (const kind of [memory, primary, redis()]) {
       const limits = { tokens: 6000 }
       const small = await reserve(stores[0], limits, { tokens: 100 })
       assert.equal((await reserve(stores.at(-1), limits, { tokens: 9000 })).verdict.refusedBy, 'tokens')
-      await stores[0]?.leave({ ...small.request, tokens: 3000 })
+      await stores[0]?.settle({ ...small.request, tokens: 3000 })
       const large = await reserve(stores.at(-1), limits, { tokens: 9000 })
       assert.equal(large.verdict.refusedBy, undefined)
       assert.equal(large.verdict.tokens?.left, 0)
       assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'tokens')
-      await stores.at(-1)?.leave({ ...large.request, tokens: 9000 })
+      await stores.at(-1)?.settle({ ...large.request, tokens: 9000 })
       const next = await stores[0]?.admit(wish(limits))
       assert.equal(next?.refusedBy, 'tokens')
       // 6,000 owed, at 100 a second.
@@ -214,7 +218,7 @@ for (const kind of [memory, primary, redis()]) {
       assert.equal(refused.verdict.refusedBy, 'requests')
       assert.ok(refused.verdict.waitMs > 50_000 && refused.verdict.waitMs <= 60_000)
       assert.equal((await reserve(stores.at(-1), limits, { requests: 2 })).verdict.requests?.left, 1)
-      await stores[0]?.leave({ ...request, tokens: 0, requests: 2 })
+      await stores[0]?.settle({ ...request, tokens: 0, requests: 2 })
       assert.equal((await reserve(stores[0], limits, { requests: 6 })).verdict.requests?.left, 0)
       assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'requests')
     })
@@ -226,9 +230,9 @@ for (const kind of [memory, primary, redis()]) {
       const second = await reserve(stores.at(-1), limits, { slots: 3 })
       assert.deepEqual([first.verdict.slots, second.verdict.slots], [3, 2])
       assert.equal((await stores[0]?.admit(wish(limits)))?.refusedBy, 'concurrent')
-      await stores[0]?.leave({ ...first.request, tokens: 0 })
+      await stores[0]?.settle({ ...first.request, tokens: 0 })
       assert.equal((await reserve(stores.at(-1), limits, { slots: 9 })).verdict.slots, 3)
-      await stores.at(-1)?.leave({ ...second.request, tokens: 0 })
+      await stores.at(-1)?.settle({ ...second.request, tokens: 0 })
       const [third, fourth] = [
         await reserve(stores.at(-1), limits, {}),
         await reserve(stores.at(-1), limits, { slots: 2 }),
@@ -242,7 +246,7 @@ for (const kind of [memory, primary, redis()]) {
       const first = wish(limits)
       await store.admit(first)
       assert.equal((await store.admit(wish(limits))).refusedBy, 'concurrent')
-      await store.leave({ ...first, tokens: 0, undone: true })
+      await store.settle({ ...first, tokens: 0, undone: true })
       const { requests } = await store.admit(wish(limits))
       assert.equal(requests?.left, 1)
     })
@@ -252,8 +256,8 @@ for (const kind of [memory, primary, redis()]) {
       const limits = { concurrent: 2 }
       const { admitted } = await burst([store], 2, limits)
       const [first = assert.fail()] = admitted
-      await store.leave({ ...first, tokens: 0 })
-      await store.leave({ ...first, tokens: 0 })
+      await store.settle({ ...first, tokens: 0 })
+      await store.settle({ ...first, tokens: 0 })
       assert.equal((await burst([store], 5, limits)).admitted.length, 1)
     })
 
@@ -274,7 +278,7 @@ test('a minute later, requests and tokens are there again', async () => {
   await store.admit(first)
   at = 10_000
   await store.admit(second)
-  await store.leave({ ...first, tokens: 650 })
+  await store.settle({ ...first, tokens: 650 })
   at = 14_999
   assert.equal((await store.admit(wish(limits))).refusedBy, 'requests')
   at = 60_000
@@ -354,7 +358,7 @@ test('while Redis is away each process keeps to the limits by itself, and counts
   await server.stop()
   const { admitted } = await burst([store], 10, limits)
   assert.equal(admitted.length, 1)
-  for (const each of admitted) await store.leave({ ...each, tokens: 0 })
+  for (const each of admitted) await store.settle({ ...each, tokens: 0 })
   assert.equal((await burst([store], 10, limits)).admitted.length, 1)
 })
 
@@ -368,7 +372,7 @@ test('what Redis refuses takes no place in the process', async (t) => {
   const first = wish(limits)
   await one.admit(first)
   assert.equal((await two.admit(wish(limits))).refusedBy, 'concurrent')
-  await one.leave({ ...first, tokens: 0 })
+  await one.settle({ ...first, tokens: 0 })
   assert.equal((await two.admit(wish(limits))).refusedBy, undefined)
 })
 
@@ -381,6 +385,6 @@ test('while Redis is away each process sets tokens aside by itself', async (t) =
   await server.stop()
   assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.refusedBy, undefined)
   assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.refusedBy, 'tokens')
-  await store.leave({ ...first.request, tokens: 10 })
+  await store.settle({ ...first.request, tokens: 10 })
   assert.equal((await reserve(store, limits, { tokens: 200 })).verdict.refusedBy, undefined)
 })

@@ -5,8 +5,11 @@ import type { StoreLog } from '../../src/stores/redis/health.ts'
 import { clusterResponses, serveResponses } from '../../src/stores/responses/cluster.ts'
 import { memoryResponses, type ResponseBounds } from '../../src/stores/responses/memory.ts'
 import { RedisResponses } from '../../src/stores/responses/redis.ts'
-import type { ResponseStore, StoredResponse } from '../../src/stores/responses/store.ts'
-import { responsesWithFallback } from '../../src/stores/responses/with-fallback.ts'
+import {
+  type ResponseStore,
+  responsesWithFallback,
+  type StoredResponse,
+} from '../../src/stores/responses/store.ts'
 import { addWorker } from './process-pipes.ts'
 import { type RedisServer, startRedis } from './redis-server.ts'
 

@@ -24,7 +24,7 @@ describe('answers kept in memory', () => {
     assert.equal(await answers.find('b'), undefined)
   })
 
-  it('are removed once', async () => {
+  it('removing an answer a second time finds nothing', async () => {
     const answers = store()
     await answers.keep('a', stored())
     assert.equal(await answers.remove('a'), true)

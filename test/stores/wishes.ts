@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import type { LeaseStore, LeaseWish, WishedTarget } from '../../src/stores/leases/store.ts'
+import type { LeaseCandidate, LeaseRequest, LeaseStore } from '../../src/stores/leases/store.ts'
 
 /** A wish for the targets with these names, each on a host of its own unless it is written `name on host`. */
 export function wishFor(
   model: string,
   names: readonly string[],
-  changes: Partial<LeaseWish> = {},
-): LeaseWish {
+  changes: Partial<LeaseRequest> = {},
+): LeaseRequest {
   return {
     key: randomBytes(12).toString('hex'),
     model,
@@ -18,13 +18,13 @@ export function wishFor(
   }
 }
 
-function targetNamed(name: string): WishedTarget {
+function targetNamed(name: string): LeaseCandidate {
   const [id = '', host = `host-of-${name}`] = name.split(' on ')
   return { id, host, reserve: id.startsWith('sleeping') }
 }
 
 /** The id of the target that the wish gets; undefined when it gets none. */
-export async function taken(store: LeaseStore, wish: LeaseWish): Promise<string | undefined> {
+export async function taken(store: LeaseStore, wish: LeaseRequest): Promise<string | undefined> {
   return (await store.acquire(wish))?.target.id
 }
 

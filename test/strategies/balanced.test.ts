@@ -2,10 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../bench/strategies/seeded-random.ts'
 import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { openaiText, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
-
-const messages = [{ role: 'user', content: 'x' }]
 
 test('forty models with one request each do not all ask their first target', async (t) => {
   const boxes: ScriptedUpstream[] = []

@@ -98,22 +98,6 @@ test('a weight that is set while running holds from the next pick, and can be ta
   assert.throws(() => weights.set('b', Number.NaN), RangeError)
 })
 
-test('the last 10,000 outcomes of each target can be read, oldest first', () => {
-  const { instance, weights } = created({ now: 0 })
-  const [a, b] = [signalsOf('a'), signalsOf('b')]
-  const settle = (signals: TargetSignals, durationMs: number): void =>
-    instance.settled?.(signals.target, { result: 'success', durationMs, firstContentMs: 1 })
-  for (let count = 0; count < 10_003; count++) settle(a, count)
-  settle(b, 7)
-  const durations = weights.history('a').map(({ durationMs }) => durationMs)
-  assert.deepEqual(
-    durations,
-    Array.from({ length: 10_000 }, (_, index) => index + 3),
-  )
-  assert.deepEqual(weights.history('b'), [{ result: 'success', durationMs: 7, firstContentMs: 1 }])
-  assert.deepEqual(weights.history('unknown'), [])
-})
-
 test('whatever is observed, each target gets at least 5 % of its configured share', () => {
   for (let seed = 1; seed <= 20; seed++) {
     const random = seededRandom(seed)

@@ -46,7 +46,7 @@ function stopReasonOf({ reason, stopSequence, calledTools, refused }: WrittenEnd
   return stopSequence === undefined ? 'end_turn' : 'stop_sequence'
 }
 
-/** A message without its content and end; `created` has no place in it. */
+/** A message without its content and end; it has no `created`. */
 export function messageHead(id: string, model: string): JsonObject {
   return { id, type: 'message', role: 'assistant', model }
 }

@@ -2,7 +2,7 @@ import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } f
 import type { ImagePart, TextPart, UserPart } from '../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
 
-/** Takes the name of a field that has no place in the canonical form; the target's codec reports it. */
+/** Receives the name of a field that the canonical form cannot express; the target's codec reports it. */
 export type Drop = (field: string) => void
 
 /** Content of a user turn or a tool result: a text, or blocks. Throws `bad_request` for what only Anthropic reads. */

@@ -1,30 +1,30 @@
 import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
 import { streamEdits } from '../shared/stream-edits.ts'
 import { readUsage } from './answer-read.ts'
-import { missingDefaults } from './defaults.ts'
 import { errorStatus, writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
 import { checkAnswer, readResponse, writeResponse } from './response.ts'
+import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
-import { estimateTokens } from './token-estimate.ts'
 
 const chat: ChatCodec = {
   streamsByDefault: false,
   readRequest,
   writeRequest,
-  checkAnswer,
+  checkAnswer: (body) => {
+    checkAnswer(body)
+    return { usage: readUsage(body) }
+  },
   readResponse: (body) => readResponse(body),
   writeResponse,
   createReader: () => createReader(),
   createWriter,
   createPassthrough,
-  // Token counts stand in every stream, so nothing has to be asked for.
+  // Every stream carries token counts, so none have to be requested.
   passthroughEdits: (request) => ({ edits: streamEdits(request, false), stripUsage: false }),
-  readUsage,
-  estimatePrompt: estimateTokens,
   missingDefaults,
 }
 

@@ -3,13 +3,13 @@ import type { ChatMessage, ChatRequest, ReasoningEffort } from '../../sdk/chat.t
 import type { Drop } from '../../sdk/dialect.ts'
 
 export interface WrittenReasoning {
-  /** The member `thinking`; undefined where nothing is said. */
+  /** The member `thinking`; undefined for the server's default. */
   thinking: JsonObject | undefined
   /** `output_config.effort`, where the level is named instead of counted. */
   effort: string | undefined
   /** Tokens for thoughts, a part of `max_tokens`. */
   budget: number
-  /** Whether the model thinks, which forbids some sampling. */
+  /** Whether the model thinks, which rules out some sampling values. */
   on: boolean
 }
 
@@ -18,7 +18,7 @@ const off: WrittenReasoning = { thinking: undefined, effort: undefined, budget: 
 /** Anthropic API reference, "Extended thinking". */
 const leastBudget = 1_024
 
-/** Writes the level of reasoning as a budget of tokens; the levels above `high` only the adaptive models know. */
+/** Writes the level of reasoning as a token budget; only adaptive models know the levels above `high`. */
 export function writeReasoning(request: ChatRequest, drop: Drop): WrittenReasoning {
   const { reasoningEffort: effort, reasoningBudget: asked } = request
   if (effort === undefined && asked === undefined) return off
@@ -35,7 +35,7 @@ export function writeReasoning(request: ChatRequest, drop: Drop): WrittenReasoni
   return { thinking: { type: 'enabled', budget_tokens: budget }, effort: undefined, budget, on: true }
 }
 
-/** `max_tokens` must be above the budget: where it is not, the client meant the text alone. */
+/** `max_tokens` must exceed the budget; where it does not, it is taken as the limit of the text alone. */
 export function roomFor(budget: number, maxTokens: number): number {
   return budget > 0 && maxTokens <= budget ? maxTokens + budget : maxTokens
 }
@@ -55,17 +55,17 @@ function budgetOf(effort: ReasoningEffort | undefined): number {
   }
 }
 
-/** Where thinking is an error, the answer asked for matters more than the thoughts before it. */
+/** Why thinking would be an error; the answer then matters more than the thoughts. */
 function obstacleTo({ tools, toolChoice, messages }: ChatRequest): string | undefined {
   if (tools.length > 0 && (toolChoice === 'required' || typeof toolChoice === 'object')) {
     return 'Anthropic cannot think before a tool call that is forced'
   }
   return isUnprovenToolLoop(messages)
-    ? 'Anthropic goes on thinking after a tool call only from thoughts that it has signed'
+    ? 'Anthropic continues thinking after a tool call only from thoughts that it has signed'
     : undefined
 }
 
-/** The turn that made the calls being answered must begin with its thoughts, as the upstream gave them. */
+/** The turn whose calls are being answered must begin with its thoughts, signed by the upstream. */
 function isUnprovenToolLoop(messages: readonly ChatMessage[]): boolean {
   if (messages.at(-1)?.role !== 'tool') return false
   const caller = messages.findLast((message) => message.role === 'assistant')

@@ -8,8 +8,8 @@ import { AnthropicMessagesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
 /**
- * Reads a body of `POST /v1/messages` that fits its schema. Throws `bad_request`. What has no place in the canonical
- * form, such as a tool that runs at Anthropic, becomes a member of `extras` by its name, so that the target's codec
+ * Reads a body of `POST /v1/messages` that fits its schema. Throws `bad_request`. What the canonical form cannot
+ * express, such as a tool that runs at Anthropic, becomes a member of `extras` by its name, so that the target's codec
  * reports it.
  */
 export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
@@ -34,7 +34,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
   }
 }
 
-/** 0 only fills Anthropic's cache; Ollama would take it for no limit, and vLLM refuses it. */
+/** 0 only fills Anthropic's cache. Ollama would read it as no limit, and vLLM refuses it. */
 function checkLimit(value: unknown): void {
   const limit = numberOf(value)
   if (limit === undefined) {
@@ -49,7 +49,7 @@ function checkLimit(value: unknown): void {
 
 const efforts: readonly ReasoningEffort[] = ['low', 'medium', 'high', 'xhigh', 'max']
 
-/** `thinking` says whether and how long, `output_config.effort` how hard; either may stand alone. */
+/** `thinking` sets whether and how long to think, `output_config.effort` how hard; each may be sent alone. */
 function readReasoning(body: JsonObject): Pick<ChatRequest, 'reasoningEffort' | 'reasoningBudget'> {
   const effort = readEffort(body.output_config)
   const { thinking } = body
@@ -78,7 +78,7 @@ function readEffort(config: unknown): ReasoningEffort | undefined {
   return known
 }
 
-/** Budgets in the words of the other dialects; `request-write` chooses budgets that read back as the same words. */
+/** A budget as a level of the other dialects; `reasoning-write` picks budgets that read back as the same level. */
 function effortOf(budget: number | undefined): ReasoningEffort {
   if (budget === undefined) return 'on'
   if (budget < 2_048) return 'low'
@@ -96,7 +96,7 @@ function readFormat(body: JsonObject): ResponseFormat | undefined {
   return { type: 'schema', schema: format.schema }
 }
 
-/** The schema names all that is read here; the rest rides along. */
+/** Members that the schema does not name, and that nothing here reads. */
 function unknownMembers(body: JsonObject): JsonObject {
   const unknown = Object.entries(body).filter(
     ([name, value]) =>

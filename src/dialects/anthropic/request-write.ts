@@ -1,6 +1,7 @@
 import { isObject, type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { writeSampling } from '../shared/sampling.ts'
 import { writeMessages } from './messages-write.ts'
 import { roomFor, writeReasoning } from './reasoning-write.ts'
@@ -10,8 +11,8 @@ import { writeTools } from './tools-write.ts'
 /**
  * The body of `POST /v1/messages` for a client of another dialect. `max_tokens`, which Anthropic requires, is written
  * where the client gave a limit; `missingDefaults`, which every such body goes through, adds it otherwise, so that an
- * operator's default comes before the router's. Throws `bad_request` for what Anthropic cannot do and the answer would
- * show.
+ * operator's default comes before the router's. Throws `bad_request` for what Anthropic cannot do and without
+ * which the answer would be another.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
@@ -24,7 +25,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     ...options,
     ...(on ? { veto: thinkingVeto } : {}),
   })
-  reportOllama(request.ollama, drop)
+  reportOllamaMembers(request.ollama, drop)
   return {
     model: options.model,
     ...(system.length === 0 ? {} : { system }),
@@ -42,14 +43,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   }
 }
 
-function reportOllama(ollama: ChatRequest['ollama'], drop: Drop): void {
-  if (ollama?.keepAlive !== undefined) drop('keep_alive', 'Anthropic decides itself what stays loaded')
-  for (const name of Object.keys(ollama?.options ?? {})) {
-    drop(`options.${name}`, 'it belongs to the engine of an Ollama server')
-  }
-}
-
-/** What OpenAI's servers note down about a request; leaving it out changes no answer. */
+/** Members that OpenAI's servers only record; the answer does not depend on them. */
 const bookkeeping: ReadonlySet<string> = new Set([
   'metadata',
   'store',
@@ -82,7 +76,7 @@ function writeExtras(extras: JsonObject, drop: Drop): JsonObject {
 export interface WrittenFormat {
   /** `output_config.format`. */
   format: JsonObject | undefined
-  /** What to say in the system text instead. */
+  /** Text to add to the system prompt instead. */
   instruction: string | undefined
 }
 
@@ -103,7 +97,7 @@ function writeFormat(format: ResponseFormat | undefined, drop: Drop): WrittenFor
   }
 }
 
-/** Objects must say that they have no other members than the listed ones; where a schema says otherwise, it stays. */
+/** Anthropic requires `additionalProperties: false` on objects; a schema that sets it otherwise is left as it is. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed)
   if (!isObject(schema)) return schema

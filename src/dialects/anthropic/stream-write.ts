@@ -3,11 +3,12 @@ import type { ChatEvent, FinishReason, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
 import { answerId, messageHead, writeCounts, writeStop, writeUsage } from './answer-write.ts'
 import { writeStreamError } from './errors.ts'
+import { estimateTokens } from './token-estimate.ts'
 import { legalCallId } from './tool-identifiers.ts'
 
 /**
- * Writes the events of a streamed message. Blocks may not overlap: the first that is not complete is streamed, and what
- * comes for others meanwhile waits. Format: Anthropic API reference, "Streaming Messages".
+ * Writes the events of a streamed message. Blocks may not overlap: the first incomplete one is streamed, and events of
+ * the others wait. Format: Anthropic API reference, "Streaming Messages".
  */
 export function createWriter(context: AnswerContext): ChatStreamWriter {
   return new StreamWriter(context)
@@ -33,6 +34,7 @@ class StreamWriter implements ChatStreamWriter {
   #over = false
   #id: string | undefined
   #usage: Usage | undefined
+  #estimated: Usage | undefined
   #reason: FinishReason = 'stop'
   #stopSequence: string | undefined
   #calledTools = false
@@ -45,7 +47,7 @@ class StreamWriter implements ChatStreamWriter {
   }
 
   write(event: ChatEvent): string {
-    // One answer is all that this dialect has.
+    // The dialect has one answer per request.
     if (this.#over || ('choice' in event && event.choice !== 0)) return ''
     switch (event.type) {
       case 'start':
@@ -158,12 +160,11 @@ class StreamWriter implements ChatStreamWriter {
     return eventText({ type: 'content_block_delta', index: this.#index, delta })
   }
 
-  /** With the counts of the input where the upstream has told them, else with an estimate: agents add these up. */
+  /** Carries the input's token counts where the upstream has reported them, else an estimate: agents add these up. */
   #start(): string {
     if (this.#started) return ''
     this.#started = true
-    const { id, model, promptTokenEstimate = 0 } = this.#context
-    const known = this.#usage ?? { promptTokens: promptTokenEstimate }
+    const { id, model } = this.#context
     const message = {
       ...messageHead(answerId(this.#id, id), model),
       content: [],
@@ -171,9 +172,15 @@ class StreamWriter implements ChatStreamWriter {
       stop_sequence: null,
       stop_details: null,
       container: null,
-      usage: writeUsage({ ...known, completionTokens: 0 }),
+      usage: writeUsage({ ...(this.#usage ?? this.#estimate()), completionTokens: 0 }),
     }
     return eventText({ type: 'message_start', message })
+  }
+
+  #estimate(): Usage {
+    const { request } = this.#context
+    this.#estimated ??= { promptTokens: request ? estimateTokens(request) : 0, completionTokens: 0 }
+    return this.#estimated
   }
 
   #end(): string {
@@ -181,14 +188,13 @@ class StreamWriter implements ChatStreamWriter {
     for (const block of this.#blocks) block.complete = true
     const started = this.#start()
     const closed = this.#advance()
-    const { promptTokenEstimate = 0 } = this.#context
     const delta = writeStop({
       reason: this.#reason,
       stopSequence: this.#stopSequence,
       calledTools: this.#calledTools,
       refused: this.#refused,
     })
-    const usage = writeCounts(this.#usage ?? { promptTokens: promptTokenEstimate, completionTokens: 0 })
+    const usage = writeCounts(this.#usage ?? this.#estimate())
     return (
       started +
       closed +

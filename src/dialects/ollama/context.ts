@@ -3,14 +3,14 @@ import type { ContextLimits } from '../../sdk/dialect.ts'
 import { RouterError } from '../../sdk/errors.ts'
 
 const firstStep = 4096
-/** Room for an answer whose length nobody limits. */
+/** Tokens reserved for an answer without a limit. */
 const usualAnswer = 1024
-/** What a picture takes in the models of today: several hundred tokens. */
+/** Tokens that an image takes in current models. */
 const tokensPerImage = 512
 const tokensPerMessage = 4
 
 /**
- * Ollama cuts a prompt that does not fit into `num_ctx` from its front and says nothing. So a prompt that is longer than
+ * Ollama silently cuts a prompt that does not fit into `num_ctx` from its front. So a prompt that is longer than
  * the context is refused, and where the context is to be chosen (`num_ctx: "auto"`) the smallest step that holds the
  * prompt and the answer is set: steps, because each change of `num_ctx` makes Ollama load the model again. Gives the
  * members to set. Throws `context_overflow`.
@@ -23,7 +23,7 @@ export function fitContext(body: Record<string, unknown>, limits: ContextLimits)
   const prompt = estimatedTokens(body)
   if (prompt > largest) throw overflow(prompt, largest)
   if (!limits.autoContext || set !== undefined) return {}
-  // The estimate is a low one, so that nothing is refused that fits: here it gets a third on top.
+  // The estimate is low, so that no prompt that fits is refused; here a third is added.
   const needed = Math.ceil((prompt * 4) / 3) + (positive(options.num_predict) ?? usualAnswer)
   let step = firstStep
   while (step < needed) step *= 2
@@ -38,7 +38,7 @@ function overflow(prompt: number, largest: number): RouterError {
   )
 }
 
-/** Four bytes of UTF-8 to a token: rather too few than too many, for the tokenizers of today. */
+/** Four bytes of UTF-8 per token, a low estimate for current tokenizers. */
 function estimatedTokens(body: Record<string, unknown>): number {
   const messages = Array.isArray(body.messages) ? body.messages.filter(isObject) : []
   const parts = [body, ...messages]

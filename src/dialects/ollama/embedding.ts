@@ -11,7 +11,7 @@ import { badRequest } from '../../sdk/errors.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { unitVector } from '../shared/vector-bytes.ts'
 import { readTimings } from './answer-read.ts'
-import { missingDefaults } from './defaults.ts'
+import { missingDefaults } from './sampling.ts'
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 

@@ -30,7 +30,7 @@ import { readResponse as readChatAnswer, writeResponse as writeChatAnswer } from
 
 /**
  * Ollama's generate, as a second surface of its dialect: an Ollama server gets it as it is, others get a chat, or where
- * they must continue a text as it stands, a completion. Source: Ollama API reference, "Generate a completion".
+ * they must continue a text verbatim, a completion. Source: Ollama API reference, "Generate a completion".
  */
 export const ollamaGenerate: Dialect = {
   ...ollama,
@@ -40,7 +40,7 @@ export const ollamaGenerate: Dialect = {
 }
 
 /**
- * Reads a body of `POST /api/generate` as a chat of one user turn. `raw` and `suffix` no chat can say. Throws
+ * Reads a body of `POST /api/generate` as a chat of one user turn. A chat cannot express `raw` and `suffix`. Throws
  * `bad_request` for a `context`: it is made of the tokens of another server's model.
  */
 function readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest {
@@ -54,7 +54,7 @@ function readRequest(body: Record<string, unknown>, stream: boolean): ChatReques
   const ahead = typeof suffix === 'string' && suffix !== '' ? { suffix } : {}
   const isRaw = raw === true
   return {
-    // What is left are members that chats have too, and `template`, which is reported as lost with other strangers.
+    // The rest are members that chats have too, and `template`, which is reported as dropped with other unknown members.
     ...readChat({ ...rest, ...(rest.template === '' ? { template: null } : {}) }, stream),
     messages: [...systemOf(system), userOf(prompt, images)],
     ...(isRaw || 'suffix' in ahead ? { completion: { raw: isRaw, ...ahead } } : {}),
@@ -148,7 +148,7 @@ class GenerateWriter implements ChatStreamWriter {
   }
 
   write(event: ChatEvent): string {
-    // One answer is all that Ollama has.
+    // Ollama has one answer per request.
     if (this.#over || ('choice' in event && event.choice !== 0)) return ''
     switch (event.type) {
       case 'text-delta':

@@ -3,19 +3,19 @@ import { randomCallId } from '../shared/call-ids.ts'
 import { streamEdits } from '../shared/stream-edits.ts'
 import { readUsage } from './answer-read.ts'
 import { fitContext } from './context.ts'
-import { missingDefaults } from './defaults.ts'
 import { embedding } from './embedding.ts'
 import { writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
 import { checkAnswer, readResponse, writeResponse } from './response.ts'
+import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 
 /**
  * Ollama cuts a prompt that exceeds the context from its front, and an answer that fills the context pushes the prompt
- * out, both without a word. Clients of other dialects expect an error, and `length`. Ollama's own clients decide
+ * out, both silently. Clients of other dialects expect an error, and `length`. Ollama's own clients decide for
  * themselves. Source: Ollama API reference, "Generate a chat completion", `truncate` and `shift`.
  */
 const translatedMembers = { truncate: false, shift: false }
@@ -24,14 +24,16 @@ const chat: ChatCodec = {
   streamsByDefault: true,
   readRequest,
   writeRequest,
-  checkAnswer,
+  checkAnswer: (body) => {
+    checkAnswer(body)
+    return { usage: readUsage(body) }
+  },
   readResponse: (body) => readResponse(body, randomCallId),
   writeResponse,
   createReader: () => createReader(randomCallId),
   createWriter,
   createPassthrough,
   passthroughEdits: (request) => ({ edits: streamEdits(request, true), stripUsage: false }),
-  readUsage,
   missingDefaults,
   fitContext,
   translatedMembers,

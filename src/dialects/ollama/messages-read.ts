@@ -105,7 +105,7 @@ class ConversationCalls {
   readonly #used = new Set<string>()
   readonly #waiting: { id: string; given: unknown; name: string }[] = []
 
-  /** The id of a call by its place; the same conversation gets the same ids each turn, so prompt caches hold. */
+  /** The id of a call by its position: the same conversation gets the same ids in every turn, so prompt caches hold. */
   add(message: number, call: number, given: unknown, name: string): string {
     let id = typeof given === 'string' && given !== '' ? given : placedId(message, call, 0)
     for (let salt = 1; this.#used.has(id); salt++) id = placedId(message, call, salt)

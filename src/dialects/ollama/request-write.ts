@@ -6,7 +6,7 @@ import { writeSampling } from '../shared/sampling.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
-/** What OpenAI's servers note down about a request; leaving it out changes no answer. */
+/** Members that OpenAI's servers only record; the answer does not depend on them. */
 const bookkeeping: ReadonlySet<string> = new Set([
   'user',
   'metadata',
@@ -21,7 +21,7 @@ const bookkeeping: ReadonlySet<string> = new Set([
 /** Ollama's own members that clients of another dialect may send as they are. */
 const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
 
-/** The body of `POST /api/chat`. Throws `bad_request` for what Ollama cannot do and the answer would show. */
+/** The body of `POST /api/chat`. Throws `bad_request` for what Ollama cannot do and without which the answer would be another. */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
   const { drop } = options
   const { ollama } = request
@@ -30,12 +30,12 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const tools = offeredTools(request, drop)
   const format = formatOf(request.responseFormat)
   const think = request.reasoningEffort === undefined ? undefined : thinkOf(request.reasoningEffort)
-  // What the client named for this very server goes over the names that all dialects share.
+  // Options that the client addressed to Ollama override the fields that all dialects share.
   const engine = { ...shared, ...extras.options, ...ollama?.options }
   return {
     model: options.model,
     messages: writeMessages(request.messages, drop),
-    // Always explicit: Ollama streams where nothing is said.
+    // Always explicit: Ollama streams by default.
     stream: request.stream,
     ...(tools.length === 0 ? {} : { tools: tools.map(writeTool) }),
     ...(format === undefined ? {} : { format }),
@@ -62,7 +62,7 @@ function readExtras(
   return { members, options }
 }
 
-/** Ollama cannot be told whether and what to call, only what there is to be called. */
+/** Ollama has no tool choice, so the choice can only limit which tools are offered. */
 function offeredTools(request: ChatRequest, drop: Drop): ToolDefinition[] {
   const { tools, toolChoice } = request
   if (tools.length === 0 || toolChoice === 'none') return []
@@ -82,7 +82,7 @@ function writeTool(tool: ToolDefinition): Record<string, unknown> {
     function: {
       name: tool.name,
       ...(tool.description === undefined ? {} : { description: tool.description }),
-      // Many templates walk through the parameters without asking whether there are any.
+      // Many templates iterate over the parameters without checking that there are any.
       parameters: tool.parameters ?? { type: 'object', properties: {} },
     },
   }

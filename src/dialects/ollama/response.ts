@@ -68,7 +68,7 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): R
     created_at: context.now().toISOString(),
     message: {
       role: 'assistant',
-      // Ollama has no place for refusals but the text.
+      // Ollama has no member for refusals.
       content: text === '' ? refusal : text,
       ...(reasoning === '' ? {} : { thinking: reasoning }),
       ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(writeToolCall) }),

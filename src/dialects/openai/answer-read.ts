@@ -55,7 +55,7 @@ export function abortedBy(reason: unknown): RouterError | undefined {
   return upstreamFailed('The upstream gave up on the answer', 'UPSTREAM_ABORTED', { finish_reason: reason })
 }
 
-/** Token counts of an answer or a chunk; Moonshot's stand in the choice, Groq's in a member of their own. */
+/** Token counts of an answer or a chunk; Moonshot reports them in the choice, Groq in a member of its own. */
 export function readUsage(answer: unknown): Usage | undefined {
   if (!isObject(answer)) return undefined
   if (isObject(answer.usage)) return readCounts(answer.usage)

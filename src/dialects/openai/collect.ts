@@ -86,7 +86,7 @@ class Collector implements AnswerCollector {
 
   #chunk({ choices, ...head }: JsonObject): void {
     for (const [position, choice] of objectsIn(choices).entries()) this.#choice(choice, position)
-    // Progress of the prompt is told in streams only.
+    // Only streams report progress of the prompt.
     const { prompt_progress: _progress, ...members } = head
     for (const [name, value] of Object.entries(members)) {
       // Of several choices each is told with its own counts and timings, and a whole answer has those of the first.

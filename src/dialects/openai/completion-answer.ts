@@ -14,7 +14,7 @@ export function readResponse(body: unknown): ChatResponse {
   return readChat({ ...body, choices })
 }
 
-/** A `text_completion`. Source: OpenAI API reference, "The completion object". Thoughts have no place in it. */
+/** A `text_completion`. Source: OpenAI API reference, "The completion object". It has no member for thoughts. */
 export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
   const before = echoed(context)
   return {
@@ -123,7 +123,7 @@ function echoed({ request }: AnswerContext): string {
   return typeof prompt === 'string' ? prompt : ''
 }
 
-/** There are no tools, so a call for one can only be the end. */
+/** Completions have no tools, so a tool call is a plain end. */
 function finishOf(reason: FinishReason): string {
   return reason === 'tool_calls' ? 'stop' : reason
 }

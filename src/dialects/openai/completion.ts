@@ -2,12 +2,11 @@ import { filledTextOf, isObject, type JsonObject, numberOf, present } from '../.
 import type { ChatMessage, ChatRequest } from '../../sdk/chat.ts'
 import type { Dialect, Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { readSampling, writeSampling } from '../shared/sampling.ts'
 import { createWriter, readResponse, writeResponse } from './completion-answer.ts'
-import { defaultsFor } from './defaults.ts'
 import { openai } from './index.ts'
-import { reportOllama } from './request-write.ts'
-import { completionSampling } from './sampling.ts'
+import { completionSampling, defaultsFor } from './sampling.ts'
 import { OpenaiCompletionBody } from './schema.ts'
 
 /**
@@ -26,7 +25,8 @@ export const openaiCompletion: Dialect = {
     writeResponse,
     createWriter,
     missingDefaults,
-    answersOf: ({ n, prompt }) => promptsIn(prompt) * (typeof n === 'number' ? n : 1),
+    createPassthrough: ({ request, ...options }) =>
+      openai.chat.createPassthrough({ ...options, choices: options.choices * promptsIn(request?.prompt) }),
   },
 }
 
@@ -36,7 +36,7 @@ function promptsIn(prompt: unknown): number {
 }
 
 /**
- * Reads a body of `POST /v1/completions` as a chat of one user turn. A `suffix` no chat can say: it needs a server that
+ * Reads a body of `POST /v1/completions` as a chat of one user turn. A chat cannot express a `suffix`: it needs a server that
  * continues texts. Throws `bad_request` for several prompts and for token numbers, which only such servers take.
  */
 function readRequest(body: JsonObject, stream: boolean): ChatRequest {
@@ -64,7 +64,7 @@ function onePrompt(prompt: unknown): string {
   )
 }
 
-/** `best_of` beyond the answers asked for is a search that no other server does. */
+/** `best_of` above `n` asks for a search that no other server offers. */
 function readExtras(body: JsonObject): JsonObject {
   const best = numberOf(body.best_of) ?? 1
   const unknown = Object.entries(body).filter(
@@ -74,10 +74,10 @@ function readExtras(body: JsonObject): JsonObject {
   return { ...Object.fromEntries(unknown), ...(best > (numberOf(body.n) ?? 1) ? { best_of: best } : {}) }
 }
 
-/** The body for a text to be continued as it stands. Throws `bad_request` for images. */
+/** The body for a text to be continued verbatim. Throws `bad_request` for images. */
 function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
-  reportOllama(request.ollama, drop)
+  reportOllamaMembers(request.ollama, drop)
   for (const name of Object.keys(request.extras)) drop(name, 'OpenAI completions have no such field')
   if (request.responseFormat) drop('format', 'OpenAI completions have no output format')
   if (request.reasoningEffort) drop('think', 'OpenAI completions have no thoughts')
@@ -100,7 +100,7 @@ function textOf({ parts }: ChatMessage): string {
     .join('')
 }
 
-/** What the operator sets for chats, and completions do not have. */
+/** Members that operators set for chats, and that completions lack. */
 const chatOnly: readonly string[] = [
   'tools',
   'tool_choice',

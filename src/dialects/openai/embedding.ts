@@ -18,6 +18,7 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { vectorFromBase64, vectorToBase64 } from '../shared/vector-bytes.ts'
 
@@ -84,14 +85,10 @@ function isTokens(value: unknown): value is number[] {
   return Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number')
 }
 
-/** Numbers are asked for in so many words: some servers would choose base64, others know nothing else. */
+/** `float` is requested explicitly: some servers default to base64, others know nothing else. */
 function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
   const { inputs, dimensions, truncate, user, ollama, extras } = request
-  if (ollama?.keepAlive !== undefined)
-    drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
-  for (const name of Object.keys(ollama?.options ?? {})) {
-    drop(`options.${name}`, 'the upstream sets this when it starts, not per request')
-  }
+  reportOllamaMembers(ollama, drop)
   for (const name of Object.keys(extras)) drop(name, 'OpenAI embeddings have no such field')
   if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether it cuts')
   const [only] = inputs

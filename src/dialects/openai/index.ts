@@ -3,13 +3,13 @@ import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
 import { readUsage } from './answer-read.ts'
 import { wholeAsStream } from './collect.ts'
-import { missingDefaults } from './defaults.ts'
 import { embedding } from './embedding.ts'
 import { writeStreamError } from './errors.ts'
 import { createPassthrough, passthroughEdits } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
 import { checkAnswer, readResponse, writeResponse } from './response.ts'
+import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 
@@ -22,14 +22,16 @@ export const openai: Dialect = {
   chat: {
     readRequest,
     writeRequest,
-    checkAnswer,
+    checkAnswer: (body) => {
+      checkAnswer(body)
+      return { usage: readUsage(body) }
+    },
     readResponse: (body) => readResponse(body),
     writeResponse,
     createReader: () => createReader(),
     createWriter,
     createPassthrough,
     passthroughEdits,
-    readUsage,
     streamsByDefault: false,
     missingDefaults,
     wholeAsStream,

@@ -16,13 +16,13 @@ export interface LmStudioModelInfo {
   format?: string
   /** In tokens; 0 when unknown. */
   contextLength: number
-  /** Of the router: it stands in for the runtime. */
+  /** The router's own version, reported as that of the runtime. */
   version: string
 }
 
 /**
  * A surface of the dialect with `stats`, `model_info` and `runtime` in its answers: whole ones, and the finish chunks of
- * streams that the router writes itself. What is not known is left out. Times are the engine's own where it tells them
+ * streams that the router writes itself. Unknown values are left out. Times are the engine's own where it reports them
  * (Ollama), else measured from the arrival of the request. Source: LM Studio documentation, "REST API v0".
  */
 export function withLmStudioExtras(dialect: Dialect, info: LmStudioModelInfo): Dialect {
@@ -39,7 +39,10 @@ export function withLmStudioExtras(dialect: Dialect, info: LmStudioModelInfo): D
         ...chat.writeResponse(response, context),
         ...members(response, context),
       }),
-      wholeMembers: members,
+      checkAnswer: (body, context) => ({
+        ...chat.checkAnswer(body, context),
+        members: members(chat.readResponse(body), context),
+      }),
       createWriter: (context) => new ExtrasWriter(chat.createWriter(context), context, info),
     },
   }
@@ -53,7 +56,7 @@ function aboutModel({ arch, quant, format, contextLength, version }: LmStudioMod
   }
 }
 
-/** A whole answer that tells no times shows only when it was over. */
+/** For a whole answer without times only its end is known. */
 function wholeStats({ usage, timings, choices }: ChatResponse, elapsed: number): JsonObject {
   const [first] = choices
   return statsOf({
@@ -98,7 +101,7 @@ function stopReason(reason: FinishReason, stopped: boolean): string | undefined 
     case 'tool_calls':
       return 'toolCalls'
     case 'content_filter':
-      return undefined // it has no word for that
+      return undefined // LM Studio has no such reason
   }
 }
 

@@ -5,7 +5,7 @@ import { ConversationCalls } from '../shared/call-ids.ts'
 import { wholeArgumentText } from '../shared/tool-arguments.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
-/** Reads the turns of a conversation. Throws `bad_request` with the place of what cannot be meant. */
+/** Reads the turns of a conversation. Throws `bad_request` with the path of an invalid one. */
 export function readMessages(messages: unknown): ChatMessage[] {
   const calls = new ConversationCalls('call_')
   const turns: unknown[] = Array.isArray(messages) ? messages : []

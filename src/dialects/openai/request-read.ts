@@ -1,6 +1,8 @@
 import { booleanOf, filledTextOf, isObject, type JsonObject, present, textOf } from '../../lib/json/read.ts'
-import type { ChatRequest, ReasoningEffort, ResponseFormat } from '../../sdk/chat.ts'
+import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readOllamaFormat, readOllamaMembers } from '../shared/ollama-members.ts'
+import { readEffort, readThink } from '../shared/reasoning.ts'
 import { readSampling } from '../shared/sampling.ts'
 import { readMessages } from './messages-read.ts'
 import { sampling } from './sampling.ts'
@@ -20,8 +22,8 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     ...present({
       parallelToolCalls: booleanOf(body.parallel_tool_calls),
       responseFormat: readResponseFormat(body.response_format) ?? readOllamaFormat(body.format),
-      reasoningEffort: readEffort(body.reasoning_effort) ?? readThink(body.think),
-      ollama: readOllama(body),
+      reasoningEffort: readEffort(body.reasoning_effort, 'reasoning_effort') ?? readThink(body.think),
+      ollama: readOllamaMembers(body.keep_alive, isObject(body.options) ? body.options : {}),
       user: filledTextOf(body.user),
     }),
   }
@@ -61,43 +63,7 @@ function readJsonSchema(format: unknown): ResponseFormat {
   }
 }
 
-/** Ollama's `format`, which its users send through OpenAI clients too. */
-function readOllamaFormat(format: unknown): ResponseFormat | undefined {
-  if (format === undefined || format === null || format === '') return undefined
-  if (format === 'json') return { type: 'json' }
-  if (isObject(format)) return { type: 'schema', schema: format }
-  throw badRequest('\'format\' must be "json" or a JSON schema', 'format')
-}
-
-const efforts: readonly ReasoningEffort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']
-
-function readEffort(effort: unknown): ReasoningEffort | undefined {
-  if (effort === undefined || effort === null) return undefined
-  const known = efforts.find((each) => each === effort)
-  if (!known) throw badRequest(`'reasoning_effort' must be one of ${efforts.join(', ')}`, 'reasoning_effort')
-  return known
-}
-
-/** Ollama's `think`: a switch for most models, a level for some. */
-function readThink(think: unknown): ReasoningEffort | undefined {
-  if (think === undefined || think === null || think === '') return undefined
-  if (think === true) return 'on'
-  if (think === false) return 'none'
-  const level = efforts.find((each) => each === think)
-  if (!level) throw badRequest("'think' must be true, false or a level", 'think')
-  return level
-}
-
-function readOllama(body: JsonObject): ChatRequest['ollama'] | undefined {
-  const { keep_alive: keepAlive, options } = body
-  const members = present({
-    keepAlive: typeof keepAlive === 'string' || typeof keepAlive === 'number' ? keepAlive : undefined,
-    options: isObject(options) && Object.keys(options).length > 0 ? options : undefined,
-  })
-  return Object.keys(members).length > 0 ? members : undefined
-}
-
-/** The schema names all that is read here; the rest rides along. */
+/** Members that the schema does not name, and that nothing here reads. */
 function readExtras(body: JsonObject): JsonObject {
   const unknown = Object.entries(body).filter(
     ([name, value]) =>

@@ -1,18 +1,22 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
-import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
-import type { Drop, Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
+import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
+import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { reportOllamaMembers } from '../shared/ollama-members.ts'
+import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
 /**
  * The body of `POST /v1/chat/completions` for a client of another dialect. Nothing is sent that the client did not ask
- * for, but for `stream`, which is always said, and the token counts of a stream, which the router needs.
+ * for, except `stream`, which is always explicit, and the token counts of a stream, which the router needs.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { flavour, drop } = options
-  reportOllama(request.ollama, drop)
+  reportOllamaMembers(request.ollama, drop)
   for (const name of Object.keys(request.extras)) drop(name, 'OpenAI chat completions have no such field')
+  const effort = effortOn(flavour, request.reasoningEffort)
+  if (effort.why !== undefined) drop('reasoning_effort', effort.why)
   return {
     model: options.model,
     messages: writeMessages(request.messages, options),
@@ -22,17 +26,9 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     ...writeTools(request, flavour),
     ...present({
       response_format: writeResponseFormat(request.responseFormat, flavour),
-      reasoning_effort: writeEffort(request.reasoningEffort, options),
+      reasoning_effort: effort.level,
       user: request.user,
     }),
-  }
-}
-
-export function reportOllama(ollama: ChatRequest['ollama'], drop: Drop): void {
-  if (ollama?.keepAlive !== undefined)
-    drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
-  for (const name of Object.keys(ollama?.options ?? {})) {
-    drop(`options.${name}`, 'the upstream sets this when it starts, not per request')
   }
 }
 
@@ -73,27 +69,4 @@ function writeResponseFormat(format: ResponseFormat | undefined, flavour: Flavou
       return { type: 'json_schema', json_schema: { name, schema, ...present({ description, strict }) } }
     }
   }
-}
-
-const scale = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']
-
-/** The level asked for, else the nearest that the server knows; of two as near, the higher. */
-function writeEffort(
-  effort: ReasoningEffort | undefined,
-  { flavour, drop }: WriteRequestOptions,
-): string | undefined {
-  if (effort === undefined) return undefined
-  const wanted = effort === 'on' ? 'medium' : effort
-  const known = flavour.reasoningEfforts
-  if (!known || known.includes(wanted)) return wanted
-  // No thoughts at all is not a low level: nobody who asked for a level gets it.
-  const levels = known.filter((level) => level !== 'none' && scale.includes(level))
-  const distance = (level: string): number => Math.abs(scale.indexOf(level) - scale.indexOf(wanted))
-  const nearest = levels.toReversed().reduce<string | undefined>((best, level) => {
-    return best === undefined || distance(level) < distance(best) ? level : best
-  }, undefined)
-  if (nearest === undefined) drop('reasoning_effort', 'the upstream has no levels of reasoning')
-  else if (wanted === 'none')
-    drop('reasoning_effort', 'the upstream cannot switch reasoning off; its lowest level was asked for')
-  return nearest
 }

@@ -55,7 +55,7 @@ export function answerObject(context: AnswerContext, state: AnswerState): JsonOb
   }
 }
 
-/** How a finished answer is told; calls of tools are no reason here. */
+/** Status of a finished answer; tool calls are not a reason here. */
 export function endingOf(reason: FinishReason): Pick<AnswerState, 'status' | 'reason'> {
   switch (reason) {
     case 'length':

@@ -77,7 +77,7 @@ export function callArguments(item: JsonObject): string {
   return wholeArgumentText(item.arguments)
 }
 
-/** The thoughts themselves where they are told, else their summary. */
+/** The thoughts themselves where they are sent, else their summary. */
 function thoughtsOf(item: JsonObject): string {
   if (item.type !== 'reasoning') return ''
   const texts = (parts: unknown): string[] => objectsIn(parts).map((part) => textOf(part.text) ?? '')

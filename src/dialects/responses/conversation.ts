@@ -21,7 +21,7 @@ interface Turn {
 
 /**
  * Puts turns together from items. An answer is one turn here and several items there: thoughts, text and calls. The
- * outputs of its calls may stand anywhere; chat templates want them right behind it, in the order of the calls.
+ * outputs of its calls may be anywhere; chat templates want them right behind it, in the order of the calls.
  */
 export class Conversation {
   readonly #turns: Turn[] = []
@@ -88,7 +88,7 @@ export class Conversation {
     return true
   }
 
-  /** It follows from the place alone, so the same history reads the same in each turn. */
+  /** Depends on the position alone, so the same history gets the same ids in every turn. */
   #freeId(sentId: string): string {
     let id = sentId
     for (let number = this.#calls.length; this.#calls.some((call) => call.id === id); number++) {

@@ -4,11 +4,11 @@ import { writeOpenaiError } from '../shared/openai-error.ts'
 import { streamEdits } from '../shared/stream-edits.ts'
 import { checkAnswer, readResponse, readUsage } from './answer-read.ts'
 import { writeResponse } from './answer-write.ts'
-import { missingDefaults } from './defaults.ts'
 import { writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
+import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 
@@ -21,15 +21,17 @@ export const responses: Dialect = {
   chat: {
     readRequest: (body, stream) => readRequest(body, stream),
     writeRequest,
-    checkAnswer,
+    checkAnswer: (body) => {
+      checkAnswer(body)
+      return { usage: readUsage(body) }
+    },
     readResponse: (body) => readResponse(body),
     writeResponse,
     createReader: () => createReader(),
     createWriter: (context) => createWriter(context),
     createPassthrough,
-    // Token counts stand in every stream, so nothing has to be asked for.
+    // Every stream carries token counts, so none have to be requested.
     passthroughEdits: (request) => ({ edits: streamEdits(request, false), stripUsage: false }),
-    readUsage,
     streamsByDefault: false,
     missingDefaults,
   },

@@ -18,7 +18,7 @@ export interface ReadInput {
   dropped: JsonObject
 }
 
-/** What OpenAI's own tools did in earlier turns. The answer that they led to stands beside them. */
+/** Calls of OpenAI's own tools in earlier turns; the history holds the answer that they led to. */
 const hostedCalls: ReadonlySet<unknown> = new Set([
   'web_search_call',
   'file_search_call',
@@ -28,7 +28,7 @@ const hostedCalls: ReadonlySet<unknown> = new Set([
   'mcp_call',
 ])
 
-/** Reads input items into turns. Throws `bad_request` with the place of what cannot be meant. */
+/** Reads input items into turns. Throws `bad_request` with the path of an invalid item. */
 export function readInput(items: readonly PlacedItem[]): ReadInput {
   const conversation = new Conversation()
   const dropped: JsonObject = {}
@@ -105,7 +105,7 @@ function readCall(item: JsonObject, path: string, conversation: Conversation): v
   conversation.addCall(callId, name, json)
 }
 
-/** The thoughts themselves where they are told, else their summary. What only OpenAI can decipher is lost. */
+/** The thoughts themselves where they are sent, else their summary. Content that only OpenAI can decrypt is dropped. */
 function readReasoning(item: JsonObject, conversation: Conversation, dropped: JsonObject): void {
   const raw = textsIn(item.content, '')
   const text = raw === '' ? textsIn(item.summary, '\n\n') : raw
@@ -162,7 +162,7 @@ export interface PlacedItem {
   path: string
 }
 
-/** The items that a request stands for, those of earlier turns first. A text is one message of the user. */
+/** All items of a request, those of earlier turns first. A string is one message of the user. */
 export function inputItems(input: unknown, remembered?: Remembered): PlacedItem[] {
   const earlier = remembered?.history?.map((item) => ({ item, path: 'previous_response_id' })) ?? []
   return [...earlier, ...ownItems(input, remembered?.referenced)]

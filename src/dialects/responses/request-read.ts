@@ -1,6 +1,7 @@
 import { booleanOf, filledTextOf, isObject, type JsonObject, present, textOf } from '../../lib/json/read.ts'
-import type { ChatMessage, ChatRequest, ReasoningEffort, ResponseFormat } from '../../sdk/chat.ts'
+import type { ChatMessage, ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readEffort } from '../shared/reasoning.ts'
 import { readSampling } from '../shared/sampling.ts'
 import { inputItems, type Remembered, readInput } from './input-read.ts'
 import { logprobsName, sampling } from './sampling.ts'
@@ -8,8 +9,8 @@ import { ResponsesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
 /**
- * Reads a body of `POST /v1/responses` that fits its schema. `remembered` is what its `previous_response_id` and item
- * references stand for; without it both are refused, as the history must not be lost in silence. Throws `bad_request`.
+ * Reads a body of `POST /v1/responses` that fits its schema. `remembered` holds what its `previous_response_id` and item
+ * references refer to; without it both are refused, as history must not be dropped silently. Throws `bad_request`.
  */
 export function readRequest(body: JsonObject, stream: boolean, remembered?: Remembered): ChatRequest {
   refuseUnsupported(body, remembered)
@@ -22,7 +23,7 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,
-    // The last event always carries them.
+    // The last event always carries token counts.
     includeUsage: true,
     messages: [...instructions, ...messages],
     tools,
@@ -32,7 +33,10 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
       toolChoice,
       parallelToolCalls: booleanOf(body.parallel_tool_calls),
       responseFormat: readFormat(body.text),
-      reasoningEffort: readEffort(body.reasoning),
+      reasoningEffort: readEffort(
+        isObject(body.reasoning) ? body.reasoning.effort : undefined,
+        'reasoning.effort',
+      ),
       user: filledTextOf(body.user),
     }),
   }
@@ -60,7 +64,7 @@ function readInstructions(instructions: unknown): ChatMessage[] {
   return [{ role: 'system', developer: false, parts: [{ type: 'text', text }] }]
 }
 
-/** The schema's members stand flat in `format`, where chat completions nest them. */
+/** The schema's members are direct members of `format`; chat completions nest them. */
 function readFormat(text: unknown): ResponseFormat | undefined {
   const format = isObject(text) ? text.format : undefined
   if (!isObject(format)) return undefined
@@ -89,16 +93,6 @@ function readFormat(text: unknown): ResponseFormat | undefined {
   }
 }
 
-const efforts: readonly ReasoningEffort[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']
-
-function readEffort(reasoning: unknown): ReasoningEffort | undefined {
-  const effort = isObject(reasoning) ? reasoning.effort : undefined
-  if (!isSet(effort)) return undefined
-  const known = efforts.find((each) => each === effort)
-  if (!known) throw badRequest(`'reasoning.effort' must be one of ${efforts.join(', ')}`, 'reasoning.effort')
-  return known
-}
-
 /** The schema names all that is read, kept or repeated in the answer; the rest cannot be carried. */
 function readExtras(body: JsonObject): JsonObject {
   const unknown = Object.entries(body).filter(
@@ -107,7 +101,7 @@ function readExtras(body: JsonObject): JsonObject {
   return {
     ...Object.fromEntries(unknown),
     ...nested('text', body.text, ['format']),
-    // Thoughts are always told as a summary, and nothing is encrypted that the next turn would need.
+    // Thoughts are always sent as a summary, and no encrypted content is needed for the next turn.
     ...nested('reasoning', body.reasoning, ['effort', 'summary', 'generate_summary']),
     ...(body.truncation === 'auto' ? { truncation: 'auto' } : {}),
     ...readIncluded(body.include),

@@ -1,23 +1,23 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
-import type { ChatRequest, ReasoningEffort, ResponseFormat } from '../../sdk/chat.ts'
+import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+import { reportOllamaMembers } from '../shared/ollama-members.ts'
+import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
 import { writeItems } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
 /**
- * The body of `POST /v1/responses` for a client of another dialect. Nothing is kept at the upstream (`store`), as no
- * other dialect has a way back to it.
+ * The body of `POST /v1/responses` for a client of another dialect. Nothing is stored at the upstream (`store`), as no
+ * other dialect can refer to it.
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
   for (const name of Object.keys(request.extras)) drop(name, 'the Responses API has no such field')
-  if (request.ollama?.keepAlive !== undefined) drop('keep_alive', 'the upstream decides itself')
-  for (const name of Object.keys(request.ollama?.options ?? {})) {
-    drop(`options.${name}`, 'the upstream sets this when it starts, not per request')
-  }
+  reportOllamaMembers(request.ollama, drop)
   const format = writeFormat(request.responseFormat)
-  const effort = writeEffort(request.reasoningEffort, options)
+  const effort = effortOn(options.flavour, request.reasoningEffort)
+  if (effort.why !== undefined) drop('reasoning.effort', effort.why)
   return {
     model: options.model,
     input: writeItems(request.messages, options),
@@ -26,7 +26,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     ...writeSampling(sampling, request.sampling, options),
     ...writeTools(request, options),
     ...(format ? { text: { format } } : {}),
-    ...(effort === undefined ? {} : { reasoning: { effort } }),
+    ...(effort.level === undefined ? {} : { reasoning: { effort: effort.level } }),
     ...present({ user: request.user }),
   }
 }
@@ -44,7 +44,7 @@ function writeTools(request: ChatRequest, { flavour }: WriteRequestOptions): Jso
       name,
       ...present({ description }),
       parameters: parameters ?? { type: 'object', properties: {} },
-      // Left out it would mean true here, and false in every other dialect.
+      // The default is true here, and false in every other dialect.
       strict: strict ?? false,
     })),
     ...present({ tool_choice: choice, parallel_tool_calls: parallelToolCalls }),
@@ -64,25 +64,4 @@ function writeFormat(format: ResponseFormat | undefined): JsonObject | undefined
       return { type: 'json_schema', name, schema, ...present({ description, strict }) }
     }
   }
-}
-
-const scale: readonly string[] = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']
-
-/** The level asked for, else the nearest that the server knows; of two as near, the higher. */
-function writeEffort(
-  effort: ReasoningEffort | undefined,
-  { flavour, drop }: WriteRequestOptions,
-): string | undefined {
-  if (effort === undefined) return undefined
-  const wanted = effort === 'on' ? 'medium' : effort
-  const known = flavour.reasoningEfforts
-  if (!known || known.includes(wanted)) return wanted
-  const away = (level: string): number => Math.abs(scale.indexOf(level) - scale.indexOf(wanted))
-  const [nearest] = known
-    .filter((level) => level !== 'none' && scale.includes(level))
-    .toSorted((one, other) => away(one) - away(other) || scale.indexOf(other) - scale.indexOf(one))
-  if (nearest === undefined || wanted === 'none') {
-    drop('reasoning.effort', 'the upstream does not know this level')
-  }
-  return nearest
 }

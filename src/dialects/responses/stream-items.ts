@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent, ToolCall } from '../../sdk/chat.ts'
+import { itemId } from './answer-object.ts'
 import {
   contentPart,
   customInput,
@@ -11,10 +12,9 @@ import {
   reasoningItem,
   summaryPart,
   writeLogprob,
-} from './answer-items.ts'
-import { itemId } from './answer-object.ts'
+} from './answer-write.ts'
 
-/** Where an item stands, and how its events are written. */
+/** Position of an item, and how its events are written. */
 export interface ItemPath {
   /** Random part of the answer's ids. */
   id: string
@@ -154,7 +154,7 @@ export function createFunctionItem(path: ItemPath, callId: string, name: string)
   }
 }
 
-/** A call of a custom tool: its text can be told only when the JSON around it is whole. */
+/** A call of a custom tool: its text can be sent only when the JSON around it is complete. */
 export function createCustomItem(path: ItemPath, callId: string, name: string): StreamedItem {
   const id = itemId('ctc', path.id, path.outputIndex)
   const call: ToolCall = { id: callId, name, arguments: '' }

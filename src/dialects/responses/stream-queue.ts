@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent } from '../../sdk/chat.ts'
-import type { ItemStatus } from './answer-items.ts'
+import type { ItemStatus } from './answer-write.ts'
 import {
   createCustomItem,
   createFunctionItem,
@@ -30,7 +30,7 @@ interface Segment {
 }
 
 export interface QueueOutput {
-  /** The place of the next item. */
+  /** The index of the next item. */
   path(): ItemPath
   onClosed(item: JsonObject): void
 }
@@ -127,7 +127,7 @@ export class StreamQueue {
     return out
   }
 
-  /** Line breaks that a template puts around calls are no message; alone they are what the model said. */
+  /** Line breaks that a template emits around calls are not a message; alone they are the model's answer. */
   #isNothing({ events }: Segment): boolean {
     return this.#called || events.every((event) => 'text' in event && event.text === '')
   }

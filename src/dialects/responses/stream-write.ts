@@ -2,8 +2,8 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent, FinishReason, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import type { ItemStatus } from './answer-items.ts'
 import { type AnswerState, answerObject, endingOf } from './answer-object.ts'
+import type { ItemStatus } from './answer-write.ts'
 import { answerError, serverEvent } from './errors.ts'
 import { type QueuedItem, StreamQueue } from './stream-queue.ts'
 import { customToolNames } from './tools-read.ts'
@@ -92,7 +92,7 @@ class StreamWriter implements ChatStreamWriter {
     return items + this.#send(`response.${ending.status}`, { response: answer })
   }
 
-  /** What was being said is part of the object, as far as it came; nothing claims that it was done. */
+  /** The object includes unfinished items as far as they have arrived, without marking them complete. */
   #fail(error: RouterError): string {
     this.#over = true
     const begun: QueuedItem | undefined = this.#queue.open

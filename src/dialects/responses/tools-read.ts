@@ -17,7 +17,7 @@ export interface OfferedTools {
   dropped: JsonObject
 }
 
-/** Function and custom tools, and the choice among them. Tools that OpenAI itself would run are reported as lost. */
+/** Function and custom tools, and the choice among them. Tools that OpenAI itself would run are reported as dropped. */
 export function readTools(body: JsonObject): OfferedTools {
   const tools: ToolDefinition[] = []
   const dropped: JsonObject = {}
@@ -54,7 +54,7 @@ function readCustom(tool: JsonObject, path: string, dropped: JsonObject): ToolDe
   const format = isObject(tool.format) && tool.format.type === 'grammar' ? tool.format : undefined
   if (format) dropped[`tools.${name}.format`] = format
   const grammar = textOf(format?.definition)
-  // Nothing holds the model to the grammar, so it is at least told.
+  // Nothing enforces the grammar, so it is at least described to the model.
   const told = grammar && `The input must follow this ${textOf(format?.syntax) ?? ''} grammar:\n${grammar}`
   const description = [textOf(tool.description), told].filter(Boolean).join('\n\n')
   return {

@@ -41,7 +41,7 @@ export class ConversationCalls {
     this.#prefix = prefix
   }
 
-  /** Gives the call's id. A made one follows from its place alone, so the same history reads the same each turn. */
+  /** The call's id. A generated one depends on its position alone, so a history gets the same ids in every turn. */
   add(sentId: string, name: string): string {
     let id = sentId
     for (let number = this.#calls.length; id === '' || this.#used.has(id); number++) {

@@ -1,18 +1,8 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { Sampling } from '../../sdk/chat.ts'
 import type { Flavour } from '../../sdk/dialect.ts'
-import {
-  fieldNamed,
-  isAbsent,
-  nameOn,
-  type SamplingField,
-  type SamplingRow,
-  type SamplingTable,
-  type SamplingVeto,
-  spellings,
-  type Values,
-  vetoOf,
-} from './sampling.ts'
+import { fieldNamed, isAbsent, nameOn, type SamplingRow, type SamplingTable, type SamplingVeto, vetoOf } from './sampling.ts'
+import { type SamplingField, spellings, type SamplingValues } from '../../sdk/sampling.ts'
 
 export interface SamplingDefaults {
   /** Members of the upstream's body. */
@@ -73,7 +63,7 @@ function defaultMember<Field extends SamplingField>(
   field: Field,
   { name, value, body, flavour, veto, isOwnForm }: GivenDefault,
 ): JsonObject | undefined {
-  const row: SamplingRow<Values[Field]> = table[field]
+  const row: SamplingRow<SamplingValues[Field]> = table[field]
   if (!('names' in row)) return undefined
   const isOwn = isOwnForm && row.names.includes(name)
   const written = isOwn ? name : nameOn(row, flavour)

@@ -36,7 +36,7 @@ export function writeOpenaiError(error: RouterError, options: ErrorOptions): Rec
   return options.ownPath ? { status: false, body: error.message, ...body } : body
 }
 
-/** The `error` member: also what stands in a stream. */
+/** The `error` member, which streams carry too. */
 export function describeForOpenai(error: RouterError, debug: boolean): Record<string, unknown> {
   const { type, code } = vocabulary[error.kind]
   return {

@@ -1,12 +1,16 @@
 import { booleanOf, filledTextOf, isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
-import type { Sampling } from '../../sdk/chat.ts'
 import type { Drop, Flavour } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import {
+  type Sampling,
+  type SamplingField,
+  samplingFields,
+  type SamplingValues,
+  spellings,
+} from '../../sdk/sampling.ts'
 
-export type Values = Required<Sampling>
 /** The same as {@link Sampling}, as a mapped type: that is what the compiler follows from a field to its row. */
-type Given = { readonly [Field in keyof Values]?: Values[Field] }
-export type SamplingField = keyof Values
+type Given = { readonly [Field in keyof SamplingValues]?: SamplingValues[Field] }
 
 /** Where a dialect has a field, and in which form. */
 export interface Carried<Value> {
@@ -46,57 +50,11 @@ export type SamplingRow<Value> = Carried<Value> | Dropped<Value> | Refused<Value
  * What a dialect makes of each field of {@link Sampling}; a field without a row does not compile. One table reads a
  * client's body, writes an upstream's, reports what is dropped and translates the operator's defaults.
  */
-export type SamplingTable = { readonly [Field in SamplingField]: SamplingRow<Values[Field]> }
+export type SamplingTable = { readonly [Field in SamplingField]: SamplingRow<SamplingValues[Field]> }
 
 /** Why a value may not be sent although the dialect has the field: something else in the request or the model forbids it. */
 export type SamplingVeto = {
-  readonly [Field in SamplingField]?: (value: Values[Field]) => string | undefined
-}
-
-interface Spelling<Value> {
-  /** Wire names in any dialect. The first one is used in reports. */
-  readonly names: readonly [string, ...string[]]
-  /** The value as any dialect writes it; undefined for "no limit", "random" and what cannot be understood. */
-  readonly read: (value: unknown) => Value | undefined
-}
-
-/** How the dialects write each field, for operators' defaults, which may serve targets of several dialects. */
-export const spellings: { readonly [Field in SamplingField]: Spelling<Values[Field]> } = {
-  maxTokens: {
-    names: ['max_tokens', 'max_completion_tokens', 'max_output_tokens', 'num_predict'],
-    read: (value) => ((numberOf(value) ?? 0) > 0 ? numberOf(value) : undefined),
-  },
-  temperature: { names: ['temperature'], read: numberOf },
-  topP: { names: ['top_p'], read: numberOf },
-  topK: { names: ['top_k'], read: numberOf },
-  minP: { names: ['min_p'], read: numberOf },
-  typicalP: { names: ['typical_p'], read: numberOf },
-  repetitionPenalty: { names: ['repeat_penalty', 'repetition_penalty'], read: numberOf },
-  presencePenalty: { names: ['presence_penalty'], read: numberOf },
-  frequencyPenalty: { names: ['frequency_penalty'], read: numberOf },
-  seed: { names: ['seed'], read: (value) => (value === -1 ? undefined : numberOf(value)) },
-  stop: { names: ['stop', 'stop_sequences'], read: readTexts },
-  logitBias: { names: ['logit_bias'], read: readBiases },
-  logprobs: { names: ['logprobs'], read: booleanOf },
-  topLogprobs: { names: ['top_logprobs'], read: numberOf },
-  n: { names: ['n'], read: numberOf },
-}
-
-/** In the order in which {@link Sampling} declares them. */
-export const samplingFields: readonly SamplingField[] = Object.keys(spellings) as SamplingField[] // the type names them all
-
-function readTexts(value: unknown): string[] | undefined {
-  const list: unknown[] = Array.isArray(value) ? value : [value]
-  const texts = list.map(filledTextOf).filter((text) => text !== undefined)
-  return texts.length > 0 ? texts : undefined
-}
-
-function readBiases(value: unknown): Record<string, number> | undefined {
-  if (!isObject(value)) return undefined
-  const biases = Object.entries(value).filter(
-    (entry): entry is [string, number] => typeof entry[1] === 'number',
-  )
-  return biases.length > 0 ? Object.fromEntries(biases) : undefined
+  readonly [Field in SamplingField]?: (value: SamplingValues[Field]) => string | undefined
 }
 
 /** Reads the sampling of a client's body. */
@@ -111,9 +69,9 @@ function readField<Field extends SamplingField>(
   field: Field,
   { body, sampling }: { body: JsonObject; sampling: Sampling },
 ): void {
-  const row: SamplingRow<Values[Field]> = table[field]
+  const row: SamplingRow<SamplingValues[Field]> = table[field]
   if (!('names' in row)) return
-  const read: NonNullable<Carried<Values[Field]>['read']> = row.read ?? spellings[field].read
+  const read: NonNullable<Carried<SamplingValues[Field]>['read']> = row.read ?? spellings[field].read
   for (const name of row.names) {
     const value = isAbsent(body[name]) ? undefined : read(body[name], body)
     if (value === undefined) continue
@@ -147,9 +105,9 @@ function writeField<Field extends SamplingField>(
   sampling: Given,
   { flavour, drop, veto }: WriteSamplingOptions,
 ): JsonObject {
-  const value: Values[Field] | undefined = sampling[field]
+  const value: SamplingValues[Field] | undefined = sampling[field]
   if (value === undefined) return {}
-  const row: SamplingRow<Values[Field]> = table[field]
+  const row: SamplingRow<SamplingValues[Field]> = table[field]
   const report = (why: string): JsonObject => {
     drop(spellings[field].names[0], why)
     return {}
@@ -177,9 +135,9 @@ export function nameOn<Value>({ names, nameFor }: Carried<Value>, flavour: Flavo
 export function vetoOf<Field extends SamplingField>(
   veto: SamplingVeto | undefined,
   field: Field,
-  value: Values[Field],
+  value: SamplingValues[Field],
 ): string | undefined {
-  const obstacle: ((value: Values[Field]) => string | undefined) | undefined = veto?.[field]
+  const obstacle: ((value: SamplingValues[Field]) => string | undefined) | undefined = veto?.[field]
   return obstacle?.(value)
 }
 

@@ -40,7 +40,7 @@ const maxDepth = 1000
 
 /**
  * Arguments for a dialect that has room for an object only. Cut ones give the members that came, a string as far as it came.
- * Anything else stands in the one member `invalid_arguments`: an empty object would call the tool with its defaults.
+ * Anything else becomes the value of one member, `invalid_arguments`: an empty object would call the tool with its defaults.
  */
 export function argumentObject(text: string): JsonObject {
   const isDeep = text.length > maxDepth && depthOf(text) > maxDepth

@@ -18,7 +18,7 @@ type Models = Pick<FastifyInstance['models'], 'all' | 'find' | 'findLoosely'>
 /** What the client of a request has a right to. Where no keys are asked for, that is everything. */
 interface Rights {
   models(request: FastifyRequest): Models
-  /** The answers that this client has kept. */
+  /** The stored responses of this client. */
   responses(request: FastifyRequest): Responses
   /** Throws 403 for a key that may use no surface on which models are asked. */
   checkAsking(request: FastifyRequest): void

@@ -3,10 +3,10 @@ import type { FastifyRequest } from 'fastify'
 import type { Usage } from '../../sdk/chat.ts'
 import type {
   LimitDemand,
-  LimitEnd,
+  LimitedRequest,
   LimitReservation,
+  LimitSettlement,
   LimitStore,
-  LimitWish,
 } from '../../stores/limits/store.ts'
 import type { AnswerSizes } from './answer-sizes.ts'
 import { textTokens, uploadTokens } from './prompt-estimate.ts'
@@ -15,13 +15,13 @@ import { costOf, type RequestCost } from './request-cost.ts'
 export interface LimitUseOptions {
   store: LimitStore
   sizes: AnswerSizes
-  wish: LimitWish
+  wish: LimitedRequest
   request: FastifyRequest
 }
 
 /** What one request of a key with limits takes of them, from its admission to its end. */
 export class LimitUse {
-  readonly wish: LimitWish
+  readonly wish: LimitedRequest
   readonly #options: LimitUseOptions
   #cost: RequestCost | undefined
   /** Of all answers together. */
@@ -81,7 +81,7 @@ export class LimitUse {
   /** From here on each question that is asked for it counts by itself, and it counts for nothing. */
   handOver(): Promise<void> {
     this.#refused = true
-    this.#handingOver ??= this.leave(this.end())
+    this.#handingOver ??= this.settle(this.end())
     return this.#handingOver
   }
 
@@ -98,7 +98,7 @@ export class LimitUse {
   }
 
   /** To be called in the turn in which its response closes: what is still under way then is not counted any more. */
-  end(): LimitEnd {
+  end(): LimitSettlement {
     const cost = this.#cost
     if (this.#refused) return { ...this.wish, tokens: 0, undone: true }
     if (!cost) return { ...this.wish, tokens: 0 }
@@ -107,11 +107,11 @@ export class LimitUse {
     return { ...this.wish, tokens: this.#spentOnSeveral(cost), requests: this.#begun }
   }
 
-  async leave(end: LimitEnd): Promise<void> {
+  async settle(end: LimitSettlement): Promise<void> {
     const { store } = this.#options
     // Else what is set aside for it could come after its end, and stay.
     await this.#reserving.catch(() => undefined)
-    await store.leave(end)
+    await store.settle(end)
   }
 
   #spent({ promptTokens, answers }: RequestCost): number {

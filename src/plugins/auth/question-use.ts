@@ -1,6 +1,6 @@
 import type { Usage } from '../../sdk/chat.ts'
 import { asRouterError } from '../../sdk/errors.ts'
-import type { LimitReservation, LimitStore, LimitWish } from '../../stores/limits/store.ts'
+import type { LimitedRequest, LimitReservation, LimitStore } from '../../stores/limits/store.ts'
 import type { AnswerSizes } from './answer-sizes.ts'
 import { spentTokens } from './limit-use.ts'
 import { textTokens } from './prompt-estimate.ts'
@@ -37,7 +37,7 @@ interface LimitedQuestionOptions {
   store: LimitStore
   sizes: AnswerSizes
   /** Of the question, which has been admitted. */
-  wish: LimitWish
+  wish: LimitedRequest
   cost: QuestionCost
 }
 
@@ -91,12 +91,12 @@ export class LimitedQuestion implements QuestionUse {
     })
     if (thrown === undefined && usage && usage.completionTokens < maxTokens)
       sizes.add(wish.key, model, usage.completionTokens)
-    await store.leave({ ...wish, tokens })
+    await store.settle({ ...wish, tokens })
   }
 
   async #undo(): Promise<void> {
     this.#ended = true
     const { store, wish } = this.#options
-    await store.leave({ ...wish, tokens: 0, undone: true })
+    await store.settle({ ...wish, tokens: 0, undone: true })
   }
 }

@@ -3,7 +3,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ClientKey, KeyLimits } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { openLimits } from '../../stores/choose.ts'
-import { type Limited, type LimitVerdict, type LimitWish, limitWindowMs } from '../../stores/limits/store.ts'
+import {
+  type LimitDecision,
+  type Limited,
+  type LimitedRequest,
+  limitWindowMs,
+} from '../../stores/limits/store.ts'
 import { AnswerSizes } from './answer-sizes.ts'
 import { LimitUse } from './limit-use.ts'
 import { LimitedQuestion, type QuestionCost, type QuestionUse } from './question-use.ts'
@@ -29,7 +34,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
   const sizes = new AnswerSizes()
   const process = randomBytes(6).toString('hex')
   let count = 0
-  const wishOf = ({ id }: ClientKey, limits: KeyLimits): LimitWish => ({
+  const wishOf = ({ id }: ClientKey, limits: KeyLimits): LimitedRequest => ({
     key: id,
     ticket: `${process}-${++count}`,
     limits,
@@ -51,14 +56,14 @@ export function useLimits(app: FastifyInstance): UseLimits {
       const closed = Promise.withResolvers<() => Promise<void>>()
       reply.raw.once('close', () => {
         const end = use.end()
-        closed.resolve(() => use.leave(end))
+        closed.resolve(() => use.settle(end))
       })
       const verdict = await store.admit(wish)
       tell(app, verdict, limits, reply)
       if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
       request.limitUse = use
       // Also when the client has left meanwhile.
-      void closed.promise.then((leave) => leave())
+      void closed.promise.then((settle) => settle())
     },
     async reserve(use, request, reply) {
       const demand = use.demand(modelNamed(app, request))
@@ -75,7 +80,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
   }
 }
 
-function tell(app: FastifyInstance, verdict: LimitVerdict, limits: KeyLimits, reply: FastifyReply): void {
+function tell(app: FastifyInstance, verdict: LimitDecision, limits: KeyLimits, reply: FastifyReply): void {
   reply.headers(limitHeaders(app.errorDialectOf(reply.request), verdict, limits))
 }
 
@@ -92,7 +97,7 @@ const words: Readonly<Record<Limited, { what: string; causeCode: string }>> = {
   tokens: { what: 'as many tokens a minute as it may', causeCode: 'KEY_TOKENS' },
 }
 
-function refusal(limited: Limited, { waitMs }: LimitVerdict): RouterError {
+function refusal(limited: Limited, { waitMs }: LimitDecision): RouterError {
   const { what, causeCode } = words[limited]
   return new RouterError('rate_limit', `This key has ${what}`, {
     code: 'rate_limit_exceeded',
@@ -119,7 +124,7 @@ function tooManyAtOnce(requests: number, most: number): RouterError {
  */
 export function limitHeaders(
   dialect: string,
-  { requests, tokens }: Pick<LimitVerdict, 'requests' | 'tokens'>,
+  { requests, tokens }: Pick<LimitDecision, 'requests' | 'tokens'>,
   limits: KeyLimits,
 ): Record<string, string> {
   const rows = [

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { TargetWish } from '../../relay/run/over-targets.ts'
+import type { TargetWish } from '../../relay/run/lease.ts'
 import type { Standing } from '../health/target-health.ts'
 import type { LiveSignals } from './live-signals.ts'
 import type { ModelState } from './model-states.ts'
@@ -46,8 +46,8 @@ class Search {
 
   groups(): readonly Group[] {
     const all = [...this.#active, ...this.#standby]
-    const isAnyWell = all.some(({ standing }) => standing === 'first')
-    const groups = isAnyWell ? this.#byStanding() : this.#asIfWell(all)
+    const isAnyHealthy = all.some(({ standing }) => standing === 'first')
+    const groups = isAnyHealthy ? this.#byStanding() : this.#asIfHealthy(all)
     return groups.map((group) => this.#steady(group)).filter(({ signals }) => signals.length > 0)
   }
 
@@ -60,7 +60,7 @@ class Search {
       const standing = health.standing(health.hasFeatureFailures ? traits.features : 0)
       if (standing === 'out') continue
       const isHung = this.#health.isHung(each.target)
-      looked.push({ signals: each, standing: isHung ? 'doubtful' : standing })
+      looked.push({ signals: each, standing: isHung ? 'ejected' : standing })
     }
     return looked
   }
@@ -78,10 +78,10 @@ class Search {
   }
 
   /**
-   * No target is well: all are used as if they were. Where another model can stand in, those whose breaker is open are left
+   * No target is healthy: all are used as if they were. Where another model can stand in, those whose breaker is open are left
    * to their probes.
    */
-  #asIfWell(all: readonly Looked[]): Group[] {
+  #asIfHealthy(all: readonly Looked[]): Group[] {
     const { hasFallback } = this.#wish
     const isEjected = all.every(({ signals }) => this.#health.of(signals.target).breaker.state === 'open')
     if (hasFallback && isEjected) return []

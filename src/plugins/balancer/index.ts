@@ -1,19 +1,19 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { StopSignal } from '../../lib/stop-signal.ts'
-import type { Acquired, TargetWish } from '../../relay/run/over-targets.ts'
-import { RetryBudget } from '../../relay/run/retry-budget.ts'
+import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
+import type { Acquired, Lease, TargetWish } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import type { Lease } from '../../sdk/lease.ts'
 import type { ExclusiveInstance, StrategyInstance, TargetSignals } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { StoredLease, WishedTarget } from '../../stores/leases/store.ts'
+import type { LeaseCandidate, StoredLease } from '../../stores/leases/store.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { candidates, failsOften, type Group, lastAnswered } from './candidates.ts'
 import type { Wanted } from './lease-queue.ts'
 import leaseStore from './lease-store.ts'
 import type { LiveSignals } from './live-signals.ts'
 import { type ModelState, modelStates, type SettledListener } from './model-states.ts'
+import { RetryBudget } from './retry-budget.ts'
 
 export interface Balancer {
   /**
@@ -26,7 +26,7 @@ export interface Balancer {
   /** Requests of a model that wait for a target in this process. */
   waiting(model: Model): number
   /** Whether most of what a target was sent lately failed, and nobody got an answer. */
-  isDoubtful(target: Target): boolean
+  failsOften(target: Target): boolean
   /** How many further attempts a model may make at targets that fail a lot. */
   retryBudget(model: Model): RetryBudget
   /** The strategy at work for a model. */
@@ -45,8 +45,8 @@ export default fp(
   async (app) => {
     await app.register(leaseStore)
     const listeners: SettledListener[] = []
-    const states = modelStates(app, (target, ending) => {
-      for (const listener of listeners) listener(target, ending)
+    const states = modelStates(app, (target, result) => {
+      for (const listener of listeners) listener(target, result)
     })
     const losses = new Map<string, AbortController>()
     app.leases.onRevoked?.(({ key }) => losses.get(key)?.abort())
@@ -73,7 +73,7 @@ export default fp(
         const state = states.get(model.alias)
         return state ? [...state.active, ...state.reserve] : []
       },
-      isDoubtful: (target) => {
+      failsOften: (target) => {
         for (const { live } of states.values()) {
           const signals = live.get(target)
           if (signals) return signals.failureRate >= failsOften && !answeredLately(target, app.health)
@@ -193,7 +193,7 @@ interface Preference extends Omit<Wanted, 'targets'> {
 }
 
 function wanted(groups: readonly Group[], { order, affinity, complete }: Preference): Wanted {
-  const wish = ({ signals, isStandby }: Group, index = 0): readonly WishedTarget[] => {
+  const wish = ({ signals, isStandby }: Group, index = 0): readonly LeaseCandidate[] => {
     const ordered = order(signals)
     // A host that has the model loaded goes before others of its group, never before a better group.
     if (affinity && index > 0) return ordered.map((each) => wishedTarget(each, true))
@@ -211,9 +211,9 @@ function wanted(groups: readonly Group[], { order, affinity, complete }: Prefere
 }
 
 /** Of lists of candidates. */
-const wishes = new WeakMap<readonly TargetSignals[], readonly WishedTarget[]>()
+const wishes = new WeakMap<readonly TargetSignals[], readonly LeaseCandidate[]>()
 
-function wishedTarget({ target: { id, origin } }: TargetSignals, reserve: boolean): WishedTarget {
+function wishedTarget({ target: { id, origin } }: TargetSignals, reserve: boolean): LeaseCandidate {
   // An embedded target is a host of its own.
   return { id, host: origin || id, reserve }
 }
@@ -248,24 +248,26 @@ function reserve(
     hasAnswered: Number.isFinite(health.answeredAt),
     answering: () => health.answering(),
     judge: (judgement) => health.judge(ticket, judgement),
-    settle(ending) {
+    settle(attempted) {
       if (settled) return
       settled = true
-      const { result, verdict, pauseMs, firstContentMs, tokens } = ending
       giveBack?.()
       const wasOut = isOut(health)
-      health.end(ticket, verdict, pauseMs)
+      health.end(ticket, attempted)
       const at = now()
-      const outcome = { result, durationMs: at - pickedAt, firstContentMs }
-      signals.settled(outcome, at, tokens)
+      const { firstContentMs, usage, streamed } = attempted?.type === 'success' ? attempted : noAnswer
+      const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs }
+      signals.settled(outcome, at, streamed ? usage?.completionTokens : undefined)
       // Back from a failure: its share grows slowly.
       if (wasOut && !isOut(health)) signals.returnedAt = at
       // A target that was removed meanwhile is none of the strategy's any more.
       if (state.strategy.settled && holds(state, signals)) state.strategy.settled(signals.target, outcome)
-      state.onSettled(target, ending)
+      state.onSettled(target, attempted)
     },
   }
 }
+
+const noAnswer = { firstContentMs: undefined, usage: undefined, streamed: false }
 
 function holds({ live }: ModelState, signals: LiveSignals): boolean {
   return live.get(signals.target) === signals

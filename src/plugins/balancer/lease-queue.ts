@@ -1,14 +1,14 @@
 import type { StopSignal } from '../../lib/stop-signal.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import {
+  type LeaseRequest,
   type LeaseStore,
-  type LeaseWish,
   StoreDownError,
   type StoredLease,
 } from '../../stores/leases/store.ts'
 
 /** What a request would take now; asked anew for each try, because the preference may change while it waits. */
-export type Wanted = Pick<LeaseWish, 'targets' | 'affinity' | 'complete'>
+export type Wanted = Pick<LeaseRequest, 'targets' | 'affinity' | 'complete'>
 
 export interface QueuedRequest {
   /** Throws what a request is told for which there is nothing to wait. */
@@ -36,7 +36,7 @@ interface Waiter {
   key: string
   request: QueuedRequest
   since: number
-  asked: LeaseWish | undefined
+  asked: LeaseRequest | undefined
   settle: { resolve(lease: StoredLease): void; reject(error: unknown): void }
   stopListening(): void
 }
@@ -145,7 +145,7 @@ export class LeaseQueue {
     const { store, model, now } = this.#options
     const { key, since, request } = waiter
     try {
-      const wish: LeaseWish = { key, model, waitedMs: now() - since, ...request.wanted() }
+      const wish: LeaseRequest = { key, model, waitedMs: now() - since, ...request.wanted() }
       waiter.asked = wish
       const lease = await store.acquire(wish)
       if (!lease) return 'taken'

@@ -2,16 +2,17 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { ModelsChange } from '../../config/models-swap.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
-import { RetryBudget } from '../../relay/run/retry-budget.ts'
+import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
 import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
-import type { Ending } from '../../sdk/lease.ts'
 import type { StrategyInstance } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
+import { RetryBudget } from './retry-budget.ts'
 
-export type SettledListener = (target: Target, ending: Ending) => void
+/** Undefined: the attempt was ended by what was thrown. */
+export type SettledListener = (target: Target, result: AttemptResult | undefined) => void
 
 /** What the balancer keeps for a model. The same object for as long as there is a model of this name. */
 export interface ModelState {

@@ -1,8 +1,8 @@
 import { version } from '../../lib/version.ts'
-import { lookAtEngine } from '../../relay/upstream/engine-look.ts'
 import type { EngineState } from '../../sdk/engine-listings.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
+import { lookAtEngine } from './engine-look.ts'
 
 export interface EngineLooksOptions {
   transportOf(target: Target): Transport

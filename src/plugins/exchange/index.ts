@@ -2,10 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RunningRequests } from '../../cluster/running-requests.ts'
 import { droppedNames } from '../../relay/answer/dropped-header.ts'
-import type { Step } from '../../relay/call-log.ts'
 import { Exchange, type ExchangeRecord } from '../../relay/exchange.ts'
+import type { Step } from '../../relay/steps.ts'
+import type { RequestTrace } from '../../relay/trace.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import type { RequestTrace } from '../../sdk/trace.ts'
 import { passedOnTrace } from '../tracing/trace-context.ts'
 import { requestLog } from './request-log.ts'
 
@@ -111,7 +111,7 @@ function bytesOf(request: FastifyRequest): number {
   return request.rawBody?.bytes.length ?? Number(request.headers['content-length'] ?? 0)
 }
 
-/** A set, whose members know their own place: that costs a request less than their hashes would. */
+/** A set whose members know their own index: cheaper for each request than a hash set. */
 class OpenExchanges {
   readonly #all: Exchange[] = []
 
@@ -124,14 +124,14 @@ class OpenExchanges {
   }
 
   add(exchange: Exchange): void {
-    exchange.place = this.#all.push(exchange) - 1
+    exchange.index = this.#all.push(exchange) - 1
   }
 
-  delete({ place }: Exchange): void {
+  delete({ index }: Exchange): void {
     const last = this.#all.pop()
-    if (!last || last.place === place) return
-    this.#all[place] = last
-    last.place = place
+    if (!last || last.index === index) return
+    this.#all[index] = last
+    last.index = index
   }
 }
 

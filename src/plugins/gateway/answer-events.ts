@@ -1,5 +1,4 @@
-import type { ClientStream } from '../../relay/answer/client-stream.ts'
-import type { ChatClient } from '../../relay/run/chat-run.ts'
+import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import type { ChatEvent, FinishReason, ToolCall, Usage } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'

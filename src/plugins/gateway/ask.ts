@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { answerChat, askChat, type ChatServices } from '../../relay/run/chat-run.ts'
+import { answerChat, askChat } from '../../relay/run/chat.ts'
+import type { RelayServices } from '../../relay/services.ts'
 import type { ChatRequest, ChatResponse } from '../../sdk/chat.ts'
 import { modelNotFound, RouterError, upstreamFailed } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
@@ -20,7 +21,7 @@ interface Begun {
  */
 export async function ask(
   app: FastifyInstance,
-  services: ChatServices,
+  services: RelayServices,
   question: Question,
   request: FastifyRequest,
 ): Promise<Answer> {
@@ -40,7 +41,7 @@ export async function ask(
 /** The same, as the answer is written. Ends the question when its reader stops early. */
 export async function* stream(
   app: FastifyInstance,
-  services: ChatServices,
+  services: RelayServices,
   question: Question,
   request: FastifyRequest,
 ): AsyncGenerator<AnswerEvent, void, undefined> {
@@ -51,7 +52,7 @@ export async function* stream(
   const own = question.signal ? AbortSignal.any([stop.signal, question.signal]) : stop.signal
   const signal = stopped(own, exchange.signal, gone)
   const answer = new AnswerEvents()
-  const call = {
+  const client = {
     dialect: AnswerEvents.dialect(app.dialects.get('openai')),
     alias: model.alias,
     model,
@@ -61,7 +62,7 @@ export async function* stream(
     stream: true,
     includeUsage: true,
   } as const
-  const running = answerChat(call, answer, { ...services, signal }).then(
+  const running = answerChat(client, answer, { ...services, signal }).then(
     () => answer.end(),
     (thrown: unknown) => answer.fail(thrown),
   )

@@ -1,7 +1,8 @@
 import { isObject } from '../../lib/json/read.ts'
-import type { ChatMessage, ChatRequest, Sampling } from '../../sdk/chat.ts'
+import type { ChatMessage, ChatRequest } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import type { Question, QuestionMessage } from '../../sdk/question.ts'
+import { type Sampling, samplingFields } from '../../sdk/sampling.ts'
 
 /** The chat that a question stands for. Throws `bad_request`: extensions may be plain JavaScript, and pass on what clients sent. */
 export function chatOfQuestion(question: Question, { stream }: { stream: boolean }): ChatRequest {
@@ -27,16 +28,13 @@ export function chatOfQuestion(question: Question, { stream }: { stream: boolean
   }
 }
 
+/** An answer has no place for them. */
+const notAsked: ReadonlySet<string> = new Set(['n', 'logprobs', 'topLogprobs'])
+
 function samplingOf(question: Question): Sampling {
-  const { maxTokens, temperature, topP, topK, minP, typicalP, repetitionPenalty } = question
-  const { presencePenalty, frequencyPenalty, seed, stop, logitBias } = question
-  const sampling: { [Name in keyof Sampling]: Sampling[Name] | undefined } = {
-    ...{ maxTokens, temperature, topP, topK, minP, typicalP, repetitionPenalty },
-    ...{ presencePenalty, frequencyPenalty, seed, stop, logitBias },
-  }
-  return Object.fromEntries(
-    Object.entries(sampling).filter(([, value]) => value !== undefined && value !== null),
-  )
+  const given: Sampling = question
+  const present = samplingFields.filter((field) => !notAsked.has(field) && (given[field] ?? undefined) !== undefined)
+  return Object.fromEntries(present.map((field) => [field, given[field]]))
 }
 
 function chatMessage(message: QuestionMessage, path: string): ChatMessage {

@@ -123,7 +123,7 @@ export class Breaker {
   }
 
   /** An attempt that has ended turned out to be a failure. */
-  blame(ticket: Ticket, kind: 'failure' | 'slow'): void {
+  fail(ticket: Ticket, kind: 'failure' | 'slow'): void {
     if (ticket.generation === this.#generation) this.#failed(kind)
   }
 

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { HealthPeer, HealthPeers, ServerState } from '../../cluster/health.ts'
 import { version } from '../../lib/version.ts'
-import { type CheckOutcome, checkHealth } from '../../relay/upstream/health-check.ts'
-import { watchServer } from '../../relay/upstream/server-watch.ts'
 import type { CheckedState, Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
+import { type CheckOutcome, checkHealth } from './health-check.ts'
+import { watchServer } from './server-watch.ts'
 
 export interface ServerChecksOptions {
   peers: HealthPeers

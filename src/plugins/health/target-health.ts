@@ -1,13 +1,14 @@
-import type { Judgement, Verdict } from '../../sdk/lease.ts'
+import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
+import type { Judgement } from '../../relay/run/lease.ts'
 import { needsAll } from '../../sdk/request-traits.ts'
 import { Breaker, type Ticket } from './breaker.ts'
 import { Suspicions } from './suspicions.ts'
 
 /**
- * How a target stands for a request. `first`: it is well. `last`: it is used when no target that is well is left.
- * `doubtful`: it is used only when no target of the model is well. `out`: it cannot answer now.
+ * How a target stands for a request. `first`: it is healthy. `last`: it is used when no healthy target is left.
+ * `ejected`: it is used only when no target of the model is healthy. `out`: it cannot answer now.
  */
-export type Standing = 'first' | 'last' | 'doubtful' | 'out'
+export type Standing = 'first' | 'last' | 'ejected' | 'out'
 
 /** Why a target is `misconfigured`: the status that it answers with. */
 export interface Misconfiguration {
@@ -88,7 +89,7 @@ export class TargetHealth {
   }
 
   /** Whether nothing is known against it. */
-  get isWell(): boolean {
+  get isHealthy(): boolean {
     return (
       this.breaker.state === 'closed' &&
       this.#misconfigured === undefined &&
@@ -118,9 +119,9 @@ export class TargetHealth {
     const { breaker } = this
     const now = this.#environment.now()
     if (now < this.#cooldownUntil) return 'out'
-    if (!breaker.available) return breaker.openedBy === 'connect' ? 'out' : 'doubtful'
+    if (!breaker.available) return breaker.openedBy === 'connect' ? 'out' : 'ejected'
     if (this.#features.size > 0 && this.#concerning(features).some(([, { available }]) => !available))
-      return 'doubtful'
+      return 'ejected'
     if (this.#misconfigured !== undefined || now < this.#suspectedUntil) return 'last'
     return 'first'
   }
@@ -133,14 +134,14 @@ export class TargetHealth {
     }
   }
 
-  /** The attempt has ended. `pauseMs`: how long the target asked to be left alone. */
-  end(ticket: HealthTicket, verdict: Verdict, pauseMs = 0): void {
+  /** The attempt has ended; undefined: by what was thrown. */
+  end({ plain, features }: HealthTicket, result: AttemptResult | undefined): void {
+    const answered = result?.type === 'success'
+    const { verdict, pauseMs = 0 } = result?.type === 'failure' ? result : noVerdict
     // A probe is over when it is known what it has shown: until then no other one is sent.
-    if (verdict === 'undecided') return
-    const { plain, features } = ticket
-    const answered = verdict === 'success'
+    if (verdict === 'ambiguous') return
     for (const [breaker, ticket] of features) breaker.end(ticket, answered ? 'success' : undefined)
-    this.breaker.end(plain, answered || verdict === 'connect' ? verdict : undefined)
+    this.breaker.end(plain, answered ? 'success' : verdict === 'connect' ? verdict : undefined)
     if (answered) this.#answered()
     if (verdict === 'cooldown') {
       const until = this.#environment.now() + Math.min(maxCooldownMs, pauseMs)
@@ -155,7 +156,7 @@ export class TargetHealth {
     this.#suspectedUntil = 0
   }
 
-  /** The request of an attempt whose end was `undecided` is over, or another target answers it. */
+  /** The request of an attempt whose failure was `ambiguous` is over, or another target answers it. */
   judge(ticket: HealthTicket, judgement: Judgement): void {
     const { answeredBy, kind, features, fingerprint, refusal } = judgement
     if (answeredBy !== 'fallback') release(ticket, this.breaker)
@@ -163,7 +164,7 @@ export class TargetHealth {
     switch (answeredBy) {
       case 'target':
         if (isRefusal) this.#refused(refusal, judgement)
-        else this.#blame(ticket, features, kind, 1)
+        else this.#countFailures(ticket, features, kind, 1)
         return
       case 'nobody':
         if (isRefusal) this.#refused(refusal, judgement)
@@ -172,7 +173,8 @@ export class TargetHealth {
       case 'unknown':
         return
       case 'fallback':
-        if (!isRefusal) this.#blame(ticket, features, kind, this.#suspicions.add(features, fingerprint))
+        if (!isRefusal)
+          this.#countFailures(ticket, features, kind, this.#suspicions.add(features, fingerprint))
     }
   }
 
@@ -185,14 +187,14 @@ export class TargetHealth {
     return names === 'operation' && this.#answeredAt === Number.NEGATIVE_INFINITY
   }
 
-  #blame(ticket: HealthTicket, features: number, kind: 'failure' | 'slow', failures: number): void {
+  #countFailures(ticket: HealthTicket, features: number, kind: 'failure' | 'slow', failures: number): void {
     if (failures === 0) return
     this.#environment.onTrouble(this)
     const breaker = features === 0 ? this.breaker : this.#features.get(features)
     const known = ticket.features.find(([each]) => each === breaker)?.[1]
     const held = features === 0 ? ticket.plain : known
-    const blamed = breaker ?? this.#addFeatures(features)
-    for (let count = 0; count < failures; count++) blamed.blame(held ?? blamed.ticket(), kind)
+    const failing = breaker ?? this.#addFeatures(features)
+    for (let count = 0; count < failures; count++) failing.fail(held ?? failing.ticket(), kind)
   }
 
   #suspect(): void {
@@ -247,6 +249,8 @@ export class TargetHealth {
     })
   }
 }
+
+const noVerdict = { verdict: 'nothing', pauseMs: 0 } as const
 
 /** What its attempt held as a probe, or not, is free for the next one. */
 function release({ plain, features }: HealthTicket, breaker: Breaker): void {

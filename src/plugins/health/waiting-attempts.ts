@@ -1,5 +1,6 @@
-import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/attempt/attempt-watch.ts'
-import { type Failure, next, timeoutFailure } from '../../relay/attempt/upstream-failure.ts'
+import type { AttemptWait, AttemptWatch, WatchedAttempt } from '../../relay/attempt/attempt-bounds.ts'
+import { type AttemptFailure, movesOn } from '../../relay/attempt/attempt-result.ts'
+import { timeoutFailure } from '../../relay/attempt/upstream-failure.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { CheckedState, Target } from '../../sdk/target.ts'
 import type { HungTargets, Waiting } from './hung-targets.ts'
@@ -129,9 +130,9 @@ class Wait implements AttemptWait {
   }
 }
 
-function unreachable(): Failure {
+function unreachable(): AttemptFailure {
   const words = 'The upstream refuses connections'
-  return next(
+  return movesOn(
     new RouterError('upstream_error', words, { code: 'upstream_unreachable', causeCode: 'SERVER_DOWN' }),
     'nothing',
   )

@@ -1,20 +1,21 @@
 import type { FastifyInstance } from 'fastify'
-import type { CallRecord, Step } from '../../relay/call-log.ts'
+import { type AttemptSuccess, outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { Exchange } from '../../relay/exchange.ts'
+import type { AttemptRecord, Step } from '../../relay/steps.ts'
 import { Families, perKey, perProvider } from './families.ts'
 import { durationBuckets, reasonOf } from './labels.ts'
 
-/** What the router does for the requests, as it is done: the searches for targets, the calls, the tries again. */
+/** What the router does for requests, as it is done: searches for targets, attempts, and repeated ones. */
 export function recordSteps(app: FastifyInstance): (step: Step, exchange: Exchange) => void {
-  const recordCall = recordCalls(app)
+  const recordAttempt = recordAttempts(app)
   const recordSearch = recordSearches(app)
   const { retries, exhausted } = retryCounters(new Families(app.metrics.client))
   return (step, exchange) => {
     switch (step.type) {
-      case 'call': {
-        const { model, after } = step.call
-        recordCall(step.call, exchange.dialect)
-        if (after) retries.series({ model_name: model, error_code: reasonOf(after) }).value++
+      case 'attempt': {
+        const { target, after } = step.attempt
+        recordAttempt(step.attempt, exchange.dialect)
+        if (after) retries.series({ model_name: target.model, error_code: reasonOf(after) }).value++
         return
       }
       case 'search':
@@ -85,23 +86,23 @@ const latencyBuckets = durationBuckets.filter((bound) => bound >= 0.01)
 /** Like vLLM's, and further up, in seconds. */
 const perTokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10]
 
-type RecordCall = (call: CallRecord, clientDialect: string | undefined) => void
+type RecordAttempt = (attempt: AttemptRecord, clientDialect: string | undefined) => void
 
-/** The router's calls to providers, one by one. */
-export function recordCalls(app: FastifyInstance): RecordCall {
+/** The attempts at targets, one by one. */
+export function recordAttempts(app: FastifyInstance): RecordAttempt {
   const families = new Families(app.metrics.client)
   const recorders = [
     recordProvider(families),
     recordTimes(families),
     recordChoice(families, (model) => app.models.find(model)?.strategy ?? app.config.balanceStrategy),
-    recordSecondTry(families),
+    recordFailovers(families),
   ]
-  return (call, clientDialect) => {
-    for (const record of recorders) record(call, clientDialect)
+  return (attempt, clientDialect) => {
+    for (const record of recorders) record(attempt, clientDialect)
   }
 }
 
-function recordProvider(families: Families): RecordCall {
+function recordProvider(families: Families): RecordAttempt {
   const calls = families.counter({
     name: 'llm_router_provider_calls_total',
     help: 'Attempts at upstream servers.',
@@ -121,15 +122,16 @@ function recordProvider(families: Families): RecordCall {
   const conversionsOf = perKey((from_type: string) =>
     perKey((to_type: string) => conversions.series({ from_type, to_type })),
   )
-  return ({ model, providerType, dialect: to, result, error }, from) => {
-    callsOf(providerType)(model).value++
+  return ({ target: { model, type }, result }, from) => {
+    const { name: provider_type, dialect: to } = type
+    callsOf(provider_type)(model).value++
     if (from !== undefined && from !== to) conversionsOf(from)(to).value++
-    if (result !== 'failure' || !error) return
-    errors.series({ provider_type: providerType, model_name: model, error_code: reasonOf(error) }).value++
+    if (result?.type !== 'failure' || outcomeOf(result) !== 'failure') return
+    errors.series({ provider_type, model_name: model, error_code: reasonOf(result.error) }).value++
   }
 }
 
-function recordTimes(families: Families): RecordCall {
+function recordTimes(families: Families): RecordAttempt {
   const latency = families.histogram({
     name: 'llm_router_provider_latency_seconds',
     help: 'Duration of successful attempts, from the selection of the target to the last byte of its response.',
@@ -145,22 +147,26 @@ function recordTimes(families: Families): RecordCall {
   const seriesOf = perProvider((labels) => {
     return { latency: latency.series(labels), perToken: perToken.series(labels) }
   })
-  return (call) => {
-    if (call.result !== 'success') return
-    const series = seriesOf(call.providerType)(call.model)
-    series.latency.observe(call.durationMs / 1000)
-    const ms = msPerToken(call)
+  return ({ target, result, durationMs }) => {
+    if (result?.type !== 'success') return
+    const series = seriesOf(target.type.name)(target.model)
+    series.latency.observe(durationMs / 1000)
+    const ms = msPerToken(result, durationMs)
     if (ms !== undefined) series.perToken.observe(ms / 1000)
   }
 }
 
 /** Of an answer that came at once nothing can be said. */
-function msPerToken({ streamed, durationMs, firstContentMs, tokens = 0 }: CallRecord): number | undefined {
+function msPerToken(
+  { streamed, firstContentMs, usage }: AttemptSuccess,
+  durationMs: number,
+): number | undefined {
+  const tokens = usage?.completionTokens ?? 0
   if (!streamed || firstContentMs === undefined || tokens < 2) return undefined
   return Math.max(0, durationMs - firstContentMs) / (tokens - 1)
 }
 
-function recordChoice(families: Families, strategyOf: (model: string) => string): RecordCall {
+function recordChoice(families: Families, strategyOf: (model: string) => string): RecordAttempt {
   const targets = families.counter({
     name: 'llm_router_target_calls_total',
     help: 'Attempts by target and result: success, failure, cancelled (says nothing about the target).',
@@ -177,19 +183,19 @@ function recordChoice(families: Families, strategyOf: (model: string) => string)
   const picksOf = perKey((strategy: string) =>
     perKey((model_name: string) => picks.series({ strategy, model_name })),
   )
-  return ({ model, target, result }) => {
-    targetsOf(model)(target)(result).value++
+  return ({ target: { id, model }, result }) => {
+    targetsOf(model)(id)(outcomeOf(result)).value++
     picksOf(strategyOf(model))(model).value++
   }
 }
 
-function recordSecondTry(families: Families): RecordCall {
+function recordFailovers(families: Families): RecordAttempt {
   const failovers = families.counter({
     name: 'llm_router_failovers_total',
     help: 'Attempts at another target, by the reason the previous one failed.',
     labelNames: ['model_name', 'error_code'],
   })
-  return ({ model, after }) => {
-    if (after) failovers.series({ model_name: model, error_code: reasonOf(after) }).value++
+  return ({ target, after }) => {
+    if (after) failovers.series({ model_name: target.model, error_code: reasonOf(after) }).value++
   }
 }

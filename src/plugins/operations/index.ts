@@ -3,15 +3,21 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { answerHeaders } from '../../relay/answer/answer-headers.ts'
 import { type ClientPipe, createClientPipe } from '../../relay/answer/client-pipe.ts'
-import type { ChatCall } from '../../relay/request/chat-request.ts'
-import { countPrompt } from '../../relay/run/count-run.ts'
-import { answerEmbedding, partsAtOnce } from '../../relay/run/embed-run.ts'
-import { answerForward, type ForwardCall, pipeForward } from '../../relay/run/forward-run.ts'
-import { pipeUpload, receiveUpload } from '../../relay/run/upload-run.ts'
+import { aliasOf, type ClientRequest } from '../../relay/request/client-request.ts'
+import { countPrompt } from '../../relay/run/count.ts'
+import { answerEmbedding, partsAtOnce } from '../../relay/run/embedding.ts'
+import {
+  answerForward,
+  type ForwardedRequest,
+  pipeForward,
+  pipeUpload,
+  receiveUpload,
+} from '../../relay/run/forward.ts'
 import { asRouterError, badRequest, modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { UpstreamCost } from '../auth/request-cost.ts'
+import { headersOf } from '../gateway/reply-client.ts'
 
 type Answer = (operation: Operation, request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
 
@@ -29,7 +35,7 @@ declare module 'fastify' {
       /** Forwards a form with a file; the request's body must be its stream. */
       upload: Answer
       /** Tokens of a chat's prompt as an upstream counts them; undefined where none has, for whatever reason. */
-      countPrompt(call: ChatCall, request: FastifyRequest): Promise<number | undefined>
+      countPrompt(client: ClientRequest, request: FastifyRequest): Promise<number | undefined>
     }
   }
 }
@@ -41,19 +47,16 @@ export default fp(
       embed: (dialect, request, reply) => embed(app, dialect, request, reply),
       embeddingCost: (request) => embeddingCost(app, request),
       forward: async (operation, request, reply) => {
-        const answer = await answerForward(
-          forwardCall(app, operation, request),
-          app.gateway.services(request),
-        )
+        const answer = await answerForward(forwarded(app, operation, request), app.gateway.services(request))
         return reply.type('application/json').send(answer)
       },
       pipe: async (operation, request, reply) => {
-        const call = forwardCall(app, operation, request)
-        await tellUnlessTold(reply, pipeForward(call, clientPipe(reply), app.gateway.services(request)))
+        const client = forwarded(app, operation, request)
+        await throwUnlessSent(reply, pipeForward(client, clientPipe(reply), app.gateway.services(request)))
         return reply
       },
       upload: (operation, request, reply) => upload(app, operation, request, reply),
-      countPrompt: (call, request) => countOrNot(app, call, request),
+      countPrompt: (client, request) => countOrNot(app, client, request),
     })
     done()
   },
@@ -78,25 +81,25 @@ async function embed(
 ): Promise<FastifyReply> {
   const { rawBody, exchange } = request
   const body = membersOf(request)
-  const { alias, model } = modelOf(app, dialect, request, body.model ?? body.model_name)
+  const { alias, model } = modelOf(app, dialect, request, body)
   if (!rawBody) throw badRequest('The request has no body')
   const others = app.rights
     .models(request)
     .all()
     .flatMap((each) => (each.embedding ? [each.alias] : []))
   const atOnce = request.limitUse?.slots
-  const call = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce }
-  const answer = await answerEmbedding(call, app.gateway.services(request))
+  const client = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce }
+  const answer = await answerEmbedding(client, app.gateway.services(request))
   return reply.headers(answerHeaders(exchange)).type('application/json').send(answer)
 }
 
 async function countOrNot(
   app: FastifyInstance,
-  call: ChatCall,
+  client: ClientRequest,
   request: FastifyRequest,
 ): Promise<number | undefined> {
   try {
-    return await countPrompt(call, app.gateway.services(request))
+    return await countPrompt(client, app.gateway.services(request))
   } catch (thrown) {
     const { kind, causeCode, message } = asRouterError(thrown)
     // What is wrong with the request itself shows when it is sent; to count it is no place to fail.
@@ -109,9 +112,9 @@ async function countOrNot(
   }
 }
 
-function forwardCall(app: FastifyInstance, operation: Operation, request: FastifyRequest): ForwardCall {
+function forwarded(app: FastifyInstance, operation: Operation, request: FastifyRequest): ForwardedRequest {
   const body = membersOf(request)
-  const named = modelOf(app, 'openai', request, body.model ?? body.model_name)
+  const named = modelOf(app, 'openai', request, body)
   if (!request.rawBody) throw badRequest('The request has no body')
   return { operation, ...named, ...request.rawBody }
 }
@@ -131,12 +134,12 @@ async function upload(
     maxBytes: app.config.bodyLimitBytes,
   })
   // The pace of an upload is its client's.
-  const received = await request.exchange.calls.outside(receiving)
+  const received = await request.exchange.steps.outside(receiving)
   request.exchange.receivedBytes = received.spool.bytes
   try {
-    const { model } = modelOf(app, 'openai', request, received.model)
-    const call = { upload: received, model, operation }
-    await tellUnlessTold(reply, pipeUpload(call, clientPipe(reply), app.gateway.services(request)))
+    const { model } = modelOf(app, 'openai', request, { model: received.model })
+    const upload = { upload: received, model, operation }
+    await throwUnlessSent(reply, pipeUpload(upload, clientPipe(reply), app.gateway.services(request)))
     return reply
   } finally {
     await received.spool.close()
@@ -147,20 +150,14 @@ function membersOf({ body }: FastifyRequest): Record<string, unknown> {
   return body as Record<string, unknown> // the route's schema has checked it
 }
 
-/** Throws `bad_request` and `model_not_found`. `model_name` is the older name; where both stand, `model` is meant. */
+/** The model that a body names. Throws `bad_request` and `model_not_found`. */
 function modelOf(
   app: FastifyInstance,
   dialect: string,
   request: FastifyRequest,
-  name: unknown,
+  body: Record<string, unknown>,
 ): { alias: string; model: Model } {
-  const alias = name ?? undefined
-  if (alias === undefined) {
-    throw badRequest("'model' is required: the name of a model", 'model', 'missing_required_parameter')
-  }
-  if (typeof alias !== 'string' || alias === '') {
-    throw badRequest("'model' must be a non-empty string", 'model', 'invalid_value')
-  }
+  const alias = aliasOf(body)
   const { exchange } = request
   const models = app.rights.models(request)
   exchange.dialect = dialect
@@ -173,8 +170,7 @@ function modelOf(
 function clientPipe(reply: FastifyReply): ClientPipe {
   const { exchange } = reply.request
   return createClientPipe(reply.raw, {
-    headers: () =>
-      Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)])),
+    headers: () => headersOf(reply),
     // From here on Fastify must not touch the response.
     onCommit: () => reply.hijack(),
     onWrite: (bytes) => {
@@ -183,8 +179,8 @@ function clientPipe(reply: FastifyReply): ClientPipe {
   })
 }
 
-/** Once an answer has begun, its breaking off has told the client all that it can be told. */
-async function tellUnlessTold(reply: FastifyReply, answer: Promise<void>): Promise<void> {
+/** Once an answer has begun, the client learns of an error by the closed connection alone. */
+async function throwUnlessSent(reply: FastifyReply, answer: Promise<void>): Promise<void> {
   try {
     await answer
   } catch (thrown) {

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { clusterStatus } from '../../cluster/status.ts'
 import { version } from '../../lib/version.ts'
+import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { featureNames } from '../../sdk/request-traits.ts'
@@ -52,12 +53,12 @@ export default fp(
       histories.set(target, history)
       return history
     }
-    app.balancer.onSettled((target, { result, error }) => {
-      if (result === 'cancelled') return
+    app.balancer.onSettled((target, result) => {
+      if (outcomeOf(result) === 'cancelled') return
       const history = historyOf(target)
       history.ended.add()
-      if (result === 'failure' && error)
-        keep(history.errors, { at: timestamp(), code: codeOf(error) }, keptErrors)
+      if (result?.type === 'failure')
+        keep(history.errors, { at: timestamp(), code: codeOf(result.error) }, keptErrors)
     })
     const read = (): Status => ownStatus(app, { startedAt, requests, historyOf })
     app.decorate('status', { read, readAll: readerOfAll(app, read) })

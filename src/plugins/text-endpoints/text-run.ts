@@ -49,7 +49,7 @@ export async function answerOne(
   const text = endpoint.text(body, run.system.language)
   const chat = chatOf(run, text, endpoint.history?.(body))
   if (chat.stream) {
-    const call = {
+    const client = {
       dialect: app.dialects.get(run.wantsLines ? 'ollama' : 'openai'),
       alias: model.alias,
       model,
@@ -59,7 +59,7 @@ export async function answerOne(
       stream: true,
       includeUsage: false,
     } as const
-    return app.gateway.chat(call, request, reply)
+    return app.gateway.chat(client, request, reply)
   }
   const response = await app.gateway.askChat({ model, request: chat, defaults }, request)
   reply.headers(answerHeaders(request.exchange))

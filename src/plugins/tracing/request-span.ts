@@ -7,26 +7,26 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api'
-import type { Step } from '../../relay/call-log.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { Step } from '../../relay/steps.ts'
+import type { AttemptTrace, RequestTrace, TraceHeaders } from '../../relay/trace.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { CallTrace, RequestTrace, TraceHeaders } from '../../sdk/trace.ts'
 import { reasonOf } from '../metrics/labels.ts'
-import { CallSpan } from './call-span.ts'
-import { type TraceContext, traceHeaders, unrecordedCall } from './trace-context.ts'
+import { AttemptSpan } from './attempt-span.ts'
+import { type TraceContext, traceHeaders, unrecordedAttempt } from './trace-context.ts'
 
 /** A shorter search for a target is no wait, in milliseconds. */
 const leastWaitMs = 1
 
-/** One request as a span, with its tries beneath. It hears the steps of its exchange, and ends with it. */
+/** One request as a span, with its attempts beneath. It hears the steps of its exchange, and ends with it. */
 export class RequestSpan implements RequestTrace {
   readonly traceId: string
   readonly spanId: string
   readonly #tracer: Tracer
   readonly #span: Span
   readonly #state: string | undefined
-  #calls = 0
+  #attempts = 0
 
   /** `client`: where the client stands; undefined begins a new trace. */
   constructor(
@@ -49,17 +49,17 @@ export class RequestSpan implements RequestTrace {
     this.spanId = spanId
   }
 
-  beginCall(target: Target, after: RouterError | undefined): CallTrace {
-    this.#calls++
-    if (!this.#span.isRecording()) return unrecordedCall(this.#headersOf(this.#span))
+  beginAttempt(target: Target, after: RouterError | undefined): AttemptTrace {
+    this.#attempts++
+    if (!this.#span.isRecording()) return unrecordedAttempt(this.#headersOf(this.#span))
     if (after) {
       this.#event('llm_router.failover', { 'llm_router.target': target.id, 'error.type': reasonOf(after) })
     }
     const context = trace.setSpan(ROOT_CONTEXT, this.#span)
-    const attributes = { 'llm_router.call.number': this.#calls }
+    const attributes = { 'llm_router.call.number': this.#attempts }
     const name = `call ${target.upstreamModel}`
     const span = this.#tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, context)
-    return new CallSpan(span, this.#headersOf(span), target)
+    return new AttemptSpan(span, this.#headersOf(span), target)
   }
 
   step(step: Step): void {
@@ -82,7 +82,7 @@ export class RequestSpan implements RequestTrace {
           'error.type': reasonOf(step.error),
         })
         return
-      case 'call':
+      case 'attempt':
         return // a span of its own
     }
   }

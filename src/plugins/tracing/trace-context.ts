@@ -1,4 +1,4 @@
-import type { CallTrace, RequestTrace, TraceHeaders } from '../../sdk/trace.ts'
+import type { AttemptTrace, RequestTrace, TraceHeaders } from '../../relay/trace.ts'
 
 /** What a client says of the trace that its request belongs to. */
 export interface TraceContext {
@@ -44,14 +44,14 @@ export function passedOnTrace(headers: Readonly<Record<string, Header>>): Reques
   const context = readTraceContext(headers.traceparent, headers.tracestate)
   if (!context) return undefined
   const { traceId, parentId: spanId, flags, state } = context
-  const call = unrecordedCall(traceHeaders({ traceId, spanId, flags }, state))
-  return { traceId, spanId, beginCall: () => call }
+  const attempt = unrecordedAttempt(traceHeaders({ traceId, spanId, flags }, state))
+  return { traceId, spanId, beginAttempt: () => attempt }
 }
 
-/** A try that tells its upstream where it stands, and nobody else anything. */
-export function unrecordedCall(headers: TraceHeaders): CallTrace {
+/** An attempt that is recorded nowhere: only its upstream gets the headers. */
+export function unrecordedAttempt(headers: TraceHeaders): AttemptTrace {
   return {
-    sending: () => headers,
+    dispatched: () => headers,
     contentSeen: () => undefined,
     used: () => undefined,
     end: () => undefined,

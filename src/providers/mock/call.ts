@@ -1,4 +1,4 @@
-import type { UpstreamCall, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
+import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
 
 export interface MockClock {
   /** Monotonic milliseconds. */
@@ -25,7 +25,7 @@ export interface MockPlan {
 }
 
 /** Plays a plan into a sink, beginning in a later turn. Chunks are taken from the plan one by one, as they fall due. */
-export function startCall(plan: MockPlan, sink: UpstreamSink, clock: MockClock): UpstreamCall {
+export function startCall(plan: MockPlan, sink: UpstreamSink, clock: MockClock): OpenRequest {
   return new MockCall(plan, sink, clock)
 }
 
@@ -42,7 +42,7 @@ export const systemClock: MockClock = {
   },
 }
 
-class MockCall implements UpstreamCall {
+class MockCall implements OpenRequest {
   readonly #plan: MockPlan
   readonly #sink: UpstreamSink
   readonly #clock: MockClock

@@ -1,22 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import type { Exchange } from '../exchange.ts'
-import type { ChatCall } from '../request/chat-request.ts'
+import type { ClientRequest } from '../request/client-request.ts'
 
-/** What the writer of a client's answer is told of its call; what costs something is made when it is asked for. */
-export class CallAnswerContext implements AnswerContext {
+/** What the writer of a client's answer is told of the request; what costs something is made when it is asked for. */
+export class ClientAnswerContext implements AnswerContext {
   readonly model: string
   readonly includeUsage: boolean
-  readonly #call: ChatCall
+  readonly #request: ClientRequest
   readonly #exchange: Exchange
   #id: string | undefined
   #created: number | undefined
-  #estimate: number | undefined
 
-  constructor(call: ChatCall, exchange: Exchange) {
-    this.model = call.alias
-    this.includeUsage = call.includeUsage
-    this.#call = call
+  constructor(request: ClientRequest, exchange: Exchange) {
+    this.model = request.alias
+    this.includeUsage = request.includeUsage
+    this.#request = request
     this.#exchange = exchange
   }
 
@@ -31,13 +30,7 @@ export class CallAnswerContext implements AnswerContext {
   }
 
   get request(): Record<string, unknown> {
-    return this.#call.readBody()
-  }
-
-  get promptTokenEstimate(): number | undefined {
-    const { dialect, stream } = this.#call
-    if (stream) this.#estimate ??= dialect.chat.estimatePrompt?.(this.request)
-    return this.#estimate
+    return this.#request.readBody()
   }
 
   elapsedMs(): number {

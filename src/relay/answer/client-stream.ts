@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { atTurnEnd } from '../../lib/turn-end.ts'
+import type { RouterError } from '../../sdk/errors.ts'
 
 /** The client's end of a streamed answer: nothing is sent before `commit`, and its pace is the upstream's pace. */
 export interface ClientStream {
@@ -15,6 +16,16 @@ export interface ClientStream {
   end(): void
   /** Breaks the answer off, so that nobody takes what came for the whole. */
   breakOff(): void
+}
+
+/** Where the answer to a chat goes. */
+export interface ChatClient {
+  stream(): ClientStream
+  whole(body: Buffer | string): void
+  /** For a whole answer that is too large for `whole`: its bytes as they come. */
+  large(): ClientStream
+  /** The in-band error of the client's dialect. */
+  writeError(error: RouterError): string
 }
 
 /** Without trailers. */

@@ -1,5 +1,4 @@
-import type { ChatClient } from '../run/chat-run.ts'
-import type { ClientStream } from './client-stream.ts'
+import type { ChatClient, ClientStream } from './client-stream.ts'
 
 /**
  * A client that gets nothing more while `pending` gives a promise that is not fulfilled; the promise must never reject.

@@ -3,7 +3,7 @@ import { applyEdits, placeOfOnly, scanObject, setMembers } from '../../lib/json/
 import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatCodec } from '../../sdk/dialect.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
-import { isFramed } from '../attempt/call-bounds.ts'
+import { isFramed } from '../upstream/upstream-answer.ts'
 
 /** An answer that was collected. */
 export interface WholeAnswer {

@@ -1,313 +1,122 @@
-import type { Usage } from '../../sdk/chat.ts'
-import type { AnswerCollector } from '../../sdk/dialect.ts'
-import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
-import type { UpstreamCall, UpstreamHeaders } from '../../sdk/transport.ts'
-import type { ClientStream } from '../answer/client-stream.ts'
-import type { StreamLane } from '../answer/stream-lane.ts'
-import {
-  type BoundedCall,
-  CallBounds,
-  type CallOptions,
-  foreignAnswer,
-  isFramed,
-  isSuccess,
-} from './call-bounds.ts'
-import { failureOfReport, failureOfStatus } from './status-failure.ts'
-import { type Failure, failureOfError, garbageFailure } from './upstream-failure.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import type { Target } from '../../sdk/target.ts'
+import type { UpstreamRequest } from '../../sdk/transport.ts'
+import type { WholeAnswer } from '../answer/whole-answer.ts'
+import { isNotOffered, unlessNotOffered } from '../request/operation-targets.ts'
+import { UnreadableRequest } from '../request/prepare-body.ts'
+import { type AttemptFailure, type AttemptResult, movesOn } from './attempt-result.ts'
+import { type LoadingWait, saysLoading, whileLoading } from './loading-wait.ts'
+import { type OnResult, OpenAttempt } from './open-attempt.ts'
+import type { AttemptContext, AttemptPlan, PreparedAttempt } from './prepared-attempt.ts'
+import { noteUpstreamText } from './safe-text.ts'
+import { failureOfReport } from './status-failure.ts'
+import { unreadableFailure } from './upstream-failure.ts'
 
-export interface AttemptOptions extends CallOptions {
-  /** Set when the client wants a stream. */
-  stream: AnswerStream | undefined
-  /** Puts a whole answer together that was asked for as a stream. */
-  collector?: AnswerCollector | undefined
-  /** Where the bytes of a whole answer may go as they come, once there are too many of them to collect. */
-  large?: (() => AnswerStream) | undefined
-  /** Called before the end of a committed stream is written, so that its record is complete when it closes. */
-  onStreamEnd: (usage: Usage | undefined, error: RouterError | undefined) => void
+/**
+ * One attempt at one target. A server that is loading its model has not failed: the attempt waits for it, or moves on if
+ * another target can be used. A failure with `retry` other than `none` promises that nothing has reached the client.
+ */
+export async function attempt<Answer>(
+  plan: AttemptPlan<Answer>,
+  context: AttemptContext,
+  wait: LoadingWait,
+): Promise<AttemptResult<Answer>> {
+  const { services, target } = context
+  const { loading } = services
+  for (;;) {
+    if (!loading.isLoading(target)) {
+      const result = await attemptOnce(plan, context)
+      if (!saysLoading(result)) return result
+      loading.says(target)
+    }
+    const failure = await whileLoading(target, wait, services)
+    if (failure) return failure
+  }
 }
 
-export interface AnswerStream {
-  lane: StreamLane
-  client: ClientStream
-  /** Tells a client that has a part of the answer that no more will come; called once, last. */
-  breakOff(error: RouterError): void
+/** The same without a wait for servers that are loading. */
+export async function attemptOnce<Answer>(
+  plan: Pick<AttemptPlan<Answer>, 'prepare'>,
+  context: AttemptContext,
+): Promise<AttemptResult<Answer>> {
+  const { services, target, trace } = context
+  const prepared = prepare(plan, target)
+  if ('error' in prepared) return prepared
+  const result = await dispatch(context, prepared)
+  if (result.type === 'failure') {
+    const failure = unlessNotOffered(result, prepared.operation, target)
+    if (!prepared.hasAlternative || !isNotOffered(failure.error)) return failure
+    services.declined.add(target, prepared.operation)
+    return attemptOnce(plan, context)
+  }
+  if (result.answer === undefined) return { ...result, answer: undefined }
+  try {
+    const read = prepared.read(result.answer)
+    if ('error' in read) return read
+    services.exchange.addUsage(read.usage)
+    trace?.used(read.usage)
+    return { ...result, ...read }
+  } catch (error) {
+    return unreadableAnswer(error, target, prepared)
+  }
 }
 
-export type AttemptResult =
-  | { type: 'whole'; headers: UpstreamHeaders; body: Buffer; firstContentMs: number }
-  | { type: 'streamed'; firstContentMs: number; tokens: number | undefined }
-  | ({ type: 'failed' } & Failure)
-
-/** Whole answers are collected up to this where their bytes may go through instead. */
-const maxCollectedBytes = 16 * 1024 * 1024
-/** And up to this where they must be read, as large batches of embeddings are. */
-const maxWholeBytes = 32 * 1024 * 1024
-/** Of an error answer only the beginning matters. */
-const maxErrorBytes = 64 * 1024
-/** Before the first content nothing is sent, unless so much came that it must be let through. */
-const maxHeldBytes = 64 * 1024
-/** A complete stream whose upstream does not close: how long its socket may stay for reuse, in milliseconds. */
-const lingerMs = 1_000
-
-/** Sends one request to one target and brings its answer to the client, or says why not. Calls back once, never throws. */
-export function runAttempt(options: AttemptOptions, onResult: (result: AttemptResult) => void): void {
-  new Attempt(options, onResult).start()
+/** What this target cannot carry at all (an image address for Ollama, say) another one may. */
+function prepare<Answer>(
+  plan: Pick<AttemptPlan<Answer>, 'prepare'>,
+  target: Target,
+): PreparedAttempt<Answer> | AttemptFailure {
+  try {
+    return plan.prepare(target)
+  } catch (error) {
+    if (error instanceof RouterError) return movesOn(error, 'nothing')
+    throw error instanceof UnreadableRequest ? error.cause : error
+  }
 }
 
-/** The state of one upstream call, from its dispatch to its one result. */
-class Attempt implements BoundedCall {
-  readonly #options: AttemptOptions
-  readonly #onResult: (result: AttemptResult) => void
-  readonly #bounds: CallBounds
-  #stream: AnswerStream | undefined
-  /** Set while the answer comes as a stream that is to be put together. */
-  #collector: AnswerCollector | undefined
-  #call: UpstreamCall | undefined
-  #waitsForClient = false
-  #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
-  #status = 0
-  #headers: UpstreamHeaders = {}
-  #chunks: Buffer[] = []
-  #bytes = 0
-  #startedAt = 0
-  #firstContentMs = 0
-  #lingering: NodeJS.Timeout | undefined
-
-  constructor(options: AttemptOptions, onResult: (result: AttemptResult) => void) {
-    this.#options = options
-    this.#onResult = onResult
-    this.#stream = options.stream
-    this.#bounds = new CallBounds(options, this)
-  }
-
-  start(): void {
-    this.#startedAt = performance.now()
-    this.#call = this.#bounds.open()
-  }
-
-  get committed(): boolean {
-    return this.#stream?.client.committed ?? false
-  }
-
-  get begun(): boolean {
-    return this.committed || (this.#mode === 'collecting' && this.#bytes > 0)
-  }
-
-  onHeaders(status: number, headers: UpstreamHeaders): void {
-    if (this.#mode === 'over') return
-    this.#status = status
-    this.#headers = headers
-    const foreign = this.#succeeded() ? foreignAnswer(headers) : undefined
-    if (foreign) {
-      this.fail(foreign)
-      return
+/**
+ * Dispatches the request and waits for its end, outside of the router. A kept-alive socket may have been closed just then: the
+ * same once more, over a fresh one. Rejects for a bug alone.
+ */
+function dispatch(context: AttemptContext, prepared: PreparedAttempt): Promise<AttemptResult<WholeAnswer>> {
+  const { target } = context
+  const { steps } = context.services.exchange
+  return new Promise((resolve, reject) => {
+    const open = (freshSocket: boolean, onResult: OnResult): void => {
+      try {
+        new OpenAttempt(context, prepared, onResult).start(freshSocket)
+      } catch (error) {
+        reject(error)
+      }
     }
-    const streams = this.#stream && this.#succeeded() && !this.#isJson()
-    this.#mode = streams ? 'streaming' : 'collecting'
-    if (!streams && this.#succeeded() && this.#isEvents()) this.#collector = this.#options.collector
-    if (!streams && !this.#collector) this.#bounds.touch()
-  }
-
-  onData(chunk: Buffer): void {
-    if (this.#mode === 'streaming') this.#relay(chunk)
-    else if (this.#mode === 'collecting') this.#collect(chunk)
-  }
-
-  onEnd(): void {
-    clearTimeout(this.#lingering)
-    if (this.#mode === 'streaming') this.#endOfStream()
-    else if (this.#mode === 'collecting' && this.#collector) this.#endOfCollected(this.#collector)
-    else if (this.#mode === 'collecting') this.#endOfWhole()
-  }
-
-  onError(error: Error, reusedSocket: boolean): void {
-    clearTimeout(this.#lingering)
-    if (this.#mode === 'over') return
-    // An error status counts even when its body was cut.
-    if (this.#mode === 'collecting' && !this.#succeeded()) this.#endOfWhole()
-    else this.fail(failureOfError(error, this.#mode !== 'waiting', reusedSocket))
-  }
-
-  #succeeded(): boolean {
-    return isSuccess(this.#status)
-  }
-
-  #collect(chunk: Buffer): void {
-    if (this.#collector) {
-      this.#collectEvents(this.#collector, chunk)
-      return
+    const end: OnResult = (result) => {
+      steps.comeBack()
+      // At once: the log line of a stream that broke off is written in this tick.
+      if (result.type === 'failure') noteUpstreamText(result.error, target, prepared)
+      resolve(result)
     }
-    this.#bounds.touch()
-    const { large } = this.#options
-    const limit = this.#succeeded() ? maxWholeBytes : maxErrorBytes
-    this.#bytes += chunk.length
-    if (large && this.#succeeded() && this.#bytes > maxCollectedBytes && this.#isJson()) {
-      this.#relayCollected(large(), chunk)
-    } else if (this.#bytes <= limit) {
-      this.#chunks.push(chunk)
-    } else if (this.#succeeded()) {
-      this.fail(garbageFailure('too large'))
-    } else {
-      this.#endOfWhole()
-      this.#call?.abort()
-    }
-  }
-
-  #collectEvents(collector: AnswerCollector, chunk: Buffer): void {
-    const hadContent = collector.content
-    this.#bytes += chunk.length
-    collector.push(chunk)
-    if (collector.failure) {
-      this.fail(failureOfReport(collector.failure))
-      return
-    }
-    if (collector.content) this.#bounds.touch()
-    if (collector.content && !hadContent) this.#contentSeen()
-    if (!collector.done) return
-    this.#endOfCollected(collector)
-    this.#linger()
-  }
-
-  #endOfCollected(collector: AnswerCollector): void {
-    const body = collector.end()
-    if (!body) {
-      this.fail(failureOfReport(collector.failure ?? streamTruncated()))
-      return
-    }
-    const headers = { ...this.#headers, 'content-type': 'application/json' }
-    this.#finish({ type: 'whole', headers, body, firstContentMs: this.#firstContentMs })
-  }
-
-  #isJson(): boolean {
-    return this.#isOfType('application/json')
-  }
-
-  #isEvents(): boolean {
-    return this.#isOfType('text/event-stream')
-  }
-
-  #isOfType(type: string): boolean {
-    return String(this.#headers['content-type'] ?? '').startsWith(type)
-  }
-
-  #relayCollected(stream: AnswerStream, last: Buffer): void {
-    const collected = [...this.#chunks, last]
-    this.#chunks = []
-    this.#mode = 'streaming'
-    this.#stream = stream
-    for (const chunk of collected) this.#relay(chunk)
-  }
-
-  #endOfWhole(): void {
-    const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
-    if (!this.#succeeded()) {
-      this.fail(failureOfStatus(this.#status, this.#headers, body.toString(), this.#options.target))
-      return
-    }
-    this.#contentSeen()
-    this.#finish({ type: 'whole', headers: this.#headers, body, firstContentMs: this.#firstContentMs })
-  }
-
-  #relay(chunk: Buffer): void {
-    if (!this.#stream) return
-    const { lane, client } = this.#stream
-    const out = lane.push(chunk)
-    if (client.committed) {
-      this.#bounds.touch()
-      if (out && !client.write(out)) this.#waitForClient(client)
-    } else {
-      this.#bytes += chunk.length
-      if (out) this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
-      if (lane.state.failure === undefined) this.#maybeCommit(lane, client)
-    }
-    this.#checkEnd(lane)
-  }
-
-  #maybeCommit(lane: StreamLane, client: ClientStream): void {
-    if (!lane.state.content && !lane.state.ended && this.#bytes <= maxHeldBytes) return
-    this.#contentSeen()
-    this.#bounds.touch()
-    client.commit()
-    if (this.#chunks.length > 0 && !client.write(Buffer.concat(this.#chunks))) this.#waitForClient(client)
-    this.#chunks = []
-  }
-
-  #contentSeen(): void {
-    this.#firstContentMs = performance.now() - this.#startedAt
-    this.#bounds.contentSeen()
-  }
-
-  #waitForClient(client: ClientStream): void {
-    if (this.#waitsForClient) return
-    this.#waitsForClient = true
-    this.#call?.pause()
-    this.#bounds.pause()
-    client.onDrain(() => {
-      this.#waitsForClient = false
-      if (this.#mode !== 'streaming') return
-      this.#bounds.resume()
-      this.#call?.resume()
+    steps.leave()
+    open(false, (first) => {
+      if (first.type === 'success' || first.retry !== 'same') return end(first)
+      steps.resent(target.model)
+      open(true, (again) => end(again.type === 'failure' ? afterSilentClose(again) : again))
     })
-  }
+  })
+}
 
-  #checkEnd(lane: StreamLane): void {
-    if (lane.state.failure) {
-      this.fail(failureOfReport(lane.state.failure))
-      return
-    }
-    if (!lane.state.ended) return
-    this.#complete()
-    this.#linger()
-  }
+/** The first socket closed without a byte, and so did the second one, or there was none: the server may have died of it. */
+function afterSilentClose(again: AttemptFailure): AttemptFailure {
+  if (again.retry === 'same') return { ...again, retry: 'next', verdict: 'ambiguous', closedSilently: true }
+  return again.verdict === 'connect' ? { ...again, closedSilently: true } : again
+}
 
-  /** The end was read but the upstream has not closed: a moment for it to do so keeps the socket for reuse. */
-  #linger(): void {
-    this.#lingering = setTimeout(() => this.#call?.abort(), lingerMs)
-  }
-
-  #endOfStream(): void {
-    if (!this.#stream) return
-    const { lane, client } = this.#stream
-    const out = lane.end(isFramed(this.#headers))
-    if (lane.state.failure || !lane.state.ended) {
-      if (out && client.committed) client.write(out)
-      this.fail(failureOfReport(lane.state.failure ?? streamTruncated()))
-      return
-    }
-    if (!client.committed) this.#maybeCommit(lane, client)
-    if (out) client.write(out)
-    this.#complete()
-  }
-
-  #complete(): void {
-    const usage = this.#stream?.lane.state.usage
-    this.#options.onStreamEnd(usage, undefined)
-    this.#stream?.client.end()
-    this.#finish({ type: 'streamed', firstContentMs: this.#firstContentMs, tokens: usage?.completionTokens })
-  }
-
-  /** After the first content the client is told in its stream, which ends without an end marker. */
-  fail(failure: Failure): void {
-    if (this.#mode === 'over') return
-    const stream = this.#stream
-    const { committed } = this
-    if (stream && committed) {
-      this.#options.onStreamEnd(stream.lane.state.usage, failure.error)
-      stream.breakOff(failure.error)
-    }
-    this.#end()
-    this.#call?.abort()
-    this.#onResult({ type: 'failed', ...failure, retry: committed ? 'none' : failure.retry })
-  }
-
-  #finish(result: AttemptResult): void {
-    if (this.#mode === 'over') return
-    this.#end()
-    this.#onResult(result)
-  }
-
-  #end(): void {
-    this.#mode = 'over'
-    this.#bounds.end()
-  }
+/** A whole answer with status 2xx that reports an error, or that cannot be read. `sent`: the request that it answers. */
+function unreadableAnswer(
+  error: unknown,
+  target: Target,
+  sent: Pick<UpstreamRequest, 'body'>,
+): AttemptFailure {
+  const failure = error instanceof RouterError ? failureOfReport(error) : unreadableFailure(error)
+  noteUpstreamText(failure.error, target, sent)
+  return failure
 }

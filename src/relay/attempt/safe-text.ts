@@ -1,5 +1,7 @@
+import { isObject } from '../../lib/json/read.ts'
+import type { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
-import { renameWhole } from './whole-names.ts'
+import type { UpstreamRequest } from '../../sdk/transport.ts'
 
 const maxLength = 512
 /** What is looked at: some patterns take a time that grows with the square of the text. */
@@ -42,4 +44,152 @@ function leaks(text: string, target: Target): boolean {
   const host = target.origin.replace(/^[a-z]+:\/\//, '').replace(/:\d+$/, '')
   if (host !== '' && text.includes(host)) return true
   return leakPatterns.some((pattern) => pattern.test(text))
+}
+
+/** What names of models are made of. The signs count only where more of a name follows: `llama-3`, but not `llama.` */
+const inName = /^[./:@+-]*[\p{L}\p{N}_]/u
+const nameBefore = /[\p{L}\p{N}_./:@+-]$/u
+/** Ollama adds it to a name that has no tag. */
+const usualTag = ':latest'
+/** As far as a name is looked at before and behind, in UTF-16 units. */
+const reach = 8
+
+/** Replaces a name in a text, except where it is a part of a longer name. */
+function renameWhole(text: string, name: string, replacement: string): string {
+  if (name === '' || name === replacement) return text
+  let renamed = ''
+  let from = 0
+  for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, Math.max(from, at + 1))) {
+    const end = at + name.length + (text.startsWith(usualTag, at + name.length) ? usualTag.length : 0)
+    if (nameBefore.test(text.slice(Math.max(0, at - 2), at))) continue
+    if (inName.test(text.slice(end, end + reach))) continue
+    renamed += text.slice(from, at) + replacement
+    from = end
+  }
+  return renamed + text.slice(from)
+}
+
+const maxLoggedLength = 300
+/** Of errors that dialects read in an answer or a stream. */
+const reportedCode = 'UPSTREAM_ERROR'
+
+/**
+ * Keeps for the log what an upstream said with a 5xx, or reports as such with status 200 or in a stream, while the
+ * client gets the router's own message: the log must say why a server fails. Omitted where it contains an address, a path or a
+ * key, or repeats a part of the request.
+ */
+export function noteUpstreamText(
+  error: RouterError,
+  target: Target,
+  { body }: Pick<UpstreamRequest, 'body'>,
+): void {
+  const said = isServerSide(error) ? saidIn(error) : undefined
+  const text = safeUpstreamText(said, target)?.slice(0, maxLoggedLength)
+  if (text !== undefined && !repeatsRequest(text, body)) error.upstreamText = text
+}
+
+/** Others reach the client in the upstream's words: the request is at error, and no operator has to look into it. */
+function isServerSide({ kind }: RouterError): boolean {
+  return kind === 'upstream_error' || kind === 'upstream_timeout' || kind === 'overloaded'
+}
+
+function saidIn({ cause, causeCode }: RouterError): string | undefined {
+  if (!isObject(cause) || typeof cause.message !== 'string') return undefined
+  const status = causeCode === reportedCode ? cause.code : cause.status
+  return typeof status === 'number' && status >= 500 ? cause.message : undefined
+}
+
+/** So many characters in a row are a part of the request; fewer are words that any text has. */
+const echoLength = 20
+/** Any 20 characters in a row hold one whole block of this length, where blocks stand side by side. */
+const blockLength = echoLength / 2
+/** Longer requests are not read for a log line, in bytes. */
+const maxBodyBytes = 8 * 1024 * 1024
+/** So many characters of them are looked through. */
+const maxSearched = 1024 * 1024
+/** A string of this length without any space is an image or a sound; a text that has a part of one has no space there. */
+const dataLength = 4_096
+const dataHead = 1_024
+/** A request of one word over and over is met everywhere. */
+const maxLooks = 10_000
+
+/**
+ * Whether a text of one line repeats 20 or more characters of the body that was sent. What cannot be decided counts as yes:
+ * no body in memory, one that is no JSON, or too much of it. The name of the model does not count.
+ */
+function repeatsRequest(text: string, body: UpstreamRequest['body']): boolean {
+  if (text.length < echoLength) return false
+  const request = readBody(body)
+  if (request === undefined) return true
+  const blocks: number[] = []
+  for (let at = 0; at + blockLength <= text.length; at += blockLength) blocks.push(at)
+  let searched = 0
+  for (const string of stringsIn(request.value)) {
+    if (string.length < echoLength) continue
+    if (isData(string)) {
+      if (/\S{20}/.test(text)) return true
+      continue
+    }
+    searched += string.length
+    if (searched > maxSearched || repeats(text, blocks, oneLine(string))) return true
+  }
+  // An upstream may also quote the JSON itself.
+  return request.json.length <= maxSearched && repeats(text, blocks, oneLine(request.json))
+}
+
+function readBody(body: UpstreamRequest['body']): { value: unknown; json: string } | undefined {
+  const pieces = Buffer.isBuffer(body) ? [body] : body
+  const bytes = pieces.reduce((sum, { length }) => sum + length, 0)
+  if (bytes === 0 || bytes > maxBodyBytes) return undefined
+  try {
+    const json = Buffer.concat(pieces).toString()
+    const { model: _name, ...value }: Record<string, unknown> = Object(JSON.parse(json))
+    return { value, json: withoutModel(json) }
+  } catch {
+    return undefined // no JSON: undecided
+  }
+}
+
+/** The name of the model in quotes that the text has too is no echo. */
+function withoutModel(json: string): string {
+  return json.replace(/"model"\s*:\s*"(?:[^"\\]|\\.)*"/g, '')
+}
+
+function* stringsIn(value: unknown): Generator<string> {
+  if (typeof value === 'string') yield value
+  else if (typeof value === 'object' && value !== null)
+    for (const [key, member] of Object.entries(value)) {
+      yield key
+      yield* stringsIn(member)
+    }
+}
+
+function isData(string: string): boolean {
+  return string.length >= dataLength && !/\s/.test(string.slice(0, dataHead))
+}
+
+/** As {@link safeUpstreamText} writes it. */
+function oneLine(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: replacing them is the point
+  return text.replace(/\u001b\[[0-9;]*[A-Za-z]|[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ')
+}
+
+function repeats(text: string, blocks: readonly number[], request: string): boolean {
+  let looks = 0
+  return blocks.some((start) => {
+    const block = text.slice(start, start + blockLength)
+    for (let at = request.indexOf(block); at !== -1; at = request.indexOf(block, at + 1))
+      if (commonLength(text, start, request, at) >= echoLength || ++looks > maxLooks) return true
+    return false
+  })
+}
+
+/** The length of the common part of two texts around two positions where they are equal. */
+function commonLength(text: string, start: number, request: string, at: number): number {
+  let [before, behind] = [0, blockLength]
+  while (before < echoLength && start > before && text[start - before - 1] === request[at - before - 1])
+    before++
+  while (behind < echoLength && start + behind < text.length && text[start + behind] === request[at + behind])
+    behind++
+  return before + behind
 }

@@ -2,10 +2,9 @@ import { isObject, parseObject } from '../../lib/json/read.ts'
 import { type ErrorKind, RouterError, type RouterErrorDetails } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
-import { saysTooLong } from './overflow-text.ts'
-import { isTooLargeForLimit, retryAfterMs, waitOf } from './rate-limit-wait.ts'
+import { isTooLargeForLimit, saysTooLong } from '../upstream/upstream-answer.ts'
+import { type AttemptFailure, final, movesOn } from './attempt-result.ts'
 import { safeUpstreamText } from './safe-text.ts'
-import { type Failure, next, none } from './upstream-failure.ts'
 
 /** A non-2xx answer, by its status. `body` is the text as far as it was read. */
 export function failureOfStatus(
@@ -13,7 +12,7 @@ export function failureOfStatus(
   headers: UpstreamHeaders,
   body: string,
   target: Target,
-): Failure {
+): AttemptFailure {
   const said = readErrorBody(body)
   const text = safeUpstreamText(said.message, target)
   const quotesUpstream = text !== undefined
@@ -22,20 +21,20 @@ export function failureOfStatus(
   if (status === 401 || status === 402 || status === 403) {
     const details = { code: 'upstream_auth', ...evidence }
     const words = 'The upstream refused the credentials of the router'
-    return { ...next(new RouterError('upstream_error', words, details)), refusal: status }
+    return { ...movesOn(new RouterError('upstream_error', words, details)), refusal: status }
   }
   if (status === 404) {
     const words = text ?? `The upstream does not know the model '${target.model}'`
     const details = { code: 'model_not_found', ...evidence }
-    return { ...next(new RouterError('model_not_found', words, details)), refusal: status }
+    return { ...movesOn(new RouterError('model_not_found', words, details)), refusal: status }
   }
   const refusal = refusalOf(status, said)
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
     const error = new RouterError(refusal.kind, words, { ...refusal.details, ...evidence })
-    return status === 408 || status === 425 ? next(error, 'nothing') : none(error)
+    return status === 408 || status === 425 ? movesOn(error, 'nothing') : final(error)
   }
-  if (status === 500 && saysTooLong(said.message)) return none(tooLong(text, evidence))
+  if (status === 500 && saysTooLong(said.message)) return final(tooLong(text, evidence))
   const isOverloaded = status === 503 || status === 529
   const error = isOverloaded
     ? new RouterError('overloaded', 'The upstream is overloaded', {
@@ -46,7 +45,7 @@ export function failureOfStatus(
         code: 'upstream_error',
         ...evidence,
       })
-  return next(error)
+  return movesOn(error)
 }
 
 /**
@@ -58,7 +57,7 @@ function rateLimited(
   said: ErrorBody,
   text: string | undefined,
   evidence: RouterErrorDetails,
-): Failure {
+): AttemptFailure {
   const waitMs = isTooLargeForLimit(said.message) ? undefined : waitOf(headers)
   const words = text ?? 'The upstream is rate limited'
   const error = new RouterError('rate_limit', words, {
@@ -67,7 +66,7 @@ function rateLimited(
     ...shouldRetryOf(headers),
     ...(waitMs === undefined ? {} : { retryAfterSeconds: Math.min(300, waitMs / 1_000) }),
   })
-  return waitMs === undefined ? next(error) : next(error, 'cooldown', waitMs)
+  return waitMs === undefined ? movesOn(error) : movesOn(error, 'cooldown', waitMs)
 }
 
 /** The request is too long for this model: its client can shorten it, and a fallback model may take more. */
@@ -76,27 +75,27 @@ function tooLong(text: string | undefined, evidence: RouterErrorDetails): Router
   return new RouterError('context_overflow', text ?? 'The request is too long for this model', details)
 }
 
-/** An error that came with status 200, or as the first event of a stream: by what it calls itself. */
-export function failureOfReport(error: RouterError): Failure {
+/** An error reported with status 200 or in a stream, by its code or type. */
+export function failureOfReport(error: RouterError): AttemptFailure {
   const cause = error.cause
   const code = isObject(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
   const details = { causeCode: error.causeCode ?? 'REPORTED', cause }
-  if (isObject(cause) && saysTooLong(textOf(cause.message))) return none(tooLong(undefined, details))
+  if (isObject(cause) && saysTooLong(textOf(cause.message))) return final(tooLong(undefined, details))
   if (/rate_?limit|too_many|429/i.test(code)) {
     const limited = { code: 'rate_limit_exceeded', ...details }
-    return next(new RouterError('rate_limit', 'The upstream is rate limited', limited))
+    return movesOn(new RouterError('rate_limit', 'The upstream is rate limited', limited))
   }
   if (/overloaded|unavailable|\b(?:503|529)\b/i.test(code)) {
     const status = /\b529\b/.test(code) ? 529 : 503
     const overloaded = { status, code: 'overloaded', retryAfterSeconds: 5, ...details }
-    return next(new RouterError('overloaded', 'The upstream is overloaded', overloaded))
+    return movesOn(new RouterError('overloaded', 'The upstream is overloaded', overloaded))
   }
   if (/auth|permission|api_?key|40[123]\b/i.test(code)) {
     const refused = { code: 'upstream_auth', ...details }
     const words = 'The upstream refused the credentials of the router'
-    return { ...next(new RouterError('upstream_error', words, refused)), refusal: 401 }
+    return { ...movesOn(new RouterError('upstream_error', words, refused)), refusal: 401 }
   }
-  return next(error)
+  return movesOn(error)
 }
 
 /** The 4xx answers that speak of the request, not of the target; undefined for every other status. */
@@ -165,7 +164,7 @@ function isOverflow(said: ErrorBody): boolean {
   return /context (length|window|size)|maximum context|prompt is too long/i.test(said.message ?? '')
 }
 
-/** What the upstream says of another try: whether, and after how many seconds. */
+/** What the upstream says about a retry: whether, and after how many seconds. */
 function retryAdvice(headers: UpstreamHeaders): { retryAfterSeconds?: number; shouldRetry?: boolean } {
   const waitMs = retryAfterMs(headers)
   return { ...shouldRetryOf(headers), ...(waitMs === undefined ? {} : { retryAfterSeconds: waitMs / 1_000 }) }
@@ -179,4 +178,93 @@ function shouldRetryOf(headers: UpstreamHeaders): { shouldRetry?: boolean } {
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string' && value !== '') return value
   return typeof value === 'number' ? String(value) : undefined
+}
+
+/** A wait that cannot be parsed still asks for a pause. */
+const unreadableMs = 5_000
+/** A shorter wait makes no sense. */
+const shortestMs = 1_000
+
+/**
+ * The pause that a target asked for with 429, in milliseconds; undefined where it names none. Sources are
+ * `retry-after-ms` and `retry-after`, then the reset of each limit of which nothing remains. Sources: RFC 9110 section
+ * 10.2.3; OpenAI's guide on rate limits (`x-ratelimit-remaining-tokens`, `x-ratelimit-reset-tokens: 6m0s`); Anthropic's
+ * API reference (`anthropic-ratelimit-tokens-remaining`, `anthropic-ratelimit-tokens-reset`, an RFC 3339 time).
+ */
+function waitOf(headers: UpstreamHeaders): number | undefined {
+  return retryAfterMs(headers) ?? resetMs(headers)
+}
+
+/** `retry-after-ms`, else `retry-after` in seconds or as a date. Of several headers of one name the longest wait counts. */
+function retryAfterMs(headers: UpstreamHeaders): number | undefined {
+  const ms = longest(valuesOf(headers['retry-after-ms']).map(plainNumber))
+  if (ms !== undefined) return Math.max(shortestMs, ms)
+  const waits = datesOrNumbers(headers['retry-after']).map(secondsOrDate)
+  const wait = longest(waits)
+  return wait === undefined ? undefined : Math.max(shortestMs, wait)
+}
+
+function resetMs(headers: UpstreamHeaders): number | undefined {
+  const waits = Object.entries(headers)
+    .filter(([name, value]) => isLimit(name) && valuesOf(value).some((each) => Number(each) === 0))
+    .flatMap(([name]) => valuesOf(headers[name.replace('remaining', 'reset')]).map(reset))
+  const wait = longest(waits)
+  return wait === undefined ? undefined : Math.max(shortestMs, wait)
+}
+
+function isLimit(name: string): boolean {
+  return /rate-?limit/.test(name) && /(?:^|-)remaining(?:-|$)/.test(name)
+}
+
+function valuesOf(value: string | string[] | undefined): string[] {
+  if (value === undefined) return []
+  return [value].flat().map((each) => each.trim())
+}
+
+/** Two headers of one name may arrive as one, joined by a comma; a date has a comma of its own. */
+function datesOrNumbers(value: string | string[] | undefined): string[] {
+  return valuesOf(value).flatMap((each) => (/^[\d.\s,-]+$/.test(each) ? each.split(',') : [each]))
+}
+
+function plainNumber(text: string): number | undefined {
+  const value = text === '' ? Number.NaN : Number(text)
+  return Number.isFinite(value) && value >= 0 ? value : undefined
+}
+
+function secondsOrDate(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text)
+  if (Number.isFinite(value)) return value >= 0 ? value * 1_000 : unreadableMs
+  return untilDate(text) ?? unreadableMs
+}
+
+/** Later than this a number is a moment, not a length of time. */
+const epochSeconds = 1_000_000_000
+const epochMs = 1_000_000_000_000
+
+/** A duration (`6m0s`, `120ms`, seconds) or a moment (RFC 3339, seconds or milliseconds since 1970). */
+function reset(text: string): number | undefined {
+  const value = plainNumber(text)
+  if (value === undefined) return durationMs(text) ?? untilDate(text)
+  if (value >= epochMs) return Math.max(0, value - Date.now())
+  return value >= epochSeconds ? Math.max(0, value * 1_000 - Date.now()) : value * 1_000
+}
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+function durationMs(text: string): number | undefined {
+  if (!/^(?:\d{1,12}(?:\.\d{1,9})?(?:ms|[smhd]))+$/.test(text)) return undefined
+  let sum = 0
+  for (const [, amount = '', unit = ''] of text.matchAll(/(\d{1,12}(?:\.\d{1,9})?)(ms|[smhd])/g))
+    sum += Number(amount) * (unitMs[unit] ?? 0)
+  return sum
+}
+
+function untilDate(text: string): number | undefined {
+  const at = Date.parse(text)
+  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now())
+}
+
+function longest(waits: readonly (number | undefined)[]): number | undefined {
+  const known = waits.filter((each) => each !== undefined)
+  return known.length === 0 ? undefined : Math.max(...known)
 }

@@ -2,7 +2,7 @@ import { isObject } from '../../lib/json/read.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { Failure } from '../attempt/upstream-failure.ts'
+import { type AttemptFailure, movesOn } from '../attempt/attempt-result.ts'
 
 const unsupported = 'unsupported_operation'
 
@@ -26,7 +26,7 @@ export function targetsWith(model: Model, operation: Operation): readonly Target
   return [...model.targets, ...model.sleeping].filter(({ paths }) => paths[operation] !== undefined)
 }
 
-/** Throws what to tell a client whose model has the operation on no target. `others`: models that are known to have it. */
+/** Throws `bad_request` where no target of the model has the operation. `others`: models that are known to have it. */
 export function requireOperation(model: Model, operation: Operation, others: readonly string[] = []): void {
   if (targetsWith(model, operation).length > 0) return
   throw notOffered(model.alias, operation, others)
@@ -41,7 +41,11 @@ export function having(operation: Operation): (target: Target) => boolean {
  * Servers answer 404, 405 or 501 where a path is not there, which says that the model is of another kind, and nothing
  * about the target. One that names the model as unknown stays what it is.
  */
-export function unlessNotOffered(failure: Failure, operation: Operation, target: Target): Failure {
+export function unlessNotOffered(
+  failure: AttemptFailure,
+  operation: Operation,
+  target: Target,
+): AttemptFailure {
   const { causeCode = '', cause } = failure.error
   if (!/^HTTP_(404|405|501)$/.test(causeCode)) return failure
   const said = JSON.stringify(cause ?? '')
@@ -52,9 +56,9 @@ export function unlessNotOffered(failure: Failure, operation: Operation, target:
   }
   // The path is there: this server has not got the answer that the request goes on from, another one may.
   if (operation === 'responses' && /response[^"]{0,120}not found/i.test(said)) {
-    return { error: previousNotFound(), retry: 'next', verdict: 'nothing' }
+    return movesOn(previousNotFound(), 'nothing')
   }
-  return { error: notOffered(target.model, operation, []), retry: 'next', verdict: 'nothing' }
+  return movesOn(notOffered(target.model, operation, []), 'nothing')
 }
 
 /**
@@ -89,4 +93,27 @@ function previousNotFound(): RouterError {
 function notOffered(alias: string, operation: Operation, others: readonly string[]): RouterError {
   const known = others.length === 0 ? '' : `; models that do: ${others.slice(0, 8).join(', ')}`
   return badRequest(`The model '${alias}' does not offer ${words[operation]}${known}`, 'model', unsupported)
+}
+
+/** The operation is tried again after this, in milliseconds: a 404 may come from a proxy whose server is starting. */
+const forgetAfterMs = 300_000
+
+/** Operations that servers turned out not to have, so that not every request is sent twice. */
+export class DeclinedOperations {
+  readonly #now: () => number
+  readonly #until = new WeakMap<Target, Map<Operation, number>>()
+
+  /** `now`: monotonic milliseconds. */
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  has(target: Target, operation: Operation): boolean {
+    return (this.#until.get(target)?.get(operation) ?? Number.NEGATIVE_INFINITY) > this.#now()
+  }
+
+  add(target: Target, operation: Operation): void {
+    const known = this.#until.get(target) ?? new Map<Operation, number>()
+    this.#until.set(target, known.set(operation, this.#now() + forgetAfterMs))
+  }
 }

@@ -1,88 +1,80 @@
-import {
-  applyEdits,
-  type Edit,
-  editedPieces,
-  type JsonScan,
-  scanObject,
-  setMembers,
-} from '../../lib/json/splice.ts'
+import type { JsonScan } from '../../lib/json/splice.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
-import type { AnswerCollector, AnswerContext, ChatCodec, Dialect } from '../../sdk/dialect.ts'
+import type { AnswerCollector, AnswerContext, ChatCodec, Dialect, Drop } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { StreamLane } from '../answer/stream-lane.ts'
 import { createTranslation } from '../answer/translation.ts'
-import type { ChatCall } from './chat-request.ts'
+import type { RelayServices } from '../services.ts'
+import type { ClientRequest, EndpointDefaults } from './client-request.ts'
+import {
+  type PreparedBody,
+  passthroughBody,
+  removedMembers,
+  translatedBody,
+  UnreadableRequest,
+} from './prepare-body.ts'
 
-type PreparedBody = Buffer | readonly Buffer[]
-
-/** The request for one target, and the ways back to the client. */
+/** A chat request for one target, and the ways back to the client. */
 export interface PreparedChat {
-  body: PreparedBody
-  /** For a streamed answer. */
-  createLane(context: AnswerContext): StreamLane
+  readonly body: PreparedBody
+  readonly operation: Operation
+  /** Whether client and target speak the same dialect. */
+  readonly isPassthrough: boolean
   /** What the target speaks. */
   readonly upstream: ChatCodec
-  /** Whether client and target speak the same dialect. */
-  readonly identity: boolean
-  readonly operation: Operation
-  /** Set where a whole answer is asked for as a stream. */
+  /** Set where a whole answer is requested as a stream. */
   readonly collector: (() => AnswerCollector) | undefined
+  /** For a streamed answer. */
+  createFilter(context: AnswerContext): StreamLane
 }
-
-/** What is known of the targets of a request beside their configuration. */
-export interface TargetTraits {
-  /** Whether the target's server declined the operation. */
-  isDeclined(target: Target, operation: Operation): boolean
-  /** Whether whole answers of the target are asked for as streams. */
-  collects(target: Target): boolean
-}
-
-/** From here on a copy of a body costs more than sending it in pieces. */
-const largeBytes = 32 * 1024
 
 const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']
 
 /**
- * Prepares the same call for target after target. The client's request is read into the canonical form once, and only
- * when a target speaks another dialect.
+ * Prepares the same client request for target after target. It is read into the canonical form once, and only when a target
+ * speaks another dialect.
  */
 export function createChatPreparer(
-  call: ChatCall,
-  dialectOf: (name: string) => Dialect,
-  drop: (field: string, why: string) => void,
-  traits: TargetTraits,
+  client: ClientRequest,
+  services: RelayServices,
 ): (target: Target) => PreparedChat {
-  let request: ChatRequest | undefined
-  const { source } = call
-  const read = (): ChatRequest => {
+  const { source } = client
+  const drop: Drop = (field, why) => services.exchange.drop(field, why)
+  let read: ChatRequest | undefined
+  const readOnce = (): ChatRequest => {
+    if (source.from === 'router') return source.request
     try {
-      request ??=
-        source.from === 'router'
-          ? source.request
-          : call.dialect.chat.readRequest(call.readBody(), call.stream)
-      return request
+      read ??= client.dialect.chat.readRequest(client.readBody(), client.stream)
+      return read
     } catch (error) {
       throw new UnreadableRequest(error)
     }
   }
   return (target) => {
-    const native = source.from === 'client' ? nativeOperation(call.dialect, target) : undefined
-    const collects = !call.stream && traits.collects(target)
-    if (source.from === 'client' && native && !traits.isDeclined(target, native))
-      return prepareIdentity(call, source, target, { operation: native, collects })
-    const request = read()
+    const collects = !client.stream && services.collects(target)
+    if (source.from === 'client') {
+      const operation = nativeOperation(client.dialect, target)
+      if (operation && !services.declined.has(target, operation))
+        return preparePassthrough(client, source, target, { operation, collects })
+    }
+    const dialectOf = (name: string): Dialect => {
+      const dialect = services.dialectOf(name)
+      return source.from === 'router'
+        ? withDefaults(dialect, source.request, target, source.defaults)
+        : dialect
+    }
+    const request = readOnce()
     const { dialect, operation } = upstreamSurface(request, target, dialectOf)
-    const prepared = prepareTranslated(request, dialect, target, { drop, collects })
-    return { ...forClient(prepared, call), operation }
-  }
-}
-
-/** The client's request cannot be read, whatever the target; the cause says why. */
-export class UnreadableRequest extends Error {
-  constructor(cause: unknown) {
-    super('the request cannot be read', { cause })
+    const translated = prepareTranslated(request, dialect, target, { drop, collects })
+    return {
+      ...translated,
+      operation,
+      isPassthrough: false,
+      createFilter: (context) =>
+        createTranslation(translated.upstream.createReader(), client.dialect.chat.createWriter(context)),
+    }
   }
 }
 
@@ -92,7 +84,7 @@ function nativeOperation({ name, native }: Dialect, { type, paths }: Target): Op
   return type.dialect === dialect && paths[operation] !== undefined ? operation : undefined
 }
 
-/** What a request that no chat can say is asked in. Throws `bad_request` for a target that has only chats. */
+/** The dialect and the operation that carry a request. Throws `bad_request` for a target that has only chats. */
 function upstreamSurface(
   request: ChatRequest,
   target: Target,
@@ -113,76 +105,54 @@ function upstreamSurface(
   return { dialect: dialectOf(dialect.completions), operation: 'completion' }
 }
 
-/** The identity lane: the received bytes, with the least changed that the target needs. */
-function prepareIdentity(
-  call: ChatCall,
-  { bytes, scan: members }: { bytes: Buffer; scan: JsonScan },
+/** Passthrough: the received bytes, with the least changed that the target needs. */
+function preparePassthrough(
+  client: ClientRequest,
+  source: { bytes: Buffer; scan: JsonScan },
   target: Target,
   { operation, collects }: { operation: Operation; collects: boolean },
 ): PreparedChat {
-  const { chat } = call.dialect
-  const asStream = collects && chat.wholeAsStream?.fits({ ...target.defaults, ...call.outline }) === true
+  const { outline } = client
+  const { chat } = client.dialect
+  const asStream = collects && chat.wholeAsStream?.fits({ ...target.defaults, ...outline }) === true
   const { edits, stripUsage } = chat.passthroughEdits({
-    bytes,
-    scan: members,
-    body: call.outline,
-    stream: call.stream || asStream,
+    ...source,
+    body: outline,
+    stream: client.stream || asStream,
     wantUsage: asStream || target.streamUsage,
   })
-  const removed = removedMembers(call, target)
-  const values = { ...defaultMembers(call, target, removed), model: target.upstreamModel }
-  const body =
-    removed.size === 0
-      ? edited(bytes, [...edits, ...setMembers(members, values, removed)])
-      : withoutMembers(applyEdits(bytes, edits), values, removed)
+  const removed = [
+    ...(target.toolCalling ? [] : toolMembers),
+    ...('model_name' in outline ? ['model_name'] : []),
+  ]
   return {
-    body,
-    upstream: chat,
-    identity: true,
+    body: passthroughBody(source, target, { defaults: defaultMembers(client, target), removed, edits }),
     operation,
+    isPassthrough: true,
+    upstream: chat,
     collector: collects ? chat.wholeAsStream?.createCollector : undefined,
-    createLane: () =>
+    createFilter: () =>
       chat.createPassthrough({
-        model: call.alias,
-        stripUsage: stripUsage && !removed.has('stream_options'),
-        choices: chat.answersOf?.(call.outline) ?? (typeof call.outline.n === 'number' ? call.outline.n : 1),
+        model: client.alias,
+        stripUsage: stripUsage && !removedMembers(target, removed).has('stream_options'),
+        choices: typeof outline.n === 'number' ? outline.n : 1,
+        request: outline,
       }),
   }
 }
 
-/** Members of the client's body that this target does not get. */
-function removedMembers({ outline }: ChatCall, { dropParams, toolCalling }: Target): ReadonlySet<string> {
-  const hasOldName = 'model_name' in outline
-  if (dropParams.length === 0 && toolCalling && !hasOldName) return none
-  const removed = new Set(dropParams)
-  if (!toolCalling) for (const member of toolMembers) removed.add(member)
-  if (hasOldName) removed.add('model_name')
-  removed.delete('model')
-  return removed
-}
-
-const none: ReadonlySet<string> = new Set()
-/** What a request says of itself, which no default can. */
+/** Members that no default sets. */
 const requestMembers = ['model', 'messages', 'stream', 'stream_options']
 
-/** The operator's defaults for what the client left out. */
-function defaultMembers(
-  call: ChatCall,
-  target: Target,
-  removed: ReadonlySet<string>,
-): Record<string, unknown> {
-  const { chat } = call.dialect
+/** The operator's defaults for what the client left out, and what fits the prompt to the target. */
+function defaultMembers(client: ClientRequest, target: Target): Record<string, unknown> {
+  const { chat } = client.dialect
   // What is written back must be whole.
-  const known = hasNone(target.defaults) ? call.outline : call.readBody()
+  const known = hasNone(target.defaults) ? client.outline : client.readBody()
   const defaults = chat.missingDefaults(known, target.defaults, target.type.flavour)
   if (!hasNone(defaults)) for (const member of requestMembers) delete defaults[member]
-  if (chat.fitContext) Object.assign(defaults, chat.fitContext({ ...call.readBody(), ...defaults }, target))
-  if (!hasNone(defaults)) for (const member of removed) delete defaults[member]
+  if (chat.fitContext) Object.assign(defaults, chat.fitContext({ ...client.readBody(), ...defaults }, target))
   return defaults
-}
-
-function edited(bytes: Buffer, edits: readonly Edit[]): PreparedBody {
-  return bytes.length < largeBytes ? applyEdits(bytes, edits) : editedPieces(bytes, edits)
 }
 
 function hasNone(members: Readonly<Record<string, unknown>>): boolean {
@@ -190,57 +160,61 @@ function hasNone(members: Readonly<Record<string, unknown>>): boolean {
   return true
 }
 
-/** Removals reach over members that were just edited, so the places are looked up anew. */
-function withoutMembers(
-  bytes: Buffer,
-  values: Record<string, unknown>,
-  removed: ReadonlySet<string>,
-): Buffer {
-  const scan = scanObject(bytes)
-  return scan ? applyEdits(bytes, setMembers(scan, values, removed)) : bytes
-}
-
 /** The request of a target that speaks another dialect than the client, or that the router itself asks. */
 export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  { drop, collects }: { drop: (field: string, why: string) => void; collects: boolean },
-): Pick<PreparedChat, 'upstream' | 'collector'> & { body: Buffer } {
+  { drop, collects }: { drop: Drop; collects: boolean },
+): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
   const upstream = dialect.chat
-  const body = upstream.writeRequest(withTools(request, target), {
+  const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
+  const written = upstream.writeRequest(withTools(request, target), {
     model: target.upstreamModel,
     flavour: target.type.flavour,
     drop,
   })
-  Object.assign(body, upstream.missingDefaults(body, target.defaults, target.type.flavour))
-  for (const [name, value] of Object.entries(upstream.translatedMembers ?? {})) body[name] ??= value
-  if (!target.streamUsage) delete body.stream_options
-  Object.assign(body, upstream.fitContext?.(body, target))
-  const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
-  if (wholeAsStream?.fits(body))
-    Object.assign(body, { stream: true, stream_options: { include_usage: true } })
-  for (const member of target.dropParams) delete body[member]
-  body.model = target.upstreamModel
-  return { body: Buffer.from(JSON.stringify(body)), upstream, collector: wholeAsStream?.createCollector }
-}
-
-function forClient(
-  { body, upstream, collector }: ReturnType<typeof prepareTranslated>,
-  call: ChatCall,
-): Omit<PreparedChat, 'operation'> {
-  return {
-    body,
-    upstream,
-    identity: false,
-    collector,
-    createLane: (context) =>
-      createTranslation(upstream.createReader(), call.dialect.chat.createWriter(context)),
+  const fit = (body: Record<string, unknown>): void => {
+    if (!target.streamUsage) delete body.stream_options
+    Object.assign(body, upstream.fitContext?.(body, target))
+    if (wholeAsStream?.fits(body))
+      Object.assign(body, { stream: true, stream_options: { include_usage: true } })
   }
+  const body = translatedBody(written, target, upstream, { fit })
+  return { body, upstream, collector: wholeAsStream?.createCollector }
 }
 
 function withTools(request: ChatRequest, target: Target): ChatRequest {
   if (target.toolCalling || request.tools.length === 0) return request
   const { toolChoice: _choice, parallelToolCalls: _parallel, ...rest } = request
   return { ...rest, tools: [] }
+}
+
+/**
+ * The target's dialect with an endpoint's defaults behind the operator's. They are written as the target's own members;
+ * what it has no member for is not reported as dropped, because the client did not send it.
+ */
+export function withDefaults(
+  dialect: Dialect,
+  request: ChatRequest,
+  target: Target,
+  defaults: EndpointDefaults | undefined,
+): Dialect {
+  if (!defaults) return dialect
+  const { chat } = dialect
+  const { flavour } = target.type
+  return {
+    ...dialect,
+    chat: {
+      ...chat,
+      missingDefaults(body, configured) {
+        const members = chat.missingDefaults(body, configured, flavour)
+        const wanted = chat.writeRequest(
+          { ...request, sampling: defaults(target) },
+          { model: target.upstreamModel, flavour, drop: () => undefined },
+        )
+        return { ...members, ...chat.missingDefaults({ ...body, ...members }, wanted) }
+      },
+    },
+  }
 }

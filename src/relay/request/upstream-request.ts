@@ -1,47 +1,60 @@
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { CallTrace } from '../../sdk/trace.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
+import type { RelayServices } from '../services.ts'
+import type { AttemptTrace } from '../trace.ts'
+
+/** What is sent to one target. */
+export interface UpstreamBody extends Pick<UpstreamRequest, 'body' | 'openBody'> {
+  readonly operation: Operation
+  /** Whether the client's bytes go through as they are, and so do the headers of its dialect. */
+  readonly isPassthrough?: boolean
+  /** In place of the ones for JSON. */
+  readonly headers?: Readonly<Record<string, string>>
+}
 
 /**
  * The request for one target. Its headers are made here, none is copied from the client but what its dialect has of its
  * own: no credential, cookie or host of a client ever reaches an upstream.
  */
-export function upstreamRequest(options: {
-  target: Target
-  operation: Operation
-  body: UpstreamRequest['body']
-  stream: boolean
-  requestId: string
-  clientHeaders: Record<string, string | string[] | undefined>
-  userAgent: string
-  /** Whether the client's bytes go through as they are. */
-  identity?: boolean
-  freshSocket?: boolean
-  trace: CallTrace | undefined
-}): UpstreamRequest {
-  const { target, operation, body, stream, trace } = options
-  const headers: Record<string, string> = {
-    'content-type': 'application/json',
-    accept: stream ? 'text/event-stream, application/x-ndjson, application/json' : 'application/json',
-    // Compressed streams arrive in clumps, and a compressed answer would have to be inflated to be read.
-    'accept-encoding': 'identity',
-    'user-agent': options.userAgent,
-    'x-request-id': options.requestId,
-    ...target.type.authHeaders(target.token),
-    ...trace?.sending(operation, stream),
-  }
-  const through = options.identity ? (target.type.forwardedHeaders ?? []) : []
-  for (const name of through) {
-    const value = options.clientHeaders[name]
-    if (typeof value === 'string') headers[name] = value
-  }
+export function upstreamRequest(
+  { operation, body, openBody, isPassthrough, headers }: UpstreamBody,
+  { services, target, trace }: { services: RelayServices; target: Target; trace?: AttemptTrace | undefined },
+  { stream, freshSocket }: { stream: boolean; freshSocket: boolean },
+): UpstreamRequest {
   return {
     origin: target.origin,
     path: target.paths[operation] ?? '',
     method: 'POST',
-    headers,
+    headers: {
+      'content-type': 'application/json',
+      accept: stream ? 'text/event-stream, application/x-ndjson, application/json' : 'application/json',
+      // Compressed streams arrive in clumps, and a compressed answer would have to be inflated to be read.
+      'accept-encoding': 'identity',
+      'user-agent': services.userAgent,
+      'x-request-id': services.exchange.id,
+      ...target.type.authHeaders(target.token),
+      ...trace?.dispatched(operation, stream),
+      ...(isPassthrough ? forwardedHeaders(target, services) : undefined),
+      ...headers,
+    },
     body,
-    freshSocket: options.freshSocket ?? false,
+    ...(openBody && { openBody }),
+    freshSocket,
   }
+}
+
+/** Headers of the client that its dialect has of its own. */
+function forwardedHeaders({ type }: Target, { clientHeaders }: RelayServices): Record<string, string> {
+  const forwarded: Record<string, string> = {}
+  for (const name of type.forwardedHeaders ?? []) {
+    const value = clientHeaders[name]
+    if (typeof value === 'string') forwarded[name] = value
+  }
+  return forwarded
+}
+
+/** Of the body as far as it is in memory. */
+export function bytesOf({ body }: UpstreamBody): number {
+  return Buffer.isBuffer(body) ? body.length : body.reduce((sum, { length }) => sum + length, 0)
 }

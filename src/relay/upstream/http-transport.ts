@@ -1,15 +1,11 @@
-/// <reference path="./undici-parts.d.ts" />
 import type { LookupFunction, Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import type { buildConnector, Dispatcher } from 'undici'
-import createConnector from 'undici/lib/core/connect.js'
-import Agent from 'undici/lib/dispatcher/agent.js'
-import Pool from 'undici/lib/dispatcher/pool.js'
+import { Agent, buildConnector, type Dispatcher, Pool } from 'undici'
 import { ConnectError, codeOf, handshakeError, tlsError } from '../../lib/connect-error.ts'
 import type { Connection } from '../../sdk/connection.ts'
 import type {
+  OpenRequest,
   Transport,
-  UpstreamCall,
   UpstreamHeaders,
   UpstreamRequest,
   UpstreamSink,
@@ -17,7 +13,7 @@ import type {
 import { proxyTunnel } from './proxy-tunnel.ts'
 
 export interface HttpTransport extends Transport {
-  /** Ends all calls at once. */
+  /** Ends all requests at once. */
   close(): Promise<void>
 }
 
@@ -27,34 +23,34 @@ export interface HttpTransportOptions {
   lookup?: LookupFunction
   /** How the servers are reached; directly unless given. */
   connection?: Connection | undefined
-  /** Hears of the bytes of answers, as they come. */
+  /** Called with the size of each chunk of an answer. */
   onBytes?: (bytes: number) => void
-  /** Hears why a server cannot be reached, where that has a name: each time. */
+  /** Called each time that a server cannot be reached for a known reason. */
   onConnectError?: (origin: string, error: ConnectError) => void
 }
 
 /**
  * HTTP/1.1 over pooled sockets. undici's own timeouts are off: they are coarse, and the body one does not run while
- * a call is paused; the attempt keeps its own watch. Its retry interceptor is never used: it sends a POST again
+ * a request is paused; the attempt keeps its own watch. Its retry interceptor is never used: it sends a POST again
  * after a stream broke.
  */
 export function createHttpTransport(options: HttpTransportOptions): HttpTransport {
   const readBefore = new WeakMap<Error, number>()
   const { onBytes = () => undefined, onConnectError = () => undefined } = options
-  const house: CallHouse = { readBefore, onBytes, onConnectError }
+  const shared: Shared = { readBefore, onBytes, onConnectError }
   const settings = {
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: connectorNoting(readBefore, options),
-    // Said to each pool: the agent itself would make a text out of it for every call.
+    // Set on each pool: the agent itself would build a string from it for every request.
     factory: (origin: string | URL, pool: object) => new Pool(origin, { ...pool, allowH2: false }),
   }
   const pooled = new Agent(settings)
-  // For the one silent retry after a stale kept-alive socket: every call gets a socket of its own.
+  // For the one silent retry after a stale kept-alive socket: every request gets a socket of its own.
   const fresh = new Agent({ ...settings, pipelining: 0 })
   return {
     open(request, sink) {
-      const call = new Call(sink, house, request.origin)
+      const open = new HttpRequest(sink, shared, request.origin)
       const dispatcher = request.freshSocket ? fresh : pooled
       dispatcher.dispatch(
         {
@@ -64,9 +60,9 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
           headers: headersOf(request),
           body: request.openBody?.() ?? bodyOf(request),
         },
-        call,
+        open,
       )
-      return call
+      return open
     },
     async close() {
       await Promise.all([pooled.destroy(), fresh.destroy()])
@@ -131,7 +127,7 @@ function connectorOf({
     allowH2: false,
     ...(lookup === undefined ? {} : { lookup }),
   }
-  const secure = createConnector({
+  const secure = buildConnector({
     ...plain,
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
@@ -150,25 +146,25 @@ function bytesRead(error: Error, readBefore: WeakMap<Error, number>): number {
 /** An upstream may announce its answer with a few 1xx ones; a flood of them is none. */
 const maxInformational = 10
 
-/** What all calls of a transport share. */
-interface CallHouse extends Required<Pick<HttpTransportOptions, 'onBytes' | 'onConnectError'>> {
+/** What all requests of a transport share. */
+interface Shared extends Required<Pick<HttpTransportOptions, 'onBytes' | 'onConnectError'>> {
   /** What the socket had read when it ended with this error. */
   readBefore: WeakMap<Error, number>
 }
 
-/** One call, as undici and as its owner see it. */
-class Call implements UpstreamCall, Dispatcher.DispatchHandler {
+/** One request, between undici and its owner. */
+class HttpRequest implements OpenRequest, Dispatcher.DispatchHandler {
   readonly #sink: UpstreamSink
-  readonly #house: CallHouse
+  readonly #shared: Shared
   readonly #origin: string
   /** Before it runs the controller does not exist: the request waits for a socket. */
   #state: 'waiting' | 'running' | 'over' = 'waiting'
   #controller: Dispatcher.DispatchController | undefined
   #informational = 0
 
-  constructor(sink: UpstreamSink, house: CallHouse, origin: string) {
+  constructor(sink: UpstreamSink, shared: Shared, origin: string) {
     this.#sink = sink
-    this.#house = house
+    this.#shared = shared
     this.#origin = origin
   }
 
@@ -191,7 +187,7 @@ class Call implements UpstreamCall, Dispatcher.DispatchHandler {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#state !== 'running') return
-    this.#house.onBytes(chunk.length)
+    this.#shared.onBytes(chunk.length)
     this.#sink.onData(chunk)
   }
 
@@ -205,7 +201,7 @@ class Call implements UpstreamCall, Dispatcher.DispatchHandler {
     if (this.#state === 'over') return
     this.#state = 'over'
     const refused = tlsError(error)
-    if (refused) this.#house.onConnectError(this.#origin, refused)
+    if (refused) this.#shared.onConnectError(this.#origin, refused)
     this.#fail(refused ?? error)
   }
 
@@ -226,7 +222,7 @@ class Call implements UpstreamCall, Dispatcher.DispatchHandler {
   #fail(error: Error): void {
     // Too many headers are a part of an answer: the socket was not stale.
     const answered = codeOf(error) === overflowCode
-    this.#sink.onError(error, !answered && bytesRead(error, this.#house.readBefore) > 0)
+    this.#sink.onError(error, !answered && bytesRead(error, this.#shared.readBefore) > 0)
   }
 }
 

@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net'
 import { getCACertificates } from 'node:tls'
-import type { buildConnector } from 'undici'
-import createConnector from 'undici/lib/core/connect.js'
+import { buildConnector } from 'undici'
 import { ConnectError, codeOf, tlsError } from '../../lib/connect-error.ts'
 
 type Connector = buildConnector.connector
-type ConnectorOptions = Parameters<typeof createConnector>[0]
+type ConnectorOptions = Parameters<typeof buildConnector>[0]
 
 /** A proxy says in a few lines whether it has connected. */
 const maxHeadBytes = 16 * 1024
@@ -29,7 +28,7 @@ export interface ProxyTunnelOptions {
  */
 export function proxyTunnel({ proxy, timeoutMs, connect, ca, secure }: ProxyTunnelOptions): Connector {
   const url = new URL(proxy)
-  const toProxy = createConnector({
+  const toProxy = buildConnector({
     ...connect,
     ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
   })

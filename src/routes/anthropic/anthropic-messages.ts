@@ -15,17 +15,17 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.post(
       path,
       { schema: { body: AnthropicMessagesBody }, config: { dialect, docs, outline: true } },
-      (request, reply) => app.gateway.chat(app.gateway.chatCall('anthropic', request), request, reply),
+      (request, reply) => app.gateway.chat(app.gateway.clientRequest('anthropic', request), request, reply),
     )
     app.post(
       `${path}/count_tokens`,
       { schema: { body: AnthropicCountBody }, config: { dialect, docs: countDocs } },
       async (request, reply) => {
-        const call = app.gateway.chatCall('anthropic', request)
-        const counted = await app.operations.countPrompt(call, request)
+        const client = app.gateway.clientRequest('anthropic', request)
+        const counted = await app.operations.countPrompt(client, request)
         // Agents ask often and need an answer; where no engine gave one, the header says that this is not a count.
         if (counted === undefined) reply.header('x-llm-router-estimate', 'true')
-        return { input_tokens: counted ?? estimateTokens(call.readBody()) }
+        return { input_tokens: counted ?? estimateTokens(client.readBody()) }
       },
     )
   }

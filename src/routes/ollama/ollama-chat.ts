@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaChatBody } from '../../dialects/ollama/schema.ts'
 import { answerHeaders } from '../../relay/answer/answer-headers.ts'
-import { loadModel } from '../../relay/run/load-run.ts'
+import { loadModel } from '../../relay/run/load.ts'
 import { type EndpointDocs, json, lines } from '../../sdk/endpoint-docs.ts'
 import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
@@ -15,14 +15,14 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   })) {
     app.post(path, options, async (request, reply) => {
       const { body } = request
-      const call = app.gateway.chatCall('ollama', request)
-      if (body.messages && body.messages.length > 0) return app.gateway.chat(call, request, reply)
+      const client = app.gateway.clientRequest('ollama', request)
+      if (body.messages && body.messages.length > 0) return app.gateway.chat(client, request, reply)
       // Without messages the client means: load the model, or with keep_alive 0 unload it.
       const wish = isZeroTime(body.keep_alive) ? 'unload' : 'load'
-      await loadModel(call, wish, app.gateway.services(request))
+      await loadModel(client, wish, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))
-      const answer = loadAnswer(call.alias, new Date(), wish)
-      if (!call.stream) return reply.send(answer)
+      const answer = loadAnswer(client.alias, new Date(), wish)
+      if (!client.stream) return reply.send(answer)
       return reply.type('application/x-ndjson').send(`${JSON.stringify(answer)}\n`)
     })
   }

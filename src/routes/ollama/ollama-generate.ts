@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaGenerateBody } from '../../dialects/ollama/schema.ts'
 import { answerHeaders } from '../../relay/answer/answer-headers.ts'
-import { loadModel } from '../../relay/run/load-run.ts'
+import { loadModel } from '../../relay/run/load.ts'
 import { type EndpointDocs, json, lines } from '../../sdk/endpoint-docs.ts'
 import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
@@ -16,14 +16,14 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of paths) {
     app.post(path, options, async (request, reply) => {
       const { prompt, suffix, images, keep_alive: keepAlive } = request.body
-      const call = app.gateway.chatCall('ollama-generate', request)
-      if (prompt || suffix || (images && images.length > 0)) return app.gateway.chat(call, request, reply)
+      const client = app.gateway.clientRequest('ollama-generate', request)
+      if (prompt || suffix || (images && images.length > 0)) return app.gateway.chat(client, request, reply)
       // Without a prompt the client means: load the model, as with a chat without messages.
       const wish = isZeroTime(keepAlive) ? 'unload' : 'load'
-      await loadModel(call, wish, app.gateway.services(request))
+      await loadModel(client, wish, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))
-      const answer = loadAnswer(call.alias, new Date(), wish, 'generate')
-      if (!call.stream) return reply.send(answer)
+      const answer = loadAnswer(client.alias, new Date(), wish, 'generate')
+      if (!client.stream) return reply.send(answer)
       return reply.type('application/x-ndjson').send(`${JSON.stringify(answer)}\n`)
     })
   }

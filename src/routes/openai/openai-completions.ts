@@ -15,7 +15,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   })
   for (const path of paths) {
     app.post(path, { schema, config: { dialect: 'openai', docs } }, (request, reply) =>
-      app.gateway.chat(app.gateway.chatCall('openai-completion', request), request, reply),
+      app.gateway.chat(app.gateway.clientRequest('openai-completion', request), request, reply),
     )
   }
   for (const path of endpointPaths(app.config.endpointPrefix, {
@@ -23,12 +23,12 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     prefixed: ['/v0/completions'],
   })) {
     app.post(path, { schema, config: { dialect: 'openai', docs: lmStudioDocs } }, (request, reply) => {
-      const call = app.gateway.chatCall('openai-completion', request)
-      const dialect = withLmStudioExtras(call.dialect, {
-        ...lmStudioInfo(call.model, app.engines.contextOf(call.model)),
+      const client = app.gateway.clientRequest('openai-completion', request)
+      const dialect = withLmStudioExtras(client.dialect, {
+        ...lmStudioInfo(client.model, app.engines.contextOf(client.model)),
         version,
       })
-      return app.gateway.chat({ ...call, dialect }, request, reply)
+      return app.gateway.chat({ ...client, dialect }, request, reply)
     })
   }
 }

@@ -7,7 +7,7 @@ import { readRequest } from '../../dialects/responses/request-read.ts'
 import { ResponsesBody } from '../../dialects/responses/schema.ts'
 import { createWriter } from '../../dialects/responses/stream-write.ts'
 import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
-import type { ChatCall } from '../../relay/request/chat-request.ts'
+import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { targetsWith } from '../../relay/request/operation-targets.ts'
 import type { ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
@@ -29,16 +29,16 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.post(path, { schema: { body: ResponsesBody }, config: { dialect, docs } }, async (request, reply) => {
       const { body, log } = request
       const store = app.rights.responses(request)
-      const call = app.gateway.chatCall('responses', request)
+      const client = app.gateway.clientRequest('responses', request)
       const remembered = await recall(body, store)
       request.limitUse?.addPrompt(() =>
         JSON.stringify([remembered.history, ...remembered.referenced.values()]),
       )
       const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
       // What this router has not given, an upstream with the API of its own may have.
-      if (unknown && targetsWith(call.model, 'responses').length === 0) throw previousNotFound(body)
+      if (unknown && targetsWith(client.model, 'responses').length === 0) throw previousNotFound(body)
       let kept: Promise<void> | undefined
-      const remembering = forOneCall(call.dialect, {
+      const remembering = forOneRequest(client.dialect, {
         remembered,
         onAnswer(response) {
           if (body.store === false) return
@@ -49,9 +49,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           })
         },
       })
-      const only: Pick<ChatCall, 'only'> = unknown ? { only: 'responses' } : {}
+      const only: Pick<ClientRequest, 'only'> = unknown ? { only: 'responses' } : {}
       return app.gateway.chat(
-        { ...call, ...only, dialect: remembering, beforeEnd: () => kept },
+        { ...client, ...only, dialect: remembering, beforeEnd: () => kept },
         request,
         reply,
       )
@@ -150,7 +150,7 @@ function notFound(id: string): RouterError {
   return new RouterError('not_found', `Response with id '${id.slice(0, 128)}' not found`)
 }
 
-export interface OneCall {
+export interface OneRequest {
   /** What the request's `previous_response_id` and item references stand for. */
   remembered: Remembered
   /** Gets the final object of a complete answer, before the client does. */
@@ -158,11 +158,11 @@ export interface OneCall {
 }
 
 /**
- * The dialect for a single call, where it must know more than one message: the history that a request goes on from, and
+ * The dialect for a single request, where it must know more than one message: the history that a request goes on from, and
  * the stream that a failure breaks off. `response.failed` carries the answer's id, its items so far and the next
  * sequence number, which only the writer of that stream knows.
  */
-export function forOneCall(dialect: Dialect, { remembered, onAnswer }: OneCall): Dialect {
+export function forOneRequest(dialect: Dialect, { remembered, onAnswer }: OneRequest): Dialect {
   let writer: ChatStreamWriter | undefined
   const { native, ...own } = dialect
   // What was kept here no upstream knows: such a request is translated for every target.

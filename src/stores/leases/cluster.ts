@@ -1,11 +1,17 @@
 import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import { LeaseTable } from './memory.ts'
-import { type LeaseStore, type LeaseWish, noLeaseCounts, StoreDownError, type StoredLease } from './store.ts'
+import {
+  type LeaseRequest,
+  type LeaseStore,
+  noLeaseCounts,
+  StoreDownError,
+  type StoredLease,
+} from './store.ts'
 
 type LeaseName = Pick<StoredLease, 'model' | 'key'>
 
-const acquire = topic<LeaseWish, StoredLease | undefined>('lease.acquire')
+const acquire = topic<LeaseRequest, StoredLease | undefined>('lease.acquire')
 const release = topic<LeaseName>('lease.release')
 const abandon = topic<LeaseName>('lease.abandon')
 const freed = topic<string>('lease.freed', { isHint: true })
@@ -25,9 +31,9 @@ export function clusterLeases(primary: Channel): LeaseStore {
     counts: noLeaseCounts(),
     // A worker that hangs while its turn has come tells nobody.
     pollMs: { min: 100, max: 300 },
-    async acquire(wish) {
+    async acquire(request) {
       try {
-        const granted = await primary.request(acquire, wish)
+        const granted = await primary.request(acquire, request)
         if (granted) held.set(granted.key, granted)
         return granted
       } catch (error) {
@@ -35,7 +41,7 @@ export function clusterLeases(primary: Channel): LeaseStore {
       }
     },
     release: (lease) => end(release, lease),
-    abandon: (wish) => end(abandon, wish),
+    abandon: (request) => end(abandon, request),
     onFreed: (listener) => {
       listeners.push(listener)
     },
@@ -49,7 +55,7 @@ export function clusterLeases(primary: Channel): LeaseStore {
 export function serveLeases(workers: WorkerChannels, now: () => number): void {
   const table = new LeaseTable(now)
   const tellAll = (model: string): void => workers.broadcast(freed, model)
-  workers.on(acquire, (wish, { id }) => table.acquire(id, wish))
+  workers.on(acquire, (request, { id }) => table.acquire(id, request))
   workers.on(release, ({ model, key }, { id }) => {
     if (table.release(id, model, key)) tellAll(model)
   })

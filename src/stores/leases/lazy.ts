@@ -1,8 +1,8 @@
 import { type LeaseStore, noLeaseCounts, type StoredLease } from './store.ts'
 
 /**
- * A store that is opened when it is first needed: a model may come to need one while the router runs. Until `open`,
- * nobody may ask for a lease; from then on requests wait until the store is there.
+ * A store that is opened when it is first needed: a reload may add a model that needs leases. No lease may be requested
+ * before `open`; after it, requests wait until the store is open.
  */
 export class LazyLeases implements LeaseStore {
   readonly #create: () => Promise<LeaseStore>
@@ -42,16 +42,16 @@ export class LazyLeases implements LeaseStore {
     return this.#store?.reachable ?? true
   }
 
-  async acquire(wish: Parameters<LeaseStore['acquire']>[0]): Promise<StoredLease | undefined> {
-    return (await this.#opening)?.acquire(wish)
+  async acquire(request: Parameters<LeaseStore['acquire']>[0]): Promise<StoredLease | undefined> {
+    return (await this.#opening)?.acquire(request)
   }
 
   async release(lease: StoredLease): Promise<void> {
     await this.#store?.release(lease)
   }
 
-  async abandon(wish: Parameters<LeaseStore['abandon']>[0]): Promise<void> {
-    await this.#store?.abandon(wish)
+  async abandon(request: Parameters<LeaseStore['abandon']>[0]): Promise<void> {
+    await this.#store?.abandon(request)
   }
 
   onFreed(listener: (model: string) => void): void {

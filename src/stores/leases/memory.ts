@@ -1,14 +1,14 @@
 import {
+  type LeaseCandidate,
+  type LeaseRequest,
   type LeaseStore,
-  type LeaseWish,
   noLeaseCounts,
   type StoredLease,
-  type WishedTarget,
 } from './store.ts'
 
-/** A process that waits shows itself at least this often, in milliseconds; one that does not loses its place. */
+/** A process with waiting requests asks at least this often, in milliseconds; after a longer silence its turn is given up. */
 const silentAfterMs = 500
-/** Two requests that waited nearly as long as one another take what comes, in milliseconds. */
+/** Two requests whose waits differ by less than this have no order, in milliseconds. */
 const sameAgeMs = 5
 
 interface Held {
@@ -22,7 +22,7 @@ interface ModelTable {
   waiting: Map<string, { since: number; seen: number; ids: ReadonlySet<string> }>
 }
 
-/** Who holds what, within one process: the store itself, or what the primary keeps for its workers. */
+/** Which process holds which target: the store of a single process, or what the primary keeps for its workers. */
 export class LeaseTable {
   readonly #now: () => number
   readonly #models = new Map<string, ModelTable>()
@@ -35,19 +35,19 @@ export class LeaseTable {
   }
 
   /** See `LeaseStore.acquire`. `holder` is the process that asks. */
-  acquire(holder: string, wish: LeaseWish): StoredLease | undefined {
-    const table = this.#table(wish.model)
-    const already = this.#find(table, holder, wish.key)
+  acquire(holder: string, request: LeaseRequest): StoredLease | undefined {
+    const table = this.#table(request.model)
+    const already = this.#find(table, holder, request.key)
     if (already) return already.lease
-    const target = this.#best(table, wish)
-    if (!target || this.#isOthersTurn(table, holder, wish)) {
-      if (wish.complete) this.#wait(table, holder, wish)
+    const target = this.#best(table, request)
+    if (!target || this.#isOthersTurn(table, holder, request)) {
+      if (request.complete) this.#wait(table, holder, request)
       return undefined
     }
-    const lease = { key: wish.key, model: wish.model, target, fence: ++this.#fence }
+    const lease = { key: request.key, model: request.model, target, fence: ++this.#fence }
     table.held.set(target.id, { holder, lease })
     table.waiting.delete(holder)
-    this.#hosts.enter(target.host, wish.model)
+    this.#hosts.enter(target.host, request.model)
     return lease
   }
 
@@ -101,8 +101,8 @@ export class LeaseTable {
   }
 
   /** Of the free ones the first with the least rank. */
-  #best({ held }: ModelTable, { model, affinity, targets }: LeaseWish): WishedTarget | undefined {
-    let best: WishedTarget | undefined
+  #best({ held }: ModelTable, { model, affinity, targets }: LeaseRequest): LeaseCandidate | undefined {
+    let best: LeaseCandidate | undefined
     let least = Number.POSITIVE_INFINITY
     for (const target of targets) {
       if (held.has(target.id)) continue
@@ -115,7 +115,7 @@ export class LeaseTable {
     return best
   }
 
-  #wait(table: ModelTable, holder: string, { waitedMs, targets }: LeaseWish): void {
+  #wait(table: ModelTable, holder: string, { waitedMs, targets }: LeaseRequest): void {
     const now = this.#now()
     table.waiting.set(holder, {
       since: now - waitedMs,
@@ -125,16 +125,16 @@ export class LeaseTable {
   }
 
   /** Whether as many requests of other processes as there are free targets waited longer for one of them. */
-  #isOthersTurn(table: ModelTable, holder: string, wish: LeaseWish): boolean {
+  #isOthersTurn(table: ModelTable, holder: string, request: LeaseRequest): boolean {
     if (table.waiting.size === 0) return false
-    const free = wish.targets.filter(({ id }) => !table.held.has(id))
+    const free = request.targets.filter(({ id }) => !table.held.has(id))
     const now = this.#now()
     let older = 0
     for (const [other, { since, seen, ids }] of table.waiting) {
       if (now - seen > silentAfterMs) table.waiting.delete(other)
       else if (
         other !== holder &&
-        since < now - wish.waitedMs - sameAgeMs &&
+        since < now - request.waitedMs - sameAgeMs &&
         free.some(({ id }) => ids.has(id))
       )
         older++
@@ -143,7 +143,7 @@ export class LeaseTable {
   }
 }
 
-/** Hosts and models to remember: far over what a router has at a time, and configurations change for years. */
+/** Hosts and models to remember: far more than a router has at a time, but configurations change for years. */
 const mostKept = 10_000
 
 /** Which models the hosts run now and ran before: the memory behind `first_available_optim`. */
@@ -182,7 +182,7 @@ class HostUse {
     return this.#used.has(host) ? 3 : 2
   }
 
-  /** The one that was first heard of. What is wrongly forgotten is learned anew. */
+  /** The one that has been known longest. What is forgotten although it is in use is learned again. */
   #forgetHost(): void {
     const [host = ''] = this.#used
     this.#used.delete(host)
@@ -208,7 +208,7 @@ export function memoryLeases(now: () => number): LeaseStore {
   return {
     counts: noLeaseCounts(),
     pollMs: undefined,
-    acquire: async (wish) => table.acquire(self, wish),
+    acquire: async (request) => table.acquire(self, request),
     async release({ model, key }) {
       if (table.release(self, model, key)) tell(model)
     },

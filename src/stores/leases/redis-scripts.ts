@@ -1,11 +1,11 @@
 import type { RedisLink } from '../redis/client.ts'
 import { freedChannel, pythonField, redisKeys } from '../redis/keys.ts'
-import type { LeaseWish, WishedTarget } from './store.ts'
+import type { LeaseCandidate, LeaseRequest } from './store.ts'
 
 export interface TakenTarget {
   token: string
   model: string
-  target: WishedTarget
+  target: LeaseCandidate
 }
 
 interface Process {
@@ -15,12 +15,12 @@ interface Process {
   ttlMs: number
 }
 
-/** The wish's target that was taken, and its fence; undefined when nothing was. */
+/** The request's target that was taken, and its fence; undefined when nothing was. */
 export async function acquireStep(
   { link, worker, ttlMs }: Process,
   token: string,
-  { model, targets, waitedMs, affinity, complete }: LeaseWish,
-): Promise<{ target: WishedTarget; fence: number } | undefined> {
+  { model, targets, waitedMs, affinity, complete }: LeaseRequest,
+): Promise<{ target: LeaseCandidate; fence: number } | undefined> {
   const keys = [
     redisKeys.fence(model),
     redisKeys.python(model),
@@ -72,8 +72,8 @@ export async function renewStep(
 export interface Leaving {
   token: string
   model: string
-  targets: readonly Pick<WishedTarget, 'id' | 'host'>[]
-  /** No late copy of an acquire or renew of this token may take anything any more. */
+  targets: readonly Pick<LeaseCandidate, 'id' | 'host'>[]
+  /** An acquire or renew of this token that arrives late takes nothing. */
   abandon: boolean
 }
 

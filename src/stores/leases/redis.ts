@@ -5,12 +5,12 @@ import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { freedChannel } from '../redis/keys.ts'
 import { acquireStep, type Leaving, releaseStep, renewStep, type TakenTarget } from './redis-scripts.ts'
 import {
+  type LeaseCandidate,
+  type LeaseRequest,
   type LeaseStore,
-  type LeaseWish,
   noLeaseCounts,
   StoreDownError,
   type StoredLease,
-  type WishedTarget,
 } from './store.ts'
 
 export interface RedisLeasesOptions {
@@ -54,7 +54,7 @@ export class RedisLeases implements LeaseStore {
   /** Given back, but Redis has not said so yet; with the time after which it ends there by itself. */
   readonly #leaving = new Map<string, Leaving & { until: number }>()
   readonly #listeners: ((model: string) => void)[] = []
-  readonly #lostListeners: ((lease: StoredLease) => void)[] = []
+  readonly #revokedListeners: ((lease: StoredLease) => void)[] = []
   #timer: NodeJS.Timeout | undefined
   #beating = false
   #closed = false
@@ -82,22 +82,22 @@ export class RedisLeases implements LeaseStore {
     }
   }
 
-  async acquire(wish: LeaseWish): Promise<StoredLease | undefined> {
-    const token = this.#token(wish.key)
+  async acquire(request: LeaseRequest): Promise<StoredLease | undefined> {
+    const token = this.#token(request.key)
     const held = this.#held.get(token)
     if (held) return held.lease
     // What was given while Redis was away is not there yet, and must not be given twice.
-    const unknown = [...this.#held.values()].filter(({ unsure, model }) => unsure && model === wish.model)
-    const targets = wish.targets.filter(({ id }) => !unknown.some(({ target }) => target.id === id))
+    const unknown = [...this.#held.values()].filter(({ unsure, model }) => unsure && model === request.model)
+    const targets = request.targets.filter(({ id }) => !unknown.some(({ target }) => target.id === id))
     if (targets.length === 0) return undefined
-    let granted: { target: WishedTarget; fence: number } | undefined
+    let granted: { target: LeaseCandidate; fence: number } | undefined
     try {
-      granted = await this.#health.run(() => acquireStep(this.#process, token, { ...wish, targets }))
+      granted = await this.#health.run(() => acquireStep(this.#process, token, { ...request, targets }))
     } catch (error) {
-      return this.#withoutRedis(wish, error)
+      return this.#withoutRedis(request, error)
     }
     if (!granted) return undefined
-    return this.#hold({ key: wish.key, model: wish.model, ...granted }, false)
+    return this.#hold({ key: request.key, model: request.model, ...granted }, false)
   }
 
   async release({ key }: StoredLease): Promise<void> {
@@ -108,10 +108,10 @@ export class RedisLeases implements LeaseStore {
     await this.#leave({ token, model, targets: [target], abandon: unsure })
   }
 
-  async abandon(wish: LeaseWish): Promise<void> {
-    const token = this.#token(wish.key)
+  async abandon(request: LeaseRequest): Promise<void> {
+    const token = this.#token(request.key)
     this.#held.delete(token)
-    await this.#leave({ token, model: wish.model, targets: wish.targets, abandon: true })
+    await this.#leave({ token, model: request.model, targets: request.targets, abandon: true })
   }
 
   onFreed(listener: (model: string) => void): void {
@@ -119,7 +119,7 @@ export class RedisLeases implements LeaseStore {
   }
 
   onRevoked(listener: (lease: StoredLease) => void): void {
-    this.#lostListeners.push(listener)
+    this.#revokedListeners.push(listener)
   }
 
   async close(): Promise<void> {
@@ -166,19 +166,19 @@ export class RedisLeases implements LeaseStore {
   }
 
   /** Redis has not answered: wait, refuse, or go by what this process alone knows. */
-  #withoutRedis(wish: LeaseWish, error: unknown): StoredLease | undefined {
+  #withoutRedis(request: LeaseRequest, error: unknown): StoredLease | undefined {
     const { holdMs, whenDown } = this.#options
     if (this.#health.downForMs < holdMs) throw error
     if (whenDown === 'reject') throw storeDown(error)
     const taken = new Set<string>()
-    for (const { model, target } of this.#held.values()) if (model === wish.model) taken.add(target.id)
-    const free = wish.targets.filter(({ id }) => !taken.has(id))
+    for (const { model, target } of this.#held.values()) if (model === request.model) taken.add(target.id)
+    const free = request.targets.filter(({ id }) => !taken.has(id))
     const target = free.find(({ reserve }) => !reserve) ?? free[0]
     if (!target) return undefined
     this.counts.local++
     // The call that was not answered may yet be carried out, for another target: its token is not used any more.
-    void this.abandon(wish)
-    return this.#hold({ key: `${wish.key}.local`, model: wish.model, target, fence: 0 }, true)
+    void this.abandon(request)
+    return this.#hold({ key: `${request.key}.local`, model: request.model, target, fence: 0 }, true)
   }
 
   async #leave(leaving: Leaving): Promise<void> {
@@ -252,7 +252,7 @@ export class RedisLeases implements LeaseStore {
         'lease revoked: another request has the target too',
       )
       // What was given without Redis was known not to be exclusive.
-      if (lease.fence > 0) for (const listener of this.#lostListeners) listener(lease)
+      if (lease.fence > 0) for (const listener of this.#revokedListeners) listener(lease)
     }
     entry.revoked = revoked
   }

@@ -1,27 +1,27 @@
-/** A target that a request would take. */
-export interface WishedTarget {
+/** A target that a request could use. */
+export interface LeaseCandidate {
   /** Id of the target: one lease at a time for each model and id. */
   readonly id: string
   /** The machine behind it; several targets may share one. */
   readonly host: string
-  /** A sleeping target, or one that is less well than others: taken only when all that are not are taken. */
+  /** A standby target, or a degraded one: taken only when all others are taken. */
   readonly reserve: boolean
 }
 
-/** What a request asks for, again and again until it gets a lease or gives up. */
-export interface LeaseWish {
-  /** 96 random bits in hex, the same on every try of one request: a try whose answer was lost finds its lease. */
+/** What a request asks for, repeatedly, until it gets a lease or gives up. */
+export interface LeaseRequest {
+  /** 96 random bits in hex, the same each time one request asks: if an answer was lost, the next call finds its lease. */
   readonly key: string
   readonly model: string
   /** In the order of preference; empty while all are down. */
-  readonly targets: readonly WishedTarget[]
+  readonly targets: readonly LeaseCandidate[]
   /** Hosts that have the model loaded come before the order of preference. */
   readonly affinity: boolean
   /** For how long the request has been waiting, in milliseconds. */
   readonly waitedMs: number
   /**
-   * No target is left out because this request failed there already. Only such a wish keeps its place before younger
-   * ones of other processes, as far as those want the same targets.
+   * No target is left out because this request failed there already. Only such a request is served before younger ones of
+   * other processes, as far as those want the same targets.
    */
   readonly complete: boolean
 }
@@ -29,52 +29,52 @@ export interface LeaseWish {
 export interface StoredLease {
   readonly key: string
   readonly model: string
-  readonly target: WishedTarget
-  /** Grows with every lease of the model; 0 for one that was given without the store that all share. */
+  readonly target: LeaseCandidate
+  /** Grows with every lease of the model; 0 for a lease that was granted without the shared store. */
   readonly fence: number
 }
 
 /**
- * Holds which request has which target exclusively, for all processes that share it.
+ * Holds which request has which target exclusively, for all processes that share the store.
  *
- * Atomic: choosing among the targets of a wish and taking one. A lease ends by `release`, by `close`, and within the
+ * Atomic: choosing among the targets of a request and taking one. A lease ends by `release`, by `close`, and within the
  * store's own bound when its process dies; never by the start of another process.
  */
 export interface LeaseStore {
   /**
-   * Takes a free target. Undefined: all are taken, or a request of another process has waited longer. Throws
-   * StoreDownError when it cannot say (ask again later with the same key), or a RouterError that is for the client.
+   * Takes a free target. Undefined: all are taken, or a request of another process has waited longer. Rejects with
+   * StoreDownError when the store cannot decide (ask again later with the same key), or with a RouterError for the client.
    */
-  acquire(wish: LeaseWish): Promise<StoredLease | undefined>
-  /** Gives a lease back; a second time, or after somebody else took the target over, changes nothing. Never rejects. */
+  acquire(request: LeaseRequest): Promise<StoredLease | undefined>
+  /** Gives a lease back. A second call, or one after another request took the target over, changes nothing. Never rejects. */
   release(lease: StoredLease): Promise<void>
-  /** No further try with this key will come: takes back whatever a lost answer may have given. Never rejects. */
-  abandon(wish: LeaseWish): Promise<void>
-  /** Calls back with a model's alias after something of it became free, in any process. A hint: some may be lost. */
+  /** The request will not ask again: takes back whatever a lost answer may have granted. Never rejects. */
+  abandon(request: LeaseRequest): Promise<void>
+  /** Calls back with a model's alias after one of its targets became free, in any process. A hint: some may be lost. */
   onFreed(listener: (model: string) => void): void
   /**
-   * Calls back, once for each, when a lease that this process has not given back is another process's now. Only of those
-   * that were given by the shared store. Absent: that cannot happen.
+   * Calls back, once for each, when a lease that this process has not given back now belongs to another process. Only for
+   * leases that the shared store granted. Absent: that cannot happen.
    */
   onRevoked?(listener: (lease: StoredLease) => void): void
   /** How often a waiting request should ask without a hint, in milliseconds; undefined when hints are never lost. */
   readonly pollMs: { readonly min: number; readonly max: number } | undefined
   readonly counts: LeaseCounts
-  /** Whether the store that several processes share answered last time; absent where there is none outside. */
+  /** Whether the external store answered the last time; absent where there is none. */
   readonly reachable?: boolean
-  /** Gives back all that this process still holds. */
+  /** Gives back everything that this process still holds. */
   close(): Promise<void>
 }
 
-/** What happened since the start, for metrics. */
+/** Counted since the start, for metrics. */
 export interface LeaseCounts {
-  /** Given while the shared store was down: exclusive within this process only. */
+  /** Granted while the shared store was down: exclusive within this process only. */
   local: number
-  /** Found taken by somebody else although still in use here: the target ran two requests at once. */
+  /** Taken by another process although still in use here: the target ran two requests at once. */
   revoked: number
 }
 
-/** The store cannot be asked now. */
+/** The store cannot be reached now. */
 export class StoreDownError extends Error {
   constructor(cause?: unknown) {
     super('the lease store cannot be reached', { cause })

@@ -1,10 +1,10 @@
 import {
+  type LimitDecision,
   type LimitDemand,
-  type LimitEnd,
+  type LimitedRequest,
   type LimitReservation,
+  type LimitSettlement,
   type LimitStore,
-  type LimitVerdict,
-  type LimitWish,
   limitWindowMs,
 } from './store.ts'
 
@@ -30,7 +30,7 @@ interface Use {
   tokens: { left: number; at: number } | undefined
 }
 
-type Refusal = Pick<LimitVerdict, 'refusedBy' | 'waitMs'> | undefined
+type Refusal = Pick<LimitDecision, 'refusedBy' | 'waitMs'> | undefined
 
 /** What all keys use, in one process. Keys come from the configuration, so there are not more of them than it names. */
 export class LimitTable {
@@ -42,7 +42,7 @@ export class LimitTable {
     this.#now = now
   }
 
-  admit(holder: string, { key, ticket, limits }: LimitWish): LimitVerdict {
+  admit(holder: string, { key, ticket, limits }: LimitedRequest): LimitDecision {
     const use = this.#useOf(key)
     const refusal = this.#closed(use, limits)
     if (!refusal) {
@@ -66,7 +66,7 @@ export class LimitTable {
     return { refusedBy: undefined, waitMs: 0, ...refusal, slots: granted, ...this.#left(use, limits) }
   }
 
-  leave({ key, ticket, limits, tokens, requests, undone }: LimitEnd): void {
+  settle({ key, ticket, limits, tokens, requests, undone }: LimitSettlement): void {
     const use = this.#useOf(key)
     giveBack(use, ticket)
     const begun = use.recent.get(ticket)
@@ -80,13 +80,13 @@ export class LimitTable {
   }
 
   /** Gives back what a process that has ended held. */
-  leaveAll(holder: string): void {
+  settleAll(holder: string): void {
     for (const use of this.#uses.values())
       for (const [ticket, open] of use.open) if (open.holder === holder) giveBack(use, ticket)
   }
 
   /** Whether nothing more may begin. */
-  #closed(use: Use, { concurrent, requests, tokens }: LimitWish['limits']): Refusal {
+  #closed(use: Use, { concurrent, requests, tokens }: LimitedRequest['limits']): Refusal {
     if (concurrent !== undefined && use.slots >= concurrent) return { refusedBy: 'concurrent', waitMs: 0 }
     const tooMany = this.#tooMany(use, requests, 1)
     if (tooMany || tokens === undefined) return tooMany
@@ -117,7 +117,10 @@ export class LimitTable {
     return { refusedBy: 'tokens', waitMs: (missing * limitWindowMs) / limit }
   }
 
-  #left(use: Use, { requests, tokens }: LimitWish['limits']): Pick<LimitVerdict, 'requests' | 'tokens'> {
+  #left(
+    use: Use,
+    { requests, tokens }: LimitedRequest['limits'],
+  ): Pick<LimitDecision, 'requests' | 'tokens'> {
     const free = tokens === undefined ? 0 : this.#balance(use, tokens) - use.reserved
     return {
       ...(requests === undefined
@@ -199,9 +202,9 @@ function forget(use: Use, ticket: string): void {
 export function memoryLimits(now: () => number): LimitStore {
   const table = new LimitTable(now)
   return {
-    admit: async (wish) => table.admit('', wish),
+    admit: async (request) => table.admit('', request),
     reserve: async (demand) => table.reserve('', demand),
-    leave: async (end) => table.leave(end),
+    settle: async (settlement) => table.settle(settlement),
     close: async () => undefined,
   }
 }

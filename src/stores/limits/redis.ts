@@ -3,13 +3,13 @@ import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { LazyScripts } from '../redis/scripts.ts'
 import {
+  type LimitDecision,
   type LimitDemand,
-  type LimitEnd,
   type Limited,
+  type LimitedRequest,
   type LimitReservation,
+  type LimitSettlement,
   type LimitStore,
-  type LimitVerdict,
-  type LimitWish,
   limitWindowMs,
 } from './store.ts'
 
@@ -34,7 +34,7 @@ interface Held {
 }
 
 /**
- * What keys use in all routers with one Redis, counted by its clock. Rejects with StoreDownError while Redis does not
+ * What client keys use in all routers with one Redis, counted by its clock. Rejects with StoreDownError while Redis does not
  * answer. A process that dies gives its slots back after the time to live.
  */
 export class RedisLimits implements LimitStore {
@@ -51,8 +51,8 @@ export class RedisLimits implements LimitStore {
     this.#scripts = new LazyScripts({ address: options.address, steps, health })
   }
 
-  async admit(wish: LimitWish): Promise<LimitVerdict> {
-    const { slots: _one, ...verdict } = await this.#take({ ...wish, tokens: -1, requests: 1, slots: 1 })
+  async admit(request: LimitedRequest): Promise<LimitDecision> {
+    const { slots: _one, ...verdict } = await this.#take({ ...request, tokens: -1, requests: 1, slots: 1 })
     return verdict
   }
 
@@ -60,7 +60,7 @@ export class RedisLimits implements LimitStore {
     return this.#take(demand)
   }
 
-  async leave({ key, ticket, limits, tokens, requests, undone }: LimitEnd): Promise<void> {
+  async settle({ key, ticket, limits, tokens, requests, undone }: LimitSettlement): Promise<void> {
     const held = this.#held.get(key)?.get(ticket) ?? { slots: 1, requests: 1 }
     this.#held.get(key)?.delete(ticket)
     await this.#run('leave-key', key, [
@@ -100,7 +100,7 @@ export class RedisLimits implements LimitStore {
       try {
         await this.#run('keep-key', key, [this.#ttlMs, ...[...tickets].flatMap(slotsOf)])
       } catch {
-        return // told by the health; the next turn comes
+        return // logged by the health; the next interval tries again
       }
     }
   }

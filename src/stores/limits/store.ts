@@ -2,30 +2,30 @@ import type { KeyLimits } from '../../sdk/client-key.ts'
 
 export type Limited = 'concurrent' | 'requests' | 'tokens'
 
-/** One request of one key. */
-export interface LimitWish {
+/** One request of one client key. */
+export interface LimitedRequest {
   /** Id of the key. */
   readonly key: string
-  /** Names the request; no other one of any process has the same. */
+  /** Identifies the request among those of all processes. */
   readonly ticket: string
   readonly limits: KeyLimits
 }
 
-export interface LimitVerdict {
-  /** Undefined: the request may go on, and holds its place until `leave`. */
+export interface LimitDecision {
+  /** Undefined: the request is admitted, and holds its slot until `settle`. */
   readonly refusedBy: Limited | undefined
-  /** Milliseconds until a refused request may come again; of `concurrent` nobody knows. */
+  /** Milliseconds until a refused request may come again; 0 for `concurrent`, where that is unknown. */
   readonly waitMs: number
   /**
-   * What is left of the limits that there are, after this request and without what others have reserved, and the
-   * milliseconds until all of it is back.
+   * What remains of the configured limits after this request, without what others have reserved, and the milliseconds until
+   * all of it is available again.
    */
   readonly requests?: { readonly left: number; readonly fullInMs: number }
   readonly tokens?: { readonly left: number; readonly fullInMs: number }
 }
 
-/** What an admitted request is about to take, which shows in its body. */
-export interface LimitDemand extends LimitWish {
+/** What an admitted request is about to use, known once its body has been read. */
+export interface LimitDemand extends LimitedRequest {
   /** Tokens of its prompts and answers, estimated. */
   readonly tokens: number
   /** Upstream requests that it becomes, at least 1: one was counted when it was admitted. */
@@ -34,37 +34,77 @@ export interface LimitDemand extends LimitWish {
   readonly slots: number
 }
 
-export interface LimitReservation extends LimitVerdict {
-  /** How many of its upstream requests may run at a time: as many of those that it wanted as were free, but 1 at least. */
+export interface LimitReservation extends LimitDecision {
+  /** How many of its upstream requests may run at a time: as many as it asked for and were free, but at least 1. */
   readonly slots: number
 }
 
-export interface LimitEnd extends LimitWish {
-  /** What the request took. More than there was left delays the requests after it. */
+export interface LimitSettlement extends LimitedRequest {
+  /** What the request used. More than remained delays later requests. */
   readonly tokens: number
   /** How many upstream requests it became, where that is fewer than were reserved. */
   readonly requests?: number
-  /** It was not let in after all: as if it had never come. */
+  /** It was rejected after all, and counts as if it had never come. */
   readonly undone?: boolean
 }
 
 /**
- * Counts what keys use, for all processes that share it. Atomic: the comparison with all limits of a key and the taking of
- * a place or of a reservation. Both are given back when their process dies, within the store's own bound; what the requests
- * of such a process took is not counted, because nobody knows it.
+ * Counts what client keys use, for all processes that share the store. Atomic: comparing a request with all limits of its
+ * key and taking a slot or a reservation. When a process dies its slots and reservations are freed within the store's own
+ * bound; what its requests used is not counted, because it is unknown.
  */
 export interface LimitStore {
-  /** Takes a place for a request, or says why there is none; what is refused counts for nothing. */
-  admit(wish: LimitWish): Promise<LimitVerdict>
+  /** Takes a slot for a request, or says which limit refuses it; a refused request counts for nothing. */
+  admit(request: LimitedRequest): Promise<LimitDecision>
   /**
-   * Sets tokens, requests and slots aside for an admitted request until it leaves, or says why it cannot; it then must
-   * leave, undone. More tokens than the limit can ever hold are set aside when nothing else is and nothing is owed.
+   * Reserves tokens, requests and slots for an admitted request until it is settled, or says which limit refuses it; it must
+   * then be settled as undone. More tokens than the limit can ever hold are reserved when nothing else is and nothing is owed.
    */
   reserve(demand: LimitDemand): Promise<LimitReservation>
-  /** Gives back the place and what was set aside, and counts the tokens. A second time changes nothing but the tokens. */
-  leave(end: LimitEnd): Promise<void>
+  /** Frees the slots and the reservation, and counts the tokens. A second call changes nothing but the tokens. */
+  settle(settlement: LimitSettlement): Promise<void>
   close(): Promise<void>
 }
 
-/** Requests are counted in a window that slides, in milliseconds. */
+/** Requests are counted in a sliding window, in milliseconds. */
 export const limitWindowMs = 60_000
+
+/**
+ * Limits that several processes share, and those of this one, which apply alone while the shared store cannot be reached.
+ * This process is asked first: what is too much here is too much for all of them, and costs no request. Never rejects.
+ */
+export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
+  return {
+    async admit(request) {
+      const here = await local.admit(request)
+      if (here.refusedBy !== undefined) return here
+      let there: LimitDecision
+      try {
+        there = await shared.admit(request)
+      } catch {
+        return here // logged by the shared store
+      }
+      if (there.refusedBy !== undefined) await local.settle({ ...request, tokens: 0, undone: true })
+      return there
+    },
+    async reserve(demand) {
+      const here = await local.reserve(demand)
+      if (here.refusedBy !== undefined) return here
+      try {
+        const there = await shared.reserve(demand)
+        return { ...there, slots: Math.min(here.slots, there.slots) }
+      } catch {
+        return here // logged by the shared store
+      }
+    },
+    async settle(settlement) {
+      await local.settle(settlement)
+      try {
+        await shared.settle(settlement)
+      } catch {
+        // what it holds there expires, and these tokens are counted here alone
+      }
+    },
+    close: () => shared.close(),
+  }
+}

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Redis, type RedisOptions } from 'ioredis'
 
 export interface RedisAddress {
-  /** `redis://` or `rediss://`; what it says wins over the other members. */
+  /** `redis://` or `rediss://`; overrides the other members. */
   url: string | undefined
   host: string
   port: number
@@ -16,7 +16,7 @@ type Options = Omit<RedisOptions, 'replyMapping'>
 /** A lease step as a Lua file; see its head for keys and arguments. */
 export type LeaseStep = 'acquire' | 'renew' | 'release'
 
-/** A connection for commands that must answer soon or fail, and the Lua files that may be run over it. */
+/** A connection for commands that must answer soon or fail, with the Lua files that it can run. */
 export interface ScriptLink<Step extends string> {
   readonly commands: Redis
   run(step: Step, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
@@ -57,8 +57,8 @@ export function connectRedis(address: RedisAddress, commandTimeoutMs = 250): Red
 }
 
 /**
- * No command may wait for a Redis that is away, and none may be sent twice behind our back: who asks again does so with
- * the same token. A command that ran out of time may still be carried out by Redis later.
+ * No command waits for a Redis that is down, and none is resent by the client: the caller repeats it with the same token.
+ * Redis may still execute a command that timed out here.
  */
 function optionsOf(commandTimeoutMs: number): Options {
   return {
@@ -76,7 +76,7 @@ function optionsOf(commandTimeoutMs: number): Options {
 
 function open({ url, host, port, db, password }: RedisAddress, options: Options): Redis {
   const all: Options = { ...options, db, ...(password === undefined ? {} : { password }) }
-  // What the address itself says comes before these.
+  // Members of the URL override these.
   return url === undefined ? new Redis({ ...all, host, port }) : new Redis(url, all)
 }
 

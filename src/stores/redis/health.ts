@@ -5,13 +5,13 @@ export interface StoreLog {
   warn(details: object, message: string): void
 }
 
-/** So many failures in a row, and the next calls do not even try. */
+/** After so many failures in a row the next calls fail without trying. */
 const failuresToSkip = 3
 const skipMs = 1_000
-/** An outage that comes and goes is told this often at most, in milliseconds. */
+/** An outage that comes and goes is logged this often at most, in milliseconds. */
 const logPauseMs = 10_000
 
-/** Whether Redis answers, learned from each call: spares requests the wait for one that does not. */
+/** Whether Redis answers, learned from each call. While it does not, requests fail at once instead of waiting for it. */
 export class RedisHealth {
   readonly #now: () => number
   readonly #log: StoreLog
@@ -20,21 +20,21 @@ export class RedisHealth {
   #failures = 0
   #skipUntil = Number.NEGATIVE_INFINITY
   #loggedAt = Number.NEGATIVE_INFINITY
-  #told = false
+  #isLogged = false
 
-  /** `now`: monotonic milliseconds. `whenDown`: what then happens, for the log. */
+  /** `now`: monotonic milliseconds. `whenDown`: what happens while Redis is down, for the log. */
   constructor(now: () => number, log: StoreLog, whenDown: string) {
     this.#now = now
     this.#log = log
     this.#whenDown = whenDown
   }
 
-  /** For how long it has not answered, in milliseconds; 0 when it answered last time. */
+  /** For how long Redis has not answered, in milliseconds; 0 when it answered the last call. */
   get downForMs(): number {
     return this.#downSince === undefined ? 0 : this.#now() - this.#downSince
   }
 
-  /** Makes a call, unless the last ones failed a moment ago. Any failure is a StoreDownError. */
+  /** Makes a call, unless the last ones have just failed. Any failure is a StoreDownError. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#now() < this.#skipUntil) throw new StoreDownError()
     try {
@@ -48,15 +48,15 @@ export class RedisHealth {
     }
   }
 
-  /** A new connection: worth a try again. */
+  /** There is a new connection: the next call is made again. */
   connected(): void {
     this.#skipUntil = Number.NEGATIVE_INFINITY
   }
 
   failed(error: unknown): void {
     this.#downSince ??= this.#now()
-    if (this.#told || this.#now() - this.#loggedAt < logPauseMs) return
-    this.#told = true
+    if (this.#isLogged || this.#now() - this.#loggedAt < logPauseMs) return
+    this.#isLogged = true
     this.#loggedAt = this.#now()
     const text = error instanceof Error ? error.message : String(error)
     this.#log.warn({ error: text, redis_down: this.#whenDown }, 'Redis does not answer')
@@ -65,7 +65,7 @@ export class RedisHealth {
   #answered(): void {
     this.#failures = 0
     this.#downSince = undefined
-    if (this.#told) this.#log.info('Redis answers again')
-    this.#told = false
+    if (this.#isLogged) this.#log.info('Redis answers again')
+    this.#isLogged = false
   }
 }

@@ -1,4 +1,4 @@
-/** The channel that tells which model has something free. */
+/** The channel on which models with a freed target are published. */
 export const freedChannel = 'llm-router:freed'
 
 /**
@@ -15,14 +15,14 @@ export const redisKeys = {
   running: (host: string) => `llm-router:running:${host}`,
   /** What a process holds. */
   owned: (worker: string) => `llm-router:owned:${worker}`,
-  /** A request or a process that will not come back. */
+  /** A request that was abandoned, or a process that is dead. */
   gone: (tokenOrWorker: string) => `llm-router:gone:${tokenOrWorker}`,
-  /** Stored answers of the Responses API: their JSON, and what bounds them. */
+  /** Stored responses of the Responses API: their JSON, and what bounds them. */
   responses: 'llm-router:responses',
   responsesByUse: 'llm-router:responses:by-use',
   responsesByExpiry: 'llm-router:responses:by-expiry',
   responsesBytes: 'llm-router:responses:bytes',
-  /** What a client key uses: requests that run, those of the last minute, tokens that are left, tokens set aside. */
+  /** What a client key uses: running requests, those of the last minute, remaining tokens, reserved tokens. */
   keyOpen: (id: string) => `{k:${id}}:open`,
   keyRecent: (id: string) => `{k:${id}}:recent`,
   keyTokens: (id: string) => `{k:${id}}:tokens`,
@@ -37,7 +37,7 @@ function part(name: string): string {
 
 /**
  * The target's field in the Python version's hash, without `:is_chosen`. That version names a provider by its id, or by
- * its address where it has none; an id that was made here (`alias@digest#count`) stands for such a one.
+ * its address where it has none; an id that was generated here (`alias@digest#count`) means such a provider.
  */
 export function pythonField(id: string, host: string): string {
   return pythonName(/@[0-9a-f]{8}#\d+$/.test(id) ? host : id)

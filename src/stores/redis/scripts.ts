@@ -5,7 +5,7 @@ import type { RedisHealth } from './health.ts'
 export interface LazyScriptsOptions<Step extends string> {
   address: RedisAddress
   steps: readonly Step[]
-  /** Hears how the connection fares. */
+  /** Informed of each failure and each new connection. */
   health: RedisHealth
   /** How long a command may take, in milliseconds; absent: the client's own. */
   commandTimeoutMs?: number
@@ -14,7 +14,7 @@ export interface LazyScriptsOptions<Step extends string> {
 /** The first use waits this long for a connection, in milliseconds. */
 const connectWaitMs = 1_000
 
-/** Scripts over a connection that is made at their first use: a router that needs none opens none, and loads no client for it. */
+/** Scripts over a connection that is opened at their first use: a router that needs none loads no Redis client. */
 export class LazyScripts<Step extends string> {
   readonly #options: LazyScriptsOptions<Step>
   #link: Promise<ScriptLink<Step>> | undefined

@@ -158,7 +158,7 @@ describe('an Anthropic request', () => {
 })
 
 describe('a request to Anthropic', () => {
-  it('from OpenAI says the same', () => {
+  it('an OpenAI request is translated to the same Anthropic request', () => {
     const { body, lost } = carried({ ...openaiBody, tool_choice: 'auto' }, openai, anthropic)
     const results = [
       { type: 'tool_result', tool_use_id: 'toolu_1', content: [{ type: 'text', text: '21' }] },

@@ -6,7 +6,7 @@ import { refusedAt, sent } from './support.ts'
 const tool = { name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } }
 
 describe('the fields of a request', () => {
-  it('have Anthropic’s names', () => {
+  it('sampling, stop sequences and user are sent under Anthropic’s names', () => {
     const { body, lost } = sent({
       stream: true,
       sampling: { maxTokens: 100, temperature: 0.5, topP: 0.9, topK: 40, stop: ['END'] },

@@ -180,7 +180,7 @@ describe('writing a whole message', () => {
     assert.deepEqual(inputOf('[1]'), { invalid_arguments: '[1]' })
   })
 
-  it('reads back as it was', () => {
+  it('a message that was written is read back unchanged', () => {
     const response = readResponse(message)
     assert.deepEqual(readResponse(writeResponse(response, context)), response)
   })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createWriter } from '../../../src/dialects/anthropic/stream-write.ts'
+import { estimateTokens } from '../../../src/dialects/anthropic/token-estimate.ts'
 import type { ChatEvent, FinishReason } from '../../../src/sdk/chat.ts'
 import { upstreamFailed } from '../../../src/sdk/errors.ts'
 import { context, fixture, readPieces, written } from './support.ts'
@@ -118,11 +119,13 @@ describe('a streamed message', () => {
   })
 
   it('tells the prompt’s tokens at its beginning where they are known or estimated', () => {
+    const request = { messages: [{ role: 'user', content: 'How warm is it in Oslo?' }] }
     const usageOf = (events: readonly Record<string, unknown>[]) =>
       objectIn(objectIn(events[0], 'message'), 'usage').input_tokens
-    assert.equal(usageOf(written([text('a'), ...finish()], { promptTokenEstimate: 12 })), 12)
+    assert.equal(usageOf(written([text('a'), ...finish()], { request })), estimateTokens(request))
+    assert.equal(usageOf(written([text('a'), ...finish()])), 0)
     const known: ChatEvent = { type: 'usage', usage: { promptTokens: 9, completionTokens: 1 } }
-    assert.equal(usageOf(written([known, text('a'), ...finish()], { promptTokenEstimate: 12 })), 9)
+    assert.equal(usageOf(written([known, text('a'), ...finish()], { request })), 9)
   })
 
   it('without anything said is complete and has no blocks', () => {
@@ -230,7 +233,7 @@ describe('white space', () => {
     )
   })
 
-  it('alone is no text', () => {
+  it('white space alone opens no text block', () => {
     assert.deepEqual(blocksOf(written([text(' \n'), ...finish()])), [])
   })
 })
@@ -245,7 +248,7 @@ describe('the reason to stop', () => {
     assert.deepEqual(reasonOf(callStart(0), callEnd(0), ...finish('length')), plain('max_tokens'))
   })
 
-  it('names the stop sequence', () => {
+  it('stop_reason names the stop sequence that was hit', () => {
     const events: ChatEvent[] = [
       text('a'),
       { type: 'finish', choice: 0, reason: 'stop', stopSequence: 'END' },

@@ -107,11 +107,14 @@ describe('content', () => {
   test('an empty line of an answer is none', () =>
     assert.equal(first('"message":{"content":""},"done":false'), false))
   test('text is', () => assert.equal(first('"message":{"content":" "},"done":false'), true))
-  test('a thought is', () =>
+  test('a line with a thought counts as content', () =>
     assert.equal(first('"message":{"content":"","thinking":"x"},"done":false'), true))
-  test('a call is', () => assert.equal(first('"message":{"tool_calls":[{}]},"done":false'), true))
-  test('no call is not', () => assert.equal(first('"message":{"tool_calls":[]},"done":false'), false))
-  test('the end is', () => assert.equal(first('"message":{"content":""},"done":true'), true))
+  test('a line with a tool call counts as content', () =>
+    assert.equal(first('"message":{"tool_calls":[{}]},"done":false'), true))
+  test('a line with an empty list of tool calls is no content', () =>
+    assert.equal(first('"message":{"tool_calls":[]},"done":false'), false))
+  test('the last line counts as content, also without text', () =>
+    assert.equal(first('"message":{"content":""},"done":true'), true))
 })
 
 describe('the model', () => {
@@ -147,7 +150,7 @@ describe('the model', () => {
 describe('a very long line', () => {
   const long = line(`"message":{"content":"${'x'.repeat(100_000)}"},"done":false`)
 
-  test('is seen to be the end', () => {
+  test('a line of many chunks is recognised as the last one', () => {
     const last = long.replace('"done":false', '"done":true,"eval_count":3')
     const { out, state } = passChunks(inPieces(Buffer.from(last + hi), 10_000))
     assert.equal(out, renamed(Buffer.from(last)))

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { readUsage } from '../../../src/dialects/ollama/answer-read.ts'
 import { loadAnswer } from '../../../src/dialects/ollama/generate.ts'
 import { ollama } from '../../../src/dialects/ollama/index.ts'
 import type { ChatChoice, ChatResponse } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
 import { contextAt } from './support.ts'
 
-const { readResponse, writeResponse, readUsage } = ollama.chat
+const { readResponse, writeResponse } = ollama.chat
 const message = { role: 'assistant', content: 'Hi' }
 
 function isUpstreamError(error: unknown): boolean {

@@ -113,7 +113,16 @@ test("the operator's defaults for chats reach a completion only as far as it has
 })
 
 test('a request with answers for several prompts waits for all of them', () => {
-  assert.equal(codec.answersOf?.({ prompt: ['a', 'b'], n: 2 }), 4)
-  assert.equal(codec.answersOf?.({ prompt: [1, 2, 3] }), 1)
-  assert.equal(codec.answersOf?.({ prompt: [[1], [2, 3]] }), 2)
+  const isComplete = (prompt: unknown, choices: number, finished: number): boolean => {
+    const lane = codec.createPassthrough({ model: 'alias', stripUsage: false, choices, request: { prompt } })
+    const text = Array.from({ length: finished }, (_, index) =>
+      chunk('a', 'stop').replace('"index":0', `"index":${index}`),
+    )
+    lane.push(Buffer.from(text.join('')))
+    lane.end()
+    return lane.state.failure === undefined
+  }
+  assert.deepEqual([isComplete(['a', 'b'], 2, 3), isComplete(['a', 'b'], 2, 4)], [false, true])
+  assert.deepEqual([isComplete([[1], [2, 3]], 1, 1), isComplete([[1], [2, 3]], 1, 2)], [false, true])
+  assert.equal(isComplete([1, 2, 3], 1, 1), true)
 })

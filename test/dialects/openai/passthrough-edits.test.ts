@@ -25,7 +25,7 @@ describe('stream', () => {
     }
   })
 
-  it('a word becomes the value', () => {
+  it('stream as a string is replaced by the boolean', () => {
     assert.equal(edit('{"a":1e400,"stream": "true" }', true, false).text, '{"a":1e400,"stream": true }')
     assert.equal(edit('{"stream":"false"}', false, false).text, '{"stream":false}')
   })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { openai } from '../../../src/dialects/openai/index.ts'
+import { readUsage } from '../../../src/dialects/openai/answer-read.ts'
 import { readResponse, writeResponse } from '../../../src/dialects/openai/response.ts'
 import type { ChatResponse } from '../../../src/sdk/chat.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
@@ -135,7 +135,7 @@ describe('a whole answer of an upstream', () => {
     }
   })
 
-  it('is refused when it is none', () => {
+  it('an upstream body that is no answer is an error', () => {
     const none = [null, 'text', {}, { choices: {} }]
     for (const body of none) assert.equal(failureOf(body).causeCode, 'BAD_ANSWER', JSON.stringify(body))
     assert.equal(
@@ -198,7 +198,7 @@ describe('a whole answer for a client', () => {
     ])
   })
 
-  it('tells a refusal as such', () => {
+  it('a refusal is written as a refusal, without content', () => {
     const response: ChatResponse = {
       choices: [{ index: 0, text: '', reasoning: '', refusal: 'No', toolCalls: [], finishReason: 'stop' }],
     }
@@ -231,12 +231,12 @@ describe('a whole answer for a client', () => {
 
 it('counts are read from a whole answer, and from nothing else', () => {
   const usage = { prompt_tokens: 3, completion_tokens: 2 }
-  assert.deepEqual(openai.chat.readUsage({ usage }), { promptTokens: 3, completionTokens: 2 })
-  assert.deepEqual(openai.chat.readUsage({ usage: { prompt_tokens: 3, total_tokens: 5 } }), {
+  assert.deepEqual(readUsage({ usage }), { promptTokens: 3, completionTokens: 2 })
+  assert.deepEqual(readUsage({ usage: { prompt_tokens: 3, total_tokens: 5 } }), {
     promptTokens: 3,
     completionTokens: 2,
   })
   for (const body of [undefined, 'x', {}, { usage: null }, { usage: {} }]) {
-    assert.equal(openai.chat.readUsage(body), undefined)
+    assert.equal(readUsage(body), undefined)
   }
 })

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { Value } from '@sinclair/typebox/value'
 import { OpenaiChatBody } from '../../../src/dialects/openai/schema.ts'
-
-const messages = [{ role: 'user', content: 'Hi' }]
+import { messages } from '../../helpers/messages.ts'
 
 function fits(body: unknown): boolean {
   return Value.Check(OpenaiChatBody, body)

@@ -67,7 +67,7 @@ describe('what an OpenAI stream says', () => {
     ])
   })
 
-  it('keeps several answers apart', () => {
+  it('the events of several choices are kept apart', () => {
     assert.deepEqual(readPieces([fixture('two-choices.sse')]), [
       started,
       {
@@ -83,7 +83,7 @@ describe('what an OpenAI stream says', () => {
     ])
   })
 
-  it('gives a refusal as such', () => {
+  it('a streamed refusal is read as a refusal', () => {
     const texts = readPieces([fixture('refusal.sse')]).filter((event) => event.type === 'refusal-delta')
     assert.deepEqual(
       texts.map((event) => event.text),

@@ -163,7 +163,7 @@ describe('calls and their outputs', () => {
     assert.equal(refusedAt({ input: [call('a', '')] }), 'input[0].name')
   })
 
-  it('an output may hold parts', () => {
+  it('the output of a call may be a list of text and images', () => {
     const image = { type: 'input_image', image_url: 'https://example.com/a.png' }
     const messages = turns(call('a'), output('a', [{ type: 'input_text', text: 'see' }, image]))
     assert.deepEqual(short(messages), ['assistant:  a', 'tool a: see+image'])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { missingDefaults } from '../../../src/dialects/responses/defaults.ts'
 import { writeRequest } from '../../../src/dialects/responses/request-write.ts'
+import { missingDefaults } from '../../../src/dialects/responses/sampling.ts'
 import type { ChatMessage, ChatRequest } from '../../../src/sdk/chat.ts'
 import type { Flavour } from '../../../src/sdk/dialect.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
@@ -167,7 +167,7 @@ describe("the operator's defaults", () => {
     assert.deepEqual(missingDefaults({}, { max_tokens: 5 }), { max_output_tokens: 16 })
   })
 
-  it('never change what was sent', () => {
+  it('defaults of the operator never change what the client sent', () => {
     const defaults = { temperature: 0.1, max_tokens: 9, reasoning: { effort: 'low', summary: 'auto' } }
     const sent = { temperature: 0, max_output_tokens: 20, reasoning: { effort: 'high' } }
     assert.deepEqual(missingDefaults(sent, defaults), { reasoning: { effort: 'high', summary: 'auto' } })

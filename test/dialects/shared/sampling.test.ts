@@ -6,15 +6,14 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { sampling as anthropic } from '../../../src/dialects/anthropic/sampling.ts'
 import { sampling as ollama } from '../../../src/dialects/ollama/sampling.ts'
-import { missingDefaults } from '../../../src/dialects/openai/defaults.ts'
-import { completionSampling, sampling as openai } from '../../../src/dialects/openai/sampling.ts'
-import { sampling as responses } from '../../../src/dialects/responses/sampling.ts'
 import {
-  readSampling,
-  type SamplingTable,
-  samplingFields,
-  writeSampling,
-} from '../../../src/dialects/shared/sampling.ts'
+  completionSampling,
+  missingDefaults,
+  sampling as openai,
+} from '../../../src/dialects/openai/sampling.ts'
+import { sampling as responses } from '../../../src/dialects/responses/sampling.ts'
+import { readSampling, type SamplingTable, writeSampling } from '../../../src/dialects/shared/sampling.ts'
+import { samplingFields } from '../../../src/sdk/sampling.ts'
 import { llamacpp } from '../../../src/providers/llamacpp.ts'
 import { lmstudio } from '../../../src/providers/lmstudio.ts'
 import { openai as openaiType } from '../../../src/providers/openai.ts'

@@ -69,7 +69,11 @@ test('the line of a request that went well tells what is known, and no more', ()
 })
 
 test('tries, fallback, client, trace and losses are told where there are any', () => {
-  const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), beginCall: () => assert.fail('no call') }
+  const trace = {
+    traceId: 'a'.repeat(32),
+    spanId: 'b'.repeat(16),
+    beginAttempt: () => assert.fail('no attempt'),
+  }
   const [line] = linesOf([
     { ...record, attempts: 3, answeringModel: 'qwen', client: 'team', dropped: ['logit_bias', 'n'], trace },
   ])

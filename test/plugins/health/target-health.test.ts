@@ -1,13 +1,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type HealthChange, TargetHealth } from '../../../src/plugins/health/target-health.ts'
-import type { Judgement } from '../../../src/sdk/lease.ts'
+import { type AttemptResult, movesOn, type Verdict } from '../../../src/relay/attempt/attempt-result.ts'
+import type { Judgement } from '../../../src/relay/run/lease.ts'
+import { RouterError } from '../../../src/sdk/errors.ts'
 import { featuresOf } from '../../../src/sdk/request-traits.ts'
 
 const image = featuresOf('chat', new Set(['image']))
 const imageAndTools = featuresOf('chat', new Set(['image', 'tools']))
 const tools = featuresOf('chat', new Set(['tools']))
 const embedding = featuresOf('embedding', new Set())
+
+const success: AttemptResult = {
+  type: 'success',
+  answer: undefined,
+  streamed: false,
+  firstContentMs: undefined,
+  usage: undefined,
+}
+
+function failure(verdict?: Verdict, pauseMs?: number): AttemptResult {
+  return movesOn(new RouterError('upstream_error', 'it failed'), verdict, pauseMs)
+}
 
 function setUp() {
   let now = 1_000_000
@@ -24,10 +38,10 @@ function setUp() {
     wait: (ms: number) => {
       now += ms
     },
-    answer: (features = 0) => health.end(health.begin(features), 'success'),
+    answer: (features = 0) => health.end(health.begin(features), success),
     fail: (judgement: Partial<Judgement> = {}) => {
       const ticket = health.begin(judgement.features ?? 0)
-      health.end(ticket, 'undecided')
+      health.end(ticket, failure())
       const all: Judgement = {
         ...{ answeredBy: 'target', kind: 'failure', features: 0, names: undefined, fingerprint: 'x' },
         ...judgement,
@@ -47,7 +61,7 @@ test('five failures that another target made good eject a target, for which alon
   times(4, () => fail())
   assert.equal(health.standing(0), 'first')
   fail()
-  assert.deepEqual([health.standing(0), health.usable], ['doubtful', false])
+  assert.deepEqual([health.standing(0), health.usable], ['ejected', false])
 })
 
 test('a failure that nobody made good puts a target last for ten seconds, or until its next answer', () => {
@@ -68,14 +82,14 @@ test('failures with a feature pass the target over for requests that need all of
   times(5, () => fail({ features: image }))
   assert.deepEqual(
     [image, imageAndTools, tools, 0, embedding].map((features) => health.standing(features)),
-    ['doubtful', 'doubtful', 'first', 'first', 'first'],
+    ['ejected', 'ejected', 'first', 'first', 'first'],
   )
 })
 
 test('an operation is a feature as well', () => {
   const { health, fail } = setUp()
   times(5, () => fail({ features: embedding }))
-  assert.deepEqual([health.standing(embedding), health.standing(0)], ['doubtful', 'first'])
+  assert.deepEqual([health.standing(embedding), health.standing(0)], ['ejected', 'first'])
 })
 
 test('a feature is probed after its pause, and two answers bring it back', () => {
@@ -84,8 +98,8 @@ test('a feature is probed after its pause, and two answers bring it back', () =>
   wait(5_000)
   assert.equal(health.standing(image), 'first')
   const probe = health.begin(image)
-  assert.equal(health.standing(image), 'doubtful', 'one probe at a time')
-  health.end(probe, 'success')
+  assert.equal(health.standing(image), 'ejected', 'one probe at a time')
+  health.end(probe, success)
   answer(image)
   assert.equal(health.standing(image), 'first')
 })
@@ -99,7 +113,7 @@ test('where a fallback model answers, three different requests in a row count as
   wait(10_000)
   assert.equal(health.standing(0), 'first', 'four failures')
   fail({ answeredBy: 'fallback', fingerprint: 'last' })
-  assert.equal(health.standing(0), 'doubtful')
+  assert.equal(health.standing(0), 'ejected')
 })
 
 test('an answer in between makes the different requests count from the start', () => {
@@ -108,7 +122,7 @@ test('an answer in between makes the different requests count from the start', (
     fail({ answeredBy: 'fallback', fingerprint: `${index}` })
     if (index % 2 === 1) answer()
   })
-  assert.notEqual(health.standing(0), 'doubtful')
+  assert.notEqual(health.standing(0), 'ejected')
 })
 
 test('the same request counts again after five minutes', () => {
@@ -139,7 +153,7 @@ test('a misconfigured target is due once a minute, and well with its next answer
   assert.equal(health.isDue, false)
   wait(60_000)
   assert.equal(health.isDue, true)
-  health.end(health.begin(0), 'nothing')
+  health.end(health.begin(0), failure('nothing'))
   assert.equal(health.isDue, false, 'one request a minute')
   answer()
   assert.deepEqual([health.misconfigured, health.standing(0)], [undefined, 'first'])
@@ -155,7 +169,7 @@ test('one client that repeats a refused request does not make a target misconfig
 
 test('a pause that the target asked for keeps it out, for five minutes at most', () => {
   const { health, wait } = setUp()
-  health.end(health.begin(0), 'cooldown', 1e12)
+  health.end(health.begin(0), failure('cooldown', 1e12))
   assert.deepEqual([health.standing(0), health.cooldownMs, health.usable], ['out', 300_000, false])
   wait(300_000)
   assert.equal(health.standing(0), 'first')
@@ -166,13 +180,13 @@ test('a probe is over when it is known who answered its request, and no other on
   times(5, () => fail())
   wait(6_000)
   const ticket = health.begin(0)
-  health.end(ticket, 'undecided')
-  assert.equal(health.standing(0), 'doubtful')
+  health.end(ticket, failure())
+  assert.equal(health.standing(0), 'ejected')
   const judgement = { kind: 'failure', features: 0, names: undefined, fingerprint: 'x' } as const
   health.judge(ticket, { ...judgement, answeredBy: 'unknown' })
   assert.equal(health.standing(0), 'first', 'its client left: the next request is the probe')
   const next = health.begin(0)
-  health.end(next, 'undecided')
+  health.end(next, failure())
   health.judge(next, { ...judgement, answeredBy: 'target' })
   assert.equal(health.breaker.state, 'open')
 })

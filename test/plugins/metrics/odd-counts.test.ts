@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { post } from '../../helpers/http.ts'
+import { messages } from '../../helpers/messages.ts'
 import { scrape } from '../../helpers/metrics.ts'
 import { modelsConfig, startRouter } from '../../helpers/router.ts'
 import { startUpstream } from '../../helpers/scripted-upstream.ts'
-
-const messages = [{ role: 'user', content: 'x' }]
 
 for (const [path, api_type, counts] of [
   [

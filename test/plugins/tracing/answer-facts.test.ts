@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type AnswerFacts, AnswerScan } from '../../../src/plugins/tracing/call-span.ts'
+import { type AnswerFacts, AnswerScan } from '../../../src/plugins/tracing/attempt-span.ts'
 
 function factsOf(dialect: string, chunks: readonly string[]): AnswerFacts {
   const scan = new AnswerScan(dialect)

@@ -1,0 +1,19 @@
+import type { ProviderType } from '../sdk/provider.ts'
+import { anthropic } from './anthropic.ts'
+import { llamacpp } from './llamacpp.ts'
+import { lmstudio } from './lmstudio.ts'
+import { mock } from './mock/index.ts'
+import { ollama } from './ollama.ts'
+import { openai } from './openai.ts'
+import { vllm } from './vllm.ts'
+
+/** All provider types of the router, in the order in which the docs list them. */
+export const providerTypes: readonly ProviderType[] = [
+  openai,
+  vllm,
+  llamacpp,
+  lmstudio,
+  ollama,
+  anthropic,
+  mock,
+]

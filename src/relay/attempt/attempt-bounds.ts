@@ -1,0 +1,186 @@
+import type { StopSignal } from '../../lib/stop-signal.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import type { Target } from '../../sdk/target.ts'
+import { type AttemptFailure, final } from './attempt-result.ts'
+import { revokedFailure, timeoutFailure } from './upstream-failure.ts'
+
+/** An attempt from its dispatch on, for whoever judges targets by how long attempts wait. */
+export interface WatchedAttempt {
+  target: Target
+  /** The id of the client's key, or its address. */
+  client: string
+  promptBytes: number
+  /** Whether its first content can be seen when it comes; that of a whole answer cannot. */
+  isVisible: boolean
+  /** Ends it with this failure, unless its first content has come. */
+  giveUp(failure: AttemptFailure): void
+}
+
+export interface AttemptWait {
+  /** Its first content has come. */
+  content(): void
+  /** It is over. `givenUp`: without an answer, because its client left or it took too long. Later calls do nothing. */
+  end(givenUp: boolean): void
+}
+
+export interface AttemptWatch {
+  begin(attempt: WatchedAttempt): AttemptWait
+}
+
+export interface BoundsOptions extends Omit<WatchedAttempt, 'giveUp'> {
+  /** Bounds the wait for the first content and each silence after it, in milliseconds. */
+  timeoutMs: number
+  /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
+  signal: StopSignal
+  /** Aborted when the target is another request's; before its first content the attempt is given up then. */
+  revoked: AbortSignal | undefined
+  watch: AttemptWatch
+}
+
+/** The attempt that is bounded. */
+export interface BoundedAttempt {
+  /** Whether the client has a part of the answer. */
+  readonly committed: boolean
+  /** Whether there is so much of it that giving up would cost more than two requests at once do. */
+  readonly begun: boolean
+  /** Ends the attempt; nothing where it has ended already. */
+  fail(failure: AttemptFailure): void
+}
+
+/** Ends an attempt when its client leaves, its upstream is silent, or its lease is revoked. */
+export class AttemptBounds {
+  readonly #options: BoundsOptions
+  readonly #attempt: BoundedAttempt
+  readonly #watchdog: Watchdog
+  readonly #onAbort: () => void
+  #wait: AttemptWait | undefined
+
+  constructor(options: BoundsOptions, attempt: BoundedAttempt) {
+    this.#options = options
+    this.#attempt = attempt
+    this.#watchdog = new Watchdog(options.timeoutMs, () => {
+      this.#giveUp(timeoutFailure(attempt.committed ? 'silence' : 'content'))
+    })
+    this.#onAbort = () => this.#giveUp(final(options.signal.reason as RouterError)) // the exchange aborts with nothing else
+  }
+
+  /** False: the attempt has failed, because the client has left or the lease is revoked. */
+  begin(): boolean {
+    const { signal, revoked } = this.#options
+    if (signal.aborted) {
+      this.#onAbort()
+      return false
+    }
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+    revoked?.addEventListener('abort', () => this.#revoke(), { once: true })
+    if (revoked?.aborted) {
+      this.#revoke()
+      return false
+    }
+    this.#wait = this.#beginWait()
+    return true
+  }
+
+  /** The first content of the answer has come. */
+  contentSeen(): void {
+    this.#wait?.content()
+  }
+
+  /** The upstream has sent something. */
+  touch(): void {
+    this.#watchdog.touch()
+  }
+
+  pause(): void {
+    this.#watchdog.pause()
+  }
+
+  resume(): void {
+    this.#watchdog.resume()
+  }
+
+  /** The attempt is over. */
+  end(): void {
+    this.#watchdog.stop()
+    this.#wait?.end(false)
+    this.#options.signal.removeEventListener('abort', this.#onAbort)
+  }
+
+  #beginWait(): AttemptWait {
+    const { watch, target, client, isVisible, promptBytes } = this.#options
+    const giveUp = (failure: AttemptFailure): void => {
+      if (!this.#attempt.begun) this.#giveUp(failure)
+    }
+    return watch.begin({ target, client, isVisible, promptBytes, giveUp })
+  }
+
+  #giveUp(failure: AttemptFailure): void {
+    this.#wait?.end(true)
+    this.#attempt.fail(failure)
+  }
+
+  #revoke(): void {
+    if (!this.#attempt.begun) this.#attempt.fail(revokedFailure())
+  }
+}
+
+/**
+ * One timer that bounds an attempt: a deadline until `touch` is first called, the longest silence afterwards. Touching
+ * only stores a time, so it costs nothing per chunk; the timer finds out when it fires. Before it expires,
+ * it lets the event loop read what has already arrived: a delay of this process must not count against the upstream.
+ */
+export class Watchdog {
+  readonly #limitMs: number
+  readonly #onExpire: () => void
+  #timer: NodeJS.Timeout | undefined
+  #lastLook: NodeJS.Immediate | undefined
+  #since: number
+
+  constructor(limitMs: number, onExpire: () => void) {
+    this.#limitMs = limitMs
+    this.#onExpire = onExpire
+    this.#since = performance.now()
+    this.#arm(limitMs)
+  }
+
+  touch(): void {
+    this.#since = performance.now()
+  }
+
+  /** While the client is slow, silence is not the upstream's error. */
+  pause(): void {
+    this.stop()
+  }
+
+  resume(): void {
+    this.touch()
+    if (this.#timer === undefined && this.#lastLook === undefined) this.#arm(this.#limitMs)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    clearImmediate(this.#lastLook)
+    this.#timer = undefined
+    this.#lastLook = undefined
+  }
+
+  #arm(ms: number): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      if (this.#rearmed()) return
+      // Two rounds: the sockets are read between them.
+      this.#lastLook = setImmediate(() => {
+        this.#lastLook = setImmediate(() => {
+          this.#lastLook = undefined
+          if (!this.#rearmed()) this.#onExpire()
+        })
+      })
+    }, ms)
+  }
+
+  #rearmed(): boolean {
+    const left = this.#since + this.#limitMs - performance.now()
+    if (left > 1) this.#arm(left)
+    return left > 1
+  }
+}

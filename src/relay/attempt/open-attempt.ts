@@ -1,0 +1,301 @@
+import type { AnswerCollector } from '../../sdk/dialect.ts'
+import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
+import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
+import type { ClientPipe } from '../answer/client-pipe.ts'
+import type { WholeAnswer } from '../answer/whole-answer.ts'
+import { bytesOf, upstreamRequest } from '../request/upstream-request.ts'
+import { foreignAnswer, isEventStream, isFramed, isJson, isSuccess } from '../upstream/upstream-answer.ts'
+import { AttemptBounds, type BoundedAttempt } from './attempt-bounds.ts'
+import type { AttemptFailure, AttemptResult } from './attempt-result.ts'
+import type { AnswerStream, AttemptContext, PreparedAttempt } from './prepared-attempt.ts'
+import { failureOfReport, failureOfStatus } from './status-failure.ts'
+import { failureOfError, unreadableFailure } from './upstream-failure.ts'
+
+/** Whole answers are collected up to this where their bytes may go through instead. */
+const maxCollectedBytes = 16 * 1024 * 1024
+/** And up to this where they must be read, as large batches of embeddings are. */
+const maxWholeBytes = 32 * 1024 * 1024
+/** Of an error answer only the beginning matters. */
+const maxErrorBytes = 64 * 1024
+/** Before the first content nothing is sent, unless so much came that it must be let through. */
+const maxHeldBytes = 64 * 1024
+/** A complete stream whose upstream does not close: how long its socket may stay for reuse, in milliseconds. */
+const lingerMs = 1_000
+
+/** `answer` is set where nothing has reached the client. */
+export type OnResult = (result: AttemptResult<WholeAnswer>) => void
+
+/**
+ * Dispatches the request of an attempt once, and brings its answer to the client as it comes, or gives it as a whole. Calls back
+ * once with the result, and never throws after `start`.
+ */
+export class OpenAttempt implements UpstreamSink, BoundedAttempt {
+  readonly #context: AttemptContext
+  readonly #prepared: PreparedAttempt
+  readonly #onResult: OnResult
+  readonly #bounds: AttemptBounds
+  #stream: AnswerStream | undefined
+  /** Set while the answer comes as a stream that is to be assembled. */
+  #collector: AnswerCollector | undefined
+  #upstream: OpenRequest | undefined
+  #waitsForClient = false
+  #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
+  #status = 0
+  #succeeded = false
+  #headers: UpstreamHeaders = {}
+  #chunks: Buffer[] = []
+  #bytes = 0
+  #startedAt = 0
+  #firstContentMs = 0
+  #lingering: NodeJS.Timeout | undefined
+
+  constructor(context: AttemptContext, prepared: PreparedAttempt, onResult: OnResult) {
+    const { services, target, revoked } = context
+    const { timeoutMs, watch, exchange, signal = exchange.stop } = services
+    this.#context = context
+    this.#prepared = prepared
+    this.#onResult = onResult
+    this.#stream = prepared.stream?.()
+    const isVisible = this.#isVisible
+    const attempt = { target, client: services.clientName(), promptBytes: bytesOf(prepared), isVisible }
+    this.#bounds = new AttemptBounds({ ...attempt, revoked, timeoutMs, watch, signal }, this)
+  }
+
+  start(freshSocket: boolean): void {
+    const { services, target } = this.#context
+    this.#startedAt = performance.now()
+    const stream = this.#prepared.collector !== undefined || this.#isVisible
+    const request = upstreamRequest(this.#prepared, this.#context, { stream, freshSocket })
+    if (this.#bounds.begin()) this.#upstream = services.transportOf(target).open(request, this)
+  }
+
+  /** Whether the client wants a stream whose first content can be seen. */
+  get #isVisible(): boolean {
+    return this.#stream !== undefined && !this.#stream.isOpaque
+  }
+
+  get committed(): boolean {
+    return this.#stream?.client.committed ?? false
+  }
+
+  get begun(): boolean {
+    return this.committed || (this.#mode === 'collecting' && this.#bytes > 0)
+  }
+
+  onHeaders(status: number, headers: UpstreamHeaders): void {
+    if (this.#mode === 'over') return
+    this.#status = status
+    this.#headers = headers
+    this.#succeeded = isSuccess(status)
+    const foreign = this.#succeeded ? foreignAnswer(headers) : undefined
+    if (foreign) {
+      this.fail(unreadableFailure(foreign))
+      return
+    }
+    const isOpaque = this.#stream?.isOpaque === true
+    const streams = this.#stream && this.#succeeded && (isOpaque || !isJson(headers))
+    this.#mode = streams ? 'streaming' : 'collecting'
+    if (!streams && this.#succeeded && isEventStream(headers)) this.#collector = this.#prepared.collector?.()
+    if (isOpaque || !(streams || this.#collector)) this.#bounds.touch()
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#mode === 'streaming') this.#relay(chunk)
+    else if (this.#mode === 'collecting' && this.#collector) this.#collectEvents(this.#collector, chunk)
+    else if (this.#mode === 'collecting') this.#collect(chunk)
+  }
+
+  onEnd(): void {
+    clearTimeout(this.#lingering)
+    if (this.#mode === 'streaming') this.#endOfStream()
+    else if (this.#mode === 'collecting' && this.#collector) this.#endOfCollected(this.#collector)
+    else if (this.#mode === 'collecting') this.#endOfWhole()
+  }
+
+  onError(error: Error, reusedSocket: boolean): void {
+    clearTimeout(this.#lingering)
+    if (this.#mode === 'over') return
+    // An error status counts even when its body was cut.
+    if (this.#mode === 'collecting' && !this.#succeeded) this.#endOfWhole()
+    else this.fail(failureOfError(error, this.#mode !== 'waiting', reusedSocket))
+  }
+
+  #collect(chunk: Buffer): void {
+    this.#bounds.touch()
+    const succeeded = this.#succeeded
+    const { large } = this.#prepared
+    this.#bytes += chunk.length
+    if (large && succeeded && this.#bytes > maxCollectedBytes && isJson(this.#headers)) {
+      this.#relayCollected(large(), chunk)
+    } else if (this.#bytes <= (succeeded ? maxWholeBytes : maxErrorBytes)) {
+      this.#chunks.push(chunk)
+    } else if (succeeded) {
+      this.fail(unreadableFailure('too large'))
+    } else {
+      this.#endOfWhole()
+      this.#upstream?.abort()
+    }
+  }
+
+  #collectEvents(collector: AnswerCollector, chunk: Buffer): void {
+    const hadContent = collector.content
+    this.#bytes += chunk.length
+    collector.push(chunk)
+    if (collector.failure) {
+      this.fail(failureOfReport(collector.failure))
+      return
+    }
+    if (collector.content) this.#bounds.touch()
+    if (collector.content && !hadContent) this.#contentSeen()
+    if (!collector.done) return
+    this.#endOfCollected(collector)
+    this.#linger()
+  }
+
+  #endOfCollected(collector: AnswerCollector): void {
+    const body = collector.end()
+    if (body) this.#finishWhole({ headers: { ...this.#headers, 'content-type': 'application/json' }, body })
+    else this.fail(failureOfReport(collector.failure ?? streamTruncated()))
+  }
+
+  #relayCollected(stream: AnswerStream, last: Buffer): void {
+    const collected = [...this.#chunks, last]
+    this.#chunks = []
+    this.#mode = 'streaming'
+    this.#stream = stream
+    for (const chunk of collected) this.#relay(chunk)
+  }
+
+  #endOfWhole(): void {
+    const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
+    if (!this.#succeeded) {
+      this.fail(failureOfStatus(this.#status, this.#headers, body.toString(), this.#context.target))
+      return
+    }
+    this.#contentSeen()
+    this.#finishWhole({ headers: this.#headers, body })
+  }
+
+  #finishWhole(answer: WholeAnswer): void {
+    this.#context.trace?.received?.(answer.body)
+    const firstContentMs = this.#firstContentMs
+    this.#finish({ type: 'success', answer, streamed: false, firstContentMs, usage: undefined })
+  }
+
+  #relay(chunk: Buffer): void {
+    if (!this.#stream) return
+    const { filter, client, isOpaque } = this.#stream
+    if (!isOpaque) this.#context.trace?.received?.(chunk)
+    const out = filter.push(chunk)
+    if (client.committed) {
+      this.#bounds.touch()
+      if (out && !client.write(out)) this.#waitForClient(client)
+    } else {
+      if (out) {
+        this.#bytes += out.length
+        this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
+      }
+      if (filter.state.failure === undefined) this.#maybeCommit(this.#stream)
+    }
+    this.#checkEnd(this.#stream)
+  }
+
+  #maybeCommit({ filter, client }: AnswerStream): void {
+    if (!filter.state.content && !filter.state.ended && this.#bytes <= maxHeldBytes) return
+    this.#contentSeen()
+    this.#bounds.touch()
+    client.commit(this.#status, this.#headers)
+    if (this.#chunks.length > 0 && !client.write(Buffer.concat(this.#chunks))) this.#waitForClient(client)
+    this.#chunks = []
+  }
+
+  #contentSeen(): void {
+    this.#firstContentMs = performance.now() - this.#startedAt
+    this.#bounds.contentSeen()
+    const { services, trace } = this.#context
+    services.exchange.contentSeen()
+    if (!this.#prepared.stream) return
+    trace?.contentSeen()
+    // A whole answer has yet to be read, also where a stream was requested.
+    if (this.#isVisible && this.#stream?.filter.state.content) this.#context.onContent?.()
+  }
+
+  #waitForClient(client: ClientPipe): void {
+    if (this.#waitsForClient) return
+    this.#waitsForClient = true
+    this.#upstream?.pause()
+    this.#bounds.pause()
+    client.onDrain(() => {
+      this.#waitsForClient = false
+      if (this.#mode !== 'streaming') return
+      this.#bounds.resume()
+      this.#upstream?.resume()
+    })
+  }
+
+  #checkEnd(stream: AnswerStream): void {
+    const { failure, ended } = stream.filter.state
+    if (failure) {
+      this.fail(failureOfReport(failure))
+      return
+    }
+    if (!ended) return
+    this.#complete(stream)
+    this.#linger()
+  }
+
+  /** The end was read but the upstream has not closed: a moment for it to do so keeps the socket for reuse. */
+  #linger(): void {
+    this.#lingering = setTimeout(() => this.#upstream?.abort(), lingerMs)
+  }
+
+  #endOfStream(): void {
+    if (!this.#stream) return
+    const { filter, client } = this.#stream
+    const out = filter.end(isFramed(this.#headers))
+    if (filter.state.failure || !filter.state.ended) {
+      if (out && client.committed) client.write(out)
+      this.fail(failureOfReport(filter.state.failure ?? streamTruncated()))
+      return
+    }
+    if (!client.committed) this.#maybeCommit(this.#stream)
+    if (out) client.write(out)
+    this.#complete(this.#stream)
+  }
+
+  #complete(stream: AnswerStream): void {
+    const { isOpaque, client } = stream
+    const { usage } = stream.filter.state
+    this.#noteEnd(stream, undefined)
+    client.end()
+    const firstContentMs = isOpaque ? undefined : this.#firstContentMs
+    this.#finish({ type: 'success', answer: undefined, streamed: !isOpaque, firstContentMs, usage })
+  }
+
+  /** After the first content the error goes into the client's stream, which ends without an end marker. */
+  fail(failure: AttemptFailure): void {
+    if (this.#mode === 'over') return
+    const begun = this.committed ? this.#stream : undefined
+    if (begun) {
+      this.#noteEnd(begun, failure.error)
+      begun.breakOff(failure.error)
+    }
+    this.#finish(begun ? { ...failure, retry: 'none' } : failure)
+  }
+
+  /** Before the end of a committed stream is written, so that the record is complete when the response closes. */
+  #noteEnd({ filter: { state } }: AnswerStream, error: RouterError | undefined): void {
+    const { services, trace } = this.#context
+    services.exchange.addUsage(state.usage)
+    trace?.used(state.usage)
+    if (error) services.exchange.error = error
+  }
+
+  #finish(result: AttemptResult<WholeAnswer>): void {
+    if (this.#mode === 'over') return
+    this.#mode = 'over'
+    this.#bounds.end()
+    if (result.type === 'failure') this.#upstream?.abort()
+    this.#onResult(result)
+  }
+}

@@ -1,0 +1,167 @@
+import type { ChatRequest, ChatResponse } from '../../sdk/chat.ts'
+import type { AnswerContext, ChatCodec, Drop } from '../../sdk/dialect.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import type { RequestTraits } from '../../sdk/request-traits.ts'
+import type { Model, Target } from '../../sdk/target.ts'
+import { ClientAnswerContext } from '../answer/answer-context.ts'
+import type { ChatClient } from '../answer/client-stream.ts'
+import { createLargeAnswer } from '../answer/large-answer.ts'
+import type { StreamLane } from '../answer/stream-lane.ts'
+import {
+  isStreamed,
+  readAnswer,
+  renamedText,
+  renameModel,
+  replayAsStream,
+  type WholeAnswer,
+} from '../answer/whole-answer.ts'
+import type { AnswerStream, PreparedAttempt, ReadAnswer } from '../attempt/prepared-attempt.ts'
+import type { Exchange } from '../exchange.ts'
+import type { ClientRequest, EndpointDefaults } from '../request/client-request.ts'
+import { having } from '../request/operation-targets.ts'
+import {
+  createChatPreparer,
+  type PreparedChat,
+  prepareTranslated,
+  withDefaults,
+} from '../request/prepare-chat.ts'
+import { traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
+import type { RelayServices } from '../services.ts'
+import { overTargets, wholeOverTargets } from './over-targets.ts'
+
+/** Answers a client's chat request. Throws the client's error; one after the first content has also gone into its stream. */
+export async function answerChat(
+  request: ClientRequest,
+  client: ChatClient,
+  services: RelayServices,
+): Promise<void> {
+  const { exchange } = services
+  const { alias, only } = request
+  const context = new ClientAnswerContext(request, exchange)
+  const prepareFor = createChatPreparer(request, services)
+  const prepare = (target: Target): PreparedAttempt<Delivery> => {
+    const prepared = prepareFor(target)
+    const { body, operation, isPassthrough, collector } = prepared
+    return {
+      ...{ body, operation, isPassthrough, collector },
+      stream: request.stream ? () => eventsTo(client, prepared.createFilter(context)) : undefined,
+      large: isPassthrough && !request.stream ? () => bytesTo(client, alias, exchange) : undefined,
+      // A server without the client's own surface may still have chats.
+      hasAlternative:
+        isPassthrough && only === undefined && operation !== 'chat' && target.paths.chat !== undefined,
+      read(answer) {
+        services.heard(target, answer.headers)
+        return readFor({ request, client, context }, prepared, answer)
+      },
+    }
+  }
+  const can = only && having(only)
+  const deliver = await overTargets(
+    { model: request.model, traits: traitsOf(request), can, prepare },
+    services,
+  )
+  deliver?.()
+}
+
+/** Hands a whole answer to its client. */
+type Delivery = () => void
+
+function traitsOf({ source, dialect, outline }: ClientRequest): RequestTraits {
+  if (source.from === 'router') return traitsOfChat(source.request)
+  return traitsOfBody(dialect.native?.operation ?? 'chat', outline, source.bytes)
+}
+
+/** After the first content an error is an event in the client's dialect, and the body ends without an end marker. */
+function eventsTo(chat: ChatClient, filter: StreamLane): AnswerStream {
+  const client = chat.stream()
+  const breakOff = (error: RouterError): void => {
+    const torn = filter.endTorn?.() ?? ''
+    client.write(torn + (filter.writeError?.(error) ?? chat.writeError(error)))
+    client.end()
+  }
+  return { filter, client, breakOff }
+}
+
+/** One JSON object has no room for an error: the connection is cut, so that nobody takes the part for the whole. */
+function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStream {
+  const client = chat.large()
+  const breakOff = (error: RouterError): void => {
+    exchange.breakOff(error)
+    client.breakOff()
+  }
+  return { filter: createLargeAnswer(alias), client, breakOff }
+}
+
+/** Reads a whole answer, and writes it as its client wants it. */
+function readFor(
+  { request, client, context }: { request: ClientRequest; client: ChatClient; context: AnswerContext },
+  { isPassthrough, upstream }: PreparedChat,
+  answer: WholeAnswer,
+): ReadAnswer<Delivery> {
+  const dialect = request.dialect.chat
+  if (isPassthrough && !request.stream && !isStreamed(answer))
+    return passWhole(answer.body, { codec: upstream, alias: request.alias, context, client })
+  const response = readAnswer(answer, upstream)
+  const { usage } = response
+  if (!request.stream) {
+    const body = JSON.stringify(dialect.writeResponse(response, context))
+    return { answer: () => client.whole(body), usage }
+  }
+  const text = replayAsStream(response, dialect, context)
+  const deliver = (): void => {
+    const stream = client.stream()
+    stream.commit()
+    stream.write(text)
+    stream.end()
+  }
+  return { answer: deliver, usage }
+}
+
+/** A whole answer for a client of the same dialect: as it came, but for the name of the model. */
+function passWhole(
+  bytes: Buffer,
+  to: { codec: ChatCodec; alias: string; context: AnswerContext; client: ChatClient },
+): ReadAnswer<Delivery> {
+  const { codec, alias, context, client } = to
+  const text = bytes.toString()
+  const parsed: unknown = JSON.parse(text)
+  const { usage, members } = codec.checkAnswer(parsed, context)
+  const small = members ? undefined : renamedText(bytes, alias, { text, parsed })
+  const body = small ?? renameModel(bytes, alias, { members, parsed })
+  return { answer: () => client.whole(body), usage }
+}
+
+export interface ChatQuestion {
+  model: Model
+  request: ChatRequest
+  /** Sampling for what neither the request nor the configuration says. */
+  defaults?: EndpointDefaults
+  /** Ends this question alone; its reason is a RouterError. The end of the whole request must be part of it. */
+  signal?: AbortSignal
+  /** Called with what the target that answered could not carry; absent: the exchange is. */
+  drop?: Drop
+}
+
+/** Asks a model on behalf of an endpoint of the router. Throws the client's error. */
+export function askChat(question: ChatQuestion, given: RelayServices): Promise<ChatResponse> {
+  const { model, request, signal, defaults } = question
+  const services: RelayServices = signal ? { ...given, signal } : given
+  const drop: Drop = question.drop ?? ((field, why) => given.exchange.drop(field, why))
+  const prepare = (target: Target): PreparedAttempt<ChatResponse> => {
+    const dialect = withDefaults(services.dialectOf(target.type.dialect), request, target, defaults)
+    const dropped = new Map<string, string>()
+    const { body, collector } = prepareTranslated(request, dialect, target, {
+      drop: (field, why) => dropped.set(field, why),
+      collects: services.collects(target),
+    })
+    return {
+      ...{ body, collector, operation: 'chat' },
+      read(answer) {
+        const response = readAnswer(answer, dialect.chat)
+        for (const [field, why] of dropped) drop(field, why)
+        return { answer: response, usage: response.usage }
+      },
+    }
+  }
+  return wholeOverTargets({ model, traits: traitsOfChat(request), prepare }, services)
+}

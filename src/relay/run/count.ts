@@ -1,0 +1,138 @@
+import type { ChatRequest } from '../../sdk/chat.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import type { Operation } from '../../sdk/provider.ts'
+import type { Target } from '../../sdk/target.ts'
+import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
+import { unreadableFailure } from '../attempt/upstream-failure.ts'
+import type { ClientRequest } from '../request/client-request.ts'
+import { type PreparedBody, passthroughBody, UnreadableRequest } from '../request/prepare-body.ts'
+import { traitsOfOperation } from '../request/request-traits.ts'
+import type { RelayServices } from '../services.ts'
+import { wholeOverTargets } from './over-targets.ts'
+
+/** A way in which one target counts, and the member of its answer that has the number. */
+interface CountWay {
+  operation: Operation
+  isPassthrough: boolean
+  member: string
+  body(): PreparedBody
+}
+
+/** An estimate is at hand at once: nobody waits long for better, in milliseconds. */
+const patienceMs = 10_000
+
+/** What belongs to the answer, which a count does not have. */
+const answerMembers = [
+  'max_tokens',
+  'stream',
+  'model_name',
+  'metadata',
+  'service_tier',
+  'stop_sequences',
+  'temperature',
+  'top_p',
+  'top_k',
+]
+
+/**
+ * Tokens of the prompt in a client's request, counted by one of the model's targets; undefined where none can. Targets
+ * of the client's dialect count in it, others by vLLM's `/tokenize`. Throws the error of the targets that can.
+ */
+export async function countPrompt(
+  request: ClientRequest,
+  services: RelayServices,
+): Promise<number | undefined> {
+  const { model } = request
+  const can = (target: Target): boolean => wayOf(request, target, services) !== undefined
+  if (![...model.targets, ...model.sleeping].some(can)) return undefined
+  const { signal, stop } = patience(services.exchange.signal)
+  try {
+    // Another model cuts a text into other tokens.
+    const bounded = { ...services, signal, fallbacksOf: () => [] }
+    const prepare = (target: Target): PreparedAttempt<number> => prepareCount(request, target, services)
+    return await wholeOverTargets({ model, traits: traitsOfOperation('count'), can, prepare }, bounded)
+  } finally {
+    stop()
+  }
+}
+
+function prepareCount(
+  request: ClientRequest,
+  target: Target,
+  services: RelayServices,
+): PreparedAttempt<number> {
+  const way = wayOf(request, target, services)
+  if (!way) throw new Error('a target was picked that cannot count')
+  const { operation, isPassthrough, member } = way
+  return {
+    ...{ operation, isPassthrough, body: way.body() },
+    read({ body }) {
+      const tokens = numberIn(body, member)
+      if (tokens === undefined) return { ...unreadableFailure(), verdict: 'nothing' }
+      return { answer: tokens, usage: undefined }
+    },
+  }
+}
+
+function wayOf(request: ClientRequest, target: Target, services: RelayServices): CountWay | undefined {
+  const { type, paths } = target
+  if (paths.count !== undefined && type.dialect === request.dialect.name) {
+    return {
+      operation: 'count',
+      isPassthrough: true,
+      member: 'input_tokens',
+      body: () => clientBody(request, target),
+    }
+  }
+  if (paths.tokenize === undefined) return undefined
+  const body = (): Buffer => tokenizeBody(request, target, services)
+  return { operation: 'tokenize', isPassthrough: false, member: 'count', body }
+}
+
+/** The client's bytes. Source: Anthropic API reference, "Count tokens in a Message". */
+function clientBody({ source, readBody }: ClientRequest, target: Target): PreparedBody {
+  if (source.from !== 'client')
+    return Buffer.from(JSON.stringify({ ...readBody(), model: target.upstreamModel }))
+  const tools = target.toolCalling ? [] : ['tools', 'tool_choice']
+  return passthroughBody(source, target, { removed: [...answerMembers, ...tools] })
+}
+
+/** Source: vLLM documentation, "OpenAI-Compatible Server", tokenizer API; with `messages` it applies the chat template. */
+function tokenizeBody(client: ClientRequest, target: Target, services: RelayServices): Buffer {
+  const request = readForCount(client)
+  const { messages, tools } = services
+    .dialectOf(target.type.dialect)
+    .chat.writeRequest(
+      { ...request, tools: target.toolCalling ? request.tools : [] },
+      { model: target.upstreamModel, flavour: target.type.flavour, drop: () => undefined },
+    )
+  return Buffer.from(JSON.stringify({ model: target.upstreamModel, messages, tools }))
+}
+
+function readForCount({ dialect, readBody }: ClientRequest): ChatRequest {
+  try {
+    // A count has no limit of the answer, without which no request can be read.
+    return dialect.chat.readRequest({ ...readBody(), max_tokens: 1 }, false)
+  } catch (error) {
+    throw new UnreadableRequest(error)
+  }
+}
+
+function numberIn(answer: Buffer, member: string): number | undefined {
+  try {
+    const { [member]: tokens }: Record<string, unknown> = Object(JSON.parse(answer.toString()))
+    return typeof tokens === 'number' && Number.isInteger(tokens) && tokens >= 0 ? tokens : undefined
+  } catch {
+    return undefined // no JSON
+  }
+}
+
+/** A signal that also ends when the patience does. */
+function patience(request: AbortSignal): { signal: AbortSignal; stop: () => void } {
+  const over = new AbortController()
+  const error = new RouterError('upstream_timeout', 'No upstream counted in time', {
+    causeCode: 'TIMEOUT_COUNT',
+  })
+  const timer = setTimeout(() => over.abort(error), patienceMs)
+  return { signal: AbortSignal.any([request, over.signal]), stop: () => clearTimeout(timer) }
+}

@@ -1,0 +1,206 @@
+import type { JsonScan } from '../../lib/json/splice.ts'
+import type { Usage } from '../../sdk/chat.ts'
+import type { Dialect } from '../../sdk/dialect.ts'
+import type {
+  EmbeddingCodec,
+  EmbeddingContext,
+  EmbeddingInput,
+  EmbeddingRequest,
+  EmbeddingResponse,
+} from '../../sdk/embedding.ts'
+import { badRequest, RouterError } from '../../sdk/errors.ts'
+import type { Model, Target } from '../../sdk/target.ts'
+import { renameModel } from '../answer/whole-answer.ts'
+import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
+import { having, requireOperation, targetsWith } from '../request/operation-targets.ts'
+import { type PreparedBody, passthroughBody, translatedBody } from '../request/prepare-body.ts'
+import { traitsOfOperation } from '../request/request-traits.ts'
+import type { RelayServices } from '../services.ts'
+import { wholeOverTargets } from './over-targets.ts'
+
+/** A request for embeddings as it came in, and the model it is for. */
+export interface ClientEmbedding {
+  dialect: Dialect
+  /** The model name that the client asked for. */
+  alias: string
+  model: Model
+  bytes: Buffer
+  scan: JsonScan
+  /** What the client sent, validated. */
+  body: Record<string, unknown>
+  /** Models that are known to make embeddings, for the client whose model makes none. */
+  others: readonly string[]
+  /** Parts of the request under way at a time; undefined: as many as {@link partsAtOnce}. */
+  atOnce?: number | undefined
+}
+
+/** Parts of one request under way at once. */
+const maxPartsAtOnce = 8
+
+/** How many parts of a request with this body go upstream at a time, as far as nothing else bounds them. */
+export function partsAtOnce(model: Model, { input }: Readonly<Record<string, unknown>>): number {
+  const inputs = Array.isArray(input) && typeof input[0] !== 'number' ? input.length : 1
+  return Math.max(1, Math.min(maxPartsAtOnce, Math.ceil(inputs / limitOf(model))))
+}
+
+/** The whole answer to a request for embeddings. Throws the client's error. */
+export async function answerEmbedding(
+  client: ClientEmbedding,
+  services: RelayServices,
+): Promise<Buffer | string> {
+  const { exchange } = services
+  const codec = codecOf(client.dialect)
+  const request = codec.readRequest(client.body)
+  const context: EmbeddingContext = {
+    model: client.alias,
+    request: client.body,
+    elapsedMs: () => exchange.elapsedMs(),
+  }
+  const write = (response: EmbeddingResponse): string =>
+    JSON.stringify(codec.writeResponse(response, context))
+  if (request.inputs.length === 0) return write({ vectors: [], promptTokens: undefined })
+  requireOperation(client.model, 'embedding', client.others)
+  const parts = partsOf(request, limitOf(client.model))
+  if (parts.length === 1) {
+    const { response, bytes } = await askPart({ client, codec, request, whole: true }, services)
+    return bytes ?? write(response)
+  }
+  const { atOnce: limit = maxPartsAtOnce } = client
+  const answers = await sideBySide(parts, { limit, signal: exchange.signal }, (inputs, signal) =>
+    askPart({ client, codec, request: { ...request, inputs }, whole: false }, { ...services, signal }),
+  )
+  return write(joined(answers.map(({ response }) => response)))
+}
+
+function codecOf(dialect: Dialect): EmbeddingCodec {
+  if (!dialect.embedding) throw badRequest('This dialect has no embeddings')
+  return dialect.embedding
+}
+
+function limitOf(model: Model): number {
+  return Math.min(
+    ...targetsWith(model, 'embedding').map(({ maxBatch }) => maxBatch ?? Number.POSITIVE_INFINITY),
+  )
+}
+
+function partsOf({ inputs }: EmbeddingRequest, limit: number): (readonly EmbeddingInput[])[] {
+  const parts: (readonly EmbeddingInput[])[] = []
+  for (let at = 0; at < inputs.length; at += Math.min(limit, inputs.length))
+    parts.push(inputs.slice(at, at + limit))
+  return parts
+}
+
+function joined(answers: readonly EmbeddingResponse[]): EmbeddingResponse {
+  const counts = answers.map(({ promptTokens }) => promptTokens ?? 0)
+  return {
+    vectors: answers.flatMap(({ vectors }) => vectors),
+    promptTokens: counts.reduce((sum, count) => sum + count, 0),
+  }
+}
+
+interface Part {
+  client: ClientEmbedding
+  /** The client's codec. */
+  codec: EmbeddingCodec
+  request: EmbeddingRequest
+  /** Whether it is the whole of what the client asked for, so that its bytes may go through. */
+  whole: boolean
+}
+
+interface PartAnswer {
+  response: EmbeddingResponse
+  /** The upstream's own bytes, where the client may have them. */
+  bytes: Buffer | undefined
+}
+
+function askPart(part: Part, services: RelayServices): Promise<PartAnswer> {
+  const { model, bytes } = part.client
+  return wholeOverTargets<PartAnswer>(
+    {
+      model,
+      traits: traitsOfOperation('embedding', bytes),
+      can: having('embedding'),
+      prepare: (target) => preparePart(part, target, services),
+    },
+    services,
+  )
+}
+
+function preparePart(part: Part, target: Target, services: RelayServices): PreparedAttempt<PartAnswer> {
+  const { client, codec, request, whole } = part
+  const same = target.type.dialect === client.dialect.name && codec.goesThrough(client.body)
+  const upstream = services.dialectOf(target.type.dialect)
+  const dropped = new Map<string, string>()
+  return {
+    operation: 'embedding',
+    body: same ? sameBody(part, target) : otherBody(part, target, { upstream, dropped }),
+    read({ body }) {
+      const answer: unknown = JSON.parse(body.toString())
+      const response = codecOf(upstream).readResponse(answer, request.inputs.length)
+      for (const [field, why] of dropped) services.exchange.drop(field, why)
+      const through = same && whole && codec.isInWantedForm(answer, client.body)
+      const bytes = through ? renameModel(body, client.alias, { parsed: answer }) : undefined
+      return { answer: { response, bytes }, usage: promptUsage(response.promptTokens) }
+    },
+  }
+}
+
+/** The client's own bytes; a part of them has its own inputs. */
+function sameBody({ client, codec, request, whole }: Part, target: Target): PreparedBody {
+  const defaults = codec.missingDefaults?.(client.body, target.defaults)
+  return passthroughBody(client, target, {
+    ...(defaults && { defaults }),
+    ...(whole ? {} : { set: { input: request.inputs } }),
+    removed: ['model_name'],
+  })
+}
+
+function otherBody(
+  { client, request }: Part,
+  target: Target,
+  { upstream, dropped }: { upstream: Dialect; dropped: Map<string, string> },
+): Buffer {
+  const codec = codecOf(upstream)
+  const written = codec.writeRequest(request, {
+    model: target.upstreamModel,
+    flavour: target.type.flavour,
+    drop: (field, why) => dropped.set(field, why),
+  })
+  return translatedBody(written, target, codec, upstream === client.dialect ? { members: {} } : {})
+}
+
+/** Token counts of an answer that has no tokens of its own. */
+export function promptUsage(promptTokens: number | undefined): Usage | undefined {
+  return promptTokens === undefined ? undefined : { promptTokens, completionTokens: 0 }
+}
+
+/**
+ * Works on several items at once, `limit` at most, and gives the results in the order of the items. The first failure
+ * cancels the others and is thrown when none of them is under way any more.
+ */
+export async function sideBySide<Item, Result>(
+  items: readonly Item[],
+  options: { limit: number; signal: AbortSignal },
+  work: (item: Item, signal: AbortSignal) => Promise<Result>,
+): Promise<Result[]> {
+  const controller = new AbortController()
+  const signal = AbortSignal.any([options.signal, controller.signal])
+  const results: Result[] = []
+  const failures: unknown[] = []
+  const queue = items.entries()
+  const worker = async (): Promise<void> => {
+    for (const [index, item] of queue) {
+      if (failures.length > 0) return
+      try {
+        results[index] = await work(item, signal)
+      } catch (error) {
+        failures.push(error)
+        // To the target it is as if the client had left: nothing that would count against it.
+        controller.abort(new RouterError('client_gone', 'Another part of the request failed'))
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(options.limit, items.length) }, worker))
+  if (failures.length > 0) throw failures[0]
+  return results
+}

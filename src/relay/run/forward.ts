@@ -1,0 +1,174 @@
+import type { Readable } from 'node:stream'
+import type { JsonScan } from '../../lib/json/splice.ts'
+import { badRequest, RouterError } from '../../sdk/errors.ts'
+import type { Operation } from '../../sdk/provider.ts'
+import type { Model, Target } from '../../sdk/target.ts'
+import type { ClientPipe } from '../answer/client-pipe.ts'
+import type { StreamLane } from '../answer/stream-lane.ts'
+import { renameModel } from '../answer/whole-answer.ts'
+import type { AnswerStream, AttemptPlan, PreparedAttempt, ReadAnswer } from '../attempt/prepared-attempt.ts'
+import type { Exchange } from '../exchange.ts'
+import { having, requireOperation } from '../request/operation-targets.ts'
+import { type PreparedBody, passthroughBody } from '../request/prepare-body.ts'
+import { traitsOfOperation } from '../request/request-traits.ts'
+import type { UpstreamBody } from '../request/upstream-request.ts'
+import type { RelayServices } from '../services.ts'
+import { boundaryOf, type FormPart, MultipartScan } from '../upstream/multipart.ts'
+import { type Spool, type SpoolPiece, spoolBody } from '../upstream/spool.ts'
+import { promptUsage } from './embedding.ts'
+import { overTargets, wholeOverTargets } from './over-targets.ts'
+
+/** A JSON request that goes through as it is, but for the model's name. */
+export interface ForwardedRequest {
+  operation: Operation
+  /** The model name that the client asked for. */
+  alias: string
+  model: Model
+  bytes: Buffer
+  scan: JsonScan
+}
+
+/** The whole answer to a request whose answer is a small JSON. Throws the client's error. */
+export function answerForward(request: ForwardedRequest, services: RelayServices): Promise<Buffer> {
+  const { operation, alias } = request
+  const prepare = (target: Target): PreparedAttempt<Buffer> => ({
+    operation,
+    body: bodyFor(request, target),
+    read({ body }): ReadAnswer<Buffer> {
+      const { usage }: { usage?: unknown } = Object(JSON.parse(body.toString()))
+      const { prompt_tokens: prompt, total_tokens: total }: Record<string, unknown> = Object(usage)
+      const tokens = prompt ?? total
+      return {
+        answer: renameModel(body, alias),
+        usage: promptUsage(typeof tokens === 'number' ? tokens : undefined),
+      }
+    },
+  })
+  return wholeOverTargets({ ...planOf(request, request.bytes), prepare }, services)
+}
+
+/** Streams the answer to the client. Throws the client's error, also after the answer has begun. */
+export async function pipeForward(
+  request: ForwardedRequest,
+  client: ClientPipe,
+  services: RelayServices,
+): Promise<void> {
+  const { operation } = request
+  const prepare = (target: Target): PreparedAttempt =>
+    piped({ operation, body: bodyFor(request, target) }, client, services.exchange)
+  await overTargets({ ...planOf(request, request.bytes), prepare }, services)
+}
+
+function bodyFor(request: ForwardedRequest, target: Target): PreparedBody {
+  return passthroughBody(request, target, { removed: ['model_name'] })
+}
+
+/** Throws `bad_request` where no target of the model has the operation. `bytes`: of the body, where they are in memory. */
+function planOf(
+  { model, operation }: { model: Model; operation: Operation },
+  bytes?: Buffer,
+): Omit<AttemptPlan<never>, 'prepare'> {
+  requireOperation(model, operation)
+  return { model, traits: traitsOfOperation(operation, bytes), can: having(operation) }
+}
+
+/** An attempt whose answer is streamed to the client, whatever its bytes are. */
+function piped(body: UpstreamBody, client: ClientPipe, exchange: Exchange): PreparedAttempt {
+  const breakOff = (error: RouterError): void => {
+    exchange.breakOff(error)
+    client.breakOff()
+  }
+  const stream = (): AnswerStream => ({ filter: untouched(), client, isOpaque: true, breakOff })
+  return {
+    ...body,
+    headers: { ...body.headers, accept: '*/*' },
+    stream,
+    read: () => ({ answer: undefined, usage: undefined }),
+  }
+}
+
+/** Passes bytes of any kind through; the end of the body is the end of the answer. */
+function untouched(): StreamLane {
+  const state: StreamLane['state'] = { content: false, ended: false, failure: undefined, usage: undefined }
+  return {
+    state,
+    push(chunk) {
+      state.content = true
+      return chunk
+    },
+    end() {
+      state.ended = true
+      return undefined
+    },
+  }
+}
+
+/** A form with a file, received whole and kept outside of memory, so that it can be sent to target after target. */
+export interface Upload {
+  spool: Spool
+  boundary: string
+  parts: readonly FormPart[]
+  /** The value of the field `model`: the name the client asked for. */
+  model: string
+}
+
+/** Throws `unsupported_media_type`, `too_large`, and `bad_request` for what is no form with a model. */
+export async function receiveUpload(
+  source: Readable,
+  { contentType, maxBytes }: { contentType: string; maxBytes: number },
+): Promise<Upload> {
+  const boundary = boundaryOf(contentType)
+  if (boundary === undefined) {
+    throw new RouterError('unsupported_media_type', 'The body must be multipart/form-data with a boundary')
+  }
+  const scan = new MultipartScan(boundary, 'model')
+  const spool = await spoolBody(source, { maxBytes, onChunk: (chunk) => scan.push(chunk) })
+  try {
+    const parts = scan.end()
+    const model = parts.find(({ value }) => value !== undefined)?.value ?? ''
+    if (model === '') {
+      throw badRequest("'model' is required: the name of a model", 'model', 'missing_required_parameter')
+    }
+    return { spool, boundary, parts, model }
+  } catch (error) {
+    await spool.close()
+    throw error
+  }
+}
+
+/**
+ * Forwards the form with the target's own name of the model. The router writes the headers of the parts anew: what goes
+ * upstream is what was read here, and nothing else that was in those headers or around the parts. Throws the client's error.
+ */
+export async function pipeUpload(
+  { upload, model, operation }: { upload: Upload; model: Model; operation: Operation },
+  client: ClientPipe,
+  services: RelayServices,
+): Promise<void> {
+  const { spool, boundary } = upload
+  const prepare = (target: Target): PreparedAttempt => {
+    const pieces = piecesOf(upload, target.upstreamModel)
+    const headers = {
+      'content-type': `multipart/form-data; boundary="${boundary}"`,
+      'content-length': String(pieces.reduce((sum, piece) => sum + lengthOf(piece), 0)),
+    }
+    const body = { operation, headers, body: Buffer.alloc(0), openBody: () => spool.read(pieces) }
+    return piped(body, client, services.exchange)
+  }
+  await overTargets({ ...planOf({ model, operation }), prepare }, services)
+}
+
+function piecesOf({ boundary, parts }: Upload, modelName: string): SpoolPiece[] {
+  const pieces = parts.flatMap(({ name, filename, contentType, start, end, value }): SpoolPiece[] => {
+    const file = filename === undefined ? '' : `; filename="${filename}"`
+    const type = contentType === undefined || value !== undefined ? '' : `\r\nContent-Type: ${contentType}`
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${file}${type}\r\n\r\n`
+    const content = value === undefined ? { start, end } : Buffer.from(modelName)
+    return [Buffer.from(head), content, Buffer.from('\r\n')]
+  })
+  return [...pieces, Buffer.from(`--${boundary}--\r\n`)]
+}
+
+function lengthOf(piece: SpoolPiece): number {
+  return Buffer.isBuffer(piece) ? piece.length : piece.end - piece.start
+}

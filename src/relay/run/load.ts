@@ -1,0 +1,58 @@
+import type { Operation } from '../../sdk/provider.ts'
+import type { Target } from '../../sdk/target.ts'
+import { attemptOnce } from '../attempt/attempt.ts'
+import type { AttemptResult } from '../attempt/attempt-result.ts'
+import type { ClientRequest } from '../request/client-request.ts'
+import { translatedBody } from '../request/prepare-body.ts'
+import type { RelayServices } from '../services.ts'
+
+/**
+ * Hands a request to load or unload a model to all Ollama servers that have it, at once. Throws the first error where none
+ * of them did it. Other servers decide themselves what they hold: loading does nothing, unloading is reported as dropped.
+ */
+export async function loadModel(
+  request: ClientRequest,
+  wish: 'load' | 'unload',
+  services: RelayServices,
+): Promise<void> {
+  const { targets, sleeping } = request.model
+  const concerned = wish === 'load' ? targets : [...targets, ...sleeping]
+  const servers = concerned.filter(
+    ({ type, paths }) => type.dialect === 'ollama' && pathOf(paths) !== undefined,
+  )
+  if (servers.length === 0) {
+    if (wish === 'unload')
+      services.exchange.drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
+    return
+  }
+  const results = await Promise.all(servers.map((target) => handTo(target, request, services)))
+  const [failed] = results.filter((result) => result.type === 'failure')
+  if (failed && results.every(({ type }) => type === 'failure')) throw failed.error
+}
+
+function pathOf(paths: Target['paths']): Operation | undefined {
+  if (paths.completion !== undefined) return 'completion'
+  return paths.chat === undefined ? undefined : 'chat'
+}
+
+/** Without a prompt, as it came: what matters is how long, and with which context the model is to be loaded. */
+function handTo(
+  target: Target,
+  { dialect, readBody }: ClientRequest,
+  services: RelayServices,
+): Promise<AttemptResult> {
+  const { keep_alive: keepAlive, options } = readBody()
+  const wished = {
+    ...(keepAlive === undefined ? {} : { keep_alive: keepAlive }),
+    ...(options ? { options } : {}),
+  }
+  const { keep_alive, options: configured, num_ctx } = target.defaults
+  const body = translatedBody(wished, target, dialect.chat, {
+    defaults: { keep_alive, options: configured, num_ctx },
+    members: {},
+    set: { stream: false },
+  })
+  const operation = pathOf(target.paths) ?? 'completion'
+  const prepare = () => ({ operation, body, read: () => ({ answer: true, usage: undefined }) })
+  return attemptOnce({ prepare }, { services, target })
+}

@@ -1,0 +1,235 @@
+import { RouterError } from '../../sdk/errors.ts'
+import { namedBy, type RequestTraits } from '../../sdk/request-traits.ts'
+import type { Model, Target } from '../../sdk/target.ts'
+import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
+import { isStillLoading, type LoadingWait } from '../attempt/loading-wait.ts'
+import type { AttemptContext } from '../attempt/prepared-attempt.ts'
+import type { RelayServices } from '../services.ts'
+import type { AttemptTrace } from '../trace.ts'
+import type { Judgement, Lease, TargetWish } from './lease.ts'
+
+/** No target of a model has answered. `isFinal`: no fallback model may be tried either. */
+export interface ModelFailure {
+  type: 'failure'
+  error: RouterError
+  isFinal: boolean
+}
+
+interface ModelAttemptsOptions {
+  model: Model
+  traits: RequestTraits
+  /** Only these targets can answer; absent: all of the model. */
+  can: ((target: Target) => boolean) | undefined
+  /** Another model answers if no target of this one does. */
+  hasFallback: boolean
+}
+
+/** What the attempts at the targets of one model have shown so far. */
+export class ModelAttempts implements LoadingWait {
+  readonly model: Model
+  readonly hasFallback: boolean
+  readonly #options: ModelAttemptsOptions
+  readonly #services: RelayServices
+  readonly #tried = new Set<string>()
+  /** Ids of the targets whose server was loading. */
+  readonly #loading = new Set<string>()
+  readonly #endRequest: () => void
+  /** Failures that the request may have caused. */
+  readonly #ambiguous: { lease: Lease; failure: AttemptFailure }[] = []
+  /** For each attempt whose connection closed without a byte: whether its server refuses a new connection. */
+  readonly #refusals: Promise<boolean>[] = []
+  /** The error of the failure that helps the client most. */
+  #error: RouterError | undefined
+  #before: RouterError | undefined
+
+  constructor(options: ModelAttemptsOptions, services: RelayServices) {
+    this.model = options.model
+    this.hasFallback = options.hasFallback
+    this.#options = options
+    this.#services = services
+    this.#endRequest = services.budgetOf(options.model).begin()
+  }
+
+  end(): void {
+    this.#endRequest()
+  }
+
+  wish(isLast: boolean): TargetWish {
+    const { traits, can, hasFallback } = this.#options
+    return { tried: this.#tried, traits, can, isLast, hasFallback }
+  }
+
+  isElse(target: Target): boolean {
+    return !this.#tried.has(target.id) && (this.#options.can?.(target) ?? true)
+  }
+
+  /** Undefined, with the lease given back: no more attempts may be made. */
+  begin(lease: Lease): LeasedAttempt | undefined {
+    const services = this.#services
+    this.#tried.add(lease.target.id)
+    const takesBudget = this.#error && services.failsOften(lease.target)
+    const endRetry = takesBudget ? services.budgetOf(this.model).retry() : noEnd
+    if (!endRetry) {
+      lease.settle(undefined)
+      return undefined
+    }
+    const onContent = (): void => {
+      lease.answering()
+      this.judge('target')
+    }
+    return new LeasedAttempt(services, lease, { after: this.#before, endRetry, onContent })
+  }
+
+  /**
+   * Whether the attempt counts towards the limit. A refused connection costs no time, and the server has seen nothing of the
+   * request; a server that is loading does not count the first time.
+   */
+  counts({ id }: Target, failure: AttemptFailure): boolean {
+    if (!isStillLoading(failure)) return !isRefused(failure)
+    const isKnown = this.#loading.has(id)
+    this.#loading.add(id)
+    return isKnown
+  }
+
+  /** Records a failure. Undefined: the next target may be tried. */
+  failed(lease: Lease, failure: AttemptFailure): ModelFailure | undefined {
+    const services = this.#services
+    const { target } = lease
+    const { retry, verdict } = failure
+    if (verdict === 'ambiguous') this.#ambiguous.push({ lease, failure })
+    if (failure.closedSilently) this.#refusals.push(services.refusesConnections(target))
+    const error = lease.hasAnswered ? accessDenied(failure) : failure.error
+    this.#before = error
+    if (retry === 'any') {
+      this.#tried.delete(target.id)
+      this.#error ??= error
+    } else {
+      this.#error = moreUseful(this.#error, error)
+    }
+    // What is too long for one model may fit another; nothing has reached the client yet.
+    if (retry === 'none') return { type: 'failure', error, isFinal: error.kind !== 'context_overflow' }
+    services.onFailover(target, error)
+    return undefined
+  }
+
+  /** The request is over for these targets: each learns whether its failure was its own. */
+  judge(answeredBy: Judgement['answeredBy']): void {
+    if (this.#ambiguous.length === 0) return
+    const { traits } = this.#options
+    const { features } = traits
+    const fingerprint = traits.fingerprint()
+    const names = namedBy(features)
+    for (const { lease, failure } of this.#ambiguous) {
+      const { kind = 'failure', refusal } = failure
+      lease.judge({ answeredBy, kind, refusal, features, fingerprint, names })
+    }
+    // After `nobody` a fallback model may still answer.
+    if (answeredBy !== 'nobody') this.#ambiguous.length = 0
+  }
+
+  /**
+   * Two servers closed the connection without a byte of an answer and refuse the next one: the request may have killed
+   * them, and must not reach a third.
+   */
+  async mayKillServers(): Promise<boolean> {
+    if (this.#refusals.length < 2) return false
+    const refused = await Promise.all(this.#refusals)
+    if (refused.filter(Boolean).length < 2) return false
+    const words = 'The upstreams closed the connection and went away; the request is not sent to another one'
+    this.#error = new RouterError('upstream_error', words, {
+      code: 'upstream_error',
+      causeCode: 'SERVERS_GONE',
+      shouldRetry: false,
+    })
+    return true
+  }
+
+  exhausted(): ModelFailure {
+    const { alias } = this.model
+    if (this.#error) this.#services.exchange.steps.exhausted(alias, this.#error)
+    const isFinal = this.#error?.causeCode === 'SERVERS_GONE'
+    return { type: 'failure', error: this.#error ?? noTarget(alias), isFinal }
+  }
+}
+
+/** A first attempt, or one at a target that works, takes nothing from the budget. */
+function noEnd(): void {}
+
+/** One attempt from its lease to its end, at which the target is given back. */
+class LeasedAttempt implements AttemptContext {
+  readonly services: RelayServices
+  readonly target: Target
+  readonly revoked: AbortSignal | undefined
+  readonly trace: AttemptTrace | undefined
+  readonly onContent: () => void
+  readonly #lease: Lease
+  readonly #after: RouterError | undefined
+  readonly #endRetry: () => void
+  readonly #startedAt: number
+
+  constructor(
+    services: RelayServices,
+    lease: Lease,
+    { after, endRetry, onContent }: { after: RouterError | undefined; endRetry(): void; onContent(): void },
+  ) {
+    const { exchange } = services
+    const { target } = lease
+    this.services = services
+    this.target = target
+    this.revoked = lease.revoked
+    this.onContent = onContent
+    this.#lease = lease
+    this.#after = after
+    this.#endRetry = endRetry
+    this.#startedAt = exchange.steps.now()
+    this.trace = exchange.trace?.beginAttempt(target, after)
+    exchange.beginAttempt(target)
+  }
+
+  /** Undefined: an invalid request or a bug was thrown, and neither says anything about the target. */
+  end(result: AttemptResult | undefined): void {
+    this.#endRetry()
+    this.#lease.settle(result)
+    const { steps } = this.services.exchange
+    const durationMs = steps.now() - this.#startedAt
+    steps.attempted({ target: this.target, result, durationMs, after: this.#after })
+    this.trace?.end(result)
+  }
+}
+
+/** Whether no connection came about, at once: a wait for one costs the client as much as an attempt. */
+function isRefused({ closedSilently, verdict, error }: AttemptFailure): boolean {
+  return !closedSilently && verdict === 'connect' && error.kind !== 'upstream_timeout'
+}
+
+/** A server that has accepted the router's key before denies this request: a firewall in front of it, say. */
+function accessDenied({ error, refusal }: AttemptFailure): RouterError {
+  if (refusal !== 403) return error
+  return new RouterError('forbidden', 'The upstream denied this request', {
+    code: 'upstream_forbidden',
+    causeCode: 'HTTP_403',
+    cause: error.cause,
+    shouldRetry: false,
+  })
+}
+
+/**
+ * Of several errors the client gets the one it can act on: a rate limit rather than a broken server, of two rate limits the
+ * one that ends first, and a rejected key of the router, which no retry can change, only where all targets rejected it.
+ */
+function moreUseful(before: RouterError | undefined, now: RouterError): RouterError {
+  if (before?.kind === 'rate_limit') {
+    if (now.kind !== 'rate_limit') return before
+    const [first = Number.NaN, second = Number.NaN] = [before.retryAfterSeconds, now.retryAfterSeconds]
+    return first < second ? before : now
+  }
+  if (before && before.code !== 'upstream_auth' && now.code === 'upstream_auth') return before
+  return now
+}
+
+export function noTarget(alias: string): RouterError {
+  return new RouterError('overloaded', `No upstream is available for the model '${alias}'`, {
+    code: 'no_healthy_provider',
+    retryAfterSeconds: 5,
+  })
+}

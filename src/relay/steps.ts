@@ -1,0 +1,106 @@
+import { asRouterError, type RouterError } from '../sdk/errors.ts'
+import type { Target } from '../sdk/target.ts'
+import type { AttemptResult } from './attempt/attempt-result.ts'
+
+/** One attempt, once it is over. */
+export interface AttemptRecord {
+  /** Its model is a fallback's, where it was one. */
+  target: Target
+  /** Undefined: it threw, because of an invalid request or a bug. */
+  result: AttemptResult | undefined
+  durationMs: number
+  /** Why the attempt before this one failed; undefined for the first. */
+  after: RouterError | undefined
+}
+
+/** A step of a request on the way to its answer, reported when it is over; that may be after the request's own end. */
+export type Step =
+  | { type: 'attempt'; attempt: AttemptRecord }
+  /** A search for a target. `error`: there was none, and this is the client's error. */
+  | { type: 'search'; model: string; ms: number; found: boolean; error: RouterError | undefined }
+  /** The request of an attempt is sent once more, because a kept-alive socket had been closed. */
+  | { type: 'resent'; model: string }
+  /** Targets of the model have failed, and no other is tried; with the most useful error. */
+  | { type: 'exhausted'; model: string; error: RouterError }
+
+/** Reports the steps of one request, and adds up the time that is not the router's own. */
+export class Steps {
+  readonly #now: () => number
+  readonly #onStep: (step: Step) => void
+  #outsideMs = 0
+  #open = 0
+  #openSince = 0
+  #lastEnd = 0
+
+  constructor(now: () => number, onStep: (step: Step) => void) {
+    this.#now = now
+    this.#onStep = onStep
+  }
+
+  /** Monotonic milliseconds. */
+  now(): number {
+    return this.#now()
+  }
+
+  attempted(attempt: AttemptRecord): void {
+    this.#onStep({ type: 'attempt', attempt })
+  }
+
+  resent(model: string): void {
+    this.#onStep({ type: 'resent', model })
+  }
+
+  exhausted(model: string, error: RouterError): void {
+    this.#onStep({ type: 'exhausted', model, error })
+  }
+
+  /** Reports a search. `work` resolves to a target or undefined, or rejects with the RouterError for the client. */
+  async search<T>(model: string, work: Promise<T>): Promise<T> {
+    const since = this.#now()
+    try {
+      const target = await this.outside(work)
+      this.searched(model, target !== undefined, this.#now() - since)
+      return target
+    } catch (error) {
+      this.searched(model, false, this.#now() - since, asRouterError(error))
+      throw error
+    }
+  }
+
+  /** A search for a target is over, after so many milliseconds. */
+  searched(model: string, found: boolean, ms = 0, error?: RouterError): void {
+    this.#onStep({ type: 'search', model, ms, found, error })
+  }
+
+  /** While `work` runs, the time is not the router's own; several at once count once. */
+  async outside<T>(work: Promise<T>): Promise<T> {
+    this.leave()
+    try {
+      return await work
+    } finally {
+      this.comeBack()
+    }
+  }
+
+  /** The same in two steps: from here on the request waits for something outside of the router. */
+  leave(): void {
+    if (this.#open++ === 0) this.#openSince = this.#now()
+  }
+
+  /** To be called once for each `leave`. */
+  comeBack(): void {
+    this.#lastEnd = this.#now()
+    if (--this.#open === 0) this.#outsideMs += this.#lastEnd - this.#openSince
+  }
+
+  /**
+   * The router's own part of the time between two moments: from when it had the request to when it had the answer ready.
+   * An answer that goes out as it comes is ready with the last of its attempts.
+   */
+  ownMs(from: number, to: number | undefined): number {
+    const now = this.#now()
+    const running = this.#open > 0 ? now - this.#openSince : 0
+    const end = Math.max(to ?? 0, running > 0 ? now : this.#lastEnd)
+    return Math.max(0, end - from - this.#outsideMs - running)
+  }
+}

@@ -1,0 +1,83 @@
+import type { UpstreamHeaders } from '../../sdk/transport.ts'
+
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300
+}
+
+export function isJson(headers: UpstreamHeaders): boolean {
+  return mediaTypeOf(headers).startsWith('application/json')
+}
+
+/** Whether the answer is a stream of server-sent events. */
+export function isEventStream(headers: UpstreamHeaders): boolean {
+  return mediaTypeOf(headers).startsWith('text/event-stream')
+}
+
+/** Why a good answer cannot be one: a page is what proxies and captive portals answer, never a model. */
+export function foreignAnswer(headers: UpstreamHeaders): { type: string; encoding: unknown } | undefined {
+  const type = mediaTypeOf(headers)
+  const encoding = headers['content-encoding'] ?? 'identity'
+  return encoding === 'identity' && !type.startsWith('text/html') ? undefined : { type, encoding }
+}
+
+/** Whether an answer says where it ends, so that one which was cut shows (RFC 9112, section 6.3). */
+export function isFramed(headers: UpstreamHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined
+}
+
+function mediaTypeOf(headers: UpstreamHeaders): string {
+  return String(headers['content-type'] ?? '')
+}
+
+/**
+ * Whether an upstream's text says that the request is too long for it, whatever its status is. llama.cpp answers 500
+ * ("input (40001 tokens) is too large to process", "the request exceeds the available context size"), and so does Ollama
+ * for embeddings ("input length exceeds maximum context length").
+ */
+export function saysTooLong(text: string | undefined): boolean {
+  return text !== undefined && tooLong.test(text.slice(0, maxExamined))
+}
+
+const maxExamined = 1_024
+/** "the model's maximum context", "the physical batch" and so on. */
+const bound =
+  "(?:(?:the|its|this) )?(?:model(?:'s)? )?(?:(?:maximum|available|allowed|physical) )*(?:context|batch)"
+const tooLong = new RegExp(
+  [
+    'too large to process',
+    `exceeds? ${bound}(?: length| size| window)?\\b`,
+    `(?:larger|longer|greater) than ${bound} (?:length|size|window)`,
+    'maximum context length',
+    '\\b(?:prompt|input|request) (?:is )?too (?:long|large)\\b',
+  ].join('|'),
+  'i',
+)
+
+const loadingText = /\bloading (?:the )?model\b|\bmodel is (?:still |currently )?(?:loading|being loaded)\b/i
+
+/** Whether a server says that its model is not loaded yet, as llama.cpp does with 503 and `Loading model`. */
+export function isLoadingAnswer(status: number, text: string): boolean {
+  return status === 503 && loadingText.test(text)
+}
+
+/**
+ * Whether a 429 compares the size of the request itself with the limit: it fits never, however long one waits, and other
+ * requests do. Groq and OpenAI: "Request too large for model ...: Limit 6000, Requested 7214".
+ */
+export function isTooLargeForLimit(text: string | undefined): boolean {
+  if (text === undefined) return false
+  const examined = text.slice(0, 2 * maxExamined)
+  if (/\b(?:request|prompt|input|message)s? (?:is |are |was )?too (?:large|long|big)\b/i.test(examined))
+    return true
+  const limit = numberAfter(examined, /\b(?:limit|maximum|max)\b\D{0,24}([\d,_]{1,15})/i)
+  const requested = numberAfter(
+    examined,
+    /\b(?:requested|request of|your request (?:has|contains|needs))\D{0,24}([\d,_]{1,15})/i,
+  )
+  return limit !== undefined && requested !== undefined && requested > limit
+}
+
+function numberAfter(text: string, pattern: RegExp): number | undefined {
+  const digits = pattern.exec(text)?.[1]?.replace(/[,_]/g, '')
+  return digits ? Number(digits) : undefined
+}

@@ -1,0 +1,18 @@
+import type { Strategy } from '../sdk/strategy.ts'
+import { adaptive } from './adaptive.ts'
+import { balanced } from './balanced.ts'
+import { dynamicWeighted } from './dynamic-weighted.ts'
+import { firstAvailable, firstAvailableOptim } from './first-available.ts'
+import { leastBusy } from './least-busy.ts'
+import { weighted } from './weighted.ts'
+
+/** All strategies of the router. */
+export const strategies: readonly Strategy[] = [
+  balanced,
+  weighted,
+  dynamicWeighted,
+  firstAvailable,
+  firstAvailableOptim,
+  leastBusy,
+  adaptive,
+]
