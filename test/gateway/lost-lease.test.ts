@@ -142,7 +142,9 @@ describe('a lease that was lost because Redis was emptied and another router too
   })
 
   test('after its first content it goes on to its end', { timeout }, async () => {
-    await routers[0]?.logged(({ msg, model }) => String(msg).startsWith('lease revoked') && model === 'stream')
+    await routers[0]?.logged(
+      ({ msg, model }) => String(msg).startsWith('lease revoked') && model === 'stream',
+    )
     finish.resolve()
     await assertAnswered('stream')
     assert.match((await asked.get('stream')?.[0])?.text ?? '', /data: \[DONE\]/)

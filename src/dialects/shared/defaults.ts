@@ -1,8 +1,16 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { Sampling } from '../../sdk/chat.ts'
 import type { Flavour } from '../../sdk/dialect.ts'
-import { fieldNamed, isAbsent, nameOn, type SamplingRow, type SamplingTable, type SamplingVeto, vetoOf } from './sampling.ts'
-import { type SamplingField, spellings, type SamplingValues } from '../../sdk/sampling.ts'
+import { type SamplingField, type SamplingValues, spellings } from '../../sdk/sampling.ts'
+import {
+  fieldNamed,
+  isAbsent,
+  nameOn,
+  type SamplingRow,
+  type SamplingTable,
+  type SamplingVeto,
+  vetoOf,
+} from './sampling.ts'
 
 export interface SamplingDefaults {
   /** Members of the upstream's body. */

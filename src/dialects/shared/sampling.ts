@@ -4,8 +4,8 @@ import { badRequest } from '../../sdk/errors.ts'
 import {
   type Sampling,
   type SamplingField,
-  samplingFields,
   type SamplingValues,
+  samplingFields,
   spellings,
 } from '../../sdk/sampling.ts'
 

@@ -7,7 +7,7 @@ import { type JsonScan, scanObject } from '../../lib/json/splice.ts'
 import { asRouterError, badRequest, RouterError, tooLarge } from '../../sdk/errors.ts'
 import { isMostlyLong, outlineOf } from './outline.ts'
 
-/** The body as it came, with the places of its members; the identity lane forwards these bytes. */
+/** The body as it came, with the places of its members; a passthrough forwards these bytes. */
 export interface RawBody {
   bytes: Buffer
   scan: JsonScan

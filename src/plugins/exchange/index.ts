@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RunningRequests } from '../../cluster/running-requests.ts'
-import { droppedNames } from '../../relay/answer/dropped-header.ts'
+import { droppedNames } from '../../relay/answer/answer-headers.ts'
 import { Exchange, type ExchangeRecord } from '../../relay/exchange.ts'
 import type { Step } from '../../relay/steps.ts'
 import type { RequestTrace } from '../../relay/trace.ts'

@@ -33,7 +33,9 @@ const notAsked: ReadonlySet<string> = new Set(['n', 'logprobs', 'topLogprobs'])
 
 function samplingOf(question: Question): Sampling {
   const given: Sampling = question
-  const present = samplingFields.filter((field) => !notAsked.has(field) && (given[field] ?? undefined) !== undefined)
+  const present = samplingFields.filter(
+    (field) => !notAsked.has(field) && (given[field] ?? undefined) !== undefined,
+  )
   return Object.fromEntries(present.map((field) => [field, given[field]]))
 }
 

@@ -1,7 +1,7 @@
 import type { TProperties, TSchema } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
+import { droppedHeader } from '../../relay/answer/answer-headers.ts'
 import type { ClientStream } from '../../relay/answer/client-stream.ts'
-import { droppedHeader } from '../../relay/answer/dropped-header.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
 import type { EachTextEndpoint } from '../../sdk/text-endpoint.ts'

@@ -1,10 +1,9 @@
 import { type ChatEvent, isContent } from '../../sdk/chat.ts'
-import type { ChatStreamReader, ChatStreamWriter, PassthroughState } from '../../sdk/dialect.ts'
+import type { ChatStreamReader, ChatStreamWriter, PassthroughState, StreamFilter } from '../../sdk/dialect.ts'
 import { asRouterError } from '../../sdk/errors.ts'
-import type { StreamLane } from './stream-lane.ts'
 
-/** The translating lane: upstream bytes to events, events to the client's bytes. */
-export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWriter): StreamLane {
+/** Translation of a stream: upstream bytes to events, events to the client's bytes. */
+export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWriter): StreamFilter {
   const state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
   let out = ''
   const onEvent = (event: ChatEvent): void => {

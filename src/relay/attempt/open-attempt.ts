@@ -1,7 +1,7 @@
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
-import type { ClientPipe } from '../answer/client-pipe.ts'
+import type { ClientPipe } from '../answer/client-stream.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
 import { bytesOf, upstreamRequest } from '../request/upstream-request.ts'
 import { foreignAnswer, isEventStream, isFramed, isJson, isSuccess } from '../upstream/upstream-answer.ts'
@@ -191,10 +191,8 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
       this.#bounds.touch()
       if (out && !client.write(out)) this.#waitForClient(client)
     } else {
-      if (out) {
-        this.#bytes += out.length
-        this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
-      }
+      this.#bytes += chunk.length
+      if (out) this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
       if (filter.state.failure === undefined) this.#maybeCommit(this.#stream)
     }
     this.#checkEnd(this.#stream)

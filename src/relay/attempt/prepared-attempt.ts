@@ -1,10 +1,9 @@
 import type { Usage } from '../../sdk/chat.ts'
-import type { AnswerCollector } from '../../sdk/dialect.ts'
+import type { AnswerCollector, StreamFilter } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { RequestTraits } from '../../sdk/request-traits.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { ClientPipe } from '../answer/client-pipe.ts'
-import type { StreamLane } from '../answer/stream-lane.ts'
+import type { ClientPipe } from '../answer/client-stream.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
 import type { UpstreamBody } from '../request/upstream-request.ts'
 import type { RelayServices } from '../services.ts'
@@ -56,7 +55,7 @@ export interface ReadAnswer<Answer> {
 
 /** The way of an answer to its client, while it comes. */
 export interface AnswerStream {
-  readonly filter: StreamLane
+  readonly filter: StreamFilter
   readonly client: ClientPipe
   /** Its bytes mean nothing to the router, whatever their media type: any of them is content. */
   readonly isOpaque?: boolean

@@ -13,12 +13,12 @@ import {
 } from '../../../src/dialects/openai/sampling.ts'
 import { sampling as responses } from '../../../src/dialects/responses/sampling.ts'
 import { readSampling, type SamplingTable, writeSampling } from '../../../src/dialects/shared/sampling.ts'
-import { samplingFields } from '../../../src/sdk/sampling.ts'
 import { llamacpp } from '../../../src/providers/llamacpp.ts'
 import { lmstudio } from '../../../src/providers/lmstudio.ts'
 import { openai as openaiType } from '../../../src/providers/openai.ts'
 import { vllm } from '../../../src/providers/vllm.ts'
 import type { Sampling } from '../../../src/sdk/chat.ts'
+import { samplingFields } from '../../../src/sdk/sampling.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const tables: Record<string, SamplingTable> = { anthropic, ollama, openai, completionSampling, responses }
