@@ -83,23 +83,17 @@ export interface PassthroughState {
   usage: Usage | undefined
 }
 
-/** Turns upstream bytes into client bytes, by passthrough or by translation. */
-export interface StreamFilter {
+/** Passthrough of a stream: bytes are forwarded, and only the value of `model` is replaced. */
+export interface ChatPassthrough {
   readonly state: PassthroughState
   /** Takes one chunk, cut anywhere; gives the bytes for the client, or undefined: whole events, but for very long ones. */
-  push(chunk: Buffer): Buffer | string | undefined
-  /** The upstream closed cleanly; sets `ended` or `failure`. `isComplete`: as for {@link ChatStreamReader}. */
-  end(isComplete?: boolean): Buffer | string | undefined
+  push(chunk: Buffer): Buffer | undefined
+  /** The upstream closed cleanly; sets `failure` unless the stream was complete. `isComplete`: as for {@link ChatStreamReader}. */
+  end(isComplete?: boolean): Buffer | undefined
   /** What ends an event of which a part went out, so that an error can follow; empty where there is none. */
   endTorn?(): string
   /** The in-band error that fits what went by; undefined where the dialect's own does. */
   writeError?(error: RouterError): string | undefined
-}
-
-/** The stream of a passthrough: only the name of the model is replaced. */
-export interface ChatPassthrough extends StreamFilter {
-  push(chunk: Buffer): Buffer | undefined
-  end(isComplete?: boolean): Buffer | undefined
 }
 
 export interface PassthroughOptions {

@@ -44,7 +44,7 @@ export interface RouterProcessOptions {
 export async function startRouterProcess({
   env = {},
   models,
-  args = ['src/server.ts'],
+  args = ['--expose-gc', 'src/server.ts'],
 }: RouterProcessOptions): Promise<RouterProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-process-'))
   const file = join(folder, 'models-config.json')
@@ -64,6 +64,10 @@ export async function startRouterProcess({
       ...env,
     }),
   })
+  // A test that was given up may never stop it.
+  const kill = (): boolean => child.kill('SIGKILL')
+  process.once('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
   const exit = once(child, 'close').then(([code]) => code as number | null) // by the documentation of the event
   const logs = new LogLines()
   let output = ''

@@ -1,9 +1,14 @@
 import { type ChatEvent, isContent } from '../../sdk/chat.ts'
-import type { ChatStreamReader, ChatStreamWriter, PassthroughState, StreamFilter } from '../../sdk/dialect.ts'
+import type {
+  ChatPassthrough,
+  ChatStreamReader,
+  ChatStreamWriter,
+  PassthroughState,
+} from '../../sdk/dialect.ts'
 import { asRouterError } from '../../sdk/errors.ts'
 
-/** Translation of a stream: upstream bytes to events, events to the client's bytes. */
-export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWriter): StreamFilter {
+/** Translation: upstream bytes to events, events to the client's bytes. */
+export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWriter): AnswerFilter {
   const state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
   let out = ''
   const onEvent = (event: ChatEvent): void => {
@@ -38,4 +43,13 @@ export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWr
       return take()
     },
   }
+}
+
+/**
+ * Turns the bytes of an upstream's stream into the client's, by passthrough or by translation. It gives whole events, but for
+ * those that are too long to be held.
+ */
+export interface AnswerFilter extends Omit<ChatPassthrough, 'push' | 'end'> {
+  push(chunk: Buffer): Buffer | string | undefined
+  end(isComplete?: boolean): Buffer | string | undefined
 }

@@ -1,17 +1,10 @@
 import type { JsonScan } from '../../lib/json/splice.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
-import type {
-  AnswerCollector,
-  AnswerContext,
-  ChatCodec,
-  Dialect,
-  Drop,
-  StreamFilter,
-} from '../../sdk/dialect.ts'
+import type { AnswerCollector, AnswerContext, ChatCodec, Dialect, Drop } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
-import { createTranslation } from '../answer/translation.ts'
+import { type AnswerFilter, createTranslation } from '../answer/translation.ts'
 import type { RelayServices } from '../services.ts'
 import type { ClientRequest, EndpointDefaults } from './client-request.ts'
 import {
@@ -33,7 +26,7 @@ export interface PreparedChat {
   /** Set where a whole answer is requested as a stream. */
   readonly collector: (() => AnswerCollector) | undefined
   /** For a streamed answer. */
-  createFilter(context: AnswerContext): StreamFilter
+  createFilter(context: AnswerContext): AnswerFilter
 }
 
 const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']
