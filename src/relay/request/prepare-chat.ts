@@ -41,6 +41,7 @@ export function createChatPreparer(
 ): (target: Target) => PreparedChat {
   const { source } = client
   const drop: Drop = (field, why) => services.exchange.drop(field, why)
+  const note = (what: string): void => services.noteOnce?.(what)
   let read: ChatRequest | undefined
   const readOnce = (): ChatRequest => {
     if (source.from === 'router') return source.request
@@ -56,7 +57,7 @@ export function createChatPreparer(
     if (source.from === 'client') {
       const operation = nativeOperation(client.dialect, target)
       if (operation && !services.declined.has(target, operation))
-        return preparePassthrough(client, source, target, { operation, collects })
+        return preparePassthrough(client, source, target, { operation, collects, note })
     }
     const dialectOf = (name: string): Dialect => {
       const dialect = services.dialectOf(name)
@@ -65,6 +66,7 @@ export function createChatPreparer(
         : dialect
     }
     const request = readOnce()
+    request.notices?.forEach(note)
     const { dialect, operation } = upstreamSurface(request, target, dialectOf)
     const translated = prepareTranslated(request, dialect, target, { drop, collects })
     return {
@@ -109,17 +111,19 @@ function preparePassthrough(
   client: ClientRequest,
   source: { bytes: Buffer; scan: JsonScan },
   target: Target,
-  { operation, collects }: { operation: Operation; collects: boolean },
+  { operation, collects, note }: { operation: Operation; collects: boolean; note(what: string): void },
 ): PreparedChat {
   const { outline } = client
   const { chat } = client.dialect
   const asStream = collects && chat.wholeAsStream?.fits({ ...target.defaults, ...outline }) === true
-  const { edits, stripUsage } = chat.passthroughEdits({
+  const { edits, stripUsage, notices } = chat.passthroughEdits({
     ...source,
     body: outline,
     stream: client.stream || asStream,
     wantUsage: asStream || target.streamUsage,
+    isVendor: target.isAnthropic === true,
   })
+  notices?.forEach(note)
   const removed = [
     ...(target.toolCalling ? [] : toolMembers),
     ...('model_name' in outline ? ['model_name'] : []),
@@ -171,6 +175,7 @@ export function prepareTranslated(
   const written = upstream.writeRequest(withTools(request, target), {
     model: target.upstreamModel,
     flavour: target.type.flavour,
+    systemTurns: target.systemTurns,
     drop,
   })
   const fit = (body: Record<string, unknown>): void => {
