@@ -4,6 +4,7 @@ import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   openaiText,
+  openaiToolCall,
   type ScriptedUpstream,
   startUpstream,
   upstreamModel,
@@ -123,5 +124,54 @@ describe('Claude Code over servers of other dialects', () => {
   test('the removal of the billing header is logged once', () => {
     const lines = router.logs.filter(({ msg }) => String(msg).includes('x-anthropic-billing-header'))
     assert.equal(lines.length, 1)
+  })
+
+  const offered = (): { name: string; parameters: { properties: object } }[] =>
+    Object(lastBody()).tools.map((tool: { function: object }) => tool.function)
+
+  const clientTools: [string, string, string[]][] = [
+    ['bash_20250124', 'bash', ['command', 'restart']],
+    ['text_editor_20250728', 'str_replace_based_edit_tool', ['command', 'path', 'old_str', 'insert_text']],
+    ['text_editor_20250124', 'str_replace_editor', ['command', 'path']],
+    ['memory_20250818', 'memory', ['command', 'path', 'new_path']],
+    ['computer_20251124', 'computer', ['action', 'coordinate', 'region']],
+  ]
+  for (const [type, name, members] of clientTools) {
+    test(`a tool that the client runs is a function for any model: ${type}`, async () => {
+      upstream.rescript(openaiToolCall(name, { a: 1 }))
+      const { status, text } = await ask({
+        messages: [user('go')],
+        tools: [{ type, name, display_width_px: 800, display_height_px: 600 }],
+        tool_choice: { type: 'tool', name },
+      })
+      assert.equal(status, 200)
+      const [tool] = offered()
+      assert.equal(tool?.name, name)
+      for (const member of members)
+        assert.ok(Object.hasOwn(tool?.parameters.properties ?? {}, member), member)
+      const block = JSON.parse(text).content[0]
+      assert.deepEqual([block.type, block.name, block.input], ['tool_use', name, { a: 1 }])
+    })
+  }
+
+  test('a tool of an unknown kind is dropped, or a function where it has a schema', async () => {
+    const odd = await ask({ messages: [user('go')], tools: [{ type: 'hologram_20270101', name: 'h' }] })
+    assert.deepEqual([odd.status, odd.headers.get('x-llm-router-lost')], [200, 'tools.hologram_20270101'])
+    const tools = [{ type: 'hologram_20270101', name: 'h', input_schema: { type: 'object' } }]
+    await ask({ messages: [user('go')], tools })
+    assert.equal(offered()[0]?.name, 'h')
+  })
+
+  test('tool references and unknown blocks of a tool result arrive as text', async () => {
+    const content = [
+      { type: 'tool_reference', tool_name: 'search_docs' },
+      { type: 'hologram', shape: 'cube' },
+      { type: 'note', text: 'noted' },
+    ]
+    const answered = { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'a', content }] }
+    const { status } = await ask({ messages: [user('hi'), call('a'), answered] })
+    assert.equal(status, 200)
+    const result = lastBody().messages.find(({ role }) => role === 'tool')
+    assert.match(result?.content ?? '', /search_docs[^]*cube[^]*noted/)
   })
 })
