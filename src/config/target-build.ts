@@ -56,6 +56,7 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     dropParams: provider.drop_params ?? [],
     defaults: mergedDefaults(shell, provider),
     streamUsage: provider.stream_usage ?? true,
+    ...(provider.fit_max_tokens ? { fitMaxTokens: true } : {}),
     ...vendorOf(url, provider.system_turns),
     mock: provider.mock ?? {},
     ...limitsOf(type, shell, provider),

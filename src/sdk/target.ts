@@ -33,6 +33,8 @@ export interface Target {
   readonly defaults: Readonly<Record<string, unknown>>
   /** Whether the router may ask for token counts on its own in streams. */
   readonly streamUsage: boolean
+  /** Whether the limit of the answer is lowered where the server says that it does not fit behind the prompt. */
+  readonly fitMaxTokens?: boolean
   /** What becomes of system turns behind the first message, in translation; absent: `fold`. */
   readonly systemTurns?: SystemTurns
   /** It is Anthropic's own server, not another one that speaks its API. */

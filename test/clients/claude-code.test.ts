@@ -172,6 +172,6 @@ describe('Claude Code over servers of other dialects', () => {
     const { status } = await ask({ messages: [user('hi'), call('a'), answered] })
     assert.equal(status, 200)
     const result = lastBody().messages.find(({ role }) => role === 'tool')
-    assert.match(result?.content ?? '', /search_docs[^]*cube[^]*noted/)
+    assert.match(result?.content ?? '', /search_docs[\s\S]*cube[\s\S]*noted/)
   })
 })
