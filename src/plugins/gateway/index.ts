@@ -123,6 +123,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
+    noteOnce: notedOnce(app),
     transportOf: app.upstream.transportOf,
     collects: app.engines.collects,
     heard: app.engines.heard,
@@ -157,6 +158,16 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
       )
     },
   })
+}
+
+/** Logs each text once while the process runs; there are only a few texts. */
+function notedOnce({ log }: FastifyInstance): (what: string) => void {
+  const noted = new Set<string>()
+  return (what) => {
+    if (noted.has(what)) return
+    noted.add(what)
+    log.info(what)
+  }
 }
 
 /** Whatever asks for it: no model without a right to it. */

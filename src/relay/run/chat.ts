@@ -38,8 +38,8 @@ export async function answerChat(
   const { alias, only } = request
   const context = new ClientAnswerContext(request, exchange)
   const prepareFor = createChatPreparer(request, services)
-  const prepare = (target: Target): PreparedAttempt<Delivery> => {
-    const prepared = prepareFor(target)
+  const prepare = (target: Target, maxTokens?: number): PreparedAttempt<Delivery> => {
+    const prepared = prepareFor(target, maxTokens)
     const { body, operation, isPassthrough, collector } = prepared
     return {
       ...{ body, operation, isPassthrough, collector },
@@ -146,12 +146,13 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
   const { model, request, signal, defaults } = question
   const services: RelayServices = signal ? { ...given, signal } : given
   const drop: Drop = question.drop ?? ((field, why) => given.exchange.drop(field, why))
-  const prepare = (target: Target): PreparedAttempt<ChatResponse> => {
+  const prepare = (target: Target, maxTokens?: number): PreparedAttempt<ChatResponse> => {
     const dialect = withDefaults(services.dialectOf(target.type.dialect), request, target, defaults)
     const dropped = new Map<string, string>()
     const { body, collector } = prepareTranslated(request, dialect, target, {
       drop: (field, why) => dropped.set(field, why),
       collects: services.collects(target),
+      maxTokens,
     })
     return {
       ...{ body, collector, operation: 'chat' },
