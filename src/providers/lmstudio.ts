@@ -7,6 +7,7 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  *
  * - `response_format` knows `json_schema` and `text` only; `json_object` is a 400 there.
  * - `tool_choice` is a word (`none`, `auto`, `required`), never an object.
+ * - Thoughts of earlier turns go back under the name that its answers give them ("Separate reasoning_content").
  * - Reasoning levels are those of gpt-oss, the models for which it documents `reasoning_effort`.
  */
 export const lmstudio: ProviderType = {
@@ -18,6 +19,7 @@ export const lmstudio: ProviderType = {
     samplingExtensions: ['top_k'],
     jsonObject: false,
     namedToolChoice: false,
+    reasoningHistory: ['reasoning_content'],
     reasoningEfforts: ['low', 'medium', 'high'],
   },
   path: pathIn({

@@ -12,6 +12,8 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * - `developerRole`: kept, as an untranslated request would carry it too.
  * - No sampling extensions and no multiplicative penalty: OpenAI answers 400 to a member that it does not know,
  *   so they are reported as lost. llama.cpp reads them from the type `vllm`.
+ * - `reasoning_content`: DeepSeek, Kimi and other servers of this type want their thoughts back. OpenAI's own models give none,
+ *   and profiles except them.
  * - No list of reasoning levels: it differs from model to model, so a level goes out as the client named it.
  */
 export const openai: ProviderType = {
@@ -22,6 +24,7 @@ export const openai: ProviderType = {
     developerRole: true,
     jsonObject: true,
     namedToolChoice: true,
+    reasoningHistory: ['reasoning_content'],
   },
   path: pathIn(openaiPaths),
   maxBatch: 2048, // API reference, "Create embeddings"

@@ -2,6 +2,7 @@ import type { Edit, JsonScan } from '../lib/json/splice.ts'
 import type { ChatEvent, ChatRequest, ChatResponse, Usage } from './chat.ts'
 import type { EmbeddingCodec } from './embedding.ts'
 import type { RouterError } from './errors.ts'
+import type { Profile } from './profile.ts'
 import type { Operation } from './provider.ts'
 
 /** Reports a field that the other side cannot carry: one log line and the `x-llm-router-lost` header. */
@@ -35,6 +36,8 @@ export interface WriteRequestOptions {
   model: string
   flavour: Flavour
   drop: Drop
+  /** What the model takes; absent: nothing is known of it. */
+  profile?: Profile | undefined
 }
 
 /** What a writer must know of the answer it writes. */

@@ -1,6 +1,7 @@
 import type { Connection } from './connection.ts'
 import type { EngineListing } from './engine-listings.ts'
 import type { MockSettings } from './mock-settings.ts'
+import type { Profile } from './profile.ts'
 import type { Operation, ProviderType } from './provider.ts'
 
 export type { MockSettings }
@@ -13,6 +14,8 @@ export interface Target {
   readonly type: ProviderType
   /** The model's name at the upstream. */
   readonly upstreamModel: string
+  /** What the model takes; absent: nothing is known of it. */
+  readonly profile?: Profile
   /** Scheme, host and port; empty for embedded types. Never shown to clients. */
   readonly origin: string
   /** Path and query for each operation that the upstream offers. */
