@@ -3,12 +3,12 @@ import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
 /**
- * `models [file]`: what a start would serve, one line for each model; with `--profiles` one for each server of each model, with
- * what its model takes. No address and no key is shown.
+ * `models [file]`: lists the models that would be served, one per line; with `--profiles` the servers of each model, with the
+ * profile of the model there. Shows no addresses or keys.
  */
-export const models: Command = async ([file], { env, flags, print, tell }) => {
+export const models: Command = async ([file], { env, flags, print, printError }) => {
   const { config, errors, models: served } = await readWholeConfig(env, file)
-  for (const error of errors) tell(`${error}\n`)
+  for (const error of errors) printError(`${error}\n`)
   if (errors.length > 0) return 2
   if (flags.profiles) {
     for (const model of served) for (const line of profileLines(model)) print(`${line}\n`)

@@ -5,9 +5,9 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
 /**
  * LM Studio's local server. Source: LM Studio documentation, "OpenAI Compatibility Endpoints".
  *
- * - `response_format` knows `json_schema` and `text` only; `json_object` is a 400 there.
- * - `tool_choice` is a word (`none`, `auto`, `required`), never an object.
- * - Thoughts of earlier turns go back under the name that its answers give them ("Separate reasoning_content").
+ * - `response_format` supports only `json_schema` and `text`; `json_object` returns 400.
+ * - Thoughts of earlier turns are sent back as `reasoning_content`, its name in answers ("Separate reasoning_content").
+ * - `tool_choice` is a string (`none`, `auto`, `required`), never an object.
  * - Reasoning levels are those of gpt-oss, the models for which it documents `reasoning_effort`.
  */
 export const lmstudio: ProviderType = {

@@ -51,7 +51,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
 
   constructor(context: AttemptContext, prepared: PreparedAttempt, onResult: OnResult) {
     const { services, target, revoked } = context
-    const { timeoutMs, watch, exchange, signal = exchange.stop } = services
+    const { timeoutMs, watch, exchange, signal = exchange.signal } = services
     this.#context = context
     this.#prepared = prepared
     this.#onResult = onResult

@@ -1,7 +1,6 @@
 import type { ChatRequest, ChatResponse } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatCodec, Drop } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import type { RequestTraits } from '../../sdk/request-traits.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { ClientAnswerContext } from '../answer/answer-context.ts'
 import type { ChatClient } from '../answer/client-stream.ts'
@@ -25,7 +24,7 @@ import {
   prepareTranslated,
   withDefaults,
 } from '../request/prepare-chat.ts'
-import { traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
+import { type RequestTraits, traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
 
