@@ -82,6 +82,12 @@ const openaiStrictKeywords = [
 ]
 
 /**
+ * OpenAI, error text of functions: "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top
+ * level".
+ */
+const openaiRootKeywords = ['oneOf', 'anyOf', 'allOf', 'enum', 'not']
+
+/**
  * What is known of models, as of November 2026. All rules that match are merged in this order, then `profile` of the
  * provider; a model that no rule names gets the rules of its provider type alone.
  */
@@ -99,7 +105,15 @@ const profileRules: readonly ProfileRule[] = [
     },
   },
   // OpenAI's own models give no thoughts on chat completions, and take none back.
-  { type: 'openai', host: openaiHost, profile: { thoughts_back: [], strict_keywords: openaiStrictKeywords } },
+  {
+    type: 'openai',
+    host: openaiHost,
+    profile: {
+      thoughts_back: [],
+      strict_keywords: openaiStrictKeywords,
+      tool_root_keywords: openaiRootKeywords,
+    },
+  },
   { type: 'openai', model: openaiModel, profile: { thoughts_back: [] } },
   // OpenAI, model pages of GPT-4.1, GPT-4o, GPT-4 and GPT-3.5: no reasoning.
   { type: 'openai', model: /^(ft:)?(gpt-(4|3\.5)|chatgpt-4o)/, profile: { efforts: [] } },
@@ -114,10 +128,10 @@ const profileRules: readonly ProfileRule[] = [
     profile: { unsupported: noSamplingNorStop },
   },
   { type: 'openai', model: /^gpt-5(-|$)/, profile: { efforts: ['minimal', 'low', 'medium', 'high'] } },
-  { type: 'openai', model: /^gpt-5\.1/, profile: { efforts: ['none', 'low', 'medium', 'high'] } },
+  { type: 'openai', model: /^gpt-5\.1(?!\d)/, profile: { efforts: ['none', 'low', 'medium', 'high'] } },
   {
     type: 'openai',
-    model: /^gpt-5\.[2-4]/,
+    model: /^gpt-5\.[2-4](?!\d)/,
     profile: { efforts: ['none', 'low', 'medium', 'high', 'xhigh'] },
   },
   { type: 'openai', model: /^gpt-5-pro/, profile: { efforts: ['high'] } },
@@ -177,7 +191,8 @@ const profileRules: readonly ProfileRule[] = [
   // vLLM, environment variables: VLLM_MAX_STOP_STRINGS.
   { type: 'vllm', profile: { max_stops: 4 } },
   // Anthropic API reference, "Create a Message": `metadata.user_id` (256 characters, no e-mail address); names of tools have
-  // 128 characters. "Migrating to Claude 4.5": `temperature` or `top_p`, not both.
+  // 128 characters; error text of tools: "input_schema does not support oneOf, allOf, or anyOf at the top level".
+  // "Migrating to Claude 4.5": `temperature` or `top_p`, not both.
   {
     type: 'anthropic',
     profile: {
@@ -187,6 +202,7 @@ const profileRules: readonly ProfileRule[] = [
       temperature_with_top_p: false,
       schema_keywords: anthropicKeywords,
       strict_keywords: anthropicKeywords,
+      tool_root_keywords: ['oneOf', 'anyOf', 'allOf'],
     },
   },
   // Claude 3 and 3.5 have no thinking, Claude 3.7 to 4 take both members. Anthropic, "Models overview".

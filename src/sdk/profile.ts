@@ -59,6 +59,7 @@ export const ProfileSchema = Type.Object(
       'JSON Schema keywords that the model refuses in output formats; they are moved into the description.',
     ),
     strict_keywords: texts('The same, for formats and tools with strict: true only.'),
+    tool_root_keywords: texts('The same, for the top level of the parameters of a tool.'),
   },
   { description: 'Where the model differs from what the router knows of its name.' },
 )

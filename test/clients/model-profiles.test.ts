@@ -367,6 +367,16 @@ describe('what a model takes', () => {
     const tool = (strict: boolean) => ({ type: 'function', function: { name: 'f', parameters, strict } })
     assert.match((await chat('unknown', { tools: [tool(true)] })).json, /\{minimum: 1\}/)
     assert.match((await chat('unknown', { tools: [tool(false)] })).json, /"minimum":1/)
+    const either = { type: 'object', properties: {}, anyOf: [{ required: ['a'] }, { required: ['b'] }] }
+    const rooted = await chat('unknown', {
+      tools: [{ type: 'function', function: { name: 'f', parameters: either } }],
+    })
+    assert.deepEqual(Object([rooted.body.tools].flat()[0]).input_schema, {
+      type: 'object',
+      properties: {},
+      description: '{anyOf: [{"required":["a"]},{"required":["b"]}]}',
+    })
+    assert.match(rooted.lost, /tools\.parameters/)
   })
 
   test('half a surrogate pair becomes U+FFFD in a body that the router writes', async () => {
@@ -388,6 +398,17 @@ describe('what a model takes', () => {
     const passed = await chat('dropping', { seed: 7 })
     assert.deepEqual([passed.body.seed, passed.lost], [undefined, 'seed'])
     assert.equal((await chat('dropping')).lost, '')
+    upstream.rescript({
+      kind: 'reply',
+      body: { object: 'list', model: 'x', data: [{ object: 'embedding', index: 0, embedding: [1] }] },
+    })
+    const embedded = await ask('/v1/embeddings', {
+      model: 'dropping',
+      input: 'a',
+      encoding_format: 'float',
+      seed: 7,
+    })
+    assert.deepEqual([embedded.body.seed, embedded.lost], [undefined, 'seed'])
   })
 
   test('a request in the server’s own dialect is passed through whatever its model takes', async () => {

@@ -5,7 +5,7 @@ import type { Profile } from '../../sdk/profile.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import { fitSampling } from './fit-sampling.ts'
 import { fitCallIds, fitUser, limitsCallIds } from './identifiers.ts'
-import { withoutKeywords } from './schema-keywords.ts'
+import { withoutKeywords, withoutRootKeywords } from './schema-keywords.ts'
 import { fitToolNames, type ToolNames } from './tool-names.ts'
 
 export interface FittedRequest {
@@ -66,7 +66,11 @@ function fitEffort(
 }
 
 function fitSchemas(request: ChatRequest, profile: Profile, drop: Drop): void {
-  const { schema_keywords: always = [], strict_keywords: strict = [] } = profile
+  const {
+    schema_keywords: always = [],
+    strict_keywords: strict = [],
+    tool_root_keywords: root = [],
+  } = profile
   const { responseFormat } = request
   if (responseFormat?.type === 'schema') {
     request.responseFormat = fitFormat(
@@ -75,9 +79,8 @@ function fitSchemas(request: ChatRequest, profile: Profile, drop: Drop): void {
       drop,
     )
   }
-  if (strict.length > 0 && request.tools.some((tool) => tool.strict === true)) {
-    request.tools = request.tools.map((tool) => fitTool(tool, strict, drop))
-  }
+  if (strict.length === 0 && root.length === 0) return
+  request.tools = request.tools.map((tool) => fitTool(tool, { strict, root }, drop))
 }
 
 const moved = 'the upstream refuses some of its keywords; they were moved into descriptions'
@@ -93,10 +96,15 @@ function fitFormat(
   return { ...format, schema }
 }
 
-function fitTool(tool: ToolDefinition, keywords: readonly string[], drop: Drop): ToolDefinition {
-  if (tool.strict !== true || !tool.parameters) return tool
-  const parameters = withoutKeywords(tool.parameters, new Set(keywords))
-  if (parameters === tool.parameters || !isObject(parameters)) return tool
+function fitTool(
+  tool: ToolDefinition,
+  { strict, root }: { strict: readonly string[]; root: readonly string[] },
+  drop: Drop,
+): ToolDefinition {
+  if (!tool.parameters) return tool
+  const inner = tool.strict === true ? withoutKeywords(tool.parameters, new Set(strict)) : tool.parameters
+  const parameters = isObject(inner) ? withoutRootKeywords(inner, root) : tool.parameters
+  if (parameters === tool.parameters) return tool
   drop('tools.parameters', moved)
   return { ...tool, parameters }
 }

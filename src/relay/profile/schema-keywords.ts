@@ -7,6 +7,23 @@ const takenValues: Readonly<Record<string, readonly unknown[]>> = {
   format: ['date-time', 'time', 'date', 'duration', 'email', 'hostname', 'uri', 'ipv4', 'ipv6', 'uuid'],
 }
 
+/** The same for the top level of a schema alone. */
+export function withoutRootKeywords(schema: JsonObject, refused: readonly string[]): JsonObject {
+  const said = Object.entries(schema).filter(([name]) => refused.includes(name))
+  if (said.length === 0) return schema
+  const kept = Object.entries(schema).filter(([name]) => !refused.includes(name))
+  return described(
+    Object.fromEntries(kept),
+    said.map(([name, value]) => `${name}: ${JSON.stringify(value)}`),
+  )
+}
+
+function described(schema: JsonObject, said: readonly string[]): JsonObject {
+  const { description } = schema
+  const words = `{${said.join(', ')}}`
+  return { ...schema, description: typeof description === 'string' ? `${description}\n${words}` : words }
+}
+
 /** Keywords whose value is a schema or a list of them; below, those whose members are. */
 const holdsSchemas: ReadonlySet<string> = new Set([
   'items',
@@ -51,10 +68,7 @@ export function withoutKeywords(schema: unknown, refused: ReadonlySet<string>): 
     isChanged ||= kept[name] !== value
   }
   if (!isChanged) return schema
-  if (said.length === 0) return kept
-  const { description } = kept
-  const words = `{${said.join(', ')}}`
-  return { ...kept, description: typeof description === 'string' ? `${description}\n${words}` : words }
+  return said.length === 0 ? kept : described(kept, said)
 }
 
 function insideOf(name: string, value: unknown, refused: ReadonlySet<string>): unknown {

@@ -27,6 +27,8 @@ export interface PassthroughChanges {
   removed?: readonly string[]
   /** Within members that stay. */
   edits?: readonly Edit[]
+  /** Told of members that the target's configuration drops. */
+  drop?: Drop
 }
 
 /** A client's own bytes for one target, with the least changed that the target needs. */
@@ -35,7 +37,8 @@ export function passthroughBody(
   target: Target,
   changes: PassthroughChanges = {},
 ): PreparedBody {
-  const { defaults = {}, edits = [] } = changes
+  const { defaults = {}, edits = [], drop } = changes
+  if (drop) reportDropped(scan, target, drop)
   const removed = removedMembers(target, changes.removed)
   const values: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(defaults)) if (!removed.has(name)) values[name] = value
@@ -50,7 +53,12 @@ export function passthroughBody(
 }
 
 /** Why a member of `drop_params` is not sent. */
-export const droppedByOperator = 'drop_params of the provider names it'
+const droppedByOperator = 'drop_params of the provider names it'
+
+function reportDropped({ members }: JsonScan, { dropParams }: Target, drop: Drop): void {
+  if (dropParams.length === 0) return
+  for (const { key } of members) if (key !== 'model' && dropParams.includes(key)) drop(key, droppedByOperator)
+}
 
 /** Members of a client's body that a target does not get; never the name of the model. */
 export function removedMembers({ dropParams }: Target, removed: readonly string[] = []): Set<string> {

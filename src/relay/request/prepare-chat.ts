@@ -11,7 +11,6 @@ import { restoringNames } from '../profile/tool-names.ts'
 import type { RelayServices } from '../services.ts'
 import type { ClientRequest, EndpointDefaults } from './client-request.ts'
 import {
-  droppedByOperator,
   type PreparedBody,
   passthroughBody,
   removedMembers,
@@ -135,11 +134,8 @@ function preparePassthrough(
     ...(target.toolCalling ? [] : toolMembers),
     ...('model_name' in outline ? ['model_name'] : []),
   ]
-  for (const name of target.dropParams) {
-    if (outline[name] !== undefined && name !== 'model') drop(name, droppedByOperator)
-  }
   return {
-    body: passthroughBody(source, target, { defaults: defaultMembers(client, target), removed, edits }),
+    body: passthroughBody(source, target, { defaults: defaultMembers(client, target), removed, edits, drop }),
     operation,
     isPassthrough: true,
     upstream: chat,

@@ -133,7 +133,7 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
   const dropped = new Map<string, string>()
   return {
     operation: 'embedding',
-    body: same ? sameBody(part, target) : otherBody(part, target, { upstream, dropped }),
+    body: same ? sameBody(part, target, dropped) : otherBody(part, target, { upstream, dropped }),
     read({ body }) {
       const answer: unknown = JSON.parse(body.toString())
       const response = codecOf(upstream).readResponse(answer, request.inputs.length)
@@ -146,12 +146,17 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
 }
 
 /** The client's own bytes; a part of them has its own inputs. */
-function sameBody({ client, codec, request, whole }: Part, target: Target): PreparedBody {
+function sameBody(
+  { client, codec, request, whole }: Part,
+  target: Target,
+  dropped: Map<string, string>,
+): PreparedBody {
   const defaults = codec.missingDefaults?.(client.body, target.defaults)
   return passthroughBody(client, target, {
     ...(defaults && { defaults }),
     ...(whole ? {} : { set: { input: request.inputs } }),
     removed: ['model_name'],
+    drop: (field, why) => dropped.set(field, why),
   })
 }
 
