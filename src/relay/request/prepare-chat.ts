@@ -68,7 +68,8 @@ export function createChatPreparer(
     const request = readOnce()
     request.notices?.forEach(note)
     const { dialect, operation } = upstreamSurface(request, target, dialectOf)
-    const translated = prepareTranslated(request, dialect, target, { drop, collects, maxTokens })
+    const thinks = !services.declined.has(target, 'thinking')
+    const translated = prepareTranslated(request, dialect, target, { drop, collects, maxTokens, thinks })
     return {
       ...translated,
       operation,
@@ -182,16 +183,25 @@ function hasNone(members: Readonly<Record<string, unknown>>): boolean {
   return true
 }
 
+interface TranslationPlan {
+  drop: Drop
+  collects: boolean
+  /** The limit of the answer to send in place of the client's. */
+  maxTokens?: number | undefined
+  /** False: the model is known to have no thinking. */
+  thinks: boolean
+}
+
 /** The request of a target that speaks another dialect than the client, or that the router itself asks. */
 export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  { drop, collects, maxTokens }: { drop: Drop; collects: boolean; maxTokens?: number | undefined },
+  { drop, collects, maxTokens, thinks }: TranslationPlan,
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
   const upstream = dialect.chat
   const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
-  const written = upstream.writeRequest(withTools(request, target), {
+  const written = upstream.writeRequest(withThinking(withTools(request, target), thinks, drop), {
     model: target.upstreamModel,
     flavour: target.type.flavour,
     systemTurns: target.systemTurns,
@@ -206,6 +216,13 @@ export function prepareTranslated(
   }
   const body = translatedBody(written, target, upstream, { fit })
   return { body, upstream, collector: wholeAsStream?.createCollector }
+}
+
+function withThinking(request: ChatRequest, thinks: boolean, drop: Drop): ChatRequest {
+  const { reasoningEffort, reasoningBudget: _budget, ...rest } = request
+  if (thinks || reasoningEffort === undefined || reasoningEffort === 'none') return request
+  drop('reasoning_effort', 'the model of the upstream has no thinking')
+  return rest
 }
 
 function withTools(request: ChatRequest, target: Target): ChatRequest {
