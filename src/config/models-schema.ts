@@ -1,5 +1,6 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { MockSchema } from '../sdk/mock-settings.ts'
+import { ProfileSchema } from '../sdk/profile.ts'
 import { operations } from '../sdk/provider.ts'
 
 /**
@@ -121,6 +122,7 @@ export const ProviderSchema = Type.Object(
       }),
     ),
     is_embedding: yesNo('Whether it is an embedding model; for lists of models.'),
+    profile: Type.Optional(ProfileSchema),
     mock: Type.Optional(MockSchema),
   },
   { description: 'One server that serves the model.' },

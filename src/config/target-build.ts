@@ -7,6 +7,7 @@ import { type Operation, operations, type ProviderType } from '../sdk/provider.t
 import type { Registry } from '../sdk/registry.ts'
 import type { Strategy } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
+import { profileFor } from './model-profiles.ts'
 import type { Findings, ProviderAtPath } from './models-check.ts'
 import type { ModelShell, Provider } from './models-schema.ts'
 import { expanded, readToken } from './secrets.ts'
@@ -41,11 +42,13 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
   if (!type) return undefined
   const url = host === undefined ? undefined : new URL(host)
+  const upstreamModel = provider.model_path?.trim() || alias
   return {
     id: ids.idFor(placed, alias, url?.host ?? type.name),
     model: alias,
     type,
-    upstreamModel: provider.model_path?.trim() || alias,
+    upstreamModel,
+    profile: profileFor({ type: type.name, upstreamModel, hostname: url?.hostname ?? '' }, provider.profile),
     origin: url?.origin ?? '',
     paths: wantedPaths(pathsOf(type, host, provider.paths), placed, type, findings.warnings),
     token,

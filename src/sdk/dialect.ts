@@ -2,6 +2,7 @@ import type { Edit, JsonScan } from '../lib/json/splice.ts'
 import type { ChatEvent, ChatRequest, ChatResponse, Usage } from './chat.ts'
 import type { EmbeddingCodec } from './embedding.ts'
 import type { RouterError } from './errors.ts'
+import type { Profile } from './profile.ts'
 import type { Operation } from './provider.ts'
 
 /** Reports a field that the other side cannot carry: one log line and the `x-llm-router-lost` header. */
@@ -37,6 +38,8 @@ export interface WriteRequestOptions {
   /** What becomes of system turns behind the first message; absent: `fold`. */
   systemTurns?: SystemTurns | undefined
   drop: Drop
+  /** What the model takes; absent: nothing is known of it. */
+  profile?: Profile | undefined
 }
 
 /** System turns behind the first message: sent where they are, or as text of the user. */

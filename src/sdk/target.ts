@@ -2,6 +2,7 @@ import type { Connection } from './connection.ts'
 import type { SystemTurns } from './dialect.ts'
 import type { EngineListing } from './engine-listings.ts'
 import type { MockSettings } from './mock-settings.ts'
+import type { Profile } from './profile.ts'
 import type { Operation, ProviderType } from './provider.ts'
 
 export type { MockSettings }
@@ -14,6 +15,8 @@ export interface Target {
   readonly type: ProviderType
   /** The model's name at the upstream. */
   readonly upstreamModel: string
+  /** What the model takes; absent: nothing is known of it. */
+  readonly profile?: Profile
   /** Scheme, host and port; empty for embedded types. Never shown to clients. */
   readonly origin: string
   /** Path and query for each operation that the upstream offers. */

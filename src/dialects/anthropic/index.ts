@@ -1,5 +1,5 @@
 import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
-import { streamEdits } from '../shared/stream-edits.ts'
+import { streamEdits } from '../shared/stream-filter.ts'
 import { readUsage } from './answer-read.ts'
 import { billingEdits, billingNotice } from './billing-header.ts'
 import { errorStatus, writeError, writeStreamError } from './errors.ts'

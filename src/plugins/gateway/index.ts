@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { version } from '../../lib/version.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
-import { heldClient } from '../../relay/answer/held-client.ts'
+import { deferredClient } from '../../relay/answer/deferred-client.ts'
 import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
 import { type ClientRequest, readClientRequest } from '../../relay/request/client-request.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
@@ -186,5 +186,5 @@ function replyTo(
   keepAlive: KeepAlive | undefined,
 ): ChatClient {
   const answer = new ReplyClient(reply, client.dialect, { debug: app.config.inDebug, keepAlive })
-  return client.beforeEnd ? heldClient(answer, client.beforeEnd) : answer
+  return client.beforeEnd ? deferredClient(answer, client.beforeEnd) : answer
 }

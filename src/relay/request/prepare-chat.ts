@@ -2,9 +2,12 @@ import type { JsonScan } from '../../lib/json/splice.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 import type { AnswerCollector, AnswerContext, ChatCodec, Dialect, Drop } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { flavourOf } from '../../sdk/profile.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import { type AnswerFilter, createTranslation } from '../answer/translation.ts'
+import { fitRequest, needsResponses } from '../profile/fit-request.ts'
+import { restoringNames } from '../profile/tool-names.ts'
 import type { RelayServices } from '../services.ts'
 import type { ClientRequest, EndpointDefaults } from './client-request.ts'
 import {
@@ -13,6 +16,7 @@ import {
   removedMembers,
   translatedBody,
   UnreadableRequest,
+  writeOptions,
 } from './prepare-body.ts'
 
 /** A chat request for one target, and the ways back to the client. */
@@ -57,7 +61,7 @@ export function createChatPreparer(
     if (source.from === 'client') {
       const operation = nativeOperation(client.dialect, target)
       if (operation && !services.declined.has(target, operation))
-        return preparePassthrough(client, source, target, { operation, collects, note, maxTokens })
+        return preparePassthrough(client, source, target, { operation, collects, note, maxTokens, drop })
     }
     const dialectOf = (name: string): Dialect => {
       const dialect = services.dialectOf(name)
@@ -67,9 +71,11 @@ export function createChatPreparer(
     }
     const request = readOnce()
     request.notices?.forEach(note)
-    const { dialect, operation } = upstreamSurface(request, target, dialectOf)
+    const surfaces = { dialectOf, declined: services.declined }
+    const { dialect, operation } = upstreamSurface(request, target, surfaces)
     const thinks = !services.declined.has(target, 'thinking')
-    const translated = prepareTranslated(request, dialect, target, { drop, collects, maxTokens, thinks })
+    const plan = { operation, drop, collects, maxTokens, thinks }
+    const translated = prepareTranslated(request, dialect, target, plan)
     return {
       ...translated,
       operation,
@@ -90,10 +96,15 @@ function nativeOperation({ name, native }: Dialect, { type, paths }: Target): Op
 function upstreamSurface(
   request: ChatRequest,
   target: Target,
-  dialectOf: (name: string) => Dialect,
+  { dialectOf, declined }: Pick<RelayServices, 'dialectOf' | 'declined'>,
 ): { dialect: Dialect; operation: Operation } {
   const dialect = dialectOf(target.type.dialect)
   if (request.completion === undefined) {
+    const wantsResponses = target.paths.responses !== undefined && target.type.dialect === 'openai'
+    if (wantsResponses && needsResponses(withTools(request, target), target.profile)) {
+      if (!declined.has(target, 'responses'))
+        return { dialect: dialectOf('responses'), operation: 'responses' }
+    }
     if (target.paths.chat === undefined) throw badRequest('The upstream of this model has no chats', 'model')
     return { dialect, operation: 'chat' }
   }
@@ -113,6 +124,13 @@ interface PassthroughPlan {
   note(what: string): void
   /** The limit of the answer to send in place of the client's. */
   maxTokens: number | undefined
+  drop: Drop
+}
+
+interface TranslationPlan extends Pick<PassthroughPlan, 'operation' | 'collects' | 'drop'> {
+  maxTokens?: number | undefined
+  /** False: the model is known to have no thinking. */
+  thinks: boolean
 }
 
 /** Members that limit an answer, in every dialect. */
@@ -129,7 +147,7 @@ function preparePassthrough(
   client: ClientRequest,
   source: { bytes: Buffer; scan: JsonScan },
   target: Target,
-  { operation, collects, note, maxTokens }: PassthroughPlan,
+  { operation, collects, note, maxTokens, drop }: PassthroughPlan,
 ): PreparedChat {
   const { outline } = client
   const { chat } = client.dialect
@@ -149,7 +167,7 @@ function preparePassthrough(
   const defaults = defaultMembers(client, target)
   const set = limitedTo(maxTokens, { ...outline, ...defaults })
   return {
-    body: passthroughBody(source, target, { defaults, set, removed, edits }),
+    body: passthroughBody(source, target, { defaults, set, removed, edits, drop }),
     operation,
     isPassthrough: true,
     upstream: chat,
@@ -172,7 +190,7 @@ function defaultMembers(client: ClientRequest, target: Target): Record<string, u
   const { chat } = client.dialect
   // What is written back must be whole.
   const known = hasNone(target.defaults) ? client.outline : client.readBody()
-  const defaults = chat.missingDefaults(known, target.defaults, target.type.flavour)
+  const defaults = chat.missingDefaults(known, target.defaults, flavourOf(target))
   if (!hasNone(defaults)) for (const member of requestMembers) delete defaults[member]
   if (chat.fitContext) Object.assign(defaults, chat.fitContext({ ...client.readBody(), ...defaults }, target))
   return defaults
@@ -183,30 +201,20 @@ function hasNone(members: Readonly<Record<string, unknown>>): boolean {
   return true
 }
 
-interface TranslationPlan {
-  drop: Drop
-  collects: boolean
-  /** The limit of the answer to send in place of the client's. */
-  maxTokens?: number | undefined
-  /** False: the model is known to have no thinking. */
-  thinks: boolean
-}
-
 /** The request of a target that speaks another dialect than the client, or that the router itself asks. */
 export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  { drop, collects, maxTokens, thinks }: TranslationPlan,
+  { operation, drop, collects, maxTokens, thinks }: TranslationPlan,
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
-  const upstream = dialect.chat
-  const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
-  const written = upstream.writeRequest(withThinking(withTools(request, target), thinks, drop), {
-    model: target.upstreamModel,
-    flavour: target.type.flavour,
-    systemTurns: target.systemTurns,
+  const fitted = fitRequest(withThinking(withTools(request, target), thinks, drop), target.profile, {
+    operation,
     drop,
   })
+  const upstream = restoringNames(dialect.chat, fitted.names)
+  const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
+  const written = upstream.writeRequest(fitted.request, writeOptions(target, drop))
   const fit = (body: Record<string, unknown>): void => {
     if (!target.streamUsage) delete body.stream_options
     Object.assign(body, limitedTo(maxTokens, body))
@@ -214,7 +222,7 @@ export function prepareTranslated(
     if (wholeAsStream?.fits(body))
       Object.assign(body, { stream: true, stream_options: { include_usage: true } })
   }
-  const body = translatedBody(written, target, upstream, { fit })
+  const body = translatedBody(written, target, upstream, { fit, drop })
   return { body, upstream, collector: wholeAsStream?.createCollector }
 }
 
@@ -243,17 +251,17 @@ export function withDefaults(
 ): Dialect {
   if (!defaults) return dialect
   const { chat } = dialect
-  const { flavour } = target.type
+  const flavour = flavourOf(target)
+  const drop = (): void => undefined
   return {
     ...dialect,
     chat: {
       ...chat,
       missingDefaults(body, configured) {
         const members = chat.missingDefaults(body, configured, flavour)
-        const wanted = chat.writeRequest(
-          { ...request, sampling: defaults(target) },
-          { model: target.upstreamModel, flavour, drop: () => undefined },
-        )
+        const asked = { ...request, sampling: defaults(target) }
+        const fitted = fitRequest(asked, target.profile, { operation: 'chat', drop })
+        const wanted = chat.writeRequest(fitted.request, writeOptions(target, drop))
         return { ...members, ...chat.missingDefaults({ ...body, ...members }, wanted) }
       },
     },

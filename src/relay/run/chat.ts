@@ -47,7 +47,10 @@ export async function answerChat(
       large: isPassthrough && !request.stream ? () => bytesTo(client, alias, exchange) : undefined,
       // A server without the client's own surface may still have chats.
       hasAlternative:
-        isPassthrough && only === undefined && operation !== 'chat' && target.paths.chat !== undefined,
+        (isPassthrough || operation === 'responses') &&
+        only === undefined &&
+        operation !== 'chat' &&
+        target.paths.chat !== undefined,
       read(answer) {
         services.heard(target, answer.headers)
         return readFor({ request, client, context }, prepared, answer)
@@ -149,7 +152,8 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
   const prepare = (target: Target, maxTokens?: number): PreparedAttempt<ChatResponse> => {
     const dialect = withDefaults(services.dialectOf(target.type.dialect), request, target, defaults)
     const dropped = new Map<string, string>()
-    const { body, collector } = prepareTranslated(request, dialect, target, {
+    const { body, collector, upstream } = prepareTranslated(request, dialect, target, {
+      operation: 'chat',
       drop: (field, why) => dropped.set(field, why),
       collects: services.collects(target),
       maxTokens,
@@ -158,7 +162,7 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
     return {
       ...{ body, collector, operation: 'chat' },
       read(answer) {
-        const response = readAnswer(answer, dialect.chat)
+        const response = readAnswer(answer, upstream)
         for (const [field, why] of dropped) drop(field, why)
         return { answer: response, usage: response.usage }
       },

@@ -5,7 +5,12 @@ import type { Target } from '../../sdk/target.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { unreadableFailure } from '../attempt/upstream-failure.ts'
 import type { ClientRequest } from '../request/client-request.ts'
-import { type PreparedBody, passthroughBody, UnreadableRequest } from '../request/prepare-body.ts'
+import {
+  type PreparedBody,
+  passthroughBody,
+  UnreadableRequest,
+  writeOptions,
+} from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import { wholeOverTargets } from './over-targets.ts'
@@ -105,12 +110,7 @@ function tokenizeBody(client: ClientRequest, target: Target, services: RelayServ
   const request = readForCount(client)
   const { messages, tools } = services.dialectOf(target.type.dialect).chat.writeRequest(
     { ...request, tools: target.toolCalling ? request.tools : [] },
-    {
-      model: target.upstreamModel,
-      flavour: target.type.flavour,
-      systemTurns: target.systemTurns,
-      drop: () => undefined,
-    },
+    writeOptions(target, () => undefined),
   )
   return Buffer.from(JSON.stringify({ model: target.upstreamModel, messages, tools }))
 }

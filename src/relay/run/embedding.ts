@@ -13,7 +13,7 @@ import type { Model, Target } from '../../sdk/target.ts'
 import { renameModel } from '../answer/whole-answer.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { having, requireOperation, targetsWith } from '../request/operation-targets.ts'
-import { type PreparedBody, passthroughBody, translatedBody } from '../request/prepare-body.ts'
+import { type PreparedBody, passthroughBody, translatedBody, writeOptions } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import { wholeOverTargets } from './over-targets.ts'
@@ -133,7 +133,7 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
   const dropped = new Map<string, string>()
   return {
     operation: 'embedding',
-    body: same ? sameBody(part, target) : otherBody(part, target, { upstream, dropped }),
+    body: same ? sameBody(part, target, dropped) : otherBody(part, target, { upstream, dropped }),
     read({ body }) {
       const answer: unknown = JSON.parse(body.toString())
       const response = codecOf(upstream).readResponse(answer, request.inputs.length)
@@ -146,12 +146,17 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
 }
 
 /** The client's own bytes; a part of them has its own inputs. */
-function sameBody({ client, codec, request, whole }: Part, target: Target): PreparedBody {
+function sameBody(
+  { client, codec, request, whole }: Part,
+  target: Target,
+  dropped: Map<string, string>,
+): PreparedBody {
   const defaults = codec.missingDefaults?.(client.body, target.defaults)
   return passthroughBody(client, target, {
     ...(defaults && { defaults }),
     ...(whole ? {} : { set: { input: request.inputs } }),
     removed: ['model_name'],
+    drop: (field, why) => dropped.set(field, why),
   })
 }
 
@@ -161,12 +166,10 @@ function otherBody(
   { upstream, dropped }: { upstream: Dialect; dropped: Map<string, string> },
 ): Buffer {
   const codec = codecOf(upstream)
-  const written = codec.writeRequest(request, {
-    model: target.upstreamModel,
-    flavour: target.type.flavour,
-    drop: (field, why) => dropped.set(field, why),
-  })
-  return translatedBody(written, target, codec, upstream === client.dialect ? { members: {} } : {})
+  const drop = (field: string, why: string): void => void dropped.set(field, why)
+  const written = codec.writeRequest(request, writeOptions(target, drop))
+  const changes = upstream === client.dialect ? { members: {}, drop } : { drop }
+  return translatedBody(written, target, codec, changes)
 }
 
 /** Token counts of an answer that has no tokens of its own. */
