@@ -5,6 +5,7 @@ import { argumentObject, isCompleteCall } from '../shared/tool-arguments.ts'
 import { answerObject, endingOf, type ItemPrefix, itemId } from './answer-object.ts'
 import { type ClientTool, ClientTools } from './client-tools.ts'
 import { inputItems } from './input-read.ts'
+import { seal } from './sealed-thoughts.ts'
 
 /** A whole answer: thoughts, then the message, then the calls. The API has one choice. */
 export function writeResponse(
@@ -18,11 +19,12 @@ export function writeResponse(
 }
 
 function itemsOf(choice: ChatChoice, { id }: AnswerContext, offered: ClientTools): JsonObject[] {
-  const { reasoning, toolCalls, finishReason } = choice
+  const { reasoning, reasoningSignature, toolCalls, finishReason } = choice
   const { status } = endingOf(finishReason)
   const cut = status === 'incomplete' && toolCalls.length === 0
   const items: JsonObject[] = []
-  if (reasoning !== '') items.push(reasoningItem(itemId('rs', id, 0), reasoning))
+  if (reasoning !== '' || reasoningSignature !== undefined)
+    items.push(reasoningItem(itemId('rs', id, 0), reasoning, reasoningSignature))
   const parts = partsOf(choice)
   if (parts.length > 0) {
     items.push(messageItem(itemId('msg', id, items.length), parts, cut ? 'incomplete' : 'completed'))
@@ -62,8 +64,10 @@ export function contentPart(part: MessagePart): JsonObject {
 }
 
 /** Thoughts of local models are sent as the summary, the only part that all clients show. */
-export function reasoningItem(id: string, text: string): JsonObject {
-  return { id, type: 'reasoning', summary: text === '' ? [] : [summaryPart(text)] }
+export function reasoningItem(id: string, text: string, signature?: string): JsonObject {
+  const sealed = signature === undefined ? undefined : seal({ text, signature })
+  const summary = text === '' ? [] : [summaryPart(text)]
+  return { id, type: 'reasoning', summary, ...present({ encrypted_content: sealed }) }
 }
 
 export function summaryPart(text: string): JsonObject {

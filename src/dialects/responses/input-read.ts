@@ -13,6 +13,7 @@ import type { ClientTools } from './client-tools.ts'
 import { Conversation } from './conversation.ts'
 import { toolOfCall, toolOfOutput } from './native-tools.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
+import { unseal } from './sealed-thoughts.ts'
 
 export interface ReadInput {
   messages: ChatMessage[]
@@ -143,6 +144,11 @@ function readCall(item: JsonObject, path: string, conversation: Conversation, of
 
 /** The thoughts themselves where they are sent, else their summary. Content that only OpenAI can decrypt is dropped. */
 function readReasoning(item: JsonObject, conversation: Conversation, dropped: JsonObject): void {
+  const sealed = unseal(item.encrypted_content)
+  if (sealed) {
+    conversation.addThoughts(sealed.text, sealed.signature)
+    return
+  }
   const raw = textsIn(item.content, '')
   const text = raw === '' ? textsIn(item.summary, '\n\n') : raw
   conversation.addThoughts(text)

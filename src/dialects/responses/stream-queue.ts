@@ -63,8 +63,9 @@ export class StreamQueue {
         this.#say('message', createMessageItem, event, /\S/.test(event.text))
         break
       case 'reasoning-delta':
-        // A signature alone is proof for another upstream, and no text.
-        if (event.text !== '') this.#say('reasoning', createReasoningItem, event, true)
+        // A signature without a thought is one that the upstream does not show; it still wants it back.
+        if (event.text !== '' || event.signature !== undefined)
+          this.#say('reasoning', createReasoningItem, event, true)
         break
       case 'tool-call-start': {
         const { id, name } = event
