@@ -173,6 +173,8 @@ export interface ChatChoice {
   refusal?: string
   toolCalls: ToolCall[]
   finishReason: FinishReason
+  /** The upstream's own word for the end where it is none of the known ones; `finishReason` is then a plain end. */
+  unknownReason?: string
   /** The stop sequence that was met, where the upstream reports it. */
   stopSequence?: string
   logprobs?: TokenLogprob[]
@@ -205,7 +207,7 @@ export type ChatEvent =
   | { type: 'tool-call-delta'; choice: number; call: number; arguments: string }
   | { type: 'block-end'; choice: number; call: number }
   | { type: 'usage'; usage: Usage; timings?: Timings }
-  | { type: 'finish'; choice: number; reason: FinishReason; stopSequence?: string }
+  | { type: 'finish'; choice: number; reason: FinishReason; unknownReason?: string; stopSequence?: string }
   | { type: 'end' }
   | { type: 'error'; error: RouterError }
 

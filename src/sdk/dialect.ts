@@ -81,6 +81,8 @@ export interface PassthroughState {
   /** The upstream reported an error in its stream, or sent what cannot be read. */
   failure: RouterError | undefined
   usage: Usage | undefined
+  /** Of a translation: the upstream's word for the end, where nobody knows it. */
+  unknownReason?: string | undefined
 }
 
 /** Passthrough of a stream: bytes are forwarded, and only the value of `model` is replaced. */

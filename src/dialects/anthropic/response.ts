@@ -2,6 +2,7 @@ import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } f
 import type { ChatChoice, ChatResponse, ToolCall } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
+import { failedBy } from '../shared/finish-reasons.ts'
 import { argumentObject, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, unreadable } from '../shared/upstream-error.ts'
 import { readFinish, readRefusal, readUsage } from './answer-read.ts'
@@ -14,6 +15,8 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
   if (!isObject(body)) throw unreadable('not an object')
   if (!Array.isArray(body.content) && body.type !== 'message') throw unreadable('no content')
+  const failed = failedBy(body.stop_reason)
+  if (failed) throw failed
 }
 
 /** Reads a whole `message`. Throws `upstream_error` for what {@link checkAnswer} does. */
@@ -23,7 +26,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   const ids = new AnswerCallIds(newCallId)
   const thoughts = blocks.filter(({ type }) => type === 'thinking')
   const toolCalls = blocks.filter(({ type }) => type === 'tool_use').flatMap((block) => readCall(block, ids))
-  const { reason, stopSequence } = readFinish(body, toolCalls.length > 0)
+  const { reason, unknownReason, stopSequence } = readFinish(body, toolCalls.length > 0)
   const choice: ChatChoice = {
     index: 0,
     text: joined(
@@ -37,6 +40,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
     toolCalls,
     finishReason: reason,
     ...present({
+      unknownReason,
       stopSequence,
       refusal: readRefusal(body),
       reasoningSignature: thoughts.length === 1 ? filledTextOf(thoughts[0]?.signature) : undefined,

@@ -7,8 +7,7 @@ import {
   objectsIn,
   textOf,
 } from '../../lib/json/read.ts'
-import type { FinishReason, TokenLogprob, Usage } from '../../sdk/chat.ts'
-import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
+import type { TokenLogprob, Usage } from '../../sdk/chat.ts'
 import { readListedLogprobs } from './completion-logprobs.ts'
 
 /** What a message, or one delta of it, says. */
@@ -41,18 +40,6 @@ function thoughtOf(value: unknown): string {
   if (typeof value === 'string') return value
   if (Array.isArray(value)) return objectsIn(value).map(partText).join('')
   return isObject(value) ? (textOf(value.text) ?? textOf(value.content) ?? '') : ''
-}
-
-/** A reason that is none of OpenAI's means a plain end: clients with a closed list fail on anything else. */
-export function finishReasonOf(reason: unknown, calledTools: boolean): FinishReason {
-  if (reason === 'length' || reason === 'content_filter') return reason
-  return calledTools ? 'tool_calls' : 'stop'
-}
-
-/** vLLM and SGLang end a request that their engine gave up with a reason of its own: no answer, though it ended. */
-export function abortedBy(reason: unknown): RouterError | undefined {
-  if (reason !== 'abort' && reason !== 'error') return undefined
-  return upstreamFailed('The upstream gave up on the answer', 'UPSTREAM_ABORTED', { finish_reason: reason })
 }
 
 /** Token counts of an answer or a chunk; Moonshot reports them in the choice, Groq in a member of its own. */

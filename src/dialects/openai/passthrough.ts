@@ -7,9 +7,10 @@ import type {
   PassthroughRequest,
   PassthroughState,
 } from '../../sdk/dialect.ts'
+import { failedBy } from '../shared/finish-reasons.ts'
 import { parseEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
-import { abortedBy, readUsage } from './answer-read.ts'
+import { readUsage } from './answer-read.ts'
 
 const doneEvent = Buffer.from('data: [DONE]\n\n')
 /** A reason to finish, and the chunk of the token counts, which has no choices. */
@@ -42,7 +43,7 @@ class OpenaiStream implements StreamPolicy {
     for (const [position, choice] of choices.entries()) {
       if (filledTextOf(choice.finish_reason) === undefined) continue
       this.#finished.add(numberOf(choice.index) ?? position)
-      state.failure ??= abortedBy(choice.finish_reason)
+      state.failure ??= failedBy(choice.finish_reason)
     }
     return choices.length > 0 || !this.#options.stripUsage || !isObject(data.usage)
   }

@@ -2,9 +2,10 @@ import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, present }
 import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { AnswerCallIds, randomCallId } from '../shared/call-ids.ts'
+import { failedBy, readFinishReason } from '../shared/finish-reasons.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
-import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
+import { readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
 import { calledIn } from './stream-calls.ts'
 
 /**
@@ -16,8 +17,8 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (!isObject(body)) throw unreadable('not an object')
   if (!Array.isArray(body.choices)) throw unreadable('no choices')
   for (const choice of objectsIn(body.choices)) {
-    const aborted = abortedBy(choice.finish_reason)
-    if (aborted) throw aborted
+    const failed = failedBy(choice.finish_reason)
+    if (failed) throw failed
   }
 }
 
@@ -40,14 +41,19 @@ function readChoice(choice: JsonObject, position: number, newCallId: () => strin
   const message = isObject(choice.message) ? choice.message : {}
   const { text, reasoning, refusal } = readSaid(message)
   const toolCalls = readCalls(message, newCallId)
+  const { reason, unknownReason } = readFinishReason(choice.finish_reason, toolCalls.length > 0)
   return {
     index: numberOf(choice.index) ?? position,
     text,
     reasoning,
     toolCalls,
-    finishReason: finishReasonOf(choice.finish_reason, toolCalls.length > 0),
+    finishReason: reason,
     ...(refusal === '' ? {} : { refusal }),
-    ...present({ logprobs: readLogprobs(choice.logprobs), stopSequence: filledTextOf(choice.stop_reason) }),
+    ...present({
+      unknownReason,
+      logprobs: readLogprobs(choice.logprobs),
+      stopSequence: filledTextOf(choice.stop_reason),
+    }),
   }
 }
 

@@ -4,9 +4,10 @@ import type { ChatEvent, Usage } from '../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { randomCallId } from '../shared/call-ids.ts'
+import { failedBy, readFinishReason } from '../shared/finish-reasons.ts'
 import { parseEvent } from '../shared/stream-event.ts'
 import { unreadable } from '../shared/upstream-error.ts'
-import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
+import { readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
 import { StreamedCalls } from './stream-calls.ts'
 
 type Emit = (event: ChatEvent) => void
@@ -108,7 +109,7 @@ class StreamReader implements ChatStreamReader {
     if (reasoning !== '' || text !== '' || refusal !== '' || state.calls.any) state.content = true
     state.finishReason = filledTextOf(choice.finish_reason) ?? state.finishReason
     state.stopSequence = filledTextOf(choice.stop_reason) ?? state.stopSequence
-    return abortedBy(state.finishReason)
+    return failedBy(state.finishReason)
   }
 
   #stateOf(index: number): StreamedChoice {
@@ -143,8 +144,8 @@ class StreamReader implements ChatStreamReader {
     for (const [, { calls }] of choices) calls.close(emit)
     if (this.#usage) emit({ type: 'usage', usage: this.#usage })
     for (const [choice, { calls, finishReason, stopSequence }] of choices) {
-      const reason = finishReasonOf(finishReason, calls.any)
-      emit({ type: 'finish', choice, reason, ...(stopSequence === undefined ? {} : { stopSequence }) })
+      const end = readFinishReason(finishReason, calls.any)
+      emit({ type: 'finish', choice, ...end, ...(stopSequence === undefined ? {} : { stopSequence }) })
     }
   }
 }

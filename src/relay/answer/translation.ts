@@ -13,6 +13,7 @@ export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWr
       return
     }
     if (event.type === 'usage') state.usage = event.usage
+    if (event.type === 'finish') state.unknownReason ??= event.unknownReason
     if (event.type === 'end') state.ended = true
     if (!state.content && isContent(event)) state.content = true
     try {

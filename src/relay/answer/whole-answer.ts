@@ -104,11 +104,12 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
   if (response.usage) {
     yield { type: 'usage', usage: response.usage, ...(response.timings ? { timings: response.timings } : {}) }
   }
-  for (const { index: choice, finishReason, stopSequence } of response.choices) {
+  for (const { index: choice, finishReason, unknownReason, stopSequence } of response.choices) {
     yield {
       type: 'finish',
       choice,
       reason: finishReason,
+      ...(unknownReason === undefined ? {} : { unknownReason }),
       ...(stopSequence === undefined ? {} : { stopSequence }),
     }
   }
@@ -173,6 +174,7 @@ function addEvent(response: ChatResponse, event: ChatEvent): void {
     case 'finish': {
       const choice = choiceOf(response, event.choice)
       choice.finishReason = event.reason
+      if (event.unknownReason !== undefined) choice.unknownReason = event.unknownReason
       if (event.stopSequence !== undefined) choice.stopSequence = event.stopSequence
       return
     }

@@ -285,6 +285,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #noteEnd({ filter: { state } }: AnswerStream, error: RouterError | undefined): void {
     const { services, trace } = this.#context
     services.exchange.addUsage(state.usage)
+    services.exchange.unknownReason = state.unknownReason
     trace?.used(state.usage)
     if (error) services.exchange.error = error
   }
