@@ -1,14 +1,8 @@
-import {
-  filledTextOf,
-  isObject,
-  type JsonObject,
-  objectsIn,
-  parseArguments,
-  textOf,
-} from '../../lib/json/read.ts'
+import { filledTextOf, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, SystemMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
+import { historyArguments } from '../shared/tool-arguments.ts'
 import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
 
 /** Claude Code's first block; it differs with each request, and would undo the prompt cache of a local engine. */
@@ -32,7 +26,7 @@ export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
   const calls = new ConversationCalls('toolu_')
   return objectsIn(messages).flatMap((message, index): ChatMessage[] => {
     const path = `messages[${index}].content`
-    switch (message.role) {
+    switch (textOf(message.role)?.toLowerCase()) {
       case 'user':
         return readUser(message.content, path, calls, drop)
       case 'assistant':
@@ -92,7 +86,7 @@ function readAssistant(
         thoughts.push(block)
         break
       case 'tool_use':
-        message.toolCalls.push(readCall(block, at, calls))
+        message.toolCalls.push(readCall(block, at, calls, drop))
         break
       default:
         // Encrypted thoughts and the work of Anthropic's own tools mean nothing to any other upstream.
@@ -112,28 +106,11 @@ function readThoughts(blocks: JsonObject[]): { reasoning: string; reasoningSigna
   return { reasoning, ...(signature === undefined ? {} : { reasoningSignature: signature }) }
 }
 
-function readCall(block: JsonObject, path: string, calls: ConversationCalls): ToolCall {
+/** The input is an object in this dialect, and a text from some proxies. */
+function readCall(block: JsonObject, path: string, calls: ConversationCalls, drop: Drop): ToolCall {
   const name = filledTextOf(block.name)
   if (name === undefined) throw badRequest(`'${path}.name' must be a non-empty string`, `${path}.name`)
-  const json = block.input === undefined || isObject(block.input) ? inputText(block.input) : undefined
-  if (json === undefined) throw badRequest(`'${path}.input' must be an object`, `${path}.input`)
+  const { json, isMended } = historyArguments(block.input)
+  if (isMended) drop('messages.tool_use.input')
   return { id: calls.add(textOf(block.id) ?? '', name), name, arguments: json }
-}
-
-/**
- * The JSON text of a tool's input, which this dialect has as an object and some proxies as a text. Undefined for what
- * is no object.
- */
-function inputText(input: unknown): string | undefined {
-  if (input === undefined || input === null) return '{}'
-  if (typeof input === 'string') {
-    const parsed = parseArguments(input)
-    return parsed && (Object.keys(parsed).length === 0 ? '{}' : input)
-  }
-  if (!isObject(input)) return undefined
-  try {
-    return JSON.stringify(input)
-  } catch {
-    return undefined // nested too deep to be written
-  }
 }

@@ -37,7 +37,9 @@ function readTool(tool: JsonObject, path: string): ToolDefinition {
   }
 }
 
-function readChoice(choice: unknown, tools: readonly ToolDefinition[]): Omit<OfferedTools, 'tools'> {
+/** The word alone, and the words of OpenAI's API, are taken for what they mean. */
+function readChoice(sent: unknown, tools: readonly ToolDefinition[]): Omit<OfferedTools, 'tools'> {
+  const choice = typeof sent === 'string' ? { type: sent } : sent
   if (!isObject(choice)) return {}
   const { disable_parallel_tool_use: single } = choice
   const parallel = typeof single === 'boolean' ? { parallelToolCalls: !single } : {}
@@ -46,9 +48,12 @@ function readChoice(choice: unknown, tools: readonly ToolDefinition[]): Omit<Off
     case 'none':
       return { toolChoice: choice.type, ...parallel }
     case 'any':
+    case 'required':
       return { toolChoice: 'required', ...parallel }
-    case 'tool': {
-      const name = filledTextOf(choice.name)
+    case 'tool':
+    case 'function': {
+      const called = isObject(choice.function) ? choice.function : choice
+      const name = filledTextOf(called.name)
       if (name === undefined || !tools.some((tool) => tool.name === name)) {
         throw badRequest("'tool_choice.name' must name one of the tools", 'tool_choice.name')
       }

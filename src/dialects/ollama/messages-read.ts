@@ -9,14 +9,18 @@ import type {
   UserPart,
 } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { historyArguments, mendedArguments } from '../shared/tool-arguments.ts'
+
+/** Receives what cannot be carried as it was sent. */
+type Lose = (field: string, why: string) => void
 
 /** Reads the turns of a conversation; gives every tool call an id and every result its call. Throws `bad_request`. */
-export function readMessages(messages: readonly unknown[]): ChatMessage[] {
+export function readMessages(messages: readonly unknown[], lose: Lose): ChatMessage[] {
   const calls = new ConversationCalls()
   return messages.map((message, index) => {
     const path = `messages[${index}]`
     if (!isObject(message)) throw badRequest(`${path} must be an object`, path)
-    switch (message.role) {
+    switch (typeof message.role === 'string' ? message.role.toLowerCase() : undefined) {
       case 'system':
         refuseImages(message, path)
         return {
@@ -28,7 +32,7 @@ export function readMessages(messages: readonly unknown[]): ChatMessage[] {
         return { role: 'user', parts: userParts(message, path) }
       case 'assistant':
         refuseImages(message, path)
-        return readAssistant(message, index, calls)
+        return readAssistant(message, index, calls, lose)
       case 'tool':
         return readToolResult(message, path, calls)
       default:
@@ -62,6 +66,7 @@ function readAssistant(
   message: Record<string, unknown>,
   index: number,
   calls: ConversationCalls,
+  lose: Lose,
 ): AssistantMessage {
   const path = `messages[${index}]`
   const text = contentOf(message, path)
@@ -76,10 +81,10 @@ function readAssistant(
       if (!isObject(call) || !isObject(called) || typeof called.name !== 'string') {
         throw badRequest(`${param} must be an object with a name`, param)
       }
-      const given = called.arguments ?? {}
-      if (!isObject(given)) throw badRequest(`${param}.arguments must be an object`, `${param}.arguments`)
+      const { json, isMended } = historyArguments(called.arguments)
+      if (isMended) lose('messages.tool_calls.function.arguments', mendedArguments)
       const id = calls.add(index, at, call.id, called.name)
-      return { id, name: called.name, arguments: JSON.stringify(given) }
+      return { id, name: called.name, arguments: json }
     }),
   }
 }

@@ -26,12 +26,17 @@ export function readRequest(body: Record<string, unknown>, stream: boolean): Cha
   const options = isObject(body.options) ? body.options : {}
   const responseFormat = readOllamaFormat(body.format)
   const reasoningEffort = readThink(body.think)
+  const lost: Record<string, string> = {}
+  const lose = (field: string, why: string): void => {
+    lost[field] = why
+  }
   const ollama = readOllamaMembers(body.keep_alive, otherOptions(options))
   return {
     model: nameOf(body),
     stream,
     includeUsage: true,
-    messages: readMessages(Array.isArray(body.messages) ? body.messages : []),
+    messages: readMessages(Array.isArray(body.messages) ? body.messages : [], lose),
+    lost,
     tools: Array.isArray(body.tools) ? body.tools.map(readTool) : [],
     sampling: readSampling(sampling, {
       ...options,

@@ -11,6 +11,7 @@ import { failedBy } from '../shared/finish-reasons.ts'
 import { parseEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
 import { readUsage } from './answer-read.ts'
+import { plainChoice } from './tool-choice.ts'
 
 const doneEvent = Buffer.from('data: [DONE]\n\n')
 /** A reason to finish, and the chunk of the token counts, which has no choices. */
@@ -70,14 +71,16 @@ function says(value: unknown): boolean {
 }
 
 /**
- * The least changes that make the sent bytes say what is meant: `stream` as a boolean, and token counts asked for where
- * only the router wants them. Members that are not named here stay byte for byte.
+ * The least changes that make the sent bytes say what is meant: `stream` as a boolean, the choice among tools in OpenAI's own
+ * form, and token counts asked for where only the router wants them. Members that are not named here stay byte for byte.
  */
 export function passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean } {
   const { bytes, scan, body, stream, wantUsage } = request
   const options = body.stream_options
   const stripUsage = stream && wantUsage && !(isObject(options) && options.include_usage === true)
-  const missing = (body.stream ?? false) === stream ? {} : { stream }
+  const choice = isObject(body.tool_choice) ? plainChoice(body.tool_choice) : body.tool_choice
+  const meant = choice === body.tool_choice || isSame(choice, body.tool_choice) ? {} : { tool_choice: choice }
+  const missing = { ...((body.stream ?? false) === stream ? {} : { stream }), ...meant }
   // Of repeated members the last one counts for every parser in use.
   const member = scan.members.findLast(({ key }) => key === 'stream_options')
   const inner = member && scanObject(bytes.subarray(0, member.valueEnd), member.valueStart)
@@ -87,4 +90,8 @@ export function passthroughEdits(request: PassthroughRequest): { edits: Edit[]; 
   }
   const asked = setMembers(inner, { include_usage: true }, none)
   return { edits: [...setMembers(scan, missing, none), ...asked], stripUsage }
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
 }

@@ -11,11 +11,16 @@ import { readTools } from './tools-read.ts'
 
 /** Reads a body of `POST /v1/chat/completions` that fits its schema. Throws `bad_request`. */
 export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
+  const lost: Record<string, string> = {}
+  const lose = (field: string, why: string): void => {
+    lost[field] = why
+  }
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,
     includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
-    messages: readMessages(body.messages),
+    messages: readMessages(body.messages, lose),
+    lost,
     sampling: readSampling(sampling, body),
     extras: readExtras(body),
     ...readTools(body),

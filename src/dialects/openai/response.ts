@@ -6,6 +6,7 @@ import { failedBy, readFinishReason } from '../shared/finish-reasons.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
+import { type CallForm, callFormOf, writeToolCall } from './call-form.ts'
 import { calledIn } from './stream-calls.ts'
 
 /**
@@ -79,21 +80,18 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
     object: 'chat.completion',
     created: response.created ?? context.created,
     model: context.model,
-    choices: response.choices.map(writeChoice),
+    choices: response.choices.map((choice) => writeChoice(choice, context)),
     ...(response.usage ? { usage: writeUsage(response.usage) } : {}),
     ...present({ system_fingerprint: response.systemFingerprint }),
   }
 }
 
 /** `tool_calls` is left out where there are none: some agents take an empty list for a call. */
-function writeChoice(choice: ChatChoice): JsonObject {
+function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
   const { index, text, reasoning, refusal, toolCalls, finishReason, logprobs } = choice
   const silent = text === '' && (toolCalls.length > 0 || refusal !== undefined)
-  const calls = toolCalls.map((call) => ({
-    id: call.id,
-    type: 'function',
-    function: { name: call.name, arguments: call.arguments },
-  }))
+  const ends = finishReason === 'stop' && toolCalls.length > 0 ? 'tool_calls' : finishReason
+  const form = toolCalls.length > 0 ? callFormOf(context) : undefined
   return {
     index,
     message: {
@@ -103,11 +101,18 @@ function writeChoice(choice: ChatChoice): JsonObject {
       annotations: [],
       // Clients look for one of the two names; both say the same.
       ...(reasoning === '' ? {} : { reasoning_content: reasoning, reasoning }),
-      ...(calls.length === 0 ? {} : { tool_calls: calls }),
+      ...(form ? writeCalls(toolCalls, form) : {}),
     },
     logprobs: writeLogprobs(logprobs),
-    finish_reason: finishReason === 'stop' && calls.length > 0 ? 'tool_calls' : finishReason,
+    finish_reason: form?.isLegacy && ends === 'tool_calls' ? 'function_call' : ends,
   }
+}
+
+/** The deprecated form has room for one call. */
+function writeCalls(calls: readonly ToolCall[], form: CallForm): JsonObject {
+  if (!form.isLegacy) return { tool_calls: calls.map((call) => writeToolCall(call, form)) }
+  const [call] = calls
+  return { function_call: { name: call?.name, arguments: call?.arguments } }
 }
 
 /** Details are written where they are known: a zero would be a claim. */

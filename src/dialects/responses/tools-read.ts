@@ -77,7 +77,8 @@ function nameOf(tool: JsonObject, path: string): string {
   return name
 }
 
-function readChoice(choice: unknown, tools: ToolDefinition[]): Omit<OfferedTools, 'dropped'> {
+function readChoice(sent: unknown, tools: ToolDefinition[]): Omit<OfferedTools, 'dropped'> {
+  const choice = plainChoice(sent)
   if (choice === undefined || choice === null) return { tools }
   if (choice === 'none' || choice === 'auto') return { tools, toolChoice: choice }
   if (choice === 'required') return { tools: someOf(tools, 'tool_choice'), toolChoice: choice }
@@ -117,4 +118,15 @@ function readNamed(choice: JsonObject, tools: readonly ToolDefinition[]): ToolCh
     throw badRequest("'tool_choice.name' must name one of the tools", 'tool_choice.name')
   }
   return { name }
+}
+
+/** A choice as another API writes it, where it is plain what is meant: a word as an object, `any`, a nested name. */
+function plainChoice(choice: unknown): unknown {
+  if (choice === 'any') return 'required'
+  if (!isObject(choice)) return choice
+  const { type, function: called } = choice
+  if (type === 'none' || type === 'auto' || type === 'required') return type
+  if (type === 'any') return 'required'
+  if (type === 'tool') return { ...choice, type: 'function' }
+  return isObject(called) ? { ...called, type: 'function' } : choice
 }

@@ -168,6 +168,7 @@ export function prepareTranslated(
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
   const upstream = dialect.chat
   const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
+  for (const [field, why] of Object.entries(request.lost ?? {})) drop(field, why)
   const written = upstream.writeRequest(withTools(request, target), {
     model: target.upstreamModel,
     flavour: target.type.flavour,
