@@ -1,19 +1,22 @@
-import { isObject, parseObject } from '../../lib/json/read.ts'
+import { isObject } from '../../lib/json/read.ts'
 import { type ErrorKind, RouterError, type RouterErrorDetails } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { isTooLargeForLimit, saysTooLong } from '../upstream/upstream-answer.ts'
 import { type AttemptFailure, final, movesOn } from './attempt-result.ts'
+import { type ErrorBody, readErrorBody } from './error-body.ts'
 import { safeUpstreamText } from './safe-text.ts'
 
-/** A non-2xx answer, by its status. `body` is the text as far as it was read. */
+type Said = Omit<ErrorBody, 'param'>
+
+/** A non-2xx answer, by its status. `body` is the text as far as it was read; undefined where it is none. */
 export function failureOfStatus(
   status: number,
   headers: UpstreamHeaders,
-  body: string,
+  body: string | undefined,
   target: Target,
 ): AttemptFailure {
-  const said = readErrorBody(body)
+  const { param, ...said } = readErrorBody(body ?? '')
   const text = safeUpstreamText(said.message, target)
   const quotesUpstream = text !== undefined
   const evidence = { causeCode: `HTTP_${status}`, cause: { status, ...said }, quotesUpstream }
@@ -31,7 +34,11 @@ export function failureOfStatus(
   const refusal = refusalOf(status, said)
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
-    const error = new RouterError(refusal.kind, words, { ...refusal.details, ...evidence })
+    const error = new RouterError(refusal.kind, words, {
+      ...refusal.details,
+      ...(param === undefined ? {} : { param }),
+      ...evidence,
+    })
     return status === 408 || status === 425 ? movesOn(error, 'nothing') : final(error)
   }
   if (status === 500 && saysTooLong(said.message)) return final(tooLong(text, evidence))
@@ -54,7 +61,7 @@ export function failureOfStatus(
  */
 function rateLimited(
   headers: UpstreamHeaders,
-  said: ErrorBody,
+  said: Said,
   text: string | undefined,
   evidence: RouterErrorDetails,
 ): AttemptFailure {
@@ -99,10 +106,7 @@ export function failureOfReport(error: RouterError): AttemptFailure {
 }
 
 /** The 4xx answers that speak of the request, not of the target; undefined for every other status. */
-function refusalOf(
-  status: number,
-  said: ErrorBody,
-): { kind: ErrorKind; details: RouterErrorDetails } | undefined {
+function refusalOf(status: number, said: Said): { kind: ErrorKind; details: RouterErrorDetails } | undefined {
   switch (status) {
     case 400:
       return isOverflow(said)
@@ -123,43 +127,7 @@ function refusalOf(
   }
 }
 
-interface ErrorBody {
-  message: string | undefined
-  code: string | undefined
-}
-
-/** Reads the error bodies that servers send: OpenAI's object, a string, vLLM's older top level, FastAPI's detail. */
-function readErrorBody(body: string): ErrorBody {
-  let value: unknown
-  try {
-    value = JSON.parse(body)
-  } catch {
-    const isMarkup = /^\s*</.test(body)
-    return { message: isMarkup || body.trim() === '' ? undefined : body, code: undefined }
-  }
-  return readErrorValue(value)
-}
-
-function readErrorValue(value: unknown): ErrorBody {
-  if (typeof value === 'string') return { message: value, code: undefined }
-  if (!isObject(value)) return { message: undefined, code: undefined }
-  const error = value.error
-  if (typeof error === 'string') {
-    // Ollama hands on its engine's error as JSON inside the string.
-    const inner = error.startsWith('{') ? parseObject(error) : undefined
-    return inner ? readErrorValue(inner) : { message: error, code: textOf(value.code) }
-  }
-  if (isObject(error))
-    return { message: textOf(error.message), code: textOf(error.code) ?? textOf(error.type) }
-  if (typeof value.detail === 'string') return { message: value.detail, code: undefined }
-  if (Array.isArray(value.detail)) {
-    const first: unknown = value.detail[0]
-    return { message: isObject(first) ? textOf(first.msg) : undefined, code: undefined }
-  }
-  return { message: textOf(value.message), code: textOf(value.code) }
-}
-
-function isOverflow(said: ErrorBody): boolean {
+function isOverflow(said: Said): boolean {
   if (said.code === 'context_length_exceeded') return true
   return /context (length|window|size)|maximum context|prompt is too long/i.test(said.message ?? '')
 }
