@@ -1,7 +1,9 @@
-import { filledTextOf, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import { filledTextOf, type JsonObject, objectsIn, present, textOf } from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, SystemMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { cacheMark, markLast } from '../shared/cache-marks.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
+import { readSignedId } from '../shared/signed-ids.ts'
 import { historyArguments } from '../shared/tool-arguments.ts'
 import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
 
@@ -10,11 +12,12 @@ const billingMark = 'x-anthropic-billing-header'
 
 /** The top-level `system`; none when it says nothing. */
 export function readSystem(system: unknown): SystemMessage[] {
-  const texts = typeof system === 'string' ? [system] : objectsIn(system).map((block) => textOf(block.text))
-  const parts = texts
-    .filter((text) => text !== undefined)
-    .filter((text) => !text.startsWith(billingMark))
-    .flatMap(textParts)
+  const blocks: JsonObject[] = typeof system === 'string' ? [{ text: system }] : objectsIn(system)
+  const parts = blocks.flatMap((block) => {
+    const text = textOf(block.text)
+    if (text === undefined || text.startsWith(billingMark)) return []
+    return markLast(textParts(text), cacheMark(block))
+  })
   return parts.length === 0 ? [] : [{ role: 'system', developer: false, parts }]
 }
 
@@ -62,7 +65,7 @@ function readResult(block: JsonObject, path: string, calls: ConversationCalls, d
     role: 'tool',
     callId: call?.id ?? sentId,
     ...(call ? { name: call.name } : {}),
-    parts: readContent(block.content, `${path}.content`, drop),
+    parts: markLast(readContent(block.content, `${path}.content`, drop), cacheMark(block)),
     ...(block.is_error === true ? { isError: true } : {}),
   }
 }
@@ -80,7 +83,7 @@ function readAssistant(
     const at = `${path}[${index}]`
     switch (block.type) {
       case 'text':
-        message.parts.push(...textParts(requiredText(block.text, `${at}.text`)))
+        message.parts.push(...markLast(textParts(requiredText(block.text, `${at}.text`)), cacheMark(block)))
         break
       case 'thinking':
         thoughts.push(block)
@@ -112,5 +115,13 @@ function readCall(block: JsonObject, path: string, calls: ConversationCalls, dro
   if (name === undefined) throw badRequest(`'${path}.name' must be a non-empty string`, `${path}.name`)
   const { json, isMended } = historyArguments(block.input)
   if (isMended) drop('messages.tool_use.input')
-  return { id: calls.add(textOf(block.id) ?? '', name), name, arguments: json }
+  const sentId = textOf(block.id) ?? ''
+  const { signature } = readSignedId(sentId)
+  return {
+    id: calls.add(sentId, name),
+    name,
+    arguments: json,
+    ...present({ signature }),
+    ...cacheMark(block),
+  }
 }

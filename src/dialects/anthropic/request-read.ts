@@ -3,6 +3,7 @@ import type { ChatRequest, ReasoningEffort, ResponseFormat } from '../../sdk/cha
 import { badRequest } from '../../sdk/errors.ts'
 import { readSampling } from '../shared/sampling.ts'
 import { readMessages, readSystem } from './messages-read.ts'
+import { reportNestedMembers } from './nested-members.ts'
 import { sampling } from './sampling.ts'
 import { AnthropicMessagesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
@@ -18,6 +19,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     dropped[field] = true
   }
   checkLimit(body.max_tokens)
+  reportNestedMembers(body, drop)
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,

@@ -3,6 +3,7 @@ import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { reportSignatures } from '../shared/signed-ids.ts'
 import { writeMessages } from './messages-write.ts'
 import { roomFor, writeReasoning } from './reasoning-write.ts'
 import { sampling, thinkingVeto } from './sampling.ts'
@@ -16,6 +17,7 @@ import { writeTools } from './tools-write.ts'
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
+  reportSignatures(request, drop)
   const { system, messages } = writeMessages(request.messages, drop)
   const { thinking, effort, budget, on } = writeReasoning(request, drop)
   const { format, instruction } = writeFormat(request.responseFormat, drop)

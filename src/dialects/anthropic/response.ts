@@ -3,6 +3,7 @@ import type { ChatChoice, ChatResponse, ToolCall } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
 import { failedBy } from '../shared/finish-reasons.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { argumentObject, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, unreadable } from '../shared/upstream-error.ts'
 import { readFinish, readRefusal, readUsage } from './answer-read.ts'
@@ -91,6 +92,7 @@ function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls 
   ]
 }
 
-function writeCall({ id, name, arguments: json }: ToolCall): JsonObject {
-  return { type: 'tool_use', id: legalCallId(id), name, input: argumentObject(json) }
+function writeCall(call: ToolCall): JsonObject {
+  const { name, arguments: json } = call
+  return { type: 'tool_use', id: legalCallId(signedId(call)), name, input: argumentObject(json) }
 }

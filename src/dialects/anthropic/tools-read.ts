@@ -1,6 +1,7 @@
 import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../lib/json/read.ts'
 import type { ToolChoice, ToolDefinition } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { cacheMark } from '../shared/cache-marks.ts'
 import type { Drop } from './blocks-read.ts'
 
 export interface OfferedTools {
@@ -34,6 +35,7 @@ function readTool(tool: JsonObject, path: string): ToolDefinition {
       parameters: isObject(tool.input_schema) ? tool.input_schema : undefined,
       strict: typeof tool.strict === 'boolean' ? tool.strict : undefined,
     }),
+    ...cacheMark(tool),
   }
 }
 

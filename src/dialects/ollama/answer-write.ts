@@ -1,4 +1,5 @@
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { argumentObject } from '../shared/tool-arguments.ts'
 
 /** The end of an answer, whole or streamed: reason, counts, durations in nanoseconds. Zeros are left out. */
@@ -33,7 +34,10 @@ function doneReason({
 }
 
 export function writeToolCall(call: ToolCall, index: number): Record<string, unknown> {
-  return { id: call.id, function: { index, name: call.name, arguments: argumentObject(call.arguments) } }
+  return {
+    id: signedId(call),
+    function: { index, name: call.name, arguments: argumentObject(call.arguments) },
+  }
 }
 
 export function writeLogprobs(logprobs: readonly TokenLogprob[]): Record<string, unknown>[] {

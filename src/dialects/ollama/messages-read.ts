@@ -9,6 +9,7 @@ import type {
   UserPart,
 } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readSignedId } from '../shared/signed-ids.ts'
 import { historyArguments, mendedArguments } from '../shared/tool-arguments.ts'
 
 /** Receives what cannot be carried as it was sent. */
@@ -84,7 +85,8 @@ function readAssistant(
       const { json, isMended } = historyArguments(called.arguments)
       if (isMended) lose('messages.tool_calls.function.arguments', mendedArguments)
       const id = calls.add(index, at, call.id, called.name)
-      return { id, name: called.name, arguments: json }
+      const { signature } = readSignedId(typeof call.id === 'string' ? call.id : '')
+      return { id, name: called.name, arguments: json, ...(signature === undefined ? {} : { signature }) }
     }),
   }
 }
@@ -112,7 +114,7 @@ class ConversationCalls {
 
   /** The id of a call by its position: the same conversation gets the same ids in every turn, so prompt caches hold. */
   add(message: number, call: number, given: unknown, name: string): string {
-    let id = typeof given === 'string' && given !== '' ? given : placedId(message, call, 0)
+    let id = typeof given === 'string' && given !== '' ? readSignedId(given).id : placedId(message, call, 0)
     for (let salt = 1; this.#used.has(id); salt++) id = placedId(message, call, salt)
     this.#used.add(id)
     this.#waiting.push({ id, given, name })

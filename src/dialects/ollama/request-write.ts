@@ -2,7 +2,9 @@ import { present } from '../../lib/json/read.ts'
 import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { reportCacheMarks } from '../shared/cache-marks.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { reportSignatures } from '../shared/signed-ids.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
@@ -24,6 +26,8 @@ const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
 /** The body of `POST /api/chat`. Throws `bad_request` for what Ollama cannot do and without which the answer would be another. */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
   const { drop } = options
+  reportSignatures(request, drop)
+  reportCacheMarks(request, drop)
   const { ollama } = request
   const { logprobs, top_logprobs, ...shared } = writeSampling(sampling, request.sampling, options)
   const extras = readExtras(request.extras, drop)

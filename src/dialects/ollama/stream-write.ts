@@ -2,6 +2,7 @@ import { escapeLineBreaks, lineJson } from '../../lib/bytes/lines.ts'
 import { parseObject } from '../../lib/json/read.ts'
 import type { ChatEvent, Timings, TokenLogprob, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { argumentObject } from '../shared/tool-arguments.ts'
 import { writeEnd, writeLogprobs } from './answer-write.ts'
 
@@ -46,7 +47,7 @@ class Writer implements ChatStreamWriter {
         return this.#line(`"content":"","thinking":${lineJson(event.text)}`)
       case 'tool-call-start':
         this.#firstContentMs ??= this.#context.elapsedMs()
-        this.#calls.set(event.call, { id: event.id, name: event.name, json: '' })
+        this.#calls.set(event.call, { id: signedId(event), name: event.name, json: '' })
         return ''
       case 'tool-call-delta': {
         const call = this.#calls.get(event.call)

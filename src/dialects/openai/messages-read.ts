@@ -1,7 +1,9 @@
 import { filledTextOf, isObject, type JsonObject, parseObject, present, textOf } from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { cacheMark, markLast } from '../shared/cache-marks.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
+import { readSignedId, signatureIn } from '../shared/signed-ids.ts'
 import { customArguments, historyArguments, mendedArguments } from '../shared/tool-arguments.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
@@ -20,8 +22,25 @@ export function readMessages(messages: unknown, lose: Lose): ChatMessage[] {
   return turns.map((message, index) => {
     const path = `messages[${index}]`
     if (!isObject(message)) throw badRequest(`'${path}' must be an object`, path)
-    return readMessage(message, path, { calls, lose })
+    return marked(readMessage(message, path, { calls, lose }), message)
   })
+}
+
+/** A mark of the message is one of its end: of its last call, else of its last part. */
+function marked(message: ChatMessage, sent: JsonObject): ChatMessage {
+  const mark = cacheMark(sent)
+  if (!mark.cacheControl) return message
+  switch (message.role) {
+    case 'system':
+      return { ...message, parts: markLast(message.parts, mark) }
+    case 'assistant':
+      return message.toolCalls.length > 0
+        ? { ...message, toolCalls: markLast(message.toolCalls, mark) }
+        : { ...message, parts: markLast(message.parts, mark) }
+    case 'user':
+    case 'tool':
+      return { ...message, parts: markLast(message.parts, mark) }
+  }
 }
 
 function readMessage(message: JsonObject, path: string, reading: Reading): ChatMessage {
@@ -86,11 +105,17 @@ function readCall(call: JsonObject, called: unknown, path: string, { calls, lose
   if (!isObject(called) || name === undefined) {
     throw badRequest(`'${path}' must be an object with a name`, path)
   }
-  const id = calls.add(filledTextOf(call.id) ?? '', name)
-  if (call.custom === called) return { id, name, arguments: customArguments(textOf(called.input) ?? '') }
+  const sentId = filledTextOf(call.id) ?? ''
+  const id = calls.add(sentId, name)
+  const marks = present({
+    signature: readSignedId(sentId).signature ?? signatureIn(call),
+    cacheControl: isObject(call.cache_control) ? call.cache_control : undefined,
+  })
+  if (call.custom === called)
+    return { id, name, arguments: customArguments(textOf(called.input) ?? ''), ...marks }
   const { json, isMended } = historyArguments(called.arguments)
   if (isMended) lose('messages.tool_calls.function.arguments', mendedArguments)
-  return { id, name, arguments: json }
+  return { id, name, arguments: json, ...marks }
 }
 
 function readToolResult(message: JsonObject, path: string, calls: ConversationCalls): ToolMessage {

@@ -1,6 +1,7 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
 import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { reportCacheMarks } from '../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
@@ -14,6 +15,7 @@ import { sampling } from './sampling.ts'
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { flavour, drop } = options
   reportOllamaMembers(request.ollama, drop)
+  reportCacheMarks(request, drop)
   for (const name of Object.keys(request.extras)) drop(name, 'OpenAI chat completions have no such field')
   const effort = effortOn(flavour, request.reasoningEffort)
   if (effort.why !== undefined) drop('reasoning_effort', effort.why)

@@ -3,6 +3,7 @@ import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall, Usage } from '..
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { AnswerCallIds, randomCallId } from '../shared/call-ids.ts'
 import { failedBy, readFinishReason } from '../shared/finish-reasons.ts'
+import { signatureIn } from '../shared/signed-ids.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
@@ -69,7 +70,14 @@ function readCalls(message: JsonObject, newCallId: () => string): ToolCall[] {
     // A call of nothing is none, and in the next turn an error.
     if (name === '') return []
     const text = input === undefined ? wholeArgumentText(json) : customArguments(input)
-    return [{ id: ids.claim(filledTextOf(call.id) ?? ''), name, arguments: text }]
+    return [
+      {
+        id: ids.claim(filledTextOf(call.id) ?? ''),
+        name,
+        arguments: text,
+        ...present({ signature: signatureIn(call) }),
+      },
+    ]
   })
 }
 

@@ -5,10 +5,12 @@ import {
   type JsonObject,
   numberOf,
   objectsIn,
+  present,
   textOf,
 } from '../../lib/json/read.ts'
 import type { ChatEvent } from '../../sdk/chat.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
+import { signatureIn } from '../shared/signed-ids.ts'
 import { argumentText, customArguments } from '../shared/tool-arguments.ts'
 import { isObjectText } from './messages-read.ts'
 
@@ -16,6 +18,7 @@ interface StreamedCall {
   /** The server's own count, where it has one. */
   index: number | undefined
   sentId: string
+  signature: string | undefined
   name: string
   arguments: string
   /** The text of a custom tool, which is told when it is whole; undefined for a function. */
@@ -71,6 +74,7 @@ export class StreamedCalls {
       call = {
         index: sent.index,
         sentId: '',
+        signature: undefined,
         name: '',
         arguments: '',
         input: undefined,
@@ -79,6 +83,7 @@ export class StreamedCalls {
       }
       this.#calls.push(call)
     }
+    call.signature ??= signatureIn(fragment)
     this.#continue(call, sent.id, called, emit)
     return call
   }
@@ -96,7 +101,7 @@ export class StreamedCalls {
     call.name = name
     call.number = this.#told++
     const started = { choice: this.#choice, call: call.number, id: this.#ids.claim(call.sentId), name }
-    emit({ type: 'tool-call-start', ...started })
+    emit({ type: 'tool-call-start', ...started, ...present({ signature: call.signature }) })
     this.#tellArguments(call.number, call, call.arguments, emit)
   }
 

@@ -3,6 +3,7 @@ import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { customText } from '../shared/custom-tools.ts'
 import { describeForOpenai } from '../shared/openai-error.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { type CallForm, callFormOf } from './call-form.ts'
 import { answerId, writeLogprobs, writeUsage } from './response.ts'
 
@@ -49,7 +50,7 @@ class StreamWriter implements ChatStreamWriter {
       case 'refusal-delta':
         return this.#delta(event.choice, `{"refusal":${JSON.stringify(event.text)}}`)
       case 'tool-call-start':
-        return this.#callStart(event.choice, event.call, event.id, event.name)
+        return this.#callStart(event.choice, event.call, signedId(event), event.name)
       case 'tool-call-delta':
         return this.#callDelta(event.choice, event.call, event.arguments)
       case 'block-end':

@@ -9,6 +9,7 @@ import {
 } from '../../lib/json/read.ts'
 import type { ToolChoice, ToolDefinition } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { cacheMark } from '../shared/cache-marks.ts'
 import { customToolAsFunction } from '../shared/custom-tools.ts'
 import { plainChoice } from './tool-choice.ts'
 
@@ -30,8 +31,12 @@ export function readTools(body: JsonObject): OfferedTools {
 
 function readTool(tool: unknown, path: string): ToolDefinition {
   const type = isObject(tool) ? (tool.type ?? 'function') : undefined
-  if (isObject(tool) && type === 'custom') return readCustom(tool.custom, `${path}.custom`)
-  if (isObject(tool) && type === 'function') return readFunction(tool.function, `${path}.function`)
+  if (isObject(tool) && type === 'custom') {
+    return { ...readCustom(tool.custom, `${path}.custom`), ...cacheMark(tool) }
+  }
+  if (isObject(tool) && type === 'function') {
+    return { ...readFunction(tool.function, `${path}.function`), ...cacheMark(tool) }
+  }
   throw badRequest(
     `'${path}.type' must be function or custom: this model's upstream knows no other tools`,
     `${path}.type`,
@@ -61,6 +66,7 @@ function readFunction(definition: unknown, path: string): ToolDefinition {
       parameters: isObject(parameters) ? parameters : undefined,
       strict: booleanOf(definition.strict),
     }),
+    ...cacheMark(definition),
   }
 }
 

@@ -1,6 +1,7 @@
 import { type JsonObject, textOf } from '../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { argumentObject, isCompleteCall } from '../shared/tool-arguments.ts'
 import { answerObject, endingOf, itemId } from './answer-object.ts'
 import { customToolNames } from './tools-read.ts'
@@ -69,12 +70,14 @@ export function summaryPart(text: string): JsonObject {
 }
 
 export function functionItem(id: string, call: ToolCall, status: ItemStatus): JsonObject {
-  const { id: callId, name, arguments: json } = call
+  const { name, arguments: json } = call
+  const callId = signedId(call)
   return { id, type: 'function_call', status: statusOf(call, status), call_id: callId, name, arguments: json }
 }
 
 export function customItem(id: string, call: ToolCall, status: ItemStatus): JsonObject {
-  const { id: callId, name } = call
+  const { name } = call
+  const callId = signedId(call)
   const input = customInput(call)
   return { id, type: 'custom_tool_call', status: statusOf(call, status), call_id: callId, name, input }
 }

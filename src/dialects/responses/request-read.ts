@@ -1,9 +1,11 @@
 import { booleanOf, filledTextOf, isObject, type JsonObject, present, textOf } from '../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { Losses, notTranslated } from '../shared/losses.ts'
 import { readEffort } from '../shared/reasoning.ts'
 import { readSampling } from '../shared/sampling.ts'
 import { inputItems, type Remembered, readInput } from './input-read.ts'
+import { reportNestedMembers } from './nested-members.ts'
 import { logprobsName, sampling } from './sampling.ts'
 import { ResponsesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
@@ -17,6 +19,8 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
   const { messages, dropped } = readInput(inputItems(body.input, remembered))
   const { tools, toolChoice, dropped: droppedTools } = readTools(body)
   const instructions = readInstructions(body.instructions)
+  const losses = new Losses()
+  reportNestedMembers(body, (field) => losses.add(field, notTranslated))
   if (instructions.length + messages.length === 0) {
     throw badRequest("'input' is required: a string or input items", 'input', 'missing_required_parameter')
   }
@@ -38,6 +42,7 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
         'reasoning.effort',
       ),
       user: filledTextOf(body.user),
+      lost: losses.found,
     }),
   }
 }

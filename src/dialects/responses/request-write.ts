@@ -1,9 +1,11 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+import { reportCacheMarks } from '../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { reportSignatures } from '../shared/signed-ids.ts'
 import { writeItems } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
@@ -13,6 +15,8 @@ import { sampling } from './sampling.ts'
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
+  reportSignatures(request, drop)
+  reportCacheMarks(request, drop)
   for (const name of Object.keys(request.extras)) drop(name, 'the Responses API has no such field')
   reportOllamaMembers(request.ollama, drop)
   const format = writeFormat(request.responseFormat)

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent } from '../../sdk/chat.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import type { ItemStatus } from './answer-write.ts'
 import {
   createCustomItem,
@@ -67,7 +68,8 @@ export class StreamQueue {
         if (event.text !== '') this.#say('reasoning', createReasoningItem, event, true)
         break
       case 'tool-call-start': {
-        const { id, name } = event
+        const { name } = event
+        const id = signedId(event)
         const create = this.#custom.has(name) ? createCustomItem : createFunctionItem
         this.#called = true
         this.#begin('call', (path) => create(path, id, name), event.call).speaks = true

@@ -95,8 +95,9 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
     }
     if (text !== '') yield { type: 'text-delta', choice, text, ...(logprobs ? { logprobs } : {}) }
     if (refusal) yield { type: 'refusal-delta', choice, text: refusal }
-    for (const [call, { id, name, arguments: json }] of toolCalls.entries()) {
-      yield { type: 'tool-call-start', choice, call, id, name }
+    for (const [call, { id, name, arguments: json, signature: signed }] of toolCalls.entries()) {
+      const proof = signed === undefined ? {} : { signature: signed }
+      yield { type: 'tool-call-start', choice, call, id, name, ...proof }
       yield { type: 'tool-call-delta', choice, call, arguments: json }
       yield { type: 'block-end', choice, call }
     }
@@ -155,6 +156,7 @@ function addEvent(response: ChatResponse, event: ChatEvent): void {
         id: event.id,
         name: event.name,
         arguments: '',
+        ...(event.signature === undefined ? {} : { signature: event.signature }),
       }
       return
     case 'tool-call-delta': {
