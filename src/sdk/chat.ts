@@ -145,6 +145,10 @@ export interface ChatRequest {
    */
   completion?: { raw: boolean; suffix?: string }
   user?: string
+  /** Which requests share a prefix, for the prompt cache of OpenAI's own servers. */
+  promptCacheKey?: string
+  /** How long an answer is to be: `low`, `medium` or `high`. */
+  verbosity?: string
   /** What the reader itself had to change or leave out, by field, with the reason. */
   lost?: Readonly<Record<string, string>>
   /** Members that the codec does not know, by their wire name; a target of the same dialect gets them back. */

@@ -18,6 +18,8 @@ export interface Flavour {
   samplingExtensions?: readonly ('top_k' | 'min_p' | 'typical_p')[]
   /** `max_completion_tokens` for OpenAI itself, whose newer models refuse `max_tokens`. */
   maxTokensField?: 'max_tokens' | 'max_completion_tokens'
+  /** Whether the server has `prompt_cache_key` and `verbosity`, as OpenAI's own. */
+  promptOptions?: boolean
   /** Whether the server knows the role `developer`; others get `system`. */
   developerRole?: boolean
   /** Whether `response_format: {type: "json_object"}` is known; others get an open JSON schema. */

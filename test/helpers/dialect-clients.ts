@@ -21,6 +21,9 @@ export async function startRig(answer: Behaviour): Promise<Rig & { close(): Prom
     api_type,
     [{ id: api_type, api_type, api_host: upstream.url, model_path: upstreamModel, api_token: 'sk-up' }],
   ])
+  // A server of OpenAI's dialect that has chats alone.
+  const [, [chats = {}] = []] = providers[0] ?? []
+  providers.push(['chatonly', [{ ...chats, id: 'chatonly', responses: false }]])
   const router = await startRouter({
     models: modelsConfig(Object.fromEntries(providers)),
   })

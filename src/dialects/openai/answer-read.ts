@@ -7,7 +7,7 @@ import {
   objectsIn,
   textOf,
 } from '../../lib/json/read.ts'
-import type { TokenLogprob, Usage } from '../../sdk/chat.ts'
+import type { Timings, TokenLogprob, Usage } from '../../sdk/chat.ts'
 import { readListedLogprobs } from './completion-logprobs.ts'
 
 /** What a message, or one delta of it, says. */
@@ -57,13 +57,42 @@ export function readCounts(usage: unknown): Usage | undefined {
   const completion = countOf(usage.completion_tokens)
   const total = countOf(usage.total_tokens)
   if (prompt === undefined && completion === undefined) return undefined
-  const cached = detailOf(usage.prompt_tokens_details, 'cached_tokens')
+  const details = isObject(usage.prompt_tokens_details) ? usage.prompt_tokens_details : {}
+  const cached = firstCount(details, ['cached_tokens']) ?? firstCount(usage, cachedNames)
+  const written = firstCount(details, writtenNames) ?? firstCount(usage, writtenNames)
   const reasoning = detailOf(usage.completion_tokens_details, 'reasoning_tokens')
   return {
     promptTokens: prompt ?? Math.max((total ?? 0) - (completion ?? 0), 0),
     completionTokens: completion ?? Math.max((total ?? 0) - (prompt ?? 0), 0),
     ...(cached === undefined ? {} : { cachedTokens: cached }),
+    ...(written === undefined ? {} : { cacheWriteTokens: written }),
     ...(reasoning === undefined ? {} : { reasoningTokens: reasoning }),
+  }
+}
+
+/** Beside the counts: DeepSeek, Moonshot, and proxies in front of Anthropic. */
+const cachedNames = ['prompt_cache_hit_tokens', 'cached_tokens', 'cache_read_input_tokens']
+/** OpenAI, vLLM, and proxies in front of Anthropic. */
+const writtenNames = [
+  'cache_write_tokens',
+  'created_cache_tokens',
+  'cache_creation_tokens',
+  'cache_creation_input_tokens',
+]
+
+function firstCount(counts: JsonObject, names: readonly string[]): number | undefined {
+  return names.map((name) => countOf(counts[name])).find((count) => count !== undefined)
+}
+
+/** llama.cpp's own durations, in milliseconds. Source: llama.cpp, tools/server/README.md, `timings`. */
+export function readTimings({ timings }: JsonObject): Timings | undefined {
+  if (!isObject(timings)) return undefined
+  const promptMs = countOf(timings.prompt_ms)
+  const completionMs = countOf(timings.predicted_ms)
+  if (promptMs === undefined && completionMs === undefined) return undefined
+  return {
+    ...(promptMs === undefined ? {} : { promptNs: promptMs * 1e6 }),
+    ...(completionMs === undefined ? {} : { completionNs: completionMs * 1e6 }),
   }
 }
 

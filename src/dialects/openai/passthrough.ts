@@ -20,6 +20,15 @@ const marks = sseMarks(
   'usage"[ \\t]*:[ \\t]*\\{',
 )
 const none: ReadonlySet<string> = new Set()
+/** Members that every chunk has. */
+const headMembers: ReadonlySet<string> = new Set([
+  'id',
+  'object',
+  'created',
+  'model',
+  'service_tier',
+  'obfuscation',
+])
 
 export function createPassthrough(options: PassthroughOptions): ChatPassthrough {
   return createStreamFilter(new OpenaiStream(options), options.model)
@@ -32,12 +41,14 @@ class OpenaiStream implements StreamPolicy {
   readonly parse = parseEvent
   readonly #options: PassthroughOptions
   readonly #finished = new Set<number>()
+  /** Whether a chunk that the client got has named the configuration of the server. */
+  #fingerprint = false
 
   constructor(options: PassthroughOptions) {
     this.#options = options
   }
 
-  note({ data }: { data: JsonObject }, state: PassthroughState): boolean {
+  note({ data }: { data: JsonObject }, state: PassthroughState): boolean | Buffer {
     state.content ||= hasContent(data)
     state.usage = readUsage(data) ?? state.usage
     const choices = objectsIn(data.choices)
@@ -46,7 +57,25 @@ class OpenaiStream implements StreamPolicy {
       this.#finished.add(numberOf(choice.index) ?? position)
       state.failure ??= failedBy(choice.finish_reason)
     }
-    return choices.length > 0 || !this.#options.stripUsage || !isObject(data.usage)
+    const isPlain = choices.length > 0 || !this.#options.stripUsage || !isObject(data.usage)
+    if (isPlain) this.#fingerprint ||= filledTextOf(data.system_fingerprint) !== undefined
+    return isPlain || this.#withoutUsage(data)
+  }
+
+  /**
+   * What engines put beside the token counts that only the router asked for: llama.cpp its `timings`. The chunk gets a choice
+   * that says nothing, because clients that asked for no counts look at the first choice of every chunk.
+   */
+  #withoutUsage({ usage: _usage, choices: _choices, ...rest }: JsonObject): boolean | Buffer {
+    const isNews = Object.entries(rest).some(
+      ([name, value]) =>
+        value !== null && !headMembers.has(name) && !(name === 'system_fingerprint' && this.#fingerprint),
+    )
+    if (!isNews) return false
+    const said = rest.object === 'text_completion' ? { text: '' } : { delta: {} }
+    const choices = [{ index: 0, ...said, logprobs: null, finish_reason: null }]
+    const named = 'model' in rest ? { model: this.#options.model } : {}
+    return Buffer.from(`data: ${JSON.stringify({ ...rest, ...named, choices })}\n\n`)
   }
 
   /** Some servers never send the end mark. */

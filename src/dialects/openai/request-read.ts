@@ -30,6 +30,8 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       reasoningEffort: readEffort(body.reasoning_effort, 'reasoning_effort') ?? readThink(body.think),
       ollama: readOllamaMembers(body.keep_alive, isObject(body.options) ? body.options : {}),
       user: filledTextOf(body.user),
+      promptCacheKey: filledTextOf(body.prompt_cache_key),
+      verbosity: filledTextOf(body.verbosity),
       lost: losses.found,
     }),
   }

@@ -6,7 +6,7 @@ import { failedBy, readFinishReason } from '../shared/finish-reasons.ts'
 import { signatureIn } from '../shared/signed-ids.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
-import { readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
+import { readHead, readLogprobs, readSaid, readTimings, readUsage } from './answer-read.ts'
 import { type CallForm, callFormOf, writeToolCall } from './call-form.ts'
 import { calledIn } from './stream-calls.ts'
 
@@ -35,7 +35,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   return {
     ...readHead(body),
     choices: filled.map((choice, position) => readChoice(choice, position, newCallId)),
-    ...present({ usage: readUsage(body) }),
+    ...present({ usage: readUsage(body), timings: readTimings(body) }),
   }
 }
 

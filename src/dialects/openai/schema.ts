@@ -89,6 +89,8 @@ export const OpenaiChatBody = Type.Object({
   function_call: optional(Type.Union([Type.String(), Type.Object({ name: Type.String() })])),
   response_format: optional(Type.Object({ type: Type.String() })),
   reasoning_effort: text,
+  prompt_cache_key: text,
+  verbosity: text,
   user: text,
   options: optional(Type.Object({})),
   keep_alive: optional(Type.Union([Type.String(), Type.Number()])),

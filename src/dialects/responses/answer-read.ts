@@ -122,7 +122,7 @@ export function readUsage(body: unknown): Usage | undefined {
     completionTokens: output ?? 0,
     ...present({
       cachedTokens: countOf(details.cached_tokens),
-      cacheWriteTokens: countOf(details.cache_write_tokens),
+      cacheWriteTokens: countOf(details.cache_write_tokens) ?? countOf(details.created_cache_tokens),
       reasoningTokens: countOf(outputDetails.reasoning_tokens),
     }),
   }

@@ -42,6 +42,8 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
         'reasoning.effort',
       ),
       user: filledTextOf(body.user),
+      promptCacheKey: filledTextOf(body.prompt_cache_key),
+      verbosity: isObject(body.text) ? filledTextOf(body.text.verbosity) : undefined,
       lost: losses.found,
     }),
   }
@@ -105,7 +107,7 @@ function readExtras(body: JsonObject): JsonObject {
   )
   return {
     ...Object.fromEntries(unknown),
-    ...nested('text', body.text, ['format']),
+    ...nested('text', body.text, ['format', 'verbosity']),
     // Thoughts are always sent as a summary, and no encrypted content is needed for the next turn.
     ...nested('reasoning', body.reasoning, ['effort', 'summary', 'generate_summary']),
     ...(body.truncation === 'auto' ? { truncation: 'auto' } : {}),

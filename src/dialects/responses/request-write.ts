@@ -3,6 +3,7 @@ import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import { reportCacheMarks } from '../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
+import { promptOptionsOn, unreported } from '../shared/prompt-options.ts'
 import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
 import { reportSignatures } from '../shared/signed-ids.ts'
@@ -17,7 +18,10 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const { drop } = options
   reportSignatures(request, drop)
   reportCacheMarks(request, drop)
-  for (const name of Object.keys(request.extras)) drop(name, 'the Responses API has no such field')
+  for (const name of Object.keys(request.extras)) {
+    if (!unreported.has(name)) drop(name, 'the Responses API has no such field')
+  }
+  const { promptCacheKey, verbosity } = promptOptionsOn(options.flavour, request, drop)
   reportOllamaMembers(request.ollama, drop)
   const format = writeFormat(request.responseFormat)
   const effort = effortOn(options.flavour, request.reasoningEffort)
@@ -29,9 +33,9 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     store: false,
     ...writeSampling(sampling, request.sampling, options),
     ...writeTools(request, options),
-    ...(format ? { text: { format } } : {}),
+    ...(format || verbosity ? { text: present({ format, verbosity }) } : {}),
     ...(effort.level === undefined ? {} : { reasoning: { effort: effort.level } }),
-    ...present({ user: request.user }),
+    ...present({ user: request.user, prompt_cache_key: promptCacheKey }),
   }
 }
 

@@ -1,12 +1,13 @@
 import { type ChatEvent, isContent } from '../../sdk/chat.ts'
 import type { ChatStreamReader, ChatStreamWriter, PassthroughState } from '../../sdk/dialect.ts'
 import { asRouterError, type RouterError } from '../../sdk/errors.ts'
+import { WellFormedTexts } from './well-formed.ts'
 
 /** Translation: upstream bytes to events, events to the client's bytes. */
 export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWriter): AnswerFilter {
   const state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
   let out = ''
-  const onEvent = (event: ChatEvent): void => {
+  const write = (event: ChatEvent): void => {
     if (state.failure || state.ended) return
     if (event.type === 'error') {
       state.failure = event.error
@@ -22,6 +23,8 @@ export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWr
       state.failure = asRouterError(error)
     }
   }
+  const texts = new WellFormedTexts(write)
+  const onEvent = (event: ChatEvent): void => texts.add(event)
   const take = (): string | undefined => {
     if (out === '') return undefined
     const text = out

@@ -4,6 +4,7 @@ import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatCodec } from '../../sdk/dialect.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { isFramed } from '../upstream/upstream-answer.ts'
+import { wellFormedAnswer } from './well-formed.ts'
 
 /** An answer that was collected. */
 export interface WholeAnswer {
@@ -19,8 +20,10 @@ export function isStreamed({ headers }: WholeAnswer): boolean {
 /** Reads a whole answer, in whichever form it came. Throws when it cannot be read. */
 export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatResponse {
   const { headers, body } = answer
-  if (isStreamed(answer)) return collectStream(body, upstream, isFramed(headers))
-  return upstream.readResponse(JSON.parse(body.toString()))
+  const response = isStreamed(answer)
+    ? collectStream(body, upstream, isFramed(headers))
+    : upstream.readResponse(JSON.parse(body.toString()))
+  return wellFormedAnswer(response)
 }
 
 const nothing: ReadonlySet<string> = new Set()
