@@ -51,8 +51,7 @@ export const ProviderSchema = Type.Object(
       }),
     ),
     api_type: Type.String({
-      description:
-        'Provider type: openai, vllm, llamacpp, lmstudio, ollama, anthropic, mock, or one of an extension.',
+      description: 'Provider type of the server, such as openai, vllm or ollama, or one of an extension.',
     }),
     api_host: text(`Address of the server, http or https. May contain \${NAME}, an environment variable.`),
     api_token: Type.Optional(
@@ -103,6 +102,16 @@ export const ProviderSchema = Type.Object(
     ),
     stream_usage: yesNo(
       'false: never request token counts in streams from this server unless the client did.',
+    ),
+    fit_max_tokens: yesNo(
+      'true: when the server says that prompt and answer together exceed the context, the request is sent again with a lower limit of the answer.',
+    ),
+    system_turns: Type.Optional(
+      Type.Union([Type.Literal('keep'), Type.Literal('fold')], {
+        description:
+          'System messages behind the first message of a translated request: "keep" sends them as they are, "fold" as text of the user. Default: keep for OpenAI and Azure hosts, else fold.',
+        allowed: '"keep" or "fold"',
+      }),
     ),
     health_check: Type.Optional(
       Type.Union([Type.Boolean(), Type.String()], {

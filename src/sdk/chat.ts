@@ -151,6 +151,8 @@ export interface ChatRequest {
   verbosity?: string
   /** What the reader itself had to change or leave out, by field, with the reason. */
   lost?: Readonly<Record<string, string>>
+  /** What the reader left out that matters to no answer; logged once. */
+  notices?: readonly string[]
   /** Members that the codec does not know, by their wire name; a target of the same dialect gets them back. */
   extras: Record<string, unknown>
 }

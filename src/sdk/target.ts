@@ -1,4 +1,5 @@
 import type { Connection } from './connection.ts'
+import type { SystemTurns } from './dialect.ts'
 import type { EngineListing } from './engine-listings.ts'
 import type { MockSettings } from './mock-settings.ts'
 import type { Operation, ProviderType } from './provider.ts'
@@ -32,6 +33,12 @@ export interface Target {
   readonly defaults: Readonly<Record<string, unknown>>
   /** Whether the router may ask for token counts on its own in streams. */
   readonly streamUsage: boolean
+  /** Whether the limit of the answer is lowered where the server says that it does not fit behind the prompt. */
+  readonly fitMaxTokens?: boolean
+  /** What becomes of system turns behind the first message, in translation; absent: `fold`. */
+  readonly systemTurns?: SystemTurns
+  /** It is Anthropic's own server, not another one that speaks its API. */
+  readonly isAnthropic?: boolean
   readonly mock: MockSettings
   /** Most inputs of one embedding request; absent: no limit is known. */
   readonly maxBatch?: number

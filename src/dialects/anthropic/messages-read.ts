@@ -5,18 +5,16 @@ import { cacheMark, markLast } from '../shared/cache-marks.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
 import { readSignedId } from '../shared/signed-ids.ts'
 import { historyArguments } from '../shared/tool-arguments.ts'
+import { withoutBillingHeader } from './billing-header.ts'
 import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
-
-/** Claude Code's first block; it differs with each request, and would undo the prompt cache of a local engine. */
-const billingMark = 'x-anthropic-billing-header'
 
 /** The top-level `system`; none when it says nothing. */
 export function readSystem(system: unknown): SystemMessage[] {
   const blocks: JsonObject[] = typeof system === 'string' ? [{ text: system }] : objectsIn(system)
   const parts = blocks.flatMap((block) => {
     const text = textOf(block.text)
-    if (text === undefined || text.startsWith(billingMark)) return []
-    return markLast(textParts(text), cacheMark(block))
+    if (text === undefined) return []
+    return markLast(textParts(withoutBillingHeader(text)), cacheMark(block))
   })
   return parts.length === 0 ? [] : [{ role: 'system', developer: false, parts }]
 }

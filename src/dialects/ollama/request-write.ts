@@ -6,6 +6,7 @@ import { reportCacheMarks } from '../shared/cache-marks.ts'
 import { bookkeeping, promptOptionsOn } from '../shared/prompt-options.ts'
 import { writeSampling } from '../shared/sampling.ts'
 import { reportSignatures } from '../shared/signed-ids.ts'
+import { foldSystemTurns } from '../shared/system-turns.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
@@ -28,7 +29,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const engine = { ...shared, ...extras.options, ...ollama?.options }
   return {
     model: options.model,
-    messages: writeMessages(request.messages, drop),
+    messages: writeMessages(foldSystemTurns(request.messages, options), drop),
     // Always explicit: Ollama streams by default.
     stream: request.stream,
     ...(tools.length === 0 ? {} : { tools: tools.map(writeTool) }),

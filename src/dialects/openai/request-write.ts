@@ -6,6 +6,7 @@ import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { promptOptionsOn, unreported } from '../shared/prompt-options.ts'
 import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { foldSystemTurns } from '../shared/system-turns.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
@@ -25,7 +26,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   if (effort.why !== undefined) drop('reasoning_effort', effort.why)
   return {
     model: options.model,
-    messages: writeMessages(request.messages, options),
+    messages: writeMessages(foldSystemTurns(request.messages, options), options),
     stream: request.stream,
     ...(request.stream ? { stream_options: { include_usage: true } } : {}),
     ...writeSampling(sampling, request.sampling, options),

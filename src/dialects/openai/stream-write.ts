@@ -25,6 +25,8 @@ class StreamWriter implements ChatStreamWriter {
   readonly #choices = new Map<number, WrittenChoice>()
   /** All that is the same in every chunk of the answer, written once. */
   #head: string
+  /** Member of every chunk without token counts, for a client that asked for them. */
+  readonly #noUsage: ',"usage":null' | ''
   #usage: Usage | undefined
   /** Known from the first call on. */
   #form: CallForm | undefined
@@ -33,6 +35,7 @@ class StreamWriter implements ChatStreamWriter {
   constructor(context: AnswerContext) {
     this.#context = context
     this.#head = headOf(context, {})
+    this.#noUsage = context.includeUsage ? ',"usage":null' : ''
   }
 
   write(event: ChatEvent): string {
@@ -72,7 +75,7 @@ class StreamWriter implements ChatStreamWriter {
   #delta(choice: number, delta: string, logprobs?: readonly TokenLogprob[]): string {
     const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
     const probabilities = logprobs ? JSON.stringify(writeLogprobs(logprobs)) : 'null'
-    return `${role}${this.#head}[{"index":${choice},"delta":${delta},"logprobs":${probabilities},"finish_reason":null}]}\n\n`
+    return `${role}${this.#head}[{"index":${choice},"delta":${delta},"logprobs":${probabilities},"finish_reason":null}]${this.#noUsage}}\n\n`
   }
 
   /** The first chunk of a choice carries the role; an answer that starts with a tool call has no content. */
@@ -130,7 +133,7 @@ class StreamWriter implements ChatStreamWriter {
     const called = this.#choices.get(choice)?.calledTools
     const ends = reason === 'stop' && called ? 'tool_calls' : reason
     const told = this.#form?.isLegacy && ends === 'tool_calls' ? 'function_call' : ends
-    return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${told}"}]}\n\n`
+    return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${told}"}]${this.#noUsage}}\n\n`
   }
 
   /** Only for who asked: clients that look at `choices[0]` of every chunk break on it. */

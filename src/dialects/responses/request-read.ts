@@ -4,6 +4,7 @@ import { badRequest } from '../../sdk/errors.ts'
 import { Losses, notTranslated } from '../shared/losses.ts'
 import { readEffort } from '../shared/reasoning.ts'
 import { readSampling } from '../shared/sampling.ts'
+import { ClientTools } from './client-tools.ts'
 import { inputItems, type Remembered, readInput } from './input-read.ts'
 import { reportNestedMembers } from './nested-members.ts'
 import { logprobsName, sampling } from './sampling.ts'
@@ -16,8 +17,10 @@ import { readTools } from './tools-read.ts'
  */
 export function readRequest(body: JsonObject, stream: boolean, remembered?: Remembered): ChatRequest {
   refuseUnsupported(body, remembered)
-  const { messages, dropped } = readInput(inputItems(body.input, remembered))
-  const { tools, toolChoice, dropped: droppedTools } = readTools(body)
+  const items = inputItems(body.input, remembered)
+  const offered = new ClientTools(body.tools, items)
+  const { messages, dropped } = readInput(items, offered)
+  const { tools, toolChoice, dropped: droppedTools } = readTools(body, offered)
   const instructions = readInstructions(body.instructions)
   const losses = new Losses()
   reportNestedMembers(body, (field) => losses.add(field, notTranslated))

@@ -7,6 +7,7 @@ import { promptOptionsOn, unreported } from '../shared/prompt-options.ts'
 import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
 import { reportSignatures } from '../shared/signed-ids.ts'
+import { foldSystemTurns } from '../shared/system-turns.ts'
 import { writeItems } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
@@ -28,7 +29,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   if (effort.why !== undefined) drop('reasoning.effort', effort.why)
   return {
     model: options.model,
-    input: writeItems(request.messages, options),
+    input: writeItems(foldSystemTurns(request.messages, options), options),
     stream: request.stream,
     store: false,
     ...writeSampling(sampling, request.sampling, options),

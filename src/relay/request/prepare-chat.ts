@@ -38,9 +38,10 @@ const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions',
 export function createChatPreparer(
   client: ClientRequest,
   services: RelayServices,
-): (target: Target) => PreparedChat {
+): (target: Target, maxTokens?: number) => PreparedChat {
   const { source } = client
   const drop: Drop = (field, why) => services.exchange.drop(field, why)
+  const note = (what: string): void => services.noteOnce?.(what)
   let read: ChatRequest | undefined
   const readOnce = (): ChatRequest => {
     if (source.from === 'router') return source.request
@@ -51,12 +52,12 @@ export function createChatPreparer(
       throw new UnreadableRequest(error)
     }
   }
-  return (target) => {
+  return (target, maxTokens) => {
     const collects = !client.stream && services.collects(target)
     if (source.from === 'client') {
       const operation = nativeOperation(client.dialect, target)
       if (operation && !services.declined.has(target, operation))
-        return preparePassthrough(client, source, target, { operation, collects })
+        return preparePassthrough(client, source, target, { operation, collects, note, maxTokens })
     }
     const dialectOf = (name: string): Dialect => {
       const dialect = services.dialectOf(name)
@@ -65,8 +66,9 @@ export function createChatPreparer(
         : dialect
     }
     const request = readOnce()
+    request.notices?.forEach(note)
     const { dialect, operation } = upstreamSurface(request, target, dialectOf)
-    const translated = prepareTranslated(request, dialect, target, { drop, collects })
+    const translated = prepareTranslated(request, dialect, target, { drop, collects, maxTokens })
     return {
       ...translated,
       operation,
@@ -104,28 +106,49 @@ function upstreamSurface(
   return { dialect: dialectOf(dialect.completions), operation: 'completion' }
 }
 
+interface PassthroughPlan {
+  operation: Operation
+  collects: boolean
+  note(what: string): void
+  /** The limit of the answer to send in place of the client's. */
+  maxTokens: number | undefined
+}
+
+/** Members that limit an answer, in every dialect. */
+const limitMembers = ['max_tokens', 'max_completion_tokens', 'max_output_tokens']
+
+function limitedTo(maxTokens: number | undefined, body: Record<string, unknown>): Record<string, number> {
+  if (maxTokens === undefined) return {}
+  const sent = limitMembers.filter((name) => typeof body[name] === 'number')
+  return Object.fromEntries(sent.map((name) => [name, maxTokens]))
+}
+
 /** Passthrough: the received bytes, with the least changed that the target needs. */
 function preparePassthrough(
   client: ClientRequest,
   source: { bytes: Buffer; scan: JsonScan },
   target: Target,
-  { operation, collects }: { operation: Operation; collects: boolean },
+  { operation, collects, note, maxTokens }: PassthroughPlan,
 ): PreparedChat {
   const { outline } = client
   const { chat } = client.dialect
   const asStream = collects && chat.wholeAsStream?.fits({ ...target.defaults, ...outline }) === true
-  const { edits, stripUsage } = chat.passthroughEdits({
+  const { edits, stripUsage, notices } = chat.passthroughEdits({
     ...source,
     body: outline,
     stream: client.stream || asStream,
     wantUsage: asStream || target.streamUsage,
+    isVendor: target.isAnthropic === true,
   })
+  notices?.forEach(note)
   const removed = [
     ...(target.toolCalling ? [] : toolMembers),
     ...('model_name' in outline ? ['model_name'] : []),
   ]
+  const defaults = defaultMembers(client, target)
+  const set = limitedTo(maxTokens, { ...outline, ...defaults })
   return {
-    body: passthroughBody(source, target, { defaults: defaultMembers(client, target), removed, edits }),
+    body: passthroughBody(source, target, { defaults, set, removed, edits }),
     operation,
     isPassthrough: true,
     upstream: chat,
@@ -164,7 +187,7 @@ export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  { drop, collects }: { drop: Drop; collects: boolean },
+  { drop, collects, maxTokens }: { drop: Drop; collects: boolean; maxTokens?: number | undefined },
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
   const upstream = dialect.chat
   const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
@@ -172,10 +195,12 @@ export function prepareTranslated(
   const written = upstream.writeRequest(withTools(request, target), {
     model: target.upstreamModel,
     flavour: target.type.flavour,
+    systemTurns: target.systemTurns,
     drop,
   })
   const fit = (body: Record<string, unknown>): void => {
     if (!target.streamUsage) delete body.stream_options
+    Object.assign(body, limitedTo(maxTokens, body))
     Object.assign(body, upstream.fitContext?.(body, target))
     if (wholeAsStream?.fits(body))
       Object.assign(body, { stream: true, stream_options: { include_usage: true } })

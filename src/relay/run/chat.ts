@@ -1,7 +1,6 @@
 import type { ChatRequest, ChatResponse } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatCodec, Drop } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import type { RequestTraits } from '../../sdk/request-traits.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { ClientAnswerContext } from '../answer/answer-context.ts'
 import type { ChatClient } from '../answer/client-stream.ts'
@@ -25,7 +24,7 @@ import {
   prepareTranslated,
   withDefaults,
 } from '../request/prepare-chat.ts'
-import { traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
+import { type RequestTraits, traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
 
@@ -39,8 +38,8 @@ export async function answerChat(
   const { alias, only } = request
   const context = new ClientAnswerContext(request, exchange)
   const prepareFor = createChatPreparer(request, services)
-  const prepare = (target: Target): PreparedAttempt<Delivery> => {
-    const prepared = prepareFor(target)
+  const prepare = (target: Target, maxTokens?: number): PreparedAttempt<Delivery> => {
+    const prepared = prepareFor(target, maxTokens)
     const { body, operation, isPassthrough, collector } = prepared
     return {
       ...{ body, operation, isPassthrough, collector },
@@ -153,12 +152,13 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
   const { model, request, signal, defaults } = question
   const services: RelayServices = signal ? { ...given, signal } : given
   const drop: Drop = question.drop ?? ((field, why) => given.exchange.drop(field, why))
-  const prepare = (target: Target): PreparedAttempt<ChatResponse> => {
+  const prepare = (target: Target, maxTokens?: number): PreparedAttempt<ChatResponse> => {
     const dialect = withDefaults(services.dialectOf(target.type.dialect), request, target, defaults)
     const dropped = new Map<string, string>()
     const { body, collector } = prepareTranslated(request, dialect, target, {
       drop: (field, why) => dropped.set(field, why),
       collects: services.collects(target),
+      maxTokens,
     })
     return {
       ...{ body, collector, operation: 'chat' },
