@@ -5,7 +5,11 @@ import type { Drop, Flavour } from '../../sdk/dialect.ts'
  * What clients tell of themselves (`client_metadata` of Codex) or to a cache: no answer depends on it, so it is left out
  * without a report.
  */
-export const unreported: ReadonlySet<string> = new Set(['client_metadata', 'prompt_cache_retention'])
+export const unreported: ReadonlySet<string> = new Set([
+  'client_metadata',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+])
 
 /** The same towards other vendors than OpenAI, whose books these members are for. */
 export const bookkeeping: ReadonlySet<string> = new Set([
