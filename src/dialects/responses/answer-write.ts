@@ -1,6 +1,7 @@
 import { type JsonObject, present, textOf } from '../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { argumentObject, isCompleteCall } from '../shared/tool-arguments.ts'
 import { answerObject, endingOf, type ItemPrefix, itemId } from './answer-object.ts'
 import { type ClientTool, ClientTools } from './client-tools.ts'
@@ -91,10 +92,10 @@ export function callItem(id: string, { call, tool }: AnsweredCall, sent: ItemSta
   const status = statusOf(call, sent)
   if (tool?.native) {
     const { callType, write } = tool.native
-    return { id, type: callType, status, call_id: call.id, ...write(argumentObject(call.arguments)) }
+    return { id, type: callType, status, call_id: signedId(call), ...write(argumentObject(call.arguments)) }
   }
   const { name = call.name, namespace } = tool ?? {}
-  const head = { status, call_id: call.id, name, ...present({ namespace }) }
+  const head = { status, call_id: signedId(call), name, ...present({ namespace }) }
   return tool?.definition.type === 'custom'
     ? { id, type: 'custom_tool_call', ...head, input: customInput(call) }
     : { id, type: 'function_call', ...head, arguments: call.arguments }

@@ -1,5 +1,6 @@
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readSignedId } from '../shared/signed-ids.ts'
 
 interface Call {
   sentId: string
@@ -52,10 +53,14 @@ export class Conversation {
 
   /** Calls in a row, and the text before them, are one answer with parallel calls. */
   addCall(sentId: string, name: string, json: string): void {
-    const id = this.#freeId(sentId)
+    const { id: own, signature } = readSignedId(sentId)
+    const id = this.#freeId(own)
     const call = { sentId, id, name, result: undefined }
     this.#open ??= this.#begin()
-    this.#open.message.toolCalls.push({ id, name, arguments: json })
+    this.#open.message.toolCalls.push({
+      ...{ id, name, arguments: json },
+      ...(signature === undefined ? {} : { signature }),
+    })
     this.#open.calls.push(call)
     this.#calls.push(call)
     this.#takeThoughts(this.#open.message)

@@ -51,4 +51,5 @@ export const ResponsesBody = Type.Object({
   truncation: text,
   metadata: optional(Type.Object({})),
   user: text,
+  prompt_cache_key: text,
 })

@@ -208,6 +208,7 @@ export function prepareTranslated(
   target: Target,
   { operation, drop, collects, maxTokens, thinks }: TranslationPlan,
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
+  for (const [field, why] of Object.entries(request.lost ?? {})) drop(field, why)
   const fitted = fitRequest(withThinking(withTools(request, target), thinks, drop), target.profile, {
     operation,
     drop,
