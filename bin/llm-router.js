@@ -10,6 +10,7 @@ const { nodeError } = existsSync(floor) ? await import(floor.href) : { nodeError
 
 const error = nodeError(process.versions.node)
 if (error === undefined) {
+  restartWithOptions()
   await import(new URL(isCheckout ? 'cli.ts' : 'cli.js', code).href)
 } else {
   process.stderr.write(`${error}\n`)
@@ -18,4 +19,17 @@ if (error === undefined) {
 
 function notBuilt() {
   return 'this package of llm-router was packed without dist/: pack it with "npm run package"'
+}
+
+/**
+ * A server runs with the options that `npm start` passes too; `#!/usr/bin/env` cannot pass them everywhere (BusyBox). The process
+ * is replaced, so its id, its signals and its exit code are the same. Where Node cannot do that (Windows), it runs without them.
+ */
+function restartWithOptions() {
+  const options = ['--disable-sigusr1', '--max-semi-space-size=16', '--expose-gc']
+  const [command = 'serve'] = process.argv.slice(2)
+  const isServer = command === 'serve' || command.startsWith('-')
+  if (!isServer || globalThis.gc !== undefined || typeof process.execve !== 'function') return
+  const args = [process.execPath, ...options, ...process.execArgv, ...process.argv.slice(1)]
+  process.execve(process.execPath, args, process.env)
 }

@@ -1,5 +1,4 @@
-import { modelPath } from '../config/config-path.ts'
-import { errorPosition, fromTextPosition } from '../config/error-position.ts'
+import { errorPosition, fromTextPosition, modelPath } from '../config/config-path.ts'
 import { ConnectError } from '../lib/connect-error.ts'
 import { readJsonc, type TextPosition } from '../lib/json/jsonc.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'

@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import type { ConnectError } from '../lib/connect-error.ts'
 import { checkedLookup } from '../relay/upstream/checked-lookup.ts'
 import { createHttpTransport, type HttpTransport } from '../relay/upstream/http-transport.ts'
-import { passedBytes } from '../runtime/passed-bytes.ts'
+import { collectAfterBytes } from '../runtime/garbage-collector.ts'
 import type { Target } from '../sdk/target.ts'
 import type { Transport } from '../sdk/transport.ts'
 
@@ -25,7 +25,7 @@ export default fp(
   (app, _options, done) => {
     const settings = {
       connectTimeoutMs: Math.min(app.config.externalTimeoutMs, maxConnectMs),
-      onBytes: passedBytes(),
+      onBytes: collectAfterBytes(),
       onConnectError: logRarely(app),
       ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: logOnce(app) }) }),
     }

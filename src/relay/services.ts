@@ -1,4 +1,3 @@
-import type { StopSignal } from '../lib/stop-signal.ts'
 import type { Dialect } from '../sdk/dialect.ts'
 import type { RouterError } from '../sdk/errors.ts'
 import type { Model, Target } from '../sdk/target.ts'
@@ -13,7 +12,7 @@ import type { Acquire } from './run/lease.ts'
 export interface RelayServices {
   exchange: Exchange
   /** Ends these attempts alone; absent: the exchange's own. */
-  signal?: StopSignal
+  signal?: AbortSignal
   clientHeaders: Record<string, string | string[] | undefined>
   /** The id of the client's key, or its address. */
   clientName(): string
@@ -30,6 +29,9 @@ export interface RelayServices {
   refusesConnections(target: Target): Promise<boolean>
   /** A target failed and the next one is tried. */
   onFailover(target: Target, error: RouterError): void
+
+  /** Logs what happens in request after request once. */
+  noteOnce?(what: string): void
 
   transportOf(target: Target): Transport
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */

@@ -2,6 +2,7 @@ import { type JsonObject, parseArguments, present } from '../../lib/json/read.ts
 import type { AssistantMessage, ChatMessage, ImagePart, ToolMessage, UserPart } from '../../sdk/chat.ts'
 import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
+import { asUserText } from '../shared/system-turns.ts'
 import { legalCallId, toWireName } from './tool-identifiers.ts'
 
 export interface WrittenTurns {
@@ -48,8 +49,7 @@ function addMessage(turns: Turn[], message: ChatMessage, path: string, drop: Dro
   switch (message.role) {
     case 'system': {
       drop('messages.system', 'Anthropic has system text in front only; a later one was sent as user text')
-      const text = message.parts.map((part) => part.text).join('\n\n')
-      userTurn(turns).rest.push({ type: 'text', text: `<system>\n${text}\n</system>` })
+      userTurn(turns).rest.push({ type: 'text', text: asUserText(message) })
       return
     }
     case 'user': {

@@ -118,7 +118,8 @@ function objectOf(value: unknown): JsonObject {
   return isObject(value) ? value : {}
 }
 
-export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc'
+/** `ntc`: a call of a tool whose calls are items of their own kind. */
+export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc' | 'ntc'
 
 /** Id of an answer whose random part is `id`. */
 export function responseId(id: string): string {
@@ -132,6 +133,6 @@ export function itemId(prefix: ItemPrefix, id: string, index: number): string {
 
 /** The answer that an item of ours belongs to; undefined for an id that this router did not make. */
 export function responseIdOfItem(item: string): string | undefined {
-  const id = /^(?:msg|rs|fc|ctc)_(\w+)_\d+$/.exec(item)?.[1]
+  const id = /^(?:msg|rs|fc|ctc|ntc)_(\w+)_\d+$/.exec(item)?.[1]
   return id === undefined ? undefined : responseId(id)
 }

@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { StopSignal } from '../../lib/stop-signal.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { Acquired, Lease, TargetWish } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
@@ -20,7 +19,7 @@ export interface Balancer {
    * Picks and reserves a target; undefined if no target is left for a retry. With an exclusive strategy it waits while
    * all targets are taken: throws RouterError `queue_full` or `queue_timeout`, or the abort reason of the signal.
    */
-  acquire(model: Model, wish: TargetWish, signal: StopSignal): Acquired
+  acquire(model: Model, wish: TargetWish, signal: AbortSignal): Acquired
   /** Current signals of a model's targets, in configuration order; standby targets come last. */
   signals(model: Model): readonly TargetSignals[]
   /** Requests of a model that wait for a target in this process. */
@@ -94,7 +93,7 @@ export default fp(
 interface ExclusiveWish {
   model: Model
   wish: TargetWish
-  signal: StopSignal
+  signal: AbortSignal
   /** By lease key; aborted when the lease is revoked. */
   revocations: Map<string, AbortController>
 }

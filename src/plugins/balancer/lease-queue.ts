@@ -1,4 +1,3 @@
-import type { StopSignal } from '../../lib/stop-signal.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import {
   type LeaseRequest,
@@ -14,7 +13,7 @@ export interface QueuedRequest {
   /** Throws the error for the client if there is nothing to wait for. */
   wanted(): Wanted
   /** Aborted when the client disconnects; `acquire` then throws its reason. */
-  signal: StopSignal
+  signal: AbortSignal
 }
 
 export interface LeaseQueueOptions {

@@ -1,6 +1,5 @@
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8'
 import { comma, openBrace, openBracket } from '../../lib/json/splice.ts'
-import { type CollectGarbage, garbageCollector } from '../../runtime/garbage-collector.ts'
 
 const megabyte = 1024 * 1024
 
@@ -10,12 +9,6 @@ const megabyte = 1024 * 1024
  */
 export class HeapRoom {
   readonly #limitBytes: number
-  /**
-   * Collects garbage, which blocks the process; a minor collection is short. Needed while the heap is full and work is
-   * rejected: without work nothing is allocated, so V8 would not collect and the heap would stay full.
-   */
-  readonly collect: CollectGarbage = garbageCollector()
-
   /** `nodeOptions`: Node's start options, as in `process.execArgv` and `NODE_OPTIONS`. */
   constructor(nodeOptions: string) {
     this.#limitBytes = oldGenerationLimit(nodeOptions, getHeapStatistics().heap_size_limit)

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { canCollectGarbage, collectGarbage } from '../../runtime/garbage-collector.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { HeapRoom, jsonMemoryBytes, mostPerByte } from './heap-room.ts'
 
@@ -95,9 +96,10 @@ function watch(
   const check = (): void => {
     const now = performance.now()
     if (shedDelayMs > 0 && now - dueAt > shedDelayMs) lateUntil = now + holdMs
-    const found = shedReason(now < lateUntil, shedHeapPercent > 0 && heap.isFull())
+    const isBusy = app.exchanges.running > 0
+    const found = shedReason(now < lateUntil, shedHeapPercent > 0 && heap.isFull(isBusy))
     onCheck(found)
-    wait(found === undefined && app.exchanges.running === 0)
+    wait(found === undefined && !isBusy)
   }
   const wait = (isIdle: boolean): void => {
     idle = isIdle
@@ -137,16 +139,20 @@ class Heap {
     this.#share = share
   }
 
-  /** Whether the heap exceeds its limit. Garbage is excluded, unless collecting it would take too much time. */
-  isFull(): boolean {
+  /**
+   * Above its limit; garbage does not count, except where collecting it would cost too much. While requests are refused nothing
+   * is allocated, so V8 collects nothing by itself: where the garbage collector cannot be called, only a busy heap is full.
+   */
+  isFull(isBusy: boolean): boolean {
     if (this.#room.fullness(false) < this.#share) return false
+    if (!canCollectGarbage()) return isBusy
     return !this.#collect() || this.#room.fullness(false) >= this.#share
   }
 
   hasRoom(bytes: number): boolean {
     if (this.holds(bytes)) return true
     if (!this.couldHold(bytes)) return false
-    this.#room.collect('minor')
+    collectGarbage('minor')
     return this.holds(bytes) || (this.#collect() && this.holds(bytes))
   }
 
@@ -163,7 +169,7 @@ class Heap {
   #collect(): boolean {
     const startedAt = performance.now()
     if (startedAt < this.#collectFrom) return false
-    this.#room.collect('major')
+    collectGarbage('major')
     const endedAt = performance.now()
     this.#collectFrom = endedAt + (endedAt - startedAt) / collectShare
     return true

@@ -5,7 +5,12 @@ import type { Target } from '../../sdk/target.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { unreadableFailure } from '../attempt/upstream-failure.ts'
 import type { ClientRequest } from '../request/client-request.ts'
-import { type PreparedBody, passthroughBody, UnreadableRequest } from '../request/prepare-body.ts'
+import {
+  type PreparedBody,
+  passthroughBody,
+  UnreadableRequest,
+  writeOptions,
+} from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import { wholeOverTargets } from './over-targets.ts'
@@ -90,22 +95,23 @@ function wayOf(request: ClientRequest, target: Target, services: RelayServices):
 }
 
 /** The client's bytes. Source: Anthropic API reference, "Count tokens in a Message". */
-function clientBody({ source, readBody }: ClientRequest, target: Target): PreparedBody {
+function clientBody({ dialect, source, readBody }: ClientRequest, target: Target): PreparedBody {
   if (source.from !== 'client')
     return Buffer.from(JSON.stringify({ ...readBody(), model: target.upstreamModel }))
   const tools = target.toolCalling ? [] : ['tools', 'tool_choice']
-  return passthroughBody(source, target, { removed: [...answerMembers, ...tools] })
+  const isVendor = target.isAnthropic === true
+  const request = { ...source, body: readBody(), stream: false, wantUsage: false, isVendor }
+  const { edits } = dialect.chat.passthroughEdits(request)
+  return passthroughBody(source, target, { removed: [...answerMembers, ...tools], edits })
 }
 
 /** Source: vLLM documentation, "OpenAI-Compatible Server", tokenizer API; with `messages` it applies the chat template. */
 function tokenizeBody(client: ClientRequest, target: Target, services: RelayServices): Buffer {
   const request = readForCount(client)
-  const { messages, tools } = services
-    .dialectOf(target.type.dialect)
-    .chat.writeRequest(
-      { ...request, tools: target.toolCalling ? request.tools : [] },
-      { model: target.upstreamModel, flavour: target.type.flavour, drop: () => undefined },
-    )
+  const { messages, tools } = services.dialectOf(target.type.dialect).chat.writeRequest(
+    { ...request, tools: target.toolCalling ? request.tools : [] },
+    writeOptions(target, () => undefined),
+  )
   return Buffer.from(JSON.stringify({ model: target.upstreamModel, messages, tools }))
 }
 

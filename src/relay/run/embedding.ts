@@ -17,6 +17,7 @@ import {
   type PreparedBody,
   passthroughBody,
   translatedBody,
+  writeOptions,
 } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
@@ -84,7 +85,7 @@ function forwardUnread(
   if (!isKnown || !codecOf(dialect).goesThrough(client.body)) throw unread
   const prepare = (target: Target): PreparedAttempt<EmbeddingAnswer> => ({
     operation: 'embedding',
-    body: clientBytes(client, target),
+    body: clientBytes(client, target, { drop: (field, why) => services.exchange.drop(field, why) }),
     read: (answer) => readOpaque(answer, alias),
   })
   return wholeOverTargets({ model, traits: traitsOfOperation('embedding', bytes), can, prepare }, services)
@@ -179,7 +180,7 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
   const dropped = new Map<string, string>()
   return {
     operation: 'embedding',
-    body: same ? sameBody(part, target) : otherBody(part, target, { upstream, dropped }),
+    body: same ? sameBody(part, target, dropped) : otherBody(part, target, { upstream, dropped }),
     read({ body }) {
       const answer: unknown = JSON.parse(body.toString())
       const response = codecOf(upstream).readResponse(answer, request.inputs.length)
@@ -192,15 +193,16 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
 }
 
 /** The client's own bytes; a part of them has its own inputs. */
-function sameBody({ client, request, whole }: Part, target: Target): PreparedBody {
-  return clientBytes(client, target, whole ? {} : { set: { input: request.inputs } })
+function sameBody(
+  { client, request, whole }: Part,
+  target: Target,
+  dropped: Map<string, string>,
+): PreparedBody {
+  const drop = (field: string, why: string): void => void dropped.set(field, why)
+  return clientBytes(client, target, { drop, ...(whole ? {} : { set: { input: request.inputs } }) })
 }
 
-function clientBytes(
-  client: ClientEmbedding,
-  target: Target,
-  changes: PassthroughChanges = {},
-): PreparedBody {
+function clientBytes(client: ClientEmbedding, target: Target, changes: PassthroughChanges): PreparedBody {
   const defaults = codecOf(client.dialect).missingDefaults?.(client.body, target.defaults)
   return passthroughBody(client, target, {
     ...(defaults && { defaults }),
@@ -215,12 +217,10 @@ function otherBody(
   { upstream, dropped }: { upstream: Dialect; dropped: Map<string, string> },
 ): Buffer {
   const codec = codecOf(upstream)
-  const written = codec.writeRequest(request, {
-    model: target.upstreamModel,
-    flavour: target.type.flavour,
-    drop: (field, why) => dropped.set(field, why),
-  })
-  return translatedBody(written, target, codec, upstream === client.dialect ? { members: {} } : {})
+  const drop = (field: string, why: string): void => void dropped.set(field, why)
+  const written = codec.writeRequest(request, writeOptions(target, drop))
+  const changes = upstream === client.dialect ? { members: {}, drop } : { drop }
+  return translatedBody(written, target, codec, changes)
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream'
 import type { JsonScan } from '../../lib/json/splice.ts'
+import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { ClientPipe } from '../answer/client-pipe.ts'
+import type { ClientPipe } from '../answer/client-stream.ts'
 import type { AnswerFilter } from '../answer/translation.ts'
 import type { AnswerStream, AttemptPlan, PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import type { Exchange } from '../exchange.ts'
@@ -32,7 +33,7 @@ export function answerForward(request: ForwardedRequest, services: RelayServices
   const { operation, alias } = request
   const prepare = (target: Target): PreparedAttempt<OpaqueAnswer> => ({
     operation,
-    body: bodyFor(request, target),
+    body: bodyFor(request, target, services),
     read: (answer) => readOpaque(answer, alias),
   })
   return wholeOverTargets({ ...planOf(request, request.bytes), prepare }, services)
@@ -46,12 +47,17 @@ export async function pipeForward(
 ): Promise<void> {
   const { operation } = request
   const prepare = (target: Target): PreparedAttempt =>
-    piped({ operation, body: bodyFor(request, target) }, client, services.exchange)
+    piped({ operation, body: bodyFor(request, target, services) }, client, services.exchange)
   await overTargets({ ...planOf(request, request.bytes), prepare }, services)
 }
 
-function bodyFor(request: ForwardedRequest, target: Target): PreparedBody {
-  return passthroughBody(request, target, { removed: ['model_name'] })
+function bodyFor(
+  request: ForwardedRequest,
+  target: Target,
+  { exchange }: Pick<RelayServices, 'exchange'>,
+): PreparedBody {
+  const drop: Drop = (field, why) => exchange.drop(field, why)
+  return passthroughBody(request, target, { removed: ['model_name'], drop })
 }
 
 /** Throws `bad_request` where no target of the model has the operation. `bytes`: of the body, where they are in memory. */

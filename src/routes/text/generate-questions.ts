@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
-import { questionCount } from '../../config/prompt-text.ts'
+import { questionCount } from '../../config/prompt-tree.ts'
 import { optional } from '../../sdk/text-endpoint.ts'
 
 const plugin: FastifyPluginAsync = async (app) => {
