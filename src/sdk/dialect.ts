@@ -174,7 +174,12 @@ export interface ContextLimits {
 }
 
 export interface ChatCodec {
-  /** Reads a validated client request. Throws `bad_request` with the path of an invalid field. */
+  /**
+   * Throws `bad_request` for a body that does not fit the dialect's schema. Called before a request is read, with a body
+   * whose long strings may be cut; never for a passthrough, whose server decides. Absent: the route has checked it.
+   */
+  checkRequest?(body: unknown): void
+  /** Reads a checked client request. Throws `bad_request` with the path of an invalid field. */
   readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest
   writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown>
   /**

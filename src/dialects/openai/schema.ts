@@ -98,6 +98,17 @@ export const OpenaiChatBody = Type.Object({
   format: optional(Type.Union([Type.String(), Type.Object({})])),
 })
 
+/**
+ * What the router itself reads of a chat. A server of this dialect gets the body as it is, and judges the
+ * rest: servers read forms that OpenAI does not have (`prompt_embeds`, roles and tools of their own).
+ */
+export const OpenaiChatEnvelope = Type.Object({
+  model: text,
+  model_name: text,
+  messages: Type.Unknown({ errorMessage: 'a non-empty list of messages' }),
+  stream: OpenaiChatBody.properties.stream,
+})
+
 const chat = OpenaiChatBody.properties
 
 const Tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })
@@ -134,4 +145,13 @@ export const OpenaiCompletionBody = Type.Object({
   logit_bias: chat.logit_bias,
   logprobs: chat.top_logprobs,
   user: chat.user,
+})
+
+/** What the router itself reads of a completion; some servers take `prompt_embeds` in place of a prompt. */
+export const OpenaiCompletionEnvelope = Type.Object({
+  model: text,
+  model_name: text,
+  prompt: Type.Optional(Type.Unknown()),
+  prompt_embeds: Type.Optional(Type.Unknown()),
+  stream: OpenaiChatBody.properties.stream,
 })

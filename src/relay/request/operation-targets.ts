@@ -19,6 +19,13 @@ const words: Readonly<Record<Operation, string>> = {
   tokenize: 'tokenizing',
   detokenize: 'detokenizing',
   count: 'counting the tokens of a prompt',
+  audio_translation: 'translations of speech',
+  image_edit: 'edits of images',
+  moderation: 'moderations',
+  pooling: 'pooling',
+  classify: 'classification',
+  cohere_embedding: "embeddings in Cohere's format",
+  responses_count: 'counting the tokens of a response',
 }
 
 /** The targets of a model that have an operation. */

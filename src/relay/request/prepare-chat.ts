@@ -49,10 +49,17 @@ export function createChatPreparer(
   let read: ChatRequest | undefined
   const readOnce = (): ChatRequest => {
     if (source.from === 'router') return source.request
+    const { chat } = client.dialect
     try {
-      read ??= client.dialect.chat.readRequest(client.readBody(), client.stream)
+      if (!read) {
+        chat.checkRequest?.(client.outline)
+        read = chat.readRequest(client.readBody(), client.stream)
+      }
       return read
     } catch (error) {
+      // A server of the client's own dialect may know what the router cannot read.
+      const { targets, sleeping } = client.model
+      if ([...targets, ...sleeping].some((each) => judgesItself(client.dialect, each))) throw error
       throw new UnreadableRequest(error)
     }
   }
@@ -60,6 +67,8 @@ export function createChatPreparer(
     const collects = !client.stream && services.collects(target)
     if (source.from === 'client') {
       const operation = nativeOperation(client.dialect, target)
+      // An embedded type has no server that would judge the body.
+      if (operation && isEmbedded(target)) checkOnly(client)
       if (operation && !services.declined.has(target, operation))
         return preparePassthrough(client, source, target, { operation, collects, note, maxTokens, drop })
     }
@@ -90,6 +99,23 @@ export function createChatPreparer(
 function nativeOperation({ name, native }: Dialect, { type, paths }: Target): Operation | undefined {
   const { dialect, operation } = native ?? { dialect: name, operation: 'chat' }
   return type.dialect === dialect && paths[operation] !== undefined ? operation : undefined
+}
+
+function checkOnly({ dialect, outline }: ClientRequest): void {
+  try {
+    dialect.chat.checkRequest?.(outline)
+  } catch (error) {
+    throw new UnreadableRequest(error)
+  }
+}
+
+/** Whether a target takes the client's bytes as they are, and says itself what is wrong with them. */
+function judgesItself(dialect: Dialect, target: Target): boolean {
+  return nativeOperation(dialect, target) !== undefined && !isEmbedded(target)
+}
+
+function isEmbedded({ type }: Target): boolean {
+  return !type.needsHost
 }
 
 /** The dialect and the operation that carry a request. Throws `bad_request` for a target that has only chats. */
