@@ -104,6 +104,15 @@ export const openai: ProbedDialect = {
       body: { tools: [{ type: 'function', function: { ...definition, strict: true } }] },
       beside: chatTools,
     },
+    {
+      field: 'messages: cache_control',
+      body: {
+        messages: [
+          { role: 'user', content: [{ type: 'text', text: 'Hi', cache_control: { type: 'ephemeral' } }] },
+        ],
+      },
+    },
+    { field: 'verbosity', body: { verbosity: 'low' } },
     { field: 'tools: custom', body: { tools: [{ type: 'custom', custom: { name: 'free' } }] } },
     { field: 'tool_choice: none', body: { ...chatTools, tool_choice: 'none' }, beside: chatTools },
     { field: 'tool_choice: required', body: { ...chatTools, tool_choice: 'required' }, beside: chatTools },

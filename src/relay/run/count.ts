@@ -119,6 +119,7 @@ function tokenizeBody(client: ClientRequest, target: Target, services: RelayServ
 
 function readForCount({ dialect, readBody }: ClientRequest): ChatRequest {
   try {
+    dialect.chat.checkRequest?.(readBody())
     // A count has no limit of the answer, without which no request can be read.
     return dialect.chat.readRequest({ ...readBody(), max_tokens: 1 }, false)
   } catch (error) {

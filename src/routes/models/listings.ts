@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -49,7 +49,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of lists) {
     app.get<{ Querystring: Record<string, unknown> }>(
       path,
-      { config: { dialect: 'openai', dialectOf, docs: listDocs } },
+      { config: { dialect: 'openai', dialectOf, docs: listDocs }, onRequest: varies },
       async (request) => {
         const listed = await known(request)
         return app.errorDialectOf(request) === 'anthropic'
@@ -62,7 +62,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       },
     )
     // Model names may contain slashes; the official client escapes them, others do not.
-    app.get(`${path}/*`, { config: { dialect: 'openai', dialectOf, docs: modelDocs } }, async (request) => {
+    const one = { config: { dialect: 'openai', dialectOf, docs: modelDocs }, onRequest: varies }
+    app.get(`${path}/*`, one, async (request) => {
       const model = await knownOne(request)
       const card = app.errorDialectOf(request) === 'anthropic' ? anthropicModel : openaiModel
       return card(model, since, contextOf(model))
@@ -134,6 +135,12 @@ const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
 /** Two dialects list their models at the same path; Anthropic's clients are recognized by their headers. */
 function dialectOf(headers: IncomingHttpHeaders): string | undefined {
   return anthropicHeaders.some((name) => headers[name] !== undefined) ? 'anthropic' : undefined
+}
+
+/** A cache must not give one client the form, or the models, of another one (RFC 9110, section 12.5.5). */
+const varies: onRequestHookHandler = (_request, reply, next) => {
+  reply.header('vary', ['authorization', ...anthropicHeaders].join(', '))
+  next()
 }
 
 function anthropicList(
