@@ -112,6 +112,7 @@ export const openai: ProbedDialect = {
         ],
       },
     },
+    { field: 'prompt_cache_key', body: { prompt_cache_key: 'k' } },
     { field: 'verbosity', body: { verbosity: 'low' } },
     { field: 'tools: custom', body: { tools: [{ type: 'custom', custom: { name: 'free' } }] } },
     { field: 'tool_choice: none', body: { ...chatTools, tool_choice: 'none' }, beside: chatTools },
@@ -155,5 +156,6 @@ export const openai: ProbedDialect = {
     user: reasons.user,
     metadata: reasons.bookkeeping,
     store: reasons.bookkeeping,
+    prompt_cache_key: 'engines keep their prompt caches without a key; no answer depends on it',
   },
 }
