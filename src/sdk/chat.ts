@@ -37,6 +37,8 @@ export interface FilePart {
   type: 'file'
   /** As the client sent it: a data URL or base64. */
   data?: string
+  /** Address (http or https) from which the server of the model loads the file. */
+  url?: string
   fileId?: string
   name?: string
   cacheControl?: CacheControl

@@ -94,6 +94,10 @@ function readDocument(block: JsonObject, path: string, drop: Drop): UserPart[] {
       const context = filledTextOf(block.context)
       return [...textParts(context ?? ''), { ...file, ...present({ name }) }]
     }
+    case 'url': {
+      const file = { type: 'file' as const, url: requiredText(source.url, `${at}.url`) }
+      return [...textParts(filledTextOf(block.context) ?? ''), { ...file, ...present({ name }) }]
+    }
     default:
       throw notHere(at)
   }

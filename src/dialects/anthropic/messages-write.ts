@@ -210,7 +210,10 @@ const dataUrl = /^data:([^;,]*)[^,]*;base64,/i
 /** The first bytes of every PDF, `%PDF-`, as base64 shows them. */
 const pdfStart = 'JVBERi'
 
-function writeFile(part: { data?: string; name?: string }, path: string): JsonObject {
+function writeFile(part: { data?: string; url?: string; name?: string }, path: string): JsonObject {
+  if (part.url !== undefined && part.data === undefined) {
+    return { type: 'document', source: { type: 'url', url: part.url }, ...present({ title: part.name }) }
+  }
   if (part.data === undefined) throw refused(path, 'knows no file ids; send the data of the file')
   const head = dataUrl.exec(part.data.slice(0, 256))
   const data = head ? part.data.slice(head[0].length) : part.data

@@ -1,6 +1,7 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../sdk/chat.ts'
 import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { badRequest } from '../../sdk/errors.ts'
 
 /** Writes the turns of a conversation, one message for one. */
 export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
@@ -86,6 +87,13 @@ function writePart(part: UserPart): JsonObject {
     case 'audio':
       return { type: 'input_audio', input_audio: { data: part.data, format: part.format } }
     case 'file':
+      // Chat completions take a file's data or id (OpenAI API reference, "File inputs").
+      if (part.url !== undefined) {
+        throw badRequest(
+          'The upstream of this model loads no files by address; send the data of the file',
+          'messages',
+        )
+      }
       return {
         type: 'file',
         file: present({ file_data: part.data, file_id: part.fileId, filename: part.name }),

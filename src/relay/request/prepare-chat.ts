@@ -127,7 +127,8 @@ function upstreamSurface(
   const dialect = dialectOf(target.type.dialect)
   if (request.completion === undefined) {
     const wantsResponses = target.paths.responses !== undefined && target.type.dialect === 'openai'
-    if (wantsResponses && needsResponses(withTools(request, target), target.profile)) {
+    const needed = hasFileByAddress(request) || needsResponses(withTools(request, target), target.profile)
+    if (wantsResponses && needed) {
       if (!declined.has(target, 'responses'))
         return { dialect: dialectOf('responses'), operation: 'responses' }
     }
@@ -142,6 +143,11 @@ function upstreamSurface(
     )
   }
   return { dialect: dialectOf(dialect.completions), operation: 'completion' }
+}
+
+/** Chat completions take the data of a file only; the Responses API also takes its address. */
+function hasFileByAddress({ messages }: ChatRequest): boolean {
+  return messages.some(({ parts }) => parts.some((part) => part.type === 'file' && part.url !== undefined))
 }
 
 interface PassthroughPlan {
