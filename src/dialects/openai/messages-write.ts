@@ -1,5 +1,5 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
-import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../sdk/chat.ts'
+import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../sdk/chat.ts'
 import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 
@@ -63,8 +63,10 @@ function writeAssistant(message: AssistantMessage, thoughtNames: readonly string
   }
 }
 
-function writeCall(call: { id: string; name: string; arguments: string }): JsonObject {
-  return { id: call.id, type: 'function', function: { name: call.name, arguments: call.arguments } }
+function writeCall({ id, name, arguments: json, signature }: ToolCall): JsonObject {
+  const signed =
+    signature === undefined ? {} : { extra_content: { google: { thought_signature: signature } } }
+  return { id, type: 'function', function: { name, arguments: json }, ...signed }
 }
 
 /** One text where there is only text: chat templates of local models often know no list of parts. */

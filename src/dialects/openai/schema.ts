@@ -10,8 +10,13 @@ const integer = optional(Type.Integer())
 const boolean = optional(Type.Boolean())
 const text = optional(Type.String())
 
+/** Some clients write roles as a title or in capitals. */
+function spellingsOf(role: string) {
+  return [role, role[0]?.toUpperCase() + role.slice(1), role.toUpperCase()].map((each) => Type.Literal(each))
+}
+
 const Role = Type.Union(
-  ['system', 'developer', 'user', 'assistant', 'tool', 'function'].map((role) => Type.Literal(role)),
+  ['system', 'developer', 'user', 'assistant', 'tool', 'function'].flatMap(spellingsOf),
   { errorMessage: 'one of system, developer, user, assistant, tool, function' },
 )
 
@@ -84,6 +89,8 @@ export const OpenaiChatBody = Type.Object({
   function_call: optional(Type.Union([Type.String(), Type.Object({ name: Type.String() })])),
   response_format: optional(Type.Object({ type: Type.String() })),
   reasoning_effort: text,
+  prompt_cache_key: text,
+  verbosity: text,
   user: text,
   options: optional(Type.Object({})),
   keep_alive: optional(Type.Union([Type.String(), Type.Number()])),

@@ -51,6 +51,7 @@ export const ResponsesBody = Type.Object({
   truncation: text,
   metadata: optional(Type.Object({})),
   user: text,
+  prompt_cache_key: text,
 })
 
 /** What the router itself reads; a server with the Responses API gets the body as it is, and judges the rest. */

@@ -82,7 +82,9 @@ export function createChatPreparer(
     request.notices?.forEach(note)
     const surfaces = { dialectOf, declined: services.declined }
     const { dialect, operation } = upstreamSurface(request, target, surfaces)
-    const translated = prepareTranslated(request, dialect, target, { operation, drop, collects, maxTokens })
+    const thinks = !services.declined.has(target, 'thinking')
+    const plan = { operation, drop, collects, maxTokens, thinks }
+    const translated = prepareTranslated(request, dialect, target, plan)
     return {
       ...translated,
       operation,
@@ -159,6 +161,8 @@ interface PassthroughPlan {
 
 interface TranslationPlan extends Pick<PassthroughPlan, 'operation' | 'collects' | 'drop'> {
   maxTokens?: number | undefined
+  /** False: the model is known to have no thinking. */
+  thinks: boolean
 }
 
 /** Members that limit an answer, in every dialect. */
@@ -234,9 +238,13 @@ export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  { operation, drop, collects, maxTokens }: TranslationPlan,
+  { operation, drop, collects, maxTokens, thinks }: TranslationPlan,
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
-  const fitted = fitRequest(withTools(request, target), target.profile, { operation, drop })
+  for (const [field, why] of Object.entries(request.lost ?? {})) drop(field, why)
+  const fitted = fitRequest(withThinking(withTools(request, target), thinks, drop), target.profile, {
+    operation,
+    drop,
+  })
   const upstream = restoringNames(dialect.chat, fitted.names)
   const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
   const written = upstream.writeRequest(fitted.request, writeOptions(target, drop))
@@ -249,6 +257,13 @@ export function prepareTranslated(
   }
   const body = translatedBody(written, target, upstream, { fit, drop })
   return { body, upstream, collector: wholeAsStream?.createCollector }
+}
+
+function withThinking(request: ChatRequest, thinks: boolean, drop: Drop): ChatRequest {
+  const { reasoningEffort, reasoningBudget: _budget, ...rest } = request
+  if (thinks || reasoningEffort === undefined || reasoningEffort === 'none') return request
+  drop('reasoning_effort', 'the model of the upstream has no thinking')
+  return rest
 }
 
 function withTools(request: ChatRequest, target: Target): ChatRequest {

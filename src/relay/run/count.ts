@@ -4,6 +4,7 @@ import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { unreadableFailure } from '../attempt/upstream-failure.ts'
+import { wellFormed } from '../profile/well-formed.ts'
 import type { ClientRequest } from '../request/client-request.ts'
 import {
   type PreparedBody,
@@ -112,7 +113,8 @@ function tokenizeBody(client: ClientRequest, target: Target, services: RelayServ
     { ...request, tools: target.toolCalling ? request.tools : [] },
     writeOptions(target, () => undefined),
   )
-  return Buffer.from(JSON.stringify({ model: target.upstreamModel, messages, tools }))
+  const body = JSON.stringify({ model: target.upstreamModel, messages, tools })
+  return Buffer.from(wellFormed(body, undefined))
 }
 
 function readForCount({ dialect, readBody }: ClientRequest): ChatRequest {
