@@ -31,7 +31,7 @@ export function readOpaque({ headers, body }: WholeAnswer, model: string): ReadA
 }
 
 /** Tokens of the prompt, in the words of OpenAI (`prompt_tokens`, `total_tokens`), Cohere (`meta`) and vLLM. */
-export function usageIn(answer: unknown): Usage | undefined {
+function usageIn(answer: unknown): Usage | undefined {
   if (!isObject(answer)) return undefined
   if (isObject(answer.usage)) {
     return promptUsage(countOf(answer.usage.prompt_tokens) ?? countOf(answer.usage.total_tokens))
