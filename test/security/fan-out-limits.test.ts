@@ -67,7 +67,7 @@ test('S28 more texts than a key may send in a minute never pass, and its client 
   const { status, headers, text } = await simplify('many', 5_000)
   assert.equal(status, 429)
   assert.equal(headers.get('retry-after'), '60')
-  assert.match(text, /count as 5000 requests, and this key may send 10 a minute/)
+  assert.match(text, /count as 5000 requests, and this key may send 10 per minute/)
   assert.equal(headers.get('x-should-retry'), 'false')
   assert.equal(upstream.requests.length, from)
   const { headers: next } = await simplify('many', 10)
