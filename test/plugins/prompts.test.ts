@@ -157,7 +157,7 @@ test('a directory that goes keeps its prompts, with an error, and is found when 
   write(directory, polish, 'first')
   const { app, logged } = await readyOver(t, directory)
   rmSync(directory, { recursive: true })
-  await logged('gone')
+  await logged('no longer exists')
   assert.equal(app.prompts.resolve(answer, 'pl')?.text, 'first')
   write(directory, polish, 'second')
   await served(app, 'second')
