@@ -1,7 +1,7 @@
 import type { Connection } from './connection.ts'
 import type { EngineListing } from './engine-listings.ts'
 import type { MockSettings } from './mock-settings.ts'
-import type { Operation, ProviderType } from './provider.ts'
+import type { CallForm, Operation, ProviderType } from './provider.ts'
 
 export type { MockSettings }
 
@@ -17,6 +17,8 @@ export interface Target {
   readonly origin: string
   /** Path and query for each operation that the upstream offers. */
   readonly paths: Readonly<Partial<Record<Operation, string>>>
+  /** The same for calls of another form than `whole`, where their path is another. */
+  readonly formPaths?: Readonly<Partial<Record<CallForm, Target['paths']>>>
   readonly token: string | undefined
   /** Absent: directly. */
   readonly connection?: Connection

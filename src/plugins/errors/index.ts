@@ -208,8 +208,8 @@ export function dialectOfRoute(
   prefix: string,
 ): string {
   if (dialect !== undefined) return dialect
-  if (surface === 'anthropic' || surface === 'ollama') return surface
-  return surface === 'openai' || surface === 'text' ? 'openai' : dialectOfPath(path, prefix)
+  if (surface === undefined || surface === 'any' || surface === 'operator') return dialectOfPath(path, prefix)
+  return surface === 'text' ? 'openai' : surface
 }
 
 /** The dialect that a path looks like, where no route says it: decides the form of an error. */

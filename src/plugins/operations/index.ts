@@ -25,7 +25,13 @@ declare module 'fastify' {
   interface FastifyInstance {
     operations: {
       /** Answers a validated request for embeddings, in the dialect of the client. */
-      embed(dialect: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
+      /** `named`: the model, where the path names it. */
+      embed(
+        dialect: string,
+        request: FastifyRequest,
+        reply: FastifyReply,
+        named?: string,
+      ): Promise<FastifyReply>
       /** What it becomes upstream: a large one goes in parts. */
       embeddingCost(request: FastifyRequest): UpstreamCost | undefined
       /** Forwards a JSON request, and its small JSON answer with the client's name of the model. */
@@ -44,7 +50,7 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     app.decorate('operations', {
-      embed: (dialect, request, reply) => embed(app, dialect, request, reply),
+      embed: (dialect, request, reply, named) => embed(app, { dialect, named }, request, reply),
       embeddingCost: (request) => embeddingCost(app, request),
       forward: async (operation, request, reply) => {
         const answer = await answerForward(forwarded(app, operation, request), app.gateway.services(request))
@@ -75,13 +81,13 @@ function embeddingCost(app: FastifyInstance, request: FastifyRequest): UpstreamC
 
 async function embed(
   app: FastifyInstance,
-  dialect: string,
+  { dialect, named }: { dialect: string; named: string | undefined },
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { rawBody, exchange } = request
   const body = membersOf(request)
-  const { alias, model } = modelOf(app, dialect, request, body)
+  const { alias, model } = modelOf(app, dialect, request, named === undefined ? body : { model: named })
   if (!rawBody) throw badRequest('The request has no body')
   const others = app.rights
     .models(request)

@@ -36,7 +36,7 @@ export function passthroughBody(
   const removed = removedMembers(target, changes.removed)
   const values: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(defaults)) if (!removed.has(name)) values[name] = value
-  Object.assign(values, changes.set, { model: target.upstreamModel })
+  Object.assign(values, changes.set, modelMember(target))
   for (const name of Object.keys(values)) removed.delete(name)
   if (removed.size === 0 || edits.length === 0)
     return edited(bytes, [...edits, ...setMembers(scan, values, removed)])
@@ -44,6 +44,11 @@ export function passthroughBody(
   const changed = applyEdits(bytes, edits)
   const changedScan = scanObject(changed)
   return changedScan ? applyEdits(changed, setMembers(changedScan, values, removed)) : changed
+}
+
+/** Names the model in a body; nothing where the path does. */
+function modelMember({ type, upstreamModel }: Target): Record<string, unknown> {
+  return type.modelIn === 'path' ? {} : { model: upstreamModel }
 }
 
 /** Members of a client's body that a target does not get; never the name of the model. */
@@ -90,7 +95,7 @@ export function translatedBody(
   for (const [name, value] of Object.entries(members ?? {})) body[name] ??= value
   fit?.(body)
   for (const member of target.dropParams) delete body[member]
-  Object.assign(body, set, { model: target.upstreamModel })
+  Object.assign(body, set, modelMember(target))
   return Buffer.from(JSON.stringify(body))
 }
 

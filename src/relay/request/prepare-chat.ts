@@ -46,7 +46,7 @@ export function createChatPreparer(
   const readOnce = (): ChatRequest => {
     if (source.from === 'router') return source.request
     try {
-      read ??= client.dialect.chat.readRequest(client.readBody(), client.stream)
+      read ??= { ...client.dialect.chat.readRequest(client.readBody(), client.stream), model: client.alias }
       return read
     } catch (error) {
       throw new UnreadableRequest(error)
@@ -122,7 +122,7 @@ function preparePassthrough(
     wantUsage: asStream || target.streamUsage,
   })
   const removed = [
-    ...(target.toolCalling ? [] : toolMembers),
+    ...(target.toolCalling ? [] : [...toolMembers, ...(chat.toolMembers ?? [])]),
     ...('model_name' in outline ? ['model_name'] : []),
   ]
   return {

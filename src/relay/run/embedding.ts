@@ -9,6 +9,7 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
+import type { CallForm } from '../../sdk/provider.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { renameModel } from '../answer/whole-answer.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
@@ -128,12 +129,15 @@ function askPart(part: Part, services: RelayServices): Promise<PartAnswer> {
 
 function preparePart(part: Part, target: Target, services: RelayServices): PreparedAttempt<PartAnswer> {
   const { client, codec, request, whole } = part
-  const same = target.type.dialect === client.dialect.name && codec.goesThrough(client.body)
   const upstream = services.dialectOf(target.type.dialect)
+  // `input` holds the inputs of a body that names its model; those of others are written anew for a part of them.
+  const isCut = !whole && target.type.modelIn === 'path'
+  const same = upstream === client.dialect && codec.goesThrough(client.body) && !isCut
   const dropped = new Map<string, string>()
+  const prepared = same ? sameBody(part, target) : otherBody(part, target, { upstream, dropped })
   return {
     operation: 'embedding',
-    body: same ? sameBody(part, target) : otherBody(part, target, { upstream, dropped }),
+    ...prepared,
     read({ body }) {
       const answer: unknown = JSON.parse(body.toString())
       const response = codecOf(upstream).readResponse(answer, request.inputs.length)
@@ -146,27 +150,39 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
 }
 
 /** The client's own bytes; a part of them has its own inputs. */
-function sameBody({ client, codec, request, whole }: Part, target: Target): PreparedBody {
+function sameBody({ client, codec, request, whole }: Part, target: Target): FormedBody {
   const defaults = codec.missingDefaults?.(client.body, target.defaults)
-  return passthroughBody(client, target, {
+  const named = codec.modelMembers?.(client.body, target.upstreamModel)
+  const body = passthroughBody(client, target, {
     ...(defaults && { defaults }),
-    ...(whole ? {} : { set: { input: request.inputs } }),
+    set: { ...named, ...(whole ? {} : { input: request.inputs }) },
     removed: ['model_name'],
   })
+  return { body, form: formOf(codec, client.body) }
+}
+
+interface FormedBody {
+  body: PreparedBody
+  form: CallForm
+}
+
+function formOf(codec: EmbeddingCodec, body: Readonly<Record<string, unknown>>): CallForm {
+  return codec.isBatch?.(body) ? 'batch' : 'whole'
 }
 
 function otherBody(
   { client, request }: Part,
   target: Target,
   { upstream, dropped }: { upstream: Dialect; dropped: Map<string, string> },
-): Buffer {
+): FormedBody {
   const codec = codecOf(upstream)
   const written = codec.writeRequest(request, {
     model: target.upstreamModel,
     flavour: target.type.flavour,
     drop: (field, why) => dropped.set(field, why),
   })
-  return translatedBody(written, target, codec, upstream === client.dialect ? { members: {} } : {})
+  const changes = upstream === client.dialect ? { members: {} } : {}
+  return { form: formOf(codec, written), body: translatedBody(written, target, codec, changes) }
 }
 
 /** Token counts of an answer that has no tokens of its own. */
