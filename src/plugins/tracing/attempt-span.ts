@@ -113,7 +113,11 @@ export interface AnswerFacts {
 }
 
 /** The names for the same by dialect; vLLM has a `stop_reason` too, which is a text of the client's. */
-const reasonKeys: Readonly<Record<string, string>> = { anthropic: '"stop_reason"', ollama: '"done_reason"' }
+const reasonKeys: Readonly<Record<string, string>> = {
+  anthropic: '"stop_reason"',
+  gemini: '"finishReason"',
+  ollama: '"done_reason"',
+}
 const openaiReasonKey = '"finish_reason"'
 const modelKey = Buffer.from('"model"')
 const idKey = Buffer.from('"id"')
