@@ -51,8 +51,8 @@ export function sha256Of(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }
 
-/** Headers in which clients send a key by itself: Anthropic's. */
-const keyHeaders = ['x-api-key']
+/** Headers in which clients send a key by itself: Anthropic's and Google's. */
+const keyHeaders = ['x-api-key', 'x-goog-api-key']
 
 /** The key in a request's headers, from `Authorization: Bearer` (RFC 6750) or else from one of {@link keyHeaders}. */
 export function presentedKey(

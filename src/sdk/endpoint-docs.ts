@@ -5,6 +5,7 @@ import type { Operation } from './provider.ts'
 export const docsTags = {
   OpenAI: 'For OpenAI clients: chat, Responses, the older completions, embeddings.',
   Anthropic: 'For Anthropic clients.',
+  Gemini: 'For Gemini clients.',
   Ollama: 'For Ollama clients.',
   'LM Studio': "LM Studio's own paths: OpenAI's requests, with answers that tell more.",
   Models: 'Which models there are, in the form of each dialect.',

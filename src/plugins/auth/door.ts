@@ -34,7 +34,7 @@ export function openDoor(app: FastifyInstance, keys: Keys): Door {
 }
 
 function noKey(reply: FastifyReply): RouterError {
-  const message = 'No API key: send it as "Authorization: Bearer ..." or as "x-api-key"'
+  const message = 'No API key: send it as "Authorization: Bearer ...", "x-api-key" or "x-goog-api-key"'
   return turnedAway(reply, new RouterError('auth', message, { code: 'missing_api_key' }))
 }
 

@@ -10,8 +10,18 @@ const bounds = new Set([
   'MAX_NEW_TOKENS',
   'N_PREDICT',
 ])
+const geminiNames = {
+  bounds: ['MAXOUTPUTTOKENS', 'MAX_OUTPUT_TOKENS'],
+  multipliers: ['CANDIDATECOUNT', 'CANDIDATE_COUNT'],
+}
 /** Ollama's, in `options`. */
 const ollamaBound = 'NUM_PREDICT'
+/** Where some dialects have them, and how they call them there: Ollama, Gemini in both of its spellings. */
+const nested: Readonly<Record<string, { bounds: readonly string[]; multipliers: readonly string[] }>> = {
+  OPTIONS: { bounds: [ollamaBound], multipliers: [] },
+  GENERATIONCONFIG: geminiNames,
+  GENERATION_CONFIG: geminiNames,
+}
 /** Members that ask for several answers to one prompt, of which servers make the larger number: of OpenAI and vLLM, llama.cpp. */
 const multipliers = new Set(['N', 'BEST_OF', 'N_CMPL'])
 /** A list of several prompts asks for answers to each. */
@@ -49,9 +59,13 @@ export function askedTokens({ body, raw }: AskedBody): AskedTokens {
     if (bounds.has(folded)) found.push(...boundIn(name, value))
     if (multipliers.has(folded)) answersEach = Math.max(answersEach, countIn(value))
     if (folded === prompts) promptCount = Math.max(promptCount, promptsIn(value))
-    if (folded !== 'OPTIONS' || !isObject(value)) continue
-    for (const [option, wanted] of Object.entries(value))
-      if (foldedAsInGo(option) === ollamaBound) found.push(...boundIn(`${name}.${option}`, wanted))
+    const inner = nested[folded]
+    if (!inner || !isObject(value)) continue
+    for (const [option, wanted] of Object.entries(value)) {
+      if (inner.bounds.includes(foldedAsInGo(option))) found.push(...boundIn(`${name}.${option}`, wanted))
+      if (inner.multipliers.includes(foldedAsInGo(option)))
+        answersEach = Math.max(answersEach, countIn(wanted))
+    }
   }
   return { answers: answersEach * promptCount, bounds: found }
 }
@@ -85,7 +99,7 @@ function* scanned({ bytes, scan }: { bytes: Buffer; scan: JsonScan }): Generator
 const openBracket = 0x5b
 
 function isLookedAt(folded: string): boolean {
-  return bounds.has(folded) || multipliers.has(folded) || folded === 'OPTIONS'
+  return bounds.has(folded) || multipliers.has(folded) || Object.hasOwn(nested, folded)
 }
 
 function boundIn(name: string, value: unknown): Bound[] {

@@ -213,8 +213,9 @@ export function dialectOfRoute(
 }
 
 /** The dialect that a path looks like, where no route says it: decides the form of an error. */
-export function dialectOfPath(path: string, prefix: string): 'openai' | 'anthropic' | 'ollama' {
+export function dialectOfPath(path: string, prefix: string): 'openai' | 'anthropic' | 'gemini' | 'ollama' {
   if (path.startsWith('/v1/messages') || path.startsWith(`${prefix}/v1/messages`)) return 'anthropic'
+  if (path.startsWith('/v1beta/') || path.startsWith(`${prefix}/v1beta/`)) return 'gemini'
   const isOllama = path.startsWith('/api/') || (prefix !== '' && path.startsWith(`${prefix}/`))
   return isOllama ? 'ollama' : 'openai'
 }

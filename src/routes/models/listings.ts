@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import { modelCard, modelList } from '../../dialects/gemini/models.ts'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { endpointPaths } from '../../sdk/endpoint-paths.ts'
@@ -36,6 +37,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const elapsed = (request: { exchange: { elapsedMs(): number } }): number =>
     request.exchange.elapsedMs() / 1000
 
+  const geminiCard = (model: Model): Record<string, unknown> =>
+    modelCard({ alias: model.alias, embedding: model.embedding, context: contextOf(model) })
+
   for (const path of endpointPaths(prefix, { fixed: ['/tags', '/api/tags'], prefixed: ['/tags'] })) {
     app.get(path, { config: { dialect: 'ollama', docs: tagsDocs } }, async (request) => ({
       models: (await known(request)).map((model) => ollamaTag(model, since, contextOf(model))),
@@ -52,6 +56,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       { config: { dialect: 'openai', dialectOf, docs: listDocs } },
       async (request) => {
         const listed = await known(request)
+        if (app.errorDialectOf(request) === 'gemini') return modelList(listed.map(geminiCard), request.query)
         return app.errorDialectOf(request) === 'anthropic'
           ? anthropicList(listed, request.query, (model) => anthropicModel(model, since, contextOf(model)))
           : {
@@ -64,6 +69,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     // Names may hold slashes; the official client sends them escaped, others do not.
     app.get(`${path}/*`, { config: { dialect: 'openai', dialectOf, docs: modelDocs } }, async (request) => {
       const model = await knownOne(request)
+      if (app.errorDialectOf(request) === 'gemini') return geminiCard(model)
       const card = app.errorDialectOf(request) === 'anthropic' ? anthropicModel : openaiModel
       return card(model, since, contextOf(model))
     })
@@ -90,7 +96,8 @@ const listDocs: EndpointDocs = {
   id: 'listModels',
   tag: 'Models',
   summary: 'List models (OpenAI)',
-  description: "In Anthropic's format for requests with one of its headers, such as `anthropic-version`.",
+  description:
+    "In Anthropic's or Gemini's format for requests with one of its headers, such as `anthropic-version` or `x-goog-api-key`.",
   answers: [json('The list.')],
   query: {
     limit: Type.Integer({ description: "Anthropic's form: models on a page." }),
@@ -102,7 +109,7 @@ const listDocs: EndpointDocs = {
 const modelDocs: EndpointDocs = {
   id: 'retrieveModel',
   tag: 'Models',
-  summary: 'Get a model (OpenAI or Anthropic)',
+  summary: 'Get a model (OpenAI, Anthropic or Gemini)',
   answers: [json('The model.')],
   path: name,
 }
@@ -131,8 +138,11 @@ const lmStudioModelDocs: EndpointDocs = {
 
 const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
 
-/** Two dialects list their models at one path: the headers that Anthropic's clients send tell which one is meant. */
+const geminiHeaders = ['x-goog-api-key', 'x-goog-api-client']
+
+/** Several dialects list their models at one path: the headers that their clients send tell which one is meant. */
 function dialectOf(headers: IncomingHttpHeaders): string | undefined {
+  if (geminiHeaders.some((name) => headers[name] !== undefined)) return 'gemini'
   return anthropicHeaders.some((name) => headers[name] !== undefined) ? 'anthropic' : undefined
 }
 
