@@ -2,6 +2,7 @@ import { type JsonObject, parseArguments, present } from '../../lib/json/read.ts
 import type { AssistantMessage, ChatMessage, ImagePart, ToolMessage, UserPart } from '../../sdk/chat.ts'
 import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
+import { signatureOf } from '../shared/signatures.ts'
 import { legalCallId, toWireName } from './tool-identifiers.ts'
 
 export interface WrittenTurns {
@@ -90,7 +91,8 @@ function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Dro
 }
 
 function addAssistant(turns: Turn[], message: AssistantMessage, path: string, drop: Drop): void {
-  const { parts, reasoning, reasoningSignature: signature, toolCalls } = message
+  const { parts, reasoning, toolCalls } = message
+  const signature = signatureOf('anthropic', message.reasoningSignature)
   if (reasoning !== '' && signature === undefined) {
     drop('messages.reasoning', 'Anthropic takes back only thoughts that it has signed')
   }

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ReasoningEffort } from '../../sdk/chat.ts'
 import type { Drop } from '../../sdk/dialect.ts'
+import { signatureOf } from '../shared/signatures.ts'
 
 export interface WrittenReasoning {
   /** The member `thinking`; undefined for the server's default. */
@@ -69,5 +70,5 @@ function obstacleTo({ tools, toolChoice, messages }: ChatRequest): string | unde
 function isUnprovenToolLoop(messages: readonly ChatMessage[]): boolean {
   if (messages.at(-1)?.role !== 'tool') return false
   const caller = messages.findLast((message) => message.role === 'assistant')
-  return caller !== undefined && caller.reasoningSignature === undefined
+  return caller !== undefined && signatureOf('anthropic', caller.reasoningSignature) === undefined
 }

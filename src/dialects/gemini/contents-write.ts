@@ -1,4 +1,4 @@
-import { type JsonObject, parseObject } from '../../lib/json/read.ts'
+import { type JsonObject, parseObject, present } from '../../lib/json/read.ts'
 import type {
   AssistantMessage,
   ChatMessage,
@@ -94,24 +94,22 @@ function resultOf(text: string, isError: boolean): JsonObject {
   return (text.trimStart().startsWith('{') ? parseObject(text) : undefined) ?? { output: text }
 }
 
-/** Thoughts stay behind: what Gemini needs of them is in the signature, which sits on the part that followed them. */
-function writeAssistant(message: AssistantMessage, { model, drop }: Options): JsonObject[] {
+/** Thoughts go back as Google's own client sends them; the signature of them sits on the part that followed. */
+function writeAssistant(message: AssistantMessage, { model }: Options): JsonObject[] {
   const own = signatureOf('gemini', message.reasoningSignature)
   const calls = message.toolCalls.map((call, index): JsonObject => {
     const { id, signature } = readCallId(call.id)
     const instead = index === 0 ? (own ?? standInSignature(model)) : undefined
-    const thoughtSignature = signature ?? instead
     return {
       functionCall: { id, name: call.name, args: argumentObject(call.arguments) },
-      ...(thoughtSignature === undefined ? {} : { thoughtSignature }),
+      ...present({ thoughtSignature: signature ?? instead }),
     }
   })
-  if (message.reasoning !== '' && own === undefined && calls.length === 0)
-    drop('messages.reasoning', 'Gemini takes back signatures of thoughts, not the thoughts')
+  const thoughts = message.reasoning === '' ? [] : [{ text: message.reasoning, thought: true }]
   const texts = message.parts.filter(({ text }) => text !== '').map(({ text }): JsonObject => ({ text }))
   const last = texts.at(-1)
   if (last && calls.length === 0 && own !== undefined) last.thoughtSignature = own
-  return [...texts, ...calls]
+  return [...thoughts, ...texts, ...calls]
 }
 
 function writePart(part: UserPart, path: string): JsonObject[] {

@@ -1,6 +1,8 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../sdk/chat.ts'
 import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { readCallId } from '../shared/signatures.ts'
+import { writeSignedId } from './stream-calls.ts'
 
 /** Writes the turns of a conversation, one message for one. */
 export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
@@ -30,7 +32,7 @@ function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
   const texts = parts.filter((part) => part.type === 'text')
   const text = texts.length === 0 && parts.length > 0 ? '(see the next message)' : joined(texts)
   const failed = isError === true && !/^error\b/i.test(text)
-  return { role: 'tool', tool_call_id: callId, content: failed ? `Error: ${text}` : text }
+  return { role: 'tool', tool_call_id: readCallId(callId).id, content: failed ? `Error: ${text}` : text }
 }
 
 function writeMessage(message: Exclude<ChatMessage, ToolMessage>, flavour: Flavour): JsonObject {
@@ -63,7 +65,8 @@ function writeAssistant(message: AssistantMessage, thoughtNames: readonly string
 }
 
 function writeCall(call: { id: string; name: string; arguments: string }): JsonObject {
-  return { id: call.id, type: 'function', function: { name: call.name, arguments: call.arguments } }
+  const { id, ...signed } = writeSignedId(call.id)
+  return { id, type: 'function', function: { name: call.name, arguments: call.arguments }, ...signed }
 }
 
 /** One text where there is only text: chat templates of local models often know no list of parts. */

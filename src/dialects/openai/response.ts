@@ -2,6 +2,7 @@ import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, present }
 import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { AnswerCallIds, randomCallId } from '../shared/call-ids.ts'
+import { signedCallId } from '../shared/signatures.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
@@ -58,11 +59,12 @@ function readCalls(message: JsonObject, newCallId: () => string): ToolCall[] {
   if (calls.length === 0) return []
   const ids = new AnswerCallIds(newCallId)
   return calls.flatMap((call) => {
-    const { name, json, input } = calledIn(call)
+    const { name, json, input, signature } = calledIn(call)
     // A call of nothing is none, and in the next turn an error.
     if (name === '') return []
     const text = input === undefined ? wholeArgumentText(json) : customArguments(input)
-    return [{ id: ids.claim(filledTextOf(call.id) ?? ''), name, arguments: text }]
+    const id = signedCallId(ids.claim(filledTextOf(call.id) ?? ''), signature)
+    return [{ id, name, arguments: text }]
   })
 }
 

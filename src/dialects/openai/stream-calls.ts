@@ -9,6 +9,7 @@ import {
 } from '../../lib/json/read.ts'
 import type { ChatEvent } from '../../sdk/chat.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
+import { readCallId, signedCallId } from '../shared/signatures.ts'
 import { argumentText, customArguments } from '../shared/tool-arguments.ts'
 import { isObjectText } from './messages-read.ts'
 
@@ -81,7 +82,7 @@ export class StreamedCalls {
     this.#continue(call, id, called, emit)
   }
 
-  #continue(call: StreamedCall, id: string, { name, json, input }: Called, emit: Emit): void {
+  #continue(call: StreamedCall, id: string, { name, json, input, signature }: Called, emit: Emit): void {
     if (call.sentId === '') call.sentId = id
     if (input !== undefined) call.input = (call.input ?? '') + input
     call.arguments += json
@@ -93,7 +94,8 @@ export class StreamedCalls {
     if (name === '') return
     call.name = name
     call.number = this.#told++
-    const started = { choice: this.#choice, call: call.number, id: this.#ids.claim(call.sentId), name }
+    const signed = signedCallId(this.#ids.claim(call.sentId), signature)
+    const started = { choice: this.#choice, call: call.number, id: signed, name }
     emit({ type: 'tool-call-start', ...started })
     this.#tellArguments(call.number, call, call.arguments, emit)
   }
@@ -144,6 +146,8 @@ export interface Called {
   json: string
   /** Of a custom tool: its free text, or the next piece of it; undefined for a function. */
   input: string | undefined
+  /** Of Gemini's thoughts before the call. */
+  signature: string | undefined
 }
 
 /** Source: OpenAI API reference, "The chat completion object", `tool_calls`. Other types of calls have no name here. */
@@ -154,5 +158,20 @@ export function calledIn(call: JsonObject): Called {
     name: filledTextOf(called.name) ?? '',
     json: custom ? '' : argumentText(called.arguments),
     input: custom && (textOf(custom.input) ?? ''),
+    signature: signatureIn(call),
   }
+}
+
+/** Source: Gemini API documentation, "Thought signatures", on its endpoint for OpenAI's clients. */
+function signatureIn({ extra_content: extra }: JsonObject): string | undefined {
+  const google = isObject(extra) ? extra.google : undefined
+  return isObject(google) ? filledTextOf(google.thought_signature) : undefined
+}
+
+/** The id and the members of a call for a server that may have signed the thoughts before it. */
+export function writeSignedId(signed: string): { id: string; extra_content?: JsonObject } {
+  const { id, signature } = readCallId(signed)
+  return signature === undefined
+    ? { id }
+    : { id, extra_content: { google: { thought_signature: signature } } }
 }

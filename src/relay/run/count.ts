@@ -109,7 +109,7 @@ function chatBody(client: ClientRequest, target: Target, services: RelayServices
   return services
     .dialectOf(target.type.dialect)
     .chat.writeRequest(
-      { ...request, tools: target.toolCalling ? request.tools : [] },
+      { ...request, sampling: {}, tools: target.toolCalling ? request.tools : [] },
       { model: target.upstreamModel, flavour: target.type.flavour, drop: () => undefined },
     )
 }

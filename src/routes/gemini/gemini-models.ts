@@ -2,13 +2,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { withArrayStream } from '../../dialects/gemini/array-stream.ts'
-import { readCallPath } from '../../dialects/gemini/call-path.ts'
+import { readCallPath, refuseQueryKey } from '../../dialects/gemini/call-path.ts'
 import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
 import { modelCard, modelList } from '../../dialects/gemini/models.ts'
 import { GeminiBody } from '../../dialects/gemini/schema.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { endpointPaths } from '../../sdk/endpoint-paths.ts'
-import { badRequest, modelNotFound, RouterError } from '../../sdk/errors.ts'
+import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { Model } from '../../sdk/target.ts'
 
 /**
@@ -20,7 +20,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const methods = ['/v1beta/models', '/v1/models']
   for (const path of endpointPaths(prefix, { fixed: methods, prefixed: methods })) {
     const config = { dialect, docs: callDocs, outline: true, upstreamCost }
-    const options = { schema: { body: GeminiBody }, config, onRequest: refuseQueryKey }
+    const options = { schema: { body: GeminiBody }, config, onRequest }
     app.post<{ Querystring: Record<string, unknown> }>(`${path}/*`, options, async (request, reply) => {
       const { model, method } = callOf(request)
       switch (method) {
@@ -63,7 +63,6 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       embedding: model.embedding,
     })
   for (const path of endpointPaths(prefix, { fixed: lists, prefixed: lists })) {
-    const onRequest = refuseQueryKey
     app.get<{ Querystring: Record<string, unknown> }>(
       path,
       { config: { dialect, docs: listDocs }, onRequest },
@@ -87,10 +86,8 @@ export default plugin
 
 const dialect = 'gemini'
 
-/** Addresses are logged by every proxy on the way, and a key in one is everybody's. */
-async function refuseQueryKey({ query }: FastifyRequest): Promise<void> {
-  if (typeof query === 'object' && query !== null && 'key' in query)
-    throw badRequest("A key in the address is not accepted: send it as the header 'x-goog-api-key'", 'key')
+async function onRequest({ query }: FastifyRequest): Promise<void> {
+  refuseQueryKey(query)
 }
 
 function restOf({ params }: FastifyRequest): string {

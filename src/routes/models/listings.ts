@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import { refuseQueryKey } from '../../dialects/gemini/call-path.ts'
 import { modelCard, modelList } from '../../dialects/gemini/models.ts'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -53,7 +54,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of lists) {
     app.get<{ Querystring: Record<string, unknown> }>(
       path,
-      { config: { dialect: 'openai', dialectOf, docs: listDocs } },
+      { config: { dialect: 'openai', dialectOf, docs: listDocs }, onRequest },
       async (request) => {
         const listed = await known(request)
         if (app.errorDialectOf(request) === 'gemini') return modelList(listed.map(geminiCard), request.query)
@@ -67,7 +68,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       },
     )
     // Names may hold slashes; the official client sends them escaped, others do not.
-    app.get(`${path}/*`, { config: { dialect: 'openai', dialectOf, docs: modelDocs } }, async (request) => {
+    const one = { config: { dialect: 'openai', dialectOf, docs: modelDocs }, onRequest }
+    app.get(`${path}/*`, one, async (request) => {
       const model = await knownOne(request)
       if (app.errorDialectOf(request) === 'gemini') return geminiCard(model)
       const card = app.errorDialectOf(request) === 'anthropic' ? anthropicModel : openaiModel
@@ -137,6 +139,16 @@ const lmStudioModelDocs: EndpointDocs = {
 }
 
 const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
+
+/** A key in the address is how some clients of Gemini send theirs. */
+async function onRequest(request: FastifyRequest): Promise<void> {
+  try {
+    refuseQueryKey(request.query)
+  } catch (refused) {
+    request.errorDialect = 'gemini'
+    throw refused
+  }
+}
 
 const geminiHeaders = ['x-goog-api-key', 'x-goog-api-client']
 
