@@ -25,5 +25,6 @@ USER 1000
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.LLM_ROUTER_SERVER_PORT || 8080}/ping`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# SIGUSR1 would open Node's debugger. The part of the heap for what is young is kept small: more costs memory and longer pauses, and saves next to nothing.
-CMD ["node", "--disable-sigusr1", "--max-semi-space-size=16", "src/server.ts"]
+# SIGUSR1 would open Node's debugger. A larger young generation costs memory and longer pauses and saves next to nothing; it is
+# collected after large answers (docs/decisions/0007-v8-settings.md).
+CMD ["node", "--disable-sigusr1", "--expose-gc", "--max-semi-space-size=16", "src/server.ts"]

@@ -9,5 +9,6 @@ install_packages
 choose_node
 # What Node makes of the sources is kept for the next start, which is then about a third quicker.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$PWD/node_modules/.cache/node}"
-# SIGUSR1 would open Node's debugger. The part of the heap for what is young is kept small: more costs memory and longer pauses, and saves next to nothing.
-exec "$NODE" --disable-sigusr1 --max-semi-space-size=16 src/cli.ts "$@"
+# SIGUSR1 would open Node's debugger. A larger young generation costs memory and longer pauses and saves next to nothing; it is
+# collected after large answers (docs/decisions/0007-v8-settings.md).
+exec "$NODE" --disable-sigusr1 --expose-gc --max-semi-space-size=16 src/cli.ts "$@"

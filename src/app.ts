@@ -42,59 +42,59 @@ import { connectionLimit, createHttpServer, defaultLimits } from './runtime/http
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What is wrong with the log file now, in a few words; undefined: nothing. */
+    /** Short description of the log file's current problem; undefined if there is none. */
     logError(): string | undefined
   }
 }
 
 export interface AppOptions {
   config: Config
-  /** Read for `${NAME}` in models-config.json. */
+  /** Resolves `${NAME}` references in models-config.json. */
   env: Record<string, string | undefined>
   logger: FastifyBaseLogger
-  /** The options that Node was started with, from its command line and `NODE_OPTIONS`: they say how much memory it has. */
+  /** Node's start options, from its command line and `NODE_OPTIONS`: they determine the heap limits. */
   nodeOptions?: string
-  /** What is wrong with the log file now, in a few words. */
+  /** Short description of the log file's current problem. */
   logError?: () => string | undefined
-  /** The primary of the cluster that this process is a worker of. */
+  /** Channel to the primary if this process is a cluster worker. */
   primary?: Channel
-  /** Where the primary of a cluster can see which requests this process works on. */
+  /** List through which the cluster's primary sees the running requests of this process. */
   running?: RunningRequests
-  /** 0 (included) to 1 (excluded), for the strategies; `Math.random` unless given. */
+  /** 0 (inclusive) to 1 (exclusive), for strategies; defaults to `Math.random`. */
   random?: () => number
   /** Called last when the app closes. */
   onClosed?: () => Promise<void>
-  /** Model servers on this machine, for a start without any configuration. */
+  /** Model servers found on this machine, for a start without configuration. */
   found?: ModelsOptions['found']
 }
 
-/** The whole router, the same for production and tests. Throws ConfigError when it cannot start. */
+/** Builds the complete router, identically for production and tests. Throws ConfigError if it cannot start. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const createServer = serverFactory(options)
   const adminRequests: AdminRequests = new WeakSet()
   const app = fastify({
     loggerInstance: options.logger,
-    // The exchange writes the one line per request; Fastify's would miss clients that left.
+    // The exchange logs one line per request; Fastify's logging would miss requests whose client disconnected.
     logController: new LogController({ disableRequestLogging: true }),
-    // Its lines would be the same: what they tell of a request they tell by themselves.
+    // A child logger would add nothing: each log line carries the request's fields itself.
     childLoggerFactory: (logger) => logger,
     genReqId: requestIdOf,
     bodyLimit: options.config.bodyLimitBytes,
     trustProxy: trustProxy(options.config.trustedProxies),
     schemaController: { compilersFactory: noCompilers },
     serverFactory: createServer,
-    // The hooks at the end wait for clients, for longer than a plugin may take to load.
+    // Shutdown hooks wait for clients, for longer than a plugin may take to load.
     pluginTimeout: 0,
-    // The server has answered such a client.
+    // The HTTP server has already replied.
     clientErrorHandler: () => undefined,
     rewriteUrl: (request) => withoutBasePath(routableTarget(request), options.config.basePath),
-    // Names of models may be long; the size of a request's headers bounds them.
+    // Model names can be long; the limit on header size bounds them.
     routerOptions: {
       ignoreTrailingSlash: true,
       maxParamLength: 16 * 1024,
       ...(options.config.adminPort > 0 ? { constraints: { listener: adminConstraint(adminRequests) } } : {}),
     },
-    // A client waits for its answer on the socket that it has; the listener alone is closed at once.
+    // Running connections still get a response; only the listener closes at once.
     return503OnClosing: false,
   })
   const { onClosed } = options
@@ -144,10 +144,12 @@ function serverFactory({ config, logger }: AppOptions): (handler: RequestListene
     maxConnections: connectionLimit(),
   }
   return (handler) =>
-    createHttpServer(handler, limits, (code) => logger.debug({ code }, 'refused before it was a request'))
+    createHttpServer(handler, limits, (code) =>
+      logger.debug({ code }, 'connection rejected before a request'),
+    )
 }
 
-/** The client's own id where it is well formed: it goes into headers and logs. */
+/** Uses the client's `x-request-id` if it is well-formed, because it goes into headers and logs. */
 function requestIdOf({ headers }: { headers: IncomingHttpHeaders }): string {
   const given = headers['x-request-id']
   return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID()

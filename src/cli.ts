@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Command, readCommandLine, type Surroundings, usage } from './cli/command-line.ts'
+import { type Command, type CommandContext, readCommandLine, usage } from './cli/command-line.ts'
 import { didYouMean } from './lib/did-you-mean.ts'
 import { version } from './lib/version.ts'
 import { nodeError } from './runtime/node-floor.js'
@@ -8,16 +8,16 @@ import { ConfigError } from './sdk/errors.ts'
 
 const root = join(import.meta.dirname, '..')
 
-/** Each command loads what it needs, so that the small ones are quick. */
+/** Each command loads its own modules, so that small commands start quickly. */
 const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   check: async () => (await import('./cli/check.ts')).check,
   discover: async () => (await import('./cli/discover.ts')).discover,
   init: async () => (await import('./cli/discover.ts')).init,
   models: async () => (await import('./cli/models.ts')).models,
   healthcheck: async () => (await import('./cli/healthcheck.ts')).healthcheck,
-  schema: () => said(readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8')),
-  version: () => said(`llm-router ${version}, Node.js ${process.versions.node}\n`),
-  help: () => said(usage),
+  schema: () => printing(readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8')),
+  version: () => printing(`llm-router ${version}, Node.js ${process.versions.node}\n`),
+  help: () => printing(usage),
 }
 
 const tooOld = nodeError(process.versions.node)
@@ -27,14 +27,14 @@ if (tooOld !== undefined) {
 }
 const line = readCommandLine(process.argv.slice(2))
 if ('error' in line) {
-  process.stderr.write(`${line.error}\nllm-router --help tells what there is\n`)
+  process.stderr.write(`${line.error}\nsee 'llm-router --help'\n`)
   process.exit(2)
 }
 const env = { ...ownFiles(), ...process.env, ...line.env }
 if (line.command === 'serve') {
   Object.assign(process.env, env)
   const { operatorKeyFor, operatorKeyText } = await import('./cli/operator-key.ts')
-  // Workers of a cluster have the key of their primary in their environment.
+  // Cluster workers inherit the primary's key through the environment.
   const operatorKey = operatorKeyFor(env)
   if (operatorKey !== undefined) {
     process.env.LLM_ROUTER_ADMIN_KEY = operatorKey
@@ -50,16 +50,16 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!load) {
     const hint = didYouMean(name, [...Object.keys(commands), 'serve'])
-    process.stderr.write(`unknown command ${name}${hint}\nllm-router --help tells what there is\n`)
+    process.stderr.write(`unknown command ${name}${hint}\nsee 'llm-router --help'\n`)
     return 2
   }
-  const surroundings: Surroundings = {
+  const context: CommandContext = {
     env,
     print: (text) => void process.stdout.write(text),
-    tell: (text) => void process.stderr.write(text),
+    printError: (text) => void process.stderr.write(text),
   }
   try {
-    return await (await load())(args, surroundings)
+    return await (await load())(args, context)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     for (const message of error.errors) process.stderr.write(`${message}\n`)
@@ -67,14 +67,14 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   }
 }
 
-function said(text: string): Command {
+function printing(text: string): Command {
   return async (_args, { print }) => {
     print(text)
     return 0
   }
 }
 
-/** Started from another directory, the router finds what it brings with it. */
+/** Lets the router find the files shipped with it when it is started from another directory. */
 function ownFiles(): Record<string, string> {
   const files = {
     LLM_ROUTER_MODELS_CONFIG: 'resources/configs/models-config.json',

@@ -10,19 +10,24 @@ export { version } from './lib/version.ts'
 export { ConfigError, RouterError } from './sdk/errors.ts'
 
 export interface RouterOptions {
-  /** The settings, `LLM_ROUTER_*` as in docs/configuration.md, and what configuration files name as `${NAME}`: `process.env`, say. */
+  /**
+   * Environment with the settings (`LLM_ROUTER_*`, see docs/configuration.md) and the variables that configuration
+   * files reference as `${NAME}`; usually `process.env`.
+   */
   env: Record<string, string | undefined>
-  /** Absent: as LLM_ROUTER_LOG_FILENAME, LLM_ROUTER_LOG_LEVEL and LLM_ROUTER_LOG_FORMAT say. */
+  /** Defaults to a logger configured by LLM_ROUTER_LOG_FILENAME, LLM_ROUTER_LOG_LEVEL and LLM_ROUTER_LOG_FORMAT. */
   logger?: FastifyBaseLogger
 }
 
 /**
- * The whole router in this process, ready to `listen()`. It takes no signals and starts no workers. Throws ConfigError when the
- * settings or the files that they name are not valid.
+ * Builds the complete router in this process, ready to `listen()`. Installs no signal handlers and starts no workers.
+ * Throws ConfigError for invalid settings or files.
  */
 export async function createRouter({ env, logger }: RouterOptions): Promise<FastifyInstance> {
   const { config, notes, warnings } = loadConfig(env)
-  const logging = logger ? undefined : await createLogging(config, { isTerminal: false, tellsOfFile: true })
+  const logging = logger
+    ? undefined
+    : await createLogging(config, { isTerminal: false, reportsFileErrors: true })
   const log = logger ?? logging?.logger
   if (!log) throw new Error('there is no logger')
   for (const note of notes) log.info(note)

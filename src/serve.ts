@@ -12,21 +12,21 @@ import { setV8Flags } from './runtime/v8.ts'
 import { ConfigError } from './sdk/errors.ts'
 import type { Model } from './sdk/target.ts'
 
-/** A closed port refuses at once; this is for one that does not answer. */
+/** A closed port refuses immediately; this limits the wait for one that does not respond. */
 const searchMs = 300
 
-/** Starts the router, and ends the process where that fails. Only what starts the process touches `process`. */
+/** Starts the router; on failure, prints the error and exits. Only start-up code accesses `process`. */
 export async function serve(): Promise<void> {
   try {
     await run()
   } catch (error) {
-    tellAndExit(error)
+    reportAndExit(error)
   }
 }
 
-/** Environment to config to app to listening, and back again on a signal. */
+/** Loads the configuration, builds the app, listens, and shuts down on a signal. */
 async function run(): Promise<void> {
-  // Without a listener Node opens its debugger, or the signal ends the process.
+  // Without a SIGUSR1 listener, Node opens its debugger or the signal ends the process.
   let onUnusedSignal = (): void => undefined
   process.on('SIGUSR1', () => onUnusedSignal())
   setV8Flags()
@@ -35,7 +35,7 @@ async function run(): Promise<void> {
   const { config, notes, warnings } = loadConfig(process.env)
   const isPrimary = config.serverType === 'cluster' && cluster.isPrimary
   const isTerminal = process.stdout.isTTY
-  const logging = await createLogging(config, { isTerminal, tellsOfFile: !cluster.isWorker })
+  const logging = await createLogging(config, { isTerminal, reportsFileErrors: !cluster.isWorker })
   const { logger } = logging
   process.prependListener('exit', () => logging.atExit())
   onUnusedSignal = () => logger.warn('SIGUSR1 is not used; SIGUSR2 reopens the log')
@@ -50,7 +50,8 @@ async function run(): Promise<void> {
   }
   process.on('SIGUSR2', () => logging.reopen())
   let reload = (): void => undefined
-  // In a cluster the primary reads for all; without a listener a SIGHUP to the whole group would end the workers.
+  // In a cluster, the primary reloads for all workers. Without a listener, a SIGHUP to the process group would end the
+  // workers.
   process.on('SIGHUP', () => reload())
   const nodeOptions = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ')
   const app = await buildApp({
@@ -63,7 +64,7 @@ async function run(): Promise<void> {
   if (!cluster.isWorker) reload = () => void app.reload.now()
   let stopping = false
   const stop = (signal: string): void => {
-    if (stopping) process.exit(1) // a second signal: at once
+    if (stopping) process.exit(1) // a second signal exits immediately
     stopping = true
     logger.info({ signal }, 'stopping')
     app.close().then(
@@ -85,8 +86,8 @@ async function run(): Promise<void> {
 }
 
 /**
- * Without any configuration what this machine has is looked for while the rest is built. The workers of a cluster must not
- * differ, so they look for nothing.
+ * Without configuration, searches this machine for model servers while the app is built. Skipped in a cluster, whose
+ * workers must not differ.
  */
 function searched({ modelsConfigPath, serverType }: Config): Pick<AppOptions, 'found'> {
   const shipped = join(import.meta.dirname, '../resources/configs/models-config.json')
@@ -94,15 +95,15 @@ function searched({ modelsConfigPath, serverType }: Config): Pick<AppOptions, 'f
   return { found: discover(['127.0.0.1'], AbortSignal.timeout(searchMs)).then(({ servers }) => servers) }
 }
 
-/** The list that the primary has opened for this process; undefined outside of a cluster. */
+/** The list that the primary has opened for this process; undefined outside a cluster. */
 function runningRequests(): RunningRequests | undefined {
   const { [runningRequestsVariable]: fd } = process.env
-  // Not for what an extension may start.
+  // Must not leak to processes started by extensions.
   delete process.env[runningRequestsVariable]
   return cluster.isWorker && fd !== undefined ? new RunningRequests(Number(fd)) : undefined
 }
 
-function tellAndExit(error: unknown): void {
+function reportAndExit(error: unknown): void {
   if (error instanceof ConfigError) {
     for (const message of error.errors) process.stderr.write(`${message}\n`)
     for (const warning of error.warnings) process.stderr.write(`warning: ${warning}\n`)
@@ -116,7 +117,7 @@ function tellAndExit(error: unknown): void {
   process.exit(1)
 }
 
-/** What a person wants to read at the start: where it listens, and a line to paste. */
+/** Start message for the terminal: the address, and a command to try. */
 function banner(config: Config, port: number, models: readonly Model[]): string {
   const host = ['0.0.0.0', '::', ''].includes(config.serverHost) ? '127.0.0.1' : config.serverHost
   const base = `http://${host.includes(':') ? `[${host}]` : host}:${port}`

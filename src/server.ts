@@ -1,6 +1,6 @@
 import { nodeError } from './runtime/node-floor.js'
 
-// Before anything else is loaded: an older Node fails at what it does not know, in its own words.
+// Runs before anything else is loaded: an older Node would fail with an obscure error.
 const error = nodeError(process.versions.node)
 if (error === undefined) {
   const { serve } = await import('./serve.ts')

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/settings.ts'
-import { StopSource } from '../../src/lib/stop-signal.ts'
 import type { TargetHealth } from '../../src/plugins/health/target-health.ts'
 import { movesOn } from '../../src/relay/attempt/attempt-result.ts'
 import { RouterError } from '../../src/sdk/errors.ts'
@@ -47,7 +46,7 @@ async function costUs(
     for (const target of model.targets.slice(0, size.down ?? 0)) eject(app.health.of(target))
     const traits = { features: 0, fingerprint: () => undefined }
     const wish = { tried: new Set<string>(), traits, isLast: false, hasFallback: false }
-    const stop = new StopSource()
+    const stop = new AbortController().signal
     const pick = async (): Promise<void> => {
       const lease = await app.balancer.acquire(model, wish, stop)
       const usage = { promptTokens: 1, completionTokens: 5 }

@@ -1,5 +1,4 @@
-import { modelPath } from '../config/config-path.ts'
-import { errorPosition, fromTextPosition } from '../config/error-position.ts'
+import { errorPosition, fromTextPosition, modelPath } from '../config/config-path.ts'
 import { ConnectError } from '../lib/connect-error.ts'
 import { readJsonc, type TextPosition } from '../lib/json/jsonc.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'
@@ -8,8 +7,9 @@ import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
 /**
- * `check [file]`: everything that would stop a start, and what looks like a mistake, each with file, line and column.
- * Servers of type `vllm` and `openai` are asked for a moment whether they are llama.cpp; what does not answer is left out.
+ * `check [file]`: reports every error that would prevent a start and every likely mistake, with file, line and column.
+ * Servers of type `vllm` and `openai` are briefly asked whether they are llama.cpp; those that do not answer are
+ * skipped.
  */
 export const check: Command = async ([file], { env, print }) => {
   const whole = await readWholeConfig(env, file, { askServers: true })
@@ -31,7 +31,7 @@ export const check: Command = async ([file], { env, print }) => {
       return { kind: 'warning', ...placed }
     }),
   ]
-  for (const finding of findings.toSorted(byPlace)) print(shown(finding, path))
+  for (const finding of findings.toSorted(byPosition)) print(shown(finding, path))
   const servers = models.reduce((sum, { targets, sleeping }) => sum + targets.length + sleeping.length, 0)
   const warned = counted(findings.length - errors.length, 'warning')
   if (errors.length > 0) print(`${path}: ${counted(errors.length, 'error')}, ${warned}\n`)
@@ -45,7 +45,7 @@ export const check: Command = async ([file], { env, print }) => {
 interface Finding {
   kind: 'error' | 'warning'
   message: string
-  /** Undefined for what is not in the file. */
+  /** Undefined for findings outside the file. */
   position: TextPosition | undefined
 }
 
@@ -53,7 +53,7 @@ function shown({ kind, message, position }: Finding, path: string): string {
   return `${position ? `${path}:${position.line}:${position.column}: ` : ''}${kind}: ${message}\n`
 }
 
-function byPlace({ position: a }: Finding, { position: b }: Finding): number {
+function byPosition({ position: a }: Finding, { position: b }: Finding): number {
   return (a?.line ?? 0) - (b?.line ?? 0) || (a?.column ?? 0) - (b?.column ?? 0)
 }
 
@@ -69,8 +69,8 @@ interface PlacedTarget {
 }
 
 /**
- * Connects to the servers behind TLS or a proxy, and warns of certificates and proxies that a request would fail at. Without a
- * key, and once for each server; one that is not there is no mistake of the configuration.
+ * Connects to each server behind TLS or a proxy once, without a key. Returns a warning for every certificate or proxy
+ * error that would fail requests. A server that is down is not a configuration error.
  */
 export async function checkConnections(models: readonly Model[]): Promise<string[]> {
   const servers = Map.groupBy(models.flatMap(placedTargets), ({ target: { origin, connection } }) =>

@@ -22,11 +22,11 @@ const variableOf = {
 export interface CommandLine {
   command: string
   args: string[]
-  /** Variables that options stand for. */
-  env: Surroundings['env']
+  /** Environment variables set by options. */
+  env: CommandContext['env']
 }
 
-/** The text of an error where the arguments cannot be read. Options may stand before the command. */
+/** Parses the arguments. Returns an error message if they are invalid. Options may precede the command. */
 export function readCommandLine(argv: readonly string[]): CommandLine | { error: string } {
   let parsed: ReturnType<typeof parse>
   try {
@@ -36,9 +36,9 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
   }
   const { values, positionals } = parsed
   const [command = 'serve', ...args] = positionals
-  const env: Surroundings['env'] = {}
+  const env: CommandContext['env'] = {}
   for (const [name, variable] of Object.entries(variableOf)) {
-    const value = values[name as keyof typeof variableOf] // the keys of that very object
+    const value = values[name as keyof typeof variableOf] // the keys of that same object
     if (value !== undefined) env[variable] = value
   }
   if (values.help) return { command: 'help', args: [], env }
@@ -58,17 +58,17 @@ function errorOf(error: unknown): string {
   return `unknown option ${unknown}${didYouMean(unknown, known)}`
 }
 
-/** What a command may touch of the process that it runs in. */
-export interface Surroundings {
+/** What a command may use of its process. */
+export interface CommandContext {
   env: Record<string, string | undefined>
-  /** Writes to stdout: the result. */
+  /** Writes results to stdout. */
   print(text: string): void
-  /** Writes to stderr: what is to be said about it. */
-  tell(text: string): void
+  /** Writes messages to stderr. */
+  printError(text: string): void
 }
 
-/** Gives the exit code: 0, 1 for "no" or a failure, 2 for an error in the configuration or the arguments. */
-export type Command = (args: readonly string[], surroundings: Surroundings) => Promise<number>
+/** Resolves to the exit code: 0 for success, 1 for "no" or a failure, 2 for an error in configuration or arguments. */
+export type Command = (args: readonly string[], context: CommandContext) => Promise<number>
 
 export const usage = `llm-router: one HTTP address in front of your model servers
 

@@ -3,36 +3,36 @@ import { configOf } from '../config/discovered.ts'
 import { proxyRule } from '../config/proxy-rule.ts'
 import { loadConfig } from '../config/settings.ts'
 import { discover as search } from '../fleet/discovery.ts'
-import type { Command, Surroundings } from './command-line.ts'
+import type { Command, CommandContext } from './command-line.ts'
 
-/** A box that is switched off does not even refuse. */
+/** A host that is switched off does not even refuse connections. */
 const timeoutMs = 3_000
 
-/** `discover [hosts]`: the models-config.json for the model servers that are found, to stdout. */
-export const discover: Command = async (hosts, surroundings) => {
-  const found = await searched(hosts, surroundings)
+/** `discover [hosts]`: prints a models-config.json for the model servers found. */
+export const discover: Command = async (hosts, context) => {
+  const found = await searched(hosts, context)
   if (!found) return 1
-  surroundings.print(textOf(found))
+  context.print(textOf(found))
   return 0
 }
 
-/** `init [file]`: writes it to a file that is not there yet; with the embedded model when no server is found. */
-export const init: Command = async ([file = 'models-config.json', ...hosts], surroundings) => {
-  const { tell } = surroundings
-  const found = await searched(hosts, surroundings)
+/** `init [file]`: writes the result of `discover` to a new file; with only the embedded model if no server is found. */
+export const init: Command = async ([file = 'models-config.json', ...hosts], context) => {
+  const { printError } = context
+  const found = await searched(hosts, context)
   try {
     writeFileSync(file, textOf(found ?? demo), { flag: 'wx' })
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
-    tell(
+    printError(
       code === 'EEXIST'
         ? `${file} is there already; it stays as it is\n`
         : `cannot write ${file} (${code})\n`,
     )
     return 1
   }
-  tell(`${file} is written${found ? '' : ', with the embedded model "demo" alone'}\n`)
-  tell(`start with: llm-router serve --config ${file}\n`)
+  printError(`${file} is written${found ? '' : ', with only the embedded model "demo"'}\n`)
+  printError(`start with: llm-router serve --config ${file}\n`)
   return 0
 }
 
@@ -43,20 +43,20 @@ const demo = {
 
 async function searched(
   hosts: readonly string[],
-  { env, tell }: Surroundings,
+  { env, printError }: CommandContext,
 ): Promise<Record<string, unknown> | undefined> {
   const wanted = hosts.length > 0 ? hosts : ['127.0.0.1']
-  const troubles = new Map<string, string>()
+  const connectErrors = new Map<string, string>()
   const { servers, silent } = await search(wanted, AbortSignal.timeout(timeoutMs), {
     proxyOf: proxyRule(loadConfig(env).config),
-    onConnectError: (url, { message }) => troubles.set(url, message),
+    onConnectError: (url, { message }) => connectErrors.set(url, message),
   })
-  for (const [url, trouble] of troubles) tell(`${url}: no connection: ${trouble}\n`)
+  for (const [url, connectError] of connectErrors) printError(`${url}: no connection: ${connectError}\n`)
   for (const { type, url, models } of servers) {
-    tell(`${url}: ${type}, ${models.map(({ name }) => name).join(', ') || 'without models'}\n`)
+    printError(`${url}: ${type}, ${models.map(({ name }) => name).join(', ') || 'without models'}\n`)
   }
   for (const host of silent)
-    tell(`${host}: no Ollama, LM Studio, vLLM, llama.cpp or other OpenAI-like server found\n`)
+    printError(`${host}: no Ollama, LM Studio, vLLM, llama.cpp or other OpenAI-like server found\n`)
   return servers.some(({ models }) => models.length > 0) ? configOf(servers) : undefined
 }
 

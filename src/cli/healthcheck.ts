@@ -3,8 +3,8 @@ import type { Command } from './command-line.ts'
 
 const timeoutMs = 3_000
 
-/** `healthcheck [url]`: exit code 0 when the router answers; for containers. */
-export const healthcheck: Command = async ([url], { env, print, tell }) => {
+/** `healthcheck [url]`: exits with code 0 if the router responds; for containers. */
+export const healthcheck: Command = async ([url], { env, print, printError }) => {
   const address = `${(url ?? ownAddress(env)).replace(/\/+$/, '')}/ping`
   try {
     const response = await fetch(address, { redirect: 'error', signal: AbortSignal.timeout(timeoutMs) })
@@ -13,9 +13,9 @@ export const healthcheck: Command = async ([url], { env, print, tell }) => {
       print('ok\n')
       return 0
     }
-    tell(`${address} answers ${response.status}\n`)
+    printError(`${address} answers ${response.status}\n`)
   } catch {
-    tell(`${address} does not answer\n`)
+    printError(`${address} does not answer\n`)
   }
   return 1
 }

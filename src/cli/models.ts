@@ -2,10 +2,10 @@ import type { Model } from '../sdk/target.ts'
 import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
-/** `models [file]`: what a start would serve, one line for each model. No address and no key is shown. */
-export const models: Command = async ([file], { env, print, tell }) => {
+/** `models [file]`: lists the models that would be served, one per line. Shows no addresses or keys. */
+export const models: Command = async ([file], { env, print, printError }) => {
   const { config, errors, models: served } = await readWholeConfig(env, file)
-  for (const error of errors) tell(`${error}\n`)
+  for (const error of errors) printError(`${error}\n`)
   if (errors.length > 0) return 2
   const rows = [['MODEL', 'SERVERS', 'STRATEGY', 'CONTEXT']]
   for (const model of served) rows.push(rowOf(model, config.balanceStrategy))

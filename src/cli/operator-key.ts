@@ -6,8 +6,9 @@ import { readBoolean } from '../config/settings-text.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * An operator key for a start that only this machine can reach and that has none: what changes the router then works at
- * once, for who sees the terminal. Undefined where others could come in, or where a key is set.
+ * Generates an operator key for a router that only this machine can reach and that has none, so that operator routes
+ * work at once for whoever sees the terminal. Undefined if the router listens beyond loopback or if an operator key is
+ * configured.
  */
 export function operatorKeyFor(env: Environment): string | undefined {
   const isSet = (env.LLM_ROUTER_ADMIN_KEY ?? '').trim() !== ''
@@ -15,7 +16,7 @@ export function operatorKeyFor(env: Environment): string | undefined {
   return `sk-operator-${randomBytes(24).toString('base64url')}`
 }
 
-/** What is said of it, once, on the terminal alone. */
+/** Printed once, on the terminal only. */
 export function operatorKeyText(key: string): string {
   return `operator key of this start: ${key}\n  what changes the router takes it; LLM_ROUTER_ADMIN_KEY sets one that stays\n`
 }
@@ -24,7 +25,7 @@ function isLoopback(host: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|(?:::ffff:127(?:\.\d{1,3}){3})|::1)$/i.test(host.trim())
 }
 
-/** Whether the keys file has one that works. What is wrong with the file shows at the start. */
+/** Whether the keys file contains an enabled operator key. Errors in the file are reported by the start itself. */
 function hasOperator(env: Environment): boolean {
   const { LLM_ROUTER_AUTH_ENABLED: enabled, LLM_ROUTER_AUTH_MEMORY_SEED_FILE: file } = env
   if (readBoolean(enabled ?? '') === false || !file) return false

@@ -5,11 +5,11 @@ import { modelPath } from '../config/config-path.ts'
 import { type Config, loadConfig } from '../config/settings.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { Model } from '../sdk/target.ts'
-import type { Surroundings } from './command-line.ts'
+import type { CommandContext } from './command-line.ts'
 
 export interface WholeConfig {
   config: Config
-  /** The text of models-config.json; undefined when it cannot be read. */
+  /** Text of models-config.json; undefined if it cannot be read. */
   text: string | undefined
   models: readonly Model[]
   errors: readonly string[]
@@ -17,11 +17,12 @@ export interface WholeConfig {
 }
 
 /**
- * Reads the settings and models-config.json as a start does, with extensions and prompts, and starts nothing. With
- * `askServers` servers of other types are asked for a moment whether they are llama.cpp. Throws ConfigError for the settings.
+ * Reads settings and models-config.json as a start does, including extensions and prompts, without starting anything.
+ * With `askServers`, servers of other types are briefly asked whether they are llama.cpp. Throws ConfigError for
+ * invalid settings.
  */
 export async function readWholeConfig(
-  env: Surroundings['env'],
+  env: CommandContext['env'],
   file?: string,
   { askServers = false }: { askServers?: boolean } = {},
 ): Promise<WholeConfig> {
@@ -29,30 +30,30 @@ export async function readWholeConfig(
   const config: Config = {
     ...given,
     modelsConfigPath: file ?? given.modelsConfigPath,
-    // No port is opened, and no server asked but for what it is.
+    // Opens no port and does not check any server's health.
     ...{ healthIntervalMs: 0, redisHost: '', redisUrl: '', adminPort: 0, drainAcceptMs: 0 },
   }
   const text = textOf(config.modelsConfigPath)
-  const told: string[] = []
+  const logged: string[] = []
   const logger = pino(
     { level: 'warn' },
-    { write: (line: string) => void told.push(toldBy(JSON.parse(line))) },
+    { write: (line: string) => void logged.push(messageOf(JSON.parse(line))) },
   )
   try {
     const app = await buildApp({ config, env, logger })
     const models = app.models.all()
-    // What is logged from here on is of servers that cannot be asked.
-    const toldByConfig = [...told]
+    // Later log lines concern servers that cannot be reached.
+    const configWarnings = [...logged]
     const more = askServers ? await disguised(app, models) : []
     await app.close()
-    return { config, text, models, errors: [], warnings: [...warnings, ...toldByConfig, ...more] }
+    return { config, text, models, errors: [], warnings: [...warnings, ...configWarnings, ...more] }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return { config, text, models: [], errors: error.errors, warnings: [...warnings, ...error.warnings] }
   }
 }
 
-/** A warning for each provider whose type hides that its server is llama.cpp. */
+/** Returns a warning for each provider whose `api_type` hides that its server is llama.cpp. */
 async function disguised(
   app: Awaited<ReturnType<typeof buildApp>>,
   models: readonly Model[],
@@ -65,14 +66,14 @@ async function disguised(
       those.flatMap((target, index) => {
         if (!found.has(target)) return []
         const path = `${modelPath(group, alias)}.${list}[${index}].api_type`
-        return [`${path}: the server says that it is llama.cpp, and is treated so; "llamacpp" is its type`]
+        return [`${path}: the server says that it is llama.cpp and is handled as such; set "llamacpp"`]
       }),
     ),
   )
 }
 
-/** What a log line says, and of which client key it says so. */
-function toldBy({ msg, client }: { msg: unknown; client?: unknown }): string {
+/** Message of a log line, with the client key that it concerns. */
+function messageOf({ msg, client }: { msg: unknown; client?: unknown }): string {
   return client === undefined ? String(msg) : `client key ${JSON.stringify(client)}: ${String(msg)}`
 }
 
@@ -80,6 +81,6 @@ function textOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch {
-    return undefined // the reading as for a start says why
+    return undefined // the regular loading reports why
   }
 }

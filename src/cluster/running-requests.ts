@@ -123,6 +123,8 @@ export function workerRequests(): WorkerRequests {
     fork() {
       const fd = openRunningRequests()
       cluster.setupPrimary({
+        // As every start script has it; options that are given twice do no harm.
+        execArgv: ['--expose-gc', ...process.execArgv],
         stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...(fd === undefined ? [] : [fd])],
       })
       const worker = cluster.fork(fd === undefined ? {} : { [runningRequestsVariable]: String(workerFd) })

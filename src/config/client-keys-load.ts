@@ -7,8 +7,7 @@ import { isObject } from '../lib/json/read.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { type KeyRecord, KeyRecordSchema, ownMembers } from './client-keys-schema.ts'
 import { clientOf, type TellError } from './client-of-record.ts'
-import { pathBelow } from './config-path.ts'
-import { syntaxErrorAt } from './error-position.ts'
+import { pathBelow, syntaxErrorAt } from './config-path.ts'
 import type { RingEntry } from './key-ring.ts'
 
 /**

@@ -9,7 +9,7 @@ const Id = Type.Optional(
   }),
 )
 /** `writeOnly`: no error shows the value. */
-const Secret = Type.Optional(Type.String({ writeOnly: true, allowed: 'text' }))
+const Secret = Type.Optional(Type.String({ writeOnly: true, allowed: 'a string' }))
 const Names = Type.Optional(
   Type.Array(Type.String({ minLength: 1, allowed: 'the name of a model, or a pattern such as "gpt-*"' })),
 )

@@ -3,7 +3,7 @@ import { type ClientKey, type KeyLimits, nameMatcher, type Surface, surfaces } f
 import type { KeyRecord } from './client-keys-schema.ts'
 import { type RingEntry, sha256Of } from './key-ring.ts'
 import { expanded } from './secrets.ts'
-import { looksUnexpanded, unexpandedHint } from './unexpanded.ts'
+import { looksUnexpanded, unexpandedHint } from './settings-text.ts'
 
 /** Tells what is wrong with the file, by the path of it there. */
 export type TellError = (path: JsonPath, message: string) => void

@@ -1,3 +1,5 @@
+import { type JsonPath, type JsonPositions, readJsonc, type TextPosition } from '../lib/json/jsonc.ts'
+
 /** `google_models["gemma"]`, the way this project's error messages name a place in models-config.json. */
 export function modelPath(group: string, alias: string): string {
   return `${groupName(group)}[${JSON.stringify(alias)}]`
@@ -26,4 +28,60 @@ function groupName(group: string): string {
 
 function isPlain(name: string): boolean {
   return /^[A-Za-z_$][\w$-]*$/.test(name)
+}
+
+/** A message about a position in the file itself, which no path leads to. */
+export function atTextPosition({ line, column }: TextPosition, message: string): string {
+  return `models-config.json (line ${line}, column ${column}): ${message}`
+}
+
+/** Takes apart what {@link atTextPosition} returns; undefined for any other message. */
+export function fromTextPosition(text: string): { message: string; position: TextPosition } | undefined {
+  const [whole, line, column] = /^models-config\.json \(line (\d+), column (\d+)\): /.exec(text) ?? []
+  if (whole === undefined) return undefined
+  return { message: text.slice(whole.length), position: { line: Number(line), column: Number(column) } }
+}
+
+/** Where in models-config.json an error is; undefined for one of a variable, a prompt or an extension. */
+export function errorPosition(error: string, positions: JsonPositions | undefined): TextPosition | undefined {
+  const path = readPath(error)
+  if (!path || !positions || /^(?:LLM_ROUTER_\w+|models-config$)/.test(String(path[0]))) return undefined
+  return positions.find(path)
+}
+
+/** `file:line:column: ` before each error of a models-config.json, as compilers write it. */
+export function errorsAtPositions(errors: readonly string[], text: string, path: string): string[] {
+  const document = readJsonc(text)
+  if (document.syntaxError) return [syntaxErrorAt(document.syntaxError, path)]
+  return errors.map((error) => {
+    const position = errorPosition(error, document)
+    return `${path}:${position ? `${position.line}:${position.column}:` : ''} ${error}`
+  })
+}
+
+/** Without the text around it, which may be a key. */
+export function syntaxErrorAt({ line, column }: TextPosition, path: string): string {
+  return `${path}:${line}:${column}: not valid JSON from here on`
+}
+
+const first = /^(?:([A-Za-z_$][\w$-]*)|("(?:[^"\\]|\\.)*"))/
+const step = /^(?:\.([A-Za-z_$][\w$-]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\])/
+
+/** The path that an error message begins with, as config-path.ts writes it; undefined when it begins with none. */
+export function readPath(error: string): JsonPath | undefined {
+  const path: (string | number)[] = []
+  const [begin, plain, quoted] = first.exec(error) ?? []
+  if (begin === undefined) return undefined
+  path.push(plain ?? nameIn(quoted))
+  let rest = error.slice(begin.length)
+  for (let match = step.exec(rest); match; match = step.exec(rest)) {
+    const [all, name, index, text] = match
+    path.push(name ?? (index === undefined ? nameIn(text) : Number(index)))
+    rest = rest.slice(all.length)
+  }
+  return rest.startsWith(':') ? path : undefined
+}
+
+function nameIn(quoted = '""'): string {
+  return String(JSON.parse(quoted))
 }

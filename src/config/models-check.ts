@@ -6,7 +6,7 @@ import { tightened } from '../lib/json/loose.ts'
 import { isObject } from '../lib/json/read.ts'
 import { pathBelow } from './config-path.ts'
 import { type ModelShell, ModelShellSchema, type Provider, ProviderSchema } from './models-schema.ts'
-import { looksUnexpanded, unexpandedHint } from './unexpanded.ts'
+import { looksUnexpanded, unexpandedHint } from './settings-text.ts'
 
 /** What a reading of models-config.json found, each with its place. */
 export interface Findings {

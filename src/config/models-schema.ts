@@ -51,8 +51,7 @@ export const ProviderSchema = Type.Object(
       }),
     ),
     api_type: Type.String({
-      description:
-        'Provider type: openai, vllm, llamacpp, lmstudio, ollama, anthropic, gemini, mock, or one of an extension.',
+      description: 'Provider type of the server, such as openai, vllm or ollama, or one of an extension.',
     }),
     api_host: text(
       `Address of the server, http or https. May contain \${NAME}, an environment variable. Type gemini has Google's as default.`,

@@ -1,6 +1,5 @@
 import { closestName } from '../lib/did-you-mean.ts'
-import { readBoolean } from './settings-text.ts'
-import { looksUnexpanded } from './unexpanded.ts'
+import { looksUnexpanded, readBoolean } from './settings-text.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

@@ -13,19 +13,19 @@ import { isObject } from '../lib/json/read.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'
 import { type EngineState, ollamaListing, openaiListing } from '../sdk/engine-listings.ts'
 
-/** Where Ollama, vLLM, LM Studio and llama.cpp listen unless told otherwise. */
+/** Default ports of Ollama, vLLM, LM Studio and llama.cpp. */
 const usualPorts = [11434, 8000, 1234, 8080]
 
 export interface Discovery {
   servers: FoundServer[]
-  /** Hosts of which nothing answered, and those that are no hosts. */
+  /** Hosts without a model server, and invalid hosts. */
   silent: string[]
 }
 
 export interface DiscoveryOptions {
-  /** Absent: servers are reached directly. */
+  /** Without it, servers are reached directly. */
   proxyOf?: ProxyRule
-  /** Hears why a server cannot be reached, where that has a name; see connect-error.ts. */
+  /** Called when a server cannot be reached for a specific reason; see connect-error.ts. */
   onConnectError?: (url: string, error: ConnectError) => void
 }
 
@@ -34,8 +34,9 @@ interface Search extends DiscoveryOptions {
 }
 
 /**
- * Looks for model servers. A host is a name or address, with or without a port, or a URL; without a port the usual ones
- * are tried. `signal` ends the search, which then gives nothing. Never rejects for what a server does.
+ * Searches for model servers. A host is a name or address, with or without a port, or a URL; without a port, the
+ * default ports are tried. Aborting `signal` ends the search without results. Never rejects because of a server's
+ * behaviour.
  */
 export async function discover(
   hosts: readonly string[],
@@ -58,7 +59,7 @@ function addressesOf(host: string): string[] {
   const bare = /:\/\//.test(host) ? host : `http://${/^[^[\]]*:[^[\]]*:/.test(host) ? `[${host}]` : host}`
   const url = URL.parse(bare)
   if (!url || !/^https?:$/.test(url.protocol) || url.username !== '') return []
-  // URL drops a port that is the usual one of its scheme, so the text is asked.
+  // URL drops the default port of a scheme, so the string is checked.
   if (host.includes('://') || /:\d+$/.test(bare)) return [bare.replace(/\/+$/, '')]
   return usualPorts.map((port) => `http://${url.hostname}:${port}`)
 }
@@ -69,7 +70,7 @@ function boxOf(url: string, index: number): string {
   return /^[\d.]+$|^\[/.test(hostname) ? `box${index + 1}` : (hostname.split('.')[0] ?? hostname)
 }
 
-/** Each kind is known by a list of models that only it has. */
+/** Recognizes each kind by the model list that only it has. */
 async function look(url: string, box: string, search: Search): Promise<FoundServer | undefined> {
   const { proxyOf = () => undefined, signal } = search
   if (proxyOf(url) === undefined && !(await listens(new URL(url), signal))) return undefined
@@ -77,7 +78,7 @@ async function look(url: string, box: string, search: Search): Promise<FoundServ
   const [tags, own, plain, running] = await Promise.all(
     paths.map((path) => fetchJson(url + path, undefined, search)),
   )
-  // An llm-router, which answers for all kinds; this one, perhaps.
+  // An llm-router answers like every kind; it may even be this one.
   if (isObject(tags) && 'response_time' in tags) return undefined
   if (isObject(tags) && Array.isArray(tags.models)) {
     const names = tags.models.flatMap((entry: unknown) =>
@@ -92,7 +93,7 @@ async function look(url: string, box: string, search: Search): Promise<FoundServ
   return models.length > 0 ? { type: typeOf(plain), url, box, models } : undefined
 }
 
-/** Whether anybody does at all: mostly nobody does. */
+/** Checks the port first: most are closed. */
 async function listens({ protocol, hostname, port }: URL, signal: AbortSignal): Promise<boolean> {
   const usual = protocol === 'https:' ? 443 : 80
   const socket = connect({
@@ -144,7 +145,7 @@ async function fetchJson(
     const { status, text } = await askOnce({ origin, path: pathname + search, connection, body, signal })
     if (status >= 200 && status < 300) return JSON.parse(text)
   } catch (error) {
-    // Else nothing listens there, or nothing that speaks so.
+    // Any other error means that nothing listens there, or something else.
     if (error instanceof ConnectError) onConnectError?.(origin, error)
   }
   return undefined

@@ -4,11 +4,11 @@ import type { EngineModel } from '../sdk/engine-listings.ts'
 import type { Model, Target } from '../sdk/target.ts'
 
 /**
- * What each dialect tells of a model. No address, path or key is among the fields, and what the router cannot know is
- * left out, or empty where clients need the member. `context`: of the model, in tokens; 0 when unknown.
+ * Descriptions of a model in each dialect. They contain no addresses, paths or keys. What the router does not know is
+ * omitted, or empty if clients need the field. `context`: of the model, in tokens; 0 if unknown.
  */
 
-/** Ollama's entry, https://docs.ollama.com/api/tags, with the members that the older router's clients read. */
+/** Ollama's entry, https://docs.ollama.com/api/tags, with the fields that clients of the Python llm-router read. */
 export function ollamaTag(model: Model, since: Date, context: number): Record<string, unknown> {
   return {
     ...lmStudioModel(model, context),
@@ -30,13 +30,13 @@ export function ollamaTag(model: Model, since: Date, context: number): Record<st
 /** A target that has its model in memory. */
 export interface LoadedModel {
   readonly target: Target
-  /** Undefined where the server has no such list, so that the model cannot be anything but ready. */
+  /** Undefined if the server has no list of loaded models: the model then counts as loaded. */
   readonly entry: EngineModel | undefined
 }
 
 /**
- * Ollama's running model, https://docs.ollama.com/api/ps: one entry, however many servers have it loaded, with the smallest
- * context and the latest end. Which server has which one loaded the router does not tell.
+ * Ollama's running model, https://docs.ollama.com/api/ps: one entry, however many servers have it loaded, with the
+ * smallest context and the latest expiry. Does not reveal which server has it loaded.
  */
 export function ollamaRunning(
   model: Model,
@@ -47,10 +47,10 @@ export function ollamaRunning(
     .map(({ target, entry }) => entry?.context ?? target.inputSize)
     .filter((context) => context > 0)
   const context = contexts.length === 0 ? 0 : Math.min(...contexts)
-  const told = loaded.flatMap(({ entry }) => (entry?.running ? [entry.running] : []))
-  const [latest = {}] = told.toSorted((one, other) => endOf(other) - endOf(one))
+  const reported = loaded.flatMap(({ entry }) => (entry?.running ? [entry.running] : []))
+  const [latest = {}] = reported.toSorted((one, other) => endOf(other) - endOf(one))
   const never = new Date(since)
-  // Clients show a far time as "for ever".
+  // Clients show a distant time as "forever".
   never.setUTCFullYear(never.getUTCFullYear() + 100)
   return {
     name: model.alias,
@@ -69,10 +69,10 @@ function endOf({ expires_at: expires }: Readonly<Record<string, unknown>>): numb
   return Number.isNaN(ms) ? 0 : ms
 }
 
-/** Ollama's description, https://docs.ollama.com/api/show. Clients look for the context length under its architecture. */
+/** Ollama's description, https://docs.ollama.com/api/show. Clients look up the context length by architecture. */
 export function ollamaShow(model: Model, since: Date, context: number): Record<string, unknown> {
   const architecture = (model.details?.family ?? '').toLowerCase().replaceAll(/[^a-z0-9_]/g, '') || 'model'
-  // Clients take it for the context length.
+  // Clients read the context length from it.
   const hasNumCtx = model.targets.some(
     ({ defaults: { options } }) => isObject(options) && typeof options.num_ctx === 'number',
   )
@@ -104,7 +104,7 @@ export function openaiModel(model: Model, since: Date, context: number): Record<
   }
 }
 
-/** Anthropic's model object, https://docs.anthropic.com/en/api/models; what the router cannot know is null there. */
+/** Anthropic's model object, https://docs.anthropic.com/en/api/models; unknown values are null. */
 export function anthropicModel(model: Model, since: Date, context: number): Record<string, unknown> {
   return {
     type: 'model',
@@ -134,7 +134,7 @@ export function lmStudioModel(model: Model, context: number): Record<string, unk
   }
 }
 
-/** What LM Studio's answers tell of the model that gave them. */
+/** Model information in LM Studio's responses. */
 export function lmStudioInfo(
   model: Model,
   contextLength: number,
@@ -153,12 +153,12 @@ export function lmStudioInfo(
   }
 }
 
-/** The provider type of a model's first target. */
+/** Provider type of a model's first target. */
 function typeOf({ targets: [first] }: Model): string {
   return first?.type.name ?? ''
 }
 
-/** Clients tell models apart by it. */
+/** Clients identify models by it. */
 function digestOf(model: Model): string {
   return createHash('sha256').update(model.alias).digest('hex')
 }
@@ -177,7 +177,7 @@ function detailsOf(model: Model, context: number): Record<string, unknown> {
   }
 }
 
-/** As configured, else what can be told: tools unless every server is said to have none. */
+/** As configured; otherwise derived: includes tools unless every server is configured without them. */
 function capabilitiesOf(model: Model): readonly string[] {
   if (model.capabilities) return model.capabilities
   if (model.embedding) return ['embedding']

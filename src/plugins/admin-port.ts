@@ -6,22 +6,22 @@ import fp from 'fastify-plugin'
 declare module 'fastify' {
   interface FastifyInstance {
     adminPort: {
-      /** Whether a request came in over the port for metrics, probes and the status API. */
+      /** Whether the request arrived on the admin port (metrics, probes and the status API). */
       isUsedBy(request: IncomingMessage): boolean
     }
   }
   interface FastifyContextConfig {
-    /** The route is for those who run the router: on the admin port only, where there is one. */
+    /** Restricts the route to operators: where an admin port is configured, the route exists on that port only. */
     admin?: boolean
   }
 }
 
-/** Requests that came in over the admin port. */
+/** Requests that arrived on the admin port. */
 export type AdminRequests = WeakSet<IncomingMessage>
 
 /**
- * Tells the router by which port a request came: a route for the admin port is not found on the other one, and the other
- * way round. For `routerOptions.constraints`.
+ * Fastify route constraint that separates the two listeners: admin routes exist on the admin port only, all others on
+ * the main port only. For `routerOptions.constraints`.
  */
 export function adminConstraint(requests: AdminRequests): Constraint {
   return {
@@ -49,8 +49,8 @@ interface AdminPortOptions {
 }
 
 /**
- * A second listener, with LLM_ROUTER_ADMIN_PORT: what only operators need is then out of the clients' reach. It listens
- * before the other one does, and until all running answers have ended, so that the end of a process can be watched.
+ * Adds a second listener on LLM_ROUTER_ADMIN_PORT, so that clients cannot reach what only operators need. It opens
+ * before the main listener and closes after all running responses have ended, so that a shutdown can be observed.
  */
 export default fp(
   (app, { requests, createServer }: AdminPortOptions, done) => {
@@ -67,7 +67,7 @@ export default fp(
     app.addHook('onReady', async () => {
       server.listen(port, host)
       await once(server, 'listening')
-      app.log.info({ host, port }, 'metrics, probes and status')
+      app.log.info({ host, port }, 'admin port listening')
     })
     app.addHook('onClose', async () => {
       if (!server.listening) return

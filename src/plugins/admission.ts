@@ -8,41 +8,45 @@ import { RouterError, tooLarge } from '../sdk/errors.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     admission: {
-      /** Bytes of request bodies that are being read or kept for their request. */
+      /** Bytes of request bodies that are being read or are kept for a running request. */
       readonly heldBytes: number
       readonly budgetBytes: number
     }
   }
 }
 
-/** Of the heap limit, when LLM_ROUTER_BODY_BUDGET says nothing: a body takes several times its size while it is read. */
+/**
+ * Default budget as a share of the heap limit, without LLM_ROUTER_BODY_BUDGET: reading a body takes several times its
+ * size.
+ */
 const shareOfHeap = 1 / 8
 const retryAfterSeconds = 1
 
 /**
- * Bounds all request bodies together, in bytes: a body counts from its announcement to the end of its exchange, because
- * it is kept for another upstream. One that finds no room is refused before it is read.
+ * Limits the total bytes of all request bodies in memory. A body counts from when its length is announced, or its
+ * chunks arrive, until its exchange ends, because it is kept for a retry on another target. A body that exceeds the
+ * budget is rejected before it is read.
  */
 export default fp(
   (app, _options, done) => {
     const wanted = app.config.bodyBudgetBytes || Math.floor(getHeapStatistics().heap_size_limit * shareOfHeap)
-    // The largest single body must always find room.
+    // The largest single body always has to fit.
     const budget = new Budget(Math.max(wanted, app.config.bodyLimitBytes))
     app.decorate('admission', budget)
     app.addHook('preParsing', (request, reply, payload, next) => {
       const announced = announcedBytes(request.raw.headers)
       if (announced === 0 || reply.raw.destroyed) return next()
       if (request.method === 'GET' || request.method === 'HEAD') {
-        // Nobody reads this body, so the next request cannot follow it.
+        // Nothing reads this body, so the connection cannot be reused for another request.
         reply.header('connection', 'close')
         return next()
       }
       if (announced !== undefined && announced > request.routeOptions.bodyLimit) return next(tooLarge())
       const share = budget.openShare()
-      reply.raw.on('close', share.giveBack)
-      if (announced !== undefined && !share.take(announced)) return next(noRoom())
+      reply.raw.on('close', share.release)
+      if (announced !== undefined && !share.reserve(announced)) return next(noRoom())
       if (awaitsContinue(request)) reply.raw.writeContinue()
-      if (announced === undefined) return next(null, counted(payload, share.take))
+      if (announced === undefined) return next(null, limited(payload, share.reserve))
       next()
     })
     done()
@@ -62,41 +66,41 @@ class Budget {
     return this.#heldBytes
   }
 
-  /** What one request holds. Nothing is taken any more once it was given back. */
-  openShare(): { take(bytes: number): boolean; giveBack(): void } {
-    let taken: number | undefined = 0
+  /** The bytes that one request holds. After `release`, `reserve` has no effect. */
+  openShare(): { reserve(bytes: number): boolean; release(): void } {
+    let reserved: number | undefined = 0
     return {
-      take: (bytes) => {
-        if (taken === undefined) return true
+      reserve: (bytes) => {
+        if (reserved === undefined) return true
         if (this.#heldBytes + bytes > this.budgetBytes) return false
-        taken += bytes
+        reserved += bytes
         this.#heldBytes += bytes
         return true
       },
-      giveBack: () => {
-        this.#heldBytes -= taken ?? 0
-        taken = undefined
+      release: () => {
+        this.#heldBytes -= reserved ?? 0
+        reserved = undefined
       },
     }
   }
 }
 
-/** Length of the body; undefined when only its end will tell. */
+/** Length of the body in bytes; undefined when it is known only after the last chunk. */
 function announcedBytes(headers: IncomingHttpHeaders): number | undefined {
   if (headers['transfer-encoding'] !== undefined) return undefined
   return Number(headers['content-length'] ?? 0)
 }
 
-/** RFC 9110, section 10.1.1: a client that asks waits for this before it sends its body. */
+/** RFC 9110, section 10.1.1: the client waits for `100 Continue` before it sends its body. */
 function awaitsContinue({ raw }: FastifyRequest): boolean {
   return raw.httpVersion === '1.1' && raw.headers.expect !== undefined
 }
 
-/** The same bytes, as long as there is room for them. */
-function counted(payload: Readable, take: (bytes: number) => boolean): Readable {
+/** Passes the payload through and fails as soon as the budget is exhausted. */
+function limited(payload: Readable, reserve: (bytes: number) => boolean): Readable {
   const counter = new Transform({
     transform(chunk: Buffer, _encoding, pass) {
-      if (take(chunk.length)) pass(null, chunk)
+      if (reserve(chunk.length)) pass(null, chunk)
       else pass(noRoom())
     },
   })

@@ -2,8 +2,8 @@ import fp from 'fastify-plugin'
 import { ConfigError } from '../sdk/errors.ts'
 
 /**
- * With LLM_ROUTER_BASE_PATH the router answers below that path too, for a reverse proxy that shares a host name by path and
- * leaves the path as it is. Without the base path everything is answered as before: probes and scrapers come past the proxy.
+ * With LLM_ROUTER_BASE_PATH, the router also serves its routes below that path, for a reverse proxy that forwards paths
+ * unchanged. Paths without the prefix keep working, because probes and scrapers bypass the proxy.
  */
 export default fp(
   (app, _options, done) => {
@@ -25,7 +25,7 @@ export default fp(
   { name: 'base-path', dependencies: ['config'] },
 )
 
-/** The target of a request as the routes know it: `/llm/v1/models?limit=1` is `/v1/models?limit=1` below `/llm`. */
+/** Strips the base path from a request target: `/llm/v1/models?limit=1` becomes `/v1/models?limit=1` below `/llm`. */
 export function withoutBasePath(target: string, basePath: string): string {
   if (basePath === '' || !target.startsWith(basePath)) return target
   const rest = target.slice(basePath.length)

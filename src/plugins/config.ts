@@ -5,14 +5,14 @@ import type { Channel } from '../lib/channel.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     config: Config
-    /** 0 (included) to 1 (excluded): what strategies draw with. */
+    /** 0 (inclusive) to 1 (exclusive): source of randomness for strategies. */
     random: () => number
-    /** The primary of a cluster; undefined in a router that is one process. */
+    /** The cluster's primary process; undefined in a single process. */
     primary: Channel | undefined
   }
 }
 
-/** What whoever starts this process gives it: its settings, already checked, and the way to its primary. */
+/** Provides what this process was started with: its validated settings and the channel to its primary. */
 export default fp(
   (app, options: { config: Config; random?: () => number; primary?: Channel }, done) => {
     app.decorate('config', options.config)

@@ -2,39 +2,39 @@ import type { Socket } from 'node:net'
 import fp from 'fastify-plugin'
 import { reportConnections } from '../cluster/connections.ts'
 
-/** A worker that holds more than this share of the mean gives connections up. */
-const tooMany = 1.5
-/** Fewer above the mean are chance, and not worth a client's new connection. */
-const leastSurplus = 4
+/** Multiple of the mean above which a worker closes connections. */
+const maxShareOfMean = 1.5
+/** A smaller surplus is random variation and not worth a client's reconnect. */
+const minSurplus = 4
 
 /**
- * Spreads kept-alive connections over the workers of a cluster. The system gives a new connection to whichever worker asks
- * first, and a client keeps it: without this, one worker may have several times the clients of another for hours. A worker
- * with too many answers the next requests on connections that were idle with `Connection: close`; their clients connect anew.
- * docs/decisions/0001-cluster-scheduling.md has what was measured.
+ * Spreads keep-alive connections over the workers of a cluster. The kernel gives a new connection to whichever worker
+ * accepts first, and the client keeps it: without this, one worker can have several times the clients of another for
+ * hours. A worker with too many connections sends `Connection: close` with the next responses on idle connections, and
+ * their clients reconnect. Measurements: docs/decisions/0001-cluster-scheduling.md.
  */
 export default fp(
   (app, _options, done) => {
     if (!app.primary) return done()
-    let held = 0
+    let connections = 0
     let toClose = 0
     const changed = reportConnections(
       app.primary,
-      () => held,
+      () => connections,
       (mean) => {
-        toClose = surplusOf(held, mean)
+        toClose = surplusOf(connections, mean)
       },
     )
     app.server.on('connection', (socket: Socket) => {
-      held++
+      connections++
       changed()
       socket.once('close', () => {
-        held--
+        connections--
         changed()
       })
     })
     app.addHook('onRequest', ({ raw: { socket } }, reply, next) => {
-      // The first request of a connection: its client has just connected, maybe for this reason.
+      // Not on the first request of a connection: its client has just connected, perhaps for this reason.
       if (toClose > 0 && socket.bytesWritten > 0) {
         toClose--
         reply.header('connection', 'close')
@@ -46,8 +46,8 @@ export default fp(
   { name: 'connection-balance', dependencies: ['config', 'drain'] },
 )
 
-/** How many connections a worker is to give up. */
-function surplusOf(held: number, mean: number): number {
-  const surplus = Math.floor(held - mean)
-  return held > tooMany * mean && surplus >= leastSurplus ? surplus : 0
+/** Number of connections that a worker should close. */
+function surplusOf(connections: number, mean: number): number {
+  const surplus = Math.floor(connections - mean)
+  return connections > maxShareOfMean * mean && surplus >= minSurplus ? surplus : 0
 }

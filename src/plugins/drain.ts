@@ -5,23 +5,23 @@ import { RouterError } from '../sdk/errors.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     drain: {
-      /** True from the first moment of the end: readiness says no, and answers close their connections. */
+      /** True from the start of the shutdown: readiness fails and responses close their connections. */
       readonly active: boolean
     }
   }
 }
 
-/** For the first request of a connection that was opened just before the listener closed, in milliseconds. */
+/** Time for the first request of a connection that was opened just before the listener closed, in milliseconds. */
 const firstRequestMs = 250
-/** How often sockets whose answer has ended meanwhile are closed, in milliseconds. */
+/** Interval at which sockets that have become idle are closed, in milliseconds. */
 const closeIdleMs = 100
-/** After the streams were told to end, their sockets get this long, in milliseconds. */
+/** Time for sockets to flush after streams were aborted, in milliseconds. */
 const lastWordsMs = 2_000
 
 /**
- * Lets a process end without cutting answers. `app.close()` first keeps serving for a moment, so that clients with open
- * connections learn by `connection: close` to use others; then the listener closes and running answers go on; what still
- * runs at the limit is told so in its dialect.
+ * Graceful shutdown that drains running requests. `app.close()` first keeps serving for LLM_ROUTER_DRAIN_ACCEPT, so
+ * that clients see `connection: close` and move to other connections. Then the listener closes and running responses
+ * continue. Those still running at the timeout end with an error in their dialect.
  */
 export default fp(
   (app, _options, done) => {
@@ -51,10 +51,11 @@ export default fp(
     app.addHook('preClose', async () => {
       active = true
       const { drainAcceptMs, drainTimeoutMs } = app.config
-      // Between two requests a busy router may have no connection at all: only one without any for a while has no clients.
+      // A busy router can have no connection between two requests. It has no clients only if that lasts for a while.
       const isUsed = sockets.size > 0 || performance.now() - lastClosedAt < drainAcceptMs
       if (isUsed && drainAcceptMs > 0) await new Promise((resolve) => setTimeout(resolve, drainAcceptMs))
-      // Not the close of the HTTP server: that one ends idle connections too, and a new one is idle until it is read.
+      // Bypasses `http.Server.close()`, which also closes idle connections: a new connection is idle until its first
+      // byte is read.
       if (app.server.listening) Server.prototype.close.call(app.server)
       if (sockets.size > 0 && drainAcceptMs > 0) {
         await new Promise<void>((resolve) => {
@@ -62,9 +63,10 @@ export default fp(
           timers.push(setTimeout(resolve, firstRequestMs))
         })
       }
-      // Clients open some connections ahead of need; Node waits for the first byte of each of them.
+      // Clients open some connections in advance. Node would wait for a first byte on each of them.
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
-      // `server.close()` looks for idle sockets once; a stream that ends later would keep its socket until its timeout.
+      // `server.close()` closes idle sockets only once. The socket of a stream that ends later would stay open until
+      // its timeout.
       closingIdle = setInterval(() => app.server.closeIdleConnections(), closeIdleMs)
       const error = new RouterError('overloaded', 'The router is shutting down', {
         code: 'shutting_down',

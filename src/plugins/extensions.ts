@@ -7,17 +7,17 @@ import { ConfigError } from '../sdk/errors.ts'
 import type { ExtensionDecorators } from '../sdk.ts'
 
 /**
- * Loads the modules named in LLM_ROUTER_EXTENSIONS: each is a Fastify plugin (its default export) that adds provider
- * types, strategies, dialects or routes. A name that starts with a dot or a slash is a file, from the working
- * directory; any other is a package, looked for from the working directory and then beside the router.
+ * Loads the modules named in LLM_ROUTER_EXTENSIONS. Each is a Fastify plugin (its default export) that adds provider
+ * types, strategies, dialects or routes. A name that starts with a dot or a slash is a file, relative to the working
+ * directory. Any other name is a package, resolved from the working directory first and then from the router.
  */
 export default fp(
   async (app) => {
-    // Where the compiler sees that an extension gets what the SDK promises.
+    // Lets the compiler check that extensions get the decorators that the SDK promises.
     const { extensions } = (app satisfies ExtensionDecorators).config
     if (extensions.length === 0) return
     const hooks = registerHooks({ resolve: resolveForExtensions })
-    // An extension may import more while it runs.
+    // Stays registered, because extensions may import lazily.
     app.addHook('onClose', async () => hooks.deregister())
     const errors: string[] = []
     for (const name of extensions) {
@@ -38,13 +38,16 @@ export default fp(
   { name: 'extensions', dependencies: ['config', 'registries', 'errors'] },
 )
 
-/** Stands before a package name that is to be resolved from the working directory. */
+/** Prefix of a package name to be resolved from the working directory. */
 const fromWorkingDirectory = 'llm-router-extension:'
 const sdk = pathToFileURL(join(import.meta.dirname, `../sdk${extname(import.meta.filename)}`)).href
 
 type ResolveHook = NonNullable<Parameters<typeof registerHooks>[0]['resolve']>
 
-/** The SDK is that of the running router, wherever the extension is and whatever is installed beside it. */
+/**
+ * Resolves `llm-router/sdk` to the running router's SDK, wherever the extension is and whatever is installed next to
+ * it.
+ */
 const resolveForExtensions: ResolveHook = (specifier, context, next) => {
   if (specifier === 'llm-router/sdk') return { url: sdk, shortCircuit: true }
   if (!specifier.startsWith(fromWorkingDirectory)) return next(specifier, context)
@@ -72,11 +75,11 @@ async function loadPackage(name: string): Promise<{ default?: unknown }> {
     return await import(name)
   } catch (error) {
     if (!isMissing(error, name)) throw error
-    throw new Error(`this package is neither in ${resolve('node_modules')} nor beside the router`)
+    throw new Error(`package found neither in ${resolve('node_modules')} nor next to the router`)
   }
 }
 
-/** Whether the package itself is not there, and not something that it imports. */
+/** Whether the package itself is missing, rather than one of its imports. */
 function isMissing(error: unknown, name: string): boolean {
   if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_MODULE_NOT_FOUND') return false
   return error.message.includes(`'${name}'`)

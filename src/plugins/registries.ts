@@ -21,7 +21,7 @@ declare module 'fastify' {
   }
 }
 
-/** What the router speaks, calls and chooses by. Extensions add to the same registries. */
+/** Built-in dialects, provider types and strategies. Extensions add to the same registries. */
 export default fp(
   (app, _options, done) => {
     const dialects = new Registry<Dialect>('dialect')

@@ -3,19 +3,19 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { badRequest, RouterError } from '../sdk/errors.ts'
 
-/** No client needs more; and each costs time in every place that looks at headers. */
+/** More than any client needs; every header costs time wherever headers are read. */
 const maxHeaders = 256
 const maxHostBytes = 255
-/** No route has this path. */
+/** A path without a route. */
 const unroutablePath = '/-'
 
 /**
- * Refuses what Node reads as HTTP and others read otherwise: what two servers in a row take for different requests is
- * the way past the checks of the first one. Such a connection is closed. Source: RFC 9112, sections 2.3, 3.2, 6.1, 11.2.
+ * Rejects requests that Node accepts but other servers parse differently, and closes their connection: two servers in a
+ * row that disagree about a request allow request smuggling. Source: RFC 9112, sections 2.3, 3.2, 6.1, 11.2.
  */
 export default fp(
   (app, _options, done) => {
-    // Not onRequest: a hook of that kind that refuses would keep the later ones from counting the request.
+    // Not onRequest: a hook that fails there would prevent later ones from counting the request.
     app.addHook('preParsing', (request, reply, _payload, next) => {
       const error = errorOf(request)
       if (error) reply.header('connection', 'close')
@@ -28,8 +28,9 @@ export default fp(
 )
 
 /**
- * The target for the router, which would find the path in an absolute one, and answers one that it cannot decode by
- * itself. Such a request goes to no route, and is refused with the others.
+ * Request target for routing. Fastify's router would extract the path of an absolute-form target, and reply by itself
+ * to one that it cannot decode. Such targets are mapped to a path without a route, and the request is rejected as
+ * above.
  */
 export function routableTarget(request: { url?: string | undefined }): string {
   const target = request.url ?? ''
@@ -60,7 +61,7 @@ function headersError({ rawHeaders }: IncomingMessage): RouterError | undefined 
   return new RouterError('bad_request', `More than ${maxHeaders} headers`, { status: 431 })
 }
 
-/** A name or address and a port: RFC 3986, section 3.2.2, without the user name. */
+/** Host name or address with a port: RFC 3986, section 3.2.2, without user information. */
 const authority = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-f:.]+\])(?::\d{0,5})?$/i
 
 function hostError(request: IncomingMessage): RouterError | undefined {
@@ -68,12 +69,12 @@ function hostError(request: IncomingMessage): RouterError | undefined {
   if (host === undefined) {
     return request.httpVersion === '1.0' ? undefined : badRequest('The request has no Host header')
   }
-  if (stands(request, 'host') > 1) return badRequest('The request has more than one Host header')
+  if (occurrencesOf(request, 'host') > 1) return badRequest('The request has more than one Host header')
   const isValid = host.length <= maxHostBytes && authority.test(host)
   return isValid ? undefined : badRequest('The Host header is not valid')
 }
 
-/** A path as a client sends it to a server, of visible ASCII, that can be decoded. RFC 9112, section 3.2.1. */
+/** Whether the target is a decodable path of visible ASCII. RFC 9112, section 3.2.1. */
 function isOriginForm(target: string): boolean {
   if (!/^\/[!-"$-~]*$/.test(target)) return false
   if (!target.includes('%')) return true
@@ -87,26 +88,26 @@ function isOriginForm(target: string): boolean {
 
 function methodError({ method }: IncomingMessage): RouterError | undefined {
   if (method !== 'TRACE' && method !== 'CONNECT') return undefined
-  return new RouterError('method_not_allowed', `${method} is not answered`, { code: 'method_not_allowed' })
+  return new RouterError('method_not_allowed', `${method} is not supported`, { code: 'method_not_allowed' })
 }
 
 function codingError(request: IncomingMessage): RouterError | undefined {
   if (request.headers['transfer-encoding'] === undefined) return undefined
   const codings = valuesOf(request, 'transfer-encoding')
-  if (request.httpVersion !== '1.1') return badRequest('HTTP/1.0 knows no Transfer-Encoding')
+  if (request.httpVersion !== '1.1') return badRequest('HTTP/1.0 does not support Transfer-Encoding')
   const isChunked = codings.length === 1 && codings[0]?.toLowerCase() === 'chunked'
-  return isChunked ? undefined : badRequest("Transfer-Encoding can only be 'chunked'")
+  return isChunked ? undefined : badRequest("Transfer-Encoding must be 'chunked'")
 }
 
 function expectError(request: IncomingMessage): RouterError | undefined {
   if (request.headers.expect === undefined) return undefined
   const expectations = valuesOf(request, 'expect')
   if (expectations.every((value) => value.toLowerCase() === '100-continue')) return undefined
-  return new RouterError('bad_request', "Expect can only be '100-continue'", { status: 417 })
+  return new RouterError('bad_request', "Expect must be '100-continue'", { status: 417 })
 }
 
-/** How often a header stands there. */
-function stands({ rawHeaders }: IncomingMessage, name: string): number {
+/** Number of occurrences of a header. */
+function occurrencesOf({ rawHeaders }: IncomingMessage, name: string): number {
   let count = 0
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const found = rawHeaders[index] ?? ''
@@ -115,7 +116,7 @@ function stands({ rawHeaders }: IncomingMessage, name: string): number {
   return count
 }
 
-/** All values of a header: `request.headers` keeps the first of some, and joins others. */
+/** All values of a header. `request.headers` keeps only the first value of some headers and joins others. */
 function valuesOf({ rawHeaders }: IncomingMessage, name: string): string[] {
   const values: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {

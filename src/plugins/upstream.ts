@@ -3,34 +3,34 @@ import fp from 'fastify-plugin'
 import type { ConnectError } from '../lib/connect-error.ts'
 import { checkedLookup } from '../relay/upstream/checked-lookup.ts'
 import { createHttpTransport, type HttpTransport } from '../relay/upstream/http-transport.ts'
-import { passedBytes } from '../runtime/passed-bytes.ts'
+import { collectAfterBytes } from '../runtime/garbage-collector.ts'
 import type { Target } from '../sdk/target.ts'
 import type { Transport } from '../sdk/transport.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     upstream: {
-      /** The way to a target: pooled sockets, or what its provider type brings. */
+      /** Transport to a target: pooled sockets, or the provider type's own transport. */
       transportOf(target: Target): Transport
     }
   }
 }
 
-/** A host that does not accept within this is as good as down, however long its answers may take. */
+/** A host that accepts no connection in this time counts as down, however long its responses may take. */
 const maxConnectMs = 10_000
-/** Why a server cannot be reached is logged once in this time. */
+/** Interval at which the same connection error is logged again, in milliseconds. */
 const repeatAfterMs = 60_000
 
 export default fp(
   (app, _options, done) => {
     const settings = {
       connectTimeoutMs: Math.min(app.config.externalTimeoutMs, maxConnectMs),
-      onBytes: passedBytes(),
-      onConnectError: tellSeldom(app),
-      ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: tellOnce(app) }) }),
+      onBytes: collectAfterBytes(),
+      onConnectError: logRarely(app),
+      ...(app.config.allowLinkLocal ? {} : { lookup: checkedLookup({ onRefused: logOnce(app) }) }),
     }
     const direct = createHttpTransport(settings)
-    /** By how the server is reached: sockets are never shared between different credentials. */
+    /** Transports by connection settings: sockets are never shared between different credentials. */
     const special = new Map<string, HttpTransport>()
     const known = new WeakMap<Target, Transport>()
     const specialFor = (target: Target): HttpTransport => {
@@ -59,7 +59,7 @@ export default fp(
           .flatMap(({ targets, sleeping }) => [...targets, ...sleeping])
           .map(({ connection }) => JSON.stringify(connection)),
       )
-      // What runs on the others runs on; their idle sockets close by themselves.
+      // Requests on the removed transports continue; their idle sockets time out.
       for (const key of special.keys()) if (!inUse.has(key)) special.delete(key)
     })
     app.addHook('onClose', async () => {
@@ -70,29 +70,29 @@ export default fp(
   { name: 'upstream', dependencies: ['config', 'models'] },
 )
 
-/** Says why no connection comes about, which one failed request after another would tell too late. */
-function tellSeldom(app: FastifyInstance): (origin: string, error: ConnectError) => void {
-  const toldAt = new Map<string, number>()
-  app.models.onChange(() => toldAt.clear())
+/** Logs why connections fail, at most once per minute for the same error. */
+function logRarely(app: FastifyInstance): (origin: string, error: ConnectError) => void {
+  const loggedAt = new Map<string, number>()
+  app.models.onChange(() => loggedAt.clear())
   return (origin, { code, message }) => {
     const targets = targetsAt(app, ({ origin: other }) => other === origin)
     const key = `${code} ${targets.join(' ')}`
     const now = performance.now()
-    if (now - (toldAt.get(key) ?? Number.NEGATIVE_INFINITY) < repeatAfterMs) return
-    toldAt.set(key, now)
+    if (now - (loggedAt.get(key) ?? Number.NEGATIVE_INFINITY) < repeatAfterMs) return
+    loggedAt.set(key, now)
     app.log.error({ targets, error_cause: code }, `no connection to a server: ${message}`)
   }
 }
 
-/** Says once for each name which targets it cuts off: their addresses are not for the log. */
-function tellOnce(app: FastifyInstance): (hostname: string) => void {
-  const told = new Set<string>()
+/** Logs a refused name once, with the affected targets. Addresses must not appear in the log. */
+function logOnce(app: FastifyInstance): (hostname: string) => void {
+  const logged = new Set<string>()
   return (hostname) => {
-    if (told.has(hostname)) return
-    told.add(hostname)
+    if (logged.has(hostname)) return
+    logged.add(hostname)
     app.log.error(
       { targets: targetsAt(app, ({ origin }) => URL.parse(origin)?.hostname === hostname) },
-      'the name in api_host leads to a link-local or metadata address, so no connection is made; LLM_ROUTER_ALLOW_LINK_LOCAL=1 allows it',
+      'the name in api_host resolves to a link-local or metadata address; connections are refused unless LLM_ROUTER_ALLOW_LINK_LOCAL=1',
     )
   }
 }

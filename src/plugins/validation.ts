@@ -7,20 +7,23 @@ import fp from 'fastify-plugin'
 import { isObject } from '../lib/json/read.ts'
 import { badRequest, type RouterError } from '../sdk/errors.ts'
 
-/** For the time until the plugin below is there. Fastify would else load its own, a hundred modules that few routes need. */
+/**
+ * Placeholder until the plugin below is registered. Without it, Fastify would load its own compilers: a hundred modules
+ * that few routes need.
+ */
 export const noCompilers = {
   buildValidator: () => () => neverAsked(),
   buildSerializer: () => () => neverAsked(),
 }
 
 function neverAsked(): never {
-  throw new Error('a route came before the validation')
+  throw new Error('a route was registered before the validation plugin')
 }
 
 /**
- * Compiles the schemas of routes. A body with a TypeBox schema is accepted as it is or rejected, with the path and what belongs
- * there. What else has a schema (a body with a plain JSON Schema, a query string, path parameters, headers, responses) is for
- * Fastify's own compilers, which coerce, fill in defaults and remove; they are loaded when first needed.
+ * Compiles the schemas of routes. A body with a TypeBox schema is accepted unchanged or rejected with the path and the
+ * expected type. All other schemas (bodies in plain JSON Schema, query strings, path parameters, headers, responses) go
+ * to Fastify's own compilers, which coerce, apply defaults and remove; they are loaded on first use.
  */
 export default fp(
   (app, _options, done) => {
@@ -36,13 +39,13 @@ export default fp(
   { name: 'validation' },
 )
 
-/** With the shared schemas (`addSchema`) of the app, which are complete when routes are compiled. */
+/** Includes the app's shared schemas (`addSchema`), which are complete when routes are compiled. */
 function fastifysCompilers(app: FastifyInstance): {
   validator: FastifySchemaCompiler<unknown>
   serializer: FastifySerializerCompiler<unknown>
 } {
   const load = createRequire(import.meta.url)
-  const shared = () => app.getSchemas() as Record<string, object> // it takes nothing else
+  const shared = () => app.getSchemas() as Record<string, object> // `addSchema` accepts nothing else
   let validator: ReturnType<ReturnType<typeof import('@fastify/ajv-compiler')>> | undefined
   let serializer: ReturnType<ReturnType<typeof import('@fastify/fast-json-stringify-compiler')>> | undefined
   return {
@@ -68,7 +71,7 @@ function isTypeBox(schema: unknown): schema is TSchema {
 function typeBoxCheck(schema: TSchema) {
   let compiled: TypeCheck<TSchema> | undefined
   return (value: unknown) => {
-    // With the first request: most routes never get one, and all of them together would hold up the start.
+    // Compiled on the first request: most routes never get one, and compiling all of them would delay the start.
     compiled ??= TypeCompiler.Compile(schema)
     if (compiled.Check(value)) return { value }
     const error = compiled.Errors(value).First()
@@ -76,7 +79,7 @@ function typeBoxCheck(schema: TSchema) {
   }
 }
 
-/** What Fastify's own validator found, in the words of the others; undefined for any other error. */
+/** Converts an error of Fastify's own validator to the router's format; undefined for any other error. */
 export function validationError(thrown: unknown): RouterError | undefined {
   if (!isObject(thrown) || !Array.isArray(thrown.validation)) return undefined
   const [first]: unknown[] = thrown.validation
@@ -102,7 +105,7 @@ function describe(error: ValueError): Error {
   return badRequest(`'${path}' must be ${wanted}`, path, 'invalid_value')
 }
 
-/** Of a union, the branch that got furthest tells best what was meant. */
+/** For a union, the branch that matched furthest is most likely the intended one. */
 function deepestOf(error: ValueError): ValueError {
   let best = error
   for (const branch of error.errors) {
@@ -114,7 +117,7 @@ function deepestOf(error: ValueError): ValueError {
   return best
 }
 
-/** `/messages/0/content` as people write it: `messages[0].content`. */
+/** Converts the JSON pointer `/messages/0/content` to `messages[0].content`. */
 function pathOf(pointer: string): string {
   return pointer
     .split('/')

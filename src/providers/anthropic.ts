@@ -2,8 +2,8 @@ import type { ProviderType } from '../sdk/provider.ts'
 import { pathIn } from './openai-family.ts'
 
 /**
- * Anthropic, and servers that speak its Messages API. Format: Anthropic API reference, "Create a Message"; the version
- * header and its value are required ("Versions"). A request is written by that version, whatever the client's own is.
+ * Anthropic and servers with its Messages API. Format: Anthropic API reference, "Create a Message". The version header
+ * is required ("Versions"). Requests are written for that version, regardless of the client's.
  */
 export const anthropic: ProviderType = {
   name: 'anthropic',

@@ -8,7 +8,7 @@ import { ollama } from './ollama.ts'
 import { openai } from './openai.ts'
 import { vllm } from './vllm.ts'
 
-/** All provider types of the router, in the order in which the docs list them. */
+/** All built-in provider types, in the order of the docs. */
 export const providerTypes: readonly ProviderType[] = [
   openai,
   vllm,

@@ -5,10 +5,11 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
 /**
  * llama.cpp's own server, `llama-server`. Source: llama.cpp, tools/server/README.md.
  *
- * - It notices that the client of a whole answer has left only when a second passes without any result, which never
- *   happens while it serves others; a stream ends at once. So whole answers are asked for as streams and collected.
+ * - Without streaming it notices a disconnected client only when a second passes without any result, which
+ *   never happens while it serves others; a stream ends at once. So non-streaming requests are sent as
+ *   streams and their chunks are collected.
  * - `/health` is 503 `Loading model` until the model can answer.
- * - `developer` is not declared: the role reaches the model's chat template, and most templates refuse it.
+ * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.
  */
 export const llamacpp: ProviderType = {
   name: 'llamacpp',

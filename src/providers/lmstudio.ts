@@ -5,8 +5,8 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
 /**
  * LM Studio's local server. Source: LM Studio documentation, "OpenAI Compatibility Endpoints".
  *
- * - `response_format` knows `json_schema` and `text` only; `json_object` is a 400 there.
- * - `tool_choice` is a word (`none`, `auto`, `required`), never an object.
+ * - `response_format` supports only `json_schema` and `text`; `json_object` returns 400.
+ * - `tool_choice` is a string (`none`, `auto`, `required`), never an object.
  * - Reasoning levels are those of gpt-oss, the models for which it documents `reasoning_effort`.
  */
 export const lmstudio: ProviderType = {

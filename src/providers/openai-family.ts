@@ -1,6 +1,6 @@
 import type { Operation } from '../sdk/provider.ts'
 
-/** Where OpenAI has its operations, and servers that follow it. Source: OpenAI API reference. */
+/** Paths of OpenAI's operations, also used by compatible servers. Source: OpenAI API reference. */
 export const openaiPaths = {
   chat: '/v1/chat/completions',
   completion: '/v1/completions',
@@ -11,14 +11,14 @@ export const openaiPaths = {
   image: '/v1/images/generations',
 } as const satisfies Partial<Record<Operation, string>>
 
-/** The look-up that a provider type needs, from a table. */
+/** Creates a provider type's path lookup from a table. */
 export function pathIn(
   paths: Readonly<Partial<Record<Operation, string>>>,
 ): (operation: Operation) => string | undefined {
   return (operation) => paths[operation]
 }
 
-/** The `Authorization` header of RFC 6750 that every server of this family reads; none when there is no key. */
+/** `Authorization` header per RFC 6750, which all servers of this family read; empty without a key. */
 export function bearerHeaders(token: string | undefined): Record<string, string> {
   return token ? { authorization: `Bearer ${token}` } : {}
 }

@@ -5,9 +5,9 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
 /**
  * vLLM, `vllm serve`. Source: vLLM documentation, "OpenAI-Compatible Server", chat API and its extra parameters.
  *
- * - `developer` is not declared: the role reaches the model's chat template, and most templates refuse it.
- * - Thoughts of earlier turns go back under both names: versions before 0.12 read only `reasoning_content`.
- * - `max_tokens` is read by every version, `max_completion_tokens` only by later ones.
+ * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.
+ * - Reasoning of earlier turns is sent under both names: versions before 0.12 read only `reasoning_content`.
+ * - Every version reads `max_tokens`, only later ones read `max_completion_tokens`.
  */
 export const vllm: ProviderType = {
   name: 'vllm',

@@ -1,4 +1,3 @@
-import { StopSource } from '../lib/stop-signal.ts'
 import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
 import { type Step, Steps } from './steps.ts'
@@ -78,9 +77,7 @@ export class Exchange {
   onModel: (() => void) | undefined
   #model: string | undefined
   #dropped: Map<string, string> | undefined
-  /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
-  readonly stop = new StopSource()
-  #signal: AbortSignal | undefined
+  readonly #controller = new AbortController()
   #deadline: NodeJS.Timeout | undefined
   #brokenOff = false
   #closeListeners: (() => void)[] | undefined
@@ -104,14 +101,9 @@ export class Exchange {
     this.onModel?.()
   }
 
-  /** The same as `stop`, for what requires an AbortSignal. */
+  /** Aborted, with a RouterError as reason, when the client has left or the whole request took too long. */
   get signal(): AbortSignal {
-    if (this.#signal) return this.#signal
-    const controller = new AbortController()
-    this.#signal = controller.signal
-    if (this.stop.aborted) controller.abort(this.stop.reason)
-    else this.stop.addEventListener('abort', () => controller.abort(this.stop.reason))
-    return controller.signal
+    return this.#controller.signal
   }
 
   /** Fields that the chosen upstream cannot carry, each once, with the reason. */
@@ -173,7 +165,7 @@ export class Exchange {
 
   /** Ends whatever runs for this request; the client gets the error. */
   abort(error: RouterError): void {
-    this.stop.abort(error)
+    this.#controller.abort(error)
   }
 
   /** The answer is cut off on the way, because it cannot be completed: its close is not the client's doing. */

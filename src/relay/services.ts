@@ -1,4 +1,3 @@
-import type { StopSignal } from '../lib/stop-signal.ts'
 import type { Dialect } from '../sdk/dialect.ts'
 import type { RouterError } from '../sdk/errors.ts'
 import type { Model, Target } from '../sdk/target.ts'
@@ -13,7 +12,7 @@ import type { Acquire } from './run/lease.ts'
 export interface RelayServices {
   exchange: Exchange
   /** Ends these attempts alone; absent: the exchange's own. */
-  signal?: StopSignal
+  signal?: AbortSignal
   clientHeaders: Record<string, string | string[] | undefined>
   /** The id of the client's key, or its address. */
   clientName(): string

@@ -5,24 +5,27 @@ import { getBuiltinModule } from 'node:process'
 import type { Duplex } from 'node:stream'
 import { writeWaiting } from '../lib/turn-end.ts'
 
-/** An `import` would read each of its members, at one of which Node loads all of fetch and WebSocket: 30 ms of a start. */
+/**
+ * Not an `import`, which would read every export: one of them makes Node load all of fetch and WebSocket, 30 ms of
+ * start-up.
+ */
 const { createServer, STATUS_CODES } = getBuiltinModule('node:http')
 
-/** What one connection may take of the server's time and room; times in milliseconds. */
+/** Limits per connection; times in milliseconds. */
 export interface HttpLimits {
   /** From the first byte of a request, or from the connection, to the end of its headers. */
   headersTimeoutMs: number
-  /** To the end of its body. */
+  /** To the end of the request body. */
   requestTimeoutMs: number
-  /** How often the two above are looked at. */
+  /** Interval at which the two limits above are checked. */
   checkIntervalMs: number
-  /** How long a connection may stay open between two requests. */
+  /** Maximum idle time of a connection between two requests. */
   keepAliveTimeoutMs: number
-  /** How long a client may take nothing of an answer that waits for it; 0 is for ever. */
+  /** How long a client may stop reading a response; 0 for no limit. */
   writeStallMs: number
-  /** Requests that a client may send before it has the answer to the first of them. */
+  /** Maximum requests that a client may send before the first of them has its response. */
   maxPipelined: number
-  /** Undefined: as many as come. */
+  /** Undefined for no limit. */
   maxConnections: number | undefined
 }
 
@@ -37,8 +40,8 @@ export const defaultLimits: Omit<HttpLimits, 'writeStallMs' | 'maxConnections'> 
 const maxHeaderBytes = 16 * 1024
 
 /**
- * Node's HTTP/1.1 server with bounds for slow, stalled and greedy clients. What is no HTTP at all, and so never becomes
- * a request, it answers by itself with a small JSON body and closes; `onRefused` hears why.
+ * Node's HTTP/1.1 server with limits against slow, stalled and greedy clients. Input that is not HTTP never becomes a
+ * request: the server replies with a small JSON body and closes the connection. `onRefused`: called with the reason.
  */
 export function createHttpServer(
   handler: RequestListener,
@@ -52,10 +55,10 @@ export function createHttpServer(
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     maxHeaderSize: maxHeaderBytes,
     insecureHTTPParser: false,
-    // Judged with the other rules for requests, where the caller's dialect is known.
+    // Validated with the other request rules, where the client's dialect is known.
     requireHostHeader: false,
   })
-  // Beyond a number Node would drop headers in silence. Their size bounds them, and the rules for requests count them.
+  // Above a limit, Node would silently drop headers. Their size bounds them, and the request rules count them.
   server.maxHeadersCount = 0
   if (limits.maxConnections !== undefined) server.maxConnections = limits.maxConnections
   const turns = new Turns(handler)
@@ -66,12 +69,12 @@ export function createHttpServer(
     request.socket.destroy()
   }
   server.on('request', accept)
-  // Without these two Node would ask for a body, or refuse, before the request was looked at.
+  // Without these listeners, Node would send `100 Continue` or reject the request before any validation.
   server.on('checkContinue', accept)
   server.on('checkExpectation', accept)
   server.on('drop', () => onRefused('MAX_CONNECTIONS'))
   refuseUnreadable(server, turns, onRefused)
-  // The same event ends idle kept-alive connections, once someone listens for it.
+  // Once there is a listener, idle keep-alive connections emit this event too.
   server.on('timeout', (socket) => {
     if (turns.isIdle(socket) || socket.writableLength > 0) socket.destroy()
   })
@@ -79,7 +82,7 @@ export function createHttpServer(
   return server
 }
 
-/** A third of the files that the process may open: each client may need an upstream socket, and logs need some. */
+/** A third of the file descriptor limit: each client may need an upstream socket, and logs need some. */
 export function connectionLimit(): number | undefined {
   try {
     const files = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
@@ -89,7 +92,7 @@ export function connectionLimit(): number | undefined {
   }
 }
 
-/** What Node makes no request of. */
+/** Handles input that Node does not turn into a request. */
 function refuseUnreadable(server: Server, turns: Turns, onRefused: (code: string) => void): void {
   server.on('connect', (_request, socket) => {
     onRefused('CONNECT')
@@ -97,15 +100,16 @@ function refuseUnreadable(server: Server, turns: Turns, onRefused: (code: string
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const code = error.code ?? error.name
-    // RFC 9112, section 9.6: what follows a request with `Connection: close` is nobody's. Its answer ends the connection.
+    // RFC 9112, section 9.6: anything after a request with `Connection: close` is ignored. Its response closes the
+    // connection.
     if (code === 'HPE_CLOSED_CONNECTION') return
-    // It has its last answer, and leaves in the middle of its body or sends nonsense there.
+    // The last response has been sent, and the client disconnects or sends garbage in the middle of its body.
     if (socket.writableEnded) {
       socket.destroy()
       return
     }
     if (code !== 'ECONNRESET') onRefused(code)
-    // What was answered before this is the client's.
+    // Earlier responses must still reach the client.
     writeWaiting()
     if (code === 'ECONNRESET' || !socket.writable) socket.destroy()
     else turns.refuseNext(socket, { isSlow: code === slowCode }, () => refuse(socket, statusOf(error)))
@@ -120,21 +124,21 @@ interface Turn {
 }
 
 /**
- * Handles the requests of a connection one after the other. Node would hand over those that follow in the same packet at
- * once, also behind an answer that closes the connection, after which none may be handled: RFC 9112, section 9.6.
+ * Processes the requests of a connection one after the other. Node emits pipelined requests at once, even after a
+ * response that closes the connection, after which none may be processed: RFC 9112, section 9.6.
  */
 class Turns {
   readonly #handler: RequestListener
-  /** The first one is being answered. */
+  /** The first turn is being processed. */
   readonly #ofSocket = new WeakMap<Duplex, Turn[]>()
-  /** What is to be said behind the answers that are due. */
+  /** Rejections to send after the pending responses. */
   readonly #refusals = new WeakMap<Duplex, () => void>()
 
   constructor(handler: RequestListener) {
     this.#handler = handler
   }
 
-  /** Gives the number of requests without a whole answer, this one included. */
+  /** Returns the number of requests without a complete response, this one included. */
   add(request: IncomingMessage, response: ServerResponse): number {
     const { socket } = request
     const turns = this.#ofSocket.get(socket) ?? this.#begin(socket)
@@ -154,14 +158,14 @@ class Turns {
   }
 
   /**
-   * Refuses what comes on this connection now, once the requests before it have their answers. An answer that has begun
-   * must not be followed by another one; only for a client that is slow it goes on.
+   * Rejects the current input of a connection once all earlier requests have their responses. Nothing may follow a
+   * response that has begun; it continues only if the client is merely slow.
    */
   refuseNext(socket: Duplex, { isSlow }: { isSlow: boolean }, refuse: () => void): void {
     if (this.#refusals.has(socket)) return
     const turns = this.#ofSocket.get(socket) ?? []
     const [running] = turns
-    // The last one is what cannot be read, if its body has not ended; no handler has seen it unless it is the first.
+    // If the last request's body is incomplete, it is the invalid input. No handler has seen it unless it is the first.
     const isBroken = turns.at(-1)?.request.complete === false
     if (isBroken && turns.length > 1) turns.pop()
     const isFirst = !running || (isBroken && turns.length === 1)
@@ -175,10 +179,10 @@ class Turns {
     if (!turn) return
     const { request, response } = turn
     const { socket } = request
-    // The answer before this one was the last.
+    // The previous response was the last one.
     if (socket.writableEnded || socket.destroyed) return
     response.on('close', () => {
-      hearOut(request)
+      linger(request)
       turns.shift()
       if (turns.length > 0) this.#next(turns)
       else if (socket.writable) this.#refusals.get(socket)?.()
@@ -187,9 +191,9 @@ class Turns {
   }
 }
 
-/** llhttp's names for what it could not read, https://github.com/nodejs/llhttp (`src/llhttp/constants.ts`). */
+/** Maps llhttp's error codes: https://github.com/nodejs/llhttp (`src/llhttp/constants.ts`). */
 function statusOf(error: NodeJS.ErrnoException): number {
-  // A bare LF behind the version.
+  // A bare LF after the version.
   if ('reason' in error && error.reason === 'Expected CRLF after version') return 400
   switch (error.code) {
     case slowCode:
@@ -205,7 +209,7 @@ function statusOf(error: NodeJS.ErrnoException): number {
   }
 }
 
-/** No dialect can be told here; the form is OpenAI's, which most clients read. */
+/** The dialect is unknown here, so the body uses OpenAI's format, which most clients read. */
 function refuse(socket: Duplex, status: number): void {
   const message = status === 400 ? 'The request is not valid HTTP/1.1' : (STATUS_CODES[status] ?? '')
   const error = { message, type: 'invalid_request_error', param: null, code: null }
@@ -219,47 +223,47 @@ function refuse(socket: Duplex, status: number): void {
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }
 
-/** For how long a client may go on sending behind its last answer, in milliseconds. */
-const hearOutMs = 5_000
+/** How long a client may keep sending after its last response, in milliseconds. */
+const lingerMs = 5_000
 
 /**
- * For the end of an answer: hears out a client that still sends the body of its request when the answer has ended the
- * connection. Node would close at once, and the system then meets what still comes with a reset, which costs a client that
- * reads after it has sent its answer: it sees a broken pipe and not why its body was refused. RFC 9112, section 9.6.
+ * Lingering close: keeps reading a client that still sends its body after the response has ended the connection. Node
+ * would close at once, and the kernel would answer further data with a reset. A client that reads only after sending
+ * would then see a broken pipe instead of why its body was rejected. RFC 9112, section 9.6.
  */
-function hearOut(request: IncomingMessage): void {
+function linger(request: IncomingMessage): void {
   const { socket, complete } = request
   if (complete || !socket.writableEnded || socket.destroyed) return
-  // From `destroySoon`, by which Node closes behind the last answer.
+  // Added by `destroySoon`, with which Node closes after the last response.
   socket.off('finish', socket.destroy)
-  const timer = setTimeout(() => socket.destroy(), hearOutMs).unref()
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref()
   socket.once('close', () => clearTimeout(timer))
   request.once('end', () => socket.destroySoon())
   request.resume()
 }
 
-/** How often sockets are looked at, as a part of the limit. */
-const lookShare = 1 / 4
+/** Check interval as a fraction of the limit. */
+const checkShare = 1 / 4
 
 /**
- * Gives sockets whose peer does not take what was written a timeout of `limitMs` without progress; Node then tells the server
- * by `timeout`. Only those: a timer of each socket would be set back with every write. `isIdle`: whether a socket is between
- * two requests, where its timeout is that of the kept-alive connection.
+ * Sets a timeout of `limitMs` on sockets whose peer does not read what was written; Node then emits `timeout` on the
+ * server. Limited to these sockets, because a timer on each socket would be reset with every write. `isIdle`: whether a
+ * socket is between two requests, where the keep-alive timeout applies.
  */
 function watchWrites(server: Server, limitMs: number, isIdle: (socket: Socket) => boolean): void {
   const sockets = new Set<Socket>()
   let timer: NodeJS.Timeout | undefined
-  const look = (): void => {
+  const check = (): void => {
     for (const socket of sockets) {
-      const waits = socket.writableLength > 0
-      if (waits && socket.timeout !== limitMs) socket.setTimeout(limitMs)
-      else if (!waits && socket.timeout === limitMs && !isIdle(socket)) socket.setTimeout(0)
+      const isWaiting = socket.writableLength > 0
+      if (isWaiting && socket.timeout !== limitMs) socket.setTimeout(limitMs)
+      else if (!isWaiting && socket.timeout === limitMs && !isIdle(socket)) socket.setTimeout(0)
     }
   }
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
-    timer ??= setInterval(look, limitMs * lookShare)
+    timer ??= setInterval(check, limitMs * checkShare)
   })
   server.on('close', () => {
     clearInterval(timer)

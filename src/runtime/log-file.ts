@@ -3,34 +3,40 @@ import { resolve } from 'node:path'
 import type { DestinationStream } from 'pino'
 import { LogStream } from './log-stream.ts'
 
-/** As for a log of any other daemon; the umask takes away from it. */
+/** The default of other daemons, reduced by the umask. */
 const mode = 0o666
-/** A named pipe without a reader must not hold up the process. */
+/** Non-blocking, because a named pipe without a reader must not block the process. */
 const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
 
 export interface LogFileOptions {
   path: string
   /** See `GatheredLines`. */
   pieceBytes: number
-  /** Called when the file can no longer be opened or written, with the system's code, and when it can again. */
+  /**
+   * Called with the system's error code when the file can no longer be opened or written, and with undefined when it
+   * can again.
+   */
   onChange(error: LogFileError | undefined): void
 }
 
 export interface LogFileError {
-  /** `open`: lines go nowhere. `reopen`: they go to the file that was open before. `write`: they are held, then dropped. */
+  /**
+   * `open`: lines are discarded. `reopen`: they go to the previously open file. `write`: they are buffered, then
+   * dropped.
+   */
   does: 'open' | 'reopen' | 'write'
   /** ENOENT, EACCES, ENOSPC ... */
   code: string
 }
 
-/** The log file. Whatever is wrong with it, the process goes on: lines that it does not get are on stdout. */
+/** The log file. Errors never stop the process; lines also go to stdout. */
 export class LogFile implements DestinationStream {
   readonly #options: LogFileOptions
   #stream: LogStream | undefined
   #openError: LogFileError | undefined
   #writeError: LogFileError | undefined
 
-  /** Opens the file; `error` says whether that has worked. */
+  /** Opens the file; check `error` for the result. */
   constructor(options: LogFileOptions) {
     this.#options = options
     this.#openError = this.#open('open')
@@ -56,21 +62,21 @@ export class LogFile implements DestinationStream {
     this.#stream?.atExit()
   }
 
-  /** Opens the file anew, after logrotate has moved it. */
+  /** Opens the file again after logrotate has moved it. */
   reopen(): void {
     const former = this.#stream
     this.#change(() => {
       this.#openError = this.#open(former ? 'reopen' : 'open')
       if (!this.#openError) this.#writeError = undefined
     })
-    // What was logged until now belongs to the file that was moved away.
+    // Lines logged so far belong to the moved file.
     if (former && this.#stream !== former) void former.end()
   }
 
   #open(does: 'open' | 'reopen'): LogFileError | undefined {
     const { path, pieceBytes } = this.#options
     try {
-      // At once, and not when the first line is written: a file that cannot be opened is told at the start.
+      // Opened immediately, not with the first line, so that an error is reported at the start.
       const stream: LogStream = new LogStream(openSync(resolve(path), flags, mode), pieceBytes, {
         onError: (error) => this.#written(stream, error),
         onWrite: () => this.#written(stream),

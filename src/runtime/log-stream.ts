@@ -1,24 +1,24 @@
 import { type DestinationStream, pino } from 'pino'
 
-/** What cannot be written is held up to this, in bytes; then lines are dropped. */
-const maxHeldBytes = 8 * 1024 * 1024
+/** Maximum bytes buffered while writes fail; further lines are dropped. */
+const maxBufferedBytes = 8 * 1024 * 1024
 const maxFlushMs = 1_000
 
 export interface LogStreamEvents {
-  /** A write has failed; what was to be written is tried again with the next lines. */
+  /** Called when a write has failed; its data is retried with the next lines. */
   onError?(error: NodeJS.ErrnoException): void
-  /** A write has succeeded. */
+  /** Called when a write has succeeded. */
   onWrite?(): void
 }
 
-/** Log lines on their way to an open file. A full disk, or a pipe that nobody reads any more, costs lines, not requests. */
+/** Writes log lines to an open file. A full disk or a pipe without a reader loses lines, but never blocks requests. */
 export class LogStream implements DestinationStream {
   readonly #lines: GatheredLines
   #stuck = false
 
   /** See `GatheredLines` for `pieceBytes`. */
   constructor(fd: number, pieceBytes: number, { onError, onWrite }: LogStreamEvents = {}) {
-    const options = { fd, sync: false, minLength: 1, maxLength: maxHeldBytes, maxWrite: pieceBytes }
+    const options = { fd, sync: false, minLength: 1, maxLength: maxBufferedBytes, maxWrite: pieceBytes }
     const stream = pino.destination(options)
     stream.on('error', (error: NodeJS.ErrnoException) => {
       this.#stuck = true
@@ -35,7 +35,7 @@ export class LogStream implements DestinationStream {
     this.#lines.write(line)
   }
 
-  /** pino asks for it after a fatal line. */
+  /** pino calls this after a fatal line. */
   flushSync(): void {
     if (this.#stuck) return
     try {
@@ -45,7 +45,7 @@ export class LogStream implements DestinationStream {
     }
   }
 
-  /** Writes out what is held, as far as that is possible within a second. */
+  /** Writes what is buffered, as far as possible within one second. */
   flush(): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
@@ -58,22 +58,22 @@ export class LogStream implements DestinationStream {
       }
       try {
         this.#lines.handOver()
-        // Not `flushSync`, which is not bounded.
+        // Not `flushSync`, which has no time limit.
         this.#lines.stream.flush(done)
       } catch {
-        done() // closed already: there is nothing to write
+        done() // already closed: nothing to write
       }
     })
   }
 
-  /** Writes out what is held, and closes the file. */
+  /** Writes what is buffered and closes the file. */
   async end(): Promise<void> {
     await this.flush()
     if (this.#stuck) this.#lines.stream.destroy()
     else this.#lines.stream.end()
   }
 
-  /** To be called first when the process exits. See `Logging.atExit`. */
+  /** Call first when the process exits. See `Logging.atExit`. */
   atExit(): void {
     if (this.#stuck) this.#lines.stream.destroy()
     else this.#lines.handOver()
@@ -83,12 +83,12 @@ export class LogStream implements DestinationStream {
 /** pino's stream to a file or a pipe. */
 export type FileStream = ReturnType<typeof pino.destination>
 
-/** How long a line waits for others at most, in milliseconds. */
-const gatherMs = 100
+/** Maximum time that a line is buffered, in milliseconds. */
+const batchMs = 100
 
 /**
- * Log lines on their way to a stream, handed over together: a write for each would cost more than the line. The stream
- * could gather them too, but it measures all that it holds again for each line.
+ * Batches log lines before they reach the stream: one write per line would cost more than the line itself. The stream
+ * could batch too, but it recomputes the size of its whole buffer for each line.
  */
 export class GatheredLines implements DestinationStream {
   readonly stream: FileStream
@@ -97,7 +97,7 @@ export class GatheredLines implements DestinationStream {
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** A piece that is handed over has at most `pieceBytes`, or is one line. */
+  /** Each batch has at most `pieceBytes`, or is a single line. */
   constructor(stream: FileStream, pieceBytes: number) {
     this.stream = stream
     this.#pieceBytes = pieceBytes
@@ -111,10 +111,10 @@ export class GatheredLines implements DestinationStream {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
       this.handOver()
-    }, gatherMs)
+    }, batchMs)
   }
 
-  /** What has been gathered so far is the stream's from here on. */
+  /** Passes all buffered lines to the stream. */
   handOver(): void {
     if (this.#bytes === 0) return
     const text = this.#text
@@ -123,7 +123,7 @@ export class GatheredLines implements DestinationStream {
     this.stream.write(text)
   }
 
-  /** pino asks for it after a fatal line. */
+  /** pino calls this after a fatal line. */
   flushSync(): void {
     this.handOver()
     this.stream.flushSync()

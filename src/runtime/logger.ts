@@ -5,50 +5,50 @@ import { LogStream } from './log-stream.ts'
 
 export interface Logging {
   logger: Logger
-  /** Opens the log file anew, after logrotate has moved it. */
+  /** Opens the log file again after logrotate has moved it. */
   reopen(): void
-  /** What is wrong with the log file now, in a few words; undefined: nothing, or there is none. */
+  /** Short description of the log file's current problem; undefined if there is none, or no log file. */
   error(): string | undefined
-  /** Writes out what is still held, as far as that is possible within a second. Call before the process ends. */
+  /** Writes what is buffered, as far as possible within one second. Call before the process ends. */
   flush(): Promise<void>
   /**
-   * To be called first when the process exits: hands pino what it is to write then, and lets go of what cannot be written,
-   * which pino would try for ever.
+   * Call first when the process exits. Passes buffered lines to pino's exit handler and discards what cannot be
+   * written, which pino would retry forever.
    */
   atExit(): void
 }
 
 export interface LoggingOptions {
   isTerminal: boolean
-  /** Whether this process is to say that the log file cannot be opened: in a cluster one of all is enough. */
-  tellsOfFile: boolean
+  /** Whether this process reports that the log file cannot be opened; in a cluster, one process is enough. */
+  reportsFileErrors: boolean
 }
 
 /**
- * Bytes of log lines that are written in one piece. Workers share their streams, and of a pipe the system keeps only so much
- * together (`PIPE_BUF`, pipe(7)).
+ * Maximum bytes of log lines per write. Cluster workers share their streams, and writes to a pipe are atomic only up to
+ * `PIPE_BUF` (pipe(7)).
  */
 function pieceBytes({ serverType }: Config): number {
   return serverType === 'cluster' ? 4_096 : 65_536
 }
 
-/** Log lines to stdout, for people or as JSON, and to the log file, always as JSON. */
+/** Creates a logger that writes to stdout, as text or JSON, and to the log file, always as JSON. */
 export async function createLogging(config: Config, options: LoggingOptions): Promise<Logging> {
   const { logFilename: path, logLevel: level } = config
   const stdout = await stdoutFor(config, options.isTerminal)
   if (path === '') {
     return {
-      // Most have but one stream, which costs less without the search for the right ones.
+      // The common case of one stream is faster without multistream's dispatch.
       logger: pino(pinoOptions(level), stdout),
       reopen: () => undefined,
       error: () => undefined,
-      flush: async () => void (await heldBy(stdout)?.flush()),
-      atExit: () => heldBy(stdout)?.atExit(),
+      flush: async () => void (await logStreamOf(stdout)?.flush()),
+      atExit: () => logStreamOf(stdout)?.atExit(),
     }
   }
-  // What is wrong with the file cannot be told there.
+  // Problems of the file cannot be logged to the file itself.
   const toStdout = pino(pinoOptions(level), stdout)
-  // Lines are appended whole, so several workers may share the file.
+  // Lines are appended whole, so several workers can share the file.
   const file = new LogFile({
     path,
     pieceBytes: pieceBytes(config),
@@ -58,16 +58,16 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
     },
   })
   const { error } = file
-  if (error && options.tellsOfFile) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, error)}`)
+  if (error && options.reportsFileErrors) toStdout.warn(`LLM_ROUTER_LOG_FILENAME: ${textOf(path, error)}`)
   const streams = [stdout, file].map((stream) => ({ level, stream }))
   return {
     logger: pino(pinoOptions(level), multistream(streams)),
     reopen: () => file.reopen(),
     error: () => (file.error ? shortTextOf(file.error) : undefined),
-    flush: async () => void (await Promise.all([file.flush(), heldBy(stdout)?.flush()])),
+    flush: async () => void (await Promise.all([file.flush(), logStreamOf(stdout)?.flush()])),
     atExit: () => {
       file.atExit()
-      heldBy(stdout)?.atExit()
+      logStreamOf(stdout)?.atExit()
     },
   }
 }
@@ -75,12 +75,12 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
 async function stdoutFor(config: Config, isTerminal: boolean): Promise<DestinationStream> {
   const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
   if (!readable) return new LogStream(1, pieceBytes(config))
-  // What is for people is written at once.
+  // Human-readable output is written synchronously.
   const { default: pretty } = await import('pino-pretty')
   return pretty({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
 }
 
-function heldBy(stream: DestinationStream): LogStream | undefined {
+function logStreamOf(stream: DestinationStream): LogStream | undefined {
   return stream instanceof LogStream ? stream : undefined
 }
 
@@ -98,9 +98,9 @@ function textOf(path: string, { does, code }: LogFileError): string {
     case 'open':
       return `cannot write ${path} (${code}); logging to stdout only`
     case 'reopen':
-      return `cannot open ${path} again (${code}); the file that was open before is still written`
+      return `cannot open ${path} again (${code}); still writing to the previously open file`
     case 'write':
-      return `cannot write ${path} (${code}); lines are held, up to 8 MB, and then dropped`
+      return `cannot write ${path} (${code}); up to 8 MB of lines are buffered, then dropped`
   }
 }
 
@@ -110,7 +110,7 @@ function shortTextOf({ does, code }: LogFileError): string {
     : `the log file cannot be opened (${code})`
 }
 
-/** Times as pino writes them, of which all but the milliseconds stay the same for a second. */
+/** Timestamps in pino's format. All but the milliseconds is cached for one second. */
 function isoTime(): () => string {
   let second = Number.NaN
   let start = ''

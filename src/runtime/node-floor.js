@@ -1,16 +1,16 @@
-// Plain JavaScript without new syntax: a Node.js that cannot read TypeScript, or not even optional chaining, is to say so
-// in one sentence.
+// Plain JavaScript without modern syntax, so that a Node.js that cannot parse TypeScript or optional chaining still
+// reports its version in one sentence.
 
 /**
- * The first version of each release line that reads JSON as it stands: before, `JSON.parse` may misread escaped keys of one
- * character. Both are also without the known holes that a gateway's clients can reach
- * (https://nodejs.org/en/blog/vulnerability). Lines between them are no longer maintained; later ones have the fix.
+ * First version of each release line whose `JSON.parse` is correct: earlier ones may misread escaped keys of one
+ * character. Both are also free of the known vulnerabilities that a gateway's clients can reach
+ * (https://nodejs.org/en/blog/vulnerability). Lines in between are no longer maintained; later ones include the fix.
  * package.json, scripts/prepare.sh and the Dockerfile name the same versions.
  */
 export const nodeFloors = ['24.22.3', '26.12.1']
 
 /**
- * Why the router does not run on a version of Node.js, in one sentence; undefined: it does.
+ * Why the router does not run on a version of Node.js, in one sentence; undefined if it does.
  *
  * @param {string} version 24.22.3
  * @returns {string | undefined}

@@ -3,11 +3,6 @@ export const surfaces = ['openai', 'anthropic', 'gemini', 'ollama', 'text', 'ope
 
 export type Surface = (typeof surfaces)[number]
 
-/** The surface of those who speak a dialect: its own where it has one, else OpenAI's. */
-export function surfaceOfDialect(dialect: string): Surface {
-  return surfaces.find((surface) => surface === dialect) ?? 'openai'
-}
-
 /** What one key may use at a time. Absent: no limit. */
 export interface KeyLimits {
   /** Requests that have not ended. */

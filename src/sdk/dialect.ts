@@ -3,7 +3,9 @@ import type { ChatEvent, ChatRequest, ChatResponse, Usage } from './chat.ts'
 import type { EmbeddingCodec } from './embedding.ts'
 import type { RouterError } from './errors.ts'
 import type { Operation } from './provider.ts'
-import type { ContentFeature } from './request-traits.ts'
+
+/** What a chat may use that a server can lack. */
+export type ContentFeature = 'image' | 'audio' | 'video' | 'file' | 'tools' | 'schema' | 'adapter'
 
 /** Reports a field that the other side cannot carry: one log line and the `x-llm-router-lost` header. */
 export type Drop = (field: string, why: string) => void

@@ -148,7 +148,7 @@ test('a fault names file, line, column and place, and never a key', () => {
 }`
   const faults = faultsOf(text)
   assert.match(faults, /^keys\.json:4:13: keys\[1\]\.id: "b c" is not up to 64 letters/m)
-  assert.match(faults, /^keys\.json:5:14: keys\[1\]\.key: .* is not text/m)
+  assert.match(faults, /^keys\.json:5:14: keys\[1\]\.key: .* is not a string/m)
   assert.match(faults, /^keys\.json:6:17: keys\[1\]\.modles: no such member; did you mean "models"\?/m)
   assert.match(faults, /^keys\.json:7:21: keys\[1\]\.max_tokens: 0 is not an integer from 1/m)
   assert.ok(!faults.includes(long))

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { activePath, modelPath, pathBelow } from '../../src/config/config-path.ts'
-import { readPath } from '../../src/config/error-position.ts'
+import { activePath, modelPath, pathBelow, readPath } from '../../src/config/config-path.ts'
 import { didYouMean } from '../../src/lib/did-you-mean.ts'
 import { type JsonDocument, readJsonc } from '../../src/lib/json/jsonc.ts'
 

@@ -251,7 +251,7 @@ test('all faults of a file are told at once', () => {
     '"my group"["a/b"].providers[0].api_host: is not an http:// or https:// address',
     '"my group"["a/b"].providers[0].api_type: "foo" is unknown; known: openai, ollama, mock',
     '"my group"["a/b"].providers[1]: "x" is not an object',
-    '"my group"["a/b"].providers[2].api_type: missing; it must be text',
+    '"my group"["a/b"].providers[2].api_type: missing; it must be a string',
     '"my group"["a/b"].providers[2].weight: an object is not a number',
     '"my group"["c"].providers: missing; it must be a list',
     '"my group"["d"]: 5 is not an object',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { placeholdersIn, questionCount, renderPrompt } from '../../src/config/prompt-text.ts'
+import { placeholdersIn, questionCount, renderPrompt } from '../../src/config/prompt-tree.ts'
 
 test('every place of a placeholder is filled', () => {
   assert.deepEqual(renderPrompt('##A## and ##B_2##, ##A##', { A: 'x', B_2: 'y' }), {

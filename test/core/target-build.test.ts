@@ -42,13 +42,13 @@ test('an unknown api_type names the known ones', () => {
 
 test('values of a wrong kind are told by place and by what is allowed', () => {
   const faults: [provider: Record<string, unknown>, fault: string][] = [
-    [{ api_type: null }, 'api_type: missing; it must be text'],
+    [{ api_type: null }, 'api_type: missing; it must be a string'],
     [{ weight: 'heavy' }, 'weight: "heavy" is not a number'],
     [{ tool_calling: 'perhaps' }, 'tool_calling: "perhaps" is not true or false'],
-    [{ drop_params: ['a', 5] }, 'drop_params[1]: 5 is not text'],
+    [{ drop_params: ['a', 5] }, 'drop_params[1]: 5 is not a string'],
     [{ paths: '/x' }, 'paths: "/x" is not an object'],
     [{ defaults: [] }, 'defaults: a list is not an object'],
-    [{ keep_alive: true }, 'keep_alive: true is not text or a number'],
+    [{ keep_alive: true }, 'keep_alive: true is not a string or a number'],
     [{ mock: { tokens_per_second: 0 } }, 'mock.tokens_per_second: 0 is not a number over 0'],
     [{ mock: { error_rate: '1.5' } }, 'mock.error_rate: 1.5 is not a number from 0 to 1'],
     [{ mock: { error_status: 200 } }, 'mock.error_status: 200 is not an integer from 400 to 599'],

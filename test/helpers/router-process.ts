@@ -44,7 +44,7 @@ export interface RouterProcessOptions {
 export async function startRouterProcess({
   env = {},
   models,
-  args = ['src/server.ts'],
+  args = ['--expose-gc', 'src/server.ts'],
 }: RouterProcessOptions): Promise<RouterProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-process-'))
   const file = join(folder, 'models-config.json')

@@ -66,12 +66,12 @@ describe('the step that fills the compile cache', () => {
     })
 })
 
-test("every command line of ours keeps SIGUSR1 from opening Node's debugger", () => {
+test("every command line of ours keeps SIGUSR1 from opening Node's debugger and lets the router collect garbage", () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const script = readFileSync(join(root, 'run-rest-api.sh'), 'utf8')
   const [serving = ''] = /^exec .*$/m.exec(script) ?? []
   for (const line of [scripts.start, serving, /^CMD .*$/m.exec(text)?.[0] ?? ''])
-    assert.match(line, /--disable-sigusr1/)
+    assert.match(line, /--disable-sigusr1\b.*--expose-gc\b/)
   // The chart and the compose file leave the command to the image.
   for (const file of ['helm/llm-router/templates/deployment.yaml', 'compose/compose.yaml'])
     for (const line of readFileSync(join(root, 'deploy', file), 'utf8').split('\n'))

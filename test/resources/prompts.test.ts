@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { placeholdersIn, questionCount, renderPrompt } from '../../src/config/prompt-text.ts'
-import { readPromptTree } from '../../src/config/prompt-tree.ts'
+import { placeholdersIn, questionCount, readPromptTree, renderPrompt } from '../../src/config/prompt-tree.ts'
 import { PromptLibrary } from '../../src/plugins/prompts/prompt-library.ts'
 
 const placeholdersOf: Record<string, string[]> = {

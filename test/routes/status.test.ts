@@ -187,7 +187,7 @@ test('a HEAD of the events does not listen', async (t) => {
 test('one listener too many is refused, and does not end the others', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())
-  const silent = { tell: () => undefined, end: () => undefined }
+  const silent = { update: () => undefined, end: () => undefined }
   const stops = Array.from({ length: 100 }, () => router.app.statusEvents.listen({ ...silent }))
   assert.equal((await fetch(`${router.url}/api/status/events`)).status, 503)
   assert.equal(router.app.statusEvents.listeners, 100)

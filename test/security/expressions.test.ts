@@ -15,13 +15,10 @@ const excused: Readonly<Record<string, string>> = {
   'cli/healthcheck.ts /\\/+$': 'the same',
   'config/target-url.ts /\\/+$': 'the configuration',
   'config/settings-text.ts /\\/+$': 'the environment',
-  'plugins/auth/public-paths.ts /\\/+$': 'the environment',
-  'lib/json/fault.ts /"': 'the configuration; used from one place to the next',
-  'lib/json/places.ts /"': 'the same',
-  'lib/json/places.ts /\\s*:': 'the same',
+  'plugins/auth/index.ts /\\/+$': 'the environment',
   'plugins/errors/index.ts /([\\w.-]+\\/': "one line of the router's own stack",
   'relay/attempt/safe-text.ts /\\b[a-z0-9-]+(?:\\.': 'the first 1,024 characters of a text',
-  'dialects/anthropic/blocks-write.ts /^data:': 'the first 256 characters of an address',
+  'dialects/anthropic/messages-write.ts /^data:': 'the first 256 characters of an address',
 }
 
 interface Expression {

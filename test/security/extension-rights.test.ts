@@ -190,7 +190,8 @@ test('a key that is taken out while its request runs asks nothing more', async (
   t.after(() => file.write(records))
   const from = sent().length
   const waiting = asked('leaving', { wait: true })
-  const reloaded = router.logged(({ msg }) => msg === 'keys of clients read again')
+  await got('all', '/ask/waiting')
+  const reloaded = router.logged(({ clients }) => clients !== undefined)
   file.write(records.map((each) => (each.id === 'leaving' ? { ...each, expires_at: '2020-01-01' } : each)))
   await reloaded
   await asked('all', {}, '/ask/go')

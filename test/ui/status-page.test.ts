@@ -185,7 +185,7 @@ test('the pause stops the page, and its end shows what is', options, async (t) =
   await chat('llama')
   const told = Promise.withResolvers<void>()
   const stop = router.app.statusEvents.listen({
-    tell: ({ models }) => models[0]?.targets[0]?.uses === 2 && told.resolve(),
+    update: ({ models }) => models[0]?.targets[0]?.uses === 2 && told.resolve(),
     end: () => undefined,
   })
   await told.promise

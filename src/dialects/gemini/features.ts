@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
-import type { ContentFeature } from '../../sdk/request-traits.ts'
+import type { ContentFeature } from '../../sdk/dialect.ts'
 import { listIn, memberOf, objectIn } from './members.ts'
 
 /** What a body shows of the features that a server may lack. */

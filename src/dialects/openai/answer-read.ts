@@ -64,7 +64,7 @@ export function readUsage(answer: unknown): Usage | undefined {
 }
 
 /** A `usage` object itself. Source: OpenAI API reference, "The chat completion object". */
-export function readCounts(usage: unknown): Usage | undefined {
+function readCounts(usage: unknown): Usage | undefined {
   if (!isObject(usage)) return undefined
   const prompt = countOf(usage.prompt_tokens)
   const completion = countOf(usage.completion_tokens)

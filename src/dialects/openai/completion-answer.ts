@@ -2,8 +2,8 @@ import { isObject, type JsonObject, objectsIn, present } from '../../lib/json/re
 import type { ChatEvent, ChatResponse, FinishReason, TokenLogprob, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
 import { writeListedLogprobs } from './completion-logprobs.ts'
-import { writeStreamError } from './errors.ts'
 import { readResponse as readChat, writeUsage } from './response.ts'
+import { writeStreamError } from './stream-write.ts'
 
 /** Reads a whole `text_completion`. Throws `upstream_error` when it is none. */
 export function readResponse(body: unknown): ChatResponse {

@@ -4,14 +4,13 @@ import { writeOpenaiError } from '../shared/openai-error.ts'
 import { readUsage } from './answer-read.ts'
 import { wholeAsStream } from './collect.ts'
 import { embedding } from './embedding.ts'
-import { writeStreamError } from './errors.ts'
 import { createPassthrough, passthroughEdits } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
 import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
-import { createWriter } from './stream-write.ts'
+import { createWriter, writeStreamError } from './stream-write.ts'
 
 /** OpenAI chat completions, as OpenAI, vLLM, LM Studio and many others speak it. */
 export const openai: Dialect = {

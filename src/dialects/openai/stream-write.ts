@@ -1,6 +1,7 @@
 import type { ChatEvent, FinishReason, TokenLogprob, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
-import { writeStreamError } from './errors.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import { describeForOpenai } from '../shared/openai-error.ts'
 import { answerId, writeLogprobs, writeUsage } from './response.ts'
 
 /** Writes the chunks of a streamed answer. Source: OpenAI API reference, "The chat completion chunk object". */
@@ -122,4 +123,9 @@ function headOf(context: AnswerContext, upstream: AnswerHead): string {
     ...(systemFingerprint === undefined ? {} : { system_fingerprint: systemFingerprint }),
   })
   return `data: ${head.slice(0, -1)},"choices":`
+}
+
+/** The in-band error: the official clients throw on it, and only on this form (an object with a message). */
+export function writeStreamError(error: RouterError, debug: boolean): string {
+  return `data: ${JSON.stringify({ error: describeForOpenai(error, debug) })}\n\n`
 }

@@ -1,4 +1,4 @@
-import { booleanOf, filledTextOf, isObject, type JsonObject, numberOf } from '../../lib/json/read.ts'
+import type { JsonObject } from '../../lib/json/read.ts'
 import type { Drop, Flavour } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import {

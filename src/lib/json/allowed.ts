@@ -10,7 +10,7 @@ export function allowedBy(schema: TSchema): string {
   if (KindGuard.IsLiteral(schema)) return JSON.stringify(schema.const)
   if (KindGuard.IsInteger(schema)) return `an integer${range(schema)}`
   if (KindGuard.IsNumber(schema)) return `a number${range(schema)}`
-  if (KindGuard.IsString(schema)) return 'text'
+  if (KindGuard.IsString(schema)) return 'a string'
   if (KindGuard.IsBoolean(schema)) return 'true or false'
   if (KindGuard.IsArray(schema)) return 'a list'
   if (KindGuard.IsObject(schema) || KindGuard.IsRecord(schema)) return 'an object'

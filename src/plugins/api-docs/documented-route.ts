@@ -1,29 +1,29 @@
 import type { TSchema } from '@sinclair/typebox'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 
-/** A route as it was registered, with what the documentation needs. */
+/** A registered route with what its documentation needs. */
 export interface DocumentedRoute {
   method: string
-  /** Fastify's pattern. */
+  /** Route pattern in Fastify's syntax. */
   url: string
   body: TSchema | undefined
-  /** The form of its errors. */
+  /** Decides the error format. */
   dialect: string
-  /** Only for those who run the router. */
+  /** For operators only. */
   admin: boolean
-  /** It changes the router and takes an operator key, whatever else is asked for. */
+  /** The route changes the router and always requires an operator key. */
   operator: boolean
   docs: EndpointDocs
 }
 
-/** What can be told of a route that says nothing of itself; extensions may have such. */
+/** Default docs for a route that declares none, such as one of an extension. */
 export function plainDocs(method: string, url: string): EndpointDocs {
   const id = `${method.toLowerCase()}${camelCase(url)}`
   const answers = [{ type: '*/*', description: 'The answer' }]
   return { id, tag: 'Extensions', summary: `${method} ${url}`, answers }
 }
 
-/** `/api/v1/chat` as `ApiV1Chat`. */
+/** Converts `/api/v1/chat` to `ApiV1Chat`. */
 export function camelCase(path: string): string {
   return path
     .split(/[^A-Za-z0-9]+/)
@@ -31,7 +31,7 @@ export function camelCase(path: string): string {
     .join('')
 }
 
-/** The first path of each endpoint and method; the others say the same once more. */
+/** The first path registered for each endpoint and method. Later paths are aliases. */
 export function firstPaths(routes: readonly DocumentedRoute[]): Map<string, DocumentedRoute> {
   const first = new Map<string, DocumentedRoute>()
   for (const route of routes) {
@@ -41,14 +41,14 @@ export function firstPaths(routes: readonly DocumentedRoute[]): Map<string, Docu
   return first
 }
 
-/** Tells one endpoint from another, whatever its path is. */
+/** Identifies an endpoint independently of its path. */
 export function endpointKey({ method, docs }: DocumentedRoute): string {
   return `${method} ${docs.id}`
 }
 
 /**
- * An operationId for each route, unique and the same at every start: that of the endpoint for its first path, and with
- * the path behind it for the others.
+ * Assigns each route an operationId that is unique and stable across restarts: the endpoint's id for its first path,
+ * the id with the path appended for aliases.
  */
 export function operationIds(routes: readonly DocumentedRoute[]): Map<DocumentedRoute, string> {
   const taken = new Set<string>()

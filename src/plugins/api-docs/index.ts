@@ -12,17 +12,22 @@ import { openapiDocument } from './openapi.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     apiDocs: {
-      /** Every route that clients of the main port reach, each method once; without the files of pages. */
+      /** Every route that clients reach on the main port, once per method; without the static files of the pages. */
       routes(): readonly DocumentedRoute[]
-      /** The OpenAPI document as JSON text; `server` is the way from its address to the router's root. Made when first asked for. */
+      /**
+       * The OpenAPI document as JSON, built on first use. `server`: relative URL from the document to the router's
+       * root.
+       */
       openapi(server: string): string
-      /** The script that draws the page, compressed with gzip; read when it is first asked for. */
+      /** The script that renders the page, gzip-compressed; loaded on first use. */
       pageScript(): Promise<Buffer>
     }
   }
 }
 
-/** Keeps what the routes say of themselves, at no cost of requests; the document is made from it on demand. */
+/**
+ * Collects what the routes declare when they are registered. The document is built on demand, so requests pay nothing.
+ */
 export default fp(
   (app, _options, done) => {
     const { endpointPrefix, adminPort, authEnabled } = app.config
@@ -33,7 +38,7 @@ export default fp(
         registered.push({
           method: name,
           url,
-          body: schema?.body as TSchema | undefined, // plugins/validation.ts compiles it as one
+          body: schema?.body as TSchema | undefined, // plugins/validation.ts compiles it as a TypeBox schema
           dialect: dialectOfRoute(config ?? {}, url, endpointPrefix),
           admin: config?.admin ?? false,
           operator: needsOperatorKey(name, config),
@@ -41,7 +46,7 @@ export default fp(
         })
       }
     })
-    // Fastify adds a HEAD to every GET. What is on a port of its own is none of the clients' business.
+    // Fastify adds a HEAD route to every GET route. Routes on a separate admin port are not documented for clients.
     const routes = (): DocumentedRoute[] => {
       const gets = new Set(registered.flatMap(({ method, url }) => (method === 'GET' ? [url] : [])))
       return registered.filter(
@@ -73,11 +78,11 @@ export default fp(
 )
 
 /**
- * Scalar's script for the page, compressed with gzip. Its package is a module of 5 MB: it is read in a thread of its own,
- * which neither keeps answers waiting nor stays in memory.
+ * Scalar's page script, gzip-compressed. Its package is a 5 MB module: a worker thread loads it, so that it neither
+ * blocks responses nor stays in memory.
  */
 export async function loadPageScript(): Promise<Buffer> {
-  // In dist/ it is JavaScript.
+  // `.js` in dist/.
   const file = `page-script-worker${extname(import.meta.filename)}`
   const worker = new Worker(join(import.meta.dirname, file))
   const [bytes] = await once(worker, 'message')

@@ -4,16 +4,16 @@ import { camelCase, type DocumentedRoute, endpointKey, firstPaths, operationIds 
 
 type Json = Record<string, unknown>
 
-/** The schemas that several endpoints share, each under one name. */
+/** Schemas that several endpoints share, each under one name. */
 interface Shared {
   schemas: Json
   names: Map<TSchema, string>
 }
 
 /**
- * The OpenAPI document of these routes. Source: OpenAPI Specification 3.1.1; its schemas are JSON Schema, so those that
- * check the requests stand in it as they are, but for words that only the router understands. `server`: the router's root,
- * relative to the address of the document. `keys`: clients need one.
+ * Builds the OpenAPI document of the routes. Source: OpenAPI Specification 3.1.1. Its schemas are JSON Schema, so the
+ * request schemas are included unchanged except for the router's own keywords. `server`: URL of the router's root,
+ * relative to the document. `keys`: whether clients need an API key.
  */
 export function openapiDocument(
   routes: readonly DocumentedRoute[],
@@ -27,9 +27,9 @@ export function openapiDocument(
     const path = pathOf(route)
     const operations = paths[path] ?? {}
     const original = first.get(endpointKey(route)) ?? route
-    const place = original === route ? {} : otherPath(original)
+    const aliasDocs = original === route ? {} : otherPath(original)
     const operationId = ids.get(route) ?? ''
-    operations[route.method.toLowerCase()] = { operationId, ...operationOf(route, shared), ...place }
+    operations[route.method.toLowerCase()] = { operationId, ...operationOf(route, shared), ...aliasDocs }
     paths[path] = operations
   }
   const used = new Set<string>(['Other paths', ...routes.map(({ docs }) => docs.tag)])
@@ -39,7 +39,7 @@ export function openapiDocument(
       title: 'llm-router',
       version,
       description:
-        'One address in front of model servers, for clients of OpenAI, Anthropic, Gemini and Ollama.',
+        'One HTTP address in front of model servers, for OpenAI, Anthropic, Gemini and Ollama clients.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: server, description: 'This router' }],
@@ -62,14 +62,14 @@ function anyOf(schemes: object): Json[] {
   return Object.keys(schemes).map((name) => ({ [name]: [] }))
 }
 
-/** Either of them is enough. */
+/** Either scheme is sufficient. */
 const clientSchemes = {
-  bearer: { type: 'http', scheme: 'bearer', description: 'The key, as clients of OpenAI send it.' },
+  bearer: { type: 'http', scheme: 'bearer', description: 'API key, as sent by OpenAI clients.' },
   apiKey: {
     type: 'apiKey',
     in: 'header',
     name: 'x-api-key',
-    description: 'The key, as clients of Anthropic send it.',
+    description: 'API key, as sent by Anthropic clients.',
   },
   googleKey: {
     type: 'apiKey',
@@ -79,7 +79,7 @@ const clientSchemes = {
   },
 } as const
 
-/** Either of them, for what changes the router. */
+/** Either scheme is sufficient, for routes that change the router. */
 const operatorSchemes = {
   operatorBearer: {
     type: 'http',
@@ -112,7 +112,7 @@ function pathOf(route: DocumentedRoute): string {
   return route.url.replaceAll(/:(\w+)|\*/g, (part, name) => `{${pathName(route, name ?? part)}}`)
 }
 
-/** What a route's own name for a part of its path is called in the document. */
+/** Name of a path parameter in the document. */
 function pathName({ docs }: DocumentedRoute, name: string): string {
   return docs.path?.[name]?.name ?? (name === '*' ? 'rest' : name)
 }
@@ -151,10 +151,13 @@ function given(example: unknown): Json {
 }
 
 const modelName = Type.String({
-  description: 'Name of a model as `GET /v1/models` lists it; `model_name` is taken for it too.',
+  description: 'Name of a model as `GET /v1/models` lists it; the field `model_name` is accepted too.',
 })
 
-/** Which of its two names a request gives its model by is no matter of a schema, but one must be there. */
+/**
+ * Requests may name the model in either of two fields. The request schema requires neither; the document requires
+ * `model`.
+ */
 function withModel(body: TSchema): TSchema {
   return { ...body, properties: { ...body.properties, model: modelName } }
 }
@@ -165,9 +168,9 @@ function responsesOf(route: DocumentedRoute, shared: Shared): Json {
   const error = { 'application/json': { schema: reference(shared, schema, name, () => schema) } }
   return {
     ...(answers.length === 0 ? {} : { [status]: success(answers) }),
-    '4XX': { description: 'The request cannot be answered as it is.', content: error },
+    '4XX': { description: 'The request is invalid, not permitted or over a limit.', content: error },
     '5XX': {
-      description: 'The router or a server failed, or all are busy (`Retry-After` says for how long).',
+      description: 'The router or a server failed, or all servers are busy (see `Retry-After`).',
       content: error,
     },
   }
@@ -184,7 +187,7 @@ function success(answers: readonly AnswerDocs[]): Json {
   }
 }
 
-/** Each schema stands in the document once, under the name that its first user gave it. */
+/** Adds the schema to the document once, under the name that its first user chose. */
 function reference(shared: Shared, schema: TSchema, wanted: string, content: () => TSchema): Json {
   let name = shared.names.get(schema)
   if (name === undefined) {
@@ -195,7 +198,7 @@ function reference(shared: Shared, schema: TSchema, wanted: string, content: () 
   return { $ref: `#/components/schemas/${name}` }
 }
 
-/** A schema as JSON, without the words for errors that stand in it. */
+/** The schema as JSON, without the router's own keywords for error messages. */
 function plain(schema: TSchema): Json {
   return JSON.parse(
     JSON.stringify(schema, (key, value: unknown) =>
@@ -213,18 +216,18 @@ const openai = Type.Object(
       type: Type.String({
         description: 'Such as `invalid_request_error`, `rate_limit_error`, `server_error`.',
       }),
-      param: nullable(Type.String(), 'The field that is wrong.'),
+      param: nullable(Type.String(), 'The invalid field.'),
       code: nullable(Type.String(), 'Such as `model_not_found`, `upstream_truncated`.'),
     }),
     status: Type.Optional(Type.Boolean({ description: 'Outside `/v1`: false, for older clients.' })),
     body: Type.Optional(Type.String({ description: 'Outside `/v1`: the message again, for older clients.' })),
   },
-  { description: 'An error as OpenAI writes it.' },
+  { description: 'An error in OpenAI format.' },
 )
 
 const ollama = Type.Object(
   { error: Type.String() },
-  { description: 'An error as Ollama writes it; in a stream its last line.' },
+  { description: 'An error in Ollama format; in a stream, the last line.' },
 )
 
 const anthropic = Type.Object(
@@ -238,7 +241,7 @@ const anthropic = Type.Object(
     }),
     request_id: Type.Optional(Type.String()),
   },
-  { description: 'An error as Anthropic writes it.' },
+  { description: 'An error in Anthropic format.' },
 )
 
 const gemini = Type.Object(
@@ -261,7 +264,7 @@ const forms: Readonly<Record<string, { name: string; schema: TSchema }>> = {
   gemini: { name: 'GeminiError', schema: gemini },
 }
 
-/** The form of the errors of a dialect; of one that an extension brings nothing is known. */
+/** Error schema of a dialect. A dialect that an extension adds has none. */
 export function errorForm(dialect: string): { name: string; schema: TSchema } {
   return forms[dialect] ?? { name: 'Error', schema: Type.Object({}) }
 }

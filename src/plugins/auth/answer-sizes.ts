@@ -1,18 +1,20 @@
-/** Answers of one client and model that are remembered: the latest. */
+/** Number of most recent responses remembered per client and model. */
 const recent = 64
-/** Before so many are known, an answer is taken to be as long as the longest of them, and no shorter than `unknown`. */
+/** With fewer responses than this, the estimate is the largest of them, but at least `unknown`. */
 const enough = 10
-/** Tokens of an answer of which nothing is known, but no more than this part of the limit. */
+/** Estimated tokens of a response without history, capped at this share of the limit. */
 const unknown = 1_024
 const unknownShare = 1 / 10
-/** The most pairs of clients and models that are remembered; the one that was quiet for longest goes first. */
+/** Maximum remembered pairs of client and model; the least recently used pair is evicted first. */
 const maxPairs = 10_000
 
-/** How long answers are: of each client, by the model that it asks. */
+/** Estimates response lengths per client and model. */
 export class AnswerSizes {
   readonly #sizes = new Map<string, number[]>()
 
-  /** Tokens that the next answer hardly exceeds: the 90th percentile of the recent ones. `limit`: tokens a minute. */
+  /**
+   * Upper estimate of the next response in tokens: the 90th percentile of recent responses. `limit`: tokens per minute.
+   */
   expected(client: string, model: string | undefined, limit: number): number {
     const guess = Math.max(1, Math.min(unknown, Math.floor(limit * unknownShare)))
     const sizes = model === undefined ? undefined : this.#sizes.get(pairOf(client, model))
@@ -22,7 +24,10 @@ export class AnswerSizes {
     return Math.max(1, sizes.length < enough ? Math.max(guess, percentile) : percentile)
   }
 
-  /** An answer has ended by itself: one that was cut at the length that its client named tells nothing of others. */
+  /**
+   * Records a response that ended by itself. Responses cut off at the client's own length limit say nothing about
+   * others.
+   */
   add(client: string, model: string, tokens: number): void {
     const pair = pairOf(client, model)
     const sizes = this.#sizes.get(pair) ?? []
@@ -35,7 +40,7 @@ export class AnswerSizes {
   }
 }
 
-/** An id of a client holds no blank. */
+/** Client ids contain no spaces. */
 function pairOf(client: string, model: string): string {
   return `${client} ${model}`
 }

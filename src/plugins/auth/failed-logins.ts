@@ -1,30 +1,30 @@
 import { hash, randomBytes } from 'node:crypto'
 
-/** Distinct wrong keys of one client address: so many at once, and so many a minute after that. */
+/** Distinct invalid keys allowed per client address: initial burst, then rate per minute. */
 const burst = 10
 const perMinute = 10
-/** The most addresses that are remembered; the one that was quiet for longest goes first. */
+/** Maximum remembered addresses; the least recently used is evicted first. */
 const maxRemembered = 10_000
-/** The most wrong keys that are remembered of one address, and of all of them together. */
+/** Maximum remembered invalid keys, per address and in total. */
 const maxKeysOfAddress = 1_000
 const maxKeys = 100_000
 
-/** No address can try enough keys of this length to find one, so that one which is valid was not guessed. */
+/** Minimum length at which brute force cannot find a key: a valid key of this length was not guessed. */
 const unguessableLength = 20
 
 interface Bucket {
-  /** Tries that are left. */
+  /** Attempts left. */
   left: number
   at: number
-  /** Digests of the wrong keys that came from there, the latest last. */
+  /** Digests of the invalid keys from this address, latest last. */
   wrong: Set<number>
 }
 
 /**
- * Bounds how many different keys one client address can try. A wrong key that comes again tells its sender nothing new, so
- * it counts once: a program that keeps retrying with an old key takes no tries from its neighbours behind the same address.
- * Over the bound an address learns nothing of short keys, but for those that have come from there before; long keys cannot
- * be guessed, so a valid one always passes.
+ * Limits how many different keys one client address can try. Repeating an invalid key reveals nothing new, so it counts
+ * once: a program that keeps retrying with an outdated key does not lock out others behind the same address. An address
+ * over the limit gets no answer about short keys, except for those of clients that have logged in from it before. Long
+ * keys cannot be guessed, so a valid one always passes.
  */
 export class FailedLogins {
   readonly #now: () => number
@@ -38,7 +38,7 @@ export class FailedLogins {
     this.#now = now
   }
 
-  /** Milliseconds until this address may try another key; 0: it may now. */
+  /** Milliseconds until this address may try another key; 0 if it may try now. */
   waitMs(address: string): number {
     const bucket = this.#buckets.get(address)
     if (!bucket) return 0
@@ -46,7 +46,7 @@ export class FailedLogins {
     return left >= 1 ? 0 : ((1 - left) * 60_000) / perMinute
   }
 
-  /** A key from this address was wrong. */
+  /** Records an invalid key from this address. */
   failed(address: string, key: string): void {
     const digest = this.#digestOf(key)
     const bucket = this.#buckets.get(address) ?? { left: burst, at: this.#now(), wrong: new Set() }
@@ -62,7 +62,7 @@ export class FailedLogins {
     if (this.#keys > maxKeys) this.#forgetOldest()
   }
 
-  /** Whether this wrong key has come from this address before, as far as that is remembered. */
+  /** Whether this invalid key is remembered for this address. */
   hasFailed(address: string, key: string): boolean {
     return this.#buckets.get(address)?.wrong.has(this.#digestOf(key)) ?? false
   }
@@ -71,12 +71,12 @@ export class FailedLogins {
     remember(this.#known, `${address} ${id}`, true)
   }
 
-  /** Whether a valid key passes also while its address has to wait. */
+  /** Whether a valid key passes even while its address is over the limit. */
   alwaysPasses(address: string, key: string, id: string): boolean {
     return key.length >= unguessableLength || this.#known.has(`${address} ${id}`)
   }
 
-  /** How many addresses and keys are remembered. */
+  /** Number of remembered addresses and keys. */
   get size(): number {
     return this.#buckets.size + this.#known.size + this.#keys
   }
@@ -85,7 +85,7 @@ export class FailedLogins {
     return Math.min(burst, left + ((this.#now() - at) * perMinute) / 60_000)
   }
 
-  /** 48 bits: two of a thousand keys are hardly ever the same. */
+  /** 48 bits: collisions among a thousand keys are negligible. */
   #digestOf(key: string): number {
     return hash('sha256', this.#secret + key, 'buffer').readUIntBE(0, 6)
   }
@@ -96,7 +96,7 @@ export class FailedLogins {
     return true
   }
 
-  /** The address that was quiet for longest. */
+  /** Evicts the least recently used address. */
   #forgetOldest(): void {
     const [oldest] = this.#buckets
     if (!oldest) return
@@ -105,7 +105,9 @@ export class FailedLogins {
   }
 }
 
-/** What had to go for it. The order of a Map is that of insertion, so the first one is the one that was set longest ago. */
+/**
+ * Inserts an entry and returns the evicted one. A Map iterates in insertion order, so its first entry is the oldest.
+ */
 function remember<Value>(map: Map<string, Value>, key: string, value: Value): Value | undefined {
   map.delete(key)
   map.set(key, value)

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { type ClientKey, type Surface, surfaceOfDialect } from '../../sdk/client-key.ts'
+import { type ClientKey, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { ResponseStore } from '../../stores/responses/store.ts'
-import { type Door, openDoor } from './door.ts'
+import { type Authenticator, createAuthenticator } from './authenticator.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
 import { administrator, needsOperatorKey, requireProof, withAdminKey } from './operator-proof.ts'
@@ -15,16 +15,17 @@ import { useLimits } from './use-limits.ts'
 type Responses = Pick<ResponseStore, 'find' | 'keep' | 'remove'>
 type Models = Pick<FastifyInstance['models'], 'all' | 'find' | 'findLoosely'>
 
-/** What the client of a request has a right to. Where no keys are asked for, that is everything. */
+/** Permissions of a request's client. Without authentication, everything is permitted. */
 interface Rights {
   models(request: FastifyRequest): Models
-  /** The stored responses of this client. */
+  /** Stored responses of this client. */
   responses(request: FastifyRequest): Responses
-  /** Throws 403 for a key that may use no surface on which models are asked. */
+  /** Throws 403 for a key without any surface that can ask models. */
   checkAsking(request: FastifyRequest): void
   /**
-   * A question that an endpoint asks a model on its own: counts as one request of the client's key, in place of the
-   * request it is asked for. Throws 401 for a key that is no longer valid, 403, 404 and 429. Call `end` once, at its end.
+   * Begins a question that an endpoint asks a model on its own. It counts as one request of the client's key and
+   * replaces the request it is asked for. Throws 401 for a key that is no longer valid, 403, 404 and 429. Call `end` on
+   * the result exactly once.
    */
   beginQuestion(request: FastifyRequest, cost: QuestionCost): Promise<QuestionUse>
 }
@@ -34,24 +35,24 @@ declare module 'fastify' {
     rights: Rights
   }
   interface FastifyContextConfig {
-    /** What becomes of a request upstream, where that is not one request with the body that came. Throws nothing. */
+    /** Upstream cost of a request that does not map to one upstream request with the same body. Must not throw. */
     upstreamCost?: (request: FastifyRequest) => UpstreamCost | undefined
   }
   interface FastifyRequest {
-    /** What it takes of the limits of that key; undefined where it has none. */
+    /** Use of the key's limits; undefined for a key without limits. */
     limitUse: LimitUse | undefined
   }
 }
 
 interface AuthOptions {
-  /** Read for `${NAME}` in the keys file. */
+  /** Resolves `${NAME}` references in the keys file. */
   env: Readonly<Record<string, string | undefined>>
 }
 
 /**
- * Keys of clients, with LLM_ROUTER_AUTH_ENABLED: who may come in, what they may use and how much of it. Without it nothing
- * runs for a request, but where it changes the router: that always takes an operator key. docs/client-keys.md says what is
- * promised.
+ * API keys, enabled by LLM_ROUTER_AUTH_ENABLED: who has access, to what, and within which limits. Without it, only
+ * routes that change the router are checked; those always require an operator key. docs/client-keys.md documents the
+ * guarantees.
  */
 export default fp(
   async (app, { env }: AuthOptions) => {
@@ -68,28 +69,29 @@ export default fp(
     })
     const clientKeys = app.config.authEnabled ? await readKeys(app, env) : undefined
     const keys = withAdminKey(app.config.adminKey, clientKeys)
-    const enter = openDoor(app, keys)
-    if (clientKeys) beginQuestion = requireKeys(app, clientKeys, enter)
-    requireProof(app, keys, enter)
+    const authenticate = createAuthenticator(app, keys)
+    if (clientKeys) beginQuestion = requireKeys(app, clientKeys, authenticate)
+    requireProof(app, keys, authenticate)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port'] },
 )
 
-function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): Rights['beginQuestion'] {
+function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticator): Rights['beginQuestion'] {
   const isPublic = publicPaths(app)
   const limits = useLimits(app)
-  // Before all else, so that no body is asked for; only the exchange is there already, which counts the request.
+  // Runs before everything except the exchange, which counts the request, so that a rejected client is not asked for
+  // its body.
   app.addHook('onRequest', (request, reply, next) => {
     if (app.adminPort.isUsedBy(request.raw) || isPublic(request.routeOptions.url)) return next()
-    // It asks for its key by itself, see requireProof.
+    // Such a route checks the key itself, see requireProof.
     if (!request.is404 && needsOperatorKey(request.method, request.routeOptions.config)) return next()
-    const client = enter(request, reply)
+    const client = authenticate(request, reply)
     if (client instanceof RouterError) return next(client)
     request.client = client
     request.exchange.client = client.id
     const surface = surfaceOf(app, request)
     if (surface !== undefined && !client.surfaces.has(surface)) return next(notAllowed())
-    // What only reads what is here costs nothing that a limit is for.
+    // Limits apply to POST only: reading state does no work that a limit protects.
     if (!client.limits || request.method !== 'POST') return next()
     limits.admit(client, client.limits, request, reply).then(() => next(), next)
   })
@@ -107,7 +109,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): Rights['beg
   return async (request, cost) => {
     const { client } = request
     if (!client) return noUse
-    // A request may ask for hours: what counts is the key as it is now.
+    // A request may ask questions for hours, so each one is checked against the current state of the key.
     const now = client.id === administrator.id ? client : keys.clients().find(({ id }) => id === client.id)
     if (!now?.enabled || (now.expiresAt !== undefined && now.expiresAt <= Date.now())) throw noLongerValid()
     if (!asksModels(now)) throw notAllowed()
@@ -116,19 +118,23 @@ function requireKeys(app: FastifyInstance, keys: Keys, enter: Door): Rights['beg
   }
 }
 
-/** Whether a key is for more than looking at the router and changing it. */
+/** Whether the key permits more than operating the router. */
 function asksModels({ surfaces }: ClientKey): boolean {
   return surfaces.size > 1 || (surfaces.size === 1 && !surfaces.has('operator'))
 }
 
-/** Undefined: the path is nobody's, or for everybody. Who does not say whom a route is for has it for operators. */
+/**
+ * Surface that a route belongs to; undefined for a public or unknown path. A route that declares none belongs to
+ * operators.
+ */
 function surfaceOf(app: FastifyInstance, request: FastifyRequest): Surface | undefined {
   const { admin, surface, dialect, dialectOf } = request.routeOptions.config
   if (request.is404) return undefined
   if (admin) return 'operator'
   if (surface !== undefined) return surface === 'any' ? undefined : surface
   if (dialect === undefined && dialectOf === undefined) return 'operator'
-  return surfaceOfDialect(app.errorDialectOf(request))
+  const spoken = app.errorDialectOf(request)
+  return surfaces.find((each) => each === spoken) ?? 'openai'
 }
 
 function noLongerValid(): RouterError {
@@ -139,7 +145,7 @@ function notAllowed(): RouterError {
   return new RouterError('forbidden', 'This key may not use this endpoint', { code: 'endpoint_not_allowed' })
 }
 
-/** A model without a right to it is as if it were not there: the names of others' models are nobody's business. */
+/** Models that a key may not use are hidden from it like unknown ones, so that it does not learn their names. */
 function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
   const allowed = (model: ReturnType<Models['find']>) => (model && mayUse(model.alias) ? model : undefined)
   return {
@@ -149,7 +155,7 @@ function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
   }
 }
 
-/** The stored responses of one client. A response of somebody else is as if it were not there. */
+/** Stored responses of one client. Those of other clients are reported as not found. */
 export function ownedResponses(store: Responses, client: string): Responses {
   const own = (id: string): string => `${client}/${id}`
   return {
@@ -159,12 +165,15 @@ export function ownedResponses(store: Responses, client: string): Responses {
   }
 }
 
-/** Probes have no key, and nothing to tell: without them a setting for other paths would end a pod. */
+/**
+ * Probes send no key and reveal nothing. They stay public, so that a list of other paths cannot make Kubernetes kill
+ * the pod.
+ */
 const alwaysPublic = ['/livez', '/readyz', '/ping']
 
 /**
- * Says of a route whether it needs no key. A path of the list stands for itself, and for the same below the prefix, `/v1`
- * and `/api`; it is compared with the pattern of the route, which no way of writing a path can change.
+ * Returns a function that tells whether a route is public. A listed path also matches below the prefix, `/v1` and
+ * `/api`. It is compared with the route's pattern, so that alternative spellings of a path cannot bypass it.
  */
 export function publicPaths(app: FastifyInstance): (route: string | undefined) => boolean {
   const { authPublicEndpoints: listed, endpointPrefix: prefix } = app.config

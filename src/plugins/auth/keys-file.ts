@@ -18,20 +18,20 @@ interface Loaded {
   warnings: readonly string[]
 }
 
-/** The keys of the file, now and after each change of it. Throws ConfigError with all that is wrong. */
+/** Reads the keys file and reloads it on every change. Throws ConfigError with all errors of the file. */
 export async function readKeys(
   app: FastifyInstance,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Keys> {
-  // In full: an error that begins with it is then none of models-config.json.
+  // An absolute path distinguishes these errors from those of models-config.json.
   const file = resolve(app.config.authKeysFile)
   const load = (content: FileContent): Loaded => loaded(content, file, env)
   const feed = app.reload.feed(app.reload.sources.keys)
   let keys = load(await feed.first())
-  const tellWarnings = (): void => {
+  const logWarnings = (): void => {
     for (const warning of keys.warnings) app.log.warn(warning)
   }
-  tellWarnings()
+  logWarnings()
   let prepared: Loaded | undefined
   feed.serve({
     async prepare(content) {
@@ -49,7 +49,7 @@ export async function readKeys(
       keys = prepared
       prepared = undefined
       if (!notice) return
-      tellWarnings()
+      logWarnings()
       app.log.info({ clients: keys.clients.length }, 'client keys reloaded')
     },
     drop(errors, notice) {

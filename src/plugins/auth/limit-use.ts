@@ -19,17 +19,17 @@ export interface LimitUseOptions {
   request: FastifyRequest
 }
 
-/** What one request of a key with limits takes of them, from its admission to its end. */
+/** What one request takes from the limits of its key, from admission to end. */
 export class LimitUse {
   readonly wish: LimitedRequest
   readonly #options: LimitUseOptions
   #cost: RequestCost | undefined
-  /** Of all answers together. */
+  /** For all responses together. */
   #expectedTokens = 0
   #reserving: Promise<LimitReservation | undefined> = Promise.resolve(undefined)
   #refused = false
   #slots: number | undefined
-  /** Of several upstream requests: those that have begun, and those of them that gave no count. */
+  /** Of several upstream requests: those that have begun, and those of them without a token count. */
   #begun = 0
   #uncounted = 0
   #addedBytes = 0
@@ -40,14 +40,14 @@ export class LimitUse {
     this.wish = options.wish
   }
 
-  /** How many upstream requests of it may run at a time; undefined: as many as it would. */
+  /** How many upstream requests may run concurrently; undefined for no restriction. */
   get slots(): number | undefined {
     return this.#slots
   }
 
   /**
-   * What it is about to take, as far as its key has a limit for it; undefined where that is no more than its admission.
-   * Call it once, when the body has been read. `model`: the alias of the model that it names.
+   * What the request is about to take, as far as its key has limits for it; undefined if that is no more than its
+   * admission. Call once, after the body has been read. `model`: alias of the requested model.
    */
   demand(model: string | undefined): LimitDemand | undefined {
     const { sizes, wish, request } = this.#options
@@ -73,31 +73,33 @@ export class LimitUse {
     return reservation
   }
 
-  /** It is not let in after all. */
+  /** Marks the request as rejected after its admission. */
   refuse(): void {
     this.#refused = true
   }
 
-  /** From here on each question that is asked for it counts by itself, and it counts for nothing. */
+  /** From here on each question asked for this request counts itself, and the request no longer counts. */
   handOver(): Promise<void> {
     this.#refused = true
     this.#handingOver ??= this.settle(this.end())
     return this.#handingOver
   }
 
-  /** One of its several upstream requests begins. Call the result when what it took is counted, or was nothing. */
+  /**
+   * Begins one of several upstream requests. Call the returned function once its tokens are counted or it took none.
+   */
   begin(): () => void {
     this.#begun++
     this.#uncounted++
     return () => this.#uncounted--
   }
 
-  /** Its prompt has more than its client has sent. `text`: is only asked for where it matters. */
+  /** Adds text to the prompt that the client did not send. `text` is called only if the key has a token limit. */
   addPrompt(text: () => string): void {
     if (this.wish.limits.tokens !== undefined) this.#addedBytes += Buffer.byteLength(text())
   }
 
-  /** To be called in the turn in which its response closes: what is still under way then is not counted any more. */
+  /** Call in the same tick as the response's `close`: what is still running afterwards is not counted. */
   end(): LimitSettlement {
     const cost = this.#cost
     if (this.#refused) return { ...this.wish, tokens: 0, undone: true }
@@ -109,7 +111,7 @@ export class LimitUse {
 
   async settle(end: LimitSettlement): Promise<void> {
     const { store } = this.#options
-    // Else what is set aside for it could come after its end, and stay.
+    // Otherwise the reservation could arrive after its end and never be released.
     await this.#reserving.catch(() => undefined)
     await store.settle(end)
   }
@@ -137,7 +139,7 @@ export class LimitUse {
     return counted + Math.ceil(each * this.#uncounted)
   }
 
-  /** How long the answers were, unless they were cut at the length that was asked for. */
+  /** Records the response lengths, unless responses were cut off at the requested maximum. */
   #learn({ requests, answers, maxTokens }: RequestCost): void {
     const { sizes, request, wish } = this.#options
     const { usage, model, error } = request.exchange
@@ -149,33 +151,33 @@ export class LimitUse {
 }
 
 export interface Spending {
-  /** As the upstream counted, as far as it came. */
+  /** As counted upstream, as far as received. */
   usage: Usage | undefined
-  /** How the request ended: well, with an error, or because its client left. */
+  /** How the request ended: successfully, with an error, or because the client disconnected. */
   end: 'well' | 'error' | 'left'
-  /** Whether a model writes the answer. */
+  /** Whether a model generates the response. */
   generates: boolean
-  /** Whether the answer goes to the client as it is written. */
+  /** Whether the response is streamed to the client. */
   stream: boolean
-  /** Of the prompt, estimated. */
+  /** Estimated tokens of the prompt. */
   promptTokens: number
-  /** What the answer is expected to take, at most. */
+  /** Upper estimate of the response's tokens. */
   expectedTokens: number
-  /** Of the answer that have gone to the client. */
+  /** Bytes of the response sent to the client. */
   answerBytes: number
-  /** Since the request went upstream, in milliseconds; undefined: it never did. */
+  /** Milliseconds since the request was sent upstream; undefined if it was not. */
   sinceSentMs: number | undefined
 }
 
-/** One piece of a stream with all its JSON; most servers send a piece for each token. */
+/** Size of one stream event with its JSON; most servers send one event per token. */
 const bytesPerStreamedToken = 128
-/** What a server writes for one request, in tokens a second. */
+/** Assumed generation speed of one request, in tokens per second. */
 const writtenPerSecond = 50
 
 /**
- * Tokens that a request has taken: as counted upstream where the answer ended well, and nothing where there was none. What
- * was not counted is estimated, which is so when a client leaves in the middle: else who always leaves before the end would
- * pay nothing.
+ * Tokens that a request has used: the upstream's count if the response ended successfully, nothing if there was no
+ * response. Uncounted tokens are estimated, such as when a client disconnects midway: otherwise a client that always
+ * disconnects before the end would use nothing.
  */
 export function spentTokens(spending: Spending): number {
   const { usage, end, sinceSentMs, answerBytes, promptTokens, generates } = spending
@@ -187,10 +189,10 @@ export function spentTokens(spending: Spending): number {
   return prompt + Math.max(usage?.completionTokens ?? 0, writtenTokens(spending, sinceSentMs))
 }
 
-/** Of an answer that nobody counted. */
+/** Estimated tokens of a response without an upstream count. */
 function writtenTokens({ end, stream, answerBytes, expectedTokens }: Spending, sinceSentMs: number): number {
   if (stream) return Math.ceil(answerBytes / bytesPerStreamedToken)
   if (end === 'well') return textTokens(answerBytes)
-  // Its client left while it was written, and nobody has seen how far it came.
+  // The client disconnected during generation, so the progress is unknown.
   return Math.min(expectedTokens, Math.ceil((sinceSentMs * writtenPerSecond) / 1000))
 }

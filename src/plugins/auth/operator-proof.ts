@@ -2,10 +2,10 @@ import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import { KeyRing, sha256Of } from '../../config/key-ring.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import type { Door } from './door.ts'
+import type { Authenticator } from './authenticator.ts'
 import type { Keys } from './keys-file.ts'
 
-/** The keys of clients, where there are any, and the one of LLM_ROUTER_ADMIN_KEY, where it is set. */
+/** Combines the client keys, if any, with LLM_ROUTER_ADMIN_KEY, if set. */
 export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
   const ring = new KeyRing(adminKey === '' ? [] : [{ client: administrator, sha256: sha256Of(adminKey) }])
   const clients = adminKey === '' ? [] : [administrator]
@@ -18,11 +18,11 @@ export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
   }
 }
 
-/** Has every route that changes the router ask for an operator key, whatever else is configured. */
-export function requireProof(app: FastifyInstance, keys: Keys, enter: Door): void {
+/** Requires an operator key on every route that changes the router, regardless of the configuration. */
+export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Authenticator): void {
   const prove: onRequestHookHandler = (request, reply, next) => {
     if (!keys.clients().some(isOperator)) return next(noOperatorKey())
-    const client = enter(request, reply)
+    const client = authenticate(request, reply)
     if (client instanceof RouterError) return next(client)
     request.client = client
     request.exchange.client = client.id
@@ -30,12 +30,12 @@ export function requireProof(app: FastifyInstance, keys: Keys, enter: Door): voi
   }
   app.addHook('onRoute', (route) => {
     if (![route.method].flat().some((method) => needsOperatorKey(method, route.config))) return
-    // In front of the route's own, which may answer.
+    // Runs before the route's own hook, which may reply.
     route.onRequest = [prove, ...[route.onRequest ?? []].flat()]
   })
 }
 
-/** Whose key is LLM_ROUTER_ADMIN_KEY. */
+/** Client of the LLM_ROUTER_ADMIN_KEY. */
 export const administrator: ClientKey = {
   id: 'admin-key',
   enabled: true,
@@ -64,7 +64,7 @@ function notAnOperator(): RouterError {
   return new RouterError('forbidden', message, { code: 'endpoint_not_allowed' })
 }
 
-/** What a route says of itself, as far as it tells whom the route is for. */
+/** The parts of a route's configuration that decide who may use it. */
 interface RouteAudience {
   admin?: boolean | undefined
   surface?: string | undefined
@@ -72,13 +72,13 @@ interface RouteAudience {
   dialectOf?: unknown
 }
 
-/** They change nothing. RFC 9110, section 9.2.1. */
+/** Methods without side effects: RFC 9110, section 9.2.1. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /**
- * Whether a route changes the router and so needs an operator key, on every port and with client keys off too. A route that
- * does not say whom it is for, such as one of an extension, counts as one: it has to name a surface or a dialect to be for
- * clients.
+ * Whether a route changes the router and therefore requires an operator key, on every port and even without client
+ * keys. A route that declares no audience, such as one of an extension, counts as one: it needs a surface or a dialect
+ * to be open to clients.
  */
 export function needsOperatorKey(method: string, route: RouteAudience | undefined): boolean {
   if (safeMethods.has(method.toUpperCase())) return false

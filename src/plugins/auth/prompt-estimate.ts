@@ -1,22 +1,25 @@
 import type { JsonScan } from '../../lib/json/splice.ts'
 
 const bytesPerToken = 4
-/** An image of the largest size that is not shrunk, or a page of a PDF. Source: Anthropic API docs, "Vision" and "PDF support". */
+/**
+ * Tokens of the largest image that is not downscaled, or of one PDF page. Source: Anthropic API docs, "Vision" and "PDF
+ * support".
+ */
 const imageTokens = 1_600
-/** Of a PDF, in base64. */
+/** Bytes per PDF page, in base64. */
 const pageBytes = 40_000
-/** Of a form with a recording: about a token for a tenth of a second, in the formats that are usual for speech. */
+/** Bytes per token of an uploaded recording: about one token per 100 ms in common speech formats. */
 const bytesPerUploadToken = 1_024
 
-/** How media begins in base64: JPEG, PNG, GIF, RIFF (WebP, WAV), PDF, MP3, Ogg, FLAC. */
+/** Base64 prefixes of media: JPEG, PNG, GIF, RIFF (WebP, WAV), PDF, MP3, Ogg, FLAC. */
 const mediaHeads = ['/9j/', 'iVBORw0KGgo', 'R0lGOD', 'UklGR', 'JVBERi', 'SUQz', 'T2dnUw', 'ZkxhQ']
 const pdfHead = 'JVBERi'
-/** `data:image/svg+xml;charset=utf-8;base64,` and the longest of the above fit in. */
+/** Fits `data:image/svg+xml;charset=utf-8;base64,` and the longest prefix above. */
 const headBytes = 80
 
 /**
- * Tokens of the prompt in a request body, estimated without reading it: one for 4 bytes, and a fixed price for images,
- * recordings and pages of PDFs, whose bytes say little about their tokens.
+ * Estimates the prompt tokens of a request body without parsing it: one per 4 bytes, and a fixed price for images,
+ * recordings and PDF pages, whose size says little about their tokens.
  */
 export function estimatePromptTokens(bytes: Buffer, { long }: Pick<JsonScan, 'long'>): number {
   let textBytes = bytes.length
@@ -38,9 +41,9 @@ export function uploadTokens(bytes: number): number {
   return Math.ceil(bytes / bytesPerUploadToken)
 }
 
-/** Undefined: it is text. */
+/** Undefined if the string is text. */
 function mediaTokens(bytes: Buffer, start: number, end: number): number | undefined {
-  // JSON may write "/" as "\/".
+  // JSON may escape "/" as "\/".
   const head = bytes.toString('latin1', start, Math.min(end, start + headBytes)).replaceAll('\\/', '/')
   const content = head.replace(/^data:[^,]*;base64,/i, '')
   if (!mediaHeads.some((each) => content.startsWith(each))) return undefined

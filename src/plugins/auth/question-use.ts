@@ -9,34 +9,34 @@ import { textTokens } from './prompt-estimate.ts'
 export interface QuestionCost {
   /** Alias of the model. */
   model: string
-  /** Of the whole prompt. */
+  /** Size of the whole prompt. */
   promptBytes: number
-  /** What bounds its answer, in tokens; undefined: nothing does. */
+  /** Maximum tokens of the response; undefined for no maximum. */
   maxTokens: number | undefined
 }
 
-/** What came of it. */
+/** Outcome of a question. */
 export interface QuestionEnd {
   usage: Usage | undefined
-  /** Of the answer's text, as far as it came. */
+  /** Bytes of text received. */
   answerBytes: number
-  /** What was thrown; undefined: it was answered. */
+  /** The error thrown; undefined if the question was answered. */
   thrown?: unknown
 }
 
-/** What one question takes of the limits of the key it is asked for. */
+/** What one question takes from the limits of its key. */
 export interface QuestionUse {
-  /** Gives back what was reserved and counts what was taken. The first call counts, later ones do nothing. */
+  /** Releases the reservation and counts what was used. Only the first call has an effect. */
   end(end: QuestionEnd): Promise<void>
 }
 
-/** Of a key without limits. */
+/** For a key without limits. */
 export const noUse: QuestionUse = { end: async () => undefined }
 
 interface LimitedQuestionOptions {
   store: LimitStore
   sizes: AnswerSizes
-  /** Of the question, which has been admitted. */
+  /** Of the admitted question. */
   wish: LimitedRequest
   cost: QuestionCost
 }
@@ -58,7 +58,7 @@ export class LimitedQuestion implements QuestionUse {
       limit === undefined ? 0 : Math.min(sizes.expected(wish.key, model, limit), maxTokens)
   }
 
-  /** Undefined: its key has no limit for tokens. What is refused counts for nothing. */
+  /** Undefined if the key has no token limit. A rejected question counts for nothing. */
   async reserve(): Promise<LimitReservation | undefined> {
     const { store, wish } = this.#options
     if (wish.limits.tokens === undefined) return undefined

@@ -4,37 +4,37 @@ import type { Operation } from '../../sdk/provider.ts'
 import { estimatePromptTokens, textTokens, uploadTokens } from './prompt-estimate.ts'
 import { askedTokens } from './token-cap.ts'
 
-/** What becomes of a request that is more than one upstream, or another one. */
+/** Upstream cost of a request that causes several upstream requests, or a different one. */
 export interface UpstreamCost {
-  /** For how many requests it counts. */
+  /** Number of requests it counts for. */
   requests: number
-  /** How many upstream requests would run at a time. */
+  /** Upstream requests that would run concurrently. */
   atOnce: number
-  /** Of all their prompts together, in bytes. */
+  /** Size of all prompts together. */
   promptBytes: number
-  /** What bounds each answer where the request does not say it, in tokens. */
+  /** Maximum tokens per response where the request sets none. */
   maxTokens: number | undefined
 }
 
-/** What a request is about to cost its key. */
+/** Expected cost of a request for its key. */
 export interface RequestCost {
-  /** Whether its route is known to ask a model. */
+  /** Whether the route asks a model. */
   asksModel: boolean
-  /** For how many requests it counts, 1 at least. */
+  /** Number of requests it counts for, at least 1. */
   requests: number
-  /** How many upstream requests would run at a time, 1 at least. */
+  /** Upstream requests that would run concurrently, at least 1. */
   atOnce: number
-  /** Of all prompts together, estimated. */
+  /** Estimated tokens of all prompts together. */
   promptTokens: number
-  /** Answers that models are to write, all together. */
+  /** Responses to generate in total. */
   answers: number
-  /** The most that each of them may have; infinite where nothing says it. */
+  /** Maximum tokens per response; Infinity without a maximum. */
   maxTokens: number
 }
 
 const generating: ReadonlySet<Operation> = new Set<Operation>(['chat', 'completion', 'responses'])
 
-/** Of a request whose body has been read and checked. */
+/** Call after the body has been read and validated. */
 export function costOf(request: FastifyRequest): RequestCost {
   const { docs, upstreamCost } = request.routeOptions.config
   const operations = docs ? docs.operations : undefined
@@ -57,7 +57,7 @@ export function costOf(request: FastifyRequest): RequestCost {
 }
 
 function promptTokensOf({ body, rawBody, headers, exchange }: FastifyRequest): number {
-  // Not read yet.
+  // The body has not been read yet.
   if (body instanceof Readable) return uploadTokens(Number(headers['content-length'] ?? 0))
   return rawBody ? estimatePromptTokens(rawBody.bytes, rawBody.scan) : textTokens(exchange.receivedBytes)
 }

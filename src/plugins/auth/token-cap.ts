@@ -2,7 +2,7 @@ import { isObject } from '../../lib/json/read.ts'
 import type { JsonScan } from '../../lib/json/splice.ts'
 import { badRequest } from '../../sdk/errors.ts'
 
-/** Members that bound an answer, in capitals: of OpenAI, Anthropic, Responses, the text endpoints, llama.cpp. */
+/** Fields that limit a response, in upper case: OpenAI, Anthropic, Responses, the text endpoints, llama.cpp. */
 const bounds = new Set([
   'MAX_TOKENS',
   'MAX_COMPLETION_TOKENS',
@@ -10,45 +10,47 @@ const bounds = new Set([
   'MAX_NEW_TOKENS',
   'N_PREDICT',
 ])
-const geminiNames = {
+/** Ollama's field in `options`. */
+const ollamaBound = 'NUM_PREDICT'
+const geminiFields = {
   bounds: ['MAXOUTPUTTOKENS', 'MAX_OUTPUT_TOKENS'],
   multipliers: ['CANDIDATECOUNT', 'CANDIDATE_COUNT'],
 }
-/** Ollama's, in `options`. */
-const ollamaBound = 'NUM_PREDICT'
-/** Where some dialects have them, and how they call them there: Ollama, Gemini in both of its spellings. */
+/** Fields of nested objects: Ollama's, and Gemini's in both of its spellings. */
 const nested: Readonly<Record<string, { bounds: readonly string[]; multipliers: readonly string[] }>> = {
   OPTIONS: { bounds: [ollamaBound], multipliers: [] },
-  GENERATIONCONFIG: geminiNames,
-  GENERATION_CONFIG: geminiNames,
+  GENERATIONCONFIG: geminiFields,
+  GENERATION_CONFIG: geminiFields,
 }
-/** Members that ask for several answers to one prompt, of which servers make the larger number: of OpenAI and vLLM, llama.cpp. */
+/**
+ * Fields that request several responses to one prompt; servers generate the largest number. OpenAI and vLLM, llama.cpp.
+ */
 const multipliers = new Set(['N', 'BEST_OF', 'N_CMPL'])
-/** A list of several prompts asks for answers to each. */
+/** A list of prompts requests responses to each of them. */
 const prompts = 'PROMPT'
 
-/** The body of a request, and its bytes where it came as JSON. */
+/** Request body, and its bytes if it was sent as JSON. */
 export interface AskedBody {
   body: unknown
   raw: { bytes: Buffer; scan: JsonScan } | undefined
 }
 
-/** A bound of one answer; infinite: without end. */
+/** Limit of one response; Infinity for none. */
 interface Bound {
   name: string
   tokens: number
 }
 
 export interface AskedTokens {
-  /** How many answers the request asks for. */
+  /** Number of responses requested. */
   answers: number
-  /** What bounds each of them, as far as the request says it. */
+  /** Limits per response that the request sets. */
   bounds: readonly Bound[]
 }
 
 /**
- * How much a request asks for. Every spelling counts that some server understands: those written in Go match names in any
- * case, and of names that stand twice either may win.
+ * Determines how many responses and tokens a request asks for. Every spelling counts that some server accepts: servers
+ * written in Go match names case-insensitively, and either of two duplicate names may win.
  */
 export function askedTokens({ body, raw }: AskedBody): AskedTokens {
   const found: Bound[] = []
@@ -70,7 +72,7 @@ export function askedTokens({ body, raw }: AskedBody): AskedTokens {
   return { answers: answersEach * promptCount, bounds: found }
 }
 
-/** Throws `bad_request` for a request that asks for more tokens than its key may have, in all of its answers together. */
+/** Throws `bad_request` if the request asks for more tokens, over all of its responses, than its key permits. */
 export function checkTokenCap(asked: AskedBody, most: number): void {
   const { answers, bounds: named } = askedTokens(asked)
   for (const { name, tokens } of named) {
@@ -78,7 +80,7 @@ export function checkTokenCap(asked: AskedBody, most: number): void {
     const how = answers === 1 ? '' : ` in all, and this asks for ${answers} answers`
     throw tooMany(`This key may ask for ${most} tokens at most${how}: lower '${name}'`, name)
   }
-  // Each answer has a token at least.
+  // Each response has at least one token.
   if (answers > most) throw tooMany(`This key may ask for ${most} tokens at most: lower 'n'`, 'n')
 }
 
@@ -86,26 +88,26 @@ function tooMany(message: string, name: string): Error {
   return badRequest(message, name, 'max_tokens_exceeded')
 }
 
-/** Also what `JSON.parse` drops, because it stands twice. */
+/** Also yields duplicate members, which `JSON.parse` drops. */
 function* scanned({ bytes, scan }: { bytes: Buffer; scan: JsonScan }): Generator<[string, unknown]> {
   for (const { key, valueStart, valueEnd } of scan.members) {
     const folded = foldedAsInGo(key)
-    // A long text is no list.
-    const counts = folded === prompts ? bytes[valueStart] === openBracket : isLookedAt(folded)
+    // A string is one prompt, however long.
+    const counts = folded === prompts ? bytes[valueStart] === openBracket : isRelevant(folded)
     if (counts) yield [key, JSON.parse(bytes.toString('utf8', valueStart, valueEnd))]
   }
 }
 
 const openBracket = 0x5b
 
-function isLookedAt(folded: string): boolean {
+function isRelevant(folded: string): boolean {
   return bounds.has(folded) || multipliers.has(folded) || Object.hasOwn(nested, folded)
 }
 
 function boundIn(name: string, value: unknown): Bound[] {
   const tokens = numberIn(value)
   if (tokens === undefined) return []
-  // Less than nothing means without end; for Ollama nothing does so too.
+  // Negative means unlimited; for Ollama 0 does too.
   const isEndless = tokens < 0 || (tokens === 0 && foldedAsInGo(name).endsWith(ollamaBound))
   return [{ name, tokens: isEndless ? Number.POSITIVE_INFINITY : tokens }]
 }
@@ -114,7 +116,7 @@ function countIn(value: unknown): number {
   return Math.max(1, Math.ceil(numberIn(value) ?? 1))
 }
 
-/** Numbers are the tokens of one prompt. */
+/** A list of numbers is one tokenized prompt. */
 function promptsIn(value: unknown): number {
   return Array.isArray(value) && typeof value[0] !== 'number' ? Math.max(1, value.length) : 1
 }
@@ -124,7 +126,7 @@ function numberIn(value: unknown): number | undefined {
   return typeof number === 'number' && !Number.isNaN(number) ? number : undefined
 }
 
-/** One form for all letters that Go's JSON takes for the same: also the long s and the sign of Kelvin. */
+/** Folds case as Go's encoding/json does, including U+017F (long s) and U+212A (Kelvin sign). */
 function foldedAsInGo(name: string): string {
   return name.toLowerCase().toUpperCase()
 }

@@ -14,11 +14,11 @@ import { LimitUse } from './limit-use.ts'
 import { LimitedQuestion, type QuestionCost, type QuestionUse } from './question-use.ts'
 
 export interface UseLimits {
-  /** Lets a request of a key with limits go on, or throws the error that tells which one it has reached. */
+  /** Admits a request of a key with limits. Throws 429 that names the exceeded limit. */
   admit(client: ClientKey, limits: KeyLimits, request: FastifyRequest, reply: FastifyReply): Promise<void>
-  /** Sets aside what an admitted request is about to take, or throws likewise. */
+  /** Reserves what an admitted request is about to take. Throws 429 as `admit` does. */
   reserve(use: LimitUse, request: FastifyRequest, reply: FastifyReply): Promise<void>
-  /** Lets a question begin that an endpoint asks on its own, and reserves what it is about to take, or throws likewise. */
+  /** Admits a question that an endpoint asks on its own and reserves its tokens. Throws 429 as `admit` does. */
   begin(
     client: ClientKey,
     limits: KeyLimits,
@@ -27,7 +27,7 @@ export interface UseLimits {
   ): Promise<QuestionUse>
 }
 
-/** What a request holds is given back at the close of its response, the one event that always comes. */
+/** Releases what a request holds when its response closes, the only event that is always emitted. */
 export function useLimits(app: FastifyInstance): UseLimits {
   const store = openLimits(app)
   app.addHook('onClose', () => store.close())
@@ -59,10 +59,10 @@ export function useLimits(app: FastifyInstance): UseLimits {
         closed.resolve(() => use.settle(end))
       })
       const verdict = await store.admit(wish)
-      tell(app, verdict, limits, reply)
+      setLimitHeaders(app, verdict, limits, reply)
       if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
       request.limitUse = use
-      // Also when the client has left meanwhile.
+      // Also runs if the client has disconnected meanwhile.
       void closed.promise.then((settle) => settle())
     },
     async reserve(use, request, reply) {
@@ -74,17 +74,22 @@ export function useLimits(app: FastifyInstance): UseLimits {
         throw tooManyAtOnce(demand.requests, limits.requests)
       }
       const verdict = await use.reserve(demand)
-      tell(app, verdict, limits, reply)
+      setLimitHeaders(app, verdict, limits, reply)
       if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
     },
   }
 }
 
-function tell(app: FastifyInstance, verdict: LimitDecision, limits: KeyLimits, reply: FastifyReply): void {
+function setLimitHeaders(
+  app: FastifyInstance,
+  verdict: LimitDecision,
+  limits: KeyLimits,
+  reply: FastifyReply,
+): void {
   reply.headers(limitHeaders(app.errorDialectOf(reply.request), verdict, limits))
 }
 
-/** The alias of the model; undefined where its name is not known as such a one. */
+/** Alias of the requested model; undefined if the name is unknown. */
 function modelNamed(app: FastifyInstance, request: FastifyRequest): string | undefined {
   const { model, model_name: olderName }: Record<string, unknown> = Object(request.body)
   const name = model ?? olderName
@@ -92,35 +97,35 @@ function modelNamed(app: FastifyInstance, request: FastifyRequest): string | und
 }
 
 const words: Readonly<Record<Limited, { what: string; causeCode: string }>> = {
-  concurrent: { what: 'as many requests at a time as it may', causeCode: 'KEY_CONCURRENT' },
-  requests: { what: 'as many requests a minute as it may', causeCode: 'KEY_REQUESTS' },
-  tokens: { what: 'as many tokens a minute as it may', causeCode: 'KEY_TOKENS' },
+  concurrent: { what: 'concurrent requests', causeCode: 'KEY_CONCURRENT' },
+  requests: { what: 'requests per minute', causeCode: 'KEY_REQUESTS' },
+  tokens: { what: 'tokens per minute', causeCode: 'KEY_TOKENS' },
 }
 
 function refusal(limited: Limited, { waitMs }: LimitDecision): RouterError {
   const { what, causeCode } = words[limited]
-  return new RouterError('rate_limit', `This key has ${what}`, {
+  return new RouterError('rate_limit', `This key has reached its limit of ${what}`, {
     code: 'rate_limit_exceeded',
     causeCode,
-    // Not to the millisecond: what is told is then true for all clocks.
+    // Rounded up to seconds, so that it holds on every clock.
     retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)),
   })
 }
 
 function tooManyAtOnce(requests: number, most: number): RouterError {
-  const message = `These texts count as ${requests} requests, and this key may send ${most} a minute: send fewer at a time`
+  const message = `These texts count as ${requests} requests, and this key may send ${most} per minute: send fewer at a time`
   return new RouterError('rate_limit', message, {
     code: 'rate_limit_exceeded',
     causeCode: words.requests.causeCode,
     retryAfterSeconds: limitWindowMs / 1000,
-    // The same request never passes.
+    // The same request can never succeed.
     shouldRetry: false,
   })
 }
 
 /**
- * What is left of a key's limits, in the words of a dialect. Sources: OpenAI API guides, "Rate limits"; Anthropic API
- * reference, "Rate limits"; for Ollama, which has none, draft-ietf-httpapi-ratelimit-headers-06.
+ * Headers with the remaining limits of a key, named as in the dialect. Sources: OpenAI API guides, "Rate limits";
+ * Anthropic API reference, "Rate limits"; for Ollama, which has none, draft-ietf-httpapi-ratelimit-headers-06.
  */
 export function limitHeaders(
   dialect: string,

@@ -4,7 +4,7 @@ import type { Standing } from '../health/target-health.ts'
 import type { LiveSignals } from './live-signals.ts'
 import type { ModelState } from './model-states.ts'
 
-/** Targets that a strategy may choose from, all equally good as far as their health goes. */
+/** Targets of equal health that a strategy can choose from. */
 export interface Group {
   readonly signals: readonly LiveSignals[]
   readonly isStandby: boolean
@@ -12,10 +12,7 @@ export interface Group {
 
 type Health = Pick<FastifyInstance['health'], 'of' | 'outlook' | 'admit' | 'loadingOf' | 'hasHung' | 'isHung'>
 
-/**
- * The targets that an attempt may use, in groups: every target of a group is preferred to those of the groups behind it.
- * Empty where none can answer now.
- */
+/** Groups the targets that an attempt may use, in descending preference. Empty if none can answer now. */
 export function candidates(state: ModelState, wish: TargetWish, health: Health): readonly Group[] {
   const admitted: Admitted = health.admit(state)
   const outlook = health.outlook()
@@ -29,19 +26,19 @@ export function candidates(state: ModelState, wish: TargetWish, health: Health):
   return new Search(health.loadingOf(state), wish, health).groups()
 }
 
-/** Looks at each target. */
+/** Checks each target individually. `candidates` skips this if no target needs it. */
 class Search {
   readonly #wish: TargetWish
   readonly #health: Health
-  /** Those that the request may use at all and that can answer now, also the tried ones. */
-  readonly #active: readonly Looked[]
-  readonly #standby: readonly Looked[]
+  /** Targets that can serve the request and answer now, including those already tried. */
+  readonly #active: readonly Assessed[]
+  readonly #standby: readonly Assessed[]
 
   constructor({ active, reserve }: Admitted, wish: TargetWish, health: Health) {
     this.#wish = wish
     this.#health = health
-    this.#active = this.#look(active)
-    this.#standby = this.#look(reserve)
+    this.#active = this.#assess(active)
+    this.#standby = this.#assess(reserve)
   }
 
   groups(): readonly Group[] {
@@ -51,18 +48,18 @@ class Search {
     return groups.map((group) => this.#steady(group)).filter(({ signals }) => signals.length > 0)
   }
 
-  #look(signals: readonly LiveSignals[]): readonly Looked[] {
+  #assess(signals: readonly LiveSignals[]): readonly Assessed[] {
     const { can, traits } = this.#wish
-    const looked: Looked[] = []
+    const assessed: Assessed[] = []
     for (const each of signals) {
       if (can && !can(each.target)) continue
       const health = this.#health.of(each.target)
       const standing = health.standing(health.hasFeatureFailures ? traits.features : 0)
       if (standing === 'out') continue
       const isHung = this.#health.isHung(each.target)
-      looked.push({ signals: each, standing: isHung ? 'ejected' : standing })
+      assessed.push({ signals: each, standing: isHung ? 'ejected' : standing })
     }
-    return looked
+    return assessed
   }
 
   #byStanding(): Group[] {
@@ -78,10 +75,10 @@ class Search {
   }
 
   /**
-   * No target is healthy: all are used as if they were. Where another model can stand in, those whose breaker is open are left
-   * to their probes.
+   * No target is healthy, so all are used as if they were. If a fallback model exists, targets with an open breaker are
+   * left to their probes.
    */
-  #asIfHealthy(all: readonly Looked[]): Group[] {
+  #asIfHealthy(all: readonly Assessed[]): Group[] {
     const { hasFallback } = this.#wish
     const isEjected = all.every(({ signals }) => this.#health.of(signals.target).breaker.state === 'open')
     if (hasFallback && isEjected) return []
@@ -91,7 +88,7 @@ class Search {
     ]
   }
 
-  /** A misconfigured target that is to be tried again goes before the others, which answer if it is still not well. */
+  /** A misconfigured target that is due for another try goes first; the others serve the request if it fails again. */
   #due(): LiveSignals | undefined {
     if (this.#wish.tried.size > 0) return undefined
     const due = this.#active.find(
@@ -100,14 +97,14 @@ class Search {
     return due?.signals
   }
 
-  #untried(looked: readonly Looked[], wanted?: Standing): readonly LiveSignals[] {
+  #untried(assessed: readonly Assessed[], wanted?: Standing): readonly LiveSignals[] {
     const { tried } = this.#wish
-    return looked
+    return assessed
       .filter(({ signals, standing }) => !tried.has(signals.target.id) && (wanted ?? standing) === standing)
       .map(({ signals }) => signals)
   }
 
-  /** Among those left for a further attempt, the ones that mostly fail come into question only when no other is left. */
+  /** For retries, targets that fail most requests are used only if no other target is left. */
   #steady(group: Group): Group {
     if (this.#wish.tried.size === 0) return group
     const steady = group.signals.filter(({ failureRate }) => failureRate < failsOften)
@@ -117,17 +114,17 @@ class Search {
 
 type Admitted = Pick<ModelState, 'active' | 'reserve'>
 
-interface Looked {
+interface Assessed {
   signals: LiveSignals
   standing: Standing
 }
 
-/** A target with this share of failures counts as one that mostly fails. */
+/** Failure rate at which a target counts as failing most requests. */
 export const failsOften = 0.5
 
 /**
- * The candidate that answered anybody most recently, whatever its group: the best chance for the last attempt of a
- * request. Undefined where none has answered yet.
+ * The candidate that answered any request most recently, regardless of its group: the best choice for a request's last
+ * attempt. Undefined if none has answered yet.
  */
 export function lastAnswered(groups: readonly Group[], health: Health): LiveSignals | undefined {
   let best: LiveSignals | undefined

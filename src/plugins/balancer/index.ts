@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { StopSignal } from '../../lib/stop-signal.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { Acquired, Lease, TargetWish } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
@@ -17,21 +16,21 @@ import { RetryBudget } from './retry-budget.ts'
 
 export interface Balancer {
   /**
-   * Picks and reserves a target; undefined when none is left for a further attempt. Waits where the strategy is exclusive
-   * and all are taken: throws RouterError `queue_full` or `queue_timeout`, or the reason of the signal.
+   * Picks and reserves a target; undefined if no target is left for a retry. With an exclusive strategy it waits while
+   * all targets are taken: throws RouterError `queue_full` or `queue_timeout`, or the abort reason of the signal.
    */
-  acquire(model: Model, wish: TargetWish, signal: StopSignal): Acquired
-  /** What is known of a model's targets now, in the order of the configuration; sleeping ones come last. */
+  acquire(model: Model, wish: TargetWish, signal: AbortSignal): Acquired
+  /** Current signals of a model's targets, in configuration order; standby targets come last. */
   signals(model: Model): readonly TargetSignals[]
   /** Requests of a model that wait for a target in this process. */
   waiting(model: Model): number
-  /** Whether most of what a target was sent lately failed, and nobody got an answer. */
+  /** Whether most recent attempts at the target failed and none succeeded. */
   failsOften(target: Target): boolean
-  /** How many further attempts a model may make at targets that fail a lot. */
+  /** Limits a model's retries while its targets fail often. */
   retryBudget(model: Model): RetryBudget
-  /** The strategy at work for a model. */
+  /** The active strategy of a model. */
   strategy(model: Model): StrategyInstance | undefined
-  /** Calls back at the end of every attempt at a target. */
+  /** Calls the listener at the end of every attempt. */
   onSettled(listener: SettledListener): void
 }
 
@@ -48,8 +47,8 @@ export default fp(
     const states = modelStates(app, (target, result) => {
       for (const listener of listeners) listener(target, result)
     })
-    const losses = new Map<string, AbortController>()
-    app.leases.onRevoked?.(({ key }) => losses.get(key)?.abort())
+    const revocations = new Map<string, AbortController>()
+    app.leases.onRevoked?.(({ key }) => revocations.get(key)?.abort())
     app.leases.onFreed((alias) => states.get(alias)?.queue.wake())
     app.decorate('balancer', {
       acquire(model, wish, signal) {
@@ -58,13 +57,13 @@ export default fp(
         const groups = candidates(state, wish, app.health)
         const [best] = groups
         if (!best) {
-          // On a failover the failure before tells more than that nothing is left.
+          // On a failover, the previous error says more than that no target is left.
           if (wish.tried.size > 0 || state.active.length === 0) return undefined
           throw noneUsable(model, state, app.health)
         }
         const { strategy } = state
         if ('order' in strategy)
-          return acquireExclusively(app, state, strategy, { model, wish, signal, losses })
+          return acquireExclusively(app, state, strategy, { model, wish, signal, revocations })
         const known = wish.isLast ? lastAnswered(groups, app.health) : undefined
         const picked = known ?? signalsIn(state, strategy.pick(best.signals))
         return reserve(state, picked, wish, app.health)
@@ -76,7 +75,7 @@ export default fp(
       failsOften: (target) => {
         for (const { live } of states.values()) {
           const signals = live.get(target)
-          if (signals) return signals.failureRate >= failsOften && !answeredLately(target, app.health)
+          if (signals) return signals.failureRate >= failsOften && !answeredRecently(target, app.health)
         }
         return false
       },
@@ -94,12 +93,12 @@ export default fp(
 interface ExclusiveWish {
   model: Model
   wish: TargetWish
-  signal: StopSignal
-  /** Aborted when a lease, by its key, is lost. */
-  losses: Map<string, AbortController>
+  signal: AbortSignal
+  /** By lease key; aborted when the lease is revoked. */
+  revocations: Map<string, AbortController>
 }
 
-/** Waits in the model's queue for a target that nobody else has. */
+/** Waits in the model's queue for exclusive use of a target. */
 async function acquireExclusively(
   app: FastifyInstance,
   state: ModelState,
@@ -107,7 +106,7 @@ async function acquireExclusively(
   exclusive: ExclusiveWish,
 ): Promise<Lease | undefined> {
   const { leases, health } = app
-  const { model, wish, signal, losses } = exclusive
+  const { model, wish, signal, revocations } = exclusive
   const preference: Preference = {
     order: (signals) => strategy.order(signals),
     affinity: state.affinity,
@@ -118,7 +117,7 @@ async function acquireExclusively(
     .acquire({
       wanted: () => {
         const groups = candidates(state, wish, health)
-        // All went out while it waited: as a request that comes now, it is told so at once.
+        // All targets became unavailable while the request waited: it fails like a new request does.
         if (groups.length > 0) return wanted(inOrder(groups, wish, health), preference)
         none = noneUsable(model, state, health)
         throw none
@@ -132,32 +131,35 @@ async function acquireExclusively(
   if (!granted) return undefined
   const target = targetOf(granted, state)
   if (!target) {
-    // It was removed while the store chose it.
+    // The target was removed from the configuration while the store chose it.
     void leases.release(granted)
     return acquireExclusively(app, state, strategy, exclusive)
   }
-  const loss = leases.onRevoked && new AbortController()
-  if (loss) losses.set(granted.key, loss)
-  const giveBack = (): void => {
-    losses.delete(granted.key)
+  const revocation = leases.onRevoked && new AbortController()
+  if (revocation) revocations.set(granted.key, revocation)
+  const release = (): void => {
+    revocations.delete(granted.key)
     void leases.release(granted)
   }
-  const lease = reserve(state, signalsIn(state, { target }), wish, health, giveBack)
-  return loss ? { ...lease, revoked: loss.signal } : lease
+  const lease = reserve(state, signalsIn(state, { target }), wish, health, release)
+  return revocation ? { ...lease, revoked: revocation.signal } : lease
 }
 
 type Health = FastifyInstance['health']
 
-/** A target that answers some requests is worth a further attempt, however many others fail there. In milliseconds. */
-const latelyMs = 10_000
+/**
+ * A target that has answered within this time, in milliseconds, is worth a retry even if most other attempts at it
+ * fail.
+ */
+const recentMs = 10_000
 
-function answeredLately(target: Target, health: Health): boolean {
-  return now() - health.of(target).answeredAt < latelyMs
+function answeredRecently(target: Target, health: Health): boolean {
+  return now() - health.of(target).answeredAt < recentMs
 }
 
 /**
- * For the last attempt of a request the target that answered most recently comes first, and the others that answered follow:
- * while they are taken the request waits for them, rather than take what is free because it fails.
+ * Order for a request's last attempt: the target that answered most recently, then the others that have answered. The
+ * request waits while these are taken instead of taking a target that is free only because it fails.
  */
 function inOrder(groups: readonly Group[], wish: TargetWish, health: Health): readonly Group[] {
   const known = wish.isLast ? lastAnswered(groups, health) : undefined
@@ -171,7 +173,7 @@ function inOrder(groups: readonly Group[], wish: TargetWish, health: Health): re
   return [{ signals: [known], isStandby: false }, ...others.filter(({ signals }) => signals.length > 0)]
 }
 
-/** No target can answer: what the client hears, and when it may come again. */
+/** The error for the client when no target is available, with the time to retry after. */
 function noneUsable(model: Model, state: ModelState, health: Health): RouterError {
   const healths = [...state.active, ...state.reserve].map(({ target }) => health.of(target))
   const seconds = Math.min(...healths.map(({ waitMs }) => waitMs)) / 1000
@@ -195,9 +197,9 @@ interface Preference extends Omit<Wanted, 'targets'> {
 function wanted(groups: readonly Group[], { order, affinity, complete }: Preference): Wanted {
   const wish = ({ signals, isStandby }: Group, index = 0): readonly LeaseCandidate[] => {
     const ordered = order(signals)
-    // A host that has the model loaded goes before others of its group, never before a better group.
+    // A host that has the model loaded precedes others of its group, but never a better group.
     if (affinity && index > 0) return ordered.map((each) => wishedTarget(each, true))
-    // In the order of the configuration they are the same for as long as the list is.
+    // In configuration order, the result depends only on the list, so it is cached.
     const known = ordered === signals ? wishes.get(signals) : undefined
     if (known) return known
     const wished = ordered.map((each) => wishedTarget(each, isStandby))
@@ -210,11 +212,11 @@ function wanted(groups: readonly Group[], { order, affinity, complete }: Prefere
   return { targets, affinity, complete }
 }
 
-/** Of lists of candidates. */
+/** Cache, keyed by list of candidates. */
 const wishes = new WeakMap<readonly TargetSignals[], readonly LeaseCandidate[]>()
 
 function wishedTarget({ target: { id, origin } }: TargetSignals, reserve: boolean): LeaseCandidate {
-  // An embedded target is a host of its own.
+  // An embedded target is its own host.
   return { id, host: origin || id, reserve }
 }
 
@@ -223,7 +225,7 @@ function targetOf({ target: { id } }: StoredLease, { active, reserve }: ModelSta
   return (active.find(isIt) ?? reserve.find(isIt))?.target
 }
 
-/** A strategy of the user's own may give others than it got. */
+/** Throws if a custom strategy returns a target that it was not offered. */
 function signalsIn({ live }: ModelState, { target }: Pick<TargetSignals, 'target'>): LiveSignals {
   const signals = live.get(target)
   if (!signals) throw new Error('a strategy picked a target that it was not offered')
@@ -235,7 +237,7 @@ function reserve(
   signals: LiveSignals,
   { traits }: TargetWish,
   healths: Health,
-  giveBack?: () => void,
+  release?: () => void,
 ): Lease {
   const { target } = signals
   const health = healths.of(target)
@@ -251,16 +253,16 @@ function reserve(
     settle(attempted) {
       if (settled) return
       settled = true
-      giveBack?.()
+      release?.()
       const wasOut = isOut(health)
       health.end(ticket, attempted)
       const at = now()
       const { firstContentMs, usage, streamed } = attempted?.type === 'success' ? attempted : noAnswer
       const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs }
       signals.settled(outcome, at, streamed ? usage?.completionTokens : undefined)
-      // Back from a failure: its share grows slowly.
+      // The target recovered: its share grows slowly.
       if (wasOut && !isOut(health)) signals.returnedAt = at
-      // A target that was removed meanwhile is none of the strategy's any more.
+      // A target that was removed meanwhile no longer belongs to the strategy.
       if (state.strategy.settled && holds(state, signals)) state.strategy.settled(signals.target, outcome)
       state.onSettled(target, attempted)
     },

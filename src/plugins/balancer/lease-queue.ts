@@ -1,4 +1,3 @@
-import type { StopSignal } from '../../lib/stop-signal.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import {
   type LeaseRequest,
@@ -7,26 +6,26 @@ import {
   type StoredLease,
 } from '../../stores/leases/store.ts'
 
-/** What a request would take now; asked anew for each try, because the preference may change while it waits. */
+/** What a request would accept now; evaluated for each try, because the preference may change while it waits. */
 export type Wanted = Pick<LeaseRequest, 'targets' | 'affinity' | 'complete'>
 
 export interface QueuedRequest {
-  /** Throws what a request is told for which there is nothing to wait. */
+  /** Throws the error for the client if there is nothing to wait for. */
   wanted(): Wanted
-  /** Aborted when the client leaves; its reason is what `acquire` then throws. */
-  signal: StopSignal
+  /** Aborted when the client disconnects; `acquire` then throws its reason. */
+  signal: AbortSignal
 }
 
 export interface LeaseQueueOptions {
   model: string
   store: LeaseStore
-  /** How long a request waits at most, in milliseconds. */
+  /** Maximum wait of a request, in milliseconds. */
   timeoutMs: number
-  /** How many requests wait at most, in this process. */
+  /** Maximum number of waiting requests in this process. */
   size: number
   /** Monotonic milliseconds. */
   now(): number
-  /** 0 (included) to 1 (excluded). */
+  /** 0 (inclusive) to 1 (exclusive). */
   random(): number
   /** 96 random bits in hex. */
   newKey(): string
@@ -41,14 +40,14 @@ interface Waiter {
   stopListening(): void
 }
 
-/** How often to look whether a target that was down has come back, in milliseconds: no release tells that. */
+/** Poll interval in milliseconds: the recovery of a target triggers no release. */
 const revisitMs = 500
-/** A guess: the time until something becomes free depends on the work that others wait for. */
+/** A guess: the real wait depends on the requests that hold the targets. */
 const retryAfterSeconds = 5
 
 /**
- * The requests of one model that wait for a target of their own, first come, first served. The release of a lease wakes
- * the queue; what no release tells (a hint that was lost, a target that is up again) is found by asking now and then.
+ * FIFO queue of the requests of one model that wait for exclusive use of a target. The release of a lease wakes the
+ * queue. Polling finds what no release announces: a lost notification, a target that has recovered.
  */
 export class LeaseQueue {
   readonly #options: LeaseQueueOptions
@@ -68,13 +67,13 @@ export class LeaseQueue {
 
   /**
    * Waits for a lease. Throws RouterError with the codes `queue_full` and `queue_timeout`, the reason of an aborted
-   * signal, or what the store has for the client.
+   * signal, or the store's error for the client.
    */
   acquire(request: QueuedRequest): Promise<StoredLease> {
     const { promise, resolve, reject } = Promise.withResolvers<StoredLease>()
     const { signal } = request
     if (signal.aborted) reject(signal.reason)
-    // More than could get something or wait: no need to ask first.
+    // More requests than could get a lease or wait: rejected without asking the store.
     else if (this.#isTooLong(request)) reject(this.#full())
     else {
       this.#enter(request, { resolve, reject })
@@ -88,12 +87,12 @@ export class LeaseQueue {
     return beyond >= 0 && beyond >= request.wanted().targets.length
   }
 
-  /** Something of the model may be free. */
+  /** Call when a target of the model may be free. */
   wake(): void {
     if (this.#waiters.size > 0) void this.#ask()
   }
 
-  /** The model is gone: all that wait are told this. */
+  /** Rejects all waiting requests, because the model was removed. */
   refuseAll(error: RouterError): void {
     for (const waiter of [...this.#waiters]) this.#refuse(waiter, error)
   }
@@ -118,7 +117,7 @@ export class LeaseQueue {
     this.#waiters.add(waiter)
   }
 
-  /** One round at a time: a wake during one is another round after it. */
+  /** Runs one round at a time; a wake during a round starts another one. */
   async #ask(): Promise<void> {
     this.#askAgain = true
     if (this.#asking) return
@@ -131,7 +130,7 @@ export class LeaseQueue {
     this.#schedulePoll()
   }
 
-  /** In turn, until one that would take anything gets nothing: those behind it would get nothing either. */
+  /** Serves the waiters in order until one that accepts any target gets none: those behind it would get none either. */
   async #round(): Promise<void> {
     for (const waiter of this.#waiters) {
       const answer = await this.#try(waiter)
@@ -153,7 +152,7 @@ export class LeaseQueue {
         this.#remove(waiter)
         waiter.settle.resolve(lease)
       } else {
-        // It left while its answer was on the way.
+        // The waiter left before the store replied.
         void store.release(lease)
       }
     } catch (error) {
@@ -178,7 +177,7 @@ export class LeaseQueue {
     this.#poll = undefined
   }
 
-  /** With jitter, so that the processes that share a store do not ask in step. */
+  /** Adds jitter, so that processes sharing a store do not poll it in lockstep. */
   #schedulePoll(): void {
     const { min, max } = this.#options.store.pollMs ?? { min: revisitMs, max: revisitMs }
     clearTimeout(this.#poll)

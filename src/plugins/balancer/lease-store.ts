@@ -5,12 +5,15 @@ import type { LeaseStore } from '../../stores/leases/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Which request has which target for itself. */
+    /** Leases: which request has exclusive use of which target. */
     leases: LeaseStore
   }
 }
 
-/** Leases for the strategies that need them. The other strategies must not depend on a store that they never ask. */
+/**
+ * Opens the lease store as soon as a model's strategy is exclusive. The other strategies must not depend on a store
+ * they never use.
+ */
 export default fp(
   async (app) => {
     const leases = hasExclusive(app) ? await openLeases(app) : openedLater(app)

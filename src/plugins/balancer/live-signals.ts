@@ -1,14 +1,14 @@
 import type { Outcome, TargetSignals } from '../../sdk/strategy.ts'
 import type { Target } from '../../sdk/target.ts'
 
-/** Weight of the newest value in the moving averages: about the last ten requests count. */
+/** Weight of the newest value in the moving averages: roughly the last ten requests count. */
 const newest = 0.2
-/** After so many failures in a row the next success is a return. */
+/** After this many consecutive failures, the next success counts as a recovery. */
 const failuresOfAbsence = 3
 
-/** What is known of one target, kept up to date from the leases on it. */
+/** Signals of one target, updated by the leases on it. */
 export class LiveSignals implements TargetSignals {
-  /** Another object after a reload that describes it anew. */
+  /** Replaced when a reload changes the target's configuration. */
   target: Target
   uses = 0
   inFlight = 0
@@ -29,7 +29,7 @@ export class LiveSignals implements TargetSignals {
     this.inFlight++
   }
 
-  /** `tokens`: how many the answer had, where that is known. */
+  /** `tokens`: length of the response, if known. */
   settled({ result, durationMs, firstContentMs }: Outcome, now: number, tokens?: number): void {
     this.inFlight--
     if (result === 'cancelled') return
@@ -40,7 +40,7 @@ export class LiveSignals implements TargetSignals {
     }
     if (this.#failuresInRow >= failuresOfAbsence) this.returnedAt = now
     this.#failuresInRow = 0
-    // An answer whose first content nobody noted came as a whole.
+    // Without a recorded first content, the response arrived as a whole.
     const first = firstContentMs ?? durationMs
     this.firstContentMs = averaged(this.firstContentMs, first)
     if (tokens !== undefined && tokens > 1 && firstContentMs !== undefined)

@@ -11,18 +11,18 @@ import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
 import { RetryBudget } from './retry-budget.ts'
 
-/** Undefined: the attempt was ended by what was thrown. */
+/** `result`: undefined if the attempt threw. */
 export type SettledListener = (target: Target, result: AttemptResult | undefined) => void
 
-/** What the balancer keeps for a model. The same object for as long as there is a model of this name. */
+/** The balancer's state of one model. The object stays the same while a model of this name exists. */
 export interface ModelState {
   strategyName: string
   strategy: StrategyInstance
   affinity: boolean
   active: readonly LiveSignals[]
-  /** Sleeping targets, where they may be used at all. */
+  /** Standby targets, if LLM_ROUTER_USE_SLEEPING permits them. */
   reserve: readonly LiveSignals[]
-  /** Both, by target. */
+  /** `active` and `reserve` by target. */
   live: ReadonlyMap<Target, LiveSignals>
   readonly available: AvailableTargets
   readonly queue: LeaseQueue
@@ -30,10 +30,10 @@ export interface ModelState {
   readonly onSettled: SettledListener
 }
 
-/** By alias: a request that began before a reload finds what holds for its model now. */
+/** By alias, so that a request that began before a reload finds its model's current state. */
 export type ModelStates = ReadonlyMap<string, ModelState>
 
-/** The states of all models, kept up to date. Throws ConfigError with every strategy that nobody knows. */
+/** Creates the states of all models and keeps them up to date. Throws ConfigError with every unknown strategy. */
 export function modelStates(app: FastifyInstance, onSettled: SettledListener): ModelStates {
   const states = new Map<string, ModelState>()
   checkStrategies(app)
@@ -47,9 +47,9 @@ function checkStrategies(app: FastifyInstance): void {
   for (const model of app.models.all()) {
     const name = strategyName(app, model)
     if (app.strategies.find(name)) continue
-    const place = model.strategy ? `${model.group}["${model.alias}"].strategy` : 'LLM_ROUTER_BALANCE_STRATEGY'
+    const path = model.strategy ? `${model.group}["${model.alias}"].strategy` : 'LLM_ROUTER_BALANCE_STRATEGY'
     const known = app.strategies.names()
-    errors.add(`${place}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`)
+    errors.add(`${path}: no strategy "${name}"; known: ${known.join(', ')}${didYouMean(name, known)}`)
   }
   if (errors.size > 0) throw new ConfigError([...errors])
 }
@@ -101,7 +101,10 @@ function signalsOf(
   return { active, reserve, live: new Map([...active, ...reserve].map((each) => [each.target, each])) }
 }
 
-/** What is known of a target goes on with it, and so does a model's queue. Calls on removed targets keep their own. */
+/**
+ * After a reload, unchanged targets keep their signals and models keep their queues. Attempts at removed targets keep
+ * the objects they hold.
+ */
 function update(
   app: FastifyInstance,
   states: Map<string, ModelState>,
@@ -141,8 +144,8 @@ function now(): number {
 }
 
 /**
- * Those of a model's targets that are well: the same list for as long as they are the same ones, since strategies keep
- * what they know of a list. Among hundreds some are nearly always down.
+ * The healthy targets of a model. The same list is returned while its members stay the same, because strategies cache
+ * per list. This pays off with hundreds of targets, where some are nearly always down.
  */
 export class AvailableTargets {
   readonly #healthOf: (target: Target) => TargetHealth
@@ -154,12 +157,12 @@ export class AvailableTargets {
     this.#healthOf = healthOf
   }
 
-  /** `kept`: the healths of the targets to leave out; a list that is the same says the same. */
+  /** `kept`: health objects of the targets to exclude. An identical list is taken as unchanged. */
   of(all: readonly LiveSignals[], kept: readonly TargetHealth[]): readonly LiveSignals[] {
     if (all === this.#all && kept === this.#kept) return this.#available
     const out = new Set(kept)
     const available = all.filter(({ target }) => !out.has(this.#healthOf(target)))
-    // After a reload the same signals may be of targets with other weights or addresses.
+    // After a reload, the same signals may belong to targets with other weights or addresses.
     const isKept = all === this.#all && areSame(available, this.#available)
     this.#all = all
     this.#kept = kept

@@ -5,8 +5,8 @@ const slots = 10
 const slotMs = windowMs / slots
 
 /**
- * Bounds the repeated attempts of a model's requests: when most requests fail, repeating each of them only multiplies the load
- * on what is broken. Without budget there is no further attempt, and the client gets the first failure.
+ * Limits the retries of a model's requests: when most requests fail, retrying each of them only multiplies the load on
+ * a failing system. Without budget there is no retry, and the client gets the first error.
  */
 export class RetryBudget implements AttemptBudget {
   readonly #now: () => number

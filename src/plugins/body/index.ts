@@ -7,19 +7,24 @@ import { type JsonScan, scanObject } from '../../lib/json/splice.ts'
 import { asRouterError, badRequest, RouterError, tooLarge } from '../../sdk/errors.ts'
 import { isMostlyLong, outlineOf } from './outline.ts'
 
-/** The body as it came, with the places of its members; the identity lane forwards these bytes. */
+/** The received body with the byte ranges of its members. Passthrough forwards these bytes. */
 export interface RawBody {
   bytes: Buffer
   scan: JsonScan
-  /** All of it, read. Throws `bad_request` for what is no JSON after all, where only an outline has been read so far. */
+  /**
+   * Parses the whole body. Throws `bad_request` for invalid JSON, which goes unnoticed while only an outline has been
+   * parsed.
+   */
   whole(): Record<string, unknown>
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Whether the route also takes `application/x-www-form-urlencoded`, which leaves no `rawBody`. */
+    /** Whether the route also accepts `application/x-www-form-urlencoded`; such a body has no `rawBody`. */
     forms?: boolean
-    /** Whether long texts of large bodies may be cut in `body`; the route must then take them from `rawBody`. */
+    /**
+     * Whether long strings of large bodies may be truncated in `body`; the route must then read them from `rawBody`.
+     */
     outline?: boolean
   }
   interface FastifyRequest {
@@ -27,14 +32,14 @@ declare module 'fastify' {
   }
 }
 
-/** Deeper bodies serve no one: and `JSON.stringify` gives up at some thousand levels. */
+/** No real body is nested deeper, and `JSON.stringify` fails at several thousand levels. */
 const maxDepth = 128
-/** Smaller bodies are read as quickly whole. */
+/** For smaller bodies, an outline is no faster than parsing everything. */
 const largeBytes = 16 * 1024
 
 /**
- * Reads request bodies: JSON objects only, in UTF-8, with their bytes kept. Fastify's own parsers would drop the bytes,
- * take scalars and lists, and turn broken UTF-8 into other text.
+ * Parses request bodies: UTF-8 JSON objects only, with their bytes kept. Fastify's own parsers would drop the bytes,
+ * accept scalars and arrays, and replace invalid UTF-8.
  */
 export default fp(
   (app, _options, done) => {
@@ -45,7 +50,8 @@ export default fp(
         isBareDelete(request, bytes) ? undefined : parseJson(request, bytes),
       ),
     )
-    // Ollama's own examples use curl -d without a content type, which curl calls a form; Ollama never looks.
+    // Ollama's documentation uses `curl -d` without a content type, which curl sends as a form. Ollama ignores the
+    // type.
     app.addContentTypeParser('*', (request, payload, next) => {
       const { dialect, forms } = request.routeOptions.config
       read(request, payload, next, (bytes) => {
@@ -80,7 +86,7 @@ function read(
   })
 }
 
-/** OpenAI's Python client names a content type in every request, also where it sends nothing. */
+/** OpenAI's Python client sends a content type even with an empty body. */
 function isBareDelete({ method }: FastifyRequest, bytes: Buffer): boolean {
   return method === 'DELETE' && bytes.length === 0
 }
@@ -117,8 +123,9 @@ const routingKeys = ['model', 'model_name', 'stream']
 const routingKeysInCapitals = routingKeys.map((name) => name.toUpperCase())
 
 /**
- * What the router goes by must be what the upstream goes by: servers written in Go (Ollama, LocalAI) match keys in any
- * case and let the last one win. Upper case also folds the long s (U+017F), as Go does: https://pkg.go.dev/encoding/json.
+ * The router and the upstream must read the same values. Servers written in Go (Ollama, LocalAI) match keys
+ * case-insensitively and use the last duplicate. Upper case also folds the long s (U+017F), as Go does:
+ * https://pkg.go.dev/encoding/json.
  */
 function checkRoutingKeys({ members }: JsonScan): void {
   let found = 0
@@ -127,17 +134,18 @@ function checkRoutingKeys({ members }: JsonScan): void {
     const index = routingIndex(key)
     const name = routingKeys[index]
     if (name === undefined) continue
-    if ((found & (1 << index)) !== 0) throw badRequest(`'${name}' stands more than once in the body`, name)
+    if ((found & (1 << index)) !== 0) throw badRequest(`'${name}' appears more than once in the body`, name)
     found |= 1 << index
     if (key !== name) miswritten ??= name
   }
-  if (miswritten !== undefined) throw badRequest(`'${miswritten}' must be written like this`, miswritten)
+  if (miswritten !== undefined)
+    throw badRequest(`'${miswritten}' must be spelled exactly like this`, miswritten)
 }
 
-/** Of the key that it means, in whatever case; -1 for any other. */
+/** Index of the routing key that this key matches case-insensitively; -1 for any other key. */
 function routingIndex(key: string): number {
   const { length } = key
-  // The folding of case that is meant changes no length.
+  // This case folding never changes the length.
   if (length !== 5 && length !== 6 && length !== 10) return -1
   const exact = routingKeys.indexOf(key)
   return exact === -1 ? routingKeysInCapitals.indexOf(key.toUpperCase()) : exact
@@ -147,12 +155,12 @@ function isForm(request: FastifyRequest): boolean {
   return /^application\/x-www-form-urlencoded\b/i.test(request.headers['content-type'] ?? '')
 }
 
-/** Fields by name, all of them texts; a name that stands several times gives a list. */
+/** Form fields by name, all of them strings; repeated names become a list. */
 function parseForm(request: FastifyRequest, bytes: Buffer): Record<string, string | string[]> {
   checkEncoding(request)
   if (!isUtf8(bytes)) throw badRequest('The body is not valid UTF-8')
   const fields = new URLSearchParams(bytes.toString())
-  if (fields.has('__proto__')) throw badRequest('The body holds a forbidden key (__proto__)')
+  if (fields.has('__proto__')) throw badRequest('The body contains a forbidden key (__proto__)')
   return Object.fromEntries(
     Array.from(new Set(fields.keys()), (name) => {
       const values = fields.getAll(name)
@@ -180,15 +188,15 @@ function parse(json: string): unknown {
       ? secureJson.parse(json, { protoAction: 'error', constructorAction: 'error' })
       : JSON.parse(json)
   } catch (error) {
-    // The parser's own text quotes the body: a prompt must not come back, nor reach a log.
+    // The parser's message quotes the body: no part of a prompt may reach the response or the log.
     const isPrototype = error instanceof Error && error.message.includes('forbidden prototype')
     throw badRequest(
-      isPrototype ? 'The body holds a forbidden key (__proto__)' : 'The body is not valid JSON',
+      isPrototype ? 'The body contains a forbidden key (__proto__)' : 'The body is not valid JSON',
     )
   }
 }
 
-/** Whether a key of it, which may be written with escapes, could be one that reaches a prototype. */
+/** Whether the body may contain a key that reaches a prototype; such a key can be escaped. */
 function mayHoldForbidden(json: string): boolean {
   return json.includes('__proto__') || json.includes('constructor') || json.includes('\\u')
 }
@@ -198,12 +206,12 @@ function withoutByteOrderMark(bytes: Buffer): Buffer {
   return marked ? bytes.subarray(3) : bytes
 }
 
-/** Smaller ones come from the pool that Node keeps for such. */
+/** Smaller buffers come from Node's pool. */
 const smallBytes = 4 * 1024
 
 /**
- * Collects a body, of `announced` bytes where its header tells, of `limit` bytes at most. It is copied as it comes, so that the
- * room of what was read is free again at once, and a large body stops the process no longer than a small one.
+ * Collects a body of `announced` bytes, if its header says so, and at most `limit` bytes. Each chunk is copied on
+ * arrival, so that its memory is free at once and a large body never blocks the event loop longer than a small one.
  */
 export function collectBody(
   payload: Readable,
@@ -232,10 +240,12 @@ export function collectBody(
     else if (received <= known.length) chunk.copy(known, at)
   }
   const onEnd = (): void => {
-    if (known && received !== known.length) end(badRequest('The body is not as long as content-length says'))
+    if (known && received !== known.length)
+      end(badRequest('The length of the body does not match content-length'))
     else end(known ?? Buffer.concat(chunks, received))
   }
-  // They stay, which costs less than to take them off; and one that is refused may still break, and nobody else would hear it.
+  // The listeners stay attached: removing them costs more, and a rejected body may still emit an error, which needs a
+  // handler.
   payload.on('data', onData).on('end', onEnd).on('error', end)
   payload.resume()
 }

@@ -1,11 +1,11 @@
 import { backslash, type JsonScan, type Place } from '../../lib/json/splice.ts'
 
-/** So much of a long text stays: enough to tell what it is, `data:image/png;base64,` for one. */
+/** Bytes kept of a long string: enough to recognize it, such as by `data:image/png;base64,`. */
 const keptBytes = 48
 
 /**
- * The JSON text with the long strings inside of its members cut to their first characters and an ellipsis: what they say is for the model, and
- * reading megabytes of it would take the router longer than all else.
+ * The JSON text with its long strings truncated to their first characters and an ellipsis. Their content is for the
+ * model only, and parsing megabytes of it would dominate the router's own time.
  */
 export function outlineOf(bytes: Buffer, { long }: JsonScan): string {
   let text = ''
@@ -17,7 +17,7 @@ export function outlineOf(bytes: Buffer, { long }: JsonScan): string {
   return text + bytes.toString('utf8', at)
 }
 
-/** Never inside of an escape or a character of several bytes. */
+/** Never cuts inside an escape sequence or a multi-byte character. */
 function keptEnd(bytes: Buffer, from: number): number {
   let at = from
   while (at < from + keptBytes && isPlain(bytes[at])) at++
@@ -28,7 +28,7 @@ function isPlain(byte: number | undefined): boolean {
   return byte !== undefined && byte !== backslash && byte < 0x80
 }
 
-/** Whether more than half of the bytes are in long strings, so that cutting them is worth it. */
+/** Whether long strings make up more than half of the body, so that truncating them pays off. */
 export function isMostlyLong(bytes: Buffer, { long }: { long: readonly Place[] }): boolean {
   let sum = 0
   for (const { start, end } of long) sum += end - start

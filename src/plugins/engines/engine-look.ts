@@ -4,17 +4,17 @@ import type { EngineListing, EngineState } from '../../sdk/engine-listings.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
 
-/** Lists longer than this are of no server that a router stands before. */
+/** Maximum size of a model list; no server behind a router has a longer one. */
 const maxBytes = 4 * 1024 * 1024
 
 interface Answer {
-  /** The server sent something, a list or not. */
+  /** Whether the server responded, with or without a list. */
   answered: boolean
   timedOut?: boolean
   text?: string
 }
 
-/** Asks the server of a target for its list of models. Never rejects. */
+/** Requests the model list of a target's server. Never rejects. */
 export async function lookAtEngine(
   target: Target,
   options: { transport: Transport; timeoutMs: number; userAgent: string },
@@ -54,7 +54,7 @@ function ask(
   const request = { origin: target.origin, path, method: 'GET', headers, body: Buffer.alloc(0) } as const
   const call = transport.open(request, {
     onHeaders: (status) => {
-      // A server that fails may have a list later.
+      // After a 5xx, the server may have a list later.
       if (!isSuccess(status)) setImmediate(end, { answered: status < 500 })
     },
     onData: (chunk) => {

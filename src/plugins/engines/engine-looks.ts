@@ -6,40 +6,40 @@ import { lookAtEngine } from './engine-look.ts'
 
 export interface EngineLooksOptions {
   transportOf(target: Target): Transport
-  /** Between two looks at servers that have not answered yet, in milliseconds. */
+  /** Interval between checks of servers that have not answered yet, in milliseconds. */
   intervalMs: number
   /** Monotonic milliseconds. */
   now(): number
 }
 
-/** What is known of a server. */
+/** Last known state of a server. */
 export interface Look {
   readonly answered: boolean
   readonly state: EngineState | undefined
 }
 
 interface Server extends Look {
-  /** When it was asked last, and when it said something last; on the clock of the options. */
+  /** Time of the last request and of the last answer, on the clock of the options. */
   askedAt: number
-  saidAt: number
+  answeredAt: number
   answered: boolean
   state: EngineState | undefined
   running: Promise<void> | undefined
 }
 
 const timeoutMs = 2_000
-/** How long what a server said is good for without anybody asking, in milliseconds. */
+/** Maximum age of an answer before the server is asked again without a client's request, in milliseconds. */
 const engineAgeMs = 60_000
-/** The same for servers that say nothing of interest, such as a provider's in the cloud. */
+/** Same for servers without useful information, such as cloud providers. */
 const plainAgeMs = 600_000
-/** What a silent server said before is forgotten after this, in milliseconds. */
+/** The last state of a server that stops answering is discarded after this, in milliseconds. */
 const forgetMs = 30_000
-/** From the start, which has other things to do, to the first look, in milliseconds. */
+/** Delay of the first check, so that it does not compete with the start, in milliseconds. */
 const firstMs = 2_000
-/** Servers that are asked at the same time. */
+/** Maximum number of servers asked concurrently. */
 const maxAtOnce = 32
 
-/** The lists of models of the servers behind the targets, each server asked once whatever number of targets it has. */
+/** Model lists of the servers behind the targets. Targets of the same server share one request. */
 export class EngineLooks {
   readonly #options: EngineLooksOptions
   readonly #servers = new Map<string, Server>()
@@ -52,7 +52,7 @@ export class EngineLooks {
     this.#options = options
   }
 
-  /** What is known of a target's server; undefined for a type whose servers have no list. */
+  /** State of a target's server; undefined for a provider type without model lists. */
   lookAt(target: Target): Look | undefined {
     return target.listings ? this.#serverOf(target) : undefined
   }
@@ -61,7 +61,7 @@ export class EngineLooks {
     return this.lookAt(target)?.state
   }
 
-  /** Looks at these servers, and no others, from now on. */
+  /** Replaces the set of servers to check periodically. */
   watch(targets: readonly Target[]): void {
     this.stop()
     const kept = new Set(targets.map(keyOf))
@@ -79,8 +79,8 @@ export class EngineLooks {
   }
 
   /**
-   * Asks the servers whose lists are older than `maxAgeMs`. Fulfilled when they have answered, or after `waitMs`; at once
-   * with `onlyNew` where something is known of each.
+   * Asks the servers whose state is older than `maxAgeMs`. Resolves when they have answered, or after `waitMs`;
+   * immediately with `onlyNew` if every server has been asked before.
    */
   async refresh(
     targets: readonly Target[],
@@ -106,8 +106,8 @@ export class EngineLooks {
     const { askedAt, answered, state } = this.#serverOf(target)
     const age = this.#options.now() - askedAt
     if (!answered) return true
-    const tells = state?.isLlamaCpp || state?.models.some(({ context }) => context !== undefined)
-    return age > (tells || target.type.loadsModels ? engineAgeMs : plainAgeMs)
+    const isInformative = state?.isLlamaCpp || state?.models.some(({ context }) => context !== undefined)
+    return age > (isInformative || target.type.loadsModels ? engineAgeMs : plainAgeMs)
   }
 
   #serverOf(target: Target): Server {
@@ -136,20 +136,20 @@ export class EngineLooks {
     this.#queue.shift()?.()
     server.running = undefined
     server.askedAt = now()
-    // What it said before stays for a moment where it is only too busy to say it again.
-    if (found.timedOut && now() - server.saidAt < forgetMs) return
+    // Keep the previous state for a while if the server is only too busy to answer.
+    if (found.timedOut && now() - server.answeredAt < forgetMs) return
     server.state = found.state
     server.answered = found.answered
-    if (found.answered) server.saidAt = now()
+    if (found.answered) server.answeredAt = now()
   }
 }
 
 function newServer(): Server {
   const never = Number.NEGATIVE_INFINITY
-  return { askedAt: never, saidAt: never, answered: false, state: undefined, running: undefined }
+  return { askedAt: never, answeredAt: never, answered: false, state: undefined, running: undefined }
 }
 
-/** What differs in any part of the question may differ in its answer. */
+/** Targets share an answer only if every part of the request is equal. */
 function keyOf({ origin, type, token, listings = [] }: Target): string {
   return JSON.stringify([origin, type.name, token, listings.map(({ path }) => path)])
 }

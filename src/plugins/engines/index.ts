@@ -9,36 +9,44 @@ import { EngineLooks } from './engine-looks.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     engines: {
-      /** Whether whole answers of a target are asked for as streams: it is a llama.cpp server, whatever its type says. */
+      /**
+       * Whether non-streaming responses of the target are requested as streams: true for llama.cpp servers, whatever
+       * their provider type.
+       */
       collects(target: Target): boolean
-      /** An answer of a target has come; its headers may name the engine. */
+      /** Call with the headers of each response of a target; they may name the engine. */
       heard(target: Target, headers: UpstreamHeaders): void
-      /** The smallest context length of a model's targets, in tokens; 0 when unknown. */
+      /** Smallest context length of a model's targets, in tokens; 0 if unknown. */
       contextOf(model: Model): number
-      /** What the servers of a model say of it, one entry for each target that has it in memory; asked for within a second. */
+      /**
+       * What the servers report about each model: one entry per target that has it in memory. Waits up to one second.
+       */
       loaded(models: readonly Model[]): Promise<ReadonlyMap<Model, readonly LoadedModel[]>>
-      /** Fulfilled when the contexts of these models are known as well as they can be; soon, whatever the servers do. */
+      /** Resolves once the contexts of these models are known, or after a short timeout. */
       contextsKnown(models: readonly Model[]): Promise<void>
-      /** The targets of other types whose servers say that they are llama.cpp; those that do not answer soon are left out. */
+      /**
+       * Those targets of other provider types whose servers report llama.cpp. Targets that do not answer in time are
+       * omitted.
+       */
       disguised(targets: readonly Target[]): Promise<ReadonlySet<Target>>
     }
   }
 }
 
-/** For how long a list counts as new where clients ask what is loaded, and where they ask for contexts; in milliseconds. */
+/** Maximum age of a list for queries about loaded models and about contexts, in milliseconds. */
 const loadedAgeMs = 2_000
 const contextAgeMs = 10_000
-/** How long a client waits for servers that do not answer, in milliseconds. */
+/** Maximum time that a client waits for unresponsive servers, in milliseconds. */
 const loadedWaitMs = 1_000
 const contextWaitMs = 500
 const checkWaitMs = 2_000
-/** Types that llama.cpp servers have been given. */
+/** Provider types commonly configured for llama.cpp servers. */
 const otherTypes: ReadonlySet<string> = new Set(['openai', 'vllm'])
 
 /**
- * What the engines behind the targets say of themselves: which models they hold, with which context, and whether they are
- * llama.cpp. They are asked when a client wants to know, and those of other types
- * with the health checks, if they are llama.cpp; no request to a model waits for that.
+ * What the engines behind the targets report: loaded models, their contexts, and whether they are llama.cpp. Servers
+ * are asked when a client needs it; those that may be llama.cpp under another provider type also at the health check
+ * interval. Requests to models never wait for this.
  */
 export default fp(
   (app, _options, done) => {
@@ -91,21 +99,21 @@ export default fp(
 )
 
 /**
- * Whether a target is to be asked, unasked by any client, if it is llama.cpp. Not the clouds, which are reached by TLS, and
- * not where the operator has turned the checks off.
+ * Whether a target may be llama.cpp and is asked periodically. Excludes cloud providers, which use TLS, and targets
+ * whose health checks are disabled.
  */
 function mayBeDisguised({ type, origin, healthPath }: Target): boolean {
   if (!otherTypes.has(type.name) || !origin.startsWith('http:')) return false
   return type.healthPath === undefined || healthPath !== undefined
 }
 
-/** The smallest of what is configured and what the engine uses now; undefined when neither is known. */
+/** The smallest of the configured contexts and the engine's current one; undefined if none is known. */
 function contextOf(target: Target, looks: EngineLooks): number | undefined {
   const { options } = target.defaults
   const set = isObject(options) ? options.num_ctx : undefined
   const configured = [target.inputSize, typeof set === 'number' ? set : 0].filter((size) => size > 0)
   const state = looks.stateOf(target)
-  // Where each request says which context it wants, the one of the last request tells nothing.
+  // If every request sets its context, the engine's current one only reflects the last request.
   const used =
     typeof set === 'number' || target.autoContext ? undefined : state && modelIn(state, target.upstreamModel)
   const known = [...configured, ...(used?.context === undefined ? [] : [used.context])]

@@ -9,20 +9,20 @@ import { validationError } from '../validation.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Name of the dialect in which a request is told of an error, before anything of it is read too. */
+    /** Name of the dialect for a request's errors; works before the request is parsed. */
     errorDialectOf(request: FastifyRequest): string
   }
   interface FastifyContextConfig {
-    /** Where two dialects share a path: the one that a request's headers tell, else undefined. */
+    /** For paths that two dialects share: the dialect that the headers indicate, or undefined. */
     dialectOf?: (headers: IncomingHttpHeaders) => string | undefined
   }
   interface FastifyRequest {
-    /** The dialect of the errors, where the body tells and not the route. */
+    /** Dialect of the errors, where the body determines it and not the route. */
     errorDialect: string | undefined
   }
 }
 
-/** The one place where an error becomes an answer, in the dialect that the caller speaks. */
+/** Converts every error to a response in the client's dialect. */
 export default fp(
   (app, _options, done) => {
     app.decorateRequest('errorDialect')
@@ -46,7 +46,7 @@ export default fp(
       return sendError(app, error, request, reply)
     })
 
-    // The body of a request that no route takes is not read.
+    // Do not read the body of a request without a route.
     app.addHook('preParsing', (request, reply, _payload, next) => {
       next(request.is404 ? refused(request, reply) : null)
     })
@@ -56,7 +56,7 @@ export default fp(
   { name: 'errors', dependencies: ['config', 'registries', 'exchange', 'admin-port'] },
 )
 
-/** Methods by the pattern of their route. */
+/** Methods by route pattern. */
 type RouteMethods = Map<string, Set<string>>
 
 function noRoute(methods: RouteMethods, request: FastifyRequest, reply: FastifyReply): RouterError {
@@ -64,7 +64,7 @@ function noRoute(methods: RouteMethods, request: FastifyRequest, reply: FastifyR
   if (allowed === undefined) return new RouterError('not_found', 'Unknown path', { code: 'not_found' })
   const list = [...allowed].join(', ')
   reply.header('allow', list)
-  return new RouterError('method_not_allowed', `This path answers ${list}`, { code: 'method_not_allowed' })
+  return new RouterError('method_not_allowed', `This path supports ${list}`, { code: 'method_not_allowed' })
 }
 
 function sendError(
@@ -93,13 +93,13 @@ function sendError(
     .send(JSON.stringify(dialect.writeError(error, options)))
 }
 
-/** No request can follow on the connection before the rest of this one is read, and nobody reads what is refused. */
+/** The connection cannot be reused until the rest of the body is read, and a rejected body never is. */
 function hasUnreadBody({ headers, complete }: IncomingMessage): boolean {
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
   return hasBody && !complete
 }
 
-/** The route knows its dialect; an unknown path is answered in the one that it looks like. */
+/** Uses the route's dialect; for an unknown path, the dialect that the path resembles. */
 function dialectOf(app: FastifyInstance, request: FastifyRequest, path: string): Dialect {
   const { config } = request.routeOptions
   const named = request.errorDialect ?? config.dialectOf?.(request.headers)
@@ -116,17 +116,17 @@ function methodsOf(methods: RouteMethods, path: string): Set<string> | undefined
   return undefined
 }
 
-/** As the client wrote it, without query and base path. */
+/** Path as sent by the client, without query and base path. */
 function pathOf({ originalUrl, server }: FastifyRequest): string {
   const target = withoutBasePath(originalUrl, server.config.basePath)
   const query = target.indexOf('?')
   return query === -1 ? target : target.slice(0, query)
 }
 
-/** Fastify's own errors in our words. Its texts can quote what a client sent. */
+/** Maps Fastify's errors to the router's. Their messages can quote what a client sent. */
 function fromFastify(thrown: unknown, request: FastifyRequest, reply: FastifyReply): RouterError {
   if (thrown instanceof RouterError) return thrown
-  // The body broke off: there is no one left to tell.
+  // The body was interrupted, so the client is gone.
   if (request.raw.errored !== null) return new RouterError('client_gone', 'The client closed the connection')
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
   switch (code) {
@@ -145,8 +145,8 @@ function fromFastify(thrown: unknown, request: FastifyRequest, reply: FastifyRep
 }
 
 /**
- * Fastify's convention: an error may carry its status, or be sent with one. Below 500 its message is for the client; above, it
- * stays inside.
+ * Fastify's convention: an error may carry a status code, or be sent with one. Its message reaches the client for 4xx
+ * only.
  */
 function withStatus(thrown: unknown, { statusCode: sentWith }: FastifyReply): RouterError | undefined {
   if (!isObject(thrown)) return undefined
@@ -189,19 +189,19 @@ const kindOfStatus: Readonly<Record<number, ErrorKind>> = {
   429: 'rate_limit',
 }
 
-/** What a bug may show in the log: its kind and where it is, not its message, which can quote a prompt. */
+/** What the log may say of a bug: name and location, but not the message, which can quote a prompt. */
 function describeBug(thrown: unknown): Record<string, unknown> {
   if (!(thrown instanceof Error)) return { error_name: typeof thrown }
   const frame = /([\w.-]+\/[\w.-]+\.[jt]s:\d+)/.exec(thrown.stack?.split('\n').find(isOurs) ?? '')
   return { error_name: thrown.name, error_at: frame?.[1] }
 }
 
-/** A line of a stack that is in the router or in an extension. */
+/** Whether a stack line is in the router or an extension. */
 function isOurs(line: string): boolean {
   return /^\s+at .*[./]/.test(line) && !/\(?node:|\/node_modules\/(?!llm-router\/)/.test(line)
 }
 
-/** The dialect of a route, as it says or as the clients speak that it is for; else the one that its path looks like. */
+/** Dialect of a route: the declared one, else the one of its surface, else the one that its path resembles. */
 export function dialectOfRoute(
   { dialect, surface }: { dialect?: string | undefined; surface?: string | undefined },
   path: string,
@@ -212,7 +212,7 @@ export function dialectOfRoute(
   return surface === 'text' ? 'openai' : surface
 }
 
-/** The dialect that a path looks like, where no route says it: decides the form of an error. */
+/** Dialect that a path resembles; decides the error format where no route declares it. */
 export function dialectOfPath(path: string, prefix: string): 'openai' | 'anthropic' | 'gemini' | 'ollama' {
   if (path.startsWith('/v1/messages') || path.startsWith(`${prefix}/v1/messages`)) return 'anthropic'
   if (path.startsWith('/v1beta/') || path.startsWith(`${prefix}/v1beta/`)) return 'gemini'

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { RunningRequests } from '../../cluster/running-requests.ts'
-import { droppedNames } from '../../relay/answer/dropped-header.ts'
+import { droppedNames } from '../../relay/answer/answer-headers.ts'
 import { Exchange, type ExchangeRecord } from '../../relay/exchange.ts'
 import type { Step } from '../../relay/steps.ts'
 import type { RequestTrace } from '../../relay/trace.ts'
@@ -12,15 +12,15 @@ import { requestLog } from './request-log.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     exchanges: {
-      /** Requests that have not ended. */
+      /** Number of requests that have not ended. */
       readonly running: number
-      /** Calls back at the one end of every request. */
+      /** Calls the listener exactly once per request, at its end. */
       onEnd(listener: (record: ExchangeRecord) => void): void
-      /** Calls back with all that is done for a request, as it is done; some of it ends after the request. */
+      /** Calls the listener with each step of a request as it happens; some steps end after the request. */
       onStep(listener: StepListener): void
-      /** Takes the place of passing a client's trace on: gives each request its own. */
+      /** Replaces the default, which passes a client's trace on: `begin` creates the trace of each request. */
       traceWith(begin: BeginTrace): void
-      /** Ends every running request; its client is told why, in its dialect. */
+      /** Aborts every running request with an error in its dialect. */
       abortAll(error: RouterError): void
     }
   }
@@ -30,19 +30,19 @@ declare module 'fastify' {
 }
 
 interface ExchangeOptions {
-  /** Where another process can see what this one works on, also after its death. */
+  /** List of running requests that another process can read, even after this process has died. */
   running?: RunningRequests
 }
 
 type BeginTrace = (request: FastifyRequest) => RequestTrace | undefined
 type StepListener = (step: Step, exchange: Exchange) => void
 
-/** Gives each request its exchange, and ends it by the close of the response: the one event that always comes. */
+/** Gives each request its exchange and ends it when the response closes, the only event that is always emitted. */
 export default fp(
   (app, { running }: ExchangeOptions, done) => {
     const listeners: ((record: ExchangeRecord) => void)[] = [requestLog(app.log)]
     const stepListeners: StepListener[] = []
-    const tellStep: StepListener = (step, exchange) => {
+    const notifyStep: StepListener = (step, exchange) => {
       for (const listener of stepListeners) listener(step, exchange)
     }
     let beginTrace: BeginTrace = ({ headers }) => passedOnTrace(headers)
@@ -62,11 +62,11 @@ export default fp(
     })
     app.decorateRequest('exchange')
     app.addHook('onRequest', (request, reply, next) => {
-      const exchange = new Exchange(request.id, tellStep)
+      const exchange = new Exchange(request.id, notifyStep)
       request.exchange = exchange
       exchange.trace = beginTrace(request)
       open.add(exchange)
-      if (running) showRunning(running, exchange, request, reply)
+      if (running) publishRunning(running, exchange, request, reply)
       reply.header('x-request-id', request.id)
       reply.header('request-id', request.id)
       exchange.limitTo(app.config.timeoutMs)
@@ -92,8 +92,8 @@ export default fp(
   { name: 'exchange', dependencies: ['config'] },
 )
 
-/** From here on a death of the process names this request, until its response has closed. */
-function showRunning(
+/** Publishes the request until its response closes, so that a crash report can name it. */
+function publishRunning(
   running: RunningRequests,
   exchange: Exchange,
   request: FastifyRequest,
@@ -111,7 +111,7 @@ function bytesOf(request: FastifyRequest): number {
   return request.rawBody?.bytes.length ?? Number(request.headers['content-length'] ?? 0)
 }
 
-/** A set whose members know their own index: cheaper for each request than a hash set. */
+/** A set whose members store their own index, which is cheaper per request than a hash set. */
 class OpenExchanges {
   readonly #all: Exchange[] = []
 

@@ -1,7 +1,10 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 
-/** Writes one line per request, at its end. Never a prompt, an answer or a key; an error's cause only by its code. */
+/**
+ * Writes one log line per finished request. Contains no prompts, responses or keys, and only the code of an error's
+ * cause.
+ */
 export function requestLog(log: FastifyBaseLogger): (record: ExchangeRecord) => void {
   return (record) => {
     const failed = record.outcome === 'error' || record.outcome === 'truncated'
@@ -10,7 +13,7 @@ export function requestLog(log: FastifyBaseLogger): (record: ExchangeRecord) => 
   }
 }
 
-/** Undefined fields do not appear in the line. */
+/** Undefined fields are omitted from the line. */
 function fieldsOf(record: ExchangeRecord): Record<string, unknown> {
   const { trace, model, usage, dropped, firstContentMs } = record
   return {

@@ -1,23 +1,23 @@
 export interface BreakerSettings {
-  /** Failures in a row that open the breaker. */
+  /** Consecutive failures that open the breaker. */
   failuresInRow: number
   connectFailuresInRow: number
   slowInRow: number
-  /** Share of failures within the window that opens it, once there are `windowMinimum` attempts. */
+  /** Share of failures within the window that opens it, with at least `windowMinimum` attempts. */
   failureShare: number
   windowMs: number
   windowMinimum: number
-  /** First pause; doubles with each opening up to the last. */
+  /** Initial open time; doubles with each opening up to the maximum. */
   openMs: number
   maxOpenMs: number
-  /** The longest pause after failed connections: trying one costs little, and a server may come back at any time. */
+  /** Maximum open time after failed connections: a connection attempt is cheap, and a server may return at any time. */
   maxUnreachableMs: number
-  /** After this long without an opening the pause starts from the first again. */
+  /** Without an opening for this long, the open time starts from the initial one again. */
   forgetMs: number
   successesToClose: number
 }
 
-/** See docs/reliability.md for where the numbers come from. */
+/** See docs/reliability.md for the rationale of these values. */
 export const breakerDefaults: BreakerSettings = {
   failuresInRow: 5,
   connectFailuresInRow: 2,
@@ -33,10 +33,10 @@ export const breakerDefaults: BreakerSettings = {
 }
 
 export type BreakerState = 'closed' | 'open' | 'half_open'
-/** `connect`: the target could not be reached. `slow`: its first content did not come in time. */
+/** `connect`: the target was unreachable. `slow`: no first content in time. */
 export type BreakerFailure = 'failure' | 'slow' | 'connect'
 
-/** Handed out when an attempt begins, given back when it ends. */
+/** Issued when an attempt begins and returned when it ends. */
 export interface Ticket {
   readonly generation: number
   readonly probe: boolean
@@ -45,18 +45,18 @@ export interface Ticket {
 interface Environment {
   /** Monotonic milliseconds. */
   now(): number
-  /** 0 (included) to 1 (excluded). */
+  /** 0 (inclusive) to 1 (exclusive). */
   random(): number
-  /** Called when the breaker opens, and when it closes. */
+  /** Called when the breaker opens and when it closes. */
   onChange?(breaker: Breaker): void
 }
 
-/** Keeps out what fails, and lets it back in carefully. */
+/** Circuit breaker of one target: ejects it after repeated failures and readmits it through probes. */
 export class Breaker {
   readonly #environment: Environment
   readonly #settings: BreakerSettings
   #state: BreakerState = 'closed'
-  /** Rises with every change of state: results of attempts from before it no longer count. */
+  /** Incremented with every state change: results of attempts that began earlier are ignored. */
   #generation = 0
   #inRow = { failure: 0, connect: 0, slow: 0, success: 0 }
   readonly #window = new RecentAttempts()
@@ -76,7 +76,7 @@ export class Breaker {
     return this.#state
   }
 
-  /** The failure that opened it last. */
+  /** The kind of failure that last opened the breaker. */
   get openedBy(): BreakerFailure {
     return this.#openedBy
   }
@@ -87,18 +87,18 @@ export class Breaker {
     return this.state === 'half_open' && !this.#probing
   }
 
-  /** Milliseconds until an attempt may begin; 0 when it may now. */
+  /** Milliseconds until an attempt may begin; 0 if it may now. */
   get waitMs(): number {
     return this.#state === 'open' ? Math.max(0, this.#openUntil - this.#environment.now()) : 0
   }
 
-  /** Whether it is closed and nothing failed lately. */
+  /** Whether the breaker is closed without recent failures. */
   get isIdle(): boolean {
     const since = this.#environment.now() - this.#settings.windowMs
     return this.#state === 'closed' && this.#inRow.failure === 0 && this.#window.since(since).failures === 0
   }
 
-  /** For an attempt that began before there was this breaker. */
+  /** For an attempt that began before this breaker existed. */
   ticket(): Ticket {
     return { generation: this.#generation, probe: false }
   }
@@ -114,7 +114,7 @@ export class Breaker {
     return { generation: this.#generation, probe: false }
   }
 
-  /** `undefined`: the attempt said nothing about the target, or not yet. */
+  /** `undefined`: the attempt says nothing about the target, or not yet. */
   end(ticket: Ticket, result: 'success' | 'connect' | undefined): void {
     if (ticket.generation !== this.#generation) return
     if (ticket.probe) this.#probing = false
@@ -122,12 +122,12 @@ export class Breaker {
     else if (result === 'connect') this.#failed('connect')
   }
 
-  /** An attempt that has ended turned out to be a failure. */
+  /** Counts a finished attempt as a failure after the fact. */
   fail(ticket: Ticket, kind: 'failure' | 'slow'): void {
     if (ticket.generation === this.#generation) this.#failed(kind)
   }
 
-  /** The server takes connections again: what failed connections opened may be probed at once. */
+  /** The server accepts connections again: a breaker opened by failed connections may probe at once. */
   reachable(): void {
     if (this.#state === 'open' && this.#openedBy === 'connect') this.#openUntil = this.#environment.now()
   }
@@ -139,7 +139,7 @@ export class Breaker {
     row.slow = 0
     row.success++
     this.#window.add(this.#environment.now(), false)
-    // Used while open, because every target of its model was: an answer is worth that of a probe.
+    // The target was used while open because every target of its model was. The success counts as that of a probe.
     if (this.#state === 'open') {
       this.#become('half_open')
       row.success = 1
@@ -196,30 +196,30 @@ export class Breaker {
   }
 }
 
-/** A busy target's last hundred attempts say enough. */
+/** The last hundred attempts are sufficient for a busy target. */
 const kept = 100
 
-/** When the last attempts at a target ended, and whether they failed. */
+/** End times and results of the most recent attempts at a target. */
 export class RecentAttempts {
   readonly #at = new Float64Array(kept)
   readonly #failed = new Uint8Array(kept)
   #added = 0
 
-  /** `at`: monotonic milliseconds, never less than before. */
+  /** `at`: monotonic milliseconds, never decreasing. */
   add(at: number, failed: boolean): void {
-    const place = this.#added++ % kept
-    this.#at[place] = at
-    this.#failed[place] = failed ? 1 : 0
+    const slot = this.#added++ % kept
+    this.#at[slot] = at
+    this.#failed[slot] = failed ? 1 : 0
   }
 
-  /** Those that ended at this moment or later. */
+  /** Counts the attempts that ended at or after `at`. */
   since(at: number): { attempts: number; failures: number } {
     let attempts = 0
     let failures = 0
-    for (let place = 0; place < Math.min(kept, this.#added); place++) {
-      if ((this.#at[place] ?? 0) < at) continue
+    for (let slot = 0; slot < Math.min(kept, this.#added); slot++) {
+      if ((this.#at[slot] ?? 0) < at) continue
       attempts++
-      failures += this.#failed[place] ?? 0
+      failures += this.#failed[slot] ?? 0
     }
     return { attempts, failures }
   }

@@ -1,8 +1,11 @@
-/** So many of the latest answers are known of a model. */
+/** Number of most recent responses remembered per model. */
 const kept = 64
-/** Below this many milliseconds a token, no engine reads a long prompt: 2,000 tokens a second. */
+/**
+ * Lower bound of prefill time per token in milliseconds: no engine is assumed to prefill more than 2,000 tokens per
+ * second.
+ */
 const leastTokenMs = 0.5
-/** Stands for the template around a prompt and what an answer costs before its first token. */
+/** Accounts for the chat template and the fixed cost before the first token. */
 const overheadTokens = 256
 
 interface Sample {
@@ -12,7 +15,10 @@ interface Sample {
   tokens: number
 }
 
-/** How long a model's answers took to their first content lately. Whole answers, which show none, are kept apart. */
+/**
+ * Recent times to first content of one model. Non-streaming responses, which show no first content, are recorded
+ * separately.
+ */
 export class FirstContents {
   readonly #samples: Sample[] = []
   #next = 0
@@ -22,7 +28,7 @@ export class FirstContents {
     this.#next = (this.#next + 1) % kept
   }
 
-  /** In milliseconds, of those at this moment or later; undefined where there are none. */
+  /** Median in milliseconds of the samples at or after `since`; undefined without samples. */
   median(since = Number.NEGATIVE_INFINITY): number | undefined {
     return quantile(
       this.#samples.filter(({ at }) => at >= since).map(({ ms }) => ms),
@@ -30,7 +36,7 @@ export class FirstContents {
     )
   }
 
-  /** In milliseconds; undefined before the first. */
+  /** Maximum in milliseconds; undefined without samples. */
   longest(): number | undefined {
     return quantile(
       this.#samples.map(({ ms }) => ms),
@@ -39,8 +45,9 @@ export class FirstContents {
   }
 
   /**
-   * How long an engine may read a prompt of so many tokens, in milliseconds: by the slow ones among the answers to prompts
-   * about as long, or else to the longest ones known. Rather too much: a prefix in the engine's cache takes no time.
+   * Upper estimate of the time in milliseconds that an engine needs to prefill a prompt: the 90th percentile per token
+   * over prompts of similar length, or else over the longest known ones. It errs on the high side, because a cached
+   * prefix takes no time.
    */
   prefillMs(tokens: number): number {
     const longest = Math.max(0, ...this.#samples.map((sample) => sample.tokens))

@@ -9,28 +9,28 @@ export interface HealthCheck {
   transport: Transport
   timeoutMs: number
   userAgent: string
-  /** Whether to ask, after a passed check, if the engine sleeps; only where the target has a path for it. */
+  /** Whether to query the engine's sleep state after a passed check; requires the target's `sleepPath`. */
   asksSleep?: boolean
 }
 
-/** How one health check ended. `refused`: no connection could be made. `failed`: a 5xx, or no HTTP answer. */
+/** Result of a health check. `refused`: no connection. `failed`: a 5xx, or no valid HTTP response. */
 export type CheckResult = 'passed' | 'refused' | 'timeout' | 'failed' | 'loading' | 'asleep'
 
 export interface CheckOutcome {
-  /** Undefined where the router itself could not ask. */
+  /** Undefined if the router itself could not send the request. */
   result: CheckResult | undefined
-  /** The server does not know the question whether it sleeps. */
+  /** The server does not know the sleep path. */
   cannotSleep?: boolean
 }
 
-/** Of an answer only the beginning matters. */
+/** Only the beginning of a response matters. */
 const maxBodyBytes = 4 * 1024
-/** Servers that have this path answer it with 503 while they load. */
+/** Servers with this path return 503 on it while they load. */
 const readyPath = /\/health\/ready(?:\?|$)/
 
 /**
- * Asks a server for a sign of life. It passes when it answers with anything but 5xx within the time: a server that refuses
- * the path or the key is there, and what it makes of real requests these will tell.
+ * Sends a health check. It passes on any response below 500 in time: a server that rejects the path or the key is
+ * alive, and real requests show whether it works.
  */
 export function checkHealth(check: HealthCheck): { result: Promise<CheckOutcome>; stop(): void } {
   let current: ReturnType<typeof get> | undefined
@@ -76,7 +76,7 @@ function saysAsleep(text: string): boolean {
     const { is_sleeping: isSleeping }: { is_sleeping?: unknown } = Object(JSON.parse(text))
     return isSleeping === true
   } catch {
-    return false // some other server's page
+    return false // page of another kind of server
   }
 }
 
@@ -98,13 +98,13 @@ function get(
     call?.abort()
     resolve(answer)
   }
-  // A status counts also where its body does not come.
+  // A received status counts even if the body does not arrive.
   const timeOut = (): void => end(status === 0 ? { type: 'timeout' } : { type: 'answered', status, text })
   const timer = setTimeout(timeOut, timeoutMs)
   const headers = { 'user-agent': userAgent, ...target.type.authHeaders(target.token) }
   const request = {
     ...({ origin: target.origin, path, method: 'GET', headers, body: Buffer.alloc(0) } as const),
-    // Over a kept-alive one a server that refuses connections would go on passing its checks.
+    // On a kept-alive connection, a server that refuses new connections would still pass its checks.
     freshSocket: true,
   }
   call = transport.open(request, {

@@ -4,53 +4,53 @@ import { FirstContents } from './first-contents.ts'
 export interface HungOptions {
   /** Monotonic milliseconds. */
   now(): number
-  /** Whether its model has other targets; of one that is alone nothing is held. */
+  /** Whether the target's model has other targets. A model's only target is never considered hung. */
   hasOthers(target: Target): boolean
 }
 
-/** One attempt that waits for its first content. */
+/** An attempt that waits for its first content. */
 export interface Waiting {
   readonly watched: Watched
   readonly client: string
   readonly promptTokens: number
   readonly begunAt: number
-  /** Estimated once it has waited for a while. */
+  /** Estimated lazily, once the attempt has waited for a while. */
   prefillMs: number | undefined
-  /** Whether it is the one that shows if a target which was thought hung answers again. */
+  /** Whether this attempt probes a target that was considered hung. */
   readonly isProbe: boolean
 }
 
 interface Watched {
   readonly target: Target
-  /** The oldest first. */
+  /** Oldest first. */
   readonly waiting: Set<Waiting>
-  /** Attempts that had waited too long when they were given up. */
+  /** Attempts that were abandoned after waiting too long. */
   givenUp: { client: string; at: number }[]
   lastContentAt: number
-  /** `trial`: was hung, and one probe at a time is let through. */
+  /** `trial`: was hung; one probe at a time is let through. */
   state: 'well' | 'hung' | 'trial'
-  /** Hung until then at least: a probe waited in vain. */
+  /** Earliest end of the hung state, after a probe got no response. */
   hungUntil: number
   probe: Waiting | undefined
 }
 
-/** So many times the model's median is too long, in a wait for the first content. */
+/** A wait for the first content is too long above this multiple of the model's median. */
 const timesMedian = 10
 const leastWaitMs = 2_000
-/** The median is that of the last minute, and attempts that were given up count so long. */
+/** Period of the median, and how long abandoned attempts count. */
 const memoryMs = 60_000
 const attemptsToSuspect = 2
 const clientsToSuspect = 2
-/** A probe may take so many times what others need. */
+/** Time limit of a probe, as a multiple of the usual time. */
 const timesForProbe = 5
 const mostForProbeMs = 10_000
 
 /**
- * Which targets do not begin answers although they take requests, as an engine that hangs behind a server that passes its
- * checks. A target is hung while the two attempts that wait longest there have waited over ten times the model's median
- * first content, and over two seconds, beyond the time to read their prompts. Attempts given up while they waited count for
- * a minute, if they and those that wait are of two clients at least. The first content of any attempt ends it; then one
- * probe at a time passes, until one of them gets an answer.
+ * Detects targets that accept requests but do not begin responses, such as an engine that hangs behind a server whose
+ * health checks pass. A target is hung while its two longest-waiting attempts have waited more than ten times the
+ * model's median time to first content, and more than two seconds, beyond the time to prefill their prompts. Abandoned
+ * attempts count for one minute if they and the waiting ones come from at least two clients. The first content of any
+ * attempt ends the state. Then one probe at a time passes until one of them gets a response.
  */
 export class HungTargets {
   readonly #options: HungOptions
@@ -67,12 +67,12 @@ export class HungTargets {
     return this.#out > 0
   }
 
-  /** Whether nothing has to be looked at as time passes. */
+  /** Whether no target needs to be checked periodically. */
   get isQuiet(): boolean {
     return this.#watched.size === 0
   }
 
-  /** `isVisible`: its first content can be seen; of another one nothing is known but that it was the probe. */
+  /** `isVisible`: whether the first content is observable. Other attempts serve only as probes. */
   begin(target: Target, client: string, promptTokens: number, isVisible = true): Waiting {
     const watched = this.#watchedOf(target)
     const waiting: Waiting = {
@@ -102,7 +102,10 @@ export class HungTargets {
     } else if (watched.state === 'hung') this.#become(watched, 'trial')
   }
 
-  /** Without a first content. `givenUp`: because its client left or the wait was too long, not because it failed. */
+  /**
+   * Ends an attempt without first content. `givenUp`: it did not fail, but its client disconnected or the wait was too
+   * long.
+   */
   end(waiting: Waiting, givenUp: boolean): void {
     const { watched, client } = waiting
     const isOver = givenUp && this.#isOver(waiting)
@@ -115,7 +118,7 @@ export class HungTargets {
     this.#become(watched, 'hung')
   }
 
-  /** How long a probe may wait while another target is usable, in milliseconds. */
+  /** Maximum wait of a probe while another target is usable, in milliseconds. */
   probeLimitMs({ model }: Target, promptTokens: number, isVisible: boolean): number {
     const { seen, whole } = this.#timesOf(model)
     const need = isVisible ? seen.median() : whole.longest()
@@ -123,7 +126,7 @@ export class HungTargets {
     return seen.prefillMs(promptTokens) + Math.min(few, (need ?? 0) + mostForProbeMs)
   }
 
-  /** Time has passed: which targets are hung now. */
+  /** Re-evaluates all targets; call periodically. */
   look(): void {
     const now = this.#options.now()
     for (const [target, watched] of this.#watched) {
@@ -135,21 +138,21 @@ export class HungTargets {
     }
   }
 
-  /** Whether it gets no requests now, while there are others: it is hung, or its probe is out. */
+  /** Whether the target is skipped while there are others: it is hung, or its probe is running. */
   isPassedOver(target: Target): boolean {
     if (this.#out === 0) return false
     const watched = this.#watched.get(target)
     return watched?.state === 'hung' || watched?.probe !== undefined
   }
 
-  /** Those of a target's attempts that have waited too long, where it is hung by them. */
+  /** Attempts at a hung target that have waited too long. */
   overdue(target: Target): readonly Waiting[] {
     const watched = this.#watched.get(target)
     if (watched?.state !== 'hung') return []
     return [...watched.waiting].filter((waiting) => this.#isOver(waiting))
   }
 
-  /** Targets that are gone are forgotten; their attempts go on. */
+  /** Drops the state of removed targets; their attempts continue. */
   retain(targets: ReadonlySet<Target>): void {
     const models = new Set(Array.from(targets, ({ model }) => model))
     for (const model of this.#models.keys()) if (!models.has(model)) this.#models.delete(model)
@@ -164,7 +167,7 @@ export class HungTargets {
     if (!this.#options.hasOthers(watched.target)) return false
     const over: Waiting[] = []
     for (const waiting of watched.waiting) {
-      // One that waits longer and may still be read keeps those behind it waiting.
+      // A longer-waiting attempt that may still be in prefill delays those behind it.
       if (!this.#isOver(waiting)) break
       over.push(waiting)
       if (over.length === attemptsToSuspect) return true
@@ -182,7 +185,7 @@ export class HungTargets {
     return this.#waitedMs(waiting) > Math.max(leastWaitMs, timesMedian * median)
   }
 
-  /** Beyond the time to read its prompt, and since the target last began an answer. */
+  /** Wait beyond the prefill time, counted from the target's last first content if that is later. */
   #waitedMs(waiting: Waiting): number {
     const { seen } = this.#timesOf(waiting.watched.target.model)
     waiting.prefillMs ??= seen.prefillMs(waiting.promptTokens)

@@ -13,31 +13,31 @@ import { TargetStates } from './target-states.ts'
 import { WaitingAttempts } from './waiting-attempts.ts'
 
 export interface Health {
-  /** What requests have shown of a target; the same for all models that it would serve. */
+  /** Health as seen by requests; shared by all models that the target serves. */
   of(target: Target): TargetHealth
-  /** How the targets stand as a whole, for a pick that need not look at each of them. */
+  /** Summary of all targets, which spares a pick from checking each of them. */
   outlook(): Outlook
-  /** What the health checks say of a target's server; set and ended by them, as the breaker is by requests. */
+  /** State from the health checks of a target's server. Independent of the breaker, which requests drive. */
   stateOf(target: Target): CheckedState
-  /** Calls back with each change of what `stateOf` says. */
+  /** Calls the listener with each change of `stateOf`. */
   onState(listener: (target: Target, state: CheckedState) => void): void
-  /** Hears of every attempt, and ends those that wait for nothing. */
+  /** Observes every attempt and ends those that wait in vain. */
   attempts: AttemptWatch
-  /** The wait for servers that load their models. */
+  /** Waiting for servers that load their models. */
   loading: Loading
   /** Whether any target is hung. */
   hasHung(): boolean
-  /** Whether a target takes requests and does not begin its answers. */
+  /** Whether the target accepts requests but does not begin responses. */
   isHung(target: Target): boolean
-  /** Those of a model's targets that may be picked, as far as the health checks say. */
+  /** Targets of a model that may be picked according to the health checks. */
   admit: TargetStates['admit']
-  /** Those of a model's targets that load, for requests that have no other one left. */
+  /** Targets of a model that are loading, for requests without another target. */
   loadingOf: TargetStates['loading']
-  /** Whether a target gets requests now, other than a probe. */
+  /** Whether the target currently gets requests other than probes. */
   isUsable(target: Target): boolean
-  /** Whether a model's targets are all down, and some are used nevertheless because only their checks time out. */
+  /** Whether all targets of a model are down and some are used anyway, because only their health checks time out. */
   isPanicking(model: Model): boolean
-  /** Whether a request for the model would be sent to a target, if only as a probe. */
+  /** Whether a request for the model would be sent to a target, even as a probe. */
   canServe(model: Model): boolean
 }
 
@@ -48,8 +48,8 @@ declare module 'fastify' {
 }
 
 /**
- * Keeps two states of each target that do not overrule each other: whether its server is up, which cheap health checks
- * say, never a model call; and its breaker, which requests open and close. In a cluster one process checks for all.
+ * Keeps two independent states per target: whether its server is up, according to inexpensive health checks that never
+ * call a model, and its breaker, which requests open and close. In a cluster, one process checks for all.
  */
 export default fp(
   (app, _options, done) => {
@@ -104,7 +104,7 @@ export default fp(
       const present = new Set(allTargets(app))
       states.retain(present)
       hung.retain(present)
-      loading.look()
+      loading.reevaluate()
     })
     app.addHook('preClose', (closed) => {
       attempts.stop()
@@ -116,7 +116,7 @@ export default fp(
   { name: 'health', dependencies: ['config', 'models', 'upstream'] },
 )
 
-/** Parked targets are checked, and used, only where they may stand in. */
+/** Standby targets are checked and used only if they may serve as fallback. */
 function inUse(app: FastifyInstance, model: Model | undefined): readonly Target[] {
   if (!model) return []
   const { targets, sleeping } = model
@@ -151,7 +151,7 @@ function healthsOf(app: FastifyInstance): Pick<Health, 'of' | 'outlook'> {
   return { of, outlook: () => troubled.outlook() }
 }
 
-/** Undefined where checks are turned off. */
+/** Undefined if health checks are disabled. */
 function serverChecks(
   app: FastifyInstance,
   onState: (target: Target, state: CheckedState) => void,
@@ -175,17 +175,20 @@ function serverChecks(
   return checks
 }
 
-/** How the targets of all models stand for a request without features. */
+/** Health of the targets of all models, for a request without features. */
 export interface Outlook {
-  /** Those that do not stand `first`: the same list for as long as they are the same ones. */
+  /** Targets whose standing is not `first`. The same list is returned while its members stay the same. */
   readonly kept: readonly TargetHealth[]
-  /** Whether some stand otherwise for requests with features, or are to be tried although they come last: look at each. */
+  /**
+   * Whether each target needs to be checked: some have another standing for requests with features, or are last and may
+   * be due for a retry.
+   */
   readonly isMixed: boolean
 }
 
 const well: Outlook = { kept: [], isMixed: false }
 
-/** The targets that something is known against. Nearly always there is none, so a pick costs nothing more. */
+/** Targets with known problems. There are nearly always none, so a pick costs nothing extra. */
 export class Troubled {
   readonly #all = new Set<TargetHealth>()
   #outlook: Outlook = well

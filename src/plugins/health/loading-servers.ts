@@ -4,28 +4,30 @@ import type { TargetStates } from './target-states.ts'
 
 export interface LoadingOptions {
   states: TargetStates
-  /** How long one request waits at most, in milliseconds. */
+  /** Maximum wait of one request, in milliseconds. */
   timeoutMs: number
   /** Monotonic milliseconds. */
   now(): number
-  /** 0 (included) to 1 (excluded). */
+  /** 0 (inclusive) to 1 (exclusive). */
   random(): number
-  /** Whether requests of its model still go to a target. */
+  /** Whether the target is still configured for its model. */
   isPresent(target: Target): boolean
-  /** Whether another target of its model, for which this is true, can be used. */
+  /** Whether the model has another usable target for which `isElse` is true. */
   hasAlternative(target: Target, isElse: (other: Target) => boolean): boolean
 }
 
 type Outcome = 'ready' | 'elsewhere' | 'timeout' | 'stopped'
 
-/** A server that said that it loads is asked again after this, in milliseconds, where no health check says more. */
+/**
+ * How long a server counts as loading after it said so in a response, in milliseconds, unless a health check says more.
+ */
 const holdMs = 1_000
-/** Requests that waited for the same server do not all ask it in the same moment. */
+/** Spreads the requests that waited for the same server, so that they do not all reach it at once; in milliseconds. */
 const spreadMs = 500
-/** A pause of another target ends by time alone: nobody tells. */
+/** The end of another target's cooldown emits no event, so it is polled at this interval in milliseconds. */
 const revisitMs = 500
 
-/** Servers that load their models: requests wait for them where no other target can be used. */
+/** Servers that load their models. Requests wait for them if no other target is usable. */
 export class LoadingServers implements Loading {
   readonly #options: LoadingOptions
   readonly #holds = new Map<Target, NodeJS.Timeout>()
@@ -34,12 +36,12 @@ export class LoadingServers implements Loading {
 
   constructor(options: LoadingOptions) {
     this.#options = options
-    options.states.onChange(() => this.look())
+    options.states.onChange(() => this.reevaluate())
   }
 
-  /** Something that requests may wait for has changed. */
-  look(): void {
-    for (const look of [...this.#waiting]) look()
+  /** Re-evaluates all waits; call when something changed that requests may wait for. */
+  reevaluate(): void {
+    for (const reevaluate of [...this.#waiting]) reevaluate()
   }
 
   isLoading(target: Target): boolean {
@@ -58,7 +60,7 @@ export class LoadingServers implements Loading {
 
   async wait(target: Target, { request, stop, isElse, hasFallback }: WaitingRequest): Promise<Outcome> {
     const outcome = await this.#until(this.#deadlineOf(request), stop, () => {
-      // A target that a reload removed or described anew is not waited for.
+      // Does not wait for a target that a reload has removed or reconfigured.
       if (!this.#options.isPresent(target)) return 'elsewhere'
       if (this.#options.hasAlternative(target, isElse)) return 'elsewhere'
       if (!this.isLoading(target)) return 'ready'
@@ -70,7 +72,7 @@ export class LoadingServers implements Loading {
     return after === 'stopped' ? after : 'ready'
   }
 
-  /** Nobody waits any more. */
+  /** Call when no more requests will wait. */
   stop(): void {
     for (const timer of this.#holds.values()) clearTimeout(timer)
   }
@@ -83,7 +85,7 @@ export class LoadingServers implements Loading {
     return deadline
   }
 
-  /** Looks at each change of any server's state. */
+  /** Re-evaluates at every change of any server's state, until the deadline. */
   #until(
     deadline: number,
     stop: WaitingRequest['stop'],
@@ -93,21 +95,21 @@ export class LoadingServers implements Loading {
     const end = (outcome: Outcome): void => {
       clearTimeout(timer)
       clearInterval(revisit)
-      this.#waiting.delete(look)
+      this.#waiting.delete(reevaluate)
       stop.removeEventListener('abort', onAbort)
       resolve(outcome)
     }
     const onAbort = (): void => end('stopped')
-    const look = (): void => {
+    const reevaluate = (): void => {
       const outcome = outcomeNow()
       if (outcome) end(outcome)
     }
     const timer = setTimeout(() => end('timeout'), Math.max(0, deadline - this.#options.now()))
-    const revisit = setInterval(() => look(), revisitMs)
-    this.#waiting.add(look)
+    const revisit = setInterval(() => reevaluate(), revisitMs)
+    this.#waiting.add(reevaluate)
     stop.addEventListener('abort', onAbort, { once: true })
     if (stop.aborted) onAbort()
-    else look()
+    else reevaluate()
     return promise
   }
 }

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { featureNames } from '../../sdk/request-traits.ts'
+import { featureNames } from '../../relay/request/request-traits.ts'
 import type { HealthChange } from './target-health.ts'
 
 const misconfigurations: Readonly<Record<number, string>> = {
@@ -9,12 +9,12 @@ const misconfigurations: Readonly<Record<number, string>> = {
   404: 'the server does not know the model_path of this provider',
 }
 
-/** What an operator can do about a target that answers with this status. */
+/** Why a target that answers with this status is misconfigured, in terms of its configuration. */
 export function misconfigurationText(status: number): string {
   return misconfigurations[status] ?? `the server answers ${status}`
 }
 
-/** One line for each change that an operator would want to know of. */
+/** Logs one line per health change. */
 export function logChange(
   log: FastifyBaseLogger,
   names: { model: string; target: string },

@@ -12,7 +12,7 @@ export interface ServerChecksOptions {
   transportOf(target: Target): Transport
   intervalMs: number
   log: FastifyBaseLogger
-  /** What the checks say of a target's server, at each change, also when the target is new. */
+  /** Called with the state of a target's server at each change, and for each new target of a server that is not up. */
   onState(target: Target, state: CheckedState): void
 }
 
@@ -23,19 +23,19 @@ interface Server {
   stop: (() => void) | undefined
   /** Monotonic milliseconds. */
   lastContentAt: number
-  /** When the leader was last told of a first content, on the same clock. */
-  toldContentAt: number
-  /** Until it is started anew, it need not be asked whether it sleeps. */
+  /** When this process last reported a first content to the leader, on the same clock. */
+  reportedContentAt: number
+  /** Whether the server has no sleep state to query, until it restarts. */
   cannotSleep: boolean
 }
 
 const timeoutMs = 2_000
-/** First contents of a server whose checks fail are reported to the leader this often at most, in milliseconds. */
+/** Minimum interval between reports of first contents to the leader, while a server's checks fail, in milliseconds. */
 const contentPauseMs = 250
 
 /**
- * The servers behind the targets. One process alone, the leader, checks each of them once, whatever number of targets it
- * has. What it finds reaches all targets, in every process.
+ * Health checks of the servers behind the targets. Only one process, the leader, checks, and each server once, however
+ * many targets it has. The results reach all targets in every process.
  */
 export class ServerChecks implements HealthPeer {
   readonly #options: ServerChecksOptions
@@ -49,10 +49,10 @@ export class ServerChecks implements HealthPeer {
     this.#options = options
   }
 
-  /** These targets, and no others, are the ones to know about. */
+  /** Replaces the set of targets. */
   cover(targets: readonly Target[]): void {
     const wanted = new Set(targets)
-    // First: what is known of a server stays where only its targets change.
+    // Add before removing, so that a server whose targets merely change keeps its state.
     for (const target of wanted) this.#add(target)
     for (const server of [...this.#servers.values()]) {
       for (const target of server.targets) if (!wanted.has(target)) this.#remove(server, target)
@@ -79,18 +79,19 @@ export class ServerChecks implements HealthPeer {
     if (server) server.lastContentAt = performance.now()
   }
 
-  /** A request of this process has had its first content from the target. */
+  /** Call when a request of this process has received first content from the target. */
   contentFrom(target: Target): void {
     const server = this.#serverOf.get(target)
     if (!server) return
     const now = performance.now()
     server.lastContentAt = now
-    if (this.#isLeader || !this.#states.has(server.key) || now - server.toldContentAt < contentPauseMs) return
-    server.toldContentAt = now
+    if (this.#isLeader || !this.#states.has(server.key) || now - server.reportedContentAt < contentPauseMs)
+      return
+    server.reportedContentAt = now
     this.#options.peers.answered(server.key)
   }
 
-  /** The process ends. */
+  /** Stops checking when the process ends. */
   stop(): void {
     this.lead(false)
     this.#options.peers.leave()
@@ -136,7 +137,7 @@ export class ServerChecks implements HealthPeer {
     })
   }
 
-  /** A doubt is nothing to tell of, nor is its end. */
+  /** Not logged: a change to `doubtful`, or from `doubtful` back to `up`. */
   #logChange({ key, targets }: Server, state: CheckedState): void {
     const before = this.#states.get(key)
     if (state === 'doubtful' || (state === 'up' && before === 'doubtful')) return
@@ -153,7 +154,7 @@ export class ServerChecks implements HealthPeer {
   #ask(server: Server): ReturnType<typeof checkHealth> {
     const { targets, path } = server
     const [target] = targets
-    if (!target) throw new Error('a server without targets is checked')
+    if (!target) throw new Error('cannot check a server without targets')
     const transport = this.#options.transportOf(target)
     const userAgent = `llm-router/${version}`
     const asksSleep = !server.cannotSleep
@@ -164,7 +165,7 @@ export class ServerChecks implements HealthPeer {
 
 function noted(server: Server, outcome: CheckOutcome): CheckOutcome {
   if (outcome.cannotSleep) server.cannotSleep = true
-  // It may be another server when it accepts connections again.
+  // A different server may listen when the address accepts connections again.
   else if (outcome.result === 'refused') server.cannotSleep = false
   return outcome
 }
@@ -173,16 +174,16 @@ function newServer(key: string, path: string): Server {
   return {
     ...{ key, path, targets: new Set(), stop: undefined, cannotSleep: false },
     lastContentAt: Number.NEGATIVE_INFINITY,
-    toldContentAt: Number.NEGATIVE_INFINITY,
+    reportedContentAt: Number.NEGATIVE_INFINITY,
   }
 }
 
 /**
- * Tells servers apart, alike in every process with this configuration: what differs in any part of the question may
- * differ in its answer. A digest, because a key is part of it.
+ * Identifies a server, equally in every process with this configuration. Targets share checks only if every part of the
+ * request is equal. A digest, because it includes a key.
  */
 function serverKey({ origin, model, id, type, token, sleepPath, connection }: Target, path: string): string {
-  // An embedded target is a host of its own.
+  // An embedded target is its own host.
   const host = origin || `${model}/${id}`
   return createHash('sha256')
     .update(JSON.stringify([host, path, sleepPath, type.authHeaders(token), connection]))

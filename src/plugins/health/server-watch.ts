@@ -2,25 +2,25 @@ import type { CheckedState } from '../../sdk/target.ts'
 import type { CheckOutcome, CheckResult } from './health-check.ts'
 
 export interface ServerWatch {
-  /** Asks once; see `checkHealth`. */
+  /** Sends one health check; see `checkHealth`. */
   ask(): { result: Promise<CheckOutcome>; stop(): void }
-  /** What is known of the server so far. */
+  /** Initial state of the server. */
   state: CheckedState
-  /** Between two checks, in milliseconds; with a jitter of a fifth. */
+  /** Interval between checks in milliseconds; jittered by 20 %. */
   intervalMs: number
-  /** 0 (included) to 1 (excluded). */
+  /** 0 (inclusive) to 1 (exclusive). */
   random(): number
   /** Monotonic milliseconds. */
   now(): number
-  /** When a request last had its first content from the server, on the clock of `now`. */
+  /** When a request last received first content from the server, on the clock of `now`. */
   lastContentAt(): number
   onChange(state: CheckedState): void
 }
 
-/** While a server changes its state it is looked at more often, in milliseconds. */
+/** Check interval while the state is changing, in milliseconds. */
 const transitionMs = 1_000
 
-/** Asks a server again and again, and tells when its state changes. Gives the way to stop. */
+/** Checks a server periodically and reports state changes. Returns a function that stops it. */
 export function watchServer(watch: ServerWatch): () => void {
   const { ask, intervalMs, random, now, lastContentAt, onChange } = watch
   const soonMs = Math.min(transitionMs, intervalMs)
@@ -39,14 +39,15 @@ export function watchServer(watch: ServerWatch): () => void {
     stopCheck = undefined
     if (stopped) return
     const before = server.state
-    // An engine at its limit may be too busy for its checks, and still answer: vLLM's can take half a minute.
+    // An engine at its limit can be too busy for health checks and still answer requests: vLLM's checks can take half a
+    // minute.
     const isAlive =
       (result === 'timeout' || result === 'failed' || result === 'refused') && lastContentAt() >= since
     if (result !== undefined) server.add(isAlive ? 'passed' : result)
     if (server.state !== before) onChange(server.state)
     next((server.isChanging ? soonMs : intervalMs) * (0.8 + 0.4 * random()))
   }
-  // At once, but not all servers in the same moment.
+  // Starts soon, but spreads the first checks of all servers.
   next(soonMs * random())
   return () => {
     stopped = true
@@ -55,16 +56,16 @@ export function watchServer(watch: ServerWatch): () => void {
   }
 }
 
-/** Failed checks in a row after which a server is down. A refused connection leaves less doubt than a slow answer. */
+/** Consecutive failed checks until a server is down. A refused connection is less ambiguous than a slow response. */
 const refusedToFall = 2
 const failedToFall = 3
-/** Passed checks in a row that bring back a server that answered badly or not at all. */
+/** Consecutive passed checks until a server that failed its checks or timed out is up again. */
 const passedToRise = 2
 
-/** What a series of health checks says of a server. It is set and ended by checks alone. */
+/** State of a server according to a series of health checks. Only checks change it. */
 export class Reachability {
   #state: CheckedState
-  /** The last failed checks, newest last, since one passed. */
+  /** Failed checks since the last passed one, newest last. */
   #failed: CheckResult[] = []
   #passed = 0
 
@@ -76,7 +77,7 @@ export class Reachability {
     return this.#state
   }
 
-  /** Whether the next check may change the state, so that it should come soon. */
+  /** Whether the next check may change the state, and therefore should run soon. */
   get isChanging(): boolean {
     const { state } = this
     if (state === 'doubtful' || state === 'refused' || state === 'loading') return true
@@ -106,7 +107,7 @@ export class Reachability {
   #pass(): void {
     this.#failed = []
     this.#passed++
-    // A server that accepts connections again has been started anew, and needs no second look.
+    // A server that accepts connections again has been restarted and needs no second check.
     const isSick = this.#isDown && this.#state !== 'refused'
     if (!isSick || this.#passed >= passedToRise) this.#become('up')
   }
@@ -124,7 +125,7 @@ export class Reachability {
 
   #fall(failed: readonly CheckResult[]): void {
     if (failed.every((each) => each === 'timeout')) this.#state = 'silent'
-    // One refused connection among timeouts says nothing new of a server that is down.
+    // A refused connection among timeouts does not change the state of a server that is already down.
     else if (failed.includes('failed') || !this.#isDown) this.#state = 'failing'
   }
 

@@ -1,19 +1,19 @@
-/** The same request again says nothing new for so long, in milliseconds. */
+/** A repeated request is ignored for this long, in milliseconds. */
 const repeatMs = 300_000
-/** So many different requests that a target failed, without an answer in between, are no coincidence. */
+/** Distinct failed requests without a success in between that are no longer considered coincidence. */
 const neededRequests = 3
-/** More requests than these in five minutes need not be told apart. */
+/** Maximum number of remembered requests. */
 const maxKept = 1_000
 
 /**
- * Counts the different requests that a target failed and only a fallback model answered: one client that repeats one request,
- * which may be invalid, must not eject a target.
+ * Counts distinct requests that failed at a target and that only a fallback model could answer. A client that repeats
+ * one request, which may be invalid, must not eject a target.
  */
 export class Suspicions {
   readonly #now: () => number
-  /** When a request was counted last, by its fingerprint. */
+  /** When a request was last counted, by fingerprint. */
   readonly #countedAt = new Map<string, number>()
-  /** Different requests without an answer in between, by their features. */
+  /** Distinct requests without a success in between, by their features. */
   readonly #inRow = new Map<number, number>()
 
   /** `now`: monotonic milliseconds. */
@@ -21,7 +21,7 @@ export class Suspicions {
     this.#now = now
   }
 
-  /** How many failures the suspicion is worth: none, or with the third request all three at once. */
+  /** Number of failures to count: none at first, all three with the third request, then one each. */
   add(features: number, fingerprint: string | undefined): number {
     if (!this.isNew(features, fingerprint)) return 0
     const inRow = (this.#inRow.get(features) ?? 0) + 1
@@ -30,7 +30,7 @@ export class Suspicions {
     return inRow === neededRequests ? neededRequests : 1
   }
 
-  /** Whether the request was not seen in the last five minutes; from now on it was. */
+  /** Records the request. Returns whether it was not seen within the last five minutes. */
   isNew(features: number, fingerprint: string | undefined): boolean {
     if (fingerprint === undefined) return false
     const now = this.#now()
@@ -47,7 +47,7 @@ export class Suspicions {
     this.#inRow.clear()
   }
 
-  /** Oldest first, as they were added. */
+  /** A Map iterates in insertion order, so the oldest entries come first. */
   #forget(now: number): void {
     for (const [key, at] of this.#countedAt) {
       if (this.#countedAt.size <= maxKept && now - at < repeatMs) return

@@ -1,21 +1,21 @@
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
+import { needsAll } from '../../relay/request/request-traits.ts'
 import type { Judgement } from '../../relay/run/lease.ts'
-import { needsAll } from '../../sdk/request-traits.ts'
 import { Breaker, type Ticket } from './breaker.ts'
 import { Suspicions } from './suspicions.ts'
 
 /**
- * How a target stands for a request. `first`: it is healthy. `last`: it is used when no healthy target is left.
- * `ejected`: it is used only when no target of the model is healthy. `out`: it cannot answer now.
+ * Standing of a target for a request. `first`: healthy. `last`: used if no healthy target is left. `ejected`: used only
+ * if no target of the model is healthy. `out`: cannot answer now.
  */
 export type Standing = 'first' | 'last' | 'ejected' | 'out'
 
-/** Why a target is `misconfigured`: the status that it answers with. */
+/** The HTTP status because of which a target is `misconfigured`. */
 export interface Misconfiguration {
   readonly status: number
 }
 
-/** What an attempt holds of its target's health until its request is over. */
+/** What an attempt holds of its target's health until its request ends. */
 export interface HealthTicket {
   readonly plain: Ticket
   readonly features: readonly [Breaker, Ticket][]
@@ -24,11 +24,14 @@ export interface HealthTicket {
 interface Environment {
   /** Monotonic milliseconds. */
   now(): number
-  /** 0 (included) to 1 (excluded). */
+  /** 0 (inclusive) to 1 (exclusive). */
   random(): number
-  /** The target may stand otherwise than `first` from now on. */
+  /** Called when the standing may no longer be `first`. */
   onTrouble(health: TargetHealth): void
-  /** Its breaker opened or closed, or it was found misconfigured or well again. `features`: of the breaker, 0 for all requests. */
+  /**
+   * Called when a breaker opens or closes, and when the target becomes misconfigured or recovers. `features`: those of
+   * the breaker, 0 for all requests.
+   */
   onChange(health: TargetHealth, change: HealthChange): void
 }
 
@@ -36,19 +39,19 @@ export type HealthChange =
   | { type: 'ejected' | 'restored'; features: number; breaker: Breaker }
   | { type: 'misconfigured' | 'configured'; status: number }
 
-/** Longest pause that a target may ask for, in milliseconds. */
+/** Maximum cooldown that a target can request, in milliseconds. */
 const maxCooldownMs = 300_000
 const suspicionMs = 10_000
-/** A misconfigured target is tried with one request in this time. */
+/** A misconfigured target gets one trial request per this interval, in milliseconds. */
 const misconfiguredRetryMs = 60_000
-/** So many refusals without an answer in between make a target misconfigured. */
+/** Consecutive rejections that make a target misconfigured. */
 const refusalsToMisconfigured = 3
 
-/** What requests have shown of one target: whether it fails, for whom, and whether it asked for a pause. */
+/** Health of one target as observed by requests: failures, features that fail, cooldowns. */
 export class TargetHealth {
   readonly breaker: Breaker
   readonly #environment: Environment
-  /** Failures of requests with features, by the features. */
+  /** Breakers for failures of requests with features, by these features. */
   readonly #features = new Map<number, Breaker>()
   readonly #suspicions: Suspicions
   #cooldownUntil = 0
@@ -64,7 +67,7 @@ export class TargetHealth {
     this.#suspicions = new Suspicions(environment.now)
   }
 
-  /** When it last answered anybody; -Infinity before that. */
+  /** Time of the last response to any request; -Infinity before the first. */
   get answeredAt(): number {
     return this.#answeredAt
   }
@@ -73,22 +76,25 @@ export class TargetHealth {
     return this.#misconfigured
   }
 
-  /** Milliseconds until the pause that it asked for is over; 0 without one. */
+  /** Milliseconds left of the cooldown that the target requested; 0 without one. */
   get cooldownMs(): number {
     return Math.max(0, this.#cooldownUntil - this.#environment.now())
   }
 
-  /** Milliseconds until it may be tried again; 0 when it may now. */
+  /** Milliseconds until the target may be tried again; 0 if it may now. */
   get waitMs(): number {
     return Math.max(this.cooldownMs, this.breaker.waitMs)
   }
 
-  /** Whether it gets requests in its turn. A misconfigured or suspected target does: it only comes last. */
+  /**
+   * Whether the target takes part in the regular selection. A misconfigured or suspected target does: it only comes
+   * last.
+   */
   get usable(): boolean {
     return this.cooldownMs === 0 && this.breaker.state !== 'open'
   }
 
-  /** Whether nothing is known against it. */
+  /** Whether the target has no known problem. */
   get isHealthy(): boolean {
     return (
       this.breaker.state === 'closed' &&
@@ -98,19 +104,19 @@ export class TargetHealth {
     )
   }
 
-  /** Whether it stands otherwise for requests with some features. */
+  /** Whether requests with some features have a different standing. */
   get hasFeatureFailures(): boolean {
     return this.#features.size > 0
   }
 
-  /** Features whose requests pass it over now. */
+  /** Features whose requests skip the target now. */
   get ejectedFeatures(): readonly number[] {
     return Array.from(this.#features)
       .filter(([, breaker]) => breaker.state === 'open')
       .map(([features]) => features)
   }
 
-  /** Whether a misconfigured target is to be tried again, to see whether it is well. */
+  /** Whether a misconfigured target is due for a trial request. */
   get isDue(): boolean {
     return this.#misconfigured !== undefined && this.#environment.now() >= this.#retryAt
   }
@@ -134,11 +140,11 @@ export class TargetHealth {
     }
   }
 
-  /** The attempt has ended; undefined: by what was thrown. */
+  /** Ends an attempt. `result`: undefined if it threw. */
   end({ plain, features }: HealthTicket, result: AttemptResult | undefined): void {
     const answered = result?.type === 'success'
     const { verdict, pauseMs = 0 } = result?.type === 'failure' ? result : noVerdict
-    // A probe is over when it is known what it has shown: until then no other one is sent.
+    // A probe stays in progress until its result is known, so that no second one is sent.
     if (verdict === 'ambiguous') return
     for (const [breaker, ticket] of features) breaker.end(ticket, answered ? 'success' : undefined)
     this.breaker.end(plain, answered ? 'success' : verdict === 'connect' ? verdict : undefined)
@@ -150,13 +156,13 @@ export class TargetHealth {
     }
   }
 
-  /** It has begun to answer. */
+  /** Call when a response begins. */
   answering(): void {
     this.#answeredAt = this.#environment.now()
     this.#suspectedUntil = 0
   }
 
-  /** The request of an attempt whose failure was `ambiguous` is over, or another target answers it. */
+  /** Judges an attempt whose failure was `ambiguous`: its request has ended, or another target answers it. */
   judge(ticket: HealthTicket, judgement: Judgement): void {
     const { answeredBy, kind, features, fingerprint, refusal } = judgement
     if (answeredBy !== 'fallback') release(ticket, this.breaker)
@@ -179,8 +185,9 @@ export class TargetHealth {
   }
 
   /**
-   * Whether a refusal may speak of our key or model rather than of what the request names. Nobody but us is meant by a rejected
-   * key. A server that has answered nobody yet may know neither the operation nor the model.
+   * Whether a rejection may concern the configured key or model rather than what the request names. A rejected key
+   * always concerns the configuration. A server that has never answered may support neither the operation nor the
+   * model.
    */
   #isOurs(refusal: number, { names }: Judgement): boolean {
     if (names === undefined || refusal === 401 || refusal === 402) return true
@@ -192,9 +199,9 @@ export class TargetHealth {
     this.#environment.onTrouble(this)
     const breaker = features === 0 ? this.breaker : this.#features.get(features)
     const known = ticket.features.find(([each]) => each === breaker)?.[1]
-    const held = features === 0 ? ticket.plain : known
+    const ticketOfBreaker = features === 0 ? ticket.plain : known
     const failing = breaker ?? this.#addFeatures(features)
-    for (let count = 0; count < failures; count++) failing.fail(held ?? failing.ticket(), kind)
+    for (let count = 0; count < failures; count++) failing.fail(ticketOfBreaker ?? failing.ticket(), kind)
   }
 
   #suspect(): void {
@@ -252,7 +259,7 @@ export class TargetHealth {
 
 const noVerdict = { verdict: 'nothing', pauseMs: 0 } as const
 
-/** What its attempt held as a probe, or not, is free for the next one. */
+/** Releases the probe slots that the attempt held. */
 function release({ plain, features }: HealthTicket, breaker: Breaker): void {
   breaker.end(plain, undefined)
   for (const [each, ticket] of features) each.end(ticket, undefined)

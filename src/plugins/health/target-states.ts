@@ -1,44 +1,44 @@
 import type { CheckedState, Target } from '../../sdk/target.ts'
 
-/** What a model's targets are picked from. */
+/** The targets that a model is served from. */
 export interface Candidates<Candidate> {
   active: readonly Candidate[]
-  /** Used only where no active one is left. */
+  /** Used only if no active target is left. */
   reserve: readonly Candidate[]
 }
 
 type StateListener = (target: Target, state: CheckedState) => void
 
-/** What the health checks say of each target's server, and which targets may be picked therefore. */
+/** State of each target's server according to the health checks, and which targets may be picked as a result. */
 export class TargetStates {
-  /** Of those that are not up. */
+  /** Of targets that are not up. */
   readonly #states = new Map<Target, CheckedState>()
-  /** What the checks say of them, where a request was told something else. */
+  /** The checked state of targets whose server told a request that it is loading. */
   readonly #held = new Map<Target, CheckedState>()
   readonly #listeners: StateListener[] = []
-  /** Filtered lists, by the whole one: the same list for as long as nothing changes, since strategies keep what they know of a list. */
+  /** Filtered lists by unfiltered list. A list is reused until a state changes, because strategies cache per list. */
   #filtered = new WeakMap<readonly object[], readonly object[]>()
 
   of(target: Target): CheckedState {
     return this.#states.get(target) ?? 'up'
   }
 
-  /** Whether its server can take requests, as far as the checks say. */
+  /** Whether the server can take requests according to the checks. */
   isUp(target: Target): boolean {
     if (this.#states.size === 0) return true
     const state = this.of(target)
     return state === 'up' || state === 'doubtful'
   }
 
-  /** The checks have found this. */
+  /** Sets the state found by the health checks. */
   set(target: Target, state: CheckedState): void {
     if (this.#held.has(target)) this.#held.set(target, state)
-    // The checks know better of a server that is down.
+    // If the server is down, the checks override what a request was told.
     if (this.#held.has(target) && (state === 'up' || state === 'doubtful')) return
     this.#change(target, state)
   }
 
-  /** A server has answered a request by saying that it loads: that holds until this is called again with `false`. */
+  /** Marks a server that told a request that it is loading. Lasts until called again with `false`. */
   hold(target: Target, on: boolean): void {
     if (on && !this.#held.has(target)) this.#held.set(target, this.of(target))
     const checked = this.#held.get(target) ?? 'up'
@@ -46,7 +46,7 @@ export class TargetStates {
     if (checked === 'up' || checked === 'doubtful') this.#change(target, on ? 'loading' : checked)
   }
 
-  /** Targets that are gone are forgotten. */
+  /** Drops the state of removed targets. */
   retain(targets: ReadonlySet<Target>): void {
     for (const known of [this.#states, this.#held])
       for (const target of known.keys()) if (!targets.has(target)) known.delete(target)
@@ -58,8 +58,8 @@ export class TargetStates {
   }
 
   /**
-   * Those that may be picked: the ones that are up. Where there is none, those whose checks only time out are used as if
-   * they were (panic mode).
+   * The targets that may be picked: those that are up. If there are none, those whose checks only time out are used as
+   * if they were up (panic mode).
    */
   admit<Candidate extends { target: Target }, Given extends Candidates<Candidate>>(
     all: Given & Candidates<Candidate>,
@@ -70,12 +70,12 @@ export class TargetStates {
     return active.length + reserve.length > 0 ? { active, reserve } : this.#in('silent', all)
   }
 
-  /** Those that load: a request for which no other one is left waits for them. */
+  /** Targets that are loading, for which a request without another target waits. */
   loading<Candidate extends { target: Target }>(all: Candidates<Candidate>): Candidates<Candidate> {
     return this.#states.size === 0 ? { active: [], reserve: [] } : this.#in('loading', all)
   }
 
-  /** Whether all targets are down and some of them only time out, so that they are used nevertheless. */
+  /** Whether the model is in panic mode: all targets are down, and those that only time out are used anyway. */
   isPanicking(targets: readonly Target[]): boolean {
     if (this.#states.size === 0 || targets.some((target) => this.isUp(target))) return false
     return targets.some((target) => this.of(target) === 'silent')

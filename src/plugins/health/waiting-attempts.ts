@@ -7,21 +7,21 @@ import type { HungTargets, Waiting } from './hung-targets.ts'
 
 export interface WaitingAttemptsOptions {
   hung: HungTargets
-  /** Whether its breaker lets nothing but probes through. */
+  /** Whether the target currently gets probes only. */
   isProbing(target: Target): boolean
   stateOf(target: Target): CheckedState
-  /** Whether another target of its model can be used. */
+  /** Whether another target of its model is usable. */
   hasAlternative(target: Target): boolean
   /** Called at each first content. */
   onContent(target: Target): void
 }
 
-/** How often waits are looked at while there are any, in milliseconds. */
-const lookMs = 500
-/** Bytes of a request for each token of its prompt. */
+/** Check interval while attempts wait, in milliseconds. */
+const checkMs = 500
+/** Request bytes per prompt token. */
 const bytesPerToken = 4
 
-/** The attempts that wait for their first content: which of them are to move on to another target, and when. */
+/** Attempts that wait for their first content. Decides which of them move on to another target, and when. */
 export class WaitingAttempts implements AttemptWatch {
   readonly #options: WaitingAttemptsOptions
   readonly #byTarget = new Map<Target, Set<Wait>>()
@@ -43,12 +43,12 @@ export class WaitingAttempts implements AttemptWatch {
       this.#byTarget.set(target, all)
     }
     all.add(wait)
-    this.#timer ??= setInterval(() => this.#look(), lookMs).unref()
+    this.#timer ??= setInterval(() => this.#check(), checkMs).unref()
     if (waiting.isProbe || isProbing(target)) this.#bound(wait, hung.probeLimitMs(target, tokens, isVisible))
     return wait
   }
 
-  /** A server refuses connections: what waits there would wait for nothing. */
+  /** Moves all waiting attempts on, because the server refuses connections. */
   moveOn(target: Target): void {
     for (const { attempt } of [...(this.#byTarget.get(target) ?? [])]) attempt.giveUp(unreachable())
   }
@@ -65,16 +65,16 @@ export class WaitingAttempts implements AttemptWatch {
     this.#options.hung.end(wait.waiting, givenUp)
   }
 
-  /** No attempt begins any more. */
+  /** Call when no more attempts will begin. */
   stop(): void {
     clearInterval(this.#timer)
   }
 
-  /** A probe costs its client no more than this, as long as another target could have answered. */
+  /** Limits how long a probe delays its client while another target could answer. */
   #bound(wait: Wait, limitMs: number): void {
     wait.limit = setTimeout(() => {
       if (this.#options.hasAlternative(wait.attempt.target)) wait.attempt.giveUp(timeoutFailure('content'))
-      else this.#bound(wait, lookMs)
+      else this.#bound(wait, checkMs)
     }, limitMs)
   }
 
@@ -86,7 +86,7 @@ export class WaitingAttempts implements AttemptWatch {
     if (all?.size === 0) this.#byTarget.delete(target)
   }
 
-  #look(): void {
+  #check(): void {
     const { hung, stateOf, hasAlternative } = this.#options
     hung.look()
     if (hung.isQuiet) {
@@ -95,7 +95,7 @@ export class WaitingAttempts implements AttemptWatch {
     }
     if (!hung.hasAny) return
     for (const [target, waits] of this.#byTarget) {
-      // While its checks pass, or nobody else could take them, they stay: it may be no more than slow.
+      // The attempts stay while health checks pass, or without an alternative: the target may just be slow.
       if (stateOf(target) !== 'silent' || !hasAlternative(target)) continue
       const overdue = new Set(hung.overdue(target))
       for (const { attempt, waiting } of [...waits])

@@ -7,19 +7,22 @@ import {
 } from '../../cluster/metrics.ts'
 import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 
-/** How much counting a killed process may take with it at most, where nobody looked, in milliseconds. */
+/** Interval at which counts are saved, in milliseconds: the most that a killed process can lose. */
 const keepEveryMs = 1_000
 
-/** Gives the text of `/metrics`: in a cluster the sums over all processes, dead ones too, whichever of them is asked. */
+/**
+ * Returns a function that renders `/metrics`. In a cluster, any process returns the sums over all processes, including
+ * dead ones.
+ */
 export function metricsText(app: FastifyInstance): () => Promise<Buffer> {
   const read = familiesOf(app)
   if (!app.primary) return () => textOf(read())
   const ofAll = clusterMetrics(app.primary, async () => {
     const families: MetricFamily[] = []
-    const breath = new EventLoopBudget()
+    const budget = new EventLoopBudget()
     for (const family of read()) {
       families.push(await family())
-      await breath.take()
+      await budget.take()
     }
     return families
   })
@@ -27,32 +30,32 @@ export function metricsText(app: FastifyInstance): () => Promise<Buffer> {
   return async () => sumOf(app, await ofAll.collect())
 }
 
-/** What this process has counted, family by family: each is read when it is asked for. */
+/** This process's metric families, each read lazily. */
 function familiesOf(app: FastifyInstance): () => (() => Promise<MetricFamily>)[] {
   const { register } = app.metrics.client
   return () =>
     register.getMetricsAsArray().map((metric) => async () => {
-      // The type of the list leaves out what its members are asked for by the registry itself.
+      // The list's type omits `get`, which the registry itself calls.
       const family = (await register.getSingleMetric(metric.name)?.get()) as MetricFamily
       const { name, help, type, aggregator, values } = family
       return { name, help, type, aggregator, values }
     })
 }
 
-/** Family by family, so that many workers with many models do not hold up the one that was asked. */
+/** Sums family by family, so that many workers with many models do not block the event loop. */
 function sumOf(app: FastifyInstance, parts: readonly MetricFamily[][]): Promise<Buffer> {
   const byName = Map.groupBy(parts.flat(), ({ name }) => name)
   const { AggregatorRegistry } = app.metrics.client
   return textOf(
     [...byName].map(([name, families]) => async () => {
       const sums = AggregatorRegistry.aggregate(families.map((family) => [family]))
-      // Undefined: a family that makes no sense for several processes is left out.
+      // Undefined for a family that cannot be aggregated over processes; it is omitted.
       return (await sums.getSingleMetric(name)?.get()) as MetricFamily | undefined
     }),
   )
 }
 
-/** After a request has ended, but not after each: an idle process has nothing to say. */
+/** Saves counts with a delay after a request has ended; an idle process saves nothing. */
 function keepCounts(app: FastifyInstance, ofAll: ClusterMetrics): void {
   let timer: NodeJS.Timeout | undefined
   const keep = async (): Promise<void> => {
@@ -72,18 +75,18 @@ function keepCounts(app: FastifyInstance, ofAll: ClusterMetrics): void {
   })
 }
 
-/** So many lines are written in one piece: a thousand models have a hundred thousand. */
+/** Lines rendered at once: a thousand models have a hundred thousand. */
 const linesAtOnce = 500
 
 /**
- * The text format of Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats/), for families that are asked for
- * one after the other. Requests go on meanwhile: each family is of one moment, not the whole text.
+ * Prometheus text format (https://prometheus.io/docs/instrumenting/exposition_formats/). Families are read one after
+ * the other while requests continue, so each family is consistent, but not the whole text.
  */
 export async function textOf(
   families: readonly (() => Promise<MetricFamily | undefined>)[],
 ): Promise<Buffer> {
   const pieces: Buffer[] = []
-  const breath = new EventLoopBudget()
+  const budget = new EventLoopBudget()
   for (const family of families) {
     const read = await family()
     if (!read) continue
@@ -92,12 +95,12 @@ export async function textOf(
     for (let from = 0; from < values.length; from += linesAtOnce) {
       let lines = ''
       for (const sample of values.slice(from, from + linesAtOnce)) lines += lineOf(name, sample)
-      // As bytes: to put all of a long string together would take its time at the end.
+      // Buffers, because flattening one long string at the end would block the event loop.
       pieces.push(Buffer.from(lines))
-      await breath.take()
+      await budget.take()
     }
     pieces.push(Buffer.from('\n'))
-    await breath.take()
+    await budget.take()
   }
   return Buffer.concat(pieces)
 }

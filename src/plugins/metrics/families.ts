@@ -10,7 +10,7 @@ interface Description<Label extends string> {
   labelNames: readonly Label[]
 }
 
-/** What the registry writes of a metric; `metricName` where it is not the family's. */
+/** A sample as the registry writes it; `metricName` if it differs from the family's name. */
 interface Sample {
   labels: Labels<string>
   value: number
@@ -18,9 +18,9 @@ interface Sample {
 }
 
 /**
- * Counters and histograms whose series are counted in place. Those of the library make a key out of all labels for each
- * count, which cost a request more than its log line; here whoever counts keeps the series, and the registry asks for the
- * values when it writes them.
+ * Counters and histograms whose series are incremented in place. The library builds a key from all labels for each
+ * increment, which costs a request more than its log line. Here the caller keeps the series, and the registry reads the
+ * values when it renders them.
  */
 export class Families {
   readonly #register: Client['register']
@@ -33,26 +33,26 @@ export class Families {
     return this.#added(new CounterFamily(description))
   }
 
-  /** `buckets`: their upper bounds, rising, without infinity. */
+  /** `buckets`: ascending upper bounds without infinity. */
   histogram<Label extends string>(
     description: Description<Label> & { buckets: readonly number[] },
   ): HistogramFamily<Label> {
     return this.#added(new HistogramFamily(description))
   }
 
-  /** What is read when it is asked for. `aggregator`: how the values of several processes become one. */
+  /** A gauge that is read on demand. `aggregator`: how prom-client merges the values of several processes. */
   gauge(description: GaugeDescription): void {
     this.#added(new GaugeFamily(description))
   }
 
   #added<Added extends object>(family: Added): Added {
-    // Of a metric the registry needs its name and `get`; its type names the library's classes.
+    // The registry only needs `name` and `get`; its type requires the library's classes.
     this.#register.registerMetric(family as unknown as InstanceType<Client['Counter']>)
     return family
   }
 }
 
-/** All series of a metric, each once, whoever asks for it. */
+/** All series of a metric. Equal labels share one series. */
 abstract class Family<Series, Label extends string> {
   readonly name: string
   readonly help: string
@@ -76,15 +76,15 @@ abstract class Family<Series, Label extends string> {
     return series
   }
 
-  /** The form of prom-client's metrics; series that counted nothing so far are left out. */
+  /** Same shape as prom-client's metrics. Omits series that have counted nothing. */
   async get() {
     const { name, help, type, aggregator } = this
     const values: Sample[] = []
-    const breath = new EventLoopBudget()
-    // Those that are added meanwhile come at the end.
+    const budget = new EventLoopBudget()
+    // Series added during the iteration come at the end.
     for (const { labels, series } of this.#series.values()) {
       for (const sample of this.samples(series, labels)) values.push(sample)
-      await breath.take()
+      await budget.take()
     }
     return { name, help, type, aggregator, values }
   }
@@ -129,16 +129,16 @@ class GaugeFamily {
   async get() {
     const { name, help, type, aggregator } = this
     const values: Sample[] = []
-    const breath = new EventLoopBudget()
+    const budget = new EventLoopBudget()
     for (const sample of this.#read()) {
       values.push(sample)
-      await breath.take()
+      await budget.take()
     }
     return { name, help, type, aggregator, values }
   }
 }
 
-/** How often something has happened, or how much of it. */
+/** A running total. */
 export interface Count {
   value: number
 }
@@ -171,12 +171,12 @@ export class HistogramFamily<Label extends string> extends Family<Distribution, 
   }
 }
 
-/** What was measured, in buckets. */
+/** Observed values in buckets. */
 export class Distribution {
   count = 0
   sum = 0
   readonly #bounds: readonly number[]
-  /** How much was in each bucket alone. */
+  /** Number of values in each bucket, not cumulative. */
   readonly #within: number[]
 
   constructor(bounds: readonly number[]) {
@@ -191,7 +191,7 @@ export class Distribution {
     if (bucket >= 0) this.#within[bucket] = (this.#within[bucket] ?? 0) + 1
   }
 
-  /** How much was not above each bound. */
+  /** Cumulative number of values up to each bound. */
   upTo(): number[] {
     let sum = 0
     return this.#within.map((count) => {
@@ -201,7 +201,7 @@ export class Distribution {
   }
 }
 
-/** Makes something once for each key. What was asked for last is at hand: mostly that is what is asked for next. */
+/** Memoizes `make` by key, with a fast path for the most recent key, which usually repeats. */
 export function perKey<Key, Made>(make: (key: Key) => Made): (key: Key) => Made {
   const made = new Map<Key, Made>()
   let lastKey: Key | undefined
@@ -217,7 +217,7 @@ export function perKey<Key, Made>(make: (key: Key) => Made): (key: Key) => Made 
   }
 }
 
-/** Makes something once for each model on each type of provider. */
+/** Memoizes `make` by provider type and model. */
 export function perProvider<Made>(make: (labels: { provider_type: string; model_name: string }) => Made) {
   return perKey((provider_type: string) =>
     perKey((model_name: string) => make({ provider_type, model_name })),

@@ -1,7 +1,7 @@
 import type {} from 'fastify-metrics'
 import fp from 'fastify-plugin'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { metricsText } from './cluster.ts'
 import { recordClients, recordModels, recordRequests } from './requests.ts'
@@ -10,15 +10,15 @@ import { recordSteps } from './steps.ts'
 import { exposeTargets } from './targets.ts'
 
 /**
- * How often the event loop is looked at, in milliseconds. The library's 10 and 100 would wake an idle process over a hundred
- * times a second. The first is also the least that `nodejs_eventloop_lag_*` can say.
+ * Sampling intervals of the event loop in milliseconds. The library's defaults of 10 and 100 would wake an idle process
+ * more than a hundred times per second. The first is also the resolution of `nodejs_eventloop_lag_*`.
  */
-const seldom = { eventLoopMonitoringPrecision: 50, eventLoopUtilizationTimeout: 1_000 }
+const samplingIntervals = { eventLoopMonitoringPrecision: 50, eventLoopUtilizationTimeout: 1_000 }
 
 /**
- * `/metrics` in the Prometheus text format, when LLM_ROUTER_USE_PROMETHEUS says so. fastify-metrics brings the registry
- * and the process metrics; requests are counted at the end of their exchange, because its own counters do not see a
- * client that left. docs/observability.md says what each metric means.
+ * Serves `/metrics` in the Prometheus text format if LLM_ROUTER_USE_PROMETHEUS is set. fastify-metrics provides the
+ * registry and the process metrics. Requests are counted at the end of their exchange, because its own counters miss
+ * requests whose client disconnected. docs/observability.md describes each metric.
  */
 export default fp(
   async (app) => {
@@ -28,7 +28,7 @@ export default fp(
       endpoint: null,
       routeMetrics: { enabled: false },
       clearRegisterOnInit: true,
-      defaultMetrics: { enabled: true, ...seldom },
+      defaultMetrics: { enabled: true, ...samplingIntervals },
     })
     for (const record of [recordRequests(app), recordModels(app)]) app.exchanges.onEnd(record)
     if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
@@ -41,7 +41,7 @@ export default fp(
     for (const path of paths) {
       app.get(path, { config: { admin: true, docs } }, async (_request, reply) => {
         const metrics = await text().catch((cause: unknown) => {
-          throw new RouterError('overloaded', 'The metrics cannot be collected now', { cause })
+          throw new RouterError('overloaded', 'The metrics are currently unavailable', { cause })
         })
         return reply.type(contentType).send(metrics)
       })

@@ -6,7 +6,7 @@ import { durationBuckets, methodLabel } from './labels.ts'
 const sizeBuckets = [100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 10_000_000]
 const overheadBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 
-/** What clients see: their requests at this door, each counted once, at its end. */
+/** Requests as clients see them, each counted once, at its end. */
 export function recordRequests(app: FastifyInstance): (record: ExchangeRecord) => void {
   new app.metrics.client.Gauge({
     name: 'http_requests_in_progress',
@@ -81,7 +81,7 @@ function requestSeries(families: Families) {
   )
 }
 
-/** What was asked of each model, as its clients saw it. Names of models are those of the configuration. */
+/** Requests per model as clients see them. Model names are those of the configuration. */
 export function recordModels(app: FastifyInstance): (record: ExchangeRecord) => void {
   const families = new Families(app.metrics.client)
   const requests = families.counter({
@@ -165,7 +165,7 @@ const loginReasons: Readonly<Record<string, string>> = {
   too_many_failed_logins: 'blocked',
 }
 
-/** Who uses the router, by the ids of the keys file; there are as many of them as that names. */
+/** Use per client key. Its cardinality is the number of ids in the keys file. */
 export function recordClients(app: FastifyInstance): (record: ExchangeRecord) => void {
   const families = new Families(app.metrics.client)
   const requests = families.counter({

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { version } from '../../lib/version.ts'
 
-/** What the router is: version, configuration, processes, and what it holds in memory. */
+/** The router itself: version, configuration, processes, memory. */
 export function exposeRouter(app: FastifyInstance): void {
   const { Counter, Gauge } = app.metrics.client
   new Gauge({

@@ -5,7 +5,7 @@ import type { AttemptRecord, Step } from '../../relay/steps.ts'
 import { Families, perKey, perProvider } from './families.ts'
 import { durationBuckets, reasonOf } from './labels.ts'
 
-/** What the router does for requests, as it is done: searches for targets, attempts, and repeated ones. */
+/** Steps of requests as they happen: target selection, attempts, retries. */
 export function recordSteps(app: FastifyInstance): (step: Step, exchange: Exchange) => void {
   const recordAttempt = recordAttempts(app)
   const recordSearch = recordSearches(app)
@@ -75,7 +75,7 @@ function recordSearches(app: FastifyInstance): (step: Search) => void {
   }
 }
 
-/** Only such a strategy makes requests wait for their turn. */
+/** Only exclusive strategies queue requests. */
 function isExclusive(app: FastifyInstance, alias: string): boolean {
   const model = app.models.find(alias)
   const strategy = model && app.balancer.strategy(model)
@@ -83,12 +83,12 @@ function isExclusive(app: FastifyInstance, alias: string): boolean {
 }
 
 const latencyBuckets = durationBuckets.filter((bound) => bound >= 0.01)
-/** Like vLLM's, and further up, in seconds. */
+/** In seconds; vLLM's buckets, extended upwards. */
 const perTokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10]
 
 type RecordAttempt = (attempt: AttemptRecord, clientDialect: string | undefined) => void
 
-/** The attempts at targets, one by one. */
+/** Records each attempt at a target. */
 export function recordAttempts(app: FastifyInstance): RecordAttempt {
   const families = new Families(app.metrics.client)
   const recorders = [
@@ -115,7 +115,7 @@ function recordProvider(families: Families): RecordAttempt {
   })
   const conversions = families.counter({
     name: 'llm_router_payload_conversion_total',
-    help: "Calls whose request was translated from the client's dialect to the target's.",
+    help: "Attempts whose request was translated from the client's dialect to the target's.",
     labelNames: ['from_type', 'to_type'],
   })
   const callsOf = perProvider((labels) => calls.series(labels))
@@ -156,7 +156,7 @@ function recordTimes(families: Families): RecordAttempt {
   }
 }
 
-/** Of an answer that came at once nothing can be said. */
+/** Undefined for a response that arrived as a whole. */
 function msPerToken(
   { streamed, firstContentMs, usage }: AttemptSuccess,
   durationMs: number,

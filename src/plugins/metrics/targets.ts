@@ -10,8 +10,8 @@ const downReasons: readonly CheckedState[] = ['refused', 'silent', 'failing']
 const restingReasons = ['busy', 'misconfigured'] as const
 
 /**
- * What the router holds of its targets, read when it is asked for. Each process has its own view, so a cluster's answer
- * adds up what is counted, and averages what is a state.
+ * State of the targets, read on demand. Each process has its own view: in a cluster, counts are summed and states
+ * averaged.
  */
 export function exposeTargets(app: FastifyInstance): void {
   exposeCalls(app)

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { errorsAtPositions } from '../../config/config-path.ts'
 import { configOf, type FoundServer } from '../../config/discovered.ts'
-import { errorsAtPositions } from '../../config/error-position.ts'
 import { loadModels } from '../../config/models-load.ts'
 import { type ModelsChange, reuse } from '../../config/models-swap.ts'
 import { proxyRule } from '../../config/proxy-rule.ts'
@@ -18,36 +18,38 @@ import type { Model, Target } from '../../sdk/target.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     models: {
-      /** In use now; another list after a reload. */
+      /** Models in use; a reload replaces the list. */
       all(): readonly Model[]
       find(name: string): Model | undefined
-      /** As Ollama matches names: in any case, and `m` is `m:latest`. */
+      /** Matches names as Ollama does: case-insensitively, and `m` equals `m:latest`. */
       findLoosely(name: string): Model | undefined
-      /** How the models came to be what they are. */
+      /** Version and reload history of the configuration. */
       loading(): ConfigLoading
-      /** Calls back each time that other models have just come into use: in the same tick, in the order of the calls. */
+      /** Calls the listener whenever the models have changed, synchronously and in registration order. */
       onChange(listener: (change: ModelsChange) => void): void
     }
   }
 }
 
 export interface ConfigLoading {
-  /** Tells one content of models-config.json from another. */
+  /** Digest of models-config.json. */
   version: string
   at: Date
-  /** How often it was read again since the start; in a cluster one process counts for all. */
+  /** Reloads since the start; in a cluster, only one process counts. */
   reloads: { success: number; failure: number }
 }
 
 export interface ModelsOptions {
   env: Record<string, string | undefined>
-  /** Servers on this machine, to be offered where the file names none. */
+  /** Servers found on this machine, used if the file names none. */
   found?: Promise<readonly FoundServer[]>
 }
 
 type Loaded = ReturnType<typeof loadModels> & { version: string }
 
-/** The models of models-config.json, read and checked whole before anything listens, and again after each change. */
+/**
+ * Models of models-config.json, loaded and validated completely before anything listens, and again after each change.
+ */
 export default fp(
   async (app, options: ModelsOptions) => {
     const feed = app.reload.feed(app.reload.sources.models)
@@ -70,7 +72,7 @@ export default fp(
       const { models: next, change } = reuse(table.models, loaded.models)
       table = tableOf(next)
       Object.assign(loading, { version: loaded.version, at: new Date() })
-      for (const listener of listeners) tell(app, listener, change)
+      for (const listener of listeners) notify(app, listener, change)
       return change
     }
     feed.serve(taker(app, load, take))
@@ -78,8 +80,8 @@ export default fp(
   { name: 'models', dependencies: ['config', 'registries', 'extensions', 'reload'] },
 )
 
-/** Whatever one of them does, the models are in use, and the others must know. */
-function tell(app: FastifyInstance, listener: (change: ModelsChange) => void, change: ModelsChange): void {
+/** The models are already in use, so a failing listener must not keep the others from being called. */
+function notify(app: FastifyInstance, listener: (change: ModelsChange) => void, change: ModelsChange): void {
   try {
     listener(change)
   } catch (error) {
@@ -103,7 +105,7 @@ function tableOf(models: readonly Model[]): ModelTable {
 
 type Loader = (snapshot: ModelsSnapshot) => Loaded
 
-/** Gives the models of a snapshot. Throws ConfigError. */
+/** Returns a function that loads the models of a snapshot. Throws ConfigError. */
 function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly FoundServer[]): Loader {
   const path = app.config.modelsConfigPath
   return ({ main, files }) => {
@@ -173,7 +175,7 @@ function idsOf(targets: readonly Target[]): string[] {
   return targets.map(({ id }) => id)
 }
 
-/** What was found is an offer: where it does not fit the file, the file stands alone. */
+/** Adds discovered servers. If they conflict with the file, only the file is used. */
 function withFound(
   text: string,
   servers: readonly FoundServer[],
@@ -184,11 +186,11 @@ function withFound(
   try {
     return loadModels(more, sources)
   } catch {
-    return undefined // a found model has the name of one in the file
+    return undefined // a discovered model has the name of one in the file
   }
 }
 
-/** As `fs.readFileSync` would give it at the moment of the snapshot. */
+/** Content as `fs.readFileSync` would have returned it when the snapshot was taken. */
 function contentIn(files: Readonly<Record<string, FileContent>>, path: string): string {
   const content = Object.hasOwn(files, path) ? files[path] : undefined
   if (content && 'text' in content) return content.text
@@ -201,13 +203,13 @@ function looseName(name: string): string {
 }
 
 /**
- * The text of a models-config.json with the models of found servers beside its own, for a start without any
- * configuration. Undefined where nothing is to be added: no model was found, or the file names servers itself.
+ * Merges the models of discovered servers into the text of models-config.json, for a start without configuration.
+ * Undefined if no model was found or if the file names servers.
  */
 export function withDiscovered(text: string, servers: readonly FoundServer[]): string | undefined {
   if (servers.every(({ models }) => models.length === 0)) return undefined
   const { value: own } = { value: undefined, ...readJsonc(text) }
-  // What is wrong with it, its reader reports.
+  // Errors in the file are reported by its loader.
   if (!isObject(own) || namesServers(own)) return undefined
   const { active_models: active, ...found } = configOf(servers)
   return JSON.stringify({
@@ -220,7 +222,7 @@ export function withDiscovered(text: string, servers: readonly FoundServer[]): s
   })
 }
 
-/** Whether anything in it has an address; the file that comes with the router has none. */
+/** Whether the value contains any server address. The file shipped with the router has none. */
 function namesServers(value: unknown): boolean {
   if (Array.isArray(value)) return value.some(namesServers)
   if (!isObject(value)) return false

@@ -24,29 +24,28 @@ type Answer = (operation: Operation, request: FastifyRequest, reply: FastifyRepl
 declare module 'fastify' {
   interface FastifyInstance {
     operations: {
-      /** Answers a validated request for embeddings, in the dialect of the client. */
-      /** `named`: the model, where the path names it. */
+      /** Handles a validated embeddings request in the client's dialect. `named`: the model, if the path names it. */
       embed(
         dialect: string,
         request: FastifyRequest,
         reply: FastifyReply,
         named?: string,
       ): Promise<FastifyReply>
-      /** What it becomes upstream: a large one goes in parts. */
+      /** Upstream cost of an embeddings request: a large one is sent in several parts. */
       embeddingCost(request: FastifyRequest): UpstreamCost | undefined
-      /** Forwards a JSON request, and its small JSON answer with the client's name of the model. */
+      /** Forwards a JSON request. Replaces the model's name in its small JSON response. */
       forward: Answer
-      /** Forwards a JSON request, and its answer as it comes, whatever it is. */
+      /** Forwards a JSON request and streams its response unchanged, whatever the content type. */
       pipe: Answer
-      /** Forwards a form with a file; the request's body must be its stream. */
+      /** Forwards a form with a file; the request body must be the raw stream. */
       upload: Answer
-      /** Tokens of a chat's prompt as an upstream counts them; undefined where none has, for whatever reason. */
+      /** Prompt tokens of a chat as counted by an upstream; undefined if no upstream could. */
       countPrompt(client: ClientRequest, request: FastifyRequest): Promise<number | undefined>
     }
   }
 }
 
-/** What clients ask models for beside chats: over the same targets, with the same failover, log and metrics. */
+/** Operations other than chat, with the same targets, failover, log and metrics. */
 export default fp(
   (app, _options, done) => {
     app.decorate('operations', {
@@ -69,7 +68,7 @@ export default fp(
   { name: 'operations', dependencies: ['config', 'registries', 'auth', 'models', 'exchange', 'gateway'] },
 )
 
-/** The parts are the router's doing, so they count as one request; those that run at a time have a place each. */
+/** The router splits the request, so all parts count as one request; concurrent parts take one slot each. */
 function embeddingCost(app: FastifyInstance, request: FastifyRequest): UpstreamCost | undefined {
   const body = membersOf(request)
   const name = body.model ?? body.model_name
@@ -108,7 +107,7 @@ async function countOrNot(
     return await countPrompt(client, app.gateway.services(request))
   } catch (thrown) {
     const { kind, causeCode, message } = asRouterError(thrown)
-    // What is wrong with the request itself shows when it is sent; to count it is no place to fail.
+    // An invalid request is reported when it is sent; counting its tokens must not fail.
     const cause = causeCode ?? (kind === 'internal' ? message : kind)
     request.log.info(
       { ...request.exchange.logIds, error_cause: cause },
@@ -139,7 +138,7 @@ async function upload(
     contentType: request.headers['content-type'] ?? '',
     maxBytes: app.config.bodyLimitBytes,
   })
-  // The pace of an upload is its client's.
+  // The client determines the upload's speed, so the time is not the router's own.
   const received = await request.exchange.steps.outside(receiving)
   request.exchange.receivedBytes = received.spool.bytes
   try {
@@ -153,10 +152,13 @@ async function upload(
 }
 
 function membersOf({ body }: FastifyRequest): Record<string, unknown> {
-  return body as Record<string, unknown> // the route's schema has checked it
+  return body as Record<string, unknown> // validated by the route's schema
 }
 
-/** The model that a body names. Throws `bad_request` and `model_not_found`. */
+/**
+ * Resolves the model that a body names; `model` takes precedence over the legacy `model_name`. Throws `bad_request` and
+ * `model_not_found`.
+ */
 function modelOf(
   app: FastifyInstance,
   dialect: string,
@@ -177,7 +179,7 @@ function clientPipe(reply: FastifyReply): ClientPipe {
   const { exchange } = reply.request
   return createClientPipe(reply.raw, {
     headers: () => headersOf(reply),
-    // From here on Fastify must not touch the response.
+    // Fastify must not touch the response after this.
     onCommit: () => reply.hijack(),
     onWrite: (bytes) => {
       exchange.bodyBytes += bytes
@@ -185,7 +187,7 @@ function clientPipe(reply: FastifyReply): ClientPipe {
   })
 }
 
-/** Once an answer has begun, the client learns of an error by the closed connection alone. */
+/** Once the response has begun, the only way to report an error is to destroy the connection. */
 async function throwUnlessSent(reply: FastifyReply, answer: Promise<void>): Promise<void> {
   try {
     await answer

@@ -12,11 +12,11 @@ declare module 'fastify' {
   }
 }
 
-/** Beside the code, wherever the process was started. */
+/** Relative to the code, not to the working directory. */
 const shippedDirectory = join(import.meta.dirname, '../../../resources/prompts')
 const variable = 'LLM_ROUTER_PROMPTS_DIR'
 
-/** The prompts of LLM_ROUTER_PROMPTS_DIR, read at the start and after each change, with the shipped ones behind them. */
+/** Prompts of LLM_ROUTER_PROMPTS_DIR, loaded at start and after each change, with the shipped prompts as fallback. */
 export default fp(
   async (app) => {
     const directory = app.config.promptsDir
@@ -40,14 +40,14 @@ export default fp(
   { name: 'prompts', dependencies: ['config', 'reload'] },
 )
 
-/** A reading with an error in it changes nothing: half a library is worse than an old one. */
+/** An error in any file rejects the whole reload: a partial library is worse than an outdated one. */
 function taker(app: FastifyInstance, first: Texts | undefined): ConfigTaker<PromptsSnapshot> {
   let current = first
   let prepared: Texts | undefined
   return {
     async prepare({ tree }) {
       prepared = tree && new Map(tree.texts)
-      return tree?.errors ?? (current ? ['the directory is gone'] : [])
+      return tree?.errors ?? (current ? ['the directory no longer exists'] : [])
     },
     commit(notice) {
       const next = prepared

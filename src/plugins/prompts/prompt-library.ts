@@ -1,13 +1,13 @@
-import { placeholdersIn, renderPrompt } from '../../config/prompt-text.ts'
+import { placeholdersIn, renderPrompt } from '../../config/prompt-tree.ts'
 
 export interface PromptEntry {
-  /** Path of its file below its directory, with `/`, without `.prompt`. */
+  /** File path relative to its directory, with `/` and without `.prompt`. */
   readonly id: string
-  /** What the id says, `pl` in `builtin/system/pl/...`; undefined for ids without a language. */
+  /** Language in the id, such as `pl` in `builtin/system/pl/...`; undefined for ids without one. */
   readonly language: string | undefined
-  /** Names of what {@link PromptLibrary.render} fills, without their `##`. */
+  /** Names of the placeholders that {@link PromptLibrary.render} replaces, without `##`. */
   readonly placeholders: readonly string[]
-  /** Whether it came with the router, and not from the operator's directory. */
+  /** Whether the prompt was shipped with the router rather than read from the operator's directory. */
   readonly shipped: boolean
 }
 
@@ -16,41 +16,41 @@ export interface Prompt extends PromptEntry {
 }
 
 export interface PromptLibraryOptions {
-  /** Texts by id, as {@link readPromptTree} gives them. They stand behind the operator's own. */
+  /** Texts by id, as {@link readPromptTree} returns them. The operator's prompts take precedence. */
   shipped: ReadonlyMap<string, string>
-  /** For requests that name none; in any form that `normalLanguage` understands. */
+  /** For requests that name no language; any form that `normalLanguage` accepts. */
   defaultLanguage: string
   warn: (message: string) => void
 }
 
-type Shelf = ReadonlyMap<string, Prompt>
+type PromptsById = ReadonlyMap<string, Prompt>
 
-/** Languages come from requests: what has been warned of must not grow for ever. */
+/** Limits the memory for warnings, because languages come from requests. */
 const maxWarned = 1000
 
 /**
- * The prompts by id and language: the operator's own before the shipped ones. Ids are looked up among what was read
- * and never joined to a path, so no id leads out of the directories.
+ * Prompts by id and language; the operator's take precedence over the shipped ones. Ids are looked up among the loaded
+ * prompts and never joined to a path, so no id can escape the directories.
  */
 export class PromptLibrary {
-  /** Fills a prompt's placeholders; see {@link renderPrompt}. */
+  /** Replaces a prompt's placeholders; see {@link renderPrompt}. */
   readonly render = renderPrompt
-  readonly #shipped: Shelf
+  readonly #shipped: PromptsById
   readonly #defaultLanguage: string
   readonly #warn: (message: string) => void
   readonly #listeners = new Set<() => void>()
   readonly #warned = new Set<string>()
-  #own: Shelf | undefined
+  #own: PromptsById | undefined
 
   constructor({ shipped, defaultLanguage, warn }: PromptLibraryOptions) {
-    this.#shipped = shelfOf(shipped, true)
+    this.#shipped = promptsById(shipped, true)
     this.#defaultLanguage = normalLanguage(defaultLanguage) ?? 'en'
     this.#warn = warn
   }
 
-  /** Puts the operator's prompts in place of the earlier ones, all at once, and tells the listeners. */
+  /** Replaces all of the operator's prompts atomically and calls the listeners. */
   replace(texts: ReadonlyMap<string, string>): void {
-    this.#own = shelfOf(texts, false)
+    this.#own = promptsById(texts, false)
     this.#warned.clear()
     for (const listener of this.#listeners) {
       try {
@@ -61,27 +61,28 @@ export class PromptLibrary {
     }
   }
 
-  /** Calls `listener` after each change of the prompts; the returned function ends that. */
+  /** Calls `listener` after each change of the prompts; the returned function removes it. */
   onReload(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
   /**
-   * The prompt with exactly this id, as a client names it, be it shipped. Where its language is missing, what
-   * {@link resolve} finds for that language. Undefined: no language has it.
+   * Finds the prompt with exactly this id, including shipped ones. If it does not exist in its language, falls back as
+   * {@link resolve} does. Undefined if it exists in no language.
    */
   find(id: string): Prompt | undefined {
     return this.#own?.get(id) ?? this.#shipped.get(id) ?? this.resolve(id, splitId(id)?.language)
   }
 
   /**
-   * The prompt of this name that suits a language. In `builtin/system/<language>/<name>`, the second last part stands
-   * for any language (write `*`); it is replaced by the one asked for, then the default one, then `en`, first among the
-   * operator's own prompts, then among the shipped ones; at last by any that there is. Whatever is not there as asked
-   * for is warned of once. Undefined: nobody has it. Ids of another form are looked up as they are.
+   * Finds the best prompt of this name for a language. In `builtin/system/<language>/<name>`, the language part is
+   * ignored (write `*`) and replaced by the requested language, then the default language, then `en`; first among the
+   * operator's prompts, then among the shipped ones, and finally by any language available. Each fallback is logged
+   * once. Undefined if there is no prompt of this name. Ids of any other form are looked up unchanged.
    *
-   * `language` as in a request: in any case, with or without a region; blank, null and undefined are the default.
+   * `language` as sent in a request: case-insensitive, with or without region; blank, null and undefined select the
+   * default.
    */
   resolve(id: string, language: string | null | undefined): Prompt | undefined {
     const name = splitId(id)?.name
@@ -93,7 +94,7 @@ export class PromptLibrary {
     return prompt
   }
 
-  /** What there is, by id; a shipped prompt only where the operator has none of its id. */
+  /** All prompts, sorted by id; a shipped prompt is omitted if the operator has one with its id. */
   list(): PromptEntry[] {
     return [...new Map([...this.#shipped, ...(this.#own ?? [])]).values()]
       .map(({ text: _text, ...entry }) => entry)
@@ -101,14 +102,14 @@ export class PromptLibrary {
   }
 
   #nearest(name: string, languages: readonly string[]): Prompt | undefined {
-    const shelves = this.#own ? [this.#own, this.#shipped] : [this.#shipped]
-    for (const shelf of shelves) {
+    const libraries = this.#own ? [this.#own, this.#shipped] : [this.#shipped]
+    for (const library of libraries) {
       for (const language of languages) {
-        const prompt = shelf.get(idOf(language, name))
+        const prompt = library.get(idOf(language, name))
         if (prompt) return prompt
       }
     }
-    return shelves.flatMap((shelf) => [...shelf.values()]).find(({ id }) => splitId(id)?.name === name)
+    return libraries.flatMap((library) => [...library.values()]).find(({ id }) => splitId(id)?.name === name)
   }
 
   #warnOnce(missing: string, instead: Prompt): void {
@@ -120,8 +121,8 @@ export class PromptLibrary {
 }
 
 /**
- * The lower-case primary subtag of a language tag (BCP 47: RFC 5646, section 2.1): `pl` for `pl-PL`, `PL` and
- * `pl_PL.UTF-8`. Undefined for a blank one; `und`, which stands for an undetermined language there, for what is none.
+ * Lower-case primary subtag of a language tag (BCP 47: RFC 5646, section 2.1): `pl` for `pl-PL`, `PL` and
+ * `pl_PL.UTF-8`. Undefined for a blank tag; `und` (undetermined) for an invalid one.
  */
 export function normalLanguage(language: string | null | undefined): string | undefined {
   const tag = language?.trim().toLowerCase() ?? ''
@@ -129,7 +130,7 @@ export function normalLanguage(language: string | null | undefined): string | un
   return /^[a-z]{2,8}(?![a-z0-9])/.exec(tag)?.[0] ?? 'und'
 }
 
-function shelfOf(texts: ReadonlyMap<string, string>, shipped: boolean): Shelf {
+function promptsById(texts: ReadonlyMap<string, string>, shipped: boolean): PromptsById {
   return new Map(
     Array.from(texts, ([id, text]) => {
       const placeholders = placeholdersIn(text)

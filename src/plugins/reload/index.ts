@@ -12,16 +12,17 @@ export interface ReloadFailure {
 export interface Reload {
   readonly sources: ConfigSources
   /**
-   * The content of a source, and from the end of the start on each later one. Call while the app is being built. In a
-   * cluster all processes take the same of `sources` together; any other one each process follows by itself.
+   * Current content of a source, then every later one once the app is ready. Call while the app is being built. In a
+   * cluster, all processes apply the same content of a source in `sources` together; each process follows any other
+   * source by itself.
    */
   feed<Snapshot>(source: ConfigSource<Snapshot>): {
     first(): Promise<Snapshot>
     serve(taker: ConfigTaker<Snapshot>): void
   }
-  /** Reads everything again at once. */
+  /** Reloads all sources immediately. */
   now(): Promise<void>
-  /** By the name of the source: what could not be taken, until something of it was. */
+  /** By source name: the rejected reload, until a later one succeeds. */
   failures(): ReadonlyMap<string, ReloadFailure>
 }
 
@@ -31,7 +32,7 @@ declare module 'fastify' {
   }
 }
 
-/** Follows the files of the configuration while the router runs. */
+/** Live reload of the configuration files. */
 export default fp(
   (app, _options, done) => {
     const sources = configSources(app.config)
@@ -45,9 +46,10 @@ export default fp(
         feeds.push(feed)
         return {
           first: () => feed.first(),
-          // Not before: a start that fails in a later plugin closes nothing and would leave the watches open.
+          // Not earlier: if a later plugin fails at the start, nothing runs the close hooks, and file watchers would
+          // stay open.
           serve: (taker: ConfigTaker<Snapshot>) =>
-            void app.addHook('onReady', () => feed.serve(noting(taker, source.name, failures))),
+            void app.addHook('onReady', () => feed.serve(recordingFailures(taker, source.name, failures))),
         }
       },
       async now() {
@@ -72,17 +74,17 @@ function feedOf<Snapshot>(
   return localFeed({
     source,
     pollMs,
-    onBlind: (error) => log.warn({ err: error }, `${source.name}: ${noticedLate(pollMs)}`),
+    onBlind: (error) => log.warn({ err: error }, `${source.name}: ${watchFailureText(pollMs)}`),
   })
 }
 
-/** What it means that the system refuses to watch files. */
-function noticedLate(pollMs: number): string {
-  if (pollMs === 0) return 'changes are not noticed; SIGHUP has them read'
+/** Consequence of a failed file watch. */
+function watchFailureText(pollMs: number): string {
+  if (pollMs === 0) return 'changes are not detected; send SIGHUP to reload'
   return `changes are noticed late, within ${pollMs / 1000} s`
 }
 
-function noting<Snapshot>(
+function recordingFailures<Snapshot>(
   taker: ConfigTaker<Snapshot>,
   name: string,
   failures: Map<string, ReloadFailure>,

@@ -1,22 +1,15 @@
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8'
 import { comma, openBrace, openBracket } from '../../lib/json/splice.ts'
-import { type CollectGarbage, garbageCollector } from '../../runtime/garbage-collector.ts'
 
 const megabyte = 1024 * 1024
 
 /**
- * How full the old generation of the heap is, from 0 to 1: the part whose end is the end of the process. V8 ends it when
- * what it has reserved for it reaches its limit, so reserved bytes count, used or not.
+ * Fullness of the heap's old generation, from 0 to 1. V8 aborts the process when the memory reserved for it reaches its
+ * limit, so reserved bytes count, used or not.
  */
 export class HeapRoom {
   readonly #limitBytes: number
-  /**
-   * Collects garbage, which stops the process for some time; only the young is soon done. Whoever refuses work because the
-   * heap is full needs it: without work nothing is allocated, so V8 would see no reason to, and the heap would stay full.
-   */
-  readonly collect: CollectGarbage = garbageCollector()
-
-  /** `nodeOptions`: the options that Node was started with, as in `process.execArgv` and `NODE_OPTIONS`. */
+  /** `nodeOptions`: Node's start options, as in `process.execArgv` and `NODE_OPTIONS`. */
   constructor(nodeOptions: string) {
     this.#limitBytes = oldGenerationLimit(nodeOptions, getHeapStatistics().heap_size_limit)
   }
@@ -25,7 +18,7 @@ export class HeapRoom {
     return this.#limitBytes
   }
 
-  /** `withYoung`: with what may soon move into it, garbage included. */
+  /** `withYoung`: includes the young generation, garbage included, because it may be promoted soon. */
   fullness(withYoung: boolean): number {
     let bytes = 0
     for (const { space_name, space_size, space_used_size } of getHeapSpaceStatistics()) {
@@ -37,8 +30,9 @@ export class HeapRoom {
 }
 
 /**
- * In bytes. V8 tells the limit of the whole heap. With `--max-old-space-size` its young generation comes on top, in a size that
- * V8 does not tell and that is more than a small old one; without it the young one is about a twentieth.
+ * Limit of the old generation in bytes. V8 reports only the limit of the whole heap. With `--max-old-space-size`, the
+ * young generation is added on top, with an unreported size that can exceed a small old generation; without it, the
+ * young generation is about a twentieth.
  */
 export function oldGenerationLimit(nodeOptions: string, heapLimitBytes: number): number {
   const given = [...nodeOptions.matchAll(/--max[-_]old[-_]space[-_]size[= ](\d+)/g)].at(-1)?.[1]
@@ -46,18 +40,21 @@ export function oldGenerationLimit(nodeOptions: string, heapLimitBytes: number):
   return bytes > 0 && bytes < heapLimitBytes ? bytes : heapLimitBytes * 0.95
 }
 
-/** No JSON text takes more than this many times its size once it is read; `[[[[` comes closest. Measured on Node 24. */
+/** Upper bound of parsed size per byte of JSON; `[[[[` comes closest. Measured on Node 24. */
 export const mostPerByte = 32
 
-/** What the heap keeps for an element or member (with its place in the text), and for a list or object; in bytes. */
+/** Heap bytes per element or member (including its position in the text), and per array or object. */
 const perComma = 96
 const perOpening = 128
-/** The text itself while it is read, and its strings after it; in UTF-16 both are as long again, and much shorter in bytes. */
+/**
+ * Heap bytes per byte of text: the text during parsing, its strings afterwards. Two-byte strings take twice as much per
+ * character, but have far fewer characters than bytes.
+ */
 const perByte = 2
 
 /**
- * How many bytes of memory a JSON text may take once it is read: rather too many than too few. Lists and objects without
- * content take twenty times their text, long strings twice. Takes a nanosecond for each byte.
+ * Upper estimate of the memory that a JSON text takes when parsed. Empty arrays and objects take twenty times their
+ * text, long strings twice. Takes one nanosecond per byte.
  */
 export function jsonMemoryBytes(json: Buffer): number {
   let commas = 0

@@ -1,14 +1,15 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { canCollectGarbage, collectGarbage } from '../../runtime/garbage-collector.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { HeapRoom, jsonMemoryBytes, mostPerByte } from './heap-room.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     shedding: {
-      /** Requests that were refused so far. */
+      /** Number of rejected requests. */
       readonly counts: Readonly<Record<ShedReason, number>>
-      /** Throws when what a body becomes in memory would find no room. `bytes`: JSON that is not read yet. */
+      /** Throws if the parsed body would exceed the heap limit. `bytes`: the unparsed JSON. */
       checkRoom(bytes: Buffer): void
     }
   }
@@ -17,25 +18,28 @@ declare module 'fastify' {
 export type ShedReason = 'event_loop' | 'heap'
 
 interface SheddingOptions {
-  /** The options that Node was started with, for its memory. */
+  /** Node's start options, which determine its heap limits. */
   nodeOptions: string
 }
 
-/** How often the delay and the heap are looked at, in milliseconds; a tenth of the smallest sensible limit. */
-const lookMs = 100
-/** And while no request runs: a process that has nothing to do should sleep. */
-const idleLookMs = 1_000
-/** After the event loop was late, for what has gathered in the sockets meanwhile, in milliseconds. */
+/** Sampling interval of event loop delay and heap, in milliseconds; a tenth of the smallest sensible limit. */
+const checkMs = 100
+/** Sampling interval while no request is running, so that an idle process can sleep. */
+const idleCheckMs = 1_000
+/**
+ * How long requests are rejected after a late event loop turn, so that those queued in the sockets count as late too;
+ * in milliseconds.
+ */
 const holdMs = 500
-/** Collections of garbage that are asked for here stop the process: no more than this part of the time. */
+/** Maximum share of time spent on forced garbage collections, which block the process. */
 const collectShare = 1 / 20
-/** Smaller bodies are read without a look at the heap. */
+/** Smaller bodies are parsed without checking the heap. */
 const smallBytes = 256 * 1024
 const retryAfterSeconds = 1
 
 /**
- * Refuses new work while the process cannot keep up: its event loop turns late, or its heap is nearly full. What runs goes
- * on, and what is asked with GET (probes, metrics, status) is answered.
+ * Load shedding: rejects new work while the event loop is late or the heap is nearly full. Running requests continue,
+ * and GET requests (probes, metrics, status) are served.
  */
 export default fp(
   (app, { nodeOptions }: SheddingOptions, done) => {
@@ -76,31 +80,32 @@ export default fp(
 )
 
 /**
- * Looks at the process again and again, from when it is ready to its end; says each time what it found. Call the result when
- * there is work.
+ * Samples the process periodically from ready to close and reports each result. Call the returned function when there
+ * is work.
  */
 function watch(
   app: FastifyInstance,
   heap: Heap,
-  onLook: (found: ShedReason | undefined) => void,
+  onCheck: (found: ShedReason | undefined) => void,
 ): () => void {
   const { shedDelayMs, shedHeapPercent } = app.config
   let timer: NodeJS.Timeout | undefined
   let dueAt = 0
   let idle = false
   let lateUntil = Number.NEGATIVE_INFINITY
-  const look = (): void => {
+  const check = (): void => {
     const now = performance.now()
     if (shedDelayMs > 0 && now - dueAt > shedDelayMs) lateUntil = now + holdMs
-    const found = lateOrFull(now < lateUntil, shedHeapPercent > 0 && heap.isFull())
-    onLook(found)
-    wait(found === undefined && app.exchanges.running === 0)
+    const isBusy = app.exchanges.running > 0
+    const found = shedReason(now < lateUntil, shedHeapPercent > 0 && heap.isFull(isBusy))
+    onCheck(found)
+    wait(found === undefined && !isBusy)
   }
   const wait = (isIdle: boolean): void => {
     idle = isIdle
-    const ms = idle ? idleLookMs : lookMs
+    const ms = idle ? idleCheckMs : checkMs
     dueAt = performance.now() + ms
-    timer = setTimeout(look, ms)
+    timer = setTimeout(check, ms)
   }
   app.addHook('onReady', (ready) => {
     wait(true)
@@ -117,7 +122,7 @@ function watch(
   }
 }
 
-function lateOrFull(late: boolean, full: boolean): ShedReason | undefined {
+function shedReason(late: boolean, full: boolean): ShedReason | undefined {
   if (full) return 'heap'
   return late ? 'event_loop' : undefined
 }
@@ -125,34 +130,38 @@ function lateOrFull(late: boolean, full: boolean): ShedReason | undefined {
 class Heap {
   readonly #room: HeapRoom
   readonly #share: number
-  /** No collection before this. */
+  /** Earliest time of the next forced collection. */
   #collectFrom = Number.NEGATIVE_INFINITY
 
-  /** `share`: of the heap that may be in use. */
+  /** `share`: the usable share of the heap. */
   constructor(room: HeapRoom, share: number) {
     this.#room = room
     this.#share = share
   }
 
-  /** Above its limit; garbage does not count, but where collecting it would cost too much. */
-  isFull(): boolean {
+  /**
+   * Above its limit; garbage does not count, except where collecting it would cost too much. While requests are refused nothing
+   * is allocated, so V8 collects nothing by itself: where the garbage collector cannot be called, only a busy heap is full.
+   */
+  isFull(isBusy: boolean): boolean {
     if (this.#room.fullness(false) < this.#share) return false
+    if (!canCollectGarbage()) return isBusy
     return !this.#collect() || this.#room.fullness(false) >= this.#share
   }
 
   hasRoom(bytes: number): boolean {
     if (this.holds(bytes)) return true
     if (!this.couldHold(bytes)) return false
-    this.#room.collect('minor')
+    collectGarbage('minor')
     return this.holds(bytes) || (this.#collect() && this.holds(bytes))
   }
 
-  /** Were it empty. */
+  /** Whether an empty heap would have room. */
   couldHold(bytes: number): boolean {
     return bytes < this.#room.limitBytes * this.#share
   }
 
-  /** As it is, garbage included. */
+  /** Whether the heap has room now, garbage included. */
   holds(bytes: number): boolean {
     return this.#room.fullness(true) + bytes / this.#room.limitBytes < this.#share
   }
@@ -160,7 +169,7 @@ class Heap {
   #collect(): boolean {
     const startedAt = performance.now()
     if (startedAt < this.#collectFrom) return false
-    this.#room.collect('major')
+    collectGarbage('major')
     const endedAt = performance.now()
     this.#collectFrom = endedAt + (endedAt - startedAt) / collectShare
     return true
@@ -172,7 +181,7 @@ function overloaded(): RouterError {
 }
 
 function tooLarge(): RouterError {
-  return new RouterError('too_large', 'The body has more parts than fit into memory', {
+  return new RouterError('too_large', 'The parsed body would not fit into memory', {
     code: 'request_too_large',
   })
 }

@@ -6,8 +6,8 @@ import { clusterStatus } from '../../cluster/status.ts'
 import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
+import { featureNames } from '../../relay/request/request-traits.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import { featureNames } from '../../sdk/request-traits.ts'
 import type {
   Failure,
   ModelStatus,
@@ -26,9 +26,9 @@ import { sumOfStatuses } from './status-sum.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     status: {
-      /** How this process and its targets are now. */
+      /** Current status of this process and its targets. */
       read(): Status
-      /** How all processes of the cluster are, as one; of a single process the same as `read`. Never rejects. */
+      /** Combined status of all processes in the cluster; in a single process the same as `read`. Never rejects. */
       readAll(): Promise<Status>
     }
   }
@@ -42,7 +42,7 @@ interface TargetHistory {
   errors: TargetError[]
 }
 
-/** Keeps what people ask first when something is wrong: which targets work, what they do, what failed last. */
+/** Collects what operators need first during an incident: the state of each target, its load, and the latest errors. */
 export default fp(
   (app, _options, done) => {
     const startedAt = new Date(Date.now() - performance.now()).toISOString()
@@ -67,7 +67,7 @@ export default fp(
   { name: 'status', dependencies: ['config', 'reload', 'models', 'health', 'balancer', 'exchange', 'drain'] },
 )
 
-/** Where the primary does not answer, the status is that of this process alone, as it is outside of a cluster. */
+/** Falls back to the status of this process if the primary does not respond. */
 function readerOfAll({ primary, log }: FastifyInstance, read: () => Status): () => Promise<Status> {
   if (!primary) return async () => read()
   const collect = clusterStatus(primary, read)
@@ -92,7 +92,7 @@ interface Kept {
 function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kept): Status {
   const { version: configVersion, at } = app.models.loading()
   const models = app.models.all().map((model) => modelStatus(app, model, historyOf))
-  const told: Omit<Status, 'workers'> = {
+  const own: Omit<Status, 'workers'> = {
     version,
     node: versions.node,
     config: { version: configVersion, loaded_at: at.toISOString(), failed: failedReloads(app) },
@@ -105,10 +105,10 @@ function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kep
     models,
     failures: [...requests.failures],
   }
-  return { ...told, workers: [workerStatus(told)] }
+  return { ...own, workers: [workerStatus(own)] }
 }
 
-/** This process as one row among others. */
+/** This process as one row of the worker list. */
 function workerStatus(status: Omit<Status, 'workers'>): WorkerStatus {
   const { worker, state, uptime_seconds, models, requests, config } = status
   const targets = models.flatMap((model) => model.targets)
@@ -134,7 +134,7 @@ function failedReloads(app: FastifyInstance): Status['config']['failed'] {
 
 function countRequests(app: FastifyInstance): { read(): Status['requests']; failures: readonly Failure[] } {
   const failures: Failure[] = []
-  const [ended, failedLately] = [new RecentCount(now), new RecentCount(now)]
+  const [ended, failedRecently] = [new RecentCount(now), new RecentCount(now)]
   let [finished, failed, gone] = [0, 0, 0]
   app.exchanges.onEnd((record) => {
     if (record.model === undefined) return
@@ -143,7 +143,7 @@ function countRequests(app: FastifyInstance): { read(): Status['requests']; fail
     if (record.outcome === 'client_gone') gone++
     if (record.outcome !== 'error' && record.outcome !== 'truncated') return
     failed++
-    failedLately.add()
+    failedRecently.add()
     keep(failures, failureOf(record, record.model), keptFailures)
   })
   return {
@@ -153,7 +153,7 @@ function countRequests(app: FastifyInstance): { read(): Status['requests']; fail
       failed,
       client_gone: gone,
       per_minute: ended.total,
-      failed_per_minute: failedLately.total,
+      failed_per_minute: failedRecently.total,
     }),
   }
 }
@@ -169,7 +169,7 @@ function failureOf({ target, status, outcome, error }: ExchangeRecord, model: st
   }
 }
 
-/** Words of ours and of Node's alone: an upstream's own code could hold anything. */
+/** Only codes of the router and of Node: an upstream's own code could contain anything. */
 function codeOf({ causeCode, code, kind }: RouterError): string {
   return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
 }
@@ -200,7 +200,7 @@ function modelStatus(
       last_errors: [...historyOf(target).errors],
     }
   }
-  // Sleeping targets that may be used are among the signals.
+  // Standby targets in use are among the signals.
   const isUsed = (target: Target): boolean => signals.some((each) => each.target === target)
   return {
     name: model.alias,
@@ -223,7 +223,7 @@ function measured(
     uses,
     failure_rate: Math.round(failureRate * 1000) / 1000,
     ...(firstContentMs === undefined ? {} : { first_content_ms: rounded(firstContentMs) }),
-    // A whole answer, or one whose tokens came at once, has no speed.
+    // Undefined for responses that arrived as a whole or whose tokens all came at once.
     ...(perTokenMs === undefined || perTokenMs === 0
       ? {}
       : { tokens_per_second: rounded(1000 / perTokenMs) }),

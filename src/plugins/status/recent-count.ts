@@ -1,4 +1,4 @@
-/** Counts events of the last minute, to the second, in constant room. */
+/** Counts the events of the last 60 seconds in constant memory, with a resolution of one second. */
 export class RecentCount {
   readonly #now: () => number
   readonly #seconds = new Array<number>(60).fill(0)

@@ -2,30 +2,30 @@ import fp from 'fastify-plugin'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Status } from '../../sdk/status.ts'
 
-/** Hears how the router is, all its processes. */
+/** Receives the status of all processes. */
 export interface StatusListener {
-  /** At once, and then about once a second. */
-  tell(status: Status): void
-  /** Nothing more will come: the process ends. */
+  /** Called immediately, then about once per second. */
+  update(status: Status): void
+  /** Called when the process shuts down; no more calls follow. */
   end(): void
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
     statusEvents: {
-      /** Gives the way to stop listening. Throws RouterError `overloaded` when too many listen already. */
+      /** Returns a function that removes the listener. Throws RouterError `overloaded` when there are too many. */
       listen(listener: StatusListener): () => void
-      /** How many listen now. */
+      /** Current number of listeners. */
       readonly listeners: number
     }
   }
 }
 
 const everyMs = 1_000
-/** Each is an open connection. */
+/** Each listener is an open connection. */
 const maxListeners = 100
 
-/** Tells the status to those who listen, and costs nothing while nobody does. */
+/** Pushes the status to listeners periodically; idle without listeners. */
 export default fp(
   (app, _options, done) => {
     const listeners = new Set<StatusListener>()
@@ -43,35 +43,35 @@ export default fp(
         listener.end()
       }
     }
-    const tellAll = async (): Promise<void> => {
-      if (app.drain.active) return tellEnd()
+    const updateAll = async (): Promise<void> => {
+      if (app.drain.active) return endWithUpdate()
       if (asking) return
       asking = true
       const status = await app.status.readAll()
       asking = false
-      for (const listener of listeners) listener.tell(status)
+      for (const listener of listeners) listener.update(status)
     }
-    /** With their open connections they would be what the drain waits for. */
-    const tellEnd = (): void => {
+    /** Their open connections would otherwise delay the drain. */
+    const endWithUpdate = (): void => {
       const status = app.status.read()
-      for (const listener of listeners) listener.tell(status)
+      for (const listener of listeners) listener.update(status)
       endAll()
     }
     app.decorate('statusEvents', {
       listen(listener) {
         if (listeners.size >= maxListeners)
-          throw new RouterError('overloaded', 'Too many are watching the status', {
+          throw new RouterError('overloaded', 'Too many clients are watching the status', {
             code: 'too_many_watchers',
           })
         if (app.drain.active) {
-          listener.tell(app.status.read())
+          listener.update(app.status.read())
           listener.end()
           return () => undefined
         }
         listeners.add(listener)
-        timer ??= setInterval(() => void tellAll(), everyMs)
+        timer ??= setInterval(() => void updateAll(), everyMs)
         void app.status.readAll().then((status) => {
-          if (listeners.has(listener)) listener.tell(status)
+          if (listeners.has(listener)) listener.update(status)
         })
         return () => leave(listener)
       },
@@ -80,7 +80,7 @@ export default fp(
       },
     })
     app.addHook('preClose', (closed) => {
-      tellEnd()
+      endWithUpdate()
       closed()
     })
     done()

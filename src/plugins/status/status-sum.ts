@@ -7,7 +7,7 @@ import {
   type WorkerStatus,
 } from '../../sdk/status.ts'
 
-/** How many of the latest there are in a list, as in the lists of one process. */
+/** Maximum lengths of the lists, as in the status of one process; the latest entries are kept. */
 export interface StatusLimits {
   errors: number
   failures: number
@@ -16,8 +16,8 @@ export interface StatusLimits {
 const breakerStates: readonly TargetStatus['breaker'][] = ['closed', 'half_open', 'open']
 
 /**
- * The status of all processes as one, in the form of a single process: what is counted is added up, moving averages are
- * weighed by use, and a target is as bad as in the process in which it is worst. `own`: the process that answers.
+ * Combines the status of all processes into the shape of one: counts are summed, moving averages are weighted by uses,
+ * and each target gets its worst state. `own`: status of the process that answers.
  */
 export function sumOfStatuses(own: Status, all: readonly StatusPart[], limits: StatusLimits): Status {
   const others = all.filter(({ part }) => part.worker !== own.worker)
@@ -56,7 +56,7 @@ function stateOf(workers: readonly WorkerStatus[]): Status['state'] {
   return states.every((state) => state === 'unusable') ? 'unusable' : 'degraded'
 }
 
-/** While a configuration is being changed, one process may have models that another does not have yet. */
+/** During a reload, processes can have different models. */
 function modelsOf(parts: readonly Status[], errors: number): ModelStatus[] {
   const byName = grouped(
     parts.flatMap(({ models }) => models),
@@ -105,7 +105,7 @@ function targetOf(seen: readonly [TargetStatus, ...TargetStatus[]], errors: numb
   }
 }
 
-/** Of the processes that know it, each as often as it has used the target; undefined where none knows it. */
+/** Average weighted by uses, over the processes with a value; undefined if there is none. */
 function average(
   seen: readonly TargetStatus[],
   of: (target: TargetStatus) => number | undefined,

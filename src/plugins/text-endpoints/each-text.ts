@@ -1,14 +1,17 @@
 import type { TProperties, TSchema } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
+import { droppedHeader } from '../../relay/answer/answer-headers.ts'
 import type { ClientStream } from '../../relay/answer/client-stream.ts'
-import { droppedHeader } from '../../relay/answer/dropped-header.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
 import type { EachTextEndpoint } from '../../sdk/text-endpoint.ts'
 import type { LimitUse } from '../auth/limit-use.ts'
 import { chatOf, generationTime, type TextRun, textOf } from './text-run.ts'
 
-/** Asks once for each text, side by side, and answers in their order: whole, or each as soon as its turn has come. */
+/**
+ * Asks about all texts concurrently and responds in their order: in one response, or as a stream with each result as
+ * soon as the earlier ones are sent.
+ */
 export async function answerEach(
   endpoint: EachTextEndpoint<TProperties, TSchema>,
   run: TextRun,
@@ -32,7 +35,7 @@ function outcomesOf(
     async ask(text, signal) {
       const question = {
         model,
-        // Each is collected whole: the client's stream is one of results, not of tokens.
+        // The client's stream consists of results, not tokens, so each answer is collected whole.
         request: { ...chatOf(run, text), stream: false },
         defaults,
         signal,
@@ -44,7 +47,10 @@ function outcomesOf(
   })
 }
 
-/** What an upstream was asked and has not counted counts for the limits of the client's key by an estimate. */
+/**
+ * Marks the upstream request as counted if it has usage or used nothing. An uncounted one is estimated for the limits
+ * of the client's key.
+ */
 async function counted(asking: Promise<ChatResponse>, use: LimitUse | undefined): Promise<ChatResponse> {
   const isCounted = use?.begin()
   try {
@@ -77,7 +83,7 @@ async function whole(
   }
 }
 
-/** One event for each finished text, then one with the totals. A failure among them is the last event instead. */
+/** Sends one event per finished text, then one with the totals. An error ends the stream as its last event. */
 async function streamed(
   outcomes: AsyncIterable<TextOutcome>,
   run: TextRun,
@@ -118,7 +124,7 @@ async function streamed(
   return reply
 }
 
-/** Waits for a client that reads slowly, unless it leaves. */
+/** Waits until a slow client has read, or has disconnected. */
 async function written(stream: ClientStream, text: string, signal: AbortSignal): Promise<void> {
   if (stream.write(text) || signal.aborted) return
   const { promise, resolve } = Promise.withResolvers<void>()
@@ -129,13 +135,16 @@ async function written(stream: ClientStream, text: string, signal: AbortSignal):
   signal.removeEventListener('abort', onAbort)
 }
 
-/** To the log: each attempt begins a new list there, and several run at once. */
+/**
+ * Writes all dropped fields to the log. Attempts run concurrently and each resets the log's list, so the fields are
+ * collected separately.
+ */
 function report({ request }: TextRun, dropped: ReadonlyMap<string, string>): void {
   for (const [field, why] of dropped) request.exchange.drop(field, why)
 }
 
 export interface TextOutcome {
-  /** Place among the texts, from 0. */
+  /** Index in the list of texts. */
   index: number
   /** `null` for a text that failed. */
   result: unknown
@@ -144,20 +153,20 @@ export interface TextOutcome {
 
 export interface EachTextOptions {
   texts: readonly string[]
-  /** Texts asked about at once. */
+  /** Maximum concurrent texts. */
   limit: number
-  /** Whether a failed text leaves the others alone. */
+  /** Whether the other texts continue after one has failed. */
   partial: boolean
-  /** Ends all of them. */
+  /** Cancels all texts. */
   signal: AbortSignal
-  /** Rejects when `signal` is aborted. */
+  /** Must reject when `signal` is aborted. */
   ask(text: string, signal: AbortSignal): Promise<unknown>
 }
 
 /**
- * Asks about several texts side by side and gives the outcomes in the order of the texts, each as soon as those before
- * it are there. The first failure cancels the others and is thrown, with the text's place. It returns or throws when no
- * call is under way any more, also where the reader stops early.
+ * Asks about several texts concurrently and yields the outcomes in order, each as soon as the earlier ones are done.
+ * The first failure cancels the others and is thrown, with the text's index. Returns or throws only when no call is
+ * running, even if the consumer stops early.
  */
 export async function* eachText(options: EachTextOptions): AsyncGenerator<TextOutcome, void, undefined> {
   const { texts, limit, signal } = options
@@ -165,7 +174,7 @@ export async function* eachText(options: EachTextOptions): AsyncGenerator<TextOu
   const stop = AbortSignal.any([signal, controller.signal])
   const outcomes = texts.map(() => Promise.withResolvers<TextOutcome>())
   const failure = Promise.withResolvers<never>()
-  // It is raced below; where nothing waits for it any more, it is of no interest.
+  // It is raced below; prevents an unhandled rejection when nothing awaits it any more.
   failure.promise.catch(() => undefined)
   const waiting = texts.entries()
   const work = async (): Promise<void> => {
@@ -206,12 +215,12 @@ function isForClients(thrown: unknown): thrown is RouterError {
   return thrown instanceof RouterError && thrown.kind !== 'internal'
 }
 
-/** To the target it is as if the client had left: nothing that would count against it. */
+/** Ends attempts as if the client had disconnected, which does not count against the target. */
 function cancelled(): RouterError {
   return new RouterError('client_gone', 'Another text of the request failed')
 }
 
-/** The same failure, with the text it is about. */
+/** The same error, with the index of its text. */
 function placed(thrown: unknown, index: number): unknown {
   if (!isForClients(thrown) || thrown.kind === 'client_gone') return thrown
   const { kind, message, status, code, retryAfterSeconds, shouldRetry, causeCode, cause } = thrown

@@ -1,9 +1,9 @@
 import { type TObject, type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { Sampling } from '../../sdk/chat.ts'
 import { type EndpointDocs, events, json, lines } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { modelNotFound } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import { bodySchema, type SharedBody, type TextEndpoint } from '../../sdk/text-endpoint.ts'
@@ -14,35 +14,37 @@ import { renderSystem } from './system-prompt.ts'
 import { checkRequired, defaultsOf, MissingArguments, modelNameOf, samplingOf } from './text-request.ts'
 import { answerOne, type TextRun } from './text-run.ts'
 
-/** What the router tells of a text endpoint. */
+/** Description of a text endpoint. */
 export interface TextEndpointEntry {
   name: string
   summary: string
   paths: readonly string[]
   /** JSON Schema of the request. */
   request: TObject
-  /** JSON Schema of `response` in the answer. */
+  /** JSON Schema of `response` in the result. */
   response: TSchema | { type: 'array'; items: TSchema }
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
     textEndpoints: {
-      /** Serves an endpoint at `P/<name>`, `/builtin/<name>` and `P/builtin/<name>`. Throws when a path is taken. */
+      /**
+       * Serves an endpoint at `P/<name>`, `/builtin/<name>` and `P/builtin/<name>`. Throws if a path is already in use.
+       */
       add<Fields extends TProperties, Result extends TSchema>(definition: TextEndpoint<Fields, Result>): void
-      /** All that were added, by name. */
+      /** All endpoints, sorted by name. */
       list(): readonly TextEndpointEntry[]
     }
   }
 }
 
-/** Turns declared text endpoints into routes: checks the request, asks the model, gives the answer its form. */
+/** Creates routes from text endpoint definitions: validates the request, asks the model, formats the response. */
 export default fp(
   (app, _options, done) => {
     const entries = new Map<string, TextEndpointEntry>()
     app.decorate('textEndpoints', {
       add(definition) {
-        // Its functions take only what its own schema has let through.
+        // Safe: its functions only get values that its own schema has validated.
         const endpoint: TextEndpoint = definition
         const { name, summary } = endpoint
         const request = bodySchema(endpoint)
@@ -74,10 +76,10 @@ function docsOf(endpoint: TextEndpoint, response: TSchema | { type: 'array'; ite
   const streams =
     'texts' in endpoint
       ? [
-          events('With `stream: true`: an event for each text.'),
+          events('With `stream: true`: one event per text.'),
           lines('The same, for `Accept: application/x-ndjson`.'),
         ]
-      : [events('With `stream: true`: the answer as chunks of a chat.')]
+      : [events('With `stream: true`: the response as chat chunks.')]
   return {
     id: name.replaceAll(/_(\w)/g, (_match, letter: string) => letter.toUpperCase()),
     tag: 'Text endpoints',
@@ -129,7 +131,7 @@ async function answer(
   reply: FastifyReply,
 ): Promise<unknown> {
   const { exchange } = request
-  const body = request.body as SharedBody & Record<string, unknown> // the route's schema has checked it
+  const body = request.body as SharedBody & Record<string, unknown> // validated by the route's schema
   const alias = modelNameOf(body)
   const model = app.rights.models(request).find(alias)
   if (!model) throw modelNotFound(alias.slice(0, 256))
@@ -150,7 +152,7 @@ async function answer(
   return 'texts' in endpoint ? answerEach(endpoint, run) : answerOne(endpoint, run)
 }
 
-/** The router asks for no more on its own than the key may ask for. */
+/** Caps the router's default `max_tokens` at the key's limit. */
 function cappedDefaults(endpoint: TextEndpoint, { client }: FastifyRequest): (target: Target) => Sampling {
   const defaults = defaultsOf(endpoint)
   const most = client?.maxTokens
@@ -162,13 +164,13 @@ function cappedDefaults(endpoint: TextEndpoint, { client }: FastifyRequest): (ta
   }
 }
 
-/** Undefined for a request with which something is wrong, which its handler says. */
+/** Undefined for an invalid request; its handler reports the error. */
 function costOf(
   app: FastifyInstance,
   endpoint: TextEndpoint,
   request: FastifyRequest,
 ): UpstreamCost | undefined {
-  const body = request.body as SharedBody & Record<string, unknown> // the route's schema has checked it
+  const body = request.body as SharedBody & Record<string, unknown> // validated by the route's schema
   const model = app.rights.models(request).find(modelNameOf(body))
   if (!model) return undefined
   const defaults = cappedDefaults(endpoint, request)

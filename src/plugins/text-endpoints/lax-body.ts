@@ -2,13 +2,13 @@ import { Kind, type TObject, type TSchema } from '@sinclair/typebox'
 import { readBoolean } from '../../config/settings-text.ts'
 
 export interface LaxOptions {
-  /** Whether the body came as a form, where a list of one cannot be told from a single text. */
+  /** Whether the body is a form, where a single string cannot be told from a list of one. */
   form: boolean
 }
 
 /**
- * The body with the texts of numbers, booleans and (in forms) lists turned into these, where the schema wants them:
- * `"0.3"` is 0.3, `"12"` is 12, `"true"` is true. What does not read as one stays, for the schema to refuse.
+ * Converts strings to numbers, booleans and (in forms) lists where the schema expects them: `"0.3"` to 0.3, `"12"` to
+ * 12, `"true"` to true. Other values are left for the schema to reject.
  */
 export function laxBody(
   schema: TObject,
@@ -29,7 +29,7 @@ function lax(wanted: ReadonlySet<string>, value: unknown, form: boolean): unknow
   return form && wanted.has('array') ? [value] : value
 }
 
-/** The JSON types of a schema, through its unions. */
+/** The JSON types that a schema accepts, including those of its unions. */
 function wantedBy(schema: TSchema): ReadonlySet<string> {
   if (schema[Kind] === 'Union' && Array.isArray(schema.anyOf)) {
     return new Set(schema.anyOf.flatMap((branch: TSchema) => [...wantedBy(branch)]))

@@ -2,15 +2,15 @@ import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { SystemPrompt } from '../../sdk/text-endpoint.ts'
 import { normalLanguage, type PromptLibrary } from '../prompts/prompt-library.ts'
 
-/** A rendered system message, and the language of the prompt it was made from. */
+/** A rendered system message, and the language of its prompt. */
 export interface RenderedSystem {
   text: string
   language: string | undefined
 }
 
 /**
- * The system message of a request. A placeholder that the endpoint does not fill stays as it stands: it is the
- * operator's text.
+ * Renders the system message of a request. Placeholders that the endpoint does not fill stay unchanged, because they
+ * are part of the operator's text.
  */
 export function renderSystem(
   library: PromptLibrary,
@@ -36,11 +36,11 @@ export function renderSystem(
 export interface NamedPrompt {
   id: string
   variables?: Readonly<Record<string, string>> | null
-  /** The field or header in which the client named it. */
+  /** Field or header in which the client named the prompt. */
   path: string
 }
 
-/** The text of a prompt that a client names. Throws 404 for an unknown id, 400 for a variable that is not there. */
+/** Text of a prompt that a client names. Throws 404 for an unknown id, 400 for missing variables. */
 export function namedPrompt(library: PromptLibrary, { id, variables, path }: NamedPrompt): string {
   const prompt = library.find(id)
   if (!prompt) {

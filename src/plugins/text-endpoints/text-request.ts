@@ -4,7 +4,7 @@ import { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { SharedBody, TextEndpoint } from '../../sdk/text-endpoint.ts'
 
-/** Required fields that are not there. The older clients know this error by its form. */
+/** Required fields are missing. Legacy clients recognize this error by its shape. */
 export class MissingArguments extends RouterError {
   constructor(endpoint: string, names: readonly [string, ...string[]]) {
     const list = names.map((name) => `'${name}'`).join(', ')
@@ -14,13 +14,13 @@ export class MissingArguments extends RouterError {
     })
   }
 
-  /** What stands in the member `body` of the older form. */
+  /** Value of `body` in the legacy format. */
   get legacyBody(): { error: string; message: string } {
     return { error: 'No required parameters!', message: this.message }
   }
 }
 
-/** Throws MissingArguments with every field that the endpoint cannot do without. */
+/** Throws MissingArguments with every missing required field. */
 export function checkRequired(endpoint: TextEndpoint, body: Readonly<Record<string, unknown>>): void {
   const missing = requiredOf(endpoint, body).filter((name) => isAbsent(body[name]))
   if (isAbsent(body.model) && isAbsent(body.model_name)) missing.unshift('model_name')
@@ -38,12 +38,12 @@ function isAbsent(value: unknown): boolean {
   return value === undefined || value === null
 }
 
-/** The alias asked for; where both names stand, `model` is meant. */
+/** Requested alias; `model` takes precedence over `model_name`. */
 export function modelNameOf(body: SharedBody): string {
   return body.model ?? body.model_name ?? ''
 }
 
-/** What the client asked for, and nothing else. */
+/** Sampling parameters that the client sent, without defaults. */
 export function samplingOf(body: SharedBody): Sampling {
   const sampling: Partial<Record<keyof Sampling, number | null | undefined>> = {
     maxTokens: body.max_tokens ?? body.max_new_tokens,
@@ -56,7 +56,7 @@ export function samplingOf(body: SharedBody): Sampling {
   return Object.fromEntries(Object.entries(sampling).filter(([, value]) => !isAbsent(value)))
 }
 
-/** What the Python llm-router sent with every text endpoint's request that said nothing else. */
+/** Sampling that the Python llm-router sent by default with every text endpoint's request. */
 const pythonDefaults: Readonly<Sampling> = {
   temperature: 0.75,
   maxTokens: 256,
@@ -66,10 +66,13 @@ const pythonDefaults: Readonly<Sampling> = {
   repetitionPenalty: 1.2,
 }
 
-/** It sent no sampling at all to OpenAI, whose reasoning models refuse it; Anthropic's newer models do so too. */
+/**
+ * Provider types without sampling defaults. The Python llm-router sent none to OpenAI, whose reasoning models reject
+ * them, as do Anthropic's newer models.
+ */
 const withoutDefaults: ReadonlySet<string> = new Set(['openai', 'anthropic'])
 
-/** Sampling for what neither the client nor the configuration says, for one target. */
+/** Sampling per target where neither the client nor the configuration sets it. */
 export function defaultsOf(endpoint: TextEndpoint): (target: Target) => Sampling {
   const defaults = endpoint.defaults ?? pythonDefaults
   return (target) => (withoutDefaults.has(target.type.name) && !endpoint.defaults ? {} : defaults)
@@ -79,13 +82,15 @@ export interface TextChat {
   model: string
   stream: boolean
   sampling: Sampling
-  /** Blank: no system message. */
+  /** Empty for no system message. */
   system: string
   history: readonly ChatMessage[]
   text: string
 }
 
-/** The chat that a text endpoint has with the model. What the user wrote stays in the user's messages. */
+/**
+ * Builds the chat request of a text endpoint. The client's text stays in user messages, never in the system message.
+ */
 export function textChat({ model, stream, sampling, system, history, text }: TextChat): ChatRequest {
   const systemMessage: ChatMessage[] = system === '' ? [] : [systemOf(system)]
   return {

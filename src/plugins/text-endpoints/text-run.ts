@@ -8,7 +8,7 @@ import type { OneTextEndpoint, SharedBody } from '../../sdk/text-endpoint.ts'
 import type { RenderedSystem } from './system-prompt.ts'
 import { textChat } from './text-request.ts'
 
-/** One request to a text endpoint, read as far as all of them are alike. */
+/** A validated request to any text endpoint. */
 export interface TextRun {
   app: FastifyInstance
   request: FastifyRequest
@@ -18,7 +18,7 @@ export interface TextRun {
   sampling: Sampling
   defaults: (target: Target) => Sampling
   system: RenderedSystem
-  /** Whether a streamed answer is to be JSON lines instead of server-sent events. */
+  /** Whether to stream JSON lines instead of server-sent events. */
   wantsLines: boolean
 }
 
@@ -28,10 +28,10 @@ export function chatOf(run: TextRun, text: string, history: readonly ChatMessage
   return textChat({ model: model.alias, stream, sampling, system: system.text, history, text })
 }
 
-/** The model's words. Throws `upstream_error` for an answer that has none at all, not even empty ones. */
+/** Text of the response. Throws `upstream_error` if it has no choice; an empty text is valid. */
 export function textOf(response: ChatResponse): string {
   const [choice] = response.choices
-  if (!choice) throw upstreamFailed('The upstream sent an answer without a choice', 'BAD_ANSWER')
+  if (!choice) throw upstreamFailed('The upstream sent a response without a choice', 'BAD_ANSWER')
   return choice.text || choice.refusal || ''
 }
 
@@ -40,7 +40,7 @@ export function generationTime(run: TextRun): number {
   return run.request.exchange.elapsedMs() / 1000
 }
 
-/** Asks once. A streamed answer is a chat's: OpenAI chunks, or Ollama lines for who accepts those. */
+/** Asks once. A streamed response is that of a chat: OpenAI chunks, or Ollama lines if the client accepts them. */
 export async function answerOne(
   endpoint: OneTextEndpoint<TProperties, TSchema>,
   run: TextRun,

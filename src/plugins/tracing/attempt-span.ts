@@ -6,7 +6,7 @@ import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import { reasonOf } from '../metrics/labels.ts'
 
-/** OpenTelemetry's words for what is asked of a model; for what it has none, the router's own stands. */
+/** Operation names of OpenTelemetry's conventions; operations without one keep the router's name. */
 const operationNames: Readonly<Partial<Record<Operation, string>>> = {
   completion: 'text_completion',
   responses: 'chat',
@@ -14,8 +14,8 @@ const operationNames: Readonly<Partial<Record<Operation, string>>> = {
 }
 
 /**
- * One attempt as a span of its own. Names of attributes: OpenTelemetry's conventions for generative AI ("GenAI
- * spans"), for HTTP and for errors; what they have no name for begins with `llm_router.`. Never a prompt or an answer.
+ * Span of one attempt. Attribute names follow OpenTelemetry's conventions for generative AI ("GenAI spans"), HTTP and
+ * errors; others begin with `llm_router.`. Contains no prompt or response text.
  */
 export class AttemptSpan implements AttemptTrace {
   readonly #span: Span
@@ -77,7 +77,7 @@ export class AttemptSpan implements AttemptTrace {
     }
   }
 
-  /** An attempt that the client's leaving ended has not failed: it says nothing about its target. */
+  /** An attempt ended by a disconnected client has not failed: it says nothing about its target. */
   end(result: AttemptResult | undefined): void {
     const error = result?.type === 'failure' ? result.error : undefined
     const span = this.#span
@@ -97,7 +97,7 @@ export class AttemptSpan implements AttemptTrace {
   }
 }
 
-/** Of an embedded provider there is none. */
+/** Empty for an embedded provider. */
 function addressOf({ origin }: Target): Record<string, string | number> {
   const url = URL.parse(origin)
   if (!url) return {}
@@ -105,14 +105,17 @@ function addressOf({ origin }: Target): Record<string, string | number> {
   return { 'server.address': url.hostname, 'server.port': port }
 }
 
-/** What the bytes of an upstream's answer say about it, in its own words. */
+/** What the upstream's response says about itself. */
 export interface AnswerFacts {
   id?: string
   model?: string
   finishReasons: string[]
 }
 
-/** The names for the same by dialect; vLLM has a `stop_reason` too, which is a text of the client's. */
+/**
+ * Key of the finish reason by dialect. Checked per dialect, because vLLM has a `stop_reason` too, which holds a string
+ * from the client.
+ */
 const reasonKeys: Readonly<Record<string, string>> = {
   anthropic: '"stop_reason"',
   gemini: '"finishReason"',
@@ -121,41 +124,41 @@ const reasonKeys: Readonly<Record<string, string>> = {
 const openaiReasonKey = '"finish_reason"'
 const modelKey = Buffer.from('"model"')
 const idKey = Buffer.from('"id"')
-/** Tool calls have ids too; the answer's own begin like this. */
+/** Prefixes of response ids; tool calls have ids too. */
 const answerId = /^(?:chatcmpl|cmpl|msg|resp)[-_]/
 const maxValueBytes = 256
-/** A key and its value may be cut apart: so much of what came before is looked at again. */
+/** A chunk boundary can split a key and its value, so this many bytes are searched again. */
 const tailBytes = maxValueBytes + 64
-/** What is looked for stands at the beginning and at the end; between them may be megabytes of vectors. */
-const maxLookedAtBytes = 64 * 1024
+/** The members are near the start and the end; between them may be megabytes of vectors. */
+const maxSearchedBytes = 64 * 1024
 const quote = 0x22
 const maxReasons = 16
 
 /**
- * Looks for a few members in an answer that goes by, in whatever dialect. It searches and does not parse: for traces this is
- * near enough, and a stream must not be parsed twice. A word within a text has its quotes escaped, so it is never found.
+ * Finds a few members in a response as it passes, in any dialect. It searches instead of parsing: accurate enough for
+ * traces, and a stream must not be parsed twice. Keys inside a JSON string have escaped quotes, so they never match.
  */
 export class AnswerScan {
   readonly facts: AnswerFacts = { finishReasons: [] }
   readonly #reasonKey: Buffer
   #tail: Buffer = Buffer.alloc(0)
 
-  /** `dialect`: what the upstream speaks. */
+  /** `dialect`: the upstream's. */
   constructor(dialect: string) {
     this.#reasonKey = Buffer.from(reasonKeys[dialect] ?? openaiReasonKey)
   }
 
   push(chunk: Buffer): void {
-    if (chunk.length > 2 * maxLookedAtBytes) {
-      this.#look(chunk.subarray(0, maxLookedAtBytes))
+    if (chunk.length > 2 * maxSearchedBytes) {
+      this.#search(chunk.subarray(0, maxSearchedBytes))
       this.#tail = Buffer.alloc(0)
-      this.#look(chunk.subarray(-maxLookedAtBytes))
+      this.#search(chunk.subarray(-maxSearchedBytes))
     } else {
-      this.#look(chunk)
+      this.#search(chunk)
     }
   }
 
-  #look(chunk: Buffer): void {
+  #search(chunk: Buffer): void {
     const { facts } = this
     const known = this.#tail.length
     const bytes = known === 0 ? chunk : Buffer.concat([this.#tail, chunk])
@@ -170,12 +173,12 @@ export class AnswerScan {
     for (const reason of valuesOf(bytes, this.#reasonKey, known)) {
       if (facts.finishReasons.length < maxReasons) facts.finishReasons.push(reason)
     }
-    // Copied: a slice would keep the whole network chunk.
+    // Copied, because a slice would retain the whole network chunk.
     this.#tail = Buffer.from(bytes.subarray(-tailBytes))
   }
 }
 
-/** The texts that are values of this key and end behind `known`: those that end before were found then. */
+/** String values of the key that end after `known`; earlier ones were found in the previous search. */
 function valuesOf(bytes: Buffer, key: Buffer, known: number): string[] {
   const values: string[] = []
   for (let at = bytes.indexOf(key); at !== -1; at = bytes.indexOf(key, at + key.length)) {
@@ -188,7 +191,7 @@ function valuesOf(bytes: Buffer, key: Buffer, known: number): string[] {
   return values
 }
 
-/** Where the text begins that follows a key; undefined for what is no text. */
+/** Start of the string value that follows a key; undefined if the value is no string. */
 function valueAt(bytes: Buffer, from: number): number | undefined {
   const { length = 0 } = /^\s*:\s*"/.exec(bytes.toString('latin1', from, from + 16))?.[0] ?? ''
   return length === 0 ? undefined : from + length

@@ -5,12 +5,13 @@ import { methodLabel } from '../metrics/labels.ts'
 import type { RequestSpan } from './open-telemetry.ts'
 import { readTraceContext } from './trace-context.ts'
 
-/** How long the end of the process waits for the last spans to be sent, in milliseconds. */
+/** Maximum time that the shutdown waits for the last spans to be sent, in milliseconds. */
 const lastSpansMs = 2_000
 
 /**
- * OpenTelemetry spans of requests and of their calls, where OpenTelemetry's own variables name a collector; else nothing of
- * it is loaded, and a client's trace is passed on (see the exchange). docs/observability.md says what the spans hold.
+ * OpenTelemetry spans of requests and their attempts, if OpenTelemetry's own variables name a collector. Otherwise
+ * nothing of it is loaded, and a client's trace is passed on (see the exchange). docs/observability.md describes the
+ * spans.
  */
 export default fp(
   async (app, { env }: { env: Readonly<Record<string, string | undefined>> }) => {
@@ -24,7 +25,7 @@ export default fp(
     const tracing = createTracing(settings, {
       onLoss: (spans, cause) =>
         warn('spans could not be sent to the collector', { spans, error_cause: cause }),
-      onWarning: (detail) => warn('warning of OpenTelemetry', { detail }),
+      onWarning: (detail) => warn('OpenTelemetry warning', { detail }),
     })
     app.exchanges.traceWith((request) => {
       if (!isOfInterest(request)) return undefined
@@ -48,7 +49,7 @@ export default fp(
   { name: 'tracing', dependencies: ['exchange', 'admin-port'] },
 )
 
-/** Probes, scrapes and the status page come every few seconds, and are about the router itself. */
+/** Excludes probes, scrapes and the status page: they arrive every few seconds and concern the router itself. */
 function isOfInterest({ routeOptions }: FastifyRequest): boolean {
   return !routeOptions.config.admin && !routeOptions.url?.endsWith('/ping')
 }
@@ -74,25 +75,26 @@ function attributesOf(request: FastifyRequest): Record<string, string> {
   }
 }
 
-/** What is told, with what belongs to it. */
+/** Logs a message with its fields. */
 type RareWarning = (text: string, facts: Record<string, unknown>) => void
 
 /**
- * Tells each text at most once a minute, with how often it was not told since (`repeated`): a collector may be away for days.
+ * Logs each message at most once per minute, with the number of suppressed repetitions (`repeated`): a collector may be
+ * down for days.
  */
 export function rareWarning(
   warn: (facts: Record<string, unknown>, text: string) => void,
   now: () => number,
   intervalMs = 60_000,
 ): RareWarning {
-  const told = new Map<string, { at: number; since: number }>()
+  const logged = new Map<string, { at: number; since: number }>()
   return (text, facts) => {
-    const before = told.get(text)
+    const before = logged.get(text)
     if (before && now() - before.at < intervalMs) {
       before.since++
       return
     }
-    told.set(text, { at: now(), since: 0 })
+    logged.set(text, { at: now(), since: 0 })
     warn({ ...facts, ...(before && before.since > 0 ? { repeated: before.since } : {}) }, text)
   }
 }

@@ -26,27 +26,27 @@ export { RequestSpan } from './request-span.ts'
 
 export interface Tracing {
   tracer: Tracer
-  /** Sends what is left, and waits for it at most this long. */
+  /** Sends the remaining spans, waiting at most `maxMs`. */
   close(maxMs: number): Promise<void>
 }
 
 export interface TracingListener {
-  /** A batch of spans could not be sent, with the code of why. */
+  /** A batch of spans could not be sent. `cause`: error code. */
   onLoss(spans: number, cause: string): void
-  /** The SDK has something to say about its settings, or about spans that it dropped. */
+  /** A warning of the SDK about its settings or about dropped spans. */
   onWarning(detail: string): void
 }
 
 /**
- * OpenTelemetry's SDK, with nothing of it global but its warnings. Spans are collected and sent by the batch; while the
- * collector is slow or away, they are dropped and nothing waits.
+ * Sets up OpenTelemetry's SDK without global state except its diagnostics. Spans are sent in batches. While the
+ * collector is slow or down, they are dropped and nothing waits.
  */
 export function createTracing(
   { url, sampler, ratio, batch }: TracingSettings,
   { onLoss, onWarning }: TracingListener,
 ): Tracing {
   diag.setLogger(warningsOnly(onWarning), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true })
-  const exporter = tellingLosses(new OTLPTraceExporter({ url }), onLoss)
+  const exporter = reportingLosses(new OTLPTraceExporter({ url }), onLoss)
   const provider = new TracerProvider({
     resource: resource(),
     sampler: samplerOf(sampler, ratio),
@@ -59,7 +59,7 @@ export function createTracing(
       const limit = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, maxMs)
       })
-      // A batch that is too slow to send is lost, which is told by its exporter if at all.
+      // A batch that cannot be sent in time is dropped; only its exporter may report that.
       const flushed = provider.shutdown().catch(() => undefined)
       await Promise.race([flushed, limit])
       clearTimeout(timer)
@@ -67,7 +67,7 @@ export function createTracing(
   }
 }
 
-/** The later ones win: what the environment says. */
+/** Later detectors override earlier ones, so the environment wins. */
 function resource(): Resource {
   const own = resourceFromAttributes({ 'service.name': 'llm-router', 'service.version': version })
   const detectors = [serviceInstanceIdDetector, resourceAttributesEnvDetector, serviceNameEnvDetector]
@@ -91,14 +91,14 @@ function samplerOf(name: SamplerName, ratio: number): Sampler {
   }
 }
 
-/** What it has as errors are batches that could not be sent, with all that the collector said. */
+/** The SDK's errors are failed batches with the collector's full response, so they are not logged. */
 function warningsOnly(onWarning: (detail: string) => void): DiagLogger {
   const nothing = (): void => undefined
   return { error: nothing, warn: onWarning, info: nothing, debug: nothing, verbose: nothing }
 }
 
-/** The SDK itself tells a failed export to its global error handler alone. */
-function tellingLosses(inner: SpanExporter, onLoss: (spans: number, cause: string) => void): SpanExporter {
+/** Reports failed exports, which the SDK passes to its global error handler only. */
+function reportingLosses(inner: SpanExporter, onLoss: (spans: number, cause: string) => void): SpanExporter {
   return {
     export: (spans, done) =>
       inner.export(spans, (result) => {
@@ -110,7 +110,7 @@ function tellingLosses(inner: SpanExporter, onLoss: (spans: number, cause: strin
   }
 }
 
-/** The code of a socket error, the status of an answer, or what it is called: its message may quote the collector. */
+/** Code of a socket error, HTTP status, or error name. Not the message, which may quote the collector. */
 function codeOf(error: Error): string {
   const code = 'code' in error ? error.code : undefined
   return typeof code === 'string' || typeof code === 'number' ? String(code) : error.name

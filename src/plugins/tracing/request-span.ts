@@ -16,10 +16,10 @@ import { reasonOf } from '../metrics/labels.ts'
 import { AttemptSpan } from './attempt-span.ts'
 import { type TraceContext, traceHeaders, unrecordedAttempt } from './trace-context.ts'
 
-/** A shorter search for a target is no wait, in milliseconds. */
+/** Shorter searches for a target are not recorded as waits, in milliseconds. */
 const leastWaitMs = 1
 
-/** One request as a span, with its attempts beneath. It hears the steps of its exchange, and ends with it. */
+/** Span of one request, the parent of its attempts' spans. Records the steps of its exchange and ends with it. */
 export class RequestSpan implements RequestTrace {
   readonly traceId: string
   readonly spanId: string
@@ -28,7 +28,7 @@ export class RequestSpan implements RequestTrace {
   readonly #state: string | undefined
   #attempts = 0
 
-  /** `client`: where the client stands; undefined begins a new trace. */
+  /** `client`: the client's trace context; undefined to start a new trace. */
   constructor(
     tracer: Tracer,
     { name, attributes, client }: { name: string; attributes: Attributes; client: TraceContext | undefined },
@@ -83,13 +83,13 @@ export class RequestSpan implements RequestTrace {
         })
         return
       case 'attempt':
-        return // a span of its own
+        return // has its own span
     }
   }
 
   /**
-   * A client's error is none of the server's, and leaving is the client's too: the status stays unset.
-   * Source: OpenTelemetry's conventions for HTTP spans, "Status".
+   * Client errors and cancellations leave the span status unset. Source: OpenTelemetry's conventions for HTTP spans,
+   * "Status".
    */
   end(record: ExchangeRecord): void {
     const span = this.#span

@@ -1,6 +1,6 @@
 import type { AttemptTrace, RequestTrace, TraceHeaders } from '../../relay/trace.ts'
 
-/** What a client says of the trace that its request belongs to. */
+/** A client's W3C trace context. */
 export interface TraceContext {
   /** 32 hex digits, not all zero. */
   traceId: string
@@ -8,19 +8,19 @@ export interface TraceContext {
   parentId: string
   /** Bit 0: sampled; bit 1: the trace id is random. */
   flags: number
-  /** The `tracestate` to hand on. */
+  /** `tracestate` to forward. */
   state: string | undefined
 }
 
 type Header = string | string[] | undefined
 
-/** Source: W3C Trace Context, section 3.2. A later version may have more behind the flags, after another dash. */
+/** Source: W3C Trace Context, section 3.2. Later versions may append more after the flags, separated by a dash. */
 const parentForm = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?=-|$)/
 const parentLength = 55
-/** Flags that have a meaning in version 00; the others are sent as zero. */
+/** Flags defined in version 00; the others are sent as zero. */
 const knownFlags = 0x03
 
-/** The client's trace context; undefined where it is missing or not valid, which is to be treated alike. */
+/** Parses the client's trace context; undefined if missing or invalid, which the specification treats alike. */
 export function readTraceContext(traceparent: Header, tracestate: Header): TraceContext | undefined {
   if (typeof traceparent !== 'string') return undefined
   const [, version, traceId = '', parentId = '', flags = ''] = parentForm.exec(traceparent) ?? []
@@ -36,8 +36,8 @@ export function readTraceContext(traceparent: Header, tracestate: Header): Trace
 }
 
 /**
- * The trace of a request of which the router itself records nothing: the client's as it came, since a span of the router's
- * that nobody exports would tear it apart. Undefined where the client is in none.
+ * Trace of a request that the router does not record. It forwards the client's context unchanged, because a span that
+ * is never exported would break the trace. Undefined if the client sent none.
  */
 export function passedOnTrace(headers: Readonly<Record<string, Header>>): RequestTrace | undefined {
   if (headers.traceparent === undefined) return undefined
@@ -48,7 +48,7 @@ export function passedOnTrace(headers: Readonly<Record<string, Header>>): Reques
   return { traceId, spanId, beginAttempt: () => attempt }
 }
 
-/** An attempt that is recorded nowhere: only its upstream gets the headers. */
+/** Trace of an attempt that only sends the headers upstream and records nothing. */
 export function unrecordedAttempt(headers: TraceHeaders): AttemptTrace {
   return {
     dispatched: () => headers,
@@ -68,13 +68,16 @@ export function traceHeaders(
 
 /** Source: W3C Trace Context, section 3.3.1: a key, or a tenant and a system. */
 const stateKey = /^(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})$/
-/** Printable ASCII without comma and equals sign, no blank at the end. */
+/** Printable ASCII without comma and equals sign, no trailing space. */
 const stateValue = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
 const maxStateMembers = 32
-/** Section 3.3.1.5: so much must be handed on; of more, whole members may be left out at the end. */
+/**
+ * Section 3.3.1.5: at least this many characters must be forwarded; beyond that, whole members may be dropped from the
+ * end.
+ */
 const maxStateLength = 512
 
-/** Undefined where any of it is wrong: then none of it may be handed on. */
+/** Undefined if any member is invalid: then none may be forwarded. */
 function readState(text: string): string | undefined {
   const members = text
     .split(',')

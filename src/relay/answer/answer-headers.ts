@@ -1,5 +1,4 @@
 import type { Exchange } from '../exchange.ts'
-import { droppedHeader, droppedNames } from './dropped-header.ts'
 
 /** What the headers of an answer tell, added to `headers`: which model spoke, and what could not be carried to it. */
 export function answerHeaders(
@@ -25,4 +24,18 @@ export function lateComment({ model, answeringModel, target, dropped }: Exchange
 function headerText(name: string): string {
   if (/^[\x21-\x7e]*$/.test(name)) return name
   return name.replaceAll(/[^\x21-\x7e]/gu, (character) => encodeURIComponent(character))
+}
+
+/** The header that names what the chosen upstream could not carry; none where it carried all. */
+export function droppedHeader(dropped: ReadonlyMap<string, string>): Record<string, string> {
+  return dropped.size === 0 ? {} : { 'x-llm-router-lost': droppedNames(dropped).join(', ') }
+}
+
+const none: readonly string[] = []
+
+/** Field names can come from the client's body: bounded in number and length, and of what a header may hold. */
+export function droppedNames(dropped: ReadonlyMap<string, string>): readonly string[] {
+  if (dropped.size === 0) return none
+  const names = [...dropped.keys()].slice(0, 32)
+  return names.map((name) => name.slice(0, 64).replaceAll(/[^\w.[\]-]/g, '_'))
 }

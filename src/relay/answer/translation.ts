@@ -1,10 +1,9 @@
 import { type ChatEvent, isContent } from '../../sdk/chat.ts'
 import type { ChatStreamReader, ChatStreamWriter, PassthroughState } from '../../sdk/dialect.ts'
-import { asRouterError } from '../../sdk/errors.ts'
-import type { StreamLane } from './stream-lane.ts'
+import { asRouterError, type RouterError } from '../../sdk/errors.ts'
 
-/** The translating lane: upstream bytes to events, events to the client's bytes. */
-export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWriter): StreamLane {
+/** Translation: upstream bytes to events, events to the client's bytes. */
+export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWriter): AnswerFilter {
   const state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
   let out = ''
   const onEvent = (event: ChatEvent): void => {
@@ -39,4 +38,19 @@ export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWr
       return take()
     },
   }
+}
+
+/**
+ * Turns the bytes of an upstream's stream into the client's, by passthrough or by translation. It gives whole events, but for
+ * those that are too long to be held.
+ */
+export interface AnswerFilter {
+  readonly state: PassthroughState
+  push(chunk: Buffer): Buffer | string | undefined
+  /** The upstream closed cleanly: sets `state.ended` or `state.failure`. `isComplete`: HTTP's framing says so too. */
+  end(isComplete?: boolean): Buffer | string | undefined
+  /** What ends an event of which a part went out, so that an error can follow; absent where events go out whole. */
+  endTorn?(): string
+  /** The in-band error that fits what went by; undefined where the dialect's own does. */
+  writeError?(error: RouterError): string | undefined
 }

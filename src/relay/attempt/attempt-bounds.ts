@@ -1,4 +1,3 @@
-import type { StopSignal } from '../../lib/stop-signal.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import { type AttemptFailure, final } from './attempt-result.ts'
@@ -31,7 +30,7 @@ export interface BoundsOptions extends Omit<WatchedAttempt, 'giveUp'> {
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */
   timeoutMs: number
   /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
-  signal: StopSignal
+  signal: AbortSignal
   /** Aborted when the target is another request's; before its first content the attempt is given up then. */
   revoked: AbortSignal | undefined
   watch: AttemptWatch

@@ -1,5 +1,4 @@
 import { isObject } from '../../lib/json/read.ts'
-import type { StopSignal } from '../../lib/stop-signal.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Exchange } from '../exchange.ts'
@@ -30,7 +29,7 @@ export interface LoadingWait {
 export interface WaitingRequest extends LoadingWait {
   /** All its waits together are bounded. */
   readonly request: object
-  readonly stop: StopSignal
+  readonly stop: AbortSignal
 }
 
 const loadingCode = 'LOADING'
@@ -42,8 +41,8 @@ export async function whileLoading(
   {
     loading,
     exchange,
-    signal: stop = exchange.stop,
-  }: { loading: Loading; exchange: Exchange; signal?: StopSignal },
+    signal: stop = exchange.signal,
+  }: { loading: Loading; exchange: Exchange; signal?: AbortSignal },
 ): Promise<AttemptFailure | undefined> {
   const { hasFallback } = wait
   const isElse = (other: Target): boolean => wait.isElse(other)

@@ -51,14 +51,14 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
 
   constructor(context: AttemptContext, prepared: PreparedAttempt, onResult: OnResult) {
     const { services, target, revoked } = context
-    const { timeoutMs, watch, exchange, signal = exchange.stop } = services
+    const { timeoutMs, watch, exchange, signal = exchange.signal } = services
     this.#context = context
     this.#prepared = prepared
     this.#onResult = onResult
     this.#stream = prepared.stream?.()
-    const isVisible = this.#isVisible
-    const attempt = { target, client: services.clientName(), promptBytes: bytesOf(prepared), isVisible }
-    this.#bounds = new AttemptBounds({ ...attempt, revoked, timeoutMs, watch, signal }, this)
+    const attempt = { target, client: services.clientName(), promptBytes: bytesOf(prepared) }
+    const bounds = { ...attempt, isVisible: this.#isVisible, revoked, timeoutMs, watch, signal }
+    this.#bounds = new AttemptBounds(bounds, this)
   }
 
   start(freshSocket: boolean): void {
@@ -191,10 +191,8 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
       this.#bounds.touch()
       if (out && !client.write(out)) this.#waitForClient(client)
     } else {
-      if (out) {
-        this.#bytes += out.length
-        this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
-      }
+      this.#bytes += out?.length ?? 0
+      if (out) this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
       if (filter.state.failure === undefined) this.#maybeCommit(this.#stream)
     }
     this.#checkEnd(this.#stream)
@@ -264,10 +262,10 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   }
 
   #complete(stream: AnswerStream): void {
-    const { isOpaque, client } = stream
-    const { usage } = stream.filter.state
+    const { isOpaque, client, filter } = stream
     this.#noteEnd(stream, undefined)
     client.end()
+    const { usage } = filter.state
     const firstContentMs = isOpaque ? undefined : this.#firstContentMs
     this.#finish({ type: 'success', answer: undefined, streamed: !isOpaque, firstContentMs, usage })
   }

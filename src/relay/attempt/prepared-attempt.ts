@@ -1,11 +1,11 @@
 import type { Usage } from '../../sdk/chat.ts'
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import type { RequestTraits } from '../../sdk/request-traits.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { ClientPipe } from '../answer/client-pipe.ts'
-import type { StreamLane } from '../answer/stream-lane.ts'
+import type { AnswerFilter } from '../answer/translation.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
+import type { RequestTraits } from '../request/request-traits.ts'
 import type { UpstreamBody } from '../request/upstream-request.ts'
 import type { RelayServices } from '../services.ts'
 import type { AttemptTrace } from '../trace.ts'
@@ -56,7 +56,7 @@ export interface ReadAnswer<Answer> {
 
 /** The way of an answer to its client, while it comes. */
 export interface AnswerStream {
-  readonly filter: StreamLane
+  readonly filter: AnswerFilter
   readonly client: ClientPipe
   /** Its bytes mean nothing to the router, whatever their media type: any of them is content. */
   readonly isOpaque?: boolean

@@ -4,8 +4,7 @@ import type { AnswerCollector, AnswerContext, ChatCodec, Dialect, Drop } from '.
 import { badRequest } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
-import type { StreamLane } from '../answer/stream-lane.ts'
-import { createTranslation } from '../answer/translation.ts'
+import { type AnswerFilter, createTranslation } from '../answer/translation.ts'
 import type { RelayServices } from '../services.ts'
 import type { ClientRequest, EndpointDefaults } from './client-request.ts'
 import {
@@ -27,7 +26,7 @@ export interface PreparedChat {
   /** Set where a whole answer is requested as a stream. */
   readonly collector: (() => AnswerCollector) | undefined
   /** For a streamed answer. */
-  createFilter(context: AnswerContext): StreamLane
+  createFilter(context: AnswerContext): AnswerFilter
 }
 
 const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']

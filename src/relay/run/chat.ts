@@ -1,12 +1,11 @@
 import type { ChatRequest, ChatResponse } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatCodec, Drop } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import type { RequestTraits } from '../../sdk/request-traits.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { ClientAnswerContext } from '../answer/answer-context.ts'
 import type { ChatClient } from '../answer/client-stream.ts'
 import { createLargeAnswer } from '../answer/large-answer.ts'
-import type { StreamLane } from '../answer/stream-lane.ts'
+import type { AnswerFilter } from '../answer/translation.ts'
 import {
   isStreamed,
   readAnswer,
@@ -25,7 +24,7 @@ import {
   prepareTranslated,
   withDefaults,
 } from '../request/prepare-chat.ts'
-import { traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
+import { type RequestTraits, traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
 
@@ -72,7 +71,7 @@ function traitsOf({ source, dialect, outline }: ClientRequest): RequestTraits {
 }
 
 /** After the first content an error is an event in the client's dialect, and the body ends without an end marker. */
-function eventsTo(chat: ChatClient, filter: StreamLane): AnswerStream {
+function eventsTo(chat: ChatClient, filter: AnswerFilter): AnswerStream {
   const client = chat.stream()
   const breakOff = (error: RouterError): void => {
     const torn = filter.endTorn?.() ?? ''

@@ -4,7 +4,7 @@ import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { ClientPipe } from '../answer/client-pipe.ts'
-import type { StreamLane } from '../answer/stream-lane.ts'
+import type { AnswerFilter } from '../answer/translation.ts'
 import { renameModel } from '../answer/whole-answer.ts'
 import type { AnswerStream, AttemptPlan, PreparedAttempt, ReadAnswer } from '../attempt/prepared-attempt.ts'
 import type { Exchange } from '../exchange.ts'
@@ -88,8 +88,8 @@ function piped(body: UpstreamBody, client: ClientPipe, exchange: Exchange): Prep
 }
 
 /** Passes bytes of any kind through; the end of the body is the end of the answer. */
-function untouched(): StreamLane {
-  const state: StreamLane['state'] = { content: false, ended: false, failure: undefined, usage: undefined }
+function untouched(): AnswerFilter {
+  const state: AnswerFilter['state'] = { content: false, ended: false, failure: undefined, usage: undefined }
   return {
     state,
     push(chunk) {

@@ -1,7 +1,6 @@
-import type { StopSignal } from '../../lib/stop-signal.ts'
-import type { RequestTraits } from '../../sdk/request-traits.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
+import type { RequestTraits } from '../request/request-traits.ts'
 
 /** What an attempt needs of a target. */
 export interface TargetWish {
@@ -20,7 +19,7 @@ export interface TargetWish {
 export type Acquired = Lease | undefined | Promise<Lease | undefined>
 
 /** Picks and reserves a target; undefined when none is left. */
-export type Acquire = (model: Model, wish: TargetWish, signal: StopSignal) => Acquired
+export type Acquire = (model: Model, wish: TargetWish, signal: AbortSignal) => Acquired
 
 /** A picked and reserved target. */
 export interface Lease {

@@ -16,7 +16,7 @@ export async function overTargets<Answer>(
   plan: AttemptPlan<Answer>,
   services: RelayServices,
 ): Promise<Answer | undefined> {
-  const { exchange, signal = exchange.stop } = services
+  const { exchange, signal = exchange.signal } = services
   const fallbacks = services.fallbacksOf(plan.model)
   const failed: ModelAttempts[] = []
   let first: RouterError | undefined
@@ -87,7 +87,7 @@ async function overModel<Answer>(
 }
 
 function search({ model }: ModelAttempts, wish: TargetWish, services: RelayServices): Acquired {
-  const { acquire, exchange, signal = exchange.stop } = services
+  const { acquire, exchange, signal = exchange.signal } = services
   const { steps } = exchange
   try {
     const acquired = acquire(model, wish, signal)

@@ -2,10 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { AnthropicCountBody, AnthropicMessagesBody } from '../../dialects/anthropic/schema.ts'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
-/** Anthropic Messages and the count of a prompt's tokens; older clients add `?beta=true`, which changes nothing. */
+/** Anthropic Messages and token counting. Older clients append `?beta=true`, which has no effect. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const paths = endpointPaths(app.config.endpointPrefix, {
     fixed: ['/v1/messages'],
@@ -23,7 +23,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       async (request, reply) => {
         const client = app.gateway.clientRequest('anthropic', request)
         const counted = await app.operations.countPrompt(client, request)
-        // Agents ask often and need an answer; where no engine gave one, the header says that this is not a count.
+        // Agents ask often and need an answer. The header marks the result as an estimate if no engine could count.
         if (counted === undefined) reply.header('x-llm-router-estimate', 'true')
         return { input_tokens: counted ?? estimateTokens(client.readBody()) }
       },

@@ -7,7 +7,7 @@ import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
 import { modelCard, modelList } from '../../dialects/gemini/models.ts'
 import { GeminiBody } from '../../dialects/gemini/schema.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { Model } from '../../sdk/target.ts'
 

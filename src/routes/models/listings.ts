@@ -5,12 +5,12 @@ import type { FastifyRequest } from 'fastify'
 import { refuseQueryKey } from '../../dialects/gemini/call-path.ts'
 import { modelCard, modelList } from '../../dialects/gemini/models.ts'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { badRequest, modelNotFound } from '../../sdk/errors.ts'
 import type { Model } from '../../sdk/target.ts'
 
-/** The models, in the form of each dialect that lists them. No address, path or key is among the fields. */
+/** Lists the models in the format of each dialect. Includes no addresses, paths or keys. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
   const since = new Date()
@@ -30,7 +30,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     return listed
   }
   const knownOne = async (request: FastifyRequest): Promise<Model> => {
-    const model = find(request, (request.params as { '*': string })['*']) // the route's pattern
+    const model = find(request, (request.params as { '*': string })['*']) // guaranteed by the route's pattern
     await app.engines.contextsKnown([model])
     return model
   }
@@ -67,7 +67,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
             }
       },
     )
-    // Names may hold slashes; the official client sends them escaped, others do not.
+    // Model names may contain slashes; the official client escapes them, others do not.
     const one = { config: { dialect: 'openai', dialectOf, docs: modelDocs }, onRequest }
     app.get(`${path}/*`, one, async (request) => {
       const model = await knownOne(request)
@@ -102,9 +102,9 @@ const listDocs: EndpointDocs = {
     "In Anthropic's or Gemini's format for requests with one of its headers, such as `anthropic-version` or `x-goog-api-key`.",
   answers: [json('The list.')],
   query: {
-    limit: Type.Integer({ description: "Anthropic's form: models on a page." }),
-    after_id: Type.String({ description: "Anthropic's form: the page behind this model." }),
-    before_id: Type.String({ description: "Anthropic's form: the page before this model." }),
+    limit: Type.Integer({ description: 'Anthropic format: models per page.' }),
+    after_id: Type.String({ description: 'Anthropic format: the page after this model.' }),
+    before_id: Type.String({ description: 'Anthropic format: the page before this model.' }),
   },
 }
 
@@ -152,7 +152,7 @@ async function onRequest(request: FastifyRequest): Promise<void> {
 
 const geminiHeaders = ['x-goog-api-key', 'x-goog-api-client']
 
-/** Several dialects list their models at one path: the headers that their clients send tell which one is meant. */
+/** Several dialects list their models at the same path; clients are recognized by their headers. */
 function dialectOf(headers: IncomingHttpHeaders): string | undefined {
   if (geminiHeaders.some((name) => headers[name] !== undefined)) return 'gemini'
   return anthropicHeaders.some((name) => headers[name] !== undefined) ? 'anthropic' : undefined
@@ -172,17 +172,17 @@ function anthropicList(
   }
 }
 
-/** Part of a list, by Anthropic's parameters: https://docs.anthropic.com/en/api/models-list. */
+/** A page of a list, by Anthropic's parameters: https://docs.anthropic.com/en/api/models-list. */
 export interface ModelPage<T> {
   items: readonly T[]
-  /** Whether there are more in the direction of the request. */
+  /** Whether there are more items in the direction of the request. */
   hasMore: boolean
 }
 
 /**
- * The items after or before the one that the client names, at most `limit` of them. Without a limit all are given: the
- * list is short, and clients of other dialects get it whole too. Throws `bad_request` for a place that is not in the
- * list, because to begin anew would send a client round for ever.
+ * Returns the items after or before the named one, at most `limit`. Without a limit, returns all: the list is short,
+ * and other dialects return it whole too. Throws `bad_request` for an unknown item, because starting over would make a
+ * client loop forever.
  */
 export function modelPage<T extends { readonly alias: string }>(
   all: readonly T[],
@@ -209,7 +209,7 @@ function limitOf(value: unknown): number | undefined {
 }
 
 function pathOf(all: readonly { readonly alias: string }[], id: unknown, param: string): number {
-  const place = all.findIndex(({ alias }) => alias === id)
-  if (place === -1) throw badRequest(`'${param}' must be the id of a model in the list`, param)
-  return place
+  const index = all.findIndex(({ alias }) => alias === id)
+  if (index === -1) throw badRequest(`'${param}' must be the id of a model in the list`, param)
+  return index
 }

@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaChatBody } from '../../dialects/ollama/schema.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { answerHeaders } from '../../relay/answer/answer-headers.ts'
 import { loadModel } from '../../relay/run/load.ts'
 import { type EndpointDocs, json, lines } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
 /** Ollama chat, https://docs.ollama.com/api/chat. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
@@ -17,7 +17,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const { body } = request
       const client = app.gateway.clientRequest('ollama', request)
       if (body.messages && body.messages.length > 0) return app.gateway.chat(client, request, reply)
-      // Without messages the client means: load the model, or with keep_alive 0 unload it.
+      // A request without messages loads the model, or unloads it with `keep_alive: 0`.
       const wish = isZeroTime(body.keep_alive) ? 'unload' : 'load'
       await loadModel(client, wish, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))
@@ -37,8 +37,8 @@ const docs: EndpointDocs = {
   description: 'Without `messages`: loads the model, or with `keep_alive: 0` unloads it.',
   operations: ['chat'],
   answers: [
-    lines('Unless `stream` is false: the answer in pieces, the last with `done: true`, or an `error`.'),
-    json('With `stream: false`: the whole answer.'),
+    lines('Unless `stream` is false: the response in chunks, the last with `done: true`, or an `error`.'),
+    json('With `stream: false`: the complete response.'),
   ],
   example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }], stream: false },
 }

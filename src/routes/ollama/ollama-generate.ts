@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaGenerateBody } from '../../dialects/ollama/schema.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { answerHeaders } from '../../relay/answer/answer-headers.ts'
 import { loadModel } from '../../relay/run/load.ts'
 import { type EndpointDocs, json, lines } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
 /** Ollama generate, https://docs.ollama.com/api/generate. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
@@ -18,7 +18,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const { prompt, suffix, images, keep_alive: keepAlive } = request.body
       const client = app.gateway.clientRequest('ollama-generate', request)
       if (prompt || suffix || (images && images.length > 0)) return app.gateway.chat(client, request, reply)
-      // Without a prompt the client means: load the model, as with a chat without messages.
+      // A request without a prompt loads the model, like a chat without messages.
       const wish = isZeroTime(keepAlive) ? 'unload' : 'load'
       await loadModel(client, wish, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))
@@ -38,8 +38,8 @@ const docs: EndpointDocs = {
   description: 'Without a `prompt`: loads the model, or with `keep_alive: 0` unloads it.',
   operations: ['completion', 'chat'],
   answers: [
-    lines('Unless `stream` is false: the answer in pieces, the last with `done: true`, or an `error`.'),
-    json('With `stream: false`: the whole answer.'),
+    lines('Unless `stream` is false: the response in chunks, the last with `done: true`, or an `error`.'),
+    json('With `stream: false`: the complete response.'),
   ],
   example: { model: 'demo', prompt: 'Once upon a time', stream: false },
 }

@@ -1,15 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ollamaRunning, ollamaShow } from '../../fleet/model-cards.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { badRequest, modelNotFound, RouterError } from '../../sdk/errors.ts'
 
 const name = Type.Optional(Type.Union([Type.String(), Type.Null()]))
-/** `name` is the older member. */
+/** `name` is the legacy field. */
 const ShowBody = Type.Object({ model: name, name })
 
-/** What Ollama's clients ask about models, and what they would change in a server of its own. */
+/**
+ * Ollama's model endpoints: queries are answered, changes are rejected, because the router has no models of its own.
+ */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const since = new Date()
   const pathsOf = (path: string): string[] =>
@@ -36,7 +38,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       }
     })
   }
-  // Refused before a body is read: it may be a whole model.
+  // Rejected before the body is read, which may be an entire model.
   for (const { method, path, id } of changes) {
     const config = { dialect, docs: refusalDocs(id, path) }
     for (const url of pathsOf(path)) {
@@ -80,7 +82,7 @@ function refusalDocs(id: string, path: string): EndpointDocs {
   }
 }
 
-/** HEAD has no body for an answer, so a client that looks for a blob only learns that it is not there. */
+/** A HEAD response has no body, so a client that checks for a blob only learns that it does not exist. */
 const changes = [
   { method: 'POST', path: '/pull', id: 'pullModel' },
   { method: 'POST', path: '/push', id: 'pushModel' },

@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { OllamaEmbedBody, OllamaEmbeddingsBody } from '../../dialects/ollama/embedding.ts'
 import { OpenaiEmbeddingBody } from '../../dialects/openai/embedding.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { badRequest } from '../../sdk/errors.ts'
 
 const EitherBody = Type.Object({
@@ -14,9 +14,9 @@ const EitherBody = Type.Object({
 })
 
 /**
- * Embeddings: OpenAI's, https://platform.openai.com/docs/api-reference/embeddings (LM Studio's `v0` path is the same
- * request), and Ollama's two, https://docs.ollama.com/api/embed. `P/embeddings` is Ollama's older path and the Python
- * llm-router's path for OpenAI clients: the body tells which is meant.
+ * Embeddings: OpenAI's, https://platform.openai.com/docs/api-reference/embeddings (also at LM Studio's `v0` path), and
+ * Ollama's two, https://docs.ollama.com/api/embed. `P/embeddings` is both Ollama's legacy path and the Python
+ * llm-router's path for OpenAI clients: the body decides which format applies.
  */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
@@ -74,7 +74,7 @@ const eitherDocs: EndpointDocs = {
   tag: 'Ollama',
   summary: 'Create embeddings: OpenAI format with `input`, older Ollama format with `prompt`',
   operations: ['embedding'],
-  answers: [json('The vectors, in the form that was asked in.')],
+  answers: [json('The vectors, in the format of the request.')],
   example: { model: 'my-embedding-model', prompt: 'Hello' },
 }
 

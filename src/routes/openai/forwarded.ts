@@ -1,16 +1,16 @@
 import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type AnswerDocs, type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import type { Operation } from '../../sdk/provider.ts'
 
-/** The model is checked by the operation, because `model_name` is taken for it too. */
+/** The operation validates the model, because `model_name` is accepted too. */
 const Body = Type.Object({})
 
 /**
- * Requests that go through as they are, but for the model's name. Sources: vLLM documentation, "OpenAI-Compatible
- * Server" (rerank, score, tokenize); OpenAI API reference, "Audio" and "Images".
+ * Requests forwarded unchanged except for the model's name. Sources: vLLM documentation, "OpenAI-Compatible Server"
+ * (rerank, score, tokenize); OpenAI API reference, "Audio" and "Images".
  */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const { operation, paths, small, ...about } of operations) {
@@ -39,7 +39,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-/** `small`: the answer is a short JSON, read whole, so that it names the model as the client does. */
+/** `small`: the response is short JSON and is buffered, so that it can name the model as the client does. */
 const operations: readonly ForwardedOperation[] = [
   {
     operation: 'rerank',
@@ -102,7 +102,7 @@ const uploadDocs: EndpointDocs = {
   tag: 'Forwarded',
   summary: 'Create a transcription',
   operations: ['transcription'],
-  answers: [json('The text, in the form that `response_format` asks for.')],
+  answers: [json('The text, in the format of `response_format`.')],
   form: {
     type: 'multipart/form-data',
     schema: Type.Object({

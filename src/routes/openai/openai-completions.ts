@@ -2,11 +2,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { withLmStudioExtras } from '../../dialects/openai/lmstudio-extras.ts'
 import { OpenaiCompletionBody } from '../../dialects/openai/schema.ts'
 import { lmStudioInfo } from '../../fleet/model-cards.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
-/** OpenAI's older completions; LM Studio's `v0` path is the same request, and tells more in its answer. */
+/** OpenAI's legacy completions. LM Studio's `v0` path accepts the same request and returns additional fields. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const schema = { body: OpenaiCompletionBody }
   const paths = endpointPaths(app.config.endpointPrefix, {

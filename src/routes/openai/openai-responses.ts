@@ -6,12 +6,12 @@ import { inputItems, type Remembered, referenceOf } from '../../dialects/respons
 import { readRequest } from '../../dialects/responses/request-read.ts'
 import { ResponsesBody } from '../../dialects/responses/schema.ts'
 import { createWriter } from '../../dialects/responses/stream-write.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { targetsWith } from '../../relay/request/operation-targets.ts'
 import type { ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
 
 type Responses = ReturnType<FastifyInstance['rights']['responses']>
@@ -35,7 +35,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         JSON.stringify([remembered.history, ...remembered.referenced.values()]),
       )
       const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
-      // What this router has not given, an upstream with the API of its own may have.
+      // A response that is not stored here may exist at an upstream with its own Responses API.
       if (unknown && targetsWith(client.model, 'responses').length === 0) throw previousNotFound(body)
       let kept: Promise<void> | undefined
       const remembering = forOneRequest(client.dialect, {
@@ -45,7 +45,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           const input = inputItems(body.input, remembered).map(({ item }) => item)
           kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
             const name = error instanceof Error ? error.name : typeof error
-            log.warn({ ...request.exchange.logIds, error_name: name }, 'answer could not be stored')
+            log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')
           })
         },
       })
@@ -62,7 +62,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       { config: { dialect, docs: findDocs } },
       async (request) => {
         if (request.query.stream === 'true') {
-          throw badRequest('A stored answer cannot be streamed again', 'stream', 'unsupported_parameter')
+          throw badRequest('A stored response cannot be streamed', 'stream', 'unsupported_parameter')
         }
         const stored = await app.rights.responses(request).find(request.params.id)
         if (!stored) throw notFound(request.params.id)
@@ -108,11 +108,11 @@ const removeDocs: EndpointDocs = {
   id: 'deleteResponse',
   tag: 'OpenAI',
   summary: 'Delete a stored response',
-  answers: [json('It is gone.')],
+  answers: [json('The confirmation.')],
   path: id,
 }
 
-/** What a request goes on from, as far as it was kept here. */
+/** Loads what the request continues, as far as it is stored here. */
 async function recall(body: Record<string, unknown>, store: Responses): Promise<Remembered> {
   const referenced = await recallItems(body.input, store)
   const previous = body.previous_response_id
@@ -129,7 +129,7 @@ function previousNotFound({ previous_response_id: id }: Record<string, unknown>)
   )
 }
 
-/** Some clients send the items of earlier answers by their ids alone; an id tells the answer it belongs to. */
+/** Some clients send items of earlier responses by id only; an item's id contains that of its response. */
 async function recallItems(input: unknown, store: Responses): Promise<Remembered['referenced']> {
   const found: Remembered['referenced'] & Map<string, Record<string, unknown>> = new Map()
   const wanted = objectsIn(input).map(referenceOf)
@@ -151,21 +151,21 @@ function notFound(id: string): RouterError {
 }
 
 export interface OneRequest {
-  /** What the request's `previous_response_id` and item references stand for. */
+  /** What the request's `previous_response_id` and item references resolve to. */
   remembered: Remembered
-  /** Gets the final object of a complete answer, before the client does. */
+  /** Receives the final object of a complete response before the client does. */
   onAnswer: (answer: JsonObject) => void
 }
 
 /**
- * The dialect for a single request, where it must know more than one message: the history that a request goes on from, and
- * the stream that a failure breaks off. `response.failed` carries the answer's id, its items so far and the next
- * sequence number, which only the writer of that stream knows.
+ * Dialect for a single request that needs state beyond one message: the history that the request continues, and the
+ * stream that an error interrupts. `response.failed` carries the response's id, its items so far and the next sequence
+ * number, which only the stream's writer knows.
  */
 export function forOneRequest(dialect: Dialect, { remembered, onAnswer }: OneRequest): Dialect {
   let writer: ChatStreamWriter | undefined
   const { native, ...own } = dialect
-  // What was kept here no upstream knows: such a request is translated for every target.
+  // Upstreams do not know what is stored here, so such a request is translated for every target.
   const keptHere = remembered.history !== undefined || remembered.referenced.size > 0
   return {
     ...own,
@@ -178,7 +178,7 @@ export function forOneRequest(dialect: Dialect, { remembered, onAnswer }: OneReq
         onAnswer(answer)
         return answer
       },
-      // Each attempt has its own; only the last one's events can have reached the client.
+      // Each attempt has its own writer; only events of the last one can have reached the client.
       createWriter(context) {
         writer = createWriter(context, onAnswer)
         return writer

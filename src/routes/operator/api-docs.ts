@@ -4,12 +4,15 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { endpointPaths, hasTrailingSlash, relativeRoot } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths, hasTrailingSlash, relativeRoot } from '../../sdk/endpoint-paths.ts'
 
 const folder = join(import.meta.dirname, '../../../resources/docs-page')
 
-/** As strict as the script lets it be, which brings its styles itself: nothing comes from or goes to another server. */
+/**
+ * As strict as the script permits, which injects its own styles: the page neither loads from nor sends to other
+ * servers.
+ */
 const headers = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
@@ -21,7 +24,7 @@ const headers = {
 
 const javascript = 'text/javascript; charset=utf-8'
 
-/** The API documentation: for programs, and as a page for people. */
+/** The API documentation as an OpenAPI document and as a page. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   if (!app.config.docs) return
   const placed = (path: string): string[] =>

@@ -1,12 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
-/** Is it there, and which version: what Ollama's clients and the older router's clients ask first. */
+/** Liveness and version: the first requests of Ollama's clients and of clients of the Python llm-router. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
-  // Tools find an Ollama server by exactly this text.
+  // Tools recognize an Ollama server by exactly this text.
   app.get('/', { config: { surface: 'any', docs: rootDocs } }, (_request, reply) =>
     reply.type('text/plain; charset=utf-8').send('Ollama is running'),
   )
@@ -36,7 +36,7 @@ const pingDocs: EndpointDocs = {
   id: 'ping',
   tag: 'Operation',
   summary: 'Liveness',
-  answers: [json('It is.')],
+  answers: [json('The router responds.')],
 }
 
 const versionDocs: EndpointDocs = {

@@ -4,7 +4,7 @@ import { version } from '../../lib/version.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import type { Target } from '../../sdk/target.ts'
 
-/** For Kubernetes and for people: does it live, should it get requests, how is it. */
+/** Kubernetes probes for liveness and readiness, and a health summary. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/livez', { config: { admin: true, docs: liveDocs } }, () => ({ status: 'ok' }))
 
@@ -47,7 +47,7 @@ const liveDocs: EndpointDocs = {
   id: 'livez',
   tag: 'Operation',
   summary: 'Liveness probe',
-  answers: [json('It does.')],
+  answers: [json('The process is alive.')],
 }
 
 const readyDocs: EndpointDocs = {
@@ -77,18 +77,18 @@ function reasonsAgainst(app: FastifyInstance): string[] {
   return reasons
 }
 
-/** None of them keeps a request away: the configuration before is in use. */
+/** Failed reloads do not affect readiness: the previous configuration stays in use. */
 function failedReloads(app: FastifyInstance): string[] {
   return [...app.reload.failures().keys()].map((setting) => `the last reload of ${setting} failed`)
 }
 
-/** Lines that it does not get are on stdout. */
+/** Log lines still go to stdout. */
 function failedLogFile(app: FastifyInstance): string[] {
   const error = app.logError()
   return error === undefined ? [] : [error]
 }
 
-/** Their requests fail, or go to their fallback models. */
+/** Requests to these models fail or go to their fallback models. */
 function modelsWithout(app: FastifyInstance): string[] {
   return app.models
     .all()

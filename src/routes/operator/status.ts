@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 import { StatusSchema } from '../../sdk/status.ts'
 
-/** How the router and its targets are: once, and live as server-sent events. */
+/** Status of the router and its targets, once or live as server-sent events. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const prefix = app.config.endpointPrefix
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/status'] })) {
@@ -18,14 +18,14 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     )
   }
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/status/events'] })) {
-    // A HEAD would listen for ever.
+    // A HEAD request would stay open forever.
     app.get(
       path,
       { config: { admin: true, docs: eventsDocs }, exposeHeadRoute: false },
       (_request, reply) => {
         const events = eventStream(reply)
         const stop = app.statusEvents.listen({
-          tell: (status) => events.send(JSON.stringify(status)),
+          update: (status) => events.send(JSON.stringify(status)),
           end: events.end,
         })
         const { exchange } = reply.request
@@ -53,18 +53,18 @@ const eventsDocs: EndpointDocs = {
 }
 
 /**
- * An answer in the format of the HTML standard, section 9.2, "Server-sent events". Its head goes out with the first
- * event: until then it can still be refused.
+ * Response in the format of the HTML standard, section 9.2, "Server-sent events". The headers are sent with the first
+ * event, so the request can be rejected until then.
  */
 function eventStream(reply: FastifyReply): { send(data: string): void; end(): void } {
   const { raw, request } = reply
   const begin = (): void => {
     reply.hijack()
     raw.writeHead(200, {
-      ...(reply.getHeaders() as Record<string, string>), // the router sets no other kind
+      ...(reply.getHeaders() as Record<string, string>), // the router sets no other type
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
-      // nginx would otherwise collect the events.
+      // Otherwise nginx would buffer the events.
       'x-accel-buffering': 'no',
     })
     raw.write('retry: 2000\n\n')
@@ -72,7 +72,7 @@ function eventStream(reply: FastifyReply): { send(data: string): void; end(): vo
   return {
     send(data) {
       if (!raw.headersSent) begin()
-      // Who reads slowly gets the newest when it is ready, not all that it missed.
+      // A slow client skips events and gets the latest once it has caught up.
       if (raw.destroyed || raw.writableNeedDrain) return
       const event = `data: ${data}\n\n`
       request.exchange.bodyBytes += Buffer.byteLength(event)

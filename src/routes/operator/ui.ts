@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { endpointPaths, hasTrailingSlash, relativePath } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths, hasTrailingSlash, relativePath } from '../../sdk/endpoint-paths.ts'
 
 const folder = join(import.meta.dirname, '../../../resources/ui')
 
-/** Nothing runs or loads but the files below, and nobody else's page can show this one. */
+/** The page runs and loads only the files below, and no other page can embed it. */
 const headers = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
@@ -31,13 +31,13 @@ const parts = [
   { name: 'icon.svg', type: 'image/svg+xml' },
 ]
 
-/** The status page for people, drawn from the status events. It names its parts by relative URLs. */
+/** The status page, rendered from the status events. It refers to its parts by relative URLs. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   if (!app.config.ui) return
   const prefix = app.config.endpointPrefix
   const html = textOf(page.name)
   for (const path of endpointPaths(prefix, { fixed: ['/ui'], prefixed: ['/ui'] })) {
-    // Of a prefix's characters none means anything in HTML.
+    // A prefix contains no characters that are special in HTML.
     const text = html.replace('{{events}}', relativePath(path, `${prefix}/status/events`))
     app.get(path, { config: { admin: true, docs } }, (request, reply) => {
       if (hasTrailingSlash(request.url)) return reply.redirect('../ui')

@@ -24,7 +24,7 @@ const plugin: FastifyPluginAsync = async (app) => {
     example: { user_last_statement: 'Why do cats sleep so much?', system_prompt: 'Answer in one sentence.' },
     requiredUnless: { system_prompt: 'prompt' },
     response: Type.String(),
-    // A named prompt goes first; the request's own words then add to it.
+    // A named prompt comes first; the request's system prompt is appended.
     system: ({ prompt, system_prompt }) =>
       prompt ? { named: prompt, append: system_prompt } : { append: system_prompt },
     history: ({ historical_messages }) => readHistory(historical_messages ?? [], 'historical_messages'),
@@ -37,36 +37,36 @@ export default plugin
 
 /**
  * Earlier turns of a conversation: `{"user": "...", "assistant": "..."}` with either or both, the user first, or
- * `{"role": "user" | "assistant", "content": "..."}`. Throws `bad_request` with the place of what is neither; a system
- * message is none either, as the endpoint has its own.
+ * `{"role": "user" | "assistant", "content": "..."}`. Throws `bad_request` with the path of any other item, including
+ * system messages, because the endpoint has its own.
  */
 export function readHistory(items: readonly object[], field: string): ChatMessage[] {
   return items.flatMap((item, index) => readItem(new Map(Object.entries(item)), `${field}[${index}]`))
 }
 
-function readItem(item: ReadonlyMap<string, unknown>, place: string): ChatMessage[] {
+function readItem(item: ReadonlyMap<string, unknown>, path: string): ChatMessage[] {
   if (item.has('role')) {
     const role = item.get('role')
     if (role !== 'user' && role !== 'assistant') {
-      throw badRequest(`'${place}.role' must be user or assistant`, `${place}.role`, 'invalid_value')
+      throw badRequest(`'${path}.role' must be user or assistant`, `${path}.role`, 'invalid_value')
     }
-    return [messageOf(role, item.get('content'), `${place}.content`)]
+    return [messageOf(role, item.get('content'), `${path}.content`)]
   }
   const turns = (['user', 'assistant'] as const).filter((role) => (item.get(role) ?? null) !== null)
   if (turns.length === 0) {
-    throw badRequest(`'${place}' must have user, assistant, or role and content`, place, 'invalid_value')
+    throw badRequest(`'${path}' must have user, assistant, or role and content`, path, 'invalid_value')
   }
-  return turns.map((role) => messageOf(role, item.get(role), `${place}.${role}`))
+  return turns.map((role) => messageOf(role, item.get(role), `${path}.${role}`))
 }
 
-function messageOf(role: 'user' | 'assistant', text: unknown, place: string): ChatMessage {
-  if (typeof text !== 'string') throw badRequest(`'${place}' must be a string`, place, 'invalid_value')
+function messageOf(role: 'user' | 'assistant', text: unknown, path: string): ChatMessage {
+  if (typeof text !== 'string') throw badRequest(`'${path}' must be a string`, path, 'invalid_value')
   return role === 'user'
     ? { role, parts: [{ type: 'text', text }] }
     : { role, parts: [{ type: 'text', text }], reasoning: '', toolCalls: [] }
 }
 
-/** What both conversation endpoints take. */
+/** Fields of both conversation endpoints. */
 export const conversationFields = {
   user_last_statement: Type.String(),
   historical_messages: optional(Type.Array(Type.Object({}))),

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
-import { questionCount } from '../../config/prompt-text.ts'
+import { questionCount } from '../../config/prompt-tree.ts'
 import { optional } from '../../sdk/text-endpoint.ts'
 
 const plugin: FastifyPluginAsync = async (app) => {
@@ -27,12 +27,12 @@ const plugin: FastifyPluginAsync = async (app) => {
 
 export default plugin
 
-/** What may stand before a question: bullets, emphasis, and a number that is no year, no decimal and no time. */
+/** What may precede a question: bullets, emphasis, and a number that is not a year, a decimal or a time. */
 const lead = /^(?:[>+–—-]\s+|[•·▪◦*]+\s*)*(?:\(?(?:Q(?:uestion)?\s*|Pytanie\s+)?\d{1,3}[.):](?!\d))?[\s*_]*/iu
 const emphasis = /(?<![*_])[*_]+$/
 const endOfQuestion = /[?？؟]["'”»’)\]]*$/u
 
-/** The questions in a model's answer, each on a line of its own, in all its blocks; not more than `limit`. */
+/** Extracts the questions from all lines of a model's answer, at most `limit`. */
 export function readQuestions(answer: string, limit: number): string[] {
   return answer
     .split(/\r\n|[\n\r\u2028]/)

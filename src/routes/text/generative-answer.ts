@@ -38,7 +38,9 @@ const plugin: FastifyPluginAsync = async (app) => {
 
 export default plugin
 
-/** The prompt asks for the document that an answer comes from, so each passage says it, in the prompt's language. */
+/**
+ * The prompt asks for the source document of an answer, so each passage is labelled with it, in the prompt's language.
+ */
 function labelled(name: string, text: string, language: string | undefined): string {
   const [document, content] =
     language === 'pl' ? ['Nazwa dokumentu', 'Treść dokumentu'] : ['Document name', 'Document text']

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { endpointPaths } from '../../sdk/endpoint-paths.ts'
 
-/** What can be asked of the router's own: the prompts of the library, and the text endpoints with their schemas. */
+/** Lists the prompts of the library, and the text endpoints with their schemas. */
 const plugin: FastifyPluginAsync = async (app) => {
   const prefix = app.config.endpointPrefix
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/prompts'] })) {

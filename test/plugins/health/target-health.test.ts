@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type HealthChange, TargetHealth } from '../../../src/plugins/health/target-health.ts'
 import { type AttemptResult, movesOn, type Verdict } from '../../../src/relay/attempt/attempt-result.ts'
+import { featuresOf } from '../../../src/relay/request/request-traits.ts'
 import type { Judgement } from '../../../src/relay/run/lease.ts'
 import { RouterError } from '../../../src/sdk/errors.ts'
-import { featuresOf } from '../../../src/sdk/request-traits.ts'
 
 const image = featuresOf('chat', new Set(['image']))
 const imageAndTools = featuresOf('chat', new Set(['image', 'tools']))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { renderPrompt } from '../../../src/config/prompt-text.ts'
+import { renderPrompt } from '../../../src/config/prompt-tree.ts'
 import { post } from '../../helpers/http.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../../helpers/router.ts'
 import {
