@@ -148,7 +148,15 @@ export interface RequestTraits {
   fingerprint(): string | undefined
 }
 
-const contentFeatures: readonly ContentFeature[] = ['image', 'audio', 'video', 'file', 'tools', 'schema', 'adapter']
+const contentFeatures: readonly ContentFeature[] = [
+  'image',
+  'audio',
+  'video',
+  'file',
+  'tools',
+  'schema',
+  'adapter',
+]
 
 const contentBits = 2 ** contentFeatures.length
 

@@ -6,8 +6,8 @@ import { readCallPath, refuseQueryKey } from '../../dialects/gemini/call-path.ts
 import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
 import { modelCard, modelList } from '../../dialects/gemini/models.ts'
 import { GeminiBody } from '../../dialects/gemini/schema.ts'
-import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
+import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { Model } from '../../sdk/target.ts'
 
