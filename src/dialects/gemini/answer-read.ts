@@ -25,7 +25,7 @@ export function readFinish(candidate: JsonObject, calledTools: boolean): FinishR
 }
 
 /** The error that a candidate ended with in place of an answer. */
-export function failureOf(candidate: JsonObject): RouterError | undefined {
+function failureOf(candidate: JsonObject): RouterError | undefined {
   const reason = textOf(memberOf(candidate, 'finishReason')) ?? ''
   if (!failures.has(reason)) return undefined
   return upstreamFailed('The model failed to complete its answer', 'BAD_ANSWER', { what: reason })

@@ -8,7 +8,7 @@ const maxDepth = 128
  * Gemini's own `Schema`, a part of OpenAPI 3.0, as JSON Schema: types in lower case, `nullable` as a type, numbers that are
  * written as texts as numbers. Source: Gemini API reference, "Schema".
  */
-export function toJsonSchema(schema: JsonObject, depth = maxDepth): JsonObject {
+function toJsonSchema(schema: JsonObject, depth = maxDepth): JsonObject {
   const written: JsonObject = {}
   for (const [name, value] of Object.entries(schema)) {
     const converted = convertMember(name, value, depth)

@@ -36,7 +36,7 @@ function isSaid(value: unknown): boolean {
   return value !== undefined && value !== null
 }
 
-export function snakeCase(name: string): string {
+function snakeCase(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 

@@ -19,7 +19,7 @@ export interface ChunkFraming {
 }
 
 /** Server-sent events, as `alt=sse` asks for them. */
-export const sseChunks: ChunkFraming = { chunk: (json) => `data: ${json}\n\n`, end: () => '' }
+const sseChunks: ChunkFraming = { chunk: (json) => `data: ${json}\n\n`, end: () => '' }
 
 /** Writes a stream of chunks, each of the form of a whole answer. Format: Gemini API reference, "streamGenerateContent". */
 export function createWriter(context: AnswerContext, framing: ChunkFraming = sseChunks): ChatStreamWriter {
