@@ -102,7 +102,9 @@ function written(
     flavour: type.flavour,
     drop: (field) => lost.add(field),
   })
-  return { body: JSON.parse(JSON.stringify(target)), lost }
+  const form = request.stream ? 'stream' : 'whole'
+  const path = type.modelIn === 'path' ? { path: type.path('chat', { model: 'm', form }) } : {}
+  return { body: JSON.parse(JSON.stringify({ ...target, ...path })), lost }
 }
 
 /** The members of the server's request that the field changes, two names deep. */

@@ -41,7 +41,7 @@ export interface EndpointDocs {
   /** Where its answer has another status than 200. */
   status?: string
   /** Parts of the path by their name in the route: what to call them and what they are. `*` is a rest of the path. */
-  path?: Readonly<Record<string, { name: string; description: string }>>
+  path?: Readonly<Record<string, { name: string; description: string; example?: string }>>
   query?: Readonly<Record<string, TSchema>>
   /** A body that is not JSON; the route has no schema for it. */
   form?: { type: string; schema: TSchema }

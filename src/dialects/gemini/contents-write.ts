@@ -48,6 +48,7 @@ export function writeContents(messages: readonly ChatMessage[], options: Options
       }
       case 'user':
         turnOf(turns, 'user').parts.push(...message.parts.flatMap((part) => writePart(part, path)))
+        reportDetail(message.parts, options)
         break
       case 'tool':
         addResult(turnOf(turns, 'user'), message, names, path)
@@ -123,6 +124,11 @@ function writePart(part: UserPart, path: string): JsonObject[] {
     case 'file':
       return [writeFile(part, path)]
   }
+}
+
+function reportDetail(parts: readonly UserPart[], { drop }: Options): void {
+  const asks = parts.some((part) => part.type === 'image' && (part.detail ?? 'auto') !== 'auto')
+  if (asks) drop('image_url.detail', 'Gemini has one resolution for all images of a request')
 }
 
 function inline(mimeType: string, data: string): JsonObject {

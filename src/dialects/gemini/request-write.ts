@@ -30,6 +30,8 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   reportOllamaMembers(request.ollama, drop)
   if (request.parallelToolCalls === false)
     drop('parallel_tool_calls', 'Gemini decides itself how many calls a turn has')
+  if (request.tools.some(({ strict }) => strict))
+    drop('tools.strict', 'Gemini checks arguments against their schema by itself, or not at all')
   return {
     ...present({ systemInstruction }),
     contents,

@@ -124,6 +124,7 @@ function pathParameters(route: DocumentedRoute): Json[] {
     required: true,
     description: route.docs.path?.[name]?.description ?? 'Part of the path',
     schema: { type: 'string' },
+    ...given(route.docs.path?.[name]?.example),
   }))
 }
 

@@ -125,14 +125,20 @@ const callDocs: EndpointDocs = {
     json('The answer; for `streamGenerateContent` without `alt=sse` a list of its chunks.'),
     events('For `streamGenerateContent?alt=sse`: the chunks of the answer, or an `error`.'),
   ],
-  path: { '*': { name: 'call', description: 'Name of a model, a colon, and the method.' } },
+  path: {
+    '*': {
+      name: 'call',
+      description: 'Name of a model, a colon, and the method.',
+      example: 'demo:generateContent',
+    },
+  },
   query: { alt: Type.String({ description: '`sse`: a stream of server-sent events.' }) },
   example: { contents: [{ role: 'user', parts: [{ text: 'Hello' }] }] },
 }
 
 const listDocs: EndpointDocs = {
   id: 'geminiListModels',
-  tag: 'Models',
+  tag: 'Gemini',
   summary: 'List models (Gemini)',
   answers: [json('The list.')],
   query: {
@@ -143,7 +149,7 @@ const listDocs: EndpointDocs = {
 
 const modelDocs: EndpointDocs = {
   id: 'geminiGetModel',
-  tag: 'Models',
+  tag: 'Gemini',
   summary: 'Get a model (Gemini)',
   answers: [json('The model.')],
   path: { '*': { name: 'model', description: 'Name of a model; it may contain slashes.' } },
