@@ -260,6 +260,25 @@ describe('a Gemini client', () => {
       content: { parts: [{ text: 'a' }] },
       taskType: 'RETRIEVAL_QUERY',
     })
+    upstream.rescript({ kind: 'reply', body: { embeddings: vectors.map((values) => ({ values })) } })
+    const own = await client.models.embedContent({ model: 'team/own:1b', contents: ['a', 'b'] })
+    assert.equal(own.embeddings?.length, 2)
+    assert.equal(upstream.requests.at(-1)?.url, '/v1beta/models/gemini-2.5-flash:batchEmbedContents')
+    const { requests } = Object(lastBody())
+    assert.deepEqual(
+      requests.map((request: { model: string }) => request.model),
+      ['models/gemini-2.5-flash', 'models/gemini-2.5-flash'],
+    )
+  })
+
+  test('over a Gemini server gets a call that the model got wrong, which is its own to judge', async () => {
+    const answer = { candidates: [{ finishReason: 'MALFORMED_FUNCTION_CALL', index: 0 }] }
+    upstream.rescript({ kind: 'reply', body: answer })
+    const whole = await send('/v1beta/models/team/own:1b:generateContent')
+    assert.deepEqual(await whole.json(), answer)
+    upstream.rescript({ kind: 'stream', pieces: [geminiEvent(answer)] })
+    const streamed = await send('/v1beta/models/team/own:1b:streamGenerateContent?alt=sse')
+    assert.match(await streamed.text(), /MALFORMED_FUNCTION_CALL/)
   })
 
   test('lists the models page by page, and finds one by its name', async () => {

@@ -4,7 +4,7 @@ import { filledTextOf, type JsonObject, objectsIn } from '../../lib/json/read.ts
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
 import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
-import { failureIn, isBlocked, partsIn, readUsage } from './answer-read.ts'
+import { isBlocked, partsIn, readUsage } from './answer-read.ts'
 import { reportedError } from './errors.ts'
 import { memberOf } from './members.ts'
 
@@ -46,8 +46,6 @@ export function parseEvent(sent: SseEvent): StreamEvent {
 }
 
 function noteEvent(data: JsonObject, state: PassthroughState): void {
-  const failure = failureIn(data)
-  if (failure) state.failure = failure
   state.usage = readUsage(data) ?? state.usage
   state.content ||= isBlocked(data) || objectsIn(data.candidates).some(hasContent)
 }

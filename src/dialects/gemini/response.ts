@@ -15,19 +15,17 @@ import { CandidateReader } from './candidate-read.ts'
 import { reportedError } from './errors.ts'
 
 /**
- * Whether this is an answer, whatever the model wrote. Throws `upstream_error` for one that reports an error, whose model failed,
- * and for what is no answer.
+ * Whether this is an answer, whatever the model wrote. Throws `upstream_error` for one that reports an error, and for what is no
+ * answer.
  */
 export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
   if (!isObject(body)) throw unreadable('not an object')
   if (!Array.isArray(body.candidates) && !isObject(body.promptFeedback) && !isObject(body.usageMetadata))
     throw unreadable('no candidates')
-  const failure = failureIn(body)
-  if (failure) throw failure
 }
 
-/** Reads a whole answer, or the list of chunks that a server sends which does not know `alt=sse`. Throws as {@link checkAnswer}. */
+/** Reads a whole answer, or the list of chunks that a server sends which does not know `alt=sse`. Throws as {@link checkAnswer}, and where the model failed. */
 export function readResponse(body: unknown): ChatResponse {
   const chunks: unknown[] = Array.isArray(body) ? body : [body]
   if (chunks.length === 0) throw unreadable('no candidates')
@@ -36,6 +34,8 @@ export function readResponse(body: unknown): ChatResponse {
   const onEvent = (event: ChatEvent): void => addEvent(response, event)
   for (const chunk of chunks) {
     checkAnswer(chunk)
+    const failure = failureIn(chunk)
+    if (failure) throw failure
     const id = filledTextOf(chunk.responseId)
     if (id !== undefined) response.id = id
     reader.read(chunk, onEvent)
