@@ -5,6 +5,7 @@ import { ModelSchema, ProviderSchema } from '../src/config/models-schema.ts'
 import { variables } from '../src/config/settings.ts'
 import { ConfigSchema } from '../src/config/settings-schema.ts'
 import { MockSchema } from '../src/sdk/mock-settings.ts'
+import { ProfileSchema } from '../src/sdk/profile.ts'
 
 const file = join(import.meta.dirname, '../docs/configuration.md')
 const fieldsMark = '<!-- generated from src/config/models-schema.ts by `npm run docs:config` -->'
@@ -28,6 +29,7 @@ function fieldTables(): string {
   const tables = [
     ['A provider', ProviderSchema],
     ['A model', ModelSchema],
+    ['`profile` of a provider', ProfileSchema],
     ['`mock` of a provider', MockSchema],
   ] as const
   return tables.map(([title, schema]) => `### ${title}\n\n${tableOf(schema)}`).join('\n')

@@ -1,6 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Command, type CommandContext, readCommandLine, usage } from './cli/command-line.ts'
+import {
+  type Command,
+  type CommandContext,
+  type CommandLine,
+  readCommandLine,
+  usage,
+} from './cli/command-line.ts'
 import { didYouMean } from './lib/did-you-mean.ts'
 import { version } from './lib/version.ts'
 import { nodeError } from './runtime/node-floor.js'
@@ -43,10 +49,10 @@ if (line.command === 'serve') {
   const { serve } = await import('./serve.ts')
   await serve()
 } else {
-  process.exit(await run(line.command, line.args))
+  process.exit(await run(line))
 }
 
-async function run(name: string, args: readonly string[]): Promise<number> {
+async function run({ command: name, args, flags }: CommandLine): Promise<number> {
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!load) {
     const hint = didYouMean(name, [...Object.keys(commands), 'serve'])
@@ -54,6 +60,7 @@ async function run(name: string, args: readonly string[]): Promise<number> {
     return 2
   }
   const context: CommandContext = {
+    flags,
     env,
     print: (text) => void process.stdout.write(text),
     printError: (text) => void process.stderr.write(text),

@@ -7,6 +7,7 @@ const options = {
   host: { type: 'string' },
   'log-level': { type: 'string' },
   'log-format': { type: 'string' },
+  profiles: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const
@@ -19,9 +20,16 @@ const variableOf = {
   'log-format': 'LLM_ROUTER_LOG_FORMAT',
 } as const
 
+export interface CommandFlags {
+  /** `models`: what each model takes. */
+  profiles: boolean
+}
+
 export interface CommandLine {
   command: string
   args: string[]
+  /** Options of the command itself. */
+  flags: CommandFlags
   /** Environment variables set by options. */
   env: CommandContext['env']
 }
@@ -41,9 +49,12 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
     const value = values[name as keyof typeof variableOf] // the keys of that same object
     if (value !== undefined) env[variable] = value
   }
-  if (values.help) return { command: 'help', args: [], env }
-  if (values.version) return { command: 'version', args: [], env }
-  return { command, args, env }
+  const flags = { profiles: values.profiles === true }
+  if (values.help) return { command: 'help', args: [], flags, env }
+  if (values.version) return { command: 'version', args: [], flags, env }
+  if (flags.profiles && command !== 'models')
+    return { error: '--profiles is an option of the command models' }
+  return { command, args, flags, env }
 }
 
 function parse(argv: readonly string[]) {
@@ -60,6 +71,7 @@ function errorOf(error: unknown): string {
 
 /** What a command may use of its process. */
 export interface CommandContext {
+  flags: CommandFlags
   env: Record<string, string | undefined>
   /** Writes results to stdout. */
   print(text: string): void
@@ -81,7 +93,8 @@ Commands
                       a host may have a port; this machine by default
   init [file] [host...]
                       write it to a new file (models-config.json)
-  models [file]       list the models that would be served
+  models [file]       list the models that would be served; with --profiles, what the
+                      model of each server takes
   healthcheck [url]   exit code 0 if the router answers
   schema              print the JSON Schema of models-config.json
   version             print the version

@@ -2,11 +2,18 @@ import type { Model } from '../sdk/target.ts'
 import type { Command } from './command-line.ts'
 import { readWholeConfig } from './whole-config.ts'
 
-/** `models [file]`: lists the models that would be served, one per line. Shows no addresses or keys. */
-export const models: Command = async ([file], { env, print, printError }) => {
+/**
+ * `models [file]`: lists the models that would be served, one per line; with `--profiles` the servers of each model, with the
+ * profile of the model there. Shows no addresses or keys.
+ */
+export const models: Command = async ([file], { env, flags, print, printError }) => {
   const { config, errors, models: served } = await readWholeConfig(env, file)
   for (const error of errors) printError(`${error}\n`)
   if (errors.length > 0) return 2
+  if (flags.profiles) {
+    for (const model of served) for (const line of profileLines(model)) print(`${line}\n`)
+    return 0
+  }
   const rows = [['MODEL', 'SERVERS', 'STRATEGY', 'CONTEXT']]
   for (const model of served) rows.push(rowOf(model, config.balanceStrategy))
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
@@ -19,6 +26,13 @@ export const models: Command = async ([file], { env, print, printError }) => {
     )
   }
   return 0
+}
+
+/** As JSON, so that a part of it can be pasted into `profile` of the provider. */
+function profileLines({ alias, targets, sleeping }: Model): string[] {
+  return [...targets, ...sleeping].map(({ id, type, upstreamModel, profile = {} }) => {
+    return `${alias}  ${id}  ${type.name}  ${upstreamModel}  ${JSON.stringify(profile)}`
+  })
 }
 
 function rowOf({ alias, targets, sleeping, strategy }: Model, usual: string): string[] {

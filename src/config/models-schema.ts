@@ -1,5 +1,6 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { MockSchema } from '../sdk/mock-settings.ts'
+import { ProfileSchema } from '../sdk/profile.ts'
 import { operations } from '../sdk/provider.ts'
 
 /**
@@ -105,6 +106,16 @@ export const ProviderSchema = Type.Object(
     stream_usage: yesNo(
       'false: never request token counts in streams from this server unless the client did.',
     ),
+    fit_max_tokens: yesNo(
+      'true: when the server says that prompt and answer together exceed the context, the request is sent again with a lower limit of the answer.',
+    ),
+    system_turns: Type.Optional(
+      Type.Union([Type.Literal('keep'), Type.Literal('fold')], {
+        description:
+          'System messages behind the first message of a translated request: "keep" sends them as they are, "fold" as text of the user. Default: keep for OpenAI and Azure hosts, else fold.',
+        allowed: '"keep" or "fold"',
+      }),
+    ),
     health_check: Type.Optional(
       Type.Union([Type.Boolean(), Type.String()], {
         description:
@@ -113,6 +124,7 @@ export const ProviderSchema = Type.Object(
       }),
     ),
     is_embedding: yesNo('Whether it is an embedding model; for lists of models.'),
+    profile: Type.Optional(ProfileSchema),
     mock: Type.Optional(MockSchema),
   },
   { description: 'One server that serves the model.' },

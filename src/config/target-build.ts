@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { numberOf } from '../lib/json/loose.ts'
 import { isObject } from '../lib/json/read.ts'
+import type { SystemTurns } from '../sdk/dialect.ts'
 import {
   type Call,
   type CallForm,
@@ -13,6 +14,7 @@ import {
 import type { Registry } from '../sdk/registry.ts'
 import type { Strategy } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
+import { profileFor } from './model-profiles.ts'
 import type { Findings, ProviderAtPath } from './models-check.ts'
 import type { ModelShell, Provider } from './models-schema.ts'
 import { expanded, readToken } from './secrets.ts'
@@ -55,6 +57,7 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     model: alias,
     type,
     upstreamModel,
+    profile: profileFor({ type: type.name, upstreamModel, hostname: url?.hostname ?? '' }, provider.profile),
     origin: url?.origin ?? '',
     paths: wantedPaths(pathsFor('whole'), placed, type, findings.warnings),
     ...formPathsOf(pathsFor),
@@ -66,6 +69,8 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     dropParams: provider.drop_params ?? [],
     defaults: mergedDefaults(shell, provider),
     streamUsage: provider.stream_usage ?? true,
+    ...(provider.fit_max_tokens ? { fitMaxTokens: true } : {}),
+    ...vendorOf(url, provider.system_turns),
     mock: provider.mock ?? {},
     ...limitsOf(type, shell, provider),
     ...listingsOf(type, host),
@@ -150,6 +155,24 @@ function wantedPaths(
   if (wanted) warnings.push(`${path}.responses: not used with ${type.name} servers`)
   const { responses: _unwanted, ...rest } = paths
   return rest
+}
+
+/** Servers of OpenAI's own models; their templates take system messages anywhere. Source: Azure OpenAI documentation, "Endpoints". */
+const openaiHosts =
+  /(?:^|\.)(?:openai\.com|openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)$/
+const anthropicHosts = /(?:^|\.)anthropic\.com$/
+
+/** What the host alone tells of a server. */
+function vendorOf(
+  url: URL | undefined,
+  configured: SystemTurns | undefined,
+): Pick<Target, 'systemTurns' | 'isAnthropic'> {
+  const host = url?.hostname ?? ''
+  const turns = configured ?? (openaiHosts.test(host) ? 'keep' : undefined)
+  return {
+    ...(turns === undefined ? {} : { systemTurns: turns }),
+    ...(anthropicHosts.test(host) ? { isAnthropic: true } : {}),
+  }
 }
 
 /** `num_ctx` as a number is an option like others, see {@link defaultsOf}. */

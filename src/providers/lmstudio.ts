@@ -6,6 +6,7 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * LM Studio's local server. Source: LM Studio documentation, "OpenAI Compatibility Endpoints".
  *
  * - `response_format` supports only `json_schema` and `text`; `json_object` returns 400.
+ * - Thoughts of earlier turns are sent back as `reasoning_content`, its name in answers ("Separate reasoning_content").
  * - `tool_choice` is a string (`none`, `auto`, `required`), never an object.
  * - Reasoning levels are those of gpt-oss, the models for which it documents `reasoning_effort`.
  */
@@ -18,6 +19,7 @@ export const lmstudio: ProviderType = {
     samplingExtensions: ['top_k'],
     jsonObject: false,
     namedToolChoice: false,
+    reasoningHistory: ['reasoning_content'],
     reasoningEfforts: ['low', 'medium', 'high'],
   },
   path: pathIn({

@@ -12,6 +12,8 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * - `developerRole`: kept, as in an untranslated request.
  * - No sampling extensions and no multiplicative penalty: OpenAI returns 400 for unknown fields, so they
  *   are reported as dropped. For llama.cpp, the type `vllm` sends them.
+ * - `reasoning_content`: DeepSeek, Kimi and others require their own thoughts back. OpenAI's models return none; their
+ *   profiles exclude it.
  * - No list of reasoning levels: it differs between models, so a level is sent as the client named it.
  */
 export const openai: ProviderType = {
@@ -22,6 +24,7 @@ export const openai: ProviderType = {
     developerRole: true,
     jsonObject: true,
     namedToolChoice: true,
+    reasoningHistory: ['reasoning_content'],
   },
   path: pathIn(openaiPaths),
   maxBatch: 2048, // API reference, "Create embeddings"

@@ -30,6 +30,9 @@ export interface RelayServices {
   /** A target failed and the next one is tried. */
   onFailover(target: Target, error: RouterError): void
 
+  /** Logs what happens in request after request once. */
+  noteOnce?(what: string): void
+
   transportOf(target: Target): Transport
   /** Bounds the wait for the first content and each silence after it, in milliseconds. */
   timeoutMs: number

@@ -133,6 +133,8 @@ export interface ChatRequest {
    */
   completion?: { raw: boolean; suffix?: string }
   user?: string
+  /** What the reader left out that matters to no answer; logged once. */
+  notices?: readonly string[]
   /** Members that the codec does not know, by their wire name; a target of the same dialect gets them back. */
   extras: Record<string, unknown>
 }

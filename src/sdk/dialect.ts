@@ -2,6 +2,7 @@ import type { Edit, JsonScan } from '../lib/json/splice.ts'
 import type { ChatEvent, ChatRequest, ChatResponse, Usage } from './chat.ts'
 import type { EmbeddingCodec } from './embedding.ts'
 import type { RouterError } from './errors.ts'
+import type { Profile } from './profile.ts'
 import type { Operation } from './provider.ts'
 
 /** What a chat may use that a server can lack. */
@@ -37,8 +38,15 @@ export interface WriteRequestOptions {
   /** The upstream's name of the model. */
   model: string
   flavour: Flavour
+  /** What becomes of system turns behind the first message; absent: `fold`. */
+  systemTurns?: SystemTurns | undefined
   drop: Drop
+  /** What the model takes; absent: nothing is known of it. */
+  profile?: Profile | undefined
 }
+
+/** System turns behind the first message: sent where they are, or as text of the user. */
+export type SystemTurns = 'keep' | 'fold'
 
 /** What a writer must know of the answer it writes. */
 export interface AnswerContext {
@@ -146,6 +154,15 @@ export interface PassthroughRequest {
   stream: boolean
   /** Whether token counts are wanted for metrics. */
   wantUsage: boolean
+  /** The server is that of the vendor whose dialect it is. */
+  isVendor?: boolean
+}
+
+export interface PassthroughEdits {
+  edits: Edit[]
+  stripUsage: boolean
+  /** What the edits change that matters to no answer; logged once. */
+  notices?: readonly string[]
 }
 
 export interface ContextLimits {
@@ -171,7 +188,7 @@ export interface ChatCodec {
   createWriter(context: AnswerContext): ChatStreamWriter
   createPassthrough(options: PassthroughOptions): ChatPassthrough
   /** Edits of a forwarded request; `stripUsage`: whether the client must not see the usage chunk that they ask for. */
-  passthroughEdits(request: PassthroughRequest): { edits: Edit[]; stripUsage: boolean }
+  passthroughEdits(request: PassthroughRequest): PassthroughEdits
   /** For servers that do not notice that the client of a whole answer has left; absent: the dialect has no way. */
   readonly wholeAsStream?: WholeAsStream
   /** What a request without `stream` means in this dialect. */

@@ -40,6 +40,14 @@ const statusOfKind: Record<ErrorKind, number> = {
   internal: 500,
 }
 
+/** Token counts of a request that is too long, as the upstream counts them. */
+export interface ContextOverflow {
+  contextTokens: number
+  inputTokens: number
+  /** What the answer may have; absent: the prompt alone is too long, or the upstream does not say. */
+  maxTokens?: number
+}
+
 export interface RouterErrorDetails {
   /** Machine-readable code that the client sees, such as `model_not_found`. */
   code?: string
@@ -55,6 +63,8 @@ export interface RouterErrorDetails {
   quotesUpstream?: boolean
   /** What the log may know and the client may not: the error underneath. */
   cause?: unknown
+  /** By how much the request is too long, where the upstream says so. */
+  overflow?: ContextOverflow
   /** Short cause code such as `ECONNREFUSED`: logged always, shown to clients in debug mode only. */
   causeCode?: string
 }
@@ -69,6 +79,7 @@ export class RouterError extends Error {
   readonly shouldRetry: boolean | undefined
   readonly causeCode: string | undefined
   readonly quotesUpstream: boolean
+  readonly overflow: ContextOverflow | undefined
   /** What the upstream said, where the log may have it and the client may not; see relay/attempt/safe-text.ts. */
   upstreamText: string | undefined
 
@@ -83,6 +94,7 @@ export class RouterError extends Error {
     this.shouldRetry = details.shouldRetry
     this.causeCode = details.causeCode
     this.quotesUpstream = details.quotesUpstream ?? false
+    this.overflow = details.overflow
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Connection } from './connection.ts'
+import type { SystemTurns } from './dialect.ts'
 import type { EngineListing } from './engine-listings.ts'
 import type { MockSettings } from './mock-settings.ts'
+import type { Profile } from './profile.ts'
 import type { CallForm, Operation, ProviderType } from './provider.ts'
 
 export type { MockSettings }
@@ -13,6 +15,8 @@ export interface Target {
   readonly type: ProviderType
   /** The model's name at the upstream. */
   readonly upstreamModel: string
+  /** What the model takes; absent: nothing is known of it. */
+  readonly profile?: Profile
   /** Scheme, host and port; empty for embedded types. Never shown to clients. */
   readonly origin: string
   /** Path and query for each operation that the upstream offers. */
@@ -34,6 +38,12 @@ export interface Target {
   readonly defaults: Readonly<Record<string, unknown>>
   /** Whether the router may ask for token counts on its own in streams. */
   readonly streamUsage: boolean
+  /** Whether the limit of the answer is lowered where the server says that it does not fit behind the prompt. */
+  readonly fitMaxTokens?: boolean
+  /** What becomes of system turns behind the first message, in translation; absent: `fold`. */
+  readonly systemTurns?: SystemTurns
+  /** It is Anthropic's own server, not another one that speaks its API. */
+  readonly isAnthropic?: boolean
   readonly mock: MockSettings
   /** Most inputs of one embedding request; absent: no limit is known. */
   readonly maxBatch?: number

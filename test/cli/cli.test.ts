@@ -195,6 +195,37 @@ test('models lists what would be served, without addresses', async () => {
   assert.equal(code, 0)
 })
 
+test('models --profiles prints what the model of each server takes, with what the file changes', async () => {
+  const path = file(
+    'profiles.json',
+    JSON.stringify(
+      modelsConfig({
+        claude: [
+          { id: 'a', api_type: 'anthropic', api_host: 'http://10.1.2.3', model_path: 'claude-opus-4-7' },
+          { id: 'b', api_type: 'vllm', api_host: 'http://10.1.2.4', profile: { max_stops: 16 } },
+        ],
+      }),
+    ),
+  )
+  const { code, stdout } = await runCli(['models', '--profiles', path])
+  const lines = stdout.trimEnd().split('\n')
+  assert.match(lines[0] ?? '', /^claude {2}a {2}anthropic {2}claude-opus-4-7 {2}\{.*"thinking":"adaptive"/)
+  assert.equal(lines[1], 'claude  b  vllm  claude  {"max_stops":16}')
+  assert.doesNotMatch(stdout, /10\.1\.2/)
+  assert.equal(code, 0)
+})
+
+test('an invalid profile is reported with its position', async () => {
+  const profile = { thinking: 'sometimes', max_stop: 3 }
+  const path = file(
+    'profile.json',
+    JSON.stringify(modelsConfig({ m: [{ api_type: 'mock', profile }] }), null, 1),
+  )
+  const { code, stdout } = await runCli(['check', path])
+  assert.match(stdout, /profile\.json:\d+:\d+: error: .*profile\.thinking: "sometimes" is not "adaptive"/)
+  assert.equal(code, 2)
+})
+
 test('the health check asks the router that the settings name, or the one that it is told', async (t) => {
   const router = await startRouter({ models: modelsConfig({ one: [{ api_type: 'mock' }] }) })
   t.after(() => router.close())

@@ -22,12 +22,28 @@ export function readUserBlock(block: JsonObject, path: string, drop: Drop): User
       return readDocument(block, path, drop)
     case 'search_result':
       return readSearchResult(block)
-    default:
+    case 'container_upload':
+      // The file is at Anthropic, and the answer would be another without it.
       throw badRequest(
         `'${path}.type' is a kind of content that this model's upstream cannot take`,
         `${path}.type`,
       )
+    case 'tool_reference':
+      return textParts(`The tool ${filledTextOf(block.tool_name) ?? ''} can be called now.`)
+    default:
+      return textParts(unknownText(block))
   }
+}
+
+/** From here on an unknown block is data rather than words, in UTF-16 units. */
+const longestUnknown = 4_096
+
+/** New kinds of blocks appear every few months; refusing one would end the conversation for good. */
+function unknownText(block: JsonObject): string {
+  if (typeof block.text === 'string') return block.text
+  if (typeof block.content === 'string') return block.content
+  const json = JSON.stringify(block)
+  return json.length > longestUnknown ? `[${textOf(block.type) ?? 'content'}]` : json
 }
 
 /** Anthropic itself refuses empty text; elsewhere it would only be noise. */

@@ -1,6 +1,7 @@
 import { isObject, type JsonObject, textOf } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import { type ErrorKind, RouterError, upstreamFailed } from '../../sdk/errors.ts'
+import { anthropicOverflow } from '../shared/overflow-words.ts'
 
 /** Source: Anthropic API reference, "Errors". */
 const typeOfKind: Readonly<Record<ErrorKind, string>> = {
@@ -29,7 +30,7 @@ export function writeError(error: RouterError, options: ErrorOptions): JsonObjec
     type: 'error',
     error: {
       type: typeOfKind[error.kind],
-      message: messageOf(error),
+      message: anthropicOverflow(error),
       ...(options.debug && error.causeCode !== undefined ? { debug: { cause: error.causeCode } } : {}),
     },
     ...(options.requestId === '' ? {} : { request_id: options.requestId }),
@@ -44,12 +45,6 @@ export function writeStreamError(error: RouterError, options: ErrorOptions): str
 /** Overload has a status of its own in this dialect. */
 export function errorStatus(error: RouterError): number {
   return error.kind === 'overloaded' ? 529 : error.status
-}
-
-/** Agents know by these words that the conversation has to be shortened. */
-function messageOf({ kind, message }: RouterError): string {
-  const tells = kind !== 'context_overflow' || /prompt is too long/i.test(message)
-  return tells ? message : `prompt is too long: ${message}`
 }
 
 /** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */

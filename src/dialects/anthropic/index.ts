@@ -1,6 +1,7 @@
 import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
-import { streamEdits } from '../shared/stream-edits.ts'
+import { streamEdits } from '../shared/stream-filter.ts'
 import { readUsage } from './answer-read.ts'
+import { billingEdits, billingNotice } from './billing-header.ts'
 import { errorStatus, writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
@@ -23,8 +24,12 @@ const chat: ChatCodec = {
   createReader: () => createReader(),
   createWriter,
   createPassthrough,
-  // Every stream carries token counts, so none have to be requested.
-  passthroughEdits: (request) => ({ edits: streamEdits(request, false), stripUsage: false }),
+  passthroughEdits(request) {
+    const billing = request.isVendor ? [] : billingEdits(request)
+    // Every stream carries token counts, so none have to be requested.
+    const edits = [...billing, ...streamEdits(request, false)]
+    return { edits, stripUsage: false, ...(billing.length > 0 ? { notices: [billingNotice] } : {}) }
+  },
   missingDefaults,
 }
 

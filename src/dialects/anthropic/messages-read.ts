@@ -9,18 +9,15 @@ import {
 import type { AssistantMessage, ChatMessage, SystemMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
+import { withoutBillingHeader } from './billing-header.ts'
 import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
-
-/** Claude Code's first block; it differs with each request, and would undo the prompt cache of a local engine. */
-const billingMark = 'x-anthropic-billing-header'
 
 /** The top-level `system`; none when it says nothing. */
 export function readSystem(system: unknown): SystemMessage[] {
   const texts = typeof system === 'string' ? [system] : objectsIn(system).map((block) => textOf(block.text))
   const parts = texts
     .filter((text) => text !== undefined)
-    .filter((text) => !text.startsWith(billingMark))
-    .flatMap(textParts)
+    .flatMap((text) => textParts(withoutBillingHeader(text)))
   return parts.length === 0 ? [] : [{ role: 'system', developer: false, parts }]
 }
 

@@ -3,6 +3,7 @@ import type { AssistantMessage, ChatMessage, ImagePart, ToolMessage, UserPart } 
 import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
 import { signatureOf } from '../shared/signatures.ts'
+import { asUserText } from '../shared/system-turns.ts'
 import { legalCallId, toWireName } from './tool-identifiers.ts'
 
 export interface WrittenTurns {
@@ -49,8 +50,7 @@ function addMessage(turns: Turn[], message: ChatMessage, path: string, drop: Dro
   switch (message.role) {
     case 'system': {
       drop('messages.system', 'Anthropic has system text in front only; a later one was sent as user text')
-      const text = message.parts.map((part) => part.text).join('\n\n')
-      userTurn(turns).rest.push({ type: 'text', text: `<system>\n${text}\n</system>` })
+      userTurn(turns).rest.push({ type: 'text', text: asUserText(message) })
       return
     }
     case 'user': {

@@ -2,6 +2,7 @@ import { filledTextOf, isObject, type JsonObject, numberOf, present, textOf } fr
 import type { ChatRequest, ReasoningEffort, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { readSampling } from '../shared/sampling.ts'
+import { billingNotice, hasBillingHeader } from './billing-header.ts'
 import { readMessages, readSystem } from './messages-read.ts'
 import { sampling } from './sampling.ts'
 import { AnthropicMessagesBody } from './schema.ts'
@@ -31,6 +32,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       user: isObject(body.metadata) ? filledTextOf(body.metadata.user_id) : undefined,
     }),
     extras: { ...unknownMembers(body), ...dropped },
+    ...(hasBillingHeader(body.system) ? { notices: [billingNotice] } : {}),
   }
 }
 

@@ -17,7 +17,7 @@ import { writeTools } from './tools-write.ts'
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
   const { system, messages } = writeMessages(request.messages, drop)
-  const { thinking, effort, budget, on } = writeReasoning(request, drop)
+  const { thinking, effort, budget, on } = writeReasoning(request, options)
   const { format, instruction } = writeFormat(request.responseFormat, drop)
   if (instruction !== undefined) system.push({ type: 'text', text: instruction })
   const config = present({ effort, format })

@@ -2,6 +2,7 @@ import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } f
 import type { ToolChoice, ToolDefinition } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import type { Drop } from './blocks-read.ts'
+import { clientToolOf } from './client-tools.ts'
 
 export interface OfferedTools {
   tools: ToolDefinition[]
@@ -9,19 +10,26 @@ export interface OfferedTools {
   parallelToolCalls?: boolean
 }
 
-/** Tools and the choice among them. Those that run at Anthropic are dropped, unless there are no others. */
+/** Tools and the choice among them. Those that run at Anthropic are dropped, unless there are no others; the client's own become functions. */
 export function readTools(body: JsonObject, drop: Drop): OfferedTools {
   const sent = objectsIn(body.tools)
   const tools: ToolDefinition[] = []
   for (const [index, tool] of sent.entries()) {
     const type = filledTextOf(tool.type) ?? 'custom'
-    if (type === 'custom') tools.push(readTool(tool, `tools[${index}]`))
+    const own = clientToolOf(tool)
+    if (own) tools.push(own)
+    else if (type === 'custom' || isObject(tool.input_schema)) tools.push(readTool(tool, `tools[${index}]`))
     else drop(`tools.${type}`)
   }
-  if (sent.length > 0 && tools.length === 0) {
+  if (tools.length === 0 && sent.some(runsAtAnthropic)) {
     throw badRequest("'tools' holds only tools that run at Anthropic; this model has none of them", 'tools')
   }
   return { tools, ...readChoice(body.tool_choice, tools) }
+}
+
+/** Without it the answer would be another. A kind that is not known yet may be optional. */
+function runsAtAnthropic({ type }: JsonObject): boolean {
+  return typeof type === 'string' && /^(?:web_search|web_fetch|code_execution|tool_search|mcp)/.test(type)
 }
 
 function readTool(tool: JsonObject, path: string): ToolDefinition {

@@ -1,4 +1,5 @@
 import { type JsonObject, parseObject, present } from '../../lib/json/read.ts'
+import { readCallId } from '../../lib/signed-id.ts'
 import type {
   AssistantMessage,
   ChatMessage,
@@ -9,7 +10,7 @@ import type {
 } from '../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
-import { readCallId, signatureOf } from '../shared/signatures.ts'
+import { signatureOf } from '../shared/signatures.ts'
 import { argumentObject } from '../shared/tool-arguments.ts'
 import { standInSignature } from './signatures.ts'
 

@@ -1,6 +1,6 @@
 import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
 import { randomCallId } from '../shared/call-ids.ts'
-import { streamEdits } from '../shared/stream-edits.ts'
+import { streamEdits } from '../shared/stream-filter.ts'
 import { readUsage } from './answer-read.ts'
 import { fitContext } from './context.ts'
 import { embedding } from './embedding.ts'

@@ -3,6 +3,7 @@ import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } fro
 import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { foldSystemTurns } from '../shared/system-turns.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
@@ -34,7 +35,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   const engine = { ...shared, ...extras.options, ...ollama?.options }
   return {
     model: options.model,
-    messages: writeMessages(request.messages, drop),
+    messages: writeMessages(foldSystemTurns(request.messages, options), drop),
     // Always explicit: Ollama streams by default.
     stream: request.stream,
     ...(tools.length === 0 ? {} : { tools: tools.map(writeTool) }),

@@ -91,7 +91,9 @@ class CompletionWriter implements ChatStreamWriter {
 
   #chunk(index: number, text: string, logprobs: JsonObject | null, finish: string | null): string {
     const choices = [{ text, index, logprobs, finish_reason: finish }]
-    return `data: ${JSON.stringify({ ...this.#head, choices })}\n\n`
+    // A client that asked for token counts gets the member in every chunk.
+    const usage = this.#context.includeUsage ? { usage: null } : {}
+    return `data: ${JSON.stringify({ ...this.#head, choices, ...usage })}\n\n`
   }
 
   #usageChunk(): string {

@@ -1,7 +1,7 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
+import { readCallId } from '../../lib/signed-id.ts'
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../sdk/chat.ts'
 import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
-import { readCallId } from '../shared/signatures.ts'
 import { writeSignedId } from './stream-calls.ts'
 
 /** Writes the turns of a conversation, one message for one. */

@@ -4,6 +4,7 @@ import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { foldSystemTurns } from '../shared/system-turns.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
@@ -19,7 +20,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   if (effort.why !== undefined) drop('reasoning_effort', effort.why)
   return {
     model: options.model,
-    messages: writeMessages(request.messages, options),
+    messages: writeMessages(foldSystemTurns(request.messages, options), options),
     stream: request.stream,
     ...(request.stream ? { stream_options: { include_usage: true } } : {}),
     ...writeSampling(sampling, request.sampling, options),

@@ -7,9 +7,9 @@ import {
   objectsIn,
   textOf,
 } from '../../lib/json/read.ts'
+import { readCallId, signedCallId } from '../../lib/signed-id.ts'
 import type { ChatEvent } from '../../sdk/chat.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
-import { readCallId, signedCallId } from '../shared/signatures.ts'
 import { argumentText, customArguments } from '../shared/tool-arguments.ts'
 import { isObjectText } from './messages-read.ts'
 

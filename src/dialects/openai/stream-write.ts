@@ -20,12 +20,15 @@ class StreamWriter implements ChatStreamWriter {
   readonly #choices = new Map<number, WrittenChoice>()
   /** All that is the same in every chunk of the answer, written once. */
   #head: string
+  /** Member of every chunk without token counts, for a client that asked for them. */
+  readonly #noUsage: ',"usage":null' | ''
   #usage: Usage | undefined
   #over = false
 
   constructor(context: AnswerContext) {
     this.#context = context
     this.#head = headOf(context, {})
+    this.#noUsage = context.includeUsage ? ',"usage":null' : ''
   }
 
   write(event: ChatEvent): string {
@@ -68,7 +71,7 @@ class StreamWriter implements ChatStreamWriter {
   #delta(choice: number, delta: string, logprobs?: readonly TokenLogprob[]): string {
     const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
     const probabilities = logprobs ? JSON.stringify(writeLogprobs(logprobs)) : 'null'
-    return `${role}${this.#head}[{"index":${choice},"delta":${delta},"logprobs":${probabilities},"finish_reason":null}]}\n\n`
+    return `${role}${this.#head}[{"index":${choice},"delta":${delta},"logprobs":${probabilities},"finish_reason":null}]${this.#noUsage}}\n\n`
   }
 
   /** The first chunk of a choice carries the role; an answer that starts with a tool call has no content. */
@@ -97,7 +100,7 @@ class StreamWriter implements ChatStreamWriter {
     const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
     const called = this.#choices.get(choice)?.calledTools
     const told = reason === 'stop' && called ? 'tool_calls' : reason
-    return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${told}"}]}\n\n`
+    return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${told}"}]${this.#noUsage}}\n\n`
   }
 
   /** Only for who asked: clients that look at `choices[0]` of every chunk break on it. */

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
 import type { FinishReason, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 
@@ -13,7 +13,7 @@ export interface AnswerState {
 }
 
 /**
- * A response object with the request's parameters repeated. What the client left to the engine is null, as the router
+ * A response object with every member that OpenAI's document requires, and the request's parameters repeated. What the client left to the engine is null, as the router
  * does not know the engine's choice. Source: OpenAI API reference, "The response object".
  */
 export function answerObject(context: AnswerContext, state: AnswerState): JsonObject {
@@ -24,6 +24,7 @@ export function answerObject(context: AnswerContext, state: AnswerState): JsonOb
   return {
     id: responseId(context.id),
     object: 'response',
+    access_programs: null,
     created_at: context.created,
     completed_at: completedAt,
     status,
@@ -45,8 +46,8 @@ export function answerObject(context: AnswerContext, state: AnswerState): JsonOb
     store: request.store ?? true,
     temperature: sent('temperature'),
     text: textOptions(request.text),
-    tool_choice: request.tool_choice ?? 'auto',
-    tools: request.tools ?? [],
+    tool_choice: chosenTool(request.tool_choice),
+    tools: objectsIn(request.tools).map(offeredTool),
     top_logprobs: request.top_logprobs ?? 0,
     top_p: sent('top_p'),
     truncation: request.truncation ?? 'disabled',
@@ -86,16 +87,39 @@ function writeUsage(usage: Usage): JsonObject {
   }
 }
 
+/**
+ * A tool as an answer repeats it. A request may omit `strict` and `parameters` of a function (`FunctionToolParam`); an
+ * answer has both (`FunctionTool`), and null says that the client left it out.
+ */
+function offeredTool(tool: JsonObject): JsonObject {
+  if (tool.type === 'function')
+    return { ...tool, parameters: tool.parameters ?? null, strict: tool.strict ?? null }
+  if (tool.type !== 'namespace') return tool
+  return { ...tool, description: tool.description ?? '', tools: objectsIn(tool.tools).map(offeredTool) }
+}
+
+/** The choice of a tool; chat clients nest the name of a function, which an answer has directly. */
+function chosenTool(choice: unknown): unknown {
+  if (!isObject(choice) || choice.name !== undefined) return choice ?? 'auto'
+  const { function: named, ...rest } = choice
+  return isObject(named) ? { ...rest, name: named.name } : choice
+}
+
 function textOptions(text: unknown): JsonObject {
   const options = objectOf(text)
-  return { ...options, format: options.format ?? { type: 'text' } }
+  const format = isObject(options.format) ? options.format : { type: 'text' }
+  return {
+    ...options,
+    format: format.type === 'json_schema' ? { ...format, name: format.name ?? 'response' } : format,
+  }
 }
 
 function objectOf(value: unknown): JsonObject {
   return isObject(value) ? value : {}
 }
 
-export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc'
+/** `ntc`: a call of a tool whose calls are items of their own kind. */
+export type ItemPrefix = 'msg' | 'rs' | 'fc' | 'ctc' | 'ntc'
 
 /** Id of an answer whose random part is `id`. */
 export function responseId(id: string): string {
@@ -109,6 +133,6 @@ export function itemId(prefix: ItemPrefix, id: string, index: number): string {
 
 /** The answer that an item of ours belongs to; undefined for an id that this router did not make. */
 export function responseIdOfItem(item: string): string | undefined {
-  const id = /^(?:msg|rs|fc|ctc)_(\w+)_\d+$/.exec(item)?.[1]
+  const id = /^(?:msg|rs|fc|ctc|ntc)_(\w+)_\d+$/.exec(item)?.[1]
   return id === undefined ? undefined : responseId(id)
 }

@@ -1,18 +1,23 @@
-import { type JsonObject, textOf } from '../../lib/json/read.ts'
+import { type JsonObject, present, textOf } from '../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { argumentObject, isCompleteCall } from '../shared/tool-arguments.ts'
-import { answerObject, endingOf, itemId } from './answer-object.ts'
-import { customToolNames } from './tools-read.ts'
+import { answerObject, endingOf, type ItemPrefix, itemId } from './answer-object.ts'
+import { type ClientTool, ClientTools } from './client-tools.ts'
+import { inputItems } from './input-read.ts'
 
 /** A whole answer: thoughts, then the message, then the calls. The API has one choice. */
-export function writeResponse(response: ChatResponse, context: AnswerContext): JsonObject {
+export function writeResponse(
+  response: ChatResponse,
+  context: AnswerContext,
+  offered = new ClientTools(context.request?.tools, inputItems(context.request?.input)),
+): JsonObject {
   const [choice] = response.choices
-  const output = choice ? itemsOf(choice, context) : []
+  const output = choice ? itemsOf(choice, context, offered) : []
   return answerObject(context, { ...endingOf(choice?.finishReason ?? 'stop'), output, usage: response.usage })
 }
 
-function itemsOf(choice: ChatChoice, { id, request = {} }: AnswerContext): JsonObject[] {
+function itemsOf(choice: ChatChoice, { id }: AnswerContext, offered: ClientTools): JsonObject[] {
   const { reasoning, toolCalls, finishReason } = choice
   const { status } = endingOf(finishReason)
   const cut = status === 'incomplete' && toolCalls.length === 0
@@ -22,14 +27,11 @@ function itemsOf(choice: ChatChoice, { id, request = {} }: AnswerContext): JsonO
   if (parts.length > 0) {
     items.push(messageItem(itemId('msg', id, items.length), parts, cut ? 'incomplete' : 'completed'))
   }
-  const custom = customToolNames(request.tools)
   for (const call of toolCalls) {
     // Only the last call can have been cut by a limit.
     const ended = status === 'incomplete' && call === toolCalls.at(-1) ? 'incomplete' : 'completed'
-    const item = custom.has(call.name)
-      ? customItem(itemId('ctc', id, items.length), call, ended)
-      : functionItem(itemId('fc', id, items.length), call, ended)
-    items.push(item)
+    const tool = offered.called(call.name)
+    items.push(callItem(itemId(prefixOf(tool), id, items.length), { call, tool }, ended))
   }
   return items
 }
@@ -68,15 +70,30 @@ export function summaryPart(text: string): JsonObject {
   return { type: 'summary_text', text }
 }
 
-export function functionItem(id: string, call: ToolCall, status: ItemStatus): JsonObject {
-  const { id: callId, name, arguments: json } = call
-  return { id, type: 'function_call', status: statusOf(call, status), call_id: callId, name, arguments: json }
+/** A call, and the tool of the client that it is for. */
+export interface AnsweredCall {
+  call: ToolCall
+  /** Undefined where the model calls what was not offered. */
+  tool: ClientTool | undefined
 }
 
-export function customItem(id: string, call: ToolCall, status: ItemStatus): JsonObject {
-  const { id: callId, name } = call
-  const input = customInput(call)
-  return { id, type: 'custom_tool_call', status: statusOf(call, status), call_id: callId, name, input }
+export function prefixOf(tool: ClientTool | undefined): ItemPrefix {
+  if (tool?.native) return 'ntc'
+  return tool?.definition.type === 'custom' ? 'ctc' : 'fc'
+}
+
+/** The item of a call, in the form of its tool. */
+export function callItem(id: string, { call, tool }: AnsweredCall, sent: ItemStatus): JsonObject {
+  const status = statusOf(call, sent)
+  if (tool?.native) {
+    const { callType, write } = tool.native
+    return { id, type: callType, status, call_id: call.id, ...write(argumentObject(call.arguments)) }
+  }
+  const { name = call.name, namespace } = tool ?? {}
+  const head = { status, call_id: call.id, name, ...present({ namespace }) }
+  return tool?.definition.type === 'custom'
+    ? { id, type: 'custom_tool_call', ...head, input: customInput(call) }
+    : { id, type: 'function_call', ...head, arguments: call.arguments }
 }
 
 /** A call that a token limit cut is incomplete, whatever follows it. */

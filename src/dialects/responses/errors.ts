@@ -1,10 +1,13 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
-import { responseId } from './answer-object.ts'
+import { openaiOverflow } from '../shared/overflow-words.ts'
+import { answerObject } from './answer-object.ts'
 
 /** The `error` of a response object. Agents act on the code: they wait, shorten the conversation, or try again. */
-export function answerError({ kind, code, message }: RouterError): JsonObject {
+export function answerError(error: RouterError): JsonObject {
+  const { kind, code } = error
+  const message = openaiOverflow(error)
   if (kind === 'rate_limit') return { code: code ?? 'rate_limit_exceeded', message }
   if (kind === 'context_overflow') return { code: 'context_length_exceeded', message }
   if (kind === 'bad_request' || kind === 'unprocessable') return { code: 'invalid_prompt', message }
@@ -16,15 +19,13 @@ export function answerError({ kind, code, message }: RouterError): JsonObject {
  * its items, so its own `error` event is the better one wherever there is a writer.
  */
 export function writeStreamError(error: RouterError, { requestId }: ErrorOptions): string {
-  const response = {
-    id: responseId(requestId),
-    object: 'response',
-    status: 'failed',
-    error: answerError(error),
-    incomplete_details: null,
-    output: [],
-    usage: null,
-  }
+  const now = new Date()
+  const created = Math.floor(now.getTime() / 1000)
+  const unknown = { model: '', includeUsage: true, elapsedMs: () => 0, now: () => now }
+  const response = answerObject(
+    { ...unknown, id: requestId, created },
+    { status: 'failed', output: [], error: answerError(error) },
+  )
   return serverEvent('response.failed', { sequence_number: 0, response })
 }
 

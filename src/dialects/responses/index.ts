@@ -1,7 +1,7 @@
 import { keepAliveComment as comment } from '../../lib/bytes/sse.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
-import { streamEdits } from '../shared/stream-edits.ts'
+import { streamEdits } from '../shared/stream-filter.ts'
 import { checkAnswer, readResponse, readUsage } from './answer-read.ts'
 import { writeResponse } from './answer-write.ts'
 import { writeStreamError } from './errors.ts'

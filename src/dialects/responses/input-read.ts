@@ -9,7 +9,9 @@ import {
 } from '../../lib/json/read.ts'
 import type { ChatMessage } from '../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
+import type { ClientTools } from './client-tools.ts'
 import { Conversation } from './conversation.ts'
+import { toolOfCall, toolOfOutput } from './native-tools.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
 
 export interface ReadInput {
@@ -29,21 +31,30 @@ const hostedCalls: ReadonlySet<unknown> = new Set([
 ])
 
 /** Reads input items into turns. Throws `bad_request` with the path of an invalid item. */
-export function readInput(items: readonly PlacedItem[]): ReadInput {
+export function readInput(items: readonly PlacedItem[], offered: ClientTools): ReadInput {
   const conversation = new Conversation()
   const dropped: JsonObject = {}
-  for (const { item, path } of items) readItem(item, path, conversation, dropped)
+  for (const { item, path } of items) readItem(item, path, { conversation, dropped, offered })
   return { messages: conversation.messages(), dropped }
 }
 
-function readItem(item: JsonObject, path: string, conversation: Conversation, dropped: JsonObject): void {
+interface Reading {
+  conversation: Conversation
+  dropped: JsonObject
+  offered: ClientTools
+}
+
+function readItem(item: JsonObject, path: string, { conversation, dropped, offered }: Reading): void {
   switch (item.type ?? (item.role === undefined ? 'item_reference' : 'message')) {
     case 'message':
       readMessage(item, path, conversation)
       break
     case 'function_call':
     case 'custom_tool_call':
-      readCall(item, path, conversation)
+      readCall(item, path, conversation, offered)
+      break
+    case 'additional_tools':
+      // Offered with those of the request.
       break
     case 'function_call_output':
     case 'custom_tool_call_output':
@@ -55,14 +66,39 @@ function readItem(item: JsonObject, path: string, conversation: Conversation, dr
     case 'item_reference':
       throw unknownReference(item, path)
     default:
-      if (!hostedCalls.has(item.type)) throw unsupportedItem(path)
-      dropped[`input.${String(item.type)}`] = item
+      if (!readNative(item, path, conversation) && !readSpoken(item, conversation))
+        dropped[`input.${String(item.type)}`] = item
   }
 }
 
-function unsupportedItem(path: string): RouterError {
-  const param = `${path}.type`
-  return badRequest(`'${param}' is a kind of item that is not supported here`, param, 'unsupported_value')
+/** A call of a tool that the client runs, or its output. */
+function readNative(item: JsonObject, path: string, conversation: Conversation): boolean {
+  const callId = filledTextOf(item.call_id) ?? filledTextOf(item.id)
+  if (callId === undefined) return false
+  const called = toolOfCall(item)
+  if (called) {
+    conversation.addCall(callId, called.name, JSON.stringify(called.read(item)))
+    return true
+  }
+  const answered = toolOfOutput(item)
+  if (answered) {
+    const parts = readUserParts(answered.output(item) ?? '', `${path}.output`)
+    conversation.addResult({ sentId: callId, parts, path })
+  }
+  return answered !== undefined
+}
+
+/** Kinds of items appear every few months: what one says as text is carried, for it would be missed. */
+function readSpoken(item: JsonObject, conversation: Conversation): boolean {
+  if (hostedCalls.has(item.type)) return false
+  const text = typeof item.content === 'string' ? item.content : textsIn(item.content, '\n')
+  if (text === '') return false
+  const part = { type: 'text' as const, text }
+  if (item.role === 'assistant') conversation.addAnswer([part])
+  else if (item.role === 'system' || item.role === 'developer')
+    conversation.add({ role: 'system', developer: item.role === 'developer', parts: [part] })
+  else conversation.add({ role: 'user', parts: [part] })
+  return true
 }
 
 function readMessage(item: JsonObject, path: string, conversation: Conversation): void {
@@ -90,9 +126,9 @@ function readResult(item: JsonObject, path: string, conversation: Conversation):
 }
 
 /** `call_id` alone pairs a call with its output; `id` names the item and is of no use here. */
-function readCall(item: JsonObject, path: string, conversation: Conversation): void {
+function readCall(item: JsonObject, path: string, conversation: Conversation, offered: ClientTools): void {
   const callId = required(item.call_id, `${path}.call_id`)
-  const name = required(item.name, `${path}.name`)
+  const name = offered.wireNameOf(required(item.name, `${path}.name`), filledTextOf(item.namespace))
   if (item.type === 'custom_tool_call') {
     conversation.addCall(callId, name, JSON.stringify({ input: textOf(item.input) ?? '' }))
     return

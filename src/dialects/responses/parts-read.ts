@@ -46,10 +46,18 @@ function readParts<T>(
   })
 }
 
-/** Clients copy answers into the next input, and confuse the names that the two directions have for text. */
+/** From here on an unknown part is data rather than words, in UTF-16 units. */
+const longestUnknown = 4_096
+
+/**
+ * Clients copy answers into the next input, and confuse the names that the two directions have for text. An unknown part is
+ * carried as its text or its JSON: rejecting it would end the conversation for good.
+ */
 function readText(part: JsonObject, path: string): TextPart {
-  if (part.type !== 'input_text' && part.type !== 'output_text' && part.type !== 'text') {
-    throw badRequest(`'${path}.type' is a kind of content that is not supported here`, `${path}.type`)
+  const { type } = part
+  if (type !== 'input_text' && type !== 'output_text' && type !== 'text' && typeof part.text !== 'string') {
+    const json = JSON.stringify(part)
+    return { type: 'text', text: json.length > longestUnknown ? `[${textOf(type) ?? 'content'}]` : json }
   }
   return { type: 'text', text: required(part.text, `${path}.text`) }
 }

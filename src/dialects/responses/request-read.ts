@@ -3,6 +3,7 @@ import type { ChatMessage, ChatRequest, ResponseFormat } from '../../sdk/chat.ts
 import { badRequest } from '../../sdk/errors.ts'
 import { readEffort } from '../shared/reasoning.ts'
 import { readSampling } from '../shared/sampling.ts'
+import { ClientTools } from './client-tools.ts'
 import { inputItems, type Remembered, readInput } from './input-read.ts'
 import { logprobsName, sampling } from './sampling.ts'
 import { ResponsesBody } from './schema.ts'
@@ -14,8 +15,10 @@ import { readTools } from './tools-read.ts'
  */
 export function readRequest(body: JsonObject, stream: boolean, remembered?: Remembered): ChatRequest {
   refuseUnsupported(body, remembered)
-  const { messages, dropped } = readInput(inputItems(body.input, remembered))
-  const { tools, toolChoice, dropped: droppedTools } = readTools(body)
+  const items = inputItems(body.input, remembered)
+  const offered = new ClientTools(body.tools, items)
+  const { messages, dropped } = readInput(items, offered)
+  const { tools, toolChoice, dropped: droppedTools } = readTools(body, offered)
   const instructions = readInstructions(body.instructions)
   if (instructions.length + messages.length === 0) {
     throw badRequest("'input' is required: a string or input items", 'input', 'missing_required_parameter')

@@ -4,6 +4,7 @@ import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { foldSystemTurns } from '../shared/system-turns.ts'
 import { writeItems } from './messages-write.ts'
 import { sampling } from './sampling.ts'
 
@@ -20,7 +21,7 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
   if (effort.why !== undefined) drop('reasoning.effort', effort.why)
   return {
     model: options.model,
-    input: writeItems(request.messages, options),
+    input: writeItems(foldSystemTurns(request.messages, options), options),
     stream: request.stream,
     store: false,
     ...writeSampling(sampling, request.sampling, options),

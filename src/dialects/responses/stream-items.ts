@@ -2,17 +2,19 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent, ToolCall } from '../../sdk/chat.ts'
 import { itemId } from './answer-object.ts'
 import {
+  type AnsweredCall,
+  callItem,
   contentPart,
   customInput,
-  customItem,
-  functionItem,
   type ItemStatus,
   type MessagePart,
   messageItem,
+  prefixOf,
   reasoningItem,
   summaryPart,
   writeLogprob,
 } from './answer-write.ts'
+import type { ClientTool } from './client-tools.ts'
 
 /** Position of an item, and how its events are written. */
 export interface ItemPath {
@@ -127,11 +129,17 @@ export function createReasoningItem(path: ItemPath): StreamedItem {
   }
 }
 
+/** A call of a tool of the client, in the form of that tool. */
+export function createCallItem(path: ItemPath, call: ToolCall, tool: ClientTool | undefined): StreamedItem {
+  const prefix = prefixOf(tool)
+  if (prefix === 'fc') return createFunctionItem(path, { call, tool })
+  return createHeldItem(path, { call, tool })
+}
+
 /** A call of a function; its arguments go out as they come. */
-export function createFunctionItem(path: ItemPath, callId: string, name: string): StreamedItem {
+function createFunctionItem(path: ItemPath, { call, tool }: AnsweredCall): StreamedItem {
   const id = itemId('fc', path.id, path.outputIndex)
-  const call: ToolCall = { id: callId, name, arguments: '' }
-  const item = (status: ItemStatus): JsonObject => functionItem(id, call, status)
+  const item = (status: ItemStatus): JsonObject => callItem(id, { call, tool }, status)
   const send = (type: string, members: JsonObject): string => path.send(type, { item_id: id, ...members })
   const add = (json: string): string => {
     if (json === '') return ''
@@ -144,7 +152,7 @@ export function createFunctionItem(path: ItemPath, callId: string, name: string)
     take: (event) => (event.type === 'tool-call-delta' ? add(event.arguments) : ''),
     close: (status) => {
       const empty = call.arguments === '' ? add('{}') : ''
-      const done = { name, arguments: call.arguments }
+      const done = { name: tool?.name ?? call.name, arguments: call.arguments }
       return (
         empty +
         send('response.function_call_arguments.done', done) +
@@ -154,26 +162,32 @@ export function createFunctionItem(path: ItemPath, callId: string, name: string)
   }
 }
 
-/** A call of a custom tool: its text can be sent only when the JSON around it is complete. */
-export function createCustomItem(path: ItemPath, callId: string, name: string): StreamedItem {
-  const id = itemId('ctc', path.id, path.outputIndex)
-  const call: ToolCall = { id: callId, name, arguments: '' }
-  const item = (status: ItemStatus): JsonObject => customItem(id, call, status)
+/** A call whose form is known only when the JSON around it is complete. */
+function createHeldItem(path: ItemPath, { call, tool }: AnsweredCall): StreamedItem {
+  const prefix = prefixOf(tool)
+  const id = itemId(prefix, path.id, path.outputIndex)
+  const item = (status: ItemStatus): JsonObject => callItem(id, { call, tool }, status)
   const send = (type: string, members: JsonObject): string => path.send(type, { item_id: id, ...members })
+  const inputEvents = (): string => {
+    const input = customInput(call)
+    return (
+      (input === '' ? '' : send('response.custom_tool_call_input.delta', { delta: input })) +
+      send('response.custom_tool_call_input.done', { input })
+    )
+  }
+  const begun = (): JsonObject => {
+    const started = item('in_progress')
+    return { ...started, status: 'in_progress', ...(prefix === 'ctc' ? { input: '' } : {}) }
+  }
   return {
     item,
-    open: () => path.send('response.output_item.added', { item: { ...item('in_progress'), input: '' } }),
+    open: () => path.send('response.output_item.added', { item: begun() }),
     take(event) {
       if (event.type === 'tool-call-delta') call.arguments += event.arguments
       return ''
     },
-    close(status) {
-      const input = customInput(call)
-      return (
-        (input === '' ? '' : send('response.custom_tool_call_input.delta', { delta: input })) +
-        send('response.custom_tool_call_input.done', { input }) +
-        path.send('response.output_item.done', { item: item(status) })
-      )
-    },
+    close: (status) =>
+      (prefix === 'ctc' ? inputEvents() : '') +
+      path.send('response.output_item.done', { item: item(status) }),
   }
 }

@@ -1,9 +1,9 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent } from '../../sdk/chat.ts'
 import type { ItemStatus } from './answer-write.ts'
+import type { ClientTools } from './client-tools.ts'
 import {
-  createCustomItem,
-  createFunctionItem,
+  createCallItem,
   createMessageItem,
   createReasoningItem,
   type ItemPath,
@@ -41,13 +41,13 @@ export interface QueueOutput {
  * items to overlap, but agents take them in order.
  */
 export class StreamQueue {
-  readonly #custom: ReadonlySet<string>
+  readonly #offered: ClientTools
   readonly #output: QueueOutput
   #segments: Segment[] = []
   #called = false
 
-  constructor(custom: ReadonlySet<string>, output: QueueOutput) {
-    this.#custom = custom
+  constructor(offered: ClientTools, output: QueueOutput) {
+    this.#offered = offered
     this.#output = output
   }
 
@@ -68,9 +68,10 @@ export class StreamQueue {
         break
       case 'tool-call-start': {
         const { id, name } = event
-        const create = this.#custom.has(name) ? createCustomItem : createFunctionItem
+        const tool = this.#offered.called(name)
+        const call = { id, name, arguments: '' }
         this.#called = true
-        this.#begin('call', (path) => create(path, id, name), event.call).speaks = true
+        this.#begin('call', (path) => createCallItem(path, call, tool), event.call).speaks = true
         break
       }
       case 'tool-call-delta':

@@ -4,9 +4,10 @@ import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { type AnswerState, answerObject, endingOf } from './answer-object.ts'
 import type { ItemStatus } from './answer-write.ts'
+import { ClientTools } from './client-tools.ts'
 import { answerError, serverEvent } from './errors.ts'
+import { inputItems } from './input-read.ts'
 import { type QueuedItem, StreamQueue } from './stream-queue.ts'
-import { customToolNames } from './tools-read.ts'
 
 /**
  * Writes the events of a streamed answer. Source: OpenAI API reference, "Streaming events" of the Responses API.
@@ -15,8 +16,9 @@ import { customToolNames } from './tools-read.ts'
 export function createWriter(
   context: AnswerContext,
   onAnswer?: (answer: JsonObject) => void,
+  offered = new ClientTools(context.request?.tools, inputItems(context.request?.input)),
 ): ChatStreamWriter {
-  return new StreamWriter(context, onAnswer)
+  return new StreamWriter(context, onAnswer, offered)
 }
 
 class StreamWriter implements ChatStreamWriter {
@@ -29,10 +31,14 @@ class StreamWriter implements ChatStreamWriter {
   #finishReason: FinishReason = 'stop'
   #over = false
 
-  constructor(context: AnswerContext, onAnswer: ((answer: JsonObject) => void) | undefined) {
+  constructor(
+    context: AnswerContext,
+    onAnswer: ((answer: JsonObject) => void) | undefined,
+    offered: ClientTools,
+  ) {
     this.#context = context
     this.#onAnswer = onAnswer
-    this.#queue = new StreamQueue(customToolNames(context.request?.tools), {
+    this.#queue = new StreamQueue(offered, {
       path: () => {
         const outputIndex = this.#output.length
         const send = (type: string, members: JsonObject): string =>

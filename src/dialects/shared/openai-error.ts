@@ -1,5 +1,6 @@
 import type { ErrorOptions } from '../../sdk/dialect.ts'
 import type { ErrorKind, RouterError } from '../../sdk/errors.ts'
+import { openaiOverflow } from './overflow-words.ts'
 
 interface Vocabulary {
   type: string
@@ -33,14 +34,14 @@ const vocabulary: Readonly<Record<ErrorKind, Vocabulary>> = {
 /** OpenAI's error body; on the router's own paths with the `status` and `body` that older clients look at. */
 export function writeOpenaiError(error: RouterError, options: ErrorOptions): Record<string, unknown> {
   const body = { error: describeForOpenai(error, options.debug) }
-  return options.ownPath ? { status: false, body: error.message, ...body } : body
+  return options.ownPath ? { status: false, body: openaiOverflow(error), ...body } : body
 }
 
 /** The `error` member, which streams carry too. */
 export function describeForOpenai(error: RouterError, debug: boolean): Record<string, unknown> {
   const { type, code } = vocabulary[error.kind]
   return {
-    message: error.message,
+    message: openaiOverflow(error),
     type: error.code === 'insufficient_quota' ? error.code : type,
     param: error.param ?? null,
     code: error.code ?? code,

@@ -50,6 +50,7 @@ export function effortOn(
     .filter((each) => each !== 'none' && known.includes(each))
     .toReversed()
     .toSorted((one, other) => distance(one) - distance(other))
+  if (level === undefined && wanted === 'none') return { level }
   if (level === undefined) return { level, why: 'the upstream has no levels of reasoning' }
   if (wanted !== 'none') return { level }
   return { level, why: 'the upstream cannot switch reasoning off; its lowest level was asked for' }

@@ -2,8 +2,9 @@ import type { Framing } from '../../lib/bytes/framing.ts'
 import { GrowingBuffer } from '../../lib/bytes/growing-buffer.ts'
 import type { SseEvent } from '../../lib/bytes/sse.ts'
 import type { JsonObject } from '../../lib/json/read.ts'
+import { type Edit, setMembers } from '../../lib/json/splice.ts'
 import type { Usage } from '../../sdk/chat.ts'
-import type { ChatPassthrough, PassthroughState } from '../../sdk/dialect.ts'
+import type { ChatPassthrough, PassthroughRequest, PassthroughState } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { ModelName } from './model-name.ts'
 import type { StreamEvent } from './stream-event.ts'
@@ -272,4 +273,11 @@ class StreamFilter implements ChatPassthrough {
 function joined(pieces: readonly (Buffer | undefined)[]): Buffer | undefined {
   const filled = pieces.filter((piece): piece is Buffer => piece !== undefined && piece.length > 0)
   return filled.length > 1 ? Buffer.concat(filled) : filled[0]
+}
+
+const none: ReadonlySet<string> = new Set()
+
+/** `stream` is written, as a boolean, only where the server would otherwise understand something else. */
+export function streamEdits({ body, scan, stream }: PassthroughRequest, streamsByDefault: boolean): Edit[] {
+  return (body.stream ?? streamsByDefault) === stream ? [] : setMembers(scan, { stream }, none)
 }

@@ -1,4 +1,4 @@
-import { isObject } from '../../lib/json/read.ts'
+import { isObject, present } from '../../lib/json/read.ts'
 import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
 
 /**
@@ -13,8 +13,8 @@ export function isErrorShaped(value: unknown): boolean {
 export function reportedError(value: unknown): RouterError {
   const said = isObject(value) && value.error ? value.error : value
   const cause = isObject(said)
-    ? { message: said.message, type: said.type, code: said.code }
-    : { message: said, type: undefined, code: undefined }
+    ? present({ message: said.message, type: said.type, code: said.code })
+    : { message: said }
   return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
 }
 

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { version } from '../../lib/version.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
-import { heldClient } from '../../relay/answer/held-client.ts'
+import { deferredClient } from '../../relay/answer/deferred-client.ts'
 import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
 import { type ClientRequest, type NamedCall, readClientRequest } from '../../relay/request/client-request.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
@@ -132,6 +132,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
+    noteOnce: notedOnce(app),
     transportOf: app.upstream.transportOf,
     collects: app.engines.collects,
     heard: app.engines.heard,
@@ -168,6 +169,16 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   })
 }
 
+/** Logs each text once while the process runs; there are only a few texts. */
+function notedOnce({ log }: FastifyInstance): (what: string) => void {
+  const noted = new Set<string>()
+  return (what) => {
+    if (noted.has(what)) return
+    noted.add(what)
+    log.info(what)
+  }
+}
+
 /** Whatever asks for it: no model without a right to it. */
 function guarded({ client }: FastifyRequest, acquire: Acquire): Acquire {
   if (!client?.models) return acquire
@@ -184,5 +195,5 @@ function replyTo(
   keepAlive: KeepAlive | undefined,
 ): ChatClient {
   const answer = new ReplyClient(reply, client.dialect, { debug: app.config.inDebug, keepAlive })
-  return client.beforeEnd ? heldClient(answer, client.beforeEnd) : answer
+  return client.beforeEnd ? deferredClient(answer, client.beforeEnd) : answer
 }

@@ -3,6 +3,7 @@ import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { atTurnEnd } from '../../lib/turn-end.ts'
 import type { RouterError } from '../../sdk/errors.ts'
+import type { UpstreamHeaders } from '../../sdk/transport.ts'
 
 /** The client's end of a streamed answer: nothing is sent before `commit`, and its pace is the upstream's pace. */
 export interface ClientStream {
@@ -144,4 +145,44 @@ function writeFrame(out: Writable, bytes: Buffer | string, length: number): bool
   frame[frame.length - 2] = 0x0d
   frame[frame.length - 1] = 0x0a
   return out.write(frame)
+}
+
+/** The client's end of an answer of any kind: the upstream's status, media type and bytes. */
+export interface ClientPipe extends Omit<ClientStream, 'commit' | 'committed'> {
+  committed: boolean
+  /** Sends the status and the headers. */
+  commit(status: number, headers: UpstreamHeaders): void
+}
+
+/** What describes the bytes; all other headers of the upstream are its own affair. */
+const described = ['content-type', 'content-length', 'content-disposition'] as const
+
+export function createClientPipe(
+  response: ServerResponse,
+  options: {
+    headers: () => Record<string, string>
+    onCommit: () => void
+    onWrite: (bytes: number) => void
+  },
+): ClientPipe {
+  const stream = createClientStream(response, { ...options, mediaType: '' })
+  const pipe: ClientPipe = {
+    committed: false,
+    commit(status, upstream) {
+      pipe.committed = true
+      options.onCommit()
+      const headers = options.headers()
+      for (const name of described) {
+        const value = upstream[name]
+        if (typeof value === 'string') headers[name] = value
+      }
+      response.writeHead(status, headers)
+      response.socket?.setNoDelay(true)
+    },
+    write: (bytes) => stream.write(bytes),
+    onDrain: (resume) => stream.onDrain(resume),
+    end: () => stream.end(),
+    breakOff: () => stream.breakOff(),
+  }
+  return pipe
 }

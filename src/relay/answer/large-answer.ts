@@ -14,7 +14,7 @@ import { streamTruncated } from '../../sdk/errors.ts'
 const modelKey = '"model"'
 
 /**
- * The identity lane of a whole answer that is too large to be collected: its bytes go through as they come, with the
+ * The passthrough of a whole answer that is too large to be collected: its bytes go through as they come, with the
  * value of the outermost `model` put back to the client's name. It is complete when its object is, whatever the framing
  * of HTTP says: a body without a length that was cut looks like one that ended.
  */

@@ -1,6 +1,11 @@
 import { type ChatEvent, isContent } from '../../sdk/chat.ts'
-import type { ChatStreamReader, ChatStreamWriter, PassthroughState } from '../../sdk/dialect.ts'
-import { asRouterError, type RouterError } from '../../sdk/errors.ts'
+import type {
+  ChatPassthrough,
+  ChatStreamReader,
+  ChatStreamWriter,
+  PassthroughState,
+} from '../../sdk/dialect.ts'
+import { asRouterError } from '../../sdk/errors.ts'
 
 /** Translation: upstream bytes to events, events to the client's bytes. */
 export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWriter): AnswerFilter {
@@ -44,13 +49,7 @@ export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWr
  * Turns the bytes of an upstream's stream into the client's, by passthrough or by translation. It gives whole events, but for
  * those that are too long to be held.
  */
-export interface AnswerFilter {
-  readonly state: PassthroughState
+export interface AnswerFilter extends Omit<ChatPassthrough, 'push' | 'end'> {
   push(chunk: Buffer): Buffer | string | undefined
-  /** The upstream closed cleanly: sets `state.ended` or `state.failure`. `isComplete`: HTTP's framing says so too. */
   end(isComplete?: boolean): Buffer | string | undefined
-  /** What ends an event of which a part went out, so that an error can follow; absent where events go out whole. */
-  endTorn?(): string
-  /** The in-band error that fits what went by; undefined where the dialect's own does. */
-  writeError?(error: RouterError): string | undefined
 }

@@ -30,7 +30,7 @@ const modelKey = Buffer.from(modelName)
 const maxTextBytes = 16 * 1024
 
 /**
- * A whole answer on the identity lane: the bytes as they came, with the model's name put back to the client's, and with
+ * A whole answer that is passed through: the bytes as they came, with the model's name put back to the client's, and with
  * the members that the client's surface has beside the upstream's. `parsed`: what the bytes are the JSON of, where that is
  * known; it saves a scan.
  */

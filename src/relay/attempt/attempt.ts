@@ -38,13 +38,19 @@ export async function attempt<Answer>(
 export async function attemptOnce<Answer>(
   plan: Pick<AttemptPlan<Answer>, 'prepare'>,
   context: AttemptContext,
+  maxTokens?: number,
 ): Promise<AttemptResult<Answer>> {
   const { services, target, trace } = context
-  const prepared = prepare(plan, target)
+  const prepared = prepare(plan, target, maxTokens)
   if ('error' in prepared) return prepared
   const result = await dispatch(context, prepared)
   if (result.type === 'failure') {
     const failure = unlessNotOffered(result, prepared.operation, target)
+    const fitting = maxTokens === undefined ? fittingLimit(failure.error, target) : undefined
+    if (fitting !== undefined) {
+      services.exchange.drop('max_tokens', `lowered to ${fitting}, which fits the context of the model`)
+      return attemptOnce(plan, context, fitting)
+    }
     if (!prepared.hasAlternative || !isNotOffered(failure.error)) return failure
     services.declined.add(target, prepared.operation)
     return attemptOnce(plan, context)
@@ -61,13 +67,21 @@ export async function attemptOnce<Answer>(
   }
 }
 
+/** The longest answer that fits behind the prompt; undefined where none does, or where nobody asked for it. */
+function fittingLimit({ overflow }: RouterError, { fitMaxTokens }: Target): number | undefined {
+  if (!fitMaxTokens || overflow?.maxTokens === undefined) return undefined
+  const room = overflow.contextTokens - overflow.inputTokens
+  return room >= 1 && room < overflow.maxTokens ? room : undefined
+}
+
 /** What this target cannot carry at all (an image address for Ollama, say) another one may. */
 function prepare<Answer>(
   plan: Pick<AttemptPlan<Answer>, 'prepare'>,
   target: Target,
+  maxTokens: number | undefined,
 ): PreparedAttempt<Answer> | AttemptFailure {
   try {
-    return plan.prepare(target)
+    return plan.prepare(target, maxTokens)
   } catch (error) {
     if (error instanceof RouterError) return movesOn(error, 'nothing')
     throw error instanceof UnreadableRequest ? error.cause : error

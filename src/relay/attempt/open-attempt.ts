@@ -1,7 +1,7 @@
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
-import type { ClientPipe } from '../answer/client-pipe.ts'
+import type { ClientPipe } from '../answer/client-stream.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
 import { bytesOf, upstreamRequest } from '../request/upstream-request.ts'
 import { foreignAnswer, isEventStream, isFramed, isJson, isSuccess } from '../upstream/upstream-answer.ts'
@@ -191,7 +191,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
       this.#bounds.touch()
       if (out && !client.write(out)) this.#waitForClient(client)
     } else {
-      this.#bytes += out?.length ?? 0
+      this.#bytes += chunk.length
       if (out) this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
       if (filter.state.failure === undefined) this.#maybeCommit(this.#stream)
     }

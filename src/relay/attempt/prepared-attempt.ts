@@ -2,7 +2,7 @@ import type { Usage } from '../../sdk/chat.ts'
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { ClientPipe } from '../answer/client-pipe.ts'
+import type { ClientPipe } from '../answer/client-stream.ts'
 import type { AnswerFilter } from '../answer/translation.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
 import type { RequestTraits } from '../request/request-traits.ts'
@@ -19,9 +19,9 @@ export interface AttemptPlan<Answer> {
   readonly can?: ((target: Target) => boolean) | undefined
   /**
    * The request for one target. Throws a RouterError for what this target cannot carry, while another may, and
-   * UnreadableRequest for what none can.
+   * UnreadableRequest for what none can. `maxTokens`: the limit of the answer to send in place of the client's.
    */
-  prepare(target: Target): PreparedAttempt<Answer>
+  prepare(target: Target, maxTokens?: number): PreparedAttempt<Answer>
 }
 
 /** An attempt as the loop over targets began it. */

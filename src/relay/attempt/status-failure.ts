@@ -2,7 +2,8 @@ import { isObject, parseObject } from '../../lib/json/read.ts'
 import { type ErrorKind, RouterError, type RouterErrorDetails } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
-import { isTooLargeForLimit, saysTooLong } from '../upstream/upstream-answer.ts'
+import { overflowIn, saysTooLong } from '../upstream/context-overflow.ts'
+import { isTooLargeForLimit } from '../upstream/upstream-answer.ts'
 import { type AttemptFailure, final, movesOn } from './attempt-result.ts'
 import { safeUpstreamText } from './safe-text.ts'
 
@@ -29,13 +30,13 @@ export function failureOfStatus(
     const details = { code: 'model_not_found', ...evidence }
     return { ...movesOn(new RouterError('model_not_found', words, details)), refusal: status }
   }
-  const refusal = refusalOf(status, said)
+  if (isOverflow(status, said)) return final(tooLong(text, said.message, evidence))
+  const refusal = refusalOf(status)
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
     const error = new RouterError(refusal.kind, words, { ...refusal.details, ...evidence })
     return status === 408 || status === 425 ? movesOn(error, 'nothing') : final(error)
   }
-  if (status === 500 && saysTooLong(said.message)) return final(tooLong(text, evidence))
   const isOverloaded = status === 503 || status === 529
   const error = isOverloaded
     ? new RouterError('overloaded', 'The upstream is overloaded', {
@@ -71,8 +72,13 @@ function rateLimited(
 }
 
 /** The request is too long for this model: its client can shorten it, and a fallback model may take more. */
-function tooLong(text: string | undefined, evidence: RouterErrorDetails): RouterError {
-  const details = { ...evidence, code: 'context_length_exceeded' }
+function tooLong(
+  text: string | undefined,
+  said: string | undefined,
+  evidence: RouterErrorDetails,
+): RouterError {
+  const overflow = overflowIn(said)
+  const details = { ...evidence, code: 'context_length_exceeded', ...(overflow ? { overflow } : {}) }
   return new RouterError('context_overflow', text ?? 'The request is too long for this model', details)
 }
 
@@ -81,7 +87,8 @@ export function failureOfReport(error: RouterError): AttemptFailure {
   const cause = error.cause
   const code = isObject(cause) ? `${textOf(cause.code) ?? ''} ${textOf(cause.type) ?? ''}` : ''
   const details = { causeCode: error.causeCode ?? 'REPORTED', cause }
-  if (isObject(cause) && saysTooLong(textOf(cause.message))) return final(tooLong(undefined, details))
+  const message = isObject(cause) ? textOf(cause.message) : undefined
+  if (saysTooLong(message)) return final(tooLong(undefined, message, details))
   if (/rate_?limit|too_many|429/i.test(code)) {
     const limited = { code: 'rate_limit_exceeded', ...details }
     return movesOn(new RouterError('rate_limit', 'The upstream is rate limited', limited))
@@ -100,15 +107,10 @@ export function failureOfReport(error: RouterError): AttemptFailure {
 }
 
 /** The 4xx answers that speak of the request, not of the target; undefined for every other status. */
-function refusalOf(
-  status: number,
-  said: ErrorBody,
-): { kind: ErrorKind; details: RouterErrorDetails } | undefined {
+function refusalOf(status: number): { kind: ErrorKind; details: RouterErrorDetails } | undefined {
   switch (status) {
     case 400:
-      return isOverflow(said)
-        ? { kind: 'context_overflow', details: { code: 'context_length_exceeded' } }
-        : { kind: 'bad_request', details: {} }
+      return { kind: 'bad_request', details: {} }
     case 408:
       return { kind: 'request_timeout', details: { code: 'upstream_timeout' } }
     case 409:
@@ -165,10 +167,24 @@ function isInvalidKey(status: number, { message = '' }: ErrorBody): boolean {
   return status === 400 && /^API[ _]key (?:not valid|not found|expired)/i.test(message)
 }
 
-function isOverflow(said: ErrorBody): boolean {
-  if (said.code === 'context_length_exceeded') return true
-  return /context (length|window|size)|maximum context|prompt is too long/i.test(said.message ?? '')
+function isOverflow(status: number, { code, message }: ErrorBody): boolean {
+  switch (status) {
+    case 400:
+    case 422:
+      if (code !== undefined && overflowCode.test(code)) return true
+      return saysTooLong(message) || /context (?:length|window|size)/i.test(message ?? '')
+    case 413:
+      // Most often it is about bytes.
+      return saysTooLong(message) && /token|context/i.test(message ?? '')
+    case 500:
+      return saysTooLong(message)
+    default:
+      return false
+  }
 }
+
+/** OpenAI: `context_length_exceeded`; llama.cpp: `exceed_context_size_error`. */
+const overflowCode = /^(?:model_)?(?:exceed_)?context_(?:length|size|window)/
 
 /** What the upstream says about a retry: whether, and after how many seconds. */
 function retryAdvice(headers: UpstreamHeaders): { retryAfterSeconds?: number; shouldRetry?: boolean } {

@@ -6,8 +6,11 @@ import {
   scanObject,
   setMembers,
 } from '../../lib/json/splice.ts'
-import type { Flavour } from '../../sdk/dialect.ts'
+import type { Drop, Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { flavourOf } from '../../sdk/profile.ts'
 import type { Target } from '../../sdk/target.ts'
+import { fitDefaults } from '../profile/fit-sampling.ts'
+import { wellFormed } from '../profile/well-formed.ts'
 
 export type PreparedBody = Buffer | readonly Buffer[]
 
@@ -24,6 +27,8 @@ export interface PassthroughChanges {
   removed?: readonly string[]
   /** Within members that stay. */
   edits?: readonly Edit[]
+  /** Told of members that the target's configuration drops. */
+  drop?: Drop
 }
 
 /** A client's own bytes for one target, with the least changed that the target needs. */
@@ -32,7 +37,8 @@ export function passthroughBody(
   target: Target,
   changes: PassthroughChanges = {},
 ): PreparedBody {
-  const { defaults = {}, edits = [] } = changes
+  const { defaults = {}, edits = [], drop } = changes
+  if (drop) reportDropped(scan, target, drop)
   const removed = removedMembers(target, changes.removed)
   const values: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(defaults)) if (!removed.has(name)) values[name] = value
@@ -49,6 +55,14 @@ export function passthroughBody(
 /** Names the model in a body; nothing where the path does. */
 function modelMember({ type, upstreamModel }: Target): Record<string, unknown> {
   return type.modelIn === 'path' ? {} : { model: upstreamModel }
+}
+
+/** Why a member of `drop_params` is not sent. */
+const droppedByOperator = 'drop_params of the provider names it'
+
+function reportDropped({ members }: JsonScan, { dropParams }: Target, drop: Drop): void {
+  if (dropParams.length === 0) return
+  for (const { key } of members) if (key !== 'model' && dropParams.includes(key)) drop(key, droppedByOperator)
 }
 
 /** Members of a client's body that a target does not get; never the name of the model. */
@@ -82,6 +96,8 @@ export interface TranslationChanges {
   fit?(body: Record<string, unknown>): void
   /** Set whatever the body has; the name of the model always is. */
   set?: Record<string, unknown>
+  /** Told of what the target does not get. */
+  drop?: Drop
 }
 
 /** Completes a request for one target that the router wrote: with the operator's defaults, without what the target does not get. */
@@ -89,14 +105,24 @@ export function translatedBody(
   body: Record<string, unknown>,
   target: Target,
   codec: BodyCodec,
-  { defaults = target.defaults, members = codec.translatedMembers, fit, set }: TranslationChanges = {},
+  { defaults = target.defaults, members = codec.translatedMembers, fit, set, drop }: TranslationChanges = {},
 ): Buffer {
-  Object.assign(body, codec.missingDefaults?.(body, defaults, target.type.flavour))
+  const fitting = fitDefaults(defaults, body, target.profile)
+  Object.assign(body, codec.missingDefaults?.(body, fitting, flavourOf(target)))
   for (const [name, value] of Object.entries(members ?? {})) body[name] ??= value
   fit?.(body)
-  for (const member of target.dropParams) delete body[member]
+  for (const member of target.dropParams) {
+    if (body[member] !== undefined) drop?.(member, droppedByOperator)
+    delete body[member]
+  }
   Object.assign(body, set, modelMember(target))
-  return Buffer.from(JSON.stringify(body))
+  return Buffer.from(wellFormed(JSON.stringify(body), drop))
+}
+
+/** What a codec is told of the target that it writes for. */
+export function writeOptions(target: Target, drop: Drop): WriteRequestOptions {
+  const { upstreamModel: model, systemTurns, profile } = target
+  return { model, flavour: flavourOf(target), systemTurns, profile, drop }
 }
 
 /** The client's request cannot be read, whatever the target; the cause says why. */

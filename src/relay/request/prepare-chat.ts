@@ -2,9 +2,12 @@ import type { JsonScan } from '../../lib/json/splice.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 import type { AnswerCollector, AnswerContext, ChatCodec, Dialect, Drop } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { flavourOf } from '../../sdk/profile.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import { type AnswerFilter, createTranslation } from '../answer/translation.ts'
+import { fitRequest, needsResponses } from '../profile/fit-request.ts'
+import { restoringNames } from '../profile/tool-names.ts'
 import type { RelayServices } from '../services.ts'
 import type { ClientRequest, EndpointDefaults } from './client-request.ts'
 import {
@@ -13,6 +16,7 @@ import {
   removedMembers,
   translatedBody,
   UnreadableRequest,
+  writeOptions,
 } from './prepare-body.ts'
 
 /** A chat request for one target, and the ways back to the client. */
@@ -38,9 +42,10 @@ const toolMembers = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions',
 export function createChatPreparer(
   client: ClientRequest,
   services: RelayServices,
-): (target: Target) => PreparedChat {
+): (target: Target, maxTokens?: number) => PreparedChat {
   const { source } = client
   const drop: Drop = (field, why) => services.exchange.drop(field, why)
+  const note = (what: string): void => services.noteOnce?.(what)
   let read: ChatRequest | undefined
   const readOnce = (): ChatRequest => {
     if (source.from === 'router') return source.request
@@ -51,12 +56,12 @@ export function createChatPreparer(
       throw new UnreadableRequest(error)
     }
   }
-  return (target) => {
+  return (target, maxTokens) => {
     const collects = !client.stream && services.collects(target)
     if (source.from === 'client') {
       const operation = nativeOperation(client.dialect, target)
       if (operation && !services.declined.has(target, operation))
-        return preparePassthrough(client, source, target, { operation, collects })
+        return preparePassthrough(client, source, target, { operation, collects, note, maxTokens, drop })
     }
     const dialectOf = (name: string): Dialect => {
       const dialect = services.dialectOf(name)
@@ -65,8 +70,10 @@ export function createChatPreparer(
         : dialect
     }
     const request = readOnce()
-    const { dialect, operation } = upstreamSurface(request, target, dialectOf)
-    const translated = prepareTranslated(request, dialect, target, { drop, collects })
+    request.notices?.forEach(note)
+    const surfaces = { dialectOf, declined: services.declined }
+    const { dialect, operation } = upstreamSurface(request, target, surfaces)
+    const translated = prepareTranslated(request, dialect, target, { operation, drop, collects, maxTokens })
     return {
       ...translated,
       operation,
@@ -87,10 +94,15 @@ function nativeOperation({ name, native }: Dialect, { type, paths }: Target): Op
 function upstreamSurface(
   request: ChatRequest,
   target: Target,
-  dialectOf: (name: string) => Dialect,
+  { dialectOf, declined }: Pick<RelayServices, 'dialectOf' | 'declined'>,
 ): { dialect: Dialect; operation: Operation } {
   const dialect = dialectOf(target.type.dialect)
   if (request.completion === undefined) {
+    const wantsResponses = target.paths.responses !== undefined && target.type.dialect === 'openai'
+    if (wantsResponses && needsResponses(withTools(request, target), target.profile)) {
+      if (!declined.has(target, 'responses'))
+        return { dialect: dialectOf('responses'), operation: 'responses' }
+    }
     if (target.paths.chat === undefined) throw badRequest('The upstream of this model has no chats', 'model')
     return { dialect, operation: 'chat' }
   }
@@ -104,28 +116,54 @@ function upstreamSurface(
   return { dialect: dialectOf(dialect.completions), operation: 'completion' }
 }
 
+interface PassthroughPlan {
+  operation: Operation
+  collects: boolean
+  note(what: string): void
+  /** The limit of the answer to send in place of the client's. */
+  maxTokens: number | undefined
+  drop: Drop
+}
+
+interface TranslationPlan extends Pick<PassthroughPlan, 'operation' | 'collects' | 'drop'> {
+  maxTokens?: number | undefined
+}
+
+/** Members that limit an answer, in every dialect. */
+const limitMembers = ['max_tokens', 'max_completion_tokens', 'max_output_tokens']
+
+function limitedTo(maxTokens: number | undefined, body: Record<string, unknown>): Record<string, number> {
+  if (maxTokens === undefined) return {}
+  const sent = limitMembers.filter((name) => typeof body[name] === 'number')
+  return Object.fromEntries(sent.map((name) => [name, maxTokens]))
+}
+
 /** Passthrough: the received bytes, with the least changed that the target needs. */
 function preparePassthrough(
   client: ClientRequest,
   source: { bytes: Buffer; scan: JsonScan },
   target: Target,
-  { operation, collects }: { operation: Operation; collects: boolean },
+  { operation, collects, note, maxTokens, drop }: PassthroughPlan,
 ): PreparedChat {
   const { outline } = client
   const { chat } = client.dialect
   const asStream = collects && chat.wholeAsStream?.fits({ ...target.defaults, ...outline }) === true
-  const { edits, stripUsage } = chat.passthroughEdits({
+  const { edits, stripUsage, notices } = chat.passthroughEdits({
     ...source,
     body: outline,
     stream: client.stream || asStream,
     wantUsage: asStream || target.streamUsage,
+    isVendor: target.isAnthropic === true,
   })
+  notices?.forEach(note)
   const removed = [
     ...(target.toolCalling ? [] : [...toolMembers, ...(chat.toolMembers ?? [])]),
     ...('model_name' in outline ? ['model_name'] : []),
   ]
+  const defaults = defaultMembers(client, target)
+  const set = limitedTo(maxTokens, { ...outline, ...defaults })
   return {
-    body: passthroughBody(source, target, { defaults: defaultMembers(client, target), removed, edits }),
+    body: passthroughBody(source, target, { defaults, set, removed, edits, drop }),
     operation,
     isPassthrough: true,
     upstream: chat,
@@ -148,7 +186,7 @@ function defaultMembers(client: ClientRequest, target: Target): Record<string, u
   const { chat } = client.dialect
   // What is written back must be whole.
   const known = hasNone(target.defaults) ? client.outline : client.readBody()
-  const defaults = chat.missingDefaults(known, target.defaults, target.type.flavour)
+  const defaults = chat.missingDefaults(known, target.defaults, flavourOf(target))
   if (!hasNone(defaults)) for (const member of requestMembers) delete defaults[member]
   if (chat.fitContext) Object.assign(defaults, chat.fitContext({ ...client.readBody(), ...defaults }, target))
   return defaults
@@ -164,22 +202,20 @@ export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  { drop, collects }: { drop: Drop; collects: boolean },
+  { operation, drop, collects, maxTokens }: TranslationPlan,
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
-  const upstream = dialect.chat
+  const fitted = fitRequest(withTools(request, target), target.profile, { operation, drop })
+  const upstream = restoringNames(dialect.chat, fitted.names)
   const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
-  const written = upstream.writeRequest(withTools(request, target), {
-    model: target.upstreamModel,
-    flavour: target.type.flavour,
-    drop,
-  })
+  const written = upstream.writeRequest(fitted.request, writeOptions(target, drop))
   const fit = (body: Record<string, unknown>): void => {
     if (!target.streamUsage) delete body.stream_options
+    Object.assign(body, limitedTo(maxTokens, body))
     Object.assign(body, upstream.fitContext?.(body, target))
     if (wholeAsStream?.fits(body))
       Object.assign(body, { stream: true, stream_options: { include_usage: true } })
   }
-  const body = translatedBody(written, target, upstream, { fit })
+  const body = translatedBody(written, target, upstream, { fit, drop })
   return { body, upstream, collector: wholeAsStream?.createCollector }
 }
 
@@ -201,17 +237,17 @@ export function withDefaults(
 ): Dialect {
   if (!defaults) return dialect
   const { chat } = dialect
-  const { flavour } = target.type
+  const flavour = flavourOf(target)
+  const drop = (): void => undefined
   return {
     ...dialect,
     chat: {
       ...chat,
       missingDefaults(body, configured) {
         const members = chat.missingDefaults(body, configured, flavour)
-        const wanted = chat.writeRequest(
-          { ...request, sampling: defaults(target) },
-          { model: target.upstreamModel, flavour, drop: () => undefined },
-        )
+        const asked = { ...request, sampling: defaults(target) }
+        const fitted = fitRequest(asked, target.profile, { operation: 'chat', drop })
+        const wanted = chat.writeRequest(fitted.request, writeOptions(target, drop))
         return { ...members, ...chat.missingDefaults({ ...body, ...members }, wanted) }
       },
     },

@@ -38,8 +38,8 @@ export async function answerChat(
   const { alias, only } = request
   const context = new ClientAnswerContext(request, exchange)
   const prepareFor = createChatPreparer(request, services)
-  const prepare = (target: Target): PreparedAttempt<Delivery> => {
-    const prepared = prepareFor(target)
+  const prepare = (target: Target, maxTokens?: number): PreparedAttempt<Delivery> => {
+    const prepared = prepareFor(target, maxTokens)
     const { body, operation, isPassthrough, collector } = prepared
     return {
       ...{ body, operation, isPassthrough, collector },
@@ -47,7 +47,10 @@ export async function answerChat(
       large: isPassthrough && !request.stream ? () => bytesTo(client, alias, exchange) : undefined,
       // A server without the client's own surface may still have chats.
       hasAlternative:
-        isPassthrough && only === undefined && operation !== 'chat' && target.paths.chat !== undefined,
+        (isPassthrough || operation === 'responses') &&
+        only === undefined &&
+        operation !== 'chat' &&
+        target.paths.chat !== undefined,
       read(answer) {
         services.heard(target, answer.headers)
         return readFor({ request, client, context }, prepared, answer)
@@ -146,17 +149,19 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
   const { model, request, signal, defaults } = question
   const services: RelayServices = signal ? { ...given, signal } : given
   const drop: Drop = question.drop ?? ((field, why) => given.exchange.drop(field, why))
-  const prepare = (target: Target): PreparedAttempt<ChatResponse> => {
+  const prepare = (target: Target, maxTokens?: number): PreparedAttempt<ChatResponse> => {
     const dialect = withDefaults(services.dialectOf(target.type.dialect), request, target, defaults)
     const dropped = new Map<string, string>()
-    const { body, collector } = prepareTranslated(request, dialect, target, {
+    const { body, collector, upstream } = prepareTranslated(request, dialect, target, {
+      operation: 'chat',
       drop: (field, why) => dropped.set(field, why),
       collects: services.collects(target),
+      maxTokens,
     })
     return {
       ...{ body, collector, operation: 'chat' },
       read(answer) {
-        const response = readAnswer(answer, dialect.chat)
+        const response = readAnswer(answer, upstream)
         for (const [field, why] of dropped) drop(field, why)
         return { answer: response, usage: response.usage }
       },

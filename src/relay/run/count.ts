@@ -6,7 +6,12 @@ import type { Target } from '../../sdk/target.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { unreadableFailure } from '../attempt/upstream-failure.ts'
 import type { ClientRequest } from '../request/client-request.ts'
-import { type PreparedBody, passthroughBody, UnreadableRequest } from '../request/prepare-body.ts'
+import {
+  type PreparedBody,
+  passthroughBody,
+  UnreadableRequest,
+  writeOptions,
+} from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import { wholeOverTargets } from './over-targets.ts'
@@ -79,12 +84,19 @@ function wayOf(request: ClientRequest, target: Target, services: RelayServices):
 }
 
 /** The client's bytes where they are those of a chat. */
-function clientBody({ source, readBody }: ClientRequest, target: Target, count: CountCodec): PreparedBody {
+function clientBody(
+  { dialect, source, readBody }: ClientRequest,
+  target: Target,
+  count: CountCodec,
+): PreparedBody {
   const { upstreamModel: model } = target
   if (count.writeRequest) return Buffer.from(JSON.stringify(count.writeRequest(readBody(), model)))
   if (source.from !== 'client') return Buffer.from(JSON.stringify({ ...readBody(), model }))
   const tools = target.toolCalling ? [] : ['tools', 'tool_choice']
-  return passthroughBody(source, target, { removed: [...count.answerMembers, ...tools] })
+  const isVendor = target.isAnthropic === true
+  const request = { ...source, body: readBody(), stream: false, wantUsage: false, isVendor }
+  const { edits } = dialect.chat.passthroughEdits(request)
+  return passthroughBody(source, target, { removed: [...count.answerMembers, ...tools], edits })
 }
 
 function translatedCount(
@@ -106,12 +118,10 @@ function tokenizeBody(client: ClientRequest, target: Target, services: RelayServ
 
 function chatBody(client: ClientRequest, target: Target, services: RelayServices): Record<string, unknown> {
   const request = readForCount(client)
-  return services
-    .dialectOf(target.type.dialect)
-    .chat.writeRequest(
-      { ...request, sampling: {}, tools: target.toolCalling ? request.tools : [] },
-      { model: target.upstreamModel, flavour: target.type.flavour, drop: () => undefined },
-    )
+  return services.dialectOf(target.type.dialect).chat.writeRequest(
+    { ...request, sampling: {}, tools: target.toolCalling ? request.tools : [] },
+    writeOptions(target, () => undefined),
+  )
 }
 
 function readForCount({ dialect, readBody }: ClientRequest): ChatRequest {

@@ -14,7 +14,7 @@ import type { Model, Target } from '../../sdk/target.ts'
 import { renameModel } from '../answer/whole-answer.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { having, requireOperation, targetsWith } from '../request/operation-targets.ts'
-import { type PreparedBody, passthroughBody, translatedBody } from '../request/prepare-body.ts'
+import { type PreparedBody, passthroughBody, translatedBody, writeOptions } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import { wholeOverTargets } from './over-targets.ts'
@@ -134,7 +134,7 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
   const isCut = !whole && target.type.modelIn === 'path'
   const same = upstream === client.dialect && codec.goesThrough(client.body) && !isCut
   const dropped = new Map<string, string>()
-  const prepared = same ? sameBody(part, target) : otherBody(part, target, { upstream, dropped })
+  const prepared = same ? sameBody(part, target, dropped) : otherBody(part, target, { upstream, dropped })
   return {
     operation: 'embedding',
     ...prepared,
@@ -150,13 +150,18 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
 }
 
 /** The client's own bytes; a part of them has its own inputs. */
-function sameBody({ client, codec, request, whole }: Part, target: Target): FormedBody {
+function sameBody(
+  { client, codec, request, whole }: Part,
+  target: Target,
+  dropped: Map<string, string>,
+): FormedBody {
   const defaults = codec.missingDefaults?.(client.body, target.defaults)
   const named = codec.modelMembers?.(client.body, target.upstreamModel)
   const body = passthroughBody(client, target, {
     ...(defaults && { defaults }),
     set: { ...named, ...(whole ? {} : { input: request.inputs }) },
     removed: ['model_name'],
+    drop: (field, why) => dropped.set(field, why),
   })
   return { body, form: formOf(codec, client.body) }
 }
@@ -176,12 +181,9 @@ function otherBody(
   { upstream, dropped }: { upstream: Dialect; dropped: Map<string, string> },
 ): FormedBody {
   const codec = codecOf(upstream)
-  const written = codec.writeRequest(request, {
-    model: target.upstreamModel,
-    flavour: target.type.flavour,
-    drop: (field, why) => dropped.set(field, why),
-  })
-  const changes = upstream === client.dialect ? { members: {} } : {}
+  const drop = (field: string, why: string): void => void dropped.set(field, why)
+  const written = codec.writeRequest(request, writeOptions(target, drop))
+  const changes = upstream === client.dialect ? { members: {}, drop } : { drop }
   return { form: formOf(codec, written), body: translatedBody(written, target, codec, changes) }
 }
 

@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream'
 import type { JsonScan } from '../../lib/json/splice.ts'
+import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Model, Target } from '../../sdk/target.ts'
-import type { ClientPipe } from '../answer/client-pipe.ts'
+import type { ClientPipe } from '../answer/client-stream.ts'
 import type { AnswerFilter } from '../answer/translation.ts'
 import { renameModel } from '../answer/whole-answer.ts'
 import type { AnswerStream, AttemptPlan, PreparedAttempt, ReadAnswer } from '../attempt/prepared-attempt.ts'
@@ -33,7 +34,7 @@ export function answerForward(request: ForwardedRequest, services: RelayServices
   const { operation, alias } = request
   const prepare = (target: Target): PreparedAttempt<Buffer> => ({
     operation,
-    body: bodyFor(request, target),
+    body: bodyFor(request, target, services),
     read({ body }): ReadAnswer<Buffer> {
       const { usage }: { usage?: unknown } = Object(JSON.parse(body.toString()))
       const { prompt_tokens: prompt, total_tokens: total }: Record<string, unknown> = Object(usage)
@@ -55,12 +56,17 @@ export async function pipeForward(
 ): Promise<void> {
   const { operation } = request
   const prepare = (target: Target): PreparedAttempt =>
-    piped({ operation, body: bodyFor(request, target) }, client, services.exchange)
+    piped({ operation, body: bodyFor(request, target, services) }, client, services.exchange)
   await overTargets({ ...planOf(request, request.bytes), prepare }, services)
 }
 
-function bodyFor(request: ForwardedRequest, target: Target): PreparedBody {
-  return passthroughBody(request, target, { removed: ['model_name'] })
+function bodyFor(
+  request: ForwardedRequest,
+  target: Target,
+  { exchange }: Pick<RelayServices, 'exchange'>,
+): PreparedBody {
+  const drop: Drop = (field, why) => exchange.drop(field, why)
+  return passthroughBody(request, target, { removed: ['model_name'], drop })
 }
 
 /** Throws `bad_request` where no target of the model has the operation. `bytes`: of the body, where they are in memory. */

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { responseIdOfItem } from '../../dialects/responses/answer-object.ts'
 import { writeResponse } from '../../dialects/responses/answer-write.ts'
+import { ClientTools } from '../../dialects/responses/client-tools.ts'
 import { inputItems, type Remembered, referenceOf } from '../../dialects/responses/input-read.ts'
 import { readRequest } from '../../dialects/responses/request-read.ts'
 import { ResponsesBody } from '../../dialects/responses/schema.ts'
@@ -10,7 +11,7 @@ import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import { targetsWith } from '../../relay/request/operation-targets.ts'
-import type { ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
+import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
 
@@ -167,6 +168,8 @@ export function forOneRequest(dialect: Dialect, { remembered, onAnswer }: OneReq
   const { native, ...own } = dialect
   // Upstreams do not know what is stored here, so such a request is translated for every target.
   const keptHere = remembered.history !== undefined || remembered.referenced.size > 0
+  const offeredBy = ({ request }: AnswerContext): ClientTools =>
+    new ClientTools(request?.tools, inputItems(request?.input, remembered))
   return {
     ...own,
     ...(native && !keptHere ? { native } : {}),
@@ -174,13 +177,13 @@ export function forOneRequest(dialect: Dialect, { remembered, onAnswer }: OneReq
       ...dialect.chat,
       readRequest: (body, stream) => readRequest(body, stream, remembered),
       writeResponse(response, context) {
-        const answer = writeResponse(response, context)
+        const answer = writeResponse(response, context, offeredBy(context))
         onAnswer(answer)
         return answer
       },
       // Each attempt has its own writer; only events of the last one can have reached the client.
       createWriter(context) {
-        writer = createWriter(context, onAnswer)
+        writer = createWriter(context, onAnswer, offeredBy(context))
         return writer
       },
     },

@@ -56,7 +56,7 @@ describe('other defaults', () => {
   })
 })
 
-describe('the identity lane', () => {
+describe('passthrough', () => {
   function edited(text: string, stream: boolean): string {
     const bytes = Buffer.from(text)
     const scan = scanObject(bytes)

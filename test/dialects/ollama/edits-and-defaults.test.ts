@@ -20,7 +20,7 @@ function edited(json: string, stream: boolean): string {
   return applyEdits(bytes, edits).toString()
 }
 
-describe('stream on the identity lane', () => {
+describe('stream of a passthrough', () => {
   const untouched: [string, boolean][] = [
     ['{"model":"m", "seed":12345678901234567890}', true],
     ['{"model":"m","stream":null}', true],

@@ -61,16 +61,19 @@ describe('the chunks that a client gets', () => {
     ]
     const head =
       '{"id":"chatcmpl-up","object":"chat.completion.chunk","created":7,"model":"alias","system_fingerprint":"fp","choices":'
-    const choice = (delta: string, finish: string): string =>
-      `data: ${head}[{"index":0,"delta":${delta},"logprobs":null,"finish_reason":${finish}}]}\n\n`
-    const body =
-      choice('{"role":"assistant","content":""}', 'null') +
-      choice('{"content":"Hi \\"🦜\\""}', 'null') +
-      choice('{}', '"stop"')
+    const choice = (delta: string, finish: string, usage: string): string =>
+      `data: ${head}[{"index":0,"delta":${delta},"logprobs":null,"finish_reason":${finish}}]${usage}}\n\n`
+    const body = (usage: string): string =>
+      choice('{"role":"assistant","content":""}', 'null', usage) +
+      choice('{"content":"Hi \\"🦜\\""}', 'null', usage) +
+      choice('{}', '"stop"', usage)
     const counts =
       '{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5,"prompt_tokens_details":{"cached_tokens":1}}'
-    assert.equal(write(events), `${body}data: ${head}[],"usage":${counts}}\n\ndata: [DONE]\n\n`)
-    assert.equal(write(events, false), `${body}data: [DONE]\n\n`)
+    assert.equal(
+      write(events),
+      `${body(',"usage":null')}data: ${head}[],"usage":${counts}}\n\ndata: [DONE]\n\n`,
+    )
+    assert.equal(write(events, false), `${body('')}data: [DONE]\n\n`)
   })
 
   it('an answer without an id of this dialect gets its own, the same in every chunk', () => {

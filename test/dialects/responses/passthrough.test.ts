@@ -116,7 +116,7 @@ describe('bytes go through', () => {
   })
 })
 
-describe('the request on the identity lane', () => {
+describe('the request of a passthrough', () => {
   function edited(text: string, stream: boolean): string {
     const bytes = Buffer.from(text)
     const scan = scanObject(bytes)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ChatClient, ClientStream } from '../../src/relay/answer/client-stream.ts'
-import { heldClient } from '../../src/relay/answer/held-client.ts'
+import { deferredClient } from '../../src/relay/answer/deferred-client.ts'
 
 /** A client that notes what it gets. */
 function notingClient(): { client: ChatClient; got: string[] } {
@@ -27,7 +27,7 @@ test('a stream flows until there is something to wait for, and its end keeps its
   const { client, got } = notingClient()
   let pending: Promise<void> | undefined
   const { promise, resolve } = Promise.withResolvers<void>()
-  const stream = heldClient(client, () => pending).stream()
+  const stream = deferredClient(client, () => pending).stream()
   assert.equal(stream.write('a'), false, 'backpressure as the client itself says')
   pending = promise
   assert.equal(stream.write('b'), true)
@@ -42,7 +42,7 @@ test('a stream flows until there is something to wait for, and its end keeps its
 
 test('a stream without anything to wait for ends at once', () => {
   const { client, got } = notingClient()
-  const stream = heldClient(client, () => undefined).stream()
+  const stream = deferredClient(client, () => undefined).stream()
   stream.write('a')
   stream.end()
   assert.deepEqual(got, ['a', 'end'])
@@ -51,7 +51,7 @@ test('a stream without anything to wait for ends at once', () => {
 test('a whole answer waits too', async () => {
   const { client, got } = notingClient()
   const { promise, resolve } = Promise.withResolvers<void>()
-  heldClient(client, () => promise).whole('answer')
+  deferredClient(client, () => promise).whole('answer')
   await new Promise(setImmediate)
   assert.deepEqual(got, [])
   resolve()

@@ -4,9 +4,9 @@ import type { ChatClient, ClientStream } from './client-stream.ts'
  * A client that gets nothing more while `pending` gives a promise that is not fulfilled; the promise must never reject.
  * So what is to be done at the end of an answer is done before its client can know that end, and act on it.
  */
-export function heldClient(client: ChatClient, pending: () => Promise<void> | undefined): ChatClient {
+export function deferredClient(client: ChatClient, pending: () => Promise<void> | undefined): ChatClient {
   return {
-    stream: () => heldStream(client.stream(), pending),
+    stream: () => deferredStream(client.stream(), pending),
     large: () => client.large(),
     writeError: (error) => client.writeError(error),
     whole(body) {
@@ -17,7 +17,7 @@ export function heldClient(client: ChatClient, pending: () => Promise<void> | un
   }
 }
 
-function heldStream(stream: ClientStream, pending: () => Promise<void> | undefined): ClientStream {
+function deferredStream(stream: ClientStream, pending: () => Promise<void> | undefined): ClientStream {
   let held: Promise<void> | undefined
   const hold = (action: () => void): boolean => {
     const before = held ?? pending()
@@ -25,11 +25,11 @@ function heldStream(stream: ClientStream, pending: () => Promise<void> | undefin
     held = before.then(action)
     return true
   }
-  const heldStream: ClientStream = {
+  const deferredStream: ClientStream = {
     committed: false,
     commit: () => {
       stream.commit()
-      heldStream.committed = true
+      deferredStream.committed = true
     },
     // What is held is the last of an answer, so there is nothing to slow down.
     write: (bytes) => hold(() => stream.write(bytes)) || stream.write(bytes),
@@ -39,5 +39,5 @@ function heldStream(stream: ClientStream, pending: () => Promise<void> | undefin
       if (!hold(() => stream.end())) stream.end()
     },
   }
-  return heldStream
+  return deferredStream
 }

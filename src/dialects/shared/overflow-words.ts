@@ -1,0 +1,38 @@
+import type { RouterError } from '../../sdk/errors.ts'
+
+/*
+ * Clients know an overflow of the context by the words of the vendor whose API they speak: then they shorten the conversation, or
+ * ask for a shorter answer. An upstream of another vendor says it in other words.
+ */
+
+/** Source: OpenAI's API, answers with the code `context_length_exceeded`. */
+export function openaiOverflow(error: RouterError): string {
+  const { kind, message, overflow } = error
+  if (kind !== 'context_overflow' || /maximum context length|context window/i.test(message)) return message
+  if (!overflow) return `This model's maximum context length was exceeded: ${message}`
+  const { contextTokens, inputTokens, maxTokens } = overflow
+  const limit = `This model's maximum context length is ${contextTokens} tokens.`
+  if (maxTokens === undefined || inputTokens > contextTokens) {
+    return `${limit} However, your messages resulted in ${inputTokens} tokens. Please reduce the length of the messages.`
+  }
+  const parts = `${inputTokens} in the messages, ${maxTokens} in the completion`
+  return `${limit} However, you requested ${inputTokens + maxTokens} tokens (${parts}). Please reduce the length of the messages or completion.`
+}
+
+/** Source: Anthropic's API; Claude Code parses both forms, and lowers `max_tokens` or compacts. */
+export function anthropicOverflow(error: RouterError): string {
+  const { kind, message, overflow } = error
+  if (kind !== 'context_overflow' || /prompt is too long|exceed context limit/i.test(message)) return message
+  if (!overflow) return `prompt is too long: ${message}`
+  const { contextTokens, inputTokens, maxTokens } = overflow
+  if (maxTokens === undefined || inputTokens >= contextTokens) {
+    return `prompt is too long: ${inputTokens} tokens > ${contextTokens} maximum`
+  }
+  return `input length and \`max_tokens\` exceed context limit: ${inputTokens} + ${maxTokens} > ${contextTokens}, decrease input length or \`max_tokens\` and try again`
+}
+
+/** Source: Ollama, `server/routes.go`. */
+export function ollamaOverflow({ kind, message }: RouterError): string {
+  if (kind !== 'context_overflow' || /context length/i.test(message)) return message
+  return `the input length exceeds the context length: ${message}`
+}

@@ -1,0 +1,77 @@
+import type { ChatMessage, SystemMessage, TextPart, UserMessage } from '../../sdk/chat.ts'
+import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+
+/**
+ * Many chat templates (Qwen, Gemma, Mistral) accept one system turn, at the very beginning, and raise an error for any other.
+ * Claude Code and Codex send more in every request. Unless the target keeps them, the leading ones are joined, and a later one
+ * becomes text of the user turn beside it, else a user turn of its own. It stays where it is in the conversation: moving it to
+ * the front would change the prefix that the engine has cached. It never separates a tool call from its results.
+ */
+export function foldSystemTurns(
+  messages: readonly ChatMessage[],
+  { systemTurns, drop }: Pick<WriteRequestOptions, 'systemTurns' | 'drop'>,
+): readonly ChatMessage[] {
+  if (systemTurns === 'keep' || !needsFolding(messages)) return messages
+  const leading = messages.findIndex(({ role }) => role !== 'system')
+  const first = leading === -1 ? messages.length : leading
+  const head = messages.slice(0, first).filter((message) => message.role === 'system')
+  const folded: ChatMessage[] = head.length === 0 ? [] : [joined(head)]
+  let waiting: TextPart[] = []
+  const flush = (): void => {
+    if (waiting.length === 0) return
+    const last = folded.at(-1)
+    if (last?.role === 'user') folded[folded.length - 1] = { ...last, parts: [...last.parts, ...waiting] }
+    else folded.push({ role: 'user', parts: waiting })
+    waiting = []
+  }
+  for (const message of messages.slice(first)) {
+    switch (message.role) {
+      case 'system':
+        if (message.parts.some(({ text }) => text.trim() !== '')) {
+          drop(
+            'messages.system',
+            'only a leading system message is supported; a later one was sent as user text',
+          )
+          waiting.push({ type: 'text', text: asUserText(message) })
+        }
+        break
+      case 'user':
+        folded.push(before(message, waiting))
+        waiting = []
+        break
+      case 'assistant':
+        flush()
+        folded.push(message)
+        break
+      case 'tool':
+        // Waits until all results of the turn have come.
+        folded.push(message)
+    }
+  }
+  flush()
+  return folded
+}
+
+/** How a system turn is marked where it is sent as the user's text. */
+export function asUserText({ parts }: Pick<SystemMessage, 'parts'>): string {
+  return `<system>\n${parts.map(({ text }) => text).join('\n\n')}\n</system>`
+}
+
+function needsFolding(messages: readonly ChatMessage[]): boolean {
+  return messages.some(({ role }, index) => index > 0 && role === 'system')
+}
+
+function before(message: UserMessage, texts: TextPart[]): UserMessage {
+  return texts.length === 0 ? message : { ...message, parts: [...texts, ...message.parts] }
+}
+
+function joined(messages: readonly SystemMessage[]): SystemMessage {
+  const [only] = messages
+  if (only && messages.length === 1) return only
+  const texts = messages.map(({ parts }) => parts.map(({ text }) => text).join('\n'))
+  return {
+    role: 'system',
+    developer: messages.every(({ developer }) => developer),
+    parts: [{ type: 'text', text: texts.filter((text) => text !== '').join('\n\n') }],
+  }
+}

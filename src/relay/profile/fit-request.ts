@@ -1,0 +1,110 @@
+import { isObject } from '../../lib/json/read.ts'
+import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
+import type { Drop } from '../../sdk/dialect.ts'
+import type { Profile } from '../../sdk/profile.ts'
+import type { Operation } from '../../sdk/provider.ts'
+import { fitSampling } from './fit-sampling.ts'
+import { fitCallIds, fitUser, limitsCallIds } from './identifiers.ts'
+import { withoutKeywords, withoutRootKeywords } from './schema-keywords.ts'
+import { fitToolNames, type ToolNames } from './tool-names.ts'
+
+export interface FittedRequest {
+  request: ChatRequest
+  /** The client's names of the tools that had to be renamed. */
+  names: ToolNames
+}
+
+const noNames: ToolNames = new Map()
+
+/**
+ * A request as a model takes it, whatever the dialect it is then written in. What is changed or left out is reported; a
+ * request that goes through as its bytes never comes here.
+ */
+export function fitRequest(
+  given: ChatRequest,
+  profile: Profile | undefined,
+  { operation, drop }: { operation: Operation; drop: Drop },
+): FittedRequest {
+  if (!profile) return { request: given, names: noNames }
+  const { request, names } = fitToolNames(given, profile)
+  const { user, ...rest } = request
+  const fitted: ChatRequest = { ...rest, sampling: fitSampling(request.sampling, profile, drop) }
+  const fittedUser = fitUser(user, profile, drop)
+  if (fittedUser !== undefined) fitted.user = fittedUser
+  if (limitsCallIds(profile)) fitted.messages = fitCallIds(fitted.messages, profile)
+  if (profile.prefill === false) fitEnd(fitted, drop)
+  fitEffort(fitted, profile, { operation, drop })
+  fitSchemas(fitted, profile, drop)
+  return { request: fitted, names }
+}
+
+/** Whether a request has to go to the Responses API of its server. */
+export function needsResponses(
+  { tools, reasoningEffort }: ChatRequest,
+  profile: Profile | undefined,
+): boolean {
+  return profile?.tools_with_effort === 'responses' && tools.length > 0 && reasoningEffort !== 'none'
+}
+
+/** An assistant turn at the end is to be continued, which a turn of the user says as well. */
+function fitEnd(request: ChatRequest, drop: Drop): void {
+  const last = request.messages.at(-1)
+  if (last?.role !== 'assistant' || last.toolCalls.length > 0) return
+  drop('messages.prefill', 'the model does not continue a turn of its own; it was asked to in words')
+  const text = 'Continue your last message exactly where it ends, without repeating any of it.'
+  request.messages = [...request.messages, { role: 'user', parts: [{ type: 'text', text }] }]
+}
+
+function fitEffort(
+  request: ChatRequest,
+  profile: Profile,
+  { operation, drop }: { operation: Operation; drop: Drop },
+): void {
+  if (operation === 'responses' || !needsResponses(request, profile)) return
+  request.reasoningEffort = 'none'
+  drop('reasoning_effort', 'the model does not reason beside tools on chat completions; it was switched off')
+}
+
+function fitSchemas(request: ChatRequest, profile: Profile, drop: Drop): void {
+  const {
+    schema_keywords: always = [],
+    strict_keywords: strict = [],
+    tool_root_keywords: root = [],
+  } = profile
+  const { responseFormat } = request
+  if (responseFormat?.type === 'schema') {
+    request.responseFormat = fitFormat(
+      responseFormat,
+      responseFormat.strict ? [...always, ...strict] : always,
+      drop,
+    )
+  }
+  if (strict.length === 0 && root.length === 0) return
+  request.tools = request.tools.map((tool) => fitTool(tool, { strict, root }, drop))
+}
+
+const moved = 'the upstream refuses some of its keywords; they were moved into descriptions'
+
+function fitFormat(
+  format: ResponseFormat & { type: 'schema' },
+  keywords: readonly string[],
+  drop: Drop,
+): ResponseFormat {
+  const schema = withoutKeywords(format.schema, new Set(keywords))
+  if (schema === format.schema) return format
+  drop('response_format.schema', moved)
+  return { ...format, schema }
+}
+
+function fitTool(
+  tool: ToolDefinition,
+  { strict, root }: { strict: readonly string[]; root: readonly string[] },
+  drop: Drop,
+): ToolDefinition {
+  if (!tool.parameters) return tool
+  const inner = tool.strict === true ? withoutKeywords(tool.parameters, new Set(strict)) : tool.parameters
+  const parameters = isObject(inner) ? withoutRootKeywords(inner, root) : tool.parameters
+  if (parameters === tool.parameters) return tool
+  drop('tools.parameters', moved)
+  return { ...tool, parameters }
+}

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto'
+import { readCallId, signedCallId } from '../../lib/signed-id.ts'
+import type { ChatMessage } from '../../sdk/chat.ts'
+import type { Drop } from '../../sdk/dialect.ts'
+import type { Profile } from '../../sdk/profile.ts'
+
+/**
+ * The id of the end user as the model's server takes it. A digest still tells users apart, which is all that the id is for.
+ */
+export function fitUser(user: string | undefined, profile: Profile, drop: Drop): string | undefined {
+  if (user === undefined) return undefined
+  const { max_user: longest = Number.POSITIVE_INFINITY, user_email: email = true } = profile
+  const isAddress = !email && /[^\s@]@[^\s@]/.test(user)
+  if (!isAddress && user.length <= longest) return user
+  const why = isAddress ? 'takes no e-mail address' : `takes ${longest} characters`
+  drop('user', `the upstream ${why} as the id of a user; a digest was sent`)
+  return `user_${digestOf(user, 32)}`.slice(0, longest)
+}
+
+/** The conversation with ids of tool calls that the server takes. Each depends on the client's own alone. */
+export function fitCallIds(messages: readonly ChatMessage[], profile: Profile): ChatMessage[] {
+  const { max_call_id: longest = Number.POSITIVE_INFINITY, exact_call_id: exact } = profile
+  const fit = (sent: string): string => {
+    const { id, signature } = readCallId(sent)
+    if (exact !== undefined) return isExact(id, exact) ? id : lettersAndDigits(id, exact)
+    // The signature is none of what is written as the id.
+    return signedCallId(id.length <= longest ? id : `call_${digestOf(id, 24)}`.slice(0, longest), signature)
+  }
+  return messages.map((message) => {
+    if (message.role === 'tool') return { ...message, callId: fit(message.callId) }
+    if (message.role !== 'assistant' || message.toolCalls.length === 0) return message
+    return { ...message, toolCalls: message.toolCalls.map((call) => ({ ...call, id: fit(call.id) })) }
+  })
+}
+
+/** Whether ids of a request may need {@link fitCallIds}. */
+export function limitsCallIds({ max_call_id: longest, exact_call_id: exact }: Profile): boolean {
+  return longest !== undefined || exact !== undefined
+}
+
+/** The same text gives the same digest in every turn, without any memory. */
+export function digestOf(text: string, characters: number): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, characters)
+}
+
+function isExact(id: string, length: number): boolean {
+  return id.length === length && /^[a-zA-Z0-9]*$/.test(id)
+}
+
+function lettersAndDigits(id: string, length: number): string {
+  const digest = createHash('sha512')
+    .update(id)
+    .digest('base64')
+    .replaceAll(/[^a-zA-Z0-9]/g, '')
+  return digest.slice(0, length).padEnd(length, '0')
+}

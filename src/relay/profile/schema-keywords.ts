@@ -1,0 +1,84 @@
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
+
+/** Values with which servers take a keyword that they refuse otherwise. */
+const takenValues: Readonly<Record<string, readonly unknown[]>> = {
+  minItems: [0, 1],
+  additionalProperties: [false],
+  format: ['date-time', 'time', 'date', 'duration', 'email', 'hostname', 'uri', 'ipv4', 'ipv6', 'uuid'],
+}
+
+/** The same for the top level of a schema alone. */
+export function withoutRootKeywords(schema: JsonObject, refused: readonly string[]): JsonObject {
+  const said = Object.entries(schema).filter(([name]) => refused.includes(name))
+  if (said.length === 0) return schema
+  const kept = Object.entries(schema).filter(([name]) => !refused.includes(name))
+  return described(
+    Object.fromEntries(kept),
+    said.map(([name, value]) => `${name}: ${JSON.stringify(value)}`),
+  )
+}
+
+function described(schema: JsonObject, said: readonly string[]): JsonObject {
+  const { description } = schema
+  const words = `{${said.join(', ')}}`
+  return { ...schema, description: typeof description === 'string' ? `${description}\n${words}` : words }
+}
+
+/** Keywords whose value is a schema or a list of them; below, those whose members are. */
+const holdsSchemas: ReadonlySet<string> = new Set([
+  'items',
+  'prefixItems',
+  'anyOf',
+  'oneOf',
+  'allOf',
+  'not',
+  'additionalProperties',
+  'if',
+  'then',
+  'else',
+  'contains',
+  'propertyNames',
+])
+const namesSchemas: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions', 'patternProperties'])
+
+/**
+ * A JSON Schema without the keywords that a server refuses. They are said in the description of the same schema, where the
+ * model reads them. The very same object where it has none of them.
+ */
+export function withoutKeywords(schema: unknown, refused: ReadonlySet<string>): unknown {
+  if (Array.isArray(schema))
+    return unchangedOr(
+      schema,
+      schema.map((each) => withoutKeywords(each, refused)),
+    )
+  if (!isObject(schema)) return schema
+  const said: string[] = []
+  const kept: JsonObject = {}
+  let isChanged = false
+  for (const [name, value] of Object.entries(schema)) {
+    if (refused.has(name) && !takenValues[name]?.includes(value)) {
+      isChanged = true
+      // The nearest that is left of it, and it says all but that only one of them holds.
+      if (name === 'oneOf' && Array.isArray(value) && schema.anyOf === undefined)
+        kept.anyOf = withoutKeywords(value, refused)
+      else said.push(`${name}: ${JSON.stringify(value)}`)
+      continue
+    }
+    kept[name] = insideOf(name, value, refused)
+    isChanged ||= kept[name] !== value
+  }
+  if (!isChanged) return schema
+  return said.length === 0 ? kept : described(kept, said)
+}
+
+function insideOf(name: string, value: unknown, refused: ReadonlySet<string>): unknown {
+  if (holdsSchemas.has(name)) return withoutKeywords(value, refused)
+  if (!namesSchemas.has(name) || !isObject(value)) return value
+  const members = Object.entries(value).map(([key, each]) => [key, withoutKeywords(each, refused)])
+  const mapped: JsonObject = Object.fromEntries(members)
+  return Object.keys(value).every((key) => mapped[key] === value[key]) ? value : mapped
+}
+
+function unchangedOr(list: readonly unknown[], mapped: readonly unknown[]): readonly unknown[] {
+  return mapped.every((each, index) => each === list[index]) ? list : mapped
+}

@@ -1,0 +1,434 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { messages } from '../helpers/messages.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import {
+  openaiText,
+  openaiToolCall,
+  openaiToolCallStream,
+  type ScriptedUpstream,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+import { anthropicText } from './anthropic-answers.ts'
+
+const functionTool = {
+  type: 'function',
+  function: { name: 'f', parameters: { type: 'object', properties: {} } },
+}
+const anthropicTool = { name: 'f', input_schema: { type: 'object', properties: {} } }
+const unsignedLoop = [
+  ...messages,
+  {
+    role: 'assistant',
+    content: null,
+    tool_calls: [{ id: 'c1', type: 'function', function: { name: 'f', arguments: '{}' } }],
+  },
+  { role: 'tool', tool_call_id: 'c1', content: 'r' },
+]
+
+describe('what a model takes', () => {
+  let upstream: ScriptedUpstream
+  let router: TestRouter
+
+  before(async () => {
+    upstream = await startUpstream(openaiText('Hi'))
+    const of = (api_type: string, more: object = {}) => [{ api_type, api_host: upstream.url, ...more }]
+    const claude = (model_path: string, more: object = {}) => of('anthropic', { model_path, ...more })
+    router = await startRouter({
+      models: modelsConfig({
+        unknown: of('anthropic', { model_path: 'some-model' }),
+        opus: claude('claude-opus-4-7'),
+        bedrock: claude('anthropic.claude-opus-4-6-v1:0'),
+        sonnet: claude('claude-sonnet-4-5-20250929'),
+        older: claude('claude-3-5-sonnet-latest'),
+        mythos: claude('claude-mythos-preview'),
+        preset: claude('claude-opus-4-7', { defaults: { temperature: 0.5, top_k: 40, max_tokens: 99 } }),
+        'preset-one': claude('claude-sonnet-4-5', { defaults: { top_p: 0.5 } }),
+        told: claude('our-claude', { profile: { thinking: 'adaptive', efforts: ['low', 'high'] } }),
+        compatible: of('openai', { model_path: 'some-model' }),
+        gpt41: of('openai', { model_path: 'gpt-4.1' }),
+        gpt5: of('openai', { model_path: 'gpt-5' }),
+        gpt56: of('openai', { model_path: 'gpt-5.6-sol' }),
+        gpt56r: of('openai', { model_path: 'gpt-5.6-sol', responses: true }),
+        vllm: of('vllm'),
+        'vllm-16': of('vllm', { profile: { max_stops: 16 } }),
+        mistral: of('vllm', { model_path: 'mistralai/Mistral-Small-3.2' }),
+        dropping: of('vllm', { drop_params: ['seed'] }),
+      }),
+    })
+  })
+  beforeEach(() => upstream.rescript(openaiText('Hi')))
+  after(async () => {
+    await router.close()
+    await upstream.close()
+  })
+
+  interface Asked {
+    path: string
+    body: Record<string, unknown>
+    json: string
+    lost: string
+    answer: string
+  }
+
+  async function ask(path: string, body: object | string): Promise<Asked> {
+    const answer = await post(`${router.url}${path}`, body)
+    const request = upstream.requests.at(-1)
+    return {
+      path: request?.url ?? '',
+      body: Object(request?.body),
+      json: request?.raw.toString() ?? '',
+      lost: answer.headers.get('x-llm-router-lost') ?? '',
+      answer: answer.text,
+    }
+  }
+  const chat = (model: string, members: object = {}) =>
+    ask('/v1/chat/completions', { model, messages, ...members })
+  const claudeCode = (model: string, members: object = {}) =>
+    ask('/v1/messages', { model, messages, max_tokens: 100, ...members })
+  const overAnthropic = () => upstream.rescript(anthropicText('Hi'))
+
+  test('a level of reasoning is a level to models that adapt, and a budget to those that do not', async () => {
+    overAnthropic()
+    const adaptive = await chat('opus', { reasoning_effort: 'xhigh' })
+    assert.deepEqual(adaptive.body.thinking, { type: 'adaptive' })
+    assert.deepEqual(adaptive.body.output_config, { effort: 'xhigh' })
+    const earlier = await chat('bedrock', { reasoning_effort: 'xhigh' })
+    assert.deepEqual(earlier.body.output_config, { effort: 'max' })
+    const budget = await chat('sonnet', { reasoning_effort: 'xhigh' })
+    assert.deepEqual(budget.body.thinking, { type: 'enabled', budget_tokens: 16_384 })
+    assert.equal(budget.body.output_config, undefined)
+    const none = await chat('older', { reasoning_effort: 'high' })
+    assert.equal(none.body.thinking, undefined)
+    assert.match(none.lost, /reasoning_effort/)
+    const off = await chat('opus', { reasoning_effort: 'none' })
+    assert.deepEqual(off.body.thinking, { type: 'disabled' })
+    const always = await chat('mythos', { reasoning_effort: 'none' })
+    assert.deepEqual(always.body.output_config, { effort: 'low' })
+    assert.match(always.lost, /reasoning_effort/)
+    const configured = await chat('told', { reasoning_effort: 'low' })
+    assert.deepEqual(configured.body.output_config, { effort: 'low' })
+  })
+
+  test('thinking by a budget is left out where the turn does not begin with a signed thought', async () => {
+    overAnthropic()
+    for (const behind of [[], messages, [{ role: 'system', content: 'reminder' }]]) {
+      const { body, lost } = await chat('sonnet', {
+        messages: [...unsignedLoop, ...behind],
+        reasoning_effort: 'high',
+        tools: [functionTool],
+      })
+      assert.equal(body.thinking, undefined)
+      assert.match(lost, /reasoning_effort/)
+    }
+    const continued = await chat('sonnet', {
+      messages: [...messages, { role: 'assistant', content: 'It' }],
+      reasoning_effort: 'high',
+    })
+    assert.equal(continued.body.thinking, undefined)
+    const answered = await chat('sonnet', {
+      messages: [...unsignedLoop, { role: 'assistant', content: 'Done' }, ...messages],
+      reasoning_effort: 'high',
+      tools: [functionTool],
+    })
+    assert.equal(Object(answered.body.thinking).type, 'enabled')
+  })
+
+  test('sampling that a model refuses is dropped, also where it is a default', async () => {
+    overAnthropic()
+    const dropped = await chat('opus', { temperature: 0.7, top_k: 3 })
+    assert.ok(!('temperature' in dropped.body) && !('top_k' in dropped.body))
+    assert.match(dropped.lost, /temperature, top_k/)
+    assert.equal((await chat('opus', { temperature: 1 })).lost, '')
+    const preset = await chat('preset')
+    assert.ok(!('temperature' in preset.body) && !('top_k' in preset.body))
+    assert.equal(preset.body.max_tokens, 99)
+    assert.equal((await chat('sonnet', { temperature: 0.7 })).body.temperature, 0.7)
+    upstream.rescript(openaiText('Hi'))
+    const gpt = await claudeCode('gpt5', { temperature: 0.5, stop_sequences: ['x'] })
+    assert.ok(!('temperature' in gpt.body) && !('stop' in gpt.body))
+    assert.match(gpt.lost, /temperature/)
+    assert.match(gpt.lost, /stop/)
+  })
+
+  test('of temperature and top_p one goes to a model that takes one', async () => {
+    overAnthropic()
+    const both = await chat('unknown', { temperature: 0.5, top_p: 0.9 })
+    assert.deepEqual([both.body.temperature, both.body.top_p, both.lost], [0.5, undefined, 'top_p'])
+    const standard = await chat('sonnet', { temperature: 1, top_p: 0.9 })
+    assert.deepEqual([standard.body.temperature, standard.body.top_p, standard.lost], [undefined, 0.9, ''])
+    const older = await chat('older', { temperature: 0.5, top_p: 0.9 })
+    assert.deepEqual([older.body.temperature, older.body.top_p], [0.5, 0.9])
+    const withDefault = await chat('preset-one', { temperature: 0.5 })
+    assert.deepEqual([withDefault.body.temperature, withDefault.body.top_p], [0.5, undefined])
+    assert.equal((await chat('preset-one')).body.top_p, 0.5)
+  })
+
+  test('a model that continues no turn of its own is asked to in words', async () => {
+    overAnthropic()
+    const prefilled = [...messages, { role: 'assistant', content: 'It is' }]
+    const { body, lost } = await chat('opus', { messages: prefilled })
+    const turns = JSON.stringify(body.messages)
+    assert.match(turns, /"role":"assistant".*"role":"user","content":\[\{"type":"text","text":"Continue/)
+    assert.match(lost, /messages\.prefill/)
+    const kept = await chat('sonnet', { messages: prefilled })
+    assert.equal(Object([kept.body.messages].flat().at(-1)).role, 'assistant')
+  })
+
+  test('tools beside reasoning go to the Responses API, or without reasoning where there is none', async () => {
+    const thinking = {
+      tools: [anthropicTool],
+      thinking: { type: 'adaptive' },
+      output_config: { effort: 'high' },
+    }
+    const item = { type: 'message', id: 'm', role: 'assistant', status: 'completed' }
+    upstream.rescript({
+      kind: 'reply',
+      body: {
+        id: 'resp_1',
+        object: 'response',
+        status: 'completed',
+        model: 'gpt-5.6-sol',
+        output: [{ ...item, content: [{ type: 'output_text', text: 'Hello', annotations: [] }] }],
+      },
+    })
+    const native = await claudeCode('gpt56r', thinking)
+    assert.equal(native.path, '/v1/responses')
+    assert.deepEqual(native.body.reasoning, { effort: 'high' })
+    assert.match(native.answer, /"text":"Hello"/)
+    upstream.rescript(openaiText('Hi'))
+    for (const members of [thinking, { tools: [anthropicTool] }]) {
+      const chats = await claudeCode('gpt56', members)
+      assert.equal(chats.path, '/v1/chat/completions')
+      assert.equal(chats.body.reasoning_effort, 'none')
+      assert.match(chats.lost, /reasoning_effort/)
+    }
+    const toolless = await claudeCode('gpt56', {
+      thinking: { type: 'adaptive' },
+      output_config: { effort: 'high' },
+    })
+    assert.equal(toolless.body.reasoning_effort, 'high')
+    const plain = await claudeCode('gpt41', thinking)
+    assert.ok(!('reasoning_effort' in plain.body))
+    assert.match(plain.lost, /reasoning_effort/)
+  })
+
+  test('a server that turns out to have no Responses API gets a chat', async () => {
+    upstream.rescript((request) =>
+      request.url === '/v1/responses'
+        ? { kind: 'reply', status: 404, body: { detail: 'Not Found' } }
+        : openaiText('as a chat'),
+    )
+    const { answer, body } = await claudeCode('gpt56r', { tools: [anthropicTool] })
+    assert.match(answer, /as a chat/)
+    assert.equal(body.reasoning_effort, 'none')
+  })
+
+  test('thoughts of earlier turns go back, except to OpenAI’s own models', async () => {
+    const history = [
+      ...messages,
+      {
+        role: 'assistant',
+        content: [
+          { type: 'thinking', thinking: 'I see', signature: '' },
+          { type: 'text', text: 'Yes' },
+        ],
+      },
+      ...messages,
+    ]
+    const back = await claudeCode('compatible', { messages: history })
+    assert.match(back.json, /"reasoning_content":"I see"/)
+    const none = await claudeCode('gpt41', { messages: history })
+    assert.doesNotMatch(none.json, /I see/)
+    assert.match(none.lost, /messages\.reasoning/)
+  })
+
+  test('names of tools have the form of the server there and that of the client here', async () => {
+    const long = `mcp__plugin_${'x'.repeat(60)}__get_video`
+    const names = ['files.read', long, 'plain']
+    const tools = names.map((name) => ({ ...functionTool, function: { ...functionTool.function, name } }))
+    const history = [
+      ...messages,
+      { role: 'assistant', content: '', tool_calls: [{ function: { name: 'files.read', arguments: {} } }] },
+      { role: 'tool', tool_name: 'files.read', content: 'r' },
+    ]
+    const body = { model: 'compatible', stream: false, messages: history, tools }
+    const first = await ask('/api/chat', body)
+    const sent = [first.body.tools].flat().map((tool) => String(Object(tool).function.name))
+    assert.ok(sent.every((name) => /^[a-zA-Z0-9_-]{1,64}$/.test(name)))
+    assert.equal(new Set(sent).size, 3)
+    assert.equal(sent[2], 'plain')
+    assert.doesNotMatch(first.json, /files\.read/)
+    for (const [index, name] of names.entries()) {
+      upstream.rescript(openaiToolCall(sent[index] ?? '', {}))
+      assert.match((await ask('/api/chat', body)).answer, new RegExp(`"name":"${name}"`))
+      upstream.rescript(openaiToolCallStream(sent[index] ?? '', ['{}']))
+      assert.match((await ask('/api/chat', { ...body, stream: true })).answer, new RegExp(`"name":"${name}"`))
+    }
+    const choice = await claudeCode('compatible', {
+      tools: [{ ...anthropicTool, name: long }],
+      tool_choice: { type: 'tool', name: long },
+    })
+    assert.equal(Object(choice.body.tool_choice).function.name, sent[1])
+  })
+
+  test('two names that would become one stay apart', async () => {
+    const tools = ['a.b', 'a_b', 'a b'].map((name) => ({
+      ...functionTool,
+      function: { ...functionTool.function, name },
+    }))
+    const { body } = await ask('/api/chat', { model: 'compatible', stream: false, messages, tools })
+    const sent = [body.tools].flat().map((tool) => Object(tool).function.name)
+    assert.equal(new Set(sent).size, 3)
+    assert.equal(sent[1], 'a_b')
+  })
+
+  test('ids of calls have the length that the server takes, and calls and results agree', async () => {
+    const turn = (id: string) => [
+      ...messages,
+      { role: 'assistant', content: [{ type: 'tool_use', id, name: 'f', input: {} }] },
+      { role: 'user', content: [{ type: 'tool_result', tool_use_id: id, content: 'r' }] },
+    ]
+    const idsOf = ({ json }: Asked) =>
+      [...json.matchAll(/"(?:tool_call_id|id)":"([^"]*)"/g)].map((found) => found[1])
+    for (const [model, pattern] of [
+      ['compatible', /^.{1,40}$/],
+      ['mistral', /^[a-zA-Z0-9]{9}$/],
+    ] as const) {
+      const ids = idsOf(
+        await claudeCode(model, { tools: [anthropicTool], messages: turn(`toolu_${'a'.repeat(60)}`) }),
+      )
+      assert.equal(ids.length, 2)
+      assert.equal(ids[0], ids[1])
+      assert.match(ids[0] ?? '', pattern)
+    }
+  })
+
+  test('the id of a user is a digest where the server would refuse it', async () => {
+    const long = `user_${'0123456789abcdef'.repeat(7)}`
+    const { body, lost } = await claudeCode('compatible', { metadata: { user_id: long } })
+    assert.match(String(body.user), /^user_[0-9a-f]{32}$/)
+    assert.match(lost, /user/)
+    const other = await claudeCode('compatible', { metadata: { user_id: `${long}0` } })
+    assert.notEqual(other.body.user, body.user)
+    assert.equal((await claudeCode('compatible', { metadata: { user_id: 'u1' } })).body.user, 'u1')
+    overAnthropic()
+    const mail = await chat('unknown', { user: 'someone@example.org' })
+    assert.doesNotMatch(mail.json, /@/)
+    assert.match(mail.json, /"user_id":"user_[0-9a-f]{32}"/)
+    assert.match(mail.lost, /user/)
+  })
+
+  test('a server gets as many stop sequences as it takes', async () => {
+    const stop_sequences = ['a', 'b', 'c', 'd', 'e', 'f']
+    for (const model of ['vllm', 'compatible']) {
+      const { body, lost } = await claudeCode(model, { stop_sequences })
+      assert.deepEqual(body.stop, ['a', 'b', 'c', 'd'])
+      assert.match(lost, /stop/)
+    }
+    const more = await claudeCode('vllm-16', { stop_sequences })
+    assert.deepEqual([more.body.stop, more.lost], [stop_sequences, ''])
+  })
+
+  test('keywords that a server refuses in a schema are said in descriptions', async () => {
+    overAnthropic()
+    const schema = {
+      type: 'object',
+      properties: {
+        minimum: { type: 'integer', minimum: 1, maximum: 9, description: 'How many' },
+        list: {
+          type: 'array',
+          minItems: 1,
+          maxItems: 3,
+          items: { type: 'string', minLength: 2, format: 'email' },
+        },
+        open: { type: 'object', additionalProperties: true },
+      },
+    }
+    const format = { type: 'json_schema', json_schema: { name: 'x', schema } }
+    const { body, lost } = await chat('unknown', { response_format: format })
+    assert.deepEqual(Object(body.output_config).format.schema, {
+      type: 'object',
+      properties: {
+        minimum: { type: 'integer', description: 'How many\n{minimum: 1, maximum: 9}' },
+        list: {
+          type: 'array',
+          minItems: 1,
+          items: { type: 'string', format: 'email', description: '{minLength: 2}' },
+          description: '{maxItems: 3}',
+        },
+        open: { type: 'object', description: '{additionalProperties: true}', additionalProperties: false },
+      },
+      additionalProperties: false,
+    })
+    assert.match(lost, /response_format\.schema/)
+    const parameters = { type: 'object', properties: { n: { type: 'integer', minimum: 1 } } }
+    const tool = (strict: boolean) => ({ type: 'function', function: { name: 'f', parameters, strict } })
+    assert.match((await chat('unknown', { tools: [tool(true)] })).json, /\{minimum: 1\}/)
+    assert.match((await chat('unknown', { tools: [tool(false)] })).json, /"minimum":1/)
+    const either = { type: 'object', properties: {}, anyOf: [{ required: ['a'] }, { required: ['b'] }] }
+    const rooted = await chat('unknown', {
+      tools: [{ type: 'function', function: { name: 'f', parameters: either } }],
+    })
+    assert.deepEqual(Object([rooted.body.tools].flat()[0]).input_schema, {
+      type: 'object',
+      properties: {},
+      description: '{anyOf: [{"required":["a"]},{"required":["b"]}]}',
+    })
+    assert.match(rooted.lost, /tools\.parameters/)
+  })
+
+  test('half a surrogate pair becomes U+FFFD in a body that the router writes', async () => {
+    overAnthropic()
+    const text = `{"model":"unknown","messages":[{"role":"user","content":"a\\ud83d b \\ud83d\\ude00 \\\\ud83d"}]}`
+    const { json, lost } = await ask('/v1/chat/completions', text)
+    assert.ok(json.includes('a\ufffd b \u{1f600} \\\\ud83d'))
+    assert.match(lost, /messages\.content/)
+  })
+
+  test('what drop_params removes is reported, in a translation and in a passthrough', async () => {
+    const translated = await ask('/api/chat', {
+      model: 'dropping',
+      stream: false,
+      messages,
+      options: { seed: 7 },
+    })
+    assert.deepEqual([translated.body.seed, translated.lost], [undefined, 'seed'])
+    const passed = await chat('dropping', { seed: 7 })
+    assert.deepEqual([passed.body.seed, passed.lost], [undefined, 'seed'])
+    assert.equal((await chat('dropping')).lost, '')
+    upstream.rescript({
+      kind: 'reply',
+      body: { object: 'list', model: 'x', data: [{ object: 'embedding', index: 0, embedding: [1] }] },
+    })
+    const embedded = await ask('/v1/embeddings', {
+      model: 'dropping',
+      input: 'a',
+      encoding_format: 'float',
+      seed: 7,
+    })
+    assert.deepEqual([embedded.body.seed, embedded.lost], [undefined, 'seed'])
+  })
+
+  test('a request in the server’s own dialect is passed through whatever its model takes', async () => {
+    const { body, lost } = await chat('gpt56', {
+      tools: [{ ...functionTool, function: { ...functionTool.function, name: 'a.b' } }],
+      temperature: 0.3,
+      stop: ['1', '2', '3', '4', '5'],
+    })
+    assert.equal(body.temperature, 0.3)
+    assert.deepEqual(body.stop, ['1', '2', '3', '4', '5'])
+    assert.equal(lost, '')
+  })
+
+  test('requests that the router makes itself keep to the profile too', async () => {
+    overAnthropic()
+    await post(`${router.url}/builtin/simplify_text`, {
+      model_name: 'opus',
+      texts: ['A text'],
+      temperature: 0.4,
+    })
+    assert.ok(!('temperature' in Object(upstream.requests.at(-1)?.body)))
+  })
+})
