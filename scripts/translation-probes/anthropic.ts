@@ -117,7 +117,5 @@ export const anthropic: ProbedDialect = {
   silent: {
     model_name: reasons.older,
     metadata: reasons.user,
-    'messages: cache_control':
-      'local engines keep their prompt caches by themselves; no answer depends on it',
   },
 }

@@ -104,6 +104,16 @@ export const openai: ProbedDialect = {
       body: { tools: [{ type: 'function', function: { ...definition, strict: true } }] },
       beside: chatTools,
     },
+    {
+      field: 'messages: cache_control',
+      body: {
+        messages: [
+          { role: 'user', content: [{ type: 'text', text: 'Hi', cache_control: { type: 'ephemeral' } }] },
+        ],
+      },
+    },
+    { field: 'prompt_cache_key', body: { prompt_cache_key: 'k' } },
+    { field: 'verbosity', body: { verbosity: 'low' } },
     { field: 'tools: custom', body: { tools: [{ type: 'custom', custom: { name: 'free' } }] } },
     { field: 'tool_choice: none', body: { ...chatTools, tool_choice: 'none' }, beside: chatTools },
     { field: 'tool_choice: required', body: { ...chatTools, tool_choice: 'required' }, beside: chatTools },
@@ -146,5 +156,6 @@ export const openai: ProbedDialect = {
     user: reasons.user,
     metadata: reasons.bookkeeping,
     store: reasons.bookkeeping,
+    prompt_cache_key: 'engines keep their prompt caches without a key; no answer depends on it',
   },
 }

@@ -100,6 +100,7 @@ export const responses: ProbedDialect = {
       beside: responsesTools,
     },
     { field: 'text: format', body: { text: { format: { type: 'json_schema', name: 'city', schema } } } },
+    { field: 'prompt_cache_key', body: { prompt_cache_key: 'k' } },
     { field: 'text: verbosity', body: { text: { verbosity: 'low' } } },
     {
       field: 'reasoning: effort',
@@ -125,5 +126,6 @@ export const responses: ProbedDialect = {
     'reasoning: summary': 'reasoning is always returned as a summary',
     metadata: 'it comes back in the answer',
     user: reasons.user,
+    prompt_cache_key: 'engines keep their prompt caches without a key; no answer depends on it',
   },
 }

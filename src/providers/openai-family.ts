@@ -9,6 +9,10 @@ export const openaiPaths = {
   transcription: '/v1/audio/transcriptions',
   speech: '/v1/audio/speech',
   image: '/v1/images/generations',
+  image_edit: '/v1/images/edits',
+  audio_translation: '/v1/audio/translations',
+  moderation: '/v1/moderations',
+  responses_count: '/v1/responses/input_tokens',
 } as const satisfies Partial<Record<Operation, string>>
 
 /** Creates a provider type's path lookup from a table. */

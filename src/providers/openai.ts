@@ -21,6 +21,7 @@ export const openai: ProviderType = {
   dialect: 'openai',
   flavour: {
     maxTokensField: 'max_completion_tokens',
+    promptOptions: true,
     developerRole: true,
     jsonObject: true,
     namedToolChoice: true,

@@ -30,6 +30,8 @@ export interface ExchangeRecord {
   firstContentMs: number | undefined
   usage: Usage | undefined
   dropped: readonly string[]
+  /** The upstream's word for the end of its answer, where nobody knows it. */
+  unknownReason?: string | undefined
   error: RouterError | undefined
   requestBytes: number
   responseBytes: number
@@ -65,6 +67,8 @@ export class Exchange {
   answeredAt: number | undefined
   firstContentAt: number | undefined
   usage: Usage | undefined
+  /** The upstream's word for the end of its answer, where nobody knows it and it was translated as a plain one. */
+  unknownReason: string | undefined
   /** Of the answer's body so far, where it does not go through Fastify. */
   bodyBytes = 0
   /** Of these, the ones of a stream that has no content yet: what broke its silences, and its error. */

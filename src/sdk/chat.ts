@@ -7,9 +7,13 @@ import type { Sampling } from './sampling.ts'
 
 export type { Sampling }
 
+/** Marks the end of a prefix to cache, in Anthropic's form (`{type: 'ephemeral'}`), which clients of other dialects send too. */
+export type CacheControl = Readonly<Record<string, unknown>>
+
 export interface TextPart {
   type: 'text'
   text: string
+  cacheControl?: CacheControl
 }
 
 export interface ImagePart {
@@ -17,6 +21,7 @@ export interface ImagePart {
   /** Standard base64 with its media type (`image/png`), or an address that the upstream may fetch. */
   source: { kind: 'base64'; mediaType: string; data: string } | { kind: 'url'; url: string }
   detail?: string
+  cacheControl?: CacheControl
 }
 
 export interface AudioPart {
@@ -25,19 +30,24 @@ export interface AudioPart {
   data: string
   /** `wav` or `mp3`. */
   format: string
+  cacheControl?: CacheControl
 }
 
 export interface FilePart {
   type: 'file'
   /** As the client sent it: a data URL or base64. */
   data?: string
+  /** Address (http or https) from which the server of the model loads the file. */
+  url?: string
   fileId?: string
   name?: string
+  cacheControl?: CacheControl
 }
 
 export interface RefusalPart {
   type: 'refusal'
   text: string
+  cacheControl?: CacheControl
 }
 
 export type UserPart = TextPart | ImagePart | AudioPart | FilePart
@@ -52,6 +62,9 @@ export interface ToolCall {
    * and small models get it wrong.
    */
   arguments: string
+  /** Proof that the thoughts which led to the call are the upstream's own (Gemini); worth nothing to any other upstream. */
+  signature?: string
+  cacheControl?: CacheControl
 }
 
 export interface SystemMessage {
@@ -98,6 +111,7 @@ export interface ToolDefinition {
   /** JSON Schema of the arguments; absent means no arguments. */
   parameters?: Record<string, unknown>
   strict?: boolean
+  cacheControl?: CacheControl
 }
 
 export type ToolChoice = 'none' | 'auto' | 'required' | { name: string }
@@ -133,6 +147,12 @@ export interface ChatRequest {
    */
   completion?: { raw: boolean; suffix?: string }
   user?: string
+  /** Which requests share a prefix, for the prompt cache of OpenAI's own servers. */
+  promptCacheKey?: string
+  /** How long an answer is to be: `low`, `medium` or `high`. */
+  verbosity?: string
+  /** What the reader itself had to change or leave out, by field, with the reason. */
+  lost?: Readonly<Record<string, string>>
   /** What the reader left out that matters to no answer; logged once. */
   notices?: readonly string[]
   /** Members that the codec does not know, by their wire name; a target of the same dialect gets them back. */
@@ -175,6 +195,8 @@ export interface ChatChoice {
   refusal?: string
   toolCalls: ToolCall[]
   finishReason: FinishReason
+  /** The upstream's own word for the end where it is none of the known ones; `finishReason` is then a plain end. */
+  unknownReason?: string
   /** The stop sequence that was met, where the upstream reports it. */
   stopSequence?: string
   logprobs?: TokenLogprob[]
@@ -203,11 +225,11 @@ export type ChatEvent =
   | { type: 'text-delta'; choice: number; text: string; logprobs?: TokenLogprob[] }
   | { type: 'reasoning-delta'; choice: number; text: string; signature?: string }
   | { type: 'refusal-delta'; choice: number; text: string }
-  | { type: 'tool-call-start'; choice: number; call: number; id: string; name: string }
+  | { type: 'tool-call-start'; choice: number; call: number; id: string; name: string; signature?: string }
   | { type: 'tool-call-delta'; choice: number; call: number; arguments: string }
   | { type: 'block-end'; choice: number; call: number }
   | { type: 'usage'; usage: Usage; timings?: Timings }
-  | { type: 'finish'; choice: number; reason: FinishReason; stopSequence?: string }
+  | { type: 'finish'; choice: number; reason: FinishReason; unknownReason?: string; stopSequence?: string }
   | { type: 'end' }
   | { type: 'error'; error: RouterError }
 

@@ -22,6 +22,8 @@ export interface Flavour {
   samplingExtensions?: readonly ('top_k' | 'min_p' | 'typical_p')[]
   /** `max_completion_tokens` for OpenAI itself, whose newer models refuse `max_tokens`. */
   maxTokensField?: 'max_tokens' | 'max_completion_tokens'
+  /** Whether the server has `prompt_cache_key` and `verbosity`, as OpenAI's own. */
+  promptOptions?: boolean
   /** Whether the server knows the role `developer`; others get `system`. */
   developerRole?: boolean
   /** Whether `response_format: {type: "json_object"}` is known; others get an open JSON schema. */
@@ -92,6 +94,8 @@ export interface PassthroughState {
   /** The upstream reported an error in its stream, or sent what cannot be read. */
   failure: RouterError | undefined
   usage: Usage | undefined
+  /** Of a translation: the upstream's word for the end, where nobody knows it. */
+  unknownReason?: string | undefined
 }
 
 /** Passthrough of a stream: bytes are forwarded, and only the value of `model` is replaced. */
@@ -173,7 +177,12 @@ export interface ContextLimits {
 }
 
 export interface ChatCodec {
-  /** Reads a validated client request. Throws `bad_request` with the path of an invalid field. */
+  /**
+   * Throws `bad_request` for a body that does not fit the dialect's schema. Called before a request is read, with a body
+   * whose long strings may be cut; never for a passthrough, whose server decides. Absent: the route has checked it.
+   */
+  checkRequest?(body: unknown): void
+  /** Reads a checked client request. Throws `bad_request` with the path of an invalid field. */
   readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest
   writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown>
   /**

@@ -38,7 +38,7 @@ export interface EmbeddingContext {
 
 /** Embeddings in one dialect, read and written in both directions. */
 export interface EmbeddingCodec {
-  /** Reads a validated client request. Throws `bad_request` with the path of an invalid field. */
+  /** Reads a client request. Throws `bad_request` with the path of an invalid field. */
   readRequest(body: Record<string, unknown>): EmbeddingRequest
   /** Throws `bad_request` for inputs that the upstream cannot take, such as token numbers. */
   writeRequest(request: EmbeddingRequest, options: WriteRequestOptions): Record<string, unknown>

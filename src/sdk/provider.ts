@@ -5,7 +5,8 @@ import type { Transport } from './transport.ts'
 
 /**
  * What can be asked of an upstream. `completion` continues a text without a chat around it: OpenAI's older completions,
- * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's chat requests.
+ * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's chat requests,
+ * `responses_count` in that of the Responses API. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM has too.
  */
 export const operations = [
   'chat',
@@ -20,6 +21,13 @@ export const operations = [
   'tokenize',
   'detokenize',
   'count',
+  'audio_translation',
+  'image_edit',
+  'moderation',
+  'pooling',
+  'classify',
+  'cohere_embedding',
+  'responses_count',
 ] as const
 
 export type Operation = (typeof operations)[number]

@@ -1,3 +1,4 @@
+import type { TSchema } from '@sinclair/typebox'
 import type { ClientKey, Surface } from './client-key.ts'
 import type { EndpointDocs } from './endpoint-docs.ts'
 
@@ -7,6 +8,8 @@ declare module 'fastify' {
     surface?: Surface | 'any'
     /** Name of the dialect that the route speaks; decides the form of its errors. */
     dialect?: string
+    /** Schema of the body for the API documentation, where the route itself checks less of it. */
+    documentedBody?: TSchema
     /** What the API documentation says of the route; false: nothing, as it is only a file of a page. */
     docs?: EndpointDocs | false
   }

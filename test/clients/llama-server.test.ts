@@ -74,4 +74,26 @@ describe('a real llama-server', { skip }, () => {
       await Promise.all([read, abandoned])
     })
   }
+
+  test('serves Claude Code from its prompt cache: later system turns, a new billing line in each request', async () => {
+    // Longer than a slot is worth being kept for.
+    const prompt = `You are Claude Code. ${'Be brief and careful. '.repeat(40)}`
+    const history: object[] = [
+      { role: 'user', content: 'hi' },
+      { role: 'system', content: 'Available agent types: x' },
+    ]
+    const ask = async (nonce: string) => {
+      const line = `x-anthropic-billing-header: cc_version=2.1; cch=${nonce};`
+      const system = [line, prompt].map((text) => ({ type: 'text', text }))
+      const body = { model: 'llamacpp', max_tokens: 8, temperature: 0, system, messages: history }
+      const { status, text } = await post(`${router.url}/v1/messages`, body)
+      assert.equal(status, 200, text)
+      return JSON.parse(text)
+    }
+    const first = await ask('a1b2c')
+    history.push({ role: 'assistant', content: 'ok' }, { role: 'user', content: 'go on' })
+    const { usage } = await ask('d3e4f')
+    const whole = first.usage.input_tokens + first.usage.cache_read_input_tokens
+    assert.ok(usage.cache_read_input_tokens > whole * 0.9, JSON.stringify([first.usage, usage]))
+  })
 })

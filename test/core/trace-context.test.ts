@@ -55,6 +55,12 @@ test('a tracestate is handed on with its members in order, without the blanks ar
   assert.equal(stateOf(Array.from({ length: 32 }, (_, index) => `k${index}=v`).join())?.split(',').length, 32)
 })
 
+test('keys of Level 2 may begin with a digit and have at signs anywhere behind', () => {
+  for (const key of ['foo@', '1foo', 'foo@@bar', 'a@b@c', `t@${'v'.repeat(15)}`, `0${'@'.repeat(255)}`]) {
+    assert.equal(stateOf(`${key}=1,bar=2`), `${key}=1,bar=2`)
+  }
+})
+
 test('a tracestate that breaks the rules is dropped whole, and the traceparent is kept', () => {
   const bad = [
     'a',
@@ -64,7 +70,8 @@ test('a tracestate that breaks the rules is dropped whole, and the traceparent i
     'a=1=2',
     'a b=1',
     'a=\u00e9',
-    'a@b@c=1',
+    '@a=1',
+    '_a=1',
     `${'k'.repeat(257)}=1`,
     `a=${'v'.repeat(257)}`,
     Array.from({ length: 33 }, (_, index) => `k${index}=v`).join(),

@@ -143,7 +143,7 @@ const ollamaEnd = {
   eval_duration: 500_000_000,
 }
 
-function openaiEvent(rest: object): string {
+export function openaiEvent(rest: object): string {
   return `data: ${JSON.stringify({
     id: 'chatcmpl-upstream',
     object: 'chat.completion.chunk',

@@ -71,6 +71,9 @@ describe('the OpenAPI document', () => {
         'my-reranker': vllm,
         'my-voice': openai,
         'my-painter': openai,
+        'my-moderator': openai,
+        'my-classifier': vllm,
+        'my-pooling-model': vllm,
       }),
     })
     document = await documentOf(router)
@@ -172,7 +175,7 @@ describe('the OpenAPI document', () => {
     )
     assert.deepEqual(
       new Set(without.map(({ operation }) => operation.summary)),
-      new Set(['Create a transcription']),
+      new Set(['Create a transcription', 'Edit images', 'Translate speech into English text']),
     )
   })
 

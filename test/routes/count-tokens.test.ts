@@ -50,6 +50,12 @@ describe('a count of a prompt’s tokens', () => {
     }
   }
 
+  it('asks the engine without half surrogate pairs, which strict readers refuse', async () => {
+    await count({ ...prompt, model: 'local', system: 'a\ud83d b' })
+    const sent = vllm.requests.at(-1)?.raw.toString() ?? ''
+    assert.ok(sent.includes('a\ufffd b'))
+  })
+
   it('comes from an Anthropic upstream, which gets the client’s bytes without the members of an answer', async () => {
     const bytes =
       '{"model":"claude","max_tokens":5,"big":12345678901234567890,"messages":[{"role":"user","content":"Hi"}]}'

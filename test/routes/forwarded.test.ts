@@ -51,6 +51,12 @@ describe('requests that go through with routing and failover', () => {
       ['/tokenize', '/tokenize'],
       ['/detokenize', '/detokenize'],
       ['/api/v1/rerank', '/v1/rerank'],
+      ['/pooling', '/pooling'],
+      ['/v1/pooling', '/pooling'],
+      ['/classify', '/classify'],
+      ['/v2/embed', '/v2/embed'],
+      ['/api/v2/embed', '/v2/embed'],
+      ['/v1/responses/input_tokens', '/v1/responses/input_tokens'],
     ] as const) {
       const body = '{ "query":"q",  "seed":12345678901234567890,"model":"ranker"}'
       const answer = await post(router.url + path, body)
@@ -177,6 +183,51 @@ describe('requests that go through with routing and failover', () => {
     const upload = sent.get('file')
     assert.ok(upload instanceof File)
     assert.deepEqual(Buffer.from(await upload.arrayBuffer()), audio)
+  })
+
+  test('moderations, translated speech and edited images reach their paths through the official client', async () => {
+    upstream.rescript({ kind: 'reply', body: { id: 'modr-1', model: 'org/upstream-model', results: [] } })
+    assert.equal((await client.moderations.create({ model: 'voice', input: 'x' })).model, 'voice')
+    assert.equal(last().url, '/v1/moderations')
+    upstream.rescript({ kind: 'reply', body: { text: 'hello' } })
+    const file = await toFile(audio, 'a.wav', { type: 'audio/wav' })
+    assert.equal((await client.audio.translations.create({ file, model: 'voice' })).text, 'hello')
+    assert.equal(last().url, '/v1/audio/translations')
+    upstream.rescript({ kind: 'reply', body: { created: 1, data: [{ b64_json: 'AAAA' }] } })
+    const image = await toFile(audio, 'a.png', { type: 'image/png' })
+    const edited = await client.images.edit({ image: [image, image], model: 'voice', prompt: 'a hat' })
+    assert.equal(edited.data?.[0]?.b64_json, 'AAAA')
+    const { url, headers, raw } = last()
+    assert.equal(url, '/v1/images/edits')
+    const sent = await new Response(new Uint8Array(raw), {
+      headers: { 'content-type': String(headers['content-type']) },
+    }).formData()
+    assert.equal(sent.getAll('image[]').length, 2)
+    const body = { model: 'voice', prompt: 'a hat', images: [{ file_id: 'file-1' }] }
+    assert.equal((await post(`${router.url}/v1/images/edits`, body)).status, 200)
+    assert.deepEqual(last().body, { ...body, model: 'org/upstream-model' })
+  })
+
+  test('pooled bytes come as they are', async () => {
+    const pieces = [audio.subarray(0, 1000)]
+    upstream.rescript({ kind: 'stream', headers: { 'content-type': 'application/octet-stream' }, pieces })
+    const answer = await post(`${router.url}/pooling`, {
+      model: 'ranker',
+      input: 'x',
+      encoding_format: 'bytes_only',
+    })
+    assert.equal(answer.status, 200)
+    assert.equal(answer.headers.get('content-type'), 'application/octet-stream')
+  })
+
+  test("Cohere's count of tokens is logged", async () => {
+    upstream.rescript({
+      kind: 'reply',
+      body: { embeddings: {}, meta: { billed_units: { input_tokens: 9 } } },
+    })
+    const logged = router.requestLogged()
+    await post(`${router.url}/v2/embed`, { model: 'ranker', texts: ['x'] })
+    assert.equal((await logged).prompt_tokens, 9)
   })
 
   test('the model may stand behind the file, and another target gets the whole form again', async () => {

@@ -71,7 +71,7 @@ for (const { name, removed, env, root = '/llm' } of [
       const page = (await chrome?.browser.newPage()) ?? assert.fail('no browser')
       t.after(() => page.close())
       await page.goto(`${proxy.url}/docs`)
-      await page.waitForSelector('::-p-text(Chat completions of OpenAI)')
+      await page.waitForSelector('::-p-text(Create a chat completion (OpenAI))')
       const shown = new URL(root, proxy.url).href.replace(/\/$/, '')
       await page.waitForFunction((url: string) => document.body.innerText.includes(url), {}, shown)
     })
@@ -119,8 +119,8 @@ describe('LLM_ROUTER_BASE_PATH', () => {
   for (const basePath of ['/v1', '/api', '/ui', '/api/status'])
     test(`the start refuses ${basePath}, which is the router's own`, async () => {
       const start = startRouter({ models, env: { LLM_ROUTER_BASE_PATH: basePath } })
-      await assert.rejects(start, ({ faults: [fault] }: { faults: string[] }) =>
-        Boolean(fault?.startsWith(`LLM_ROUTER_BASE_PATH: ${basePath} would hide`)),
+      await assert.rejects(start, ({ errors: [error] }: { errors: string[] }) =>
+        Boolean(error?.startsWith(`LLM_ROUTER_BASE_PATH: ${basePath} would hide`)),
       )
     })
 })

@@ -35,7 +35,7 @@ test('the page shows the endpoints and asks no other server for anything', optio
   })
   const answer = await page.goto(`${router.url}/docs`)
   assert.match(answer?.headers()['content-security-policy'] ?? '', /default-src 'none'.*connect-src 'self'/)
-  const shown = await page.waitForSelector('::-p-text(Chat completions of OpenAI)')
+  const shown = await page.waitForSelector('::-p-text(Create a chat completion (OpenAI))')
   assert.ok(shown)
   const path = await page.waitForSelector('::-p-text(/v1/chat/completions)')
   assert.ok(path)

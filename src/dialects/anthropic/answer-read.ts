@@ -1,30 +1,17 @@
 import { countOf, filledTextOf, isObject, type JsonObject } from '../../lib/json/read.ts'
-import type { FinishReason, Usage } from '../../sdk/chat.ts'
+import type { Usage } from '../../sdk/chat.ts'
+import { type ReadReason, readFinishReason } from '../shared/finish-reasons.ts'
 
-export interface Finish {
-  reason: FinishReason
+export interface Finish extends ReadReason {
   stopSequence?: string
 }
 
-/**
- * How an answer, or the `delta` of `message_delta`, ended. A reason unknown here means a plain end: clients with a closed
- * list fail on anything else. Source: Anthropic API reference, `stop_reason`.
- */
+/** How an answer, or the `delta` of `message_delta`, ended. Source: Anthropic API reference, `stop_reason`. */
 export function readFinish(message: JsonObject, calledTools: boolean): Finish {
   const stopSequence = filledTextOf(message.stop_sequence)
-  switch (message.stop_reason) {
-    case 'max_tokens':
-    case 'model_context_window_exceeded':
-      return { reason: 'length' }
-    case 'refusal':
-      return { reason: 'content_filter' }
-    case 'tool_use':
-      return { reason: calledTools ? 'tool_calls' : 'stop' }
-    case 'stop_sequence':
-      return { reason: 'stop', ...(stopSequence === undefined ? {} : { stopSequence }) }
-    default:
-      return { reason: calledTools ? 'tool_calls' : 'stop' }
-  }
+  const read = readFinishReason(message.stop_reason, calledTools)
+  if (message.stop_reason !== 'stop_sequence' || stopSequence === undefined) return read
+  return { reason: 'stop', stopSequence }
 }
 
 /** Why the model refused, where it says so. */

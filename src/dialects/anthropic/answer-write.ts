@@ -41,8 +41,9 @@ export function writeStop(end: WrittenEnd): JsonObject {
 
 function stopReasonOf({ reason, stopSequence, calledTools, refused }: WrittenEnd): string {
   if (reason === 'length') return 'max_tokens'
+  if (reason === 'content_filter') return 'refusal'
   if (reason === 'tool_calls' || calledTools) return 'tool_use'
-  if (reason === 'content_filter' || refused) return 'refusal'
+  if (refused) return 'refusal'
   return stopSequence === undefined ? 'end_turn' : 'stop_sequence'
 }
 

@@ -1,6 +1,7 @@
 import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../lib/json/read.ts'
 import type { ImagePart, TextPart, UserPart } from '../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
+import { cacheMark, markLast } from '../shared/cache-marks.ts'
 
 /** Receives the name of a field that the canonical form cannot express; the target's codec reports it. */
 export type Drop = (field: string) => void
@@ -12,6 +13,10 @@ export function readContent(content: unknown, path: string, drop: Drop): UserPar
 }
 
 export function readUserBlock(block: JsonObject, path: string, drop: Drop): UserPart[] {
+  return markLast(readParts(block, path, drop), cacheMark(block))
+}
+
+function readParts(block: JsonObject, path: string, drop: Drop): UserPart[] {
   switch (block.type) {
     case 'text':
       return textParts(requiredText(block.text, `${path}.text`))
@@ -88,6 +93,10 @@ function readDocument(block: JsonObject, path: string, drop: Drop): UserPart[] {
       const file = { type: 'file' as const, data: `data:${mediaType};base64,${data}` }
       const context = filledTextOf(block.context)
       return [...textParts(context ?? ''), { ...file, ...present({ name }) }]
+    }
+    case 'url': {
+      const file = { type: 'file' as const, url: requiredText(source.url, `${at}.url`) }
+      return [...textParts(filledTextOf(block.context) ?? ''), { ...file, ...present({ name }) }]
     }
     default:
       throw notHere(at)

@@ -10,6 +10,7 @@ import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
+import { unsignedNotice, unsignedThoughtEdits } from './unsigned-thoughts.ts'
 
 const chat: ChatCodec = {
   streamsByDefault: false,
@@ -27,8 +28,13 @@ const chat: ChatCodec = {
   passthroughEdits(request) {
     const billing = request.isVendor ? [] : billingEdits(request)
     // Every stream carries token counts, so none have to be requested.
-    const edits = [...billing, ...streamEdits(request, false)]
-    return { edits, stripUsage: false, ...(billing.length > 0 ? { notices: [billingNotice] } : {}) }
+    const unsigned = unsignedThoughtEdits(request)
+    const edits = [...billing, ...unsigned, ...streamEdits(request, false)]
+    const notices = [
+      ...(billing.length > 0 ? [billingNotice] : []),
+      ...(unsigned.length > 0 ? [unsignedNotice] : []),
+    ]
+    return { edits, stripUsage: false, ...(notices.length > 0 ? { notices } : {}) }
   },
   missingDefaults,
 }

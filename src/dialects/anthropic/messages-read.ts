@@ -1,23 +1,21 @@
-import {
-  filledTextOf,
-  isObject,
-  type JsonObject,
-  objectsIn,
-  parseArguments,
-  textOf,
-} from '../../lib/json/read.ts'
+import { filledTextOf, type JsonObject, objectsIn, present, textOf } from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, SystemMessage, ToolCall, ToolMessage } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { cacheMark, markLast } from '../shared/cache-marks.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
+import { readSignedId } from '../shared/signed-ids.ts'
+import { historyArguments } from '../shared/tool-arguments.ts'
 import { withoutBillingHeader } from './billing-header.ts'
 import { type Drop, readContent, readUserBlock, requiredText, textParts } from './blocks-read.ts'
 
 /** The top-level `system`; none when it says nothing. */
 export function readSystem(system: unknown): SystemMessage[] {
-  const texts = typeof system === 'string' ? [system] : objectsIn(system).map((block) => textOf(block.text))
-  const parts = texts
-    .filter((text) => text !== undefined)
-    .flatMap((text) => textParts(withoutBillingHeader(text)))
+  const blocks: JsonObject[] = typeof system === 'string' ? [{ text: system }] : objectsIn(system)
+  const parts = blocks.flatMap((block) => {
+    const text = textOf(block.text)
+    if (text === undefined) return []
+    return markLast(textParts(withoutBillingHeader(text)), cacheMark(block))
+  })
   return parts.length === 0 ? [] : [{ role: 'system', developer: false, parts }]
 }
 
@@ -29,7 +27,7 @@ export function readMessages(messages: unknown, drop: Drop): ChatMessage[] {
   const calls = new ConversationCalls('toolu_')
   return objectsIn(messages).flatMap((message, index): ChatMessage[] => {
     const path = `messages[${index}].content`
-    switch (message.role) {
+    switch (textOf(message.role)?.toLowerCase()) {
       case 'user':
         return readUser(message.content, path, calls, drop)
       case 'assistant':
@@ -65,7 +63,7 @@ function readResult(block: JsonObject, path: string, calls: ConversationCalls, d
     role: 'tool',
     callId: call?.id ?? sentId,
     ...(call ? { name: call.name } : {}),
-    parts: readContent(block.content, `${path}.content`, drop),
+    parts: markLast(readContent(block.content, `${path}.content`, drop), cacheMark(block)),
     ...(block.is_error === true ? { isError: true } : {}),
   }
 }
@@ -83,13 +81,13 @@ function readAssistant(
     const at = `${path}[${index}]`
     switch (block.type) {
       case 'text':
-        message.parts.push(...textParts(requiredText(block.text, `${at}.text`)))
+        message.parts.push(...markLast(textParts(requiredText(block.text, `${at}.text`)), cacheMark(block)))
         break
       case 'thinking':
         thoughts.push(block)
         break
       case 'tool_use':
-        message.toolCalls.push(readCall(block, at, calls))
+        message.toolCalls.push(readCall(block, at, calls, drop))
         break
       default:
         // Encrypted thoughts and the work of Anthropic's own tools mean nothing to any other upstream.
@@ -109,28 +107,19 @@ function readThoughts(blocks: JsonObject[]): { reasoning: string; reasoningSigna
   return { reasoning, ...(signature === undefined ? {} : { reasoningSignature: signature }) }
 }
 
-function readCall(block: JsonObject, path: string, calls: ConversationCalls): ToolCall {
+/** The input is an object in this dialect, and a text from some proxies. */
+function readCall(block: JsonObject, path: string, calls: ConversationCalls, drop: Drop): ToolCall {
   const name = filledTextOf(block.name)
   if (name === undefined) throw badRequest(`'${path}.name' must be a non-empty string`, `${path}.name`)
-  const json = block.input === undefined || isObject(block.input) ? inputText(block.input) : undefined
-  if (json === undefined) throw badRequest(`'${path}.input' must be an object`, `${path}.input`)
-  return { id: calls.add(textOf(block.id) ?? '', name), name, arguments: json }
-}
-
-/**
- * The JSON text of a tool's input, which this dialect has as an object and some proxies as a text. Undefined for what
- * is no object.
- */
-function inputText(input: unknown): string | undefined {
-  if (input === undefined || input === null) return '{}'
-  if (typeof input === 'string') {
-    const parsed = parseArguments(input)
-    return parsed && (Object.keys(parsed).length === 0 ? '{}' : input)
-  }
-  if (!isObject(input)) return undefined
-  try {
-    return JSON.stringify(input)
-  } catch {
-    return undefined // nested too deep to be written
+  const { json, isMended } = historyArguments(block.input)
+  if (isMended) drop('messages.tool_use.input')
+  const sentId = textOf(block.id) ?? ''
+  const { signature } = readSignedId(sentId)
+  return {
+    id: calls.add(sentId, name),
+    name,
+    arguments: json,
+    ...present({ signature }),
+    ...cacheMark(block),
   }
 }

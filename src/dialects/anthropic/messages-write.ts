@@ -1,5 +1,12 @@
 import { type JsonObject, parseArguments, present } from '../../lib/json/read.ts'
-import type { AssistantMessage, ChatMessage, ImagePart, ToolMessage, UserPart } from '../../sdk/chat.ts'
+import type {
+  AssistantMessage,
+  CacheControl,
+  ChatMessage,
+  ImagePart,
+  ToolMessage,
+  UserPart,
+} from '../../sdk/chat.ts'
 import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
 import { signatureOf } from '../shared/signatures.ts'
@@ -40,7 +47,7 @@ export function writeMessages(messages: readonly ChatMessage[], drop: Drop): Wri
       drop('messages.name', 'Anthropic knows no names of speakers')
     }
     if (message.role === 'system' && turns.length === 0) {
-      system.push(...writeTexts(message.parts.map(({ text }) => text)))
+      system.push(...writeTexts(message.parts))
     } else addMessage(turns, message, `messages[${index}]`, drop)
   }
   return { system, messages: finished(turns) }
@@ -82,10 +89,14 @@ function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Dro
     turn.rest.push(...content)
     return
   }
+  // The mark of a result is one of the block itself.
+  const mark = content.findLast((block) => block.cache_control !== undefined)?.cache_control
+  const plain = content.map(({ cache_control: _mark, ...block }) => block)
   turn.results.set(id, {
     type: 'tool_result',
     tool_use_id: id,
-    ...(content.length > 0 ? { content } : {}),
+    ...(plain.length > 0 ? { content: plain } : {}),
+    ...present({ cache_control: mark }),
     ...(message.isError ? { is_error: true } : {}),
   })
 }
@@ -105,11 +116,12 @@ function addAssistant(turns: Turn[], message: AssistantMessage, path: string, dr
       id: legalCallId(call.id),
       name: toWireName(call.name, `${param}.name`),
       input,
+      ...present({ cache_control: call.cacheControl }),
     }
   })
   const content: JsonObject[] = [
     ...(signature === undefined ? [] : [{ type: 'thinking', thinking: reasoning, signature }]),
-    ...writeTexts(parts.map(({ text }) => text)),
+    ...writeTexts(parts),
     ...calls,
   ]
   if (content.length === 0) return
@@ -157,19 +169,21 @@ function writeParts(parts: readonly UserPart[], path: string, drop: Drop): JsonO
 function writePart(part: UserPart, path: string, drop: Drop): JsonObject[] {
   switch (part.type) {
     case 'text':
-      return writeTexts([part.text])
+      return writeTexts([part])
     case 'image':
-      return [writeImage(part, path, drop)]
+      return [{ ...writeImage(part, path, drop), ...present({ cache_control: part.cacheControl }) }]
     case 'file':
-      return [writeFile(part, path)]
+      return [{ ...writeFile(part, path), ...present({ cache_control: part.cacheControl }) }]
     case 'audio':
       throw refused(path, 'takes no audio')
   }
 }
 
 /** Blank text is an error there, and would be one again in every later turn. */
-function writeTexts(texts: readonly string[]): JsonObject[] {
-  return texts.filter((text) => text.trim() !== '').map((text) => ({ type: 'text', text }))
+function writeTexts(parts: readonly { text: string; cacheControl?: CacheControl }[]): JsonObject[] {
+  return parts
+    .filter(({ text }) => text.trim() !== '')
+    .map(({ text, cacheControl }) => ({ type: 'text', text, ...present({ cache_control: cacheControl }) }))
 }
 
 function writeImage({ source, detail }: ImagePart, path: string, drop: Drop): JsonObject {
@@ -198,7 +212,10 @@ const dataUrl = /^data:([^;,]*)[^,]*;base64,/i
 /** The first bytes of every PDF, `%PDF-`, as base64 shows them. */
 const pdfStart = 'JVBERi'
 
-function writeFile(part: { data?: string; name?: string }, path: string): JsonObject {
+function writeFile(part: { data?: string; url?: string; name?: string }, path: string): JsonObject {
+  if (part.url !== undefined && part.data === undefined) {
+    return { type: 'document', source: { type: 'url', url: part.url }, ...present({ title: part.name }) }
+  }
   if (part.data === undefined) throw refused(path, 'knows no file ids; send the data of the file')
   const head = dataUrl.exec(part.data.slice(0, 256))
   const data = head ? part.data.slice(head[0].length) : part.data

@@ -2,6 +2,7 @@ import { sseFraming } from '../../lib/bytes/framing.ts'
 import type { SseEvent } from '../../lib/bytes/sse.ts'
 import { filledTextOf, isObject, type JsonObject } from '../../lib/json/read.ts'
 import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
+import { failedBy } from '../shared/finish-reasons.ts'
 import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
 import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
 import { readCounts } from './answer-read.ts'
@@ -25,7 +26,10 @@ function note({ name, data }: { name: string; data: JsonObject }, state: Passthr
   state.content ||= hasContent(data)
   const { message, usage } = data
   if (name === 'message_start' && isObject(message)) state.usage = readCounts(message.usage, state.usage)
-  if (name === 'message_delta') state.usage = readCounts(usage, state.usage)
+  if (name === 'message_delta') {
+    state.usage = readCounts(usage, state.usage)
+    state.failure ??= isObject(data.delta) ? failedBy(data.delta.stop_reason) : undefined
+  }
   if (name === 'message_stop') state.ended = true
   return true
 }

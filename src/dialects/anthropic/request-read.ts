@@ -4,6 +4,7 @@ import { badRequest } from '../../sdk/errors.ts'
 import { readSampling } from '../shared/sampling.ts'
 import { billingNotice, hasBillingHeader } from './billing-header.ts'
 import { readMessages, readSystem } from './messages-read.ts'
+import { reportNestedMembers } from './nested-members.ts'
 import { sampling } from './sampling.ts'
 import { AnthropicMessagesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
@@ -19,6 +20,7 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
     dropped[field] = true
   }
   checkLimit(body.max_tokens)
+  reportNestedMembers(body, drop)
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,

@@ -2,7 +2,9 @@ import { isObject, type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
+import { bookkeeping, promptOptionsOn } from '../shared/prompt-options.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { reportSignatures } from '../shared/signed-ids.ts'
 import { writeMessages } from './messages-write.ts'
 import { roomFor, writeReasoning } from './reasoning-write.ts'
 import { sampling, thinkingVeto } from './sampling.ts'
@@ -16,6 +18,8 @@ import { writeTools } from './tools-write.ts'
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
+  reportSignatures(request, drop)
+  promptOptionsOn({}, request, drop)
   const { system, messages } = writeMessages(request.messages, drop)
   const { thinking, effort, budget, on } = writeReasoning(request, options)
   const { format, instruction } = writeFormat(request.responseFormat, drop)
@@ -42,16 +46,6 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     ...writeExtras(request.extras, drop),
   }
 }
-
-/** Members that OpenAI's servers only record; the answer does not depend on them. */
-const bookkeeping: ReadonlySet<string> = new Set([
-  'metadata',
-  'store',
-  'service_tier',
-  'prompt_cache_key',
-  'prompt_cache_retention',
-  'safety_identifier',
-])
 
 /** Anthropic's own members, none of which means something else to another dialect. */
 const ownMembers: ReadonlySet<string> = new Set([

@@ -2,6 +2,8 @@ import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } f
 import type { ChatChoice, ChatResponse, ToolCall } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
+import { failedBy } from '../shared/finish-reasons.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { argumentObject, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, unreadable } from '../shared/upstream-error.ts'
 import { readFinish, readRefusal, readUsage } from './answer-read.ts'
@@ -14,6 +16,8 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (isErrorShaped(body)) throw reportedError(body)
   if (!isObject(body)) throw unreadable('not an object')
   if (!Array.isArray(body.content) && body.type !== 'message') throw unreadable('no content')
+  const failed = failedBy(body.stop_reason)
+  if (failed) throw failed
 }
 
 /** Reads a whole `message`. Throws `upstream_error` for what {@link checkAnswer} does. */
@@ -23,7 +27,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   const ids = new AnswerCallIds(newCallId)
   const thoughts = blocks.filter(({ type }) => type === 'thinking')
   const toolCalls = blocks.filter(({ type }) => type === 'tool_use').flatMap((block) => readCall(block, ids))
-  const { reason, stopSequence } = readFinish(body, toolCalls.length > 0)
+  const { reason, unknownReason, stopSequence } = readFinish(body, toolCalls.length > 0)
   const choice: ChatChoice = {
     index: 0,
     text: joined(
@@ -37,6 +41,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
     toolCalls,
     finishReason: reason,
     ...present({
+      unknownReason,
       stopSequence,
       refusal: readRefusal(body),
       reasoningSignature: thoughts.length === 1 ? filledTextOf(thoughts[0]?.signature) : undefined,
@@ -87,6 +92,7 @@ function writeContent({ text, reasoning, reasoningSignature, refusal, toolCalls 
   ]
 }
 
-function writeCall({ id, name, arguments: json }: ToolCall): JsonObject {
-  return { type: 'tool_use', id: legalCallId(id), name, input: argumentObject(json) }
+function writeCall(call: ToolCall): JsonObject {
+  const { name, arguments: json } = call
+  return { type: 'tool_use', id: legalCallId(signedId(call)), name, input: argumentObject(json) }
 }

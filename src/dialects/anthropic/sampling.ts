@@ -51,6 +51,15 @@ export const thinkingVeto: SamplingVeto = {
 
 /** Anthropic requires a limit; this one is taken where neither the client nor the operator names one. */
 const standardLimit = 4_096
+/** Behind thoughts an agent writes whole files. */
+const thinkingLimit = 16_384
+
+/** A limit that every version of a model accepts. Source: Anthropic documentation, "Models overview", max output. */
+function claudeLimit(model: unknown): number | undefined {
+  if (typeof model !== 'string' || !/claude/i.test(model)) return undefined
+  if (/claude-(?:instant|2|3-(?:opus|sonnet|haiku))/i.test(model)) return 4_096
+  return /claude-3-5/i.test(model) ? 8_192 : 32_000
+}
 
 /** Members that operators set for servers of the other dialects, and that Anthropic refuses. */
 const unknownHere: ReadonlySet<string> = new Set([
@@ -82,5 +91,8 @@ function limitFor(body: JsonObject, configured: unknown): JsonObject {
   if (!isAbsent(body.max_tokens)) return {}
   const budget = isObject(body.thinking) ? (numberOf(body.thinking.budget_tokens) ?? 0) : 0
   const limit = numberOf(configured) ?? 0
-  return { max_tokens: limit < 1 ? standardLimit + budget : roomFor(budget, limit) }
+  if (limit >= 1) return { max_tokens: roomFor(budget, limit) }
+  const known = claudeLimit(body.model)
+  if (known !== undefined) return { max_tokens: Math.max(known, budget + standardLimit) }
+  return { max_tokens: budget + (thinks(body) ? thinkingLimit : standardLimit) }
 }

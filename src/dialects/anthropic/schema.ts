@@ -15,11 +15,15 @@ const Content = Type.Union([Type.String(), Type.Array(Block)], {
   errorMessage: 'a string or a list of content blocks',
 })
 
+/** Some clients write roles as a title or in capitals. */
+function spellingsOf(role: string) {
+  return [role, role[0]?.toUpperCase() + role.slice(1), role.toUpperCase()].map((each) => Type.Literal(each))
+}
+
 const Message = Type.Object({
-  role: Type.Union(
-    ['user', 'assistant', 'system'].map((role) => Type.Literal(role)),
-    { errorMessage: 'one of user, assistant, system' },
-  ),
+  role: Type.Union(['user', 'assistant', 'system'].flatMap(spellingsOf), {
+    errorMessage: 'one of user, assistant, system',
+  }),
   content: Content,
 })
 
@@ -49,7 +53,10 @@ const members = {
   top_k: optional(Type.Integer()),
   tools: optional(Type.Array(Tool)),
   tool_choice: optional(
-    Type.Object({ type: Type.String(), name: text, disable_parallel_tool_use: optional(Type.Boolean()) }),
+    Type.Union([
+      Type.Object({ type: Type.String(), name: text, disable_parallel_tool_use: optional(Type.Boolean()) }),
+      Type.String(),
+    ]),
   ),
   thinking: optional(Thinking),
   output_config: optional(Type.Object({ effort: text, format: optional(OutputFormat) })),

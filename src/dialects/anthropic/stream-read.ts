@@ -4,6 +4,7 @@ import type { ChatEvent, Usage } from '../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
+import { failedBy } from '../shared/finish-reasons.ts'
 import { argumentText } from '../shared/tool-arguments.ts'
 import { unreadable } from '../shared/upstream-error.ts'
 import { readCounts, readFinish, readRefusal } from './answer-read.ts'
@@ -82,7 +83,7 @@ class StreamReader implements ChatStreamReader {
         return undefined
       case 'message_delta':
         this.#messageDelta(data, emit)
-        return undefined
+        return failedBy(this.#stop?.stop_reason)
       case 'message_stop':
         return this.#finish(emit)
       default:

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent, FinishReason, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { answerId, messageHead, writeCounts, writeStop, writeUsage } from './answer-write.ts'
 import { writeStreamError } from './errors.ts'
 import { estimateTokens } from './token-estimate.ts'
@@ -61,7 +62,7 @@ class StreamWriter implements ChatStreamWriter {
       case 'reasoning-delta':
         return this.#thought(event.text, event.signature)
       case 'tool-call-start':
-        return this.#callStart(event.call, event.id, event.name)
+        return this.#callStart(event.call, signedId(event), event.name)
       case 'tool-call-delta':
         return this.#callDelta(event.call, event.arguments)
       case 'block-end':

@@ -1,6 +1,7 @@
 import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../lib/json/read.ts'
 import type { ToolChoice, ToolDefinition } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { cacheMark } from '../shared/cache-marks.ts'
 import type { Drop } from './blocks-read.ts'
 import { clientToolOf } from './client-tools.ts'
 
@@ -42,10 +43,13 @@ function readTool(tool: JsonObject, path: string): ToolDefinition {
       parameters: isObject(tool.input_schema) ? tool.input_schema : undefined,
       strict: typeof tool.strict === 'boolean' ? tool.strict : undefined,
     }),
+    ...cacheMark(tool),
   }
 }
 
-function readChoice(choice: unknown, tools: readonly ToolDefinition[]): Omit<OfferedTools, 'tools'> {
+/** The word alone, and the words of OpenAI's API, are taken for what they mean. */
+function readChoice(sent: unknown, tools: readonly ToolDefinition[]): Omit<OfferedTools, 'tools'> {
+  const choice = typeof sent === 'string' ? { type: sent } : sent
   if (!isObject(choice)) return {}
   const { disable_parallel_tool_use: single } = choice
   const parallel = typeof single === 'boolean' ? { parallelToolCalls: !single } : {}
@@ -54,9 +58,12 @@ function readChoice(choice: unknown, tools: readonly ToolDefinition[]): Omit<Off
     case 'none':
       return { toolChoice: choice.type, ...parallel }
     case 'any':
+    case 'required':
       return { toolChoice: 'required', ...parallel }
-    case 'tool': {
-      const name = filledTextOf(choice.name)
+    case 'tool':
+    case 'function': {
+      const called = isObject(choice.function) ? choice.function : choice
+      const name = filledTextOf(called.name)
       if (name === undefined || !tools.some((tool) => tool.name === name)) {
         throw badRequest("'tool_choice.name' must name one of the tools", 'tool_choice.name')
       }

@@ -12,13 +12,14 @@ export function writeTools(request: ChatRequest): JsonObject {
   }
 }
 
-function writeTool({ name, description, parameters, strict }: ToolDefinition, param: string): JsonObject {
+function writeTool(tool: ToolDefinition, param: string): JsonObject {
+  const { name, description, parameters, strict, cacheControl } = tool
   return {
     name: toWireName(name, param),
     ...present({ description }),
     // The schema must be that of an object, also where there are no arguments.
     input_schema: { properties: {}, ...parameters, type: 'object' },
-    ...present({ strict }),
+    ...present({ strict, cache_control: cacheControl }),
   }
 }
 

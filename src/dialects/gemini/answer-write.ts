@@ -1,5 +1,4 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
-import { readCallId } from '../../lib/signed-id.ts'
 import type { FinishReason, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { signatureOf } from '../shared/signatures.ts'
@@ -42,7 +41,7 @@ export function showsThoughts({ request }: AnswerContext): boolean {
 
 /** A call with the signature that belongs to it; for the first one that may be the one of the thoughts before it. */
 export function writeCall(call: ToolCall, thoughts?: { reasoning: string; signature: string }): JsonObject {
-  const { id, signature } = readCallId(call.id)
+  const { id, signature } = call
   const before = thoughts && (signatureOf('gemini', thoughts.signature) ?? carriedBy(thoughts))
   return {
     functionCall: { id, name: call.name, args: argumentObject(call.arguments) },

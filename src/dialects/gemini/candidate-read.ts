@@ -1,5 +1,4 @@
-import { filledTextOf, type JsonObject, numberOf, objectsIn, textOf } from '../../lib/json/read.ts'
-import { signedCallId } from '../../lib/signed-id.ts'
+import { filledTextOf, type JsonObject, numberOf, objectsIn, present, textOf } from '../../lib/json/read.ts'
 import type { ChatEvent, FinishReason, Usage } from '../../sdk/chat.ts'
 import { AnswerCallIds, randomCallId } from '../shared/call-ids.ts'
 import { signedBy } from '../shared/signatures.ts'
@@ -85,8 +84,8 @@ export class CandidateReader {
     // A call of nothing is none, and in the next turn an error.
     if (name === undefined) return
     const number = state.calls++
-    const id = signedCallId(this.#ids.claim(filledTextOf(call.id)), signature)
-    emit({ type: 'tool-call-start', choice, call: number, id, name })
+    const id = this.#ids.claim(filledTextOf(call.id))
+    emit({ type: 'tool-call-start', choice, call: number, id, name, ...present({ signature }) })
     emit({ type: 'tool-call-delta', choice, call: number, arguments: wholeArgumentText(call.args) })
     emit({ type: 'block-end', choice, call: number })
   }

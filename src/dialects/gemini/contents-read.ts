@@ -1,5 +1,4 @@
-import { filledTextOf, isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
-import { signedCallId } from '../../lib/signed-id.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, present, textOf } from '../../lib/json/read.ts'
 import type { AssistantMessage, ChatMessage, SystemMessage, ToolMessage, UserPart } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
 import { ConversationCalls } from '../shared/call-ids.ts'
@@ -41,8 +40,6 @@ export function readContents(contents: unknown, drop: Drop): ChatMessage[] {
 class ContentsReader {
   readonly #drop: Drop
   readonly #calls = new ConversationCalls('call_')
-  /** Ids with the signature of their call, by the id without it. */
-  readonly #signed = new Map<string, string>()
 
   constructor(drop: Drop) {
     this.#drop = drop
@@ -93,7 +90,7 @@ class ContentsReader {
     const { text, isError } = readResult(response.response)
     return {
       role: 'tool',
-      callId: this.#signed.get(id) ?? id,
+      callId: id,
       ...(known === undefined ? {} : { name: known }),
       parts: [...textParts(text), ...media],
       ...(isError ? { isError } : {}),
@@ -128,9 +125,7 @@ class ContentsReader {
     const at = `${path}.functionCall.name`
     if (name === undefined) throw badRequest(`'${at}' must be a non-empty string`, at)
     const id = this.#calls.add(filledTextOf(call.id) ?? '', name)
-    const signed = signedCallId(id, signature)
-    this.#signed.set(id, signed)
-    message.toolCalls.push({ id: signed, name, arguments: wholeArgumentText(call.args) })
+    message.toolCalls.push({ id, name, arguments: wholeArgumentText(call.args), ...present({ signature }) })
   }
 }
 

@@ -1,5 +1,4 @@
 import { type JsonObject, parseObject, present } from '../../lib/json/read.ts'
-import { readCallId } from '../../lib/signed-id.ts'
 import type {
   AssistantMessage,
   ChatMessage,
@@ -55,7 +54,7 @@ export function writeContents(messages: readonly ChatMessage[], options: Options
         addResult(turnOf(turns, 'user'), message, names, path)
         break
       case 'assistant':
-        for (const { id, name } of message.toolCalls) names.set(readCallId(id).id, name)
+        for (const { id, name } of message.toolCalls) names.set(id, name)
         turnOf(turns, 'model').parts.push(...writeAssistant(message, options))
     }
   }
@@ -77,7 +76,7 @@ function turnOf(turns: Turn[], role: Turn['role']): Turn {
 }
 
 function addResult(turn: Turn, message: ToolMessage, names: ReadonlyMap<string, string>, path: string): void {
-  const { id } = readCallId(message.callId)
+  const { callId: id } = message
   const texts = message.parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
   turn.results.push({
     functionResponse: {
@@ -100,7 +99,7 @@ function resultOf(text: string, isError: boolean): JsonObject {
 function writeAssistant(message: AssistantMessage, { model }: Options): JsonObject[] {
   const own = signatureOf('gemini', message.reasoningSignature)
   const calls = message.toolCalls.map((call, index): JsonObject => {
-    const { id, signature } = readCallId(call.id)
+    const { id, signature } = call
     const instead = index === 0 ? (own ?? standInSignature(model)) : undefined
     return {
       functionCall: { id, name: call.name, args: argumentObject(call.arguments) },

@@ -58,7 +58,10 @@ function addEvent(response: ChatResponse, event: ChatEvent): void {
       if (event.signature !== undefined) choice.reasoningSignature = event.signature
       return
     case 'tool-call-start':
-      choice.toolCalls[event.call] = { id: event.id, name: event.name, arguments: '' }
+      choice.toolCalls[event.call] = {
+        ...{ id: event.id, name: event.name, arguments: '' },
+        ...present({ signature: event.signature }),
+      }
       return
     case 'tool-call-delta': {
       const call = choice.toolCalls[event.call]

@@ -65,7 +65,10 @@ class StreamWriter implements ChatStreamWriter {
       case 'reasoning-delta':
         return this.#thought(event)
       case 'tool-call-start':
-        this.#calls.set(`${event.choice}/${event.call}`, { id: event.id, name: event.name, arguments: '' })
+        this.#calls.set(`${event.choice}/${event.call}`, {
+          ...{ id: event.id, name: event.name, arguments: '' },
+          ...present({ signature: event.signature }),
+        })
         return ''
       case 'tool-call-delta': {
         const call = this.#calls.get(`${event.choice}/${event.call}`)

@@ -1,7 +1,8 @@
 import { countOf, filledTextOf, isObject, numberOf } from '../../lib/json/read.ts'
-import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
+import type { Timings, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
 import { type RouterError, streamTruncated, upstreamFailed } from '../../sdk/errors.ts'
 import type { AnswerCallIds } from '../shared/call-ids.ts'
+import { type ReadReason, readFinishReason } from '../shared/finish-reasons.ts'
 import { wholeArgumentText } from '../shared/tool-arguments.ts'
 import { unreadable } from '../shared/upstream-error.ts'
 
@@ -59,10 +60,9 @@ export function emptyAnswer(answer: Record<string, unknown>): RouterError | unde
   }
 }
 
-/** Ollama has no reason of its own for tool calls; reasons unknown here mean a plain end. */
-export function finishReasonOf(answer: Record<string, unknown>, calledTools: boolean): FinishReason {
-  if (answer.done_reason === 'length' || isStopped(answer)) return 'length'
-  return calledTools ? 'tool_calls' : 'stop'
+/** Ollama has no reason of its own for tool calls. */
+export function finishReasonOf(answer: Record<string, unknown>, calledTools: boolean): ReadReason {
+  return isStopped(answer) ? { reason: 'length' } : readFinishReason(answer.done_reason, calledTools)
 }
 
 /** Zero counts are left out by Ollama, so an answer with any metric at all has both counts. */

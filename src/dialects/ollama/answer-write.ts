@@ -1,9 +1,10 @@
 import type { FinishReason, Timings, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { argumentObject } from '../shared/tool-arguments.ts'
 
 /** The end of an answer, whole or streamed: reason, counts, durations in nanoseconds. Zeros are left out. */
 export function writeEnd(
-  reason: FinishReason,
+  end: { reason: FinishReason; unknownReason?: string | undefined },
   usage: Usage | undefined,
   timings: Timings,
 ): Record<string, unknown> {
@@ -11,7 +12,7 @@ export function writeEnd(
   const completionTokens = usage?.completionTokens ?? 0
   return {
     done: true,
-    done_reason: reason === 'length' ? 'length' : 'stop',
+    done_reason: doneReason(end),
     ...nonZero('total_duration', duration(timings.totalNs)),
     ...nonZero('load_duration', duration(timings.loadNs)),
     ...nonZero('prompt_eval_count', promptTokens),
@@ -21,8 +22,22 @@ export function writeEnd(
   }
 }
 
+/** Free text in this dialect, so a word that is known to nobody here goes on. Tool calls are a plain end. */
+function doneReason({
+  reason,
+  unknownReason,
+}: {
+  reason: FinishReason
+  unknownReason?: string | undefined
+}): string {
+  return reason === 'length' || reason === 'content_filter' ? reason : (unknownReason ?? 'stop')
+}
+
 export function writeToolCall(call: ToolCall, index: number): Record<string, unknown> {
-  return { id: call.id, function: { index, name: call.name, arguments: argumentObject(call.arguments) } }
+  return {
+    id: signedId(call),
+    function: { index, name: call.name, arguments: argumentObject(call.arguments) },
+  }
 }
 
 export function writeLogprobs(logprobs: readonly TokenLogprob[]): Record<string, unknown>[] {

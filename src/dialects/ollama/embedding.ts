@@ -1,5 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import { countOf, isObject } from '../../lib/json/read.ts'
+import { bodyAssertion } from '../../sdk/body-check.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
@@ -35,6 +36,12 @@ export const OllamaEmbedBody = Type.Object({
 /** Body of `POST /api/embeddings`, the older form. Format: Ollama API reference, "Generate Embedding". */
 export const OllamaEmbeddingsBody = Type.Object({ ...shared, prompt: Type.String() })
 
+/** What the router itself reads; an Ollama server gets the body as it is, and judges the rest. */
+export const OllamaEmbedEnvelope = Type.Object({ model: shared.model, model_name: shared.model_name })
+
+const checkNewer = bodyAssertion(OllamaEmbedBody)
+const checkOlder = bodyAssertion(OllamaEmbeddingsBody)
+
 const knownMembers: ReadonlySet<string> = new Set([
   'model',
   'model_name',
@@ -67,6 +74,8 @@ function isOlderForm(request: Readonly<Record<string, unknown>>): boolean {
 }
 
 function readRequest(body: Record<string, unknown>): EmbeddingRequest {
+  if (isOlderForm(body)) checkOlder(body)
+  else checkNewer(body)
   const input: unknown = isOlderForm(body) ? body.prompt : body.input
   const list: unknown[] = Array.isArray(input) ? input : [input]
   const { keep_alive: keepAlive, options, dimensions, truncate } = body

@@ -5,7 +5,6 @@ import type {
   ChatMessage,
   ChatRequest,
   ChatResponse,
-  FinishReason,
   SystemMessage,
   Timings,
   TokenLogprob,
@@ -141,7 +140,7 @@ class GenerateWriter implements ChatStreamWriter {
   #firstContentMs: number | undefined
   #usage: Usage | undefined
   #timings: Timings | undefined
-  #reason: FinishReason = 'stop'
+  #ending: Parameters<typeof writeEnd>[0] = { reason: 'stop' }
 
   constructor(context: AnswerContext) {
     this.#context = context
@@ -162,7 +161,7 @@ class GenerateWriter implements ChatStreamWriter {
         this.#timings = event.timings
         return ''
       case 'finish':
-        this.#reason = event.reason
+        this.#ending = event
         return ''
       case 'end':
         return this.#end()
@@ -197,7 +196,7 @@ class GenerateWriter implements ChatStreamWriter {
       promptNs: firstMs * 1e6,
       completionNs: (totalMs - firstMs) * 1e6,
     }
-    const end = writeEnd(this.#reason, this.#usage, { ...measured, ...this.#timings })
+    const end = writeEnd(this.#ending, this.#usage, { ...measured, ...this.#timings })
     return `${lineJson({ ...this.#head(), response: '', ...end })}\n`
   }
 }

@@ -9,14 +9,19 @@ import type {
   UserPart,
 } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readSignedId } from '../shared/signed-ids.ts'
+import { historyArguments, mendedArguments } from '../shared/tool-arguments.ts'
+
+/** Receives what cannot be carried as it was sent. */
+type Lose = (field: string, why: string) => void
 
 /** Reads the turns of a conversation; gives every tool call an id and every result its call. Throws `bad_request`. */
-export function readMessages(messages: readonly unknown[]): ChatMessage[] {
+export function readMessages(messages: readonly unknown[], lose: Lose): ChatMessage[] {
   const calls = new ConversationCalls()
   return messages.map((message, index) => {
     const path = `messages[${index}]`
     if (!isObject(message)) throw badRequest(`${path} must be an object`, path)
-    switch (message.role) {
+    switch (typeof message.role === 'string' ? message.role.toLowerCase() : undefined) {
       case 'system':
         refuseImages(message, path)
         return {
@@ -28,7 +33,7 @@ export function readMessages(messages: readonly unknown[]): ChatMessage[] {
         return { role: 'user', parts: userParts(message, path) }
       case 'assistant':
         refuseImages(message, path)
-        return readAssistant(message, index, calls)
+        return readAssistant(message, index, calls, lose)
       case 'tool':
         return readToolResult(message, path, calls)
       default:
@@ -62,6 +67,7 @@ function readAssistant(
   message: Record<string, unknown>,
   index: number,
   calls: ConversationCalls,
+  lose: Lose,
 ): AssistantMessage {
   const path = `messages[${index}]`
   const text = contentOf(message, path)
@@ -76,10 +82,11 @@ function readAssistant(
       if (!isObject(call) || !isObject(called) || typeof called.name !== 'string') {
         throw badRequest(`${param} must be an object with a name`, param)
       }
-      const given = called.arguments ?? {}
-      if (!isObject(given)) throw badRequest(`${param}.arguments must be an object`, `${param}.arguments`)
+      const { json, isMended } = historyArguments(called.arguments)
+      if (isMended) lose('messages.tool_calls.function.arguments', mendedArguments)
       const id = calls.add(index, at, call.id, called.name)
-      return { id, name: called.name, arguments: JSON.stringify(given) }
+      const { signature } = readSignedId(typeof call.id === 'string' ? call.id : '')
+      return { id, name: called.name, arguments: json, ...(signature === undefined ? {} : { signature }) }
     }),
   }
 }
@@ -107,7 +114,7 @@ class ConversationCalls {
 
   /** The id of a call by its position: the same conversation gets the same ids in every turn, so prompt caches hold. */
   add(message: number, call: number, given: unknown, name: string): string {
-    let id = typeof given === 'string' && given !== '' ? given : placedId(message, call, 0)
+    let id = typeof given === 'string' && given !== '' ? readSignedId(given).id : placedId(message, call, 0)
     for (let salt = 1; this.#used.has(id); salt++) id = placedId(message, call, salt)
     this.#used.add(id)
     this.#waiting.push({ id, given, name })

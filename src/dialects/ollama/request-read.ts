@@ -1,6 +1,8 @@
 import { isObject } from '../../lib/json/read.ts'
 import type { ChatRequest, ToolDefinition } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { Losses, notTranslated } from '../shared/losses.ts'
+import { type KnownMembers, reportNested } from '../shared/nested-members.ts'
 import { readOllamaFormat, readOllamaMembers } from '../shared/ollama-members.ts'
 import { readThink } from '../shared/reasoning.ts'
 import { readSampling } from '../shared/sampling.ts'
@@ -21,17 +23,40 @@ const knownMembers: ReadonlySet<string> = new Set([
   'top_logprobs',
 ])
 
+const knownOfMessage: KnownMembers = {
+  ...{
+    role: true,
+    content: true,
+    thinking: true,
+    images: true,
+    tool_name: true,
+    name: true,
+    tool_call_id: true,
+  },
+  tool_calls: { id: true, type: true, function: { index: true, name: true, arguments: true } },
+}
+
+const knownOfTool: KnownMembers = {
+  type: true,
+  function: { name: true, description: true, parameters: true, strict: true },
+}
+
 /** Reads the body of `POST /api/chat`. Throws `bad_request`. */
 export function readRequest(body: Record<string, unknown>, stream: boolean): ChatRequest {
   const options = isObject(body.options) ? body.options : {}
   const responseFormat = readOllamaFormat(body.format)
   const reasoningEffort = readThink(body.think)
+  const losses = new Losses()
+  const messages = readMessages(Array.isArray(body.messages) ? body.messages : [], losses.add)
+  const report = (field: string): void => losses.add(field, notTranslated)
+  reportNested(body.messages, 'messages', knownOfMessage, report)
+  reportNested(body.tools, 'tools', knownOfTool, report)
   const ollama = readOllamaMembers(body.keep_alive, otherOptions(options))
   return {
     model: nameOf(body),
     stream,
     includeUsage: true,
-    messages: readMessages(Array.isArray(body.messages) ? body.messages : []),
+    messages,
     tools: Array.isArray(body.tools) ? body.tools.map(readTool) : [],
     sampling: readSampling(sampling, {
       ...options,
@@ -41,6 +66,7 @@ export function readRequest(body: Record<string, unknown>, stream: boolean): Cha
     ...(responseFormat === undefined ? {} : { responseFormat }),
     ...(reasoningEffort === undefined ? {} : { reasoningEffort }),
     ...(ollama === undefined ? {} : { ollama }),
+    ...(losses.found === undefined ? {} : { lost: losses.found }),
     extras: Object.fromEntries(
       Object.entries(body).filter(([name, value]) => !knownMembers.has(name) && value !== null),
     ),

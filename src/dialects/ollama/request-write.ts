@@ -2,22 +2,13 @@ import { present } from '../../lib/json/read.ts'
 import type { ChatRequest, ReasoningEffort, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
 import type { Drop, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { reportCacheMarks } from '../shared/cache-marks.ts'
+import { bookkeeping, promptOptionsOn } from '../shared/prompt-options.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { reportSignatures } from '../shared/signed-ids.ts'
 import { foldSystemTurns } from '../shared/system-turns.ts'
 import { writeMessages } from './messages-write.ts'
 import { sampling } from './sampling.ts'
-
-/** Members that OpenAI's servers only record; the answer does not depend on them. */
-const bookkeeping: ReadonlySet<string> = new Set([
-  'user',
-  'metadata',
-  'store',
-  'service_tier',
-  'prompt_cache_key',
-  'prompt_cache_retention',
-  'safety_identifier',
-  'stream_options',
-])
 
 /** Ollama's own members that clients of another dialect may send as they are. */
 const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
@@ -25,6 +16,9 @@ const ownMembers: ReadonlySet<string> = new Set(['truncate', 'shift'])
 /** The body of `POST /api/chat`. Throws `bad_request` for what Ollama cannot do and without which the answer would be another. */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): Record<string, unknown> {
   const { drop } = options
+  reportSignatures(request, drop)
+  promptOptionsOn({}, request, drop)
+  reportCacheMarks(request, drop)
   const { ollama } = request
   const { logprobs, top_logprobs, ...shared } = writeSampling(sampling, request.sampling, options)
   const extras = readExtras(request.extras, drop)
@@ -55,7 +49,14 @@ function readExtras(
   const members: Record<string, unknown> = {}
   const options: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(extras)) {
-    if (value === null || value === undefined || bookkeeping.has(name)) continue
+    if (
+      value === null ||
+      value === undefined ||
+      bookkeeping.has(name) ||
+      name === 'user' ||
+      name === 'stream_options'
+    )
+      continue
     if (name === 'num_ctx' && typeof value === 'number') options.num_ctx = value
     else if (ownMembers.has(name) && typeof value === 'boolean') members[name] = value
     else drop(name, 'Ollama has no such field')

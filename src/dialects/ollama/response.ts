@@ -3,6 +3,7 @@ import type { ChatResponse, Timings, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { streamTruncated } from '../../sdk/errors.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
+import { failedBy } from '../shared/finish-reasons.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import {
   emptyAnswer,
@@ -25,6 +26,8 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (!isObject(body)) throw unreadable('answer')
   if (isErrorShaped(body)) throw reportedError(body)
   if (!isObject(body.message) && typeof body.response !== 'string') throw unreadable('message')
+  const failed = failedBy(body.done_reason)
+  if (failed) throw failed
   const isNothing = body.done_reason === '' || isStopped(body)
   if (isNothing && !saysAnything(body)) throw streamTruncated()
 }
@@ -36,6 +39,7 @@ export function readResponse(body: unknown, newCallId: () => string): ChatRespon
   const { text, reasoning, toolCalls } = readMessage(body, new AnswerCallIds(newCallId))
   const empty = text === '' && reasoning === '' && toolCalls.length === 0 ? emptyAnswer(body) : undefined
   if (empty) throw empty
+  const { reason, unknownReason } = finishReasonOf(body, toolCalls.length > 0)
   const created = readCreated(body)
   const logprobs = readLogprobs(body)
   const usage = readUsage(body)
@@ -48,7 +52,8 @@ export function readResponse(body: unknown, newCallId: () => string): ChatRespon
         text,
         reasoning,
         toolCalls,
-        finishReason: finishReasonOf(body, toolCalls.length > 0),
+        finishReason: reason,
+        ...(unknownReason === undefined ? {} : { unknownReason }),
         ...(logprobs.length === 0 ? {} : { logprobs }),
       },
     ],
@@ -73,7 +78,7 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): R
       ...(reasoning === '' ? {} : { thinking: reasoning }),
       ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(writeToolCall) }),
     },
-    ...writeEnd(choice.finishReason, usage, {
+    ...writeEnd({ reason: choice.finishReason, unknownReason: choice.unknownReason }, usage, {
       ...estimate(context.elapsedMs() * 1e6, usage),
       ...response.timings,
     }),

@@ -5,22 +5,22 @@ const Maybe = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema
 
 const open = { additionalProperties: true }
 
+/** Some clients write roles as a title or in capitals. */
+function spellingsOf(role: string) {
+  return [role, role[0]?.toUpperCase() + role.slice(1), role.toUpperCase()].map((each) => Type.Literal(each))
+}
+
 const ToolCall = Type.Object(
   {
     id: Maybe(Type.String()),
-    function: Type.Object({ name: Type.String(), arguments: Maybe(Type.Object({}, open)) }, open),
+    function: Type.Object({ name: Type.String(), arguments: Type.Optional(Type.Unknown()) }, open),
   },
   open,
 )
 
 const Message = Type.Object(
   {
-    role: Type.Union([
-      Type.Literal('system'),
-      Type.Literal('user'),
-      Type.Literal('assistant'),
-      Type.Literal('tool'),
-    ]),
+    role: Type.Union(['system', 'user', 'assistant', 'tool'].flatMap(spellingsOf)),
     content: Maybe(Type.String()),
     thinking: Maybe(Type.String()),
     images: Maybe(Type.Array(Type.String())),

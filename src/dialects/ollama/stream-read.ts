@@ -4,6 +4,7 @@ import type { ChatEvent, TokenLogprob } from '../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../sdk/dialect.ts'
 import { RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
+import { failedBy } from '../shared/finish-reasons.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 import {
   emptyAnswer,
@@ -121,15 +122,15 @@ class Reader implements ChatStreamReader {
   }
 
   #finish(answer: Record<string, unknown>, emit: Emit): void {
-    const empty = this.#wroteAny ? undefined : emptyAnswer(answer)
-    if (empty) {
-      this.#fail(empty, emit)
+    const failure = failedBy(answer.done_reason) ?? (this.#wroteAny ? undefined : emptyAnswer(answer))
+    if (failure) {
+      this.#fail(failure, emit)
       return
     }
     const usage = readUsage(answer)
     const timings = readTimings(answer)
     if (usage) emit({ type: 'usage', usage, ...(timings ? { timings } : {}) })
-    emit({ type: 'finish', choice: 0, reason: finishReasonOf(answer, this.#calls > 0) })
+    emit({ type: 'finish', choice: 0, ...finishReasonOf(answer, this.#calls > 0) })
     this.#over = true
     emit({ type: 'end' })
   }

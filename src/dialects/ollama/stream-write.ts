@@ -1,7 +1,8 @@
 import { escapeLineBreaks, lineJson } from '../../lib/bytes/lines.ts'
 import { parseObject } from '../../lib/json/read.ts'
-import type { ChatEvent, FinishReason, Timings, TokenLogprob, Usage } from '../../sdk/chat.ts'
+import type { ChatEvent, Timings, TokenLogprob, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { argumentObject } from '../shared/tool-arguments.ts'
 import { writeEnd, writeLogprobs } from './answer-write.ts'
 
@@ -27,7 +28,7 @@ class Writer implements ChatStreamWriter {
   #firstContentMs: number | undefined
   #usage: Usage | undefined
   #timings: Timings | undefined
-  #reason: FinishReason = 'stop'
+  #ending: Parameters<typeof writeEnd>[0] = { reason: 'stop' }
 
   constructor(context: AnswerContext) {
     this.#context = context
@@ -46,7 +47,7 @@ class Writer implements ChatStreamWriter {
         return this.#line(`"content":"","thinking":${lineJson(event.text)}`)
       case 'tool-call-start':
         this.#firstContentMs ??= this.#context.elapsedMs()
-        this.#calls.set(event.call, { id: event.id, name: event.name, json: '' })
+        this.#calls.set(event.call, { id: signedId(event), name: event.name, json: '' })
         return ''
       case 'tool-call-delta': {
         const call = this.#calls.get(event.call)
@@ -60,7 +61,7 @@ class Writer implements ChatStreamWriter {
         this.#timings = event.timings ?? this.#timings
         return ''
       case 'finish':
-        this.#reason = event.reason
+        this.#ending = event
         return ''
       case 'start':
         return ''
@@ -96,7 +97,7 @@ class Writer implements ChatStreamWriter {
 
   #end(): string {
     this.#over = true
-    const rest = lineJson(writeEnd(this.#reason, this.#usage, this.#durations())).slice(1)
+    const rest = lineJson(writeEnd(this.#ending, this.#usage, this.#durations())).slice(1)
     return `${this.#head()}"content":""},${rest}\n`
   }
 

@@ -7,8 +7,7 @@ import {
   objectsIn,
   textOf,
 } from '../../lib/json/read.ts'
-import type { FinishReason, TokenLogprob, Usage } from '../../sdk/chat.ts'
-import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
+import type { Timings, TokenLogprob, Usage } from '../../sdk/chat.ts'
 import { readListedLogprobs } from './completion-logprobs.ts'
 
 /** What a message, or one delta of it, says. */
@@ -43,18 +42,6 @@ function thoughtOf(value: unknown): string {
   return isObject(value) ? (textOf(value.text) ?? textOf(value.content) ?? '') : ''
 }
 
-/** A reason that is none of OpenAI's means a plain end: clients with a closed list fail on anything else. */
-export function finishReasonOf(reason: unknown, calledTools: boolean): FinishReason {
-  if (reason === 'length' || reason === 'content_filter') return reason
-  return calledTools ? 'tool_calls' : 'stop'
-}
-
-/** vLLM and SGLang end a request that their engine gave up with a reason of its own: no answer, though it ended. */
-export function abortedBy(reason: unknown): RouterError | undefined {
-  if (reason !== 'abort' && reason !== 'error') return undefined
-  return upstreamFailed('The upstream gave up on the answer', 'UPSTREAM_ABORTED', { finish_reason: reason })
-}
-
 /** Token counts of an answer or a chunk; Moonshot reports them in the choice, Groq in a member of its own. */
 export function readUsage(answer: unknown): Usage | undefined {
   if (!isObject(answer)) return undefined
@@ -70,13 +57,42 @@ function readCounts(usage: unknown): Usage | undefined {
   const completion = countOf(usage.completion_tokens)
   const total = countOf(usage.total_tokens)
   if (prompt === undefined && completion === undefined) return undefined
-  const cached = detailOf(usage.prompt_tokens_details, 'cached_tokens')
+  const details = isObject(usage.prompt_tokens_details) ? usage.prompt_tokens_details : {}
+  const cached = firstCount(details, ['cached_tokens']) ?? firstCount(usage, cachedNames)
+  const written = firstCount(details, writtenNames) ?? firstCount(usage, writtenNames)
   const reasoning = detailOf(usage.completion_tokens_details, 'reasoning_tokens')
   return {
     promptTokens: prompt ?? Math.max((total ?? 0) - (completion ?? 0), 0),
     completionTokens: completion ?? Math.max((total ?? 0) - (prompt ?? 0), 0),
     ...(cached === undefined ? {} : { cachedTokens: cached }),
+    ...(written === undefined ? {} : { cacheWriteTokens: written }),
     ...(reasoning === undefined ? {} : { reasoningTokens: reasoning }),
+  }
+}
+
+/** Beside the counts: DeepSeek, Moonshot, and proxies in front of Anthropic. */
+const cachedNames = ['prompt_cache_hit_tokens', 'cached_tokens', 'cache_read_input_tokens']
+/** OpenAI, vLLM, and proxies in front of Anthropic. */
+const writtenNames = [
+  'cache_write_tokens',
+  'created_cache_tokens',
+  'cache_creation_tokens',
+  'cache_creation_input_tokens',
+]
+
+function firstCount(counts: JsonObject, names: readonly string[]): number | undefined {
+  return names.map((name) => countOf(counts[name])).find((count) => count !== undefined)
+}
+
+/** llama.cpp's own durations, in milliseconds. Source: llama.cpp, tools/server/README.md, `timings`. */
+export function readTimings({ timings }: JsonObject): Timings | undefined {
+  if (!isObject(timings)) return undefined
+  const promptMs = countOf(timings.prompt_ms)
+  const completionMs = countOf(timings.predicted_ms)
+  if (promptMs === undefined && completionMs === undefined) return undefined
+  return {
+    ...(promptMs === undefined ? {} : { promptNs: promptMs * 1e6 }),
+    ...(completionMs === undefined ? {} : { completionNs: completionMs * 1e6 }),
   }
 }
 

@@ -152,7 +152,8 @@ function addDelta(choice: CollectedChoice, delta: JsonObject): void {
 /** Fragments of one call carry its index; the first has its id and name. */
 function addCalls(calls: JsonObject[], fragments: unknown): void {
   for (const { index, function: called, ...members } of objectsIn(fragments)) {
-    const at = numberOf(index) ?? calls.length
+    const goesOn = isObject(called) && filledTextOf(called.name) === undefined
+    const at = numberOf(index) ?? Math.max(calls.length - (goesOn ? 1 : 0), 0)
     const call = calls[at] ?? { function: {} }
     calls[at] = call
     for (const [name, value] of Object.entries(members))

@@ -1,4 +1,5 @@
 import { filledTextOf, isObject, type JsonObject, numberOf, present } from '../../lib/json/read.ts'
+import { bodyAssertion } from '../../sdk/body-check.ts'
 import type { ChatMessage, ChatRequest } from '../../sdk/chat.ts'
 import type { Dialect, Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
 import { badRequest } from '../../sdk/errors.ts'
@@ -19,6 +20,7 @@ export const openaiCompletion: Dialect = {
   native: { dialect: 'openai', operation: 'completion' },
   chat: {
     ...openai.chat,
+    checkRequest: bodyAssertion(OpenaiCompletionBody),
     readRequest,
     writeRequest,
     readResponse,

@@ -9,6 +9,7 @@ import {
   objectsIn,
   present,
 } from '../../lib/json/read.ts'
+import { bodyAssertion } from '../../sdk/body-check.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
@@ -43,6 +44,16 @@ export const OpenaiEmbeddingBody = Type.Object({
   user: optional(Type.String()),
 })
 
+/** What the router itself reads; a server of this dialect gets the body as it is, and judges the rest. */
+export const OpenaiEmbeddingEnvelope = Type.Object({
+  model: optional(Type.String()),
+  model_name: optional(Type.String()),
+  input: Type.Optional(Type.Unknown()),
+  messages: Type.Optional(Type.Unknown()),
+})
+
+const checkRequest = bodyAssertion(OpenaiEmbeddingBody)
+
 export const embedding: EmbeddingCodec = {
   readRequest,
   writeRequest,
@@ -56,6 +67,7 @@ export const embedding: EmbeddingCodec = {
 }
 
 function readRequest(body: JsonObject): EmbeddingRequest {
+  checkRequest(body)
   const extras = Object.entries(body).filter(
     ([name, value]) =>
       !Object.hasOwn(OpenaiEmbeddingBody.properties, name) && value !== null && value !== undefined,

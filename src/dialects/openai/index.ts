@@ -1,4 +1,5 @@
 import { keepAliveComment as comment } from '../../lib/bytes/sse.ts'
+import { bodyAssertion } from '../../sdk/body-check.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
 import { readUsage } from './answer-read.ts'
@@ -9,6 +10,7 @@ import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
 import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { missingDefaults } from './sampling.ts'
+import { OpenaiChatBody } from './schema.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter, writeStreamError } from './stream-write.ts'
 
@@ -19,6 +21,7 @@ export const openai: Dialect = {
   ping: comment,
   completions: 'openai-completion',
   chat: {
+    checkRequest: bodyAssertion(OpenaiChatBody),
     readRequest,
     writeRequest,
     checkAnswer: (body) => {

@@ -1,8 +1,7 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
-import { readCallId } from '../../lib/signed-id.ts'
-import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../sdk/chat.ts'
+import type { AssistantMessage, ChatMessage, ToolCall, ToolMessage, UserPart } from '../../sdk/chat.ts'
 import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
-import { writeSignedId } from './stream-calls.ts'
+import { badRequest } from '../../sdk/errors.ts'
 
 /** Writes the turns of a conversation, one message for one. */
 export function writeMessages(messages: readonly ChatMessage[], options: WriteRequestOptions): JsonObject[] {
@@ -32,7 +31,7 @@ function writeResult({ callId, parts, isError }: ToolMessage): JsonObject {
   const texts = parts.filter((part) => part.type === 'text')
   const text = texts.length === 0 && parts.length > 0 ? '(see the next message)' : joined(texts)
   const failed = isError === true && !/^error\b/i.test(text)
-  return { role: 'tool', tool_call_id: readCallId(callId).id, content: failed ? `Error: ${text}` : text }
+  return { role: 'tool', tool_call_id: callId, content: failed ? `Error: ${text}` : text }
 }
 
 function writeMessage(message: Exclude<ChatMessage, ToolMessage>, flavour: Flavour): JsonObject {
@@ -64,9 +63,10 @@ function writeAssistant(message: AssistantMessage, thoughtNames: readonly string
   }
 }
 
-function writeCall(call: { id: string; name: string; arguments: string }): JsonObject {
-  const { id, ...signed } = writeSignedId(call.id)
-  return { id, type: 'function', function: { name: call.name, arguments: call.arguments }, ...signed }
+function writeCall({ id, name, arguments: json, signature }: ToolCall): JsonObject {
+  const signed =
+    signature === undefined ? {} : { extra_content: { google: { thought_signature: signature } } }
+  return { id, type: 'function', function: { name, arguments: json }, ...signed }
 }
 
 /** One text where there is only text: chat templates of local models often know no list of parts. */
@@ -87,6 +87,13 @@ function writePart(part: UserPart): JsonObject {
     case 'audio':
       return { type: 'input_audio', input_audio: { data: part.data, format: part.format } }
     case 'file':
+      // Chat completions take a file's data or id (OpenAI API reference, "File inputs").
+      if (part.url !== undefined) {
+        throw badRequest(
+          'The upstream of this model loads no files by address; send the data of the file',
+          'messages',
+        )
+      }
       return {
         type: 'file',
         file: present({ file_data: part.data, file_id: part.fileId, filename: part.name }),

@@ -1,6 +1,7 @@
 import { filledTextOf, isObject, type JsonObject, present, textOf } from '../../lib/json/read.ts'
 import type { AssistantPart, ImagePart, TextPart, UserPart } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { cacheMark } from '../shared/cache-marks.ts'
 
 /** Content of `system` and `developer`: text alone. */
 export function readTextParts(content: unknown, path: string): TextPart[] {
@@ -43,7 +44,7 @@ function readParts<T>(
     const at = `${path}[${index}]`
     if (typeof part === 'string') return { type: 'text', text: part }
     if (!isObject(part)) throw badRequest(`'${at}' must be an object with a 'type'`, at)
-    return read(part, at)
+    return { ...read(part, at), ...cacheMark(part) }
   })
 }
 

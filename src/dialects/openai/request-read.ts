@@ -1,21 +1,26 @@
 import { booleanOf, filledTextOf, isObject, type JsonObject, present, textOf } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { Losses, notTranslated } from '../shared/losses.ts'
 import { readOllamaFormat, readOllamaMembers } from '../shared/ollama-members.ts'
 import { readEffort, readThink } from '../shared/reasoning.ts'
 import { readSampling } from '../shared/sampling.ts'
 import { readMessages } from './messages-read.ts'
+import { reportNestedMembers } from './nested-members.ts'
 import { sampling } from './sampling.ts'
 import { OpenaiChatBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
 
 /** Reads a body of `POST /v1/chat/completions` that fits its schema. Throws `bad_request`. */
 export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
+  const losses = new Losses()
+  const messages = readMessages(body.messages, losses.add)
+  reportNestedMembers(body, (field) => losses.add(field, notTranslated))
   return {
     model: textOf(body.model) ?? textOf(body.model_name) ?? '',
     stream,
     includeUsage: isObject(body.stream_options) && body.stream_options.include_usage === true,
-    messages: readMessages(body.messages),
+    messages,
     sampling: readSampling(sampling, body),
     extras: readExtras(body),
     ...readTools(body),
@@ -25,6 +30,9 @@ export function readRequest(body: JsonObject, stream: boolean): ChatRequest {
       reasoningEffort: readEffort(body.reasoning_effort, 'reasoning_effort') ?? readThink(body.think),
       ollama: readOllamaMembers(body.keep_alive, isObject(body.options) ? body.options : {}),
       user: filledTextOf(body.user),
+      promptCacheKey: filledTextOf(body.prompt_cache_key),
+      verbosity: filledTextOf(body.verbosity),
+      lost: losses.found,
     }),
   }
 }

@@ -1,7 +1,9 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat, ToolDefinition } from '../../sdk/chat.ts'
 import type { Flavour, WriteRequestOptions } from '../../sdk/dialect.ts'
+import { reportCacheMarks } from '../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
+import { promptOptionsOn, unreported } from '../shared/prompt-options.ts'
 import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
 import { foldSystemTurns } from '../shared/system-turns.ts'
@@ -15,7 +17,11 @@ import { sampling } from './sampling.ts'
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { flavour, drop } = options
   reportOllamaMembers(request.ollama, drop)
-  for (const name of Object.keys(request.extras)) drop(name, 'OpenAI chat completions have no such field')
+  reportCacheMarks(request, drop)
+  for (const name of Object.keys(request.extras)) {
+    if (!unreported.has(name)) drop(name, 'OpenAI chat completions have no such field')
+  }
+  const { promptCacheKey, verbosity } = promptOptionsOn(flavour, request, drop)
   const effort = effortOn(flavour, request.reasoningEffort)
   if (effort.why !== undefined) drop('reasoning_effort', effort.why)
   return {
@@ -29,6 +35,8 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
       response_format: writeResponseFormat(request.responseFormat, flavour),
       reasoning_effort: effort.level,
       user: request.user,
+      prompt_cache_key: promptCacheKey,
+      verbosity,
     }),
   }
 }

@@ -1,11 +1,13 @@
 import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn, present } from '../../lib/json/read.ts'
-import { signedCallId } from '../../lib/signed-id.ts'
 import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
 import { AnswerCallIds, randomCallId } from '../shared/call-ids.ts'
+import { failedBy, readFinishReason } from '../shared/finish-reasons.ts'
+import { signatureIn } from '../shared/signed-ids.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
-import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
+import { readHead, readLogprobs, readSaid, readTimings, readUsage } from './answer-read.ts'
+import { type CallForm, callFormOf, writeToolCall } from './call-form.ts'
 import { calledIn } from './stream-calls.ts'
 
 /**
@@ -17,8 +19,8 @@ export function checkAnswer(body: unknown): asserts body is JsonObject {
   if (!isObject(body)) throw unreadable('not an object')
   if (!Array.isArray(body.choices)) throw unreadable('no choices')
   for (const choice of objectsIn(body.choices)) {
-    const aborted = abortedBy(choice.finish_reason)
-    if (aborted) throw aborted
+    const failed = failedBy(choice.finish_reason)
+    if (failed) throw failed
   }
 }
 
@@ -33,7 +35,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   return {
     ...readHead(body),
     choices: filled.map((choice, position) => readChoice(choice, position, newCallId)),
-    ...present({ usage: readUsage(body) }),
+    ...present({ usage: readUsage(body), timings: readTimings(body) }),
   }
 }
 
@@ -41,14 +43,19 @@ function readChoice(choice: JsonObject, position: number, newCallId: () => strin
   const message = isObject(choice.message) ? choice.message : {}
   const { text, reasoning, refusal } = readSaid(message)
   const toolCalls = readCalls(message, newCallId)
+  const { reason, unknownReason } = readFinishReason(choice.finish_reason, toolCalls.length > 0)
   return {
     index: numberOf(choice.index) ?? position,
     text,
     reasoning,
     toolCalls,
-    finishReason: finishReasonOf(choice.finish_reason, toolCalls.length > 0),
+    finishReason: reason,
     ...(refusal === '' ? {} : { refusal }),
-    ...present({ logprobs: readLogprobs(choice.logprobs), stopSequence: filledTextOf(choice.stop_reason) }),
+    ...present({
+      unknownReason,
+      logprobs: readLogprobs(choice.logprobs),
+      stopSequence: filledTextOf(choice.stop_reason),
+    }),
   }
 }
 
@@ -59,12 +66,18 @@ function readCalls(message: JsonObject, newCallId: () => string): ToolCall[] {
   if (calls.length === 0) return []
   const ids = new AnswerCallIds(newCallId)
   return calls.flatMap((call) => {
-    const { name, json, input, signature } = calledIn(call)
+    const { name, json, input } = calledIn(call)
     // A call of nothing is none, and in the next turn an error.
     if (name === '') return []
     const text = input === undefined ? wholeArgumentText(json) : customArguments(input)
-    const id = signedCallId(ids.claim(filledTextOf(call.id) ?? ''), signature)
-    return [{ id, name, arguments: text }]
+    return [
+      {
+        id: ids.claim(filledTextOf(call.id) ?? ''),
+        name,
+        arguments: text,
+        ...present({ signature: signatureIn(call) }),
+      },
+    ]
   })
 }
 
@@ -75,21 +88,18 @@ export function writeResponse(response: ChatResponse, context: AnswerContext): J
     object: 'chat.completion',
     created: response.created ?? context.created,
     model: context.model,
-    choices: response.choices.map(writeChoice),
+    choices: response.choices.map((choice) => writeChoice(choice, context)),
     ...(response.usage ? { usage: writeUsage(response.usage) } : {}),
     ...present({ system_fingerprint: response.systemFingerprint }),
   }
 }
 
 /** `tool_calls` is left out where there are none: some agents take an empty list for a call. */
-function writeChoice(choice: ChatChoice): JsonObject {
+function writeChoice(choice: ChatChoice, context: AnswerContext): JsonObject {
   const { index, text, reasoning, refusal, toolCalls, finishReason, logprobs } = choice
   const silent = text === '' && (toolCalls.length > 0 || refusal !== undefined)
-  const calls = toolCalls.map((call) => ({
-    id: call.id,
-    type: 'function',
-    function: { name: call.name, arguments: call.arguments },
-  }))
+  const ends = finishReason === 'stop' && toolCalls.length > 0 ? 'tool_calls' : finishReason
+  const form = toolCalls.length > 0 ? callFormOf(context) : undefined
   return {
     index,
     message: {
@@ -99,11 +109,18 @@ function writeChoice(choice: ChatChoice): JsonObject {
       annotations: [],
       // Clients look for one of the two names; both say the same.
       ...(reasoning === '' ? {} : { reasoning_content: reasoning, reasoning }),
-      ...(calls.length === 0 ? {} : { tool_calls: calls }),
+      ...(form ? writeCalls(toolCalls, form) : {}),
     },
     logprobs: writeLogprobs(logprobs),
-    finish_reason: finishReason === 'stop' && calls.length > 0 ? 'tool_calls' : finishReason,
+    finish_reason: form?.isLegacy && ends === 'tool_calls' ? 'function_call' : ends,
   }
+}
+
+/** The deprecated form has room for one call. */
+function writeCalls(calls: readonly ToolCall[], form: CallForm): JsonObject {
+  if (!form.isLegacy) return { tool_calls: calls.map((call) => writeToolCall(call, form)) }
+  const [call] = calls
+  return { function_call: { name: call?.name, arguments: call?.arguments } }
 }
 
 /** Details are written where they are known: a zero would be a claim. */

@@ -10,8 +10,13 @@ const integer = optional(Type.Integer())
 const boolean = optional(Type.Boolean())
 const text = optional(Type.String())
 
+/** Some clients write roles as a title or in capitals. */
+function spellingsOf(role: string) {
+  return [role, role[0]?.toUpperCase() + role.slice(1), role.toUpperCase()].map((each) => Type.Literal(each))
+}
+
 const Role = Type.Union(
-  ['system', 'developer', 'user', 'assistant', 'tool', 'function'].map((role) => Type.Literal(role)),
+  ['system', 'developer', 'user', 'assistant', 'tool', 'function'].flatMap(spellingsOf),
   { errorMessage: 'one of system, developer, user, assistant, tool, function' },
 )
 
@@ -84,11 +89,24 @@ export const OpenaiChatBody = Type.Object({
   function_call: optional(Type.Union([Type.String(), Type.Object({ name: Type.String() })])),
   response_format: optional(Type.Object({ type: Type.String() })),
   reasoning_effort: text,
+  prompt_cache_key: text,
+  verbosity: text,
   user: text,
   options: optional(Type.Object({})),
   keep_alive: optional(Type.Union([Type.String(), Type.Number()])),
   think: optional(Type.Union([Type.Boolean(), Type.String()])),
   format: optional(Type.Union([Type.String(), Type.Object({})])),
+})
+
+/**
+ * What the router itself reads of a chat. A server of this dialect gets the body as it is, and judges the
+ * rest: servers read forms that OpenAI does not have (`prompt_embeds`, roles and tools of their own).
+ */
+export const OpenaiChatEnvelope = Type.Object({
+  model: text,
+  model_name: text,
+  messages: Type.Unknown({ errorMessage: 'a non-empty list of messages' }),
+  stream: OpenaiChatBody.properties.stream,
 })
 
 const chat = OpenaiChatBody.properties
@@ -127,4 +145,13 @@ export const OpenaiCompletionBody = Type.Object({
   logit_bias: chat.logit_bias,
   logprobs: chat.top_logprobs,
   user: chat.user,
+})
+
+/** What the router itself reads of a completion; some servers take `prompt_embeds` in place of a prompt. */
+export const OpenaiCompletionEnvelope = Type.Object({
+  model: text,
+  model_name: text,
+  prompt: Type.Optional(Type.Unknown()),
+  prompt_embeds: Type.Optional(Type.Unknown()),
+  stream: OpenaiChatBody.properties.stream,
 })

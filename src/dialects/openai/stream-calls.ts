@@ -5,11 +5,12 @@ import {
   type JsonObject,
   numberOf,
   objectsIn,
+  present,
   textOf,
 } from '../../lib/json/read.ts'
-import { readCallId, signedCallId } from '../../lib/signed-id.ts'
 import type { ChatEvent } from '../../sdk/chat.ts'
 import { AnswerCallIds } from '../shared/call-ids.ts'
+import { signatureIn } from '../shared/signed-ids.ts'
 import { argumentText, customArguments } from '../shared/tool-arguments.ts'
 import { isObjectText } from './messages-read.ts'
 
@@ -17,6 +18,7 @@ interface StreamedCall {
   /** The server's own count, where it has one. */
   index: number | undefined
   sentId: string
+  signature: string | undefined
   name: string
   arguments: string
   /** The text of a custom tool, which is told when it is whole; undefined for a function. */
@@ -30,7 +32,7 @@ type Emit = (event: ChatEvent) => void
 
 /**
  * Puts the tool calls of one choice together from their fragments. Servers differ: the index may be missing, or 0 for
- * every call; id and name may come late, be repeated, or be sent again as null or an empty text.
+ * every call; id and name may come late, be repeated, change, or be sent again as null or an empty text.
  */
 export class StreamedCalls {
   readonly #choice: number
@@ -50,7 +52,8 @@ export class StreamedCalls {
 
   /** Takes the `tool_calls` of one delta. */
   read(fragments: unknown, emit: Emit): void {
-    for (const fragment of objectsIn(fragments)) this.#fragment(fragment, emit)
+    let before: StreamedCall | undefined
+    for (const fragment of objectsIn(fragments)) before = this.#fragment(fragment, before, emit)
   }
 
   /** Ends the calls still open, in their order. */
@@ -58,19 +61,20 @@ export class StreamedCalls {
     for (const call of this.#calls) this.#end(call, emit)
   }
 
-  #fragment(fragment: JsonObject, emit: Emit): void {
+  /** `before`: the call of the fragment in front within the same delta. */
+  #fragment(fragment: JsonObject, before: StreamedCall | undefined, emit: Emit): StreamedCall {
     const called = calledIn(fragment)
-    const id = filledTextOf(fragment.id) ?? ''
-    const index = numberOf(fragment.index)
-    let call = this.#find(index, id)
-    if (call && startsAnother(call, id, called)) {
+    const sent = { id: filledTextOf(fragment.id) ?? '', index: numberOf(fragment.index), ...called }
+    let call = this.#find(sent)
+    if (call && startsAnother(call, sent, call === before)) {
       this.#end(call, emit)
       call = undefined
     }
     if (!call) {
       call = {
-        index,
+        index: sent.index,
         sentId: '',
+        signature: undefined,
         name: '',
         arguments: '',
         input: undefined,
@@ -79,10 +83,12 @@ export class StreamedCalls {
       }
       this.#calls.push(call)
     }
-    this.#continue(call, id, called, emit)
+    call.signature ??= signatureIn(fragment)
+    this.#continue(call, sent.id, called, emit)
+    return call
   }
 
-  #continue(call: StreamedCall, id: string, { name, json, input, signature }: Called, emit: Emit): void {
+  #continue(call: StreamedCall, id: string, { name, json, input }: Called, emit: Emit): void {
     if (call.sentId === '') call.sentId = id
     if (input !== undefined) call.input = (call.input ?? '') + input
     call.arguments += json
@@ -94,9 +100,8 @@ export class StreamedCalls {
     if (name === '') return
     call.name = name
     call.number = this.#told++
-    const signed = signedCallId(this.#ids.claim(call.sentId), signature)
-    const started = { choice: this.#choice, call: call.number, id: signed, name }
-    emit({ type: 'tool-call-start', ...started })
+    const started = { choice: this.#choice, call: call.number, id: this.#ids.claim(call.sentId), name }
+    emit({ type: 'tool-call-start', ...started, ...present({ signature: call.signature }) })
     this.#tellArguments(call.number, call, call.arguments, emit)
   }
 
@@ -106,12 +111,23 @@ export class StreamedCalls {
     emit({ type: 'tool-call-delta', choice: this.#choice, call: number, arguments: json })
   }
 
-  #find(index: number | undefined, id: string): StreamedCall | undefined {
-    const fits = (call: StreamedCall): boolean => {
-      if (index !== undefined) return call.index === index
-      return id === '' || call.sentId === '' || call.sentId === id
+  /**
+   * The open call that a fragment belongs to. Its index decides, else its id. One without a name cannot begin a call, so
+   * with neither it continues the last one.
+   */
+  #find({ index, id, name }: SentFragment): StreamedCall | undefined {
+    const open = this.#calls.filter((call) => !call.ended)
+    const last = open.at(-1)
+    if (index !== undefined) {
+      const numbered = open.findLast((call) => call.index === index)
+      if (numbered || name !== '') return numbered
+      return (
+        open.findLast((call) => id !== '' && call.sentId === id) ??
+        (last?.index === undefined ? last : undefined)
+      )
     }
-    return this.#calls.findLast((call) => !call.ended && fits(call))
+    const known = open.findLast((call) => id === '' || call.sentId === '' || call.sentId === id)
+    return known ?? (name === '' ? last : undefined)
   }
 
   /** A call that never got a name is none: it was cut before it, or is of a type that other dialects do not have. */
@@ -128,14 +144,28 @@ export class StreamedCalls {
   }
 }
 
+interface SentFragment extends Called {
+  /** Empty where there is none. */
+  id: string
+  index: number | undefined
+}
+
 /**
- * A new id on an old index is a new call, as some servers send index 0 for all. Servers without ids show it by a name
- * with arguments after a call that was complete.
+ * Whether a fragment begins a call although an open one has its index. Only one with a name can: ids may change from chunk to
+ * chunk. A new id with a name is a new call, as some servers send index 0 for all; not where the arguments so far are cut,
+ * which shows a server that repeats the name. Servers without ids and indexes show a new call by another name, by a second
+ * entry in one delta, or by a name with arguments after a call that was complete.
  */
-function startsAnother(call: StreamedCall, id: string, { name, json }: Called): boolean {
-  if (id !== '' && call.sentId !== '') return id !== call.sentId
-  if (id !== '' || name === '' || json === '') return false
-  return call.arguments.trimEnd().endsWith('}') && isObjectText(call.arguments)
+function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolean): boolean {
+  const { id, index, name, json } = sent
+  if (name === '' || (call.name === '' && call.arguments === '')) return false
+  const isComplete = call.arguments.trimEnd().endsWith('}') && isObjectText(call.arguments)
+  if (id !== '' && call.sentId !== '') {
+    return id !== call.sentId && (isComplete || call.arguments === '' || name !== call.name)
+  }
+  if (id !== '') return false
+  if (index === undefined && (sameDelta || (name !== call.name && call.arguments === ''))) return true
+  return isComplete && (json !== '' || (index === undefined && name !== call.name))
 }
 
 /** What a tool call, or one fragment of it, says. */
@@ -146,8 +176,6 @@ export interface Called {
   json: string
   /** Of a custom tool: its free text, or the next piece of it; undefined for a function. */
   input: string | undefined
-  /** Of Gemini's thoughts before the call. */
-  signature: string | undefined
 }
 
 /** Source: OpenAI API reference, "The chat completion object", `tool_calls`. Other types of calls have no name here. */
@@ -158,20 +186,5 @@ export function calledIn(call: JsonObject): Called {
     name: filledTextOf(called.name) ?? '',
     json: custom ? '' : argumentText(called.arguments),
     input: custom && (textOf(custom.input) ?? ''),
-    signature: signatureIn(call),
   }
-}
-
-/** Source: Gemini API documentation, "Thought signatures", on its endpoint for OpenAI's clients. */
-function signatureIn({ extra_content: extra }: JsonObject): string | undefined {
-  const google = isObject(extra) ? extra.google : undefined
-  return isObject(google) ? filledTextOf(google.thought_signature) : undefined
-}
-
-/** The id and the members of a call for a server that may have signed the thoughts before it. */
-export function writeSignedId(signed: string): { id: string; extra_content?: JsonObject } {
-  const { id, signature } = readCallId(signed)
-  return signature === undefined
-    ? { id }
-    : { id, extra_content: { google: { thought_signature: signature } } }
 }

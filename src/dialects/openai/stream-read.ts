@@ -1,12 +1,13 @@
 import { type SseEvent, SseReader } from '../../lib/bytes/sse.ts'
 import { filledTextOf, isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
-import type { ChatEvent, Usage } from '../../sdk/chat.ts'
+import type { ChatEvent, Timings, Usage } from '../../sdk/chat.ts'
 import type { ChatStreamReader } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import { randomCallId } from '../shared/call-ids.ts'
+import { failedBy, readFinishReason } from '../shared/finish-reasons.ts'
 import { parseEvent } from '../shared/stream-event.ts'
 import { unreadable } from '../shared/upstream-error.ts'
-import { abortedBy, finishReasonOf, readHead, readLogprobs, readSaid, readUsage } from './answer-read.ts'
+import { readHead, readLogprobs, readSaid, readTimings, readUsage } from './answer-read.ts'
 import { StreamedCalls } from './stream-calls.ts'
 
 type Emit = (event: ChatEvent) => void
@@ -32,6 +33,7 @@ class StreamReader implements ChatStreamReader {
   #started = false
   #over = false
   #usage: Usage | undefined
+  #timings: Timings | undefined
 
   constructor(newCallId: () => string) {
     this.#newCallId = newCallId
@@ -80,6 +82,7 @@ class StreamReader implements ChatStreamReader {
 
   #chunk(chunk: JsonObject, emit: Emit): void {
     this.#usage = readUsage(chunk) ?? this.#usage
+    this.#timings = readTimings(chunk) ?? this.#timings
     for (const [position, choice] of objectsIn(chunk.choices).entries()) {
       if (!this.#started) {
         this.#started = true
@@ -108,7 +111,7 @@ class StreamReader implements ChatStreamReader {
     if (reasoning !== '' || text !== '' || refusal !== '' || state.calls.any) state.content = true
     state.finishReason = filledTextOf(choice.finish_reason) ?? state.finishReason
     state.stopSequence = filledTextOf(choice.stop_reason) ?? state.stopSequence
-    return abortedBy(state.finishReason)
+    return failedBy(state.finishReason)
   }
 
   #stateOf(index: number): StreamedChoice {
@@ -141,10 +144,12 @@ class StreamReader implements ChatStreamReader {
   #finish(emit: Emit): void {
     const choices = [...this.#choices].toSorted(([one], [other]) => one - other)
     for (const [, { calls }] of choices) calls.close(emit)
-    if (this.#usage) emit({ type: 'usage', usage: this.#usage })
+    if (this.#usage) {
+      emit({ type: 'usage', usage: this.#usage, ...(this.#timings ? { timings: this.#timings } : {}) })
+    }
     for (const [choice, { calls, finishReason, stopSequence }] of choices) {
-      const reason = finishReasonOf(finishReason, calls.any)
-      emit({ type: 'finish', choice, reason, ...(stopSequence === undefined ? {} : { stopSequence }) })
+      const end = readFinishReason(finishReason, calls.any)
+      emit({ type: 'finish', choice, ...end, ...(stopSequence === undefined ? {} : { stopSequence }) })
     }
   }
 }

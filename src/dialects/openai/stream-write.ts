@@ -1,7 +1,10 @@
 import type { ChatEvent, FinishReason, TokenLogprob, Usage } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatStreamWriter } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
+import { customText } from '../shared/custom-tools.ts'
 import { describeForOpenai } from '../shared/openai-error.ts'
+import { signedId } from '../shared/signed-ids.ts'
+import { type CallForm, callFormOf } from './call-form.ts'
 import { answerId, writeLogprobs, writeUsage } from './response.ts'
 
 /** Writes the chunks of a streamed answer. Source: OpenAI API reference, "The chat completion chunk object". */
@@ -13,6 +16,8 @@ interface WrittenChoice {
   calledTools: boolean
   /** Calls whose arguments have begun. */
   withArguments: Set<number>
+  /** The arguments of custom tools, whose text is sent when it is whole. */
+  custom: Map<number, string>
 }
 
 class StreamWriter implements ChatStreamWriter {
@@ -23,6 +28,8 @@ class StreamWriter implements ChatStreamWriter {
   /** Member of every chunk without token counts, for a client that asked for them. */
   readonly #noUsage: ',"usage":null' | ''
   #usage: Usage | undefined
+  /** Known from the first call on. */
+  #form: CallForm | undefined
   #over = false
 
   constructor(context: AnswerContext) {
@@ -46,14 +53,11 @@ class StreamWriter implements ChatStreamWriter {
       case 'refusal-delta':
         return this.#delta(event.choice, `{"refusal":${JSON.stringify(event.text)}}`)
       case 'tool-call-start':
-        return this.#callStart(event.choice, event.call, event.id, event.name)
+        return this.#callStart(event.choice, event.call, signedId(event), event.name)
       case 'tool-call-delta':
         return this.#callDelta(event.choice, event.call, event.arguments)
       case 'block-end':
-        // Clients parse the arguments of every call, and an empty text is not JSON.
-        return this.#choices.get(event.choice)?.withArguments.has(event.call)
-          ? ''
-          : this.#callDelta(event.choice, event.call, '{}')
+        return this.#callEnd(event.choice, event.call)
       case 'usage':
         this.#usage = event.usage
         return ''
@@ -76,7 +80,7 @@ class StreamWriter implements ChatStreamWriter {
 
   /** The first chunk of a choice carries the role; an answer that starts with a tool call has no content. */
   #role(choice: number, content: '""' | 'null'): string {
-    this.#choices.set(choice, { calledTools: false, withArguments: new Set() })
+    this.#choices.set(choice, { calledTools: false, withArguments: new Set(), custom: new Map() })
     return this.#delta(choice, `{"role":"assistant","content":${content}}`)
   }
 
@@ -84,22 +88,51 @@ class StreamWriter implements ChatStreamWriter {
     const role = this.#choices.has(choice) ? '' : this.#role(choice, 'null')
     const state = this.#choices.get(choice)
     if (state) state.calledTools = true
-    const started = { index: call, id, type: 'function', function: { name, arguments: '' } }
-    return role + this.#delta(choice, `{"tool_calls":[${JSON.stringify(started)}]}`)
+    this.#form ??= callFormOf(this.#context)
+    const { isLegacy, custom } = this.#form
+    if (isLegacy) {
+      return call > 0
+        ? role
+        : role + this.#delta(choice, JSON.stringify({ function_call: { name, arguments: '' } }))
+    }
+    if (custom.has(name)) state?.custom.set(call, '')
+    const kind = custom.has(name)
+      ? { type: 'custom', custom: { name, input: '' } }
+      : { type: 'function', function: { name, arguments: '' } }
+    return role + this.#delta(choice, `{"tool_calls":[${JSON.stringify({ index: call, id, ...kind })}]}`)
+  }
+
+  #callDelta(choice: number, call: number, json: string): string {
+    const state = this.#choices.get(choice)
+    const before = state?.custom.get(call)
+    if (before !== undefined) state?.custom.set(call, before + json)
+    if (json === '' || before !== undefined) return ''
+    state?.withArguments.add(call)
+    return this.#callPiece(choice, call, `"function":{"arguments":${JSON.stringify(json)}}`)
+  }
+
+  #callEnd(choice: number, call: number): string {
+    const state = this.#choices.get(choice)
+    const json = state?.custom.get(call)
+    if (json !== undefined) {
+      state?.custom.delete(call)
+      return this.#callPiece(choice, call, `"custom":{"input":${JSON.stringify(customText(json))}}`)
+    }
+    // Clients parse the arguments of every call, and an empty text is not JSON.
+    return state?.withArguments.has(call) ? '' : this.#callDelta(choice, call, '{}')
   }
 
   /** Id, type and name are left out after the first fragment: clients that add up fragments would overwrite them. */
-  #callDelta(choice: number, call: number, json: string): string {
-    if (json === '') return ''
-    this.#choices.get(choice)?.withArguments.add(call)
-    const text = JSON.stringify(json)
-    return this.#delta(choice, `{"tool_calls":[{"index":${call},"function":{"arguments":${text}}}]}`)
+  #callPiece(choice: number, call: number, piece: string): string {
+    if (!this.#form?.isLegacy) return this.#delta(choice, `{"tool_calls":[{"index":${call},${piece}}]}`)
+    return call > 0 ? '' : this.#delta(choice, `{${piece.replace('"function"', '"function_call"')}}`)
   }
 
   #finish(choice: number, reason: FinishReason): string {
     const role = this.#choices.has(choice) ? '' : this.#role(choice, '""')
     const called = this.#choices.get(choice)?.calledTools
-    const told = reason === 'stop' && called ? 'tool_calls' : reason
+    const ends = reason === 'stop' && called ? 'tool_calls' : reason
+    const told = this.#form?.isLegacy && ends === 'tool_calls' ? 'function_call' : ends
     return `${role}${this.#head}[{"index":${choice},"delta":{},"logprobs":null,"finish_reason":"${told}"}]${this.#noUsage}}\n\n`
   }
 

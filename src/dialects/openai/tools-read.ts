@@ -9,6 +9,9 @@ import {
 } from '../../lib/json/read.ts'
 import type { ToolChoice, ToolDefinition } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { cacheMark } from '../shared/cache-marks.ts'
+import { customToolAsFunction } from '../shared/custom-tools.ts'
+import { plainChoice } from './tool-choice.ts'
 
 export interface OfferedTools {
   tools: ToolDefinition[]
@@ -28,14 +31,26 @@ export function readTools(body: JsonObject): OfferedTools {
 
 function readTool(tool: unknown, path: string): ToolDefinition {
   const type = isObject(tool) ? (tool.type ?? 'function') : undefined
-  if (!isObject(tool) || type !== 'function') {
-    // A custom tool answers in free text, which no other dialect can promise.
-    throw badRequest(
-      `'${path}.type' must be function: this model's upstream knows no other tools`,
-      `${path}.type`,
-    )
+  if (isObject(tool) && type === 'custom') {
+    return { ...readCustom(tool.custom, `${path}.custom`), ...cacheMark(tool) }
   }
-  return readFunction(tool.function, `${path}.function`)
+  if (isObject(tool) && type === 'function') {
+    return { ...readFunction(tool.function, `${path}.function`), ...cacheMark(tool) }
+  }
+  throw badRequest(
+    `'${path}.type' must be function or custom: this model's upstream knows no other tools`,
+    `${path}.type`,
+  )
+}
+
+/** A custom tool answers in free text. The grammar is a member deeper here than in the Responses API. */
+function readCustom(custom: unknown, path: string): ToolDefinition {
+  const name = isObject(custom) ? filledTextOf(custom.name) : undefined
+  if (!isObject(custom) || name === undefined) {
+    throw badRequest(`'${path}' must be an object with a name`, path)
+  }
+  const format = isObject(custom.format) && custom.format.type === 'grammar' ? custom.format : {}
+  return customToolAsFunction(name, textOf(custom.description), format.grammar)
 }
 
 function readFunction(definition: unknown, path: string): ToolDefinition {
@@ -51,6 +66,7 @@ function readFunction(definition: unknown, path: string): ToolDefinition {
       parameters: isObject(parameters) ? parameters : undefined,
       strict: booleanOf(definition.strict),
     }),
+    ...cacheMark(definition),
   }
 }
 
@@ -60,15 +76,21 @@ function readFunctionCall(call: unknown, tools: readonly ToolDefinition[]): { to
   return { toolChoice: named(call, tools, 'function_call') }
 }
 
-function readChoice(choice: unknown, tools: ToolDefinition[]): OfferedTools {
+function readChoice(sent: unknown, tools: ToolDefinition[]): OfferedTools {
+  const choice = plainChoice(sent)
   if (choice === undefined || choice === null) return { tools }
   if (choice === 'none' || choice === 'auto' || choice === 'required') return { tools, toolChoice: choice }
   if (isObject(choice)) {
     if (choice.type === 'allowed_tools') return readAllowed(choice.allowed_tools, tools)
     if (choice.type === 'function')
       return { tools, toolChoice: named(choice.function, tools, 'tool_choice.function') }
+    if (choice.type === 'custom')
+      return { tools, toolChoice: named(choice.custom, tools, 'tool_choice.custom') }
   }
-  throw badRequest("'tool_choice' must be none, auto, required, or an object of type function", 'tool_choice')
+  throw badRequest(
+    "'tool_choice' must be none, auto, required, or an object of type function or custom",
+    'tool_choice',
+  )
 }
 
 /** `allowed_tools` keeps the list for OpenAI's prompt cache; elsewhere it means offering fewer tools. */
@@ -78,7 +100,12 @@ function readAllowed(allowed: unknown, tools: readonly ToolDefinition[]): Offere
   if (!isObject(allowed) || (mode !== 'auto' && mode !== 'required')) {
     throw badRequest(`'${path}.mode' must be auto or required`, `${path}.mode`)
   }
-  const names = new Set(objectsIn(allowed.tools).map((tool) => isObject(tool.function) && tool.function.name))
+  const names = new Set(
+    objectsIn(allowed.tools).map(({ function: called, custom }) => {
+      const tool = called ?? custom
+      return isObject(tool) && tool.name
+    }),
+  )
   return { tools: tools.filter(({ name }) => names.has(name)), toolChoice: mode }
 }
 

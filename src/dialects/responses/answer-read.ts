@@ -8,8 +8,9 @@ import {
   present,
   textOf,
 } from '../../lib/json/read.ts'
-import type { ChatResponse, FinishReason, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
+import type { ChatResponse, TokenLogprob, ToolCall, Usage } from '../../sdk/chat.ts'
 import { randomCallId } from '../shared/call-ids.ts'
+import { type ReadReason, readFinishReason } from '../shared/finish-reasons.ts'
 import { customArguments, wholeArgumentText } from '../shared/tool-arguments.ts'
 import { isErrorShaped, reportedError, unreadable } from '../shared/upstream-error.ts'
 
@@ -37,6 +38,7 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
   const refusal = parts.map((part) => (part.type === 'refusal' ? (textOf(part.refusal) ?? '') : '')).join('')
   const logprobs = parts.flatMap((part) => readLogprobs(part.logprobs) ?? [])
   const toolCalls = readCalls(items, newCallId)
+  const { reason, unknownReason } = finishReasonOf(body, toolCalls.length > 0)
   return {
     ...readHead(body),
     choices: [
@@ -45,7 +47,8 @@ export function readResponse(body: unknown, newCallId: () => string = randomCall
         text: parts.map((part) => (part.type === 'refusal' ? '' : (textOf(part.text) ?? ''))).join(''),
         reasoning: items.map(thoughtsOf).filter(Boolean).join('\n\n'),
         toolCalls,
-        finishReason: finishReasonOf(body, toolCalls.length > 0),
+        finishReason: reason,
+        ...present({ unknownReason }),
         ...(refusal === '' ? {} : { refusal }),
         ...(logprobs.length === 0 ? {} : { logprobs }),
       },
@@ -84,13 +87,15 @@ function thoughtsOf(item: JsonObject): string {
   return texts(item.content).join('') || texts(item.summary).join('\n\n')
 }
 
-/** There is no reason for calls on the wire: such an answer is as completed as any. */
-export function finishReasonOf(response: JsonObject, called: boolean): FinishReason {
+/**
+ * There is no reason for calls on the wire: such an answer is as completed as any. An incomplete one says why, and was cut
+ * where it does not.
+ */
+export function finishReasonOf(response: JsonObject, called: boolean): ReadReason {
   const details = response.incomplete_details
-  const reason = isObject(details) ? details.reason : undefined
-  if (reason === 'max_output_tokens') return 'length'
-  if (reason === 'content_filter') return 'content_filter'
-  return called ? 'tool_calls' : 'stop'
+  const reason = isObject(details) ? filledTextOf(details.reason) : undefined
+  if (reason === undefined && response.status === 'incomplete') return { reason: 'length' }
+  return readFinishReason(reason, called)
 }
 
 export function readHead(response: JsonObject): { id?: string; created?: number } {
@@ -117,7 +122,7 @@ export function readUsage(body: unknown): Usage | undefined {
     completionTokens: output ?? 0,
     ...present({
       cachedTokens: countOf(details.cached_tokens),
-      cacheWriteTokens: countOf(details.cache_write_tokens),
+      cacheWriteTokens: countOf(details.cache_write_tokens) ?? countOf(details.created_cache_tokens),
       reasoningTokens: countOf(outputDetails.reasoning_tokens),
     }),
   }

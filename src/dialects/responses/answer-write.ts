@@ -1,10 +1,12 @@
 import { type JsonObject, present, textOf } from '../../lib/json/read.ts'
 import type { ChatChoice, ChatResponse, TokenLogprob, ToolCall } from '../../sdk/chat.ts'
 import type { AnswerContext } from '../../sdk/dialect.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import { argumentObject, isCompleteCall } from '../shared/tool-arguments.ts'
 import { answerObject, endingOf, type ItemPrefix, itemId } from './answer-object.ts'
 import { type ClientTool, ClientTools } from './client-tools.ts'
 import { inputItems } from './input-read.ts'
+import { seal } from './sealed-thoughts.ts'
 
 /** A whole answer: thoughts, then the message, then the calls. The API has one choice. */
 export function writeResponse(
@@ -18,11 +20,12 @@ export function writeResponse(
 }
 
 function itemsOf(choice: ChatChoice, { id }: AnswerContext, offered: ClientTools): JsonObject[] {
-  const { reasoning, toolCalls, finishReason } = choice
+  const { reasoning, reasoningSignature, toolCalls, finishReason } = choice
   const { status } = endingOf(finishReason)
   const cut = status === 'incomplete' && toolCalls.length === 0
   const items: JsonObject[] = []
-  if (reasoning !== '') items.push(reasoningItem(itemId('rs', id, 0), reasoning))
+  if (reasoning !== '' || reasoningSignature !== undefined)
+    items.push(reasoningItem(itemId('rs', id, 0), reasoning, reasoningSignature))
   const parts = partsOf(choice)
   if (parts.length > 0) {
     items.push(messageItem(itemId('msg', id, items.length), parts, cut ? 'incomplete' : 'completed'))
@@ -62,8 +65,10 @@ export function contentPart(part: MessagePart): JsonObject {
 }
 
 /** Thoughts of local models are sent as the summary, the only part that all clients show. */
-export function reasoningItem(id: string, text: string): JsonObject {
-  return { id, type: 'reasoning', summary: text === '' ? [] : [summaryPart(text)] }
+export function reasoningItem(id: string, text: string, signature?: string): JsonObject {
+  const sealed = signature === undefined ? undefined : seal({ text, signature })
+  const summary = text === '' ? [] : [summaryPart(text)]
+  return { id, type: 'reasoning', summary, ...present({ encrypted_content: sealed }) }
 }
 
 export function summaryPart(text: string): JsonObject {
@@ -87,10 +92,10 @@ export function callItem(id: string, { call, tool }: AnsweredCall, sent: ItemSta
   const status = statusOf(call, sent)
   if (tool?.native) {
     const { callType, write } = tool.native
-    return { id, type: callType, status, call_id: call.id, ...write(argumentObject(call.arguments)) }
+    return { id, type: callType, status, call_id: signedId(call), ...write(argumentObject(call.arguments)) }
   }
   const { name = call.name, namespace } = tool ?? {}
-  const head = { status, call_id: call.id, name, ...present({ namespace }) }
+  const head = { status, call_id: signedId(call), name, ...present({ namespace }) }
   return tool?.definition.type === 'custom'
     ? { id, type: 'custom_tool_call', ...head, input: customInput(call) }
     : { id, type: 'function_call', ...head, arguments: call.arguments }

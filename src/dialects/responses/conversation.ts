@@ -1,5 +1,6 @@
 import type { AssistantMessage, ChatMessage, ToolMessage, UserPart } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { readSignedId } from '../shared/signed-ids.ts'
 
 interface Call {
   sentId: string
@@ -30,7 +31,7 @@ export class Conversation {
   readonly #waiting: Result[] = []
   /** The answer that the next items may belong to. */
   #open: { message: AssistantMessage; calls: Call[] } | undefined
-  #thoughts: string[] = []
+  #thoughts: { text: string; signature: string | undefined }[] = []
 
   /** A turn of the user or the system; thoughts that no answer followed say nothing to anyone. */
   add(message: ChatMessage): void {
@@ -39,8 +40,8 @@ export class Conversation {
     this.#turns.push({ message, calls: [] })
   }
 
-  addThoughts(text: string): void {
-    if (text !== '') this.#thoughts.push(text)
+  addThoughts(text: string, signature?: string): void {
+    if (text !== '' || signature !== undefined) this.#thoughts.push({ text, signature })
   }
 
   /** Text beside calls that still wait for their outputs is the same answer; else it is one of its own. */
@@ -52,10 +53,14 @@ export class Conversation {
 
   /** Calls in a row, and the text before them, are one answer with parallel calls. */
   addCall(sentId: string, name: string, json: string): void {
-    const id = this.#freeId(sentId)
+    const { id: own, signature } = readSignedId(sentId)
+    const id = this.#freeId(own)
     const call = { sentId, id, name, result: undefined }
     this.#open ??= this.#begin()
-    this.#open.message.toolCalls.push({ id, name, arguments: json })
+    this.#open.message.toolCalls.push({
+      ...{ id, name, arguments: json },
+      ...(signature === undefined ? {} : { signature }),
+    })
     this.#open.calls.push(call)
     this.#calls.push(call)
     this.#takeThoughts(this.#open.message)
@@ -107,7 +112,14 @@ export class Conversation {
   }
 
   #takeThoughts(message: AssistantMessage): void {
-    message.reasoning = [message.reasoning, ...this.#thoughts].filter((text) => text !== '').join('\n\n')
+    const [first] = this.#thoughts
+    if (!first) return
+    // A signature proves one thought; it is worth nothing for several that were joined.
+    const isOnly = this.#thoughts.length === 1 && message.reasoning === '' && !message.reasoningSignature
+    const texts = [message.reasoning, ...this.#thoughts.map(({ text }) => text)]
+    message.reasoning = texts.filter((text) => text !== '').join('\n\n')
+    delete message.reasoningSignature
+    if (isOnly && first.signature !== undefined) message.reasoningSignature = first.signature
     this.#thoughts = []
   }
 }

@@ -1,4 +1,5 @@
 import { keepAliveComment as comment } from '../../lib/bytes/sse.ts'
+import { bodyAssertion } from '../../sdk/body-check.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
 import { streamEdits } from '../shared/stream-filter.ts'
@@ -9,6 +10,7 @@ import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
 import { writeRequest } from './request-write.ts'
 import { missingDefaults } from './sampling.ts'
+import { ResponsesBody } from './schema.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 
@@ -19,6 +21,7 @@ export const responses: Dialect = {
   streamMediaType: 'text/event-stream',
   ping: comment,
   chat: {
+    checkRequest: bodyAssertion(ResponsesBody),
     readRequest: (body, stream) => readRequest(body, stream),
     writeRequest,
     checkAnswer: (body) => {

@@ -1,18 +1,12 @@
-import {
-  filledTextOf,
-  isNoArguments,
-  isObject,
-  type JsonObject,
-  objectsIn,
-  parseObject,
-  textOf,
-} from '../../lib/json/read.ts'
+import { filledTextOf, isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
 import type { ChatMessage } from '../../sdk/chat.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
+import { historyArguments } from '../shared/tool-arguments.ts'
 import type { ClientTools } from './client-tools.ts'
 import { Conversation } from './conversation.ts'
 import { toolOfCall, toolOfOutput } from './native-tools.ts'
 import { readAssistantParts, readTextParts, readUserParts } from './parts-read.ts'
+import { unseal } from './sealed-thoughts.ts'
 
 export interface ReadInput {
   messages: ChatMessage[]
@@ -51,7 +45,7 @@ function readItem(item: JsonObject, path: string, { conversation, dropped, offer
       break
     case 'function_call':
     case 'custom_tool_call':
-      readCall(item, path, conversation, offered)
+      readCall(item, path, { conversation, dropped, offered })
       break
     case 'additional_tools':
       // Offered with those of the request.
@@ -102,7 +96,8 @@ function readSpoken(item: JsonObject, conversation: Conversation): boolean {
 }
 
 function readMessage(item: JsonObject, path: string, conversation: Conversation): void {
-  const { role, content } = item
+  const { content } = item
+  const role = textOf(item.role)?.toLowerCase()
   const at = `${path}.content`
   if (content === undefined || content === null) {
     throw badRequest(`'${at}' is required`, at, 'missing_required_parameter')
@@ -126,23 +121,25 @@ function readResult(item: JsonObject, path: string, conversation: Conversation):
 }
 
 /** `call_id` alone pairs a call with its output; `id` names the item and is of no use here. */
-function readCall(item: JsonObject, path: string, conversation: Conversation, offered: ClientTools): void {
+function readCall(item: JsonObject, path: string, { conversation, dropped, offered }: Reading): void {
   const callId = required(item.call_id, `${path}.call_id`)
   const name = offered.wireNameOf(required(item.name, `${path}.name`), filledTextOf(item.namespace))
   if (item.type === 'custom_tool_call') {
     conversation.addCall(callId, name, JSON.stringify({ input: textOf(item.input) ?? '' }))
     return
   }
-  const json = argumentText(item.arguments)
-  if (json === undefined) {
-    const at = `${path}.arguments`
-    throw badRequest(`'${at}' must be the JSON text of an object`, at)
-  }
+  const { json, isMended } = historyArguments(item.arguments)
+  if (isMended) dropped['input.function_call.arguments'] = true
   conversation.addCall(callId, name, json)
 }
 
 /** The thoughts themselves where they are sent, else their summary. Content that only OpenAI can decrypt is dropped. */
 function readReasoning(item: JsonObject, conversation: Conversation, dropped: JsonObject): void {
+  const sealed = unseal(item.encrypted_content)
+  if (sealed) {
+    conversation.addThoughts(sealed.text, sealed.signature)
+    return
+  }
   const raw = textsIn(item.content, '')
   const text = raw === '' ? textsIn(item.summary, '\n\n') : raw
   conversation.addThoughts(text)
@@ -171,17 +168,6 @@ function required(value: unknown, path: string): string {
     throw badRequest(`'${path}' is required: a non-empty string`, path, 'missing_required_parameter')
   }
   return text
-}
-
-/**
- * The arguments of a call as JSON text of an object; undefined for what is none. "None" is said as an empty text, as
- * `null` or not at all.
- */
-function argumentText(value: unknown): string | undefined {
-  if (value === undefined || value === null) return '{}'
-  if (typeof value !== 'string') return undefined
-  if (isNoArguments(value)) return '{}'
-  return parseObject(value) ? value : undefined
 }
 
 /** What the router remembers of earlier answers, for one request. */

@@ -76,7 +76,7 @@ function writePart(part: UserPart): JsonObject {
     case 'file':
       return {
         type: 'input_file',
-        ...present({ file_data: part.data, file_id: part.fileId, filename: part.name }),
+        ...present({ file_data: part.data, file_url: part.url, file_id: part.fileId, filename: part.name }),
       }
     case 'audio':
       throw badRequest('The upstream of this model takes no audio', 'messages')

@@ -97,9 +97,18 @@ function standardBase64(text: string): string | undefined {
 }
 
 function readFile(part: JsonObject, path: string): FilePart {
-  const source = present({ data: filledTextOf(part.file_data), fileId: filledTextOf(part.file_id) })
-  if (!source.data && !source.fileId) {
-    throw badRequest(`'${path}' must have 'file_data' or 'file_id'`, path)
+  const url = filledTextOf(part.file_url)
+  if (url !== undefined && !/^(?:https?:\/\/|data:)/i.test(url)) {
+    throw badRequest(`'${path}.file_url' must be an http(s) address or a data URL`, `${path}.file_url`)
+  }
+  const isData = url !== undefined && /^data:/i.test(url)
+  const source = present({
+    data: filledTextOf(part.file_data) ?? (isData ? url : undefined),
+    url: isData ? undefined : url,
+    fileId: filledTextOf(part.file_id),
+  })
+  if (!source.data && !source.url && !source.fileId) {
+    throw badRequest(`'${path}' must have 'file_data', 'file_url' or 'file_id'`, path)
   }
   return { type: 'file', ...source, ...present({ name: filledTextOf(part.filename) }) }
 }

@@ -1,10 +1,12 @@
 import { booleanOf, filledTextOf, isObject, type JsonObject, present, textOf } from '../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import { badRequest } from '../../sdk/errors.ts'
+import { Losses, notTranslated } from '../shared/losses.ts'
 import { readEffort } from '../shared/reasoning.ts'
 import { readSampling } from '../shared/sampling.ts'
 import { ClientTools } from './client-tools.ts'
 import { inputItems, type Remembered, readInput } from './input-read.ts'
+import { reportNestedMembers } from './nested-members.ts'
 import { logprobsName, sampling } from './sampling.ts'
 import { ResponsesBody } from './schema.ts'
 import { readTools } from './tools-read.ts'
@@ -20,6 +22,8 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
   const { messages, dropped } = readInput(items, offered)
   const { tools, toolChoice, dropped: droppedTools } = readTools(body, offered)
   const instructions = readInstructions(body.instructions)
+  const losses = new Losses()
+  reportNestedMembers(body, (field) => losses.add(field, notTranslated))
   if (instructions.length + messages.length === 0) {
     throw badRequest("'input' is required: a string or input items", 'input', 'missing_required_parameter')
   }
@@ -41,6 +45,9 @@ export function readRequest(body: JsonObject, stream: boolean, remembered?: Reme
         'reasoning.effort',
       ),
       user: filledTextOf(body.user),
+      promptCacheKey: filledTextOf(body.prompt_cache_key),
+      verbosity: isObject(body.text) ? filledTextOf(body.text.verbosity) : undefined,
+      lost: losses.found,
     }),
   }
 }
@@ -103,7 +110,7 @@ function readExtras(body: JsonObject): JsonObject {
   )
   return {
     ...Object.fromEntries(unknown),
-    ...nested('text', body.text, ['format']),
+    ...nested('text', body.text, ['format', 'verbosity']),
     // Thoughts are always sent as a summary, and no encrypted content is needed for the next turn.
     ...nested('reasoning', body.reasoning, ['effort', 'summary', 'generate_summary']),
     ...(body.truncation === 'auto' ? { truncation: 'auto' } : {}),

@@ -1,9 +1,12 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat } from '../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+import { reportCacheMarks } from '../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
+import { promptOptionsOn, unreported } from '../shared/prompt-options.ts'
 import { effortOn } from '../shared/reasoning.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { reportSignatures } from '../shared/signed-ids.ts'
 import { foldSystemTurns } from '../shared/system-turns.ts'
 import { writeItems } from './messages-write.ts'
 import { sampling } from './sampling.ts'
@@ -14,7 +17,12 @@ import { sampling } from './sampling.ts'
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop } = options
-  for (const name of Object.keys(request.extras)) drop(name, 'the Responses API has no such field')
+  reportSignatures(request, drop)
+  reportCacheMarks(request, drop)
+  for (const name of Object.keys(request.extras)) {
+    if (!unreported.has(name)) drop(name, 'the Responses API has no such field')
+  }
+  const { promptCacheKey, verbosity } = promptOptionsOn(options.flavour, request, drop)
   reportOllamaMembers(request.ollama, drop)
   const format = writeFormat(request.responseFormat)
   const effort = effortOn(options.flavour, request.reasoningEffort)
@@ -26,9 +34,9 @@ export function writeRequest(request: ChatRequest, options: WriteRequestOptions)
     store: false,
     ...writeSampling(sampling, request.sampling, options),
     ...writeTools(request, options),
-    ...(format ? { text: { format } } : {}),
+    ...(format || verbosity ? { text: present({ format, verbosity }) } : {}),
     ...(effort.level === undefined ? {} : { reasoning: { effort: effort.level } }),
-    ...present({ user: request.user }),
+    ...present({ user: request.user, prompt_cache_key: promptCacheKey }),
   }
 }
 

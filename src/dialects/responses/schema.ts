@@ -51,4 +51,15 @@ export const ResponsesBody = Type.Object({
   truncation: text,
   metadata: optional(Type.Object({})),
   user: text,
+  prompt_cache_key: text,
+})
+
+/** What the router itself reads; a server with the Responses API gets the body as it is, and judges the rest. */
+export const ResponsesEnvelope = Type.Object({
+  model: text,
+  model_name: text,
+  stream: ResponsesBody.properties.stream,
+  input: Type.Optional(Type.Unknown()),
+  store: boolean,
+  previous_response_id: text,
 })

@@ -110,22 +110,25 @@ class MessageItem implements StreamedItem {
 export function createReasoningItem(path: ItemPath): StreamedItem {
   const id = itemId('rs', path.id, path.outputIndex)
   let text = ''
+  let signature: string | undefined
   const send = (type: string, members: JsonObject): string =>
     path.send(type, { item_id: id, summary_index: 0, ...members })
   return {
-    item: () => reasoningItem(id, text),
+    item: () => reasoningItem(id, text, signature),
     open: () =>
       path.send('response.output_item.added', { item: reasoningItem(id, '') }) +
       send('response.reasoning_summary_part.added', { part: summaryPart('') }),
     take(event) {
-      if (event.type !== 'reasoning-delta' || event.text === '') return ''
+      if (event.type !== 'reasoning-delta') return ''
+      signature = event.signature ?? signature
+      if (event.text === '') return ''
       text += event.text
       return send('response.reasoning_summary_text.delta', { delta: event.text })
     },
     close: () =>
       send('response.reasoning_summary_text.done', { text }) +
       send('response.reasoning_summary_part.done', { part: summaryPart(text) }) +
-      path.send('response.output_item.done', { item: reasoningItem(id, text) }),
+      path.send('response.output_item.done', { item: reasoningItem(id, text, signature) }),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatEvent } from '../../sdk/chat.ts'
+import { signedId } from '../shared/signed-ids.ts'
 import type { ItemStatus } from './answer-write.ts'
 import type { ClientTools } from './client-tools.ts'
 import {
@@ -63,13 +64,14 @@ export class StreamQueue {
         this.#say('message', createMessageItem, event, /\S/.test(event.text))
         break
       case 'reasoning-delta':
-        // A signature alone is proof for another upstream, and no text.
-        if (event.text !== '') this.#say('reasoning', createReasoningItem, event, true)
+        // A signature without a thought is one that the upstream does not show; it still wants it back.
+        if (event.text !== '' || event.signature !== undefined)
+          this.#say('reasoning', createReasoningItem, event, true)
         break
       case 'tool-call-start': {
-        const { id, name } = event
+        const { name } = event
         const tool = this.#offered.called(name)
-        const call = { id, name, arguments: '' }
+        const call = { id: signedId(event), name, arguments: '' }
         this.#called = true
         this.#begin('call', (path) => createCallItem(path, call, tool), event.call).speaks = true
         break

@@ -120,7 +120,7 @@ class StreamReader implements ChatStreamReader {
     if (error) return error
     const usage = readUsage(response)
     if (usage) emit({ type: 'usage', usage })
-    emit({ type: 'finish', choice: 0, reason: finishReasonOf(response, this.#calls.any) })
+    emit({ type: 'finish', choice: 0, ...finishReasonOf(response, this.#calls.any) })
     this.#over = true
     emit({ type: 'end' })
     return undefined

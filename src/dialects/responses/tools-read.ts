@@ -77,10 +77,11 @@ function nameOf(tool: JsonObject, path: string): string {
 }
 
 function readChoice(
-  choice: unknown,
+  sent: unknown,
   tools: ToolDefinition[],
   offered: ClientTools,
 ): Omit<OfferedTools, 'dropped'> {
+  const choice = plainChoice(sent)
   if (choice === undefined || choice === null) return { tools }
   if (choice === 'none' || choice === 'auto') return { tools, toolChoice: choice }
   if (choice === 'required') return { tools: someOf(tools, 'tool_choice'), toolChoice: choice }
@@ -147,4 +148,15 @@ function chosen(
 function someOf(tools: ToolDefinition[], path: string): ToolDefinition[] {
   if (tools.length > 0) return tools
   throw badRequest('A tool call is required, but none of the tools can be called here', path)
+}
+
+/** A choice as another API writes it, where it is plain what is meant: a word as an object, `any`, a nested name. */
+function plainChoice(choice: unknown): unknown {
+  if (choice === 'any') return 'required'
+  if (!isObject(choice)) return choice
+  const { type, function: called } = choice
+  if (type === 'none' || type === 'auto' || type === 'required') return type
+  if (type === 'any') return 'required'
+  if (type === 'tool') return { ...choice, type: 'function' }
+  return isObject(called) ? { ...called, type: 'function' } : choice
 }

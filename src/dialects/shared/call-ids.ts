@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readSignedId } from './signed-ids.ts'
 
 /** An id for a tool call that came without one: a prefix and 24 random characters, as the vendors' own look. */
 export function randomCallId(prefix: 'call_' | 'toolu_' = 'call_'): string {
@@ -43,7 +44,7 @@ export class ConversationCalls {
 
   /** The call's id. A generated one depends on its position alone, so a history gets the same ids in every turn. */
   add(sentId: string, name: string): string {
-    let id = sentId
+    let { id } = readSignedId(sentId)
     for (let number = this.#calls.length; id === '' || this.#used.has(id); number++) {
       id = `${this.#prefix}${number}`
     }

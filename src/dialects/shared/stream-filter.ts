@@ -27,8 +27,11 @@ export interface StreamPolicy {
   /** The member whose object names the model; absent where each event names it itself. */
   readonly modelIn?: string
   parse(event: SseEvent): StreamEvent
-  /** Notes what an event says: content, counts, the end, a failure. False for an event that the client is not to get. */
-  note(event: { name: string; data: JsonObject }, state: PassthroughState): boolean
+  /**
+   * Notes what an event says: content, counts, the end, a failure. False for an event that the client is not to get, and
+   * bytes for what it gets in its place.
+   */
+  note(event: { name: string; data: JsonObject }, state: PassthroughState): boolean | Buffer
   /** The upstream closed without an end mark: the bytes that end the answer where it is complete all the same, else undefined. `isClean`: HTTP's framing is complete and no event was cut. */
   complete?(state: PassthroughState, isClean: boolean): Buffer | undefined
   /** Called with all bytes that go out, in order. */
@@ -208,7 +211,9 @@ class StreamFilter implements ChatPassthrough {
     const known = this.#model.knownLength(text)
     const marks = this.#marksIn(text, known)
     if (!this.state.content || marks === 'read') {
-      if (!this.#read(event)) return undefined
+      const kept = this.#read(event)
+      if (typeof kept !== 'boolean') return kept
+      if (!kept) return undefined
     } else if (marks === 'counts') {
       // Copied: a view would keep the whole network chunk.
       this.#counted = Buffer.from(event)
@@ -225,8 +230,8 @@ class StreamFilter implements ChatPassthrough {
     return any === read || read.test(rest) ? 'read' : 'counts'
   }
 
-  /** Whether the client gets the event. */
-  #read(event: Buffer): boolean {
+  /** Whether the client gets the event, or what it gets in its place. */
+  #read(event: Buffer): boolean | Buffer {
     const { state } = this
     const parsed = this.#parse(event)
     switch (parsed?.type) {
@@ -239,7 +244,10 @@ class StreamFilter implements ChatPassthrough {
         break
       case 'data':
         if (this.#policy.readCounts?.(parsed.data)) this.#counted = undefined
-        if (!this.#policy.note(parsed, state)) return false
+        {
+          const kept = this.#policy.note(parsed, state)
+          if (kept !== true) return kept
+        }
         break
     }
     if (!state.ended) return state.failure === undefined

@@ -35,6 +35,19 @@ export function isCompleteCall(text: string): boolean {
   return parseArguments(text) !== undefined
 }
 
+/**
+ * Arguments of a call in a conversation's history, as JSON of an object whatever a model once wrote: refused, they would refuse
+ * every later turn. `isMended` where they were none.
+ */
+export function historyArguments(value: unknown): { json: string; isMended: boolean } {
+  const text = wholeArgumentText(value)
+  if (parseArguments(text)) return { json: text, isMended: false }
+  return { json: JSON.stringify(argumentObject(text)), isMended: true }
+}
+
+/** Why such arguments are reported. */
+export const mendedArguments = 'arguments that are no JSON object were made one'
+
 /** Deeper than this, JSON.stringify may run out of stack. */
 const maxDepth = 1000
 

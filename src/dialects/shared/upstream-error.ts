@@ -3,14 +3,17 @@ import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
 
 /**
  * Whether an answer or an event is an upstream's error in place of one: OpenAI's object, the string of LM Studio and
- * Ollama, the `object: "error"` of older vLLM, the `type: "error"` of Anthropic and the proxies in front of it.
+ * Ollama, the `object: "error"` of older vLLM, the `type: "error"` of Anthropic and the proxies in front of it, the list of
+ * Gemini's OpenAI endpoint.
  */
 export function isErrorShaped(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0 && isObject(value[0]) && Boolean(value[0].error)
   return isObject(value) && (Boolean(value.error) || value.object === 'error' || value.type === 'error')
 }
 
 /** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
-export function reportedError(value: unknown): RouterError {
+export function reportedError(sent: unknown): RouterError {
+  const value: unknown = Array.isArray(sent) ? sent[0] : sent
   const said = isObject(value) && value.error ? value.error : value
   const cause = isObject(said)
     ? present({ message: said.message, type: said.type, code: said.code })

@@ -38,7 +38,7 @@ export default fp(
         registered.push({
           method: name,
           url,
-          body: schema?.body as TSchema | undefined, // plugins/validation.ts compiles it as a TypeBox schema
+          body: config?.documentedBody ?? (schema?.body as TSchema | undefined), // plugins/validation.ts compiles it as a TypeBox schema
           dialect: dialectOfRoute(config ?? {}, url, endpointPrefix),
           admin: config?.admin ?? false,
           operator: needsOperatorKey(name, config),

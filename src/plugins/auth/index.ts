@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type ClientKey, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
@@ -83,6 +83,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticat
   // its body.
   app.addHook('onRequest', (request, reply, next) => {
     if (app.adminPort.isUsedBy(request.raw) || isPublic(request.routeOptions.url)) return next()
+    notStored(reply)
     // Such a route checks the key itself, see requireProof.
     if (!request.is404 && needsOperatorKey(request.method, request.routeOptions.config)) return next()
     const client = authenticate(request, reply)
@@ -94,6 +95,11 @@ function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticat
     // Limits apply to POST only: reading state does no work that a limit protects.
     if (!client.limits || request.method !== 'POST') return next()
     limits.admit(client, client.limits, request, reply).then(() => next(), next)
+  })
+  // Pages set a header of their own.
+  app.addHook('onSend', (request, reply, _payload, next) => {
+    if (request.client) notStored(reply)
+    next()
   })
   app.addHook('preHandler', (request, reply, next) => {
     const { client, limitUse, body, rawBody } = request
@@ -116,6 +122,11 @@ function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticat
     if (!now.mayUse(cost.model)) throw modelNotFound(cost.model)
     return now.limits ? limits.begin(now, now.limits, request, cost) : noUse
   }
+}
+
+/** What a key protects is for its client alone: no cache keeps it (RFC 9111, section 5.2.2.5). */
+function notStored(reply: FastifyReply): void {
+  reply.header('cache-control', 'no-store')
 }
 
 /** Whether the key permits more than operating the router. */

@@ -22,6 +22,7 @@ export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
 export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Authenticator): void {
   const prove: onRequestHookHandler = (request, reply, next) => {
     if (!keys.clients().some(isOperator)) return next(noOperatorKey())
+    reply.header('cache-control', 'no-store')
     const client = authenticate(request, reply)
     if (client instanceof RouterError) return next(client)
     request.client = client

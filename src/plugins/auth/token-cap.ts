@@ -26,8 +26,8 @@ const nested: Readonly<Record<string, { bounds: readonly string[]; multipliers: 
  * Fields that request several responses to one prompt; servers generate the largest number. OpenAI and vLLM, llama.cpp.
  */
 const multipliers = new Set(['N', 'BEST_OF', 'N_CMPL'])
-/** A list of prompts requests responses to each of them. */
-const prompts = 'PROMPT'
+/** A list of prompts requests responses to each of them. vLLM answers prompts and their embeddings alike. */
+const prompts = ['PROMPT', 'PROMPT_EMBEDS']
 
 /** Request body, and its bytes if it was sent as JSON. */
 export interface AskedBody {
@@ -55,12 +55,12 @@ export interface AskedTokens {
 export function askedTokens({ body, raw }: AskedBody): AskedTokens {
   const found: Bound[] = []
   let answersEach = 1
-  let promptCount = 1
+  let promptCount = 0
   for (const [name, value] of raw ? scanned(raw) : Object.entries(Object(body))) {
     const folded = foldedAsInGo(name)
     if (bounds.has(folded)) found.push(...boundIn(name, value))
     if (multipliers.has(folded)) answersEach = Math.max(answersEach, countIn(value))
-    if (folded === prompts) promptCount = Math.max(promptCount, promptsIn(value))
+    if (prompts.includes(folded)) promptCount += promptsIn(value)
     const inner = nested[folded]
     if (!inner || !isObject(value)) continue
     for (const [option, wanted] of Object.entries(value)) {
@@ -69,7 +69,7 @@ export function askedTokens({ body, raw }: AskedBody): AskedTokens {
         answersEach = Math.max(answersEach, countIn(wanted))
     }
   }
-  return { answers: answersEach * promptCount, bounds: found }
+  return { answers: answersEach * Math.max(1, promptCount), bounds: found }
 }
 
 /** Throws `bad_request` if the request asks for more tokens, over all of its responses, than its key permits. */
@@ -92,16 +92,18 @@ function tooMany(message: string, name: string): Error {
 function* scanned({ bytes, scan }: { bytes: Buffer; scan: JsonScan }): Generator<[string, unknown]> {
   for (const { key, valueStart, valueEnd } of scan.members) {
     const folded = foldedAsInGo(key)
+    if (!isRelevant(folded)) continue
     // A string is one prompt, however long.
-    const counts = folded === prompts ? bytes[valueStart] === openBracket : isRelevant(folded)
-    if (counts) yield [key, JSON.parse(bytes.toString('utf8', valueStart, valueEnd))]
+    const isText = prompts.includes(folded) && bytes[valueStart] === quote
+    yield [key, isText ? '' : JSON.parse(bytes.toString('utf8', valueStart, valueEnd))]
   }
 }
 
-const openBracket = 0x5b
+const quote = 0x22
 
 function isRelevant(folded: string): boolean {
-  return bounds.has(folded) || multipliers.has(folded) || Object.hasOwn(nested, folded)
+  const isPlain = bounds.has(folded) || multipliers.has(folded) || prompts.includes(folded)
+  return isPlain || Object.hasOwn(nested, folded)
 }
 
 function boundIn(name: string, value: unknown): Bound[] {
@@ -118,6 +120,7 @@ function countIn(value: unknown): number {
 
 /** A list of numbers is one tokenized prompt. */
 function promptsIn(value: unknown): number {
+  if (value === null) return 0
   return Array.isArray(value) && typeof value[0] !== 'number' ? Math.max(1, value.length) : 1
 }
 

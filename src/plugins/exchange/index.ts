@@ -159,6 +159,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
       exchange.firstContentAt === undefined ? undefined : exchange.firstContentAt - exchange.startedAt,
     usage: exchange.usage,
     dropped: droppedNames(exchange.dropped),
+    unknownReason: exchange.unknownReason,
     error: exchange.error,
     requestBytes: bytesOf(request),
     responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),

@@ -37,6 +37,7 @@ function fieldsOf(record: ExchangeRecord): Record<string, unknown> {
     prompt_tokens: usage?.promptTokens,
     completion_tokens: usage?.completionTokens,
     dropped: dropped.length > 0 ? dropped : undefined,
+    unknown_finish_reason: record.unknownReason,
     ...errorFields(record),
   }
 }

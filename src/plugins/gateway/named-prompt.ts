@@ -21,6 +21,7 @@ export function withNamedPrompt(
   const variables = variablesIn(request.headers[variablesHeader])
   const text = namedPrompt(app.prompts, { id, variables, path: promptHeader })
   request.limitUse?.addPrompt(() => text)
+  client.dialect.chat.checkRequest?.(client.outline)
   const read = client.dialect.chat.readRequest(client.readBody(), client.stream)
   return {
     ...client,

@@ -52,8 +52,11 @@ export default fp(
       embed: (dialect, request, reply, named) => embed(app, { dialect, named }, request, reply),
       embeddingCost: (request) => embeddingCost(app, request),
       forward: async (operation, request, reply) => {
-        const answer = await answerForward(forwarded(app, operation, request), app.gateway.services(request))
-        return reply.type('application/json').send(answer)
+        const { body, headers } = await answerForward(
+          forwarded(app, operation, request),
+          app.gateway.services(request),
+        )
+        return reply.headers(headers).send(body)
       },
       pipe: async (operation, request, reply) => {
         const client = forwarded(app, operation, request)
@@ -95,7 +98,8 @@ async function embed(
   const atOnce = request.limitUse?.slots
   const client = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce }
   const answer = await answerEmbedding(client, app.gateway.services(request))
-  return reply.headers(answerHeaders(exchange)).type('application/json').send(answer)
+  const { headers = { 'content-type': 'application/json' } } = answer
+  return reply.headers({ ...answerHeaders(exchange), ...headers }).send(answer.body)
 }
 
 async function countOrNot(

@@ -138,6 +138,7 @@ async function answer(
   exchange.dialect = 'openai'
   exchange.model = model.alias
   exchange.stream = body.stream === true
+  reply.header('vary', 'accept')
   const run: TextRun = {
     app,
     request,

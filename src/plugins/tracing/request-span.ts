@@ -14,7 +14,7 @@ import type { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import { reasonOf } from '../metrics/labels.ts'
 import { AttemptSpan } from './attempt-span.ts'
-import { type TraceContext, traceHeaders, unrecordedAttempt } from './trace-context.ts'
+import { randomFlag, type TraceContext, traceHeaders, unrecordedAttempt } from './trace-context.ts'
 
 /** Shorter searches for a target are not recorded as waits, in milliseconds. */
 const leastWaitMs = 1
@@ -26,6 +26,8 @@ export class RequestSpan implements RequestTrace {
   readonly #tracer: Tracer
   readonly #span: Span
   readonly #state: string | undefined
+  /** What the client said of the trace id; the SDK's samplers know the sampled flag alone. */
+  readonly #idFlags: number
   #attempts = 0
 
   /** `client`: the client's trace context; undefined to start a new trace. */
@@ -35,6 +37,7 @@ export class RequestSpan implements RequestTrace {
   ) {
     this.#tracer = tracer
     this.#state = client?.state
+    this.#idFlags = (client?.flags ?? 0) & randomFlag
     const parent = client
       ? trace.setSpanContext(ROOT_CONTEXT, {
           traceId: client.traceId,
@@ -113,7 +116,7 @@ export class RequestSpan implements RequestTrace {
   }
 
   #headersOf(span: Span): TraceHeaders {
-    const { traceId, spanId, traceFlags: flags } = span.spanContext()
-    return traceHeaders({ traceId, spanId, flags }, this.#state)
+    const { traceId, spanId, traceFlags } = span.spanContext()
+    return traceHeaders({ traceId, spanId, flags: traceFlags | this.#idFlags }, this.#state)
   }
 }

@@ -17,8 +17,10 @@ type Header = string | string[] | undefined
 /** Source: W3C Trace Context, section 3.2. Later versions may append more after the flags, separated by a dash. */
 const parentForm = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?=-|$)/
 const parentLength = 55
-/** Flags defined in version 00; the others are sent as zero. */
-const knownFlags = 0x03
+/** The trace id is random: a property of the id, which everyone who keeps the id hands on (Level 2, section 3.2.2.5.2). */
+export const randomFlag = 0x02
+/** Flags that have a meaning in version 00; the others are sent as zero. */
+const knownFlags = 0x01 | randomFlag
 
 /** Parses the client's trace context; undefined if missing or invalid, which the specification treats alike. */
 export function readTraceContext(traceparent: Header, tracestate: Header): TraceContext | undefined {
@@ -66,9 +68,9 @@ export function traceHeaders(
   return state === undefined ? { traceparent } : { traceparent, tracestate: state }
 }
 
-/** Source: W3C Trace Context, section 3.3.1: a key, or a tenant and a system. */
-const stateKey = /^(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})$/
-/** Printable ASCII without comma and equals sign, no trailing space. */
+/** Source: W3C Trace Context Level 2, section 3.3.1.3.1. Level 1 allowed one at sign, and a digit in front only before it. */
+const stateKey = /^[a-z0-9][a-z0-9_\-*/@]{0,255}$/
+/** Printable ASCII without comma and equals sign, no blank at the end. */
 const stateValue = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
 const maxStateMembers = 32
 /**

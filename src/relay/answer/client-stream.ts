@@ -64,9 +64,9 @@ class ResponseStream implements ClientStream {
     this.committed = true
     this.#options.onCommit()
     this.#response.writeHead(200, {
+      'cache-control': 'no-cache',
       ...this.#options.headers(),
       'content-type': this.#options.mediaType,
-      'cache-control': 'no-cache',
       // nginx would otherwise collect the stream before it passes it on.
       'x-accel-buffering': 'no',
     })

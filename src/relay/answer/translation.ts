@@ -6,18 +6,20 @@ import type {
   PassthroughState,
 } from '../../sdk/dialect.ts'
 import { asRouterError } from '../../sdk/errors.ts'
+import { WellFormedTexts } from './well-formed.ts'
 
 /** Translation: upstream bytes to events, events to the client's bytes. */
 export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWriter): AnswerFilter {
   const state: PassthroughState = { content: false, ended: false, failure: undefined, usage: undefined }
   let out = ''
-  const onEvent = (event: ChatEvent): void => {
+  const write = (event: ChatEvent): void => {
     if (state.failure || state.ended) return
     if (event.type === 'error') {
       state.failure = event.error
       return
     }
     if (event.type === 'usage') state.usage = event.usage
+    if (event.type === 'finish') state.unknownReason ??= event.unknownReason
     if (event.type === 'end') state.ended = true
     if (!state.content && isContent(event)) state.content = true
     try {
@@ -26,6 +28,8 @@ export function createTranslation(reader: ChatStreamReader, writer: ChatStreamWr
       state.failure = asRouterError(error)
     }
   }
+  const texts = new WellFormedTexts(write)
+  const onEvent = (event: ChatEvent): void => texts.add(event)
   const take = (): string | undefined => {
     if (out === '') return undefined
     const text = out

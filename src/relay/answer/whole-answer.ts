@@ -4,6 +4,7 @@ import type { ChatEvent, ChatResponse } from '../../sdk/chat.ts'
 import type { AnswerContext, ChatCodec } from '../../sdk/dialect.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { isFramed } from '../upstream/upstream-answer.ts'
+import { wellFormedAnswer } from './well-formed.ts'
 
 /** An answer that was collected. */
 export interface WholeAnswer {
@@ -19,8 +20,10 @@ export function isStreamed({ headers }: WholeAnswer): boolean {
 /** Reads a whole answer, in whichever form it came. Throws when it cannot be read. */
 export function readAnswer(answer: WholeAnswer, upstream: ChatCodec): ChatResponse {
   const { headers, body } = answer
-  if (isStreamed(answer)) return collectStream(body, upstream, isFramed(headers))
-  return upstream.readResponse(JSON.parse(body.toString()))
+  const response = isStreamed(answer)
+    ? collectStream(body, upstream, isFramed(headers))
+    : upstream.readResponse(JSON.parse(body.toString()))
+  return wellFormedAnswer(response)
 }
 
 const nothing: ReadonlySet<string> = new Set()
@@ -95,8 +98,9 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
     }
     if (text !== '') yield { type: 'text-delta', choice, text, ...(logprobs ? { logprobs } : {}) }
     if (refusal) yield { type: 'refusal-delta', choice, text: refusal }
-    for (const [call, { id, name, arguments: json }] of toolCalls.entries()) {
-      yield { type: 'tool-call-start', choice, call, id, name }
+    for (const [call, { id, name, arguments: json, signature: signed }] of toolCalls.entries()) {
+      const proof = signed === undefined ? {} : { signature: signed }
+      yield { type: 'tool-call-start', choice, call, id, name, ...proof }
       yield { type: 'tool-call-delta', choice, call, arguments: json }
       yield { type: 'block-end', choice, call }
     }
@@ -104,11 +108,12 @@ function* eventsOf(response: ChatResponse): Generator<ChatEvent> {
   if (response.usage) {
     yield { type: 'usage', usage: response.usage, ...(response.timings ? { timings: response.timings } : {}) }
   }
-  for (const { index: choice, finishReason, stopSequence } of response.choices) {
+  for (const { index: choice, finishReason, unknownReason, stopSequence } of response.choices) {
     yield {
       type: 'finish',
       choice,
       reason: finishReason,
+      ...(unknownReason === undefined ? {} : { unknownReason }),
       ...(stopSequence === undefined ? {} : { stopSequence }),
     }
   }
@@ -154,6 +159,7 @@ function addEvent(response: ChatResponse, event: ChatEvent): void {
         id: event.id,
         name: event.name,
         arguments: '',
+        ...(event.signature === undefined ? {} : { signature: event.signature }),
       }
       return
     case 'tool-call-delta': {
@@ -173,6 +179,7 @@ function addEvent(response: ChatResponse, event: ChatEvent): void {
     case 'finish': {
       const choice = choiceOf(response, event.choice)
       choice.finishReason = event.reason
+      if (event.unknownReason !== undefined) choice.unknownReason = event.unknownReason
       if (event.stopSequence !== undefined) choice.stopSequence = event.stopSequence
       return
     }

@@ -2,7 +2,7 @@ import { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
-import { isNotOffered, unlessNotOffered } from '../request/operation-targets.ts'
+import { isNotOffered, saysNoThinking, unlessNotOffered } from '../request/operation-targets.ts'
 import { UnreadableRequest } from '../request/prepare-body.ts'
 import { type AttemptFailure, type AttemptResult, movesOn } from './attempt-result.ts'
 import { type LoadingWait, saysLoading, whileLoading } from './loading-wait.ts'
@@ -50,6 +50,14 @@ export async function attemptOnce<Answer>(
     if (fitting !== undefined) {
       services.exchange.drop('max_tokens', `lowered to ${fitting}, which fits the context of the model`)
       return attemptOnce(plan, context, fitting)
+    }
+    if (
+      !prepared.isPassthrough &&
+      saysNoThinking(failure.error) &&
+      !services.declined.has(target, 'thinking')
+    ) {
+      services.declined.add(target, 'thinking')
+      return attemptOnce(plan, context, maxTokens)
     }
     if (!prepared.hasAlternative || !isNotOffered(failure.error)) return failure
     services.declined.add(target, prepared.operation)

@@ -7,6 +7,7 @@ import { bytesOf, upstreamRequest } from '../request/upstream-request.ts'
 import { foreignAnswer, isEventStream, isFramed, isJson, isSuccess } from '../upstream/upstream-answer.ts'
 import { AttemptBounds, type BoundedAttempt } from './attempt-bounds.ts'
 import type { AttemptFailure, AttemptResult } from './attempt-result.ts'
+import { errorText } from './error-body.ts'
 import type { AnswerStream, AttemptContext, PreparedAttempt } from './prepared-attempt.ts'
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
 import { failureOfError, unreadableFailure } from './upstream-failure.ts'
@@ -169,7 +170,9 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #endOfWhole(): void {
     const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
     if (!this.#succeeded) {
-      this.fail(failureOfStatus(this.#status, this.#headers, body.toString(), this.#context.target))
+      this.fail(
+        failureOfStatus(this.#status, this.#headers, errorText(body, this.#headers), this.#context.target),
+      )
       return
     }
     this.#contentSeen()
@@ -285,6 +288,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #noteEnd({ filter: { state } }: AnswerStream, error: RouterError | undefined): void {
     const { services, trace } = this.#context
     services.exchange.addUsage(state.usage)
+    services.exchange.unknownReason = state.unknownReason
     trace?.used(state.usage)
     if (error) services.exchange.error = error
   }

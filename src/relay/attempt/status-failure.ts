@@ -1,20 +1,23 @@
-import { isObject, parseObject } from '../../lib/json/read.ts'
+import { isObject } from '../../lib/json/read.ts'
 import { type ErrorKind, RouterError, type RouterErrorDetails } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { overflowIn, saysTooLong } from '../upstream/context-overflow.ts'
 import { isTooLargeForLimit } from '../upstream/upstream-answer.ts'
 import { type AttemptFailure, final, movesOn } from './attempt-result.ts'
+import { type ErrorBody, readErrorBody } from './error-body.ts'
 import { safeUpstreamText } from './safe-text.ts'
 
-/** A non-2xx answer, by its status. `body` is the text as far as it was read. */
+type Said = Omit<ErrorBody, 'param'>
+
+/** A non-2xx answer, by its status. `body` is the text as far as it was read; undefined where it is none. */
 export function failureOfStatus(
   status: number,
   headers: UpstreamHeaders,
-  body: string,
+  body: string | undefined,
   target: Target,
 ): AttemptFailure {
-  const said = readErrorBody(body)
+  const { param, ...said } = readErrorBody(body ?? '')
   const text = safeUpstreamText(said.message, target)
   const quotesUpstream = text !== undefined
   const evidence = { causeCode: `HTTP_${status}`, cause: { status, ...said }, quotesUpstream }
@@ -34,7 +37,11 @@ export function failureOfStatus(
   const refusal = refusalOf(status)
   if (refusal) {
     const words = text ?? `The upstream refused the request with status ${status}`
-    const error = new RouterError(refusal.kind, words, { ...refusal.details, ...evidence })
+    const error = new RouterError(refusal.kind, words, {
+      ...refusal.details,
+      ...(param === undefined ? {} : { param }),
+      ...evidence,
+    })
     return status === 408 || status === 425 ? movesOn(error, 'nothing') : final(error)
   }
   const isOverloaded = status === 503 || status === 529
@@ -56,7 +63,7 @@ export function failureOfStatus(
  */
 function rateLimited(
   headers: UpstreamHeaders,
-  said: ErrorBody,
+  said: Said,
   text: string | undefined,
   evidence: RouterErrorDetails,
 ): AttemptFailure {
@@ -126,48 +133,12 @@ function refusalOf(status: number): { kind: ErrorKind; details: RouterErrorDetai
   }
 }
 
-interface ErrorBody {
-  message: string | undefined
-  code: string | undefined
-}
-
-/** Reads the error bodies that servers send: OpenAI's object, a string, vLLM's older top level, FastAPI's detail. */
-function readErrorBody(body: string): ErrorBody {
-  let value: unknown
-  try {
-    value = JSON.parse(body)
-  } catch {
-    const isMarkup = /^\s*</.test(body)
-    return { message: isMarkup || body.trim() === '' ? undefined : body, code: undefined }
-  }
-  return readErrorValue(value)
-}
-
-function readErrorValue(value: unknown): ErrorBody {
-  if (typeof value === 'string') return { message: value, code: undefined }
-  if (!isObject(value)) return { message: undefined, code: undefined }
-  const error = value.error
-  if (typeof error === 'string') {
-    // Ollama hands on its engine's error as JSON inside the string.
-    const inner = error.startsWith('{') ? parseObject(error) : undefined
-    return inner ? readErrorValue(inner) : { message: error, code: textOf(value.code) }
-  }
-  if (isObject(error))
-    return { message: textOf(error.message), code: textOf(error.code) ?? textOf(error.type) }
-  if (typeof value.detail === 'string') return { message: value.detail, code: undefined }
-  if (Array.isArray(value.detail)) {
-    const first: unknown = value.detail[0]
-    return { message: isObject(first) ? textOf(first.msg) : undefined, code: undefined }
-  }
-  return { message: textOf(value.message), code: textOf(value.code) }
-}
-
 /** Google answers 400 to a key that it does not know. Source: Gemini API documentation, "Troubleshooting". */
-function isInvalidKey(status: number, { message = '' }: ErrorBody): boolean {
+function isInvalidKey(status: number, { message = '' }: Said): boolean {
   return status === 400 && /^API[ _]key (?:not valid|not found|expired)/i.test(message)
 }
 
-function isOverflow(status: number, { code, message }: ErrorBody): boolean {
+function isOverflow(status: number, { code, message }: Said): boolean {
   switch (status) {
     case 400:
     case 422:

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { readCallId, signedCallId } from '../../lib/signed-id.ts'
 import type { ChatMessage } from '../../sdk/chat.ts'
 import type { Drop } from '../../sdk/dialect.ts'
 import type { Profile } from '../../sdk/profile.ts'
@@ -20,11 +19,9 @@ export function fitUser(user: string | undefined, profile: Profile, drop: Drop):
 /** The conversation with ids of tool calls that the server takes. Each depends on the client's own alone. */
 export function fitCallIds(messages: readonly ChatMessage[], profile: Profile): ChatMessage[] {
   const { max_call_id: longest = Number.POSITIVE_INFINITY, exact_call_id: exact } = profile
-  const fit = (sent: string): string => {
-    const { id, signature } = readCallId(sent)
+  const fit = (id: string): string => {
     if (exact !== undefined) return isExact(id, exact) ? id : lettersAndDigits(id, exact)
-    // The signature is none of what is written as the id.
-    return signedCallId(id.length <= longest ? id : `call_${digestOf(id, 24)}`.slice(0, longest), signature)
+    return id.length <= longest ? id : `call_${digestOf(id, 24)}`.slice(0, longest)
   }
   return messages.map((message) => {
     if (message.role === 'tool') return { ...message, callId: fit(message.callId) }

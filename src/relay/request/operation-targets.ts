@@ -19,6 +19,13 @@ const words: Readonly<Record<Operation, string>> = {
   tokenize: 'tokenizing',
   detokenize: 'detokenizing',
   count: 'counting the tokens of a prompt',
+  audio_translation: 'translations of speech',
+  image_edit: 'edits of images',
+  moderation: 'moderations',
+  pooling: 'pooling',
+  classify: 'classification',
+  cohere_embedding: "embeddings in Cohere's format",
+  responses_count: 'counting the tokens of a response',
 }
 
 /** The targets of a model that have an operation. */
@@ -98,22 +105,31 @@ function notOffered(alias: string, operation: Operation, others: readonly string
 /** The operation is tried again after this, in milliseconds: a 404 may come from a proxy whose server is starting. */
 const forgetAfterMs = 300_000
 
+/** `thinking`: the model has none, and its server rejects a request for it. */
+export type Declinable = Operation | 'thinking'
+
+/** Whether an upstream rejects a request because its model cannot think. Source: Ollama, `server/routes.go`. */
+export function saysNoThinking({ cause, causeCode }: RouterError): boolean {
+  const message = isObject(cause) ? cause.message : undefined
+  return causeCode === 'HTTP_400' && typeof message === 'string' && /does not support thinking/i.test(message)
+}
+
 /** Operations that servers turned out not to have, so that not every request is sent twice. */
 export class DeclinedOperations {
   readonly #now: () => number
-  readonly #until = new WeakMap<Target, Map<Operation, number>>()
+  readonly #until = new WeakMap<Target, Map<Declinable, number>>()
 
   /** `now`: monotonic milliseconds. */
   constructor(now: () => number) {
     this.#now = now
   }
 
-  has(target: Target, operation: Operation): boolean {
+  has(target: Target, operation: Declinable): boolean {
     return (this.#until.get(target)?.get(operation) ?? Number.NEGATIVE_INFINITY) > this.#now()
   }
 
-  add(target: Target, operation: Operation): void {
-    const known = this.#until.get(target) ?? new Map<Operation, number>()
+  add(target: Target, operation: Declinable): void {
+    const known = this.#until.get(target) ?? new Map<Declinable, number>()
     this.#until.set(target, known.set(operation, this.#now() + forgetAfterMs))
   }
 }

@@ -49,10 +49,17 @@ export function createChatPreparer(
   let read: ChatRequest | undefined
   const readOnce = (): ChatRequest => {
     if (source.from === 'router') return source.request
+    const { chat } = client.dialect
     try {
-      read ??= { ...client.dialect.chat.readRequest(client.readBody(), client.stream), model: client.alias }
+      if (!read) {
+        chat.checkRequest?.(client.outline)
+        read = { ...chat.readRequest(client.readBody(), client.stream), model: client.alias }
+      }
       return read
     } catch (error) {
+      // A server of the client's own dialect may know what the router cannot read.
+      const { targets, sleeping } = client.model
+      if ([...targets, ...sleeping].some((each) => judgesItself(client.dialect, each))) throw error
       throw new UnreadableRequest(error)
     }
   }
@@ -60,6 +67,8 @@ export function createChatPreparer(
     const collects = !client.stream && services.collects(target)
     if (source.from === 'client') {
       const operation = nativeOperation(client.dialect, target)
+      // An embedded type has no server that would judge the body.
+      if (operation && isEmbedded(target)) checkOnly(client)
       if (operation && !services.declined.has(target, operation))
         return preparePassthrough(client, source, target, { operation, collects, note, maxTokens, drop })
     }
@@ -73,7 +82,9 @@ export function createChatPreparer(
     request.notices?.forEach(note)
     const surfaces = { dialectOf, declined: services.declined }
     const { dialect, operation } = upstreamSurface(request, target, surfaces)
-    const translated = prepareTranslated(request, dialect, target, { operation, drop, collects, maxTokens })
+    const thinks = !services.declined.has(target, 'thinking')
+    const plan = { operation, drop, collects, maxTokens, thinks }
+    const translated = prepareTranslated(request, dialect, target, plan)
     return {
       ...translated,
       operation,
@@ -90,6 +101,23 @@ function nativeOperation({ name, native }: Dialect, { type, paths }: Target): Op
   return type.dialect === dialect && paths[operation] !== undefined ? operation : undefined
 }
 
+function checkOnly({ dialect, outline }: ClientRequest): void {
+  try {
+    dialect.chat.checkRequest?.(outline)
+  } catch (error) {
+    throw new UnreadableRequest(error)
+  }
+}
+
+/** Whether a target takes the client's bytes as they are, and says itself what is wrong with them. */
+function judgesItself(dialect: Dialect, target: Target): boolean {
+  return nativeOperation(dialect, target) !== undefined && !isEmbedded(target)
+}
+
+function isEmbedded({ type }: Target): boolean {
+  return !type.needsHost
+}
+
 /** The dialect and the operation that carry a request. Throws `bad_request` for a target that has only chats. */
 function upstreamSurface(
   request: ChatRequest,
@@ -99,7 +127,8 @@ function upstreamSurface(
   const dialect = dialectOf(target.type.dialect)
   if (request.completion === undefined) {
     const wantsResponses = target.paths.responses !== undefined && target.type.dialect === 'openai'
-    if (wantsResponses && needsResponses(withTools(request, target), target.profile)) {
+    const needed = hasFileByAddress(request) || needsResponses(withTools(request, target), target.profile)
+    if (wantsResponses && needed) {
       if (!declined.has(target, 'responses'))
         return { dialect: dialectOf('responses'), operation: 'responses' }
     }
@@ -116,6 +145,11 @@ function upstreamSurface(
   return { dialect: dialectOf(dialect.completions), operation: 'completion' }
 }
 
+/** Chat completions take the data of a file only; the Responses API also takes its address. */
+function hasFileByAddress({ messages }: ChatRequest): boolean {
+  return messages.some(({ parts }) => parts.some((part) => part.type === 'file' && part.url !== undefined))
+}
+
 interface PassthroughPlan {
   operation: Operation
   collects: boolean
@@ -127,6 +161,8 @@ interface PassthroughPlan {
 
 interface TranslationPlan extends Pick<PassthroughPlan, 'operation' | 'collects' | 'drop'> {
   maxTokens?: number | undefined
+  /** False: the model is known to have no thinking. */
+  thinks: boolean
 }
 
 /** Members that limit an answer, in every dialect. */
@@ -202,9 +238,13 @@ export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  { operation, drop, collects, maxTokens }: TranslationPlan,
+  { operation, drop, collects, maxTokens, thinks }: TranslationPlan,
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
-  const fitted = fitRequest(withTools(request, target), target.profile, { operation, drop })
+  for (const [field, why] of Object.entries(request.lost ?? {})) drop(field, why)
+  const fitted = fitRequest(withThinking(withTools(request, target), thinks, drop), target.profile, {
+    operation,
+    drop,
+  })
   const upstream = restoringNames(dialect.chat, fitted.names)
   const wholeAsStream = collects && !request.stream ? upstream.wholeAsStream : undefined
   const written = upstream.writeRequest(fitted.request, writeOptions(target, drop))
@@ -217,6 +257,13 @@ export function prepareTranslated(
   }
   const body = translatedBody(written, target, upstream, { fit, drop })
   return { body, upstream, collector: wholeAsStream?.createCollector }
+}
+
+function withThinking(request: ChatRequest, thinks: boolean, drop: Drop): ChatRequest {
+  const { reasoningEffort, reasoningBudget: _budget, ...rest } = request
+  if (thinks || reasoningEffort === undefined || reasoningEffort === 'none') return request
+  drop('reasoning_effort', 'the model of the upstream has no thinking')
+  return rest
 }
 
 function withTools(request: ChatRequest, target: Target): ChatRequest {

@@ -53,7 +53,7 @@ export async function answerChat(
         target.paths.chat !== undefined,
       read(answer) {
         services.heard(target, answer.headers)
-        return readFor({ request, client, context }, prepared, answer)
+        return readFor({ request, client, context, exchange }, prepared, answer)
       },
     }
   }
@@ -96,7 +96,12 @@ function bytesTo(chat: ChatClient, alias: string, exchange: Exchange): AnswerStr
 
 /** Reads a whole answer, and writes it as its client wants it. */
 function readFor(
-  { request, client, context }: { request: ClientRequest; client: ChatClient; context: AnswerContext },
+  {
+    request,
+    client,
+    context,
+    exchange,
+  }: { request: ClientRequest; client: ChatClient; context: AnswerContext; exchange: Exchange },
   { isPassthrough, upstream }: PreparedChat,
   answer: WholeAnswer,
 ): ReadAnswer<Delivery> {
@@ -104,7 +109,8 @@ function readFor(
   if (isPassthrough && !request.stream && !isStreamed(answer))
     return passWhole(answer.body, { codec: upstream, alias: request.alias, context, client })
   const response = readAnswer(answer, upstream)
-  const { usage } = response
+  const { usage, choices } = response
+  exchange.unknownReason = choices.find(({ unknownReason }) => unknownReason !== undefined)?.unknownReason
   if (!request.stream) {
     const body = JSON.stringify(dialect.writeResponse(response, context))
     return { answer: () => client.whole(body), usage }
@@ -157,6 +163,7 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
       drop: (field, why) => dropped.set(field, why),
       collects: services.collects(target),
       maxTokens,
+      thinks: !services.declined.has(target, 'thinking'),
     })
     return {
       ...{ body, collector, operation: 'chat' },

@@ -5,6 +5,7 @@ import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { unreadableFailure } from '../attempt/upstream-failure.ts'
+import { wellFormed } from '../profile/well-formed.ts'
 import type { ClientRequest } from '../request/client-request.ts'
 import {
   type PreparedBody,
@@ -113,7 +114,8 @@ function translatedCount(
 /** Source: vLLM documentation, "OpenAI-Compatible Server", tokenizer API; with `messages` it applies the chat template. */
 function tokenizeBody(client: ClientRequest, target: Target, services: RelayServices): Buffer {
   const { messages, tools } = chatBody(client, target, services)
-  return Buffer.from(JSON.stringify({ model: target.upstreamModel, messages, tools }))
+  const body = JSON.stringify({ model: target.upstreamModel, messages, tools })
+  return Buffer.from(wellFormed(body, undefined))
 }
 
 function chatBody(client: ClientRequest, target: Target, services: RelayServices): Record<string, unknown> {
@@ -126,6 +128,7 @@ function chatBody(client: ClientRequest, target: Target, services: RelayServices
 
 function readForCount({ dialect, readBody }: ClientRequest): ChatRequest {
   try {
+    dialect.chat.checkRequest?.(readBody())
     // A count has no limit of the answer, without which no request can be read.
     return dialect.chat.readRequest({ ...readBody(), max_tokens: 1 }, false)
   } catch (error) {

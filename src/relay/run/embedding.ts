@@ -1,5 +1,4 @@
 import type { JsonScan } from '../../lib/json/splice.ts'
-import type { Usage } from '../../sdk/chat.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import type {
   EmbeddingCodec,
@@ -14,9 +13,16 @@ import type { Model, Target } from '../../sdk/target.ts'
 import { renameModel } from '../answer/whole-answer.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import { having, requireOperation, targetsWith } from '../request/operation-targets.ts'
-import { type PreparedBody, passthroughBody, translatedBody, writeOptions } from '../request/prepare-body.ts'
+import {
+  type PassthroughChanges,
+  type PreparedBody,
+  passthroughBody,
+  translatedBody,
+  writeOptions,
+} from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
+import { promptUsage, readOpaque } from './opaque-answer.ts'
 import { wholeOverTargets } from './over-targets.ts'
 
 /** A request for embeddings as it came in, and the model it is for. */
@@ -44,14 +50,56 @@ export function partsAtOnce(model: Model, { input }: Readonly<Record<string, unk
   return Math.max(1, Math.min(maxPartsAtOnce, Math.ceil(inputs / limitOf(model))))
 }
 
+/** An answer for the client: JSON, unless its headers say otherwise. */
+export interface EmbeddingAnswer {
+  body: Buffer | string
+  headers?: Readonly<Record<string, string>>
+}
+
 /** The whole answer to a request for embeddings. Throws the client's error. */
 export async function answerEmbedding(
   client: ClientEmbedding,
   services: RelayServices,
+): Promise<EmbeddingAnswer> {
+  const codec = codecOf(client.dialect)
+  let request: EmbeddingRequest
+  try {
+    request = codec.readRequest(client.body)
+  } catch (error) {
+    return forwardUnread(client, error, services)
+  }
+  return { body: await answerRead(client, request, services) }
+}
+
+/**
+ * What the router cannot read, a server of the client's dialect may: vLLM embeds chats, and answers in bytes. Throws the
+ * reason why it cannot be read where no target is one.
+ */
+function forwardUnread(
+  client: ClientEmbedding,
+  unread: unknown,
+  services: RelayServices,
+): Promise<EmbeddingAnswer> {
+  const { model, alias, bytes, dialect } = client
+  const can = (target: Target): boolean => target.type.dialect === dialect.name && having('embedding')(target)
+  const isKnown = [...model.targets, ...model.sleeping].some(can)
+  if (!isKnown || !codecOf(dialect).goesThrough(client.body)) throw unread
+  const prepare = (target: Target): PreparedAttempt<EmbeddingAnswer> => ({
+    operation: 'embedding',
+    body: clientBytes(client, target, { drop: (field, why) => services.exchange.drop(field, why) }),
+    form: formOf(codecOf(dialect), client.body),
+    read: (answer) => readOpaque(answer, alias),
+  })
+  return wholeOverTargets({ model, traits: traitsOfOperation('embedding', bytes), can, prepare }, services)
+}
+
+async function answerRead(
+  client: ClientEmbedding,
+  request: EmbeddingRequest,
+  services: RelayServices,
 ): Promise<Buffer | string> {
   const { exchange } = services
   const codec = codecOf(client.dialect)
-  const request = codec.readRequest(client.body)
   const context: EmbeddingContext = {
     model: client.alias,
     request: client.body,
@@ -151,19 +199,25 @@ function preparePart(part: Part, target: Target, services: RelayServices): Prepa
 
 /** The client's own bytes; a part of them has its own inputs. */
 function sameBody(
-  { client, codec, request, whole }: Part,
+  { client, request, whole }: Part,
   target: Target,
   dropped: Map<string, string>,
 ): FormedBody {
-  const defaults = codec.missingDefaults?.(client.body, target.defaults)
-  const named = codec.modelMembers?.(client.body, target.upstreamModel)
-  const body = passthroughBody(client, target, {
-    ...(defaults && { defaults }),
-    set: { ...named, ...(whole ? {} : { input: request.inputs }) },
-    removed: ['model_name'],
-    drop: (field, why) => dropped.set(field, why),
-  })
+  const drop = (field: string, why: string): void => void dropped.set(field, why)
+  const codec = codecOf(client.dialect)
+  const body = clientBytes(client, target, { drop, ...(whole ? {} : { set: { input: request.inputs } }) })
   return { body, form: formOf(codec, client.body) }
+}
+
+function clientBytes(client: ClientEmbedding, target: Target, changes: PassthroughChanges): PreparedBody {
+  const { missingDefaults, modelMembers } = codecOf(client.dialect)
+  const defaults = missingDefaults?.(client.body, target.defaults)
+  return passthroughBody(client, target, {
+    ...(defaults && { defaults }),
+    ...changes,
+    set: { ...modelMembers?.(client.body, target.upstreamModel), ...changes.set },
+    removed: ['model_name'],
+  })
 }
 
 interface FormedBody {
@@ -185,11 +239,6 @@ function otherBody(
   const written = codec.writeRequest(request, writeOptions(target, drop))
   const changes = upstream === client.dialect ? { members: {}, drop } : { drop }
   return { form: formOf(codec, written), body: translatedBody(written, target, codec, changes) }
-}
-
-/** Token counts of an answer that has no tokens of its own. */
-export function promptUsage(promptTokens: number | undefined): Usage | undefined {
-  return promptTokens === undefined ? undefined : { promptTokens, completionTokens: 0 }
 }
 
 /**

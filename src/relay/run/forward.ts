@@ -6,8 +6,7 @@ import type { Operation } from '../../sdk/provider.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { ClientPipe } from '../answer/client-stream.ts'
 import type { AnswerFilter } from '../answer/translation.ts'
-import { renameModel } from '../answer/whole-answer.ts'
-import type { AnswerStream, AttemptPlan, PreparedAttempt, ReadAnswer } from '../attempt/prepared-attempt.ts'
+import type { AnswerStream, AttemptPlan, PreparedAttempt } from '../attempt/prepared-attempt.ts'
 import type { Exchange } from '../exchange.ts'
 import { having, requireOperation } from '../request/operation-targets.ts'
 import { type PreparedBody, passthroughBody } from '../request/prepare-body.ts'
@@ -16,7 +15,7 @@ import type { UpstreamBody } from '../request/upstream-request.ts'
 import type { RelayServices } from '../services.ts'
 import { boundaryOf, type FormPart, MultipartScan } from '../upstream/multipart.ts'
 import { type Spool, type SpoolPiece, spoolBody } from '../upstream/spool.ts'
-import { promptUsage } from './embedding.ts'
+import { type OpaqueAnswer, readOpaque } from './opaque-answer.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
 
 /** A JSON request that goes through as it is, but for the model's name. */
@@ -29,21 +28,13 @@ export interface ForwardedRequest {
   scan: JsonScan
 }
 
-/** The whole answer to a request whose answer is a small JSON. Throws the client's error. */
-export function answerForward(request: ForwardedRequest, services: RelayServices): Promise<Buffer> {
+/** The whole answer to a request whose answer is small. Throws the client's error. */
+export function answerForward(request: ForwardedRequest, services: RelayServices): Promise<OpaqueAnswer> {
   const { operation, alias } = request
-  const prepare = (target: Target): PreparedAttempt<Buffer> => ({
+  const prepare = (target: Target): PreparedAttempt<OpaqueAnswer> => ({
     operation,
     body: bodyFor(request, target, services),
-    read({ body }): ReadAnswer<Buffer> {
-      const { usage }: { usage?: unknown } = Object(JSON.parse(body.toString()))
-      const { prompt_tokens: prompt, total_tokens: total }: Record<string, unknown> = Object(usage)
-      const tokens = prompt ?? total
-      return {
-        answer: renameModel(body, alias),
-        usage: promptUsage(typeof tokens === 'number' ? tokens : undefined),
-      }
-    },
+    read: (answer) => readOpaque(answer, alias),
   })
   return wholeOverTargets({ ...planOf(request, request.bytes), prepare }, services)
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { refuseQueryKey } from '../../dialects/gemini/call-path.ts'
 import { modelCard, modelList } from '../../dialects/gemini/models.ts'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
@@ -140,8 +140,12 @@ const lmStudioModelDocs: EndpointDocs = {
 
 const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
 
-/** A key in the address is how some clients of Gemini send theirs. */
-async function onRequest(request: FastifyRequest): Promise<void> {
+/**
+ * A cache must not give one client the form, or the models, of another one (RFC 9110, section 12.5.5). A key in the address is how some
+ * clients of Gemini send theirs.
+ */
+async function onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  reply.header('vary', ['authorization', ...anthropicHeaders, ...geminiHeaders].join(', '))
   try {
     refuseQueryKey(request.query)
   } catch (refused) {

@@ -1,7 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { OllamaEmbedBody, OllamaEmbeddingsBody } from '../../dialects/ollama/embedding.ts'
-import { OpenaiEmbeddingBody } from '../../dialects/openai/embedding.ts'
+import {
+  OllamaEmbedBody,
+  OllamaEmbeddingsBody,
+  OllamaEmbedEnvelope,
+} from '../../dialects/ollama/embedding.ts'
+import { OpenaiEmbeddingBody, OpenaiEmbeddingEnvelope } from '../../dialects/openai/embedding.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { badRequest } from '../../sdk/errors.ts'
@@ -11,6 +15,11 @@ const EitherBody = Type.Object({
   ...OpenaiEmbeddingBody.properties,
   input: Type.Optional(Type.Union([OpenaiEmbeddingBody.properties.input, Type.Null()])),
   prompt: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+})
+
+const EitherEnvelope = Type.Object({
+  ...OpenaiEmbeddingEnvelope.properties,
+  prompt: Type.Optional(Type.Unknown()),
 })
 
 /**
@@ -27,30 +36,31 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   })
   const upstreamCost = app.operations.embeddingCost
   for (const path of openai.filter((each) => !older.includes(each))) {
-    const config = { dialect: 'openai', docs, upstreamCost }
-    app.post(path, { schema: { body: OpenaiEmbeddingBody }, config }, (request, reply) =>
-      app.operations.embed('openai', request, reply),
-    )
+    const config = { dialect: 'openai', docs, documentedBody: OpenaiEmbeddingBody, upstreamCost }
+    app.post(path, { schema: { body: OpenaiEmbeddingEnvelope }, config }, (request, reply) => {
+      const { input = null, messages = null } = request.body
+      if (input === null && messages === null) throw inputMissing()
+      return app.operations.embed('openai', request, reply)
+    })
   }
   for (const path of older) {
     const options = {
-      schema: { body: EitherBody },
-      config: { dialect: 'ollama', docs: eitherDocs, upstreamCost },
+      schema: { body: EitherEnvelope },
+      config: { dialect: 'ollama', docs: eitherDocs, documentedBody: EitherBody, upstreamCost },
     }
     app.post(path, options, (request, reply) => {
-      const { input = null, prompt = null } = request.body
+      const { input = null, prompt = null, messages = null } = request.body
       const dialect = input === null && prompt !== null ? 'ollama' : 'openai'
       request.errorDialect = dialect
-      if (input === null && prompt === null)
-        throw badRequest("'input' is required", 'input', 'missing_required_parameter')
+      if (input === null && prompt === null && messages === null) throw inputMissing()
       return app.operations.embed(dialect, request, reply)
     })
   }
   const paths = endpointPaths(prefix, { fixed: ['/api/embed'], prefixed: ['/embed'] })
   for (const path of paths) {
     const options = {
-      schema: { body: OllamaEmbedBody },
-      config: { dialect: 'ollama', docs: ollamaDocs, upstreamCost },
+      schema: { body: OllamaEmbedEnvelope },
+      config: { dialect: 'ollama', docs: ollamaDocs, documentedBody: OllamaEmbedBody, upstreamCost },
     }
     app.post(path, options, (request, reply) => app.operations.embed('ollama', request, reply))
   }
@@ -58,12 +68,18 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
+function inputMissing(): Error {
+  return badRequest("'input' is required", 'input', 'missing_required_parameter')
+}
+
 const example = { model: 'my-embedding-model', input: ['Hello', 'World'] }
 
 const docs: EndpointDocs = {
   id: 'createEmbedding',
   tag: 'OpenAI',
   summary: 'Create embeddings (OpenAI)',
+  description:
+    'Servers of the OpenAI API also get what only they know, such as `messages` or the `encoding_format` `bytes` of vLLM.',
   operations: ['embedding'],
   answers: [json('The vectors.')],
   example,

@@ -1,7 +1,8 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
+import { isObject } from '../../lib/json/read.ts'
 import { type AnswerDocs, type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import type { Operation } from '../../sdk/provider.ts'
 
@@ -10,7 +11,8 @@ const Body = Type.Object({})
 
 /**
  * Requests forwarded unchanged except for the model's name. Sources: vLLM documentation, "OpenAI-Compatible Server"
- * (rerank, score, tokenize); OpenAI API reference, "Audio" and "Images".
+ * (rerank, score, tokenize, pooling, classify, Cohere's embed); OpenAI API reference, "Audio", "Images", "Moderations"
+ * and "Get input token counts" of the Responses API.
  */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const { operation, paths, small, ...about } of operations) {
@@ -25,14 +27,18 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   app.addContentTypeParser('multipart/form-data', (_request, payload: Readable, done) => done(null, payload))
-  for (const path of pathsOf(['/audio/transcriptions'])) {
-    app.post(path, { config: { dialect: 'openai', docs: uploadDocs } }, (request, reply) =>
-      app.operations.upload('transcription', request, reply),
-    )
+  for (const { operation, path: name, takesJson, docs } of uploads) {
+    for (const path of pathsOf([name])) {
+      app.post(path, { config: { dialect: 'openai', docs } }, (request, reply) =>
+        takesJson && isObject(request.body) && !(request.body instanceof Readable)
+          ? app.operations.pipe(operation, request, reply)
+          : app.operations.upload(operation, request, reply),
+      )
+    }
   }
 
   function pathsOf(paths: readonly string[]): string[] {
-    const fixed = paths.flatMap((path) => [path, `/v1${path}`])
+    const fixed = paths.flatMap((path) => (path.startsWith('/v2/') ? [path] : [path, `/v1${path}`]))
     return endpointPaths(app.config.endpointPrefix, { fixed, prefixed: fixed })
   }
 }
@@ -95,22 +101,108 @@ const operations: readonly ForwardedOperation[] = [
     answers: [json('The images.')],
     example: { model: 'my-painter', prompt: 'A cat asleep' },
   },
+  {
+    operation: 'moderation',
+    paths: ['/moderations'],
+    small: true,
+    id: 'createModeration',
+    summary: 'Classify whether a text or an image is harmful',
+    answers: [json('The categories with their scores.')],
+    example: { model: 'my-moderator', input: 'Hello' },
+  },
+  {
+    operation: 'responses_count',
+    paths: ['/responses/input_tokens'],
+    small: true,
+    id: 'countResponseTokens',
+    summary: 'Count the input tokens of a response',
+    answers: [json('The count, `input_tokens`.')],
+    example: { model: 'my-model', input: 'Hello' },
+  },
+  {
+    operation: 'pooling',
+    paths: ['/pooling'],
+    small: true,
+    id: 'pooling',
+    summary: 'Get the pooled output of a model (vLLM)',
+    answers: [json('The output; bytes where `encoding_format` asks for them.')],
+    example: { model: 'my-embedding-model', input: 'Hello' },
+  },
+  {
+    operation: 'classify',
+    paths: ['/classify'],
+    small: true,
+    id: 'classify',
+    summary: 'Classify texts (vLLM)',
+    answers: [json('The classes with their probabilities.')],
+    example: { model: 'my-classifier', input: ['Cats sleep.'] },
+  },
+  {
+    operation: 'cohere_embedding',
+    paths: ['/v2/embed'],
+    small: true,
+    id: 'cohereEmbed',
+    summary: "Create embeddings in Cohere's format",
+    answers: [json('The vectors by their type.')],
+    example: {
+      model: 'my-embedding-model',
+      texts: ['Hello'],
+      input_type: 'search_query',
+      embedding_types: ['float'],
+    },
+  },
 ]
 
-const uploadDocs: EndpointDocs = {
-  id: 'createTranscription',
-  tag: 'Forwarded',
-  summary: 'Create a transcription',
-  operations: ['transcription'],
-  answers: [json('The text, in the format of `response_format`.')],
-  form: {
+/** A form with a file, as its documentation shows it. */
+function formWith(file: string, more: Record<string, TSchema> = {}): NonNullable<EndpointDocs['form']> {
+  const binary = Type.Unsafe<string>({ type: 'string', format: 'binary' })
+  return {
     type: 'multipart/form-data',
-    schema: Type.Object({
-      model: Type.String(),
-      file: Type.Unsafe<string>({ type: 'string', format: 'binary' }),
-    }),
-  },
+    schema: Type.Object({ model: Type.String(), [file]: binary, ...more }),
+  }
 }
+
+/** `takesJson`: a body of JSON is forwarded too. */
+const uploads: readonly { operation: Operation; path: string; takesJson?: boolean; docs: EndpointDocs }[] = [
+  {
+    operation: 'transcription',
+    path: '/audio/transcriptions',
+    docs: {
+      id: 'createTranscription',
+      tag: 'Forwarded',
+      summary: 'Create a transcription',
+      operations: ['transcription'],
+      answers: [json('The text, in the format of `response_format`.')],
+      form: formWith('file'),
+    },
+  },
+  {
+    operation: 'audio_translation',
+    path: '/audio/translations',
+    docs: {
+      id: 'createTranslation',
+      tag: 'Forwarded',
+      summary: 'Translate speech into English text',
+      operations: ['audio_translation'],
+      answers: [json('The text, in the format of `response_format`.')],
+      form: formWith('file'),
+    },
+  },
+  {
+    operation: 'image_edit',
+    path: '/images/edits',
+    takesJson: true,
+    docs: {
+      id: 'createImageEdit',
+      tag: 'Forwarded',
+      summary: 'Edit images',
+      description: 'A body of JSON, with images by address or file id, is forwarded too.',
+      operations: ['image_edit'],
+      answers: [json('The images.')],
+      form: formWith('image', { prompt: Type.String() }),
+    },
+  },
+]
 
 interface ForwardedOperation {
   operation: Operation

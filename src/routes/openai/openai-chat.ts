@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { withLmStudioExtras } from '../../dialects/openai/lmstudio-extras.ts'
-import { OpenaiChatBody } from '../../dialects/openai/schema.ts'
+import { OpenaiChatBody, OpenaiChatEnvelope } from '../../dialects/openai/schema.ts'
 import { lmStudioInfo } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { version } from '../../lib/version.ts'
@@ -8,28 +8,35 @@ import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 
 /** OpenAI chat completions. LM Studio's `v0` path accepts the same request and returns additional fields. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  const schema = { body: OpenaiChatBody }
+  const schema = { body: OpenaiChatEnvelope }
+  const documentedBody = OpenaiChatBody
   const paths = endpointPaths(app.config.endpointPrefix, {
     fixed: ['/v1/chat/completions', '/chat/completions'],
     prefixed: ['/chat/completions', '/v1/chat/completions'],
   })
   for (const path of paths) {
-    app.post(path, { schema, config: { dialect: 'openai', outline: true, docs } }, (request, reply) =>
-      app.gateway.chat(app.gateway.clientRequest('openai', request), request, reply),
+    app.post(
+      path,
+      { schema, config: { dialect: 'openai', documentedBody, outline: true, docs } },
+      (request, reply) => app.gateway.chat(app.gateway.clientRequest('openai', request), request, reply),
     )
   }
   for (const path of endpointPaths(app.config.endpointPrefix, {
     fixed: [],
     prefixed: ['/v0/chat/completions'],
   })) {
-    app.post(path, { schema, config: { dialect: 'openai', docs: lmStudioDocs } }, (request, reply) => {
-      const client = app.gateway.clientRequest('openai', request)
-      const dialect = withLmStudioExtras(client.dialect, {
-        ...lmStudioInfo(client.model, app.engines.contextOf(client.model)),
-        version,
-      })
-      return app.gateway.chat({ ...client, dialect }, request, reply)
-    })
+    app.post(
+      path,
+      { schema, config: { dialect: 'openai', documentedBody, docs: lmStudioDocs } },
+      (request, reply) => {
+        const client = app.gateway.clientRequest('openai', request)
+        const dialect = withLmStudioExtras(client.dialect, {
+          ...lmStudioInfo(client.model, app.engines.contextOf(client.model)),
+          version,
+        })
+        return app.gateway.chat({ ...client, dialect }, request, reply)
+      },
+    )
   }
 }
 

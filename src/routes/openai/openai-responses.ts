@@ -5,7 +5,7 @@ import { writeResponse } from '../../dialects/responses/answer-write.ts'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
 import { inputItems, type Remembered, referenceOf } from '../../dialects/responses/input-read.ts'
 import { readRequest } from '../../dialects/responses/request-read.ts'
-import { ResponsesBody } from '../../dialects/responses/schema.ts'
+import { ResponsesBody, ResponsesEnvelope } from '../../dialects/responses/schema.ts'
 import { createWriter } from '../../dialects/responses/stream-write.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
@@ -27,7 +27,11 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     prefixed: ['/responses', '/v1/responses'],
   })
   for (const path of paths) {
-    app.post(path, { schema: { body: ResponsesBody }, config: { dialect, docs } }, async (request, reply) => {
+    const creating = {
+      schema: { body: ResponsesEnvelope },
+      config: { dialect, docs, documentedBody: ResponsesBody },
+    }
+    app.post(path, creating, async (request, reply) => {
       const { body, log } = request
       const store = app.rights.responses(request)
       const client = app.gateway.clientRequest('responses', request)

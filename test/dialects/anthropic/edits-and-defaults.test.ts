@@ -16,7 +16,7 @@ describe('the limit that Anthropic requires', () => {
 
   it('is above the budget of the thoughts', () => {
     const thinking = { type: 'enabled', budget_tokens: 5_000 }
-    assert.deepEqual(missingDefaults({ thinking }, {}), { max_tokens: 9_096 })
+    assert.deepEqual(missingDefaults({ thinking }, {}), { max_tokens: 21_384 })
     assert.deepEqual(missingDefaults({ thinking }, { max_tokens: 8_000 }), { max_tokens: 8_000 })
     assert.deepEqual(missingDefaults({ thinking }, { max_tokens: 4_000 }), { max_tokens: 9_000 })
   })

@@ -118,11 +118,10 @@ describe('tool calls and their results', () => {
     )
   })
 
-  it('an input that is no object is refused', () => {
-    assert.equal(
-      refusedAt(() => turns(assistant(use('a', [1])))),
-      'messages[0].content[0].input',
-    )
+  it('an input that is no object becomes one', () => {
+    const [message] = turns(assistant(use('a', [1])))
+    const call = message?.role === 'assistant' ? message.toolCalls[0] : undefined
+    assert.equal(call?.arguments, '{"invalid_arguments":"[1]"}')
   })
 })
 

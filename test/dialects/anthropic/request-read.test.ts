@@ -78,7 +78,7 @@ describe('system', () => {
       role: 'system',
       developer: false,
       parts: [
-        { type: 'text', text: 'A' },
+        { type: 'text', text: 'A', cacheControl: { type: 'ephemeral' } },
         { type: 'text', text: 'B' },
       ],
     })

@@ -183,9 +183,12 @@ describe('writing a whole answer', () => {
     assert.equal('eval_count' in writeResponse(response({}), context), false)
   })
 
-  test('length stays length and a filter is a stop', () => {
+  test('length stays length and a filter is told as one', () => {
     assert.equal(writeResponse(response({ finishReason: 'length' }), context).done_reason, 'length')
-    assert.equal(writeResponse(response({ finishReason: 'content_filter' }), context).done_reason, 'stop')
+    assert.equal(
+      writeResponse(response({ finishReason: 'content_filter' }), context).done_reason,
+      'content_filter',
+    )
   })
 
   test('a refusal is the content where there is no other', () => {

@@ -58,11 +58,6 @@ const wrong: [string, unknown, string][] = [
   ],
   ['a role of another dialect', { messages: [{ role: 'developer', content: 'x' }] }, '/messages'],
   ['messages that are no array', { messages: 'Hi' }, '/messages'],
-  [
-    'arguments as text',
-    { messages: [{ role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: '{}' } }] }] },
-    '/messages',
-  ],
   ['a temperature in quotes', { options: { temperature: '0.5' } }, '/options'],
   ['a stop that is no array', { options: { stop: 'x' } }, '/options'],
   ['options that are no object', { options: 1 }, '/options'],

@@ -153,11 +153,6 @@ describe('messages', () => {
       [{ role: 'user', content: null }, 'messages[0].content'],
       [{ role: 'tool', content: 'x' }, 'messages[0].tool_call_id'],
       [{ role: 'function', content: 'x' }, 'messages[0].name'],
-      [{ role: 'assistant', tool_calls: [call('a', '[1]')] }, 'messages[0].tool_calls[0].function.arguments'],
-      [
-        { role: 'assistant', tool_calls: [call('a', '{"x"')] },
-        'messages[0].tool_calls[0].function.arguments',
-      ],
       [{ role: 'user', content: [{ type: 'video_url' }] }, 'messages[0].content[0].type'],
       [{ role: 'system', content: [{ type: 'image_url', image_url: 'x' }] }, 'messages[0].content[0].type'],
       [

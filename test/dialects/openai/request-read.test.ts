@@ -166,8 +166,8 @@ describe('tools', () => {
     assert.equal(read({ functions: [f], function_call: 'none' }).toolChoice, 'none')
   })
 
-  it('a custom tool and a choice of a tool that is not offered are refused', () => {
-    assert.equal(refusedAt({ tools: [{ type: 'custom', custom: { name: 'c' } }] }), 'tools[0].type')
+  it('a tool of an unknown type and a choice of a tool that is not offered are refused', () => {
+    assert.equal(refusedAt({ tools: [{ type: 'odd', odd: { name: 'c' } }] }), 'tools[0].type')
     assert.equal(
       refusedAt({ tools, tool_choice: { type: 'function', function: { name: 'x' } } }),
       'tool_choice.function.name',

@@ -56,7 +56,7 @@ describe('what a request says besides its input', () => {
   })
 
   it('what cannot be carried is kept by name, for the report', () => {
-    const { extras } = readMembers({
+    const { extras, verbosity } = readMembers({
       service_tier: 'flex',
       text: { verbosity: 'low' },
       reasoning: { effort: 'low', context: 'all' },
@@ -69,9 +69,9 @@ describe('what a request says besides its input', () => {
       'include.web_search_call.results',
       'reasoning.context',
       'service_tier',
-      'text.verbosity',
       'truncation',
     ])
+    assert.equal(verbosity, 'low')
     assert.deepEqual(readMembers({ truncation: 'disabled', service_tier: null }).extras, {})
   })
 

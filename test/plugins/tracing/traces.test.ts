@@ -55,6 +55,17 @@ test('a trace that its client does not keep is not kept here either, but goes on
   )
 })
 
+test('the flag of a random trace id goes on with the id, whether or not the trace is sampled', async (t) => {
+  const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')])
+  for (const flags of ['02', '03']) {
+    await post(router.url + chatPath, body(), {
+      ...json,
+      traceparent: `00-${clientTrace}-${clientSpan}-${flags}`,
+    })
+    assert.ok(upstreamTrace(upstreams[0]).endsWith(`-${flags}`), flags)
+  }
+})
+
 test('the sampler of the environment decides on new traces', async (t) => {
   const { router, upstreams } = await tracedRouter(t, collector, [openaiText('Hi')], {
     OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',

@@ -171,6 +171,6 @@ test('what a target cannot carry is reported in the header and in the log, which
   })
   assert.equal(headers.get('x-llm-router-lost'), 'typical_p')
   const line = await logged
-  assert.deepEqual(line.lost, ['typical_p'])
+  assert.deepEqual(line.dropped, ['typical_p'])
   assert.deepEqual([line.model, line.prompt_tokens, line.completion_tokens], ['one', 18, 6])
 })

@@ -1,0 +1,29 @@
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import type { CacheControl, ChatRequest } from '../../sdk/chat.ts'
+import type { Drop } from '../../sdk/dialect.ts'
+
+interface Marked {
+  cacheControl?: CacheControl
+}
+
+/** The mark that a client set at a part, a call or a tool; none for what is no object. */
+export function cacheMark({ cache_control: mark }: JsonObject): Marked {
+  return isObject(mark) ? { cacheControl: mark } : {}
+}
+
+/** Puts a mark of a whole message at its last part, which is what it means. */
+export function markLast<Part extends Marked>(parts: readonly Part[], mark: Marked): Part[] {
+  return parts.map((part, index) => (index === parts.length - 1 ? { ...part, ...mark } : part))
+}
+
+/** For servers without such marks. */
+export function reportCacheMarks({ messages, tools }: ChatRequest, drop: Drop): void {
+  const isMarked = ({ cacheControl }: Marked): boolean => cacheControl !== undefined
+  const any =
+    tools.some(isMarked) ||
+    messages.some(
+      (message) =>
+        message.parts.some(isMarked) || (message.role === 'assistant' && message.toolCalls.some(isMarked)),
+    )
+  if (any) drop('cache_control', 'the upstream has no marks for its prompt cache')
+}

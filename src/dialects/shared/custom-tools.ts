@@ -1,0 +1,41 @@
+import { isObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import type { ToolDefinition } from '../../sdk/chat.ts'
+import { argumentObject } from './tool-arguments.ts'
+
+/*
+ * A custom tool of OpenAI's takes free text. Everywhere else it is a function with one argument, `input`, and the answer turns
+ * its calls back.
+ */
+
+/** `grammar`: an object with `syntax` and `definition`. Nothing enforces it, so it is at least described to the model. */
+export function customToolAsFunction(
+  name: string,
+  description: string | undefined,
+  grammar: unknown,
+): ToolDefinition {
+  const rule = isObject(grammar) ? textOf(grammar.definition) : undefined
+  const syntax = isObject(grammar) ? (textOf(grammar.syntax) ?? '') : ''
+  const told = rule && `The input must follow this ${syntax} grammar:\n${rule}`
+  const described = [description, told].filter(Boolean).join('\n\n')
+  return {
+    name,
+    ...(described === '' ? {} : { description: described }),
+    parameters: {
+      type: 'object',
+      properties: { input: { type: 'string' } },
+      required: ['input'],
+      additionalProperties: false,
+    },
+  }
+}
+
+/** Names of the custom tools in a body of chat completions. */
+export function customNames(tools: unknown): ReadonlySet<string> {
+  const custom = objectsIn(tools).filter((tool) => tool.type === 'custom')
+  return new Set(custom.map((tool) => (isObject(tool.custom) ? (textOf(tool.custom.name) ?? '') : '')))
+}
+
+/** The free text in the arguments of such a call, as far as it has arrived. */
+export function customText(json: string): string {
+  return textOf(argumentObject(json).input) ?? json
+}

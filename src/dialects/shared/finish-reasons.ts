@@ -1,0 +1,143 @@
+import { filledTextOf } from '../../lib/json/read.ts'
+import type { FinishReason } from '../../sdk/chat.ts'
+import { type RouterError, upstreamFailed } from '../../sdk/errors.ts'
+
+type Meaning = FinishReason | 'failed'
+
+/**
+ * What servers say at the end of an answer, in lower case and with underscores. Sources: the API references of OpenAI,
+ * Anthropic (`stop_reason`), Mistral (`model_length`), DeepSeek (`insufficient_system_resource`), Gemini (`FinishReason`),
+ * Amazon Bedrock (`stopReason` of Converse), Cohere, Zhipu (`sensitive`, `network_error`), Ollama (`done_reason`), vLLM and
+ * SGLang (`abort`, `repetition`) and llama.cpp (`limit`, `eos`, `word`). One table for all of them: proxies hand on the words
+ * of the server behind them.
+ */
+const meanings: ReadonlyMap<string, Meaning> = new Map([
+  ...each('stop', [
+    'stop',
+    'stopped',
+    'stop_sequence',
+    'stop_token',
+    'end_turn',
+    'pause_turn',
+    'compaction',
+    'end_of_text',
+    'end_of_turn',
+    'eos',
+    'eos_token',
+    'word',
+    'complete',
+    'completed',
+  ]),
+  ...each('tool_calls', ['tool_calls', 'tool_call', 'tool_use', 'function_call', 'function_calls']),
+  ...each('length', [
+    'length',
+    'limit',
+    'max_tokens',
+    'max_new_tokens',
+    'max_output_tokens',
+    'max_completion_tokens',
+    'max_length',
+    'max_context_length',
+    'model_length',
+    'token_limit',
+    'context_length',
+    'context_length_exceeded',
+    'context_window_exceeded',
+    'model_context_window_exceeded',
+    'error_limit',
+    // The engine cut an answer that went round in circles: it is as incomplete as one cut by a limit.
+    'repetition',
+    'repetition_detected',
+    'repetitive',
+  ]),
+  ...each('content_filter', [
+    'content_filter',
+    'content_filtered',
+    'content_policy_violation',
+    'guardrail_intervened',
+    'guardrails',
+    'refusal',
+    'safety',
+    'recitation',
+    'language',
+    'blocklist',
+    'blocked',
+    'prohibited_content',
+    'spii',
+    'image_safety',
+    'image_prohibited_content',
+    'image_recitation',
+    'model_armor',
+    'sensitive',
+    'error_toxic',
+  ]),
+  ...each('failed', [
+    'abort',
+    'aborted',
+    'cancelled',
+    'canceled',
+    'error',
+    'failed',
+    'failure',
+    'engine_error',
+    'internal_error',
+    'server_error',
+    'network_error',
+    'timeout',
+    'insufficient_system_resource',
+    'malformed_function_call',
+    'malformed_response',
+    'malformed_model_output',
+    'malformed_tool_use',
+    'unexpected_tool_call',
+    'too_many_tool_calls',
+    'missing_thought_signature',
+    'image_other',
+    'no_image',
+  ]),
+])
+
+function each(meaning: Meaning, reasons: readonly string[]): [string, Meaning][] {
+  return reasons.map((reason) => [reason, meaning])
+}
+
+export interface ReadReason {
+  reason: FinishReason
+  /** The server's own word where nobody here knows it. */
+  unknownReason?: string
+}
+
+/**
+ * Why an answer ended. A tool stop without a call is a plain end: agents wait for the call that it promises. So is an unknown
+ * reason, because clients with a closed list fail on it; it is handed on where the dialect has room, and logged. One that
+ * failed is none of these, see {@link failedBy}.
+ */
+export function readFinishReason(reason: unknown, calledTools: boolean): ReadReason {
+  const meaning = meaningOf(reason)
+  if (meaning === 'length' || meaning === 'content_filter') return { reason: meaning }
+  const word = filledTextOf(reason)
+  const unknown = meaning === undefined && word !== undefined && isWord.test(word)
+  return { reason: calledTools ? 'tool_calls' : 'stop', ...(unknown ? { unknownReason: word } : {}) }
+}
+
+/** An engine that gave the answer up says so in place of a reason: it is no answer, though it ended. */
+export function failedBy(reason: unknown): RouterError | undefined {
+  if (meaningOf(reason) !== 'failed') return undefined
+  return upstreamFailed('The upstream gave up on the answer', 'UPSTREAM_ABORTED', { finish_reason: reason })
+}
+
+/** What may be logged and handed on: anything else could be a text of a model. */
+const isWord = /^[\w:.-]{1,64}$/
+
+/** Gemini shouts, some proxies write hyphens, and Gemini's OpenAI endpoint adds its own word (`content_filter: RECITATION`). */
+function meaningOf(reason: unknown): Meaning | undefined {
+  if (typeof reason !== 'string' || reason.length > 128) return undefined
+  const [first = '', second = ''] = reason.split(':', 2).map((word) =>
+    word
+      .trim()
+      .toLowerCase()
+      .replaceAll(/[\s-]+/g, '_'),
+  )
+  const word = first.replace(/^(?:finish|stop)_?reason[_.]/, '')
+  return meanings.get(word) ?? meanings.get(second)
+}

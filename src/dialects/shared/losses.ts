@@ -1,0 +1,17 @@
+/** Why a member is reported that no reader looks at. */
+export const notTranslated = 'it is not carried from one dialect to another'
+
+/** What a reader of requests had to change or leave out, by field. */
+export class Losses {
+  #found: Record<string, string> | undefined
+
+  /** Undefined where there is nothing to report. */
+  get found(): Readonly<Record<string, string>> | undefined {
+    return this.#found
+  }
+
+  readonly add = (field: string, why: string): void => {
+    this.#found ??= {}
+    this.#found[field] = why
+  }
+}

@@ -1,0 +1,145 @@
+import {
+  brotliDecompressSync,
+  constants,
+  gunzipSync,
+  inflateRawSync,
+  inflateSync,
+  zstdDecompressSync,
+} from 'node:zlib'
+import { isObject, objectsIn, parseObject } from '../../lib/json/read.ts'
+import type { UpstreamHeaders } from '../../sdk/transport.ts'
+
+/** What an error answer may decompress to, in bytes: its message stands at the beginning. */
+const maxTextBytes = 256 * 1024
+const bounds = { maxOutputLength: maxTextBytes }
+/** A body that was cut, or not read to its end, still gives its beginning. */
+const cut = { ...bounds, finishFlush: constants.Z_SYNC_FLUSH }
+
+/**
+ * The text of an error answer. Servers and the proxies in front of them compress it although nothing asked for that (RFC 9110
+ * section 8.4.1). Undefined for what is no text: no client can use it.
+ */
+export function errorText(bytes: Buffer, headers: UpstreamHeaders): string | undefined {
+  const codings = String(headers['content-encoding'] ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity')
+  // More than two layers is an attack, or an accident.
+  if (codings.length > 2) return undefined
+  try {
+    const plain = codings.toReversed().reduce(decoded, bytes)
+    return isText(plain) ? plain.toString() : undefined
+  } catch {
+    return undefined // not what the header says, or too large
+  }
+}
+
+/** Throws for an unknown coding, for broken data, and for more than {@link maxTextBytes}. */
+function decoded(bytes: Buffer, coding: string): Buffer {
+  switch (coding) {
+    case 'gzip':
+    case 'x-gzip':
+      return gunzipSync(bytes, cut)
+    case 'deflate':
+      // With zlib's wrapper by the standard, without it by habit.
+      return isWrapped(bytes) ? inflateSync(bytes, cut) : inflateRawSync(bytes, cut)
+    case 'br':
+      return brotliDecompressSync(bytes, { ...bounds, finishFlush: constants.BROTLI_OPERATION_FLUSH })
+    case 'zstd':
+      return zstdDecompressSync(bytes, { ...bounds, finishFlush: constants.ZSTD_e_flush })
+    default:
+      throw new TypeError('unknown content coding')
+  }
+}
+
+/** RFC 1950: the method is deflate, and the two first bytes are a multiple of 31. */
+function isWrapped(bytes: Buffer): boolean {
+  const [first = 0, second = 0] = bytes
+  return (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0
+}
+
+/** Compressed or encrypted bytes are no UTF-8 but by chance; the end may have been cut within a character. */
+function isText(bytes: Buffer): boolean {
+  const text = bytes.subarray(0, 4_096).toString()
+  const broken = text.indexOf('\ufffd')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the point
+  return (broken === -1 || broken >= text.length - 3) && !/[\u0000-\u0008\u000e-\u001a]/.test(text)
+}
+
+/** What an error body says. */
+export interface ErrorBody {
+  message: string | undefined
+  code: string | undefined
+  /** The path of the field that the server complains about. */
+  param: string | undefined
+}
+
+const silent: ErrorBody = { message: undefined, code: undefined, param: undefined }
+
+/**
+ * Reads the error bodies that servers send: OpenAI's object, a string, vLLM's older top level, FastAPI's detail, the list of
+ * Gemini's OpenAI endpoint. A page of a proxy says nothing.
+ */
+export function readErrorBody(body: string): ErrorBody {
+  let value: unknown
+  try {
+    value = JSON.parse(body)
+  } catch {
+    return said(body.replace(/^\ufeff/, ''), undefined)
+  }
+  return readErrorValue(value)
+}
+
+function readErrorValue(value: unknown): ErrorBody {
+  if (typeof value === 'string') return said(value, undefined)
+  if (Array.isArray(value)) return readErrorValue(value[0])
+  if (!isObject(value)) return silent
+  const { error, errors, detail } = value
+  if (typeof error === 'string') {
+    // Ollama hands on its engine's error as JSON inside the string.
+    const inner = error.startsWith('{') ? parseObject(error) : undefined
+    return inner ? readErrorValue(inner) : said(error, codeOf(value))
+  }
+  if (isObject(error)) return said(error.message, codeOf(error) ?? textOf(error.type), error.param)
+  if (Array.isArray(error)) return readErrorValue(error[0])
+  if (typeof detail === 'string') return said(detail, undefined)
+  if (Array.isArray(detail)) {
+    const [first] = objectsIn(detail)
+    return said(first?.msg, undefined, pathOf(first?.loc))
+  }
+  if (isObject(detail)) return readErrorValue(detail)
+  if (Array.isArray(errors) && value.message === undefined) return readErrorValue(errors[0])
+  return said(value.message ?? value.msg, codeOf(value), value.param)
+}
+
+function said(message: unknown, code: string | undefined, param?: unknown): ErrorBody {
+  const text = textOf(message)
+  const isMarkup = text !== undefined && /^\s*<(?:!doctype|html|head|body|\?xml|\w+>)/i.test(text)
+  const says = text !== undefined && text.trim() !== '' && !isMarkup
+  return { message: says ? text : undefined, code, param: paramOf(param) }
+}
+
+function codeOf({ code }: Record<string, unknown>): string | undefined {
+  return textOf(code)
+}
+
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string' && value !== '') return value
+  return typeof value === 'number' ? String(value) : undefined
+}
+
+/** A path of a field and nothing else: it goes to the client. */
+function paramOf(param: unknown): string | undefined {
+  return typeof param === 'string' && /^[A-Za-z_][\w.[\]-]{0,127}$/.test(param) ? param : undefined
+}
+
+/** FastAPI's `loc`: `["body", "messages", 0, "content"]`. */
+function pathOf(loc: unknown): string | undefined {
+  if (!Array.isArray(loc)) return undefined
+  const [, ...steps]: unknown[] = loc
+  return steps
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`))
+    .join('')
+    .slice(1)
+}

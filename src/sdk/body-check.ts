@@ -1,0 +1,87 @@
+import { Kind, type TSchema } from '@sinclair/typebox'
+import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler'
+import { badRequest, type RouterError } from './errors.ts'
+
+/**
+ * A check of request bodies against a schema: gives the error for the client, with the path and the expected type, or
+ * undefined for a body that fits.
+ */
+export function bodyCheck(schema: TSchema): (body: unknown) => RouterError | undefined {
+  let compiled: TypeCheck<TSchema> | undefined
+  return (body) => {
+    // Compiled on the first use: most routes never get a request, and compiling all of them would delay the start.
+    compiled ??= TypeCompiler.Compile(schema)
+    if (compiled.Check(body)) return undefined
+    const error = compiled.Errors(body).First()
+    return error ? describe(error) : badRequest('The request is not valid')
+  }
+}
+
+function describe(error: ValueError): RouterError {
+  const deepest = deepestOf(error)
+  const path = fieldAt(deepest.path)
+  const wanted = wantedBy(deepest.schema)
+  if (path === '') return badRequest('The body must be a JSON object')
+  if (deepest.value === undefined)
+    return badRequest(`'${path}' is required: ${wanted}`, path, 'missing_required_parameter')
+  return badRequest(`'${path}' must be ${wanted}`, path, 'invalid_value')
+}
+
+/** The same, throwing the error. */
+export function bodyAssertion(schema: TSchema): (body: unknown) => void {
+  const check = bodyCheck(schema)
+  return (body) => {
+    const error = check(body)
+    if (error) throw error
+  }
+}
+
+/** For a union, the branch that matched furthest is most likely the intended one. */
+function deepestOf(error: ValueError): ValueError {
+  let best = error
+  for (const branch of error.errors) {
+    const first = branch.First()
+    if (!first) continue
+    const candidate = deepestOf(first)
+    if (candidate.path.length > best.path.length) best = candidate
+  }
+  return best
+}
+
+/** Converts the JSON pointer `/messages/0/content` to `messages[0].content`. */
+export function fieldAt(pointer: string): string {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce(
+      (path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : path === '' ? part : `${path}.${part}`),
+      '',
+    )
+}
+
+function wantedBy(schema: TSchema): string {
+  if (typeof schema.errorMessage === 'string') return schema.errorMessage
+  if (schema[Kind] === 'Union' && Array.isArray(schema.anyOf)) {
+    const wanted = new Set(schema.anyOf.map((branch: TSchema) => wantedBy(branch)))
+    return [...wanted].join(' or ')
+  }
+  if (schema.const !== undefined) return JSON.stringify(schema.const)
+  const names: Record<string, string> = {
+    string: schema.minLength ? 'a non-empty string' : 'a string',
+    boolean: 'true or false',
+    null: 'null',
+    object: 'an object',
+    array: schema.minItems ? 'a non-empty list' : 'a list',
+    integer: `an integer${rangeOf(schema)}`,
+    number: `a number${rangeOf(schema)}`,
+  }
+  return names[String(schema.type)] ?? 'of another kind'
+}
+
+function rangeOf(schema: TSchema): string {
+  const { minimum, maximum } = schema
+  if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`
+  if (minimum !== undefined) return ` of at least ${minimum}`
+  return maximum === undefined ? '' : ` of at most ${maximum}`
+}

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { ask, assertOk, type ClientDialect, type Json, startRig } from '../helpers/dialect-clients.ts'
+import { ollamaText, openaiChunk, openaiDone, openaiText } from '../helpers/scripted-upstream.ts'
+
+let rig: Awaited<ReturnType<typeof startRig>>
+
+before(async () => {
+  rig = await startRig(openaiText('unused'))
+})
+after(() => rig.close())
+
+/** What a client of each dialect learns of the end. */
+const endOf: Record<'anthropic' | 'ollama' | 'responses', (json: Json) => unknown> = {
+  anthropic: (json) => json.stop_reason,
+  ollama: (json) => json.done_reason,
+  responses: (json) => json.incomplete_details?.reason ?? json.status,
+}
+
+async function endings(finish_reason: string): Promise<Record<string, unknown>> {
+  rig.upstream.rescript(openaiText('half', {}, { finish_reason }))
+  const all: Record<string, unknown> = {}
+  for (const [dialect, read] of Object.entries(endOf)) {
+    const answer = await ask(rig, dialect as ClientDialect, 'vllm')
+    assertOk(answer, finish_reason)
+    all[dialect] = read(answer.json)
+  }
+  return all
+}
+
+async function streamEnd(finish_reason: string): Promise<Json> {
+  const pieces = [openaiChunk({ content: 'half' }), openaiChunk({}, finish_reason), openaiDone]
+  rig.upstream.rescript({ kind: 'stream', pieces })
+  const { events } = await ask(rig, 'anthropic', 'vllm', { stream: true })
+  return events.at(-2)?.delta?.stop_reason ?? events.at(-1)
+}
+
+describe('the end of an answer in the words of any server', () => {
+  test('a limit is told as a limit', async () => {
+    for (const reason of [
+      'length',
+      'model_length',
+      'MAX_TOKENS',
+      'max_tokens',
+      'max_output_tokens',
+      'model_context_window_exceeded',
+      'repetition',
+    ]) {
+      const told = { anthropic: 'max_tokens', ollama: 'length', responses: 'max_output_tokens' }
+      assert.deepEqual(await endings(reason), told, reason)
+    }
+    assert.equal(await streamEnd('model_length'), 'max_tokens')
+  })
+
+  test('a filter is told as a filter', async () => {
+    for (const reason of [
+      'SAFETY',
+      'RECITATION',
+      'content_filter: RECITATION',
+      'FinishReason.PROHIBITED_CONTENT',
+      'guardrail_intervened',
+      'content_filtered',
+      'refusal',
+      'sensitive',
+    ]) {
+      const told = { anthropic: 'refusal', ollama: 'content_filter', responses: 'content_filter' }
+      assert.deepEqual(await endings(reason), told, reason)
+    }
+    assert.equal(await streamEnd('SPII'), 'refusal')
+  })
+
+  test('an engine that gave up is an error, whole and streamed, also for clients of its own dialect', async () => {
+    for (const reason of [
+      'network_error',
+      'insufficient_system_resource',
+      'abort',
+      'MALFORMED_FUNCTION_CALL',
+    ]) {
+      rig.upstream.rescript(openaiText('half', {}, { finish_reason: reason }))
+      for (const dialect of ['openai', 'anthropic', 'ollama', 'responses'] as const) {
+        const { status } = await ask(rig, dialect, 'vllm')
+        assert.equal(status, 502, `${reason} ${dialect}`)
+      }
+      assert.equal((await streamEnd(reason)).type, 'error', reason)
+    }
+  })
+
+  test('an unknown word is a plain end, goes on where the dialect has room, and is logged', async () => {
+    assert.deepEqual(await endings('strange_end'), {
+      anthropic: 'end_turn',
+      ollama: 'strange_end',
+      responses: 'completed',
+    })
+    assert.equal(await streamEnd('strange_end'), 'end_turn')
+    const words = rig.router.logs.filter(({ unknown_finish_reason: word }) => word === 'strange_end')
+    assert.equal(words.length, 4)
+    rig.upstream.rescript(openaiText('half', {}, { finish_reason: 'my secret text' }))
+    await ask(rig, 'ollama', 'vllm')
+    assert.ok(!JSON.stringify(rig.router.logs).includes('my secret text'))
+  })
+
+  test('a tool stop without a call is a plain end', async () => {
+    assert.deepEqual(await endings('tool_calls'), {
+      anthropic: 'end_turn',
+      ollama: 'stop',
+      responses: 'completed',
+    })
+    assert.equal(await streamEnd('tool_calls'), 'end_turn')
+  })
+
+  test('the words of Ollama’s proxies and of Anthropic’s cousins count too', async () => {
+    const { body } = ollamaText('half') as { body: Json }
+    rig.upstream.rescript({ kind: 'reply', body: { ...body, done_reason: 'max_tokens' } })
+    assert.equal((await ask(rig, 'openai', 'ollama')).json.choices[0].finish_reason, 'length')
+    const message = { id: 'm', type: 'message', role: 'assistant', content: [{ type: 'text', text: 'half' }] }
+    rig.upstream.rescript({ kind: 'reply', body: { ...message, stop_reason: 'guardrail_intervened' } })
+    assert.equal((await ask(rig, 'openai', 'anthropic')).json.choices[0].finish_reason, 'content_filter')
+    rig.upstream.rescript({ kind: 'reply', body: { ...message, stop_reason: 'malformed_tool_use' } })
+    assert.equal((await ask(rig, 'openai', 'anthropic')).status, 502)
+  })
+})

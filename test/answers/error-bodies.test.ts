@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import { ask, type ClientDialect, startRig } from '../helpers/dialect-clients.ts'
+import { openaiText } from '../helpers/scripted-upstream.ts'
+
+let rig: Awaited<ReturnType<typeof startRig>>
+
+before(async () => {
+  rig = await startRig(openaiText('unused'))
+})
+after(() => rig.close())
+
+/** The answer to a request that the upstream refuses with this body. */
+async function refused(
+  body: string | Buffer,
+  headers: Record<string, string> = {},
+  { dialect = 'openai', status = 400 }: { dialect?: ClientDialect; status?: number } = {},
+) {
+  const bytes = Buffer.from(body)
+  const head = { 'content-type': 'application/json', 'content-length': String(bytes.length), ...headers }
+  rig.upstream.rescript({ kind: 'stream', status, headers: head, pieces: [bytes] })
+  const answer = await ask(rig, dialect, 'vllm')
+  assert.ok(!/\ufffd|\\u000/.test(answer.text), answer.text)
+  return { ...answer, message: answer.json.error.message ?? answer.json.error }
+}
+
+const error = {
+  message: 'tools are not supported',
+  type: 'invalid_request_error',
+  param: 'tools[0].type',
+  code: 'x',
+}
+const json = JSON.stringify({ error })
+
+test('a compressed error is read, in every coding, also without its end', async () => {
+  const codings: [string, Buffer][] = [
+    ['gzip', gzipSync(json)],
+    ['x-gzip', gzipSync(json)],
+    ['GZIP', gzipSync(json)],
+    ['deflate', deflateSync(json)],
+    ['deflate', deflateRawSync(json)],
+    ['br', brotliCompressSync(json)],
+    ['zstd', zstdCompressSync(json)],
+    ['br, gzip', gzipSync(brotliCompressSync(json))],
+    ['gzip', gzipSync(json).subarray(0, -8)],
+  ]
+  for (const [coding, bytes] of codings) {
+    const { status, message } = await refused(bytes, { 'content-encoding': coding })
+    assert.deepEqual([status, message], [400, error.message], coding)
+  }
+  const anthropic = await refused(gzipSync(json), { 'content-encoding': 'gzip' }, { dialect: 'anthropic' })
+  assert.deepEqual([anthropic.status, anthropic.message], [400, error.message])
+})
+
+test('what is no text gives the router’s own words', async () => {
+  const own = 'The upstream refused the request with status 400'
+  const bomb = gzipSync(Buffer.alloc(8 * 1024 * 1024, 'a'))
+  for (const [body, headers] of [
+    [gzipSync(json), {}],
+    [Buffer.from('no gzip'), { 'content-encoding': 'gzip' }],
+    [bomb, { 'content-encoding': 'gzip' }],
+    [gzipSync(json), { 'content-encoding': 'gzip, gzip, gzip' }],
+    [Buffer.from(json), { 'content-encoding': 'unknown' }],
+    [Buffer.from([0, 1, 2, 3, 255, 254]), {}],
+    ['<html><body>502 of a proxy</body></html>', { 'content-type': 'text/html' }],
+    ['\ufeff<!DOCTYPE html><p>no</p>', {}],
+    [JSON.stringify({ error: { message: '<html><h1>Bad</h1></html>' } }), {}],
+  ] as const) {
+    assert.equal((await refused(body, headers)).message, own)
+  }
+})
+
+test('a list is read by its first entry, whole, as an answer and in a stream', async () => {
+  const list = [{ error: { code: 400, message: 'Invalid value at tools', status: 'INVALID_ARGUMENT' } }]
+  assert.equal((await refused(JSON.stringify(list))).message, 'Invalid value at tools')
+  assert.equal((await refused(JSON.stringify({ errors: [{ message: 'No.' }] }))).message, 'No.')
+  rig.upstream.rescript({ kind: 'reply', body: list })
+  for (const dialect of ['openai', 'anthropic'] as const) {
+    const { json: told, status } = await ask(rig, dialect, 'vllm')
+    assert.deepEqual([status, told.error.message], [502, 'The upstream reported an error'])
+  }
+  rig.upstream.rescript({ kind: 'stream', pieces: [`data: ${JSON.stringify(list)}\n\n`] })
+  assert.equal((await ask(rig, 'openai', 'vllm', { stream: true })).status, 502)
+})
+
+test('the param of an error is kept', async () => {
+  assert.equal((await refused(json)).json.error.param, 'tools[0].type')
+  const detail = [{ loc: ['body', 'messages', 0, 'content'], msg: 'Field required', type: 'missing' }]
+  const { json: told } = await refused(JSON.stringify({ detail }), {}, { status: 422 })
+  assert.deepEqual([told.error.message, told.error.param], ['Field required', 'messages[0].content'])
+  const odd = JSON.stringify({ error: { ...error, param: 'http://10.0.0.1/x' } })
+  assert.equal((await refused(odd)).json.error.param, null)
+})

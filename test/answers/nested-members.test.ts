@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { anthropicText, anthropicToolCall } from '../clients/anthropic-answers.ts'
+import { ask, assertOk, type Json, startRig } from '../helpers/dialect-clients.ts'
+import { openaiChunk, openaiDone, openaiText } from '../helpers/scripted-upstream.ts'
+
+let rig: Awaited<ReturnType<typeof startRig>>
+
+before(async () => {
+  rig = await startRig(openaiText('unused'))
+})
+after(() => rig.close())
+
+const cache_control = { type: 'ephemeral' }
+const parameters = { type: 'object', properties: { a: { type: 'string' } } }
+
+describe('marks of the prompt cache', () => {
+  const call = { id: 'c1', type: 'function', function: { name: 'f', arguments: '{}' }, cache_control }
+  const messages = [
+    { role: 'system', content: [{ type: 'text', text: 's', cache_control }] },
+    { role: 'user', content: [{ type: 'text', text: 'u', cache_control }] },
+    { role: 'assistant', content: null, tool_calls: [call] },
+    { role: 'tool', tool_call_id: 'c1', content: 'r', cache_control },
+    { role: 'assistant', content: 'a', cache_control },
+    { role: 'user', content: 'u' },
+  ]
+  const tools = [{ type: 'function', function: { name: 'f', parameters }, cache_control }]
+
+  test('of an OpenAI client reach Anthropic where they were set', async () => {
+    rig.upstream.rescript(anthropicText('ok'))
+    const answer = await ask(rig, 'openai', 'anthropic', { messages, tools })
+    assertOk(answer)
+    const sent = rig.sent()
+    const marked = [
+      sent.system[0],
+      sent.messages[0].content[0],
+      sent.messages[1].content[0],
+      sent.messages[2].content[0],
+      sent.messages[3].content[0],
+      sent.tools[0],
+    ]
+    for (const each of marked) assert.deepEqual(each.cache_control, cache_control, JSON.stringify(each))
+    assert.equal('cache_control' in sent.messages[4].content[0], false)
+    assert.equal(answer.lost, '')
+  })
+
+  test('are reported where the server has none, for clients of both dialects', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    const blocks = [{ type: 'text', text: 'u', cache_control }]
+    const anthropic = await ask(rig, 'anthropic', 'vllm', { messages: [{ role: 'user', content: blocks }] })
+    assert.match(anthropic.lost, /cache_control/)
+    assert.equal((await ask(rig, 'anthropic', 'vllm')).lost, '')
+  })
+})
+
+describe('members below the top level that no other dialect has', () => {
+  test('of chat completions are reported by their path', async () => {
+    rig.upstream.rescript(anthropicText('ok'))
+    const messages = [
+      { role: 'user', content: [{ type: 'text', text: 'u', odd: 1 }] },
+      {
+        role: 'assistant',
+        content: 'a',
+        reasoning_details: [{ type: 'x' }],
+        thinking_blocks: [],
+        audio: { id: 'x' },
+      },
+      { role: 'user', content: 'u', weight: 0 },
+    ]
+    const tools = [
+      { type: 'function', function: { name: 'f', parameters, examples: [1] }, defer_loading: true },
+    ]
+    const { lost } = await ask(rig, 'openai', 'anthropic', { messages, tools })
+    assert.deepEqual(lost.split(', ').toSorted(), [
+      'messages.audio',
+      'messages.content.odd',
+      'messages.reasoning_details',
+      'messages.weight',
+      'tools.defer_loading',
+      'tools.function.examples',
+    ])
+  })
+
+  test('of messages, Responses and Ollama’s chat too', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    const tools = [{ name: 'f', input_schema: parameters, input_examples: [{}], defer_loading: false }]
+    const content = [{ type: 'text', text: 'u', odd: 1 }]
+    const anthropic = await ask(rig, 'anthropic', 'vllm', { messages: [{ role: 'user', content }], tools })
+    assert.deepEqual(anthropic.lost.split(', ').toSorted(), ['messages.content.odd', 'tools.input_examples'])
+    const item = { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'u', odd: 1 }] }
+    assert.equal((await ask(rig, 'responses', 'vllm', { input: [item] })).lost, 'input.content.odd')
+    const said = { role: 'user', content: 'u', odd: 1 }
+    assert.equal((await ask(rig, 'ollama', 'vllm', { messages: [said] })).lost, 'messages.odd')
+  })
+})
+
+describe('the signature of a thought at a call', () => {
+  const signature = 'SIG123+/=='
+  const signed = {
+    id: 'call_1',
+    type: 'function',
+    function: { name: 'f', arguments: '{"a":"x"}' },
+    extra_content: { google: { thought_signature: signature } },
+  }
+  const functionTool = [{ type: 'function', function: { name: 'f', parameters } }]
+
+  function answered(stream: boolean): void {
+    const pieces = [
+      openaiChunk({ role: 'assistant', tool_calls: [{ index: 0, ...signed }] }),
+      openaiChunk({}, 'tool_calls'),
+      openaiDone,
+    ]
+    rig.upstream.rescript(
+      stream
+        ? { kind: 'stream', pieces }
+        : openaiText('', { content: null, tool_calls: [signed] }, { finish_reason: 'tool_calls' }),
+    )
+  }
+
+  function assertSentBack(): void {
+    const { messages } = rig.sent()
+    const [call] = messages.find(({ tool_calls: calls }: Json) => calls).tool_calls
+    assert.deepEqual(call, signed)
+    assert.equal(messages.find(({ role }: Json) => role === 'tool').tool_call_id, 'call_1')
+  }
+
+  for (const stream of [false, true]) {
+    const how = stream ? 'in a stream' : 'whole'
+
+    test(`comes back through an Anthropic client that keeps nothing but its messages, ${how}`, async () => {
+      const tools = [{ name: 'f', input_schema: parameters }]
+      answered(stream)
+      const { json, events } = await ask(rig, 'anthropic', 'openai', { tools, stream })
+      const use = json?.content[0] ?? events.find((event) => event.content_block)?.content_block
+      assert.match(use.id, /^[a-zA-Z0-9_-]+$/)
+      rig.upstream.rescript(openaiText('ok'))
+      const messages = [
+        { role: 'user', content: 'hi' },
+        { role: 'assistant', content: [{ ...use, input: { a: 'x' } }] },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: use.id, content: 'r' }] },
+      ]
+      const second = await ask(rig, 'anthropic', 'openai', { tools, messages })
+      assertOk(second)
+      assert.equal(second.lost, '')
+      assertSentBack()
+    })
+
+    test(`comes back through an Ollama client, ${how}`, async () => {
+      answered(stream)
+      const { json, events } = await ask(rig, 'ollama', 'openai', { tools: functionTool, stream })
+      const message = json?.message ?? events.find((event) => event.message?.tool_calls).message
+      rig.upstream.rescript(openaiText('ok'))
+      const result = { role: 'tool', content: 'r', tool_name: 'f' }
+      const messages = [{ role: 'user', content: 'hi' }, message, result]
+      assertOk(await ask(rig, 'ollama', 'openai', { tools: functionTool, messages }))
+      assertSentBack()
+    })
+
+    test(`comes back through a Responses client, ${how}`, async () => {
+      const router = { ...rig }
+      const tools = [{ type: 'function', name: 'f', parameters }]
+      answered(stream)
+      const { json, events } = await ask(router, 'responses', 'vllm', { tools, stream })
+      const output = json?.output ?? events.at(-1).response.output
+      rig.upstream.rescript(openaiText('ok'))
+      const result = { type: 'function_call_output', call_id: output[0].call_id, output: 'r' }
+      const input = [{ role: 'user', content: 'hi' }, ...output, result]
+      assertOk(await ask(router, 'responses', 'vllm', { tools, input }))
+      assertSentBack()
+    })
+  }
+
+  test('is not sent to another server, which is reported, and the id is the plain one there', async () => {
+    answered(false)
+    const tools = [{ type: 'function', name: 'f', parameters }]
+    const { json } = await ask(rig, 'responses', 'vllm', { tools })
+    rig.upstream.rescript(anthropicToolCall('f', {}))
+    const result = { type: 'function_call_output', call_id: json.output[0].call_id, output: 'r' }
+    const second = await ask(rig, 'responses', 'anthropic', {
+      tools,
+      input: [{ role: 'user', content: 'hi' }, ...json.output, result],
+    })
+    assert.match(second.lost, /extra_content/)
+    assert.equal(rig.sent().messages[1].content[0].id, 'call_1')
+  })
+})

@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { anthropicText, anthropicToolCall } from '../clients/anthropic-answers.ts'
+import { ask, assertOk, type Json, startRig } from '../helpers/dialect-clients.ts'
+import { ollamaText, ollamaToolCall, ollamaToolCallStream, openaiText } from '../helpers/scripted-upstream.ts'
+
+let rig: Awaited<ReturnType<typeof startRig>>
+
+before(async () => {
+  rig = await startRig(openaiText('unused'))
+})
+after(() => rig.close())
+
+const parameters = { type: 'object', properties: { a: { type: 'string' } } }
+const functions = [{ name: 'f', parameters }]
+const tools = [{ type: 'function', function: { name: 'f', parameters } }]
+
+describe('clients of functions', () => {
+  test('get function_call in a whole answer', async () => {
+    rig.upstream.rescript(anthropicToolCall('f', { a: 'x' }))
+    const { json } = await ask(rig, 'openai', 'anthropic', { functions })
+    const [choice] = json.choices
+    assert.deepEqual(choice.message.function_call, { name: 'f', arguments: '{"a":"x"}' })
+    assert.equal(choice.finish_reason, 'function_call')
+    assert.equal('tool_calls' in choice.message, false)
+  })
+
+  test('get it in pieces in a stream', async () => {
+    rig.upstream.rescript(ollamaToolCallStream('f', { a: 'x' }))
+    const { events } = await ask(rig, 'openai', 'ollama', { functions, stream: true })
+    const calls = events.flatMap(({ choices }) => choices?.[0]?.delta.function_call ?? [])
+    assert.equal(calls[0].name, 'f')
+    assert.equal(calls.map((call) => call.arguments).join(''), '{"a":"x"}')
+    assert.equal(events.at(-1).choices[0].finish_reason, 'function_call')
+    assert.ok(!JSON.stringify(events).includes('tool_calls'))
+  })
+
+  test('those of tools get tool_calls as ever, and a text ends as one', async () => {
+    rig.upstream.rescript(ollamaToolCall('f', { a: 'x' }))
+    const { json } = await ask(rig, 'openai', 'ollama', { tools, functions })
+    assert.equal(json.choices[0].finish_reason, 'tool_calls')
+    rig.upstream.rescript(ollamaText('Hi'))
+    const said = await ask(rig, 'openai', 'ollama', { functions })
+    assert.equal(said.json.choices[0].finish_reason, 'stop')
+  })
+})
+
+describe('custom tools on chat completions', () => {
+  const grammar = { syntax: 'lark', definition: 'start: "x"' }
+  const custom = { name: 'patch', description: 'Patches.', format: { type: 'grammar', grammar } }
+  const offered = {
+    tools: [{ type: 'custom', custom }],
+    tool_choice: { type: 'custom', custom: { name: 'patch' } },
+  }
+
+  test('are offered as a function with one text, and their calls come back in free text', async () => {
+    rig.upstream.rescript(anthropicToolCall('patch', { input: 'line\n"x"' }))
+    const answer = await ask(rig, 'openai', 'anthropic', offered)
+    assertOk(answer)
+    const sent = rig.sent()
+    assert.deepEqual(sent.tools[0].input_schema.required, ['input'])
+    assert.ok(sent.tools[0].description.includes('start: "x"'))
+    assert.deepEqual(sent.tool_choice, { type: 'tool', name: 'patch' })
+    const [call] = answer.json.choices[0].message.tool_calls
+    assert.deepEqual([call.type, call.custom], ['custom', { name: 'patch', input: 'line\n"x"' }])
+    assert.equal('function' in call, false)
+  })
+
+  test('the same in a stream', async () => {
+    rig.upstream.rescript(ollamaToolCallStream('patch', { input: 'line\n"x"' }))
+    const { events } = await ask(rig, 'openai', 'ollama', { tools: offered.tools, stream: true })
+    const calls = events.flatMap(({ choices }) => choices?.[0]?.delta.tool_calls ?? [])
+    assert.deepEqual([calls[0].type, calls[0].custom.name], ['custom', 'patch'])
+    assert.equal(calls.map((call) => call.custom.input).join(''), 'line\n"x"')
+    assert.equal(events.at(-1).choices[0].finish_reason, 'tool_calls')
+  })
+
+  test('their calls in a history go back as arguments', async () => {
+    rig.upstream.rescript(ollamaText('ok'))
+    const call = { id: 'c1', type: 'custom', custom: { name: 'patch', input: 'x' } }
+    const messages = [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: null, tool_calls: [call] },
+      { role: 'tool', tool_call_id: 'c1', content: 'done' },
+    ]
+    assertOk(await ask(rig, 'openai', 'ollama', { ...offered, messages }))
+    assert.deepEqual(rig.sent().messages[1].tool_calls[0].function.arguments, { input: 'x' })
+  })
+})
+
+describe('a choice among tools, however it is written', () => {
+  const forms: [unknown, object | undefined][] = [
+    [{ type: 'auto' }, { type: 'auto' }],
+    [{ type: 'none' }, { type: 'none' }],
+    [{ type: 'required' }, { type: 'any' }],
+    [{ type: 'any' }, { type: 'any' }],
+    ['any', { type: 'any' }],
+    [
+      { type: 'function', name: 'f' },
+      { type: 'tool', name: 'f' },
+    ],
+    [
+      { type: 'function', function: { name: 'f' } },
+      { type: 'tool', name: 'f' },
+    ],
+    [
+      { type: 'tool', name: 'f' },
+      { type: 'tool', name: 'f' },
+    ],
+    [{ name: 'f' }, { type: 'tool', name: 'f' }],
+  ]
+
+  test('is understood on chat completions', async () => {
+    rig.upstream.rescript(anthropicText('ok'))
+    for (const [tool_choice, sent] of forms) {
+      assertOk(await ask(rig, 'openai', 'anthropic', { tools, tool_choice }), JSON.stringify(tool_choice))
+      assert.deepEqual(rig.sent().tool_choice, sent, JSON.stringify(tool_choice))
+    }
+  })
+
+  test('is understood on Responses', async () => {
+    rig.upstream.rescript(anthropicText('ok'))
+    const offered = [{ type: 'function', name: 'f', parameters }]
+    for (const [tool_choice, sent] of forms.slice(0, -1)) {
+      assertOk(
+        await ask(rig, 'responses', 'anthropic', { tools: offered, tool_choice }),
+        JSON.stringify(tool_choice),
+      )
+      assert.deepEqual(rig.sent().tool_choice, sent, JSON.stringify(tool_choice))
+    }
+  })
+
+  test('is understood on messages', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    const offered = [{ name: 'f', input_schema: parameters }]
+    for (const tool_choice of ['auto', 'any', 'required', { type: 'required' }]) {
+      assertOk(
+        await ask(rig, 'anthropic', 'vllm', { tools: offered, tool_choice }),
+        JSON.stringify(tool_choice),
+      )
+    }
+    assert.equal(rig.sent().tool_choice, 'required')
+    await ask(rig, 'anthropic', 'vllm', {
+      tools: offered,
+      tool_choice: { type: 'function', function: { name: 'f' } },
+    })
+    assert.deepEqual(rig.sent().tool_choice, { type: 'function', function: { name: 'f' } })
+  })
+
+  test('goes to a server of OpenAI’s dialect in OpenAI’s form, and as it came where it has that', async () => {
+    rig.upstream.rescript(openaiText('ok'))
+    const passed: [unknown, unknown][] = [
+      [{ type: 'auto' }, 'auto'],
+      [{ type: 'any' }, 'required'],
+      [
+        { type: 'tool', name: 'f' },
+        { type: 'function', function: { name: 'f' } },
+      ],
+      ['any', 'any'],
+      ['required', 'required'],
+      [
+        { type: 'function', function: { name: 'f' } },
+        { type: 'function', function: { name: 'f' } },
+      ],
+    ]
+    for (const [tool_choice, sent] of passed) {
+      assertOk(await ask(rig, 'openai', 'vllm', { tools, tool_choice }))
+      assert.deepEqual(rig.sent().tool_choice, sent)
+    }
+  })
+})
+
+test('roles in capitals are roles', async () => {
+  rig.upstream.rescript(anthropicText('ok'))
+  const messages = [
+    { role: 'SYSTEM', content: 's' },
+    { role: 'User', content: 'u' },
+  ]
+  assertOk(await ask(rig, 'openai', 'anthropic', { messages }))
+  assert.equal(rig.sent().messages[0].role, 'user')
+  assertOk(await ask(rig, 'ollama', 'anthropic', { messages }))
+  assert.deepEqual(rig.sent().system, [{ type: 'text', text: 's' }])
+  assertOk(await ask(rig, 'responses', 'anthropic', { input: messages }))
+  rig.upstream.rescript(openaiText('ok'))
+  assertOk(await ask(rig, 'anthropic', 'vllm', { messages: messages.slice(1) }))
+  assert.deepEqual(rig.sent().messages, [{ role: 'user', content: 'u' }])
+})
+
+describe('a history with a call whose arguments are no object', () => {
+  const cut = '{"a":"half'
+
+  test('is carried with what can be read of them, and reported', async () => {
+    const call = { id: 'c1', type: 'function', function: { name: 'f', arguments: cut } }
+    const messages = [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: null, tool_calls: [call] },
+      { role: 'tool', tool_call_id: 'c1', content: 'invalid' },
+    ]
+    rig.upstream.rescript(anthropicText('ok'))
+    const openai = await ask(rig, 'openai', 'anthropic', { messages, tools })
+    assertOk(openai)
+    assert.deepEqual(rig.sent().messages[1].content[0].input, { a: 'half' })
+    assert.match(openai.lost, /messages\.tool_calls\.function\.arguments/)
+
+    const items = [
+      { role: 'user', content: 'hi' },
+      { type: 'function_call', call_id: 'c1', name: 'f', arguments: 'no json' },
+      { type: 'function_call_output', call_id: 'c1', output: 'invalid' },
+    ]
+    const responses = await ask(rig, 'responses', 'anthropic', { input: items })
+    assertOk(responses)
+    assert.deepEqual(rig.sent().messages[1].content[0].input, { invalid_arguments: 'no json' })
+    assert.match(responses.lost, /arguments/)
+
+    rig.upstream.rescript(openaiText('ok'))
+    for (const input of [cut, [1], 7]) {
+      const use = { type: 'tool_use', id: 'c1', name: 'f', input }
+      const result = { type: 'tool_result', tool_use_id: 'c1', content: 'invalid' }
+      const turns: Json[] = [
+        { role: 'user', content: 'hi' },
+        { role: 'assistant', content: [use] },
+        { role: 'user', content: [result] },
+      ]
+      const anthropic = await ask(rig, 'anthropic', 'vllm', { messages: turns })
+      assertOk(anthropic)
+      assert.match(anthropic.lost, /messages\.tool_use\.input/)
+      const sent = JSON.parse(rig.sent().messages[1].tool_calls[0].function.arguments)
+      assert.equal(typeof sent, 'object')
+    }
+    const ollama = [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: cut } }] },
+      { role: 'tool', content: 'invalid' },
+    ]
+    assertOk(await ask(rig, 'ollama', 'vllm', { messages: ollama }))
+    assert.equal(rig.sent().messages[1].tool_calls[0].function.arguments, '{"a":"half"}')
+  })
+})

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import * as upstreams from '../helpers/scripted-upstream.ts'
+import { type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { anthropicText } from './anthropic-answers.ts'
+
+const url = 'https://files.example/report.pdf'
+const name = 'report.pdf'
+const fromResponses = [{ role: 'user', content: [{ type: 'input_file', file_url: url, filename: name }] }]
+const document = { type: 'document', source: { type: 'url', url }, title: name }
+const fromAnthropic = [{ role: 'user', content: [document] }]
+
+describe('a file by its address', () => {
+  let upstream: ScriptedUpstream
+  let router: TestRouter
+
+  before(async () => {
+    upstream = await startUpstream(upstreams.openaiText('unused'))
+    const server = (api_type: string, more = {}) => [{ api_type, api_host: upstream.url, ...more }]
+    router = await startRouter({
+      models: modelsConfig({
+        claude: server('anthropic'),
+        native: server('openai', { responses: true }),
+        chats: server('openai'),
+        llama: server('ollama'),
+      }),
+    })
+  })
+  after(async () => {
+    await router.close()
+    await upstream.close()
+  })
+  const sent = () => upstream.requests.at(-1) ?? assert.fail('nothing was asked')
+
+  test('goes from a Responses client to an Anthropic server as a document', async () => {
+    upstream.rescript(anthropicText('Done'))
+    const answer = await post(`${router.url}/v1/responses`, { model: 'claude', input: fromResponses })
+    assert.equal(answer.status, 200, answer.text)
+    const { messages } = sent().body as { messages: { content: unknown[] }[] }
+    assert.deepEqual(messages[0]?.content[0], document)
+  })
+
+  test('goes from an Anthropic client to a server with the Responses API as a file', async () => {
+    const content = [{ type: 'output_text', text: 'Done', annotations: [] }]
+    const output = [{ type: 'message', id: 'msg_1', status: 'completed', role: 'assistant', content }]
+    const body = { id: 'resp_1', object: 'response', status: 'completed', model: 'm', output }
+    upstream.rescript({ kind: 'reply', body })
+    const asked = { model: 'native', max_tokens: 99, messages: fromAnthropic }
+    const answer = await post(`${router.url}/v1/messages`, asked)
+    assert.equal(answer.status, 200, answer.text)
+    assert.equal(sent().url, '/v1/responses')
+    const { input } = sent().body as { input: { content: unknown[] }[] }
+    assert.deepEqual(input[0]?.content[0], { type: 'input_file', file_url: url, filename: name })
+  })
+
+  for (const model of ['chats', 'llama']) {
+    test(`is refused where the server of ${model} loads none, before it is asked`, async () => {
+      const asked = upstream.requests.length
+      const one = await post(`${router.url}/v1/responses`, { model, input: fromResponses })
+      const body = { model, max_tokens: 9, messages: fromAnthropic }
+      const other = await post(`${router.url}/v1/messages`, body)
+      assert.deepEqual([one.status, other.status], [400, 400])
+      assert.equal(upstream.requests.length, asked)
+    })
+  }
+})

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import {
+  type Behaviour,
+  ollamaText,
+  type ScriptedUpstream,
+  startUpstream,
+  upstreamModel,
+} from '../helpers/scripted-upstream.ts'
+import { anthropicText } from './anthropic-answers.ts'
+
+type Item = Record<string, unknown>
+
+const usage = { input_tokens: 9, output_tokens: 3 }
+const thinking = { type: 'thinking', thinking: 'Let me see', signature: 'c2lnbmVk' }
+const call = { type: 'tool_use', id: 'toolu_1', name: 'f', input: {} }
+const message = { id: 'msg_1', type: 'message', role: 'assistant', model: upstreamModel }
+
+const whole: Behaviour = {
+  kind: 'reply',
+  body: { ...message, content: [thinking, call], stop_reason: 'tool_use', stop_sequence: null, usage },
+}
+
+function event(data: Item): string {
+  return `event: ${String(data.type)}\ndata: ${JSON.stringify(data)}\n\n`
+}
+
+const streamed: Behaviour = {
+  kind: 'stream',
+  pieces: [
+    event({ type: 'message_start', message: { ...message, content: [], stop_reason: null, usage } }),
+    event({
+      type: 'content_block_start',
+      index: 0,
+      content_block: { type: 'thinking', thinking: '', signature: '' },
+    }),
+    event({
+      type: 'content_block_delta',
+      index: 0,
+      delta: { type: 'thinking_delta', thinking: thinking.thinking },
+    }),
+    event({
+      type: 'content_block_delta',
+      index: 0,
+      delta: { type: 'signature_delta', signature: thinking.signature },
+    }),
+    event({ type: 'content_block_stop', index: 0 }),
+    event({ type: 'content_block_start', index: 1, content_block: call }),
+    event({ type: 'content_block_stop', index: 1 }),
+    event({ type: 'message_delta', delta: { stop_reason: 'tool_use', stop_sequence: null }, usage }),
+    event({ type: 'message_stop' }),
+  ],
+}
+
+describe('thinking', () => {
+  let upstream: ScriptedUpstream
+  let router: TestRouter
+
+  before(async () => {
+    upstream = await startUpstream(anthropicText('ok'))
+    const on = (api_type: string, model_path = upstreamModel) => [
+      { api_type, api_host: upstream.url, model_path },
+    ]
+    router = await startRouter({
+      models: modelsConfig({
+        a: on('anthropic'),
+        claude: on('anthropic', 'claude-sonnet-4-5'),
+        o: on('ollama'),
+      }),
+    })
+  })
+  after(async () => {
+    await router.close()
+    await upstream.close()
+  })
+  const lastBody = (): Item & { messages: { role: string; content: Item[] }[] } =>
+    Object(upstream.requests.at(-1)?.body)
+
+  const tools = [{ type: 'function', name: 'f', parameters: { type: 'object', properties: {} } }]
+  const user = { role: 'user', content: 'hi' }
+  const answered = { type: 'function_call_output', call_id: 'toolu_1', output: 'done' }
+  const ask = (body: object) =>
+    post(`${router.url}/v1/responses`, {
+      ...{ model: 'a', tools, store: false, reasoning: { effort: 'medium' } },
+      ...{ include: ['reasoning.encrypted_content'], ...body },
+    })
+
+  for (const stream of [false, true]) {
+    test(`stays on after a tool call of a Responses client over Anthropic, ${stream ? 'streamed' : 'whole'}`, async () => {
+      upstream.rescript(stream ? streamed : whole)
+      const { text } = await ask({ input: [user], stream })
+      const data = [...text.matchAll(/^data: (.*)$/gm)].map(([, json]) => JSON.parse(json ?? ''))
+      const output: Item[] = stream ? data.at(-1).response.output : JSON.parse(text).output
+      assert.deepEqual(
+        output.map(({ type }) => type),
+        ['reasoning', 'function_call'],
+      )
+      const sent = { ...output[0], summary: [] }
+      upstream.rescript(anthropicText('ok'))
+      const { status } = await ask({ input: [user, sent, output[1], answered] })
+      assert.equal(status, 200)
+      const { messages, thinking: asked } = lastBody()
+      assert.deepEqual(messages[1]?.content[0], thinking)
+      assert.equal(Object(asked).type, 'enabled')
+    })
+  }
+
+  test('encrypted content of another maker is reported', async () => {
+    upstream.rescript(anthropicText('ok'))
+    const foreign = { type: 'reasoning', id: 'rs_1', summary: [], encrypted_content: 'gAAAAA' }
+    const { status, headers } = await ask({
+      input: [user, foreign, { role: 'assistant', content: 'ok' }, user],
+    })
+    assert.equal(status, 200)
+    assert.match(String(headers.get('x-llm-router-lost')), /encrypted_content/)
+  })
+
+  test('leaves room for the answer where the client names no limit', async () => {
+    upstream.rescript(anthropicText('ok'))
+    await ask({ input: [user] })
+    const { max_tokens: limit, thinking: asked } = lastBody()
+    assert.ok(Number(limit) - Object(asked).budget_tokens >= 16_000)
+    await ask({ model: 'claude', input: [user], reasoning: {} })
+    assert.equal(lastBody().max_tokens, 32_000)
+  })
+
+  test('thoughts of a server that signs nothing do not reach Anthropic', async () => {
+    upstream.rescript(anthropicText('ok'))
+    const unsigned = { type: 'thinking', thinking: 'Hm', signature: '' }
+    const { status } = await post(`${router.url}/v1/messages`, {
+      model: 'a',
+      max_tokens: 50,
+      messages: [
+        user,
+        { role: 'assistant', content: [unsigned, { type: 'text', text: 'A' }] },
+        user,
+        { role: 'assistant', content: [thinking, { type: 'text', text: 'B' }] },
+        user,
+      ],
+    })
+    assert.equal(status, 200)
+    const kinds = lastBody().messages.map(
+      ({ content }) => Array.isArray(content) && content.map(({ type }) => type),
+    )
+    assert.deepEqual(kinds, [false, ['text'], false, ['thinking', 'text'], false])
+  })
+
+  test('is left out and reported for an Ollama model that has none, from then on without a second request', async () => {
+    upstream.rescript(({ body }) =>
+      Object(body).think
+        ? { kind: 'reply', status: 400, body: { error: `"${upstreamModel}" does not support thinking` } }
+        : ollamaText('ok'),
+    )
+    const requests: number[] = []
+    for (const path of ['/v1/chat/completions', '/v1/messages']) {
+      const before = upstream.requests.length
+      const { status, headers } = await post(router.url + path, {
+        ...{ model: 'o', max_tokens: 2000, messages: [user], stream: false },
+        ...(path === '/v1/messages'
+          ? { thinking: { type: 'enabled', budget_tokens: 1024 } }
+          : { reasoning_effort: 'high' }),
+      })
+      assert.equal(status, 200)
+      assert.match(String(headers.get('x-llm-router-lost')), /reasoning_effort/)
+      requests.push(upstream.requests.length - before)
+    }
+    assert.deepEqual(requests, [2, 1])
+  })
+})

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { post, type RawAnswer } from './http.ts'
+import { modelsConfig, startRouter, type TestRouter } from './router.ts'
+import { type Behaviour, type ScriptedUpstream, startUpstream, upstreamModel } from './scripted-upstream.ts'
+
+/** Answers of four dialects, which the assertions take apart. */
+export type Json = ReturnType<typeof JSON.parse>
+
+export interface Rig {
+  router: TestRouter
+  upstream: ScriptedUpstream
+  /** What the last upstream request said. */
+  sent(): Json
+}
+
+/** One upstream behind a model for each provider type, by the type's name. */
+export async function startRig(answer: Behaviour): Promise<Rig & { close(): Promise<void> }> {
+  const upstream = await startUpstream(answer)
+  const types = ['openai', 'vllm', 'llamacpp', 'ollama', 'anthropic']
+  const providers = types.map((api_type): [string, object[]] => [
+    api_type,
+    [{ id: api_type, api_type, api_host: upstream.url, model_path: upstreamModel, api_token: 'sk-up' }],
+  ])
+  // A server of OpenAI's dialect that has chats alone.
+  const [, [chats = {}] = []] = providers[0] ?? []
+  providers.push(['chatonly', [{ ...chats, id: 'chatonly', responses: false }]])
+  const router = await startRouter({
+    models: modelsConfig(Object.fromEntries(providers)),
+  })
+  return {
+    router,
+    upstream,
+    sent: () => upstream.requests.at(-1)?.body,
+    async close() {
+      await router.close()
+      await upstream.close()
+    },
+  }
+}
+
+export const paths = {
+  openai: '/v1/chat/completions',
+  anthropic: '/v1/messages',
+  ollama: '/api/chat',
+  responses: '/v1/responses',
+} as const
+export type ClientDialect = keyof typeof paths
+
+const words = {
+  openai: { messages: [{ role: 'user', content: 'hi' }] },
+  anthropic: { messages: [{ role: 'user', content: 'hi' }], max_tokens: 50 },
+  ollama: { messages: [{ role: 'user', content: 'hi' }] },
+  responses: { input: 'hi' },
+} as const
+
+export interface DialectAnswer extends RawAnswer {
+  json: Json
+  /** The events or lines of a stream, parsed. */
+  events: Json[]
+  lost: string
+}
+
+/** Asks as a client of the dialect; `body` adds to a question of two words. */
+export async function ask(
+  { router }: Pick<Rig, 'router'>,
+  dialect: ClientDialect,
+  model: string,
+  body: object = {},
+): Promise<DialectAnswer> {
+  const answer = await post(router.url + paths[dialect], { model, stream: false, ...words[dialect], ...body })
+  return {
+    ...answer,
+    json: parsed(answer.text),
+    events: eventsOf(answer.text),
+    lost: answer.headers.get('x-llm-router-lost') ?? '',
+  }
+}
+
+function eventsOf(text: string): Json[] {
+  const lines = text.split('\n').map((line) => line.replace(/^data: ?/, ''))
+  return lines.map(parsed).filter((value) => value !== undefined)
+}
+
+function parsed(text: string): Json {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Fails a test whose answer is not 200, with what it says. */
+export function assertOk({ status, text }: RawAnswer, about?: string): void {
+  assert.equal(status, 200, `${about ?? ''} ${text}`)
+}
