@@ -1,16 +1,14 @@
 import { type JsonObject, present } from '../../lib/json/read.ts'
 import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from '../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+import { reportCacheMarks } from '../shared/cache-marks.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
+import { bookkeeping, promptOptionsOn } from '../shared/prompt-options.ts'
 import { writeSampling } from '../shared/sampling.ts'
+import { foldSystemTurns } from '../shared/system-turns.ts'
 import { writeContents } from './contents-write.ts'
 import { writeReasoning } from './reasoning.ts'
 import { sampling } from './sampling.ts'
-
-/** Members that only the client's own vendor notes down; no answer depends on them. */
-const bookkeeping: ReadonlySet<string> = new Set([
-  ...['metadata', 'store', 'service_tier', 'prompt_cache_key', 'prompt_cache_retention', 'safety_identifier'],
-])
 
 /** Gemini's own members, none of which means something else to another dialect. */
 const ownMembers: ReadonlySet<string> = new Set(['safetySettings', 'cachedContent', 'labels'])
@@ -21,13 +19,15 @@ const ownMembers: ReadonlySet<string> = new Set(['safetySettings', 'cachedConten
  */
 export function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonObject {
   const { drop, model } = options
-  const { systemInstruction, contents } = writeContents(request.messages, options)
+  const { systemInstruction, contents } = writeContents(foldSystemTurns(request.messages, options), options)
   const config = {
     ...writeSampling(sampling, request.sampling, options),
     ...writeFormat(request.responseFormat),
     ...present({ thinkingConfig: writeReasoning(request, model, drop) }),
   }
   reportOllamaMembers(request.ollama, drop)
+  promptOptionsOn({}, request, drop)
+  reportCacheMarks(request, drop)
   if (request.parallelToolCalls === false)
     drop('parallel_tool_calls', 'Gemini decides itself how many calls a turn has')
   if (request.tools.some(({ strict }) => strict))
