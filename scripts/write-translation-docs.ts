@@ -2,6 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { anthropic as anthropicDialect } from '../src/dialects/anthropic/index.ts'
 import { sampling as anthropicSampling } from '../src/dialects/anthropic/sampling.ts'
+import { gemini as geminiDialect } from '../src/dialects/gemini/index.ts'
+import { sampling as geminiSampling } from '../src/dialects/gemini/sampling.ts'
 import { ollama as ollamaDialect } from '../src/dialects/ollama/index.ts'
 import { sampling as ollamaSampling } from '../src/dialects/ollama/sampling.ts'
 import { openai as openaiDialect } from '../src/dialects/openai/index.ts'
@@ -15,6 +17,7 @@ import { RouterError } from '../src/sdk/errors.ts'
 import type { ProviderType } from '../src/sdk/provider.ts'
 import { samplingFields, spellings } from '../src/sdk/sampling.ts'
 import { anthropic as fromAnthropic } from './translation-probes/anthropic.ts'
+import { gemini as fromGemini } from './translation-probes/gemini.ts'
 import { ollama as fromOllama } from './translation-probes/ollama.ts'
 import { openai as fromOpenai } from './translation-probes/openai.ts'
 import type { Probe, ProbedDialect } from './translation-probes/probe.ts'
@@ -25,14 +28,18 @@ const begin = '<!-- generated from the codecs by `npm run docs:translation` -->'
 const end = '<!-- end of the generated part -->'
 
 const dialects = new Map(
-  [openaiDialect, ollamaDialect, anthropicDialect, responsesDialect].map((each) => [each.name, each]),
+  [openaiDialect, ollamaDialect, anthropicDialect, responsesDialect, geminiDialect].map((each) => [
+    each.name,
+    each,
+  ]),
 )
 const samplingTables: Readonly<Record<string, SamplingTable>> = {
   openai: openaiSampling,
   ollama: ollamaSampling,
   anthropic: anthropicSampling,
+  gemini: geminiSampling,
 }
-export const probedDialects = [fromOpenai, fromOllama, fromAnthropic, fromResponses]
+export const probedDialects = [fromOpenai, fromOllama, fromAnthropic, fromResponses, fromGemini]
 /** Those with servers: the mock is embedded. */
 export const providerTypes = allProviderTypes.filter(({ needsHost }) => needsHost)
 
@@ -95,7 +102,9 @@ function written(
     flavour: type.flavour,
     drop: (field) => lost.add(field),
   })
-  return { body: JSON.parse(JSON.stringify(target)), lost }
+  const form = request.stream ? 'stream' : 'whole'
+  const path = type.modelIn === 'path' ? { path: type.path('chat', { model: 'm', form }) } : {}
+  return { body: JSON.parse(JSON.stringify({ ...target, ...path })), lost }
 }
 
 /** The members of the server's request that the field changes, two names deep. */

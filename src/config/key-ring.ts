@@ -51,12 +51,16 @@ export function sha256Of(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }
 
-/** The key in a request's headers, from `Authorization: Bearer` (RFC 6750) or else from `x-api-key`. */
+/** Headers in which clients send a key by itself: Anthropic's and Google's. */
+const keyHeaders = ['x-api-key', 'x-goog-api-key']
+
+/** The key in a request's headers, from `Authorization: Bearer` (RFC 6750) or else from one of {@link keyHeaders}. */
 export function presentedKey(
   headers: Readonly<Record<string, string | string[] | undefined>>,
 ): string | undefined {
-  const { authorization, 'x-api-key': apiKey } = headers
+  const { authorization } = headers
   const bearer = typeof authorization === 'string' ? /^bearer +(.+)$/i.exec(authorization)?.[1] : undefined
-  const key = (bearer ?? (typeof apiKey === 'string' ? apiKey : '')).trim()
-  return key === '' ? undefined : key
+  const sent = [bearer, ...keyHeaders.map((name) => headers[name])]
+  const key = sent.find((each) => typeof each === 'string' && each.trim() !== '')
+  return typeof key === 'string' ? key.trim() : undefined
 }

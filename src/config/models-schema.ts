@@ -54,7 +54,9 @@ export const ProviderSchema = Type.Object(
     api_type: Type.String({
       description: 'Provider type of the server, such as openai, vllm or ollama, or one of an extension.',
     }),
-    api_host: text(`Address of the server, http or https. May contain \${NAME}, an environment variable.`),
+    api_host: text(
+      `Address of the server, http or https. May contain \${NAME}, an environment variable. Type gemini has Google's as default.`,
+    ),
     api_token: Type.Optional(
       Type.String({
         description: `Key for the server. Prefer \${NAME}, an environment variable, or api_token_file.`,

@@ -53,7 +53,16 @@ function hasSameTargets(a: Model, b: Model): boolean {
 
 /** With another key or path it may work where it did not: what is known of a target says nothing then. */
 function isSameServer(a: Target, b: Target): boolean {
-  const reach = ({ model, type, upstreamModel, origin, paths, token, connection, healthPath }: Target) =>
-    [model, type, upstreamModel, origin, paths, token, connection, healthPath] as const
+  const reach = ({
+    model,
+    type,
+    upstreamModel,
+    origin,
+    paths,
+    formPaths,
+    token,
+    connection,
+    healthPath,
+  }: Target) => [model, type, upstreamModel, origin, paths, formPaths, token, connection, healthPath] as const
   return isDeepStrictEqual(reach(a), reach(b))
 }

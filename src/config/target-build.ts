@@ -3,7 +3,14 @@ import { didYouMean } from '../lib/did-you-mean.ts'
 import { numberOf } from '../lib/json/loose.ts'
 import { isObject } from '../lib/json/read.ts'
 import type { SystemTurns } from '../sdk/dialect.ts'
-import { type Operation, operations, type ProviderType } from '../sdk/provider.ts'
+import {
+  type Call,
+  type CallForm,
+  callForms,
+  type Operation,
+  operations,
+  type ProviderType,
+} from '../sdk/provider.ts'
 import type { Registry } from '../sdk/registry.ts'
 import type { Strategy } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
@@ -36,13 +43,15 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
   const { provider, path } = placed
   const { alias, shell, ids, sources, findings } = plan
   const type = findType(placed, sources.providers, findings)
-  const host = readHost(placed, type?.needsHost ?? false, sources, findings.errors)
+  const host = readHost(placed, type, sources, findings.errors)
   const token = readToken(placed, sources, findings.errors)
   const connection =
     host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
   if (!type) return undefined
   const url = host === undefined ? undefined : new URL(host)
   const upstreamModel = provider.model_path?.trim() || alias
+  const pathsFor = (form: CallForm): Target['paths'] =>
+    pathsOf(type, host, provider.paths, { model: upstreamModel, form })
   return {
     id: ids.idFor(placed, alias, url?.host ?? type.name),
     model: alias,
@@ -50,7 +59,8 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     upstreamModel,
     profile: profileFor({ type: type.name, upstreamModel, hostname: url?.hostname ?? '' }, provider.profile),
     origin: url?.origin ?? '',
-    paths: wantedPaths(pathsOf(type, host, provider.paths), placed, type, findings.warnings),
+    paths: wantedPaths(pathsFor('whole'), placed, type, findings.warnings),
+    ...formPathsOf(pathsFor),
     token,
     ...(connection === undefined ? {} : { connection }),
     weight: Math.min(Math.max(provider.weight ?? 1, 0), 1),
@@ -84,14 +94,16 @@ function findType(
 
 function readHost(
   { provider, path }: ProviderAtPath,
-  needed: boolean,
+  type: ProviderType | undefined,
   { env, allowLinkLocal }: TargetSources,
   errors: string[],
 ): string | undefined {
   const hostPath = `${path}.api_host`
   const written = provider.api_host?.trim() ?? ''
   if (written === '') {
-    if (needed) errors.push(`${hostPath}: missing; ${provider.api_type} needs the address of its server`)
+    if (type?.defaultHost !== undefined) return type.defaultHost
+    if (type?.needsHost)
+      errors.push(`${hostPath}: missing; ${provider.api_type} needs the address of its server`)
     return undefined
   }
   const errorsBefore = errors.length
@@ -106,9 +118,10 @@ function pathsOf(
   type: ProviderType,
   host: string | undefined,
   overrides: Provider['paths'],
+  call: Call,
 ): Target['paths'] {
   const pathOf = (operation: Operation): string | undefined => {
-    const standard = type.path(operation)
+    const standard = type.path(operation, call)
     const configured = overrides?.[operation]
     if (configured === false) return undefined
     const override = configured?.trim() || undefined
@@ -117,6 +130,17 @@ function pathsOf(
   }
   const paths = operations.map((operation): [Operation, string | undefined] => [operation, pathOf(operation)])
   return Object.fromEntries(paths.filter(([, path]) => path !== undefined))
+}
+
+/** Only what differs from the paths of whole answers. */
+function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick<Target, 'formPaths'> {
+  const whole = pathsFor('whole')
+  const forms = callForms.flatMap((form): [CallForm, Target['paths']][] => {
+    const others = operations.map((operation) => [operation, pathsFor(form)[operation]] as const)
+    const different = others.filter(([operation, path]) => path !== whole[operation])
+    return different.length === 0 ? [] : [[form, Object.fromEntries(different)]]
+  })
+  return forms.length === 0 ? {} : { formPaths: Object.fromEntries(forms) }
 }
 
 /** Many servers that speak OpenAI's chats have no Responses API, or half of one: it is used where it is asked for. */

@@ -29,8 +29,9 @@ export function joinUrl(
   overridePath?: string,
 ): { origin: string; path: string } {
   const url = new URL(apiHost)
-  const [override, query = ''] = splitOnce(overridePath, '?')
-  const path = override ?? joinPaths(url.pathname.replace(/\/+$/, ''), standardPath)
+  const [standard = '', standardQuery = ''] = splitOnce(standardPath, '?')
+  const [override, query = standardQuery] = splitOnce(overridePath, '?')
+  const path = override ?? joinPaths(url.pathname.replace(/\/+$/, ''), standard)
   const search = [url.search.slice(1), query].filter((part) => part !== '').join('&')
   url.pathname = path
   url.search = search

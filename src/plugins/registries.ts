@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import { anthropic as anthropicDialect } from '../dialects/anthropic/index.ts'
+import { gemini as geminiDialect } from '../dialects/gemini/index.ts'
 import { ollamaGenerate } from '../dialects/ollama/generate.ts'
 import { ollama as ollamaDialect } from '../dialects/ollama/index.ts'
 import { openaiCompletion } from '../dialects/openai/completion.ts'
@@ -29,6 +30,7 @@ export default fp(
       ollamaDialect,
       anthropicDialect,
       responsesDialect,
+      geminiDialect,
       openaiCompletion,
       ollamaGenerate,
     ])

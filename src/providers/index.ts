@@ -1,5 +1,6 @@
 import type { ProviderType } from '../sdk/provider.ts'
 import { anthropic } from './anthropic.ts'
+import { gemini } from './gemini.ts'
 import { llamacpp } from './llamacpp.ts'
 import { lmstudio } from './lmstudio.ts'
 import { mock } from './mock/index.ts'
@@ -15,5 +16,6 @@ export const providerTypes: readonly ProviderType[] = [
   lmstudio,
   ollama,
   anthropic,
+  gemini,
   mock,
 ]

@@ -1,5 +1,5 @@
 /** The surfaces of the router that a key may be kept to. `operator` is what those look at who run it. */
-export const surfaces = ['openai', 'anthropic', 'ollama', 'text', 'operator'] as const
+export const surfaces = ['openai', 'anthropic', 'gemini', 'ollama', 'text', 'operator'] as const
 
 export type Surface = (typeof surfaces)[number]
 

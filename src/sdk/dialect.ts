@@ -5,6 +5,9 @@ import type { RouterError } from './errors.ts'
 import type { Profile } from './profile.ts'
 import type { Operation } from './provider.ts'
 
+/** What a chat may use that a server can lack. */
+export type ContentFeature = 'image' | 'audio' | 'video' | 'file' | 'tools' | 'schema' | 'adapter'
+
 /** Reports a field that the other side cannot carry: one log line and the `x-llm-router-lost` header. */
 export type Drop = (field: string, why: string) => void
 
@@ -210,11 +213,25 @@ export interface ChatCodec {
   ): Record<string, unknown>
   /** Members of a translated request that neither its client nor the operator sets. */
   readonly translatedMembers?: Readonly<Record<string, unknown>>
+  /** Members that only say how to use `tools`, beside those of OpenAI's and Anthropic's chats. */
+  readonly toolMembers?: readonly string[]
+  /** What a body shows of the features that a server may lack, where it is not shaped as those of the other dialects. */
+  features?(body: Readonly<Record<string, unknown>>): Iterable<ContentFeature>
   /**
    * For servers that cut a prompt in silence: the members to set in an upstream body so that its prompt fits. Throws
    * `context_overflow` when it cannot.
    */
   fitContext?(body: Record<string, unknown>, limits: ContextLimits): Record<string, unknown>
+}
+
+/** How the servers of a dialect count the tokens of a chat's prompt. */
+export interface CountCodec {
+  /** Members of a client's chat body that belong to the answer, which a count does not have. */
+  readonly answerMembers: readonly string[]
+  /** The member of the answer that has the number. */
+  readonly member: string
+  /** The body that asks for the count of a chat body; absent: it is that chat body, without the members of the answer. */
+  writeRequest?(chat: Record<string, unknown>, model: string): Record<string, unknown>
 }
 
 export interface ErrorOptions {
@@ -240,6 +257,8 @@ export interface Dialect {
   readonly native?: { dialect: string; operation: Operation }
   /** Name of the dialect in which servers of this one continue a text without a chat around it. */
   readonly completions?: string
+  /** Absent: none of its servers count. */
+  readonly count?: CountCodec
   /** Absent: the dialect has no embeddings. */
   readonly embedding?: EmbeddingCodec
   writeError(error: RouterError, options: ErrorOptions): Record<string, unknown>

@@ -49,6 +49,10 @@ export interface EmbeddingCodec {
   goesThrough(request: Readonly<Record<string, unknown>>): boolean
   /** The operator's defaults for what a body leaves out, as the members to set; absent: there are none. */
   missingDefaults?(body: Record<string, unknown>, defaults: Record<string, unknown>): Record<string, unknown>
+  /** Members of a client's body that name the model beside the path, as the target is to get them. */
+  modelMembers?(body: Readonly<Record<string, unknown>>, model: string): Record<string, unknown>
+  /** Whether a body holds several inputs in a form that servers take at another path. */
+  isBatch?(body: Readonly<Record<string, unknown>>): boolean
   /** Members of a request from a client of another dialect that neither the client nor the operator sets. */
   readonly translatedMembers?: Readonly<Record<string, unknown>>
   /** Whether an upstream's answer has the vectors in the form that the client's request asks for. */

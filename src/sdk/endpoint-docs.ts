@@ -5,6 +5,7 @@ import type { Operation } from './provider.ts'
 export const docsTags = {
   OpenAI: 'For OpenAI clients: chat, Responses, the older completions, embeddings.',
   Anthropic: 'For Anthropic clients.',
+  Gemini: 'For Gemini clients.',
   Ollama: 'For Ollama clients.',
   'LM Studio': "LM Studio's own paths: OpenAI's requests, with answers that tell more.",
   Models: 'Which models there are, in the form of each dialect.',
@@ -40,7 +41,7 @@ export interface EndpointDocs {
   /** Where its answer has another status than 200. */
   status?: string
   /** Parts of the path by their name in the route: what to call them and what they are. `*` is a rest of the path. */
-  path?: Readonly<Record<string, { name: string; description: string }>>
+  path?: Readonly<Record<string, { name: string; description: string; example?: string }>>
   query?: Readonly<Record<string, TSchema>>
   /** A body that is not JSON; the route has no schema for it. */
   form?: { type: string; schema: TSchema }

@@ -32,18 +32,37 @@ export const operations = [
 
 export type Operation = (typeof operations)[number]
 
+/** How one request asks for something: one answer as a whole or as a stream, or answers to several inputs. */
+export const callForms = ['whole', 'stream', 'batch'] as const
+
+export type CallForm = (typeof callForms)[number]
+
+/** What a path may depend on beside its operation. */
+export interface Call {
+  /** The upstream's name of the model. */
+  readonly model: string
+  readonly form: CallForm
+}
+
 /** A kind of upstream, the `api_type` of the configuration. */
 export interface ProviderType {
   readonly name: string
   /** Name of the dialect that it speaks. */
   readonly dialect: string
   readonly flavour: Flavour
-  /** Standard path of an operation, from the root of the host; undefined where it has none. */
-  path(operation: Operation): string | undefined
+  /**
+   * Standard path of an operation, from the root of the host; undefined where it has none. It may have a query. Most types ignore
+   * `call`; without it the path is that of any call.
+   */
+  path(operation: Operation, call?: Call): string | undefined
+  /** Where a request names the model. `path`: its body has neither `model` nor `stream`. Absent: in the body. */
+  readonly modelIn?: 'path'
   /** Headers that carry the target's own key; none when it has no key. */
   authHeaders(token: string | undefined): Readonly<Record<string, string | undefined>>
   /** Whether `api_host` is needed; an embedded type has no address. */
   readonly needsHost: boolean
+  /** The address of its servers where `api_host` is absent: that of a vendor. */
+  readonly defaultHost?: string
   /** Headers of a client of the same dialect that go through, in lower case. */
   readonly forwardedHeaders?: readonly string[]
   /** Path of a cheap sign of life that costs no model call; absent: the type is not checked unless asked to. */

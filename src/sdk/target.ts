@@ -3,7 +3,7 @@ import type { SystemTurns } from './dialect.ts'
 import type { EngineListing } from './engine-listings.ts'
 import type { MockSettings } from './mock-settings.ts'
 import type { Profile } from './profile.ts'
-import type { Operation, ProviderType } from './provider.ts'
+import type { CallForm, Operation, ProviderType } from './provider.ts'
 
 export type { MockSettings }
 
@@ -21,6 +21,8 @@ export interface Target {
   readonly origin: string
   /** Path and query for each operation that the upstream offers. */
   readonly paths: Readonly<Partial<Record<Operation, string>>>
+  /** The same for calls of another form than `whole`, where their path is another. */
+  readonly formPaths?: Readonly<Partial<Record<CallForm, Target['paths']>>>
   readonly token: string | undefined
   /** Absent: directly. */
   readonly connection?: Connection

@@ -1,4 +1,5 @@
 import { anthropicEvent } from '../clients/anthropic-answers.ts'
+import { geminiAnswer, geminiEvent, geminiStream } from '../clients/gemini-answers.ts'
 import type { Behaviour, RecordedRequest } from '../helpers/scripted-upstream.ts'
 import * as upstreams from '../helpers/scripted-upstream.ts'
 
@@ -54,6 +55,22 @@ export const upstreamKinds: readonly UpstreamKind[] = [
     }),
     hangAfter: (text) => ({ kind: 'stream', pieces: anthropicStart(text), ending: 'hang' }),
   },
+  {
+    type: 'gemini',
+    say:
+      (said) =>
+      ({ url }) =>
+        url.includes(':streamGenerateContent') ? geminiStreamed(said) : geminiWhole(said),
+    breakAfter: (text, fault) => ({
+      kind: 'stream',
+      pieces: [geminiEvent({ candidates: [{ content: { parts: [{ text }] } }] }), ...geminiFault(fault)],
+    }),
+    hangAfter: (text) => ({
+      kind: 'stream',
+      pieces: [geminiEvent({ candidates: [{ content: { parts: [{ text }] } }] })],
+      ending: 'hang',
+    }),
+  },
 ]
 
 /** Says one thing after the other, the last one again and again. */
@@ -64,6 +81,30 @@ export function inTurn(kind: UpstreamKind, ...said: Said[]): (request: RecordedR
     index++
     return kind.say(now)(request)
   }
+}
+
+function geminiParts({ reasoning, text, calls = [] }: Said): object[] {
+  return [
+    ...halves(reasoning).map((half) => ({ text: half, thought: true })),
+    ...halves(text).map((half) => ({ text: half })),
+    ...calls.map(({ name, input }, index) => ({
+      functionCall: { name, args: input },
+      ...(index === 0 ? { thoughtSignature: 'c2lnbmVk' } : {}),
+    })),
+  ]
+}
+
+function geminiWhole(said: Said): Behaviour {
+  return geminiAnswer(geminiParts(said))
+}
+
+function geminiStreamed(said: Said): Behaviour {
+  return geminiStream(geminiParts(said))
+}
+
+function geminiFault(fault: Fault): string[] {
+  const error = { code: 500, message: 'engine died', status: 'INTERNAL' }
+  return fault === 'error' ? [geminiEvent({ error })] : []
 }
 
 function byStream(whole: Behaviour, streamed: Behaviour): (request: RecordedRequest) => Behaviour {

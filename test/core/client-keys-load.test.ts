@@ -37,7 +37,7 @@ test('a record with nothing but a key may do all that clients do, without limits
     [client.id, client.enabled, client.expiresAt, client.limits],
     ['a', true, undefined, undefined],
   )
-  assert.deepEqual([...client.surfaces], ['openai', 'anthropic', 'ollama', 'text'])
+  assert.deepEqual([...client.surfaces], ['openai', 'anthropic', 'gemini', 'ollama', 'text'])
   assert.equal(client.mayUse('anything'), true)
 })
 

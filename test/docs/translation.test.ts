@@ -10,6 +10,7 @@ import {
   translationDocs,
 } from '../../scripts/write-translation-docs.ts'
 import { AnthropicMessagesBody } from '../../src/dialects/anthropic/schema.ts'
+import { GeminiChatBody } from '../../src/dialects/gemini/schema.ts'
 import { OllamaChatBody } from '../../src/dialects/ollama/schema.ts'
 import { OpenaiChatBody } from '../../src/dialects/openai/schema.ts'
 import { ResponsesBody } from '../../src/dialects/responses/schema.ts'
@@ -19,6 +20,7 @@ const schemas: Record<string, { properties: object }> = {
   ollama: OllamaChatBody,
   anthropic: AnthropicMessagesBody,
   responses: ResponsesBody,
+  gemini: GeminiChatBody,
 }
 
 /** Fields without any effect on some server, although nothing reports them. */

@@ -17,7 +17,7 @@ interface Operation {
   operationId: string
   tags: string[]
   summary: string
-  parameters?: { name: string; in: string }[]
+  parameters?: { name: string; in: string; example?: string }[]
   requestBody?: { content: Record<string, Media> }
   responses: Record<string, { content: Record<string, Media> }>
 }
@@ -152,7 +152,11 @@ describe('the OpenAPI document', () => {
   it('shows only requests that succeed', async () => {
     const examples = operationsOf(document).flatMap(({ method, path, operation }) => {
       const example = operation.requestBody?.content['application/json']?.example
-      return example === undefined ? [] : [{ method, path, example }]
+      const filled = (operation.parameters ?? []).reduce(
+        (url, { name, example: value }) => (value === undefined ? url : url.replace(`{${name}}`, value)),
+        path,
+      )
+      return example === undefined ? [] : [{ method, path: filled, example }]
     })
     assert.ok(examples.length > 40)
     for (const { method, path, example } of examples) {
@@ -177,7 +181,10 @@ describe('the OpenAPI document', () => {
 
   it('tells the form of the errors that a path gives', async () => {
     const forms = new Map(
-      ['openai', 'ollama', 'anthropic'].map((each) => [errorForm(each).name, errorForm(each).schema]),
+      ['openai', 'ollama', 'anthropic', 'gemini'].map((each) => [
+        errorForm(each).name,
+        errorForm(each).schema,
+      ]),
     )
     for (const { method, path, operation } of operationsOf(document)) {
       const unknown = /\{(model|response_id)\}/.test(path)
@@ -211,7 +218,7 @@ test('where clients need a key the document says how to send it', async () => {
     { method: 'GET', url: '/x', body: undefined, dialect: 'openai', admin: false, operator: false, docs },
   ]
   const document = openapiDocument(routes, { version: '1', keys: true })
-  assert.deepEqual(document.security, [{ bearer: [] }, { apiKey: [] }])
+  assert.deepEqual(document.security, [{ bearer: [] }, { apiKey: [] }, { googleKey: [] }])
   const { valid, errors } = await new Validator().validate(document)
   assert.ok(valid, JSON.stringify(errors))
   assert.equal(openapiDocument(routes, { version: '1', keys: false }).security, undefined)

@@ -46,6 +46,14 @@ export const anthropic: Dialect = {
   // Source: Anthropic API reference, "Streaming Messages", ping events.
   ping: 'event: ping\ndata: {"type": "ping"}\n\n',
   chat,
+  // Source: Anthropic API reference, "Count tokens in a Message".
+  count: {
+    member: 'input_tokens',
+    answerMembers: [
+      ...['max_tokens', 'stream', 'model_name', 'metadata', 'service_tier'],
+      ...['stop_sequences', 'temperature', 'top_p', 'top_k'],
+    ],
+  },
   writeError,
   errorStatus,
   writeStreamError,

@@ -9,6 +9,7 @@ import type {
 } from '../../sdk/chat.ts'
 import type { Drop } from '../../sdk/dialect.ts'
 import { badRequest, type RouterError } from '../../sdk/errors.ts'
+import { signatureOf } from '../shared/signatures.ts'
 import { asUserText } from '../shared/system-turns.ts'
 import { legalCallId, toWireName } from './tool-identifiers.ts'
 
@@ -101,7 +102,8 @@ function addResult(turn: UserTurn, message: ToolMessage, path: string, drop: Dro
 }
 
 function addAssistant(turns: Turn[], message: AssistantMessage, path: string, drop: Drop): void {
-  const { parts, reasoning, reasoningSignature: signature, toolCalls } = message
+  const { parts, reasoning, toolCalls } = message
+  const signature = signatureOf('anthropic', message.reasoningSignature)
   if (reasoning !== '' && signature === undefined) {
     drop('messages.reasoning', 'Anthropic takes back only thoughts that it has signed')
   }

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../lib/json/read.ts'
 import type { ChatMessage, ChatRequest, ReasoningEffort } from '../../sdk/chat.ts'
 import type { WriteRequestOptions } from '../../sdk/dialect.ts'
 import { effortOn } from '../shared/reasoning.ts'
+import { signatureOf } from '../shared/signatures.ts'
 
 export interface WrittenReasoning {
   /** The member `thinking`; undefined for the server's default. */
@@ -117,5 +118,5 @@ function isUnprovenToolLoop(messages: readonly ChatMessage[]): boolean {
   const first = messages.findLastIndex((message, index) => index < last && message.role !== 'assistant') + 1
   const turn = messages.slice(first, last + 1).filter((message) => message.role === 'assistant')
   const hasCalls = turn.some((message) => message.toolCalls.length > 0)
-  return hasCalls && !turn[0]?.reasoningSignature
+  return hasCalls && !signatureOf('anthropic', turn[0]?.reasoningSignature)
 }

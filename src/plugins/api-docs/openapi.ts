@@ -38,7 +38,8 @@ export function openapiDocument(
     info: {
       title: 'llm-router',
       version,
-      description: 'One HTTP address in front of model servers, for OpenAI, Anthropic and Ollama clients.',
+      description:
+        'One HTTP address in front of model servers, for OpenAI, Anthropic, Gemini and Ollama clients.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: server, description: 'This router' }],
@@ -69,6 +70,12 @@ const clientSchemes = {
     in: 'header',
     name: 'x-api-key',
     description: 'API key, as sent by Anthropic clients.',
+  },
+  googleKey: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'x-goog-api-key',
+    description: 'The key, as clients of Gemini send it.',
   },
 } as const
 
@@ -117,6 +124,7 @@ function pathParameters(route: DocumentedRoute): Json[] {
     required: true,
     description: route.docs.path?.[name]?.description ?? 'Part of the path',
     schema: { type: 'string' },
+    ...given(route.docs.path?.[name]?.example),
   }))
 }
 
@@ -134,7 +142,7 @@ function requestBody({ body, docs }: DocumentedRoute, shared: Shared): Json | un
     return { required: true, content: { [form.type]: { schema: plain(form.schema), ...given(example) } } }
   if (!body) return undefined
   const schema = reference(shared, body, `${camelCase(docs.id)}Request`, () =>
-    docs.operations ? withModel(body) : body,
+    docs.operations && docs.path === undefined ? withModel(body) : body,
   )
   return { required: true, content: { 'application/json': { schema, ...given(example) } } }
 }
@@ -237,11 +245,24 @@ const anthropic = Type.Object(
   { description: 'An error in Anthropic format.' },
 )
 
+const gemini = Type.Object(
+  {
+    error: Type.Object({
+      code: Type.Integer({ description: 'The HTTP status.' }),
+      message: Type.String(),
+      status: Type.String({ description: 'Such as `INVALID_ARGUMENT`, `NOT_FOUND`, `UNAVAILABLE`.' }),
+      details: Type.Optional(Type.Array(Type.Object({ '@type': Type.String() }))),
+    }),
+  },
+  { description: 'An error as Gemini writes it.' },
+)
+
 const forms: Readonly<Record<string, { name: string; schema: TSchema }>> = {
   openai: { name: 'OpenaiError', schema: openai },
   responses: { name: 'OpenaiError', schema: openai },
   ollama: { name: 'OllamaError', schema: ollama },
   anthropic: { name: 'AnthropicError', schema: anthropic },
+  gemini: { name: 'GeminiError', schema: gemini },
 }
 
 /** Error schema of a dialect. A dialect that an extension adds has none. */

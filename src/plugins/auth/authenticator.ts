@@ -34,7 +34,7 @@ export function createAuthenticator(app: FastifyInstance, keys: Keys): Authentic
 }
 
 function missingKey(reply: FastifyReply): RouterError {
-  const message = 'No API key: send it as "Authorization: Bearer ..." or as "x-api-key"'
+  const message = 'No API key: send it as "Authorization: Bearer ...", "x-api-key" or "x-goog-api-key"'
   return closingConnection(reply, new RouterError('auth', message, { code: 'missing_api_key' }))
 }
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { ClientKey, Surface } from '../../sdk/client-key.ts'
+import { type ClientKey, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { ResponseStore } from '../../stores/responses/store.ts'
 import { type Authenticator, createAuthenticator } from './authenticator.ts'
@@ -144,14 +144,8 @@ function surfaceOf(app: FastifyInstance, request: FastifyRequest): Surface | und
   if (admin) return 'operator'
   if (surface !== undefined) return surface === 'any' ? undefined : surface
   if (dialect === undefined && dialectOf === undefined) return 'operator'
-  switch (app.errorDialectOf(request)) {
-    case 'anthropic':
-      return 'anthropic'
-    case 'ollama':
-      return 'ollama'
-    default:
-      return 'openai'
-  }
+  const spoken = app.errorDialectOf(request)
+  return surfaces.find((each) => each === spoken) ?? 'openai'
 }
 
 function noLongerValid(): RouterError {

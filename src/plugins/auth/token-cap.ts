@@ -12,6 +12,16 @@ const bounds = new Set([
 ])
 /** Ollama's field in `options`. */
 const ollamaBound = 'NUM_PREDICT'
+const geminiFields = {
+  bounds: ['MAXOUTPUTTOKENS', 'MAX_OUTPUT_TOKENS'],
+  multipliers: ['CANDIDATECOUNT', 'CANDIDATE_COUNT'],
+}
+/** Fields of nested objects: Ollama's, and Gemini's in both of its spellings. */
+const nested: Readonly<Record<string, { bounds: readonly string[]; multipliers: readonly string[] }>> = {
+  OPTIONS: { bounds: [ollamaBound], multipliers: [] },
+  GENERATIONCONFIG: geminiFields,
+  GENERATION_CONFIG: geminiFields,
+}
 /**
  * Fields that request several responses to one prompt; servers generate the largest number. OpenAI and vLLM, llama.cpp.
  */
@@ -51,9 +61,13 @@ export function askedTokens({ body, raw }: AskedBody): AskedTokens {
     if (bounds.has(folded)) found.push(...boundIn(name, value))
     if (multipliers.has(folded)) answersEach = Math.max(answersEach, countIn(value))
     if (prompts.includes(folded)) promptCount += promptsIn(value)
-    if (folded !== 'OPTIONS' || !isObject(value)) continue
-    for (const [option, wanted] of Object.entries(value))
-      if (foldedAsInGo(option) === ollamaBound) found.push(...boundIn(`${name}.${option}`, wanted))
+    const inner = nested[folded]
+    if (!inner || !isObject(value)) continue
+    for (const [option, wanted] of Object.entries(value)) {
+      if (inner.bounds.includes(foldedAsInGo(option))) found.push(...boundIn(`${name}.${option}`, wanted))
+      if (inner.multipliers.includes(foldedAsInGo(option)))
+        answersEach = Math.max(answersEach, countIn(wanted))
+    }
   }
   return { answers: answersEach * Math.max(1, promptCount), bounds: found }
 }
@@ -88,7 +102,8 @@ function* scanned({ bytes, scan }: { bytes: Buffer; scan: JsonScan }): Generator
 const quote = 0x22
 
 function isRelevant(folded: string): boolean {
-  return bounds.has(folded) || multipliers.has(folded) || prompts.includes(folded) || folded === 'OPTIONS'
+  const isPlain = bounds.has(folded) || multipliers.has(folded) || prompts.includes(folded)
+  return isPlain || Object.hasOwn(nested, folded)
 }
 
 function boundIn(name: string, value: unknown): Bound[] {

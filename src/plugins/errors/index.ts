@@ -208,13 +208,14 @@ export function dialectOfRoute(
   prefix: string,
 ): string {
   if (dialect !== undefined) return dialect
-  if (surface === 'anthropic' || surface === 'ollama') return surface
-  return surface === 'openai' || surface === 'text' ? 'openai' : dialectOfPath(path, prefix)
+  if (surface === undefined || surface === 'any' || surface === 'operator') return dialectOfPath(path, prefix)
+  return surface === 'text' ? 'openai' : surface
 }
 
 /** Dialect that a path resembles; decides the error format where no route declares it. */
-export function dialectOfPath(path: string, prefix: string): 'openai' | 'anthropic' | 'ollama' {
+export function dialectOfPath(path: string, prefix: string): 'openai' | 'anthropic' | 'gemini' | 'ollama' {
   if (path.startsWith('/v1/messages') || path.startsWith(`${prefix}/v1/messages`)) return 'anthropic'
+  if (path.startsWith('/v1beta/') || path.startsWith(`${prefix}/v1beta/`)) return 'gemini'
   const isOllama = path.startsWith('/api/') || (prefix !== '' && path.startsWith(`${prefix}/`))
   return isOllama ? 'ollama' : 'openai'
 }

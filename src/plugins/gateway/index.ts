@@ -4,7 +4,7 @@ import { version } from '../../lib/version.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import { deferredClient } from '../../relay/answer/deferred-client.ts'
 import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
-import { type ClientRequest, readClientRequest } from '../../relay/request/client-request.ts'
+import { type ClientRequest, type NamedCall, readClientRequest } from '../../relay/request/client-request.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
 import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
 import type { Acquire } from '../../relay/run/lease.ts'
@@ -22,8 +22,11 @@ import { clientStream, endWithError, keptAlive, ReplyClient, throwUnlessSent } f
 declare module 'fastify' {
   interface FastifyInstance {
     gateway: {
-      /** Reads the chat request in a validated body. Throws what is wrong with its model. */
-      clientRequest(dialect: string, request: FastifyRequest): ClientRequest
+      /**
+       * Reads the chat request in a validated body. `named`: what its path says of model and stream, where the body does not. Throws
+       * what is wrong with its model.
+       */
+      clientRequest(dialect: string, request: FastifyRequest, named?: NamedCall): ClientRequest
       /** Answers a chat request: target after target until one has given its first content. */
       chat(client: ClientRequest, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
       /**
@@ -52,7 +55,7 @@ export default fp(
   (app, _options, done) => {
     const servicesOf = servicesFor(app)
     app.decorate('gateway', {
-      clientRequest: (dialect, request) => clientRequest(app, dialect, request),
+      clientRequest: (dialect, request, named) => clientRequest(app, dialect, request, named),
       chat: async (given, request, reply) => {
         const keepAlive = given.stream ? keptAlive(app, given.dialect, reply) : undefined
         try {
@@ -97,7 +100,12 @@ export default fp(
   },
 )
 
-function clientRequest(app: FastifyInstance, dialectName: string, request: FastifyRequest): ClientRequest {
+function clientRequest(
+  app: FastifyInstance,
+  dialectName: string,
+  request: FastifyRequest,
+  named: NamedCall | undefined,
+): ClientRequest {
   const { exchange, body, rawBody } = request
   app.rights.checkAsking(request)
   const models = app.rights.models(request)
@@ -108,6 +116,7 @@ function clientRequest(app: FastifyInstance, dialectName: string, request: Fasti
     rawBody,
     findModel: (name) => (dialectName.startsWith('ollama') ? models.findLoosely(name) : models.find(name)),
     streamDefault: app.config.streamDefault,
+    named,
   })
   exchange.model = client.model.alias
   exchange.stream = client.stream

@@ -24,8 +24,13 @@ type Answer = (operation: Operation, request: FastifyRequest, reply: FastifyRepl
 declare module 'fastify' {
   interface FastifyInstance {
     operations: {
-      /** Handles a validated embeddings request in the client's dialect. */
-      embed(dialect: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
+      /** Handles a validated embeddings request in the client's dialect. `named`: the model, if the path names it. */
+      embed(
+        dialect: string,
+        request: FastifyRequest,
+        reply: FastifyReply,
+        named?: string,
+      ): Promise<FastifyReply>
       /** Upstream cost of an embeddings request: a large one is sent in several parts. */
       embeddingCost(request: FastifyRequest): UpstreamCost | undefined
       /** Forwards a JSON request. Replaces the model's name in its small JSON response. */
@@ -44,7 +49,7 @@ declare module 'fastify' {
 export default fp(
   (app, _options, done) => {
     app.decorate('operations', {
-      embed: (dialect, request, reply) => embed(app, dialect, request, reply),
+      embed: (dialect, request, reply, named) => embed(app, { dialect, named }, request, reply),
       embeddingCost: (request) => embeddingCost(app, request),
       forward: async (operation, request, reply) => {
         const { body, headers } = await answerForward(
@@ -78,13 +83,13 @@ function embeddingCost(app: FastifyInstance, request: FastifyRequest): UpstreamC
 
 async function embed(
   app: FastifyInstance,
-  dialect: string,
+  { dialect, named }: { dialect: string; named: string | undefined },
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { rawBody, exchange } = request
   const body = membersOf(request)
-  const { alias, model } = modelOf(app, dialect, request, body)
+  const { alias, model } = modelOf(app, dialect, request, named === undefined ? body : { model: named })
   if (!rawBody) throw badRequest('The request has no body')
   const others = app.rights
     .models(request)

@@ -116,7 +116,11 @@ export interface AnswerFacts {
  * Key of the finish reason by dialect. Checked per dialect, because vLLM has a `stop_reason` too, which holds a string
  * from the client.
  */
-const reasonKeys: Readonly<Record<string, string>> = { anthropic: '"stop_reason"', ollama: '"done_reason"' }
+const reasonKeys: Readonly<Record<string, string>> = {
+  anthropic: '"stop_reason"',
+  gemini: '"finishReason"',
+  ollama: '"done_reason"',
+}
 const openaiReasonKey = '"finish_reason"'
 const modelKey = Buffer.from('"model"')
 const idKey = Buffer.from('"id"')

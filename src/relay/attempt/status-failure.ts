@@ -22,10 +22,11 @@ export function failureOfStatus(
   const quotesUpstream = text !== undefined
   const evidence = { causeCode: `HTTP_${status}`, cause: { status, ...said }, quotesUpstream }
   if (status === 429) return rateLimited(headers, said, text, evidence)
-  if (status === 401 || status === 402 || status === 403) {
+  if (status === 401 || status === 402 || status === 403 || isInvalidKey(status, said)) {
     const details = { code: 'upstream_auth', ...evidence }
     const words = 'The upstream refused the credentials of the router'
-    return { ...movesOn(new RouterError('upstream_error', words, details)), refusal: status }
+    const refusal = status === 400 ? 401 : status
+    return { ...movesOn(new RouterError('upstream_error', words, details)), refusal }
   }
   if (status === 404) {
     const words = text ?? `The upstream does not know the model '${target.model}'`
@@ -130,6 +131,11 @@ function refusalOf(status: number): { kind: ErrorKind; details: RouterErrorDetai
     default:
       return status >= 400 && status < 500 ? { kind: 'bad_request', details: { status } } : undefined
   }
+}
+
+/** Google answers 400 to a key that it does not know. Source: Gemini API documentation, "Troubleshooting". */
+function isInvalidKey(status: number, { message = '' }: Said): boolean {
+  return status === 400 && /^API[ _]key (?:not valid|not found|expired)/i.test(message)
 }
 
 function isOverflow(status: number, { code, message }: Said): boolean {

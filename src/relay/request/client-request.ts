@@ -37,6 +37,15 @@ export interface ClientRequestInput {
   rawBody: { bytes: Buffer; scan: JsonScan; whole(): Record<string, unknown> } | undefined
   findModel(name: string): Model | undefined
   streamDefault: 'dialect' | 'true' | 'false'
+  /** Where the path says it and not the body. */
+  named: NamedCall | undefined
+}
+
+/** What the path of a request says, in dialects whose bodies do not. */
+export interface NamedCall {
+  /** The model name that the client asked for. */
+  model: string
+  stream: boolean
 }
 
 /** Reads what the router itself must know of a validated chat body. Throws what is wrong with its model. */
@@ -46,9 +55,10 @@ export function readClientRequest({
   rawBody,
   findModel,
   streamDefault,
+  named,
 }: ClientRequestInput): ClientRequest {
   if (!rawBody) throw badRequest('The request has no body')
-  const alias = aliasOf(body)
+  const alias = named?.model ?? aliasOf(body)
   const model = findModel(alias)
   if (!model) throw modelNotFound(alias.slice(0, 256))
   const options: unknown = body.stream_options
@@ -59,7 +69,7 @@ export function readClientRequest({
     source: { from: 'client', bytes: rawBody.bytes, scan: rawBody.scan },
     outline: body,
     readBody: once(rawBody.whole),
-    stream: streamOf(body.stream, dialect.chat.streamsByDefault, streamDefault),
+    stream: named?.stream ?? streamOf(body.stream, dialect.chat.streamsByDefault, streamDefault),
     includeUsage:
       typeof options === 'object' &&
       options !== null &&

@@ -42,7 +42,7 @@ export function passthroughBody(
   const removed = removedMembers(target, changes.removed)
   const values: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(defaults)) if (!removed.has(name)) values[name] = value
-  Object.assign(values, changes.set, { model: target.upstreamModel })
+  Object.assign(values, changes.set, modelMember(target))
   for (const name of Object.keys(values)) removed.delete(name)
   if (removed.size === 0 || edits.length === 0)
     return edited(bytes, [...edits, ...setMembers(scan, values, removed)])
@@ -50,6 +50,11 @@ export function passthroughBody(
   const changed = applyEdits(bytes, edits)
   const changedScan = scanObject(changed)
   return changedScan ? applyEdits(changed, setMembers(changedScan, values, removed)) : changed
+}
+
+/** Names the model in a body; nothing where the path does. */
+function modelMember({ type, upstreamModel }: Target): Record<string, unknown> {
+  return type.modelIn === 'path' ? {} : { model: upstreamModel }
 }
 
 /** Why a member of `drop_params` is not sent. */
@@ -110,7 +115,7 @@ export function translatedBody(
     if (body[member] !== undefined) drop?.(member, droppedByOperator)
     delete body[member]
   }
-  Object.assign(body, set, { model: target.upstreamModel })
+  Object.assign(body, set, modelMember(target))
   return Buffer.from(wellFormed(JSON.stringify(body), drop))
 }
 

@@ -53,7 +53,7 @@ export function createChatPreparer(
     try {
       if (!read) {
         chat.checkRequest?.(client.outline)
-        read = chat.readRequest(client.readBody(), client.stream)
+        read = { ...chat.readRequest(client.readBody(), client.stream), model: client.alias }
       }
       return read
     } catch (error) {
@@ -193,7 +193,7 @@ function preparePassthrough(
   })
   notices?.forEach(note)
   const removed = [
-    ...(target.toolCalling ? [] : toolMembers),
+    ...(target.toolCalling ? [] : [...toolMembers, ...(chat.toolMembers ?? [])]),
     ...('model_name' in outline ? ['model_name'] : []),
   ]
   const defaults = defaultMembers(client, target)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isObject } from '../../lib/json/read.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
+import type { ContentFeature, Dialect } from '../../sdk/dialect.ts'
 import { type Operation, operations } from '../../sdk/provider.ts'
 
 /** Traits are looked at only when something failed: they are made on the first use. */
@@ -26,12 +27,13 @@ class LazyTraits implements RequestTraits {
 
 /** Of a request in a client's dialect. `body`: what it sent; long strings in it may be cut. */
 export function traitsOfBody(
-  operation: Operation,
+  { native, chat }: Pick<Dialect, 'native' | 'chat'>,
   body: Readonly<Record<string, unknown>>,
   bytes: Buffer | undefined,
 ): RequestTraits {
+  const operation = native?.operation ?? 'chat'
   return new LazyTraits(
-    () => featuresOf(operation, contentOf(body)),
+    () => featuresOf(operation, chat.features ? new Set(chat.features(body)) : contentOf(body)),
     () => bytes && digest(operation, bytes),
   )
 }
@@ -57,7 +59,7 @@ function digest(operation: Operation, bytes: Buffer): string {
   return createHash('sha256').update(operation).update('\0').update(bytes).digest('base64url')
 }
 
-/** Wire names of content parts in all dialects, and of what Ollama and Gemini say by the name of the member. */
+/** Wire names of content parts in all dialects, and of what Ollama says by the name of the member. */
 const partFeatures: Readonly<Record<string, ContentFeature>> = {
   image: 'image',
   image_url: 'image',
@@ -146,8 +148,15 @@ export interface RequestTraits {
   fingerprint(): string | undefined
 }
 
-const contentFeatures = ['image', 'audio', 'video', 'file', 'tools', 'schema', 'adapter'] as const
-export type ContentFeature = (typeof contentFeatures)[number]
+const contentFeatures: readonly ContentFeature[] = [
+  'image',
+  'audio',
+  'video',
+  'file',
+  'tools',
+  'schema',
+  'adapter',
+]
 
 const contentBits = 2 ** contentFeatures.length
 

@@ -1,4 +1,4 @@
-import type { Operation } from '../../sdk/provider.ts'
+import type { CallForm, Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { UpstreamRequest } from '../../sdk/transport.ts'
 import type { RelayServices } from '../services.ts'
@@ -7,6 +7,8 @@ import type { AttemptTrace } from '../trace.ts'
 /** What is sent to one target. */
 export interface UpstreamBody extends Pick<UpstreamRequest, 'body' | 'openBody'> {
   readonly operation: Operation
+  /** Absent: a stream where one is asked for, else a whole answer. */
+  readonly form?: CallForm
   /** Whether the client's bytes go through as they are, and so do the headers of its dialect. */
   readonly isPassthrough?: boolean
   /** In place of the ones for JSON. */
@@ -18,13 +20,13 @@ export interface UpstreamBody extends Pick<UpstreamRequest, 'body' | 'openBody'>
  * own: no credential, cookie or host of a client ever reaches an upstream.
  */
 export function upstreamRequest(
-  { operation, body, openBody, isPassthrough, headers }: UpstreamBody,
+  { operation, form, body, openBody, isPassthrough, headers }: UpstreamBody,
   { services, target, trace }: { services: RelayServices; target: Target; trace?: AttemptTrace | undefined },
   { stream, freshSocket }: { stream: boolean; freshSocket: boolean },
 ): UpstreamRequest {
   return {
     origin: target.origin,
-    path: target.paths[operation] ?? '',
+    path: pathOf(target, operation, form ?? (stream ? 'stream' : 'whole')),
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -42,6 +44,10 @@ export function upstreamRequest(
     ...(openBody && { openBody }),
     freshSocket,
   }
+}
+
+function pathOf({ paths, formPaths }: Target, operation: Operation, form: CallForm): string {
+  return formPaths?.[form]?.[operation] ?? paths[operation] ?? ''
 }
 
 /** Headers of the client that its dialect has of its own. */

@@ -70,7 +70,7 @@ type Delivery = () => void
 
 function traitsOf({ source, dialect, outline }: ClientRequest): RequestTraits {
   if (source.from === 'router') return traitsOfChat(source.request)
-  return traitsOfBody(dialect.native?.operation ?? 'chat', outline, source.bytes)
+  return traitsOfBody(dialect, outline, source.bytes)
 }
 
 /** After the first content an error is an event in the client's dialect, and the body ends without an end marker. */

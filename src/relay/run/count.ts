@@ -1,4 +1,5 @@
 import type { ChatRequest } from '../../sdk/chat.ts'
+import type { CountCodec } from '../../sdk/dialect.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
@@ -27,22 +28,9 @@ interface CountWay {
 /** An estimate is at hand at once: nobody waits long for better, in milliseconds. */
 const patienceMs = 10_000
 
-/** What belongs to the answer, which a count does not have. */
-const answerMembers = [
-  'max_tokens',
-  'stream',
-  'model_name',
-  'metadata',
-  'service_tier',
-  'stop_sequences',
-  'temperature',
-  'top_p',
-  'top_k',
-]
-
 /**
  * Tokens of the prompt in a client's request, counted by one of the model's targets; undefined where none can. Targets
- * of the client's dialect count in it, others by vLLM's `/tokenize`. Throws the error of the targets that can.
+ * of the client's dialect count in it, others by vLLM's `/tokenize` or in their own dialect. Throws the error of the targets that can.
  */
 export async function countPrompt(
   request: ClientRequest,
@@ -82,39 +70,60 @@ function prepareCount(
 
 function wayOf(request: ClientRequest, target: Target, services: RelayServices): CountWay | undefined {
   const { type, paths } = target
-  if (paths.count !== undefined && type.dialect === request.dialect.name) {
-    return {
-      operation: 'count',
-      isPassthrough: true,
-      member: 'input_tokens',
-      body: () => clientBody(request, target),
-    }
+  const { count } = services.dialectOf(type.dialect)
+  if (paths.count !== undefined && count) {
+    const isPassthrough = type.dialect === request.dialect.name
+    const body = (): PreparedBody =>
+      isPassthrough
+        ? clientBody(request, target, count)
+        : translatedCount(request, target, { services, count })
+    return { operation: 'count', isPassthrough, member: count.member, body }
   }
   if (paths.tokenize === undefined) return undefined
   const body = (): Buffer => tokenizeBody(request, target, services)
   return { operation: 'tokenize', isPassthrough: false, member: 'count', body }
 }
 
-/** The client's bytes. Source: Anthropic API reference, "Count tokens in a Message". */
-function clientBody({ dialect, source, readBody }: ClientRequest, target: Target): PreparedBody {
-  if (source.from !== 'client')
-    return Buffer.from(JSON.stringify({ ...readBody(), model: target.upstreamModel }))
+/** The client's bytes where they are those of a chat. */
+function clientBody(
+  { dialect, source, readBody }: ClientRequest,
+  target: Target,
+  count: CountCodec,
+): PreparedBody {
+  const { upstreamModel: model } = target
+  if (count.writeRequest) return Buffer.from(JSON.stringify(count.writeRequest(readBody(), model)))
+  if (source.from !== 'client') return Buffer.from(JSON.stringify({ ...readBody(), model }))
   const tools = target.toolCalling ? [] : ['tools', 'tool_choice']
   const isVendor = target.isAnthropic === true
   const request = { ...source, body: readBody(), stream: false, wantUsage: false, isVendor }
   const { edits } = dialect.chat.passthroughEdits(request)
-  return passthroughBody(source, target, { removed: [...answerMembers, ...tools], edits })
+  return passthroughBody(source, target, { removed: [...count.answerMembers, ...tools], edits })
+}
+
+function translatedCount(
+  client: ClientRequest,
+  target: Target,
+  { services, count }: { services: RelayServices; count: CountCodec },
+): Buffer {
+  const { answerMembers, writeRequest } = count
+  const chat = chatBody(client, target, services)
+  for (const member of answerMembers) delete chat[member]
+  return Buffer.from(JSON.stringify(writeRequest ? writeRequest(chat, target.upstreamModel) : chat))
 }
 
 /** Source: vLLM documentation, "OpenAI-Compatible Server", tokenizer API; with `messages` it applies the chat template. */
 function tokenizeBody(client: ClientRequest, target: Target, services: RelayServices): Buffer {
-  const request = readForCount(client)
-  const { messages, tools } = services.dialectOf(target.type.dialect).chat.writeRequest(
-    { ...request, tools: target.toolCalling ? request.tools : [] },
-    writeOptions(target, () => undefined),
-  )
+  const { messages, tools } = chatBody(client, target, services)
   const body = JSON.stringify({ model: target.upstreamModel, messages, tools })
   return Buffer.from(wellFormed(body, undefined))
+}
+
+function chatBody(client: ClientRequest, target: Target, services: RelayServices): Record<string, unknown> {
+  const request = readForCount(client)
+  return services.dialectOf(target.type.dialect).chat.writeRequest(
+    { ...request, sampling: {}, tools: target.toolCalling ? request.tools : [] },
+    writeOptions(target, () => undefined),
+  )
 }
 
 function readForCount({ dialect, readBody }: ClientRequest): ChatRequest {

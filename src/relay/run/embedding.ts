@@ -8,6 +8,7 @@ import type {
   EmbeddingResponse,
 } from '../../sdk/embedding.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
+import type { CallForm } from '../../sdk/provider.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import { renameModel } from '../answer/whole-answer.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
@@ -86,6 +87,7 @@ function forwardUnread(
   const prepare = (target: Target): PreparedAttempt<EmbeddingAnswer> => ({
     operation: 'embedding',
     body: clientBytes(client, target, { drop: (field, why) => services.exchange.drop(field, why) }),
+    form: formOf(codecOf(dialect), client.body),
     read: (answer) => readOpaque(answer, alias),
   })
   return wholeOverTargets({ model, traits: traitsOfOperation('embedding', bytes), can, prepare }, services)
@@ -175,12 +177,15 @@ function askPart(part: Part, services: RelayServices): Promise<PartAnswer> {
 
 function preparePart(part: Part, target: Target, services: RelayServices): PreparedAttempt<PartAnswer> {
   const { client, codec, request, whole } = part
-  const same = target.type.dialect === client.dialect.name && codec.goesThrough(client.body)
   const upstream = services.dialectOf(target.type.dialect)
+  // `input` holds the inputs of a body that names its model; those of others are written anew for a part of them.
+  const isCut = !whole && target.type.modelIn === 'path'
+  const same = upstream === client.dialect && codec.goesThrough(client.body) && !isCut
   const dropped = new Map<string, string>()
+  const prepared = same ? sameBody(part, target, dropped) : otherBody(part, target, { upstream, dropped })
   return {
     operation: 'embedding',
-    body: same ? sameBody(part, target, dropped) : otherBody(part, target, { upstream, dropped }),
+    ...prepared,
     read({ body }) {
       const answer: unknown = JSON.parse(body.toString())
       const response = codecOf(upstream).readResponse(answer, request.inputs.length)
@@ -197,30 +202,43 @@ function sameBody(
   { client, request, whole }: Part,
   target: Target,
   dropped: Map<string, string>,
-): PreparedBody {
+): FormedBody {
   const drop = (field: string, why: string): void => void dropped.set(field, why)
-  return clientBytes(client, target, { drop, ...(whole ? {} : { set: { input: request.inputs } }) })
+  const codec = codecOf(client.dialect)
+  const body = clientBytes(client, target, { drop, ...(whole ? {} : { set: { input: request.inputs } }) })
+  return { body, form: formOf(codec, client.body) }
 }
 
 function clientBytes(client: ClientEmbedding, target: Target, changes: PassthroughChanges): PreparedBody {
-  const defaults = codecOf(client.dialect).missingDefaults?.(client.body, target.defaults)
+  const { missingDefaults, modelMembers } = codecOf(client.dialect)
+  const defaults = missingDefaults?.(client.body, target.defaults)
   return passthroughBody(client, target, {
     ...(defaults && { defaults }),
     ...changes,
+    set: { ...modelMembers?.(client.body, target.upstreamModel), ...changes.set },
     removed: ['model_name'],
   })
+}
+
+interface FormedBody {
+  body: PreparedBody
+  form: CallForm
+}
+
+function formOf(codec: EmbeddingCodec, body: Readonly<Record<string, unknown>>): CallForm {
+  return codec.isBatch?.(body) ? 'batch' : 'whole'
 }
 
 function otherBody(
   { client, request }: Part,
   target: Target,
   { upstream, dropped }: { upstream: Dialect; dropped: Map<string, string> },
-): Buffer {
+): FormedBody {
   const codec = codecOf(upstream)
   const drop = (field: string, why: string): void => void dropped.set(field, why)
   const written = codec.writeRequest(request, writeOptions(target, drop))
   const changes = upstream === client.dialect ? { members: {}, drop } : { drop }
-  return translatedBody(written, target, codec, changes)
+  return { form: formOf(codec, written), body: translatedBody(written, target, codec, changes) }
 }
 
 /**

@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { refuseQueryKey } from '../../dialects/gemini/call-path.ts'
+import { modelCard, modelList } from '../../dialects/gemini/models.ts'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -36,6 +38,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const elapsed = (request: { exchange: { elapsedMs(): number } }): number =>
     request.exchange.elapsedMs() / 1000
 
+  const geminiCard = (model: Model): Record<string, unknown> =>
+    modelCard({ alias: model.alias, embedding: model.embedding, context: contextOf(model) })
+
   for (const path of endpointPaths(prefix, { fixed: ['/tags', '/api/tags'], prefixed: ['/tags'] })) {
     app.get(path, { config: { dialect: 'ollama', docs: tagsDocs } }, async (request) => ({
       models: (await known(request)).map((model) => ollamaTag(model, since, contextOf(model))),
@@ -49,9 +54,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const path of lists) {
     app.get<{ Querystring: Record<string, unknown> }>(
       path,
-      { config: { dialect: 'openai', dialectOf, docs: listDocs }, onRequest: varies },
+      { config: { dialect: 'openai', dialectOf, docs: listDocs }, onRequest },
       async (request) => {
         const listed = await known(request)
+        if (app.errorDialectOf(request) === 'gemini') return modelList(listed.map(geminiCard), request.query)
         return app.errorDialectOf(request) === 'anthropic'
           ? anthropicList(listed, request.query, (model) => anthropicModel(model, since, contextOf(model)))
           : {
@@ -62,9 +68,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       },
     )
     // Model names may contain slashes; the official client escapes them, others do not.
-    const one = { config: { dialect: 'openai', dialectOf, docs: modelDocs }, onRequest: varies }
+    const one = { config: { dialect: 'openai', dialectOf, docs: modelDocs }, onRequest }
     app.get(`${path}/*`, one, async (request) => {
       const model = await knownOne(request)
+      if (app.errorDialectOf(request) === 'gemini') return geminiCard(model)
       const card = app.errorDialectOf(request) === 'anthropic' ? anthropicModel : openaiModel
       return card(model, since, contextOf(model))
     })
@@ -91,7 +98,8 @@ const listDocs: EndpointDocs = {
   id: 'listModels',
   tag: 'Models',
   summary: 'List models (OpenAI)',
-  description: "In Anthropic's format for requests with one of its headers, such as `anthropic-version`.",
+  description:
+    "In Anthropic's or Gemini's format for requests with one of its headers, such as `anthropic-version` or `x-goog-api-key`.",
   answers: [json('The list.')],
   query: {
     limit: Type.Integer({ description: 'Anthropic format: models per page.' }),
@@ -103,7 +111,7 @@ const listDocs: EndpointDocs = {
 const modelDocs: EndpointDocs = {
   id: 'retrieveModel',
   tag: 'Models',
-  summary: 'Get a model (OpenAI or Anthropic)',
+  summary: 'Get a model (OpenAI, Anthropic or Gemini)',
   answers: [json('The model.')],
   path: name,
 }
@@ -132,15 +140,26 @@ const lmStudioModelDocs: EndpointDocs = {
 
 const anthropicHeaders = ['anthropic-version', 'anthropic-beta', 'x-api-key']
 
-/** Two dialects list their models at the same path; Anthropic's clients are recognized by their headers. */
-function dialectOf(headers: IncomingHttpHeaders): string | undefined {
-  return anthropicHeaders.some((name) => headers[name] !== undefined) ? 'anthropic' : undefined
+/**
+ * A cache must not give one client the form, or the models, of another one (RFC 9110, section 12.5.5). A key in the address is how some
+ * clients of Gemini send theirs.
+ */
+async function onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  reply.header('vary', ['authorization', ...anthropicHeaders, ...geminiHeaders].join(', '))
+  try {
+    refuseQueryKey(request.query)
+  } catch (refused) {
+    request.errorDialect = 'gemini'
+    throw refused
+  }
 }
 
-/** A cache must not give one client the form, or the models, of another one (RFC 9110, section 12.5.5). */
-const varies: onRequestHookHandler = (_request, reply, next) => {
-  reply.header('vary', ['authorization', ...anthropicHeaders].join(', '))
-  next()
+const geminiHeaders = ['x-goog-api-key', 'x-goog-api-client']
+
+/** Several dialects list their models at the same path; clients are recognized by their headers. */
+function dialectOf(headers: IncomingHttpHeaders): string | undefined {
+  if (geminiHeaders.some((name) => headers[name] !== undefined)) return 'gemini'
+  return anthropicHeaders.some((name) => headers[name] !== undefined) ? 'anthropic' : undefined
 }
 
 function anthropicList(

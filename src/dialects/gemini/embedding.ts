@@ -1,0 +1,114 @@
+import { isObject, type JsonObject, numberOf, objectsIn, present, textOf } from '../../lib/json/read.ts'
+import type { WriteRequestOptions } from '../../sdk/dialect.ts'
+import type {
+  EmbeddingCodec,
+  EmbeddingContext,
+  EmbeddingRequest,
+  EmbeddingResponse,
+} from '../../sdk/embedding.ts'
+import { badRequest } from '../../sdk/errors.ts'
+import { reportOllamaMembers } from '../shared/ollama-members.ts'
+import { isErrorShaped, unreadable } from '../shared/upstream-error.ts'
+import { readUsage } from './answer-read.ts'
+import { reportedError } from './errors.ts'
+import { listIn, memberOf, objectIn, othersIn } from './members.ts'
+
+/**
+ * `embedContent` takes one text, `batchEmbedContents` a list of such requests, each of which names the model once more. Source:
+ * Gemini API reference, "Embeddings".
+ */
+export const embedding: EmbeddingCodec = {
+  readRequest,
+  writeRequest,
+  readResponse,
+  writeResponse,
+  goesThrough: () => true,
+  isInWantedForm: () => true,
+  isBatch,
+  modelMembers: (body, model) => {
+    const name = `models/${model.replace(/^models\//, '')}`
+    if (isBatch(body)) return { requests: objectsIn(body.requests).map((each) => ({ ...each, model: name })) }
+    return body.model === undefined ? {} : { model: name }
+  },
+}
+
+function isBatch(body: Readonly<JsonObject>): boolean {
+  return Array.isArray(body.requests)
+}
+
+const known = new Set(['model', 'content', 'outputDimensionality'])
+
+function readRequest(body: JsonObject): EmbeddingRequest {
+  const requests = isBatch(body) ? objectsIn(body.requests) : [body]
+  const inputs = requests.map((request, index) =>
+    readContent(request.content, isBatch(body) ? `requests[${index}].content` : 'content'),
+  )
+  const [first = {}] = requests
+  return {
+    inputs,
+    extras: othersIn(first, known),
+    ...present({ dimensions: numberOf(memberOf(first, 'outputDimensionality')) }),
+  }
+}
+
+function readContent(content: unknown, path: string): string {
+  if (typeof content === 'string') return content
+  const parts = isObject(content)
+    ? objectsIn(Array.isArray(content.parts) ? content.parts : [content.parts])
+    : []
+  if (parts.length === 0) throw badRequest(`'${path}' is required: a content with parts`, path)
+  return parts
+    .map((part) => {
+      const text = textOf(part.text)
+      if (text === undefined)
+        throw badRequest(`'${path}.parts' must be texts for this model`, `${path}.parts`)
+      return text
+    })
+    .join('\n')
+}
+
+/** Gemini's own members; the rest of other dialects is reported. */
+const ownMembers = new Set(['taskType', 'title', 'autoTruncate'])
+
+function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
+  const { inputs, dimensions, truncate, ollama, extras } = request
+  reportOllamaMembers(ollama, drop)
+  if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether it cuts')
+  const own = Object.entries(extras).filter(([name]) => ownMembers.has(name))
+  for (const name of Object.keys(extras))
+    if (!ownMembers.has(name)) drop(name, 'Gemini embeddings have no such field')
+  const requests = inputs.map((input) => {
+    if (typeof input !== 'string')
+      throw badRequest('The upstream of this model takes texts, not tokens', 'input')
+    return {
+      model: `models/${model.replace(/^models\//, '')}`,
+      content: { parts: [{ text: input }] },
+      ...Object.fromEntries(own),
+      ...present({ outputDimensionality: dimensions }),
+    }
+  })
+  const [only] = requests
+  return only && requests.length === 1 ? only : { requests }
+}
+
+function readResponse(body: unknown, inputs: number): EmbeddingResponse {
+  if (isErrorShaped(body)) throw reportedError(body)
+  if (!isObject(body)) throw unreadable('vectors')
+  const single = objectIn(body, 'embedding')
+  const entries = single ? [single] : listIn(body, 'embeddings')
+  if (entries.length !== inputs) throw unreadable('vectors')
+  return {
+    vectors: entries.map(({ values }) => {
+      if (!Array.isArray(values) || !values.every((value) => typeof value === 'number'))
+        throw unreadable('vector')
+      return values
+    }),
+    promptTokens: readUsage(body)?.promptTokens,
+  }
+}
+
+function writeResponse({ vectors, promptTokens }: EmbeddingResponse, context: EmbeddingContext): JsonObject {
+  const embeddings = vectors.map((values) => ({ values }))
+  const usage = promptTokens === undefined ? {} : { usageMetadata: { promptTokenCount: promptTokens } }
+  return isBatch(context.request) ? { embeddings, ...usage } : { embedding: embeddings[0], ...usage }
+}

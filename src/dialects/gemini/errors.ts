@@ -1,0 +1,76 @@
+import { isObject, type JsonObject, textOf } from '../../lib/json/read.ts'
+import type { ErrorOptions } from '../../sdk/dialect.ts'
+import { type ErrorKind, type RouterError, upstreamFailed } from '../../sdk/errors.ts'
+
+/** Source: google.rpc.Code, and Gemini API documentation, "Troubleshooting". */
+const statusOfKind: Readonly<Record<ErrorKind, string>> = {
+  bad_request: 'INVALID_ARGUMENT',
+  context_overflow: 'INVALID_ARGUMENT',
+  auth: 'UNAUTHENTICATED',
+  forbidden: 'PERMISSION_DENIED',
+  model_not_found: 'NOT_FOUND',
+  not_found: 'NOT_FOUND',
+  method_not_allowed: 'UNIMPLEMENTED',
+  request_timeout: 'DEADLINE_EXCEEDED',
+  conflict: 'ABORTED',
+  too_large: 'INVALID_ARGUMENT',
+  unsupported_media_type: 'INVALID_ARGUMENT',
+  unprocessable: 'INVALID_ARGUMENT',
+  rate_limit: 'RESOURCE_EXHAUSTED',
+  overloaded: 'UNAVAILABLE',
+  upstream_error: 'INTERNAL',
+  upstream_timeout: 'DEADLINE_EXCEEDED',
+  client_gone: 'CANCELLED',
+  internal: 'INTERNAL',
+}
+
+export function writeError(error: RouterError, options: ErrorOptions): JsonObject {
+  const details = detailsOf(error, options)
+  return {
+    error: {
+      code: error.status,
+      message: messageOf(error),
+      status: statusOfKind[error.kind],
+      ...(details.length === 0 ? {} : { details }),
+    },
+  }
+}
+
+/** Source: google.rpc.error_details; Gemini CLI waits as `RetryInfo` says. */
+function detailsOf(
+  { code, param, retryAfterSeconds, causeCode }: RouterError,
+  { debug }: ErrorOptions,
+): JsonObject[] {
+  const head = (name: string): JsonObject => ({ '@type': `type.googleapis.com/google.rpc.${name}` })
+  return [
+    ...(code === undefined
+      ? []
+      : [{ ...head('ErrorInfo'), reason: code.toUpperCase(), domain: 'llm-router' }]),
+    ...(param === undefined ? [] : [{ ...head('BadRequest'), fieldViolations: [{ field: param }] }]),
+    ...(retryAfterSeconds === undefined
+      ? []
+      : [{ ...head('RetryInfo'), retryDelay: `${retryAfterSeconds}s` }]),
+    ...(debug && causeCode !== undefined ? [{ ...head('DebugInfo'), detail: causeCode }] : []),
+  ]
+}
+
+/** Clients know by these words that the conversation has to be shortened. */
+function messageOf({ kind, message }: RouterError): string {
+  const tells = kind !== 'context_overflow' || /input token count/i.test(message)
+  return tells ? message : `The input token count exceeds the maximum number of tokens allowed: ${message}`
+}
+
+/** The official client takes an event whose data is an error for one. */
+export function writeStreamError(error: RouterError, options: ErrorOptions): string {
+  return `data: ${JSON.stringify(writeError(error, options))}\n\n`
+}
+
+/** What the upstream said stays in the cause, for the log: it may name hosts, paths and other people's models. */
+export function reportedError(value: unknown): RouterError {
+  const first: unknown = Array.isArray(value) ? value[0] : value
+  const said = isObject(first) && first.error ? first.error : first
+  const cause = isObject(said)
+    ? { message: said.message, type: textOf(said.status), code: said.code }
+    : { message: said, type: undefined, code: undefined }
+  return upstreamFailed('The upstream reported an error', 'UPSTREAM_ERROR', cause)
+}

@@ -1,0 +1,47 @@
+import { keepAliveComment } from '../../lib/bytes/sse.ts'
+import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
+import { readUsage } from './answer-read.ts'
+import { count } from './count.ts'
+import { embedding } from './embedding.ts'
+import { writeError, writeStreamError } from './errors.ts'
+import { features } from './features.ts'
+import { createPassthrough } from './passthrough.ts'
+import { readRequest } from './request-read.ts'
+import { writeRequest } from './request-write.ts'
+import { checkAnswer, readResponse, writeResponse } from './response.ts'
+import { missingDefaults } from './sampling.ts'
+import { createReader } from './stream-read.ts'
+import { createWriter } from './stream-write.ts'
+
+const chat: ChatCodec = {
+  streamsByDefault: false,
+  readRequest,
+  writeRequest,
+  checkAnswer: (body) => {
+    checkAnswer(body)
+    return { usage: readUsage(body) }
+  },
+  readResponse,
+  writeResponse,
+  createReader,
+  createWriter: (context) => createWriter(context),
+  createPassthrough,
+  // The path says whether to stream, and every stream carries token counts.
+  passthroughEdits: () => ({ edits: [], stripUsage: false }),
+  missingDefaults,
+  toolMembers: ['toolConfig', 'tool_config'],
+  features,
+}
+
+/** Google's Gemini API, `generateContent` and its kin. Source of the formats: Gemini API reference. */
+export const gemini: Dialect = {
+  name: 'gemini',
+  streamMediaType: 'text/event-stream',
+  ping: keepAliveComment,
+  chat,
+  count,
+  embedding,
+  writeError,
+  errorStatus: (error) => error.status,
+  writeStreamError,
+}

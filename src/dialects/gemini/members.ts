@@ -1,0 +1,45 @@
+import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
+
+/**
+ * Google's servers take the members of a message in camel case and in snake case, and its own examples use both. Source: Protocol
+ * Buffers documentation, "ProtoJSON Format".
+ */
+export function memberOf(object: JsonObject, name: string): unknown {
+  return object[nameIn(object, name)]
+}
+
+/** The name under which an object has a member; its first one where it has none. */
+export function nameIn(object: Readonly<JsonObject>, name: string): string {
+  if (isSaid(object[name])) return name
+  const snake = snakeCase(name)
+  return isSaid(object[snake]) ? snake : name
+}
+
+export function objectIn(object: JsonObject, name: string): JsonObject | undefined {
+  const value = memberOf(object, name)
+  return isObject(value) ? value : undefined
+}
+
+export function listIn(object: JsonObject, name: string): JsonObject[] {
+  return objectsIn(memberOf(object, name))
+}
+
+/** Members by their first names that are neither named here nor null. */
+export function othersIn(object: JsonObject, known: ReadonlySet<string>): JsonObject {
+  const others = Object.entries(object)
+    .map(([name, value]): [string, unknown] => [camelCase(name), value])
+    .filter(([name, value]) => !known.has(name) && isSaid(value))
+  return Object.fromEntries(others)
+}
+
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== null
+}
+
+function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+}
+
+function camelCase(name: string): string {
+  return name.replaceAll(/(?<=[a-z0-9])_([a-z])/g, (_whole, letter: string) => letter.toUpperCase())
+}

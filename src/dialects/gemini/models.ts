@@ -1,0 +1,38 @@
+import { badRequest } from '../../sdk/errors.ts'
+
+/** A model as `GET /v1beta/models` lists it. Source: Gemini API reference, "Models". */
+export function modelCard({
+  alias,
+  context,
+  embedding,
+}: {
+  alias: string
+  /** In tokens; 0 when it is unknown. */
+  context: number
+  embedding: boolean
+}): Record<string, unknown> {
+  return {
+    name: `models/${alias}`,
+    version: '1',
+    displayName: alias,
+    ...(context > 0 ? { inputTokenLimit: context, outputTokenLimit: context } : {}),
+    supportedGenerationMethods: embedding
+      ? ['embedContent', 'batchEmbedContents']
+      : ['generateContent', 'countTokens'],
+  }
+}
+
+/** A page of the list by Gemini's parameters; all of it without them. Throws `bad_request`. */
+export function modelList(
+  cards: readonly Record<string, unknown>[],
+  { pageSize, pageToken }: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const start = pageToken === undefined || pageToken === '' ? 0 : Number(pageToken)
+  if (!Number.isInteger(start) || start < 0 || start > cards.length)
+    throw badRequest("'pageToken' must be the nextPageToken of an earlier page", 'pageToken')
+  const size = pageSize === undefined || pageSize === '0' ? cards.length : Number(pageSize)
+  if (!Number.isInteger(size) || size < 0)
+    throw badRequest("'pageSize' must be an integer of at least 1", 'pageSize')
+  const end = Math.min(start + size, cards.length)
+  return { models: cards.slice(start, end), ...(end < cards.length ? { nextPageToken: String(end) } : {}) }
+}

@@ -1,0 +1,59 @@
+import { sseFraming } from '../../lib/bytes/framing.ts'
+import type { SseEvent } from '../../lib/bytes/sse.ts'
+import { filledTextOf, type JsonObject, objectsIn } from '../../lib/json/read.ts'
+import type { ChatPassthrough, PassthroughOptions, PassthroughState } from '../../sdk/dialect.ts'
+import { parseEvent as parseAny, type StreamEvent } from '../shared/stream-event.ts'
+import { createStreamFilter, type StreamPolicy, sseMarks } from '../shared/stream-filter.ts'
+import { isBlocked, partsIn, readUsage } from './answer-read.ts'
+import { reportedError } from './errors.ts'
+import { memberOf } from './members.ts'
+
+const marks = sseMarks(
+  'finishReason|finish_reason|promptFeedback|prompt_feedback',
+  'usageMetadata|usage_metadata',
+)
+const nothing = Buffer.alloc(0)
+
+/** Bytes are forwarded as they are: no member of an answer is the name that the client asked for. */
+export function createPassthrough({ model }: PassthroughOptions): ChatPassthrough {
+  const finished = new Set<number>()
+  const begun = new Set<number>()
+  let isRefused = false
+  const policy: StreamPolicy = {
+    framing: sseFraming,
+    marks,
+    parse: parseEvent,
+    readCounts: readUsage,
+    note({ data }, state) {
+      noteEvent(data, state)
+      isRefused ||= isBlocked(data)
+      for (const [position, candidate] of objectsIn(data.candidates).entries()) {
+        const index = typeof candidate.index === 'number' ? candidate.index : position
+        begun.add(index)
+        if (filledTextOf(memberOf(candidate, 'finishReason')) !== undefined) finished.add(index)
+      }
+      return true
+    },
+    // Nothing marks the end but the end of the body, behind the reason of every candidate.
+    complete: () => (isRefused || (finished.size > 0 && finished.size >= begun.size) ? nothing : undefined),
+  }
+  return createStreamFilter(policy, model)
+}
+
+/** Any event of a stream. `[DONE]` is an end that proxies add. */
+export function parseEvent(sent: SseEvent): StreamEvent {
+  return parseAny(sent, reportedError)
+}
+
+function noteEvent(data: JsonObject, state: PassthroughState): void {
+  state.usage = readUsage(data) ?? state.usage
+  state.content ||= isBlocked(data) || objectsIn(data.candidates).some(hasContent)
+}
+
+/** Whether a candidate is worth committing to: a part that says something, or a reason to stop. */
+function hasContent(candidate: JsonObject): boolean {
+  if (filledTextOf(memberOf(candidate, 'finishReason')) !== undefined) return true
+  return partsIn(candidate).some((part) =>
+    Object.entries(part).some(([name, value]) => name !== 'thought' && value !== ''),
+  )
+}

@@ -1,0 +1,35 @@
+import type { CallForm, Operation, ProviderType } from '../sdk/provider.ts'
+
+const methods: Readonly<Partial<Record<Operation, Readonly<Partial<Record<CallForm, string>>>>>> = {
+  chat: { whole: 'generateContent', stream: 'streamGenerateContent?alt=sse' },
+  embedding: { whole: 'embedContent', batch: 'batchEmbedContents' },
+  count: { whole: 'countTokens' },
+}
+
+/** Google's Gemini API. The path names model and method. Format: Gemini API reference, "Generating content" and "Models". */
+export const gemini: ProviderType = {
+  name: 'gemini',
+  dialect: 'gemini',
+  flavour: {},
+  modelIn: 'path',
+  path(operation, call) {
+    const forms = methods[operation]
+    const method = (call && forms?.[call.form]) ?? forms?.whole
+    return method === undefined ? undefined : `/v1beta/${resourceOf(call?.model ?? '{model}')}:${method}`
+  },
+  authHeaders: (token) => (token ? { 'x-goog-api-key': token } : {}),
+  needsHost: true,
+  defaultHost: 'https://generativelanguage.googleapis.com',
+  healthPath: '/v1beta/models?pageSize=1',
+  maxBatch: 100, // API reference, "batchEmbedContents"
+}
+
+/** A tuned model has another collection than `models`. */
+function resourceOf(model: string): string {
+  const name = /^(?:models|tunedModels)\//.test(model) ? model : `models/${model}`
+  return name.split('/').map(escaped).join('/')
+}
+
+function escaped(segment: string): string {
+  return segment === '{model}' ? segment : encodeURIComponent(segment).replaceAll('%3A', ':')
+}

@@ -1,0 +1,156 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { withArrayStream } from '../../dialects/gemini/array-stream.ts'
+import { readCallPath, refuseQueryKey } from '../../dialects/gemini/call-path.ts'
+import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
+import { modelCard, modelList } from '../../dialects/gemini/models.ts'
+import { GeminiBody } from '../../dialects/gemini/schema.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
+import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
+import { modelNotFound, RouterError } from '../../sdk/errors.ts'
+import type { Model } from '../../sdk/target.ts'
+
+/**
+ * The methods of Gemini's models, `POST /v1beta/models/{model}:{method}`, https://ai.google.dev/api/generate-content, and the models
+ * themselves. `/v1` has the same methods; its list is that of all dialects.
+ */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const prefix = app.config.endpointPrefix
+  const methods = ['/v1beta/models', '/v1/models']
+  for (const path of endpointPaths(prefix, { fixed: methods, prefixed: methods })) {
+    const config = { dialect, docs: callDocs, outline: true, upstreamCost }
+    const options = { schema: { body: GeminiBody }, config, onRequest }
+    app.post<{ Querystring: Record<string, unknown> }>(`${path}/*`, options, async (request, reply) => {
+      const { model, method } = callOf(request)
+      switch (method) {
+        case 'generateContent':
+        case 'streamGenerateContent': {
+          const stream = method === 'streamGenerateContent'
+          const client = app.gateway.clientRequest(dialect, request, { model, stream })
+          const isArray = stream && request.query.alt !== 'sse'
+          const spoken = isArray ? withArrayStream(client.dialect) : client.dialect
+          return app.gateway.chat({ ...client, dialect: spoken }, request, reply)
+        }
+        case 'countTokens': {
+          const client = app.gateway.clientRequest(dialect, request, { model, stream: false })
+          const chat = countedChat(client.readBody())
+          const counted = await app.operations.countPrompt({ ...client, readBody: () => chat }, request)
+          if (counted === undefined) reply.header('x-llm-router-estimate', 'true')
+          return { totalTokens: counted ?? estimateTokens(chat) }
+        }
+        case 'embedContent':
+        case 'batchEmbedContents':
+          return app.operations.embed(dialect, request, reply, model)
+        default:
+          throw new RouterError('not_found', `Models have no method '${method.slice(0, 64)}' here`, {
+            code: 'not_found',
+          })
+      }
+    })
+  }
+
+  const lists = ['/v1beta/models']
+  const listed = (request: FastifyRequest): Model[] =>
+    app.rights
+      .models(request)
+      .all()
+      .filter(({ targets }) => targets.length > 0)
+  const cardOf = (model: Model): Record<string, unknown> =>
+    modelCard({
+      alias: model.alias,
+      context: app.engines.contextOf(model),
+      embedding: model.embedding,
+    })
+  for (const path of endpointPaths(prefix, { fixed: lists, prefixed: lists })) {
+    app.get<{ Querystring: Record<string, unknown> }>(
+      path,
+      { config: { dialect, docs: listDocs }, onRequest },
+      async (request) => {
+        const models = listed(request)
+        await app.engines.contextsKnown(models)
+        return modelList(models.map(cardOf), request.query)
+      },
+    )
+    app.get(`${path}/*`, { config: { dialect, docs: modelDocs }, onRequest }, async (request) => {
+      const name = restOf(request)
+      const model = listed(request).find(({ alias }) => alias === name)
+      if (!model) throw modelNotFound(name.slice(0, 256))
+      await app.engines.contextsKnown([model])
+      return cardOf(model)
+    })
+  }
+}
+
+export default plugin
+
+const dialect = 'gemini'
+
+async function onRequest({ query }: FastifyRequest): Promise<void> {
+  refuseQueryKey(query)
+}
+
+function restOf({ params }: FastifyRequest): string {
+  return (params as { '*': string })['*'] // the route's pattern
+}
+
+function callOf(request: FastifyRequest): { model: string; method: string } {
+  const call = readCallPath(restOf(request))
+  if (!call)
+    throw new RouterError(
+      'not_found',
+      'The path must name a model and a method, such as model:generateContent',
+      {
+        code: 'not_found',
+      },
+    )
+  return call
+}
+
+/** Counts and vectors have no answers of a model. */
+function upstreamCost(request: FastifyRequest) {
+  const { method } = readCallPath(restOf(request)) ?? {}
+  if (method === 'generateContent' || method === 'streamGenerateContent') return undefined
+  return { requests: 1, atOnce: 1, promptBytes: request.exchange.receivedBytes, maxTokens: 0 }
+}
+
+const callDocs: EndpointDocs = {
+  id: 'geminiCall',
+  tag: 'Gemini',
+  summary: 'Call a method of a model (Gemini)',
+  description:
+    'Methods: `generateContent`, `streamGenerateContent`, `countTokens`, `embedContent`, `batchEmbedContents`. The last colon separates model and method; the name of the model may contain slashes and colons.',
+  operations: ['chat', 'embedding', 'count'],
+  answers: [
+    json('The answer; for `streamGenerateContent` without `alt=sse` a list of its chunks.'),
+    events('For `streamGenerateContent?alt=sse`: the chunks of the answer, or an `error`.'),
+  ],
+  path: {
+    '*': {
+      name: 'call',
+      description: 'Name of a model, a colon, and the method.',
+      example: 'demo:generateContent',
+    },
+  },
+  query: { alt: Type.String({ description: '`sse`: a stream of server-sent events.' }) },
+  example: { contents: [{ role: 'user', parts: [{ text: 'Hello' }] }] },
+}
+
+const listDocs: EndpointDocs = {
+  id: 'geminiListModels',
+  tag: 'Gemini',
+  summary: 'List models (Gemini)',
+  answers: [json('The list.')],
+  query: {
+    pageSize: Type.Integer({ description: 'Models on a page; all without it.' }),
+    pageToken: Type.String({ description: 'The `nextPageToken` of the page before.' }),
+  },
+}
+
+const modelDocs: EndpointDocs = {
+  id: 'geminiGetModel',
+  tag: 'Gemini',
+  summary: 'Get a model (Gemini)',
+  answers: [json('The model.')],
+  path: { '*': { name: 'model', description: 'Name of a model; it may contain slashes.' } },
+}
