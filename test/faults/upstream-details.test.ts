@@ -51,11 +51,10 @@ test('each of 1 to 50 events before a reset reaches the client, and then an erro
 })
 
 const garbage = Buffer.from('data: {"choices":[{"index":0,"delta":{"content":"\xff\xfe"}}]}\n\n', 'latin1')
-test('after content, bytes that are no UTF-8 and events that are no JSON reach a client as they are', async (t) => {
+test('bytes that are no UTF-8 reach a client of the same dialect as they are', async (t) => {
   const events = Buffer.concat([
     Buffer.from(openaiChunk({ content: 'x' })),
     garbage,
-    Buffer.from('data: {"choi\n\n'),
     Buffer.from(openaiChunk({}, 'stop') + openaiDone),
   ])
   const { router, upstream } = await openWith(t, () => [
@@ -68,6 +67,32 @@ test('after content, bytes that are no UTF-8 and events that are no JSON reach a
   })
   const expected = events.toString('latin1').replaceAll('"upstream-model"', '"one"')
   assert.equal(Buffer.from(await response.arrayBuffer()).toString('latin1'), expected)
+  await assertNothingLeft(router, [upstream], 1)
+})
+
+test('after content, an event that is no JSON ends a passed-through stream with an error', async (t) => {
+  const seen = Promise.withResolvers<void>()
+  const { router, upstream } = await openWith(t, () => [
+    streamHead,
+    chunk(openaiChunk({ content: 'x' })),
+    seen.promise,
+    chunk('data: {"choi\n\n'),
+    hang,
+  ])
+  const response = await fetch(`${router.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'one', stream: true, messages }),
+  })
+  let text = ''
+  for await (const piece of response.body ?? []) {
+    text += Buffer.from(piece).toString()
+    seen.resolve()
+  }
+  const [first, last, ...rest] = text.split('\n\n')
+  assert.equal(JSON.parse(first?.slice('data: '.length) ?? '').choices[0].delta.content, 'x')
+  assert.equal(JSON.parse(last?.slice('data: '.length) ?? '').error.type, 'server_error')
+  assert.deepEqual(rest, [''])
   await assertNothingLeft(router, [upstream], 1)
 })
 
