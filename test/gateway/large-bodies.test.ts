@@ -82,8 +82,8 @@ test('around long texts a body is checked as any other', async () => {
   for (const [body, message] of [
     [`{"model":"same","messages":[{"role":"user","content":${long}]}`, /not valid JSON/],
     [`{"model":"same","messages":[{"role":"user","content":${long},"__proto__":{}}]}`, /__proto__/],
-    [`{"model":"same","messages":{"content":[${long}]}}`, /messages/],
-    [`{"model":"same","messages":[{"content":${long}}]}`, /role/],
+    [`{"model":"same","user":${long}}`, /messages/],
+    [`{"model":"same","stream":${long},"messages":[{"role":"user","content":${long}}]}`, /stream/],
     [`{"model":${long},"messages":[{"role":"user","content":${long}}]}`, /does not exist|not found/],
   ] as const) {
     const { status, answer } = await sent(body)
