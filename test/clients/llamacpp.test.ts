@@ -128,7 +128,7 @@ describe('whole answers of a llama.cpp server', () => {
     const { path, body } = recordedAs('overflow')
     const { status, json } = await ask(path, body, 'overflow')
     assert.deepEqual([status, json.error.code], [400, 'context_length_exceeded'])
-    assert.match(json.error.message, /18009 tokens.*4096 tokens/)
+    assert.match(json.error.message, /4096 tokens.*18009 tokens/)
   })
 
   test('that break off are no answer', async () => {

@@ -292,6 +292,6 @@ test('a package that is nowhere stops the start and is named', () => {
   assert.equal(status, 2)
   assert.match(
     stderr,
-    /LLM_ROUTER_EXTENSIONS: "no-such-package": this package is neither in .* nor beside the router/,
+    /LLM_ROUTER_EXTENSIONS: "no-such-package": package found neither in .* nor next to the router/,
   )
 })
