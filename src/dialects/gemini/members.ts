@@ -1,4 +1,5 @@
-import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
+import { isObject, type JsonObject, objectsIn, textOf } from '../../lib/json/read.ts'
+import type { ContentFeature } from '../../sdk/dialect.ts'
 
 /**
  * Google's servers take the members of a message in camel case and in snake case, and its own examples use both. Source: Protocol
@@ -42,4 +43,23 @@ function snakeCase(name: string): string {
 
 function camelCase(name: string): string {
   return name.replaceAll(/(?<=[a-z0-9])_([a-z])/g, (_whole, letter: string) => letter.toUpperCase())
+}
+
+/** What a body shows of the features that a server may lack. */
+export function* features(body: Readonly<JsonObject>): Generator<ContentFeature> {
+  if (objectsIn(body.tools).length > 0) yield 'tools'
+  const config = objectIn(body, 'generationConfig') ?? {}
+  if (isObject(memberOf(config, 'responseSchema')) || isObject(memberOf(config, 'responseJsonSchema')))
+    yield 'schema'
+  if (memberOf(config, 'responseMimeType') === 'application/json') yield 'schema'
+  for (const content of listIn(body, 'contents'))
+    for (const part of objectsIn(content.parts)) {
+      const data = objectIn(part, 'inlineData') ?? objectIn(part, 'fileData')
+      if (data) yield featureOf(textOf(memberOf(data, 'mimeType')) ?? '')
+    }
+}
+
+function featureOf(mediaType: string): ContentFeature {
+  const [kind] = mediaType.split('/')
+  return kind === 'image' || kind === 'audio' || kind === 'video' ? kind : 'file'
 }
