@@ -51,6 +51,9 @@ test('a probe without a key is not marked, and a stream that no key protects sta
 test('a list of models says which request headers it depends on', async () => {
   for (const path of ['/v1/models', '/v1/models/demo']) {
     const { headers } = await fetch(open.url + path)
-    assert.equal(headers.get('vary'), 'authorization, anthropic-version, anthropic-beta, x-api-key')
+    assert.equal(
+      headers.get('vary'),
+      'authorization, anthropic-version, anthropic-beta, x-api-key, x-goog-api-key, x-goog-api-client',
+    )
   }
 })
