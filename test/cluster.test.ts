@@ -158,7 +158,8 @@ async function assertFreedByDeath(router: RouterProcess, box: Box): Promise<void
   process.kill(holderPid, 'SIGKILL')
   const killedAt = performance.now()
   assert.equal(await waiting, 200)
-  assert.ok(performance.now() - killedAt < 1_000)
+  // Without word of the death the target would be free when the lease expires, after 15 s.
+  assert.ok(performance.now() - killedAt < 5_000)
   await broken
   // A new worker has taken the place of the dead one.
   await router.listening(3)
@@ -183,7 +184,7 @@ describe('a cluster', { concurrency: 2 }, () => {
         const clients = (await Promise.all(hosts.map(manyClients))).flat()
         await assertExclusive([box], clients, 8)
       })
-      await t.test('the target of a killed worker is free within a second', () =>
+      await t.test('the target of a killed worker is free long before its lease expires', () =>
         assertFreedByDeath(first, box),
       )
       await t.test('a router that stops in order gives everything back', async () => {
@@ -203,7 +204,7 @@ describe('a cluster', { concurrency: 2 }, () => {
       await t.test('a target never has two requests at once', async () => {
         await assertExclusive([box], await manyClients(router), 12)
       })
-      await t.test('the target of a killed worker is free within a second', () =>
+      await t.test('the target of a killed worker is free long before its lease expires', () =>
         assertFreedByDeath(router, box),
       )
     })
