@@ -143,7 +143,7 @@ async function assertExclusive(
 const cluster = { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' }
 const withRedis = () => ({ LLM_ROUTER_REDIS_HOST: '127.0.0.1', LLM_ROUTER_REDIS_PORT: `${redis.port}` })
 
-/** Kills the worker that has the only box, and asks another one, which must get the box within a second. */
+/** Kills the worker that has the only box, and asks another one, which must get the box long before its lease expires. */
 async function assertFreedByDeath(router: RouterProcess, box: Box): Promise<void> {
   const [[holderPid, holder], [, other]] = [...(await clientsOfWorkers(router, 2))] as [
     [number, Client],
