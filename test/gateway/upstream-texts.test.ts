@@ -193,7 +193,10 @@ test('a 500 that says the request is too long is a 400 for its client', async ()
     assert.deepEqual([line.outcome, line.error_code], ['client_error', 'context_length_exceeded'], message)
   }
   const { text } = await ask(said('input (40001 tokens) is too large to process'))
-  assert.match(JSON.parse(text).error.message, /maximum context length was exceeded: input \(40001 tokens\) is too large/)
+  assert.match(
+    JSON.parse(text).error.message,
+    /maximum context length was exceeded: input \(40001 tokens\) is too large/,
+  )
   assert.equal((await ask(said('image input is not supported'))).status, 502)
 })
 
