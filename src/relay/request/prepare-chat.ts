@@ -128,10 +128,8 @@ function upstreamSurface(
   if (request.completion === undefined) {
     const wantsResponses = target.paths.responses !== undefined && target.type.dialect === 'openai'
     const needed = hasFileByAddress(request) || needsResponses(withTools(request, target), target.profile)
-    if (wantsResponses && needed) {
-      if (!declined.has(target, 'responses'))
-        return { dialect: dialectOf('responses'), operation: 'responses' }
-    }
+    if (wantsResponses && needed && !declined.has(target, 'responses'))
+      return { dialect: dialectOf('responses'), operation: 'responses' }
     if (target.paths.chat === undefined) throw badRequest('The upstream of this model has no chats', 'model')
     return { dialect, operation: 'chat' }
   }
