@@ -118,6 +118,8 @@ const continueCli: ClientProgram = {
 const cline: ClientProgram = {
   heading: 'Cline',
   npmPackage: 'cline',
+  // Else a server of its own goes on in the background.
+  env: { CLINE_SESSION_BACKEND_MODE: 'local' },
   headless: (task) => [task],
   read: (path) => ({ name: 'read_files', args: { files: [{ path }] } }),
   edit: (path) => ({ name: 'editor', args: { path, old_text: 'red', new_text: 'blue' } }),
