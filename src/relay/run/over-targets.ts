@@ -23,7 +23,8 @@ export async function overTargets<Answer>(
   for (const [index, model] of [plan.model, ...fallbacks].entries()) {
     if (index > 0) exchange.answeringModel = model.alias
     const hasFallback = index < fallbacks.length
-    const attempts = new ModelAttempts({ model, traits: plan.traits, can: plan.can, hasFallback }, services)
+    const { traits, request, can } = plan
+    const attempts = new ModelAttempts({ model, traits, request, can, hasFallback }, services)
     const result = await overModel(plan, attempts, services)
     if (result.type === 'success') {
       for (const before of failed) before.judge('fallback')
