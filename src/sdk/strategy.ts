@@ -1,3 +1,4 @@
+import type { EngineSignals } from './engine-signals.ts'
 import type { Target } from './target.ts'
 
 /** What is known of a target at this moment. Kept by the balancer; strategies and the status page read it. */
@@ -15,6 +16,8 @@ export interface TargetSignals {
   readonly failureRate: number
   /** When the target was last added or came back from a failure, on the clock of `StrategyContext.now`. */
   readonly returnedAt: number
+  /** What its engine said at the last poll; absent: unknown. Concerns the whole server. */
+  readonly engine?: EngineSignals | undefined
 }
 
 export interface StrategyContext {
