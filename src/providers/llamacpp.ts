@@ -9,6 +9,7 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  *   never happens while it serves others; a stream ends at once. So non-streaming requests are sent as
  *   streams and their chunks are collected.
  * - `/health` is 503 `Loading model` until the model can answer.
+ * - `/tokenize` takes a text and no messages; `/v1/messages/count_tokens` counts exactly what a chat is made into.
  * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.
  */
 export const llamacpp: ProviderType = {
@@ -29,7 +30,9 @@ export const llamacpp: ProviderType = {
     responses: openaiPaths.responses,
     embedding: openaiPaths.embedding,
     rerank: '/v1/rerank',
+    count: '/v1/messages/count_tokens',
   }),
+  countDialect: 'anthropic',
   authHeaders: bearerHeaders,
   needsHost: true,
   healthPath: '/health',

@@ -73,6 +73,8 @@ export interface ProviderType {
   readonly listings?: readonly EngineListing[]
   /** Its servers hold models in memory: what they do not list is not loaded. Absent: any model is always ready. */
   readonly loadsModels?: boolean
+  /** The dialect of its `count`, where that is not its own; chats are then counted in no other way. */
+  readonly countDialect?: string
   /** A server does not notice that the client of a whole answer has left, so such answers are asked for as streams. */
   readonly collectsWholeAnswers?: boolean
   /** Most inputs that one embedding request may have; absent: no limit is known. */
