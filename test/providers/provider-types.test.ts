@@ -55,7 +55,9 @@ it('each type has the operations that its servers have', () => {
     assert.equal(type.path('responses'), '/v1/responses')
   }
   assert.equal(vllm.path('tokenize'), '/tokenize')
-  assert.equal(llamacpp.path('tokenize'), undefined)
+  assert.equal(llamacpp.path('tokenize'), '/tokenize')
+  assert.equal(llamacpp.path('infill'), '/infill')
+  assert.equal(lmstudio.path('tokenize'), undefined)
   assert.equal(sglang.path('classify'), '/v1/classify')
   assert.equal(openai.path('speech'), '/v1/audio/speech')
   assert.equal(lmstudio.path('image'), undefined)
