@@ -177,6 +177,11 @@ const profileRules: readonly ProfileRule[] = [
     model: /^(mistral|mixtral|ministral|codestral|devstral|magistral)/,
     profile: { exact_call_id: 9 },
   },
+  {
+    type: 'sglang',
+    model: /^(mistral|mixtral|ministral|codestral|devstral|magistral)/,
+    profile: { exact_call_id: 9 },
+  },
   // GroqCloud API reference, "Create chat completion": `reasoning_content` is an unknown property there.
   { type: 'openai', host: /(^|\.)groq\.com$/, profile: { thoughts_back: ['reasoning'] } },
   // OpenRouter, "Reasoning tokens".

@@ -6,6 +6,7 @@ import { lmstudio } from './lmstudio.ts'
 import { mock } from './mock/index.ts'
 import { ollama } from './ollama.ts'
 import { openai } from './openai.ts'
+import { sglang } from './sglang.ts'
 import { vllm } from './vllm.ts'
 
 /** All built-in provider types, in the order of the docs. */
@@ -17,5 +18,6 @@ export const providerTypes: readonly ProviderType[] = [
   ollama,
   anthropic,
   gemini,
+  sglang,
   mock,
 ]

@@ -14,6 +14,8 @@ export interface EngineModel {
 /** What a server says of itself now. */
 export interface EngineState {
   readonly isLlamaCpp: boolean
+  /** Its only model answers to every name. Absent: as llama.cpp with one model does. */
+  readonly anyName?: boolean
   readonly models: readonly EngineModel[]
 }
 
@@ -37,6 +39,8 @@ export const openaiListing: EngineListing = {
     const entries = objectsIn(answer.data)
     return {
       isLlamaCpp: entries.some((entry) => entry.owned_by === 'llamacpp'),
+      // In router mode llama.cpp takes no name but those of the list.
+      ...(entries.some(({ status }) => isObject(status)) ? { anyName: false } : {}),
       models: entries.map(({ id, aliases, max_model_len: length, meta, status }) => ({
         names: [id, ...(Array.isArray(aliases) ? aliases : [])].flatMap((name) => filledTextOf(name) ?? []),
         context: positive(length) ?? (isObject(meta) ? positive(meta.n_ctx) : undefined),
@@ -104,10 +108,13 @@ export const lmStudioInstanceListing: EngineListing = {
 }
 
 /** The entry of a model. A llama.cpp server with one model answers to every name. */
-export function modelIn({ isLlamaCpp, models }: EngineState, name: string): EngineModel | undefined {
+export function modelIn(
+  { isLlamaCpp, anyName = isLlamaCpp, models }: EngineState,
+  name: string,
+): EngineModel | undefined {
   const wanted = looseName(name)
   const named = models.find(({ names }) => names.some((each) => looseName(each) === wanted))
-  return named ?? (isLlamaCpp && models.length === 1 ? models[0] : undefined)
+  return named ?? (anyName && models.length === 1 ? models[0] : undefined)
 }
 
 /** As Ollama matches names: in any case, and `m` is `m:latest`. */

@@ -7,6 +7,7 @@ import type { Transport } from './transport.ts'
  * What can be asked of an upstream. `completion` continues a text without a chat around it: OpenAI's older completions,
  * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's chat requests,
  * `responses_count` in that of the Responses API. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM has too.
+ * `infill` is llama.cpp's completion between a prefix and a suffix.
  */
 export const operations = [
   'chat',
@@ -28,6 +29,7 @@ export const operations = [
   'classify',
   'cohere_embedding',
   'responses_count',
+  'infill',
 ] as const
 
 export type Operation = (typeof operations)[number]
@@ -73,6 +75,10 @@ export interface ProviderType {
   readonly listings?: readonly EngineListing[]
   /** Its servers hold models in memory: what they do not list is not loaded. Absent: any model is always ready. */
   readonly loadsModels?: boolean
+  /** The dialect of its `count`, where that is not its own; chats are then counted in no other way. */
+  readonly countDialect?: string
+  /** The member that holds the text to tokenize; absent: `prompt`, as vLLM has it. */
+  readonly tokenizes?: 'content'
   /** A server does not notice that the client of a whole answer has left, so such answers are asked for as streams. */
   readonly collectsWholeAnswers?: boolean
   /** Most inputs that one embedding request may have; absent: no limit is known. */
