@@ -5,7 +5,9 @@ import { ConfigError } from '../sdk/errors.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import { activePath, atTextPosition, modelPath } from './config-path.ts'
 import { type CheckedModel, checkModel, type Findings } from './models-check.ts'
-import { buildTarget, TargetIds, type TargetSources } from './target-build.ts'
+import { readAliases } from './servers/aliases.ts'
+import { isReserved, readServers, type Servers } from './servers/servers.ts'
+import { buildTarget, checkServer, TargetIds, type TargetSources } from './target-build.ts'
 
 interface FoundModel extends ActiveModel, CheckedModel {
   path: string
@@ -15,25 +17,38 @@ interface FoundModel extends ActiveModel, CheckedModel {
  * Reads models-config.json. Throws ConfigError with everything that is wrong in it, each error with its place; no
  * error holds a key or an address. The warnings are for what can be lived with.
  */
-export function loadModels(text: string, sources: TargetSources): { models: Model[]; warnings: string[] } {
+export function loadModels(text: string, sources: TargetSources): LoadedModels {
   const { root, warnings } = parse(text)
   const findings: Findings = { errors: [], warnings }
+  const servers = readServers(root, findings)
   const active = readActiveModels(root, findings)
   const found = active.flatMap((model): FoundModel[] => {
     const path = modelPath(model.group, model.alias)
-    const checked = checkModel(model.value, path, findings)
+    const checked = checkModel(model.value, path, { findings, servers })
     return checked ? [{ ...model, ...checked, path }] : []
   })
-  checkParked(root, active, findings)
+  checkParked(root, active, { findings, servers })
 
   const ids = new TargetIds()
   for (const placed of found.flatMap(({ providers, sleeping }) => [...providers, ...sleeping]))
     ids.claim(placed, findings.errors)
   const models = found.map((model) => buildModel(model, ids, sources, findings))
+  for (const server of servers.list) checkServer(server, sources, findings)
   checkFallbacks(found, findings)
   checkTwins(root, found, findings)
-  if (findings.errors.length > 0) throw new ConfigError(findings.errors, findings.warnings)
-  return { models, warnings: findings.warnings }
+  const configured = new Set(active.map(({ alias }) => alias))
+  const aliases = readAliases(root, { configured, published: new Set(), mayGrow: false }, findings)
+  // Providers of one server share what is wrong with it.
+  const [errors, allWarnings] = [[...new Set(findings.errors)], [...new Set(findings.warnings)]]
+  if (errors.length > 0) throw new ConfigError(errors, allWarnings)
+  return { models, aliases, warnings: allWarnings }
+}
+
+export interface LoadedModels {
+  models: Model[]
+  /** The model of each further name. */
+  aliases: ReadonlyMap<string, string>
+  warnings: string[]
 }
 
 function parse(text: string): { root: Record<string, unknown>; warnings: string[] } {
@@ -64,7 +79,7 @@ function checkTwins(
 ): void {
   for (const { alias, group, path } of found) {
     for (const [other, models] of Object.entries(root)) {
-      if (other === group || other === 'active_models' || /^[$_]/.test(other)) continue
+      if (other === group || isReserved(other) || /^[$_]/.test(other)) continue
       if (isObject(models) && Object.hasOwn(models, alias))
         warnings.push(
           `${modelPath(other, alias)}: not served; the model of this name that is active is ${path}`,
@@ -88,14 +103,14 @@ function checkFallbacks(found: readonly FoundModel[], { errors }: Findings): voi
 function checkParked(
   root: Record<string, unknown>,
   active: readonly ActiveModel[],
-  findings: Findings,
+  context: { findings: Findings; servers: Servers },
 ): void {
   for (const [group, models] of Object.entries(root)) {
-    if (group === 'active_models' || group.startsWith('$') || !isObject(models)) continue
+    if (isReserved(group) || group.startsWith('$') || !isObject(models)) continue
     for (const [alias, value] of Object.entries(models)) {
       if (active.some((model) => model.group === group && model.alias === alias)) continue
       if (isObject(value) && ('providers' in value || 'providers_sleep' in value))
-        checkModel(value, modelPath(group, alias), findings, true)
+        checkModel(value, modelPath(group, alias), { ...context, parked: true })
     }
   }
 }
@@ -182,10 +197,12 @@ function modelOf(
   path: string,
   findings: Findings,
 ): unknown {
-  const models = group !== 'active_models' && Object.hasOwn(root, group) ? root[group] : undefined
+  const models = !isReserved(group) && Object.hasOwn(root, group) ? root[group] : undefined
   if (!isObject(models)) {
-    const groups = Object.keys(root).filter((name) => name !== 'active_models')
-    const error = `${activePath(group)}: no such group of models${didYouMean(group, groups)}`
+    const groups = Object.keys(root).filter((name) => !isReserved(name))
+    const error = isReserved(group)
+      ? `${activePath(group)}: the name ${JSON.stringify(group)} is reserved; a group of models needs another name`
+      : `${activePath(group)}: no such group of models${didYouMean(group, groups)}`
     if (!findings.errors.includes(error)) findings.errors.push(error)
     return undefined
   }

@@ -15,9 +15,10 @@ import type { Registry } from '../sdk/registry.ts'
 import type { Strategy } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
 import { profileFor } from './model-profiles.ts'
-import type { Findings, ProviderAtPath } from './models-check.ts'
+import { type Findings, memberPath, type ProviderAtPath } from './models-check.ts'
 import type { ModelShell, Provider } from './models-schema.ts'
 import { expanded, readToken } from './secrets.ts'
+import { asProvider, type ServerAtPath } from './servers/servers.ts'
 import { type ConnectionSources, readConnection } from './target-connection.ts'
 import { healthUrl, hostError, joinUrl } from './target-url.ts'
 
@@ -78,27 +79,37 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
   }
 }
 
+/** Reports what is wrong with a server, whether or not a provider refers to it. */
+export function checkServer(server: ServerAtPath, sources: TargetSources, findings: Findings): void {
+  const placed = asProvider(server)
+  const type = findType(placed, sources.providers, findings)
+  const host = readHost(placed, type, sources, findings.errors)
+  readToken(placed, sources, findings.errors)
+  if (host !== undefined) readConnection(placed, new URL(host).origin, sources, findings)
+}
+
 function findType(
-  { provider, path }: ProviderAtPath,
+  placed: ProviderAtPath,
   known: Registry<ProviderType>,
   findings: Findings,
 ): ProviderType | undefined {
-  const name = provider.api_type.trim()
+  const name = placed.provider.api_type.trim()
   const type = known.find(name) ?? known.find(name.toLowerCase())
   if (!type)
     findings.errors.push(
-      `${path}.api_type: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
+      `${memberPath(placed, 'api_type')}: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
     )
   return type
 }
 
 function readHost(
-  { provider, path }: ProviderAtPath,
+  placed: ProviderAtPath,
   type: ProviderType | undefined,
   { env, allowLinkLocal }: TargetSources,
   errors: string[],
 ): string | undefined {
-  const hostPath = `${path}.api_host`
+  const { provider } = placed
+  const hostPath = memberPath(placed, 'api_host')
   const written = provider.api_host?.trim() ?? ''
   if (written === '') {
     if (type?.defaultHost !== undefined) return type.defaultHost
@@ -146,13 +157,14 @@ function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick<Target
 /** Many servers that speak OpenAI's chats have no Responses API, or half of one: it is used where it is asked for. */
 function wantedPaths(
   paths: Target['paths'],
-  { provider, path }: ProviderAtPath,
+  placed: ProviderAtPath,
   type: ProviderType,
   warnings: string[],
 ): Target['paths'] {
+  const { provider } = placed
   const wanted = provider.responses ?? typeof provider.paths?.responses === 'string'
   if (wanted && type.dialect === 'openai' && paths.responses !== undefined) return paths
-  if (wanted) warnings.push(`${path}.responses: not used with ${type.name} servers`)
+  if (wanted) warnings.push(`${memberPath(placed, 'responses')}: not used with ${type.name} servers`)
   const { responses: _unwanted, ...rest } = paths
   return rest
 }
@@ -244,14 +256,17 @@ export class TargetIds {
 
   /**
    * `gemma@3f1c09aa#0`, counting the model's providers on one host: the same after a restart, and whatever other
-   * models come and go. The host is there by its digest alone: ids are in logs, addresses are not.
+   * models come and go. The host is there by its digest alone: ids are in logs, addresses are not. With an entry in
+   * `servers`: `gpu-a/gemma`.
    */
-  idFor({ provider, path }: ProviderAtPath, alias: string, host: string): string {
+  idFor(placed: ProviderAtPath, alias: string, host: string): string {
+    const { provider, path, server } = placed
     const id = configuredId(provider.id)
     if (id !== undefined) return id
     const digest = createHash('sha256').update(host).digest('hex').slice(0, 8)
     for (let count = 0; ; count++) {
-      const made = `${alias}@${digest}#${count}`
+      const onServer = `${server?.id}/${alias}${count === 0 ? '' : `#${count}`}`
+      const made = server ? onServer : `${alias}@${digest}#${count}`
       if (this.#pathOf.has(made)) continue
       this.#pathOf.set(made, path)
       return made

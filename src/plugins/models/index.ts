@@ -20,6 +20,11 @@ declare module 'fastify' {
     models: {
       /** Models in use; a reload replaces the list. */
       all(): readonly Model[]
+      /** Models as clients see them: each alias is one of its own, called by that name. */
+      listed(): readonly Model[]
+      /** Further names of a model. */
+      aliasesOf(model: string): readonly string[]
+      /** Finds a model by its name or an alias of it. */
       find(name: string): Model | undefined
       /** Matches names as Ollama does: case-insensitively, and `m` equals `m:latest`. */
       findLoosely(name: string): Model | undefined
@@ -54,13 +59,15 @@ export default fp(
   async (app, options: ModelsOptions) => {
     const feed = app.reload.feed(app.reload.sources.models)
     const load = loader(app, options.env, (await options.found) ?? [])
-    const { models, warnings, version } = load(await feed.first())
+    const { models, aliases, warnings, version } = load(await feed.first())
     for (const warning of warnings) app.log.warn(warning)
-    let table = tableOf(models)
+    let table = tableOf(models, aliases)
     const loading: ConfigLoading = { version, at: new Date(), reloads: { success: 0, failure: 0 } }
     const listeners: ((change: ModelsChange) => void)[] = []
     app.decorate('models', {
       all: () => table.models,
+      listed: () => table.listed,
+      aliasesOf: (model) => table.aliases.get(model) ?? [],
       find: (name) => table.byName.get(name),
       findLoosely: (name) => table.byName.get(name) ?? table.loosely.get(looseName(name)),
       loading: () => loading,
@@ -70,7 +77,7 @@ export default fp(
     })
     const take = (loaded: Loaded): ModelsChange => {
       const { models: next, change } = reuse(table.models, loaded.models)
-      table = tableOf(next)
+      table = tableOf(next, loaded.aliases)
       Object.assign(loading, { version: loaded.version, at: new Date() })
       for (const listener of listeners) notify(app, listener, change)
       return change
@@ -91,15 +98,32 @@ function notify(app: FastifyInstance, listener: (change: ModelsChange) => void, 
 
 interface ModelTable {
   models: readonly Model[]
+  listed: readonly Model[]
+  /** By name and by alias. */
   byName: ReadonlyMap<string, Model>
   loosely: ReadonlyMap<string, Model>
+  /** Aliases by model. */
+  aliases: ReadonlyMap<string, readonly string[]>
 }
 
-function tableOf(models: readonly Model[]): ModelTable {
+function tableOf(models: readonly Model[], aliases: ReadonlyMap<string, string>): ModelTable {
+  const named = new Map(models.map((model) => [model.alias, model]))
+  const further = [...aliases].flatMap(([name, alias]): [string, Model][] => {
+    const model = named.get(alias)
+    return model ? [[name, model]] : []
+  })
+  const names = [...named, ...further]
   return {
     models,
-    byName: new Map(models.map((model) => [model.alias, model])),
-    loosely: new Map(models.toReversed().map((model) => [looseName(model.alias), model])),
+    listed: [...models, ...further.map(([alias, model]) => ({ ...model, alias }))],
+    byName: new Map(names),
+    loosely: new Map(names.toReversed().map(([name, model]) => [looseName(name), model])),
+    aliases: new Map(
+      models.map(({ alias }) => [
+        alias,
+        further.flatMap(([name, model]) => (model.alias === alias ? [name] : [])),
+      ]),
+    ),
   }
 }
 

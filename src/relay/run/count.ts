@@ -15,6 +15,7 @@ import {
   writeOptions,
 } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
+import { routingOfOperation } from '../request/routing-request.ts'
 import type { RelayServices } from '../services.ts'
 import { wholeOverTargets } from './over-targets.ts'
 
@@ -46,7 +47,11 @@ export async function countPrompt(
     // Another model cuts a text into other tokens.
     const bounded = { ...services, signal, fallbacksOf: () => [] }
     const prepare = (target: Target): PreparedAttempt<number> => prepareCount(request, target, services)
-    return await wholeOverTargets({ model, traits: traitsOfOperation('count'), can, prepare }, bounded)
+    const traits = traitsOfOperation('count')
+    return await wholeOverTargets(
+      { model, traits, request: routingOfOperation(undefined, services), can, prepare },
+      bounded,
+    )
   } finally {
     stop()
   }

@@ -11,6 +11,7 @@ import type { Exchange } from '../exchange.ts'
 import { having, requireOperation } from '../request/operation-targets.ts'
 import { type PreparedBody, passthroughBody } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
+import { routingOfOperation } from '../request/routing-request.ts'
 import type { UpstreamBody } from '../request/upstream-request.ts'
 import type { RelayServices } from '../services.ts'
 import { boundaryOf, type FormPart, MultipartScan } from '../upstream/multipart.ts'
@@ -37,7 +38,7 @@ export function answerForward(request: ForwardedRequest, services: RelayServices
     const body = bodyFor(request, target, services, form)
     return { operation, body, read: (answer) => readOpaque(answer, alias, form?.added) }
   }
-  return wholeOverTargets({ ...planOf(request, request.bytes), prepare }, services)
+  return wholeOverTargets({ ...planOf(request, services, request.bytes), prepare }, services)
 }
 
 /** Streams the answer to the client. Throws the client's error, also after the answer has begun. */
@@ -49,7 +50,7 @@ export async function pipeForward(
   const { operation } = request
   const prepare = (target: Target): PreparedAttempt =>
     piped({ operation, body: bodyFor(request, target, services) }, client, services.exchange)
-  await overTargets({ ...planOf(request, request.bytes), prepare }, services)
+  await overTargets({ ...planOf(request, services, request.bytes), prepare }, services)
 }
 
 function bodyFor(
@@ -65,10 +66,12 @@ function bodyFor(
 /** Throws `bad_request` where no target of the model has the operation. `bytes`: of the body, where they are in memory. */
 function planOf(
   { model, operation }: { model: Model; operation: Operation },
+  services: RelayServices,
   bytes?: Buffer,
 ): Omit<AttemptPlan<never>, 'prepare'> {
   requireOperation(model, operation)
-  return { model, traits: traitsOfOperation(operation, bytes), can: having(operation) }
+  const request = routingOfOperation(bytes?.length, services)
+  return { model, traits: traitsOfOperation(operation, bytes), request, can: having(operation) }
 }
 
 /** An attempt whose answer is streamed to the client, whatever its bytes are. */
@@ -154,7 +157,7 @@ export async function pipeUpload(
     const body = { operation, headers, body: Buffer.alloc(0), openBody: () => spool.read(pieces) }
     return piped(body, client, services.exchange)
   }
-  await overTargets({ ...planOf({ model, operation }), prepare }, services)
+  await overTargets({ ...planOf({ model, operation }, services), prepare }, services)
 }
 
 function piecesOf({ boundary, parts }: Upload, modelName: string): SpoolPiece[] {
