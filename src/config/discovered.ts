@@ -107,9 +107,14 @@ export function lmStudioModel(entry: unknown): FoundModel | undefined {
  * https://lmstudio.ai/docs/developer/rest/list
  */
 export function lmStudioInstanceModel(entry: unknown): FoundModel | undefined {
-  if (!isObject(entry) || typeof entry.key !== 'string' || !Array.isArray(entry.loaded_instances)) return undefined
+  if (!isObject(entry) || typeof entry.key !== 'string' || !Array.isArray(entry.loaded_instances))
+    return undefined
   const embedding = entry.type === 'embedding'
-  const { vision, trained_for_tool_use: tools, reasoning } = isObject(entry.capabilities) ? entry.capabilities : {}
+  const {
+    vision,
+    trained_for_tool_use: tools,
+    reasoning,
+  } = isObject(entry.capabilities) ? entry.capabilities : {}
   const contexts = objectsIn(entry.loaded_instances)
     .map(({ config }) => (isObject(config) ? numberOf(config.context_length) : 0))
     .filter((context) => context > 0)

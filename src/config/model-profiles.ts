@@ -233,7 +233,12 @@ const profileRules: readonly ProfileRule[] = [
     type: 'tgi',
     profile: {
       max_stops: 4,
-      ranges: { temperature: [0, 100], top_p: [least, 0.99], frequency_penalty: [-2, 2], top_logprobs: [0, 5] },
+      ranges: {
+        temperature: [0, 100],
+        top_p: [least, 0.99],
+        frequency_penalty: [-2, 2],
+        top_logprobs: [0, 5],
+      },
     },
   },
   // Gemini API reference, "GenerationConfig".

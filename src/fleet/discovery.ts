@@ -97,7 +97,12 @@ async function look(url: string, box: string, search: Search): Promise<FoundServ
   const served = tgiModel(info)
   if (served) return { type: 'tgi', url, box, models: [served] }
   if (models.length === 0) return undefined
-  return { type, url, box, models: (await embeds(url, type, plain, search)) ? models.map(asEmbedding) : models }
+  return {
+    type,
+    url,
+    box,
+    models: (await embeds(url, type, plain, search)) ? models.map(asEmbedding) : models,
+  }
 }
 
 /** Both lists of LM Studio have the same models; the newer one comes first. */
@@ -166,7 +171,7 @@ function showAll(
 }
 
 function entriesOf(list: unknown, read: (entry: unknown) => FoundModel | undefined): FoundModel[] {
-  const data: unknown[] = isObject(list) ? [list.data, list.models].find(Array.isArray) ?? [] : []
+  const data: unknown[] = isObject(list) ? ([list.data, list.models].find(Array.isArray) ?? []) : []
   return data.map(read).filter((model) => model !== undefined)
 }
 
