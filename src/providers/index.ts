@@ -7,6 +7,7 @@ import { mock } from './mock/index.ts'
 import { ollama } from './ollama.ts'
 import { openai } from './openai.ts'
 import { sglang } from './sglang.ts'
+import { tgi } from './tgi.ts'
 import { vllm } from './vllm.ts'
 
 /** All built-in provider types, in the order of the docs. */
@@ -19,5 +20,6 @@ export const providerTypes: readonly ProviderType[] = [
   anthropic,
   gemini,
   sglang,
+  tgi,
   mock,
 ]
