@@ -149,6 +149,24 @@ const WrittenProviderSchema = Type.Object(ServedProviderSchema.properties, {
   anyOf: [{ required: ['api_type'] }, { required: ['server'] }],
 })
 
+const KubernetesSchema = Type.Object(
+  {
+    namespace: Type.String({ minLength: 1, allowed: 'the name of a namespace' }),
+    service: Type.String({ minLength: 1, allowed: 'the name of a Service' }),
+    port: Type.Optional(
+      Type.Union([Type.Integer({ minimum: 1, maximum: 65_535 }), Type.String({ minLength: 1 })], {
+        description: 'Port of the pods, by number or name; the only one of the Service if absent.',
+        allowed: 'a port from 1 to 65535 or its name',
+      }),
+    ),
+  },
+  {
+    description:
+      'A Service in the cluster of the router: each of its ready pods is a target of its own. api_host may be absent.',
+    allowed: 'an object with namespace, service and port',
+  },
+)
+
 export const ServerSchema = Type.Object(
   {
     id: Type.String({
@@ -158,6 +176,25 @@ export const ServerSchema = Type.Object(
         'Name of the server, unique among the servers. Providers refer to it; ids of targets begin with it.',
     }),
     api_type: Type.String(apiType),
+    models: Type.Optional(
+      Type.Union([Type.Literal('*'), Type.Array(Type.String({ minLength: 1 }))], {
+        description:
+          'Models that are served without being listed in active_models: "*" for all that the server lists, as they come and go, or a list of names.',
+        allowed: '"*" or a list of names of models',
+      }),
+    ),
+    names: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Public names of published models, by the names that the server has for them.',
+      }),
+    ),
+    addresses: Type.Optional(
+      Type.Literal('all', {
+        description: '"all": each address of the name in api_host is a target of its own.',
+        allowed: '"all"',
+      }),
+    ),
+    kubernetes: Type.Optional(KubernetesSchema),
     ...serverMembers,
   },
   {
@@ -219,9 +256,12 @@ export const ModelsConfigSchema = Type.Object(
         description: 'Further names of models, each with the name of the model; a reserved name.',
       }),
     ),
-    active_models: Type.Record(Type.String(), Type.Array(Type.String()), {
-      description: 'The models that are served, by group. All others are inactive.',
-    }),
+    active_models: Type.Optional(
+      Type.Record(Type.String(), Type.Array(Type.String()), {
+        description:
+          'The models that are served, by group. All others are inactive. Needed unless a server has `models`.',
+      }),
+    ),
   },
   {
     title: 'models-config.json of llm-router',
