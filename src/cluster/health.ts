@@ -1,5 +1,6 @@
 import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
+import type { EngineSignals } from '../sdk/engine-signals.ts'
 import type { CheckedState } from '../sdk/target.ts'
 
 /** `gone`: no target is behind the server any more, so nothing is known of it. */
@@ -13,6 +14,8 @@ export interface HealthPeer {
   learned(server: string, state: ServerState): void
   /** Only for the leader: a request of some process has just had its first content from the server. */
   answered(server: string): void
+  /** What an engine has said of itself; null: nothing is known of it now. */
+  heard(engine: string, signals: EngineSignals | null): void
 }
 
 /** The processes that share a configuration: one of them, the leader, checks the servers, and all learn what it finds. */
@@ -23,6 +26,8 @@ export interface HealthPeers {
   report(server: string, state: ServerState): void
   /** A request of this process has had its first content from a server whose checks fail; the leader is told. */
   answered(server: string): void
+  /** What an engine said of itself; all peers hear it, this one too. Ignored from any other process than the leader. */
+  tell(engine: string, signals: EngineSignals | null): void
   /** This process ends: another one leads. It still learns what is found. */
   leave(): void
 }
@@ -31,6 +36,11 @@ export interface HealthPeers {
 interface Found {
   server: string
   state: ServerState
+}
+
+interface Said {
+  engine: string
+  signals: EngineSignals | null
 }
 
 const join = topic('health.join')
@@ -43,6 +53,9 @@ const lead = topic<boolean>('health.lead')
 const found = topic<Found>('health.found', { afterExit })
 /** From any worker, and then to the leader. */
 const answered = topic<string>('health.answered', { afterExit })
+
+/** From the leader, and then to all. The next poll makes up for a lost one. */
+const said = topic<Said>('health.said', { isHint: true })
 
 /** The leader says this often that it is alive, in milliseconds. */
 const aliveEveryMs = 1_000
@@ -63,6 +76,7 @@ function noPeers(): HealthPeers {
     },
     report: (server, state) => self?.learned(server, state),
     answered: (server) => self?.answered(server),
+    tell: (engine, signals) => self?.heard(engine, signals),
     leave: () => undefined,
   }
 }
@@ -78,6 +92,7 @@ function clusterPeers(primary: Channel): HealthPeers {
     join(peer) {
       primary.on(found, ({ server, state }) => peer.learned(server, state))
       primary.on(answered, (server) => peer.answered(server))
+      primary.on(said, ({ engine, signals }) => peer.heard(engine, signals))
       primary.on(lead, (isLeader) => {
         // It may have been on its way when this process left.
         if (hasLeft) return
@@ -92,6 +107,9 @@ function clusterPeers(primary: Channel): HealthPeers {
     answered(server) {
       primary.cast(answered, server)
     },
+    tell(engine, signals) {
+      primary.cast(said, { engine, signals })
+    },
     leave() {
       hasLeft = true
       setLeader(false)
@@ -105,6 +123,7 @@ export function serveHealth(workers: WorkerChannels): void {
   /** Those that have joined, in the order in which they become leader; false: it is about to end. */
   const peers = new Map<Channel, boolean>()
   const notUp = new Map<string, ServerState>()
+  const engines = new Map<string, EngineSignals>()
   let leader: Channel | undefined
   let silence: NodeJS.Timeout | undefined
 
@@ -134,6 +153,7 @@ export function serveHealth(workers: WorkerChannels): void {
   workers.on(join, (_, worker) => {
     peers.set(worker, true)
     for (const [server, state] of notUp) worker.cast(found, { server, state })
+    for (const [engine, signals] of engines) worker.cast(said, { engine, signals })
     if (!leader) elect()
   })
   workers.on(leave, (_, worker) => {
@@ -152,6 +172,13 @@ export function serveHealth(workers: WorkerChannels): void {
     if (state === 'up' || state === 'gone') notUp.delete(server)
     else notUp.set(server, state)
     for (const peer of peers.keys()) peer.cast(found, { server, state })
+  })
+  workers.on(said, ({ engine, signals }, worker) => {
+    if (worker !== leader) return
+    watchLeader()
+    if (signals) engines.set(engine, signals)
+    else engines.delete(engine)
+    for (const peer of peers.keys()) peer.cast(said, { engine, signals })
   })
   workers.onDrained((worker) => {
     peers.delete(worker)

@@ -150,7 +150,15 @@ export const ConfigSchema = Type.Object({
   healthIntervalMs: seconds({
     default: 5_000,
     minimum: 0,
-    description: 'Interval between health checks of each server; 0 disables them.',
+    description:
+      'Interval between health checks of each server; 0 disables them, and the polling of engines for their load.',
+  }),
+  replicas: Type.Integer({
+    default: 1,
+    minimum: 1,
+    maximum: 1_000,
+    description:
+      'Number of routers that poll the same engines without a common Redis: each polls every 2 seconds times this number.',
   }),
   configPollMs: seconds({
     default: 10_000,

@@ -70,6 +70,7 @@ export const variables: readonly Variable[] = [
   { key: 'drainAcceptMs', name: 'DRAIN_ACCEPT', read: readSeconds },
   { key: 'drainTimeoutMs', name: 'DRAIN_TIMEOUT', read: readSeconds },
   { key: 'healthIntervalMs', name: 'HEALTH_INTERVAL', read: readSeconds },
+  { key: 'replicas', name: 'REPLICAS', read: readInteger },
   { key: 'configPollMs', name: 'CONFIG_POLL', read: readSeconds },
   { key: 'responsesTtlMs', name: 'RESPONSES_TTL', read: readSeconds },
   { key: 'responsesMax', name: 'RESPONSES_MAX', read: readInteger },

@@ -74,6 +74,7 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     mock: provider.mock ?? {},
     ...limitsOf(type, shell, provider),
     ...listingsOf(type, host),
+    ...(host === undefined ? {} : { rootPath: healthUrl(host, '') }),
     ...healthOf(type, host, provider.health_check),
   }
 }

@@ -32,5 +32,7 @@ export const lmstudio: ProviderType = {
   needsHost: true,
   listings: [lmStudioListing, lmStudioInstanceListing],
   loadsModels: true,
+  engine: 'lmstudio',
+  loadsOnDemand: true,
   healthPath: '/v1/models',
 }

@@ -51,6 +51,8 @@ export interface Target {
   readonly autoContext?: boolean
   /** Where its server lists its models, each with its path from the root of the host. */
   readonly listings?: readonly EngineListing[]
+  /** Path of its server's root, without a slash at its end: where an engine's own endpoints are. Absent: an embedded type. */
+  readonly rootPath?: string
   /** Path of the cheap check for a sign of life; absent: it is not checked. */
   readonly healthPath?: string
   /** Path of the question whether the engine sleeps; absent: it is not asked. */

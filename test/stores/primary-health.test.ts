@@ -54,6 +54,7 @@ function addWorker(t: TestContext, workers: WorkerChannels, name: string): Worke
     },
     learned: (server, state) => worker.learned.push(`${server} ${state}`),
     answered: (server) => worker.learned.push(`${server} answered`),
+    heard: (engine, signals) => worker.learned.push(`${engine} running ${signals?.running}`),
   })
   return worker
 }

@@ -1,10 +1,17 @@
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { HealthPeer, HealthPeers } from '../../cluster/health.ts'
 import type { LoadedModel } from '../../fleet/model-cards.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { modelIn } from '../../sdk/engine-listings.ts'
+import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
+import { openBoard } from '../../stores/choose.ts'
 import { EngineLooks } from './engine-looks.ts'
+import { EnginePolls, leastPauseMs } from './engine-polls.ts'
+
+type SignalsListener = (targets: readonly Target[], signals: EngineSignals | undefined) => void
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -29,6 +36,12 @@ declare module 'fastify' {
        * omitted.
        */
       disguised(targets: readonly Target[]): Promise<ReadonlySet<Target>>
+      /** What the target's server said at the last poll; undefined: nothing is known now. */
+      signalsOf(target: Target): EngineSignals | undefined
+      /** Calls the listener with each poll of the server behind these targets. */
+      onSignals(listener: SignalsListener): void
+      /** This process among those of the router: the one that leads polls, and all hear what it finds. */
+      peer(peers: Pick<HealthPeers, 'tell'>): Pick<HealthPeer, 'lead' | 'heard'>
     }
   }
 }
@@ -56,6 +69,7 @@ export default fp(
       now: () => performance.now(),
     })
     const named = new WeakSet<Target>()
+    const { polls, listeners, connect } = signalPolls(app, (target) => kindOf(target, looks))
     const targetsOf = (models: readonly Model[]): Target[] => models.flatMap(({ targets }) => targets)
     app.decorate('engines', {
       collects: (target) =>
@@ -80,6 +94,11 @@ export default fp(
         await looks.refresh(others, { maxAgeMs: 0, waitMs: checkWaitMs })
         return new Set(others.filter((target) => looks.stateOf(target)?.isLlamaCpp === true))
       },
+      signalsOf: (target) => polls.signalsOf(target),
+      onSignals: (listener) => {
+        listeners.push(listener)
+      },
+      peer: connect,
     })
     if (app.config.healthIntervalMs > 0) {
       const watch = (): void => looks.watch(targetsOf(app.models.all()).filter(mayBeDisguised))
@@ -97,6 +116,49 @@ export default fp(
   },
   { name: 'engines', dependencies: ['config', 'models', 'upstream'] },
 )
+
+/**
+ * What a target's server is asked for its signals as; undefined: it is not polled, as a cloud provider, or because its health checks
+ * are disabled.
+ */
+function kindOf(target: Target, looks: EngineLooks): EngineKind | undefined {
+  const { type, healthPath } = target
+  if (type.engine !== undefined && healthPath === undefined) return undefined
+  if (mayBeDisguised(target) && looks.stateOf(target)?.isLlamaCpp) return 'llamacpp'
+  // Its owner says that the server can be asked for more than chats.
+  return type.engine ?? (type.dialect === 'openai' && healthPath !== undefined ? 'metrics' : undefined)
+}
+
+function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKind | undefined) {
+  const { replicas, healthIntervalMs } = app.config
+  const listeners: SignalsListener[] = []
+  let peers: Pick<HealthPeers, 'tell'> | undefined
+  const polls = new EnginePolls({
+    ...{ kindOf, random: Math.random, now: () => performance.now() },
+    transportOf: app.upstream.transportOf,
+    intervalMs: leastPauseMs * replicas,
+    openBoard: () => openBoard(app),
+    tell: (engine, signals) => peers?.tell(engine, signals),
+    onSignals: (targets, signals) => {
+      for (const listener of listeners) listener(targets, signals)
+    },
+  })
+  const cover = (): void =>
+    polls.cover(app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping]))
+  if (healthIntervalMs > 0) {
+    cover()
+    app.models.onChange(cover)
+  }
+  app.addHook('preClose', async () => polls.stop())
+  return {
+    polls,
+    listeners,
+    connect(to: Pick<HealthPeers, 'tell'>): Pick<HealthPeer, 'lead' | 'heard'> {
+      peers = to
+      return polls
+    },
+  }
+}
 
 /**
  * Whether a target may be llama.cpp and is asked periodically. Excludes cloud providers, which use TLS, and targets

@@ -37,7 +37,7 @@ const contentPauseMs = 250
  * Health checks of the servers behind the targets. Only one process, the leader, checks, and each server once, however
  * many targets it has. The results reach all targets in every process.
  */
-export class ServerChecks implements HealthPeer {
+export class ServerChecks implements Omit<HealthPeer, 'heard'> {
   readonly #options: ServerChecksOptions
   readonly #servers = new Map<string, Server>()
   readonly #serverOf = new WeakMap<Target, Server>()

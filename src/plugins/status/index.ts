@@ -7,6 +7,7 @@ import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import { featureNames } from '../../relay/request/request-traits.ts'
+import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type {
   Failure,
@@ -20,6 +21,7 @@ import type { TargetSignals } from '../../sdk/strategy.ts'
 import type { CheckedState, Model, Target } from '../../sdk/target.ts'
 import { misconfigurationText } from '../health/log-change.ts'
 import type { TargetHealth } from '../health/target-health.ts'
+import { engineStatus } from './engine-status.ts'
 import { RecentCount } from './recent-count.ts'
 import { sumOfStatuses } from './status-sum.ts'
 
@@ -64,7 +66,10 @@ export default fp(
     app.decorate('status', { read, readAll: readerOfAll(app, read) })
     done()
   },
-  { name: 'status', dependencies: ['config', 'reload', 'models', 'health', 'balancer', 'exchange', 'drain'] },
+  {
+    name: 'status',
+    dependencies: ['config', 'reload', 'models', 'engines', 'health', 'balancer', 'exchange', 'drain'],
+  },
 )
 
 /** Falls back to the status of this process if the primary does not respond. */
@@ -198,6 +203,7 @@ function modelStatus(
       weight: weights?.get(target.id) ?? target.weight,
       context: target.inputSize,
       last_errors: [...historyOf(target).errors],
+      ...engineOf(app.engines.signalsOf(target)),
     }
   }
   // Standby targets in use are among the signals.
@@ -212,6 +218,10 @@ function modelStatus(
       ...model.sleeping.map((target) => statusOf(target, !isUsed(target))),
     ],
   }
+}
+
+function engineOf(signals: EngineSignals | undefined): Pick<TargetStatus, 'engine'> {
+  return signals ? { engine: engineStatus(signals) } : {}
 }
 
 function measured(
