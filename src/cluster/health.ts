@@ -1,7 +1,7 @@
 import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
-import type { EngineSignals } from '../sdk/engine-signals.ts'
 import type { CheckedState } from '../sdk/target.ts'
+import type { FleetMessage } from '../stores/fleet/store.ts'
 
 /** `gone`: no target is behind the server any more, so nothing is known of it. */
 export type ServerState = CheckedState | 'gone'
@@ -14,8 +14,10 @@ export interface HealthPeer {
   learned(server: string, state: ServerState): void
   /** Only for the leader: a request of some process has just had its first content from the server. */
   answered(server: string): void
-  /** What an engine has said of itself; null: nothing is known of it now. */
-  heard(engine: string, signals: EngineSignals | null): void
+  /** What the leader tells all; `router`: where it comes from, another router or, if empty, this one. */
+  heard(message: FleetMessage, router: string): void
+  /** Only for the leader: a request of some process waits for this engine, which sleeps. */
+  wake(engine: string): void
 }
 
 /** The processes that share a configuration: one of them, the leader, checks the servers, and all learn what it finds. */
@@ -26,8 +28,10 @@ export interface HealthPeers {
   report(server: string, state: ServerState): void
   /** A request of this process has had its first content from a server whose checks fail; the leader is told. */
   answered(server: string): void
-  /** What an engine said of itself; all peers hear it, this one too. Ignored from any other process than the leader. */
-  tell(engine: string, signals: EngineSignals | null): void
+  /** Tells all peers, this one too. Ignored from any other process than the leader. */
+  tell(message: FleetMessage, router: string): void
+  /** A request of this process waits for an engine that sleeps; the leader is told. */
+  wake(engine: string): void
   /** This process ends: another one leads. It still learns what is found. */
   leave(): void
 }
@@ -39,8 +43,8 @@ interface Found {
 }
 
 interface Said {
-  engine: string
-  signals: EngineSignals | null
+  message: FleetMessage
+  router: string
 }
 
 const join = topic('health.join')
@@ -56,6 +60,9 @@ const answered = topic<string>('health.answered', { afterExit })
 
 /** From the leader, and then to all. The next poll makes up for a lost one. */
 const said = topic<Said>('health.said', { isHint: true })
+
+/** From any worker, and then to the leader. */
+const wake = topic<string>('health.wake')
 
 /** The leader says this often that it is alive, in milliseconds. */
 const aliveEveryMs = 1_000
@@ -76,7 +83,8 @@ function noPeers(): HealthPeers {
     },
     report: (server, state) => self?.learned(server, state),
     answered: (server) => self?.answered(server),
-    tell: (engine, signals) => self?.heard(engine, signals),
+    tell: (message, router) => self?.heard(message, router),
+    wake: (engine) => self?.wake(engine),
     leave: () => undefined,
   }
 }
@@ -92,7 +100,8 @@ function clusterPeers(primary: Channel): HealthPeers {
     join(peer) {
       primary.on(found, ({ server, state }) => peer.learned(server, state))
       primary.on(answered, (server) => peer.answered(server))
-      primary.on(said, ({ engine, signals }) => peer.heard(engine, signals))
+      primary.on(said, ({ message, router }) => peer.heard(message, router))
+      primary.on(wake, (engine) => peer.wake(engine))
       primary.on(lead, (isLeader) => {
         // It may have been on its way when this process left.
         if (hasLeft) return
@@ -107,8 +116,11 @@ function clusterPeers(primary: Channel): HealthPeers {
     answered(server) {
       primary.cast(answered, server)
     },
-    tell(engine, signals) {
-      primary.cast(said, { engine, signals })
+    tell(message, router) {
+      primary.cast(said, { message, router })
+    },
+    wake(engine) {
+      primary.cast(wake, engine)
     },
     leave() {
       hasLeft = true
@@ -123,7 +135,8 @@ export function serveHealth(workers: WorkerChannels): void {
   /** Those that have joined, in the order in which they become leader; false: it is about to end. */
   const peers = new Map<Channel, boolean>()
   const notUp = new Map<string, ServerState>()
-  const engines = new Map<string, EngineSignals>()
+  /** What the engines said last, by engine. */
+  const engines = new Map<string, Said>()
   let leader: Channel | undefined
   let silence: NodeJS.Timeout | undefined
 
@@ -153,7 +166,7 @@ export function serveHealth(workers: WorkerChannels): void {
   workers.on(join, (_, worker) => {
     peers.set(worker, true)
     for (const [server, state] of notUp) worker.cast(found, { server, state })
-    for (const [engine, signals] of engines) worker.cast(said, { engine, signals })
+    for (const last of engines.values()) worker.cast(said, last)
     if (!leader) elect()
   })
   workers.on(leave, (_, worker) => {
@@ -173,12 +186,16 @@ export function serveHealth(workers: WorkerChannels): void {
     else notUp.set(server, state)
     for (const peer of peers.keys()) peer.cast(found, { server, state })
   })
-  workers.on(said, ({ engine, signals }, worker) => {
+  workers.on(wake, (engine) => {
+    leader?.cast(wake, engine)
+  })
+  workers.on(said, (news, worker) => {
     if (worker !== leader) return
     watchLeader()
-    if (signals) engines.set(engine, signals)
-    else engines.delete(engine)
-    for (const peer of peers.keys()) peer.cast(said, { engine, signals })
+    const { message } = news
+    if (message.type === 'signals' && message.signals) engines.set(message.server, news)
+    else if (message.type === 'signals') engines.delete(message.server)
+    for (const peer of peers.keys()) peer.cast(said, news)
   })
   workers.onDrained((worker) => {
     peers.delete(worker)

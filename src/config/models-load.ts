@@ -122,6 +122,7 @@ function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, f
     fallbacks: shell.fallbacks ?? [],
     strategy,
     embedding: [...providers, ...sleeping].some(({ provider }) => provider.is_embedding === true),
+    ...(shell.hold_timeout === undefined ? {} : { holdTimeoutMs: shell.hold_timeout * 1000 }),
     ...(shell.capabilities ? { capabilities: shell.capabilities } : {}),
     ...(shell.details ? { details: shell.details } : {}),
   }

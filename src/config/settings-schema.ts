@@ -90,6 +90,12 @@ export const ConfigSchema = Type.Object({
     description:
       'Longest wait of a request for a server that is loading its model, if no other can be used; at most LLM_ROUTER_EXTERNAL_TIMEOUT.',
   }),
+  holdTimeoutMs: seconds({
+    default: 0,
+    minimum: 0,
+    description:
+      'Longest wait of a request while no server of its model can be used: scaled to zero, asleep or down; 0 disables it. `hold_timeout` of a model overrides it.',
+  }),
   timeoutMs: seconds({ default: 0, minimum: 0, description: 'Limit for a whole request; 0 disables it.' }),
   streamDefault: oneOf(
     words.streamDefault,

@@ -40,6 +40,7 @@ export const variables: readonly Variable[] = [
   { key: 'timeoutMs', name: 'TIMEOUT', read: readSeconds },
   { key: 'externalTimeoutMs', name: 'EXTERNAL_TIMEOUT', read: readSeconds },
   { key: 'loadingTimeoutMs', name: 'LOADING_TIMEOUT', read: readSeconds },
+  { key: 'holdTimeoutMs', name: 'HOLD_TIMEOUT', read: readSeconds },
   { key: 'logFilename', name: 'LOG_FILENAME', read: readString, emptyCounts: true },
   { key: 'logLevel', name: 'LOG_LEVEL', read: readWord(words.logLevel, pythonLevels) },
   { key: 'logFormat', name: 'LOG_FORMAT', read: readWord(words.logFormat, {}) },

@@ -70,6 +70,7 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     defaults: mergedDefaults(shell, provider),
     streamUsage: provider.stream_usage ?? true,
     ...(provider.fit_max_tokens ? { fitMaxTokens: true } : {}),
+    ...(provider.wake ? { wake: true } : {}),
     ...vendorOf(url, provider.system_turns),
     mock: provider.mock ?? {},
     ...limitsOf(type, shell, provider),

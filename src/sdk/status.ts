@@ -112,7 +112,8 @@ const TargetStatusSchema = Type.Object({
 const ModelStatusSchema = Type.Object({
   name: Type.String(),
   strategy: Type.String(),
-  waiting: count('Requests that wait for a free target.'),
+  waiting: count('Requests that wait for a target: a free one, or any.'),
+  refused_per_minute: count('Requests of the last minute that were refused for want of a target.'),
   panic: Type.Boolean({
     description: 'All its targets are down, and those whose checks only time out are used nevertheless.',
   }),

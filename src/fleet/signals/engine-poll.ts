@@ -1,7 +1,7 @@
+import { askEngine, type EngineAnswer, type EngineAsking } from '../../relay/upstream/ask-engine.ts'
 import { isLoadingAnswer } from '../../relay/upstream/upstream-answer.ts'
 import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Target } from '../../sdk/target.ts'
-import { askEngine, type EngineAnswer, type EngineAsking } from './ask-engine.ts'
 import { type EngineQuestion, engineQuestions } from './engine-questions.ts'
 
 /** A question that the engine does not know is asked again after this, in milliseconds: it may have been restarted. */

@@ -1,5 +1,5 @@
-import { askEngine, type EngineAsking } from '../../fleet/signals/ask-engine.ts'
 import { parseJson } from '../../lib/json/read.ts'
+import { askEngine, type EngineAsking } from '../../relay/upstream/ask-engine.ts'
 import { isSuccess } from '../../relay/upstream/upstream-answer.ts'
 import type { EngineState } from '../../sdk/engine-listings.ts'
 import type { Target } from '../../sdk/target.ts'

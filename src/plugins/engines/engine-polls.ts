@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { EnginePoll } from '../../fleet/signals/engine-poll.ts'
 import { version } from '../../lib/version.ts'
+import { askEngine } from '../../relay/upstream/ask-engine.ts'
+import { isSuccess } from '../../relay/upstream/upstream-answer.ts'
 import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
-import type { FleetBoard } from '../../stores/fleet/store.ts'
+import type { FleetBoard, FleetMessage } from '../../stores/fleet/store.ts'
 
 export interface EnginePollsOptions {
   transportOf(target: Target): Transport
@@ -13,10 +15,12 @@ export interface EnginePollsOptions {
   kindOf(target: Target): EngineKind | undefined
   /** Pause between two polls of a server when no other router polls for this one, in milliseconds. */
   intervalMs: number
+  /** How long an engine may take to wake up, in milliseconds. */
+  wakeTimeoutMs: number
   /** Opens the connection to other routers, once this process polls. Undefined: there are none. */
   openBoard(): Promise<FleetBoard | undefined>
-  /** Passes on to all processes of this router what a poll has found. */
-  tell(engine: string, signals: EngineSignals | null): void
+  /** Passes on to all processes of this router what a poll has found, or another router has said. */
+  tell(message: FleetMessage, router: string): void
   /** Calls with every change of what is known of the server behind these targets. */
   onSignals(targets: readonly Target[], signals: EngineSignals | undefined): void
   /** Monotonic milliseconds. */
@@ -27,11 +31,16 @@ export interface EnginePollsOptions {
 
 /** Least pause between two polls of a server, in milliseconds: see `engineQuestions`. */
 export const leastPauseMs = 2_000
+/** The first polls do not compete with the start, and find the routers agreed on the one that polls. In milliseconds. */
+const firstMs = 2_000
 /** Delays a poll by up to this share of the pause, so that routers and servers do not move in step. */
 const jitter = 0.2
 /** After so long without news from the router that polls, each polls itself, in milliseconds. */
 const silenceMs = 10_000
 const timeoutMs = 2_000
+/** An engine that could not be woken is not asked to wake up again before this, in milliseconds. */
+const wakeAgainMs = 5_000
+const userAgent = `llm-router/${version}`
 
 interface Engine {
   readonly key: string
@@ -41,6 +50,9 @@ interface Engine {
   /** Monotonic milliseconds. */
   heardAt: number
   polledAt: number
+  waking: Promise<readonly Target[]> | undefined
+  /** On the same clock: after a failure. */
+  wakeNotBefore: number
   timer: NodeJS.Timeout | undefined
 }
 
@@ -104,10 +116,38 @@ export class EnginePolls {
     this.#set(engine, signals ?? undefined)
   }
 
-  /** Polls the target's server at once, and passes on what it finds. */
-  async pollNow(target: Target): Promise<void> {
-    const engine = this.#engineOf.get(target)
-    if (engine) await this.#poll(engine)
+  /** Names the target's engine to the process that polls; undefined: it is not polled. */
+  keyOf(target: Target): string | undefined {
+    return this.#engineOf.get(target)?.key
+  }
+
+  /**
+   * Wakes an engine; all calls while it wakes up are one. Resolves to its targets, or to none if it was not woken. vLLM, "Sleep
+   * Mode": `/wake_up` answers when the weights are back.
+   */
+  wake(key: string): Promise<readonly Target[]> {
+    const engine = this.#engines.get(key)
+    if (!engine || this.#options.now() < engine.wakeNotBefore) return Promise.resolve([])
+    engine.waking ??= this.#wake(engine).finally(() => {
+      engine.waking = undefined
+    })
+    return engine.waking
+  }
+
+  async #wake(engine: Engine): Promise<readonly Target[]> {
+    const [target] = engine.targets
+    if (!target || engine.signals?.sleep !== 'weights_offloaded') return []
+    const { transportOf, now, wakeTimeoutMs } = this.#options
+    const { signal } = this.#stopping
+    const asking = { ...{ timeoutMs: wakeTimeoutMs, signal, userAgent }, transport: transportOf(target) }
+    const path = `${target.rootPath ?? ''}/wake_up`
+    const { status } = await askEngine(target, { path, body: {} }, asking)
+    if (status === undefined || !isSuccess(status)) {
+      engine.wakeNotBefore = now() + wakeAgainMs
+      return []
+    }
+    await this.#poll(engine)
+    return [...engine.targets]
   }
 
   async stop(): Promise<void> {
@@ -127,11 +167,10 @@ export class EnginePolls {
       return
     }
     this.#board = board
-    board?.onMessage((message) => {
-      if (message.type === 'signals' && this.#engines.has(message.server))
-        this.#options.tell(message.server, message.signals)
+    board?.onMessage((message, router) => {
+      if (message.type !== 'signals' || this.#engines.has(message.server)) this.#options.tell(message, router)
     })
-    for (const engine of this.#engines.values()) this.#schedule(engine, firstMs(board, this.#options.random))
+    for (const engine of this.#engines.values()) this.#schedule(engine, firstMs)
   }
 
   #end(): void {
@@ -151,6 +190,8 @@ export class EnginePolls {
       poll: new EnginePoll(this.#options.now),
       heardAt: this.#options.now(),
       polledAt: Number.NEGATIVE_INFINITY,
+      waking: undefined,
+      wakeNotBefore: Number.NEGATIVE_INFINITY,
     }
     this.#engines.set(key, engine)
     if (engine.targets.has(target)) return
@@ -190,12 +231,13 @@ export class EnginePolls {
     const kind = target && kindOf(target)
     if (!target || !kind) return
     const { signal } = this.#stopping
-    const asking = { transport: transportOf(target), timeoutMs, userAgent: `llm-router/${version}`, signal }
+    const asking = { transport: transportOf(target), timeoutMs, userAgent, signal }
     const signals = (await engine.poll.ask(target, kind, asking)) ?? null
     engine.polledAt = this.#options.now()
     if (this.#stopping.signal.aborted) return
-    tell(engine.key, signals)
-    if (this.#board?.role === 'leader') this.#board.publish({ type: 'signals', server: engine.key, signals })
+    const message = { type: 'signals', server: engine.key, signals } as const
+    tell(message, '')
+    if (this.#board?.role === 'leader') this.#board.publish(message)
   }
 
   /** What nobody repeats is no longer known; and what kind of engine a server is may become known only now. */
@@ -212,11 +254,6 @@ export class EnginePolls {
     engine.signals = signals
     this.#options.onSignals([...engine.targets], signals)
   }
-}
-
-/** With Redis, the routers first agree on the one that polls. In milliseconds. */
-function firstMs(board: FleetBoard | undefined, random: () => number): number {
-  return board ? 1_000 + 500 * random() : 200 * random()
 }
 
 /** Identifies a server, equally in every router with this configuration. A digest, because it includes a key. */

@@ -8,9 +8,13 @@ import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 import { openBoard } from '../../stores/choose.ts'
+import type { ModelDemand } from '../../stores/fleet/store.ts'
 import { EngineLooks } from './engine-looks.ts'
 import { EnginePolls, leastPauseMs } from './engine-polls.ts'
 
+type DemandListener = (router: string, models: ModelDemand) => void
+/** `wake`: resolves to the targets of an engine that has been woken. */
+type EnginePeer = Pick<HealthPeer, 'lead' | 'heard'> & { wake(engine: string): Promise<readonly Target[]> }
 type SignalsListener = (targets: readonly Target[], signals: EngineSignals | undefined) => void
 
 declare module 'fastify' {
@@ -41,7 +45,13 @@ declare module 'fastify' {
       /** Calls the listener with each poll of the server behind these targets. */
       onSignals(listener: SignalsListener): void
       /** This process among those of the router: the one that leads polls, and all hear what it finds. */
-      peer(peers: Pick<HealthPeers, 'tell'>): Pick<HealthPeer, 'lead' | 'heard'>
+      peer(peers: Pick<HealthPeers, 'tell' | 'wake'>): EnginePeer
+      /** Asks the process that polls to wake the target's engine; it may sleep on. */
+      wake(target: Target): void
+      /** Tells the other routers how much each model is asked for; only where this process polls. Undefined: nothing is new. */
+      shareDemand(read: () => Promise<ModelDemand | undefined>): Promise<void>
+      /** Calls the listener with what another router says of each model. */
+      onDemand(listener: DemandListener): void
     }
   }
 }
@@ -53,6 +63,8 @@ const contextAgeMs = 10_000
 const loadedWaitMs = 1_000
 const contextWaitMs = 500
 const checkWaitMs = 2_000
+/** Weights come back from main memory in seconds. */
+const leastWakeMs = 10_000
 /** Provider types commonly configured for llama.cpp servers. */
 const otherTypes: ReadonlySet<string> = new Set(['openai', 'vllm'])
 
@@ -69,7 +81,9 @@ export default fp(
       now: () => performance.now(),
     })
     const named = new WeakSet<Target>()
-    const { polls, listeners, connect } = signalPolls(app, (target) => kindOf(target, looks))
+    const { polls, listeners, demandListeners, connect, wake } = signalPolls(app, (target) =>
+      kindOf(target, looks),
+    )
     const targetsOf = (models: readonly Model[]): Target[] => models.flatMap(({ targets }) => targets)
     app.decorate('engines', {
       collects: (target) =>
@@ -99,6 +113,16 @@ export default fp(
         listeners.push(listener)
       },
       peer: connect,
+      wake,
+      async shareDemand(read) {
+        const { board } = polls
+        if (!board || board.role === 'alone') return
+        const models = await read()
+        if (models) board.publish({ type: 'demand', models })
+      },
+      onDemand: (listener) => {
+        demandListeners.push(listener)
+      },
     })
     if (app.config.healthIntervalMs > 0) {
       const watch = (): void => looks.watch(targetsOf(app.models.all()).filter(mayBeDisguised))
@@ -130,15 +154,17 @@ function kindOf(target: Target, looks: EngineLooks): EngineKind | undefined {
 }
 
 function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKind | undefined) {
-  const { replicas, healthIntervalMs } = app.config
+  const { replicas, healthIntervalMs, loadingTimeoutMs, externalTimeoutMs } = app.config
   const listeners: SignalsListener[] = []
-  let peers: Pick<HealthPeers, 'tell'> | undefined
+  const demandListeners: DemandListener[] = []
+  let peers: Pick<HealthPeers, 'tell' | 'wake'> | undefined
   const polls = new EnginePolls({
     ...{ kindOf, random: Math.random, now: () => performance.now() },
     transportOf: app.upstream.transportOf,
     intervalMs: leastPauseMs * replicas,
     openBoard: () => openBoard(app),
-    tell: (engine, signals) => peers?.tell(engine, signals),
+    wakeTimeoutMs: Math.min(externalTimeoutMs, Math.max(leastWakeMs, loadingTimeoutMs)),
+    tell: (message, router) => peers?.tell(message, router),
     onSignals: (targets, signals) => {
       for (const listener of listeners) listener(targets, signals)
     },
@@ -153,9 +179,21 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
   return {
     polls,
     listeners,
-    connect(to: Pick<HealthPeers, 'tell'>): Pick<HealthPeer, 'lead' | 'heard'> {
+    demandListeners,
+    connect(to: Pick<HealthPeers, 'tell' | 'wake'>): EnginePeer {
       peers = to
-      return polls
+      return {
+        lead: (isLeader) => polls.lead(isLeader),
+        wake: (engine) => polls.wake(engine),
+        heard(message, router) {
+          if (message.type === 'signals') polls.heard(message.server, message.signals)
+          else for (const listener of demandListeners) listener(router, message.models)
+        },
+      }
+    },
+    wake(target: Target): void {
+      const engine = polls.keyOf(target)
+      if (engine !== undefined) peers?.wake(engine)
     },
   }
 }

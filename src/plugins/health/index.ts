@@ -173,7 +173,8 @@ function serverChecks(
       },
       learned: (server, state) => checks.learned(server, state),
       answered: (server) => checks.answered(server),
-      heard: (engine, signals) => engines.heard(engine, signals),
+      heard: (message, router) => engines.heard(message, router),
+      wake: (engine) => void engines.wake(engine).then((targets) => checks.woken(targets)),
     })
     ready()
   })

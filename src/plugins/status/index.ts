@@ -68,7 +68,17 @@ export default fp(
   },
   {
     name: 'status',
-    dependencies: ['config', 'reload', 'models', 'engines', 'health', 'balancer', 'exchange', 'drain'],
+    dependencies: [
+      'config',
+      'reload',
+      'models',
+      'engines',
+      'health',
+      'balancer',
+      'holding',
+      'exchange',
+      'drain',
+    ],
   },
 )
 
@@ -96,7 +106,7 @@ interface Kept {
 
 function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kept): Status {
   const { version: configVersion, at } = app.models.loading()
-  const models = app.models.all().map((model) => modelStatus(app, model, historyOf))
+  const models = app.models.all().map((model) => modelStatus(app, model, { historyOf, requests }))
   const own: Omit<Status, 'workers'> = {
     version,
     node: versions.node,
@@ -137,7 +147,22 @@ function failedReloads(app: FastifyInstance): Status['config']['failed'] {
   })
 }
 
-function countRequests(app: FastifyInstance): { read(): Status['requests']; failures: readonly Failure[] } {
+/** Codes of requests that were refused because no target could take them. */
+const refusals = new Set([
+  'no_healthy_provider',
+  'model_loading',
+  'queue_full',
+  'queue_timeout',
+  'upstream_unreachable',
+])
+
+function countRequests(app: FastifyInstance): {
+  read(): Status['requests']
+  /** Requests of the last minute for a model that were refused for want of a target. */
+  refusedOf(model: string): number
+  failures: readonly Failure[]
+} {
+  const refused = new Map<string, RecentCount>()
   const failures: Failure[] = []
   const [ended, failedRecently] = [new RecentCount(now), new RecentCount(now)]
   let [finished, failed, gone] = [0, 0, 0]
@@ -146,6 +171,11 @@ function countRequests(app: FastifyInstance): { read(): Status['requests']; fail
     finished++
     ended.add()
     if (record.outcome === 'client_gone') gone++
+    if (record.error && refusals.has(record.error.code ?? '')) {
+      const count = refused.get(record.model) ?? new RecentCount(now)
+      refused.set(record.model, count)
+      count.add()
+    }
     if (record.outcome !== 'error' && record.outcome !== 'truncated') return
     failed++
     failedRecently.add()
@@ -153,6 +183,7 @@ function countRequests(app: FastifyInstance): { read(): Status['requests']; fail
   })
   return {
     failures,
+    refusedOf: (model) => refused.get(model)?.total ?? 0,
     read: () => ({
       finished,
       failed,
@@ -182,7 +213,7 @@ function codeOf({ causeCode, code, kind }: RouterError): string {
 function modelStatus(
   app: FastifyInstance,
   model: Model,
-  historyOf: (target: Target) => TargetHistory,
+  { historyOf, requests }: Pick<Kept, 'historyOf' | 'requests'>,
 ): ModelStatus {
   const strategy = app.balancer.strategy(model)
   const weights = strategy && 'pick' in strategy ? strategy.weights : undefined
@@ -211,7 +242,8 @@ function modelStatus(
   return {
     name: model.alias,
     strategy: model.strategy ?? app.config.balanceStrategy,
-    waiting: app.balancer.waiting(model),
+    waiting: app.balancer.waiting(model) + app.holding.held(model),
+    refused_per_minute: requests.refusedOf(model.alias),
     panic: app.health.isPanicking(model),
     targets: [
       ...model.targets.map((target) => statusOf(target, false)),

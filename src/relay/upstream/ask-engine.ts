@@ -1,6 +1,6 @@
-import { isUnreachable } from '../../relay/upstream/connection-errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { Transport } from '../../sdk/transport.ts'
+import { isUnreachable } from './connection-errors.ts'
 
 /** Bounds what is read of an answer; no list of models or metrics behind a router is longer. */
 const maxBytes = 4 * 1024 * 1024
