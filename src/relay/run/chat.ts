@@ -25,6 +25,7 @@ import {
   withDefaults,
 } from '../request/prepare-chat.ts'
 import { type RequestTraits, traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
+import { routingOfChat, routingOfClient } from '../request/routing-request.ts'
 import type { RelayServices } from '../services.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
 
@@ -61,8 +62,9 @@ export async function answerChat(
     }
   }
   const can = only && having(only)
+  const { model } = request
   const deliver = await overTargets(
-    { model: request.model, traits: traitsOf(request), can, prepare },
+    { model, traits: traitsOf(request), request: routingOfClient(request, services), can, prepare },
     services,
   )
   deliver?.()
@@ -177,5 +179,6 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
       },
     }
   }
-  return wholeOverTargets({ model, traits: traitsOfChat(request), prepare }, services)
+  const plan = { model, traits: traitsOfChat(request), request: routingOfChat(request, services), prepare }
+  return wholeOverTargets(plan, services)
 }
