@@ -1,4 +1,5 @@
 import type { ProviderType } from '../sdk/provider.ts'
+import { Registry } from '../sdk/registry.ts'
 import { anthropic } from './anthropic.ts'
 import { gemini } from './gemini.ts'
 import { llamacpp } from './llamacpp.ts'
@@ -23,3 +24,10 @@ export const providerTypes: readonly ProviderType[] = [
   tgi,
   mock,
 ]
+
+/** A registry of the built-in provider types. Extensions add to it. */
+export function builtInProviders(): Registry<ProviderType> {
+  const providers = new Registry<ProviderType>('provider type')
+  for (const type of providerTypes) providers.add(type)
+  return providers
+}
