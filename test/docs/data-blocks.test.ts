@@ -40,7 +40,10 @@ async function passesCheck(config: unknown, env: Record<string, string> = {}): P
 }
 
 const json: Rule[] = [
-  { is: (value) => has(value, 'active_models'), holds: (_value, { text }) => passesCheck(text) },
+  {
+    is: (value) => has(value, 'active_models') || has(value, 'servers'),
+    holds: (_value, { text }) => passesCheck(text),
+  },
   // A part of a file: the page speaks of one model, or of one provider.
   {
     is: (value, { page }) => page === 'docs/strategies.md' && isObject(value),

@@ -1,9 +1,11 @@
+import type { FastifyInstance } from 'fastify'
 import type {} from 'fastify-metrics'
 import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { metricsText } from './cluster.ts'
+import { TargetLabels } from './labels.ts'
 import { recordClients, recordModels, recordRequests } from './requests.ts'
 import { exposeRouter } from './router.ts'
 import { recordSteps } from './steps.ts'
@@ -32,8 +34,9 @@ export default fp(
     })
     for (const record of [recordRequests(app), recordModels(app)]) app.exchanges.onEnd(record)
     if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
-    app.exchanges.onStep(recordSteps(app))
-    exposeTargets(app)
+    const labels = targetLabels(app)
+    app.exchanges.onStep(recordSteps(app, labels))
+    exposeTargets(app, labels)
     exposeRouter(app)
     const text = metricsText(app)
     const { contentType } = app.metrics.client.register
@@ -62,6 +65,13 @@ export default fp(
     ],
   },
 )
+
+function targetLabels({ models }: FastifyInstance): TargetLabels {
+  const labels = new TargetLabels()
+  labels.update(models.all())
+  models.onChange(() => labels.update(models.all()))
+  return labels
+}
 
 const docs: EndpointDocs = {
   id: 'metrics',

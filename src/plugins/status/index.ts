@@ -188,6 +188,7 @@ function modelStatus(
     return {
       id: target.id,
       type: target.type.name,
+      ...addressOf(target),
       state: parked ? 'parked' : targetState(health, checked, app.health.isHung(target)),
       ...reasons(health),
       breaker: health.breaker.state,
@@ -212,6 +213,13 @@ function modelStatus(
       ...model.sleeping.map((target) => statusOf(target, !isUsed(target))),
     ],
   }
+}
+
+function addressOf({ connection }: Target): Pick<TargetStatus, 'address'> {
+  const { address, port } = connection ?? {}
+  if (address === undefined) return {}
+  if (port === undefined) return { address }
+  return { address: `${address.includes(':') ? `[${address}]` : address}:${port}` }
 }
 
 function measured(
