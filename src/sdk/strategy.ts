@@ -1,4 +1,5 @@
 import type { Usage } from './chat.ts'
+import type { EngineSignals } from './engine-signals.ts'
 import type { Target } from './target.ts'
 
 /** What is known of a target at this moment. Kept by the balancer; strategies and the status page read it. */
@@ -16,6 +17,8 @@ export interface TargetSignals {
   readonly failureRate: number
   /** When the target was last added or came back from a failure, on the clock of `StrategyContext.now`. */
   readonly returnedAt: number
+  /** What its engine said at the last poll; absent: unknown. Concerns the whole server. */
+  readonly engine?: EngineSignals | undefined
 }
 
 /** One beginning of a prompt. Each key covers all before it, so equal keys mean equal text up to there. */
