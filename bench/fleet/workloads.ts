@@ -54,7 +54,10 @@ function converse(
   const { turns, turnTokens, answerTokens, pauseMs, conversation, session } = plan
   let prompt: readonly Part[] = plan.beginning
   const turn = (left: number): void => {
-    if (left === 0) return end?.()
+    if (left === 0) {
+      end?.()
+      return
+    }
     prompt = [...prompt, texts.part(varied(turnTokens, random))]
     const answer = texts.part(varied(answerTokens, random))
     const asked: Turn = { prompt, answer, conversation, ...(session === undefined ? {} : { session }) }

@@ -106,7 +106,7 @@ class Affinity {
     if (usage) this.#answerTokens += newest * (usage.completionTokens - this.#answerTokens)
     const { answerId, client, promptTokens } = request
     if (answerId === undefined || result !== 'success') return
-    const tokens = (usage?.promptTokens ?? promptTokens) + (usage?.completionTokens ?? 0)
+    const tokens = Math.max(promptTokens, usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0)
     const session = sessionKey(client, answerId)
     this.#caches.get(target.id)?.addSession(session)
     this.#sessions.set(session, { target: target.id, tokens, isContinued: true })

@@ -87,15 +87,6 @@ export class CachedPrefixes {
     this.#tokens = 0
   }
 
-  /** Estimated tokens of all that is known. */
-  get tokens(): number {
-    return this.#tokens
-  }
-
-  get size(): number {
-    return this.#entries.size
-  }
-
   #use(key: number, tokens: number): void {
     const entry = this.#entries.get(key)
     if (entry) {

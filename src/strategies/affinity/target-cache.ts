@@ -24,8 +24,6 @@ export interface Given {
 export class TargetCache {
   readonly #prefixes = new CachedPrefixes()
   readonly #given = new Map<RoutingRequest, Given>()
-  /** Capacity that its misses showed, in tokens. */
-  #seenTokens: number | undefined
   /** Real tokens per estimated one. */
   #scale = 1
   #hasReported = false
@@ -89,13 +87,13 @@ export class TargetCache {
     if (!usage) return
     const { promptTokens, completionTokens, cachedTokens } = usage
     if (promptTokens > 0 && request.promptTokens > 0)
-      this.#scale += newest * (promptTokens / request.promptTokens - this.#scale)
+      this.#scale += newest * (clamped(promptTokens / request.promptTokens) - this.#scale)
     this.#prefixes.addAnswer(completionTokens / this.#scale)
     if (cachedTokens !== undefined) this.#compare(given, cachedTokens)
   }
 
   get #maxTokens(): number {
-    return this.#kvTokens ?? this.#seenTokens ?? assumedTokens
+    return this.#kvTokens ?? assumedTokens
   }
 
   /** Engines that never report a hit may not report any. */
@@ -105,7 +103,6 @@ export class TargetCache {
     const tokens = expected.tokens * this.#scale
     if (tokens < smallTokens || cachedTokens >= tokens / 2 || this.#isRunning(expected.usedBy)) return
     this.#prefixes.forgetUpTo(expected.usedBy)
-    this.#seenTokens = Math.max(this.#prefixes.tokens * this.#scale, smallTokens)
   }
 
   /** Whether that request may not have been computed yet. */
@@ -113,4 +110,9 @@ export class TargetCache {
     for (const given of this.#given.values()) if (given.request <= request) return true
     return false
   }
+}
+
+/** A continued response has a longer prompt than its request shows, and an engine may count wrongly. */
+function clamped(scale: number): number {
+  return Math.min(4, Math.max(0.25, scale))
 }
