@@ -266,6 +266,16 @@ export const ConfigSchema = Type.Object({
     description:
       'Further servers that are reached without the proxy: hosts, domains, addresses, networks such as `10.0.0.0/8`, or `*`.',
   }),
+  dnsIntervalMs: seconds({
+    default: 10_000,
+    minimum: 1,
+    description:
+      'Interval at which the names of servers with `"addresses": "all"` are looked up. Servers are asked for their models as often, and at least every 10 s.',
+  }),
+  kubernetesAccountDir: text(
+    '/var/run/secrets/kubernetes.io/serviceaccount',
+    'Directory with `token` and `ca.crt` of the service account, for servers with `kubernetes`; both are read again for each connection.',
+  ),
   allowLinkLocal: flag(false, 'Allows link-local and cloud metadata addresses of servers.'),
   extensions: Type.Array(Type.String(), {
     default: [],

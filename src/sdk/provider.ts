@@ -8,6 +8,7 @@ import type { Transport } from './transport.ts'
  * What can be asked of an upstream. `completion` continues a text without a chat around it: OpenAI's older completions,
  * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's chat requests,
  * `responses_count` in that of the Responses API. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM has too.
+ * `infill` is llama.cpp's completion between a prefix and a suffix.
  */
 export const operations = [
   'chat',
@@ -29,6 +30,7 @@ export const operations = [
   'classify',
   'cohere_embedding',
   'responses_count',
+  'infill',
 ] as const
 
 export type Operation = (typeof operations)[number]
@@ -76,6 +78,10 @@ export interface ProviderType {
   readonly engine?: EngineKind
   /** Its servers hold models in memory: what they do not list is not loaded. Absent: any model is always ready. */
   readonly loadsModels?: boolean
+  /** The dialect of its `count`, where that is not its own; chats are then counted in no other way. */
+  readonly countDialect?: string
+  /** The member that holds the text to tokenize; absent: `prompt`, as vLLM has it. */
+  readonly tokenizes?: 'content'
   /** Its servers list all models that they have in memory, and load others when a request names them. */
   readonly loadsOnDemand?: boolean
   /** A server does not notice that the client of a whole answer has left, so such answers are asked for as streams. */

@@ -12,6 +12,8 @@ export interface Target {
   readonly id: string
   /** Alias of the model it serves. */
   readonly model: string
+  /** Id of its server, where each address of the server is a target of its own. */
+  readonly server?: string
   readonly type: ProviderType
   /** The model's name at the upstream. */
   readonly upstreamModel: string

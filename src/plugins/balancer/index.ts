@@ -66,7 +66,8 @@ export default fp(
         if ('order' in strategy)
           return acquireExclusively(app, state, strategy, { model, wish, signal, revocations })
         const known = wish.isLast ? lastAnswered(groups, app.health) : undefined
-        const picked = known ?? signalsIn(state, strategy.pick(state.loadedFirst.soonest(best.signals)))
+        const picked =
+          known ?? signalsIn(state, strategy.pick(state.loadedFirst.soonest(best.signals), wish.request))
         return reserve(state, picked, wish, app.health)
       },
       signals: (model) => {
@@ -109,7 +110,7 @@ async function acquireExclusively(
   const { leases, health } = app
   const { model, wish, signal, revocations } = exclusive
   const preference: Preference = {
-    order: (signals) => strategy.order(loadedFirst(signals, isCold)),
+    order: (signals) => strategy.order(loadedFirst(signals, isCold), wish.request),
     affinity: state.affinity,
     complete: wish.tried.size === 0 && wish.can === undefined,
   }
@@ -236,7 +237,7 @@ function signalsIn({ live }: ModelState, { target }: Pick<TargetSignals, 'target
 function reserve(
   state: ModelState,
   signals: LiveSignals,
-  { traits }: TargetWish,
+  { traits, request }: TargetWish,
   healths: Health,
   release?: () => void,
 ): Lease {
@@ -247,6 +248,7 @@ function reserve(
   const wasCold = isCold(signals)
   let settled = false
   signals.picked()
+  state.strategy.taken?.(target, request)
   return {
     target,
     hasAnswered: Number.isFinite(health.answeredAt),
@@ -260,12 +262,13 @@ function reserve(
       health.end(ticket, attempted)
       const at = now()
       const { firstContentMs, usage, streamed } = attempted?.type === 'success' ? attempted : noAnswer
-      const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs }
+      const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs, usage }
       signals.settled(outcome, at, { tokens: streamed ? usage?.completionTokens : undefined, wasCold })
       // The target recovered: its share grows slowly.
       if (wasOut && !isOut(health)) signals.returnedAt = at
       // A target that was removed meanwhile no longer belongs to the strategy.
-      if (state.strategy.settled && holds(state, signals)) state.strategy.settled(signals.target, outcome)
+      if (state.strategy.settled && holds(state, signals))
+        state.strategy.settled(signals.target, outcome, request)
       state.onSettled(target, attempted)
     },
   }

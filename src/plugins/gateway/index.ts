@@ -148,7 +148,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   }
   return (request) => ({
     ...shared,
-    acquire: guarded(request, acquire),
+    acquire: guarded(app, request, acquire),
     exchange: request.exchange,
     clientHeaders: request.headers,
     clientName: () => request.exchange.client ?? clientAddress(request),
@@ -182,10 +182,10 @@ function notedOnce({ log }: FastifyInstance): (what: string) => void {
 }
 
 /** Whatever asks for it: no model without a right to it. */
-function guarded({ client }: FastifyRequest, acquire: Acquire): Acquire {
+function guarded({ rights }: FastifyInstance, { client }: FastifyRequest, acquire: Acquire): Acquire {
   if (!client?.models) return acquire
   return (model, wish, signal) => {
-    if (!client.mayUse(model.alias)) throw modelNotFound(model.alias)
+    if (!rights.mayUse(client, model.alias)) throw modelNotFound(model.alias)
     return acquire(model, wish, signal)
   }
 }

@@ -26,6 +26,7 @@ const words: Readonly<Record<Operation, string>> = {
   classify: 'classification',
   cohere_embedding: "embeddings in Cohere's format",
   responses_count: 'counting the tokens of a response',
+  infill: 'completions between a prefix and a suffix',
 }
 
 /** The targets of a model that have an operation. */

@@ -25,6 +25,7 @@ import {
   withDefaults,
 } from '../request/prepare-chat.ts'
 import { type RequestTraits, traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
+import { routingOfChat, routingOfClient } from '../request/routing-request.ts'
 import type { RelayServices } from '../services.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
 
@@ -40,9 +41,12 @@ export async function answerChat(
   const prepareFor = createChatPreparer(request, services)
   const prepare = (target: Target, maxTokens?: number): PreparedAttempt<Delivery> => {
     const prepared = prepareFor(target, maxTokens)
-    const { body, operation, isPassthrough, collector } = prepared
+    const { operation, isPassthrough } = prepared
     return {
-      ...{ body, operation, isPassthrough, collector },
+      body: prepared.body,
+      operation,
+      isPassthrough,
+      collector: prepared.collector,
       stream: request.stream ? () => eventsTo(client, prepared.createFilter(context)) : undefined,
       large: isPassthrough && !request.stream ? () => bytesTo(client, alias, exchange) : undefined,
       // A server without the client's own surface may still have chats.
@@ -58,8 +62,9 @@ export async function answerChat(
     }
   }
   const can = only && having(only)
+  const { model } = request
   const deliver = await overTargets(
-    { model: request.model, traits: traitsOf(request), can, prepare },
+    { model, traits: traitsOf(request), request: routingOfClient(request, services), can, prepare },
     services,
   )
   deliver?.()
@@ -174,5 +179,6 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
       },
     }
   }
-  return wholeOverTargets({ model, traits: traitsOfChat(request), prepare }, services)
+  const plan = { model, traits: traitsOfChat(request), request: routingOfChat(request, services), prepare }
+  return wholeOverTargets(plan, services)
 }

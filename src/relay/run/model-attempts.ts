@@ -1,4 +1,5 @@
 import { RouterError } from '../../sdk/errors.ts'
+import type { RoutingRequest } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
 import { isStillLoading, type LoadingWait } from '../attempt/loading-wait.ts'
@@ -20,6 +21,7 @@ export interface ModelFailure {
 interface ModelAttemptsOptions {
   model: Model
   traits: RequestTraits
+  request: RoutingRequest
   /** Only these targets can answer; absent: all of the model. */
   can: ((target: Target) => boolean) | undefined
   /** Another model answers if no target of this one does. */
@@ -65,8 +67,8 @@ export class ModelAttempts implements LoadingWait {
   }
 
   wish(isLast: boolean): TargetWish {
-    const { traits, can, hasFallback } = this.#options
-    return { tried: this.#tried, traits, can, isLast, hasFallback }
+    const { traits, request, can, hasFallback } = this.#options
+    return { tried: this.#tried, traits, request, can, isLast, hasFallback }
   }
 
   isElse(target: Target): boolean {

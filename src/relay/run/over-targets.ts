@@ -20,10 +20,11 @@ export async function overTargets<Answer>(
   const fallbacks = services.fallbacksOf(plan.model)
   const failed: ModelAttempts[] = []
   let first: RouterError | undefined
-  for (const [index, model] of [plan.model, ...fallbacks].entries()) {
-    if (index > 0) exchange.answeringModel = model.alias
-    const hasFallback = index < fallbacks.length
-    const attempts = new ModelAttempts({ model, traits: plan.traits, can: plan.can, hasFallback }, services)
+  for (const model of [plan.model, ...fallbacks]) {
+    if (failed.length > 0) exchange.answeringModel = model.alias
+    const hasFallback = failed.length < fallbacks.length
+    const { traits, request, can } = plan
+    const attempts = new ModelAttempts({ model, traits, request, can, hasFallback }, services)
     const result = await overModel(plan, attempts, services)
     if (result.type === 'success') {
       for (const before of failed) before.judge('fallback')
