@@ -39,7 +39,7 @@ async function passesCheck(config: unknown, env: Record<string, string> = {}): P
   assert.match(stdout, /no errors, 0 warnings\n$/)
 }
 
-/** Configurations of other programs: test/docs/clients.test.ts and test/engines/clients.check.ts look at them. */
+/** For other programs: test/docs/clients.test.ts looks at them, test/engines/ runs them. */
 const ofClients: Rule = { is: (_value, { page }) => page === 'docs/clients.md', holds: () => undefined }
 
 const json: Rule[] = [
@@ -123,6 +123,7 @@ const languages: Record<string, { read: (text: string) => unknown; rules: Rule[]
   json: { read: JSON.parse, rules: json },
   yaml: { read: parse, rules: yaml },
   toml: { read: (text) => text, rules: [ofClients] },
+  python: { read: (text) => text, rules: [ofClients] },
   '': { read: (text) => text, rules: plain },
   text: { read: (text) => text, rules: plain },
 }
