@@ -44,7 +44,10 @@ const ofClients: Rule = { is: (_value, { page }) => page === 'docs/clients.md', 
 
 const json: Rule[] = [
   ofClients,
-  { is: (value) => has(value, 'active_models'), holds: (_value, { text }) => passesCheck(text) },
+  {
+    is: (value) => has(value, 'active_models') || has(value, 'servers'),
+    holds: (_value, { text }) => passesCheck(text),
+  },
   // A part of a file: the page speaks of one model, or of one provider.
   {
     is: (value, { page }) => page === 'docs/strategies.md' && isObject(value),

@@ -55,6 +55,53 @@ describe('a real llama-server', () => {
     })
   }
 
+  const tools = [{ name: 'get_weather', input_schema: { type: 'object', properties: {} } }]
+  const call = { type: 'tool_use', id: 'toolu_1', name: 'get_weather', input: {} }
+  for (const [kind, body] of Object.entries({
+    'a system prompt': { system: 'Be brief', messages: [{ role: 'user', content: 'hello' }] },
+    'a later system turn': {
+      messages: [
+        { role: 'user', content: 'hello' },
+        { role: 'assistant', content: 'Hi' },
+        { role: 'system', content: 'Be kind' },
+        { role: 'user', content: 'hello' },
+      ],
+    },
+    'tools, a call and its result': {
+      tools,
+      messages: [
+        { role: 'user', content: 'weather in Paris' },
+        { role: 'assistant', content: [{ type: 'thinking', thinking: 'Hm', signature: '' }, call] },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'toolu_1', content: 'sunny' }] },
+      ],
+    },
+  })) {
+    test(`counts before the request what it counts afterwards: ${kind}`, async () => {
+      const counted = await post(`${router.url}/v1/messages/count_tokens`, { model: 'llamacpp', ...body })
+      assert.equal(counted.headers.get('x-llm-router-estimate'), null)
+      const asked = await post(`${router.url}/v1/messages`, { model: 'llamacpp', max_tokens: 1, ...body })
+      const { input_tokens: fresh, cache_read_input_tokens: cached = 0 } = JSON.parse(asked.text).usage
+      assert.equal(JSON.parse(counted.text).input_tokens, fresh + cached)
+    })
+  }
+
+  test('counts the input of a response before the request as afterwards', async () => {
+    const body = { model: 'llamacpp', instructions: 'Be brief', input: 'hello' }
+    const counted = JSON.parse((await post(`${router.url}/v1/responses/input_tokens`, body)).text)
+    const asked = JSON.parse((await post(`${router.url}/v1/responses`, body)).text)
+    assert.equal(counted.input_tokens, asked.usage.input_tokens)
+  })
+
+  test("tokenizes and detokenizes, also in vLLM's words", async () => {
+    const ask = async (path: string, body: object) =>
+      JSON.parse((await post(router.url + path, { model: 'llamacpp', ...body })).text)
+    const own = await ask('/tokenize', { content: 'hello world' })
+    const vllms = await ask('/tokenize', { prompt: 'hello world', add_special_tokens: false })
+    assert.ok(own.tokens.length > 1)
+    assert.deepEqual(vllms, { tokens: own.tokens, count: own.tokens.length })
+    assert.equal((await ask('/detokenize', { tokens: own.tokens })).prompt, 'hello world')
+  })
+
   test('gives the embeddings in every dialect that it gives directly', async () => {
     const embedder = await startLlamaServer(['--embeddings'])
     const provider = { api_type: 'llamacpp', api_host: embedder.url, model_path: embedder.model }
