@@ -38,7 +38,7 @@ const recentShare = 0.2
  * Part of the tokens known nowhere that the target of their hash is trusted to have: another router may have sent them there. It
  * also makes the next router likely to find them.
  */
-const trustShare = 0.35
+const trustShare = 0.4
 /** Costs that differ by less are equal, in tokens: estimates are not better than this. */
 const equalTokens = 64
 /** An answer of unknown length, in tokens. */
