@@ -137,7 +137,9 @@ class Affinity {
     const history = last?.isContinued && !isLast ? last.tokens : 0
     const running = cache.work + (engine?.others ?? 0) * this.#workTokens
     const load = runningShare * running + recentShare * cache.recent(this.#now())
-    const cost = (promptTokens - cached + history + load) / weightInPlay(signals)
+    // A failed attempt costs the request once more.
+    const failing = signals.failureRate * (promptTokens + this.#workTokens)
+    const cost = (promptTokens - cached + history + load + failing) / weightInPlay(signals)
     return { signals, cost, isLast, cached, rank: this.#rendezvous.rank(seed, target) }
   }
 

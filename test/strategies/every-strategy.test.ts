@@ -75,6 +75,7 @@ function watched(strategy: Strategy, settled: Map<string, number>): Strategy {
     create(context) {
       const instance = strategy.create(context)
       return {
+        taken: (target, request) => instance.taken?.(target, request),
         settled(target: Target, outcome: Outcome, request: RoutingRequest) {
           count(target)
           instance.settled?.(target, outcome, request)
