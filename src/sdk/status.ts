@@ -2,7 +2,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 
 /**
  * What `GET P/status` tells of all processes of a router: its models, its targets and what failed. Nothing in it comes from a request or
- * an answer, and no address, path or key is among it. Times are ISO 8601, shares 0 to 1.
+ * an answer, and no path or key is among it. Addresses are for operators only, see `withoutAddresses`. Times are ISO 8601, shares 0 to 1.
  */
 
 const described = <Schema extends TSchema>(schema: Schema, description: string): Schema => ({
@@ -39,9 +39,42 @@ const TargetErrorSchema = Type.Object({
   code: Type.String({ description: 'A cause such as ECONNREFUSED, HTTP_503 or TIMEOUT_FIRST_CONTENT.' }),
 })
 
+const part = (description: string) => Type.Optional(share(description))
+const known = (description: string) => Type.Optional(count(description))
+
+const EngineStatusSchema = Type.Object({
+  state: Type.Optional(words(['ready', 'loading', 'asleep', 'down'], 'As the engine says it.')),
+  sleep: Type.Optional(
+    words(
+      ['weights_offloaded', 'discard_all'],
+      'How it sleeps: weights_offloaded can be woken soon; discard_all is never woken by the router.',
+    ),
+  ),
+  running: known('Requests that it works on, of all its users.'),
+  waiting: known('Requests in its own queue, of all its users.'),
+  kv_use: part('Share of the KV cache in use.'),
+  cache_hit_ratio: part('Share of prompt tokens that its prefix cache served.'),
+  slots: known('Requests that it can run at once.'),
+  loaded: Type.Optional(
+    Type.Array(
+      Type.Object({
+        name: Type.String({ description: 'As the engine names it.' }),
+        context: known('Context length in use, in tokens.'),
+        expires_at: Type.Optional(Type.String({ description: 'When the engine will unload it.' })),
+      }),
+      { description: 'The models that it has in memory.' },
+    ),
+  ),
+})
+
 const TargetStatusSchema = Type.Object({
   id: Type.String(),
   type: Type.String({ description: 'Kind of server, its api_type.' }),
+  address: Type.Optional(
+    Type.String({
+      description: 'One of several addresses of its server. Only for requests with an operator key.',
+    }),
+  ),
   state: words(
     targetStates,
     'up; trial: a request tries it; busy: asked for a pause; loading: loads its model; hung: passed over, since its answers do not begin; asleep; misconfigured: refuses the key or the model; open: its requests failed; down: its health checks fail; parked: in providers_sleep.',
@@ -76,12 +109,16 @@ const TargetStatusSchema = Type.Object({
   weight: share('Share of the requests for the weighted strategies, as it is now.'),
   context: count('Context length in tokens; 0 when unknown.'),
   last_errors: described(Type.Array(TargetErrorSchema), 'The latest failed attempts, newest first.'),
+  engine: Type.Optional(
+    described(EngineStatusSchema, 'What its server said at the last poll; what it does not tell is absent.'),
+  ),
 })
 
 const ModelStatusSchema = Type.Object({
   name: Type.String(),
   strategy: Type.String(),
-  waiting: count('Requests that wait for a free target.'),
+  waiting: count('Requests that wait for a target: a free one, or any.'),
+  refused_per_minute: count('Requests of the last minute that were refused for want of a target.'),
   panic: Type.Boolean({
     description: 'All its targets are down, and those whose checks only time out are used nevertheless.',
   }),
@@ -152,9 +189,19 @@ export const StatusSchema = Type.Object({
   workers: described(Type.Array(WorkerStatusSchema), 'The processes, each for itself.'),
 })
 
+/** What everybody else may see. */
+export function withoutAddresses(status: Status): Status {
+  const hidden = ({ address: _address, ...target }: TargetStatus): TargetStatus => target
+  return {
+    ...status,
+    models: status.models.map((model) => ({ ...model, targets: model.targets.map(hidden) })),
+  }
+}
+
 export type Status = Static<typeof StatusSchema>
 export type ModelStatus = Static<typeof ModelStatusSchema>
 export type TargetStatus = Static<typeof TargetStatusSchema>
+export type EngineStatus = Static<typeof EngineStatusSchema>
 export type TargetError = Static<typeof TargetErrorSchema>
 export type WorkerStatus = Static<typeof WorkerStatusSchema>
 export type Failure = Static<typeof FailureSchema>

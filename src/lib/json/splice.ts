@@ -129,8 +129,8 @@ export function setMembers(
 ): Edit[] {
   const edits: Edit[] = []
   const added: string[] = []
-  for (const [key, value] of Object.entries(values)) {
-    const text = JSON.stringify(value)
+  for (const key of Object.keys(values)) {
+    const text = JSON.stringify(values[key])
     let stands = false
     for (const member of scan.members) {
       if (member.key !== key) continue
