@@ -25,6 +25,7 @@ import exchange from './plugins/exchange/index.ts'
 import extensions from './plugins/extensions.ts'
 import gateway from './plugins/gateway/index.ts'
 import health from './plugins/health/index.ts'
+import holding from './plugins/holding.ts'
 import metrics from './plugins/metrics/index.ts'
 import models, { type ModelsOptions } from './plugins/models/index.ts'
 import operations from './plugins/operations/index.ts'
@@ -32,6 +33,7 @@ import prompts from './plugins/prompts/index.ts'
 import registries from './plugins/registries.ts'
 import reload, { type ReloadOptions } from './plugins/reload/index.ts'
 import responseStore from './plugins/response-store.ts'
+import scaling from './plugins/scaling.ts'
 import shedding from './plugins/shedding/index.ts'
 import status from './plugins/status/index.ts'
 import statusEvents from './plugins/status/status-events.ts'
@@ -131,12 +133,14 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(engines)
   await app.register(health)
   await app.register(balancer)
+  await app.register(holding)
   await app.register(responseStore)
   await app.register(gateway)
   await app.register(operations)
   await app.register(metrics)
   await app.register(status)
   await app.register(statusEvents)
+  await app.register(scaling)
   await app.register(autoload, { dir: join(import.meta.dirname, 'routes'), dirNameRoutePrefix: false })
   await app.ready()
   return app

@@ -22,6 +22,7 @@ export type * from './sdk/dialect.ts'
 export type * from './sdk/embedding.ts'
 export { type AnswerDocs, events, json, lines } from './sdk/endpoint-docs.ts'
 export * from './sdk/engine-listings.ts'
+export type * from './sdk/engine-signals.ts'
 export {
   badRequest,
   type ErrorKind,

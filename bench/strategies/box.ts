@@ -1,5 +1,5 @@
 import { vllm } from '../../src/providers/vllm.ts'
-import type { TargetSignals } from '../../src/sdk/strategy.ts'
+import type { RoutingRequest, TargetSignals } from '../../src/sdk/strategy.ts'
 import type { Target } from '../../src/sdk/target.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -120,4 +120,10 @@ export function simulatedTarget(id: string, weight: number): Target {
     streamUsage: true,
     mock: {},
   }
+}
+
+/** A request of which nothing is known but that it is one. */
+export function plainRequest(known: Partial<RoutingRequest> = {}): RoutingRequest {
+  const nothing = { session: undefined, group: undefined, prefixKeys: [], promptTokens: 0 }
+  return { ...nothing, client: 'client', priority: 'normal', ...known }
 }

@@ -7,6 +7,7 @@ import { loadConfig } from '../../src/config/settings.ts'
 import type { TargetHealth } from '../../src/plugins/health/target-health.ts'
 import { movesOn } from '../../src/relay/attempt/attempt-result.ts'
 import { RouterError } from '../../src/sdk/errors.ts'
+import { plainRequest } from './box.ts'
 
 /**
  * `node bench/strategies/pick-cost.ts` prints what it takes to pick one of many targets and to settle it, in microseconds of
@@ -45,7 +46,13 @@ async function costUs(
     if (!model) throw new Error('the model is not there')
     for (const target of model.targets.slice(0, size.down ?? 0)) eject(app.health.of(target))
     const traits = { features: 0, fingerprint: () => undefined }
-    const wish = { tried: new Set<string>(), traits, isLast: false, hasFallback: false }
+    const wish = {
+      tried: new Set<string>(),
+      traits,
+      request: plainRequest(),
+      isLast: false,
+      hasFallback: false,
+    }
     const stop = new AbortController().signal
     const pick = async (): Promise<void> => {
       const lease = await app.balancer.acquire(model, wish, stop)

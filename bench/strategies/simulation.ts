@@ -1,5 +1,5 @@
 import type { Strategy, StrategyInstance } from '../../src/sdk/strategy.ts'
-import { Box, type BoxPlan, type Work } from './box.ts'
+import { Box, type BoxPlan, plainRequest, type Work } from './box.ts'
 import { seededRandom } from './seeded-random.ts'
 import { Timeline } from './timeline.ts'
 
@@ -131,7 +131,8 @@ class Round {
   #settle(request: Request, box: Box, takenAt: number, firstContent: number | undefined): void {
     const now = this.#timeline.now()
     const result = firstContent === undefined ? 'failure' : 'success'
-    this.#instance.settled?.(box.target, { result, durationMs: now - takenAt, firstContentMs: firstContent })
+    const outcome = { result, durationMs: now - takenAt, firstContentMs: firstContent } as const
+    this.#instance.settled?.(box.target, outcome, plainRequest())
     if (result === 'failure') this.#serve(request)
     else if (request.isCounted) this.durations.push(now - request.arrivedAt)
     const waiting = this.#queue
@@ -142,10 +143,14 @@ class Round {
 
 /** Undefined where the strategy takes targets exclusively and none is free. */
 function choose(instance: StrategyInstance, untried: readonly Box[]): Box | undefined {
+  const request = plainRequest()
   const chosen =
     'pick' in instance
-      ? instance.pick(untried)
-      : instance.order(untried.filter(({ inFlight }) => inFlight === 0))[0]
+      ? instance.pick(untried, request)
+      : instance.order(
+          untried.filter(({ inFlight }) => inFlight === 0),
+          request,
+        )[0]
   return untried.find((box) => box === chosen)
 }
 

@@ -164,6 +164,7 @@ function buildModel(model: FoundModel, context: BuildContext): Model {
     fallbacks: shell.fallbacks ?? [],
     strategy,
     embedding: [...providers, ...sleeping].some(({ provider }) => provider.is_embedding === true),
+    ...(shell.hold_timeout === undefined ? {} : { holdTimeoutMs: shell.hold_timeout * 1000 }),
     ...(shell.capabilities ? { capabilities: shell.capabilities } : {}),
     ...(shell.details ? { details: shell.details } : {}),
   }

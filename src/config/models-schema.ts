@@ -112,6 +112,9 @@ const serverMembers = {
       allowed: 'true, false or a path',
     }),
   ),
+  wake: yesNo(
+    'true: a request that finds no other server wakes a vLLM that sleeps at level 1. Needs VLLM_SERVER_DEV_MODE=1 there.',
+  ),
   profile: Type.Optional(ProfileSchema),
   mock: Type.Optional(MockSchema),
 }
@@ -208,6 +211,15 @@ const modelMembers = {
   fallbacks: Type.Optional(
     Type.Array(Type.String(), {
       description: 'Active models to try, in this order, when no provider of this one can answer.',
+    }),
+  ),
+  hold_timeout: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 86_400,
+      description:
+        'Longest wait in seconds of a request while no server of the model can be used (scaled to zero, asleep, down); overrides LLM_ROUTER_HOLD_TIMEOUT.',
+      allowed: 'a number of seconds from 0 to 86400',
     }),
   ),
   keep_alive: keepAlive,

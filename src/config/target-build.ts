@@ -91,10 +91,12 @@ function buildTarget(
     defaults: mergedDefaults(shell, provider),
     streamUsage: provider.stream_usage ?? true,
     ...(provider.fit_max_tokens ? { fitMaxTokens: true } : {}),
+    ...(provider.wake ? { wake: true } : {}),
     ...vendorOf(url, provider.system_turns),
     mock: provider.mock ?? {},
     ...limitsOf(type, shell, provider),
     ...listingsOf(type, host),
+    ...(host === undefined ? {} : { rootPath: healthUrl(host, '') }),
     ...healthOf(type, host, provider.health_check),
   }
 }

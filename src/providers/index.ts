@@ -7,6 +7,8 @@ import { lmstudio } from './lmstudio.ts'
 import { mock } from './mock/index.ts'
 import { ollama } from './ollama.ts'
 import { openai } from './openai.ts'
+import { sglang } from './sglang.ts'
+import { tgi } from './tgi.ts'
 import { vllm } from './vllm.ts'
 
 /** All built-in provider types, in the order of the docs. */
@@ -18,6 +20,8 @@ export const providerTypes: readonly ProviderType[] = [
   ollama,
   anthropic,
   gemini,
+  sglang,
+  tgi,
   mock,
 ]
 

@@ -1,5 +1,6 @@
 import type { Dialect } from '../sdk/dialect.ts'
 import type { RouterError } from '../sdk/errors.ts'
+import type { Priority } from '../sdk/strategy.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import type { Transport, UpstreamHeaders } from '../sdk/transport.ts'
 import type { AttemptWatch } from './attempt/attempt-bounds.ts'
@@ -16,6 +17,8 @@ export interface RelayServices {
   clientHeaders: Record<string, string | string[] | undefined>
   /** The id of the client's key, or its address. */
   clientName(): string
+  /** Of the client's key or request; absent: `normal`. */
+  priority?: Priority
   userAgent: string
   dialectOf(name: string): Dialect
 
@@ -27,6 +30,8 @@ export interface RelayServices {
   failsOften(target: Target): boolean
   /** Whether the target's server refuses a new connection now. */
   refusesConnections(target: Target): Promise<boolean>
+  /** Waits for a target of a model that has none; false: the request has waited long enough. Rejects with the reason of the signal. */
+  hold(model: Model, request: object, signal: AbortSignal): Promise<boolean>
   /** A target failed and the next one is tried. */
   onFailover(target: Target, error: RouterError): void
 

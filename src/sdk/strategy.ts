@@ -1,3 +1,5 @@
+import type { Usage } from './chat.ts'
+import type { EngineSignals } from './engine-signals.ts'
 import type { Target } from './target.ts'
 
 /** What is known of a target at this moment. Kept by the balancer; strategies and the status page read it. */
@@ -15,6 +17,39 @@ export interface TargetSignals {
   readonly failureRate: number
   /** When the target was last added or came back from a failure, on the clock of `StrategyContext.now`. */
   readonly returnedAt: number
+  /** What its engine said at the last poll; absent: unknown. Concerns the whole server. */
+  readonly engine?: EngineSignals | undefined
+}
+
+/** One beginning of a prompt. Each key covers all before it, so equal keys mean equal text up to there. */
+export interface PrefixKey {
+  /** A hash, not a digest: equal for equal bytes in every router, for routing only. */
+  readonly key: number
+  /** Estimated tokens from the beginning of the prompt up to here. */
+  readonly tokens: number
+}
+
+/** `normal` unless the client's key or request says otherwise. */
+export type Priority = 'high' | 'normal' | 'low'
+
+/** The request that a target is picked for. Everything is computed on its first use. */
+export interface RoutingRequest {
+  /** The conversation that the client says this is part of; undefined where it names none. */
+  readonly session: string | undefined
+  /**
+   * Of the prompt's beginnings, shortest first: tools, system prompt, messages, in this order wherever they are in the
+   * body. Empty where the router does not know the form of the request.
+   */
+  readonly prefixKeys: readonly PrefixKey[]
+  /** What else the client groups its requests by (`prompt_cache_key`, `user`); undefined where it does not. */
+  readonly group: string | undefined
+  /** Estimated tokens of the prompt; 0 where nothing is known of it. */
+  readonly promptTokens: number
+  /** Id of the client's key; its address where no key is required. */
+  readonly client: string
+  readonly priority: Priority
+  /** The `session` of a request that continues this one's answer; undefined until the answer has told, or where there is none. */
+  readonly answerId?: string | undefined
 }
 
 export interface StrategyContext {
@@ -31,11 +66,15 @@ export interface Outcome {
   durationMs: number
   /** Milliseconds from the pick to the first content; undefined when there was none. */
   firstContentMs: number | undefined
+  /** Token counts that the target reported; undefined where it reported none. */
+  usage?: Usage | undefined
 }
 
 interface Settling {
-  /** Called once for every target that was taken, when its lease is settled. */
-  settled?(target: Target, outcome: Outcome): void
+  /** Called once for every target that a request gets, right after it was picked or became free for it. */
+  taken?(target: Target, request: RoutingRequest): void
+  /** Called once for every target that was taken, when its lease is settled. `request`: the same object. */
+  settled?(target: Target, outcome: Outcome, request: RoutingRequest): void
   /** From now on the model has these targets: what is kept of others can be forgotten. Called after a reload. */
   retain?(targets: readonly Target[]): void
 }
@@ -49,7 +88,9 @@ export interface SharingInstance extends Settling {
    * One of `candidates`, which is never empty and keeps the order of the configuration. It may be a part of the
    * model's targets: those that failed this request, or are down, are left out. Every pick is carried out.
    */
-  pick(candidates: readonly TargetSignals[]): TargetSignals
+  pick(candidates: readonly TargetSignals[], request: RoutingRequest): TargetSignals
+  /** All of `candidates`, the best one first, without effect: for targets that take one request or a few at a time. */
+  rank?(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[]
   /** For strategies whose weights can be changed while running. */
   readonly weights?: WeightControl
 }
@@ -57,7 +98,7 @@ export interface SharingInstance extends Settling {
 /** Says in which order free targets are taken; each is then one request's alone until that ends. */
 export interface ExclusiveInstance extends Settling {
   /** All of `candidates`, the preferred one first. Synchronous, and without effect: it is asked again for each try. */
-  order(candidates: readonly TargetSignals[]): readonly TargetSignals[]
+  order(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[]
 }
 
 /** The weights of one model's targets, by target id, which can be changed while running. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { plainRequest } from '../../bench/strategies/box.ts'
 import { seededRandom } from '../../bench/strategies/seeded-random.ts'
 import type { SharingInstance, TargetSignals, WeightControl } from '../../src/sdk/strategy.ts'
 import { dynamicWeighted } from '../../src/strategies/dynamic-weighted.ts'
@@ -29,7 +30,7 @@ test('it begins at a random target', () => {
   const random = seededRandom(4)
   const first = Array.from({ length: 1_000 }, () => {
     const candidates = [signalsOf('a', 0.6), signalsOf('b', 0.4)]
-    return dynamicWeighted.create({ now: () => 0, random }).pick(candidates).target.id
+    return dynamicWeighted.create({ now: () => 0, random }).pick(candidates, plainRequest()).target.id
   })
   assert.equal(Math.round(countOf(first, 'a') / 100), 6)
 })
@@ -115,7 +116,7 @@ test('whatever is observed, each target gets at least 5 % of its configured shar
         signals.failureRate = random()
         if (random() < 0.1) signals.returnedAt = clock.now
       }
-      picked.push(instance.pick(candidates).target.id)
+      picked.push(instance.pick(candidates, plainRequest()).target.id)
     }
     const total = candidates.reduce((sum, { target }) => sum + target.weight, 0)
     for (const { target } of candidates) {

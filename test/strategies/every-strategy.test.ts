@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Conditions, type Scenario, simulate } from '../../bench/strategies/simulation.ts'
-import type { Outcome, Strategy } from '../../src/sdk/strategy.ts'
+import type { Outcome, RoutingRequest, Strategy } from '../../src/sdk/strategy.ts'
 import type { Target } from '../../src/sdk/target.ts'
 import { adaptive } from '../../src/strategies/adaptive.ts'
 import { balanced } from '../../src/strategies/balanced.ts'
@@ -60,8 +60,8 @@ function watched(strategy: Strategy, settled: Map<string, number>): Strategy {
         const instance = strategy.create(context)
         return {
           settled: count,
-          order(candidates) {
-            const ordered = instance.order(candidates)
+          order(candidates, request) {
+            const ordered = instance.order(candidates, request)
             assert.deepEqual(new Set(ordered), new Set(candidates))
             return ordered
           },
@@ -74,12 +74,12 @@ function watched(strategy: Strategy, settled: Map<string, number>): Strategy {
     create(context) {
       const instance = strategy.create(context)
       return {
-        settled(target: Target, outcome: Outcome) {
+        settled(target: Target, outcome: Outcome, request: RoutingRequest) {
           count(target)
-          instance.settled?.(target, outcome)
+          instance.settled?.(target, outcome, request)
         },
-        pick(candidates) {
-          const picked = instance.pick(candidates)
+        pick(candidates, request) {
+          const picked = instance.pick(candidates, request)
           assert.ok(candidates.includes(picked))
           return picked
         },

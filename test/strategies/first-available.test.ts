@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { plainRequest } from '../../bench/strategies/box.ts'
 import { firstAvailable, firstAvailableOptim } from '../../src/strategies/first-available.ts'
 import { noContext, signalsOf } from './signals.ts'
 
@@ -11,7 +12,7 @@ test('first_available takes targets for one request alone, in the order of the f
   ]
   assert.equal(firstAvailable.exclusive, true)
   assert.equal(firstAvailable.affinity, undefined)
-  const ordered = firstAvailable.create(noContext).order(candidates)
+  const ordered = firstAvailable.create(noContext).order(candidates, plainRequest())
   assert.deepEqual(
     ordered.map(({ target }) => target.id),
     ['slow', 'fast', 'never'],
@@ -22,5 +23,5 @@ test('first_available_optim leaves the choice of the host to the store, and give
   const candidates = [signalsOf('b'), signalsOf('a')]
   assert.equal(firstAvailableOptim.exclusive, true)
   assert.equal(firstAvailableOptim.affinity, true)
-  assert.deepEqual(firstAvailableOptim.create(noContext).order(candidates), candidates)
+  assert.deepEqual(firstAvailableOptim.create(noContext).order(candidates, plainRequest()), candidates)
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { plainRequest } from '../../bench/strategies/box.ts'
 import { seededRandom } from '../../bench/strategies/seeded-random.ts'
 import type { SharingInstance } from '../../src/sdk/strategy.ts'
 import { leastBusy } from '../../src/strategies/least-busy.ts'
@@ -58,7 +59,7 @@ test('under load the calls in flight stay even, and nobody starves', () => {
         const [ended] = running.splice(Math.floor(random() * running.length), 1)
         if (ended) ended.inFlight--
       }
-      const { target: taken } = instance.pick(candidates)
+      const { target: taken } = instance.pick(candidates, plainRequest())
       const index = candidates.findIndex(({ target }) => target === taken)
       const picked = candidates[index]
       assert.ok(picked)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { plainRequest } from '../../bench/strategies/box.ts'
 import { seededRandom } from '../../bench/strategies/seeded-random.ts'
 import type { SharingStrategy, TargetSignals } from '../../src/sdk/strategy.ts'
 import { balanced } from '../../src/strategies/balanced.ts'
@@ -18,9 +19,9 @@ test('balanced: calls in flight break a tie, the order of the file breaks the ne
 test('balanced: calls in flight never outweigh a use', () => {
   const [a, b] = [signalsOf('a'), signalsOf('b')]
   const instance = balanced.create(noContext)
-  assert.equal(instance.pick([a, b]).target.id, 'a')
+  assert.equal(instance.pick([a, b], plainRequest()).target.id, 'a')
   b.inFlight = 100
-  assert.equal(instance.pick([a, b]).target.id, 'b')
+  assert.equal(instance.pick([a, b], plainRequest()).target.id, 'b')
 })
 
 test('balanced: the weights of the file count for nothing', () => {
@@ -84,7 +85,7 @@ test('balanced and weighted begin at a random target, with a chance as the weigh
   const begun = (strategy: SharingStrategy, weights: readonly number[]): number[] => {
     const first = Array.from({ length: 1_000 }, () => {
       const candidates = weights.map((weight, index) => signalsOf(String(index), weight))
-      return strategy.create({ ...noContext, random }).pick(candidates).target.id
+      return strategy.create({ ...noContext, random }).pick(candidates, plainRequest()).target.id
     })
     return weights.map((_, index) => Math.round(countOf(first, String(index)) / 100))
   }
@@ -107,7 +108,7 @@ test('wherever a rotation begins, every cycle from there on is exact, and at any
     for (let cycle = 0; cycle < 3; cycle++) {
       const taken = parts.map(() => 0)
       for (let count = 1; count <= cycleLength; count++) {
-        const at = Number(instance.pick(candidates).target.id)
+        const at = Number(instance.pick(candidates, plainRequest()).target.id)
         taken[at] = (taken[at] ?? 0) + 1
         for (const [index, part] of parts.entries())
           assert.ok(Math.abs((taken[index] ?? 0) - (count * part) / cycleLength) < 2, `round ${round}`)
@@ -148,9 +149,9 @@ for (const strategy of [balanced, weighted]) {
     const instance = strategy.create(noContext)
     const tries: string[] = []
     for (let request = 0; request < 900; request++) {
-      const first = instance.pick([bad, b, c])
+      const first = instance.pick([bad, b, c], plainRequest())
       tries.push(first.target.id)
-      if (first === bad) tries.push(instance.pick([b, c]).target.id)
+      if (first === bad) tries.push(instance.pick([b, c], plainRequest()).target.id)
     }
     assert.deepEqual(
       ['bad', 'b', 'c'].map((id) => countOf(tries, id)),
@@ -176,7 +177,7 @@ function assertFairOverSubsets(strategy: SharingStrategy, seed: number): void {
     if (offered.length === 0) continue
     const total = offered.reduce((sum, { target }) => sum + target.weight, 0)
     for (const signals of offered) due.set(signals, (due.get(signals) ?? 0) + signals.target.weight / total)
-    const picked = instance.pick(offered)
+    const picked = instance.pick(offered, plainRequest())
     due.set(picked, (due.get(picked) ?? 0) - 1)
     for (const [{ target }, owed] of due)
       assert.ok(Math.abs(owed) < 2, `seed ${seed}, pick ${count}: target ${target.id} is off by ${owed}`)

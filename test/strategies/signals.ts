@@ -1,4 +1,4 @@
-import { simulatedTarget } from '../../bench/strategies/box.ts'
+import { plainRequest, simulatedTarget } from '../../bench/strategies/box.ts'
 import type { SharingInstance, TargetSignals } from '../../src/sdk/strategy.ts'
 
 export type Signals = { -readonly [Key in keyof TargetSignals]: TargetSignals[Key] }
@@ -23,7 +23,7 @@ export function picks(
   candidates: readonly TargetSignals[],
   count: number,
 ): string[] {
-  return Array.from({ length: count }, () => instance.pick(candidates).target.id)
+  return Array.from({ length: count }, () => instance.pick(candidates, plainRequest()).target.id)
 }
 
 export function countOf<T>(items: readonly T[], wanted: T): number {

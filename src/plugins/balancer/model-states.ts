@@ -3,12 +3,14 @@ import type { FastifyInstance } from 'fastify'
 import type { ModelsChange } from '../../config/models-swap.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
+import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
 import type { StrategyInstance } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
+import { LoadedFirst } from './loaded-first.ts'
 import { RetryBudget } from './retry-budget.ts'
 
 /** `result`: undefined if the attempt threw. */
@@ -25,6 +27,7 @@ export interface ModelState {
   /** `active` and `reserve` by target. */
   live: ReadonlyMap<Target, LiveSignals>
   readonly available: AvailableTargets
+  readonly loadedFirst: LoadedFirst
   readonly queue: LeaseQueue
   readonly budget: RetryBudget
   readonly onSettled: SettledListener
@@ -39,7 +42,24 @@ export function modelStates(app: FastifyInstance, onSettled: SettledListener): M
   checkStrategies(app)
   for (const model of app.models.all()) states.set(model.alias, stateOf(app, model, onSettled))
   app.models.onChange((change) => update(app, states, change, onSettled))
+  app.engines.onSignals((targets, signals) => noteEngine(states, targets, signals))
   return states
+}
+
+/** The requests of this process are in the engine's counts too; what is left is the load that others cause. */
+function noteEngine(
+  states: ModelStates,
+  targets: readonly Target[],
+  signals: EngineSignals | undefined,
+): void {
+  const lives = targets.flatMap((target) => states.get(target.model)?.live.get(target) ?? [])
+  const all = signals?.running === undefined ? undefined : signals.running + (signals.waiting ?? 0)
+  const own = lives.reduce((sum, { inFlight }) => sum + inFlight, 0)
+  const engine = signals && all !== undefined ? { ...signals, others: Math.max(0, all - own) } : signals
+  for (const live of lives) {
+    live.engine = engine
+    live.hasAnswered = false
+  }
 }
 
 function checkStrategies(app: FastifyInstance): void {
@@ -66,6 +86,7 @@ function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener)
     ...strategyOf(app, name),
     ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
     available: new AvailableTargets(app.health.of),
+    loadedFirst: new LoadedFirst(),
     budget: new RetryBudget(now),
     queue: new LeaseQueue({
       now,
@@ -118,6 +139,7 @@ function update(
     const former = replaced.get(target)
     const live = known.get(target) ?? (former && known.get(former)) ?? new LiveSignals(target, now())
     live.target = target
+    live.engine ??= app.engines.signalsOf(target)
     return live
   }
   const former = new Map(states)

@@ -5,6 +5,7 @@ import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { metricsText } from './cluster.ts'
+import { exposeEngines } from './engines.ts'
 import { TargetLabels } from './labels.ts'
 import { recordClients, recordModels, recordRequests } from './requests.ts'
 import { exposeRouter } from './router.ts'
@@ -37,6 +38,7 @@ export default fp(
     const labels = targetLabels(app)
     app.exchanges.onStep(recordSteps(app, labels))
     exposeTargets(app, labels)
+    exposeEngines(app)
     exposeRouter(app)
     const text = metricsText(app)
     const { contentType } = app.metrics.client.register
@@ -62,6 +64,7 @@ export default fp(
       'models',
       'balancer',
       'health',
+      'engines',
     ],
   },
 )

@@ -1,6 +1,7 @@
 import type { Usage } from '../../sdk/chat.ts'
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import type { RouterError } from '../../sdk/errors.ts'
+import type { RoutingRequest } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { ClientPipe } from '../answer/client-stream.ts'
 import type { AnswerFilter } from '../answer/translation.ts'
@@ -15,6 +16,7 @@ import type { AttemptFailure } from './attempt-result.ts'
 export interface AttemptPlan<Answer> {
   readonly model: Model
   readonly traits: RequestTraits
+  readonly request: RoutingRequest
   /** Only these targets can answer; absent: all of the model. */
   readonly can?: ((target: Target) => boolean) | undefined
   /**

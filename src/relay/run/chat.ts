@@ -25,6 +25,7 @@ import {
   withDefaults,
 } from '../request/prepare-chat.ts'
 import { type RequestTraits, traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
+import { routingOfChat, routingOfClient } from '../request/routing-request.ts'
 import type { RelayServices } from '../services.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
 
@@ -40,9 +41,12 @@ export async function answerChat(
   const prepareFor = createChatPreparer(request, services)
   const prepare = (target: Target, maxTokens?: number): PreparedAttempt<Delivery> => {
     const prepared = prepareFor(target, maxTokens)
-    const { body, operation, isPassthrough, collector } = prepared
+    const { operation, isPassthrough } = prepared
     return {
-      ...{ body, operation, isPassthrough, collector },
+      body: prepared.body,
+      operation,
+      isPassthrough,
+      collector: prepared.collector,
       stream: request.stream ? () => eventsTo(client, prepared.createFilter(context)) : undefined,
       large: isPassthrough && !request.stream ? () => bytesTo(client, alias, exchange) : undefined,
       // A server without the client's own surface may still have chats.
@@ -58,8 +62,9 @@ export async function answerChat(
     }
   }
   const can = only && having(only)
+  const { model } = request
   const deliver = await overTargets(
-    { model: request.model, traits: traitsOf(request), can, prepare },
+    { model, traits: traitsOf(request), request: routingOfClient(request, services), can, prepare },
     services,
   )
   deliver?.()
@@ -107,7 +112,7 @@ function readFor(
 ): ReadAnswer<Delivery> {
   const dialect = request.dialect.chat
   if (isPassthrough && !request.stream && !isStreamed(answer))
-    return passWhole(answer.body, { codec: upstream, alias: request.alias, context, client })
+    return passWhole(answer.body, { codec: upstream, alias: request.alias, context, client, exchange })
   const response = readAnswer(answer, upstream)
   const { usage, choices } = response
   exchange.unknownReason = choices.find(({ unknownReason }) => unknownReason !== undefined)?.unknownReason
@@ -128,12 +133,13 @@ function readFor(
 /** A whole answer for a client of the same dialect: as it came, but for the name of the model. */
 function passWhole(
   bytes: Buffer,
-  to: { codec: ChatCodec; alias: string; context: AnswerContext; client: ChatClient },
+  to: { codec: ChatCodec; alias: string; context: AnswerContext; client: ChatClient; exchange: Exchange },
 ): ReadAnswer<Delivery> {
-  const { codec, alias, context, client } = to
+  const { codec, alias, context, client, exchange } = to
   const text = bytes.toString()
   const parsed: unknown = JSON.parse(text)
-  const { usage, members } = codec.checkAnswer(parsed, context)
+  const { usage, members, answerId } = codec.checkAnswer(parsed, context)
+  exchange.answerId ??= answerId
   const small = members ? undefined : renamedText(bytes, alias, { text, parsed })
   const body = small ?? renameModel(bytes, alias, { members, parsed })
   return { answer: () => client.whole(body), usage }
@@ -174,5 +180,6 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
       },
     }
   }
-  return wholeOverTargets({ model, traits: traitsOfChat(request), prepare }, services)
+  const plan = { model, traits: traitsOfChat(request), request: routingOfChat(request, services), prepare }
+  return wholeOverTargets(plan, services)
 }

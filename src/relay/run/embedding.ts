@@ -21,6 +21,7 @@ import {
   writeOptions,
 } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
+import { routingOfOperation } from '../request/routing-request.ts'
 import type { RelayServices } from '../services.ts'
 import { promptUsage, readOpaque } from './opaque-answer.ts'
 import { wholeOverTargets } from './over-targets.ts'
@@ -90,7 +91,9 @@ function forwardUnread(
     form: formOf(codecOf(dialect), client.body),
     read: (answer) => readOpaque(answer, alias),
   })
-  return wholeOverTargets({ model, traits: traitsOfOperation('embedding', bytes), can, prepare }, services)
+  const traits = traitsOfOperation('embedding', bytes)
+  const request = routingOfOperation(bytes.length, services)
+  return wholeOverTargets({ model, traits, request, can, prepare }, services)
 }
 
 async function answerRead(
@@ -168,6 +171,7 @@ function askPart(part: Part, services: RelayServices): Promise<PartAnswer> {
     {
       model,
       traits: traitsOfOperation('embedding', bytes),
+      request: routingOfOperation(bytes.length, services),
       can: having('embedding'),
       prepare: (target) => preparePart(part, target, services),
     },

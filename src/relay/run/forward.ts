@@ -11,12 +11,14 @@ import type { Exchange } from '../exchange.ts'
 import { having, requireOperation } from '../request/operation-targets.ts'
 import { type PreparedBody, passthroughBody } from '../request/prepare-body.ts'
 import { traitsOfOperation } from '../request/request-traits.ts'
+import { routingOfOperation } from '../request/routing-request.ts'
 import type { UpstreamBody } from '../request/upstream-request.ts'
 import type { RelayServices } from '../services.ts'
 import { boundaryOf, type FormPart, MultipartScan } from '../upstream/multipart.ts'
 import { type Spool, type SpoolPiece, spoolBody } from '../upstream/spool.ts'
 import { type OpaqueAnswer, readOpaque } from './opaque-answer.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
+import { type TokenizeForm, tokenizeForm } from './tokenize-forms.ts'
 
 /** A JSON request that goes through as it is, but for the model's name. */
 export interface ForwardedRequest {
@@ -31,12 +33,12 @@ export interface ForwardedRequest {
 /** The whole answer to a request whose answer is small. Throws the client's error. */
 export function answerForward(request: ForwardedRequest, services: RelayServices): Promise<OpaqueAnswer> {
   const { operation, alias } = request
-  const prepare = (target: Target): PreparedAttempt<OpaqueAnswer> => ({
-    operation,
-    body: bodyFor(request, target, services),
-    read: (answer) => readOpaque(answer, alias),
-  })
-  return wholeOverTargets({ ...planOf(request, request.bytes), prepare }, services)
+  const prepare = (target: Target): PreparedAttempt<OpaqueAnswer> => {
+    const form = tokenizeForm(operation, request, target)
+    const body = bodyFor(request, target, services, form)
+    return { operation, body, read: (answer) => readOpaque(answer, alias, form?.added) }
+  }
+  return wholeOverTargets({ ...planOf(request, services, request.bytes), prepare }, services)
 }
 
 /** Streams the answer to the client. Throws the client's error, also after the answer has begun. */
@@ -48,25 +50,28 @@ export async function pipeForward(
   const { operation } = request
   const prepare = (target: Target): PreparedAttempt =>
     piped({ operation, body: bodyFor(request, target, services) }, client, services.exchange)
-  await overTargets({ ...planOf(request, request.bytes), prepare }, services)
+  await overTargets({ ...planOf(request, services, request.bytes), prepare }, services)
 }
 
 function bodyFor(
   request: ForwardedRequest,
   target: Target,
   { exchange }: Pick<RelayServices, 'exchange'>,
+  { set = {}, removed = [] }: Partial<TokenizeForm> = {},
 ): PreparedBody {
   const drop: Drop = (field, why) => exchange.drop(field, why)
-  return passthroughBody(request, target, { removed: ['model_name'], drop })
+  return passthroughBody(request, target, { set, removed: ['model_name', ...removed], drop })
 }
 
 /** Throws `bad_request` where no target of the model has the operation. `bytes`: of the body, where they are in memory. */
 function planOf(
   { model, operation }: { model: Model; operation: Operation },
+  services: RelayServices,
   bytes?: Buffer,
 ): Omit<AttemptPlan<never>, 'prepare'> {
   requireOperation(model, operation)
-  return { model, traits: traitsOfOperation(operation, bytes), can: having(operation) }
+  const request = routingOfOperation(bytes?.length, services)
+  return { model, traits: traitsOfOperation(operation, bytes), request, can: having(operation) }
 }
 
 /** An attempt whose answer is streamed to the client, whatever its bytes are. */
@@ -152,7 +157,7 @@ export async function pipeUpload(
     const body = { operation, headers, body: Buffer.alloc(0), openBody: () => spool.read(pieces) }
     return piped(body, client, services.exchange)
   }
-  await overTargets({ ...planOf({ model, operation }), prepare }, services)
+  await overTargets({ ...planOf({ model, operation }, services), prepare }, services)
 }
 
 function piecesOf({ boundary, parts }: Upload, modelName: string): SpoolPiece[] {

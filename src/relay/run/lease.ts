@@ -1,3 +1,4 @@
+import type { RoutingRequest } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
 import type { RequestTraits } from '../request/request-traits.ts'
@@ -7,6 +8,8 @@ export interface TargetWish {
   /** Ids of the targets that failed this request: a reload may replace a target, its id stays. */
   readonly tried: ReadonlySet<string>
   readonly traits: RequestTraits
+  /** What strategies see of the request. */
+  readonly request: RoutingRequest
   /** Only these can answer; absent: all of the model. */
   readonly can?: ((target: Target) => boolean) | undefined
   /** No further attempt follows this one. */

@@ -1,4 +1,5 @@
 import { RouterError } from '../../sdk/errors.ts'
+import type { RoutingRequest } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
 import { isStillLoading, type LoadingWait } from '../attempt/loading-wait.ts'
@@ -13,11 +14,14 @@ export interface ModelFailure {
   type: 'failure'
   error: RouterError
   isFinal: boolean
+  /** No target could be used: they are down, asleep or loading, or there is none. */
+  isUnserved?: boolean
 }
 
 interface ModelAttemptsOptions {
   model: Model
   traits: RequestTraits
+  request: RoutingRequest
   /** Only these targets can answer; absent: all of the model. */
   can: ((target: Target) => boolean) | undefined
   /** Another model answers if no target of this one does. */
@@ -41,6 +45,8 @@ export class ModelAttempts implements LoadingWait {
   /** The error of the failure that helps the client most. */
   #error: RouterError | undefined
   #before: RouterError | undefined
+  /** Whether each failure so far was that of a server which is not there. */
+  #isUnserved = true
 
   constructor(options: ModelAttemptsOptions, services: RelayServices) {
     this.model = options.model
@@ -54,9 +60,15 @@ export class ModelAttempts implements LoadingWait {
     this.#endRequest()
   }
 
+  /** All targets may be tried again: they may be other ones by now. */
+  restart(): void {
+    this.#tried.clear()
+    this.#loading.clear()
+  }
+
   wish(isLast: boolean): TargetWish {
-    const { traits, can, hasFallback } = this.#options
-    return { tried: this.#tried, traits, can, isLast, hasFallback }
+    const { traits, request, can, hasFallback } = this.#options
+    return { tried: this.#tried, traits, request, can, isLast, hasFallback }
   }
 
   isElse(target: Target): boolean {
@@ -96,6 +108,7 @@ export class ModelAttempts implements LoadingWait {
     const services = this.#services
     const { target } = lease
     const { retry, verdict } = failure
+    if (!isRefused(failure) && !isStillLoading(failure)) this.#isUnserved = false
     if (verdict === 'ambiguous') this.#ambiguous.push({ lease, failure })
     if (failure.closedSilently) this.#refusals.push(services.refusesConnections(target))
     const error = lease.hasAnswered ? accessDenied(failure) : failure.error
@@ -148,7 +161,8 @@ export class ModelAttempts implements LoadingWait {
     const { alias } = this.model
     if (this.#error) this.#services.exchange.steps.exhausted(alias, this.#error)
     const isFinal = this.#error?.causeCode === 'SERVERS_GONE'
-    return { type: 'failure', error: this.#error ?? noTarget(alias), isFinal }
+    const isUnserved = this.#isUnserved && !isFinal
+    return { type: 'failure', error: this.#error ?? noTarget(alias), isFinal, isUnserved }
   }
 }
 

@@ -1,0 +1,52 @@
+/**
+ * A kind of engine: how it is asked for its signals. `metrics`: a server that tells them only under `/metrics`, in the names of one
+ * of the others or of TGI.
+ */
+export type EngineKind = 'vllm' | 'sglang' | 'llamacpp' | 'ollama' | 'lmstudio' | 'metrics'
+
+/** A model that an engine holds in memory. */
+export interface EngineLoadedModel {
+  /** Its name at the engine; an engine may list one model under several names. */
+  readonly name: string
+  /** Context length in use, in tokens. */
+  readonly context?: number
+  /** When the engine will unload it, ISO 8601; absent: not by itself, or unknown. */
+  readonly expiresAt?: string
+}
+
+/** `weights_offloaded` can be woken quickly; after `discard_all` the weights have to be loaded again. */
+export type EngineSleep = 'weights_offloaded' | 'discard_all'
+
+/**
+ * What the engine behind a target said of itself at the last poll. It concerns the whole server, not one model alone. An
+ * absent member is unknown: the engine does not tell it, or did not answer. It is never zero instead.
+ */
+export interface EngineSignals {
+  /** Requests that the engine works on, of all its users. */
+  readonly running?: number
+  /** Requests in the engine's own queue, of all its users. */
+  readonly waiting?: number
+  /** `running` and `waiting` without those of this process, as they were at the poll. */
+  readonly others?: number
+  /** Share of the KV cache in use, 0 to 1. */
+  readonly kvUse?: number
+  /** Size of the KV cache in tokens. */
+  readonly kvTokens?: number
+  /** Prompt tokens that the prefix cache served since the engine's start, and those that it was asked for. */
+  readonly cacheHitTokens?: number
+  readonly cacheQueryTokens?: number
+  /** Share of prompt tokens that the prefix cache serves, 0 to 1. */
+  readonly cacheHitRate?: number
+  /** Requests that fit at once: slots of llama.cpp. */
+  readonly slots?: number
+  /** Most requests that the engine runs at once: SGLang. */
+  readonly maxRunning?: number
+  readonly loaded?: readonly EngineLoadedModel[]
+  /** It has one model, which answers to every name. */
+  readonly holdsOne?: boolean
+  readonly state?: 'ready' | 'loading' | 'asleep' | 'down'
+  /** How an engine that is `asleep` sleeps. */
+  readonly sleep?: EngineSleep
+  /** Differs after a restart of the engine, where it tells: its caches are then empty. */
+  readonly startedAt?: number
+}
