@@ -274,7 +274,7 @@ export const ConfigSchema = Type.Object({
   }),
   kubernetesAccountDir: text(
     '/var/run/secrets/kubernetes.io/serviceaccount',
-    'Directory with `token` and `ca.crt` of the service account, for servers with `kubernetes`; both are read again for each connection.',
+    'Directory with `token` and `ca.crt` of the service account, for servers with `kubernetes`; both are read again for each connection. Empty: no Service is watched.',
   ),
   allowLinkLocal: flag(false, 'Allows link-local and cloud metadata addresses of servers.'),
   extensions: Type.Array(Type.String(), {

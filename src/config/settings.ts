@@ -78,7 +78,7 @@ export const variables: readonly Variable[] = [
   { key: 'upstreamProxy', name: 'UPSTREAM_PROXY', read: readString },
   { key: 'upstreamNoProxy', name: 'UPSTREAM_NO_PROXY', read: readList },
   { key: 'dnsIntervalMs', name: 'DNS_INTERVAL', read: readSeconds },
-  { key: 'kubernetesAccountDir', name: 'KUBERNETES_ACCOUNT_DIR', read: readString },
+  { key: 'kubernetesAccountDir', name: 'KUBERNETES_ACCOUNT_DIR', read: readString, emptyCounts: true },
   { key: 'allowLinkLocal', name: 'ALLOW_LINK_LOCAL', read: readBoolean },
   { key: 'shedDelayMs', name: 'SHED_DELAY', read: readSeconds },
   { key: 'shedHeapPercent', name: 'SHED_HEAP', read: readInteger },
