@@ -1,5 +1,5 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
-import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler'
+import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler'
 import { badRequest, type RouterError } from './errors.ts'
 
 /**
@@ -21,6 +21,8 @@ function describe(error: ValueError): RouterError {
   const deepest = deepestOf(error)
   const path = fieldAt(deepest.path)
   const wanted = wantedBy(deepest.schema)
+  if (deepest.type === ValueErrorType.ObjectAdditionalProperties)
+    return badRequest(`'${path}' is not known here`, path, 'unknown_parameter')
   if (path === '') return badRequest('The body must be a JSON object')
   if (deepest.value === undefined)
     return badRequest(`'${path}' is required: ${wanted}`, path, 'missing_required_parameter')

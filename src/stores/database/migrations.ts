@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Database } from './tables.ts'
@@ -15,6 +15,7 @@ const migrations: Readonly<Record<string, Migration>> = {
         .addColumn('key', 'text', (column) => column.primaryKey())
         .addColumn('value', 'text', (column) => column.notNull())
         .execute()
+      await sql`insert into meta (key, value) values ('revision', '1')`.execute(db)
       await entityTable(db, 'client_groups')
         .addColumn('parent', 'text', (column) => column.references('client_groups.id').onDelete('restrict'))
         .execute()

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { Kysely } from 'kysely'
 import { ConfigError } from '../../sdk/errors.ts'
-import type { DatabaseAddress } from './address.ts'
+import type { DatabaseAddress } from '../../lib/database-address.ts'
 import { migrate } from './migrations.ts'
 import type { Database, Tables } from './tables.ts'
 
