@@ -4,10 +4,12 @@ import { isObject } from '../lib/json/read.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import { activePath, atTextPosition, modelPath } from './config-path.ts'
-import { type CheckedModel, checkModel, type Findings } from './models-check.ts'
-import { readAliases } from './servers/aliases.ts'
+import { type CheckedModel, checkModel, type Findings, type ProviderAtPath } from './models-check.ts'
+import { aliasNames, readAliases } from './servers/aliases.ts'
+import type { FleetSnapshot, ServerEndpoint } from './servers/fleet-snapshot.ts'
+import { endpointsOf, followsModels, type PublishedModel, publishedModels } from './servers/published.ts'
 import { isReserved, readServers, type Servers } from './servers/servers.ts'
-import { buildTarget, checkServer, TargetIds, type TargetSources } from './target-build.ts'
+import { buildTargets, readServer, TargetIds, type TargetSources } from './target-build.ts'
 
 interface FoundModel extends ActiveModel, CheckedModel {
   path: string
@@ -17,11 +19,11 @@ interface FoundModel extends ActiveModel, CheckedModel {
  * Reads models-config.json. Throws ConfigError with everything that is wrong in it, each error with its place; no
  * error holds a key or an address. The warnings are for what can be lived with.
  */
-export function loadModels(text: string, sources: TargetSources): LoadedModels {
+export function loadModels(text: string, sources: TargetSources, fleet: FleetSnapshot = {}): LoadedModels {
   const { root, warnings } = parse(text)
   const findings: Findings = { errors: [], warnings }
   const servers = readServers(root, findings)
-  const active = readActiveModels(root, findings)
+  const active = readActiveModels(root, findings, servers)
   const found = active.flatMap((model): FoundModel[] => {
     const path = modelPath(model.group, model.alias)
     const checked = checkModel(model.value, path, { findings, servers })
@@ -32,12 +34,20 @@ export function loadModels(text: string, sources: TargetSources): LoadedModels {
   const ids = new TargetIds()
   for (const placed of found.flatMap(({ providers, sleeping }) => [...providers, ...sleeping]))
     ids.claim(placed, findings.errors)
-  const models = found.map((model) => buildModel(model, ids, sources, findings))
-  for (const server of servers.list) checkServer(server, sources, findings)
-  checkFallbacks(found, findings)
+  const context = { ids, sources, findings, endpointsOf: endpointsIn(servers, fleet) }
+  const own = found.map((model) => buildModel(model, context))
+  for (const server of servers.list) readServer(server, sources, findings)
+  const taken = new Set([...active.map(({ alias }) => alias), ...aliasNames(root)])
+  const models = [
+    ...own,
+    ...publishedBy(servers, fleet, taken).map((model) => buildPublished(model, context)),
+  ]
+  const mayGrow = servers.list.some(followsModels)
+  checkFallbacks(found, new Set(models.map(({ alias }) => alias)), mayGrow, findings)
   checkTwins(root, found, findings)
   const configured = new Set(active.map(({ alias }) => alias))
-  const aliases = readAliases(root, { configured, published: new Set(), mayGrow: false }, findings)
+  const published = new Set(models.slice(own.length).map(({ alias }) => alias))
+  const aliases = readAliases(root, { configured, published, mayGrow }, findings)
   // Providers of one server share what is wrong with it.
   const [errors, allWarnings] = [[...new Set(findings.errors)], [...new Set(findings.warnings)]]
   if (errors.length > 0) throw new ConfigError(errors, allWarnings)
@@ -88,13 +98,21 @@ function checkTwins(
   }
 }
 
-function checkFallbacks(found: readonly FoundModel[], { errors }: Findings): void {
-  const aliases = new Set(found.map(({ alias }) => alias))
+function checkFallbacks(
+  found: readonly FoundModel[],
+  known: ReadonlySet<string>,
+  mayGrow: boolean,
+  { errors, warnings }: Findings,
+): void {
   for (const { alias, path, shell } of found) {
     for (const [index, name] of (shell.fallbacks ?? []).entries()) {
       const at = `${path}.fallbacks[${index}]`
       if (name === alias) errors.push(`${at}: a model cannot stand in for itself`)
-      else if (!aliases.has(name)) errors.push(`${at}: no active model ${JSON.stringify(name)}`)
+      else if (!known.has(name)) {
+        const text = `${at}: no active model ${JSON.stringify(name)}${didYouMean(name, known)}`
+        if (mayGrow) warnings.push(`${text}; it is used once a server has it`)
+        else errors.push(text)
+      }
     }
   }
 }
@@ -115,8 +133,17 @@ function checkParked(
   }
 }
 
-function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, findings: Findings): Model {
+interface BuildContext {
+  ids: TargetIds
+  sources: TargetSources
+  findings: Findings
+  /** The endpoints of a provider's server; undefined where its addresses are not told apart. */
+  endpointsOf(placed: ProviderAtPath): readonly ServerEndpoint[] | undefined
+}
+
+function buildModel(model: FoundModel, context: BuildContext): Model {
   const { alias, group, shell, path, providers, sleeping } = model
+  const { ids, sources, findings } = context
   const plan = { alias, shell, ids, sources, findings }
   const strategy = shell.strategy?.trim() || undefined
   const known = sources.strategies
@@ -126,7 +153,7 @@ function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, f
     findings.errors.push(`${path}.strategy: no strategy ${JSON.stringify(strategy)}; known: ${names}${hint}`)
   }
   const build = (list: CheckedModel['providers']): Target[] =>
-    list.map((placed) => buildTarget(placed, plan)).filter((target) => target !== undefined)
+    list.flatMap((placed) => buildTargets(placed, plan, context.endpointsOf(placed)))
   if (shell.providers.length === 0)
     findings.warnings.push(`${path}.providers: empty; "${alias}" cannot answer`)
   return {
@@ -137,8 +164,37 @@ function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, f
     fallbacks: shell.fallbacks ?? [],
     strategy,
     embedding: [...providers, ...sleeping].some(({ provider }) => provider.is_embedding === true),
+    ...(shell.hold_timeout === undefined ? {} : { holdTimeoutMs: shell.hold_timeout * 1000 }),
     ...(shell.capabilities ? { capabilities: shell.capabilities } : {}),
     ...(shell.details ? { details: shell.details } : {}),
+  }
+}
+
+function endpointsIn(servers: Servers, fleet: FleetSnapshot): BuildContext['endpointsOf'] {
+  return ({ server }) => {
+    const found = server && servers.byId(server.id)
+    if (found?.server.addresses === undefined && found?.server.kubernetes === undefined) return undefined
+    return endpointsOf(found, fleet)
+  }
+}
+
+/** Models that servers publish, without those whose names the file gives to something else. */
+function publishedBy({ list }: Servers, fleet: FleetSnapshot, taken: ReadonlySet<string>): PublishedModel[] {
+  return publishedModels(list, fleet).filter(({ alias }) => !taken.has(alias))
+}
+
+function buildPublished({ alias, providers, found }: PublishedModel, context: BuildContext): Model {
+  const plan = { ...context, alias, shell: { providers: [] } }
+  return {
+    alias,
+    group: 'servers',
+    targets: providers.flatMap(({ placed, endpoints }) => buildTargets(placed, plan, endpoints)),
+    sleeping: [],
+    fallbacks: [],
+    strategy: undefined,
+    embedding: providers.some(({ placed }) => placed.provider.is_embedding === true),
+    ...(found?.capabilities ? { capabilities: found.capabilities } : {}),
+    ...(found && Object.keys(found.details).length > 0 ? { details: found.details } : {}),
   }
 }
 
@@ -150,8 +206,13 @@ export interface ActiveModel {
 }
 
 /** The models that `active_models` names, in its order, each once. */
-function readActiveModels(root: Record<string, unknown>, findings: Findings): ActiveModel[] {
+function readActiveModels(
+  root: Record<string, unknown>,
+  findings: Findings,
+  { list }: Servers,
+): ActiveModel[] {
   const lists = root.active_models ?? undefined
+  if (lists === undefined && list.some(({ server }) => server.models !== undefined)) return []
   if (!isObject(lists)) {
     const problem = lists === undefined ? 'missing' : 'not an object'
     findings.errors.push(`active_models: ${problem}; it names the models to serve, as {"group": ["model"]}`)

@@ -112,6 +112,9 @@ const serverMembers = {
       allowed: 'true, false or a path',
     }),
   ),
+  wake: yesNo(
+    'true: a request that finds no other server wakes a vLLM that sleeps at level 1. Needs VLLM_SERVER_DEV_MODE=1 there.',
+  ),
   profile: Type.Optional(ProfileSchema),
   mock: Type.Optional(MockSchema),
 }
@@ -149,6 +152,24 @@ const WrittenProviderSchema = Type.Object(ServedProviderSchema.properties, {
   anyOf: [{ required: ['api_type'] }, { required: ['server'] }],
 })
 
+const KubernetesSchema = Type.Object(
+  {
+    namespace: Type.String({ minLength: 1, allowed: 'the name of a namespace' }),
+    service: Type.String({ minLength: 1, allowed: 'the name of a Service' }),
+    port: Type.Optional(
+      Type.Union([Type.Integer({ minimum: 1, maximum: 65_535 }), Type.String({ minLength: 1 })], {
+        description: 'Port of the pods, by number or name; the only one of the Service if absent.',
+        allowed: 'a port from 1 to 65535 or its name',
+      }),
+    ),
+  },
+  {
+    description:
+      'A Service in the cluster of the router: each of its ready pods is a target of its own. api_host may be absent.',
+    allowed: 'an object with namespace, service and port',
+  },
+)
+
 export const ServerSchema = Type.Object(
   {
     id: Type.String({
@@ -158,6 +179,25 @@ export const ServerSchema = Type.Object(
         'Name of the server, unique among the servers. Providers refer to it; ids of targets begin with it.',
     }),
     api_type: Type.String(apiType),
+    models: Type.Optional(
+      Type.Union([Type.Literal('*'), Type.Array(Type.String({ minLength: 1 }))], {
+        description:
+          'Models that are served without being listed in active_models: "*" for all that the server lists, as they come and go, or a list of names.',
+        allowed: '"*" or a list of names of models',
+      }),
+    ),
+    names: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Public names of published models, by the names that the server has for them.',
+      }),
+    ),
+    addresses: Type.Optional(
+      Type.Literal('all', {
+        description: '"all": each address of the name in api_host is a target of its own.',
+        allowed: '"all"',
+      }),
+    ),
+    kubernetes: Type.Optional(KubernetesSchema),
     ...serverMembers,
   },
   {
@@ -171,6 +211,15 @@ const modelMembers = {
   fallbacks: Type.Optional(
     Type.Array(Type.String(), {
       description: 'Active models to try, in this order, when no provider of this one can answer.',
+    }),
+  ),
+  hold_timeout: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 86_400,
+      description:
+        'Longest wait in seconds of a request while no server of the model can be used (scaled to zero, asleep, down); overrides LLM_ROUTER_HOLD_TIMEOUT.',
+      allowed: 'a number of seconds from 0 to 86400',
     }),
   ),
   keep_alive: keepAlive,
@@ -219,9 +268,12 @@ export const ModelsConfigSchema = Type.Object(
         description: 'Further names of models, each with the name of the model; a reserved name.',
       }),
     ),
-    active_models: Type.Record(Type.String(), Type.Array(Type.String()), {
-      description: 'The models that are served, by group. All others are inactive.',
-    }),
+    active_models: Type.Optional(
+      Type.Record(Type.String(), Type.Array(Type.String()), {
+        description:
+          'The models that are served, by group. All others are inactive. Needed unless a server has `models`.',
+      }),
+    ),
   },
   {
     title: 'models-config.json of llm-router',

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { numberOf } from '../lib/json/loose.ts'
 import { isObject } from '../lib/json/read.ts'
+import type { Connection } from '../sdk/connection.ts'
 import type { SystemTurns } from '../sdk/dialect.ts'
 import {
   type Call,
@@ -18,6 +19,7 @@ import { profileFor } from './model-profiles.ts'
 import { type Findings, memberPath, type ProviderAtPath } from './models-check.ts'
 import type { ModelShell, Provider } from './models-schema.ts'
 import { expanded, readToken } from './secrets.ts'
+import type { ServerEndpoint } from './servers/fleet-snapshot.ts'
 import { asProvider, type ServerAtPath } from './servers/servers.ts'
 import { type ConnectionSources, readConnection } from './target-connection.ts'
 import { healthUrl, hostError, joinUrl } from './target-url.ts'
@@ -36,26 +38,44 @@ export interface TargetPlan {
   findings: Findings
 }
 
+/** What is the same for all targets of a provider. */
+interface ProviderAccess extends ServerAccess {
+  url: URL | undefined
+}
+
 /**
- * Builds a target. What is wrong goes to the findings and is left out of the target, which is then not to be used.
- * Undefined when not even its type is known.
+ * Builds the target of a provider, or one for each of `endpoints`. What is wrong goes to the findings and is left out of the
+ * target, which is then not to be used. Empty when not even its type is known.
  */
-export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | undefined {
-  const { provider, path } = placed
-  const { alias, shell, ids, sources, findings } = plan
-  const type = findType(placed, sources.providers, findings)
-  const host = readHost(placed, type, sources, findings.errors)
-  const token = readToken(placed, sources, findings.errors)
-  const connection =
-    host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
-  if (!type) return undefined
+export function buildTargets(
+  placed: ProviderAtPath,
+  plan: TargetPlan,
+  endpoints: readonly ServerEndpoint[] = [{}],
+): Target[] {
+  const { type, host, ...access } = readAccess(placed, plan.sources, plan.findings)
+  if (!type) return []
   const url = host === undefined ? undefined : new URL(host)
+  return endpoints.map((endpoint) => buildTarget(placed, plan, { ...access, type, host, url }, endpoint))
+}
+
+function buildTarget(
+  placed: ProviderAtPath,
+  { alias, shell, ids, findings }: TargetPlan,
+  { type, host, url, token, connection }: ProviderAccess & { type: ProviderType },
+  endpoint: ServerEndpoint,
+): Target {
+  const { provider, path, server } = placed
   const upstreamModel = provider.model_path?.trim() || alias
   const pathsFor = (form: CallForm): Target['paths'] =>
     pathsOf(type, host, provider.paths, { model: upstreamModel, form })
+  const reached = connectionTo(endpoint, connection)
   return {
-    id: ids.idFor(placed, alias, url?.host ?? type.name),
+    id:
+      endpoint.name === undefined
+        ? ids.idFor(placed, alias, url?.host ?? type.name)
+        : ids.endpointId(placed, alias, endpoint.name),
     model: alias,
+    ...(endpoint.name === undefined || server === undefined ? {} : { server: server.id }),
     type,
     upstreamModel,
     profile: profileFor({ type: type.name, upstreamModel, hostname: url?.hostname ?? '' }, provider.profile),
@@ -63,7 +83,7 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     paths: wantedPaths(pathsFor('whole'), placed, type, findings.warnings),
     ...formPathsOf(pathsFor),
     token,
-    ...(connection === undefined ? {} : { connection }),
+    ...(reached === undefined ? {} : { connection: reached }),
     weight: Math.min(Math.max(provider.weight ?? 1, 0), 1),
     inputSize: readInputSize(provider.input_size, path, findings.warnings),
     toolCalling: provider.tool_calling ?? true,
@@ -71,21 +91,44 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     defaults: mergedDefaults(shell, provider),
     streamUsage: provider.stream_usage ?? true,
     ...(provider.fit_max_tokens ? { fitMaxTokens: true } : {}),
+    ...(provider.wake ? { wake: true } : {}),
     ...vendorOf(url, provider.system_turns),
     mock: provider.mock ?? {},
     ...limitsOf(type, shell, provider),
     ...listingsOf(type, host),
+    ...(host === undefined ? {} : { rootPath: healthUrl(host, '') }),
     ...healthOf(type, host, provider.health_check),
   }
 }
 
-/** Reports what is wrong with a server, whether or not a provider refers to it. */
-export function checkServer(server: ServerAtPath, sources: TargetSources, findings: Findings): void {
-  const placed = asProvider(server)
+function connectionTo(
+  { address, port }: ServerEndpoint,
+  connection: Connection | undefined,
+): Connection | undefined {
+  if (address === undefined) return connection
+  return { ...connection, address, ...(port === undefined ? {} : { port }) }
+}
+
+/** How a server is reached. */
+export interface ServerAccess {
+  type: ProviderType | undefined
+  host: string | undefined
+  token: string | undefined
+  connection: Connection | undefined
+}
+
+function readAccess(placed: ProviderAtPath, sources: TargetSources, findings: Findings): ServerAccess {
   const type = findType(placed, sources.providers, findings)
   const host = readHost(placed, type, sources, findings.errors)
-  readToken(placed, sources, findings.errors)
-  if (host !== undefined) readConnection(placed, new URL(host).origin, sources, findings)
+  const token = readToken(placed, sources, findings.errors)
+  const connection =
+    host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
+  return { type, host, token, connection }
+}
+
+/** Reads how a server is reached, and reports what is wrong with it, whether or not a provider refers to it. */
+export function readServer(server: ServerAtPath, sources: TargetSources, findings: Findings): ServerAccess {
+  return readAccess(asProvider(server), sources, findings)
 }
 
 function findType(
@@ -252,6 +295,18 @@ export class TargetIds {
     const earlier = this.#pathOf.get(id)
     if (earlier === undefined) this.#pathOf.set(id, path)
     else errors.push(`${path}.id: ${JSON.stringify(id)} is also the id of ${earlier}`)
+  }
+
+  /** `gpu-a/3f1c09aa`, or `gpu-a/` and the name of a pod. Only unique within a model. */
+  endpointId({ provider, path, server }: ProviderAtPath, alias: string, endpoint: string): string {
+    const name = `${configuredId(provider.id) ?? server?.id}/${endpoint}`
+    for (let count = 0; ; count++) {
+      const made = count === 0 ? name : `${name}#${count}`
+      const key = JSON.stringify([alias, made])
+      if (this.#pathOf.has(key)) continue
+      this.#pathOf.set(key, path)
+      return made
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { ProviderType } from '../sdk/provider.ts'
+import { Registry } from '../sdk/registry.ts'
 import { anthropic } from './anthropic.ts'
 import { gemini } from './gemini.ts'
 import { llamacpp } from './llamacpp.ts'
@@ -7,6 +8,7 @@ import { mock } from './mock/index.ts'
 import { ollama } from './ollama.ts'
 import { openai } from './openai.ts'
 import { sglang } from './sglang.ts'
+import { tgi } from './tgi.ts'
 import { vllm } from './vllm.ts'
 
 /** All built-in provider types, in the order of the docs. */
@@ -19,5 +21,13 @@ export const providerTypes: readonly ProviderType[] = [
   anthropic,
   gemini,
   sglang,
+  tgi,
   mock,
 ]
+
+/** A registry of the built-in provider types. Extensions add to it. */
+export function builtInProviders(): Registry<ProviderType> {
+  const providers = new Registry<ProviderType>('provider type')
+  for (const type of providerTypes) providers.add(type)
+  return providers
+}

@@ -45,5 +45,7 @@ export const llamacpp: ProviderType = {
   healthPath: '/health',
   listings: [openaiListing],
   loadsModels: true,
+  engine: 'llamacpp',
+  loadsOnDemand: true,
   collectsWholeAnswers: true,
 }

@@ -17,5 +17,7 @@ export const ollama: ProviderType = {
   needsHost: true,
   listings: [ollamaListing],
   loadsModels: true,
+  engine: 'ollama',
+  loadsOnDemand: true,
   healthPath: '/api/version',
 }

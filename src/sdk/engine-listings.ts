@@ -107,7 +107,19 @@ export const lmStudioInstanceListing: EngineListing = {
   },
 }
 
-/** The entry of a model. A llama.cpp server with one model answers to every name. */
+/** What Text Generation Inference says of its only model, https://huggingface.github.io/text-generation-inference. */
+export const tgiListing: EngineListing = {
+  path: '/info',
+  read(answer) {
+    if (!isObject(answer) || answer.router !== 'text-generation-router') return undefined
+    const name = filledTextOf(answer.model_id)
+    if (name === undefined) return undefined
+    const context = positive(answer.max_total_tokens)
+    return { isLlamaCpp: false, anyName: true, models: [{ names: [name], context, loaded: true }] }
+  },
+}
+
+/** The entry of a model. A llama.cpp server with one model answers to every name, and so does TGI. */
 export function modelIn(
   { isLlamaCpp, anyName = isLlamaCpp, models }: EngineState,
   name: string,

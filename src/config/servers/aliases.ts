@@ -50,3 +50,8 @@ export function readAliases(
   })
   return new Map(valid.map(([name, model]) => [name, String(model)]))
 }
+
+/** Names that are aliases, or are meant to be. */
+export function aliasNames({ aliases }: Record<string, unknown>): string[] {
+  return isObject(aliases) ? Object.keys(aliases) : []
+}

@@ -12,6 +12,7 @@ export interface ServerAtPath {
 /** The entries of `servers`. */
 export interface Servers {
   readonly list: readonly ServerAtPath[]
+  byId(id: string): ServerAtPath | undefined
   /**
    * A provider with `server`, with what it takes from that entry. Empty, and an error, if there is no such entry; an
    * invalid entry has its own error.
@@ -33,6 +34,9 @@ const together = [
   ['api_token', 'api_token_file'],
   ['client_cert_file', 'client_key_file'],
 ]
+
+/** Members that belong to the entry itself, and to no provider. */
+const ofServer = new Set(['id', 'models', 'names', 'addresses', 'kubernetes'])
 
 /** Reads `servers`. What is invalid goes to the findings and is left out. */
 export function readServers(root: Record<string, unknown>, findings: Findings): Servers {
@@ -56,6 +60,7 @@ export function readServers(root: Record<string, unknown>, findings: Findings): 
       findings.errors.push(`${path}.id: ${JSON.stringify(id)} is also the id of ${earlier}`)
       return []
     }
+    findings.errors.push(...conflicts(server, path))
     findings.warnings.push(...providerHints(server, path))
     return [{ id, path, server }]
   })
@@ -66,6 +71,7 @@ function serversOf(list: readonly ServerAtPath[], ids: ReadonlySet<string>): Ser
   const byId = new Map(list.map((server) => [server.id, server]))
   return {
     list,
+    byId: (id) => byId.get(id),
     complete(own, path, { errors }) {
       const id = own.server?.trim() ?? ''
       const found = byId.get(id)
@@ -91,11 +97,30 @@ export function inheriting(
   path: string,
 ): ProviderAtPath {
   const replaced = together.filter((group) => group.some((member) => member in written)).flat()
-  const own = new Set([...Object.keys(written), ...replaced, 'id'])
-  const taken = Object.entries(server).filter(([member]) => !own.has(member))
+  const own = new Set([...Object.keys(written), ...replaced])
+  const taken = Object.entries(server).filter(([member]) => !own.has(member) && !ofServer.has(member))
   return {
-    provider: { api_type: server.api_type, ...Object.fromEntries(taken), ...written },
+    provider: { ...serviceHost(server), api_type: server.api_type, ...Object.fromEntries(taken), ...written },
     path,
     server: { id, path: serverPath, own },
   }
+}
+
+/** Without an address of its own, a Service is called by its name in the cluster. */
+function serviceHost({ kubernetes }: Server): { api_host?: string } {
+  if (kubernetes === undefined) return {}
+  return { api_host: `http://${kubernetes.service}.${kubernetes.namespace}.svc` }
+}
+
+/** What the members that only entries of `servers` have say against each other. */
+function conflicts({ addresses, kubernetes, models, api_type: type }: Server, path: string): string[] {
+  const follows = addresses ?? kubernetes ?? (models === '*' ? models : undefined)
+  if (type.trim().toLowerCase() === 'mock' && follows !== undefined) {
+    const member = addresses !== undefined ? 'addresses' : kubernetes !== undefined ? 'kubernetes' : 'models'
+    const instead = member === 'models' ? '; list its models by name' : ''
+    return [`${path}.${member}: a mock has no server to ask${instead}`]
+  }
+  if (addresses !== undefined && kubernetes !== undefined)
+    return [`${path}.addresses: there is kubernetes too; one of the two must go`]
+  return []
 }

@@ -87,7 +87,7 @@ export default fp(
       },
     })
   },
-  { name: 'balancer', dependencies: ['config', 'models', 'registries', 'health'] },
+  { name: 'balancer', dependencies: ['config', 'models', 'registries', 'health', 'engines'] },
 )
 
 interface ExclusiveWish {

@@ -1,3 +1,4 @@
+import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Outcome, TargetSignals } from '../../sdk/strategy.ts'
 import type { Target } from '../../sdk/target.ts'
 
@@ -16,6 +17,7 @@ export class LiveSignals implements TargetSignals {
   perTokenMs: number | undefined
   failureRate = 0
   returnedAt: number
+  engine: EngineSignals | undefined
   #failuresInRow = 0
 
   /** `now`: monotonic milliseconds, as in `StrategyContext`. */

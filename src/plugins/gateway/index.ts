@@ -95,6 +95,7 @@ export default fp(
       'health',
       'upstream',
       'engines',
+      'holding',
       'exchange',
     ],
   },
@@ -143,6 +144,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     userAgent: `llm-router/${version}`,
     watch: app.health.attempts,
     loading: app.health.loading,
+    hold: app.holding.hold,
   }
   return (request) => ({
     ...shared,

@@ -37,6 +37,8 @@ export function targetsWith(model: Model, operation: Operation): readonly Target
 /** Throws `bad_request` where no target of the model has the operation. `others`: models that are known to have it. */
 export function requireOperation(model: Model, operation: Operation, others: readonly string[] = []): void {
   if (targetsWith(model, operation).length > 0) return
+  // It may have servers again soon, such as a model that was scaled to zero.
+  if (model.targets.length + model.sleeping.length === 0) return
   throw notOffered(model.alias, operation, others)
 }
 

@@ -48,7 +48,26 @@ export async function wholeOverTargets<Answer>(
   return answer
 }
 
+/** Tries the targets of a model; where none can be used, again after a wait for one. */
 async function overModel<Answer>(
+  plan: AttemptPlan<Answer>,
+  attempts: ModelAttempts,
+  services: RelayServices,
+): Promise<AttemptSuccess<Answer> | ModelFailure> {
+  const { exchange, hold, signal = exchange.signal } = services
+  try {
+    for (;;) {
+      const result = await overTargetsOnce(plan, attempts, services)
+      if (result.type === 'success' || !result.isUnserved || attempts.hasFallback) return result
+      if (!(await exchange.steps.outside(hold(attempts.model, exchange, signal)))) return result
+      attempts.restart()
+    }
+  } finally {
+    attempts.end()
+  }
+}
+
+async function overTargetsOnce<Answer>(
   plan: AttemptPlan<Answer>,
   attempts: ModelAttempts,
   services: RelayServices,
@@ -78,12 +97,10 @@ async function overModel<Answer>(
   } catch (error) {
     // There is no target: none is usable, or the queue is full or too slow. Another model may have one.
     if (error instanceof RouterError && (error.kind === 'overloaded' || error.kind === 'rate_limit')) {
-      return { type: 'failure', error, isFinal: false }
+      return { type: 'failure', error, isFinal: false, isUnserved: error.code === 'no_healthy_provider' }
     }
     attempts.judge('unknown')
     throw error
-  } finally {
-    attempts.end()
   }
 }
 

@@ -1,24 +1,26 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { comparable, recorded } from '../clients/llamacpp-recorded.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
-import { comparable, recorded } from './llamacpp-recorded.ts'
+import { type Engine, startLlamaServer } from './engine.ts'
+import { documents, list, object } from './meaning.ts'
 
 /*
- * Against a running llama-server: LLM_ROUTER_TEST_LLAMA_SERVER is its address. It needs `--slots`, two slots and a model that
- * answers the recorded requests; what it answers directly is compared with what it answers through the router.
+ * What only llama-server has, member by member. A running one at LLM_ROUTER_TEST_LLAMACPP needs `--slots` and two slots.
  */
-const server = process.env.LLM_ROUTER_TEST_LLAMA_SERVER
-const skip = server ? false : 'LLM_ROUTER_TEST_LLAMA_SERVER is not the address of a llama-server'
 /** Its streams do not tell the text of a call that was cut before its name was known. */
 const untold = new Set(['tools cut'])
 
-describe('a real llama-server', { skip }, () => {
+describe('a real llama-server', () => {
+  let engine: Engine
   let router: TestRouter
-  const url = server ?? ''
+  let url: string
 
   before(async () => {
-    const provider = (api_type: string) => [{ api_type, api_host: url, model_path: 'tiny' }]
+    engine = await startLlamaServer()
+    url = engine.url
+    const provider = (api_type: string) => [{ api_type, api_host: url, model_path: engine.model }]
     router = await startRouter({
       env: { LLM_ROUTER_HEALTH_INTERVAL: '1' },
       models: modelsConfig({
@@ -29,15 +31,27 @@ describe('a real llama-server', { skip }, () => {
     })
     await fetch(`${router.url}/v1/models`)
   })
-  after(() => router.close())
+  after(async () => {
+    await router?.close()
+    await engine?.stop()
+  })
 
-  for (const { name, path, body, whole } of recorded) {
+  for (const { name, path, body, whole, stream } of recorded) {
     if (whole.status !== 200 || untold.has(name)) continue
     test(`gives through the router what it gives directly: ${name}`, async () => {
-      const direct = await post(url + path, { model: 'tiny', ...body })
+      const direct = await post(url + path, { model: engine.model, ...body })
       const routed = await post(router.url + path, { model: 'llamacpp', ...body })
       assert.deepEqual([direct.status, routed.status], [200, 200])
       assert.deepEqual(comparable(JSON.parse(routed.text)), comparable(JSON.parse(direct.text)))
+    })
+
+    if (stream.status !== 200) continue
+    test(`streams through the router what it streams directly: ${name}`, async () => {
+      const streamed = { ...body, stream: true, stream_options: { include_usage: true } }
+      const direct = await post(url + path, { model: engine.model, ...streamed })
+      const routed = await post(router.url + path, { model: 'llamacpp', ...streamed })
+      assert.deepEqual([direct.status, routed.status], [200, 200])
+      assert.deepEqual(documents(routed.text).map(comparable), documents(direct.text).map(comparable))
     })
   }
 
@@ -86,6 +100,34 @@ describe('a real llama-server', { skip }, () => {
     assert.ok(own.tokens.length > 1)
     assert.deepEqual(vllms, { tokens: own.tokens, count: own.tokens.length })
     assert.equal((await ask('/detokenize', { tokens: own.tokens })).prompt, 'hello world')
+  })
+
+  test('gives the embeddings in every dialect that it gives directly', async () => {
+    const embedder = await startLlamaServer(['--embeddings'])
+    const provider = { api_type: 'llamacpp', api_host: embedder.url, model_path: embedder.model }
+    const over = await startRouter({ models: modelsConfig({ m: [provider] }) })
+    const ask = async (base: string, path: string, body: object) => {
+      const { status, text } = await post(base + path, body)
+      assert.equal(status, 200, text)
+      return object(JSON.parse(text))
+    }
+    try {
+      const input = ['hello', 'weather in Paris']
+      const direct = await ask(embedder.url, '/v1/embeddings', { model: embedder.model, input })
+      const vectors = list(direct.data).map(({ embedding }) => embedding)
+      const openai = await ask(over.url, '/v1/embeddings', { model: 'm', input })
+      assert.deepEqual(comparable(openai), comparable(direct))
+      assert.deepEqual((await ask(over.url, '/api/embed', { model: 'm', input })).embeddings, vectors)
+      const requests = input.map((text) => ({ model: 'models/m', content: { parts: [{ text }] } }))
+      const gemini = await ask(over.url, '/v1beta/models/m:batchEmbedContents', { requests })
+      assert.deepEqual(
+        list(gemini.embeddings).map(({ values }) => values),
+        vectors,
+      )
+    } finally {
+      await over.close()
+      await embedder.stop()
+    }
   })
 
   const busySlots = async (): Promise<number> => {
