@@ -64,6 +64,7 @@ export function fieldAt(pointer: string): string {
 
 function wantedBy(schema: TSchema): string {
   if (typeof schema.errorMessage === 'string') return schema.errorMessage
+  if (typeof schema.allowed === 'string') return schema.allowed
   if (schema[Kind] === 'Union' && Array.isArray(schema.anyOf)) {
     const wanted = new Set(schema.anyOf.map((branch: TSchema) => wantedBy(branch)))
     return [...wanted].join(' or ')

@@ -26,7 +26,10 @@ function clientKey(id: string, record: ClientRecord, groupOf: ReadonlyMap<string
   const models = all.flatMap(({ models: patterns }) => (patterns ? [patterns] : []))
   const matchers = models.map(nameMatcher)
   const paths = all.flatMap(({ endpoints }) => (endpoints ? [nameMatcher(endpoints)] : []))
-  const scopes = [{ key: id, bounds: record as Bounds }, ...above.map(({ name, group }) => ({ key: `group/${name}`, bounds: group }))]
+  const scopes = [
+    { key: id, bounds: record as Bounds },
+    ...above.map(({ name, group }) => ({ key: `group/${name}`, bounds: group })),
+  ]
   const limited = scopes.flatMap(({ key, bounds }) => {
     const limits = limitsOf(bounds)
     return limits ? [{ key, limits }] : []

@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { type ClientKey, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
-import { withoutBasePath } from '../base-path.ts'
 import type { ResponseStore } from '../../stores/responses/store.ts'
+import { withoutBasePath } from '../base-path.ts'
 import { type Authenticator, createAuthenticator } from './authenticator.ts'
 import { directoryKeys } from './directory-keys.ts'
 import { type Keys, readKeys } from './keys-file.ts'
@@ -90,7 +90,11 @@ async function readClientKeys(app: FastifyInstance, env: AuthOptions['env']): Pr
   const warnOfTwins = (): void => {
     const ids = new Set(file?.clients().map(({ id }) => id))
     for (const { id } of database.clients)
-      if (ids.has(id)) app.log.warn({ client: id }, 'the keys file and the database have a client of this id: they share its limits')
+      if (ids.has(id))
+        app.log.warn(
+          { client: id },
+          'the keys file and the database have a client of this id: they share its limits',
+        )
   }
   warnOfTwins()
   directory.onChange((snapshot) => {

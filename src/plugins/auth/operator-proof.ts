@@ -59,9 +59,13 @@ function noOperatorKey(): RouterError {
 
 function notAnOperator(role: Role): RouterError {
   if (role === 'admin')
-    return new RouterError('forbidden', 'This takes the role admin: LLM_ROUTER_ADMIN_KEY or the key of a client with that role', {
-      code: 'role_missing',
-    })
+    return new RouterError(
+      'forbidden',
+      'This takes the role admin: LLM_ROUTER_ADMIN_KEY or the key of a client with that role',
+      {
+        code: 'role_missing',
+      },
+    )
   const message =
     'This changes the router, which takes an operator key: LLM_ROUTER_ADMIN_KEY or one with the surface "operator"'
   return new RouterError('forbidden', message, { code: 'endpoint_not_allowed' })

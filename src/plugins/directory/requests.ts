@@ -23,7 +23,8 @@ export function wantedVersion({ headers }: FastifyRequest): number | undefined {
   const given = headers['if-match']?.trim()
   if (given === undefined || given === '*') return undefined
   const version = /^(?:W\/)?"(\d{1,15})"$/.exec(given)?.[1]
-  if (version === undefined) throw badRequest('If-Match is not an ETag of this API', 'if-match', 'invalid_value')
+  if (version === undefined)
+    throw badRequest('If-Match is not an ETag of this API', 'if-match', 'invalid_value')
   return Number(version)
 }
 
@@ -32,7 +33,11 @@ export function idempotencyKey({ headers, client }: FastifyRequest): string | un
   const given = headers['idempotency-key']
   if (given === undefined) return undefined
   if (typeof given !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(given))
-    throw badRequest('Idempotency-Key is not 1 to 200 visible ASCII characters', 'idempotency-key', 'invalid_value')
+    throw badRequest(
+      'Idempotency-Key is not 1 to 200 visible ASCII characters',
+      'idempotency-key',
+      'invalid_value',
+    )
   return `${client?.id ?? ''}/${given}`
 }
 
@@ -43,7 +48,10 @@ export interface ShownRecord {
   updated_at: string
 }
 
-export function shown<Item extends Stored<object>>(stored: Item, reply?: FastifyReply): ShownRecord & Item['record'] {
+export function shown<Item extends Stored<object>>(
+  stored: Item,
+  reply?: FastifyReply,
+): ShownRecord & Item['record'] {
   const { id, record, version, created_at, updated_at } = stored
   reply?.header('etag', `"${version}"`)
   return { id, ...record, created_at, updated_at }

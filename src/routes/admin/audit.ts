@@ -31,7 +31,12 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           tag: 'Administration',
           summary: 'Audit log, the latest change first',
           query: ListQuerySchema.properties,
-          answers: [json('A page.', Type.Object({ data: Type.Array(EntrySchema), next_cursor: Type.Optional(Type.String()) }))],
+          answers: [
+            json(
+              'A page.',
+              Type.Object({ data: Type.Array(EntrySchema), next_cursor: Type.Optional(Type.String()) }),
+            ),
+          ],
         },
       },
       schema: { querystring: ListQuerySchema },

@@ -22,7 +22,8 @@ const ListSchema = Type.Object({ data: Type.Array(KeySchema), next_cursor: Type.
 /** Keys of clients: several each, shown once. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const base = `${app.config.endpointPrefix}/admin`
-  const config = (docs: EndpointDocs) => ({ surface: 'operator', role: 'admin', errors: 'problem', docs }) as const
+  const config = (docs: EndpointDocs) =>
+    ({ surface: 'operator', role: 'admin', errors: 'problem', docs }) as const
   const params = Type.Object({ id: Type.String() })
   const ofClient = { id: { name: 'id', description: 'Id of the client.' } }
   const ofKey = { id: { name: 'id', description: 'Id of the key.' } }
@@ -34,10 +35,15 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         id: 'listKeys',
         tag: 'Administration',
         summary: 'List keys',
-        query: { ...ListQuerySchema.properties, client: Type.Optional(Type.String({ description: 'Only keys of this client.' })) },
+        query: {
+          ...ListQuerySchema.properties,
+          client: Type.Optional(Type.String({ description: 'Only keys of this client.' })),
+        },
         answers: [json('A page.', ListSchema)],
       }),
-      schema: { querystring: Type.Object({ ...ListQuerySchema.properties, client: Type.Optional(Type.String()) }) },
+      schema: {
+        querystring: Type.Object({ ...ListQuerySchema.properties, client: Type.Optional(Type.String()) }),
+      },
     },
     (request) => directoryOf(app).run('keys', request.query, actorOf(request)),
   )
@@ -48,7 +54,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         id: 'createKey',
         tag: 'Administration',
         summary: 'Create a key of a client',
-        description: 'The key is shown in this answer and never again. A repeated request with the same `Idempotency-Key` gets the same id without the key.',
+        description:
+          'The key is shown in this answer and never again. A repeated request with the same `Idempotency-Key` gets the same id without the key.',
         path: ofClient,
         status: '201',
         answers: [json('The key.', KeySchema)],

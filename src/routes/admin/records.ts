@@ -11,7 +11,10 @@ import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 import { type EntityName, entityNames } from '../../stores/directory/commands.ts'
 import { ClientRecordSchema, GroupRecordSchema, IdSchema } from '../../stores/directory/records.ts'
 
-const schemas: Readonly<Record<EntityName, TObject>> = { clients: ClientRecordSchema, groups: GroupRecordSchema }
+const schemas: Readonly<Record<EntityName, TObject>> = {
+  clients: ClientRecordSchema,
+  groups: GroupRecordSchema,
+}
 const nouns: Readonly<Record<EntityName, string>> = { clients: 'client', groups: 'group' }
 
 export const ListQuerySchema = Type.Object({
@@ -30,7 +33,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     const params = Type.Object({ id: Type.String() })
     const query = Type.Object({
       ...ListQuerySchema.properties,
-      ...(entity === 'clients' ? { group: Type.Optional(Type.String({ description: 'Only clients of this group.' })) } : {}),
+      ...(entity === 'clients'
+        ? { group: Type.Optional(Type.String({ description: 'Only clients of this group.' })) }
+        : {}),
     })
     const record = Type.Object({
       id: IdSchema,
@@ -52,7 +57,12 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         config: config(
           docs('list', `List ${entity}`, {
             query: query.properties,
-            answers: [json('A page.', Type.Object({ data: Type.Array(record), next_cursor: Type.Optional(Type.String()) }))],
+            answers: [
+              json(
+                'A page.',
+                Type.Object({ data: Type.Array(record), next_cursor: Type.Optional(Type.String()) }),
+              ),
+            ],
           }),
         ),
         schema: { querystring: query },
@@ -68,7 +78,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       `${base}/${entity}`,
       {
         config: config(docs('create', `Create a ${noun}`, { status: '201' })),
-        schema: { body: Type.Object({ id: IdSchema, ...schema.properties }, { additionalProperties: false }) },
+        schema: {
+          body: Type.Object({ id: IdSchema, ...schema.properties }, { additionalProperties: false }),
+        },
       },
       async (request, reply) => {
         const { id, ...rest } = request.body as { id: string } // as its schema says
@@ -89,13 +101,19 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         config: config(
           docs('change', `Change members of a ${noun}`, {
             path,
-            description: 'Members that are absent stay as they are; null removes one. `If-Match` with the ETag refuses a change of something that was changed meanwhile (412).',
+            description:
+              'Members that are absent stay as they are; null removes one. `If-Match` with the ETag refuses a change of something that was changed meanwhile (412).',
           }),
         ),
         schema: { params, body: Type.Object(schema.properties, { additionalProperties: false }) },
       },
       async (request, reply) => {
-        const input = { entity, id: request.params.id, changes: request.body, version: wantedVersion(request) }
+        const input = {
+          entity,
+          id: request.params.id,
+          changes: request.body,
+          version: wantedVersion(request),
+        }
         return shown(await directoryOf(app).run('change', input, actorOf(request)), reply)
       },
     )

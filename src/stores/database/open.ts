@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { Kysely } from 'kysely'
-import { ConfigError } from '../../sdk/errors.ts'
 import type { DatabaseAddress } from '../../lib/database-address.ts'
+import { ConfigError } from '../../sdk/errors.ts'
 import { migrate } from './migrations.ts'
 import type { Database, Tables } from './tables.ts'
 
@@ -58,7 +58,11 @@ async function claimFile(db: Database, onError: (error: Error) => void): Promise
   const host = hostname()
   const name = () => write(db, 'host', JSON.stringify({ host, at: Date.now() }))
   await db.transaction().execute(async (transaction) => {
-    const row = await transaction.selectFrom('meta').select('value').where('key', '=', 'host').executeTakeFirst()
+    const row = await transaction
+      .selectFrom('meta')
+      .select('value')
+      .where('key', '=', 'host')
+      .executeTakeFirst()
     const { host: other, at }: { host?: string; at?: number } = row ? JSON.parse(row.value) : {}
     if (other !== undefined && other !== host && Date.now() - (at ?? 0) < hostAgeMs)
       throw new ConfigError([

@@ -12,7 +12,9 @@ const maxStatements = 200
 
 const database = new DatabaseSync(String(workerData))
 // WAL: readers and the writer do not wait for each other, and a killed process loses nothing that was committed.
-database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON')
+database.exec(
+  'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON',
+)
 const statements = new Map<string, StatementSync>()
 
 parentPort?.on('message', (question: SqliteQuestion | 'close') => {
@@ -28,11 +30,15 @@ function answerTo({ id, sql, parameters }: SqliteQuestion): SqliteAnswer {
   try {
     const statement = prepared(sql)
     const values = parameters as SQLInputValue[] // Kysely passes what the tables' types allow
-    if (statement.columns().length > 0) return { id, rows: statement.all(...values).map((row) => ({ ...row })) }
+    if (statement.columns().length > 0)
+      return { id, rows: statement.all(...values).map((row) => ({ ...row })) }
     return { id, rows: [], changes: Number(statement.run(...values).changes) }
   } catch (error) {
     const { message, errcode } = Object(error)
-    return { id, error: { message: String(message), code: typeof errcode === 'number' ? errcode : undefined } }
+    return {
+      id,
+      error: { message: String(message), code: typeof errcode === 'number' ? errcode : undefined },
+    }
   }
 }
 

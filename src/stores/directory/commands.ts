@@ -23,7 +23,10 @@ export interface ListInput {
 
 /** Everything that is read or changed in the database by an operator, with what goes in and out. Plain JSON. */
 export interface Commands {
-  list: { in: ListInput & { entity: EntityName; of?: string | undefined }; out: Page<Stored<Entities[EntityName]>> }
+  list: {
+    in: ListInput & { entity: EntityName; of?: string | undefined }
+    out: Page<Stored<Entities[EntityName]>>
+  }
   get: { in: { entity: EntityName; id: string }; out: Stored<Entities[EntityName]> }
   create: {
     in: { entity: EntityName; id: string; record: Entities[EntityName]; idempotencyKey?: string | undefined }
@@ -56,7 +59,10 @@ export interface Command<Name extends CommandName = CommandName> {
 /** Plain JSON: an error goes from the primary to a worker like a result. */
 export type CommandResult<Name extends CommandName = CommandName> =
   | { ok: Commands[Name]['out']; error?: undefined }
-  | { ok?: undefined; error: { kind: ErrorKind; status?: number; message: string; code: string; param?: string } }
+  | {
+      ok?: undefined
+      error: { kind: ErrorKind; status?: number; message: string; code: string; param?: string }
+    }
 
 export function storedKey(row: KeyRow): StoredKey {
   const time = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString())

@@ -11,7 +11,11 @@ export interface Directory {
   snapshot(): Snapshot
   onChange(listener: (snapshot: Snapshot) => void): void
   /** Runs a command. Throws RouterError for the operator, also if the database is not available. */
-  run<Name extends CommandName>(name: Name, input: Commands[Name]['in'], actor: Actor): Promise<Commands[Name]['out']>
+  run<Name extends CommandName>(
+    name: Name,
+    input: Commands[Name]['in'],
+    actor: Actor,
+  ): Promise<Commands[Name]['out']>
   close(): Promise<void>
 }
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { Value } from '@sinclair/typebox/value'
 import type { TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import { sql, type Transaction } from 'kysely'
 import { allowedBy } from '../../lib/json/allowed.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
@@ -27,7 +27,10 @@ interface Context {
 }
 
 const tables = { clients: 'clients', groups: 'client_groups' } as const
-const schemas: Readonly<Record<EntityName, TSchema>> = { clients: ClientRecordSchema, groups: GroupRecordSchema }
+const schemas: Readonly<Record<EntityName, TSchema>> = {
+  clients: ClientRecordSchema,
+  groups: GroupRecordSchema,
+}
 /** The word for one of them. */
 const nouns: Readonly<Record<EntityName, string>> = { clients: 'client', groups: 'group' }
 /** How long a repeated create with the same idempotency key finds what it made, in milliseconds. */
@@ -35,7 +38,11 @@ const idempotencyMs = 24 * 3_600_000
 const defaultOverlapSeconds = 86_400
 
 type Handlers = {
-  [Name in CommandName]: (rows: Rows, input: Commands[Name]['in'], context: Context) => Promise<Commands[Name]['out']>
+  [Name in CommandName]: (
+    rows: Rows,
+    input: Commands[Name]['in'],
+    context: Context,
+  ) => Promise<Commands[Name]['out']>
 }
 
 /** Runs a command in one transaction, together with its line in the audit log and the new revision. Never rejects for what the operator did wrong. */
@@ -76,8 +83,17 @@ const handlers: Handlers = {
     await checkReferences(rows, entity, id, record)
     const known = await rows.selectFrom(tables[entity]).select('id').where('id', '=', id).executeTakeFirst()
     if (known) throw conflict(`There is a ${nouns[entity]} '${id}' already`, 'already_exists')
-    const row = { id, record: JSON.stringify(record), version: 1, created_at: context.now, updated_at: context.now }
-    await rows.insertInto(tables[entity]).values({ ...row, ...referencesOf(entity, record) }).execute()
+    const row = {
+      id,
+      record: JSON.stringify(record),
+      version: 1,
+      created_at: context.now,
+      updated_at: context.now,
+    }
+    await rows
+      .insertInto(tables[entity])
+      .values({ ...row, ...referencesOf(entity, record) })
+      .execute()
     await remember(rows, entity, id, idempotencyKey, context)
     await changed(rows, context, { action: 'create', entity: nouns[entity], id, after: record })
     return { stored: stored(row), isNew: true }
@@ -93,7 +109,12 @@ const handlers: Handlers = {
     const next = { ...row, record: JSON.stringify(record), version: row.version + 1, updated_at: context.now }
     await rows
       .updateTable(tables[entity])
-      .set({ record: next.record, version: next.version, updated_at: context.now, ...referencesOf(entity, record) })
+      .set({
+        record: next.record,
+        version: next.version,
+        updated_at: context.now,
+        ...referencesOf(entity, record),
+      })
       .where('id', '=', id)
       .execute()
     await changed(rows, context, { action: 'change', entity: nouns[entity], id, before, after: record })
@@ -105,7 +126,12 @@ const handlers: Handlers = {
     checkVersion(row, version)
     if (entity === 'groups') await checkEmpty(rows, id)
     await rows.deleteFrom(tables[entity]).where('id', '=', id).execute()
-    await changed(rows, context, { action: 'remove', entity: nouns[entity], id, before: JSON.parse(row.record) })
+    await changed(rows, context, {
+      action: 'remove',
+      entity: nouns[entity],
+      id,
+      before: JSON.parse(row.record),
+    })
     return null
   },
 
@@ -128,7 +154,12 @@ const handlers: Handlers = {
     const old = await findKey(rows, id)
     const endsAt = context.now + (rotation.overlap_seconds ?? defaultOverlapSeconds) * 1000
     if (ended(old, context.now)) throw conflict(`The key '${id}' has ended already`, 'key_ended')
-    const made = await addKey(rows, old.client_id, { description: old.description, expires_at: null }, context)
+    const made = await addKey(
+      rows,
+      old.client_id,
+      { description: old.description, expires_at: null },
+      context,
+    )
     const until = old.expires_at === null ? endsAt : Math.min(endsAt, old.expires_at)
     await rows.updateTable('client_keys').set({ expires_at: until }).where('id', '=', id).execute()
     await changed(rows, context, { action: 'rotate', entity: 'key', id, after: { new_key: made.id } })
@@ -178,7 +209,13 @@ function pageFrom<Row extends { id: string }, Item>(
 
 function stored({ id, record, version, created_at, updated_at }: EntityRow): Stored<Entities[EntityName]> {
   const time = (at: number): string => new Date(at).toISOString()
-  return { id, record: JSON.parse(record), version, created_at: time(created_at), updated_at: time(updated_at) }
+  return {
+    id,
+    record: JSON.parse(record),
+    version,
+    created_at: time(created_at),
+    updated_at: time(updated_at),
+  }
 }
 
 async function find(rows: Rows, entity: EntityName, id: string): Promise<EntityRow> {
@@ -194,7 +231,10 @@ async function findKey(rows: Rows, id: string) {
   return row
 }
 
-function ended({ expires_at, revoked_at }: { expires_at: number | null; revoked_at: number | null }, now: number) {
+function ended(
+  { expires_at, revoked_at }: { expires_at: number | null; revoked_at: number | null },
+  now: number,
+) {
   return revoked_at !== null || (expires_at !== null && expires_at <= now)
 }
 
@@ -204,7 +244,9 @@ function check(entity: EntityName, record: object): void {
   const member = first.path.slice(1).replaceAll('/', '.')
   const isUnknown = first.message === 'Unexpected property'
   throw badRequest(
-    isUnknown ? `'${member}' is not a member of a ${nouns[entity]}` : `'${member}' is not ${allowedBy(first.schema)}`,
+    isUnknown
+      ? `'${member}' is not a member of a ${nouns[entity]}`
+      : `'${member}' is not ${allowedBy(first.schema)}`,
     member,
     'invalid_value',
   )
@@ -223,22 +265,41 @@ async function checkReferences(
   record: Entities[EntityName],
 ): Promise<void> {
   const isClient = entity === 'clients'
-  const name = isClient ? ('group' in record && record.group) || undefined : ('parent' in record && record.parent) || undefined
+  const name = isClient
+    ? ('group' in record && record.group) || undefined
+    : ('parent' in record && record.parent) || undefined
   if (name === undefined) return
   const member = isClient ? 'group' : 'parent'
-  const group = await rows.selectFrom('client_groups').select(['id', 'parent']).where('id', '=', name).executeTakeFirst()
+  const group = await rows
+    .selectFrom('client_groups')
+    .select(['id', 'parent'])
+    .where('id', '=', name)
+    .executeTakeFirst()
   if (!group) throw badRequest(`There is no group '${name}'`, member, 'no_such_group')
   if (isClient) return
-  const below = await rows.selectFrom('client_groups').select('id').where('parent', '=', id).executeTakeFirst()
+  const below = await rows
+    .selectFrom('client_groups')
+    .select('id')
+    .where('parent', '=', id)
+    .executeTakeFirst()
   if (group.parent !== null || below || name === id)
-    throw badRequest('Groups have two levels: a group with a parent has no groups below it', member, 'too_deep')
+    throw badRequest(
+      'Groups have two levels: a group with a parent has no groups below it',
+      member,
+      'too_deep',
+    )
 }
 
 async function checkEmpty(rows: Rows, id: string): Promise<void> {
   const client = await rows.selectFrom('clients').select('id').where('group_id', '=', id).executeTakeFirst()
-  const group = await rows.selectFrom('client_groups').select('id').where('parent', '=', id).executeTakeFirst()
+  const group = await rows
+    .selectFrom('client_groups')
+    .select('id')
+    .where('parent', '=', id)
+    .executeTakeFirst()
   const member = client ? `the client '${client.id}'` : group ? `the group '${group.id}'` : undefined
-  if (member !== undefined) throw conflict(`The group '${id}' is not empty: it has ${member}`, 'group_not_empty')
+  if (member !== undefined)
+    throw conflict(`The group '${id}' is not empty: it has ${member}`, 'group_not_empty')
 }
 
 function checkVersion({ id, version }: EntityRow, wanted: number | undefined): void {
@@ -256,7 +317,10 @@ function conflict(message: string, code: string): RouterError {
 async function addKey(
   rows: Rows,
   client: string,
-  { description = '', expires_at: expiry }: { description?: string | undefined; expires_at?: string | null | undefined },
+  {
+    description = '',
+    expires_at: expiry,
+  }: { description?: string | undefined; expires_at?: string | null | undefined },
   context: Context,
 ) {
   const id = `key_${randomBytes(9).toString('hex')}`
@@ -285,7 +349,10 @@ async function createdBefore(
   { now }: Context,
 ): Promise<string | undefined> {
   if (idempotencyKey === undefined) return undefined
-  await rows.deleteFrom('created').where('at', '<', now - idempotencyMs).execute()
+  await rows
+    .deleteFrom('created')
+    .where('at', '<', now - idempotencyMs)
+    .execute()
   const row = await rows
     .selectFrom('created')
     .select('id')
@@ -315,7 +382,11 @@ interface Change {
 }
 
 /** One line in the audit log, and a new revision, which tells all routers to read again. */
-async function changed(rows: Rows, { actor, now }: Context, { action, entity, id, before, after }: Change): Promise<void> {
+async function changed(
+  rows: Rows,
+  { actor, now }: Context,
+  { action, entity, id, before, after }: Change,
+): Promise<void> {
   await rows
     .insertInto('audit')
     .values({

@@ -4,7 +4,12 @@ import { priorities, roles, surfaces } from '../../sdk/client-key.ts'
 /** What `P/admin` reads and writes. Members that are absent or null bound nothing. */
 
 const Count = (description: string) =>
-  Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000_000 }), Type.Null()], { description, allowed: 'a number from 1 to 1000000000, or null' }))
+  Type.Optional(
+    Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000_000 }), Type.Null()], {
+      description,
+      allowed: 'a number from 1 to 1000000000, or null',
+    }),
+  )
 const idPattern = '^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$'
 export const IdSchema = Type.String({
   pattern: idPattern,
@@ -12,7 +17,6 @@ export const IdSchema = Type.String({
   description: 'Name in the log, in metrics and in usage.',
 })
 const Time = Type.String({
-  format: 'date-time',
   pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(?::\\d\\d(?:\\.\\d+)?)?(?:Z|[+-]\\d\\d:\\d\\d)$',
   allowed: 'a time like "2027-01-31T00:00:00Z"',
 })
@@ -25,7 +29,9 @@ const text = Type.Optional(
 /** Permissions and limits, which clients and groups have alike. */
 const bounds = {
   description: text,
-  enabled: Type.Optional(Type.Boolean({ description: 'false: refused. Default true.', allowed: 'true or false' })),
+  enabled: Type.Optional(
+    Type.Boolean({ description: 'false: refused. Default true.', allowed: 'true or false' }),
+  ),
   models: orNull(
     Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { maxItems: 1_000 }),
     'Models by name or pattern, such as `gpt-*`; absent: all.',
@@ -60,11 +66,19 @@ export const ClientRecordSchema = Type.Object(
     priority: Type.Optional(
       Type.Union(
         priorities.map((priority) => Type.Literal(priority)),
-        { description: 'Multiplies its weight in the queue: high by 4, low by 1/4.', allowed: priorities.join(', ') },
+        {
+          description: 'Multiplies its weight in the queue: high by 4, low by 1/4.',
+          allowed: priorities.join(', '),
+        },
       ),
     ),
     weight: Type.Optional(
-      Type.Number({ minimum: 0.01, maximum: 100, description: 'Its share of the queue. Default 1.', allowed: 'a number from 0.01 to 100' }),
+      Type.Number({
+        minimum: 0.01,
+        maximum: 100,
+        description: 'Its share of the queue. Default 1.',
+        allowed: 'a number from 0.01 to 100',
+      }),
     ),
   },
   { additionalProperties: false },
