@@ -11,6 +11,7 @@ import { candidates, failsOften, type Group, lastAnswered } from './candidates.t
 import type { Wanted } from './lease-queue.ts'
 import leaseStore from './lease-store.ts'
 import type { LiveSignals } from './live-signals.ts'
+import { isCold, loadedFirst } from './loaded-first.ts'
 import { type ModelState, modelStates, type SettledListener } from './model-states.ts'
 import { RetryBudget } from './retry-budget.ts'
 
@@ -65,7 +66,8 @@ export default fp(
         if ('order' in strategy)
           return acquireExclusively(app, state, strategy, { model, wish, signal, revocations })
         const known = wish.isLast ? lastAnswered(groups, app.health) : undefined
-        const picked = known ?? signalsIn(state, strategy.pick(best.signals, wish.request))
+        const picked =
+          known ?? signalsIn(state, strategy.pick(state.loadedFirst.soonest(best.signals), wish.request))
         return reserve(state, picked, wish, app.health)
       },
       signals: (model) => {
@@ -108,7 +110,7 @@ async function acquireExclusively(
   const { leases, health } = app
   const { model, wish, signal, revocations } = exclusive
   const preference: Preference = {
-    order: (signals) => strategy.order(signals, wish.request),
+    order: (signals) => strategy.order(loadedFirst(signals, isCold), wish.request),
     affinity: state.affinity,
     complete: wish.tried.size === 0 && wish.can === undefined,
   }
@@ -191,7 +193,7 @@ function noneUsable(model: Model, state: ModelState, health: Health): RouterErro
 }
 
 interface Preference extends Omit<Wanted, 'targets'> {
-  order(candidates: readonly TargetSignals[]): readonly TargetSignals[]
+  order(candidates: readonly LiveSignals[]): readonly TargetSignals[]
 }
 
 function wanted(groups: readonly Group[], { order, affinity, complete }: Preference): Wanted {
@@ -243,6 +245,7 @@ function reserve(
   const health = healths.of(target)
   const ticket = health.begin(health.hasFeatureFailures ? traits.features : 0)
   const pickedAt = now()
+  const wasCold = isCold(signals)
   let settled = false
   signals.picked()
   state.strategy.taken?.(target, request)
@@ -260,7 +263,7 @@ function reserve(
       const at = now()
       const { firstContentMs, usage, streamed } = attempted?.type === 'success' ? attempted : noAnswer
       const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs, usage }
-      signals.settled(outcome, at, streamed ? usage?.completionTokens : undefined)
+      signals.settled(outcome, at, { tokens: streamed ? usage?.completionTokens : undefined, wasCold })
       // The target recovered: its share grows slowly.
       if (wasOut && !isOut(health)) signals.returnedAt = at
       // A target that was removed meanwhile no longer belongs to the strategy.

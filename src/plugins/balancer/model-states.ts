@@ -10,6 +10,7 @@ import type { Model, Target } from '../../sdk/target.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
+import { LoadedFirst } from './loaded-first.ts'
 import { RetryBudget } from './retry-budget.ts'
 
 /** `result`: undefined if the attempt threw. */
@@ -26,6 +27,7 @@ export interface ModelState {
   /** `active` and `reserve` by target. */
   live: ReadonlyMap<Target, LiveSignals>
   readonly available: AvailableTargets
+  readonly loadedFirst: LoadedFirst
   readonly queue: LeaseQueue
   readonly budget: RetryBudget
   readonly onSettled: SettledListener
@@ -54,7 +56,10 @@ function noteEngine(
   const all = signals?.running === undefined ? undefined : signals.running + (signals.waiting ?? 0)
   const own = lives.reduce((sum, { inFlight }) => sum + inFlight, 0)
   const engine = signals && all !== undefined ? { ...signals, others: Math.max(0, all - own) } : signals
-  for (const live of lives) live.engine = engine
+  for (const live of lives) {
+    live.engine = engine
+    live.hasAnswered = false
+  }
 }
 
 function checkStrategies(app: FastifyInstance): void {
@@ -81,6 +86,7 @@ function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener)
     ...strategyOf(app, name),
     ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
     available: new AvailableTargets(app.health.of),
+    loadedFirst: new LoadedFirst(),
     budget: new RetryBudget(now),
     queue: new LeaseQueue({
       now,
