@@ -1,6 +1,6 @@
 import { type KeyRing, KeyRing as Ring } from '../../config/key-ring.ts'
 import { type ClientKey, type KeyLimits, nameMatcher, type Surface, surfaces } from '../../sdk/client-key.ts'
-import type { ClientRecord, GroupRecord, Snapshot } from '../../stores/directory/records.ts'
+import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
 
 /** What a client or a group permits. */
 type Bounds = Omit<GroupRecord, 'parent'>

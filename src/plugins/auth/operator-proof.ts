@@ -40,10 +40,10 @@ export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Aut
 /** Returns a function that tells whether a request carries an operator key. An invalid key counts as a failed login. */
 export function operatorTest(authenticate: Authenticator) {
   return (request: FastifyRequest, reply: FastifyReply): boolean => {
-    if (request.client) return isOperator(request.client)
+    if (request.client) return hasRole(request.client, 'operator')
     if (presentedKey(request.headers) === undefined) return false
     const client = authenticate(request, reply)
-    return !(client instanceof RouterError) && isOperator(client)
+    return !(client instanceof RouterError) && hasRole(client, 'operator')
   }
 }
 

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { actorOf, directoryOf } from '../../plugins/directory/requests.ts'
 import { json } from '../../sdk/endpoint-docs.ts'
 import { ListQuerySchema } from './records.ts'
 
@@ -19,6 +18,7 @@ const EntrySchema = Type.Object({
 
 /** Who has changed what: append-only, the latest first. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const { administration } = app
   app.get(
     `${app.config.endpointPrefix}/admin/audit`,
     {
@@ -41,7 +41,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       },
       schema: { querystring: ListQuerySchema },
     },
-    (request) => directoryOf(app).run('audit', request.query, actorOf(request)),
+    (request) => administration.run(request, 'audit', request.query),
   )
 }
 

@@ -1,8 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { actorOf, directoryOf, idempotencyKey } from '../../plugins/directory/requests.ts'
+import { NewKeySchema, RotationSchema } from '../../sdk/directory.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { NewKeySchema, RotationSchema } from '../../stores/directory/records.ts'
 import { ListQuerySchema } from './records.ts'
 
 const time = Type.Union([Type.String(), Type.Null()])
@@ -21,6 +20,7 @@ const ListSchema = Type.Object({ data: Type.Array(KeySchema), next_cursor: Type.
 
 /** Keys of clients: several each, shown once. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const { administration } = app
   const base = `${app.config.endpointPrefix}/admin`
   const config = (docs: EndpointDocs) =>
     ({ surface: 'operator', role: 'admin', errors: 'problem', docs }) as const
@@ -45,7 +45,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         querystring: Type.Object({ ...ListQuerySchema.properties, client: Type.Optional(Type.String()) }),
       },
     },
-    (request) => directoryOf(app).run('keys', request.query, actorOf(request)),
+    (request) => administration.run(request, 'keys', request.query),
   )
   app.post(
     `${base}/clients/:id/keys`,
@@ -63,8 +63,12 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       schema: { params, body: NewKeySchema },
     },
     async (request, reply) => {
-      const input = { client: request.params.id, key: request.body, idempotencyKey: idempotencyKey(request) }
-      const { stored, isNew } = await directoryOf(app).run('createKey', input, actorOf(request))
+      const input = {
+        client: request.params.id,
+        key: request.body,
+        idempotencyKey: administration.idempotencyKey(request),
+      }
+      const { stored, isNew } = await administration.run(request, 'createKey', input)
       return reply.code(isNew ? 201 : 200).send(stored)
     },
   )
@@ -84,7 +88,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const input = { id: request.params.id, rotation: request.body }
-      return reply.code(201).send(await directoryOf(app).run('rotateKey', input, actorOf(request)))
+      return reply.code(201).send(await administration.run(request, 'rotateKey', input))
     },
   )
   app.post(
@@ -99,7 +103,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       }),
       schema: { params },
     },
-    (request) => directoryOf(app).run('revokeKey', { id: request.params.id }, actorOf(request)),
+    (request) => administration.run(request, 'revokeKey', { id: request.params.id }),
   )
 }
 

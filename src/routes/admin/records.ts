@@ -1,15 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TObject, Type } from '@sinclair/typebox'
 import {
-  actorOf,
-  directoryOf,
-  idempotencyKey,
-  shown,
-  wantedVersion,
-} from '../../plugins/directory/requests.ts'
+  ClientRecordSchema,
+  type EntityName,
+  entityNames,
+  GroupRecordSchema,
+  IdSchema,
+} from '../../sdk/directory.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-import { type EntityName, entityNames } from '../../stores/directory/commands.ts'
-import { ClientRecordSchema, GroupRecordSchema, IdSchema } from '../../stores/directory/records.ts'
 
 const schemas: Readonly<Record<EntityName, TObject>> = {
   clients: ClientRecordSchema,
@@ -24,6 +22,7 @@ export const ListQuerySchema = Type.Object({
 
 /** Clients and groups: list, create, read, change, remove. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const { administration } = app
   const base = `${app.config.endpointPrefix}/admin`
   for (const entity of entityNames) {
     const noun = nouns[entity]
@@ -70,8 +69,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       async (request) => {
         const { cursor, limit, ...more } = request.query
         const of = 'group' in more && typeof more.group === 'string' ? more.group : undefined
-        const page = await directoryOf(app).run('list', { entity, cursor, limit, of }, noActor)
-        return { ...page, data: page.data.map((each) => shown(each)) }
+        const page = await administration.run(request, 'list', { entity, cursor, limit, of })
+        return { ...page, data: page.data.map((each) => administration.shown(each)) }
       },
     )
     app.post(
@@ -84,16 +83,19 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       },
       async (request, reply) => {
         const { id, ...rest } = request.body as { id: string } // as its schema says
-        const input = { entity, id, record: rest, idempotencyKey: idempotencyKey(request) }
-        const { stored, isNew } = await directoryOf(app).run('create', input, actorOf(request))
-        return reply.code(isNew ? 201 : 200).send(shown(stored, reply))
+        const input = { entity, id, record: rest, idempotencyKey: administration.idempotencyKey(request) }
+        const { stored, isNew } = await administration.run(request, 'create', input)
+        return reply.code(isNew ? 201 : 200).send(administration.shown(stored, reply))
       },
     )
     app.get(
       `${base}/${entity}/:id`,
       { config: config(docs('get', `Read a ${noun}`, { path })), schema: { params } },
-      async ({ params: { id } }, reply) =>
-        shown(await directoryOf(app).run('get', { entity, id }, noActor), reply),
+      async (request, reply) =>
+        administration.shown(
+          await administration.run(request, 'get', { entity, id: request.params.id }),
+          reply,
+        ),
     )
     app.patch(
       `${base}/${entity}/:id`,
@@ -112,9 +114,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           entity,
           id: request.params.id,
           changes: request.body,
-          version: wantedVersion(request),
+          version: administration.wantedVersion(request),
         }
-        return shown(await directoryOf(app).run('change', input, actorOf(request)), reply)
+        return administration.shown(await administration.run(request, 'change', input), reply)
       },
     )
     app.delete(
@@ -124,8 +126,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         schema: { params },
       },
       async (request, reply) => {
-        const input = { entity, id: request.params.id, version: wantedVersion(request) }
-        await directoryOf(app).run('remove', input, actorOf(request))
+        const input = { entity, id: request.params.id, version: administration.wantedVersion(request) }
+        await administration.run(request, 'remove', input)
         return reply.code(204).send()
       },
     )
@@ -133,6 +135,3 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default plugin
-
-/** Reading leaves no line in the audit log. */
-const noActor = { id: '', source: 'api', address: '' } as const

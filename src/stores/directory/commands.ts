@@ -1,14 +1,6 @@
+import type { Actor, Entities, EntityName, NewKey, Rotation, Stored, StoredKey } from '../../sdk/directory.ts'
 import type { ErrorKind } from '../../sdk/errors.ts'
 import type { AuditRow, KeyRow } from '../database/tables.ts'
-import type { Actor, ClientRecord, GroupRecord, NewKey, Rotation, Stored, StoredKey } from './records.ts'
-
-/** The records that clients of `P/admin` create, read, change and remove by their id. */
-export interface Entities {
-  clients: ClientRecord
-  groups: GroupRecord
-}
-export type EntityName = keyof Entities
-export const entityNames = ['clients', 'groups'] as const satisfies readonly EntityName[]
 
 export interface Page<Item> {
   data: Item[]

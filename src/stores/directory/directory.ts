@@ -1,9 +1,9 @@
 import { type Channel, ChannelError, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
+import type { Actor, Snapshot } from '../../sdk/directory.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Command, CommandName, CommandResult, Commands } from './commands.ts'
 import type { DirectoryHost } from './host.ts'
-import type { Actor, Snapshot } from './records.ts'
 
 /** What a process that serves clients sees of the database. */
 export interface Directory {

@@ -3,6 +3,14 @@ import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { sql, type Transaction } from 'kysely'
 import { allowedBy } from '../../lib/json/allowed.ts'
+import {
+  type Actor,
+  ClientRecordSchema,
+  type Entities,
+  type EntityName,
+  GroupRecordSchema,
+  type Stored,
+} from '../../sdk/directory.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { Database, EntityRow, Tables } from '../database/tables.ts'
 import {
@@ -10,13 +18,10 @@ import {
   type CommandName,
   type CommandResult,
   type Commands,
-  type Entities,
-  type EntityName,
   type ListInput,
   type Page,
   storedKey,
 } from './commands.ts'
-import { type Actor, ClientRecordSchema, GroupRecordSchema, type Stored } from './records.ts'
 
 type Rows = Transaction<Tables>
 

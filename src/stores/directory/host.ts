@@ -1,8 +1,8 @@
+import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
 import type { OpenDatabase } from '../database/open.ts'
 import type { StoreLog } from '../redis/health.ts'
 import type { Command, CommandName, CommandResult } from './commands.ts'
 import { execute } from './execute.ts'
-import type { ClientRecord, GroupRecord, Snapshot } from './records.ts'
 
 /** How often to ask for the revision, in milliseconds: a revoked key is refused everywhere within two of them. */
 const pollMs = 1_000

@@ -1,5 +1,5 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
-import { priorities, roles, surfaces } from '../../sdk/client-key.ts'
+import { priorities, roles, surfaces } from './client-key.ts'
 
 /** What `P/admin` reads and writes. Members that are absent or null bound nothing. */
 
@@ -156,3 +156,11 @@ export interface Snapshot {
   /** Valid ones and those that ended. Times in milliseconds since 1970. */
   keys: readonly { id: string; client: string; sha256: string; endsAt: number | null }[]
 }
+
+/** The records that clients of `P/admin` create, read, change and remove by their id. */
+export interface Entities {
+  clients: ClientRecord
+  groups: GroupRecord
+}
+export type EntityName = keyof Entities
+export const entityNames = ['clients', 'groups'] as const satisfies readonly EntityName[]
