@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { allowedDatabaseAddress } from '../lib/database-address.ts'
 import { booleanWords } from './settings-text.ts'
 
 /** The words that settings with a choice know; others are read as one of them, see env-config.ts. */
@@ -247,6 +248,13 @@ export const ConfigSchema = Type.Object({
     allowed: 'a key of visible ASCII characters without spaces',
     description:
       'The operator key, required by operator endpoints and by every request that changes the router, on every port; empty: none. [client-keys.md](client-keys.md#operator-keys).',
+  }),
+  databaseUrl: Type.String({
+    default: '',
+    writeOnly: true,
+    allowed: allowedDatabaseAddress,
+    description:
+      'Database for clients, keys and groups that change while the router runs: `sqlite:PATH` for one host, `postgres://user:password@host:5432/database` for several; empty: the keys file alone. [teams.md](teams.md).',
   }),
   allowUnprotected: flag(
     false,
