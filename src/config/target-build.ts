@@ -72,7 +72,7 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     ...(provider.fit_max_tokens ? { fitMaxTokens: true } : {}),
     ...vendorOf(url, provider.system_turns),
     mock: provider.mock ?? {},
-    ...limitsOf(type, shell, provider),
+    ...limitsOf(type, shell, placed, findings.warnings),
     ...listingsOf(type, host),
     ...healthOf(type, host, provider.health_check),
   }
@@ -179,11 +179,21 @@ function vendorOf(
 function limitsOf(
   type: ProviderType,
   shell: ModelShell,
-  provider: Provider,
-): Pick<Target, 'maxBatch' | 'autoContext'> {
+  { provider, path }: ProviderAtPath,
+  warnings: string[],
+): Pick<Target, 'maxBatch' | 'autoContext' | 'maxInFlight'> {
   const maxBatch = provider.max_batch ?? type.maxBatch
   const auto = (provider.num_ctx ?? shell.num_ctx) === 'auto'
-  return { ...(maxBatch === undefined ? {} : { maxBatch }), ...(auto ? { autoContext: true } : {}) }
+  const { max_in_flight: maxInFlight } = provider
+  if (maxInFlight === 'auto' && type.autoLimit === undefined)
+    warnings.push(
+      `${path}.max_in_flight: "auto" has no effect unless the server says how many requests it processes at a time, and ${type.name} servers seldom do; set a number`,
+    )
+  return {
+    ...(maxBatch === undefined ? {} : { maxBatch }),
+    ...(auto ? { autoContext: true } : {}),
+    ...(maxInFlight === undefined ? {} : { maxInFlight }),
+  }
 }
 
 function listingsOf({ listings }: ProviderType, host: string | undefined): Pick<Target, 'listings'> {

@@ -35,5 +35,6 @@ export const llamacpp: ProviderType = {
   healthPath: '/health',
   listings: [openaiListing],
   loadsModels: true,
+  autoLimit: 'slots',
   collectsWholeAnswers: true,
 }

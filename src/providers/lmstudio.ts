@@ -32,5 +32,6 @@ export const lmstudio: ProviderType = {
   needsHost: true,
   listings: [lmStudioListing, lmStudioInstanceListing],
   loadsModels: true,
+  autoLimit: 'one',
   healthPath: '/v1/models',
 }

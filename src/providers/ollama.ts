@@ -17,5 +17,6 @@ export const ollama: ProviderType = {
   needsHost: true,
   listings: [ollamaListing],
   loadsModels: true,
+  autoLimit: 'one',
   healthPath: '/api/version',
 }

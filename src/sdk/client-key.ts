@@ -1,3 +1,5 @@
+import type { Priority } from './strategy.ts'
+
 /** The surfaces of the router that a key may be kept to. `operator` is what those look at who run it. */
 export const surfaces = ['openai', 'anthropic', 'gemini', 'ollama', 'text', 'operator'] as const
 
@@ -29,6 +31,12 @@ export interface ClientKey {
   readonly limits: KeyLimits | undefined
   /** The most tokens that one request may ask for. */
   readonly maxTokens: number | undefined
+  /** Of its requests; absent: `normal`. */
+  readonly priority?: Priority | undefined
+  /** Its share among the clients whose requests wait, over 0; absent: 1. */
+  readonly weight?: number | undefined
+  /** Whether its requests may name their own priority. */
+  readonly choosesPriority?: boolean
 }
 
 /** A test for names: `*` stands for any characters, also none and `/`; all else for itself, in its own case. */

@@ -1,3 +1,4 @@
+import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Outcome, TargetSignals } from '../../sdk/strategy.ts'
 import type { Target } from '../../sdk/target.ts'
 
@@ -16,6 +17,9 @@ export class LiveSignals implements TargetSignals {
   perTokenMs: number | undefined
   failureRate = 0
   returnedAt: number
+  engine: EngineSignals | undefined
+  /** How many requests its engine processes at a time, as it said when it last said so. */
+  toldPlaces: number | undefined
   #failuresInRow = 0
 
   /** `now`: monotonic milliseconds, as in `StrategyContext`. */
@@ -27,6 +31,12 @@ export class LiveSignals implements TargetSignals {
   picked(): void {
     this.uses++
     this.inFlight++
+  }
+
+  /** The target turned out to have no place for the request. */
+  unpicked(): void {
+    this.uses--
+    this.inFlight--
   }
 
   /** `tokens`: length of the response, if known. */

@@ -3,7 +3,7 @@ import { attempt } from '../attempt/attempt.ts'
 import type { AttemptResult, AttemptSuccess } from '../attempt/attempt-result.ts'
 import type { AttemptPlan } from '../attempt/prepared-attempt.ts'
 import type { RelayServices } from '../services.ts'
-import type { Acquired, TargetWish } from './lease.ts'
+import { type Acquired, deadlineExceeded, type TargetWish } from './lease.ts'
 import { ModelAttempts, type ModelFailure, noTarget } from './model-attempts.ts'
 
 const maxAttempts = 3
@@ -90,7 +90,9 @@ async function overModel<Answer>(
 function search({ model }: ModelAttempts, wish: TargetWish, services: RelayServices): Acquired {
   const { acquire, exchange, signal = exchange.signal } = services
   const { steps } = exchange
+  const { deadlineAt } = wish.turn
   try {
+    if (deadlineAt !== undefined && steps.now() >= deadlineAt) throw deadlineExceeded()
     const acquired = acquire(model, wish, signal)
     if (acquired instanceof Promise) return steps.search(model.alias, acquired)
     steps.searched(model.alias, acquired !== undefined)

@@ -6,7 +6,7 @@ export const freedChannel = 'llm-router:freed'
  * Python llm-router has that project's name for it.
  */
 export const redisKeys = {
-  lease: (model: string, id: string) => `{m:${part(model)}}:lease:${id}`,
+  leases: (model: string, id: string) => `{m:${part(model)}}:leases:${id}`,
   fence: (model: string) => `{m:${part(model)}}:fence`,
   waiting: (model: string) => `{m:${part(model)}}:waiting`,
   lastHost: (model: string) => `{m:${part(model)}}:last-host`,
