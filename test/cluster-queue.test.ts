@@ -53,7 +53,15 @@ function ask(): { status: Promise<number>; leave(): void } {
 }
 
 async function status(): Promise<Status> {
-  return (await fetch(`${router.url}/status`)).json() as Promise<Status>
+  return (await fetch(`${router.url}/api/status`)).json() as Promise<Status>
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  const signal = AbortSignal.timeout(20_000)
+  while (!isSo()) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
 }
 
 async function untilWaiting(count: number): Promise<Status> {
@@ -68,7 +76,7 @@ async function untilWaiting(count: number): Promise<Status> {
 test('the workers of a cluster share the places of a target, also when one of them dies', async () => {
   const asked = Array.from({ length: 20 }, ask)
   const { workers } = await untilWaiting(20 - places)
-  assert.equal(box.running, places)
+  await until(() => box.running === places)
   const leaver = ask()
   await untilWaiting(21 - places)
   leaver.leave()

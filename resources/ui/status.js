@@ -198,7 +198,7 @@ function drawTarget(row, target) {
   const retry = target.retry_in_seconds > 0 ? `, again in ${duration(target.retry_in_seconds)}` : ''
   const [error] = target.last_errors
   const texts = [
-    target.in_flight,
+    target.places === undefined ? target.in_flight : `${target.in_flight} / ${target.places}`,
     target.requests_per_minute,
     target.first_content_ms === undefined ? '–' : milliseconds(target.first_content_ms),
     target.tokens_per_second ?? '–',

@@ -8,6 +8,7 @@ import { openTurns } from '../../stores/choose.ts'
 import { candidates, failsOften, type Group, lastAnswered } from './candidates.ts'
 import leaseStore from './lease-store.ts'
 import { type ModelState, modelStates, type SettledListener } from './model-states.ts'
+import { exclusivePlacesOf, placesOf } from './places.ts'
 import { reserve, signalsIn } from './reserve.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { ExclusiveTaking, SharingTaking } from './taking.ts'
@@ -23,6 +24,10 @@ export interface Balancer {
   signals(model: Model): readonly TargetSignals[]
   /** Requests of a model that wait for a target in this process. */
   waiting(model: Model): number
+  /** Whether requests of the model may have to wait for a place. */
+  mayWait(alias: string): boolean
+  /** Most requests that a target may have at a time now, of all processes that share it; undefined: any number. */
+  places(target: Target): number | undefined
   /** Whether most recent attempts at the target failed and none succeeded. */
   failsOften(target: Target): boolean
   /** Limits a model's retries while its targets fail often. */
@@ -77,6 +82,16 @@ export default fp(
           if (signals) return signals.failureRate >= failsOften && !answeredRecently(target, app.health)
         }
         return false
+      },
+      mayWait: (alias) => {
+        const state = states.get(alias)
+        return state !== undefined && ('order' in state.strategy || state.isLimited)
+      },
+      places: (target) => {
+        const state = states.get(target.model)
+        const signals = state?.live.get(target)
+        if (!signals) return undefined
+        return 'order' in state.strategy ? exclusivePlacesOf(signals) : placesOf(signals)
       },
       retryBudget: (model) => states.get(model.alias)?.budget ?? new RetryBudget(now),
       waiting: (model) => states.get(model.alias)?.queue.length ?? 0,

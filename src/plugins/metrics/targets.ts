@@ -15,6 +15,7 @@ const restingReasons = ['busy', 'misconfigured'] as const
  */
 export function exposeTargets(app: FastifyInstance): void {
   exposeCalls(app)
+  exposePlaces(app)
   exposeStates(app)
   exposeMisconfigured(app)
   exposeQueues(app)
@@ -27,6 +28,21 @@ function exposeCalls(app: FastifyInstance): void {
     labelNames: ['model_name', 'target'],
     *read() {
       for (const signals of allSignals(app)) yield { labels: labelsOf(signals), value: signals.inFlight }
+    },
+  })
+}
+
+function exposePlaces(app: FastifyInstance): void {
+  new Families(app.metrics.client).gauge({
+    name: 'llm_router_target_places',
+    help: 'Most requests that a target may have at a time; absent for targets without a limit.',
+    labelNames: ['model_name', 'target'],
+    aggregator: 'max',
+    *read() {
+      for (const signals of allSignals(app)) {
+        const value = app.balancer.places(signals.target)
+        if (value !== undefined) yield { labels: labelsOf(signals), value }
+      }
     },
   })
 }
@@ -116,7 +132,7 @@ function exposeQueues(app: FastifyInstance): void {
   const { counts } = app.leases
   new Families(app.metrics.client).gauge({
     name: 'llm_router_queue_length',
-    help: 'Requests waiting for an exclusive target.',
+    help: 'Requests waiting for a place at a target.',
     labelNames: ['model_name'],
     *read() {
       for (const model of app.models.all())
@@ -125,7 +141,7 @@ function exposeQueues(app: FastifyInstance): void {
   })
   new Counter({
     name: 'llm_router_leases_local_total',
-    help: 'Leases granted while the lease store was unreachable: exclusive within one process only.',
+    help: 'Leases granted while the lease store was unreachable: limited within one process only.',
     collect() {
       this.reset()
       this.inc(counts.local)
