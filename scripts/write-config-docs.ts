@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TObject, TSchema } from '@sinclair/typebox'
-import { ModelSchema, ProviderSchema } from '../src/config/models-schema.ts'
+import { ModelSchema, ServedProviderSchema, ServerSchema } from '../src/config/models-schema.ts'
 import { variables } from '../src/config/settings.ts'
 import { ConfigSchema } from '../src/config/settings-schema.ts'
 import { MockSchema } from '../src/sdk/mock-settings.ts'
@@ -27,7 +27,8 @@ function withPart(page: string, mark: string, text: string): string {
 
 function fieldTables(): string {
   const tables = [
-    ['A provider', ProviderSchema],
+    ['A server', ServerSchema],
+    ['A provider', ServedProviderSchema],
     ['A model', ModelSchema],
     ['`profile` of a provider', ProfileSchema],
     ['`mock` of a provider', MockSchema],

@@ -5,6 +5,8 @@ import autoload from '@fastify/autoload'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { RunningRequests } from './cluster/running-requests.ts'
 import type { Config } from './config/settings.ts'
+import type { ConfigSources } from './config/sources.ts'
+import { followedSources } from './fleet/servers/fleet.ts'
 import type { Channel } from './lib/channel.ts'
 import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
 import admission from './plugins/admission.ts'
@@ -23,13 +25,15 @@ import exchange from './plugins/exchange/index.ts'
 import extensions from './plugins/extensions.ts'
 import gateway from './plugins/gateway/index.ts'
 import health from './plugins/health/index.ts'
+import holding from './plugins/holding.ts'
 import metrics from './plugins/metrics/index.ts'
 import models, { type ModelsOptions } from './plugins/models/index.ts'
 import operations from './plugins/operations/index.ts'
 import prompts from './plugins/prompts/index.ts'
 import registries from './plugins/registries.ts'
-import reload from './plugins/reload/index.ts'
+import reload, { type ReloadOptions } from './plugins/reload/index.ts'
 import responseStore from './plugins/response-store.ts'
+import scaling from './plugins/scaling.ts'
 import shedding from './plugins/shedding/index.ts'
 import status from './plugins/status/index.ts'
 import statusEvents from './plugins/status/status-events.ts'
@@ -38,6 +42,7 @@ import textEndpoints from './plugins/text-endpoints/index.ts'
 import tracing from './plugins/tracing/index.ts'
 import upstream from './plugins/upstream.ts'
 import validation, { noCompilers } from './plugins/validation.ts'
+import { builtInProviders } from './providers/index.ts'
 import { connectionLimit, createHttpServer, defaultLimits } from './runtime/http-server.ts'
 
 declare module 'fastify' {
@@ -64,6 +69,8 @@ export interface AppOptions {
   random?: () => number
   /** Called last when the app closes. */
   onClosed?: () => Promise<void>
+  /** Looks up all addresses of a server's name; defaults to `dns.lookup`. */
+  lookup?: ReloadOptions['lookup']
   /** Model servers found on this machine, for a start without configuration. */
   found?: ModelsOptions['found']
 }
@@ -105,7 +112,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.decorate('logError', options.logError ?? (() => undefined))
   await app.register(apiDocs)
   await app.register(registries)
-  await app.register(reload)
+  await app.register(reload, { env: options.env, lookup: options.lookup })
   await app.register(exchange, options.running ? { running: options.running } : {})
   await app.register(drain)
   await app.register(connectionBalance)
@@ -126,15 +133,26 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(engines)
   await app.register(health)
   await app.register(balancer)
+  await app.register(holding)
   await app.register(responseStore)
   await app.register(gateway)
   await app.register(operations)
   await app.register(metrics)
   await app.register(status)
   await app.register(statusEvents)
+  await app.register(scaling)
   await app.register(autoload, { dir: join(import.meta.dirname, 'routes'), dirNameRoutePrefix: false })
   await app.ready()
   return app
+}
+
+/** What a cluster's primary reads and follows for its workers. */
+export function primarySources({
+  config,
+  env,
+  logger,
+}: Pick<AppOptions, 'config' | 'env' | 'logger'>): ConfigSources {
+  return followedSources({ config, env, providers: builtInProviders(), log: logger })
 }
 
 function serverFactory({ config, logger }: AppOptions): (handler: RequestListener) => Server {

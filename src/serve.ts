@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import { join, resolve } from 'node:path'
-import { type AppOptions, buildApp } from './app.ts'
+import { type AppOptions, buildApp, primarySources } from './app.ts'
 import { runPrimary } from './cluster/primary.ts'
 import { RunningRequests, runningRequestsVariable } from './cluster/running-requests.ts'
 import { ready } from './cluster/supervisor.ts'
@@ -40,7 +40,7 @@ async function run(): Promise<void> {
   process.prependListener('exit', () => logging.atExit())
   onUnusedSignal = () => logger.warn('SIGUSR1 is not used; SIGUSR2 reopens the log')
   if (isPrimary) {
-    runPrimary(config, logging)
+    runPrimary(config, logging, primarySources({ config, env: process.env, logger }))
     return
   }
   const first = !cluster.isWorker || cluster.worker?.id === 1

@@ -198,7 +198,7 @@ function drawTarget(row, target) {
   const retry = target.retry_in_seconds > 0 ? `, again in ${duration(target.retry_in_seconds)}` : ''
   const [error] = target.last_errors
   const texts = [
-    target.places === undefined ? target.in_flight : `${target.in_flight} / ${target.places}`,
+    inFlightOf(target),
     target.requests_per_minute,
     target.first_content_ms === undefined ? '–' : milliseconds(target.first_content_ms),
     target.tokens_per_second ?? '–',
@@ -212,6 +212,14 @@ function drawTarget(row, target) {
   for (const [index, cell] of cells.entries()) setText(cell, String(texts[index]))
   cells[4].toggleAttribute('data-alarm', target.failure_rate >= 0.1)
   cells[7].title = target.last_errors.map(({ at: when, code }) => `${clock(when)} ${code}`).join('\n')
+}
+
+/** With what the engine itself says: others may use it too. */
+function inFlightOf({ in_flight: inFlight, places, engine = {} }) {
+  const { running, waiting } = engine
+  const own = places === undefined ? inFlight : `${inFlight} of ${places}`
+  if (running === undefined) return own
+  return `${own} (engine: ${running}${waiting ? ` + ${waiting} waiting` : ''})`
 }
 
 function drawFailures(failures) {

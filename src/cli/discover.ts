@@ -56,7 +56,9 @@ async function searched(
     printError(`${url}: ${type}, ${models.map(({ name }) => name).join(', ') || 'without models'}\n`)
   }
   for (const host of silent)
-    printError(`${host}: no Ollama, LM Studio, vLLM, llama.cpp or other OpenAI-like server found\n`)
+    printError(
+      `${host}: no Ollama, LM Studio, vLLM, SGLang, TGI, llama.cpp or other OpenAI-like server found\n`,
+    )
   return servers.some(({ models }) => models.length > 0) ? configOf(servers) : undefined
 }
 

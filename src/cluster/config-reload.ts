@@ -1,6 +1,12 @@
-import { type ConfigFeed, type ConfigSource, type ConfigTaker, Reloader } from '../config/reloader.ts'
+import {
+  type ConfigFeed,
+  type ConfigSource,
+  type ConfigTaker,
+  firstOf,
+  Reloader,
+} from '../config/reloader.ts'
 import type { Config } from '../config/settings.ts'
-import { configSources } from '../config/sources.ts'
+import type { ConfigSources } from '../config/sources.ts'
 import { type Channel, ChannelError, type Topic, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 
@@ -82,9 +88,9 @@ export function clusterFeed<Snapshot>(
 export function serveConfig(
   workers: WorkerChannels,
   config: Config,
+  { models, prompts, keys }: ConfigSources,
   warn: (line: string) => void,
 ): () => void {
-  const { models, prompts, keys } = configSources(config)
   const reloads = [serveSource(workers, models, config, warn), serveSource(workers, prompts, config, warn)]
   if (config.authEnabled) reloads.push(serveSource(workers, keys, config, warn))
   return () => {
@@ -101,7 +107,7 @@ function serveSource<Snapshot>(
   const topics = reloadTopics(source)
   /** The workers that have the snapshot in use, and take part in reloads. */
   const joined = new Set<Channel>()
-  const started = source.read().then((first) => {
+  const started = firstOf(source).then((first) => {
     const reloader = new Reloader(first, {
       source,
       pollMs,

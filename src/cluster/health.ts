@@ -1,6 +1,7 @@
 import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 import type { CheckedState } from '../sdk/target.ts'
+import type { FleetMessage } from '../stores/fleet/store.ts'
 
 /** `gone`: no target is behind the server any more, so nothing is known of it. */
 export type ServerState = CheckedState | 'gone'
@@ -13,6 +14,10 @@ export interface HealthPeer {
   learned(server: string, state: ServerState): void
   /** Only for the leader: a request of some process has just had its first content from the server. */
   answered(server: string): void
+  /** What the leader tells all; `router`: where it comes from, another router or, if empty, this one. */
+  heard(message: FleetMessage, router: string): void
+  /** Only for the leader: a request of some process waits for this engine, which sleeps. */
+  wake(engine: string): void
 }
 
 /** The processes that share a configuration: one of them, the leader, checks the servers, and all learn what it finds. */
@@ -23,6 +28,10 @@ export interface HealthPeers {
   report(server: string, state: ServerState): void
   /** A request of this process has had its first content from a server whose checks fail; the leader is told. */
   answered(server: string): void
+  /** Tells all peers, this one too. Ignored from any other process than the leader. */
+  tell(message: FleetMessage, router: string): void
+  /** A request of this process waits for an engine that sleeps; the leader is told. */
+  wake(engine: string): void
   /** This process ends: another one leads. It still learns what is found. */
   leave(): void
 }
@@ -31,6 +40,11 @@ export interface HealthPeers {
 interface Found {
   server: string
   state: ServerState
+}
+
+interface Said {
+  message: FleetMessage
+  router: string
 }
 
 const join = topic('health.join')
@@ -43,6 +57,12 @@ const lead = topic<boolean>('health.lead')
 const found = topic<Found>('health.found', { afterExit })
 /** From any worker, and then to the leader. */
 const answered = topic<string>('health.answered', { afterExit })
+
+/** From the leader, and then to all. The next poll makes up for a lost one. */
+const said = topic<Said>('health.said', { isHint: true })
+
+/** From any worker, and then to the leader. */
+const wake = topic<string>('health.wake')
 
 /** The leader says this often that it is alive, in milliseconds. */
 const aliveEveryMs = 1_000
@@ -63,6 +83,8 @@ function noPeers(): HealthPeers {
     },
     report: (server, state) => self?.learned(server, state),
     answered: (server) => self?.answered(server),
+    tell: (message, router) => self?.heard(message, router),
+    wake: (engine) => self?.wake(engine),
     leave: () => undefined,
   }
 }
@@ -78,6 +100,8 @@ function clusterPeers(primary: Channel): HealthPeers {
     join(peer) {
       primary.on(found, ({ server, state }) => peer.learned(server, state))
       primary.on(answered, (server) => peer.answered(server))
+      primary.on(said, ({ message, router }) => peer.heard(message, router))
+      primary.on(wake, (engine) => peer.wake(engine))
       primary.on(lead, (isLeader) => {
         // It may have been on its way when this process left.
         if (hasLeft) return
@@ -92,6 +116,12 @@ function clusterPeers(primary: Channel): HealthPeers {
     answered(server) {
       primary.cast(answered, server)
     },
+    tell(message, router) {
+      primary.cast(said, { message, router })
+    },
+    wake(engine) {
+      primary.cast(wake, engine)
+    },
     leave() {
       hasLeft = true
       setLeader(false)
@@ -105,6 +135,8 @@ export function serveHealth(workers: WorkerChannels): void {
   /** Those that have joined, in the order in which they become leader; false: it is about to end. */
   const peers = new Map<Channel, boolean>()
   const notUp = new Map<string, ServerState>()
+  /** What the engines said last, by engine. */
+  const engines = new Map<string, Said>()
   let leader: Channel | undefined
   let silence: NodeJS.Timeout | undefined
 
@@ -134,6 +166,7 @@ export function serveHealth(workers: WorkerChannels): void {
   workers.on(join, (_, worker) => {
     peers.set(worker, true)
     for (const [server, state] of notUp) worker.cast(found, { server, state })
+    for (const last of engines.values()) worker.cast(said, last)
     if (!leader) elect()
   })
   workers.on(leave, (_, worker) => {
@@ -152,6 +185,17 @@ export function serveHealth(workers: WorkerChannels): void {
     if (state === 'up' || state === 'gone') notUp.delete(server)
     else notUp.set(server, state)
     for (const peer of peers.keys()) peer.cast(found, { server, state })
+  })
+  workers.on(wake, (engine) => {
+    leader?.cast(wake, engine)
+  })
+  workers.on(said, (news, worker) => {
+    if (worker !== leader) return
+    watchLeader()
+    const { message } = news
+    if (message.type === 'signals' && message.signals) engines.set(message.server, news)
+    else if (message.type === 'signals') engines.delete(message.server)
+    for (const peer of peers.keys()) peer.cast(said, news)
   })
   workers.onDrained((worker) => {
     peers.delete(worker)

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster'
 import type { Config } from '../config/settings.ts'
+import type { ConfigSources } from '../config/sources.ts'
 import { WorkerChannels } from '../lib/worker-channels.ts'
 import type { Logging } from '../runtime/logger.ts'
 import { serveStores } from '../stores/choose.ts'
@@ -19,7 +20,7 @@ const maxNamedRequests = 100
  * holds or frees their leases, keeps their stored responses, adds up their metrics and names the one that checks the servers.
  * It does nothing else for a request.
  */
-export function runPrimary(config: Config, logging: Logging): void {
+export function runPrimary(config: Config, logging: Logging, sources: ConfigSources): void {
   const { logger } = logging
   // The workers accept connections themselves. Handed over by the primary, a connection is lost with a worker that is killed
   // before it has taken it. docs/decisions/0001-cluster-scheduling.md
@@ -27,7 +28,7 @@ export function runPrimary(config: Config, logging: Logging): void {
   const requests = workerRequests()
   const warn = (line: string): void => logger.warn(line)
   const channels = new WorkerChannels()
-  const reload = serveConfig(channels, config, warn)
+  const reload = serveConfig(channels, config, sources, warn)
   serveStores(channels, config, warn)
   serveMetrics(channels)
   serveHealth(channels)

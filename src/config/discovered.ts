@@ -1,5 +1,5 @@
-import { isObject } from '../lib/json/read.ts'
-import { type EngineState, modelIn } from '../sdk/engine-listings.ts'
+import { isObject, objectsIn } from '../lib/json/read.ts'
+import { type EngineState, modelIn, tgiListing } from '../sdk/engine-listings.ts'
 
 /** A model as its server tells of it. */
 export interface FoundModel {
@@ -14,7 +14,7 @@ export interface FoundModel {
 }
 
 export interface FoundServer {
-  type: 'ollama' | 'lmstudio' | 'vllm' | 'llamacpp' | 'openai'
+  type: 'ollama' | 'lmstudio' | 'vllm' | 'sglang' | 'tgi' | 'llamacpp' | 'openai'
   /** `http://gpu1:11434` */
   url: string
   /** A name for the machine that is no address: ids are in logs, and addresses are not to be there. */
@@ -102,6 +102,50 @@ export function lmStudioModel(entry: unknown): FoundModel | undefined {
   }
 }
 
+/**
+ * An entry of LM Studio's list since 0.4, where a model may be loaded several times; undefined for an entry of others.
+ * https://lmstudio.ai/docs/developer/rest/list
+ */
+export function lmStudioInstanceModel(entry: unknown): FoundModel | undefined {
+  if (!isObject(entry) || typeof entry.key !== 'string' || !Array.isArray(entry.loaded_instances))
+    return undefined
+  const embedding = entry.type === 'embedding'
+  const {
+    vision,
+    trained_for_tool_use: tools,
+    reasoning,
+  } = isObject(entry.capabilities) ? entry.capabilities : {}
+  const contexts = objectsIn(entry.loaded_instances)
+    .map(({ config }) => (isObject(config) ? numberOf(config.context_length) : 0))
+    .filter((context) => context > 0)
+  const words = [
+    'completion',
+    ...(tools === true ? ['tools'] : []),
+    ...(vision === true ? ['vision'] : []),
+    ...(isObject(reasoning) || reasoning === true ? ['thinking'] : []),
+  ]
+  return {
+    name: entry.key,
+    context: contexts.length > 0 ? Math.min(...contexts) : numberOf(embedding ? entry.max_context_length : 0),
+    embedding,
+    capabilities: embedding ? ['embedding'] : words,
+    details: detailsOf({
+      family: entry.architecture,
+      parameter_size: entry.params_string,
+      quantization_level: isObject(entry.quantization) ? entry.quantization.name : undefined,
+      format: entry.format,
+    }),
+  }
+}
+
+/** The model of a TGI server, as its `/info` tells. Source: Text Generation Inference documentation, "HTTP API Reference". */
+export function tgiModel(info: unknown): FoundModel | undefined {
+  const [model] = tgiListing.read(info)?.models ?? []
+  const name = model?.names[0]
+  if (model === undefined || name === undefined) return undefined
+  return { name, context: model.context ?? 0, embedding: false, capabilities: undefined, details: {} }
+}
+
 /** An entry of OpenAI's list; vLLM adds `max_model_len`, llama.cpp `meta.n_ctx`, the context of one slot. */
 export function openaiModel(entry: unknown): FoundModel | undefined {
   if (!isObject(entry) || typeof entry.id !== 'string') return undefined
@@ -109,10 +153,16 @@ export function openaiModel(entry: unknown): FoundModel | undefined {
   return {
     name: entry.id,
     context: numberOf(entry.max_model_len ?? used),
-    embedding: false,
+    embedding: isStartedToEmbed(entry.status),
     capabilities: undefined,
     details: {},
   }
+}
+
+/** In router mode llama.cpp tells how it starts each model: `--embeddings` is for embedding models only. */
+function isStartedToEmbed(status: unknown): boolean {
+  const args = isObject(status) ? texts(status.args) : undefined
+  return args?.some((arg) => arg === '--embedding' || arg === '--embeddings') ?? false
 }
 
 function freeId(wanted: string, taken: Set<string>): string {

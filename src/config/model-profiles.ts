@@ -87,13 +87,18 @@ const openaiStrictKeywords = [
  */
 const openaiRootKeywords = ['oneOf', 'anyOf', 'allOf', 'enum', 'not']
 
+/** Additive penalties: OpenAI API reference, "Create chat completion"; vLLM and SGLang, sampling parameters. */
+const penalties = { presence_penalty: [-2, 2], frequency_penalty: [-2, 2] }
+/** The least `top_p` and repetition penalty where 0 is refused. */
+const least = 0.01
+
 /**
  * What is known of models, as of November 2026. All rules that match are merged in this order, then `profile` of the
  * provider; a model that no rule names gets the rules of its provider type alone.
  */
 const profileRules: readonly ProfileRule[] = [
   // OpenAI API reference, "Create chat completion": `tools.function.name` (64 characters, a-z, A-Z, 0-9, _ and -), `stop`
-  // (up to 4), ids of tool calls (40), `user` (64). Servers that follow it keep the same limits.
+  // (up to 4), ids of tool calls (40), `user` (64), the ranges of sampling. Servers that follow it keep the same limits.
   {
     type: 'openai',
     profile: {
@@ -102,6 +107,7 @@ const profileRules: readonly ProfileRule[] = [
       max_stops: 4,
       max_call_id: 40,
       max_user: 64,
+      ranges: { temperature: [0, 2], top_p: [0, 1], ...penalties, top_logprobs: [0, 20], n: [1, 128] },
     },
   },
   // OpenAI's own models give no thoughts on chat completions, and take none back.
@@ -177,6 +183,11 @@ const profileRules: readonly ProfileRule[] = [
     model: /^(mistral|mixtral|ministral|codestral|devstral|magistral)/,
     profile: { exact_call_id: 9 },
   },
+  {
+    type: 'sglang',
+    model: /^(mistral|mixtral|ministral|codestral|devstral|magistral)/,
+    profile: { exact_call_id: 9 },
+  },
   // GroqCloud API reference, "Create chat completion": `reasoning_content` is an unknown property there.
   { type: 'openai', host: /(^|\.)groq\.com$/, profile: { thoughts_back: ['reasoning'] } },
   // OpenRouter, "Reasoning tokens".
@@ -189,7 +200,49 @@ const profileRules: readonly ProfileRule[] = [
   },
   { type: 'openai', model: /^grok-3-mini/, profile: { efforts: ['low', 'high'] } },
   // vLLM, environment variables: VLLM_MAX_STOP_STRINGS.
-  { type: 'vllm', profile: { max_stops: 4 } },
+  // vLLM, "Sampling Parameters": `top_p` and the repetition penalty are above 0, `top_k` is -1 or at least 1.
+  {
+    type: 'vllm',
+    profile: {
+      max_stops: 4,
+      ranges: {
+        temperature: [0, 2],
+        top_p: [least, 1],
+        min_p: [0, 1],
+        repetition_penalty: [least, 2],
+        ...penalties,
+      },
+    },
+  },
+  // SGLang documentation, "Sampling Parameters".
+  {
+    type: 'sglang',
+    profile: {
+      ranges: {
+        temperature: [0, 2],
+        top_p: [least, 1],
+        min_p: [0, 1],
+        repetition_penalty: [0, 2],
+        ...penalties,
+      },
+    },
+  },
+  // Text Generation Inference, launcher arguments `--max-stop-sequences` and `--max-top-n-tokens`; error text: "`top_p` must be
+  // > 0.0 and < 1.0".
+  {
+    type: 'tgi',
+    profile: {
+      max_stops: 4,
+      ranges: {
+        temperature: [0, 100],
+        top_p: [least, 0.99],
+        frequency_penalty: [-2, 2],
+        top_logprobs: [0, 5],
+      },
+    },
+  },
+  // Gemini API reference, "GenerationConfig".
+  { type: 'gemini', profile: { ranges: { temperature: [0, 2], top_p: [0, 1] } } },
   // Anthropic API reference, "Create a Message": `metadata.user_id` (256 characters, no e-mail address); names of tools have
   // 128 characters; error text of tools: "input_schema does not support oneOf, allOf, or anyOf at the top level".
   // "Migrating to Claude 4.5": `temperature` or `top_p`, not both.
@@ -200,6 +253,7 @@ const profileRules: readonly ProfileRule[] = [
       max_user: 256,
       user_email: false,
       temperature_with_top_p: false,
+      ranges: { temperature: [0, 1], top_p: [0, 1] },
       schema_keywords: anthropicKeywords,
       strict_keywords: anthropicKeywords,
       tool_root_keywords: ['oneOf', 'anyOf', 'allOf'],

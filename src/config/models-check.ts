@@ -5,7 +5,14 @@ import { allowedBy } from '../lib/json/allowed.ts'
 import { tightened } from '../lib/json/loose.ts'
 import { isObject } from '../lib/json/read.ts'
 import { pathBelow } from './config-path.ts'
-import { type ModelShell, ModelShellSchema, type Provider, ProviderSchema } from './models-schema.ts'
+import {
+  type ModelShell,
+  ModelShellSchema,
+  type Provider,
+  ProviderSchema,
+  ServedProviderSchema,
+} from './models-schema.ts'
+import type { Servers } from './servers/servers.ts'
 import { looksUnexpanded, unexpandedHint } from './settings-text.ts'
 
 /** What a reading of models-config.json found, each with its place. */
@@ -15,8 +22,16 @@ export interface Findings {
 }
 
 export interface ProviderAtPath {
+  /** With what it takes from its server. */
   provider: Provider
   path: string
+  /** Its entry in `servers`, and the members that it does not take from there. */
+  server?: { id: string; path: string; own: ReadonlySet<string> }
+}
+
+/** Where the value of a provider's member is written, or missing: at the provider, or at its server. */
+export function memberPath({ path, server }: ProviderAtPath, member: string): string {
+  return `${server === undefined || server.own.has(member) ? path : server.path}.${member}`
 }
 
 export interface CheckedModel {
@@ -32,14 +47,19 @@ export interface CheckedModel {
 export function checkModel(
   value: unknown,
   path: string,
-  findings: Findings,
-  parked = false,
+  { findings, servers, parked = false }: { findings: Findings; servers: Servers; parked?: boolean },
 ): CheckedModel | undefined {
   const { providers, providers_sleep: sleeping } = isObject(value) ? value : {}
   const shell = checkPart(ModelShellSchema, value, path, findings, parked)
   const checkAll = (list: unknown, name: string): ProviderAtPath[] =>
     (Array.isArray(list) ? list : []).flatMap((item: unknown, index) => {
       const itemPath = `${path}.${name}[${index}]`
+      if (isObject(item) && 'server' in item) {
+        const own = checkPart(ServedProviderSchema, item, itemPath, findings, parked)
+        if (!own) return []
+        findings.warnings.push(...providerHints(own, itemPath))
+        return servers.complete(own, itemPath, findings)
+      }
       const provider = checkPart(ProviderSchema, item, itemPath, findings, parked)
       if (!provider) return []
       findings.warnings.push(...providerHints(provider, itemPath))
@@ -52,12 +72,13 @@ export function checkModel(
   return shell ? { shell, ...checked } : undefined
 }
 
-function checkPart<Schema extends TSchema>(
+/** The value, if the schema allows it. Errors and likely mistakes go to the findings, each with its path. */
+export function checkPart<Schema extends TSchema>(
   schema: Schema,
   value: unknown,
   path: string,
   findings: Findings,
-  parked: boolean,
+  parked = false,
 ): Static<Schema> | undefined {
   findings.warnings.push(...misspelt(schema, value, path))
   const tight = tightened(schema, value)
@@ -94,8 +115,8 @@ function shown(value: unknown, schema: TSchema): string {
   return text.length > 80 ? `${text.slice(0, 80)}...` : text
 }
 
-/** Values of a provider that are valid and most likely a mistake, each with its path. Values of keys are not shown. */
-function providerHints(provider: Provider, path: string): string[] {
+/** Values that are valid and most likely a mistake, each with its path. Values of keys are not shown. */
+export function providerHints(provider: Partial<Provider>, path: string): string[] {
   const unexpanded = Object.entries(provider).filter(
     ([name, value]) =>
       typeof value === 'string' && (looksUnexpanded(value) || (name === 'api_host' && namesVariable(value))),

@@ -4,8 +4,12 @@ import { isObject } from '../lib/json/read.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import { activePath, atTextPosition, modelPath } from './config-path.ts'
-import { type CheckedModel, checkModel, type Findings } from './models-check.ts'
-import { buildTarget, TargetIds, type TargetSources } from './target-build.ts'
+import { type CheckedModel, checkModel, type Findings, type ProviderAtPath } from './models-check.ts'
+import { aliasNames, readAliases } from './servers/aliases.ts'
+import type { FleetSnapshot, ServerEndpoint } from './servers/fleet-snapshot.ts'
+import { endpointsOf, followsModels, type PublishedModel, publishedModels } from './servers/published.ts'
+import { isReserved, readServers, type Servers } from './servers/servers.ts'
+import { buildTargets, readServer, TargetIds, type TargetSources } from './target-build.ts'
 
 interface FoundModel extends ActiveModel, CheckedModel {
   path: string
@@ -15,25 +19,46 @@ interface FoundModel extends ActiveModel, CheckedModel {
  * Reads models-config.json. Throws ConfigError with everything that is wrong in it, each error with its place; no
  * error holds a key or an address. The warnings are for what can be lived with.
  */
-export function loadModels(text: string, sources: TargetSources): { models: Model[]; warnings: string[] } {
+export function loadModels(text: string, sources: TargetSources, fleet: FleetSnapshot = {}): LoadedModels {
   const { root, warnings } = parse(text)
   const findings: Findings = { errors: [], warnings }
-  const active = readActiveModels(root, findings)
+  const servers = readServers(root, findings)
+  const active = readActiveModels(root, findings, servers)
   const found = active.flatMap((model): FoundModel[] => {
     const path = modelPath(model.group, model.alias)
-    const checked = checkModel(model.value, path, findings)
+    const checked = checkModel(model.value, path, { findings, servers })
     return checked ? [{ ...model, ...checked, path }] : []
   })
-  checkParked(root, active, findings)
+  checkParked(root, active, { findings, servers })
 
   const ids = new TargetIds()
   for (const placed of found.flatMap(({ providers, sleeping }) => [...providers, ...sleeping]))
     ids.claim(placed, findings.errors)
-  const models = found.map((model) => buildModel(model, ids, sources, findings))
-  checkFallbacks(found, findings)
+  const context = { ids, sources, findings, endpointsOf: endpointsIn(servers, fleet) }
+  const own = found.map((model) => buildModel(model, context))
+  for (const server of servers.list) readServer(server, sources, findings)
+  const taken = new Set([...active.map(({ alias }) => alias), ...aliasNames(root)])
+  const models = [
+    ...own,
+    ...publishedBy(servers, fleet, taken).map((model) => buildPublished(model, context)),
+  ]
+  const mayGrow = servers.list.some(followsModels)
+  checkFallbacks(found, new Set(models.map(({ alias }) => alias)), mayGrow, findings)
   checkTwins(root, found, findings)
-  if (findings.errors.length > 0) throw new ConfigError(findings.errors, findings.warnings)
-  return { models, warnings: findings.warnings }
+  const configured = new Set(active.map(({ alias }) => alias))
+  const published = new Set(models.slice(own.length).map(({ alias }) => alias))
+  const aliases = readAliases(root, { configured, published, mayGrow }, findings)
+  // Providers of one server share what is wrong with it.
+  const [errors, allWarnings] = [[...new Set(findings.errors)], [...new Set(findings.warnings)]]
+  if (errors.length > 0) throw new ConfigError(errors, allWarnings)
+  return { models, aliases, warnings: allWarnings }
+}
+
+export interface LoadedModels {
+  models: Model[]
+  /** The model of each further name. */
+  aliases: ReadonlyMap<string, string>
+  warnings: string[]
 }
 
 function parse(text: string): { root: Record<string, unknown>; warnings: string[] } {
@@ -64,7 +89,7 @@ function checkTwins(
 ): void {
   for (const { alias, group, path } of found) {
     for (const [other, models] of Object.entries(root)) {
-      if (other === group || other === 'active_models' || /^[$_]/.test(other)) continue
+      if (other === group || isReserved(other) || /^[$_]/.test(other)) continue
       if (isObject(models) && Object.hasOwn(models, alias))
         warnings.push(
           `${modelPath(other, alias)}: not served; the model of this name that is active is ${path}`,
@@ -73,13 +98,21 @@ function checkTwins(
   }
 }
 
-function checkFallbacks(found: readonly FoundModel[], { errors }: Findings): void {
-  const aliases = new Set(found.map(({ alias }) => alias))
+function checkFallbacks(
+  found: readonly FoundModel[],
+  known: ReadonlySet<string>,
+  mayGrow: boolean,
+  { errors, warnings }: Findings,
+): void {
   for (const { alias, path, shell } of found) {
     for (const [index, name] of (shell.fallbacks ?? []).entries()) {
       const at = `${path}.fallbacks[${index}]`
       if (name === alias) errors.push(`${at}: a model cannot stand in for itself`)
-      else if (!aliases.has(name)) errors.push(`${at}: no active model ${JSON.stringify(name)}`)
+      else if (!known.has(name)) {
+        const text = `${at}: no active model ${JSON.stringify(name)}${didYouMean(name, known)}`
+        if (mayGrow) warnings.push(`${text}; it is used once a server has it`)
+        else errors.push(text)
+      }
     }
   }
 }
@@ -88,20 +121,29 @@ function checkFallbacks(found: readonly FoundModel[], { errors }: Findings): voi
 function checkParked(
   root: Record<string, unknown>,
   active: readonly ActiveModel[],
-  findings: Findings,
+  context: { findings: Findings; servers: Servers },
 ): void {
   for (const [group, models] of Object.entries(root)) {
-    if (group === 'active_models' || group.startsWith('$') || !isObject(models)) continue
+    if (isReserved(group) || group.startsWith('$') || !isObject(models)) continue
     for (const [alias, value] of Object.entries(models)) {
       if (active.some((model) => model.group === group && model.alias === alias)) continue
       if (isObject(value) && ('providers' in value || 'providers_sleep' in value))
-        checkModel(value, modelPath(group, alias), findings, true)
+        checkModel(value, modelPath(group, alias), { ...context, parked: true })
     }
   }
 }
 
-function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, findings: Findings): Model {
+interface BuildContext {
+  ids: TargetIds
+  sources: TargetSources
+  findings: Findings
+  /** The endpoints of a provider's server; undefined where its addresses are not told apart. */
+  endpointsOf(placed: ProviderAtPath): readonly ServerEndpoint[] | undefined
+}
+
+function buildModel(model: FoundModel, context: BuildContext): Model {
   const { alias, group, shell, path, providers, sleeping } = model
+  const { ids, sources, findings } = context
   const plan = { alias, shell, ids, sources, findings }
   const strategy = shell.strategy?.trim() || undefined
   const known = sources.strategies
@@ -111,7 +153,7 @@ function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, f
     findings.errors.push(`${path}.strategy: no strategy ${JSON.stringify(strategy)}; known: ${names}${hint}`)
   }
   const build = (list: CheckedModel['providers']): Target[] =>
-    list.map((placed) => buildTarget(placed, plan)).filter((target) => target !== undefined)
+    list.flatMap((placed) => buildTargets(placed, plan, context.endpointsOf(placed)))
   if (shell.providers.length === 0)
     findings.warnings.push(`${path}.providers: empty; "${alias}" cannot answer`)
   return {
@@ -122,8 +164,37 @@ function buildModel(model: FoundModel, ids: TargetIds, sources: TargetSources, f
     fallbacks: shell.fallbacks ?? [],
     strategy,
     embedding: [...providers, ...sleeping].some(({ provider }) => provider.is_embedding === true),
+    ...(shell.hold_timeout === undefined ? {} : { holdTimeoutMs: shell.hold_timeout * 1000 }),
     ...(shell.capabilities ? { capabilities: shell.capabilities } : {}),
     ...(shell.details ? { details: shell.details } : {}),
+  }
+}
+
+function endpointsIn(servers: Servers, fleet: FleetSnapshot): BuildContext['endpointsOf'] {
+  return ({ server }) => {
+    const found = server && servers.byId(server.id)
+    if (found?.server.addresses === undefined && found?.server.kubernetes === undefined) return undefined
+    return endpointsOf(found, fleet)
+  }
+}
+
+/** Models that servers publish, without those whose names the file gives to something else. */
+function publishedBy({ list }: Servers, fleet: FleetSnapshot, taken: ReadonlySet<string>): PublishedModel[] {
+  return publishedModels(list, fleet).filter(({ alias }) => !taken.has(alias))
+}
+
+function buildPublished({ alias, providers, found }: PublishedModel, context: BuildContext): Model {
+  const plan = { ...context, alias, shell: { providers: [] } }
+  return {
+    alias,
+    group: 'servers',
+    targets: providers.flatMap(({ placed, endpoints }) => buildTargets(placed, plan, endpoints)),
+    sleeping: [],
+    fallbacks: [],
+    strategy: undefined,
+    embedding: providers.some(({ placed }) => placed.provider.is_embedding === true),
+    ...(found?.capabilities ? { capabilities: found.capabilities } : {}),
+    ...(found && Object.keys(found.details).length > 0 ? { details: found.details } : {}),
   }
 }
 
@@ -135,8 +206,13 @@ export interface ActiveModel {
 }
 
 /** The models that `active_models` names, in its order, each once. */
-function readActiveModels(root: Record<string, unknown>, findings: Findings): ActiveModel[] {
+function readActiveModels(
+  root: Record<string, unknown>,
+  findings: Findings,
+  { list }: Servers,
+): ActiveModel[] {
   const lists = root.active_models ?? undefined
+  if (lists === undefined && list.some(({ server }) => server.models !== undefined)) return []
   if (!isObject(lists)) {
     const problem = lists === undefined ? 'missing' : 'not an object'
     findings.errors.push(`active_models: ${problem}; it names the models to serve, as {"group": ["model"]}`)
@@ -182,10 +258,12 @@ function modelOf(
   path: string,
   findings: Findings,
 ): unknown {
-  const models = group !== 'active_models' && Object.hasOwn(root, group) ? root[group] : undefined
+  const models = !isReserved(group) && Object.hasOwn(root, group) ? root[group] : undefined
   if (!isObject(models)) {
-    const groups = Object.keys(root).filter((name) => name !== 'active_models')
-    const error = `${activePath(group)}: no such group of models${didYouMean(group, groups)}`
+    const groups = Object.keys(root).filter((name) => !isReserved(name))
+    const error = isReserved(group)
+      ? `${activePath(group)}: the name ${JSON.stringify(group)} is reserved; a group of models needs another name`
+      : `${activePath(group)}: no such group of models${didYouMean(group, groups)}`
     if (!findings.errors.includes(error)) findings.errors.push(error)
     return undefined
   }

@@ -44,97 +44,173 @@ const pathMembers = Type.Object(
   },
 )
 
-export const ProviderSchema = Type.Object(
-  {
-    id: Type.Optional(
-      Type.Union([Type.String(), Type.Number()], {
-        description: 'Name in logs and metrics, unique in the file. Derived from model and host if absent.',
-      }),
-    ),
-    api_type: Type.String({
-      description: 'Provider type of the server, such as openai, vllm or ollama, or one of an extension.',
+const apiType = {
+  description: 'Provider type of the server, such as openai, vllm or ollama, or one of an extension.',
+}
+
+/** How a server is reached and used. An entry of `servers` has these for all of its models, a provider for itself. */
+const serverMembers = {
+  api_host: text(
+    `Address of the server, http or https. May contain \${NAME}, an environment variable. Type gemini has Google's as default.`,
+  ),
+  api_token: Type.Optional(
+    Type.String({
+      description: `Key for the server. Prefer \${NAME}, an environment variable, or api_token_file.`,
+      writeOnly: true,
     }),
-    api_host: text(
-      `Address of the server, http or https. May contain \${NAME}, an environment variable. Type gemini has Google's as default.`,
-    ),
-    api_token: Type.Optional(
-      Type.String({
-        description: `Key for the server. Prefer \${NAME}, an environment variable, or api_token_file.`,
-        writeOnly: true,
-      }),
-    ),
-    api_token_file: text('File with the key; relative to this file.'),
-    ca_file: text(
-      'File with the CA certificates (PEM) that the server is verified against, instead of those that Node trusts; relative to this file.',
-    ),
-    client_cert_file: text('File with the client certificate (PEM) that the router presents to the server.'),
-    client_key_file: text('File with its private key (PEM); not needed if it is in the same file.'),
-    proxy: Type.Optional(
-      Type.String({
-        description: `HTTP proxy for this server, such as http://user:\${PASSWORD}@proxy:3128, instead of LLM_ROUTER_UPSTREAM_PROXY; "" disables it.`,
-        writeOnly: true,
-      }),
-    ),
-    model_path: text('Name of the model at the server; its name here if absent.'),
-    input_size: Type.Optional(
-      // Checked by hand: a bad one is a warning, and as good as none.
-      Type.Unknown({ type: 'number', minimum: 0, description: 'Context length in tokens.' }),
-    ),
-    weight: Type.Optional(
-      Type.Number({ description: 'Share of the requests for the weighted strategies, 0 to 1.' }),
-    ),
-    keep_alive: keepAlive,
-    defaults,
-    options: engineOptions,
-    num_ctx: numCtx,
-    max_batch: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        description: 'Largest number of inputs of an embedding request; larger requests are split.',
-      }),
-    ),
-    max_in_flight: Type.Optional(
-      Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 100_000 })], {
-        description:
-          'Most requests that this server gets at a time; others wait in the router. "auto": as many as its engine can process.',
-        allowed: '"auto" or a number from 1 to 100,000',
-      }),
-    ),
-    tool_calling: yesNo('false: tools, tool_choice and parallel_tool_calls never reach this server.'),
-    drop_params: Type.Optional(
-      Type.Array(Type.String(), {
-        description: 'Request members that this server rejects; they are removed.',
-      }),
-    ),
-    paths: Type.Optional(pathMembers),
-    responses: yesNo(
-      'true: the server has the Responses API and gets such requests unchanged; otherwise it gets chats.',
-    ),
-    stream_usage: yesNo(
-      'false: never request token counts in streams from this server unless the client did.',
-    ),
-    fit_max_tokens: yesNo(
-      'true: when the server says that prompt and answer together exceed the context, the request is sent again with a lower limit of the answer.',
-    ),
-    system_turns: Type.Optional(
-      Type.Union([Type.Literal('keep'), Type.Literal('fold')], {
-        description:
-          'System messages behind the first message of a translated request: "keep" sends them as they are, "fold" as text of the user. Default: keep for OpenAI and Azure hosts, else fold.',
-        allowed: '"keep" or "fold"',
-      }),
-    ),
-    health_check: Type.Optional(
-      Type.Union([Type.Boolean(), Type.String()], {
-        description:
-          'false: no health checks of this server; a string: the path to check instead of the standard one.',
-        allowed: 'true, false or a path',
-      }),
-    ),
-    is_embedding: yesNo('Whether it is an embedding model; for lists of models.'),
-    profile: Type.Optional(ProfileSchema),
-    mock: Type.Optional(MockSchema),
-  },
+  ),
+  api_token_file: text('File with the key; relative to this file.'),
+  ca_file: text(
+    'File with the CA certificates (PEM) that the server is verified against, instead of those that Node trusts; relative to this file.',
+  ),
+  client_cert_file: text('File with the client certificate (PEM) that the router presents to the server.'),
+  client_key_file: text('File with its private key (PEM); not needed if it is in the same file.'),
+  proxy: Type.Optional(
+    Type.String({
+      description: `HTTP proxy for this server, such as http://user:\${PASSWORD}@proxy:3128, instead of LLM_ROUTER_UPSTREAM_PROXY; "" disables it.`,
+      writeOnly: true,
+    }),
+  ),
+  weight: Type.Optional(
+    Type.Number({ description: 'Share of the requests for the weighted strategies, 0 to 1.' }),
+  ),
+  keep_alive: keepAlive,
+  defaults,
+  options: engineOptions,
+  num_ctx: numCtx,
+  max_batch: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description: 'Largest number of inputs of an embedding request; larger requests are split.',
+    }),
+  ),
+  max_in_flight: Type.Optional(
+    Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 100_000 })], {
+      description:
+        'Most requests that this server gets at a time; others wait in the router. "auto": as many as its engine can process.',
+      allowed: '"auto" or a number from 1 to 100,000',
+    }),
+  ),
+  tool_calling: yesNo('false: tools, tool_choice and parallel_tool_calls never reach this server.'),
+  drop_params: Type.Optional(
+    Type.Array(Type.String(), {
+      description: 'Request members that this server rejects; they are removed.',
+    }),
+  ),
+  paths: Type.Optional(pathMembers),
+  responses: yesNo(
+    'true: the server has the Responses API and gets such requests unchanged; otherwise it gets chats.',
+  ),
+  stream_usage: yesNo('false: never request token counts in streams from this server unless the client did.'),
+  fit_max_tokens: yesNo(
+    'true: when the server says that prompt and answer together exceed the context, the request is sent again with a lower limit of the answer.',
+  ),
+  system_turns: Type.Optional(
+    Type.Union([Type.Literal('keep'), Type.Literal('fold')], {
+      description:
+        'System messages behind the first message of a translated request: "keep" sends them as they are, "fold" as text of the user. Default: keep for OpenAI and Azure hosts, else fold.',
+      allowed: '"keep" or "fold"',
+    }),
+  ),
+  health_check: Type.Optional(
+    Type.Union([Type.Boolean(), Type.String()], {
+      description:
+        'false: no health checks of this server; a string: the path to check instead of the standard one.',
+      allowed: 'true, false or a path',
+    }),
+  ),
+  wake: yesNo(
+    'true: a request that finds no other server wakes a vLLM that sleeps at level 1. Needs VLLM_SERVER_DEV_MODE=1 there.',
+  ),
+  profile: Type.Optional(ProfileSchema),
+  mock: Type.Optional(MockSchema),
+}
+
+const providerMembers = {
+  id: Type.Optional(
+    Type.Union([Type.String(), Type.Number()], {
+      description: 'Name in logs and metrics, unique in the file. Derived from model and host if absent.',
+    }),
+  ),
+  server: text('An entry of `servers`, by its id: what the provider does not say itself is taken from it.'),
+  ...serverMembers,
+  model_path: text('Name of the model at the server; its name here if absent.'),
+  input_size: Type.Optional(
+    // Checked by hand: a bad one is a warning, and as good as none.
+    Type.Unknown({ type: 'number', minimum: 0, description: 'Context length in tokens.' }),
+  ),
+  is_embedding: yesNo('Whether it is an embedding model; for lists of models.'),
+}
+
+/** A provider without `server`, or with all that it takes from its server. */
+export const ProviderSchema = Type.Object(
+  { ...providerMembers, api_type: Type.String(apiType) },
   { description: 'One server that serves the model.' },
+)
+
+/** A provider with `server`, as it is written. */
+export const ServedProviderSchema = Type.Object({
+  ...providerMembers,
+  api_type: Type.Optional(Type.String(apiType)),
+})
+
+const WrittenProviderSchema = Type.Object(ServedProviderSchema.properties, {
+  description: 'One server that serves the model.',
+  anyOf: [{ required: ['api_type'] }, { required: ['server'] }],
+})
+
+const KubernetesSchema = Type.Object(
+  {
+    namespace: Type.String({ minLength: 1, allowed: 'the name of a namespace' }),
+    service: Type.String({ minLength: 1, allowed: 'the name of a Service' }),
+    port: Type.Optional(
+      Type.Union([Type.Integer({ minimum: 1, maximum: 65_535 }), Type.String({ minLength: 1 })], {
+        description: 'Port of the pods, by number or name; the only one of the Service if absent.',
+        allowed: 'a port from 1 to 65535 or its name',
+      }),
+    ),
+  },
+  {
+    description:
+      'A Service in the cluster of the router: each of its ready pods is a target of its own. api_host may be absent.',
+    allowed: 'an object with namespace, service and port',
+  },
+)
+
+export const ServerSchema = Type.Object(
+  {
+    id: Type.String({
+      minLength: 1,
+      allowed: 'a name for the server',
+      description:
+        'Name of the server, unique among the servers. Providers refer to it; ids of targets begin with it.',
+    }),
+    api_type: Type.String(apiType),
+    models: Type.Optional(
+      Type.Union([Type.Literal('*'), Type.Array(Type.String({ minLength: 1 }))], {
+        description:
+          'Models that are served without being listed in active_models: "*" for all that the server lists, as they come and go, or a list of names.',
+        allowed: '"*" or a list of names of models',
+      }),
+    ),
+    names: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Public names of published models, by the names that the server has for them.',
+      }),
+    ),
+    addresses: Type.Optional(
+      Type.Literal('all', {
+        description: '"all": each address of the name in api_host is a target of its own.',
+        allowed: '"all"',
+      }),
+    ),
+    kubernetes: Type.Optional(KubernetesSchema),
+    ...serverMembers,
+  },
+  {
+    description:
+      'A server that providers refer to. It also takes what applies to all of its models, such as weight and defaults.',
+  },
 )
 
 const modelMembers = {
@@ -142,6 +218,15 @@ const modelMembers = {
   fallbacks: Type.Optional(
     Type.Array(Type.String(), {
       description: 'Active models to try, in this order, when no provider of this one can answer.',
+    }),
+  ),
+  hold_timeout: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 86_400,
+      description:
+        'Longest wait in seconds of a request while no server of the model can be used (scaled to zero, asleep, down); overrides LLM_ROUTER_HOLD_TIMEOUT.',
+      allowed: 'a number of seconds from 0 to 86400',
     }),
   ),
   keep_alive: keepAlive,
@@ -164,7 +249,7 @@ const modelMembers = {
 /** A model whose providers are still to be checked, one by one. */
 export const ModelShellSchema = withProviders(Type.Unknown())
 
-export const ModelSchema = withProviders(ProviderSchema)
+export const ModelSchema = withProviders(WrittenProviderSchema)
 
 /** Keys that begin like this are for people: comments, and what editors want. */
 const remarks = { '^[$_]': {} }
@@ -182,9 +267,20 @@ const GroupSchema = Type.Object(
 export const ModelsConfigSchema = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: 'JSON Schema of this file, for editors.' })),
-    active_models: Type.Record(Type.String(), Type.Array(Type.String()), {
-      description: 'The models that are served, by group. All others are inactive.',
-    }),
+    servers: Type.Optional(
+      Type.Array(ServerSchema, { description: 'Servers that several providers refer to; a reserved name.' }),
+    ),
+    aliases: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Further names of models, each with the name of the model; a reserved name.',
+      }),
+    ),
+    active_models: Type.Optional(
+      Type.Record(Type.String(), Type.Array(Type.String()), {
+        description:
+          'The models that are served, by group. All others are inactive. Needed unless a server has `models`.',
+      }),
+    ),
   },
   {
     title: 'models-config.json of llm-router',
@@ -195,6 +291,7 @@ export const ModelsConfigSchema = Type.Object(
 )
 
 export type Provider = Static<typeof ProviderSchema>
+export type Server = Static<typeof ServerSchema>
 export type ModelShell = Static<typeof ModelShellSchema>
 
 function withProviders<Item extends TSchema>(provider: Item) {

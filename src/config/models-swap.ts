@@ -21,10 +21,10 @@ export function reuse(
   former: readonly Model[],
   next: readonly Model[],
 ): { models: Model[]; change: ModelsChange } {
-  const old = new Map(targetsOf(former).map((target) => [target.id, target]))
+  const old = new Map(targetsOf(former).map((target) => [keyOf(target), target]))
   const oldModels = new Map(former.map((model) => [model.alias, model]))
   const keep = (target: Target): Target => {
-    const before = old.get(target.id)
+    const before = old.get(keyOf(target))
     return before && isDeepStrictEqual(before, target) ? before : target
   }
   const models = next.map((model) => {
@@ -36,10 +36,15 @@ export function reuse(
   const added = [...after].filter((target) => !before.has(target))
   const removed = [...before].filter((target) => !after.has(target))
   const replaced = added.flatMap((target): [Target, Target][] => {
-    const other = old.get(target.id)
+    const other = old.get(keyOf(target))
     return other && isSameServer(other, target) ? [[target, other]] : []
   })
   return { models, change: { added, removed, replaced: new Map(replaced) } }
+}
+
+/** The address of a server has one id, whatever models it has. */
+function keyOf({ model, id }: Target): string {
+  return JSON.stringify([model, id])
 }
 
 function targetsOf(models: readonly Model[]): Target[] {

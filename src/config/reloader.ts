@@ -12,6 +12,29 @@ export interface ConfigSource<Snapshot> {
   read(): Promise<Snapshot>
   /** Every file and directory that the snapshot was made of, or that is missing in it. */
   paths(snapshot: Snapshot): readonly string[]
+  /** What belongs to the snapshot and changes without its files. */
+  readonly live?: LivePart<Snapshot>
+}
+
+/** A part of a snapshot that is found out while the router runs, such as the models that a server has. */
+export interface LivePart<Snapshot> {
+  /** Adds the part to what was read. Waits a moment for what is not known yet. Never rejects. */
+  complete(read: Snapshot): Promise<Snapshot>
+  /** The snapshot with the part as it is now. */
+  update(inUse: Snapshot): Snapshot
+  /** The snapshot without the part. */
+  strip(snapshot: Snapshot): Snapshot
+  /** From now on only what this snapshot needs is followed. */
+  settle(inUse: Snapshot): void
+  /** Calls the listener after each change; there is one. */
+  listen(onChange: () => void): void
+  close(): void
+}
+
+/** The first snapshot of a source, complete. */
+export async function firstOf<Snapshot>({ read, live }: ConfigSource<Snapshot>): Promise<Snapshot> {
+  const snapshot = await read()
+  return live ? live.complete(snapshot) : snapshot
 }
 
 /** What a snapshot is for. Two steps, so that many can take it together, or none of them. */
@@ -47,6 +70,8 @@ export interface ReloaderOptions<Snapshot> {
 
 /** From the last event to the reading, in milliseconds: who writes a file often writes it in pieces. */
 const quietMs = 100
+/** Until a change of the live part that was not taken is offered again, in milliseconds. */
+const retryMs = 5_000
 /** What goes on changing is taken as it is, and read again after the next event. */
 const maxReadings = 3
 
@@ -57,7 +82,8 @@ export class Reloader<Snapshot> {
   #current: Snapshot
   /** Of the last one that was read, taken or not. */
   #seen: string
-  #wanted: 'changed' | 'asked' | undefined
+  #wanted: 'live' | 'changed' | 'asked' | undefined
+  #retry: NodeJS.Timeout | undefined
   #rounds: Promise<void> | undefined
   #closed = false
 
@@ -65,7 +91,7 @@ export class Reloader<Snapshot> {
   constructor(first: Snapshot, options: ReloaderOptions<Snapshot>) {
     this.#options = options
     this.#current = first
-    this.#seen = digestOf(first)
+    this.#seen = digestOf(options.source.live?.strip(first) ?? first)
     this.#watch = new FileWatch({
       quietMs,
       pollMs: options.pollMs,
@@ -76,6 +102,7 @@ export class Reloader<Snapshot> {
 
   /** Reads what has changed, if anything has. Resolves when no change since `first` was read will be missed. */
   start(): Promise<void> {
+    this.#options.source.live?.listen(() => void this.#want('live'))
     return this.#want('changed')
   }
 
@@ -93,13 +120,14 @@ export class Reloader<Snapshot> {
   /** Resolves when no watch, timer or reading is left. */
   async close(): Promise<void> {
     this.#closed = true
+    clearTimeout(this.#retry)
     await this.#watch.close()
     await this.#rounds
   }
 
-  #want(why: 'changed' | 'asked'): Promise<void> {
+  #want(why: 'live' | 'changed' | 'asked'): Promise<void> {
     if (this.#closed) return Promise.resolve()
-    if (this.#wanted !== 'asked') this.#wanted = why
+    if (this.#wanted === undefined || this.#wanted === 'live' || why === 'asked') this.#wanted = why
     this.#rounds ??= this.#runRounds()
     return this.#rounds
   }
@@ -107,23 +135,44 @@ export class Reloader<Snapshot> {
   async #runRounds(): Promise<void> {
     try {
       while (this.#wanted && !this.#closed) {
-        const asked = this.#wanted === 'asked'
+        const why = this.#wanted
         this.#wanted = undefined
-        await this.#round(asked)
+        await this.#liveRound()
+        if (why === 'live') continue
+        await this.#fileRound(why === 'asked')
+        await this.#liveRound()
       }
     } finally {
       this.#rounds = undefined
     }
   }
 
-  async #round(asked: boolean): Promise<void> {
-    const snapshot = await this.#read()
-    const digest = digestOf(snapshot)
+  async #fileRound(asked: boolean): Promise<void> {
+    const read = await this.#read()
+    const digest = digestOf(read)
     if (this.#closed || (digest === this.#seen && !asked)) return
-    const takers = this.#options.takers()
     // Nobody is there to look for errors: whoever comes next starts with what the last ones have taken, and asks again.
-    if (takers.length === 0) return
+    if (this.#options.takers().length === 0) return
     this.#seen = digest
+    const { live } = this.#options.source
+    await this.#offer(live ? await live.complete(read) : read)
+    live?.settle(this.#current)
+  }
+
+  /** A file that was rejected keeps nothing from following what the one in use names. */
+  async #liveRound(): Promise<void> {
+    const { live } = this.#options.source
+    if (!live || this.#closed) return
+    const snapshot = live.update(this.#current)
+    if (digestOf(snapshot) === digestOf(this.#current) || (await this.#offer(snapshot))) return
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => void this.#want('live'), retryMs).unref()
+  }
+
+  /** Has all takers take the snapshot, or none. Returns whether they have. */
+  async #offer(snapshot: Snapshot): Promise<boolean> {
+    const takers = this.#options.takers()
+    if (takers.length === 0) return false
     const verdicts = await Promise.all(takers.map((taker) => verdictOf(taker, snapshot)))
     const errors = verdicts.find((found) => found.length > 0)
     if (!errors) this.#current = snapshot
@@ -131,6 +180,7 @@ export class Reloader<Snapshot> {
       if (errors) taker.drop(errors, index === 0)
       else taker.commit(index === 0)
     }
+    return !errors
   }
 
   /** What a reading names is watched before it is read for good: a change in between is no change lost. */
@@ -169,7 +219,7 @@ export function localFeed<Snapshot>(
   let reading: Promise<Snapshot> | undefined
   let reloader: Reloader<Snapshot> | undefined
   const first = (): Promise<Snapshot> => {
-    reading ??= options.source.read()
+    reading ??= firstOf(options.source)
     return reading
   }
   return {
@@ -180,6 +230,9 @@ export function localFeed<Snapshot>(
       await reloader.start()
     },
     reload: async () => reloader?.reload(),
-    close: async () => reloader?.close(),
+    async close() {
+      options.source.live?.close()
+      await reloader?.close()
+    },
   }
 }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { ProviderAtPath } from './models-check.ts'
+import { memberPath, type ProviderAtPath } from './models-check.ts'
 
 export interface SecretSources {
   env: Readonly<Record<string, string | undefined>>
@@ -34,18 +34,19 @@ export function expanded(
 
 /** The provider's key, from wherever it stands; undefined when it has none. Errors never hold a key. */
 export function readToken(
-  { provider, path }: ProviderAtPath,
+  placed: ProviderAtPath,
   sources: SecretSources,
   errors: string[],
 ): string | undefined {
+  const { provider } = placed
   const written = provider.api_token?.trim() ?? ''
   const file = provider.api_token_file?.trim() ?? ''
   if (written !== '' && file !== '') {
-    errors.push(`${path}.api_token_file: there is an api_token too; one of the two must go`)
+    errors.push(`${memberPath(placed, 'api_token_file')}: there is an api_token too; one of the two must go`)
     return undefined
   }
   if (written === '' && file === '') return undefined
-  const tokenPath = `${path}.${file === '' ? 'api_token' : 'api_token_file'}`
+  const tokenPath = memberPath(placed, file === '' ? 'api_token' : 'api_token_file')
   const token = (
     file === ''
       ? expanded(written, tokenPath, sources.env, errors)

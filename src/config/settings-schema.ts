@@ -90,6 +90,12 @@ export const ConfigSchema = Type.Object({
     description:
       'Longest wait of a request for a server that is loading its model, if no other can be used; at most LLM_ROUTER_EXTERNAL_TIMEOUT.',
   }),
+  holdTimeoutMs: seconds({
+    default: 0,
+    minimum: 0,
+    description:
+      'Longest wait of a request while no server of its model can be used: scaled to zero, asleep or down; 0 disables it. `hold_timeout` of a model overrides it.',
+  }),
   timeoutMs: seconds({ default: 0, minimum: 0, description: 'Limit for a whole request; 0 disables it.' }),
   streamDefault: oneOf(
     words.streamDefault,
@@ -150,7 +156,15 @@ export const ConfigSchema = Type.Object({
   healthIntervalMs: seconds({
     default: 5_000,
     minimum: 0,
-    description: 'Interval between health checks of each server; 0 disables them.',
+    description:
+      'Interval between health checks of each server; 0 disables them, and the polling of engines for their load.',
+  }),
+  replicas: Type.Integer({
+    default: 1,
+    minimum: 1,
+    maximum: 1_000,
+    description:
+      'Number of routers that poll the same engines without a common Redis: each polls every 2 seconds times this number.',
   }),
   configPollMs: seconds({
     default: 10_000,
@@ -252,6 +266,16 @@ export const ConfigSchema = Type.Object({
     description:
       'Further servers that are reached without the proxy: hosts, domains, addresses, networks such as `10.0.0.0/8`, or `*`.',
   }),
+  dnsIntervalMs: seconds({
+    default: 10_000,
+    minimum: 1,
+    description:
+      'Interval at which the names of servers with `"addresses": "all"` are looked up. Servers are asked for their models as often, and at least every 10 s.',
+  }),
+  kubernetesAccountDir: text(
+    '/var/run/secrets/kubernetes.io/serviceaccount',
+    'Directory with `token` and `ca.crt` of the service account, for servers with `kubernetes`; both are read again for each connection.',
+  ),
   allowLinkLocal: flag(false, 'Allows link-local and cloud metadata addresses of servers.'),
   extensions: Type.Array(Type.String(), {
     default: [],

@@ -4,6 +4,7 @@ import { readJsonc } from '../lib/json/jsonc.ts'
 import { isObject } from '../lib/json/read.ts'
 import { readPromptTree } from './prompt-tree.ts'
 import type { ConfigSource } from './reloader.ts'
+import type { FleetSnapshot } from './servers/fleet-snapshot.ts'
 
 /** The content of a text file, or the system's code for why there is none, such as ENOENT. */
 export type FileContent = { text: string } | { code: string }
@@ -12,6 +13,8 @@ export type FileContent = { text: string } | { code: string }
 export interface ModelsSnapshot {
   main: FileContent
   files: Record<string, FileContent>
+  /** What is known of servers that are followed. */
+  fleet?: FleetSnapshot
 }
 
 /** What `readPromptTree` gives; undefined: there is no such directory. */

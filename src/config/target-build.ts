@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { numberOf } from '../lib/json/loose.ts'
 import { isObject } from '../lib/json/read.ts'
+import type { Connection } from '../sdk/connection.ts'
 import type { SystemTurns } from '../sdk/dialect.ts'
 import {
   type Call,
@@ -15,9 +16,11 @@ import type { Registry } from '../sdk/registry.ts'
 import type { Strategy } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
 import { profileFor } from './model-profiles.ts'
-import type { Findings, ProviderAtPath } from './models-check.ts'
+import { type Findings, memberPath, type ProviderAtPath } from './models-check.ts'
 import type { ModelShell, Provider } from './models-schema.ts'
 import { expanded, readToken } from './secrets.ts'
+import type { ServerEndpoint } from './servers/fleet-snapshot.ts'
+import { asProvider, type ServerAtPath } from './servers/servers.ts'
 import { type ConnectionSources, readConnection } from './target-connection.ts'
 import { healthUrl, hostError, joinUrl } from './target-url.ts'
 
@@ -35,26 +38,44 @@ export interface TargetPlan {
   findings: Findings
 }
 
+/** What is the same for all targets of a provider. */
+interface ProviderAccess extends ServerAccess {
+  url: URL | undefined
+}
+
 /**
- * Builds a target. What is wrong goes to the findings and is left out of the target, which is then not to be used.
- * Undefined when not even its type is known.
+ * Builds the target of a provider, or one for each of `endpoints`. What is wrong goes to the findings and is left out of the
+ * target, which is then not to be used. Empty when not even its type is known.
  */
-export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | undefined {
-  const { provider, path } = placed
-  const { alias, shell, ids, sources, findings } = plan
-  const type = findType(placed, sources.providers, findings)
-  const host = readHost(placed, type, sources, findings.errors)
-  const token = readToken(placed, sources, findings.errors)
-  const connection =
-    host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
-  if (!type) return undefined
+export function buildTargets(
+  placed: ProviderAtPath,
+  plan: TargetPlan,
+  endpoints: readonly ServerEndpoint[] = [{}],
+): Target[] {
+  const { type, host, ...access } = readAccess(placed, plan.sources, plan.findings)
+  if (!type) return []
   const url = host === undefined ? undefined : new URL(host)
+  return endpoints.map((endpoint) => buildTarget(placed, plan, { ...access, type, host, url }, endpoint))
+}
+
+function buildTarget(
+  placed: ProviderAtPath,
+  { alias, shell, ids, findings }: TargetPlan,
+  { type, host, url, token, connection }: ProviderAccess & { type: ProviderType },
+  endpoint: ServerEndpoint,
+): Target {
+  const { provider, path, server } = placed
   const upstreamModel = provider.model_path?.trim() || alias
   const pathsFor = (form: CallForm): Target['paths'] =>
     pathsOf(type, host, provider.paths, { model: upstreamModel, form })
+  const reached = connectionTo(endpoint, connection)
   return {
-    id: ids.idFor(placed, alias, url?.host ?? type.name),
+    id:
+      endpoint.name === undefined
+        ? ids.idFor(placed, alias, url?.host ?? type.name)
+        : ids.endpointId(placed, alias, endpoint.name),
     model: alias,
+    ...(endpoint.name === undefined || server === undefined ? {} : { server: server.id }),
     type,
     upstreamModel,
     profile: profileFor({ type: type.name, upstreamModel, hostname: url?.hostname ?? '' }, provider.profile),
@@ -62,7 +83,7 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     paths: wantedPaths(pathsFor('whole'), placed, type, findings.warnings),
     ...formPathsOf(pathsFor),
     token,
-    ...(connection === undefined ? {} : { connection }),
+    ...(reached === undefined ? {} : { connection: reached }),
     weight: Math.min(Math.max(provider.weight ?? 1, 0), 1),
     inputSize: readInputSize(provider.input_size, path, findings.warnings),
     toolCalling: provider.tool_calling ?? true,
@@ -70,35 +91,68 @@ export function buildTarget(placed: ProviderAtPath, plan: TargetPlan): Target | 
     defaults: mergedDefaults(shell, provider),
     streamUsage: provider.stream_usage ?? true,
     ...(provider.fit_max_tokens ? { fitMaxTokens: true } : {}),
+    ...(provider.wake ? { wake: true } : {}),
     ...vendorOf(url, provider.system_turns),
     mock: provider.mock ?? {},
     ...limitsOf(type, shell, placed, findings.warnings),
     ...listingsOf(type, host),
+    ...(host === undefined ? {} : { rootPath: healthUrl(host, '') }),
     ...healthOf(type, host, provider.health_check),
   }
 }
 
+function connectionTo(
+  { address, port }: ServerEndpoint,
+  connection: Connection | undefined,
+): Connection | undefined {
+  if (address === undefined) return connection
+  return { ...connection, address, ...(port === undefined ? {} : { port }) }
+}
+
+/** How a server is reached. */
+export interface ServerAccess {
+  type: ProviderType | undefined
+  host: string | undefined
+  token: string | undefined
+  connection: Connection | undefined
+}
+
+function readAccess(placed: ProviderAtPath, sources: TargetSources, findings: Findings): ServerAccess {
+  const type = findType(placed, sources.providers, findings)
+  const host = readHost(placed, type, sources, findings.errors)
+  const token = readToken(placed, sources, findings.errors)
+  const connection =
+    host === undefined ? undefined : readConnection(placed, new URL(host).origin, sources, findings)
+  return { type, host, token, connection }
+}
+
+/** Reads how a server is reached, and reports what is wrong with it, whether or not a provider refers to it. */
+export function readServer(server: ServerAtPath, sources: TargetSources, findings: Findings): ServerAccess {
+  return readAccess(asProvider(server), sources, findings)
+}
+
 function findType(
-  { provider, path }: ProviderAtPath,
+  placed: ProviderAtPath,
   known: Registry<ProviderType>,
   findings: Findings,
 ): ProviderType | undefined {
-  const name = provider.api_type.trim()
+  const name = placed.provider.api_type.trim()
   const type = known.find(name) ?? known.find(name.toLowerCase())
   if (!type)
     findings.errors.push(
-      `${path}.api_type: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
+      `${memberPath(placed, 'api_type')}: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
     )
   return type
 }
 
 function readHost(
-  { provider, path }: ProviderAtPath,
+  placed: ProviderAtPath,
   type: ProviderType | undefined,
   { env, allowLinkLocal }: TargetSources,
   errors: string[],
 ): string | undefined {
-  const hostPath = `${path}.api_host`
+  const { provider } = placed
+  const hostPath = memberPath(placed, 'api_host')
   const written = provider.api_host?.trim() ?? ''
   if (written === '') {
     if (type?.defaultHost !== undefined) return type.defaultHost
@@ -146,13 +200,14 @@ function formPathsOf(pathsFor: (form: CallForm) => Target['paths']): Pick<Target
 /** Many servers that speak OpenAI's chats have no Responses API, or half of one: it is used where it is asked for. */
 function wantedPaths(
   paths: Target['paths'],
-  { provider, path }: ProviderAtPath,
+  placed: ProviderAtPath,
   type: ProviderType,
   warnings: string[],
 ): Target['paths'] {
+  const { provider } = placed
   const wanted = provider.responses ?? typeof provider.paths?.responses === 'string'
   if (wanted && type.dialect === 'openai' && paths.responses !== undefined) return paths
-  if (wanted) warnings.push(`${path}.responses: not used with ${type.name} servers`)
+  if (wanted) warnings.push(`${memberPath(placed, 'responses')}: not used with ${type.name} servers`)
   const { responses: _unwanted, ...rest } = paths
   return rest
 }
@@ -252,16 +307,31 @@ export class TargetIds {
     else errors.push(`${path}.id: ${JSON.stringify(id)} is also the id of ${earlier}`)
   }
 
+  /** `gpu-a/3f1c09aa`, or `gpu-a/` and the name of a pod. Only unique within a model. */
+  endpointId({ provider, path, server }: ProviderAtPath, alias: string, endpoint: string): string {
+    const name = `${configuredId(provider.id) ?? server?.id}/${endpoint}`
+    for (let count = 0; ; count++) {
+      const made = count === 0 ? name : `${name}#${count}`
+      const key = JSON.stringify([alias, made])
+      if (this.#pathOf.has(key)) continue
+      this.#pathOf.set(key, path)
+      return made
+    }
+  }
+
   /**
    * `gemma@3f1c09aa#0`, counting the model's providers on one host: the same after a restart, and whatever other
-   * models come and go. The host is there by its digest alone: ids are in logs, addresses are not.
+   * models come and go. The host is there by its digest alone: ids are in logs, addresses are not. With an entry in
+   * `servers`: `gpu-a/gemma`.
    */
-  idFor({ provider, path }: ProviderAtPath, alias: string, host: string): string {
+  idFor(placed: ProviderAtPath, alias: string, host: string): string {
+    const { provider, path, server } = placed
     const id = configuredId(provider.id)
     if (id !== undefined) return id
     const digest = createHash('sha256').update(host).digest('hex').slice(0, 8)
     for (let count = 0; ; count++) {
-      const made = `${alias}@${digest}#${count}`
+      const onServer = `${server?.id}/${alias}${count === 0 ? '' : `#${count}`}`
+      const made = server ? onServer : `${alias}@${digest}#${count}`
       if (this.#pathOf.has(made)) continue
       this.#pathOf.set(made, path)
       return made

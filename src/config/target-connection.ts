@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { Connection } from '../sdk/connection.ts'
-import type { Findings, ProviderAtPath } from './models-check.ts'
+import { type Findings, memberPath, type ProviderAtPath } from './models-check.ts'
 import { type ProxyRule, proxyUrlError } from './proxy-rule.ts'
 import { expanded, readTextFile, type SecretSources } from './secrets.ts'
 
@@ -26,21 +26,21 @@ export function readConnection(
   if (tls === undefined && proxy === undefined) return undefined
   if (tls !== undefined && !origin.startsWith('https:'))
     findings.warnings.push(
-      `${placed.path}: ca_file and client_cert_file have no effect, for api_host is not an https:// address`,
+      `${placed.server?.path ?? placed.path}: ca_file and client_cert_file have no effect, for api_host is not an https:// address`,
     )
   return { ...tls, ...(proxy === undefined ? {} : { proxy }) }
 }
 
 function readProxy(
-  { provider, path }: ProviderAtPath,
+  placed: ProviderAtPath,
   origin: string,
   { proxyOf, env, allowLinkLocal }: ConnectionSources,
   errors: string[],
 ): string | undefined {
-  const written = provider.proxy?.trim()
+  const written = placed.provider.proxy?.trim()
   if (written === undefined) return proxyOf?.(origin)
   if (written === '') return undefined
-  const at = `${path}.proxy`
+  const at = memberPath(placed, 'proxy')
   const before = errors.length
   const url = withCredentials(written, at, env, errors)
   if (errors.length > before) return undefined
@@ -62,26 +62,27 @@ function withCredentials(text: string, at: string, env: SecretSources['env'], er
 type TlsFiles = Omit<Connection, 'proxy'>
 
 function readTls(placed: ProviderAtPath, sources: SecretSources, findings: Findings): TlsFiles | undefined {
-  const { provider, path } = placed
+  const { provider } = placed
+  const at = (field: string): string => memberPath(placed, field)
   const read = (field: 'ca_file' | 'client_cert_file' | 'client_key_file'): string | undefined => {
     const file = provider[field]?.trim() ?? ''
-    return file === '' ? undefined : readTextFile(file, `${path}.${field}`, sources, findings.errors)
+    return file === '' ? undefined : readTextFile(file, at(field), sources, findings.errors)
   }
   const before = findings.errors.length
   const [ca, clientCert, separateKey] = [read('ca_file'), read('client_cert_file'), read('client_key_file')]
   if (findings.errors.length > before) return undefined
   const clientKey = separateKey ?? (clientCert?.includes('PRIVATE KEY-----') ? clientCert : undefined)
-  if (ca !== undefined) checkCertificates(ca, `${path}.ca_file`, findings)
-  if (clientCert !== undefined) checkCertificates(clientCert, `${path}.client_cert_file`, findings)
+  if (ca !== undefined) checkCertificates(ca, at('ca_file'), findings)
+  if (clientCert !== undefined) checkCertificates(clientCert, at('client_cert_file'), findings)
   if (clientKey !== undefined && clientCert === undefined)
-    findings.errors.push(`${path}.client_cert_file: missing; client_key_file needs it`)
+    findings.errors.push(`${at('client_cert_file')}: missing; client_key_file needs it`)
   if (clientCert !== undefined && clientKey === undefined)
-    findings.errors.push(`${path}.client_key_file: missing; client_cert_file needs it`)
+    findings.errors.push(`${at('client_key_file')}: missing; client_cert_file needs it`)
   if (findings.errors.length > before) return undefined
   if (clientCert !== undefined && clientKey !== undefined) {
     const field = separateKey === undefined ? 'client_cert_file' : 'client_key_file'
     const error = keyError(clientCert, clientKey)
-    if (error !== undefined) findings.errors.push(`${path}.${field}: ${error}`)
+    if (error !== undefined) findings.errors.push(`${at(field)}: ${error}`)
     if (error !== undefined) return undefined
   }
   if (ca === undefined && clientCert === undefined) return undefined

@@ -3,9 +3,11 @@ import { connect } from 'node:net'
 import {
   type FoundModel,
   type FoundServer,
+  lmStudioInstanceModel,
   lmStudioModel,
   ollamaModel,
   openaiModel,
+  tgiModel,
 } from '../config/discovered.ts'
 import type { ProxyRule } from '../config/proxy-rule.ts'
 import { ConnectError } from '../lib/connect-error.ts'
@@ -13,8 +15,8 @@ import { isObject } from '../lib/json/read.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'
 import { type EngineState, ollamaListing, openaiListing } from '../sdk/engine-listings.ts'
 
-/** Default ports of Ollama, vLLM, LM Studio and llama.cpp. */
-const usualPorts = [11434, 8000, 1234, 8080]
+/** Default ports of Ollama, vLLM, LM Studio, llama.cpp and SGLang; TGI's image has none of its own. */
+const usualPorts = [11434, 8000, 1234, 8080, 30000]
 
 export interface Discovery {
   servers: FoundServer[]
@@ -74,24 +76,73 @@ function boxOf(url: string, index: number): string {
 async function look(url: string, box: string, search: Search): Promise<FoundServer | undefined> {
   const { proxyOf = () => undefined, signal } = search
   if (proxyOf(url) === undefined && !(await listens(new URL(url), signal))) return undefined
-  const paths = ['/api/tags', '/api/v0/models', '/v1/models', '/api/ps']
-  const [tags, own, plain, running] = await Promise.all(
+  const paths = ['/api/tags', '/api/v1/models', '/api/v0/models', '/v1/models', '/api/ps', '/info']
+  const [tags, own, older, plain, running, info] = await Promise.all(
     paths.map((path) => fetchJson(url + path, undefined, search)),
   )
   // An llm-router answers like every kind; it may even be this one.
   if (isObject(tags) && 'response_time' in tags) return undefined
-  if (isObject(tags) && Array.isArray(tags.models)) {
+  const models = entriesOf(plain, openaiModel)
+  const type = typeOf(plain)
+  // SGLang and some versions of llama.cpp have Ollama's paths too.
+  if (isObject(tags) && Array.isArray(tags.models) && type === 'openai') {
     const names = tags.models.flatMap((entry: unknown) =>
       isObject(entry) && typeof entry.name === 'string' ? [entry.name] : [],
     )
-    const models = await showAll(url, { names, running: ollamaListing.read(running) }, search)
-    return { type: 'ollama', url, box, models }
+    const shown = await showAll(url, { names, running: ollamaListing.read(running) }, search)
+    return { type: 'ollama', url, box, models: shown }
   }
-  const studio = entriesOf(own, lmStudioModel)
-  if (studio.length > 0) return { type: 'lmstudio', url, box, models: studio }
-  const models = entriesOf(plain, openaiModel)
-  return models.length > 0 ? { type: typeOf(plain), url, box, models } : undefined
+  const studio = [...entriesOf(own, lmStudioInstanceModel), ...entriesOf(older, lmStudioModel)]
+  if (studio.length > 0) return { type: 'lmstudio', url, box, models: byName(studio) }
+  const served = tgiModel(info)
+  if (served) return { type: 'tgi', url, box, models: [served] }
+  if (models.length === 0) return undefined
+  return {
+    type,
+    url,
+    box,
+    models: (await embeds(url, type, plain, search)) ? models.map(asEmbedding) : models,
+  }
 }
+
+/** Both lists of LM Studio have the same models; the newer one comes first. */
+function byName(models: readonly FoundModel[]): FoundModel[] {
+  return [...new Map(models.toReversed().map((model) => [model.name, model])).values()].reverse()
+}
+
+function asEmbedding(model: FoundModel): FoundModel {
+  return { ...model, embedding: true }
+}
+
+/**
+ * Whether a server with one model only embeds: vLLM has no path for chats then, SGLang says so, and llama.cpp embeds only
+ * when it was started for it, with an embedding model.
+ */
+async function embeds(url: string, type: EngineType, list: unknown, search: Search): Promise<boolean> {
+  switch (type) {
+    case 'vllm': {
+      const document = await fetchJson(`${url}/openapi.json`, undefined, search)
+      const paths = isObject(document) && isObject(document.paths) ? document.paths : {}
+      return '/v1/embeddings' in paths && !('/v1/chat/completions' in paths)
+    }
+    case 'sglang': {
+      const info =
+        (await fetchJson(`${url}/model_info`, undefined, search)) ??
+        (await fetchJson(`${url}/get_model_info`, undefined, search))
+      return isObject(info) && info.is_generation === false
+    }
+    case 'llamacpp': {
+      // In router mode the list tells, and asking would load a model.
+      if (openaiListing.read(list)?.anyName === false) return false
+      const vectors = await fetchJson(`${url}/v1/embeddings`, { input: 'a' }, search)
+      return isObject(vectors) && Array.isArray(vectors.data)
+    }
+    case 'openai':
+      return false
+  }
+}
+
+type EngineType = 'llamacpp' | 'vllm' | 'sglang' | 'openai'
 
 /** Checks the port first: most are closed. */
 async function listens({ protocol, hostname, port }: URL, signal: AbortSignal): Promise<boolean> {
@@ -120,13 +171,14 @@ function showAll(
 }
 
 function entriesOf(list: unknown, read: (entry: unknown) => FoundModel | undefined): FoundModel[] {
-  const data: unknown[] = isObject(list) && Array.isArray(list.data) ? list.data : []
+  const data: unknown[] = isObject(list) ? ([list.data, list.models].find(Array.isArray) ?? []) : []
   return data.map(read).filter((model) => model !== undefined)
 }
 
-function typeOf(list: unknown): 'llamacpp' | 'vllm' | 'openai' {
+function typeOf(list: unknown): EngineType {
   if (openaiListing.read(list)?.isLlamaCpp) return 'llamacpp'
   const data: unknown[] = isObject(list) && Array.isArray(list.data) ? list.data : []
+  if (data.some((entry) => isObject(entry) && entry.owned_by === 'sglang')) return 'sglang'
   const isVllm = data.some(
     (entry) => isObject(entry) && (entry.owned_by === 'vllm' || 'max_model_len' in entry),
   )

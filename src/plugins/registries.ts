@@ -6,7 +6,7 @@ import { ollama as ollamaDialect } from '../dialects/ollama/index.ts'
 import { openaiCompletion } from '../dialects/openai/completion.ts'
 import { openai as openaiDialect } from '../dialects/openai/index.ts'
 import { responses as responsesDialect } from '../dialects/responses/index.ts'
-import { providerTypes } from '../providers/index.ts'
+import { builtInProviders } from '../providers/index.ts'
 import type { Dialect } from '../sdk/dialect.ts'
 import type { ProviderType } from '../sdk/provider.ts'
 import { Registry } from '../sdk/registry.ts'
@@ -35,8 +35,7 @@ export default fp(
       ollamaGenerate,
     ])
       dialects.add(dialect)
-    const providers = new Registry<ProviderType>('provider type')
-    for (const type of providerTypes) providers.add(type)
+    const providers = builtInProviders()
     const strategies = new Registry<Strategy>('strategy')
     for (const strategy of ownStrategies) strategies.add(strategy)
     app.decorate('dialects', dialects)

@@ -1,4 +1,5 @@
 import type { ProviderType } from '../sdk/provider.ts'
+import { Registry } from '../sdk/registry.ts'
 import { anthropic } from './anthropic.ts'
 import { gemini } from './gemini.ts'
 import { llamacpp } from './llamacpp.ts'
@@ -6,6 +7,8 @@ import { lmstudio } from './lmstudio.ts'
 import { mock } from './mock/index.ts'
 import { ollama } from './ollama.ts'
 import { openai } from './openai.ts'
+import { sglang } from './sglang.ts'
+import { tgi } from './tgi.ts'
 import { vllm } from './vllm.ts'
 
 /** All built-in provider types, in the order of the docs. */
@@ -17,5 +20,14 @@ export const providerTypes: readonly ProviderType[] = [
   ollama,
   anthropic,
   gemini,
+  sglang,
+  tgi,
   mock,
 ]
+
+/** A registry of the built-in provider types. Extensions add to it. */
+export function builtInProviders(): Registry<ProviderType> {
+  const providers = new Registry<ProviderType>('provider type')
+  for (const type of providerTypes) providers.add(type)
+  return providers
+}

@@ -8,7 +8,10 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * - Without streaming it notices a disconnected client only when a second passes without any result, which
  *   never happens while it serves others; a stream ends at once. So non-streaming requests are sent as
  *   streams and their chunks are collected.
+ * - In router mode (no model on its command line) it serves many models, loads the one that the body names, and lists
+ *   all of them with their state.
  * - `/health` is 503 `Loading model` until the model can answer.
+ * - `/tokenize` takes a text and no messages; `/v1/messages/count_tokens` counts exactly what a chat is made into.
  * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.
  */
 export const llamacpp: ProviderType = {
@@ -29,12 +32,21 @@ export const llamacpp: ProviderType = {
     responses: openaiPaths.responses,
     embedding: openaiPaths.embedding,
     rerank: '/v1/rerank',
+    count: '/v1/messages/count_tokens',
+    tokenize: '/tokenize',
+    detokenize: '/detokenize',
+    infill: '/infill',
+    transcription: openaiPaths.transcription,
   }),
+  tokenizes: 'content',
+  countDialect: 'anthropic',
   authHeaders: bearerHeaders,
   needsHost: true,
   healthPath: '/health',
   listings: [openaiListing],
   loadsModels: true,
   autoLimit: 'slots',
+  engine: 'llamacpp',
+  loadsOnDemand: true,
   collectsWholeAnswers: true,
 }

@@ -9,6 +9,8 @@ import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
  * - Thoughts of earlier turns are sent back as `reasoning_content`, its name in answers ("Separate reasoning_content").
  * - `tool_choice` is a string (`none`, `auto`, `required`), never an object.
  * - Reasoning levels are those of gpt-oss, the models for which it documents `reasoning_effort`.
+ * - Its own chat, `/api/v1/chat`, takes no earlier answers of the model and no tools of the client, so it is not used.
+ * - `/api/v1/models` is its list since 0.4; older servers have `/api/v0/models`.
  */
 export const lmstudio: ProviderType = {
   name: 'lmstudio',
@@ -30,8 +32,10 @@ export const lmstudio: ProviderType = {
   }),
   authHeaders: bearerHeaders,
   needsHost: true,
-  listings: [lmStudioListing, lmStudioInstanceListing],
+  listings: [lmStudioInstanceListing, lmStudioListing],
   loadsModels: true,
   autoLimit: 'one',
+  engine: 'lmstudio',
+  loadsOnDemand: true,
   healthPath: '/v1/models',
 }

@@ -18,5 +18,7 @@ export const ollama: ProviderType = {
   listings: [ollamaListing],
   loadsModels: true,
   autoLimit: 'one',
+  engine: 'ollama',
+  loadsOnDemand: true,
   healthPath: '/api/version',
 }

@@ -42,6 +42,7 @@ export const vllm: ProviderType = {
   listings: [openaiListing],
   loadsModels: true,
   autoLimit: 'queue',
+  engine: 'vllm',
   healthPath: '/health',
   sleepPath: '/is_sleeping',
 }

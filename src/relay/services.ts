@@ -32,6 +32,8 @@ export interface RelayServices {
   failsOften(target: Target): boolean
   /** Whether the target's server refuses a new connection now. */
   refusesConnections(target: Target): Promise<boolean>
+  /** Waits for a target of a model that has none; false: the request has waited long enough. Rejects with the reason of the signal. */
+  hold(model: Model, request: object, signal: AbortSignal): Promise<boolean>
   /** A target failed and the next one is tried. */
   onFailover(target: Target, error: RouterError): void
 

@@ -28,6 +28,8 @@ export interface Flavour {
   developerRole?: boolean
   /** Whether `response_format: {type: "json_object"}` is known; others get an open JSON schema. */
   jsonObject?: boolean
+  /** `value`: `response_format` is `{type: "json", value: schema}`, TGI's own form. */
+  schemaIn?: 'value'
   /** Whether `tool_choice` may name a function; others get `required` with only that tool. */
   namedToolChoice?: boolean
   /** Whether thoughts of earlier turns may be sent back, and under which names. */

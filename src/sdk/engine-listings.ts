@@ -14,6 +14,8 @@ export interface EngineModel {
 /** What a server says of itself now. */
 export interface EngineState {
   readonly isLlamaCpp: boolean
+  /** Its only model answers to every name. Absent: as llama.cpp with one model does. */
+  readonly anyName?: boolean
   readonly models: readonly EngineModel[]
 }
 
@@ -37,6 +39,8 @@ export const openaiListing: EngineListing = {
     const entries = objectsIn(answer.data)
     return {
       isLlamaCpp: entries.some((entry) => entry.owned_by === 'llamacpp'),
+      // In router mode llama.cpp takes no name but those of the list.
+      ...(entries.some(({ status }) => isObject(status)) ? { anyName: false } : {}),
       models: entries.map(({ id, aliases, max_model_len: length, meta, status }) => ({
         names: [id, ...(Array.isArray(aliases) ? aliases : [])].flatMap((name) => filledTextOf(name) ?? []),
         context: positive(length) ?? (isObject(meta) ? positive(meta.n_ctx) : undefined),
@@ -103,11 +107,26 @@ export const lmStudioInstanceListing: EngineListing = {
   },
 }
 
-/** The entry of a model. A llama.cpp server with one model answers to every name. */
-export function modelIn({ isLlamaCpp, models }: EngineState, name: string): EngineModel | undefined {
+/** What Text Generation Inference says of its only model, https://huggingface.github.io/text-generation-inference. */
+export const tgiListing: EngineListing = {
+  path: '/info',
+  read(answer) {
+    if (!isObject(answer) || answer.router !== 'text-generation-router') return undefined
+    const name = filledTextOf(answer.model_id)
+    if (name === undefined) return undefined
+    const context = positive(answer.max_total_tokens)
+    return { isLlamaCpp: false, anyName: true, models: [{ names: [name], context, loaded: true }] }
+  },
+}
+
+/** The entry of a model. A llama.cpp server with one model answers to every name, and so does TGI. */
+export function modelIn(
+  { isLlamaCpp, anyName = isLlamaCpp, models }: EngineState,
+  name: string,
+): EngineModel | undefined {
   const wanted = looseName(name)
   const named = models.find(({ names }) => names.some((each) => looseName(each) === wanted))
-  return named ?? (isLlamaCpp && models.length === 1 ? models[0] : undefined)
+  return named ?? (anyName && models.length === 1 ? models[0] : undefined)
 }
 
 /** As Ollama matches names: in any case, and `m` is `m:latest`. */

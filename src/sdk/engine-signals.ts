@@ -1,3 +1,9 @@
+/**
+ * A kind of engine: how it is asked for its signals. `metrics`: a server that tells them only under `/metrics`, in the names of one
+ * of the others or of TGI.
+ */
+export type EngineKind = 'vllm' | 'sglang' | 'llamacpp' | 'ollama' | 'lmstudio' | 'metrics'
+
 /** A model that an engine holds in memory. */
 export interface EngineLoadedModel {
   /** Its name at the engine; an engine may list one model under several names. */
@@ -36,6 +42,8 @@ export interface EngineSignals {
   /** Most requests that the engine runs at once: SGLang. */
   readonly maxRunning?: number
   readonly loaded?: readonly EngineLoadedModel[]
+  /** It has one model, which answers to every name. */
+  readonly holdsOne?: boolean
   readonly state?: 'ready' | 'loading' | 'asleep' | 'down'
   /** How an engine that is `asleep` sleeps. */
   readonly sleep?: EngineSleep

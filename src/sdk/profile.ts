@@ -39,6 +39,12 @@ export const ProfileSchema = Type.Object(
         description: 'Highest temperature; higher ones are lowered to it.',
       }),
     ),
+    ranges: optional(
+      Type.Record(Type.String(), Type.Array(Type.Number(), { minItems: 2, maxItems: 2 }), {
+        description:
+          'Lowest and highest value of sampling members, such as {"top_p": [0, 1]}; other values become the nearest one.',
+      }),
+    ),
     temperature_with_top_p: yesNo('false: the model takes temperature or top_p, not both; top_p is dropped.'),
     prefill: yesNo(
       'false: the last message must not be one of the assistant; the model is asked to continue it.',

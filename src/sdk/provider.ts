@@ -1,5 +1,6 @@
 import type { Flavour } from './dialect.ts'
 import type { EngineListing } from './engine-listings.ts'
+import type { EngineKind } from './engine-signals.ts'
 import type { Target } from './target.ts'
 import type { Transport } from './transport.ts'
 
@@ -7,6 +8,7 @@ import type { Transport } from './transport.ts'
  * What can be asked of an upstream. `completion` continues a text without a chat around it: OpenAI's older completions,
  * Ollama's generate. `responses` is OpenAI's Responses API. `count` tells the tokens of a prompt in the form of the dialect's chat requests,
  * `responses_count` in that of the Responses API. `cohere_embedding` is Cohere's `/v2/embed`, which vLLM has too.
+ * `infill` is llama.cpp's completion between a prefix and a suffix.
  */
 export const operations = [
   'chat',
@@ -28,6 +30,7 @@ export const operations = [
   'classify',
   'cohere_embedding',
   'responses_count',
+  'infill',
 ] as const
 
 export type Operation = (typeof operations)[number]
@@ -71,8 +74,16 @@ export interface ProviderType {
   readonly sleepPath?: string
   /** Where its servers list their models; the first that gives a list counts. Absent: they have none. */
   readonly listings?: readonly EngineListing[]
+  /** How its servers are asked for their load and their loaded models; absent: they are not. */
+  readonly engine?: EngineKind
   /** Its servers hold models in memory: what they do not list is not loaded. Absent: any model is always ready. */
   readonly loadsModels?: boolean
+  /** The dialect of its `count`, where that is not its own; chats are then counted in no other way. */
+  readonly countDialect?: string
+  /** The member that holds the text to tokenize; absent: `prompt`, as vLLM has it. */
+  readonly tokenizes?: 'content'
+  /** Its servers list all models that they have in memory, and load others when a request names them. */
+  readonly loadsOnDemand?: boolean
   /** A server does not notice that the client of a whole answer has left, so such answers are asked for as streams. */
   readonly collectsWholeAnswers?: boolean
   /** Most inputs that one embedding request may have; absent: no limit is known. */

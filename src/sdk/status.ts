@@ -39,6 +39,34 @@ const TargetErrorSchema = Type.Object({
   code: Type.String({ description: 'A cause such as ECONNREFUSED, HTTP_503 or TIMEOUT_FIRST_CONTENT.' }),
 })
 
+const part = (description: string) => Type.Optional(share(description))
+const known = (description: string) => Type.Optional(count(description))
+
+const EngineStatusSchema = Type.Object({
+  state: Type.Optional(words(['ready', 'loading', 'asleep', 'down'], 'As the engine says it.')),
+  sleep: Type.Optional(
+    words(
+      ['weights_offloaded', 'discard_all'],
+      'How it sleeps: weights_offloaded can be woken soon; discard_all is never woken by the router.',
+    ),
+  ),
+  running: known('Requests that it works on, of all its users.'),
+  waiting: known('Requests in its own queue, of all its users.'),
+  kv_use: part('Share of the KV cache in use.'),
+  cache_hit_ratio: part('Share of prompt tokens that its prefix cache served.'),
+  slots: known('Requests that it can run at once.'),
+  loaded: Type.Optional(
+    Type.Array(
+      Type.Object({
+        name: Type.String({ description: 'As the engine names it.' }),
+        context: known('Context length in use, in tokens.'),
+        expires_at: Type.Optional(Type.String({ description: 'When the engine will unload it.' })),
+      }),
+      { description: 'The models that it has in memory.' },
+    ),
+  ),
+})
+
 const TargetStatusSchema = Type.Object({
   id: Type.String(),
   type: Type.String({ description: 'Kind of server, its api_type.' }),
@@ -79,12 +107,16 @@ const TargetStatusSchema = Type.Object({
   weight: share('Share of the requests for the weighted strategies, as it is now.'),
   context: count('Context length in tokens; 0 when unknown.'),
   last_errors: described(Type.Array(TargetErrorSchema), 'The latest failed attempts, newest first.'),
+  engine: Type.Optional(
+    described(EngineStatusSchema, 'What its server said at the last poll; what it does not tell is absent.'),
+  ),
 })
 
 const ModelStatusSchema = Type.Object({
   name: Type.String(),
   strategy: Type.String(),
-  waiting: count('Requests that wait for a place at a target.'),
+  waiting: count('Requests that wait for a target: a place at one, or any.'),
+  refused_per_minute: count('Requests of the last minute that were refused for want of a target.'),
   panic: Type.Boolean({
     description: 'All its targets are down, and those whose checks only time out are used nevertheless.',
   }),
@@ -158,6 +190,7 @@ export const StatusSchema = Type.Object({
 export type Status = Static<typeof StatusSchema>
 export type ModelStatus = Static<typeof ModelStatusSchema>
 export type TargetStatus = Static<typeof TargetStatusSchema>
+export type EngineStatus = Static<typeof EngineStatusSchema>
 export type TargetError = Static<typeof TargetErrorSchema>
 export type WorkerStatus = Static<typeof WorkerStatusSchema>
 export type Failure = Static<typeof FailureSchema>

@@ -12,6 +12,8 @@ export interface Target {
   readonly id: string
   /** Alias of the model it serves. */
   readonly model: string
+  /** Id of its server, where each address of the server is a target of its own. */
+  readonly server?: string
   readonly type: ProviderType
   /** The model's name at the upstream. */
   readonly upstreamModel: string
@@ -53,6 +55,10 @@ export interface Target {
   readonly autoContext?: boolean
   /** Where its server lists its models, each with its path from the root of the host. */
   readonly listings?: readonly EngineListing[]
+  /** Whether the router may wake its engine. */
+  readonly wake?: boolean
+  /** Path of its server's root, without a slash at its end: where an engine's own endpoints are. Absent: an embedded type. */
+  readonly rootPath?: string
   /** Path of the cheap check for a sign of life; absent: it is not checked. */
   readonly healthPath?: string
   /** Path of the question whether the engine sleeps; absent: it is not asked. */
@@ -70,6 +76,8 @@ export interface Model {
   /** Name of the strategy, where the model has its own. */
   readonly strategy: string | undefined
   readonly embedding: boolean
+  /** Longest wait of a request while no target can be used, in milliseconds; absent: the router's own setting. */
+  readonly holdTimeoutMs?: number
   /** What the model can do, in Ollama's words; absent: not configured. */
   readonly capabilities?: readonly string[]
   /** What Ollama's clients show of a model: `family`, `parameter_size`, `quantization_level`, `format`. */

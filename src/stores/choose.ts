@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/settings.ts'
 import { type Channel, topic } from '../lib/channel.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
+import { RedisBoard } from './fleet/redis.ts'
+import type { FleetBoard } from './fleet/store.ts'
 import { clusterLeases, serveLeases } from './leases/cluster.ts'
 import { LazyLeases } from './leases/lazy.ts'
 import { memoryLeases } from './leases/memory.ts'
@@ -106,6 +108,15 @@ async function openRedisLeases(
   const store = new RedisLeases({ link, worker, host, whenDown: config.redisDown, now, log })
   await store.started()
   return store
+}
+
+/** Undefined without Redis: the routers know nothing of each other. */
+export async function openBoard(context: StoreContext): Promise<FleetBoard | undefined> {
+  const address = redisAddress(context.config)
+  if (!address) return undefined
+  const { connectListening } = await import('./redis/client.ts')
+  const link = connectListening(address, ['lead', 'leave-lead'] as const)
+  return new RedisBoard({ link, router: randomBytes(8).toString('hex'), now, log: context.log })
 }
 
 export function openLimits(context: StoreContext): LimitStore {

@@ -1,6 +1,6 @@
 import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
-import { draw, inPlay, weightInPlay } from './draw.ts'
+import { draw, inPlay, loadOf, weightInPlay } from './draw.ts'
 
 /** The answer that costs are predicted for: what matters is how first content and tokens weigh against each other. */
 const typicalTokens = 200
@@ -19,7 +19,7 @@ interface Moment {
 
 /**
  * Picks the target where one more request is predicted to cost least: the time to its first content and for its tokens,
- * times the requests in flight with this one, over the part of requests that succeed.
+ * times the requests in flight with this one (those of other users too, where the engine tells them), over the part of requests that succeed.
  */
 export const adaptive: SharingStrategy = {
   name: 'adaptive',
@@ -101,7 +101,7 @@ function costOf(signals: TargetSignals, quickest: Quickest): number {
   const perTokenMs = signals.perTokenMs ?? quickest.perTokenMs
   const answerMs = firstContentMs + perTokenMs * typicalTokens
   const health = Math.max(minHealth, 1 - signals.failureRate)
-  return (answerMs * (signals.inFlight + 1)) / (weightInPlay(signals) * health)
+  return (answerMs * (loadOf(signals) + 1)) / (weightInPlay(signals) * health)
 }
 
 function finite(value: number, otherwise: number): number {

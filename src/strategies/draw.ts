@@ -5,6 +5,11 @@ export function weightInPlay({ target }: TargetSignals): number {
   return target.weight > 0 ? target.weight : 1
 }
 
+/** Requests at the target: those of this process, and those of everybody else at the last poll of its engine. */
+export function loadOf({ inFlight, engine }: TargetSignals): number {
+  return inFlight + (engine?.others ?? 0)
+}
+
 /** The candidates that can be picked: those with a weight, or all where none has one. The same list where that is all. */
 export function inPlay(candidates: readonly TargetSignals[]): readonly TargetSignals[] {
   if (candidates.every(({ target }) => target.weight > 0)) return candidates

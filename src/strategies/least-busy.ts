@@ -1,8 +1,8 @@
 import type { SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
-import { draw, inPlay, weightInPlay } from './draw.ts'
+import { draw, inPlay, loadOf, weightInPlay } from './draw.ts'
 
 /**
- * Draws two targets by weight and takes the one with fewer calls in flight per weight; with equal ones the first drawn,
+ * Draws two targets by weight and takes the one with fewer calls in flight per weight, those of other users included where the engine tells them; with equal ones the first drawn,
  * so that idle targets share as their weights say. Two at random do nearly as well as looking at all of them, and keep
  * several routers from running for the same idle target at once (Mitzenmacher, "The Power of Two Choices in Randomized
  * Load Balancing", 2001).
@@ -21,5 +21,5 @@ export const leastBusy: SharingStrategy = {
 }
 
 function load(signals: TargetSignals): number {
-  return signals.inFlight / weightInPlay(signals)
+  return loadOf(signals) / weightInPlay(signals)
 }

@@ -241,3 +241,134 @@ test('a context is the one in use, not the longest that the model could have', a
     ],
   )
 })
+
+const listOf = (owner: string, id: string, more: object = {}) => ({
+  object: 'list',
+  data: [{ id, object: 'model', owned_by: owner, ...more }],
+})
+const tgiInfo = {
+  model_id: 'mistralai/Mistral-7B',
+  ...{ max_concurrent_requests: 128, max_stop_sequences: 4, max_input_tokens: 4095, max_total_tokens: 4096 },
+  router: 'text-generation-router',
+}
+const embedding = { object: 'list', data: [{ embedding: [0.1], index: 0, object: 'embedding' }] }
+
+test('SGLang, TGI, llama.cpp and embedding servers are told apart, and embedding models are marked', async (t) => {
+  const servers = await Promise.all([
+    // It has Ollama's paths too.
+    serverOf({
+      '/v1/models': listOf('sglang', 'org/chat', { max_model_len: 32768 }),
+      '/model_info': { model_path: 'org/chat', is_generation: true },
+      '/api/tags': { models: [{ name: 'org/chat' }] },
+    }),
+    serverOf({
+      '/v1/models': listOf('sglang', 'org/embed', { max_model_len: 512 }),
+      '/get_model_info': { is_generation: false },
+    }),
+    serverOf({ '/info': tgiInfo, '/v1/models': listOf('mistralai/Mistral-7B', 'mistralai/Mistral-7B') }),
+    serverOf({
+      '/v1/models': listOf('vllm', 'e5', { max_model_len: 512 }),
+      '/openapi.json': { paths: { '/v1/embeddings': {}, '/v1/models': {} } },
+    }),
+    serverOf({
+      '/v1/models': listOf('vllm', 'chat', { max_model_len: 8192 }),
+      '/openapi.json': { paths: { '/v1/embeddings': {}, '/v1/chat/completions': {} } },
+    }),
+    serverOf({
+      '/v1/models': listOf('llamacpp', 'nomic', { meta: { n_ctx: 2048 } }),
+      '/v1/embeddings': embedding,
+    }),
+  ])
+  t.after(() => Promise.all(servers.map((server) => server.close())))
+  const found = await discover(
+    servers.map(({ url }) => url),
+    t.signal,
+  )
+  assert.deepEqual(
+    found.servers.flatMap(({ type, models }) =>
+      models.map(({ name, context, embedding: embeds }) => [type, name, context, embeds]),
+    ),
+    [
+      ['sglang', 'org/chat', 32768, false],
+      ['sglang', 'org/embed', 512, true],
+      ['tgi', 'mistralai/Mistral-7B', 4096, false],
+      ['vllm', 'e5', 512, true],
+      ['vllm', 'chat', 8192, false],
+      ['llamacpp', 'nomic', 2048, true],
+    ],
+  )
+  const { sglang, tgi }: Record<string, unknown> = Object.fromEntries(
+    found.servers.map(({ type, ...server }) => [type, configOf([{ type, ...server }])]),
+  )
+  assert.match(JSON.stringify(sglang), /"api_type":"sglang".*"is_embedding":true/)
+  assert.match(JSON.stringify(tgi), /"api_type":"tgi"/)
+})
+
+test('llama.cpp in router mode lists all of its models, and none is loaded by the search', async (t) => {
+  const model = (id: string, value: string, args: string[], meta?: object) => ({
+    ...{ id, object: 'model', owned_by: 'llamacpp', status: { value, args: ['llama-server', ...args] } },
+    ...(meta ? { meta } : {}),
+  })
+  const server = await serverOf({
+    '/v1/models': {
+      data: [
+        model('chat', 'loaded', [], { n_ctx: 4096, n_ctx_train: 32768 }),
+        model('other', 'unloaded', []),
+        model('nomic', 'unloaded', ['--embeddings']),
+      ],
+    },
+  })
+  t.after(() => server.close())
+  const { servers } = await discover([server.url], t.signal)
+  assert.deepEqual(
+    servers.map(({ type, models }) => [
+      type,
+      models.map(({ name, context, embedding: embeds }) => [name, context, embeds]),
+    ]),
+    [
+      [
+        'llamacpp',
+        [
+          ['chat', 4096, false],
+          ['other', 0, false],
+          ['nomic', 0, true],
+        ],
+      ],
+    ],
+  )
+  assert.ok(server.requests.every(({ method }) => method === 'GET'))
+})
+
+test("LM Studio's list since 0.4 counts before the older one", async (t) => {
+  const server = await serverOf({
+    '/api/v1/models': {
+      models: [
+        {
+          ...{ type: 'llm', key: 'google/gemma-3', architecture: 'gemma3', format: 'gguf' },
+          ...{ quantization: { name: 'Q4_0', bits_per_weight: 4 }, params_string: '4B' },
+          loaded_instances: [
+            { id: 'a', config: { context_length: 8192 } },
+            { id: 'b', config: { context_length: 4096 } },
+          ],
+          max_context_length: 131072,
+          capabilities: { vision: true, trained_for_tool_use: true },
+        },
+        { type: 'embedding', key: 'nomic', loaded_instances: [], max_context_length: 2048 },
+      ],
+    },
+    '/api/v0/models': { data: [{ id: 'nomic', type: 'llm', state: 'not-loaded' }] },
+    '/v1/models': { data: [{ id: 'google/gemma-3' }, { id: 'nomic' }] },
+  })
+  t.after(() => server.close())
+  const { servers } = await discover([server.url], t.signal)
+  const [{ type, models } = assert.fail('nothing was found')] = servers
+  assert.equal(type, 'lmstudio')
+  assert.deepEqual(models, [
+    {
+      ...{ name: 'google/gemma-3', context: 4096, embedding: false },
+      capabilities: ['completion', 'tools', 'vision'],
+      details: { family: 'gemma3', parameter_size: '4B', quantization_level: 'Q4_0', format: 'gguf' },
+    },
+    { name: 'nomic', context: 2048, embedding: true, capabilities: ['embedding'], details: {} },
+  ])
+})

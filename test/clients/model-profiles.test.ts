@@ -53,6 +53,8 @@ describe('what a model takes', () => {
         gpt56r: of('openai', { model_path: 'gpt-5.6-sol', responses: true }),
         vllm: of('vllm'),
         'vllm-16': of('vllm', { profile: { max_stops: 16 } }),
+        sglang: of('sglang'),
+        narrow: of('vllm', { profile: { ranges: { temperature: [0.2, 0.8] } } }),
         mistral: of('vllm', { model_path: 'mistralai/Mistral-Small-3.2' }),
         dropping: of('vllm', { drop_params: ['seed'] }),
       }),
@@ -150,6 +152,35 @@ describe('what a model takes', () => {
     assert.ok(!('temperature' in gpt.body) && !('stop' in gpt.body))
     assert.match(gpt.lost, /temperature/)
     assert.match(gpt.lost, /stop/)
+  })
+
+  test('sampling outside of the range of its server becomes the nearest value, and is reported', async () => {
+    const penalties = { presence_penalty: 3, frequency_penalty: -3 }
+    const options = { temperature: 2.5, top_p: 0, repeat_penalty: 3, ...penalties }
+    for (const model of ['vllm', 'sglang']) {
+      const { body, lost } = await ask('/api/chat', { model, messages, stream: false, options })
+      const { temperature, top_p, repetition_penalty, presence_penalty, frequency_penalty } = body
+      assert.deepEqual(
+        [temperature, top_p, repetition_penalty, presence_penalty, frequency_penalty],
+        [2, 0.01, 2, 2, -2],
+      )
+      for (const name of ['temperature', 'top_p', 'presence_penalty', 'frequency_penalty'])
+        assert.ok(lost.includes(name), lost)
+    }
+    const within = { temperature: 0, top_p: 1, presence_penalty: -2 }
+    const kept = await ask('/api/chat', { model: 'vllm', messages, stream: false, options: within })
+    assert.deepEqual([kept.body.temperature, kept.body.top_p, kept.lost], [0, 1, ''])
+    const told = await claudeCode('narrow', { temperature: 1, top_p: 0 })
+    assert.deepEqual([told.body.temperature, told.body.top_p, told.lost], [0.8, 0, 'temperature'])
+    const openai = await claudeCode('compatible', { temperature: 1, top_k: 4 })
+    assert.deepEqual([openai.body.temperature, openai.lost], [1, 'top_k'])
+    overAnthropic()
+    const claude = await chat('older', { temperature: 1.5, top_p: 1.2 })
+    assert.deepEqual([claude.body.temperature, claude.body.top_p], [1, 1])
+    assert.match(claude.lost, /temperature/)
+    // Of the same dialect: the server itself judges.
+    upstream.rescript(openaiText('Hi'))
+    assert.equal((await chat('vllm', { temperature: 5 })).body.temperature, 5)
   })
 
   test('of temperature and top_p one goes to a model that takes one', async () => {

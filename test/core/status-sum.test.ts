@@ -20,7 +20,7 @@ function statusOf(worker: number, targets: TargetStatus[], more: Partial<Status>
     config: { version: 'v', loaded_at: '2026-01-01T00:00:00.000Z', failed: [] },
     state,
     requests: { finished: 10, failed: 2, client_gone: 1, per_minute: 3, failed_per_minute: 1 },
-    models: [{ name: 'm', strategy: 'balanced', waiting: 2, panic: false, targets }],
+    models: [{ name: 'm', strategy: 'balanced', waiting: 2, refused_per_minute: 1, panic: false, targets }],
     failures: [],
     workers: [
       {
@@ -110,7 +110,12 @@ test('of the errors and failures of all the latest are kept, newest first', () =
 
 test('a model or a target that one process alone has yet is there', () => {
   const more = {
-    models: [{ name: 'n', strategy: 'balanced', waiting: 0, panic: false, targets: [target({ id: 'new' })] }],
+    models: [
+      {
+        ...{ name: 'n', strategy: 'balanced', waiting: 0, refused_per_minute: 0, panic: false },
+        targets: [target({ id: 'new' })],
+      },
+    ],
   }
   const sum = sumOf(statusOf(1, [target()]), statusOf(2, [], more))
   assert.deepEqual(

@@ -39,7 +39,11 @@ async function passesCheck(config: unknown, env: Record<string, string> = {}): P
   assert.match(stdout, /no errors, 0 warnings\n$/)
 }
 
+/** Configurations of other programs: test/docs/clients.test.ts and test/engines/clients.check.ts look at them. */
+const ofClients: Rule = { is: (_value, { page }) => page === 'docs/clients.md', holds: () => undefined }
+
 const json: Rule[] = [
+  ofClients,
   { is: (value) => has(value, 'active_models'), holds: (_value, { text }) => passesCheck(text) },
   // A part of a file: the page speaks of one model, or of one provider.
   {
@@ -76,6 +80,7 @@ const json: Rule[] = [
 ]
 
 const yaml: Rule[] = [
+  ofClients,
   // test/deploy/kubernetes-page.test.ts checks them against values.schema.json and renders them.
   {
     is: (_value, { text }) => /^# \S+-values\.yaml\n/.test(text),
@@ -117,6 +122,7 @@ const plain: Rule[] = [
 const languages: Record<string, { read: (text: string) => unknown; rules: Rule[] }> = {
   json: { read: JSON.parse, rules: json },
   yaml: { read: parse, rules: yaml },
+  toml: { read: (text) => text, rules: [ofClients] },
   '': { read: (text) => text, rules: plain },
   text: { read: (text) => text, rules: plain },
 }

@@ -17,6 +17,12 @@ const notRun: Record<string, string> = {
   kubectl: 'needs a cluster',
   helm: 'test/deploy/kubernetes-page.test.ts renders what it would install',
   'deploy/helm/package.sh': 'run by test/deploy/kubernetes-page.test.ts',
+  ...Object.fromEntries(
+    ['claude', 'codex', 'opencode', 'qwen', 'gemini', 'aider', 'cline'].map((program) => [
+      program,
+      'not a part of the project; test/engines/clients.check.ts runs it',
+    ]),
+  ),
   'scripts/sbom.sh': 'run by test/deploy/sbom.test.ts',
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
-import { buildApp } from '../../src/app.ts'
+import { type AppOptions, buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/settings.ts'
 
 export interface TestRouter {
@@ -28,6 +28,8 @@ export interface TestRouterOptions {
   models: unknown
   /** For the strategies; unless given, they begin at the first target of the file. */
   random?: () => number
+  /** How names of servers become addresses; the system's way unless given. */
+  lookup?: AppOptions['lookup']
 }
 
 /** The production app on a free port, with its log lines at hand. */
@@ -35,6 +37,7 @@ export async function startRouter({
   env = {},
   models,
   random = () => 0,
+  lookup,
 }: TestRouterOptions): Promise<TestRouter> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-'))
   const file = join(folder, 'models-config.json')
@@ -70,7 +73,7 @@ export async function startRouter({
   const { config } = loadConfig(all)
   try {
     const logger = pino({ level: config.logLevel }, stream)
-    const app = await buildApp({ config, env: all, logger, random })
+    const app = await buildApp({ config, env: all, logger, random, lookup })
     const url = await app.listen({ host: '127.0.0.1', port: 0 })
     return {
       url,

@@ -69,6 +69,7 @@ describe('the OpenAPI document', () => {
         'my-model': vllm,
         'my-embedding-model': vllm,
         'my-reranker': vllm,
+        'my-coder': [{ api_type: 'llamacpp', api_host: upstream.url }],
         'my-voice': openai,
         'my-painter': openai,
         'my-moderator': openai,

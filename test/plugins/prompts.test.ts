@@ -11,6 +11,7 @@ import { pino } from 'pino'
 import { loadConfig } from '../../src/config/settings.ts'
 import config from '../../src/plugins/config.ts'
 import prompts from '../../src/plugins/prompts/index.ts'
+import registries from '../../src/plugins/registries.ts'
 import reload from '../../src/plugins/reload/index.ts'
 
 const answer = 'builtin/system/*/answer-from-context-simple'
@@ -50,7 +51,8 @@ function appOver(directory: string): {
   const logger: FastifyBaseLogger = pino(stream)
   const app = fastify({ loggerInstance: logger })
   app.register(config, { config: loadConfig({ LLM_ROUTER_PROMPTS_DIR: directory }).config })
-  app.register(reload)
+  app.register(registries)
+  app.register(reload, { env: {} })
   app.register(prompts)
   const logged = (text: string): Promise<void> =>
     new Promise((resolve) => {

@@ -5,19 +5,20 @@ import { lmstudio } from '../../src/providers/lmstudio.ts'
 import { mock } from '../../src/providers/mock/index.ts'
 import { ollama } from '../../src/providers/ollama.ts'
 import { openai } from '../../src/providers/openai.ts'
+import { sglang } from '../../src/providers/sglang.ts'
 import { vllm } from '../../src/providers/vllm.ts'
 
 it('Ollama is called through its own API, the others through chat completions', () => {
   assert.equal(ollama.dialect, 'ollama')
   assert.equal(ollama.path('chat'), '/api/chat')
-  for (const type of [openai, vllm, llamacpp, lmstudio, mock]) {
+  for (const type of [openai, vllm, llamacpp, lmstudio, sglang, mock]) {
     assert.equal(type.dialect, 'openai')
     assert.equal(type.path('chat'), '/v1/chat/completions')
   }
 })
 
 it('a key goes out as a bearer token, and without a key there is no header', () => {
-  for (const type of [openai, vllm, llamacpp, lmstudio, ollama]) {
+  for (const type of [openai, vllm, llamacpp, lmstudio, ollama, sglang]) {
     assert.deepEqual(type.authHeaders('secret'), { authorization: 'Bearer secret' })
     assert.deepEqual(type.authHeaders(undefined), {})
     assert.deepEqual(type.authHeaders(''), {})
@@ -25,7 +26,7 @@ it('a key goes out as a bearer token, and without a key there is no header', () 
 })
 
 it('only the mock needs no host, and only the mock answers by itself', () => {
-  for (const type of [openai, vllm, llamacpp, lmstudio, ollama]) {
+  for (const type of [openai, vllm, llamacpp, lmstudio, ollama, sglang]) {
     assert.equal(type.needsHost, true)
     assert.equal(type.createTransport, undefined)
   }
@@ -48,13 +49,16 @@ it('each type has the operations that its servers have', () => {
   assert.equal(ollama.path('completion'), '/api/generate')
   assert.equal(ollama.path('embedding'), '/api/embed')
   assert.equal(ollama.path('rerank'), undefined)
-  for (const type of [openai, vllm, llamacpp, lmstudio]) {
+  for (const type of [openai, vllm, llamacpp, lmstudio, sglang]) {
     assert.equal(type.path('completion'), '/v1/completions')
     assert.equal(type.path('embedding'), '/v1/embeddings')
     assert.equal(type.path('responses'), '/v1/responses')
   }
   assert.equal(vllm.path('tokenize'), '/tokenize')
-  assert.equal(llamacpp.path('tokenize'), undefined)
+  assert.equal(llamacpp.path('tokenize'), '/tokenize')
+  assert.equal(llamacpp.path('infill'), '/infill')
+  assert.equal(lmstudio.path('tokenize'), undefined)
+  assert.equal(sglang.path('classify'), '/v1/classify')
   assert.equal(openai.path('speech'), '/v1/audio/speech')
   assert.equal(lmstudio.path('image'), undefined)
   assert.equal(openai.maxBatch, 2048)

@@ -15,17 +15,21 @@ const prompt = {
 describe('a count of a prompt’s tokens', () => {
   let claude: ScriptedUpstream
   let vllm: ScriptedUpstream
+  let engine: ScriptedUpstream
   let router: TestRouter
 
   before(async () => {
     claude = await startUpstream({ kind: 'reply', body: { input_tokens: 21 } })
     vllm = await startUpstream({ kind: 'reply', body: { count: 33, max_model_len: 4096, tokens: [1, 2] } })
+    engine = await startUpstream({ kind: 'reply', body: { input_tokens: 44 } })
     const anthropic = { api_type: 'anthropic', api_host: claude.url, api_token: 'key', model_path: 'up' }
     const local = { api_type: 'vllm', api_host: vllm.url, model_path: 'org/up' }
     router = await startRouter({
       models: modelsConfig({
         claude: [anthropic],
         local: [local],
+        llamacpp: [{ ...local, api_type: 'llamacpp', api_host: engine.url }],
+        sglang: [{ ...local, api_type: 'sglang', api_host: engine.url }],
         plain: [{ ...local, tool_calling: false }],
         mixed: [{ api_type: 'ollama', api_host: 'http://127.0.0.1:9', weight: 1 }, anthropic],
         ollama: [{ api_type: 'ollama', api_host: 'http://127.0.0.1:9' }],
@@ -36,6 +40,7 @@ describe('a count of a prompt’s tokens', () => {
     await router.close()
     await claude.close()
     await vllm.close()
+    await engine.close()
   })
 
   async function count(body: object, headers: Record<string, string> = {}) {
@@ -48,6 +53,40 @@ describe('a count of a prompt’s tokens', () => {
       tokens: JSON.parse(answer.text).input_tokens,
       estimated: answer.headers.get('x-llm-router-estimate') === 'true',
     }
+  }
+
+  for (const type of ['llamacpp', 'sglang']) {
+    it(`comes from ${type} itself, which gets the chat that it would be asked`, async () => {
+      const body = {
+        ...{ ...prompt, model: type, max_tokens: 5, thinking: { type: 'enabled', budget_tokens: 1024 } },
+        messages: [
+          { role: 'user', content: 'Hello' },
+          {
+            role: 'assistant',
+            content: [
+              { type: 'thinking', thinking: 'Hm', signature: '' },
+              { type: 'text', text: 'Hi' },
+            ],
+          },
+          { role: 'system', content: 'Be kind' },
+          { role: 'user', content: 'Bye' },
+        ],
+      }
+      assert.deepEqual(await count(body), { tokens: 44, estimated: false })
+      const { url, body: sent } = engine.requests.at(-1) ?? assert.fail()
+      assert.equal(url, '/v1/messages/count_tokens')
+      const { model, system, messages, tools, ...rest } = Object(sent)
+      assert.deepEqual([model, system], ['org/up', [{ type: 'text', text: 'Be brief' }]])
+      // The later system turn is a user's, as in the chat: the templates of these servers refuse another one.
+      assert.deepEqual(
+        messages.map(({ role }: { role: string }) => role),
+        ['user', 'assistant', 'user'],
+      )
+      assert.equal(messages[1].content[0].thinking, 'Hm')
+      assert.match(JSON.stringify(messages[2]), /Be kind.*Bye/)
+      assert.deepEqual(tools, prompt.tools)
+      assert.equal(rest.max_tokens, undefined)
+    })
   }
 
   it('asks the engine without half surrogate pairs, which strict readers refuse', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import type { Status } from '../../src/sdk/status.ts'
 import { type CountingUpstream, startCounting } from '../helpers/counting-upstream.ts'
 import { post, type RawAnswer } from '../helpers/http.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
@@ -44,8 +45,8 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
 
 async function untilWaiting(router: number, count: number): Promise<void> {
   await until(async () => {
-    const { models } = await (await fetch(`${routers[router]?.url}/api/status`)).json()
-    return models[0].waiting === count
+    const status = (await (await fetch(`${routers[router]?.url}/api/status`)).json()) as Status
+    return status.models[0]?.waiting === count
   })
 }
 

@@ -57,17 +57,18 @@ function readCounts(usage: unknown): Usage | undefined {
   const completion = countOf(usage.completion_tokens)
   const total = countOf(usage.total_tokens)
   if (prompt === undefined && completion === undefined) return undefined
-  const details = isObject(usage.prompt_tokens_details) ? usage.prompt_tokens_details : {}
-  const cached = firstCount(details, ['cached_tokens']) ?? firstCount(usage, cachedNames)
+  const details = usage.prompt_tokens_details
+  const cached = detailOf(details, 'cached_tokens') ?? firstCount(usage, cachedNames)
   const written = firstCount(details, writtenNames) ?? firstCount(usage, writtenNames)
   const reasoning = detailOf(usage.completion_tokens_details, 'reasoning_tokens')
-  return {
+  const read: Usage = {
     promptTokens: prompt ?? Math.max((total ?? 0) - (completion ?? 0), 0),
     completionTokens: completion ?? Math.max((total ?? 0) - (prompt ?? 0), 0),
-    ...(cached === undefined ? {} : { cachedTokens: cached }),
-    ...(written === undefined ? {} : { cacheWriteTokens: written }),
-    ...(reasoning === undefined ? {} : { reasoningTokens: reasoning }),
   }
+  if (cached !== undefined) read.cachedTokens = cached
+  if (written !== undefined) read.cacheWriteTokens = written
+  if (reasoning !== undefined) read.reasoningTokens = reasoning
+  return read
 }
 
 /** Beside the counts: DeepSeek, Moonshot, and proxies in front of Anthropic. */
@@ -80,8 +81,12 @@ const writtenNames = [
   'cache_creation_input_tokens',
 ]
 
-function firstCount(counts: JsonObject, names: readonly string[]): number | undefined {
-  return names.map((name) => countOf(counts[name])).find((count) => count !== undefined)
+function firstCount(counts: unknown, names: readonly string[]): number | undefined {
+  for (const name of names) {
+    const count = detailOf(counts, name)
+    if (count !== undefined) return count
+  }
+  return undefined
 }
 
 /** llama.cpp's own durations, in milliseconds. Source: llama.cpp, tools/server/README.md, `timings`. */

@@ -108,17 +108,19 @@ export function passthroughEdits(request: PassthroughRequest): { edits: Edit[]; 
   const options = body.stream_options
   const stripUsage = stream && wantUsage && !(isObject(options) && options.include_usage === true)
   const choice = isObject(body.tool_choice) ? plainChoice(body.tool_choice) : body.tool_choice
-  const meant = choice === body.tool_choice || isSame(choice, body.tool_choice) ? {} : { tool_choice: choice }
-  const missing = { ...((body.stream ?? false) === stream ? {} : { stream }), ...meant }
+  const members: Record<string, unknown> = {}
+  if ((body.stream ?? false) !== stream) members.stream = stream
+  if (choice !== body.tool_choice && !isSame(choice, body.tool_choice)) members.tool_choice = choice
+  if (!stripUsage) return { edits: setMembers(scan, members, none), stripUsage }
   // Of repeated members the last one counts for every parser in use.
   const member = scan.members.findLast(({ key }) => key === 'stream_options')
   const inner = member && scanObject(bytes.subarray(0, member.valueEnd), member.valueStart)
-  if (!stripUsage || !inner) {
-    const added = stripUsage ? { stream_options: { include_usage: true } } : {}
-    return { edits: setMembers(scan, { ...missing, ...added }, none), stripUsage }
+  if (!inner) {
+    members.stream_options = { include_usage: true }
+    return { edits: setMembers(scan, members, none), stripUsage }
   }
   const asked = setMembers(inner, { include_usage: true }, none)
-  return { edits: [...setMembers(scan, missing, none), ...asked], stripUsage }
+  return { edits: [...setMembers(scan, members, none), ...asked], stripUsage }
 }
 
 function isSame(one: unknown, other: unknown): boolean {

@@ -71,10 +71,12 @@ function writeResponseFormat(format: ResponseFormat | undefined, flavour: Flavou
     case 'text':
       return { type: 'text' }
     case 'json':
+      if (flavour.schemaIn === 'value') return { type: 'json', value: { type: 'object' } }
       if (flavour.jsonObject !== false) return { type: 'json_object' }
       return { type: 'json_schema', json_schema: { name: 'response', schema: { type: 'object' } } }
     case 'schema': {
       const { name = 'response', description, schema, strict } = format
+      if (flavour.schemaIn === 'value') return { type: 'json', value: schema }
       return { type: 'json_schema', json_schema: { name, schema, ...present({ description, strict }) } }
     }
   }

@@ -87,6 +87,7 @@ export function defaultsFor(
   defaults: JsonObject,
   flavour: Flavour,
 ): JsonObject {
+  if (Object.keys(defaults).length === 0) return {}
   const translated = translateDefaults(table, body, defaults, { flavour })
   const { keep_alive: _ollama, stream_options: streamOptions, ...others } = translated.others
   return fillMissing(body, {

@@ -129,9 +129,13 @@ export function failedBy(reason: unknown): RouterError | undefined {
 /** What may be logged and handed on: anything else could be a text of a model. */
 const isWord = /^[\w:.-]{1,64}$/
 
-/** Gemini shouts, some proxies write hyphens, and Gemini's OpenAI endpoint adds its own word (`content_filter: RECITATION`). */
 function meaningOf(reason: unknown): Meaning | undefined {
   if (typeof reason !== 'string' || reason.length > 128) return undefined
+  return meanings.get(reason) ?? meaningOfVariant(reason)
+}
+
+/** Gemini shouts, some proxies write hyphens, and Gemini's OpenAI endpoint adds its own word (`content_filter: RECITATION`). */
+function meaningOfVariant(reason: string): Meaning | undefined {
   const [first = '', second = ''] = reason.split(':', 2).map((word) =>
     word
       .trim()

@@ -15,8 +15,9 @@ export function trustProxy(networks: readonly string[]): (address: string) => bo
  * Address of the client: the rightmost entry of `X-Forwarded-For` that is not a trusted proxy. Falls back to the
  * address of the proxy that wrote an invalid entry.
  */
-export function clientAddress({ ip, ips = [ip] }: Pick<FastifyRequest, 'ip' | 'ips'>): string {
-  return ips.map((address) => plainAddress(address)).findLast((address) => address !== undefined) ?? ''
+export function clientAddress(request: Pick<FastifyRequest, 'ip' | 'ips'>): string {
+  const addresses = request.ips ?? [request.ip]
+  return addresses.map((address) => plainAddress(address)).findLast((address) => address !== undefined) ?? ''
 }
 
 /**
@@ -43,6 +44,7 @@ export function addressBlock(address: string): string {
  * closed socket.
  */
 function plainAddress(text = ''): string | undefined {
+  if (isIP(text) === 4) return text
   const [, bracketed, portless] = /^\[([^\]]*)\](?::\d+)?$|^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(text) ?? []
   const address = (bracketed ?? portless ?? text).replace(/%.*$/, '').toLowerCase()
   if (isIP(address) === 0) return undefined

@@ -13,11 +13,13 @@ import { checkTokenCap } from './token-cap.ts'
 import { useLimits } from './use-limits.ts'
 
 type Responses = Pick<ResponseStore, 'find' | 'keep' | 'remove'>
-type Models = Pick<FastifyInstance['models'], 'all' | 'find' | 'findLoosely'>
+type Models = Pick<FastifyInstance['models'], 'listed' | 'find' | 'findLoosely'>
 
 /** Permissions of a request's client. Without authentication, everything is permitted. */
 interface Rights {
   models(request: FastifyRequest): Models
+  /** Whether the client may use a model: its key lists the model, or an alias of it. */
+  mayUse(client: ClientKey, model: string): boolean
   /** Stored responses of this client. */
   responses(request: FastifyRequest): Responses
   /** Throws 403 for a key without any surface that can ask models. */
@@ -61,6 +63,7 @@ export default fp(
     let beginQuestion: Rights['beginQuestion'] = async () => noUse
     app.decorate('rights', {
       models: ({ client }) => (client?.models ? modelsOf(app, client) : app.models),
+      mayUse: (client, model) => mayUseModel(app, client, model),
       responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
       checkAsking: ({ client }) => {
         if (client && app.config.authEnabled && !asksModels(client)) throw notAllowed()
@@ -109,7 +112,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticat
   })
   app.addHook('onReady', async () => {
     for (const { id, models, mayUse } of keys.clients())
-      if (models && !app.models.all().some(({ alias }) => mayUse(alias)))
+      if (models && !app.models.listed().some(({ alias }) => mayUse(alias)))
         app.log.warn({ client: id }, 'this key may use no model')
   })
   return async (request, cost) => {
@@ -119,7 +122,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticat
     const now = client.id === administrator.id ? client : keys.clients().find(({ id }) => id === client.id)
     if (!now?.enabled || (now.expiresAt !== undefined && now.expiresAt <= Date.now())) throw noLongerValid()
     if (!asksModels(now)) throw notAllowed()
-    if (!now.mayUse(cost.model)) throw modelNotFound(cost.model)
+    if (!mayUseModel(app, now, cost.model)) throw modelNotFound(cost.model)
     return now.limits ? limits.begin(now, now.limits, request, cost) : noUse
   }
 }
@@ -156,14 +159,22 @@ function notAllowed(): RouterError {
   return new RouterError('forbidden', 'This key may not use this endpoint', { code: 'endpoint_not_allowed' })
 }
 
-/** Models that a key may not use are hidden from it like unknown ones, so that it does not learn their names. */
+/**
+ * Models that a key may not use are hidden from it like unknown ones, so that it does not learn their names. A key that
+ * lists a model may call it by its aliases; a key that lists an alias, by that alias.
+ */
 function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
-  const allowed = (model: ReturnType<Models['find']>) => (model && mayUse(model.alias) ? model : undefined)
+  const allowed = (name: string, model: ReturnType<Models['find']>) =>
+    model && (mayUse(model.alias) || mayUse(name)) ? model : undefined
   return {
-    all: () => app.models.all().filter(({ alias }) => mayUse(alias)),
-    find: (name) => allowed(app.models.find(name)),
-    findLoosely: (name) => allowed(app.models.findLoosely(name)),
+    listed: () => app.models.listed().filter(({ alias }) => allowed(alias, app.models.find(alias))),
+    find: (name) => allowed(name, app.models.find(name)),
+    findLoosely: (name) => allowed(name, app.models.findLoosely(name)),
   }
+}
+
+function mayUseModel(app: FastifyInstance, { mayUse }: ClientKey, model: string): boolean {
+  return mayUse(model) || app.models.aliasesOf(model).some(mayUse)
 }
 
 /** Stored responses of one client. Those of other clients are reported as not found. */

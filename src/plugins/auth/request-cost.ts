@@ -32,7 +32,7 @@ export interface RequestCost {
   maxTokens: number
 }
 
-const generating: ReadonlySet<Operation> = new Set<Operation>(['chat', 'completion', 'responses'])
+const generating: ReadonlySet<Operation> = new Set<Operation>(['chat', 'completion', 'responses', 'infill'])
 
 /** Call after the body has been read and validated. */
 export function costOf(request: FastifyRequest): RequestCost {

@@ -90,7 +90,7 @@ export default fp(
       places: (target) => {
         const state = states.get(target.model)
         const signals = state?.live.get(target)
-        if (!signals) return undefined
+        if (!state || !signals) return undefined
         return 'order' in state.strategy ? exclusivePlacesOf(signals) : placesOf(signals)
       },
       retryBudget: (model) => states.get(model.alias)?.budget ?? new RetryBudget(now),
@@ -101,7 +101,7 @@ export default fp(
       },
     })
   },
-  { name: 'balancer', dependencies: ['config', 'models', 'registries', 'health'] },
+  { name: 'balancer', dependencies: ['config', 'models', 'registries', 'health', 'engines'] },
 )
 
 interface Placed {

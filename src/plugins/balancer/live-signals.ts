@@ -17,7 +17,7 @@ export class LiveSignals implements TargetSignals {
   perTokenMs: number | undefined
   failureRate = 0
   returnedAt: number
-  engine: EngineSignals | undefined
+  #engine: EngineSignals | undefined
   /** How many requests its engine processes at a time, as it said when it last said so. */
   toldPlaces: number | undefined
   #failuresInRow = 0
@@ -26,6 +26,16 @@ export class LiveSignals implements TargetSignals {
   constructor(target: Target, now: number) {
     this.target = target
     this.returnedAt = now
+  }
+
+  get engine(): EngineSignals | undefined {
+    return this.#engine
+  }
+
+  set engine(engine: EngineSignals | undefined) {
+    this.#engine = engine
+    // An engine that does not answer once has as many places as before.
+    this.toldPlaces = engine?.slots ?? engine?.maxRunning ?? this.toldPlaces
   }
 
   picked(): void {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ModelsChange } from '../../config/models-swap.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import type { AttemptResult } from '../../relay/attempt/attempt-result.ts'
+import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
 import type { StrategyInstance } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
@@ -41,7 +42,23 @@ export function modelStates(app: FastifyInstance, turns: Turns, onSettled: Settl
   checkStrategies(app)
   for (const model of app.models.all()) states.set(model.alias, stateOf(app, model, { turns, onSettled }))
   app.models.onChange((change) => update(app, states, change, { turns, onSettled }))
+  app.engines.onSignals((targets, signals) => noteEngine(states, targets, signals))
   return states
+}
+
+/** The requests of this process are in the engine's counts too; what is left is the load that others cause. */
+function noteEngine(
+  states: ModelStates,
+  targets: readonly Target[],
+  signals: EngineSignals | undefined,
+): void {
+  const lives = targets.flatMap((target) => states.get(target.model)?.live.get(target) ?? [])
+  const all = signals?.running === undefined ? undefined : signals.running + (signals.waiting ?? 0)
+  const own = lives.reduce((sum, { inFlight }) => sum + inFlight, 0)
+  const engine = signals && all !== undefined ? { ...signals, others: Math.max(0, all - own) } : signals
+  for (const live of lives) live.engine = engine
+  // There may be more places, or fewer requests in the engine's own queue.
+  for (const { model } of targets) states.get(model)?.queue.wake()
 }
 
 function checkStrategies(app: FastifyInstance): void {
@@ -125,6 +142,7 @@ function update(
     const former = replaced.get(target)
     const live = known.get(target) ?? (former && known.get(former)) ?? new LiveSignals(target, now())
     live.target = target
+    live.engine ??= app.engines.signalsOf(target)
     return live
   }
   const former = new Map(states)

@@ -11,9 +11,6 @@ export function placesOf(signals: LiveSignals): number | undefined {
   const { target, engine } = signals
   const { maxInFlight } = target
   if (maxInFlight !== 'auto') return maxInFlight
-  const told = engine?.slots ?? engine?.maxRunning
-  // An engine that does not answer once has as many places as before.
-  if (told !== undefined) signals.toldPlaces = told
   if (target.type.autoLimit === 'one') return 1
   if (signals.toldPlaces !== undefined) return signals.toldPlaces
   if (target.type.autoLimit === 'slots') return 1

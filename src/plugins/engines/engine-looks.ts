@@ -150,6 +150,6 @@ function newServer(): Server {
 }
 
 /** Targets share an answer only if every part of the request is equal. */
-function keyOf({ origin, type, token, listings = [] }: Target): string {
-  return JSON.stringify([origin, type.name, token, listings.map(({ path }) => path)])
+function keyOf({ origin, type, token, connection, listings = [] }: Target): string {
+  return JSON.stringify([origin, type.name, token, connection, listings.map(({ path }) => path)])
 }

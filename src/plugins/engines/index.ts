@@ -1,10 +1,21 @@
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { HealthPeer, HealthPeers } from '../../cluster/health.ts'
 import type { LoadedModel } from '../../fleet/model-cards.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { modelIn } from '../../sdk/engine-listings.ts'
+import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
+import { openBoard } from '../../stores/choose.ts'
+import type { ModelDemand } from '../../stores/fleet/store.ts'
 import { EngineLooks } from './engine-looks.ts'
+import { EnginePolls, leastPauseMs } from './engine-polls.ts'
+
+type DemandListener = (router: string, models: ModelDemand) => void
+/** `wake`: resolves to the targets of an engine that has been woken. */
+type EnginePeer = Pick<HealthPeer, 'lead' | 'heard'> & { wake(engine: string): Promise<readonly Target[]> }
+type SignalsListener = (targets: readonly Target[], signals: EngineSignals | undefined) => void
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -29,6 +40,18 @@ declare module 'fastify' {
        * omitted.
        */
       disguised(targets: readonly Target[]): Promise<ReadonlySet<Target>>
+      /** What the target's server said at the last poll; undefined: nothing is known now. */
+      signalsOf(target: Target): EngineSignals | undefined
+      /** Calls the listener with each poll of the server behind these targets. */
+      onSignals(listener: SignalsListener): void
+      /** This process among those of the router: the one that leads polls, and all hear what it finds. */
+      peer(peers: Pick<HealthPeers, 'tell' | 'wake'>): EnginePeer
+      /** Asks the process that polls to wake the target's engine; it may sleep on. */
+      wake(target: Target): void
+      /** Tells the other routers how much each model is asked for; only where this process polls. Undefined: nothing is new. */
+      shareDemand(read: () => Promise<ModelDemand | undefined>): Promise<void>
+      /** Calls the listener with what another router says of each model. */
+      onDemand(listener: DemandListener): void
     }
   }
 }
@@ -40,6 +63,8 @@ const contextAgeMs = 10_000
 const loadedWaitMs = 1_000
 const contextWaitMs = 500
 const checkWaitMs = 2_000
+/** Weights come back from main memory in seconds. */
+const leastWakeMs = 10_000
 /** Provider types commonly configured for llama.cpp servers. */
 const otherTypes: ReadonlySet<string> = new Set(['openai', 'vllm'])
 
@@ -56,6 +81,9 @@ export default fp(
       now: () => performance.now(),
     })
     const named = new WeakSet<Target>()
+    const { polls, listeners, demandListeners, connect, wake } = signalPolls(app, (target) =>
+      kindOf(target, looks),
+    )
     const targetsOf = (models: readonly Model[]): Target[] => models.flatMap(({ targets }) => targets)
     app.decorate('engines', {
       collects: (target) =>
@@ -80,6 +108,21 @@ export default fp(
         await looks.refresh(others, { maxAgeMs: 0, waitMs: checkWaitMs })
         return new Set(others.filter((target) => looks.stateOf(target)?.isLlamaCpp === true))
       },
+      signalsOf: (target) => polls.signalsOf(target),
+      onSignals: (listener) => {
+        listeners.push(listener)
+      },
+      peer: connect,
+      wake,
+      async shareDemand(read) {
+        const { board } = polls
+        if (!board || board.role === 'alone') return
+        const models = await read()
+        if (models) board.publish({ type: 'demand', models })
+      },
+      onDemand: (listener) => {
+        demandListeners.push(listener)
+      },
     })
     if (app.config.healthIntervalMs > 0) {
       const watch = (): void => looks.watch(targetsOf(app.models.all()).filter(mayBeDisguised))
@@ -97,6 +140,63 @@ export default fp(
   },
   { name: 'engines', dependencies: ['config', 'models', 'upstream'] },
 )
+
+/**
+ * What a target's server is asked for its signals as; undefined: it is not polled, as a cloud provider, or because its health checks
+ * are disabled.
+ */
+function kindOf(target: Target, looks: EngineLooks): EngineKind | undefined {
+  const { type, healthPath } = target
+  if (type.engine !== undefined && healthPath === undefined) return undefined
+  if (mayBeDisguised(target) && looks.stateOf(target)?.isLlamaCpp) return 'llamacpp'
+  // Its owner says that the server can be asked for more than chats.
+  return type.engine ?? (type.dialect === 'openai' && healthPath !== undefined ? 'metrics' : undefined)
+}
+
+function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKind | undefined) {
+  const { replicas, healthIntervalMs, loadingTimeoutMs, externalTimeoutMs } = app.config
+  const listeners: SignalsListener[] = []
+  const demandListeners: DemandListener[] = []
+  let peers: Pick<HealthPeers, 'tell' | 'wake'> | undefined
+  const polls = new EnginePolls({
+    ...{ kindOf, random: Math.random, now: () => performance.now() },
+    transportOf: app.upstream.transportOf,
+    intervalMs: leastPauseMs * replicas,
+    openBoard: () => openBoard(app),
+    wakeTimeoutMs: Math.min(externalTimeoutMs, Math.max(leastWakeMs, loadingTimeoutMs)),
+    tell: (message, router) => peers?.tell(message, router),
+    onSignals: (targets, signals) => {
+      for (const listener of listeners) listener(targets, signals)
+    },
+  })
+  const cover = (): void =>
+    polls.cover(app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping]))
+  if (healthIntervalMs > 0) {
+    cover()
+    app.models.onChange(cover)
+  }
+  app.addHook('preClose', async () => polls.stop())
+  return {
+    polls,
+    listeners,
+    demandListeners,
+    connect(to: Pick<HealthPeers, 'tell' | 'wake'>): EnginePeer {
+      peers = to
+      return {
+        lead: (isLeader) => polls.lead(isLeader),
+        wake: (engine) => polls.wake(engine),
+        heard(message, router) {
+          if (message.type === 'signals') polls.heard(message.server, message.signals)
+          else for (const listener of demandListeners) listener(router, message.models)
+        },
+      }
+    },
+    wake(target: Target): void {
+      const engine = polls.keyOf(target)
+      if (engine !== undefined) peers?.wake(engine)
+    },
+  }
+}
 
 /**
  * Whether a target may be llama.cpp and is asked periodically. Excludes cloud providers, which use TLS, and targets

@@ -96,6 +96,7 @@ export default fp(
       'health',
       'upstream',
       'engines',
+      'holding',
       'exchange',
     ],
   },
@@ -151,10 +152,11 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     userAgent: `llm-router/${version}`,
     watch: app.health.attempts,
     loading: app.health.loading,
+    hold: app.holding.hold,
   }
   return (request) => ({
     ...shared,
-    acquire: guarded(request, acquire),
+    acquire: guarded(app, request, acquire),
     exchange: request.exchange,
     clientHeaders: request.headers,
     clientName: () => request.exchange.client ?? clientAddress(request),
@@ -189,10 +191,10 @@ function notedOnce({ log }: FastifyInstance): (what: string) => void {
 }
 
 /** Whatever asks for it: no model without a right to it. */
-function guarded({ client }: FastifyRequest, acquire: Acquire): Acquire {
+function guarded({ rights }: FastifyInstance, { client }: FastifyRequest, acquire: Acquire): Acquire {
   if (!client?.models) return acquire
   return (model, wish, signal) => {
-    if (!client.mayUse(model.alias)) throw modelNotFound(model.alias)
+    if (!rights.mayUse(client, model.alias)) throw modelNotFound(model.alias)
     return acquire(model, wish, signal)
   }
 }

@@ -113,7 +113,7 @@ export default fp(
     })
     done()
   },
-  { name: 'health', dependencies: ['config', 'models', 'upstream'] },
+  { name: 'health', dependencies: ['config', 'models', 'upstream', 'engines'] },
 )
 
 /** Standby targets are checked and used only if they may serve as fallback. */
@@ -165,7 +165,17 @@ function serverChecks(
   cover()
   app.models.onChange(cover)
   app.addHook('onReady', (ready) => {
-    peers.join(checks)
+    const engines = app.engines.peer(peers)
+    peers.join({
+      lead: (isLeader) => {
+        checks.lead(isLeader)
+        engines.lead(isLeader)
+      },
+      learned: (server, state) => checks.learned(server, state),
+      answered: (server) => checks.answered(server),
+      heard: (message, router) => engines.heard(message, router),
+      wake: (engine) => void engines.wake(engine).then((targets) => checks.woken(targets)),
+    })
     ready()
   })
   app.addHook('preClose', (closed) => {

@@ -37,7 +37,7 @@ const contentPauseMs = 250
  * Health checks of the servers behind the targets. Only one process, the leader, checks, and each server once, however
  * many targets it has. The results reach all targets in every process.
  */
-export class ServerChecks implements HealthPeer {
+export class ServerChecks implements Pick<HealthPeer, 'lead' | 'learned' | 'answered'> {
   readonly #options: ServerChecksOptions
   readonly #servers = new Map<string, Server>()
   readonly #serverOf = new WeakMap<Target, Server>()
@@ -89,6 +89,12 @@ export class ServerChecks implements HealthPeer {
       return
     server.reportedContentAt = now
     this.#options.peers.answered(server.key)
+  }
+
+  /** Call when these targets' servers have been woken, which their next checks would find. */
+  woken(targets: readonly Target[]): void {
+    const keys = new Set(targets.map((target) => this.#serverOf.get(target)?.key))
+    for (const key of keys) if (key !== undefined) this.#options.peers.report(key, 'up')
   }
 
   /** Stops checking when the process ends. */

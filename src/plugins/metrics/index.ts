@@ -4,6 +4,7 @@ import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { metricsText } from './cluster.ts'
+import { exposeEngines } from './engines.ts'
 import { recordClients, recordModels, recordRequests } from './requests.ts'
 import { exposeRouter } from './router.ts'
 import { recordSteps } from './steps.ts'
@@ -34,6 +35,7 @@ export default fp(
     if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
     app.exchanges.onStep(recordSteps(app))
     exposeTargets(app)
+    exposeEngines(app)
     exposeRouter(app)
     const text = metricsText(app)
     const { contentType } = app.metrics.client.register
@@ -59,6 +61,7 @@ export default fp(
       'models',
       'balancer',
       'health',
+      'engines',
     ],
   },
 )

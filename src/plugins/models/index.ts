@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
-import { dirname } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { errorsAtPositions } from '../../config/config-path.ts'
 import { configOf, type FoundServer } from '../../config/discovered.ts'
-import { loadModels } from '../../config/models-load.ts'
+import { type LoadedModels, loadModels } from '../../config/models-load.ts'
 import { type ModelsChange, reuse } from '../../config/models-swap.ts'
-import { proxyRule } from '../../config/proxy-rule.ts'
 import type { ConfigTaker } from '../../config/reloader.ts'
-import type { FileContent, ModelsSnapshot } from '../../config/sources.ts'
+import { targetSources } from '../../config/servers/followed.ts'
+import type { ModelsSnapshot } from '../../config/sources.ts'
 import type { TargetSources } from '../../config/target-build.ts'
 import { readJsonc } from '../../lib/json/jsonc.ts'
 import { isObject } from '../../lib/json/read.ts'
@@ -20,6 +20,11 @@ declare module 'fastify' {
     models: {
       /** Models in use; a reload replaces the list. */
       all(): readonly Model[]
+      /** Models as clients see them: each alias is one of its own, called by that name. */
+      listed(): readonly Model[]
+      /** Further names of a model. */
+      aliasesOf(model: string): readonly string[]
+      /** Finds a model by its name or an alias of it. */
       find(name: string): Model | undefined
       /** Matches names as Ollama does: case-insensitively, and `m` equals `m:latest`. */
       findLoosely(name: string): Model | undefined
@@ -45,7 +50,7 @@ export interface ModelsOptions {
   found?: Promise<readonly FoundServer[]>
 }
 
-type Loaded = ReturnType<typeof loadModels> & { version: string }
+type Loaded = LoadedModels & { version: string; snapshot: ModelsSnapshot }
 
 /**
  * Models of models-config.json, loaded and validated completely before anything listens, and again after each change.
@@ -54,13 +59,16 @@ export default fp(
   async (app, options: ModelsOptions) => {
     const feed = app.reload.feed(app.reload.sources.models)
     const load = loader(app, options.env, (await options.found) ?? [])
-    const { models, warnings, version } = load(await feed.first())
+    const first = load(await feed.first())
+    const { models, aliases, warnings, version } = first
     for (const warning of warnings) app.log.warn(warning)
-    let table = tableOf(models)
+    let table = tableOf(models, aliases)
     const loading: ConfigLoading = { version, at: new Date(), reloads: { success: 0, failure: 0 } }
     const listeners: ((change: ModelsChange) => void)[] = []
     app.decorate('models', {
       all: () => table.models,
+      listed: () => table.listed,
+      aliasesOf: (model) => table.aliases.get(model) ?? [],
       find: (name) => table.byName.get(name),
       findLoosely: (name) => table.byName.get(name) ?? table.loosely.get(looseName(name)),
       loading: () => loading,
@@ -68,14 +76,14 @@ export default fp(
         listeners.push(listener)
       },
     })
-    const take = (loaded: Loaded): ModelsChange => {
+    const take = (loaded: Loaded, isReload: boolean): ModelsChange => {
       const { models: next, change } = reuse(table.models, loaded.models)
-      table = tableOf(next)
-      Object.assign(loading, { version: loaded.version, at: new Date() })
+      table = tableOf(next, loaded.aliases)
+      if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
       for (const listener of listeners) notify(app, listener, change)
       return change
     }
-    feed.serve(taker(app, load, take))
+    feed.serve(taker(app, { load, take, first }))
   },
   { name: 'models', dependencies: ['config', 'registries', 'extensions', 'reload'] },
 )
@@ -91,15 +99,32 @@ function notify(app: FastifyInstance, listener: (change: ModelsChange) => void, 
 
 interface ModelTable {
   models: readonly Model[]
+  listed: readonly Model[]
+  /** By name and by alias. */
   byName: ReadonlyMap<string, Model>
   loosely: ReadonlyMap<string, Model>
+  /** Aliases by model. */
+  aliases: ReadonlyMap<string, readonly string[]>
 }
 
-function tableOf(models: readonly Model[]): ModelTable {
+function tableOf(models: readonly Model[], aliases: ReadonlyMap<string, string>): ModelTable {
+  const named = new Map(models.map((model) => [model.alias, model]))
+  const further = [...aliases].flatMap(([name, alias]): [string, Model][] => {
+    const model = named.get(alias)
+    return model ? [[name, model]] : []
+  })
+  const names = [...named, ...further]
   return {
     models,
-    byName: new Map(models.map((model) => [model.alias, model])),
-    loosely: new Map(models.toReversed().map((model) => [looseName(model.alias), model])),
+    listed: [...models, ...further.map(([alias, model]) => ({ ...model, alias }))],
+    byName: new Map(names),
+    loosely: new Map(names.toReversed().map(([name, model]) => [looseName(name), model])),
+    aliases: new Map(
+      models.map(({ alias }) => [
+        alias,
+        further.flatMap(([name, model]) => (model.alias === alias ? [name] : [])),
+      ]),
+    ),
   }
 }
 
@@ -107,32 +132,30 @@ type Loader = (snapshot: ModelsSnapshot) => Loaded
 
 /** Returns a function that loads the models of a snapshot. Throws ConfigError. */
 function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly FoundServer[]): Loader {
-  const path = app.config.modelsConfigPath
-  return ({ main, files }) => {
+  const { config, providers, strategies } = app
+  return (snapshot) => {
+    const { main, files, fleet } = snapshot
     if ('code' in main)
-      throw new ConfigError([`LLM_ROUTER_MODELS_CONFIG: cannot read ${path} (${main.code})`])
+      throw new ConfigError([
+        `LLM_ROUTER_MODELS_CONFIG: cannot read ${config.modelsConfigPath} (${main.code})`,
+      ])
     const { text } = main
-    const sources = {
-      providers: app.providers,
-      strategies: app.strategies,
-      env,
-      readFile: (file: string) => contentIn(files, file),
-      baseDir: dirname(path),
-      allowLinkLocal: app.config.allowLinkLocal,
-      proxyOf: proxyRule(app.config),
-    }
-    const own = loadModels(text, sources)
+    const sources = { ...targetSources({ config, env, providers }, files), strategies }
+    const own = loadModels(text, sources, fleet)
     const version = createHash('sha256').update(text).digest('hex').slice(0, 12)
-    return { ...(withFound(text, found, sources) ?? own), version }
+    return { ...(withFound(text, found, sources) ?? own), version, snapshot }
   }
 }
 
-function taker(
-  app: FastifyInstance,
-  load: Loader,
-  take: (loaded: Loaded) => ModelsChange,
-): ConfigTaker<ModelsSnapshot> {
+interface TakerOptions {
+  load: Loader
+  take(loaded: Loaded, isReload: boolean): ModelsChange
+  first: Loaded
+}
+
+function taker(app: FastifyInstance, { load, take, first }: TakerOptions): ConfigTaker<ModelsSnapshot> {
   const { reloads } = app.models.loading()
+  let current = first
   let prepared: Loaded | undefined
   return {
     async prepare(snapshot) {
@@ -148,13 +171,18 @@ function taker(
     commit(notice) {
       if (!prepared) return
       const { warnings, version, models } = prepared
-      const { added, removed } = take(prepared)
+      const isReload = !isLiveChange(current.snapshot, prepared.snapshot)
+      const known = isReload ? [] : current.warnings
+      const { added, removed } = take(prepared, isReload)
+      current = prepared
       prepared = undefined
       if (!notice) return
-      reloads.success++
-      for (const warning of warnings) app.log.warn(warning)
+      for (const warning of warnings) if (!known.includes(warning)) app.log.warn(warning)
       const counts = { models: models.length, added: idsOf(added), removed: idsOf(removed) }
-      app.log.info({ version, ...counts }, 'models-config.json reloaded')
+      if (isReload) {
+        reloads.success++
+        app.log.info({ version, ...counts }, 'models-config.json reloaded')
+      } else app.log.info(counts, 'models or addresses of servers changed')
     },
     drop(errors, notice) {
       prepared = undefined
@@ -165,6 +193,12 @@ function taker(
       app.log.error({ errors }, `${first}${rest}; the models in use stay in force`)
     },
   }
+}
+
+/** Whether only what is known of the servers has changed. A SIGHUP reloads the same files. */
+function isLiveChange(former: ModelsSnapshot, { main, files, fleet }: ModelsSnapshot): boolean {
+  const hasSameFiles = isDeepStrictEqual([former.main, former.files], [main, files])
+  return hasSameFiles && !isDeepStrictEqual(former.fleet, fleet)
 }
 
 function errorsIn({ main }: ModelsSnapshot, error: ConfigError, path: string): readonly string[] {
@@ -188,13 +222,6 @@ function withFound(
   } catch {
     return undefined // a discovered model has the name of one in the file
   }
-}
-
-/** Content as `fs.readFileSync` would have returned it when the snapshot was taken. */
-function contentIn(files: Readonly<Record<string, FileContent>>, path: string): string {
-  const content = Object.hasOwn(files, path) ? files[path] : undefined
-  if (content && 'text' in content) return content.text
-  throw Object.assign(new Error('the file cannot be read'), { code: content?.code ?? 'ENOENT' })
 }
 
 function looseName(name: string): string {

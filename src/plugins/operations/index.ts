@@ -93,7 +93,7 @@ async function embed(
   if (!rawBody) throw badRequest('The request has no body')
   const others = app.rights
     .models(request)
-    .all()
+    .listed()
     .flatMap((each) => (each.embedding ? [each.alias] : []))
   const atOnce = request.limitUse?.slots
   const client = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce }

@@ -2,7 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { clusterFeed } from '../../cluster/config-reload.ts'
 import { type ConfigFeed, type ConfigSource, type ConfigTaker, localFeed } from '../../config/reloader.ts'
-import { type ConfigSources, configSources } from '../../config/sources.ts'
+import type { ConfigSources } from '../../config/sources.ts'
+import { type FleetOptions, followedSources } from '../../fleet/servers/fleet.ts'
 
 export interface ReloadFailure {
   at: Date
@@ -32,10 +33,17 @@ declare module 'fastify' {
   }
 }
 
-/** Live reload of the configuration files. */
+export interface ReloadOptions {
+  /** For servers that are followed. */
+  env: Readonly<Record<string, string | undefined>>
+  lookup?: FleetOptions['lookup']
+}
+
+/** Live reload of the configuration files, and of what is found out about the servers in them. */
 export default fp(
-  (app, _options, done) => {
-    const sources = configSources(app.config)
+  (app, { env, lookup }: ReloadOptions, done) => {
+    const { config, providers, log } = app
+    const sources = followedSources({ config, env, providers, log, lookup })
     const feeds: Pick<ConfigFeed<unknown>, 'reload' | 'close'>[] = []
     const failures = new Map<string, ReloadFailure>()
     app.decorate('reload', {
@@ -62,7 +70,7 @@ export default fp(
     })
     done()
   },
-  { name: 'reload', dependencies: ['config'] },
+  { name: 'reload', dependencies: ['config', 'registries'] },
 )
 
 function feedOf<Snapshot>(

@@ -7,6 +7,7 @@ import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import { featureNames } from '../../relay/request/request-traits.ts'
+import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type {
   Failure,
@@ -20,6 +21,7 @@ import type { TargetSignals } from '../../sdk/strategy.ts'
 import type { CheckedState, Model, Target } from '../../sdk/target.ts'
 import { misconfigurationText } from '../health/log-change.ts'
 import type { TargetHealth } from '../health/target-health.ts'
+import { engineStatus } from './engine-status.ts'
 import { RecentCount } from './recent-count.ts'
 import { sumOfStatuses } from './status-sum.ts'
 
@@ -64,7 +66,20 @@ export default fp(
     app.decorate('status', { read, readAll: readerOfAll(app, read) })
     done()
   },
-  { name: 'status', dependencies: ['config', 'reload', 'models', 'health', 'balancer', 'exchange', 'drain'] },
+  {
+    name: 'status',
+    dependencies: [
+      'config',
+      'reload',
+      'models',
+      'engines',
+      'health',
+      'balancer',
+      'holding',
+      'exchange',
+      'drain',
+    ],
+  },
 )
 
 /** Falls back to the status of this process if the primary does not respond. */
@@ -91,7 +106,7 @@ interface Kept {
 
 function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kept): Status {
   const { version: configVersion, at } = app.models.loading()
-  const models = app.models.all().map((model) => modelStatus(app, model, historyOf))
+  const models = app.models.all().map((model) => modelStatus(app, model, { historyOf, requests }))
   const own: Omit<Status, 'workers'> = {
     version,
     node: versions.node,
@@ -132,7 +147,22 @@ function failedReloads(app: FastifyInstance): Status['config']['failed'] {
   })
 }
 
-function countRequests(app: FastifyInstance): { read(): Status['requests']; failures: readonly Failure[] } {
+/** Codes of requests that were refused because no target could take them. */
+const refusals = new Set([
+  'no_healthy_provider',
+  'model_loading',
+  'queue_full',
+  'queue_timeout',
+  'upstream_unreachable',
+])
+
+function countRequests(app: FastifyInstance): {
+  read(): Status['requests']
+  /** Requests of the last minute for a model that were refused for want of a target. */
+  refusedOf(model: string): number
+  failures: readonly Failure[]
+} {
+  const refused = new Map<string, RecentCount>()
   const failures: Failure[] = []
   const [ended, failedRecently] = [new RecentCount(now), new RecentCount(now)]
   let [finished, failed, gone] = [0, 0, 0]
@@ -141,6 +171,11 @@ function countRequests(app: FastifyInstance): { read(): Status['requests']; fail
     finished++
     ended.add()
     if (record.outcome === 'client_gone') gone++
+    if (record.error && refusals.has(record.error.code ?? '')) {
+      const count = refused.get(record.model) ?? new RecentCount(now)
+      refused.set(record.model, count)
+      count.add()
+    }
     if (record.outcome !== 'error' && record.outcome !== 'truncated') return
     failed++
     failedRecently.add()
@@ -148,6 +183,7 @@ function countRequests(app: FastifyInstance): { read(): Status['requests']; fail
   })
   return {
     failures,
+    refusedOf: (model) => refused.get(model)?.total ?? 0,
     read: () => ({
       finished,
       failed,
@@ -177,7 +213,7 @@ function codeOf({ causeCode, code, kind }: RouterError): string {
 function modelStatus(
   app: FastifyInstance,
   model: Model,
-  historyOf: (target: Target) => TargetHistory,
+  { historyOf, requests }: Pick<Kept, 'historyOf' | 'requests'>,
 ): ModelStatus {
   const strategy = app.balancer.strategy(model)
   const weights = strategy && 'pick' in strategy ? strategy.weights : undefined
@@ -199,6 +235,7 @@ function modelStatus(
       weight: weights?.get(target.id) ?? target.weight,
       context: target.inputSize,
       last_errors: [...historyOf(target).errors],
+      ...engineOf(app.engines.signalsOf(target)),
     }
   }
   // Standby targets in use are among the signals.
@@ -206,7 +243,8 @@ function modelStatus(
   return {
     name: model.alias,
     strategy: model.strategy ?? app.config.balanceStrategy,
-    waiting: app.balancer.waiting(model),
+    waiting: app.balancer.waiting(model) + app.holding.held(model),
+    refused_per_minute: requests.refusedOf(model.alias),
     panic: app.health.isPanicking(model),
     targets: [
       ...model.targets.map((target) => statusOf(target, false)),
@@ -218,6 +256,10 @@ function modelStatus(
 function placesOf(app: FastifyInstance, target: Target): Pick<TargetStatus, 'places'> {
   const places = app.balancer.places(target)
   return places === undefined ? {} : { places }
+}
+
+function engineOf(signals: EngineSignals | undefined): Pick<TargetStatus, 'engine'> {
+  return signals ? { engine: engineStatus(signals) } : {}
 }
 
 function measured(

@@ -71,6 +71,7 @@ function modelsOf(parts: readonly Status[], errors: number): ModelStatus[] {
     return {
       ...first,
       waiting: sum(same, ({ waiting }) => waiting),
+      refused_per_minute: sum(same, (model) => model.refused_per_minute),
       panic: same.some(({ panic }) => panic),
       targets: Array.from(targets, ([, seen]) => targetOf(seen, errors)),
     }

@@ -1,6 +1,7 @@
 import type { RouterError } from '../../sdk/errors.ts'
 import type { Target } from '../../sdk/target.ts'
 import { type AttemptFailure, final } from './attempt-result.ts'
+import type { AttemptContext } from './prepared-attempt.ts'
 import { revokedFailure, timeoutFailure } from './upstream-failure.ts'
 
 /** An attempt from its dispatch on, for whoever judges targets by how long attempts wait. */
@@ -26,18 +27,8 @@ export interface AttemptWatch {
   begin(attempt: WatchedAttempt): AttemptWait
 }
 
-export interface BoundsOptions extends Omit<WatchedAttempt, 'giveUp'> {
-  /** Bounds the wait for the first content and each silence after it, in milliseconds. */
-  timeoutMs: number
-  /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
-  signal: AbortSignal
-  /** Aborted when the target is another request's; before its first content the attempt is given up then. */
-  revoked: AbortSignal | undefined
-  watch: AttemptWatch
-}
-
 /** The attempt that is bounded. */
-export interface BoundedAttempt {
+export interface BoundedAttempt extends Readonly<Pick<WatchedAttempt, 'promptBytes' | 'isVisible'>> {
   /** Whether the client has a part of the answer. */
   readonly committed: boolean
   /** Whether there is so much of it that giving up would cost more than two requests at once do. */
@@ -48,29 +39,33 @@ export interface BoundedAttempt {
 
 /** Ends an attempt when its client leaves, its upstream is silent, or its lease is revoked. */
 export class AttemptBounds {
-  readonly #options: BoundsOptions
+  readonly #context: AttemptContext
   readonly #attempt: BoundedAttempt
   readonly #watchdog: Watchdog
+  /** Aborted when the client leaves or the whole request takes too long; its reason is a RouterError. */
+  readonly #signal: AbortSignal
   readonly #onAbort: () => void
   #wait: AttemptWait | undefined
 
-  constructor(options: BoundsOptions, attempt: BoundedAttempt) {
-    this.#options = options
+  constructor(context: AttemptContext, attempt: BoundedAttempt) {
+    const { timeoutMs, exchange, signal = exchange.signal } = context.services
+    this.#context = context
     this.#attempt = attempt
-    this.#watchdog = new Watchdog(options.timeoutMs, () => {
+    this.#signal = signal
+    this.#watchdog = new Watchdog(timeoutMs, () => {
       this.#giveUp(timeoutFailure(attempt.committed ? 'silence' : 'content'))
     })
-    this.#onAbort = () => this.#giveUp(final(options.signal.reason as RouterError)) // the exchange aborts with nothing else
+    this.#onAbort = () => this.#giveUp(final(signal.reason as RouterError)) // the exchange aborts with nothing else
   }
 
   /** False: the attempt has failed, because the client has left or the lease is revoked. */
   begin(): boolean {
-    const { signal, revoked } = this.#options
-    if (signal.aborted) {
+    const { revoked } = this.#context
+    if (this.#signal.aborted) {
       this.#onAbort()
       return false
     }
-    signal.addEventListener('abort', this.#onAbort, { once: true })
+    this.#signal.addEventListener('abort', this.#onAbort, { once: true })
     revoked?.addEventListener('abort', () => this.#revoke(), { once: true })
     if (revoked?.aborted) {
       this.#revoke()
@@ -102,15 +97,16 @@ export class AttemptBounds {
   end(): void {
     this.#watchdog.stop()
     this.#wait?.end(false)
-    this.#options.signal.removeEventListener('abort', this.#onAbort)
+    this.#signal.removeEventListener('abort', this.#onAbort)
   }
 
   #beginWait(): AttemptWait {
-    const { watch, target, client, isVisible, promptBytes } = this.#options
+    const { target, services } = this.#context
+    const { isVisible, promptBytes } = this.#attempt
     const giveUp = (failure: AttemptFailure): void => {
       if (!this.#attempt.begun) this.#giveUp(failure)
     }
-    return watch.begin({ target, client, isVisible, promptBytes, giveUp })
+    return services.watch.begin({ target, client: services.clientName(), isVisible, promptBytes, giveUp })
   }
 
   #giveUp(failure: AttemptFailure): void {

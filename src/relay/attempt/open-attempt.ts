@@ -42,7 +42,6 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #waitsForClient = false
   #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
   #status = 0
-  #succeeded = false
   #headers: UpstreamHeaders = {}
   #chunks: Buffer[] = []
   #bytes = 0
@@ -51,27 +50,26 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #lingering: NodeJS.Timeout | undefined
 
   constructor(context: AttemptContext, prepared: PreparedAttempt, onResult: OnResult) {
-    const { services, target, revoked } = context
-    const { timeoutMs, watch, exchange, signal = exchange.signal } = services
     this.#context = context
     this.#prepared = prepared
     this.#onResult = onResult
     this.#stream = prepared.stream?.()
-    const attempt = { target, client: services.clientName(), promptBytes: bytesOf(prepared) }
-    const bounds = { ...attempt, isVisible: this.#isVisible, revoked, timeoutMs, watch, signal }
-    this.#bounds = new AttemptBounds(bounds, this)
+    this.#bounds = new AttemptBounds(context, this)
   }
 
   start(freshSocket: boolean): void {
     const { services, target } = this.#context
     this.#startedAt = performance.now()
-    const stream = this.#prepared.collector !== undefined || this.#isVisible
+    const stream = this.#prepared.collector !== undefined || this.isVisible
     const request = upstreamRequest(this.#prepared, this.#context, { stream, freshSocket })
     if (this.#bounds.begin()) this.#upstream = services.transportOf(target).open(request, this)
   }
 
-  /** Whether the client wants a stream whose first content can be seen. */
-  get #isVisible(): boolean {
+  get promptBytes(): number {
+    return bytesOf(this.#prepared)
+  }
+
+  get isVisible(): boolean {
     return this.#stream !== undefined && !this.#stream.isOpaque
   }
 
@@ -87,16 +85,16 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     if (this.#mode === 'over') return
     this.#status = status
     this.#headers = headers
-    this.#succeeded = isSuccess(status)
-    const foreign = this.#succeeded ? foreignAnswer(headers) : undefined
+    const succeeded = isSuccess(status)
+    const foreign = succeeded ? foreignAnswer(headers) : undefined
     if (foreign) {
       this.fail(unreadableFailure(foreign))
       return
     }
     const isOpaque = this.#stream?.isOpaque === true
-    const streams = this.#stream && this.#succeeded && (isOpaque || !isJson(headers))
+    const streams = this.#stream && succeeded && (isOpaque || !isJson(headers))
     this.#mode = streams ? 'streaming' : 'collecting'
-    if (!streams && this.#succeeded && isEventStream(headers)) this.#collector = this.#prepared.collector?.()
+    if (!streams && succeeded && isEventStream(headers)) this.#collector = this.#prepared.collector?.()
     if (isOpaque || !(streams || this.#collector)) this.#bounds.touch()
   }
 
@@ -117,13 +115,13 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     clearTimeout(this.#lingering)
     if (this.#mode === 'over') return
     // An error status counts even when its body was cut.
-    if (this.#mode === 'collecting' && !this.#succeeded) this.#endOfWhole()
+    if (this.#mode === 'collecting' && !isSuccess(this.#status)) this.#endOfWhole()
     else this.fail(failureOfError(error, this.#mode !== 'waiting', reusedSocket))
   }
 
   #collect(chunk: Buffer): void {
     this.#bounds.touch()
-    const succeeded = this.#succeeded
+    const succeeded = isSuccess(this.#status)
     const { large } = this.#prepared
     this.#bytes += chunk.length
     if (large && succeeded && this.#bytes > maxCollectedBytes && isJson(this.#headers)) {
@@ -169,14 +167,13 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
 
   #endOfWhole(): void {
     const body = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
-    if (!this.#succeeded) {
-      this.fail(
-        failureOfStatus(this.#status, this.#headers, errorText(body, this.#headers), this.#context.target),
-      )
-      return
+    if (isSuccess(this.#status)) {
+      this.#contentSeen()
+      this.#finishWhole({ headers: this.#headers, body })
+    } else {
+      const text = errorText(body, this.#headers)
+      this.fail(failureOfStatus(this.#status, this.#headers, text, this.#context.target))
     }
-    this.#contentSeen()
-    this.#finishWhole({ headers: this.#headers, body })
   }
 
   #finishWhole(answer: WholeAnswer): void {
@@ -218,7 +215,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     if (!this.#prepared.stream) return
     trace?.contentSeen()
     // A whole answer has yet to be read, also where a stream was requested.
-    if (this.#isVisible && this.#stream?.filter.state.content) this.#context.onContent?.()
+    if (this.isVisible && this.#stream?.filter.state.content) this.#context.onContent?.()
   }
 
   #waitForClient(client: ClientPipe): void {
@@ -238,11 +235,10 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const { failure, ended } = stream.filter.state
     if (failure) {
       this.fail(failureOfReport(failure))
-      return
+    } else if (ended) {
+      this.#complete(stream)
+      this.#linger()
     }
-    if (!ended) return
-    this.#complete(stream)
-    this.#linger()
   }
 
   /** The end was read but the upstream has not closed: a moment for it to do so keeps the socket for reuse. */

@@ -12,6 +12,7 @@ export function fitSampling(sampling: Readonly<Sampling>, profile: Profile, drop
     delete fitted[field]
     if (!isStandard(field, value)) drop(spellings[field].names[0], 'the model takes its standard value only')
   }
+  fitRanges(fitted, profile, drop)
   fitTemperature(fitted, profile, drop)
   const { max_stops: most = Number.POSITIVE_INFINITY } = profile
   if (fitted.stop && fitted.stop.length > most) {
@@ -20,6 +21,36 @@ export function fitSampling(sampling: Readonly<Sampling>, profile: Profile, drop
   }
   return fitted
 }
+
+function fitRanges(sampling: Sampling, { ranges = {} }: Profile, drop: Drop): void {
+  for (const field of numberFields) {
+    const value = sampling[field]
+    const [name] = spellings[field].names
+    const [lowest, highest] = spellings[field].names.flatMap((each) => ranges[each] ?? [])
+    if (value === undefined || lowest === undefined || highest === undefined) continue
+    const nearest = Math.min(Math.max(value, lowest), highest)
+    if (nearest === value) continue
+    // TGI refuses a top_p of 1, which it has without one.
+    if (field === 'topP' && isStandard(field, value)) delete sampling[field]
+    else {
+      sampling[field] = nearest
+      drop(name, `the upstream takes ${lowest} to ${highest}; ${nearest} was sent`)
+    }
+  }
+}
+
+const numberFields = [
+  'temperature',
+  'topP',
+  'topK',
+  'minP',
+  'typicalP',
+  'repetitionPenalty',
+  'presencePenalty',
+  'frequencyPenalty',
+  'topLogprobs',
+  'n',
+] as const satisfies readonly SamplingField[]
 
 function fitTemperature(sampling: Sampling, profile: Profile, drop: Drop): void {
   const { max_temperature: highest, temperature_with_top_p: both = true } = profile

@@ -26,6 +26,7 @@ const words: Readonly<Record<Operation, string>> = {
   classify: 'classification',
   cohere_embedding: "embeddings in Cohere's format",
   responses_count: 'counting the tokens of a response',
+  infill: 'completions between a prefix and a suffix',
 }
 
 /** The targets of a model that have an operation. */
@@ -36,6 +37,8 @@ export function targetsWith(model: Model, operation: Operation): readonly Target
 /** Throws `bad_request` where no target of the model has the operation. `others`: models that are known to have it. */
 export function requireOperation(model: Model, operation: Operation, others: readonly string[] = []): void {
   if (targetsWith(model, operation).length > 0) return
+  // It may have servers again soon, such as a model that was scaled to zero.
+  if (model.targets.length + model.sleeping.length === 0) return
   throw notOffered(model.alias, operation, others)
 }
 

@@ -12,6 +12,8 @@ import type { Target } from '../../sdk/target.ts'
 import { fitDefaults } from '../profile/fit-sampling.ts'
 import { wellFormed } from '../profile/well-formed.ts'
 
+const none: readonly never[] = []
+
 export type PreparedBody = Buffer | readonly Buffer[]
 
 /** From here on a copy of a body costs more than sending it in pieces. */
@@ -22,7 +24,7 @@ export interface PassthroughChanges {
   /** The operator's defaults for what the client left out. */
   defaults?: Record<string, unknown>
   /** Set whatever the client sent; the name of the model always is. */
-  set?: Record<string, unknown>
+  set?: Record<string, unknown> | undefined
   /** Members that the target does not get, beside those that its configuration drops. */
   removed?: readonly string[]
   /** Within members that stay. */
@@ -37,15 +39,15 @@ export function passthroughBody(
   target: Target,
   changes: PassthroughChanges = {},
 ): PreparedBody {
-  const { defaults = {}, edits = [], drop } = changes
+  const { defaults, set, edits = none, drop } = changes
   if (drop) reportDropped(scan, target, drop)
   const removed = removedMembers(target, changes.removed)
-  const values: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(defaults)) if (!removed.has(name)) values[name] = value
-  Object.assign(values, changes.set, modelMember(target))
-  for (const name of Object.keys(values)) removed.delete(name)
-  if (removed.size === 0 || edits.length === 0)
-    return edited(bytes, [...edits, ...setMembers(scan, values, removed)])
+  const values: Record<string, unknown> = { ...defaults }
+  for (const name of removed) delete values[name]
+  Object.assign(values, set, modelMember(target))
+  if (removed.size > 0) for (const name of Object.keys(values)) removed.delete(name)
+  if (edits.length === 0) return edited(bytes, setMembers(scan, values, removed))
+  if (removed.size === 0) return edited(bytes, [...edits, ...setMembers(scan, values, removed)])
   // Removals reach over members that were just edited, so the positions are looked up again.
   const changed = applyEdits(bytes, edits)
   const changedScan = scanObject(changed)
@@ -66,8 +68,9 @@ function reportDropped({ members }: JsonScan, { dropParams }: Target, drop: Drop
 }
 
 /** Members of a client's body that a target does not get; never the name of the model. */
-export function removedMembers({ dropParams }: Target, removed: readonly string[] = []): Set<string> {
-  const all = new Set([...dropParams, ...removed])
+export function removedMembers({ dropParams }: Target, removed: readonly string[] = none): Set<string> {
+  const all = new Set(dropParams)
+  for (const name of removed) all.add(name)
   all.delete('model')
   return all
 }

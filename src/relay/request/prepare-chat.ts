@@ -166,8 +166,7 @@ interface TranslationPlan extends Pick<PassthroughPlan, 'operation' | 'collects'
 /** Members that limit an answer, in every dialect. */
 const limitMembers = ['max_tokens', 'max_completion_tokens', 'max_output_tokens']
 
-function limitedTo(maxTokens: number | undefined, body: Record<string, unknown>): Record<string, number> {
-  if (maxTokens === undefined) return {}
+function limitedTo(maxTokens: number, body: Record<string, unknown>): Record<string, number> {
   const sent = limitMembers.filter((name) => typeof body[name] === 'number')
   return Object.fromEntries(sent.map((name) => [name, maxTokens]))
 }
@@ -190,12 +189,10 @@ function preparePassthrough(
     isVendor: target.isAnthropic === true,
   })
   notices?.forEach(note)
-  const removed = [
-    ...(target.toolCalling ? [] : [...toolMembers, ...(chat.toolMembers ?? [])]),
-    ...('model_name' in outline ? ['model_name'] : []),
-  ]
+  const removed = target.toolCalling ? [] : [...toolMembers, ...(chat.toolMembers ?? [])]
+  if ('model_name' in outline) removed.push('model_name')
   const defaults = defaultMembers(client, target)
-  const set = limitedTo(maxTokens, { ...outline, ...defaults })
+  const set = maxTokens === undefined ? undefined : limitedTo(maxTokens, { ...outline, ...defaults })
   return {
     body: passthroughBody(source, target, { defaults, set, removed, edits, drop }),
     operation,
@@ -248,7 +245,7 @@ export function prepareTranslated(
   const written = upstream.writeRequest(fitted.request, writeOptions(target, drop))
   const fit = (body: Record<string, unknown>): void => {
     if (!target.streamUsage) delete body.stream_options
-    Object.assign(body, limitedTo(maxTokens, body))
+    if (maxTokens !== undefined) Object.assign(body, limitedTo(maxTokens, body))
     Object.assign(body, upstream.fitContext?.(body, target))
     if (wholeAsStream?.fits(body))
       Object.assign(body, { stream: true, stream_options: { include_usage: true } })

@@ -41,9 +41,12 @@ export async function answerChat(
   const prepareFor = createChatPreparer(request, services)
   const prepare = (target: Target, maxTokens?: number): PreparedAttempt<Delivery> => {
     const prepared = prepareFor(target, maxTokens)
-    const { body, operation, isPassthrough, collector } = prepared
+    const { operation, isPassthrough } = prepared
     return {
-      ...{ body, operation, isPassthrough, collector },
+      body: prepared.body,
+      operation,
+      isPassthrough,
+      collector: prepared.collector,
       stream: request.stream ? () => eventsTo(client, prepared.createFilter(context)) : undefined,
       large: isPassthrough && !request.stream ? () => bytesTo(client, alias, exchange) : undefined,
       // A server without the client's own surface may still have chats.

@@ -1,6 +1,7 @@
-import type { ChatRequest } from '../../sdk/chat.ts'
-import type { CountCodec } from '../../sdk/dialect.ts'
+import type { ChatMessage, ChatRequest } from '../../sdk/chat.ts'
+import type { CountCodec, Dialect } from '../../sdk/dialect.ts'
 import { RouterError } from '../../sdk/errors.ts'
+import { flavourOf } from '../../sdk/profile.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import type { PreparedAttempt } from '../attempt/prepared-attempt.ts'
@@ -31,7 +32,8 @@ const patienceMs = 10_000
 
 /**
  * Tokens of the prompt in a client's request, counted by one of the model's targets; undefined where none can. Targets
- * of the client's dialect count in it, others by vLLM's `/tokenize` or in their own dialect. Throws the error of the targets that can.
+ * of the client's dialect count in it, others in that of their `count`, or by vLLM's `/tokenize`. Throws the error of the targets
+ * that can.
  */
 export async function countPrompt(
   request: ClientRequest,
@@ -75,16 +77,18 @@ function prepareCount(
 
 function wayOf(request: ClientRequest, target: Target, services: RelayServices): CountWay | undefined {
   const { type, paths } = target
-  const { count } = services.dialectOf(type.dialect)
+  const dialect = services.dialectOf(type.countDialect ?? type.dialect)
+  const { count } = dialect
   if (paths.count !== undefined && count) {
-    const isPassthrough = type.dialect === request.dialect.name
+    // What counts in another dialect than it answers in gets the chat that would be answered, not the client's bytes.
+    const isPassthrough = type.countDialect === undefined && type.dialect === request.dialect.name
     const body = (): PreparedBody =>
       isPassthrough
         ? clientBody(request, target, count)
-        : translatedCount(request, target, { services, count })
+        : translatedCount(request, target, { dialect, count })
     return { operation: 'count', isPassthrough, member: count.member, body }
   }
-  if (paths.tokenize === undefined) return undefined
+  if (paths.tokenize === undefined || type.countDialect !== undefined) return undefined
   const body = (): Buffer => tokenizeBody(request, target, services)
   return { operation: 'tokenize', isPassthrough: false, member: 'count', body }
 }
@@ -108,27 +112,40 @@ function clientBody(
 function translatedCount(
   client: ClientRequest,
   target: Target,
-  { services, count }: { services: RelayServices; count: CountCodec },
+  { dialect, count }: { dialect: Dialect; count: CountCodec },
 ): Buffer {
   const { answerMembers, writeRequest } = count
-  const chat = chatBody(client, target, services)
+  const chat = chatBody(client, target, dialect)
   for (const member of answerMembers) delete chat[member]
   return Buffer.from(JSON.stringify(writeRequest ? writeRequest(chat, target.upstreamModel) : chat))
 }
 
 /** Source: vLLM documentation, "OpenAI-Compatible Server", tokenizer API; with `messages` it applies the chat template. */
 function tokenizeBody(client: ClientRequest, target: Target, services: RelayServices): Buffer {
-  const { messages, tools } = chatBody(client, target, services)
+  const { messages, tools } = chatBody(client, target, services.dialectOf(target.type.dialect))
   const body = JSON.stringify({ model: target.upstreamModel, messages, tools })
   return Buffer.from(wellFormed(body, undefined))
 }
 
-function chatBody(client: ClientRequest, target: Target, services: RelayServices): Record<string, unknown> {
+function chatBody(client: ClientRequest, target: Target, { chat }: Dialect): Record<string, unknown> {
   const request = readForCount(client)
-  return services.dialectOf(target.type.dialect).chat.writeRequest(
-    { ...request, sampling: {}, tools: target.toolCalling ? request.tools : [] },
+  const messages =
+    target.type.countDialect === undefined ? request.messages : signed(request.messages, target)
+  return chat.writeRequest(
+    { ...request, messages, sampling: {}, tools: target.toolCalling ? request.tools : [] },
     writeOptions(target, () => undefined),
   )
+}
+
+/** The chat itself carries thoughts without a signature; where it is counted in another dialect, that one may want some. */
+function signed(messages: readonly ChatMessage[], target: Target): ChatMessage[] {
+  const { reasoningHistory = [] } = flavourOf(target)
+  return messages.map((message): ChatMessage => {
+    if (message.role !== 'assistant' || message.reasoning === '') return message
+    return reasoningHistory.length > 0
+      ? { ...message, reasoningSignature: 'unsigned' }
+      : { ...message, reasoning: '' }
+  })
 }
 
 function readForCount({ dialect, readBody }: ClientRequest): ChatRequest {

@@ -18,6 +18,7 @@ import { boundaryOf, type FormPart, MultipartScan } from '../upstream/multipart.
 import { type Spool, type SpoolPiece, spoolBody } from '../upstream/spool.ts'
 import { type OpaqueAnswer, readOpaque } from './opaque-answer.ts'
 import { overTargets, wholeOverTargets } from './over-targets.ts'
+import { type TokenizeForm, tokenizeForm } from './tokenize-forms.ts'
 
 /** A JSON request that goes through as it is, but for the model's name. */
 export interface ForwardedRequest {
@@ -32,11 +33,11 @@ export interface ForwardedRequest {
 /** The whole answer to a request whose answer is small. Throws the client's error. */
 export function answerForward(request: ForwardedRequest, services: RelayServices): Promise<OpaqueAnswer> {
   const { operation, alias } = request
-  const prepare = (target: Target): PreparedAttempt<OpaqueAnswer> => ({
-    operation,
-    body: bodyFor(request, target, services),
-    read: (answer) => readOpaque(answer, alias),
-  })
+  const prepare = (target: Target): PreparedAttempt<OpaqueAnswer> => {
+    const form = tokenizeForm(operation, request, target)
+    const body = bodyFor(request, target, services, form)
+    return { operation, body, read: (answer) => readOpaque(answer, alias, form?.added) }
+  }
   return wholeOverTargets({ ...planOf(request, services, request.bytes), prepare }, services)
 }
 
@@ -56,9 +57,10 @@ function bodyFor(
   request: ForwardedRequest,
   target: Target,
   { exchange }: Pick<RelayServices, 'exchange'>,
+  { set = {}, removed = [] }: Partial<TokenizeForm> = {},
 ): PreparedBody {
   const drop: Drop = (field, why) => exchange.drop(field, why)
-  return passthroughBody(request, target, { removed: ['model_name'], drop })
+  return passthroughBody(request, target, { set, removed: ['model_name', ...removed], drop })
 }
 
 /** Throws `bad_request` where no target of the model has the operation. `bytes`: of the body, where they are in memory. */

@@ -1,3 +1,4 @@
+import { RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
 import { attemptOnce } from '../attempt/attempt.ts'
@@ -5,10 +6,12 @@ import type { AttemptResult } from '../attempt/attempt-result.ts'
 import type { ClientRequest } from '../request/client-request.ts'
 import { translatedBody } from '../request/prepare-body.ts'
 import type { RelayServices } from '../services.ts'
+import type { EngineAsking } from '../upstream/ask-engine.ts'
+import { commandEngine, takesCommands } from '../upstream/engine-command.ts'
 
 /**
- * Hands a request to load or unload a model to all Ollama servers that have it, at once. Throws the first error where none
- * of them did it. Other servers decide themselves what they hold: loading does nothing, unloading is reported as dropped.
+ * Hands a request to load or unload a model to all servers that have it and take such requests, at once. Throws the first error
+ * where none of them did it. Other servers decide themselves what they hold: loading does nothing, unloading is reported as dropped.
  */
 export async function loadModel(
   request: ClientRequest,
@@ -20,14 +23,29 @@ export async function loadModel(
   const servers = concerned.filter(
     ({ type, paths }) => type.dialect === 'ollama' && pathOf(paths) !== undefined,
   )
-  if (servers.length === 0) {
-    if (wish === 'unload')
-      services.exchange.drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
-    return
-  }
-  const results = await Promise.all(servers.map((target) => handTo(target, request, services)))
+  const others = concerned.filter((target) => takesCommands(target) && !servers.includes(target))
+  const [results, commanded] = await Promise.all([
+    Promise.all(servers.map((target) => handTo(target, request, services))),
+    Promise.all(others.map((target) => commandEngine(target, wish, askingOf(target, services)))),
+  ])
   const [failed] = results.filter((result) => result.type === 'failure')
-  if (failed && results.every(({ type }) => type === 'failure')) throw failed.error
+  const isDone =
+    results.some(({ type }) => type === 'success') || commanded.some(({ type }) => type === 'done')
+  if (isDone) return
+  if (failed) throw failed.error
+  if (commanded.some(({ type }) => type === 'failed'))
+    throw new RouterError('upstream_error', `The upstream could not ${wish} the model`, {
+      code: 'upstream_error',
+    })
+  if (wish === 'unload')
+    services.exchange.drop('keep_alive', 'the upstream decides itself how long a model stays loaded')
+}
+
+function askingOf(
+  target: Target,
+  { transportOf, timeoutMs, userAgent, exchange: { signal } }: RelayServices,
+): EngineAsking {
+  return { transport: transportOf(target), timeoutMs, userAgent, signal }
 }
 
 function pathOf(paths: Target['paths']): Operation | undefined {

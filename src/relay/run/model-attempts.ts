@@ -14,6 +14,8 @@ export interface ModelFailure {
   type: 'failure'
   error: RouterError
   isFinal: boolean
+  /** No target could be used: they are down, asleep or loading, or there is none. */
+  isUnserved?: boolean
 }
 
 interface ModelAttemptsOptions {
@@ -43,6 +45,8 @@ export class ModelAttempts implements LoadingWait {
   /** The error of the failure that helps the client most. */
   #error: RouterError | undefined
   #before: RouterError | undefined
+  /** Whether each failure so far was that of a server which is not there. */
+  #isUnserved = true
 
   constructor(options: ModelAttemptsOptions, services: RelayServices) {
     this.model = options.model
@@ -54,6 +58,12 @@ export class ModelAttempts implements LoadingWait {
 
   end(): void {
     this.#endRequest()
+  }
+
+  /** All targets may be tried again: they may be other ones by now. */
+  restart(): void {
+    this.#tried.clear()
+    this.#loading.clear()
   }
 
   wish(isLast: boolean): TargetWish {
@@ -99,6 +109,7 @@ export class ModelAttempts implements LoadingWait {
     const services = this.#services
     const { target } = lease
     const { retry, verdict } = failure
+    if (!isRefused(failure) && !isStillLoading(failure)) this.#isUnserved = false
     if (verdict === 'ambiguous') this.#ambiguous.push({ lease, failure })
     if (failure.closedSilently) this.#refusals.push(services.refusesConnections(target))
     const error = lease.hasAnswered ? accessDenied(failure) : failure.error
@@ -151,7 +162,8 @@ export class ModelAttempts implements LoadingWait {
     const { alias } = this.model
     if (this.#error) this.#services.exchange.steps.exhausted(alias, this.#error)
     const isFinal = this.#error?.causeCode === 'SERVERS_GONE'
-    return { type: 'failure', error: this.#error ?? noTarget(alias), isFinal }
+    const isUnserved = this.#isUnserved && !isFinal
+    return { type: 'failure', error: this.#error ?? noTarget(alias), isFinal, isUnserved }
   }
 }
 

@@ -11,14 +11,19 @@ export interface OpaqueAnswer {
 
 /**
  * A whole answer of any form: in JSON the model has the name that the client knows, other bytes stay as they are. vLLM
- * describes embeddings in bytes in a header, `metadata`, which names the model too.
+ * describes embeddings in bytes in a header, `metadata`, which names the model too. `added`: members beside the upstream's.
  */
-export function readOpaque({ headers, body }: WholeAnswer, model: string): ReadAnswer<OpaqueAnswer> {
+export function readOpaque(
+  { headers, body }: WholeAnswer,
+  model: string,
+  added?: (answer: Readonly<Record<string, unknown>>) => Record<string, unknown>,
+): ReadAnswer<OpaqueAnswer> {
   const type = String(headers['content-type'] ?? 'application/json')
   // A page of a proxy is no answer, so whatever does not say that it is bytes must be JSON.
   if (!/^(?:application\/octet-stream|multipart\/)/i.test(type)) {
     const parsed: unknown = JSON.parse(body.toString())
-    const renamed = renameModel(body, model, { parsed })
+    const members = added && isObject(parsed) ? added(parsed) : undefined
+    const renamed = renameModel(body, model, { parsed, members })
     return {
       answer: { body: renamed, headers: { 'content-type': 'application/json' } },
       usage: usageIn(parsed),

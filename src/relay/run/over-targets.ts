@@ -1,9 +1,10 @@
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
+import type { Model } from '../../sdk/target.ts'
 import { attempt } from '../attempt/attempt.ts'
 import type { AttemptResult, AttemptSuccess } from '../attempt/attempt-result.ts'
 import type { AttemptPlan } from '../attempt/prepared-attempt.ts'
 import type { RelayServices } from '../services.ts'
-import { type Acquired, deadlineExceeded, type TargetWish } from './lease.ts'
+import { type Acquired, deadlineExceeded, plainTurn, type TargetWish } from './lease.ts'
 import { ModelAttempts, type ModelFailure, noTarget } from './model-attempts.ts'
 
 const maxAttempts = 3
@@ -20,9 +21,9 @@ export async function overTargets<Answer>(
   const fallbacks = services.fallbacksOf(plan.model)
   const failed: ModelAttempts[] = []
   let first: RouterError | undefined
-  for (const [index, model] of [plan.model, ...fallbacks].entries()) {
-    if (index > 0) exchange.answeringModel = model.alias
-    const hasFallback = index < fallbacks.length
+  for (const model of [plan.model, ...fallbacks]) {
+    if (failed.length > 0) exchange.answeringModel = model.alias
+    const hasFallback = failed.length < fallbacks.length
     const { traits, request, can } = plan
     const attempts = new ModelAttempts({ model, traits, request, can, hasFallback }, services)
     const result = await overModel(plan, attempts, services)
@@ -48,7 +49,41 @@ export async function wholeOverTargets<Answer>(
   return answer
 }
 
+/** Tries the targets of a model; where none can be used, again after a wait for one. */
 async function overModel<Answer>(
+  plan: AttemptPlan<Answer>,
+  attempts: ModelAttempts,
+  services: RelayServices,
+): Promise<AttemptSuccess<Answer> | ModelFailure> {
+  const { exchange, signal = exchange.signal } = services
+  try {
+    for (;;) {
+      const result = await overTargetsOnce(plan, attempts, services)
+      if (result.type === 'success' || !result.isUnserved || attempts.hasFallback) return result
+      if (!(await exchange.steps.outside(holdUntilDeadline(attempts.model, services, signal)))) return result
+      attempts.restart()
+    }
+  } finally {
+    attempts.end()
+  }
+}
+
+async function holdUntilDeadline(
+  model: Model,
+  { exchange, hold, turn: { deadlineAt } = plainTurn }: RelayServices,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (deadlineAt === undefined) return hold(model, exchange, signal)
+  const deadline = new AbortController()
+  const timer = setTimeout(() => deadline.abort(deadlineExceeded()), deadlineAt - exchange.steps.now())
+  try {
+    return await hold(model, exchange, AbortSignal.any([signal, deadline.signal]))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function overTargetsOnce<Answer>(
   plan: AttemptPlan<Answer>,
   attempts: ModelAttempts,
   services: RelayServices,
@@ -78,12 +113,10 @@ async function overModel<Answer>(
   } catch (error) {
     // There is no target: none is usable, or the queue is full or too slow. Another model may have one.
     if (error instanceof RouterError && (error.kind === 'overloaded' || error.kind === 'rate_limit')) {
-      return { type: 'failure', error, isFinal: false }
+      return { type: 'failure', error, isFinal: false, isUnserved: error.code === 'no_healthy_provider' }
     }
     attempts.judge('unknown')
     throw error
-  } finally {
-    attempts.end()
   }
 }
 

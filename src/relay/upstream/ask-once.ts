@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import type { Connection } from '../../sdk/connection.ts'
 import { createHttpTransport } from './http-transport.ts'
 
@@ -6,6 +7,10 @@ export interface Question {
   /** With its query. */
   path: string
   connection: Connection | undefined
+  /** Besides those of the body. */
+  headers?: Readonly<Record<string, string | undefined>>
+  /** How a name becomes addresses; the system's way unless given. */
+  lookup?: LookupFunction
   /** Sent as JSON with POST; absent: GET. */
   body?: unknown
   /** Ends the question; it then rejects. */
@@ -25,9 +30,21 @@ const connectTimeoutMs = 10_000
  * One question to a server, for commands: over a connection of its own, in the way that requests go. Redirects are not followed.
  * Rejects with the error of the connection, see connect-error.ts, or the reason of the signal.
  */
-export async function askOnce({ origin, path, connection, body, signal }: Question): Promise<WholeAnswer> {
+export async function askOnce({
+  origin,
+  path,
+  connection,
+  headers = {},
+  lookup,
+  body,
+  signal,
+}: Question): Promise<WholeAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<WholeAnswer>()
-  const transport = createHttpTransport({ connectTimeoutMs, connection })
+  const transport = createHttpTransport({
+    connectTimeoutMs,
+    connection,
+    ...(lookup === undefined ? {} : { lookup }),
+  })
   const onAbort = (): void => reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   try {
@@ -40,7 +57,10 @@ export async function askOnce({ origin, path, connection, body, signal }: Questi
         origin,
         path,
         method: body === undefined ? 'GET' : 'POST',
-        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        headers: {
+          ...definedOnly(headers),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         body: Buffer.from(body === undefined ? '' : JSON.stringify(body)),
       },
       {
@@ -61,4 +81,9 @@ export async function askOnce({ origin, path, connection, body, signal }: Questi
     signal.removeEventListener('abort', onAbort)
     await transport.close()
   }
+}
+
+function definedOnly(headers: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const given = Object.entries(headers)
+  return Object.fromEntries(given.filter((header): header is [string, string] => header[1] !== undefined))
 }

@@ -60,8 +60,8 @@ const settleMs = 50
 export function refusesConnections({ origin, connection }: Target): Promise<boolean> {
   const url = URL.parse(origin)
   if (!url || connection?.proxy !== undefined) return Promise.resolve(false)
-  const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80)
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const port = connection?.port ?? (Number(url.port) || (url.protocol === 'https:' ? 443 : 80))
+  const host = connection?.address ?? url.hostname.replace(/^\[|\]$/g, '')
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: timeoutMs })
     let settling: NodeJS.Timeout | undefined

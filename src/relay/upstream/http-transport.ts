@@ -76,9 +76,9 @@ function connectorNoting(
   options: HttpTransportOptions,
 ): buildConnector.connector {
   const connect = connectorOf(options)
-  const { onConnectError = () => undefined } = options
+  const { onConnectError = () => undefined, connection } = options
   return (wanted, done) => {
-    connect(wanted, (...result) => {
+    connect(atAddress(wanted, connection), (...result) => {
       const [error, socket] = result
       if (error !== null) {
         const named = handshakeError(error)
@@ -93,6 +93,15 @@ function connectorNoting(
       done(null, socket)
     })
   }
+}
+
+/** The name stays the one that TLS asks for and verifies: undici takes it from `host`. */
+function atAddress(
+  wanted: buildConnector.Options,
+  { address, port }: Connection = {},
+): buildConnector.Options {
+  if (address === undefined) return wanted
+  return { ...wanted, hostname: address, ...(port === undefined ? {} : { port: `${port}` }) }
 }
 
 const overflowCode = 'UND_ERR_HEADERS_OVERFLOW'

@@ -53,7 +53,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const listed = (request: FastifyRequest): Model[] =>
     app.rights
       .models(request)
-      .all()
+      .listed()
       .filter(({ targets }) => targets.length > 0)
   const cardOf = (model: Model): Record<string, unknown> =>
     modelCard({

@@ -16,7 +16,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const models = (request: FastifyRequest): Model[] =>
     app.rights
       .models(request)
-      .all()
+      .listed()
       .filter(({ targets }) => targets.length > 0)
   const find = (request: FastifyRequest, name: string): Model => {
     const model = models(request).find(({ alias }) => alias === name)

@@ -22,15 +22,17 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const { body } = request
       const asked = body.model || body.name
       if (!asked) throw badRequest("'model' is required: the name of a model", 'model')
-      const model = app.rights.models(request).findLoosely(asked)
+      const models = app.rights.models(request)
+      const model = models.findLoosely(asked)
       if (!model) throw modelNotFound(asked.slice(0, 256))
       await app.engines.contextsKnown([model])
-      return ollamaShow(model, since, app.engines.contextOf(model))
+      const shown = models.listed().find(({ alias }) => alias === asked) ?? model
+      return ollamaShow(shown, since, app.engines.contextOf(model))
     })
   }
   for (const path of pathsOf('/ps')) {
     app.get(path, { config: { dialect, docs: runningDocs } }, async (request) => {
-      const loaded = await app.engines.loaded(app.rights.models(request).all())
+      const loaded = await app.engines.loaded(app.rights.models(request).listed())
       return {
         models: [...loaded].flatMap(([model, where]) =>
           where.length === 0 ? [] : [ollamaRunning(model, where, since)],

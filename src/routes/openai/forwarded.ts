@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { type AnswerDocs, type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { type AnswerDocs, type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
 import type { Operation } from '../../sdk/provider.ts'
 
 /** The operation validates the model, because `model_name` is accepted too. */
@@ -11,15 +11,15 @@ const Body = Type.Object({})
 
 /**
  * Requests forwarded unchanged except for the model's name. Sources: vLLM documentation, "OpenAI-Compatible Server"
- * (rerank, score, tokenize, pooling, classify, Cohere's embed); OpenAI API reference, "Audio", "Images", "Moderations"
- * and "Get input token counts" of the Responses API.
+ * (rerank, score, tokenize, pooling, classify, Cohere's embed); llama.cpp, tools/server/README.md (infill); OpenAI API
+ * reference, "Audio", "Images", "Moderations".
  */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   for (const { operation, paths, small, ...about } of operations) {
     const docs: EndpointDocs = { tag: 'Forwarded', operations: [operation], ...about }
     for (const path of pathsOf(paths)) {
       app.post(path, { schema: { body: Body }, config: { dialect: 'openai', docs } }, (request, reply) =>
-        small
+        small && Object(request.body).stream !== true
           ? app.operations.forward(operation, request, reply)
           : app.operations.pipe(operation, request, reply),
       )
@@ -45,7 +45,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-/** `small`: the response is short JSON and is buffered, so that it can name the model as the client does. */
+/** `small`: unless it is a stream, the response is short JSON and is buffered, so that it can name the model as the client does. */
 const operations: readonly ForwardedOperation[] = [
   {
     operation: 'rerank',
@@ -111,13 +111,14 @@ const operations: readonly ForwardedOperation[] = [
     example: { model: 'my-moderator', input: 'Hello' },
   },
   {
-    operation: 'responses_count',
-    paths: ['/responses/input_tokens'],
+    operation: 'infill',
+    paths: ['/infill'],
     small: true,
-    id: 'countResponseTokens',
-    summary: 'Count the input tokens of a response',
-    answers: [json('The count, `input_tokens`.')],
-    example: { model: 'my-model', input: 'Hello' },
+    id: 'infill',
+    summary: 'Complete a text between a prefix and a suffix (llama.cpp)',
+    description: 'For models with fill-in-the-middle tokens. With `stream: true`, events.',
+    answers: [json('The completion, `content`.'), events('With `stream: true`: its pieces.')],
+    example: { model: 'my-coder', input_prefix: 'def add(a, b):\n', input_suffix: '\n' },
   },
   {
     operation: 'pooling',
@@ -210,6 +211,7 @@ interface ForwardedOperation {
   small: boolean
   id: string
   summary: string
+  description?: string
   answers: readonly AnswerDocs[]
   example: Record<string, unknown>
 }

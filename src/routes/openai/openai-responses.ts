@@ -1,5 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
+import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
 import { responseIdOfItem } from '../../dialects/responses/answer-object.ts'
 import { writeResponse } from '../../dialects/responses/answer-write.ts'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
@@ -10,10 +12,10 @@ import { createWriter } from '../../dialects/responses/stream-write.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject, type JsonObject, objectsIn } from '../../lib/json/read.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
-import { targetsWith } from '../../relay/request/operation-targets.ts'
+import { isNotOffered, targetsWith } from '../../relay/request/operation-targets.ts'
 import type { AnswerContext, ChatStreamWriter, Dialect } from '../../sdk/dialect.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { badRequest, RouterError } from '../../sdk/errors.ts'
+import { asRouterError, badRequest, RouterError } from '../../sdk/errors.ts'
 
 type Responses = ReturnType<FastifyInstance['rights']['responses']>
 type StoredResponse = NonNullable<Awaited<ReturnType<Responses['find']>>>
@@ -62,6 +64,28 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       )
     })
 
+    const counting = { schema: { body: ResponsesEnvelope }, config: { dialect, docs: countDocs } }
+    app.post(`${path}/input_tokens`, counting, async (request, reply) => {
+      const { body } = request
+      const client = app.gateway.clientRequest('responses', request)
+      const remembered = await recall(body, app.rights.responses(request))
+      const isKeptHere = remembered.history !== undefined || remembered.referenced.size > 0
+      if (!isKeptHere && targetsWith(client.model, 'responses_count').length > 0) {
+        try {
+          return await app.operations.forward('responses_count', request, reply)
+        } catch (error) {
+          // Older versions of vLLM count in other ways only.
+          if (!isNotOffered(asRouterError(error))) throw error
+        }
+      }
+      if (typeof body.previous_response_id === 'string' && !remembered.history) throw previousNotFound(body)
+      const counted = { ...client, dialect: forOneRequest(client.dialect, { remembered, onAnswer() {} }) }
+      const tokens = await app.operations.countPrompt(counted, request)
+      if (tokens === undefined) reply.header('x-llm-router-estimate', 'true')
+      const estimated = tokens ?? estimateTokens(asMessages(counted, app.dialects.get('anthropic')))
+      return { object: 'response.input_tokens', input_tokens: estimated }
+    })
+
     app.get<{ Params: { id: string }; Querystring: { stream?: string } }>(
       `${path}/:id`,
       { config: { dialect, docs: findDocs } },
@@ -101,6 +125,20 @@ const docs: EndpointDocs = {
   example: { model: 'demo', input: 'Hello' },
 }
 
+const countDocs: EndpointDocs = {
+  id: 'countResponseTokens',
+  tag: 'OpenAI',
+  summary: 'Count the input tokens of a response',
+  description:
+    'Counted by the engine if it can; otherwise estimated, with the header `x-llm-router-estimate`.',
+  operations: ['responses_count', 'count', 'tokenize'],
+  otherwise: 'the router estimates',
+  answers: [
+    json('The count.', Type.Object({ object: Type.String(), input_tokens: Type.Integer({ minimum: 0 }) })),
+  ],
+  example: { model: 'demo', input: 'Hello' },
+}
+
 const findDocs: EndpointDocs = {
   id: 'retrieveResponse',
   tag: 'OpenAI',
@@ -124,6 +162,14 @@ async function recall(body: Record<string, unknown>, store: Responses): Promise<
   if (typeof previous !== 'string') return { history: undefined, referenced }
   const stored = await store.find(previous)
   return { history: stored && [...stored.input, ...outputOf(stored)], referenced }
+}
+
+/** The prompt in the form of which tokens are estimated. Throws `bad_request` for what is no request. */
+function asMessages({ dialect: { chat }, alias, readBody }: ClientRequest, written: Dialect): JsonObject {
+  const body = readBody()
+  chat.checkRequest?.(body)
+  const request = { ...chat.readRequest(body, false), sampling: {} }
+  return written.chat.writeRequest(request, { model: alias, flavour: {}, drop: () => undefined })
 }
 
 function previousNotFound({ previous_response_id: id }: Record<string, unknown>): RouterError {

@@ -43,8 +43,13 @@ export function connectScripts<Step extends string>(
   }
 }
 
-export function connectRedis(address: RedisAddress, commandTimeoutMs = 250): RedisLink {
-  const link = connectScripts<LeaseStep>(address, ['acquire', 'renew', 'release'], commandTimeoutMs)
+/** The same with a connection that listens; both are closed at once. */
+export function connectListening<Step extends string>(
+  address: RedisAddress,
+  steps: readonly Step[],
+  commandTimeoutMs = 250,
+): ScriptLink<Step> & Pick<RedisLink, 'subscriber'> {
+  const link = connectScripts(address, steps, commandTimeoutMs)
   const subscriber = open(address, optionsOf(commandTimeoutMs))
   return {
     ...link,
@@ -54,6 +59,10 @@ export function connectRedis(address: RedisAddress, commandTimeoutMs = 250): Red
       subscriber.disconnect()
     },
   }
+}
+
+export function connectRedis(address: RedisAddress, commandTimeoutMs = 250): RedisLink {
+  return connectListening<LeaseStep>(address, ['acquire', 'renew', 'release'], commandTimeoutMs)
 }
 
 /**

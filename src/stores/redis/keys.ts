@@ -1,5 +1,7 @@
 /** The channel on which models with a freed target are published. */
 export const freedChannel = 'llm-router:freed'
+/** The channel on which routers tell each other what their engines and models do. */
+export const fleetChannel = 'llm-router:fleet'
 
 /**
  * The names of everything in Redis. Leases and their counters start with the model in braces; only the hash of the
@@ -12,6 +14,8 @@ export const redisKeys = {
   lastHost: (model: string) => `{m:${part(model)}}:last-host`,
   knownHosts: (model: string) => `{m:${part(model)}}:hosts`,
   usedHosts: 'llm-router:hosts',
+  /** The router that polls the engines for all. */
+  leader: 'llm-router:leader',
   running: (host: string) => `llm-router:running:${host}`,
   /** What a process holds. */
   owned: (worker: string) => `llm-router:owned:${worker}`,

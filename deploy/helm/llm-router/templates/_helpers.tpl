@@ -117,6 +117,9 @@ app.kubernetes.io/component: test
 {{- $_ := set $all "LLM_ROUTER_REDIS_HOST" .Values.redis.host -}}
 {{- $_ := set $all "LLM_ROUTER_REDIS_PORT" .Values.redis.port -}}
 {{- end -}}
+{{- if and (not (include "llm-router.redis" .)) (gt (include "llm-router.mostReplicas" . | int) 1) -}}
+{{- $_ := set $all "LLM_ROUTER_REPLICAS" (include "llm-router.mostReplicas" . | int) -}}
+{{- end -}}
 {{- if include "llm-router.modelsConfigMap" . -}}
 {{- $_ := set $all "LLM_ROUTER_MODELS_CONFIG" "/etc/llm-router/config/models-config.json" -}}
 {{- end -}}

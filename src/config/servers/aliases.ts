@@ -1,0 +1,57 @@
+import { didYouMean } from '../../lib/did-you-mean.ts'
+import { isObject } from '../../lib/json/read.ts'
+import { pathBelow } from '../config-path.ts'
+import type { Findings } from '../models-check.ts'
+
+export interface KnownModels {
+  /** Models that the file itself names. */
+  configured: ReadonlySet<string>
+  /** Models that servers publish now. */
+  published: ReadonlySet<string>
+  /** Whether servers may publish further models later. */
+  mayGrow: boolean
+}
+
+/** Reads `aliases`: the model of each further name. What is invalid goes to the findings and is left out. */
+export function readAliases(
+  root: Record<string, unknown>,
+  { configured, published, mayGrow }: KnownModels,
+  { errors, warnings }: Findings,
+): ReadonlyMap<string, string> {
+  const { aliases: written = {} } = root
+  if (!isObject(written)) {
+    errors.push('aliases: not an object; it holds further names of models, as {"name": "model"}')
+    return new Map()
+  }
+  const models = [...configured, ...published]
+  const valid = Object.entries(written).filter(([name, model]) => {
+    const path = pathBelow('aliases', `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    const before = errors.length
+    if (/^[$_]/.test(name) && typeof model !== 'string') return false
+    if (isObject(model))
+      errors.push(
+        `${path}: an object is not the name of a model; the name "aliases" is reserved, so a group of models needs another name`,
+      )
+    else if (typeof model !== 'string' || model === '')
+      errors.push(
+        `${path}: ${Array.isArray(model) ? 'a list' : JSON.stringify(model)} is not the name of a model`,
+      )
+    else if (name === '') errors.push(`${path}: a name must not be empty`)
+    else if (configured.has(name)) errors.push(`${path}: there is a model of this name`)
+    else if (name === model) errors.push(`${path}: an alias cannot stand for itself`)
+    else if (Object.hasOwn(written, model) && !models.includes(model))
+      errors.push(`${path}: ${JSON.stringify(model)} is an alias too; name the model itself`)
+    else if (!models.includes(model)) {
+      const text = `${path}: no active model ${JSON.stringify(model)}${didYouMean(model, models)}`
+      if (mayGrow) warnings.push(`${text}; the alias works once a server has it`)
+      else errors.push(text)
+    }
+    return errors.length === before
+  })
+  return new Map(valid.map(([name, model]) => [name, String(model)]))
+}
+
+/** Names that are aliases, or are meant to be. */
+export function aliasNames({ aliases }: Record<string, unknown>): string[] {
+  return isObject(aliases) ? Object.keys(aliases) : []
+}

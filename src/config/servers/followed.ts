@@ -1,0 +1,67 @@
+import { dirname } from 'node:path'
+import { readJsonc } from '../../lib/json/jsonc.ts'
+import { isObject } from '../../lib/json/read.ts'
+import type { ProviderType } from '../../sdk/provider.ts'
+import type { Registry } from '../../sdk/registry.ts'
+import type { Findings } from '../models-check.ts'
+import type { Server } from '../models-schema.ts'
+import { proxyRule } from '../proxy-rule.ts'
+import type { Config } from '../settings.ts'
+import type { FileContent, ModelsSnapshot } from '../sources.ts'
+import { readServer, type ServerAccess, type TargetSources } from '../target-build.ts'
+import { followsModels } from './published.ts'
+import { readServers } from './servers.ts'
+
+/** A server of which something has to be found out: its models, its addresses, or both. */
+export interface FollowedServer extends ServerAccess {
+  id: string
+  apiType: string
+  /** Whether its models are asked for. */
+  hasModels: boolean
+  addresses: 'one' | 'all'
+  kubernetes: Server['kubernetes']
+}
+
+/** The servers of a models-config.json to follow. Invalid ones are left out; the file's loader reports them. */
+export function followedServers({ main, files }: ModelsSnapshot, sources: FileSources): FollowedServer[] {
+  const root = 'text' in main ? readJsonc(main.text) : undefined
+  if (!root || root.syntaxError || !isObject(root.value)) return []
+  const { list } = readServers(root.value, { errors: [], warnings: [] })
+  return list.flatMap((entry): FollowedServer[] => {
+    const { models, addresses, kubernetes, api_type: apiType } = entry.server
+    const hasModels = models !== undefined && (followsModels(entry) || apiType !== 'mock')
+    if (!hasModels && addresses === undefined && kubernetes === undefined) return []
+    const findings: Findings = { errors: [], warnings: [] }
+    const access = readServer(entry, targetSources(sources, files), findings)
+    if (access.host === undefined) return []
+    return [{ ...access, id: entry.id, apiType, hasModels, addresses: addresses ?? 'one', kubernetes }]
+  })
+}
+
+export interface FileSources {
+  config: Config
+  env: Readonly<Record<string, string | undefined>>
+  providers: Registry<ProviderType>
+}
+
+/** What targets are built from, with the files as they were read for the snapshot. */
+export function targetSources(
+  { config, env, providers }: FileSources,
+  files: Readonly<Record<string, FileContent>>,
+): TargetSources {
+  return {
+    providers,
+    env,
+    readFile: (file) => contentIn(files, file),
+    baseDir: dirname(config.modelsConfigPath),
+    allowLinkLocal: config.allowLinkLocal,
+    proxyOf: proxyRule(config),
+  }
+}
+
+/** Content as `fs.readFileSync` would have returned it when the snapshot was taken. */
+function contentIn(files: Readonly<Record<string, FileContent>>, path: string): string {
+  const content = Object.hasOwn(files, path) ? files[path] : undefined
+  if (content && 'text' in content) return content.text
+  throw Object.assign(new Error('the file cannot be read'), { code: content?.code ?? 'ENOENT' })
+}

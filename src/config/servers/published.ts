@@ -1,0 +1,94 @@
+import type { FoundModel } from '../discovered.ts'
+import type { ProviderAtPath } from '../models-check.ts'
+import type { FleetSnapshot, ServerEndpoint } from './fleet-snapshot.ts'
+import { inheriting, type ServerAtPath } from './servers.ts'
+
+/** A provider of a published model, and the endpoints of its server that have the model. */
+export interface PublishedProvider {
+  placed: ProviderAtPath
+  endpoints: readonly ServerEndpoint[]
+}
+
+export interface PublishedModel {
+  alias: string
+  providers: PublishedProvider[]
+  /** What the first server that says anything says of it. */
+  found: FoundModel | undefined
+}
+
+/** Endpoints of a server as they are known now; none as long as its addresses are unknown. */
+export function endpointsOf({ id, server }: ServerAtPath, fleet: FleetSnapshot): readonly ServerEndpoint[] {
+  const known = fleet[id]
+  if (server.addresses !== undefined || server.kubernetes !== undefined) return known ?? []
+  return known?.slice(0, 1) ?? [{}]
+}
+
+/** Whether further models may appear while the router runs. */
+export function followsModels({ server }: ServerAtPath): boolean {
+  return server.models === '*'
+}
+
+/** The models that servers publish with `models`. Servers that have a model under the same public name share it. */
+export function publishedModels(servers: readonly ServerAtPath[], fleet: FleetSnapshot): PublishedModel[] {
+  const models = new Map<string, PublishedModel>()
+  for (const server of servers) {
+    for (const [upstreamName, { endpoints, found }] of offers(server, fleet)) {
+      const alias = publicName(server, upstreamName)
+      const model = models.get(alias) ?? { alias, providers: [], found: undefined }
+      models.set(alias, model)
+      model.found ??= found
+      model.providers.push({ placed: provider(server, upstreamName, found), endpoints })
+    }
+  }
+  return [...models.values()]
+}
+
+interface Offer {
+  endpoints: ServerEndpoint[]
+  found: FoundModel | undefined
+}
+
+/** What a server offers, by its own names. */
+function offers(server: ServerAtPath, fleet: FleetSnapshot): Map<string, Offer> {
+  const { models } = server.server
+  const endpoints = endpointsOf(server, fleet)
+  const offered = new Map<string, Offer>()
+  if (models === undefined) return offered
+  if (models !== '*') {
+    for (const name of models.map((written) => upstreamName(server, written))) {
+      const found = endpoints.flatMap((each) => each.models ?? []).find((model) => model.name === name)
+      offered.set(name, { endpoints: [...endpoints], found })
+    }
+    return offered
+  }
+  for (const endpoint of endpoints) {
+    for (const found of endpoint.models ?? []) {
+      const offer = offered.get(found.name) ?? { endpoints: [], found }
+      offered.set(found.name, offer)
+      offer.endpoints.push(endpoint)
+    }
+  }
+  return offered
+}
+
+function publicName({ server: { names = {} } }: ServerAtPath, upstream: string): string {
+  return (Object.hasOwn(names, upstream) ? names[upstream]?.trim() : undefined) || upstream
+}
+
+/** A list may have a model by its public name. */
+function upstreamName({ server: { names = {} } }: ServerAtPath, written: string): string {
+  if (Object.hasOwn(names, written)) return written
+  return Object.entries(names).find(([, name]) => name === written)?.[0] ?? written
+}
+
+function provider(server: ServerAtPath, upstream: string, found: FoundModel | undefined): ProviderAtPath {
+  return inheriting(
+    server,
+    {
+      model_path: upstream,
+      ...(found && found.context > 0 ? { input_size: found.context } : {}),
+      ...(found?.embedding ? { is_embedding: true } : {}),
+    },
+    server.path,
+  )
+}

@@ -1,0 +1,126 @@
+import { didYouMean } from '../../lib/did-you-mean.ts'
+import { isObject } from '../../lib/json/read.ts'
+import { checkPart, type Findings, type ProviderAtPath, providerHints } from '../models-check.ts'
+import { type Provider, type Server, ServerSchema } from '../models-schema.ts'
+
+export interface ServerAtPath {
+  id: string
+  path: string
+  server: Server
+}
+
+/** The entries of `servers`. */
+export interface Servers {
+  readonly list: readonly ServerAtPath[]
+  byId(id: string): ServerAtPath | undefined
+  /**
+   * A provider with `server`, with what it takes from that entry. Empty, and an error, if there is no such entry; an
+   * invalid entry has its own error.
+   */
+  complete(own: ServedProvider, path: string, findings: Findings): ProviderAtPath[]
+}
+
+type ServedProvider = Partial<Provider>
+
+/** Names of models-config.json that are no groups of models. */
+export const reservedNames = ['servers', 'aliases', 'active_models'] as const
+
+export function isReserved(name: string): boolean {
+  return reservedNames.some((reserved) => reserved === name)
+}
+
+/** Members that replace each other: what the provider says of one of them leaves nothing of the server's. */
+const together = [
+  ['api_token', 'api_token_file'],
+  ['client_cert_file', 'client_key_file'],
+]
+
+/** Members that belong to the entry itself, and to no provider. */
+const ofServer = new Set(['id', 'models', 'names', 'addresses', 'kubernetes'])
+
+/** Reads `servers`. What is invalid goes to the findings and is left out. */
+export function readServers(root: Record<string, unknown>, findings: Findings): Servers {
+  const { servers: written = [] } = root
+  if (!Array.isArray(written)) {
+    findings.errors.push(
+      'servers: not a list of servers; the name is reserved for it, so a group of models needs another name',
+    )
+    return serversOf([], new Set())
+  }
+  const pathOf = new Map<string, string>()
+  const list = written.flatMap((value: unknown, index): ServerAtPath[] => {
+    const path = `servers[${index}]`
+    const id = isObject(value) && typeof value.id === 'string' ? value.id.trim() : ''
+    const earlier = pathOf.get(id)
+    if (id !== '') pathOf.set(id, earlier ?? path)
+    const server = checkPart(ServerSchema, value, path, findings)
+    if (!server) return []
+    if (id === '') findings.errors.push(`${path}.id: "" is not a name for the server`)
+    if (earlier !== undefined) {
+      findings.errors.push(`${path}.id: ${JSON.stringify(id)} is also the id of ${earlier}`)
+      return []
+    }
+    findings.errors.push(...conflicts(server, path))
+    findings.warnings.push(...providerHints(server, path))
+    return [{ id, path, server }]
+  })
+  return serversOf(list, new Set(pathOf.keys()))
+}
+
+function serversOf(list: readonly ServerAtPath[], ids: ReadonlySet<string>): Servers {
+  const byId = new Map(list.map((server) => [server.id, server]))
+  return {
+    list,
+    byId: (id) => byId.get(id),
+    complete(own, path, { errors }) {
+      const id = own.server?.trim() ?? ''
+      const found = byId.get(id)
+      if (found) return [inheriting(found, own, path)]
+      if (!ids.has(id)) {
+        const known = ids.size === 0 ? 'there are none' : `known: ${[...ids].join(', ')}`
+        errors.push(`${path}.server: no server ${JSON.stringify(id)}; ${known}${didYouMean(id, ids)}`)
+      }
+      return []
+    },
+  }
+}
+
+/** A server as a provider, for what concerns the server alone. */
+export function asProvider(server: ServerAtPath): ProviderAtPath {
+  return inheriting(server, {}, server.path)
+}
+
+/** A provider on a server. */
+export function inheriting(
+  { id, path: serverPath, server }: ServerAtPath,
+  written: ServedProvider,
+  path: string,
+): ProviderAtPath {
+  const replaced = together.filter((group) => group.some((member) => member in written)).flat()
+  const own = new Set([...Object.keys(written), ...replaced])
+  const taken = Object.entries(server).filter(([member]) => !own.has(member) && !ofServer.has(member))
+  return {
+    provider: { ...serviceHost(server), api_type: server.api_type, ...Object.fromEntries(taken), ...written },
+    path,
+    server: { id, path: serverPath, own },
+  }
+}
+
+/** Without an address of its own, a Service is called by its name in the cluster. */
+function serviceHost({ kubernetes }: Server): { api_host?: string } {
+  if (kubernetes === undefined) return {}
+  return { api_host: `http://${kubernetes.service}.${kubernetes.namespace}.svc` }
+}
+
+/** What the members that only entries of `servers` have say against each other. */
+function conflicts({ addresses, kubernetes, models, api_type: type }: Server, path: string): string[] {
+  const follows = addresses ?? kubernetes ?? (models === '*' ? models : undefined)
+  if (type.trim().toLowerCase() === 'mock' && follows !== undefined) {
+    const member = addresses !== undefined ? 'addresses' : kubernetes !== undefined ? 'kubernetes' : 'models'
+    const instead = member === 'models' ? '; list its models by name' : ''
+    return [`${path}.${member}: a mock has no server to ask${instead}`]
+  }
+  if (addresses !== undefined && kubernetes !== undefined)
+    return [`${path}.addresses: there is kubernetes too; one of the two must go`]
+  return []
+}

@@ -1,0 +1,127 @@
+import type { LivePart } from '../../config/reloader.ts'
+import type { FleetSnapshot, ServerEndpoint } from '../../config/servers/fleet-snapshot.ts'
+import { type FileSources, type FollowedServer, followedServers } from '../../config/servers/followed.ts'
+import { type ConfigSources, configSources, type ModelsSnapshot } from '../../config/sources.ts'
+import type { AllLookup } from '../../relay/upstream/checked-lookup.ts'
+import { type FleetLog, KubernetesServices } from './kubernetes/services.ts'
+import { ServerFollower } from './server-follower.ts'
+
+export interface FleetOptions extends FileSources {
+  log: FleetLog
+  /** Looks up all addresses of a name; `dns.lookup` unless given. */
+  lookup?: AllLookup | undefined
+}
+
+/** Longest wait for servers that a configuration names for the first time, in milliseconds. */
+const firstAnswerMs = 3_000
+/** Changes that come together are reported once. */
+const quietMs = 50
+
+/** The sources of the configuration, with what is found out about its servers. */
+export function followedSources(options: FleetOptions): ConfigSources {
+  const sources = configSources(options.config)
+  return { ...sources, models: { ...sources.models, live: new Fleet(options) } }
+}
+
+/**
+ * Follows the servers of models-config.json whose models or addresses are not written there. What it knows is a part of the
+ * configuration: every change of it is applied as a changed file is. One process of a router follows them for all.
+ */
+class Fleet implements LivePart<ModelsSnapshot> {
+  readonly #options: FleetOptions
+  readonly #kubernetes: KubernetesServices
+  /** By everything that the server is asked with. */
+  readonly #followers = new Map<string, { server: FollowedServer; follower: ServerFollower }>()
+  #onChange: () => void = () => undefined
+  #quiet: NodeJS.Timeout | undefined
+
+  constructor(options: FleetOptions) {
+    this.#options = options
+    const { env, config, log } = options
+    this.#kubernetes = new KubernetesServices({ env, directory: config.kubernetesAccountDir, log })
+  }
+
+  async complete(read: ModelsSnapshot): Promise<ModelsSnapshot> {
+    const servers = followedServers(read, this.#options)
+    if (servers.length === 0) return read
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, firstAnswerMs)
+    await Promise.race([Promise.all(servers.map((server) => this.#follow(server).first)), late])
+    clearTimeout(timer)
+    return { ...read, fleet: this.#known(servers) }
+  }
+
+  update(inUse: ModelsSnapshot): ModelsSnapshot {
+    const servers = followedServers(inUse, this.#options)
+    return servers.length === 0 ? inUse : { ...inUse, fleet: this.#known(servers) }
+  }
+
+  strip({ fleet: _fleet, ...snapshot }: ModelsSnapshot): ModelsSnapshot {
+    return snapshot
+  }
+
+  settle(inUse: ModelsSnapshot): void {
+    const kept = new Set(followedServers(inUse, this.#options).map(keyOf))
+    for (const [key, { follower }] of this.#followers) {
+      if (kept.has(key)) continue
+      follower.stop()
+      this.#followers.delete(key)
+    }
+  }
+
+  listen(onChange: () => void): void {
+    this.#onChange = onChange
+  }
+
+  close(): void {
+    this.#onChange = () => undefined
+    clearTimeout(this.#quiet)
+    for (const { follower } of this.#followers.values()) follower.stop()
+    this.#followers.clear()
+    this.#kubernetes.close()
+  }
+
+  #known(servers: readonly FollowedServer[]): FleetSnapshot {
+    return Object.fromEntries(servers.map((server) => [server.id, this.#follow(server).endpoints]))
+  }
+
+  #follow(server: FollowedServer): ServerFollower {
+    const key = keyOf(server)
+    const known = this.#followers.get(key)
+    if (known) return known.follower
+    const { config, lookup } = this.#options
+    const follower = new ServerFollower(server, this.#formerOf(server), {
+      dnsIntervalMs: config.dnsIntervalMs,
+      allowLinkLocal: config.allowLinkLocal,
+      kubernetes: this.#kubernetes,
+      lookup,
+      random: Math.random,
+      onChange: () => this.#changed(),
+    })
+    this.#followers.set(key, { server, follower })
+    return follower
+  }
+
+  /** With another key or health check it is still the same server. */
+  #formerOf({ id, host, addresses, kubernetes }: FollowedServer): readonly ServerEndpoint[] {
+    const same = [...this.#followers.values()].findLast(
+      ({ server }) =>
+        server.id === id &&
+        server.host === host &&
+        server.addresses === addresses &&
+        JSON.stringify(server.kubernetes) === JSON.stringify(kubernetes),
+    )
+    return same?.follower.endpoints ?? []
+  }
+
+  #changed(): void {
+    this.#quiet ??= setTimeout(() => {
+      this.#quiet = undefined
+      this.#onChange()
+    }, quietMs).unref()
+  }
+}
+
+function keyOf({ type: _type, ...asked }: FollowedServer): string {
+  return JSON.stringify(asked)
+}

@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import type { ServerEndpoint } from '../../config/servers/fleet-snapshot.ts'
+import type { FollowedServer } from '../../config/servers/followed.ts'
+import type { AllLookup } from '../../relay/upstream/checked-lookup.ts'
+import { followAddresses } from './dns-addresses.ts'
+import type { KubernetesServices } from './kubernetes/services.ts'
+import { type KnownModels, listModels } from './server-models.ts'
+
+export interface FollowerOptions {
+  dnsIntervalMs: number
+  allowLinkLocal: boolean
+  kubernetes: Pick<KubernetesServices, 'follow'>
+  lookup?: AllLookup | undefined
+  /** 0 (inclusive) to 1 (exclusive). */
+  random(): number
+  onChange(): void
+}
+
+/** Longest interval at which a server is asked for its models, in milliseconds; jittered by 20 %. */
+const modelsIntervalMs = 10_000
+/** Longest wait for one list of models, in milliseconds. */
+const listTimeoutMs = 8_000
+/** Servers of one name that are asked at once. */
+const maxAtOnce = 16
+
+/** Follows the addresses and the models of a server. What does not answer keeps what it had. */
+export class ServerFollower {
+  readonly #server: FollowedServer
+  readonly #options: FollowerOptions
+  readonly #known = new Map<string, KnownModels>()
+  readonly #stop = new AbortController()
+  readonly #first = Promise.withResolvers<void>()
+  readonly #stopAddresses: () => void
+  #endpoints: readonly ServerEndpoint[]
+  #timer: NodeJS.Timeout | undefined
+  #asking: Promise<void> | undefined
+  /** Endpoints have come that were not there when the models were last asked for. */
+  #hasNew = false
+
+  /** `former`: what was known of the server under another configuration. */
+  constructor(server: FollowedServer, former: readonly ServerEndpoint[], options: FollowerOptions) {
+    this.#server = server
+    this.#options = options
+    this.#endpoints = former
+    this.#stopAddresses = this.#followAddresses()
+  }
+
+  get endpoints(): readonly ServerEndpoint[] {
+    return this.#endpoints
+  }
+
+  /** Resolves when the server has answered, or has failed to. */
+  get first(): Promise<void> {
+    return this.#first.promise
+  }
+
+  stop(): void {
+    this.#stop.abort()
+    clearTimeout(this.#timer)
+    this.#stopAddresses()
+    this.#first.resolve()
+  }
+
+  #followAddresses(): () => void {
+    const { kubernetes, addresses, host = '' } = this.#server
+    if (kubernetes) {
+      return this.#options.kubernetes.follow(kubernetes, (endpoints) => this.#setAddresses(endpoints))
+    }
+    if (addresses === 'one') {
+      this.#setAddresses([{}])
+      return () => undefined
+    }
+    const { dnsIntervalMs, allowLinkLocal, lookup } = this.#options
+    return followAddresses(
+      new URL(host).hostname,
+      { intervalMs: dnsIntervalMs, allowLinkLocal, lookup },
+      (found) => this.#setAddresses(found?.map((address) => ({ name: digestOf(address), address }))),
+    )
+  }
+
+  /** Undefined: nothing was learned. */
+  #setAddresses(found: readonly Omit<ServerEndpoint, 'models'>[] | undefined): void {
+    if (found === undefined) {
+      this.#first.resolve()
+      return
+    }
+    const former = new Map(this.#endpoints.map((endpoint) => [endpoint.name, endpoint]))
+    const endpoints = found.map((endpoint): ServerEndpoint => {
+      const models = former.get(endpoint.name)?.models
+      return { ...endpoint, ...(models === undefined ? {} : { models }) }
+    })
+    this.#become(endpoints)
+    for (const name of this.#known.keys())
+      if (!endpoints.some((endpoint) => keyOf(endpoint) === name)) this.#known.delete(name)
+    if (!this.#server.hasModels) this.#first.resolve()
+    else if (endpoints.some(({ models }) => models === undefined) || this.#timer === undefined)
+      this.#askSoon()
+    else this.#first.resolve()
+  }
+
+  #askSoon(): void {
+    this.#hasNew = true
+    clearTimeout(this.#timer)
+    this.#asking ??= this.#askAll()
+  }
+
+  async #askAll(): Promise<void> {
+    while (this.#hasNew) {
+      this.#hasNew = false
+      const waiting = [...this.#endpoints]
+      const ask = async (): Promise<void> => {
+        for (let next = waiting.shift(); next; next = waiting.shift()) await this.#ask(next)
+      }
+      await Promise.all(Array.from({ length: maxAtOnce }, ask))
+    }
+    this.#first.resolve()
+    this.#asking = undefined
+    if (this.#stop.signal.aborted) return
+    const { dnsIntervalMs, random } = this.#options
+    const intervalMs = Math.min(modelsIntervalMs, dnsIntervalMs)
+    this.#timer = setTimeout(() => this.#askSoon(), intervalMs * (0.8 + 0.4 * random())).unref()
+  }
+
+  async #ask(endpoint: ServerEndpoint): Promise<void> {
+    const key = keyOf(endpoint)
+    const known = this.#known.get(key) ?? new Map()
+    this.#known.set(key, known)
+    const { allowLinkLocal, lookup } = this.#options
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(listTimeoutMs)])
+    const models = await listModels(this.#server, endpoint, known, { signal, allowLinkLocal, lookup })
+    if (models === undefined || this.#stop.signal.aborted) return
+    this.#become(this.#endpoints.map((each) => (keyOf(each) === key ? { ...each, models } : each)))
+  }
+
+  #become(endpoints: readonly ServerEndpoint[]): void {
+    if (isDeepStrictEqual(endpoints, this.#endpoints)) return
+    this.#endpoints = endpoints
+    this.#options.onChange()
+  }
+}
+
+function keyOf({ name = '', address = '', port = 0 }: ServerEndpoint): string {
+  return `${name} ${address} ${port}`
+}
+
+function digestOf(address: string): string {
+  return createHash('sha256').update(address).digest('hex').slice(0, 8)
+}

@@ -1,0 +1,61 @@
+export interface MetricSample {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+/** Engines write some hundred lines; a longer text is read up to here. */
+const maxLines = 20_000
+const maxLineLength = 4_096
+
+/**
+ * Samples of the metrics with these names, from a text in the Prometheus exposition format
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/). What is no valid sample is skipped: an engine that writes one
+ * odd line still tells its load. Values that are not finite are skipped too.
+ */
+export function metricsIn(text: string, names: ReadonlySet<string>): Map<string, MetricSample[]> {
+  const found = new Map<string, MetricSample[]>()
+  let from = 0
+  for (let count = 0; count < maxLines && from < text.length; count++) {
+    const newline = text.indexOf('\n', from)
+    const end = newline === -1 ? text.length : newline
+    if (end - from <= maxLineLength) readLine(text.slice(from, end), names, found)
+    from = end + 1
+  }
+  return found
+}
+
+function readLine(line: string, names: ReadonlySet<string>, found: Map<string, MetricSample[]>): void {
+  const name = /^[A-Za-z_:][\w:]*/.exec(line)?.[0]
+  if (name === undefined || !names.has(name)) return
+  const labels: Record<string, string> = {}
+  let rest = line.slice(name.length).trimStart()
+  if (rest.startsWith('{')) {
+    const end = readLabels(rest, labels)
+    if (end === undefined) return
+    rest = rest.slice(end)
+  }
+  const [text = ''] = rest.trim().split(/[ \t]+/) // a timestamp may follow
+  const value = text === '' ? Number.NaN : Number(text)
+  if (!Number.isFinite(value)) return
+  const samples = found.get(name) ?? []
+  samples.push({ labels, value })
+  found.set(name, samples)
+}
+
+const label = /\s*([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,?)/y
+
+/** Reads `{name="value",...}` into `labels`. Returns the index behind it; undefined if it is malformed. */
+function readLabels(text: string, labels: Record<string, string>): number | undefined {
+  let at = 1
+  for (;;) {
+    const end = /\s*\}/y
+    end.lastIndex = at
+    if (end.test(text)) return end.lastIndex
+    label.lastIndex = at
+    const match = label.exec(text)
+    if (!match) return undefined
+    const [, name = '', value = ''] = match
+    labels[name] = value.replace(/\\(.)/g, (_, character: string) => (character === 'n' ? '\n' : character))
+    at = label.lastIndex
+  }
+}

@@ -1,0 +1,271 @@
+import { createHash } from 'node:crypto'
+import { hostname } from 'node:os'
+import { EnginePoll } from '../../fleet/signals/engine-poll.ts'
+import { version } from '../../lib/version.ts'
+import { askEngine } from '../../relay/upstream/ask-engine.ts'
+import { isSuccess } from '../../relay/upstream/upstream-answer.ts'
+import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
+import type { Target } from '../../sdk/target.ts'
+import type { Transport } from '../../sdk/transport.ts'
+import type { FleetBoard, FleetMessage } from '../../stores/fleet/store.ts'
+
+export interface EnginePollsOptions {
+  transportOf(target: Target): Transport
+  /** Undefined: the target's server is not polled. */
+  kindOf(target: Target): EngineKind | undefined
+  /** Pause between two polls of a server when no other router polls for this one, in milliseconds. */
+  intervalMs: number
+  /** How long an engine may take to wake up, in milliseconds. */
+  wakeTimeoutMs: number
+  /** Opens the connection to other routers, once this process polls. Undefined: there are none. */
+  openBoard(): Promise<FleetBoard | undefined>
+  /** Passes on to all processes of this router what a poll has found, or another router has said. */
+  tell(message: FleetMessage, router: string): void
+  /** Calls with every change of what is known of the server behind these targets. */
+  onSignals(targets: readonly Target[], signals: EngineSignals | undefined): void
+  /** Monotonic milliseconds. */
+  now(): number
+  /** 0 (inclusive) to 1 (exclusive). */
+  random(): number
+}
+
+/** Least pause between two polls of a server, in milliseconds: see `engineQuestions`. */
+export const leastPauseMs = 2_000
+/** The first polls do not compete with the start, and find the routers agreed on the one that polls. In milliseconds. */
+const firstMs = 2_000
+/** Delays a poll by up to this share of the pause, so that routers and servers do not move in step. */
+const jitter = 0.2
+/** After so long without news from the router that polls, each polls itself, in milliseconds. */
+const silenceMs = 10_000
+const timeoutMs = 2_000
+/** An engine that could not be woken is not asked to wake up again before this, in milliseconds. */
+const wakeAgainMs = 5_000
+const userAgent = `llm-router/${version}`
+
+interface Engine {
+  readonly key: string
+  readonly targets: Set<Target>
+  readonly poll: EnginePoll
+  signals: EngineSignals | undefined
+  /** Monotonic milliseconds. */
+  heardAt: number
+  polledAt: number
+  waking: Promise<readonly Target[]> | undefined
+  /** On the same clock: after a failure. */
+  wakeNotBefore: number
+  timer: NodeJS.Timeout | undefined
+}
+
+/**
+ * Polls the engines behind the targets. Only the leading process of a router polls, and with Redis only one router; all others
+ * hear what it finds.
+ */
+export class EnginePolls {
+  readonly #options: EnginePollsOptions
+  readonly #engines = new Map<string, Engine>()
+  readonly #engineOf = new WeakMap<Target, Engine>()
+  #targets: ReadonlySet<Target> = new Set()
+  #board: FleetBoard | undefined
+  #isLeader = false
+  readonly #stopping = new AbortController()
+  #sweep: NodeJS.Timeout | undefined
+
+  constructor(options: EnginePollsOptions) {
+    this.#options = options
+  }
+
+  /** Undefined: nothing is known now. */
+  signalsOf(target: Target): EngineSignals | undefined {
+    return this.#engineOf.get(target)?.signals
+  }
+
+  /** The other routers, while this process polls. */
+  get board(): FleetBoard | undefined {
+    return this.#board
+  }
+
+  /** Replaces the set of targets. */
+  cover(targets: readonly Target[]): void {
+    const wanted = new Set(targets)
+    this.#targets = wanted
+    for (const target of wanted) this.#add(target)
+    for (const engine of [...this.#engines.values()]) {
+      for (const target of engine.targets) {
+        if (wanted.has(target)) continue
+        engine.targets.delete(target)
+        this.#engineOf.delete(target)
+      }
+      if (engine.targets.size > 0) continue
+      clearTimeout(engine.timer)
+      this.#engines.delete(engine.key)
+    }
+    this.#sweep ??= setInterval(() => this.#review(), leastPauseMs).unref()
+  }
+
+  lead(isLeader: boolean): void {
+    if (this.#isLeader === isLeader || this.#stopping.signal.aborted) return
+    this.#isLeader = isLeader
+    if (isLeader) void this.#begin()
+    else this.#end()
+  }
+
+  heard(key: string, signals: EngineSignals | null): void {
+    const engine = this.#engines.get(key)
+    if (!engine) return
+    engine.heardAt = this.#options.now()
+    this.#set(engine, signals ?? undefined)
+  }
+
+  /** Names the target's engine to the process that polls; undefined: it is not polled. */
+  keyOf(target: Target): string | undefined {
+    return this.#engineOf.get(target)?.key
+  }
+
+  /**
+   * Wakes an engine; all calls while it wakes up are one. Resolves to its targets, or to none if it was not woken. vLLM, "Sleep
+   * Mode": `/wake_up` answers when the weights are back.
+   */
+  wake(key: string): Promise<readonly Target[]> {
+    const engine = this.#engines.get(key)
+    if (!engine || this.#options.now() < engine.wakeNotBefore) return Promise.resolve([])
+    engine.waking ??= this.#wake(engine).finally(() => {
+      engine.waking = undefined
+    })
+    return engine.waking
+  }
+
+  async #wake(engine: Engine): Promise<readonly Target[]> {
+    const [target] = engine.targets
+    if (!target || engine.signals?.sleep !== 'weights_offloaded') return []
+    const { transportOf, now, wakeTimeoutMs } = this.#options
+    const { signal } = this.#stopping
+    const asking = { ...{ timeoutMs: wakeTimeoutMs, signal, userAgent }, transport: transportOf(target) }
+    const path = `${target.rootPath ?? ''}/wake_up`
+    const { status } = await askEngine(target, { path, body: {} }, asking)
+    if (status === undefined || !isSuccess(status)) {
+      engine.wakeNotBefore = now() + wakeAgainMs
+      return []
+    }
+    await this.#poll(engine)
+    return [...engine.targets]
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#isLeader = false
+    clearInterval(this.#sweep)
+    for (const { timer } of this.#engines.values()) clearTimeout(timer)
+    await this.#board?.close()
+  }
+
+  async #begin(): Promise<void> {
+    const now = this.#options.now()
+    for (const engine of this.#engines.values()) engine.heardAt = Math.max(engine.heardAt, now)
+    const board = await this.#options.openBoard()
+    if (!this.#isLeader) {
+      await board?.close()
+      return
+    }
+    this.#board = board
+    board?.onMessage((message, router) => {
+      if (message.type !== 'signals' || this.#engines.has(message.server)) this.#options.tell(message, router)
+    })
+    for (const engine of this.#engines.values()) this.#schedule(engine, firstMs)
+  }
+
+  #end(): void {
+    for (const engine of this.#engines.values()) clearTimeout(engine.timer)
+    const board = this.#board
+    this.#board = undefined
+    void board?.close()
+  }
+
+  #add(target: Target): void {
+    const kind = this.#options.kindOf(target)
+    if (!kind) return
+    const key = engineKey(target, kind)
+    const known = this.#engines.get(key)
+    const engine = known ?? {
+      ...{ key, targets: new Set<Target>(), signals: undefined, timer: undefined },
+      poll: new EnginePoll(this.#options.now),
+      heardAt: this.#options.now(),
+      polledAt: Number.NEGATIVE_INFINITY,
+      waking: undefined,
+      wakeNotBefore: Number.NEGATIVE_INFINITY,
+    }
+    this.#engines.set(key, engine)
+    if (engine.targets.has(target)) return
+    engine.targets.add(target)
+    this.#engineOf.set(target, engine)
+    if (engine.signals) this.#options.onSignals([target], engine.signals)
+    if (!known && this.#isLeader) this.#schedule(engine, 0)
+  }
+
+  #schedule(engine: Engine, pauseMs: number): void {
+    clearTimeout(engine.timer)
+    const delayMs = pauseMs * (1 + jitter * this.#options.random())
+    engine.timer = setTimeout(() => void this.#turn(engine), delayMs).unref()
+  }
+
+  async #turn(engine: Engine): Promise<void> {
+    if (this.#isDue(engine)) await this.#poll(engine)
+    if (this.#isLeader && this.#engines.has(engine.key)) this.#schedule(engine, leastPauseMs)
+  }
+
+  #isDue({ heardAt, polledAt }: Engine): boolean {
+    const now = this.#options.now()
+    switch (this.#board?.role ?? 'alone') {
+      case 'leader':
+        return true
+      case 'follower':
+        // A server that the leader does not have, or a leader that hangs.
+        return now - heardAt >= silenceMs
+      case 'alone':
+        return now - polledAt >= this.#options.intervalMs
+    }
+  }
+
+  async #poll(engine: Engine): Promise<void> {
+    const { transportOf, kindOf, tell } = this.#options
+    const [target] = engine.targets
+    const kind = target && kindOf(target)
+    if (!target || !kind) return
+    const { signal } = this.#stopping
+    const asking = { transport: transportOf(target), timeoutMs, userAgent, signal }
+    const signals = (await engine.poll.ask(target, kind, asking)) ?? null
+    engine.polledAt = this.#options.now()
+    if (this.#stopping.signal.aborted) return
+    const message = { type: 'signals', server: engine.key, signals } as const
+    tell(message, '')
+    if (this.#board?.role === 'leader') this.#board.publish(message)
+  }
+
+  /** What nobody repeats is no longer known; and what kind of engine a server is may become known only now. */
+  #review(): void {
+    for (const target of this.#targets) if (!this.#engineOf.has(target)) this.#add(target)
+    const { now, intervalMs } = this.#options
+    const tooOld = now() - Math.max(silenceMs, 3 * intervalMs)
+    for (const engine of this.#engines.values())
+      if (engine.signals && engine.heardAt < tooOld) this.#set(engine, undefined)
+  }
+
+  #set(engine: Engine, signals: EngineSignals | undefined): void {
+    if (!signals && !engine.signals) return
+    engine.signals = signals
+    this.#options.onSignals([...engine.targets], signals)
+  }
+}
+
+/** Identifies a server, equally in every router with this configuration. A digest, because it includes a key. */
+function engineKey({ origin, rootPath, type, token, connection }: Target, kind: EngineKind): string {
+  // The same loopback address is another server on each host.
+  const host = isLoopback(origin) ? hostname() : ''
+  return createHash('sha256')
+    .update(JSON.stringify([host, origin, rootPath, kind, type.authHeaders(token), connection]))
+    .digest('base64url')
+}
+
+function isLoopback(origin: string): boolean {
+  const name = URL.parse(origin)?.hostname ?? ''
+  return name === 'localhost' || name.startsWith('127.') || name === '[::1]'
+}

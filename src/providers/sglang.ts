@@ -1,0 +1,44 @@
+import { openaiListing } from '../sdk/engine-listings.ts'
+import type { ProviderType } from '../sdk/provider.ts'
+import { bearerHeaders, openaiPaths, pathIn } from './openai-family.ts'
+
+/**
+ * SGLang, `sglang serve`. Source: SGLang documentation, "OpenAI APIs" and "SGLang Native APIs".
+ *
+ * - `developer` is not declared: the role reaches the model's chat template, and most templates reject it.
+ * - Its `/tokenize` takes a text and no messages, so a chat is counted by `/v1/messages/count_tokens`.
+ * - Its `/v1/messages` and Ollama's paths translate to its chat completions; the router's own translation drops less.
+ * - `/health` generates one token when the server is idle, so it also notices a scheduler that hangs.
+ */
+export const sglang: ProviderType = {
+  name: 'sglang',
+  dialect: 'openai',
+  flavour: {
+    maxTokensField: 'max_tokens',
+    repetitionPenalty: 'repetition_penalty',
+    samplingExtensions: ['top_k', 'min_p'],
+    jsonObject: true,
+    namedToolChoice: true,
+    reasoningHistory: ['reasoning_content'],
+    reasoningEfforts: ['none', 'low', 'medium', 'high'],
+  },
+  path: pathIn({
+    chat: openaiPaths.chat,
+    completion: openaiPaths.completion,
+    responses: openaiPaths.responses,
+    embedding: openaiPaths.embedding,
+    transcription: openaiPaths.transcription,
+    rerank: '/v1/rerank',
+    score: '/v1/score',
+    classify: '/v1/classify',
+    tokenize: '/tokenize',
+    detokenize: '/detokenize',
+    count: '/v1/messages/count_tokens',
+  }),
+  countDialect: 'anthropic',
+  authHeaders: bearerHeaders,
+  needsHost: true,
+  listings: [openaiListing],
+  loadsModels: true,
+  healthPath: '/health',
+}

@@ -1,0 +1,96 @@
+import { isObject, parseObject } from '../../lib/json/read.ts'
+import type { EngineSignals } from '../../sdk/engine-signals.ts'
+import type { RedisLink, ScriptLink } from '../redis/client.ts'
+import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { fleetChannel, redisKeys } from '../redis/keys.ts'
+import type { FleetBoard, FleetMessage, ModelDemand } from './store.ts'
+
+export interface RedisBoardOptions {
+  link: ScriptLink<'lead' | 'leave-lead'> & Pick<RedisLink, 'subscriber'>
+  /** Name of this router, unique among all. */
+  router: string
+  /** Monotonic milliseconds. */
+  now(): number
+  log: StoreLog
+}
+
+/** The leader's lease, and how often it is renewed or asked for, in milliseconds. */
+const leaseMs = 10_000
+const askMs = 2_000
+
+export class RedisBoard implements FleetBoard {
+  readonly #options: RedisBoardOptions
+  readonly #health: RedisHealth
+  readonly #listeners: ((message: FleetMessage, router: string) => void)[] = []
+  #role: FleetBoard['role'] = 'alone'
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(options: RedisBoardOptions) {
+    this.#options = options
+    const { link, now, log } = options
+    this.#health = new RedisHealth(now, log, 'each router polls the engines itself')
+    link.commands.on('error', (error) => this.#health.failed(error))
+    link.commands.on('ready', () => {
+      this.#health.connected()
+      void this.#ask()
+    })
+    link.subscriber.on('error', () => undefined)
+    link.subscriber.on('ready', () => {
+      link.subscriber.subscribe(fleetChannel).catch(() => undefined)
+    })
+    link.subscriber.on('message', (_channel, text) => this.#receive(text))
+    this.#timer = setInterval(() => void this.#ask(), askMs).unref()
+  }
+
+  get role(): FleetBoard['role'] {
+    return this.#role
+  }
+
+  publish(message: FleetMessage): void {
+    if (this.#role === 'alone') return
+    const text = JSON.stringify({ router: this.#options.router, message })
+    // A lost message is followed by the next one.
+    this.#health.run(() => this.#options.link.commands.publish(fleetChannel, text)).catch(() => undefined)
+  }
+
+  onMessage(listener: (message: FleetMessage, router: string) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#timer)
+    const { link, router } = this.#options
+    if (this.#role === 'leader')
+      await link.run('leave-lead', [redisKeys.leader], [router]).catch(() => undefined)
+    this.#role = 'alone'
+    link.close()
+  }
+
+  async #ask(): Promise<void> {
+    const { link, router } = this.#options
+    const role = await this.#health
+      .run(() => link.run('lead', [redisKeys.leader], [router, leaseMs]))
+      .then((held) => (Number(held) === 1 ? 'leader' : 'follower'))
+      .catch(() => 'alone' as const)
+    if (!this.#closed) this.#role = role
+  }
+
+  #receive(text: string): void {
+    const { router, message: said } = parseObject(text) ?? {}
+    const message = messageOf(said)
+    if (typeof router !== 'string' || router === this.#options.router || !message) return
+    for (const listener of this.#listeners) listener(message, router)
+  }
+}
+
+/** Undefined for a kind of message that this version does not know. */
+function messageOf(value: unknown): FleetMessage | undefined {
+  if (!isObject(value)) return undefined
+  const { type, server, signals, models } = value
+  if (type === 'signals' && typeof server === 'string')
+    return { type, server, signals: isObject(signals) ? (signals as EngineSignals) : null }
+  if (type === 'demand' && isObject(models)) return { type, models: models as ModelDemand }
+  return undefined
+}

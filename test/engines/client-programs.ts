@@ -1,0 +1,122 @@
+import { join } from 'node:path'
+import { sectionText } from './page.ts'
+import type { ToolCall } from './scripted-model.ts'
+
+/** A program for the command line, and how its model reads, edits and runs with the tools that it offers. */
+export interface ClientProgram {
+  /** Its heading in docs/clients.md. */
+  heading: string
+  npmPackage: string
+  /** Path below its user's home of the file that the page shows, and the language of that block. */
+  configFile?: { path: string; language: string }
+  /** What follows the command of the page, so that it does this task without a terminal. */
+  headless(task: string): string[]
+  /** Settings of this suite alone, below the home. */
+  files?: Record<string, string>
+  env?: Record<string, string>
+  read(path: string): ToolCall
+  /** Replaces `red` by `blue` in notes.txt, which is at this path. */
+  edit(path: string): ToolCall
+  run(command: string): ToolCall
+  /** Registers the MCP server of this suite under the name `notes`. */
+  mcp?: { args?: (script: string) => string[]; config?: (script: string) => string; tool: string }
+}
+
+const patch = ['*** Begin Patch', '*** Update File: notes.txt', '@@', '-colour = red', '+colour = blue']
+// Without a terminal their pseudo-terminals lose what a command prints.
+const plainShell = JSON.stringify({ tools: { shell: { enableInteractiveShell: false } } })
+
+export const claudeCode: ClientProgram = {
+  heading: 'Claude Code',
+  npmPackage: '@anthropic-ai/claude-code',
+  headless: (task) => [
+    '-p',
+    task,
+    '--permission-mode',
+    'acceptEdits',
+    '--allowedTools',
+    'Bash,mcp__notes__word',
+  ],
+  read: (file_path) => ({ name: 'Read', args: { file_path } }),
+  edit: (file_path) => ({ name: 'Edit', args: { file_path, old_string: 'red', new_string: 'blue' } }),
+  run: (command) => ({ name: 'Bash', args: { command, description: 'Run a command' } }),
+  mcp: {
+    args: (script) => [
+      ...['--strict-mcp-config', '--mcp-config'],
+      JSON.stringify({ mcpServers: { notes: { command: process.execPath, args: [script] } } }),
+    ],
+    tool: 'mcp__notes__word',
+  },
+}
+
+export const codex: ClientProgram = {
+  heading: 'Codex',
+  npmPackage: '@openai/codex',
+  configFile: { path: '.codex/config.toml', language: 'toml' },
+  headless: (task) => ['exec', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox', task],
+  read: (path) => ({ name: 'exec_command', args: { cmd: `cat ${path}` } }),
+  edit: () => ({
+    name: 'exec_command',
+    args: { cmd: ["apply_patch <<'EOF'", ...patch, '*** End Patch', 'EOF'].join('\n') },
+  }),
+  run: (cmd) => ({ name: 'exec_command', args: { cmd } }),
+  mcp: {
+    config: (script) =>
+      `\n[mcp_servers.notes]\ncommand = ${JSON.stringify(process.execPath)}\nargs = [${JSON.stringify(script)}]\n`,
+    tool: 'mcp__notes__word',
+  },
+}
+
+const opencode: ClientProgram = {
+  heading: 'opencode',
+  npmPackage: 'opencode-ai',
+  configFile: { path: '.config/opencode/opencode.json', language: 'json' },
+  headless: (task) => ['run', task],
+  env: { OPENCODE_PERMISSION: JSON.stringify({ edit: 'allow', bash: 'allow' }) },
+  read: (filePath) => ({ name: 'read', args: { filePath } }),
+  edit: (filePath) => ({ name: 'edit', args: { filePath, oldString: 'red', newString: 'blue' } }),
+  run: (command) => ({ name: 'bash', args: { command, description: 'Run a command' } }),
+}
+
+const qwenCode: ClientProgram = {
+  heading: 'Qwen Code',
+  npmPackage: '@qwen-code/qwen-code',
+  headless: (task) => ['--yolo', '-p', task],
+  files: { '.qwen/settings.json': plainShell },
+  read: (file_path) => ({ name: 'read_file', args: { file_path } }),
+  edit: (file_path) => ({ name: 'edit', args: { file_path, old_string: 'red', new_string: 'blue' } }),
+  run: (command) => ({
+    name: 'run_shell_command',
+    args: { command, is_background: false, description: 'Run a command' },
+  }),
+}
+
+const geminiCli: ClientProgram = {
+  heading: 'Gemini CLI',
+  npmPackage: '@google/gemini-cli',
+  configFile: { path: '.gemini/settings.json', language: 'json' },
+  headless: (task) => ['--yolo', '-p', task],
+  env: { GEMINI_CLI_TRUST_WORKSPACE: 'true' },
+  read: (file_path) => ({ name: 'read_file', args: { file_path } }),
+  edit: (file_path) => ({
+    name: 'replace',
+    args: { file_path, old_string: 'red', new_string: 'blue', instruction: 'Make the colour blue' },
+  }),
+  run: (command) => ({ name: 'run_shell_command', args: { command, description: 'Run a command' } }),
+}
+
+export const clientPrograms: readonly ClientProgram[] = [claudeCode, codex, opencode, qwenCode, geminiCli]
+
+/** The files of its user's home, by their paths in it. */
+export function filesOf(
+  program: ClientProgram,
+  routerUrl: string,
+  mcpScript?: string,
+): Record<string, string> {
+  const { configFile, files = {}, mcp, heading } = program
+  if (!configFile) return files
+  const added = mcpScript && mcp?.config ? mcp.config(mcpScript) : ''
+  return { ...files, [configFile.path]: sectionText(heading, configFile.language, routerUrl) + added }
+}
+
+export const notesServer = join(import.meta.dirname, 'notes-server.ts')

@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { freePort } from '../helpers/free-port.ts'
+import { list, object, text } from './meaning.ts'
+
+export interface Engine {
+  url: string
+  model: string
+  stop(): Promise<void>
+}
+
+/**
+ * The llama-server at LLM_ROUTER_TEST_LLAMACPP, or one of its own on the tiny model beside its script, for up to two requests at once;
+ * with `--embeddings` on the embedding model. The script downloads llama-server once, so the first start takes longer.
+ */
+export async function startLlamaServer(args: readonly string[] = []): Promise<Engine> {
+  const running = process.env.LLM_ROUTER_TEST_LLAMACPP
+  if (running && args.length === 0) return runningEngine(running)
+  const port = await freePort()
+  const script = join(import.meta.dirname, 'llama/llama-server.sh')
+  const child = spawn('bash', [script, String(port), ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const kill = (): boolean => child.kill('SIGKILL')
+  process.once('exit', kill)
+  const exit = once(child, 'exit')
+  let said = ''
+  const listening = new Promise<void>((resolve) =>
+    child.stderr.on('data', (part) => {
+      said = (said + part).slice(-4000)
+      if (/listening on/.test(said)) resolve()
+    }),
+  )
+  const early = exit.then(() => {
+    throw new Error(`llama-server ended: ${said}`)
+  })
+  await Promise.race([listening, early])
+  early.catch(() => undefined) // it ends when it is told to
+  const url = `http://127.0.0.1:${port}`
+  return {
+    url,
+    model: 'tiny',
+    async stop() {
+      process.off('exit', kill)
+      kill()
+      await exit
+    },
+  }
+}
+
+/** A server that runs already, with the first model that it lists. */
+export async function runningEngine(url: string): Promise<Engine> {
+  const listed = object(await (await fetch(`${url}/v1/models`)).json())
+  const model = text(list(listed.data)[0]?.id)
+  if (model === '') throw new Error(`${url} lists no model`)
+  return { url, model, stop: async () => undefined }
+}
