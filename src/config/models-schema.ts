@@ -91,6 +91,9 @@ const serverMembers = {
       allowed: '"auto" or a number from 1 to 100,000',
     }),
   ),
+  pass_priority: yesNo(
+    "true: requests carry their priority in vLLM's member `priority` (-1, 0, 1). Needs --scheduling-policy priority there.",
+  ),
   tool_calling: yesNo('false: tools, tool_choice and parallel_tool_calls never reach this server.'),
   drop_params: Type.Optional(
     Type.Array(Type.String(), {

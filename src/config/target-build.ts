@@ -236,7 +236,7 @@ function limitsOf(
   shell: ModelShell,
   { provider, path }: ProviderAtPath,
   warnings: string[],
-): Pick<Target, 'maxBatch' | 'autoContext' | 'maxInFlight'> {
+): Pick<Target, 'maxBatch' | 'autoContext' | 'maxInFlight' | 'passesPriority'> {
   const maxBatch = provider.max_batch ?? type.maxBatch
   const auto = (provider.num_ctx ?? shell.num_ctx) === 'auto'
   const { max_in_flight: maxInFlight } = provider
@@ -248,6 +248,7 @@ function limitsOf(
     ...(maxBatch === undefined ? {} : { maxBatch }),
     ...(auto ? { autoContext: true } : {}),
     ...(maxInFlight === undefined ? {} : { maxInFlight }),
+    ...(provider.pass_priority ? { passesPriority: true } : {}),
   }
 }
 

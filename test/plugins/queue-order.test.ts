@@ -5,6 +5,7 @@ import { type CountingUpstream, startCounting } from '../helpers/counting-upstre
 import { post, type RawAnswer } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
+import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const path = '/v1/chat/completions'
 const keyOf = (id: string) => `sk-llm-router-${id}-0123456789`
@@ -122,4 +123,35 @@ test('an unknown priority is a 400 for the keys that may choose one', async () =
   const refused = await ask('chooser', 'x', { 'x-llm-router-priority': 'urgent' })
   assert.equal(refused.status, 400)
   assert.match(refused.text, /x-llm-router-priority/)
+})
+
+test('a server gets the priority in its own member where it is configured to, whatever the client wrote', async (t) => {
+  const vllm = await startUpstream(openaiText('Hi'))
+  const provider = { api_type: 'vllm', api_host: vllm.url }
+  const models = {
+    told: { providers: [{ ...provider, pass_priority: true }] },
+    plain: { providers: [provider] },
+  }
+  const other = await startRouter({
+    models: { test_models: models, active_models: { test_models: Object.keys(models) } },
+    env: file.env,
+  })
+  t.after(async () => {
+    await other.close()
+    await vllm.close()
+  })
+  const sent = async (client: string, model: string, more: object = {}, to = path): Promise<unknown> => {
+    const answer = await post(
+      `${other.url}${to}`,
+      { model, max_tokens: 10, messages: [{ role: 'user', content: 'x' }], ...more },
+      { authorization: `Bearer ${keyOf(client)}`, 'content-type': 'application/json' },
+    )
+    assert.equal(answer.status, 200)
+    const { body } = vllm.requests.at(-1) ?? assert.fail('nothing was sent')
+    return isObject(body) ? body.priority : undefined
+  }
+  assert.equal(await sent('urgent', 'told'), -1)
+  assert.equal(await sent('single', 'told', { priority: -5 }), 0)
+  assert.equal(await sent('batch', 'told', {}, '/v1/messages'), 1)
+  assert.equal(await sent('urgent', 'plain'), undefined)
 })

@@ -8,7 +8,7 @@ import { openTurns } from '../../stores/choose.ts'
 import { candidates, failsOften, type Group, lastAnswered } from './candidates.ts'
 import leaseStore from './lease-store.ts'
 import { type ModelState, modelStates, type SettledListener } from './model-states.ts'
-import { exclusivePlacesOf, placesOf } from './places.ts'
+import { placesOf } from './places.ts'
 import { reserve, signalsIn } from './reserve.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { ExclusiveTaking, SharingTaking } from './taking.ts'
@@ -91,7 +91,8 @@ export default fp(
         const state = states.get(target.model)
         const signals = state?.live.get(target)
         if (!state || !signals) return undefined
-        return 'order' in state.strategy ? exclusivePlacesOf(signals) : placesOf(signals)
+        const isExclusive = 'order' in state.strategy && target.maxInFlight === undefined
+        return isExclusive ? 1 : placesOf(signals)
       },
       retryBudget: (model) => states.get(model.alias)?.budget ?? new RetryBudget(now),
       waiting: (model) => states.get(model.alias)?.queue.length ?? 0,
