@@ -38,19 +38,23 @@ export function reserve(
     settle(attempted) {
       if (settled) return
       settled = true
-      release?.()
-      const wasOut = isOut(health)
-      health.end(ticket, attempted)
-      const at = now()
-      const { firstContentMs, usage, streamed } = attempted?.type === 'success' ? attempted : noAnswer
-      const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs, usage }
-      signals.settled(outcome, at, streamed ? usage?.completionTokens : undefined)
-      // The target recovered: its share grows slowly.
-      if (wasOut && !isOut(health)) signals.returnedAt = at
-      // A target that was removed meanwhile no longer belongs to the strategy.
-      if (state.strategy.settled && holds(state, signals))
-        state.strategy.settled(signals.target, outcome, request)
-      state.onSettled(target, attempted)
+      try {
+        const wasOut = isOut(health)
+        health.end(ticket, attempted)
+        const at = now()
+        const { firstContentMs, usage, streamed } = attempted?.type === 'success' ? attempted : noAnswer
+        const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs, usage }
+        signals.settled(outcome, at, streamed ? usage?.completionTokens : undefined)
+        // The target recovered: its share grows slowly.
+        if (wasOut && !isOut(health)) signals.returnedAt = at
+        // A target that was removed meanwhile no longer belongs to the strategy.
+        if (state.strategy.settled && holds(state, signals))
+          state.strategy.settled(signals.target, outcome, request)
+        state.onSettled(target, attempted)
+      } finally {
+        // At last: it lets a waiting request pick a target, by the signals as they are now.
+        release?.()
+      }
     },
   }
 }
