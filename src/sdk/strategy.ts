@@ -70,7 +70,15 @@ export interface Outcome {
   usage?: Usage | undefined
 }
 
+/** Why a target was picked, in a few words for the log, such as `least loaded`. A function is called only if somebody reads it. */
+export type PickReason = string | (() => string)
+
 interface Settling {
+  /**
+   * Why `target` was the choice of the `pick` or `order` just before, whose numbers it may still hold: called right after it and
+   * before `taken`. Absent: the name of the strategy is the reason.
+   */
+  reason?(target: Target, request: RoutingRequest): PickReason
   /** Called once for every target that a request gets, right after it was picked or became free for it. */
   taken?(target: Target, request: RoutingRequest): void
   /** Called once for every target that was taken, when its lease is settled. `request`: the same object. */

@@ -27,6 +27,7 @@ export const adaptive: SharingStrategy = {
     const known = new Known()
     let picks = 0
     return {
+      reason: () => 'least expected time',
       pick(candidates) {
         const moment = { at: now(), picks }
         const targets = inPlay(candidates)

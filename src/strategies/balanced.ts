@@ -14,6 +14,7 @@ export const balanced: SharingStrategy = {
       tieOf: ({ inFlight }) => inFlight,
     })
     return {
+      reason: () => 'fewest uses',
       pick: (candidates) => rotation.next(candidates),
       retain: (targets) => rotation.retain(targets),
     }

@@ -1,5 +1,6 @@
+import { countText } from '../lib/count-text.ts'
 import { hashOfText } from '../lib/rolling-hash.ts'
-import type { Outcome, RoutingRequest, SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
+import type { Outcome, PickReason, RoutingRequest, SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
 import { Rendezvous } from './affinity/rendezvous.ts'
 import { type SessionState, Sessions, sessionKey } from './affinity/sessions.ts'
@@ -19,6 +20,7 @@ export const cacheAware: SharingStrategy = {
     return {
       pick: (candidates, request) => state.ranked(candidates, request)[0] ?? none(),
       rank: (candidates, request) => state.ranked(candidates, request),
+      reason: (target, request) => state.reason(target, request),
       taken: (target, request) => state.taken(target, request),
       settled: (target, outcome, request) => state.settled(target, outcome, request),
       retain: (targets) => state.retain(targets),
@@ -55,6 +57,9 @@ class Affinity {
   #answerTokens = assumedAnswer
   #workTokens = 1_000
   #targets = 1
+  /** Of the last choice. */
+  #scored: readonly Score[] = []
+  #hashed: Score | undefined
   readonly #now: () => number
 
   constructor(now: () => number) {
@@ -64,6 +69,7 @@ class Affinity {
   /** The candidates, the best first. Without effect. */
   ranked(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[] {
     this.#targets = Math.max(this.#targets, candidates.length)
+    this.#scored = []
     if (candidates.length < 2) return candidates
     const session = keyOf(request)
     const last = session === undefined ? undefined : this.#sessions.of(session)
@@ -73,6 +79,8 @@ class Affinity {
     const hashed = scored.reduce((best, next) => (next.rank > best.rank ? next : best))
     const unknown = request.promptTokens - Math.max(...scored.map(({ cached }) => cached))
     hashed.cost -= (trustShare * unknown) / weightInPlay(hashed.signals)
+    this.#scored = scored
+    this.#hashed = hashed
     const least = Math.min(...scored.map(({ cost }) => cost))
     scored.sort((a, b) => {
       const [first, second] = [a.cost - least < equalTokens, b.cost - least < equalTokens]
@@ -81,6 +89,17 @@ class Affinity {
       return Number(b.isLast) - Number(a.isLast) || b.cached - a.cached || b.rank - a.rank
     })
     return scored.map(({ signals }) => signals)
+  }
+
+  reason({ id }: Target, { promptTokens, prefixKeys }: RoutingRequest): PickReason {
+    const cache = this.#caches.get(id)
+    const known = this.#scored.find(({ signals }) => signals.target.id === id)
+    const cached = known?.cached ?? cache?.longest(prefixKeys).tokens ?? 0
+    const isHashed = known !== undefined && known === this.#hashed
+    return () => {
+      if (cached > 0) return `cache ${countText(cached)} of ${countText(promptTokens)} tokens`
+      return isHashed ? 'least loaded, by hash' : 'least loaded'
+    }
   }
 
   taken(target: Target, request: RoutingRequest): void {

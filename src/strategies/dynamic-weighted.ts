@@ -24,6 +24,7 @@ export const dynamicWeighted: SharingStrategy = {
     })
     return {
       weights: settings,
+      reason: () => 'by weight, speed and health',
       pick(candidates) {
         observed = observe(candidates, now())
         return rotation.next(candidates)

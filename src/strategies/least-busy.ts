@@ -10,6 +10,7 @@ import { draw, inPlay, loadOf, weightInPlay } from './draw.ts'
 export const leastBusy: SharingStrategy = {
   name: 'least_busy',
   create: ({ random }) => ({
+    reason: () => 'least loaded',
     pick(candidates) {
       const targets = inPlay(candidates)
       const first = draw(targets, random())

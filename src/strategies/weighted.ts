@@ -7,6 +7,7 @@ export const weighted: SharingStrategy = {
   create: ({ random }) => {
     const rotation = new SmoothRotation({ random, weightOf: ({ target }) => target.weight })
     return {
+      reason: () => 'by weight',
       pick: (candidates) => rotation.next(candidates),
       retain: (targets) => rotation.retain(targets),
     }

@@ -247,10 +247,15 @@ function reserve(
   const pickedAt = now()
   const wasCold = isCold(signals)
   let settled = false
+  const { strategy } = state
+  // Before the pick changes what it was made by.
+  const named = strategy.reason ? strategy.reason(target, request) : state.strategyName
+  const reason = state.live.size === 1 ? 'only target' : named
   signals.picked()
-  state.strategy.taken?.(target, request)
+  strategy.taken?.(target, request)
   return {
     target,
+    reason,
     hasAnswered: Number.isFinite(health.answeredAt),
     answering: () => health.answering(),
     judge: (judgement) => health.judge(ticket, judgement),
