@@ -7,6 +7,7 @@ import {
   type LimitDecision,
   type Limited,
   type LimitedRequest,
+  limitsOfScopes,
   limitWindowMs,
 } from '../../stores/limits/store.ts'
 import { AnswerSizes } from './answer-sizes.ts'
@@ -29,13 +30,14 @@ export interface UseLimits {
 
 /** Releases what a request holds when its response closes, the only event that is always emitted. */
 export function useLimits(app: FastifyInstance): UseLimits {
-  const store = openLimits(app)
+  const store = limitsOfScopes(openLimits(app))
   app.addHook('onClose', () => store.close())
   const sizes = new AnswerSizes()
   const process = randomBytes(6).toString('hex')
   let count = 0
-  const wishOf = ({ id }: ClientKey, limits: KeyLimits): LimitedRequest => ({
+  const wishOf = ({ id, limitScopes }: ClientKey, limits: KeyLimits): LimitedRequest => ({
     key: id,
+    ...(limitScopes ? { scopes: limitScopes } : {}),
     ticket: `${process}-${++count}`,
     limits,
   })

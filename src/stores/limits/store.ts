@@ -9,6 +9,17 @@ export interface LimitedRequest {
   /** Identifies the request among those of all processes. */
   readonly ticket: string
   readonly limits: KeyLimits
+  /**
+   * Where groups bound it too: the client's own limits and those of its groups, each counted for itself. `limits` is then the
+   * tightest of each kind. Absent: `key` and `limits` are all.
+   */
+  readonly scopes?: readonly LimitScope[] | undefined
+}
+
+/** Who shares a limit: a client, or all clients of a group. */
+export interface LimitScope {
+  readonly key: string
+  readonly limits: KeyLimits
 }
 
 export interface LimitDecision {
@@ -64,6 +75,51 @@ export interface LimitStore {
   /** Frees the slots and the reservation, and counts the tokens. A second call changes nothing but the tokens. */
   settle(settlement: LimitSettlement): Promise<void>
   close(): Promise<void>
+}
+
+/**
+ * Counts a request for its client and for each group above it. The narrowest scope is asked first; one that refuses gives
+ * back what the others took.
+ */
+export function limitsOfScopes(store: LimitStore): LimitStore {
+  async function inAll<Request extends LimitedRequest, Decision extends LimitDecision>(
+    request: Request,
+    ask: (request: Request) => Promise<Decision>,
+  ): Promise<Decision> {
+    const { scopes, ...own } = request
+    let tightest: Decision | undefined
+    const taken: LimitedRequest[] = []
+    for (const scope of scopes ?? [request]) {
+      const asked = { ...own, key: scope.key, limits: scope.limits } as Request
+      const decision = await ask(asked)
+      if (decision.refusedBy !== undefined) {
+        for (const each of taken) await store.settle({ ...each, tokens: 0, undone: true })
+        return decision
+      }
+      taken.push(asked)
+      tightest = tightest ? tighter(tightest, decision) : decision
+    }
+    return tightest ?? ask(request)
+  }
+  return {
+    admit: (request) => inAll(request, (each) => store.admit(each)),
+    reserve: (demand) => inAll(demand, (each) => store.reserve(each)),
+    async settle({ scopes, ...settlement }) {
+      for (const scope of scopes ?? [settlement])
+        await store.settle({ ...settlement, key: scope.key, limits: scope.limits })
+    },
+    close: () => store.close(),
+  }
+}
+
+function tighter<Decision extends LimitDecision>(a: Decision, b: Decision): Decision {
+  const least = (kind: 'requests' | 'tokens') => {
+    const [one, other] = [a[kind], b[kind]]
+    return one && other ? (one.left <= other.left ? one : other) : (one ?? other)
+  }
+  const [requests, tokens] = [least('requests'), least('tokens')]
+  const slots = 'slots' in a && 'slots' in b ? { slots: Math.min(Number(a.slots), Number(b.slots)) } : {}
+  return { ...a, ...(requests ? { requests } : {}), ...(tokens ? { tokens } : {}), ...slots }
 }
 
 /** Requests are counted in a sliding window, in milliseconds. */
