@@ -57,9 +57,8 @@ class Affinity {
   #answerTokens = assumedAnswer
   #workTokens = 1_000
   #targets = 1
-  /** Of the last choice. */
-  #scored: readonly Score[] = []
-  #hashed: Score | undefined
+  /** The last one. */
+  #ranking: Ranking | undefined
   readonly #now: () => number
 
   constructor(now: () => number) {
@@ -69,7 +68,6 @@ class Affinity {
   /** The candidates, the best first. Without effect. */
   ranked(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[] {
     this.#targets = Math.max(this.#targets, candidates.length)
-    this.#scored = []
     if (candidates.length < 2) return candidates
     const session = keyOf(request)
     const last = session === undefined ? undefined : this.#sessions.of(session)
@@ -79,8 +77,7 @@ class Affinity {
     const hashed = scored.reduce((best, next) => (next.rank > best.rank ? next : best))
     const unknown = request.promptTokens - Math.max(...scored.map(({ cached }) => cached))
     hashed.cost -= (trustShare * unknown) / weightInPlay(hashed.signals)
-    this.#scored = scored
-    this.#hashed = hashed
+    this.#ranking = { request, scores: scored, hashed }
     const least = Math.min(...scored.map(({ cost }) => cost))
     scored.sort((a, b) => {
       const [first, second] = [a.cost - least < equalTokens, b.cost - least < equalTokens]
@@ -91,11 +88,12 @@ class Affinity {
     return scored.map(({ signals }) => signals)
   }
 
-  reason({ id }: Target, { promptTokens, prefixKeys }: RoutingRequest): PickReason {
-    const cache = this.#caches.get(id)
-    const known = this.#scored.find(({ signals }) => signals.target.id === id)
-    const cached = known?.cached ?? cache?.longest(prefixKeys).tokens ?? 0
-    const isHashed = known !== undefined && known === this.#hashed
+  reason({ id }: Target, request: RoutingRequest): PickReason {
+    const { promptTokens, prefixKeys } = request
+    const { scores, hashed } = this.#ranking?.request === request ? this.#ranking : noRanking
+    const known = scores.find(({ signals }) => signals.target.id === id)
+    const cached = known?.cached ?? this.#caches.get(id)?.longest(prefixKeys).tokens ?? 0
+    const isHashed = known !== undefined && known === hashed
     return () => {
       if (cached > 0) return `cache ${countText(cached)} of ${countText(promptTokens)} tokens`
       return isHashed ? 'least loaded, by hash' : 'least loaded'
@@ -170,6 +168,14 @@ class Affinity {
     return cache
   }
 }
+
+interface Ranking {
+  request: RoutingRequest | undefined
+  scores: readonly Score[]
+  hashed: Score | undefined
+}
+
+const noRanking: Ranking = { request: undefined, scores: [], hashed: undefined }
 
 interface Score {
   signals: TargetSignals

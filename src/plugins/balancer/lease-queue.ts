@@ -1,197 +1,156 @@
+import { deadlineExceeded } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import {
-  type LeaseRequest,
-  type LeaseStore,
-  StoreDownError,
-  type StoredLease,
-} from '../../stores/leases/store.ts'
+import { StoreDownError } from '../../stores/leases/store.ts'
+import type { Offered, Ticket } from '../../stores/turns/fair-queue.ts'
+import type { Turns } from '../../stores/turns/local.ts'
+import { QueuePace } from './queue-pace.ts'
 
-/** What a request would accept now; evaluated for each try, because the preference may change while it waits. */
-export type Wanted = Pick<LeaseRequest, 'targets' | 'affinity' | 'complete'>
-
-export interface QueuedRequest {
-  /** Throws the error for the client if there is nothing to wait for. */
-  wanted(): Wanted
+/** A request that wants a place at one of a model's targets. */
+export interface QueuedRequest<Granted> extends Pick<Ticket, 'client' | 'weight'> {
+  /** Accepts any target of the model, so when it gets none, nobody does. */
+  isComplete: boolean
   /** Aborted when the client disconnects; `acquire` then throws its reason. */
   signal: AbortSignal
+  /** When waiting is of no use any more, on the clock of the queue; undefined: never. */
+  deadlineAt: number | undefined
+  /**
+   * Takes a place if one is free. Throws StoreDownError if that is not known now, or the error for the client if there is
+   * nothing to wait for.
+   */
+  take(): Promise<Granted | undefined>
+  /** The request left before it learned of the place. */
+  giveBack(granted: Granted): void
+  /** The request left without a place. */
+  left(): void
 }
 
 export interface LeaseQueueOptions {
   model: string
-  store: LeaseStore
+  turns: Turns
   /** Maximum wait of a request, in milliseconds. */
   timeoutMs: number
   /** Maximum number of waiting requests in this process. */
   size: number
   /** Monotonic milliseconds. */
   now(): number
-  /** 0 (inclusive) to 1 (exclusive). */
-  random(): number
-  /** 96 random bits in hex. */
-  newKey(): string
 }
 
-interface Waiter {
-  key: string
-  request: QueuedRequest
-  since: number
-  asked: LeaseRequest | undefined
-  settle: { resolve(lease: StoredLease): void; reject(error: unknown): void }
-  stopListening(): void
-}
-
-/** Poll interval in milliseconds: the recovery of a target triggers no release. */
-const revisitMs = 500
-/** A guess: the real wait depends on the requests that hold the targets. */
-const retryAfterSeconds = 5
-
-/**
- * FIFO queue of the requests of one model that wait for exclusive use of a target. The release of a lease wakes the
- * queue. Polling finds what no release announces: a lost notification, a target that has recovered.
- */
+/** The requests of one model in this process that want a place. Those that find none wait for their turn. */
 export class LeaseQueue {
   readonly #options: LeaseQueueOptions
-  readonly #waiters = new Set<Waiter>()
-  #asking = false
-  #askAgain = false
-  #poll: NodeJS.Timeout | undefined
+  readonly #waiters = new Set<{ refuse(error: unknown): void }>()
+  readonly #pace: QueuePace
+  #length = 0
+  /** Counts what may have made a place free. */
+  #wakes = 0
 
   constructor(options: LeaseQueueOptions) {
     this.#options = options
+    this.#pace = new QueuePace(options.now)
   }
 
-  /** Requests that have no lease yet. */
+  /** Requests that wait. */
   get length(): number {
-    return this.#waiters.size
+    return this.#length
   }
 
   /**
-   * Waits for a lease. Throws RouterError with the codes `queue_full` and `queue_timeout`, the reason of an aborted
-   * signal, or the store's error for the client.
+   * Waits for a place. Throws RouterError with the codes `queue_full`, `queue_timeout` and `deadline_exceeded`, the reason
+   * of an aborted signal, or the store's error for the client.
    */
-  acquire(request: QueuedRequest): Promise<StoredLease> {
-    const { promise, resolve, reject } = Promise.withResolvers<StoredLease>()
-    const { signal } = request
-    if (signal.aborted) reject(signal.reason)
-    // More requests than could get a lease or wait: rejected without asking the store.
-    else if (this.#isTooLong(request)) reject(this.#full())
-    else {
-      this.#enter(request, { resolve, reject })
-      void this.#ask()
+  acquire<Granted>(request: QueuedRequest<Granted>): Promise<Granted> {
+    const { promise, resolve, reject } = Promise.withResolvers<Granted>()
+    const { signal, deadlineAt } = request
+    const { model, turns, now, timeoutMs } = this.#options
+    if (signal.aborted) {
+      reject(signal.reason)
+      return promise
     }
+    let [isOver, isQueued] = [false, false]
+    const end = (): void => {
+      isOver = true
+      this.#waiters.delete(waiter)
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+      if (isQueued) this.#length--
+      if (isQueued) turns.leave(model, ticket)
+    }
+    const refuse = (error: unknown): void => {
+      if (isOver) return
+      end()
+      request.left()
+      reject(error)
+    }
+    const offer = async (): Promise<Offered> => {
+      try {
+        const granted = await request.take()
+        if (granted === undefined) return request.isComplete ? 'taken' : 'passed'
+        if (isOver) {
+          request.giveBack(granted)
+          return 'gone'
+        }
+        if (isQueued) this.#pace.served()
+        end()
+        resolve(granted)
+        return 'served'
+      } catch (error) {
+        if (error instanceof StoreDownError) return 'away'
+        refuse(error)
+        return 'gone'
+      }
+    }
+    const waiter = { refuse }
+    const { client, weight } = request
+    const ticket: Ticket = {
+      client,
+      weight,
+      offer: async () => (isOver ? 'gone' : offer()),
+    }
+    const enter = (offers: boolean): void => {
+      if (this.#length >= this.#options.size) {
+        refuse(this.#full())
+        return
+      }
+      if (this.#length === 0) this.#pace.began()
+      this.#length++
+      isQueued = true
+      turns.enter(model, ticket, offers)
+    }
+    const onAbort = (): void => refuse(signal.reason)
+    const leftMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : deadlineAt - now()
+    const timer = setTimeout(
+      () => refuse(leftMs < timeoutMs ? deadlineExceeded() : this.#timedOut()),
+      Math.max(0, Math.min(timeoutMs, leftMs)),
+    )
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#waiters.add(waiter)
+    if (this.#length > 0 || turns.isWaiting(model)) {
+      enter(true)
+      return promise
+    }
+    const before = this.#wakes
+    void offer().then((offered) => {
+      if (!isOver && offered !== 'gone') enter(this.#wakes !== before)
+    })
     return promise
   }
 
-  #isTooLong(request: QueuedRequest): boolean {
-    const beyond = this.#waiters.size - this.#options.size
-    return beyond >= 0 && beyond >= request.wanted().targets.length
-  }
-
-  /** Call when a target of the model may be free. */
+  /** Call when a place may be free. */
   wake(): void {
-    if (this.#waiters.size > 0) void this.#ask()
+    this.#wakes++
+    if (this.#length > 0) this.#options.turns.wake(this.#options.model)
   }
 
-  /** Rejects all waiting requests, because the model was removed. */
+  /** Rejects all requests, because the model was removed. */
   refuseAll(error: RouterError): void {
-    for (const waiter of [...this.#waiters]) this.#refuse(waiter, error)
-  }
-
-  #enter(request: QueuedRequest, settle: Waiter['settle']): void {
-    const { now, newKey, timeoutMs } = this.#options
-    const { signal } = request
-    const onAbort = (): void => this.#refuse(waiter, signal.reason)
-    const timer = setTimeout(() => this.#refuse(waiter, this.#timedOut()), timeoutMs)
-    const waiter: Waiter = {
-      key: newKey(),
-      request,
-      since: now(),
-      asked: undefined,
-      settle,
-      stopListening() {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', onAbort)
-      },
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    this.#waiters.add(waiter)
-  }
-
-  /** Runs one round at a time; a wake during a round starts another one. */
-  async #ask(): Promise<void> {
-    this.#askAgain = true
-    if (this.#asking) return
-    this.#asking = true
-    while (this.#askAgain) {
-      this.#askAgain = false
-      await this.#round()
-    }
-    this.#asking = false
-    this.#schedulePoll()
-  }
-
-  /** Serves the waiters in order until one that accepts any target gets none: those behind it would get none either. */
-  async #round(): Promise<void> {
-    for (const waiter of this.#waiters) {
-      const answer = await this.#try(waiter)
-      if (answer === 'down' || (answer === 'taken' && waiter.asked?.complete)) break
-    }
-    const tooMany = [...this.#waiters].slice(this.#options.size)
-    for (const waiter of tooMany) this.#refuse(waiter, this.#full())
-  }
-
-  async #try(waiter: Waiter): Promise<'over' | 'taken' | 'down'> {
-    const { store, model, now } = this.#options
-    const { key, since, request } = waiter
-    try {
-      const wish: LeaseRequest = { key, model, waitedMs: now() - since, ...request.wanted() }
-      waiter.asked = wish
-      const lease = await store.acquire(wish)
-      if (!lease) return 'taken'
-      if (this.#waiters.has(waiter)) {
-        this.#remove(waiter)
-        waiter.settle.resolve(lease)
-      } else {
-        // The waiter left before the store replied.
-        void store.release(lease)
-      }
-    } catch (error) {
-      if (error instanceof StoreDownError) return 'down'
-      this.#refuse(waiter, error)
-    }
-    return 'over'
-  }
-
-  #refuse(waiter: Waiter, error: unknown): void {
-    if (!this.#waiters.has(waiter)) return
-    this.#remove(waiter)
-    if (waiter.asked) void this.#options.store.abandon(waiter.asked)
-    waiter.settle.reject(error)
-  }
-
-  #remove(waiter: Waiter): void {
-    this.#waiters.delete(waiter)
-    waiter.stopListening()
-    if (this.#waiters.size > 0) return
-    clearTimeout(this.#poll)
-    this.#poll = undefined
-  }
-
-  /** Adds jitter, so that processes sharing a store do not poll it in lockstep. */
-  #schedulePoll(): void {
-    const { min, max } = this.#options.store.pollMs ?? { min: revisitMs, max: revisitMs }
-    clearTimeout(this.#poll)
-    this.#poll = undefined
-    if (this.#waiters.size === 0) return
-    const inMs = min + (max - min) * this.#options.random()
-    this.#poll = setTimeout(() => this.wake(), inMs)
+    for (const { refuse } of [...this.#waiters]) refuse(error)
   }
 
   #full(): RouterError {
     return new RouterError(
       'overloaded',
       `All upstreams of the model '${this.#options.model}' are busy and its queue is full`,
-      { code: 'queue_full', retryAfterSeconds },
+      { code: 'queue_full', retryAfterSeconds: this.#pace.retryAfterSeconds(this.#length) },
     )
   }
 
@@ -199,7 +158,7 @@ export class LeaseQueue {
     return new RouterError(
       'overloaded',
       `All upstreams of the model '${this.#options.model}' were busy for too long`,
-      { code: 'queue_timeout', retryAfterSeconds },
+      { code: 'queue_timeout', retryAfterSeconds: this.#pace.retryAfterSeconds(this.#length) },
     )
   }
 }
