@@ -67,7 +67,7 @@ const EngineStatusSchema = Type.Object({
   ),
 })
 
-const TargetStatusSchema = Type.Object({
+export const TargetStatusSchema = Type.Object({
   id: Type.String(),
   type: Type.String({ description: 'Kind of server, its api_type.' }),
   address: Type.Optional(

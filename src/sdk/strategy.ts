@@ -101,6 +101,10 @@ export interface SharingInstance extends Settling {
   pick(candidates: readonly TargetSignals[], request: RoutingRequest): TargetSignals
   /** All of `candidates`, the best one first, without effect: for targets that take one request or a few at a time. */
   rank?(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[]
+  /** What `pick` would return now, without effect; absent: the first of `rank`, where there is one. */
+  preview?(candidates: readonly TargetSignals[], request: RoutingRequest): TargetSignals
+  /** How good each candidate is for the request, in the strategy's own measure: more is better. Without effect. */
+  scores?(candidates: readonly TargetSignals[], request: RoutingRequest): readonly number[]
   /** For strategies whose weights can be changed while running. */
   readonly weights?: WeightControl
 }

@@ -16,6 +16,8 @@ export const balanced: SharingStrategy = {
     return {
       reason: () => 'fewest uses',
       pick: (candidates) => rotation.next(candidates),
+      preview: (candidates) => rotation.peek(candidates),
+      scores: (candidates) => rotation.credits(candidates),
       retain: (targets) => rotation.retain(targets),
     }
   },

@@ -20,6 +20,7 @@ export const cacheAware: SharingStrategy = {
     return {
       pick: (candidates, request) => state.ranked(candidates, request)[0] ?? none(),
       rank: (candidates, request) => state.ranked(candidates, request),
+      scores: (candidates, request) => state.scores(candidates, request),
       reason: (target, request) => state.reason(target, request),
       taken: (target, request) => state.taken(target, request),
       settled: (target, outcome, request) => state.settled(target, outcome, request),
@@ -86,6 +87,13 @@ class Affinity {
       return Number(b.isLast) - Number(a.isLast) || b.cached - a.cached || b.rank - a.rank
     })
     return scored.map(({ signals }) => signals)
+  }
+
+  /** Costs of the candidates, negative: fewer tokens are better. */
+  scores(candidates: readonly TargetSignals[], request: RoutingRequest): readonly number[] {
+    this.ranked(candidates, request)
+    const { scores } = this.#ranking?.request === request ? this.#ranking : noRanking
+    return candidates.map((signals) => -(scores.find((score) => score.signals === signals)?.cost ?? 0))
   }
 
   reason({ id }: Target, request: RoutingRequest): PickReason {

@@ -25,6 +25,14 @@ export const dynamicWeighted: SharingStrategy = {
     return {
       weights: settings,
       reason: () => 'by weight, speed and health',
+      preview(candidates) {
+        observed = observe(candidates, now())
+        return rotation.peek(candidates)
+      },
+      scores(candidates) {
+        observed = observe(candidates, now())
+        return rotation.credits(candidates)
+      },
       pick(candidates) {
         observed = observe(candidates, now())
         return rotation.next(candidates)

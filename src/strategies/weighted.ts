@@ -9,6 +9,8 @@ export const weighted: SharingStrategy = {
     return {
       reason: () => 'by weight',
       pick: (candidates) => rotation.next(candidates),
+      preview: (candidates) => rotation.peek(candidates),
+      scores: (candidates) => rotation.credits(candidates),
       retain: (targets) => rotation.retain(targets),
     }
   },

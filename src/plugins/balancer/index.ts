@@ -9,6 +9,7 @@ import { candidates, failsOften, type Group, lastAnswered } from './candidates.t
 import leaseStore from './lease-store.ts'
 import { type ModelState, modelStates, type SettledListener } from './model-states.ts'
 import { placesOf } from './places.ts'
+import { type Preview, preview } from './preview.ts'
 import { reserve, signalsIn } from './reserve.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { ExclusiveTaking, SharingTaking } from './taking.ts'
@@ -20,6 +21,8 @@ export interface Balancer {
    * signal.
    */
   acquire(model: Model, wish: TargetWish, signal: AbortSignal): Acquired
+  /** What `acquire` would do now, without effect; undefined: there is no such model. */
+  preview(model: Model, wish: TargetWish): Preview | undefined
   /** Current signals of a model's targets, in configuration order; standby targets come last. */
   signals(model: Model): readonly TargetSignals[]
   /** Requests of a model that wait for a target in this process. */
@@ -72,6 +75,11 @@ export default fp(
         const picked =
           known ?? signalsIn(state, strategy.pick(state.loadedFirst.soonest(best.signals), wish.request))
         return reserve(state, picked, wish, app.health)
+      },
+      preview(model, wish) {
+        const state = states.get(model.alias)
+        const none = (): RouterError => noneUsable(model, state ?? { active: [], reserve: [] }, app.health)
+        return state && preview(state, wish, { health: app.health, none })
       },
       signals: (model) => {
         const state = states.get(model.alias)
@@ -163,7 +171,11 @@ function answeredRecently(target: Target, health: Health): boolean {
 }
 
 /** The error for the client when no target is available, with the time to retry after. */
-function noneUsable(model: Model, state: ModelState, health: Health): RouterError {
+function noneUsable(
+  model: Model,
+  state: Pick<ModelState, 'active' | 'reserve'>,
+  health: Health,
+): RouterError {
   const healths = [...state.active, ...state.reserve].map(({ target }) => health.of(target))
   const seconds = Math.min(...healths.map(({ waitMs }) => waitMs)) / 1000
   const retryAfterSeconds = Math.ceil(Math.min(300, Math.max(1, seconds)))
