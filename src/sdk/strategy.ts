@@ -5,6 +5,8 @@ import type { Target } from './target.ts'
 /** What is known of a target at this moment. Kept by the balancer; strategies and the status page read it. */
 export interface TargetSignals {
   readonly target: Target
+  /** Its weight, where an operator has set another one than is configured. */
+  readonly weight?: number | undefined
   /** Requests this target was picked for since the start. */
   readonly uses: number
   /** Picked and not settled yet. */
@@ -127,6 +129,8 @@ export interface WeightControl {
 
 export interface SharingStrategy {
   readonly name: string
+  /** It goes by `weight` of the signals, else that of the target, so that operators can change the weights of its models while running. */
+  readonly usesWeights?: true
   readonly exclusive?: never
   readonly affinity?: never
   create(context: StrategyContext): SharingInstance

@@ -23,6 +23,7 @@ interface Moment {
  */
 export const adaptive: SharingStrategy = {
   name: 'adaptive',
+  usesWeights: true,
   create: ({ now, random }) => {
     const known = new Known()
     let picks = 0

@@ -15,6 +15,7 @@ import { inPlay, weightInPlay } from './draw.ts'
  */
 export const cacheAware: SharingStrategy = {
   name: 'cache_aware',
+  usesWeights: true,
   create({ now }) {
     const state = new Affinity(now)
     return {

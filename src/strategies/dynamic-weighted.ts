@@ -14,6 +14,7 @@ const slowStartMs = 30_000
  */
 export const dynamicWeighted: SharingStrategy = {
   name: 'dynamic_weighted',
+  usesWeights: true,
   create: ({ now, random }) => {
     const settings = new WeightSettings()
     let observed: Observed = { at: 0, fastestMs: 0, mostStarted: 1 }

@@ -9,6 +9,7 @@ import { draw, inPlay, loadOf, weightInPlay } from './draw.ts'
  */
 export const leastBusy: SharingStrategy = {
   name: 'least_busy',
+  usesWeights: true,
   create: ({ random }) => ({
     reason: () => 'least loaded',
     pick: (candidates) => lessBusy(candidates, random),

@@ -12,6 +12,7 @@ import { placesOf } from './places.ts'
 import { type Preview, preview } from './preview.ts'
 import { reserve, signalsIn } from './reserve.ts'
 import { RetryBudget } from './retry-budget.ts'
+import { setWeights, weightControl } from './set-weights.ts'
 import { ExclusiveTaking, SharingTaking } from './taking.ts'
 
 export interface Balancer {
@@ -35,6 +36,14 @@ export interface Balancer {
   failsOften(target: Target): boolean
   /** Limits a model's retries while its targets fail often. */
   retryBudget(model: Model): RetryBudget
+  /** Sets the weights of a model's targets, by id, in place of the configured ones; the others have theirs. */
+  setWeights(alias: string, weights: ReadonlyMap<string, number>): void
+  /** Whether the strategy of the model goes by weights that can be set. */
+  usesWeights(alias: string): boolean
+  /** Forgets what was measured of targets with this id. */
+  reset(targetId: string): void
+  /** A target may have become usable: waiting requests look again. */
+  wake(): void
   /** The active strategy of a model. */
   strategy(model: Model): StrategyInstance | undefined
   /** Calls the listener at the end of every attempt. */
@@ -105,6 +114,21 @@ export default fp(
       },
       retryBudget: (model) => states.get(model.alias)?.budget ?? new RetryBudget(now),
       waiting: (model) => states.get(model.alias)?.queue.length ?? 0,
+      setWeights: (alias, weights) => {
+        const state = states.get(alias)
+        if (state) setWeights(state, weights)
+      },
+      usesWeights: (alias) => {
+        const state = states.get(alias)
+        return state !== undefined && (state.usesWeights || weightControl(state) !== undefined)
+      },
+      reset: (targetId) => {
+        for (const { live } of states.values())
+          for (const signals of live.values()) if (signals.target.id === targetId) signals.reset()
+      },
+      wake: () => {
+        for (const { queue } of states.values()) queue.wake()
+      },
       strategy: (model) => states.get(model.alias)?.strategy,
       onSettled: (listener) => {
         listeners.push(listener)

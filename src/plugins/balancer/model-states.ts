@@ -21,6 +21,8 @@ export interface ModelState {
   strategyName: string
   strategy: StrategyInstance
   affinity: boolean
+  /** See `SharingStrategy`. */
+  usesWeights: boolean
   active: readonly LiveSignals[]
   /** Standby targets, if LLM_ROUTER_USE_SLEEPING permits them. */
   reserve: readonly LiveSignals[]
@@ -110,12 +112,13 @@ function stateOf(app: FastifyInstance, model: Model, { turns, onSettled }: State
 function strategyOf(
   app: FastifyInstance,
   name: string,
-): Pick<ModelState, 'strategyName' | 'strategy' | 'affinity'> {
+): Pick<ModelState, 'strategyName' | 'strategy' | 'affinity' | 'usesWeights'> {
   const strategy = app.strategies.get(name)
   return {
     strategyName: strategy.name,
     strategy: strategy.create({ now, random: app.random }),
     affinity: strategy.affinity === true,
+    usesWeights: strategy.exclusive !== true && strategy.usesWeights === true,
   }
 }
 
