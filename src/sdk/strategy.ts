@@ -52,6 +52,8 @@ export interface RoutingRequest {
   /** Id of the client's key; its address where no key is required. */
   readonly client: string
   readonly priority: Priority
+  /** Whether it wants a canary; undefined: the weights decide. */
+  readonly canary?: boolean | undefined
   /** The `session` of a request that continues this one's answer; undefined until the answer has told, or where there is none. */
   readonly answerId?: string | undefined
 }

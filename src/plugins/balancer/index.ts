@@ -120,7 +120,8 @@ export default fp(
       },
       usesWeights: (alias) => {
         const state = states.get(alias)
-        return state !== undefined && (state.usesWeights || weightControl(state) !== undefined)
+        if (!state) return false
+        return state.usesWeights || state.canaries !== undefined || weightControl(state) !== undefined
       },
       reset: (targetId) => {
         for (const { live } of states.values())

@@ -94,6 +94,7 @@ function reasonOf(
   wish: TargetWish,
 ): string {
   if (live.size === 1) return 'only target'
+  if (target.canary) return 'canary'
   const reason = strategy.reason?.(target, wish.request) ?? strategyName
   return typeof reason === 'string' ? reason : reason()
 }

@@ -69,6 +69,7 @@ function reasonOf(
   request: RoutingRequest,
 ): PickReason {
   if (live.size === 1) return 'only target'
+  if (target.canary) return 'canary'
   return strategy.reason ? strategy.reason(target, request) : strategyName
 }
 
