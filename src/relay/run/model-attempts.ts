@@ -197,6 +197,7 @@ class LeasedAttempt implements AttemptContext {
     this.#after = after
     this.#endRetry = endRetry
     this.#startedAt = exchange.steps.now()
+    exchange.steps.began(target)
     exchange.beginAttempt(target, { reason: lease.reason, after })
     this.trace = exchange.trace?.beginAttempt(target, { after, reasons: exchange.reasons })
   }
