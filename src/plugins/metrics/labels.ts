@@ -54,13 +54,17 @@ export class TargetLabels {
 
   /** Of a target that is configured now. */
   ofId(id: string | undefined): string {
-    return id !== undefined && this.#present.has(id) ? this.of({ id, server: this.#serverOf.get(id) }) : 'other'
+    return id !== undefined && this.#present.has(id)
+      ? this.of({ id, server: this.#serverOf.get(id) })
+      : 'other'
   }
 
   update(models: readonly Model[]): void {
     const targets = models.flatMap((model) => [...model.targets, ...model.sleeping])
     this.#present = new Set(targets.map(({ id }) => id))
-    this.#serverOf = new Map(targets.flatMap(({ id, server }) => (server === undefined ? [] : [[id, server]])))
+    this.#serverOf = new Map(
+      targets.flatMap(({ id, server }) => (server === undefined ? [] : [[id, server]])),
+    )
     const byServer = Map.groupBy(targets, ({ server }) => server ?? '')
     for (const server of this.#named.keys()) if (!byServer.has(server)) this.#named.delete(server)
     for (const [server, list] of byServer) {

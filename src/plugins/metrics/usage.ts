@@ -68,7 +68,9 @@ function serverOf({ origin, connection, id }: Target): string {
   return origin === '' ? id : `${origin} ${connection?.address ?? ''} ${connection?.port ?? ''}`
 }
 
-function usageSeries(app: FastifyInstance): (client: string | undefined, model: string, target: string) => UsageSeries {
+function usageSeries(
+  app: FastifyInstance,
+): (client: string | undefined, model: string, target: string) => UsageSeries {
   const families = new Families(app.metrics.client)
   const tokens = families.counter({
     name: 'llm_router_usage_tokens_total',

@@ -4,8 +4,8 @@ import { BusyClock } from '../../../src/plugins/metrics/busy-clock.ts'
 import { post } from '../../helpers/http.ts'
 import { keysFile } from '../../helpers/keys-file.ts'
 import { startRouter } from '../../helpers/router.ts'
-import { seededRandom } from '../../helpers/seeded-random.ts'
 import { openaiStream, startUpstream } from '../../helpers/scripted-upstream.ts'
+import { seededRandom } from '../../helpers/seeded-random.ts'
 
 test('a busy second of a server is divided equally among its attempts, times its accelerators', () => {
   let now = 0
