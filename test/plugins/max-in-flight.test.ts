@@ -68,6 +68,7 @@ for (const strategy of [
   'dynamic_weighted',
   'least_busy',
   'adaptive',
+  'cache_aware',
   'first_available',
 ])
   test(`no target has more requests at a time than its max_in_flight with ${strategy}, and all are answered`, async (t) => {
