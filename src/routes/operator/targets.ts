@@ -134,4 +134,5 @@ const weightsDocs: EndpointDocs = {
     'The path is the name of the model and `/weights`. They hold until they are set again or the router ends; with Redis, in all routers and over restarts.',
   answers: [json('The weights of all its targets.', WeightsSchema)],
   path: { '*': { name: 'model', description: 'Name of the model, and `/weights`.' } },
+  example: { 'gpu-a': 0.25, 'gpu-b': null },
 }
