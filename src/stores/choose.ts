@@ -13,7 +13,7 @@ import { clusterLimits, serveLimits } from './limits/cluster.ts'
 import { memoryLimits } from './limits/memory.ts'
 import { RedisLimits } from './limits/redis.ts'
 import { type LimitStore, limitsWithFallback } from './limits/store.ts'
-import type { RedisAddress } from './redis/client.ts'
+import type { RedisAddress } from './redis/connection.ts'
 import type { StoreLog } from './redis/health.ts'
 import { clusterResponses, serveResponses } from './responses/cluster.ts'
 import { memoryResponses, type ResponseBounds } from './responses/memory.ts'
@@ -156,7 +156,7 @@ function responseBounds({ responsesTtlMs, responsesMax }: Config): ResponseBound
 }
 
 function redisAddress(config: Config): RedisAddress | undefined {
-  const { redisUrl, redisHost, redisPort, redisDb, redisPassword } = config
+  const { redisUrl, redisHost, redisPort, redisDb, redisPassword, redisSentinelPassword } = config
   if (redisUrl === '' && redisHost === '') return undefined
   return {
     url: redisUrl === '' ? undefined : redisUrl,
@@ -164,6 +164,7 @@ function redisAddress(config: Config): RedisAddress | undefined {
     port: redisPort,
     db: redisDb,
     password: redisPassword === '' ? undefined : redisPassword,
+    sentinelPassword: redisSentinelPassword === '' ? undefined : redisSentinelPassword,
   }
 }
 

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { after, before, type TestContext, test } from 'node:test'
+import { RedisBoard } from '../../src/stores/fleet/redis.ts'
+import type { FleetMessage } from '../../src/stores/fleet/store.ts'
+import { RedisLeases } from '../../src/stores/leases/redis.ts'
+import { reapLeases } from '../../src/stores/leases/redis-reaper.ts'
+import { RedisLimits } from '../../src/stores/limits/redis.ts'
+import { connectListening, connectRedis } from '../../src/stores/redis/client.ts'
+import type { RedisAddress } from '../../src/stores/redis/connection.ts'
+import { redisKeys } from '../../src/stores/redis/keys.ts'
+import { RedisResponses } from '../../src/stores/responses/redis.ts'
+import { startCounting } from '../helpers/counting-upstream.ts'
+import { post } from '../helpers/http.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
+import { type RedisCluster, startRedisCluster } from './redis-cluster.ts'
+import { freed, taken, wishFor } from './wishes.ts'
+
+let cluster: RedisCluster
+let address: RedisAddress
+const now = () => performance.now()
+const log = {
+  info: () => undefined,
+  warn: (details: object, message: string) => assert.fail(`${message} ${JSON.stringify(details)}`),
+}
+
+before(async () => {
+  cluster = await startRedisCluster()
+  address = { url: cluster.url, host: '', port: 0, db: 0, password: undefined }
+})
+after(() => cluster.stop())
+
+async function openLeases(t: TestContext, worker: string): Promise<RedisLeases> {
+  const link = connectRedis(address, 2_000)
+  const store = new RedisLeases({ link, worker, beatMs: 50, whenDown: 'reject', now, log })
+  t.after(() => store.close())
+  await store.started()
+  return store
+}
+
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const signal = AbortSignal.timeout(15_000)
+  while (!(await isSo())) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+test('in a cluster leases of several models are exclusive among processes, and each hears of what others give back', async (t) => {
+  const [one, two] = [await openLeases(t, 'w1'), await openLeases(t, 'w2')]
+  const leases = []
+  for (const model of ['m', 'n', 'o{p}'])
+    leases.push((await one.acquire(wishFor(model, ['a'], { affinity: true }))) ?? assert.fail(model))
+  for (const { model } of leases) assert.equal(await taken(two, wishFor(model, ['a'])), undefined)
+  for (const lease of leases) {
+    const told = freed(two, lease.model)
+    // The subscription may still be on its way: what is given back after that is heard.
+    for (let isHeard = false; !isHeard; ) {
+      await one.release(lease)
+      await one.abandon(wishFor(lease.model, ['a']))
+      isHeard = await Promise.race([
+        told.then(() => true),
+        new Promise<false>((resolve) => setTimeout(resolve, 50, false)),
+      ])
+    }
+    assert.equal(await taken(two, wishFor(lease.model, ['a'])), 'a')
+  }
+  const owners = await Promise.all(cluster.nodes.map(({ redis }) => redis.keys('model:*')))
+  assert.deepEqual(owners.flat(), [], 'the hash of the Python version is not written')
+})
+
+test('in a cluster a primary frees what its dead worker held', async (t) => {
+  const link = connectRedis(address, 2_000)
+  t.after(() => link.close())
+  const [dead, living] = [await openLeases(t, 'dead'), await openLeases(t, 'living')]
+  await dead.acquire(wishFor('reaped', ['a']))
+  await until(() => link.commands.status === 'ready')
+  await reapLeases(link, 'dead')
+  assert.equal(await taken(living, wishFor('reaped', ['a'])), 'a')
+})
+
+test('in a cluster limits and stored responses are shared, and routers hear each other', async (t) => {
+  const limits = [0, 1].map(() => new RedisLimits({ address, now, log }))
+  const bounds = { ttlMs: 60_000, maxCount: 2, maxBytes: 1_000 }
+  const responses = [0, 1].map(() => new RedisResponses({ ...bounds, address, now, log }))
+  const boards = ['r1', 'r2'].map((router) => {
+    const link = connectListening(address, ['lead', 'leave-lead'] as const)
+    return new RedisBoard({ link, router, now, log })
+  })
+  t.after(() => Promise.all([...limits, ...responses, ...boards].map((store) => store.close())))
+  for (const key of ['k1', 'k2', 'k3']) {
+    const wish = { key, limits: { concurrent: 1, requests: 5, tokens: 100 } }
+    assert.equal((await limits[0]?.admit({ ...wish, ticket: 't1' }))?.refusedBy, undefined)
+    assert.equal((await limits[1]?.admit({ ...wish, ticket: 't2' }))?.refusedBy, 'concurrent')
+  }
+  await responses[0]?.keep('r', { response: { id: 'r' }, input: [] })
+  assert.equal((await responses[1]?.find('r'))?.response.id, 'r')
+  const heard = Promise.withResolvers<FleetMessage>()
+  for (const board of boards) board.onMessage((message) => heard.resolve(message))
+  await until(() => boards.every(({ role }) => role !== 'alone'))
+  assert.deepEqual(boards.map(({ role }) => role).toSorted(), ['follower', 'leader'])
+  const speaking = setInterval(() => boards[0]?.publish({ type: 'demand', models: {} }), 20)
+  t.after(() => clearInterval(speaking))
+  assert.deepEqual(await heard.promise, { type: 'demand', models: {} })
+})
+
+test('a killed master of the cluster: requests go on, and a target never has two', async (t) => {
+  const box = await startCounting()
+  const providers = [{ id: 'box', api_type: 'vllm', api_host: box.upstream.url, max_in_flight: 1 }]
+  const models = { test_models: { m: { providers } }, active_models: { test_models: ['m'] } }
+  const env = { LLM_ROUTER_REDIS_URL: cluster.url, LLM_ROUTER_REDIS_DOWN: 'reject' }
+  const routers = await Promise.all([
+    startRouterProcess({ models, env }),
+    startRouterProcess({ models, env }),
+  ])
+  t.after(async () => {
+    await Promise.all(routers.map((router) => router.stop()))
+    await box.upstream.close()
+  })
+  await routers[0]?.logged(({ msg }) =>
+    /in a Redis Cluster leases are not shared with the Python/.test(String(msg)),
+  )
+  box.open()
+  const statuses: number[] = []
+  let isOver = false
+  const clients = [0, 1, 0, 1].map(async (router) => {
+    while (!isOver) {
+      const messages = [{ role: 'user', content: 'Hi' }]
+      statuses.push(
+        (await post(`${routers[router]?.url}/v1/chat/completions`, { model: 'm', messages })).status,
+      )
+    }
+  })
+  await until(() => statuses.length > 10)
+  const key = `llm-router:{leases}:${redisKeys.fence('m')}`
+  const master = await cluster.ownerOf(key)
+  master.process.kill('SIGKILL')
+  await until(async () => (await cluster.ownerOf(key).catch(() => master)) !== master)
+  const before = statuses.length
+  await until(() => statuses.length > before + 20)
+  isOver = true
+  await Promise.all(clients)
+  assert.deepEqual([...new Set(statuses)], [200])
+  assert.equal(box.most, 1)
+})
