@@ -49,11 +49,23 @@ export function configOf(servers: readonly FoundServer[]): Record<string, unknow
     name,
     {
       providers,
+      ...(sharesCaches(servers, found.name) ? { strategy: 'cache_aware' } : {}),
       ...(found.capabilities ? { capabilities: found.capabilities } : {}),
       ...(Object.keys(found.details).length > 0 ? { details: found.details } : {}),
     },
   ])
   return { [group]: Object.fromEntries(entries), active_models: { [group]: [...models.keys()] } }
+}
+
+/** Engines that keep the prompts of earlier requests and take several at once. */
+const cachingEngines: ReadonlySet<string> = new Set(['vllm', 'sglang', 'llamacpp'])
+
+/** Whether several servers have a chat model, all with a prefix cache: then it matters which one gets a conversation's next turn. */
+function sharesCaches(servers: readonly FoundServer[], name: string): boolean {
+  const having = servers.filter(({ models }) =>
+    models.some((found) => found.name === name && !found.embedding),
+  )
+  return having.length > 1 && having.every(({ type }) => cachingEngines.has(type))
 }
 
 /**

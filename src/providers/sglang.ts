@@ -40,5 +40,6 @@ export const sglang: ProviderType = {
   needsHost: true,
   listings: [openaiListing],
   loadsModels: true,
+  engine: 'sglang',
   healthPath: '/health',
 }

@@ -24,5 +24,6 @@ export const tgi: ProviderType = {
   needsHost: true,
   listings: [tgiListing],
   loadsModels: true,
+  engine: 'metrics',
   healthPath: '/health',
 }

@@ -69,6 +69,8 @@ export class Exchange {
   usage: Usage | undefined
   /** The upstream's word for the end of its answer, where nobody knows it and it was translated as a plain one. */
   unknownReason: string | undefined
+  /** Id by which a later request continues the answer, in dialects that have such ids. */
+  answerId: string | undefined
   /** Of the answer's body so far, where it does not go through Fastify. */
   bodyBytes = 0
   /** Of these, the ones of a stream that has no content yet: what broke its silences, and its error. */

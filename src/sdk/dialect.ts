@@ -98,6 +98,8 @@ export interface PassthroughState {
   usage: Usage | undefined
   /** Of a translation: the upstream's word for the end, where nobody knows it. */
   unknownReason?: string | undefined
+  /** Id by which a later request continues this answer. */
+  answerId?: string | undefined
 }
 
 /** Passthrough of a stream: bytes are forwarded, and only the value of `model` is replaced. */
@@ -127,6 +129,8 @@ export interface PassthroughOptions {
 /** What the router takes from a whole answer that goes to a client of the same dialect as it came. */
 export interface CheckedAnswer {
   usage: Usage | undefined
+  /** Id by which a later request continues this answer. */
+  answerId?: string | undefined
   /** Members to set in place of the upstream's. */
   members?: Record<string, unknown>
 }
@@ -215,6 +219,11 @@ export interface ChatCodec {
   ): Record<string, unknown>
   /** Members of a translated request that neither its client nor the operator sets. */
   readonly translatedMembers?: Readonly<Record<string, unknown>>
+  /**
+   * The members of a client's body that make the prompt, in the order in which chat templates write them; the last one is the list
+   * of messages. Absent: strategies see no prefix keys.
+   */
+  readonly promptMembers?: readonly string[]
   /** Members that only say how to use `tools`, beside those of OpenAI's and Anthropic's chats. */
   readonly toolMembers?: readonly string[]
   /** What a body shows of the features that a server may lack, where it is not shaped as those of the other dialects. */

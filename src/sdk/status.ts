@@ -2,7 +2,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 
 /**
  * What `GET P/status` tells of all processes of a router: its models, its targets and what failed. Nothing in it comes from a request or
- * an answer, and no address, path or key is among it. Times are ISO 8601, shares 0 to 1.
+ * an answer, and no path or key is among it. Addresses are for operators only, see `withoutAddresses`. Times are ISO 8601, shares 0 to 1.
  */
 
 const described = <Schema extends TSchema>(schema: Schema, description: string): Schema => ({
@@ -70,6 +70,11 @@ const EngineStatusSchema = Type.Object({
 const TargetStatusSchema = Type.Object({
   id: Type.String(),
   type: Type.String({ description: 'Kind of server, its api_type.' }),
+  address: Type.Optional(
+    Type.String({
+      description: 'One of several addresses of its server. Only for requests with an operator key.',
+    }),
+  ),
   state: words(
     targetStates,
     'up; trial: a request tries it; busy: asked for a pause; loading: loads its model; hung: passed over, since its answers do not begin; asleep; misconfigured: refuses the key or the model; open: its requests failed; down: its health checks fail; parked: in providers_sleep.',
@@ -186,6 +191,15 @@ export const StatusSchema = Type.Object({
   failures: described(Type.Array(FailureSchema), 'The latest failed requests, newest first.'),
   workers: described(Type.Array(WorkerStatusSchema), 'The processes, each for itself.'),
 })
+
+/** What everybody else may see. */
+export function withoutAddresses(status: Status): Status {
+  const hidden = ({ address: _address, ...target }: TargetStatus): TargetStatus => target
+  return {
+    ...status,
+    models: status.models.map((model) => ({ ...model, targets: model.targets.map(hidden) })),
+  }
+}
 
 export type Status = Static<typeof StatusSchema>
 export type ModelStatus = Static<typeof ModelStatusSchema>

@@ -50,6 +50,8 @@ export interface RoutingRequest {
   /** Id of the client's key; its address where no key is required. */
   readonly client: string
   readonly priority: Priority
+  /** The `session` of a request that continues this one's answer; undefined until the answer has told, or where there is none. */
+  readonly answerId?: string | undefined
 }
 
 export interface StrategyContext {
@@ -89,6 +91,8 @@ export interface SharingInstance extends Settling {
    * model's targets: those that failed this request, or are down, are left out. Every pick is carried out.
    */
   pick(candidates: readonly TargetSignals[], request: RoutingRequest): TargetSignals
+  /** All of `candidates`, the best one first, without effect: for targets that take one request or a few at a time. */
+  rank?(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[]
   /** For strategies whose weights can be changed while running. */
   readonly weights?: WeightControl
 }

@@ -1,6 +1,7 @@
 import type { Strategy } from '../sdk/strategy.ts'
 import { adaptive } from './adaptive.ts'
 import { balanced } from './balanced.ts'
+import { cacheAware } from './cache-aware.ts'
 import { dynamicWeighted } from './dynamic-weighted.ts'
 import { firstAvailable, firstAvailableOptim } from './first-available.ts'
 import { leastBusy } from './least-busy.ts'
@@ -15,4 +16,5 @@ export const strategies: readonly Strategy[] = [
   firstAvailableOptim,
   leastBusy,
   adaptive,
+  cacheAware,
 ]

@@ -39,12 +39,15 @@ async function passesCheck(config: unknown, env: Record<string, string> = {}): P
   assert.match(stdout, /no errors, 0 warnings\n$/)
 }
 
-/** Configurations of other programs: test/docs/clients.test.ts and test/engines/clients.check.ts look at them. */
+/** For other programs: test/docs/clients.test.ts looks at them, test/engines/ runs them. */
 const ofClients: Rule = { is: (_value, { page }) => page === 'docs/clients.md', holds: () => undefined }
 
 const json: Rule[] = [
   ofClients,
-  { is: (value) => has(value, 'active_models'), holds: (_value, { text }) => passesCheck(text) },
+  {
+    is: (value) => has(value, 'active_models') || has(value, 'servers'),
+    holds: (_value, { text }) => passesCheck(text),
+  },
   // A part of a file: the page speaks of one model, or of one provider.
   {
     is: (value, { page }) => page === 'docs/strategies.md' && isObject(value),
@@ -123,6 +126,7 @@ const languages: Record<string, { read: (text: string) => unknown; rules: Rule[]
   json: { read: JSON.parse, rules: json },
   yaml: { read: parse, rules: yaml },
   toml: { read: (text) => text, rules: [ofClients] },
+  python: { read: (text) => text, rules: [ofClients] },
   '': { read: (text) => text, rules: plain },
   text: { read: (text) => text, rules: plain },
 }

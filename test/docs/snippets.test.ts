@@ -18,9 +18,9 @@ const notRun: Record<string, string> = {
   helm: 'test/deploy/kubernetes-page.test.ts renders what it would install',
   'deploy/helm/package.sh': 'run by test/deploy/kubernetes-page.test.ts',
   ...Object.fromEntries(
-    ['claude', 'codex', 'opencode', 'qwen', 'gemini', 'aider', 'cline'].map((program) => [
+    ['claude', 'codex', 'opencode', 'qwen', 'gemini', 'cn', 'cline', 'aider'].map((program) => [
       program,
-      'not a part of the project; test/engines/clients.check.ts runs it',
+      'not a part of the project; test/engines/ runs it',
     ]),
   ),
   'scripts/sbom.sh': 'run by test/deploy/sbom.test.ts',

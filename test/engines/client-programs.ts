@@ -105,7 +105,29 @@ const geminiCli: ClientProgram = {
   run: (command) => ({ name: 'run_shell_command', args: { command, description: 'Run a command' } }),
 }
 
-export const clientPrograms: readonly ClientProgram[] = [claudeCode, codex, opencode, qwenCode, geminiCli]
+const continueCli: ClientProgram = {
+  heading: 'Continue',
+  npmPackage: '@continuedev/cli',
+  configFile: { path: '.continue/config.yaml', language: 'yaml' },
+  headless: (task) => ['-p', task, '--auto'],
+  read: (filepath) => ({ name: 'Read', args: { filepath } }),
+  edit: (file_path) => ({ name: 'Edit', args: { file_path, old_string: 'red', new_string: 'blue' } }),
+  run: (command) => ({ name: 'Bash', args: { command } }),
+}
+
+const cline: ClientProgram = {
+  heading: 'Cline',
+  npmPackage: 'cline',
+  headless: (task) => [task],
+  read: (path) => ({ name: 'read_files', args: { files: [{ path }] } }),
+  edit: (path) => ({ name: 'editor', args: { path, old_text: 'red', new_text: 'blue' } }),
+  run: (command) => ({ name: 'run_commands', args: { commands: [command] } }),
+}
+
+export const clientPrograms: readonly ClientProgram[] = [
+  ...[claudeCode, codex, opencode, qwenCode, geminiCli],
+  ...[continueCli, cline],
+]
 
 /** The files of its user's home, by their paths in it. */
 export function filesOf(

@@ -102,8 +102,9 @@ describe('what engines say of themselves', () => {
           { id: 'ollama', api_type: 'ollama', api_host: ollama },
           { id: 'studio', api_type: 'lmstudio', api_host: studio, model_path: 'gemma' },
           { id: 'studio-cold', api_type: 'lmstudio', api_host: studio, model_path: 'cold' },
-          { id: 'tgi', api_type: 'openai', api_host: tgi, health_check: '/health' },
-          { id: 'sglang', api_type: 'openai', api_host: sglang, health_check: '/health' },
+          { id: 'tgi', api_type: 'tgi', api_host: tgi },
+          { id: 'sglang', api_type: 'sglang', api_host: sglang },
+          { id: 'openai', api_type: 'openai', api_host: sglang, health_check: '/health' },
           { id: 'odd', api_type: 'vllm', api_host: odd },
           { id: 'gone', api_type: 'vllm', api_host: await closedPort() },
           { id: 'mock', api_type: 'mock' },
@@ -138,6 +139,7 @@ describe('what engines say of themselves', () => {
     },
     tgi: { state: 'ready', running: 5, waiting: 2 },
     sglang: { state: 'ready', running: 2, waiting: 1, kv_use: 0.5, cache_hit_ratio: 0.75 },
+    openai: { state: 'ready', running: 2, waiting: 1, kv_use: 0.5, cache_hit_ratio: 0.75 },
     gone: { state: 'down' },
   }
   for (const [id, engine] of Object.entries(expected))

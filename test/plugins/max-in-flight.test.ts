@@ -4,10 +4,7 @@ import type { EngineSignals } from '../../src/sdk/engine-signals.ts'
 import { type CountingUpstream, startCounting } from '../helpers/counting-upstream.ts'
 import { openRequest, post, type RawAnswer } from '../helpers/http.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
-import {
-  openaiText,
-  startUpstream,
-} from '../helpers/scripted-upstream.ts'
+import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
 
 const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
 const path = '/v1/chat/completions'
@@ -71,6 +68,7 @@ for (const strategy of [
   'dynamic_weighted',
   'least_busy',
   'adaptive',
+  'cache_aware',
   'first_available',
 ])
   test(`no target has more requests at a time than its max_in_flight with ${strategy}, and all are answered`, async (t) => {
@@ -134,6 +132,25 @@ test('a client that leaves frees its place, in the queue and at the target', asy
   box.open()
   assert.equal((await next).status, 200)
   assert.equal(box.upstream.requests.length, 2)
+})
+
+test('a place that comes free is used at once', async (t) => {
+  const {
+    boxes: [box = assert.fail('no server')],
+    router,
+    ask,
+  } = await setUp(t, [1])
+  const asked = Array.from({ length: 21 }, ask)
+  await until(() => waiting(router) === 20)
+  const begun = performance.now()
+  for (let index = 1; index <= 20; index++) {
+    box.answerOne()
+    await box.upstream.requestReceived(index)
+  }
+  // Without a release that wakes the queue, each would wait for half a second.
+  assert.ok(performance.now() - begun < 5_000)
+  box.open()
+  assert.deepEqual(statuses(await Promise.all(asked)), [200])
 })
 
 test('a full queue is a 503, with a Retry-After that grows with what waits', async (t) => {

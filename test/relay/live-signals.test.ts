@@ -37,7 +37,7 @@ test('an answer that came as a whole counts with the whole of its time', () => {
 test('the time per token is that after the first one', () => {
   const signals = new LiveSignals(targetOf({}), 0)
   signals.picked()
-  signals.settled(success(1_100, 100), 1, 11)
+  signals.settled(success(1_100, 100), 1, { tokens: 11 })
   assert.equal(signals.perTokenMs, 100)
 })
 

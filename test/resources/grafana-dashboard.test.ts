@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { text as metricsText, vllmMetrics } from '../helpers/engine-answers.ts'
 import { closedPort, openRequest, post } from '../helpers/http.ts'
 import { type KeysFile, keysFile } from '../helpers/keys-file.ts'
 import { type Prometheus, startPrometheus } from '../helpers/prometheus.ts'
@@ -71,6 +72,8 @@ before(async () => {
       LLM_ROUTER_REDIS_HOST: '127.0.0.1',
       LLM_ROUTER_REDIS_PORT: `${redis.port}`,
       LLM_ROUTER_QUEUE_TIMEOUT: '0.02',
+      // Engines are polled, and servers checked once.
+      LLM_ROUTER_HEALTH_INTERVAL: '1000',
       ...keys.env,
       LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: '/metrics',
     },
@@ -80,7 +83,7 @@ before(async () => {
         native: { providers: [{ id: 'native', api_type: 'ollama', api_host: upstream.url }] },
         spare: { providers: [box('gone', { api_host: gone }), box('there')] },
         locked: { providers: [box('locked', { api_host: `${upstream.url}/locked` }), box('open')] },
-        lost: { providers: [box('lost', { api_host: gone })] },
+        lost: { providers: [box('lost', { api_host: gone, health_check: false })] },
         alone: { strategy: 'first_available', providers: [box('alone')] },
       },
       active_models: { g: ['plain', 'native', 'spare', 'locked', 'lost', 'alone'] },
@@ -98,6 +101,8 @@ after(async () => {
 
 function answer({ url, body }: RecordedRequest) {
   if (url === '/api/chat') return ollamaText('Hi')
+  if (url === '/metrics') return metricsText(vllmMetrics({ running: 1 }))
+  if (url === '/v1/models') return { kind: 'reply', body: { data: [{ id: 'plain' }] } } as const
   if (url.startsWith('/locked'))
     return { kind: 'reply', status: 401, body: { error: { message: 'no' } } } as const
   const { stream, user }: Record<string, unknown> = Object(body)

@@ -37,6 +37,7 @@ const chat: ChatCodec = {
     return { edits, stripUsage: false, ...(notices.length > 0 ? { notices } : {}) }
   },
   missingDefaults,
+  promptMembers: ['tools', 'system', 'messages'],
 }
 
 /** Anthropic's Messages. Source of the formats: Anthropic API reference, "Create a Message" and "Streaming Messages". */

@@ -29,6 +29,7 @@ const chat: ChatCodec = {
   // The path says whether to stream, and every stream carries token counts.
   passthroughEdits: () => ({ edits: [], stripUsage: false }),
   missingDefaults,
+  promptMembers: ['tools', 'systemInstruction', 'system_instruction', 'contents'],
   toolMembers: ['toolConfig', 'tool_config'],
   features,
 }

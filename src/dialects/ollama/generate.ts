@@ -35,7 +35,7 @@ export const ollamaGenerate: Dialect = {
   ...ollama,
   name: 'ollama-generate',
   native: { dialect: 'ollama', operation: 'completion' },
-  chat: { ...ollama.chat, readRequest, writeRequest, readResponse, writeResponse, createWriter },
+  chat: { ...ollama.chat, promptMembers: ['system', 'prompt'], readRequest, writeRequest, readResponse, writeResponse, createWriter },
 }
 
 /**

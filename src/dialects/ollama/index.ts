@@ -37,6 +37,7 @@ const chat: ChatCodec = {
   missingDefaults,
   fitContext,
   translatedMembers,
+  promptMembers: ['tools', 'system', 'messages'],
 }
 
 /** Ollama's own API. Source of the formats: Ollama API reference, "Generate a chat completion". */

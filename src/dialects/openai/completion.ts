@@ -27,6 +27,7 @@ export const openaiCompletion: Dialect = {
     writeResponse,
     createWriter,
     missingDefaults,
+    promptMembers: ['prompt'],
     createPassthrough: ({ request, ...options }) =>
       openai.chat.createPassthrough({ ...options, choices: options.choices * promptsIn(request?.prompt) }),
   },

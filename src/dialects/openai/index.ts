@@ -37,6 +37,7 @@ export const openai: Dialect = {
     streamsByDefault: false,
     missingDefaults,
     wholeAsStream,
+    promptMembers: ['tools', 'functions', 'messages'],
   },
   embedding,
   writeError: writeOpenaiError,

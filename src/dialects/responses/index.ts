@@ -1,4 +1,5 @@
 import { keepAliveComment as comment } from '../../lib/bytes/sse.ts'
+import { filledTextOf } from '../../lib/json/read.ts'
 import { bodyAssertion } from '../../sdk/body-check.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
@@ -26,7 +27,7 @@ export const responses: Dialect = {
     writeRequest,
     checkAnswer: (body) => {
       checkAnswer(body)
-      return { usage: readUsage(body) }
+      return { usage: readUsage(body), answerId: filledTextOf(body.id) }
     },
     readResponse: (body) => readResponse(body),
     writeResponse,
@@ -36,6 +37,7 @@ export const responses: Dialect = {
     // Every stream carries token counts, so none have to be requested.
     passthroughEdits: (request) => ({ edits: streamEdits(request, false), stripUsage: false }),
     streamsByDefault: false,
+    promptMembers: ['tools', 'instructions', 'input'],
     missingDefaults,
   },
   writeError: writeOpenaiError,

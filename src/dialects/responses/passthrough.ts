@@ -52,6 +52,7 @@ class ResponsesStream implements StreamPolicy {
     state.content = true
     state.ended = true
     state.usage = readUsage(data)
+    state.answerId = filledTextOf(this.#answer?.id)
     return true
   }
 

@@ -2,7 +2,7 @@ import type { EngineLoadedModel, EngineSignals } from '../../sdk/engine-signals.
 import type { Target } from '../../sdk/target.ts'
 
 /** The model of a target in its engine's memory; undefined: it is not there, or nothing is known. */
-export function loadedModel(
+function loadedModel(
   { upstreamModel }: Pick<Target, 'upstreamModel'>,
   { loaded = [], holdsOne }: EngineSignals,
 ): EngineLoadedModel | undefined {

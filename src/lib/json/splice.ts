@@ -27,6 +27,8 @@ export interface JsonScan {
   depth: number
   /** Strings of at least {@link longBytes} that are values inside of members, in their order. */
   long: Place[]
+  /** Where each object or array ends that is directly in a member's value: for a list of messages, each message. */
+  ends: number[]
 }
 
 export interface Edit {
@@ -45,7 +47,7 @@ const longBytes = 1024
 export function scanObject(bytes: Buffer, from = 0): JsonScan | undefined {
   const start = skipSpace(bytes, from)
   if (bytes[start] !== openBrace) return undefined
-  const scan: JsonScan = { start, members: [], depth: 1, long: [] }
+  const scan: JsonScan = { start, members: [], depth: 1, long: [], ends: [] }
   let at = skipSpace(bytes, start + 1)
   if (bytes[at] === closeBrace) return scan
   while (at < bytes.length) {
@@ -127,8 +129,8 @@ export function setMembers(
 ): Edit[] {
   const edits: Edit[] = []
   const added: string[] = []
-  for (const [key, value] of Object.entries(values)) {
-    const text = JSON.stringify(value)
+  for (const key of Object.keys(values)) {
+    const text = JSON.stringify(values[key])
     let stands = false
     for (const member of scan.members) {
       if (member.key !== key) continue
@@ -212,6 +214,7 @@ function nestedEnd(bytes: Buffer, start: number, scan: JsonScan): number | undef
     } else if (byte === closeBrace || byte === closeBracket) {
       level--
       if (level === 0) return at + 1
+      if (level === 1) scan.ends.push(at + 1)
     }
     at++
   }

@@ -221,7 +221,12 @@ const openai = Type.Object(
       code: nullable(Type.String(), 'Such as `model_not_found`, `upstream_truncated`.'),
     }),
     status: Type.Optional(Type.Boolean({ description: 'Outside `/v1`: false, for older clients.' })),
-    body: Type.Optional(Type.String({ description: 'Outside `/v1`: the message again, for older clients.' })),
+    body: Type.Optional(
+      Type.Union([Type.String(), Type.Object({ error: Type.String(), message: Type.String() })], {
+        description:
+          'Outside `/v1`: the message again, for older clients; an object where arguments are missing.',
+      }),
+    ),
   },
   { description: 'An error in OpenAI format.' },
 )

@@ -6,7 +6,13 @@ import type { ResponseStore } from '../../stores/responses/store.ts'
 import { type Authenticator, createAuthenticator } from './authenticator.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
-import { administrator, needsOperatorKey, requireProof, withAdminKey } from './operator-proof.ts'
+import {
+  administrator,
+  needsOperatorKey,
+  operatorTest,
+  requireProof,
+  withAdminKey,
+} from './operator-proof.ts'
 import { noUse, type QuestionCost, type QuestionUse } from './question-use.ts'
 import type { UpstreamCost } from './request-cost.ts'
 import { checkTokenCap } from './token-cap.ts'
@@ -22,6 +28,8 @@ interface Rights {
   mayUse(client: ClientKey, model: string): boolean
   /** Stored responses of this client. */
   responses(request: FastifyRequest): Responses
+  /** Whether the request carries an operator key, with client authentication or without. */
+  isOperator(request: FastifyRequest, reply: FastifyReply): boolean
   /** Throws 403 for a key without any surface that can ask models. */
   checkAsking(request: FastifyRequest): void
   /**
@@ -61,10 +69,12 @@ export default fp(
     app.decorateRequest('client')
     app.decorateRequest('limitUse')
     let beginQuestion: Rights['beginQuestion'] = async () => noUse
+    let isOperator: Rights['isOperator'] = () => false
     app.decorate('rights', {
       models: ({ client }) => (client?.models ? modelsOf(app, client) : app.models),
       mayUse: (client, model) => mayUseModel(app, client, model),
       responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
+      isOperator: (request, reply) => isOperator(request, reply),
       checkAsking: ({ client }) => {
         if (client && app.config.authEnabled && !asksModels(client)) throw notAllowed()
       },
@@ -73,6 +83,7 @@ export default fp(
     const clientKeys = app.config.authEnabled ? await readKeys(app, env) : undefined
     const keys = withAdminKey(app.config.adminKey, clientKeys)
     const authenticate = createAuthenticator(app, keys)
+    isOperator = operatorTest(authenticate)
     if (clientKeys) beginQuestion = requireKeys(app, clientKeys, authenticate)
     requireProof(app, keys, authenticate)
   },

@@ -1,5 +1,5 @@
-import type { FastifyInstance, onRequestHookHandler } from 'fastify'
-import { KeyRing, sha256Of } from '../../config/key-ring.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
+import { KeyRing, presentedKey, sha256Of } from '../../config/key-ring.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Authenticator } from './authenticator.ts'
@@ -34,6 +34,16 @@ export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Aut
     // Runs before the route's own hook, which may reply.
     route.onRequest = [prove, ...[route.onRequest ?? []].flat()]
   })
+}
+
+/** Returns a function that tells whether a request carries an operator key. An invalid key counts as a failed login. */
+export function operatorTest(authenticate: Authenticator) {
+  return (request: FastifyRequest, reply: FastifyReply): boolean => {
+    if (request.client) return isOperator(request.client)
+    if (presentedKey(request.headers) === undefined) return false
+    const client = authenticate(request, reply)
+    return !(client instanceof RouterError) && isOperator(client)
+  }
 }
 
 /** Client of the LLM_ROUTER_ADMIN_KEY. */

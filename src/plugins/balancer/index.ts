@@ -69,7 +69,8 @@ export default fp(
         if ('order' in strategy || state.isLimited)
           return acquirePlace(app, state, { model, wish, signal, revocations })
         const known = wish.isLast ? lastAnswered(groups, app.health) : undefined
-        const picked = known ?? signalsIn(state, strategy.pick(best.signals, wish.request))
+        const picked =
+          known ?? signalsIn(state, strategy.pick(state.loadedFirst.soonest(best.signals), wish.request))
         return reserve(state, picked, wish, app.health)
       },
       signals: (model) => {

@@ -20,6 +20,10 @@ export class LiveSignals implements TargetSignals {
   #engine: EngineSignals | undefined
   /** How many requests its engine processes at a time, as it said when it last said so. */
   toldPlaces: number | undefined
+  /** Moving average of the time that the engine took to load the model, in ms; undefined before the first. */
+  loadMs: number | undefined
+  /** Whether the target has answered since the last poll of its engine, so that the model is loaded. */
+  hasAnswered = false
   #failuresInRow = 0
 
   /** `now`: monotonic milliseconds, as in `StrategyContext`. */
@@ -49,8 +53,12 @@ export class LiveSignals implements TargetSignals {
     this.inFlight--
   }
 
-  /** `tokens`: length of the response, if known. */
-  settled({ result, durationMs, firstContentMs }: Outcome, now: number, tokens?: number): void {
+  /** `tokens`: length of the response, if known. `wasCold`: the engine had to load the model for it. */
+  settled(
+    { result, durationMs, firstContentMs }: Outcome,
+    now: number,
+    { tokens, wasCold = false }: { tokens?: number | undefined; wasCold?: boolean } = {},
+  ): void {
     this.inFlight--
     if (result === 'cancelled') return
     this.failureRate = averaged(this.failureRate, result === 'failure' ? 1 : 0)
@@ -62,7 +70,9 @@ export class LiveSignals implements TargetSignals {
     this.#failuresInRow = 0
     // Without a recorded first content, the response arrived as a whole.
     const first = firstContentMs ?? durationMs
-    this.firstContentMs = averaged(this.firstContentMs, first)
+    this.hasAnswered = true
+    if (wasCold) this.loadMs = averaged(this.loadMs, Math.max(0, first - (this.firstContentMs ?? 0)))
+    else this.firstContentMs = averaged(this.firstContentMs, first)
     if (tokens !== undefined && tokens > 1 && firstContentMs !== undefined)
       this.perTokenMs = averaged(this.perTokenMs, Math.max(0, durationMs - first) / (tokens - 1))
   }

@@ -10,6 +10,7 @@ import type { Turns } from '../../stores/turns/local.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
+import { LoadedFirst } from './loaded-first.ts'
 import { RetryBudget } from './retry-budget.ts'
 
 /** `result`: undefined if the attempt threw. */
@@ -28,6 +29,7 @@ export interface ModelState {
   /** Requests may have to wait for a place, whatever the strategy. */
   isLimited: boolean
   readonly available: AvailableTargets
+  readonly loadedFirst: LoadedFirst
   readonly queue: LeaseQueue
   readonly budget: RetryBudget
   readonly onSettled: SettledListener
@@ -56,7 +58,10 @@ function noteEngine(
   const all = signals?.running === undefined ? undefined : signals.running + (signals.waiting ?? 0)
   const own = lives.reduce((sum, { inFlight }) => sum + inFlight, 0)
   const engine = signals && all !== undefined ? { ...signals, others: Math.max(0, all - own) } : signals
-  for (const live of lives) live.engine = engine
+  for (const live of lives) {
+    live.engine = engine
+    live.hasAnswered = false
+  }
   // There may be more places, or fewer requests in the engine's own queue.
   for (const { model } of targets) states.get(model)?.queue.wake()
 }
@@ -90,6 +95,7 @@ function stateOf(app: FastifyInstance, model: Model, { turns, onSettled }: State
     ...strategyOf(app, name),
     ...signalsOf(app, model, (target) => new LiveSignals(target, now())),
     available: new AvailableTargets(app.health.of),
+    loadedFirst: new LoadedFirst(),
     budget: new RetryBudget(now),
     queue: new LeaseQueue({
       now,

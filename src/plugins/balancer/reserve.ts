@@ -4,6 +4,7 @@ import type { Lease, TargetWish } from '../../relay/run/lease.ts'
 import type { TargetSignals } from '../../sdk/strategy.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import type { LiveSignals } from './live-signals.ts'
+import { isCold } from './loaded-first.ts'
 import type { ModelState } from './model-states.ts'
 
 type Health = Pick<FastifyInstance['health'], 'of'>
@@ -27,6 +28,7 @@ export function reserve(
   const health = healths.of(target)
   const ticket = health.begin(health.hasFeatureFailures ? traits.features : 0)
   const pickedAt = now()
+  const wasCold = isCold(signals)
   let settled = false
   signals.picked()
   state.strategy.taken?.(target, request)
@@ -38,19 +40,23 @@ export function reserve(
     settle(attempted) {
       if (settled) return
       settled = true
-      release?.()
-      const wasOut = isOut(health)
-      health.end(ticket, attempted)
-      const at = now()
-      const { firstContentMs, usage, streamed } = attempted?.type === 'success' ? attempted : noAnswer
-      const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs, usage }
-      signals.settled(outcome, at, streamed ? usage?.completionTokens : undefined)
-      // The target recovered: its share grows slowly.
-      if (wasOut && !isOut(health)) signals.returnedAt = at
-      // A target that was removed meanwhile no longer belongs to the strategy.
-      if (state.strategy.settled && holds(state, signals))
-        state.strategy.settled(signals.target, outcome, request)
-      state.onSettled(target, attempted)
+      try {
+        const wasOut = isOut(health)
+        health.end(ticket, attempted)
+        const at = now()
+        const { firstContentMs, usage, streamed } = attempted?.type === 'success' ? attempted : noAnswer
+        const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs, usage }
+        signals.settled(outcome, at, { tokens: streamed ? usage?.completionTokens : undefined, wasCold })
+        // The target recovered: its share grows slowly.
+        if (wasOut && !isOut(health)) signals.returnedAt = at
+        // A target that was removed meanwhile no longer belongs to the strategy.
+        if (state.strategy.settled && holds(state, signals))
+          state.strategy.settled(signals.target, outcome, request)
+        state.onSettled(target, attempted)
+      } finally {
+        // At last: it lets a waiting request pick a target, by the signals as they are now.
+        release?.()
+      }
     },
   }
 }

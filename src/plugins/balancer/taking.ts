@@ -5,6 +5,7 @@ import type { ExclusiveInstance, SharingInstance } from '../../sdk/strategy.ts'
 import type { LeaseCandidate, LeaseRequest, StoredLease } from '../../stores/leases/store.ts'
 import { failsOften, type Group, lastAnswered } from './candidates.ts'
 import type { LiveSignals } from './live-signals.ts'
+import { isCold, loadedFirst } from './loaded-first.ts'
 import type { ModelState } from './model-states.ts'
 import { exclusivePlacesOf, placesOf } from './places.ts'
 import { reserve, signalsIn } from './reserve.ts'
@@ -96,7 +97,7 @@ export class ExclusiveTaking extends Taking {
     const { state, wish } = this.options
     const { affinity, isLimited } = state
     const candidatesOf = ({ signals, isStandby }: Group, index: number): readonly LeaseCandidate[] => {
-      const ordered = this.#strategy.order(signals, wish.request)
+      const ordered = this.#strategy.order(loadedFirst(signals, isCold), wish.request)
       // A host that has the model loaded precedes others of its group, but never a better group.
       const reserve = affinity && index > 0 ? true : isStandby
       // In configuration order, the result depends only on the list, so it is cached.
@@ -165,7 +166,10 @@ export class SharingTaking extends Taking {
       if (open.length > 0)
         return signalsIn(
           state,
-          this.#strategy.pick(open.length === signals.length ? signals : open, wish.request),
+          this.#strategy.pick(
+            state.loadedFirst.soonest(open.length === signals.length ? signals : open),
+            wish.request,
+          ),
         )
     }
     return undefined

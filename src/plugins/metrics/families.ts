@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
+import { merged } from './labels.ts'
 
 type Labels<Name extends string> = Readonly<Record<Name, string | number>>
 type Client = FastifyInstance['metrics']['client']
@@ -130,7 +131,7 @@ class GaugeFamily {
     const { name, help, type, aggregator } = this
     const values: Sample[] = []
     const budget = new EventLoopBudget()
-    for (const sample of this.#read()) {
+    for (const sample of merged(this.#read(), aggregator === 'average' ? 'average' : 'sum')) {
       values.push(sample)
       await budget.take()
     }

@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import type {} from 'fastify-metrics'
 import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
@@ -5,6 +6,7 @@ import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { metricsText } from './cluster.ts'
 import { exposeEngines } from './engines.ts'
+import { TargetLabels } from './labels.ts'
 import { recordClients, recordModels, recordRequests } from './requests.ts'
 import { exposeRouter } from './router.ts'
 import { recordSteps } from './steps.ts'
@@ -33,8 +35,9 @@ export default fp(
     })
     for (const record of [recordRequests(app), recordModels(app)]) app.exchanges.onEnd(record)
     if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
-    app.exchanges.onStep(recordSteps(app))
-    exposeTargets(app)
+    const labels = targetLabels(app)
+    app.exchanges.onStep(recordSteps(app, labels))
+    exposeTargets(app, labels)
     exposeEngines(app)
     exposeRouter(app)
     const text = metricsText(app)
@@ -65,6 +68,13 @@ export default fp(
     ],
   },
 )
+
+function targetLabels({ models }: FastifyInstance): TargetLabels {
+  const labels = new TargetLabels()
+  labels.update(models.all())
+  models.onChange(() => labels.update(models.all()))
+  return labels
+}
 
 const docs: EndpointDocs = {
   id: 'metrics',

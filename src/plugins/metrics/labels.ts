@@ -1,4 +1,5 @@
 import type { RouterError } from '../../sdk/errors.ts'
+import type { Model, Target } from '../../sdk/target.ts'
 
 /** Upper bounds in seconds, up to ten minutes: model responses take that long. */
 export const durationBuckets = [
@@ -36,4 +37,49 @@ function reasonOfCause(cause: string): string {
   // Error codes of system sockets and of undici.
   if (/^(?:E[A-Z]+|UND_ERR_\w+|\w*SocketError)$/.test(cause)) return 'connection_error'
   return 'server_error'
+}
+
+/** So many targets of a server that has one per address are named in metrics; the rest are `other`. */
+const namedPerServer = 200
+
+/** Labels of targets. Those of pods come and go, so a name is free again once its target is gone. */
+export class TargetLabels {
+  readonly #named = new Map<string, Set<string>>()
+
+  of({ server, id }: Pick<Target, 'server' | 'id'>): string {
+    return server === undefined || this.#named.get(server)?.has(id) ? id : 'other'
+  }
+
+  update(models: readonly Model[]): void {
+    const targets = models.flatMap((model) => [...model.targets, ...model.sleeping])
+    const byServer = Map.groupBy(targets, ({ server }) => server ?? '')
+    for (const server of this.#named.keys()) if (!byServer.has(server)) this.#named.delete(server)
+    for (const [server, list] of byServer) {
+      const ids = new Set(list.map(({ id }) => id))
+      const kept = [...(this.#named.get(server) ?? [])].filter((id) => ids.has(id))
+      this.#named.set(server, new Set([...new Set([...kept, ...ids])].slice(0, namedPerServer)))
+    }
+  }
+}
+
+/** Gives samples that have the same labels, such as those of all other targets, one value. */
+export function* merged(
+  samples: Iterable<{ labels: Record<string, string | number>; value: number }>,
+  how: 'sum' | 'average',
+): Generator<{ labels: Record<string, string | number>; value: number }> {
+  const others = new Map<string, { labels: Record<string, string | number>; values: number[] }>()
+  for (const sample of samples) {
+    if (sample.labels.target !== 'other') {
+      yield sample
+      continue
+    }
+    const key = JSON.stringify(Object.values(sample.labels))
+    const same = others.get(key) ?? { labels: sample.labels, values: [] }
+    same.values.push(sample.value)
+    others.set(key, same)
+  }
+  for (const { labels, values } of others.values()) {
+    const sum = values.reduce((total, value) => total + value, 0)
+    yield { labels, value: how === 'sum' ? sum : sum / values.length }
+  }
 }

@@ -3,11 +3,14 @@ import { type AttemptSuccess, outcomeOf } from '../../relay/attempt/attempt-resu
 import type { Exchange } from '../../relay/exchange.ts'
 import type { AttemptRecord, Step } from '../../relay/steps.ts'
 import { Families, perKey, perProvider } from './families.ts'
-import { durationBuckets, reasonOf } from './labels.ts'
+import { durationBuckets, reasonOf, type TargetLabels } from './labels.ts'
 
 /** Steps of requests as they happen: target selection, attempts, retries. */
-export function recordSteps(app: FastifyInstance): (step: Step, exchange: Exchange) => void {
-  const recordAttempt = recordAttempts(app)
+export function recordSteps(
+  app: FastifyInstance,
+  targetLabels: TargetLabels,
+): (step: Step, exchange: Exchange) => void {
+  const recordAttempt = recordAttempts(app, targetLabels)
   const recordSearch = recordSearches(app)
   const { retries, exhausted } = retryCounters(new Families(app.metrics.client))
   return (step, exchange) => {
@@ -82,12 +85,16 @@ const perTokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.
 type RecordAttempt = (attempt: AttemptRecord, clientDialect: string | undefined) => void
 
 /** Records each attempt at a target. */
-export function recordAttempts(app: FastifyInstance): RecordAttempt {
+export function recordAttempts(app: FastifyInstance, targetLabels: TargetLabels): RecordAttempt {
   const families = new Families(app.metrics.client)
   const recorders = [
     recordProvider(families),
     recordTimes(families),
-    recordChoice(families, (model) => app.models.find(model)?.strategy ?? app.config.balanceStrategy),
+    recordChoice(
+      families,
+      targetLabels,
+      (model) => app.models.find(model)?.strategy ?? app.config.balanceStrategy,
+    ),
     recordFailovers(families),
   ]
   return (attempt, clientDialect) => {
@@ -159,7 +166,11 @@ function msPerToken(
   return Math.max(0, durationMs - firstContentMs) / (tokens - 1)
 }
 
-function recordChoice(families: Families, strategyOf: (model: string) => string): RecordAttempt {
+function recordChoice(
+  families: Families,
+  targetLabels: TargetLabels,
+  strategyOf: (model: string) => string,
+): RecordAttempt {
   const targets = families.counter({
     name: 'llm_router_target_calls_total',
     help: 'Attempts by target and result: success, failure, cancelled (says nothing about the target).',
@@ -176,8 +187,9 @@ function recordChoice(families: Families, strategyOf: (model: string) => string)
   const picksOf = perKey((strategy: string) =>
     perKey((model_name: string) => picks.series({ strategy, model_name })),
   )
-  return ({ target: { id, model }, result }) => {
-    targetsOf(model)(id)(outcomeOf(result)).value++
+  return ({ target, result }) => {
+    const { model } = target
+    targetsOf(model)(targetLabels.of(target))(outcomeOf(result)).value++
     picksOf(strategyOf(model))(model).value++
   }
 }

@@ -4,6 +4,7 @@ import type { CheckedState } from '../../sdk/target.ts'
 import type { BreakerState } from '../health/breaker.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { Families } from './families.ts'
+import type { TargetLabels } from './labels.ts'
 
 const breakerStates: readonly BreakerState[] = ['closed', 'open', 'half_open']
 const downReasons: readonly CheckedState[] = ['refused', 'silent', 'failing']
@@ -13,26 +14,27 @@ const restingReasons = ['busy', 'misconfigured'] as const
  * State of the targets, read on demand. Each process has its own view: in a cluster, counts are summed and states
  * averaged.
  */
-export function exposeTargets(app: FastifyInstance): void {
-  exposeCalls(app)
-  exposePlaces(app)
-  exposeStates(app)
-  exposeMisconfigured(app)
+export function exposeTargets(app: FastifyInstance, names: TargetLabels): void {
+  exposeCalls(app, names)
+  exposePlaces(app, names)
+  exposeStates(app, names)
+  exposeMisconfigured(app, names)
   exposeQueues(app)
 }
 
-function exposeCalls(app: FastifyInstance): void {
+function exposeCalls(app: FastifyInstance, names: TargetLabels): void {
   new Families(app.metrics.client).gauge({
     name: 'llm_router_target_calls_in_flight',
     help: 'Attempts in flight at a target.',
     labelNames: ['model_name', 'target'],
     *read() {
-      for (const signals of allSignals(app)) yield { labels: labelsOf(signals), value: signals.inFlight }
+      for (const signals of allSignals(app))
+        yield { labels: labelsOf(signals, names), value: signals.inFlight }
     },
   })
 }
 
-function exposePlaces(app: FastifyInstance): void {
+function exposePlaces(app: FastifyInstance, names: TargetLabels): void {
   new Families(app.metrics.client).gauge({
     name: 'llm_router_target_places',
     help: 'Most requests that a target may have at a time; absent for targets without a limit.',
@@ -41,13 +43,13 @@ function exposePlaces(app: FastifyInstance): void {
     *read() {
       for (const signals of allSignals(app)) {
         const value = app.balancer.places(signals.target)
-        if (value !== undefined) yield { labels: labelsOf(signals), value }
+        if (value !== undefined) yield { labels: labelsOf(signals, names), value }
       }
     },
   })
 }
 
-function exposeStates(app: FastifyInstance): void {
+function exposeStates(app: FastifyInstance, names: TargetLabels): void {
   const families = new Families(app.metrics.client)
   families.gauge({
     name: 'llm_router_target_usable',
@@ -56,7 +58,7 @@ function exposeStates(app: FastifyInstance): void {
     aggregator: 'average',
     *read() {
       for (const signals of allSignals(app))
-        yield { labels: labelsOf(signals), value: app.health.isUsable(signals.target) ? 1 : 0 }
+        yield { labels: labelsOf(signals, names), value: app.health.isUsable(signals.target) ? 1 : 0 }
     },
   })
   families.gauge({
@@ -68,7 +70,7 @@ function exposeStates(app: FastifyInstance): void {
       for (const signals of allSignals(app)) {
         const now = app.health.stateOf(signals.target)
         for (const reason of downReasons)
-          yield { labels: { ...labelsOf(signals), reason }, value: reason === now ? 1 : 0 }
+          yield { labels: { ...labelsOf(signals, names), reason }, value: reason === now ? 1 : 0 }
       }
     },
   })
@@ -90,7 +92,7 @@ function exposeStates(app: FastifyInstance): void {
       for (const signals of allSignals(app)) {
         const now = app.health.of(signals.target).breaker.state
         for (const state of breakerStates)
-          yield { labels: { ...labelsOf(signals), state }, value: state === now ? 1 : 0 }
+          yield { labels: { ...labelsOf(signals, names), state }, value: state === now ? 1 : 0 }
       }
     },
   })
@@ -102,13 +104,13 @@ function exposeStates(app: FastifyInstance): void {
       for (const signals of allSignals(app)) {
         const now = restingReason(app.health.of(signals.target))
         for (const reason of restingReasons)
-          yield { labels: { ...labelsOf(signals), reason }, value: reason === now ? 1 : 0 }
+          yield { labels: { ...labelsOf(signals, names), reason }, value: reason === now ? 1 : 0 }
       }
     },
   })
 }
 
-function exposeMisconfigured(app: FastifyInstance): void {
+function exposeMisconfigured(app: FastifyInstance, names: TargetLabels): void {
   new Families(app.metrics.client).gauge({
     name: 'llm_router_target_misconfigured',
     help: 'Number of processes in which the target counts as misconfigured, by the HTTP status it returns.',
@@ -116,7 +118,8 @@ function exposeMisconfigured(app: FastifyInstance): void {
     *read() {
       for (const signals of allSignals(app)) {
         const { misconfigured } = app.health.of(signals.target)
-        if (misconfigured) yield { labels: { ...labelsOf(signals), status: misconfigured.status }, value: 1 }
+        if (misconfigured)
+          yield { labels: { ...labelsOf(signals, names), status: misconfigured.status }, value: 1 }
       }
     },
   })
@@ -170,6 +173,6 @@ function allSignals(app: FastifyInstance): TargetSignals[] {
   return app.models.all().flatMap((model) => [...app.balancer.signals(model)])
 }
 
-function labelsOf({ target }: TargetSignals): { model_name: string; target: string } {
-  return { model_name: target.model, target: target.id }
+function labelsOf({ target }: TargetSignals, names: TargetLabels): { model_name: string; target: string } {
+  return { model_name: target.model, target: names.of(target) }
 }

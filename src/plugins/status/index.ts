@@ -224,6 +224,7 @@ function modelStatus(
     return {
       id: target.id,
       type: target.type.name,
+      ...addressOf(target),
       state: parked ? 'parked' : targetState(health, checked, app.health.isHung(target)),
       ...reasons(health),
       breaker: health.breaker.state,
@@ -260,6 +261,13 @@ function placesOf(app: FastifyInstance, target: Target): Pick<TargetStatus, 'pla
 
 function engineOf(signals: EngineSignals | undefined): Pick<TargetStatus, 'engine'> {
   return signals ? { engine: engineStatus(signals) } : {}
+}
+
+function addressOf({ connection }: Target): Pick<TargetStatus, 'address'> {
+  const { address, port } = connection ?? {}
+  if (address === undefined) return {}
+  if (port === undefined) return { address }
+  return { address: `${address.includes(':') ? `[${address}]` : address}:${port}` }
 }
 
 function measured(

@@ -4,7 +4,7 @@ import type { UpstreamRequest } from '../../sdk/transport.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
 import { isNotOffered, saysNoThinking, unlessNotOffered } from '../request/operation-targets.ts'
 import { UnreadableRequest } from '../request/prepare-body.ts'
-import { type AttemptFailure, type AttemptResult, movesOn } from './attempt-result.ts'
+import { type AttemptFailure, type AttemptResult, type AttemptSuccess, movesOn } from './attempt-result.ts'
 import { type LoadingWait, saysLoading, whileLoading } from './loading-wait.ts'
 import { type OnResult, OpenAttempt } from './open-attempt.ts'
 import type { AttemptContext, AttemptPlan, PreparedAttempt } from './prepared-attempt.ts'
@@ -14,55 +14,49 @@ import { unreadableFailure } from './upstream-failure.ts'
 
 /**
  * One attempt at one target. A server that is loading its model has not failed: the attempt waits for it, or moves on if
- * another target can be used. A failure with `retry` other than `none` promises that nothing has reached the client.
+ * another target can be used; without `wait` it fails. A failure with `retry` other than `none` promises that nothing has reached
+ * the client. `maxTokens`: the limit of the answer to send in place of the client's.
  */
 export async function attempt<Answer>(
-  plan: AttemptPlan<Answer>,
+  plan: Pick<AttemptPlan<Answer>, 'prepare'>,
   context: AttemptContext,
-  wait: LoadingWait,
+  wait?: LoadingWait,
+  maxTokens?: number,
 ): Promise<AttemptResult<Answer>> {
   const { services, target } = context
-  const { loading } = services
-  for (;;) {
-    if (!loading.isLoading(target)) {
-      const result = await attemptOnce(plan, context)
-      if (!saysLoading(result)) return result
-      loading.says(target)
-    }
+  const { declined, exchange, loading } = services
+  while (wait && loading.isLoading(target)) {
     const failure = await whileLoading(target, wait, services)
     if (failure) return failure
   }
-}
-
-/** The same without a wait for servers that are loading. */
-export async function attemptOnce<Answer>(
-  plan: Pick<AttemptPlan<Answer>, 'prepare'>,
-  context: AttemptContext,
-  maxTokens?: number,
-): Promise<AttemptResult<Answer>> {
-  const { services, target, trace } = context
   const prepared = prepare(plan, target, maxTokens)
   if ('error' in prepared) return prepared
   const result = await dispatch(context, prepared)
-  if (result.type === 'failure') {
-    const failure = unlessNotOffered(result, prepared.operation, target)
-    const fitting = maxTokens === undefined ? fittingLimit(failure.error, target) : undefined
-    if (fitting !== undefined) {
-      services.exchange.drop('max_tokens', `lowered to ${fitting}, which fits the context of the model`)
-      return attemptOnce(plan, context, fitting)
-    }
-    if (
-      !prepared.isPassthrough &&
-      saysNoThinking(failure.error) &&
-      !services.declined.has(target, 'thinking')
-    ) {
-      services.declined.add(target, 'thinking')
-      return attemptOnce(plan, context, maxTokens)
-    }
-    if (!prepared.hasAlternative || !isNotOffered(failure.error)) return failure
-    services.declined.add(target, prepared.operation)
-    return attemptOnce(plan, context)
+  if (result.type === 'success') return readResult(result, prepared, context)
+  const failure = unlessNotOffered(result, prepared.operation, target)
+  const fitting = maxTokens === undefined ? fittingLimit(failure.error, target) : undefined
+  if (fitting !== undefined) {
+    exchange.drop('max_tokens', `lowered to ${fitting}, which fits the context of the model`)
+    return attempt(plan, context, wait, fitting)
   }
+  if (!prepared.isPassthrough && saysNoThinking(failure.error) && !declined.has(target, 'thinking')) {
+    declined.add(target, 'thinking')
+    return attempt(plan, context, wait, maxTokens)
+  }
+  if (prepared.hasAlternative && isNotOffered(failure.error)) {
+    declined.add(target, prepared.operation)
+    return attempt(plan, context, wait)
+  }
+  if (!wait || !saysLoading(failure)) return failure
+  loading.says(target)
+  return (await whileLoading(target, wait, services)) ?? attempt(plan, context, wait)
+}
+
+function readResult<Answer>(
+  result: AttemptSuccess<WholeAnswer>,
+  prepared: PreparedAttempt<Answer>,
+  { services, target, trace }: AttemptContext,
+): AttemptResult<Answer> {
   if (result.answer === undefined) return { ...result, answer: undefined }
   try {
     const read = prepared.read(result.answer)

@@ -285,6 +285,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const { services, trace } = this.#context
     services.exchange.addUsage(state.usage)
     services.exchange.unknownReason = state.unknownReason
+    services.exchange.answerId ??= state.answerId
     trace?.used(state.usage)
     if (error) services.exchange.error = error
   }

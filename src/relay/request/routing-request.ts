@@ -1,74 +1,115 @@
+import { scanObject } from '../../lib/json/splice.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 import type { PrefixKey, Priority, RoutingRequest } from '../../sdk/strategy.ts'
 import type { RelayServices } from '../services.ts'
 import type { ClientRequest } from './client-request.ts'
-
-/** Bytes of JSON per token, about what chats in English and code come to. */
-const bytesPerToken = 4
+import { bytesPerToken, prefixKeys } from './prefix-keys.ts'
+import { groupOf, sessionOf } from './session.ts'
 
 interface PromptSource {
-  session?(): string | undefined
-  group?(): string | undefined
+  session?: string | undefined
+  group?: string | undefined
   prefixKeys?(): readonly PrefixKey[]
-  promptBytes(): number
+  promptBytes?(): number
 }
+
+/** What of the relay a routing request is made of. */
+type Services = Pick<RelayServices, 'exchange' | 'clientHeaders' | 'clientName' | 'priority'>
 
 /** Strategies that look at none of this pay for none of it: everything is computed on its first use. */
 class LazyRouting implements RoutingRequest {
-  readonly #source: PromptSource
-  readonly #services: Pick<RelayServices, 'clientName' | 'priority'>
-  #session: { is: string | undefined } | undefined
-  #group: { is: string | undefined } | undefined
+  readonly #source: () => PromptSource
+  readonly #services: Services
+  #read: PromptSource | undefined
   #keys: readonly PrefixKey[] | undefined
   #tokens: number | undefined
+  #client: string | undefined
 
-  constructor(source: PromptSource, services: Pick<RelayServices, 'clientName' | 'priority'>) {
+  constructor(source: () => PromptSource, services: Services) {
     this.#source = source
     this.#services = services
   }
 
   get session(): string | undefined {
-    this.#session ??= { is: this.#source.session?.() }
-    return this.#session.is
+    return this.#prompt.session
   }
 
   get group(): string | undefined {
-    this.#group ??= { is: this.#source.group?.() }
-    return this.#group.is
+    return this.#prompt.group
   }
 
   get prefixKeys(): readonly PrefixKey[] {
-    this.#keys ??= this.#source.prefixKeys?.() ?? []
+    this.#keys ??= this.#prompt.prefixKeys?.() ?? []
     return this.#keys
   }
 
   get promptTokens(): number {
-    this.#tokens ??= this.prefixKeys.at(-1)?.tokens ?? Math.ceil(this.#source.promptBytes() / bytesPerToken)
+    this.#tokens ??=
+      this.prefixKeys.at(-1)?.tokens ?? Math.ceil((this.#prompt.promptBytes?.() ?? 0) / bytesPerToken)
     return this.#tokens
   }
 
   get client(): string {
-    return this.#services.clientName()
+    this.#client ??= this.#services.clientName()
+    return this.#client
   }
 
   get priority(): Priority {
     return this.#services.priority ?? 'normal'
   }
+
+  get answerId(): string | undefined {
+    return this.#services.exchange.answerId
+  }
+
+  get #prompt(): PromptSource {
+    this.#read ??= this.#source()
+    return this.#read
+  }
 }
 
 /** Of a chat request in a client's dialect, or of one that an endpoint makes of it. */
-export function routingOfClient({ source }: ClientRequest, services: RelayServices): RoutingRequest {
-  if (source.from === 'router') return routingOfChat(source.request, services)
-  return new LazyRouting({ promptBytes: () => source.bytes.length }, services)
+export function routingOfClient(request: ClientRequest, services: Services): RoutingRequest {
+  return new LazyRouting(() => {
+    const { source, outline, dialect } = request
+    const { promptMembers = [] } = dialect.chat
+    const prompt: PromptSource =
+      source.from === 'router'
+        ? promptOfChat(source.request)
+        : {
+            prefixKeys: () => prefixKeys(source.bytes, source.scan, promptMembers),
+            promptBytes: () => source.bytes.length,
+          }
+    return {
+      ...prompt,
+      session: sessionOf(services.clientHeaders, outline),
+      group: groupOf(outline),
+    }
+  }, services)
 }
 
 /** Of a request that the router makes itself. */
-export function routingOfChat(request: ChatRequest, services: RelayServices): RoutingRequest {
-  const promptBytes = () => Buffer.byteLength(JSON.stringify([request.tools, request.messages]))
-  return new LazyRouting({ promptBytes }, services)
+export function routingOfChat(request: ChatRequest, services: Services): RoutingRequest {
+  return new LazyRouting(() => {
+    const session = sessionOf(services.clientHeaders, {})
+    return { ...promptOfChat(request), session, group: request.user }
+  }, services)
 }
 
 /** Of a request that is known by its operation alone. `bytes`: length of its body, where that is in memory. */
-export function routingOfOperation(bytes: number | undefined, services: RelayServices): RoutingRequest {
-  return new LazyRouting({ promptBytes: () => bytes ?? 0 }, services)
+export function routingOfOperation(bytes: number | undefined, services: Services): RoutingRequest {
+  return new LazyRouting(
+    () => ({ session: sessionOf(services.clientHeaders, {}), promptBytes: () => bytes ?? 0 }),
+    services,
+  )
+}
+
+function promptOfChat({ tools, messages }: ChatRequest): PromptSource {
+  return {
+    prefixKeys() {
+      const bytes = Buffer.from(JSON.stringify({ tools, messages }))
+      const scan = scanObject(bytes)
+      return scan ? prefixKeys(bytes, scan, ['tools', 'messages']) : []
+    },
+  }
 }

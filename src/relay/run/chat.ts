@@ -113,7 +113,7 @@ function readFor(
 ): ReadAnswer<Delivery> {
   const dialect = request.dialect.chat
   if (isPassthrough && !request.stream && !isStreamed(answer))
-    return passWhole(answer.body, { codec: upstream, alias: request.alias, context, client })
+    return passWhole(answer.body, { codec: upstream, alias: request.alias, context, client, exchange })
   const response = readAnswer(answer, upstream)
   const { usage, choices } = response
   exchange.unknownReason = choices.find(({ unknownReason }) => unknownReason !== undefined)?.unknownReason
@@ -134,12 +134,13 @@ function readFor(
 /** A whole answer for a client of the same dialect: as it came, but for the name of the model. */
 function passWhole(
   bytes: Buffer,
-  to: { codec: ChatCodec; alias: string; context: AnswerContext; client: ChatClient },
+  to: { codec: ChatCodec; alias: string; context: AnswerContext; client: ChatClient; exchange: Exchange },
 ): ReadAnswer<Delivery> {
-  const { codec, alias, context, client } = to
+  const { codec, alias, context, client, exchange } = to
   const text = bytes.toString()
   const parsed: unknown = JSON.parse(text)
-  const { usage, members } = codec.checkAnswer(parsed, context)
+  const { usage, members, answerId } = codec.checkAnswer(parsed, context)
+  exchange.answerId ??= answerId
   const small = members ? undefined : renamedText(bytes, alias, { text, parsed })
   const body = small ?? renameModel(bytes, alias, { members, parsed })
   return { answer: () => client.whole(body), usage }

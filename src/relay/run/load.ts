@@ -1,7 +1,7 @@
 import { RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Target } from '../../sdk/target.ts'
-import { attemptOnce } from '../attempt/attempt.ts'
+import { attempt } from '../attempt/attempt.ts'
 import type { AttemptResult } from '../attempt/attempt-result.ts'
 import type { ClientRequest } from '../request/client-request.ts'
 import { translatedBody } from '../request/prepare-body.ts'
@@ -72,5 +72,5 @@ function handTo(
   })
   const operation = pathOf(target.paths) ?? 'completion'
   const prepare = () => ({ operation, body, read: () => ({ answer: true, usage: undefined }) })
-  return attemptOnce({ prepare }, { services, target })
+  return attempt({ prepare }, { services, target })
 }

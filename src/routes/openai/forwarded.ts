@@ -45,6 +45,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
+/** vLLM and llama.cpp answer an object, SGLang a list. */
+const anyForm = Type.Union([Type.Object({}), Type.Array(Type.Object({}))])
+
 /** `small`: unless it is a stream, the response is short JSON and is buffered, so that it can name the model as the client does. */
 const operations: readonly ForwardedOperation[] = [
   {
@@ -53,7 +56,7 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'rerank',
     summary: 'Rerank documents by relevance to a query',
-    answers: [json('The documents with their scores.')],
+    answers: [json('The documents with their scores.', anyForm)],
     example: { model: 'my-reranker', query: 'cats', documents: ['Cats sleep.', 'Rain falls.'] },
   },
   {

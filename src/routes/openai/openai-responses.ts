@@ -48,6 +48,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const remembering = forOneRequest(client.dialect, {
         remembered,
         onAnswer(response) {
+          request.exchange.answerId = String(response.id)
           if (body.store === false) return
           const input = inputItems(body.input, remembered).map(({ item }) => item)
           kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {

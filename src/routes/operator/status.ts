@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
-import { StatusSchema } from '../../sdk/status.ts'
+import { StatusSchema, withoutAddresses } from '../../sdk/status.ts'
 
 /** Status of the router and its targets, once or live as server-sent events. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
@@ -11,28 +11,26 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.get(
       path,
       { config: { admin: true, docs }, schema: { response: { 200: StatusSchema } } },
-      (_request, reply) => {
+      async (request, reply) => {
         reply.header('cache-control', 'no-store')
-        return app.status.readAll()
+        const status = await app.status.readAll()
+        return app.rights.isOperator(request, reply) ? status : withoutAddresses(status)
       },
     )
   }
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/status/events'] })) {
     // A HEAD request would stay open forever.
-    app.get(
-      path,
-      { config: { admin: true, docs: eventsDocs }, exposeHeadRoute: false },
-      (_request, reply) => {
-        const events = eventStream(reply)
-        const stop = app.statusEvents.listen({
-          update: (status) => events.send(JSON.stringify(status)),
-          end: events.end,
-        })
-        const { exchange } = reply.request
-        exchange.signal.addEventListener('abort', events.end, { once: true })
-        reply.raw.once('close', stop)
-      },
-    )
+    app.get(path, { config: { admin: true, docs: eventsDocs }, exposeHeadRoute: false }, (request, reply) => {
+      const isOperator = app.rights.isOperator(request, reply)
+      const events = eventStream(reply)
+      const stop = app.statusEvents.listen({
+        update: (status) => events.send(JSON.stringify(isOperator ? status : withoutAddresses(status))),
+        end: events.end,
+      })
+      const { exchange } = reply.request
+      exchange.signal.addEventListener('abort', events.end, { once: true })
+      reply.raw.once('close', stop)
+    })
   }
 }
 

@@ -88,7 +88,6 @@ export class KubernetesApi {
         onHeaders: (received) => {
           status = received
           idle.refresh()
-          if (status >= 300) setImmediate(reject, new KubernetesError(status, `HTTP ${status}`))
         },
         onData: (chunk) => {
           idle.refresh()
@@ -99,7 +98,10 @@ export class KubernetesApi {
             reject(error)
           }
         },
-        onEnd: resolve,
+        onEnd: () => {
+          if (status < 300) resolve()
+          else reject(new KubernetesError(status, `HTTP ${status}`))
+        },
         onError: (error) => reject(new KubernetesError(0, error.message, error)),
       },
     )

@@ -1,0 +1,21 @@
+import { hashOfText, mixed } from '../../lib/rolling-hash.ts'
+import type { Target } from '../../sdk/target.ts'
+
+/**
+ * Rendezvous hashing (Thaler and Ravishankar, 1998): each target has a rank for each key, the same in every router. A target that
+ * comes or goes moves only the keys that it wins or had.
+ */
+export class Rendezvous {
+  readonly #seeds = new WeakMap<Target, number>()
+
+  /** From 0 to 1; the target of a key is the one with the highest. */
+  rank(key: number, target: Target): number {
+    let seed = this.#seeds.get(target)
+    if (seed === undefined) {
+      seed = mixed(hashOfText(target.id) % 0x100000000)
+      this.#seeds.set(target, seed)
+    }
+    const low = mixed((key % 0x100000000) ^ seed)
+    return mixed(low ^ Math.floor(key / 0x100000000)) / 0x100000000
+  }
+}

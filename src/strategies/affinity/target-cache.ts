@@ -1,0 +1,118 @@
+import type { Usage } from '../../sdk/chat.ts'
+import type { PrefixKey, RoutingRequest, TargetSignals } from '../../sdk/strategy.ts'
+import { CachedPrefixes, type KnownPrefix } from './cached-prefixes.ts'
+
+/** How long work that was given counts, in milliseconds. */
+const recentMs = 30_000
+/** Tokens of the prefix cache of an engine that does not tell its size. */
+const assumedTokens = 256 * 1024
+/** Below this the difference between expected and reported cached tokens says nothing: engines cache whole blocks only. */
+const smallTokens = 512
+/** A new observation's weight in the moving averages. */
+const newest = 0.2
+
+/** One request on its way, as it was when it got the target. */
+export interface Given {
+  /** Tokens that the engine has to work for it, prompt and answer. */
+  readonly work: number
+  readonly expected: KnownPrefix
+  /** Its number at the target. */
+  readonly request: number
+}
+
+/** What is known of the prefix cache and the work of one target. */
+export class TargetCache {
+  readonly #prefixes = new CachedPrefixes()
+  readonly #given = new Map<RoutingRequest, Given>()
+  /** Real tokens per estimated one. */
+  #scale = 1
+  #hasReported = false
+  #returnedAt: number | undefined
+  #startedAt: number | undefined
+  #kvTokens: number | undefined
+  /** Tokens of work of all requests on their way. */
+  work = 0
+  #recent = 0
+  #recentAt = 0
+
+  /** Tokens of work given of late: each counts less and less, half a minute is what matters. `now`: monotonic milliseconds. */
+  recent(now: number): number {
+    this.#recent *= Math.exp((this.#recentAt - now) / recentMs)
+    this.#recentAt = now
+    return this.#recent
+  }
+
+  /** Forgets everything when the engine must have been restarted. */
+  refresh({ returnedAt, engine }: TargetSignals): void {
+    const { startedAt, kvTokens } = engine ?? {}
+    const isBack = this.#returnedAt !== undefined && returnedAt > this.#returnedAt
+    const isNew = startedAt !== undefined && this.#startedAt !== undefined && startedAt !== this.#startedAt
+    this.#returnedAt = returnedAt
+    this.#startedAt = startedAt ?? this.#startedAt
+    this.#kvTokens = kvTokens ?? this.#kvTokens
+    if (isBack || isNew) this.#prefixes.clear()
+  }
+
+  longest(keys: readonly PrefixKey[]): KnownPrefix {
+    return this.#prefixes.longest(keys)
+  }
+
+  hasSession(session: number): boolean {
+    return this.#prefixes.hasSession(session)
+  }
+
+  addSession(session: number): void {
+    this.#prefixes.addSession(session)
+  }
+
+  take(
+    request: RoutingRequest,
+    given: { now: number; work: number; maxEntries: number; session: number | undefined },
+  ): void {
+    const { prefixKeys } = request
+    const expected = this.#prefixes.longest(prefixKeys)
+    const { work, now } = given
+    this.#recent = this.recent(now) + work
+    this.#given.set(request, { work, expected, request: this.#prefixes.add(prefixKeys, given.session) })
+    this.work += work
+    this.#prefixes.limit(this.#maxTokens / this.#scale, given.maxEntries)
+  }
+
+  /** Learns from what the engine reported of the request. */
+  settle(request: RoutingRequest, usage: Usage | undefined): void {
+    const given = this.#given.get(request)
+    if (!given) return
+    this.#given.delete(request)
+    this.work = this.#given.size === 0 ? 0 : this.work - given.work
+    if (!usage) return
+    const { promptTokens, completionTokens, cachedTokens } = usage
+    if (promptTokens > 0 && request.promptTokens > 0)
+      this.#scale += newest * (clamped(promptTokens / request.promptTokens) - this.#scale)
+    this.#prefixes.addAnswer(completionTokens / this.#scale)
+    if (cachedTokens !== undefined) this.#compare(given, cachedTokens)
+  }
+
+  get #maxTokens(): number {
+    return this.#kvTokens ?? assumedTokens
+  }
+
+  /** Engines that never report a hit may not report any. */
+  #compare({ expected }: Given, cachedTokens: number): void {
+    this.#hasReported ||= cachedTokens > 0
+    if (!this.#hasReported) return
+    const tokens = expected.tokens * this.#scale
+    if (tokens < smallTokens || cachedTokens >= tokens / 2 || this.#isRunning(expected.usedBy)) return
+    this.#prefixes.forgetUpTo(expected.usedBy)
+  }
+
+  /** Whether that request may not have been computed yet. */
+  #isRunning(request: number): boolean {
+    for (const given of this.#given.values()) if (given.request <= request) return true
+    return false
+  }
+}
+
+/** A continued response has a longer prompt than its request shows, and an engine may count wrongly. */
+function clamped(scale: number): number {
+  return Math.min(4, Math.max(0.25, scale))
+}

@@ -1,0 +1,175 @@
+import { hashOfText } from '../lib/rolling-hash.ts'
+import type { Outcome, RoutingRequest, SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
+import type { Target } from '../sdk/target.ts'
+import { Rendezvous } from './affinity/rendezvous.ts'
+import { type SessionState, Sessions, sessionKey } from './affinity/sessions.ts'
+import { TargetCache } from './affinity/target-cache.ts'
+import { inPlay, weightInPlay } from './draw.ts'
+
+/**
+ * Sends a request where most of its prompt is cached and little work waits. A target's cost, in tokens: the part of the prompt that
+ * it has to compute, plus parts of the work that it has now and was given of late. Among the cheapest, the session's last target
+ * comes first, then the longest known prefix, then rendezvous hashing of the prompt's beginning, by which routers agree that do
+ * not know of each other. bench/fleet shows what each part is for.
+ */
+export const cacheAware: SharingStrategy = {
+  name: 'cache_aware',
+  create({ now }) {
+    const state = new Affinity(now)
+    return {
+      pick: (candidates, request) => state.ranked(candidates, request)[0] ?? none(),
+      rank: (candidates, request) => state.ranked(candidates, request),
+      taken: (target, request) => state.taken(target, request),
+      settled: (target, outcome, request) => state.settled(target, outcome, request),
+      retain: (targets) => state.retain(targets),
+    }
+  },
+}
+
+function none(): never {
+  throw new Error('a strategy was given no candidates')
+}
+
+/** Part of the work that a target has now which delays a new request: engines compute several at once. */
+const runningShare = 0.25
+/** Part of the work of the last half minute that a target can be expected to get again: conversations come back to their cache. */
+const recentShare = 0.2
+/**
+ * Part of the tokens known nowhere that the target of their hash is trusted to have: another router may have sent them there. It
+ * also makes the next router likely to find them.
+ */
+const trustShare = 0.35
+/** Costs that differ by less are equal, in tokens: estimates are not better than this. */
+const equalTokens = 64
+/** An answer of unknown length, in tokens. */
+const assumedAnswer = 200
+/** What is kept for all targets of a model together. */
+const maxEntries = 200_000
+const newest = 0.05
+
+class Affinity {
+  readonly #caches = new Map<string, TargetCache>()
+  readonly #sessions = new Sessions()
+  readonly #rendezvous = new Rendezvous()
+  /** Moving averages over the model's requests, in tokens. */
+  #answerTokens = assumedAnswer
+  #workTokens = 1_000
+  #targets = 1
+  readonly #now: () => number
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  /** The candidates, the best first. Without effect. */
+  ranked(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[] {
+    this.#targets = Math.max(this.#targets, candidates.length)
+    if (candidates.length < 2) return candidates
+    const session = keyOf(request)
+    const last = session === undefined ? undefined : this.#sessions.of(session)
+    const seed = seedOf(request)
+    const usable = inPlay(candidates)
+    const scored = usable.map((signals) => this.#score(signals, request, { session, last, seed }))
+    const hashed = scored.reduce((best, next) => (next.rank > best.rank ? next : best))
+    const unknown = request.promptTokens - Math.max(...scored.map(({ cached }) => cached))
+    hashed.cost -= (trustShare * unknown) / weightInPlay(hashed.signals)
+    const least = Math.min(...scored.map(({ cost }) => cost))
+    scored.sort((a, b) => {
+      const [first, second] = [a.cost - least < equalTokens, b.cost - least < equalTokens]
+      if (first !== second) return first ? -1 : 1
+      if (!first) return a.cost - b.cost
+      return Number(b.isLast) - Number(a.isLast) || b.cached - a.cached || b.rank - a.rank
+    })
+    return scored.map(({ signals }) => signals)
+  }
+
+  taken(target: Target, request: RoutingRequest): void {
+    const cache = this.#cacheOf(target)
+    const { prefixKeys, promptTokens } = request
+    const session = keyOf(request)
+    const known = cache.longest(prefixKeys).tokens
+    const work = Math.max(0, promptTokens - known) + this.#answerTokens
+    this.#workTokens += newest * (work - this.#workTokens)
+    cache.take(request, {
+      ...{ now: this.#now(), work, session },
+      maxEntries: Math.max(1_000, maxEntries / this.#targets),
+    })
+    if (session === undefined) return
+    const before = this.#sessions.of(session)
+    const isContinued = before?.isContinued === true
+    const tokens = isContinued ? promptTokens + before.tokens : promptTokens
+    this.#sessions.set(session, { target: target.id, tokens, isContinued })
+  }
+
+  settled(target: Target, { usage, result }: Outcome, request: RoutingRequest): void {
+    this.#caches.get(target.id)?.settle(request, usage)
+    if (usage) this.#answerTokens += newest * (usage.completionTokens - this.#answerTokens)
+    const { answerId, client, promptTokens } = request
+    if (answerId === undefined || result !== 'success') return
+    const tokens = Math.max(promptTokens, usage?.promptTokens ?? 0) + (usage?.completionTokens ?? 0)
+    const session = sessionKey(client, answerId)
+    this.#caches.get(target.id)?.addSession(session)
+    this.#sessions.set(session, { target: target.id, tokens, isContinued: true })
+  }
+
+  retain(targets: readonly Target[]): void {
+    this.#targets = targets.length
+    const ids = new Set(targets.map(({ id }) => id))
+    for (const id of this.#caches.keys()) if (!ids.has(id)) this.#caches.delete(id)
+  }
+
+  #score(
+    signals: TargetSignals,
+    { prefixKeys, promptTokens }: RoutingRequest,
+    {
+      session = 0,
+      last,
+      seed,
+    }: { session: number | undefined; last: SessionState | undefined; seed: number },
+  ): Score {
+    const { target, engine } = signals
+    const cache = this.#cacheOf(target)
+    cache.refresh(signals)
+    const isLast = last?.target === target.id && cache.hasSession(session)
+    const prefix = cache.longest(prefixKeys).tokens
+    const cached = isLast ? Math.max(prefix, Math.min(last.tokens, promptTokens)) : prefix
+    // What a continued session's prompt has before this request's own part.
+    const history = last?.isContinued && !isLast ? last.tokens : 0
+    const running = cache.work + (engine?.others ?? 0) * this.#workTokens
+    const load = runningShare * running + recentShare * cache.recent(this.#now())
+    const cost = (promptTokens - cached + history + load) / weightInPlay(signals)
+    return { signals, cost, isLast, cached, rank: this.#rendezvous.rank(seed, target) }
+  }
+
+  #cacheOf({ id }: Target): TargetCache {
+    const known = this.#caches.get(id)
+    if (known) return known
+    const cache = new TargetCache()
+    this.#caches.set(id, cache)
+    return cache
+  }
+}
+
+interface Score {
+  signals: TargetSignals
+  cost: number
+  isLast: boolean
+  cached: number
+  rank: number
+}
+
+function keyOf({ session, client }: RoutingRequest): number | undefined {
+  return session === undefined ? undefined : sessionKey(client, session)
+}
+
+/**
+ * The key that says where a prompt goes of which nothing is known: the session or group, else the first key, or the second one
+ * where that covers more: a short system prompt that all conversations share would send them all to one target.
+ */
+function seedOf({ session, group, prefixKeys, client }: RoutingRequest): number {
+  const [first, second] = prefixKeys
+  const text = session ?? group
+  if (text !== undefined) return hashOfText(text)
+  if (!first) return hashOfText(client)
+  return second && second.tokens > 2 * first.tokens ? second.key : first.key
+}
