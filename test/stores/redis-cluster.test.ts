@@ -12,10 +12,12 @@ import { RedisResponses } from '../../src/stores/responses/redis.ts'
 import { startCounting } from '../helpers/counting-upstream.ts'
 import { post } from '../helpers/http.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
+import { createDocumentedUser, documentedClusterRights, documentedPassword } from './documented-user.ts'
 import { type RedisCluster, startRedisCluster } from './redis-cluster.ts'
 import { freed, taken, wishFor } from './wishes.ts'
 
 let cluster: RedisCluster
+let url: string
 let address: RedisAddress
 const now = () => performance.now()
 const log = {
@@ -25,7 +27,10 @@ const log = {
 
 before(async () => {
   cluster = await startRedisCluster()
-  address = { url: cluster.url, host: '', port: 0, db: 0, password: undefined }
+  const rights = documentedClusterRights()
+  await Promise.all(cluster.nodes.map(({ redis }) => createDocumentedUser(redis, rights)))
+  url = cluster.url.replace('://', `://llm-router:${documentedPassword}@`)
+  address = { url, host: '', port: 0, db: 0, password: undefined }
 })
 after(() => cluster.stop())
 
@@ -107,7 +112,7 @@ test('a killed master of the cluster: requests go on, and a target never has two
   const box = await startCounting()
   const providers = [{ id: 'box', api_type: 'vllm', api_host: box.upstream.url, max_in_flight: 1 }]
   const models = { test_models: { m: { providers } }, active_models: { test_models: ['m'] } }
-  const env = { LLM_ROUTER_REDIS_URL: cluster.url, LLM_ROUTER_REDIS_DOWN: 'reject' }
+  const env = { LLM_ROUTER_REDIS_URL: url, LLM_ROUTER_REDIS_DOWN: 'reject' }
   const routers = await Promise.all([
     startRouterProcess({ models, env }),
     startRouterProcess({ models, env }),

@@ -112,9 +112,9 @@ async function ownerAsKnownBy(
 ): Promise<ClusterNode | undefined> {
   if (redis.status !== 'ready') return undefined
   const slot = await redis.cluster('KEYSLOT', key)
-  const ranges = (await redis.cluster('SLOTS')) as [number, number, [string, number, string]][]
-  const range = ranges.find(([from, to]) => slot >= from && slot <= to)
-  return nodes.find(({ id }) => id === range?.[2][2])
+  const range = (await redis.cluster('SLOTS')).find(([from, to]) => slot >= from && slot <= to)
+  const [, , [, , owner = ''] = []] = range ?? []
+  return nodes.find(({ id }) => id === owner)
 }
 
 /** All slots are served, and each replica has its master's data. */
