@@ -11,9 +11,11 @@ import {
   type LimitStore,
   limitsWithFallback,
 } from '../../src/stores/limits/store.ts'
+import type { RedisAddress } from '../../src/stores/redis/connection.ts'
 import type { StoreLog } from '../../src/stores/redis/health.ts'
 import { addWorker, endWorker } from './process-pipes.ts'
-import { type RedisServer, startRedis } from './redis-server.ts'
+import { startRedis } from './redis-server.ts'
+import { openTestRedis, type TestRedis } from './test-redis.ts'
 
 interface Kind {
   name: string
@@ -42,16 +44,16 @@ function workersOf(workers: WorkerChannels): LimitStore[] {
 }
 
 function redis(): Kind {
-  let server: RedisServer
+  let server: TestRedis
   const opened: LimitStore[] = []
   return {
     name: 'Redis',
     async start() {
-      server = await startRedis()
+      server = await openTestRedis()
     },
     async open() {
-      await server.redis.flushall()
-      const stores = [0, 1].map(() => redisLimits(server))
+      await server.flush()
+      const stores = [0, 1].map(() => limitsAt(server.address))
       opened.push(...stores)
       return stores
     },
@@ -62,8 +64,11 @@ function redis(): Kind {
   }
 }
 
-function redisLimits({ port }: RedisServer, ttlMs?: number): RedisLimits {
-  const address = { url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }
+function redisLimits({ port }: { port: number }, ttlMs?: number): RedisLimits {
+  return limitsAt({ url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }, ttlMs)
+}
+
+function limitsAt(address: RedisAddress, ttlMs?: number): RedisLimits {
   return new RedisLimits({ address, now, log: silent, ...(ttlMs === undefined ? {} : { ttlMs }) })
 }
 

@@ -9,9 +9,7 @@ import { connectListening, connectRedis } from '../../src/stores/redis/client.ts
 import type { RedisAddress } from '../../src/stores/redis/connection.ts'
 import { redisKeys } from '../../src/stores/redis/keys.ts'
 import { RedisResponses } from '../../src/stores/responses/redis.ts'
-import { startCounting } from '../helpers/counting-upstream.ts'
-import { post } from '../helpers/http.ts'
-import { startRouterProcess } from '../helpers/router-process.ts'
+import { underLoad } from '../redis/under-load.ts'
 import { createDocumentedUser, documentedClusterRights, documentedPassword } from './documented-user.ts'
 import { type RedisCluster, startRedisCluster } from './redis-cluster.ts'
 import { freed, taken, wishFor } from './wishes.ts'
@@ -109,41 +107,14 @@ test('in a cluster limits and stored responses are shared, and routers hear each
 })
 
 test('a killed master of the cluster: requests go on, and a target never has two', async (t) => {
-  const box = await startCounting()
-  const providers = [{ id: 'box', api_type: 'vllm', api_host: box.upstream.url, max_in_flight: 1 }]
-  const models = { test_models: { m: { providers } }, active_models: { test_models: ['m'] } }
-  const env = { LLM_ROUTER_REDIS_URL: url, LLM_ROUTER_REDIS_DOWN: 'reject' }
-  const routers = await Promise.all([
-    startRouterProcess({ models, env }),
-    startRouterProcess({ models, env }),
-  ])
-  t.after(async () => {
-    await Promise.all(routers.map((router) => router.stop()))
-    await box.upstream.close()
+  const { statuses, most, logs } = await underLoad(t, { LLM_ROUTER_REDIS_URL: url }, async () => {
+    const key = `llm-router:{leases}:${redisKeys.fence('m')}`
+    const master = await cluster.ownerOf(key)
+    master.process.kill('SIGKILL')
+    await until(async () => (await cluster.ownerOf(key).catch(() => master)) !== master)
   })
-  await routers[0]?.logged(({ msg }) =>
-    /in a Redis Cluster leases are not shared with the Python/.test(String(msg)),
-  )
-  box.open()
-  const statuses: number[] = []
-  let isOver = false
-  const clients = [0, 1, 0, 1].map(async (router) => {
-    while (!isOver) {
-      const messages = [{ role: 'user', content: 'Hi' }]
-      statuses.push(
-        (await post(`${routers[router]?.url}/v1/chat/completions`, { model: 'm', messages })).status,
-      )
-    }
-  })
-  await until(() => statuses.length > 10)
-  const key = `llm-router:{leases}:${redisKeys.fence('m')}`
-  const master = await cluster.ownerOf(key)
-  master.process.kill('SIGKILL')
-  await until(async () => (await cluster.ownerOf(key).catch(() => master)) !== master)
-  const before = statuses.length
-  await until(() => statuses.length > before + 20)
-  isOver = true
-  await Promise.all(clients)
-  assert.deepEqual([...new Set(statuses)], [200])
-  assert.equal(box.most, 1)
+  assert.deepEqual([...statuses], [200])
+  assert.equal(most, 1)
+  const said = logs.filter(({ msg }) => /leases are not shared with the Python/.test(String(msg)))
+  assert.equal(said.length, 2, 'each router says so at its start')
 })

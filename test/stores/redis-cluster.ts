@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { freePort } from '../helpers/free-port.ts'
+import { redisProgram } from './redis-server.ts'
 
 export interface ClusterNode {
   readonly id: string
@@ -62,7 +63,7 @@ export async function startRedisCluster(nodeTimeoutMs = 1_000): Promise<RedisClu
       ...{ 'cluster-node-timeout': nodeTimeoutMs, 'repl-diskless-sync-delay': 0 },
     }
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`])
-    const child = spawn('redis-server', args, { stdio: 'ignore' })
+    const child = spawn(redisProgram, args, { stdio: 'ignore' })
     const redis = new Redis(port, '127.0.0.1', {
       retryStrategy: () => 50,
       commandTimeout: 1_000,
