@@ -8,6 +8,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
 install_packages tsc biome knip || exit 1
 choose_node || exit 1
 install_servers redis-server prometheus || exit 1
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null 2>&1 || install_servers postgresql || exit 1
 # Without it the tests of the status page are skipped, and say so.
 install_servers chromium || true
 # The tools and the package scripts start "node" by name: they are to get the chosen one.

@@ -18,6 +18,7 @@ import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body/index.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
+import directory from './plugins/directory/index.ts'
 import drain from './plugins/drain.ts'
 import engines from './plugins/engines/index.ts'
 import errors from './plugins/errors/index.ts'
@@ -118,6 +119,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(connectionBalance)
   await app.register(adminPort, { requests: adminRequests, createServer })
   await app.register(tracing, { env: options.env })
+  await app.register(directory)
   await app.register(auth, { env: options.env })
   await app.register(strictHttp)
   await app.register(errors)

@@ -53,6 +53,10 @@ export class Engine {
     this.startedAt = timeline.now()
   }
 
+  get kvTokens(): number {
+    return this.#shape.kvTokens
+  }
+
   get waiting(): number {
     return this.#queue.length
   }

@@ -1,3 +1,4 @@
+import type { EngineSignals } from '../../src/sdk/engine-signals.ts'
 import type { RoutingRequest, Strategy, StrategyInstance, TargetSignals } from '../../src/sdk/strategy.ts'
 import type { Target } from '../../src/sdk/target.ts'
 import { plainRequest, simulatedTarget } from '../strategies/box.ts'
@@ -98,11 +99,15 @@ export class Fleet {
   }
 }
 
+/** How often a router polls an engine. */
+const pollMs = 2_000
+
 /** The router's own strategy, with what the balancer would keep. */
 class StrategyRouter implements Router {
   readonly #instance: StrategyInstance
   readonly #fleet: Fleet
   readonly #inFlight = new Map<Server, number>()
+  readonly #polls = new Map<Server, { at: number; engine: EngineSignals }>()
   readonly #requests = new Map<Turn, RoutingRequest>()
 
   constructor(strategy: Strategy, fleet: Fleet, index: number) {
@@ -138,7 +143,20 @@ class StrategyRouter implements Router {
   #signalsOf(server: Server): TargetSignals {
     const { target, returnedAt } = server
     const inFlight = this.#inFlight.get(server) ?? 0
+    const engine = this.#polled(server, inFlight)
     const averages = { firstContentMs: undefined, perTokenMs: undefined, failureRate: 0 }
-    return { target, uses: 0, inFlight, ...averages, returnedAt }
+    return { target, uses: 0, inFlight, ...averages, returnedAt, engine }
+  }
+
+  /** What the engine said at the last poll. */
+  #polled(server: Server, inFlight: number): EngineSignals {
+    const now = this.#fleet.timeline.now()
+    const known = this.#polls.get(server)
+    if (known && now - known.at < pollMs) return known.engine
+    const { running, waiting, startedAt, kvTokens } = server.engine
+    const others = Math.max(0, running + waiting - inFlight)
+    const engine = { running, waiting, others, startedAt, kvTokens }
+    this.#polls.set(server, { at: now, engine })
+    return engine
   }
 }

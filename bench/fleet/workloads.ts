@@ -144,7 +144,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     ...{ ...eight, name: 'conversations, two routers', routers: 2, run: conversations },
-    bounded: { toLeastBusy: 0.4 },
+    bounded: { toLeastBusy: 0.45 },
   },
   {
     ...{ name: 'hot tenant, two routers', servers: 8, routers: 2, shape, hasOracle: false, run: hotTenant },

@@ -1,4 +1,4 @@
-import type { Strategy, StrategyInstance } from '../../src/sdk/strategy.ts'
+import type { RoutingRequest, Strategy, StrategyInstance } from '../../src/sdk/strategy.ts'
 import { Box, type BoxPlan, plainRequest, type Work } from './box.ts'
 import { seededRandom } from './seeded-random.ts'
 import { Timeline } from './timeline.ts'
@@ -64,6 +64,8 @@ export function simulate(strategy: Strategy, scenario: Scenario, conditions: Con
 
 interface Request {
   arrivedAt: number
+  /** What the strategy sees of it. */
+  seen: RoutingRequest
   isCounted: boolean
   work: Work
   tried: Set<Box>
@@ -106,7 +108,13 @@ class Round {
     if (arrivedAt >= lastsMs) return
     const tokens = 1 + exponential(meanTokens - 1, this.#random)
     const work = { firstContentMs, tokensMs: tokens * tokenMs, tokens }
-    this.#serve({ arrivedAt, isCounted: arrivedAt >= measureFromMs, work, tried: new Set() })
+    this.#serve({
+      seen: plainRequest(),
+      arrivedAt,
+      isCounted: arrivedAt >= measureFromMs,
+      work,
+      tried: new Set(),
+    })
     this.#timeline.after(exponential(this.#meanGapMs, this.#random), () => this.#arrive())
   }
 
@@ -116,12 +124,13 @@ class Round {
       if (request.isCounted) this.unanswered++
       return
     }
-    const box = choose(this.#instance, untried)
+    const box = choose(this.#instance, untried, request.seen)
     if (!box) {
       this.#queue.push(request)
       return
     }
     request.tried.add(box)
+    this.#instance.taken?.(box.target, request.seen)
     const index = this.#boxes.indexOf(box)
     if (request.isCounted) this.tries[index] = (this.tries[index] ?? 0) + 1
     const takenAt = this.#timeline.now()
@@ -132,7 +141,7 @@ class Round {
     const now = this.#timeline.now()
     const result = firstContent === undefined ? 'failure' : 'success'
     const outcome = { result, durationMs: now - takenAt, firstContentMs: firstContent } as const
-    this.#instance.settled?.(box.target, outcome, plainRequest())
+    this.#instance.settled?.(box.target, outcome, request.seen)
     if (result === 'failure') this.#serve(request)
     else if (request.isCounted) this.durations.push(now - request.arrivedAt)
     const waiting = this.#queue
@@ -142,8 +151,11 @@ class Round {
 }
 
 /** Undefined where the strategy takes targets exclusively and none is free. */
-function choose(instance: StrategyInstance, untried: readonly Box[]): Box | undefined {
-  const request = plainRequest()
+function choose(
+  instance: StrategyInstance,
+  untried: readonly Box[],
+  request: RoutingRequest,
+): Box | undefined {
   const chosen =
     'pick' in instance
       ? instance.pick(untried, request)

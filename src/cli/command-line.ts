@@ -8,6 +8,7 @@ const options = {
   'log-level': { type: 'string' },
   'log-format': { type: 'string' },
   profiles: { type: 'boolean' },
+  role: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const
@@ -23,6 +24,8 @@ const variableOf = {
 export interface CommandFlags {
   /** `models`: what each model takes. */
   profiles: boolean
+  /** `keys create`: the role of the client that the key is for. */
+  role: string | undefined
 }
 
 export interface CommandLine {
@@ -49,11 +52,13 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
     const value = values[name as keyof typeof variableOf] // the keys of that same object
     if (value !== undefined) env[variable] = value
   }
-  const flags = { profiles: values.profiles === true }
+  const flags = { profiles: values.profiles === true, role: values.role }
   if (values.help) return { command: 'help', args: [], flags, env }
   if (values.version) return { command: 'version', args: [], flags, env }
   if (flags.profiles && command !== 'models')
     return { error: '--profiles is an option of the command models' }
+  if (flags.role !== undefined && command !== 'keys')
+    return { error: '--role is an option of the command keys' }
   return { command, args, flags, env }
 }
 
@@ -95,6 +100,11 @@ Commands
                       write it to a new file (models-config.json)
   models [file]       list the models that would be served; with --profiles, what the
                       model of each server takes
+  clients, groups [list | get ID | create ID member=value... | change ID member=value... | remove ID]
+                      read and change the clients in the database
+  keys [list [CLIENT] | create CLIENT [--role admin] | rotate ID | revoke ID]
+                      their keys; "keys create --role admin" makes the first administrator
+  audit               print who changed what in the database
   healthcheck [url]   exit code 0 if the router answers
   schema              print the JSON Schema of models-config.json
   version             print the version

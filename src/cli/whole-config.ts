@@ -30,8 +30,9 @@ export async function readWholeConfig(
   const config: Config = {
     ...given,
     modelsConfigPath: file ?? given.modelsConfigPath,
-    // Opens no port and does not check any server's health.
+    // Opens no port, does not check any server's health, and watches no Service: this is seldom a pod.
     ...{ healthIntervalMs: 0, redisHost: '', redisUrl: '', adminPort: 0, drainAcceptMs: 0 },
+    kubernetesAccountDir: '',
   }
   const text = textOf(config.modelsConfigPath)
   const logged: string[] = []

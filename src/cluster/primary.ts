@@ -3,7 +3,8 @@ import type { Config } from '../config/settings.ts'
 import type { ConfigSources } from '../config/sources.ts'
 import { WorkerChannels } from '../lib/worker-channels.ts'
 import type { Logging } from '../runtime/logger.ts'
-import { serveStores } from '../stores/choose.ts'
+import { ConfigError } from '../sdk/errors.ts'
+import { serveClients, serveStores } from '../stores/choose.ts'
 import { serveConfig } from './config-reload.ts'
 import { serveConnections } from './connections.ts'
 import { serveHealth } from './health.ts'
@@ -30,6 +31,13 @@ export function runPrimary(config: Config, logging: Logging, sources: ConfigSour
   const channels = new WorkerChannels()
   const reload = serveConfig(channels, config, sources, warn)
   serveStores(channels, config, warn)
+  const clients = serveClients(channels, config, logger)
+  clients.catch((error: unknown) => {
+    const errors = error instanceof ConfigError ? error.errors : [String(error)]
+    for (const line of errors) process.stderr.write(`${line}\n`)
+    workers.stop('SIGKILL')
+    process.exit(2)
+  })
   serveMetrics(channels)
   serveHealth(channels)
   serveStatus(channels)

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { allowedDatabaseAddress } from '../lib/database-address.ts'
 import { booleanWords } from './settings-text.ts'
 
 /** The words that settings with a choice know; others are read as one of them, see env-config.ts. */
@@ -250,6 +251,13 @@ export const ConfigSchema = Type.Object({
     description:
       'The operator key, required by operator endpoints and by every request that changes the router, on every port; empty: none. [client-keys.md](client-keys.md#operator-keys).',
   }),
+  databaseUrl: Type.String({
+    default: '',
+    writeOnly: true,
+    allowed: allowedDatabaseAddress,
+    description:
+      'Database for clients, keys and groups that change while the router runs: `sqlite:PATH` for one host, `postgres://user:password@host:5432/database` for several; empty: the keys file alone. [teams.md](teams.md).',
+  }),
   allowUnprotected: flag(
     false,
     'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_MASKING`.',
@@ -276,7 +284,7 @@ export const ConfigSchema = Type.Object({
   }),
   kubernetesAccountDir: text(
     '/var/run/secrets/kubernetes.io/serviceaccount',
-    'Directory with `token` and `ca.crt` of the service account, for servers with `kubernetes`; both are read again for each connection.',
+    'Directory with `token` and `ca.crt` of the service account, for servers with `kubernetes`; both are read again for each connection. Empty: no Service is watched.',
   ),
   allowLinkLocal: flag(false, 'Allows link-local and cloud metadata addresses of servers.'),
   extensions: Type.Array(Type.String(), {

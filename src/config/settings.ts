@@ -1,4 +1,5 @@
 import { Value } from '@sinclair/typebox/value'
+import { allowedDatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { readNetworks } from './networks.ts'
@@ -80,7 +81,7 @@ export const variables: readonly Variable[] = [
   { key: 'upstreamProxy', name: 'UPSTREAM_PROXY', read: readString },
   { key: 'upstreamNoProxy', name: 'UPSTREAM_NO_PROXY', read: readList },
   { key: 'dnsIntervalMs', name: 'DNS_INTERVAL', read: readSeconds },
-  { key: 'kubernetesAccountDir', name: 'KUBERNETES_ACCOUNT_DIR', read: readString },
+  { key: 'kubernetesAccountDir', name: 'KUBERNETES_ACCOUNT_DIR', read: readString, emptyCounts: true },
   { key: 'allowLinkLocal', name: 'ALLOW_LINK_LOCAL', read: readBoolean },
   { key: 'shedDelayMs', name: 'SHED_DELAY', read: readSeconds },
   { key: 'shedHeapPercent', name: 'SHED_HEAP', read: readInteger },
@@ -92,6 +93,7 @@ export const variables: readonly Variable[] = [
   { key: 'authKeysFile', name: 'AUTH_MEMORY_SEED_FILE', read: readString },
   { key: 'authPublicEndpoints', name: 'AUTH_PUBLIC_ENDPOINTS', read: readList, emptyCounts: true },
   { key: 'adminKey', name: 'ADMIN_KEY', read: readString },
+  { key: 'databaseUrl', name: 'DATABASE_URL', read: readString },
   { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
@@ -170,6 +172,7 @@ function shown(name: string, text: string): string {
 
 interface AuthSettings {
   authEnabled: boolean
+  databaseUrl: string
   authKeyStore: string
   authKeysFile: string
   adminKey: string
@@ -179,16 +182,22 @@ interface AuthSettings {
 const fewestKeyCharacters = 20
 
 /** A protection that was asked for and cannot be had must not be missing in silence: it stops the start. */
-function authErrors({ authEnabled, authKeyStore, authKeysFile }: AuthSettings): string[] {
+function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: AuthSettings): string[] {
+  if (databaseUrl !== '' && !databaseAddress(databaseUrl))
+    return [`LLM_ROUTER_DATABASE_URL: its value is not ${allowedDatabaseAddress}`]
+  if (!authEnabled && databaseUrl !== '')
+    return [
+      'LLM_ROUTER_DATABASE_URL: clients and keys have no effect without LLM_ROUTER_AUTH_ENABLED=1: requests would NOT be authenticated',
+    ]
   if (!authEnabled) return []
   if (authKeyStore !== 'memory')
     return [
       `LLM_ROUTER_AUTH_KEY_STORE: keys are not kept in "${authKeyStore}" by this router; ` +
         'write them to a file and name it in LLM_ROUTER_AUTH_MEMORY_SEED_FILE',
     ]
-  if (authKeysFile === '')
+  if (authKeysFile === '' && databaseUrl === '')
     return [
-      'LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name the file with the keys of the clients',
+      'LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name the file with the keys of the clients, or LLM_ROUTER_DATABASE_URL their database',
     ]
   return []
 }

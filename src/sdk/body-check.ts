@@ -1,5 +1,5 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
-import { type TypeCheck, TypeCompiler, type ValueError } from '@sinclair/typebox/compiler'
+import { type TypeCheck, TypeCompiler, type ValueError, ValueErrorType } from '@sinclair/typebox/compiler'
 import { badRequest, type RouterError } from './errors.ts'
 
 /**
@@ -21,6 +21,8 @@ function describe(error: ValueError): RouterError {
   const deepest = deepestOf(error)
   const path = fieldAt(deepest.path)
   const wanted = wantedBy(deepest.schema)
+  if (deepest.type === ValueErrorType.ObjectAdditionalProperties)
+    return badRequest(`'${path}' is not known here`, path, 'unknown_parameter')
   if (path === '') return badRequest('The body must be a JSON object')
   if (deepest.value === undefined)
     return badRequest(`'${path}' is required: ${wanted}`, path, 'missing_required_parameter')
@@ -62,6 +64,7 @@ export function fieldAt(pointer: string): string {
 
 function wantedBy(schema: TSchema): string {
   if (typeof schema.errorMessage === 'string') return schema.errorMessage
+  if (typeof schema.allowed === 'string') return schema.allowed
   if (schema[Kind] === 'Union' && Array.isArray(schema.anyOf)) {
     const wanted = new Set(schema.anyOf.map((branch: TSchema) => wantedBy(branch)))
     return [...wanted].join(' or ')

@@ -3,6 +3,14 @@ import type { Priority } from './strategy.ts'
 /** The surfaces of the router that a key may be kept to. `operator` is what those look at who run it. */
 export const surfaces = ['openai', 'anthropic', 'gemini', 'ollama', 'text', 'operator'] as const
 
+/** How urgent a client's requests are, the most urgent first. */
+export const priorities = ['high', 'normal', 'low'] as const
+
+/** What somebody who runs the router may do: look, change the fleet, change clients and budgets. Each may what those before it may. */
+export const roles = ['viewer', 'operator', 'admin'] as const
+
+export type Role = (typeof roles)[number]
+
 export type Surface = (typeof surfaces)[number]
 
 /** What one key may use at a time. Absent: no limit. */
@@ -27,8 +35,16 @@ export interface ClientKey {
   readonly models: readonly string[] | undefined
   /** Whether it has a right to the model of this alias, as models-config.json writes it. */
   mayUse(alias: string): boolean
-  /** Undefined when it has none at all. */
+  /** Undefined when it has none at all. The tightest of each kind where groups bound it too. */
   readonly limits: KeyLimits | undefined
+  /** Its own limits and those of its groups, each counted for itself; absent: `limits` are its own. */
+  readonly limitScopes?: readonly { readonly key: string; readonly limits: KeyLimits }[] | undefined
+  /** What it may do to the router itself; absent: as `surfaces` say, `operator` or nothing. */
+  readonly role?: Role | undefined
+  /** The group that it belongs to. */
+  readonly group?: string | undefined
+  /** Whether it may use the endpoint at this path, as the client sent it; absent: all. */
+  readonly mayCall?: ((path: string) => boolean) | undefined
   /** The most tokens that one request may ask for. */
   readonly maxTokens: number | undefined
   /** Of its requests; absent: `normal`. */
@@ -37,6 +53,12 @@ export interface ClientKey {
   readonly weight?: number | undefined
   /** Whether its requests may name their own priority. */
   readonly choosesPriority?: boolean
+}
+
+/** Whether a client has a role or one above it. */
+export function hasRole({ role, surfaces: permitted, enabled }: ClientKey, needed: Role): boolean {
+  const own = role ?? (permitted.has('operator') ? 'operator' : undefined)
+  return enabled && own !== undefined && roles.indexOf(own) >= roles.indexOf(needed)
 }
 
 /** A test for names: `*` stands for any characters, also none and `/`; all else for itself, in its own case. */

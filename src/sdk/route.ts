@@ -1,11 +1,15 @@
 import type { TSchema } from '@sinclair/typebox'
-import type { ClientKey, Surface } from './client-key.ts'
+import type { ClientKey, Role, Surface } from './client-key.ts'
 import type { EndpointDocs } from './endpoint-docs.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Whom the route is for, where its dialect does not say it; `any`: whoever has a key. Without either: operators. */
     surface?: Surface | 'any'
+    /** What a change by this route takes; default `operator`. */
+    role?: Role
+    /** Form of its errors where no dialect gives it: RFC 9457. */
+    errors?: 'problem'
     /** Name of the dialect that the route speaks; decides the form of its errors. */
     dialect?: string
     /** Schema of the body for the API documentation, where the route itself checks less of it. */

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/settings.ts'
 import { type Channel, topic } from '../lib/channel.ts'
+import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
+import type { Directory } from './directory/directory.ts'
+import type { DirectoryHost } from './directory/host.ts'
 import { RedisBoard } from './fleet/redis.ts'
 import type { FleetBoard } from './fleet/store.ts'
 import { clusterLeases, serveLeases } from './leases/cluster.ts'
@@ -146,6 +149,39 @@ export function openResponses(context: StoreContext): ResponseStore {
       return responsesWithFallback(new RedisResponses({ ...bounds, address, now, log: context.log }), local)
     }
   }
+}
+
+/** Undefined without a database. Throws ConfigError if it cannot be opened. */
+export async function openDirectory({ config, primary, log }: StoreContext): Promise<Directory | undefined> {
+  const address = databaseAddress(config.databaseUrl)
+  if (!address) return undefined
+  // Most routers have no database, and need not load its libraries.
+  const { clusterDirectory, ownDirectory } = await import('./directory/directory.ts')
+  if (primary) return clusterDirectory(primary)
+  return ownDirectory(await openHost(address, log))
+}
+
+/** The primary's side. Rejects with ConfigError if the database cannot be opened; undefined without one. */
+export async function serveClients(
+  workers: WorkerChannels,
+  config: Config,
+  log: StoreLog,
+): Promise<DirectoryHost | undefined> {
+  const address = databaseAddress(config.databaseUrl)
+  if (!address) return undefined
+  const { serveDirectory } = await import('./directory/directory.ts')
+  const opened = openHost(address, log)
+  serveDirectory(workers, opened)
+  return opened
+}
+
+async function openHost(address: DatabaseAddress, log: StoreLog): Promise<DirectoryHost> {
+  const { openDatabase } = await import('./database/open.ts')
+  const { DirectoryHost } = await import('./directory/host.ts')
+  const database = await openDatabase(address, ({ message }) =>
+    log.warn({ error: message }, 'a connection to the database broke'),
+  )
+  return DirectoryHost.start(database, log)
 }
 
 /** Responses of long conversations are large; this many bytes are some hundreds of them. */

@@ -38,7 +38,7 @@ const recentShare = 0.2
  * Part of the tokens known nowhere that the target of their hash is trusted to have: another router may have sent them there. It
  * also makes the next router likely to find them.
  */
-const trustShare = 0.35
+const trustShare = 0.4
 /** Costs that differ by less are equal, in tokens: estimates are not better than this. */
 const equalTokens = 64
 /** An answer of unknown length, in tokens. */
@@ -137,7 +137,9 @@ class Affinity {
     const history = last?.isContinued && !isLast ? last.tokens : 0
     const running = cache.work + (engine?.others ?? 0) * this.#workTokens
     const load = runningShare * running + recentShare * cache.recent(this.#now())
-    const cost = (promptTokens - cached + history + load) / weightInPlay(signals)
+    // A failed attempt costs the request once more.
+    const failing = signals.failureRate * (promptTokens + this.#workTokens)
+    const cost = (promptTokens - cached + history + load + failing) / weightInPlay(signals)
     return { signals, cost, isLast, cached, rank: this.#rendezvous.rank(seed, target) }
   }
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { configOf } from '../../src/config/discovered.ts'
+import { configOf, type FoundServer } from '../../src/config/discovered.ts'
 import { discover } from '../../src/fleet/discovery.ts'
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
@@ -145,10 +145,27 @@ test('servers of the same model share it, each with an id of its own and without
           { id: 'gpu1/vllm/m', ...provider, api_host: 'http://gpu1:8000' },
           { id: 'gpu1/vllm/m#2', ...provider, api_host: 'http://gpu1:8001' },
         ],
+        strategy: 'cache_aware',
       },
     },
     active_models: { discovered_models: ['m'] },
   })
+})
+
+test('cache_aware is chosen for chat models that several servers with a prefix cache have', () => {
+  const model = { name: 'm', context: 0, embedding: false, capabilities: undefined, details: {} }
+  const strategyOf = (types: readonly FoundServer['type'][], embedding = false): unknown => {
+    const servers = types.map((type, index) => ({
+      ...{ type, box: `gpu${index}`, url: `http://gpu${index}:8000` },
+      models: [{ ...model, embedding }],
+    }))
+    const { discovered_models: models } = configOf(servers)
+    return Object(Object(models).m).strategy
+  }
+  assert.equal(strategyOf(['vllm', 'llamacpp']), 'cache_aware')
+  assert.equal(strategyOf(['vllm']), undefined)
+  assert.equal(strategyOf(['vllm', 'ollama']), undefined)
+  assert.equal(strategyOf(['vllm', 'vllm'], true), undefined)
 })
 
 test('a host that is silent, no server of models, or a router itself gives nothing', async (t) => {

@@ -48,6 +48,16 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     ])
   })
 
+  test('the service account may watch the namespaces of discovery, and its token is mounted for that alone', () => {
+    const rendering = render('--set', 'discovery.namespaces={models,more}')
+    const added = ['Role', 'Role', 'RoleBinding', 'RoleBinding']
+    assert.deepEqual(rendering.kinds(), [...of('defaults').kinds(), ...added].sort())
+    const roles = rendering.all.filter(({ kind }) => kind.startsWith('Role'))
+    assert.deepEqual(new Set(roles.map(({ metadata }) => metadata.namespace)), new Set(['models', 'more']))
+    assert.equal(rendering.the('Deployment').spec.template.spec.automountServiceAccountToken, true)
+    assert.equal(of('defaults').the('Deployment').spec.template.spec.automountServiceAccountToken, false)
+  })
+
   test('every object is in the namespace, labelled, and under a name of its own that a DNS label can hold', () => {
     const long = render('--set', `fullnameOverride=${'a-'.repeat(40)}`, '-f', monitored())
     for (const rendering of [...rendered.values(), long]) {

@@ -18,6 +18,8 @@ export interface ClientProgram {
   /** Replaces `red` by `blue` in notes.txt, which is at this path. */
   edit(path: string): ToolCall
   run(command: string): ToolCall
+  /** Arguments of runs, one after the other in one project, in which it summarizes the conversation and goes on from that. */
+  compaction?: readonly string[][]
   /** Registers the MCP server of this suite under the name `notes`. */
   mcp?: { args?: (script: string) => string[]; config?: (script: string) => string; tool: string }
 }
@@ -37,6 +39,11 @@ export const claudeCode: ClientProgram = {
     '--allowedTools',
     'Bash,mcp__notes__word',
   ],
+  compaction: [
+    ['-p', 'Say hello'],
+    ['-p', '/compact', '--continue'],
+    ['-p', 'Go on', '--continue'],
+  ],
   read: (file_path) => ({ name: 'Read', args: { file_path } }),
   edit: (file_path) => ({ name: 'Edit', args: { file_path, old_string: 'red', new_string: 'blue' } }),
   run: (command) => ({ name: 'Bash', args: { command, description: 'Run a command' } }),
@@ -54,6 +61,14 @@ export const codex: ClientProgram = {
   npmPackage: '@openai/codex',
   configFile: { path: '.codex/config.toml', language: 'toml' },
   headless: (task) => ['exec', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox', task],
+  // The scripted model counts 120 tokens in every answer.
+  compaction: [
+    ['exec', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox'].concat([
+      '-c',
+      'model_auto_compact_token_limit=100',
+      'List the files',
+    ]),
+  ],
   read: (path) => ({ name: 'exec_command', args: { cmd: `cat ${path}` } }),
   edit: () => ({
     name: 'exec_command',
@@ -118,6 +133,8 @@ const continueCli: ClientProgram = {
 const cline: ClientProgram = {
   heading: 'Cline',
   npmPackage: 'cline',
+  // Else a server of its own goes on in the background.
+  env: { CLINE_SESSION_BACKEND_MODE: 'local' },
   headless: (task) => [task],
   read: (path) => ({ name: 'read_files', args: { files: [{ path }] } }),
   edit: (path) => ({ name: 'editor', args: { path, old_text: 'red', new_text: 'blue' } }),

@@ -105,6 +105,34 @@ for (const program of clientPrograms) {
         await ended
       }))
 
+    if (program.compaction) {
+      const runs = program.compaction
+      test('summarizes the conversation and goes on from the summary', () =>
+        over('vllm', async (workplace) => {
+          const summary = 'The user likes marmalade.'
+          let summaries = 0
+          upstream.rescript(
+            scriptedModel(({ raw, results, tools }) => {
+              if (raw.includes(summary)) return { text: 'I go on.' }
+              if (/CHECKPOINT COMPACTION|summary of the conversation/i.test(raw)) {
+                summaries++
+                return { text: `<summary>${summary}</summary>` }
+              }
+              if (tools.length === 0 || results.length > 0) return { text: 'Hello.' }
+              return { calls: [program.run('ls')] }
+            }),
+          )
+          let said = ''
+          for (const args of runs) {
+            const { code, output } = await workplace.start(args).ended
+            assert.equal(code, 0, output)
+            said = output
+          }
+          assert.ok(summaries > 0)
+          assert.match(said, /I go on\./)
+        }))
+    }
+
     if (program.mcp) {
       const { tool } = program.mcp
       test('calls a tool of an MCP server', () =>

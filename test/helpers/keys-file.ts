@@ -23,3 +23,6 @@ export function keysFile(keys: readonly object[]): KeysFile {
     remove: () => rmSync(folder, { recursive: true }),
   }
 }
+
+/** The headers that a key comes in. */
+export const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` })

@@ -2,14 +2,13 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { freePort } from '../helpers/free-port.ts'
-import { keysFile } from '../helpers/keys-file.ts'
+import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
 
 const extension = join(import.meta.dirname, '../fixtures/extensions/changing-routes.ts')
 const adminKey = 'canary-admin-key-0123456789'
 const operatorKey = 'canary-operator-key-0123456789'
 const clientKey = 'canary-client-key-0123456789'
-const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
 
 interface Route {
   method: string

@@ -67,12 +67,11 @@ export async function startRedisSentinels(downAfterMs = 1_000): Promise<RedisSen
     return {
       url: `redis+sentinel://${watchers.map(({ port }) => `127.0.0.1:${port}`).join(',')}/mymaster`,
       async master() {
-        const [port] = await Promise.any(
-          watchers.map(({ redis }) =>
-            redis
-              .sentinel('GET-MASTER-ADDR-BY-NAME', 'mymaster')
-              .then((address) => [Number(Array.isArray(address) ? address[1] : 0)]),
-          ),
+        const port = await Promise.any(
+          watchers.map(async ({ redis }) => {
+            const address = await redis.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster')
+            return Number(Array.isArray(address) ? address[1] : 0)
+          }),
         )
         return [master, replica].find((node) => node.port === port) ?? master
       },

@@ -5,13 +5,14 @@ import type { Outcome, RoutingRequest, Strategy } from '../../src/sdk/strategy.t
 import type { Target } from '../../src/sdk/target.ts'
 import { adaptive } from '../../src/strategies/adaptive.ts'
 import { balanced } from '../../src/strategies/balanced.ts'
+import { cacheAware } from '../../src/strategies/cache-aware.ts'
 import { dynamicWeighted } from '../../src/strategies/dynamic-weighted.ts'
 import { firstAvailable, firstAvailableOptim } from '../../src/strategies/first-available.ts'
 import { leastBusy } from '../../src/strategies/least-busy.ts'
 import { weighted } from '../../src/strategies/weighted.ts'
 
 const strategies: readonly Strategy[] = [
-  ...[balanced, weighted, dynamicWeighted, leastBusy, adaptive],
+  ...[balanced, weighted, dynamicWeighted, leastBusy, adaptive, cacheAware],
   ...[firstAvailable, firstAvailableOptim],
 ]
 
@@ -74,6 +75,7 @@ function watched(strategy: Strategy, settled: Map<string, number>): Strategy {
     create(context) {
       const instance = strategy.create(context)
       return {
+        taken: (target, request) => instance.taken?.(target, request),
         settled(target: Target, outcome: Outcome, request: RoutingRequest) {
           count(target)
           instance.settled?.(target, outcome, request)

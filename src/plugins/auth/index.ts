@@ -3,7 +3,9 @@ import fp from 'fastify-plugin'
 import { type ClientKey, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { ResponseStore } from '../../stores/responses/store.ts'
+import { withoutBasePath } from '../base-path.ts'
 import { type Authenticator, createAuthenticator } from './authenticator.ts'
+import { directoryKeys } from './directory-keys.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
 import {
@@ -80,15 +82,43 @@ export default fp(
       },
       beginQuestion: (request, cost) => beginQuestion(request, cost),
     })
-    const clientKeys = app.config.authEnabled ? await readKeys(app, env) : undefined
+    const clientKeys = app.config.authEnabled ? await readClientKeys(app, env) : undefined
     const keys = withAdminKey(app.config.adminKey, clientKeys)
     const authenticate = createAuthenticator(app, keys)
     isOperator = operatorTest(authenticate)
     if (clientKeys) beginQuestion = requireKeys(app, clientKeys, authenticate)
     requireProof(app, keys, authenticate)
   },
-  { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port'] },
+  { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory'] },
 )
+
+/** Keys of the file and of the database side by side; the file's are looked up first. */
+async function readClientKeys(app: FastifyInstance, env: AuthOptions['env']): Promise<Keys> {
+  const file = app.config.authKeysFile === '' ? undefined : await readKeys(app, env)
+  const { directory } = app
+  if (!directory) return file ?? { find: () => ({ client: undefined, error: 'unknown' }), clients: () => [] }
+  let database = directoryKeys(directory.snapshot())
+  const warnOfTwins = (): void => {
+    const ids = new Set(file?.clients().map(({ id }) => id))
+    for (const { id } of database.clients)
+      if (ids.has(id))
+        app.log.warn(
+          { client: id },
+          'the keys file and the database have a client of this id: they share its limits',
+        )
+  }
+  warnOfTwins()
+  directory.onChange((snapshot) => {
+    database = directoryKeys(snapshot)
+  })
+  return {
+    find(key) {
+      const login = file?.find(key)
+      return login?.client ? login : database.ring.find(key)
+    },
+    clients: () => [...(file?.clients() ?? []), ...database.clients],
+  }
+}
 
 function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticator): Rights['beginQuestion'] {
   const isPublic = publicPaths(app)
@@ -106,6 +136,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticat
     request.exchange.client = client.id
     const surface = surfaceOf(app, request)
     if (surface !== undefined && !client.surfaces.has(surface)) return next(notAllowed())
+    if (client.mayCall && asksModel(request) && !client.mayCall(pathOf(request))) return next(notAllowed())
     // Limits apply to POST only: reading state does no work that a limit protects.
     if (!client.limits || request.method !== 'POST') return next()
     limits.admit(client, client.limits, request, reply).then(() => next(), next)
@@ -141,6 +172,16 @@ function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticat
 /** What a key protects is for its client alone: no cache keeps it (RFC 9111, section 5.2.2.5). */
 function notStored(reply: FastifyReply): void {
   reply.header('cache-control', 'no-store')
+}
+
+/** Path as the client sent it. */
+function pathOf({ originalUrl, server }: FastifyRequest): string {
+  return withoutBasePath(originalUrl, server.config.basePath).split('?', 1)[0] ?? ''
+}
+
+/** Lists of endpoints bound what does work; whoever may ask may also look at lists of models. */
+function asksModel({ method }: FastifyRequest): boolean {
+  return method === 'POST'
 }
 
 /** Whether the key permits more than operating the router. */

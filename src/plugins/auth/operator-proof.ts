@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { KeyRing, presentedKey, sha256Of } from '../../config/key-ring.ts'
-import type { ClientKey } from '../../sdk/client-key.ts'
+import { type ClientKey, hasRole, type Role } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Authenticator } from './authenticator.ts'
 import type { Keys } from './keys-file.ts'
@@ -21,13 +21,14 @@ export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
 /** Requires an operator key on every route that changes the router, regardless of the configuration. */
 export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Authenticator): void {
   const prove: onRequestHookHandler = (request, reply, next) => {
-    if (!keys.clients().some(isOperator)) return next(noOperatorKey())
+    const { role = 'operator' } = request.routeOptions.config
+    if (!keys.clients().some((client) => hasRole(client, role))) return next(noOperatorKey())
     reply.header('cache-control', 'no-store')
     const client = authenticate(request, reply)
     if (client instanceof RouterError) return next(client)
     request.client = client
     request.exchange.client = client.id
-    next(isOperator(client) ? undefined : notAnOperator())
+    next(hasRole(client, role) ? undefined : notAnOperator(role))
   }
   app.addHook('onRoute', (route) => {
     if (![route.method].flat().some((method) => needsOperatorKey(method, route.config))) return
@@ -39,10 +40,10 @@ export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Aut
 /** Returns a function that tells whether a request carries an operator key. An invalid key counts as a failed login. */
 export function operatorTest(authenticate: Authenticator) {
   return (request: FastifyRequest, reply: FastifyReply): boolean => {
-    if (request.client) return isOperator(request.client)
+    if (request.client) return hasRole(request.client, 'operator')
     if (presentedKey(request.headers) === undefined) return false
     const client = authenticate(request, reply)
-    return !(client instanceof RouterError) && isOperator(client)
+    return !(client instanceof RouterError) && hasRole(client, 'operator')
   }
 }
 
@@ -51,15 +52,12 @@ export const administrator: ClientKey = {
   id: 'admin-key',
   enabled: true,
   expiresAt: undefined,
+  role: 'admin',
   surfaces: new Set(['operator'] as const),
   models: undefined,
   mayUse: () => true,
   limits: undefined,
   maxTokens: undefined,
-}
-
-function isOperator({ surfaces, enabled }: ClientKey): boolean {
-  return enabled && surfaces.has('operator')
 }
 
 function noOperatorKey(): RouterError {
@@ -69,7 +67,15 @@ function noOperatorKey(): RouterError {
   return new RouterError('forbidden', message, { code: 'operator_key_not_set' })
 }
 
-function notAnOperator(): RouterError {
+function notAnOperator(role: Role): RouterError {
+  if (role === 'admin')
+    return new RouterError(
+      'forbidden',
+      'This takes the role admin: LLM_ROUTER_ADMIN_KEY or the key of a client with that role',
+      {
+        code: 'role_missing',
+      },
+    )
   const message =
     'This changes the router, which takes an operator key: LLM_ROUTER_ADMIN_KEY or one with the surface "operator"'
   return new RouterError('forbidden', message, { code: 'endpoint_not_allowed' })

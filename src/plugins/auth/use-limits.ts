@@ -7,6 +7,7 @@ import {
   type LimitDecision,
   type Limited,
   type LimitedRequest,
+  limitsOfScopes,
   limitWindowMs,
 } from '../../stores/limits/store.ts'
 import { AnswerSizes } from './answer-sizes.ts'
@@ -29,13 +30,14 @@ export interface UseLimits {
 
 /** Releases what a request holds when its response closes, the only event that is always emitted. */
 export function useLimits(app: FastifyInstance): UseLimits {
-  const store = openLimits(app)
+  const store = limitsOfScopes(openLimits(app))
   app.addHook('onClose', () => store.close())
   const sizes = new AnswerSizes()
   const process = randomBytes(6).toString('hex')
   let count = 0
-  const wishOf = ({ id }: ClientKey, limits: KeyLimits): LimitedRequest => ({
+  const wishOf = ({ id, limitScopes }: ClientKey, limits: KeyLimits): LimitedRequest => ({
     key: id,
+    ...(limitScopes ? { scopes: limitScopes } : {}),
     ticket: `${process}-${++count}`,
     limits,
   })
@@ -47,7 +49,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
       if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
       const use = new LimitedQuestion({ store, sizes, wish, cost })
       const reservation = await use.reserve()
-      if (reservation?.refusedBy !== undefined) throw refusal(reservation.refusedBy, reservation)
+      if (reservation.refusedBy !== undefined) throw refusal(reservation.refusedBy, reservation)
       return use
     },
     async admit(client, limits, request, reply) {
@@ -66,8 +68,8 @@ export function useLimits(app: FastifyInstance): UseLimits {
       void closed.promise.then((settle) => settle())
     },
     async reserve(use, request, reply) {
+      if (use.hasEnded) return
       const demand = use.demand(modelNamed(app, request))
-      if (!demand) return
       const { limits } = use.wish
       if (limits.requests !== undefined && demand.requests > limits.requests) {
         use.refuse()

@@ -86,11 +86,18 @@ function sendError(
   }
   if (shouldRetry !== undefined) reply.header('x-should-retry', String(shouldRetry))
   if (hasUnreadBody(request.raw)) reply.header('connection', 'close')
+  if (request.routeOptions.config.errors === 'problem') return sendProblem(error, reply)
   const options = { ownPath: !path.startsWith('/v1/'), debug: app.config.inDebug, requestId: request.id }
   return reply
     .code(dialect.errorStatus(error))
     .type('application/json')
     .send(JSON.stringify(dialect.writeError(error, options)))
+}
+
+/** RFC 9457, "Problem Details for HTTP APIs"; `code` and `param` as in the other forms. */
+function sendProblem({ status, message, code, param }: RouterError, reply: FastifyReply): FastifyReply {
+  const problem = { type: 'about:blank', title: STATUS_CODES[status], status, detail: message, code, param }
+  return reply.code(status).type('application/problem+json').send(JSON.stringify(problem))
 }
 
 /** The connection cannot be reused until the rest of the body is read, and a rejected body never is. */

@@ -3,6 +3,7 @@ import { cacheHitRatio, isLoaded } from '../../fleet/signals/engine-facts.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Target } from '../../sdk/target.ts'
 import { Families } from './families.ts'
+import type { TargetLabels } from './labels.ts'
 
 const states: readonly NonNullable<EngineSignals['state']>[] = ['ready', 'loading', 'asleep', 'down']
 
@@ -49,7 +50,7 @@ const gauges: readonly EngineGauge[] = [
 ]
 
 /** What the engines said at the last poll. Every process of a router knows the same; what is unknown has no sample. */
-export function exposeEngines(app: FastifyInstance): void {
+export function exposeEngines(app: FastifyInstance, names: TargetLabels): void {
   const families = new Families(app.metrics.client)
   for (const { name, help, of } of gauges)
     families.gauge({
@@ -57,7 +58,7 @@ export function exposeEngines(app: FastifyInstance): void {
       *read() {
         for (const { target, signals } of known(app)) {
           const value = of(signals, target)
-          if (value !== undefined) yield { labels: labelsOf(target), value }
+          if (value !== undefined) yield { labels: labelsOf(target, names), value }
         }
       },
     })
@@ -70,7 +71,7 @@ export function exposeEngines(app: FastifyInstance): void {
       for (const { target, signals } of known(app)) {
         if (signals.state === undefined) continue
         for (const state of states)
-          yield { labels: { ...labelsOf(target), state }, value: Number(state === signals.state) }
+          yield { labels: { ...labelsOf(target, names), state }, value: Number(state === signals.state) }
       }
     },
   })
@@ -84,6 +85,6 @@ function* known(app: FastifyInstance): Iterable<{ target: Target; signals: Engin
     }
 }
 
-function labelsOf({ model, id }: Target): { model_name: string; target: string } {
-  return { model_name: model, target: id }
+function labelsOf(target: Target, names: TargetLabels): { model_name: string; target: string } {
+  return { model_name: target.model, target: names.of(target) }
 }

@@ -38,7 +38,7 @@ export default fp(
     const labels = targetLabels(app)
     app.exchanges.onStep(recordSteps(app, labels))
     exposeTargets(app, labels)
-    exposeEngines(app)
+    exposeEngines(app, labels)
     exposeRouter(app)
     const text = metricsText(app)
     const { contentType } = app.metrics.client.register

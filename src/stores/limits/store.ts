@@ -9,6 +9,17 @@ export interface LimitedRequest {
   /** Identifies the request among those of all processes. */
   readonly ticket: string
   readonly limits: KeyLimits
+  /**
+   * Where groups bound it too: the client's own limits and those of its groups, each counted for itself. `limits` is then the
+   * tightest of each kind. Absent: `key` and `limits` are all.
+   */
+  readonly scopes?: readonly LimitScope[] | undefined
+}
+
+/** Who shares a limit: a client, or all clients of a group. */
+export interface LimitScope {
+  readonly key: string
+  readonly limits: KeyLimits
 }
 
 export interface LimitDecision {
@@ -24,7 +35,7 @@ export interface LimitDecision {
   readonly tokens?: { readonly left: number; readonly fullInMs: number }
 }
 
-/** What an admitted request is about to use, known once its body has been read. */
+/** What a request is about to use, known once its body has been read. */
 export interface LimitDemand extends LimitedRequest {
   /** Tokens of its prompts and answers, estimated. */
   readonly tokens: number
@@ -57,8 +68,9 @@ export interface LimitStore {
   /** Takes a slot for a request, or says which limit refuses it; a refused request counts for nothing. */
   admit(request: LimitedRequest): Promise<LimitDecision>
   /**
-   * Reserves tokens, requests and slots for an admitted request until it is settled, or says which limit refuses it; it must
-   * then be settled as undone. More tokens than the limit can ever hold are reserved when nothing else is and nothing is owed.
+   * Reserves tokens, requests and slots until the request is settled, or says which limit refuses it; an admitted one must then
+   * be settled as undone. Admits a request that is not, in the same step. More tokens than the limit can ever hold are reserved
+   * when nothing else is and nothing is owed.
    */
   reserve(demand: LimitDemand): Promise<LimitReservation>
   /** Frees the slots and the reservation, and counts the tokens. A second call changes nothing but the tokens. */
@@ -66,27 +78,62 @@ export interface LimitStore {
   close(): Promise<void>
 }
 
+/**
+ * Counts a request for its client and for each group above it. The narrowest scope is asked first; one that refuses gives
+ * back what the others took.
+ */
+export function limitsOfScopes(store: LimitStore): LimitStore {
+  async function inAll<Request extends LimitedRequest, Decision extends LimitDecision>(
+    request: Request,
+    ask: (request: Request) => Promise<Decision>,
+  ): Promise<Decision> {
+    const { scopes, ...own } = request
+    let tightest: Decision | undefined
+    const taken: LimitedRequest[] = []
+    for (const scope of scopes ?? [request]) {
+      const asked = { ...own, key: scope.key, limits: scope.limits } as Request
+      const decision = await ask(asked)
+      if (decision.refusedBy !== undefined) {
+        for (const each of taken) await store.settle({ ...each, tokens: 0, undone: true })
+        return decision
+      }
+      taken.push(asked)
+      tightest = tightest ? tighter(tightest, decision) : decision
+    }
+    return tightest ?? ask(request)
+  }
+  return {
+    admit: (request) => inAll(request, (each) => store.admit(each)),
+    reserve: (demand) => inAll(demand, (each) => store.reserve(each)),
+    async settle({ scopes, ...settlement }) {
+      for (const scope of scopes ?? [settlement])
+        await store.settle({ ...settlement, key: scope.key, limits: scope.limits })
+    },
+    close: () => store.close(),
+  }
+}
+
+function tighter<Decision extends LimitDecision>(a: Decision, b: Decision): Decision {
+  const least = (kind: 'requests' | 'tokens') => {
+    const [one, other] = [a[kind], b[kind]]
+    return one && other ? (one.left <= other.left ? one : other) : (one ?? other)
+  }
+  const [requests, tokens] = [least('requests'), least('tokens')]
+  const slots = 'slots' in a && 'slots' in b ? { slots: Math.min(Number(a.slots), Number(b.slots)) } : {}
+  return { ...a, ...(requests ? { requests } : {}), ...(tokens ? { tokens } : {}), ...slots }
+}
+
 /** Requests are counted in a sliding window, in milliseconds. */
 export const limitWindowMs = 60_000
 
 /**
  * Limits that several processes share, and those of this one, which apply alone while the shared store cannot be reached.
- * This process is asked first: what is too much here is too much for all of them, and costs no request. Never rejects.
+ * This process is asked first: what is too much here is too much for all of them, and costs no request. The shared store is
+ * asked once, by `reserve`, which every admitted request must call. Never rejects.
  */
 export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
   return {
-    async admit(request) {
-      const here = await local.admit(request)
-      if (here.refusedBy !== undefined) return here
-      let there: LimitDecision
-      try {
-        there = await shared.admit(request)
-      } catch {
-        return here // logged by the shared store
-      }
-      if (there.refusedBy !== undefined) await local.settle({ ...request, tokens: 0, undone: true })
-      return there
-    },
+    admit: (request) => local.admit(request),
     async reserve(demand) {
       const here = await local.reserve(demand)
       if (here.refusedBy !== undefined) return here

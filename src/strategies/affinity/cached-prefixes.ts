@@ -24,7 +24,6 @@ export class CachedPrefixes {
   readonly #entries = new Map<number, Entry>()
   #tokens = 0
   #requests = 0
-  #answers = 0
 
   /** The longest of these prefixes that is known. */
   longest(keys: readonly PrefixKey[]): KnownPrefix {
@@ -59,11 +58,6 @@ export class CachedPrefixes {
 
   hasSession(session: number): boolean {
     return this.#entries.has(session)
-  }
-
-  /** The engine has written so many tokens, which take room as well. */
-  addAnswer(tokens: number): void {
-    if (tokens > 0) this.#use(--this.#answers, tokens)
   }
 
   /** Keeps no more than the engine can. */

@@ -6,6 +6,8 @@ import { CachedPrefixes, type KnownPrefix } from './cached-prefixes.ts'
 const recentMs = 30_000
 /** Tokens of the prefix cache of an engine that does not tell its size. */
 const assumedTokens = 256 * 1024
+/** What was just evicted may be there still: to forget too early costs more than too late. */
+const patience = 1.25
 /** Below this the difference between expected and reported cached tokens says nothing: engines cache whole blocks only. */
 const smallTokens = 512
 /** A new observation's weight in the moving averages. */
@@ -75,7 +77,7 @@ export class TargetCache {
     this.#recent = this.recent(now) + work
     this.#given.set(request, { work, expected, request: this.#prefixes.add(prefixKeys, given.session) })
     this.work += work
-    this.#prefixes.limit(this.#maxTokens / this.#scale, given.maxEntries)
+    this.#prefixes.limit((patience * this.#maxTokens) / this.#scale, given.maxEntries)
   }
 
   /** Learns from what the engine reported of the request. */
@@ -85,10 +87,9 @@ export class TargetCache {
     this.#given.delete(request)
     this.work = this.#given.size === 0 ? 0 : this.work - given.work
     if (!usage) return
-    const { promptTokens, completionTokens, cachedTokens } = usage
+    const { promptTokens, cachedTokens } = usage
     if (promptTokens > 0 && request.promptTokens > 0)
       this.#scale += newest * (clamped(promptTokens / request.promptTokens) - this.#scale)
-    this.#prefixes.addAnswer(completionTokens / this.#scale)
     if (cachedTokens !== undefined) this.#compare(given, cachedTokens)
   }
 

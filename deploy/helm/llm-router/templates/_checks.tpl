@@ -9,8 +9,15 @@
 {{- end -}}
 {{- if $values.modelsConfig -}}
 {{- $config := include "llm-router.modelsConfigText" . | fromJson -}}
-{{- if not (kindIs "map" $config.active_models) -}}
-{{- fail "modelsConfig: not a models-config.json, for it is no JSON or has no object active_models" -}}
+{{- if not (or (kindIs "map" $config.active_models) (kindIs "slice" $config.servers)) -}}
+{{- fail "modelsConfig: not a models-config.json, for it is no JSON, or has neither an object active_models nor a list servers" -}}
+{{- end -}}
+{{- range $config.servers -}}
+{{- if .kubernetes -}}
+{{- if not (has .kubernetes.namespace $values.discovery.namespaces) -}}
+{{- fail (printf "discovery.namespaces: the server %s in modelsConfig needs the namespace %s" .id .kubernetes.namespace) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if eq (int $values.port) (int $values.adminPort) -}}

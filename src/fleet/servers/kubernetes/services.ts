@@ -19,11 +19,13 @@ type Listener = (endpoints: readonly ServerEndpoint[] | undefined) => void
 
 /** Watches the EndpointSlices of Services. Servers of one Service share a watch. */
 export class KubernetesServices {
+  readonly #isDisabled: boolean
   readonly #api: KubernetesApi
   readonly #log: FleetLog
   readonly #watches = new Map<string, { watch: SliceWatch; listeners: Set<() => void> }>()
 
   constructor({ log, ...options }: KubernetesApiOptions & { log: FleetLog }) {
+    this.#isDisabled = options.directory === ''
     this.#api = new KubernetesApi(options)
     this.#log = log
   }
@@ -33,6 +35,10 @@ export class KubernetesServices {
    * fails. Returns the function that ends it.
    */
   follow({ namespace, service, port }: KubernetesService, listener: Listener): () => void {
+    if (this.#isDisabled) {
+      listener(undefined)
+      return () => undefined
+    }
     const key = JSON.stringify([namespace, service])
     const shared = this.#watches.get(key) ?? this.#start(key, namespace, service)
     const read = (): void => {

@@ -1,0 +1,145 @@
+import { userInfo } from 'node:os'
+import type { TSchema } from '@sinclair/typebox'
+import { databaseAddress } from '../lib/database-address.ts'
+import { didYouMean } from '../lib/did-you-mean.ts'
+import {
+  type Actor,
+  ClientRecordSchema,
+  type Entities,
+  type EntityName,
+  GroupRecordSchema,
+  NewKeySchema,
+  RotationSchema,
+} from '../sdk/directory.ts'
+import { ConfigError } from '../sdk/errors.ts'
+import type { CommandName, Commands } from '../stores/directory/commands.ts'
+import type { Command, CommandContext } from './command-line.ts'
+
+type Run = <Name extends CommandName>(
+  name: Name,
+  input: Commands[Name]['in'],
+) => Promise<Commands[Name]['out']>
+
+type Verb = (args: readonly string[], context: CommandContext, run: Run) => Promise<unknown>
+
+/** Longest list that a command prints; more are read through the API, page by page. */
+const maxListed = 1_000
+
+/** `llm-router clients` and `groups`, directly on the database. */
+export function recordCommand(entity: EntityName): Command {
+  const schema = { clients: ClientRecordSchema, groups: GroupRecordSchema }[entity]
+  return command(entity, {
+    list: async (_args, _context, run) => (await run('list', { entity, limit: maxListed })).data.map(flat),
+    get: async ([id], _context, run) => flat(await run('get', { entity, id: needed(id, 'an id') })),
+    create: async ([id, ...members], _context, run) => {
+      const record = membersOf(schema, members) as Entities[typeof entity] // checked by the command
+      return flat((await run('create', { entity, id: needed(id, 'an id'), record })).stored)
+    },
+    change: async ([id, ...members], _context, run) =>
+      flat(await run('change', { entity, id: needed(id, 'an id'), changes: membersOf(schema, members) })),
+    remove: async ([id], _context, run) => {
+      await run('remove', { entity, id: needed(id, 'an id') })
+      return undefined
+    },
+  })
+}
+
+/** `llm-router keys`: `create --role admin` makes the first administrator. */
+export const keysCommand: Command = command('keys', {
+  list: async ([client], _context, run) => (await run('keys', { client, limit: maxListed })).data,
+  async create([client, ...members], { flags: { role } }, run) {
+    const id = client ?? needed(role, 'the id of a client')
+    if (role !== undefined) await giveRole(run, id, role)
+    return (await run('createKey', { client: id, key: membersOf(NewKeySchema, members) })).stored
+  },
+  rotate: async ([id, ...members], _context, run) =>
+    run('rotateKey', { id: needed(id, 'the id of a key'), rotation: membersOf(RotationSchema, members) }),
+  revoke: async ([id], _context, run) => run('revokeKey', { id: needed(id, 'the id of a key') }),
+})
+
+/** `llm-router audit`: the latest changes. */
+export const auditCommand: Command = command('audit', {
+  list: async (_args, _context, run) => (await run('audit', { limit: maxListed })).data,
+})
+
+async function giveRole(run: Run, id: string, role: string): Promise<void> {
+  const record = { role } as Entities['clients'] // checked by the command
+  const { data } = await run('list', { entity: 'clients', limit: maxListed })
+  if (data.some((client) => client.id === id)) await run('change', { entity: 'clients', id, changes: record })
+  else await run('create', { entity: 'clients', id, record })
+}
+
+function command(name: string, verbs: Readonly<Record<string, Verb>>): Command {
+  return async ([verb = 'list', ...args], context) => {
+    const found = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
+    const known = Object.keys(verbs)
+    if (!found)
+      throw new ConfigError([
+        `llm-router ${name} ${verb}: no such command${didYouMean(verb, known)}; known: ${known.join(', ')}`,
+      ])
+    const { run, close } = await open(context)
+    try {
+      const result = await found(args, context, run)
+      if (result !== undefined) context.print(`${JSON.stringify(result, null, 2)}\n`)
+      return 0
+    } finally {
+      await close()
+    }
+  }
+}
+
+/** Works whether or not a router runs on the database: those that do notice a change within a second. */
+async function open({ env }: CommandContext): Promise<{ run: Run; close(): Promise<void> }> {
+  const address = databaseAddress(env.LLM_ROUTER_DATABASE_URL?.trim() ?? '')
+  if (!address)
+    throw new ConfigError([
+      'LLM_ROUTER_DATABASE_URL must name the database, such as sqlite:/var/lib/llm-router/router.db or postgres://user:password@host/database',
+    ])
+  const { openDatabase } = await import('../stores/database/open.ts')
+  const { execute } = await import('../stores/directory/execute.ts')
+  const database = await openDatabase(address, () => undefined)
+  const actor: Actor = { id: userInfo().username, source: 'cli', address: '' }
+  return {
+    async run(name, input) {
+      const result = await execute(database.db, { name, input, actor }, Date.now())
+      if (result.error) throw new ConfigError([result.error.message])
+      return result.ok
+    },
+    close: () => database.close(),
+  }
+}
+
+function needed(value: string | undefined, what: string): string {
+  if (value === undefined) throw new ConfigError([`the command needs ${what}`])
+  return value
+}
+
+function flat({ record, ...stored }: { record: object; id: string }): object {
+  return { ...stored, ...record }
+}
+
+/** `models=small,large enabled=false group=null`, read as the schema says. */
+function membersOf(schema: TSchema, args: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    args.map((arg) => {
+      const [, name = '', text = ''] = /^([^=]+)=(.*)$/s.exec(arg) ?? []
+      if (name === '')
+        throw new ConfigError([`${arg} is not a member with its value, such as description=text`])
+      const known = Object.keys(schema.properties)
+      if (!known.includes(name))
+        throw new ConfigError([
+          `there is no member ${name}${didYouMean(name, known)}; known: ${known.join(', ')}`,
+        ])
+      return [name, memberValue(schema.properties[name], text)]
+    }),
+  )
+}
+
+function memberValue(schema: TSchema, text: string): unknown {
+  const types = new Set([schema, ...(schema.anyOf ?? [])].map(({ type }: TSchema) => type))
+  if (text === 'null' && types.has('null')) return null
+  if (types.has('array')) return text.split(',').map((item) => item.trim())
+  if (types.has('boolean')) return text === 'true' ? true : text === 'false' ? false : text
+  if ((types.has('integer') || types.has('number')) && text.trim() !== '') return Number(text)
+  return text
+}

@@ -1,0 +1,23 @@
+import { resolve } from 'node:path'
+
+/** Where the database of LLM_ROUTER_DATABASE_URL is. */
+export type DatabaseAddress =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | { readonly kind: 'postgres'; readonly url: string }
+
+/** What a database address may look like, for errors. */
+export const allowedDatabaseAddress =
+  'empty, sqlite:PATH such as sqlite:/var/lib/llm-router/router.db, or postgres://user:password@host:5432/database'
+
+/**
+ * Reads `sqlite:PATH`, relative to the working directory, or a connection URI of PostgreSQL (libpq, "Connection URIs").
+ * Undefined for any other text.
+ */
+export function databaseAddress(text: string): DatabaseAddress | undefined {
+  if (text.startsWith('sqlite:')) {
+    const path = text.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, '')
+    return path === '' || path.startsWith('//') ? undefined : { kind: 'sqlite', path: resolve(path) }
+  }
+  if (!/^postgres(?:ql)?:\/\/./.test(text) || !URL.canParse(text)) return undefined
+  return new URL(text).hostname === '' ? undefined : { kind: 'postgres', url: text }
+}

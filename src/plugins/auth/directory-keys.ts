@@ -1,0 +1,98 @@
+import { type KeyRing, KeyRing as Ring } from '../../config/key-ring.ts'
+import { type ClientKey, type KeyLimits, nameMatcher, type Surface, surfaces } from '../../sdk/client-key.ts'
+import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
+
+/** What a client or a group permits. */
+type Bounds = Omit<GroupRecord, 'parent'>
+
+const defaultSurfaces: readonly Surface[] = surfaces.filter((surface) => surface !== 'operator')
+
+/** The clients of the database with all that their groups bound, and the keys that stand for them. */
+export function directoryKeys({ clients, groups, keys }: Snapshot): { ring: KeyRing; clients: ClientKey[] } {
+  const groupOf = new Map(groups.map(({ id, record }) => [id, record]))
+  const known = new Map(clients.map(({ id, record }) => [id, clientKey(id, record, groupOf)]))
+  const entries = keys.flatMap(({ client: owner, sha256, endsAt }) => {
+    const client = known.get(owner)
+    if (!client) return []
+    const expiresAt = earliest(client.expiresAt, endsAt ?? undefined)
+    return [{ client: { ...client, expiresAt }, sha256: Buffer.from(sha256, 'hex') }]
+  })
+  return { ring: new Ring(entries), clients: [...known.values()] }
+}
+
+function clientKey(id: string, record: ClientRecord, groupOf: ReadonlyMap<string, GroupRecord>): ClientKey {
+  const above = groupsOf(record.group, groupOf)
+  const all: readonly Bounds[] = [record, ...above.map(({ group }) => group)]
+  const models = all.flatMap(({ models: patterns }) => (patterns ? [patterns] : []))
+  const matchers = models.map(nameMatcher)
+  const paths = all.flatMap(({ endpoints }) => (endpoints ? [nameMatcher(endpoints)] : []))
+  const scopes = [
+    { key: id, bounds: record as Bounds },
+    ...above.map(({ name, group }) => ({ key: `group/${name}`, bounds: group })),
+  ]
+  const limited = scopes.flatMap(({ key, bounds }) => {
+    const limits = limitsOf(bounds)
+    return limits ? [{ key, limits }] : []
+  })
+  return {
+    id,
+    group: record.group ?? undefined,
+    enabled: all.every(({ enabled }) => enabled !== false),
+    expiresAt: record.expires_at ? Date.parse(record.expires_at) : undefined,
+    role: record.role ?? undefined,
+    surfaces: new Set(
+      surfacesOf(record).filter((surface) =>
+        above.every(({ group }) => !group.surfaces || group.surfaces.includes(surface)),
+      ),
+    ),
+    // For people, the narrowest list.
+    models: models[0],
+    mayUse: (alias) => matchers.every((matches) => matches(alias)),
+    limits: tightest(limited.map(({ limits }) => limits)),
+    limitScopes: limited.length > 0 && above.length > 0 ? limited : undefined,
+    maxTokens: least(all.map(({ max_tokens: most }) => most ?? undefined)),
+    mayCall: paths.length > 0 ? (path) => paths.every((matches) => matches(path)) : undefined,
+  }
+}
+
+/** A role opens what operators look at; without one, `operator` among the surfaces does. */
+function surfacesOf({ surfaces: written, role }: ClientRecord): readonly Surface[] {
+  const own = written ?? (role ? [] : defaultSurfaces)
+  return role ? [...new Set([...own, 'operator' as const])] : own
+}
+
+/** The group and its parent. A name without a group cannot be: the database refuses it. */
+function groupsOf(name: string | null | undefined, groupOf: ReadonlyMap<string, GroupRecord>) {
+  const group = name ? groupOf.get(name) : undefined
+  if (!name || !group) return []
+  const parent = group.parent ? groupOf.get(group.parent) : undefined
+  return [{ name, group }, ...(group.parent && parent ? [{ name: group.parent, group: parent }] : [])]
+}
+
+function limitsOf({ max_concurrent, requests_per_minute, tokens_per_minute }: Bounds): KeyLimits | undefined {
+  const limits = {
+    ...(max_concurrent ? { concurrent: max_concurrent } : {}),
+    ...(requests_per_minute ? { requests: requests_per_minute } : {}),
+    ...(tokens_per_minute ? { tokens: tokens_per_minute } : {}),
+  }
+  return Object.keys(limits).length > 0 ? limits : undefined
+}
+
+function tightest(all: readonly KeyLimits[]): KeyLimits | undefined {
+  if (all.length === 0) return undefined
+  const limits: { -readonly [Kind in keyof KeyLimits]: KeyLimits[Kind] } = {}
+  for (const kind of ['concurrent', 'requests', 'tokens'] as const) {
+    const most = least(all.map((each) => each[kind]))
+    if (most !== undefined) limits[kind] = most
+  }
+  return limits
+}
+
+function least(values: readonly (number | undefined)[]): number | undefined {
+  const set = values.filter((value) => value !== undefined)
+  return set.length === 0 ? undefined : Math.min(...set)
+}
+
+function earliest(a: number | undefined, b: number | undefined): number | undefined {
+  return least([a, b])
+}

@@ -1,0 +1,24 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { openDirectory } from '../../stores/choose.ts'
+import type { Directory } from '../../stores/directory/directory.ts'
+import { type Administration, administration } from './requests.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Clients, groups and keys of the database; undefined without LLM_ROUTER_DATABASE_URL. */
+    directory: Directory | undefined
+    administration: Administration
+  }
+}
+
+/** The database of clients: in a cluster, the primary owns the connection. Throws ConfigError if it cannot be opened. */
+export default fp(
+  async (app: FastifyInstance) => {
+    const directory = await openDirectory(app)
+    app.decorate('directory', directory)
+    app.decorate('administration', administration(directory))
+    if (directory) app.addHook('onClose', () => directory.close())
+  },
+  { name: 'directory', dependencies: ['config'] },
+)

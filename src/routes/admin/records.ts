@@ -1,0 +1,137 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type TObject, Type } from '@sinclair/typebox'
+import {
+  ClientRecordSchema,
+  type EntityName,
+  entityNames,
+  GroupRecordSchema,
+  IdSchema,
+} from '../../sdk/directory.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+
+const schemas: Readonly<Record<EntityName, TObject>> = {
+  clients: ClientRecordSchema,
+  groups: GroupRecordSchema,
+}
+const nouns: Readonly<Record<EntityName, string>> = { clients: 'client', groups: 'group' }
+
+export const ListQuerySchema = Type.Object({
+  cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the page before.' })),
+  limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Length of a page.' }),
+})
+
+/** Clients and groups: list, create, read, change, remove. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const { administration } = app
+  const base = `${app.config.endpointPrefix}/admin`
+  for (const entity of entityNames) {
+    const noun = nouns[entity]
+    const schema = schemas[entity]
+    const config = (docs: EndpointDocs) =>
+      ({ surface: 'operator', role: 'admin', errors: 'problem', docs }) as const
+    const params = Type.Object({ id: Type.String() })
+    const query = Type.Object({
+      ...ListQuerySchema.properties,
+      ...(entity === 'clients'
+        ? { group: Type.Optional(Type.String({ description: 'Only clients of this group.' })) }
+        : {}),
+    })
+    const record = Type.Object({
+      id: IdSchema,
+      ...schema.properties,
+      created_at: Type.String(),
+      updated_at: Type.String(),
+    })
+    const path = { id: { name: 'id', description: `Id of the ${noun}.` } }
+    const docs = (id: string, summary: string, more: Partial<EndpointDocs> = {}): EndpointDocs => ({
+      id: `${id}${noun[0]?.toUpperCase()}${noun.slice(1)}`,
+      tag: 'Administration',
+      summary,
+      answers: [json(`The ${noun}.`, record)],
+      ...more,
+    })
+    app.get(
+      `${base}/${entity}`,
+      {
+        config: config(
+          docs('list', `List ${entity}`, {
+            query: query.properties,
+            answers: [
+              json(
+                'A page.',
+                Type.Object({ data: Type.Array(record), next_cursor: Type.Optional(Type.String()) }),
+              ),
+            ],
+          }),
+        ),
+        schema: { querystring: query },
+      },
+      async (request) => {
+        const { cursor, limit, ...more } = request.query
+        const of = 'group' in more && typeof more.group === 'string' ? more.group : undefined
+        const page = await administration.run(request, 'list', { entity, cursor, limit, of })
+        return { ...page, data: page.data.map((each) => administration.shown(each)) }
+      },
+    )
+    app.post(
+      `${base}/${entity}`,
+      {
+        config: config(docs('create', `Create a ${noun}`, { status: '201' })),
+        schema: {
+          body: Type.Object({ id: IdSchema, ...schema.properties }, { additionalProperties: false }),
+        },
+      },
+      async (request, reply) => {
+        const { id, ...rest } = request.body as { id: string } // as its schema says
+        const input = { entity, id, record: rest, idempotencyKey: administration.idempotencyKey(request) }
+        const { stored, isNew } = await administration.run(request, 'create', input)
+        return reply.code(isNew ? 201 : 200).send(administration.shown(stored, reply))
+      },
+    )
+    app.get(
+      `${base}/${entity}/:id`,
+      { config: config(docs('get', `Read a ${noun}`, { path })), schema: { params } },
+      async (request, reply) =>
+        administration.shown(
+          await administration.run(request, 'get', { entity, id: request.params.id }),
+          reply,
+        ),
+    )
+    app.patch(
+      `${base}/${entity}/:id`,
+      {
+        config: config(
+          docs('change', `Change members of a ${noun}`, {
+            path,
+            description:
+              'Members that are absent stay as they are; null removes one. `If-Match` with the ETag refuses a change of something that was changed meanwhile (412).',
+          }),
+        ),
+        schema: { params, body: Type.Object(schema.properties, { additionalProperties: false }) },
+      },
+      async (request, reply) => {
+        const input = {
+          entity,
+          id: request.params.id,
+          changes: request.body,
+          version: administration.wantedVersion(request),
+        }
+        return administration.shown(await administration.run(request, 'change', input), reply)
+      },
+    )
+    app.delete(
+      `${base}/${entity}/:id`,
+      {
+        config: config(docs('remove', `Remove a ${noun}`, { path, status: '204', answers: [] })),
+        schema: { params },
+      },
+      async (request, reply) => {
+        const input = { entity, id: request.params.id, version: administration.wantedVersion(request) }
+        await administration.run(request, 'remove', input)
+        return reply.code(204).send()
+      },
+    )
+  }
+}
+
+export default plugin

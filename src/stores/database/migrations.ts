@@ -1,0 +1,91 @@
+import { type Kysely, sql } from 'kysely'
+import { type Migration, Migrator } from 'kysely/migration'
+import { ConfigError } from '../../sdk/errors.ts'
+import type { Database } from './tables.ts'
+
+/**
+ * Every change of the tables, in its order. One that was released is never edited: a later one changes what it did.
+ * Only `up`: an older router refuses a newer database, and a backup is the way back.
+ */
+const migrations: Readonly<Record<string, Migration>> = {
+  '0001-clients': {
+    async up(db: Kysely<unknown>) {
+      await db.schema
+        .createTable('meta')
+        .addColumn('key', 'text', (column) => column.primaryKey())
+        .addColumn('value', 'text', (column) => column.notNull())
+        .execute()
+      await sql`insert into meta (key, value) values ('revision', '1')`.execute(db)
+      await entityTable(db, 'client_groups')
+        .addColumn('parent', 'text', (column) => column.references('client_groups.id').onDelete('restrict'))
+        .execute()
+      await entityTable(db, 'clients')
+        .addColumn('group_id', 'text', (column) => column.references('client_groups.id').onDelete('restrict'))
+        .execute()
+      await db.schema
+        .createTable('client_keys')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('client_id', 'text', (column) =>
+          column.notNull().references('clients.id').onDelete('cascade'),
+        )
+        .addColumn('sha256', 'text', (column) => column.notNull().unique())
+        .addColumn('prefix', 'text', (column) => column.notNull())
+        .addColumn('description', 'text', (column) => column.notNull())
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .addColumn('expires_at', 'bigint')
+        .addColumn('revoked_at', 'bigint')
+        .addColumn('last_used_at', 'bigint')
+        .execute()
+      await db.schema.createIndex('client_keys_client').on('client_keys').column('client_id').execute()
+      await db.schema
+        .createTable('audit')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('at', 'bigint', (column) => column.notNull())
+        .addColumn('actor', 'text', (column) => column.notNull())
+        .addColumn('source', 'text', (column) => column.notNull())
+        .addColumn('address', 'text', (column) => column.notNull())
+        .addColumn('action', 'text', (column) => column.notNull())
+        .addColumn('entity', 'text', (column) => column.notNull())
+        .addColumn('entity_id', 'text', (column) => column.notNull())
+        .addColumn('before', 'text', (column) => column.notNull())
+        .addColumn('after', 'text', (column) => column.notNull())
+        .execute()
+      await db.schema
+        .createTable('created')
+        .addColumn('idempotency_key', 'text', (column) => column.notNull())
+        .addColumn('entity', 'text', (column) => column.notNull())
+        .addColumn('id', 'text', (column) => column.notNull())
+        .addColumn('at', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('created_key', ['idempotency_key', 'entity'])
+        .execute()
+    },
+  },
+}
+
+function entityTable(db: Kysely<unknown>, name: string) {
+  return db.schema
+    .createTable(name)
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('record', 'text', (column) => column.notNull())
+    .addColumn('version', 'bigint', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('updated_at', 'bigint', (column) => column.notNull())
+}
+
+/**
+ * Brings the tables up to date. Routers that start together wait for one another. Throws ConfigError for a database that a
+ * newer router has changed.
+ */
+export async function migrate(db: Database): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ ...migrations }) } })
+  const done = await migrator.getMigrations().catch(() => [])
+  const { error } = await migrator.migrateToLatest()
+  if (error === undefined) return
+  const text = error instanceof Error ? error.message : String(error)
+  const unknown = /previously executed migration (\S+) is missing/.exec(text)?.[1]
+  if (unknown === undefined) throw error
+  const own = done.at(-1)?.name ?? Object.keys(migrations).at(-1)
+  throw new ConfigError([
+    `LLM_ROUTER_DATABASE_URL: the database is newer than this router (it has ${unknown}, this router knows ${own}): start the newer version, or restore a backup`,
+  ])
+}

@@ -1,0 +1,28 @@
+import { type Dialect, PostgresDialect } from 'kysely'
+import pg from 'pg'
+
+/** Longest wait for a connection and for a statement, in milliseconds: the router goes on without the database. */
+const connectMs = 5_000
+const statementMs = 10_000
+
+/** Type ids of PostgreSQL (pg_type.dat). Counts and sums are far below 2^53. */
+const int8 = 20
+const numeric = 1700
+
+/** Kysely over a small pool of connections. `onError`: an idle connection broke; the pool opens another one. */
+export function postgresDialect(url: string, onError: (error: Error) => void): Dialect {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 4,
+    application_name: 'llm-router',
+    connectionTimeoutMillis: connectMs,
+    query_timeout: statementMs,
+    statement_timeout: statementMs,
+    types: {
+      getTypeParser: (id: number, format?: 'text' | 'binary') =>
+        id === int8 || id === numeric ? Number : pg.types.getTypeParser(id, format as 'text'),
+    },
+  })
+  pool.on('error', onError)
+  return new PostgresDialect({ pool })
+}

@@ -1,0 +1,52 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { parentPort, workerData } from 'node:worker_threads'
+import type { SqliteAnswer, SqliteQuestion } from './sqlite.ts'
+
+/**
+ * The thread that owns the SQLite database of a process: the calls of `node:sqlite` are synchronous and would block the
+ * event loop of requests.
+ */
+
+/** Statements that are kept prepared; the router has fewer different ones. */
+const maxStatements = 200
+
+const database = new DatabaseSync(String(workerData))
+// WAL: readers and the writer do not wait for each other, and a killed process loses nothing that was committed.
+database.exec(
+  'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON',
+)
+const statements = new Map<string, StatementSync>()
+
+parentPort?.on('message', (question: SqliteQuestion | 'close') => {
+  if (question === 'close') {
+    database.close()
+    parentPort?.close()
+    return
+  }
+  parentPort?.postMessage(answerTo(question))
+})
+
+function answerTo({ id, sql, parameters }: SqliteQuestion): SqliteAnswer {
+  try {
+    const statement = prepared(sql)
+    const values = parameters as SQLInputValue[] // Kysely passes what the tables' types allow
+    if (statement.columns().length > 0)
+      return { id, rows: statement.all(...values).map((row) => ({ ...row })) }
+    return { id, rows: [], changes: Number(statement.run(...values).changes) }
+  } catch (error) {
+    const { message, errcode } = Object(error)
+    return {
+      id,
+      error: { message: String(message), code: typeof errcode === 'number' ? errcode : undefined },
+    }
+  }
+}
+
+function prepared(sql: string): StatementSync {
+  const known = statements.get(sql)
+  if (known) return known
+  const statement = database.prepare(sql)
+  if (statements.size >= maxStatements) statements.clear()
+  statements.set(sql, statement)
+  return statement
+}

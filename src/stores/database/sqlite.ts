@@ -1,0 +1,152 @@
+import { once } from 'node:events'
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+
+/** To the thread: a statement and its values. */
+export interface SqliteQuestion {
+  id: number
+  sql: string
+  parameters: readonly unknown[]
+}
+
+/** From the thread: what the statement returned or changed, or why it failed. `code`: SQLite's extended result code. */
+export type SqliteAnswer =
+  | { id: number; rows: object[]; changes?: number; error?: undefined }
+  | { id: number; error: { message: string; code: number | undefined } }
+
+/** SQLITE_BUSY: another process has held the database for too long. */
+const busy = 5
+
+/** Kysely over `node:sqlite` in a worker thread. */
+export function sqliteDialect(path: string): Dialect {
+  return {
+    createAdapter: () => new TransactionalAdapter(),
+    createDriver: () => new SqliteDriver(path),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  }
+}
+
+/** SQLite changes tables within transactions, so that routers that start together migrate one after the other. */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true
+  }
+}
+
+class SqliteDriver implements Driver {
+  readonly #path: string
+  #connection: SqliteConnection | undefined
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  async init(): Promise<void> {
+    // The same file as JavaScript in dist/.
+    const url = new URL(`./sqlite-thread${extname(import.meta.filename)}`, import.meta.url)
+    const thread = new Worker(url, { workerData: this.#path })
+    // Resolves when the database is open; its error is thrown here.
+    await once(thread, 'online')
+    this.#connection = new SqliteConnection(thread)
+    await this.#connection.executeQuery(CompiledQuery.raw('select 1'))
+    thread.unref()
+  }
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    if (!this.#connection) throw new Error('the database is not open')
+    return this.#connection
+  }
+
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    // Takes the write lock at once, so that two processes that read before they write do so one after the other.
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+  }
+
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('commit'))
+  }
+
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('rollback'))
+  }
+
+  async releaseConnection(): Promise<void> {}
+
+  async destroy(): Promise<void> {
+    await this.#connection?.close()
+  }
+}
+
+interface Waiting {
+  resolve(answer: Exclude<SqliteAnswer, { error: object }>): void
+  reject(error: Error): void
+}
+
+class SqliteConnection implements DatabaseConnection {
+  readonly #thread: Worker
+  readonly #waiting = new Map<number, Waiting>()
+  #lastId = 0
+  #ended: Error | undefined
+
+  constructor(thread: Worker) {
+    this.#thread = thread
+    thread.on('message', (answer: SqliteAnswer) => this.#receive(answer))
+    thread.on('error', (error) => this.#end(error))
+    thread.on('exit', () => this.#end(new Error('the database is closed')))
+  }
+
+  async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+    if (this.#ended) throw this.#ended
+    const id = ++this.#lastId
+    const { promise, resolve, reject } = Promise.withResolvers<Parameters<Waiting['resolve']>[0]>()
+    this.#waiting.set(id, { resolve, reject })
+    this.#thread.postMessage({ id, sql, parameters } satisfies SqliteQuestion)
+    // While a statement runs, the process must not end.
+    this.#thread.ref()
+    const { rows, changes } = await promise
+    return { rows: rows as Row[], ...(changes === undefined ? {} : { numAffectedRows: BigInt(changes) }) }
+  }
+
+  // biome-ignore lint/correctness/useYield: Kysely's interface asks for it; the router streams no rows.
+  async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
+    throw new Error('rows are not streamed')
+  }
+
+  async close(): Promise<void> {
+    if (this.#ended) return
+    const exit = once(this.#thread, 'exit')
+    this.#thread.ref()
+    this.#thread.postMessage('close')
+    await exit
+  }
+
+  #receive(answer: SqliteAnswer): void {
+    const waiting = this.#waiting.get(answer.id)
+    this.#waiting.delete(answer.id)
+    if (this.#waiting.size === 0) this.#thread.unref()
+    if (answer.error) waiting?.reject(databaseError(answer.error))
+    else waiting?.resolve(answer)
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error
+    for (const { reject } of this.#waiting.values()) reject(this.#ended)
+    this.#waiting.clear()
+  }
+}
+
+function databaseError({ message, code }: { message: string; code: number | undefined }): Error {
+  const name = code !== undefined && (code & 0xff) === busy ? 'SQLITE_BUSY' : 'SQLITE_ERROR'
+  return Object.assign(new Error(message), { code: name })
+}

@@ -1,0 +1,78 @@
+import type { Kysely } from 'kysely'
+
+/**
+ * The tables of the database. Both SQLite and PostgreSQL hold them in the same form: times in milliseconds since 1970,
+ * yes or no as 1 or 0, objects and lists as JSON text.
+ */
+export interface Tables {
+  meta: { key: string; value: string }
+  client_groups: EntityRow & { parent: string | null }
+  clients: EntityRow & { group_id: string | null }
+  client_keys: KeyRow
+  prices: EntityRow
+  budgets: EntityRow
+  usage_quarters: UsageRow
+  usage_days: UsageRow
+  audit: AuditRow
+  created: { idempotency_key: string; entity: string; id: string; at: number }
+}
+
+export type Database = Kysely<Tables>
+
+/** What clients, groups, prices and budgets have in common. */
+export interface EntityRow {
+  id: string
+  /** Its members as JSON, see stores/directory/records.ts. */
+  record: string
+  /** Grows with each change: its ETag. */
+  version: number
+  created_at: number
+  updated_at: number
+}
+
+export interface KeyRow {
+  id: string
+  client_id: string
+  /** SHA-256 of the whole key in hexadecimal. The key itself is stored nowhere. */
+  sha256: string
+  /** The first characters of the key, by which people recognise it. */
+  prefix: string
+  description: string
+  created_at: number
+  expires_at: number | null
+  revoked_at: number | null
+  last_used_at: number | null
+}
+
+/** What one client did with one key on one model and target in one period. */
+export interface UsageRow {
+  /** Its beginning. */
+  period: number
+  client: string
+  client_key: string
+  model: string
+  target: string
+  requests: number
+  errors: number
+  prompt_tokens: number
+  cached_tokens: number
+  completion_tokens: number
+  reasoning_tokens: number
+  busy_ms: number
+  cost: number
+}
+
+export interface AuditRow {
+  id: string
+  at: number
+  actor: string
+  /** `api`, `cli`, `console` or `reload`. */
+  source: string
+  address: string
+  action: string
+  entity: string
+  entity_id: string
+  /** JSON without secrets; empty where there was nothing. */
+  before: string
+  after: string
+}

@@ -1,0 +1,71 @@
+import type { Actor, Entities, EntityName, NewKey, Rotation, Stored, StoredKey } from '../../sdk/directory.ts'
+import type { ErrorKind } from '../../sdk/errors.ts'
+import type { AuditRow, KeyRow } from '../database/tables.ts'
+
+export interface Page<Item> {
+  data: Item[]
+  /** Where the next page begins; absent: this is the last one. */
+  next_cursor?: string
+}
+
+export interface ListInput {
+  cursor?: string | undefined
+  limit: number
+}
+
+/** Everything that is read or changed in the database by an operator, with what goes in and out. Plain JSON. */
+export interface Commands {
+  list: {
+    in: ListInput & { entity: EntityName; of?: string | undefined }
+    out: Page<Stored<Entities[EntityName]>>
+  }
+  get: { in: { entity: EntityName; id: string }; out: Stored<Entities[EntityName]> }
+  create: {
+    in: { entity: EntityName; id: string; record: Entities[EntityName]; idempotencyKey?: string | undefined }
+    out: { stored: Stored<Entities[EntityName]>; isNew: boolean }
+  }
+  /** `changes`: members to set. `version`: what it must have; absent: any. */
+  change: {
+    in: { entity: EntityName; id: string; changes: object; version?: number | undefined }
+    out: Stored<Entities[EntityName]>
+  }
+  remove: { in: { entity: EntityName; id: string; version?: number | undefined }; out: null }
+  keys: { in: ListInput & { client?: string | undefined }; out: Page<StoredKey> }
+  createKey: {
+    in: { client: string; key: NewKey; idempotencyKey?: string | undefined }
+    out: { stored: StoredKey; isNew: boolean }
+  }
+  rotateKey: { in: { id: string; rotation: Rotation }; out: StoredKey }
+  revokeKey: { in: { id: string }; out: StoredKey }
+  audit: { in: ListInput; out: Page<Omit<AuditRow, 'at'> & { at: string }> }
+}
+
+export type CommandName = keyof Commands
+
+export interface Command<Name extends CommandName = CommandName> {
+  name: Name
+  input: Commands[Name]['in']
+  actor: Actor
+}
+
+/** Plain JSON: an error goes from the primary to a worker like a result. */
+export type CommandResult<Name extends CommandName = CommandName> =
+  | { ok: Commands[Name]['out']; error?: undefined }
+  | {
+      ok?: undefined
+      error: { kind: ErrorKind; status?: number; message: string; code: string; param?: string }
+    }
+
+export function storedKey(row: KeyRow): StoredKey {
+  const time = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString())
+  return {
+    id: row.id,
+    client: row.client_id,
+    prefix: row.prefix,
+    description: row.description,
+    created_at: new Date(row.created_at).toISOString(),
+    expires_at: time(row.expires_at),
+    revoked_at: time(row.revoked_at),
+    last_used_at: time(row.last_used_at),
+  }
+}

@@ -1,0 +1,82 @@
+import { type Channel, ChannelError, topic } from '../../lib/channel.ts'
+import type { WorkerChannels } from '../../lib/worker-channels.ts'
+import type { Actor, Snapshot } from '../../sdk/directory.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import type { Command, CommandName, CommandResult, Commands } from './commands.ts'
+import type { DirectoryHost } from './host.ts'
+
+/** What a process that serves clients sees of the database. */
+export interface Directory {
+  /** The present clients, groups and keys. */
+  snapshot(): Snapshot
+  onChange(listener: (snapshot: Snapshot) => void): void
+  /** Runs a command. Throws RouterError for the operator, also if the database is not available. */
+  run<Name extends CommandName>(
+    name: Name,
+    input: Commands[Name]['in'],
+    actor: Actor,
+  ): Promise<Commands[Name]['out']>
+  close(): Promise<void>
+}
+
+const join = topic<void, Snapshot>('directory.join')
+const changed = topic<Snapshot>('directory.changed')
+const run = topic<Command, CommandResult>('directory.run', { timeoutMs: 30_000 })
+
+/** Of a router that is one process. */
+export function ownDirectory(host: DirectoryHost): Directory {
+  return {
+    snapshot: () => host.snapshot,
+    onChange: (listener) => host.onChange(listener),
+    run: (name, input, actor) => outcome<typeof name>(() => host.run({ name, input, actor })),
+    close: () => host.close(),
+  }
+}
+
+/** Of a worker, whose primary owns the connection. */
+export async function clusterDirectory(primary: Channel): Promise<Directory> {
+  const listeners: ((snapshot: Snapshot) => void)[] = []
+  let snapshot: Snapshot | undefined
+  primary.on(changed, (next) => {
+    snapshot = next
+    for (const listener of listeners) listener(next)
+  })
+  const first = await primary.request(join)
+  return {
+    snapshot: () => snapshot ?? first,
+    onChange: (listener) => {
+      listeners.push(listener)
+    },
+    run: (name, input, actor) =>
+      outcome<typeof name>(
+        async () => (await primary.request(run, { name, input, actor })) as CommandResult<typeof name>,
+      ),
+    close: async () => undefined,
+  }
+}
+
+/** The primary's side. Workers that start wait until the database is open. */
+export function serveDirectory(workers: WorkerChannels, opened: Promise<DirectoryHost>): void {
+  workers.on(join, async () => (await opened).snapshot)
+  workers.on(run, async (command) => (await opened).run(command))
+  void opened.then((host) => host.onChange((snapshot) => workers.broadcast(changed, snapshot)))
+}
+
+async function outcome<Name extends CommandName>(
+  ask: () => Promise<CommandResult<Name>>,
+): Promise<Commands[Name]['out']> {
+  const result = await ask().catch((cause: unknown) => {
+    const causeCode = cause instanceof ChannelError ? cause.reason : Object(cause).code
+    throw new RouterError('overloaded', 'The database is not available', {
+      code: 'database_unavailable',
+      retryAfterSeconds: 5,
+      cause,
+      ...(typeof causeCode === 'string' ? { causeCode } : {}),
+    })
+  })
+  if (result.error) {
+    const { kind, message, ...details } = result.error
+    throw new RouterError(kind, message, details)
+  }
+  return result.ok
+}

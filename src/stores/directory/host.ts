@@ -1,0 +1,113 @@
+import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
+import type { OpenDatabase } from '../database/open.ts'
+import type { StoreLog } from '../redis/health.ts'
+import type { Command, CommandName, CommandResult } from './commands.ts'
+import { execute } from './execute.ts'
+
+/** How often to ask for the revision, in milliseconds: a revoked key is refused everywhere within two of them. */
+const pollMs = 1_000
+
+/**
+ * The clients, groups and keys of the database, held in memory by the process that owns the connection. Asks for one
+ * number each second and reads everything again when it has changed, so that no request waits for the database.
+ */
+export class DirectoryHost {
+  readonly #database: OpenDatabase
+  readonly #log: StoreLog
+  readonly #listeners: ((snapshot: Snapshot) => void)[] = []
+  #snapshot: Snapshot
+  #timer: NodeJS.Timeout | undefined
+  #isReachable = true
+  #isClosed = false
+
+  private constructor(database: OpenDatabase, snapshot: Snapshot, log: StoreLog) {
+    this.#database = database
+    this.#snapshot = snapshot
+    this.#log = log
+    this.#schedule()
+  }
+
+  static async start(database: OpenDatabase, log: StoreLog): Promise<DirectoryHost> {
+    return new DirectoryHost(database, await readSnapshot(database), log)
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot
+  }
+
+  /** Whether the database answered the last time. */
+  get isReachable(): boolean {
+    return this.#isReachable
+  }
+
+  onChange(listener: (snapshot: Snapshot) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** Rejects only if the database fails. After a change, this process and its workers have it when this resolves. */
+  async run<Name extends CommandName>(command: Command<Name>): Promise<CommandResult<Name>> {
+    const result = await execute(this.#database.db, command, Date.now())
+    await this.#refresh()
+    return result
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    await this.#database.close()
+  }
+
+  #schedule(): void {
+    if (this.#isClosed) return
+    this.#timer = setTimeout(() => {
+      void this.#refresh().finally(() => this.#schedule())
+    }, pollMs).unref()
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      const revision = await readRevision(this.#database)
+      if (revision !== this.#snapshot.revision) {
+        this.#snapshot = await readSnapshot(this.#database)
+        for (const listener of this.#listeners) listener(this.#snapshot)
+      }
+      if (!this.#isReachable) this.#log.info('the database is available again')
+      this.#isReachable = true
+    } catch (error) {
+      if (this.#isClosed) return
+      if (this.#isReachable) {
+        const { code } = Object(error)
+        this.#log.warn({ code }, 'the database is not available: clients and keys stay as they were')
+      }
+      this.#isReachable = false
+    }
+  }
+}
+
+async function readRevision({ db }: OpenDatabase): Promise<number> {
+  const row = await db.selectFrom('meta').select('value').where('key', '=', 'revision').executeTakeFirst()
+  return Number(row?.value ?? 0)
+}
+
+/** The revision is read first: a change in between is read twice, and none is missed. */
+async function readSnapshot(database: OpenDatabase): Promise<Snapshot> {
+  const { db } = database
+  const revision = await readRevision(database)
+  const clients = await db.selectFrom('clients').select(['id', 'record']).orderBy('id').execute()
+  const groups = await db.selectFrom('client_groups').select(['id', 'record']).orderBy('id').execute()
+  const keys = await db
+    .selectFrom('client_keys')
+    .select(['id', 'client_id', 'sha256', 'expires_at', 'revoked_at'])
+    .execute()
+  return {
+    revision,
+    clients: clients.map(({ id, record }) => ({ id, record: JSON.parse(record) as ClientRecord })),
+    groups: groups.map(({ id, record }) => ({ id, record: JSON.parse(record) as GroupRecord })),
+    keys: keys.map(({ id, client_id, sha256, expires_at, revoked_at }) => ({
+      id,
+      client: client_id,
+      sha256,
+      endsAt: revoked_at ?? expires_at,
+    })),
+  }
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { bearer } from '../helpers/keys-file.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
+
+export const adminKey = 'sk-admin-of-the-tests-0123456789'
+
+export interface Answer {
+  status: number
+  headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: whatever the API answers is looked at by the tests.
+  body: any
+}
+
+/** A router with a database, and the requests that its administrators and clients send. */
+export interface TeamHouse {
+  readonly router: TestRouter
+  /** A request to `P/admin` with the administrator's key, or with another one. */
+  admin(method: string, path: string, body?: object, headers?: Record<string, string>): Promise<Answer>
+  /** The whole text of a new key of a client, which is created when it is not there. */
+  newKey(client: string, record?: object): Promise<string>
+  /** A chat with a model, by default one that every client may use. */
+  chat(key: string, model?: string, more?: object): Promise<Answer>
+}
+
+export const models = {
+  active_models: { all: ['small', 'large'] },
+  all: {
+    small: { providers: [{ id: 'small', api_type: 'mock' }] },
+    large: { providers: [{ id: 'large', api_type: 'mock' }] },
+  },
+}
+
+export async function openTeam(
+  t: TestContext | undefined,
+  databaseUrl: string,
+  env: Record<string, string> = {},
+): Promise<TeamHouse> {
+  const router = await startRouter({
+    models,
+    env: {
+      LLM_ROUTER_DATABASE_URL: databaseUrl,
+      LLM_ROUTER_AUTH_ENABLED: '1',
+      LLM_ROUTER_ADMIN_KEY: adminKey,
+      ...env,
+    },
+  })
+  t?.after(() => router.close())
+  return { router, ...requestsTo(router.url) }
+}
+
+export function requestsTo(url: string): Omit<TeamHouse, 'router'> {
+  const ask = async (
+    method: string,
+    path: string,
+    { body, headers = {} }: { body?: object | undefined; headers?: Record<string, string> },
+  ): Promise<Answer> => {
+    const type = body === undefined ? {} : { 'content-type': 'application/json' }
+    const init = {
+      method,
+      headers: { ...type, ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }
+    const response = await fetch(url + path, init)
+    const text = await response.text()
+    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+  }
+  const admin: TeamHouse['admin'] = (method, path, body, headers = {}) =>
+    ask(method, `/api/admin${path}`, { body, headers: { ...bearer(adminKey), ...headers } })
+  return {
+    admin,
+    async newKey(client, record = {}) {
+      const { status } = await admin('GET', `/clients/${client}`)
+      if (status === 404) {
+        const created = await admin('POST', '/clients', { id: client, ...record })
+        assert.equal(created.status, 201, JSON.stringify(created.body))
+      }
+      const made = await admin('POST', `/clients/${client}/keys`, {})
+      assert.equal(made.status, 201, JSON.stringify(made.body))
+      return made.body.key
+    },
+    chat: (key, model = 'small', more = {}) =>
+      ask('POST', '/v1/chat/completions', {
+        body: { model, messages: [{ role: 'user', content: 'hi' }], ...more },
+        headers: bearer(key),
+      }),
+  }
+}
+
+/** The address of a SQLite database in a folder that goes with the test. */
+export function sqliteUrl(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-sqlite-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return `sqlite:${join(folder, 'router.db')}`
+}
