@@ -29,7 +29,13 @@ const kinds: readonly Kind[] = [
   { name: 'nothing shared', key: 'free', path: chat, model: 'shared' },
   { name: 'limits of the key', key: 'limited', path: chat, model: 'shared' },
   { name: 'place at a target', key: 'free', path: chat, model: 'places' },
-  { name: 'stored response, continued', key: 'free', path: '/v1/responses', model: 'shared', continues: true },
+  {
+    name: 'stored response, continued',
+    key: 'free',
+    path: '/v1/responses',
+    model: 'shared',
+    continues: true,
+  },
   { name: 'all of these', key: 'limited', path: '/v1/responses', model: 'places', continues: true },
 ]
 
@@ -47,7 +53,9 @@ try {
   redis = new Redis(redisPort, '127.0.0.1')
   const ports = await startRouters(redisPort)
   console.log(`${routerCount} routers, ${perSecond} requests/s over all of them, one Redis\n`)
-  console.log('| Shared | p50 (ms) | p99 (ms) | round trips per request | Redis, processor time per request (µs) |')
+  console.log(
+    '| Shared | p50 (ms) | p99 (ms) | round trips per request | Redis, processor time per request (µs) |',
+  )
   console.log('|---|--:|--:|--:|--:|')
   for (const kind of kinds) {
     await play(ports, kind, warmUpMs)
