@@ -73,7 +73,7 @@ class Cluster {
   }
 
   async untilWaiting(count: number): Promise<Status> {
-    const signal = AbortSignal.timeout(20_000)
+    const signal = AbortSignal.timeout(45_000)
     const headers = { authorization: `Bearer ${keyOf('operator')}` }
     for (;;) {
       // A connection to a worker that dies is lost.
@@ -89,7 +89,7 @@ class Cluster {
 const keyOf = (id: string) => `sk-llm-router-${id}-0123456789`
 
 async function until(isSo: () => boolean): Promise<void> {
-  const signal = AbortSignal.timeout(20_000)
+  const signal = AbortSignal.timeout(45_000)
   while (!isSo()) {
     signal.throwIfAborted()
     await new Promise((resolve) => setImmediate(resolve))

@@ -71,7 +71,7 @@ export function openTurns(context: Pick<StoreContext, 'config' | 'primary'>): Tu
 }
 
 /** The processes of a host wait for places in Redis under one name. */
-const hostName = topic<void, string>('lease.host', { timeoutMs: 1_000 })
+const hostName = topic<void, string>('lease.host', { timeoutMs: 10_000 })
 
 function processName(): string {
   return randomBytes(6).toString('hex')

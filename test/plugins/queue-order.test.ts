@@ -52,7 +52,7 @@ function ask(client: string, text = client, headers: Record<string, string> = {}
 }
 
 async function until(isSo: () => boolean): Promise<void> {
-  const signal = AbortSignal.timeout(20_000)
+  const signal = AbortSignal.timeout(45_000)
   while (!isSo()) {
     signal.throwIfAborted()
     await new Promise((resolve) => setImmediate(resolve))

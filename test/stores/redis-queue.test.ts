@@ -36,7 +36,7 @@ function ask(router: number): Promise<RawAnswer> {
 }
 
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const signal = AbortSignal.timeout(20_000)
+  const signal = AbortSignal.timeout(45_000)
   while (!(await isSo())) {
     signal.throwIfAborted()
     await new Promise((resolve) => setImmediate(resolve))

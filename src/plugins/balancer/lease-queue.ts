@@ -38,8 +38,9 @@ export interface LeaseQueueOptions {
 /** The requests of one model in this process that want a place. Those that find none wait for their turn. */
 export class LeaseQueue {
   readonly #options: LeaseQueueOptions
-  readonly #waiters = new Set<{ refuse(error: unknown): void }>()
   readonly #pace: QueuePace
+  /** All that want a place, also those that try before they wait. */
+  readonly #all = new Set<Refusable>()
   #length = 0
   /** Counts what may have made a place free. */
   #wakes = 0
@@ -58,81 +59,24 @@ export class LeaseQueue {
    * Waits for a place. Throws RouterError with the codes `queue_full`, `queue_timeout` and `deadline_exceeded`, the reason
    * of an aborted signal, or the store's error for the client.
    */
-  acquire<Granted>(request: QueuedRequest<Granted>): Promise<Granted> {
-    const { promise, resolve, reject } = Promise.withResolvers<Granted>()
-    const { signal, deadlineAt } = request
-    const { model, turns, now, timeoutMs } = this.#options
-    if (signal.aborted) {
-      reject(signal.reason)
-      return promise
+  async acquire<Granted>(request: QueuedRequest<Granted>): Promise<Granted> {
+    request.signal.throwIfAborted()
+    const { turns, model } = this.#options
+    const waiter = new Waiter(request)
+    const stop = this.#bound(waiter)
+    this.#all.add(waiter)
+    try {
+      // Who comes later does not overtake those that wait.
+      if (this.#length > 0 || turns.isWaiting(model)) return await this.#wait(waiter, true)
+      const wakes = this.#wakes
+      // A client that leaves does not wait for the store.
+      await Promise.race([waiter.offer(), waiter.granted])
+      if (waiter.isOver) return await waiter.granted
+      return await this.#wait(waiter, this.#wakes !== wakes)
+    } finally {
+      this.#all.delete(waiter)
+      stop()
     }
-    let [isOver, isQueued] = [false, false]
-    const end = (): void => {
-      isOver = true
-      this.#waiters.delete(waiter)
-      clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
-      if (isQueued) this.#length--
-      if (isQueued) turns.leave(model, ticket)
-    }
-    const refuse = (error: unknown): void => {
-      if (isOver) return
-      end()
-      request.left()
-      reject(error)
-    }
-    const offer = async (): Promise<Offered> => {
-      try {
-        const granted = await request.take()
-        if (granted === undefined) return request.isComplete ? 'taken' : 'passed'
-        if (isOver) {
-          request.giveBack(granted)
-          return 'gone'
-        }
-        if (isQueued) this.#pace.served()
-        end()
-        resolve(granted)
-        return 'served'
-      } catch (error) {
-        if (error instanceof StoreDownError) return 'away'
-        refuse(error)
-        return 'gone'
-      }
-    }
-    const waiter = { refuse }
-    const { client, weight } = request
-    const ticket: Ticket = {
-      client,
-      weight,
-      offer: async () => (isOver ? 'gone' : offer()),
-    }
-    const enter = (offers: boolean): void => {
-      if (this.#length >= this.#options.size) {
-        refuse(this.#full())
-        return
-      }
-      if (this.#length === 0) this.#pace.began()
-      this.#length++
-      isQueued = true
-      turns.enter(model, ticket, offers)
-    }
-    const onAbort = (): void => refuse(signal.reason)
-    const leftMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : deadlineAt - now()
-    const timer = setTimeout(
-      () => refuse(leftMs < timeoutMs ? deadlineExceeded() : this.#timedOut()),
-      Math.max(0, Math.min(timeoutMs, leftMs)),
-    )
-    signal.addEventListener('abort', onAbort, { once: true })
-    this.#waiters.add(waiter)
-    if (this.#length > 0 || turns.isWaiting(model)) {
-      enter(true)
-      return promise
-    }
-    const before = this.#wakes
-    void offer().then((offered) => {
-      if (!isOver && offered !== 'gone') enter(this.#wakes !== before)
-    })
-    return promise
   }
 
   /** Call when a place may be free. */
@@ -143,22 +87,107 @@ export class LeaseQueue {
 
   /** Rejects all requests, because the model was removed. */
   refuseAll(error: RouterError): void {
-    for (const { refuse } of [...this.#waiters]) refuse(error)
+    for (const { refuse } of [...this.#all]) refuse(error)
   }
 
-  #full(): RouterError {
-    return new RouterError(
-      'overloaded',
-      `All upstreams of the model '${this.#options.model}' are busy and its queue is full`,
-      { code: 'queue_full', retryAfterSeconds: this.#pace.retryAfterSeconds(this.#length) },
-    )
+  async #wait<Granted>(waiter: Waiter<Granted>, offers: boolean): Promise<Granted> {
+    const { model, turns, size } = this.#options
+    if (this.#length >= size) waiter.refuse(this.#refused('queue_full', 'are busy and its queue is full'))
+    if (waiter.isOver) return waiter.granted
+    if (this.#length === 0) this.#pace.began()
+    this.#length++
+    turns.enter(model, waiter, offers)
+    try {
+      const granted = await waiter.granted
+      this.#pace.served()
+      return granted
+    } finally {
+      this.#length--
+      turns.leave(model, waiter)
+    }
   }
 
-  #timedOut(): RouterError {
-    return new RouterError(
-      'overloaded',
-      `All upstreams of the model '${this.#options.model}' were busy for too long`,
-      { code: 'queue_timeout', retryAfterSeconds: this.#pace.retryAfterSeconds(this.#length) },
-    )
+  /** Ends the wait when the client leaves, when it takes too long, or at the deadline. */
+  #bound({ request, refuse }: Refusable): () => void {
+    const { signal, deadlineAt } = request
+    const { now, timeoutMs } = this.#options
+    const leftMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, deadlineAt - now())
+    const onAbort = (): void => refuse(signal.reason)
+    const onTime = (): void =>
+      refuse(
+        leftMs < timeoutMs ? deadlineExceeded() : this.#refused('queue_timeout', 'were busy for too long'),
+      )
+    const timer = setTimeout(onTime, Math.min(timeoutMs, leftMs))
+    signal.addEventListener('abort', onAbort, { once: true })
+    return () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  #refused(code: 'queue_full' | 'queue_timeout', why: string): RouterError {
+    return new RouterError('overloaded', `All upstreams of the model '${this.#options.model}' ${why}`, {
+      code,
+      retryAfterSeconds: this.#pace.retryAfterSeconds(this.#length),
+    })
+  }
+}
+
+interface Refusable {
+  readonly request: Pick<QueuedRequest<never>, 'signal' | 'deadlineAt'>
+  refuse(error: unknown): void
+}
+
+/** A request from its arrival until it has a place or an error. */
+class Waiter<Granted> implements Ticket {
+  readonly request: QueuedRequest<Granted>
+  readonly granted: Promise<Granted>
+  isOver = false
+  readonly #resolve: (granted: Granted) => void
+  readonly #reject: (error: unknown) => void
+
+  constructor(request: QueuedRequest<Granted>) {
+    const { promise, resolve, reject } = Promise.withResolvers<Granted>()
+    // It may be refused while it tries, before anybody waits for the result.
+    promise.catch(() => undefined)
+    this.request = request
+    this.granted = promise
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  get client(): string {
+    return this.request.client
+  }
+
+  get weight(): number {
+    return this.request.weight
+  }
+
+  readonly refuse = (error: unknown): void => {
+    if (this.isOver) return
+    this.isOver = true
+    this.request.left()
+    this.#reject(error)
+  }
+
+  async offer(): Promise<Offered> {
+    if (this.isOver) return 'gone'
+    const { request } = this
+    try {
+      const granted = await request.take()
+      if (granted === undefined) return request.isComplete ? 'taken' : 'passed'
+      if (this.isOver) {
+        request.giveBack(granted)
+        return 'gone'
+      }
+      this.isOver = true
+      this.#resolve(granted)
+      return 'served'
+    } catch (error) {
+      if (error instanceof StoreDownError) return 'away'
+      this.refuse(error)
+      return 'gone'
+    }
   }
 }
