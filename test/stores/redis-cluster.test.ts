@@ -106,6 +106,22 @@ test('in a cluster limits and stored responses are shared, and routers hear each
   assert.deepEqual(await heard.promise, { type: 'demand', models: {} })
 })
 
+test('a node of a cluster that is named as a server: the log says how to name it', async (t) => {
+  const { port } = cluster.nodes[0] ?? assert.fail()
+  const single = { url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }
+  const said: object[] = []
+  const responses = new RedisResponses({
+    ...{ ttlMs: 60_000, maxCount: 2, maxBytes: 1_000, address: single, now },
+    log: { info: () => undefined, warn: (details) => void said.push(details) },
+  })
+  t.after(() => responses.close())
+  await assert.rejects(responses.find('r'), { name: 'StoreDownError' })
+  assert.match(
+    JSON.stringify(said),
+    /it is a node of a cluster, which LLM_ROUTER_REDIS_URL names as redis\+cluster/,
+  )
+})
+
 test('a killed master of the cluster: requests go on, and a target never has two', async (t) => {
   const { statuses, most, logs } = await underLoad(t, { LLM_ROUTER_REDIS_URL: url }, async () => {
     const key = `llm-router:{leases}:${redisKeys.fence('m')}`
