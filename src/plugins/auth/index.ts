@@ -216,8 +216,11 @@ function notAllowed(): RouterError {
  * lists a model may call it by its aliases; a key that lists an alias, by that alias.
  */
 function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
+  // Patterns match names as they are configured: a spelling of a client's own could match one that the model does not.
   const allowed = (name: string, model: ReturnType<Models['find']>) =>
-    model && (mayUse(model.alias) || mayUse(name)) ? model : undefined
+    model && (mayUse(model.alias) || mayUse(app.models.canonicalName(name) ?? model.alias))
+      ? model
+      : undefined
   return {
     listed: () => app.models.listed().filter(({ alias }) => allowed(alias, app.models.find(alias))),
     find: (name) => allowed(name, app.models.find(name)),
