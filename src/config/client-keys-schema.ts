@@ -45,6 +45,8 @@ export const KeyRecordSchema = Type.Object({
   priority: Type.Optional(Type.Union(priorities.map((priority) => Type.Literal(priority)))),
   weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
   priority_header: Flag,
+  /** Whether its requests may choose canaries or avoid them, with the header `x-llm-router-canary`. */
+  canary_header: Flag,
   // From Python
   key_id: Id,
   key_plain: Secret,
@@ -78,5 +80,5 @@ export type KeyRecord = Static<typeof KeyRecordSchema>
 export const ownMembers: readonly string[] = [
   ...['id', 'key', 'sha256', 'enabled', 'expires_at', 'models', 'surfaces'],
   ...['max_concurrent', 'requests_per_minute', 'tokens_per_minute', 'max_tokens'],
-  ...['priority', 'weight', 'priority_header'],
+  ...['priority', 'weight', 'priority_header', 'canary_header'],
 ]
