@@ -18,6 +18,7 @@ interface Media {
 }
 interface Operation {
   tags: string[]
+  summary: string
   parameters?: { name: string; in: string; example?: string }[]
   requestBody?: { content: Record<string, Media> }
   responses: Record<string, { content: Record<string, Media> }>
@@ -158,7 +159,7 @@ describe('every answer is one that /openapi.json documents', () => {
       if (documented.method === 'GET') await hold(documented, {})
       if (example === undefined) continue
       // It needs a model with these targets.
-      if (documented.path.endsWith('/weights')) continue
+      if (documented.operation.summary.startsWith('Set the weights')) continue
       const streams = endpoints.includes(documented) ? [{}, { stream: true }, { stream: false }] : [{}]
       for (const stream of streams)
         assert.equal(await hold(documented, sent({ ...example, ...stream })), 200, documented.path)
