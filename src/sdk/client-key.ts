@@ -53,6 +53,18 @@ export function hasRole({ role, surfaces: permitted, enabled }: ClientKey, neede
   return enabled && own !== undefined && roles.indexOf(own) >= roles.indexOf(needed)
 }
 
+/** What a key may use unless its record says it: all that clients do. */
+const defaultSurfaces: readonly Surface[] = surfaces.filter((surface) => surface !== 'operator')
+
+/** The surfaces of a client: a role opens what operators look at, and nothing else unless that is written. */
+export function surfacesOf(
+  written: readonly Surface[] | null | undefined,
+  role: Role | null | undefined,
+): ReadonlySet<Surface> {
+  const own = written ?? (role ? [] : defaultSurfaces)
+  return new Set(role ? [...own, 'operator'] : own)
+}
+
 /** A test for names: `*` stands for any characters, also none and `/`; all else for itself, in its own case. */
 export function nameMatcher(patterns: readonly string[]): (name: string) => boolean {
   const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')))

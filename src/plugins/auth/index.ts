@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { type ClientKey, type Surface, surfaces } from '../../sdk/client-key.ts'
+import { type ClientKey, hasRole, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { ResponseStore } from '../../stores/responses/store.ts'
 import { withoutBasePath } from '../base-path.ts'
@@ -10,6 +10,8 @@ import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
 import {
   administrator,
+  isForOperators,
+  neededRole,
   needsOperatorKey,
   operatorTest,
   requireProof,
@@ -30,6 +32,8 @@ interface Rights {
   mayUse(client: ClientKey, model: string): boolean
   /** Stored responses of this client. */
   responses(request: FastifyRequest): Responses
+  /** Whether the route with this pattern can be read without a key. */
+  isPublic(route: string | undefined): boolean
   /** Whether the request carries an operator key, with client authentication or without. */
   isOperator(request: FastifyRequest, reply: FastifyReply): boolean
   /** Throws 403 for a key without any surface that can ask models. */
@@ -72,7 +76,9 @@ export default fp(
     app.decorateRequest('limitUse')
     let beginQuestion: Rights['beginQuestion'] = async () => noUse
     let isOperator: Rights['isOperator'] = () => false
+    const isPublic = app.config.authEnabled ? publicPaths(app) : () => true
     app.decorate('rights', {
+      isPublic,
       models: ({ client }) => (client?.models ? modelsOf(app, client) : app.models),
       mayUse: (client, model) => mayUseModel(app, client, model),
       responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
@@ -86,7 +92,7 @@ export default fp(
     const keys = withAdminKey(app.config.adminKey, clientKeys)
     const authenticate = createAuthenticator(app, keys)
     isOperator = operatorTest(authenticate)
-    if (clientKeys) beginQuestion = requireKeys(app, clientKeys, authenticate)
+    if (clientKeys) beginQuestion = requireKeys(app, { keys: clientKeys, isPublic, authenticate })
     requireProof(app, keys, authenticate)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory'] },
@@ -120,8 +126,16 @@ async function readClientKeys(app: FastifyInstance, env: AuthOptions['env']): Pr
   }
 }
 
-function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticator): Rights['beginQuestion'] {
-  const isPublic = publicPaths(app)
+interface RequireKeysOptions {
+  keys: Keys
+  isPublic: Rights['isPublic']
+  authenticate: Authenticator
+}
+
+function requireKeys(
+  app: FastifyInstance,
+  { keys, isPublic, authenticate }: RequireKeysOptions,
+): Rights['beginQuestion'] {
   const limits = useLimits(app)
   // Runs before everything except the exchange, which counts the request, so that a rejected client is not asked for
   // its body.
@@ -135,6 +149,8 @@ function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticat
     request.client = client
     request.exchange.client = client.id
     const surface = surfaceOf(app, request)
+    if (surface === 'operator' && !hasRole(client, neededRole(request.method, request.routeOptions.config)))
+      return next(notAllowed())
     if (surface !== undefined && !client.surfaces.has(surface)) return next(notAllowed())
     if (client.mayCall && asksModel(request) && !client.mayCall(pathOf(request))) return next(notAllowed())
     // Limits apply to POST only: reading state does no work that a limit protects.
@@ -194,11 +210,10 @@ function asksModels({ surfaces }: ClientKey): boolean {
  * operators.
  */
 function surfaceOf(app: FastifyInstance, request: FastifyRequest): Surface | undefined {
-  const { admin, surface, dialect, dialectOf } = request.routeOptions.config
+  const { surface } = request.routeOptions.config
   if (request.is404) return undefined
-  if (admin) return 'operator'
+  if (isForOperators(request.routeOptions.config)) return 'operator'
   if (surface !== undefined) return surface === 'any' ? undefined : surface
-  if (dialect === undefined && dialectOf === undefined) return 'operator'
   const spoken = app.errorDialectOf(request)
   return surfaces.find((each) => each === spoken) ?? 'openai'
 }

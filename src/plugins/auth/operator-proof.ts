@@ -21,7 +21,7 @@ export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
 /** Requires an operator key on every route that changes the router, regardless of the configuration. */
 export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Authenticator): void {
   const prove: onRequestHookHandler = (request, reply, next) => {
-    const { role = 'operator' } = request.routeOptions.config
+    const role = neededRole(request.method, request.routeOptions.config)
     if (!keys.clients().some((client) => hasRole(client, role))) return next(noOperatorKey())
     reply.header('cache-control', 'no-store')
     const client = authenticate(request, reply)
@@ -83,10 +83,16 @@ function notAnOperator(role: Role): RouterError {
 
 /** The parts of a route's configuration that decide who may use it. */
 interface RouteAudience {
+  role?: Role | undefined
   admin?: boolean | undefined
   surface?: string | undefined
   dialect?: string | undefined
   dialectOf?: unknown
+}
+
+/** Role that a request to a route of operators takes: reading takes the lowest one. */
+export function neededRole(method: string, route: RouteAudience | undefined): Role {
+  return safeMethods.has(method.toUpperCase()) ? 'viewer' : (route?.role ?? 'operator')
 }
 
 /** Methods without side effects: RFC 9110, section 9.2.1. */
@@ -98,7 +104,11 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
  * to be open to clients.
  */
 export function needsOperatorKey(method: string, route: RouteAudience | undefined): boolean {
-  if (safeMethods.has(method.toUpperCase())) return false
+  return !safeMethods.has(method.toUpperCase()) && isForOperators(route)
+}
+
+/** Whether a route is for those who run the router. One that declares no audience is. */
+export function isForOperators(route: RouteAudience | undefined): boolean {
   if (route?.admin || route?.surface === 'operator') return true
   return route?.surface === undefined && route?.dialect === undefined && route?.dialectOf === undefined
 }
