@@ -48,9 +48,13 @@ export interface ClientKey {
 }
 
 /** Whether a client has a role or one above it. */
-export function hasRole({ role, surfaces: permitted, enabled }: ClientKey, needed: Role): boolean {
-  const own = role ?? (permitted.has('operator') ? 'operator' : undefined)
-  return enabled && own !== undefined && roles.indexOf(own) >= roles.indexOf(needed)
+export function hasRole(client: ClientKey, needed: Role): boolean {
+  const own = roleOf(client)
+  return client.enabled && own !== undefined && roles.indexOf(own) >= roles.indexOf(needed)
+}
+
+export function roleOf({ role, surfaces: permitted }: ClientKey): Role | undefined {
+  return role ?? (permitted.has('operator') ? 'operator' : undefined)
 }
 
 /** What a key may use unless its record says it: all that clients do. */

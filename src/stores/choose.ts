@@ -22,6 +22,7 @@ import { clusterResponses, serveResponses } from './responses/cluster.ts'
 import { memoryResponses, type ResponseBounds } from './responses/memory.ts'
 import { RedisResponses } from './responses/redis.ts'
 import { type ResponseStore, responsesWithFallback } from './responses/store.ts'
+import { EndedTable, serveEndedSessions } from './sessions/ended.ts'
 
 /** What decides where a process keeps its leases, limits and responses. */
 export interface StoreContext {
@@ -42,6 +43,7 @@ function placeOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>):
 
 /** The primary's side: what it keeps for its workers, or frees in Redis when one of them has died. */
 export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
+  serveEndedSessions(workers)
   const place = placeOf({ config, primary: undefined })
   if (place.in === 'redis') {
     reapDeadWorkers(workers, place.address, warn)
@@ -123,6 +125,11 @@ export function openResponses(context: StoreContext): ResponseStore {
       return responsesWithFallback(new RedisResponses({ ...bounds, address, now, log: context.log }), local)
     }
   }
+}
+
+/** Sessions that were ended on this host. */
+export function openEndedSessions({ primary }: Pick<StoreContext, 'primary'>): Promise<EndedTable> {
+  return EndedTable.open(primary)
 }
 
 /** Undefined without a database. Throws ConfigError if it cannot be opened. */

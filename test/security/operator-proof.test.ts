@@ -16,8 +16,8 @@ interface Route {
   security: Record<string, unknown>[] | undefined
 }
 
-/** Tested with a database in test/teams. */
-const ownTests = /^\/api\/(?:admin\/|session)/
+/** Tested in test/teams/roles.test.ts. */
+const ownTests = /^\/api\/(?:admin\/|session|models\/)/
 
 /** Every route of the document that may change something. */
 async function changingRoutes(router: TestRouter): Promise<Route[]> {

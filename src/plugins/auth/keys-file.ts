@@ -9,6 +9,8 @@ import { ConfigError } from '../../sdk/errors.ts'
 export interface Keys {
   /** See {@link KeyRing.find}. */
   find(key: string): Login
+  /** The same by the SHA-256 of a key. */
+  findDigest(sha256: Buffer): Login
   clients(): readonly ClientKey[]
 }
 
@@ -58,7 +60,11 @@ export async function readKeys(
       app.log.error({ errors }, `${errors[0] ?? 'no error'}; the client keys in use stay in force`)
     },
   })
-  return { find: (key) => keys.ring.find(key, Date.now()), clients: () => keys.clients }
+  return {
+    find: (key) => keys.ring.find(key),
+    findDigest: (sha256) => keys.ring.findDigest(sha256),
+    clients: () => keys.clients,
+  }
 }
 
 function loaded(

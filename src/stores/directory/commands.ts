@@ -37,6 +37,8 @@ export interface Commands {
   }
   rotateKey: { in: { id: string; rotation: Rotation }; out: StoredKey }
   revokeKey: { in: { id: string }; out: StoredKey }
+  /** A session of a browser, by its id; `endsAt`: when it would have ended, in milliseconds since 1970. */
+  endSession: { in: { id: string; endsAt: number }; out: null }
   audit: { in: ListInput; out: Page<Omit<AuditRow, 'at'> & { at: string }> }
 }
 

@@ -40,6 +40,8 @@ const schemas: Readonly<Record<EntityName, TSchema>> = {
 const nouns: Readonly<Record<EntityName, string>> = { clients: 'client', groups: 'group' }
 /** How long a repeated create with the same idempotency key finds what it made, in milliseconds. */
 const idempotencyMs = 24 * 3_600_000
+/** Keys in the table meta: sessions that were ended before their time. */
+export const endedPrefix = 'session:'
 const defaultOverlapSeconds = 86_400
 
 type Handlers = {
@@ -177,6 +179,19 @@ const handlers: Handlers = {
     await rows.updateTable('client_keys').set({ revoked_at: context.now }).where('id', '=', id).execute()
     await changed(rows, context, { action: 'revoke', entity: 'key', id, before: { client: row.client_id } })
     return storedKey({ ...row, revoked_at: context.now })
+  },
+
+  async endSession(rows, { id, endsAt }, { now }) {
+    const old = await rows.selectFrom('meta').selectAll().where('key', 'like', `${endedPrefix}%`).execute()
+    for (const { key, value } of old)
+      if (Number(value) < now) await rows.deleteFrom('meta').where('key', '=', key).execute()
+    await rows
+      .insertInto('meta')
+      .values({ key: endedPrefix + id, value: String(endsAt) })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+    await nextRevision(rows)
+    return null
   },
 
   async audit(rows, { cursor, limit }) {

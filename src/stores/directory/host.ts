@@ -2,7 +2,7 @@ import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts
 import type { OpenDatabase } from '../database/open.ts'
 import type { StoreLog } from '../redis/health.ts'
 import type { Command, CommandName, CommandResult } from './commands.ts'
-import { execute } from './execute.ts'
+import { endedPrefix, execute } from './execute.ts'
 
 /** How often to ask for the revision, in milliseconds: a revoked key is refused everywhere within two of them. */
 const pollMs = 1_000
@@ -99,8 +99,10 @@ async function readSnapshot(database: OpenDatabase): Promise<Snapshot> {
     .selectFrom('client_keys')
     .select(['id', 'client_id', 'sha256', 'expires_at', 'revoked_at'])
     .execute()
+  const ended = await db.selectFrom('meta').select('key').where('key', 'like', `${endedPrefix}%`).execute()
   return {
     revision,
+    endedSessions: ended.map(({ key }) => key.slice(endedPrefix.length)),
     clients: clients.map(({ id, record }) => ({ id, record: JSON.parse(record) as ClientRecord })),
     groups: groups.map(({ id, record }) => ({ id, record: JSON.parse(record) as GroupRecord })),
     keys: keys.map(({ id, client_id, sha256, expires_at, revoked_at }) => ({
