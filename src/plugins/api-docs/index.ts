@@ -42,7 +42,7 @@ export default fp(
           dialect: dialectOfRoute(config ?? {}, url, endpointPrefix),
           admin: config?.admin ?? false,
           operator: needsOperatorKey(name, config),
-          role: isForOperators(config) ? neededRole(name, config) : undefined,
+          role: isForOperators(config) && !config?.open ? neededRole(name, config) : undefined,
           docs: config?.docs ?? plainDocs(name, url),
         })
       }

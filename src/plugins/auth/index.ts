@@ -9,6 +9,8 @@ import { type Authenticator, createAuthenticator, usesSession } from './authenti
 import { directoryKeys } from './directory-keys.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
+import { openIdConnect } from './oidc/index.ts'
+import type { OidcSignIn } from './oidc/sign-in.ts'
 import {
   administrator,
   isForOperators,
@@ -57,6 +59,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     rights: Rights
     sessions: Sessions
+    /** Undefined without LLM_ROUTER_OIDC_ISSUER. */
+    oidc: OidcSignIn | undefined
     /** The page that asks a browser for a key, where one may look at what was asked for. */
     signInPage(request: FastifyRequest): string | undefined
     keys: Keys
@@ -110,7 +114,8 @@ export default fp(
     app.decorate('sessions', sessions)
     app.decorate('keys', keys)
     app.decorate('signInPage', signInPage(app))
-    const tokenLogin = (): undefined => undefined
+    const { oidc, tokenLogin } = await openIdConnect(app, { sessions, keys: clientKeys ?? noKeys })
+    app.decorate('oidc', oidc)
     const authenticate = createAuthenticator(app, { keys, sessions, tokenLogin })
     isOperator = operatorTest(
       authenticate,

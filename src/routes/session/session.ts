@@ -30,7 +30,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.post(path, options(signInDocs), (request, reply) => {
       const key = presentedKey(request.headers)
       if (key === undefined || app.keys.find(key).error !== undefined) throw notByKey()
-      if (!sessions.isPossible) throw noSecret()
+      if (sessions.secret === '') throw noSecret()
       const session = sessions.begin(request, reply, { sha256: sha256Of(key).toString('hex') })
       return shown(request, session.endsAt)
     })

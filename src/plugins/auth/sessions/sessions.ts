@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ClientKey, type Role, roles } from '../../../sdk/client-key.ts'
+import { RouterError } from '../../../sdk/errors.ts'
 import type { Keys } from '../keys-file.ts'
 import { cookie } from './cookies.ts'
 import { cameByHttps } from './origin.ts'
@@ -45,7 +46,8 @@ interface SessionsOptions {
 }
 
 export interface Sessions {
-  readonly isPossible: boolean
+  /** Empty: nobody can sign in. */
+  readonly secret: string
   /** Whether a request has a cookie of a session, valid or not. */
   isSent(request: FastifyRequest): boolean
   /** The session of a request and what its client may do now; undefined when it has ended. */
@@ -69,7 +71,7 @@ export function createSessions({ secret, publicUrl, keys, ended }: SessionsOptio
     return session.endsAt > Date.now() && !ended.has(session.id) ? session : undefined
   }
   return {
-    isPossible: secret !== '',
+    secret,
     isSent: (request) => jar.read(request) !== undefined,
     find(request) {
       const session = read(request)
@@ -78,7 +80,8 @@ export function createSessions({ secret, publicUrl, keys, ended }: SessionsOptio
     },
     begin(request, reply, who) {
       const client = clientOf({ id: '', endsAt: 0, ...who }, keys)
-      const endsAt = Math.min(Date.now() + sessionMs, client?.expiresAt ?? Number.POSITIVE_INFINITY)
+      if (!client) throw notValid()
+      const endsAt = Math.min(Date.now() + sessionMs, client.expiresAt ?? Number.POSITIVE_INFINITY)
       // A new one each time: nobody can know it before.
       const session = { id: randomBytes(16).toString('base64url'), endsAt, ...who }
       jar.write(request, reply, sealed.seal(session), Math.floor((endsAt - Date.now()) / 1000))
@@ -91,6 +94,10 @@ export function createSessions({ secret, publicUrl, keys, ended }: SessionsOptio
     },
     forget: (request, reply) => jar.remove(request, reply),
   }
+}
+
+function notValid(): RouterError {
+  return new RouterError('forbidden', 'This account is disabled or has expired', { code: 'account_disabled' })
 }
 
 function clientOf({ sha256, user }: Session, keys: Keys): ClientKey | undefined {
