@@ -67,13 +67,15 @@ export const ConfigSchema = Type.Object({
   queueTimeoutMs: seconds({
     default: 60_000,
     minimum: 1,
-    description: '`first_available`: longest wait of a request for a free server.',
+    description:
+      'Longest wait of a request for a free place at a server: with `first_available` or `max_in_flight`.',
   }),
   queueSize: Type.Integer({
     default: 256,
     minimum: 0,
     maximum: 1_000_000,
-    description: '`first_available`: longest queue of a model in each process.',
+    description:
+      'Most requests of a model that wait in each process, with `first_available` or `max_in_flight`.',
   }),
   useSleeping: oneOf(
     words.useSleeping,

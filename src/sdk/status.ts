@@ -97,6 +97,9 @@ const TargetStatusSchema = Type.Object({
   ),
   retry_in_seconds: Type.Number({ minimum: 0, description: 'Until it may be tried again.' }),
   in_flight: count('Requests that it works on.'),
+  places: Type.Optional(
+    count('Most requests that it may have at a time, of all that share it; absent: any number.'),
+  ),
   uses: count('Requests that it was picked for since the start.'),
   requests_per_minute: count('Requests that it answered or failed in the last minute.'),
   failure_rate: share('Moving average of failures.'),
@@ -117,7 +120,7 @@ const TargetStatusSchema = Type.Object({
 const ModelStatusSchema = Type.Object({
   name: Type.String(),
   strategy: Type.String(),
-  waiting: count('Requests that wait for a target: a free one, or any.'),
+  waiting: count('Requests that wait for a target: a place at one, or any.'),
   refused_per_minute: count('Requests of the last minute that were refused for want of a target.'),
   panic: Type.Boolean({
     description: 'All its targets are down, and those whose checks only time out are used nevertheless.',

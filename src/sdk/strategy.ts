@@ -29,8 +29,10 @@ export interface PrefixKey {
   readonly tokens: number
 }
 
+export const priorities = ['high', 'normal', 'low'] as const
+
 /** `normal` unless the client's key or request says otherwise. */
-export type Priority = 'high' | 'normal' | 'low'
+export type Priority = (typeof priorities)[number]
 
 /** The request that a target is picked for. Everything is computed on its first use. */
 export interface RoutingRequest {

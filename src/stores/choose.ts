@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/settings.ts'
-import type { Channel } from '../lib/channel.ts'
+import { type Channel, topic } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 import type { Directory } from './directory/directory.ts'
@@ -23,6 +23,9 @@ import { memoryResponses, type ResponseBounds } from './responses/memory.ts'
 import { RedisResponses } from './responses/redis.ts'
 import { type ResponseStore, responsesWithFallback } from './responses/store.ts'
 import { EndedTable, serveEndedSessions } from './sessions/ended.ts'
+import { clusterTurns, serveTurns } from './turns/cluster.ts'
+import type { FairQueueOptions } from './turns/fair-queue.ts'
+import { LocalTurns, type Turns } from './turns/local.ts'
 
 /** What decides where a process keeps its leases, limits and responses. */
 export interface StoreContext {
@@ -45,13 +48,35 @@ function placeOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>):
 export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
   serveEndedSessions(workers)
   const place = placeOf({ config, primary: undefined })
+  serveTurns(workers, turnOptions(place))
   if (place.in === 'redis') {
+    const host = processName()
+    workers.on(hostName, () => host)
     reapDeadWorkers(workers, place.address, warn)
     return
   }
-  serveLeases(workers, now)
+  serveLeases(workers)
   serveResponses(workers, responseBounds(config), now)
   if (config.authEnabled) serveLimits(workers, now)
+}
+
+/** A place that another process gave back is announced; how often to look for one whose announcement was lost. */
+const pollMs = { redis: { min: 50, max: 250 }, local: { min: 500, max: 500 } }
+
+function turnOptions(place: Place): FairQueueOptions {
+  return { pollMs: place.in === 'redis' ? pollMs.redis : pollMs.local, random: Math.random }
+}
+
+/** The primary of a cluster decides whose turn it is, so that the order is that of all its workers. */
+export function openTurns(context: Pick<StoreContext, 'config' | 'primary'>): Turns {
+  return context.primary ? clusterTurns(context.primary) : new LocalTurns(turnOptions(placeOf(context)))
+}
+
+/** The processes of a host wait for places in Redis under one name. */
+const hostName = topic<void, string>('lease.host', { timeoutMs: 10_000 })
+
+function processName(): string {
+  return randomBytes(6).toString('hex')
 }
 
 /** Resolves when the store is connected, or when that takes too long. */
@@ -59,7 +84,7 @@ export async function openLeases(context: StoreContext): Promise<LeaseStore> {
   const place = placeOf(context)
   switch (place.in) {
     case 'memory':
-      return memoryLeases(now)
+      return memoryLeases()
     case 'primary':
       return clusterLeases(place.primary)
     case 'redis':
@@ -69,7 +94,7 @@ export async function openLeases(context: StoreContext): Promise<LeaseStore> {
 
 /** For a router whose models need no leases yet: nothing outside of the process is used before `open`. */
 export function lazyLeases(context: StoreContext): LeaseStore & { open(): void } {
-  if (placeOf(context).in === 'memory') return { ...memoryLeases(now), open: () => undefined }
+  if (placeOf(context).in === 'memory') return { ...memoryLeases(), open: () => undefined }
   return new LazyLeases(() => openLeases(context))
 }
 
@@ -80,11 +105,12 @@ async function openRedisLeases(
   // Most routers have no Redis, and need not load its client.
   const { connectRedis } = await import('./redis/client.ts')
   const { RedisLeases } = await import('./leases/redis.ts')
-  const worker = randomBytes(6).toString('hex')
+  const worker = processName()
   // Before the first lease: the primary must know what to free when this process dies.
   primary?.cast(leaseHolder, worker)
+  const host = (await primary?.request(hostName).catch(() => undefined)) ?? worker
   const link = connectRedis(address)
-  const store = new RedisLeases({ link, worker, whenDown: config.redisDown, now, log })
+  const store = new RedisLeases({ link, worker, host, whenDown: config.redisDown, now, log })
   await store.started()
   return store
 }

@@ -152,6 +152,8 @@ describe('the OpenAPI document', () => {
 
   it('shows only requests that succeed', async () => {
     const examples = operationsOf(document).flatMap(({ method, path, operation }) => {
+      // They need a database: test/teams/clients.test.ts sends them.
+      if (operation.tags.includes('Administration')) return []
       const example = operation.requestBody?.content['application/json']?.example
       const filled = (operation.parameters ?? []).reduce(
         (url, { name, example: value }) => (value === undefined ? url : url.replace(`{${name}}`, value)),
@@ -182,7 +184,7 @@ describe('the OpenAPI document', () => {
 
   it('tells the form of the errors that a path gives', async () => {
     const forms = new Map(
-      ['openai', 'ollama', 'anthropic', 'gemini'].map((each) => [
+      ['openai', 'ollama', 'anthropic', 'gemini', 'problem'].map((each) => [
         errorForm(each).name,
         errorForm(each).schema,
       ]),
@@ -193,7 +195,8 @@ describe('the OpenAPI document', () => {
       const init = method === 'POST' ? { body: '[]', headers: { 'content-type': 'application/json' } } : {}
       const response = await fetch(router.url + path.replaceAll(/\{\w+\}/g, 'unknown'), { method, ...init })
       assert.equal(Math.floor(response.status / 100), 4, `${method} ${path}`)
-      const name = operation.responses['4XX']?.content['application/json']?.schema.$ref?.split('/').at(-1)
+      const type = response.headers.get('content-type')?.split(';')[0] ?? ''
+      const name = operation.responses['4XX']?.content[type]?.schema.$ref?.split('/').at(-1)
       const form = forms.get(name ?? '') ?? assert.fail(`${method} ${path}: no form`)
       const answer: unknown = await response.json()
       assert.ok(Value.Check(form, answer), `${method} ${path}: ${name} is not ${JSON.stringify(answer)}`)

@@ -129,23 +129,23 @@ test('S20 the documented line names no command that no script and no connection 
   assert.deepEqual(granted.map((word) => word.slice(1).toUpperCase()).toSorted(), [...used].toSorted())
 })
 
-const strange = ['a', 'a}:lease:b', 'a*', 'a\r\nSET x 1\r\n', '{a}', '%7Ba%7D', 'a\0', 'ą', 'a b', '?[a]']
+const strange = ['a', 'a}:leases:b', 'a*', 'a\r\nSET x 1\r\n', '{a}', '%7Ba%7D', 'a\0', 'ą', 'a b', '?[a]']
 
 test('S20 names of models and targets with the signs of Redis and of its protocol are names and nothing else', async (t) => {
   const { leases } = storesOf(t, await limitedUser())
   await leases.started()
   const held = []
   for (const model of strange) {
-    const lease = await leases.acquire(wishFor(model, ['b', '}:lease:b', 'x\r\n*']))
+    const lease = await leases.acquire(wishFor(model, ['b', '}:leases:b', 'x\r\n*']))
     assert.equal(lease?.target.id, 'b', `${JSON.stringify(model)} shares nothing with another one`)
     held.push(lease)
   }
   // With the parts as they are these two would be one key.
-  assert.notEqual(redisKeys.lease('a}:lease:b', 'c'), redisKeys.lease('a', 'b}:lease:c'))
-  assert.equal((await server.redis.keys('{m:*}:lease:*')).length, strange.length)
+  assert.notEqual(redisKeys.leases('a}:leases:b', 'c'), redisKeys.leases('a', 'b}:leases:c'))
+  assert.equal((await server.redis.keys('{m:*}:leases:*')).length, strange.length)
   assert.equal(await server.redis.exists('x'), 0)
   for (const lease of held) if (lease) await leases.release(lease)
-  assert.deepEqual(await server.redis.keys('{m:*}:lease:*'), [])
+  assert.deepEqual(await server.redis.keys('{m:*}:leases:*'), [])
   assert.deepEqual(await server.redis.call('ACL', 'LOG'), [])
 })
 
@@ -166,7 +166,7 @@ test('S20 Redis over TLS: a router that trusts its authority shares leases over 
   })
   const answer = post(`${trusting.url}/v1/chat/completions`, { model: 'one', messages })
   await upstream.requestReceived(0)
-  assert.equal(await server.redis.exists(redisKeys.lease('one', 'one')), 1)
+  assert.equal(await server.redis.exists(redisKeys.leases('one', 'one')), 1)
   released.resolve()
   assert.equal((await answer).status, 200)
   assert.ok(!trusting.logs.some(({ msg }) => msg === 'Redis does not answer'))

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { ModelsChange } from '../../config/models-swap.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
@@ -7,6 +6,7 @@ import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
 import type { StrategyInstance } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
+import type { Turns } from '../../stores/turns/local.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
@@ -26,6 +26,8 @@ export interface ModelState {
   reserve: readonly LiveSignals[]
   /** `active` and `reserve` by target. */
   live: ReadonlyMap<Target, LiveSignals>
+  /** Requests may have to wait for a place, whatever the strategy. */
+  isLimited: boolean
   readonly available: AvailableTargets
   readonly loadedFirst: LoadedFirst
   readonly queue: LeaseQueue
@@ -37,11 +39,11 @@ export interface ModelState {
 export type ModelStates = ReadonlyMap<string, ModelState>
 
 /** Creates the states of all models and keeps them up to date. Throws ConfigError with every unknown strategy. */
-export function modelStates(app: FastifyInstance, onSettled: SettledListener): ModelStates {
+export function modelStates(app: FastifyInstance, turns: Turns, onSettled: SettledListener): ModelStates {
   const states = new Map<string, ModelState>()
   checkStrategies(app)
-  for (const model of app.models.all()) states.set(model.alias, stateOf(app, model, onSettled))
-  app.models.onChange((change) => update(app, states, change, onSettled))
+  for (const model of app.models.all()) states.set(model.alias, stateOf(app, model, { turns, onSettled }))
+  app.models.onChange((change) => update(app, states, change, { turns, onSettled }))
   app.engines.onSignals((targets, signals) => noteEngine(states, targets, signals))
   return states
 }
@@ -60,6 +62,8 @@ function noteEngine(
     live.engine = engine
     live.hasAnswered = false
   }
+  // There may be more places, or fewer requests in the engine's own queue.
+  for (const { model } of targets) states.get(model)?.queue.wake()
 }
 
 function checkStrategies(app: FastifyInstance): void {
@@ -78,7 +82,12 @@ function strategyName(app: FastifyInstance, model: Model): string {
   return model.strategy ?? app.config.balanceStrategy
 }
 
-function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener): ModelState {
+interface StateContext {
+  turns: Turns
+  onSettled: SettledListener
+}
+
+function stateOf(app: FastifyInstance, model: Model, { turns, onSettled }: StateContext): ModelState {
   const { queueSize, queueTimeoutMs } = app.config
   const name = strategyName(app, model)
   return {
@@ -90,12 +99,10 @@ function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener)
     budget: new RetryBudget(now),
     queue: new LeaseQueue({
       now,
-      random: Math.random,
+      turns,
       model: model.alias,
-      store: app.leases,
       timeoutMs: queueTimeoutMs,
       size: queueSize,
-      newKey: () => randomBytes(12).toString('hex'),
     }),
   }
 }
@@ -116,10 +123,12 @@ function signalsOf(
   app: FastifyInstance,
   model: Model,
   live: (target: Target) => LiveSignals,
-): Pick<ModelState, 'active' | 'reserve' | 'live'> {
+): Pick<ModelState, 'active' | 'reserve' | 'live' | 'isLimited'> {
   const reserve = app.config.useSleeping === 'fallback' ? model.sleeping.map(live) : []
   const active = model.targets.map(live)
-  return { active, reserve, live: new Map([...active, ...reserve].map((each) => [each.target, each])) }
+  const all = [...active, ...reserve]
+  const isLimited = all.some(({ target }) => target.maxInFlight !== undefined)
+  return { active, reserve, live: new Map(all.map((each) => [each.target, each])), isLimited }
 }
 
 /**
@@ -130,7 +139,7 @@ function update(
   app: FastifyInstance,
   states: Map<string, ModelState>,
   { replaced }: ModelsChange,
-  onSettled: SettledListener,
+  context: StateContext,
 ): void {
   const known = new Map<Target, LiveSignals>()
   for (const { active, reserve } of states.values())
@@ -146,7 +155,7 @@ function update(
   states.clear()
   for (const model of app.models.all()) {
     const state = former.get(model.alias)
-    states.set(model.alias, state ?? stateOf(app, model, onSettled))
+    states.set(model.alias, state ?? stateOf(app, model, context))
     if (!state) continue
     Object.assign(state, signalsOf(app, model, liveOf))
     const name = strategyName(app, model)

@@ -18,6 +18,7 @@ import { clientAddress } from '../auth/client-address.ts'
 import { ask, stream } from './ask.ts'
 import { withNamedPrompt } from './named-prompt.ts'
 import { clientStream, endWithError, keptAlive, ReplyClient, throwUnlessSent } from './reply-client.ts'
+import { turnOf } from './turn.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -129,7 +130,14 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   const { acquire, retryBudget, failsOften } = app.balancer
   const shared: Omit<
     RelayServices,
-    'acquire' | 'exchange' | 'clientHeaders' | 'clientName' | 'fallbacksOf' | 'onFailover'
+    | 'acquire'
+    | 'exchange'
+    | 'clientHeaders'
+    | 'clientName'
+    | 'turn'
+    | 'priority'
+    | 'fallbacksOf'
+    | 'onFailover'
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
@@ -152,6 +160,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     exchange: request.exchange,
     clientHeaders: request.headers,
     clientName: () => request.exchange.client ?? clientAddress(request),
+    ...turnOf(request),
     fallbacksOf: ({ fallbacks }) =>
       fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
     onFailover: (target, error) => {

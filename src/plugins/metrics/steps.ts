@@ -64,25 +64,18 @@ function recordSearches(app: FastifyInstance): (step: Search) => void {
   })
   const refusals = families.counter({
     name: 'llm_router_queue_refusals_total',
-    help: 'Requests that got no exclusive target: queue_full, queue_timeout.',
+    help: 'Requests that got no place at a target: queue_full, queue_timeout.',
     labelNames: ['model_name', 'reason'],
   })
   const stageOf = perKey((result: string) => stages.series({ stage: 'provider_resolved', result }))
   const waitsOf = perKey((model_name: string) => waits.series({ model_name }))
   return ({ model, ms, found, error }) => {
     stageOf(found ? 'success' : 'failure').value++
-    if (isExclusive(app, model)) waitsOf(model).observe(ms / 1000)
+    if (app.balancer.mayWait(model)) waitsOf(model).observe(ms / 1000)
     const reason = error && reasonOf(error)
     if (reason === 'queue_full' || reason === 'queue_timeout')
       refusals.series({ model_name: model, reason }).value++
   }
-}
-
-/** Only exclusive strategies queue requests. */
-function isExclusive(app: FastifyInstance, alias: string): boolean {
-  const model = app.models.find(alias)
-  const strategy = model && app.balancer.strategy(model)
-  return strategy !== undefined && 'order' in strategy
 }
 
 const latencyBuckets = durationBuckets.filter((bound) => bound >= 0.01)

@@ -230,6 +230,7 @@ function modelStatus(
       breaker: health.breaker.state,
       ...(isDown(checked) ? { down: checked } : {}),
       retry_in_seconds: rounded(health.waitMs / 1000),
+      ...placesOf(app, target),
       ...measured(signals.find((each) => each.target === target)),
       requests_per_minute: historyOf(target).ended.total,
       weight: weights?.get(target.id) ?? target.weight,
@@ -251,6 +252,11 @@ function modelStatus(
       ...model.sleeping.map((target) => statusOf(target, !isUsed(target))),
     ],
   }
+}
+
+function placesOf(app: FastifyInstance, target: Target): Pick<TargetStatus, 'places'> {
+  const places = app.balancer.places(target)
+  return places === undefined ? {} : { places }
 }
 
 function engineOf(signals: EngineSignals | undefined): Pick<TargetStatus, 'engine'> {

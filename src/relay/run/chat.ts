@@ -22,6 +22,7 @@ import {
   createChatPreparer,
   type PreparedChat,
   prepareTranslated,
+  priorityMember,
   withDefaults,
 } from '../request/prepare-chat.ts'
 import { type RequestTraits, traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
@@ -170,6 +171,7 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
       collects: services.collects(target),
       maxTokens,
       thinks: !services.declined.has(target, 'thinking'),
+      set: priorityMember(target, services),
     })
     return {
       ...{ body, collector, operation: 'chat' },

@@ -20,6 +20,11 @@ export const ListQuerySchema = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Length of a page.' }),
 })
 
+const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
+  clients: { id: 'alice', models: ['demo'], requests_per_minute: 60 },
+  groups: { id: 'research', models: ['demo'], tokens_per_minute: 200_000 },
+}
+
 /** Clients and groups: list, create, read, change, remove. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { administration } = app
@@ -76,7 +81,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.post(
       `${base}/${entity}`,
       {
-        config: config(docs('create', `Create a ${noun}`, { status: '201' })),
+        config: config(docs('create', `Create a ${noun}`, { status: '201', example: examples[entity] })),
         schema: {
           body: Type.Object({ id: IdSchema, ...schema.properties }, { additionalProperties: false }),
         },
@@ -103,6 +108,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         config: config(
           docs('change', `Change members of a ${noun}`, {
             path,
+            example: { description: 'Team of the night shift' },
             description:
               'Members that are absent stay as they are; null removes one. `If-Match` with the ETag refuses a change of something that was changed meanwhile (412).',
           }),

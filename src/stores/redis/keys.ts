@@ -8,7 +8,7 @@ export const fleetChannel = 'llm-router:fleet'
  * Python llm-router has that project's name for it.
  */
 export const redisKeys = {
-  lease: (model: string, id: string) => `{m:${part(model)}}:lease:${id}`,
+  leases: (model: string, id: string) => `{m:${part(model)}}:leases:${id}`,
   fence: (model: string) => `{m:${part(model)}}:fence`,
   waiting: (model: string) => `{m:${part(model)}}:waiting`,
   lastHost: (model: string) => `{m:${part(model)}}:last-host`,
