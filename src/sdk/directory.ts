@@ -121,7 +121,7 @@ export type Rotation = Static<typeof RotationSchema>
 /** Who has changed something, for the audit log. */
 export interface Actor {
   id: string
-  source: 'api' | 'cli' | 'console'
+  source: 'api' | 'cli' | 'console' | 'reload'
   address: string
 }
 

@@ -165,7 +165,7 @@ export async function openDirectory({ config, primary, log }: StoreContext): Pro
   // Most routers have no database, and need not load its libraries.
   const { clusterDirectory, ownDirectory } = await import('./directory/directory.ts')
   if (primary) return clusterDirectory(primary)
-  return ownDirectory(await openHost(address, log))
+  return ownDirectory(await openHost(address, config, log))
 }
 
 /** The primary's side. Rejects with ConfigError if the database cannot be opened; undefined without one. */
@@ -177,18 +177,22 @@ export async function serveClients(
   const address = databaseAddress(config.databaseUrl)
   if (!address) return undefined
   const { serveDirectory } = await import('./directory/directory.ts')
-  const opened = openHost(address, log)
+  const opened = openHost(address, config, log)
   serveDirectory(workers, opened)
   return opened
 }
 
-async function openHost(address: DatabaseAddress, log: StoreLog): Promise<DirectoryHost> {
+async function openHost(address: DatabaseAddress, config: Config, log: StoreLog): Promise<DirectoryHost> {
   const { openDatabase } = await import('./database/open.ts')
   const { DirectoryHost } = await import('./directory/host.ts')
   const database = await openDatabase(address, ({ message }) =>
     log.warn({ error: message }, 'a connection to the database broke'),
   )
-  return DirectoryHost.start(database, log)
+  const redis = redisAddress(config)
+  const { noHints, redisHints } = await import('./directory/hints.ts')
+  if (!redis) return DirectoryHost.start(database, { log, hints: noHints })
+  const { connectListening } = await import('./redis/client.ts')
+  return DirectoryHost.start(database, { log, hints: redisHints(connectListening(redis, [])) })
 }
 
 /** Responses of long conversations are large; this many bytes are some hundreds of them. */

@@ -39,6 +39,8 @@ export interface Commands {
   revokeKey: { in: { id: string }; out: StoredKey }
   /** A session of a browser, by its id; `endsAt`: when it would have ended, in milliseconds since 1970. */
   endSession: { in: { id: string; endsAt: number }; out: null }
+  /** Files that have been taken, for the audit log. */
+  recordReload: { in: { setting: string; before: object; after: object }; out: null }
   audit: { in: ListInput; out: Page<Omit<AuditRow, 'at'> & { at: string }> }
 }
 

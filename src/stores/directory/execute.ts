@@ -194,6 +194,11 @@ const handlers: Handlers = {
     return null
   },
 
+  async recordReload(rows, { setting, before, after }, context) {
+    await changed(rows, context, { action: 'reload', entity: 'file', id: setting, before, after })
+    return null
+  },
+
   async audit(rows, { cursor, limit }) {
     let query = rows.selectFrom('audit').selectAll().orderBy('id', 'desc')
     if (cursor !== undefined) query = query.where('id', '<', cursor)
