@@ -60,11 +60,32 @@ export async function execute<Name extends CommandName>(
 ): Promise<CommandResult<Name>> {
   try {
     const handler: Handlers[Name] = handlers[name]
-    return { ok: await db.transaction().execute((rows) => handler(rows, input, { actor, now })) }
+    return {
+      ok: await withoutRaces(() => db.transaction().execute((rows) => handler(rows, input, { actor, now }))),
+    }
   } catch (thrown) {
     if (!(thrown instanceof RouterError)) throw thrown
     const { kind, message, code = 'invalid', param, status } = thrown
     return { error: { kind, status, message, code, ...(param === undefined ? {} : { param }) } }
+  }
+}
+
+/** Somebody else has changed the same row since it was read. */
+class Raced extends Error {}
+
+/** PostgreSQL's code for a row that somebody else has created meanwhile: unique_violation. */
+const uniqueViolation = '23505'
+const mostTries = 5
+
+/** Runs a transaction again that another one was faster than: then it finds what that one has done. */
+async function withoutRaces<Result>(run: () => Promise<Result>): Promise<Result> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run()
+    } catch (error) {
+      const isRace = error instanceof Raced || Object(error).code === uniqueViolation
+      if (!isRace || tries === mostTries) throw error
+    }
   }
 }
 
@@ -114,7 +135,7 @@ const handlers: Handlers = {
     check(entity, record)
     await checkReferences(rows, entity, id, record)
     const next = { ...row, record: JSON.stringify(record), version: row.version + 1, updated_at: context.now }
-    await rows
+    const { numUpdatedRows } = await rows
       .updateTable(tables[entity])
       .set({
         record: next.record,
@@ -123,7 +144,9 @@ const handlers: Handlers = {
         ...referencesOf(entity, record),
       })
       .where('id', '=', id)
-      .execute()
+      .where('version', '=', row.version)
+      .executeTakeFirst()
+    if (numUpdatedRows === 0n) throw new Raced()
     await changed(rows, context, { action: 'change', entity: nouns[entity], id, before, after: record })
     return stored(next)
   },
@@ -132,7 +155,12 @@ const handlers: Handlers = {
     const row = await find(rows, entity, id)
     checkVersion(row, version)
     if (entity === 'groups') await checkEmpty(rows, id)
-    await rows.deleteFrom(tables[entity]).where('id', '=', id).execute()
+    const { numDeletedRows } = await rows
+      .deleteFrom(tables[entity])
+      .where('id', '=', id)
+      .where('version', '=', row.version)
+      .executeTakeFirst()
+    if (numDeletedRows === 0n) throw new Raced()
     await changed(rows, context, {
       action: 'remove',
       entity: nouns[entity],
