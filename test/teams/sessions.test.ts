@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
-import { adminKey, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
+import { adminKey, models, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
 
 const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
 
@@ -269,3 +270,28 @@ async function eventually(isSo: () => Promise<boolean>): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }
+
+test('in a cluster a session is valid at each process, and signing out ends it at each', async (t) => {
+  const router = await startRouterProcess({
+    models,
+    env: {
+      LLM_ROUTER_SERVER_TYPE: 'cluster',
+      LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
+      LLM_ROUTER_ADMIN_KEY: adminKey,
+    },
+  })
+  t.after(() => router.stop())
+  await router.listening(2)
+  const cookie = await signIn(router.url, adminKey)
+  // Each request has a connection of its own, which either process may take.
+  const statuses = async (): Promise<number[]> => {
+    const all: number[] = []
+    for (let count = 0; count < 20; count++)
+      all.push(await statusOf(`${router.url}/api/session`, { headers: { cookie, connection: 'close' } }))
+    return [...new Set(all)]
+  }
+  assert.deepEqual(await statuses(), [200])
+  const out = { method: 'DELETE', headers: { cookie, origin: router.url } }
+  assert.equal(await statusOf(`${router.url}/api/session`, out), 204)
+  assert.deepEqual(await statuses(), [401])
+})
