@@ -19,6 +19,7 @@ const stateWords = {
   misconfigured: 'misconfigured',
   open: 'kept out',
   down: 'down',
+  drained: 'drained',
   parked: 'parked',
   silent: 'does not answer',
 }

@@ -46,6 +46,8 @@ export const KeyRecordSchema = Type.Object({
   priority: Type.Optional(Type.Union(priorities.map((priority) => Type.Literal(priority)))),
   weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
   priority_header: Flag,
+  /** Whether its requests may choose canaries or avoid them, with the header `x-llm-router-canary`. */
+  canary_header: Flag,
   // From Python
   key_id: Id,
   key_plain: Secret,
@@ -79,5 +81,5 @@ export type KeyRecord = Static<typeof KeyRecordSchema>
 export const ownMembers: readonly string[] = [
   ...['id', 'key', 'sha256', 'enabled', 'expires_at', 'models', 'surfaces', 'role'],
   ...['max_concurrent', 'requests_per_minute', 'tokens_per_minute', 'max_tokens'],
-  ...['priority', 'weight', 'priority_header'],
+  ...['priority', 'weight', 'priority_header', 'canary_header'],
 ]

@@ -44,6 +44,7 @@ export function clientOf(record: KeyRecord, context: RecordContext): RingEntry |
     priority: record.priority,
     weight: record.weight,
     choosesPriority: record.priority_header === true,
+    choosesCanary: record.canary_header === true,
   }
   return { client, sha256 }
 }

@@ -74,6 +74,16 @@ const serverMembers = {
   weight: Type.Optional(
     Type.Number({ description: 'Share of the requests for the weighted strategies, 0 to 1.' }),
   ),
+  canary: yesNo(
+    'true: the server gets the share of sessions that its `weight` says, and no others, whatever the strategy.',
+  ),
+  gpus: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1024,
+      description: 'Accelerators of the server, for the metrics of its busy seconds; 1 unless given.',
+    }),
+  ),
   keep_alive: keepAlive,
   defaults,
   options: engineOptions,

@@ -64,6 +64,7 @@ export const variables: readonly Variable[] = [
   { key: 'serverHost', name: 'SERVER_HOST', read: readString },
   { key: 'adminPort', name: 'ADMIN_PORT', read: readInteger },
   { key: 'workersCount', name: 'SERVER_WORKERS_COUNT', read: readInteger },
+  { key: 'routeHeaders', name: 'ROUTE_HEADERS', read: readBoolean },
   { key: 'usePrometheus', name: 'USE_PROMETHEUS', read: readBoolean },
   { key: 'streamDefault', name: 'STREAM_DEFAULT', read: readWord(words.streamDefault, {}) },
   { key: 'streamKeepAliveMs', name: 'STREAM_KEEPALIVE', read: readSeconds },

@@ -92,6 +92,8 @@ function buildTarget(
     streamUsage: provider.stream_usage ?? true,
     ...(provider.fit_max_tokens ? { fitMaxTokens: true } : {}),
     ...(provider.wake ? { wake: true } : {}),
+    ...(provider.canary ? { canary: true } : {}),
+    ...(provider.gpus === undefined ? {} : { gpus: provider.gpus }),
     ...vendorOf(url, provider.system_turns),
     mock: provider.mock ?? {},
     ...limitsOf(type, shell, placed, findings.warnings),

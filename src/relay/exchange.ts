@@ -1,5 +1,7 @@
 import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
+import type { PickReason } from '../sdk/strategy.ts'
+import { PickReasons } from './pick-reasons.ts'
 import { type Step, Steps } from './steps.ts'
 import type { RequestTrace } from './trace.ts'
 
@@ -25,6 +27,8 @@ export interface ExchangeRecord {
   client: string | undefined
   stream: boolean
   attempts: number
+  /** Why each target was picked; undefined where none was. */
+  reason?: string | undefined
   /** The router's own time, in milliseconds: no upstream, no waiting, no transfer of the request. */
   ownMs: number | undefined
   firstContentMs: number | undefined
@@ -57,6 +61,10 @@ export class Exchange {
   /** Alias of the fallback model whose targets are tried; undefined while they are those of the requested model. */
   answeringModel: string | undefined
   attempts = 0
+  /** Why each of them was made at its target. */
+  readonly reasons = new PickReasons()
+  /** Whether the headers of the answer name the target. */
+  tellsRoute = false
   /** When the first attempt began; on the clock of `startedAt`. */
   sentAt: number | undefined
   /** Of the request's body, once all of it has been read. */
@@ -93,7 +101,10 @@ export class Exchange {
     this.id = id
     this.steps = new Steps(
       () => performance.now(),
-      (step) => onStep(step, this),
+      (step) => {
+        if (step.type === 'search') this.reasons.waited(step.ms)
+        onStep(step, this)
+      },
     )
   }
 
@@ -140,8 +151,12 @@ export class Exchange {
   }
 
   /** Another target is tried: what the one before could not carry no longer matters. */
-  beginAttempt(target: { id: string; type: { name: string } }): void {
+  beginAttempt(
+    target: { id: string; type: { name: string } },
+    why: { reason?: PickReason | undefined; after?: RouterError | undefined } = {},
+  ): void {
     this.attempts++
+    this.reasons.add(target.id, why)
     this.sentAt ??= performance.now()
     this.target = target.id
     this.providerType = target.type.name

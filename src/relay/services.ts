@@ -19,6 +19,8 @@ export interface RelayServices {
   clientName(): string
   /** Of the client's key or request; absent: `normal`. */
   priority?: Priority
+  /** Whether a canary is to answer; absent: the weights decide. */
+  canary?: boolean
   /** Absent: that of a client of weight 1 without a deadline. */
   turn?: Turn
   userAgent: string

@@ -53,6 +53,8 @@ export interface ClientKey {
   readonly weight?: number | undefined
   /** Whether its requests may name their own priority. */
   readonly choosesPriority?: boolean
+  /** Whether its requests may choose canaries or avoid them. */
+  readonly choosesCanary?: boolean
 }
 
 /** Whether a client has a role or one above it. */

@@ -30,6 +30,10 @@ export interface Target {
   readonly connection?: Connection
   /** 0 to 1. */
   readonly weight: number
+  /** It gets the share of sessions that its weight says, and no others. */
+  readonly canary?: boolean
+  /** Accelerators of its server, for metrics of its time; absent: 1. */
+  readonly gpus?: number
   /** Context length in tokens; 0 when unknown. */
   readonly inputSize: number
   /** False: tools, tool_choice and parallel_tool_calls never go upstream. */

@@ -16,6 +16,8 @@ import { clusterLimits, serveLimits } from './limits/cluster.ts'
 import { memoryLimits } from './limits/memory.ts'
 import { RedisLimits } from './limits/redis.ts'
 import { type LimitStore, limitsWithFallback } from './limits/store.ts'
+import { localOverrides, serveOverrides } from './overrides/local.ts'
+import type { OverrideStore } from './overrides/store.ts'
 import type { RedisAddress } from './redis/client.ts'
 import type { StoreLog } from './redis/health.ts'
 import { clusterResponses, serveResponses } from './responses/cluster.ts'
@@ -49,6 +51,7 @@ export function serveStores(workers: WorkerChannels, config: Config, warn: (line
   serveEndedSessions(workers)
   const place = placeOf({ config, primary: undefined })
   serveTurns(workers, turnOptions(place))
+  serveOverrides(workers)
   if (place.in === 'redis') {
     const host = processName()
     workers.on(hostName, () => host)
@@ -122,6 +125,17 @@ export async function openBoard(context: StoreContext): Promise<FleetBoard | und
   const { connectListening } = await import('./redis/client.ts')
   const link = connectListening(address, ['lead', 'leave-lead'] as const)
   return new RedisBoard({ link, router: randomBytes(8).toString('hex'), now, log: context.log })
+}
+
+/** What operators set for targets is known to all processes of a router, and with Redis to all routers. */
+export async function openOverrides(context: StoreContext): Promise<OverrideStore> {
+  const local = localOverrides(context.primary)
+  const address = redisAddress(context.config)
+  if (!address) return local
+  const { connectListening } = await import('./redis/client.ts')
+  const { RedisOverrides } = await import('./overrides/redis.ts')
+  const link = connectListening(address, ['override'] as const)
+  return new RedisOverrides({ link, local, log: context.log })
 }
 
 export function openLimits(context: StoreContext): LimitStore {

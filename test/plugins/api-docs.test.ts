@@ -27,6 +27,8 @@ interface Document {
   components: { schemas: Record<string, { properties: Record<string, unknown>; required?: string[] }> }
 }
 
+const operatorKey = 'operator-key-0123456789'
+
 const demo = [{ id: 'demo', api_type: 'mock' }]
 
 async function documentOf({ url }: TestRouter, path = '/openapi.json'): Promise<Document> {
@@ -61,6 +63,7 @@ describe('the OpenAPI document', () => {
     router = await startRouter({
       env: {
         LLM_ROUTER_USE_PROMETHEUS: '1',
+        LLM_ROUTER_ADMIN_KEY: operatorKey,
         LLM_ROUTER_EP_PREFIX: '/own',
         LLM_ROUTER_EXTENSIONS: join(import.meta.dirname, '../fixtures/extensions/seen-routes.ts'),
       },
@@ -154,6 +157,8 @@ describe('the OpenAPI document', () => {
     const examples = operationsOf(document).flatMap(({ method, path, operation }) => {
       // They need a database: test/teams/clients.test.ts sends them.
       if (operation.tags.includes('Administration')) return []
+      // Takes a model with these targets: test/routes/targets.test.ts sends it.
+      if (operation.operationId.startsWith('setWeights')) return []
       const example = operation.requestBody?.content['application/json']?.example
       const filled = (operation.parameters ?? []).reduce(
         (url, { name, example: value }) => (value === undefined ? url : url.replace(`{${name}}`, value)),
@@ -163,7 +168,7 @@ describe('the OpenAPI document', () => {
     })
     assert.ok(examples.length > 40)
     for (const { method, path, example } of examples) {
-      const headers = { 'content-type': 'application/json' }
+      const headers = { 'content-type': 'application/json', authorization: `Bearer ${operatorKey}` }
       const response = await fetch(router.url + path, { method, headers, body: JSON.stringify(example) })
       const text = await response.text()
       assert.equal(response.status, 200, `${method} ${path}: ${text}`)

@@ -100,7 +100,7 @@ for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () 
       const house = await openTeam(t, url)
       const printed: string[] = []
       const context = {
-        flags: { profiles: false, role: undefined },
+        flags: { profiles: false, role: undefined, url: undefined, force: false },
         env: { LLM_ROUTER_DATABASE_URL: url },
         print: (text: string) => void printed.push(text),
         printError: (text: string) => void printed.push(text),

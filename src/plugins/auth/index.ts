@@ -123,11 +123,24 @@ export default fp(
     )
     const operators = isOperator
     watcher = watchers({ keys, sessions, tokenLogin, isOperator: operators })
+    if (!clientKeys && app.config.adminKey !== '') tellOperators(app, keys)
     if (clientKeys) beginQuestion = requireKeys(app, { keys: clientKeys, isPublic, authenticate })
     requireProof(app, keys, authenticate)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory'] },
 )
+
+/**
+ * Without client keys, a request with the operator key is told its route. Clients may send any key then, so another one is no
+ * failed login.
+ */
+function tellOperators(app: FastifyInstance, keys: Keys): void {
+  app.addHook('onRequest', ({ headers, exchange }, _reply, next) => {
+    const key = presentedKey(headers)
+    if (key !== undefined && keys.find(key).error === undefined) exchange.tellsRoute = true
+    next()
+  })
+}
 
 const unknown = { client: undefined, error: 'unknown' } as const
 const noKeys: Keys = { find: () => unknown, findDigest: () => unknown, clients: () => [] }
@@ -186,6 +199,7 @@ function requireKeys(
     if (client instanceof RouterError) return next(client)
     request.client = client
     request.exchange.client = client.id
+    if (client.surfaces.has('operator')) request.exchange.tellsRoute = true
     const surface = surfaceOf(app, request)
     if (surface === 'operator' && !hasRole(client, neededRole(request.method, request.routeOptions.config)))
       return next(notAllowed())
@@ -269,8 +283,11 @@ function notAllowed(): RouterError {
  * lists a model may call it by its aliases; a key that lists an alias, by that alias.
  */
 function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
+  // Patterns match names as they are configured: a spelling of a client's own could match one that the model does not.
   const allowed = (name: string, model: ReturnType<Models['find']>) =>
-    model && (mayUse(model.alias) || mayUse(name)) ? model : undefined
+    model && (mayUse(model.alias) || mayUse(app.models.canonicalName(name) ?? model.alias))
+      ? model
+      : undefined
   return {
     listed: () => app.models.listed().filter(({ alias }) => allowed(alias, app.models.find(alias))),
     find: (name) => allowed(name, app.models.find(name)),

@@ -9,8 +9,10 @@ import { candidates, failsOften, type Group, lastAnswered } from './candidates.t
 import leaseStore from './lease-store.ts'
 import { type ModelState, modelStates, type SettledListener } from './model-states.ts'
 import { placesOf } from './places.ts'
+import { type Preview, preview } from './preview.ts'
 import { reserve, signalsIn } from './reserve.ts'
 import { RetryBudget } from './retry-budget.ts'
+import { setWeights, weightControl } from './set-weights.ts'
 import { ExclusiveTaking, SharingTaking } from './taking.ts'
 
 export interface Balancer {
@@ -20,6 +22,8 @@ export interface Balancer {
    * signal.
    */
   acquire(model: Model, wish: TargetWish, signal: AbortSignal): Acquired
+  /** What `acquire` would do now, without effect; undefined: there is no such model. */
+  preview(model: Model, wish: TargetWish): Preview | undefined
   /** Current signals of a model's targets, in configuration order; standby targets come last. */
   signals(model: Model): readonly TargetSignals[]
   /** Requests of a model that wait for a target in this process. */
@@ -32,6 +36,14 @@ export interface Balancer {
   failsOften(target: Target): boolean
   /** Limits a model's retries while its targets fail often. */
   retryBudget(model: Model): RetryBudget
+  /** Sets the weights of a model's targets, by id, in place of the configured ones; the others have theirs. */
+  setWeights(alias: string, weights: ReadonlyMap<string, number>): void
+  /** Whether the strategy of the model goes by weights that can be set. */
+  usesWeights(alias: string): boolean
+  /** Forgets what was measured of targets with this id. */
+  reset(targetId: string): void
+  /** A target may have become usable: waiting requests look again. */
+  wake(): void
   /** The active strategy of a model. */
   strategy(model: Model): StrategyInstance | undefined
   /** Calls the listener at the end of every attempt. */
@@ -73,6 +85,11 @@ export default fp(
           known ?? signalsIn(state, strategy.pick(state.loadedFirst.soonest(best.signals), wish.request))
         return reserve(state, picked, wish, app.health)
       },
+      preview(model, wish) {
+        const state = states.get(model.alias)
+        const none = (): RouterError => noneUsable(model, state ?? { active: [], reserve: [] }, app.health)
+        return state && preview(state, wish, { health: app.health, none })
+      },
       signals: (model) => {
         const state = states.get(model.alias)
         return state ? [...state.active, ...state.reserve] : []
@@ -97,6 +114,22 @@ export default fp(
       },
       retryBudget: (model) => states.get(model.alias)?.budget ?? new RetryBudget(now),
       waiting: (model) => states.get(model.alias)?.queue.length ?? 0,
+      setWeights: (alias, weights) => {
+        const state = states.get(alias)
+        if (state) setWeights(state, weights)
+      },
+      usesWeights: (alias) => {
+        const state = states.get(alias)
+        if (!state) return false
+        return state.usesWeights || state.canaries !== undefined || weightControl(state) !== undefined
+      },
+      reset: (targetId) => {
+        for (const { live } of states.values())
+          for (const signals of live.values()) if (signals.target.id === targetId) signals.reset()
+      },
+      wake: () => {
+        for (const { queue } of states.values()) queue.wake()
+      },
       strategy: (model) => states.get(model.alias)?.strategy,
       onSettled: (listener) => {
         listeners.push(listener)
@@ -163,7 +196,11 @@ function answeredRecently(target: Target, health: Health): boolean {
 }
 
 /** The error for the client when no target is available, with the time to retry after. */
-function noneUsable(model: Model, state: ModelState, health: Health): RouterError {
+function noneUsable(
+  model: Model,
+  state: Pick<ModelState, 'active' | 'reserve'>,
+  health: Health,
+): RouterError {
   const healths = [...state.active, ...state.reserve].map(({ target }) => health.of(target))
   const seconds = Math.min(...healths.map(({ waitMs }) => waitMs)) / 1000
   const retryAfterSeconds = Math.ceil(Math.min(300, Math.max(1, seconds)))

@@ -11,6 +11,7 @@ const failuresOfAbsence = 3
 export class LiveSignals implements TargetSignals {
   /** Replaced when a reload changes the target's configuration. */
   target: Target
+  weight: number | undefined
   uses = 0
   inFlight = 0
   firstContentMs: number | undefined
@@ -40,6 +41,15 @@ export class LiveSignals implements TargetSignals {
     this.#engine = engine
     // An engine that does not answer once has as many places as before.
     this.toldPlaces = engine?.slots ?? engine?.maxRunning ?? this.toldPlaces
+  }
+
+  /** Forgets what was measured. */
+  reset(): void {
+    this.firstContentMs = undefined
+    this.perTokenMs = undefined
+    this.loadMs = undefined
+    this.failureRate = 0
+    this.#failuresInRow = 0
   }
 
   picked(): void {

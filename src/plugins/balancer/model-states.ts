@@ -8,6 +8,7 @@ import type { StrategyInstance } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { Turns } from '../../stores/turns/local.ts'
 import type { TargetHealth } from '../health/target-health.ts'
+import { CanarySplit, isCanary } from './canary.ts'
 import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
 import { LoadedFirst } from './loaded-first.ts'
@@ -21,6 +22,8 @@ export interface ModelState {
   strategyName: string
   strategy: StrategyInstance
   affinity: boolean
+  /** See `SharingStrategy`. */
+  usesWeights: boolean
   active: readonly LiveSignals[]
   /** Standby targets, if LLM_ROUTER_USE_SLEEPING permits them. */
   reserve: readonly LiveSignals[]
@@ -28,6 +31,8 @@ export interface ModelState {
   live: ReadonlyMap<Target, LiveSignals>
   /** Requests may have to wait for a place, whatever the strategy. */
   isLimited: boolean
+  /** Undefined: the model has no canary. */
+  canaries: CanarySplit | undefined
   readonly available: AvailableTargets
   readonly loadedFirst: LoadedFirst
   readonly queue: LeaseQueue
@@ -110,12 +115,13 @@ function stateOf(app: FastifyInstance, model: Model, { turns, onSettled }: State
 function strategyOf(
   app: FastifyInstance,
   name: string,
-): Pick<ModelState, 'strategyName' | 'strategy' | 'affinity'> {
+): Pick<ModelState, 'strategyName' | 'strategy' | 'affinity' | 'usesWeights'> {
   const strategy = app.strategies.get(name)
   return {
     strategyName: strategy.name,
     strategy: strategy.create({ now, random: app.random }),
     affinity: strategy.affinity === true,
+    usesWeights: strategy.exclusive !== true && strategy.usesWeights === true,
   }
 }
 
@@ -123,12 +129,13 @@ function signalsOf(
   app: FastifyInstance,
   model: Model,
   live: (target: Target) => LiveSignals,
-): Pick<ModelState, 'active' | 'reserve' | 'live' | 'isLimited'> {
+): Pick<ModelState, 'active' | 'reserve' | 'live' | 'isLimited' | 'canaries'> {
   const reserve = app.config.useSleeping === 'fallback' ? model.sleeping.map(live) : []
   const active = model.targets.map(live)
   const all = [...active, ...reserve]
+  const canaries = all.some(isCanary) ? new CanarySplit(app.random) : undefined
   const isLimited = all.some(({ target }) => target.maxInFlight !== undefined)
-  return { active, reserve, live: new Map(all.map((each) => [each.target, each])), isLimited }
+  return { active, reserve, live: new Map(all.map((each) => [each.target, each])), isLimited, canaries }
 }
 
 /**

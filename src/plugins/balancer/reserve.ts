@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { Lease, TargetWish } from '../../relay/run/lease.ts'
-import type { TargetSignals } from '../../sdk/strategy.ts'
+import type { PickReason, RoutingRequest, TargetSignals } from '../../sdk/strategy.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import type { LiveSignals } from './live-signals.ts'
 import { isCold } from './loaded-first.ts'
@@ -30,10 +30,12 @@ export function reserve(
   const pickedAt = now()
   const wasCold = isCold(signals)
   let settled = false
+  const reason = reasonOf(state, signals, request)
   signals.picked()
   state.strategy.taken?.(target, request)
   return {
     target,
+    reason,
     hasAnswered: Number.isFinite(health.answeredAt),
     answering: () => health.answering(),
     judge: (judgement) => health.judge(ticket, judgement),
@@ -59,6 +61,16 @@ export function reserve(
       }
     },
   }
+}
+
+function reasonOf(
+  { strategy, strategyName, live }: ModelState,
+  { target }: LiveSignals,
+  request: RoutingRequest,
+): PickReason {
+  if (live.size === 1) return 'only target'
+  if (target.canary) return 'canary'
+  return strategy.reason ? strategy.reason(target, request) : strategyName
 }
 
 const noAnswer = { firstContentMs: undefined, usage: undefined, streamed: false }

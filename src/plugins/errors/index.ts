@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isObject } from '../../lib/json/read.ts'
 import { pageHeaders } from '../../lib/page-headers.ts'
+import { routeHeaders } from '../../relay/answer/answer-headers.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { asRouterError, type ErrorKind, isPermanent, RouterError } from '../../sdk/errors.ts'
 import { withoutBasePath } from '../base-path.ts'
@@ -85,6 +86,7 @@ function sendError(
     if (!Number.isInteger(retryAfterSeconds))
       reply.header('retry-after-ms', Math.round(retryAfterSeconds * 1000))
   }
+  reply.headers(routeHeaders(request.exchange))
   if (shouldRetry !== undefined) reply.header('x-should-retry', String(shouldRetry))
   if (hasUnreadBody(request.raw)) reply.header('connection', 'close')
   const page = error.kind === 'auth' ? app.signInPage(request) : undefined

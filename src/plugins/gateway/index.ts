@@ -136,6 +136,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     | 'clientName'
     | 'turn'
     | 'priority'
+    | 'canary'
     | 'fallbacksOf'
     | 'onFailover'
   > = {

@@ -4,11 +4,13 @@ import { RouterError } from '../../sdk/errors.ts'
 import { type Priority, priorities } from '../../sdk/strategy.ts'
 
 const priorityHeader = 'x-llm-router-priority'
+const canaryHeader = 'x-llm-router-canary'
 const deadlineHeader = 'x-llm-router-deadline-ms'
 
 interface RequestTurn {
   turn: Turn
   priority: Priority
+  canary?: boolean
 }
 
 const plain: RequestTurn = { turn: plainTurn, priority: 'normal' }
@@ -26,10 +28,18 @@ export function turnOf({
   const chosen = client?.choosesPriority ? headers[priorityHeader] : undefined
   if (client === undefined && deadline === undefined) return plain
   const deadlineAt = deadline === undefined ? undefined : exchange.startedAt + deadlineMsOf(deadline)
+  const canary = client?.choosesCanary ? headers[canaryHeader] : undefined
   return {
+    ...(canary === undefined ? {} : { canary: canaryOf(canary) }),
     turn: { weight: client?.weight ?? 1, deadlineAt },
     priority: chosen === undefined ? (client?.priority ?? 'normal') : priorityOf(chosen),
   }
+}
+
+function canaryOf(text: string | string[]): boolean {
+  const word = String(text).trim().toLowerCase()
+  if (word !== 'true' && word !== 'false') throw badHeader(canaryHeader, 'true, false')
+  return word === 'true'
 }
 
 function priorityOf(text: string | string[]): Priority {

@@ -15,6 +15,8 @@ export function recordSteps(
   const { retries, exhausted } = retryCounters(new Families(app.metrics.client))
   return (step, exchange) => {
     switch (step.type) {
+      case 'began':
+        return
       case 'attempt': {
         const { target, after } = step.attempt
         recordAttempt(step.attempt, exchange.dialect)
@@ -89,7 +91,7 @@ export function recordAttempts(app: FastifyInstance, targetLabels: TargetLabels)
   const families = new Families(app.metrics.client)
   const recorders = [
     recordProvider(families),
-    recordTimes(families),
+    recordTimes(families, targetLabels),
     recordChoice(
       families,
       targetLabels,
@@ -131,25 +133,28 @@ function recordProvider(families: Families): RecordAttempt {
   }
 }
 
-function recordTimes(families: Families): RecordAttempt {
+function recordTimes(families: Families, targetLabels: TargetLabels): RecordAttempt {
   const latency = families.histogram({
     name: 'llm_router_provider_latency_seconds',
     help: 'Duration of successful attempts, from the selection of the target to the last byte of its response.',
-    labelNames: ['provider_type', 'model_name'],
+    labelNames: ['provider_type', 'model_name', 'target'],
     buckets: latencyBuckets,
   })
   const perToken = families.histogram({
     name: 'llm_router_time_per_output_token_seconds',
     help: 'Time per output token after the first content of a stream, where the upstream reports token counts.',
-    labelNames: ['provider_type', 'model_name'],
+    labelNames: ['provider_type', 'model_name', 'target'],
     buckets: perTokenBuckets,
   })
-  const seriesOf = perProvider((labels) => {
-    return { latency: latency.series(labels), perToken: perToken.series(labels) }
-  })
+  const seriesOf = perProvider((labels) =>
+    perKey((target: string) => ({
+      latency: latency.series({ ...labels, target }),
+      perToken: perToken.series({ ...labels, target }),
+    })),
+  )
   return ({ target, result, durationMs }) => {
     if (result?.type !== 'success') return
-    const series = seriesOf(target.type.name)(target.model)
+    const series = seriesOf(target.type.name)(target.model)(targetLabels.of(target))
     series.latency.observe(durationMs / 1000)
     const ms = msPerToken(result, durationMs)
     if (ms !== undefined) series.perToken.observe(ms / 1000)

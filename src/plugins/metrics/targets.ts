@@ -17,6 +17,7 @@ const restingReasons = ['busy', 'misconfigured'] as const
 export function exposeTargets(app: FastifyInstance, names: TargetLabels): void {
   exposeCalls(app, names)
   exposePlaces(app, names)
+  exposeCanaries(app, names)
   exposeStates(app, names)
   exposeMisconfigured(app, names)
   exposeQueues(app)
@@ -45,6 +46,19 @@ function exposePlaces(app: FastifyInstance, names: TargetLabels): void {
         const value = app.balancer.places(signals.target)
         if (value !== undefined) yield { labels: labelsOf(signals, names), value }
       }
+    },
+  })
+}
+
+function exposeCanaries(app: FastifyInstance, names: TargetLabels): void {
+  new Families(app.metrics.client).gauge({
+    name: 'llm_router_target_canary',
+    help: '1 for a target that is a canary; absent for the others.',
+    labelNames: ['model_name', 'target'],
+    aggregator: 'max',
+    *read() {
+      for (const signals of allSignals(app))
+        if (signals.target.canary) yield { labels: labelsOf(signals, names), value: 1 }
     },
   })
 }

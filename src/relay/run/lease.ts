@@ -1,5 +1,5 @@
 import { RouterError } from '../../sdk/errors.ts'
-import type { RoutingRequest } from '../../sdk/strategy.ts'
+import type { PickReason, RoutingRequest } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
 import type { RequestTraits } from '../request/request-traits.ts'
@@ -44,6 +44,8 @@ export interface Lease {
   readonly revoked?: AbortSignal | undefined
   /** Whether the target has answered anybody since it was configured, so that its key and model are valid. */
   readonly hasAnswered: boolean
+  /** Why it was picked; absent: nothing is known. */
+  readonly reason?: PickReason | undefined
   /** The first content of a stream has come. */
   answering(): void
   /** Gives the target back; undefined: the attempt threw. The first call counts, later ones do nothing. */

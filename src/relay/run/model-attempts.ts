@@ -197,8 +197,9 @@ class LeasedAttempt implements AttemptContext {
     this.#after = after
     this.#endRetry = endRetry
     this.#startedAt = exchange.steps.now()
-    this.trace = exchange.trace?.beginAttempt(target, after)
-    exchange.beginAttempt(target)
+    exchange.steps.began(target)
+    exchange.beginAttempt(target, { reason: lease.reason, after })
+    this.trace = exchange.trace?.beginAttempt(target, { after, reasons: exchange.reasons })
   }
 
   /** Undefined: an invalid request or a bug was thrown, and neither says anything about the target. */

@@ -4,6 +4,8 @@ export const freedChannel = 'llm-router:freed'
 export const fleetChannel = 'llm-router:fleet'
 /** The channel on which a host says that it has changed clients or keys in the database. */
 export const directoryChannel = 'llm-router:directory'
+/** The channel on which routers tell each other what operators set for targets. */
+export const overridesChannel = 'llm-router:overrides'
 
 /**
  * The names of everything in Redis. Leases and their counters start with the model in braces; only the hash of the
@@ -18,6 +20,8 @@ export const redisKeys = {
   usedHosts: 'llm-router:hosts',
   /** The router that polls the engines for all. */
   leader: 'llm-router:leader',
+  /** What operators have set for targets. */
+  overrides: 'llm-router:target-overrides',
   running: (host: string) => `llm-router:running:${host}`,
   /** What a process holds. */
   owned: (worker: string) => `llm-router:owned:${worker}`,
