@@ -288,7 +288,7 @@ export const ConfigSchema = Type.Object({
     'groups',
     'Claim with the groups or roles of a person; dots lead into objects: `realm_access.roles`.',
   ),
-  oidcRoleMap: Type.Array(Type.String({ pattern: '^[^=]+=(?:viewer|operator|admin)$' }), {
+  oidcRoleMap: Type.Array(Type.String({ pattern: '^.+=(?:viewer|operator|admin)$' }), {
     default: [],
     allowed: 'a list like llm-admins=admin,llm-operators=operator,staff=viewer',
     description:

@@ -28,7 +28,7 @@ export default plugin
 
 const docs: EndpointDocs = {
   id: 'signInByProvider',
-  tag: 'Administration',
+  tag: 'Operation',
   summary: 'Sign in by OpenID Connect',
   description: 'For browsers: leads to the identity provider, which leads back to a session.',
   status: '302',

@@ -46,7 +46,7 @@ export default plugin
 
 const signInDocs: EndpointDocs = {
   id: 'signIn',
-  tag: 'Administration',
+  tag: 'Operation',
   summary: 'Exchange a key for the cookie of a session',
   description:
     'The session lasts eight hours at most, and ends with the key. Its cookie is valid for what operators look at and change, never for clients, and only from pages of this router.',
@@ -54,13 +54,13 @@ const signInDocs: EndpointDocs = {
 }
 const readDocs: EndpointDocs = {
   id: 'session',
-  tag: 'Administration',
+  tag: 'Operation',
   summary: 'Who the key or session of the request belongs to',
   answers: [json('Who it is.', SessionSchema)],
 }
 const signOutDocs: EndpointDocs = {
   id: 'signOut',
-  tag: 'Administration',
+  tag: 'Operation',
   summary: 'End the session',
   status: '204',
   answers: [],
