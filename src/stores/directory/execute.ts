@@ -185,6 +185,30 @@ const handlers: Handlers = {
     return { stored: made, isNew: true }
   },
 
+  async exists(rows, { entity, id }) {
+    return (
+      (await rows.selectFrom(tables[entity]).select('id').where('id', '=', id).executeTakeFirst()) !==
+      undefined
+    )
+  },
+
+  async importKey(rows, { client, sha256 }, context) {
+    const known = await rows
+      .selectFrom('client_keys')
+      .selectAll()
+      .where('sha256', '=', sha256)
+      .executeTakeFirst()
+    if (known) return { stored: storedKey(known), isNew: false }
+    await find(rows, 'clients', client)
+    const row = {
+      ...newKeyRow(client, sha256, context),
+      description: 'imported',
+    }
+    await rows.insertInto('client_keys').values(row).execute()
+    await changed(rows, context, { action: 'import', entity: 'key', id: row.id, after: { client } })
+    return { stored: storedKey(row), isNew: true }
+  },
+
   async rotateKey(rows, { id, rotation }, context) {
     const old = await findKey(rows, id)
     const endsAt = context.now + (rotation.overlap_seconds ?? defaultOverlapSeconds) * 1000
@@ -367,6 +391,20 @@ function conflict(message: string, code: string): RouterError {
   return new RouterError('conflict', message, { code })
 }
 
+function newKeyRow(client: string, sha256: string, { now }: Context) {
+  return {
+    id: `key_${randomBytes(9).toString('hex')}`,
+    client_id: client,
+    sha256,
+    prefix: '',
+    description: '',
+    created_at: now,
+    expires_at: null,
+    revoked_at: null,
+    last_used_at: null,
+  }
+}
+
 async function addKey(
   rows: Rows,
   client: string,
@@ -376,21 +414,20 @@ async function addKey(
   }: { description?: string | undefined; expires_at?: string | null | undefined },
   context: Context,
 ) {
-  const id = `key_${randomBytes(9).toString('hex')}`
   const key = `sk-llmr-${randomBytes(30).toString('base64url')}`
   const row = {
-    id,
-    client_id: client,
-    sha256: createHash('sha256').update(key).digest('hex'),
+    ...newKeyRow(client, createHash('sha256').update(key).digest('hex'), context),
     prefix: key.slice(0, 14),
     description,
-    created_at: context.now,
     expires_at: expiry ? Date.parse(expiry) : null,
-    revoked_at: null,
-    last_used_at: null,
   }
   await rows.insertInto('client_keys').values(row).execute()
-  await changed(rows, context, { action: 'create', entity: 'key', id, after: { client, prefix: row.prefix } })
+  await changed(rows, context, {
+    action: 'create',
+    entity: 'key',
+    id: row.id,
+    after: { client, prefix: row.prefix },
+  })
   return { ...storedKey(row), key }
 }
 
