@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   clients: async () => (await import('./cli/directory.ts')).recordCommand('clients'),
   groups: async () => (await import('./cli/directory.ts')).recordCommand('groups'),
   keys: async () => (await import('./cli/directory.ts')).keysCommand,
+  import: async () => (await import('./cli/import.ts')).importCommand,
   audit: async () => (await import('./cli/directory.ts')).auditCommand,
   targets: async () => (await import('./cli/targets.ts')).targets,
   healthcheck: async () => (await import('./cli/healthcheck.ts')).healthcheck,

@@ -1,10 +1,11 @@
 import cluster from 'node:cluster'
+import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { type AppOptions, buildApp, primarySources } from './app.ts'
 import { runPrimary } from './cluster/primary.ts'
 import { RunningRequests, runningRequestsVariable } from './cluster/running-requests.ts'
 import { ready } from './cluster/supervisor.ts'
-import { type Config, loadConfig } from './config/settings.ts'
+import { type Config, hasSeveralHosts, loadConfig } from './config/settings.ts'
 import { discover } from './fleet/discovery.ts'
 import { Channel, workerPipe } from './lib/channel.ts'
 import { createLogging } from './runtime/logger.ts'
@@ -40,6 +41,9 @@ async function run(): Promise<void> {
   process.prependListener('exit', () => logging.atExit())
   onUnusedSignal = () => logger.warn('SIGUSR1 is not used; SIGUSR2 reopens the log')
   if (isPrimary) {
+    // Workers inherit it: a session is valid at each of them.
+    if (config.sessionSecret === '' && !hasSeveralHosts(config))
+      process.env.LLM_ROUTER_SESSION_SECRET = randomBytes(32).toString('hex')
     runPrimary(config, logging, primarySources({ config, env: process.env, logger }))
     return
   }

@@ -37,9 +37,15 @@ const samples = []
 const states = new Map()
 let latest
 let paused = false
+let signedIn = false
 
 keepTableRoles()
 watch(document.body.dataset.events)
+if (document.body.dataset.session !== '') void checkSession()
+at('sign-out').addEventListener('click', async () => {
+  await fetch(document.body.dataset.session, { method: 'DELETE' })
+  location.reload()
+})
 at('pause').addEventListener('click', () => {
   paused = !paused
   at('pause').setAttribute('aria-pressed', String(paused))
@@ -68,7 +74,19 @@ function watch(path) {
     connection('no connection, trying again', true)
     if (source.readyState !== EventSource.CLOSED) return
     setTimeout(() => watch(path), 3000)
+    if (signedIn) void checkSession()
   })
+}
+
+/** When the session has ended, the same address shows the page that asks for a key. */
+async function checkSession() {
+  const response = await fetch(document.body.dataset.session).catch(() => undefined)
+  if (signedIn && response?.status === 401) location.reload()
+  signedIn = response?.ok === true
+  at('sign-out').hidden = !signedIn
+  if (!signedIn) return
+  const { client, role } = await response.json()
+  at('sign-out').title = `${client} (${role})`
 }
 
 function connection(words, isLost = false) {

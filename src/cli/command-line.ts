@@ -113,6 +113,8 @@ Commands
                       read and change the clients in the database
   keys [list [CLIENT] | create CLIENT [--role admin] | rotate ID | revoke ID]
                       their keys; "keys create --role admin" makes the first administrator
+  import keys FILE, import litellm FILE
+                      move keys of a file, or of LiteLLM, into the database
   audit               print who changed what in the database
   targets [list | drain ID [--force] | resume ID | reset ID | weight MODEL ID WEIGHT] [--url ADDRESS]
                       list and steer the servers of a running router, with the key

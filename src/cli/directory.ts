@@ -15,7 +15,7 @@ import { ConfigError } from '../sdk/errors.ts'
 import type { CommandName, Commands } from '../stores/directory/commands.ts'
 import type { Command, CommandContext } from './command-line.ts'
 
-type Run = <Name extends CommandName>(
+export type Run = <Name extends CommandName>(
   name: Name,
   input: Commands[Name]['in'],
 ) => Promise<Commands[Name]['out']>
@@ -77,7 +77,7 @@ function command(name: string, verbs: Readonly<Record<string, Verb>>): Command {
       throw new ConfigError([
         `llm-router ${name} ${verb}: no such command${didYouMean(verb, known)}; known: ${known.join(', ')}`,
       ])
-    const { run, close } = await open(context)
+    const { run, close } = await openAdministration(context)
     try {
       const result = await found(args, context, run)
       if (result !== undefined) context.print(`${JSON.stringify(result, null, 2)}\n`)
@@ -89,7 +89,9 @@ function command(name: string, verbs: Readonly<Record<string, Verb>>): Command {
 }
 
 /** Works whether or not a router runs on the database: those that do notice a change within a second. */
-async function open({ env }: CommandContext): Promise<{ run: Run; close(): Promise<void> }> {
+export async function openAdministration({
+  env,
+}: CommandContext): Promise<{ run: Run; close(): Promise<void> }> {
   const address = databaseAddress(env.LLM_ROUTER_DATABASE_URL?.trim() ?? '')
   if (!address)
     throw new ConfigError([

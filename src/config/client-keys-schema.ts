@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { surfaces } from '../sdk/client-key.ts'
+import { roles, surfaces } from '../sdk/client-key.ts'
 import { priorities } from '../sdk/strategy.ts'
 
 const Count = Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }))
@@ -38,6 +38,7 @@ export const KeyRecordSchema = Type.Object({
   ),
   models: Names,
   surfaces: Type.Optional(Type.Array(Type.Union(surfaces.map((surface) => Type.Literal(surface))))),
+  role: Type.Optional(Type.Union(roles.map((role) => Type.Literal(role)))),
   max_concurrent: Count,
   requests_per_minute: Count,
   tokens_per_minute: Count,
@@ -78,7 +79,7 @@ export type KeyRecord = Static<typeof KeyRecordSchema>
 
 /** The members that people write in new files, for hints. */
 export const ownMembers: readonly string[] = [
-  ...['id', 'key', 'sha256', 'enabled', 'expires_at', 'models', 'surfaces'],
+  ...['id', 'key', 'sha256', 'enabled', 'expires_at', 'models', 'surfaces', 'role'],
   ...['max_concurrent', 'requests_per_minute', 'tokens_per_minute', 'max_tokens'],
   ...['priority', 'weight', 'priority_header', 'canary_header'],
 ]

@@ -1,5 +1,5 @@
 import type { JsonPath } from '../lib/json/jsonc.ts'
-import { type ClientKey, type KeyLimits, nameMatcher, type Surface, surfaces } from '../sdk/client-key.ts'
+import { type ClientKey, type KeyLimits, nameMatcher, surfacesOf } from '../sdk/client-key.ts'
 import type { KeyRecord } from './client-keys-schema.ts'
 import { type RingEntry, sha256Of } from './key-ring.ts'
 import { expanded } from './secrets.ts'
@@ -19,8 +19,6 @@ export interface RecordContext {
 
 /** Shorter ones can be guessed by whoever got hold of the file with their digests. */
 const wantedLength = 20
-/** A key does all that clients do; what operators look at it must be given by name. */
-const defaultSurfaces: readonly Surface[] = surfaces.filter((surface) => surface !== 'operator')
 
 /** The client that a checked record describes, and the digest of its key; undefined when the record makes no sense. */
 export function clientOf(record: KeyRecord, context: RecordContext): RingEntry | undefined {
@@ -37,7 +35,8 @@ export function clientOf(record: KeyRecord, context: RecordContext): RingEntry |
       (on) => on !== false,
     ),
     expiresAt: expiry,
-    surfaces: new Set(record.surfaces ?? defaultSurfaces),
+    role: record.role,
+    surfaces: surfacesOf(record.surfaces, record.role),
     models,
     mayUse: models ? nameMatcher(models) : () => true,
     limits: limitsOf(record),

@@ -31,7 +31,12 @@ export class KeyRing {
 
   /** `at`: milliseconds since 1970. */
   find(key: string, at = Date.now()): Login {
-    const digest = this.#digestOf(sha256Of(key))
+    return this.findDigest(sha256Of(key), at)
+  }
+
+  /** Of a key by its SHA-256. */
+  findDigest(sha256: Buffer, at = Date.now()): Login {
+    const digest = this.#digestOf(sha256)
     const entry = this.#entries.get(digest.toString('hex'))
     const isSame = timingSafeEqual(entry?.digest ?? this.#nobody, digest)
     if (!entry || !isSame) return { client: undefined, error: 'unknown' }

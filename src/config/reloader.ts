@@ -45,6 +45,8 @@ export interface ConfigTaker<Snapshot> {
   commit(notice: boolean): void
   /** What was prepared last is not taken: here, or elsewhere, it has these errors. */
   drop(errors: readonly string[], notice: boolean): void
+  /** What is in use, for the audit log: without secrets. */
+  describe?(): object
 }
 
 /** Where a process has its snapshots from. */

@@ -255,6 +255,53 @@ export const ConfigSchema = Type.Object({
     description:
       'The operator key, required by operator endpoints and by every request that changes the router, on every port; empty: none. [client-keys.md](client-keys.md#operator-keys).',
   }),
+  sessionSecret: Type.String({
+    default: '',
+    pattern: '^$|^[!-~]{32,}$',
+    writeOnly: true,
+    allowed: 'a random text of at least 32 visible ASCII characters',
+    description:
+      'Secret of the cookies of those who sign in, the same on all hosts; empty: a random one, so that a restart ends all sessions. [security.md](security.md#sessions).',
+  }),
+  publicUrl: Type.String({
+    default: '',
+    pattern: '^$|^https?://[^/?#@\\s]+(?:/[^?#\\s]*[^/?#\\s])?$',
+    allowed: 'an address like https://llm.example.com, without a slash at its end',
+    description:
+      'The address of the router for browsers, with the base path; needed for OpenID Connect, and behind a proxy that does not say that browsers come by HTTPS.',
+  }),
+  oidcIssuer: Type.String({
+    default: '',
+    pattern:
+      '^$|^https://[^\\s?#]+$|^http://(?:localhost|127\\.0\\.0\\.1|\\[::1\\])(?::[0-9]+)?(?:/[^\\s?#]*)?$',
+    allowed: 'the https:// address of an OpenID Connect provider',
+    description:
+      'Issuer of an OpenID Connect provider, by which operators sign in; empty: none. [teams.md](teams.md#openid-connect).',
+  }),
+  oidcClientId: text('', 'The id that the provider has given to this router.'),
+  oidcClientSecret: Type.String({
+    default: '',
+    writeOnly: true,
+    description: 'The secret that belongs to it; empty: a public client.',
+  }),
+  oidcRoleClaim: text(
+    'groups',
+    'Claim with the groups or roles of a person; dots lead into objects: `realm_access.roles`.',
+  ),
+  oidcRoleMap: Type.Array(Type.String({ pattern: '^.+=(?:viewer|operator|admin)$' }), {
+    default: [],
+    allowed: 'a list like llm-admins=admin,llm-operators=operator,staff=viewer',
+    description:
+      'Which value of that claim gives which role, such as `llm-admins=admin,staff=viewer`; the highest one counts.',
+  }),
+  oidcAudience: text(
+    '',
+    "Audience that JSON Web Tokens of API clients must have; empty: the router's client id.",
+  ),
+  oidcClientClaim: text(
+    '',
+    'Claim of JSON Web Tokens with the id of a client, such as `azp`; then API clients may send such tokens of the issuer in place of a key. Empty: they may not.',
+  ),
   databaseUrl: Type.String({
     default: '',
     writeOnly: true,

@@ -7,6 +7,7 @@ import { proxyErrors } from './proxy-rule.ts'
 import { parseRedisUrl } from './redis-url.ts'
 import { envNotes } from './settings-notes.ts'
 import { type Config, ConfigSchema, words } from './settings-schema.ts'
+import { hasSeveralHosts, signInErrors } from './settings-sign-in.ts'
 import {
   type ReadText,
   readBoolean,
@@ -19,7 +20,7 @@ import {
 } from './settings-text.ts'
 import { readTracing } from './settings-tracing.ts'
 
-export type { Config }
+export { type Config, hasSeveralHosts }
 
 /** One environment variable: which setting it is, and how its text is read. */
 export interface Variable {
@@ -94,6 +95,15 @@ export const variables: readonly Variable[] = [
   { key: 'authKeysFile', name: 'AUTH_MEMORY_SEED_FILE', read: readString },
   { key: 'authPublicEndpoints', name: 'AUTH_PUBLIC_ENDPOINTS', read: readList, emptyCounts: true },
   { key: 'adminKey', name: 'ADMIN_KEY', read: readString },
+  { key: 'sessionSecret', name: 'SESSION_SECRET', read: readString },
+  { key: 'publicUrl', name: 'PUBLIC_URL', read: readString },
+  { key: 'oidcIssuer', name: 'OIDC_ISSUER', read: readString },
+  { key: 'oidcClientId', name: 'OIDC_CLIENT_ID', read: readString },
+  { key: 'oidcClientSecret', name: 'OIDC_CLIENT_SECRET', read: readString },
+  { key: 'oidcRoleClaim', name: 'OIDC_ROLE_CLAIM', read: readString },
+  { key: 'oidcRoleMap', name: 'OIDC_ROLE_MAP', read: readList },
+  { key: 'oidcAudience', name: 'OIDC_AUDIENCE', read: readString },
+  { key: 'oidcClientClaim', name: 'OIDC_CLIENT_CLAIM', read: readString },
   { key: 'databaseUrl', name: 'DATABASE_URL', read: readString },
   { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
@@ -130,6 +140,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   errors.push(
     ...authErrors(config),
     ...redisErrors(config),
+    ...signInErrors(config),
     ...proxyErrors(config),
     ...nodeErrors(env),
     ...notes.errors,

@@ -58,9 +58,25 @@ export interface ClientKey {
 }
 
 /** Whether a client has a role or one above it. */
-export function hasRole({ role, surfaces: permitted, enabled }: ClientKey, needed: Role): boolean {
-  const own = role ?? (permitted.has('operator') ? 'operator' : undefined)
-  return enabled && own !== undefined && roles.indexOf(own) >= roles.indexOf(needed)
+export function hasRole(client: ClientKey, needed: Role): boolean {
+  const own = roleOf(client)
+  return client.enabled && own !== undefined && roles.indexOf(own) >= roles.indexOf(needed)
+}
+
+export function roleOf({ role, surfaces: permitted }: ClientKey): Role | undefined {
+  return role ?? (permitted.has('operator') ? 'operator' : undefined)
+}
+
+/** What a key may use unless its record says it: all that clients do. */
+const defaultSurfaces: readonly Surface[] = surfaces.filter((surface) => surface !== 'operator')
+
+/** The surfaces of a client: a role opens what operators look at, and nothing else unless that is written. */
+export function surfacesOf(
+  written: readonly Surface[] | null | undefined,
+  role: Role | null | undefined,
+): ReadonlySet<Surface> {
+  const own = written ?? (role ? [] : defaultSurfaces)
+  return new Set(role ? [...own, 'operator'] : own)
 }
 
 /** A test for names: `*` stands for any characters, also none and `/`; all else for itself, in its own case. */

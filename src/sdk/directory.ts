@@ -121,7 +121,7 @@ export type Rotation = Static<typeof RotationSchema>
 /** Who has changed something, for the audit log. */
 export interface Actor {
   id: string
-  source: 'api' | 'cli' | 'console'
+  source: 'api' | 'cli' | 'console' | 'reload'
   address: string
 }
 
@@ -155,6 +155,8 @@ export interface Snapshot {
   groups: readonly { id: string; record: GroupRecord }[]
   /** Valid ones and those that ended. Times in milliseconds since 1970. */
   keys: readonly { id: string; client: string; sha256: string; endsAt: number | null }[]
+  /** Ids of sessions that were ended before their time. */
+  endedSessions: readonly string[]
 }
 
 /** The records that clients of `P/admin` create, read, change and remove by their id. */

@@ -6,8 +6,15 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Whom the route is for, where its dialect does not say it; `any`: whoever has a key. Without either: operators. */
     surface?: Surface | 'any'
-    /** What a change by this route takes; default `operator`. */
+    /**
+     * What a change by this route takes; default `operator`. Where it is set, reading takes a key with the role `viewer`, on
+     * every port and even without client keys.
+     */
     role?: Role
+    /** Needs no key on any port: files of the page that asks for one. */
+    open?: true
+    /** Its answer goes on: a browser's cookie is only taken from a page of this router. */
+    live?: true
     /** Form of its errors where no dialect gives it: RFC 9457. */
     errors?: 'problem'
     /** Name of the dialect that the route speaks; decides the form of its errors. */

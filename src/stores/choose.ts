@@ -24,6 +24,7 @@ import { clusterResponses, serveResponses } from './responses/cluster.ts'
 import { memoryResponses, type ResponseBounds } from './responses/memory.ts'
 import { RedisResponses } from './responses/redis.ts'
 import { type ResponseStore, responsesWithFallback } from './responses/store.ts'
+import { EndedTable, serveEndedSessions } from './sessions/ended.ts'
 import { clusterTurns, serveTurns } from './turns/cluster.ts'
 import type { FairQueueOptions } from './turns/fair-queue.ts'
 import { LocalTurns, type Turns } from './turns/local.ts'
@@ -47,6 +48,7 @@ function placeOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>):
 
 /** The primary's side: what it keeps for its workers, or frees in Redis when one of them has died. */
 export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
+  serveEndedSessions(workers)
   const place = placeOf({ config, primary: undefined })
   serveTurns(workers, turnOptions(place))
   serveOverrides(workers)
@@ -165,6 +167,11 @@ export function openResponses(context: StoreContext): ResponseStore {
   }
 }
 
+/** Sessions that were ended on this host. */
+export function openEndedSessions({ primary }: Pick<StoreContext, 'primary'>): Promise<EndedTable> {
+  return EndedTable.open(primary)
+}
+
 /** Undefined without a database. Throws ConfigError if it cannot be opened. */
 export async function openDirectory({ config, primary, log }: StoreContext): Promise<Directory | undefined> {
   const address = databaseAddress(config.databaseUrl)
@@ -172,7 +179,7 @@ export async function openDirectory({ config, primary, log }: StoreContext): Pro
   // Most routers have no database, and need not load its libraries.
   const { clusterDirectory, ownDirectory } = await import('./directory/directory.ts')
   if (primary) return clusterDirectory(primary)
-  return ownDirectory(await openHost(address, log))
+  return ownDirectory(await openHost(address, config, log))
 }
 
 /** The primary's side. Rejects with ConfigError if the database cannot be opened; undefined without one. */
@@ -184,18 +191,22 @@ export async function serveClients(
   const address = databaseAddress(config.databaseUrl)
   if (!address) return undefined
   const { serveDirectory } = await import('./directory/directory.ts')
-  const opened = openHost(address, log)
+  const opened = openHost(address, config, log)
   serveDirectory(workers, opened)
   return opened
 }
 
-async function openHost(address: DatabaseAddress, log: StoreLog): Promise<DirectoryHost> {
+async function openHost(address: DatabaseAddress, config: Config, log: StoreLog): Promise<DirectoryHost> {
   const { openDatabase } = await import('./database/open.ts')
   const { DirectoryHost } = await import('./directory/host.ts')
   const database = await openDatabase(address, ({ message }) =>
     log.warn({ error: message }, 'a connection to the database broke'),
   )
-  return DirectoryHost.start(database, log)
+  const redis = redisAddress(config)
+  const { noHints, redisHints } = await import('./directory/hints.ts')
+  if (!redis) return DirectoryHost.start(database, { log, hints: noHints })
+  const { connectListening } = await import('./redis/client.ts')
+  return DirectoryHost.start(database, { log, hints: redisHints(connectListening(redis, [])) })
 }
 
 /** Responses of long conversations are large; this many bytes are some hundreds of them. */

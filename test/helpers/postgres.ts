@@ -9,6 +9,8 @@ import { missing } from './program.ts'
 export interface Postgres {
   /** Of a new, empty database. */
   url(): string
+  /** Runs one of its programs, such as `pg_dump`; gives what it has written to stdout. */
+  run(program: string, args: readonly string[], input?: string): string
   /** Ends it at once; `start` brings it back with what was committed. */
   stop(): Promise<void>
   start(): Promise<void>
@@ -57,6 +59,14 @@ export async function startPostgres(): Promise<Postgres> {
       execFileSync('createdb', ['-h', '127.0.0.1', '-p', String(port), '-U', 'router', name], options)
       return `postgres://router@127.0.0.1:${port}/${name}`
     },
+    run: (program, args, input = '') =>
+      execFileSync(program, args, {
+        ...options,
+        input,
+        encoding: 'utf8',
+        maxBuffer: 64 * 1024 * 1024,
+        stdio: 'pipe',
+      }),
     start,
     stop,
     async remove() {

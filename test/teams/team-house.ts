@@ -45,6 +45,9 @@ export async function openTeam(
       LLM_ROUTER_DATABASE_URL: databaseUrl,
       LLM_ROUTER_AUTH_ENABLED: '1',
       LLM_ROUTER_ADMIN_KEY: adminKey,
+      ...(databaseUrl.startsWith('postgres')
+        ? { LLM_ROUTER_SESSION_SECRET: 'secret-of-the-sessions-of-the-tests' }
+        : {}),
       ...env,
     },
   })

@@ -1,4 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
+import type { Role } from '../../sdk/client-key.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 
 /** A registered route with what its documentation needs. */
@@ -13,6 +14,8 @@ export interface DocumentedRoute {
   admin: boolean
   /** The route changes the router and always requires an operator key. */
   operator: boolean
+  /** Role that its requests take; undefined: none. */
+  role?: Role | undefined
   docs: EndpointDocs
 }
 

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import type { TSchema } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { version } from '../../lib/version.ts'
-import { needsOperatorKey } from '../auth/operator-proof.ts'
+import { isForOperators, neededRole, needsOperatorKey } from '../auth/operator-proof.ts'
 import { dialectOfRoute } from '../errors/index.ts'
 import { type DocumentedRoute, plainDocs } from './documented-route.ts'
 import { openapiDocument } from './openapi.ts'
@@ -42,6 +42,7 @@ export default fp(
           dialect: config?.errors ?? dialectOfRoute(config ?? {}, url, endpointPrefix),
           admin: config?.admin ?? false,
           operator: needsOperatorKey(name, config),
+          role: isForOperators(config) && !config?.open ? neededRole(name, config) : undefined,
           docs: config?.docs ?? plainDocs(name, url),
         })
       }
@@ -49,10 +50,13 @@ export default fp(
     // Fastify adds a HEAD route to every GET route. Routes on a separate admin port are not documented for clients.
     const routes = (): DocumentedRoute[] => {
       const gets = new Set(registered.flatMap(({ method, url }) => (method === 'GET' ? [url] : [])))
-      return registered.filter(
-        ({ method, url, admin }) => !(method === 'HEAD' && gets.has(url)) && !(admin && adminPort > 0),
-      )
+      return registered
+        .filter(
+          ({ method, url, admin }) => !(method === 'HEAD' && gets.has(url)) && !(admin && adminPort > 0),
+        )
+        .map((route) => ({ ...route, role: isOpen(route) ? undefined : route.role }))
     }
+    const isOpen = ({ operator, url }: DocumentedRoute): boolean => !operator && app.rights.isPublic(url)
     const texts = new Map<string, string>()
     let script: Promise<Buffer> | undefined
     app.decorate('apiDocs', {

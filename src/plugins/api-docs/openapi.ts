@@ -105,6 +105,7 @@ function operationOf(route: DocumentedRoute, shared: Shared): Json {
     ...(body === undefined ? {} : { requestBody: body }),
     responses: responsesOf(route, shared),
     ...(route.operator ? { security: anyOf(operatorSchemes) } : {}),
+    ...(route.role === undefined ? {} : { 'x-required-role': route.role }),
   }
 }
 

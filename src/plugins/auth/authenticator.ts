@@ -1,23 +1,40 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { presentedKey } from '../../config/key-ring.ts'
+import { type Login, presentedKey } from '../../config/key-ring.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { addressBlock, clientAddress } from './client-address.ts'
 import { FailedLogins } from './failed-logins.ts'
 import type { Keys } from './keys-file.ts'
+import { isForOperators, isSafe } from './operator-proof.ts'
+import { isFromOwnPage } from './sessions/origin.ts'
+import type { Sessions } from './sessions/sessions.ts'
 
-/** Authenticates a request: returns the client of its key, or the error to send. */
+/** Authenticates a request: returns the client of its key, token or session, or the error to send. */
 export type Authenticator = (request: FastifyRequest, reply: FastifyReply) => ClientKey | RouterError
 
+interface AuthenticatorOptions {
+  keys: Keys
+  sessions: Sessions
+  /** What became of the JSON Web Token of a request; undefined: it has none. */
+  tokenLogin(request: FastifyRequest): Login | RouterError | undefined
+}
+
 /** Unknown, disabled and expired keys get the same error; only the log tells them apart. */
-export function createAuthenticator(app: FastifyInstance, keys: Keys): Authenticator {
+export function createAuthenticator(
+  app: FastifyInstance,
+  { keys, sessions, tokenLogin }: AuthenticatorOptions,
+): Authenticator {
   const failed = new FailedLogins(() => performance.now())
   return (request, reply) => {
     const key = presentedKey(request.headers)
-    if (key === undefined) return missingKey(reply)
+    if (key === undefined) {
+      return usesSession(request, sessions) ? sessionClient(app, sessions, request, reply) : missingKey(reply)
+    }
     const address = clientAddress(request)
     const block = addressBlock(address)
-    const { client, error } = keys.find(key)
+    const login = tokenLogin(request) ?? keys.find(key)
+    if (login instanceof RouterError) return login
+    const { client, error } = login
     const waitMs = failed.waitMs(block)
     if (error === undefined) {
       if (waitMs > 0 && !failed.alwaysPasses(block, key, client.id)) return tooMany(reply, waitMs)
@@ -31,6 +48,44 @@ export function createAuthenticator(app: FastifyInstance, keys: Keys): Authentic
     app.log.warn({ ...logIds, client_address: address, reason: error, client: client?.id }, 'login refused')
     return invalidKey(reply)
   }
+}
+
+/** Sessions count where operators look and nowhere else, and never beside a key. */
+export function usesSession(request: FastifyRequest, sessions: Sessions): boolean {
+  return (
+    presentedKey(request.headers) === undefined &&
+    !request.is404 &&
+    isForOperators(request.routeOptions.config) &&
+    sessions.isSent(request)
+  )
+}
+
+/** Browsers send cookies with requests of other sites too: what changes something must come from a page of this router. */
+function sessionClient(
+  app: FastifyInstance,
+  sessions: Sessions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): ClientKey | RouterError {
+  const found = sessions.find(request)
+  if (!found) {
+    sessions.forget(request, reply)
+    return sessionEnded(reply)
+  }
+  const needsOrigin = !isSafe(request.method) || request.routeOptions.config.live
+  if (needsOrigin && !isFromOwnPage(request, app.config.publicUrl))
+    return new RouterError('forbidden', 'A session is only accepted from a page of this router', {
+      code: 'origin_not_allowed',
+    })
+  request.session = found.session
+  return found.client
+}
+
+function sessionEnded(reply: FastifyReply): RouterError {
+  return closingConnection(
+    reply,
+    new RouterError('auth', 'This session has ended: sign in again', { code: 'session_ended' }),
+  )
 }
 
 function missingKey(reply: FastifyReply): RouterError {

@@ -1,11 +1,9 @@
 import { type KeyRing, KeyRing as Ring } from '../../config/key-ring.ts'
-import { type ClientKey, type KeyLimits, nameMatcher, type Surface, surfaces } from '../../sdk/client-key.ts'
+import { type ClientKey, type KeyLimits, nameMatcher, surfacesOf } from '../../sdk/client-key.ts'
 import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
 
 /** What a client or a group permits. */
 type Bounds = Omit<GroupRecord, 'parent'>
-
-const defaultSurfaces: readonly Surface[] = surfaces.filter((surface) => surface !== 'operator')
 
 /** The clients of the database with all that their groups bound, and the keys that stand for them. */
 export function directoryKeys({ clients, groups, keys }: Snapshot): { ring: KeyRing; clients: ClientKey[] } {
@@ -34,17 +32,19 @@ function clientKey(id: string, record: ClientRecord, groupOf: ReadonlyMap<string
     const limits = limitsOf(bounds)
     return limits ? [{ key, limits }] : []
   })
+  const permitted = new Set(
+    [...surfacesOf(record.surfaces, record.role)].filter((surface) =>
+      above.every(({ group }) => !group.surfaces || group.surfaces.includes(surface)),
+    ),
+  )
   return {
     id,
     group: record.group ?? undefined,
     enabled: all.every(({ enabled }) => enabled !== false),
     expiresAt: record.expires_at ? Date.parse(record.expires_at) : undefined,
-    role: record.role ?? undefined,
-    surfaces: new Set(
-      surfacesOf(record).filter((surface) =>
-        above.every(({ group }) => !group.surfaces || group.surfaces.includes(surface)),
-      ),
-    ),
+    // A group without the surface of operators bounds roles too.
+    role: permitted.has('operator') ? (record.role ?? undefined) : undefined,
+    surfaces: permitted,
     // For people, the narrowest list.
     models: models[0],
     mayUse: (alias) => matchers.every((matches) => matches(alias)),
@@ -53,12 +53,6 @@ function clientKey(id: string, record: ClientRecord, groupOf: ReadonlyMap<string
     maxTokens: least(all.map(({ max_tokens: most }) => most ?? undefined)),
     mayCall: paths.length > 0 ? (path) => paths.every((matches) => matches(path)) : undefined,
   }
-}
-
-/** A role opens what operators look at; without one, `operator` among the surfaces does. */
-function surfacesOf({ surfaces: written, role }: ClientRecord): readonly Surface[] {
-  const own = written ?? (role ? [] : defaultSurfaces)
-  return role ? [...new Set([...own, 'operator' as const])] : own
 }
 
 /** The group and its parent. A name without a group cannot be: the database refuses it. */

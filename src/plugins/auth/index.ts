@@ -1,16 +1,20 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { presentedKey } from '../../config/key-ring.ts'
-import { type ClientKey, type Surface, surfaces } from '../../sdk/client-key.ts'
+import { presentedKey, sha256Of } from '../../config/key-ring.ts'
+import { type ClientKey, hasRole, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { ResponseStore } from '../../stores/responses/store.ts'
 import { withoutBasePath } from '../base-path.ts'
-import { type Authenticator, createAuthenticator } from './authenticator.ts'
+import { type Authenticator, createAuthenticator, usesSession } from './authenticator.ts'
 import { directoryKeys } from './directory-keys.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
+import { openIdConnect } from './oidc/index.ts'
+import type { OidcSignIn } from './oidc/sign-in.ts'
 import {
   administrator,
+  isForOperators,
+  neededRole,
   needsOperatorKey,
   operatorTest,
   requireProof,
@@ -18,8 +22,12 @@ import {
 } from './operator-proof.ts'
 import { noUse, type QuestionCost, type QuestionUse } from './question-use.ts'
 import type { UpstreamCost } from './request-cost.ts'
+import { openSessions } from './sessions/index.ts'
+import type { Session, Sessions } from './sessions/sessions.ts'
+import { signInPage } from './sessions/sign-in-page.ts'
 import { checkTokenCap } from './token-cap.ts'
 import { useLimits } from './use-limits.ts'
+import { type View, watchers } from './watchers.ts'
 
 type Responses = Pick<ResponseStore, 'find' | 'keep' | 'remove'>
 type Models = Pick<FastifyInstance['models'], 'listed' | 'find' | 'findLoosely'>
@@ -31,8 +39,12 @@ interface Rights {
   mayUse(client: ClientKey, model: string): boolean
   /** Stored responses of this client. */
   responses(request: FastifyRequest): Responses
+  /** Whether the route with this pattern can be read without a key. */
+  isPublic(route: string | undefined): boolean
   /** Whether the request carries an operator key, with client authentication or without. */
   isOperator(request: FastifyRequest, reply: FastifyReply): boolean
+  /** Returns a function that tells what a request that goes on may see at the moment. */
+  watcher(request: FastifyRequest, reply: FastifyReply): () => View
   /** Throws 403 for a key without any surface that can ask models. */
   checkAsking(request: FastifyRequest): void
   /**
@@ -46,6 +58,12 @@ interface Rights {
 declare module 'fastify' {
   interface FastifyInstance {
     rights: Rights
+    sessions: Sessions
+    /** Undefined without LLM_ROUTER_OIDC_ISSUER. */
+    oidc: OidcSignIn | undefined
+    /** The page that asks a browser for a key, where one may look at what was asked for. */
+    signInPage(request: FastifyRequest): string | undefined
+    keys: Keys
   }
   interface FastifyContextConfig {
     /** Upstream cost of a request that does not map to one upstream request with the same body. Must not throw. */
@@ -54,6 +72,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Use of the key's limits; undefined for a key without limits. */
     limitUse: LimitUse | undefined
+    /** The session that authenticates it, if no key does. */
+    session: Session | undefined
   }
 }
 
@@ -71,13 +91,18 @@ export default fp(
   async (app, { env }: AuthOptions) => {
     app.decorateRequest('client')
     app.decorateRequest('limitUse')
+    app.decorateRequest('session')
     let beginQuestion: Rights['beginQuestion'] = async () => noUse
     let isOperator: Rights['isOperator'] = () => false
+    let watcher: Rights['watcher'] = () => () => 'viewer'
+    const isPublic = app.config.authEnabled ? publicPaths(app) : () => true
     app.decorate('rights', {
+      isPublic,
       models: ({ client }) => (client?.models ? modelsOf(app, client) : app.models),
       mayUse: (client, model) => mayUseModel(app, client, model),
       responses: ({ client }) => (client ? ownedResponses(app.responses, client.id) : app.responses),
       isOperator: (request, reply) => isOperator(request, reply),
+      watcher: (request, reply) => watcher(request, reply),
       checkAsking: ({ client }) => {
         if (client && app.config.authEnabled && !asksModels(client)) throw notAllowed()
       },
@@ -85,10 +110,21 @@ export default fp(
     })
     const clientKeys = app.config.authEnabled ? await readClientKeys(app, env) : undefined
     const keys = withAdminKey(app.config.adminKey, clientKeys)
-    const authenticate = createAuthenticator(app, keys)
-    isOperator = operatorTest(authenticate)
+    const sessions = await openSessions(app, keys)
+    app.decorate('sessions', sessions)
+    app.decorate('keys', keys)
+    app.decorate('signInPage', signInPage(app))
+    const { oidc, tokenLogin } = await openIdConnect(app, { sessions, keys: clientKeys ?? noKeys })
+    app.decorate('oidc', oidc)
+    const authenticate = createAuthenticator(app, { keys, sessions, tokenLogin })
+    isOperator = operatorTest(
+      authenticate,
+      (request) => presentedKey(request.headers) !== undefined || usesSession(request, sessions),
+    )
+    const operators = isOperator
+    watcher = watchers({ keys, sessions, tokenLogin, isOperator: operators })
     if (!clientKeys && app.config.adminKey !== '') tellOperators(app, keys)
-    if (clientKeys) beginQuestion = requireKeys(app, clientKeys, authenticate)
+    if (clientKeys) beginQuestion = requireKeys(app, { keys: clientKeys, isPublic, authenticate })
     requireProof(app, keys, authenticate)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory'] },
@@ -106,11 +142,14 @@ function tellOperators(app: FastifyInstance, keys: Keys): void {
   })
 }
 
+const unknown = { client: undefined, error: 'unknown' } as const
+const noKeys: Keys = { find: () => unknown, findDigest: () => unknown, clients: () => [] }
+
 /** Keys of the file and of the database side by side; the file's are looked up first. */
 async function readClientKeys(app: FastifyInstance, env: AuthOptions['env']): Promise<Keys> {
   const file = app.config.authKeysFile === '' ? undefined : await readKeys(app, env)
   const { directory } = app
-  if (!directory) return file ?? { find: () => ({ client: undefined, error: 'unknown' }), clients: () => [] }
+  if (!directory) return file ?? noKeys
   let database = directoryKeys(directory.snapshot())
   const warnOfTwins = (): void => {
     const ids = new Set(file?.clients().map(({ id }) => id))
@@ -125,31 +164,45 @@ async function readClientKeys(app: FastifyInstance, env: AuthOptions['env']): Pr
   directory.onChange((snapshot) => {
     database = directoryKeys(snapshot)
   })
+  const findDigest: Keys['findDigest'] = (sha256) => {
+    const login = file?.findDigest(sha256)
+    return login?.client ? login : database.ring.findDigest(sha256)
+  }
   return {
-    find(key) {
-      const login = file?.find(key)
-      return login?.client ? login : database.ring.find(key)
-    },
+    find: (key) => findDigest(sha256Of(key)),
+    findDigest,
     clients: () => [...(file?.clients() ?? []), ...database.clients],
   }
 }
 
-function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticator): Rights['beginQuestion'] {
-  const isPublic = publicPaths(app)
+interface RequireKeysOptions {
+  keys: Keys
+  isPublic: Rights['isPublic']
+  authenticate: Authenticator
+}
+
+function requireKeys(
+  app: FastifyInstance,
+  { keys, isPublic, authenticate }: RequireKeysOptions,
+): Rights['beginQuestion'] {
   const limits = useLimits(app)
   // Runs before everything except the exchange, which counts the request, so that a rejected client is not asked for
   // its body.
   app.addHook('onRequest', (request, reply, next) => {
-    if (app.adminPort.isUsedBy(request.raw) || isPublic(request.routeOptions.url)) return next()
+    const { config, url } = request.routeOptions
+    if (app.adminPort.isUsedBy(request.raw) || config.open) return next()
+    if (isPublic(url) && config.role === undefined) return next()
     notStored(reply)
     // Such a route checks the key itself, see requireProof.
-    if (!request.is404 && needsOperatorKey(request.method, request.routeOptions.config)) return next()
+    if (!request.is404 && needsOperatorKey(request.method, config)) return next()
     const client = authenticate(request, reply)
     if (client instanceof RouterError) return next(client)
     request.client = client
     request.exchange.client = client.id
     if (client.surfaces.has('operator')) request.exchange.tellsRoute = true
     const surface = surfaceOf(app, request)
+    if (surface === 'operator' && !hasRole(client, neededRole(request.method, request.routeOptions.config)))
+      return next(notAllowed())
     if (surface !== undefined && !client.surfaces.has(surface)) return next(notAllowed())
     if (client.mayCall && asksModel(request) && !client.mayCall(pathOf(request))) return next(notAllowed())
     // Limits apply to POST only: reading state does no work that a limit protects.
@@ -209,11 +262,10 @@ function asksModels({ surfaces }: ClientKey): boolean {
  * operators.
  */
 function surfaceOf(app: FastifyInstance, request: FastifyRequest): Surface | undefined {
-  const { admin, surface, dialect, dialectOf } = request.routeOptions.config
+  const { surface } = request.routeOptions.config
   if (request.is404) return undefined
-  if (admin) return 'operator'
+  if (isForOperators(request.routeOptions.config)) return 'operator'
   if (surface !== undefined) return surface === 'any' ? undefined : surface
-  if (dialect === undefined && dialectOf === undefined) return 'operator'
   const spoken = app.errorDialectOf(request)
   return surfaces.find((each) => each === spoken) ?? 'openai'
 }

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { loadClientKeys } from '../../config/client-keys-load.ts'
-import { KeyRing, type Login } from '../../config/key-ring.ts'
+import { KeyRing, type Login, type RingEntry } from '../../config/key-ring.ts'
 import type { FileContent } from '../../config/sources.ts'
 import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
@@ -9,6 +10,8 @@ import { ConfigError } from '../../sdk/errors.ts'
 export interface Keys {
   /** See {@link KeyRing.find}. */
   find(key: string): Login
+  /** The same by the SHA-256 of a key. */
+  findDigest(sha256: Buffer): Login
   clients(): readonly ClientKey[]
 }
 
@@ -16,6 +19,7 @@ interface Loaded {
   ring: KeyRing
   clients: readonly ClientKey[]
   warnings: readonly string[]
+  description: object
 }
 
 /** Reads the keys file and reloads it on every change. Throws ConfigError with all errors of the file. */
@@ -52,13 +56,18 @@ export async function readKeys(
       logWarnings()
       app.log.info({ clients: keys.clients.length }, 'client keys reloaded')
     },
+    describe: () => keys.description,
     drop(errors, notice) {
       prepared = undefined
       if (!notice) return
       app.log.error({ errors }, `${errors[0] ?? 'no error'}; the client keys in use stay in force`)
     },
   })
-  return { find: (key) => keys.ring.find(key, Date.now()), clients: () => keys.clients }
+  return {
+    find: (key) => keys.ring.find(key),
+    findDigest: (sha256) => keys.ring.findDigest(sha256),
+    clients: () => keys.clients,
+  }
 }
 
 function loaded(
@@ -69,5 +78,26 @@ function loaded(
   if ('code' in content)
     throw new ConfigError([`LLM_ROUTER_AUTH_MEMORY_SEED_FILE: cannot read ${file} (${content.code})`])
   const { entries, warnings } = loadClientKeys(content.text, file, env)
-  return { ring: new KeyRing(entries), clients: entries.map(({ client }) => client), warnings }
+  return {
+    ring: new KeyRing(entries),
+    clients: entries.map(({ client }) => client),
+    warnings,
+    description: describe(entries),
+  }
+}
+
+/** Of all keys together there is one short digest, which tells that one has changed and nothing of it. */
+function describe(entries: readonly RingEntry[]): object {
+  const digest = createHash('sha256')
+  for (const { sha256 } of entries) digest.update(sha256)
+  return {
+    keys: digest.digest('hex').slice(0, 12),
+    clients: entries.map(
+      ({ client: { id, enabled, expiresAt, role, surfaces, models, limits, maxTokens } }) => ({
+        ...{ id, enabled, role, models, limits },
+        ...(expiresAt === undefined ? {} : { expires_at: new Date(expiresAt).toISOString() }),
+        ...{ surfaces: [...surfaces], max_tokens: maxTokens },
+      }),
+    ),
+  }
 }

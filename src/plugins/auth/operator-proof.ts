@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
-import { KeyRing, presentedKey, sha256Of } from '../../config/key-ring.ts'
+import { KeyRing, sha256Of } from '../../config/key-ring.ts'
 import { type ClientKey, hasRole, type Role } from '../../sdk/client-key.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import type { Authenticator } from './authenticator.ts'
@@ -9,20 +9,23 @@ import type { Keys } from './keys-file.ts'
 export function withAdminKey(adminKey: string, keys: Keys | undefined): Keys {
   const ring = new KeyRing(adminKey === '' ? [] : [{ client: administrator, sha256: sha256Of(adminKey) }])
   const clients = adminKey === '' ? [] : [administrator]
+  const findDigest: Keys['findDigest'] = (sha256) => {
+    const login = ring.findDigest(sha256)
+    return login.error === undefined ? login : (keys?.findDigest(sha256) ?? login)
+  }
   return {
-    find(key) {
-      const login = ring.find(key)
-      return login.error === undefined ? login : (keys?.find(key) ?? login)
-    },
+    find: (key) => findDigest(sha256Of(key)),
+    findDigest,
     clients: () => [...clients, ...(keys?.clients() ?? [])],
   }
 }
 
 /** Requires an operator key on every route that changes the router, regardless of the configuration. */
 export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Authenticator): void {
+  const hasOthers = app.config.oidcIssuer !== ''
   const prove: onRequestHookHandler = (request, reply, next) => {
-    const { role = 'operator' } = request.routeOptions.config
-    if (!keys.clients().some((client) => hasRole(client, role))) return next(noOperatorKey())
+    const role = neededRole(request.method, request.routeOptions.config)
+    if (!hasOthers && !keys.clients().some((client) => hasRole(client, role))) return next(noOperatorKey())
     reply.header('cache-control', 'no-store')
     const client = authenticate(request, reply)
     if (client instanceof RouterError) return next(client)
@@ -37,11 +40,14 @@ export function requireProof(app: FastifyInstance, keys: Keys, authenticate: Aut
   })
 }
 
-/** Returns a function that tells whether a request carries an operator key. An invalid key counts as a failed login. */
-export function operatorTest(authenticate: Authenticator) {
+/**
+ * Returns a function that tells whether a request carries an operator key or comes from an operator's session. An invalid
+ * key counts as a failed login.
+ */
+export function operatorTest(authenticate: Authenticator, isSent: (request: FastifyRequest) => boolean) {
   return (request: FastifyRequest, reply: FastifyReply): boolean => {
     if (request.client) return hasRole(request.client, 'operator')
-    if (presentedKey(request.headers) === undefined) return false
+    if (!isSent(request)) return false
     const client = authenticate(request, reply)
     return !(client instanceof RouterError) && hasRole(client, 'operator')
   }
@@ -84,22 +90,36 @@ function notAnOperator(role: Role): RouterError {
 
 /** The parts of a route's configuration that decide who may use it. */
 interface RouteAudience {
+  role?: Role | undefined
   admin?: boolean | undefined
   surface?: string | undefined
   dialect?: string | undefined
   dialectOf?: unknown
 }
 
+/** Role that a request to a route of operators takes: reading takes the lowest one. */
+export function neededRole(method: string, route: RouteAudience | undefined): Role {
+  return isSafe(method) ? 'viewer' : (route?.role ?? 'operator')
+}
+
 /** Methods without side effects: RFC 9110, section 9.2.1. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
+export function isSafe(method: string): boolean {
+  return safeMethods.has(method.toUpperCase())
+}
+
 /**
- * Whether a route changes the router and therefore requires an operator key, on every port and even without client
- * keys. A route that declares no audience, such as one of an extension, counts as one: it needs a surface or a dialect
+ * Whether a route changes the router, or names a role, and therefore requires an operator key, on every port and even
+ * without client keys. A route that declares no audience, such as one of an extension, counts as one: it needs a surface or a dialect
  * to be open to clients.
  */
 export function needsOperatorKey(method: string, route: RouteAudience | undefined): boolean {
-  if (safeMethods.has(method.toUpperCase())) return false
+  return isForOperators(route) && (!isSafe(method) || route?.role !== undefined)
+}
+
+/** Whether a route is for those who run the router. One that declares no audience is. */
+export function isForOperators(route: RouteAudience | undefined): boolean {
   if (route?.admin || route?.surface === 'operator') return true
   return route?.surface === undefined && route?.dialect === undefined && route?.dialectOf === undefined
 }

@@ -18,7 +18,14 @@ export default fp(
     const directory = await openDirectory(app)
     app.decorate('directory', directory)
     app.decorate('administration', administration(directory))
-    if (directory) app.addHook('onClose', () => directory.close())
+    if (!directory) return
+    app.addHook('onClose', () => directory.close())
+    app.reload.onChange(({ setting, ...change }) => {
+      const actor = { id: '', source: 'reload', address: '' } as const
+      directory
+        .run('recordReload', { setting, ...change }, actor)
+        .catch(({ code }) => app.log.warn({ code, setting }, 'a reload is missing in the audit log'))
+    })
   },
-  { name: 'directory', dependencies: ['config'] },
+  { name: 'directory', dependencies: ['config', 'reload'] },
 )

@@ -40,7 +40,8 @@ function existing(directory: Directory | undefined): Directory {
 }
 
 function actorOf(request: FastifyRequest): Actor {
-  return { id: request.client?.id ?? '', source: 'api', address: clientAddress(request) }
+  const source = request.session ? 'console' : 'api'
+  return { id: request.client?.id ?? '', source, address: clientAddress(request) }
 }
 
 function wantedVersion({ headers }: FastifyRequest): number | undefined {

@@ -2,6 +2,7 @@ import { type IncomingHttpHeaders, type IncomingMessage, STATUS_CODES } from 'no
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isObject } from '../../lib/json/read.ts'
+import { pageHeaders } from '../../lib/page-headers.ts'
 import { routeHeaders } from '../../relay/answer/answer-headers.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { asRouterError, type ErrorKind, isPermanent, RouterError } from '../../sdk/errors.ts'
@@ -88,6 +89,11 @@ function sendError(
   reply.headers(routeHeaders(request.exchange))
   if (shouldRetry !== undefined) reply.header('x-should-retry', String(shouldRetry))
   if (hasUnreadBody(request.raw)) reply.header('connection', 'close')
+  const page = error.kind === 'auth' ? app.signInPage(request) : undefined
+  if (page !== undefined) {
+    reply.headers({ ...pageHeaders, 'cache-control': 'no-store', vary: 'accept' })
+    return reply.code(error.status).type('text/html; charset=utf-8').send(page)
+  }
   if (request.routeOptions.config.errors === 'problem') return sendProblem(error, reply)
   const options = { ownPath: !path.startsWith('/v1/'), debug: app.config.inDebug, requestId: request.id }
   return reply

@@ -161,7 +161,13 @@ interface TakerOptions {
 
 function taker(app: FastifyInstance, { load, take, first }: TakerOptions): ConfigTaker<ModelsSnapshot> {
   const { reloads } = app.models.loading()
+  const describe = ({ version, models }: Loaded): object => ({
+    version,
+    models: models.map(({ alias }) => alias),
+  })
   let current = first
+  // What is found out about servers is no change that somebody has made.
+  let description = describe(first)
   let prepared: Loaded | undefined
   return {
     async prepare(snapshot) {
@@ -181,6 +187,7 @@ function taker(app: FastifyInstance, { load, take, first }: TakerOptions): Confi
       const known = isReload ? [] : current.warnings
       const { added, removed } = take(prepared, isReload)
       current = prepared
+      if (isReload) description = describe(prepared)
       prepared = undefined
       if (!notice) return
       for (const warning of warnings) if (!known.includes(warning)) app.log.warn(warning)
@@ -190,6 +197,7 @@ function taker(app: FastifyInstance, { load, take, first }: TakerOptions): Confi
         app.log.info({ version, ...counts }, 'models-config.json reloaded')
       } else app.log.info(counts, 'models or addresses of servers changed')
     },
+    describe: () => description,
     drop(errors, notice) {
       prepared = undefined
       if (!notice) return

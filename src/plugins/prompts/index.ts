@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -57,12 +58,20 @@ function taker(app: FastifyInstance, first: Texts | undefined): ConfigTaker<Prom
       if (notice) app.log.info({ prompts: current.size }, 'prompts reloaded')
       app.prompts.replace(current)
     },
+    describe: () => ({ prompts: digestOf(current) }),
     drop(errors, notice) {
       prepared = undefined
       if (!notice) return
       for (const error of errors) app.log.error(`${variable}: ${error}; the prompts in use stay in force`)
     },
   }
+}
+
+function digestOf(texts: Texts | undefined): string {
+  return createHash('sha256')
+    .update(JSON.stringify([...(texts ?? [])]))
+    .digest('hex')
+    .slice(0, 12)
 }
 
 type Texts = ReadonlyMap<string, string>

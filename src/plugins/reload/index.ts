@@ -10,6 +10,13 @@ export interface ReloadFailure {
   errors: readonly string[]
 }
 
+/** A change of what a setting names, for the audit log. */
+export interface ConfigChange {
+  setting: string
+  before: object
+  after: object
+}
+
 export interface Reload {
   readonly sources: ConfigSources
   /**
@@ -23,6 +30,8 @@ export interface Reload {
   }
   /** Reloads all sources immediately. */
   now(): Promise<void>
+  /** Calls back when files have been taken that differ from those before: in one process of a cluster. */
+  onChange(listener: (change: ConfigChange) => void): void
   /** By source name: the rejected reload, until a later one succeeds. */
   failures(): ReadonlyMap<string, ReloadFailure>
 }
@@ -46,6 +55,10 @@ export default fp(
     const sources = followedSources({ config, env, providers, log, lookup })
     const feeds: Pick<ConfigFeed<unknown>, 'reload' | 'close'>[] = []
     const failures = new Map<string, ReloadFailure>()
+    const listeners: ((change: ConfigChange) => void)[] = []
+    const tell = (change: ConfigChange): void => {
+      for (const listener of listeners) listener(change)
+    }
     app.decorate('reload', {
       sources,
       feed<Snapshot>(source: ConfigSource<Snapshot>) {
@@ -57,12 +70,13 @@ export default fp(
           // Not earlier: if a later plugin fails at the start, nothing runs the close hooks, and file watchers would
           // stay open.
           serve: (taker: ConfigTaker<Snapshot>) =>
-            void app.addHook('onReady', () => feed.serve(recordingFailures(taker, source.name, failures))),
+            void app.addHook('onReady', () => feed.serve(recording(taker, source.name, { failures, tell }))),
         }
       },
       async now() {
         await Promise.all(feeds.map((feed) => feed.reload()))
       },
+      onChange: (listener) => void listeners.push(listener),
       failures: () => failures,
     })
     app.addHook('onClose', async () => {
@@ -92,16 +106,20 @@ function watchFailureText(pollMs: number): string {
   return `changes are noticed late, within ${pollMs / 1000} s`
 }
 
-function recordingFailures<Snapshot>(
+function recording<Snapshot>(
   taker: ConfigTaker<Snapshot>,
   name: string,
-  failures: Map<string, ReloadFailure>,
+  { failures, tell }: { failures: Map<string, ReloadFailure>; tell(change: ConfigChange): void },
 ): ConfigTaker<Snapshot> {
   return {
     prepare: (snapshot) => taker.prepare(snapshot),
     commit(notice) {
       failures.delete(name)
+      const before = taker.describe?.()
       taker.commit(notice)
+      const after = taker.describe?.()
+      if (notice && before && after && JSON.stringify(before) !== JSON.stringify(after))
+        tell({ setting: name, before, after })
     },
     drop(errors, notice) {
       failures.set(name, { at: new Date(), errors })

@@ -1,13 +1,15 @@
+import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { json } from '../../sdk/endpoint-docs.ts'
+import type { FastifyRequest } from 'fastify'
+import { json, lines } from '../../sdk/endpoint-docs.ts'
 import { ListQuerySchema } from './records.ts'
 
 const EntrySchema = Type.Object({
   id: Type.String(),
   at: Type.String(),
   actor: Type.String({ description: 'Id of the client whose key was used.' }),
-  source: Type.String({ description: '`api`, `cli` or `console`.' }),
+  source: Type.String({ description: '`api`, `cli`, `console` (a session) or `reload` (changed files).' }),
   address: Type.String({ description: 'Address that the change came from.' }),
   action: Type.String(),
   entity: Type.String(),
@@ -16,9 +18,21 @@ const EntrySchema = Type.Object({
   after: Type.String(),
 })
 
+/** Entries that are read at once for an export. */
+const exportPage = 500
+
 /** Who has changed what: append-only, the latest first. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { administration } = app
+  type Page = Awaited<ReturnType<typeof administration.run<'audit'>>>
+  async function* entriesFrom(request: FastifyRequest, first: Page): AsyncGenerator<string> {
+    let page = first
+    for (;;) {
+      yield page.data.map((entry) => `${JSON.stringify(entry)}\n`).join('')
+      if (page.next_cursor === undefined) return
+      page = await administration.run(request, 'audit', { cursor: page.next_cursor, limit: exportPage })
+    }
+  }
   app.get(
     `${app.config.endpointPrefix}/admin/audit`,
     {
@@ -36,12 +50,19 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
               'A page.',
               Type.Object({ data: Type.Array(EntrySchema), next_cursor: Type.Optional(Type.String()) }),
             ),
+            lines('With `accept: application/x-ndjson`: all entries from the cursor on.'),
           ],
         },
       },
       schema: { querystring: ListQuerySchema },
     },
-    (request) => administration.run(request, 'audit', request.query),
+    async (request, reply) => {
+      reply.header('vary', 'accept')
+      if (!/\bapplication\/x-ndjson\b/.test(request.headers.accept ?? ''))
+        return administration.run(request, 'audit', request.query)
+      const first = await administration.run(request, 'audit', { ...request.query, limit: exportPage })
+      return reply.type('application/x-ndjson').send(Readable.from(entriesFrom(request, first)))
+    },
   )
 }
 

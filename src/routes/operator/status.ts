@@ -20,11 +20,16 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   }
   for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/status/events'] })) {
     // A HEAD request would stay open forever.
-    app.get(path, { config: { admin: true, docs: eventsDocs }, exposeHeadRoute: false }, (request, reply) => {
-      const isOperator = app.rights.isOperator(request, reply)
+    const config = { admin: true, live: true, docs: eventsDocs } as const
+    app.get(path, { config, exposeHeadRoute: false }, (request, reply) => {
+      const viewNow = app.rights.watcher(request, reply)
       const events = eventStream(reply)
       const stop = app.statusEvents.listen({
-        update: (status) => events.send(JSON.stringify(isOperator ? status : withoutAddresses(status))),
+        update(status) {
+          const view = viewNow()
+          if (view === 'ended') return events.end()
+          events.send(JSON.stringify(view === 'operator' ? status : withoutAddresses(status)))
+        },
         end: events.end,
       })
       const { exchange } = reply.request

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, SqliteAdapter, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Database } from './tables.ts'
@@ -60,7 +60,27 @@ const migrations: Readonly<Record<string, Migration>> = {
         .execute()
     },
   },
+  '0003-audit-append-only': {
+    async up(db: Kysely<unknown>) {
+      // Against mistakes and against whoever gets to run statements; an owner of the database can drop it.
+      for (const statement of db.getExecutor().adapter instanceof SqliteAdapter
+        ? sqliteAppendOnly
+        : postgresAppendOnly)
+        await sql.raw(statement).execute(db)
+    },
+  },
 }
+
+const sqliteAppendOnly = ['update', 'delete'].map(
+  (change) =>
+    `create trigger audit_no_${change} before ${change} on audit begin select raise(abort, 'the audit log is append-only'); end`,
+)
+const postgresAppendOnly = [
+  `create function audit_append_only() returns trigger language plpgsql as $$
+    begin raise exception 'the audit log is append-only'; end $$`,
+  `create trigger audit_append_only before update or delete or truncate on audit
+    for each statement execute function audit_append_only()`,
+]
 
 function entityTable(db: Kysely<unknown>, name: string) {
   return db.schema

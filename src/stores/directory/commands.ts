@@ -35,8 +35,15 @@ export interface Commands {
     in: { client: string; key: NewKey; idempotencyKey?: string | undefined }
     out: { stored: StoredKey; isNew: boolean }
   }
+  exists: { in: { entity: EntityName; id: string }; out: boolean }
+  /** A key of which only the SHA-256 is known; one that is there already stays as it is. */
+  importKey: { in: { client: string; sha256: string }; out: { stored: StoredKey; isNew: boolean } }
   rotateKey: { in: { id: string; rotation: Rotation }; out: StoredKey }
   revokeKey: { in: { id: string }; out: StoredKey }
+  /** A session of a browser, by its id; `endsAt`: when it would have ended, in milliseconds since 1970. */
+  endSession: { in: { id: string; endsAt: number }; out: null }
+  /** Files that have been taken, for the audit log. */
+  recordReload: { in: { setting: string; before: object; after: object }; out: null }
   audit: { in: ListInput; out: Page<Omit<AuditRow, 'at'> & { at: string }> }
 }
 

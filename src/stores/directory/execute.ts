@@ -40,6 +40,8 @@ const schemas: Readonly<Record<EntityName, TSchema>> = {
 const nouns: Readonly<Record<EntityName, string>> = { clients: 'client', groups: 'group' }
 /** How long a repeated create with the same idempotency key finds what it made, in milliseconds. */
 const idempotencyMs = 24 * 3_600_000
+/** Keys in the table meta: sessions that were ended before their time. */
+export const endedPrefix = 'session:'
 const defaultOverlapSeconds = 86_400
 
 type Handlers = {
@@ -58,11 +60,32 @@ export async function execute<Name extends CommandName>(
 ): Promise<CommandResult<Name>> {
   try {
     const handler: Handlers[Name] = handlers[name]
-    return { ok: await db.transaction().execute((rows) => handler(rows, input, { actor, now })) }
+    return {
+      ok: await withoutRaces(() => db.transaction().execute((rows) => handler(rows, input, { actor, now }))),
+    }
   } catch (thrown) {
     if (!(thrown instanceof RouterError)) throw thrown
     const { kind, message, code = 'invalid', param, status } = thrown
     return { error: { kind, status, message, code, ...(param === undefined ? {} : { param }) } }
+  }
+}
+
+/** Somebody else has changed the same row since it was read. */
+class Raced extends Error {}
+
+/** PostgreSQL's code for a row that somebody else has created meanwhile: unique_violation. */
+const uniqueViolation = '23505'
+const mostTries = 5
+
+/** Runs a transaction again that another one was faster than: then it finds what that one has done. */
+async function withoutRaces<Result>(run: () => Promise<Result>): Promise<Result> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run()
+    } catch (error) {
+      const isRace = error instanceof Raced || Object(error).code === uniqueViolation
+      if (!isRace || tries === mostTries) throw error
+    }
   }
 }
 
@@ -112,7 +135,7 @@ const handlers: Handlers = {
     check(entity, record)
     await checkReferences(rows, entity, id, record)
     const next = { ...row, record: JSON.stringify(record), version: row.version + 1, updated_at: context.now }
-    await rows
+    const { numUpdatedRows } = await rows
       .updateTable(tables[entity])
       .set({
         record: next.record,
@@ -121,7 +144,9 @@ const handlers: Handlers = {
         ...referencesOf(entity, record),
       })
       .where('id', '=', id)
-      .execute()
+      .where('version', '=', row.version)
+      .executeTakeFirst()
+    if (numUpdatedRows === 0n) throw new Raced()
     await changed(rows, context, { action: 'change', entity: nouns[entity], id, before, after: record })
     return stored(next)
   },
@@ -130,7 +155,12 @@ const handlers: Handlers = {
     const row = await find(rows, entity, id)
     checkVersion(row, version)
     if (entity === 'groups') await checkEmpty(rows, id)
-    await rows.deleteFrom(tables[entity]).where('id', '=', id).execute()
+    const { numDeletedRows } = await rows
+      .deleteFrom(tables[entity])
+      .where('id', '=', id)
+      .where('version', '=', row.version)
+      .executeTakeFirst()
+    if (numDeletedRows === 0n) throw new Raced()
     await changed(rows, context, {
       action: 'remove',
       entity: nouns[entity],
@@ -155,6 +185,30 @@ const handlers: Handlers = {
     return { stored: made, isNew: true }
   },
 
+  async exists(rows, { entity, id }) {
+    return (
+      (await rows.selectFrom(tables[entity]).select('id').where('id', '=', id).executeTakeFirst()) !==
+      undefined
+    )
+  },
+
+  async importKey(rows, { client, sha256 }, context) {
+    const known = await rows
+      .selectFrom('client_keys')
+      .selectAll()
+      .where('sha256', '=', sha256)
+      .executeTakeFirst()
+    if (known) return { stored: storedKey(known), isNew: false }
+    await find(rows, 'clients', client)
+    const row = {
+      ...newKeyRow(client, sha256, context),
+      description: 'imported',
+    }
+    await rows.insertInto('client_keys').values(row).execute()
+    await changed(rows, context, { action: 'import', entity: 'key', id: row.id, after: { client } })
+    return { stored: storedKey(row), isNew: true }
+  },
+
   async rotateKey(rows, { id, rotation }, context) {
     const old = await findKey(rows, id)
     const endsAt = context.now + (rotation.overlap_seconds ?? defaultOverlapSeconds) * 1000
@@ -177,6 +231,24 @@ const handlers: Handlers = {
     await rows.updateTable('client_keys').set({ revoked_at: context.now }).where('id', '=', id).execute()
     await changed(rows, context, { action: 'revoke', entity: 'key', id, before: { client: row.client_id } })
     return storedKey({ ...row, revoked_at: context.now })
+  },
+
+  async endSession(rows, { id, endsAt }, { now }) {
+    const old = await rows.selectFrom('meta').selectAll().where('key', 'like', `${endedPrefix}%`).execute()
+    for (const { key, value } of old)
+      if (Number(value) < now) await rows.deleteFrom('meta').where('key', '=', key).execute()
+    await rows
+      .insertInto('meta')
+      .values({ key: endedPrefix + id, value: String(endsAt) })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+    await nextRevision(rows)
+    return null
+  },
+
+  async recordReload(rows, { setting, before, after }, context) {
+    await changed(rows, context, { action: 'reload', entity: 'file', id: setting, before, after })
+    return null
   },
 
   async audit(rows, { cursor, limit }) {
@@ -319,6 +391,20 @@ function conflict(message: string, code: string): RouterError {
   return new RouterError('conflict', message, { code })
 }
 
+function newKeyRow(client: string, sha256: string, { now }: Context) {
+  return {
+    id: `key_${randomBytes(9).toString('hex')}`,
+    client_id: client,
+    sha256,
+    prefix: '',
+    description: '',
+    created_at: now,
+    expires_at: null,
+    revoked_at: null,
+    last_used_at: null,
+  }
+}
+
 async function addKey(
   rows: Rows,
   client: string,
@@ -328,21 +414,20 @@ async function addKey(
   }: { description?: string | undefined; expires_at?: string | null | undefined },
   context: Context,
 ) {
-  const id = `key_${randomBytes(9).toString('hex')}`
   const key = `sk-llmr-${randomBytes(30).toString('base64url')}`
   const row = {
-    id,
-    client_id: client,
-    sha256: createHash('sha256').update(key).digest('hex'),
+    ...newKeyRow(client, createHash('sha256').update(key).digest('hex'), context),
     prefix: key.slice(0, 14),
     description,
-    created_at: context.now,
     expires_at: expiry ? Date.parse(expiry) : null,
-    revoked_at: null,
-    last_used_at: null,
   }
   await rows.insertInto('client_keys').values(row).execute()
-  await changed(rows, context, { action: 'create', entity: 'key', id, after: { client, prefix: row.prefix } })
+  await changed(rows, context, {
+    action: 'create',
+    entity: 'key',
+    id: row.id,
+    after: { client, prefix: row.prefix },
+  })
   return { ...storedKey(row), key }
 }
 

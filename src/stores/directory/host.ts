@@ -2,10 +2,16 @@ import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts
 import type { OpenDatabase } from '../database/open.ts'
 import type { StoreLog } from '../redis/health.ts'
 import type { Command, CommandName, CommandResult } from './commands.ts'
-import { execute } from './execute.ts'
+import { endedPrefix, execute } from './execute.ts'
+import type { ChangeHints } from './hints.ts'
 
 /** How often to ask for the revision, in milliseconds: a revoked key is refused everywhere within two of them. */
 const pollMs = 1_000
+
+interface HostOptions {
+  log: StoreLog
+  hints: ChangeHints
+}
 
 /**
  * The clients, groups and keys of the database, held in memory by the process that owns the connection. Asks for one
@@ -14,21 +20,24 @@ const pollMs = 1_000
 export class DirectoryHost {
   readonly #database: OpenDatabase
   readonly #log: StoreLog
+  readonly #hints: ChangeHints
   readonly #listeners: ((snapshot: Snapshot) => void)[] = []
   #snapshot: Snapshot
   #timer: NodeJS.Timeout | undefined
   #isReachable = true
   #isClosed = false
 
-  private constructor(database: OpenDatabase, snapshot: Snapshot, log: StoreLog) {
+  private constructor(database: OpenDatabase, snapshot: Snapshot, { log, hints }: HostOptions) {
     this.#database = database
+    this.#hints = hints
+    hints.onHint(() => void this.#refresh())
     this.#snapshot = snapshot
     this.#log = log
     this.#schedule()
   }
 
-  static async start(database: OpenDatabase, log: StoreLog): Promise<DirectoryHost> {
-    return new DirectoryHost(database, await readSnapshot(database), log)
+  static async start(database: OpenDatabase, options: HostOptions): Promise<DirectoryHost> {
+    return new DirectoryHost(database, await readSnapshot(database), options)
   }
 
   get snapshot(): Snapshot {
@@ -47,13 +56,16 @@ export class DirectoryHost {
   /** Rejects only if the database fails. After a change, this process and its workers have it when this resolves. */
   async run<Name extends CommandName>(command: Command<Name>): Promise<CommandResult<Name>> {
     const result = await execute(this.#database.db, command, Date.now())
+    const { revision } = this.#snapshot
     await this.#refresh()
+    if (this.#snapshot.revision !== revision) this.#hints.tell()
     return result
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#timer)
+    this.#hints.close()
     await this.#database.close()
   }
 
@@ -99,8 +111,10 @@ async function readSnapshot(database: OpenDatabase): Promise<Snapshot> {
     .selectFrom('client_keys')
     .select(['id', 'client_id', 'sha256', 'expires_at', 'revoked_at'])
     .execute()
+  const ended = await db.selectFrom('meta').select('key').where('key', 'like', `${endedPrefix}%`).execute()
   return {
     revision,
+    endedSessions: ended.map(({ key }) => key.slice(endedPrefix.length)),
     clients: clients.map(({ id, record }) => ({ id, record: JSON.parse(record) as ClientRecord })),
     groups: groups.map(({ id, record }) => ({ id, record: JSON.parse(record) as GroupRecord })),
     keys: keys.map(({ id, client_id, sha256, expires_at, revoked_at }) => ({

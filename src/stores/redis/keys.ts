@@ -2,6 +2,8 @@
 export const freedChannel = 'llm-router:freed'
 /** The channel on which routers tell each other what their engines and models do. */
 export const fleetChannel = 'llm-router:fleet'
+/** The channel on which a host says that it has changed clients or keys in the database. */
+export const directoryChannel = 'llm-router:directory'
 /** The channel on which routers tell each other what operators set for targets. */
 export const overridesChannel = 'llm-router:overrides'
 

@@ -1,0 +1,54 @@
+import type { Config } from './settings-schema.ts'
+
+type SignInSettings = Pick<
+  Config,
+  | 'databaseUrl'
+  | 'redisUrl'
+  | 'redisHost'
+  | 'sessionSecret'
+  | 'publicUrl'
+  | 'oidcIssuer'
+  | 'oidcClientId'
+  | 'oidcRoleMap'
+  | 'oidcClientClaim'
+  | 'authEnabled'
+>
+
+/** Whether other hosts may share this configuration: what they have in common tells of them. */
+export function hasSeveralHosts({
+  databaseUrl,
+  redisUrl,
+  redisHost,
+}: Pick<Config, 'databaseUrl' | 'redisUrl' | 'redisHost'>): boolean {
+  return redisUrl !== '' || redisHost !== '' || databaseUrl.startsWith('postgres')
+}
+
+/** A sign-in that cannot work must not be found out by those who try it. */
+export function signInErrors(config: SignInSettings): string[] {
+  const { oidcIssuer, sessionSecret, databaseUrl } = config
+  const errors: string[] = []
+  if (sessionSecret === '' && hasSeveralHosts(config) && (oidcIssuer !== '' || databaseUrl !== ''))
+    errors.push(
+      'LLM_ROUTER_SESSION_SECRET must be set with Redis or PostgreSQL: without the same secret on all hosts, nobody stays signed in; a good one is the output of openssl rand -hex 32',
+    )
+  if (oidcIssuer === '') {
+    if (config.oidcClientClaim !== '')
+      errors.push('LLM_ROUTER_OIDC_CLIENT_CLAIM has no effect without LLM_ROUTER_OIDC_ISSUER')
+    return errors
+  }
+  if (config.oidcClientId === '')
+    errors.push('LLM_ROUTER_OIDC_CLIENT_ID must be set with LLM_ROUTER_OIDC_ISSUER')
+  if (config.publicUrl === '')
+    errors.push(
+      'LLM_ROUTER_PUBLIC_URL must be set with LLM_ROUTER_OIDC_ISSUER: the provider sends browsers back to it',
+    )
+  if (config.oidcRoleMap.length === 0)
+    errors.push(
+      'LLM_ROUTER_OIDC_ROLE_MAP must be set with LLM_ROUTER_OIDC_ISSUER, such as llm-admins=admin: without it nobody has a role',
+    )
+  if (config.oidcClientClaim !== '' && !config.authEnabled)
+    errors.push(
+      'LLM_ROUTER_OIDC_CLIENT_CLAIM has no effect without LLM_ROUTER_AUTH_ENABLED=1: requests would NOT be authenticated',
+    )
+  return errors
+}

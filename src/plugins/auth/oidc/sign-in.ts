@@ -1,0 +1,129 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import * as oidc from 'openid-client'
+import type { Config } from '../../../config/settings.ts'
+import { RouterError } from '../../../sdk/errors.ts'
+import type { Keys } from '../keys-file.ts'
+import { cookie } from '../sessions/cookies.ts'
+import { cameByHttps } from '../sessions/origin.ts'
+import { createSeal } from '../sessions/seal.ts'
+import type { SignedIn } from '../sessions/sessions.ts'
+import { claimOf, nameOfUser, roleOfClaim } from './claims.ts'
+import { type Provider, unavailable } from './provider.ts'
+
+/** How long the provider may take to ask a person, in milliseconds. */
+const patienceMs = 600_000
+
+const AttemptSchema = Type.Object({
+  state: Type.String(),
+  nonce: Type.String(),
+  verifier: Type.String(),
+  endsAt: Type.Number(),
+})
+type Attempt = Static<typeof AttemptSchema>
+
+export interface OidcSignIn {
+  /** The address of the provider where a person signs in; a cookie remembers what it must answer. */
+  begin(request: FastifyRequest, reply: FastifyReply): Promise<string>
+  /** Who has come back from there. Throws RouterError. */
+  finish(request: FastifyRequest, reply: FastifyReply): Promise<SignedIn>
+}
+
+/** Authorization code with PKCE (RFC 7636), state and nonce: OpenID Connect Core 1.0, section 3.1. */
+export function oidcSignIn(
+  config: Config,
+  secret: string,
+  provider: () => Promise<Provider>,
+  keys: Keys,
+): OidcSignIn {
+  const sealed = createSeal(secret, 'sign-in')
+  // Not Strict: the provider sends the browser back here.
+  const jar = cookie('llm-router-sign-in', 'Lax', (request) => cameByHttps(request, config.publicUrl))
+  const callback = `${config.publicUrl}${config.endpointPrefix}/session/oidc/callback`
+  return {
+    async begin(request, reply) {
+      const { configuration } = await provider()
+      const attempt: Attempt = {
+        state: oidc.randomState(),
+        nonce: oidc.randomNonce(),
+        verifier: oidc.randomPKCECodeVerifier(),
+        endsAt: Date.now() + patienceMs,
+      }
+      jar.write(request, reply, sealed.seal(attempt), patienceMs / 1000)
+      return oidc.buildAuthorizationUrl(configuration, {
+        redirect_uri: callback,
+        scope: 'openid email profile',
+        state: attempt.state,
+        nonce: attempt.nonce,
+        code_challenge: await oidc.calculatePKCECodeChallenge(attempt.verifier),
+        code_challenge_method: 'S256',
+      }).href
+    },
+    async finish(request, reply) {
+      const text = jar.read(request)
+      const attempt = text === undefined ? undefined : sealed.open(text)
+      jar.remove(request, reply)
+      if (!Value.Check(AttemptSchema, attempt) || attempt.endsAt < Date.now()) throw notBegun()
+      const address = new URL(callback)
+      address.search = request.originalUrl.split('?').slice(1).join('?')
+      const claims = await claimsOf(await provider(), address, { attempt, config })
+      return userOf(claims, config, keys)
+    },
+  }
+}
+
+/** The claims of the ID token, whose signature is checked too; from the user info, if the role is only there. */
+async function claimsOf(
+  { configuration, verify }: Provider,
+  address: URL,
+  { attempt: { state, nonce, verifier }, config }: { attempt: Attempt; config: Config },
+): Promise<Readonly<Record<string, unknown>>> {
+  const checks = {
+    pkceCodeVerifier: verifier,
+    expectedState: state,
+    expectedNonce: nonce,
+    idTokenExpected: true,
+  }
+  try {
+    const tokens = await oidc.authorizationCodeGrant(configuration, address, checks)
+    const claims = await verify(tokens.id_token ?? '', config.oidcClientId)
+    if (claimOf(claims, config.oidcRoleClaim) !== undefined) return claims
+    const { userinfo_endpoint: hasInfo } = configuration.serverMetadata()
+    if (hasInfo === undefined) return claims
+    return {
+      ...(await oidc.fetchUserInfo(configuration, tokens.access_token, String(claims.sub))),
+      ...claims,
+    }
+  } catch (error) {
+    if (error instanceof RouterError) throw error
+    // What fetch throws when nobody answers.
+    if (error instanceof TypeError) throw unavailable(error)
+    const { code } = Object(error)
+    throw new RouterError('forbidden', 'The identity provider did not confirm the sign-in: try again', {
+      code: 'sign_in_failed',
+      cause: error,
+      ...(typeof code === 'string' ? { causeCode: code } : {}),
+    })
+  }
+}
+
+function userOf(claims: Readonly<Record<string, unknown>>, config: Config, keys: Keys): SignedIn {
+  const role = roleOfClaim(claimOf(claims, config.oidcRoleClaim), config.oidcRoleMap)
+  if (role === undefined)
+    throw new RouterError('forbidden', 'This account has no role in this router', { code: 'role_missing' })
+  const id = nameOfUser(claims)
+  const named = config.oidcClientClaim === '' ? undefined : claimOf(claims, config.oidcClientClaim)
+  const client = keys.clients().find((each) => each.id === named)
+  return { id, role, ...(client ? { client: client.id } : {}) }
+}
+
+function notBegun(): RouterError {
+  return new RouterError(
+    'forbidden',
+    'This sign-in has not begun in this browser, or too long ago: try again',
+    {
+      code: 'sign_in_failed',
+    },
+  )
+}

@@ -1,0 +1,38 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+
+const cipher = 'aes-256-gcm'
+const ivBytes = 12
+const tagBytes = 16
+
+/** Encrypts and authenticates values that browsers keep: they can neither be read nor changed there. */
+export interface Seal {
+  seal(value: object): string
+  /** Undefined for what this secret has not sealed for this purpose. */
+  open(text: string): unknown
+}
+
+/** `purpose` separates keys, so that a value of one cookie is none in another. */
+export function createSeal(secret: string, purpose: string): Seal {
+  const key = Buffer.from(hkdfSync('sha256', secret, '', `llm-router ${purpose}`, 32))
+  return {
+    seal(value) {
+      const iv = randomBytes(ivBytes)
+      const encrypt = createCipheriv(cipher, key, iv, { authTagLength: tagBytes })
+      const text = Buffer.concat([encrypt.update(JSON.stringify(value)), encrypt.final()])
+      return Buffer.concat([iv, encrypt.getAuthTag(), text]).toString('base64url')
+    },
+    open(text) {
+      const bytes = Buffer.from(text, 'base64url')
+      if (bytes.length <= ivBytes + tagBytes) return undefined
+      const decrypt = createDecipheriv(cipher, key, bytes.subarray(0, ivBytes), { authTagLength: tagBytes })
+      decrypt.setAuthTag(bytes.subarray(ivBytes, ivBytes + tagBytes))
+      try {
+        const json =
+          decrypt.update(bytes.subarray(ivBytes + tagBytes), undefined, 'utf8') + decrypt.final('utf8')
+        return JSON.parse(json)
+      } catch {
+        return undefined
+      }
+    },
+  }
+}

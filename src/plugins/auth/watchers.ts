@@ -1,0 +1,37 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type Login, presentedKey } from '../../config/key-ring.ts'
+import { hasRole } from '../../sdk/client-key.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import { usesSession } from './authenticator.ts'
+import type { Keys } from './keys-file.ts'
+import type { Sessions } from './sessions/sessions.ts'
+
+/** What somebody may see whose answer goes on: `ended` when the key or session is no longer valid. */
+export type View = 'operator' | 'viewer' | 'ended'
+
+interface WatcherOptions {
+  keys: Keys
+  sessions: Sessions
+  tokenLogin(request: FastifyRequest): Login | RouterError | undefined
+  isOperator(request: FastifyRequest, reply: FastifyReply): boolean
+}
+
+/** Returns a function that tells what a request that goes on may see now, as long as it asks. */
+export function watchers({ keys, sessions, tokenLogin, isOperator }: WatcherOptions) {
+  return (request: FastifyRequest, reply: FastifyReply): (() => View) => {
+    const first = isOperator(request, reply)
+    const key = presentedKey(request.headers)
+    const isByKey = key !== undefined && (first || request.client !== undefined)
+    const isBySession = usesSession(request, sessions) && (first || request.client !== undefined)
+    // Without either, everybody may look.
+    if (!isByKey && !isBySession) return () => 'viewer'
+    return () => {
+      const login = isByKey ? (tokenLogin(request) ?? keys.find(key)) : undefined
+      const valid =
+        login && !(login instanceof RouterError) && login.error === undefined ? login.client : undefined
+      const client = isByKey ? valid : sessions.find(request)?.client
+      if (!client || !hasRole(client, 'viewer')) return 'ended'
+      return hasRole(client, 'operator') ? 'operator' : 'viewer'
+    }
+  }
+}

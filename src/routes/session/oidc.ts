@@ -1,0 +1,36 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { pageHeaders } from '../../lib/page-headers.ts'
+import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
+
+/** Signing in by OpenID Connect: to the provider, and back from it. */
+const plugin: FastifyPluginAsync = async (app) => {
+  const { config, sessions, oidc } = app
+  if (!oidc) return
+  const path = `${config.endpointPrefix}/session/oidc`
+  const own = `${config.publicUrl}${config.ui ? '/ui' : `${config.endpointPrefix}/session`}`
+  // SameSite=Strict: the cookie goes with what this page asks for, and not with what the provider's page asked for.
+  const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${own}"><title>Signed in</title><p><a href="${own}">Signed in</a></p></html>`
+  for (const admin of config.adminPort > 0 ? [true, false] : [false]) {
+    const options = { admin, surface: 'operator', open: true, errors: 'problem' } as const
+    app.get(path, { config: { ...options, docs } }, async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      return reply.redirect(await oidc.begin(request, reply))
+    })
+    app.get(`${path}/callback`, { config: { ...options, docs: false } }, async (request, reply) => {
+      reply.headers({ ...pageHeaders, 'cache-control': 'no-store' })
+      sessions.begin(request, reply, { user: await oidc.finish(request, reply) })
+      return reply.type('text/html; charset=utf-8').send(page)
+    })
+  }
+}
+
+export default plugin
+
+const docs: EndpointDocs = {
+  id: 'signInByProvider',
+  tag: 'Operation',
+  summary: 'Sign in by OpenID Connect',
+  description: 'For browsers: leads to the identity provider, which leads back to a session.',
+  status: '302',
+  answers: [],
+}

@@ -1,0 +1,85 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { presentedKey, sha256Of } from '../../config/key-ring.ts'
+import { roleOf } from '../../sdk/client-key.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { RouterError } from '../../sdk/errors.ts'
+
+const SessionSchema = Type.Object({
+  client: Type.String({ description: 'Who it is: a client, or a person by OpenID Connect.' }),
+  role: Type.String({ description: '`viewer`, `operator` or `admin`.' }),
+  expires_at: Type.Union([Type.String(), Type.Null()], {
+    description: 'When the session, or the key of the request, ends; null: never.',
+  }),
+})
+
+/** Signing in with a key, which is exchanged for the cookie of a session; who am I; signing out. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const { config, sessions } = app
+  const path = `${config.endpointPrefix}/session`
+  const shown = ({ client, session }: FastifyRequest, endsAt = session?.endsAt ?? client?.expiresAt) => ({
+    client: client?.id ?? '',
+    role: (client && roleOf(client)) ?? '',
+    expires_at: endsAt === undefined ? null : new Date(endsAt).toISOString(),
+  })
+  // Pages of operators may be on a port of their own, and what they change on the other one.
+  for (const admin of config.adminPort > 0 ? [true, false] : [false]) {
+    const options = (docs: EndpointDocs) =>
+      ({ config: { admin, surface: 'operator', role: 'viewer', errors: 'problem', docs } }) as const
+    app.post(path, options(signInDocs), (request, reply) => {
+      const key = presentedKey(request.headers)
+      if (key === undefined || app.keys.find(key).error !== undefined) throw notByKey()
+      if (sessions.secret === '') throw noSecret()
+      const session = sessions.begin(request, reply, { sha256: sha256Of(key).toString('hex') })
+      return shown(request, session.endsAt)
+    })
+    app.get(path, options(readDocs), (request) => shown(request))
+    app.delete(path, options(signOutDocs), async (request, reply) => {
+      await sessions.end(request, reply)
+      return reply.code(204).send()
+    })
+  }
+}
+
+export default plugin
+
+const signInDocs: EndpointDocs = {
+  id: 'signIn',
+  tag: 'Operation',
+  summary: 'Exchange a key for the cookie of a session',
+  description:
+    'The session lasts eight hours at most, and ends with the key. Its cookie is valid for what operators look at and change, never for clients, and only from pages of this router.',
+  answers: [json('Who has signed in.', SessionSchema)],
+}
+const readDocs: EndpointDocs = {
+  id: 'session',
+  tag: 'Operation',
+  summary: 'Who the key or session of the request belongs to',
+  answers: [json('Who it is.', SessionSchema)],
+}
+const signOutDocs: EndpointDocs = {
+  id: 'signOut',
+  tag: 'Operation',
+  summary: 'End the session',
+  status: '204',
+  answers: [],
+}
+
+function notByKey(): RouterError {
+  return new RouterError(
+    'forbidden',
+    'A session begins with a key: send one as "Authorization: Bearer ..."',
+    {
+      code: 'key_needed',
+    },
+  )
+}
+
+function noSecret(): RouterError {
+  return new RouterError(
+    'conflict',
+    'Nobody can sign in: with Redis or PostgreSQL, LLM_ROUTER_SESSION_SECRET must be set, the same on all hosts',
+    { code: 'session_secret_not_set' },
+  )
+}

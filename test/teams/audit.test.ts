@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { Redis } from 'ioredis'
+import { Client } from 'pg'
+import { auditCommand, recordCommand } from '../../src/cli/directory.ts'
+import type { Snapshot } from '../../src/sdk/directory.ts'
+import { openDatabase } from '../../src/stores/database/open.ts'
+import { execute } from '../../src/stores/directory/execute.ts'
+import { DirectoryHost } from '../../src/stores/directory/host.ts'
+import { bearer, keysFile } from '../helpers/keys-file.ts'
+import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { startRedis } from '../stores/redis-server.ts'
+import { adminKey, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+
+interface Entry {
+  at: string
+  actor: string
+  source: string
+  action: string
+  entity: string
+  entity_id: string
+  before: string
+  after: string
+}
+
+let postgres: Postgres
+before(async () => {
+  postgres = await startPostgres()
+})
+after(() => postgres.remove())
+
+const entries = async ({ admin }: TeamHouse): Promise<Entry[]> => (await admin('GET', '/audit')).body.data
+
+/** The first entry, past or to come, of which this is true. */
+async function entry(house: TeamHouse, isWanted: (each: Entry) => boolean): Promise<Entry> {
+  for (;;) {
+    const found = (await entries(house)).find(isWanted)
+    if (found) return found
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () => postgres.url() }))
+  describe(`the audit log in ${store}`, () => {
+    test('it says which files were taken, with what was in them before and after, and no key', async (t: TestContext) => {
+      const key = 'sk-of-the-file-one-0123456789'
+      const file = keysFile([{ id: 'one', key }])
+      t.after(() => file.remove())
+      const house = await openTeam(t, urlOf(t), file.env)
+      file.write([
+        { id: 'one', key, enabled: false },
+        { id: 'two', key: `${key}-two`, role: 'viewer' },
+      ])
+      await house.router.app.reload.now()
+      const {
+        source,
+        action,
+        actor,
+        before: former,
+        after: later,
+      } = await entry(house, ({ entity_id }) => entity_id === 'LLM_ROUTER_AUTH_MEMORY_SEED_FILE')
+      assert.deepEqual([source, action, actor], ['reload', 'reload', ''])
+      assert.deepEqual(
+        [former, later].map((text) =>
+          JSON.parse(text).clients.map(({ id, enabled, role }: Record<string, unknown>) => [
+            id,
+            enabled,
+            role,
+          ]),
+        ),
+        [
+          [['one', true, undefined]],
+          [
+            ['one', false, undefined],
+            ['two', true, 'viewer'],
+          ],
+        ],
+      )
+      const models = JSON.parse(readFileSync(house.router.file, 'utf8'))
+      models.active_models.all = ['small']
+      writeFileSync(house.router.file, JSON.stringify(models))
+      await house.router.app.reload.now()
+      const change = await entry(house, ({ entity_id }) => entity_id === 'LLM_ROUTER_MODELS_CONFIG')
+      assert.deepEqual(
+        [JSON.parse(change.before).models, JSON.parse(change.after).models],
+        [['small', 'large'], ['small']],
+      )
+      writeFileSync(house.router.file, '{')
+      await house.router.app.reload.now()
+      const all = await entries(house)
+      assert.equal(all.length, 2)
+      assert.ok(!JSON.stringify(all).includes(key))
+    })
+
+    test('it says what the command line has changed', async (t) => {
+      const url = urlOf(t)
+      const house = await openTeam(t, url)
+      const printed: string[] = []
+      const context = {
+        flags: { profiles: false, role: undefined, url: undefined, force: false },
+        env: { LLM_ROUTER_DATABASE_URL: url },
+        print: (text: string) => void printed.push(text),
+        printError: (text: string) => void printed.push(text),
+      }
+      assert.equal(await recordCommand('groups')(['create', 'team'], context), 0)
+      const made = await entry(house, ({ entity_id }) => entity_id === 'team')
+      assert.deepEqual([made.source, made.action], ['cli', 'create'])
+      assert.notEqual(made.actor, '')
+      assert.equal(await auditCommand([], context), 0)
+      assert.match(printed.at(-1) ?? '', /"source": "cli"/)
+    })
+
+    test('it is exported whole, one JSON object per line, the latest first', async (t) => {
+      const house = await openTeam(t, urlOf(t))
+      for (const id of ['a', 'b', 'c']) await house.admin('POST', '/groups', { id })
+      const response = await fetch(`${house.router.url}/api/admin/audit?limit=1`, {
+        headers: { ...bearer(adminKey), accept: 'application/x-ndjson' },
+      })
+      assert.match(response.headers.get('content-type') ?? '', /^application\/x-ndjson/)
+      const lines = (await response.text()).trimEnd().split('\n')
+      assert.deepEqual(
+        lines.map((line) => JSON.parse(line).entity_id),
+        ['c', 'b', 'a'],
+      )
+    })
+
+    test('no entry can be changed or removed, not even in the database', async (t) => {
+      const url = urlOf(t)
+      const house = await openTeam(t, url)
+      await house.admin('POST', '/groups', { id: 'team' })
+      for (const statement of ["update audit set actor = 'x'", 'delete from audit'])
+        await assert.rejects(() => run(url, statement), /append-only/, statement)
+      for (const method of ['DELETE', 'PATCH', 'PUT', 'POST'])
+        assert.equal((await house.admin(method, '/audit', {})).status, 405, method)
+      assert.equal((await entries(house)).length, 1)
+    })
+  })
+
+test('a change is told over Redis', async (t) => {
+  const redis = await startRedis()
+  t.after(() => redis.stop())
+  const url = `redis://127.0.0.1:${redis.port}`
+  const house = await openTeam(t, postgres.url(), { LLM_ROUTER_REDIS_URL: url })
+  const listener = new Redis(url)
+  t.after(() => listener.disconnect())
+  await listener.subscribe('llm-router:directory')
+  const told = once(listener, 'message')
+  // Until the router is connected, a change is noticed without Redis.
+  let count = 0
+  const timer = setInterval(() => void house.admin('POST', '/groups', { id: `g${count++}` }), 100)
+  const [channel] = await told.finally(() => clearInterval(timer))
+  assert.equal(channel, 'llm-router:directory')
+})
+
+test('a host that is told of a change reads it at once', async (t) => {
+  // It never asks by itself.
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const database = await openDatabase(
+    { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },
+    assert.ifError,
+  )
+  let hint = (): void => undefined
+  const hints = {
+    tell: () => undefined,
+    onHint: (listener: () => void) => {
+      hint = listener
+    },
+    close: () => undefined,
+  }
+  const log = { info: () => undefined, warn: () => undefined }
+  const host = await DirectoryHost.start(database, { log, hints })
+  t.after(() => host.close())
+  const changed = new Promise<Snapshot>((resolve) => host.onChange(resolve))
+  const actor = { id: '', source: 'cli', address: '' } as const
+  const input = { entity: 'groups', id: 'team', record: {} } as const
+  await execute(database.db, { name: 'create', input, actor }, Date.now())
+  hint()
+  assert.deepEqual(
+    (await changed).groups.map(({ id }) => id),
+    ['team'],
+  )
+})
+
+async function run(url: string, statement: string): Promise<void> {
+  if (url.startsWith('sqlite:')) {
+    const database = new DatabaseSync(url.slice('sqlite:'.length))
+    try {
+      database.exec(statement)
+    } finally {
+      database.close()
+    }
+    return
+  }
+  const client = new Client(url)
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}

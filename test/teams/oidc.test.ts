@@ -1,0 +1,325 @@
+import assert from 'node:assert/strict'
+import { createSecretKey } from 'node:crypto'
+import { after, before, beforeEach, describe, type TestContext, test } from 'node:test'
+import { freePort } from '../helpers/free-port.ts'
+import {
+  audience,
+  clientId,
+  clientSecret,
+  type IdentityProvider,
+  startIdentityProvider,
+} from '../helpers/identity-provider.ts'
+import { bearer } from '../helpers/keys-file.ts'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+
+let provider: IdentityProvider
+/** Where a proxy in front of the router would be: the provider knows this address. */
+let publicUrl = ''
+
+before(async () => {
+  publicUrl = `http://127.0.0.1:${await freePort()}`
+  provider = await startIdentityProvider(() => `${publicUrl}/api/session/oidc/callback`)
+})
+after(() => provider.close())
+beforeEach(() => {
+  provider.tamper(undefined)
+  Object.assign(provider.account, { sub: 'ada', groups: ['llm-admins'] })
+})
+
+const settings = (): Record<string, string> => ({
+  LLM_ROUTER_OIDC_ISSUER: provider.issuer,
+  LLM_ROUTER_OIDC_CLIENT_ID: clientId,
+  LLM_ROUTER_OIDC_CLIENT_SECRET: clientSecret,
+  LLM_ROUTER_OIDC_ROLE_MAP: 'llm-admins=admin,llm-operators=operator,staff=viewer',
+  LLM_ROUTER_PUBLIC_URL: publicUrl,
+})
+
+const open = (t: TestContext, env: Record<string, string> = {}): Promise<TeamHouse> =>
+  openTeam(t, sqliteUrl(t), { ...settings(), LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1', ...env })
+
+/** A browser with its cookies, by host. The public address of the router is where it listens. */
+function browser(routerUrl: string) {
+  const jars = new Map<string, Map<string, string>>()
+  const go = async (address: string, init: RequestInit = {}): Promise<Response> => {
+    const there = address.replace(publicUrl, routerUrl)
+    const { host } = new URL(there)
+    const jar = jars.get(host) ?? new Map<string, string>()
+    jars.set(host, jar)
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ')
+    const response = await fetch(there, { ...init, redirect: 'manual', headers: { ...init.headers, cookie } })
+    for (const set of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? []
+      if (value === '') jar.delete(name)
+      else jar.set(name, value)
+    }
+    return response
+  }
+  return {
+    go,
+    cookies: () => jars.get(new URL(routerUrl).host) ?? new Map<string, string>(),
+    /** Follows the provider up to the address that leads back to the router. */
+    async leave(): Promise<string> {
+      let address = (await go(`${routerUrl}/api/session/oidc`)).headers.get('location') ?? ''
+      while (!address.startsWith(publicUrl)) {
+        const response = await go(new URL(address, provider.issuer).href)
+        address = response.headers.get('location') ?? assert.fail(await response.text())
+      }
+      return address
+    },
+    async signIn(): Promise<Response> {
+      return go(await this.leave())
+    },
+  }
+}
+
+const me = async (person: ReturnType<typeof browser>, url: string) =>
+  Object(await (await person.go(`${url}/api/session`)).json())
+
+describe('signing in by OpenID Connect', () => {
+  test('a person gets the highest role that the map gives to a value of the claim', async (t) => {
+    const { router } = await open(t)
+    const cases: [unknown, string | number][] = [
+      [['llm-admins', 'staff'], 'admin'],
+      [['staff', 'llm-operators', 'others'], 'operator'],
+      ['staff', 'viewer'],
+      [['others'], 403],
+      [undefined, 403],
+      [{ 'llm-admins': true }, 403],
+    ]
+    for (const [groups, expected] of cases) {
+      provider.account.groups = groups
+      const person = browser(router.url)
+      const response = await person.signIn()
+      if (typeof expected === 'number') assert.equal(response.status, expected)
+      else {
+        assert.equal(response.status, 200)
+        assert.match(
+          await response.text(),
+          new RegExp(`http-equiv="refresh" content="0;url=${publicUrl}/ui"`),
+        )
+        assert.deepEqual((await me(person, router.url)).role, expected)
+        assert.equal((await person.go(`${router.url}/ui`)).status, 200)
+      }
+    }
+  })
+
+  test('what a person changes is in the audit log under their name', async (t) => {
+    const { router, admin } = await open(t)
+    const person = browser(router.url)
+    await person.signIn()
+    const created = await person.go(`${router.url}/api/admin/groups`, {
+      method: 'POST',
+      headers: { origin: router.url, 'content-type': 'application/json' },
+      body: '{"id":"team"}',
+    })
+    assert.equal(created.status, 201)
+    const [last] = (await admin('GET', '/audit')).body.data
+    assert.deepEqual([last.actor, last.source], ['oidc:ada', 'console'])
+  })
+
+  test('the way back is only taken in the browser that began, once, with the state that was given', async (t) => {
+    const { router } = await open(t)
+    const person = browser(router.url)
+    const back = await person.leave()
+    assert.equal((await browser(router.url).go(back)).status, 403)
+    assert.equal((await person.go(back.replace(/state=[^&]+/, 'state=other'))).status, 403)
+    assert.equal((await person.go(back)).status, 403, 'the attempt is used up')
+    const second = await person.leave()
+    const cookies = new Map(person.cookies())
+    assert.equal((await person.go(second)).status, 200)
+    for (const [name, value] of cookies) person.cookies().set(name, value)
+    assert.equal((await person.go(second)).status, 403, 'the code is used up')
+    assert.equal((await person.go(`${router.url}/api/session/oidc/callback?error=access_denied`)).status, 403)
+  })
+
+  test('an ID token for somebody else, of somebody else, of another time or without signature is refused', async (t) => {
+    const { router } = await open(t)
+    const now = () => Math.floor(Date.now() / 1000)
+    const outcome = async (change: Parameters<IdentityProvider['tamper']>[0]) => {
+      provider.tamper(change)
+      return (await browser(router.url).signIn()).status
+    }
+    const { sign } = provider
+    const unsigned = (claims: object) => {
+      const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+      return `${part({ alg: 'none' })}.${part(claims)}.`
+    }
+    const refused: Record<string, Parameters<IdentityProvider['tamper']>[0]> = {
+      nonce: (claims) => sign({ ...claims, nonce: 'other' }),
+      audience: (claims) => sign({ ...claims, aud: 'other' }),
+      issuer: (claims) => sign({ ...claims, iss: 'https://evil.example' }),
+      expired: (claims) => sign({ ...claims, iat: now() - 4_000, exp: now() - 90 }),
+      none: async (claims) => unsigned(claims),
+      'another key': async (claims) => {
+        const token = await sign(claims)
+        return `${token.slice(0, -8)}AAAAAAAA`
+      },
+    }
+    for (const [name, change] of Object.entries(refused)) assert.equal(await outcome(change), 403, name)
+    assert.equal(await outcome((claims) => sign({ ...claims, iat: now() - 4_000, exp: now() - 15 })), 200)
+    assert.equal(await outcome((claims) => sign({ ...claims, iat: now() + 15 })), 200)
+  })
+
+  test('a key that the provider has begun to use is taken', async (t) => {
+    const { router } = await open(t)
+    assert.equal((await browser(router.url).signIn()).status, 200)
+    provider.rotate()
+    await eventually(async () => (await browser(router.url).signIn()).status === 200)
+  })
+
+  test('a session ends with the client that a claim names', async (t) => {
+    const { router, admin, newKey } = await open(t, { LLM_ROUTER_OIDC_CLIENT_CLAIM: 'sub' })
+    await newKey('ada')
+    const person = browser(router.url)
+    await person.signIn()
+    assert.equal((await person.go(`${router.url}/ui`)).status, 200)
+    await admin('PATCH', '/clients/ada', { enabled: false })
+    assert.equal((await person.go(`${router.url}/ui`)).status, 401)
+    assert.equal((await browser(router.url).signIn()).status, 403)
+  })
+
+  test('a provider that is away is told, and a router starts without it', async (t) => {
+    const { router } = await open(t, { LLM_ROUTER_OIDC_ISSUER: `http://127.0.0.1:${await freePort()}` })
+    const response = await fetch(`${router.url}/api/session/oidc`, { redirect: 'manual' })
+    assert.deepEqual(
+      [response.status, Object(await response.json()).code],
+      [503, 'identity_provider_unavailable'],
+    )
+  })
+
+  test('the page to sign in leads to the provider', async (t) => {
+    const { router } = await open(t)
+    const page = await (await fetch(`${router.url}/ui`, { headers: { accept: 'text/html' } })).text()
+    const [, link = ''] = /href="([^"]+oidc)"/.exec(page) ?? []
+    const { status } = await fetch(new URL(link, `${router.url}/ui`), { redirect: 'manual' })
+    assert.equal(status, 302)
+  })
+
+  test('settings that cannot work stop the start', async () => {
+    for (const [env, expected] of [
+      [{ LLM_ROUTER_OIDC_CLIENT_ID: '' }, /OIDC_CLIENT_ID must be set/],
+      [{ LLM_ROUTER_PUBLIC_URL: '' }, /PUBLIC_URL must be set/],
+      [{ LLM_ROUTER_OIDC_ROLE_MAP: '' }, /OIDC_ROLE_MAP must be set/],
+      [{ LLM_ROUTER_OIDC_ROLE_MAP: 'x=root' }, /OIDC_ROLE_MAP/],
+      [{ LLM_ROUTER_OIDC_ISSUER: 'http://idp.example.com' }, /OIDC_ISSUER/],
+      [{ LLM_ROUTER_REDIS_HOST: '127.0.0.1' }, /SESSION_SECRET must be set/],
+      [{ LLM_ROUTER_OIDC_CLIENT_CLAIM: 'sub' }, /OIDC_CLIENT_CLAIM has no effect/],
+    ] as const)
+      await assert.rejects(
+        startRouter({ models: modelsConfig({}), env: { ...settings(), ...env } }),
+        expected,
+        JSON.stringify(env),
+      )
+  })
+})
+
+describe('JSON Web Tokens of API clients', () => {
+  const apiSettings = { LLM_ROUTER_OIDC_CLIENT_CLAIM: 'client_id', LLM_ROUTER_OIDC_AUDIENCE: audience }
+  const now = (): number => Math.floor(Date.now() / 1000)
+  const claims = () => ({
+    iss: provider.issuer,
+    aud: audience,
+    sub: clientId,
+    client_id: clientId,
+    iat: now(),
+    exp: now() + 60,
+  })
+
+  test('a token of the provider stands for the client that it names, with its permissions', async (t) => {
+    const { admin, newKey, chat, router } = await open(t, apiSettings)
+    const token = await provider.clientToken()
+    assert.equal((await chat(token)).status, 401)
+    await newKey(clientId, { models: ['small'] })
+    assert.deepEqual([(await chat(token)).status, (await chat(token, 'large')).status], [200, 404])
+    await router.logged(({ client, model }) => client === clientId && model === 'small')
+    await admin('PATCH', `/clients/${clientId}`, { enabled: false })
+    assert.equal((await chat(token)).status, 401)
+    assert.ok(!JSON.stringify(router.logs).includes(token.slice(-20)))
+  })
+
+  test('only a signature of the issuer counts, for this audience, at this time', async (t) => {
+    const { newKey, router } = await open(t, apiSettings)
+    await newKey(clientId)
+    const { sign } = provider
+    let address = 0
+    // Each from an address of its own, so that none pays for another.
+    const status = async (token: string | Promise<string>) => {
+      const from = { 'x-forwarded-for': `192.0.2.${++address}` }
+      return (await fetch(`${router.url}/v1/models`, { headers: { ...bearer(await token), ...from } })).status
+    }
+    assert.equal(await status(sign(claims())), 200)
+    const publicKey = provider.publicKey().export({ type: 'spki', format: 'pem' })
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const shared = createSecretKey(Buffer.from(publicKey))
+    const { exp: _exp, ...endless } = claims()
+    const refused: Record<string, string | Promise<string>> = {
+      'alg none': `${part({ alg: 'none' })}.${part(claims())}.`,
+      'alg None': `${part({ alg: 'None', kid: 'one' })}.${part(claims())}.`,
+      'HS256 with the public key': sign(claims(), { alg: 'HS256' }, shared),
+      'HS256 with the public key, without kid': sign(claims(), { alg: 'HS256', kid: undefined }, shared),
+      'unknown kid': sign(claims(), { kid: 'unknown' }),
+      'kid as a path': sign(claims(), { kid: '../../dev/null' }),
+      'own key in the header': sign(claims(), { jku: 'https://evil.example/jwks', kid: 'evil' }),
+      audience: sign({ ...claims(), aud: clientId }),
+      'no audience': sign({ ...claims(), aud: '' }),
+      issuer: sign({ ...claims(), iss: `${provider.issuer}/` }),
+      expired: sign({ ...claims(), exp: now() - 60 }),
+      'not yet': sign({ ...claims(), nbf: now() + 60 }),
+      endless: sign(endless),
+      'no client': sign({ ...claims(), client_id: '' }),
+      'a list': sign({ ...claims(), client_id: [clientId] }),
+      'the admin key': sign({ ...claims(), client_id: 'admin-key' }),
+      'a changed claim': sign(claims()).then((token) => {
+        const [head, , signature] = token.split('.')
+        return `${head}.${part({ ...claims(), exp: now() + 600 })}.${signature}`
+      }),
+    }
+    for (const [name, token] of Object.entries(refused)) assert.equal(await status(token), 401, name)
+  })
+
+  test('clocks may differ by half a minute', async (t) => {
+    const { newKey, chat } = await open(t, apiSettings)
+    await newKey(clientId)
+    const status = async (change: object) =>
+      (await chat(await provider.sign({ ...claims(), ...change }))).status
+    assert.equal(await status({ exp: now() - 15 }), 200)
+    assert.equal(await status({ nbf: now() + 15, iat: now() + 15 }), 200)
+    assert.equal(await status({ exp: now() - 45 }), 401)
+    assert.equal(await status({ nbf: now() + 45 }), 401)
+  })
+
+  test('after a rotation tokens of the new key count, and those of the old one no longer', async (t) => {
+    const { newKey, chat } = await open(t, apiSettings)
+    await newKey(clientId)
+    const old = await provider.sign(claims())
+    assert.equal((await chat(old)).status, 200)
+    provider.rotate()
+    await eventually(async () => (await chat(await provider.sign(claims()))).status === 200)
+    assert.equal((await chat(old)).status, 401)
+  })
+
+  test('a token is never taken for a key, nor a key or session tried instead', async (t) => {
+    const { newKey, chat, router } = await open(t, apiSettings)
+    const key = await newKey(clientId)
+    const response = await fetch(`${router.url}/v1/models`, {
+      headers: { ...bearer(await provider.sign({ ...claims(), aud: 'other' })), 'x-api-key': key },
+    })
+    assert.equal(response.status, 401)
+    assert.equal((await chat(key)).status, 200)
+  })
+
+  test('without the name of a claim tokens are unknown keys', async (t) => {
+    const { newKey, chat } = await open(t)
+    await newKey(clientId)
+    assert.equal((await chat(await provider.sign({ ...claims(), aud: clientId }))).status, 401)
+  })
+})
+
+async function eventually(isSo: () => Promise<boolean>): Promise<void> {
+  const since = performance.now()
+  while (!(await isSo())) {
+    assert.ok(performance.now() - since < 30_000, 'never came true')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { bearer, keysFile } from '../helpers/keys-file.ts'
+import { adminKey, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+
+const filed = (name: string): string => `sk-of-the-file-${name}-0123456789`
+const records = [
+  { id: 'filed-client', key: filed('client') },
+  { id: 'filed-viewer', key: filed('viewer'), role: 'viewer' },
+  { id: 'filed-operator', key: filed('operator'), role: 'operator' },
+  { id: 'filed-surface', key: filed('surface'), surfaces: ['operator'] },
+  { id: 'filed-admin', key: filed('admin'), role: 'admin' },
+]
+
+interface Operation {
+  method: string
+  path: string
+  role: string | undefined
+}
+
+async function open(t: TestContext): Promise<TeamHouse> {
+  const file = keysFile(records)
+  t.after(() => file.remove())
+  return openTeam(t, sqliteUrl(t), { ...file.env, LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' })
+}
+
+/** Every operation of the document, at a path that exists. */
+async function operations(url: string, key: string): Promise<Operation[]> {
+  const response = await fetch(`${url}/openapi.json`, { headers: bearer(key) })
+  const document = Object(await response.json())
+  return Object.entries<Record<string, Record<string, string>>>(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { 'x-required-role': role }]) => ({
+      method: method.toUpperCase(),
+      path: path.replaceAll(/\{\w+\}/g, 'x'),
+      role,
+    })),
+  )
+}
+
+let addresses = 0
+/** The status, and whether the refusal is about the role. Each from an address of its own, so that none pays for another. */
+async function ask(url: string, { method, path }: Operation, key: string | undefined): Promise<string> {
+  const address = `192.0.${++addresses >> 8}.${addresses & 255}`
+  const hasBody = !['DELETE', 'GET', 'HEAD'].includes(method)
+  const leaving = new AbortController()
+  const response = await fetch(url + path, {
+    method,
+    redirect: 'manual',
+    signal: leaving.signal,
+    headers: {
+      'content-type': 'application/json',
+      'x-forwarded-for': address,
+      ...(key === undefined ? {} : bearer(key)),
+    },
+    ...(hasBody ? { body: '[' } : {}),
+  })
+  leaving.abort()
+  return response.status === 401 || response.status === 403 ? `${response.status}` : 'let in'
+}
+
+const order = ['viewer', 'operator', 'admin']
+
+test('each role may do what the API document says and no more, with keys of the file and of the database', async (t) => {
+  const { newKey, router } = await open(t)
+  const holders: [string, string | undefined, string][] = [
+    ['filed viewer', 'viewer', filed('viewer')],
+    ['filed operator', 'operator', filed('operator')],
+    ['filed key with the surface operator', 'operator', filed('surface')],
+    ['filed admin', 'admin', filed('admin')],
+    ['filed client', undefined, filed('client')],
+    ['stored viewer', 'viewer', await newKey('vera', { role: 'viewer' })],
+    ['stored operator', 'operator', await newKey('oscar', { role: 'operator' })],
+    ['stored key with the surface operator', 'operator', await newKey('sue', { surfaces: ['operator'] })],
+    ['stored admin', 'admin', await newKey('ada', { role: 'admin' })],
+    ['stored client', undefined, await newKey('carol')],
+    ['LLM_ROUTER_ADMIN_KEY', 'admin', adminKey],
+  ]
+  const all = await operations(router.url, filed('client'))
+  const ofOperators = all.filter(({ role }) => role !== undefined)
+  assert.ok(ofOperators.length >= 20, String(ofOperators.length))
+  const under = all.filter(({ path }) => path.startsWith('/api/admin/'))
+  for (const { method, path, role } of under)
+    assert.equal(role, method === 'GET' ? 'viewer' : 'admin', `${method} ${path}`)
+  for (const operation of ofOperators) {
+    const { method, path, role = '' } = operation
+    assert.equal(await ask(router.url, operation, undefined), '401', `${method} ${path} without a key`)
+    for (const [name, held, key] of holders) {
+      const expected = held !== undefined && order.indexOf(held) >= order.indexOf(role) ? 'let in' : '403'
+      assert.equal(await ask(router.url, operation, key), expected, `${method} ${path}: ${name}`)
+    }
+  }
+})
+
+test('a key with a role asks models only where it has their surfaces too', async (t) => {
+  const { newKey, chat } = await open(t)
+  assert.equal((await chat(filed('viewer'))).status, 403)
+  assert.equal((await chat(await newKey('ada', { role: 'admin' }))).status, 403)
+  assert.equal((await chat(await newKey('both', { role: 'admin', surfaces: ['openai'] }))).status, 200)
+})
+
+test('a group without the surface of operators takes the roles of its clients away', async (t) => {
+  const { admin, newKey } = await open(t)
+  await admin('POST', '/groups', { id: 'team', surfaces: ['openai'] })
+  const key = await newKey('ada', { role: 'admin', group: 'team' })
+  assert.equal((await admin('GET', '/clients', undefined, bearer(key))).status, 403)
+  assert.equal((await admin('POST', '/clients', { id: 'x' }, bearer(key))).status, 403)
+})
+
+test('a role that does not exist stops the start, with its place in the file', async (t) => {
+  const file = keysFile([{ id: 'x', key: filed('x'), role: 'root' }])
+  t.after(() => file.remove())
+  await assert.rejects(openTeam(t, sqliteUrl(t), file.env), /role.*viewer.*operator.*admin/s)
+})

@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { bearer } from '../helpers/keys-file.ts'
+import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { type Answer, adminKey, openTeam, sqliteUrl } from './team-house.ts'
+
+let postgres: Postgres
+before(async () => {
+  postgres = await startPostgres()
+})
+after(() => postgres.remove())
+
+const injections = [
+  "' or '1'='1",
+  "x'; drop table clients; --",
+  "x'); delete from client_keys; --",
+  'x" or ""="',
+  "x' union select sha256 from client_keys --",
+  '%',
+  '_',
+  '\\',
+  "x'||(select sha256 from client_keys)||'",
+]
+
+interface Parameter {
+  name: string
+  in: string
+}
+
+for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () => postgres.url() }))
+  describe(`teams in ${store}`, () => {
+    test('no parameter of administration is taken for SQL', async (t: TestContext) => {
+      const { admin, newKey, router, chat } = await openTeam(t, urlOf(t))
+      await admin('POST', '/groups', { id: 'team' })
+      const key = await newKey('alice', { group: 'team' })
+      const state = async () => {
+        const lists = [
+          await admin('GET', '/clients'),
+          await admin('GET', '/groups'),
+          await admin('GET', '/keys'),
+        ]
+        return lists.map(({ body }) => body)
+      }
+      const former = await state()
+      const document = JSON.parse(router.app.apiDocs.openapi('.'))
+      const operations = Object.entries<Record<string, { parameters?: Parameter[] }>>(document.paths).filter(
+        ([path]) => path.startsWith('/api/admin/'),
+      )
+      let asked = 0
+      for (const [path, methods] of operations)
+        for (const [method, { parameters = [] }] of Object.entries(methods))
+          for (const { name, in: where } of parameters)
+            for (const text of injections) {
+              const value = encodeURIComponent(text)
+              const filled = path.replaceAll(/\{(\w+)\}/g, (_part, each) => (each === name ? value : 'alice'))
+              const query = where === 'query' ? `?${name}=${value}` : ''
+              const body = ['get', 'delete'].includes(method) ? undefined : {}
+              // Only the parameter is wrong: a reading of all that is there would show.
+              if (where === 'query' || filled.includes(value)) {
+                const answer = await admin(
+                  method.toUpperCase(),
+                  filled.replace('/api/admin', '') + query,
+                  body,
+                )
+                assert.ok(answer.status < 500, `${method} ${path} ${name}=${text}: ${answer.status}`)
+                if (where === 'query' && name !== 'cursor' && answer.status === 200)
+                  assert.deepEqual(answer.body.data, [], `${method} ${path} ${name}=${text}`)
+                asked++
+              }
+            }
+      assert.ok(asked >= 100, String(asked))
+      for (const text of injections) {
+        const headers = { 'idempotency-key': text.replaceAll(' ', '+'), 'if-match': `"${text}"` }
+        for (const [method, path, body] of [
+          ['POST', '/clients', { id: text }],
+          ['POST', '/clients', { id: 'other', group: text }],
+          ['PATCH', '/clients/alice', { group: text }],
+          ['POST', '/groups', { id: 'other', parent: text }],
+          ['POST', '/clients/nobody/keys', { description: text }],
+        ] as const) {
+          const { status } = await admin(method, path, body, headers)
+          assert.ok(status >= 400 && status < 500, `${method} ${path} ${text}: ${status}`)
+        }
+        await admin('PATCH', '/clients/alice', { description: text })
+        assert.equal((await admin('GET', '/clients/alice')).body.description, text)
+      }
+      await admin('PATCH', '/clients/alice', { description: '' })
+      const withoutTimes = (body: unknown) =>
+        JSON.stringify(body)
+          .replaceAll(/"(?:updated_at|description)":"[^"]*",?/g, '')
+          .replaceAll(',}', '}')
+      assert.equal(withoutTimes(await state()), withoutTimes(former))
+      assert.equal((await chat(key)).status, 200)
+    })
+
+    test('nobody can set what the router sets, nor give a key to somebody else', async (t) => {
+      const { admin, newKey } = await openTeam(t, urlOf(t))
+      await newKey('alice')
+      await newKey('bob')
+      const [key] = (await admin('GET', '/keys?client=alice')).body.data
+      const wrong = {
+        sha256: 'a'.repeat(64),
+        prefix: 'x',
+        id: 'key_x',
+        client: 'bob',
+        key: 'sk-x',
+        revoked_at: null,
+      }
+      for (const [member, value] of Object.entries(wrong)) {
+        assert.equal((await admin('POST', '/clients/alice/keys', { [member]: value })).status, 400, member)
+        assert.equal((await admin('POST', `/keys/${key.id}/rotate`, { [member]: value })).status, 400, member)
+      }
+      for (const member of ['id', 'version', 'created_at', 'updated_at', 'constructor', 'keys']) {
+        assert.equal((await admin('PATCH', '/clients/alice', { [member]: 'x' })).status, 400, member)
+        assert.equal(
+          (await admin('POST', '/groups', { id: 'g', [member]: 'x' })).status,
+          member === 'id' ? 201 : 400,
+        )
+      }
+      assert.equal((await admin('GET', '/keys?client=alice')).body.data.length, 1)
+    })
+
+    test('who may not look learns nothing of what there is, and of a key nothing but that it is not valid', async (t) => {
+      const { admin, newKey, chat } = await openTeam(t, urlOf(t), { LLM_ROUTER_TRUSTED_PROXIES: '127.0.0.1' })
+      const carol = bearer(await newKey('carol'))
+      const [revoked, disabled] = [await newKey('rita'), await newKey('dora')]
+      const [{ id }] = (await admin('GET', '/keys?client=rita')).body.data
+      await admin('POST', `/keys/${id}/revoke`)
+      await admin('PATCH', '/clients/dora', { enabled: false })
+      const plain = ({ status, body }: Answer) => [status, body]
+      for (const [known, unknown] of [
+        ['/clients/dora', '/clients/nobody'],
+        ['/groups/x', '/groups/y'],
+        ['/keys?client=rita', '/keys?client=nobody'],
+      ] as const)
+        assert.deepEqual(
+          plain(await admin('GET', known, undefined, carol)),
+          plain(await admin('GET', unknown, undefined, carol)),
+        )
+      const refusals = [await chat(revoked), await chat(disabled), await chat('sk-llmr-unknown-0123456789')]
+      for (const each of refusals) assert.deepEqual(plain(each), plain(refusals[0] ?? each))
+    })
+
+    test('a client of one group gets nothing of another: models, stored responses, administration', async (t) => {
+      const { admin, newKey, chat, router } = await openTeam(t, urlOf(t))
+      await admin('POST', '/groups', { id: 'one', models: ['small'] })
+      await admin('POST', '/groups', { id: 'two', models: ['large'] })
+      const [one, two] = [await newKey('ann', { group: 'one' }), await newKey('bea', { group: 'two' })]
+      assert.deepEqual([(await chat(one, 'small')).status, (await chat(one, 'large')).status], [200, 404])
+      const made = await fetch(`${router.url}/v1/responses`, {
+        method: 'POST',
+        headers: { ...bearer(one), 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'small', input: 'hi', store: true }),
+      })
+      const { id } = Object(await made.json())
+      const read = async (key: string) =>
+        (await fetch(`${router.url}/v1/responses/${id}`, { headers: bearer(key) })).status
+      assert.deepEqual([await read(one), await read(two)], [200, 404])
+      for (const [method, path] of [
+        ['PATCH', '/clients/ann'],
+        ['PATCH', '/groups/two'],
+        ['POST', '/clients/bea/keys'],
+      ] as const)
+        assert.equal((await admin(method, path, {}, bearer(one))).status, 403, path)
+    })
+
+    test('a create that is repeated at the same time makes one key, which one answer shows', async (t) => {
+      const { admin } = await openTeam(t, urlOf(t))
+      await admin('POST', '/clients', { id: 'alice' })
+      const headers = { 'idempotency-key': 'the-same' }
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () => admin('POST', '/clients/alice/keys', {}, headers)),
+      )
+      assert.deepEqual(
+        answers.map(({ status }) => status).toSorted(),
+        [200, 200, 200, 200, 200, 200, 200, 201],
+      )
+      assert.equal(new Set(answers.map(({ body }) => body.id)).size, 1)
+      assert.equal(answers.filter(({ body }) => 'key' in body).length, 1)
+      assert.equal((await admin('GET', '/keys')).body.data.length, 1)
+    })
+
+    test('of changes for the same state at the same time one is taken', async (t) => {
+      const { admin, newKey } = await openTeam(t, urlOf(t))
+      await newKey('alice')
+      const etag = (await admin('GET', '/clients/alice')).headers.get('etag') ?? ''
+      const change = (description: string) =>
+        admin('PATCH', '/clients/alice', { description }, { 'if-match': etag })
+      const answers = await Promise.all(['a', 'b', 'c', 'd'].map(change))
+      assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 412, 412, 412])
+    })
+
+    test('a leaked database holds no key, no session and nothing that lets anybody in', async (t) => {
+      const url = urlOf(t)
+      const { newKey, chat, router } = await openTeam(t, url)
+      const key = await newKey('alice', { role: 'admin' })
+      const signedIn = await fetch(`${router.url}/api/session`, { method: 'POST', headers: bearer(key) })
+      const cookie = (signedIn.headers.getSetCookie()[0] ?? '').split(';')[0] ?? ''
+      await fetch(`${router.url}/api/session`, { method: 'DELETE', headers: { cookie, origin: router.url } })
+      const leaked = contentOf(url)
+      const digest = createHash('sha256').update(key).digest('hex')
+      assert.ok(leaked.includes(digest))
+      for (const secret of [
+        key,
+        key.slice(14),
+        adminKey,
+        cookie.split('=')[1] ?? '',
+        'secret-of-the-sessions',
+      ])
+        assert.ok(!leaked.includes(secret))
+      for (const wrong of [digest, key.slice(0, 14), `sha256:${digest}`])
+        assert.equal((await chat(wrong)).status, 401)
+    })
+
+    test('a backup that was made while the router runs brings everything back', async (t) => {
+      const url = urlOf(t)
+      const house = await openTeam(t, url)
+      const key = await house.newKey('alice')
+      const copy = backUp(t, url)
+      await house.admin('DELETE', '/clients/alice')
+      assert.equal((await house.chat(key)).status, 401)
+      const restored = await openTeam(t, copy)
+      assert.equal((await restored.chat(key)).status, 200)
+      assert.equal((await restored.admin('GET', '/audit')).body.data.length, 2)
+      assert.equal((await restored.admin('POST', '/clients', { id: 'bob' })).status, 201)
+    })
+  })
+
+/** All bytes of a database, with what SQLite keeps beside it. */
+function contentOf(url: string): string {
+  if (!url.startsWith('sqlite:')) return postgres.run('pg_dump', [url])
+  const folder = dirname(url.slice('sqlite:'.length))
+  return readdirSync(folder)
+    .map((name) => readFileSync(join(folder, name), 'latin1'))
+    .join('\n')
+}
+
+/** The address of a copy, made and restored as docs/teams.md says. */
+function backUp(t: TestContext, url: string): string {
+  if (!url.startsWith('sqlite:')) {
+    const copy = postgres.url()
+    postgres.run('psql', ['-q', '-v', 'ON_ERROR_STOP=1', copy], postgres.run('pg_dump', ['--no-owner', url]))
+    return copy
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-backup-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'copy.db')
+  const database = new DatabaseSync(url.slice('sqlite:'.length))
+  database.exec(`vacuum into '${file}'`)
+  database.close()
+  return `sqlite:${file}`
+}
