@@ -42,6 +42,7 @@ import strictHttp, { routableTarget } from './plugins/strict-http.ts'
 import textEndpoints from './plugins/text-endpoints/index.ts'
 import tracing from './plugins/tracing/index.ts'
 import upstream from './plugins/upstream.ts'
+import usage from './plugins/usage/index.ts'
 import validation, { noCompilers } from './plugins/validation.ts'
 import { builtInProviders } from './providers/index.ts'
 import { connectionLimit, createHttpServer, defaultLimits } from './runtime/http-server.ts'
@@ -139,6 +140,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(responseStore)
   await app.register(gateway)
   await app.register(operations)
+  await app.register(usage)
   await app.register(metrics)
   await app.register(status)
   await app.register(statusEvents)

@@ -105,6 +105,9 @@ Commands
   keys [list [CLIENT] | create CLIENT [--role admin] | rotate ID | revoke ID]
                       their keys; "keys create --role admin" makes the first administrator
   audit               print who changed what in the database
+  usage [member=value...]
+                      print usage: from, to, by=client,group,key,model,target, bucket,
+                      client, group, model, format=csv
   healthcheck [url]   exit code 0 if the router answers
   schema              print the JSON Schema of models-config.json
   version             print the version

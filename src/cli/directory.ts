@@ -77,14 +77,22 @@ function command(name: string, verbs: Readonly<Record<string, Verb>>): Command {
       throw new ConfigError([
         `llm-router ${name} ${verb}: no such command${didYouMean(verb, known)}; known: ${known.join(', ')}`,
       ])
-    const { run, close } = await open(context)
-    try {
-      const result = await found(args, context, run)
-      if (result !== undefined) context.print(`${JSON.stringify(result, null, 2)}\n`)
-      return 0
-    } finally {
-      await close()
-    }
+    const result = await onDatabase(context, (run) => found(args, context, run))
+    if (result !== undefined) context.print(`${JSON.stringify(result, null, 2)}\n`)
+    return 0
+  }
+}
+
+/** Runs commands directly on the database. */
+export async function onDatabase<Result>(
+  context: CommandContext,
+  work: (run: Run) => Promise<Result>,
+): Promise<Result> {
+  const { run, close } = await open(context)
+  try {
+    return await work(run)
+  } finally {
+    await close()
   }
 }
 
@@ -119,7 +127,7 @@ function flat({ record, ...stored }: { record: object; id: string }): object {
 }
 
 /** `models=small,large enabled=false group=null`, read as the schema says. */
-function membersOf(schema: TSchema, args: readonly string[]): Record<string, unknown> {
+export function membersOf(schema: TSchema, args: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     args.map((arg) => {
       const [, name = '', text = ''] = /^([^=]+)=(.*)$/s.exec(arg) ?? []

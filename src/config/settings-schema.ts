@@ -256,6 +256,28 @@ export const ConfigSchema = Type.Object({
     description:
       'Database for clients, keys and groups that change while the router runs: `sqlite:PATH` for one host, `postgres://user:password@host:5432/database` for several; empty: the keys file alone. [teams.md](teams.md).',
   }),
+  timeZone: text(
+    'UTC',
+    'Time zone in which days, weeks and months of usage and budgets begin, such as `Europe/Warsaw`.',
+  ),
+  usageQuarterDays: Type.Integer({
+    default: 62,
+    minimum: 32,
+    maximum: 3_660,
+    unit: 'days',
+    description: 'How long usage is kept by 15 minutes: [teams.md](teams.md#usage). Then it is kept by days.',
+  }),
+  usageDays: Type.Integer({
+    default: 1_100,
+    minimum: 32,
+    maximum: 36_600,
+    unit: 'days',
+    description: 'How long usage is kept by days.',
+  }),
+  usageSpool: text(
+    '',
+    "Directory for usage while the database is away; empty: beside the SQLite file, or `llm-router-usage` in the system's temporary directory for PostgreSQL.",
+  ),
   allowUnprotected: flag(
     false,
     'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_MASKING`.',

@@ -1,6 +1,7 @@
 import { Value } from '@sinclair/typebox/value'
 import { allowedDatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
+import { isTimeZone } from '../lib/time-zone.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { readNetworks } from './networks.ts'
 import { proxyErrors } from './proxy-rule.ts'
@@ -92,6 +93,10 @@ export const variables: readonly Variable[] = [
   { key: 'authPublicEndpoints', name: 'AUTH_PUBLIC_ENDPOINTS', read: readList, emptyCounts: true },
   { key: 'adminKey', name: 'ADMIN_KEY', read: readString },
   { key: 'databaseUrl', name: 'DATABASE_URL', read: readString },
+  { key: 'timeZone', name: 'TIME_ZONE', read: readString },
+  { key: 'usageQuarterDays', name: 'USAGE_QUARTER_DAYS', read: readInteger },
+  { key: 'usageDays', name: 'USAGE_DAYS', read: readInteger },
+  { key: 'usageSpool', name: 'USAGE_SPOOL', read: readString },
   { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
@@ -124,11 +129,24 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   const config = Value.Parse(ConfigSchema, values)
   const names = variables.map((variable) => variable.name)
   const notes = envNotes(env, names, config)
-  errors.push(...authErrors(config), ...proxyErrors(config), ...nodeErrors(env), ...notes.errors)
+  errors.push(
+    ...authErrors(config),
+    ...timeZoneErrors(config),
+    ...proxyErrors(config),
+    ...nodeErrors(env),
+    ...notes.errors,
+  )
   if (errors.length > 0) throw new ConfigError(errors)
   if (config.inDebug && config.logLevel !== 'trace') config.logLevel = 'debug'
   const warnings = [...notes.warnings, ...authWarnings(config), ...readTracing(env).warnings]
   return { config, notes: notes.notes, warnings }
+}
+
+function timeZoneErrors({ timeZone }: Config): string[] {
+  if (isTimeZone(timeZone)) return []
+  return [
+    `LLM_ROUTER_TIME_ZONE: ${shown('TIME_ZONE', timeZone)} is not a time zone of the IANA database, such as "Europe/Warsaw"`,
+  ]
 }
 
 /** Node's own variable that turns off what an https:// address is for. */

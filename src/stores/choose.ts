@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Config } from '../config/settings.ts'
 import type { Channel } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
@@ -132,7 +134,7 @@ export async function openDirectory({ config, primary, log }: StoreContext): Pro
   // Most routers have no database, and need not load its libraries.
   const { clusterDirectory, ownDirectory } = await import('./directory/directory.ts')
   if (primary) return clusterDirectory(primary)
-  return ownDirectory(await openHost(address, log))
+  return ownDirectory(await openHost(address, config, log))
 }
 
 /** The primary's side. Rejects with ConfigError if the database cannot be opened; undefined without one. */
@@ -144,18 +146,26 @@ export async function serveClients(
   const address = databaseAddress(config.databaseUrl)
   if (!address) return undefined
   const { serveDirectory } = await import('./directory/directory.ts')
-  const opened = openHost(address, log)
+  const opened = openHost(address, config, log)
   serveDirectory(workers, opened)
   return opened
 }
 
-async function openHost(address: DatabaseAddress, log: StoreLog): Promise<DirectoryHost> {
+async function openHost(address: DatabaseAddress, config: Config, log: StoreLog): Promise<DirectoryHost> {
   const { openDatabase } = await import('./database/open.ts')
   const { DirectoryHost } = await import('./directory/host.ts')
+  const { UsageSpool } = await import('./usage/spool.ts')
   const database = await openDatabase(address, ({ message }) =>
     log.warn({ error: message }, 'a connection to the database broke'),
   )
-  return DirectoryHost.start(database, log)
+  const { timeZone, usageQuarterDays: quarterDays, usageDays: days } = config
+  const spool = new UsageSpool(spoolFolder(config, address), config.databaseUrl)
+  return DirectoryHost.start(database, { log, spool, retention: { timeZone, quarterDays, days } })
+}
+
+function spoolFolder({ usageSpool }: Config, address: DatabaseAddress): string {
+  if (usageSpool !== '') return usageSpool
+  return address.kind === 'sqlite' ? `${address.path}-usage` : join(tmpdir(), 'llm-router-usage')
 }
 
 /** Responses of long conversations are large; this many bytes are some hundreds of them. */

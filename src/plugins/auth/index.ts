@@ -134,6 +134,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticat
     if (client instanceof RouterError) return next(client)
     request.client = client
     request.exchange.client = client.id
+    request.exchange.key = client.keyId
     const surface = surfaceOf(app, request)
     if (surface !== undefined && !client.surfaces.has(surface)) return next(notAllowed())
     if (client.mayCall && asksModel(request) && !client.mayCall(pathOf(request))) return next(notAllowed())

@@ -65,6 +65,7 @@ export default fp(
       'balancer',
       'health',
       'engines',
+      'directory',
     ],
   },
 )

@@ -180,6 +180,7 @@ class LeasedAttempt implements AttemptContext {
   readonly #after: RouterError | undefined
   readonly #endRetry: () => void
   readonly #startedAt: number
+  readonly #endWork: (() => void) | undefined
 
   constructor(
     services: RelayServices,
@@ -196,6 +197,7 @@ class LeasedAttempt implements AttemptContext {
     this.#after = after
     this.#endRetry = endRetry
     this.#startedAt = exchange.steps.now()
+    if (services.busy) this.#endWork = exchange.beginWork(target, services.busy.begin(target))
     this.trace = exchange.trace?.beginAttempt(target, after)
     exchange.beginAttempt(target)
   }
@@ -206,6 +208,7 @@ class LeasedAttempt implements AttemptContext {
     this.#lease.settle(result)
     const { steps } = this.services.exchange
     const durationMs = steps.now() - this.#startedAt
+    this.#endWork?.()
     steps.attempted({ target: this.target, result, durationMs, after: this.#after })
     this.trace?.end(result)
   }

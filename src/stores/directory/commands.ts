@@ -1,5 +1,6 @@
 import type { Actor, Entities, EntityName, NewKey, Rotation, Stored, StoredKey } from '../../sdk/directory.ts'
 import type { ErrorKind } from '../../sdk/errors.ts'
+import type { UsageLine, UsageQuestion } from '../../sdk/usage.ts'
 import type { AuditRow, KeyRow } from '../database/tables.ts'
 
 export interface Page<Item> {
@@ -37,6 +38,7 @@ export interface Commands {
   }
   rotateKey: { in: { id: string; rotation: Rotation }; out: StoredKey }
   revokeKey: { in: { id: string }; out: StoredKey }
+  usage: { in: UsageQuestion; out: UsageLine[] }
   audit: { in: ListInput; out: Page<Omit<AuditRow, 'at'> & { at: string }> }
 }
 

@@ -13,6 +13,7 @@ import {
 } from '../../sdk/directory.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
 import type { Database, EntityRow, Tables } from '../database/tables.ts'
+import { readUsage } from '../usage/read.ts'
 import {
   type Command,
   type CommandName,
@@ -178,6 +179,8 @@ const handlers: Handlers = {
     await changed(rows, context, { action: 'revoke', entity: 'key', id, before: { client: row.client_id } })
     return storedKey({ ...row, revoked_at: context.now })
   },
+
+  usage: (rows, question) => readUsage(rows, question),
 
   async audit(rows, { cursor, limit }) {
     let query = rows.selectFrom('audit').selectAll().orderBy('id', 'desc')

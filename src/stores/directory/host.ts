@@ -1,11 +1,23 @@
 import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
 import type { OpenDatabase } from '../database/open.ts'
 import type { StoreLog } from '../redis/health.ts'
+import { applyRetention, type UsageRetention } from '../usage/retention.ts'
+import type { UsageSpool } from '../usage/spool.ts'
+import { type UsageBacklog, UsageWriter } from '../usage/writer.ts'
 import type { Command, CommandName, CommandResult } from './commands.ts'
 import { execute } from './execute.ts'
 
 /** How often to ask for the revision, in milliseconds: a revoked key is refused everywhere within two of them. */
 const pollMs = 1_000
+/** How often to take over usage of processes that have ended, and to remove old usage, in milliseconds. */
+const recoverMs = 60_000
+const retentionMs = 3_600_000
+
+export interface HostOptions {
+  log: StoreLog
+  spool: UsageSpool
+  retention: UsageRetention
+}
 
 /**
  * The clients, groups and keys of the database, held in memory by the process that owns the connection. Asks for one
@@ -19,16 +31,38 @@ export class DirectoryHost {
   #timer: NodeJS.Timeout | undefined
   #isReachable = true
   #isClosed = false
+  /** What is written of the usage of all processes. */
+  readonly usage: UsageWriter
+  readonly #upkeep: readonly NodeJS.Timeout[]
+  readonly #backlogListeners: ((backlog: UsageBacklog) => void)[] = []
 
-  private constructor(database: OpenDatabase, snapshot: Snapshot, log: StoreLog) {
+  private constructor(database: OpenDatabase, snapshot: Snapshot, { log, spool, retention }: HostOptions) {
     this.#database = database
     this.#snapshot = snapshot
     this.#log = log
+    const { db } = database
+    this.usage = new UsageWriter({
+      ...{ db, spool, log },
+      onBacklog: (backlog) => {
+        for (const listener of this.#backlogListeners) listener(backlog)
+      },
+    })
+    this.#upkeep = [
+      regularly(recoverMs, () => this.usage.recover()),
+      regularly(retentionMs, () => applyRetention(db, retention, Date.now())),
+    ]
     this.#schedule()
   }
 
-  static async start(database: OpenDatabase, log: StoreLog): Promise<DirectoryHost> {
-    return new DirectoryHost(database, await readSnapshot(database), log)
+  static async start(database: OpenDatabase, options: HostOptions): Promise<DirectoryHost> {
+    const host = new DirectoryHost(database, await readSnapshot(database), options)
+    await host.usage.recover()
+    await applyRetention(database.db, options.retention, Date.now())
+    return host
+  }
+
+  onBacklog(listener: (backlog: UsageBacklog) => void): void {
+    this.#backlogListeners.push(listener)
   }
 
   get snapshot(): Snapshot {
@@ -54,6 +88,8 @@ export class DirectoryHost {
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#timer)
+    for (const timer of this.#upkeep) clearInterval(timer)
+    await this.usage.close()
     await this.#database.close()
   }
 
@@ -82,6 +118,11 @@ export class DirectoryHost {
       this.#isReachable = false
     }
   }
+}
+
+/** The database may be away: the next time will do. */
+function regularly(everyMs: number, work: () => Promise<void>): NodeJS.Timeout {
+  return setInterval(() => void work().catch(() => undefined), everyMs).unref()
 }
 
 async function readRevision({ db }: OpenDatabase): Promise<number> {
