@@ -11,7 +11,7 @@ test('every block of docs/clients.md names the same router, model and key', () =
     const addresses = text.match(/https?:\/\/[\w.-]+:\d+/g) ?? []
     for (const address of addresses)
       assert.match(address, /^http:\/\/(?:127\.0\.0\.1|host\.docker\.internal):8080$/, `line ${line}`)
-    if (addresses.length > 0) assert.match(text, /LLM_ROUTER_KEY|unused|"llm-router"/, `line ${line}`)
+    if (addresses.length > 0) assert.match(text, /ROUTER_KEY|unused|"llm-router"/, `line ${line}`)
     if (['js', 'python', 'toml', 'yaml'].includes(language)) assert.match(text, /\bdemo\b/, `line ${line}`)
   }
 })

@@ -77,6 +77,10 @@ const json: Rule[] = [
     },
   },
   {
+    is: (value, { page }) => page === 'docs/kubernetes.md' && has(value, 'waiting'),
+    holds: (value) => checks(scaling, value),
+  },
+  {
     is: (value, { page }) => page === 'docs/text-endpoints.md' && has(value, 'response'),
     holds: isTextAnswer,
   },
@@ -100,6 +104,12 @@ const yaml: Rule[] = [
   },
 ]
 
+const scaling = Type.Object({
+  value: Type.Integer(),
+  running: Type.Integer(),
+  waiting: Type.Integer(),
+  ready: Type.Integer(),
+})
 const scrapeConfig = Type.Object({
   job_name: Type.Literal('llm-router'),
   static_configs: Type.Array(Type.Object({ targets: Type.Array(Type.RegExp(/^[\w.]+:\d+$/)) })),

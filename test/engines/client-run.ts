@@ -75,7 +75,7 @@ export function openWorkplace(program: ClientProgram, options: WorkplaceOptions)
       HOME: home,
       TERM: 'xterm-256color',
     },
-    ...{ LLM_ROUTER_KEY: key },
+    ...{ ROUTER_KEY: key },
     ...program.env,
   }
   return {

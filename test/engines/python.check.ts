@@ -25,7 +25,7 @@ describe('Python clients', { skip }, () => {
   let router: TestRouter
 
   async function run(command: string, args: readonly string[], cwd = folder): Promise<Ended> {
-    const env = { PATH: process.env.PATH ?? '', HOME: folder, LLM_ROUTER_KEY: 'unused' }
+    const env = { PATH: process.env.PATH ?? '', HOME: folder, ROUTER_KEY: 'unused' }
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     for (const stream of [child.stdout, child.stderr])

@@ -13,7 +13,7 @@ test('an extension brings a strategy, a provider type and an endpoint without a 
   const models = modelsConfig({
     small: [
       { id: 'a', api_type: 'vllm', api_host: 'http://127.0.0.1:1' },
-      { id: 'b', api_type: 'sglang', api_host: upstream.url, api_token: 'key' },
+      { id: 'b', api_type: 'aphrodite', api_host: upstream.url, api_token: 'key' },
     ],
   })
   const env = { LLM_ROUTER_EXTENSIONS: extension, LLM_ROUTER_BALANCE_STRATEGY: 'last_first' }
@@ -30,7 +30,7 @@ test('an extension brings a strategy, a provider type and an endpoint without a 
     assert.equal(status, 200)
   }
   assert.equal(upstream.requests.length, 3)
-  assert.equal(upstream.requests[0]?.headers['x-sglang-key'], 'key')
+  assert.equal(upstream.requests[0]?.headers['x-aphrodite-key'], 'key')
   assert.deepEqual(await (await fetch(`${router.url}/hello`)).json(), { models: ['small'] })
 })
 

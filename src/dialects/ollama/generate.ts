@@ -35,7 +35,15 @@ export const ollamaGenerate: Dialect = {
   ...ollama,
   name: 'ollama-generate',
   native: { dialect: 'ollama', operation: 'completion' },
-  chat: { ...ollama.chat, promptMembers: ['system', 'prompt'], readRequest, writeRequest, readResponse, writeResponse, createWriter },
+  chat: {
+    ...ollama.chat,
+    promptMembers: ['system', 'prompt'],
+    readRequest,
+    writeRequest,
+    readResponse,
+    writeResponse,
+    createWriter,
+  },
 }
 
 /**
