@@ -22,6 +22,8 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   models: async () => (await import('./cli/models.ts')).models,
   clients: async () => (await import('./cli/directory.ts')).recordCommand('clients'),
   groups: async () => (await import('./cli/directory.ts')).recordCommand('groups'),
+  prices: async () => (await import('./cli/directory.ts')).recordCommand('prices'),
+  budgets: async () => (await import('./cli/directory.ts')).recordCommand('budgets'),
   keys: async () => (await import('./cli/directory.ts')).keysCommand,
   audit: async () => (await import('./cli/directory.ts')).auditCommand,
   usage: async () => (await import('./cli/usage.ts')).usageCommand,

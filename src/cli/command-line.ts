@@ -100,8 +100,9 @@ Commands
                       write it to a new file (models-config.json)
   models [file]       list the models that would be served; with --profiles, what the
                       model of each server takes
-  clients, groups [list | get ID | create ID member=value... | change ID member=value... | remove ID]
-                      read and change the clients in the database
+  clients, groups, prices, budgets
+                      [list | get ID | create ID member=value... | change ID member=value... | remove ID]
+                      read and change them in the database
   keys [list [CLIENT] | create CLIENT [--role admin] | rotate ID | revoke ID]
                       their keys; "keys create --role admin" makes the first administrator
   audit               print who changed what in the database

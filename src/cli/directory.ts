@@ -4,12 +4,11 @@ import { databaseAddress } from '../lib/database-address.ts'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import {
   type Actor,
-  ClientRecordSchema,
   type Entities,
   type EntityName,
-  GroupRecordSchema,
   NewKeySchema,
   RotationSchema,
+  recordSchemas,
 } from '../sdk/directory.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { CommandName, Commands } from '../stores/directory/commands.ts'
@@ -25,9 +24,9 @@ type Verb = (args: readonly string[], context: CommandContext, run: Run) => Prom
 /** Longest list that a command prints; more are read through the API, page by page. */
 const maxListed = 1_000
 
-/** `llm-router clients` and `groups`, directly on the database. */
+/** `llm-router clients`, `groups`, `prices` and `budgets`, directly on the database. */
 export function recordCommand(entity: EntityName): Command {
-  const schema = { clients: ClientRecordSchema, groups: GroupRecordSchema }[entity]
+  const schema = recordSchemas[entity]
   return command(entity, {
     list: async (_args, _context, run) => (await run('list', { entity, limit: maxListed })).data.map(flat),
     get: async ([id], _context, run) => flat(await run('get', { entity, id: needed(id, 'an id') })),

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { UsageSums } from '../../stores/usage/sums.ts'
+import { pricesOf } from './prices.ts'
 import { usageOf } from './usage-of.ts'
 
 /** Usage goes to the database, or to the process that owns it, this often, in milliseconds: a killed process loses no more. */
@@ -12,10 +13,14 @@ export default fp(
     const { directory } = app
     if (!directory) return done()
     const sums = new UsageSums()
+    let prices = pricesOf(directory.snapshot())
+    directory.onChange((snapshot) => {
+      prices = pricesOf(snapshot)
+    })
     app.exchanges.onEnd((record) => {
       const now = Date.now()
       if (record.key !== undefined) sums.used(record.key, now)
-      for (const row of usageOf(record, now)) sums.add(row)
+      for (const row of usageOf(record, now)) sums.add({ ...row, cost: prices.costOf(row) })
     })
     const flush = (): void => {
       if (!sums.isEmpty) directory.addUsage(sums.take())

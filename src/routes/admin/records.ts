@@ -1,32 +1,25 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { type TObject, Type } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import {
-  ClientRecordSchema,
-  type EntityName,
   entityNames,
-  GroupRecordSchema,
   IdSchema,
+  recordNouns,
+  recordSchemas,
 } from '../../sdk/directory.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-
-const schemas: Readonly<Record<EntityName, TObject>> = {
-  clients: ClientRecordSchema,
-  groups: GroupRecordSchema,
-}
-const nouns: Readonly<Record<EntityName, string>> = { clients: 'client', groups: 'group' }
 
 export const ListQuerySchema = Type.Object({
   cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the page before.' })),
   limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Length of a page.' }),
 })
 
-/** Clients and groups: list, create, read, change, remove. */
+/** Clients, groups, prices and budgets: list, create, read, change, remove. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { administration } = app
   const base = `${app.config.endpointPrefix}/admin`
   for (const entity of entityNames) {
-    const noun = nouns[entity]
-    const schema = schemas[entity]
+    const noun = recordNouns[entity]
+    const schema = recordSchemas[entity]
     const config = (docs: EndpointDocs) =>
       ({ surface: 'operator', role: 'admin', errors: 'problem', docs }) as const
     const params = Type.Object({ id: Type.String() })

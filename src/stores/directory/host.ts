@@ -1,6 +1,7 @@
-import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
+import type { BudgetRecord, ClientRecord, GroupRecord, PriceRecord, Snapshot } from '../../sdk/directory.ts'
 import type { OpenDatabase } from '../database/open.ts'
 import type { StoreLog } from '../redis/health.ts'
+import { bookOnBudgets } from '../budgets/spent.ts'
 import { applyRetention, type UsageRetention } from '../usage/retention.ts'
 import type { UsageSpool } from '../usage/spool.ts'
 import { type UsageBacklog, UsageWriter } from '../usage/writer.ts'
@@ -43,6 +44,7 @@ export class DirectoryHost {
     const { db } = database
     this.usage = new UsageWriter({
       ...{ db, spool, log },
+      also: (rows, part) => bookOnBudgets(rows, part, this.#snapshot),
       onBacklog: (backlog) => {
         for (const listener of this.#backlogListeners) listener(backlog)
       },
@@ -140,8 +142,12 @@ async function readSnapshot(database: OpenDatabase): Promise<Snapshot> {
     .selectFrom('client_keys')
     .select(['id', 'client_id', 'sha256', 'expires_at', 'revoked_at'])
     .execute()
+  const prices = await db.selectFrom('prices').select(['id', 'record']).orderBy('id').execute()
+  const budgets = await db.selectFrom('budgets').select(['id', 'record']).orderBy('id').execute()
   return {
     revision,
+    prices: prices.map(({ id, record }) => ({ id, record: JSON.parse(record) as PriceRecord })),
+    budgets: budgets.map(({ id, record }) => ({ id, record: JSON.parse(record) as BudgetRecord })),
     clients: clients.map(({ id, record }) => ({ id, record: JSON.parse(record) as ClientRecord })),
     groups: groups.map(({ id, record }) => ({ id, record: JSON.parse(record) as GroupRecord })),
     keys: keys.map(({ id, client_id, sha256, expires_at, revoked_at }) => ({
