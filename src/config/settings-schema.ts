@@ -8,6 +8,7 @@ export const words = {
   logFormat: ['auto', 'json', 'pretty'],
   serverType: ['single', 'cluster'],
   redisDown: ['local', 'reject'],
+  budgetStoreDown: ['allow', 'refuse'],
   useSleeping: ['never', 'fallback'],
   authKeyStore: ['memory', 'redis', 'vault'],
   streamDefault: ['dialect', 'true', 'false'],
@@ -259,6 +260,11 @@ export const ConfigSchema = Type.Object({
   timeZone: text(
     'UTC',
     'Time zone in which days, weeks and months of usage and budgets begin, such as `Europe/Warsaw`.',
+  ),
+  budgetStoreDown: oneOf(
+    words.budgetStoreDown,
+    'allow',
+    'When the database is away and a slice of a hard budget is used up: `allow` (booked afterwards) or `refuse` (503).',
   ),
   usageQuarterDays: Type.Integer({
     default: 62,

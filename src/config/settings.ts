@@ -94,6 +94,7 @@ export const variables: readonly Variable[] = [
   { key: 'adminKey', name: 'ADMIN_KEY', read: readString },
   { key: 'databaseUrl', name: 'DATABASE_URL', read: readString },
   { key: 'timeZone', name: 'TIME_ZONE', read: readString },
+  { key: 'budgetStoreDown', name: 'BUDGET_STORE_DOWN', read: readWord(words.budgetStoreDown, {}) },
   { key: 'usageQuarterDays', name: 'USAGE_QUARTER_DAYS', read: readInteger },
   { key: 'usageDays', name: 'USAGE_DAYS', read: readInteger },
   { key: 'usageSpool', name: 'USAGE_SPOOL', read: readString },

@@ -1,11 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import {
-  entityNames,
-  IdSchema,
-  recordNouns,
-  recordSchemas,
-} from '../../sdk/directory.ts'
+import { entityNames, IdSchema, recordNouns, recordSchemas } from '../../sdk/directory.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 
 export const ListQuerySchema = Type.Object({
@@ -100,7 +95,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
               'Members that are absent stay as they are; null removes one. `If-Match` with the ETag refuses a change of something that was changed meanwhile (412).',
           }),
         ),
-        schema: { params, body: Type.Object(schema.properties, { additionalProperties: false }) },
+        schema: { params, body: Type.Partial(schema, { additionalProperties: false }) },
       },
       async (request, reply) => {
         const input = {

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { json } from '../../sdk/endpoint-docs.ts'
 import { badRequest } from '../../sdk/errors.ts'
@@ -17,6 +17,24 @@ const AnswerSchema = Type.Object({
   from: Type.String(),
   to: Type.String(),
   data: Type.Array(UsageLineSchema),
+})
+
+const orNull = <Item extends TSchema>(item: Item) => Type.Union([item, Type.Null()])
+const OwnSchema = Type.Object({
+  ...AnswerSchema.properties,
+  budgets: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      unit: Type.String(),
+      model: orNull(Type.String()),
+      window: Type.String(),
+      hard: Type.Boolean(),
+      limit: Type.Number(),
+      spent: orNull(Type.Number({ description: 'In the present window; null while the database is away.' })),
+      left: orNull(Type.Number()),
+      resets_at: orNull(Type.String()),
+    }),
+  ),
 })
 
 /** Usage of all clients, for operators, and each client's own. */
@@ -64,9 +82,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         docs: {
           id: 'ownUsage',
           tag: 'Administration',
-          summary: "The client's own usage",
+          summary: "The client's own usage, and what is left of its budgets",
           query: own.properties,
-          answers: [json('Added up, in the order of time.', AnswerSchema), csv],
+          answers: [json('Added up, in the order of time, and what is left of budgets.', OwnSchema), csv],
         },
       },
       schema: { querystring: own },
@@ -79,7 +97,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         throw badRequest("'by' is not model, key", 'by', 'invalid_value')
       const question = { ...asked, client: client?.id ?? '' }
       const lines = await administration.run(request, 'usage', question)
-      return answer(question, lines, formatOf(request, query), reply)
+      const format = formatOf(request, query)
+      if (format === 'csv') return answer(question, lines, format, reply)
+      const budgets = await app.budgets.left(question.client)
+      return answer(question, lines, format, reply, { budgets })
     },
   )
 }
@@ -91,6 +112,7 @@ function answer(
   lines: UsageLine[],
   format: 'json' | 'csv',
   reply: FastifyReply,
+  more: object = {},
 ): FastifyReply {
   if (format === 'csv')
     return reply
@@ -99,7 +121,7 @@ function answer(
       .header('x-content-type-options', 'nosniff')
       .send(usageCsv(question, lines))
   const time = (at: number): string => new Date(at).toISOString()
-  return reply.send({ from: time(question.from), to: time(question.to), data: lines })
+  return reply.send({ from: time(question.from), to: time(question.to), data: lines, ...more })
 }
 
 function formatOf({ headers }: FastifyRequest, { format }: Pick<UsageQuery, 'format'>): 'json' | 'csv' {

@@ -4,7 +4,7 @@ import type { BudgetState, SliceRequest } from './slices.ts'
 /** Weight of the newest request in the typical one. */
 const newest = 0.2
 /** A budget that nobody has used for so long is not renewed: its slice returns, in milliseconds. */
-const idleMs = 20_000
+const idleMs = 10_000
 
 export interface LedgerOptions {
   /** Books what was spent, then gives the slices. Rejects while the store is away. */
@@ -22,6 +22,8 @@ interface Account {
   spent: number
   /** Moving average of what one request takes. */
   typical: number
+  /** Of each request that waits for a renewal. */
+  waiting: number[]
   usedAt: number
 }
 
@@ -37,7 +39,9 @@ export type Admission =
 export class BudgetLedger {
   readonly #options: LedgerOptions
   readonly #accounts = new Map<string, Account>()
-  #renewing: Promise<boolean> | undefined
+  #renewing: Promise<boolean> = Promise.resolve(true)
+  /** Begins when the present one has ended. */
+  #next: Promise<boolean> | undefined
   /** Since when the store has not answered, on the clock of `now`; undefined: it has. */
   #awaySince: number | undefined
 
@@ -59,9 +63,10 @@ export class BudgetLedger {
     return account?.state && account.state.spent + account.spent
   }
 
-  /** Whether a budget has been asked for in this process. */
-  knows(id: string): boolean {
-    return this.#accounts.has(id)
+  /** Learns where budgets stand, if this process does not know. */
+  async look(ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#account(id).usedAt = this.#options.now()
+    if (ids.some((id) => this.stateOf(id) === undefined)) await this.renew()
   }
 
   /**
@@ -78,12 +83,14 @@ export class BudgetLedger {
       return { id, account, isHard: record.hard !== false, amount: expected ?? account.typical }
     })
     const short = () =>
-      wishes.find(({ account, isHard, amount }) => isHard && !(available(account) >= amount && available(account) > 0))
-    if (wishes.some(({ account }) => account.state === undefined) || short()) {
-      // One that runs already may have begun before this request's needs were known.
-      await this.#renewing
-      if (short() || wishes.some(({ account }) => account.state === undefined))
-        await this.renew(new Map(wishes.map(({ id, amount }) => [id, amount])))
+      wishes.find(
+        ({ account, isHard, amount }) => isHard && !(available(account) >= amount && available(account) > 0),
+      )
+    // While the store is away nobody waits for it: it is asked in the background.
+    if (!this.isAway && (short() || wishes.some(({ account }) => account.state === undefined))) {
+      for (const { account, amount } of wishes) account.waiting.push(amount)
+      await this.renew()
+      for (const { account, amount } of wishes) account.waiting.splice(account.waiting.indexOf(amount), 1)
     }
     const lacking = short()
     if (lacking && !(this.isAway && whenDown === 'allow'))
@@ -106,32 +113,29 @@ export class BudgetLedger {
     account.typical = account.typical === 0 ? amount : account.typical + newest * (amount - account.typical)
   }
 
-  /** Renews the slices of all budgets in use. `needs`: of requests that wait. False: the store is away. */
-  renew(needs: ReadonlyMap<string, number> = new Map()): Promise<boolean> {
-    const before = this.#renewing
-    const renewing = (async () => {
-      await before
-      return this.#renew(needs)
-    })()
-    this.#renewing = renewing
-    void renewing.then(() => {
-      if (this.#renewing === renewing) this.#renewing = undefined
+  /** Renews the slices of all budgets in use, for what waits now as well. False: the store is away. */
+  renew(): Promise<boolean> {
+    this.#next ??= this.#renewing.then(() => {
+      this.#next = undefined
+      this.#renewing = this.#renew()
+      return this.#renewing
     })
-    return renewing
+    return this.#next
   }
 
-  async #renew(needs: ReadonlyMap<string, number>): Promise<boolean> {
+  async #renew(): Promise<boolean> {
     const now = this.#options.now()
-    const used = [...this.#accounts].filter(
-      ([, { usedAt, reserved, spent }]) => reserved > 0 || spent > 0 || now - usedAt < idleMs,
-    )
-    for (const [id, account] of this.#accounts)
-      if (!used.some(([each]) => each === id)) account.state = undefined
+    const used = [...this.#accounts].filter(([, account]) => isUsed(account, now))
+    for (const account of this.#accounts.values()) if (!isUsed(account, now)) account.state = undefined
     if (used.length === 0) return true
     const taken = new Map(used.map(([id, account]) => [id, account.spent]))
-    const asked = used.map(([id, { reserved, typical }]) => ({
+    const asked = used.map(([id, { reserved, typical, waiting }]) => ({
       ...{ id, reserved },
-      need: Math.max(needs.get(id) ?? 0, typical),
+      least: waiting.length > 0 ? Math.min(...waiting) : typical,
+      wanted: Math.max(
+        typical,
+        waiting.reduce((sum, amount) => sum + amount, 0),
+      ),
     }))
     try {
       const states = await this.#options.renew(asked)
@@ -153,10 +157,21 @@ export class BudgetLedger {
   #account(id: string): Account {
     const known = this.#accounts.get(id)
     if (known) return known
-    const account = { state: undefined, reserved: 0, spent: 0, typical: 0, usedAt: this.#options.now() }
+    const account: Account = {
+      state: undefined,
+      reserved: 0,
+      spent: 0,
+      typical: 0,
+      waiting: [],
+      usedAt: this.#options.now(),
+    }
     this.#accounts.set(id, account)
     return account
   }
+}
+
+function isUsed({ reserved, spent, waiting, usedAt }: Account, now: number): boolean {
+  return reserved > 0 || spent > 0 || waiting.length > 0 || now - usedAt < idleMs
 }
 
 function available({ state, reserved, spent }: Account): number {

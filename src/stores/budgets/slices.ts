@@ -18,8 +18,10 @@ export interface SliceRequest {
     id: string
     /** What its running requests are expected to take. */
     reserved: number
-    /** The least that is of use: the request that waits, or a typical one. */
-    need: number
+    /** The least that is of use: the smallest request that waits, or a typical one. With less the slice is given back. */
+    least: number
+    /** For all requests that wait, and at least a typical one. */
+    wanted: number
   }[]
 }
 
@@ -55,15 +57,24 @@ export async function renewSlices(
     await rows
       .insertInto('meta')
       .values({ key, value: '0' })
-      .onConflict((conflict) => conflict.column('key').doUpdateSet((build) => ({ value: build.ref('meta.value') })))
+      .onConflict((conflict) =>
+        conflict.column('key').doUpdateSet((build) => ({ value: build.ref('meta.value') })),
+      )
       .execute()
     const before = await rows.selectFrom('meta').select('value').where('key', '=', key).executeTakeFirst()
     if (now - Number(before?.value ?? 0) > outageMs)
-      await rows.updateTable('budget_slices').set({ ends_at: now + sliceMs }).execute()
-    await rows.updateTable('meta').set({ value: String(now) }).where('key', '=', key).execute()
+      await rows
+        .updateTable('budget_slices')
+        .set({ ends_at: now + sliceMs })
+        .execute()
+    await rows
+      .updateTable('meta')
+      .set({ value: String(now) })
+      .where('key', '=', key)
+      .execute()
     await rows.deleteFrom('budget_slices').where('ends_at', '<=', now).execute()
     const states: BudgetState[] = []
-    for (const { id, reserved, need } of asked) {
+    for (const { id, reserved, least, wanted } of asked) {
       const record = known.get(id)
       if (!record) continue
       const window = windowOf(record, now, timeZone(zone))
@@ -83,7 +94,7 @@ export async function renewSlices(
         .executeTakeFirst()
       const spent = quarters.reduce((sum, { amount }) => sum + amount, 0)
       const free = Math.max(0, record.limit - spent - Number(others?.amount ?? 0) - reserved)
-      const granted = reserved + Math.min(free, Math.max(need, free * share))
+      const granted = reserved + (free < least ? 0 : Math.min(free, Math.max(wanted, free * share)))
       await rows
         .insertInto('budget_slices')
         .values({ budget: id, holder, amount: granted, ends_at: now + sliceMs })

@@ -1,15 +1,12 @@
 import type { Transaction } from 'kysely'
 import type { BudgetRecord, BudgetUnit, Snapshot } from '../../sdk/directory.ts'
-import type { Tables, UsageRow } from '../database/tables.ts'
+import type { Database, Tables, UsageRow } from '../database/tables.ts'
 import { quarterMs, type UsagePart } from '../usage/sums.ts'
 
 /** No window is longer, in milliseconds: 31 days, an hour for the clocks and a quarter. */
 const longestMs = 745 * 3_600_000 + quarterMs
 
-export type Spending = Pick<
-  UsageRow,
-  'prompt_tokens' | 'completion_tokens' | 'cost' | 'busy_ms' | 'requests'
->
+export type Spending = Pick<UsageRow, 'prompt_tokens' | 'completion_tokens' | 'cost' | 'busy_ms' | 'requests'>
 
 /** How much usage takes of a budget. */
 export function amountOf(unit: BudgetUnit, usage: Spending): number {
@@ -124,7 +121,13 @@ export async function forgetBudget(rows: Transaction<Tables>, id: string): Promi
 }
 
 /** What no window reaches any more. */
-export async function forgetOldSpending(rows: Transaction<Tables>, now: number): Promise<void> {
-  await rows.deleteFrom('budget_spent').where('period', '<', now - longestMs).execute()
-  await rows.deleteFrom('budget_notices').where('period', '<', now - 2 * longestMs).execute()
+export async function forgetOldSpending(rows: Database, now: number): Promise<void> {
+  await rows
+    .deleteFrom('budget_spent')
+    .where('period', '<', now - longestMs)
+    .execute()
+  await rows
+    .deleteFrom('budget_notices')
+    .where('period', '<', now - 2 * longestMs)
+    .execute()
 }

@@ -44,7 +44,8 @@ export function resetOf(
   let left = quarters.reduce((sum, { amount }) => sum + amount, 0)
   for (const { period, amount } of quarters) {
     left -= amount
-    if (left < record.limit) return Math.max(end, period + quarterMs + (end - start))
+    // The window that begins after this quarter of an hour; the last one of it has just begun.
+    if (left < record.limit) return Math.max(end, period + (end - start))
   }
   return end
 }

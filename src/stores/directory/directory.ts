@@ -2,6 +2,7 @@ import { type Channel, ChannelError, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import type { Actor, Snapshot } from '../../sdk/directory.ts'
 import { RouterError } from '../../sdk/errors.ts'
+import type { BudgetState, SliceRequest } from '../budgets/slices.ts'
 import type { UsagePart } from '../usage/sums.ts'
 import type { UsageBacklog } from '../usage/writer.ts'
 import type { Command, CommandName, CommandResult, Commands } from './commands.ts'
@@ -22,6 +23,10 @@ export interface Directory {
   addUsage(part: UsagePart): void
   /** Usage that is not in the database yet. */
   usageBacklog(): UsageBacklog
+  /** Books the usage that was added before, then gives this process its slices. Rejects while the database is away. */
+  renewBudgets(request: SliceRequest): Promise<BudgetState[]>
+  /** This process stops: what it has not spent returns. */
+  returnBudgets(holder: string): Promise<void>
   /** Resolves when all usage is safe. */
   close(): Promise<void>
 }
@@ -32,6 +37,9 @@ const run = topic<Command, CommandResult>('directory.run', { timeoutMs: 30_000 }
 const usage = topic<UsagePart>('usage.add', { afterExit: true })
 /** Answered when the usage that was sent before has arrived. */
 const usageSent = topic<void, null>('usage.sent', { timeoutMs: 5_000 })
+/** Longer than a database takes to be found away. */
+const renewBudgets = topic<SliceRequest, BudgetState[]>('budgets.renew', { timeoutMs: 15_000 })
+const returnBudgets = topic<string, null>('budgets.return', { timeoutMs: 2_000 })
 const backlogChanged = topic<UsageBacklog>('usage.backlog')
 
 /** Of a router that is one process. */
@@ -42,6 +50,8 @@ export function ownDirectory(host: DirectoryHost): Directory {
     run: (name, input, actor) => outcome<typeof name>(() => host.run({ name, input, actor })),
     addUsage: (part) => host.usage.add(part),
     usageBacklog: () => host.usage.backlog,
+    renewBudgets: (request) => host.renewBudgets(request),
+    returnBudgets: (holder) => host.returnBudgets(holder),
     close: () => host.close(),
   }
 }
@@ -70,6 +80,8 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
       ),
     addUsage: (part) => void primary.cast(usage, part),
     usageBacklog: () => backlog,
+    renewBudgets: (request) => primary.request(renewBudgets, request),
+    returnBudgets: async (holder) => void (await primary.request(returnBudgets, holder)),
     close: async () => void (await primary.request(usageSent).catch(() => null)),
   }
 }
@@ -80,6 +92,11 @@ export function serveDirectory(workers: WorkerChannels, opened: Promise<Director
   workers.on(run, async (command) => (await opened).run(command))
   workers.on(usage, (part) => void opened.then((host) => host.usage.add(part)))
   workers.on(usageSent, () => null)
+  workers.on(renewBudgets, async (request) => (await opened).renewBudgets(request))
+  workers.on(returnBudgets, async (holder) => {
+    await (await opened).returnBudgets(holder)
+    return null
+  })
   void opened.then((host) => {
     host.onChange((snapshot) => workers.broadcast(changed, snapshot))
     host.onBacklog((backlog) => workers.broadcast(backlogChanged, backlog))

@@ -1,7 +1,8 @@
 import type { BudgetRecord, ClientRecord, GroupRecord, PriceRecord, Snapshot } from '../../sdk/directory.ts'
+import { type BudgetState, renewSlices, returnSlices, type SliceRequest } from '../budgets/slices.ts'
+import { bookOnBudgets } from '../budgets/spent.ts'
 import type { OpenDatabase } from '../database/open.ts'
 import type { StoreLog } from '../redis/health.ts'
-import { bookOnBudgets } from '../budgets/spent.ts'
 import { applyRetention, type UsageRetention } from '../usage/retention.ts'
 import type { UsageSpool } from '../usage/spool.ts'
 import { type UsageBacklog, UsageWriter } from '../usage/writer.ts'
@@ -34,6 +35,7 @@ export class DirectoryHost {
   #isClosed = false
   /** What is written of the usage of all processes. */
   readonly usage: UsageWriter
+  readonly #timeZone: string
   readonly #upkeep: readonly NodeJS.Timeout[]
   readonly #backlogListeners: ((backlog: UsageBacklog) => void)[] = []
 
@@ -41,6 +43,7 @@ export class DirectoryHost {
     this.#database = database
     this.#snapshot = snapshot
     this.#log = log
+    this.#timeZone = retention.timeZone
     const { db } = database
     this.usage = new UsageWriter({
       ...{ db, spool, log },
@@ -61,6 +64,19 @@ export class DirectoryHost {
     await host.usage.recover()
     await applyRetention(database.db, options.retention, Date.now())
     return host
+  }
+
+  /** Books the usage that has been added, then gives a process its slices. Rejects while the database is away. */
+  async renewBudgets(request: SliceRequest): Promise<BudgetState[]> {
+    if (!(await this.usage.flush())) throw new Error('the database is away')
+    const { budgets } = this.#snapshot
+    return renewSlices(this.#database.db, request, { budgets, timeZone: this.#timeZone, now: Date.now() })
+  }
+
+  /** The process has stopped. */
+  async returnBudgets(holder: string): Promise<void> {
+    await this.usage.flush()
+    await returnSlices(this.#database.db, holder)
   }
 
   onBacklog(listener: (backlog: UsageBacklog) => void): void {

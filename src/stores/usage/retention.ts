@@ -1,4 +1,5 @@
 import { timeZone } from '../../lib/time-zone.ts'
+import { forgetOldSpending } from '../budgets/spent.ts'
 import type { Database } from '../database/tables.ts'
 import { UsageSums } from './sums.ts'
 import { addRows, forgetOldBatches } from './write.ts'
@@ -32,6 +33,7 @@ export async function applyRetention(db: Database, retention: UsageRetention, no
   }
   await db.deleteFrom('usage_days').where('period', '<', zone.dayAfter(now, -retention.days)).execute()
   await forgetOldBatches(db, now)
+  await forgetOldSpending(db, now)
 }
 
 async function addUp(db: Database, before: number, startOfDay: (at: number) => number): Promise<void> {

@@ -44,7 +44,7 @@ export class UsageWriter {
   /** Whether it was written is not known before the database answers. */
   #inDoubt: Batch | undefined
   #former: string | undefined
-  #writing: Promise<void> | undefined
+  #writing: Promise<boolean> | undefined
   #spooling: Promise<void> = Promise.resolve()
   #spoolError: string | undefined
   #isAway = false
@@ -76,8 +76,7 @@ export class UsageWriter {
     // One that began earlier may not have what was added since.
     await this.#writing
     if (this.#writing === undefined && !this.#isDone) this.#writing = this.#write()
-    await this.#writing
-    return this.#isDone
+    return (await this.#writing) ?? true
   }
 
   /** Takes over what processes left behind that have ended. Throws if the database is away. */
@@ -117,7 +116,7 @@ export class UsageWriter {
     if (this.#writing === undefined) void this.flush()
   }
 
-  async #write(): Promise<void> {
+  async #write(): Promise<boolean> {
     const { db, also = nothing, log } = this.#options
     try {
       while (!this.#isDone) {
@@ -136,10 +135,12 @@ export class UsageWriter {
       // After a part that is being appended to it.
       this.#spooling = this.#spooling.then(() => this.#removeSpool())
       await this.#spooling
+      return true
     } catch (error) {
       if (!this.#isAway)
         log.warn({ code: Object(error).code }, 'usage cannot be written to the database and is kept on disk')
       this.#isAway = true
+      return false
     } finally {
       this.#writing = undefined
       this.#tell()
