@@ -15,6 +15,8 @@ declare module 'fastify' {
       left(client: string): Promise<BudgetLeft[]>
       /** What the budgets that this process uses have come to, for metrics. */
       used(): { budget: string; ratio: number }[]
+      /** A client's group, and the group above it. */
+      groupsOf(client: string): readonly string[]
       readonly counts: BudgetCounts
     }
   }
@@ -55,7 +57,7 @@ export default fp(
     const { directory, config } = app
     const counts: BudgetCounts = { refusals: 0, unchecked: 0, warnings: 0, isStoreDown: false }
     if (!directory) {
-      app.decorate('budgets', { left: async () => [], used: () => [], counts })
+      app.decorate('budgets', { left: async () => [], used: () => [], groupsOf: () => [], counts })
       return done()
     }
     const holder = randomBytes(8).toString('hex')
@@ -151,9 +153,10 @@ export default fp(
       },
       used: () =>
         directory.snapshot().budgets.flatMap(({ id, record }) => {
-          const spent = ledger.spentOf(id)
+          const spent = ledger.lastSpentOf(id, Date.now())
           return spent === undefined ? [] : [{ budget: id, ratio: spent / record.limit }]
         }),
+      groupsOf: (client) => index.groupsOf(client),
       counts,
     })
     done()

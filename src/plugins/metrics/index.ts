@@ -11,6 +11,7 @@ import { recordClients, recordModels, recordRequests } from './requests.ts'
 import { exposeRouter } from './router.ts'
 import { recordSteps } from './steps.ts'
 import { exposeTargets } from './targets.ts'
+import { exposeTeams } from './teams.ts'
 
 /**
  * Sampling intervals of the event loop in milliseconds. The library's defaults of 10 and 100 would wake an idle process
@@ -40,6 +41,7 @@ export default fp(
     exposeTargets(app, labels)
     exposeEngines(app, labels)
     exposeRouter(app)
+    exposeTeams(app)
     const text = metricsText(app)
     const { contentType } = app.metrics.client.register
     const paths = endpointPaths(app.config.endpointPrefix, { fixed: ['/metrics'], prefixed: ['/metrics'] })
@@ -66,6 +68,8 @@ export default fp(
       'health',
       'engines',
       'directory',
+      'usage',
+      'budgets',
     ],
   },
 )

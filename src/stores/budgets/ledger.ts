@@ -16,6 +16,8 @@ export interface LedgerOptions {
 /** Where the slices of a budget stand in this process. */
 interface Account {
   state: BudgetState | undefined
+  /** The last one that was known. */
+  former: BudgetState | undefined
   /** Expected of running requests. */
   reserved: number
   /** Of requests that ended since the last renewal began. */
@@ -61,6 +63,13 @@ export class BudgetLedger {
   spentOf(id: string): number | undefined {
     const account = this.#accounts.get(id)
     return account?.state && account.state.spent + account.spent
+  }
+
+  /** The same, also of a budget that this process has not used lately. `now`: milliseconds since 1970. */
+  lastSpentOf(id: string, now: number): number | undefined {
+    const account = this.#accounts.get(id)
+    const state = account?.state ?? account?.former
+    return account && state && now < state.resetsAt ? state.spent + account.spent : undefined
   }
 
   /** Learns where budgets stand, if this process does not know. */
@@ -142,6 +151,7 @@ export class BudgetLedger {
       for (const state of states) {
         const account = this.#account(state.id)
         account.state = state
+        account.former = state
         account.spent = Math.max(0, account.spent - (taken.get(state.id) ?? 0))
       }
       // A budget that was removed.
@@ -159,6 +169,7 @@ export class BudgetLedger {
     if (known) return known
     const account: Account = {
       state: undefined,
+      former: undefined,
       reserved: 0,
       spent: 0,
       typical: 0,

@@ -37,12 +37,17 @@ export class BudgetIndex {
     this.#parentOf = new Map(groups.map(({ id, record }) => [id, record.parent ?? undefined]))
   }
 
+  /** The client's group, and the group above it. */
+  groupsOf(client: string): string[] {
+    const group = this.#groupOf.get(client)
+    const parent = group === undefined ? undefined : this.#parentOf.get(group)
+    return [group, parent].filter((id) => id !== undefined)
+  }
+
   /** `model` undefined: whatever their model. */
   of(client: string, model: string | undefined): { id: string; record: BudgetRecord }[] {
     if (this.#byOwner.size === 0) return []
-    const group = this.#groupOf.get(client)
-    const parent = group === undefined ? undefined : this.#parentOf.get(group)
-    const owners = [`client/${client}`, ...[group, parent].flatMap((id) => (id ? [`group/${id}`] : []))]
+    const owners = [`client/${client}`, ...this.groupsOf(client).map((group) => `group/${group}`)]
     return owners
       .flatMap((owner) => this.#byOwner.get(owner) ?? [])
       .filter(({ record }) => model === undefined || !record.model || record.model === model)
