@@ -266,6 +266,19 @@ export const ConfigSchema = Type.Object({
     'allow',
     'When the database is away and a slice of a hard budget is used up: `allow` (booked afterwards) or `refuse` (503).',
   ),
+  budgetWebhookUrl: Type.String({
+    default: '',
+    pattern: '^$|^https://.+',
+    writeOnly: true,
+    allowed: 'an https:// address',
+    description:
+      'Told when a budget reaches 50, 80 and 100 %: an `https://` address; empty: nobody is told. [teams.md](teams.md#webhook).',
+  }),
+  budgetWebhookSecret: Type.String({
+    default: '',
+    writeOnly: true,
+    description: 'Signs what the webhook is told; needed with it.',
+  }),
   usageQuarterDays: Type.Integer({
     default: 62,
     minimum: 32,

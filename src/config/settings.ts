@@ -1,6 +1,7 @@
 import { Value } from '@sinclair/typebox/value'
 import { allowedDatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
+import { isLinkLocalOrMetadata } from '../lib/link-local.ts'
 import { isTimeZone } from '../lib/time-zone.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { readNetworks } from './networks.ts'
@@ -95,6 +96,8 @@ export const variables: readonly Variable[] = [
   { key: 'databaseUrl', name: 'DATABASE_URL', read: readString },
   { key: 'timeZone', name: 'TIME_ZONE', read: readString },
   { key: 'budgetStoreDown', name: 'BUDGET_STORE_DOWN', read: readWord(words.budgetStoreDown, {}) },
+  { key: 'budgetWebhookUrl', name: 'BUDGET_WEBHOOK_URL', read: readString },
+  { key: 'budgetWebhookSecret', name: 'BUDGET_WEBHOOK_SECRET', read: readString },
   { key: 'usageQuarterDays', name: 'USAGE_QUARTER_DAYS', read: readInteger },
   { key: 'usageDays', name: 'USAGE_DAYS', read: readInteger },
   { key: 'usageSpool', name: 'USAGE_SPOOL', read: readString },
@@ -133,6 +136,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   errors.push(
     ...authErrors(config),
     ...timeZoneErrors(config),
+    ...webhookErrors(config),
     ...proxyErrors(config),
     ...nodeErrors(env),
     ...notes.errors,
@@ -148,6 +152,18 @@ function timeZoneErrors({ timeZone }: Config): string[] {
   return [
     `LLM_ROUTER_TIME_ZONE: ${shown('TIME_ZONE', timeZone)} is not a time zone of the IANA database, such as "Europe/Warsaw"`,
   ]
+}
+
+function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: Config): string[] {
+  if (url === '') return []
+  if (!URL.canParse(url)) return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: its value is not an https:// address']
+  if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
+    return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: its value is a link-local address']
+  if (secret.length < fewestKeyCharacters)
+    return [
+      `LLM_ROUTER_BUDGET_WEBHOOK_SECRET: needed with LLM_ROUTER_BUDGET_WEBHOOK_URL, with at least ${fewestKeyCharacters} characters`,
+    ]
+  return []
 }
 
 /** Node's own variable that turns off what an https:// address is for. */

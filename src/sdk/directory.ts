@@ -187,7 +187,7 @@ export type PriceRecord = Static<typeof PriceRecordSchema>
 
 export const budgetUnits = ['tokens', 'cost', 'gpu_seconds', 'requests'] as const
 export type BudgetUnit = (typeof budgetUnits)[number]
-export const budgetWindows = ['day', 'week', 'month', 'rolling'] as const
+const budgetWindows = ['day', 'week', 'month', 'rolling'] as const
 
 export const BudgetRecordSchema = Type.Object(
   {

@@ -160,7 +160,10 @@ async function openHost(address: DatabaseAddress, config: Config, log: StoreLog)
   )
   const { timeZone, usageQuarterDays: quarterDays, usageDays: days } = config
   const spool = new UsageSpool(spoolFolder(config, address), config.databaseUrl)
-  return DirectoryHost.start(database, { log, spool, retention: { timeZone, quarterDays, days } })
+  const { webhookTo } = await import('./budgets/webhook.ts')
+  const { budgetWebhookUrl: url, budgetWebhookSecret: secret } = config
+  const webhook = url === '' ? undefined : webhookTo(url, secret)
+  return DirectoryHost.start(database, { log, spool, webhook, retention: { timeZone, quarterDays, days } })
 }
 
 function spoolFolder({ usageSpool }: Config, address: DatabaseAddress): string {

@@ -93,6 +93,9 @@ const migrations: Readonly<Record<string, Migration>> = {
         .addColumn('period', 'bigint', (column) => column.notNull())
         .addColumn('threshold', 'bigint', (column) => column.notNull())
         .addColumn('at', 'bigint', (column) => column.notNull())
+        .addColumn('body', 'text', (column) => column.notNull())
+        .addColumn('claimed_until', 'bigint', (column) => column.notNull())
+        .addColumn('sent_at', 'bigint')
         .addPrimaryKeyConstraint('budget_notices_key', ['budget', 'period', 'threshold'])
         .execute()
     },

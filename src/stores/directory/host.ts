@@ -1,6 +1,8 @@
 import type { BudgetRecord, ClientRecord, GroupRecord, PriceRecord, Snapshot } from '../../sdk/directory.ts'
+import { BudgetNotices } from '../budgets/notices.ts'
 import { type BudgetState, renewSlices, returnSlices, type SliceRequest } from '../budgets/slices.ts'
 import { bookOnBudgets } from '../budgets/spent.ts'
+import type { Webhook } from '../budgets/webhook.ts'
 import type { OpenDatabase } from '../database/open.ts'
 import type { StoreLog } from '../redis/health.ts'
 import { applyRetention, type UsageRetention } from '../usage/retention.ts'
@@ -19,6 +21,8 @@ export interface HostOptions {
   log: StoreLog
   spool: UsageSpool
   retention: UsageRetention
+  /** Told of budgets that are nearly used up. */
+  webhook?: Webhook | undefined
 }
 
 /**
@@ -36,15 +40,21 @@ export class DirectoryHost {
   /** What is written of the usage of all processes. */
   readonly usage: UsageWriter
   readonly #timeZone: string
+  readonly #notices: BudgetNotices | undefined
   readonly #upkeep: readonly NodeJS.Timeout[]
   readonly #backlogListeners: ((backlog: UsageBacklog) => void)[] = []
 
-  private constructor(database: OpenDatabase, snapshot: Snapshot, { log, spool, retention }: HostOptions) {
+  private constructor(
+    database: OpenDatabase,
+    snapshot: Snapshot,
+    { log, spool, retention, webhook }: HostOptions,
+  ) {
     this.#database = database
     this.#snapshot = snapshot
     this.#log = log
     this.#timeZone = retention.timeZone
     const { db } = database
+    this.#notices = webhook && new BudgetNotices({ db, webhook, log })
     this.usage = new UsageWriter({
       ...{ db, spool, log },
       also: (rows, part) => bookOnBudgets(rows, part, this.#snapshot),
@@ -70,7 +80,12 @@ export class DirectoryHost {
   async renewBudgets(request: SliceRequest): Promise<BudgetState[]> {
     if (!(await this.usage.flush())) throw new Error('the database is away')
     const { budgets } = this.#snapshot
-    return renewSlices(this.#database.db, request, { budgets, timeZone: this.#timeZone, now: Date.now() })
+    const now = Date.now()
+    const context = { budgets, timeZone: this.#timeZone, now }
+    const states = await renewSlices(this.#database.db, request, context)
+    // Nobody waits for the webhook, nor for what is noted for it.
+    void this.#notices?.note(states, budgets, now).catch(() => undefined)
+    return states
   }
 
   /** The process has stopped. */
@@ -107,6 +122,7 @@ export class DirectoryHost {
     this.#isClosed = true
     clearTimeout(this.#timer)
     for (const timer of this.#upkeep) clearInterval(timer)
+    this.#notices?.close()
     await this.usage.close()
     await this.#database.close()
   }
