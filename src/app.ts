@@ -31,6 +31,7 @@ import holding from './plugins/holding.ts'
 import metrics from './plugins/metrics/index.ts'
 import models, { type ModelsOptions } from './plugins/models/index.ts'
 import operations from './plugins/operations/index.ts'
+import overrides from './plugins/overrides/index.ts'
 import prompts from './plugins/prompts/index.ts'
 import registries from './plugins/registries.ts'
 import reload, { type ReloadOptions } from './plugins/reload/index.ts'
@@ -137,6 +138,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(engines)
   await app.register(health)
   await app.register(balancer)
+  await app.register(overrides)
   await app.register(holding)
   await app.register(responseStore)
   await app.register(gateway)

@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   keys: async () => (await import('./cli/directory.ts')).keysCommand,
   audit: async () => (await import('./cli/directory.ts')).auditCommand,
   usage: async () => (await import('./cli/usage.ts')).usageCommand,
+  targets: async () => (await import('./cli/targets.ts')).targets,
   healthcheck: async () => (await import('./cli/healthcheck.ts')).healthcheck,
   schema: () => printing(readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8')),
   version: () => printing(`llm-router ${version}, Node.js ${process.versions.node}\n`),

@@ -52,6 +52,7 @@ async function costUs(
       request: plainRequest(),
       isLast: false,
       hasFallback: false,
+      turn: { weight: 1, deadlineAt: undefined },
     }
     const stop = new AbortController().signal
     const pick = async (): Promise<void> => {

@@ -19,6 +19,7 @@ const stateWords = {
   misconfigured: 'misconfigured',
   open: 'kept out',
   down: 'down',
+  drained: 'drained',
   parked: 'parked',
   silent: 'does not answer',
 }
@@ -215,10 +216,11 @@ function drawTarget(row, target) {
 }
 
 /** With what the engine itself says: others may use it too. */
-function inFlightOf({ in_flight: inFlight, engine = {} }) {
+function inFlightOf({ in_flight: inFlight, places, engine = {} }) {
   const { running, waiting } = engine
-  if (running === undefined) return inFlight
-  return `${inFlight} (engine: ${running}${waiting ? ` + ${waiting} waiting` : ''})`
+  const own = places === undefined ? inFlight : `${inFlight} of ${places}`
+  if (running === undefined) return own
+  return `${own} (engine: ${running}${waiting ? ` + ${waiting} waiting` : ''})`
 }
 
 function drawFailures(failures) {

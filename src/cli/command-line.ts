@@ -9,6 +9,8 @@ const options = {
   'log-format': { type: 'string' },
   profiles: { type: 'boolean' },
   role: { type: 'string' },
+  url: { type: 'string' },
+  force: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'V' },
 } as const
@@ -26,6 +28,10 @@ export interface CommandFlags {
   profiles: boolean
   /** `keys create`: the role of the client that the key is for. */
   role: string | undefined
+  /** `targets`: address of the router; undefined: that of the settings. */
+  url: string | undefined
+  /** `targets drain`: also the last usable target of a model. */
+  force: boolean
 }
 
 export interface CommandLine {
@@ -52,13 +58,16 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
     const value = values[name as keyof typeof variableOf] // the keys of that same object
     if (value !== undefined) env[variable] = value
   }
-  const flags = { profiles: values.profiles === true, role: values.role }
+  const { role, url } = values
+  const flags = { profiles: values.profiles === true, role, url, force: values.force === true }
   if (values.help) return { command: 'help', args: [], flags, env }
   if (values.version) return { command: 'version', args: [], flags, env }
   if (flags.profiles && command !== 'models')
     return { error: '--profiles is an option of the command models' }
   if (flags.role !== undefined && command !== 'keys')
     return { error: '--role is an option of the command keys' }
+  if ((flags.url !== undefined || flags.force) && command !== 'targets')
+    return { error: '--url and --force are options of the command targets' }
   return { command, args, flags, env }
 }
 
@@ -109,6 +118,9 @@ Commands
   usage [member=value...]
                       print usage: from, to, by=client,group,key,model,target, bucket,
                       client, group, model, format=csv
+  targets [list | drain ID [--force] | resume ID | reset ID | weight MODEL ID WEIGHT] [--url ADDRESS]
+                      list and steer the servers of a running router, with the key
+                      of LLM_ROUTER_ADMIN_KEY
   healthcheck [url]   exit code 0 if the router answers
   schema              print the JSON Schema of models-config.json
   version             print the version

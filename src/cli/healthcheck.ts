@@ -20,7 +20,8 @@ export const healthcheck: Command = async ([url], { env, print, printError }) =>
   return 1
 }
 
-function ownAddress(env: Record<string, string | undefined>): string {
+/** Where the router of these settings listens. */
+export function ownAddress(env: Record<string, string | undefined>): string {
   const { serverHost: host, serverPort: port } = loadConfig(env).config
   if (['0.0.0.0', '::', ''].includes(host)) return `http://127.0.0.1:${port}`
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`

@@ -47,7 +47,13 @@ export async function readWholeConfig(
     const configWarnings = [...logged]
     const more = askServers ? await disguised(app, models) : []
     await app.close()
-    return { config, text, models, errors: [], warnings: [...warnings, ...configWarnings, ...more] }
+    return {
+      config,
+      text,
+      models,
+      errors: [],
+      warnings: [...warnings, ...configWarnings, ...more, ...limitsPerHost(given, models)],
+    }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return { config, text, models: [], errors: error.errors, warnings: [...warnings, ...error.warnings] }
@@ -68,6 +74,20 @@ async function disguised(
         if (!found.has(target)) return []
         const path = `${modelPath(group, alias)}.${list}[${index}].api_type`
         return [`${path}: the server says that it is llama.cpp and is handled as such; set "llamacpp"`]
+      }),
+    ),
+  )
+}
+
+/** Returns a warning for each limit that holds for each of several routers alone. */
+function limitsPerHost({ replicas, redisHost, redisUrl }: Config, models: readonly Model[]): string[] {
+  if (replicas === 1 || redisHost !== '' || redisUrl !== '') return []
+  return models.flatMap(({ group, alias, targets, sleeping }) =>
+    Object.entries({ providers: targets, providers_sleep: sleeping }).flatMap(([list, those]) =>
+      those.flatMap(({ maxInFlight }, index) => {
+        if (maxInFlight === undefined) return []
+        const path = `${modelPath(group, alias)}.${list}[${index}].max_in_flight`
+        return [`${path}: without Redis it applies to each of the ${replicas} routers (LLM_ROUTER_REPLICAS)`]
       }),
     ),
   )

@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { surfaces } from '../sdk/client-key.ts'
+import { priorities } from '../sdk/strategy.ts'
 
 const Count = Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 }))
 const Id = Type.Optional(
@@ -41,6 +42,11 @@ export const KeyRecordSchema = Type.Object({
   requests_per_minute: Count,
   tokens_per_minute: Count,
   max_tokens: Count,
+  priority: Type.Optional(Type.Union(priorities.map((priority) => Type.Literal(priority)))),
+  weight: Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 })),
+  priority_header: Flag,
+  /** Whether its requests may choose canaries or avoid them, with the header `x-llm-router-canary`. */
+  canary_header: Flag,
   // From Python
   key_id: Id,
   key_plain: Secret,
@@ -74,4 +80,5 @@ export type KeyRecord = Static<typeof KeyRecordSchema>
 export const ownMembers: readonly string[] = [
   ...['id', 'key', 'sha256', 'enabled', 'expires_at', 'models', 'surfaces'],
   ...['max_concurrent', 'requests_per_minute', 'tokens_per_minute', 'max_tokens'],
+  ...['priority', 'weight', 'priority_header', 'canary_header'],
 ]

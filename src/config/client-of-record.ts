@@ -42,6 +42,10 @@ export function clientOf(record: KeyRecord, context: RecordContext): RingEntry |
     mayUse: models ? nameMatcher(models) : () => true,
     limits: limitsOf(record),
     maxTokens: record.max_tokens,
+    priority: record.priority,
+    weight: record.weight,
+    choosesPriority: record.priority_header === true,
+    choosesCanary: record.canary_header === true,
   }
   return { client, sha256 }
 }

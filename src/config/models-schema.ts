@@ -74,6 +74,16 @@ const serverMembers = {
   weight: Type.Optional(
     Type.Number({ description: 'Share of the requests for the weighted strategies, 0 to 1.' }),
   ),
+  canary: yesNo(
+    'true: the server gets the share of sessions that its `weight` says, and no others, whatever the strategy.',
+  ),
+  gpus: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1024,
+      description: 'Accelerators of the server, for the metrics of its busy seconds; 1 unless given.',
+    }),
+  ),
   keep_alive: keepAlive,
   defaults,
   options: engineOptions,
@@ -83,6 +93,16 @@ const serverMembers = {
       minimum: 1,
       description: 'Largest number of inputs of an embedding request; larger requests are split.',
     }),
+  ),
+  max_in_flight: Type.Optional(
+    Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 100_000 })], {
+      description:
+        'Most requests that this server gets at a time; others wait in the router. "auto": as many as its engine can process.',
+      allowed: '"auto" or a number from 1 to 100,000',
+    }),
+  ),
+  pass_priority: yesNo(
+    "true: requests carry their priority in vLLM's member `priority` (-1, 0, 1). Needs --scheduling-policy priority there.",
   ),
   tool_calling: yesNo('false: tools, tool_choice and parallel_tool_calls never reach this server.'),
   drop_params: Type.Optional(

@@ -68,13 +68,15 @@ export const ConfigSchema = Type.Object({
   queueTimeoutMs: seconds({
     default: 60_000,
     minimum: 1,
-    description: '`first_available`: longest wait of a request for a free server.',
+    description:
+      'Longest wait of a request for a free place at a server: with `first_available` or `max_in_flight`.',
   }),
   queueSize: Type.Integer({
     default: 256,
     minimum: 0,
     maximum: 1_000_000,
-    description: '`first_available`: longest queue of a model in each process.',
+    description:
+      'Most requests of a model that wait in each process, with `first_available` or `max_in_flight`.',
   }),
   useSleeping: oneOf(
     words.useSleeping,
@@ -152,6 +154,10 @@ export const ConfigSchema = Type.Object({
   logFormat: oneOf(words.logFormat, 'auto', '`auto`: `pretty` on a terminal, JSON elsewhere.'),
   logFilename: text('llm-router.log', 'Log file with JSON lines; empty disables it. Reopened on SIGUSR2.'),
   inDebug: flag(false, 'Sets the debug level; error answers name the code of their cause.'),
+  routeHeaders: flag(
+    false,
+    'Name the server of each answer, and the number of attempts, in the headers `x-llm-router-target` and `x-llm-router-attempts`. Requests with an operator key get them anyway.',
+  ),
   usePrometheus: flag(false, 'Serve `/metrics`: [observability.md](observability.md).'),
   ui: flag(true, 'Serve the status page at `/ui`.'),
   docs: flag(true, 'Serve the API documentation at `/docs` and `/openapi.json`.'),
@@ -195,13 +201,13 @@ export const ConfigSchema = Type.Object({
   redisPassword: text('', 'Redis password; empty: none.'),
   redisUrl: Type.String({
     default: '',
-    pattern:
-      '^$|^rediss?://(?:[^/?#@,]*@)?(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?(?:/[0-9]*)?$',
+    pattern: '^$|^rediss?(?:\\+cluster|\\+sentinel)?://',
     allowed:
-      'an address like redis://:password@host:6379/0, or rediss:// for TLS; Sentinel and Cluster are not supported',
+      'an address like redis://:password@host:6379/0, redis://node1:6379,node2:6379 or redis+sentinel://host:26379/mymaster; rediss for TLS',
     description:
-      'An address like `redis://:password@host:6379/0`, or `rediss://` for TLS; it overrides host, port, database and password.',
+      'An address like `redis://:password@host:6379/0`, several nodes of a cluster, or Sentinels: see [leases.md](leases.md#addresses-of-redis). `rediss://` for TLS. It overrides host and port, and database and password where it has them.',
   }),
+  redisSentinelPassword: text('', 'Password of the Redis Sentinels themselves; empty: none.'),
   redisDown: oneOf(
     words.redisDown,
     'local',

@@ -92,9 +92,11 @@ function buildTarget(
     streamUsage: provider.stream_usage ?? true,
     ...(provider.fit_max_tokens ? { fitMaxTokens: true } : {}),
     ...(provider.wake ? { wake: true } : {}),
+    ...(provider.canary ? { canary: true } : {}),
+    ...(provider.gpus === undefined ? {} : { gpus: provider.gpus }),
     ...vendorOf(url, provider.system_turns),
     mock: provider.mock ?? {},
-    ...limitsOf(type, shell, provider),
+    ...limitsOf(type, shell, placed, findings.warnings),
     ...listingsOf(type, host),
     ...(host === undefined ? {} : { rootPath: healthUrl(host, '') }),
     ...healthOf(type, host, provider.health_check),
@@ -234,11 +236,22 @@ function vendorOf(
 function limitsOf(
   type: ProviderType,
   shell: ModelShell,
-  provider: Provider,
-): Pick<Target, 'maxBatch' | 'autoContext'> {
+  { provider, path }: ProviderAtPath,
+  warnings: string[],
+): Pick<Target, 'maxBatch' | 'autoContext' | 'maxInFlight' | 'passesPriority'> {
   const maxBatch = provider.max_batch ?? type.maxBatch
   const auto = (provider.num_ctx ?? shell.num_ctx) === 'auto'
-  return { ...(maxBatch === undefined ? {} : { maxBatch }), ...(auto ? { autoContext: true } : {}) }
+  const { max_in_flight: maxInFlight } = provider
+  if (maxInFlight === 'auto' && type.autoLimit === undefined)
+    warnings.push(
+      `${path}.max_in_flight: "auto" has no effect unless the server says how many requests it processes at a time, and ${type.name} servers seldom do; set a number`,
+    )
+  return {
+    ...(maxBatch === undefined ? {} : { maxBatch }),
+    ...(auto ? { autoContext: true } : {}),
+    ...(maxInFlight === undefined ? {} : { maxInFlight }),
+    ...(provider.pass_priority ? { passesPriority: true } : {}),
+  }
 }
 
 function listingsOf({ listings }: ProviderType, host: string | undefined): Pick<Target, 'listings'> {

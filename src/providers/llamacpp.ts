@@ -45,6 +45,7 @@ export const llamacpp: ProviderType = {
   healthPath: '/health',
   listings: [openaiListing],
   loadsModels: true,
+  autoLimit: 'slots',
   engine: 'llamacpp',
   loadsOnDemand: true,
   collectsWholeAnswers: true,

@@ -34,6 +34,7 @@ export const lmstudio: ProviderType = {
   needsHost: true,
   listings: [lmStudioInstanceListing, lmStudioListing],
   loadsModels: true,
+  autoLimit: 'one',
   engine: 'lmstudio',
   loadsOnDemand: true,
   healthPath: '/v1/models',

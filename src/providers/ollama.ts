@@ -17,6 +17,7 @@ export const ollama: ProviderType = {
   needsHost: true,
   listings: [ollamaListing],
   loadsModels: true,
+  autoLimit: 'one',
   engine: 'ollama',
   loadsOnDemand: true,
   healthPath: '/api/version',

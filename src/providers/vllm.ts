@@ -41,6 +41,7 @@ export const vllm: ProviderType = {
   needsHost: true,
   listings: [openaiListing],
   loadsModels: true,
+  autoLimit: 'queue',
   engine: 'vllm',
   healthPath: '/health',
   sleepPath: '/is_sleeping',

@@ -1,5 +1,7 @@
 import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
+import type { PickReason } from '../sdk/strategy.ts'
+import { PickReasons } from './pick-reasons.ts'
 import { type Step, Steps } from './steps.ts'
 import type { RequestTrace } from './trace.ts'
 
@@ -29,6 +31,8 @@ export interface ExchangeRecord {
   attempts: number
   /** What each target that was tried did for the request. */
   work: readonly TargetWork[]
+  /** Why each target was picked; undefined where none was. */
+  reason?: string | undefined
   /** The router's own time, in milliseconds: no upstream, no waiting, no transfer of the request. */
   ownMs: number | undefined
   firstContentMs: number | undefined
@@ -75,6 +79,10 @@ export class Exchange {
   answeringModel: string | undefined
   attempts = 0
   readonly work: TargetWork[] = []
+  /** Why each of them was made at its target. */
+  readonly reasons = new PickReasons()
+  /** Whether the headers of the answer name the target. */
+  tellsRoute = false
   /** When the first attempt began; on the clock of `startedAt`. */
   sentAt: number | undefined
   /** Of the request's body, once all of it has been read. */
@@ -112,7 +120,10 @@ export class Exchange {
     this.id = id
     this.steps = new Steps(
       () => performance.now(),
-      (step) => onStep(step, this),
+      (step) => {
+        if (step.type === 'search') this.reasons.waited(step.ms)
+        onStep(step, this)
+      },
     )
   }
 
@@ -159,8 +170,12 @@ export class Exchange {
   }
 
   /** Another target is tried: what the one before could not carry no longer matters. */
-  beginAttempt(target: { id: string; type: { name: string } }): void {
+  beginAttempt(
+    target: { id: string; type: { name: string } },
+    why: { reason?: PickReason | undefined; after?: RouterError | undefined } = {},
+  ): void {
     this.attempts++
+    this.reasons.add(target.id, why)
     this.sentAt ??= performance.now()
     this.target = target.id
     this.providerType = target.type.name

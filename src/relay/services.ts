@@ -8,7 +8,7 @@ import type { BusyShares } from './attempt/busy-shares.ts'
 import type { Loading } from './attempt/loading-wait.ts'
 import type { Exchange } from './exchange.ts'
 import type { DeclinedOperations } from './request/operation-targets.ts'
-import type { Acquire } from './run/lease.ts'
+import type { Acquire, Turn } from './run/lease.ts'
 
 /** What the relay needs of the router around it, for one request. */
 export interface RelayServices {
@@ -20,6 +20,10 @@ export interface RelayServices {
   clientName(): string
   /** Of the client's key or request; absent: `normal`. */
   priority?: Priority
+  /** Whether a canary is to answer; absent: the weights decide. */
+  canary?: boolean
+  /** Absent: that of a client of weight 1 without a deadline. */
+  turn?: Turn
   userAgent: string
   dialectOf(name: string): Dialect
 

@@ -3,6 +3,7 @@ import type { RouterError } from '../sdk/errors.ts'
 import type { Operation } from '../sdk/provider.ts'
 import type { Target } from '../sdk/target.ts'
 import type { AttemptResult } from './attempt/attempt-result.ts'
+import type { PickReasons } from './pick-reasons.ts'
 
 /** `traceparent` and, where the client sent one, `tracestate`. */
 export type TraceHeaders = Readonly<Record<string, string>>
@@ -13,8 +14,8 @@ export interface RequestTrace {
   readonly traceId: string
   /** 16 hex digits: what the log lines of the request carry. */
   readonly spanId: string
-  /** An attempt begins. `after`: why the one before it failed. */
-  beginAttempt(target: Target, after: RouterError | undefined): AttemptTrace
+  /** An attempt begins. `after`: why the one before it failed; `reasons`: why its target was picked. */
+  beginAttempt(target: Target, why: { after?: RouterError | undefined; reasons?: PickReasons }): AttemptTrace
 }
 
 /** The span of one attempt. Its methods never throw. */

@@ -1,3 +1,5 @@
+import type { Priority } from './strategy.ts'
+
 /** The surfaces of the router that a key may be kept to. `operator` is what those look at who run it. */
 export const surfaces = ['openai', 'anthropic', 'gemini', 'ollama', 'text', 'operator'] as const
 
@@ -47,6 +49,14 @@ export interface ClientKey {
   readonly mayCall?: ((path: string) => boolean) | undefined
   /** The most tokens that one request may ask for. */
   readonly maxTokens: number | undefined
+  /** Of its requests; absent: `normal`. */
+  readonly priority?: Priority | undefined
+  /** Its share among the clients whose requests wait, over 0; absent: 1. */
+  readonly weight?: number | undefined
+  /** Whether its requests may name their own priority. */
+  readonly choosesPriority?: boolean
+  /** Whether its requests may choose canaries or avoid them. */
+  readonly choosesCanary?: boolean
 }
 
 /** Whether a client has a role or one above it. */

@@ -88,6 +88,12 @@ export interface ProviderType {
   readonly collectsWholeAnswers?: boolean
   /** Most inputs that one embedding request may have; absent: no limit is known. */
   readonly maxBatch?: number
+  /**
+   * What `max_in_flight: "auto"` means for its servers: `one` request at a time, the `slots` that the server tells, or no
+   * further one while requests wait in the server's own `queue`. A number that a server tells counts in any case. Absent:
+   * nothing is known of them.
+   */
+  readonly autoLimit?: 'one' | 'slots' | 'queue'
   /** Answers calls itself instead of over HTTP (the mock does). */
   createTransport?(target: Target): Transport
 }

@@ -30,6 +30,7 @@ export const targetStates = [
   'misconfigured',
   'open',
   'down',
+  'drained',
   'parked',
 ] as const
 const routerStates = ['ready', 'degraded', 'unusable', 'draining'] as const
@@ -67,7 +68,7 @@ const EngineStatusSchema = Type.Object({
   ),
 })
 
-const TargetStatusSchema = Type.Object({
+export const TargetStatusSchema = Type.Object({
   id: Type.String(),
   type: Type.String({ description: 'Kind of server, its api_type.' }),
   address: Type.Optional(
@@ -77,7 +78,7 @@ const TargetStatusSchema = Type.Object({
   ),
   state: words(
     targetStates,
-    'up; trial: a request tries it; busy: asked for a pause; loading: loads its model; hung: passed over, since its answers do not begin; asleep; misconfigured: refuses the key or the model; open: its requests failed; down: its health checks fail; parked: in providers_sleep.',
+    'up; trial: a request tries it; busy: asked for a pause; loading: loads its model; hung: passed over, since its answers do not begin; asleep; misconfigured: refuses the key or the model; open: its requests failed; down: its health checks fail; drained: an operator lets it take nothing new; parked: in providers_sleep.',
   ),
   reason: Type.Optional(
     Type.String({ description: 'What is wrong with a misconfigured target, such as a rejected api_token.' }),
@@ -97,6 +98,9 @@ const TargetStatusSchema = Type.Object({
   ),
   retry_in_seconds: Type.Number({ minimum: 0, description: 'Until it may be tried again.' }),
   in_flight: count('Requests that it works on.'),
+  places: Type.Optional(
+    count('Most requests that it may have at a time, of all that share it; absent: any number.'),
+  ),
   uses: count('Requests that it was picked for since the start.'),
   requests_per_minute: count('Requests that it answered or failed in the last minute.'),
   failure_rate: share('Moving average of failures.'),
@@ -107,6 +111,9 @@ const TargetStatusSchema = Type.Object({
     Type.Number({ description: 'Moving average of one answer after its first content.' }),
   ),
   weight: share('Share of the requests for the weighted strategies, as it is now.'),
+  configured_weight: Type.Optional(
+    share('Its weight in the configuration, where an operator has set another one.'),
+  ),
   context: count('Context length in tokens; 0 when unknown.'),
   last_errors: described(Type.Array(TargetErrorSchema), 'The latest failed attempts, newest first.'),
   engine: Type.Optional(
@@ -117,7 +124,7 @@ const TargetStatusSchema = Type.Object({
 const ModelStatusSchema = Type.Object({
   name: Type.String(),
   strategy: Type.String(),
-  waiting: count('Requests that wait for a target: a free one, or any.'),
+  waiting: count('Requests that wait for a target: a place at one, or any.'),
   refused_per_minute: count('Requests of the last minute that were refused for want of a target.'),
   panic: Type.Boolean({
     description: 'All its targets are down, and those whose checks only time out are used nevertheless.',

@@ -5,6 +5,8 @@ import type { Target } from './target.ts'
 /** What is known of a target at this moment. Kept by the balancer; strategies and the status page read it. */
 export interface TargetSignals {
   readonly target: Target
+  /** Its weight, where an operator has set another one than is configured. */
+  readonly weight?: number | undefined
   /** Requests this target was picked for since the start. */
   readonly uses: number
   /** Picked and not settled yet. */
@@ -29,8 +31,10 @@ export interface PrefixKey {
   readonly tokens: number
 }
 
+export const priorities = ['high', 'normal', 'low'] as const
+
 /** `normal` unless the client's key or request says otherwise. */
-export type Priority = 'high' | 'normal' | 'low'
+export type Priority = (typeof priorities)[number]
 
 /** The request that a target is picked for. Everything is computed on its first use. */
 export interface RoutingRequest {
@@ -48,6 +52,8 @@ export interface RoutingRequest {
   /** Id of the client's key; its address where no key is required. */
   readonly client: string
   readonly priority: Priority
+  /** Whether it wants a canary; undefined: the weights decide. */
+  readonly canary?: boolean | undefined
   /** The `session` of a request that continues this one's answer; undefined until the answer has told, or where there is none. */
   readonly answerId?: string | undefined
 }
@@ -70,7 +76,15 @@ export interface Outcome {
   usage?: Usage | undefined
 }
 
+/** Why a target was picked, in a few words for the log, such as `least loaded`. A function is called only if somebody reads it. */
+export type PickReason = string | (() => string)
+
 interface Settling {
+  /**
+   * Why `target` was the choice of the `pick` or `order` just before, whose numbers it may still hold: called right after it and
+   * before `taken`. Absent: the name of the strategy is the reason.
+   */
+  reason?(target: Target, request: RoutingRequest): PickReason
   /** Called once for every target that a request gets, right after it was picked or became free for it. */
   taken?(target: Target, request: RoutingRequest): void
   /** Called once for every target that was taken, when its lease is settled. `request`: the same object. */
@@ -91,6 +105,10 @@ export interface SharingInstance extends Settling {
   pick(candidates: readonly TargetSignals[], request: RoutingRequest): TargetSignals
   /** All of `candidates`, the best one first, without effect: for targets that take one request or a few at a time. */
   rank?(candidates: readonly TargetSignals[], request: RoutingRequest): readonly TargetSignals[]
+  /** What `pick` would return now, without effect; absent: the first of `rank`, where there is one. */
+  preview?(candidates: readonly TargetSignals[], request: RoutingRequest): TargetSignals
+  /** How good each candidate is for the request, in the strategy's own measure: more is better. Without effect. */
+  scores?(candidates: readonly TargetSignals[], request: RoutingRequest): readonly number[]
   /** For strategies whose weights can be changed while running. */
   readonly weights?: WeightControl
 }
@@ -113,6 +131,8 @@ export interface WeightControl {
 
 export interface SharingStrategy {
   readonly name: string
+  /** It goes by `weight` of the signals, else that of the target, so that operators can change the weights of its models while running. */
+  readonly usesWeights?: true
   readonly exclusive?: never
   readonly affinity?: never
   create(context: StrategyContext): SharingInstance

@@ -30,6 +30,10 @@ export interface Target {
   readonly connection?: Connection
   /** 0 to 1. */
   readonly weight: number
+  /** It gets the share of sessions that its weight says, and no others. */
+  readonly canary?: boolean
+  /** Accelerators of its server, for metrics of its time; absent: 1. */
+  readonly gpus?: number
   /** Context length in tokens; 0 when unknown. */
   readonly inputSize: number
   /** False: tools, tool_choice and parallel_tool_calls never go upstream. */
@@ -49,6 +53,10 @@ export interface Target {
   readonly mock: MockSettings
   /** Most inputs of one embedding request; absent: no limit is known. */
   readonly maxBatch?: number
+  /** Most requests at a time; `auto`: what its engine tells. Absent: any number, or one with an exclusive strategy. */
+  readonly maxInFlight?: number | 'auto'
+  /** Whether its engine is told the priority of requests, in its member `priority`. */
+  readonly passesPriority?: boolean
   /** Whether the context length is chosen by the size of the prompt, where neither request nor configuration says it. */
   readonly autoContext?: boolean
   /** Where its server lists its models, each with its path from the root of the host. */

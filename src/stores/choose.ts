@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../config/settings.ts'
-import type { Channel } from '../lib/channel.ts'
+import { type Channel, topic } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
 import type { Directory } from './directory/directory.ts'
@@ -18,12 +18,17 @@ import { clusterLimits, serveLimits } from './limits/cluster.ts'
 import { memoryLimits } from './limits/memory.ts'
 import { RedisLimits } from './limits/redis.ts'
 import { type LimitStore, limitsWithFallback } from './limits/store.ts'
-import type { RedisAddress } from './redis/client.ts'
+import { localOverrides, serveOverrides } from './overrides/local.ts'
+import type { OverrideStore } from './overrides/store.ts'
+import type { RedisAddress } from './redis/connection.ts'
 import type { StoreLog } from './redis/health.ts'
 import { clusterResponses, serveResponses } from './responses/cluster.ts'
 import { memoryResponses, type ResponseBounds } from './responses/memory.ts'
 import { RedisResponses } from './responses/redis.ts'
 import { type ResponseStore, responsesWithFallback } from './responses/store.ts'
+import { clusterTurns, serveTurns } from './turns/cluster.ts'
+import type { FairQueueOptions } from './turns/fair-queue.ts'
+import { LocalTurns, type Turns } from './turns/local.ts'
 
 /** What decides where a process keeps its leases, limits and responses. */
 export interface StoreContext {
@@ -45,13 +50,36 @@ function placeOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>):
 /** The primary's side: what it keeps for its workers, or frees in Redis when one of them has died. */
 export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
   const place = placeOf({ config, primary: undefined })
+  serveTurns(workers, turnOptions(place))
+  serveOverrides(workers)
   if (place.in === 'redis') {
+    const host = processName()
+    workers.on(hostName, () => host)
     reapDeadWorkers(workers, place.address, warn)
     return
   }
-  serveLeases(workers, now)
+  serveLeases(workers)
   serveResponses(workers, responseBounds(config), now)
   if (config.authEnabled) serveLimits(workers, now)
+}
+
+/** A place that another process gave back is announced; how often to look for one whose announcement was lost. */
+const pollMs = { redis: { min: 50, max: 250 }, local: { min: 500, max: 500 } }
+
+function turnOptions(place: Place): FairQueueOptions {
+  return { pollMs: place.in === 'redis' ? pollMs.redis : pollMs.local, random: Math.random }
+}
+
+/** The primary of a cluster decides whose turn it is, so that the order is that of all its workers. */
+export function openTurns(context: Pick<StoreContext, 'config' | 'primary'>): Turns {
+  return context.primary ? clusterTurns(context.primary) : new LocalTurns(turnOptions(placeOf(context)))
+}
+
+/** The processes of a host wait for places in Redis under one name. */
+const hostName = topic<void, string>('lease.host', { timeoutMs: 10_000 })
+
+function processName(): string {
+  return randomBytes(6).toString('hex')
 }
 
 /** Resolves when the store is connected, or when that takes too long. */
@@ -59,7 +87,7 @@ export async function openLeases(context: StoreContext): Promise<LeaseStore> {
   const place = placeOf(context)
   switch (place.in) {
     case 'memory':
-      return memoryLeases(now)
+      return memoryLeases()
     case 'primary':
       return clusterLeases(place.primary)
     case 'redis':
@@ -69,7 +97,7 @@ export async function openLeases(context: StoreContext): Promise<LeaseStore> {
 
 /** For a router whose models need no leases yet: nothing outside of the process is used before `open`. */
 export function lazyLeases(context: StoreContext): LeaseStore & { open(): void } {
-  if (placeOf(context).in === 'memory') return { ...memoryLeases(now), open: () => undefined }
+  if (placeOf(context).in === 'memory') return { ...memoryLeases(), open: () => undefined }
   return new LazyLeases(() => openLeases(context))
 }
 
@@ -80,11 +108,12 @@ async function openRedisLeases(
   // Most routers have no Redis, and need not load its client.
   const { connectRedis } = await import('./redis/client.ts')
   const { RedisLeases } = await import('./leases/redis.ts')
-  const worker = randomBytes(6).toString('hex')
+  const worker = processName()
   // Before the first lease: the primary must know what to free when this process dies.
   primary?.cast(leaseHolder, worker)
+  const host = (await primary?.request(hostName).catch(() => undefined)) ?? worker
   const link = connectRedis(address)
-  const store = new RedisLeases({ link, worker, whenDown: config.redisDown, now, log })
+  const store = new RedisLeases({ link, worker, host, whenDown: config.redisDown, now, log })
   await store.started()
   return store
 }
@@ -96,6 +125,17 @@ export async function openBoard(context: StoreContext): Promise<FleetBoard | und
   const { connectListening } = await import('./redis/client.ts')
   const link = connectListening(address, ['lead', 'leave-lead'] as const)
   return new RedisBoard({ link, router: randomBytes(8).toString('hex'), now, log: context.log })
+}
+
+/** What operators set for targets is known to all processes of a router, and with Redis to all routers. */
+export async function openOverrides(context: StoreContext): Promise<OverrideStore> {
+  const local = localOverrides(context.primary)
+  const address = redisAddress(context.config)
+  if (!address) return local
+  const { connectListening } = await import('./redis/client.ts')
+  const { RedisOverrides } = await import('./overrides/redis.ts')
+  const link = connectListening(address, ['override'] as const)
+  return new RedisOverrides({ link, local, log: context.log })
 }
 
 export function openLimits(context: StoreContext): LimitStore {
@@ -179,7 +219,7 @@ function responseBounds({ responsesTtlMs, responsesMax }: Config): ResponseBound
 }
 
 function redisAddress(config: Config): RedisAddress | undefined {
-  const { redisUrl, redisHost, redisPort, redisDb, redisPassword } = config
+  const { redisUrl, redisHost, redisPort, redisDb, redisPassword, redisSentinelPassword } = config
   if (redisUrl === '' && redisHost === '') return undefined
   return {
     url: redisUrl === '' ? undefined : redisUrl,
@@ -187,6 +227,7 @@ function redisAddress(config: Config): RedisAddress | undefined {
     port: redisPort,
     db: redisDb,
     password: redisPassword === '' ? undefined : redisPassword,
+    sentinelPassword: redisSentinelPassword === '' ? undefined : redisSentinelPassword,
   }
 }
 

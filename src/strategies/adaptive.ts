@@ -23,17 +23,33 @@ interface Moment {
  */
 export const adaptive: SharingStrategy = {
   name: 'adaptive',
+  usesWeights: true,
   create: ({ now, random }) => {
     const known = new Known()
     let picks = 0
+    const choose = (
+      targets: readonly TargetSignals[],
+      lastPicked: readonly (Moment | undefined)[],
+      moment: Moment,
+    ): TargetSignals => {
+      const forgotten = targets.find((signals, index) => isForgotten(signals, lastPicked[index], moment))
+      return forgotten ?? draw(cheapest(targets), random()) ?? none()
+    }
     return {
+      reason: () => 'least expected time',
+      preview(candidates) {
+        const targets = inPlay(candidates)
+        return choose(targets, targets.map(known.lastOf), { at: now(), picks })
+      },
+      scores(candidates) {
+        const quickest = quickestOf(candidates)
+        return candidates.map((signals) => -costOf(signals, quickest))
+      },
       pick(candidates) {
         const moment = { at: now(), picks }
         const targets = inPlay(candidates)
         const lastPicked = known.of(targets, moment)
-        const forgotten = targets.find((signals, index) => isForgotten(signals, lastPicked[index], moment))
-        const picked = forgotten ?? draw(cheapest(targets), random())
-        if (!picked) throw new Error('a strategy was given no candidates')
+        const picked = choose(targets, lastPicked, moment)
         picks++
         Object.assign(lastPicked[targets.indexOf(picked)] ?? {}, { at: moment.at, picks })
         return picked
@@ -49,6 +65,8 @@ class Known {
   #targets: readonly TargetSignals[] = []
   #inOrder: readonly Moment[] = []
 
+  readonly lastOf = ({ target }: TargetSignals): Moment | undefined => this.#moments.get(target)
+
   of(targets: readonly TargetSignals[], now: Moment): readonly Moment[] {
     if (targets === this.#targets) return this.#inOrder
     this.#targets = targets
@@ -59,6 +77,10 @@ class Known {
     })
     return this.#inOrder
   }
+}
+
+function none(): never {
+  throw new Error('a strategy was given no candidates')
 }
 
 function isForgotten(

@@ -14,7 +14,10 @@ export const balanced: SharingStrategy = {
       tieOf: ({ inFlight }) => inFlight,
     })
     return {
+      reason: () => 'fewest uses',
       pick: (candidates) => rotation.next(candidates),
+      preview: (candidates) => rotation.peek(candidates),
+      scores: (candidates) => rotation.credits(candidates),
       retain: (targets) => rotation.retain(targets),
     }
   },

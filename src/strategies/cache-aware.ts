@@ -1,5 +1,6 @@
+import { countText } from '../lib/count-text.ts'
 import { hashOfText } from '../lib/rolling-hash.ts'
-import type { Outcome, RoutingRequest, SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
+import type { Outcome, PickReason, RoutingRequest, SharingStrategy, TargetSignals } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
 import { Rendezvous } from './affinity/rendezvous.ts'
 import { type SessionState, Sessions, sessionKey } from './affinity/sessions.ts'
@@ -14,11 +15,14 @@ import { inPlay, weightInPlay } from './draw.ts'
  */
 export const cacheAware: SharingStrategy = {
   name: 'cache_aware',
+  usesWeights: true,
   create({ now }) {
     const state = new Affinity(now)
     return {
       pick: (candidates, request) => state.ranked(candidates, request)[0] ?? none(),
       rank: (candidates, request) => state.ranked(candidates, request),
+      scores: (candidates, request) => state.scores(candidates, request),
+      reason: (target, request) => state.reason(target, request),
       taken: (target, request) => state.taken(target, request),
       settled: (target, outcome, request) => state.settled(target, outcome, request),
       retain: (targets) => state.retain(targets),
@@ -55,6 +59,8 @@ class Affinity {
   #answerTokens = assumedAnswer
   #workTokens = 1_000
   #targets = 1
+  /** The last one. */
+  #ranking: Ranking | undefined
   readonly #now: () => number
 
   constructor(now: () => number) {
@@ -73,6 +79,7 @@ class Affinity {
     const hashed = scored.reduce((best, next) => (next.rank > best.rank ? next : best))
     const unknown = request.promptTokens - Math.max(...scored.map(({ cached }) => cached))
     hashed.cost -= (trustShare * unknown) / weightInPlay(hashed.signals)
+    this.#ranking = { request, scores: scored, hashed }
     const least = Math.min(...scored.map(({ cost }) => cost))
     scored.sort((a, b) => {
       const [first, second] = [a.cost - least < equalTokens, b.cost - least < equalTokens]
@@ -81,6 +88,25 @@ class Affinity {
       return Number(b.isLast) - Number(a.isLast) || b.cached - a.cached || b.rank - a.rank
     })
     return scored.map(({ signals }) => signals)
+  }
+
+  /** Costs of the candidates, negative: fewer tokens are better. */
+  scores(candidates: readonly TargetSignals[], request: RoutingRequest): readonly number[] {
+    this.ranked(candidates, request)
+    const { scores } = this.#ranking?.request === request ? this.#ranking : noRanking
+    return candidates.map((signals) => -(scores.find((score) => score.signals === signals)?.cost ?? 0))
+  }
+
+  reason({ id }: Target, request: RoutingRequest): PickReason {
+    const { promptTokens, prefixKeys } = request
+    const { scores, hashed } = this.#ranking?.request === request ? this.#ranking : noRanking
+    const known = scores.find(({ signals }) => signals.target.id === id)
+    const cached = known?.cached ?? this.#caches.get(id)?.longest(prefixKeys).tokens ?? 0
+    const isHashed = known !== undefined && known === hashed
+    return () => {
+      if (cached > 0) return `cache ${countText(cached)} of ${countText(promptTokens)} tokens`
+      return isHashed ? 'least loaded, by hash' : 'least loaded'
+    }
   }
 
   taken(target: Target, request: RoutingRequest): void {
@@ -151,6 +177,14 @@ class Affinity {
     return cache
   }
 }
+
+interface Ranking {
+  request: RoutingRequest | undefined
+  scores: readonly Score[]
+  hashed: Score | undefined
+}
+
+const noRanking: Ranking = { request: undefined, scores: [], hashed: undefined }
 
 interface Score {
   signals: TargetSignals

@@ -1,8 +1,14 @@
 import type { TargetSignals } from '../sdk/strategy.ts'
 
+/** The weight that is set for the target, else the configured one. */
+export function weightOf({ target, weight = target.weight }: TargetSignals): number {
+  return weight
+}
+
 /** The weight among targets that are in play: where all have 0, all count alike. */
-export function weightInPlay({ target }: TargetSignals): number {
-  return target.weight > 0 ? target.weight : 1
+export function weightInPlay(signals: TargetSignals): number {
+  const weight = weightOf(signals)
+  return weight > 0 ? weight : 1
 }
 
 /** Requests at the target: those of this process, and those of everybody else at the last poll of its engine. */
@@ -12,9 +18,13 @@ export function loadOf({ inFlight, engine }: TargetSignals): number {
 
 /** The candidates that can be picked: those with a weight, or all where none has one. The same list where that is all. */
 export function inPlay(candidates: readonly TargetSignals[]): readonly TargetSignals[] {
-  if (candidates.every(({ target }) => target.weight > 0)) return candidates
-  const weighty = candidates.filter(({ target }) => target.weight > 0)
+  if (candidates.every(hasWeight)) return candidates
+  const weighty = candidates.filter(hasWeight)
   return weighty.length > 0 ? weighty : candidates
+}
+
+function hasWeight(signals: TargetSignals): boolean {
+  return weightOf(signals) > 0
 }
 
 /**

@@ -14,6 +14,7 @@ const slowStartMs = 30_000
  */
 export const dynamicWeighted: SharingStrategy = {
   name: 'dynamic_weighted',
+  usesWeights: true,
   create: ({ now, random }) => {
     const settings = new WeightSettings()
     let observed: Observed = { at: 0, fastestMs: 0, mostStarted: 1 }
@@ -24,6 +25,15 @@ export const dynamicWeighted: SharingStrategy = {
     })
     return {
       weights: settings,
+      reason: () => 'by weight, speed and health',
+      preview(candidates) {
+        observed = observe(candidates, now())
+        return rotation.peek(candidates)
+      },
+      scores(candidates) {
+        observed = observe(candidates, now())
+        return rotation.credits(candidates)
+      },
       pick(candidates) {
         observed = observe(candidates, now())
         return rotation.next(candidates)

@@ -4,7 +4,7 @@ import type { ExclusiveStrategy } from '../sdk/strategy.ts'
 export const firstAvailable: ExclusiveStrategy = {
   name: 'first_available',
   exclusive: true,
-  create: () => ({ order: (candidates) => candidates }),
+  create: () => ({ order: (candidates) => candidates, reason: () => 'first free' }),
 }
 
 /**
@@ -15,5 +15,5 @@ export const firstAvailableOptim: ExclusiveStrategy = {
   name: 'first_available_optim',
   exclusive: true,
   affinity: true,
-  create: () => ({ order: (candidates) => candidates }),
+  create: () => ({ order: (candidates) => candidates, reason: () => 'first free, loaded ones first' }),
 }

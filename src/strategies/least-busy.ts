@@ -9,15 +9,21 @@ import { draw, inPlay, loadOf, weightInPlay } from './draw.ts'
  */
 export const leastBusy: SharingStrategy = {
   name: 'least_busy',
+  usesWeights: true,
   create: ({ random }) => ({
-    pick(candidates) {
-      const targets = inPlay(candidates)
-      const first = draw(targets, random())
-      const second = draw(targets, random(), first)
-      if (!first) throw new Error('a strategy was given no candidates')
-      return second && load(second) < load(first) ? second : first
-    },
+    reason: () => 'least loaded',
+    pick: (candidates) => lessBusy(candidates, random),
+    preview: (candidates) => lessBusy(candidates, random),
+    scores: (candidates) => candidates.map((signals) => -load(signals)),
   }),
+}
+
+function lessBusy(candidates: readonly TargetSignals[], random: () => number): TargetSignals {
+  const targets = inPlay(candidates)
+  const first = draw(targets, random())
+  const second = draw(targets, random(), first)
+  if (!first) throw new Error('a strategy was given no candidates')
+  return second && load(second) < load(first) ? second : first
 }
 
 function load(signals: TargetSignals): number {

@@ -59,6 +59,22 @@ export class SmoothRotation {
     return pick(round, this.#rules.tieOf)
   }
 
+  /** What `next` would give, without effect; before the first pick the rotation may yet begin elsewhere. */
+  peek(candidates: readonly TargetSignals[]): TargetSignals {
+    return pick(this.#copyOf(candidates), this.#rules.tieOf)
+  }
+
+  /** What each candidate is owed if it is picked now, in requests. */
+  credits(candidates: readonly TargetSignals[]): readonly number[] {
+    const { accounts, shares } = this.#copyOf(candidates)
+    return accounts.map(({ credit }, index) => (credit + (shares[index] ?? 0)) / onePick)
+  }
+
+  #copyOf(candidates: readonly TargetSignals[]): Round {
+    const accounts = candidates.map(({ target }) => ({ credit: this.#accounts.get(target)?.credit ?? 0 }))
+    return { candidates, accounts, ...sharesOf(candidates.map((each) => this.#rules.weightOf(each))) }
+  }
+
   /** Forgets all targets but these. */
   retain(targets: readonly Target[]): void {
     const kept = new Set(targets)

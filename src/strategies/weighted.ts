@@ -1,13 +1,18 @@
 import type { SharingStrategy } from '../sdk/strategy.ts'
+import { weightOf } from './draw.ts'
 import { SmoothRotation } from './smooth-rotation.ts'
 
 /** Shares as the configured weights say, exact in every cycle and evenly spread over it. */
 export const weighted: SharingStrategy = {
   name: 'weighted',
+  usesWeights: true,
   create: ({ random }) => {
-    const rotation = new SmoothRotation({ random, weightOf: ({ target }) => target.weight })
+    const rotation = new SmoothRotation({ random, weightOf })
     return {
+      reason: () => 'by weight',
       pick: (candidates) => rotation.next(candidates),
+      preview: (candidates) => rotation.peek(candidates),
+      scores: (candidates) => rotation.credits(candidates),
       retain: (targets) => rotation.retain(targets),
     }
   },

@@ -80,7 +80,7 @@ test('weights over 1, variables in the words of other programs and a model that 
   const path = file('doubtful.json', doubtful)
   const expected = [
     /:3:14: warning: "llama" stands here a first time; only the last one counts$/,
-    /:6:67: warning: .*providers\[0\]\.weight: 5 is more than 1 and counts as 1/,
+    /:6:\d+: warning: .*providers\[0\]\.weight: 5 is more than 1 and counts as 1/,
     /:7:70: warning: .*providers\[1\]\.api_token: reads like the name of an environment variable/,
     /:8:70: warning: .*providers\[2\]\.api_token: reads like the name of an environment variable/,
     /:12:29: warning: more_models\["llama"\]: not served/,
@@ -311,4 +311,30 @@ test('the start script hands its arguments on', async () => {
   const [code] = await once(child, 'close')
   assert.match(text, /^llm-router /)
   assert.equal(code, 0)
+})
+
+test('check warns of limits that cannot hold: by an unknown engine, or over several routers without Redis', async () => {
+  const path = file(
+    'limits.json',
+    `{
+  "local_models": {
+    "llama": {
+      "providers": [
+        { "api_type": "openai", "api_host": "http://127.0.0.1:1", "max_in_flight": "auto" },
+        { "api_type": "ollama", "api_host": "http://127.0.0.1:1", "max_in_flight": 2 }
+      ]
+    }
+  },
+  "active_models": { "local_models": ["llama"] }
+}
+`,
+  )
+  const one = await runCli(['check', path])
+  assert.match(one.stdout, /:5:\d+: warning: .*"auto" has no effect unless the server says/)
+  assert.doesNotMatch(one.stdout, /LLM_ROUTER_REPLICAS/)
+  const several = { LLM_ROUTER_REPLICAS: '3' }
+  const without = await runCli(['check', path], several)
+  assert.match(without.stdout, /:6:\d+: warning: .*without Redis it applies to each of the 3 routers/)
+  const shared = await runCli(['check', path], { ...several, LLM_ROUTER_REDIS_HOST: '127.0.0.1' })
+  assert.doesNotMatch(shared.stdout, /each of the 3 routers/)
 })

@@ -94,7 +94,7 @@ test('of a long tracestate the first members that fit into 512 characters are ha
 
 test('a trace that is only passed on is handed on as it came', () => {
   const trace = passedOnTrace({ traceparent: valid })
-  assert.deepEqual(trace?.beginAttempt(targetOf({}), undefined).dispatched('chat', false), {
+  assert.deepEqual(trace?.beginAttempt(targetOf({}), {}).dispatched('chat', false), {
     traceparent: valid,
   })
 })

@@ -50,7 +50,7 @@ const json: Rule[] = [
   },
   // A part of a file: the page speaks of one model, or of one provider.
   {
-    is: (value, { page }) => page === 'docs/strategies.md' && isObject(value),
+    is: (value, { page }) => ['docs/strategies.md', 'docs/queue.md'].includes(page) && isObject(value),
     holds: (value) => {
       const active = Object.entries(Object(value)).map(([group, models]) => [
         group,

@@ -27,6 +27,8 @@ interface Document {
   components: { schemas: Record<string, { properties: Record<string, unknown>; required?: string[] }> }
 }
 
+const operatorKey = 'operator-key-0123456789'
+
 const demo = [{ id: 'demo', api_type: 'mock' }]
 
 async function documentOf({ url }: TestRouter, path = '/openapi.json'): Promise<Document> {
@@ -61,6 +63,7 @@ describe('the OpenAPI document', () => {
     router = await startRouter({
       env: {
         LLM_ROUTER_USE_PROMETHEUS: '1',
+        LLM_ROUTER_ADMIN_KEY: operatorKey,
         LLM_ROUTER_EP_PREFIX: '/own',
         LLM_ROUTER_EXTENSIONS: join(import.meta.dirname, '../fixtures/extensions/seen-routes.ts'),
       },
@@ -152,6 +155,10 @@ describe('the OpenAPI document', () => {
 
   it('shows only requests that succeed', async () => {
     const examples = operationsOf(document).flatMap(({ method, path, operation }) => {
+      // They need a database: test/teams/clients.test.ts sends them.
+      if (operation.tags.includes('Administration')) return []
+      // Takes a model with these targets: test/routes/targets.test.ts sends it.
+      if (operation.operationId.startsWith('setWeights')) return []
       const example = operation.requestBody?.content['application/json']?.example
       const filled = (operation.parameters ?? []).reduce(
         (url, { name, example: value }) => (value === undefined ? url : url.replace(`{${name}}`, value)),
@@ -161,7 +168,7 @@ describe('the OpenAPI document', () => {
     })
     assert.ok(examples.length > 40)
     for (const { method, path, example } of examples) {
-      const headers = { 'content-type': 'application/json' }
+      const headers = { 'content-type': 'application/json', authorization: `Bearer ${operatorKey}` }
       const response = await fetch(router.url + path, { method, headers, body: JSON.stringify(example) })
       const text = await response.text()
       assert.equal(response.status, 200, `${method} ${path}: ${text}`)
@@ -182,7 +189,7 @@ describe('the OpenAPI document', () => {
 
   it('tells the form of the errors that a path gives', async () => {
     const forms = new Map(
-      ['openai', 'ollama', 'anthropic', 'gemini'].map((each) => [
+      ['openai', 'ollama', 'anthropic', 'gemini', 'problem'].map((each) => [
         errorForm(each).name,
         errorForm(each).schema,
       ]),
@@ -193,7 +200,8 @@ describe('the OpenAPI document', () => {
       const init = method === 'POST' ? { body: '[]', headers: { 'content-type': 'application/json' } } : {}
       const response = await fetch(router.url + path.replaceAll(/\{\w+\}/g, 'unknown'), { method, ...init })
       assert.equal(Math.floor(response.status / 100), 4, `${method} ${path}`)
-      const name = operation.responses['4XX']?.content['application/json']?.schema.$ref?.split('/').at(-1)
+      const type = response.headers.get('content-type')?.split(';')[0] ?? ''
+      const name = operation.responses['4XX']?.content[type]?.schema.$ref?.split('/').at(-1)
       const form = forms.get(name ?? '') ?? assert.fail(`${method} ${path}: no form`)
       const answer: unknown = await response.json()
       assert.ok(Value.Check(form, answer), `${method} ${path}: ${name} is not ${JSON.stringify(answer)}`)

@@ -55,8 +55,17 @@ function upstreamAnswer({ url, body }: RecordedRequest) {
 }
 
 function operationsOf({ paths }: Document): Documented[] {
-  return Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
+  return (
+    Object.entries(paths)
+      // They take a database: test/teams/ looks at them.
+      .filter(([path]) => !path.includes('/admin/'))
+      .flatMap(([path, methods]) =>
+        Object.entries(methods).map(([method, operation]) => ({
+          method: method.toUpperCase(),
+          path,
+          operation,
+        })),
+      )
   )
 }
 
@@ -139,7 +148,7 @@ describe('every answer is one that /openapi.json documents', () => {
     return status
   }
   const sent = (body: unknown): RequestInit => ({
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', authorization: 'Bearer operator-key-0123456789' },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   })
 
@@ -148,6 +157,8 @@ describe('every answer is one that /openapi.json documents', () => {
       const example = exampleOf(documented)
       if (documented.method === 'GET') await hold(documented, {})
       if (example === undefined) continue
+      // It needs a model with these targets.
+      if (documented.path.endsWith('/weights')) continue
       const streams = endpoints.includes(documented) ? [{}, { stream: true }, { stream: false }] : [{}]
       for (const stream of streams)
         assert.equal(await hold(documented, sent({ ...example, ...stream })), 200, documented.path)

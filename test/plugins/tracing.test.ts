@@ -68,6 +68,7 @@ test('the spans of a request say what was asked of whom, in the words of the con
     'llm_router.request_id': 'words',
     'llm_router.outcome': 'success',
     'llm_router.calls': 1,
+    'llm_router.reason': 'only target',
   })
   assert.deepEqual([call.name, call.kind, call.status], ['chat org/served', 'client', 'unset'])
   assert.deepEqual(call.attributes, {
@@ -84,6 +85,7 @@ test('the spans of a request say what was asked of whom, in the words of the con
     'llm_router.model': 'one',
     'llm_router.target': 'box-0',
     'llm_router.call.number': 1,
+    'llm_router.reason': 'only target',
     'llm_router.result': 'success',
   })
   assert.ok(request.start <= call.start && call.end >= call.start && request.end >= request.start)

@@ -63,7 +63,10 @@ async function send(
     ...body,
   })
   const { error, ...rest } = Object(await response.json())
-  return { status: response.status, error: { ...rest, ...Object(error) } }
+  return {
+    status: response.status,
+    error: { ...rest, ...(typeof error === 'string' ? { message: error } : Object(error)) },
+  }
 }
 
 const clientRecords = [
@@ -89,7 +92,7 @@ for (const [name, env, records] of [
         const { status, error } = await send(router.url, route, headers)
         const at = `${route.method} ${route.path} ${JSON.stringify(headers)}`
         assert.equal(status, 403, at)
-        assert.match(String(error.message), /start the router with LLM_ROUTER_ADMIN_KEY/, at)
+        assert.match(String(error.message ?? error.detail), /start the router with LLM_ROUTER_ADMIN_KEY/, at)
       }
     assert.deepEqual(router.app.changes, [])
   })
@@ -107,7 +110,10 @@ for (const [name, records] of [
     )
     const admin = `http://127.0.0.1:${port}`
     const all = [
-      ...(await changingRoutes(router)).filter(ofOperators).map((route) => ({ url: router.url, route })),
+      // Those of administrators take another role and a database: test/teams/ looks at them.
+      ...(await changingRoutes(router))
+        .filter((route) => ofOperators(route) && !route.path.includes('/admin/'))
+        .map((route) => ({ url: router.url, route })),
       ...['POST', 'PUT', 'PATCH', 'DELETE'].map((method) => ({
         url: admin,
         route: { method, path: '/change/admin', security: undefined },

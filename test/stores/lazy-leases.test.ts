@@ -5,15 +5,15 @@ import { memoryLeases } from '../../src/stores/leases/memory.ts'
 import type { LeaseRequest } from '../../src/stores/leases/store.ts'
 
 function wish(key: string): LeaseRequest {
-  const targets = [{ id: 'a', host: 'h', reserve: false }]
-  return { key, model: 'm', targets, affinity: false, waitedMs: 0, complete: true }
+  const targets = [{ id: 'a', host: 'h', reserve: false, places: 1 }]
+  return { key, model: 'm', targets, affinity: false, complete: true }
 }
 
 test('a request that comes while the store is being opened waits for it', async () => {
   const opened = Promise.withResolvers<void>()
   const store = new LazyLeases(async () => {
     await opened.promise
-    return memoryLeases(() => 0)
+    return memoryLeases()
   })
   store.open()
   const asked = store.acquire(wish('k'))
@@ -23,7 +23,7 @@ test('a request that comes while the store is being opened waits for it', async 
 })
 
 test('a listener from before the opening hears what becomes free', async () => {
-  const store = new LazyLeases(async () => memoryLeases(() => 0))
+  const store = new LazyLeases(async () => memoryLeases())
   const freed: string[] = []
   store.onFreed((model) => freed.push(model))
   store.open()

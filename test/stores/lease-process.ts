@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { LeaseQueue } from '../../src/plugins/balancer/lease-queue.ts'
 import { RedisLeases } from '../../src/stores/leases/redis.ts'
 import { connectRedis } from '../../src/stores/redis/client.ts'
+import { LocalTurns } from '../../src/stores/turns/local.ts'
+import { storedRequest } from './stored-request.ts'
 
 /** A process of its own that takes leases and says so: see startLeaseProcess. */
 export interface LeaseProcessTask {
@@ -30,15 +32,12 @@ const store = new RedisLeases({
   now,
   log: { info: () => undefined, warn: () => undefined },
 })
-const newKey = () => randomBytes(12).toString('hex')
 const queue = new LeaseQueue({
   model,
-  store,
+  turns: new LocalTurns({ pollMs: { min: 50, max: 250 }, random: Math.random }),
   timeoutMs: 60_000,
   size: 10_000,
   now,
-  random: Math.random,
-  newKey,
 })
 store.onFreed(() => queue.wake())
 await store.started()
@@ -46,12 +45,8 @@ say({ worker })
 
 async function request(): Promise<void> {
   const asked = process.hrtime.bigint()
-  const { signal } = new AbortController()
-  const wished = targets.map((id) => ({ id, host: id, reserve: false }))
-  const lease = await queue.acquire({
-    wanted: () => ({ targets: wished, affinity: false, complete: true }),
-    signal,
-  })
+  const wished = targets.map((id) => ({ id, host: id, reserve: false, places: 1 }))
+  const lease = await queue.acquire(storedRequest({ model, store, targets: () => wished }))
   const target = lease.target.id
   const from = process.hrtime.bigint()
   say({ begin: target, at: String(from), key: lease.key, asked: String(asked) })

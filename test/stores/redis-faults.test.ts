@@ -99,7 +99,7 @@ function overlaps(all: readonly Use[]): Use[] {
 /** The last release of a process that has ended may still be in the socket; an expiry would take much longer. */
 async function assertNothingLeft(): Promise<void> {
   const signal = AbortSignal.timeout(5_000)
-  const left = () => Promise.all(['*:lease:*', 'llm-router:owned:*'].map((keys) => server.redis.keys(keys)))
+  const left = () => Promise.all(['*:leases:*', 'llm-router:owned:*'].map((keys) => server.redis.keys(keys)))
   for (let keys = await left(); keys.flat().length > 0; keys = await left())
     assert.ok(!signal.aborted, keys.flat().join())
 }
@@ -112,14 +112,14 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
     const { port } = own
     const holder = startLeaseProcess({ port, targets: ['a'] })
     await holder.said(({ begin }) => begin === 'a')
-    const value = await own.redis.get('{m:m}:lease:a')
+    const value = await own.redis.zrange('{m:m}:leases:a', '0', '-1')
     const workers = [0, 1].map(() => startLeaseProcess({ port, targets: ['a', 'b'], tasks: 2, rounds: 200 }))
     await Promise.all(workers.map(({ said }) => said(({ end }) => end !== undefined)))
     own.process.kill('SIGSTOP')
     await new Promise((resolve) => setTimeout(resolve, 10_000)) // the fault itself takes this long
     own.process.kill('SIGCONT')
     await Promise.all(workers.map(({ exit }) => exit))
-    assert.equal(await own.redis.get('{m:m}:lease:a'), value)
+    assert.deepEqual(await own.redis.zrange('{m:m}:leases:a', '0', '-1'), value)
     holder.child.kill('SIGKILL')
     await holder.exit
     const all = workers.flatMap((each) => uses(each))
@@ -208,10 +208,10 @@ describe('leases in Redis, with things going wrong', { concurrency: 2 }, () => {
     test('a process that starts frees nothing that another holds', async () => {
       const holder = startLeaseProcess({})
       await holder.said(({ begin }) => begin === 'a')
-      const before = await server.redis.get('{m:m}:lease:a')
+      const before = await server.redis.zrange('{m:m}:leases:a', '0', '-1')
       const newcomer = startLeaseProcess({ model: 'm', targets: ['a', 'b'] })
       assert.equal((await newcomer.said(({ begin }) => begin !== undefined)).begin, 'b')
-      assert.equal(await server.redis.get('{m:m}:lease:a'), before)
+      assert.deepEqual(await server.redis.zrange('{m:m}:leases:a', '0', '-1'), before)
       for (const { child, exit } of [holder, newcomer]) {
         child.kill('SIGKILL')
         await exit

@@ -12,7 +12,6 @@ export function wishFor(
     model,
     targets: names.map(targetNamed),
     affinity: false,
-    waitedMs: 0,
     complete: true,
     ...changes,
   }
@@ -20,7 +19,12 @@ export function wishFor(
 
 function targetNamed(name: string): LeaseCandidate {
   const [id = '', host = `host-of-${name}`] = name.split(' on ')
-  return { id, host, reserve: id.startsWith('sleeping') }
+  return { id, host, reserve: id.startsWith('sleeping'), places: 1 }
+}
+
+/** The same with so many places at each target. */
+export function withPlaces(wish: LeaseRequest, places: number): LeaseRequest {
+  return { ...wish, targets: wish.targets.map((target) => ({ ...target, places })) }
 }
 
 /** The id of the target that the wish gets; undefined when it gets none. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { type Postgres, startPostgres } from '../helpers/postgres.ts'
-import { eventually, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { adminKey, eventually, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
 
 let postgres: Postgres
 
@@ -226,6 +226,29 @@ for (const [store, urlOf] of Object.entries(stores)) {
     })
   })
 }
+
+test('the examples of the API documentation succeed', async (t) => {
+  const { router, admin } = await openTeam(t, sqliteUrl(t))
+  // biome-ignore lint/suspicious/noExplicitAny: a document that other tests check.
+  const { paths }: any = await (
+    await fetch(`${router.url}/openapi.json`, { headers: bearer(adminKey) })
+  ).json()
+  const example = (path: string, method: string) =>
+    paths[`/api/admin${path}`][method].requestBody.content['application/json'].example
+  const made = [
+    await admin('POST', '/groups', example('/groups', 'post')),
+    await admin('PATCH', '/groups/research', example('/groups/{id}', 'patch')),
+    await admin('POST', '/clients', example('/clients', 'post')),
+    await admin('PATCH', '/clients/alice', example('/clients/{id}', 'patch')),
+    await admin('POST', '/clients/alice/keys', example('/clients/{id}/keys', 'post')),
+  ]
+  assert.deepEqual(
+    made.map(({ status }) => status),
+    [201, 200, 201, 200, 201],
+  )
+  const rotation = example('/keys/{id}/rotate', 'post')
+  assert.equal((await admin('POST', `/keys/${made[4]?.body.id}/rotate`, rotation)).status, 201)
+})
 
 test('requests go on while the database is away, and changes are refused until it is back', async (t) => {
   const house = await openTeam(t, postgres.url())

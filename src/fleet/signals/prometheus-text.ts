@@ -42,20 +42,20 @@ function readLine(line: string, names: ReadonlySet<string>, found: Map<string, M
   found.set(name, samples)
 }
 
-const label = /\s*([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,?)/y
+const label = /^\s*([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,?)/
+const closing = /^\s*\}/
 
 /** Reads `{name="value",...}` into `labels`. Returns the index behind it; undefined if it is malformed. */
 function readLabels(text: string, labels: Record<string, string>): number | undefined {
   let at = 1
   for (;;) {
-    const end = /\s*\}/y
-    end.lastIndex = at
-    if (end.test(text)) return end.lastIndex
-    label.lastIndex = at
-    const match = label.exec(text)
+    const rest = text.slice(at)
+    const end = closing.exec(rest)
+    if (end) return at + end[0].length
+    const match = label.exec(rest)
     if (!match) return undefined
     const [, name = '', value = ''] = match
     labels[name] = value.replace(/\\(.)/g, (_, character: string) => (character === 'n' ? '\n' : character))
-    at = label.lastIndex
+    at += match[0].length
   }
 }

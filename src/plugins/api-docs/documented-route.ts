@@ -7,7 +7,7 @@ export interface DocumentedRoute {
   /** Route pattern in Fastify's syntax. */
   url: string
   body: TSchema | undefined
-  /** Decides the error format. */
+  /** Decides the error format; `problem` for RFC 9457. */
   dialect: string
   /** For operators only. */
   admin: boolean

@@ -39,7 +39,7 @@ export default fp(
           method: name,
           url,
           body: config?.documentedBody ?? (schema?.body as TSchema | undefined), // plugins/validation.ts compiles it as a TypeBox schema
-          dialect: dialectOfRoute(config ?? {}, url, endpointPrefix),
+          dialect: config?.errors ?? dialectOfRoute(config ?? {}, url, endpointPrefix),
           admin: config?.admin ?? false,
           operator: needsOperatorKey(name, config),
           docs: config?.docs ?? plainDocs(name, url),

@@ -165,8 +165,8 @@ function withModel(body: TSchema): TSchema {
 
 function responsesOf(route: DocumentedRoute, shared: Shared): Json {
   const { answers, status = '200' } = route.docs
-  const { name, schema } = errorForm(route.dialect)
-  const error = { 'application/json': { schema: reference(shared, schema, name, () => schema) } }
+  const { name, schema, type = 'application/json' } = errorForm(route.dialect)
+  const error = { [type]: { schema: reference(shared, schema, name, () => schema) } }
   return {
     ...(answers.length === 0 ? {} : { [status]: success(answers) }),
     '4XX': { description: 'The request is invalid, not permitted or over a limit.', content: error },
@@ -262,7 +262,29 @@ const gemini = Type.Object(
   { description: 'An error as Gemini writes it.' },
 )
 
-const forms: Readonly<Record<string, { name: string; schema: TSchema }>> = {
+const problem = Type.Object(
+  {
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String(),
+    code: Type.Optional(
+      Type.String({ description: 'Such as `not_found`, `version_mismatch`, `invalid_value`.' }),
+    ),
+    param: Type.Optional(Type.String({ description: 'The invalid member.' })),
+  },
+  { description: 'An error as RFC 9457 has it.' },
+)
+
+interface ErrorForm {
+  name: string
+  schema: TSchema
+  /** Content type; absent: JSON. */
+  type?: string
+}
+
+const forms: Readonly<Record<string, ErrorForm>> = {
+  problem: { name: 'Problem', schema: problem, type: 'application/problem+json' },
   openai: { name: 'OpenaiError', schema: openai },
   responses: { name: 'OpenaiError', schema: openai },
   ollama: { name: 'OllamaError', schema: ollama },
@@ -271,6 +293,6 @@ const forms: Readonly<Record<string, { name: string; schema: TSchema }>> = {
 }
 
 /** Error schema of a dialect. A dialect that an extension adds has none. */
-export function errorForm(dialect: string): { name: string; schema: TSchema } {
+export function errorForm(dialect: string): ErrorForm {
   return forms[dialect] ?? { name: 'Error', schema: Type.Object({}) }
 }

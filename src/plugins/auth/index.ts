@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { presentedKey } from '../../config/key-ring.ts'
 import { type ClientKey, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { ResponseStore } from '../../stores/responses/store.ts'
@@ -86,11 +87,24 @@ export default fp(
     const keys = withAdminKey(app.config.adminKey, clientKeys)
     const authenticate = createAuthenticator(app, keys)
     isOperator = operatorTest(authenticate)
+    if (!clientKeys && app.config.adminKey !== '') tellOperators(app, keys)
     if (clientKeys) beginQuestion = requireKeys(app, clientKeys, authenticate)
     requireProof(app, keys, authenticate)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory'] },
 )
+
+/**
+ * Without client keys, a request with the operator key is told its route. Clients may send any key then, so another one is no
+ * failed login.
+ */
+function tellOperators(app: FastifyInstance, keys: Keys): void {
+  app.addHook('onRequest', ({ headers, exchange }, _reply, next) => {
+    const key = presentedKey(headers)
+    if (key !== undefined && keys.find(key).error === undefined) exchange.tellsRoute = true
+    next()
+  })
+}
 
 /** Keys of the file and of the database side by side; the file's are looked up first. */
 async function readClientKeys(app: FastifyInstance, env: AuthOptions['env']): Promise<Keys> {
@@ -135,6 +149,7 @@ function requireKeys(app: FastifyInstance, keys: Keys, authenticate: Authenticat
     request.client = client
     request.exchange.client = client.id
     request.exchange.key = client.keyId
+    if (client.surfaces.has('operator')) request.exchange.tellsRoute = true
     const surface = surfaceOf(app, request)
     if (surface !== undefined && !client.surfaces.has(surface)) return next(notAllowed())
     if (client.mayCall && asksModel(request) && !client.mayCall(pathOf(request))) return next(notAllowed())
@@ -217,8 +232,11 @@ function notAllowed(): RouterError {
  * lists a model may call it by its aliases; a key that lists an alias, by that alias.
  */
 function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
+  // Patterns match names as they are configured: a spelling of a client's own could match one that the model does not.
   const allowed = (name: string, model: ReturnType<Models['find']>) =>
-    model && (mayUse(model.alias) || mayUse(name)) ? model : undefined
+    model && (mayUse(model.alias) || mayUse(app.models.canonicalName(name) ?? model.alias))
+      ? model
+      : undefined
   return {
     listed: () => app.models.listed().filter(({ alias }) => allowed(alias, app.models.find(alias))),
     find: (name) => allowed(name, app.models.find(name)),

@@ -56,6 +56,7 @@ export const administrator: ClientKey = {
   surfaces: new Set(['operator'] as const),
   models: undefined,
   mayUse: () => true,
+  choosesCanary: true,
   limits: undefined,
   maxTokens: undefined,
 }

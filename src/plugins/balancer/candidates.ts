@@ -14,6 +14,13 @@ type Health = Pick<FastifyInstance['health'], 'of' | 'outlook' | 'admit' | 'load
 
 /** Groups the targets that an attempt may use, in descending preference. Empty if none can answer now. */
 export function candidates(state: ModelState, wish: TargetWish, health: Health): readonly Group[] {
+  const groups = usable(state, wish, health)
+  return state.canaries
+    ? state.canaries.apply(groups, [...state.active, ...state.reserve], wish.request)
+    : groups
+}
+
+function usable(state: ModelState, wish: TargetWish, health: Health): readonly Group[] {
   const admitted: Admitted = health.admit(state)
   const outlook = health.outlook()
   const isPlain = wish.tried.size === 0 && wish.can === undefined && admitted.reserve.length === 0

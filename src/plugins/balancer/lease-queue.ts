@@ -1,205 +1,193 @@
+import { deadlineExceeded } from '../../relay/run/lease.ts'
 import { RouterError } from '../../sdk/errors.ts'
-import {
-  type LeaseRequest,
-  type LeaseStore,
-  StoreDownError,
-  type StoredLease,
-} from '../../stores/leases/store.ts'
+import { StoreDownError } from '../../stores/leases/store.ts'
+import type { Offered, Ticket } from '../../stores/turns/fair-queue.ts'
+import type { Turns } from '../../stores/turns/local.ts'
+import { QueuePace } from './queue-pace.ts'
 
-/** What a request would accept now; evaluated for each try, because the preference may change while it waits. */
-export type Wanted = Pick<LeaseRequest, 'targets' | 'affinity' | 'complete'>
-
-export interface QueuedRequest {
-  /** Throws the error for the client if there is nothing to wait for. */
-  wanted(): Wanted
+/** A request that wants a place at one of a model's targets. */
+export interface QueuedRequest<Granted> extends Pick<Ticket, 'client' | 'weight'> {
+  /** Accepts any target of the model, so when it gets none, nobody does. */
+  isComplete: boolean
   /** Aborted when the client disconnects; `acquire` then throws its reason. */
   signal: AbortSignal
+  /** When waiting is of no use any more, on the clock of the queue; undefined: never. */
+  deadlineAt: number | undefined
+  /**
+   * Takes a place if one is free. Throws StoreDownError if that is not known now, or the error for the client if there is
+   * nothing to wait for.
+   */
+  take(): Promise<Granted | undefined>
+  /** The request left before it learned of the place. */
+  giveBack(granted: Granted): void
+  /** The request left without a place. */
+  left(): void
 }
 
 export interface LeaseQueueOptions {
   model: string
-  store: LeaseStore
+  turns: Turns
   /** Maximum wait of a request, in milliseconds. */
   timeoutMs: number
   /** Maximum number of waiting requests in this process. */
   size: number
   /** Monotonic milliseconds. */
   now(): number
-  /** 0 (inclusive) to 1 (exclusive). */
-  random(): number
-  /** 96 random bits in hex. */
-  newKey(): string
 }
 
-interface Waiter {
-  key: string
-  request: QueuedRequest
-  since: number
-  asked: LeaseRequest | undefined
-  settle: { resolve(lease: StoredLease): void; reject(error: unknown): void }
-  stopListening(): void
-}
-
-/** Poll interval in milliseconds: the recovery of a target triggers no release. */
-const revisitMs = 500
-/** A guess: the real wait depends on the requests that hold the targets. */
-const retryAfterSeconds = 5
-
-/**
- * FIFO queue of the requests of one model that wait for exclusive use of a target. The release of a lease wakes the
- * queue. Polling finds what no release announces: a lost notification, a target that has recovered.
- */
+/** The requests of one model in this process that want a place. Those that find none wait for their turn. */
 export class LeaseQueue {
   readonly #options: LeaseQueueOptions
-  readonly #waiters = new Set<Waiter>()
-  #asking = false
-  #askAgain = false
-  #poll: NodeJS.Timeout | undefined
+  readonly #pace: QueuePace
+  /** All that want a place, also those that try before they wait. */
+  readonly #all = new Set<Refusable>()
+  #length = 0
+  /** Counts what may have made a place free. */
+  #wakes = 0
 
   constructor(options: LeaseQueueOptions) {
     this.#options = options
+    this.#pace = new QueuePace(options.now)
   }
 
-  /** Requests that have no lease yet. */
+  /** Requests that wait. */
   get length(): number {
-    return this.#waiters.size
+    return this.#length
   }
 
   /**
-   * Waits for a lease. Throws RouterError with the codes `queue_full` and `queue_timeout`, the reason of an aborted
-   * signal, or the store's error for the client.
+   * Waits for a place. Throws RouterError with the codes `queue_full`, `queue_timeout` and `deadline_exceeded`, the reason
+   * of an aborted signal, or the store's error for the client.
    */
-  acquire(request: QueuedRequest): Promise<StoredLease> {
-    const { promise, resolve, reject } = Promise.withResolvers<StoredLease>()
-    const { signal } = request
-    if (signal.aborted) reject(signal.reason)
-    // More requests than could get a lease or wait: rejected without asking the store.
-    else if (this.#isTooLong(request)) reject(this.#full())
-    else {
-      this.#enter(request, { resolve, reject })
-      void this.#ask()
-    }
-    return promise
-  }
-
-  #isTooLong(request: QueuedRequest): boolean {
-    const beyond = this.#waiters.size - this.#options.size
-    return beyond >= 0 && beyond >= request.wanted().targets.length
-  }
-
-  /** Call when a target of the model may be free. */
-  wake(): void {
-    if (this.#waiters.size > 0) void this.#ask()
-  }
-
-  /** Rejects all waiting requests, because the model was removed. */
-  refuseAll(error: RouterError): void {
-    for (const waiter of [...this.#waiters]) this.#refuse(waiter, error)
-  }
-
-  #enter(request: QueuedRequest, settle: Waiter['settle']): void {
-    const { now, newKey, timeoutMs } = this.#options
-    const { signal } = request
-    const onAbort = (): void => this.#refuse(waiter, signal.reason)
-    const timer = setTimeout(() => this.#refuse(waiter, this.#timedOut()), timeoutMs)
-    const waiter: Waiter = {
-      key: newKey(),
-      request,
-      since: now(),
-      asked: undefined,
-      settle,
-      stopListening() {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', onAbort)
-      },
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    this.#waiters.add(waiter)
-  }
-
-  /** Runs one round at a time; a wake during a round starts another one. */
-  async #ask(): Promise<void> {
-    this.#askAgain = true
-    if (this.#asking) return
-    this.#asking = true
-    while (this.#askAgain) {
-      this.#askAgain = false
-      await this.#round()
-    }
-    this.#asking = false
-    this.#schedulePoll()
-  }
-
-  /** Serves the waiters in order until one that accepts any target gets none: those behind it would get none either. */
-  async #round(): Promise<void> {
-    for (const waiter of this.#waiters) {
-      const answer = await this.#try(waiter)
-      if (answer === 'down' || (answer === 'taken' && waiter.asked?.complete)) break
-    }
-    const tooMany = [...this.#waiters].slice(this.#options.size)
-    for (const waiter of tooMany) this.#refuse(waiter, this.#full())
-  }
-
-  async #try(waiter: Waiter): Promise<'over' | 'taken' | 'down'> {
-    const { store, model, now } = this.#options
-    const { key, since, request } = waiter
+  async acquire<Granted>(request: QueuedRequest<Granted>): Promise<Granted> {
+    request.signal.throwIfAborted()
+    const { turns, model } = this.#options
+    const waiter = new Waiter(request)
+    const stop = this.#bound(waiter)
+    this.#all.add(waiter)
     try {
-      const wish: LeaseRequest = { key, model, waitedMs: now() - since, ...request.wanted() }
-      waiter.asked = wish
-      const lease = await store.acquire(wish)
-      if (!lease) return 'taken'
-      if (this.#waiters.has(waiter)) {
-        this.#remove(waiter)
-        waiter.settle.resolve(lease)
-      } else {
-        // The waiter left before the store replied.
-        void store.release(lease)
-      }
-    } catch (error) {
-      if (error instanceof StoreDownError) return 'down'
-      this.#refuse(waiter, error)
+      // Who comes later does not overtake those that wait.
+      if (this.#length > 0 || turns.isWaiting(model)) return await this.#wait(waiter, true)
+      const wakes = this.#wakes
+      // A client that leaves does not wait for the store.
+      await Promise.race([waiter.offer(), waiter.granted])
+      if (waiter.isOver) return await waiter.granted
+      return await this.#wait(waiter, this.#wakes !== wakes)
+    } finally {
+      this.#all.delete(waiter)
+      stop()
     }
-    return 'over'
   }
 
-  #refuse(waiter: Waiter, error: unknown): void {
-    if (!this.#waiters.has(waiter)) return
-    this.#remove(waiter)
-    if (waiter.asked) void this.#options.store.abandon(waiter.asked)
-    waiter.settle.reject(error)
+  /** Call when a place may be free. */
+  wake(): void {
+    this.#wakes++
+    if (this.#length > 0) this.#options.turns.wake(this.#options.model)
   }
 
-  #remove(waiter: Waiter): void {
-    this.#waiters.delete(waiter)
-    waiter.stopListening()
-    if (this.#waiters.size > 0) return
-    clearTimeout(this.#poll)
-    this.#poll = undefined
+  /** Rejects all requests, because the model was removed. */
+  refuseAll(error: RouterError): void {
+    for (const { refuse } of [...this.#all]) refuse(error)
   }
 
-  /** Adds jitter, so that processes sharing a store do not poll it in lockstep. */
-  #schedulePoll(): void {
-    const { min, max } = this.#options.store.pollMs ?? { min: revisitMs, max: revisitMs }
-    clearTimeout(this.#poll)
-    this.#poll = undefined
-    if (this.#waiters.size === 0) return
-    const inMs = min + (max - min) * this.#options.random()
-    this.#poll = setTimeout(() => this.wake(), inMs)
+  async #wait<Granted>(waiter: Waiter<Granted>, offers: boolean): Promise<Granted> {
+    const { model, turns, size } = this.#options
+    if (this.#length >= size) waiter.refuse(this.#refused('queue_full', 'are busy and its queue is full'))
+    if (waiter.isOver) return waiter.granted
+    if (this.#length === 0) this.#pace.began()
+    this.#length++
+    turns.enter(model, waiter, offers)
+    try {
+      const granted = await waiter.granted
+      this.#pace.served()
+      return granted
+    } finally {
+      this.#length--
+      turns.leave(model, waiter)
+    }
   }
 
-  #full(): RouterError {
-    return new RouterError(
-      'overloaded',
-      `All upstreams of the model '${this.#options.model}' are busy and its queue is full`,
-      { code: 'queue_full', retryAfterSeconds },
-    )
+  /** Ends the wait when the client leaves, when it takes too long, or at the deadline. */
+  #bound({ request, refuse }: Refusable): () => void {
+    const { signal, deadlineAt } = request
+    const { now, timeoutMs } = this.#options
+    const leftMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, deadlineAt - now())
+    const onAbort = (): void => refuse(signal.reason)
+    const onTime = (): void =>
+      refuse(
+        leftMs < timeoutMs ? deadlineExceeded() : this.#refused('queue_timeout', 'were busy for too long'),
+      )
+    const timer = setTimeout(onTime, Math.min(timeoutMs, leftMs))
+    signal.addEventListener('abort', onAbort, { once: true })
+    return () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
-  #timedOut(): RouterError {
-    return new RouterError(
-      'overloaded',
-      `All upstreams of the model '${this.#options.model}' were busy for too long`,
-      { code: 'queue_timeout', retryAfterSeconds },
-    )
+  #refused(code: 'queue_full' | 'queue_timeout', why: string): RouterError {
+    return new RouterError('overloaded', `All upstreams of the model '${this.#options.model}' ${why}`, {
+      code,
+      retryAfterSeconds: this.#pace.retryAfterSeconds(this.#length),
+    })
+  }
+}
+
+interface Refusable {
+  readonly request: Pick<QueuedRequest<never>, 'signal' | 'deadlineAt'>
+  refuse(error: unknown): void
+}
+
+/** A request from its arrival until it has a place or an error. */
+class Waiter<Granted> implements Ticket {
+  readonly request: QueuedRequest<Granted>
+  readonly granted: Promise<Granted>
+  isOver = false
+  readonly #resolve: (granted: Granted) => void
+  readonly #reject: (error: unknown) => void
+
+  constructor(request: QueuedRequest<Granted>) {
+    const { promise, resolve, reject } = Promise.withResolvers<Granted>()
+    // It may be refused while it tries, before anybody waits for the result.
+    promise.catch(() => undefined)
+    this.request = request
+    this.granted = promise
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  get client(): string {
+    return this.request.client
+  }
+
+  get weight(): number {
+    return this.request.weight
+  }
+
+  readonly refuse = (error: unknown): void => {
+    if (this.isOver) return
+    this.isOver = true
+    this.request.left()
+    this.#reject(error)
+  }
+
+  async offer(): Promise<Offered> {
+    if (this.isOver) return 'gone'
+    const { request } = this
+    try {
+      const granted = await request.take()
+      if (granted === undefined) return request.isComplete ? 'taken' : 'passed'
+      if (this.isOver) {
+        request.giveBack(granted)
+        return 'gone'
+      }
+      this.isOver = true
+      this.#resolve(granted)
+      return 'served'
+    } catch (error) {
+      if (error instanceof StoreDownError) return 'away'
+      this.refuse(error)
+      return 'gone'
+    }
   }
 }

@@ -5,26 +5,28 @@ import type { LeaseStore } from '../../stores/leases/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Leases: which request has exclusive use of which target. */
+    /** Leases: which request has a place at which target. */
     leases: LeaseStore
   }
 }
 
 /**
- * Opens the lease store as soon as a model's strategy is exclusive. The other strategies must not depend on a store
- * they never use.
+ * Opens the lease store as soon as a model's strategy is exclusive or one of its targets has a limit. Other models must
+ * not depend on a store that they never use.
  */
 export default fp(
   async (app) => {
-    const leases = hasExclusive(app) ? await openLeases(app) : openedLater(app)
+    const leases = needsLeases(app) ? await openLeases(app) : openedLater(app)
     app.decorate('leases', leases)
     app.addHook('onClose', () => leases.close())
   },
   { name: 'lease-store', dependencies: ['config', 'models', 'registries'] },
 )
 
-function hasExclusive(app: FastifyInstance): boolean {
+function needsLeases(app: FastifyInstance): boolean {
   return app.models.all().some((model) => {
+    const { targets, sleeping } = model
+    if ([...targets, ...sleeping].some(({ maxInFlight }) => maxInFlight !== undefined)) return true
     const name = model.strategy ?? app.config.balanceStrategy
     return app.strategies.find(name)?.exclusive === true
   })
@@ -33,7 +35,7 @@ function hasExclusive(app: FastifyInstance): boolean {
 function openedLater(app: FastifyInstance): LeaseStore {
   const leases = lazyLeases(app)
   app.models.onChange(() => {
-    if (hasExclusive(app)) leases.open()
+    if (needsLeases(app)) leases.open()
   })
   return leases
 }

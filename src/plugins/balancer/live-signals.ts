@@ -11,13 +11,16 @@ const failuresOfAbsence = 3
 export class LiveSignals implements TargetSignals {
   /** Replaced when a reload changes the target's configuration. */
   target: Target
+  weight: number | undefined
   uses = 0
   inFlight = 0
   firstContentMs: number | undefined
   perTokenMs: number | undefined
   failureRate = 0
   returnedAt: number
-  engine: EngineSignals | undefined
+  #engine: EngineSignals | undefined
+  /** How many requests its engine processes at a time, as it said when it last said so. */
+  toldPlaces: number | undefined
   /** Moving average of the time that the engine took to load the model, in ms; undefined before the first. */
   loadMs: number | undefined
   /** Whether the target has answered since the last poll of its engine, so that the model is loaded. */
@@ -30,9 +33,34 @@ export class LiveSignals implements TargetSignals {
     this.returnedAt = now
   }
 
+  get engine(): EngineSignals | undefined {
+    return this.#engine
+  }
+
+  set engine(engine: EngineSignals | undefined) {
+    this.#engine = engine
+    // An engine that does not answer once has as many places as before.
+    this.toldPlaces = engine?.slots ?? engine?.maxRunning ?? this.toldPlaces
+  }
+
+  /** Forgets what was measured. */
+  reset(): void {
+    this.firstContentMs = undefined
+    this.perTokenMs = undefined
+    this.loadMs = undefined
+    this.failureRate = 0
+    this.#failuresInRow = 0
+  }
+
   picked(): void {
     this.uses++
     this.inFlight++
+  }
+
+  /** The target turned out to have no place for the request. */
+  unpicked(): void {
+    this.uses--
+    this.inFlight--
   }
 
   /** `tokens`: length of the response, if known. `wasCold`: the engine had to load the model for it. */

@@ -20,7 +20,7 @@ export class LoadedFirst {
   soonest(all: readonly LiveSignals[]): readonly LiveSignals[] {
     if (!all.some(isCold)) return all
     const loaded = all.filter((each) => !isCold(each))
-    const hasWeight = ({ target }: LiveSignals): boolean => target.weight > 0
+    const hasWeight = ({ target, weight }: LiveSignals): boolean => (weight ?? target.weight) > 0
     if (loaded.length === 0 || (!loaded.some(hasWeight) && all.some(hasWeight))) return all
     const waitMs = Math.min(...loaded.map(waitOf))
     const loadMs = Math.min(...all.filter(isCold).map((each) => each.loadMs ?? typicalLoadMs))

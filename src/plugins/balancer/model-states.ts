@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { ModelsChange } from '../../config/models-swap.ts'
 import { didYouMean } from '../../lib/did-you-mean.ts'
@@ -7,7 +6,9 @@ import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import { ConfigError, modelNotFound } from '../../sdk/errors.ts'
 import type { StrategyInstance } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
+import type { Turns } from '../../stores/turns/local.ts'
 import type { TargetHealth } from '../health/target-health.ts'
+import { CanarySplit, isCanary } from './canary.ts'
 import { LeaseQueue } from './lease-queue.ts'
 import { LiveSignals } from './live-signals.ts'
 import { LoadedFirst } from './loaded-first.ts'
@@ -21,11 +22,17 @@ export interface ModelState {
   strategyName: string
   strategy: StrategyInstance
   affinity: boolean
+  /** See `SharingStrategy`. */
+  usesWeights: boolean
   active: readonly LiveSignals[]
   /** Standby targets, if LLM_ROUTER_USE_SLEEPING permits them. */
   reserve: readonly LiveSignals[]
   /** `active` and `reserve` by target. */
   live: ReadonlyMap<Target, LiveSignals>
+  /** Requests may have to wait for a place, whatever the strategy. */
+  isLimited: boolean
+  /** Undefined: the model has no canary. */
+  canaries: CanarySplit | undefined
   readonly available: AvailableTargets
   readonly loadedFirst: LoadedFirst
   readonly queue: LeaseQueue
@@ -37,11 +44,11 @@ export interface ModelState {
 export type ModelStates = ReadonlyMap<string, ModelState>
 
 /** Creates the states of all models and keeps them up to date. Throws ConfigError with every unknown strategy. */
-export function modelStates(app: FastifyInstance, onSettled: SettledListener): ModelStates {
+export function modelStates(app: FastifyInstance, turns: Turns, onSettled: SettledListener): ModelStates {
   const states = new Map<string, ModelState>()
   checkStrategies(app)
-  for (const model of app.models.all()) states.set(model.alias, stateOf(app, model, onSettled))
-  app.models.onChange((change) => update(app, states, change, onSettled))
+  for (const model of app.models.all()) states.set(model.alias, stateOf(app, model, { turns, onSettled }))
+  app.models.onChange((change) => update(app, states, change, { turns, onSettled }))
   app.engines.onSignals((targets, signals) => noteEngine(states, targets, signals))
   return states
 }
@@ -60,6 +67,8 @@ function noteEngine(
     live.engine = engine
     live.hasAnswered = false
   }
+  // There may be more places, or fewer requests in the engine's own queue.
+  for (const { model } of targets) states.get(model)?.queue.wake()
 }
 
 function checkStrategies(app: FastifyInstance): void {
@@ -78,7 +87,12 @@ function strategyName(app: FastifyInstance, model: Model): string {
   return model.strategy ?? app.config.balanceStrategy
 }
 
-function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener): ModelState {
+interface StateContext {
+  turns: Turns
+  onSettled: SettledListener
+}
+
+function stateOf(app: FastifyInstance, model: Model, { turns, onSettled }: StateContext): ModelState {
   const { queueSize, queueTimeoutMs } = app.config
   const name = strategyName(app, model)
   return {
@@ -90,12 +104,10 @@ function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener)
     budget: new RetryBudget(now),
     queue: new LeaseQueue({
       now,
-      random: Math.random,
+      turns,
       model: model.alias,
-      store: app.leases,
       timeoutMs: queueTimeoutMs,
       size: queueSize,
-      newKey: () => randomBytes(12).toString('hex'),
     }),
   }
 }
@@ -103,12 +115,13 @@ function stateOf(app: FastifyInstance, model: Model, onSettled: SettledListener)
 function strategyOf(
   app: FastifyInstance,
   name: string,
-): Pick<ModelState, 'strategyName' | 'strategy' | 'affinity'> {
+): Pick<ModelState, 'strategyName' | 'strategy' | 'affinity' | 'usesWeights'> {
   const strategy = app.strategies.get(name)
   return {
     strategyName: strategy.name,
     strategy: strategy.create({ now, random: app.random }),
     affinity: strategy.affinity === true,
+    usesWeights: strategy.exclusive !== true && strategy.usesWeights === true,
   }
 }
 
@@ -116,10 +129,13 @@ function signalsOf(
   app: FastifyInstance,
   model: Model,
   live: (target: Target) => LiveSignals,
-): Pick<ModelState, 'active' | 'reserve' | 'live'> {
+): Pick<ModelState, 'active' | 'reserve' | 'live' | 'isLimited' | 'canaries'> {
   const reserve = app.config.useSleeping === 'fallback' ? model.sleeping.map(live) : []
   const active = model.targets.map(live)
-  return { active, reserve, live: new Map([...active, ...reserve].map((each) => [each.target, each])) }
+  const all = [...active, ...reserve]
+  const canaries = all.some(isCanary) ? new CanarySplit(app.random) : undefined
+  const isLimited = all.some(({ target }) => target.maxInFlight !== undefined)
+  return { active, reserve, live: new Map(all.map((each) => [each.target, each])), isLimited, canaries }
 }
 
 /**
@@ -130,7 +146,7 @@ function update(
   app: FastifyInstance,
   states: Map<string, ModelState>,
   { replaced }: ModelsChange,
-  onSettled: SettledListener,
+  context: StateContext,
 ): void {
   const known = new Map<Target, LiveSignals>()
   for (const { active, reserve } of states.values())
@@ -146,7 +162,7 @@ function update(
   states.clear()
   for (const model of app.models.all()) {
     const state = former.get(model.alias)
-    states.set(model.alias, state ?? stateOf(app, model, onSettled))
+    states.set(model.alias, state ?? stateOf(app, model, context))
     if (!state) continue
     Object.assign(state, signalsOf(app, model, liveOf))
     const name = strategyName(app, model)

@@ -2,6 +2,7 @@ import { type IncomingHttpHeaders, type IncomingMessage, STATUS_CODES } from 'no
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isObject } from '../../lib/json/read.ts'
+import { routeHeaders } from '../../relay/answer/answer-headers.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { asRouterError, type ErrorKind, isPermanent, RouterError } from '../../sdk/errors.ts'
 import { withoutBasePath } from '../base-path.ts'
@@ -84,6 +85,7 @@ function sendError(
     if (!Number.isInteger(retryAfterSeconds))
       reply.header('retry-after-ms', Math.round(retryAfterSeconds * 1000))
   }
+  reply.headers(routeHeaders(request.exchange))
   if (shouldRetry !== undefined) reply.header('x-should-retry', String(shouldRetry))
   if (hasUnreadBody(request.raw)) reply.header('connection', 'close')
   if (request.routeOptions.config.errors === 'problem') return sendProblem(error, reply)

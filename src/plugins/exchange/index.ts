@@ -64,6 +64,7 @@ export default fp(
     app.decorateRequest('exchange')
     app.addHook('onRequest', (request, reply, next) => {
       const exchange = new Exchange(request.id, notifyStep)
+      exchange.tellsRoute = app.config.routeHeaders
       request.exchange = exchange
       exchange.trace = beginTrace(request)
       open.add(exchange)
@@ -157,6 +158,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     stream: exchange.stream,
     attempts: exchange.attempts,
     work: exchange.work,
+    reason: exchange.reasons.toString() || undefined,
     ownMs: exchange.ownMs(),
     firstContentMs:
       exchange.firstContentAt === undefined ? undefined : exchange.firstContentAt - exchange.startedAt,

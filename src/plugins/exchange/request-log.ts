@@ -33,6 +33,7 @@ function fieldsOf(record: ExchangeRecord): Record<string, unknown> {
     provider_type: record.providerType,
     stream: model === undefined ? undefined : record.stream,
     attempts: record.attempts > 1 ? record.attempts : undefined,
+    reason: record.reason,
     first_content_ms: firstContentMs === undefined ? undefined : tenths(firstContentMs),
     prompt_tokens: usage?.promptTokens,
     completion_tokens: usage?.completionTokens,

@@ -19,6 +19,7 @@ import { clientAddress } from '../auth/client-address.ts'
 import { ask, stream } from './ask.ts'
 import { withNamedPrompt } from './named-prompt.ts'
 import { clientStream, endWithError, keptAlive, ReplyClient, throwUnlessSent } from './reply-client.ts'
+import { turnOf } from './turn.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -131,7 +132,15 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   const { acquire, retryBudget, failsOften } = app.balancer
   const shared: Omit<
     RelayServices,
-    'acquire' | 'exchange' | 'clientHeaders' | 'clientName' | 'fallbacksOf' | 'onFailover'
+    | 'acquire'
+    | 'exchange'
+    | 'clientHeaders'
+    | 'clientName'
+    | 'turn'
+    | 'priority'
+    | 'canary'
+    | 'fallbacksOf'
+    | 'onFailover'
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
@@ -155,6 +164,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     exchange: request.exchange,
     clientHeaders: request.headers,
     clientName: () => request.exchange.client ?? clientAddress(request),
+    ...turnOf(request),
     fallbacksOf: ({ fallbacks }) =>
       fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
     onFailover: (target, error) => {

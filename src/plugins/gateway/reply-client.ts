@@ -69,7 +69,10 @@ export function clientStream(reply: FastifyReply, mediaType: string, state?: Str
   const { exchange } = reply.request
   return createClientStream(reply.raw, {
     mediaType,
-    headers: () => answerHeaders(exchange, headersOf(reply), { dropped: !state?.isEarly() }),
+    headers: () => {
+      const isKnown = !state?.isEarly()
+      return answerHeaders(exchange, headersOf(reply), { dropped: isKnown, route: isKnown })
+    },
     // From here on Fastify must not touch the response.
     onCommit: () => reply.hijack(),
     onWrite: (bytes) => {

@@ -132,6 +132,16 @@ export class Breaker {
     if (this.#state === 'open' && this.#openedBy === 'connect') this.#openUntil = this.#environment.now()
   }
 
+  /** Closes it, as if nothing had ever failed. */
+  reset(): void {
+    this.#openings = 0
+    this.#openedAt = Number.NEGATIVE_INFINITY
+    if (this.#state === 'closed') {
+      this.#inRow = { failure: 0, connect: 0, slow: 0, success: 0 }
+      this.#window.clear()
+    } else this.#become('closed')
+  }
+
   #succeeded(): void {
     const row = this.#inRow
     row.failure = 0

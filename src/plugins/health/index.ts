@@ -25,6 +25,10 @@ export interface Health {
   attempts: AttemptWatch
   /** Waiting for servers that load their models. */
   loading: Loading
+  /** Whether operators let the target take nothing new. */
+  isDrained(target: Target): boolean
+  /** From now on exactly the targets with these ids are drained. */
+  drain(ids: ReadonlySet<string>): void
   /** Whether any target is hung. */
   hasHung(): boolean
   /** Whether the target accepts requests but does not begin responses. */
@@ -91,6 +95,8 @@ export default fp(
       onState: (listener) => states.onChange(listener),
       admit: (candidates) => states.admit(candidates),
       loadingOf: (candidates) => states.loading(candidates),
+      isDrained: (target) => states.isDrained(target),
+      drain: (ids) => states.drain(ids),
       hasHung: () => hung.hasAny,
       isHung: (target) => hung.isPassedOver(target),
       isPanicking: (model) => states.isPanicking(inUse(app, model)),

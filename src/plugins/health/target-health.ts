@@ -156,6 +156,19 @@ export class TargetHealth {
     }
   }
 
+  /** Forgets failures, pauses and rejected keys, as if the target were new. */
+  reset(): void {
+    this.#cooldownUntil = 0
+    this.#suspectedUntil = 0
+    this.#refusals = 0
+    this.#suspicions.answered()
+    const { status } = this.#misconfigured ?? {}
+    this.#misconfigured = undefined
+    this.#features.clear()
+    this.breaker.reset()
+    if (status !== undefined) this.#environment.onChange(this, { type: 'configured', status })
+  }
+
   /** Call when a response begins. */
   answering(): void {
     this.#answeredAt = this.#environment.now()

@@ -16,6 +16,8 @@ export class TargetStates {
   /** The checked state of targets whose server told a request that it is loading. */
   readonly #held = new Map<Target, CheckedState>()
   readonly #listeners: StateListener[] = []
+  /** Ids of targets that take nothing new: a reload may replace a target, its id stays. */
+  #drained: ReadonlySet<string> = new Set()
   /** Filtered lists by unfiltered list. A list is reused until a state changes, because strategies cache per list. */
   #filtered = new WeakMap<readonly object[], readonly object[]>()
 
@@ -25,9 +27,20 @@ export class TargetStates {
 
   /** Whether the server can take requests according to the checks. */
   isUp(target: Target): boolean {
+    if (this.isDrained(target)) return false
     if (this.#states.size === 0) return true
     const state = this.of(target)
     return state === 'up' || state === 'doubtful'
+  }
+
+  isDrained({ id }: Target): boolean {
+    return this.#drained.has(id)
+  }
+
+  /** From now on exactly the targets with these ids take nothing new. */
+  drain(ids: ReadonlySet<string>): void {
+    this.#drained = ids
+    this.#filtered = new WeakMap()
   }
 
   /** Sets the state found by the health checks. */
@@ -64,7 +77,7 @@ export class TargetStates {
   admit<Candidate extends { target: Target }, Given extends Candidates<Candidate>>(
     all: Given & Candidates<Candidate>,
   ): Candidates<Candidate> {
-    if (this.#states.size === 0) return all
+    if (this.#states.size === 0 && this.#drained.size === 0) return all
     const active = this.#up(all.active)
     const reserve = this.#up(all.reserve)
     return active.length + reserve.length > 0 ? { active, reserve } : this.#in('silent', all)
@@ -78,7 +91,7 @@ export class TargetStates {
   /** Whether the model is in panic mode: all targets are down, and those that only time out are used anyway. */
   isPanicking(targets: readonly Target[]): boolean {
     if (this.#states.size === 0 || targets.some((target) => this.isUp(target))) return false
-    return targets.some((target) => this.of(target) === 'silent')
+    return targets.some((target) => this.of(target) === 'silent' && !this.isDrained(target))
   }
 
   #change(target: Target, state: CheckedState): void {
@@ -102,7 +115,7 @@ export class TargetStates {
     state: CheckedState,
     { active, reserve }: Candidates<Candidate>,
   ): Candidates<Candidate> {
-    const isIn = ({ target }: Candidate): boolean => this.of(target) === state
+    const isIn = ({ target }: Candidate): boolean => this.of(target) === state && !this.isDrained(target)
     return { active: active.filter(isIn), reserve: reserve.filter(isIn) }
   }
 }

@@ -12,6 +12,7 @@ import { exposeRouter } from './router.ts'
 import { recordSteps } from './steps.ts'
 import { exposeTargets } from './targets.ts'
 import { exposeTeams } from './teams.ts'
+import { recordUsage } from './usage.ts'
 
 /**
  * Sampling intervals of the event loop in milliseconds. The library's defaults of 10 and 100 would wake an idle process
@@ -34,9 +35,12 @@ export default fp(
       clearRegisterOnInit: true,
       defaultMetrics: { enabled: true, ...samplingIntervals },
     })
-    for (const record of [recordRequests(app), recordModels(app)]) app.exchanges.onEnd(record)
     if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
     const labels = targetLabels(app)
+    for (const record of [recordRequests(app), recordModels(app, labels)]) app.exchanges.onEnd(record)
+    const usage = recordUsage(app, labels)
+    app.exchanges.onEnd(usage.onEnd)
+    app.exchanges.onStep(usage.onStep)
     app.exchanges.onStep(recordSteps(app, labels))
     exposeTargets(app, labels)
     exposeEngines(app, labels)

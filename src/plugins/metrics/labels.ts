@@ -1,5 +1,5 @@
 import type { RouterError } from '../../sdk/errors.ts'
-import type { Model, Target } from '../../sdk/target.ts'
+import type { Model } from '../../sdk/target.ts'
 
 /** Upper bounds in seconds, up to ten minutes: model responses take that long. */
 export const durationBuckets = [
@@ -45,13 +45,26 @@ const namedPerServer = 200
 /** Labels of targets. Those of pods come and go, so a name is free again once its target is gone. */
 export class TargetLabels {
   readonly #named = new Map<string, Set<string>>()
+  #present: ReadonlySet<string> = new Set()
+  #serverOf: ReadonlyMap<string, string> = new Map()
 
-  of({ server, id }: Pick<Target, 'server' | 'id'>): string {
+  of({ server, id }: { server?: string | undefined; id: string }): string {
     return server === undefined || this.#named.get(server)?.has(id) ? id : 'other'
+  }
+
+  /** Of a target that is configured now. */
+  ofId(id: string | undefined): string {
+    return id !== undefined && this.#present.has(id)
+      ? this.of({ id, server: this.#serverOf.get(id) })
+      : 'other'
   }
 
   update(models: readonly Model[]): void {
     const targets = models.flatMap((model) => [...model.targets, ...model.sleeping])
+    this.#present = new Set(targets.map(({ id }) => id))
+    this.#serverOf = new Map(
+      targets.flatMap(({ id, server }) => (server === undefined ? [] : [[id, server]])),
+    )
     const byServer = Map.groupBy(targets, ({ server }) => server ?? '')
     for (const server of this.#named.keys()) if (!byServer.has(server)) this.#named.delete(server)
     for (const [server, list] of byServer) {

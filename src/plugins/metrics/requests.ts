@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import { Families, perKey, perProvider } from './families.ts'
-import { durationBuckets, methodLabel } from './labels.ts'
+import { durationBuckets, methodLabel, type TargetLabels } from './labels.ts'
 import { boundedNames } from './teams.ts'
 
 const sizeBuckets = [100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 10_000_000]
@@ -83,7 +83,7 @@ function requestSeries(families: Families) {
 }
 
 /** Requests per model as clients see them. Model names are those of the configuration. */
-export function recordModels(app: FastifyInstance): (record: ExchangeRecord) => void {
+export function recordModels(app: FastifyInstance, names: TargetLabels): (record: ExchangeRecord) => void {
   const families = new Families(app.metrics.client)
   const requests = families.counter({
     name: 'llm_router_requests_total',
@@ -110,7 +110,7 @@ export function recordModels(app: FastifyInstance): (record: ExchangeRecord) => 
     if (record.firstContentMs !== undefined) {
       const format = record.stream ? series.streamed : series.whole
       format.value++
-      if (record.stream) series.firstToken.observe(record.firstContentMs / 1000)
+      if (record.stream) series.firstTokenOf(names.ofId(record.target)).observe(record.firstContentMs / 1000)
     }
     series.dropped.value += record.dropped.length
     if (!usage) return
@@ -123,7 +123,7 @@ function answerSeries(families: Families) {
   const firstToken = families.histogram({
     name: 'llm_router_time_to_first_token_seconds',
     help: 'Time to first token: from the arrival of a streaming request to the first content of its response.',
-    labelNames: ['provider_type', 'model_name'],
+    labelNames: ['provider_type', 'model_name', 'target'],
     buckets: durationBuckets,
   })
   const tokens = families.counter({
@@ -142,7 +142,7 @@ function answerSeries(families: Families) {
     labelNames: ['model_name', 'provider_type'],
   })
   return perProvider((labels) => ({
-    firstToken: firstToken.series(labels),
+    firstTokenOf: perKey((target: string) => firstToken.series({ ...labels, target })),
     input: tokens.series({ ...labels, direction: 'input' }),
     output: tokens.series({ ...labels, direction: 'output' }),
     streamed: formats.series({ ...labels, format: 'streamed' }),

@@ -15,6 +15,8 @@ export function recordSteps(
   const { retries, exhausted } = retryCounters(new Families(app.metrics.client))
   return (step, exchange) => {
     switch (step.type) {
+      case 'began':
+        return
       case 'attempt': {
         const { target, after } = step.attempt
         recordAttempt(step.attempt, exchange.dialect)
@@ -64,25 +66,18 @@ function recordSearches(app: FastifyInstance): (step: Search) => void {
   })
   const refusals = families.counter({
     name: 'llm_router_queue_refusals_total',
-    help: 'Requests that got no exclusive target: queue_full, queue_timeout.',
+    help: 'Requests that got no place at a target: queue_full, queue_timeout.',
     labelNames: ['model_name', 'reason'],
   })
   const stageOf = perKey((result: string) => stages.series({ stage: 'provider_resolved', result }))
   const waitsOf = perKey((model_name: string) => waits.series({ model_name }))
   return ({ model, ms, found, error }) => {
     stageOf(found ? 'success' : 'failure').value++
-    if (isExclusive(app, model)) waitsOf(model).observe(ms / 1000)
+    if (app.balancer.mayWait(model)) waitsOf(model).observe(ms / 1000)
     const reason = error && reasonOf(error)
     if (reason === 'queue_full' || reason === 'queue_timeout')
       refusals.series({ model_name: model, reason }).value++
   }
-}
-
-/** Only exclusive strategies queue requests. */
-function isExclusive(app: FastifyInstance, alias: string): boolean {
-  const model = app.models.find(alias)
-  const strategy = model && app.balancer.strategy(model)
-  return strategy !== undefined && 'order' in strategy
 }
 
 const latencyBuckets = durationBuckets.filter((bound) => bound >= 0.01)
@@ -96,7 +91,7 @@ export function recordAttempts(app: FastifyInstance, targetLabels: TargetLabels)
   const families = new Families(app.metrics.client)
   const recorders = [
     recordProvider(families),
-    recordTimes(families),
+    recordTimes(families, targetLabels),
     recordChoice(
       families,
       targetLabels,
@@ -138,25 +133,28 @@ function recordProvider(families: Families): RecordAttempt {
   }
 }
 
-function recordTimes(families: Families): RecordAttempt {
+function recordTimes(families: Families, targetLabels: TargetLabels): RecordAttempt {
   const latency = families.histogram({
     name: 'llm_router_provider_latency_seconds',
     help: 'Duration of successful attempts, from the selection of the target to the last byte of its response.',
-    labelNames: ['provider_type', 'model_name'],
+    labelNames: ['provider_type', 'model_name', 'target'],
     buckets: latencyBuckets,
   })
   const perToken = families.histogram({
     name: 'llm_router_time_per_output_token_seconds',
     help: 'Time per output token after the first content of a stream, where the upstream reports token counts.',
-    labelNames: ['provider_type', 'model_name'],
+    labelNames: ['provider_type', 'model_name', 'target'],
     buckets: perTokenBuckets,
   })
-  const seriesOf = perProvider((labels) => {
-    return { latency: latency.series(labels), perToken: perToken.series(labels) }
-  })
+  const seriesOf = perProvider((labels) =>
+    perKey((target: string) => ({
+      latency: latency.series({ ...labels, target }),
+      perToken: perToken.series({ ...labels, target }),
+    })),
+  )
   return ({ target, result, durationMs }) => {
     if (result?.type !== 'success') return
-    const series = seriesOf(target.type.name)(target.model)
+    const series = seriesOf(target.type.name)(target.model)(targetLabels.of(target))
     series.latency.observe(durationMs / 1000)
     const ms = msPerToken(result, durationMs)
     if (ms !== undefined) series.perToken.observe(ms / 1000)

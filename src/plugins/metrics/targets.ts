@@ -16,6 +16,8 @@ const restingReasons = ['busy', 'misconfigured'] as const
  */
 export function exposeTargets(app: FastifyInstance, names: TargetLabels): void {
   exposeCalls(app, names)
+  exposePlaces(app, names)
+  exposeCanaries(app, names)
   exposeStates(app, names)
   exposeMisconfigured(app, names)
   exposeQueues(app)
@@ -29,6 +31,34 @@ function exposeCalls(app: FastifyInstance, names: TargetLabels): void {
     *read() {
       for (const signals of allSignals(app))
         yield { labels: labelsOf(signals, names), value: signals.inFlight }
+    },
+  })
+}
+
+function exposePlaces(app: FastifyInstance, names: TargetLabels): void {
+  new Families(app.metrics.client).gauge({
+    name: 'llm_router_target_places',
+    help: 'Most requests that a target may have at a time; absent for targets without a limit.',
+    labelNames: ['model_name', 'target'],
+    aggregator: 'max',
+    *read() {
+      for (const signals of allSignals(app)) {
+        const value = app.balancer.places(signals.target)
+        if (value !== undefined) yield { labels: labelsOf(signals, names), value }
+      }
+    },
+  })
+}
+
+function exposeCanaries(app: FastifyInstance, names: TargetLabels): void {
+  new Families(app.metrics.client).gauge({
+    name: 'llm_router_target_canary',
+    help: '1 for a target that is a canary; absent for the others.',
+    labelNames: ['model_name', 'target'],
+    aggregator: 'max',
+    *read() {
+      for (const signals of allSignals(app))
+        if (signals.target.canary) yield { labels: labelsOf(signals, names), value: 1 }
     },
   })
 }
@@ -119,7 +149,7 @@ function exposeQueues(app: FastifyInstance): void {
   const { counts } = app.leases
   new Families(app.metrics.client).gauge({
     name: 'llm_router_queue_length',
-    help: 'Requests waiting for an exclusive target.',
+    help: 'Requests waiting for a place at a target.',
     labelNames: ['model_name'],
     *read() {
       for (const model of app.models.all())
@@ -128,7 +158,7 @@ function exposeQueues(app: FastifyInstance): void {
   })
   new Counter({
     name: 'llm_router_leases_local_total',
-    help: 'Leases granted while the lease store was unreachable: exclusive within one process only.',
+    help: 'Leases granted while the lease store was unreachable: limited within one process only.',
     collect() {
       this.reset()
       this.inc(counts.local)

@@ -28,6 +28,8 @@ declare module 'fastify' {
       find(name: string): Model | undefined
       /** Matches names as Ollama does: case-insensitively, and `m` equals `m:latest`. */
       findLoosely(name: string): Model | undefined
+      /** The configured name or alias that a name stands for, matched as `findLoosely` does. */
+      canonicalName(name: string): string | undefined
       /** Version and reload history of the configuration. */
       loading(): ConfigLoading
       /** Calls the listener whenever the models have changed, synchronously and in registration order. */
@@ -71,6 +73,7 @@ export default fp(
       aliasesOf: (model) => table.aliases.get(model) ?? [],
       find: (name) => table.byName.get(name),
       findLoosely: (name) => table.byName.get(name) ?? table.loosely.get(looseName(name)),
+      canonicalName: (name) => (table.byName.has(name) ? name : table.canonical.get(looseName(name))),
       loading: () => loading,
       onChange: (listener) => {
         listeners.push(listener)
@@ -103,6 +106,8 @@ interface ModelTable {
   /** By name and by alias. */
   byName: ReadonlyMap<string, Model>
   loosely: ReadonlyMap<string, Model>
+  /** Names and aliases by their loose form. */
+  canonical: ReadonlyMap<string, string>
   /** Aliases by model. */
   aliases: ReadonlyMap<string, readonly string[]>
 }
@@ -119,6 +124,7 @@ function tableOf(models: readonly Model[], aliases: ReadonlyMap<string, string>)
     listed: [...models, ...further.map(([alias, model]) => ({ ...model, alias }))],
     byName: new Map(names),
     loosely: new Map(names.toReversed().map(([name, model]) => [looseName(name), model])),
+    canonical: new Map(names.toReversed().map(([name]) => [looseName(name), name])),
     aliases: new Map(
       models.map(({ alias }) => [
         alias,

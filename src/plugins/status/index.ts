@@ -225,14 +225,19 @@ function modelStatus(
       id: target.id,
       type: target.type.name,
       ...addressOf(target),
-      state: parked ? 'parked' : targetState(health, checked, app.health.isHung(target)),
+      state: parked
+        ? 'parked'
+        : app.health.isDrained(target)
+          ? 'drained'
+          : targetState(health, checked, app.health.isHung(target)),
       ...reasons(health),
       breaker: health.breaker.state,
       ...(isDown(checked) ? { down: checked } : {}),
       retry_in_seconds: rounded(health.waitMs / 1000),
+      ...placesOf(app, target),
       ...measured(signals.find((each) => each.target === target)),
       requests_per_minute: historyOf(target).ended.total,
-      weight: weights?.get(target.id) ?? target.weight,
+      ...weightsOf(target, weights?.get(target.id) ?? signals.find((each) => each.target === target)?.weight),
       context: target.inputSize,
       last_errors: [...historyOf(target).errors],
       ...engineOf(app.engines.signalsOf(target)),
@@ -251,6 +256,18 @@ function modelStatus(
       ...model.sleeping.map((target) => statusOf(target, !isUsed(target))),
     ],
   }
+}
+
+function weightsOf(
+  { weight }: Target,
+  set: number | undefined,
+): Pick<TargetStatus, 'weight' | 'configured_weight'> {
+  return set === undefined ? { weight } : { weight: set, configured_weight: weight }
+}
+
+function placesOf(app: FastifyInstance, target: Target): Pick<TargetStatus, 'places'> {
+  const places = app.balancer.places(target)
+  return places === undefined ? {} : { places }
 }
 
 function engineOf(signals: EngineSignals | undefined): Pick<TargetStatus, 'engine'> {
@@ -315,7 +332,7 @@ function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['
   if (app.drain.active) return 'draining'
   const states = models
     .flatMap(({ targets }) => targets.map(({ state }) => state))
-    .filter((state) => state !== 'parked')
+    .filter((state) => state !== 'parked' && state !== 'drained')
   const isUsed = states.some((state) => state === 'up' || state === 'trial' || state === 'misconfigured')
   if (!isUsed && !models.some(({ panic }) => panic)) return 'unusable'
   return states.every((state) => state === 'up') ? 'ready' : 'degraded'

@@ -10,8 +10,6 @@ import {
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import type { Step } from '../../relay/steps.ts'
 import type { AttemptTrace, RequestTrace, TraceHeaders } from '../../relay/trace.ts'
-import type { RouterError } from '../../sdk/errors.ts'
-import type { Target } from '../../sdk/target.ts'
 import { reasonOf } from '../metrics/labels.ts'
 import { AttemptSpan } from './attempt-span.ts'
 import { randomFlag, type TraceContext, traceHeaders, unrecordedAttempt } from './trace-context.ts'
@@ -52,14 +50,18 @@ export class RequestSpan implements RequestTrace {
     this.spanId = spanId
   }
 
-  beginAttempt(target: Target, after: RouterError | undefined): AttemptTrace {
+  beginAttempt(...[target, { after, reasons }]: Parameters<RequestTrace['beginAttempt']>): AttemptTrace {
     this.#attempts++
     if (!this.#span.isRecording()) return unrecordedAttempt(this.#headersOf(this.#span))
     if (after) {
       this.#event('llm_router.failover', { 'llm_router.target': target.id, 'error.type': reasonOf(after) })
     }
     const context = trace.setSpan(ROOT_CONTEXT, this.#span)
-    const attributes = { 'llm_router.call.number': this.#attempts }
+    const reason = reasons?.last()
+    const attributes = {
+      'llm_router.call.number': this.#attempts,
+      ...(reason === undefined || reason === '' ? {} : { 'llm_router.reason': reason }),
+    }
     const name = `call ${target.upstreamModel}`
     const span = this.#tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, context)
     return new AttemptSpan(span, this.#headersOf(span), target)
@@ -85,6 +87,7 @@ export class RequestSpan implements RequestTrace {
           'error.type': reasonOf(step.error),
         })
         return
+      case 'began':
       case 'attempt':
         return // has its own span
     }
@@ -96,12 +99,13 @@ export class RequestSpan implements RequestTrace {
    */
   end(record: ExchangeRecord): void {
     const span = this.#span
-    const { status, outcome, error, model, answeringModel } = record
+    const { status, outcome, error, model, answeringModel, reason } = record
     span.setAttributes({
       'http.response.status_code': status,
       'llm_router.outcome': outcome,
       'llm_router.request_id': record.id,
       ...(model === undefined ? {} : { 'gen_ai.request.model': model, 'llm_router.calls': record.attempts }),
+      ...(reason === undefined ? {} : { 'llm_router.reason': reason }),
       ...(answeringModel === undefined ? {} : { 'llm_router.fallback_model': answeringModel }),
     })
     if (outcome === 'error' || outcome === 'truncated') {

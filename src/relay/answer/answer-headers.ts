@@ -1,15 +1,21 @@
 import type { Exchange } from '../exchange.ts'
 
-/** What the headers of an answer tell, added to `headers`: which model spoke, and what could not be carried to it. */
+/** What the headers of an answer tell, added to `headers`: which model and target spoke, and what could not be carried to them. */
 export function answerHeaders(
   exchange: Exchange,
   headers: Record<string, string> = {},
-  tells = { dropped: true },
+  tells: { dropped: boolean; route?: boolean } = { dropped: true },
 ): Record<string, string> {
   const { answeringModel = exchange.model, dropped } = exchange
   if (tells.dropped && dropped.size > 0) Object.assign(headers, droppedHeader(dropped))
   if (answeringModel !== undefined) headers['x-llm-router-model'] = headerText(answeringModel)
-  return headers
+  return tells.route === false ? headers : Object.assign(headers, routeHeaders(exchange))
+}
+
+/** Where the request may be told: the target that was tried last, and how many attempts there were. */
+export function routeHeaders({ tellsRoute, target, attempts }: Exchange): Record<string, string> {
+  if (!tellsRoute || target === undefined) return {}
+  return { 'x-llm-router-target': headerText(target), 'x-llm-router-attempts': String(attempts) }
 }
 
 /** What the headers would have told, as a comment at the end of a stream that was opened before it was known. */

@@ -20,9 +20,10 @@ export class BusyShares {
     this.#now = now
   }
 
-  /** An attempt begins. Call the result once at its end: it returns the attempt's share in milliseconds. */
-  begin({ origin, id, model }: Pick<Target, 'origin' | 'id' | 'model'>): () => number {
-    const server = origin === '' ? `${model}/${id}` : origin
+  /** An attempt begins. Call the result once at its end: its share in milliseconds, times the server's accelerators. */
+  begin(target: Pick<Target, 'origin' | 'connection' | 'id' | 'gpus'>): () => number {
+    const { gpus = 1 } = target
+    const server = serverOf(target)
     const clock = this.#clocks.get(server) ?? { running: 0, shareMs: 0, updatedAt: this.#now() }
     this.#clocks.set(server, clock)
     this.#advance(clock)
@@ -32,7 +33,7 @@ export class BusyShares {
       this.#advance(clock)
       clock.running--
       if (clock.running === 0 && this.#clocks.get(server) === clock) this.#clocks.delete(server)
-      return clock.shareMs - from
+      return (clock.shareMs - from) * gpus
     }
   }
 
@@ -41,4 +42,9 @@ export class BusyShares {
     if (clock.running > 0) clock.shareMs += (now - clock.updatedAt) / clock.running
     clock.updatedAt = now
   }
+}
+
+/** Targets of several models may be one server. */
+function serverOf({ origin, connection, id }: Pick<Target, 'origin' | 'connection' | 'id'>): string {
+  return origin === '' ? id : `${origin} ${connection?.address ?? ''} ${connection?.port ?? ''}`
 }

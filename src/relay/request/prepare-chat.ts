@@ -4,6 +4,7 @@ import type { AnswerCollector, AnswerContext, ChatCodec, Dialect, Drop } from '.
 import { badRequest } from '../../sdk/errors.ts'
 import { flavourOf } from '../../sdk/profile.ts'
 import type { Operation } from '../../sdk/provider.ts'
+import type { Priority } from '../../sdk/strategy.ts'
 import type { Target } from '../../sdk/target.ts'
 import { type AnswerFilter, createTranslation } from '../answer/translation.ts'
 import { fitRequest, needsResponses } from '../profile/fit-request.ts'
@@ -70,7 +71,10 @@ export function createChatPreparer(
       // An embedded type has no server that would judge the body.
       if (operation && isEmbedded(target)) checkOnly(client)
       if (operation && !services.declined.has(target, operation))
-        return preparePassthrough(client, source, target, { operation, collects, note, maxTokens, drop })
+        return preparePassthrough(client, source, target, {
+          ...{ operation, collects, note, maxTokens, drop },
+          set: priorityMember(target, services),
+        })
     }
     const dialectOf = (name: string): Dialect => {
       const dialect = services.dialectOf(name)
@@ -83,7 +87,7 @@ export function createChatPreparer(
     const surfaces = { dialectOf, declined: services.declined }
     const { dialect, operation } = upstreamSurface(request, target, surfaces)
     const thinks = !services.declined.has(target, 'thinking')
-    const plan = { operation, drop, collects, maxTokens, thinks }
+    const plan = { operation, drop, collects, maxTokens, thinks, set: priorityMember(target, services) }
     const translated = prepareTranslated(request, dialect, target, plan)
     return {
       ...translated,
@@ -93,6 +97,17 @@ export function createChatPreparer(
         createTranslation(translated.upstream.createReader(), client.dialect.chat.createWriter(context)),
     }
   }
+}
+
+/** vLLM's own scheduler serves lower numbers first. Source: vLLM documentation, extra parameters of chats, `priority`. */
+const enginePriorities: Readonly<Record<Priority, number>> = { high: -1, normal: 0, low: 1 }
+
+/** The priority of the request in the target's own member, where it is configured to get it. */
+export function priorityMember(
+  { passesPriority }: Target,
+  { priority = 'normal' }: Pick<RelayServices, 'priority'>,
+): Record<string, number> {
+  return passesPriority ? { priority: enginePriorities[priority] } : {}
 }
 
 /** The operation of the target that takes the client's bytes as they are; undefined where there is none. */
@@ -155,9 +170,11 @@ interface PassthroughPlan {
   /** The limit of the answer to send in place of the client's. */
   maxTokens: number | undefined
   drop: Drop
+  /** Set whatever the client sent. */
+  set: Record<string, unknown>
 }
 
-interface TranslationPlan extends Pick<PassthroughPlan, 'operation' | 'collects' | 'drop'> {
+interface TranslationPlan extends Pick<PassthroughPlan, 'operation' | 'collects' | 'drop' | 'set'> {
   maxTokens?: number | undefined
   /** False: the model is known to have no thinking. */
   thinks: boolean
@@ -176,7 +193,7 @@ function preparePassthrough(
   client: ClientRequest,
   source: { bytes: Buffer; scan: JsonScan },
   target: Target,
-  { operation, collects, note, maxTokens, drop }: PassthroughPlan,
+  { operation, collects, note, maxTokens, drop, set: members }: PassthroughPlan,
 ): PreparedChat {
   const { outline } = client
   const { chat } = client.dialect
@@ -192,7 +209,8 @@ function preparePassthrough(
   const removed = target.toolCalling ? [] : [...toolMembers, ...(chat.toolMembers ?? [])]
   if ('model_name' in outline) removed.push('model_name')
   const defaults = defaultMembers(client, target)
-  const set = maxTokens === undefined ? undefined : limitedTo(maxTokens, { ...outline, ...defaults })
+  const limits = maxTokens === undefined ? {} : limitedTo(maxTokens, { ...outline, ...defaults })
+  const set = { ...limits, ...members }
   return {
     body: passthroughBody(source, target, { defaults, set, removed, edits, drop }),
     operation,
@@ -233,7 +251,7 @@ export function prepareTranslated(
   request: ChatRequest,
   dialect: Dialect,
   target: Target,
-  { operation, drop, collects, maxTokens, thinks }: TranslationPlan,
+  { operation, drop, collects, maxTokens, thinks, set }: TranslationPlan,
 ): Pick<PreparedChat, 'upstream' | 'collector' | 'body'> {
   for (const [field, why] of Object.entries(request.lost ?? {})) drop(field, why)
   const fitted = fitRequest(withThinking(withTools(request, target), thinks, drop), target.profile, {
@@ -250,7 +268,7 @@ export function prepareTranslated(
     if (wholeAsStream?.fits(body))
       Object.assign(body, { stream: true, stream_options: { include_usage: true } })
   }
-  const body = translatedBody(written, target, upstream, { fit, drop })
+  const body = translatedBody(written, target, upstream, { fit, set, drop })
   return { body, upstream, collector: wholeAsStream?.createCollector }
 }
 

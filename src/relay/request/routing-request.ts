@@ -14,7 +14,7 @@ interface PromptSource {
 }
 
 /** What of the relay a routing request is made of. */
-type Services = Pick<RelayServices, 'exchange' | 'clientHeaders' | 'clientName' | 'priority'>
+type Services = Pick<RelayServices, 'exchange' | 'clientHeaders' | 'clientName' | 'priority' | 'canary'>
 
 /** Strategies that look at none of this pay for none of it: everything is computed on its first use. */
 class LazyRouting implements RoutingRequest {
@@ -56,6 +56,10 @@ class LazyRouting implements RoutingRequest {
 
   get priority(): Priority {
     return this.#services.priority ?? 'normal'
+  }
+
+  get canary(): boolean | undefined {
+    return this.#services.canary
   }
 
   get answerId(): string | undefined {

@@ -14,7 +14,7 @@ import {
   replayAsStream,
   type WholeAnswer,
 } from '../answer/whole-answer.ts'
-import type { AnswerStream, PreparedAttempt, ReadAnswer } from '../attempt/prepared-attempt.ts'
+import type { AnswerStream, AttemptPlan, PreparedAttempt, ReadAnswer } from '../attempt/prepared-attempt.ts'
 import type { Exchange } from '../exchange.ts'
 import type { ClientRequest, EndpointDefaults } from '../request/client-request.ts'
 import { having } from '../request/operation-targets.ts'
@@ -22,6 +22,7 @@ import {
   createChatPreparer,
   type PreparedChat,
   prepareTranslated,
+  priorityMember,
   withDefaults,
 } from '../request/prepare-chat.ts'
 import { type RequestTraits, traitsOfBody, traitsOfChat } from '../request/request-traits.ts'
@@ -61,13 +62,22 @@ export async function answerChat(
       },
     }
   }
-  const can = only && having(only)
   const { model } = request
-  const deliver = await overTargets(
-    { model, traits: traitsOf(request), request: routingOfClient(request, services), can, prepare },
-    services,
-  )
+  const deliver = await overTargets({ model, ...wishOf(request, services), prepare }, services)
   deliver?.()
+}
+
+/** What a chat request asks of a target. */
+export function wishOf(
+  request: ClientRequest,
+  services: Parameters<typeof routingOfClient>[1],
+): Pick<AttemptPlan<unknown>, 'traits' | 'request' | 'can'> {
+  const { only } = request
+  return {
+    traits: traitsOf(request),
+    request: routingOfClient(request, services),
+    can: only && having(only),
+  }
 }
 
 /** Hands a whole answer to its client. */
@@ -170,6 +180,7 @@ export function askChat(question: ChatQuestion, given: RelayServices): Promise<C
       collects: services.collects(target),
       maxTokens,
       thinks: !services.declined.has(target, 'thinking'),
+      set: priorityMember(target, services),
     })
     return {
       ...{ body, collector, operation: 'chat' },

@@ -1,7 +1,19 @@
-import type { RoutingRequest } from '../../sdk/strategy.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import type { PickReason, RoutingRequest } from '../../sdk/strategy.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { AttemptFailure, AttemptResult } from '../attempt/attempt-result.ts'
 import type { RequestTraits } from '../request/request-traits.ts'
+
+/** How a request waits for a place at a target. */
+export interface Turn {
+  /** Share of its client among those that wait, over 0. */
+  readonly weight: number
+  /** No attempt begins after this, on the clock of `performance.now()`; undefined: the client sets no deadline. */
+  readonly deadlineAt: number | undefined
+}
+
+/** Of a client whose key says nothing. */
+export const plainTurn: Turn = { weight: 1, deadlineAt: undefined }
 
 /** What an attempt needs of a target. */
 export interface TargetWish {
@@ -10,6 +22,7 @@ export interface TargetWish {
   readonly traits: RequestTraits
   /** What strategies see of the request. */
   readonly request: RoutingRequest
+  readonly turn: Turn
   /** Only these can answer; absent: all of the model. */
   readonly can?: ((target: Target) => boolean) | undefined
   /** No further attempt follows this one. */
@@ -31,6 +44,8 @@ export interface Lease {
   readonly revoked?: AbortSignal | undefined
   /** Whether the target has answered anybody since it was configured, so that its key and model are valid. */
   readonly hasAnswered: boolean
+  /** Why it was picked; absent: nothing is known. */
+  readonly reason?: PickReason | undefined
   /** The first content of a stream has come. */
   answering(): void
   /** Gives the target back; undefined: the attempt threw. The first call counts, later ones do nothing. */
@@ -57,4 +72,17 @@ export interface Judgement extends Pick<AttemptFailure, 'refusal'> {
   names: 'operation' | 'thing' | undefined
   /** Digest of operation and body; undefined where the body is not known. */
   fingerprint: string | undefined
+}
+
+/** Of a request for which its client gives no more time. */
+export function deadlineExceeded(): RouterError {
+  return new RouterError(
+    'upstream_timeout',
+    'The deadline of the request passed before a model answered it',
+    {
+      code: 'deadline_exceeded',
+      causeCode: 'DEADLINE',
+      shouldRetry: false,
+    },
+  )
 }

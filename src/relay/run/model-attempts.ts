@@ -7,7 +7,7 @@ import type { AttemptContext } from '../attempt/prepared-attempt.ts'
 import { namedBy, type RequestTraits } from '../request/request-traits.ts'
 import type { RelayServices } from '../services.ts'
 import type { AttemptTrace } from '../trace.ts'
-import type { Judgement, Lease, TargetWish } from './lease.ts'
+import { type Judgement, type Lease, plainTurn, type TargetWish } from './lease.ts'
 
 /** No target of a model has answered. `isFinal`: no fallback model may be tried either. */
 export interface ModelFailure {
@@ -68,7 +68,8 @@ export class ModelAttempts implements LoadingWait {
 
   wish(isLast: boolean): TargetWish {
     const { traits, request, can, hasFallback } = this.#options
-    return { tried: this.#tried, traits, request, can, isLast, hasFallback }
+    const { turn = plainTurn } = this.#services
+    return { tried: this.#tried, traits, request, turn, can, isLast, hasFallback }
   }
 
   isElse(target: Target): boolean {
@@ -198,8 +199,9 @@ class LeasedAttempt implements AttemptContext {
     this.#endRetry = endRetry
     this.#startedAt = exchange.steps.now()
     if (services.busy) this.#endWork = exchange.beginWork(target, services.busy.begin(target))
-    this.trace = exchange.trace?.beginAttempt(target, after)
-    exchange.beginAttempt(target)
+    exchange.steps.began(target)
+    exchange.beginAttempt(target, { reason: lease.reason, after })
+    this.trace = exchange.trace?.beginAttempt(target, { after, reasons: exchange.reasons })
   }
 
   /** Undefined: an invalid request or a bug was thrown, and neither says anything about the target. */

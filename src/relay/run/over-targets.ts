@@ -1,9 +1,10 @@
 import { asRouterError, RouterError } from '../../sdk/errors.ts'
+import type { Model } from '../../sdk/target.ts'
 import { attempt } from '../attempt/attempt.ts'
 import type { AttemptResult, AttemptSuccess } from '../attempt/attempt-result.ts'
 import type { AttemptPlan } from '../attempt/prepared-attempt.ts'
 import type { RelayServices } from '../services.ts'
-import type { Acquired, TargetWish } from './lease.ts'
+import { type Acquired, deadlineExceeded, plainTurn, type TargetWish } from './lease.ts'
 import { ModelAttempts, type ModelFailure, noTarget } from './model-attempts.ts'
 
 const maxAttempts = 3
@@ -54,16 +55,31 @@ async function overModel<Answer>(
   attempts: ModelAttempts,
   services: RelayServices,
 ): Promise<AttemptSuccess<Answer> | ModelFailure> {
-  const { exchange, hold, signal = exchange.signal } = services
+  const { exchange, signal = exchange.signal } = services
   try {
     for (;;) {
       const result = await overTargetsOnce(plan, attempts, services)
       if (result.type === 'success' || !result.isUnserved || attempts.hasFallback) return result
-      if (!(await exchange.steps.outside(hold(attempts.model, exchange, signal)))) return result
+      if (!(await exchange.steps.outside(holdUntilDeadline(attempts.model, services, signal)))) return result
       attempts.restart()
     }
   } finally {
     attempts.end()
+  }
+}
+
+async function holdUntilDeadline(
+  model: Model,
+  { exchange, hold, turn: { deadlineAt } = plainTurn }: RelayServices,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (deadlineAt === undefined) return hold(model, exchange, signal)
+  const deadline = new AbortController()
+  const timer = setTimeout(() => deadline.abort(deadlineExceeded()), deadlineAt - exchange.steps.now())
+  try {
+    return await hold(model, exchange, AbortSignal.any([signal, deadline.signal]))
+  } finally {
+    clearTimeout(timer)
   }
 }
 
@@ -107,7 +123,9 @@ async function overTargetsOnce<Answer>(
 function search({ model }: ModelAttempts, wish: TargetWish, services: RelayServices): Acquired {
   const { acquire, exchange, signal = exchange.signal } = services
   const { steps } = exchange
+  const { deadlineAt } = wish.turn
   try {
+    if (deadlineAt !== undefined && steps.now() >= deadlineAt) throw deadlineExceeded()
     const acquired = acquire(model, wish, signal)
     if (acquired instanceof Promise) return steps.search(model.alias, acquired)
     steps.searched(model.alias, acquired !== undefined)

@@ -1,12 +1,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { entityNames, IdSchema, recordNouns, recordSchemas } from '../../sdk/directory.ts'
+import { type EntityName, entityNames, IdSchema, recordNouns, recordSchemas } from '../../sdk/directory.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 
 export const ListQuerySchema = Type.Object({
   cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the page before.' })),
   limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Length of a page.' }),
 })
+
+const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
+  clients: { id: 'alice', models: ['demo'], requests_per_minute: 60 },
+  groups: { id: 'research', models: ['demo'], tokens_per_minute: 200_000 },
+  prices: { id: 'demo', model: 'demo', prompt: 2.5, completion: 10, currency: 'EUR' },
+  budgets: { id: 'alice-day', client: 'alice', unit: 'tokens', limit: 100_000, window: 'day' },
+}
 
 /** Clients, groups, prices and budgets: list, create, read, change, remove. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
@@ -64,7 +71,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     app.post(
       `${base}/${entity}`,
       {
-        config: config(docs('create', `Create a ${noun}`, { status: '201' })),
+        config: config(docs('create', `Create a ${noun}`, { status: '201', example: examples[entity] })),
         schema: {
           body: Type.Object({ id: IdSchema, ...schema.properties }, { additionalProperties: false }),
         },
@@ -91,6 +98,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         config: config(
           docs('change', `Change members of a ${noun}`, {
             path,
+            example: { description: 'Team of the night shift' },
             description:
               'Members that are absent stay as they are; null removes one. `If-Match` with the ETag refuses a change of something that was changed meanwhile (412).',
           }),

@@ -92,7 +92,15 @@ export class BudgetNotices {
     })
     const added = await this.#options.db
       .insertInto('budget_notices')
-      .values({ budget: id, period: periodOf(record, start), threshold, at: now, body, claimed_until: 0, sent_at: null })
+      .values({
+        budget: id,
+        period: periodOf(record, start),
+        threshold,
+        at: now,
+        body,
+        claimed_until: 0,
+        sent_at: null,
+      })
       .onConflict((conflict) => conflict.doNothing())
       .executeTakeFirst()
     return added.numInsertedOrUpdatedRows !== 0n

@@ -35,11 +35,15 @@ export function webhookTo(url: string, secret: string): Webhook {
       if (isIP(host) !== 0 && isLinkLocalOrMetadata(host)) return Promise.resolve('a link-local address')
       return new Promise((resolve) => {
         const signal = AbortSignal.timeout(timeoutMs)
-        const sent = request(target, { method: 'POST', headers, lookup: checkedLookup, signal }, (response) => {
-          const { statusCode = 0 } = response
-          response.resume()
-          resolve(statusCode >= 200 && statusCode < 300 ? undefined : `HTTP ${statusCode}`)
-        })
+        const sent = request(
+          target,
+          { method: 'POST', headers, lookup: checkedLookup, signal },
+          (response) => {
+            const { statusCode = 0 } = response
+            response.resume()
+            resolve(statusCode >= 200 && statusCode < 300 ? undefined : `HTTP ${statusCode}`)
+          },
+        )
         sent.on('error', (error) => resolve(String(Object(error).code ?? error.name)))
         sent.end(body)
       })

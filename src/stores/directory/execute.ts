@@ -13,8 +13,8 @@ import {
   type Stored,
 } from '../../sdk/directory.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
-import type { Database, EntityRow, Tables } from '../database/tables.ts'
 import { addUpBudget, forgetBudget } from '../budgets/spent.ts'
+import type { Database, EntityRow, Tables } from '../database/tables.ts'
 import { readUsage } from '../usage/read.ts'
 import {
   type Command,
@@ -233,7 +233,8 @@ function stored({ id, record, version, created_at, updated_at }: EntityRow): Sto
 async function find(rows: Rows, entity: EntityName, id: string): Promise<EntityRow> {
   const columns = ['id', 'record', 'version', 'created_at', 'updated_at'] as const
   const row = await rows.selectFrom(tables[entity]).select(columns).where('id', '=', id).executeTakeFirst()
-  if (!row) throw new RouterError('not_found', `There is no ${recordNouns[entity]} '${id}'`, { code: 'not_found' })
+  if (!row)
+    throw new RouterError('not_found', `There is no ${recordNouns[entity]} '${id}'`, { code: 'not_found' })
   return row
 }
 

@@ -13,24 +13,21 @@ type LeaseName = Pick<StoredLease, 'model' | 'key'>
 
 const acquire = topic<LeaseRequest, StoredLease | undefined>('lease.acquire')
 const release = topic<LeaseName>('lease.release')
-const abandon = topic<LeaseName>('lease.abandon')
 const freed = topic<string>('lease.freed', { isHint: true })
 
 /** Leases of a worker, held by the primary for all workers of the machine. */
 export function clusterLeases(primary: Channel): LeaseStore {
   const listeners: ((model: string) => void)[] = []
   const held = new Map<string, StoredLease>()
-  const end = async (how: typeof release, { model, key }: LeaseName): Promise<void> => {
+  const end = async ({ model, key }: LeaseName): Promise<void> => {
     held.delete(key)
-    primary.cast(how, { model, key })
+    primary.cast(release, { model, key })
   }
   primary.on(freed, (model) => {
     for (const listener of listeners) listener(model)
   })
   return {
     counts: noLeaseCounts(),
-    // A worker that hangs while its turn has come tells nobody.
-    pollMs: { min: 100, max: 300 },
     async acquire(request) {
       try {
         const granted = await primary.request(acquire, request)
@@ -40,28 +37,25 @@ export function clusterLeases(primary: Channel): LeaseStore {
         throw new StoreDownError(error)
       }
     },
-    release: (lease) => end(release, lease),
-    abandon: (request) => end(abandon, request),
+    release: end,
+    // An answer that is still on its way may bring a lease, which the pipe's order gives back after it was taken.
+    abandon: end,
     onFreed: (listener) => {
       listeners.push(listener)
     },
     async close() {
-      for (const lease of [...held.values()]) await end(release, lease)
+      for (const lease of [...held.values()]) await end(lease)
     },
   }
 }
 
-/** The primary's side: one table for all workers. What a worker held is free when it has exited. `now`: monotonic milliseconds. */
-export function serveLeases(workers: WorkerChannels, now: () => number): void {
-  const table = new LeaseTable(now)
+/** The primary's side: one table for all workers. What a worker held is free when it has exited. */
+export function serveLeases(workers: WorkerChannels): void {
+  const table = new LeaseTable()
   const tellAll = (model: string): void => workers.broadcast(freed, model)
   workers.on(acquire, (request, { id }) => table.acquire(id, request))
   workers.on(release, ({ model, key }, { id }) => {
     if (table.release(id, model, key)) tellAll(model)
-  })
-  workers.on(abandon, ({ model, key }, { id }) => {
-    table.abandon(id, model, key)
-    tellAll(model)
   })
   workers.onExit(({ id }) => table.releaseAll(id).forEach(tellAll))
 }

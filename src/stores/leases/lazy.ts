@@ -30,10 +30,6 @@ export class LazyLeases implements LeaseStore {
     return store
   }
 
-  get pollMs(): LeaseStore['pollMs'] {
-    return this.#store?.pollMs
-  }
-
   get counts(): LeaseStore['counts'] {
     return this.#store?.counts ?? this.#none
   }

@@ -6,77 +6,59 @@ import {
   type StoredLease,
 } from './store.ts'
 
-/** A process with waiting requests asks at least this often, in milliseconds; after a longer silence its turn is given up. */
-const silentAfterMs = 500
-/** Two requests whose waits differ by less than this have no order, in milliseconds. */
-const sameAgeMs = 5
-
-interface Held {
-  holder: string
-  lease: StoredLease
-}
-
 interface ModelTable {
-  held: Map<string, Held>
-  /** The longest wait in each process, by holder, on the table's clock. */
-  waiting: Map<string, { since: number; seen: number; ids: ReadonlySet<string> }>
+  /** By holder and key of the lease. */
+  held: Map<string, StoredLease>
+  /** Leases by target id. */
+  used: Map<string, number>
 }
 
-/** Which process holds which target: the store of a single process, or what the primary keeps for its workers. */
+/** Which process holds which places: the store of a single process, or what the primary keeps for its workers. */
 export class LeaseTable {
-  readonly #now: () => number
   readonly #models = new Map<string, ModelTable>()
   readonly #hosts = new HostUse()
   #fence = 0
 
-  /** `now`: monotonic milliseconds. */
-  constructor(now: () => number) {
-    this.#now = now
-  }
-
   /** See `LeaseStore.acquire`. `holder` is the process that asks. */
   acquire(holder: string, request: LeaseRequest): StoredLease | undefined {
-    const table = this.#table(request.model)
-    const already = this.#find(table, holder, request.key)
-    if (already) return already.lease
+    const { key, model } = request
+    const table = this.#table(model)
+    const already = table.held.get(nameOf(holder, key))
+    if (already) return already
     const target = this.#best(table, request)
-    if (!target || this.#isOthersTurn(table, holder, request)) {
-      if (request.complete) this.#wait(table, holder, request)
+    if (!target) {
+      this.#forgetIdle(model, table)
       return undefined
     }
-    const lease = { key: request.key, model: request.model, target, fence: ++this.#fence }
-    table.held.set(target.id, { holder, lease })
-    table.waiting.delete(holder)
-    this.#hosts.enter(target.host, request.model)
+    const lease = { key, model, target, fence: ++this.#fence }
+    table.held.set(nameOf(holder, key), lease)
+    table.used.set(target.id, (table.used.get(target.id) ?? 0) + 1)
+    this.#hosts.enter(target.host, model)
     return lease
   }
 
   /** Whether the process held a lease with this key, and now does not. */
   release(holder: string, model: string, key: string): boolean {
     const table = this.#table(model)
-    const held = this.#find(table, holder, key)
-    if (!held) return false
-    const { target } = held.lease
-    table.held.delete(target.id)
-    this.#hosts.leave(target.host, model)
+    const lease = table.held.get(nameOf(holder, key))
+    if (lease) {
+      const { id, host } = lease.target
+      table.held.delete(nameOf(holder, key))
+      const left = (table.used.get(id) ?? 0) - 1
+      if (left > 0) table.used.set(id, left)
+      else table.used.delete(id)
+      this.#hosts.leave(host, model)
+    }
     this.#forgetIdle(model, table)
-    return true
+    return lease !== undefined
   }
 
-  /** Forgets that the process waits for the model, and takes back what the key may have got. */
-  abandon(holder: string, model: string, key: string): void {
-    this.#table(model).waiting.delete(holder)
-    if (!this.release(holder, model, key)) this.#forgetIdle(model, this.#table(model))
-  }
-
-  /** Gives back all that a process holds. Returns the models of which something became free, or a wait ended. */
+  /** Gives back all that a process holds. Returns the models of which a place became free. */
   releaseAll(holder: string): string[] {
     const changed = new Set<string>()
-    for (const [model, table] of this.#models) {
-      if (table.waiting.delete(holder)) changed.add(model)
-      for (const held of [...table.held.values()]) {
-        if (held.holder === holder && this.release(holder, model, held.lease.key)) changed.add(model)
-      }
+    for (const [model, { held }] of this.#models) {
+      for (const [name, { key }] of [...held])
+        if (name === nameOf(holder, key) && this.release(holder, model, key)) changed.add(model)
     }
     return [...changed]
   }
@@ -84,28 +66,23 @@ export class LeaseTable {
   #table(model: string): ModelTable {
     let table = this.#models.get(model)
     if (!table) {
-      table = { held: new Map(), waiting: new Map() }
+      table = { held: new Map(), used: new Map() }
       this.#models.set(model, table)
     }
     return table
   }
 
   /** Models come and go with the configuration. */
-  #forgetIdle(model: string, { held, waiting }: ModelTable): void {
-    if (held.size === 0 && waiting.size === 0) this.#models.delete(model)
+  #forgetIdle(model: string, { held }: ModelTable): void {
+    if (held.size === 0) this.#models.delete(model)
   }
 
-  #find(table: ModelTable, holder: string, key: string): Held | undefined {
-    for (const held of table.held.values()) if (held.holder === holder && held.lease.key === key) return held
-    return undefined
-  }
-
-  /** Of the free ones the first with the least rank. */
-  #best({ held }: ModelTable, { model, affinity, targets }: LeaseRequest): LeaseCandidate | undefined {
+  /** Of those with a free place the first with the least rank. */
+  #best({ used }: ModelTable, { model, affinity, targets }: LeaseRequest): LeaseCandidate | undefined {
     let best: LeaseCandidate | undefined
     let least = Number.POSITIVE_INFINITY
     for (const target of targets) {
-      if (held.has(target.id)) continue
+      if ((used.get(target.id) ?? 0) >= target.places) continue
       const rank = (target.reserve ? 100 : 0) + (affinity ? this.#hosts.rank(target.host, model) : 0)
       if (rank >= least) continue
       best = target
@@ -114,33 +91,10 @@ export class LeaseTable {
     }
     return best
   }
+}
 
-  #wait(table: ModelTable, holder: string, { waitedMs, targets }: LeaseRequest): void {
-    const now = this.#now()
-    table.waiting.set(holder, {
-      since: now - waitedMs,
-      seen: now,
-      ids: new Set(targets.map(({ id }) => id)),
-    })
-  }
-
-  /** Whether as many requests of other processes as there are free targets waited longer for one of them. */
-  #isOthersTurn(table: ModelTable, holder: string, request: LeaseRequest): boolean {
-    if (table.waiting.size === 0) return false
-    const free = request.targets.filter(({ id }) => !table.held.has(id))
-    const now = this.#now()
-    let older = 0
-    for (const [other, { since, seen, ids }] of table.waiting) {
-      if (now - seen > silentAfterMs) table.waiting.delete(other)
-      else if (
-        other !== holder &&
-        since < now - request.waitedMs - sameAgeMs &&
-        free.some(({ id }) => ids.has(id))
-      )
-        older++
-    }
-    return older >= free.length
-  }
+function nameOf(holder: string, key: string): string {
+  return `${holder} ${key}`
 }
 
 /** Hosts and models to remember: far more than a router has at a time, but configurations change for years. */
@@ -198,24 +152,21 @@ class HostUse {
 
 const self = 'self'
 
-/** Leases of a router that is one process. `now`: monotonic milliseconds. */
-export function memoryLeases(now: () => number): LeaseStore {
-  const table = new LeaseTable(now)
+/** Leases of a router that is one process. */
+export function memoryLeases(): LeaseStore {
+  const table = new LeaseTable()
   const listeners: ((model: string) => void)[] = []
   const tell = (model: string): void => {
     for (const listener of listeners) listener(model)
   }
+  const release = async ({ model, key }: Pick<StoredLease, 'model' | 'key'>): Promise<void> => {
+    if (table.release(self, model, key)) tell(model)
+  }
   return {
     counts: noLeaseCounts(),
-    pollMs: undefined,
     acquire: async (request) => table.acquire(self, request),
-    async release({ model, key }) {
-      if (table.release(self, model, key)) tell(model)
-    },
-    async abandon({ model, key }) {
-      table.abandon(self, model, key)
-      tell(model)
-    },
+    release,
+    abandon: release,
     onFreed: (listener) => {
       listeners.push(listener)
     },

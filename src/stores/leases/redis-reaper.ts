@@ -1,7 +1,8 @@
 import { topic } from '../../lib/channel.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
-import type { RedisAddress, RedisLink } from '../redis/client.ts'
+import type { RedisLink } from '../redis/client.ts'
+import type { RedisAddress } from '../redis/connection.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { releaseStep } from './redis-scripts.ts'
 
@@ -66,7 +67,7 @@ async function reap(link: RedisLink, worker: string): Promise<void> {
   // First the mark, then the list: a call of the dead that is still on its way finds the one or is in the other.
   await link.commands.set(redisKeys.gone(worker), '1', 'PX', goneMs)
   const owned = await link.commands.hgetall(redisKeys.owned(worker))
-  const process = { link, worker, ttlMs: goneMs }
+  const process = { link, worker, host: worker, ttlMs: goneMs }
   for (const [token, text] of Object.entries(owned)) {
     const target: unknown = JSON.parse(text)
     if (!isObject(target)) continue

@@ -12,14 +12,16 @@ interface Process {
   link: RedisLink
   /** Names the process in tokens and in what it holds. */
   worker: string
+  /** Names the host, whose processes wait for places as one. */
+  host: string
   ttlMs: number
 }
 
 /** The request's target that was taken, and its fence; undefined when nothing was. */
 export async function acquireStep(
-  { link, worker, ttlMs }: Process,
+  { link, worker, host: waiter, ttlMs }: Process,
   token: string,
-  { model, targets, waitedMs, affinity, complete }: LeaseRequest,
+  { model, targets, affinity, complete }: LeaseRequest,
 ): Promise<{ target: LeaseCandidate; fence: number } | undefined> {
   const keys = [
     redisKeys.fence(model),
@@ -31,12 +33,14 @@ export async function acquireStep(
     redisKeys.lastHost(model),
     redisKeys.knownHosts(model),
     redisKeys.usedHosts,
-    ...targets.map(({ id }) => redisKeys.lease(model, id)),
+    ...targets.map(({ id }) => redisKeys.leases(model, id)),
     ...targets.map(({ host }) => redisKeys.running(host)),
   ]
   const reply = await link.run('acquire', keys, [
-    ...[token, ttlMs, worker, model, Math.round(waitedMs), flag(affinity), flag(complete)],
-    ...targets.flatMap(({ id, host, reserve }) => [id, pythonField(id, host), host, flag(reserve)]),
+    ...[token, ttlMs, waiter, model, flag(affinity), flag(complete)],
+    ...targets.flatMap(({ id, host, reserve, places }) => [
+      ...[id, fieldOf(link, id, host), host, flag(reserve), places],
+    ]),
   ])
   if (!Array.isArray(reply)) return undefined
   const [index, fence] = reply.map(Number)
@@ -44,13 +48,13 @@ export async function acquireStep(
   return target && fence !== undefined ? { target, fence } : undefined
 }
 
-/** For each lease its fence, or 0 where somebody else has the target. */
+/** For each lease its fence, or 0 where others have all places of the target. */
 export async function renewStep(
   { link, worker, ttlMs }: Process,
   leases: readonly TakenTarget[],
 ): Promise<number[]> {
   const keys = leases.flatMap(({ token, model, target: { id, host } }) => [
-    redisKeys.lease(model, id),
+    redisKeys.leases(model, id),
     redisKeys.fence(model),
     redisKeys.python(model),
     redisKeys.running(host),
@@ -61,8 +65,8 @@ export async function renewStep(
     [redisKeys.owned(worker), ...keys],
     [
       ttlMs,
-      ...leases.flatMap(({ token, model, target: { id, host } }) => [
-        ...[token, model, id, pythonField(id, host), host],
+      ...leases.flatMap(({ token, model, target: { id, host, places } }) => [
+        ...[token, model, id, fieldOf(link, id, host), host, places],
       ]),
     ],
   )
@@ -79,7 +83,7 @@ export interface Leaving {
 
 /** Gives back what the token has of the targets. */
 export async function releaseStep(
-  { link, worker, ttlMs }: Process,
+  { link, worker, host: waiter, ttlMs }: Process,
   { token, model, targets, abandon }: Leaving,
 ): Promise<void> {
   const keys = [
@@ -87,13 +91,18 @@ export async function releaseStep(
     redisKeys.waiting(model),
     redisKeys.owned(worker),
     redisKeys.gone(token),
-    ...targets.map(({ id }) => redisKeys.lease(model, id)),
+    ...targets.map(({ id }) => redisKeys.leases(model, id)),
     ...targets.map(({ host }) => redisKeys.running(host)),
   ]
   await link.run('release', keys, [
-    ...[token, ttlMs, worker, model, freedChannel, flag(abandon)],
-    ...targets.map(({ id, host }) => pythonField(id, host)),
+    ...[token, ttlMs, waiter, model, freedChannel, flag(abandon)],
+    ...targets.map(({ id, host }) => fieldOf(link, id, host)),
   ])
+}
+
+/** Empty in a cluster, where the hash of the Python version may be on another node than the leases. */
+function fieldOf({ commands }: RedisLink, id: string, host: string): string {
+  return commands.isCluster ? '' : pythonField(id, host)
 }
 
 function flag(claim: boolean): string {

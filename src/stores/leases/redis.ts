@@ -17,6 +17,8 @@ export interface RedisLeasesOptions {
   link: RedisLink
   /** Names this process: part of each token, so that its primary can free what it held when it died. */
   worker: string
+  /** Names its host: processes of one host wait for places as one. Absent: the process alone. */
+  host?: string
   /** A lease of a dead process ends after this, in milliseconds. */
   ttlMs?: number
   /** All leases of the process are renewed this often, in milliseconds, in one call. */
@@ -44,10 +46,9 @@ const connectWaitMs = 1_000
 
 /** Leases that all routers with one Redis share. */
 export class RedisLeases implements LeaseStore {
-  readonly pollMs = { min: 50, max: 250 }
   readonly counts = noLeaseCounts()
   readonly #link: RedisLink
-  readonly #process: { link: RedisLink; worker: string; ttlMs: number }
+  readonly #process: Parameters<typeof acquireStep>[0]
   readonly #options: Required<RedisLeasesOptions>
   readonly #health: RedisHealth
   readonly #held = new Map<string, Held>()
@@ -56,14 +57,16 @@ export class RedisLeases implements LeaseStore {
   readonly #listeners: ((model: string) => void)[] = []
   readonly #revokedListeners: ((lease: StoredLease) => void)[] = []
   #timer: NodeJS.Timeout | undefined
+  /** When the timer ends. */
+  #beatsAt = 0
   #beating = false
   #closed = false
 
   constructor(options: RedisLeasesOptions) {
-    this.#options = { ttlMs: 15_000, beatMs: 5_000, holdMs: 5_000, ...options }
-    const { link, worker, ttlMs, now, log, whenDown } = this.#options
+    this.#options = { ttlMs: 15_000, beatMs: 5_000, holdMs: 5_000, host: options.worker, ...options }
+    const { link, worker, host, ttlMs, now, log, whenDown } = this.#options
     this.#link = link
-    this.#process = { link, worker, ttlMs }
+    this.#process = { link, worker, host, ttlMs }
     this.#health = new RedisHealth(now, log, whenDown)
     this.#listen(link)
   }
@@ -87,8 +90,7 @@ export class RedisLeases implements LeaseStore {
     const held = this.#held.get(token)
     if (held) return held.lease
     // What was given while Redis was away is not there yet, and must not be given twice.
-    const unknown = [...this.#held.values()].filter(({ unsure, model }) => unsure && model === request.model)
-    const targets = request.targets.filter(({ id }) => !unknown.some(({ target }) => target.id === id))
+    const targets = this.#left(request, ({ unsure }) => unsure)
     if (targets.length === 0) return undefined
     let granted: { target: LeaseCandidate; fence: number } | undefined
     try {
@@ -168,17 +170,28 @@ export class RedisLeases implements LeaseStore {
   /** Redis has not answered: wait, refuse, or go by what this process alone knows. */
   #withoutRedis(request: LeaseRequest, error: unknown): StoredLease | undefined {
     const { holdMs, whenDown } = this.#options
+    // What answers next may be a replica that has not seen the last leases.
+    if (this.#held.size > 0) this.#arm(retryMs)
     if (this.#health.downForMs < holdMs) throw error
     if (whenDown === 'reject') throw storeDown(error)
-    const taken = new Set<string>()
-    for (const { model, target } of this.#held.values()) if (model === request.model) taken.add(target.id)
-    const free = request.targets.filter(({ id }) => !taken.has(id))
+    const free = this.#left(request, () => true)
     const target = free.find(({ reserve }) => !reserve) ?? free[0]
     if (!target) return undefined
     this.counts.local++
     // The call that was not answered may yet be carried out, for another target: its token is not used any more.
     void this.abandon(request)
     return this.#hold({ key: `${request.key}.local`, model: request.model, target, fence: 0 }, true)
+  }
+
+  /** The targets with the places that such leases of this process leave, if any. */
+  #left({ model, targets }: LeaseRequest, counts: (held: Held) => boolean): LeaseCandidate[] {
+    const used = new Map<string, number>()
+    for (const held of this.#held.values())
+      if (held.model === model && counts(held)) used.set(held.target.id, (used.get(held.target.id) ?? 0) + 1)
+    if (used.size === 0) return [...targets]
+    return targets
+      .map((target) => ({ ...target, places: target.places - (used.get(target.id) ?? 0) }))
+      .filter(({ places }) => places > 0)
   }
 
   async #leave(leaving: Leaving): Promise<void> {
@@ -205,8 +218,10 @@ export class RedisLeases implements LeaseStore {
 
   /** One timer for all leases; an earlier beat replaces a later one. */
   #arm(inMs: number): void {
-    if (this.#closed || this.#beating || (this.#timer && inMs >= this.#options.beatMs)) return
+    const at = this.#options.now() + inMs
+    if (this.#closed || this.#beating || (this.#timer && at >= this.#beatsAt)) return
     clearTimeout(this.#timer)
+    this.#beatsAt = at
     this.#timer = setTimeout(() => void this.#beat(), inMs)
   }
 

@@ -1,11 +1,12 @@
 /** A target that a request could use. */
 export interface LeaseCandidate {
-  /** Id of the target: one lease at a time for each model and id. */
   readonly id: string
   /** The machine behind it; several targets may share one. */
   readonly host: string
   /** A standby target, or a degraded one: taken only when all others are taken. */
   readonly reserve: boolean
+  /** So many leases at a time, for each model and id; 1: exclusive. */
+  readonly places: number
 }
 
 /** What a request asks for, repeatedly, until it gets a lease or gives up. */
@@ -17,11 +18,9 @@ export interface LeaseRequest {
   readonly targets: readonly LeaseCandidate[]
   /** Hosts that have the model loaded come before the order of preference. */
   readonly affinity: boolean
-  /** For how long the request has been waiting, in milliseconds. */
-  readonly waitedMs: number
   /**
-   * No target is left out because this request failed there already. Only such a request is served before younger ones of
-   * other processes, as far as those want the same targets.
+   * No target is left out because this request failed there already. Only such a request makes the requests of other hosts
+   * wait for their turn, as far as those want the same targets.
    */
   readonly complete: boolean
 }
@@ -35,14 +34,14 @@ export interface StoredLease {
 }
 
 /**
- * Holds which request has which target exclusively, for all processes that share the store.
+ * Holds which request has a place at which target, for all processes that share the store.
  *
- * Atomic: choosing among the targets of a request and taking one. A lease ends by `release`, by `close`, and within the
+ * Atomic: choosing among the targets of a request and taking a place of one. A lease ends by `release`, by `close`, and within the
  * store's own bound when its process dies; never by the start of another process.
  */
 export interface LeaseStore {
   /**
-   * Takes a free target. Undefined: all are taken, or a request of another process has waited longer. Rejects with
+   * Takes a place at a target that has one free. Undefined: none has, or it is another host's turn. Rejects with
    * StoreDownError when the store cannot decide (ask again later with the same key), or with a RouterError for the client.
    */
   acquire(request: LeaseRequest): Promise<StoredLease | undefined>
@@ -50,15 +49,13 @@ export interface LeaseStore {
   release(lease: StoredLease): Promise<void>
   /** The request will not ask again: takes back whatever a lost answer may have granted. Never rejects. */
   abandon(request: LeaseRequest): Promise<void>
-  /** Calls back with a model's alias after one of its targets became free, in any process. A hint: some may be lost. */
+  /** Calls back with a model's alias after a place of one of its targets became free, in any process. A hint: some may be lost. */
   onFreed(listener: (model: string) => void): void
   /**
    * Calls back, once for each, when a lease that this process has not given back now belongs to another process. Only for
    * leases that the shared store granted. Absent: that cannot happen.
    */
   onRevoked?(listener: (lease: StoredLease) => void): void
-  /** How often a waiting request should ask without a hint, in milliseconds; undefined when hints are never lost. */
-  readonly pollMs: { readonly min: number; readonly max: number } | undefined
   readonly counts: LeaseCounts
   /** Whether the external store answered the last time; absent where there is none. */
   readonly reachable?: boolean
@@ -68,7 +65,7 @@ export interface LeaseStore {
 
 /** Counted since the start, for metrics. */
 export interface LeaseCounts {
-  /** Granted while the shared store was down: exclusive within this process only. */
+  /** Granted while the shared store was down: limited within this process only. */
   local: number
   /** Taken by another process although still in use here: the target ran two requests at once. */
   revoked: number

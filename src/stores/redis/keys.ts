@@ -2,13 +2,15 @@
 export const freedChannel = 'llm-router:freed'
 /** The channel on which routers tell each other what their engines and models do. */
 export const fleetChannel = 'llm-router:fleet'
+/** The channel on which routers tell each other what operators set for targets. */
+export const overridesChannel = 'llm-router:overrides'
 
 /**
  * The names of everything in Redis. Leases and their counters start with the model in braces; only the hash of the
  * Python llm-router has that project's name for it.
  */
 export const redisKeys = {
-  lease: (model: string, id: string) => `{m:${part(model)}}:lease:${id}`,
+  leases: (model: string, id: string) => `{m:${part(model)}}:leases:${id}`,
   fence: (model: string) => `{m:${part(model)}}:fence`,
   waiting: (model: string) => `{m:${part(model)}}:waiting`,
   lastHost: (model: string) => `{m:${part(model)}}:last-host`,
@@ -16,6 +18,8 @@ export const redisKeys = {
   usedHosts: 'llm-router:hosts',
   /** The router that polls the engines for all. */
   leader: 'llm-router:leader',
+  /** What operators have set for targets. */
+  overrides: 'llm-router:target-overrides',
   running: (host: string) => `llm-router:running:${host}`,
   /** What a process holds. */
   owned: (worker: string) => `llm-router:owned:${worker}`,

@@ -1,27 +1,29 @@
--- Takes the best free target of a wish, in one step.
+-- Takes a place at the best target of a wish that has one free, in one step.
 --
 -- KEYS  1 fence        counter of the model's leases
---       2 python       hash `model:<alias>` that the Python llm-router reads and writes: `<target>:is_chosen`
---       3 waiting      hash: process -> the request that waits longest in it, as JSON: since and seen, in Redis
---                      milliseconds, and the ids of the targets that it wants
---       4 owned        hash: token -> what this process took; read when the process has died
+--       2 python       hash `model:<alias>` that the Python llm-router reads and writes: `<target>:is_chosen`; not used
+--                      where fields are empty
+--       3 waiting      hash: host -> as JSON since when requests wait there without having got a place, and when
+--                      that was seen last, in Redis milliseconds, and the ids of the targets that they want
+--       4 owned        hash: token -> what this process took, with its fence; read when the process has died
 --       5 gone token   exists: the request gave up, this is a late copy of its call
 --       6 gone process exists: the process has died, likewise
 --       7 last host    host that ran the model last
 --       8 known hosts  set of the hosts that ran the model
 --       9 used hosts   set of the hosts that ran any model
---       then n leases: string "token:fence" with an expiry
+--       then n leases: sorted set of the tokens that hold a place of the target, by the time of expiry
 --       then n hosts:  sorted set of "token|model" by the time of expiry: what runs there now
--- ARGV  1 token  2 ttl ms  3 process  4 model  5 waited ms  6 affinity  7 complete
---       then for each target: id, field in the Python hash, host, reserve
--- Flags are "1" or "0". Returns {index from 1, fence}, or nil: all taken, or an older request waits elsewhere.
+-- ARGV  1 token  2 ttl ms  3 waiting host  4 model  5 affinity  6 complete
+--       then for each target: id, field in the Python hash, host, reserve, places
+-- Flags are "1" or "0". Returns {index from 1, fence}, or nil: all taken, or another router's turn. Routers with
+-- waiting requests take turns: each place goes to the one that has got none for the longest time.
 -- Idempotent: the same token gets the same lease, with a fresh expiry.
 
-local HEADER, PER_TARGET, FIXED = 7, 4, 9
-local SILENT_AFTER, SAME_AGE = 500, 5
+local HEADER, PER_TARGET, FIXED = 6, 5, 9
+local SILENT_AFTER = 500
 local HOSTS_TTL = 86400
-local token, ttl, process, model = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local waited, affinity, complete = tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7] == '1'
+local token, ttl, waiter, model = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local affinity, complete = ARGV[5] == '1', ARGV[6] == '1'
 local n = (#ARGV - HEADER) / PER_TARGET
 
 if redis.call('EXISTS', KEYS[5], KEYS[6]) > 0 then return false end
@@ -31,20 +33,24 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local function target(i)
   local at = HEADER + (i - 1) * PER_TARGET
-  return ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4] == '1'
+  return ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4] == '1', tonumber(ARGV[at + 5])
 end
 
-local leases = {}
+local mine = redis.call('HGET', KEYS[4], token)
+mine = mine and cjson.decode(mine)
 for i = 1, n do
-  leases[i] = redis.call('GET', KEYS[FIXED + i])
-  if leases[i] and string.sub(leases[i], 1, #token + 1) == token .. ':' then
+  redis.call('ZREMRANGEBYSCORE', KEYS[FIXED + i], '-inf', '(' .. now)
+  if mine and mine.model == model and mine.id == target(i) and redis.call('ZSCORE', KEYS[FIXED + i], token) then
+    redis.call('ZADD', KEYS[FIXED + i], now + ttl, token)
     redis.call('PEXPIRE', KEYS[FIXED + i], ttl)
-    return { i, tonumber(string.sub(leases[i], #token + 2)) }
+    return { i, tonumber(mine.fence) }
   end
 end
 
--- A field that the Python version set has no lease of ours beside it, nor the mark of one that ran out.
+-- A field that the Python version set has no lease of ours beside it, nor the mark of one that ran out. Such a process
+-- has one request there.
 local function takenByPython(field)
+  if field == '' then return false end
   local chosen = redis.call('HMGET', KEYS[2], field .. ':is_chosen', field .. ':lease')
   return chosen[1] and chosen[1] ~= 'false' and not chosen[2]
 end
@@ -60,14 +66,15 @@ local function rankOfHost(i, host)
   return redis.call('SISMEMBER', KEYS[9], host) == 1 and 3 or 2
 end
 
-local free, freeIds, best, bestRank = 0, {}, nil, nil
+local free, freeIds, best, bestRank, bestUsed = 0, {}, nil, nil, nil
 for i = 1, n do
-  local id, field, host, reserve = target(i)
-  if not leases[i] and not takenByPython(field) then
-    free = free + 1
+  local id, field, host, reserve, places = target(i)
+  local used = redis.call('ZCARD', KEYS[FIXED + i]) + (takenByPython(field) and 1 or 0)
+  if used < places then
+    free = free + places - used
     freeIds[id] = true
     local rank = (reserve and 100 or 0) + (affinity and rankOfHost(i, host) or 0)
-    if not best or rank < bestRank then best, bestRank = i, rank end
+    if not best or rank < bestRank then best, bestRank, bestUsed = i, rank, used end
   end
 end
 
@@ -78,22 +85,33 @@ local function wantsWhatIsFree(request)
   return false
 end
 
+local known = redis.call('HGET', KEYS[3], waiter)
+known = known and cjson.decode(known)
+local since = known and known.seen >= now - SILENT_AFTER and known.since or now
+
 local older = 0
 local waiting = redis.call('HGETALL', KEYS[3])
 for i = 1, #waiting, 2 do
   local request = cjson.decode(waiting[i + 1])
   if request.seen < now - SILENT_AFTER then
     redis.call('HDEL', KEYS[3], waiting[i])
-  elseif waiting[i] ~= process and request.since < now - waited - SAME_AGE and wantsWhatIsFree(request) then
+  elseif waiting[i] ~= waiter and request.since < since and wantsWhatIsFree(request) then
     older = older + 1
   end
 end
 
 if older >= free then
   if complete then
-    local ids = {}
-    for i = 1, n do ids[i] = target(i) end
-    redis.call('HSET', KEYS[3], process, cjson.encode({ since = now - waited, seen = now, ids = ids }))
+    -- A request asks for one target after the other: together they are what it wants.
+    local ids, seen = {}, {}
+    for i = 1, n do
+      ids[i] = target(i)
+      seen[ids[i]] = true
+    end
+    for _, id in ipairs(since < now and known.ids or {}) do
+      if not seen[id] then ids[#ids + 1] = id end
+    end
+    redis.call('HSET', KEYS[3], waiter, cjson.encode({ since = since, seen = now, ids = ids }))
     redis.call('PEXPIRE', KEYS[3], 60000)
   end
   return false
@@ -104,11 +122,16 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('SET', KEYS[1], string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2])))
 end
 local fence = redis.call('INCR', KEYS[1])
-local id, field, host = target(best)
-redis.call('SET', KEYS[FIXED + best], string.format('%s:%.0f', token, fence), 'PX', ttl)
-redis.call('HSET', KEYS[2], field .. ':is_chosen', 'true', field .. ':lease', token)
-redis.call('HDEL', KEYS[3], process)
-redis.call('HSET', KEYS[4], token, cjson.encode({ model = model, id = id, host = host }))
+local id, field, host, _, places = target(best)
+redis.call('ZADD', KEYS[FIXED + best], now + ttl, token)
+redis.call('PEXPIRE', KEYS[FIXED + best], ttl)
+if field ~= '' and bestUsed + 1 >= places then
+  redis.call('HSET', KEYS[2], field .. ':is_chosen', 'true', field .. ':lease', token)
+end
+redis.call('HDEL', KEYS[3], waiter)
+-- As text: JSON numbers have 14 digits here.
+local owned = { model = model, id = id, host = host, fence = string.format('%.0f', fence) }
+redis.call('HSET', KEYS[4], token, cjson.encode(owned))
 redis.call('PEXPIRE', KEYS[4], ttl * 2)
 redis.call('SET', KEYS[7], host, 'EX', HOSTS_TTL)
 redis.call('SADD', KEYS[8], host)

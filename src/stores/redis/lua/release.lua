@@ -2,7 +2,7 @@
 --
 -- KEYS  1 Python hash  2 waiting  3 owned  4 gone token (see acquire.lua)
 --       then n leases, then n hosts in use
--- ARGV  1 token  2 ttl ms  3 process  4 model  5 channel
+-- ARGV  1 token  2 ttl ms  3 waiting host  4 model  5 channel
 --       6 abandon: "1": the request has given up, so no late copy of its acquire may take anything
 --       then for each target its field in the Python hash
 -- Returns how many leases were given back. Tells the channel the model. Idempotent.
@@ -12,13 +12,11 @@ local n = #ARGV - 6
 local freed = 0
 
 for i = 1, n do
-  local value = redis.call('GET', KEYS[4 + i])
-  if value and string.sub(value, 1, #token + 1) == token .. ':' then
-    redis.call('DEL', KEYS[4 + i])
-    freed = freed + 1
-  end
+  local given = redis.call('ZREM', KEYS[4 + i], token)
+  freed = freed + given
   local field = ARGV[6 + i]
-  if redis.call('HGET', KEYS[1], field .. ':lease') == token then
+  local marked = field ~= '' and redis.call('HGET', KEYS[1], field .. ':lease')
+  if marked and (given > 0 or marked == token) then
     redis.call('HDEL', KEYS[1], field .. ':is_chosen', field .. ':lease')
   end
   redis.call('ZREM', KEYS[4 + n + i], token .. '|' .. ARGV[4])

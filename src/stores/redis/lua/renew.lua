@@ -3,8 +3,8 @@
 -- KEYS  1 owned: hash: token -> what this process took
 --       then for each lease 5: lease, fence, Python hash, hosts in use, gone token (see acquire.lua)
 -- ARGV  1 ttl ms
---       then for each lease 5: token, model, target id, field in the Python hash, host
--- Returns for each lease its fence, or 0: somebody else has the target now.
+--       then for each lease 6: token, model, target id, field in the Python hash, host, places
+-- Returns for each lease its fence, or 0: others have all places of the target now.
 -- A lease that is not there at all (Redis lost its data, or the lease ran out) is taken again with a new fence.
 -- Idempotent.
 
@@ -13,6 +13,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local function taken(key, field)
+  if field == '' then return false end
   local chosen = redis.call('HMGET', key, field .. ':is_chosen', field .. ':lease')
   return chosen[1] and chosen[1] ~= 'false' and not chosen[2]
 end
@@ -27,20 +28,27 @@ end
 local fences = {}
 for i = 1, (#KEYS - 1) / 5 do
   local lease, fenceKey, python, running, gone = unpack(KEYS, i * 5 - 3, i * 5 + 1)
-  local at = 1 + (i - 1) * 5
+  local at = 1 + (i - 1) * 6
   local token, model, id, field, host = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
-  local value = redis.call('GET', lease)
+  local places = tonumber(ARGV[at + 6])
+  redis.call('ZREMRANGEBYSCORE', lease, '-inf', '(' .. now)
+  local used = redis.call('ZCARD', lease)
   local fence = 0
-  if value and string.sub(value, 1, #token + 1) == token .. ':' then
-    fence = tonumber(string.sub(value, #token + 2))
-    redis.call('PEXPIRE', lease, ttl)
-  elseif not value and redis.call('EXISTS', gone) == 0 and not taken(python, field) then
+  if redis.call('ZSCORE', lease, token) then
+    local mine = redis.call('HGET', KEYS[1], token)
+    fence = mine and tonumber(cjson.decode(mine).fence) or nextFence(fenceKey)
+  elseif redis.call('EXISTS', gone) == 0 and used + (taken(python, field) and 1 or 0) < places then
     fence = nextFence(fenceKey)
-    redis.call('SET', lease, string.format('%s:%.0f', token, fence), 'PX', ttl)
+    used = used + 1
   end
   if fence ~= 0 then
-    redis.call('HSET', python, field .. ':is_chosen', 'true', field .. ':lease', token)
-    redis.call('HSET', KEYS[1], token, cjson.encode({ model = model, id = id, host = host }))
+    redis.call('ZADD', lease, now + ttl, token)
+    redis.call('PEXPIRE', lease, ttl)
+    if field ~= '' and used >= places then
+      redis.call('HSET', python, field .. ':is_chosen', 'true', field .. ':lease', token)
+    end
+    local owned = { model = model, id = id, host = host, fence = string.format('%.0f', fence) }
+    redis.call('HSET', KEYS[1], token, cjson.encode(owned))
     redis.call('ZADD', running, now + ttl, token .. '|' .. model)
     redis.call('PEXPIRE', running, ttl * 2)
   end

@@ -1,0 +1,97 @@
+import { loadConfig } from '../config/settings.ts'
+import { isObject, parseObject } from '../lib/json/read.ts'
+import type { Status } from '../sdk/status.ts'
+import type { Command, CommandContext } from './command-line.ts'
+import { ownAddress } from './healthcheck.ts'
+
+const timeoutMs = 10_000
+
+const help = `usage: llm-router targets [list]
+       llm-router targets drain|resume|reset TARGET [--force]
+       llm-router targets weight MODEL TARGET WEIGHT|configured
+`
+
+/** `targets ...`: lists, drains, resumes and resets targets of a running router and sets their weights. */
+export const targets: Command = async ([action = 'list', ...args], context) => {
+  const { printError, print } = context
+  const [first, second, third, ...more] = args
+  switch (action) {
+    case 'list':
+      if (first !== undefined) break
+      return list(context)
+    case 'drain':
+    case 'resume':
+    case 'reset': {
+      if (first === undefined || second !== undefined) break
+      const query = context.flags.force ? '?force=true' : ''
+      const answer = await ask(context, 'POST', `/targets/${encodeURIComponent(first)}/${action}${query}`)
+      if (!answer) return 1
+      print(`${first}: ${{ drain: 'drained', resume: 'resumed', reset: 'reset' }[action]}\n`)
+      return 0
+    }
+    case 'weight': {
+      const weight = third === 'configured' ? null : Number(third)
+      if (second === undefined || third === undefined || third.trim() === '' || Number.isNaN(weight)) break
+      if (more.length > 0) break
+      const path = `/models/${encodeURIComponent(first ?? '')}/weights`
+      const answer = await ask(context, 'PUT', path, { [second]: weight })
+      if (!answer) return 1
+      const weights = isObject(answer.weights) ? Object.entries(answer.weights) : []
+      for (const [id, value] of weights) print(`${id}  ${value}\n`)
+      return 0
+    }
+  }
+  printError(help)
+  return 2
+}
+
+async function list(context: CommandContext): Promise<number> {
+  const status = (await ask(context, 'GET', '/status')) as Pick<Status, 'models'> | undefined // the API's own form
+  if (!status) return 1
+  const rows = [['MODEL', 'TARGET', 'STATE', 'WEIGHT', 'IN FLIGHT']]
+  for (const { name, targets } of status.models)
+    for (const { id, state, weight, in_flight: inFlight } of targets)
+      rows.push([name, id, state, String(weight), String(inFlight)])
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  for (const row of rows)
+    context.print(
+      `${row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd()}\n`,
+    )
+  return 0
+}
+
+/** Asks the running router; undefined: the error has been printed. */
+async function ask(
+  { env, flags, printError }: CommandContext,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<Record<string, unknown> | undefined> {
+  const { adminKey, endpointPrefix } = loadConfig(env).config
+  const url = `${(flags.url ?? ownAddress(env)).replace(/\/+$/, '')}${endpointPrefix}${path}`
+  try {
+    const response = await fetch(url, {
+      method,
+      redirect: 'error',
+      headers: {
+        ...(adminKey === '' ? {} : { authorization: `Bearer ${adminKey}` }),
+        ...(body ? { 'content-type': 'application/json' } : {}),
+      },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    const answer = parseObject(await response.text())
+    if (response.ok && answer) return answer
+    const { error } = answer ?? {}
+    const message = isObject(error) ? error.message : error
+    printError(`${typeof message === 'string' ? message : `${url} answers ${response.status}`}\n`)
+    if (response.status === 401 || response.status === 403)
+      printError('the key is that of LLM_ROUTER_ADMIN_KEY\n')
+  } catch {
+    printError(`${url} does not answer\n`)
+  }
+  return undefined
+}

@@ -1,0 +1,23 @@
+import type { LiveSignals } from './live-signals.ts'
+
+/** More than any target has. */
+const unlimited = 1_000_000
+
+/**
+ * How many requests a target may have at a time by its `max_in_flight`; 0: none for now; undefined: any number. `auto` goes
+ * by what its engine said last.
+ */
+export function placesOf(signals: LiveSignals): number | undefined {
+  const { target, engine } = signals
+  const { maxInFlight } = target
+  if (maxInFlight !== 'auto') return maxInFlight
+  if (target.type.autoLimit === 'one') return 1
+  if (signals.toldPlaces !== undefined) return signals.toldPlaces
+  if (target.type.autoLimit === 'slots') return 1
+  return (engine?.waiting ?? 0) > 0 ? 0 : undefined
+}
+
+/** The same with an exclusive strategy, where a target has one place unless configured. */
+export function exclusivePlacesOf(signals: LiveSignals): number {
+  return signals.target.maxInFlight === undefined ? 1 : (placesOf(signals) ?? unlimited)
+}

@@ -1,0 +1,104 @@
+import type { FastifyInstance } from 'fastify'
+import type { TargetWish } from '../../relay/run/lease.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import type { Target } from '../../sdk/target.ts'
+import { candidates, type Group } from './candidates.ts'
+import type { LiveSignals } from './live-signals.ts'
+import { isCold, loadedFirst } from './loaded-first.ts'
+import type { ModelState } from './model-states.ts'
+import { exclusivePlacesOf, placesOf } from './places.ts'
+
+/** One target that a request could get. */
+export interface PreviewedTarget {
+  target: Target
+  /** Position of its group: those of a later one are used only if no target of an earlier one can be. */
+  group: number
+  isStandby: boolean
+  /** In the strategy's own measure: more is better. Undefined: the strategy has none. */
+  score: number | undefined
+  /** It has no free place as far as this process knows. */
+  isFull: boolean
+}
+
+export interface Preview {
+  strategy: string
+  /** In the order of groups, within them in that of the strategy or the configuration. */
+  candidates: readonly PreviewedTarget[]
+  /** Undefined: none now, see `waits` and `error`; or the strategy cannot tell without a pick. */
+  choice: { target: Target; reason: string } | undefined
+  /** The request would wait for a place. */
+  waits: boolean
+  /** The error of the request, where no target can be used. */
+  error: RouterError | undefined
+}
+
+/** What a request would get now, by the code that decides it, without effect. */
+export function preview(
+  state: ModelState,
+  wish: TargetWish,
+  { health, none }: { health: FastifyInstance['health']; none(): RouterError },
+): Preview {
+  const groups = candidates(state, wish, health)
+  const { strategy, strategyName } = state
+  const isExclusive = 'order' in strategy
+  const isFull = (signals: LiveSignals): boolean => {
+    const places = isExclusive ? exclusivePlacesOf(signals) : placesOf(signals)
+    return signals.inFlight >= (places ?? Number.POSITIVE_INFINITY)
+  }
+  const listed = groups.map((group, index) => ranked(state, group, { wish, index, isFull }))
+  const first = listed.find((list) => list.some((each) => !each.isFull))
+  const open = first?.filter((each) => !each.isFull).map(({ signals }) => signals) ?? []
+  const chosen = isExclusive ? open[0] : open.length === 0 ? undefined : previewed(state, open, wish)
+  return {
+    strategy: strategyName,
+    candidates: listed.flat().map(({ signals, ...rest }) => ({ target: signals.target, ...rest })),
+    choice: chosen && { target: chosen.target, reason: reasonOf(state, chosen, wish) },
+    waits: groups.length > 0 && open.length === 0,
+    error: groups.length === 0 ? none() : undefined,
+  }
+}
+
+type Ranked = Omit<PreviewedTarget, 'target'> & { signals: LiveSignals }
+
+function ranked(
+  { strategy, live }: ModelState,
+  { signals, isStandby }: Group,
+  { wish, index, isFull }: { wish: TargetWish; index: number; isFull(signals: LiveSignals): boolean },
+): Ranked[] {
+  const of = ({ target }: { target: Target }): LiveSignals => live.get(target) ?? signals[0] ?? none()
+  if ('order' in strategy) {
+    const ordered = strategy.order(loadedFirst(signals, isCold), wish.request).map(of)
+    return ordered.map((each) => ({
+      ...{ signals: each, group: index, isStandby, score: undefined, isFull: isFull(each) },
+    }))
+  }
+  const scores = strategy.scores?.(signals, wish.request)
+  return signals.map((each, position) => ({
+    ...{ signals: each, group: index, isStandby, score: scores?.[position], isFull: isFull(each) },
+  }))
+}
+
+function previewed(
+  { strategy, loadedFirst: loaded }: ModelState,
+  open: readonly LiveSignals[],
+  { request }: TargetWish,
+): { target: Target } | undefined {
+  if ('order' in strategy) return undefined
+  const soonest = loaded.soonest(open)
+  return strategy.preview?.(soonest, request) ?? strategy.rank?.(soonest, request)[0]
+}
+
+function reasonOf(
+  { strategy, strategyName, live }: ModelState,
+  { target }: { target: Target },
+  wish: TargetWish,
+): string {
+  if (live.size === 1) return 'only target'
+  if (target.canary) return 'canary'
+  const reason = strategy.reason?.(target, wish.request) ?? strategyName
+  return typeof reason === 'string' ? reason : reason()
+}
+
+function none(): never {
+  throw new Error('a group without targets')
+}

@@ -1,0 +1,33 @@
+/** Weight of the newest interval. */
+const newest = 0.2
+
+/** Measures how fast a queue moves: the time from one served request to the next while others wait. */
+export class QueuePace {
+  readonly #now: () => number
+  #intervalMs: number | undefined
+  /** When the last request was served, or the first began to wait. */
+  #since = 0
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  /** The first request begins to wait. */
+  began(): void {
+    this.#since = this.#now()
+  }
+
+  served(): void {
+    const passed = this.#now() - this.#since
+    this.#intervalMs =
+      this.#intervalMs === undefined ? passed : this.#intervalMs + newest * (passed - this.#intervalMs)
+    this.#since = this.#now()
+  }
+
+  /** When a request behind so many would be served, in whole seconds from 1 to 300. */
+  retryAfterSeconds(waiting: number): number {
+    // That nothing has been served for longer than usual is a measurement too.
+    const intervalMs = Math.max(this.#intervalMs ?? 0, waiting === 0 ? 0 : this.#now() - this.#since)
+    return Math.min(300, Math.max(1, Math.ceil(((waiting + 1) * intervalMs) / 1000)))
+  }
+}

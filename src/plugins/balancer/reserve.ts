@@ -1,0 +1,88 @@
+import type { FastifyInstance } from 'fastify'
+import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
+import type { Lease, TargetWish } from '../../relay/run/lease.ts'
+import type { PickReason, RoutingRequest, TargetSignals } from '../../sdk/strategy.ts'
+import type { TargetHealth } from '../health/target-health.ts'
+import type { LiveSignals } from './live-signals.ts'
+import { isCold } from './loaded-first.ts'
+import type { ModelState } from './model-states.ts'
+
+type Health = Pick<FastifyInstance['health'], 'of'>
+
+/** Throws if a custom strategy returns a target that it was not offered. */
+export function signalsIn({ live }: ModelState, { target }: Pick<TargetSignals, 'target'>): LiveSignals {
+  const signals = live.get(target)
+  if (!signals) throw new Error('a strategy picked a target that it was not offered')
+  return signals
+}
+
+/** Counts the target as picked. `release` is called when the lease is settled. */
+export function reserve(
+  state: ModelState,
+  signals: LiveSignals,
+  { traits, request }: TargetWish,
+  healths: Health,
+  release?: () => void,
+): Lease {
+  const { target } = signals
+  const health = healths.of(target)
+  const ticket = health.begin(health.hasFeatureFailures ? traits.features : 0)
+  const pickedAt = now()
+  const wasCold = isCold(signals)
+  let settled = false
+  const reason = reasonOf(state, signals, request)
+  signals.picked()
+  state.strategy.taken?.(target, request)
+  return {
+    target,
+    reason,
+    hasAnswered: Number.isFinite(health.answeredAt),
+    answering: () => health.answering(),
+    judge: (judgement) => health.judge(ticket, judgement),
+    settle(attempted) {
+      if (settled) return
+      settled = true
+      try {
+        const wasOut = isOut(health)
+        health.end(ticket, attempted)
+        const at = now()
+        const { firstContentMs, usage, streamed } = attempted?.type === 'success' ? attempted : noAnswer
+        const outcome = { result: outcomeOf(attempted), durationMs: at - pickedAt, firstContentMs, usage }
+        signals.settled(outcome, at, { tokens: streamed ? usage?.completionTokens : undefined, wasCold })
+        // The target recovered: its share grows slowly.
+        if (wasOut && !isOut(health)) signals.returnedAt = at
+        // A target that was removed meanwhile no longer belongs to the strategy.
+        if (state.strategy.settled && holds(state, signals))
+          state.strategy.settled(signals.target, outcome, request)
+        state.onSettled(target, attempted)
+      } finally {
+        // At last: it lets a waiting request pick a target, by the signals as they are now.
+        release?.()
+      }
+    },
+  }
+}
+
+function reasonOf(
+  { strategy, strategyName, live }: ModelState,
+  { target }: LiveSignals,
+  request: RoutingRequest,
+): PickReason {
+  if (live.size === 1) return 'only target'
+  if (target.canary) return 'canary'
+  return strategy.reason ? strategy.reason(target, request) : strategyName
+}
+
+const noAnswer = { firstContentMs: undefined, usage: undefined, streamed: false }
+
+function holds({ live }: ModelState, signals: LiveSignals): boolean {
+  return live.get(signals.target) === signals
+}
+
+function isOut({ breaker }: TargetHealth): boolean {
+  return breaker.state !== 'closed'
+}
+
+function now(): number {
+  return performance.now()
+}

@@ -1,0 +1,193 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import type { Lease, TargetWish } from '../../relay/run/lease.ts'
+import type { ExclusiveInstance, SharingInstance } from '../../sdk/strategy.ts'
+import type { LeaseCandidate, LeaseRequest, StoredLease } from '../../stores/leases/store.ts'
+import { failsOften, type Group, lastAnswered } from './candidates.ts'
+import type { LiveSignals } from './live-signals.ts'
+import { isCold, loadedFirst } from './loaded-first.ts'
+import type { ModelState } from './model-states.ts'
+import { exclusivePlacesOf, placesOf } from './places.ts'
+import { reserve, signalsIn } from './reserve.ts'
+
+type Health = FastifyInstance['health']
+
+interface TakingOptions {
+  app: Pick<FastifyInstance, 'leases' | 'health'>
+  alias: string
+  state: ModelState
+  wish: TargetWish
+  /** By lease key; aborted when the lease is revoked. */
+  revocations: Map<string, AbortController>
+  /** The targets that the request may use now; throws the error for the client if there is none. */
+  groups(): readonly Group[]
+}
+
+/** One request takes a place at a target, at once or when its turn has come. */
+export abstract class Taking {
+  readonly isComplete: boolean
+  protected readonly options: TakingOptions
+  /** The same each time, so that a lease whose grant was lost is found again. */
+  readonly #key = randomBytes(12).toString('hex')
+  #asked: LeaseRequest | undefined
+
+  constructor(options: TakingOptions) {
+    const { tried, can } = options.wish
+    this.options = options
+    this.isComplete = tried.size === 0 && can === undefined
+  }
+
+  /** Undefined if no target has a free place. Throws StoreDownError if that is not known now. */
+  abstract take(): Promise<Lease | undefined>
+
+  giveBack(lease: Lease): void {
+    lease.settle(undefined)
+  }
+
+  left(): void {
+    if (this.#asked) void this.options.app.leases.abandon(this.#asked)
+  }
+
+  protected groups(): readonly Group[] {
+    const { app, wish } = this.options
+    return inOrder(this.options.groups(), wish, app.health)
+  }
+
+  /** Asks the store. */
+  protected ask(targets: readonly LeaseCandidate[], affinity: boolean): Promise<StoredLease | undefined> {
+    const { app, alias } = this.options
+    this.#asked = { key: this.#key, model: alias, targets, affinity, complete: this.isComplete }
+    return app.leases.acquire(this.#asked)
+  }
+
+  protected granted(signals: LiveSignals, stored: StoredLease): Lease {
+    const { app, state, wish, revocations } = this.options
+    const { leases, health } = app
+    const revocation = leases.onRevoked && new AbortController()
+    if (revocation) revocations.set(stored.key, revocation)
+    const lease = reserve(state, signals, wish, health, () => {
+      revocations.delete(stored.key)
+      void leases.release(stored)
+    })
+    return revocation ? { ...lease, revoked: revocation.signal } : lease
+  }
+}
+
+/** The store takes the first target with a free place, in the order of the strategy. */
+export class ExclusiveTaking extends Taking {
+  readonly #strategy: ExclusiveInstance
+
+  constructor(strategy: ExclusiveInstance, options: TakingOptions) {
+    super(options)
+    this.#strategy = strategy
+  }
+
+  async take(): Promise<Lease | undefined> {
+    const { app, state } = this.options
+    const stored = await this.ask(this.#candidates(), state.affinity)
+    if (!stored) return undefined
+    const signals = [...state.active, ...state.reserve].find(({ target }) => target.id === stored.target.id)
+    if (signals) return this.granted(signals, stored)
+    // The target was removed from the configuration while the store chose it.
+    await app.leases.release(stored)
+    return this.take()
+  }
+
+  #candidates(): readonly LeaseCandidate[] {
+    const { state, wish } = this.options
+    const { affinity, isLimited } = state
+    const candidatesOf = ({ signals, isStandby }: Group, index: number): readonly LeaseCandidate[] => {
+      const ordered = this.#strategy.order(loadedFirst(signals, isCold), wish.request)
+      // A host that has the model loaded precedes others of its group, but never a better group.
+      const reserve = affinity && index > 0 ? true : isStandby
+      // In configuration order, the result depends only on the list, so it is cached.
+      const isPlain = ordered === signals && reserve === isStandby && !isLimited
+      const known = isPlain ? wished.get(signals) : undefined
+      if (known) return known
+      const candidates = ordered
+        .map((each) => candidateOf(signalsIn(state, each), reserve))
+        .filter(({ places }) => places > 0)
+      if (isPlain) wished.set(signals, candidates)
+      return candidates
+    }
+    const [first = [], ...others] = this.groups().map(candidatesOf)
+    return others.length === 0 ? first : [...first, ...others.flat()]
+  }
+}
+
+/** Cache, keyed by list of candidates. */
+const wished = new WeakMap<readonly LiveSignals[], readonly LeaseCandidate[]>()
+
+function candidateOf(signals: LiveSignals, reserve: boolean): LeaseCandidate {
+  const { id, origin } = signals.target
+  // An embedded target is its own host.
+  return { id, host: origin || id, reserve, places: exclusivePlacesOf(signals) }
+}
+
+/** The strategy picks among the targets with a free place; only those with a limit are in the store. */
+export class SharingTaking extends Taking {
+  readonly #strategy: SharingInstance
+
+  constructor(strategy: SharingInstance, options: TakingOptions) {
+    super(options)
+    this.#strategy = strategy
+  }
+
+  async take(): Promise<Lease | undefined> {
+    const { app, state, wish } = this.options
+    /** Other processes have their places. */
+    const full = new Set<LiveSignals>()
+    for (;;) {
+      const picked = this.#pick(full)
+      if (!picked) return undefined
+      const places = placesOf(picked)
+      if (places === undefined) return reserve(state, picked, wish, app.health)
+      const { id, origin } = picked.target
+      // Counted while the store is asked, so that the next request sees it.
+      picked.picked()
+      let stored: StoredLease | undefined
+      try {
+        stored = await this.ask([{ id, host: origin || id, reserve: false, places }], false)
+      } finally {
+        picked.unpicked()
+      }
+      if (stored) return this.granted(picked, stored)
+      full.add(picked)
+    }
+  }
+
+  #pick(full: ReadonlySet<LiveSignals>): LiveSignals | undefined {
+    const { state, wish } = this.options
+    const isOpen = (signals: LiveSignals): boolean =>
+      !full.has(signals) && signals.inFlight < (placesOf(signals) ?? Number.POSITIVE_INFINITY)
+    for (const { signals } of this.groups()) {
+      const open = signals.filter(isOpen)
+      // The same list as long as it has the same members: strategies cache by it.
+      if (open.length > 0)
+        return signalsIn(
+          state,
+          this.#strategy.pick(
+            state.loadedFirst.soonest(open.length === signals.length ? signals : open),
+            wish.request,
+          ),
+        )
+    }
+    return undefined
+  }
+}
+
+/**
+ * Order for a request's last attempt: the target that answered most recently, then the others that have answered. The
+ * request waits while these are taken instead of taking a target that is free only because it fails.
+ */
+function inOrder(groups: readonly Group[], wish: TargetWish, health: Health): readonly Group[] {
+  const known = wish.isLast ? lastAnswered(groups, health) : undefined
+  if (!known) return groups
+  const isProven = ({ target, failureRate }: LiveSignals): boolean =>
+    failureRate < failsOften && Number.isFinite(health.of(target).answeredAt)
+  const others = groups.map((group) => ({
+    ...group,
+    signals: group.signals.filter((each) => each !== known && isProven(each)),
+  }))
+  return [{ signals: [known], isStandby: false }, ...others.filter(({ signals }) => signals.length > 0)]
+}

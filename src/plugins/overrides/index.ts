@@ -1,0 +1,83 @@
+import fp from 'fastify-plugin'
+import type { Model, Target } from '../../sdk/target.ts'
+import { openOverrides } from '../../stores/choose.ts'
+import type { Override } from '../../stores/overrides/store.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What operators set for targets while the router runs: in all its processes, and with Redis in all routers. */
+    overrides: {
+      /** Models with a target of this id, standby ones included. */
+      modelsWith(targetId: string): readonly Model[]
+      /** Models that no other target could serve. */
+      servedOnlyBy(targetId: string): readonly Model[]
+      drain(targetId: string, on: boolean, by: string): Promise<void>
+      reset(targetId: string, by: string): Promise<void>
+      /** null: the configured weight. */
+      setWeight(model: string, targetId: string, weight: number | null, by: string): Promise<void>
+    }
+  }
+}
+
+/** Applies the overrides of operators to health and balancer, after reloads again. */
+export default fp(
+  async (app) => {
+    const store = await openOverrides(app)
+    const current = (): readonly Override[] => store.all()
+    const applyDrains = (): void => {
+      app.health.drain(
+        new Set(current().flatMap((each) => (each.kind === 'drain' && each.value ? each.target : []))),
+      )
+      app.balancer.wake()
+    }
+    const applyWeights = (): void => {
+      const all = current()
+      for (const { alias } of app.models.all()) app.balancer.setWeights(alias, weightsIn(all, alias))
+    }
+    const targetsWith = (id: string): Target[] =>
+      app.models
+        .all()
+        .flatMap(({ targets, sleeping }) => [...targets, ...sleeping])
+        .filter((target) => target.id === id)
+    const reset = (id: string): void => {
+      for (const target of targetsWith(id)) app.health.of(target).reset()
+      app.balancer.reset(id)
+      app.balancer.wake()
+    }
+    store.onChange(({ kind, target }) => {
+      if (kind === 'drain') applyDrains()
+      else if (kind === 'weight') applyWeights()
+      else reset(target)
+    })
+    app.models.onChange(applyWeights)
+    app.decorate('overrides', {
+      modelsWith: (id) => {
+        const models = new Set(targetsWith(id).map(({ model }) => model))
+        return app.models.all().filter(({ alias }) => models.has(alias))
+      },
+      servedOnlyBy: (id) =>
+        app.models.all().filter((model) => {
+          const usable = inUse(app.config.useSleeping, model).filter(app.health.isUsable)
+          return usable.length > 0 && usable.every((target) => target.id === id)
+        }),
+      drain: (target, value, by) => store.set({ kind: 'drain', target, value, by }),
+      reset: (target, by) => store.set({ kind: 'reset', target, value: null, by }),
+      setWeight: (model, target, value, by) => store.set({ kind: 'weight', model, target, value, by }),
+    })
+    app.addHook('onClose', async () => store.close())
+    await store.started()
+  },
+  { name: 'overrides', dependencies: ['config', 'models', 'health', 'balancer'] },
+)
+
+function weightsIn(overrides: readonly Override[], alias: string): ReadonlyMap<string, number> {
+  const weights = new Map<string, number>()
+  for (const each of overrides)
+    if (each.kind === 'weight' && each.model === alias && each.value !== null)
+      weights.set(each.target, each.value)
+  return weights
+}
+
+function inUse(useSleeping: string, { targets, sleeping }: Model): readonly Target[] {
+  return useSleeping === 'fallback' ? [...targets, ...sleeping] : targets
+}

@@ -1,0 +1,154 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
+import { present } from '../../lib/json/read.ts'
+import { readClientRequest } from '../../relay/request/client-request.ts'
+import { wishOf } from '../../relay/run/chat.ts'
+import { plainTurn } from '../../relay/run/lease.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { TargetStatusSchema } from '../../sdk/status.ts'
+import type { Target } from '../../sdk/target.ts'
+
+const dialects = ['openai', 'anthropic', 'responses', 'ollama', 'gemini'] as const
+
+const RouteBody = Type.Object(
+  {
+    model: Type.String({ minLength: 1, description: 'Name of the model.' }),
+    dialect: Type.Optional(
+      Type.Union(
+        dialects.map((name) => Type.Literal(name)),
+        { description: 'Dialect of the rest of the body; `openai` unless given.' },
+      ),
+    ),
+    client: Type.Optional(
+      Type.String({ description: 'Id of the client key or address that the request is to come from.' }),
+    ),
+  },
+  { additionalProperties: true },
+)
+
+const CandidateSchema = Type.Object({
+  target: Type.String(),
+  group: Type.Integer({
+    minimum: 0,
+    description: 'Targets of a later group are used only if none of an earlier one can be.',
+  }),
+  standby: Type.Boolean({ description: 'It is one of providers_sleep.' }),
+  score: Type.Optional(
+    Type.Number({ description: "In the strategy's own measure: more is better. Absent: it has none." }),
+  ),
+  full: Type.Boolean({ description: 'It has no free place, as far as this process knows.' }),
+  signals: Type.Omit(TargetStatusSchema, ['id']),
+})
+
+const RouteSchema = Type.Object({
+  model: Type.String(),
+  strategy: Type.String(),
+  request: Type.Object({
+    session: Type.Optional(Type.String()),
+    prompt_tokens: Type.Integer({ minimum: 0, description: 'Estimated.' }),
+    prefix_keys: Type.Integer({
+      minimum: 0,
+      description: 'Beginnings of the prompt that the router knows apart.',
+    }),
+    client: Type.String(),
+    priority: Type.String(),
+  }),
+  candidates: Type.Array(CandidateSchema),
+  excluded: Type.Array(
+    Type.Object({ target: Type.String(), signals: Type.Omit(TargetStatusSchema, ['id']) }),
+    { description: 'Targets of the model that cannot get the request now.' },
+  ),
+  choice: Type.Optional(
+    Type.Object(
+      { target: Type.String(), reason: Type.String() },
+      {
+        description: 'Absent: it would wait, or fail, or the strategy cannot say without a pick.',
+      },
+    ),
+  ),
+  waits: Type.Boolean({ description: 'The request would wait for a place.' }),
+  error: Type.Optional(
+    Type.Object({ code: Type.String(), message: Type.String() }, { description: 'The request would fail.' }),
+  ),
+})
+
+/** Which target a chat request would get, and why, without asking a model. Changes nothing. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/route'] }))
+    app.post(
+      path,
+      { config: { admin: true, docs }, schema: { body: RouteBody, response: { 200: RouteSchema } } },
+      async (request) => {
+        const { client: clientId, dialect: dialectName = 'openai', model: name } = request.body
+        const client = readClientRequest({
+          dialect: app.dialects.get(dialectName),
+          body: request.body,
+          rawBody: request.rawBody,
+          findModel: (wanted) =>
+            dialectName === 'ollama' ? app.models.findLoosely(wanted) : app.models.find(wanted),
+          streamDefault: app.config.streamDefault,
+          named: dialectName === 'gemini' ? { model: name, stream: false } : undefined,
+        })
+        const { model } = client
+        const services = app.gateway.services(request)
+        const { turn = plainTurn } = services
+        const wish = wishOf(
+          client,
+          clientId === undefined ? services : { ...services, clientName: () => clientId },
+        )
+        const preview = app.balancer.preview(model, {
+          ...{ ...wish, turn, tried: new Set<string>(), isLast: false },
+          hasFallback: services.fallbacksOf(model).length > 0,
+        })
+        const { session, promptTokens, prefixKeys, client: from, priority } = wish.request
+        const targets = app.status.read().models.find(({ name }) => name === model.alias)?.targets ?? []
+        const signalsOf = ({ id }: Pick<Target, 'id'>) => {
+          const { id: _id, ...signals } = targets.find((each) => each.id === id) ?? unknown()
+          return signals
+        }
+        const candidates = preview?.candidates ?? []
+        const ids = new Set(candidates.map(({ target }) => target.id))
+        return {
+          model: model.alias,
+          strategy: preview?.strategy ?? '',
+          request: {
+            ...present({ session }),
+            ...{ prompt_tokens: promptTokens, prefix_keys: prefixKeys.length, client: from, priority },
+          },
+          candidates: candidates.map(({ target, group, isStandby, score, isFull }) => ({
+            ...{ target: target.id, group, standby: isStandby, full: isFull },
+            ...present({ score: score === undefined ? undefined : Math.round(score * 1000) / 1000 }),
+            signals: signalsOf(target),
+          })),
+          excluded: targets
+            .filter(({ id }) => !ids.has(id))
+            .map(({ id, ...signals }) => ({ target: id, signals })),
+          ...present({
+            choice: preview?.choice && { target: preview.choice.target.id, reason: preview.choice.reason },
+            error: preview?.error && {
+              code: preview.error.code ?? preview.error.kind,
+              message: preview.error.message,
+            },
+          }),
+          waits: preview?.waits ?? false,
+        }
+      },
+    )
+}
+
+export default plugin
+
+function unknown(): never {
+  throw new Error('a candidate that the status does not know')
+}
+
+const docs: EndpointDocs = {
+  id: 'route',
+  tag: 'Operation',
+  summary: 'Which server a chat request would get, and why',
+  description:
+    'The body is that of a chat request in the dialect that `dialect` names. Asks no model and changes nothing. Sees what the process that answers sees.',
+  answers: [json('The candidates, what is known of them, and the choice.', RouteSchema)],
+  example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },
+}

@@ -1,0 +1,138 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import { modelNotFound, RouterError } from '../../sdk/errors.ts'
+
+const actions = ['drain', 'resume', 'reset'] as const
+type Action = (typeof actions)[number]
+
+const TargetSchema = Type.Object({
+  target: Type.String(),
+  action: Type.Unsafe<Action>(Type.Union(actions.map((action) => Type.Literal(action)))),
+  models: Type.Array(Type.String(), { description: 'The models that it serves.' }),
+})
+
+const WeightsBody = Type.Record(
+  Type.String(),
+  Type.Union([Type.Number({ minimum: 0, maximum: 1 }), Type.Null()]),
+  { minProperties: 1, description: 'Weights by id of the target; null: the configured one.' },
+)
+
+const WeightsSchema = Type.Object({
+  model: Type.String(),
+  weights: Type.Record(Type.String(), Type.Number(), { description: 'Of all its targets, as they are now.' }),
+})
+
+const done: Readonly<Record<Action, string>> = {
+  drain: 'target drained',
+  resume: 'target resumed',
+  reset: 'target reset',
+}
+
+/** Drains and resumes targets, forgets their failures, and sets their weights. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const prefix = app.config.endpointPrefix
+  // Ids and names may contain slashes, so the action is read from the end of the path.
+  for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/targets/*'] }))
+    app.post<{ Params: { '*': string }; Querystring: { force?: string } }>(
+      path,
+      { config: { admin: true, docs: targetDocs }, schema: { response: { 200: TargetSchema } } },
+      async (request) => {
+        const { name: target, action } = wishOf(request.params['*'])
+        const models = app.overrides.modelsWith(target).map(({ alias }) => alias)
+        if (models.length === 0) throw targetNotFound(target)
+        const by = request.client?.id ?? ''
+        if (action === 'drain' && request.query.force !== 'true') {
+          const [last] = app.overrides.servedOnlyBy(target)
+          if (last) throw lastTarget(target, last.alias)
+        }
+        if (action === 'reset') await app.overrides.reset(target, by)
+        else await app.overrides.drain(target, action === 'drain', by)
+        request.log.info({ target, models, client: by }, done[action])
+        return { target, action, models }
+      },
+    )
+  for (const path of endpointPaths(prefix, { fixed: [], prefixed: ['/models/*'] }))
+    app.put<{ Params: { '*': string }; Body: Record<string, number | null> }>(
+      path,
+      {
+        config: { admin: true, docs: weightsDocs },
+        schema: { body: WeightsBody, response: { 200: WeightsSchema } },
+      },
+      async (request) => {
+        const [, name] = /^(.+)\/weights$/.exec(request.params['*']) ?? []
+        if (name === undefined) throw unknownPath('P/models/{name}/weights')
+        const model = app.models.find(name)
+        if (!model) throw modelNotFound(name.slice(0, 256))
+        const { alias } = model
+        if (!app.balancer.usesWeights(alias))
+          throw noWeights(alias, model.strategy ?? app.config.balanceStrategy)
+        const ids = new Set([...model.targets, ...model.sleeping].map(({ id }) => id))
+        const unknown = Object.keys(request.body).find((id) => !ids.has(id))
+        if (unknown !== undefined) throw targetNotFound(unknown)
+        const by = request.client?.id ?? ''
+        for (const [id, weight] of Object.entries(request.body))
+          await app.overrides.setWeight(alias, id, weight, by)
+        request.log.info({ model: alias, weights: request.body, client: by }, 'weights set')
+        const status = app.status.read().models.find((each) => each.name === alias)
+        return {
+          model: alias,
+          weights: Object.fromEntries((status?.targets ?? []).map(({ id, weight }) => [id, weight])),
+        }
+      },
+    )
+}
+
+export default plugin
+
+function wishOf(path: string): { name: string; action: Action } {
+  const [, name, word] = /^(.+)\/([a-z]+)$/.exec(path) ?? []
+  const action = actions.find((each) => each === word)
+  if (name === undefined || !action) throw unknownPath('P/targets/{id}/drain, resume or reset')
+  return { name, action }
+}
+
+function unknownPath(known: string): RouterError {
+  return new RouterError('not_found', `Ask for ${known}`, { code: 'unknown_url' })
+}
+
+function targetNotFound(id: string): RouterError {
+  return new RouterError(
+    'not_found',
+    `Unknown target '${id.slice(0, 256)}'; GET P/status lists the targets of each model`,
+    { code: 'target_not_found' },
+  )
+}
+
+function lastTarget(id: string, model: string): RouterError {
+  const message = `'${id}' is the last usable target of the model '${model}'; add ?force=true to drain it nevertheless`
+  return new RouterError('conflict', message, { code: 'last_target' })
+}
+
+function noWeights(model: string, strategy: string): RouterError {
+  const message = `The strategy '${strategy}' of the model '${model}' does not go by weights`
+  return new RouterError('conflict', message, { code: 'weights_not_used' })
+}
+
+const targetDocs: EndpointDocs = {
+  id: 'targetAction',
+  tag: 'Operation',
+  summary: 'Drain, resume or reset a target',
+  description:
+    'The path is the id of the target and `/drain`, `/resume` or `/reset`. A drained target finishes its requests and gets no new ones; a reset one is as if it had never failed. Draining the last usable target of a model takes `?force=true`.',
+  answers: [json('What was done.', TargetSchema)],
+  path: { '*': { name: 'target', description: 'Id of the target, and `/drain`, `/resume` or `/reset`.' } },
+  query: { force: Type.Optional(Type.String({ description: '`true`: also the last usable target.' })) },
+}
+
+const weightsDocs: EndpointDocs = {
+  id: 'setWeights',
+  tag: 'Operation',
+  summary: 'Set the weights of the targets of a model',
+  description:
+    'The path is the name of the model and `/weights`. They hold until they are set again or the router ends; with Redis, in all routers and over restarts.',
+  answers: [json('The weights of all its targets.', WeightsSchema)],
+  path: { '*': { name: 'model', description: 'Name of the model, and `/weights`.' } },
+  example: { 'gpu-a': 0.25, 'gpu-b': null },
+}

@@ -1,0 +1,56 @@
+import { type Channel, topic } from '../../lib/channel.ts'
+import type { WorkerChannels } from '../../lib/worker-channels.ts'
+import { type Override, type OverrideStore, Overrides } from './store.ts'
+
+/** The overrides of a single process, or of one of a cluster: the primary passes them on and keeps them for later workers. */
+export function localOverrides(
+  primary: Channel | undefined,
+): OverrideStore & { add(override: Override): void } {
+  const overrides = new Overrides()
+  const listeners: ((override: Override) => void)[] = []
+  const take = (override: Override): void => {
+    if (!overrides.take(override)) return
+    for (const listener of listeners) listener(override)
+  }
+  primary?.on(apply, take)
+  return {
+    async set(given) {
+      const override = overrides.dated(given, Date.now())
+      take(override)
+      // A primary that hangs has it on its pipe; this process goes on.
+      await primary?.request(pass, override).catch(() => undefined)
+    },
+    add: take,
+    all: () => overrides.all(),
+    onChange: (listener) => {
+      listeners.push(listener)
+    },
+    async started() {
+      const known = (await primary?.request(read).catch(() => undefined)) ?? []
+      for (const override of known) take(override)
+    },
+    close: () => undefined,
+  }
+}
+
+/** From a worker: applies an override in all others; answered when they have, or do not answer. */
+const pass = topic<Override>('overrides.pass', { timeoutMs: 2_000 })
+/** To each worker. */
+const apply = topic<Override>('overrides.apply', { timeoutMs: 1_000 })
+/** From a worker that starts. */
+const read = topic<void, readonly Override[]>('overrides.read', { timeoutMs: 1_000 })
+
+/** The primary's side. */
+export function serveOverrides(workers: WorkerChannels): void {
+  const overrides = new Overrides()
+  const living = new Set<Channel>()
+  workers.onStart((worker) => living.add(worker))
+  workers.onExit((worker) => living.delete(worker))
+  workers.on(read, () => overrides.all())
+  workers.on(pass, async (override, from) => {
+    overrides.prune(Date.now())
+    if (!overrides.take(override)) return
+    const others = [...living].filter((worker) => worker !== from)
+    await Promise.allSettled(others.map((worker) => worker.request(apply, override)))
+  })
+}

@@ -1,0 +1,111 @@
+import type { RedisLink, ScriptLink } from '../redis/client.ts'
+import { RedisHealth, type StoreLog } from '../redis/health.ts'
+import { overridesChannel, redisKeys } from '../redis/keys.ts'
+import type { localOverrides } from './local.ts'
+import { isSpent, keyOf, type Override, type OverrideStore, overrideIn } from './store.ts'
+
+export interface RedisOverridesOptions {
+  link: ScriptLink<'override'> & Pick<RedisLink, 'subscriber'>
+  /** Those of this host. */
+  local: ReturnType<typeof localOverrides>
+  log: StoreLog
+}
+
+/** How often this process and Redis compare what they know: a message or an answer may have been lost. */
+const syncMs = 5_000
+const startMs = 1_000
+
+/**
+ * Shares the overrides of this host with other hosts, and keeps them over restarts. While Redis is away they hold on this host; once
+ * it is back, the latest of each wins.
+ */
+export class RedisOverrides implements OverrideStore {
+  readonly #options: RedisOverridesOptions
+  readonly #health: RedisHealth
+  readonly #timer: NodeJS.Timeout
+  #synced = Promise.withResolvers<void>()
+
+  constructor(options: RedisOverridesOptions) {
+    this.#options = options
+    const { link, log } = options
+    const whenDown = 'drained targets and weights are those of this host'
+    this.#health = new RedisHealth(() => performance.now(), log, whenDown)
+    link.commands.on('error', (error) => this.#health.failed(error))
+    link.commands.on('ready', () => {
+      this.#health.connected()
+      void this.#sync()
+    })
+    link.subscriber.on('error', () => undefined)
+    link.subscriber.on('ready', () => {
+      link.subscriber.subscribe(overridesChannel).catch(() => undefined)
+    })
+    link.subscriber.on('message', (_channel, text) => this.#learn(text))
+    this.#timer = setInterval(() => void this.#sync(), syncMs).unref()
+  }
+
+  async set(given: Parameters<OverrideStore['set']>[0]): Promise<void> {
+    const { local } = this.#options
+    await local.set(given)
+    const override = local.all().find((each) => keyOf(each) === keyOf(given))
+    if (override) await this.#push(override)
+  }
+
+  all(): readonly Override[] {
+    return this.#options.local.all()
+  }
+
+  onChange(listener: (override: Override) => void): void {
+    this.#options.local.onChange(listener)
+  }
+
+  async started(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, startMs)
+    await Promise.race([Promise.all([this.#options.local.started(), this.#synced.promise]), promise])
+    clearTimeout(timer)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#options.link.close()
+  }
+
+  async #sync(): Promise<void> {
+    const { link, local } = this.#options
+    const key = redisKeys.overrides
+    const kept = await this.#health.run(() => link.commands.hgetall(key)).catch(() => undefined)
+    if (!kept) return
+    const spent: string[] = []
+    for (const [field, text] of Object.entries(kept)) {
+      const override = overrideIn(text)
+      if (override && isSpent(override, Date.now())) spent.push(field)
+      else this.#learn(text)
+    }
+    if (spent.length > 0) await this.#health.run(() => link.commands.hdel(key, ...spent)).catch(() => 0)
+    const own = local.all().filter((each) => !isSpent(each, Date.now()))
+    await Promise.all(
+      own.filter((each) => kept[keyOf(each)] !== textOf(each)).map((each) => this.#push(each)),
+    )
+    this.#synced.resolve()
+  }
+
+  /** Keeps it in Redis, or learns the later one that is there. Fails silently: the next comparison makes up for it. */
+  async #push(override: Override): Promise<void> {
+    const { link } = this.#options
+    const args = [keyOf(override), textOf(override), overridesChannel]
+    const kept = await this.#health
+      .run(() => link.run('override', [redisKeys.overrides], args))
+      .catch(() => undefined)
+    if (kept !== undefined) this.#learn(kept)
+  }
+
+  #learn(text: unknown): void {
+    const override = overrideIn(text)
+    if (override) this.#options.local.add(override)
+  }
+}
+
+/** The same text for the same override in every process. */
+function textOf(override: Override): string {
+  return JSON.stringify(override, ['kind', 'target', 'model', 'value', 'at', 'by'])
+}

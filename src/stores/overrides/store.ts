@@ -1,0 +1,107 @@
+import { isObject } from '../../lib/json/read.ts'
+
+/** Something that an operator sets for a target while the router runs. Of several for the same thing the latest counts. */
+export type Override =
+  /** Whether the target takes nothing new. */
+  | (OverrideOf<'drain'> & { readonly value: boolean })
+  /** The target's weight in a model, 0 to 1; null: the configured one. */
+  | (OverrideOf<'weight'> & { readonly model: string; readonly value: number | null })
+  /** What is known of the target's health is forgotten. */
+  | (OverrideOf<'reset'> & { readonly value: null })
+
+interface OverrideOf<Kind extends string> {
+  readonly kind: Kind
+  /** Id of the target. */
+  readonly target: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** Id of the operator's key. */
+  readonly by: string
+}
+
+/** Without the time, which the store sets. */
+export type NewOverride = Override extends infer Each
+  ? Each extends Override
+    ? Omit<Each, 'at'>
+    : never
+  : never
+
+/** Keeps the overrides, and shares them with the other processes of the router and, where there is Redis, with other routers. */
+export interface OverrideStore {
+  /** Resolves when all processes of this host have applied it. */
+  set(override: NewOverride): Promise<void>
+  /** Those that count, the latest of each. */
+  all(): readonly Override[]
+  /** Calls back with each override that begins to count, wherever it comes from. Once per process. */
+  onChange(listener: (override: Override) => void): void
+  /** Resolves when what others have set is known, or cannot be learned now. */
+  started(): Promise<void>
+  close(): void
+}
+
+/** A reset concerns only processes that were there; what was taken back is kept for routers that were away. */
+const resetLastsMs = 60_000
+const takenBackLastsMs = 86_400_000
+
+/** The latest of each override. */
+export class Overrides {
+  readonly #latest = new Map<string, Override>()
+
+  /** Whether it counts: it is later than the one before it. */
+  take(override: Override): boolean {
+    const key = keyOf(override)
+    const known = this.#latest.get(key)
+    if (known && !isLater(override, known)) return false
+    this.#latest.set(key, override)
+    return true
+  }
+
+  /** Gives a new one a time at which it counts, whatever the clocks of other hosts say. `now`: milliseconds since 1970. */
+  dated(override: NewOverride, now: number): Override {
+    const before = this.#latest.get(keyOf(override))?.at ?? 0
+    return { ...override, at: Math.max(now, before + 1) }
+  }
+
+  all(): readonly Override[] {
+    return [...this.#latest.values()]
+  }
+
+  prune(now: number): void {
+    for (const [key, override] of this.#latest) if (isSpent(override, now)) this.#latest.delete(key)
+  }
+}
+
+/** Nobody needs it any more. */
+export function isSpent({ kind, value, at }: Override, now: number): boolean {
+  if (kind === 'reset') return now - at > resetLastsMs
+  return (value === null || value === false) && now - at > takenBackLastsMs
+}
+
+export function keyOf(override: NewOverride): string {
+  const { kind, target } = override
+  return JSON.stringify(override.kind === 'weight' ? [kind, target, override.model] : [kind, target])
+}
+
+/** The same everywhere, also for two of the same time. */
+function isLater(a: Override, b: Override): boolean {
+  return a.at > b.at || (a.at === b.at && JSON.stringify(a) > JSON.stringify(b))
+}
+
+/** Undefined for what this version does not know. */
+export function overrideIn(text: unknown): Override | undefined {
+  let read: unknown
+  try {
+    read = JSON.parse(String(text))
+  } catch {
+    return undefined
+  }
+  if (!isObject(read)) return undefined
+  const { kind, target, at, by, model, value } = read
+  if (typeof target !== 'string' || typeof at !== 'number' || typeof by !== 'string') return undefined
+  const common = { target, at, by }
+  if (kind === 'drain' && typeof value === 'boolean') return { kind, ...common, value }
+  if (kind === 'reset') return { kind, ...common, value: null }
+  const isWeight = value === null || (typeof value === 'number' && value >= 0 && value <= 1)
+  if (kind === 'weight' && typeof model === 'string' && isWeight) return { kind, ...common, model, value }
+  return undefined
+}

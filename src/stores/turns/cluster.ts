@@ -1,0 +1,107 @@
+import { type Channel, topic } from '../../lib/channel.ts'
+import type { WorkerChannels } from '../../lib/worker-channels.ts'
+import type { FairQueueOptions, Offered, Ticket } from './fair-queue.ts'
+import { LocalTurns, type Turns } from './local.ts'
+
+interface Entry {
+  model: string
+  /** Names the ticket within its worker. */
+  id: number
+  client: string
+  weight: number
+  offers: boolean
+}
+
+const enter = topic<Entry>('queue.enter')
+const leave = topic<Pick<Entry, 'model' | 'id'>>('queue.leave')
+const wake = topic<string>('queue.wake', { isHint: true })
+/** A worker that hangs must not hold up the requests of the others. */
+const offer = topic<number, Offered>('queue.offer', { timeoutMs: 500 })
+const waiting = topic<{ model: string; isWaiting: boolean }>('queue.waiting')
+const waitingNow = topic<void, string[]>('queue.waiting-now')
+
+/** Turns of a worker: the primary decides whose it is, among the requests of all its workers. */
+export function clusterTurns(primary: Channel): Turns {
+  const ids = new Map<Ticket, number>()
+  const tickets = new Map<number, Ticket>()
+  const busy = new Set<string>()
+  let lastId = 0
+  primary.on(offer, async (id) => (await tickets.get(id)?.offer()) ?? 'gone')
+  primary.on(waiting, ({ model, isWaiting }) => {
+    if (isWaiting) busy.add(model)
+    else busy.delete(model)
+  })
+  // What a worker that was started later has not been told.
+  primary.request(waitingNow).then(
+    (models) => models.forEach((model) => void busy.add(model)),
+    () => undefined,
+  )
+  return {
+    enter(model, ticket, offers) {
+      const id = ++lastId
+      ids.set(ticket, id)
+      tickets.set(id, ticket)
+      const { client, weight } = ticket
+      primary.cast(enter, { model, id, client, weight, offers })
+    },
+    leave(model, ticket) {
+      const id = ids.get(ticket)
+      if (id === undefined) return
+      ids.delete(ticket)
+      tickets.delete(id)
+      primary.cast(leave, { model, id })
+    },
+    wake: (model) => void primary.cast(wake, model),
+    isWaiting: (model) => busy.has(model),
+  }
+}
+
+/** The primary's side. The requests of a worker that has exited wait no longer. */
+export function serveTurns(workers: WorkerChannels, options: FairQueueOptions): void {
+  const turns = new LocalTurns(options)
+  const waitingIn = new Map<string, Map<number, { model: string; ticket: Ticket }>>()
+  const tell = (model: string, before: boolean): void => {
+    const isWaiting = turns.isWaiting(model)
+    if (isWaiting !== before) workers.broadcast(waiting, { model, isWaiting })
+  }
+  const end = (worker: string, id: number): void => {
+    const entry = waitingIn.get(worker)?.get(id)
+    if (!entry) return
+    const { model, ticket } = entry
+    waitingIn.get(worker)?.delete(id)
+    const before = turns.isWaiting(model)
+    turns.leave(model, ticket)
+    tell(model, before)
+  }
+  workers.on(enter, ({ model, id, client, weight, offers }, worker) => {
+    let hungUntil = 0
+    const ticket: Ticket = {
+      client,
+      weight,
+      async offer() {
+        if (Date.now() < hungUntil) return 'passed'
+        try {
+          return await worker.request(offer, id)
+        } catch {
+          hungUntil = Date.now() + passedMs
+          return 'passed'
+        }
+      },
+    }
+    const entries = waitingIn.get(worker.id) ?? new Map()
+    waitingIn.set(worker.id, entries.set(id, { model, ticket }))
+    const before = turns.isWaiting(model)
+    turns.enter(model, ticket, offers)
+    tell(model, before)
+  })
+  workers.on(leave, ({ id }, worker) => end(worker.id, id))
+  workers.on(wake, (model) => turns.wake(model))
+  workers.on(waitingNow, () => turns.models())
+  workers.onExit(({ id: worker }) => {
+    for (const id of [...(waitingIn.get(worker)?.keys() ?? [])]) end(worker, id)
+    waitingIn.delete(worker)
+  })
+}
+
+/** The requests of a worker that did not answer an offer are passed over for this long, in milliseconds. */
+const passedMs = 2_000

@@ -1,0 +1,51 @@
+import { FairQueue, type FairQueueOptions, type Ticket } from './fair-queue.ts'
+
+/** In which order the waiting requests of a host are served, by model. */
+export interface Turns {
+  /** `offers`: a place may be free for the request now. */
+  enter(model: string, ticket: Ticket, offers: boolean): void
+  /** A second call changes nothing. */
+  leave(model: string, ticket: Ticket): void
+  /** Call when a place may be free. */
+  wake(model: string): void
+  /** Whether requests wait for the model in any process of this host. */
+  isWaiting(model: string): boolean
+}
+
+/** Of the requests that wait in one process, or of which the primary knows. */
+export class LocalTurns implements Turns {
+  readonly #options: FairQueueOptions
+  readonly #queues = new Map<string, FairQueue>()
+
+  constructor(options: FairQueueOptions) {
+    this.#options = options
+  }
+
+  enter(model: string, ticket: Ticket, offers: boolean): void {
+    let queue = this.#queues.get(model)
+    if (!queue) {
+      queue = new FairQueue(this.#options)
+      this.#queues.set(model, queue)
+    }
+    queue.enter(ticket, offers)
+  }
+
+  leave(model: string, ticket: Ticket): void {
+    this.#queues.get(model)?.leave(ticket)
+    // Models come and go with the configuration.
+    if (!this.isWaiting(model)) this.#queues.delete(model)
+  }
+
+  wake(model: string): void {
+    this.#queues.get(model)?.wake()
+  }
+
+  isWaiting(model: string): boolean {
+    return (this.#queues.get(model)?.length ?? 0) > 0
+  }
+
+  /** Models for which requests wait. */
+  models(): string[] {
+    return [...this.#queues.keys()].filter((model) => this.isWaiting(model))
+  }
+}

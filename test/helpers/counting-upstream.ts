@@ -1,0 +1,54 @@
+import {
+  openaiText,
+  type RecordedRequest,
+  type ScriptedUpstream,
+  startUpstream,
+} from './scripted-upstream.ts'
+
+/** A server that knows how many requests it had at once. */
+export interface CountingUpstream {
+  readonly upstream: ScriptedUpstream
+  readonly running: number
+  readonly most: number
+  /** From now on requests are answered, also those that were held. */
+  open(): void
+  /** Answers the oldest request that is held. */
+  answerOne(): void
+}
+
+/** Holds all requests until it is told to answer. `onRequest`: called when one has arrived. */
+export async function startCounting(
+  onRequest: (request: RecordedRequest) => void = () => undefined,
+): Promise<CountingUpstream> {
+  let [running, most, isOpen] = [0, 0, false]
+  const held: (() => void)[] = []
+  const upstream = await startUpstream(async (request, index) => {
+    running++
+    most = Math.max(most, running)
+    let isGone = false
+    void upstream.requestClosed(index).then(() => {
+      if (!isGone) running--
+      isGone = true
+    })
+    onRequest(request)
+    if (!isOpen) await new Promise<void>((resolve) => held.push(resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+    if (!isGone) running--
+    isGone = true
+    return openaiText('Hi')
+  })
+  return {
+    upstream,
+    get running() {
+      return running
+    },
+    get most() {
+      return most
+    },
+    open() {
+      isOpen = true
+      for (const answer of held.splice(0)) answer()
+    },
+    answerOne: () => held.shift()?.(),
+  }
+}

@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { EngineSignals } from '../../src/sdk/engine-signals.ts'
+import { type CountingUpstream, startCounting } from '../helpers/counting-upstream.ts'
+import { openRequest, post, type RawAnswer } from '../helpers/http.ts'
+import { startRouter, type TestRouter } from '../helpers/router.ts'
+import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
+
+const body = { model: 'm', messages: [{ role: 'user', content: 'x' }] }
+const path = '/v1/chat/completions'
+const within = (ms: string) => ({ 'content-type': 'application/json', 'x-llm-router-deadline-ms': ms })
+
+interface Setting {
+  boxes: CountingUpstream[]
+  router: TestRouter
+  ask(): Promise<RawAnswer>
+}
+
+/** One server for each limit; `undefined`: it has none. */
+async function setUp(
+  t: { after(fn: () => Promise<void>): void },
+  limits: readonly (number | 'auto' | undefined)[],
+  { strategy = 'balanced', type = 'vllm', env = {} } = {},
+): Promise<Setting> {
+  const boxes = await Promise.all(limits.map(() => startCounting()))
+  const providers = boxes.map(({ upstream: { url } }, index) => ({
+    ...{ id: `box${index}`, api_type: type, api_host: url },
+    ...(limits[index] === undefined ? {} : { max_in_flight: limits[index] }),
+  }))
+  const router = await startRouter({
+    models: { test_models: { m: { providers, strategy } }, active_models: { test_models: ['m'] } },
+    env,
+  })
+  t.after(async () => {
+    for (const box of boxes) box.open()
+    await Promise.all(boxes.map(({ upstream }) => upstream.close()))
+    await router.close()
+  })
+  return { boxes, router, ask: () => post(`${router.url}${path}`, body) }
+}
+
+/** Requests arrive over sockets: there is no event for "it is in the queue now". */
+async function until(isSo: () => boolean): Promise<void> {
+  const signal = AbortSignal.timeout(10_000)
+  while (!isSo()) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+function waiting({ app }: TestRouter): number {
+  return app.balancer.waiting(app.models.find('m') ?? assert.fail('no model'))
+}
+
+/** As if the engines had said so at the last poll. */
+function say({ app }: TestRouter, engine: EngineSignals): void {
+  const model = app.models.find('m') ?? assert.fail('no model')
+  for (const signals of app.balancer.signals(model)) Object.assign(signals, { engine })
+}
+
+const statuses = (answers: readonly RawAnswer[]): unknown[] => [
+  ...new Set(answers.map(({ status }) => status)),
+]
+
+for (const strategy of [
+  'balanced',
+  'weighted',
+  'dynamic_weighted',
+  'least_busy',
+  'adaptive',
+  'cache_aware',
+  'first_available',
+])
+  test(`no target has more requests at a time than its max_in_flight with ${strategy}, and all are answered`, async (t) => {
+    const { boxes, router, ask } = await setUp(t, [2, 3], { strategy })
+    const asked = Array.from({ length: 30 }, ask)
+    await until(() => waiting(router) === 25)
+    assert.deepEqual(
+      boxes.map(({ running }) => running),
+      [2, 3],
+    )
+    for (const box of boxes) box.open()
+    assert.deepEqual(statuses(await Promise.all(asked)), [200])
+    assert.deepEqual(
+      boxes.map(({ most }) => most),
+      [2, 3],
+    )
+    const signals = router.app.balancer.signals(router.app.models.find('m') ?? assert.fail('no model'))
+    assert.deepEqual([signals.reduce((sum, { uses }) => sum + uses, 0), waiting(router)], [30, 0])
+  })
+
+test('among targets with a free place the strategy chooses', async (t) => {
+  const { boxes, ask } = await setUp(t, [10, 10, 10], { strategy: 'balanced' })
+  for (const box of boxes) box.open()
+  for (let index = 0; index < 12; index++) await ask()
+  assert.deepEqual(
+    boxes.map(({ upstream }) => upstream.requests.length),
+    [4, 4, 4],
+  )
+})
+
+test('what does not fit goes to a target without a limit, and nothing waits', async (t) => {
+  const { boxes, router, ask } = await setUp(t, [1, undefined], { strategy: 'least_busy' })
+  const asked = Array.from({ length: 9 }, ask)
+  await until(() => boxes.reduce((sum, { running }) => sum + running, 0) === 9)
+  assert.deepEqual(
+    boxes.map(({ running }) => running),
+    [1, 8],
+  )
+  assert.equal(waiting(router), 0)
+  for (const box of boxes) box.open()
+  assert.deepEqual(statuses(await Promise.all(asked)), [200])
+})
+
+test('a client that leaves frees its place, in the queue and at the target', async (t) => {
+  const {
+    boxes: [box = assert.fail('no server')],
+    router,
+    ask,
+  } = await setUp(t, [1])
+  const leaver = await openRequest(router.url, path, body)
+  await until(() => box.running === 1)
+  const queued = await openRequest(router.url, path, body)
+  await until(() => waiting(router) === 1)
+  queued.destroy()
+  await until(() => waiting(router) === 0)
+  const next = ask()
+  await until(() => waiting(router) === 1)
+  leaver.destroy()
+  await box.upstream.requestReceived(1)
+  assert.equal(waiting(router), 0)
+  box.open()
+  assert.equal((await next).status, 200)
+  assert.equal(box.upstream.requests.length, 2)
+})
+
+test('a place that comes free is used at once', async (t) => {
+  const {
+    boxes: [box = assert.fail('no server')],
+    router,
+    ask,
+  } = await setUp(t, [1])
+  const asked = Array.from({ length: 21 }, ask)
+  await until(() => waiting(router) === 20)
+  const begun = performance.now()
+  for (let index = 1; index <= 20; index++) {
+    box.answerOne()
+    await box.upstream.requestReceived(index)
+  }
+  // Without a release that wakes the queue, each would wait for half a second.
+  assert.ok(performance.now() - begun < 5_000)
+  box.open()
+  assert.deepEqual(statuses(await Promise.all(asked)), [200])
+})
+
+test('a full queue is a 503, with a Retry-After that grows with what waits', async (t) => {
+  const env = { LLM_ROUTER_QUEUE_SIZE: '2' }
+  const {
+    boxes: [box = assert.fail('no server')],
+    router,
+    ask,
+  } = await setUp(t, [1], { env })
+  const asked = [ask()]
+  await until(() => box.running === 1)
+  asked.push(ask(), ask())
+  await until(() => waiting(router) === 2)
+  // The queue does not move: with each second that passes, a request behind two others has two seconds more to wait.
+  await new Promise((resolve) => setTimeout(resolve, 1_100))
+  const refused = await ask()
+  assert.equal(refused.status, 503)
+  assert.equal(JSON.parse(refused.text).error.code, 'queue_full')
+  const retryAfter = Number(refused.headers.get('retry-after'))
+  assert.ok(retryAfter >= 4 && retryAfter < 60, `${retryAfter}`)
+  box.open()
+  assert.deepEqual(statuses(await Promise.all(asked)), [200])
+})
+
+test('auto is one request for LM Studio, as for Ollama', async (t) => {
+  const {
+    boxes: [box = assert.fail('no server')],
+    router,
+    ask,
+  } = await setUp(t, ['auto'], { type: 'lmstudio' })
+  const asked = Array.from({ length: 4 }, ask)
+  await until(() => waiting(router) === 3)
+  box.open()
+  assert.deepEqual(statuses(await Promise.all(asked)), [200])
+  assert.equal(box.most, 1)
+})
+
+test('auto is the slots of llama.cpp, also when it does not answer once', async (t) => {
+  const {
+    boxes: [box = assert.fail('no server')],
+    router,
+    ask,
+  } = await setUp(t, ['auto'], { type: 'llamacpp' })
+  say(router, { slots: 3 })
+  const asked = Array.from({ length: 5 }, ask)
+  await until(() => waiting(router) === 2)
+  assert.equal(box.running, 3)
+  say(router, {})
+  asked.push(ask())
+  await until(() => waiting(router) === 3)
+  box.open()
+  assert.deepEqual(statuses(await Promise.all(asked)), [200])
+  assert.equal(box.most, 3)
+})
+
+test('auto is what SGLang says it runs at once', async (t) => {
+  const {
+    boxes: [box = assert.fail('no server')],
+    router,
+    ask,
+  } = await setUp(t, ['auto'], { type: 'openai' })
+  say(router, { maxRunning: 2 })
+  const asked = Array.from({ length: 5 }, ask)
+  await until(() => waiting(router) === 3)
+  assert.equal(box.running, 2)
+  box.open()
+  assert.deepEqual(statuses(await Promise.all(asked)), [200])
+})
+
+test('with auto requests for vLLM wait in the router while others wait in its own queue', async (t) => {
+  const {
+    boxes: [box = assert.fail('no server')],
+    router,
+    ask,
+  } = await setUp(t, ['auto'])
+  const asked = Array.from({ length: 4 }, ask)
+  await until(() => box.running === 4)
+  say(router, { waiting: 1 })
+  asked.push(ask(), ask())
+  await until(() => waiting(router) === 2)
+  assert.equal(box.running, 4)
+  say(router, { waiting: 0 })
+  await until(() => box.running === 6)
+  box.open()
+  assert.deepEqual(statuses(await Promise.all(asked)), [200])
+})
+
+test('a request whose deadline passes while it waits is told so in time, and is never sent', async (t) => {
+  const {
+    boxes: [box = assert.fail('no server')],
+    router,
+    ask,
+  } = await setUp(t, [1])
+  const held = ask()
+  await until(() => box.running === 1)
+  const late = await post(`${router.url}${path}`, body, within('100'))
+  assert.equal(late.status, 504)
+  assert.equal(JSON.parse(late.text).error.code, 'deadline_exceeded')
+  const messages = { model: 'm', max_tokens: 10, messages: body.messages }
+  const other = await post(`${router.url}/v1/messages`, messages, within('100'))
+  assert.equal(other.status, 504)
+  assert.equal(JSON.parse(other.text).type, 'error')
+  box.open()
+  assert.equal((await held).status, 200)
+  assert.equal((await ask()).status, 200)
+  assert.equal(box.upstream.requests.length, 2)
+})
+
+test('a request with time enough is served, and an invalid deadline is a 400', async (t) => {
+  const {
+    boxes: [box = assert.fail('no server')],
+    router,
+  } = await setUp(t, [1])
+  box.open()
+  const url = `${router.url}${path}`
+  assert.equal((await post(url, body, within('60000'))).status, 200)
+  for (const value of ['soon', '-1', '0', '1.5']) {
+    const refused = await post(url, body, within(value))
+    assert.equal(refused.status, 400, value)
+    assert.match(refused.text, /x-llm-router-deadline-ms/)
+  }
+})
+
+test('no further attempt begins after the deadline', async (t) => {
+  const failing = await startUpstream(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 150)) // longer than the client waits
+    return { kind: 'reset' }
+  })
+  const spare = await startUpstream(openaiText('Hi'))
+  const providers = [failing, spare].map(({ url }) => ({ api_type: 'vllm', api_host: url }))
+  const router = await startRouter({
+    models: { test_models: { m: { providers } }, active_models: { test_models: ['m'] } },
+  })
+  t.after(async () => {
+    await Promise.all([failing.close(), spare.close()])
+    await router.close()
+  })
+  const late = await post(`${router.url}${path}`, body, within('100'))
+  assert.equal(late.status, 504)
+  assert.equal(spare.requests.length, 0)
+  assert.equal((await post(`${router.url}${path}`, body)).status, 200)
+})

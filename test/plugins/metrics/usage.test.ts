@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BusyClock } from '../../../src/plugins/metrics/busy-clock.ts'
+import { post } from '../../helpers/http.ts'
+import { keysFile } from '../../helpers/keys-file.ts'
+import { startRouter } from '../../helpers/router.ts'
+import { openaiStream, startUpstream } from '../../helpers/scripted-upstream.ts'
+import { seededRandom } from '../../helpers/seeded-random.ts'
+
+test('a busy second of a server is divided equally among its attempts, times its accelerators', () => {
+  let now = 0
+  const clock = new BusyClock(() => now)
+  const [a, b] = [{ value: 0 }, { value: 0 }]
+  clock.begin('s', 4, a)
+  now += 1_000
+  clock.begin('s', 4, b)
+  clock.begin('s', 4, b)
+  now += 3_000
+  clock.end('s', a)
+  now += 500
+  clock.divide()
+  assert.deepEqual([a.value, b.value], [4 + 4, 8 + 2])
+  clock.end('s', b)
+  clock.end('s', b)
+  now += 60_000
+  clock.divide()
+  assert.deepEqual([a.value, b.value], [8, 10])
+})
+
+test('whatever runs, the busy seconds never exceed the time of all servers', () => {
+  const random = seededRandom(11)
+  const servers = [1, 2, 8].map((gpus, index) => ({ key: `s-${index}`, gpus }))
+  let now = 0
+  const clock = new BusyClock(() => now)
+  const series = Array.from({ length: 5 }, () => ({ value: 0 }))
+  const open: { key: string; one: { value: number } }[] = []
+  for (let step = 0; step < 5_000; step++) {
+    now += random() * 100
+    const server = servers[Math.floor(random() * servers.length)]
+    const one = series[Math.floor(random() * series.length)]
+    if (server && one && random() < 0.5) {
+      open.push({ key: server.key, one })
+      clock.begin(server.key, server.gpus, one)
+    } else {
+      const [ended] = open.splice(Math.floor(random() * open.length), 1)
+      if (ended) clock.end(ended.key, ended.one)
+    }
+  }
+  clock.divide()
+  const sum = series.reduce((total, { value }) => total + value, 0)
+  const fleet = (now / 1000) * servers.reduce((total, { gpus }) => total + gpus, 0)
+  assert.ok(sum > 0.5 * fleet && sum <= fleet * (1 + 1e-9), `${sum} of ${fleet}`)
+})
+
+test('tokens, busy seconds and times are told by client, model and target', async (t) => {
+  const upstream = await startUpstream(openaiStream(['Hi', ' there'], { usage: true }))
+  const file = keysFile([
+    { id: 'team', key: 'key-of-the-team-12345', surfaces: ['openai', 'operator'] },
+    { id: 'other-team', key: 'key-of-others-12345' },
+  ])
+  const provider = { api_type: 'vllm', api_host: upstream.url, gpus: 2 }
+  const router = await startRouter({
+    env: { ...file.env, LLM_ROUTER_USE_PROMETHEUS: '1' },
+    models: {
+      g: {
+        one: { providers: [{ id: 'gpu-a', ...provider }] },
+        two: { providers: [{ id: 'gpu-a2', ...provider, canary: true, weight: 0.1 }] },
+      },
+      active_models: { g: ['one', 'two'] },
+    },
+  })
+  t.after(async () => {
+    await router.close()
+    await upstream.close()
+    file.remove()
+  })
+  const authorization = 'Bearer key-of-the-team-12345'
+  const startedAt = performance.now()
+  await Promise.all(
+    ['one', 'two', 'one', 'two'].map(async (model, index) => {
+      const body = { model, stream: true, messages: [{ role: 'user', content: 'Hi' }] }
+      const key = index < 3 ? authorization : 'Bearer key-of-others-12345'
+      const headers = { 'content-type': 'application/json', authorization: key }
+      assert.equal((await post(`${router.url}/v1/chat/completions`, body, headers)).status, 200)
+    }),
+  )
+  const text = await (await fetch(`${router.url}/metrics`, { headers: { authorization } })).text()
+  const elapsed = (performance.now() - startedAt) / 1000
+  const values = [...text.matchAll(/^llm_router_usage_busy_seconds_total\{(.*)\} (.*)$/gm)]
+  const busy = values.reduce((sum, [, , value]) => sum + Number(value), 0)
+  assert.equal(values.length, 3)
+  assert.ok(busy > 0 && busy <= 2 * elapsed, `${busy} of ${2 * elapsed}`)
+  for (const line of [
+    /^llm_router_usage_tokens_total\{client="team",model_name="one",target="gpu-a",direction="input"\} [1-9]/m,
+    /^llm_router_usage_tokens_total\{client="other-team",model_name="two",target="gpu-a2",direction="output"\} [1-9]/m,
+    /^llm_router_time_to_first_token_seconds_count\{.*model_name="one",target="gpu-a"\} 2/m,
+    /^llm_router_provider_latency_seconds_count\{.*model_name="two",target="gpu-a2"\} 2/m,
+    /^llm_router_time_per_output_token_seconds_count\{.*model_name="one",target="gpu-a"\} 2/m,
+    /^llm_router_target_canary\{model_name="two",target="gpu-a2"\} 1/m,
+  ])
+    assert.match(text, line)
+})
