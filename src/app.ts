@@ -16,6 +16,7 @@ import auth from './plugins/auth/index.ts'
 import balancer from './plugins/balancer/index.ts'
 import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body/index.ts'
+import budgets from './plugins/budgets/index.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
 import directory from './plugins/directory/index.ts'
@@ -43,6 +44,7 @@ import strictHttp, { routableTarget } from './plugins/strict-http.ts'
 import textEndpoints from './plugins/text-endpoints/index.ts'
 import tracing from './plugins/tracing/index.ts'
 import upstream from './plugins/upstream.ts'
+import usage from './plugins/usage/index.ts'
 import validation, { noCompilers } from './plugins/validation.ts'
 import { builtInProviders } from './providers/index.ts'
 import { connectionLimit, createHttpServer, defaultLimits } from './runtime/http-server.ts'
@@ -141,6 +143,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(responseStore)
   await app.register(gateway)
   await app.register(operations)
+  await app.register(usage)
+  await app.register(budgets)
   await app.register(metrics)
   await app.register(status)
   await app.register(statusEvents)

@@ -4,12 +4,11 @@ import { databaseAddress } from '../lib/database-address.ts'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import {
   type Actor,
-  ClientRecordSchema,
   type Entities,
   type EntityName,
-  GroupRecordSchema,
   NewKeySchema,
   RotationSchema,
+  recordSchemas,
 } from '../sdk/directory.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { CommandName, Commands } from '../stores/directory/commands.ts'
@@ -25,9 +24,9 @@ type Verb = (args: readonly string[], context: CommandContext, run: Run) => Prom
 /** Longest list that a command prints; more are read through the API, page by page. */
 const maxListed = 1_000
 
-/** `llm-router clients` and `groups`, directly on the database. */
+/** `llm-router clients`, `groups`, `prices` and `budgets`, directly on the database. */
 export function recordCommand(entity: EntityName): Command {
-  const schema = { clients: ClientRecordSchema, groups: GroupRecordSchema }[entity]
+  const schema = recordSchemas[entity]
   return command(entity, {
     list: async (_args, _context, run) => (await run('list', { entity, limit: maxListed })).data.map(flat),
     get: async ([id], _context, run) => flat(await run('get', { entity, id: needed(id, 'an id') })),
@@ -77,14 +76,22 @@ function command(name: string, verbs: Readonly<Record<string, Verb>>): Command {
       throw new ConfigError([
         `llm-router ${name} ${verb}: no such command${didYouMean(verb, known)}; known: ${known.join(', ')}`,
       ])
-    const { run, close } = await openAdministration(context)
-    try {
-      const result = await found(args, context, run)
-      if (result !== undefined) context.print(`${JSON.stringify(result, null, 2)}\n`)
-      return 0
-    } finally {
-      await close()
-    }
+    const result = await onDatabase(context, (run) => found(args, context, run))
+    if (result !== undefined) context.print(`${JSON.stringify(result, null, 2)}\n`)
+    return 0
+  }
+}
+
+/** Runs commands directly on the database. */
+export async function onDatabase<Result>(
+  context: CommandContext,
+  work: (run: Run) => Promise<Result>,
+): Promise<Result> {
+  const { run, close } = await openAdministration(context)
+  try {
+    return await work(run)
+  } finally {
+    await close()
   }
 }
 
@@ -121,7 +128,7 @@ function flat({ record, ...stored }: { record: object; id: string }): object {
 }
 
 /** `models=small,large enabled=false group=null`, read as the schema says. */
-function membersOf(schema: TSchema, args: readonly string[]): Record<string, unknown> {
+export function membersOf(schema: TSchema, args: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     args.map((arg) => {
       const [, name = '', text = ''] = /^([^=]+)=(.*)$/s.exec(arg) ?? []

@@ -52,7 +52,9 @@ export function runPrimary(config: Config, logging: Logging, sources: ConfigSour
     onEnd: (end) => logger.error(...lineOf(end, requests)),
     onFinish(code, why) {
       if (why !== undefined) logger.fatal(why)
-      void logging.flush().then(() => process.exit(code))
+      void closed(clients)
+        .then(() => logging.flush())
+        .then(() => process.exit(code))
     },
   })
   channels.on(ready, (_, { id }) => workers.ready(Number(id)))
@@ -70,6 +72,16 @@ export function runPrimary(config: Config, logging: Logging, sources: ConfigSour
   })
   process.on('SIGHUP', reload)
   workers.start()
+}
+
+/** Writes what is left of the usage of all workers. */
+async function closed(clients: ReturnType<typeof serveClients>): Promise<void> {
+  try {
+    const host = await clients
+    await host?.close()
+  } catch {
+    // It was never open, or is away.
+  }
 }
 
 /** What the log says of a worker that died. */

@@ -8,6 +8,7 @@ export const words = {
   logFormat: ['auto', 'json', 'pretty'],
   serverType: ['single', 'cluster'],
   redisDown: ['local', 'reject'],
+  budgetStoreDown: ['allow', 'refuse'],
   useSleeping: ['never', 'fallback'],
   authKeyStore: ['memory', 'redis', 'vault'],
   streamDefault: ['dialect', 'true', 'false'],
@@ -309,6 +310,46 @@ export const ConfigSchema = Type.Object({
     description:
       'Database for clients, keys and groups that change while the router runs: `sqlite:PATH` for one host, `postgres://user:password@host:5432/database` for several; empty: the keys file alone. [teams.md](teams.md).',
   }),
+  timeZone: text(
+    'UTC',
+    'Time zone in which days, weeks and months of usage and budgets begin, such as `Europe/Warsaw`.',
+  ),
+  budgetStoreDown: oneOf(
+    words.budgetStoreDown,
+    'allow',
+    'When the database is away and a slice of a hard budget is used up: `allow` (booked afterwards) or `refuse` (503).',
+  ),
+  budgetWebhookUrl: Type.String({
+    default: '',
+    pattern: '^$|^https://.+',
+    writeOnly: true,
+    allowed: 'an https:// address',
+    description:
+      'Told when a budget reaches 50, 80 and 100 %: an `https://` address; empty: nobody is told. [teams.md](teams.md#webhook).',
+  }),
+  budgetWebhookSecret: Type.String({
+    default: '',
+    writeOnly: true,
+    description: 'Signs what the webhook is told; needed with it.',
+  }),
+  usageQuarterDays: Type.Integer({
+    default: 62,
+    minimum: 32,
+    maximum: 3_660,
+    unit: 'days',
+    description: 'How long usage is kept by 15 minutes: [teams.md](teams.md#usage). Then it is kept by days.',
+  }),
+  usageDays: Type.Integer({
+    default: 1_100,
+    minimum: 32,
+    maximum: 36_600,
+    unit: 'days',
+    description: 'How long usage is kept by days.',
+  }),
+  usageSpool: text(
+    '',
+    "Directory for usage while the database is away; empty: beside the SQLite file, or `llm-router-usage` in the system's temporary directory for PostgreSQL.",
+  ),
   allowUnprotected: flag(
     false,
     'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_MASKING`.',

@@ -1,6 +1,8 @@
 import { Value } from '@sinclair/typebox/value'
 import { allowedDatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
+import { isLinkLocalOrMetadata } from '../lib/link-local.ts'
+import { isTimeZone } from '../lib/time-zone.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { readNetworks } from './networks.ts'
 import { proxyErrors } from './proxy-rule.ts'
@@ -105,6 +107,13 @@ export const variables: readonly Variable[] = [
   { key: 'oidcAudience', name: 'OIDC_AUDIENCE', read: readString },
   { key: 'oidcClientClaim', name: 'OIDC_CLIENT_CLAIM', read: readString },
   { key: 'databaseUrl', name: 'DATABASE_URL', read: readString },
+  { key: 'timeZone', name: 'TIME_ZONE', read: readString },
+  { key: 'budgetStoreDown', name: 'BUDGET_STORE_DOWN', read: readWord(words.budgetStoreDown, {}) },
+  { key: 'budgetWebhookUrl', name: 'BUDGET_WEBHOOK_URL', read: readString },
+  { key: 'budgetWebhookSecret', name: 'BUDGET_WEBHOOK_SECRET', read: readString },
+  { key: 'usageQuarterDays', name: 'USAGE_QUARTER_DAYS', read: readInteger },
+  { key: 'usageDays', name: 'USAGE_DAYS', read: readInteger },
+  { key: 'usageSpool', name: 'USAGE_SPOOL', read: readString },
   { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
@@ -139,6 +148,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   const notes = envNotes(env, names, config)
   errors.push(
     ...authErrors(config),
+    ...timeZoneErrors(config),
+    ...webhookErrors(config),
     ...redisErrors(config),
     ...signInErrors(config),
     ...proxyErrors(config),
@@ -149,6 +160,25 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   if (config.inDebug && config.logLevel !== 'trace') config.logLevel = 'debug'
   const warnings = [...notes.warnings, ...authWarnings(config), ...readTracing(env).warnings]
   return { config, notes: [...notes.notes, ...redisNotes(config)], warnings }
+}
+
+function timeZoneErrors({ timeZone }: Config): string[] {
+  if (isTimeZone(timeZone)) return []
+  return [
+    `LLM_ROUTER_TIME_ZONE: ${shown('TIME_ZONE', timeZone)} is not a time zone of the IANA database, such as "Europe/Warsaw"`,
+  ]
+}
+
+function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: Config): string[] {
+  if (url === '') return []
+  if (!URL.canParse(url)) return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: its value is not an https:// address']
+  if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
+    return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: its value is a link-local address']
+  if (secret.length < fewestKeyCharacters)
+    return [
+      `LLM_ROUTER_BUDGET_WEBHOOK_SECRET: needed with LLM_ROUTER_BUDGET_WEBHOOK_URL, with at least ${fewestKeyCharacters} characters`,
+    ]
+  return []
 }
 
 /** Node's own variable that turns off what an https:// address is for. */

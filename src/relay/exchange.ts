@@ -25,14 +25,20 @@ export interface ExchangeRecord {
   providerType: string | undefined
   /** Id of the client's key; undefined where none is required. */
   client: string | undefined
+  /** Id of the key of a client of the database. */
+  key: string | undefined
   stream: boolean
   attempts: number
+  /** What each target that was tried did for the request. */
+  work: readonly TargetWork[]
   /** Why each target was picked; undefined where none was. */
   reason?: string | undefined
   /** The router's own time, in milliseconds: no upstream, no waiting, no transfer of the request. */
   ownMs: number | undefined
   firstContentMs: number | undefined
   usage: Usage | undefined
+  /** Estimated from the request's size, for where no upstream has counted it. */
+  estimatedPromptTokens(): number
   dropped: readonly string[]
   /** The upstream's word for the end of its answer, where nobody knows it. */
   unknownReason?: string | undefined
@@ -41,6 +47,15 @@ export interface ExchangeRecord {
   responseBytes: number
   /** Undefined where the request is in no trace. */
   trace: RequestTrace | undefined
+}
+
+/** What one target did for one request. */
+export interface TargetWork {
+  target: string
+  /** Alias of the model that it serves. */
+  model: string
+  /** Its time, divided among all attempts that ran at the same server, in milliseconds. */
+  busyMs: number
 }
 
 const nothing: ReadonlyMap<string, string> = new Map()
@@ -57,10 +72,13 @@ export class Exchange {
   providerType: string | undefined
   /** Id of the client's key. */
   client: string | undefined
+  /** Id of the key, for clients of the database. */
+  key: string | undefined
   stream = false
   /** Alias of the fallback model whose targets are tried; undefined while they are those of the requested model. */
   answeringModel: string | undefined
   attempts = 0
+  readonly work: TargetWork[] = []
   /** Why each of them was made at its target. */
   readonly reasons = new PickReasons()
   /** Whether the headers of the answer name the target. */
@@ -95,6 +113,7 @@ export class Exchange {
   #deadline: NodeJS.Timeout | undefined
   #brokenOff = false
   #closeListeners: (() => void)[] | undefined
+  readonly #openWork = new Set<() => void>()
 
   /** `onStep` is called with each step of the request when it is over. */
   constructor(id: string, onStep: (step: Step, exchange: Exchange) => void = () => undefined) {
@@ -166,10 +185,30 @@ export class Exchange {
   /** Of the attempts that gave counts; an endpoint that asks a model several times adds them up. */
   addUsage(usage: Usage | undefined): void {
     if (!usage) return
+    const before = this.usage
+    const sum = (a: number | undefined, b: number | undefined) =>
+      a === undefined && b === undefined ? undefined : (a ?? 0) + (b ?? 0)
+    const cachedTokens = sum(before?.cachedTokens, usage.cachedTokens)
+    const reasoningTokens = sum(before?.reasoningTokens, usage.reasoningTokens)
     this.usage = {
-      promptTokens: (this.usage?.promptTokens ?? 0) + usage.promptTokens,
-      completionTokens: (this.usage?.completionTokens ?? 0) + usage.completionTokens,
+      promptTokens: (before?.promptTokens ?? 0) + usage.promptTokens,
+      completionTokens: (before?.completionTokens ?? 0) + usage.completionTokens,
+      ...(cachedTokens === undefined ? {} : { cachedTokens }),
+      ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
     }
+  }
+
+  /** An attempt at a target begins; `end` returns what the target did for it. Call the result once at its end. */
+  beginWork({ id, model }: { id: string; model: string }, end: () => number): () => void {
+    const done = (): void => {
+      if (!this.#openWork.delete(done)) return
+      const busyMs = end()
+      const same = this.work.find((each) => each.target === id && each.model === model)
+      if (same) same.busyMs += busyMs
+      else this.work.push({ target: id, model, busyMs })
+    }
+    this.#openWork.add(done)
+    return done
   }
 
   contentSeen(): void {
@@ -208,6 +247,7 @@ export class Exchange {
       this.error = new RouterError('client_gone', 'The client closed the connection')
       this.abort(this.error)
     }
+    for (const done of [...this.#openWork]) done()
     for (const listener of this.#closeListeners ?? []) listener()
   }
 

@@ -41,6 +41,8 @@ export interface ClientKey {
   readonly limitScopes?: readonly { readonly key: string; readonly limits: KeyLimits }[] | undefined
   /** What it may do to the router itself; absent: as `surfaces` say, `operator` or nothing. */
   readonly role?: Role | undefined
+  /** Id of the key that was used, of a client of the database. */
+  readonly keyId?: string | undefined
   /** The group that it belongs to. */
   readonly group?: string | undefined
   /** Whether it may use the endpoint at this path, as the client sent it; absent: all. */

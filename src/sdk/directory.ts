@@ -1,4 +1,4 @@
-import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox'
 import { priorities, roles, surfaces } from './client-key.ts'
 
 /** What `P/admin` reads and writes. Members that are absent or null bound nothing. */
@@ -157,12 +157,120 @@ export interface Snapshot {
   keys: readonly { id: string; client: string; sha256: string; endsAt: number | null }[]
   /** Ids of sessions that were ended before their time. */
   endedSessions: readonly string[]
+  prices: readonly { id: string; record: PriceRecord }[]
+  budgets: readonly { id: string; record: BudgetRecord }[]
 }
+
+const Amount = (description: string) =>
+  orNull(
+    Type.Number({ minimum: 0, maximum: 1e12 }),
+    description,
+    'a number from 0 to 1000000000000, or null',
+  )
+const name = Type.String({ minLength: 1, maxLength: 500 })
+
+export const PriceRecordSchema = Type.Object(
+  {
+    description: text,
+    model: orNull(name, 'A model or a pattern such as `gpt-*`; absent: any.', 'a name or pattern, or null'),
+    target: orNull(name, 'Id of a target; it goes before a price of the model alone.', 'the id of a target, or null'),
+    currency: Type.Optional(
+      Type.String({ maxLength: 20, description: 'For people; give all prices in one.', allowed: 'a text of at most 20 characters' }),
+    ),
+    prompt: Amount('Per million prompt tokens.'),
+    cached_prompt: Amount('Per million prompt tokens that were in the cache; absent: as `prompt`.'),
+    completion: Amount('Per million completion tokens.'),
+    gpu_second: Amount('Per busy second.'),
+    request: Amount('Per request.'),
+  },
+  { additionalProperties: false },
+)
+export type PriceRecord = Static<typeof PriceRecordSchema>
+
+export const budgetUnits = ['tokens', 'cost', 'gpu_seconds', 'requests'] as const
+export type BudgetUnit = (typeof budgetUnits)[number]
+const budgetWindows = ['day', 'week', 'month', 'rolling'] as const
+
+export const BudgetRecordSchema = Type.Object(
+  {
+    description: text,
+    enabled: Type.Optional(
+      Type.Boolean({ description: 'false: it has no effect. Default true.', allowed: 'true or false' }),
+    ),
+    client: orNull(IdSchema, 'Whose budget it is; or `group`.', 'the id of a client, or null'),
+    group: orNull(IdSchema, 'All clients in it and below share it; or `client`.', 'the id of a group, or null'),
+    model: orNull(name, 'Only for this model; absent: all.', 'the name of a model, or null'),
+    unit: Type.Union(
+      budgetUnits.map((unit) => Type.Literal(unit)),
+      { description: 'What is limited.', allowed: budgetUnits.join(', ') },
+    ),
+    limit: Type.Number({
+      exclusiveMinimum: 0,
+      maximum: 1e15,
+      description: 'How much may be spent in a window.',
+      allowed: 'a number above 0',
+    }),
+    window: Type.Union(
+      budgetWindows.map((window) => Type.Literal(window)),
+      {
+        description: 'A day, a week from Monday or a month in LLM_ROUTER_TIME_ZONE, or the last `hours`.',
+        allowed: budgetWindows.join(', '),
+      },
+    ),
+    hours: orNull(
+      Type.Integer({ minimum: 1, maximum: 744 }),
+      'Length of a `rolling` window, which moves in steps of 15 minutes.',
+      'a number from 1 to 744, or null',
+    ),
+    hard: Type.Optional(
+      Type.Boolean({
+        description: 'Whether requests are refused when it is used up. Default true; false: only told.',
+        allowed: 'true or false',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type BudgetRecord = Static<typeof BudgetRecordSchema>
 
 /** The records that clients of `P/admin` create, read, change and remove by their id. */
 export interface Entities {
   clients: ClientRecord
   groups: GroupRecord
+  prices: PriceRecord
+  budgets: BudgetRecord
 }
 export type EntityName = keyof Entities
-export const entityNames = ['clients', 'groups'] as const satisfies readonly EntityName[]
+export const entityNames = ['clients', 'groups', 'prices', 'budgets'] as const satisfies readonly EntityName[]
+
+export const recordSchemas: Readonly<Record<EntityName, TObject>> = {
+  clients: ClientRecordSchema,
+  groups: GroupRecordSchema,
+  prices: PriceRecordSchema,
+  budgets: BudgetRecordSchema,
+}
+
+/** The word for one of them. */
+export const recordNouns: Readonly<Record<EntityName, string>> = {
+  clients: 'client',
+  groups: 'group',
+  prices: 'price',
+  budgets: 'budget',
+}
+
+/** What its schema cannot say of a record; undefined: it is right. */
+export function recordError(
+  entity: EntityName,
+  record: object,
+): { message: string; param: string } | undefined {
+  if (entity === 'prices') {
+    const { model, target } = record as PriceRecord // its schema has checked it
+    if (!model && !target) return { message: "A price needs a 'model' or a 'target'", param: 'model' }
+  }
+  if (entity !== 'budgets') return undefined
+  const { client, group, window, hours } = record as BudgetRecord
+  if (!client === !group) return { message: "A budget has a 'client' or a 'group'", param: 'client' }
+  if (window === 'rolling' && !hours) return { message: "A rolling budget needs 'hours'", param: 'hours' }
+  if (window !== 'rolling' && hours) return { message: "'hours' goes with the window rolling", param: 'hours' }
+  return undefined
+}

@@ -12,7 +12,7 @@ export const docsTags = {
   Forwarded: 'Requests that go to a server as they are, but for the name of the model.',
   'Text endpoints': 'Ready-made text work with prompts of the library.',
   Operation: 'For those who run the router.',
-  Administration: 'Clients, groups and keys in the database: with the role admin.',
+  Administration: 'Clients, groups, keys and usage in the database; changes take the role admin.',
   Extensions: 'Added by the modules of LLM_ROUTER_EXTENSIONS.',
   'Other paths': 'The same endpoints once more, at the other paths that clients use.',
 } as const

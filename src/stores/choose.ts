@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Config } from '../config/settings.ts'
 import { type Channel, topic } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
@@ -199,14 +201,26 @@ export async function serveClients(
 async function openHost(address: DatabaseAddress, config: Config, log: StoreLog): Promise<DirectoryHost> {
   const { openDatabase } = await import('./database/open.ts')
   const { DirectoryHost } = await import('./directory/host.ts')
+  const { UsageSpool } = await import('./usage/spool.ts')
   const database = await openDatabase(address, ({ message }) =>
     log.warn({ error: message }, 'a connection to the database broke'),
   )
+  const { timeZone, usageQuarterDays: quarterDays, usageDays: days } = config
+  const spool = new UsageSpool(spoolFolder(config, address), config.databaseUrl)
+  const { webhookTo } = await import('./budgets/webhook.ts')
+  const { budgetWebhookUrl: url, budgetWebhookSecret: secret } = config
+  const webhook = url === '' ? undefined : webhookTo(url, secret)
+  const options = { log, spool, webhook, retention: { timeZone, quarterDays, days } }
   const redis = redisAddress(config)
   const { noHints, redisHints } = await import('./directory/hints.ts')
-  if (!redis) return DirectoryHost.start(database, { log, hints: noHints })
+  if (!redis) return DirectoryHost.start(database, { ...options, hints: noHints })
   const { connectListening } = await import('./redis/client.ts')
-  return DirectoryHost.start(database, { log, hints: redisHints(connectListening(redis, [])) })
+  return DirectoryHost.start(database, { ...options, hints: redisHints(connectListening(redis, [])) })
+}
+
+function spoolFolder({ usageSpool }: Config, address: DatabaseAddress): string {
+  if (usageSpool !== '') return usageSpool
+  return address.kind === 'sqlite' ? `${address.path}-usage` : join(tmpdir(), 'llm-router-usage')
 }
 
 /** Responses of long conversations are large; this many bytes are some hundreds of them. */

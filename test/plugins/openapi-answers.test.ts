@@ -59,7 +59,7 @@ function operationsOf({ paths }: Document): Documented[] {
   return (
     Object.entries(paths)
       // They take a database: test/teams/ looks at them.
-      .filter(([path]) => !path.includes('/admin/'))
+      .filter(([path]) => !path.includes('/admin/') && path !== '/api/usage')
       .flatMap(([path, methods]) =>
         Object.entries(methods).map(([method, operation]) => ({
           method: method.toUpperCase(),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { text as metricsText, vllmMetrics } from '../helpers/engine-answers.ts'
@@ -18,6 +19,7 @@ import {
   startUpstream,
 } from '../helpers/scripted-upstream.ts'
 import { type RedisServer, startRedis } from '../stores/redis-server.ts'
+import { adminKey, requestsTo } from '../teams/team-house.ts'
 
 interface Panel {
   id: number
@@ -56,9 +58,12 @@ let redis: RedisServer
 let keys: KeysFile
 let router: TestRouter
 let prometheus: Prometheus
+let database: string
+let groupKey: string
 
 before(async () => {
   redis = await startRedis()
+  database = mkdtempSync(join(tmpdir(), 'llm-router-dashboard-'))
   keys = keysFile([
     { id: 'team', key: teamKey },
     { id: 'narrow', key: narrowKey, surfaces: ['anthropic'] },
@@ -76,6 +81,8 @@ before(async () => {
       LLM_ROUTER_HEALTH_INTERVAL: '1000',
       ...keys.env,
       LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: '/metrics',
+      LLM_ROUTER_DATABASE_URL: `sqlite:${join(database, 'router.db')}`,
+      LLM_ROUTER_ADMIN_KEY: adminKey,
     },
     models: {
       g: {
@@ -89,6 +96,17 @@ before(async () => {
       active_models: { g: ['plain', 'native', 'spare', 'locked', 'lost', 'alone'] },
     },
   })
+  const { admin, newKey } = requestsTo(router.url)
+  await admin('POST', '/groups', { id: 'department' })
+  await admin('POST', '/prices', { id: 'all', model: '*', request: 1 })
+  groupKey = await newKey('stored', { group: 'department' })
+  await admin('POST', '/budgets', {
+    id: 'day',
+    group: 'department',
+    unit: 'requests',
+    limit: 3,
+    window: 'day',
+  })
   prometheus = await startPrometheus(router.url)
 })
 after(async () => {
@@ -97,6 +115,7 @@ after(async () => {
   await upstream.close()
   await redis.stop()
   keys.remove()
+  rmSync(database, { recursive: true })
 })
 
 function answer({ url, body }: RecordedRequest) {
@@ -134,6 +153,7 @@ async function traffic(): Promise<void> {
     ask('alone'),
     ask('nobody'),
     ask('plain', {}, narrowKey),
+    ask('plain', {}, groupKey),
     fetch(`${router.url}/nowhere`),
   ])
   taken.destroy()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { type Postgres, startPostgres } from '../helpers/postgres.ts'
-import { adminKey, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+import { adminKey, eventually, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
 
 let postgres: Postgres
 
@@ -269,14 +269,4 @@ async function statuses(chat: TeamHouse['chat'], keys: readonly (string | undefi
   const all: number[] = []
   for (const key of keys) all.push((await chat(key ?? '')).status)
   return all
-}
-
-/** Asks again until it is so. Milliseconds that it took. */
-async function eventually(isSo: () => Promise<boolean>): Promise<number> {
-  const since = performance.now()
-  while (!(await isSo())) {
-    assert.ok(performance.now() - since < 30_000, 'never came true')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  return performance.now() - since
 }

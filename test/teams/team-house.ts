@@ -27,8 +27,9 @@ export interface TeamHouse {
 }
 
 export const models = {
-  active_models: { all: ['small', 'large'] },
+  active_models: { all: ['small', 'large', 'broken'] },
   all: {
+    broken: { providers: [{ id: 'broken', api_type: 'mock', mock: { error_status: 400 } }] },
     small: { providers: [{ id: 'small', api_type: 'mock' }] },
     large: { providers: [{ id: 'large', api_type: 'mock' }] },
   },
@@ -99,4 +100,14 @@ export function sqliteUrl(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-sqlite-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   return `sqlite:${join(folder, 'router.db')}`
+}
+
+/** Asks again until it is so. Milliseconds that it took. */
+export async function eventually(isSo: () => Promise<boolean>): Promise<number> {
+  const since = performance.now()
+  while (!(await isSo())) {
+    assert.ok(performance.now() - since < 25_000, 'never came true')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return performance.now() - since
 }

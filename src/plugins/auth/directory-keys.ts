@@ -9,11 +9,11 @@ type Bounds = Omit<GroupRecord, 'parent'>
 export function directoryKeys({ clients, groups, keys }: Snapshot): { ring: KeyRing; clients: ClientKey[] } {
   const groupOf = new Map(groups.map(({ id, record }) => [id, record]))
   const known = new Map(clients.map(({ id, record }) => [id, clientKey(id, record, groupOf)]))
-  const entries = keys.flatMap(({ client: owner, sha256, endsAt }) => {
+  const entries = keys.flatMap(({ id: keyId, client: owner, sha256, endsAt }) => {
     const client = known.get(owner)
     if (!client) return []
     const expiresAt = earliest(client.expiresAt, endsAt ?? undefined)
-    return [{ client: { ...client, expiresAt }, sha256: Buffer.from(sha256, 'hex') }]
+    return [{ client: { ...client, expiresAt, keyId }, sha256: Buffer.from(sha256, 'hex') }]
   })
   return { ring: new Ring(entries), clients: [...known.values()] }
 }

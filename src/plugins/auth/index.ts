@@ -199,6 +199,7 @@ function requireKeys(
     if (client instanceof RouterError) return next(client)
     request.client = client
     request.exchange.client = client.id
+    request.exchange.key = client.keyId
     if (client.surfaces.has('operator')) request.exchange.tellsRoute = true
     const surface = surfaceOf(app, request)
     if (surface === 'operator' && !hasRole(client, neededRole(request.method, request.routeOptions.config)))

@@ -6,6 +6,7 @@ import { Exchange, type ExchangeRecord } from '../../relay/exchange.ts'
 import type { Step } from '../../relay/steps.ts'
 import type { RequestTrace } from '../../relay/trace.ts'
 import type { RouterError } from '../../sdk/errors.ts'
+import { costOf } from '../auth/request-cost.ts'
 import { passedOnTrace } from '../tracing/trace-context.ts'
 import { requestLog } from './request-log.ts'
 
@@ -153,13 +154,16 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     target: exchange.target,
     providerType: exchange.providerType,
     client: exchange.client,
+    key: exchange.key,
     stream: exchange.stream,
     attempts: exchange.attempts,
+    work: exchange.work,
     reason: exchange.reasons.toString() || undefined,
     ownMs: exchange.ownMs(),
     firstContentMs:
       exchange.firstContentAt === undefined ? undefined : exchange.firstContentAt - exchange.startedAt,
     usage: exchange.usage,
+    estimatedPromptTokens: () => costOf(request).promptTokens,
     dropped: droppedNames(exchange.dropped),
     unknownReason: exchange.unknownReason,
     error: exchange.error,

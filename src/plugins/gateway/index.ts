@@ -4,6 +4,7 @@ import { version } from '../../lib/version.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import { deferredClient } from '../../relay/answer/deferred-client.ts'
 import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
+import { BusyShares } from '../../relay/attempt/busy-shares.ts'
 import { type ClientRequest, type NamedCall, readClientRequest } from '../../relay/request/client-request.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
 import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
@@ -98,6 +99,7 @@ export default fp(
       'engines',
       'holding',
       'exchange',
+      'directory',
     ],
   },
 )
@@ -142,6 +144,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
+    busy: app.directory ? new BusyShares(() => performance.now()) : undefined,
     noteOnce: notedOnce(app),
     transportOf: app.upstream.transportOf,
     collects: app.engines.collects,

@@ -11,6 +11,7 @@ import { recordClients, recordModels, recordRequests } from './requests.ts'
 import { exposeRouter } from './router.ts'
 import { recordSteps } from './steps.ts'
 import { exposeTargets } from './targets.ts'
+import { exposeTeams } from './teams.ts'
 import { recordUsage } from './usage.ts'
 
 /**
@@ -44,6 +45,7 @@ export default fp(
     exposeTargets(app, labels)
     exposeEngines(app, labels)
     exposeRouter(app)
+    exposeTeams(app)
     const text = metricsText(app)
     const { contentType } = app.metrics.client.register
     const paths = endpointPaths(app.config.endpointPrefix, { fixed: ['/metrics'], prefixed: ['/metrics'] })
@@ -69,6 +71,9 @@ export default fp(
       'balancer',
       'health',
       'engines',
+      'directory',
+      'usage',
+      'budgets',
     ],
   },
 )

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import { Families, perKey, perProvider } from './families.ts'
 import { durationBuckets, methodLabel, type TargetLabels } from './labels.ts'
+import { boundedNames } from './teams.ts'
 
 const sizeBuckets = [100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 10_000_000]
 const overheadBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
@@ -154,6 +155,7 @@ const reasonOfCause: Readonly<Record<string, string>> = {
   KEY_CONCURRENT: 'concurrent',
   KEY_REQUESTS: 'requests',
   KEY_TOKENS: 'tokens',
+  BUDGET: 'budget',
 }
 const reasonOfCode: Readonly<Record<string, string>> = {
   endpoint_not_allowed: 'endpoint',
@@ -165,7 +167,7 @@ const loginReasons: Readonly<Record<string, string>> = {
   too_many_failed_logins: 'blocked',
 }
 
-/** Use per client key. Its cardinality is the number of ids in the keys file. */
+/** Use per client. Its cardinality is bounded: clients of a database come and go. */
 export function recordClients(app: FastifyInstance): (record: ExchangeRecord) => void {
   const families = new Families(app.metrics.client)
   const requests = families.counter({
@@ -197,13 +199,15 @@ export function recordClients(app: FastifyInstance): (record: ExchangeRecord) =>
       output: tokens.series({ client, direction: 'output' }),
     }
   })
-  return ({ client, outcome, usage, error }) => {
+  const nameOf = boundedNames()
+  return ({ client: id, outcome, usage, error }) => {
     const code = error?.code ?? ''
-    if (client === undefined) {
+    if (id === undefined) {
       const reason = loginReasons[code]
       if (reason !== undefined) logins.series({ reason }).value++
       return
     }
+    const client = nameOf(id)
     requestsOf(client)(outcome).value++
     const reason = reasonOfCause[error?.causeCode ?? ''] ?? reasonOfCode[code]
     if (reason !== undefined) refusals.series({ client, reason }).value++

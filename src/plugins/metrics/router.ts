@@ -28,6 +28,25 @@ export function exposeRouter(app: FastifyInstance): void {
       this.set(app.logError() === undefined ? 0 : 1)
     },
   })
+  const { directory } = app
+  if (directory) {
+    new Gauge({
+      name: 'llm_router_usage_spool_bytes',
+      help: 'Bytes of usage on disk that wait for the database.',
+      aggregator: 'max',
+      collect() {
+        this.set(directory.usageBacklog().spoolBytes)
+      },
+    })
+    new Gauge({
+      name: 'llm_router_usage_spool_failed',
+      help: '1 if usage cannot be kept on disk while the database is away.',
+      aggregator: 'max',
+      collect() {
+        this.set(directory.usageBacklog().spoolError === undefined ? 0 : 1)
+      },
+    })
+  }
   new Gauge({
     name: 'llm_router_held_body_bytes',
     help: 'Bytes of request bodies held in memory.',

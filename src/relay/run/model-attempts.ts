@@ -181,6 +181,7 @@ class LeasedAttempt implements AttemptContext {
   readonly #after: RouterError | undefined
   readonly #endRetry: () => void
   readonly #startedAt: number
+  readonly #endWork: (() => void) | undefined
 
   constructor(
     services: RelayServices,
@@ -197,6 +198,7 @@ class LeasedAttempt implements AttemptContext {
     this.#after = after
     this.#endRetry = endRetry
     this.#startedAt = exchange.steps.now()
+    if (services.busy) this.#endWork = exchange.beginWork(target, services.busy.begin(target))
     exchange.steps.began(target)
     exchange.beginAttempt(target, { reason: lease.reason, after })
     this.trace = exchange.trace?.beginAttempt(target, { after, reasons: exchange.reasons })
@@ -208,6 +210,7 @@ class LeasedAttempt implements AttemptContext {
     this.#lease.settle(result)
     const { steps } = this.services.exchange
     const durationMs = steps.now() - this.#startedAt
+    this.#endWork?.()
     steps.attempted({ target: this.target, result, durationMs, after: this.#after })
     this.trace?.end(result)
   }

@@ -1,19 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { type TObject, Type } from '@sinclair/typebox'
-import {
-  ClientRecordSchema,
-  type EntityName,
-  entityNames,
-  GroupRecordSchema,
-  IdSchema,
-} from '../../sdk/directory.ts'
+import { Type } from '@sinclair/typebox'
+import { type EntityName, entityNames, IdSchema, recordNouns, recordSchemas } from '../../sdk/directory.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
-
-const schemas: Readonly<Record<EntityName, TObject>> = {
-  clients: ClientRecordSchema,
-  groups: GroupRecordSchema,
-}
-const nouns: Readonly<Record<EntityName, string>> = { clients: 'client', groups: 'group' }
 
 export const ListQuerySchema = Type.Object({
   cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the page before.' })),
@@ -23,15 +11,17 @@ export const ListQuerySchema = Type.Object({
 const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
   clients: { id: 'alice', models: ['demo'], requests_per_minute: 60 },
   groups: { id: 'research', models: ['demo'], tokens_per_minute: 200_000 },
+  prices: { id: 'demo', model: 'demo', prompt: 2.5, completion: 10, currency: 'EUR' },
+  budgets: { id: 'alice-day', client: 'alice', unit: 'tokens', limit: 100_000, window: 'day' },
 }
 
-/** Clients and groups: list, create, read, change, remove. */
+/** Clients, groups, prices and budgets: list, create, read, change, remove. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { administration } = app
   const base = `${app.config.endpointPrefix}/admin`
   for (const entity of entityNames) {
-    const noun = nouns[entity]
-    const schema = schemas[entity]
+    const noun = recordNouns[entity]
+    const schema = recordSchemas[entity]
     const config = (docs: EndpointDocs) =>
       ({ surface: 'operator', role: 'admin', errors: 'problem', docs }) as const
     const params = Type.Object({ id: Type.String() })
@@ -113,7 +103,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
               'Members that are absent stay as they are; null removes one. `If-Match` with the ETag refuses a change of something that was changed meanwhile (412).',
           }),
         ),
-        schema: { params, body: Type.Object(schema.properties, { additionalProperties: false }) },
+        schema: { params, body: Type.Partial(schema, { additionalProperties: false }) },
       },
       async (request, reply) => {
         const input = {

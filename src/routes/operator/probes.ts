@@ -23,6 +23,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       ...reasonsAgainst(app),
       ...failedReloads(app),
       ...failedLogFile(app),
+      ...usageBacklog(app),
       ...out.map(({ model, target, state }) => `target '${target}' of '${model}' is ${state}`),
       ...panicking.map(({ alias }) => `all targets of '${alias}' are down and used nevertheless`),
     ]
@@ -86,6 +87,15 @@ function failedReloads(app: FastifyInstance): string[] {
 function failedLogFile(app: FastifyInstance): string[] {
   const error = app.logError()
   return error === undefined ? [] : [error]
+}
+
+/** No usage is lost: it is written when the database is back. */
+function usageBacklog({ directory }: FastifyInstance): string[] {
+  const { spoolBytes = 0, spoolError } = directory?.usageBacklog() ?? {}
+  return [
+    ...(spoolBytes > 0 ? [`usage waits on disk for the database (${spoolBytes} bytes)`] : []),
+    ...(spoolError === undefined ? [] : [`usage cannot be kept on disk (${spoolError})`]),
+  ]
 }
 
 /** Requests to these models fail or go to their fallback models. */

@@ -1,4 +1,4 @@
-import { type Kysely, SqliteAdapter, sql } from 'kysely'
+import { type ColumnDefinitionBuilder, type Kysely, SqliteAdapter, sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Database } from './tables.ts'
@@ -60,6 +60,45 @@ const migrations: Readonly<Record<string, Migration>> = {
         .execute()
     },
   },
+  '0002-usage': {
+    async up(db: Kysely<unknown>) {
+      await entityTable(db, 'prices').execute()
+      await entityTable(db, 'budgets').execute()
+      await usageTable(db, 'usage_quarters')
+      await usageTable(db, 'usage_days')
+      await db.schema
+        .createTable('usage_batches')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('at', 'bigint', (column) => column.notNull())
+        .execute()
+      await db.schema
+        .createTable('budget_spent')
+        .addColumn('budget', 'text', (column) => column.notNull())
+        .addColumn('period', 'bigint', (column) => column.notNull())
+        .addColumn('amount', 'double precision', (column) => column.notNull())
+        .addPrimaryKeyConstraint('budget_spent_key', ['budget', 'period'])
+        .execute()
+      await db.schema
+        .createTable('budget_slices')
+        .addColumn('budget', 'text', (column) => column.notNull())
+        .addColumn('holder', 'text', (column) => column.notNull())
+        .addColumn('amount', 'double precision', (column) => column.notNull())
+        .addColumn('ends_at', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('budget_slices_key', ['budget', 'holder'])
+        .execute()
+      await db.schema
+        .createTable('budget_notices')
+        .addColumn('budget', 'text', (column) => column.notNull())
+        .addColumn('period', 'bigint', (column) => column.notNull())
+        .addColumn('threshold', 'bigint', (column) => column.notNull())
+        .addColumn('at', 'bigint', (column) => column.notNull())
+        .addColumn('body', 'text', (column) => column.notNull())
+        .addColumn('claimed_until', 'bigint', (column) => column.notNull())
+        .addColumn('sent_at', 'bigint')
+        .addPrimaryKeyConstraint('budget_notices_key', ['budget', 'period', 'threshold'])
+        .execute()
+    },
+  },
   '0003-audit-append-only': {
     async up(db: Kysely<unknown>) {
       // Against mistakes and against whoever gets to run statements; an owner of the database can drop it.
@@ -69,6 +108,27 @@ const migrations: Readonly<Record<string, Migration>> = {
         await sql.raw(statement).execute(db)
     },
   },
+}
+
+async function usageTable(db: Kysely<unknown>, name: string): Promise<void> {
+  const given = (column: ColumnDefinitionBuilder) => column.notNull()
+  await db.schema
+    .createTable(name)
+    .addColumn('period', 'bigint', given)
+    .addColumn('client', 'text', given)
+    .addColumn('client_key', 'text', given)
+    .addColumn('model', 'text', given)
+    .addColumn('target', 'text', given)
+    .addColumn('requests', 'bigint', given)
+    .addColumn('errors', 'bigint', given)
+    .addColumn('prompt_tokens', 'bigint', given)
+    .addColumn('cached_tokens', 'bigint', given)
+    .addColumn('completion_tokens', 'bigint', given)
+    .addColumn('reasoning_tokens', 'bigint', given)
+    .addColumn('busy_ms', 'double precision', given)
+    .addColumn('cost', 'double precision', given)
+    .addPrimaryKeyConstraint(`${name}_key`, ['period', 'client', 'client_key', 'model', 'target'])
+    .execute()
 }
 
 const sqliteAppendOnly = ['update', 'delete'].map(

@@ -47,6 +47,9 @@ class TransactionalAdapter extends SqliteAdapter {
 class SqliteDriver implements Driver {
   readonly #path: string
   #connection: SqliteConnection | undefined
+  /** Resolves when the connection is free: there is one, and transactions on it run one after the other. */
+  #free: Promise<void> = Promise.resolve()
+  #release: (() => void) | undefined
 
   constructor(path: string) {
     this.#path = path
@@ -64,8 +67,14 @@ class SqliteDriver implements Driver {
   }
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    if (!this.#connection) throw new Error('the database is not open')
-    return this.#connection
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const before = this.#free
+    this.#free = promise
+    await before
+    this.#release = resolve
+    if (this.#connection) return this.#connection
+    resolve()
+    throw new Error('the database is not open')
   }
 
   async beginTransaction(connection: DatabaseConnection): Promise<void> {
@@ -81,7 +90,9 @@ class SqliteDriver implements Driver {
     await connection.executeQuery(CompiledQuery.raw('rollback'))
   }
 
-  async releaseConnection(): Promise<void> {}
+  async releaseConnection(): Promise<void> {
+    this.#release?.()
+  }
 
   async destroy(): Promise<void> {
     await this.#connection?.close()

@@ -13,6 +13,24 @@ export interface Tables {
   budgets: EntityRow
   usage_quarters: UsageRow
   usage_days: UsageRow
+  /** Batches of usage that were written, so that none is written twice. */
+  usage_batches: { id: string; at: number }
+  /** What was spent of a budget in each quarter of an hour. */
+  budget_spent: { budget: string; period: number; amount: number }
+  /** What a router process may still spend of a budget without asking. */
+  budget_slices: { budget: string; holder: string; amount: number; ends_at: number }
+  /** Thresholds that were reached, and what the webhook is told of it. `period`: of the budget's window. */
+  budget_notices: {
+    budget: string
+    period: number
+    threshold: number
+    at: number
+    /** What the webhook is told. */
+    body: string
+    /** Until then one router tries to send it. */
+    claimed_until: number
+    sent_at: number | null
+  }
   audit: AuditRow
   created: { idempotency_key: string; entity: string; id: string; at: number }
 }

@@ -1,5 +1,6 @@
 import type { Actor, Entities, EntityName, NewKey, Rotation, Stored, StoredKey } from '../../sdk/directory.ts'
 import type { ErrorKind } from '../../sdk/errors.ts'
+import type { UsageLine, UsageQuestion } from '../../sdk/usage.ts'
 import type { AuditRow, KeyRow } from '../database/tables.ts'
 
 export interface Page<Item> {
@@ -44,6 +45,7 @@ export interface Commands {
   endSession: { in: { id: string; endsAt: number }; out: null }
   /** Files that have been taken, for the audit log. */
   recordReload: { in: { setting: string; before: object; after: object }; out: null }
+  usage: { in: UsageQuestion; out: UsageLine[] }
   audit: { in: ListInput; out: Page<Omit<AuditRow, 'at'> & { at: string }> }
 }
 

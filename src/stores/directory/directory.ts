@@ -2,6 +2,9 @@ import { type Channel, ChannelError, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import type { Actor, Snapshot } from '../../sdk/directory.ts'
 import { RouterError } from '../../sdk/errors.ts'
+import type { BudgetState, SliceRequest } from '../budgets/slices.ts'
+import type { UsagePart } from '../usage/sums.ts'
+import type { UsageBacklog } from '../usage/writer.ts'
 import type { Command, CommandName, CommandResult, Commands } from './commands.ts'
 import type { DirectoryHost } from './host.ts'
 
@@ -16,12 +19,28 @@ export interface Directory {
     input: Commands[Name]['in'],
     actor: Actor,
   ): Promise<Commands[Name]['out']>
+  /** Adds usage, which is written soon. */
+  addUsage(part: UsagePart): void
+  /** Usage that is not in the database yet. */
+  usageBacklog(): UsageBacklog
+  /** Books the usage that was added before, then gives this process its slices. Rejects while the database is away. */
+  renewBudgets(request: SliceRequest): Promise<BudgetState[]>
+  /** This process stops: what it has not spent returns. */
+  returnBudgets(holder: string): Promise<void>
+  /** Resolves when all usage is safe. */
   close(): Promise<void>
 }
 
 const join = topic<void, Snapshot>('directory.join')
 const changed = topic<Snapshot>('directory.changed')
 const run = topic<Command, CommandResult>('directory.run', { timeoutMs: 30_000 })
+const usage = topic<UsagePart>('usage.add', { afterExit: true })
+/** Answered when the usage that was sent before has arrived. */
+const usageSent = topic<void, null>('usage.sent', { timeoutMs: 5_000 })
+/** Longer than a database takes to be found away. */
+const renewBudgets = topic<SliceRequest, BudgetState[]>('budgets.renew', { timeoutMs: 15_000 })
+const returnBudgets = topic<string, null>('budgets.return', { timeoutMs: 2_000 })
+const backlogChanged = topic<UsageBacklog>('usage.backlog')
 
 /** Of a router that is one process. */
 export function ownDirectory(host: DirectoryHost): Directory {
@@ -29,6 +48,10 @@ export function ownDirectory(host: DirectoryHost): Directory {
     snapshot: () => host.snapshot,
     onChange: (listener) => host.onChange(listener),
     run: (name, input, actor) => outcome<typeof name>(() => host.run({ name, input, actor })),
+    addUsage: (part) => host.usage.add(part),
+    usageBacklog: () => host.usage.backlog,
+    renewBudgets: (request) => host.renewBudgets(request),
+    returnBudgets: (holder) => host.returnBudgets(holder),
     close: () => host.close(),
   }
 }
@@ -41,6 +64,10 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
     snapshot = next
     for (const listener of listeners) listener(next)
   })
+  let backlog: UsageBacklog = { rows: 0, spoolBytes: 0, spoolError: undefined }
+  primary.on(backlogChanged, (next) => {
+    backlog = next
+  })
   const first = await primary.request(join)
   return {
     snapshot: () => snapshot ?? first,
@@ -51,7 +78,11 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
       outcome<typeof name>(
         async () => (await primary.request(run, { name, input, actor })) as CommandResult<typeof name>,
       ),
-    close: async () => undefined,
+    addUsage: (part) => void primary.cast(usage, part),
+    usageBacklog: () => backlog,
+    renewBudgets: (request) => primary.request(renewBudgets, request),
+    returnBudgets: async (holder) => void (await primary.request(returnBudgets, holder)),
+    close: async () => void (await primary.request(usageSent).catch(() => null)),
   }
 }
 
@@ -59,7 +90,17 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
 export function serveDirectory(workers: WorkerChannels, opened: Promise<DirectoryHost>): void {
   workers.on(join, async () => (await opened).snapshot)
   workers.on(run, async (command) => (await opened).run(command))
-  void opened.then((host) => host.onChange((snapshot) => workers.broadcast(changed, snapshot)))
+  workers.on(usage, (part) => void opened.then((host) => host.usage.add(part)))
+  workers.on(usageSent, () => null)
+  workers.on(renewBudgets, async (request) => (await opened).renewBudgets(request))
+  workers.on(returnBudgets, async (holder) => {
+    await (await opened).returnBudgets(holder)
+    return null
+  })
+  void opened.then((host) => {
+    host.onChange((snapshot) => workers.broadcast(changed, snapshot))
+    host.onBacklog((backlog) => workers.broadcast(backlogChanged, backlog))
+  })
 }
 
 async function outcome<Name extends CommandName>(

@@ -1,18 +1,21 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { sql, type Transaction } from 'kysely'
 import { allowedBy } from '../../lib/json/allowed.ts'
 import {
   type Actor,
-  ClientRecordSchema,
+  type BudgetRecord,
   type Entities,
   type EntityName,
-  GroupRecordSchema,
+  recordError,
+  recordNouns,
+  recordSchemas,
   type Stored,
 } from '../../sdk/directory.ts'
 import { badRequest, RouterError } from '../../sdk/errors.ts'
+import { addUpBudget, forgetBudget } from '../budgets/spent.ts'
 import type { Database, EntityRow, Tables } from '../database/tables.ts'
+import { readUsage } from '../usage/read.ts'
 import {
   type Command,
   type CommandName,
@@ -31,13 +34,12 @@ interface Context {
   now: number
 }
 
-const tables = { clients: 'clients', groups: 'client_groups' } as const
-const schemas: Readonly<Record<EntityName, TSchema>> = {
-  clients: ClientRecordSchema,
-  groups: GroupRecordSchema,
-}
-/** The word for one of them. */
-const nouns: Readonly<Record<EntityName, string>> = { clients: 'client', groups: 'group' }
+const tables = {
+  clients: 'clients',
+  groups: 'client_groups',
+  prices: 'prices',
+  budgets: 'budgets',
+} as const
 /** How long a repeated create with the same idempotency key finds what it made, in milliseconds. */
 const idempotencyMs = 24 * 3_600_000
 /** Keys in the table meta: sessions that were ended before their time. */
@@ -109,8 +111,9 @@ const handlers: Handlers = {
     if (before !== undefined) return { stored: stored(await find(rows, entity, before)), isNew: false }
     check(entity, record)
     await checkReferences(rows, entity, id, record)
+    if (entity === 'budgets') await addUpBudget(rows, id, record as BudgetRecord, context.now)
     const known = await rows.selectFrom(tables[entity]).select('id').where('id', '=', id).executeTakeFirst()
-    if (known) throw conflict(`There is a ${nouns[entity]} '${id}' already`, 'already_exists')
+    if (known) throw conflict(`There is a ${recordNouns[entity]} '${id}' already`, 'already_exists')
     const row = {
       id,
       record: JSON.stringify(record),
@@ -123,7 +126,7 @@ const handlers: Handlers = {
       .values({ ...row, ...referencesOf(entity, record) })
       .execute()
     await remember(rows, entity, id, idempotencyKey, context)
-    await changed(rows, context, { action: 'create', entity: nouns[entity], id, after: record })
+    await changed(rows, context, { action: 'create', entity: recordNouns[entity], id, after: record })
     return { stored: stored(row), isNew: true }
   },
 
@@ -134,6 +137,7 @@ const handlers: Handlers = {
     const record: Entities[EntityName] = { ...before, ...changes }
     check(entity, record)
     await checkReferences(rows, entity, id, record)
+    if (entity === 'budgets') await addUpBudget(rows, id, record as BudgetRecord, context.now)
     const next = { ...row, record: JSON.stringify(record), version: row.version + 1, updated_at: context.now }
     const { numUpdatedRows } = await rows
       .updateTable(tables[entity])
@@ -147,7 +151,7 @@ const handlers: Handlers = {
       .where('version', '=', row.version)
       .executeTakeFirst()
     if (numUpdatedRows === 0n) throw new Raced()
-    await changed(rows, context, { action: 'change', entity: nouns[entity], id, before, after: record })
+    await changed(rows, context, { action: 'change', entity: recordNouns[entity], id, before, after: record })
     return stored(next)
   },
 
@@ -155,6 +159,7 @@ const handlers: Handlers = {
     const row = await find(rows, entity, id)
     checkVersion(row, version)
     if (entity === 'groups') await checkEmpty(rows, id)
+    if (entity === 'budgets') await forgetBudget(rows, id)
     const { numDeletedRows } = await rows
       .deleteFrom(tables[entity])
       .where('id', '=', id)
@@ -163,7 +168,7 @@ const handlers: Handlers = {
     if (numDeletedRows === 0n) throw new Raced()
     await changed(rows, context, {
       action: 'remove',
-      entity: nouns[entity],
+      entity: recordNouns[entity],
       id,
       before: JSON.parse(row.record),
     })
@@ -251,6 +256,8 @@ const handlers: Handlers = {
     return null
   },
 
+  usage: (rows, question) => readUsage(rows, question),
+
   async audit(rows, { cursor, limit }) {
     let query = rows.selectFrom('audit').selectAll().orderBy('id', 'desc')
     if (cursor !== undefined) query = query.where('id', '<', cursor)
@@ -298,7 +305,8 @@ function stored({ id, record, version, created_at, updated_at }: EntityRow): Sto
 async function find(rows: Rows, entity: EntityName, id: string): Promise<EntityRow> {
   const columns = ['id', 'record', 'version', 'created_at', 'updated_at'] as const
   const row = await rows.selectFrom(tables[entity]).select(columns).where('id', '=', id).executeTakeFirst()
-  if (!row) throw new RouterError('not_found', `There is no ${nouns[entity]} '${id}'`, { code: 'not_found' })
+  if (!row)
+    throw new RouterError('not_found', `There is no ${recordNouns[entity]} '${id}'`, { code: 'not_found' })
   return row
 }
 
@@ -316,13 +324,17 @@ function ended(
 }
 
 function check(entity: EntityName, record: object): void {
-  const [first] = Value.Errors(schemas[entity], record)
-  if (!first) return
+  const [first] = Value.Errors(recordSchemas[entity], record)
+  if (!first) {
+    const wrong = recordError(entity, record)
+    if (wrong) throw badRequest(wrong.message, wrong.param, 'invalid_value')
+    return
+  }
   const member = first.path.slice(1).replaceAll('/', '.')
   const isUnknown = first.message === 'Unexpected property'
   throw badRequest(
     isUnknown
-      ? `'${member}' is not a member of a ${nouns[entity]}`
+      ? `'${member}' is not a member of a ${recordNouns[entity]}`
       : `'${member}' is not ${allowedBy(first.schema)}`,
     member,
     'invalid_value',
@@ -330,6 +342,7 @@ function check(entity: EntityName, record: object): void {
 }
 
 function referencesOf(entity: EntityName, record: Entities[EntityName]): object {
+  if (entity === 'prices' || entity === 'budgets') return {}
   if (entity === 'clients') return { group_id: ('group' in record && record.group) || null }
   return { parent: ('parent' in record && record.parent) || null }
 }
@@ -341,7 +354,7 @@ async function checkReferences(
   id: string,
   record: Entities[EntityName],
 ): Promise<void> {
-  const isClient = entity === 'clients'
+  const isClient = entity === 'clients' || entity === 'budgets'
   const name = isClient
     ? ('group' in record && record.group) || undefined
     : ('parent' in record && record.parent) || undefined

@@ -1,16 +1,30 @@
-import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
+import type { BudgetRecord, ClientRecord, GroupRecord, PriceRecord, Snapshot } from '../../sdk/directory.ts'
+import { BudgetNotices } from '../budgets/notices.ts'
+import { type BudgetState, renewSlices, returnSlices, type SliceRequest } from '../budgets/slices.ts'
+import { bookOnBudgets } from '../budgets/spent.ts'
+import type { Webhook } from '../budgets/webhook.ts'
 import type { OpenDatabase } from '../database/open.ts'
 import type { StoreLog } from '../redis/health.ts'
+import { applyRetention, type UsageRetention } from '../usage/retention.ts'
+import type { UsageSpool } from '../usage/spool.ts'
+import { type UsageBacklog, UsageWriter } from '../usage/writer.ts'
 import type { Command, CommandName, CommandResult } from './commands.ts'
 import { endedPrefix, execute } from './execute.ts'
 import type { ChangeHints } from './hints.ts'
 
 /** How often to ask for the revision, in milliseconds: a revoked key is refused everywhere within two of them. */
 const pollMs = 1_000
+/** How often to take over usage of processes that have ended, and to remove old usage, in milliseconds. */
+const recoverMs = 60_000
+const retentionMs = 3_600_000
 
-interface HostOptions {
+export interface HostOptions {
   log: StoreLog
   hints: ChangeHints
+  spool: UsageSpool
+  retention: UsageRetention
+  /** Told of budgets that are nearly used up. */
+  webhook?: Webhook | undefined
 }
 
 /**
@@ -26,18 +40,67 @@ export class DirectoryHost {
   #timer: NodeJS.Timeout | undefined
   #isReachable = true
   #isClosed = false
+  /** What is written of the usage of all processes. */
+  readonly usage: UsageWriter
+  readonly #timeZone: string
+  readonly #notices: BudgetNotices | undefined
+  readonly #upkeep: readonly NodeJS.Timeout[]
+  readonly #backlogListeners: ((backlog: UsageBacklog) => void)[] = []
 
-  private constructor(database: OpenDatabase, snapshot: Snapshot, { log, hints }: HostOptions) {
+  private constructor(
+    database: OpenDatabase,
+    snapshot: Snapshot,
+    { log, hints, spool, retention, webhook }: HostOptions,
+  ) {
     this.#database = database
     this.#hints = hints
     hints.onHint(() => void this.#refresh())
     this.#snapshot = snapshot
     this.#log = log
+    this.#timeZone = retention.timeZone
+    const { db } = database
+    this.#notices = webhook && new BudgetNotices({ db, webhook, log })
+    this.usage = new UsageWriter({
+      ...{ db, spool, log },
+      also: (rows, part) => bookOnBudgets(rows, part, this.#snapshot),
+      onBacklog: (backlog) => {
+        for (const listener of this.#backlogListeners) listener(backlog)
+      },
+    })
+    this.#upkeep = [
+      regularly(recoverMs, () => this.usage.recover()),
+      regularly(retentionMs, () => applyRetention(db, retention, Date.now())),
+    ]
     this.#schedule()
   }
 
   static async start(database: OpenDatabase, options: HostOptions): Promise<DirectoryHost> {
-    return new DirectoryHost(database, await readSnapshot(database), options)
+    const host = new DirectoryHost(database, await readSnapshot(database), options)
+    await host.usage.recover()
+    await applyRetention(database.db, options.retention, Date.now())
+    return host
+  }
+
+  /** Books the usage that has been added, then gives a process its slices. Rejects while the database is away. */
+  async renewBudgets(request: SliceRequest): Promise<BudgetState[]> {
+    if (!(await this.usage.flush())) throw new Error('the database is away')
+    const { budgets } = this.#snapshot
+    const now = Date.now()
+    const context = { budgets, timeZone: this.#timeZone, now }
+    const states = await renewSlices(this.#database.db, request, context)
+    // Nobody waits for the webhook, nor for what is noted for it.
+    void this.#notices?.note(states, budgets, now).catch(() => undefined)
+    return states
+  }
+
+  /** The process has stopped. */
+  async returnBudgets(holder: string): Promise<void> {
+    await this.usage.flush()
+    await returnSlices(this.#database.db, holder)
+  }
+
+  onBacklog(listener: (backlog: UsageBacklog) => void): void {
+    this.#backlogListeners.push(listener)
   }
 
   get snapshot(): Snapshot {
@@ -66,6 +129,9 @@ export class DirectoryHost {
     this.#isClosed = true
     clearTimeout(this.#timer)
     this.#hints.close()
+    for (const timer of this.#upkeep) clearInterval(timer)
+    this.#notices?.close()
+    await this.usage.close()
     await this.#database.close()
   }
 
@@ -96,6 +162,11 @@ export class DirectoryHost {
   }
 }
 
+/** The database may be away: the next time will do. */
+function regularly(everyMs: number, work: () => Promise<void>): NodeJS.Timeout {
+  return setInterval(() => void work().catch(() => undefined), everyMs).unref()
+}
+
 async function readRevision({ db }: OpenDatabase): Promise<number> {
   const row = await db.selectFrom('meta').select('value').where('key', '=', 'revision').executeTakeFirst()
   return Number(row?.value ?? 0)
@@ -111,10 +182,14 @@ async function readSnapshot(database: OpenDatabase): Promise<Snapshot> {
     .selectFrom('client_keys')
     .select(['id', 'client_id', 'sha256', 'expires_at', 'revoked_at'])
     .execute()
+  const prices = await db.selectFrom('prices').select(['id', 'record']).orderBy('id').execute()
+  const budgets = await db.selectFrom('budgets').select(['id', 'record']).orderBy('id').execute()
   const ended = await db.selectFrom('meta').select('key').where('key', 'like', `${endedPrefix}%`).execute()
   return {
     revision,
     endedSessions: ended.map(({ key }) => key.slice(endedPrefix.length)),
+    prices: prices.map(({ id, record }) => ({ id, record: JSON.parse(record) as PriceRecord })),
+    budgets: budgets.map(({ id, record }) => ({ id, record: JSON.parse(record) as BudgetRecord })),
     clients: clients.map(({ id, record }) => ({ id, record: JSON.parse(record) as ClientRecord })),
     groups: groups.map(({ id, record }) => ({ id, record: JSON.parse(record) as GroupRecord })),
     keys: keys.map(({ id, client_id, sha256, expires_at, revoked_at }) => ({

@@ -1,0 +1,60 @@
+import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { BudgetUnit } from '../../sdk/directory.ts'
+import type { UsageRow } from '../../stores/database/tables.ts'
+import type { RequestCost } from '../auth/request-cost.ts'
+import type { UsageCost } from '../usage/prices.ts'
+
+/** Weight of the newest request. */
+const newest = 0.2
+
+interface Typical {
+  completionTokens: number
+  busyMs: number
+}
+
+/** What requests are expected to take of budgets: their own size, and an answer as long as those before it. */
+export class Expectations {
+  readonly #costOf: (usage: UsageCost) => number
+  /** By alias; there are as many as models. */
+  readonly #typical = new Map<string, Typical>()
+
+  constructor(costOf: (usage: UsageCost) => number) {
+    this.#costOf = costOf
+  }
+
+  learn({ model, requests, completion_tokens, busy_ms }: UsageRow, { outcome }: ExchangeRecord): void {
+    if (requests === 0 || outcome !== 'success') return
+    const before = this.#typical.get(model)
+    this.#typical.set(model, {
+      completionTokens: averaged(before?.completionTokens, completion_tokens),
+      busyMs: averaged(before?.busyMs, busy_ms),
+    })
+  }
+
+  /** Undefined: as much as a typical request on the budget. */
+  of(
+    unit: BudgetUnit,
+    model: string | undefined,
+    { requests, promptTokens, answers, maxTokens }: RequestCost,
+  ): number | undefined {
+    const typical = model === undefined ? undefined : this.#typical.get(model)
+    const tokens = Math.ceil(Math.min(maxTokens, typical?.completionTokens ?? 0) * answers)
+    switch (unit) {
+      case 'requests':
+        return requests
+      case 'gpu_seconds':
+        return typical && (typical.busyMs / 1000) * requests
+      case 'tokens':
+        return promptTokens + tokens
+      case 'cost':
+        return this.#costOf({
+          ...{ model: model ?? '', target: '', requests, prompt_tokens: promptTokens, cached_tokens: 0 },
+          ...{ completion_tokens: tokens, busy_ms: (typical?.busyMs ?? 0) * requests },
+        })
+    }
+  }
+}
+
+function averaged(before: number | undefined, value: number): number {
+  return before === undefined ? value : before + newest * (value - before)
+}

@@ -1,0 +1,197 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { BudgetRecord } from '../../sdk/directory.ts'
+import { BudgetLedger } from '../../stores/budgets/ledger.ts'
+import { amountOf, BudgetIndex } from '../../stores/budgets/spent.ts'
+import { costOf } from '../auth/request-cost.ts'
+import { Expectations } from './expectations.ts'
+import { refusal, resetHeaders, storeDown } from './refusal.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    budgets: {
+      /** The budgets of a client and of its groups, with what is left of them. */
+      left(client: string): Promise<BudgetLeft[]>
+      /** What the budgets that this process uses have come to, for metrics. */
+      used(): { budget: string; ratio: number }[]
+      /** A client's group, and the group above it. */
+      groupsOf(client: string): readonly string[]
+      readonly counts: BudgetCounts
+    }
+  }
+}
+
+interface BudgetLeft {
+  id: string
+  unit: BudgetRecord['unit']
+  model: string | null
+  window: BudgetRecord['window']
+  hard: boolean
+  limit: number
+  /** Null: the database is away and this process has not asked for it before. */
+  spent: number | null
+  left: number | null
+  resets_at: string | null
+}
+
+interface BudgetCounts {
+  refusals: number
+  /** Requests that went on although a hard budget could not be checked. */
+  unchecked: number
+  /** Requests on a soft budget that was used up. */
+  warnings: number
+  isStoreDown: boolean
+}
+
+/** How often slices are renewed, in milliseconds. */
+const renewMs = 1_000
+/** Longest wait for a renewal, in milliseconds: a database that takes longer is away. */
+const waitMs = 2_000
+/** How long the end waits for slices to be given back, in milliseconds. */
+const returnMs = 2_000
+
+/** Budgets of clients and groups, with LLM_ROUTER_DATABASE_URL. Clients without one never wait here. */
+export default fp(
+  (app: FastifyInstance, _options, done) => {
+    const { directory, config } = app
+    const counts: BudgetCounts = { refusals: 0, unchecked: 0, warnings: 0, isStoreDown: false }
+    if (!directory) {
+      app.decorate('budgets', { left: async () => [], used: () => [], groupsOf: () => [], counts })
+      return done()
+    }
+    const holder = randomBytes(8).toString('hex')
+    const ledger = new BudgetLedger({
+      renew(budgets) {
+        app.usage.flush()
+        return within(waitMs, directory.renewBudgets({ holder, budgets }))
+      },
+      now: () => performance.now(),
+    })
+    const expectations = new Expectations((usage) => app.usage.costOf(usage))
+    let index = new BudgetIndex(directory.snapshot())
+    directory.onChange((snapshot) => {
+      index = new BudgetIndex(snapshot)
+    })
+    app.usage.onBooked((row, record) => {
+      expectations.learn(row, record)
+      for (const { id, record: budget } of index.of(row.client, row.model))
+        ledger.book(id, amountOf(budget.unit, row))
+    })
+
+    const told = new Set<string>()
+    const warn = (id: string, { limit }: BudgetRecord, reply: FastifyReply): void => {
+      const spent = ledger.spentOf(id)
+      const state = ledger.stateOf(id)
+      if (spent === undefined || !state || spent < limit) return
+      counts.warnings++
+      const percent = Math.floor((spent / limit) * 100)
+      reply.header('x-llm-router-budget-warning', `${id} is at ${percent}% until ${iso(state.resetsAt)}`)
+      const window = `${id}/${state.start}`
+      if (told.has(window)) return
+      told.add(window)
+      app.log.warn({ budget: id, percent, resets_at: iso(state.resetsAt) }, 'a soft budget is used up')
+    }
+
+    async function admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+      const { client, exchange } = request
+      if (!client) return
+      const cost = costOf(request)
+      if (!cost.asksModel) return
+      const model = modelNamed(app, request)
+      const budgets = index.of(client.id, model).filter(({ record }) => model !== undefined || !record.model)
+      if (budgets.length === 0) return
+      const wishes = budgets.map(({ id, record }) => ({
+        ...{ id, record },
+        expected: expectations.of(record.unit, model, cost),
+      }))
+      const admission = await ledger.admit(wishes, config.budgetStoreDown)
+      noteStore()
+      if (admission.refusedBy !== undefined) {
+        counts.refusals++
+        request.limitUse?.refuse()
+        const { refusedBy: id, state, isAway } = admission
+        const record = budgets.find((each) => each.id === id)?.record
+        if (isAway || !state || !record) throw storeDown(id)
+        reply.headers(resetHeaders(app.errorDialectOf(request), state.resetsAt))
+        throw refusal(id, record, state)
+      }
+      if (ledger.isAway && budgets.some(({ record }) => record.hard !== false)) counts.unchecked++
+      // The client may have left meanwhile.
+      if (exchange.signal.aborted) admission.end()
+      else exchange.onClose(() => admission.end())
+      for (const { id, record } of budgets) if (record.hard === false) warn(id, record, reply)
+    }
+
+    function noteStore(): void {
+      if (counts.isStoreDown === ledger.isAway) return
+      counts.isStoreDown = ledger.isAway
+      const whenDown = config.budgetStoreDown
+      if (ledger.isAway)
+        app.log.warn({ when_down: whenDown }, 'budgets cannot be checked: the database is not available')
+      else app.log.info('budgets are checked again')
+    }
+
+    // After the limits of the key, and once the body has been read.
+    app.addHook('preHandler', (request, reply, next) => {
+      const { client, method } = request
+      if (!client || method !== 'POST' || index.of(client.id, undefined).length === 0) return next()
+      admit(request, reply).then(() => next(), next)
+    })
+    const timer = setInterval(() => void ledger.renew().then(noteStore), renewMs).unref()
+    app.addHook('onClose', async () => {
+      clearInterval(timer)
+      app.usage.flush()
+      const returned = directory.returnBudgets(holder).catch(() => undefined)
+      await Promise.race([returned, new Promise((resolve) => setTimeout(resolve, returnMs).unref())])
+    })
+    app.decorate('budgets', {
+      async left(client) {
+        const own = index.of(client, undefined)
+        await ledger.look(own.map(({ id }) => id))
+        return own.map(({ id, record }) => leftOf(id, record, ledger))
+      },
+      used: () =>
+        directory.snapshot().budgets.flatMap(({ id, record }) => {
+          const spent = ledger.lastSpentOf(id, Date.now())
+          return spent === undefined ? [] : [{ budget: id, ratio: spent / record.limit }]
+        }),
+      groupsOf: (client) => index.groupsOf(client),
+      counts,
+    })
+    done()
+  },
+  { name: 'budgets', dependencies: ['config', 'exchange', 'directory', 'auth', 'usage', 'models', 'errors'] },
+)
+
+function leftOf(id: string, record: BudgetRecord, ledger: BudgetLedger): BudgetLeft {
+  const spent = ledger.spentOf(id)
+  const state = ledger.stateOf(id)
+  return {
+    ...{ id, unit: record.unit, model: record.model ?? null, window: record.window },
+    ...{ hard: record.hard !== false, limit: record.limit },
+    spent: spent ?? null,
+    left: spent === undefined ? null : Math.max(0, record.limit - spent),
+    resets_at: state ? iso(state.resetsAt) : null,
+  }
+}
+
+function within<Value>(ms: number, work: Promise<Value>): Promise<Value> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error('the database does not answer')), ms)
+  return Promise.race([work, promise]).finally(() => clearTimeout(timer))
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString()
+}
+
+/** Alias of the model that a body or a path names; undefined if there is none of that name. */
+function modelNamed(app: FastifyInstance, request: FastifyRequest): string | undefined {
+  const { model, model_name: olderName }: Record<string, unknown> = Object(request.body)
+  const { model: inPath, '*': rest }: Record<string, unknown> = Object(request.params)
+  const [name] = [model, olderName, inPath, rest].filter((each) => typeof each === 'string')
+  if (name === undefined) return undefined
+  const models = app.rights.models(request)
+  return (models.findLoosely(name) ?? models.findLoosely(name.replace(/:\w+$/, '')))?.alias
+}

@@ -1,0 +1,63 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { UsageRow } from '../../stores/database/tables.ts'
+import { UsageSums } from '../../stores/usage/sums.ts'
+import { pricesOf, type UsageCost } from './prices.ts'
+import { usageOf } from './usage-of.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    usage: {
+      /** Hands what was booked over to the database, or to the process that owns it. */
+      flush(): void
+      /** Calls the listener with the usage of each request at its end, before it can be flushed. */
+      onBooked(listener: (row: UsageRow, record: ExchangeRecord) => void): void
+      /** What usage would cost. */
+      costOf(usage: UsageCost): number
+    }
+  }
+}
+
+/** Usage goes to the database, or to the process that owns it, this often, in milliseconds: a killed process loses no more. */
+const flushMs = 500
+
+/** Records what clients use in the database, with LLM_ROUTER_DATABASE_URL. Requests never wait for it. */
+export default fp(
+  (app: FastifyInstance, _options, done) => {
+    const { directory } = app
+    const listeners: ((row: UsageRow, record: ExchangeRecord) => void)[] = []
+    const sums = new UsageSums()
+    const flush = (): void => {
+      if (!sums.isEmpty) directory?.addUsage(sums.take())
+    }
+    app.decorate('usage', {
+      flush,
+      onBooked: (listener) => listeners.push(listener),
+      costOf: (usage) => prices.costOf(usage),
+    })
+    let prices = pricesOf(directory?.snapshot() ?? { prices: [] })
+    if (!directory) return done()
+    directory.onChange((snapshot) => {
+      prices = pricesOf(snapshot)
+    })
+    app.exchanges.onEnd((record) => {
+      const now = Date.now()
+      if (record.key !== undefined) sums.used(record.key, now)
+      for (const usage of usageOf(record, now)) {
+        const row = { ...usage, cost: prices.costOf(usage) }
+        sums.add(row)
+        for (const listener of listeners) listener(row, record)
+      }
+    })
+    const timer = setInterval(flush, flushMs).unref()
+    // Runs before the directory closes: hooks run in reverse order.
+    app.addHook('onClose', (_instance, closed) => {
+      clearInterval(timer)
+      flush()
+      closed()
+    })
+    done()
+  },
+  { name: 'usage', dependencies: ['exchange', 'directory'] },
+)

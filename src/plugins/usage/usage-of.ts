@@ -1,0 +1,61 @@
+import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { Usage } from '../../sdk/chat.ts'
+import type { UsageRow } from '../../stores/database/tables.ts'
+import { quarterMs } from '../../stores/usage/sums.ts'
+
+/** Size of one stream event with its JSON; most servers send one event per token. */
+const bytesPerStreamedToken = 128
+
+/**
+ * What a request has used: one row for the target that was tried last, and one for each other target that worked for it.
+ * Nothing for requests that have no client or name no model. `now`: milliseconds since 1970.
+ */
+export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
+  const { client, key = '', model: asked, answeringModel, target = '', work, outcome } = record
+  if (client === undefined || asked === undefined) return []
+  const model = answeringModel ?? asked
+  const period = Math.floor(now / quarterMs) * quarterMs
+  const usage = record.usage ?? estimated(record)
+  const blank = (of: string, at: string): UsageRow => ({
+    period,
+    client,
+    client_key: key,
+    model: of,
+    target: at,
+    requests: 0,
+    errors: 0,
+    prompt_tokens: 0,
+    cached_tokens: 0,
+    completion_tokens: 0,
+    reasoning_tokens: 0,
+    busy_ms: 0,
+    cost: 0,
+  })
+  const main: UsageRow = {
+    ...blank(model, target),
+    requests: 1,
+    errors: outcome === 'success' || outcome === 'client_gone' ? 0 : 1,
+    prompt_tokens: usage?.promptTokens ?? 0,
+    cached_tokens: usage?.cachedTokens ?? 0,
+    completion_tokens: usage?.completionTokens ?? 0,
+    reasoning_tokens: usage?.reasoningTokens ?? 0,
+  }
+  const rows = [main]
+  for (const each of work) {
+    const row = each.target === target && each.model === model ? main : blank(each.model, each.target)
+    row.busy_ms += each.busyMs
+    if (row !== main) rows.push(row)
+  }
+  return rows
+}
+
+/** An answer that was cut off is seldom counted upstream: otherwise a client that always leaves would use nothing. */
+function estimated(record: ExchangeRecord): Usage | undefined {
+  const { outcome, stream, responseBytes, firstContentMs } = record
+  const isCut = outcome === 'client_gone' || outcome === 'truncated'
+  if (!isCut || !stream || firstContentMs === undefined) return undefined
+  return {
+    promptTokens: record.estimatedPromptTokens(),
+    completionTokens: Math.ceil(responseBytes / bytesPerStreamedToken),
+  }
+}

@@ -1,0 +1,131 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { json } from '../../sdk/endpoint-docs.ts'
+import { badRequest } from '../../sdk/errors.ts'
+import {
+  type UsageLine,
+  UsageLineSchema,
+  type UsageQuery,
+  UsageQuerySchema,
+  type UsageQuestion,
+  usageCsv,
+  usageQuestion,
+} from '../../sdk/usage.ts'
+
+const AnswerSchema = Type.Object({
+  from: Type.String(),
+  to: Type.String(),
+  data: Type.Array(UsageLineSchema),
+})
+
+const orNull = <Item extends TSchema>(item: Item) => Type.Union([item, Type.Null()])
+const OwnSchema = Type.Object({
+  ...AnswerSchema.properties,
+  budgets: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      unit: Type.String(),
+      model: orNull(Type.String()),
+      window: Type.String(),
+      hard: Type.Boolean(),
+      limit: Type.Number(),
+      spent: orNull(Type.Number({ description: 'In the present window; null while the database is away.' })),
+      left: orNull(Type.Number()),
+      resets_at: orNull(Type.String()),
+    }),
+  ),
+})
+
+/** Usage of all clients, for operators, and each client's own. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const { administration } = app
+  const { endpointPrefix, timeZone: zone } = app.config
+  const csv = { type: 'text/csv', description: 'The same as a table.' }
+  app.get(
+    `${endpointPrefix}/admin/usage`,
+    {
+      config: {
+        surface: 'operator',
+        role: 'viewer',
+        errors: 'problem',
+        docs: {
+          id: 'usage',
+          tag: 'Administration',
+          summary: 'Usage by client, group, key, model and target',
+          query: UsageQuerySchema.properties,
+          answers: [json('Added up, in the order of time.', AnswerSchema), csv],
+        },
+      },
+      schema: { querystring: UsageQuerySchema },
+    },
+    async (request, reply) => {
+      const question = usageQuestion(request.query, { zone, now: Date.now() })
+      const format = formatOf(request, request.query)
+      return answer(question, await administration.run(request, 'usage', question), format, reply)
+    },
+  )
+  const { from, to, bucket, format } = UsageQuerySchema.properties
+  const own = Type.Object({
+    from,
+    to,
+    bucket,
+    format,
+    by: Type.Optional(Type.String({ description: '`model`, `key` or both. Default: `model`.' })),
+  })
+  app.get(
+    `${endpointPrefix}/usage`,
+    {
+      config: {
+        surface: 'any',
+        errors: 'problem',
+        docs: {
+          id: 'ownUsage',
+          tag: 'Administration',
+          summary: "The client's own usage, and what is left of its budgets",
+          query: own.properties,
+          answers: [json('Added up, in the order of time, and what is left of budgets.', OwnSchema), csv],
+        },
+      },
+      schema: { querystring: own },
+    },
+    async (request, reply) => {
+      const { client, query } = request
+      const asked = usageQuestion({ ...query, by: query.by ?? 'model' }, { zone, now: Date.now() })
+      // Which servers there are, and what others use, is for operators.
+      if (asked.by.some((dimension) => dimension !== 'model' && dimension !== 'key'))
+        throw badRequest("'by' is not model, key", 'by', 'invalid_value')
+      const question = { ...asked, client: client?.id ?? '' }
+      const lines = await administration.run(request, 'usage', question)
+      const format = formatOf(request, query)
+      if (format === 'csv') return answer(question, lines, format, reply)
+      const budgets = await app.budgets.left(question.client)
+      return answer(question, lines, format, reply, { budgets })
+    },
+  )
+}
+
+export default plugin
+
+function answer(
+  question: UsageQuestion,
+  lines: UsageLine[],
+  format: 'json' | 'csv',
+  reply: FastifyReply,
+  more: object = {},
+): FastifyReply {
+  if (format === 'csv')
+    return reply
+      .type('text/csv; charset=utf-8')
+      .header('content-disposition', 'attachment; filename="usage.csv"')
+      .header('x-content-type-options', 'nosniff')
+      .send(usageCsv(question, lines))
+  const time = (at: number): string => new Date(at).toISOString()
+  return reply.send({ from: time(question.from), to: time(question.to), data: lines, ...more })
+}
+
+function formatOf({ headers }: FastifyRequest, { format }: Pick<UsageQuery, 'format'>): 'json' | 'csv' {
+  if (format === 'json' || format === 'csv') return format
+  if (format !== undefined) throw badRequest("'format' is not json, csv", 'format', 'invalid_value')
+  return /\btext\/csv\b/i.test(headers.accept ?? '') ? 'csv' : 'json'
+}

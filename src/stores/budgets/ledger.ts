@@ -1,0 +1,190 @@
+import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { BudgetState, SliceRequest } from './slices.ts'
+
+/** Weight of the newest request in the typical one. */
+const newest = 0.2
+/** A budget that nobody has used for so long is not renewed: its slice returns, in milliseconds. */
+const idleMs = 10_000
+
+export interface LedgerOptions {
+  /** Books what was spent, then gives the slices. Rejects while the store is away. */
+  renew(budgets: SliceRequest['budgets']): Promise<BudgetState[]>
+  /** Monotonic milliseconds. */
+  now(): number
+}
+
+/** Where the slices of a budget stand in this process. */
+interface Account {
+  state: BudgetState | undefined
+  /** The last one that was known. */
+  former: BudgetState | undefined
+  /** Expected of running requests. */
+  reserved: number
+  /** Of requests that ended since the last renewal began. */
+  spent: number
+  /** Moving average of what one request takes. */
+  typical: number
+  /** Of each request that waits for a renewal. */
+  waiting: number[]
+  usedAt: number
+}
+
+export type Admission =
+  /** Call `end` once, when what the request took is told by `book`. */
+  | { end(): void; refusedBy?: undefined }
+  | { refusedBy: string; state: BudgetState | undefined; isAway: boolean }
+
+/**
+ * What one process spends of budgets. It spends from slices that it holds in memory; they are renewed in the background.
+ * Only a request for which the slice is too small waits for a renewal.
+ */
+export class BudgetLedger {
+  readonly #options: LedgerOptions
+  readonly #accounts = new Map<string, Account>()
+  #renewing: Promise<boolean> = Promise.resolve(true)
+  /** Begins when the present one has ended. */
+  #next: Promise<boolean> | undefined
+  /** Since when the store has not answered, on the clock of `now`; undefined: it has. */
+  #awaySince: number | undefined
+
+  constructor(options: LedgerOptions) {
+    this.#options = options
+  }
+
+  get isAway(): boolean {
+    return this.#awaySince !== undefined
+  }
+
+  stateOf(id: string): BudgetState | undefined {
+    return this.#accounts.get(id)?.state
+  }
+
+  /** Of the present window, as far as this process knows; undefined: nothing. */
+  spentOf(id: string): number | undefined {
+    const account = this.#accounts.get(id)
+    return account?.state && account.state.spent + account.spent
+  }
+
+  /** The same, also of a budget that this process has not used lately. `now`: milliseconds since 1970. */
+  lastSpentOf(id: string, now: number): number | undefined {
+    const account = this.#accounts.get(id)
+    const state = account?.state ?? account?.former
+    return account && state && now < state.resetsAt ? state.spent + account.spent : undefined
+  }
+
+  /** Learns where budgets stand, if this process does not know. */
+  async look(ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#account(id).usedAt = this.#options.now()
+    if (ids.some((id) => this.stateOf(id) === undefined)) await this.renew()
+  }
+
+  /**
+   * Reserves what a request is expected to take of hard budgets; `expected` undefined: as much as a typical one. While the
+   * store is away and a slice is used up, `whenDown` decides.
+   */
+  async admit(
+    budgets: readonly { id: string; record: BudgetRecord; expected: number | undefined }[],
+    whenDown: 'allow' | 'refuse',
+  ): Promise<Admission> {
+    const wishes = budgets.map(({ id, record, expected }) => {
+      const account = this.#account(id)
+      account.usedAt = this.#options.now()
+      return { id, account, isHard: record.hard !== false, amount: expected ?? account.typical }
+    })
+    const short = () =>
+      wishes.find(
+        ({ account, isHard, amount }) => isHard && !(available(account) >= amount && available(account) > 0),
+      )
+    // While the store is away nobody waits for it: it is asked in the background.
+    if (!this.isAway && (short() || wishes.some(({ account }) => account.state === undefined))) {
+      for (const { account, amount } of wishes) account.waiting.push(amount)
+      await this.renew()
+      for (const { account, amount } of wishes) account.waiting.splice(account.waiting.indexOf(amount), 1)
+    }
+    const lacking = short()
+    if (lacking && !(this.isAway && whenDown === 'allow'))
+      return { refusedBy: lacking.id, state: lacking.account.state, isAway: this.isAway }
+    for (const { account, amount } of wishes) account.reserved += amount
+    let ended = false
+    return {
+      end() {
+        if (ended) return
+        ended = true
+        for (const { account, amount } of wishes) account.reserved = Math.max(0, account.reserved - amount)
+      },
+    }
+  }
+
+  /** What a request has taken. Its usage must be among what the next renewal books. */
+  book(id: string, amount: number): void {
+    const account = this.#account(id)
+    account.spent += amount
+    account.typical = account.typical === 0 ? amount : account.typical + newest * (amount - account.typical)
+  }
+
+  /** Renews the slices of all budgets in use, for what waits now as well. False: the store is away. */
+  renew(): Promise<boolean> {
+    this.#next ??= this.#renewing.then(() => {
+      this.#next = undefined
+      this.#renewing = this.#renew()
+      return this.#renewing
+    })
+    return this.#next
+  }
+
+  async #renew(): Promise<boolean> {
+    const now = this.#options.now()
+    const used = [...this.#accounts].filter(([, account]) => isUsed(account, now))
+    for (const account of this.#accounts.values()) if (!isUsed(account, now)) account.state = undefined
+    if (used.length === 0) return true
+    const taken = new Map(used.map(([id, account]) => [id, account.spent]))
+    const asked = used.map(([id, { reserved, typical, waiting }]) => ({
+      ...{ id, reserved },
+      least: waiting.length > 0 ? Math.min(...waiting) : typical,
+      wanted: Math.max(
+        typical,
+        waiting.reduce((sum, amount) => sum + amount, 0),
+      ),
+    }))
+    try {
+      const states = await this.#options.renew(asked)
+      for (const state of states) {
+        const account = this.#account(state.id)
+        account.state = state
+        account.former = state
+        account.spent = Math.max(0, account.spent - (taken.get(state.id) ?? 0))
+      }
+      // A budget that was removed.
+      for (const [id] of used) if (!states.some((state) => state.id === id)) this.#accounts.delete(id)
+      this.#awaySince = undefined
+      return true
+    } catch {
+      this.#awaySince ??= now
+      return false
+    }
+  }
+
+  #account(id: string): Account {
+    const known = this.#accounts.get(id)
+    if (known) return known
+    const account: Account = {
+      state: undefined,
+      former: undefined,
+      reserved: 0,
+      spent: 0,
+      typical: 0,
+      waiting: [],
+      usedAt: this.#options.now(),
+    }
+    this.#accounts.set(id, account)
+    return account
+  }
+}
+
+function isUsed({ reserved, spent, waiting, usedAt }: Account, now: number): boolean {
+  return reserved > 0 || spent > 0 || waiting.length > 0 || now - usedAt < idleMs
+}
+
+function available({ state, reserved, spent }: Account): number {
+  return state === undefined ? 0 : state.granted - reserved - spent
+}

@@ -1,0 +1,155 @@
+import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { Database } from '../database/tables.ts'
+import type { StoreLog } from '../redis/health.ts'
+import type { BudgetState } from './slices.ts'
+import type { Webhook } from './webhook.ts'
+
+/** Percent of a budget's limit. */
+const thresholds = [50, 80, 100]
+/** How often to try, and for how long, in milliseconds. */
+const retryMs = 30_000
+const giveUpMs = 3_600_000
+/** A router that sends a notice has it for so long; then another one may try, in milliseconds. */
+const claimMs = 25_000
+
+export interface NoticesOptions {
+  db: Database
+  webhook: Webhook
+  log: StoreLog
+}
+
+/**
+ * Tells a webhook of budgets that reach 50, 80 and 100 %: each threshold once in a window, by one of all routers, and
+ * again for an hour while the webhook does not answer. What is to be sent stands in the database, so that a router that is
+ * killed leaves it to another one.
+ */
+export class BudgetNotices {
+  readonly #options: NoticesOptions
+  /** Thresholds that are in the database, by budget and window. */
+  readonly #known = new Map<string, number>()
+  readonly #timer: NodeJS.Timeout
+  #sending: Promise<void> | undefined
+
+  constructor(options: NoticesOptions) {
+    this.#options = options
+    this.#timer = setInterval(() => void this.send(), retryMs).unref()
+    void this.send()
+  }
+
+  /** Notes what has been reached. `now`: milliseconds since 1970. */
+  async note(
+    states: readonly BudgetState[],
+    budgets: readonly { id: string; record: BudgetRecord }[],
+    now: number,
+  ): Promise<void> {
+    const records = new Map(budgets.map(({ id, record }) => [id, record]))
+    let isNew = false
+    for (const state of states) {
+      const record = records.get(state.id)
+      if (!record) continue
+      const percent = (state.spent / record.limit) * 100
+      // A rolling window has a new beginning every 15 minutes: its thresholds count anew when it has fallen below them.
+      const key = `${state.id}/${record.window === 'rolling' ? '' : state.start}/${record.limit}`
+      const before = this.#known.get(key) ?? 0
+      const reached = thresholds.filter((threshold) => percent >= threshold)
+      for (const threshold of reached.filter((each) => each > before)) {
+        if (await this.#add(state, record, threshold, now)) isNew = true
+      }
+      this.#known.set(key, reached.at(-1) ?? 0)
+    }
+    if (isNew) void this.send()
+  }
+
+  /** Sends what is due. */
+  send(): Promise<void> {
+    this.#sending ??= this.#sendAll()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#sending = undefined
+      })
+    return this.#sending
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  async #add(
+    { id, spent, start, resetsAt }: BudgetState,
+    record: BudgetRecord,
+    threshold: number,
+    now: number,
+  ): Promise<boolean> {
+    const { client = null, group = null, model = null, unit, limit, window } = record
+    const time = (at: number): string => new Date(at).toISOString()
+    const body = JSON.stringify({
+      type: 'budget.threshold',
+      timestamp: time(now),
+      data: {
+        ...{ budget: id, threshold, spent, limit, unit, client, group, model, window },
+        ...{ window_start: time(start), resets_at: time(resetsAt) },
+      },
+    })
+    const added = await this.#options.db
+      .insertInto('budget_notices')
+      .values({
+        budget: id,
+        period: periodOf(record, start),
+        threshold,
+        at: now,
+        body,
+        claimed_until: 0,
+        sent_at: null,
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirst()
+    return added.numInsertedOrUpdatedRows !== 0n
+  }
+
+  async #sendAll(): Promise<void> {
+    const { db, webhook, log } = this.#options
+    const now = Date.now()
+    const due = await db
+      .selectFrom('budget_notices')
+      .selectAll()
+      .where('sent_at', 'is', null)
+      .where('at', '>', now - giveUpMs)
+      .where('claimed_until', '<', now)
+      .orderBy('at')
+      .limit(100)
+      .execute()
+    for (const { budget, period, threshold, body } of due) {
+      const own = { budget, period, threshold }
+      const claim = await this.#update(own, { claimed_until: Date.now() + claimMs }, Date.now())
+      if (!claim) continue
+      const error = await webhook.send(`${budget}.${period}.${threshold}`, body)
+      if (error === undefined) await this.#update(own, { sent_at: Date.now() })
+      else log.warn({ budget, threshold, error }, 'the webhook of budgets was not reached')
+    }
+  }
+
+  /** Whether it was changed; `unclaimedAt`: only if no other router has claimed it. */
+  async #update(
+    { budget, period, threshold }: { budget: string; period: number; threshold: number },
+    change: { claimed_until?: number; sent_at?: number },
+    unclaimedAt?: number,
+  ): Promise<boolean> {
+    let query = this.#options.db
+      .updateTable('budget_notices')
+      .set(change)
+      .where('budget', '=', budget)
+      .where('period', '=', period)
+      .where('threshold', '=', threshold)
+    if (unclaimedAt !== undefined)
+      query = query.where('claimed_until', '<', unclaimedAt).where('sent_at', 'is', null)
+    const { numUpdatedRows } = await query.executeTakeFirst()
+    return numUpdatedRows > 0n
+  }
+}
+
+/** What "once per window" means for a rolling one: once in its length. */
+function periodOf({ window, hours }: BudgetRecord, start: number): number {
+  if (window !== 'rolling') return start
+  const lengthMs = (hours ?? 1) * 3_600_000
+  return Math.floor(start / lengthMs) * lengthMs
+}

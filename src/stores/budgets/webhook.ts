@@ -1,0 +1,64 @@
+import { createHmac } from 'node:crypto'
+import { lookup } from 'node:dns'
+import { request } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
+import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+
+export interface Webhook {
+  /** Resolves with what went wrong, or with undefined. */
+  send(id: string, body: string): Promise<string | undefined>
+}
+
+const timeoutMs = 10_000
+
+/**
+ * Sends signed messages in the form of Standard Webhooks (https://www.standardwebhooks.com): the signature is an
+ * HMAC-SHA-256 over id, time and body. Follows no redirect and connects to no link-local or metadata address.
+ *
+ * @param secret `whsec_` and base64, or any text.
+ */
+export function webhookTo(url: string, secret: string): Webhook {
+  const key = secret.startsWith('whsec_') ? Buffer.from(secret.slice('whsec_'.length), 'base64') : secret
+  const target = new URL(url)
+  return {
+    send(id, body) {
+      const timestamp = Math.floor(Date.now() / 1000)
+      const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')
+      const headers = {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+        'webhook-id': id,
+        'webhook-timestamp': String(timestamp),
+        'webhook-signature': `v1,${signature}`,
+      }
+      const host = target.hostname.replace(/^\[|\]$/g, '')
+      if (isIP(host) !== 0 && isLinkLocalOrMetadata(host)) return Promise.resolve('a link-local address')
+      return new Promise((resolve) => {
+        const signal = AbortSignal.timeout(timeoutMs)
+        const sent = request(
+          target,
+          { method: 'POST', headers, lookup: checkedLookup, signal },
+          (response) => {
+            const { statusCode = 0 } = response
+            response.resume()
+            resolve(statusCode >= 200 && statusCode < 300 ? undefined : `HTTP ${statusCode}`)
+          },
+        )
+        sent.on('error', (error) => resolve(String(Object(error).code ?? error.name)))
+        sent.end(body)
+      })
+    },
+  }
+}
+
+/** At each connection: what a name stands for can change. */
+const checkedLookup: LookupFunction = (hostname, options, callback) => {
+  lookup(hostname, { ...options, all: true }, (error, addresses) => {
+    if (error) return callback(error, [])
+    const allowed = addresses.filter(({ address }) => !isLinkLocalOrMetadata(address))
+    const [first] = allowed
+    if (!first) return callback(Object.assign(new Error('a link-local address'), { code: 'ELINKLOCAL' }), [])
+    if (options.all) return callback(null, allowed)
+    callback(null, first.address, first.family)
+  })
+}

@@ -1,0 +1,123 @@
+import type { Transaction } from 'kysely'
+import { type TimeZone, timeZone } from '../../lib/time-zone.ts'
+import { RouterError } from '../../sdk/errors.ts'
+import type { UsageBucket, UsageDimension, UsageLine, UsageQuestion } from '../../sdk/usage.ts'
+import type { Tables, UsageRow } from '../database/tables.ts'
+import { quarterMs, usageCounts } from './sums.ts'
+
+/** Longest answer, in rows of the tables after the database has added them up. */
+const maxRows = 100_000
+
+type Counts = Pick<UsageRow, (typeof usageCounts)[number]>
+type Row = Counts & Partial<Pick<UsageRow, 'period' | 'client' | 'client_key' | 'model' | 'target'>>
+
+const columnOf = {
+  client: 'client',
+  group: 'client',
+  key: 'client_key',
+  model: 'model',
+  target: 'target',
+} as const satisfies Record<UsageDimension, keyof UsageRow>
+
+/** Usage of a time, added up. Usage by days counts with the day that it began on. Throws RouterError if that is too much. */
+export async function readUsage(rows: Transaction<Tables>, question: UsageQuestion): Promise<UsageLine[]> {
+  const { by, bucket, group } = question
+  const groupOf = by.includes('group') || group !== undefined ? await clientGroups(rows) : new Map()
+  const clients =
+    group === undefined ? undefined : [...groupOf].flatMap(([id, own]) => (own === group ? [id] : []))
+  const columns = [...new Set(by.map((dimension) => columnOf[dimension]))]
+  const wanted = bucket === undefined ? columns : (['period', ...columns] as const)
+  const startOf = bucket === undefined ? () => 0 : periodOf(bucket, timeZone(question.timeZone))
+  const lines = new Map<string, Row & { group: string; start: number }>()
+  for (const table of ['usage_days', 'usage_quarters'] as const) {
+    for (const row of await select(rows, table, wanted, question, clients)) {
+      const start = startOf(row.period ?? 0)
+      const own = groupOf.get(row.client ?? '') ?? ''
+      const shown = by.map((dimension) => (dimension === 'group' ? own : row[columnOf[dimension]]))
+      const key = JSON.stringify([start, ...shown])
+      const line = lines.get(key)
+      if (!line) lines.set(key, { ...row, group: own, start })
+      else for (const count of usageCounts) line[count] += row[count]
+    }
+  }
+  const zone = timeZone(question.timeZone)
+  return [...lines]
+    .toSorted(([a, { start: first }], [b, { start: second }]) => first - second || (a < b ? -1 : 1))
+    .map(([, { start, group: own, busy_ms, ...row }]) => ({
+      ...(bucket === undefined ? {} : { period: zone.text(start) }),
+      ...Object.fromEntries(
+        by.map((dimension) => [dimension, dimension === 'group' ? own : row[columnOf[dimension]]]),
+      ),
+      ...countsOf(row),
+      busy_seconds: rounded(busy_ms / 1000),
+      cost: rounded(row.cost),
+    }))
+}
+
+function countsOf(row: Omit<Counts, 'busy_ms'>) {
+  const { requests, errors, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens } = row
+  return { requests, errors, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens }
+}
+
+/** Without the noise of sums of fractions. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(12))
+}
+
+async function select(
+  rows: Transaction<Tables>,
+  table: 'usage_days' | 'usage_quarters',
+  columns: readonly (keyof UsageRow)[],
+  { from, to, client, model }: UsageQuestion,
+  clients: readonly string[] | undefined,
+): Promise<Row[]> {
+  let query = rows
+    .selectFrom(table)
+    .select((build) => usageCounts.map((count) => build.fn.sum<number>(count).as(count)))
+    .select([...columns])
+    .where('period', '>=', from)
+    .where('period', '<', to)
+  if (columns.length > 0) query = query.groupBy([...columns])
+  if (client !== undefined) query = query.where('client', '=', client)
+  if (clients) query = query.where('client', 'in', [...clients, ''])
+  if (model !== undefined) query = query.where('model', '=', model)
+  const found = await query.limit(maxRows + 1).execute()
+  if (found.length > maxRows)
+    throw new RouterError(
+      'bad_request',
+      'That is too much at once: ask for a shorter time or for less detail',
+      {
+        code: 'too_many_rows',
+      },
+    )
+  // A sum over no row at all is one row of nulls.
+  return (found as Row[]).filter(({ requests }) => requests !== null)
+}
+
+async function clientGroups(rows: Transaction<Tables>): Promise<Map<string, string>> {
+  const found = await rows.selectFrom('clients').select(['id', 'group_id']).execute()
+  return new Map(found.map(({ id, group_id }) => [id, group_id ?? '']))
+}
+
+/** The beginning of the bucket that a quarter of an hour belongs to. */
+function periodOf(bucket: UsageBucket, zone: TimeZone): (at: number) => number {
+  const known = new Map<number, number>()
+  const start = {
+    quarter: (at: number) => at,
+    hour: (at: number) => hourOf(at, zone),
+    day: zone.startOfDay,
+    week: zone.startOfWeek,
+    month: zone.startOfMonth,
+  }[bucket]
+  return (at) => {
+    const found = known.get(at) ?? start(at)
+    known.set(at, found)
+    return found
+  }
+}
+
+/** Hours of the zone's clocks, which need not be those of UTC. */
+function hourOf(at: number, zone: TimeZone): number {
+  const minute = Number(/T\d\d:(\d\d)/.exec(zone.text(at))?.[1] ?? 0)
+  return Math.floor(at / quarterMs) * quarterMs - Math.floor(minute / 15) * quarterMs
+}

@@ -1,0 +1,53 @@
+import { timeZone } from '../../lib/time-zone.ts'
+import { forgetOldSpending } from '../budgets/spent.ts'
+import type { Database } from '../database/tables.ts'
+import { UsageSums } from './sums.ts'
+import { addRows, forgetOldBatches } from './write.ts'
+
+export interface UsageRetention {
+  /** IANA name: where days begin. */
+  timeZone: string
+  /** How many days usage is kept by quarters of an hour. */
+  quarterDays: number
+  /** How many days usage is kept by days. */
+  days: number
+}
+
+/** Days that are added up in one transaction. */
+const daysAtOnce = 7
+
+/** Adds up old quarters of an hour to days, and removes the oldest days. Several routers may do so at the same time. */
+export async function applyRetention(db: Database, retention: UsageRetention, now: number): Promise<void> {
+  const zone = timeZone(retention.timeZone)
+  const cutOff = zone.dayAfter(now, -retention.quarterDays)
+  for (;;) {
+    const oldest = await db
+      .selectFrom('usage_quarters')
+      .select('period')
+      .where('period', '<', cutOff)
+      .orderBy('period')
+      .limit(1)
+      .executeTakeFirst()
+    if (!oldest) break
+    await addUp(db, Math.min(cutOff, zone.dayAfter(oldest.period, daysAtOnce)), zone.startOfDay)
+  }
+  await db.deleteFrom('usage_days').where('period', '<', zone.dayAfter(now, -retention.days)).execute()
+  await forgetOldBatches(db, now)
+  await forgetOldSpending(db, now)
+}
+
+async function addUp(db: Database, before: number, startOfDay: (at: number) => number): Promise<void> {
+  await db.transaction().execute(async (rows) => {
+    // Holds up other routers until this one is done: they would add the same rows up once more.
+    await rows
+      .insertInto('meta')
+      .values({ key: 'usage_days', value: String(before) })
+      .onConflict((conflict) => conflict.column('key').doUpdateSet({ value: String(before) }))
+      .execute()
+    const old = await rows.selectFrom('usage_quarters').selectAll().where('period', '<', before).execute()
+    const sums = new UsageSums(Number.POSITIVE_INFINITY)
+    for (const row of old) sums.add({ ...row, period: startOfDay(row.period) })
+    await addRows(rows, 'usage_days', sums.take().rows)
+    await rows.deleteFrom('usage_quarters').where('period', '<', before).execute()
+  })
+}

@@ -1,0 +1,130 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { appendFile, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { kill, pid as ownPid } from 'node:process'
+import type { UsagePart } from './sums.ts'
+
+/** A part of a batch. Parts of the same batch are added up, and a batch is written to the database once. */
+export interface SpooledPart {
+  batch: string
+  part: UsagePart
+}
+
+/** The file is written anew, added up, when it gets longer, in bytes. */
+const maxBytes = 32 * 1024 * 1024
+/** A file that was not touched for this time belongs to no process that runs, in milliseconds. */
+const abandonedMs = 60_000
+
+/**
+ * Usage on disk while the database is away: a file of one process with a line for each part. After a crash, the next
+ * process with the same database and directory takes the file over.
+ */
+export class UsageSpool {
+  readonly #folder: string
+  readonly #prefix: string
+  readonly #file: string
+  #bytes = 0
+  #exists = false
+
+  /** `database`: its address; files of other databases are left alone. */
+  constructor(folder: string, database: string) {
+    const digest = createHash('sha256').update(database).digest('hex').slice(0, 12)
+    this.#folder = folder
+    this.#prefix = `usage-${digest}-`
+    const host = hostname().replaceAll(/[^A-Za-z0-9.]/g, '_')
+    this.#file = join(folder, `${this.#prefix}${host}-${ownPid}-${randomBytes(4).toString('hex')}.jsonl`)
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Whether it is time to write it anew. */
+  get isFull(): boolean {
+    return this.#bytes > maxBytes
+  }
+
+  async append(parts: readonly SpooledPart[]): Promise<void> {
+    const text = linesOf(parts)
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    await appendFile(this.#file, text, { mode: 0o600 })
+    this.#exists = true
+    this.#bytes += Buffer.byteLength(text)
+  }
+
+  async replace(parts: readonly SpooledPart[]): Promise<void> {
+    const text = linesOf(parts)
+    const next = `${this.#file}.next`
+    await writeFile(next, text, { mode: 0o600 })
+    await rename(next, this.#file)
+    this.#bytes = Buffer.byteLength(text)
+  }
+
+  /** Says that the process still runs. */
+  async touch(now: Date): Promise<void> {
+    if (this.#exists) await utimes(this.#file, now, now)
+  }
+
+  async remove(): Promise<void> {
+    if (!this.#exists) return
+    await rm(this.#file, { force: true })
+    this.#exists = false
+    this.#bytes = 0
+  }
+
+  /** Parts that processes left behind that have ended. Call `done` when they are in the database. */
+  async abandoned(): Promise<{ parts: SpooledPart[]; done(): Promise<void> }> {
+    const parts: SpooledPart[] = []
+    const files: string[] = []
+    for (const name of await readdir(this.#folder).catch(() => [])) {
+      const file = join(this.#folder, name)
+      if (!name.startsWith(this.#prefix) || !name.endsWith('.jsonl') || file === this.#file) continue
+      if (!(await hasEnded(name, file))) continue
+      files.push(file)
+      for (const line of (await readFile(file, 'utf8').catch(() => '')).split('\n')) {
+        const part = partOf(line)
+        if (part) parts.push(part)
+      }
+    }
+    return {
+      parts,
+      async done() {
+        for (const file of files) await rm(file, { force: true })
+      },
+    }
+  }
+}
+
+/** Of this host, its process can be asked; of another one, which shares the directory, the file's age tells. */
+async function hasEnded(name: string, file: string): Promise<boolean> {
+  const [, host, pid] = /^usage-[0-9a-f]+-([^-]*)-(\d+)-[0-9a-f]+\.jsonl$/.exec(name) ?? []
+  if (host === hostname().replaceAll(/[^A-Za-z0-9.]/g, '_')) {
+    if (Number(pid) === ownPid) return isOld(file)
+    try {
+      kill(Number(pid), 0)
+    } catch (error) {
+      return Object(error).code === 'ESRCH'
+    }
+  }
+  return isOld(file)
+}
+
+async function isOld(file: string): Promise<boolean> {
+  const { mtimeMs } = await stat(file)
+  return Date.now() - mtimeMs > abandonedMs
+}
+
+function linesOf(parts: readonly SpooledPart[]): string {
+  return parts.map((part) => `${JSON.stringify(part)}\n`).join('')
+}
+
+/** Undefined for the end of a file that a crash has cut. */
+function partOf(line: string): SpooledPart | undefined {
+  try {
+    const { batch, part }: Partial<SpooledPart> = JSON.parse(line)
+    return typeof batch === 'string' && Array.isArray(part?.rows) ? { batch, part } : undefined
+  } catch {
+    return undefined
+  }
+}

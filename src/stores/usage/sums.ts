@@ -1,0 +1,80 @@
+import type { UsageRow } from '../database/tables.ts'
+
+/** Usage of a short while: sums, and when each key was used last, in milliseconds since 1970. Plain JSON. */
+export interface UsagePart {
+  rows: readonly UsageRow[]
+  lastUsed: Readonly<Record<string, number>>
+}
+
+/** Usage is kept by periods of this length, in milliseconds. All present time zones are whole quarters of an hour from UTC. */
+export const quarterMs = 900_000
+
+export const usageCounts = [
+  'requests',
+  'errors',
+  'prompt_tokens',
+  'cached_tokens',
+  'completion_tokens',
+  'reasoning_tokens',
+  'busy_ms',
+  'cost',
+] as const satisfies readonly (keyof UsageRow)[]
+
+/** More rows than these are added up as key `other` of the client's model `other`, so that memory is bounded. */
+const maxRows = 50_000
+const other = 'other'
+
+/** Adds usage up by period, client, key, model and target. */
+export class UsageSums {
+  #rows = new Map<string, UsageRow>()
+  #lastUsed: Record<string, number> = {}
+  readonly #maxRows: number
+
+  constructor(most = maxRows) {
+    this.#maxRows = most
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows.size === 0 && Object.keys(this.#lastUsed).length === 0
+  }
+
+  get size(): number {
+    return this.#rows.size
+  }
+
+  add(row: UsageRow): void {
+    const known = this.#rows.get(keyOf(row))
+    if (!known && this.#rows.size >= this.#maxRows && row.model !== other) {
+      this.add({ ...row, client_key: '', model: other, target: other })
+      return
+    }
+    if (!known) this.#rows.set(keyOf(row), { ...row })
+    else for (const count of usageCounts) known[count] += row[count]
+  }
+
+  /** `at`: milliseconds since 1970. */
+  used(key: string, at: number): void {
+    this.#lastUsed[key] = Math.max(at, this.#lastUsed[key] ?? 0)
+  }
+
+  addAll({ rows, lastUsed }: UsagePart): void {
+    for (const row of rows) this.add(row)
+    for (const [key, at] of Object.entries(lastUsed)) this.used(key, at)
+  }
+
+  part(): UsagePart {
+    return { rows: [...this.#rows.values()], lastUsed: this.#lastUsed }
+  }
+
+  /** What was added since the last call. */
+  take(): UsagePart {
+    const part = this.part()
+    this.#rows = new Map()
+    this.#lastUsed = {}
+    return part
+  }
+}
+
+function keyOf({ period, client, client_key, model, target }: UsageRow): string {
+  return JSON.stringify([period, client, client_key, model, target])
+}

@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto'
+import type { Database } from '../database/tables.ts'
+import type { StoreLog } from '../redis/health.ts'
+import type { UsageSpool } from './spool.ts'
+import { type UsagePart, UsageSums } from './sums.ts'
+import { type AlsoWrite, writeBatch } from './write.ts'
+
+/** What is not in the database yet. */
+export interface UsageBacklog {
+  /** Rows that wait for the database. */
+  rows: number
+  /** Bytes on disk; 0: nothing waits there. */
+  spoolBytes: number
+  /** Why the spool cannot be written; undefined: it can. */
+  spoolError: string | undefined
+}
+
+/** A write that takes longer is on disk meanwhile; the same for an outage, in milliseconds. */
+const tickMs = 500
+
+interface Batch {
+  id: string
+  sums: UsageSums
+  /** Parts that are not on disk. */
+  unspooled: UsagePart[]
+}
+
+export interface UsageWriterOptions {
+  db: Database
+  spool: UsageSpool
+  log: StoreLog
+  also?: AlsoWrite
+  /** Called when the backlog has changed between nothing and something. */
+  onBacklog?: (backlog: UsageBacklog) => void
+}
+
+/**
+ * Writes usage to the database, each part once. While the database is away, usage is held in memory and on disk, and is
+ * written when it is back. Two batches at most: one that may have been written, and what came after it.
+ */
+export class UsageWriter {
+  readonly #options: UsageWriterOptions
+  #now: Batch = newBatch()
+  /** Whether it was written is not known before the database answers. */
+  #inDoubt: Batch | undefined
+  #former: string | undefined
+  #writing: Promise<boolean> | undefined
+  #spooling: Promise<void> = Promise.resolve()
+  #spoolError: string | undefined
+  #isAway = false
+  readonly #timer: NodeJS.Timeout
+  #told = false
+
+  constructor(options: UsageWriterOptions) {
+    this.#options = options
+    this.#timer = setInterval(() => this.#tick(), tickMs).unref()
+  }
+
+  /** Adds usage, and writes it as soon as no other write runs. */
+  add(part: UsagePart): void {
+    this.#now.sums.addAll(part)
+    this.#now.unspooled.push(part)
+    if (!this.#isAway) void this.flush()
+  }
+
+  get backlog(): UsageBacklog {
+    return {
+      rows: this.#now.sums.size + (this.#inDoubt?.sums.size ?? 0),
+      spoolBytes: this.#options.spool.bytes,
+      spoolError: this.#spoolError,
+    }
+  }
+
+  /** Resolves with true when all that was added before is in the database, with false when the database is away. */
+  async flush(): Promise<boolean> {
+    // One that began earlier may not have what was added since.
+    await this.#writing
+    if (this.#writing === undefined && !this.#isDone) this.#writing = this.#write()
+    return (await this.#writing) ?? true
+  }
+
+  /** Takes over what processes left behind that have ended. Throws if the database is away. */
+  async recover(): Promise<void> {
+    const { spool, db, also = nothing, log } = this.#options
+    const { parts, done } = await spool.abandoned()
+    if (parts.length === 0) return
+    for (const [id, own] of Map.groupBy(parts, ({ batch }) => batch)) {
+      const sums = new UsageSums(Number.POSITIVE_INFINITY)
+      for (const { part } of own) sums.addAll(part)
+      await writeBatch(db, { id, part: sums.part() }, { now: Date.now(), former: undefined, also })
+    }
+    await done()
+    log.info('usage that an earlier process had left on disk is in the database')
+  }
+
+  /** Writes what is left, to disk if the database is away. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    const isDone = await Promise.race([this.flush(), after(tickMs * 4, false)])
+    if (isDone) return
+    await this.#spool()
+    this.#options.log.warn(
+      { rows: this.backlog.rows, spool_error: this.#spoolError },
+      'usage that is not in the database stays on disk for the next start',
+    )
+  }
+
+  get #isDone(): boolean {
+    return this.#inDoubt === undefined && this.#now.sums.isEmpty
+  }
+
+  #tick(): void {
+    if (this.#isDone) return
+    // Also a write that takes long: what it writes must survive this process.
+    void this.#spool()
+    if (this.#writing === undefined) void this.flush()
+  }
+
+  async #write(): Promise<boolean> {
+    const { db, also = nothing, log } = this.#options
+    try {
+      while (!this.#isDone) {
+        const batch = this.#inDoubt ?? this.#now
+        if (batch === this.#now) {
+          this.#inDoubt = batch
+          this.#now = newBatch()
+        }
+        const now = Date.now()
+        await writeBatch(db, { id: batch.id, part: batch.sums.part() }, { now, former: this.#former, also })
+        this.#former = batch.id
+        this.#inDoubt = undefined
+      }
+      if (this.#isAway) log.info('usage is written to the database again')
+      this.#isAway = false
+      // After a part that is being appended to it.
+      this.#spooling = this.#spooling.then(() => this.#removeSpool())
+      await this.#spooling
+      return true
+    } catch (error) {
+      if (!this.#isAway)
+        log.warn({ code: Object(error).code }, 'usage cannot be written to the database and is kept on disk')
+      this.#isAway = true
+      return false
+    } finally {
+      this.#writing = undefined
+      this.#tell()
+    }
+  }
+
+  /** Appends what is not on disk. */
+  #spool(): Promise<void> {
+    this.#spooling = this.#spooling.then(() => this.#append())
+    return this.#spooling
+  }
+
+  async #append(): Promise<void> {
+    const { spool, log } = this.#options
+    const batches = [this.#inDoubt, this.#now].filter((batch) => batch !== undefined)
+    const parts = batches.flatMap((batch) =>
+      batch.unspooled.splice(0).map((part) => ({ batch: batch.id, part })),
+    )
+    try {
+      if (parts.length > 0) await spool.append(parts)
+      else await spool.touch(new Date())
+      if (spool.isFull) await spool.replace(batches.map(({ id, sums }) => ({ batch: id, part: sums.part() })))
+      this.#spoolError = undefined
+    } catch (error) {
+      for (const { batch, part } of parts) batches.find(({ id }) => id === batch)?.unspooled.push(part)
+      const { code, message } = Object(error)
+      if (this.#spoolError === undefined)
+        log.warn({ code, error: message }, 'usage cannot be kept on disk and is held in memory alone')
+      this.#spoolError = String(code ?? 'error')
+    }
+    this.#tell()
+  }
+
+  async #removeSpool(): Promise<void> {
+    if (!this.#isDone) return
+    this.#spoolError = undefined
+    await this.#options.spool.remove().catch(() => undefined)
+  }
+
+  #tell(): void {
+    const isBehind = this.#options.spool.bytes > 0 || this.#spoolError !== undefined
+    if (!isBehind && !this.#told) return
+    this.#told = isBehind
+    this.#options.onBacklog?.(this.backlog)
+  }
+}
+
+function newBatch(): Batch {
+  return { id: randomBytes(9).toString('base64url'), sums: new UsageSums(), unspooled: [] }
+}
+
+async function nothing(): Promise<void> {}
+
+function after<Value>(ms: number, value: Value): Promise<Value> {
+  return new Promise((resolve) => setTimeout(resolve, ms, value))
+}

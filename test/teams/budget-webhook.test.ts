@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { IncomingHttpHeaders } from 'node:http'
+import { createServer } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { loadConfig } from '../../src/config/settings.ts'
+import { BudgetNotices } from '../../src/stores/budgets/notices.ts'
+import { webhookTo } from '../../src/stores/budgets/webhook.ts'
+import { openDatabase } from '../../src/stores/database/open.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
+import { serverPair, testCa } from '../helpers/test-ca.ts'
+import { adminKey, eventually, models, requestsTo, sqliteUrl } from './team-house.ts'
+
+const secret = 'a secret of the tests, long enough'
+
+interface Message {
+  headers: IncomingHttpHeaders
+  body: string
+}
+
+async function receiver(t: TestContext) {
+  const messages: Message[] = []
+  const server = createServer(serverPair, (request, response) => {
+    let body = ''
+    request.on('data', (chunk) => {
+      body += chunk
+    })
+    request.on('end', () => {
+      messages.push({ headers: request.headers, body })
+      response.end()
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const address = server.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-webhook-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'ca.pem'), testCa)
+  return { messages, url: `https://localhost:${port}/budgets`, ca: join(folder, 'ca.pem') }
+}
+
+test('the webhook is told once of 50, 80 and 100 %, by one of two routers, signed', async (t) => {
+  const { messages, url, ca } = await receiver(t)
+  const env = {
+    LLM_ROUTER_DATABASE_URL: sqliteUrl(t),
+    LLM_ROUTER_AUTH_ENABLED: '1',
+    LLM_ROUTER_ADMIN_KEY: adminKey,
+    LLM_ROUTER_BUDGET_WEBHOOK_URL: url,
+    LLM_ROUTER_BUDGET_WEBHOOK_SECRET: secret,
+    NODE_EXTRA_CA_CERTS: ca,
+  }
+  const routers = [await startRouterProcess({ models, env }), await startRouterProcess({ models, env })]
+  t.after(() => Promise.all(routers.map((router) => router.stop())))
+  const [one, two] = routers.map(({ url: at }) => requestsTo(at))
+  assert.ok(one && two)
+  const key = await one.newKey('alice')
+  await one.admin('POST', '/budgets', {
+    ...{ id: 'ten', client: 'alice', unit: 'requests', limit: 10, window: 'month', hard: false },
+  })
+  await eventually(async () => (await two.chat(key)).status === 200)
+  for (let count = 0; count < 11; count++) await (count % 2 ? one : two).chat(key)
+  await eventually(async () => messages.length >= 3)
+  const told = messages.map(({ body }) => JSON.parse(body))
+  assert.deepEqual(
+    told.map(({ data }) => data.threshold).toSorted((a, b) => a - b),
+    [50, 80, 100],
+  )
+  assert.deepEqual([told[0].type, told[0].data.budget, told[0].data.limit], ['budget.threshold', 'ten', 10])
+  for (const { headers, body } of messages) {
+    const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`
+    const wanted = createHmac('sha256', secret).update(signed).digest('base64')
+    assert.equal(headers['webhook-signature'], `v1,${wanted}`)
+  }
+  // Nothing more, though both go on.
+  for (const each of [one, two]) await each.chat(key)
+  await eventually(async () => (await one.admin('GET', '/usage')).body.data[0]?.requests >= 14)
+  assert.equal(messages.length, 3)
+})
+
+test('what was not delivered is sent again, by another router too, until it is', async (t) => {
+  const database = await openDatabase(
+    { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },
+    () => undefined,
+  )
+  t.after(() => database.close())
+  const log = { info: () => undefined, warn: () => undefined }
+  const sent: string[] = []
+  let answer: string | undefined = 'ECONNREFUSED'
+  const webhook = {
+    async send(id: string) {
+      sent.push(id)
+      return answer
+    },
+  }
+  const { db } = database
+  const notices = [new BudgetNotices({ db, webhook, log }), new BudgetNotices({ db, webhook, log })]
+  t.after(() => {
+    for (const each of notices) each.close()
+  })
+  await Promise.all(notices.map((each) => each.send()))
+  const record = { client: 'alice', unit: 'requests', limit: 10, window: 'day' } as const
+  const state = { id: 'ten', granted: 0, spent: 6, start: 0, resetsAt: 86_400_000 }
+  for (const each of notices) await each.note([state], [{ id: 'ten', record }], Date.now())
+  await notices[0]?.send()
+  assert.deepEqual(sent, ['ten.0.50'])
+  // Its claim has run out.
+  await db.updateTable('budget_notices').set({ claimed_until: 0 }).execute()
+  answer = undefined
+  await notices[1]?.send()
+  assert.deepEqual(sent, ['ten.0.50', 'ten.0.50'])
+  await db.updateTable('budget_notices').set({ claimed_until: 0 }).execute()
+  for (const each of notices) await each.send()
+  assert.equal(sent.length, 2)
+})
+
+test('only https, no link-local address, and only with a secret', async () => {
+  const settings = (url: string, given = secret) =>
+    loadConfig({ LLM_ROUTER_BUDGET_WEBHOOK_URL: url, LLM_ROUTER_BUDGET_WEBHOOK_SECRET: given })
+  for (const url of ['http://example.org/', 'https://169.254.169.254/', 'https://[fe80::1]/', 'ftp://x/'])
+    assert.throws(() => settings(url), /BUDGET_WEBHOOK_URL/, url)
+  assert.throws(() => settings('https://example.org/', ''), /BUDGET_WEBHOOK_SECRET/)
+  assert.ok(settings('https://example.org/'))
+  assert.equal(await webhookTo('https://169.254.169.254/', secret).send('a', '{}'), 'a link-local address')
+})

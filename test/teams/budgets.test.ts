@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, type TestContext, test } from 'node:test'
+import { bearer } from '../helpers/keys-file.ts'
+import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { eventually, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
+
+let postgres: Postgres
+
+before(async () => {
+  postgres = await startPostgres()
+})
+after(() => postgres.remove())
+
+const stores = {
+  SQLite: sqliteUrl,
+  PostgreSQL: () => postgres.url(),
+} as const
+
+const perDay = { window: 'day', unit: 'requests' }
+
+async function budget({ admin }: TeamHouse, id: string, record: object): Promise<void> {
+  const { status, body } = await admin('POST', '/budgets', { id, ...perDay, ...record })
+  assert.equal(status, 201, JSON.stringify(body))
+}
+
+async function ownUsage({ router }: TeamHouse, key: string) {
+  const response = await fetch(`${router.url}/api/usage`, { headers: bearer(key) })
+  const body: { budgets: Record<string, unknown>[] } = JSON.parse(await response.text())
+  return body
+}
+
+for (const [store, urlOf] of Object.entries(stores)) {
+  describe(`budgets in ${store}`, () => {
+    const open = (t: TestContext, env?: Record<string, string>) => openTeam(t, urlOf(t), env)
+
+    test('an exhausted budget is a 429 that no client retries, in its dialect, with the true reset', async (t) => {
+      const house = await open(t)
+      const key = await house.newKey('alice')
+      await budget(house, 'three', { client: 'alice', limit: 3 })
+      for (let count = 0; count < 3; count++) assert.equal((await house.chat(key)).status, 200)
+      const { status, headers, body } = await house.chat(key)
+      assert.deepEqual(
+        [status, body.error.code, body.error.type, headers.get('x-should-retry')],
+        [429, 'insufficient_quota', 'insufficient_quota', 'false'],
+      )
+      assert.ok(Number(headers.get('retry-after')) <= 300)
+      const tomorrow = new Date(new Date().setUTCHours(24, 0, 0, 0)).toISOString().slice(0, 19)
+      assert.match(body.error.message, new RegExp(`three.*${tomorrow}Z`))
+      assert.match(headers.get('x-ratelimit-reset-tokens') ?? '', /^\d+s$/)
+      const anthropic = await fetch(`${house.router.url}/v1/messages`, {
+        method: 'POST',
+        headers: { ...bearer(key), 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'small', max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] }),
+      })
+      assert.deepEqual(
+        [anthropic.status, JSON.parse(await anthropic.text()).error.type],
+        [429, 'rate_limit_error'],
+      )
+      assert.ok(anthropic.headers.get('anthropic-ratelimit-tokens-reset')?.startsWith(tomorrow))
+      await eventually(async () => (await ownUsage(house, key)).budgets[0]?.spent === 3)
+      const [own] = (await ownUsage(house, key)).budgets
+      assert.deepEqual([own?.id, own?.left, own?.limit], ['three', 0, 3])
+      // Raised, it has room again.
+      await house.admin('PATCH', '/budgets/three', { limit: 4 })
+      await eventually(async () => (await house.chat(key)).status === 200)
+    })
+
+    test('the budget of a group is shared by all below it, and that of a model counts this one alone', async (t) => {
+      const house = await open(t)
+      await house.admin('POST', '/groups', { id: 'company' })
+      await house.admin('POST', '/groups', { id: 'team', parent: 'company' })
+      const [alice, bob] = [
+        await house.newKey('alice', { group: 'team' }),
+        await house.newKey('bob', { group: 'company' }),
+      ]
+      await budget(house, 'together', { group: 'company', limit: 3 })
+      await budget(house, 'large', { client: 'alice', model: 'large', limit: 1 })
+      const seen = []
+      for (const [key, model] of [
+        [alice, 'large'],
+        [alice, 'large'],
+        [alice, 'small'],
+        [bob, 'small'],
+        [bob, 'small'],
+        [alice, 'small'],
+      ] as const)
+        seen.push((await house.chat(key, model)).status)
+      assert.deepEqual(seen, [200, 429, 200, 200, 429, 429])
+    })
+
+    test('a new budget counts what was used in its window already', async (t) => {
+      const house = await open(t)
+      const key = await house.newKey('alice')
+      for (let count = 0; count < 2; count++) await house.chat(key)
+      await eventually(async () => (await house.admin('GET', '/usage')).body.data[0]?.requests === 2)
+      await budget(house, 'two', { client: 'alice', limit: 2, window: 'rolling', hours: 1 })
+      assert.equal((await house.chat(key)).status, 429)
+    })
+
+    test('a soft budget refuses nothing, and tells in a header and in the log', async (t) => {
+      const house = await open(t)
+      const key = await house.newKey('alice')
+      await budget(house, 'soft', { client: 'alice', limit: 2, hard: false })
+      for (let count = 0; count < 2; count++)
+        assert.equal((await house.chat(key)).headers.get('x-llm-router-budget-warning'), null)
+      const { status, headers } = await house.chat(key)
+      assert.equal(status, 200)
+      assert.match(headers.get('x-llm-router-budget-warning') ?? '', /^soft is at 100% until /)
+      await house.router.logged(({ msg, budget: id }) => id === 'soft' && /soft budget/.test(String(msg)))
+    })
+
+    test('two routers never spend more than a hard budget together', async (t) => {
+      const url = urlOf(t)
+      const [one, two] = [await openTeam(t, url), await openTeam(t, url)]
+      const key = await one.newKey('alice')
+      await budget(one, 'twenty', { client: 'alice', limit: 20 })
+      await eventually(async () => (await ownUsage(two, key)).budgets?.length === 1)
+      const answers = await Promise.all(Array.from({ length: 60 }, (_, at) => (at % 2 ? one : two).chat(key)))
+      const passed = answers.filter(({ status }) => status === 200).length
+      assert.ok(passed <= 20, `${passed}`)
+      // What a slice has left returns to the other router.
+      let total = passed
+      await eventually(async () => {
+        for (const house of [one, two]) if ((await house.chat(key)).status === 200) total++
+        return total >= 20
+      })
+      for (const house of [one, two]) assert.equal((await house.chat(key)).status, 429)
+      assert.equal(total, 20)
+    })
+  })
+}
+
+for (const whenDown of ['allow', 'refuse'] as const) {
+  test(`a hard budget while the database is away: ${whenDown}`, async (t) => {
+    const house = await openTeam(t, postgres.url(), { LLM_ROUTER_BUDGET_STORE_DOWN: whenDown })
+    const [alice, bob] = [await house.newKey('alice'), await house.newKey('bob')]
+    await budget(house, 'eight', { client: 'alice', limit: 8 })
+    assert.equal((await house.chat(alice)).status, 200)
+    await postgres.stop()
+    const seen: number[] = []
+    try {
+      for (let count = 0; count < 12; count++) seen.push((await house.chat(alice)).status)
+      assert.equal((await house.chat(bob)).status, 200)
+    } finally {
+      await postgres.start()
+    }
+    // The slice that it has is spent in any case.
+    assert.equal(seen[0], 200)
+    assert.equal(seen.at(-1), whenDown === 'allow' ? 200 : 503)
+    await eventually(async () => {
+      const { body } = await house.admin('GET', '/usage?client=alice')
+      return (
+        body.data?.[0]?.requests - body.data?.[0]?.errors ===
+        1 + seen.filter((status) => status === 200).length
+      )
+    })
+    if (whenDown === 'allow') await eventually(async () => (await house.chat(alice)).status === 429)
+  })
+}
+
+test('records that make no sense are refused', async (t) => {
+  const house = await openTeam(t, sqliteUrl(t))
+  await house.newKey('alice')
+  for (const record of [
+    { limit: 1 },
+    { client: 'alice', group: 'team', limit: 1 },
+    { group: 'nobody', limit: 1 },
+    { client: 'alice', limit: 0 },
+    { client: 'alice', limit: 1, window: 'rolling' },
+    { client: 'alice', limit: 1, window: 'rolling', hours: 745 },
+    { client: 'alice', limit: 1, hours: 5 },
+    { client: 'alice', limit: 1, unit: 'euros' },
+  ])
+    assert.equal(
+      (await house.admin('POST', '/budgets', { id: 'one', ...perDay, ...record })).status,
+      400,
+      JSON.stringify(record),
+    )
+})

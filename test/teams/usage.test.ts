@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readdirSync, statSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { after, before, describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { childEnv, root } from '../helpers/child-env.ts'
+import { bearer } from '../helpers/keys-file.ts'
+import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
+import {
+  adminKey,
+  eventually,
+  models,
+  openTeam,
+  requestsTo,
+  sqliteUrl,
+  type TeamHouse,
+} from './team-house.ts'
+
+let postgres: Postgres
+
+before(async () => {
+  postgres = await startPostgres()
+})
+after(() => postgres.remove())
+
+const stores = {
+  SQLite: sqliteUrl,
+  PostgreSQL: () => postgres.url(),
+} as const
+
+type Line = Record<string, number | string>
+
+/** The lines once so many requests are in the database. */
+async function usageOf(
+  { admin }: Pick<TeamHouse, 'admin'>,
+  requests: number,
+  query = 'by=client,model',
+): Promise<Line[]> {
+  let lines: Line[] = []
+  await eventually(async () => {
+    const { body, status } = await admin('GET', `/usage?${query}`)
+    if (status !== 200) return false
+    lines = body.data
+    return sum(lines, 'requests') >= requests
+  })
+  assert.equal(sum(lines, 'requests'), requests)
+  return lines
+}
+
+function sum(lines: readonly Line[], member: string): number {
+  return lines.reduce((total, line) => total + Number(line[member]), 0)
+}
+
+for (const [store, urlOf] of Object.entries(stores)) {
+  describe(`usage in ${store}`, () => {
+    test('requests, tokens, busy seconds and errors are told by client, key, model and target', async (t) => {
+      const house = await openTeam(t, urlOf(t))
+      const [alice, bob] = [await house.newKey('alice'), await house.newKey('bob')]
+      const answers = [
+        await house.chat(alice),
+        await house.chat(alice),
+        await house.chat(alice, 'large'),
+        await house.chat(bob),
+      ]
+      assert.equal((await house.chat(bob, 'broken')).status, 400)
+      const lines = await usageOf(house, 5, 'by=client,model,target,key')
+      const keys = (await house.admin('GET', '/keys')).body.data
+      const keyOf = (client: string) => keys.find((key: { client: string }) => key.client === client).id
+      assert.deepEqual(
+        lines.map(({ client, model, target, key, requests, errors }) => [
+          ...[client, model, target, key, requests, errors],
+        ]),
+        [
+          ['alice', 'large', 'large', keyOf('alice'), 1, 0],
+          ['alice', 'small', 'small', keyOf('alice'), 2, 0],
+          ['bob', 'broken', 'broken', keyOf('bob'), 1, 1],
+          ['bob', 'small', 'small', keyOf('bob'), 1, 0],
+        ],
+      )
+      const counted = (member: string) =>
+        answers.slice(0, 3).reduce((total, { body }) => total + body.usage[member], 0)
+      const [own] = (await house.admin('GET', '/usage?client=alice')).body.data
+      assert.equal(own.prompt_tokens, counted('prompt_tokens'))
+      assert.equal(own.completion_tokens, counted('completion_tokens'))
+      assert.ok(own.busy_seconds > 0)
+      for (const { last_used_at: at } of keys) assert.ok(Date.now() - Date.parse(at) < 60_000)
+    })
+
+    test('a client sees its own usage alone, with any of its keys', async (t) => {
+      const house = await openTeam(t, urlOf(t))
+      const [alice, bob] = [
+        await house.newKey('alice', { surfaces: ['anthropic', 'openai'] }),
+        await house.newKey('bob'),
+      ]
+      await house.chat(alice)
+      await house.chat(bob)
+      await usageOf(house, 2)
+      const own = async (key: string, query = '') => {
+        const response = await fetch(`${house.router.url}/api/usage${query}`, { headers: bearer(key) })
+        const body: { data: Line[] } = JSON.parse(await response.text())
+        return { status: response.status, body }
+      }
+      const { status, body } = await own(alice)
+      assert.equal(status, 200)
+      assert.deepEqual(
+        body.data.map(({ model, requests }) => [model, requests]),
+        [['small', 1]],
+      )
+      assert.equal((await own(alice, '?by=target')).status, 400)
+      assert.equal((await own(alice, '?by=client')).status, 400)
+      assert.equal((await own('sk-nobody-0123456789')).status, 401)
+      assert.equal((await house.admin('GET', '/usage', undefined, bearer(alice))).status, 403)
+    })
+
+    test('periods begin in LLM_ROUTER_TIME_ZONE, and a table guards what a spreadsheet would run', async (t) => {
+      const house = await openTeam(t, urlOf(t), { LLM_ROUTER_TIME_ZONE: 'Asia/Kathmandu' })
+      const key = await house.newKey('alice')
+      await house.chat(key)
+      await usageOf(house, 1)
+      const [line] = (await house.admin('GET', '/usage?bucket=day&by=client')).body.data
+      assert.match(line.period, /T00:00:00\+05:45$/)
+      const [hour] = (await house.admin('GET', '/usage?bucket=hour')).body.data
+      assert.match(hour.period, /:00:00\+05:45$/)
+      const table = await house.admin('GET', '/usage?by=client,model', undefined, { accept: 'text/csv' })
+      assert.match(table.headers.get('content-type') ?? '', /^text\/csv/)
+      assert.match(String(table.body), /^client,model,requests,errors,.*\r\nalice,small,1,0,/)
+      for (const query of [
+        'by=everything',
+        'bucket=year',
+        'from=yesterday',
+        'from=2026-02-30',
+        'format=xml',
+        'from=2026-01-02&to=2026-01-01',
+      ])
+        assert.equal((await house.admin('GET', `/usage?${query}`)).status, 400, query)
+    })
+  })
+}
+
+test('an outage of the database loses no usage, is told, and is over when the database is back', async (t) => {
+  const house = await openTeam(t, postgres.url(), { LLM_ROUTER_USE_PROMETHEUS: '1' })
+  const key = await house.newKey('alice')
+  await house.chat(key)
+  const operator = async (path: string) =>
+    (await fetch(house.router.url + path, { headers: bearer(adminKey) })).text()
+  await postgres.stop()
+  try {
+    for (let count = 0; count < 20; count++) assert.equal((await house.chat(key)).status, 200)
+    await eventually(async () => /usage waits on disk/.test(await operator('/healthz')))
+    assert.match(await operator('/metrics'), /llm_router_usage_spool_bytes [1-9]/)
+    for (let count = 0; count < 20; count++) assert.equal((await house.chat(key)).status, 200)
+  } finally {
+    await postgres.start()
+  }
+  const [line] = await usageOf(house, 41)
+  assert.equal(line?.client, 'alice')
+  await eventually(async () => !/usage waits/.test(await operator('/healthz')))
+})
+
+test('usage on disk survives kill -9 while the database is away, and is written once', async (t) => {
+  const database = postgres.url()
+  const folder = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
+  const env = { ...teamEnv(database), LLM_ROUTER_USAGE_SPOOL: folder }
+  const first = await startRouterProcess({ models, env })
+  t.after(() => first.stop())
+  const house = requestsTo(first.url)
+  const key = await house.newKey('alice')
+  await postgres.stop()
+  try {
+    for (let count = 0; count < 10; count++) assert.equal((await house.chat(key)).status, 200)
+    await eventually(async () => {
+      const text = await (await fetch(`${first.url}/healthz`, { headers: bearer(adminKey) })).text()
+      return /usage waits on disk/.test(text)
+    })
+    const sizes = async () => readdirSync(folder).map((name) => statSync(`${folder}/${name}`).size)
+    const size = await sizes()
+    assert.ok(size.length === 1 && (size[0] ?? 0) > 0)
+    first.child.kill('SIGKILL')
+    await first.exit
+  } finally {
+    await postgres.start()
+  }
+  const second = await startRouterProcess({ models, env })
+  t.after(() => second.stop())
+  await usageOf(requestsTo(second.url), 10)
+  assert.deepEqual(readdirSync(folder), [])
+})
+
+for (const workers of [1, 2]) {
+  test(`SIGTERM loses no usage, of running requests either, with ${workers} worker(s)`, async (t) => {
+    const database = sqliteUrl(t)
+    const cluster = {
+      LLM_ROUTER_SERVER_TYPE: 'cluster',
+      LLM_ROUTER_SERVER_WORKERS_COUNT: String(workers),
+      LLM_ROUTER_SERVER_PORT: '0',
+    }
+    const router = await startRouterProcess({
+      models: slowModels,
+      env: { ...teamEnv(database), ...(workers > 1 ? cluster : {}) },
+    })
+    t.after(() => router.stop())
+    if (workers > 1) await router.listening(workers)
+    const house = requestsTo(router.url)
+    const key = await house.newKey('alice')
+    const answers = await Promise.all(Array.from({ length: 10 }, () => house.chat(key)))
+    assert.ok(answers.every(({ status }) => status === 200))
+    const running = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        fetch(`${router.url}/v1/chat/completions`, {
+          method: 'POST',
+          headers: { ...bearer(key), 'content-type': 'application/json' },
+          body: JSON.stringify({
+            model: 'slow',
+            stream: true,
+            messages: [{ role: 'user', content: 'hi' }],
+          }),
+        }),
+      ),
+    )
+    router.child.kill('SIGTERM')
+    for (const answer of running) assert.match(await answer.text(), /\[DONE\]/)
+    assert.equal(await router.exit, 0)
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['src/cli.ts', 'usage', 'by=client,model'],
+      { cwd: root, env: childEnv(teamEnv(database)) },
+    )
+    assert.deepEqual(
+      JSON.parse(stdout).map(({ client, model, requests }: Line) => [client, model, requests]),
+      [
+        ['alice', 'slow', 10],
+        ['alice', 'small', 10],
+      ],
+    )
+  })
+}
+
+test('requests do not wait for a database that another process holds locked', async (t) => {
+  const url = sqliteUrl(t)
+  const house = await openTeam(t, url)
+  const key = await house.newKey('alice')
+  const other = new DatabaseSync(url.slice('sqlite:'.length))
+  other.exec('BEGIN IMMEDIATE')
+  const longest = { ms: 0 }
+  try {
+    const until = performance.now() + 1_500
+    let last = performance.now()
+    while (performance.now() < until) {
+      await house.chat(key)
+      longest.ms = Math.max(longest.ms, performance.now() - last)
+      last = performance.now()
+    }
+  } finally {
+    other.exec('ROLLBACK')
+    other.close()
+  }
+  // A synchronous write would wait for the lock, for up to 5 s.
+  assert.ok(longest.ms < 1_000, `${longest.ms} ms`)
+})
+
+const slowModels = {
+  active_models: { all: ['small', 'slow'] },
+  all: {
+    small: { providers: [{ id: 'small', api_type: 'mock' }] },
+    slow: {
+      providers: [
+        { id: 'slow', api_type: 'mock', mock: { tokens_per_second: 4, reply: 'one two three four' } },
+      ],
+    },
+  },
+}
+
+function teamEnv(database: string): Record<string, string> {
+  return {
+    LLM_ROUTER_DATABASE_URL: database,
+    LLM_ROUTER_AUTH_ENABLED: '1',
+    LLM_ROUTER_ADMIN_KEY: adminKey,
+  }
+}
