@@ -200,13 +200,13 @@ export const ConfigSchema = Type.Object({
   redisPassword: text('', 'Redis password; empty: none.'),
   redisUrl: Type.String({
     default: '',
-    pattern:
-      '^$|^rediss?://(?:[^/?#@,]*@)?(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?(?:/[0-9]*)?$',
+    pattern: '^$|^rediss?(?:\\+cluster|\\+sentinel)?://',
     allowed:
-      'an address like redis://:password@host:6379/0, or rediss:// for TLS; Sentinel and Cluster are not supported',
+      'an address like redis://:password@host:6379/0, redis://node1:6379,node2:6379 or redis+sentinel://host:26379/mymaster; rediss for TLS',
     description:
-      'An address like `redis://:password@host:6379/0`, or `rediss://` for TLS; it overrides host, port, database and password.',
+      'An address like `redis://:password@host:6379/0`, several nodes of a cluster, or Sentinels: see [leases.md](leases.md#addresses-of-redis). `rediss://` for TLS. It overrides host and port, and database and password where it has them.',
   }),
+  redisSentinelPassword: text('', 'Password of the Redis Sentinels themselves; empty: none.'),
   redisDown: oneOf(
     words.redisDown,
     'local',

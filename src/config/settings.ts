@@ -4,6 +4,7 @@ import { allowedBy } from '../lib/json/allowed.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { readNetworks } from './networks.ts'
 import { proxyErrors } from './proxy-rule.ts'
+import { parseRedisUrl } from './redis-url.ts'
 import { envNotes } from './settings-notes.ts'
 import { type Config, ConfigSchema, words } from './settings-schema.ts'
 import { hasSeveralHosts, signInErrors } from './settings-sign-in.ts'
@@ -55,6 +56,7 @@ export const variables: readonly Variable[] = [
   { key: 'redisDb', name: 'REDIS_DB', read: readInteger },
   { key: 'redisPassword', name: 'REDIS_PASSWORD', read: readString },
   { key: 'redisUrl', name: 'REDIS_URL', read: readString },
+  { key: 'redisSentinelPassword', name: 'REDIS_SENTINEL_PASSWORD', read: readString },
   { key: 'redisDown', name: 'REDIS_DOWN', read: readWord(words.redisDown, {}) },
   { key: 'queueTimeoutMs', name: 'QUEUE_TIMEOUT', read: readSeconds },
   { key: 'queueSize', name: 'QUEUE_SIZE', read: readInteger },
@@ -137,6 +139,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   const notes = envNotes(env, names, config)
   errors.push(
     ...authErrors(config),
+    ...redisErrors(config),
     ...signInErrors(config),
     ...proxyErrors(config),
     ...nodeErrors(env),
@@ -145,7 +148,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
   if (errors.length > 0) throw new ConfigError(errors)
   if (config.inDebug && config.logLevel !== 'trace') config.logLevel = 'debug'
   const warnings = [...notes.warnings, ...authWarnings(config), ...readTracing(env).warnings]
-  return { config, notes: notes.notes, warnings }
+  return { config, notes: [...notes.notes, ...redisNotes(config)], warnings }
 }
 
 /** Node's own variable that turns off what an https:// address is for. */
@@ -153,6 +156,24 @@ function nodeErrors(env: Readonly<Record<string, string | undefined>>): string[]
   if (env.NODE_TLS_REJECT_UNAUTHORIZED?.trim() !== '0') return []
   return [
     "NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody pass for any server and read keys and prompts; remove it, and name the server's CA in ca_file of the provider or in NODE_EXTRA_CA_CERTS",
+  ]
+}
+
+/** The text of an address may be a password with a reserved character, so none of it is shown. */
+function redisErrors({ redisUrl, redisDb }: Pick<Config, 'redisUrl' | 'redisDb'>): string[] {
+  if (redisUrl === '') return []
+  const address = parseRedisUrl(redisUrl)
+  if ('error' in address) return [`LLM_ROUTER_REDIS_URL: ${address.error}`]
+  if (address.kind === 'cluster' && redisDb !== 0)
+    return ['LLM_ROUTER_REDIS_DB: a cluster has database 0 only']
+  return []
+}
+
+function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
+  const address = redisUrl === '' ? undefined : parseRedisUrl(redisUrl)
+  if (!address || 'error' in address || address.kind !== 'cluster') return []
+  return [
+    'LLM_ROUTER_REDIS_URL: in a Redis Cluster leases are not shared with the Python llm-router, whose keys are on other nodes',
   ]
 }
 

@@ -18,7 +18,7 @@ import { RedisLimits } from './limits/redis.ts'
 import { type LimitStore, limitsWithFallback } from './limits/store.ts'
 import { localOverrides, serveOverrides } from './overrides/local.ts'
 import type { OverrideStore } from './overrides/store.ts'
-import type { RedisAddress } from './redis/client.ts'
+import type { RedisAddress } from './redis/connection.ts'
 import type { StoreLog } from './redis/health.ts'
 import { clusterResponses, serveResponses } from './responses/cluster.ts'
 import { memoryResponses, type ResponseBounds } from './responses/memory.ts'
@@ -217,7 +217,7 @@ function responseBounds({ responsesTtlMs, responsesMax }: Config): ResponseBound
 }
 
 function redisAddress(config: Config): RedisAddress | undefined {
-  const { redisUrl, redisHost, redisPort, redisDb, redisPassword } = config
+  const { redisUrl, redisHost, redisPort, redisDb, redisPassword, redisSentinelPassword } = config
   if (redisUrl === '' && redisHost === '') return undefined
   return {
     url: redisUrl === '' ? undefined : redisUrl,
@@ -225,6 +225,7 @@ function redisAddress(config: Config): RedisAddress | undefined {
     port: redisPort,
     db: redisDb,
     password: redisPassword === '' ? undefined : redisPassword,
+    sentinelPassword: redisSentinelPassword === '' ? undefined : redisSentinelPassword,
   }
 }
 

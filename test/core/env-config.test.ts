@@ -41,6 +41,7 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     redisDb: 0,
     redisPassword: '',
     redisUrl: '',
+    redisSentinelPassword: '',
     redisDown: 'local',
     queueTimeoutMs: 60_000,
     queueSize: 256,
@@ -70,6 +71,7 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     allowLinkLocal: false,
     shedDelayMs: 1_000,
     shedHeapPercent: 85,
+    routeHeaders: false,
     ui: true,
     docs: true,
     fanout: 8,
@@ -116,6 +118,7 @@ test('every setting has its variable', () => {
     LLM_ROUTER_REDIS_DB: '3',
     LLM_ROUTER_REDIS_PASSWORD: 'hunter2',
     LLM_ROUTER_REDIS_URL: 'rediss://user:p%40ss@[::1]:6390/2',
+    LLM_ROUTER_REDIS_SENTINEL_PASSWORD: 'hunter3',
     LLM_ROUTER_REDIS_DOWN: 'Reject',
     LLM_ROUTER_QUEUE_TIMEOUT: '.5',
     LLM_ROUTER_QUEUE_SIZE: '0',
@@ -144,6 +147,7 @@ test('every setting has its variable', () => {
     LLM_ROUTER_UPSTREAM_NO_PROXY: 'example.com, 203.0.113.0/24',
     LLM_ROUTER_SHED_DELAY: '0.5',
     LLM_ROUTER_SHED_HEAP: '70',
+    LLM_ROUTER_ROUTE_HEADERS: '1',
     LLM_ROUTER_UI: '0',
     LLM_ROUTER_DOCS: '0',
     LLM_ROUTER_FANOUT: '3',
@@ -187,6 +191,7 @@ test('every setting has its variable', () => {
     redisDb: 3,
     redisPassword: 'hunter2',
     redisUrl: 'rediss://user:p%40ss@[::1]:6390/2',
+    redisSentinelPassword: 'hunter3',
     redisDown: 'reject',
     queueTimeoutMs: 500,
     queueSize: 0,
@@ -216,6 +221,7 @@ test('every setting has its variable', () => {
     allowLinkLocal: true,
     shedDelayMs: 500,
     shedHeapPercent: 70,
+    routeHeaders: true,
     ui: false,
     docs: false,
     fanout: 3,
@@ -296,24 +302,65 @@ test('log levels come in any case and by their Python names', () => {
   ])
 })
 
-test('a Redis address that names no single server is refused, and never shown', () => {
-  for (const url of ['redis://h', 'redis://h:6379', 'redis://:pw@h.example/1', 'rediss://10.0.0.1:6390/'])
-    assert.equal(set('REDIS_URL', url).redisUrl, url)
-  const refused = [
-    'redis-sentinel://h:26379/mymaster',
-    'redis://a:1,b:2',
-    'redis+cluster://h',
-    'h:6379',
-    'redis://',
+test('Redis is a server, a cluster or what Sentinels name; a wrong address is refused, says why, and is never shown', () => {
+  const right = [
+    ...[
+      'redis://h',
+      'redis://h:6379',
+      'redis://:pw@h.example/1',
+      'rediss://10.0.0.1:6390/',
+      'redis://u:p%2Fw@h',
+    ],
+    ...[
+      'redis://a:1,b:2',
+      'rediss://:pw@a,b,[::1]:7000/0',
+      'redis+cluster://h',
+      'rediss+cluster://u:pw@h:7000',
+    ],
+    ...[
+      'redis+sentinel://:pw@a:26379,b:26379/mymaster',
+      'rediss+sentinel://[::1]/m/3',
+      'redis+sentinel://a/m/',
+    ],
   ]
-  for (const url of refused) {
-    const [fault = ''] = faultsOf({ LLM_ROUTER_REDIS_URL: url })
-    assert.match(
-      fault,
-      /^LLM_ROUTER_REDIS_URL: its value is not .*Sentinel and Cluster are not supported$/,
-      url,
-    )
+  for (const url of right) assert.equal(set('REDIS_URL', url).redisUrl, url)
+  const wrong: Record<string, RegExp> = {
+    'redis-sentinel://secret:26379/mymaster': /is not an address like redis:/,
+    'secret:6379': /is not an address like redis:/,
+    'redis://': /host 1 is not a name or an address with a port/,
+    'redis://secret,': /host 2 is not a name/,
+    'redis://secret:0': /host 1 is not a name or an address with a port from 1 to 65535/,
+    'redis://secret:70000': /host 1/,
+    'redis://:sec/ret@h': /host 1 is not a name|percent-encode/,
+    'redis://:sec#ret@h': /percent-encode/,
+    'redis://:secret%zz@h': /not percent-encoded correctly/,
+    'redis://secret/x': /database is not a number from 0 to 65535/,
+    'redis://secret/1/2': /database is not a number/,
+    'redis://secret,b/1': /a cluster has database 0 only/,
+    'redis+cluster://secret/2': /a cluster has database 0 only/,
+    'redis+sentinel://secret:26379': /names no master: redis\+sentinel:\/\/host1/,
+    'redis+sentinel://secret:26379/m/x': /database is not a number/,
+    'redis+sentinel://secret:26379/m?db=1': /percent-encode/,
   }
+  for (const [url, why] of Object.entries(wrong)) {
+    const faults = faultsOf({ LLM_ROUTER_REDIS_URL: url })
+    assert.equal(faults.length, 1, url)
+    assert.match(faults[0] ?? '', /^LLM_ROUTER_REDIS_URL: /)
+    assert.match(faults[0] ?? '', why, url)
+    assert.doesNotMatch(faults[0] ?? '', /sec/, url)
+  }
+  assert.deepEqual(faultsOf({ LLM_ROUTER_REDIS_URL: 'redis://a,b', LLM_ROUTER_REDIS_DB: '1' }), [
+    'LLM_ROUTER_REDIS_DB: a cluster has database 0 only',
+  ])
+})
+
+test('a start with a Redis Cluster says that the Python router does not see its leases', () => {
+  const notes = (url: string) => loadConfig({ LLM_ROUTER_REDIS_URL: url }).notes.join()
+  assert.match(
+    notes('redis+cluster://h'),
+    /in a Redis Cluster leases are not shared with the Python llm-router/,
+  )
+  assert.equal(notes('redis://h'), '')
 })
 
 test('debug mode logs at debug at least', () => {

@@ -93,6 +93,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     for (const shared of [
       one,
       ['--set', 'redis.host=redis'],
+      ['--set', 'redis.url=redis+cluster://redis'],
       ['--set', 'env.LLM_ROUTER_REDIS_URL=redis://redis'],
       ['--set', 'secret.values.LLM_ROUTER_REDIS_URL=redis://:x@redis'],
       ['--set', 'extraEnv[0].name=LLM_ROUTER_REDIS_URL'],

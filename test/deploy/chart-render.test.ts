@@ -237,7 +237,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
           'Rewrite the text in plain words.\nKeep "names" & <figures> as they are.',
         ],
       ]),
-      faults: [],
+      errors: [],
     })
     const { promptsDir } = loadConfig(environment(rendering)).config
     const [container] = rendering.the('Deployment').spec.template.spec.containers
@@ -399,6 +399,19 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
         ['admin', true],
       ],
     )
+  })
+
+  test('a cluster or Sentinels of Redis reach the router, and the policy lets all their ports through', () => {
+    const values = (url: string) => ['--set', `redis.url=${url.replaceAll(',', '\\,')}`]
+    const ports = (url: string) =>
+      render('-f', monitored(), ...values(url), '--set', 'networkPolicy.upstreams[0].ports[0].port=8000')
+        .the('NetworkPolicy')
+        .spec.egress?.flatMap((rule) => rule.ports.map(({ port }) => port))
+    const cluster = 'redis://node-0:7000,node-1:7000,node-2:6379'
+    const { config } = loadConfig(environment(render(...values(cluster))))
+    assert.deepEqual([config.redisUrl, config.redisHost], [cluster, ''])
+    assert.deepEqual(ports(cluster), [8000, 53, 53, 6379, 7000])
+    assert.deepEqual(ports('redis+sentinel://a:26379,b:26379/mymaster'), [8000, 53, 53, 6379, 26379])
   })
 
   test('alert rules keep their own templates, and the dashboard is labelled for the sidecar', () => {

@@ -37,6 +37,7 @@ for (const [what, values] of [
   ['a misspelt name', { replica: 3 }],
   ['a misspelt name further down', { metrics: { serviceMonitor: { enable: true } } }],
   ['a number where a name belongs', { redis: { host: 6379 } }],
+  ['a Redis URL with a password, which belongs into a Secret', { redis: { url: 'redis://:pw@redis' } }],
   ['a port that only root may open', { port: 80 }],
   ['a prompt id that leads out of its directory', { prompts: { '../passwd': 'x' } }],
   ['a prompt id with a dot, which stands for the slash in keys', { prompts: { 'a.b': 'x' } }],

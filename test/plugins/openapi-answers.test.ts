@@ -158,9 +158,8 @@ describe('every answer is one that /openapi.json documents', () => {
       const example = exampleOf(documented)
       if (documented.method === 'GET') await hold(documented, {})
       if (example === undefined) continue
-      // These need a database, and a model with these targets.
-      const { tags, summary } = documented.operation
-      if (tags.includes('Administration') || summary.startsWith('Set the weights')) continue
+      // It needs a model with these targets.
+      if (documented.operation.summary.startsWith('Set the weights')) continue
       const streams = endpoints.includes(documented) ? [{}, { stream: true }, { stream: false }] : [{}]
       for (const stream of streams)
         assert.equal(await hold(documented, sent({ ...example, ...stream })), 200, documented.path)

@@ -3,10 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { RedisBoard } from '../../src/stores/fleet/redis.ts'
 import { RedisLeases } from '../../src/stores/leases/redis.ts'
 import { reapLeases } from '../../src/stores/leases/redis-reaper.ts'
 import { RedisLimits } from '../../src/stores/limits/redis.ts'
-import { connectRedis, type RedisAddress } from '../../src/stores/redis/client.ts'
+import { connectListening, connectRedis } from '../../src/stores/redis/client.ts'
+import type { RedisAddress } from '../../src/stores/redis/connection.ts'
 import { redisKeys } from '../../src/stores/redis/keys.ts'
 import { RedisResponses } from '../../src/stores/responses/redis.ts'
 import { certificate } from '../helpers/certificate.ts'
@@ -16,6 +18,7 @@ import { messages } from '../helpers/messages.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { startRouterProcess } from '../helpers/router-process.ts'
 import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
+import { createDocumentedUser, documentedPassword, documentedUser } from '../stores/documented-user.ts'
 import { type RedisServer, startRedis } from '../stores/redis-server.ts'
 import { freed, taken, wishFor } from '../stores/wishes.ts'
 
@@ -41,21 +44,14 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-function documentedUser(): string[] {
-  const page = readFileSync(join(import.meta.dirname, '../../docs/leases.md'), 'utf8')
-  const line = /<!-- redis-acl -->\n```\n(ACL SETUSER .*)\n```/.exec(page)?.[1]
-  assert.ok(line, 'docs/leases.md has the line')
-  return line.replace('PASSWORD', 'hunter2').split(' ')
-}
-
 /** Where the user that docs/leases.md describes may come in. */
 async function limitedUser(db = 0): Promise<RedisAddress> {
-  const [command = '', ...args] = documentedUser()
-  assert.equal(await server.redis.call(command, ...args), 'OK')
-  await server.redis.call('ACL', 'LOG', 'RESET')
-  const url = `redis://llm-router:hunter2@127.0.0.1:${server.port}/${db}`
+  await createDocumentedUser(server.redis)
+  const url = `redis://llm-router:${documentedPassword}@127.0.0.1:${server.port}/${db}`
   return { url, host: '', port: 0, db: 0, password: undefined }
 }
+
+const silent = { info: () => undefined, warn: () => undefined }
 
 function storesOf(t: TestContext, address: RedisAddress) {
   const link = connectRedis(address, 2_000)
@@ -102,6 +98,13 @@ test('S20 a Redis user that may do what docs/leases.md says can do all that the 
   assert.equal((await limits.reserve(demand)).refusedBy, undefined)
   await limits.settle({ ...limited, tokens: 7, undone: false })
 
+  const boardLink = connectListening(address, ['lead', 'leave-lead'] as const)
+  const board = new RedisBoard({ link: boardLink, router: 'r1', now: () => performance.now(), log: silent })
+  while (board.role !== 'leader') await new Promise((resolve) => setImmediate(resolve))
+  board.publish({ type: 'demand', models: {} })
+  while ((await server.redis.pubsub('NUMSUB', 'llm-router:fleet'))[1] === 0);
+  await board.close()
+
   assert.deepEqual(await server.redis.call('ACL', 'LOG'), [], 'nothing was refused so far')
   for (const [command, ...args] of [
     ['get', 'other'],
@@ -117,7 +120,7 @@ test('S20 a Redis user that may do what docs/leases.md says can do all that the 
 
 test('S20 the documented line names no command that no script and no connection uses', () => {
   const sources = ['acquire', 'renew', 'release', 'find-response', 'keep-response', 'remove-response']
-    .concat('admit-key', 'keep-key', 'leave-key')
+    .concat('admit-key', 'keep-key', 'leave-key', 'lead', 'leave-lead')
     .map((step) => readFileSync(join(import.meta.dirname, `../../src/stores/redis/lua/${step}.lua`), 'utf8'))
   const used = new Set(
     [...sources.join('').matchAll(/redis\.call\('([A-Z]+)'/g)].map(([, name = '']) => name),

@@ -8,7 +8,7 @@ import { RedisLeases } from '../../src/stores/leases/redis.ts'
 import type { LeaseStore, StoredLease } from '../../src/stores/leases/store.ts'
 import { connectRedis } from '../../src/stores/redis/client.ts'
 import { addWorker } from './process-pipes.ts'
-import { type RedisServer, startRedis } from './redis-server.ts'
+import { openTestRedis, type TestRedis } from './test-redis.ts'
 import { freed, taken, wishFor, withPlaces } from './wishes.ts'
 
 interface Kind {
@@ -43,22 +43,17 @@ function primary(): Kind {
 }
 
 function redis(): Kind {
-  let server: RedisServer
+  let server: TestRedis
   let workers = 0
   return {
     name: 'Redis',
     async start() {
-      server = await startRedis()
+      server = await openTestRedis()
+      await server.flush()
     },
     async open() {
       const store = new RedisLeases({
-        link: connectRedis({
-          url: undefined,
-          host: '127.0.0.1',
-          port: server.port,
-          db: 0,
-          password: undefined,
-        }),
+        link: connectRedis(server.address),
         worker: `w${++workers}`,
         whenDown: 'reject',
         now,

@@ -11,9 +11,11 @@ import {
   type LimitStore,
   limitsWithFallback,
 } from '../../src/stores/limits/store.ts'
+import type { RedisAddress } from '../../src/stores/redis/connection.ts'
 import type { StoreLog } from '../../src/stores/redis/health.ts'
 import { addWorker, endWorker } from './process-pipes.ts'
-import { type RedisServer, startRedis } from './redis-server.ts'
+import { startRedis } from './redis-server.ts'
+import { openTestRedis, type TestRedis } from './test-redis.ts'
 
 interface Kind {
   name: string
@@ -42,16 +44,16 @@ function workersOf(workers: WorkerChannels): LimitStore[] {
 }
 
 function redis(): Kind {
-  let server: RedisServer
+  let server: TestRedis
   const opened: LimitStore[] = []
   return {
     name: 'Redis',
     async start() {
-      server = await startRedis()
+      server = await openTestRedis()
     },
     async open() {
-      await server.redis.flushall()
-      const stores = [0, 1].map(() => redisLimits(server))
+      await server.flush()
+      const stores = [0, 1].map(() => limitsAt(server.address))
       opened.push(...stores)
       return stores
     },
@@ -62,8 +64,11 @@ function redis(): Kind {
   }
 }
 
-function redisLimits({ port }: RedisServer, ttlMs?: number): RedisLimits {
-  const address = { url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }
+function redisLimits({ port }: { port: number }, ttlMs?: number): RedisLimits {
+  return limitsAt({ url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }, ttlMs)
+}
+
+function limitsAt(address: RedisAddress, ttlMs?: number): RedisLimits {
   return new RedisLimits({ address, now, log: silent, ...(ttlMs === undefined ? {} : { ttlMs }) })
 }
 
@@ -240,6 +245,26 @@ for (const kind of [memory, primary, redis()]) {
       assert.deepEqual([third.verdict.slots, fourth.verdict.slots], [1, 1])
     })
 
+    test('a request that was not admitted before is admitted with what it reserves, in one step', async () => {
+      const stores = await kind.open()
+      const limits = { concurrent: 4, requests: 5, tokens: 1_000 }
+      const demand = { tokens: 400, requests: 2, slots: 2 }
+      const take = (changes: Demand = {}) => {
+        const request = wish(limits)
+        const store = stores.at(-1) ?? assert.fail()
+        return store.reserve({ ...request, ...demand, ...changes }).then((got) => ({ ...got, request }))
+      }
+      const first = await take()
+      assert.deepEqual([first.refusedBy, first.slots, first.requests?.left], [undefined, 2, 3])
+      assert.equal((await take({ tokens: 700 })).refusedBy, 'tokens')
+      assert.equal((await take({ requests: 4 })).refusedBy, 'requests')
+      const second = await take({ slots: 3, requests: 3 })
+      assert.deepEqual([second.refusedBy, second.slots, second.requests?.left], [undefined, 2, 0])
+      assert.equal((await take()).refusedBy, 'concurrent')
+      for (const { request } of [first, second]) await stores[0]?.settle({ ...request, tokens: 0 })
+      assert.equal((await take()).refusedBy, 'requests')
+    })
+
     test('what is refused, or undone, counts for nothing', async () => {
       const [store = assert.fail()] = await kind.open()
       const limits = { concurrent: 1, requests: 2 }
@@ -370,10 +395,16 @@ test('what Redis refuses takes no place in the process', async (t) => {
   const [one = assert.fail(), two = assert.fail()] = stores
   const limits = { concurrent: 1, requests: 2 }
   const first = wish(limits)
-  await one.admit(first)
-  assert.equal((await two.admit(wish(limits))).refusedBy, 'concurrent')
+  const take = async (store: LimitStore, request: LimitedRequest) => {
+    await store.admit(request)
+    const { refusedBy } = await store.reserve({ ...request, tokens: 0, requests: 1, slots: 1 })
+    if (refusedBy !== undefined) await store.settle({ ...request, tokens: 0, undone: true })
+    return refusedBy
+  }
+  assert.equal(await take(one, first), undefined)
+  assert.equal(await take(two, wish(limits)), 'concurrent')
   await one.settle({ ...first, tokens: 0 })
-  assert.equal((await two.admit(wish(limits))).refusedBy, undefined)
+  assert.equal(await take(two, wish(limits)), undefined)
 })
 
 test('while Redis is away each process sets tokens aside by itself', async (t) => {

@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { freePort } from '../helpers/free-port.ts'
 
+/** Another server with the same options, as valkey-server, can be tested instead. */
+export const redisProgram = process.env.LLM_ROUTER_TEST_REDIS_SERVER ?? 'redis-server'
+
 export interface RedisServer {
   readonly port: number
   /** For looking into it, and for doing harm to it. */
@@ -19,7 +22,7 @@ export interface RedisServer {
 export async function startRedis(at?: number, more: readonly string[] = []): Promise<RedisServer> {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-redis-'))
   const port = at ?? (await freePort())
-  const child = spawn('redis-server', [
+  const child = spawn(redisProgram, [
     '--port',
     `${port}`,
     '--save',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { WorkerChannels } from '../../src/lib/worker-channels.ts'
+import type { RedisAddress } from '../../src/stores/redis/connection.ts'
 import type { StoreLog } from '../../src/stores/redis/health.ts'
 import { clusterResponses, serveResponses } from '../../src/stores/responses/cluster.ts'
 import { memoryResponses, type ResponseBounds } from '../../src/stores/responses/memory.ts'
@@ -11,7 +12,8 @@ import {
   type StoredResponse,
 } from '../../src/stores/responses/store.ts'
 import { addWorker } from './process-pipes.ts'
-import { type RedisServer, startRedis } from './redis-server.ts'
+import { startRedis } from './redis-server.ts'
+import { openTestRedis, type TestRedis } from './test-redis.ts'
 
 interface Kind {
   name: string
@@ -49,16 +51,16 @@ function primary(): Kind {
 }
 
 function redis(): Kind {
-  let server: RedisServer
+  let server: TestRedis
   const opened: RedisResponses[] = []
   return {
     name: 'Redis',
     async start() {
-      server = await startRedis()
+      server = await openTestRedis()
     },
     async open(bounds) {
-      await server.redis.flushall()
-      const stores = [0, 1].map(() => redisStore(server.port, bounds))
+      await server.flush()
+      const stores = [0, 1].map(() => storeAt(server.address, bounds))
       opened.push(...stores)
       return stores
     },
@@ -70,7 +72,10 @@ function redis(): Kind {
 }
 
 function redisStore(port: number, bounds: Partial<ResponseBounds> = {}, log = silent): RedisResponses {
-  const address = { url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }
+  return storeAt({ url: undefined, host: '127.0.0.1', port, db: 0, password: undefined }, bounds, log)
+}
+
+function storeAt(address: RedisAddress, bounds: Partial<ResponseBounds> = {}, log = silent): RedisResponses {
   return new RedisResponses({ ...wide, ...bounds, address, now, log })
 }
 

@@ -28,6 +28,7 @@ export class LimitUse {
   #expectedTokens = 0
   #reserving: Promise<LimitReservation | undefined> = Promise.resolve(undefined)
   #refused = false
+  #ended = false
   #slots: number | undefined
   /** Of several upstream requests: those that have begun, and those of them without a token count. */
   #begun = 0
@@ -45,22 +46,26 @@ export class LimitUse {
     return this.#slots
   }
 
+  /** Whether the response has closed: what is reserved now would never be released. */
+  get hasEnded(): boolean {
+    return this.#ended
+  }
+
   /**
-   * What the request is about to take, as far as its key has limits for it; undefined if that is no more than its
-   * admission. Call once, after the body has been read. `model`: alias of the requested model.
+   * What the request is about to take, as far as its key has limits for it. Call once, after the body has been read. `model`:
+   * alias of the requested model.
    */
-  demand(model: string | undefined): LimitDemand | undefined {
+  demand(model: string | undefined): LimitDemand {
     const { sizes, wish, request } = this.#options
     const { tokens: limit } = wish.limits
     const cost = costOf(request)
     this.#cost = cost
-    if (!cost.asksModel) return undefined
+    if (!cost.asksModel) return { ...wish, tokens: 0, requests: 1, slots: 1 }
     if (limit !== undefined && cost.answers > 0) {
       const each = Math.min(sizes.expected(wish.key, model, limit), cost.maxTokens)
       this.#expectedTokens = Math.ceil(each * cost.answers)
     }
     const tokens = limit === undefined ? 0 : cost.promptTokens + this.#expectedTokens
-    if (tokens === 0 && cost.requests === 1 && cost.atOnce === 1) return undefined
     return { ...wish, tokens, requests: cost.requests, slots: cost.atOnce }
   }
 
@@ -101,6 +106,7 @@ export class LimitUse {
 
   /** Call in the same tick as the response's `close`: what is still running afterwards is not counted. */
   end(): LimitSettlement {
+    this.#ended = true
     const cost = this.#cost
     if (this.#refused) return { ...this.wish, tokens: 0, undone: true }
     if (!cost) return { ...this.wish, tokens: 0 }

@@ -58,11 +58,10 @@ export class LimitedQuestion implements QuestionUse {
       limit === undefined ? 0 : Math.min(sizes.expected(wish.key, model, limit), maxTokens)
   }
 
-  /** Undefined if the key has no token limit. A rejected question counts for nothing. */
-  async reserve(): Promise<LimitReservation | undefined> {
+  /** A rejected question counts for nothing. */
+  async reserve(): Promise<LimitReservation> {
     const { store, wish } = this.#options
-    if (wish.limits.tokens === undefined) return undefined
-    const tokens = this.#promptTokens + this.#expectedTokens
+    const tokens = wish.limits.tokens === undefined ? 0 : this.#promptTokens + this.#expectedTokens
     try {
       const reservation = await store.reserve({ ...wish, tokens, requests: 1, slots: 1 })
       if (reservation.refusedBy !== undefined) await this.#undo()

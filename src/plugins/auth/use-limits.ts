@@ -49,7 +49,7 @@ export function useLimits(app: FastifyInstance): UseLimits {
       if (verdict.refusedBy !== undefined) throw refusal(verdict.refusedBy, verdict)
       const use = new LimitedQuestion({ store, sizes, wish, cost })
       const reservation = await use.reserve()
-      if (reservation?.refusedBy !== undefined) throw refusal(reservation.refusedBy, reservation)
+      if (reservation.refusedBy !== undefined) throw refusal(reservation.refusedBy, reservation)
       return use
     },
     async admit(client, limits, request, reply) {
@@ -68,8 +68,8 @@ export function useLimits(app: FastifyInstance): UseLimits {
       void closed.promise.then((settle) => settle())
     },
     async reserve(use, request, reply) {
+      if (use.hasEnded) return
       const demand = use.demand(modelNamed(app, request))
-      if (!demand) return
       const { limits } = use.wish
       if (limits.requests !== undefined && demand.requests > limits.requests) {
         use.refuse()

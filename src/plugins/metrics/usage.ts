@@ -33,6 +33,11 @@ export function recordUsage(
       return signals?.engine?.others ?? 0
     },
   )
+  // What a reload has removed is kept by nobody.
+  app.models.onChange(() => {
+    const present = new Set(app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping]))
+    for (const [server, target] of others) if (!present.has(target)) others.delete(server)
+  })
   const timer = setInterval(() => clock.divide(), divideMs).unref()
   app.addHook('onClose', async () => clearInterval(timer))
   const open = new WeakMap<Exchange, { target: Target; series: Count }[]>()

@@ -1,7 +1,8 @@
 import { topic } from '../../lib/channel.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
-import type { RedisAddress, RedisLink } from '../redis/client.ts'
+import type { RedisLink } from '../redis/client.ts'
+import type { RedisAddress } from '../redis/connection.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { releaseStep } from './redis-scripts.ts'
 

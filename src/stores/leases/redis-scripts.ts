@@ -39,7 +39,7 @@ export async function acquireStep(
   const reply = await link.run('acquire', keys, [
     ...[token, ttlMs, waiter, model, flag(affinity), flag(complete)],
     ...targets.flatMap(({ id, host, reserve, places }) => [
-      ...[id, pythonField(id, host), host, flag(reserve), places],
+      ...[id, fieldOf(link, id, host), host, flag(reserve), places],
     ]),
   ])
   if (!Array.isArray(reply)) return undefined
@@ -66,7 +66,7 @@ export async function renewStep(
     [
       ttlMs,
       ...leases.flatMap(({ token, model, target: { id, host, places } }) => [
-        ...[token, model, id, pythonField(id, host), host, places],
+        ...[token, model, id, fieldOf(link, id, host), host, places],
       ]),
     ],
   )
@@ -96,8 +96,13 @@ export async function releaseStep(
   ]
   await link.run('release', keys, [
     ...[token, ttlMs, waiter, model, freedChannel, flag(abandon)],
-    ...targets.map(({ id, host }) => pythonField(id, host)),
+    ...targets.map(({ id, host }) => fieldOf(link, id, host)),
   ])
+}
+
+/** Empty in a cluster, where the hash of the Python version may be on another node than the leases. */
+function fieldOf({ commands }: RedisLink, id: string, host: string): string {
+  return commands.isCluster ? '' : pythonField(id, host)
 }
 
 function flag(claim: boolean): string {

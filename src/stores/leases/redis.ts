@@ -57,6 +57,8 @@ export class RedisLeases implements LeaseStore {
   readonly #listeners: ((model: string) => void)[] = []
   readonly #revokedListeners: ((lease: StoredLease) => void)[] = []
   #timer: NodeJS.Timeout | undefined
+  /** When the timer ends. */
+  #beatsAt = 0
   #beating = false
   #closed = false
 
@@ -168,6 +170,8 @@ export class RedisLeases implements LeaseStore {
   /** Redis has not answered: wait, refuse, or go by what this process alone knows. */
   #withoutRedis(request: LeaseRequest, error: unknown): StoredLease | undefined {
     const { holdMs, whenDown } = this.#options
+    // What answers next may be a replica that has not seen the last leases.
+    if (this.#held.size > 0) this.#arm(retryMs)
     if (this.#health.downForMs < holdMs) throw error
     if (whenDown === 'reject') throw storeDown(error)
     const free = this.#left(request, () => true)
@@ -214,8 +218,10 @@ export class RedisLeases implements LeaseStore {
 
   /** One timer for all leases; an earlier beat replaces a later one. */
   #arm(inMs: number): void {
-    if (this.#closed || this.#beating || (this.#timer && inMs >= this.#options.beatMs)) return
+    const at = this.#options.now() + inMs
+    if (this.#closed || this.#beating || (this.#timer && at >= this.#beatsAt)) return
     clearTimeout(this.#timer)
+    this.#beatsAt = at
     this.#timer = setTimeout(() => void this.#beat(), inMs)
   }
 

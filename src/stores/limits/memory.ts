@@ -54,14 +54,21 @@ export class LimitTable {
 
   reserve(holder: string, { key, ticket, limits, tokens, requests, slots }: LimitDemand): LimitReservation {
     const use = this.#useOf(key)
+    const isAdmitted = use.open.has(ticket)
+    const already = isAdmitted ? 1 : 0
+    const closed = isAdmitted ? undefined : this.#closed(use, limits)
+    // How long to wait for the tokens of this request is known better than for any.
     const refusal =
-      this.#tooMany(use, limits.requests, requests - 1) ?? this.#tooDear(use, limits.tokens, tokens)
-    const free = limits.concurrent === undefined ? slots : limits.concurrent - use.slots
+      (closed?.refusedBy === 'tokens' ? undefined : closed) ??
+      this.#tooMany(use, limits.requests, requests - already) ??
+      this.#tooDear(use, limits.tokens, tokens) ??
+      closed
+    const free = limits.concurrent === undefined ? slots : limits.concurrent - use.slots - 1 + already
     const granted = refusal ? 1 : 1 + Math.max(0, Math.min(slots - 1, free))
     if (!refusal) {
       giveBack(use, ticket)
       hold(use, ticket, { holder, slots: granted, tokens: limits.tokens === undefined ? 0 : tokens })
-      if (limits.requests !== undefined && requests > 1) this.#begin(use, ticket, requests)
+      if (limits.requests !== undefined && requests > already) this.#begin(use, ticket, requests)
     }
     return { refusedBy: undefined, waitMs: 0, ...refusal, slots: granted, ...this.#left(use, limits) }
   }

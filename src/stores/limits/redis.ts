@@ -1,4 +1,4 @@
-import type { RedisAddress } from '../redis/client.ts'
+import type { RedisAddress } from '../redis/connection.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { LazyScripts } from '../redis/scripts.ts'
@@ -52,8 +52,8 @@ export class RedisLimits implements LimitStore {
   }
 
   async admit(request: LimitedRequest): Promise<LimitDecision> {
-    const { slots: _one, ...verdict } = await this.#take({ ...request, tokens: -1, requests: 1, slots: 1 })
-    return verdict
+    const { slots: _one, ...decision } = await this.#take({ ...request, tokens: 0, requests: 1, slots: 1 })
+    return decision
   }
 
   reserve(demand: LimitDemand): Promise<LimitReservation> {
@@ -61,7 +61,10 @@ export class RedisLimits implements LimitStore {
   }
 
   async settle({ key, ticket, limits, tokens, requests, undone }: LimitSettlement): Promise<void> {
-    const held = this.#held.get(key)?.get(ticket) ?? { slots: 1, requests: 1 }
+    const known = this.#held.get(key)?.get(ticket)
+    // It was refused, or has not come so far.
+    if (!known && undone) return
+    const held = known ?? { slots: 1, requests: 1 }
     this.#held.get(key)?.delete(ticket)
     await this.#run('leave-key', key, [
       ...[ticket, tokens, limits.tokens ?? 0, undone ? 1 : 0, limitWindowMs],
@@ -81,6 +84,7 @@ export class RedisLimits implements LimitStore {
       ...[demand.ticket, concurrent, requests, tokens],
       ...[this.#ttlMs, limitWindowMs],
       ...[demand.tokens, demand.requests, demand.slots],
+      this.#held.get(demand.key)?.has(demand.ticket) ? 1 : 0,
     ])
     const reservation = reservationOf(reply, demand)
     if (reservation.refusedBy === undefined) this.#hold(demand, reservation.slots)

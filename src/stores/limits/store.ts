@@ -35,7 +35,7 @@ export interface LimitDecision {
   readonly tokens?: { readonly left: number; readonly fullInMs: number }
 }
 
-/** What an admitted request is about to use, known once its body has been read. */
+/** What a request is about to use, known once its body has been read. */
 export interface LimitDemand extends LimitedRequest {
   /** Tokens of its prompts and answers, estimated. */
   readonly tokens: number
@@ -68,8 +68,9 @@ export interface LimitStore {
   /** Takes a slot for a request, or says which limit refuses it; a refused request counts for nothing. */
   admit(request: LimitedRequest): Promise<LimitDecision>
   /**
-   * Reserves tokens, requests and slots for an admitted request until it is settled, or says which limit refuses it; it must
-   * then be settled as undone. More tokens than the limit can ever hold are reserved when nothing else is and nothing is owed.
+   * Reserves tokens, requests and slots until the request is settled, or says which limit refuses it; an admitted one must then
+   * be settled as undone. Admits a request that is not, in the same step. More tokens than the limit can ever hold are reserved
+   * when nothing else is and nothing is owed.
    */
   reserve(demand: LimitDemand): Promise<LimitReservation>
   /** Frees the slots and the reservation, and counts the tokens. A second call changes nothing but the tokens. */
@@ -127,22 +128,12 @@ export const limitWindowMs = 60_000
 
 /**
  * Limits that several processes share, and those of this one, which apply alone while the shared store cannot be reached.
- * This process is asked first: what is too much here is too much for all of them, and costs no request. Never rejects.
+ * This process is asked first: what is too much here is too much for all of them, and costs no request. The shared store is
+ * asked once, by `reserve`, which every admitted request must call. Never rejects.
  */
 export function limitsWithFallback(shared: LimitStore, local: LimitStore): LimitStore {
   return {
-    async admit(request) {
-      const here = await local.admit(request)
-      if (here.refusedBy !== undefined) return here
-      let there: LimitDecision
-      try {
-        there = await shared.admit(request)
-      } catch {
-        return here // logged by the shared store
-      }
-      if (there.refusedBy !== undefined) await local.settle({ ...request, tokens: 0, undone: true })
-      return there
-    },
+    admit: (request) => local.admit(request),
     async reserve(demand) {
       const here = await local.reserve(demand)
       if (here.refusedBy !== undefined) return here

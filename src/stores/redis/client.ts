@@ -1,40 +1,41 @@
 import { readFileSync } from 'node:fs'
-import { Redis, type RedisOptions } from 'ioredis'
-
-export interface RedisAddress {
-  /** `redis://` or `rediss://`; overrides the other members. */
-  url: string | undefined
-  host: string
-  port: number
-  db: number
-  password: string | undefined
-}
-
-/** Replies keep the shapes of ioredis 5, which is the default. */
-type Options = Omit<RedisOptions, 'replyMapping'>
+import type { Cluster, Redis } from 'ioredis'
+import { openConnection, type RedisAddress, type RedisConnection } from './connection.ts'
 
 /** A lease step as a Lua file; see its head for keys and arguments. */
 export type LeaseStep = 'acquire' | 'renew' | 'release'
 
 /** A connection for commands that must answer soon or fail, with the Lua files that it can run. */
 export interface ScriptLink<Step extends string> {
-  readonly commands: Redis
+  readonly commands: RedisConnection
   run(step: Step, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>
   close(): void
 }
 
 /** The connection of the leases, and one that listens; both are closed at once. */
 export interface RedisLink extends ScriptLink<LeaseStep> {
-  readonly subscriber: Redis
+  readonly subscriber: RedisConnection
 }
+
+export interface ScriptLinkOptions {
+  /** How long a command may take, in milliseconds. */
+  commandTimeoutMs?: number | undefined
+  /**
+   * In a cluster all keys of this link are in one hash slot, which this name selects. Absent: each script's keys have a hash
+   * tag in common by themselves.
+   */
+  slot?: 'leases' | 'responses' | undefined
+}
+
+const commandTimeoutMs = 250
 
 /** Source of the keys and arguments of a step: the head of its Lua file. */
 export function connectScripts<Step extends string>(
   address: RedisAddress,
   steps: readonly Step[],
-  commandTimeoutMs = 250,
+  options: ScriptLinkOptions = {},
 ): ScriptLink<Step> {
-  const commands = open(address, optionsOf(commandTimeoutMs))
+  const commands = openConnection(address, { commandTimeoutMs, ...options })
   for (const step of steps) commands.defineCommand(step, { lua: luaOf(step) })
   return {
     commands,
@@ -47,10 +48,12 @@ export function connectScripts<Step extends string>(
 export function connectListening<Step extends string>(
   address: RedisAddress,
   steps: readonly Step[],
-  commandTimeoutMs = 250,
+  options: ScriptLinkOptions = {},
 ): ScriptLink<Step> & Pick<RedisLink, 'subscriber'> {
-  const link = connectScripts(address, steps, commandTimeoutMs)
-  const subscriber = open(address, optionsOf(commandTimeoutMs))
+  const link = connectScripts(address, steps, options)
+  // The client of a cluster has a connection of its own for subscriptions.
+  if (link.commands.isCluster) return { ...link, subscriber: link.commands }
+  const subscriber = openConnection(address, { commandTimeoutMs, ...options })
   return {
     ...link,
     subscriber,
@@ -61,32 +64,9 @@ export function connectListening<Step extends string>(
   }
 }
 
-export function connectRedis(address: RedisAddress, commandTimeoutMs = 250): RedisLink {
-  return connectListening<LeaseStep>(address, ['acquire', 'renew', 'release'], commandTimeoutMs)
-}
-
-/**
- * No command waits for a Redis that is down, and none is resent by the client: the caller repeats it with the same token.
- * Redis may still execute a command that timed out here.
- */
-function optionsOf(commandTimeoutMs: number): Options {
-  return {
-    commandTimeout: commandTimeoutMs,
-    connectTimeout: 500,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    autoResubscribe: false,
-    // It would need the right to CLIENT SETINFO, which older servers cannot give without the one to CLIENT KILL.
-    disableClientInfo: true,
-    retryStrategy: (times) => Math.min(1000, 50 * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2),
-  }
-}
-
-function open({ url, host, port, db, password }: RedisAddress, options: Options): Redis {
-  const all: Options = { ...options, db, ...(password === undefined ? {} : { password }) }
-  // Members of the URL override these.
-  return url === undefined ? new Redis({ ...all, host, port }) : new Redis(url, all)
+export function connectRedis(address: RedisAddress, timeoutMs = commandTimeoutMs): RedisLink {
+  const steps: readonly LeaseStep[] = ['acquire', 'renew', 'release']
+  return connectListening(address, steps, { commandTimeoutMs: timeoutMs, slot: 'leases' })
 }
 
 function luaOf(step: string): string {
@@ -94,8 +74,18 @@ function luaOf(step: string): string {
 }
 
 /** ioredis puts a defined command on the connection as a method, which its types do not know. */
-function runScript(redis: Redis, step: string, args: readonly (string | number)[]): Promise<unknown> {
+async function runScript(
+  redis: Redis | Cluster,
+  step: string,
+  args: readonly (string | number)[],
+): Promise<unknown> {
   const command: unknown = Reflect.get(redis, step)
   if (typeof command !== 'function') throw new Error(`no command ${step}`)
-  return Reflect.apply(command, redis, args)
+  try {
+    return await Reflect.apply(command, redis, args)
+  } catch (error) {
+    // A replica may have taken over from a node that hangs, which says nothing of it.
+    if ('refreshSlotsCache' in redis) redis.refreshSlotsCache()
+    throw error
+  }
 }

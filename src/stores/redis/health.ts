@@ -58,7 +58,7 @@ export class RedisHealth {
     if (this.#isLogged || this.#now() - this.#loggedAt < logPauseMs) return
     this.#isLogged = true
     this.#loggedAt = this.#now()
-    const text = error instanceof Error ? error.message : String(error)
+    const text = clusterHint(error instanceof Error ? error.message : String(error))
     this.#log.warn({ error: text, redis_down: this.#whenDown }, 'Redis does not answer')
   }
 
@@ -68,4 +68,11 @@ export class RedisHealth {
     if (this.#isLogged) this.#log.info('Redis answers again')
     this.#isLogged = false
   }
+}
+
+/** A node of a cluster answers so to a client that takes it for the only server. */
+function clusterHint(text: string): string {
+  return /^(?:MOVED|CROSSSLOT)\b/.test(text)
+    ? `${text}; it is a node of a cluster, which LLM_ROUTER_REDIS_URL names as redis+cluster://host`
+    : text
 }

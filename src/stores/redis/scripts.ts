@@ -1,14 +1,13 @@
 import { once } from 'node:events'
-import type { RedisAddress, ScriptLink } from './client.ts'
+import type { ScriptLink, ScriptLinkOptions } from './client.ts'
+import type { RedisAddress } from './connection.ts'
 import type { RedisHealth } from './health.ts'
 
-export interface LazyScriptsOptions<Step extends string> {
+export interface LazyScriptsOptions<Step extends string> extends ScriptLinkOptions {
   address: RedisAddress
   steps: readonly Step[]
   /** Informed of each failure and each new connection. */
   health: RedisHealth
-  /** How long a command may take, in milliseconds; absent: the client's own. */
-  commandTimeoutMs?: number
 }
 
 /** The first use waits this long for a connection, in milliseconds. */
@@ -38,9 +37,9 @@ export class LazyScripts<Step extends string> {
   }
 
   async #connect(): Promise<ScriptLink<Step>> {
-    const { address, steps, health, commandTimeoutMs } = this.#options
+    const { address, steps, health, ...options } = this.#options
     const { connectScripts } = await import('./client.ts')
-    const link = connectScripts(address, steps, commandTimeoutMs)
+    const link = connectScripts(address, steps, options)
     link.commands.on('error', (error) => health.failed(error))
     link.commands.on('close', () => {
       if (!this.#closed) health.failed('the connection is closed')

@@ -1,4 +1,4 @@
-import type { RedisAddress } from '../redis/client.ts'
+import type { RedisAddress } from '../redis/connection.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { redisKeys } from '../redis/keys.ts'
 import { LazyScripts } from '../redis/scripts.ts'
@@ -32,7 +32,13 @@ export class RedisResponses implements ResponseStore {
   constructor(options: RedisResponsesOptions) {
     this.#options = options
     const health = new RedisHealth(options.now, options.log, 'responses are kept in the process')
-    this.#scripts = new LazyScripts({ address: options.address, steps, health, commandTimeoutMs })
+    this.#scripts = new LazyScripts({
+      address: options.address,
+      steps,
+      health,
+      commandTimeoutMs,
+      slot: 'responses',
+    })
   }
 
   async find(id: string): Promise<StoredResponse | undefined> {

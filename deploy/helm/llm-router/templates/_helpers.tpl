@@ -74,7 +74,7 @@ app.kubernetes.io/component: test
 
 {{/* Where Redis is named, as far as the values tell; empty: nowhere. */}}
 {{- define "llm-router.redis" -}}
-{{- $named := list .Values.redis.host (get .Values.env "LLM_ROUTER_REDIS_URL") (get .Values.secret.values "LLM_ROUTER_REDIS_URL") -}}
+{{- $named := list .Values.redis.host .Values.redis.url (get .Values.env "LLM_ROUTER_REDIS_URL") (get .Values.secret.values "LLM_ROUTER_REDIS_URL") -}}
 {{- range .Values.extraEnv }}{{ if has .name (list "LLM_ROUTER_REDIS_URL" "LLM_ROUTER_REDIS_HOST") }}{{ $named = append $named .name }}{{ end }}{{ end -}}
 {{- $named | compact | join " " -}}
 {{- end }}
@@ -113,7 +113,9 @@ app.kubernetes.io/component: test
 {{- with .Values.trustedProxies }}{{ $_ := set $all "LLM_ROUTER_TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- with .Values.basePath }}{{ $_ := set $all "LLM_ROUTER_BASE_PATH" . }}{{ end -}}
 {{- if .Values.tracing.endpoint }}{{ $_ := set $all "OTEL_EXPORTER_OTLP_ENDPOINT" .Values.tracing.endpoint }}{{ end -}}
-{{- if .Values.redis.host -}}
+{{- if .Values.redis.url -}}
+{{- $_ := set $all "LLM_ROUTER_REDIS_URL" .Values.redis.url -}}
+{{- else if .Values.redis.host -}}
 {{- $_ := set $all "LLM_ROUTER_REDIS_HOST" .Values.redis.host -}}
 {{- $_ := set $all "LLM_ROUTER_REDIS_PORT" .Values.redis.port -}}
 {{- end -}}

@@ -1,7 +1,8 @@
 -- Takes a place at the best target of a wish that has one free, in one step.
 --
 -- KEYS  1 fence        counter of the model's leases
---       2 python       hash `model:<alias>` that the Python llm-router reads and writes: `<target>:is_chosen`
+--       2 python       hash `model:<alias>` that the Python llm-router reads and writes: `<target>:is_chosen`; not used
+--                      where fields are empty
 --       3 waiting      hash: host -> as JSON since when requests wait there without having got a place, and when
 --                      that was seen last, in Redis milliseconds, and the ids of the targets that they want
 --       4 owned        hash: token -> what this process took, with its fence; read when the process has died
@@ -49,6 +50,7 @@ end
 -- A field that the Python version set has no lease of ours beside it, nor the mark of one that ran out. Such a process
 -- has one request there.
 local function takenByPython(field)
+  if field == '' then return false end
   local chosen = redis.call('HMGET', KEYS[2], field .. ':is_chosen', field .. ':lease')
   return chosen[1] and chosen[1] ~= 'false' and not chosen[2]
 end
@@ -123,7 +125,7 @@ local fence = redis.call('INCR', KEYS[1])
 local id, field, host, _, places = target(best)
 redis.call('ZADD', KEYS[FIXED + best], now + ttl, token)
 redis.call('PEXPIRE', KEYS[FIXED + best], ttl)
-if bestUsed + 1 >= places then
+if field ~= '' and bestUsed + 1 >= places then
   redis.call('HSET', KEYS[2], field .. ':is_chosen', 'true', field .. ':lease', token)
 end
 redis.call('HDEL', KEYS[3], waiter)

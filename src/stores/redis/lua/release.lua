@@ -15,7 +15,7 @@ for i = 1, n do
   local given = redis.call('ZREM', KEYS[4 + i], token)
   freed = freed + given
   local field = ARGV[6 + i]
-  local marked = redis.call('HGET', KEYS[1], field .. ':lease')
+  local marked = field ~= '' and redis.call('HGET', KEYS[1], field .. ':lease')
   if marked and (given > 0 or marked == token) then
     redis.call('HDEL', KEYS[1], field .. ':is_chosen', field .. ':lease')
   end

@@ -13,6 +13,7 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local function taken(key, field)
+  if field == '' then return false end
   local chosen = redis.call('HMGET', key, field .. ':is_chosen', field .. ':lease')
   return chosen[1] and chosen[1] ~= 'false' and not chosen[2]
 end
@@ -43,7 +44,7 @@ for i = 1, (#KEYS - 1) / 5 do
   if fence ~= 0 then
     redis.call('ZADD', lease, now + ttl, token)
     redis.call('PEXPIRE', lease, ttl)
-    if used >= places then
+    if field ~= '' and used >= places then
       redis.call('HSET', python, field .. ':is_chosen', 'true', field .. ':lease', token)
     end
     local owned = { model = model, id = id, host = host, fence = string.format('%.0f', fence) }

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type RedisSentinels, sentinelPassword, startRedisSentinels } from '../stores/redis-sentinel.ts'
+import { underLoad } from './under-load.ts'
+
+async function open(t: TestContext): Promise<{ sentinels: RedisSentinels; env: Record<string, string> }> {
+  const sentinels = await startRedisSentinels()
+  t.after(() => sentinels.stop())
+  const env = {
+    LLM_ROUTER_REDIS_URL: sentinels.url,
+    LLM_ROUTER_REDIS_SENTINEL_PASSWORD: sentinelPassword,
+  }
+  return { sentinels, env }
+}
+
+async function untilReplaced(sentinels: RedisSentinels, port: number): Promise<void> {
+  const signal = AbortSignal.timeout(20_000)
+  while ((await sentinels.master()).port === port) {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
+  test(`Sentinel: a master that is ended by ${signal} is replaced, requests go on, and a target never has two`, async (t) => {
+    const { sentinels, env } = await open(t)
+    const { statuses, most } = await underLoad(t, env, async () => {
+      const master = await sentinels.master()
+      master.process.kill(signal)
+      await untilReplaced(sentinels, master.port)
+      // Back, it believes for a moment that it is still the master.
+      master.process.kill('SIGCONT')
+    })
+    assert.deepEqual([...statuses], [200])
+    assert.equal(most, 1)
+  })
+}
+
+test('without any Sentinel the log says so, with no password', async (t) => {
+  const { sentinels, env } = await open(t)
+  await sentinels.stop()
+  const { startRouterProcess } = await import('../helpers/router-process.ts')
+  const models = {
+    test_models: {
+      m: { providers: [{ id: 'b', api_type: 'vllm', api_host: 'http://127.0.0.1:1', max_in_flight: 1 }] },
+    },
+    active_models: { test_models: ['m'] },
+  }
+  const router = await startRouterProcess({ models, env })
+  t.after(() => router.stop())
+  const { error } = await router.logged(({ msg }) => msg === 'Redis does not answer')
+  assert.match(String(error), /sentinels are unreachable/)
+  assert.doesNotMatch(router.output(), new RegExp(sentinelPassword))
+})

@@ -1,0 +1,41 @@
+import { openConnection, type RedisAddress } from '../../src/stores/redis/connection.ts'
+import { startRedis } from './redis-server.ts'
+
+/** A Redis in which the tests may write and delete anything. */
+export interface TestRedis {
+  readonly address: RedisAddress
+  flush(): Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * What is at `LLM_ROUTER_TEST_REDIS_URL`: a server, a cluster, Sentinels, of Redis or of Valkey; all of its data is deleted.
+ * Unset: a server that is started.
+ */
+export async function openTestRedis(): Promise<TestRedis> {
+  const url = process.env.LLM_ROUTER_TEST_REDIS_URL
+  if (url === undefined || url === '') {
+    const server = await startRedis()
+    return {
+      address: { url: undefined, host: '127.0.0.1', port: server.port, db: 0, password: undefined },
+      flush: async () => void (await server.redis.flushall()),
+      stop: () => server.stop(),
+    }
+  }
+  const address = { url, host: '', port: 0, db: 0, password: undefined }
+  const connection = openConnection(address, { commandTimeoutMs: 5_000 })
+  connection.on('error', () => undefined)
+  const signal = AbortSignal.timeout(10_000)
+  while (connection.status !== 'ready') {
+    signal.throwIfAborted()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return {
+    address,
+    async flush() {
+      const masters = 'nodes' in connection ? connection.nodes('master') : [connection]
+      for (const master of masters) await master.flushall()
+    },
+    stop: async () => connection.disconnect(),
+  }
+}
