@@ -109,16 +109,16 @@ Commands
                       write it to a new file (models-config.json)
   models [file]       list the models that would be served; with --profiles, what the
                       model of each server takes
-  clients, groups [list | get ID | create ID member=value... | change ID member=value... | remove ID]
-                      read and change the clients in the database
+  targets [list | drain ID [--force] | resume ID | reset ID | weight MODEL ID WEIGHT] [--url ADDRESS]
+                      list and steer the servers of a running router, with the key
+                      of LLM_ROUTER_ADMIN_KEY
+  clients [list | get ID | create ID member=value... | change ID member=value... | remove ID]
+  groups [the same]   read and change the clients and groups in the database
   keys [list [CLIENT] | create CLIENT [--role admin] | rotate ID | revoke ID]
                       their keys; "keys create --role admin" makes the first administrator
   import keys FILE, import litellm FILE
                       move keys of a file, or of LiteLLM, into the database
   audit               print who changed what in the database
-  targets [list | drain ID [--force] | resume ID | reset ID | weight MODEL ID WEIGHT] [--url ADDRESS]
-                      list and steer the servers of a running router, with the key
-                      of LLM_ROUTER_ADMIN_KEY
   healthcheck [url]   exit code 0 if the router answers
   schema              print the JSON Schema of models-config.json
   version             print the version
