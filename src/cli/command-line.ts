@@ -109,8 +109,11 @@ Commands
                       write it to a new file (models-config.json)
   models [file]       list the models that would be served; with --profiles, what the
                       model of each server takes
-  clients, groups, prices, budgets
-                      [list | get ID | create ID member=value... | change ID member=value... | remove ID]
+  targets [list | drain ID [--force] | resume ID | reset ID | weight MODEL ID WEIGHT] [--url ADDRESS]
+                      list and steer the servers of a running router, with the key
+                      of LLM_ROUTER_ADMIN_KEY
+  clients [list | get ID | create ID member=value... | change ID member=value... | remove ID]
+  groups, prices, budgets [the same]
                       read and change them in the database
   keys [list [CLIENT] | create CLIENT [--role admin] | rotate ID | revoke ID]
                       their keys; "keys create --role admin" makes the first administrator
@@ -120,9 +123,6 @@ Commands
   usage [member=value...]
                       print usage: from, to, by=client,group,key,model,target, bucket,
                       client, group, model, format=csv
-  targets [list | drain ID [--force] | resume ID | reset ID | weight MODEL ID WEIGHT] [--url ADDRESS]
-                      list and steer the servers of a running router, with the key
-                      of LLM_ROUTER_ADMIN_KEY
   healthcheck [url]   exit code 0 if the router answers
   schema              print the JSON Schema of models-config.json
   version             print the version

@@ -16,7 +16,7 @@ const begin = Date.parse('2026-05-01T06:00:00Z')
 const limit = 400_000
 const record: BudgetRecord = { group: 'team', unit: 'tokens', limit, window: 'day' }
 const snapshot: Snapshot = {
-  ...{ revision: 1, groups: [{ id: 'team', record: {} }], keys: [], prices: [] },
+  ...{ revision: 1, groups: [{ id: 'team', record: {} }], keys: [], prices: [], endedSessions: [] },
   clients: [{ id: 'alice', record: { group: 'team' } }],
   budgets: [{ id: 'budget', record }],
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { Redis } from 'ioredis'
@@ -10,6 +12,7 @@ import type { Snapshot } from '../../src/sdk/directory.ts'
 import { openDatabase } from '../../src/stores/database/open.ts'
 import { execute } from '../../src/stores/directory/execute.ts'
 import { DirectoryHost } from '../../src/stores/directory/host.ts'
+import { UsageSpool } from '../../src/stores/usage/spool.ts'
 import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { type Postgres, startPostgres } from '../helpers/postgres.ts'
 import { startRedis } from '../stores/redis-server.ts'
@@ -171,7 +174,9 @@ test('a host that is told of a change reads it at once', async (t) => {
     close: () => undefined,
   }
   const log = { info: () => undefined, warn: () => undefined }
-  const host = await DirectoryHost.start(database, { log, hints })
+  const spool = new UsageSpool(mkdtempSync(join(tmpdir(), 'llm-router-spool-')), '')
+  const retention = { timeZone: 'UTC', quarterDays: 1, days: 1 }
+  const host = await DirectoryHost.start(database, { log, hints, spool, retention })
   t.after(() => host.close())
   const changed = new Promise<Snapshot>((resolve) => host.onChange(resolve))
   const actor = { id: '', source: 'cli', address: '' } as const
