@@ -162,20 +162,24 @@ export interface Snapshot {
 }
 
 const Amount = (description: string) =>
-  orNull(
-    Type.Number({ minimum: 0, maximum: 1e12 }),
-    description,
-    'a number from 0 to 1000000000000, or null',
-  )
+  orNull(Type.Number({ minimum: 0, maximum: 1e12 }), description, 'a number from 0 to 1000000000000, or null')
 const name = Type.String({ minLength: 1, maxLength: 500 })
 
 export const PriceRecordSchema = Type.Object(
   {
     description: text,
     model: orNull(name, 'A model or a pattern such as `gpt-*`; absent: any.', 'a name or pattern, or null'),
-    target: orNull(name, 'Id of a target; it goes before a price of the model alone.', 'the id of a target, or null'),
+    target: orNull(
+      name,
+      'Id of a target; it goes before a price of the model alone.',
+      'the id of a target, or null',
+    ),
     currency: Type.Optional(
-      Type.String({ maxLength: 20, description: 'For people; give all prices in one.', allowed: 'a text of at most 20 characters' }),
+      Type.String({
+        maxLength: 20,
+        description: 'For people; give all prices in one.',
+        allowed: 'a text of at most 20 characters',
+      }),
     ),
     prompt: Amount('Per million prompt tokens.'),
     cached_prompt: Amount('Per million prompt tokens that were in the cache; absent: as `prompt`.'),
@@ -198,7 +202,11 @@ export const BudgetRecordSchema = Type.Object(
       Type.Boolean({ description: 'false: it has no effect. Default true.', allowed: 'true or false' }),
     ),
     client: orNull(IdSchema, 'Whose budget it is; or `group`.', 'the id of a client, or null'),
-    group: orNull(IdSchema, 'All clients in it and below share it; or `client`.', 'the id of a group, or null'),
+    group: orNull(
+      IdSchema,
+      'All clients in it and below share it; or `client`.',
+      'the id of a group, or null',
+    ),
     model: orNull(name, 'Only for this model; absent: all.', 'the name of a model, or null'),
     unit: Type.Union(
       budgetUnits.map((unit) => Type.Literal(unit)),
@@ -271,6 +279,7 @@ export function recordError(
   const { client, group, window, hours } = record as BudgetRecord
   if (!client === !group) return { message: "A budget has a 'client' or a 'group'", param: 'client' }
   if (window === 'rolling' && !hours) return { message: "A rolling budget needs 'hours'", param: 'hours' }
-  if (window !== 'rolling' && hours) return { message: "'hours' goes with the window rolling", param: 'hours' }
+  if (window !== 'rolling' && hours)
+    return { message: "'hours' goes with the window rolling", param: 'hours' }
   return undefined
 }

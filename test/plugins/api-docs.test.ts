@@ -116,6 +116,7 @@ describe('the OpenAPI document', () => {
       '/docs/start.js',
       '/ui/icon.svg',
       '/ui/parts.js',
+      '/ui/sign-in.js',
       '/ui/status.css',
       '/ui/status.js',
     ]

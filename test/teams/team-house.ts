@@ -35,6 +35,18 @@ export const models = {
   },
 }
 
+/** What has a router use a database, with an administrator. */
+export function teamEnv(databaseUrl: string): Record<string, string> {
+  return {
+    LLM_ROUTER_DATABASE_URL: databaseUrl,
+    LLM_ROUTER_AUTH_ENABLED: '1',
+    LLM_ROUTER_ADMIN_KEY: adminKey,
+    ...(databaseUrl.startsWith('postgres')
+      ? { LLM_ROUTER_SESSION_SECRET: 'secret-of-the-sessions-of-the-tests' }
+      : {}),
+  }
+}
+
 export async function openTeam(
   t: TestContext | undefined,
   databaseUrl: string,
@@ -42,15 +54,7 @@ export async function openTeam(
 ): Promise<TeamHouse> {
   const router = await startRouter({
     models,
-    env: {
-      LLM_ROUTER_DATABASE_URL: databaseUrl,
-      LLM_ROUTER_AUTH_ENABLED: '1',
-      LLM_ROUTER_ADMIN_KEY: adminKey,
-      ...(databaseUrl.startsWith('postgres')
-        ? { LLM_ROUTER_SESSION_SECRET: 'secret-of-the-sessions-of-the-tests' }
-        : {}),
-      ...env,
-    },
+    env: { ...teamEnv(databaseUrl), ...env },
   })
   t?.after(() => router.close())
   return { router, ...requestsTo(router.url) }

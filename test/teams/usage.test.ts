@@ -16,6 +16,7 @@ import {
   requestsTo,
   sqliteUrl,
   type TeamHouse,
+  teamEnv,
 } from './team-house.ts'
 
 let postgres: Postgres
@@ -270,12 +271,4 @@ const slowModels = {
       ],
     },
   },
-}
-
-function teamEnv(database: string): Record<string, string> {
-  return {
-    LLM_ROUTER_DATABASE_URL: database,
-    LLM_ROUTER_AUTH_ENABLED: '1',
-    LLM_ROUTER_ADMIN_KEY: adminKey,
-  }
 }

@@ -50,6 +50,8 @@ function clientKey(id: string, record: ClientRecord, groupOf: ReadonlyMap<string
     mayUse: (alias) => matchers.every((matches) => matches(alias)),
     limits: tightest(limited.map(({ limits }) => limits)),
     limitScopes: limited.length > 0 && above.length > 0 ? limited : undefined,
+    priority: record.priority,
+    weight: record.weight,
     maxTokens: least(all.map(({ max_tokens: most }) => most ?? undefined)),
     mayCall: paths.length > 0 ? (path) => paths.every((matches) => matches(path)) : undefined,
   }
