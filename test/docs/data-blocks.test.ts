@@ -80,6 +80,11 @@ const json: Rule[] = [
     is: (value, { page }) => page === 'docs/kubernetes.md' && has(value, 'waiting'),
     holds: (value) => checks(scaling, value),
   },
+  // test/teams/budget-webhook.test.ts receives such a message.
+  {
+    is: (value, { page }) => page === 'docs/teams.md' && has(value, 'timestamp'),
+    holds: (value) => checks(budgetMessage, value),
+  },
   {
     is: (value, { page }) => page === 'docs/text-endpoints.md' && has(value, 'response'),
     holds: isTextAnswer,
@@ -109,6 +114,16 @@ const scaling = Type.Object({
   running: Type.Integer(),
   waiting: Type.Integer(),
   ready: Type.Integer(),
+})
+const budgetMessage = Type.Object({
+  type: Type.Literal('budget.threshold'),
+  timestamp: Type.String(),
+  data: Type.Object({
+    budget: Type.String(),
+    threshold: Type.Number(),
+    spent: Type.Number(),
+    limit: Type.Number(),
+  }),
 })
 const scrapeConfig = Type.Object({
   job_name: Type.Literal('llm-router'),

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { startRedis } from '../stores/redis-server.ts'
+import { sqliteUrl } from '../teams/team-house.ts'
 
 const root = join(import.meta.dirname, '../..')
 const page = readFileSync(join(root, 'docs/observability.md'), 'utf8')
@@ -37,6 +38,8 @@ test('docs/observability.md names every metric with its type and labels, and no 
       LLM_ROUTER_BALANCE_STRATEGY: 'first_available',
       LLM_ROUTER_REDIS_HOST: '127.0.0.1',
       LLM_ROUTER_REDIS_PORT: `${redis.port}`,
+      LLM_ROUTER_DATABASE_URL: sqliteUrl(t),
+      LLM_ROUTER_SESSION_SECRET: 'secret-of-the-sessions-of-the-tests',
     },
     models: modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] }),
   })

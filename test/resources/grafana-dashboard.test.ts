@@ -76,6 +76,7 @@ before(async () => {
       LLM_ROUTER_USE_PROMETHEUS: '1',
       LLM_ROUTER_REDIS_HOST: '127.0.0.1',
       LLM_ROUTER_REDIS_PORT: `${redis.port}`,
+      LLM_ROUTER_SESSION_SECRET: 'secret-of-the-sessions-of-the-tests',
       LLM_ROUTER_QUEUE_TIMEOUT: '0.02',
       // Engines are polled, and servers checked once.
       LLM_ROUTER_HEALTH_INTERVAL: '1000',
