@@ -210,7 +210,10 @@ test('models --profiles prints what the model of each server takes, with what th
   const { code, stdout } = await runCli(['models', '--profiles', path])
   const lines = stdout.trimEnd().split('\n')
   assert.match(lines[0] ?? '', /^claude {2}a {2}anthropic {2}claude-opus-4-7 {2}\{.*"thinking":"adaptive"/)
-  assert.match(lines[1] ?? '', /^claude {2}b {2}vllm {2}claude {2}\{"max_stops":16,"ranges":\{"temperature":\[0,2\],/)
+  assert.match(
+    lines[1] ?? '',
+    /^claude {2}b {2}vllm {2}claude {2}\{"max_stops":16,"ranges":\{"temperature":\[0,2\],/,
+  )
   assert.doesNotMatch(stdout, /10\.1\.2/)
   assert.equal(code, 0)
 })
