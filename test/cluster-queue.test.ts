@@ -113,12 +113,13 @@ for (const kept of ['by the primary', 'in Redis'])
     test('the workers share them, also when one of them dies', async () => {
       const { box } = cluster
       const asked = Array.from({ length: 20 }, () => cluster.ask())
-      const { workers } = await cluster.untilWaiting(20 - places)
+      await cluster.untilWaiting(20 - places)
       await until(() => box.running === places)
       const leaver = cluster.ask()
       await cluster.untilWaiting(21 - places)
       leaver.leave()
-      await cluster.untilWaiting(20 - places)
+      // Only now have all of them arrived, so that what each worker has stays as it is.
+      const { workers } = await cluster.untilWaiting(20 - places)
 
       const dead = workers.find(({ in_flight }) => in_flight > 0) ?? assert.fail('nobody works')
       process.kill(dead.pid, 'SIGKILL')
