@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import { sql, type Transaction } from 'kysely'
+import type { Actor, EntityName } from '../../sdk/directory.ts'
+import type { Tables } from '../database/tables.ts'
+import type { CommandName, Commands } from './commands.ts'
+
+/** The transaction of a command. */
+export type Rows = Transaction<Tables>
+
+/** Who runs a command, and when. */
+export interface Context {
+  actor: Actor
+  /** Milliseconds since 1970. */
+  now: number
+}
+
+/** How each command is run. */
+export type CommandHandlers = {
+  [Name in CommandName]: (
+    rows: Rows,
+    input: Commands[Name]['in'],
+    context: Context,
+  ) => Promise<Commands[Name]['out']>
+}
+
+/** How long a repeated create with the same idempotency key finds what it made, in milliseconds. */
+const idempotencyMs = 24 * 3_600_000
+
+interface Change {
+  action: string
+  entity: string
+  id: string
+  before?: object
+  after?: object
+}
+
+/** One line in the audit log, and a new revision, which tells all routers to read again. */
+export async function changed(
+  rows: Rows,
+  { actor, now }: Context,
+  { action, entity, id, before, after }: Change,
+): Promise<void> {
+  await rows
+    .insertInto('audit')
+    .values({
+      id: auditId(now),
+      at: now,
+      actor: actor.id,
+      source: actor.source,
+      address: actor.address,
+      action,
+      entity,
+      entity_id: id,
+      before: before === undefined ? '' : JSON.stringify(before),
+      after: after === undefined ? '' : JSON.stringify(after),
+    })
+    .execute()
+  await nextRevision(rows)
+}
+
+/** Sorts by time. */
+function auditId(now: number): string {
+  return `${now.toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`
+}
+
+export async function nextRevision(rows: Rows): Promise<void> {
+  await rows
+    .updateTable('meta')
+    .set({ value: sql<string>`cast(cast(value as bigint) + 1 as text)` })
+    .where('key', '=', 'revision')
+    .execute()
+}
+
+/** Id of what an earlier create with the same key made. */
+export async function createdBefore(
+  rows: Rows,
+  entity: EntityName | 'keys',
+  idempotencyKey: string | undefined,
+  { now }: Context,
+): Promise<string | undefined> {
+  if (idempotencyKey === undefined) return undefined
+  await rows
+    .deleteFrom('created')
+    .where('at', '<', now - idempotencyMs)
+    .execute()
+  const row = await rows
+    .selectFrom('created')
+    .select('id')
+    .where('idempotency_key', '=', idempotencyKey)
+    .where('entity', '=', entity)
+    .executeTakeFirst()
+  return row?.id
+}
+
+/** Has a repeated create with the same key find what this one made. */
+export async function remember(
+  rows: Rows,
+  entity: EntityName | 'keys',
+  id: string,
+  idempotencyKey: string | undefined,
+  { now }: Context,
+): Promise<void> {
+  if (idempotencyKey === undefined) return
+  await rows.insertInto('created').values({ idempotency_key: idempotencyKey, entity, id, at: now }).execute()
+}

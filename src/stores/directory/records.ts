@@ -1,0 +1,133 @@
+import { Value } from '@sinclair/typebox/value'
+import { allowedBy } from '../../lib/json/allowed.ts'
+import {
+  type Entities,
+  type EntityName,
+  recordError,
+  recordNouns,
+  recordSchemas,
+  type Stored,
+} from '../../sdk/directory.ts'
+import { badRequest, RouterError } from '../../sdk/errors.ts'
+import type { EntityRow } from '../database/tables.ts'
+import type { Rows } from './changes.ts'
+
+/** The tables of records. */
+export const tables = {
+  clients: 'clients',
+  groups: 'client_groups',
+  prices: 'prices',
+  budgets: 'budgets',
+} as const
+
+/** A record as it is read. */
+export function stored({
+  id,
+  record,
+  version,
+  created_at,
+  updated_at,
+}: EntityRow): Stored<Entities[EntityName]> {
+  const time = (at: number): string => new Date(at).toISOString()
+  return {
+    id,
+    record: JSON.parse(record),
+    version,
+    created_at: time(created_at),
+    updated_at: time(updated_at),
+  }
+}
+
+/** Throws 404 for an id that is not there. */
+export async function find(rows: Rows, entity: EntityName, id: string): Promise<EntityRow> {
+  const columns = ['id', 'record', 'version', 'created_at', 'updated_at'] as const
+  const row = await rows.selectFrom(tables[entity]).select(columns).where('id', '=', id).executeTakeFirst()
+  if (!row)
+    throw new RouterError('not_found', `There is no ${recordNouns[entity]} '${id}'`, { code: 'not_found' })
+  return row
+}
+
+/** Throws 400 for a record that does not fit its schema. */
+export function check(entity: EntityName, record: object): void {
+  const [first] = Value.Errors(recordSchemas[entity], record)
+  if (!first) {
+    const wrong = recordError(entity, record)
+    if (wrong) throw badRequest(wrong.message, wrong.param, 'invalid_value')
+    return
+  }
+  const member = first.path.slice(1).replaceAll('/', '.')
+  const isUnknown = first.message === 'Unexpected property'
+  throw badRequest(
+    isUnknown
+      ? `'${member}' is not a member of a ${recordNouns[entity]}`
+      : `'${member}' is not ${allowedBy(first.schema)}`,
+    member,
+    'invalid_value',
+  )
+}
+
+/** The columns by which the database keeps a record's references. */
+export function referencesOf(entity: EntityName, record: Entities[EntityName]): object {
+  if (entity === 'prices' || entity === 'budgets') return {}
+  if (entity === 'clients') return { group_id: ('group' in record && record.group) || null }
+  return { parent: ('parent' in record && record.parent) || null }
+}
+
+/** Groups have two levels: one that has a parent can be nobody's parent. */
+export async function checkReferences(
+  rows: Rows,
+  entity: EntityName,
+  id: string,
+  record: Entities[EntityName],
+): Promise<void> {
+  const isClient = entity === 'clients' || entity === 'budgets'
+  const name = isClient
+    ? ('group' in record && record.group) || undefined
+    : ('parent' in record && record.parent) || undefined
+  if (name === undefined) return
+  const member = isClient ? 'group' : 'parent'
+  const group = await rows
+    .selectFrom('client_groups')
+    .select(['id', 'parent'])
+    .where('id', '=', name)
+    .executeTakeFirst()
+  if (!group) throw badRequest(`There is no group '${name}'`, member, 'no_such_group')
+  if (isClient) return
+  const below = await rows
+    .selectFrom('client_groups')
+    .select('id')
+    .where('parent', '=', id)
+    .executeTakeFirst()
+  if (group.parent !== null || below || name === id)
+    throw badRequest(
+      'Groups have two levels: a group with a parent has no groups below it',
+      member,
+      'too_deep',
+    )
+}
+
+/** Throws 409 for a group with anything in it. */
+export async function checkEmpty(rows: Rows, id: string): Promise<void> {
+  const client = await rows.selectFrom('clients').select('id').where('group_id', '=', id).executeTakeFirst()
+  const group = await rows
+    .selectFrom('client_groups')
+    .select('id')
+    .where('parent', '=', id)
+    .executeTakeFirst()
+  const member = client ? `the client '${client.id}'` : group ? `the group '${group.id}'` : undefined
+  if (member !== undefined)
+    throw conflict(`The group '${id}' is not empty: it has ${member}`, 'group_not_empty')
+}
+
+/** Throws 412 for a record that was changed since the operator read it. */
+export function checkVersion({ id, version }: EntityRow, wanted: number | undefined): void {
+  if (wanted === undefined || wanted === version) return
+  throw new RouterError('conflict', `'${id}' was changed meanwhile: read it again`, {
+    code: 'version_mismatch',
+    status: 412,
+  })
+}
+
+export function conflict(message: string, code: string): RouterError {
+  return new RouterError('conflict', message, { code })
+}
