@@ -10,7 +10,7 @@ cp "$root/package.json" "$root/package-lock.json" "$root/.npmrc" "$work/llm-rout
 cd "$work/llm-router"
 
 # What the Dockerfile leaves out goes first. `npm sbom --omit dev` would also drop every package of ours that a
-# development package happens to use.
+# development package happens to use. Packages of ours have optional dependencies of their own.
 npm pkg delete devDependencies optionalDependencies
 npm prune --package-lock-only --offline --loglevel=error >&2
-npm sbom --sbom-format cyclonedx --sbom-type application --package-lock-only
+npm sbom --omit optional --sbom-format cyclonedx --sbom-type application --package-lock-only

@@ -15,6 +15,10 @@ declare module 'fastify' {
 const firstRequestMs = 250
 /** Interval at which sockets that have become idle are closed, in milliseconds. */
 const closeIdleMs = 100
+/** Turns of the event loop within which a connection is accepted and its first bytes are read. */
+const readTurns = 3
+/** Limit on accepting what waits in the kernel, in milliseconds: a router at its limit would never be done. */
+const backlogMs = 1_000
 /** Time for sockets to flush after streams were aborted, in milliseconds. */
 const lastWordsMs = 2_000
 
@@ -54,6 +58,7 @@ export default fp(
       // A busy router can have no connection between two requests. It has no clients only if that lasts for a while.
       const isUsed = sockets.size > 0 || performance.now() - lastClosedAt < drainAcceptMs
       if (isUsed && drainAcceptMs > 0) await new Promise((resolve) => setTimeout(resolve, drainAcceptMs))
+      if (drainAcceptMs > 0) await emptyBacklog(app.server)
       // Bypasses `http.Server.close()`, which also closes idle connections: a new connection is idle until its first
       // byte is read.
       if (app.server.listening) Server.prototype.close.call(app.server)
@@ -62,12 +67,17 @@ export default fp(
           onLastSocket = resolve
           timers.push(setTimeout(resolve, firstRequestMs))
         })
+        // After a delay of the event loop, the timer is due before what has arrived meanwhile has been read.
+        await turns(readTurns)
       }
       // Clients open some connections in advance. Node would wait for a first byte on each of them.
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
       // `server.close()` closes idle sockets only once. The socket of a stream that ends later would stay open until
       // its timeout.
-      closingIdle = setInterval(() => app.server.closeIdleConnections(), closeIdleMs)
+      closingIdle = setInterval(() => {
+        // A request that has arrived is read first: after a delay of the event loop, this timer is due before it.
+        void turns(1).then(() => app.server.closeIdleConnections())
+      }, closeIdleMs)
       const error = new RouterError('overloaded', 'The router is shutting down', {
         code: 'shutting_down',
         retryAfterSeconds: 1,
@@ -86,3 +96,23 @@ export default fp(
   },
   { name: 'drain', dependencies: ['config', 'exchange'] },
 )
+
+/**
+ * Accepts the connections that are established in the kernel; closing the listener would reset them. Node accepts one
+ * in each turn of the event loop.
+ */
+async function emptyBacklog(server: Server): Promise<void> {
+  const end = performance.now() + backlogMs
+  let accepted = 0
+  const count = (): void => void accepted++
+  server.on('connection', count).on('drop', count)
+  for (let before = -1; accepted !== before && performance.now() < end; ) {
+    before = accepted
+    await turns(readTurns)
+  }
+  server.off('connection', count).off('drop', count)
+}
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+}

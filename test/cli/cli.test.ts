@@ -270,7 +270,7 @@ test('help names every command; a mistyped one or option is a hint and exit code
 test('docs/cli.md has every command and option, and no other', async () => {
   const { stdout } = await runCli(['--help'])
   const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
-  const inHelp = [...stdout.matchAll(/^ {2}([a-z]+)(?= )| --(config|port|host|log-\w+)/gm)].map(
+  const inHelp = [...stdout.matchAll(/^ {2}([a-z]+)(?=[ ,])| --(config|port|host|log-\w+)/gm)].map(
     ([, command, option]) => command ?? option,
   )
   const inPage = [...page.matchAll(/^\| `([a-z]+)|^\| .*`--([a-z-]+)/gm)].map(

@@ -157,7 +157,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       assert.deepEqual([loaded.done, loaded.done_reason, loaded.message.content], [true, 'load', ''])
       const unloaded = await client.chat({ model: 'small', messages: [], keep_alive: 0 })
       assert.equal(unloaded.done_reason, 'unload')
-      assert.equal(upstream.requests.length - before, type === 'ollama' ? 2 : 0)
+      assert.equal(upstream.requests.length - before, ['ollama', 'lmstudio'].includes(type) ? 2 : 0)
     })
 
     test('lists the models in a form that it can read', async () => {

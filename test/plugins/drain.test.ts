@@ -89,3 +89,30 @@ test('a connection on which nothing was ever sent does not hold up the end', asy
   await router.close()
   await ended
 })
+
+test('requests that arrive during a delay of the event loop are answered before the listener closes', async (t) => {
+  const router = await startRouter({
+    env: { LLM_ROUTER_DRAIN_ACCEPT: '0.05' },
+    models: modelsConfig({ one: [{ api_type: 'mock' }] }),
+  })
+  const port = Number(new URL(router.url).port)
+  const first = connect(port, '127.0.0.1') // without any connection, a router closes at once
+  t.after(() => first.destroy())
+  await once(first, 'connect')
+  const closed = router.close()
+  await new Promise((resolve) => setImmediate(resolve))
+  // On loopback the kernel establishes a connection within the call; the process has yet to accept it.
+  const answers = Array.from({ length: 50 }, async () => {
+    const call = request({ host: '127.0.0.1', port, path: '/livez', headers: { connection: 'close' } }).end()
+    const [response] = await once(call, 'response')
+    response.resume()
+    return response.statusCode
+  })
+  await new Promise<void>((resolve) => process.nextTick(resolve))
+  for (const end = performance.now() + 100; performance.now() < end; );
+  assert.deepEqual(
+    await Promise.all(answers),
+    answers.map(() => 200),
+  )
+  await closed
+})
