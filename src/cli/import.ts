@@ -6,6 +6,7 @@ import type { ClientRecord, Entities, EntityName, GroupRecord } from '../sdk/dir
 import { ConfigError } from '../sdk/errors.ts'
 import type { Command } from './command-line.ts'
 import { openAdministration, type Run } from './directory.ts'
+import { usageOf } from './help.ts'
 
 /** What a file says, in the words of the database. */
 interface Imported {
@@ -21,7 +22,7 @@ interface Imported {
  */
 export const importCommand: Command = async ([kind, file], context) => {
   if ((kind !== 'keys' && kind !== 'litellm') || file === undefined)
-    throw new ConfigError(['the command is: llm-router import keys FILE, or llm-router import litellm FILE'])
+    throw new ConfigError([usageOf('import', context.program) ?? ''])
   const text = await readFile(file, 'utf8').catch(({ code }) => {
     throw new ConfigError([`cannot read ${file} (${code})`])
   })

@@ -19,7 +19,7 @@ test('the image and the script give Node the options that npm start gives it', (
   const [, ...args] = scripts.start.split(' ')
   assert.ok(text.includes(`CMD ${JSON.stringify(['node', ...args]).replaceAll(',', ', ')}`), scripts.start)
   const script = readFileSync(join(root, 'run-rest-api.sh'), 'utf8')
-  assert.ok(script.includes(`exec "$NODE" ${args.slice(0, -1).join(' ')} src/cli.ts "$@"`), scripts.start)
+  assert.ok(script.includes(`exec "$NODE" ${args.slice(0, -1).join(' ')} "$root/src/cli.ts" "$@"`), scripts.start)
 })
 
 test('the base image is named by its full version, which is that of the bundled Node', () => {

@@ -15,6 +15,7 @@ async function imported(t: TestContext, url: string, kind: string, content: unkn
   writeFileSync(file, JSON.stringify(content))
   let printed = ''
   const code = await importCommand([kind, file], {
+    program: 'llm-router',
     flags: { profiles: false, role: undefined, url: undefined, force: false },
     env: { LLM_ROUTER_DATABASE_URL: url },
     print: (text) => {
