@@ -117,7 +117,7 @@ Commands
                       read and change them in the database
   keys [list [CLIENT] | create CLIENT [--role admin] | rotate ID | revoke ID]
                       their keys; "keys create --role admin" makes the first administrator
-  import keys FILE, import litellm FILE
+  import keys FILE, import litellm FILE...
                       move keys of a file, or of LiteLLM, into the database
   audit               print who changed what in the database
   usage [member=value...]

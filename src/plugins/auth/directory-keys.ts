@@ -52,6 +52,8 @@ function clientKey(id: string, record: ClientRecord, groupOf: ReadonlyMap<string
     limitScopes: limited.length > 0 && above.length > 0 ? limited : undefined,
     priority: record.priority,
     weight: record.weight,
+    choosesPriority: record.priority_header === true,
+    choosesCanary: record.canary_header === true,
     maxTokens: least(all.map(({ max_tokens: most }) => most ?? undefined)),
     mayCall: paths.length > 0 ? (path) => paths.every((matches) => matches(path)) : undefined,
   }
