@@ -210,7 +210,10 @@ test('pages of LiteLLM move whole: keys in several files, teams in either form',
   )
   // Two names that become the same id are two clients.
   const clients = (await admin('GET', '/clients')).body.data.map(({ id }: { id: string }) => id)
-  assert.ok(clients.includes('my-app') && clients.includes(`my-app-${digest(bob).slice(0, 12)}`), clients.join())
+  assert.ok(
+    clients.includes('my-app') && clients.includes(`my-app-${digest(bob).slice(0, 12)}`),
+    clients.join(),
+  )
   assert.ok(clients.every((id: string) => id !== 'proxy_admin'))
 })
 
