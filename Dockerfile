@@ -12,6 +12,8 @@ COPY --from=packages /app/node_modules ./node_modules
 COPY package.json ./
 COPY resources ./resources
 COPY src ./src
+# For LLM_ROUTER_USAGE_SPOOL: a new volume that is mounted there is the process's own.
+RUN mkdir -m 700 /var/lib/llm-router && chown 1000:1000 /var/lib/llm-router
 # Fills Node's compile cache by one start, as the user that will run it: each start is then a third quicker. A builder that is
 # too slow for it, emulates another processor or has no network of its own gets the image without the cache.
 RUN mkdir .compile-cache && chown 1000 .compile-cache \

@@ -70,7 +70,7 @@ the last usable server of a model too.`,
     more: '"keys create ID --role admin" makes the first administrator. A key is shown once, when it is created.',
   },
   import: {
-    forms: ['import keys FILE', 'import litellm FILE'],
+    forms: ['import keys FILE', 'import litellm FILE...'],
     purpose: 'import keys of a file, or of LiteLLM, into the database',
   },
   audit: { forms: ['audit'], purpose: 'print who changed what in the database' },
