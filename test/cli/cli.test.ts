@@ -10,7 +10,7 @@ import { childEnv, root } from '../helpers/child-env.ts'
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
-import { runCli } from './run-cli.ts'
+import { runCli, runCliProcess } from './run-cli.ts'
 
 let folder: string
 before(() => {
@@ -42,7 +42,7 @@ const broken = `{
 
 test('check tells every fault with file, line and column, and what was meant', async () => {
   const path = file('broken.json', broken)
-  const { code, stdout } = await runCli(['check', path])
+  const { code, stdout } = await runCliProcess(['check', path])
   const lines = stdout.trimEnd().split('\n')
   const expected = [
     /:4:19: error: .*"least_bussy".*did you mean "least_busy"\?$/,
@@ -241,7 +241,7 @@ test('the health check asks the router that the settings name, or the one that i
 })
 
 test('schema and version print theirs', async () => {
-  const { stdout } = await runCli(['schema'])
+  const { stdout } = await runCliProcess(['schema'])
   assert.equal(stdout, readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8'))
   for (const args of [['version'], ['--version'], ['-V']]) {
     assert.match(
@@ -258,7 +258,7 @@ test('help names every command; a mistyped one or option is a hint and exit code
   assert.equal(code, 0)
   const [command, option, value] = await Promise.all([
     runCli(['chekc']),
-    runCli(['--prot', '1']),
+    runCliProcess(['--prot', '1']),
     runCli(['--port']),
   ])
   assert.match(command.stderr, /unknown command chekc; did you mean "check"\?/)
