@@ -96,6 +96,11 @@ export class RouterError extends Error {
     this.quotesUpstream = details.quotesUpstream ?? false
     this.overflow = details.overflow
   }
+
+  /** The same error in other words. */
+  withMessage(message: string): RouterError {
+    return Object.assign(new RouterError(this.kind, message, { cause: this.cause }), this)
+  }
 }
 
 const permanentCodes = new Set(['upstream_auth', 'insufficient_quota'])

@@ -71,14 +71,15 @@ function noRoute(methods: RouteMethods, request: FastifyRequest, reply: FastifyR
 
 function sendError(
   app: FastifyInstance,
-  error: RouterError,
+  thrown: RouterError,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
   const path = pathOf(request)
   const dialect = dialectOf(app, request, path)
-  request.exchange.error = error
+  request.exchange.error = thrown
   request.exchange.dialect ??= dialect.name
+  const error = request.exchange.forClient(thrown)
   const { retryAfterSeconds } = error
   const shouldRetry = error.shouldRetry ?? (isPermanent(error) ? false : undefined)
   if (retryAfterSeconds !== undefined) {
