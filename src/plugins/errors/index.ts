@@ -79,8 +79,9 @@ function sendError(
   const error = thrown.unknownModel === undefined ? thrown : withNearModels(app, thrown, request)
   const path = pathOf(request)
   const dialect = dialectOf(app, request, path)
-  request.exchange.error = error
+  request.exchange.error = thrown
   request.exchange.dialect ??= dialect.name
+  const error = request.exchange.forClient(thrown)
   const { retryAfterSeconds } = error
   const shouldRetry = error.shouldRetry ?? (isPermanent(error) ? false : undefined)
   if (retryAfterSeconds !== undefined) {
