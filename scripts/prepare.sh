@@ -35,7 +35,7 @@ install_packages() {
     return 1
   fi
   say "Installing packages (${command[*]}); this happens once ..."
-  if ! "${command[@]}" --include=optional --loglevel=error --no-progress >&2; then
+  if ! "${command[@]}" --include=optional --loglevel=error --no-progress --no-update-notifier >&2; then
     say "${command[0]} ${command[1]} failed: see its message above. Nothing was started."
     return 1
   fi
