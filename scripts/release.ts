@@ -102,7 +102,7 @@ function commitRelease(clone: string, wanted: string | undefined): string {
   const { level } = unreleased(changelog)
   const version = nextVersion(current, wanted ?? level)
   writeFileSync(path, released(changelog, version, new Date().toISOString().slice(0, 10)))
-  const pages = git(clone, 'ls-files', 'README.md', 'docs/*.md').split('\n')
+  const pages = git(clone, 'ls-files', 'README.md', 'docs/*.md', 'deploy/systemd').split('\n')
   writeVersion(clone, current, version, pages)
   const identity = ['user.name', 'user.email'].flatMap((name) => {
     const value = git(root, 'config', '--default', '', name)
