@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts the router: installs what is missing the first time, then runs src/cli.ts in place of this script.
+# Starts the router: installs what it runs with the first time (no packages of the tests), then runs src/cli.ts in place of this script.
 # --help tells the commands and options; without any it serves.
 set -eu
 # Messages name the command as it was typed, and paths count from the directory of whoever typed it.
@@ -9,7 +9,7 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 cd -- "$root"
 . scripts/prepare.sh
 
-install_packages
+install_packages production
 choose_node
 # What Node makes of the sources is kept for the next start, which is then about a third quicker.
 export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$root/node_modules/.cache/node}"
