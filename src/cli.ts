@@ -1,12 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
+  blamedOnOption,
   type Command,
   type CommandContext,
   type CommandLine,
+  programName,
   readCommandLine,
-  usage,
 } from './cli/command-line.ts'
+import { usage, usageOf } from './cli/help.ts'
 import { didYouMean } from './lib/did-you-mean.ts'
 import { version } from './lib/version.ts'
 import { nodeError } from './runtime/node-floor.js'
@@ -32,7 +34,14 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   healthcheck: async () => (await import('./cli/healthcheck.ts')).healthcheck,
   schema: () => printing(readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8')),
   version: () => printing(`llm-router ${version}, Node.js ${process.versions.node}\n`),
-  help: () => printing(usage),
+  help:
+    () =>
+    async ([name], { print, printError }) => {
+      const text = name === undefined ? usage(program) : usageOf(name, program)
+      if (text === undefined) printError(unknownCommand(name ?? ''))
+      else print(text)
+      return text === undefined ? 2 : 0
+    },
 }
 
 const tooOld = nodeError(process.versions.node)
@@ -40,9 +49,12 @@ if (tooOld !== undefined) {
   process.stderr.write(`${tooOld}\n`)
   process.exit(1)
 }
+const program = programName(process.argv, process.env.LLM_ROUTER_COMMAND)
+// A message for people only; the settings know no such variable.
+delete process.env.LLM_ROUTER_COMMAND
 const line = readCommandLine(process.argv.slice(2))
 if ('error' in line) {
-  process.stderr.write(`${line.error}\nsee 'llm-router --help'\n`)
+  process.stderr.write(`${line.error}\nsee '${program} --help'\n`)
   process.exit(2)
 }
 const env = { ...ownFiles(), ...process.env, ...line.env }
@@ -56,19 +68,20 @@ if (line.command === 'serve') {
     process.stderr.write(operatorKeyText(operatorKey))
   }
   const { serve } = await import('./serve.ts')
-  await serve()
+  const { env: given } = line
+  await serve((error) => blamedOnOption(error, given))
 } else {
   process.exit(await run(line))
 }
 
-async function run({ command: name, args, flags }: CommandLine): Promise<number> {
+async function run({ command: name, args, flags, env: given }: CommandLine): Promise<number> {
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!load) {
-    const hint = didYouMean(name, [...Object.keys(commands), 'serve'])
-    process.stderr.write(`unknown command ${name}${hint}\nsee 'llm-router --help'\n`)
+    process.stderr.write(unknownCommand(name))
     return 2
   }
   const context: CommandContext = {
+    program,
     flags,
     env,
     print: (text) => void process.stdout.write(text),
@@ -78,9 +91,14 @@ async function run({ command: name, args, flags }: CommandLine): Promise<number>
     return await (await load())(args, context)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    for (const message of error.errors) process.stderr.write(`${message}\n`)
+    for (const message of error.errors) process.stderr.write(`${blamedOnOption(message, given)}\n`)
     return 2
   }
+}
+
+function unknownCommand(name: string): string {
+  const hint = didYouMean(name, [...Object.keys(commands), 'serve'])
+  return `unknown command ${name}${hint}\nsee '${program} --help'\n`
 }
 
 function printing(text: string): Command {
