@@ -19,8 +19,9 @@ COPY --from=build /app/dist ./dist
 COPY package.json ./
 COPY bin ./bin
 COPY resources ./resources
-# For LLM_ROUTER_USAGE_SPOOL: a new volume that is mounted there is the process's own.
-RUN mkdir -m 700 /var/lib/llm-router && chown 1000:1000 /var/lib/llm-router
+# For LLM_ROUTER_USAGE_SPOOL: a new volume that is mounted there is the process's own. Any user of group 0 may write there, as
+# OpenShift runs it.
+RUN mkdir -m 770 /var/lib/llm-router && chown 1000:0 /var/lib/llm-router
 # Fills Node's compile cache by one start, as the user that will run it: each start is then a third quicker. A builder that is
 # too slow for it, emulates another processor or has no network of its own gets the image without the cache.
 RUN mkdir .compile-cache && chown 1000 .compile-cache \
