@@ -1,7 +1,8 @@
-/**
+/*
  * One word for one thing (docs/architecture.md, "Vocabulary"), and none of the phrases that read as if translated. Left: what is
  * not to be written, right: what is.
  */
+/** @type {readonly [RegExp, string][]} */
 const instead = [
   [/\bthe house\b/i, 'the project, the code base'],
   [/\bas if all were well\b/i, 'as complete'],
@@ -20,10 +21,21 @@ const instead = [
   [/\bworker nodes?\b/i, 'server'],
 ]
 
-/** textlint calls it with its context. */
+/**
+ * A rule of textlint: https://textlint.org/docs/rule.html
+ *
+ * @param {{
+ *   Syntax: { Str: string },
+ *   RuleError: new (message: string, details: object) => Error,
+ *   report(node: unknown, error: Error): void,
+ *   getSource(node: unknown): string,
+ *   locator: { at(index: number): object },
+ * }} context
+ */
 export default function words(context) {
   const { Syntax, RuleError, report, getSource, locator } = context
   return {
+    /** @param {unknown} node */
     [Syntax.Str](node) {
       const text = getSource(node)
       for (const [found, better] of instead) {
