@@ -1,3 +1,4 @@
+import { programName } from './cli/command-line.ts'
 import { runCli } from './cli/run.ts'
 import { nodeError } from './runtime/node-floor.js'
 
@@ -6,11 +7,15 @@ if (tooOld !== undefined) {
   process.stderr.write(`${tooOld}\n`)
   process.exit(1)
 }
+const program = programName(process.argv, process.env.LLM_ROUTER_COMMAND)
+// For messages only; the settings know no such variable.
+delete process.env.LLM_ROUTER_COMMAND
 const code = await runCli(process.argv.slice(2), {
+  program,
   env: process.env,
   print: (text) => void process.stdout.write(text),
   printError: (text) => void process.stderr.write(text),
-  async serve(env) {
+  async serve(env, inUsersWords) {
     Object.assign(process.env, env)
     const { operatorKeyFor, operatorKeyText } = await import('./cli/operator-key.ts')
     // Cluster workers inherit the primary's key through the environment.
@@ -20,7 +25,7 @@ const code = await runCli(process.argv.slice(2), {
       process.stderr.write(operatorKeyText(operatorKey))
     }
     const { serve } = await import('./serve.ts')
-    await serve()
+    await serve(inUsersWords)
   },
 })
 if (code !== undefined) process.exit(code)

@@ -4,7 +4,8 @@ import { versions } from 'node:process'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { version } from '../lib/version.ts'
 import { ConfigError } from '../sdk/errors.ts'
-import { type Command, type CommandContext, readCommandLine, usage } from './command-line.ts'
+import { blamedOnOption, type Command, type CommandContext, readCommandLine } from './command-line.ts'
+import { usage, usageOf } from './help.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -26,41 +27,57 @@ const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
   healthcheck: async () => (await import('./healthcheck.ts')).healthcheck,
   schema: () => printing(readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8')),
   version: () => printing(`llm-router ${version}, Node.js ${versions.node}\n`),
-  help: () => printing(usage),
+  help: () => help,
 }
 
 export interface CliProcess extends Omit<CommandContext, 'flags'> {
-  /** Starts the router with these variables; it then runs until a signal ends it. */
-  serve(env: CommandContext['env']): Promise<void>
+  /**
+   * Starts the router with these variables; it then runs until a signal ends it. `inUsersWords` says an error of the
+   * settings in terms of the options.
+   */
+  serve(env: CommandContext['env'], inUsersWords: (error: string) => string): Promise<void>
 }
 
 /** Runs the command of these arguments. Resolves to the exit code; to undefined while the router runs. */
 export async function runCli(argv: readonly string[], caller: CliProcess): Promise<number | undefined> {
   const line = readCommandLine(argv)
   if ('error' in line) {
-    caller.printError(`${line.error}\nsee 'llm-router --help'\n`)
+    caller.printError(`${line.error}\nsee '${caller.program} --help'\n`)
     return 2
   }
   const { command, args, flags } = line
+  const inUsersWords = (error: string): string => blamedOnOption(error, line.env)
   const env = { ...ownFiles(), ...caller.env, ...line.env }
   if (command === 'serve') {
-    await caller.serve(env)
+    await caller.serve(env, inUsersWords)
     return undefined
   }
   const load = Object.hasOwn(commands, command) ? commands[command] : undefined
   if (!load) {
-    const hint = didYouMean(command, [...Object.keys(commands), 'serve'])
-    caller.printError(`unknown command ${command}${hint}\nsee 'llm-router --help'\n`)
+    caller.printError(unknownCommand(command, caller.program))
     return 2
   }
-  const { print, printError } = caller
+  const { program, print, printError } = caller
   try {
-    return await (await load())(args, { flags, env, print, printError })
+    return await (await load())(args, { program, flags, env, print, printError })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    for (const message of error.errors) printError(`${message}\n`)
+    for (const message of error.errors) printError(`${inUsersWords(message)}\n`)
     return 2
   }
+}
+
+/** `help [command]` */
+const help: Command = async ([name], { program, print, printError }) => {
+  const text = name === undefined ? usage(program) : usageOf(name, program)
+  if (text === undefined) printError(unknownCommand(name ?? '', program))
+  else print(text)
+  return text === undefined ? 2 : 0
+}
+
+function unknownCommand(name: string, program: string): string {
+  const hint = didYouMean(name, [...Object.keys(commands), 'serve'])
+  return `unknown command ${name}${hint}\nsee '${program} --help'\n`
 }
 
 function printing(text: string): Command {

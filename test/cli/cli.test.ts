@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -265,6 +265,54 @@ test('help names every command; a mistyped one or option is a hint and exit code
   assert.match(option.stderr, /unknown option --prot; did you mean "--port"\?/)
   assert.match(value.stderr, /--port/)
   assert.deepEqual([command.code, option.code, value.code], [2, 2, 2])
+})
+
+test('a file in YAML is checked with the same positions', async () => {
+  const path = file(
+    'models.yaml',
+    'g:\n  m:\n    providers: [{api_type: llama.cpp, api_host: "http://h:1"}]\n    stratgy: x\nactive_models: {g: [m]}\n',
+  )
+  const { stdout, code } = await runCli(['check', path])
+  assert.equal(
+    stdout.split('\n')[0],
+    `${path}:4:14: warning: g["m"].stratgy: no such field, it has no effect; did you mean "strategy"?`,
+  )
+  assert.equal(code, 0)
+  const torn = file('torn.yml', 'g: [1\nb: 2\n')
+  assert.equal((await runCli(['check', torn])).stdout, `${torn}:2:1: error: not valid YAML from here on\n`)
+})
+
+test('a command has a help of its own, and messages name the program as it was started', async () => {
+  const [check, init, help, version, port, unknown] = await Promise.all([
+    runCli(['check', '--help']),
+    runCli(['init', '-h']),
+    runCli(['help', 'targets']),
+    runCli(['-v']),
+    runCli(['check', '--port', 'abc']),
+    runCliProcess(['chekc'], { LLM_ROUTER_COMMAND: './run-rest-api.sh' }),
+  ])
+  assert.match(check.stdout, /^Usage: llm-router check \[file\]\n/)
+  assert.match(init.stdout, /^Usage: llm-router init/)
+  assert.match(help.stdout, /targets drain ID/)
+  assert.match(version.stdout, /^llm-router \d+\.\d+\.\d+/)
+  assert.match(port.stderr, /^--port: "abc" is not an integer/)
+  assert.match(unknown.stderr, /see '\.\/run-rest-api\.sh --help'/)
+  assert.deepEqual(
+    [check.code, init.code, help.code, version.code, port.code, unknown.code],
+    [0, 0, 0, 0, 2, 2],
+  )
+})
+
+test('paths count from the directory in which the script is run, and what init suggests can be run as it stands', async (t) => {
+  const work = mkdtempSync(join(tmpdir(), 'llm-router-cwd-'))
+  t.after(() => rmSync(work, { recursive: true }))
+  const run = (command: string) =>
+    spawnSync('bash', ['-c', command], { cwd: work, env: childEnv({}), encoding: 'utf8' })
+  const { stderr } = run(`${join(root, 'run-rest-api.sh')} init models.json 127.0.0.1:1`)
+  assert.ok(existsSync(join(work, 'models.json')), stderr)
+  const [, suggested = ''] = /^start with: (.*)$/m.exec(stderr) ?? []
+  const { stdout } = run(`${suggested} models`)
+  assert.match(stdout, /^demo /m)
 })
 
 test('docs/cli.md has every command and option, and no other', async () => {

@@ -18,6 +18,7 @@ export interface Ended {
 export async function runCli(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   const ended: Ended = { code: null, stdout: '', stderr: '' }
   const code = await runCommand(args, {
+    program: 'llm-router',
     env: childEnv(env),
     print: (text) => {
       ended.stdout += text

@@ -27,7 +27,7 @@ import { openSessions } from './sessions/index.ts'
 import type { Session, Sessions } from './sessions/sessions.ts'
 import { signInPage } from './sessions/sign-in-page.ts'
 import { checkTokenCap } from './token-cap.ts'
-import { useLimits } from './use-limits.ts'
+import { type LimitLeft, type UseLimits, useLimits } from './use-limits.ts'
 import { type View, watchers } from './watchers.ts'
 
 /** Permissions of a request's client. Without authentication, everything is permitted. */
@@ -45,6 +45,8 @@ interface Rights {
   watcher(request: FastifyRequest, reply: FastifyReply): () => View
   /** Throws 403 for a key without any surface that can ask models. */
   checkAsking(request: FastifyRequest): void
+  /** What is left of the limits of the request's client and of its groups. */
+  limitsLeft(request: FastifyRequest): Promise<LimitLeft[]>
   /**
    * Begins a question that an endpoint asks a model on its own. It counts as one request of the client's key and
    * replaces the request it is asked for. Throws 401 for a key that is no longer valid, 403, 404 and 429. Call `end` on
@@ -91,6 +93,7 @@ export default fp(
     app.decorateRequest('limitUse')
     app.decorateRequest('session')
     let beginQuestion: Rights['beginQuestion'] = async () => noUse
+    let limitsLeft: (client: ClientKey) => Promise<LimitLeft[]> = async () => []
     let isOperator: Rights['isOperator'] = () => false
     let watcher: Rights['watcher'] = () => () => 'viewer'
     const isPublic = app.config.authEnabled ? publicPaths(app) : () => true
@@ -104,6 +107,7 @@ export default fp(
       checkAsking: ({ client }) => {
         if (client && app.config.authEnabled && !asksModels(client)) throw notAllowed()
       },
+      limitsLeft: async ({ client }) => (client ? limitsLeft(client) : []),
       beginQuestion: (request, cost) => beginQuestion(request, cost),
     })
     const clientKeys = app.config.authEnabled ? await readClientKeys(app, env) : undefined
@@ -122,7 +126,11 @@ export default fp(
     const operators = isOperator
     watcher = watchers({ keys, sessions, tokenLogin, isOperator: operators })
     if (!clientKeys && app.config.adminKey !== '') tellOperators(app, keys)
-    if (clientKeys) beginQuestion = requireKeys(app, { keys: clientKeys, isPublic, authenticate })
+    if (clientKeys) {
+      const limits = useLimits(app)
+      limitsLeft = limits.left
+      beginQuestion = requireKeys(app, { keys: clientKeys, isPublic, authenticate, limits })
+    }
     requireProof(app, keys, authenticate)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory'] },
@@ -177,13 +185,13 @@ interface RequireKeysOptions {
   keys: Keys
   isPublic: Rights['isPublic']
   authenticate: Authenticator
+  limits: UseLimits
 }
 
 function requireKeys(
   app: FastifyInstance,
-  { keys, isPublic, authenticate }: RequireKeysOptions,
+  { keys, isPublic, authenticate, limits }: RequireKeysOptions,
 ): Rights['beginQuestion'] {
-  const limits = useLimits(app)
   // Runs before everything except the exchange, which counts the request, so that a rejected client is not asked for
   // its body.
   app.addHook('onRequest', (request, reply, next) => {

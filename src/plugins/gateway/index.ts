@@ -122,6 +122,7 @@ function clientRequest(
     streamDefault: app.config.streamDefault,
     named,
   })
+  exchange.askedModel = client.alias
   exchange.model = client.model.alias
   exchange.stream = client.stream
   return client
@@ -166,7 +167,10 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     clientName: () => request.exchange.client ?? clientAddress(request),
     ...turnOf(request),
     fallbacksOf: ({ fallbacks }) =>
-      fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
+      fallbacks
+        .map((alias) => app.rights.models(request).find(alias))
+        .filter((model) => model !== undefined)
+        .filter(({ alias }) => !request.client || !app.budgets.isUsedUp(request.client.id, alias)),
     onFailover: (target, error) => {
       const { exchange, log } = request
       const { causeCode, upstreamText } = error
