@@ -46,7 +46,10 @@ const ofClients: Rule = { is: (_value, { page }) => page === 'docs/clients.md', 
 const ofReadme: Rule = {
   is: (_value, { page }) => page === 'README.md',
   holds: (_value, { text }) =>
-    assert.ok(blocksOf('docs/clients.md').some((block) => block.text === text), 'the same as in docs/clients.md'),
+    assert.ok(
+      blocksOf('docs/clients.md').some((block) => block.text === text),
+      'the same as in docs/clients.md',
+    ),
 }
 
 const json: Rule[] = [

