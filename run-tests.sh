@@ -1,16 +1,31 @@
 #!/usr/bin/env bash
 # Runs every check and all tests, goes on after a failure, and ends with one line for each. Exit code 1 when one
 # failed. The reports of the tests are left in coverage/tests.txt. Coverage: node --run test:coverage.
+#   ./run-tests.sh            installs what is missing, then runs everything
+#   ./run-tests.sh --install  only installs
+#   ./run-tests.sh --help     prints this
 set -u
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
 . scripts/prepare.sh
 
-install_packages tsc biome knip || exit 1
+case "${1-}" in
+'' | --install) ;;
+-h | --help)
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' run-tests.sh
+  exit 0
+  ;;
+*)
+  say "unknown argument $1: see ./run-tests.sh --help; single files run with npm test -- FILE"
+  exit 2
+  ;;
+esac
+install_packages all || exit 1
 choose_node || exit 1
 install_servers redis-server prometheus || exit 1
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null 2>&1 || install_servers postgresql || exit 1
 # Without it the tests of the status page are skipped, and say so.
 install_servers chromium || true
+if [ "${1-}" = --install ]; then exit 0; fi
 # The tools and the package scripts start "node" by name: they are to get the chosen one.
 if [ "$NODE" != node ]; then PATH="$PWD/node_modules/.bin:$PATH"; fi
 

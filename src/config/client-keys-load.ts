@@ -1,7 +1,7 @@
 import { Value } from '@sinclair/typebox/value'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
-import { type JsonDocument, type JsonPath, readJsonc } from '../lib/json/jsonc.ts'
+import type { JsonDocument, JsonPath } from '../lib/json/jsonc.ts'
 import { tightened } from '../lib/json/loose.ts'
 import { isObject } from '../lib/json/read.ts'
 import type { ClientKey } from '../sdk/client-key.ts'
@@ -9,6 +9,7 @@ import { ConfigError } from '../sdk/errors.ts'
 import { FileKeySchema, type KeyRecord, KeyRecordSchema, ownMembers } from './client-keys-schema.ts'
 import { clientOf, type FileClient, type TellError } from './client-of-record.ts'
 import { pathBelow, syntaxErrorAt } from './config-path.ts'
+import { readConfigText, syntaxOf } from './config-text.ts'
 import type { RingEntry } from './key-ring.ts'
 
 export interface LoadedKeys {
@@ -59,7 +60,7 @@ export function loadClientKeys(
 }
 
 function parse(text: string, file: string): JsonDocument {
-  const document = readJsonc(text)
+  const document = readConfigText(text, syntaxOf(file))
   if (document.syntaxError) throw new ConfigError([syntaxErrorAt(document.syntaxError, file)])
   return document
 }

@@ -15,6 +15,7 @@ import {
 import type { Registry } from '../sdk/registry.ts'
 import type { Strategy } from '../sdk/strategy.ts'
 import type { Target } from '../sdk/target.ts'
+import type { Syntax } from './config-text.ts'
 import { profileFor } from './model-profiles.ts'
 import { type Findings, memberPath, type ProviderAtPath } from './models-check.ts'
 import type { ModelShell, Provider } from './models-schema.ts'
@@ -28,6 +29,8 @@ export interface TargetSources extends ConnectionSources {
   providers: Registry<ProviderType>
   /** Absent: the names of strategies are not looked at. */
   strategies?: Pick<Registry<Strategy>, 'find' | 'names'>
+  /** How the file is written; absent: JSON. */
+  syntax?: Syntax
 }
 
 export interface TargetPlan {
@@ -139,12 +142,27 @@ function findType(
   findings: Findings,
 ): ProviderType | undefined {
   const name = placed.provider.api_type.trim()
-  const type = known.find(name) ?? known.find(name.toLowerCase())
+  const type = known.find(name) ?? known.find(usualTypeName(name))
   if (!type)
     findings.errors.push(
       `${memberPath(placed, 'api_type')}: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
     )
   return type
+}
+
+/** `llama.cpp`, `LM Studio` and other ways in which people write the types. */
+function usualTypeName(name: string): string {
+  const plain = name.toLowerCase().replaceAll(/[-_. ]/g, '')
+  return otherTypeNames[plain] ?? plain
+}
+
+const otherTypeNames: Readonly<Record<string, string>> = {
+  llamaserver: 'llamacpp',
+  openaicompatible: 'openai',
+  openailike: 'openai',
+  textgenerationinference: 'tgi',
+  claude: 'anthropic',
+  google: 'gemini',
 }
 
 function readHost(

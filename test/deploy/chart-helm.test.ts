@@ -120,7 +120,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     const target = join(folder, 'packages')
     const { status, stderr } = spawnSync(join(chartDir, '../package.sh'), [target], { encoding: 'utf8' })
     assert.equal(status, 0, stderr)
-    const [archive = ''] = readdirSync(target)
+    const archive = readdirSync(target).find((name) => name.endsWith('.tgz')) ?? ''
     assert.match(archive, /^llm-router-.*\.tgz$/)
     for (const [value, file] of [
       ['metrics.dashboard', 'grafana/llm-router.json'],

@@ -18,6 +18,7 @@ async function imported(t: TestContext, url: string, kind: string, ...contents: 
   })
   let printed = ''
   const code = await importCommand([kind, ...files], {
+    program: 'llm-router',
     flags: { profiles: false, role: undefined, url: undefined, force: false },
     env: { LLM_ROUTER_DATABASE_URL: url },
     print: (text) => {
@@ -256,5 +257,5 @@ test('a file that is none of these is refused', async (t) => {
   await assert.rejects(imported(t, sqliteUrl(t), 'litellm', []), /no answer of LiteLLM/)
   const digests = { keys: [digest(alice)], total_count: 1 }
   await assert.rejects(imported(t, sqliteUrl(t), 'litellm', digests), /return_full_object=true/)
-  await assert.rejects(imported(t, sqliteUrl(t), 'other', {}), /the command is/)
+  await assert.rejects(imported(t, sqliteUrl(t), 'other', {}), /Usage: llm-router import/)
 })
