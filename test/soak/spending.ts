@@ -11,7 +11,16 @@ const postgres = await startPostgres()
 try {
   for (const whenDown of ['refuse', 'allow'] as const) {
     const outageMs = outageSeconds * 1000
-    const outcome = await spend({ postgres, routers, requests, limit, clients: 20, kills: 3, outageMs, whenDown })
+    const outcome = await spend({
+      postgres,
+      routers,
+      requests,
+      limit,
+      clients: 20,
+      kills: 3,
+      outageMs,
+      whenDown,
+    })
     const { counted, recorded, mayBeLost, whileAway } = outcome
     const isRecorded = recorded <= counted && counted - recorded <= mayBeLost
     const isWithin = counted <= limit + mayBeLost + (whenDown === 'allow' ? whileAway : 0)

@@ -11,7 +11,9 @@ before(async () => {
 after(() => postgres.remove())
 
 // test/soak/spending.ts does the same with ten routers, 10,000 requests and an outage of 60 s.
-test('replicas spend a budget right, with clients that leave, a kill and an outage', { timeout: 120_000 }, async () => {
+test('replicas spend a budget right, with clients that leave, a kill and an outage', {
+  timeout: 120_000,
+}, async () => {
   const limit = 150
   const outcome = await spend({
     ...{ postgres, routers: 3, requests: 400, limit, clients: 6, kills: 1, outageMs: 3_000 },
