@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { sql } from 'kysely'
 import { test } from 'node:test'
+import { sql } from 'kysely'
 import { databaseAddress } from '../../src/lib/database-address.ts'
 import { openDatabase } from '../../src/stores/database/open.ts'
 import { startPostgres } from '../helpers/postgres.ts'
