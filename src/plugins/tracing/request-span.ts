@@ -87,7 +87,6 @@ export class RequestSpan implements RequestTrace {
           'error.type': reasonOf(step.error),
         })
         return
-      case 'began':
       case 'attempt':
         return // has its own span
     }
