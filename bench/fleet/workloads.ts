@@ -13,7 +13,7 @@ export interface Workload {
   bounded: { toPinned?: number; toLeastBusy?: number; busiest?: number }
   addedAtMs?: number
   /** Starts the clients; the fleet's clock runs until all have ended. */
-  run(fleet: Fleet): void
+  run(fleet: Fleet, seed: number): void
 }
 
 export const shape: EngineShape = {
@@ -35,9 +35,13 @@ interface ConversationPlan {
   session?: string
 }
 
-/** Ids of parts, so that no two texts are the same by chance. */
+/** Ids of parts, so that no two texts are the same by chance; each seed has its own, which hash to other servers. */
 class Texts {
-  #last = 0
+  #last: number
+
+  constructor(seed: number) {
+    this.#last = seed * 1_000_000
+  }
 
   part(tokens: number): Part {
     return { id: ++this.#last, tokens: Math.max(1, Math.round(tokens)) }
@@ -75,7 +79,7 @@ function varied(mean: number, random: () => number): number {
 
 /** 64 conversations at a time, 320 in all, over eight servers whose caches hold eight of them each. */
 function conversations(fleet: Fleet, seed: number): void {
-  const texts = new Texts()
+  const texts = new Texts(seed)
   const random = seededRandom(7 + seed)
   const system = texts.part(300)
   let begun = 0
@@ -91,7 +95,7 @@ function conversations(fleet: Fleet, seed: number): void {
 
 /** Ten tenants with a long system prompt each; one of them sends half of all requests. */
 function hotTenant(fleet: Fleet, seed: number): void {
-  const texts = new Texts()
+  const texts = new Texts(seed)
   const random = seededRandom(11 + seed)
   const systems = Array.from({ length: 10 }, () => texts.part(3_000))
   let at = 0
@@ -110,7 +114,7 @@ function hotTenant(fleet: Fleet, seed: number): void {
 
 /** 24 agents with one system prompt and tools, whose contexts grow by tool results in quick turns. */
 function agents(fleet: Fleet, seed: number): void {
-  const texts = new Texts()
+  const texts = new Texts(seed)
   const random = seededRandom(13 + seed)
   const tools = texts.part(6_000)
   for (let agent = 0; agent < 24; agent++) {
