@@ -20,6 +20,7 @@ import budgets from './plugins/budgets/index.ts'
 import busy from './plugins/busy/index.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
+import debugLog from './plugins/debug-log.ts'
 import directory from './plugins/directory/index.ts'
 import drain from './plugins/drain.ts'
 import engines from './plugins/engines/index.ts'
@@ -119,6 +120,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(registries)
   await app.register(reload, { env: options.env, lookup: options.lookup })
   await app.register(exchange, options.running ? { running: options.running } : {})
+  await app.register(debugLog)
   await app.register(drain)
   await app.register(connectionBalance)
   await app.register(adminPort, { requests: adminRequests, createServer })

@@ -38,8 +38,10 @@ export interface ExchangeRecord {
   ownMs: number | undefined
   firstContentMs: number | undefined
   usage: Usage | undefined
-  /** Estimated from the request's size, for where no upstream has counted it. */
-  estimatedPromptTokens(): number
+  /** For where no upstream has counted: tokens of the prompt by the request's size, and the most that may be written. */
+  estimatedTokens(): { prompt: number; maxCompletion: number }
+  /** Milliseconds since the first attempt; undefined if there was none. */
+  sinceSentMs: number | undefined
   dropped: readonly string[]
   /** The upstream's word for the end of its answer, where nobody knows it. */
   unknownReason?: string | undefined

@@ -42,6 +42,16 @@ async function passesCheck(config: unknown, env: Record<string, string> = {}): P
 /** For other programs: test/docs/clients.test.ts looks at them, test/engines/ runs them. */
 const ofClients: Rule = { is: (_value, { page }) => page === 'docs/clients.md', holds: () => undefined }
 
+/** `npm run test:engines` runs that of docs/clients.md. */
+const ofReadme: Rule = {
+  is: (_value, { page }) => page === 'README.md',
+  holds: (_value, { text }) =>
+    assert.ok(
+      blocksOf('docs/clients.md').some((block) => block.text === text),
+      'the same as in docs/clients.md',
+    ),
+}
+
 const json: Rule[] = [
   ofClients,
   {
@@ -151,7 +161,7 @@ const languages: Record<string, { read: (text: string) => unknown; rules: Rule[]
   json: { read: JSON.parse, rules: json },
   yaml: { read: parse, rules: yaml },
   toml: { read: (text) => text, rules: [ofClients] },
-  python: { read: (text) => text, rules: [ofClients] },
+  python: { read: (text) => text, rules: [ofClients, ofReadme] },
   '': { read: (text) => text, rules: plain },
   text: { read: (text) => text, rules: plain },
 }

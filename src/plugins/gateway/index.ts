@@ -168,7 +168,10 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     clientName: () => request.exchange.client ?? clientAddress(request),
     ...turnOf(request),
     fallbacksOf: ({ fallbacks }) =>
-      fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
+      fallbacks
+        .map((alias) => app.rights.models(request).find(alias))
+        .filter((model) => model !== undefined)
+        .filter(({ alias }) => !request.client || !app.budgets.isUsedUp(request.client.id, alias)),
     onFailover: (target, error) => {
       const { exchange, log } = request
       const { causeCode, upstreamText } = error

@@ -147,6 +147,7 @@ async function upload(
   request.exchange.receivedBytes = received.spool.bytes
   try {
     const { model } = modelOf(app, 'openai', request, { model: received.model })
+    await app.budgets.admitModel(request, model.alias)
     const upload = { upload: received, model, operation }
     await throwUnlessSent(reply, pipeUpload(upload, clientPipe(reply), app.gateway.services(request)))
     return reply

@@ -1,0 +1,63 @@
+import { cpSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { root } from '../helpers/child-env.ts'
+import { unpack } from './dry-run.ts'
+
+/** The Dockerfile, by instruction: its last stage, which is the image. */
+export interface Image {
+  readonly env: Readonly<Record<string, string>>
+  readonly healthcheck: readonly string[]
+  readonly command: readonly string[]
+}
+
+const text = readFileSync(join(root, 'Dockerfile'), 'utf8')
+  .replaceAll(/^#.*\n/gm, '')
+  .replaceAll('\\\n', ' ')
+const stage = text.slice(text.lastIndexOf('\nFROM '))
+
+export const image: Image = {
+  env: Object.fromEntries(
+    [...(/^ENV (.*)$/m.exec(stage)?.[1] ?? '').matchAll(/(\w+)=(\S+)/g)].map(([, name = '', value = '']) => [
+      name,
+      value.replaceAll('"', ''),
+    ]),
+  ),
+  healthcheck: JSON.parse(/^HEALTHCHECK .* CMD (\[.*\])$/m.exec(stage)?.[1] ?? '[]'),
+  command: JSON.parse(/^CMD (\[.*\])$/m.exec(stage)?.[1] ?? '[]'),
+}
+
+/**
+ * Lays out in a folder what the last stage copies. What the first one made is taken from elsewhere: dist/ from the package, the
+ * packages from those that are installed here, by the lock file. Its own steps would need a network and minutes.
+ */
+export function layOut(app: string): void {
+  const made = `${app}-package`
+  unpack(made)
+  for (const name of globSync('dist/**/*.d.ts', { cwd: made })) rmSync(join(made, name))
+  for (const [, options = '', source = '', target = ''] of stage.matchAll(
+    /^COPY (--from=\S+ )?(\S+) (\S+)$/gm,
+  )) {
+    const from = options === '' ? join(root, source) : join(made, source.replace('/app/', ''))
+    if (options !== '' && source === '/app/node_modules') copyPackages(join(app, target))
+    else
+      cpSync(from, join(app, target.endsWith('/') ? join(target, basename(source)) : target), {
+        recursive: true,
+      })
+  }
+  rmSync(made, { recursive: true })
+}
+
+/** What `npm ci --omit=dev --omit=optional` installs, without the files that the Dockerfile deletes. */
+function copyPackages(target: string): void {
+  const lock: {
+    packages: Record<string, { dev?: true; optional?: true; devOptional?: true }>
+  } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  for (const [path, { dev, optional, devOptional }] of Object.entries(lock.packages)) {
+    if (path === '' || dev || optional || devOptional) continue
+    const to = join(target, path.slice('node_modules/'.length))
+    mkdirSync(dirname(to), { recursive: true })
+    const isOwn = (file: string): boolean =>
+      !file.slice(join(root, path).length).startsWith('/node_modules') && !/\.d\.[cm]?ts$|\.map$/.test(file)
+    cpSync(join(root, path), to, { recursive: true, filter: isOwn })
+  }
+}
