@@ -15,6 +15,8 @@ export interface AttemptRecord {
 
 /** A step of a request on the way to its answer, reported when it is over; that may be after the request's own end. */
 export type Step =
+  /** An attempt at the target begins; its `attempt` follows. */
+  | { type: 'began'; target: Target }
   | { type: 'attempt'; attempt: AttemptRecord }
   /** A search for a target. `error`: there was none, and this is the client's error. */
   | { type: 'search'; model: string; ms: number; found: boolean; error: RouterError | undefined }
@@ -40,6 +42,10 @@ export class Steps {
   /** Monotonic milliseconds. */
   now(): number {
     return this.#now()
+  }
+
+  began(target: Target): void {
+    this.#onStep({ type: 'began', target })
   }
 
   attempted(attempt: AttemptRecord): void {

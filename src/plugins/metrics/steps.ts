@@ -15,6 +15,8 @@ export function recordSteps(
   const { retries, exhausted } = retryCounters(new Families(app.metrics.client))
   return (step, exchange) => {
     switch (step.type) {
+      case 'began':
+        return
       case 'attempt': {
         const { target, after } = step.attempt
         recordAttempt(step.attempt, exchange.dialect)

@@ -87,6 +87,7 @@ export class RequestSpan implements RequestTrace {
           'error.type': reasonOf(step.error),
         })
         return
+      case 'began':
       case 'attempt':
         return // has its own span
     }

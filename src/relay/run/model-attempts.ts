@@ -199,6 +199,7 @@ class LeasedAttempt implements AttemptContext {
     this.#endRetry = endRetry
     this.#startedAt = exchange.steps.now()
     if (services.busy) this.#endWork = exchange.beginWork(target, services.busy(exchange, target))
+    exchange.steps.began(target)
     exchange.beginAttempt(target, { reason: lease.reason, after })
     this.trace = exchange.trace?.beginAttempt(target, { after, reasons: exchange.reasons })
   }
