@@ -2,7 +2,7 @@
  * Plays three new users, each in an empty home directory, and prints the time to each first success: npm run try
  * docs/quick-start.md quotes it. Uses the last commit of this checkout, and a package made of it or given with --archive.
  */
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -19,18 +19,9 @@ const name = basename(archive)
 const chat = (model: string): string =>
   `127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' -d '{"model":"${model}","messages":[{"role":"user","content":"Hello"}]}'`
 
-/** A program as users of the Python router have it: with the standard library, over an endpoint of that router. */
-const client = `import json, sys, urllib.request
-
-body = {"model_name": "llama", "user_last_statement": "Hello", "historical_messages": []}
-request = urllib.request.Request(
-    f"http://{sys.argv[1]}/api/conversation_with_model",
-    data=json.dumps(body).encode(),
-    headers={"Content-Type": "application/json"},
-)
-with urllib.request.urlopen(request) as answer:
-    print(json.load(answer)["response"])
-`
+/** A program as users of the Python router have it, which the page shows. */
+const page = readFileSync(join(root, 'docs/quick-start.md'), 'utf8')
+const client = /^```python\n(.*?)^```/ms.exec(page)?.[1] ?? ''
 
 try {
   await developer()

@@ -20,7 +20,10 @@ test('the image and the script give Node the options that npm start gives it', (
   const compiled = ['node', ...args.slice(0, -1), 'dist/server.js']
   assert.ok(text.includes(`CMD ${JSON.stringify(compiled).replaceAll(',', ', ')}`), scripts.start)
   const script = readFileSync(join(root, 'run-rest-api.sh'), 'utf8')
-  assert.ok(script.includes(`exec "$NODE" ${args.slice(0, -1).join(' ')} "$root/src/cli.ts" "$@"`), scripts.start)
+  assert.ok(
+    script.includes(`exec "$NODE" ${args.slice(0, -1).join(' ')} "$root/src/cli.ts" "$@"`),
+    scripts.start,
+  )
 })
 
 test('the base image is named by its full version, which is that of the bundled Node', () => {
