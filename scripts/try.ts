@@ -96,7 +96,7 @@ function platformEngineer(): Promise<void> {
       model_path: 'meta-llama/Llama-3.1-8B',
     }))
     user.writes('models-config.json', config('llama', providers))
-    user.writes('keys.json', JSON.stringify({ keys: [{ id: 'team-a', key: 'key-of-team-a' }] }))
+    user.writes('keys.json', JSON.stringify({ keys: [{ id: 'team-a', key: 'sk-a-long-secret-of-team-a' }] }))
     user.hasThisNode()
     user.begins()
     await user.types(
@@ -114,7 +114,7 @@ function platformEngineer(): Promise<void> {
     user.set('LLM_ROUTER_AUTH_MEMORY_SEED_FILE', 'keys.json')
     await user.serves('llm-router --config models-config.json', 'llm-router --config: listens')
     await user.types('llm-router healthcheck', /ok/, 'llm-router healthcheck: ok')
-    const asks = `curl -sS --fail -H 'authorization: Bearer key-of-team-a' ${chat('llama')}`
+    const asks = `curl -sS --fail -H 'authorization: Bearer sk-a-long-secret-of-team-a' ${chat('llama')}`
     await user.types(asks, /Hello from gpu/, 'curl: first answer to a client with a key')
     await one?.stop()
     await user.types(asks, /Hello from gpu2/, 'curl: first answer after a server has died')
