@@ -72,6 +72,8 @@ the last usable server of a model too.`,
   import: {
     forms: ['import keys FILE', 'import litellm FILE...'],
     purpose: 'import keys of a file, or of LiteLLM, into the database',
+    more: `"import litellm config.yaml" converts LiteLLM's configuration instead: it writes a models-config.json to stdout and
+what has no counterpart to stderr. Exports of LiteLLM's API (keys, teams) go into the database.`,
   },
   audit: { forms: ['audit'], purpose: 'print who changed what in the database' },
   usage: {

@@ -1,17 +1,19 @@
 import { readFile } from 'node:fs/promises'
 import { loadClientKeys } from '../config/client-keys-load.ts'
+import { readYaml } from '../lib/yaml.ts'
 import type { Entities, EntityName } from '../sdk/directory.ts'
 import { ConfigError } from '../sdk/errors.ts'
-import type { Command } from './command-line.ts'
+import type { Command, CommandContext } from './command-line.ts'
 import { openAdministration, type Run } from './directory.ts'
 import { usageOf } from './help.ts'
 import { fromKeys } from './import-keys.ts'
 import { fromLiteLlm } from './import-litellm.ts'
 import type { Imported } from './imported.ts'
+import { convertLiteLlmConfig, isLiteLlmConfig } from './litellm-config.ts'
 
 /**
  * `llm-router import keys FILE`: a keys file of this router or of the Python one. `import litellm FILE...`: keys and teams as
- * LiteLLM's API lists them. Keys stay valid, as their SHA-256 is what moves. What is there already stays as it is.
+ * LiteLLM's API lists them, or LiteLLM's config.yaml, which becomes a models-config.json on stdout. Keys stay valid, as their SHA-256 is what moves. What is there already stays as it is.
  */
 export const importCommand: Command = async ([kind, ...files], context) => {
   const [file] = files
@@ -19,6 +21,9 @@ export const importCommand: Command = async ([kind, ...files], context) => {
     throw new ConfigError([usageOf('import', context.program) ?? ''])
   const texts = await Promise.all(files.map(textOf))
   const [text = ''] = texts
+  const document = kind === 'litellm' ? readYaml(text) : undefined
+  if (document && !document.syntaxError && isLiteLlmConfig(document.value))
+    return convert(document.value, context)
   const imported =
     kind === 'keys'
       ? fromKeys(loadClientKeys(text, file, context.env))
@@ -31,6 +36,14 @@ export const importCommand: Command = async ([kind, ...files], context) => {
   } finally {
     await close()
   }
+}
+
+/** Writes a models-config.json to stdout, and what is left out to stderr. */
+function convert(root: Record<string, unknown>, { print, printError }: CommandContext): number {
+  const { config, notes } = convertLiteLlmConfig(root)
+  print(`${JSON.stringify(config, null, 2)}\n`)
+  for (const note of notes) printError(`${note}\n`)
+  return 0
 }
 
 async function write(run: Run, { groups, clients, budgets, notes }: Imported) {

@@ -2,6 +2,7 @@ import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
 import type { PickReason } from '../sdk/strategy.ts'
 import { PickReasons } from './pick-reasons.ts'
+import { renameWhole } from './rename-whole.ts'
 import { type Step, Steps } from './steps.ts'
 import type { RequestTrace } from './trace.ts'
 
@@ -107,6 +108,8 @@ export class Exchange {
   trace: RequestTrace | undefined
   /** Its position among the open exchanges. */
   index = 0
+  /** The name that the client gave to the model, which may be an alias of it. */
+  askedModel: string | undefined
   /** Called as soon as the model is known. */
   onModel: (() => void) | undefined
   #model: string | undefined
@@ -147,6 +150,14 @@ export class Exchange {
   /** Fields that the chosen upstream cannot carry, each once, with the reason. */
   get dropped(): ReadonlyMap<string, string> {
     return this.#dropped ?? nothing
+  }
+
+  /** An error as its client gets it: the model has the name there that the client knows it by. */
+  forClient(error: RouterError): RouterError {
+    const { model, askedModel } = this
+    if (model === undefined || askedModel === undefined || askedModel === model) return error
+    const message = renameWhole(error.message, model, askedModel)
+    return message === error.message ? error : error.withMessage(message)
   }
 
   /** What every log line of the request carries. */

@@ -100,6 +100,11 @@ export class RouterError extends Error {
     this.overflow = details.overflow
     this.unknownModel = details.unknownModel
   }
+
+  /** The same error in other words. */
+  withMessage(message: string): RouterError {
+    return Object.assign(new RouterError(this.kind, message, { cause: this.cause }), this)
+  }
 }
 
 const permanentCodes = new Set(['upstream_auth', 'insufficient_quota'])

@@ -10,7 +10,7 @@ import { childEnv, root } from '../helpers/child-env.ts'
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
-import { runCli } from './run-cli.ts'
+import { runCli, runCliProcess } from './run-cli.ts'
 
 let folder: string
 before(() => {
@@ -42,7 +42,7 @@ const broken = `{
 
 test('check tells every fault with file, line and column, and what was meant', async () => {
   const path = file('broken.json', broken)
-  const { code, stdout } = await runCli(['check', path])
+  const { code, stdout } = await runCliProcess(['check', path])
   const lines = stdout.trimEnd().split('\n')
   const expected = [
     /:4:19: error: .*"least_bussy".*did you mean "least_busy"\?$/,
@@ -241,7 +241,7 @@ test('the health check asks the router that the settings name, or the one that i
 })
 
 test('schema and version print theirs', async () => {
-  const { stdout } = await runCli(['schema'])
+  const { stdout } = await runCliProcess(['schema'])
   assert.equal(stdout, readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8'))
   for (const args of [['version'], ['--version'], ['-V']]) {
     assert.match(
@@ -258,7 +258,7 @@ test('help names every command; a mistyped one or option is a hint and exit code
   assert.equal(code, 0)
   const [command, option, value] = await Promise.all([
     runCli(['chekc']),
-    runCli(['--prot', '1']),
+    runCliProcess(['--prot', '1']),
     runCli(['--port']),
   ])
   assert.match(command.stderr, /unknown command chekc; did you mean "check"\?/)
@@ -283,17 +283,16 @@ test('a file in YAML is checked with the same positions', async () => {
 })
 
 test('a command has a help of its own, and messages name the program as it was started', async () => {
-  const started = { LLM_ROUTER_COMMAND: './run-rest-api.sh' }
   const [check, init, help, version, port, unknown] = await Promise.all([
-    runCli(['check', '--help'], started),
-    runCli(['init', '-h'], started),
-    runCli(['help', 'targets'], started),
+    runCli(['check', '--help']),
+    runCli(['init', '-h']),
+    runCli(['help', 'targets']),
     runCli(['-v']),
     runCli(['check', '--port', 'abc']),
-    runCli(['chekc'], started),
+    runCliProcess(['chekc'], { LLM_ROUTER_COMMAND: './run-rest-api.sh' }),
   ])
-  assert.match(check.stdout, /^Usage: \.\/run-rest-api\.sh check \[file\]\n/)
-  assert.match(init.stdout, /^Usage: \.\/run-rest-api\.sh init/)
+  assert.match(check.stdout, /^Usage: llm-router check \[file\]\n/)
+  assert.match(init.stdout, /^Usage: llm-router init/)
   assert.match(help.stdout, /targets drain ID/)
   assert.match(version.stdout, /^llm-router \d+\.\d+\.\d+/)
   assert.match(port.stderr, /^--port: "abc" is not an integer/)

@@ -48,6 +48,13 @@ const ofTheQuickStart: Rule = {
   holds: () => undefined,
 }
 
+/** `npm run test:engines` runs that of docs/clients.md. */
+const ofReadme: Rule = {
+  is: (_value, { page }) => page === 'README.md',
+  holds: (_value, { text }) =>
+    assert.ok(blocksOf('docs/clients.md').some((block) => block.text === text), 'the same as in docs/clients.md'),
+}
+
 const json: Rule[] = [
   ofClients,
   {
@@ -158,7 +165,7 @@ const languages: Record<string, { read: (text: string) => unknown; rules: Rule[]
   json: { read: JSON.parse, rules: json },
   yaml: { read: parse, rules: yaml },
   toml: { read: (text) => text, rules: [ofClients] },
-  python: { read: (text) => text, rules: [ofClients, ofTheQuickStart] },
+  python: { read: (text) => text, rules: [ofClients, ofReadme, ofTheQuickStart] },
   '': { read: (text) => text, rules: plain },
   text: { read: (text) => text, rules: plain },
 }

@@ -44,7 +44,7 @@ function textOf(page: string, language: string, text: string): string {
 /** What a reader of this page has made by then. */
 function filesOf(page: string): Record<string, string> {
   const files: Record<string, string> = {
-    'models-config.json': textOf('README.md', 'json', 'active_models'),
+    'models-config.json': textOf('docs/configuration.md', 'json', 'active_models'),
   }
   if (page === 'docs/client-keys.md') files['keys.json'] = textOf(page, 'json', '"keys"')
   if (page === 'docs/strategies.md') files['my-strategies.ts'] = textOf(page, 'ts', '// my-strategies.ts')

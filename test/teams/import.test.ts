@@ -257,5 +257,5 @@ test('a file that is none of these is refused', async (t) => {
   await assert.rejects(imported(t, sqliteUrl(t), 'litellm', []), /no answer of LiteLLM/)
   const digests = { keys: [digest(alice)], total_count: 1 }
   await assert.rejects(imported(t, sqliteUrl(t), 'litellm', digests), /return_full_object=true/)
-  await assert.rejects(imported(t, sqliteUrl(t), 'other', {}), /the command is/)
+  await assert.rejects(imported(t, sqliteUrl(t), 'other', {}), /Usage: llm-router import/)
 })

@@ -76,11 +76,14 @@ function sendError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const error = thrown.unknownModel === undefined ? thrown : withNearModels(app, thrown, request)
   const path = pathOf(request)
   const dialect = dialectOf(app, request, path)
-  request.exchange.error = error
+  request.exchange.error = thrown
   request.exchange.dialect ??= dialect.name
+  const error =
+    thrown.unknownModel === undefined
+      ? request.exchange.forClient(thrown)
+      : withNearModels(app, thrown, request)
   const { retryAfterSeconds } = error
   const shouldRetry = error.shouldRetry ?? (isPermanent(error) ? false : undefined)
   if (retryAfterSeconds !== undefined) {

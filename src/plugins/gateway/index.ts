@@ -122,6 +122,7 @@ function clientRequest(
     streamDefault: app.config.streamDefault,
     named,
   })
+  exchange.askedModel = client.alias
   exchange.model = client.model.alias
   exchange.stream = client.stream
   return client

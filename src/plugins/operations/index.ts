@@ -176,6 +176,7 @@ function modelOf(
   exchange.dialect = dialect
   const model = dialect === 'ollama' ? models.findLoosely(alias) : models.find(alias)
   if (!model) throw modelNotFound(alias.slice(0, 256))
+  exchange.askedModel = alias
   exchange.model = model.alias
   return { alias, model }
 }
