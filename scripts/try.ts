@@ -144,9 +144,9 @@ function userOfThePythonRouter(): Promise<void> {
     await user.types(
       `${command} check models-config.json`,
       /(?:)/,
-      'npx llm-router check: its files are valid',
+      'npx with llm-router check: its files are valid',
     )
-    await user.serves(command, 'npx llm-router: listens, with the same variables')
+    await user.serves(command, 'npx with llm-router: listens, with the same variables')
     await user.types(
       'python3 client.py 127.0.0.1:8080',
       /Hello from gpu1/,

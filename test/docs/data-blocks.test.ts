@@ -52,7 +52,10 @@ const ofTheQuickStart: Rule = {
 const ofReadme: Rule = {
   is: (_value, { page }) => page === 'README.md',
   holds: (_value, { text }) =>
-    assert.ok(blocksOf('docs/clients.md').some((block) => block.text === text), 'the same as in docs/clients.md'),
+    assert.ok(
+      blocksOf('docs/clients.md').some((block) => block.text === text),
+      'the same as in docs/clients.md',
+    ),
 }
 
 const json: Rule[] = [

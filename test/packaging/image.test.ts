@@ -124,11 +124,11 @@ describe('the image', () => {
     if (mount !== undefined)
       test(`reads the mounted configuration, and reloads it when an editor replaces it: ${line}`, async (t) => {
         const [, source = '', target = ''] = / -v "?([^:\s"]+):([^:\s"]+):ro"?/.exec(line) ?? []
-      const named = / -e LLM_ROUTER_MODELS_CONFIG=(\S+)/.exec(line)?.[1]
-      const path = named ?? '/app/resources/configs/models-config.json'
-      assert.match(source, /^(?:\$PWD|\.)\//)
-      assert.ok(path.startsWith(`${target}/`), 'the directory is mounted, not the file')
-      const mounted = mkdtempSync(join(folder, 'mounted-'))
+        const named = / -e LLM_ROUTER_MODELS_CONFIG=(\S+)/.exec(line)?.[1]
+        const path = named ?? '/app/resources/configs/models-config.json'
+        assert.match(source, /^(?:\$PWD|\.)\//)
+        assert.ok(path.startsWith(`${target}/`), 'the directory is mounted, not the file')
+        const mounted = mkdtempSync(join(folder, 'mounted-'))
         chmodSync(mounted, 0o755)
         const file = join(mounted, path.slice(target.length))
         const write = (model: string): void => {
