@@ -45,7 +45,7 @@ record() { # name, exit code, note
 # The checks take what the tests leave of the processors, and are shown after them.
 run_checks() {
   local name
-  for name in typecheck lint deadcode; do
+  for name in typecheck lint deadcode prose; do
     nice node --run "$name" >"coverage/$name.txt" 2>&1
     printf '%s' $? >"coverage/$name.code"
   done
@@ -66,6 +66,7 @@ wait "$checking"
 show_check typecheck typecheck
 show_check lint lint
 show_check 'dead code' deadcode
+show_check prose prose
 record tests "$tested" "$(sed -n 's/^tests: //p' coverage/summary.txt)"
 
 printf '\n== results\n'

@@ -17,6 +17,7 @@ import balancer from './plugins/balancer/index.ts'
 import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body/index.ts'
 import budgets from './plugins/budgets/index.ts'
+import busy from './plugins/busy/index.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
 import debugLog from './plugins/debug-log.ts'
@@ -140,6 +141,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(engines)
   await app.register(health)
   await app.register(balancer)
+  await app.register(busy)
   await app.register(overrides)
   await app.register(holding)
   await app.register(responseStore)

@@ -9,7 +9,7 @@ interface CommandHelp {
 }
 
 /** In the order in which the help lists them. */
-export const commandHelp: Readonly<Record<string, CommandHelp>> = {
+const commandHelp: Readonly<Record<string, CommandHelp>> = {
   serve: { forms: ['serve'], purpose: 'start the router (the default command)' },
   check: {
     forms: ['check [file]'],

@@ -245,7 +245,7 @@ const profileRules: readonly ProfileRule[] = [
       ranges: { temperature: [0, 2], top_p: [0, 1] },
     },
   },
-  // Anthropic API reference, "Create a Message": `metadata.user_id` (256 characters, no e-mail address); names of tools have
+  // Anthropic API reference, "Create a Message": `metadata.user_id` (256 characters, no email address); names of tools have
   // 128 characters; error text of tools: "input_schema does not support oneOf, allOf, or anyOf at the top level".
   // "Migrating to Claude 4.5": `temperature` or `top_p`, not both.
   {

@@ -10,7 +10,8 @@ import { aliasNames, readAliases } from './servers/aliases.ts'
 import type { FleetSnapshot, ServerEndpoint } from './servers/fleet-snapshot.ts'
 import { endpointsOf, followsModels, type PublishedModel, publishedModels } from './servers/published.ts'
 import { isReserved, readServers, type Servers } from './servers/servers.ts'
-import { buildTargets, readServer, TargetIds, type TargetSources } from './target-build.ts'
+import { buildTargets, readServer, type TargetSources } from './targets/target-build.ts'
+import { TargetIds } from './targets/target-ids.ts'
 
 interface FoundModel extends ActiveModel, CheckedModel {
   path: string

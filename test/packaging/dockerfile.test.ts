@@ -33,6 +33,11 @@ test('the base image is named by its full version, which is that of the bundled 
   assert.deepEqual(new Set(images), new Set([`node:${version}-bookworm-slim`]))
 })
 
+test('the compile cache is filled with the options that the image starts with: code compiled with others is not used', () => {
+  const command: string[] = JSON.parse(/^CMD (.*)$/m.exec(text)?.[1] ?? '[]')
+  assert.ok(text.includes(`'${command.join(' ')} & until `), command.join(' '))
+})
+
 describe('the step that fills the compile cache', () => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-image-'))
   after(() => rmSync(folder, { recursive: true }))

@@ -19,12 +19,12 @@ test('an unknown model is answered with near names and the number of models', as
     return response.text()
   }
   const mistyped =
-    /'llama3:8b' does not exist; did you mean 'llama3\.1:8b' or 'llama3\.1:70b'\? There are 3 models/
+    /'llama3:8b' does not exist; did you mean 'llama3\.1:8b' or 'llama3\.1:70b'\? GET \/v1\/models lists the 3 models you can use/
   for (const path of ['/v1/chat/completions', '/v1/messages', '/v1/responses', '/api/chat', '/v1/embeddings'])
     assert.match(await ask(path, 'llama3:8b'), mistyped, path)
   assert.match(
     await ask('/v1/chat/completions', 'gpt-4o'),
-    /'gpt-4o' does not exist\. There are 3 models: GET/,
+    /'gpt-4o' does not exist\. GET \/v1\/models lists the 3/,
   )
 })
 
@@ -40,6 +40,9 @@ test('a key is told of its own models only', async (t) => {
       body: JSON.stringify({ model, messages }),
     })
     const { error } = (await response.json()) as { error: { message: string } }
-    assert.equal(error.message, `The model '${model}' does not exist. There is 1 model: GET /v1/models`)
+    assert.equal(
+      error.message,
+      `The model '${model}' does not exist. GET /v1/models lists the model you can use`,
+    )
   }
 })

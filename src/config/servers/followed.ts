@@ -8,7 +8,7 @@ import type { Server } from '../models-schema.ts'
 import { proxyRule } from '../proxy-rule.ts'
 import type { Config } from '../settings.ts'
 import type { FileContent, ModelsSnapshot } from '../sources.ts'
-import { readServer, type ServerAccess, type TargetSources } from '../target-build.ts'
+import { readServer, type ServerAccess, type TargetSources } from '../targets/target-build.ts'
 import { followsModels } from './published.ts'
 import { readServers } from './servers.ts'
 

@@ -3,9 +3,9 @@ import fp from 'fastify-plugin'
 import { presentedKey, sha256Of } from '../../config/key-ring.ts'
 import { type ClientKey, hasRole, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
-import type { ResponseStore } from '../../stores/responses/store.ts'
 import { withoutBasePath } from '../base-path.ts'
 import { type Authenticator, createAuthenticator, usesSession } from './authenticator.ts'
+import { type Models, mayUseModel, modelsOf, ownedResponses, type Responses } from './client-view.ts'
 import { directoryKeys } from './directory-keys.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
@@ -20,6 +20,7 @@ import {
   requireProof,
   withAdminKey,
 } from './operator-proof.ts'
+import { publicPaths } from './public-paths.ts'
 import { noUse, type QuestionCost, type QuestionUse } from './question-use.ts'
 import type { UpstreamCost } from './request-cost.ts'
 import { openSessions } from './sessions/index.ts'
@@ -28,9 +29,6 @@ import { signInPage } from './sessions/sign-in-page.ts'
 import { checkTokenCap } from './token-cap.ts'
 import { type LimitLeft, type UseLimits, useLimits } from './use-limits.ts'
 import { type View, watchers } from './watchers.ts'
-
-type Responses = Pick<ResponseStore, 'find' | 'keep' | 'remove'>
-type Models = Pick<FastifyInstance['models'], 'listed' | 'find' | 'findLoosely'>
 
 /** Permissions of a request's client. Without authentication, everything is permitted. */
 interface Rights {
@@ -285,66 +283,4 @@ function noLongerValid(): RouterError {
 
 function notAllowed(): RouterError {
   return new RouterError('forbidden', 'This key may not use this endpoint', { code: 'endpoint_not_allowed' })
-}
-
-/**
- * Models that a key may not use are hidden from it like unknown ones, so that it does not learn their names. A key that
- * lists a model may call it by its aliases; a key that lists an alias, by that alias.
- */
-function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
-  // Patterns match names as they are configured: a spelling of a client's own could match one that the model does not.
-  const allowed = (name: string, model: ReturnType<Models['find']>) =>
-    model && (mayUse(model.alias) || mayUse(app.models.canonicalName(name) ?? model.alias))
-      ? model
-      : undefined
-  return {
-    listed: () => app.models.listed().filter(({ alias }) => allowed(alias, app.models.find(alias))),
-    find: (name) => allowed(name, app.models.find(name)),
-    findLoosely: (name) => allowed(name, app.models.findLoosely(name)),
-  }
-}
-
-function mayUseModel(app: FastifyInstance, { mayUse }: ClientKey, model: string): boolean {
-  return mayUse(model) || app.models.aliasesOf(model).some(mayUse)
-}
-
-/** Stored responses of one client. Those of other clients are reported as not found. */
-export function ownedResponses(store: Responses, client: string): Responses {
-  const own = (id: string): string => `${client}/${id}`
-  return {
-    find: (id) => store.find(own(id)),
-    keep: (id, stored) => store.keep(own(id), stored),
-    remove: (id) => store.remove(own(id)),
-  }
-}
-
-/**
- * Probes send no key and reveal nothing. They stay public, so that a list of other paths cannot make Kubernetes kill
- * the pod.
- */
-const alwaysPublic = ['/livez', '/readyz', '/ping']
-
-/**
- * Returns a function that tells whether a route is public. A listed path also matches below the prefix, `/v1` and
- * `/api`. It is compared with the route's pattern, so that alternative spellings of a path cannot bypass it.
- */
-export function publicPaths(app: FastifyInstance): (route: string | undefined) => boolean {
-  const { authPublicEndpoints: listed, endpointPrefix: prefix } = app.config
-  const seen = new Set<string>()
-  app.addHook('onRoute', ({ url }) => {
-    seen.add(url)
-  })
-  const variants = (path: string): string[] => {
-    const bare = path.length > 1 ? path.replace(/\/+$/, '') : path
-    return ['', '/v1', '/api', prefix, `${prefix}/v1`].map((head) =>
-      bare === '/' && head !== '' ? head : head + bare,
-    )
-  }
-  app.addHook('onReady', async () => {
-    for (const path of listed)
-      if (!variants(path).some((variant) => seen.has(variant)))
-        app.log.warn(`LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: there is no ${path} here`)
-  })
-  const open = new Set([...alwaysPublic, ...listed].flatMap(variants))
-  return (route) => route !== undefined && open.has(route)
 }

@@ -123,8 +123,11 @@ function withNearModels(
     .map(({ alias }) => alias)
   const near = nearNames(unknownModel, names.slice(0, maxCompared), maxNearModels)
   const hint = near.length === 0 ? '' : `; did you mean ${near.map((name) => `'${name}'`).join(' or ')}?`
-  const count = names.length === 1 ? 'There is 1 model' : `There are ${names.length || 'no'} models`
-  return new RouterError('model_not_found', `${message}${hint || '.'} ${count}: GET /v1/models`, {
+  const lists =
+    names.length === 0
+      ? 'There are no models for you'
+      : `GET /v1/models lists the ${names.length === 1 ? 'model' : `${names.length} models`} you can use`
+  return new RouterError('model_not_found', `${message}${hint || '.'} ${lists}`, {
     code: 'model_not_found',
     param: 'model',
   })

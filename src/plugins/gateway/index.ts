@@ -4,7 +4,6 @@ import { version } from '../../lib/version.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import { deferredClient } from '../../relay/answer/deferred-client.ts'
 import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
-import { BusyShares } from '../../relay/attempt/busy-shares.ts'
 import { type ClientRequest, type NamedCall, readClientRequest } from '../../relay/request/client-request.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
 import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
@@ -100,6 +99,7 @@ export default fp(
       'holding',
       'exchange',
       'directory',
+      'busy',
     ],
   },
 )
@@ -134,6 +134,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   const shared: Omit<
     RelayServices,
     | 'acquire'
+    | 'busy'
     | 'exchange'
     | 'clientHeaders'
     | 'clientName'
@@ -145,7 +146,6 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
-    busy: app.directory ? new BusyShares(() => performance.now()) : undefined,
     noteOnce: notedOnce(app),
     transportOf: app.upstream.transportOf,
     collects: app.engines.collects,
@@ -162,6 +162,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   return (request) => ({
     ...shared,
     acquire: guarded(app, request, acquire),
+    busy: app.busy.begin,
     exchange: request.exchange,
     clientHeaders: request.headers,
     clientName: () => request.exchange.client ?? clientAddress(request),

@@ -38,9 +38,7 @@ export default fp(
     if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
     const labels = targetLabels(app)
     for (const record of [recordRequests(app), recordModels(app, labels)]) app.exchanges.onEnd(record)
-    const usage = recordUsage(app, labels)
-    app.exchanges.onEnd(usage.onEnd)
-    app.exchanges.onStep(usage.onStep)
+    app.exchanges.onEnd(recordUsage(app, labels))
     app.exchanges.onStep(recordSteps(app, labels))
     exposeTargets(app, labels)
     exposeEngines(app, labels)
@@ -74,6 +72,7 @@ export default fp(
       'directory',
       'usage',
       'budgets',
+      'busy',
     ],
   },
 )

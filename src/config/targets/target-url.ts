@@ -1,4 +1,4 @@
-import { isLinkLocalOrMetadata } from '../lib/link-local.ts'
+import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 
 /**
  * Why a text is no address of a server, in words that fit behind its place; undefined when it is one. The words never
