@@ -2,7 +2,7 @@
  * Plays three new users, each in an empty home directory, and prints the time to each first success: npm run try
  * docs/quick-start.md quotes it. Uses the last commit of this checkout, and a package made of it or given with --archive.
  */
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -19,18 +19,9 @@ const name = basename(archive)
 const chat = (model: string): string =>
   `127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' -d '{"model":"${model}","messages":[{"role":"user","content":"Hello"}]}'`
 
-/** A program as users of the Python router have it: with the standard library, over an endpoint of that router. */
-const client = `import json, sys, urllib.request
-
-body = {"model_name": "llama", "user_last_statement": "Hello", "historical_messages": []}
-request = urllib.request.Request(
-    f"http://{sys.argv[1]}/api/conversation_with_model",
-    data=json.dumps(body).encode(),
-    headers={"Content-Type": "application/json"},
-)
-with urllib.request.urlopen(request) as answer:
-    print(json.load(answer)["response"])
-`
+/** A program as users of the Python router have it, which the page shows. */
+const page = readFileSync(join(root, 'docs/quick-start.md'), 'utf8')
+const client = /^```python\n(.*?)^```/ms.exec(page)?.[1] ?? ''
 
 try {
   await developer()
@@ -105,7 +96,7 @@ function platformEngineer(): Promise<void> {
       model_path: 'meta-llama/Llama-3.1-8B',
     }))
     user.writes('models-config.json', config('llama', providers))
-    user.writes('keys.json', JSON.stringify({ keys: [{ id: 'team-a', key: 'key-of-team-a' }] }))
+    user.writes('keys.json', JSON.stringify({ keys: [{ id: 'team-a', key: 'sk-a-long-secret-of-team-a' }] }))
     user.hasThisNode()
     user.begins()
     await user.types(
@@ -123,7 +114,7 @@ function platformEngineer(): Promise<void> {
     user.set('LLM_ROUTER_AUTH_MEMORY_SEED_FILE', 'keys.json')
     await user.serves('llm-router --config models-config.json', 'llm-router --config: listens')
     await user.types('llm-router healthcheck', /ok/, 'llm-router healthcheck: ok')
-    const asks = `curl -sS --fail -H 'authorization: Bearer key-of-team-a' ${chat('llama')}`
+    const asks = `curl -sS --fail -H 'authorization: Bearer sk-a-long-secret-of-team-a' ${chat('llama')}`
     await user.types(asks, /Hello from gpu/, 'curl: first answer to a client with a key')
     await one?.stop()
     await user.types(asks, /Hello from gpu2/, 'curl: first answer after a server has died')
@@ -153,9 +144,9 @@ function userOfThePythonRouter(): Promise<void> {
     await user.types(
       `${command} check models-config.json`,
       /(?:)/,
-      'npx llm-router check: its files are valid',
+      'npx with llm-router check: its files are valid',
     )
-    await user.serves(command, 'npx llm-router: listens, with the same variables')
+    await user.serves(command, 'npx with llm-router: listens, with the same variables')
     await user.types(
       'python3 client.py 127.0.0.1:8080',
       /Hello from gpu1/,

@@ -23,6 +23,12 @@ const notRun: Record<string, string> = {
       'not a part of the project; test/engines/ runs it',
     ]),
   ),
+  ...Object.fromEntries(
+    ['git', 'cd', 'npm', 'npx', 'llm-router'].map((program) => [
+      program,
+      'typed by npm run try; test/packaging/try.test.ts runs it',
+    ]),
+  ),
   'scripts/sbom.sh': 'run by test/deploy/sbom.test.ts',
 }
 

@@ -124,8 +124,9 @@ describe('the image', () => {
     if (mount !== undefined)
       test(`reads the mounted configuration, and reloads it when an editor replaces it: ${line}`, async (t) => {
         const [, source = '', target = ''] = / -v "?([^:\s"]+):([^:\s"]+):ro"?/.exec(line) ?? []
-        const [, path = ''] = / -e LLM_ROUTER_MODELS_CONFIG=(\S+)/.exec(line) ?? []
-        assert.match(source, /^\$PWD\//)
+        const named = / -e LLM_ROUTER_MODELS_CONFIG=(\S+)/.exec(line)?.[1]
+        const path = named ?? '/app/resources/configs/models-config.json'
+        assert.match(source, /^(?:\$PWD|\.)\//)
         assert.ok(path.startsWith(`${target}/`), 'the directory is mounted, not the file')
         const mounted = mkdtempSync(join(folder, 'mounted-'))
         chmodSync(mounted, 0o755)

@@ -1,5 +1,6 @@
-import { cpSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { cpSync, globSync, readFileSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { root } from '../helpers/child-env.ts'
 import { unpack } from './dry-run.ts'
 
@@ -52,12 +53,22 @@ function copyPackages(target: string): void {
   const lock: {
     packages: Record<string, { dev?: true; optional?: true; devOptional?: true }>
   } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
-  for (const [path, { dev, optional, devOptional }] of Object.entries(lock.packages)) {
-    if (path === '' || dev || optional || devOptional) continue
-    const to = join(target, path.slice('node_modules/'.length))
-    mkdirSync(dirname(to), { recursive: true })
-    const isOwn = (file: string): boolean =>
-      !file.slice(join(root, path).length).startsWith('/node_modules') && !/\.d\.[cm]?ts$|\.map$/.test(file)
-    cpSync(join(root, path), to, { recursive: true, filter: isOwn })
-  }
+  const paths = Object.entries(lock.packages)
+    .filter(([path, { dev, optional, devOptional }]) => path !== '' && !dev && !optional && !devOptional)
+    .map(([path]) => path.slice('node_modules/'.length))
+  // Packages within a package follow it in the lock file, those that the image has.
+  const script = `set -e
+while read -r path; do
+  mkdir -p "$(dirname "$1/$path")"
+  cp -R "node_modules/$path" "$1/$path"
+  rm -rf "$1/$path/node_modules"
+done
+find "$1" -type f \\( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' \\) -delete`
+  const input = `${paths.join('\n')}\n`
+  const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', target], {
+    cwd: root,
+    input,
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`the packages cannot be copied: ${stderr}`)
 }

@@ -18,6 +18,7 @@ import { after, before, describe, test } from 'node:test'
 import { nodeError } from '../../src/runtime/node-floor.js'
 import { blocksOf } from '../docs/blocks.ts'
 import { post } from '../helpers/http.ts'
+import { git } from './checkout.ts'
 import { files as releaseFiles, unpack } from './dry-run.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -120,6 +121,18 @@ test('the package has the compiled router with its resources, and neither source
     assert.ok(existsSync(join(own, name)), name)
   for (const name of ['src', 'test', 'bench', 'scripts', 'llm-router.log'])
     assert.ok(!existsSync(join(own, name)), name)
+})
+
+test('no text has the name under which somebody else publishes on npm', () => {
+  const names = git(root, 'ls-files', '--', ':!test', ':!CHANGELOG.md').split('\n')
+  for (const name of names.filter(
+    (path) => /\.(?:md|ts|js|sh|yaml|html|json)$/.test(path) && existsSync(join(root, path)),
+  ))
+    assert.doesNotMatch(
+      readFileSync(join(root, name), 'utf8'),
+      /npx (?:-y )?llm-router|npm (?:i|install)(?: -\S+| --\S+)* llm-router(?![@\w])/,
+      name,
+    )
 })
 
 test('every declaration that another one imports is in the package', () => {
