@@ -11,6 +11,7 @@ import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 import { unsignedNotice, unsignedThoughtEdits } from './unsigned-thoughts.ts'
+import { anthropicContents } from './contents.ts'
 
 const chat: ChatCodec = {
   streamsByDefault: false,
@@ -43,6 +44,7 @@ const chat: ChatCodec = {
 /** Anthropic's Messages. Source of the formats: Anthropic API reference, "Create a Message" and "Streaming Messages". */
 export const anthropic: Dialect = {
   name: 'anthropic',
+  contents: anthropicContents,
   streamMediaType: 'text/event-stream',
   // Source: Anthropic API reference, "Streaming Messages", ping events.
   ping: 'event: ping\ndata: {"type": "ping"}\n\n',

@@ -12,6 +12,7 @@ import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
+import { geminiContents } from './contents.ts'
 
 const chat: ChatCodec = {
   streamsByDefault: false,
@@ -42,6 +43,7 @@ export const gemini: Dialect = {
   chat,
   count,
   embedding,
+  contents: geminiContents,
   writeError,
   errorStatus: (error) => error.status,
   writeStreamError,

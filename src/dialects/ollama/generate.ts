@@ -26,6 +26,7 @@ import { readImage, writeImage } from './messages-read.ts'
 import { readRequest as readChat } from './request-read.ts'
 import { writeRequest as writeChat } from './request-write.ts'
 import { readResponse as readChatAnswer, writeResponse as writeChatAnswer } from './response.ts'
+import { generateContents } from './contents.ts'
 
 /**
  * Ollama's generate, as a second surface of its dialect: an Ollama server gets it as it is, others get a chat, or where
@@ -35,6 +36,7 @@ export const ollamaGenerate: Dialect = {
   ...ollama,
   name: 'ollama-generate',
   native: { dialect: 'ollama', operation: 'completion' },
+  contents: generateContents,
   chat: {
     ...ollama.chat,
     promptMembers: ['system', 'prompt'],

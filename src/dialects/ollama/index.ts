@@ -12,6 +12,7 @@ import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
+import { ollamaContents } from './contents.ts'
 
 /**
  * Ollama cuts a prompt that exceeds the context from its front, and an answer that fills the context pushes the prompt
@@ -47,6 +48,7 @@ export const ollama: Dialect = {
   completions: 'ollama-generate',
   chat,
   embedding,
+  contents: ollamaContents,
   writeError,
   errorStatus: (error) => error.status,
   writeStreamError,

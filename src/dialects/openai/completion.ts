@@ -9,6 +9,7 @@ import { createWriter, readResponse, writeResponse } from './completion-answer.t
 import { openai } from './index.ts'
 import { completionSampling, defaultsFor } from './sampling.ts'
 import { OpenaiCompletionBody } from './schema.ts'
+import { completionContents } from './contents.ts'
 
 /**
  * OpenAI's older completions, as a second surface of its dialect: what a server that has them gets as it is, and what
@@ -18,6 +19,7 @@ export const openaiCompletion: Dialect = {
   ...openai,
   name: 'openai-completion',
   native: { dialect: 'openai', operation: 'completion' },
+  contents: completionContents,
   chat: {
     ...openai.chat,
     checkRequest: bodyAssertion(OpenaiCompletionBody),

@@ -13,6 +13,7 @@ import { missingDefaults } from './sampling.ts'
 import { OpenaiChatBody } from './schema.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter, writeStreamError } from './stream-write.ts'
+import { openaiContents } from './contents.ts'
 
 /** OpenAI chat completions, as OpenAI, vLLM, LM Studio and many others speak it. */
 export const openai: Dialect = {
@@ -40,6 +41,7 @@ export const openai: Dialect = {
     promptMembers: ['tools', 'functions', 'messages'],
   },
   embedding,
+  contents: openaiContents,
   writeError: writeOpenaiError,
   errorStatus: (error) => error.status,
   writeStreamError: (error, options) => writeStreamError(error, options.debug),

@@ -14,11 +14,13 @@ import { missingDefaults } from './sampling.ts'
 import { ResponsesBody } from './schema.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
+import { responsesContents } from './contents.ts'
 
 /** OpenAI's Responses API. Source: OpenAI API reference, "Responses". */
 export const responses: Dialect = {
   name: 'responses',
   native: { dialect: 'openai', operation: 'responses' },
+  contents: responsesContents,
   streamMediaType: 'text/event-stream',
   ping: comment,
   chat: {

@@ -1,0 +1,54 @@
+import { findEmails, findIpAddresses, findMacAddresses, findSecretUrls } from './find-addresses.ts'
+import { findBirthDates, findCard, findIban, findIdentityCard, findNip, findPesel, findRegon } from './find-numbers.ts'
+import { phoneFinder } from './find-phones.ts'
+import { findSecrets } from './find-secrets.ts'
+import type { Finder } from './match.ts'
+
+/** Kinds that need neither a service nor a list, by the name that their pseudonyms begin with. */
+export const builtInKinds = [
+  'EMAIL',
+  'PHONE',
+  'IBAN',
+  'CARD',
+  'IP',
+  'MAC',
+  'URL',
+  'SECRET',
+  'PESEL',
+  'NIP',
+  'REGON',
+  'IDCARD',
+  'BIRTH',
+] as const
+
+export type BuiltInKind = (typeof builtInKinds)[number]
+
+/**
+ * Kinds that hardly anything else looks like. They are looked for where nothing can be masked, too: in names of tools and roles,
+ * in ids and schemas.
+ */
+export const certainKinds: ReadonlySet<BuiltInKind> = new Set(['EMAIL', 'IBAN', 'URL'])
+
+/** The most specific kinds first: of two that match the same characters the first one counts. */
+export function builtInFinders({ phoneCountries }: { phoneCountries: readonly string[] }): Readonly<
+  Record<BuiltInKind, Finder>
+> {
+  return {
+    URL: findSecretUrls,
+    SECRET: findSecrets,
+    EMAIL: findEmails,
+    IBAN: findIban,
+    CARD: findCard,
+    PESEL: findPesel,
+    NIP: findNip,
+    REGON: findRegon,
+    IDCARD: findIdentityCard,
+    BIRTH: findBirthDates,
+    MAC: findMacAddresses,
+    IP: findIpAddresses,
+    PHONE: phoneFinder(phoneCountries),
+  }
+}
+
+/** What no built-in kind can be found without: texts without any are not searched. */
+export const mayHoldBuiltIn = /[@\d]|:\/\/|sk-|xox|PRIVATE KEY|Bearer|Basic|eyJ/
