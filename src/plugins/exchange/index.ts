@@ -166,6 +166,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     estimatedPromptTokens: () => costOf(request).promptTokens,
     dropped: droppedNames(exchange.dropped),
     unknownReason: exchange.unknownReason,
+    processed: exchange.processed,
     error: exchange.error,
     requestBytes: bytesOf(request),
     responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),

@@ -7,6 +7,8 @@ export interface RestoringOptions {
   readonly dictionary: Dictionary
   /** Whether the texts of the answer are to be JSON, as its request says. */
   readonly isStructured: boolean
+  /** Whether probabilities of tokens are left out: they spell pseudonyms in pieces. */
+  readonly leavesOutLogprobs: boolean
   /** Makes the proof of thoughts that the client gets in place of the upstream's. `json`: what the upstream wrote. */
   sealProof(opened: { json: string; proof: string }): string
 }
@@ -15,7 +17,6 @@ export interface RestoringOptions {
 export interface Restored {
   /** Values that were put back. */
   values: number
-  /** Whether probabilities of tokens were left out: they spell pseudonyms in pieces. */
   leftOutLogprobs: boolean
 }
 
@@ -62,10 +63,10 @@ export class ValueRestoring {
     this.#prove(node)
     let shifts: readonly Shift[] = []
     for (const { key, keyStart, keyEnd, value } of node.members) {
-      if (probabilityMembers.has(key) && value.type !== 'word') {
+      if (this.#options.leavesOutLogprobs && probabilityMembers.has(key) && value.type !== 'word') {
         this.done.leftOutLogprobs = true
         this.edits.push({ start: value.start, end: value.end, text: value.type === 'array' ? '[]' : 'null' })
-      } else if (value.type === 'string' && (key === 'content' || key === 'text')) {
+      } else if (value.type === 'string' && (key === 'content' || key === 'text') && !this.#skipped.has(value)) {
         shifts = this.#string(value, key)
       } else if (!opaqueMembers.has(key) || value.type !== 'string') {
         this.restore(value, key)

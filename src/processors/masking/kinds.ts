@@ -1,27 +1,9 @@
+import type { BuiltInKind } from '../../sdk/masked-kinds.ts'
 import { findEmails, findIpAddresses, findMacAddresses, findSecretUrls } from './find-addresses.ts'
 import { findBirthDates, findCard, findIban, findIdentityCard, findNip, findPesel, findRegon } from './find-numbers.ts'
 import { phoneFinder } from './find-phones.ts'
 import { findSecrets } from './find-secrets.ts'
 import type { Finder } from './match.ts'
-
-/** Kinds that need neither a service nor a list, by the name that their pseudonyms begin with. */
-export const builtInKinds = [
-  'EMAIL',
-  'PHONE',
-  'IBAN',
-  'CARD',
-  'IP',
-  'MAC',
-  'URL',
-  'SECRET',
-  'PESEL',
-  'NIP',
-  'REGON',
-  'IDCARD',
-  'BIRTH',
-] as const
-
-export type BuiltInKind = (typeof builtInKinds)[number]
 
 /**
  * Kinds that hardly anything else looks like. They are looked for where nothing can be masked, too: in names of tools and roles,

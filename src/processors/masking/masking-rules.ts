@@ -1,9 +1,10 @@
 import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
-import { type BuiltInKind, builtInFinders, builtInKinds, certainKinds, mayHoldBuiltIn } from './kinds.ts'
+import { type BuiltInKind, builtInKinds, literalKind } from '../../sdk/masked-kinds.ts'
+import { builtInFinders, certainKinds, mayHoldBuiltIn } from './kinds.ts'
 import { type Finder, type Match, withoutOverlaps } from './match.ts'
 import { normalText } from './normal.ts'
 import { expressionFinder, wordFinder } from './own-kinds.ts'
-import { literalKind, lookAlikes } from './pseudonyms.ts'
+import { lookAlikes } from './pseudonyms.ts'
 import { wordStartAt } from './word-start.ts'
 
 /** What is masked, as it is configured. */

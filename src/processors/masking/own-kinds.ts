@@ -1,4 +1,4 @@
-import { RE2JS, RE2JSException } from 're2js'
+import { RE2JS } from 're2js'
 import type { Finder } from './match.ts'
 
 /** A word of a list is found as a whole word, in any case. */
@@ -20,29 +20,7 @@ export function wordFinder(kind: string, words: readonly string[]): Finder {
   }
 }
 
-/** Why an expression cannot be used, with the position in it, counted from 1; undefined where it can. */
-export function expressionError(expression: string): string | undefined {
-  const unsupported = /(?<!\\)(?:\\\\)*(\(\?<?[=!]|\\[1-9]|\\k<)/.exec(expression)
-  if (unsupported) {
-    const [whole, what = ''] = unsupported
-    const position = unsupported.index + whole.length - what.length + 1
-    const name = what.startsWith('(') ? 'look-around' : 'a back reference'
-    return `${name} at character ${position} is not supported: expressions take linear time (RE2)`
-  }
-  try {
-    return RE2JS.compile(expression).matches('') || RE2JS.compile(expression).matcher('').find()
-      ? 'matches an empty text'
-      : undefined
-  } catch (error) {
-    if (!(error instanceof RE2JSException)) throw error
-    const part = /`(.*)`$/s.exec(error.message)?.[1]
-    const at = part === undefined ? -1 : expression.indexOf(part)
-    const where = at === -1 ? '' : ` at character ${at + 1}`
-    return `${error.message.replace(/^error parsing regexp: /, '')}${where}`
-  }
-}
-
-/** An expression in the syntax of RE2. Throws for one that {@link expressionError} reports. */
+/** An expression in the syntax of RE2. Throws for an invalid one. */
 export function expressionFinder(kind: string, expression: string): Finder {
   const compiled = RE2JS.compile(expression)
   return function* find(text) {

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { type ShapedKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 
 /** Digits and consonants that are hard to confuse, and that make no words. */
 export const alphabet = '23456789bcdfghjkmnpqrstvwxyz'
@@ -7,12 +8,6 @@ const longLength = 12
 
 /** How a pseudonym is written: as a word, or in a form that checks of formats accept. */
 export type PseudonymStyle = 'word' | 'shaped'
-
-/** The kind of what looks like a pseudonym and is none. */
-export const literalKind = 'LITERAL'
-
-/** Kinds that have a form of their own. */
-export const shapedKinds = ['EMAIL', 'URL', 'IP', 'PHONE'] as const
 
 /**
  * The pseudonyms of one request, and the way back. The same value has the same pseudonym in every request with the same key; all
@@ -71,12 +66,13 @@ export class Pseudonyms {
   }
 
   #written(kind: string, code: string): string {
-    return this.#styleOf(kind) === 'shaped' ? shaped(kind, code) : `${kind}_${code}`
+    const shape = this.#styleOf(kind) === 'shaped' ? shapedKinds.find((each) => each === kind) : undefined
+    return shape === undefined ? `${kind}_${code}` : shaped(shape, code)
   }
 }
 
 /** Under names and numbers that are reserved and belong to nobody (RFC 2606, RFC 3849, ITU-T E.164 spare code 999). */
-function shaped(kind: string, code: string): string {
+function shaped(kind: ShapedKind, code: string): string {
   const number = [...code].reduce(
     (sum, character) => (sum * alphabet.length + alphabet.indexOf(character)) % 0xff_ffff_ffff,
     0,
@@ -92,8 +88,6 @@ function shaped(kind: string, code: string): string {
     }
     case 'PHONE':
       return `+999${String(number % 1e11).padStart(11, '0')}`
-    default:
-      return `${kind}_${code}`
   }
 }
 
