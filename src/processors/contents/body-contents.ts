@@ -142,6 +142,7 @@ export class BodyContents {
       if (proved?.has(value)) continue
       const path = at.path === '' ? key : `${at.path}.${key}`
       const own = members && Object.hasOwn(members, key) ? members[key] : rest
+      if (own === undefined || own === rest) this.kept.push({ text: key, path: at.path })
       if (own === undefined) this.#unprotect(value, { ...at, path })
       else this.#walk(value, own, { ...at, path })
     }
