@@ -40,7 +40,11 @@ const protections: Readonly<Record<string, { missing: string; happens: string }>
 }
 
 /** Variables that ask for what this router never does: to keep what was sent and answered. */
-const audits = new Set(['MASKING_WITH_AUDIT', 'GUARDRAIL_WITH_AUDIT_REQUEST', 'GUARDRAIL_WITH_AUDIT_RESPONSE'])
+const audits = new Set([
+  'MASKING_WITH_AUDIT',
+  'GUARDRAIL_WITH_AUDIT_REQUEST',
+  'GUARDRAIL_WITH_AUDIT_RESPONSE',
+])
 
 interface Surroundings {
   serverType: 'single' | 'cluster'

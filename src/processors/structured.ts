@@ -3,7 +3,14 @@ import type { ShapedKind } from '../sdk/masked-kinds.ts'
 
 /** Whether a request in any dialect asks for an answer in JSON. */
 export function asksForJson(body: Readonly<Record<string, unknown>>): boolean {
-  const { response_format: openai, responseFormat: own, format, text, output_format: older, output_config: output } = body
+  const {
+    response_format: openai,
+    responseFormat: own,
+    format,
+    text,
+    output_format: older,
+    output_config: output,
+  } = body
   const gemini = body.generationConfig ?? body.generation_config
   if (isJsonFormat(openai) || isJsonFormat(own) || isJsonFormat(older)) return true
   // Ollama's: "json" or a schema.

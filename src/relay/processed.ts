@@ -12,4 +12,6 @@ export interface ProcessedContent {
   readonly steps: Processed[]
   /** Values that were put back into the answer. */
   restored: number
+  /** Words of the answer that look like pseudonyms and stand for nothing. */
+  unknown: number
 }

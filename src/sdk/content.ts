@@ -86,11 +86,7 @@ export interface StreamContents {
   /** Reads one event, the JSON of an object. */
   read(event: Readonly<Record<string, unknown>>): StreamedContents
   /** An event that adds `text` to a channel, made like the last one that did. */
-  continued(
-    like: Readonly<Record<string, unknown>>,
-    at: StreamedText,
-    text: string,
-  ): Record<string, unknown>
+  continued(like: Readonly<Record<string, unknown>>, at: StreamedText, text: string): Record<string, unknown>
   /** The member that numbers the events; absent: they are not numbered. */
   readonly numberedBy?: string
 }

@@ -19,7 +19,10 @@ export type ProcessorVerdict =
 /** A step on the contents of requests. Throwing means that it has failed. */
 export interface ContentProcessor {
   /** Texts that go to the model, in their order: messages, tool arguments and results, inputs. Never names, roles or schemas. */
-  request(contents: readonly string[], context: ProcessorContext): Promise<ProcessorVerdict> | ProcessorVerdict
+  request(
+    contents: readonly string[],
+    context: ProcessorContext,
+  ): Promise<ProcessorVerdict> | ProcessorVerdict
 }
 
 /** A kind of processor that an extension adds; `processors` in models-config.json names it as `type`. */

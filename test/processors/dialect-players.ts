@@ -28,7 +28,11 @@ export async function askIn(
   { stream, model = 'm', more = {}, headers = {} }: AskOptions,
 ): Promise<Heard> {
   const { path, body } = requestIn(dialect, text, { stream, model })
-  const raw = await post(`${url}${path}`, { ...body, ...more }, { 'content-type': 'application/json', ...headers })
+  const raw = await post(
+    `${url}${path}`,
+    { ...body, ...more },
+    { 'content-type': 'application/json', ...headers },
+  )
   assert.equal(raw.status, 200, raw.text)
   return { ...readers[dialect](raw.text, stream), raw }
 }
@@ -50,7 +54,10 @@ export function requestIn(
       return { path: '/v1/responses', body: { model, stream, input: text } }
     case 'gemini': {
       const method = stream ? 'streamGenerateContent?alt=sse' : 'generateContent'
-      return { path: `/v1beta/models/${model}:${method}`, body: { contents: [{ role: 'user', parts: [{ text }] }] } }
+      return {
+        path: `/v1beta/models/${model}:${method}`,
+        body: { contents: [{ role: 'user', parts: [{ text }] }] },
+      }
     }
   }
 }
@@ -133,7 +140,8 @@ const readers: Record<ClientDialect, (answer: string, stream: boolean) => Said> 
       }
     else
       for (const item of objectsIn(JSON.parse(answer).output)) {
-        if (item.type === 'message') for (const part of objectsIn(item.content)) heard.text += textOf(part.text) ?? ''
+        if (item.type === 'message')
+          for (const part of objectsIn(item.content)) heard.text += textOf(part.text) ?? ''
         if (item.type === 'function_call') heard.call += textOf(item.arguments) ?? ''
         if (item.type === 'reasoning')
           for (const part of objectsIn(item.summary)) heard.reasoning += textOf(part.text) ?? ''

@@ -91,7 +91,9 @@ const whole: Record<UpstreamKind, (echo: Echo) => unknown> = {
     content: [
       ...(reasoning === undefined ? [] : [{ type: 'thinking', thinking: reasoning, signature: 'c2ln' }]),
       { type: 'text', text },
-      ...(call === undefined ? [] : [{ type: 'tool_use', id: 'toolu_1', name: 'f', input: JSON.parse(call) }]),
+      ...(call === undefined
+        ? []
+        : [{ type: 'tool_use', id: 'toolu_1', name: 'f', input: JSON.parse(call) }]),
     ],
     stop_reason: call === undefined ? 'end_turn' : 'tool_use',
     stop_sequence: null,
@@ -121,7 +123,9 @@ const whole: Record<UpstreamKind, (echo: Echo) => unknown> = {
       role: 'assistant',
       content: text,
       ...(reasoning === undefined ? {} : { thinking: reasoning }),
-      ...(call === undefined ? {} : { tool_calls: [{ function: { name: 'f', arguments: JSON.parse(call) } }] }),
+      ...(call === undefined
+        ? {}
+        : { tool_calls: [{ function: { name: 'f', arguments: JSON.parse(call) } }] }),
     },
     done: true,
     done_reason: 'stop',
@@ -155,11 +159,24 @@ const streams: Record<UpstreamKind, (echo: Echo, cut: Cut) => string[]> = {
       ...(call === undefined
         ? []
         : [
-            chunk({ tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { name: 'f', arguments: '' } }] }),
-            ...cut(call).map((piece) => chunk({ tool_calls: [{ index: 0, function: { arguments: piece } }] })),
+            chunk({
+              tool_calls: [
+                { index: 0, id: 'call_1', type: 'function', function: { name: 'f', arguments: '' } },
+              ],
+            }),
+            ...cut(call).map((piece) =>
+              chunk({ tool_calls: [{ index: 0, function: { arguments: piece } }] }),
+            ),
           ]),
       chunk({}, call === undefined ? 'stop' : 'tool_calls'),
-      data({ id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'up', choices: [], usage }),
+      data({
+        id: 'chatcmpl-1',
+        object: 'chat.completion.chunk',
+        created: 1,
+        model: 'up',
+        choices: [],
+        usage,
+      }),
       'data: [DONE]\n\n',
     ]
   },
@@ -177,7 +194,12 @@ const streams: Record<UpstreamKind, (echo: Echo, cut: Cut) => string[]> = {
     return [
       event({
         type: 'message_start',
-        message: { ...message, stop_reason: null, stop_sequence: null, usage: { input_tokens: 3, output_tokens: 1 } },
+        message: {
+          ...message,
+          stop_reason: null,
+          stop_sequence: null,
+          usage: { input_tokens: 3, output_tokens: 1 },
+        },
       }),
       ...(reasoning === undefined
         ? []
@@ -185,7 +207,10 @@ const streams: Record<UpstreamKind, (echo: Echo, cut: Cut) => string[]> = {
             ...cut(reasoning).map((thinking) => ({ type: 'thinking_delta', thinking })),
             { type: 'signature_delta', signature: 'c2ln' },
           ])),
-      ...block({ type: 'text', text: '' }, cut(text).map((piece) => ({ type: 'text_delta', text: piece }))),
+      ...block(
+        { type: 'text', text: '' },
+        cut(text).map((piece) => ({ type: 'text_delta', text: piece })),
+      ),
       ...(call === undefined
         ? []
         : block({ type: 'tool_use', id: 'toolu_1', name: 'f', input: {} }, [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { ScriptedUpstream } from '../helpers/scripted-upstream.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
+import type { ScriptedUpstream } from '../helpers/scripted-upstream.ts'
 import { askIn, clientDialects } from './dialect-players.ts'
 import { type Cut, everyCharacter, startEcho, upstreamKinds, wholeText } from './echo-upstream.ts'
 
@@ -25,7 +25,10 @@ before(async () => {
     },
   })
   const models = Object.fromEntries(
-    upstreamKinds.map((kind) => [`m-${kind}`, { providers: [{ api_type: kind, api_host: echo.url, model_path: 'up' }] }]),
+    upstreamKinds.map((kind) => [
+      `m-${kind}`,
+      { providers: [{ api_type: kind, api_host: echo.url, model_path: 'up' }] },
+    ]),
   )
   router = await startRouter({
     models: {
@@ -55,12 +58,17 @@ for (const kind of upstreamKinds)
           const heard = await askIn(dialect, router.url, `My address is ${value}.`, {
             stream,
             model: `m-${kind}`,
-            more: dialect === 'gemini' ? { generationConfig: { thinkingConfig: { includeThoughts: true } } } : {},
+            more:
+              dialect === 'gemini' ? { generationConfig: { thinkingConfig: { includeThoughts: true } } } : {},
           })
           assert.equal(heard.text, `Write to ${value}, or to "${value}"em.`)
           assert.deepEqual(JSON.parse(heard.call), { to: value, n: { cc: ['x', value] } })
           assert.equal(heard.reasoning, `They said ${value}`)
-          assert.equal(pseudonym.test(heard.raw.text.replaceAll(/signature[^}]*/g, '')), false, heard.raw.text)
+          assert.equal(
+            pseudonym.test(heard.raw.text.replaceAll(/signature[^}]*/g, '')),
+            false,
+            heard.raw.text,
+          )
           for (const { raw } of echo.requests.slice(seen)) {
             assert.equal(raw.includes(value), false, raw.toString())
             assert.match(raw.toString(), pseudonym)

@@ -35,10 +35,9 @@ after(async () => {
 const models = ['openai', 'ollama', 'anthropic', 'gemini', 'llamacpp']
 
 const allPaths = Object.fromEntries(
-  ['moderation', 'image', 'image_edit', 'speech', 'infill', 'rerank', 'score', 'pooling', 'classify'].map((name) => [
-    name,
-    `/v1/${name}`,
-  ]),
+  ['moderation', 'image', 'image_edit', 'speech', 'infill', 'rerank', 'score', 'pooling', 'classify'].map(
+    (name) => [name, `/v1/${name}`],
+  ),
 )
 
 test('an address in any string of any route reaches no server', { timeout: 100_000 }, async () => {
@@ -56,7 +55,8 @@ test('an address in any string of any route reaches no server', { timeout: 100_0
     // All bodies at one server or another, and the first ones at each kind.
     for (const [index, body] of bodiesOf(operation, document).entries())
       for (const model of index < 2 ? models : [models[index % models.length]]) {
-        const url = router.url + path.replace('{call}', `${model}:generateContent`).replaceAll(/\{\w+\}/g, 'x')
+        const url =
+          router.url + path.replace('{call}', `${model}:generateContent`).replaceAll(/\{\w+\}/g, 'x')
         requests.push({ path, url, body: path.includes('{call}') ? body : { ...body, model } })
       }
   }
@@ -83,7 +83,11 @@ function bodiesOf(operation: JsonObject, document: unknown): JsonObject[] {
   const bodies: JsonObject[] = [everywhere(example) as JsonObject]
   for (const sample of samples) if (isObject(sample)) bodies.push({ ...example, ...sample })
   for (const member of ['user', 'metadata', 'anything', 'safety_identifier', 'extra_body'])
-    bodies.push({ ...example, [member]: address }, { ...example, [member]: { a: address } }, { ...example, [member]: [address] })
+    bodies.push(
+      { ...example, [member]: address },
+      { ...example, [member]: { a: address } },
+      { ...example, [member]: [address] },
+    )
   return bodies
 }
 
@@ -117,7 +121,12 @@ function samplesOf(schema: unknown, document: unknown, depth: number): unknown[]
       const own = Object.entries(properties).flatMap(([name, property]) =>
         samplesOf(property, document, depth + 1).map((value) => ({ ...base, [name]: value })),
       )
-      return Object.keys(properties).length > 0 ? own : [{ ...base, note: address }, { ...base, [address]: 1 }]
+      return Object.keys(properties).length > 0
+        ? own
+        : [
+            { ...base, note: address },
+            { ...base, [address]: 1 },
+          ]
     }
     default:
       return schema.type === undefined ? [address, { type: 'text', text: address }, [address]] : []
@@ -139,7 +148,10 @@ function plainOf(schema: unknown, document: unknown, depth: number): unknown {
       const required = Array.isArray(schema.required) ? schema.required : []
       const properties = isObject(schema.properties) ? schema.properties : {}
       return Object.fromEntries(
-        required.map((name: unknown) => [String(name), plainOf(properties[String(name)], document, depth + 1)]),
+        required.map((name: unknown) => [
+          String(name),
+          plainOf(properties[String(name)], document, depth + 1),
+        ]),
       )
     }
     case 'number':

@@ -45,7 +45,9 @@ export function readProcessors(
     const { name, models = [] } = processor
     const earlier = pathOf.get(name)
     if (earlier !== undefined)
-      findings.errors.push(`${path}.name: ${JSON.stringify(name)} is also the name of ${earlier}; each needs its own`)
+      findings.errors.push(
+        `${path}.name: ${JSON.stringify(name)} is also the name of ${earlier}; each needs its own`,
+      )
     pathOf.set(name, earlier ?? path)
     for (const [at, model] of models.entries())
       if (!known.models.has(model)) {

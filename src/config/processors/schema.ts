@@ -1,6 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 
-const strings = (description: string) => Type.Optional(Type.Array(Type.String({ minLength: 1 }), { description }))
+const strings = (description: string) =>
+  Type.Optional(Type.Array(Type.String({ minLength: 1 }), { description }))
 const yesNo = (description: string) => Type.Optional(Type.Boolean({ description }))
 
 /** Kinds of values: short enough for the longest spelling of a pseudonym that is recognised. */
@@ -23,7 +24,9 @@ const scope = {
       allowed: 'up to 32 lower-case letters, digits, hyphens and underscores',
     }),
   ),
-  models: strings('Models that it applies to; absent: all. It also applies to a request whose fallback models name one.'),
+  models: strings(
+    'Models that it applies to; absent: all. It also applies to a request whose fallback models name one.',
+  ),
   groups: strings('Groups of clients that it applies to; absent: all clients.'),
   clients: strings('Ids of clients that it applies to; absent: all clients.'),
   failure: Type.Optional(
@@ -48,13 +51,20 @@ const address = (description: string) =>
 
 const MaskingServiceSchema = Type.Object({
   type: Type.Union([Type.Literal('presidio'), Type.Literal('pii_masker')], {
-    description: '"presidio": Microsoft Presidio\'s analyzer. "pii_masker": the masker service of the Python llm-router.',
+    description:
+      '"presidio": Microsoft Presidio\'s analyzer. "pii_masker": the masker service of the Python llm-router.',
     allowed: '"presidio" or "pii_masker"',
   }),
   url: address('Address of the service.'),
-  language: Type.Optional(Type.String({ description: 'Language for Presidio, such as pl; en unless given.' })),
+  language: Type.Optional(
+    Type.String({ description: 'Language for Presidio, such as pl; en unless given.' }),
+  ),
   min_score: Type.Optional(
-    Type.Number({ minimum: 0, maximum: 1, description: 'Least score of a finding of Presidio; 0.5 unless given.' }),
+    Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: 'Least score of a finding of Presidio; 0.5 unless given.',
+    }),
   ),
   entities: strings('Entities that Presidio looks for; absent: all that it knows.'),
 })
@@ -65,7 +75,10 @@ export const MaskingSchema = Type.Object(
     type: Type.Literal('masking', { description: 'Pseudonyms instead of personal data and secrets.' }),
     ...scope,
     kinds: byKind(Type.Boolean(), 'Built-in kinds by name; false turns one off. All are on unless given.'),
-    words: byKind(Type.Array(Type.String({ minLength: 1 })), 'Lists of words and phrases, by the kind of their pseudonyms.'),
+    words: byKind(
+      Type.Array(Type.String({ minLength: 1 })),
+      'Lists of words and phrases, by the kind of their pseudonyms.',
+    ),
     expressions: byKind(
       Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }))], {
         allowed: 'an expression or a list of them',
@@ -78,7 +91,8 @@ export const MaskingSchema = Type.Object(
     ),
     phone_countries: Type.Optional(
       Type.Array(Type.String({ pattern: '^[A-Z]{2}$' }), {
-        description: 'Countries whose phone numbers are found without their prefix, the first one being home; ["PL", "US", "GB"] unless given.',
+        description:
+          'Countries whose phone numbers are found without their prefix, the first one being home; ["PL", "US", "GB"] unless given.',
         allowed: 'a list of country codes such as "PL"',
       }),
     ),
@@ -91,7 +105,9 @@ export const MaskingSchema = Type.Object(
     ),
     unmask: yesNo('false: answers keep the pseudonyms.'),
     services: Type.Optional(
-      Type.Array(MaskingServiceSchema, { description: 'Services that find more values, asked one after the other.' }),
+      Type.Array(MaskingServiceSchema, {
+        description: 'Services that find more values, asked one after the other.',
+      }),
     ),
   },
   { description: 'Masks personal data and secrets on the way to models, and puts them back into answers.' },
@@ -102,7 +118,9 @@ export const OtherProcessorSchema = Type.Object(
   {
     type: Type.String({ description: 'Name of a processor type of an extension.' }),
     ...scope,
-    options: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'Options of the type.' })),
+    options: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), { description: 'Options of the type.' }),
+    ),
   },
   { description: 'A processor of an extension.' },
 )

@@ -75,7 +75,13 @@ const blocks = {
       content: {
         members: { type: 'keep', error_code: 'keep' },
         items: {
-          members: { type: 'keep', url: 'text', title: 'text', encrypted_content: 'opaque', page_age: 'keep' },
+          members: {
+            type: 'keep',
+            url: 'text',
+            title: 'text',
+            encrypted_content: 'opaque',
+            page_age: 'keep',
+          },
         },
       },
     },
@@ -118,7 +124,13 @@ const chat = {
 } as const satisfies MembersOf<Static<typeof AnthropicMessagesBody>>
 
 const more = {
-  ...{ service_tier: 'keep', context_management: 'keep', betas: 'keep', speed: 'keep', inference_geo: 'keep' },
+  ...{
+    service_tier: 'keep',
+    context_management: 'keep',
+    betas: 'keep',
+    speed: 'keep',
+    inference_geo: 'keep',
+  },
   ...{ cache_control: 'keep', anthropic_version: 'keep', container: 'refused', mcp_servers: 'refused' },
 } as const satisfies Record<string, ContentShape>
 

@@ -2,6 +2,7 @@ import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
 import { streamEdits } from '../shared/stream-filter.ts'
 import { readUsage } from './answer-read.ts'
 import { billingEdits, billingNotice } from './billing-header.ts'
+import { anthropicContents } from './contents.ts'
 import { errorStatus, writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
@@ -11,7 +12,6 @@ import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
 import { unsignedNotice, unsignedThoughtEdits } from './unsigned-thoughts.ts'
-import { anthropicContents } from './contents.ts'
 
 const chat: ChatCodec = {
   streamsByDefault: false,

@@ -1,6 +1,14 @@
 import type { Static } from '@sinclair/typebox'
 import { isObject, numberOf, objectsIn } from '../../lib/json/read.ts'
-import type { ContentForms, ContentShape, DialectContents, MembersOf, StreamContents, StreamedContents, StreamedText } from '../../sdk/content.ts'
+import type {
+  ContentForms,
+  ContentShape,
+  DialectContents,
+  MembersOf,
+  StreamContents,
+  StreamedContents,
+  StreamedText,
+} from '../../sdk/content.ts'
 import type { GeminiBody } from './schema.ts'
 
 /** Members in camel case and in snake case: Google's servers take both. */
@@ -25,7 +33,14 @@ const partMembers = both({
   mediaResolution: 'keep',
   functionCall: { members: { id: 'keep', name: 'keep', args: 'value' } },
   functionResponse: {
-    members: both({ id: 'keep', name: 'keep', response: 'value', parts: 'media', willContinue: 'keep', scheduling: 'keep' }),
+    members: both({
+      id: 'keep',
+      name: 'keep',
+      response: 'value',
+      parts: 'media',
+      willContinue: 'keep',
+      scheduling: 'keep',
+    }),
   },
   executableCode: { members: { id: 'keep', language: 'keep', code: 'text' } },
   codeExecutionResult: { members: { id: 'keep', outcome: 'keep', output: 'text' } },
@@ -77,7 +92,13 @@ const body = {
 const everything = {
   members: {
     ...embedded,
-    ...both({ safetySettings: 'keep', cachedContent: 'refused', labels: 'value', serviceTier: 'keep', store: 'refused' }),
+    ...both({
+      safetySettings: 'keep',
+      cachedContent: 'refused',
+      labels: 'value',
+      serviceTier: 'keep',
+      store: 'refused',
+    }),
     ...body,
   },
 } as const satisfies ContentForms
@@ -113,7 +134,10 @@ const stream: StreamContents = {
     return {
       ...like,
       candidates: [
-        { index: numberOf(candidate.index) ?? Number(position), content: { role: 'model', parts: [{ text, ...thought }] } },
+        {
+          index: numberOf(candidate.index) ?? Number(position),
+          content: { role: 'model', parts: [{ text, ...thought }] },
+        },
       ],
     }
   },

@@ -1,6 +1,7 @@
 import { keepAliveComment } from '../../lib/bytes/sse.ts'
 import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
 import { readUsage } from './answer-read.ts'
+import { geminiContents } from './contents.ts'
 import { count } from './count.ts'
 import { embedding } from './embedding.ts'
 import { writeError, writeStreamError } from './errors.ts'
@@ -12,7 +13,6 @@ import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
-import { geminiContents } from './contents.ts'
 
 const chat: ChatCodec = {
   streamsByDefault: false,

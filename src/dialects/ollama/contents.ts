@@ -1,11 +1,25 @@
 import type { Static } from '@sinclair/typebox'
 import { isObject } from '../../lib/json/read.ts'
-import type { ContentForms, ContentShape, DialectContents, MembersOf, StreamContents, StreamedText } from '../../sdk/content.ts'
+import type {
+  ContentForms,
+  ContentShape,
+  DialectContents,
+  MembersOf,
+  StreamContents,
+  StreamedText,
+} from '../../sdk/content.ts'
 import type { OllamaEmbedBody, OllamaEmbeddingsBody } from './embedding.ts'
 import type { OllamaChatBody, OllamaGenerateBody } from './schema.ts'
 
 const messageMembers = {
-  ...{ role: 'keep', content: 'text', thinking: 'text', tool_name: 'keep', tool_call_id: 'keep', name: 'text' },
+  ...{
+    role: 'keep',
+    content: 'text',
+    thinking: 'text',
+    tool_name: 'keep',
+    tool_call_id: 'keep',
+    name: 'text',
+  },
   images: { text: 'media', items: 'media' },
   tool_calls: {
     items: {
@@ -32,7 +46,10 @@ const messages = {
   },
 } as const satisfies ContentForms
 
-const options = { members: { stop: { text: 'text', items: 'text' } }, rest: 'keep' } as const satisfies ContentForms
+const options = {
+  members: { stop: { text: 'text', items: 'text' } },
+  rest: 'keep',
+} as const satisfies ContentForms
 const named = { model: 'opaque', model_name: 'opaque' } as const
 
 const shared = {

@@ -2,6 +2,7 @@ import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
 import { randomCallId } from '../shared/call-ids.ts'
 import { streamEdits } from '../shared/stream-filter.ts'
 import { readUsage } from './answer-read.ts'
+import { ollamaContents } from './contents.ts'
 import { fitContext } from './context.ts'
 import { embedding } from './embedding.ts'
 import { writeError, writeStreamError } from './errors.ts'
@@ -12,7 +13,6 @@ import { checkAnswer, readResponse, writeResponse } from './response.ts'
 import { missingDefaults } from './sampling.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
-import { ollamaContents } from './contents.ts'
 
 /**
  * Ollama cuts a prompt that exceeds the context from its front, and an answer that fills the context pushes the prompt

@@ -6,10 +6,10 @@ import { badRequest } from '../../sdk/errors.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { readSampling, writeSampling } from '../shared/sampling.ts'
 import { createWriter, readResponse, writeResponse } from './completion-answer.ts'
+import { completionContents } from './contents.ts'
 import { openai } from './index.ts'
 import { completionSampling, defaultsFor } from './sampling.ts'
 import { OpenaiCompletionBody } from './schema.ts'
-import { completionContents } from './contents.ts'
 
 /**
  * OpenAI's older completions, as a second surface of its dialect: what a server that has them gets as it is, and what

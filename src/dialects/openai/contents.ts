@@ -1,5 +1,11 @@
 import type { Static } from '@sinclair/typebox'
-import type { ContentForms, ContentShape, ContentTable, DialectContents, MembersOf } from '../../sdk/content.ts'
+import type {
+  ContentForms,
+  ContentShape,
+  ContentTable,
+  DialectContents,
+  MembersOf,
+} from '../../sdk/content.ts'
 import type { OpenaiEmbeddingBody } from './embedding.ts'
 import type { OpenaiChatBody, OpenaiCompletionBody } from './schema.ts'
 import { completionStream } from './stream-contents.ts'
@@ -84,7 +90,9 @@ const messageMembers = {
     },
   },
   thinking_blocks: {
-    items: { members: { type: 'keep', thinking: 'text', signature: 'opaque', data: 'opaque', cache_control: 'keep' } },
+    items: {
+      members: { type: 'keep', thinking: 'text', signature: 'opaque', data: 'opaque', cache_control: 'keep' },
+    },
   },
   function_call: called,
   tool_calls: { items: toolCall },
@@ -119,7 +127,12 @@ const engineMembers = {
   ...{ chat_template: 'keep', chat_template_kwargs: 'keep', add_generation_prompt: 'keep' },
   ...{ continue_final_message: 'keep', add_special_tokens: 'keep', echo: 'keep', best_of: 'keep' },
   ...{ guided_json: 'schema', guided_regex: 'keep', guided_choice: 'keep', guided_grammar: 'keep' },
-  ...{ guided_decoding_backend: 'keep', structured_outputs: 'schema', json_schema: 'schema', grammar: 'keep' },
+  ...{
+    guided_decoding_backend: 'keep',
+    structured_outputs: 'schema',
+    json_schema: 'schema',
+    grammar: 'keep',
+  },
   ...{ regex: 'keep', ebnf: 'keep', bad_words: stop, stop_token_ids: 'keep', mm_processor_kwargs: 'keep' },
   ...{ priority: 'keep', request_id: 'keep', kv_transfer_params: 'keep', vllm_xargs: 'keep' },
   ...{ lora: 'keep', adapter_id: 'keep', cache_salt: 'text', session_id: 'text', trace_id: 'keep' },
@@ -213,14 +226,22 @@ const document = {
 } as const satisfies ContentForms
 const documents = { ...document, items: document } as const satisfies ContentForms
 
-const named = { model: 'opaque', model_name: 'opaque', user: 'text' } as const satisfies Record<string, ContentShape>
+const named = { model: 'opaque', model_name: 'opaque', user: 'text' } as const satisfies Record<
+  string,
+  ContentShape
+>
 const options = {
   ...{ top_n: 'keep', top_k: 'keep', return_documents: 'keep', return_text: 'keep', raw_scores: 'keep' },
   ...{ max_chunks_per_doc: 'keep', max_tokens_per_doc: 'keep', rank_fields: 'keep', activation: 'keep' },
   ...{ truncate: 'keep', encoding_format: 'keep', dimensions: 'keep', normalize: 'keep', task: 'keep' },
   ...{ instruction: 'text', priority: 'keep', truncate_prompt_tokens: 'keep', add_special_tokens: 'keep' },
   ...{ softmax: 'keep', use_activation: 'keep', embed_dtype: 'keep', endianness: 'keep' },
-  ...{ truncation_side: 'keep', chat_template_kwargs: 'keep', chat_template: 'keep', mm_processor_kwargs: 'keep' },
+  ...{
+    truncation_side: 'keep',
+    chat_template_kwargs: 'keep',
+    chat_template: 'keep',
+    mm_processor_kwargs: 'keep',
+  },
 } as const satisfies Record<string, ContentShape>
 
 /** Shapes of this dialect's operations; the names are those of the router. One without an entry is refused. */
@@ -250,7 +271,13 @@ const openaiRequests = {
     members: {
       ...named,
       ...{ input: 'text', instructions: 'text', voice: { text: 'keep', members: { id: 'keep' } } },
-      ...{ response_format: 'keep', speed: 'keep', stream_format: 'keep', language: 'keep', task_type: 'keep' },
+      ...{
+        response_format: 'keep',
+        speed: 'keep',
+        stream_format: 'keep',
+        language: 'keep',
+        task_type: 'keep',
+      },
       ...{ stream: 'keep', seed: 'keep', ref_audio: 'media', ref_text: 'text' },
     },
   },
@@ -260,7 +287,13 @@ const openaiRequests = {
       ...{ prompt: 'text', negative_prompt: 'text', n: 'keep', size: 'keep', quality: 'keep', style: 'keep' },
       ...{ response_format: 'keep', output_format: 'keep', output_compression: 'keep', background: 'keep' },
       ...{ moderation: 'keep', partial_images: 'keep', stream: 'keep', seed: 'keep', steps: 'keep' },
-      ...{ num_inference_steps: 'keep', guidance_scale: 'keep', cfg_scale: 'keep', width: 'keep', height: 'keep' },
+      ...{
+        num_inference_steps: 'keep',
+        guidance_scale: 'keep',
+        cfg_scale: 'keep',
+        width: 'keep',
+        height: 'keep',
+      },
     },
   },
   image_edit: {
@@ -278,7 +311,13 @@ const openaiRequests = {
       ...{ input_prefix: 'text', input_suffix: 'text', prompt: texts },
       input_extra: { items: { members: { text: 'text', filename: 'text' } } },
       ...sampling,
-      ...{ n_predict: 'keep', n_indent: 'keep', t_max_predict_ms: 'keep', samplers: 'keep', cache_prompt: 'keep' },
+      ...{
+        n_predict: 'keep',
+        n_indent: 'keep',
+        t_max_predict_ms: 'keep',
+        samplers: 'keep',
+        cache_prompt: 'keep',
+      },
       ...{ id_slot: 'keep', n_keep: 'keep', n_probs: 'keep', response_fields: 'keep' },
     },
   },

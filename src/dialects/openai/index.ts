@@ -4,6 +4,7 @@ import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
 import { readUsage } from './answer-read.ts'
 import { wholeAsStream } from './collect.ts'
+import { openaiContents } from './contents.ts'
 import { embedding } from './embedding.ts'
 import { createPassthrough, passthroughEdits } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
@@ -13,7 +14,6 @@ import { missingDefaults } from './sampling.ts'
 import { OpenaiChatBody } from './schema.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter, writeStreamError } from './stream-write.ts'
-import { openaiContents } from './contents.ts'
 
 /** OpenAI chat completions, as OpenAI, vLLM, LM Studio and many others speak it. */
 export const openai: Dialect = {

@@ -63,7 +63,11 @@ function textsOf(choice: JsonObject, index: number, at: (string | number)[]): St
 }
 
 /** A delta with this one piece and what says where it belongs. */
-function deltaWith(delta: JsonObject | undefined, path: readonly (string | number)[], text: string): JsonObject {
+function deltaWith(
+  delta: JsonObject | undefined,
+  path: readonly (string | number)[],
+  text: string,
+): JsonObject {
   const [name = '', ...rest] = path
   if (name === 'tool_calls') {
     const [position, kind = '', member = ''] = rest

@@ -1,6 +1,12 @@
 import type { Static } from '@sinclair/typebox'
 import { isObject, textOf } from '../../lib/json/read.ts'
-import type { ContentForms, ContentShape, DialectContents, MembersOf, StreamContents } from '../../sdk/content.ts'
+import type {
+  ContentForms,
+  ContentShape,
+  DialectContents,
+  MembersOf,
+  StreamContents,
+} from '../../sdk/content.ts'
 import type { ResponsesBody } from './schema.ts'
 
 const part = {
@@ -11,12 +17,27 @@ const part = {
       input_image: { members: { type: 'keep', image_url: 'media', file_id: 'media', detail: 'keep' } },
       input_audio: { members: { type: 'keep', input_audio: 'media' } },
       input_file: {
-        members: { type: 'keep', file_data: 'media', file_id: 'media', file_url: 'media', filename: 'text', detail: 'keep' },
+        members: {
+          type: 'keep',
+          file_data: 'media',
+          file_id: 'media',
+          file_url: 'media',
+          filename: 'text',
+          detail: 'keep',
+        },
       },
       refusal: { members: { type: 'keep', refusal: 'text' } },
       encrypted_content: { members: { type: 'keep', encrypted_content: 'opaque' } },
     },
-    otherwise: { members: { type: 'keep', text: 'text', annotations: 'value', logprobs: 'value', prompt_cache_breakpoint: 'keep' } },
+    otherwise: {
+      members: {
+        type: 'keep',
+        text: 'text',
+        annotations: 'value',
+        logprobs: 'value',
+        prompt_cache_breakpoint: 'keep',
+      },
+    },
   },
 } as const satisfies ContentForms
 
@@ -100,7 +121,12 @@ const body = {
 } as const satisfies MembersOf<Static<typeof ResponsesBody>>
 
 const more = {
-  ...{ safety_identifier: 'text', service_tier: 'keep', prompt_cache_retention: 'keep', max_tool_calls: 'keep' },
+  ...{
+    safety_identifier: 'text',
+    service_tier: 'keep',
+    prompt_cache_retention: 'keep',
+    max_tool_calls: 'keep',
+  },
   ...{ context_management: 'keep', client_metadata: 'value', moderation: 'keep' },
 } as const satisfies Record<string, ContentShape>
 
@@ -124,7 +150,10 @@ const stream: StreamContents = {
     if (type.endsWith('.delta') && typeof event.delta === 'string')
       return { texts: [{ channel, path: ['delta'], isJson: jsonDeltas.has(base) }] }
     if (type === 'response.output_text.annotation.added')
-      return { texts: [], offsets: { path: ['annotation'], channel: channelOf(event, 'response.output_text') } }
+      return {
+        texts: [],
+        offsets: { path: ['annotation'], channel: channelOf(event, 'response.output_text') },
+      }
     if (type === 'response.output_item.done') return { texts: [], ends: [itemOf(event)] }
     if (endings.has(type)) return { texts: [], ends: [''] }
     return { texts: [], ends: type.endsWith('.done') ? [channel] : [] }

@@ -6,6 +6,7 @@ import { writeOpenaiError } from '../shared/openai-error.ts'
 import { streamEdits } from '../shared/stream-filter.ts'
 import { checkAnswer, readResponse, readUsage } from './answer-read.ts'
 import { writeResponse } from './answer-write.ts'
+import { responsesContents } from './contents.ts'
 import { writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
@@ -14,7 +15,6 @@ import { missingDefaults } from './sampling.ts'
 import { ResponsesBody } from './schema.ts'
 import { createReader } from './stream-read.ts'
 import { createWriter } from './stream-write.ts'
-import { responsesContents } from './contents.ts'
 
 /** OpenAI's Responses API. Source: OpenAI API reference, "Responses". */
 export const responses: Dialect = {

@@ -71,7 +71,9 @@ export default fp(
           request.processing = processing
           const client = processing ? await processing.client(named) : named
           const answered = replyTo(app, client, reply, keepAlive)
-          const end = processing?.masks ? restoringClient(answered, processing, formOf(given.dialect)) : answered
+          const end = processing?.masks
+            ? restoringClient(answered, processing, formOf(given.dialect))
+            : answered
           await answerChat(client, end, servicesOf(request))
         } catch (thrown) {
           if (!endWithError(given, request, keepAlive, thrown)) throwUnlessSent(reply, thrown)

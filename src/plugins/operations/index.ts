@@ -73,7 +73,10 @@ export default fp(
     })
     done()
   },
-  { name: 'operations', dependencies: ['config', 'registries', 'auth', 'models', 'exchange', 'gateway', 'processors'] },
+  {
+    name: 'operations',
+    dependencies: ['config', 'registries', 'auth', 'models', 'exchange', 'gateway', 'processors'],
+  },
 )
 
 /** The router splits the request, so all parts count as one request; concurrent parts take one slot each. */

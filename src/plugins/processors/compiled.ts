@@ -13,8 +13,11 @@ import type { ContentProcessor, ProcessorType } from '../../sdk/processor.ts'
 import type { Registry } from '../../sdk/registry.ts'
 import { postJson } from './post-json.ts'
 
+/** What a processor asks of a client. */
+export type ClientName = Pick<ClientKey, 'id' | 'group'>
+
 interface Common extends ProcessorScope {
-  appliesTo(models: readonly string[], client: ClientKey | undefined): boolean
+  appliesTo(models: readonly string[], client: ClientName | undefined): boolean
 }
 
 export interface MaskingProcessor extends Common {
@@ -123,5 +126,7 @@ function maskingOf(entry: MaskingEntry, scope: Common): MaskingProcessor {
 
 function serviceOf(service: NonNullable<MaskingEntry['services']>[number]): MaskingService {
   const { type, url, language = 'en', min_score: minScore = 0.5, entities } = service
-  return type === 'presidio' ? presidio({ url, language, minScore, entities }, postJson) : pythonMasker({ url }, postJson)
+  return type === 'presidio'
+    ? presidio({ url, language, minScore, entities }, postJson)
+    : pythonMasker({ url }, postJson)
 }

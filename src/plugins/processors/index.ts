@@ -4,13 +4,13 @@ import { isMadeSecret, madeSecret } from '../../config/masking-secret.ts'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
 import { hasSeveralHosts, maskingSecretMissing } from '../../config/settings.ts'
 import { isObject } from '../../lib/json/read.ts'
+import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 import { type MaskingKey, maskingKey } from '../../processors/masking/key.ts'
-import type { ClientKey } from '../../sdk/client-key.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { ProcessorType } from '../../sdk/processor.ts'
 import { Registry } from '../../sdk/registry.ts'
 import type { Model } from '../../sdk/target.ts'
-import { type CompiledProcessor, type CompiledProcessors, compiled } from './compiled.ts'
+import { type ClientName, type CompiledProcessor, type CompiledProcessors, compiled, type MaskingProcessor } from './compiled.ts'
 import { Processing } from './processing.ts'
 
 declare module 'fastify' {
@@ -25,7 +25,9 @@ declare module 'fastify' {
       /** What is to be done for a request to a model; undefined: nothing. */
       begin(request: FastifyRequest, model: Model): Processing | undefined
       /** Names of the processors that would apply. */
-      namesFor(models: readonly string[], client: ClientKey | undefined): string[]
+      namesFor(models: readonly string[], client: ClientName | undefined): string[]
+      /** A text with masks in the Python llm-router's form in place of all built-in kinds. */
+      maskText(text: string): Promise<{ text: string; mappings: Record<string, string> }>
     }
   }
   interface FastifyRequest {
@@ -73,6 +75,7 @@ export default fp(
         })
       },
       namesFor: (models, client) => applying(current, models, client, false).map(({ name }) => name),
+      maskText: (text) => withMasks(text, current.onRequest),
     })
     done()
   },
@@ -89,12 +92,32 @@ function wishOf({ body }: FastifyRequest): boolean | undefined {
 function applying(
   { list, onRequest }: CompiledProcessors,
   models: readonly string[],
-  client: ClientKey | undefined,
+  client: ClientName | undefined,
   isAsked: boolean,
 ): CompiledProcessor[] {
   const applying = list.filter((processor) => processor.appliesTo(models, client))
   if (isAsked && !applying.some(({ type }) => type === 'masking')) applying.push(onRequest)
   return applying
+}
+
+async function withMasks(
+  text: string,
+  { plan }: MaskingProcessor,
+): Promise<{ text: string; mappings: Record<string, string> }> {
+  const found = await plan.rules.find(text, new EventLoopBudget(), { literals: false })
+  const stamp = Math.round((performance.timeOrigin + performance.now()) * 1000)
+  const masks = new Map<string, string>()
+  let masked = ''
+  let from = 0
+  for (const { start, end, kind } of found) {
+    const value = text.slice(start, end)
+    const known = [...masks].find(([mask, each]) => each === value && mask.startsWith(`${kind}_`))?.[0]
+    const mask = known ?? `${kind}_${stamp}_${masks.size + 1}`
+    masks.set(mask, value)
+    masked += `${text.slice(from, start)}{${mask}}`
+    from = end
+  }
+  return { text: masked + text.slice(from), mappings: Object.fromEntries(masks) }
 }
 
 const maxKeys = 10_000

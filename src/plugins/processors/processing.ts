@@ -1,8 +1,8 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
 import { applyEdits, scanObject, setMembers } from '../../lib/json/splice.ts'
+import { type Restored, type RestoringOptions, restoredBody } from '../../processors/answers/restoring.ts'
 import { BodyContents } from '../../processors/contents/body-contents.ts'
 import { chatShape } from '../../processors/contents/chat-shape.ts'
-import { type RestoringOptions, restoredBody } from '../../processors/answers/restoring.ts'
 import type { MaskingKey } from '../../processors/masking/key.ts'
 import { masked } from '../../processors/masking/masking.ts'
 import { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
@@ -40,7 +40,9 @@ export class Processing {
 
   /** Whether answers are changed on their way back. */
   get restores(): boolean {
-    return this.#masking?.plan.restores === true && this.#pseudonyms !== undefined && this.#pseudonyms.size > 0
+    return (
+      this.#masking?.plan.restores === true && this.#pseudonyms !== undefined && this.#pseudonyms.size > 0
+    )
   }
 
   /** Whether probabilities of tokens would show pseudonyms. */
@@ -56,7 +58,8 @@ export class Processing {
   /** The client's chat with processed contents. */
   async client(client: ClientRequest): Promise<ClientRequest> {
     const { source, dialect, remembers } = client
-    if (source.from === 'router') return { ...client, source: { ...source, request: await this.chat(source.request) } }
+    if (source.from === 'router')
+      return { ...client, source: { ...source, request: await this.chat(source.request) } }
     if (remembers) {
       dialect.chat.checkRequest?.(client.outline)
       const read = { ...dialect.chat.readRequest(client.readBody(), client.stream), model: client.alias }
@@ -66,7 +69,12 @@ export class Processing {
     const scan = scanObject(bytes)
     const body: unknown = JSON.parse(bytes.toString())
     if (!scan || !isObject(body)) throw badRequest('The body must be a JSON object')
-    return { ...withoutForeignState(client), source: { from: 'client', bytes, scan }, outline: body, readBody: () => body }
+    return {
+      ...withoutForeignState(client),
+      source: { from: 'client', bytes, scan },
+      outline: body,
+      readBody: () => body,
+    }
   }
 
   /** A chat whose tokens are counted: its bytes, and the body that they are read as. */
@@ -74,7 +82,11 @@ export class Processing {
     const changed = await this.client(client)
     if (changed.source.from === 'router' || client.source.from === 'router') return changed
     const read = client.readBody()
-    const bytes = await this.body(Buffer.from(JSON.stringify(read)), client.dialect.contents?.requests.chat, 'chat')
+    const bytes = await this.body(
+      Buffer.from(JSON.stringify(read)),
+      client.dialect.contents?.requests.chat,
+      'chat',
+    )
     const body: JsonObject = JSON.parse(bytes.toString())
     return { ...changed, outline: body, readBody: () => body }
   }
@@ -101,7 +113,12 @@ export class Processing {
     for (const processor of this.#around.processors) {
       const startedAt = performance.now()
       const record = (outcome: Processed['outcome'], values = 0): void =>
-        this.#record({ processor: processor.name, outcome, values, durationMs: performance.now() - startedAt })
+        this.#record({
+          processor: processor.name,
+          outcome,
+          values,
+          durationMs: performance.now() - startedAt,
+        })
       try {
         checkProtection(processor, contents)
         const current = contents.texts.map((found, index) => ({ ...found, text: texts[index] ?? '' }))
@@ -128,7 +145,7 @@ export class Processing {
   restored(body: Buffer): Buffer {
     if (!this.masks) return body
     const { body: restored, done } = restoredBody(body, this.restoring())
-    this.countRestored(done.values)
+    this.countRestored(done)
     if (done.leftOutLogprobs) this.#dropLogprobs()
     return restored
   }
@@ -143,7 +160,10 @@ export class Processing {
   restoredChat(response: ChatResponse): ChatResponse {
     if (!this.restores) return response
     const { choices } = response
-    return { ...response, choices: JSON.parse(this.restored(Buffer.from(JSON.stringify(choices))).toString()) }
+    return {
+      ...response,
+      choices: JSON.parse(this.restored(Buffer.from(JSON.stringify(choices))).toString()),
+    }
   }
 
   restoring(): RestoringOptions {
@@ -156,11 +176,12 @@ export class Processing {
     }
   }
 
-  countRestored(values: number): void {
-    if (values === 0) return
+  countRestored({ values, unknown }: Pick<Restored, 'values' | 'unknown'>): void {
+    if (values === 0 && unknown === 0) return
     const { exchange } = this.#around
-    exchange.processed ??= { steps: [], restored: 0 }
+    exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
     exchange.processed.restored += values
+    exchange.processed.unknown += unknown
   }
 
   /** To be called before the headers of an answer go out. */
@@ -199,7 +220,8 @@ export class Processing {
       case 'pass':
         return { texts: contents, values: 0 }
       case 'replace': {
-        if (verdict.contents.length !== contents.length) throw new Error('another number of contents came back')
+        if (verdict.contents.length !== contents.length)
+          throw new Error('another number of contents came back')
         const values = verdict.contents.filter((text, index) => text !== contents[index]).length
         return { texts: [...verdict.contents], values }
       }
@@ -223,7 +245,11 @@ export class Processing {
   }
 
   /** Throws the client's error unless the processor fails open. */
-  #failed(processor: CompiledProcessor, thrown: unknown, record: (outcome: Processed['outcome']) => void): void {
+  #failed(
+    processor: CompiledProcessor,
+    thrown: unknown,
+    record: (outcome: Processed['outcome']) => void,
+  ): void {
     const { name, failure } = processor
     const { exchange } = this.#around
     if (exchange.signal.aborted) throw asRouterError(exchange.signal.reason)
@@ -233,7 +259,10 @@ export class Processing {
     }
     if (failure === 'open') {
       record('failed_open')
-      this.#around.warn({ processor: name, error_name: nameOf(thrown) }, 'processor failed; the request passes')
+      this.#around.warn(
+        { processor: name, error_name: nameOf(thrown) },
+        'processor failed; the request passes',
+      )
       return
     }
     if (thrown instanceof RouterError) {
@@ -241,7 +270,10 @@ export class Processing {
       throw thrown
     }
     record('failed_closed')
-    this.#around.warn({ processor: name, error_name: nameOf(thrown) }, 'processor failed; the request is refused')
+    this.#around.warn(
+      { processor: name, error_name: nameOf(thrown) },
+      'processor failed; the request is refused',
+    )
     throw new RouterError('overloaded', `The request cannot be processed by '${name}' now`, {
       code: 'processor_failed',
       causeCode: 'PROCESSOR',
@@ -252,7 +284,7 @@ export class Processing {
 
   #record(step: Processed): void {
     const { exchange } = this.#around
-    exchange.processed ??= { steps: [], restored: 0 }
+    exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
     exchange.processed.steps.push(step)
   }
 }
@@ -260,7 +292,8 @@ export class Processing {
 /** The upstream keeps no conversation of masked requests: what it kept could not be put back. */
 function withoutForeignState(client: ClientRequest): ClientRequest {
   if (client.dialect.name !== 'responses') return client
-  if (client.only === 'responses') throw notProtected("'previous_response_id' names a response that is kept elsewhere")
+  if (client.only === 'responses')
+    throw notProtected("'previous_response_id' names a response that is kept elsewhere")
   const { native: _native, ...dialect } = client.dialect
   return { ...client, dialect }
 }
@@ -268,17 +301,29 @@ function withoutForeignState(client: ClientRequest): ClientRequest {
 /** Throws for what the processor cannot see or must not change. */
 function checkProtection(processor: CompiledProcessor, contents: BodyContents): void {
   const [unprotected] = contents.unprotected
-  if (unprotected !== undefined) throw notProtected(`'${unprotected}' cannot be processed by '${processor.name}'`, unprotected)
+  if (unprotected !== undefined)
+    throw notProtected(`'${unprotected}' cannot be processed by '${processor.name}'`, unprotected)
   if (processor.type !== 'masking') return
   const [media] = contents.media
   if (media !== undefined && !processor.passesMedia)
-    throw notProtected(`'${media}' is an image, audio or a file, which '${processor.name}' cannot read`, media)
+    throw notProtected(
+      `'${media}' is an image, audio or a file, which '${processor.name}' cannot read`,
+      media,
+    )
   const held = contents.kept.find(({ text }) => processor.plan.rules.holdsCertain(text))
-  if (held) throw notProtected(`'${held.path}' holds what '${processor.name}' masks, where nothing can be masked`, held.path)
+  if (held)
+    throw notProtected(
+      `'${held.path}' holds what '${processor.name}' masks, where nothing can be masked`,
+      held.path,
+    )
 }
 
 function notProtected(message: string, param?: string): RouterError {
-  return new RouterError('forbidden', message, { code: 'not_protected', shouldRetry: false, ...(param === undefined ? {} : { param }) })
+  return new RouterError('forbidden', message, {
+    code: 'not_protected',
+    shouldRetry: false,
+    ...(param === undefined ? {} : { param }),
+  })
 }
 
 function blocked(name: string): RouterError {

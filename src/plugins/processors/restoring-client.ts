@@ -23,7 +23,11 @@ export function restoringClient(client: ChatClient, processing: Processing, form
 }
 
 /** The same for an answer of any kind: JSON, events, or bytes that are no text. */
-export function restoringPipe(pipe: ClientPipe, processing: Processing, contents: StreamContents): ClientPipe {
+export function restoringPipe(
+  pipe: ClientPipe,
+  processing: Processing,
+  contents: StreamContents,
+): ClientPipe {
   let inner: Change | undefined
   const restoring: ClientPipe = {
     committed: false,
@@ -105,10 +109,11 @@ function restoringEvents(processing: Processing, { contents, mediaType }: Answer
   const restoring = new StreamRestoring(contents, framingOf(mediaType), processing.restoring())
   const decoder = new TextDecoder()
   return {
-    push: (bytes) => restoring.push(typeof bytes === 'string' ? bytes : decoder.decode(bytes, { stream: true })),
+    push: (bytes) =>
+      restoring.push(typeof bytes === 'string' ? bytes : decoder.decode(bytes, { stream: true })),
     end() {
       const rest = restoring.push(decoder.decode()) + restoring.end()
-      processing.countRestored(restoring.done.values)
+      processing.countRestored(restoring.done)
       return rest
     },
   }

@@ -1,6 +1,7 @@
-import { type Edit, applyEdits } from '../../lib/json/splice.ts'
+import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import { JsonWriting } from '../masking/json-writing.ts'
+import { lookAlikes } from '../masking/pseudonyms.ts'
 import { type Dictionary, movedOffset, type Shift, TextRestorer } from '../masking/restorer.ts'
 
 export interface RestoringOptions {
@@ -18,12 +19,19 @@ export interface Restored {
   /** Values that were put back. */
   values: number
   leftOutLogprobs: boolean
+  /** Words that look like pseudonyms and stand for nothing. */
+  unknown: number
 }
 
 /** Members whose strings are the text of a JSON value. */
 const jsonMembers: ReadonlySet<string> = new Set(['arguments', 'partial_json'])
 /** Members that hold token probabilities. */
-const probabilityMembers: ReadonlySet<string> = new Set(['logprobs', 'logprobsResult', 'prompt_logprobs', 'completion_probabilities'])
+const probabilityMembers: ReadonlySet<string> = new Set([
+  'logprobs',
+  'logprobsResult',
+  'prompt_logprobs',
+  'completion_probabilities',
+])
 /** Bytes that only their server can read. */
 const opaqueMembers: ReadonlySet<string> = new Set(['signature', 'thoughtSignature', 'encrypted_content'])
 
@@ -33,7 +41,7 @@ export class ValueRestoring {
   readonly #options: RestoringOptions
   readonly #skipped: ReadonlySet<JsonNode>
   readonly edits: Edit[] = []
-  readonly done: Restored = { values: 0, leftOutLogprobs: false }
+  readonly done: Restored = { values: 0, leftOutLogprobs: false, unknown: 0 }
 
   constructor(bytes: Buffer, options: RestoringOptions, skipped: ReadonlySet<JsonNode> = new Set()) {
     this.#bytes = bytes
@@ -66,7 +74,11 @@ export class ValueRestoring {
       if (this.#options.leavesOutLogprobs && probabilityMembers.has(key) && value.type !== 'word') {
         this.done.leftOutLogprobs = true
         this.edits.push({ start: value.start, end: value.end, text: value.type === 'array' ? '[]' : 'null' })
-      } else if (value.type === 'string' && (key === 'content' || key === 'text') && !this.#skipped.has(value)) {
+      } else if (
+        value.type === 'string' &&
+        (key === 'content' || key === 'text') &&
+        !this.#skipped.has(value)
+      ) {
         shifts = this.#string(value, key)
       } else if (!opaqueMembers.has(key) || value.type !== 'string') {
         this.restore(value, key)
@@ -99,7 +111,8 @@ export class ValueRestoring {
     ] as const) {
       const proof = memberOf(node, name)
       const value = values.map((each) => memberOf(node, each)).find((found) => found !== undefined)
-      if (proof?.type !== 'string' || !value || proof.end - proof.start === 2 || this.#skipped.has(proof)) continue
+      if (proof?.type !== 'string' || !value || proof.end - proof.start === 2 || this.#skipped.has(proof))
+        continue
       const json = this.#bytes.toString('utf8', value.start, value.end)
       const sealed = this.#options.sealProof({ json, proof: stringAt(this.#bytes, proof) })
       this.edits.push({ start: proof.start, end: proof.end, text: JSON.stringify(sealed) })
@@ -118,14 +131,23 @@ export class ValueRestoring {
     const restorer = new TextRestorer(this.#options.dictionary, isJson ? new JsonWriting() : undefined)
     const changed = restorer.push(text) + restorer.flush()
     this.done.values += restorer.restored
+    this.done.unknown += unknownIn(text, this.#options.dictionary)
     return { text: changed, shifts: restorer.shifts }
   }
+}
+
+/** Words that look like pseudonyms and stand for nothing: a model has invented or changed them. */
+export function unknownIn(text: string, dictionary: Dictionary): number {
+  if (!dictionary.starts || !text.includes('_')) return 0
+  let unknown = 0
+  for (const { start } of lookAlikes(text)) if (dictionary.read(text, start, true) === undefined) unknown++
+  return unknown
 }
 
 /** A whole answer with its values, all other bytes as they came. */
 export function restoredBody(body: Buffer, options: RestoringOptions): { body: Buffer; done: Restored } {
   const root = readTree(body)
-  if (!root) return { body, done: { values: 0, leftOutLogprobs: false } }
+  if (!root) return { body, done: { values: 0, leftOutLogprobs: false, unknown: 0 } }
   const restoring = new ValueRestoring(body, options)
   restoring.restore(root)
   return { body: applyEdits(body, restoring.edits), done: restoring.done }

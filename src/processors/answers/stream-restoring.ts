@@ -1,11 +1,11 @@
-import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { isObject } from '../../lib/json/read.ts'
+import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { StreamContents, StreamedContents, StreamedText } from '../../sdk/content.ts'
 import { JsonWriting } from '../masking/json-writing.ts'
 import { TextRestorer } from '../masking/restorer.ts'
 import type { Frame, Framing } from './framing.ts'
-import { type Restored, type RestoringOptions, ValueRestoring } from './restoring.ts'
+import { type Restored, type RestoringOptions, unknownIn, ValueRestoring } from './restoring.ts'
 
 type StreamedEvent = Record<string, unknown>
 
@@ -31,7 +31,7 @@ export class StreamRestoring {
   /** Events that were added, by which those behind them are renumbered. */
   #added = 0
   #lastNumber = -1
-  readonly done: Restored = { values: 0, leftOutLogprobs: false }
+  readonly done: Restored = { values: 0, leftOutLogprobs: false, unknown: 0 }
 
   constructor(contents: StreamContents, framing: Framing, options: RestoringOptions) {
     this.#contents = contents
@@ -48,7 +48,9 @@ export class StreamRestoring {
 
   /** What is held; nothing follows. */
   end(): string {
-    return this.#ended([...this.#channels.keys()]) + this.#framing.rest()
+    const held = this.#ended([...this.#channels.keys()])
+    for (const name of this.#channels.keys()) this.#settle(name)
+    return held + this.#framing.rest()
   }
 
   #frame(frame: Frame): string {
@@ -106,10 +108,17 @@ export class StreamRestoring {
       const node = nodeAt(root, path)
       if (node?.type !== 'string') continue
       handled.add(node)
-      const json = 'channel' in of ? JSON.stringify(this.#channels.get(of.channel)?.raw ?? '') : sliceAt(bytes, root, of.path)
+      const json =
+        'channel' in of
+          ? JSON.stringify(this.#channels.get(of.channel)?.raw ?? '')
+          : sliceAt(bytes, root, of.path)
       const proof = stringAt(bytes, node)
       if (proof === '' || json === undefined) continue
-      edits.push({ start: node.start, end: node.end, text: JSON.stringify(this.#options.sealProof({ json, proof })) })
+      edits.push({
+        start: node.start,
+        end: node.end,
+        text: JSON.stringify(this.#options.sealProof({ json, proof })),
+      })
     }
     const restoring = new ValueRestoring(bytes, this.#options, handled)
     restoring.restore(root)
@@ -170,10 +179,13 @@ export class StreamRestoring {
     if (!channel) return
     this.done.values += channel.restorer.restored
     channel.restorer.restored = 0
+    this.done.unknown += unknownIn(channel.raw, this.#options.dictionary)
+    channel.raw = ''
   }
 
-  #count({ values, leftOutLogprobs }: Restored): void {
+  #count({ values, leftOutLogprobs, unknown }: Restored): void {
     this.done.values += values
+    this.done.unknown += unknown
     if (leftOutLogprobs) this.done.leftOutLogprobs = true
   }
 }

@@ -69,7 +69,8 @@ export class BodyContents {
         return
       case 'keep':
       case 'schema':
-        return this.#keep(node, at.path)
+        this.#keep(node, at.path)
+        return
       case 'text':
         if (node.type === 'string') this.#text(node, at)
         else if (node.type !== 'number') this.#unprotect(node, at)
@@ -79,7 +80,8 @@ export class BodyContents {
         else this.#value(node, at)
         return
       case 'value':
-        return this.#value(node, at)
+        this.#value(node, at)
+        return
       case 'media':
         if (!isEmpty(node, this.#bytes)) this.media.push(at.path)
         return
@@ -101,9 +103,11 @@ export class BodyContents {
         else this.#walk(node, shape.text, at)
         return
       case 'array':
-        return this.#items(node, shape, at)
+        this.#items(node, shape, at)
+        return
       case 'object':
-        return this.#members(node, shape, at)
+        this.#members(node, shape, at)
+        return
     }
   }
 
@@ -194,7 +198,8 @@ export class BodyContents {
         changed[index] = text
       })
     }
-    for (const { text: kept, path } of contents.kept) this.kept.push({ text: kept, path: `${at.path}.${path}` })
+    for (const { text: kept, path } of contents.kept)
+      this.kept.push({ text: kept, path: `${at.path}.${path}` })
     this.#inner.push(() => {
       const after = contents.with(changed).toString()
       if (after !== text) this.#replace(node, JSON.stringify(after))

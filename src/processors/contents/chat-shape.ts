@@ -11,7 +11,14 @@ const part = {
       audio: { members: { type: 'keep', data: 'media', format: 'keep', cacheControl: 'keep' } },
       file: {
         members: {
-          ...{ type: 'keep', data: 'media', url: 'media', fileId: 'media', name: 'text', cacheControl: 'keep' },
+          ...{
+            type: 'keep',
+            data: 'media',
+            url: 'media',
+            fileId: 'media',
+            name: 'text',
+            cacheControl: 'keep',
+          },
         },
       },
     },
@@ -28,7 +35,9 @@ const members = {
   reasoning: 'text',
   reasoningSignature: 'opaque',
   toolCalls: {
-    items: { members: { id: 'keep', name: 'keep', arguments: 'json', signature: 'opaque', cacheControl: 'keep' } },
+    items: {
+      members: { id: 'keep', name: 'keep', arguments: 'json', signature: 'opaque', cacheControl: 'keep' },
+    },
   },
 } as const satisfies Record<string, ContentShape>
 

@@ -2,7 +2,8 @@ import { isIP, isIPv4 } from 'node:net'
 import { isNear, type Match } from './match.ts'
 
 const localBefore = /[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}$/u
-const domainBehind = /^(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.){1,8}(?:xn--[a-z0-9-]{2,59}|\p{L}{2,24})(?![\p{L}\p{N}-])/u
+const domainBehind =
+  /^(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.){1,8}(?:xn--[a-z0-9-]{2,59}|\p{L}{2,24})(?![\p{L}\p{N}-])/u
 
 /** Looks at each `@` alone: an expression for the whole address would take quadratic time for a long run of letters. */
 export function* findEmails(text: string): Generator<Match> {
@@ -20,11 +21,15 @@ export function* findEmails(text: string): Generator<Match> {
 }
 
 const octet = '(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)'
-const ipv4 = new RegExp(`(?<![\\p{L}\\p{N}_.-])(?:${octet}\\.){3}${octet}(?!\\.?[\\p{L}\\p{N}_]|-\\p{L})`, 'gu')
+const ipv4 = new RegExp(
+  `(?<![\\p{L}\\p{N}_.-])(?:${octet}\\.){3}${octet}(?!\\.?[\\p{L}\\p{N}_]|-\\p{L})`,
+  'gu',
+)
 const versionWords = /(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|v\.?|ver\.?)[\s:]*$/i
 /** Addresses of a host for itself, and masks of networks. */
 const ownAddress = /^(?:127\.|0\.0\.0\.0$|255\.)/
-const ipv6 = /(?<![\p{L}\p{N}_:.])(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{1,4}|(?:\d{1,3}\.){3}\d{1,3}|(?=[^\p{L}\p{N}:]|$))(?![\p{L}\p{N}_:])/gu
+const ipv6 =
+  /(?<![\p{L}\p{N}_:.])(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{1,4}|(?:\d{1,3}\.){3}\d{1,3}|(?=[^\p{L}\p{N}:]|$))(?![\p{L}\p{N}_:])/gu
 
 export function* findIpAddresses(text: string): Generator<Match> {
   for (const { 0: found, index } of text.matchAll(ipv4)) {

@@ -72,10 +72,8 @@ export function findCard(text: string): Iterable<Match> {
   })
 }
 
-const iban = new RegExp(
-  '(?<![\\p{L}\\p{N}_])(?:[A-Za-z]{2}[ -]?\\d{2}(?:[ -]?[A-Za-z0-9]){11,30}|\\d{2}(?:[ -]?\\d){24})(?![\\p{L}\\p{N}_])',
-  'gu',
-)
+const iban =
+  /(?<![\p{L}\p{N}_])(?:[A-Za-z]{2}[ -]?\d{2}(?:[ -]?[A-Za-z0-9]){11,30}|\d{2}(?:[ -]?\d){24})(?![\p{L}\p{N}_])/gu
 
 /** A Polish account number may stand without its country. Words behind an IBAN look like a part of it, so ends are tried from the back. */
 export function* findIban(text: string): Generator<Match> {
@@ -109,9 +107,9 @@ const date = new RegExp(
   `(?<![\\p{L}\\p{N}_.,/-])(?:(\\d{4})[-./](\\d{1,2})[-./](\\d{1,2})|(\\d{1,2})[-./ ](\\d{1,2})[-./ ](\\d{4})|(\\d{1,2})(?:st|nd|rd|th|\\.)?(?: of)? (${months})\\.?,? (\\d{4})|(${months})\\.? (\\d{1,2})(?:st|nd|rd|th)?,? (\\d{4}))(?![\\p{L}\\p{N}_])`,
   'giu',
 )
-const birthBefore =
-  /(?:\bur\.|urodz|data ur|\bborn\b|birth|\bd\.?o\.?b\b)[^\n.;!?]{0,4}(?:[^\n;!?]{0,34})$/i
-const birthBehind = /^,?\s*(?:r\.\s*)?(?:\(?(?:data urodzenia|date of birth|dob)\b|to (?:moja |jego |jej )?data urodzenia|is (?:my|his|her|their) (?:birthday|date of birth)|urodził)/i
+const birthBefore = /(?:\bur\.|urodz|data ur|\bborn\b|birth|\bd\.?o\.?b\b)[^\n.;!?]{0,4}(?:[^\n;!?]{0,34})$/i
+const birthBehind =
+  /^,?\s*(?:r\.\s*)?(?:\(?(?:data urodzenia|date of birth|dob)\b|to (?:moja |jego |jej )?data urodzenia|is (?:my|his|her|their) (?:birthday|date of birth)|urodził)/i
 
 /** Any other date says nothing of a person: a word must say that it is one of birth. */
 export function* findBirthDates(text: string): Generator<Match> {

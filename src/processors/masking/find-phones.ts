@@ -14,8 +14,7 @@ export function phoneFinder(countries: readonly string[]): (text: string) => Ite
     for (const { 0: found, index } of text.matchAll(candidate)) {
       const written = trimmed(found)
       const number = written && numberIn(written, text, index, countries)
-      if (number)
-        yield { start: index, end: index + written.length, kind: 'PHONE', normal: number }
+      if (number) yield { start: index, end: index + written.length, kind: 'PHONE', normal: number }
     }
   }
 }

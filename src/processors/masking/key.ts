@@ -16,7 +16,8 @@ export function maskingKey(secret: string, client: string): MaskingKey {
     Buffer.from(hkdfSync('sha256', secret, client, `llm-router ${purpose}`, 32))
   const bytes = derived('masking')
   const proofs = derived('masking proofs')
-  const tagOf = (text: Buffer): Buffer => createHmac('sha256', proofs).update(text).digest().subarray(0, tagBytes)
+  const tagOf = (text: Buffer): Buffer =>
+    createHmac('sha256', proofs).update(text).digest().subarray(0, tagBytes)
   return {
     bytes,
     sealProof({ json, proof }) {

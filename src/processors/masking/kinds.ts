@@ -1,6 +1,14 @@
 import type { BuiltInKind } from '../../sdk/masked-kinds.ts'
 import { findEmails, findIpAddresses, findMacAddresses, findSecretUrls } from './find-addresses.ts'
-import { findBirthDates, findCard, findIban, findIdentityCard, findNip, findPesel, findRegon } from './find-numbers.ts'
+import {
+  findBirthDates,
+  findCard,
+  findIban,
+  findIdentityCard,
+  findNip,
+  findPesel,
+  findRegon,
+} from './find-numbers.ts'
 import { phoneFinder } from './find-phones.ts'
 import { findSecrets } from './find-secrets.ts'
 import type { Finder } from './match.ts'
@@ -12,9 +20,11 @@ import type { Finder } from './match.ts'
 export const certainKinds: ReadonlySet<BuiltInKind> = new Set(['EMAIL', 'IBAN', 'URL'])
 
 /** The most specific kinds first: of two that match the same characters the first one counts. */
-export function builtInFinders({ phoneCountries }: { phoneCountries: readonly string[] }): Readonly<
-  Record<BuiltInKind, Finder>
-> {
+export function builtInFinders({
+  phoneCountries,
+}: {
+  phoneCountries: readonly string[]
+}): Readonly<Record<BuiltInKind, Finder>> {
   return {
     URL: findSecretUrls,
     SECRET: findSecrets,

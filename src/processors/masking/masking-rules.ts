@@ -1,4 +1,4 @@
-import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
+import type { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 import { type BuiltInKind, builtInKinds, literalKind } from '../../sdk/masked-kinds.ts'
 import { builtInFinders, certainKinds, mayHoldBuiltIn } from './kinds.ts'
 import { type Finder, type Match, withoutOverlaps } from './match.ts'
@@ -45,7 +45,11 @@ export class MaskingRules {
   }
 
   /** The values in a text in their order, with offsets in it as it is written; the event loop gets its turns. */
-  async find(written: string, budget: EventLoopBudget, { literals }: { literals: boolean }): Promise<Match[]> {
+  async find(
+    written: string,
+    budget: EventLoopBudget,
+    { literals }: { literals: boolean },
+  ): Promise<Match[]> {
     const normal = normalText(written)
     const { text } = normal
     const matches: Match[] = []
@@ -59,8 +63,7 @@ export class MaskingRules {
           const [start, end] = [first + match.start, first + match.end]
           if (start >= from && start < from + sliceLength) matches.push({ ...match, start, end })
         }
-      const turn = budget.take()
-      if (turn) await turn
+      await budget.take()
     }
     const placed = matches.map((match) => ({
       ...match,

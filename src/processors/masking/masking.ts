@@ -1,8 +1,8 @@
 import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 import type { ContentText } from '../contents/content-text.ts'
 import { JoinedText } from './joined-text.ts'
-import { type Match, withoutOverlaps } from './match.ts'
 import type { MaskingRules } from './masking-rules.ts'
+import { type Match, withoutOverlaps } from './match.ts'
 import type { Pseudonyms } from './pseudonyms.ts'
 import { wordStartAt } from './word-start.ts'
 

@@ -8,7 +8,8 @@ export interface NormalText {
 }
 
 /** Characters without width, marks of direction and soft hyphens: they cut a value for a machine and for no reader. */
-const invisible = /[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]/
+const invisible =
+  /\u034f|[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]|[\ufe00-\ufe0f]/
 const allInvisible = new RegExp(invisible.source, 'gu')
 /** Printable ASCII, tabs and line ends; most texts have nothing else. */
 const plain = /^[\t\n\r\x20-\x7e]*$/
@@ -25,10 +26,7 @@ export function normalText(written: string): NormalText {
   const starts: number[] = []
   const ends: number[] = []
   for (const { 0: cluster, index } of written.matchAll(clusters)) {
-    const normal = cluster
-      .normalize('NFKC')
-      .replaceAll(allInvisible, '')
-      .replace(hyphens, '-')
+    const normal = cluster.normalize('NFKC').replaceAll(allInvisible, '').replace(hyphens, '-')
     for (let unit = 0; unit < normal.length; unit++) {
       starts.push(index)
       ends.push(index + cluster.length)

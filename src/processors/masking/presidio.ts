@@ -1,6 +1,6 @@
 import { isObject } from '../../lib/json/read.ts'
-import type { Match } from './match.ts'
 import type { MaskingService } from './masking.ts'
+import type { Match } from './match.ts'
 
 export interface PresidioOptions {
   readonly url: string
@@ -22,7 +22,10 @@ const kinds: Readonly<Record<string, string>> = {
 const textsAtOnce = 4
 
 /** Microsoft Presidio's analyzer. Source: Presidio API, `POST /analyze`; its offsets count characters of Python: code points. */
-export function presidio({ url, language, minScore, entities }: PresidioOptions, post: PostJson): MaskingService {
+export function presidio(
+  { url, language, minScore, entities }: PresidioOptions,
+  post: PostJson,
+): MaskingService {
   const address = `${url.replace(/\/+$/, '')}/analyze`
   const ask = async (text: string, signal: AbortSignal): Promise<Match[]> => {
     if (text.trim() === '') return []
@@ -58,7 +61,12 @@ function readFindings(answer: unknown, text: string): Match[] {
 }
 
 function kindOf(type: string): string {
-  const own = kinds[type] ?? type.replaceAll(/[^A-Za-z]/g, '').toUpperCase().slice(0, 7)
+  const own =
+    kinds[type] ??
+    type
+      .replaceAll(/[^A-Za-z]/g, '')
+      .toUpperCase()
+      .slice(0, 7)
   return own.length < 2 ? 'ENTITY' : own
 }
 

@@ -1,6 +1,6 @@
 import { isObject } from '../../lib/json/read.ts'
-import type { Match } from './match.ts'
 import type { MaskingService } from './masking.ts'
+import type { Match } from './match.ts'
 import type { PostJson } from './presidio.ts'
 
 /**
