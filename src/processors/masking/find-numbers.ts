@@ -75,13 +75,17 @@ export function findCard(text: string): Iterable<Match> {
 const iban =
   /(?<![\p{L}\p{N}_])(?:[A-Za-z]{2}[ -]?\d{2}(?:[ -]?[A-Za-z0-9]){11,30}|\d{2}(?:[ -]?\d){24})(?![\p{L}\p{N}_])/gu
 
+/** Without separators, or in groups of four. */
+const inGroups =
+  /^(?:[A-Z]{2}[ -]?\d{2}(?:[ -]?[A-Z0-9]{4})+(?:[ -]?[A-Z0-9]{1,3})?|\d{2}(?:[ -]?\d{4}){6})$/i
+
 /** A Polish account number may stand without its country. Words behind an IBAN look like a part of it, so ends are tried from the back. */
 export function* findIban(text: string): Generator<Match> {
   for (const { 0: found, index } of text.matchAll(iban)) {
     for (let end = found.length; end >= 15; end = cutBack(found, end)) {
       const compact = found.slice(0, end).replaceAll(/[ -]/g, '').toUpperCase()
       const normal = /^\d{26}$/.test(compact) ? `PL${compact}` : compact
-      if (isIban(normal)) {
+      if (inGroups.test(found.slice(0, end)) && isIban(normal)) {
         yield { start: index, end: index + end, kind: 'IBAN', normal }
         break
       }

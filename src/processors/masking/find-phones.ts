@@ -12,18 +12,14 @@ const otherWords =
 export function phoneFinder(countries: readonly string[]): (text: string) => Iterable<Match> {
   return function* find(text) {
     for (const { 0: found, index } of text.matchAll(candidate)) {
-      const written = trimmed(found)
-      const number = written && numberIn(written, text, index, countries)
-      if (number) yield { start: index, end: index + written.length, kind: 'PHONE', normal: number }
+      // A bracket that opens before the digits closes within them, or is that of a sentence.
+      const start = found.startsWith('(') && !found.includes(')') ? index + 1 : index
+      const written = found.slice(start - index)
+      if (written.includes(')') && !written.includes('(')) continue
+      const number = numberIn(written, text, start, countries)
+      if (number) yield { start, end: start + written.length, kind: 'PHONE', normal: number }
     }
   }
-}
-
-function trimmed(found: string): string {
-  // A bracket that opens before the digits closes within them.
-  const opens = found.split('(').length
-  const closes = found.split(')').length
-  return opens >= closes ? found : ''
 }
 
 function numberIn(
@@ -34,7 +30,7 @@ function numberIn(
 ): string | undefined {
   if (/^\+|^00/.test(written)) {
     const number = parsePhoneNumberFromString(written.replace(/^00/, '+'))
-    return number?.isValid() ? number.number : undefined
+    return number?.isPossible() ? number.number : undefined
   }
   if (/^\d{4}[-./ ]\d{2}[-./ ]\d{2}$|^\d{2}[-./ ]\d{2}[-./ ]\d{4}$/.test(written)) return undefined
   const says = isNear(text, at, phoneWords)
@@ -42,7 +38,9 @@ function numberIn(
   const isFormed = isWrittenAsPhone(written)
   for (const [index, country] of countries.entries()) {
     const number = parsePhoneNumberFromString(written, country as CountryCode)
-    if (!number?.isValid() || number.country !== country) continue
+    // Numbers of examples and films belong to nobody, and yet are numbers.
+    const isNumber = says && isFormed ? number?.isPossible() : number?.isValid()
+    if (!number || !isNumber || (number.country ?? country) !== country) continue
     // Nine digits without a word are a number of a mobile phone at most, and only at home.
     const isMobile = index === 0 && number.getType() === 'MOBILE' && country === 'PL'
     if (says || isFormed || isMobile) return number.number

@@ -43,4 +43,4 @@ export function builtInFinders({
 }
 
 /** What no built-in kind can be found without: texts without any are not searched. */
-export const mayHoldBuiltIn = /[@\d]|:\/\/|sk-|xox|PRIVATE KEY|Bearer|Basic|eyJ/
+export const mayHoldBuiltIn = /[@\d]|:\/\/|[A-Za-z0-9_-]{20}|PRIVATE KEY|Bearer|Basic/
