@@ -63,7 +63,10 @@ export class BodyContents {
   }
 
   #walk(node: JsonNode, shape: ContentShape, at: Place): void {
-    if (node.type === 'word') return
+    if (node.type === 'word') {
+      if (shape === 'refused' && !isEmpty(node, this.#bytes)) this.unprotected.push(at.path)
+      return
+    }
     switch (shape) {
       case 'opaque':
         return
