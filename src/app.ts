@@ -34,6 +34,7 @@ import metrics from './plugins/metrics/index.ts'
 import models, { type ModelsOptions } from './plugins/models/index.ts'
 import operations from './plugins/operations/index.ts'
 import overrides from './plugins/overrides/index.ts'
+import processors from './plugins/processors/index.ts'
 import prompts from './plugins/prompts/index.ts'
 import registries from './plugins/registries.ts'
 import reload, { type ReloadOptions } from './plugins/reload/index.ts'
@@ -135,6 +136,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(body)
   await app.register(prompts)
   await app.register(textEndpoints)
+  await app.register(processors)
   await app.register(extensions)
   await app.register(models, { env: options.env, ...(options.found ? { found: options.found } : {}) })
   await app.register(upstream)

@@ -5,6 +5,7 @@ import { type AppOptions, buildApp, primarySources } from './app.ts'
 import { runPrimary } from './cluster/primary.ts'
 import { RunningRequests, runningRequestsVariable } from './cluster/running-requests.ts'
 import { ready } from './cluster/supervisor.ts'
+import { madeSecret } from './config/masking-secret.ts'
 import { type Config, hasSeveralHosts, loadConfig } from './config/settings.ts'
 import { discover } from './fleet/discovery.ts'
 import { Channel, workerPipe } from './lib/channel.ts'
@@ -47,6 +48,9 @@ async function run(): Promise<void> {
     // Workers inherit it: a session is valid at each of them.
     if (config.sessionSecret === '' && !hasSeveralHosts(config))
       process.env.LLM_ROUTER_SESSION_SECRET = randomBytes(32).toString('hex')
+    // The same value has the same pseudonym at each worker.
+    if (config.maskingSecret === '' && !hasSeveralHosts(config))
+      process.env.LLM_ROUTER_MASKING_SECRET = madeSecret()
     runPrimary(config, logging, primarySources({ config, env: process.env, logger }))
     return
   }

@@ -6,6 +6,7 @@ import type { Model, Target } from '../sdk/target.ts'
 import { activePath, atTextPosition, modelPath } from './config-path.ts'
 import { readConfigText, type Syntax } from './config-text.ts'
 import { type CheckedModel, checkModel, type Findings, type ProviderAtPath } from './models-check.ts'
+import { type ConfiguredProcessor, readProcessors } from './processors/read.ts'
 import { aliasNames, readAliases } from './servers/aliases.ts'
 import type { FleetSnapshot, ServerEndpoint } from './servers/fleet-snapshot.ts'
 import { endpointsOf, followsModels, type PublishedModel, publishedModels } from './servers/published.ts'
@@ -50,16 +51,23 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
   const configured = new Set(active.map(({ alias }) => alias))
   const published = new Set(models.slice(own.length).map(({ alias }) => alias))
   const aliases = readAliases(root, { configured, published, mayGrow }, findings)
+  const processors = readProcessors(
+    root,
+    { models: new Set(models.map(({ alias }) => alias)), mayGrow },
+    findings,
+  )
   // Providers of one server share what is wrong with it.
   const [errors, allWarnings] = [[...new Set(findings.errors)], [...new Set(findings.warnings)]]
   if (errors.length > 0) throw new ConfigError(errors, allWarnings)
-  return { models, aliases, warnings: allWarnings }
+  return { models, aliases, processors, warnings: allWarnings }
 }
 
 export interface LoadedModels {
   models: Model[]
   /** The model of each further name. */
   aliases: ReadonlyMap<string, string>
+  /** What requests and answers pass through, in this order. */
+  processors: readonly ConfiguredProcessor[]
   warnings: string[]
 }
 

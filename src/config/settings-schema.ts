@@ -353,9 +353,28 @@ export const ConfigSchema = Type.Object({
     '',
     "Directory for usage while the database is away; empty: beside the SQLite file, or `llm-router-usage` in the system's temporary directory for PostgreSQL.",
   ),
+  forceMasking: flag(false, 'Masks all requests: [masking.md](masking.md).'),
+  maskingPipeline: Type.Array(Type.Union([Type.Literal('fast_masker'), Type.Literal('pii_masker')]), {
+    default: [],
+    allowed: 'a list of fast_masker and pii_masker',
+    description:
+      'What masks with `LLM_ROUTER_FORCE_MASKING` and for requests with `anonymize`: `fast_masker` (the built-in kinds) and `pii_masker` (a service); empty: the built-in kinds.',
+  }),
+  maskerPiiHost: Type.String({
+    default: '',
+    pattern: '^$|^https?://.+',
+    allowed: 'an http:// or https:// address',
+    description: 'Address of the service `pii_masker`.',
+  }),
+  maskingSecret: Type.String({
+    default: '',
+    writeOnly: true,
+    description:
+      'Secret that pseudonyms are derived from, the same on all hosts; needed with Redis or PostgreSQL. Empty: made at each start, so that pseudonyms change with it.',
+  }),
   allowUnprotected: flag(
     false,
-    'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_MASKING`.',
+    'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_GUARDRAIL_REQUEST`.',
   ),
   trustedProxies: Type.Array(Type.String(), {
     default: [],

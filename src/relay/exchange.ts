@@ -2,6 +2,7 @@ import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
 import type { PickReason } from '../sdk/strategy.ts'
 import { PickReasons } from './pick-reasons.ts'
+import type { ProcessedContent } from './processed.ts'
 import { renameWhole } from './rename-whole.ts'
 import { type Step, Steps } from './steps.ts'
 import type { RequestTrace } from './trace.ts'
@@ -45,6 +46,8 @@ export interface ExchangeRecord {
   dropped: readonly string[]
   /** The upstream's word for the end of its answer, where nobody knows it. */
   unknownReason?: string | undefined
+  /** What processors did; undefined where none applied. */
+  processed?: ProcessedContent | undefined
   error: RouterError | undefined
   requestBytes: number
   responseBytes: number
@@ -105,6 +108,8 @@ export class Exchange {
   /** Of these, the ones of a stream that has no content yet: what broke its silences, and its error. */
   idleBytes = 0
   error: RouterError | undefined
+  /** What processors did; undefined while none has. */
+  processed: ProcessedContent | undefined
   trace: RequestTrace | undefined
   /** Its position among the open exchanges. */
   index = 0

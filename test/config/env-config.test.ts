@@ -96,6 +96,10 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     usageQuarterDays: 62,
     usageDays: 1_100,
     usageSpool: '',
+    forceMasking: false,
+    maskingPipeline: [],
+    maskerPiiHost: '',
+    maskingSecret: '',
     allowUnprotected: false,
     trustedProxies: [],
     extensions: [],
@@ -179,6 +183,10 @@ test('every setting has its variable', () => {
     LLM_ROUTER_USAGE_QUARTER_DAYS: '40',
     LLM_ROUTER_USAGE_DAYS: '400',
     LLM_ROUTER_USAGE_SPOOL: '/spool',
+    LLM_ROUTER_FORCE_MASKING: 'yes',
+    LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'fast_masker, pii_masker',
+    LLM_ROUTER_MASKER_PII_HOST: 'http://masker:8000',
+    LLM_ROUTER_MASKING_SECRET: 'another-secret-of-32-characters',
     LLM_ROUTER_ALLOW_UNPROTECTED: '1',
     LLM_ROUTER_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
     LLM_ROUTER_EXTENSIONS: ' ./a.ts, ,b ,',
@@ -259,6 +267,10 @@ test('every setting has its variable', () => {
     usageQuarterDays: 40,
     usageDays: 400,
     usageSpool: '/spool',
+    forceMasking: true,
+    maskingPipeline: ['fast_masker', 'pii_masker'],
+    maskerPiiHost: 'http://masker:8000',
+    maskingSecret: 'another-secret-of-32-characters',
     allowUnprotected: true,
     trustedProxies: ['10.0.0.0/8', '::1'],
     extensions: ['./a.ts', 'b'],
@@ -438,7 +450,7 @@ test('variables of the Python llm-router without a meaning here are accepted wit
     LLM_ROUTER_SERVER_WORKER_CLASS: 'gevent',
     LLM_ROUTER_SERVER_WORKERS_COUNT: '4',
     LLM_ROUTER_LOG_TO_FILE: '1',
-    LLM_ROUTER_MASKER_PII_HOST: 'hunter2',
+    LLM_ROUTER_GUARDRAIL_NASK_GUARD_HOST: 'hunter2',
     LLM_ROUTER_ROUTING_INTENT_CODE: 'x',
     LLM_ROUTER_AUTH_DEFAULT_RATE_LIMIT: '60',
     LLM_ROUTER_AUTH_KEY_STORE: '',
@@ -448,8 +460,8 @@ test('variables of the Python llm-router without a meaning here are accepted wit
     notes.map((note) => note.slice(0, note.indexOf(':'))),
     [
       'LLM_ROUTER_AUTH_DEFAULT_RATE_LIMIT',
+      'LLM_ROUTER_GUARDRAIL_NASK_GUARD_HOST',
       'LLM_ROUTER_LOG_TO_FILE',
-      'LLM_ROUTER_MASKER_PII_HOST',
       'LLM_ROUTER_MINIMUM',
       'LLM_ROUTER_ROUTING_INTENT_CODE',
       'LLM_ROUTER_SERVER_THREADS_COUNT',
@@ -464,25 +476,43 @@ test('a protection that is not there stops the start, unless LLM_ROUTER_ALLOW_UN
   const protections = {
     LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: 'true',
     LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: 'perhaps',
-    LLM_ROUTER_FORCE_MASKING: '1',
   }
   const faults = faultsOf(protections)
-  assert.equal(faults.length, 3)
+  assert.equal(faults.length, 2)
   for (const [index, [name, what]] of [
     ['LLM_ROUTER_FORCE_GUARDRAIL_REQUEST', /has no guardrails, so requests are NOT checked/],
     ['LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE', /has no guardrails, so answers are NOT checked/],
-    ['LLM_ROUTER_FORCE_MASKING', /does not mask requests, so requests are NOT masked/],
   ].entries()) {
     assert.ok(faults[index]?.startsWith(`${String(name)}: `))
     assert.match(faults[index] ?? '', what as RegExp)
     assert.match(faults[index] ?? '', /LLM_ROUTER_ALLOW_UNPROTECTED=1/)
   }
   const { warnings } = loadConfig({ ...protections, LLM_ROUTER_ALLOW_UNPROTECTED: '1' })
-  assert.equal(warnings.length, 3)
+  assert.equal(warnings.length, 2)
   assert.match(warnings[0] ?? '', /LLM_ROUTER_FORCE_GUARDRAIL_REQUEST .*NOT checked/)
   for (const off of ['', 'false', '0', 'no'])
-    assert.deepEqual(loadConfig({ LLM_ROUTER_FORCE_MASKING: off }).warnings, [])
-  assert.equal(faultsOf({ LLM_ROUTER_FORCE_MASKING: '1', LLM_ROUTER_ALLOW_UNPROTECTED: '0' }).length, 1)
+    assert.deepEqual(loadConfig({ LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: off }).warnings, [])
+  const refused = { LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: '1', LLM_ROUTER_ALLOW_UNPROTECTED: '0' }
+  assert.equal(faultsOf(refused).length, 1)
+})
+
+test('an audit of contents stops the start, because they are never kept', () => {
+  for (const name of ['MASKING_WITH_AUDIT', 'GUARDRAIL_WITH_AUDIT_REQUEST', 'GUARDRAIL_WITH_AUDIT_RESPONSE']) {
+    const variable = `LLM_ROUTER_${name}`
+    assert.match(faultsOf({ [variable]: '1' }).join(), new RegExp(`^${variable}: this router never keeps the content`))
+    assert.deepEqual(faultsOf({ [variable]: '0' }), [])
+  }
+})
+
+test('masking needs a secret with several hosts, and an address for its service', () => {
+  const secret = 'a-secret-of-32-characters-or-so'
+  const several = { LLM_ROUTER_FORCE_MASKING: '1', LLM_ROUTER_REDIS_HOST: 'redis' }
+  assert.match(faultsOf(several).join(), /^LLM_ROUTER_MASKING_SECRET must be set/)
+  assert.deepEqual(faultsOf({ ...several, LLM_ROUTER_MASKING_SECRET: secret }), [])
+  assert.match(faultsOf({ LLM_ROUTER_MASKING_SECRET: 'short' }).join(), /MASKING_SECRET: needs at least 20/)
+  const pipeline = { LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'fast_masker,pii_masker' }
+  assert.match(faultsOf(pipeline).join(), /^LLM_ROUTER_MASKER_PII_HOST: needed with pii_masker/)
+  assert.match(faultsOf({ LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'magic' }).join(), /fast_masker and pii_masker/)
 })
 
 test('an operator key is never shown, and a short one is told', () => {

@@ -170,6 +170,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     sinceSentMs: exchange.sentAt === undefined ? undefined : performance.now() - exchange.sentAt,
     dropped: droppedNames(exchange.dropped),
     unknownReason: exchange.unknownReason,
+    processed: exchange.processed,
     error: exchange.error,
     requestBytes: bytesOf(request),
     responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),

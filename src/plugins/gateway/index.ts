@@ -11,10 +11,12 @@ import type { Acquire } from '../../relay/run/lease.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import { refusesConnections } from '../../relay/upstream/connection-errors.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
+import type { StreamContents } from '../../sdk/content.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { modelNotFound } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import { clientAddress } from '../auth/client-address.ts'
+import { type AnswerForm, restoringClient } from '../processors/restoring-client.ts'
 import { ask, stream } from './ask.ts'
 import { withNamedPrompt } from './named-prompt.ts'
 import { clientStream, endWithError, keptAlive, ReplyClient, throwUnlessSent } from './reply-client.ts'
@@ -63,8 +65,15 @@ export default fp(
           const { exchange } = request
           exchange.dialect ??= given.dialect.name
           exchange.model ??= given.model.alias
-          const client = withNamedPrompt(app, given, request)
-          await answerChat(client, replyTo(app, client, reply, keepAlive), servicesOf(request))
+          const named = withNamedPrompt(app, given, request)
+          const processing = app.processors.begin(request, given.model)
+          request.processing = processing
+          const client = processing ? await processing.client(named) : named
+          const answered = replyTo(app, client, reply, keepAlive)
+          const end = processing?.masks
+            ? restoringClient(answered, processing, formOf(given.dialect))
+            : answered
+          await answerChat(client, end, servicesOf(request))
         } catch (thrown) {
           if (!endWithError(given, request, keepAlive, thrown)) throwUnlessSent(reply, thrown)
         }
@@ -74,7 +83,12 @@ export default fp(
       async *stream(question, request) {
         yield* stream(app, servicesOf(request), question, request)
       },
-      askChat: (question, request) => askChat(question, servicesOf(request)),
+      askChat: async (question, request) => {
+        const processing = app.processors.begin(request, question.model)
+        if (!processing) return askChat(question, servicesOf(request))
+        const processed = { ...question, request: await processing.chat(question.request) }
+        return processing.restoredChat(await askChat(processed, servicesOf(request)))
+      },
       services: servicesOf,
       clientStream: (reply, dialect) => {
         const keepAlive = keptAlive(app, dialect, reply)
@@ -100,6 +114,7 @@ export default fp(
       'exchange',
       'directory',
       'busy',
+      'processors',
     ],
   },
 )
@@ -187,6 +202,16 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
       )
     },
   })
+}
+
+/** How streams of a dialect are read; one whose extension does not say it cannot be asked with masking on. */
+function formOf({ contents, streamMediaType }: Dialect): AnswerForm {
+  return { contents: contents?.stream ?? noContents, mediaType: streamMediaType }
+}
+
+const noContents: StreamContents = {
+  read: () => ({ texts: [] }),
+  continued: () => ({}),
 }
 
 /** Logs each text once while the process runs; there are only a few texts. */

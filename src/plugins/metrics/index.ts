@@ -8,6 +8,7 @@ import { metricsText } from './cluster.ts'
 import { exposeEngines } from './engines.ts'
 import { TargetLabels } from './labels.ts'
 import { recordClients, recordModels, recordRequests } from './requests.ts'
+import { recordProcessors } from './processors.ts'
 import { exposeRouter } from './router.ts'
 import { recordSteps } from './steps.ts'
 import { exposeTargets } from './targets.ts'
@@ -38,6 +39,7 @@ export default fp(
     if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
     const labels = targetLabels(app)
     for (const record of [recordRequests(app), recordModels(app, labels)]) app.exchanges.onEnd(record)
+    app.exchanges.onEnd(recordProcessors(app))
     app.exchanges.onEnd(recordUsage(app, labels))
     app.exchanges.onStep(recordSteps(app, labels))
     exposeTargets(app, labels)
