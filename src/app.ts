@@ -8,6 +8,7 @@ import type { Config } from './config/settings.ts'
 import type { ConfigSources } from './config/sources.ts'
 import { followedSources } from './fleet/servers/fleet.ts'
 import type { Channel } from './lib/channel.ts'
+import activity from './plugins/activity/index.ts'
 import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
 import admission from './plugins/admission.ts'
 import apiDocs from './plugins/api-docs/index.ts'
@@ -148,6 +149,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(usage)
   await app.register(budgets)
   await app.register(metrics)
+  await app.register(activity)
   await app.register(status)
   await app.register(statusEvents)
   await app.register(scaling)

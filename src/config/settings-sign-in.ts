@@ -23,6 +23,18 @@ export function hasSeveralHosts({
   return redisUrl !== '' || redisHost !== '' || databaseUrl.startsWith('postgres')
 }
 
+/**
+ * The role that reading the console takes beyond the status: `viewer` where anybody can have one. Where nobody can sign in, everybody
+ * may look, without addresses and paths.
+ */
+export function consoleRole({
+  authEnabled,
+  adminKey,
+  oidcIssuer,
+}: Pick<Config, 'authEnabled' | 'adminKey' | 'oidcIssuer'>): { role?: 'viewer' } {
+  return authEnabled || adminKey !== '' || oidcIssuer !== '' ? { role: 'viewer' } : {}
+}
+
 /** A sign-in that cannot work must not be found out by those who try it. */
 export function signInErrors(config: SignInSettings): string[] {
   const { oidcIssuer, sessionSecret, databaseUrl } = config

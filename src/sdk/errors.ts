@@ -65,6 +65,8 @@ export interface RouterErrorDetails {
   cause?: unknown
   /** By how much the request is too long, where the upstream says so. */
   overflow?: ContextOverflow
+  /** The name of a model that the client asked for and that the message quotes. */
+  unknownModel?: string
   /** Short cause code such as `ECONNREFUSED`: logged always, shown to clients in debug mode only. */
   causeCode?: string
 }
@@ -80,6 +82,7 @@ export class RouterError extends Error {
   readonly causeCode: string | undefined
   readonly quotesUpstream: boolean
   readonly overflow: ContextOverflow | undefined
+  readonly unknownModel: string | undefined
   /** What the upstream said, where the log may have it and the client may not; see relay/attempt/safe-text.ts. */
   upstreamText: string | undefined
 
@@ -95,6 +98,7 @@ export class RouterError extends Error {
     this.causeCode = details.causeCode
     this.quotesUpstream = details.quotesUpstream ?? false
     this.overflow = details.overflow
+    this.unknownModel = details.unknownModel
   }
 }
 
@@ -132,6 +136,7 @@ export function modelNotFound(name: string): RouterError {
   return new RouterError('model_not_found', `The model '${name}' does not exist`, {
     code: 'model_not_found',
     param: 'model',
+    unknownModel: name,
   })
 }
 
