@@ -3,7 +3,7 @@
 import { signal, useSignal } from '@preact/signals'
 import htm from 'htm'
 import { Component, h } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useId, useRef } from 'preact/hooks'
 
 export const html = htm.bind(h)
 
@@ -226,7 +226,7 @@ export function Table({ label, head, children }) {
       <caption class="unseen">${label}</caption>
       <thead><tr>${head.map((each) => {
         const [text, name = ''] = [each].flat()
-        return html`<th scope="col" class=${name} key=${text}>${text}</th>`
+        return html`<th scope="col" class=${name} key=${text}>${text === '' ? html`<span class="unseen">Actions</span>` : text}</th>`
       })}</tr></thead>
       ${children}
     </table>
@@ -288,6 +288,7 @@ export function Spark({ values, label }) {
 /** A dialog over the page; the browser keeps the focus in it and closes it with Escape. */
 export function Dialog({ title, kind = 'question', onClose, children }) {
   const dialog = useRef()
+  const id = useId()
   useEffect(() => {
     const { current } = dialog
     const before = document.activeElement
@@ -298,12 +299,12 @@ export function Dialog({ title, kind = 'question', onClose, children }) {
     }
   }, [])
   const outside = ({ target }) => target === dialog.current && onClose()
-  return html`<dialog ref=${dialog} class=${kind} aria-labelledby="dialog-title" onMouseDown=${outside}
+  return html`<dialog ref=${dialog} class=${kind} aria-labelledby=${id} onMouseDown=${outside}
     onCancel=${(event) => {
       event.preventDefault()
       onClose()
     }}>
-    <header><h2 id="dialog-title">${title}</h2>
+    <header><h2 id=${id}>${title}</h2>
       <button type="button" class="ghost icon" aria-label="Close" onClick=${onClose}><${Icon} name="close" /></button>
     </header>
     <div class="body">${children}</div>
