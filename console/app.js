@@ -137,7 +137,7 @@ function Who() {
   const who = me.value
   if (who === undefined) return html`<span></span>`
   if (who)
-    return html`<span class="quiet" title=${who.role}>${who.client} (${who.role})</span>
+    return html`<span class="who" id="who"><span class="cut">${who.client}</span><span class="quiet">${who.role}</span></span>
       <button type="button" class="ghost" id="sign-out" onClick=${() => void signOut()}>Sign out</button>`
   return html`<button type="button" id="sign-in" onClick=${() => {
     asking.value = true
@@ -195,7 +195,13 @@ function ThisRouter() {
 function AsOf() {
   const state = connection.value
   const at = asOf.value
-  const words = { connecting: 'connecting', live: 'live', polling: 'every 2 s', lost: 'no connection' }[state]
+  const words = {
+    connecting: 'connecting',
+    live: 'live',
+    polling: 'every 2 s',
+    lost: 'no connection',
+    refused: 'sign in to see the router',
+  }[state]
   const tone = { live: 'good', polling: 'warn', lost: 'bad' }[state]
   return html`<span class="as-of" id="as-of" data-state=${state}>
     <span class="dot" data-tone=${tone} data-live=${state === 'live' ? '' : undefined}></span>

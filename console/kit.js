@@ -375,11 +375,11 @@ dark.addEventListener('change', ({ matches }) => {
 })
 
 /** Lines over time. `series`: label, values and a formatter; `from` and `step` in seconds. */
-export function Chart({ title, figure, ...rest }) {
+export function Chart({ title, figure, level = 'h3', ...rest }) {
   const { series, format = whole } = rest
   const highest = series.map(({ label, values }) => `${label}: at most ${format(Math.max(0, ...values))}`)
   return html`<figure class="card chart">
-    <figcaption><h3>${title}</h3><span class="quiet small">${figure}</span></figcaption>
+    <figcaption><${level}>${title}</${level}><span class="quiet small">${figure}</span></figcaption>
     <${Plot} key=${`${theme.value} ${scheme.value}`} label=${`${title}. ${highest.join(', ')}`} ...${rest} />
   </figure>`
 }
@@ -427,7 +427,7 @@ function Plot({ label, series, from, step, format = whole, bars = false }) {
           ...lines.map((stroke, index) => ({
             stroke,
             width: 1.5,
-            points: { show: false },
+            points: { size: 4, fill: stroke, filter: isolated },
             ...(index === 0 && { fill: stroke.replace(/^rgb\((.+)\)$/, 'rgba($1, 0.1)') }),
             ...(bars && { paths: UPlot.paths.bars({ size: [0.7, 40] }), fill: stroke }),
           })),
@@ -464,16 +464,20 @@ function Plot({ label, series, from, step, format = whole, bars = false }) {
         ) => html`<span key=${name}><span class=${`key key-${index + 1}`}></span>
           ${name}${at === undefined ? '' : ` ${values[at] === null || values[at] === undefined ? none : format(values[at])}`}</span>`,
       )}
-      ${at !== undefined && html`<span>${timeLabel(times[at], step)}</span>`}
+      ${at !== undefined && html`<span>${timeLabel(times[at], step, '2-digit')}</span>`}
     </div>`
 }
 
-function timeLabel(seconds, step) {
+/** Values without a neighbour, which no line shows. */
+function isolated({ data }, index) {
+  const has = (value) => value !== null && value !== undefined
+  return data[index].flatMap((value, at, all) =>
+    has(value) && !has(all[at - 1]) && !has(all[at + 1]) ? [at] : [],
+  )
+}
+
+function timeLabel(seconds, step, second) {
   const date = new Date(seconds * 1000)
   if (step >= 86_400) return day(date)
-  return date.toLocaleTimeString(undefined, {
-    hour: '2-digit',
-    minute: '2-digit',
-    ...(step < 60 && { second: '2-digit' }),
-  })
+  return date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second })
 }

@@ -17,9 +17,11 @@ export const range = signal('15m')
 export const routers = signal()
 /** The latest requests, newest first, from the moment on at which the page was opened. */
 export const newRequests = signal([])
+/** Number of the latest request that is known, where somebody follows them. */
+export const newestRequest = signal()
 export const unknownModels = signal([])
 export const asOf = signal()
-/** `connecting`, `live`, `polling` or `lost`. */
+/** `connecting`, `live`, `polling`, `refused` (needs a key) or `lost`. */
 export const connection = signal('connecting')
 /** Who is signed in; null: nobody; undefined: not asked yet. */
 export const me = signal()
@@ -73,6 +75,10 @@ export const pathPart = (name) => name.split('/').map(encodeURIComponent).join('
 /** Asks who is signed in. When a session has ended, the same address shows the page that asks for a key. */
 export async function readSession() {
   const before = me.value
+  if (!before && dataset.session === '') {
+    me.value = null
+    return
+  }
   try {
     me.value = await api('session')
   } catch (error) {
@@ -157,9 +163,17 @@ async function poll() {
       problems.value = wrong
     })
     history.value = await api(`history?range=${range.value}`)
+    if (newestRequest.value !== undefined) {
+      const { data, newest, ...rest } = await api(`requests?limit=1000&since=${newestRequest.value}`)
+      newestRequest.value = newest
+      events.requests({ data, ...rest })
+    }
   } catch (error) {
     if (polling === undefined) return
-    if (error.status === 401) return void readSession()
+    if (error.status === 401 || error.status === 403) {
+      connection.value = 'refused'
+      return void readSession()
+    }
     if (error.status === 0 || error.status >= 500) connection.value = 'lost'
   }
 }

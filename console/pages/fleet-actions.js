@@ -3,7 +3,25 @@
 import { signal, useSignal } from '@preact/signals'
 import { render } from 'preact'
 import { useEffect } from 'preact/hooks'
-import { clock, Dialog, Empty, html, inWords, Meter, ms, Notice, percent, plural, Question, rate, State, stateNote, Time, toast, whole } from '../kit.js'
+import {
+  clock,
+  Dialog,
+  Empty,
+  html,
+  inWords,
+  Meter,
+  ms,
+  Notice,
+  percent,
+  plural,
+  Question,
+  rate,
+  State,
+  stateNote,
+  Time,
+  toast,
+  whole,
+} from '../kit.js'
 import { api, may, me, pathPart, status } from '../live.js'
 
 /** The action that waits for a confirmation. */
@@ -76,12 +94,21 @@ function Confirm({ action, target, model, onClose }) {
   return html`<${Question} title=${titles[action](name)} confirm=${verbs[action]} danger=${action === 'drain' || action === 'unload'}
     disabled=${known?.needs_force === true && !force.value} onConfirm=${confirm} onClose=${onClose}>
     <p id="effect">${known?.text ?? 'Asking the router what would happen ...'}</p>
-    ${known?.models?.length > 0 && html`<ul class="plain-list small quiet">${known.models.map(
-      (each) => html`<li key=${each.name}>${each.name}: ${plural(each.usable_targets, 'usable target')} now, ${each.usable_after} afterwards</li>`,
-    )}</ul>`}
-    ${known?.needs_force && html`<${Notice} tone="warn"><label class="check"><input type="checkbox" checked=${force.value} onChange=${({ currentTarget }) => {
-      force.value = currentTarget.checked
-    }} /> Drain the last usable target nevertheless</label></${Notice}>`}
+    ${
+      known?.models?.length > 0 &&
+      html`<ul class="plain-list small quiet">${known.models.map(
+        (each) =>
+          html`<li key=${each.name}>${each.name}: ${plural(each.usable_targets, 'usable target')} now, ${each.usable_after} afterwards</li>`,
+      )}</ul>`
+    }
+    ${
+      known?.needs_force &&
+      html`<${Notice} tone="warn"><label class="check"><input type="checkbox" checked=${force.value} onChange=${({
+        currentTarget,
+      }) => {
+        force.value = currentTarget.checked
+      }} /> Drain the last usable target nevertheless</label></${Notice}>`
+    }
   </${Question}>`
 }
 
@@ -101,7 +128,10 @@ function Weights({ model, onClose }) {
     <p>Shares of the requests, from 0 to 1, for the strategies that go by weights. An empty field has the configured weight.
       They hold until they are set again or the router ends, with Redis over restarts.</p>
     <div class="fields">${targets.map(
-      ({ id, weight, configured_weight: configured }, index) => html`<label class="field" key=${id}><span class="cut">${id}</span>
+      (
+        { id, weight, configured_weight: configured },
+        index,
+      ) => html`<label class="field" key=${id}><span class="cut">${id}</span>
         <input type="number" name=${`weight-${index}`} min="0" max="1" step="0.01" value=${configured === undefined ? '' : weight}
           placeholder=${`configured: ${configured ?? weight}`} /></label>`,
     )}</div>
@@ -110,29 +140,43 @@ function Weights({ model, onClose }) {
 
 /** One target: everything that the router knows of it. */
 export function TargetDrawer({ id, entry, models, activity, onClose }) {
-  if (!entry) return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}><${Empty}>There is no such target any more.</${Empty}></${Dialog}>`
+  if (!entry)
+    return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}><${Empty}>There is no such target any more.</${Empty}></${Dialog}>`
   const { target, model } = entry
   const { engine } = target
   const facts = [
-    ['State', html`<${State} of=${target.state} note=${stateNote(target)} />${target.since && html` <span class="quiet">since <${Time} at=${target.since} /></span>`}`],
+    [
+      'State',
+      html`<${State} of=${target.state} note=${stateNote(target)} />${target.since && html` <span class="quiet">since <${Time} at=${target.since} /></span>`}`,
+    ],
     ['What is wrong', target.reason],
     ['Passed over for', target.ejected_for?.join(', ')],
     ['Model', models.join(', ')],
     ['Kind', target.type],
     ['Address', target.address],
     ['Context', target.context > 0 && `${whole(target.context)} tokens`],
-    ['In flight', target.places === undefined ? whole(target.in_flight) : `${target.in_flight} of ${target.places}`],
+    [
+      'In flight',
+      target.places === undefined ? whole(target.in_flight) : `${target.in_flight} of ${target.places}`,
+    ],
     ['First token', `${ms(target.first_content_ms)} on average`],
     ['Tokens/s', `${rate(target.tokens_per_second)} of one answer, on average`],
     ['Picked', `${plural(target.uses, 'time')} since the start`],
-    ['Weight', target.configured_weight === undefined ? rate(target.weight) : `${rate(target.weight)} (configured: ${rate(target.configured_weight)})`],
+    [
+      'Weight',
+      target.configured_weight === undefined
+        ? rate(target.weight)
+        : `${rate(target.weight)} (configured: ${rate(target.configured_weight)})`,
+    ],
   ]
   const isDrained = target.state === 'drained'
   return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}>
     <div class="row">
-      ${isDrained
-        ? html`<button type="button" class="primary" onClick=${() => act('resume', { target: id })}>Resume</button>`
-        : html`<button type="button" onClick=${() => act('drain', { target: id })}>Drain</button>`}
+      ${
+        isDrained
+          ? html`<button type="button" class="primary" onClick=${() => act('resume', { target: id })}>Resume</button>`
+          : html`<button type="button" onClick=${() => act('drain', { target: id })}>Drain</button>`
+      }
       <button type="button" onClick=${() => act('reset', { target: id })}>Reset failures</button>
       <button type="button" onClick=${() => act('load', { model: model.name })}>Load model</button>
       <button type="button" onClick=${() => act('unload', { model: model.name })}>Unload model</button>
@@ -141,13 +185,22 @@ export function TargetDrawer({ id, entry, models, activity, onClose }) {
     ${!may('operator') && html`<p class="quiet small">${whyNot()}</p>`}
     <${Facts} facts=${facts} />
     ${engine && html`<h3>Its engine says</h3><${Facts} facts=${engineFacts(engine)} />`}
-    ${activity && html`<p class="quiet small">${plural(activity.requests.reduce((sum, each) => sum + each, 0), 'attempt')} in the range of the overview.</p>`}
+    ${
+      activity &&
+      html`<p class="quiet small">${plural(
+        activity.requests.reduce((sum, each) => sum + each, 0),
+        'attempt',
+      )} in the range of the overview.</p>`
+    }
     <h3>Latest failures</h3>
-    ${target.last_errors.length === 0
-      ? html`<p class="quiet">None that the router remembers.</p>`
-      : html`<ul class="plain-list">${target.last_errors.map(
-          ({ at, code }, index) => html`<li key=${index}><span class="quiet">${clock(at)}</span> ${inWords(code)} <code class="quiet">${code}</code></li>`,
-        )}</ul>`}
+    ${
+      target.last_errors.length === 0
+        ? html`<p class="quiet">None that the router remembers.</p>`
+        : html`<ul class="plain-list">${target.last_errors.map(
+            ({ at, code }, index) =>
+              html`<li key=${index}><span class="quiet">${clock(at)}</span> ${inWords(code)} <code class="quiet">${code}</code></li>`,
+          )}</ul>`
+    }
   </${Dialog}>`
 }
 

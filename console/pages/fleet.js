@@ -2,7 +2,26 @@
 
 import { computed, signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { Empty, failures, html, isTroubled, Meter, memo, ms, none, percent, plural, rate, Segments, Spark, State, stateNote, sum, Table, whole } from '../kit.js'
+import {
+  Empty,
+  failures,
+  html,
+  isTroubled,
+  Meter,
+  memo,
+  ms,
+  none,
+  percent,
+  plural,
+  rate,
+  Segments,
+  Spark,
+  State,
+  stateNote,
+  sum,
+  Table,
+  whole,
+} from '../kit.js'
 import { history, status } from '../live.js'
 import { act, TargetDrawer } from './fleet-actions.js'
 
@@ -27,7 +46,9 @@ function serverOf({ id, server }, model) {
 }
 
 /** Activity of the range that is chosen on the overview, by target and model. */
-const activity = computed(() => new Map((history.value?.targets ?? []).map((each) => [`${each.model}\n${each.id}`, each])))
+const activity = computed(
+  () => new Map((history.value?.targets ?? []).map((each) => [`${each.model}\n${each.id}`, each])),
+)
 
 const entries = computed(() =>
   (status.value?.models ?? []).flatMap((model) =>
@@ -38,18 +59,24 @@ const entries = computed(() =>
 const groups = computed(() => {
   const text = words.value.trim().toLowerCase()
   const byModel = view.value === 'model'
-  const found = new Map(byModel ? (status.value?.models ?? []).map((model) => [model.name, { model, rows: [] }]) : [])
+  const found = new Map(
+    byModel ? (status.value?.models ?? []).map((model) => [model.name, { model, rows: [] }]) : [],
+  )
   for (const entry of entries.value) {
     const { target, model, server } = entry
     const texts = [model.name, target.id, target.type, server, target.address ?? '']
-    const isWanted = (!onlyTroubled.value || isTroubled(target)) && texts.some((each) => each.toLowerCase().includes(text))
+    const isWanted =
+      (!onlyTroubled.value || isTroubled(target)) && texts.some((each) => each.toLowerCase().includes(text))
     const key = byModel ? model.name : ''
     if (!found.has(key)) found.set(key, { rows: [] })
     if (isWanted) found.get(key).rows.push(entry)
   }
   return [...found]
     .map(([name, { model, rows }]) => ({ name, model, rows: byModel ? rows : rows.toSorted(byServer) }))
-    .filter(({ name, rows }) => rows.length > 0 || (byModel && !onlyTroubled.value && name.toLowerCase().includes(text)))
+    .filter(
+      ({ name, rows }) =>
+        rows.length > 0 || (byModel && !onlyTroubled.value && name.toLowerCase().includes(text)),
+    )
 })
 
 const byServer = (one, other) => one.server.localeCompare(other.server, undefined, { numeric: true })
@@ -71,23 +98,42 @@ export default function Fleet() {
 function Filters() {
   const all = entries.value.map(({ target }) => target)
   const counts = Map.groupBy(all, ({ state }) => state)
-  const order = ['down', 'open', 'misconfigured', 'hung', 'busy', 'trial', 'loading', 'asleep', 'drained', 'parked', 'up']
+  const order = [
+    'down',
+    'open',
+    'misconfigured',
+    'hung',
+    'busy',
+    'trial',
+    'loading',
+    'asleep',
+    'drained',
+    'parked',
+    'up',
+  ]
   return html`<div class="row apart">
     <search class="filters">
-      <${Segments} label="Group" value=${view.value} options=${[['server', 'By server'], ['model', 'By model']]} onChange=${(key) => {
+      <${Segments} label="Group" value=${view.value} options=${[['server', 'By server'], ['model', 'By model']]} onChange=${(
+        key,
+      ) => {
         view.value = key
       }} />
       <input type="search" id="find" aria-label="Find a server, model or target" placeholder="Find a server or model" autocomplete="off"
         value=${words.value} onInput=${({ currentTarget }) => {
           words.value = currentTarget.value
         }} />
-      <label class="check"><input type="checkbox" id="troubled" checked=${onlyTroubled.value} onChange=${({ currentTarget }) => {
+      <label class="check"><input type="checkbox" id="troubled" checked=${onlyTroubled.value} onChange=${({
+        currentTarget,
+      }) => {
         onlyTroubled.value = currentTarget.checked
       }} /> Only with trouble</label>
     </search>
     <p class="row small quiet" id="counts">${order
       .filter((state) => counts.has(state))
-      .map((state) => html`<span key=${state}><${State} of=${state} note=${` ${counts.get(state).length}`} /></span>`)}</p>
+      .map(
+        (state) =>
+          html`<span key=${state}><${State} of=${state} note=${` ${counts.get(state).length}`} /></span>`,
+      )}</p>
   </div>`
 }
 
@@ -127,12 +173,19 @@ function Group({ name, model, rows, byModel }) {
   return html`<tbody>
     ${byModel && html`<${ModelRow} model=${model} count=${rows.length} />`}
     ${shown.map(
-      ({ target, model: { name: of }, server }) => html`<${Row} key=${`${of}\n${target.id}`} target=${target} model=${of} server=${server}
+      ({
+        target,
+        model: { name: of },
+        server,
+      }) => html`<${Row} key=${`${of}\n${target.id}`} target=${target} model=${of} server=${server}
         byModel=${byModel} activity=${known.get(`${of}\n${target.id}`)} />`,
     )}
     ${well.length > foldFrom && words.value.trim() === '' && html`<${Fold} rows=${well} isFolded=${isFolded} onToggle=${toggle} />`}
-    ${troubled.length + (isFolded ? 0 : well.length) > pageLength && html`<tr><td colspan="11" class="quiet">
-      The first ${pageLength} of ${rows.length}: find the others by name.</td></tr>`}
+    ${
+      troubled.length + (isFolded ? 0 : well.length) > pageLength &&
+      html`<tr><td colspan="11" class="quiet">
+      The first ${pageLength} of ${rows.length}: find the others by name.</td></tr>`
+    }
   </tbody>`
 }
 
@@ -174,10 +227,12 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
     <th scope="row"><button type="button" class="plain" onClick=${open} title=${target.id}><span class="cut">${byModel ? target.id : server}</span></button>
       ${isServer && target.address ? html`<span class="quiet small medium-only"> ${target.address}</span>` : ''}
       ${!byModel && html`<span class="narrow-only quiet small">${model}</span>`}</th>
-    <td><${State} of=${target.state} /><span class="quiet small">${stateNote(target)}</span></td>
-    ${byModel
-      ? html`<td class="number wide-only">${rate(target.weight)}${target.configured_weight !== undefined && html` <span class="quiet">(set)</span>`}</td>`
-      : html`<td class="narrow-hidden"><span class="cut" title=${model}>${model}</span></td>`}
+    <td class="state-cell"><${State} of=${target.state} /><span class="quiet small">${stateNote(target)}</span></td>
+    ${
+      byModel
+        ? html`<td class="number wide-only">${rate(target.weight)}${target.configured_weight !== undefined && html` <span class="quiet">(set)</span>`}</td>`
+        : html`<td class="narrow-hidden"><span class="cut" title=${model}>${model}</span></td>`
+    }
     <td class="number">${whole(inFlight)}${places !== undefined && html`<span class="quiet">/${places}</span>`}</td>
     <td class="number medium-only">${engine.waiting === undefined ? none : whole(engine.waiting)}</td>
     <td class="medium-only">${engine.kv_use === undefined ? none : html`<span class="nowrap"><${Meter} share=${engine.kv_use} label=${`KV cache ${percent(engine.kv_use)}`} />${percent(engine.kv_use)}</span>`}</td>
@@ -192,7 +247,9 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
 function Opened() {
   const wanted = opened.value
   if (!wanted) return null
-  const entry = entries.value.find(({ target, model }) => target.id === wanted.id && (!wanted.model || wanted.model === model.name))
+  const entry = entries.value.find(
+    ({ target, model }) => target.id === wanted.id && (!wanted.model || wanted.model === model.name),
+  )
   const models = entries.value.filter(({ target }) => target.id === wanted.id).map(({ model }) => model.name)
   return html`<${TargetDrawer} id=${wanted.id} entry=${entry} models=${models} activity=${entry && activity.value.get(`${entry.model.name}\n${wanted.id}`)}
     onClose=${() => {

@@ -2,10 +2,30 @@
 
 import { computed, signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { Card, compact, Dialog, Empty, html, none, Notice, Panel, plural, Segments, Table, Tabs } from '../kit.js'
+import {
+  Card,
+  compact,
+  Dialog,
+  Empty,
+  html,
+  Notice,
+  none,
+  Panel,
+  plural,
+  Segments,
+  Table,
+  Tabs,
+} from '../kit.js'
 import { api, may, me } from '../live.js'
 import { Facts } from './fleet-actions.js'
-import { AdminButton, DeleteRecord, EditRecord, failure as priceFailure, records, refresh } from './teams-forms.js'
+import {
+  AdminButton,
+  DeleteRecord,
+  EditRecord,
+  failure as priceFailure,
+  records,
+  refresh,
+} from './teams-forms.js'
 
 const tab = signal('catalogue')
 const models = signal()
@@ -15,7 +35,11 @@ const find = signal('')
 const shownModel = signal()
 const dialog = signal()
 
-const tabs = [['catalogue', 'Catalogue'], ['prices', 'Prices'], ['prompts', 'Prompt library']]
+const tabs = [
+  ['catalogue', 'Catalogue'],
+  ['prices', 'Prices'],
+  ['prompts', 'Prompt library'],
+]
 
 async function load() {
   try {
@@ -36,8 +60,8 @@ export default function Models() {
   }, [])
   const Shown = { catalogue: Catalogue, prices: Prices, prompts: Prompts }[tab.value]
   return html`<${Tabs} label="Models" tabs=${tabs} value=${tab.value} onChange=${(key) => {
-      tab.value = key
-    }} />
+    tab.value = key
+  }} />
     ${failure.value !== '' && html`<${Notice} tone="warn">${failure.value}</${Notice}>`}
     <${Panel} of=${tab.value}><${Shown} /></${Panel}>
     ${shownModel.value && html`<${ModelDrawer} model=${shownModel.value} />`}`
@@ -56,8 +80,12 @@ function Tags({ values }) {
 function Catalogue() {
   if (!models.value) return failure.value === '' && html`<${Empty}>Loading ...</${Empty}>`
   const text = find.value.trim().toLowerCase()
-  const shown = models.value.filter(({ name, aliases }) => [name, ...aliases].some((each) => each.toLowerCase().includes(text)))
-  const end = html`<search><input type="search" aria-label="Find a model" placeholder="Find a model" value=${find.value} onInput=${({ currentTarget }) => {
+  const shown = models.value.filter(({ name, aliases }) =>
+    [name, ...aliases].some((each) => each.toLowerCase().includes(text)),
+  )
+  const end = html`<search><input type="search" aria-label="Find a model" placeholder="Find a model" value=${find.value} onInput=${({
+    currentTarget,
+  }) => {
     find.value = currentTarget.value
   }} /></search>`
   return html`<${Card} title=${plural(shown.length, 'model')} end=${end}>${
@@ -89,7 +117,18 @@ function priceText(price) {
 }
 
 function ModelDrawer({ model }) {
-  const { name, aliases, group, context, strategy, fallbacks, operations = [], max_in_flight: most, targets, prices } = model
+  const {
+    name,
+    aliases,
+    group,
+    context,
+    strategy,
+    fallbacks,
+    operations = [],
+    max_in_flight: most,
+    targets,
+    prices,
+  } = model
   const facts = [
     ['Other names', aliases.join(', ')],
     ['Group', group],
@@ -106,18 +145,31 @@ function ModelDrawer({ model }) {
     <${Facts} facts=${facts} />
     <h3>Targets</h3>
     <${Table} label="Targets of the model" head=${['Target', 'Kind', 'Name there', ['Context', 'number']]}><tbody>${targets.map(
-      ({ id, type, upstream_model: upstream, context: size, standby }) => html`<tr key=${id}><th scope="row">${id}${standby && html` <span class="quiet small">standby</span>`}</th>
+      ({
+        id,
+        type,
+        upstream_model: upstream,
+        context: size,
+        standby,
+      }) => html`<tr key=${id}><th scope="row">${id}${standby && html` <span class="quiet small">standby</span>`}</th>
         <td>${type}</td><td><span class="cut">${upstream}</span></td><td class="number">${size > 0 ? compact(size) : none}</td></tr>`,
     )}</tbody></${Table}>
-    ${targets.filter(({ profile }) => profile && Object.keys(profile).length > 0).map(
-      ({ id, profile }) => html`<details key=${id}><summary>Profile of ${id}</summary><${Facts} facts=${Object.entries(profile).map(([key, value]) => [key.replaceAll('_', ' '), textOf(value)])} /></details>`,
-    )}
-    ${prices.length > 0 && html`<h3>Prices</h3>${prices.map(
-      ({ id, target, currency, ...price }) => html`<p key=${id}>${id}${target && ` (${target})`}: ${Object.entries(price)
-        .filter(([, value]) => value !== null)
-        .map(([key, value]) => `${key.replaceAll('_', ' ')} ${value} ${currency}`)
-        .join(', ')}</p>`,
-    )}`}
+    ${targets
+      .filter(({ profile }) => profile && Object.keys(profile).length > 0)
+      .map(
+        ({ id, profile }) =>
+          html`<details key=${id}><summary>Profile of ${id}</summary><${Facts} facts=${Object.entries(profile).map(([key, value]) => [key.replaceAll('_', ' '), textOf(value)])} /></details>`,
+      )}
+    ${
+      prices.length > 0 &&
+      html`<h3>Prices</h3>${prices.map(
+        ({ id, target, currency, ...price }) =>
+          html`<p key=${id}>${id}${target && ` (${target})`}: ${Object.entries(price)
+            .filter(([, value]) => value !== null)
+            .map(([key, value]) => `${key.replaceAll('_', ' ')} ${value} ${currency}`)
+            .join(', ')}</p>`,
+      )}`
+    }
   </${Dialog}>`
 }
 
@@ -135,9 +187,12 @@ function Prices() {
   const who = me.value
   useEffect(() => void refresh(['prices']), [who])
   const error = priceFailure.value
-  if (error) return html`<${Notice} tone=${error.code === 'no_database' ? undefined : 'warn'}>${
-    error.code === 'no_database' ? 'This router has no database, so there are no prices, and usage costs nothing. LLM_ROUTER_DATABASE_URL names one.' : error.message
-  }</${Notice}>`
+  if (error)
+    return html`<${Notice} tone=${error.code === 'no_database' ? undefined : 'warn'}>${
+      error.code === 'no_database'
+        ? 'This router has no database, so there are no prices, and usage costs nothing. LLM_ROUTER_DATABASE_URL names one.'
+        : error.message
+    }</${Notice}>`
   const { prices } = records.value
   if (!prices) return html`<${Empty}>Loading ...</${Empty}>`
   const ask = (kind, props) => {
@@ -151,16 +206,21 @@ function Prices() {
         ? html`<${Empty}>No price yet. Prices turn usage into costs, from then on.</${Empty}>`
         : html`<${Table} label="Prices" head=${['Price', 'For', ['Prompt', 'number'], ['Cached', 'number medium-only'], ['Answer', 'number'], ['Busy second', 'number medium-only'], ['Request', 'number medium-only'], ['Currency', 'narrow-hidden'], ['', 'number narrow-hidden']]}>
           <tbody>${prices.map(
-            (price) => html`<tr key=${price.id}><th scope="row">${price.id}</th><td>${price.target ?? price.model}</td>
+            (
+              price,
+            ) => html`<tr key=${price.id}><th scope="row">${price.id}</th><td>${price.target ?? price.model}</td>
               <td class="number">${price.prompt ?? none}</td><td class="number medium-only">${price.cached_prompt ?? none}</td><td class="number">${price.completion ?? none}</td>
               <td class="number medium-only">${price.gpu_second ?? none}</td><td class="number medium-only">${price.request ?? none}</td><td class="narrow-hidden">${price.currency}</td>
               <td class="number narrow-hidden"><${AdminButton} class="ghost" aria-label=${`Edit ${price.id}`} onClick=${() => ask(EditRecord, { record: price })}>Edit</${AdminButton}>
                 <${AdminButton} class="ghost" aria-label=${`Remove ${price.id}`} onClick=${() => ask(DeleteRecord, { id: price.id })}>Remove</${AdminButton}></td></tr>`,
           )}</tbody></${Table}>`
     }</${Card}><p class="quiet small">Prompt, cached and answer: per million tokens.</p>
-    ${Asked && html`<${Asked} entity="prices" ...${dialog.value.props} reload=${reload} onClose=${() => {
-      dialog.value = undefined
-    }} />`}`
+    ${
+      Asked &&
+      html`<${Asked} entity="prices" ...${dialog.value.props} reload=${reload} onClose=${() => {
+        dialog.value = undefined
+      }} />`
+    }`
 }
 
 const chosenPrompt = signal('')
@@ -187,21 +247,31 @@ function Prompts() {
   const name = prompts.value.has(chosenPrompt.value) ? chosenPrompt.value : [...prompts.value.keys()][0]
   const versions = prompts.value.get(name)
   const prompt =
-    versions.find(({ language }) => language === chosenLanguage.value) ?? versions.find(({ language }) => language === library.value.default_language) ?? versions[0]
+    versions.find(({ language }) => language === chosenLanguage.value) ??
+    versions.find(({ language }) => language === library.value.default_language) ??
+    versions[0]
   return html`<div class="playground">
     <section class="card" aria-label="Prompts"><div class="body stack">
       <label class="field">Prompt <select id="prompt" value=${name} onChange=${({ currentTarget }) => {
         chosenPrompt.value = currentTarget.value
         rendered.value = undefined
       }}>${[...prompts.value.keys()].map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></label>
-      ${versions.length > 1 && html`<${Segments} label="Language" value=${prompt.language} options=${versions.map(({ language }) => [language, language ?? 'any'])} onChange=${(key) => {
-        chosenLanguage.value = key
-        rendered.value = undefined
-      }} />`}
+      ${
+        versions.length > 1 &&
+        html`<${Segments} label="Language" value=${prompt.language} options=${versions.map(({ language }) => [language, language ?? 'any'])} onChange=${(
+          key,
+        ) => {
+          chosenLanguage.value = key
+          rendered.value = undefined
+        }} />`
+      }
       ${prompt.placeholders.map(
-        (each) => html`<label class="field" key=${each}><code>${each}</code><input value=${variables.value[each] ?? ''} onInput=${({ currentTarget }) => {
-          variables.value = { ...variables.value, [each]: currentTarget.value }
-        }} /></label>`,
+        (each) =>
+          html`<label class="field" key=${each}><code>${each}</code><input value=${variables.value[each] ?? ''} onInput=${({
+            currentTarget,
+          }) => {
+            variables.value = { ...variables.value, [each]: currentTarget.value }
+          }} /></label>`,
       )}
       ${prompt.placeholders.length === 0 && html`<p class="quiet">It has no variables.</p>`}
       <div class="row"><button type="button" class="primary" id="render" onClick=${() => void render(prompt)}>Render</button></div>
@@ -214,9 +284,13 @@ function Prompts() {
 }
 
 async function render({ id, placeholders }) {
-  const given = Object.fromEntries(placeholders.filter((each) => variables.value[each]).map((each) => [each, variables.value[each]]))
+  const given = Object.fromEntries(
+    placeholders.filter((each) => variables.value[each]).map((each) => [each, variables.value[each]]),
+  )
   try {
-    rendered.value = await api(`prompts/render?${new URLSearchParams({ id, variables: JSON.stringify(given) })}`)
+    rendered.value = await api(
+      `prompts/render?${new URLSearchParams({ id, variables: JSON.stringify(given) })}`,
+    )
     failure.value = ''
   } catch ({ message }) {
     failure.value = message

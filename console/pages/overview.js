@@ -4,6 +4,7 @@ import {
   Card,
   Chart,
   compact,
+  duration,
   Empty,
   failures,
   html,
@@ -43,17 +44,13 @@ function Tiles({ now: { models, requests, workers } }) {
     [
       'Output tokens/s',
       speed === undefined ? '–' : compact(speed),
-      totals && `${compact(totals.prompt_tokens)} in, ${compact(totals.completion_tokens)} out in ${span}`,
+      totals && `${compact(totals.completion_tokens)} out, ${compact(totals.prompt_tokens)} in`,
     ],
-    [
-      'Time to first token',
-      html`${ms(totals?.ttft_p50_ms)} <small>p95 ${ms(totals?.ttft_p95_ms)}</small>`,
-      `median, last ${span}`,
-    ],
+    ['Time to first token', ms(totals?.ttft_p50_ms), `median; p95 ${ms(totals?.ttft_p95_ms)} in ${span}`],
     [
       'Failed',
       totals ? failures(totals.errors, totals.requests) : '–',
-      totals && `${plural(totals.errors, 'error')}, ${whole(totals.client_errors)} rejected in ${span}`,
+      totals && `${whole(totals.client_errors)} rejected in ${span}`,
     ],
     [
       'In flight',
@@ -135,6 +132,5 @@ function Links({ now: { uptime_seconds: uptime, workers, version } }) {
   return html`<p class="row quiet" id="links">
     <a href=${`${apiRoot}docs`}>API documentation</a> <a href=${`${apiRoot}openapi.json`}>OpenAPI</a>
     <a href=${`${apiRoot}metrics`}>Metrics</a> <a href=${`${apiRoot}status`}>Status as JSON</a>
-    <span>version ${version}, up ${uptime < 3600 ? `${Math.floor(uptime / 60)} min` : `${Math.floor(uptime / 3600)} h`},
-    ${plural(workers.length, 'process', 'processes')}, ${whole(memory / 1024 / 1024)} MiB</span></p>`
+    <span>${`version ${version}, up ${duration(uptime)}, ${plural(workers.length, 'process', 'processes')}, ${whole(memory / 1_048_576)} MiB`}</span></p>`
 }

@@ -5,10 +5,14 @@ import { apiRoot, send } from '../live.js'
 /** The chat request of the form. Throws an Error in words if the tools are no JSON. */
 export function bodyOf({ system, prompt, temperature, maxTokens, effort, tools, images, stream }, model) {
   const text = { type: 'text', text: prompt }
-  const content = images.length === 0 ? prompt : [text, ...images.map((url) => ({ type: 'image_url', image_url: { url } }))]
+  const content =
+    images.length === 0 ? prompt : [text, ...images.map((url) => ({ type: 'image_url', image_url: { url } }))]
   return {
     model,
-    messages: [...(system.trim() === '' ? [] : [{ role: 'system', content: system }]), { role: 'user', content }],
+    messages: [
+      ...(system.trim() === '' ? [] : [{ role: 'system', content: system }]),
+      { role: 'user', content },
+    ],
     ...(temperature !== '' && { temperature: Number(temperature) }),
     ...(maxTokens !== '' && { max_tokens: Number(maxTokens) }),
     ...(effort !== '' && { reasoning_effort: effort }),
@@ -41,12 +45,18 @@ export async function ask(body, { stop, onChange }) {
     answer.reasoning += thought ?? reasoning ?? ''
     for (const [position, { index = position, function: part = {} }] of calls.entries()) {
       const known = answer.calls[index] ?? { name: '', arguments: '' }
-      answer.calls[index] = { name: known.name + (part.name ?? ''), arguments: known.arguments + (part.arguments ?? '') }
+      answer.calls[index] = {
+        name: known.name + (part.name ?? ''),
+        arguments: known.arguments + (part.arguments ?? ''),
+      }
     }
   }
   try {
     const response = await send('playground/chat', { method: 'POST', body, stop })
-    onChange({ target: response.headers.get('x-llm-router-target') ?? undefined, reason: response.headers.get('x-llm-router-reason') ?? undefined })
+    onChange({
+      target: response.headers.get('x-llm-router-target') ?? undefined,
+      reason: response.headers.get('x-llm-router-reason') ?? undefined,
+    })
     if (body.stream) {
       for await (const { choices: [choice] = [], usage, error } of eventsOf(response)) {
         if (error) throw new Error(error.message ?? String(error))
@@ -54,16 +64,28 @@ export async function ask(body, { stop, onChange }) {
         if (choice) add(choice.delta)
         const tokens = usage?.completion_tokens ?? chunks
         const rest = elapsed() - (first ?? 0)
-        onChange({ ...answer, calls: [...answer.calls], ttft: first, ...(first !== undefined && tokens > 1 && rest > 0 && { speed: ((tokens - 1) * 1000) / rest }) })
+        onChange({
+          ...answer,
+          calls: [...answer.calls],
+          ttft: first,
+          ...(first !== undefined && tokens > 1 && rest > 0 && { speed: ((tokens - 1) * 1000) / rest }),
+        })
       }
     } else {
-      const { choices: [{ message }], usage } = await response.json()
+      const {
+        choices: [{ message }],
+        usage,
+      } = await response.json()
       add(message)
       onChange({ ...answer, usage, ttft: first })
     }
     onChange({ state: 'done', total: elapsed() })
   } catch (error) {
-    onChange({ state: 'failed', total: elapsed(), error: error.name === 'AbortError' ? 'Stopped.' : error.message })
+    onChange({
+      state: 'failed',
+      total: elapsed(),
+      error: error.name === 'AbortError' ? 'Stopped.' : error.message,
+    })
   }
 }
 
@@ -76,7 +98,11 @@ async function* eventsOf(response) {
     const parts = (rest + value).split(/\r?\n\r?\n/)
     rest = parts.pop()
     for (const part of parts) {
-      const data = part.split(/\r?\n/).filter((line) => line.startsWith('data:')).map((line) => line.slice(5).trim()).join('')
+      const data = part
+        .split(/\r?\n/)
+        .filter((line) => line.startsWith('data:'))
+        .map((line) => line.slice(5).trim())
+        .join('')
       if (data !== '' && data !== '[DONE]') yield JSON.parse(data)
     }
   }
@@ -90,10 +116,14 @@ export function codeFor(language, body) {
     return `curl ${base}/chat/completions \\\n  -H "authorization: Bearer $LLM_ROUTER_KEY" \\\n  -H 'content-type: application/json' \\\n  -d '${json.replaceAll("'", "'\\''")}'`
   if (language === 'Python')
     return `import os\nfrom openai import OpenAI\n\nclient = OpenAI(base_url="${base}", api_key=os.environ["LLM_ROUTER_KEY"])\nanswer = client.chat.completions.create(**${pythonOf(body)})\n${
-      body.stream ? 'for chunk in answer:\n    if chunk.choices:\n        print(chunk.choices[0].delta.content or "", end="", flush=True)\n' : 'print(answer.choices[0].message.content)\n'
+      body.stream
+        ? 'for chunk in answer:\n    if chunk.choices:\n        print(chunk.choices[0].delta.content or "", end="", flush=True)\n'
+        : 'print(answer.choices[0].message.content)\n'
     }`
   return `import OpenAI from 'openai'\n\nconst client = new OpenAI({ baseURL: '${base}', apiKey: process.env.LLM_ROUTER_KEY })\nconst answer = await client.chat.completions.create(${json})\n${
-    body.stream ? "for await (const { choices } of answer) process.stdout.write(choices[0]?.delta.content ?? '')\n" : 'console.log(answer.choices[0].message.content)\n'
+    body.stream
+      ? "for await (const { choices } of answer) process.stdout.write(choices[0]?.delta.content ?? '')\n"
+      : 'console.log(answer.choices[0].message.content)\n'
   }`
 }
 

@@ -2,14 +2,21 @@
 
 import { signal, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
-import { copy, Dialog, Empty, html, ms, none, Notice, rate, State, Table, whole } from '../kit.js'
+import { copy, Dialog, Empty, html, ms, Notice, none, rate, State, Table, whole } from '../kit.js'
 import { api, may, status } from '../live.js'
 import { whyNot } from './fleet-actions.js'
 import { ask, bodyOf, codeFor } from './playground-request.js'
 
 /** What is asked. It stays while other pages are shown. */
 const form = signal({
-  system: '', prompt: 'Say in one sentence what a load balancer does.', temperature: '', maxTokens: '', effort: '', tools: '', images: [], stream: true,
+  system: '',
+  prompt: 'Say in one sentence what a load balancer does.',
+  temperature: '',
+  maxTokens: '',
+  effort: '',
+  tools: '',
+  images: [],
+  stream: true,
 })
 const sides = signal([{ model: '', target: '' }])
 const answers = signal([])
@@ -19,9 +26,11 @@ const explained = signal()
 /** Names of models that only embed. */
 const embedding = signal(new Set())
 
-const set = (name) => ({ currentTarget: { value, checked, type } }) => {
-  form.value = { ...form.value, [name]: type === 'checkbox' ? checked : value }
-}
+const set =
+  (name) =>
+  ({ currentTarget: { value, checked, type } }) => {
+    form.value = { ...form.value, [name]: type === 'checkbox' ? checked : value }
+  }
 
 export default function Playground() {
   useEffect(() => {
@@ -36,15 +45,20 @@ export default function Playground() {
   if (!status.value) return html`<${Empty}>Loading ...</${Empty}>`
   if (models.length === 0) return html`<${Empty}>The router has no model that answers.</${Empty}>`
   const [first] = models
-  const chosen = sides.value.map((side) => (models.some(({ name }) => name === side.model) ? side : { model: first.name, target: '' }))
+  const chosen = sides.value.map((side) =>
+    models.some(({ name }) => name === side.model) ? side : { model: first.name, target: '' },
+  )
   return html`${!may('operator') && html`<${Notice} tone="warn">${whyNot()}</${Notice}>`}
     <div class="playground">
       <${Form} models=${models} chosen=${chosen} />
       <div class="answers">${chosen.map((side, index) => html`<${Answer} key=${index} index=${index} side=${side} />`)}</div>
     </div>
-    ${explained.value && html`<${Explanation} ...${explained.value} onClose=${() => {
-      explained.value = undefined
-    }} />`}`
+    ${
+      explained.value &&
+      html`<${Explanation} ...${explained.value} onClose=${() => {
+        explained.value = undefined
+      }} />`
+    }`
 }
 
 function Form({ models, chosen }) {
@@ -71,13 +85,22 @@ function Form({ models, chosen }) {
   }
   const explain = attempt(async () => {
     const [{ model }] = chosen
-    explained.value = { model, route: await api('route', { method: 'POST', body: { ...bodyOf(form.value, model), dialect: 'openai' } }) }
+    explained.value = {
+      model,
+      route: await api('route', {
+        method: 'POST',
+        body: { ...bodyOf(form.value, model), dialect: 'openai' },
+      }),
+    }
   })
   const choose = (index) => (side) => {
     sides.value = chosen.map((each, at) => (at === index ? side : each))
   }
   const compare = () => {
-    sides.value = chosen.length === 2 ? [chosen[0]] : [chosen[0], { model: models[1]?.name ?? models[0].name, target: '' }]
+    sides.value =
+      chosen.length === 2
+        ? [chosen[0]]
+        : [chosen[0], { model: models[1]?.name ?? models[0].name, target: '' }]
     answers.value = []
   }
   return html`<form class="card" ref=${element} onSubmit=${submit} onKeyDown=${keys} aria-label="Request"><div class="body stack">
@@ -99,13 +122,16 @@ function Form({ models, chosen }) {
     </div></details>
     <p class="bad" role="alert">${error.value}</p>
     <div class="row">
-      ${stopping.value
-        ? html`<button type="button" class="danger" id="stop" onClick=${() => stopping.value?.abort()}>Stop</button>`
-        : html`<button type="submit" class="primary" id="send" title="Ctrl + Enter" disabled=${!may('operator')}>Send</button>`}
+      ${
+        stopping.value
+          ? html`<button type="button" class="danger" id="stop" onClick=${() => stopping.value?.abort()}>Stop</button>`
+          : html`<button type="submit" class="primary" id="send" title="Ctrl + Enter" disabled=${!may('operator')}>Send</button>`
+      }
       <button type="button" id="explain" disabled=${!may('operator')} onClick=${explain}>Explain the route</button>
     </div>
     <div class="row small"><span class="quiet">Copy as</span>${['curl', 'Python', 'TypeScript'].map(
-      (language) => html`<button type="button" key=${language} onClick=${attempt(() => copy(codeFor(language, bodyOf(form.value, chosen[0].model))))}>${language}</button>`,
+      (language) =>
+        html`<button type="button" key=${language} onClick=${attempt(() => copy(codeFor(language, bodyOf(form.value, chosen[0].model))))}>${language}</button>`,
     )}</div>
   </div></form>`
 }
@@ -131,9 +157,13 @@ function Images({ images }) {
     form.value = { ...form.value, images: form.value.images.filter((_each, at) => at !== index) }
   }
   return html`<label class="field">Images <input type="file" name="images" accept="image/*" multiple onChange=${add} /></label>
-    ${images.length > 0 && html`<div class="thumbs">${images.map(
-      (url, index) => html`<button type="button" class="plain" key=${index} aria-label=${`Remove image ${index + 1}`} onClick=${() => remove(index)}><img src=${url} alt="" /></button>`,
-    )}</div>`}`
+    ${
+      images.length > 0 &&
+      html`<div class="thumbs">${images.map(
+        (url, index) =>
+          html`<button type="button" class="plain" key=${index} aria-label=${`Remove image ${index + 1}`} onClick=${() => remove(index)}><img src=${url} alt="" /></button>`,
+      )}</div>`
+    }`
 }
 
 function dataUrl(file) {
@@ -147,7 +177,10 @@ function dataUrl(file) {
 
 async function start(chosen) {
   if (stopping.value) return
-  const bodies = chosen.map(({ model, target }) => ({ ...bodyOf(form.value, model), ...(target !== '' && { target }) }))
+  const bodies = chosen.map(({ model, target }) => ({
+    ...bodyOf(form.value, model),
+    ...(target !== '' && { target }),
+  }))
   const stop = new AbortController()
   stopping.value = stop
   answers.value = chosen.map(() => ({ state: 'running' }))
@@ -159,38 +192,68 @@ async function start(chosen) {
 }
 
 function Answer({ index, side }) {
-  const { state = 'none', reasoning = '', content = '', calls = [], error, usage, ttft, total, target, reason, speed } = answers.value[index] ?? {}
+  const {
+    state = 'none',
+    reasoning = '',
+    content = '',
+    calls = [],
+    error,
+    usage,
+    ttft,
+    total,
+    target,
+    reason,
+    speed,
+  } = answers.value[index] ?? {}
   return html`<section class="card" aria-label=${`Answer ${index + 1}`} data-state=${state}>
     <header><h2>${side.model}</h2>
-      <span class="quiet small">${state === 'running' ? 'answering ...' : target ?? side.target}</span></header>
+      <span class="quiet small">${state === 'running' ? 'answering ...' : (target ?? side.target)}</span></header>
     <div class="answer" aria-busy=${String(state === 'running')}>${
       state === 'none' ? html`<span class="quiet">The answer appears here. Ctrl + Enter sends.</span>` : ''
     }${reasoning !== '' && html`<details open=${content === ''}><summary>Reasoning</summary>${reasoning}</details>`}${content}${calls.map(
       (call, at) => html`<pre key=${at}>${call.name}(${call.arguments})</pre>`,
     )}${error && html`<p class="bad" role="alert">${error}</p>`}</div>
-    ${(ttft !== undefined || total !== undefined) && html`<div class="measures">
+    ${
+      (ttft !== undefined || total !== undefined) &&
+      html`<div class="measures">
       <span>first token <strong>${ms(ttft)}</strong></span><span>tokens/s <strong>${rate(speed)}</strong></span>
       <span>tokens <strong>${usage ? `${whole(usage.prompt_tokens ?? 0)} → ${whole(usage.completion_tokens ?? 0)}` : none}</strong></span>
       <span>total <strong>${ms(total)}</strong></span>
       ${reason && html`<span>${target}: ${reason}</span>`}
       ${content !== '' && html`<button type="button" class="plain" onClick=${() => void copy(content)}>Copy the answer</button>`}
-    </div>`}
+    </div>`
+    }
   </section>`
 }
 
 function Explanation({ model, route, onClose }) {
   const { strategy, request, candidates, excluded, choice, waits, error } = route
-  const outcome = error ? error.message : choice ? html`<strong>${choice.target}</strong>: ${choice.reason}` : waits ? 'It would wait for a free place.' : 'The strategy cannot say without a pick.'
+  const outcome = error
+    ? error.message
+    : choice
+      ? html`<strong>${choice.target}</strong>: ${choice.reason}`
+      : waits
+        ? 'It would wait for a free place.'
+        : 'The strategy cannot say without a pick.'
   return html`<${Dialog} title=${`Where a request for ${model} would go`} kind="drawer" onClose=${onClose}>
     <${Notice} tone=${error ? 'bad' : choice ? 'good' : 'warn'}><span>${outcome}</span></${Notice}>
     <p class="quiet small">Strategy ${strategy}, ${whole(request.prompt_tokens)} prompt tokens (estimated), priority ${request.priority}${request.session ? `, session ${request.session}` : ''}.</p>
     <${Table} label="Targets that could answer" head=${['Target', 'State', ['Score', 'number'], ['In flight', 'number'], ['First token', 'number narrow-hidden']]}>
       <tbody>${candidates.map(
-        ({ target, score, full, standby, signals }) => html`<tr key=${target}><th scope="row">${target}${standby && ' (standby)'}</th>
+        ({
+          target,
+          score,
+          full,
+          standby,
+          signals,
+        }) => html`<tr key=${target}><th scope="row">${target}${standby && ' (standby)'}</th>
           <td><${State} of=${signals.state} />${full && html` <span class="quiet small">full</span>`}</td>
           <td class="number">${score ?? none}</td><td class="number">${signals.in_flight}</td><td class="number narrow-hidden">${ms(signals.first_content_ms)}</td></tr>`,
       )}${excluded.map(
-        ({ target, signals }) => html`<tr key=${target} class="quiet"><th scope="row">${target}</th><td><${State} of=${signals.state} /></td><td class="number">${none}</td>
+        ({
+          target,
+          signals,
+        }) => html`<tr key=${target} class="quiet"><th scope="row">${target}</th><td><${State} of=${signals.state} /></td><td class="number">${none}</td>
           <td class="number">${signals.in_flight}</td><td class="number narrow-hidden">${ms(signals.first_content_ms)}</td></tr>`,
       )}</tbody></${Table}>
   </${Dialog}>`

@@ -2,8 +2,26 @@
 
 import { computed, signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { Card, clock, compact, Dialog, Empty, html, inWords, memo, ms, none, Notice, plural, rate, State, Table, Time, whole } from '../kit.js'
-import { api, newRequests, pathPart, status, unknownModels } from '../live.js'
+import {
+  Card,
+  clock,
+  compact,
+  Dialog,
+  Empty,
+  html,
+  inWords,
+  memo,
+  ms,
+  Notice,
+  none,
+  plural,
+  rate,
+  State,
+  Table,
+  Time,
+  whole,
+} from '../kit.js'
+import { api, newestRequest, newRequests, pathPart, status, unknownModels } from '../live.js'
 import { Facts } from './fleet-actions.js'
 
 const loaded = signal()
@@ -19,7 +37,13 @@ const opened = signal()
 const keptRows = 1_000
 
 /** Statuses in groups, as in the query. */
-const statuses = [['', 'All statuses'], ['2xx', 'Answered (2xx)'], ['4xx', 'Rejected (4xx)'], ['5xx', 'Failed (5xx)'], ['429', 'Over a limit (429)']]
+const statuses = [
+  ['', 'All statuses'],
+  ['2xx', 'Answered (2xx)'],
+  ['4xx', 'Rejected (4xx)'],
+  ['5xx', 'Failed (5xx)'],
+  ['429', 'Over a limit (429)'],
+]
 
 function isWanted({ model, asked, answered_by: other, status: code, client }) {
   const { model: name, status: wanted, client: who } = filter.value
@@ -31,12 +55,16 @@ function isWanted({ model, asked, answered_by: other, status: code, client }) {
 const rows = computed(() => {
   const known = loaded.value ?? []
   const newest = known[0]?.seq ?? 0
-  const fresh = (follows.value ? newRequests.value : frozen.value).filter((each) => each.seq > newest && isWanted(each))
+  const fresh = (follows.value ? newRequests.value : frozen.value).filter(
+    (each) => each.seq > newest && isWanted(each),
+  )
   const text = find.value.trim().toLowerCase()
   const all = [...fresh, ...known].slice(0, keptRows)
   if (text === '') return all
   return all.filter(({ id, client, model, asked, target, error, operation }) =>
-    [id, client, model, asked, target, error?.code, error?.text, operation].some((each) => each?.toLowerCase().includes(text)),
+    [id, client, model, asked, target, error?.code, error?.text, operation].some((each) =>
+      each?.toLowerCase().includes(text),
+    ),
   )
 })
 
@@ -48,6 +76,7 @@ async function load(cursor) {
     const answer = await api(`requests?${query}`)
     loaded.value = cursor ? [...loaded.value, ...answer.data] : answer.data
     older.value = answer.next_cursor
+    newestRequest.value ??= answer.newest
     unknownModels.value = answer.unknown_models ?? unknownModels.value
     failure.value = ''
   } catch ({ message }) {
@@ -63,11 +92,15 @@ function change(more) {
 export default function Requests() {
   useEffect(() => {
     const id = new URLSearchParams(location.search).get('id')
-    if (id) void api(`requests/${pathPart(id)}`).then((request) => {
-      opened.value = request
-    }, ({ message }) => {
-      failure.value = message
-    })
+    if (id)
+      void api(`requests/${pathPart(id)}`).then(
+        (request) => {
+          opened.value = request
+        },
+        ({ message }) => {
+          failure.value = message
+        },
+      )
     void load()
     return () => {
       opened.value = undefined
@@ -77,9 +110,12 @@ export default function Requests() {
     ${failure.value !== '' && html`<${Notice} tone="bad">${failure.value}</${Notice}>`}
     <section class="card" aria-label="Requests"><${Rows} /></section>
     <${Unknown} />
-    ${opened.value && html`<${Details} request=${opened.value} onClose=${() => {
-      opened.value = undefined
-    }} />`}`
+    ${
+      opened.value &&
+      html`<${Details} request=${opened.value} onClose=${() => {
+        opened.value = undefined
+      }} />`
+    }`
 }
 
 function Filters() {
@@ -109,10 +145,20 @@ function Filters() {
 
 function Rows() {
   if (!loaded.value && failure.value === '') return html`<${Empty}>Loading ...</${Empty}>`
-  if (rows.value.length === 0) return html`<${Empty}>No request yet that matches. The router keeps the latest 1,000 of all its processes, without prompts and answers.</${Empty}>`
+  if (rows.value.length === 0)
+    return html`<${Empty}>No request yet that matches. The router keeps the latest 1,000 of all its processes, without prompts and answers.</${Empty}>`
   const head = [
-    'Time', ['Client', 'narrow-hidden'], 'Model', ['Target', 'medium-only'], 'Outcome', ['Queue', 'number wide-only'], ['First token', 'number narrow-hidden'],
-    ['Tokens', 'number medium-only'], ['Tokens/s', 'number wide-only'], ['Duration', 'number narrow-hidden'], ['Attempts', 'number wide-only'],
+    'Time',
+    ['Client', 'narrow-hidden'],
+    'Model',
+    ['Target', 'medium-only'],
+    'Outcome',
+    ['Queue', 'number wide-only'],
+    ['First token', 'number narrow-hidden'],
+    ['Tokens', 'number medium-only'],
+    ['Tokens/s', 'number wide-only'],
+    ['Duration', 'number narrow-hidden'],
+    ['Attempts', 'number wide-only'],
   ]
   return html`<${Table} label="Requests, the latest first" head=${head}><tbody>${rows.value.map(
     (request) => html`<${Row} key=${request.seq} request=${request} />`,
@@ -121,7 +167,21 @@ function Rows() {
 }
 
 const Row = memo(({ request }) => {
-  const { at, client, model, asked, answered_by: other, target, reason, queue_ms: queue, ttft_ms: ttft, status: code, outcome, error, attempts } = request
+  const {
+    at,
+    client,
+    model,
+    asked,
+    answered_by: other,
+    target,
+    reason,
+    queue_ms: queue,
+    ttft_ms: ttft,
+    status: code,
+    outcome,
+    error,
+    attempts,
+  } = request
   const open = () => {
     opened.value = request
   }
@@ -149,7 +209,13 @@ function tokens({ prompt_tokens: asked, completion_tokens: answered }) {
 function Unknown() {
   const names = unknownModels.value
   if (names.length === 0) return null
-  const head = ['Asked for', ['Times', 'number'], ['Clients', 'narrow-hidden'], ['Last', 'narrow-hidden'], 'Did they mean']
+  const head = [
+    'Asked for',
+    ['Times', 'number'],
+    ['Clients', 'narrow-hidden'],
+    ['Last', 'narrow-hidden'],
+    'Did they mean',
+  ]
   return html`<${Card} title="Unknown models" id="unknown" end=${html`<span class="quiet small">what clients ask for and do not get</span>`}>
     <${Table} label="Unknown models that clients ask for" head=${head}><tbody>${names.map(
       ({ name, count, clients, last, exists, did_you_mean: meant }) => html`<tr key=${name}>
@@ -160,20 +226,49 @@ function Unknown() {
 }
 
 function Details({ request, onClose }) {
-  const { id, at, client, method, endpoint, dialect, stream, model, asked, target, reason, queue_ms: queue, cached_tokens: cached, status: code, outcome, error, dropped } = request
+  const {
+    id,
+    at,
+    client,
+    method,
+    endpoint,
+    dialect,
+    stream,
+    model,
+    asked,
+    target,
+    reason,
+    queue_ms: queue,
+    cached_tokens: cached,
+    status: code,
+    outcome,
+    error,
+    dropped,
+  } = request
   const facts = [
     ['Arrived', new Date(at).toLocaleString()],
     ['Outcome', html`<${State} of=${outcome} /> <span class="quiet">HTTP ${code}</span>`],
-    ['Error', error && html`${inWords(error.code)} <code class="quiet">${error.code}</code><br />${error.text}`],
-    ['Client', client && html`<button type="button" class="plain" onClick=${() => {
-      onClose()
-      change({ client })
-    }}>${client}</button>`],
+    [
+      'Error',
+      error && html`${inWords(error.code)} <code class="quiet">${error.code}</code><br />${error.text}`,
+    ],
+    [
+      'Client',
+      client &&
+        html`<button type="button" class="plain" onClick=${() => {
+          onClose()
+          change({ client })
+        }}>${client}</button>`,
+    ],
     ['Model', asked ? `${asked} (unknown)` : model],
     ['Answered by', request.answered_by],
     ['Target', target],
     ['Why this one', reason],
-    ['Endpoint', endpoint && html`<code>${method} ${endpoint}</code>${dialect && ` (${dialect}${stream ? ', streamed' : ''})`}`],
+    [
+      'Endpoint',
+      endpoint &&
+        html`<code>${method} ${endpoint}</code>${dialect && ` (${dialect}${stream ? ', streamed' : ''})`}`,
+    ],
     ['In the queue', queue > 0 && ms(queue)],
     ['First token', ms(request.ttft_ms)],
     ['Tokens', `${tokens(request)}${cached ? `, ${whole(cached)} of the prompt cached` : ''}`],
@@ -189,21 +284,37 @@ function Details({ request, onClose }) {
 /** Where the time went: the queue, and each attempt until its first token and to its end. */
 function Timeline({ request: { duration_ms: all, queue_ms: queue, attempts } }) {
   const total = Math.max(all, ...attempts.map(({ end_ms: end }) => end ?? 0), 1)
-  const bar = (kind, from, to) => html`<span class="bar" data-kind=${kind} style=${{ left: `${(from / total) * 100}%`, width: `${Math.max(0.4, ((to - from) / total) * 100)}%` }}></span>`
+  const bar = (kind, from, to) =>
+    html`<span class="bar" data-kind=${kind} style=${{ left: `${(from / total) * 100}%`, width: `${Math.max(0.4, ((to - from) / total) * 100)}%` }}></span>`
   const queued = attempts.length === 0 ? queue : 0
   return html`<section class="stack" aria-label="Timeline"><div class="row apart"><h3>Attempts</h3>
       <span class="legend"><span><span class="key key-5"></span>queue</span><span><span class="key"></span>answer (pale: until its first token)</span><span><span class="key key-6"></span>failed</span></span></div>
     <ol class="timeline">
       ${queued > 0 && html`<li><span>queue</span><span class="lane">${bar('queue', 0, queued)}</span><span class="number">${ms(queued)}</span></li>`}
       ${attempts.length === 0 && html`<li class="quiet"><span>none</span><span class="lane"></span><span class="number">${ms(all)}</span></li>`}
-      ${attempts.map(({ target, model, start_ms: start, queue_ms: waited, ttft_ms: ttft, end_ms: end, outcome, error, reason }, index) => {
-        const last = end ?? total
-        const first = ttft === null ? undefined : Math.min(last, start + ttft)
-        return html`<li key=${index} title=${reason ?? ''}>
+      ${attempts.map(
+        (
+          {
+            target,
+            model,
+            start_ms: start,
+            queue_ms: waited,
+            ttft_ms: ttft,
+            end_ms: end,
+            outcome,
+            error,
+            reason,
+          },
+          index,
+        ) => {
+          const last = end ?? total
+          const first = ttft === null ? undefined : Math.min(last, start + ttft)
+          return html`<li key=${index} title=${reason ?? ''}>
           <span><span class="cut">${target}</span><span class="quiet small">${outcome === 'success' ? model : error ? inWords(error.code) : outcome}</span></span>
           <span class="lane">${waited > 0 && bar('queue', Math.max(0, start - waited), start)}
             ${outcome === 'failure' ? bar('failure', start, last) : first === undefined ? bar('wait', start, last) : [bar('wait', start, first), bar('answer', first, last)]}</span>
           <span class="number">${ms(last - start)}</span></li>`
-      })}
+        },
+      )}
     </ol></section>`
 }

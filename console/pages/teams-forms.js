@@ -13,7 +13,10 @@ export const failure = signal()
 export async function refresh(kinds = ['clients', 'groups', 'keys', 'budgets']) {
   try {
     const read = await Promise.all(kinds.map((kind) => api(`admin/${kind}?limit=1000`)))
-    records.value = { ...records.value, ...Object.fromEntries(kinds.map((kind, index) => [kind, read[index].data])) }
+    records.value = {
+      ...records.value,
+      ...Object.fromEntries(kinds.map((kind, index) => [kind, read[index].data])),
+    }
     failure.value = undefined
   } catch (error) {
     failure.value = error
@@ -49,9 +52,28 @@ const entities = {
     fields: [
       { ...text('group', 'Group', 'its bounds hold too'), from: 'groups' },
       ...bounds,
-      choice('role', 'Role', [['', 'none'], ['viewer', 'viewer: may look'], ['operator', 'operator: changes the fleet'], ['admin', 'admin: changes clients too']], 'in this console and its API'),
+      choice(
+        'role',
+        'Role',
+        [
+          ['', 'none'],
+          ['viewer', 'viewer: may look'],
+          ['operator', 'operator: changes the fleet'],
+          ['admin', 'admin: changes clients too'],
+        ],
+        'in this console and its API',
+      ),
       text('expires_at', 'Ends', 'such as 2027-01-31T00:00:00Z'),
-      choice('priority', 'Priority', [['', 'normal'], ['high', 'high'], ['low', 'low']], 'in the queue'),
+      choice(
+        'priority',
+        'Priority',
+        [
+          ['', 'normal'],
+          ['high', 'high'],
+          ['low', 'low'],
+        ],
+        'in the queue',
+      ),
       number('weight', 'Weight', 'its share of the queue'),
     ],
     removal: 'All its keys end at once; requests that run go on. Its usage stays.',
@@ -67,9 +89,25 @@ const entities = {
       { ...text('client', 'Client', 'or a group'), from: 'clients' },
       { ...text('group', 'Group', 'shared by its clients'), from: 'groups' },
       text('model', 'Model', 'empty: all'),
-      { ...choice('unit', 'Unit', [['tokens', 'tokens'], ['cost', 'cost, by the prices'], ['gpu_seconds', 'busy seconds'], ['requests', 'requests']]), required: true },
+      {
+        ...choice('unit', 'Unit', [
+          ['tokens', 'tokens'],
+          ['cost', 'cost, by the prices'],
+          ['gpu_seconds', 'busy seconds'],
+          ['requests', 'requests'],
+        ]),
+        required: true,
+      },
       { ...number('limit', 'Limit'), required: true },
-      { ...choice('window', 'Window', [['day', 'day'], ['week', 'week'], ['month', 'month'], ['rolling', 'rolling']]), required: true },
+      {
+        ...choice('window', 'Window', [
+          ['day', 'day'],
+          ['week', 'week'],
+          ['month', 'month'],
+          ['rolling', 'rolling'],
+        ]),
+        required: true,
+      },
       number('hours', 'Hours', 'of a rolling window'),
       text('description', 'Description', 'for people'),
       flag('hard', 'Hard: refuses requests when it is used up', true),
@@ -101,13 +139,17 @@ const preset = (record, { name, kind, preset: value }) => {
 }
 
 /** What a field of the form says; undefined: nothing. */
-function valueOf(form, { name, kind }) {
+function fieldValue(form, { name, kind }) {
   const element = form.elements[`field-${name}`]
   if (kind === 'flag') return element.checked
   const value = element.value.trim()
   if (value === '') return undefined
   if (kind === 'number') return Number(value)
-  if (kind === 'list') return value.split(',').map((each) => each.trim()).filter((each) => each !== '')
+  if (kind === 'list')
+    return value
+      .split(',')
+      .map((each) => each.trim())
+      .filter((each) => each !== '')
   return value
 }
 
@@ -118,7 +160,7 @@ export function EditRecord({ entity, record, onClose, reload = refresh }) {
     if (!record) {
       const body = { id: form.elements['field-id'].value.trim() }
       for (const field of fields) {
-        const value = valueOf(form, field)
+        const value = fieldValue(form, field)
         if (value !== undefined) body[field.name] = value
       }
       await api(`admin/${entity}`, { method: 'POST', body })
@@ -127,36 +169,48 @@ export function EditRecord({ entity, record, onClose, reload = refresh }) {
       const path = `admin/${entity}/${pathPart(record.id)}`
       const changes = {}
       for (const field of fields) {
-        const value = valueOf(form, field)
+        const value = fieldValue(form, field)
         const before = preset(record, field)
         const now = Array.isArray(value) ? value.join(', ') : (value ?? '')
-        if (String(now) !== String(before)) changes[field.name] = value ?? (field.name === 'description' ? '' : null)
+        if (String(now) !== String(before))
+          changes[field.name] = value ?? (field.name === 'description' ? '' : null)
       }
       const current = await send(path)
       const stored = await current.json()
-      if (stored.updated_at !== record.updated_at) throw new Error('Somebody else has changed it meanwhile: close this and look at it again.')
-      await api(path, { method: 'PATCH', body: changes, headers: { 'if-match': current.headers.get('etag') } })
+      if (stored.updated_at !== record.updated_at)
+        throw new Error('Somebody else has changed it meanwhile: close this and look at it again.')
+      await api(path, {
+        method: 'PATCH',
+        body: changes,
+        headers: { 'if-match': current.headers.get('etag') },
+      })
       toast(`The ${noun} ${record.id} is changed.`)
     }
     await reload()
   }
   const title = record ? `Change ${noun} ${record.id}` : `New ${noun}`
   return html`<${Question} title=${title} confirm=${record ? 'Save' : 'Create'} onConfirm=${save} onClose=${onClose}>
-    ${!record && html`<label class="field">Id <input name="field-id" required pattern="[A-Za-z0-9][A-Za-z0-9_.@\-]*" autocomplete="off" />
-      <span class="quiet">in the log, in metrics and in usage; it never changes</span></label>`}
+    ${
+      !record &&
+      html`<label class="field">Id <input name="field-id" required pattern="[A-Za-z0-9][A-Za-z0-9_.@\-]*" autocomplete="off" />
+      <span class="quiet">in the log, in metrics and in usage; it never changes</span></label>`
+    }
     <div class="fields">${fields.map((field) => html`<${Field} key=${field.name} field=${field} value=${preset(record, field)} />`)}</div>
   </${Question}>`
 }
 
 function Field({ field: { name, label, hint, kind, options, from, required }, value }) {
   const named = `field-${name}`
-  if (kind === 'flag') return html`<label class="check"><input type="checkbox" name=${named} defaultChecked=${value} /> ${label}</label>`
+  if (kind === 'flag')
+    return html`<label class="check"><input type="checkbox" name=${named} defaultChecked=${value} /> ${label}</label>`
   const ids = from && (records.value[from] ?? []).map(({ id }) => id)
   return html`<label class="field">${label}
-    ${kind === 'choice'
-      ? html`<select name=${named}>${options.map(([key, words]) => html`<option key=${key} value=${key} selected=${key === value}>${words}</option>`)}</select>`
-      : html`<input name=${named} type=${kind === 'number' ? 'number' : 'text'} step="any" min=${kind === 'number' ? 0 : undefined} defaultValue=${value}
-          required=${required} autocomplete="off" list=${ids && `ids-${name}`} />`}
+    ${
+      kind === 'choice'
+        ? html`<select name=${named}>${options.map(([key, words]) => html`<option key=${key} value=${key} selected=${key === value}>${words}</option>`)}</select>`
+        : html`<input name=${named} type=${kind === 'number' ? 'number' : 'text'} step="any" min=${kind === 'number' ? 0 : undefined} defaultValue=${value}
+          required=${required} autocomplete="off" list=${ids && `ids-${name}`} />`
+    }
     ${ids && html`<datalist id=${`ids-${name}`}>${ids.map((id) => html`<option key=${id} value=${id} />`)}</datalist>`}
     ${hint && html`<span class="quiet">${hint}</span>`}</label>`
 }
@@ -175,7 +229,10 @@ export function NewKey({ client, ask, onClose }) {
   const made = useSignal()
   const create = async (form) => {
     const { description, end } = form.elements
-    const body = { ...(description.value.trim() !== '' && { description: description.value.trim() }), ...(end.value.trim() !== '' && { expires_at: end.value.trim() }) }
+    const body = {
+      ...(description.value.trim() !== '' && { description: description.value.trim() }),
+      ...(end.value.trim() !== '' && { expires_at: end.value.trim() }),
+    }
     made.value = await api(`admin/clients/${pathPart(client)}/keys`, { method: 'POST', body })
     await refresh(['keys'])
   }
@@ -200,7 +257,10 @@ export function RotateKey({ id, client, prefix, ask, onClose }) {
   const made = useSignal()
   const rotate = async (form) => {
     const overlap = Math.round(Number(form.elements.hours.value) * 3_600)
-    made.value = await api(`admin/keys/${pathPart(id)}/rotate`, { method: 'POST', body: { overlap_seconds: overlap } })
+    made.value = await api(`admin/keys/${pathPart(id)}/rotate`, {
+      method: 'POST',
+      body: { overlap_seconds: overlap },
+    })
     await refresh(['keys'])
   }
   const done = () => (made.value ? ask('created', { created: made.value }) : onClose())

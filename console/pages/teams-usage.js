@@ -2,7 +2,25 @@
 
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { Card, Chart, compact, day, Empty, failures, html, Meter, Notice, none, percent, plural, Segments, sum, Table, Time, whole } from '../kit.js'
+import {
+  Card,
+  Chart,
+  compact,
+  day,
+  Empty,
+  failures,
+  html,
+  Meter,
+  Notice,
+  none,
+  percent,
+  plural,
+  Segments,
+  sum,
+  Table,
+  Time,
+  whole,
+} from '../kit.js'
 import { api, apiRoot } from '../live.js'
 import { AdminButton } from './teams-forms.js'
 
@@ -36,7 +54,10 @@ async function readBurnt(budgets) {
   const read = await Promise.all(
     budgets.map(async (budget) => {
       const { id, client, group, model, unit, window } = budget
-      const query = new URLSearchParams({ from: windowStart(budget).toISOString(), bucket: window === 'month' ? 'day' : 'hour' })
+      const query = new URLSearchParams({
+        from: windowStart(budget).toISOString(),
+        bucket: window === 'month' ? 'day' : 'hour',
+      })
       for (const [name, value] of Object.entries({ client, group, model })) if (value) query.set(name, value)
       const { data } = await api(`admin/usage?${query}`)
       return [id, data.map((line) => spentBy[unit](line))]
@@ -81,7 +102,9 @@ function BurnDown({ steps, limit, id }) {
     left -= step
     values.push(Math.max(0, left))
   }
-  const points = values.map((value, index) => `${(index * 120) / Math.max(1, values.length - 1)},${23 - (22 * value) / limit}`)
+  const points = values.map(
+    (value, index) => `${(index * 120) / Math.max(1, values.length - 1)},${23 - (22 * value) / limit}`,
+  )
   return html`<svg class="spark burn" viewBox="0 0 120 24" preserveAspectRatio="none" role="img" aria-label=${`${id}: ${percent(Math.max(0, left) / limit)} left`}>
     <polyline points=${points.join(' ')} /></svg>`
 }
@@ -152,17 +175,30 @@ function Shown({ data: { data: lines, from, to }, by, measure, days }) {
   }
   const top = rows.slice(0, shownLines).map(({ key, all }) => ({ label: key, values: along(all) }))
   const rest = rows.slice(shownLines).flatMap(({ all }) => all)
-  const series = rest.length === 0 ? top : [...top, { label: `${rows.length - shownLines} others`, values: along(rest) }]
+  const series =
+    rest.length === 0 ? top : [...top, { label: `${rows.length - shownLines} others`, values: along(rest) }]
   const all = totalOf(lines)
-  return html`<${Chart} key=${`${by} ${days} ${measure} ${series.map(({ label }) => label)}`} title=${`${name} per ${step === 3_600 ? 'hour' : 'day'}`} figure=${`${amount(of(all))} in all since ${day(from)}`} series=${series} from=${start} step=${step} format=${amount} />
+  return html`<${Chart} key=${`${by} ${days} ${measure} ${series.map(({ label }) => label)}`} level="h2" title=${`${name} per ${step === 3_600 ? 'hour' : 'day'}`} figure=${`${amount(of(all))} in all since ${day(from)}`} series=${series} from=${start} step=${step} format=${amount} />
     <section class="card" aria-label="Usage in numbers"><${Table} label=${`Usage by ${by}`} head=${[by[0].toUpperCase() + by.slice(1), ['Requests', 'number'], ['Failed', 'number narrow-hidden'], ['Prompt', 'number medium-only'], ['Cached', 'number wide-only'], ['Answer', 'number medium-only'], ['Busy s', 'number wide-only'], ['Cost', 'number narrow-hidden']]}>
       <tbody>${[...rows, { key: 'All', total: all }].map(
-        ({ key, total }) => html`<tr key=${key}><th scope="row"><span class="cut">${key}</span></th><td class="number">${whole(total.requests)}</td>
+        ({
+          key,
+          total,
+        }) => html`<tr key=${key}><th scope="row"><span class="cut">${key}</span></th><td class="number">${whole(total.requests)}</td>
           <td class="number narrow-hidden">${failures(total.errors, total.requests)}</td><td class="number medium-only">${compact(total.prompt_tokens)}</td>
           <td class="number wide-only">${compact(total.cached_tokens)}</td><td class="number medium-only">${compact(total.completion_tokens)}</td>
           <td class="number wide-only">${amount(total.busy_seconds)}</td><td class="number narrow-hidden">${amount(total.cost)}</td></tr>`,
       )}</tbody></${Table}></section>`
 }
 
-const counts = ['requests', 'errors', 'prompt_tokens', 'cached_tokens', 'completion_tokens', 'busy_seconds', 'cost']
-const totalOf = (lines) => Object.fromEntries(counts.map((name) => [name, sum(lines.map((line) => line[name]))]))
+const counts = [
+  'requests',
+  'errors',
+  'prompt_tokens',
+  'cached_tokens',
+  'completion_tokens',
+  'busy_seconds',
+  'cost',
+]
+const totalOf = (lines) =>
+  Object.fromEntries(counts.map((name) => [name, sum(lines.map((line) => line[name]))]))

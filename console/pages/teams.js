@@ -2,10 +2,36 @@
 
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { Card, clock, day, Dialog, Empty, html, none, Notice, Panel, plural, Table, Tabs, Time, whole } from '../kit.js'
+import {
+  Card,
+  clock,
+  Dialog,
+  day,
+  Empty,
+  html,
+  Notice,
+  none,
+  Panel,
+  plural,
+  Table,
+  Tabs,
+  Time,
+  whole,
+} from '../kit.js'
 import { may, me } from '../live.js'
 import { Facts } from './fleet-actions.js'
-import { AdminButton, DeleteRecord, EditRecord, failure, KeyCreated, NewKey, RevokeKey, RotateKey, records, refresh } from './teams-forms.js'
+import {
+  AdminButton,
+  DeleteRecord,
+  EditRecord,
+  failure,
+  KeyCreated,
+  NewKey,
+  RevokeKey,
+  RotateKey,
+  records,
+  refresh,
+} from './teams-forms.js'
 import { Budgets, Usage } from './teams-usage.js'
 
 const tab = signal('clients')
@@ -13,7 +39,13 @@ const tab = signal('clients')
 const dialog = signal()
 const shownClient = signal()
 
-const tabs = [['clients', 'Clients'], ['groups', 'Groups'], ['keys', 'Keys'], ['budgets', 'Budgets'], ['usage', 'Usage']]
+const tabs = [
+  ['clients', 'Clients'],
+  ['groups', 'Groups'],
+  ['keys', 'Keys'],
+  ['budgets', 'Budgets'],
+  ['usage', 'Usage'],
+]
 
 const close = () => {
   dialog.value = undefined
@@ -21,7 +53,14 @@ const close = () => {
 const ask = (kind, props) => {
   dialog.value = { kind, props }
 }
-const dialogs = { edit: EditRecord, remove: DeleteRecord, newKey: NewKey, created: KeyCreated, rotate: RotateKey, revoke: RevokeKey }
+const dialogs = {
+  edit: EditRecord,
+  remove: DeleteRecord,
+  newKey: NewKey,
+  created: KeyCreated,
+  rotate: RotateKey,
+  revoke: RevokeKey,
+}
 
 export default function Teams() {
   useEffect(() => {
@@ -74,12 +113,15 @@ function Tags({ values, all }) {
 }
 
 function Enabled({ record: { enabled, expires_at: end } }) {
-  if (enabled === false) return html`<span class="state"><span class="dot" data-tone="bad"></span>disabled</span>`
-  if (end && Date.parse(end) < Date.now()) return html`<span class="state"><span class="dot" data-tone="bad"></span>expired</span>`
+  if (enabled === false)
+    return html`<span class="state"><span class="dot" data-tone="bad"></span>disabled</span>`
+  if (end && Date.parse(end) < Date.now())
+    return html`<span class="state"><span class="dot" data-tone="bad"></span>expired</span>`
   return html`<span class="state"><span class="dot" data-tone="good"></span>${end ? `until ${day(end)}` : 'active'}</span>`
 }
 
-const isValid = ({ revoked_at: revoked, expires_at: end }) => !revoked && !(end && Date.parse(end) < Date.now())
+const isValid = ({ revoked_at: revoked, expires_at: end }) =>
+  !revoked && !(end && Date.parse(end) < Date.now())
 
 function Clients({ ask: open, data: { clients, keys } }) {
   const keysOf = (id) => (keys ?? []).filter((key) => key.client === id && isValid(key)).length
@@ -108,7 +150,8 @@ function ClientDrawer({ id }) {
   const onClose = () => {
     shownClient.value = undefined
   }
-  if (!client) return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}><${Empty}>There is no such client any more.</${Empty}></${Dialog}>`
+  if (!client)
+    return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}><${Empty}>There is no such client any more.</${Empty}></${Dialog}>`
   const facts = [
     ['State', html`<${Enabled} record=${client} />`],
     ['Description', client.description],
@@ -141,15 +184,27 @@ function Keys({ ask: open, data: { keys } }) {
 
 function KeyTable({ keys, ask: open, withClient = false }) {
   if (keys.length === 0) return html`<${Empty}>No key yet.</${Empty}>`
-  const head = ['Key', ...(withClient ? ['Client'] : []), 'State', ['Last used', 'narrow-hidden'], ['Created', withClient ? 'medium-only' : 'narrow-hidden'], ['', 'number']]
+  const head = [
+    'Key',
+    ...(withClient ? ['Client'] : []),
+    'State',
+    ['Last used', 'narrow-hidden'],
+    ['Created', withClient ? 'medium-only' : 'narrow-hidden'],
+    ['', 'number'],
+  ]
   return html`<${Table} label="Keys" head=${head}><tbody>${keys.map(
-    (key) => html`<tr key=${key.id}><th scope="row"><code>${key.prefix}…</code> <span class="quiet small">${key.description}</span></th>
+    (
+      key,
+    ) => html`<tr key=${key.id}><th scope="row"><code>${key.prefix}…</code> <span class="quiet small">${key.description}</span></th>
       ${withClient && html`<td>${key.client}</td>`}
       <td><${KeyState} record=${key} /></td>
       <td class="narrow-hidden">${key.last_used_at ? html`<${Time} at=${key.last_used_at} />` : 'never'}</td>
       <td class=${withClient ? 'medium-only' : 'narrow-hidden'}><${Time} at=${key.created_at} /></td>
-      <td class="number">${isValid(key) && html`<${AdminButton} class="ghost" aria-label=${`Rotate ${key.prefix} of ${key.client}`} onClick=${() => open('rotate', { id: key.id, client: key.client, prefix: key.prefix })}>Rotate</${AdminButton}>
-        <${AdminButton} class="ghost" aria-label=${`Revoke ${key.prefix} of ${key.client}`} onClick=${() => open('revoke', { id: key.id, client: key.client, prefix: key.prefix })}>Revoke</${AdminButton}>`}</td></tr>`,
+      <td class="number">${
+        isValid(key) &&
+        html`<${AdminButton} class="ghost" aria-label=${`Rotate ${key.prefix} of ${key.client}`} onClick=${() => open('rotate', { id: key.id, client: key.client, prefix: key.prefix })}>Rotate</${AdminButton}>
+        <${AdminButton} class="ghost" aria-label=${`Revoke ${key.prefix} of ${key.client}`} onClick=${() => open('revoke', { id: key.id, client: key.client, prefix: key.prefix })}>Revoke</${AdminButton}>`
+      }</td></tr>`,
   )}</tbody></${Table}>`
 }
 
@@ -169,7 +224,9 @@ function Groups({ ask: open, data: { groups, clients } }) {
       ? html`<${Empty}>No group yet. A group bounds the clients in it, and they share its limits.</${Empty}>`
       : html`<${Table} label="Groups" head=${['Group', 'State', ['Parent', 'medium-only'], ['Models', 'medium-only'], ['Limits', 'narrow-hidden'], ['Clients', 'number'], ['', 'number narrow-hidden']]}>
         <tbody>${groups.map(
-          (group) => html`<tr key=${group.id}><th scope="row">${group.id} <span class="quiet small">${group.description}</span></th>
+          (
+            group,
+          ) => html`<tr key=${group.id}><th scope="row">${group.id} <span class="quiet small">${group.description}</span></th>
             <td><${Enabled} record=${group} /></td><td class="medium-only">${group.parent ?? none}</td><td class="medium-only"><${Tags} values=${group.models} all="all" /></td>
             <td class="narrow-hidden">${limits(group)}</td><td class="number">${clients.filter((client) => client.group === group.id).length}</td>
             <td class="number narrow-hidden"><${AdminButton} class="ghost" aria-label=${`Edit ${group.id}`} onClick=${() => open('edit', { entity: 'groups', record: group })}>Edit</${AdminButton}>

@@ -23,9 +23,13 @@ const loading: Behaviour = {
 }
 
 /** A vLLM that answers, with the load that its metrics say. */
-function vllm(text: string, load: Parameters<typeof vllmMetrics>[0]): (request: { url: string; method: string; body: unknown }) => Behaviour {
+function vllm(
+  text: string,
+  load: Parameters<typeof vllmMetrics>[0],
+): (request: { url: string; method: string; body: unknown }) => Behaviour {
   return ({ url, method, body }) => {
-    if (url === '/metrics') return { kind: 'reply', headers: { 'content-type': 'text/plain' }, body: vllmMetrics(load) }
+    if (url === '/metrics')
+      return { kind: 'reply', headers: { 'content-type': 'text/plain' }, body: vllmMetrics(load) }
     if (method === 'GET') return { kind: 'reply', body: { object: 'list', data: [] } }
     const isStream = Object(body).stream === true
     return isStream ? openaiStream(text.match(/\S+\s*/g) ?? []) : openaiText(text)
@@ -50,8 +54,13 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
     boxes.push(started)
     return started.url
   }
-  const words = 'A router in front of several servers sends each request to the one that will answer it first.'
-  const healthy = { api_type: 'mock', mock: { reply: words, tokens_per_second: 90, first_token_ms: 40 }, input_size: 32_768 }
+  const words =
+    'A router in front of several servers sends each request to the one that will answer it first.'
+  const healthy = {
+    api_type: 'mock',
+    mock: { reply: words, tokens_per_second: 90, first_token_ms: 40 },
+    input_size: 32_768,
+  }
   const router = await startRouter({
     env: {
       ...teamEnv(`sqlite:${join(folder, 'router.db')}`),
@@ -62,7 +71,10 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
       ...env,
     },
     models: {
-      active_models: { chat: ['llama-3.3-70b', 'qwen3-32b', 'gpt-oss-120b', 'gemma-3-27b'], embed: ['bge-m3'] },
+      active_models: {
+        chat: ['llama-3.3-70b', 'qwen3-32b', 'gpt-oss-120b', 'gemma-3-27b'],
+        embed: ['bge-m3'],
+      },
       chat: {
         'llama-3.3-70b': {
           fallbacks: ['qwen3-32b'],
@@ -70,7 +82,13 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
           strategy: 'weighted',
           providers: [
             { id: 'dgx1', ...healthy, weight: 1 },
-            { id: 'dgx2', api_type: 'vllm', api_host: await box(vllm(words, { running: 2, waiting: 1 })), weight: 0.5, input_size: 32_768 },
+            {
+              id: 'dgx2',
+              api_type: 'vllm',
+              api_host: await box(vllm(words, { running: 2, waiting: 1 })),
+              weight: 0.5,
+              input_size: 32_768,
+            },
             { id: 'dgx3', api_type: 'vllm', api_host: await closedPort(), weight: 0.5 },
             { id: 'dgx4', api_type: 'vllm', api_host: await box({ kind: 'hang' }), weight: 0.2 },
           ],
@@ -79,20 +97,42 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
         'qwen3-32b': {
           providers: [
             { id: 'a100-1', ...healthy, mock: { ...healthy.mock, first_token_ms: 120 } },
-            { id: 'a100-2', api_type: 'vllm', api_host: await box(({ method }) => (method === 'GET' ? { kind: 'reply', body: {} } : openaiError(500, { message: 'CUDA error' }))) },
+            {
+              id: 'a100-2',
+              api_type: 'vllm',
+              api_host: await box(({ method }) =>
+                method === 'GET' ? { kind: 'reply', body: {} } : openaiError(500, { message: 'CUDA error' }),
+              ),
+            },
           ],
         },
         'gpt-oss-120b': {
-          providers: [{ id: 'h200-1', api_type: 'mock', max_in_flight: 1, mock: { reply: words.repeat(40), tokens_per_second: 4, first_token_ms: 100 } }],
+          providers: [
+            {
+              id: 'h200-1',
+              api_type: 'mock',
+              max_in_flight: 1,
+              mock: { reply: words.repeat(40), tokens_per_second: 4, first_token_ms: 100 },
+            },
+          ],
         },
         'gemma-3-27b': {
           providers: [
-            { id: 'l40-1', api_type: 'vllm', api_host: await box(({ method }) => (method === 'GET' ? { kind: 'reply', body: {} } : openaiError(401, { message: 'no' }))) },
+            {
+              id: 'l40-1',
+              api_type: 'vllm',
+              api_host: await box(({ method }) =>
+                method === 'GET' ? { kind: 'reply', body: {} } : openaiError(401, { message: 'no' }),
+              ),
+            },
+            { id: 'l40-3', ...healthy },
             { id: 'l40-2', api_type: 'vllm', api_host: await box(loading) },
           ],
         },
       },
-      embed: { 'bge-m3': { providers: [{ id: 'l4-1', api_type: 'mock', is_embedding: true, input_size: 8_192 }] } },
+      embed: {
+        'bge-m3': { providers: [{ id: 'l4-1', api_type: 'mock', is_embedding: true, input_size: 8_192 }] },
+      },
     },
   })
   const { admin, newKey, chat } = requestsTo(router.url)
@@ -102,12 +142,18 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
   await all(
     ['/groups', { id: 'research', description: 'Language models group', tokens_per_minute: 2_000_000 }],
     ['/groups', { id: 'students', models: ['llama*', 'qwen*'], requests_per_minute: 600 }],
-    ['/clients', { id: 'alice', group: 'research', role: 'operator', surfaces: ['openai', 'ollama', 'operator'] }],
+    [
+      '/clients',
+      { id: 'alice', group: 'research', role: 'operator', surfaces: ['openai', 'ollama', 'operator'] },
+    ],
     ['/clients', { id: 'course-nlp', group: 'students', max_concurrent: 40 }],
     ['/clients', { id: 'old-bot', enabled: false }],
     ['/prices', { id: 'llama', model: 'llama*', prompt: 0.6, completion: 2.4, currency: 'EUR' }],
     ['/budgets', { id: 'research-month', group: 'research', unit: 'tokens', limit: 3_000, window: 'month' }],
-    ['/budgets', { id: 'students-week', group: 'students', unit: 'requests', limit: 400, window: 'week', hard: false }],
+    [
+      '/budgets',
+      { id: 'students-week', group: 'students', unit: 'requests', limit: 400, window: 'week', hard: false },
+    ],
   )
   const key = await newKey('alice')
   const courseKey = await newKey('course-nlp')
@@ -118,11 +164,17 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
         method: 'POST',
         signal: open.signal,
         headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
-        body: JSON.stringify({ model: 'gpt-oss-120b', stream: true, messages: [{ role: 'user', content: 'x' }] }),
-      }).then(
-        (response) => response.text(),
-        () => undefined,
-      ).catch(() => undefined)
+        body: JSON.stringify({
+          model: 'gpt-oss-120b',
+          stream: true,
+          messages: [{ role: 'user', content: 'x' }],
+        }),
+      })
+        .then(
+          (response) => response.text(),
+          () => undefined,
+        )
+        .catch(() => undefined)
   }
   saturate()
   return {
@@ -136,7 +188,7 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
         ...['llama-3.3-70b', 'llama-3.3-70b', 'qwen3-32b'].map((model) => chat(key, model, stream)),
         chat(courseKey, 'llama-3.3-70b', stream),
         chat(courseKey, 'gpt-9'),
-        chat(courseKey, 'gemma-3-27b'),
+        chat(key, 'gemma-3-27b'),
         chat(key, 'qwen3-32b', { temperature: 'hot' }),
       ])
     },

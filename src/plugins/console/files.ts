@@ -21,6 +21,7 @@ const modules: Readonly<Record<string, string>> = {
 const types: Readonly<Record<string, string>> = {
   js: 'text/javascript; charset=utf-8',
   css: 'text/css; charset=utf-8',
+  svg: 'image/svg+xml',
 }
 
 export type Coding = 'br' | 'gzip' | 'identity'
@@ -38,6 +39,8 @@ export interface ConsoleFiles {
   find(name: string): ConsoleFile | undefined
   /** The import map of a page that finds the files at a relative URL. */
   importMap(base: string): string
+  /** Modules that every page of the console needs, for the browser to load at once and not one after the other. */
+  preloads: readonly string[]
   /** A page of the console, as a template. */
   template(name: 'index.html' | 'sign-in.html' | 'not-found.html'): string
 }
@@ -46,7 +49,7 @@ export interface ConsoleFiles {
 export function readConsoleFiles(): ConsoleFiles {
   const own = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => name.replaceAll('\\', '/'))
-    .filter((name) => /\.(?:js|css)$/.test(name))
+    .filter((name) => /\.(?:js|css|svg)$/.test(name))
     .map((name): [string, Buffer] => [name, readFileSync(join(folder, name))])
   const foreign = Object.entries(modules).map(([name, url]): [string, Buffer] => [
     pathOf(name),
@@ -63,6 +66,13 @@ export function readConsoleFiles(): ConsoleFiles {
       JSON.stringify({
         imports: Object.fromEntries(Object.keys(modules).map((name) => [name, `${base}/${pathOf(name)}`])),
       }),
+    preloads: [
+      'kit.js',
+      'live.js',
+      ...Object.keys(modules)
+        .filter((name) => name !== 'uplot')
+        .map(pathOf),
+    ],
     template: (name) => readFileSync(join(folder, name), 'utf8'),
   }
 }

@@ -48,6 +48,7 @@ export default fp(
       const html = files
         .template(name)
         .replace('"{{imports}}"', map)
+        .replace('{{preloads}}', files.preloads.map((file) => preload(`${base}/${file}`)).join(''))
         .replace('<!-- provider -->', provider)
         // Paths of a configuration contain no characters that are special in HTML.
         .replaceAll(/\{\{(\w+)\}\}/g, (_whole, value) => values[value] ?? '')
@@ -71,12 +72,17 @@ export default fp(
 
 const maxPages = 50
 
+const preload = (href: string): string => `<link rel="modulepreload" href="${href}">`
+
 const providerLink =
   '<p class="or">or</p><p><a class="button wide" href="{{session}}/oidc">Sign in with your organization</a></p>'
 
 /** The import map is the only script in a page; pictures of the playground are shown before they are sent. */
 function headersOf(importMap: string | undefined): ConsolePage['headers'] {
-  const policy = pageHeaders['content-security-policy'].replace("img-src 'self'", "img-src 'self' data: blob:")
+  const policy = pageHeaders['content-security-policy'].replace(
+    "img-src 'self'",
+    "img-src 'self' data: blob:",
+  )
   if (importMap === undefined) return { ...pageHeaders, 'content-security-policy': policy }
   const hash = createHash('sha256').update(importMap).digest('base64')
   const withMap = policy.replace("script-src 'self'", `script-src 'self' 'sha256-${hash}'`)

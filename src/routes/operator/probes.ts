@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -44,11 +45,17 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
+const LiveSchema = Type.Object({ status: Type.Literal('ok') })
+const ReadySchema = Type.Object({
+  status: Type.Literal('ready'),
+  models_without_usable_target: Type.Optional(Type.Array(Type.String())),
+})
+
 const liveDocs: EndpointDocs = {
   id: 'livez',
   tag: 'Operation',
   summary: 'Liveness probe',
-  answers: [json('The process is alive.')],
+  answers: [json('The process is alive.', LiveSchema)],
 }
 
 const readyDocs: EndpointDocs = {
@@ -57,7 +64,7 @@ const readyDocs: EndpointDocs = {
   summary: 'Readiness probe',
   description:
     '503 with `reasons` while no model has a usable server, or the process is draining. Names models without a usable server.',
-  answers: [json('Ready.')],
+  answers: [json('Ready.', ReadySchema)],
 }
 
 const healthDocs: EndpointDocs = {

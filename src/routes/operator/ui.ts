@@ -28,9 +28,16 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   if (!console) return
   const send = (request: FastifyRequest, reply: FastifyReply, root: string, page = ''): FastifyReply => {
     const path = page === '' ? root : `${root}/${page}`
-    if (hasTrailingSlash(request.url)) return reply.redirect(`../${path.slice(path.lastIndexOf('/') + 1)}`)
+    if (hasTrailingSlash(request.url)) {
+      const [, query = ''] = request.url.split(/(?=\?)/)
+      return reply.redirect(`..${path.slice(path.lastIndexOf('/'))}${query}`)
+    }
     const { html, headers } = console.page('index.html', path, root)
-    return reply.headers(headers).type('text/html; charset=utf-8').send(html)
+    const session = app.sessions.find(request) ? 'yes' : ''
+    return reply
+      .headers(headers)
+      .type('text/html; charset=utf-8')
+      .send(html.replace('{{signed-in}}', session))
   }
   for (const root of endpointPaths(app.config.endpointPrefix, { fixed: ['/ui'], prefixed: ['/ui'] })) {
     app.get(root, { config: { admin: true, docs } }, (request, reply) => send(request, reply, root))
