@@ -7,6 +7,7 @@ import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import { featureNames } from '../../relay/request/request-traits.ts'
+import { errorWords } from '../../sdk/console/error-words.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type {
@@ -18,12 +19,13 @@ import type {
   WorkerStatus,
 } from '../../sdk/status.ts'
 import type { TargetSignals } from '../../sdk/strategy.ts'
-import type { CheckedState, Model, Target } from '../../sdk/target.ts'
+import type { Model, Target } from '../../sdk/target.ts'
 import { misconfigurationText } from '../health/log-change.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { engineStatus } from './engine-status.ts'
 import { RecentCount } from './recent-count.ts'
 import { sumOfStatuses } from './status-sum.ts'
+import { isDown, type StatesSince, targetStatesSince } from './target-states.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -41,6 +43,7 @@ const keptFailures = 20
 
 interface TargetHistory {
   ended: RecentCount
+  failed: RecentCount
   errors: TargetError[]
 }
 
@@ -51,7 +54,11 @@ export default fp(
     const requests = countRequests(app)
     const histories = new WeakMap<Target, TargetHistory>()
     const historyOf = (target: Target): TargetHistory => {
-      const history = histories.get(target) ?? { ended: new RecentCount(now), errors: [] }
+      const history = histories.get(target) ?? {
+        ended: new RecentCount(now),
+        failed: new RecentCount(now),
+        errors: [],
+      }
       histories.set(target, history)
       return history
     }
@@ -59,10 +66,12 @@ export default fp(
       if (outcomeOf(result) === 'cancelled') return
       const history = historyOf(target)
       history.ended.add()
-      if (result?.type === 'failure')
-        keep(history.errors, { at: timestamp(), code: codeOf(result.error) }, keptErrors)
+      if (result?.type !== 'failure') return
+      history.failed.add()
+      keep(history.errors, { at: timestamp(), ...saidOf(result.error) }, keptErrors)
     })
-    const read = (): Status => ownStatus(app, { startedAt, requests, historyOf })
+    const states = targetStatesSince(app)
+    const read = (): Status => ownStatus(app, { startedAt, requests, historyOf, states })
     app.decorate('status', { read, readAll: readerOfAll(app, read) })
     done()
   },
@@ -102,11 +111,12 @@ interface Kept {
   startedAt: string
   requests: ReturnType<typeof countRequests>
   historyOf(target: Target): TargetHistory
+  states: StatesSince
 }
 
-function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kept): Status {
+function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf, states }: Kept): Status {
   const { version: configVersion, at } = app.models.loading()
-  const models = app.models.all().map((model) => modelStatus(app, model, { historyOf, requests }))
+  const models = app.models.all().map((model) => modelStatus(app, model, { historyOf, requests, states }))
   const own: Omit<Status, 'workers'> = {
     version,
     node: versions.node,
@@ -201,8 +211,13 @@ function failureOf({ target, status, outcome, error }: ExchangeRecord, model: st
     ...(target === undefined ? {} : { target }),
     status,
     outcome,
-    code: error ? codeOf(error) : 'unknown',
+    ...(error ? saidOf(error) : { code: 'unknown', text: 'unknown' }),
   }
+}
+
+function saidOf(error: RouterError): { code: string; text: string } {
+  const code = codeOf(error)
+  return { code, text: errorWords(code) }
 }
 
 /** Only codes of the router and of Node: an upstream's own code could contain anything. */
@@ -213,38 +228,37 @@ function codeOf({ causeCode, code, kind }: RouterError): string {
 function modelStatus(
   app: FastifyInstance,
   model: Model,
-  { historyOf, requests }: Pick<Kept, 'historyOf' | 'requests'>,
+  { historyOf, requests, states }: Pick<Kept, 'historyOf' | 'requests' | 'states'>,
 ): ModelStatus {
   const strategy = app.balancer.strategy(model)
   const weights = strategy && 'pick' in strategy ? strategy.weights : undefined
-  const signals = app.balancer.signals(model)
+  const signals = new Map(app.balancer.signals(model).map((each) => [each.target, each]))
   const statusOf = (target: Target, parked: boolean): TargetStatus => {
     const health = app.health.of(target)
     const checked = app.health.stateOf(target)
+    const { state, since } = states.of(target, parked)
+    const { ended, failed, errors } = historyOf(target)
     return {
       id: target.id,
       type: target.type.name,
       ...addressOf(target),
-      state: parked
-        ? 'parked'
-        : app.health.isDrained(target)
-          ? 'drained'
-          : targetState(health, checked, app.health.isHung(target)),
+      ...{ state, since },
       ...reasons(health),
       breaker: health.breaker.state,
       ...(isDown(checked) ? { down: checked } : {}),
       retry_in_seconds: rounded(health.waitMs / 1000),
       ...placesOf(app, target),
-      ...measured(signals.find((each) => each.target === target)),
-      requests_per_minute: historyOf(target).ended.total,
-      ...weightsOf(target, weights?.get(target.id) ?? signals.find((each) => each.target === target)?.weight),
+      ...measured(signals.get(target)),
+      requests_per_minute: ended.total,
+      failed_per_minute: failed.total,
+      ...weightsOf(target, weights?.get(target.id) ?? signals.get(target)?.weight),
       context: target.inputSize,
-      last_errors: [...historyOf(target).errors],
+      last_errors: [...errors],
       ...engineOf(app.engines.signalsOf(target)),
     }
   }
   // Standby targets in use are among the signals.
-  const isUsed = (target: Target): boolean => signals.some((each) => each.target === target)
+  const isUsed = (target: Target): boolean => signals.has(target)
   return {
     name: model.alias,
     strategy: model.strategy ?? app.config.balanceStrategy,
@@ -308,24 +322,6 @@ function reasons({
     }),
     ...(features.length > 0 && { ejected_for: features }),
   }
-}
-
-function targetState(
-  { breaker, cooldownMs, misconfigured }: TargetHealth,
-  checked: CheckedState,
-  isHung: boolean,
-): TargetStatus['state'] {
-  if (isDown(checked)) return 'down'
-  if (checked === 'loading' || checked === 'asleep') return checked
-  if (misconfigured !== undefined) return 'misconfigured'
-  if (breaker.state === 'open') return 'open'
-  if (isHung) return 'hung'
-  if (cooldownMs > 0) return 'busy'
-  return breaker.state === 'half_open' ? 'trial' : 'up'
-}
-
-function isDown(state: CheckedState): state is NonNullable<TargetStatus['down']> {
-  return state === 'refused' || state === 'silent' || state === 'failing'
 }
 
 function stateOf(app: FastifyInstance, models: readonly ModelStatus[]): Status['state'] {
