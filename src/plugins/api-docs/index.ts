@@ -68,7 +68,8 @@ export default fp(
       openapi(server) {
         if (knownModels !== app.models.all()) texts.clear()
         knownModels = app.models.all()
-        const exampleModel: ExampleModel = (operations) => modelFor(app.models.all(), operations)
+        const exampleModel: ExampleModel = (operations, named) =>
+          app.models.find(named)?.alias ?? modelFor(app.models.all(), operations)
         const text =
           texts.get(server) ??
           JSON.stringify(openapiDocument(routes(), { version, server, keys: authEnabled, exampleModel }))

@@ -12,8 +12,8 @@ interface Shared {
   exampleModel: ExampleModel
 }
 
-/** A configured model that answers one of these operations; undefined: there is none. */
-export type ExampleModel = (operations: readonly Operation[]) => string | undefined
+/** The named model if it is configured, else one that answers one of these operations; undefined: there is none. */
+export type ExampleModel = (operations: readonly Operation[], named: string) => string | undefined
 
 /**
  * Builds the OpenAPI document of the routes. Source: OpenAPI Specification 3.1.1. Its schemas are JSON Schema, so the
@@ -151,14 +151,14 @@ function queryParameters({ docs }: DocumentedRoute): Json[] {
 function pathExample({ docs }: DocumentedRoute, name: string, shared: Shared): string | undefined {
   const example = docs.path?.[name]?.example
   if (!example?.startsWith('demo:')) return example
-  const model = shared.exampleModel(['chat'])
+  const model = shared.exampleModel(['chat'], 'demo')
   return model === undefined ? example : example.replace('demo', () => model)
 }
 
 /** The example of a request, for a model that this router has. */
 function bodyExample({ example, operations, tag }: EndpointDocs, shared: Shared): unknown {
   if (typeof example?.model !== 'string' || tag === 'Administration') return example
-  const model = shared.exampleModel(operations ?? ['chat'])
+  const model = shared.exampleModel(operations ?? ['chat'], example.model)
   return model === undefined ? example : { ...example, model }
 }
 

@@ -51,6 +51,18 @@ const ReadySchema = Type.Object({
   models_without_usable_target: Type.Optional(Type.Array(Type.String())),
 })
 
+const HealthSchema = Type.Object({
+  status: Type.Union([Type.Literal('ok'), Type.Literal('degraded')]),
+  reasons: Type.Array(Type.String()),
+  down: Type.Array(Type.Object({ model: Type.String(), target: Type.String(), state: Type.String() })),
+  models_without_usable_target: Type.Array(Type.String()),
+  version: Type.String(),
+  uptime_seconds: Type.Integer(),
+  models: Type.Integer(),
+  targets: Type.Integer(),
+  usable_targets: Type.Integer(),
+})
+
 const liveDocs: EndpointDocs = {
   id: 'livez',
   tag: 'Operation',
@@ -74,6 +86,7 @@ const healthDocs: EndpointDocs = {
   answers: [
     json(
       '`ok` or `degraded` with reasons, the servers that are down, and the numbers of models and servers.',
+      HealthSchema,
     ),
   ],
 }
