@@ -21,6 +21,7 @@ import budgets from './plugins/budgets/index.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
 import webConsole from './plugins/console/index.ts'
+import consoleEvents from './plugins/console-events/index.ts'
 import directory from './plugins/directory/index.ts'
 import drain from './plugins/drain.ts'
 import engines from './plugins/engines/index.ts'
@@ -154,6 +155,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(status)
   await app.register(problems)
   await app.register(statusEvents)
+  await app.register(consoleEvents)
   await app.register(scaling)
   await app.register(autoload, { dir: join(import.meta.dirname, 'routes'), dirNameRoutePrefix: false })
   await app.ready()
