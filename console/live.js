@@ -127,6 +127,7 @@ export function startWatching() {
   watch()
   void readRouters()
   setInterval(() => void readRouters(), 15_000)
+  setInterval(() => void readActivity(), 15_000)
   setInterval(() => {
     if (connection.value === 'live' && Date.now() - lastHeard > 15_000) startPolling()
   }, 1_000)
@@ -140,6 +141,13 @@ export function setRange(wanted) {
 
 async function readRouters() {
   routers.value = await api('routers').catch(() => routers.value)
+}
+
+/** The events tell of the whole router alone; what each target did comes with the history. */
+async function readActivity() {
+  if (connection.value !== 'live' || document.hidden) return
+  const read = await api(`history?range=${range.value}`).catch(() => undefined)
+  if (read?.range === range.value) history.value = read
 }
 
 function startPolling() {
