@@ -404,6 +404,7 @@ function Plot({ label, series, from, step, format = whole, bars = false }) {
         width,
         height,
         legend: { show: false },
+        padding: [8, 8, 0, 0],
         cursor: { drag: { setScale: false, x: false, y: false }, points: { size: 6 } },
         scales: { y: { range: (_u, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
         axes: [

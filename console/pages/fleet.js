@@ -217,6 +217,7 @@ function ModelRow({ model, count }) {
 
 const Row = memo(({ target, model, server, byModel, activity: seen }) => {
   const { engine = {}, in_flight: inFlight, places } = target
+  const note = stateNote(target).replace(/^, /, '')
   const open = () => {
     opened.value = { id: target.id, model }
   }
@@ -226,8 +227,8 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
   return html`<tr class="link" onClick=${rowClick} data-target=${target.id}>
     <th scope="row"><button type="button" class="plain" onClick=${open} title=${target.id}><span class="cut">${byModel ? target.id : server}</span></button>
       ${isServer && target.address ? html`<span class="quiet small medium-only"> ${target.address}</span>` : ''}
-      ${!byModel && html`<span class="narrow-only quiet small">${model}</span>`}</th>
-    <td class="state-cell"><${State} of=${target.state} /><span class="quiet small">${stateNote(target)}</span></td>
+      ${!byModel && html`<span class="narrow-only quiet small nowrap">${model}</span>`}</th>
+    <td class="state-cell"><${State} of=${target.state} />${note !== '' && html`<span class="why">${note}</span>`}</td>
     ${
       byModel
         ? html`<td class="number wide-only">${rate(target.weight)}${target.configured_weight !== undefined && html` <span class="quiet">(set)</span>`}</td>`

@@ -77,7 +77,7 @@ function Problems() {
       : html`<ul class="problems">${list.slice(0, 50).map(
           ({ id, severity, text, action, since, subject }) => html`<li key=${id}>
             <span class="state"><span class="dot" data-tone=${tones[severity]}></span><span class="small quiet">${severities[severity]}</span></span>
-            <span>${text} <span class="quiet">${action}</span></span>
+            <span>${text}<span class="action">${action}</span></span>
             <span class="small quiet nowrap">${since && html`since <${Time} at=${since} />`}
               ${
                 subject.type === 'target' &&

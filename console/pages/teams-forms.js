@@ -192,7 +192,7 @@ export function EditRecord({ entity, record, onClose, reload = refresh }) {
   return html`<${Question} title=${title} confirm=${record ? 'Save' : 'Create'} onConfirm=${save} onClose=${onClose}>
     ${
       !record &&
-      html`<label class="field">Id <input name="field-id" required pattern="[A-Za-z0-9][A-Za-z0-9_.@\-]*" autocomplete="off" />
+      html`<label class="field">Id <input name="field-id" required pattern="[A-Za-z0-9][\\w.@\\-]*" autocomplete="off" />
       <span class="quiet">in the log, in metrics and in usage; it never changes</span></label>`
     }
     <div class="fields">${fields.map((field) => html`<${Field} key=${field.name} field=${field} value=${preset(record, field)} />`)}</div>
