@@ -31,6 +31,8 @@ export const none = '–'
 
 export const compact = (value) => (value < 10_000 ? whole(value) : compactFormat.format(value))
 export const whole = (value) => wholeFormat.format(Math.round(value))
+/** A share as a number, such as a weight. */
+export const share = (value) => String(Math.round(value * 100) / 100)
 export const percent = (share) => `${Math.round(share * 100)} %`
 export const plural = (count, one, many = `${one}s`) => `${whole(count)} ${count === 1 ? one : many}`
 export const sum = (numbers) => numbers.reduce((total, each) => total + each, 0)

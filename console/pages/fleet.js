@@ -14,6 +14,7 @@ import {
   percent,
   plural,
   rate,
+  share,
   Segments,
   Spark,
   State,
@@ -231,7 +232,7 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
     <td class="state-cell"><${State} of=${target.state} />${note !== '' && html`<span class="why">${note}</span>`}</td>
     ${
       byModel
-        ? html`<td class="number wide-only">${rate(target.weight)}${target.configured_weight !== undefined && html` <span class="quiet">(set)</span>`}</td>`
+        ? html`<td class="number wide-only">${share(target.weight)}${target.configured_weight !== undefined && html` <span class="quiet">(set)</span>`}</td>`
         : html`<td class="narrow-hidden"><span class="cut" title=${model}>${model}</span></td>`
     }
     <td class="number">${whole(inFlight)}${places !== undefined && html`<span class="quiet">/${places}</span>`}</td>

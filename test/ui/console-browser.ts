@@ -38,7 +38,8 @@ export interface ConsoleBrowser {
 export async function openConsole({ browser }: TestBrowser, url: string): Promise<ConsoleBrowser> {
   const context: BrowserContext = await browser.createBrowserContext()
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(20_000)
+  await page.setViewport({ width: 1280, height: 900 })
   const complaints: string[] = []
   page.on('console', (message) => {
     if (['error', 'warn'].includes(message.type()) && !/status of 401/.test(message.text()))
