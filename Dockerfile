@@ -10,6 +10,7 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY --from=packages /app/node_modules ./node_modules
 COPY package.json ./
+COPY console ./console
 COPY resources ./resources
 COPY src ./src
 # Fills Node's compile cache by one start, as the user that will run it: each start is then a third quicker. A builder that is

@@ -20,6 +20,7 @@ import body from './plugins/body/index.ts'
 import budgets from './plugins/budgets/index.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
+import webConsole from './plugins/console/index.ts'
 import consoleEvents from './plugins/console-events/index.ts'
 import directory from './plugins/directory/index.ts'
 import drain from './plugins/drain.ts'
@@ -129,6 +130,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(adminPort, { requests: adminRequests, createServer })
   await app.register(tracing, { env: options.env })
   await app.register(directory)
+  await app.register(webConsole)
   await app.register(auth, { env: options.env })
   await app.register(strictHttp)
   await app.register(errors)

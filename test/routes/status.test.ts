@@ -213,5 +213,5 @@ test('the status follows the prefix', async (t) => {
   t.after(() => router.close())
   assert.equal((await statusOf(router.url, '/llm/status')).state, 'ready')
   assert.equal((await fetch(`${router.url}/api/status`)).status, 404)
-  assert.match(await (await fetch(`${router.url}/ui`)).text(), /data-events="llm\/status\/events"/)
+  assert.match(await (await fetch(`${router.url}/ui`)).text(), /data-api="llm\/"/)
 })

@@ -5,6 +5,7 @@ import { type ClientKey, hasRole, type Surface, surfaces } from '../../sdk/clien
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { ResponseStore } from '../../stores/responses/store.ts'
 import { withoutBasePath } from '../base-path.ts'
+import type { ConsolePage } from '../console/index.ts'
 import { type Authenticator, createAuthenticator, usesSession } from './authenticator.ts'
 import { directoryKeys } from './directory-keys.ts'
 import { type Keys, readKeys } from './keys-file.ts'
@@ -62,7 +63,7 @@ declare module 'fastify' {
     /** Undefined without LLM_ROUTER_OIDC_ISSUER. */
     oidc: OidcSignIn | undefined
     /** The page that asks a browser for a key, where one may look at what was asked for. */
-    signInPage(request: FastifyRequest): string | undefined
+    signInPage(request: FastifyRequest): ConsolePage | undefined
     keys: Keys
   }
   interface FastifyContextConfig {
@@ -127,7 +128,7 @@ export default fp(
     if (clientKeys) beginQuestion = requireKeys(app, { keys: clientKeys, isPublic, authenticate })
     requireProof(app, keys, authenticate)
   },
-  { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory'] },
+  { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory', 'console'] },
 )
 
 /**

@@ -2,7 +2,6 @@ import { type IncomingHttpHeaders, type IncomingMessage, STATUS_CODES } from 'no
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isObject } from '../../lib/json/read.ts'
-import { pageHeaders } from '../../lib/page-headers.ts'
 import { routeHeaders } from '../../relay/answer/answer-headers.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { asRouterError, type ErrorKind, isPermanent, RouterError } from '../../sdk/errors.ts'
@@ -91,8 +90,8 @@ function sendError(
   if (hasUnreadBody(request.raw)) reply.header('connection', 'close')
   const page = error.kind === 'auth' ? app.signInPage(request) : undefined
   if (page !== undefined) {
-    reply.headers({ ...pageHeaders, 'cache-control': 'no-store', vary: 'accept' })
-    return reply.code(error.status).type('text/html; charset=utf-8').send(page)
+    reply.headers({ ...page.headers, 'cache-control': 'no-store', vary: 'accept' })
+    return reply.code(error.status).type('text/html; charset=utf-8').send(page.html)
   }
   if (request.routeOptions.config.errors === 'problem') return sendProblem(error, reply)
   const options = { ownPath: !path.startsWith('/v1/'), debug: app.config.inDebug, requestId: request.id }

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { GeminiAnswerSchema, GeminiModelListSchema, GeminiModelSchema } from '../../dialects/gemini/answer-schemas.ts'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { withArrayStream } from '../../dialects/gemini/array-stream.ts'
@@ -121,7 +122,10 @@ const callDocs: EndpointDocs = {
     'Methods: `generateContent`, `streamGenerateContent`, `countTokens`, `embedContent`, `batchEmbedContents`. The last colon separates model and method; the name of the model may contain slashes and colons.',
   operations: ['chat', 'embedding', 'count'],
   answers: [
-    json('The answer; for `streamGenerateContent` without `alt=sse` a list of its chunks.'),
+    json(
+      'The answer; for `streamGenerateContent` without `alt=sse` a list of its chunks.',
+      GeminiAnswerSchema,
+    ),
     events('For `streamGenerateContent?alt=sse`: the chunks of the answer, or an `error`.'),
   ],
   path: {
@@ -139,7 +143,7 @@ const listDocs: EndpointDocs = {
   id: 'geminiListModels',
   tag: 'Gemini',
   summary: 'List models (Gemini)',
-  answers: [json('The list.')],
+  answers: [json('The list.', GeminiModelListSchema)],
   query: {
     pageSize: Type.Integer({ description: 'Models on a page; all without it.' }),
     pageToken: Type.String({ description: 'The `nextPageToken` of the page before.' }),
@@ -150,6 +154,6 @@ const modelDocs: EndpointDocs = {
   id: 'geminiGetModel',
   tag: 'Gemini',
   summary: 'Get a model (Gemini)',
-  answers: [json('The model.')],
+  answers: [json('The model.', GeminiModelSchema)],
   path: { '*': { name: 'model', description: 'Name of a model; it may contain slashes.' } },
 }

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/answer-schemas.ts'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
@@ -120,7 +121,7 @@ const docs: EndpointDocs = {
   description: 'Responses are stored for `previous_response_id`, unless `store` is false.',
   operations: ['responses', 'chat'],
   answers: [
-    json('The response.'),
+    json('The response.', ResponseSchema),
     events('With `stream: true`: its events, up to `response.completed`, or an `error`.'),
   ],
   example: { model: 'demo', input: 'Hello' },
@@ -144,7 +145,7 @@ const findDocs: EndpointDocs = {
   id: 'retrieveResponse',
   tag: 'OpenAI',
   summary: 'Get a stored response',
-  answers: [json('The response.')],
+  answers: [json('The response.', ResponseSchema)],
   path: id,
 }
 
@@ -152,7 +153,7 @@ const removeDocs: EndpointDocs = {
   id: 'deleteResponse',
   tag: 'OpenAI',
   summary: 'Delete a stored response',
-  answers: [json('The confirmation.')],
+  answers: [json('The confirmation.', DeletedResponseSchema)],
   path: id,
 }
 
