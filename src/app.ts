@@ -24,6 +24,7 @@ import webConsole from './plugins/console/index.ts'
 import consoleEvents from './plugins/console-events/index.ts'
 import directory from './plugins/directory/index.ts'
 import drain from './plugins/drain.ts'
+import effects from './plugins/effects.ts'
 import engines from './plugins/engines/index.ts'
 import errors from './plugins/errors/index.ts'
 import exchange from './plugins/exchange/index.ts'
@@ -40,7 +41,9 @@ import prompts from './plugins/prompts/index.ts'
 import registries from './plugins/registries.ts'
 import reload, { type ReloadOptions } from './plugins/reload/index.ts'
 import responseStore from './plugins/response-store.ts'
+import routers from './plugins/routers.ts'
 import scaling from './plugins/scaling.ts'
+import settings from './plugins/settings/index.ts'
 import shedding from './plugins/shedding/index.ts'
 import status from './plugins/status/index.ts'
 import statusEvents from './plugins/status/status-events.ts'
@@ -154,9 +157,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(activity)
   await app.register(status)
   await app.register(problems)
+  await app.register(settings, { env: options.env })
   await app.register(statusEvents)
   await app.register(consoleEvents)
   await app.register(scaling)
+  await app.register(routers)
+  await app.register(effects)
   await app.register(autoload, { dir: join(import.meta.dirname, 'routes'), dirNameRoutePrefix: false })
   await app.ready()
   return app
