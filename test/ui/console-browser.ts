@@ -65,7 +65,9 @@ export async function openConsole({ browser }: TestBrowser, url: string): Promis
       const element = await page.waitForSelector(selector, { visible: true })
       await element?.click()
     },
-    close: () => context.close(),
+    close: async () => {
+      if (!context.closed) await context.close()
+    },
   }
   return console
 }
