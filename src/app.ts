@@ -17,6 +17,7 @@ import auth from './plugins/auth/index.ts'
 import balancer from './plugins/balancer/index.ts'
 import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body/index.ts'
+import browserRoot from './plugins/browser-root.ts'
 import budgets from './plugins/budgets/index.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
@@ -128,6 +129,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(drain)
   await app.register(connectionBalance)
   await app.register(adminPort, { requests: adminRequests, createServer })
+  await app.register(browserRoot)
   await app.register(tracing, { env: options.env })
   await app.register(directory)
   await app.register(webConsole)

@@ -24,15 +24,13 @@ export function hasSeveralHosts({
 }
 
 /**
- * The role that reading the console takes beyond the status: `viewer` where anybody can have one. Where nobody can sign in, everybody
- * may look, without addresses and paths.
+ * The role that the console takes where somebody can sign in: with the operator key, or by OpenID Connect. Otherwise its pages are for
+ * whom the status is for: with client keys for operators, without them for everybody.
  */
-export function consoleRole({
-  authEnabled,
-  adminKey,
-  oidcIssuer,
-}: Pick<Config, 'authEnabled' | 'adminKey' | 'oidcIssuer'>): { role?: 'viewer' } {
-  return authEnabled || adminKey !== '' || oidcIssuer !== '' ? { role: 'viewer' } : {}
+export function consoleRole({ adminKey, oidcIssuer }: Pick<Config, 'adminKey' | 'oidcIssuer'>): {
+  role?: 'viewer'
+} {
+  return adminKey !== '' || oidcIssuer !== '' ? { role: 'viewer' } : {}
 }
 
 /** A sign-in that cannot work must not be found out by those who try it. */

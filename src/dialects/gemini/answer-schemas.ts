@@ -26,9 +26,13 @@ const GenerateContentSchema = Type.Object({
   modelVersion: optional(Type.String()),
   responseId: optional(Type.String()),
   totalTokens: optional(Type.Integer({ minimum: 0, description: 'Of `countTokens`.' })),
-  embedding: optional(Type.Object({ values: Type.Array(Type.Number()) }, { description: 'Of `embedContent`.' })),
+  embedding: optional(
+    Type.Object({ values: Type.Array(Type.Number()) }, { description: 'Of `embedContent`.' }),
+  ),
   embeddings: optional(
-    Type.Array(Type.Object({ values: Type.Array(Type.Number()) }), { description: 'Of `batchEmbedContents`.' }),
+    Type.Array(Type.Object({ values: Type.Array(Type.Number()) }), {
+      description: 'Of `batchEmbedContents`.',
+    }),
   ),
 })
 

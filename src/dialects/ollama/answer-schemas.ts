@@ -84,7 +84,13 @@ export const OllamaShowSchema = Type.Object(
   { title: 'OllamaShow' },
 )
 
-const model = { name: Type.String(), model: Type.String(), size: count, digest: optional(Type.String()), details }
+const model = {
+  name: Type.String(),
+  model: Type.String(),
+  size: count,
+  digest: optional(Type.String()),
+  details,
+}
 
 export const OllamaTagsSchema = Type.Object(
   { models: Type.Array(Type.Object({ ...model, modified_at: optional(Type.String()) })) },

@@ -9,8 +9,7 @@ const optional = Type.Optional
 const count = Type.Integer({ minimum: 0 })
 const text = Type.String()
 /** Forwarded as its server answers it: nothing is required. */
-const forwarded = (title: string, properties: TProperties) =>
-  Type.Partial(Type.Object(properties), { title })
+const forwarded = (title: string, properties: TProperties) => Type.Partial(Type.Object(properties), { title })
 
 const UsageSchema = Type.Object({
   prompt_tokens: count,
@@ -83,7 +82,12 @@ export const EmbeddingListSchema = Type.Object(
 )
 
 export const OpenaiModelSchema = Type.Object(
-  { id: text, object: optional(Type.Literal('model')), created: optional(Type.Integer()), owned_by: optional(text) },
+  {
+    id: text,
+    object: optional(Type.Literal('model')),
+    created: optional(Type.Integer()),
+    owned_by: optional(text),
+  },
   { title: 'OpenaiModel' },
 )
 export const OpenaiModelListSchema = Type.Object(
@@ -107,11 +111,18 @@ export const LmStudioModelListSchema = Type.Object(
 )
 
 const RankedSchema = Type.Partial(
-  Type.Object({ index: count, relevance_score: Type.Number(), score: Type.Number(), document: Type.Unknown() }),
+  Type.Object({
+    index: count,
+    relevance_score: Type.Number(),
+    score: Type.Number(),
+    document: Type.Unknown(),
+  }),
 )
 export const RerankSchema = Type.Union(
   [
-    Type.Partial(Type.Object({ id: text, model: text, results: Type.Array(RankedSchema), usage: Type.Unknown() })),
+    Type.Partial(
+      Type.Object({ id: text, model: text, results: Type.Array(RankedSchema), usage: Type.Unknown() }),
+    ),
     Type.Array(RankedSchema),
   ],
   { title: 'Ranking', description: 'vLLM and llama.cpp answer an object, SGLang a list.' },

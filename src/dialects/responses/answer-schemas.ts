@@ -12,7 +12,9 @@ export const ResponseSchema = Type.Object(
     object: Type.Literal('response'),
     created_at: Type.Number({ description: 'Seconds since 1970.' }),
     status: Type.Optional(
-      Type.String({ description: '`completed`, `incomplete`, `failed`, `in_progress`, `queued` or `cancelled`.' }),
+      Type.String({
+        description: '`completed`, `incomplete`, `failed`, `in_progress`, `queued` or `cancelled`.',
+      }),
     ),
     model: Type.String(),
     output: Type.Array(
@@ -21,7 +23,9 @@ export const ResponseSchema = Type.Object(
         { additionalProperties: true },
       ),
     ),
-    error: orNull(Type.Object({ code: Type.Optional(Type.Unknown()), message: Type.Optional(Type.String()) })),
+    error: orNull(
+      Type.Object({ code: Type.Optional(Type.Unknown()), message: Type.Optional(Type.String()) }),
+    ),
     incomplete_details: orNull(Type.Object({ reason: Type.Optional(Type.String()) })),
     previous_response_id: orNull(Type.String()),
     store: orNull(Type.Boolean()),

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import { ChatCompletionSchema } from '../../dialects/openai/answer-schemas.ts'
 import { OpenaiChatBody, OpenaiChatEnvelope } from '../../dialects/openai/schema.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { applyEdits, scanObject, setMembers } from '../../lib/json/splice.ts'
@@ -93,7 +94,7 @@ const docs: EndpointDocs = {
     'A chat request of OpenAI, answered like those of clients, with their limits of servers and queues; logged and counted as the client `console`. With `target`, no other target and no fallback model is asked.',
   operations: ['chat'],
   answers: [
-    json('The completion.'),
+    json('The completion.', ChatCompletionSchema),
     events('With `stream: true`: its chunks, then `[DONE]`; after an error no `[DONE]`.'),
   ],
   example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },

@@ -1,5 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { GeminiAnswerSchema, GeminiModelListSchema, GeminiModelSchema } from '../../dialects/gemini/answer-schemas.ts'
+import {
+  GeminiAnswerSchema,
+  GeminiModelListSchema,
+  GeminiModelSchema,
+} from '../../dialects/gemini/answer-schemas.ts'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { withArrayStream } from '../../dialects/gemini/array-stream.ts'

@@ -2,7 +2,12 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { GeminiModelListSchema, GeminiModelSchema } from '../../dialects/gemini/answer-schemas.ts'
 import { OllamaTagsSchema } from '../../dialects/ollama/answer-schemas.ts'
-import { LmStudioModelListSchema, LmStudioModelSchema, OpenaiModelListSchema, OpenaiModelSchema } from '../../dialects/openai/answer-schemas.ts'
+import {
+  LmStudioModelListSchema,
+  LmStudioModelSchema,
+  OpenaiModelListSchema,
+  OpenaiModelSchema,
+} from '../../dialects/openai/answer-schemas.ts'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { modelCard, modelList, refuseQueryKey } from '../../dialects/gemini/models.ts'

@@ -92,10 +92,12 @@ const eitherDocs: EndpointDocs = {
   tag: 'Ollama',
   summary: 'Create embeddings: OpenAI format with `input`, older Ollama format with `prompt`',
   operations: ['embedding'],
-  answers: [json(
+  answers: [
+    json(
       'The vectors, in the format of the request.',
       Type.Union([EmbeddingListSchema, OllamaEmbeddingSchema], { title: 'Embeddings' }),
-    )],
+    ),
+  ],
   example: { model: 'my-embedding-model', prompt: 'Hello' },
 }
 

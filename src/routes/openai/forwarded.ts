@@ -1,6 +1,18 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ClassificationSchema, CohereEmbeddingsSchema, DetokenizedSchema, ImagesSchema, InfillSchema, ModerationSchema, PoolingSchema, RerankSchema, ScoreSchema, TokensSchema, TranscriptionSchema } from '../../dialects/openai/answer-schemas.ts'
+import {
+  ClassificationSchema,
+  CohereEmbeddingsSchema,
+  DetokenizedSchema,
+  ImagesSchema,
+  InfillSchema,
+  ModerationSchema,
+  PoolingSchema,
+  RerankSchema,
+  ScoreSchema,
+  TokensSchema,
+  TranscriptionSchema,
+} from '../../dialects/openai/answer-schemas.ts'
 import { type TSchema, Type } from '@sinclair/typebox'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject } from '../../lib/json/read.ts'

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { consoleRole } from '../../config/settings-sign-in.ts'
 import { endpointPaths, hasTrailingSlash } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
@@ -26,6 +27,7 @@ const FileParams = Type.Object({ build: Type.String(), '*': Type.String() })
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { console } = app
   if (!console) return
+  const role = consoleRole(app.config)
   const send = (request: FastifyRequest, reply: FastifyReply, root: string, page = ''): FastifyReply => {
     const path = page === '' ? root : `${root}/${page}`
     if (hasTrailingSlash(request.url)) {
@@ -40,10 +42,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       .send(html.replace('{{signed-in}}', session))
   }
   for (const root of endpointPaths(app.config.endpointPrefix, { fixed: ['/ui'], prefixed: ['/ui'] })) {
-    app.get(root, { config: { admin: true, docs } }, (request, reply) => send(request, reply, root))
+    app.get(root, { config: { admin: true, docs, ...role } }, (request, reply) => send(request, reply, root))
     app.get(
       `${root}/:page`,
-      { config: { admin: true, docs: pageDocs }, schema: { params: Params } },
+      { config: { admin: true, docs: pageDocs, ...role }, schema: { params: Params } },
       (request, reply) => {
         const page = pages.find((each) => each === request.params.page)
         if (page === undefined) throw notFound()
