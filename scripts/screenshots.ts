@@ -24,7 +24,12 @@ const pictures: readonly Picture[] = [
   { name: 'fleet', path: '/fleet', shows: '[data-target=dgx1]' },
   { name: 'fleet-models', path: '/fleet', clicks: ['::-p-text(By model)'], shows: 'tr.group' },
   { name: 'target', path: '/fleet?target=dgx2', shows: 'dialog dl' },
-  { name: 'drain', path: '/fleet?target=dgx1', clicks: ['dialog ::-p-text(Drain)'], shows: '#effect ::-p-text(requests)' },
+  {
+    name: 'drain',
+    path: '/fleet?target=dgx1',
+    clicks: ['dialog ::-p-text(Drain)'],
+    shows: '#effect ::-p-text(requests)',
+  },
   { name: 'requests', path: '/requests', shows: 'tbody tr' },
   {
     name: 'request',
@@ -32,7 +37,9 @@ const pictures: readonly Picture[] = [
     prepare: async (page) => {
       await page.waitForSelector('tbody tr')
       await page.type('#find', 'failover')
-      await page.waitForFunction(() => Object(globalThis).document.querySelectorAll('tbody button').length > 0)
+      await page.waitForFunction(
+        () => Object(globalThis).document.querySelectorAll('tbody button').length > 0,
+      )
       await page.click('tbody button')
     },
     shows: 'dialog .timeline .bar',
@@ -57,7 +64,8 @@ const pictures: readonly Picture[] = [
 /** Those that the documentation shows. */
 const documented = ['overview', 'fleet', 'drain', 'request', 'playground', 'usage']
 
-const [folder, wanted = '390-light,390-dark,1280-light,1280-dark,1920-light,1920-dark'] = process.argv.slice(2)
+const [folder, wanted = '390-light,390-dark,1280-light,1280-dark,1920-light,1920-dark'] =
+  process.argv.slice(2)
 const isReview = folder !== undefined
 const out = folder ?? join(import.meta.dirname, '../docs/img')
 mkdirSync(out, { recursive: true })
@@ -78,16 +86,28 @@ try {
     : ['light', 'dark'].map((theme) => ({ width: 1280, theme }))
   for (const look of looks)
     for (const picture of pictures)
-      if (isReview || (documented.includes(picture.name) && (look.theme === 'light' || picture.name === 'overview')))
+      if (
+        isReview ||
+        (documented.includes(picture.name) && (look.theme === 'light' || picture.name === 'overview'))
+      )
         await take(view, picture, look)
-  if (!isReview) await take(view, { name: 'phone', path: '/fleet', shows: '[data-target=dgx1]' }, { width: 390, theme: 'dark' })
+  if (!isReview)
+    await take(
+      view,
+      { name: 'phone', path: '/fleet', shows: '[data-target=dgx1]' },
+      { width: 390, theme: 'dark' },
+    )
   stop()
 } finally {
   await chrome.close()
   await fleet.close()
 }
 
-async function take({ page, open, click }: ConsoleBrowser, picture: Picture, look: { width: number; theme: string }): Promise<void> {
+async function take(
+  { page, open, click }: ConsoleBrowser,
+  picture: Picture,
+  look: { width: number; theme: string },
+): Promise<void> {
   const { width, theme } = look
   await page.setViewport({ width, height: width < 600 ? 844 : 800 })
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
@@ -96,7 +116,9 @@ async function take({ page, open, click }: ConsoleBrowser, picture: Picture, loo
   await picture.prepare?.(page)
   if (picture.shows !== undefined) await page.waitForSelector(picture.shows, { timeout: 60_000 })
   await new Promise((resolve) => setTimeout(resolve, 1_200))
-  const name = isReview ? `${picture.name}-${width}-${theme}` : `console-${picture.name}${theme === 'dark' && picture.name !== 'phone' ? '-dark' : ''}`
+  const name = isReview
+    ? `${picture.name}-${width}-${theme}`
+    : `console-${picture.name}${theme === 'dark' && picture.name !== 'phone' ? '-dark' : ''}`
   await page.screenshot({ path: join(out, `${name}.png`), fullPage: isReview && picture.name === 'overview' })
   process.stdout.write(`${name}.png\n`)
 }

@@ -89,7 +89,18 @@ function Problems() {
   }</${Card}>`
 }
 
-const series = ['requests', 'errors', 'client_errors', 'client_gone', 'prompt_tokens', 'completion_tokens', 'ttft_p50_ms', 'ttft_p95_ms', 'queue', 'running']
+const series = [
+  'requests',
+  'errors',
+  'client_errors',
+  'client_gone',
+  'prompt_tokens',
+  'completion_tokens',
+  'ttft_p50_ms',
+  'ttft_p95_ms',
+  'queue',
+  'running',
+]
 /** Steps that a chart has at least. */
 const fewestSteps = 12
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import type { BrowserContext, Page } from 'puppeteer-core'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
 import { adminKey } from './console-fleet.ts'
@@ -76,7 +76,7 @@ export async function browserFor(): Promise<TestBrowser> {
   return startBrowser(chromium ?? assert.fail('no Chromium'))
 }
 
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const axeSource = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 
 /** What axe-core finds wrong with what is shown: WCAG 2.2 A and AA, and its best practices. */
 export async function violationsOf(page: Page): Promise<string[]> {

@@ -51,7 +51,12 @@ describe('the console', needsChromium, () => {
       ...console,
       router,
       chat: async (model) =>
-        (await post(`${router.url}/v1/chat/completions`, { model, messages: [{ role: 'user', content: 'x' }] })).status,
+        (
+          await post(`${router.url}/v1/chat/completions`, {
+            model,
+            messages: [{ role: 'user', content: 'x' }],
+          })
+        ).status,
     }
   }
 
@@ -60,7 +65,9 @@ describe('the console', needsChromium, () => {
     await page.waitForSelector('[data-target=gpu2] ::-p-text(up)')
     for (let count = 0; count < 5; count++) assert.equal(await chat('llama'), 200)
     await page.waitForSelector('[data-target=gpu2] ::-p-text(ejected)')
-    await page.waitForFunction(() => / ms/.test(document.querySelector('[data-target=gpu1]')?.textContent ?? ''))
+    await page.waitForFunction(() =>
+      / ms/.test(document.querySelector('[data-target=gpu1]')?.textContent ?? ''),
+    )
     assert.match(await text('[data-target=gpu2]'), /again in \d+ s/)
     await page.waitForFunction(
       () => /\d+ of \d+/.test(document.querySelector('[data-target=gpu2]')?.textContent ?? ''),
@@ -68,7 +75,11 @@ describe('the console', needsChromium, () => {
     )
     await page.click('[data-target=gpu2] button')
     await page.waitForSelector('dialog ::-p-text(connection refused)')
-    await page.waitForFunction(() => /gpu2 of llama is (?:ejected|on trial)/.test(document.querySelector('#announcement')?.textContent ?? ''))
+    await page.waitForFunction(() =>
+      /gpu2 of llama is (?:ejected|on trial)/.test(
+        document.querySelector('#announcement')?.textContent ?? '',
+      ),
+    )
     assert.deepEqual(complaints, [])
   })
 
@@ -76,7 +87,10 @@ describe('the console', needsChromium, () => {
     const { page, complaints } = await opened(t, '/fleet')
     await page.waitForSelector('[data-target=gpu1]')
     const names = await page.$$eval('tbody th', (all) => all.map((each) => each.textContent))
-    assert.ok(names.some((name) => name.includes(evil)), names.join())
+    assert.ok(
+      names.some((name) => name.includes(evil)),
+      names.join(),
+    )
     await page.click('::-p-text(By model)')
     await page.waitForSelector('tr.group')
     assert.equal(await page.$('main img, main script'), null)
@@ -114,9 +128,10 @@ describe('the console', needsChromium, () => {
       await page.keyboard.press('Tab')
       reached.push(await focus())
     }
-    assert.deepEqual(reached.map((each) => each.replace(/problems: \d+$/, '').trim()), [
-      ...['llm-router', '', 'Overview', 'Fleet', 'Requests', 'Playground', 'Teams', 'Models', 'Settings'],
-    ])
+    assert.deepEqual(
+      reached.map((each) => each.replace(/problems: \d+$/, '').trim()),
+      [...['llm-router', '', 'Overview', 'Fleet', 'Requests', 'Playground', 'Teams', 'Models', 'Settings']],
+    )
     await page.keyboard.press('Enter')
     await page.waitForSelector('#tab-configuration')
     assert.equal(await page.title(), 'Settings - llm-router')
@@ -176,7 +191,10 @@ describe('the console', needsChromium, () => {
     await open('/settings')
     await click('#tab-versions')
     await page.waitForSelector('[aria-label="Processes of this router"] tbody tr:nth-child(2)')
-    assert.match(await text('[aria-label="Processes of this router"] tbody'), /1 pid \d+all well.*2 pid \d+all well/)
+    assert.match(
+      await text('[aria-label="Processes of this router"] tbody'),
+      /1 pid \d+all well.*2 pid \d+all well/,
+    )
   })
 
   test('an update of 200 servers costs at most ten times one of 10', async (t) => {

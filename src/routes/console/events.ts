@@ -29,7 +29,7 @@ const docs: EndpointDocs = {
   tag: 'Operation',
   summary: 'What changes in the router, as a stream of events',
   description:
-    'Server-sent events with names: `status` (all of it, at first), `delta` (changed members of models and targets, at most 64 targets at a time), `problems`, `requests` (those that have ended), `history` (all steps), `step` (the last two), `heartbeat` (every five seconds) and `end`. See docs/console.md.',
+    'Server-sent events with names: `status` (all of it, at first), `delta` (changed members of models and targets, at most 64 targets at a time), `problems`, `requests` (those that have ended), `history` (all steps), `step` (the last two), `heartbeat` (every five seconds) and `end`. See docs/console-api.md.',
   answers: [events('About once a second, when something has changed.')],
   query: QuerySchema.properties,
 }
