@@ -114,7 +114,8 @@ test('the package has the compiled router with its resources, and neither source
     'dist/sdk.d.ts',
     'dist/stores/redis/lua/acquire.lua',
     'resources/configs/models-config.json',
-    'resources/ui/index.html',
+    'console/index.html',
+    'console/pages/fleet.js',
     'README.md',
     'LICENSE',
   ])
