@@ -267,7 +267,11 @@ test('what the operator of another router did is logged once, with the key', asy
       { msg: 'target resumed', target: 'rack/gpu-b', model: undefined, weights: undefined, client: 'admin-key' },
     ],
   )
-  assert.equal(one.logs.filter(({ from }) => from !== undefined).length, 0, 'its own are no other router’s')
+  assert.deepEqual(
+    one.logs.filter(({ from }) => from !== undefined),
+    [],
+    'its own are no other router’s',
+  )
 })
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
