@@ -163,6 +163,9 @@ describe('in a browser', needsChromium, () => {
     await page.waitForSelector('#as-of[data-state=live]')
     await open('/teams')
     await page.waitForSelector('::-p-text(no database)')
-    assert.deepEqual(complaints.filter((each) => !/status of 404/.test(each)), [])
+    assert.deepEqual(
+      complaints.filter((each) => !/status of 404/.test(each)),
+      [],
+    )
   })
 })
