@@ -54,7 +54,10 @@ export default fp(
     }
     const send = (listener: Listener, events: readonly ConsoleEvent[]): void => {
       const view = listener.view()
-      if (view === 'ended') return end(listener, 'session_ended')
+      if (view === 'ended') {
+        end(listener, 'session_ended')
+        return
+      }
       for (const { name, range, [view]: data } of events)
         if (range === undefined || range === listener.range) listener.writer.send(name, data)
     }

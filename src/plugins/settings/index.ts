@@ -82,7 +82,7 @@ function settingOf(
   }
   const about = {
     ...{ name, source },
-    default: valueOf(preset, unit),
+    default: shownValue(preset, unit),
     unit: unit ?? null,
     description: description ?? '',
   }
@@ -90,11 +90,11 @@ function settingOf(
   if (secrets.has(key)) return { ...about, value: null, secret: true, is_set: value !== '' }
   const isSet = JSON.stringify(value) !== JSON.stringify(preset)
   if (machine.has(key) && isSet && !isOperator) return { ...about, value: null, hidden: true }
-  return { ...about, value: valueOf(value, unit) }
+  return { ...about, value: shownValue(value, unit) }
 }
 
 /** In the unit of the variable. */
-function valueOf(value: unknown, unit: string | undefined): Settings['settings'][number]['value'] {
+function shownValue(value: unknown, unit: string | undefined): Settings['settings'][number]['value'] {
   if (typeof value === 'number') return unit === 'seconds' ? value / 1000 : value
   if (typeof value === 'string' || typeof value === 'boolean') return value
   return Array.isArray(value)
