@@ -31,6 +31,8 @@ export const none = '–'
 
 export const compact = (value) => (value < 10_000 ? whole(value) : compactFormat.format(value))
 export const whole = (value) => wholeFormat.format(Math.round(value))
+/** A share as a number, such as a weight. */
+export const share = (value) => String(Math.round(value * 100) / 100)
 export const percent = (share) => `${Math.round(share * 100)} %`
 export const plural = (count, one, many = `${one}s`) => `${whole(count)} ${count === 1 ? one : many}`
 export const sum = (numbers) => numbers.reduce((total, each) => total + each, 0)
@@ -133,6 +135,8 @@ const codes = {
   upstream_error: 'the server failed',
   rate_limit_exceeded: 'rate limit reached',
   insufficient_quota: 'budget used up',
+  BUDGET: 'budget used up',
+  KEY: 'key not accepted',
   context_length_exceeded: 'longer than the context',
   model_not_found: 'unknown model',
   request_too_large: 'request too large',
@@ -396,6 +400,7 @@ function Plot({ label, series, from, step, format = whole, bars = false }) {
       if (stopped) return
       const colour = (element, name) => getComputedStyle(element)[name]
       const lines = [...keys.current.querySelectorAll('.key')].map((key) => colour(key, 'backgroundColor'))
+      const isShort = times.at(-1) - times[0] < 600
       const quiet = colour(keys.current, 'color')
       const grid = colour(box.current, 'borderTopColor')
       const { width, height } = box.current.getBoundingClientRect()
@@ -413,7 +418,7 @@ function Plot({ label, series, from, step, format = whole, bars = false }) {
             grid: { show: false },
             size: 22,
             space: 70,
-            values: (_u, all) => all.map((at) => timeLabel(at, step)),
+            values: (_u, all) => all.map((at) => timeLabel(at, step, isShort ? '2-digit' : undefined)),
           },
           {
             ...axis,

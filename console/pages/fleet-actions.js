@@ -17,6 +17,7 @@ import {
   Question,
   rate,
   State,
+  share,
   stateNote,
   Time,
   toast,
@@ -165,8 +166,8 @@ export function TargetDrawer({ id, entry, models, activity, onClose }) {
     [
       'Weight',
       target.configured_weight === undefined
-        ? rate(target.weight)
-        : `${rate(target.weight)} (configured: ${rate(target.configured_weight)})`,
+        ? share(target.weight)
+        : `${share(target.weight)} (configured: ${share(target.configured_weight)})`,
     ],
   ]
   const isDrained = target.state === 'drained'

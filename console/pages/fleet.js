@@ -17,6 +17,7 @@ import {
   Segments,
   Spark,
   State,
+  share,
   stateNote,
   sum,
   Table,
@@ -34,8 +35,10 @@ const opened = signal()
 
 /** From here on, healthy targets of a group are one line. */
 const foldFrom = 10
-/** Rows of a group that are drawn at once. */
-const pageLength = 100
+/** Rows of a group that are drawn before somebody asks for more: an update may have to draw all of them again. */
+const pageLength = 40
+/** How many rows of a group are shown, where it is more. */
+const lengths = signal(new Map())
 
 /** The server of a target, as far as its id or the status says it. */
 function serverOf({ id, server }, model) {
@@ -163,7 +166,12 @@ function Group({ name, model, rows, byModel }) {
   const well = rows.filter(({ target }) => !isTroubled(target))
   const key = `${byModel} ${name}`
   const isFolded = well.length > foldFrom && !unfolded.value.has(key) && words.value.trim() === ''
-  const shown = [...troubled, ...(isFolded ? [] : well)].slice(0, pageLength)
+  const length = lengths.value.get(key) ?? pageLength
+  const all = [...troubled, ...(isFolded ? [] : well)]
+  const shown = all.slice(0, length)
+  const more = () => {
+    lengths.value = new Map(lengths.value).set(key, length + pageLength)
+  }
   const toggle = () => {
     const next = new Set(unfolded.value)
     if (!next.delete(key)) next.add(key)
@@ -182,9 +190,9 @@ function Group({ name, model, rows, byModel }) {
     )}
     ${well.length > foldFrom && words.value.trim() === '' && html`<${Fold} rows=${well} isFolded=${isFolded} onToggle=${toggle} />`}
     ${
-      troubled.length + (isFolded ? 0 : well.length) > pageLength &&
-      html`<tr><td colspan="11" class="quiet">
-      The first ${pageLength} of ${rows.length}: find the others by name.</td></tr>`
+      all.length > length &&
+      html`<tr class="group"><td colspan="11"><span class="row"><span class="quiet">${length} of ${all.length} are shown.</span>
+        <button type="button" onClick=${more}>Show ${Math.min(pageLength, all.length - length)} more</button></span></td></tr>`
     }
   </tbody>`
 }
@@ -231,7 +239,7 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
     <td class="state-cell"><${State} of=${target.state} />${note !== '' && html`<span class="why">${note}</span>`}</td>
     ${
       byModel
-        ? html`<td class="number wide-only">${rate(target.weight)}${target.configured_weight !== undefined && html` <span class="quiet">(set)</span>`}</td>`
+        ? html`<td class="number wide-only">${share(target.weight)}${target.configured_weight !== undefined && html` <span class="quiet">(set)</span>`}</td>`
         : html`<td class="narrow-hidden"><span class="cut" title=${model}>${model}</span></td>`
     }
     <td class="number">${whole(inFlight)}${places !== undefined && html`<span class="quiet">/${places}</span>`}</td>

@@ -89,8 +89,33 @@ function Problems() {
   }</${Card}>`
 }
 
+const series = [
+  'requests',
+  'errors',
+  'client_errors',
+  'client_gone',
+  'prompt_tokens',
+  'completion_tokens',
+  'ttft_p50_ms',
+  'ttft_p95_ms',
+  'queue',
+  'running',
+]
+/** Steps that a chart has at least. */
+const fewestSteps = 12
+
+/** The history from the start of the router on: before, there was nothing to be seen. */
+function sinceStart(data, startedAt) {
+  if (!data) return undefined
+  const before = Math.floor((Date.parse(startedAt) - Date.parse(data.from)) / (data.step_seconds * 1_000))
+  const skipped = Math.min(before, data.requests.length - fewestSteps)
+  if (skipped <= 0) return data
+  const from = new Date(Date.parse(data.from) + skipped * data.step_seconds * 1_000).toISOString()
+  return { ...data, from, ...Object.fromEntries(series.map((name) => [name, data[name].slice(skipped)])) }
+}
+
 function Charts() {
-  const data = history.value
+  const data = sinceStart(history.value, status.value.started_at)
   const choose = html`<${Segments} label="Range" value=${range.value} onChange=${setRange}
     options=${[['15m', '15 min'], ['1h', '1 h'], ['6h', '6 h']]} />`
   const head = html`<div class="row apart"><h2>Over time</h2>${choose}</div>`

@@ -61,8 +61,8 @@ const rows = computed(() => {
   const text = find.value.trim().toLowerCase()
   const all = [...fresh, ...known].slice(0, keptRows)
   if (text === '') return all
-  return all.filter(({ id, client, model, asked, target, error, operation }) =>
-    [id, client, model, asked, target, error?.code, error?.text, operation].some((each) =>
+  return all.filter(({ id, client, model, asked, target, reason, error, operation }) =>
+    [id, client, model, asked, target, reason, error?.code, error?.text, operation].some((each) =>
       each?.toLowerCase().includes(text),
     ),
   )

@@ -99,7 +99,7 @@ function Configuration() {
         onlySet.value = currentTarget.checked
       }} /> Only those that are set</label>
       <span class="quiet small">${shown.length} of ${all.length}</span></search>
-    <section class="card" aria-label="Settings">${
+    <div class="card">${
       shown.length === 0
         ? html`<${Empty}>${onlySet.value ? 'Nothing is set: everything has its default.' : 'No setting matches.'}</${Empty}>`
         : html`<${Table} label="Settings" head=${['Variable', 'Value', ['From', ''], ['Default', 'narrow-hidden'], ['Meaning', 'medium-only']]}><tbody>${shown.map(
@@ -110,7 +110,7 @@ function Configuration() {
               <td class="narrow-hidden quiet">${valueText({ ...setting, value: setting.default, secret: false, hidden: false })}</td>
               <td class="medium-only quiet small">${setting.description}</td></tr>`,
           )}</tbody></${Table}>`
-    }</section>`
+    }</div>`
 }
 
 function Files() {

@@ -23,14 +23,17 @@ describe('an operator acts in the console', needsChromium, () => {
   })
 
   const targetState = async (id: string): Promise<string | undefined> =>
-    fleet.router.app.status.read().models.flatMap(({ targets }) => targets).find((target) => target.id === id)?.state
+    fleet.router.app.status
+      .read()
+      .models.flatMap(({ targets }) => targets)
+      .find((target) => target.id === id)?.state
 
   test('drains a server after reading what will happen, and resumes it', async () => {
     const { page, click, text, open } = console
     await open('/fleet?target=dgx1')
     await click('dialog ::-p-text(Drain)')
     await page.waitForFunction(() => document.querySelector('#effect')?.textContent.includes('dgx1 '))
-    assert.match(await text('#effect'), /no new ones/)
+    assert.match(await text('#effect'), /gets no new requests.*other usable/)
     await click('dialog.question button[type=submit]')
     await page.waitForSelector('.toasts ::-p-text(dgx1 is drained)')
     assert.equal(await targetState('dgx1'), 'drained')
@@ -46,7 +49,10 @@ describe('an operator acts in the console', needsChromium, () => {
     await open('/fleet?target=h200-1')
     await click('dialog ::-p-text(Drain)')
     await page.waitForSelector('dialog.question input[type=checkbox]')
-    assert.equal(await page.$eval('dialog.question button[type=submit]', (button) => Object(button).disabled), true)
+    assert.equal(
+      await page.$eval('dialog.question button[type=submit]', (button) => Object(button).disabled),
+      true,
+    )
     await click('dialog.question input[type=checkbox]')
     await click('dialog.question button[type=submit]')
     await page.waitForSelector('.toasts ::-p-text(h200-1 is drained)')
@@ -67,7 +73,10 @@ describe('an operator acts in the console', needsChromium, () => {
     await page.waitForSelector('#effect:not(:empty)')
     await click('dialog button[type=submit]')
     await page.waitForFunction(() => document.querySelector('dialog [role=alert]')?.textContent !== '')
-    assert.match(await text('dialog [role=alert]'), /No server of the model 'qwen3-32b' loads models on demand/)
+    assert.match(
+      await text('dialog [role=alert]'),
+      /No server of the model 'qwen3-32b' loads models on demand/,
+    )
     await page.keyboard.press('Escape')
     await page.waitForSelector('dialog', { hidden: true })
   })
@@ -95,11 +104,16 @@ describe('an operator acts in the console', needsChromium, () => {
     await click('::-p-text(I have it)')
     const revoke = `dialog.drawer tr ::-p-aria([name="Revoke ${key?.slice(0, 8)}"])`
     assert.ok(revoke)
-    await click('dialog.drawer tbody tr:last-child [aria-label^="Revoke"], dialog.drawer [aria-label^="Revoke"]')
+    await click(
+      'dialog.drawer tbody tr:last-child [aria-label^="Revoke"], dialog.drawer [aria-label^="Revoke"]',
+    )
     await click('dialog.question button[type=submit]')
     await page.waitForSelector('.toasts ::-p-text(is revoked)')
     const { body } = await fleet.admin('GET', '/keys?client=robot')
-    assert.equal(body.data.filter((each: { revoked_at: string | null }) => each.revoked_at !== null).length, 1)
+    assert.equal(
+      body.data.filter((each: { revoked_at: string | null }) => each.revoked_at !== null).length,
+      1,
+    )
   })
 
   test('changes and removes what is in the directory, and the audit log says so', async () => {
@@ -143,9 +157,16 @@ describe('an operator acts in the console', needsChromium, () => {
       select.dispatchEvent(new (Object(globalThis).Event)('change', { bubbles: true }))
     })
     await click('#send')
-    for (const side of ['Answer 1', 'Answer 2']) await page.waitForSelector(`[aria-label="${side}"][data-state=done]`)
-    assert.match(await text('[aria-label="Answer 1"]'), /dgx1.*A router in front of several servers.*first token \d+ ms.*tokens\/s \d+/s)
-    assert.equal(fleet.router.logs.some(({ msg, client }) => msg === 'request' && client === 'console'), true)
+    for (const side of ['Answer 1', 'Answer 2'])
+      await page.waitForSelector(`[aria-label="${side}"][data-state=done]`)
+    assert.match(
+      await text('[aria-label="Answer 1"]'),
+      /dgx1.*A router in front of several servers.*first token \d+ ms.*tokens\/s \d+/s,
+    )
+    assert.equal(
+      fleet.router.logs.some(({ msg, client }) => msg === 'request' && client === 'console'),
+      true,
+    )
     await click('#explain')
     await page.waitForSelector('dialog .notice strong')
     await page.keyboard.press('Escape')
@@ -185,7 +206,11 @@ describe('an operator acts in the console', needsChromium, () => {
   })
 
   test('whoever may only look is told so, and gets no button that changes clients', async () => {
-    const { body } = await fleet.admin('POST', '/clients', { id: 'guest', role: 'viewer', surfaces: ['operator'] })
+    const { body } = await fleet.admin('POST', '/clients', {
+      id: 'guest',
+      role: 'viewer',
+      surfaces: ['operator'],
+    })
     assert.equal(body.id, 'guest')
     const made = await fleet.admin('POST', '/clients/guest/keys', {})
     const guest = await openConsole(chrome, fleet.router.url)
@@ -200,7 +225,12 @@ describe('an operator acts in the console', needsChromium, () => {
   })
 
   test('without a database the teams say so, and the fleet can be changed', async () => {
-    const models = modelsConfig({ m: [{ id: 'gpu1', api_type: 'mock' }, { id: 'gpu2', api_type: 'mock' }] })
+    const models = modelsConfig({
+      m: [
+        { id: 'gpu1', api_type: 'mock' },
+        { id: 'gpu2', api_type: 'mock' },
+      ],
+    })
     const other = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: adminKey } })
     const own = await openConsole(chrome, other.url)
     // Everybody may look; whoever acts signs in in the page.
@@ -222,6 +252,9 @@ describe('an operator acts in the console', needsChromium, () => {
   })
 
   test('nothing in the console complained meanwhile', () => {
-    assert.deepEqual(console.complaints.filter((each) => !/status of 4\d\d/.test(each)), [])
+    assert.deepEqual(
+      console.complaints.filter((each) => !/status of 4\d\d/.test(each)),
+      [],
+    )
   })
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import type { BrowserContext, Page } from 'puppeteer-core'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
 import { adminKey } from './console-fleet.ts'
@@ -38,7 +38,8 @@ export interface ConsoleBrowser {
 export async function openConsole({ browser }: TestBrowser, url: string): Promise<ConsoleBrowser> {
   const context: BrowserContext = await browser.createBrowserContext()
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(20_000)
+  await page.setViewport({ width: 1280, height: 900 })
   const complaints: string[] = []
   page.on('console', (message) => {
     if (['error', 'warn'].includes(message.type()) && !/status of 401/.test(message.text()))
@@ -64,7 +65,9 @@ export async function openConsole({ browser }: TestBrowser, url: string): Promis
       const element = await page.waitForSelector(selector, { visible: true })
       await element?.click()
     },
-    close: () => context.close(),
+    close: async () => {
+      if (!context.closed) await context.close()
+    },
   }
   return console
 }
@@ -73,7 +76,7 @@ export async function browserFor(): Promise<TestBrowser> {
   return startBrowser(chromium ?? assert.fail('no Chromium'))
 }
 
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const axeSource = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 
 /** What axe-core finds wrong with what is shown: WCAG 2.2 A and AA, and its best practices. */
 export async function violationsOf(page: Page): Promise<string[]> {

@@ -149,7 +149,7 @@ export async function startConsoleFleet(env: Record<string, string> = {}): Promi
     ['/clients', { id: 'course-nlp', group: 'students', max_concurrent: 40 }],
     ['/clients', { id: 'old-bot', enabled: false }],
     ['/prices', { id: 'llama', model: 'llama*', prompt: 0.6, completion: 2.4, currency: 'EUR' }],
-    ['/budgets', { id: 'research-month', group: 'research', unit: 'tokens', limit: 3_000, window: 'month' }],
+    ['/budgets', { id: 'research-month', group: 'research', unit: 'tokens', limit: 60_000, window: 'month' }],
     [
       '/budgets',
       { id: 'students-week', group: 'students', unit: 'requests', limit: 400, window: 'week', hard: false },

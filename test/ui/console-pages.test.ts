@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
 import type { TestBrowser } from './browser.ts'
 import {
   browserFor,
@@ -85,15 +86,18 @@ describe('the pages of the console', needsChromium, () => {
     })
 
   test('the page to sign in, and the one for what is not there, have no violation of WCAG either', async () => {
+    const open = await startRouter({ models: modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] }) })
     const { page, close } = await openConsole(chrome, fleet.router.url)
-    for (const path of ['/ui', '/nothing-here']) {
-      await page.setExtraHTTPHeaders({ accept: 'text/html' })
-      await page.goto(fleet.router.url + path)
+    for (const path of [`${fleet.router.url}/ui`, `${open.url}/nothing/here`]) {
+      await page.goto(path)
       for (const theme of ['light', 'dark']) {
         await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }])
         assert.deepEqual(await violationsOf(page), [], `${path} ${theme}`)
       }
     }
+    await page.click('a[href]')
+    await page.waitForSelector('#tiles')
     await close()
+    await open.close()
   })
 })

@@ -71,7 +71,9 @@ test('the examples name models that the router has, and change with them', async
   const modelsOf = async () => {
     const { paths } = Object(await (await fetch(`${router.url}/openapi.json`)).json())
     const example = (path: string) => paths[path].post.requestBody.content['application/json'].example.model
-    return ['/v1/chat/completions', '/v1/messages', '/v1/embeddings', '/api/chat', '/v1/responses'].map(example)
+    return ['/v1/chat/completions', '/v1/messages', '/v1/embeddings', '/api/chat', '/v1/responses'].map(
+      example,
+    )
   }
   assert.deepEqual(await modelsOf(), ['llama', 'llama', 'bge-m3', 'llama', 'llama'])
   writeFileSync(router.file, JSON.stringify(modelsConfig({ qwen: [{ api_type: 'mock' }] })))
@@ -86,13 +88,21 @@ test('every answer of JSON has a schema that says something', async (t) => {
   const empty: string[] = []
   for (const [path, methods] of Object.entries<Record<string, object>>(paths))
     for (const [method, operation] of Object.entries(methods))
-      for (const [status, { content = {} }] of Object.entries<{ content?: Record<string, { schema: object }> }>(
-        Object(operation).responses,
-      )) {
+      for (const [status, { content = {} }] of Object.entries<{
+        content?: Record<string, { schema: object }>
+      }>(Object(operation).responses)) {
         const { schema } = content['application/json'] ?? {}
         if (!schema) continue
-        const name = String(Object(schema).$ref ?? '').split('/').at(-1) ?? ''
-        const { type: _type, title: _title, description: _description, ...rest } = components.schemas[name] ?? {}
+        const name =
+          String(Object(schema).$ref ?? '')
+            .split('/')
+            .at(-1) ?? ''
+        const {
+          type: _type,
+          title: _title,
+          description: _description,
+          ...rest
+        } = components.schemas[name] ?? {}
         const says = Object.values(rest).some((each) => Object.keys(Object(each)).length > 0)
         if (!says) empty.push(`${method} ${path} ${status}`)
       }

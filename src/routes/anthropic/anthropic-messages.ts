@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { MessageSchema } from '../../dialects/anthropic/answer-schemas.ts'
 import { Type } from '@sinclair/typebox'
+import { MessageSchema } from '../../dialects/anthropic/answer-schemas.ts'
 import { AnthropicCountBody, AnthropicMessagesBody } from '../../dialects/anthropic/schema.ts'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'

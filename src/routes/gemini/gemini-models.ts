@@ -1,11 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
 import {
   GeminiAnswerSchema,
   GeminiModelListSchema,
   GeminiModelSchema,
 } from '../../dialects/gemini/answer-schemas.ts'
-import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
 import { withArrayStream } from '../../dialects/gemini/array-stream.ts'
 import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
 import { modelCard, modelList, readCallPath, refuseQueryKey } from '../../dialects/gemini/models.ts'

@@ -1,6 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GeminiModelListSchema, GeminiModelSchema } from '../../dialects/gemini/answer-schemas.ts'
+import { modelCard, modelList, refuseQueryKey } from '../../dialects/gemini/models.ts'
 import { OllamaTagsSchema } from '../../dialects/ollama/answer-schemas.ts'
 import {
   LmStudioModelListSchema,
@@ -8,9 +11,6 @@ import {
   OpenaiModelListSchema,
   OpenaiModelSchema,
 } from '../../dialects/openai/answer-schemas.ts'
-import { Type } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { modelCard, modelList, refuseQueryKey } from '../../dialects/gemini/models.ts'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'

@@ -1,12 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { OllamaEmbedSchema, OllamaEmbeddingSchema } from '../../dialects/ollama/answer-schemas.ts'
-import { EmbeddingListSchema } from '../../dialects/openai/answer-schemas.ts'
 import { Type } from '@sinclair/typebox'
+import { OllamaEmbeddingSchema, OllamaEmbedSchema } from '../../dialects/ollama/answer-schemas.ts'
 import {
   OllamaEmbedBody,
   OllamaEmbeddingsBody,
   OllamaEmbedEnvelope,
 } from '../../dialects/ollama/embedding.ts'
+import { EmbeddingListSchema } from '../../dialects/openai/answer-schemas.ts'
 import { OpenaiEmbeddingBody, OpenaiEmbeddingEnvelope } from '../../dialects/openai/embedding.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'

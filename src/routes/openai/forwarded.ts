@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import {
   ClassificationSchema,
   CohereEmbeddingsSchema,
@@ -13,7 +14,6 @@ import {
   TokensSchema,
   TranscriptionSchema,
 } from '../../dialects/openai/answer-schemas.ts'
-import { type TSchema, Type } from '@sinclair/typebox'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { type AnswerDocs, type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'

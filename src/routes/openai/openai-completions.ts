@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { CompletionSchema } from '../../dialects/openai/answer-schemas.ts'
 import type { Static } from '@sinclair/typebox'
+import { CompletionSchema } from '../../dialects/openai/answer-schemas.ts'
 import { withLmStudioExtras } from '../../dialects/openai/lmstudio-extras.ts'
 import { OpenaiCompletionBody, OpenaiCompletionEnvelope } from '../../dialects/openai/schema.ts'
 import { lmStudioInfo } from '../../fleet/model-cards.ts'

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/answer-schemas.ts'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
 import { responseIdOfItem } from '../../dialects/responses/answer-object.ts'
+import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/answer-schemas.ts'
 import { writeResponse } from '../../dialects/responses/answer-write.ts'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
 import { inputItems, type Remembered, referenceOf } from '../../dialects/responses/input-read.ts'
@@ -51,16 +51,19 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         onAnswer(response) {
           request.exchange.answerId = String(response.id)
           if (body.store === false) return
+          // What is kept is the client's: pseudonyms mean something within one request only.
+          const shown = request.processing?.restoredObject(response) ?? response
           const input = inputItems(body.input, remembered).map(({ item }) => item)
-          kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
+          kept = store.keep(String(response.id), { response: shown, input }).catch((error: unknown) => {
             const name = error instanceof Error ? error.name : typeof error
             log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')
           })
         },
       })
+      const remembers = remembered.history !== undefined || remembered.referenced.size > 0
       const only: Pick<ClientRequest, 'only'> = unknown ? { only: 'responses' } : {}
       return app.gateway.chat(
-        { ...client, ...only, dialect: remembering, beforeEnd: () => kept },
+        { ...client, ...only, dialect: remembering, remembers, beforeEnd: () => kept },
         request,
         reply,
       )
