@@ -117,19 +117,37 @@ export function watch() {
   }
   source.addEventListener('error', () => {
     // It connects again by itself, unless the answer was no stream.
+    if (document.hidden) return
     if (source.readyState === EventSource.CLOSED) setTimeout(watch, 10_000)
     startPolling()
   })
 }
 
+/** Browsers open six connections to a host: a page that nobody sees gives its own back. */
+function watchWhileSeen() {
+  const stop = () => {
+    source?.close()
+    stopPolling()
+  }
+  window.addEventListener('pagehide', stop)
+  window.addEventListener('pageshow', ({ persisted }) => persisted && watch())
+  let hiding
+  document.addEventListener('visibilitychange', () => {
+    clearTimeout(hiding)
+    if (document.hidden) hiding = setTimeout(stop, 30_000)
+    else if (source?.readyState === EventSource.CLOSED) watch()
+  })
+}
+
 export function startWatching() {
   void readSession()
+  watchWhileSeen()
   watch()
   void readRouters()
   setInterval(() => void readRouters(), 15_000)
   setInterval(() => void readActivity(), 15_000)
   setInterval(() => {
-    if (connection.value === 'live' && Date.now() - lastHeard > 15_000) startPolling()
+    if (!document.hidden && connection.value === 'live' && Date.now() - lastHeard > 15_000) startPolling()
   }, 1_000)
 }
 

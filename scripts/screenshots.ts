@@ -36,6 +36,7 @@ const pictures: readonly Picture[] = [
     path: '/requests',
     prepare: async (page) => {
       await page.waitForSelector('tbody tr')
+      await page.select('#status', '2xx')
       await page.type('#find', 'failover')
       await page.waitForFunction(
         () => Object(globalThis).document.querySelectorAll('tbody button').length > 0,

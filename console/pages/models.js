@@ -275,7 +275,7 @@ function Prompts() {
       )}
       ${prompt.placeholders.length === 0 && html`<p class="quiet">It has no variables.</p>`}
       <div class="row"><button type="button" class="primary" id="render" onClick=${() => void render(prompt)}>Render</button></div>
-      <p class="quiet small">${prompt.shipped ? 'Comes with the router.' : 'From your library.'} Id: <code>${prompt.id}</code></p>
+      <p class="quiet small">${prompt.shipped || prompt.id.startsWith('builtin/') ? 'Comes with the router.' : 'From your library.'} Id: <code>${prompt.id}</code></p>
     </div></section>
     <section class="card" aria-label="Text"><header><h2>${rendered.value ? 'Rendered' : 'Template'}</h2>
       ${rendered.value?.missing.length > 0 && html`<span class="small warn">without a value: ${rendered.value.missing.join(', ')}</span>`}</header>

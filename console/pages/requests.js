@@ -310,9 +310,9 @@ function Timeline({ request: { duration_ms: all, queue_ms: queue, attempts } }) 
           const last = end ?? total
           const first = ttft === null ? undefined : Math.min(last, start + ttft)
           return html`<li key=${index} title=${reason ?? ''}>
-          <span><span class="cut">${target}</span><span class="quiet small">${outcome === 'success' ? model : error ? inWords(error.code) : outcome}</span></span>
+          <span class="attempt"><span class="cut">${target}</span><span class="quiet small">${outcome === 'success' ? model : error ? inWords(error.code) : outcome}</span></span>
           <span class="lane">${waited > 0 && bar('queue', Math.max(0, start - waited), start)}
-            ${outcome === 'failure' ? bar('failure', start, last) : first === undefined ? bar('wait', start, last) : [bar('wait', start, first), bar('answer', first, last)]}</span>
+            ${outcome === 'failure' ? bar('failure', start, last) : first === undefined ? bar(outcome === 'success' ? 'answer' : 'wait', start, last) : [bar('wait', start, first), bar('answer', first, last)]}</span>
           <span class="number">${ms(last - start)}</span></li>`
         },
       )}

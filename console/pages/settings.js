@@ -108,9 +108,15 @@ function Configuration() {
             ) => html`<tr key=${setting.name}><th scope="row"><code>${setting.name}</code></th><td>${valueText(setting)}</td>
               <td><span class="tag">${setting.source === 'env' ? 'environment' : setting.source}</span></td>
               <td class="narrow-hidden quiet">${valueText({ ...setting, value: setting.default, secret: false, hidden: false })}</td>
-              <td class="medium-only quiet small">${setting.description}</td></tr>`,
+              <td class="medium-only quiet small">${wordsOf(setting.description)}</td></tr>`,
           )}</tbody></${Table}>`
     }</div>`
+}
+
+/** Descriptions are those of the documentation: code between backticks, and links that lead into it. */
+function wordsOf(text = '') {
+  const parts = text.replaceAll(/\[([^\]]+)\]\([^)]+\)/g, '$1').split('`')
+  return parts.map((part, index) => (index % 2 === 0 ? part : html`<code>${part}</code>`))
 }
 
 function Files() {

@@ -34,7 +34,11 @@ const spentBy = {
   requests: (line) => line.requests,
 }
 
-const amount = (value) => (value < 100 ? String(Math.round(value * 100) / 100) : compact(value))
+const amount = (value) => {
+  if (value >= 100) return compact(value)
+  const digits = value < 1 ? 10_000 : 100
+  return String(Math.round(value * digits) / digits)
+}
 
 /** Where the present window begins, as far as this browser can tell where the router does not. */
 function windowStart({ window, hours, window_start: known }) {
@@ -72,7 +76,7 @@ export function Budgets({ ask, data: { budgets } }) {
   return html`<${Card} title=${plural(budgets.length, 'budget')} end=${end}>${
     budgets.length === 0
       ? html`<${Empty}>No budget yet. A budget bounds what a client or a group spends in a window.</${Empty}>`
-      : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Limit', 'number medium-only'], ['Ends', 'medium-only'], ['Over the window', 'wide-only'], ['When used up', 'wide-only'], ['', 'number narrow-hidden']]}>
+      : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Over the window', 'wide-only'], ['When used up', 'wide-only'], ['', 'number narrow-hidden']]}>
         <tbody>${budgets.map((budget) => html`<${Budget} key=${budget.id} budget=${budget} ask=${ask} />`)}</tbody></${Table}>`
   }</${Card}>`
 }
@@ -83,11 +87,10 @@ function Budget({ budget, ask }) {
   const spent = budget.spent ?? (steps && sum(steps))
   const share = spent === undefined || spent === null ? undefined : spent / limit
   const words = share === undefined ? none : `${amount(spent)} of ${amount(limit)} ${units[unit]}`
-  return html`<tr><th scope="row">${id}${enabled === false && html` <span class="quiet small">disabled</span>`}</th>
+  return html`<tr><th scope="row" class="nowrap">${id}${enabled === false && html` <span class="quiet small">disabled</span>`}</th>
     <td class="narrow-hidden">${group ? `group ${group}` : client}${model && html` <span class="quiet small">${model}</span>`}</td>
-    <td>${share !== undefined && html`<${Meter} share=${share} label=${`${words}, ${percent(share)}`} /><span class="nowrap">${percent(share)}</span> `}<span class="quiet small">${words}</span></td>
-    <td class="number medium-only">${amount(limit)} <span class="quiet small">per ${window === 'rolling' ? `${hours} h` : window}</span></td>
-    <td class="medium-only">${end ? html`<${Time} at=${end} />` : none}</td>
+    <td>${share !== undefined && html`<${Meter} share=${share} label=${`${words}, ${percent(share)}`} /><span class="nowrap">${percent(share)}</span>`}
+      <span class="why">${words} per ${window === 'rolling' ? `${hours} h` : window}${end && html`, until <${Time} at=${end} />`}</span></td>
     <td class="wide-only">${steps && html`<${BurnDown} steps=${steps} limit=${limit} id=${id} />`}</td>
     <td class="wide-only">${hard === false ? 'warns' : 'refuses (429)'}</td>
     <td class="number narrow-hidden"><${AdminButton} class="ghost" aria-label=${`Edit ${id}`} onClick=${() => ask('edit', { entity: 'budgets', record: budget })}>Edit</${AdminButton}>
@@ -163,7 +166,9 @@ function Shown({ data: { data: lines, from, to }, by, measure, days }) {
     .map(([key, all]) => ({ key, all, total: totalOf(all) }))
     .toSorted((one, other) => of(other.total) - of(one.total))
   const step = bucketOf(days) === 'hour' ? 3_600 : 86_400
-  const start = Math.floor(Date.parse(lines[0].period ?? from) / 1000)
+  // Periods begin where days begin for the router, which only the lines tell.
+  const first = Date.parse(lines[0].period ?? from) / 1000
+  const start = first - Math.max(0, Math.ceil((first - Date.parse(from) / 1000) / step)) * step
   const count = Math.max(2, Math.ceil((Date.parse(to) / 1000 - start) / step))
   const along = (all) => {
     const values = Array(count).fill(0)
