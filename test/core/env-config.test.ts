@@ -497,9 +497,16 @@ test('a protection that is not there stops the start, unless LLM_ROUTER_ALLOW_UN
 })
 
 test('an audit of contents stops the start, because they are never kept', () => {
-  for (const name of ['MASKING_WITH_AUDIT', 'GUARDRAIL_WITH_AUDIT_REQUEST', 'GUARDRAIL_WITH_AUDIT_RESPONSE']) {
+  for (const name of [
+    'MASKING_WITH_AUDIT',
+    'GUARDRAIL_WITH_AUDIT_REQUEST',
+    'GUARDRAIL_WITH_AUDIT_RESPONSE',
+  ]) {
     const variable = `LLM_ROUTER_${name}`
-    assert.match(faultsOf({ [variable]: '1' }).join(), new RegExp(`^${variable}: this router never keeps the content`))
+    assert.match(
+      faultsOf({ [variable]: '1' }).join(),
+      new RegExp(`^${variable}: this router never keeps the content`),
+    )
     assert.deepEqual(faultsOf({ [variable]: '0' }), [])
   }
 })
@@ -512,7 +519,10 @@ test('masking needs a secret with several hosts, and an address for its service'
   assert.match(faultsOf({ LLM_ROUTER_MASKING_SECRET: 'short' }).join(), /MASKING_SECRET: needs at least 20/)
   const pipeline = { LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'fast_masker,pii_masker' }
   assert.match(faultsOf(pipeline).join(), /^LLM_ROUTER_MASKER_PII_HOST: needed with pii_masker/)
-  assert.match(faultsOf({ LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'magic' }).join(), /fast_masker and pii_masker/)
+  assert.match(
+    faultsOf({ LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'magic' }).join(),
+    /fast_masker and pii_masker/,
+  )
 })
 
 test('an operator key is never shown, and a short one is told', () => {

@@ -23,7 +23,10 @@ afterEach(async () => {
 })
 
 /** A router whose models `m` and `other` are at the echo. */
-async function routerWith(processors: unknown[], options: { env?: Record<string, string>; upstream?: string } = {}) {
+async function routerWith(
+  processors: unknown[],
+  options: { env?: Record<string, string>; upstream?: string } = {},
+) {
   const { env, upstream = echo.url } = options
   const providers = [{ api_type: 'vllm', api_host: upstream, model_path: 'up' }]
   const models = { m: { providers }, other: { providers }, back: { providers, fallbacks: ['m'] } }
@@ -35,7 +38,11 @@ async function routerWith(processors: unknown[], options: { env?: Record<string,
   return router
 }
 
-const chat = (content: unknown, more: object = {}) => ({ model: 'm', messages: [{ role: 'user', content }], ...more })
+const chat = (content: unknown, more: object = {}) => ({
+  model: 'm',
+  messages: [{ role: 'user', content }],
+  ...more,
+})
 
 /** The request that reached the server last. */
 function sent(): RecordedRequest {
@@ -49,7 +56,10 @@ test('in the same dialect only values change, and all other bytes stay', async (
   assert.equal(status, 200, text)
   const expected = body.replace('"m"', '"up"')
   const [found = ''] = pseudonym.exec(sent().raw.toString()) ?? []
-  assert.equal(sent().raw.toString(), expected.replace(`To ${address}\\u002c \\"x\\"`, `To ${found}, \\"x\\"`))
+  assert.equal(
+    sent().raw.toString(),
+    expected.replace(`To ${address}\\u002c \\"x\\"`, `To ${found}, \\"x\\"`),
+  )
   assert.ok(text.includes(`You said: To ${address}, `))
 })
 
@@ -81,7 +91,9 @@ test('LLM_ROUTER_FORCE_MASKING masks every request', async () => {
 
 test('a processor is for its models, also where a fallback is one', async () => {
   const key = 'an-operator-key-of-many-characters'
-  const router = await routerWith([{ type: 'masking', models: ['m'] }], { env: { LLM_ROUTER_ADMIN_KEY: key } })
+  const router = await routerWith([{ type: 'masking', models: ['m'] }], {
+    env: { LLM_ROUTER_ADMIN_KEY: key },
+  })
   for (const [model, isMasked] of [
     ['m', true],
     ['other', false],
@@ -116,9 +128,15 @@ test('errors of the configuration stop the start, each with its path', async () 
     [[{ type: 'masking', kinds: { EMIAL: false } }], /processors\[0\]\.kinds\.EMIAL: .*did you mean "?EMAIL/],
     [[{ type: 'masking', expressions: { A1: '(?=x)y' } }], /processors\[0\]\.expressions/],
     [[{ type: 'masking', expressions: { AB: 'x(?=y)' } }], /expressions\.AB: look-around at character 2/],
-    [[{ type: 'masking', expressions: { AB: ['a', '(b)\\1'] } }], /expressions\.AB\[1\]: a back reference at character 4/],
+    [
+      [{ type: 'masking', expressions: { AB: ['a', '(b)\\1'] } }],
+      /expressions\.AB\[1\]: a back reference at character 4/,
+    ],
     [[{ type: 'masking', models: ['n'] }], /processors\[0\]\.models\[0\]: no active model "n"/],
-    [[{ type: 'masking' }, { type: 'masking' }], /processors\[1\]\.name: "masking" is also the name of processors\[0\]/],
+    [
+      [{ type: 'masking' }, { type: 'masking' }],
+      /processors\[1\]\.name: "masking" is also the name of processors\[0\]/,
+    ],
     [[{ type: 'masking', styles: { PESEL: 'shaped' } }], /styles\.PESEL: only EMAIL, URL, IP, PHONE/],
     [[{ type: 'masking', failure: 'maybe' }], /processors\[0\]\.failure: .*"closed" or "open"/],
   ] as const)
@@ -130,8 +148,14 @@ test('what the tables do not know is refused, or passes where the processor fail
   for (const [body, param] of [
     [chat('Hi', { unheard_of: 'x' }), 'unheard_of'],
     [chat('Hi', { unheard_of: { deep: ['x'] } }), 'unheard_of'],
-    [chat([{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }]), 'messages[0].content[0].image_url'],
-    [chat('Hi', { tools: [{ type: 'function', function: { name: `f${address}` } }] }), 'tools[0].function.name'],
+    [
+      chat([{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }]),
+      'messages[0].content[0].image_url',
+    ],
+    [
+      chat('Hi', { tools: [{ type: 'function', function: { name: `f${address}` } }] }),
+      'tools[0].function.name',
+    ],
   ] as const) {
     const before = echo.requests.length
     const { status, text } = await post(`${closed.url}/v1/chat/completions`, body)
@@ -145,7 +169,10 @@ test('what the tables do not know is refused, or passes where the processor fail
   assert.equal(status, 200)
   assert.ok(sent().raw.includes('unheard_of'))
   const passing = await routerWith([{ type: 'masking', media: 'pass' }])
-  const picture = [{ type: 'text', text: address }, { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }]
+  const picture = [
+    { type: 'text', text: address },
+    { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } },
+  ]
   assert.equal((await post(`${passing.url}/v1/chat/completions`, chat(picture))).status, 200)
   assert.ok(sent().raw.includes('base64,AA=='))
   assert.equal(sent().raw.includes(address), false)
@@ -169,9 +196,19 @@ test('uploads and tokens cannot be read, and are refused', async () => {
 
 test('parts of a message are one text, arguments are decoded, numbers become strings', async () => {
   const router = await routerWith([{ type: 'masking' }])
-  const call = { id: 'c1', type: 'function', function: { name: 'f', arguments: '{"to":"jan\\u0040firma.pl","id":44051401359}' } }
+  const call = {
+    id: 'c1',
+    type: 'function',
+    function: { name: 'f', arguments: '{"to":"jan\\u0040firma.pl","id":44051401359}' },
+  }
   const messages = [
-    { role: 'user', content: [{ type: 'text', text: 'To jan.kowal' }, { type: 'text', text: 'ski@firma.pl now' }] },
+    {
+      role: 'user',
+      content: [
+        { type: 'text', text: 'To jan.kowal' },
+        { type: 'text', text: 'ski@firma.pl now' },
+      ],
+    },
     { role: 'assistant', content: null, tool_calls: [call] },
     { role: 'tool', tool_call_id: 'c1', content: '{"mail":"anna\\u0040firma.pl","pesel":44051401359}' },
   ]
@@ -191,13 +228,17 @@ test('a client cannot have a value by writing its pseudonym', async () => {
   const router = await routerWith([{ type: 'masking' }])
   await post(`${router.url}/v1/chat/completions`, chat(address))
   const [own = ''] = pseudonym.exec(sent().raw.toString()) ?? []
-  const heard = await askIn('openai', router.url, `${own} and ${own.toLowerCase()} of ${address}`, { stream: true })
+  const heard = await askIn('openai', router.url, `${own} and ${own.toLowerCase()} of ${address}`, {
+    stream: true,
+  })
   assert.equal(heard.text, `You said: ${own} and ${own.toLowerCase()} of ${address}`)
   assert.equal(lastText(sent().body).includes(`LITERAL_`), true)
 })
 
 test('the same value has the same pseudonym in every turn', async () => {
-  const router = await routerWith([{ type: 'masking' }], { env: { LLM_ROUTER_MASKING_SECRET: 'x'.repeat(32) } })
+  const router = await routerWith([{ type: 'masking' }], {
+    env: { LLM_ROUTER_MASKING_SECRET: 'x'.repeat(32) },
+  })
   const pseudonyms = new Set<string>()
   for (const text of [address, `again ${address}`, `first ${'anna@firma.pl'} then ${address}`]) {
     await post(`${router.url}/v1/chat/completions`, chat(text))
@@ -242,7 +283,9 @@ test('structured output stays valid JSON with any value', async () => {
     say: (text) => ({ text: JSON.stringify({ name: /[A-Z]+_\w{8}/.exec(text)?.[0] }) }),
   })
   open.push(upstream)
-  const router = await routerWith([{ type: 'masking', expressions: { QUOTED: '<[^>]*>' } }], { upstream: upstream.url })
+  const router = await routerWith([{ type: 'masking', expressions: { QUOTED: '<[^>]*>' } }], {
+    upstream: upstream.url,
+  })
   for (const stream of [false, true]) {
     const heard = await askIn('openai', router.url, 'x <a"b\\c> y', {
       stream,
@@ -259,7 +302,11 @@ test('responses are kept with their values, and go on with the whole history mas
   const stored = await (await fetch(`${router.url}/v1/responses/${id}`)).text()
   assert.ok(stored.includes(address))
   assert.doesNotMatch(stored, /EMAIL_/)
-  const second = await post(`${router.url}/v1/responses`, { model: 'm', input: 'Who am I?', previous_response_id: id })
+  const second = await post(`${router.url}/v1/responses`, {
+    model: 'm',
+    input: 'Who am I?',
+    previous_response_id: id,
+  })
   assert.equal(second.status, 200, second.text)
   const raw = sent().raw.toString()
   assert.ok(raw.includes('You said: I am EMAIL_'))
@@ -280,7 +327,10 @@ test('text endpoints and named prompts are masked too', async () => {
     assert.ok(answer.text.includes(address), answer.text)
     assert.equal(sent().raw.includes(address), false)
   }
-  const each = await post(`${router.url}/api/simplify_text`, { model_name: 'm', texts: [`A ${address}`, 'B'] })
+  const each = await post(`${router.url}/api/simplify_text`, {
+    model_name: 'm',
+    texts: [`A ${address}`, 'B'],
+  })
   assert.ok(each.text.includes(address), each.text)
   for (const { raw } of echo.requests.slice(-2)) assert.equal(raw.includes(address), false)
 })
@@ -288,7 +338,10 @@ test('text endpoints and named prompts are masked too', async () => {
 test('thoughts with a signature go back to their upstream as it wrote them', async () => {
   const upstream = await startEcho({
     cut: (text) => [...text],
-    say: (text) => ({ text: 'ok', reasoning: `about ${(/EMAIL_\w{8}/.exec(text)?.[0] ?? '').toLowerCase()}` }),
+    say: (text) => ({
+      text: 'ok',
+      reasoning: `about ${(/EMAIL_\w{8}/.exec(text)?.[0] ?? '').toLowerCase()}`,
+    }),
   })
   open.push(upstream)
   const providers = [{ api_type: 'anthropic', api_host: upstream.url, model_path: 'up' }]
@@ -298,7 +351,12 @@ test('thoughts with a signature go back to their upstream as it wrote them', asy
   open.push(router)
   const first = { role: 'user', content: address }
   for (const stream of [false, true]) {
-    const { text } = await post(`${router.url}/v1/messages`, { model: 'm', max_tokens: 10, stream, messages: [first] })
+    const { text } = await post(`${router.url}/v1/messages`, {
+      model: 'm',
+      max_tokens: 10,
+      stream,
+      messages: [first],
+    })
     let thinking = ''
     let signature = ''
     if (stream)
@@ -310,7 +368,13 @@ test('thoughts with a signature go back to their upstream as it wrote them', asy
     else ({ thinking, signature } = JSON.parse(text).content[0])
     assert.equal(thinking, `about ${address}`)
     assert.notEqual(signature, 'c2ln')
-    const turn = { role: 'assistant', content: [{ type: 'thinking', thinking, signature }, { type: 'text', text: 'ok' }] }
+    const turn = {
+      role: 'assistant',
+      content: [
+        { type: 'thinking', thinking, signature },
+        { type: 'text', text: 'ok' },
+      ],
+    }
     const messages = [first, turn, { role: 'user', content: 'Go on' }]
     const again = await post(`${router.url}/v1/messages`, { model: 'm', max_tokens: 10, messages })
     assert.equal(again.status, 200, again.text)
@@ -350,8 +414,13 @@ test('values come back into answers of other operations', async () => {
   const upstream = await startUpstream(({ url, body }) => {
     const documents = isObject(body) && Array.isArray(body.documents) ? body.documents : []
     if (url.includes('rerank'))
-      return { kind: 'reply', body: { results: documents.map((text, index) => ({ index, document: { text } })) } }
-    const events = [...lastPiece(body)].map((content) => `data: ${JSON.stringify({ content, stop: false })}\n\n`)
+      return {
+        kind: 'reply',
+        body: { results: documents.map((text, index) => ({ index, document: { text } })) },
+      }
+    const events = [...lastPiece(body)].map(
+      (content) => `data: ${JSON.stringify({ content, stop: false })}\n\n`,
+    )
     return { kind: 'stream', pieces: [...events, 'data: {"content":"","stop":true}\n\n'] }
   })
   open.push(upstream)
@@ -363,9 +432,18 @@ test('values come back into answers of other operations', async () => {
     },
   })
   open.push(router)
-  const ranked = await post(`${router.url}/v1/rerank`, { model: 'm', query: 'x', documents: [address, 'none'] })
+  const ranked = await post(`${router.url}/v1/rerank`, {
+    model: 'm',
+    query: 'x',
+    documents: [address, 'none'],
+  })
   assert.equal(JSON.parse(ranked.text).results[0].document.text, address, ranked.text)
-  const filled = await post(`${router.url}/infill`, { model: 'm', input_prefix: address, input_suffix: '', stream: true })
+  const filled = await post(`${router.url}/infill`, {
+    model: 'm',
+    input_prefix: address,
+    input_suffix: '',
+    stream: true,
+  })
   const text = eventsIn(filled.text).map(({ content }) => content)
   assert.equal(text.join(''), address, filled.text)
   for (const { raw } of upstream.requests) assert.equal(raw.includes(address), false)
@@ -383,7 +461,9 @@ test('an aborted stream gives what was held before its error, and no clean end',
   const router = await routerWith([{ type: 'masking' }], { upstream: upstream.url })
   const { text } = await post(`${router.url}/v1/chat/completions`, chat(address, { stream: true }))
   const events = eventsIn(text)
-  const said = events.flatMap(({ choices }) => (Array.isArray(choices) ? choices.map(({ delta }) => delta.content) : []))
+  const said = events.flatMap(({ choices }) =>
+    Array.isArray(choices) ? choices.map(({ delta }) => delta.content) : [],
+  )
   assert.equal(said.join(''), 'See E')
   assert.ok('error' in (events.at(-1) ?? {}))
   assert.doesNotMatch(text, /\[DONE\]/)
@@ -391,7 +471,9 @@ test('an aborted stream gives what was held before its error, and no clean end',
 
 test('the endpoint of the Python router masks a text in its form', async () => {
   const router = await routerWith([])
-  const { status, text } = await post(`${router.url}/api/fast_text_mask`, { text: `To ${address}, PESEL 44051401359, ${address}` })
+  const { status, text } = await post(`${router.url}/api/fast_text_mask`, {
+    text: `To ${address}, PESEL 44051401359, ${address}`,
+  })
   assert.equal(status, 200)
   const { text: masked, mappings, stream } = JSON.parse(text)
   assert.match(masked, /^To \{EMAIL_\d{16}_1\}, PESEL \{PESEL_\d{16}_2\}, \{EMAIL_\d{16}_1\}$/)
@@ -443,7 +525,9 @@ test('services find more, after the built-in kinds: Presidio by code points', as
     return { kind: 'reply', body: start === -1 ? [] : [{ entity_type: 'PERSON', start, end, score: 0.9 }] }
   })
   open.push(presidio)
-  const router = await routerWith([{ type: 'masking', services: [{ type: 'presidio', url: presidio.url, language: 'pl' }] }])
+  const router = await routerWith([
+    { type: 'masking', services: [{ type: 'presidio', url: presidio.url, language: 'pl' }] },
+  ])
   const heard = await askIn('openai', router.url, `🙂 Zofia Nowak, ${address}`, { stream: true })
   assert.equal(heard.text, `You said: 🙂 Zofia Nowak, ${address}`)
   assert.match(lastText(sent().body), /^🙂 PERSON_\w{8}, EMAIL_\w{8}$/)
@@ -454,7 +538,10 @@ test("services find more: the Python router's masker", async () => {
   const masker = await startUpstream(({ body }) => {
     const texts = isObject(body) ? body : {}
     const anonymized = Object.fromEntries(
-      Object.entries(texts).map(([key, text]) => [key, String(text).replaceAll('Zofia Nowak', '{NAME_17_1}')]),
+      Object.entries(texts).map(([key, text]) => [
+        key,
+        String(text).replaceAll('Zofia Nowak', '{NAME_17_1}'),
+      ]),
     )
     return { kind: 'reply', body: { anonymized, mappings: { NAME_17_1: 'Zofia Nowak' } } }
   })

@@ -18,23 +18,85 @@ const key = Buffer.alloc(32, 7)
 
 /** What texts are put together from: values, what looks like pseudonyms, and what stands around both. */
 const pieces = [
-  ...['jan@firma.pl', 'Jan@Firma.pl', 'ja\u200bn@x.pl', '𝒋an@x.pl', '+48 600 700 800', '600700801', '５００５００５００'],
+  ...[
+    'jan@firma.pl',
+    'Jan@Firma.pl',
+    'ja\u200bn@x.pl',
+    '𝒋an@x.pl',
+    '+48 600 700 800',
+    '600700801',
+    '５００５００５００',
+  ],
   ...['PL61109010140000071219812874', '4111 1111 1111 1111', '44051401359', 'ABA300000', 'ur. 12.03.1985'],
-  ...['192.168.1.20', '2001:db8::1', 'aa:bb:cc:dd:ee:ff', 'https://u:p@h.pl/x', 'sk-abcdefghijklmnopqrstuvwx'],
-  ...['E-12345', 'projekt sokół', 'EMAIL_k7m3q9x2', 'email\\_k7m3q9x2', '%45MAIL_k7m3q9x2', '\\u0045MAIL_k7m3q9x2'],
+  ...[
+    '192.168.1.20',
+    '2001:db8::1',
+    'aa:bb:cc:dd:ee:ff',
+    'https://u:p@h.pl/x',
+    'sk-abcdefghijklmnopqrstuvwx',
+  ],
+  ...[
+    'E-12345',
+    'projekt sokół',
+    'EMAIL_k7m3q9x2',
+    'email\\_k7m3q9x2',
+    '%45MAIL_k7m3q9x2',
+    '\\u0045MAIL_k7m3q9x2',
+  ],
   ...['k7m3q9x2@masked.invalid', 'https://k7m3q9x2.masked.invalid/', '+99912345678901', 'EMAIL&#95;k7m3q9x2'],
-  ...['<', '>', '"', "'", '\\n', '\\', '_', '__', '&lt;', '&', '%', '%20', ' ', '  ', '\n', '.', ',', '(', ')'],
-  ...['x', '9', 'e', 'EMAIL_', 'EMAIL', 'ą\u0301', 'ł', '\u200b', '邮箱', '🙂', '+999', 'masked.invalid', '@', ':'],
+  ...[
+    '<',
+    '>',
+    '"',
+    "'",
+    '\\n',
+    '\\',
+    '_',
+    '__',
+    '&lt;',
+    '&',
+    '%',
+    '%20',
+    ' ',
+    '  ',
+    '\n',
+    '.',
+    ',',
+    '(',
+    ')',
+  ],
+  ...[
+    'x',
+    '9',
+    'e',
+    'EMAIL_',
+    'EMAIL',
+    'ą\u0301',
+    'ł',
+    '\u200b',
+    '邮箱',
+    '🙂',
+    '+999',
+    'masked.invalid',
+    '@',
+    ':',
+  ],
 ]
 
-test('10,000 random texts, cut at random on both ways, come back as they were', { timeout: 100_000 }, async () => {
+test('10,000 random texts, cut at random on both ways, come back as they were', {
+  timeout: 100_000,
+}, async () => {
   const random = seededRandom(20260)
   const any = (): string => pieces[Math.floor(random() * pieces.length)] ?? ''
   for (let round = 0; round < 10_000; round++) {
     const text = Array.from({ length: 1 + Math.floor(random() * 8) }, any).join('')
     const pseudonyms = new Pseudonyms(key, () => (round % 2 === 0 ? 'word' : 'shaped'))
     const cut = Math.floor(random() * text.length)
-    const parts = [text.slice(0, cut), text.slice(cut)].map((part) => ({ text: part, run: 1, isSystem: false }))
+    const parts = [text.slice(0, cut), text.slice(cut)].map((part) => ({
+      text: part,
+      run: 1,
+      isSystem: false,
+    }))
     const changed = await masked(parts, plan, pseudonyms, AbortSignal.timeout(60_000))
     const restorer = new TextRestorer(new Dictionary(pseudonyms.entries()))
     let restored = ''

@@ -10,7 +10,13 @@ import { ConfigError } from '../../sdk/errors.ts'
 import type { ProcessorType } from '../../sdk/processor.ts'
 import { Registry } from '../../sdk/registry.ts'
 import type { Model } from '../../sdk/target.ts'
-import { type ClientName, type CompiledProcessor, type CompiledProcessors, compiled, type MaskingProcessor } from './compiled.ts'
+import {
+  type ClientName,
+  type CompiledProcessor,
+  type CompiledProcessors,
+  compiled,
+  type MaskingProcessor,
+} from './compiled.ts'
 import { Processing } from './processing.ts'
 
 declare module 'fastify' {

@@ -25,7 +25,8 @@ const ipv4 = new RegExp(
   `(?<![\\p{L}\\p{N}_.-])(?:${octet}\\.){3}${octet}(?!\\.?[\\p{L}\\p{N}_]|-\\p{L})`,
   'gu',
 )
-const versionWords = /(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/i
+const versionWords =
+  /(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/i
 /** Addresses of a host for itself, and masks of networks. */
 const ownAddress = /^(?:127\.|0\.0\.0\.0$|255\.)/
 const ipv6 =

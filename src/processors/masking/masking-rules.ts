@@ -100,7 +100,11 @@ function fromWordStarts(text: string, matches: readonly Match[]): Match[] {
     const last = joined.at(-1)
     // Underscores before a word count as marks of Markdown, but not behind a pseudonym.
     if (last && match.start - last.end <= 3 && /^_*$/.test(text.slice(last.end, match.start)))
-      joined[joined.length - 1] = { ...last, end: match.end, normal: `${last.normal}${text.slice(last.end, match.start)}${match.normal}` }
+      joined[joined.length - 1] = {
+        ...last,
+        end: match.end,
+        normal: `${last.normal}${text.slice(last.end, match.start)}${match.normal}`,
+      }
     else joined.push(match)
   }
   return joined

@@ -6,7 +6,9 @@ import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 const Body = Type.Object({ text: Type.String({ description: 'The text to mask.' }) })
 
 const Answer = Type.Object({
-  text: Type.String({ description: 'The text, with a mask such as `{EMAIL_1767225600000000_1}` for each value.' }),
+  text: Type.String({
+    description: 'The text, with a mask such as `{EMAIL_1767225600000000_1}` for each value.',
+  }),
   mappings: Type.Record(Type.String(), Type.String(), { description: 'The value of each mask.' }),
   stream: Type.Boolean(),
 })
