@@ -17,8 +17,10 @@ import balancer from './plugins/balancer/index.ts'
 import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body/index.ts'
 import budgets from './plugins/budgets/index.ts'
+import busy from './plugins/busy/index.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
+import debugLog from './plugins/debug-log.ts'
 import directory from './plugins/directory/index.ts'
 import drain from './plugins/drain.ts'
 import engines from './plugins/engines/index.ts'
@@ -119,6 +121,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(registries)
   await app.register(reload, { env: options.env, lookup: options.lookup })
   await app.register(exchange, options.running ? { running: options.running } : {})
+  await app.register(debugLog)
   await app.register(drain)
   await app.register(connectionBalance)
   await app.register(adminPort, { requests: adminRequests, createServer })
@@ -140,6 +143,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(engines)
   await app.register(health)
   await app.register(balancer)
+  await app.register(busy)
   await app.register(overrides)
   await app.register(holding)
   await app.register(responseStore)

@@ -153,7 +153,10 @@ export const ConfigSchema = Type.Object({
   ),
   logFormat: oneOf(words.logFormat, 'auto', '`auto`: `pretty` on a terminal, JSON elsewhere.'),
   logFilename: text('llm-router.log', 'Log file with JSON lines; empty disables it. Reopened on SIGUSR2.'),
-  inDebug: flag(false, 'Sets the debug level; error answers name the code of their cause.'),
+  inDebug: flag(
+    false,
+    "Sets the debug level: the log has the names of a request's headers, each choice of a target, each attempt and timings, never content. Error answers name the code of their cause.",
+  ),
   routeHeaders: flag(
     false,
     'Name the server of each answer, and the number of attempts, in the headers `x-llm-router-target` and `x-llm-router-attempts`. Requests with an operator key get them anyway.',

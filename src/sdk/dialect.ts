@@ -33,6 +33,8 @@ export interface Flavour {
   schemaIn?: 'value'
   /** Whether `tool_choice` may name a function; others get `required` with only that tool. */
   namedToolChoice?: boolean
+  /** False: chat completions have no `custom` tools, which are sent as functions with one text. */
+  customTools?: false
   /** Whether thoughts of earlier turns may be sent back, and under which names. */
   reasoningHistory?: readonly ('reasoning_content' | 'reasoning')[]
   /** Reasoning levels the server knows, lowest first. Levels outside are moved to the nearest. */

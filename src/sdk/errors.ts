@@ -67,6 +67,8 @@ export interface RouterErrorDetails {
   overflow?: ContextOverflow
   /** Short cause code such as `ECONNREFUSED`: logged always, shown to clients in debug mode only. */
   causeCode?: string
+  /** The name of a model that this router does not have; what a client may know of near names is added to the message. */
+  unknownModel?: string
 }
 
 /** The one error that may reach a client. Its message is written for the client: no address, path or key. */
@@ -80,6 +82,7 @@ export class RouterError extends Error {
   readonly causeCode: string | undefined
   readonly quotesUpstream: boolean
   readonly overflow: ContextOverflow | undefined
+  readonly unknownModel: string | undefined
   /** What the upstream said, where the log may have it and the client may not; see relay/attempt/safe-text.ts. */
   upstreamText: string | undefined
 
@@ -95,6 +98,12 @@ export class RouterError extends Error {
     this.causeCode = details.causeCode
     this.quotesUpstream = details.quotesUpstream ?? false
     this.overflow = details.overflow
+    this.unknownModel = details.unknownModel
+  }
+
+  /** The same error in other words. */
+  withMessage(message: string): RouterError {
+    return Object.assign(new RouterError(this.kind, message, { cause: this.cause }), this)
   }
 }
 
@@ -132,6 +141,7 @@ export function modelNotFound(name: string): RouterError {
   return new RouterError('model_not_found', `The model '${name}' does not exist`, {
     code: 'model_not_found',
     param: 'model',
+    unknownModel: name,
   })
 }
 

@@ -520,7 +520,7 @@ test('a service that fails refuses the request within its time, or lets it pass'
 test('services find more, after the built-in kinds: Presidio by code points', async () => {
   const presidio = await startUpstream(({ body }) => {
     const text = isObject(body) && typeof body.text === 'string' ? [...body.text] : []
-    const start = text.join('').indexOf('Zofia') === -1 ? -1 : [...text.join('').split('Zofia')[0]].length
+    const start = text.join('').indexOf('Zofia') === -1 ? -1 : [...(text.join('').split('Zofia')[0] ?? '')].length
     const end = start + 'Zofia Nowak'.length
     return { kind: 'reply', body: start === -1 ? [] : [{ entity_type: 'PERSON', start, end, score: 0.9 }] }
   })

@@ -231,9 +231,17 @@ test('of a cluster the page shows each process', options, async (t) => {
     await page.close()
     await router.stop()
   })
+  await router.listening(2)
   await page.goto(`${router.url}/ui`)
   await page.waitForSelector('#processes tbody tr:nth-child(2)', { visible: true })
-  assert.match(await textOf(page, '#processes tbody'), /1 \(pid \d+\)all well.*2 \(pid \d+\)all well/)
+  // A process that has just started may be shown before it has answered.
+  await page.waitForFunction(
+    () =>
+      /1 \(pid \d+\)all well.*2 \(pid \d+\)all well/.test(
+        document.querySelector('#processes tbody')?.textContent ?? '',
+      ),
+    { polling: 'mutation' },
+  )
   assert.match(await textOf(page, '#about'), /processes: 2/)
   if (pictures !== undefined) await page.screenshot({ path: `${pictures}/processes.png`, fullPage: true })
 })

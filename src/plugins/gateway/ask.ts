@@ -118,6 +118,7 @@ async function begin(
   const most = client?.maxTokens
   if (most !== undefined) chat.sampling.maxTokens = Math.min(most, chat.sampling.maxTokens ?? most)
   const { maxTokens } = chat.sampling
+  await app.budgets.admitModel(request, model.alias)
   const cost = { model: model.alias, promptBytes: promptBytesOf(chat), maxTokens }
   return { model, chat, use: await app.rights.beginQuestion(request, cost) }
 }

@@ -4,7 +4,6 @@ import { version } from '../../lib/version.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import { deferredClient } from '../../relay/answer/deferred-client.ts'
 import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
-import { BusyShares } from '../../relay/attempt/busy-shares.ts'
 import { type ClientRequest, type NamedCall, readClientRequest } from '../../relay/request/client-request.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
 import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
@@ -115,6 +114,7 @@ export default fp(
       'exchange',
       'directory',
       'processors',
+      'busy',
     ],
   },
 )
@@ -137,6 +137,7 @@ function clientRequest(
     streamDefault: app.config.streamDefault,
     named,
   })
+  exchange.askedModel = client.alias
   exchange.model = client.model.alias
   exchange.stream = client.stream
   return client
@@ -148,6 +149,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   const shared: Omit<
     RelayServices,
     | 'acquire'
+    | 'busy'
     | 'exchange'
     | 'clientHeaders'
     | 'clientName'
@@ -159,7 +161,6 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
-    busy: app.directory ? new BusyShares(() => performance.now()) : undefined,
     noteOnce: notedOnce(app),
     transportOf: app.upstream.transportOf,
     collects: app.engines.collects,
@@ -176,12 +177,16 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   return (request) => ({
     ...shared,
     acquire: guarded(app, request, acquire),
+    busy: app.busy.begin,
     exchange: request.exchange,
     clientHeaders: request.headers,
     clientName: () => request.exchange.client ?? clientAddress(request),
     ...turnOf(request),
     fallbacksOf: ({ fallbacks }) =>
-      fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
+      fallbacks
+        .map((alias) => app.rights.models(request).find(alias))
+        .filter((model) => model !== undefined)
+        .filter(({ alias }) => !request.client || !app.budgets.isUsedUp(request.client.id, alias)),
     onFailover: (target, error) => {
       const { exchange, log } = request
       const { causeCode, upstreamText } = error

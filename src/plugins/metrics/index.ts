@@ -40,9 +40,7 @@ export default fp(
     const labels = targetLabels(app)
     for (const record of [recordRequests(app), recordModels(app, labels)]) app.exchanges.onEnd(record)
     app.exchanges.onEnd(recordProcessors(app))
-    const usage = recordUsage(app, labels)
-    app.exchanges.onEnd(usage.onEnd)
-    app.exchanges.onStep(usage.onStep)
+    app.exchanges.onEnd(recordUsage(app, labels))
     app.exchanges.onStep(recordSteps(app, labels))
     exposeTargets(app, labels)
     exposeEngines(app, labels)
@@ -76,6 +74,7 @@ export default fp(
       'directory',
       'usage',
       'budgets',
+      'busy',
     ],
   },
 )

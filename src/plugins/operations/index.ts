@@ -209,6 +209,7 @@ async function upload(
   try {
     const { model } = modelOf(app, 'openai', request, { model: received.model })
     app.processors.begin(request, model)?.unprotected(`Files for '${operation}'`)
+    await app.budgets.admitModel(request, model.alias)
     const upload = { upload: received, model, operation }
     await throwUnlessSent(reply, pipeUpload(upload, clientPipe(reply), app.gateway.services(request)))
     return reply
@@ -237,6 +238,7 @@ function modelOf(
   exchange.dialect = dialect
   const model = dialect === 'ollama' ? models.findLoosely(alias) : models.find(alias)
   if (!model) throw modelNotFound(alias.slice(0, 256))
+  exchange.askedModel = alias
   exchange.model = model.alias
   return { alias, model }
 }

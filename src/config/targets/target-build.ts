@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
-import { didYouMean } from '../lib/did-you-mean.ts'
-import { numberOf } from '../lib/json/loose.ts'
-import { isObject } from '../lib/json/read.ts'
-import type { Connection } from '../sdk/connection.ts'
-import type { SystemTurns } from '../sdk/dialect.ts'
+import { didYouMean } from '../../lib/did-you-mean.ts'
+import { numberOf } from '../../lib/json/loose.ts'
+import { isObject } from '../../lib/json/read.ts'
+import type { Connection } from '../../sdk/connection.ts'
+import type { SystemTurns } from '../../sdk/dialect.ts'
 import {
   type Call,
   type CallForm,
@@ -11,23 +10,27 @@ import {
   type Operation,
   operations,
   type ProviderType,
-} from '../sdk/provider.ts'
-import type { Registry } from '../sdk/registry.ts'
-import type { Strategy } from '../sdk/strategy.ts'
-import type { Target } from '../sdk/target.ts'
-import { profileFor } from './model-profiles.ts'
-import { type Findings, memberPath, type ProviderAtPath } from './models-check.ts'
-import type { ModelShell, Provider } from './models-schema.ts'
-import { expanded, readToken } from './secrets.ts'
-import type { ServerEndpoint } from './servers/fleet-snapshot.ts'
-import { asProvider, type ServerAtPath } from './servers/servers.ts'
+} from '../../sdk/provider.ts'
+import type { Registry } from '../../sdk/registry.ts'
+import type { Strategy } from '../../sdk/strategy.ts'
+import type { Target } from '../../sdk/target.ts'
+import type { Syntax } from '../config-text.ts'
+import { profileFor } from '../model-profiles.ts'
+import { type Findings, memberPath, type ProviderAtPath } from '../models-check.ts'
+import type { ModelShell, Provider } from '../models-schema.ts'
+import { expanded, readToken } from '../secrets.ts'
+import type { ServerEndpoint } from '../servers/fleet-snapshot.ts'
+import { asProvider, type ServerAtPath } from '../servers/servers.ts'
 import { type ConnectionSources, readConnection } from './target-connection.ts'
+import type { TargetIds } from './target-ids.ts'
 import { healthUrl, hostError, joinUrl } from './target-url.ts'
 
 export interface TargetSources extends ConnectionSources {
   providers: Registry<ProviderType>
   /** Absent: the names of strategies are not looked at. */
   strategies?: Pick<Registry<Strategy>, 'find' | 'names'>
+  /** How the file is written; absent: JSON. */
+  syntax?: Syntax
 }
 
 export interface TargetPlan {
@@ -139,12 +142,27 @@ function findType(
   findings: Findings,
 ): ProviderType | undefined {
   const name = placed.provider.api_type.trim()
-  const type = known.find(name) ?? known.find(name.toLowerCase())
+  const type = known.find(name) ?? known.find(usualTypeName(name))
   if (!type)
     findings.errors.push(
       `${memberPath(placed, 'api_type')}: ${JSON.stringify(name)} is unknown; known: ${known.names().join(', ')}${didYouMean(name.toLowerCase(), known.names())}`,
     )
   return type
+}
+
+/** `llama.cpp`, `LM Studio` and other ways in which people write the types. */
+function usualTypeName(name: string): string {
+  const plain = name.toLowerCase().replaceAll(/[-_. ]/g, '')
+  return otherTypeNames[plain] ?? plain
+}
+
+const otherTypeNames: Readonly<Record<string, string>> = {
+  llamaserver: 'llamacpp',
+  openaicompatible: 'openai',
+  openailike: 'openai',
+  textgenerationinference: 'tgi',
+  claude: 'anthropic',
+  google: 'gemini',
 }
 
 function readHost(
@@ -295,54 +313,4 @@ function defaultsOf(level: Level): { members: Record<string, unknown>; options: 
   if (level.keep_alive !== undefined) members.keep_alive = level.keep_alive
   const context = typeof level.num_ctx === 'number' ? { num_ctx: level.num_ctx } : {}
   return { members, options: { ...(isObject(options) ? options : {}), ...context, ...level.options } }
-}
-
-/** Gives every target its id: the configured one, else one made of model and host. */
-export class TargetIds {
-  readonly #pathOf = new Map<string, string>()
-
-  /** Call for all providers before the first `idFor`, so that no made id takes a configured one. */
-  claim({ provider, path }: ProviderAtPath, errors: string[]): void {
-    const id = configuredId(provider.id)
-    if (id === undefined) return
-    const earlier = this.#pathOf.get(id)
-    if (earlier === undefined) this.#pathOf.set(id, path)
-    else errors.push(`${path}.id: ${JSON.stringify(id)} is also the id of ${earlier}`)
-  }
-
-  /** `gpu-a/3f1c09aa`, or `gpu-a/` and the name of a pod. Only unique within a model. */
-  endpointId({ provider, path, server }: ProviderAtPath, alias: string, endpoint: string): string {
-    const name = `${configuredId(provider.id) ?? server?.id}/${endpoint}`
-    for (let count = 0; ; count++) {
-      const made = count === 0 ? name : `${name}#${count}`
-      const key = JSON.stringify([alias, made])
-      if (this.#pathOf.has(key)) continue
-      this.#pathOf.set(key, path)
-      return made
-    }
-  }
-
-  /**
-   * `gemma@3f1c09aa#0`, counting the model's providers on one host: the same after a restart, and whatever other
-   * models come and go. The host is there by its digest alone: ids are in logs, addresses are not. With an entry in
-   * `servers`: `gpu-a/gemma`.
-   */
-  idFor(placed: ProviderAtPath, alias: string, host: string): string {
-    const { provider, path, server } = placed
-    const id = configuredId(provider.id)
-    if (id !== undefined) return id
-    const digest = createHash('sha256').update(host).digest('hex').slice(0, 8)
-    for (let count = 0; ; count++) {
-      const onServer = `${server?.id}/${alias}${count === 0 ? '' : `#${count}`}`
-      const made = server ? onServer : `${alias}@${digest}#${count}`
-      if (this.#pathOf.has(made)) continue
-      this.#pathOf.set(made, path)
-      return made
-    }
-  }
-}
-
-function configuredId(id: string | number | undefined): string | undefined {
-  const text = String(id ?? '').trim()
-  return text === '' ? undefined : text
 }

@@ -1,4 +1,4 @@
-import { isLinkLocalOrMetadata } from '../lib/link-local.ts'
+import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 
 /**
  * Why a text is no address of a server, in words that fit behind its place; undefined when it is one. The words never
@@ -6,6 +6,8 @@ import { isLinkLocalOrMetadata } from '../lib/link-local.ts'
  */
 export function hostError(apiHost: string, allowLinkLocal = false): string | undefined {
   const url = URL.parse(apiHost)
+  if (/^(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+:\d+)(?::\d+)?(?:\/|$)/.test(apiHost))
+    return 'is not an http:// or https:// address; it lacks http:// in front'
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:'))
     return 'is not an http:// or https:// address'
   if (url.username !== '' || url.password !== '')

@@ -100,6 +100,54 @@ test('the end of a key is a time, a day or a number of seconds', () => {
     assert.match(faultsOf({ keys: [{ key: long, expires_at }] }), /keys\[0\]\.expires_at: .* is not a time/)
 })
 
+test('a client has several keys: as texts, as objects, and beside its own', () => {
+  const { clients, entries } = load(
+    {
+      keys: [
+        {
+          id: 'a',
+          key: `${long}1`,
+          expires_at: '2027-01-31',
+          keys: [
+            `${long}2`,
+            { id: 'laptop', sha256: hex, expires_at: '2028-01-01' },
+            { key: fromEnv, expires_at: '2026-12-01', enabled: false },
+          ],
+        },
+      ],
+    },
+    { K: `${long}3` },
+  )
+  assert.deepEqual(
+    clients.map(({ id, enabled }) => [id, enabled]),
+    [['a', true]],
+  )
+  assert.deepEqual(
+    entries.map(({ client: { id, keyId, enabled, expiresAt } }) => [id, keyId, enabled, expiresAt]),
+    [
+      ['a', undefined, true, Date.UTC(2027, 0, 31)],
+      ['a', undefined, true, Date.UTC(2027, 0, 31)],
+      ['a', 'laptop', true, Date.UTC(2027, 0, 31)],
+      ['a', undefined, false, Date.UTC(2026, 11, 1)],
+    ],
+  )
+})
+
+test('an error in one of several keys names its place, and no key', () => {
+  const keys = [long, { key: 'a b' }, { kye: long }, 7, { key: long }]
+  const faults = faultsOf({ keys: [{ id: 'a', keys }] })
+  assert.match(faults, /keys\[0\]\.keys\[2\]\.kye: no such member/)
+  assert.match(faults, /keys\[0\]\.keys\[3\]: 7 is not/)
+  assert.ok(!faults.includes(long))
+  assert.match(
+    faultsOf({ keys: [{ id: 'a', keys: [{ key: 'a b' }] }] }),
+    /keys\[0\]\.keys\[0\]\.key: holds a blank/,
+  )
+  assert.match(faultsOf({ keys: [{ id: 'a', keys: [long, long] }] }), /"a" and "a" have the same key/)
+  assert.match(faultsOf({ keys: [{ id: 'a', keys: [] }] }), /keys\[0\]: needs a "key"/)
+  assert.match(faultsOf({ keys: [{ id: 'a', keys: long }] }), /keys\[0\]\.keys: .* is not a list of keys/)
+})
+
 test('a file of the Python llm-router is read, with what its records said of the key', () => {
   const { entries, warnings } = load([
     {

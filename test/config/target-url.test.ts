@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hostError, joinUrl } from '../../src/config/target-url.ts'
+import { hostError, joinUrl } from '../../src/config/targets/target-url.ts'
 
 const openai = '/v1/chat/completions'
 const ollama = '/api/chat'
