@@ -5,7 +5,7 @@ const strings = (description: string) =>
 const yesNo = (description: string) => Type.Optional(Type.Boolean({ description }))
 
 /** Kinds of values: short enough for the longest spelling of a pseudonym that is recognised. */
-export const kindPattern = '^[A-Z]{2,7}$'
+const kindPattern = '^[A-Z]{2,7}$'
 const byKind = <Value extends Parameters<typeof Type.Record>[1]>(value: Value, description: string) =>
   Type.Optional(
     Type.Record(Type.String({ pattern: kindPattern }), value, {
