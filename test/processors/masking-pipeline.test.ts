@@ -311,6 +311,12 @@ test('responses are kept with their values, and go on with the whole history mas
   const raw = sent().raw.toString()
   assert.ok(raw.includes('You said: I am EMAIL_'))
   assert.equal(raw.includes(address), false)
+  const before = echo.requests.length
+  const counting = { model: 'm', input: 'Who am I?', previous_response_id: id }
+  const counted = await post(`${router.url}/v1/responses/input_tokens`, counting)
+  assert.equal(counted.status, 200, counted.text)
+  for (const request of echo.requests.slice(before)) assert.equal(request.raw.includes(address), false)
+  assert.ok(echo.requests.length > before, 'the engine was asked to count')
   for (const more of [{ background: true }, { conversation: 'c1' }])
     assert.equal((await post(`${router.url}/v1/responses`, { model: 'm', input: 'x', ...more })).status, 403)
 })

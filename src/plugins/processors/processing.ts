@@ -80,7 +80,12 @@ export class Processing {
   /** A chat whose tokens are counted: its bytes, and the body that they are read as. */
   async counted(client: ClientRequest): Promise<ClientRequest> {
     const changed = await this.client(client)
-    if (changed.source.from === 'router' || client.source.from === 'router') return changed
+    if (changed.source.from === 'router') {
+      // Who counts reads the body again, and must find what was processed.
+      const { request } = changed.source
+      const { checkRequest: _check, ...chat } = client.dialect.chat
+      return { ...changed, dialect: { ...client.dialect, chat: { ...chat, readRequest: () => request } } }
+    }
     const read = client.readBody()
     const bytes = await this.body(
       Buffer.from(JSON.stringify(read)),
