@@ -128,7 +128,8 @@ export class Processing {
         checkProtection(processor, contents)
         const current = contents.texts.map((found, index) => ({ ...found, text: texts[index] ?? '' }))
         const done = await this.#inTime(processor, (signal) => this.#run(processor, current, bytes, signal))
-        record(done.values > 0 ? 'changed' : 'unchanged', done.values)
+        const flagged = done.isFlagged ? 'flagged' : undefined
+        record(flagged ?? (done.values > 0 ? 'changed' : 'unchanged'), done.values)
         texts = done.texts
       } catch (thrown) {
         this.#failed(processor, thrown, record)
@@ -210,7 +211,7 @@ export class Processing {
     current: { text: string; run: number; isSystem: boolean }[],
     bytes: Buffer,
     signal: AbortSignal,
-  ): Promise<{ texts: string[]; values: number }> {
+  ): Promise<{ texts: string[]; values: number; isFlagged?: boolean }> {
     if (processor.type === 'masking') {
       const asked = askedFormats(bytes.toString())
       this.#pseudonyms ??= new Pseudonyms(this.#around.key.bytes, (kind) =>
@@ -230,6 +231,8 @@ export class Processing {
         const values = verdict.contents.filter((text, index) => text !== contents[index]).length
         return { texts: [...verdict.contents], values }
       }
+      case 'flag':
+        return { texts: contents, values: 0, isFlagged: true }
       case 'block':
         throw blocked(processor.name)
     }
