@@ -32,8 +32,8 @@ export {
   type RouterErrorDetails,
   upstreamFailed,
 } from './sdk/errors.ts'
-export type { Profile } from './sdk/profile.ts'
 export type * from './sdk/processor.ts'
+export type { Profile } from './sdk/profile.ts'
 export type * from './sdk/provider.ts'
 export type * from './sdk/question.ts'
 export type * from './sdk/registry.ts'

@@ -39,7 +39,9 @@ async function serviceWith(answer: (request: RecordedRequest) => unknown): Promi
 const chat = (content: string) => ({ model: 'm', messages: [{ role: 'user', content }] })
 
 test('a blocked request is told in each dialect, and no server is asked', async () => {
-  const router = await routerWith([{ type: 'guardrail', words: ['Blue Falcon'], expressions: ['(?i)drop\\s+table'] }])
+  const router = await routerWith([
+    { type: 'guardrail', words: ['Blue Falcon'], expressions: ['(?i)drop\\s+table'] },
+  ])
   const before = echo.requests.length
   for (const dialect of clientDialects)
     for (const stream of [false, true])

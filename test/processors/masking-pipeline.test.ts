@@ -76,6 +76,19 @@ test('without processors nothing changes, and a request is masked that asks for 
   assert.equal(sent().raw.includes('anonymize'), false)
 })
 
+test('a text endpoint and a chat with a named prompt are masked on request', async () => {
+  const router = await routerWith([])
+  const simplified = await post(`${router.url}/api/simplify_text`, { model_name: 'm', texts: [address], anonymize: true })
+  assert.ok(simplified.text.includes(address), simplified.text)
+  assert.equal(sent().raw.includes(address), false)
+  const [named] = router.app.prompts.list()
+  const headers = { 'content-type': 'application/json', 'x-llm-router-prompt': named?.id ?? '' }
+  const body = chat(address, { anonymize: true })
+  const answer = await post(`${router.url}/v1/chat/completions`, body, headers)
+  if (answer.status === 200) assert.equal(/kowalski|anonymize/.test(sent().raw.toString()), false)
+  assert.ok([200, 400].includes(answer.status), answer.text)
+})
+
 test('a request cannot turn masking off', async () => {
   const router = await routerWith([{ type: 'masking' }])
   await post(`${router.url}/v1/chat/completions`, chat(address, { anonymize: false }))
@@ -526,7 +539,8 @@ test('a service that fails refuses the request within its time, or lets it pass'
 test('services find more, after the built-in kinds: Presidio by code points', async () => {
   const presidio = await startUpstream(({ body }) => {
     const text = isObject(body) && typeof body.text === 'string' ? [...body.text] : []
-    const start = text.join('').indexOf('Zofia') === -1 ? -1 : [...(text.join('').split('Zofia')[0] ?? '')].length
+    const start =
+      text.join('').indexOf('Zofia') === -1 ? -1 : [...(text.join('').split('Zofia')[0] ?? '')].length
     const end = start + 'Zofia Nowak'.length
     return { kind: 'reply', body: start === -1 ? [] : [{ entity_type: 'PERSON', start, end, score: 0.9 }] }
   })

@@ -128,7 +128,8 @@ function checkMasking(
   for (const [kind, style] of Object.entries(styles))
     if (style === 'shaped' && !shapedKinds.some((known) => known === kind))
       errors.push(`${path}.styles.${kind}: only ${shapedKinds.join(', ')} can be "shaped"`)
-  for (const [index, { url }] of services.entries()) checkAddress(url, `${path}.services[${index}].url`, errors)
+  for (const [index, { url }] of services.entries())
+    checkAddress(url, `${path}.services[${index}].url`, errors)
 }
 
 function checkAddress(url: string, at: string, errors: string[]): void {
@@ -162,7 +163,8 @@ function checkGuardrail(
 
 /** A host on this machine or in a private network: an address of one, or a name without a public domain. */
 function isOwnHost(host: string): boolean {
-  if (isIP(host) === 0) return !host.includes('.') || /\.(?:local|internal|localhost|svc|lan|home\.arpa)$/.test(host)
+  if (isIP(host) === 0)
+    return !host.includes('.') || /\.(?:local|internal|localhost|svc|lan|home\.arpa)$/.test(host)
   return privateNetworks.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4')
 }
 

@@ -115,7 +115,12 @@ export const MaskingSchema = Type.Object(
 
 const GuardrailServiceSchema = Type.Object({
   type: Type.Union(
-    [Type.Literal('http'), Type.Literal('nask_guard'), Type.Literal('sojka_guard'), Type.Literal('moderations')],
+    [
+      Type.Literal('http'),
+      Type.Literal('nask_guard'),
+      Type.Literal('sojka_guard'),
+      Type.Literal('moderations'),
+    ],
     {
       description:
         '"http": a service of your own. "nask_guard", "sojka_guard": those of the Python llm-router. "moderations": OpenAI\'s moderations, and what speaks like them.',
@@ -136,7 +141,8 @@ export const GuardrailSchema = Type.Object(
     service: Type.Optional(GuardrailServiceSchema),
     action: Type.Optional(
       Type.Union([Type.Literal('block'), Type.Literal('flag')], {
-        description: 'What becomes of an unsafe request: "block" (the default), or "flag", which is logged and counted.',
+        description:
+          'What becomes of an unsafe request: "block" (the default), or "flag", which is logged and counted.',
         allowed: '"block" or "flag"',
       }),
     ),

@@ -57,7 +57,8 @@ export function compiled(
   const list = configured.flatMap((entry): CompiledProcessor[] => {
     const scope = { ...entry, appliesTo: scopeTest(entry) }
     if (entry.type === 'masking') return [maskingOf(entry.entry, scope)]
-    if (entry.type === 'guardrail') return [{ ...commonOf(scope), type: 'own', processor: guardrail(entry.entry) }]
+    if (entry.type === 'guardrail')
+      return [{ ...commonOf(scope), type: 'own', processor: guardrail(entry.entry) }]
     const { type, options = {} } = entry.entry
     const known = types.find(type)
     if (!known) {
@@ -111,7 +112,13 @@ function guardrailsOf({
   return guardrailPipeline.map((type) => ({ type: 'guardrail', service: { type, url: urls[type] } }))
 }
 
-function guardrail({ words = [], expressions = [], service, action, sample = 1 }: GuardrailEntry): ContentProcessor {
+function guardrail({
+  words = [],
+  expressions = [],
+  service,
+  action,
+  sample = 1,
+}: GuardrailEntry): ContentProcessor {
   const judges = [
     ...(words.length + expressions.length > 0 ? [localJudge(words, expressions)] : []),
     ...(service ? [judgeOf(service)] : []),

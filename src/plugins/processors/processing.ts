@@ -98,7 +98,8 @@ export class Processing {
 
   /** A chat in the canonical form. */
   async chat(request: ChatRequest): Promise<ChatRequest> {
-    const bytes = await this.body(Buffer.from(JSON.stringify(request)), chatShape, 'chat')
+    const { anonymize: _switch, ...extras } = request.extras
+    const bytes = await this.body(Buffer.from(JSON.stringify({ ...request, extras })), chatShape, 'chat')
     return JSON.parse(bytes.toString())
   }
 

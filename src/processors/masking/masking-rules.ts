@@ -1,10 +1,10 @@
 import type { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 import { type BuiltInKind, builtInKinds, literalKind } from '../../sdk/masked-kinds.ts'
+import { findPrivateKeys } from './find-secrets.ts'
 import { builtInFinders, certainKinds, mayHoldBuiltIn } from './kinds.ts'
 import { type Finder, type Match, withoutOverlaps } from './match.ts'
 import { normalText } from './normal.ts'
 import { expressionFinder, wordFinder } from './own-kinds.ts'
-import { findPrivateKeys } from './find-secrets.ts'
 import { lookAlikes } from './pseudonyms.ts'
 import { wordStartAt } from './word-start.ts'
 
