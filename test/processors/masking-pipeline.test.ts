@@ -281,6 +281,18 @@ test('"system": false leaves system prompts as they are', async () => {
   }
 })
 
+test('descriptions and examples of tools are masked, their names and types are not', async () => {
+  const router = await routerWith([{ type: 'masking' }])
+  const properties = { to: { type: 'string', description: `Such as ${address}`, examples: [address], enum: [address] } }
+  const tools = [{ type: 'function', function: { name: 'send', parameters: { type: 'object', properties } } }]
+  const { status, text } = await post(`${router.url}/v1/chat/completions`, chat('Hi', { tools }))
+  assert.equal(status, 200, text)
+  const { tools: got } = JSON.parse(sent().raw.toString())
+  assert.match(got[0].function.parameters.properties.to.description, /^Such as EMAIL_\w{8}$/)
+  assert.equal(got[0].function.name, 'send')
+  assert.equal(sent().raw.includes(address), false)
+})
+
 test('a format that a schema asks for is kept by the pseudonym', async () => {
   const router = await routerWith([{ type: 'masking' }])
   const parameters = { type: 'object', properties: { to: { type: 'string', format: 'email' } } }
