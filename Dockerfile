@@ -18,6 +18,7 @@ COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json ./
 COPY bin ./bin
+COPY console ./console
 COPY resources ./resources
 # For LLM_ROUTER_USAGE_SPOOL: a new volume that is mounted there is the process's own. Any user of group 0 may write there, as
 # OpenShift runs it.

@@ -8,6 +8,7 @@ import type { Config } from './config/settings.ts'
 import type { ConfigSources } from './config/sources.ts'
 import { followedSources } from './fleet/servers/fleet.ts'
 import type { Channel } from './lib/channel.ts'
+import activity from './plugins/activity/index.ts'
 import adminPort, { type AdminRequests, adminConstraint } from './plugins/admin-port.ts'
 import admission from './plugins/admission.ts'
 import apiDocs from './plugins/api-docs/index.ts'
@@ -16,13 +17,17 @@ import auth from './plugins/auth/index.ts'
 import balancer from './plugins/balancer/index.ts'
 import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body/index.ts'
+import browserRoot from './plugins/browser-root.ts'
 import budgets from './plugins/budgets/index.ts'
 import busy from './plugins/busy/index.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
+import webConsole from './plugins/console/index.ts'
+import consoleEvents from './plugins/console-events/index.ts'
 import debugLog from './plugins/debug-log.ts'
 import directory from './plugins/directory/index.ts'
 import drain from './plugins/drain.ts'
+import effects from './plugins/effects.ts'
 import engines from './plugins/engines/index.ts'
 import errors from './plugins/errors/index.ts'
 import exchange from './plugins/exchange/index.ts'
@@ -34,12 +39,15 @@ import metrics from './plugins/metrics/index.ts'
 import models, { type ModelsOptions } from './plugins/models/index.ts'
 import operations from './plugins/operations/index.ts'
 import overrides from './plugins/overrides/index.ts'
+import problems from './plugins/problems/index.ts'
 import processors from './plugins/processors/index.ts'
 import prompts from './plugins/prompts/index.ts'
 import registries from './plugins/registries.ts'
 import reload, { type ReloadOptions } from './plugins/reload/index.ts'
 import responseStore from './plugins/response-store.ts'
+import routers from './plugins/routers.ts'
 import scaling from './plugins/scaling.ts'
+import settings from './plugins/settings/index.ts'
 import shedding from './plugins/shedding/index.ts'
 import status from './plugins/status/index.ts'
 import statusEvents from './plugins/status/status-events.ts'
@@ -125,8 +133,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(drain)
   await app.register(connectionBalance)
   await app.register(adminPort, { requests: adminRequests, createServer })
+  await app.register(browserRoot)
   await app.register(tracing, { env: options.env })
   await app.register(directory)
+  await app.register(webConsole)
   await app.register(auth, { env: options.env })
   await app.register(strictHttp)
   await app.register(errors)
@@ -152,9 +162,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(usage)
   await app.register(budgets)
   await app.register(metrics)
+  await app.register(activity)
   await app.register(status)
+  await app.register(problems)
+  await app.register(settings, { env: options.env })
   await app.register(statusEvents)
+  await app.register(consoleEvents)
   await app.register(scaling)
+  await app.register(routers)
+  await app.register(effects)
   await app.register(autoload, { dir: join(import.meta.dirname, 'routes'), dirNameRoutePrefix: false })
   await app.ready()
   return app

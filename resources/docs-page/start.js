@@ -12,5 +12,10 @@ Scalar.createApiReference('#app', {
   agent: { disabled: true },
   mcp: { disabled: true },
   persistAuth: false,
+  // Its own greys have less contrast than WCAG AA asks for.
+  customCss: `
+    .light-mode { --scalar-color-2: #4a4f58; --scalar-color-3: #646a75; --scalar-color-green: #067a4e; --scalar-color-orange: #a15309; --scalar-color-blue: #0668b3; --scalar-color-red: #c2203a; }
+    .dark-mode { --scalar-color-2: #b4bac4; --scalar-color-3: #9aa2ae; --scalar-color-red: #ff7b7b; }
+  `,
   defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
 })

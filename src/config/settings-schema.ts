@@ -34,7 +34,7 @@ export const ConfigSchema = Type.Object({
     default: 0,
     minimum: 0,
     maximum: 65535,
-    description: 'Serves metrics, probes and the status page on a separate port only; 0 disables it.',
+    description: 'Serves metrics, probes and the console on a separate port only; 0 disables it.',
   }),
   serverType: oneOf(
     words.serverType,
@@ -162,7 +162,7 @@ export const ConfigSchema = Type.Object({
     'Name the server of each answer, and the number of attempts, in the headers `x-llm-router-target` and `x-llm-router-attempts`. Requests with an operator key get them anyway.',
   ),
   usePrometheus: flag(false, 'Serve `/metrics`: [observability.md](observability.md).'),
-  ui: flag(true, 'Serve the status page at `/ui`.'),
+  ui: flag(true, 'Serve the console at `/ui`: [console.md](console.md).'),
   docs: flag(true, 'Serve the API documentation at `/docs` and `/openapi.json`.'),
   healthIntervalMs: seconds({
     default: 5_000,

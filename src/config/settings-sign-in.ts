@@ -23,6 +23,16 @@ export function hasSeveralHosts({
   return redisUrl !== '' || redisHost !== '' || databaseUrl.startsWith('postgres')
 }
 
+/**
+ * The role that the console takes where somebody can sign in: with the operator key, or by OpenID Connect. Otherwise its pages are for
+ * whom the status is for: with client keys for operators, without them for everybody.
+ */
+export function consoleRole({ adminKey, oidcIssuer }: Pick<Config, 'adminKey' | 'oidcIssuer'>): {
+  role?: 'viewer'
+} {
+  return adminKey !== '' || oidcIssuer !== '' ? { role: 'viewer' } : {}
+}
+
 /** A sign-in that cannot work must not be found out by those who try it. */
 export function signInErrors(config: SignInSettings): string[] {
   const { oidcIssuer, sessionSecret, databaseUrl } = config

@@ -178,7 +178,7 @@ function detailsOf(model: Model, context: number): Record<string, unknown> {
 }
 
 /** As configured; otherwise derived: includes tools unless every server is configured without them. */
-function capabilitiesOf(model: Model): readonly string[] {
+export function capabilitiesOf(model: Model): readonly string[] {
   if (model.capabilities) return model.capabilities
   if (model.embedding) return ['embedding']
   return model.targets.some(({ toolCalling }) => toolCalling) ? ['completion', 'tools'] : ['completion']

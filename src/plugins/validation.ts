@@ -88,6 +88,9 @@ export function validationError(thrown: unknown): RouterError | undefined {
     const whole = path === '' ? missing : `${path}.${missing}`
     return badRequest(`'${whole}' is required`, whole, 'missing_required_parameter')
   }
+  const allowed = keyword === 'enum' && isObject(params) ? params.allowedValues : undefined
+  if (Array.isArray(allowed))
+    return badRequest(`'${path}' must be one of: ${allowed.join(', ')}`, path, 'invalid_value')
   if (path === '') return badRequest(`The ${String(thrown.validationContext)} ${String(message)}`)
   return badRequest(`'${path}' ${String(message)}`, path, 'invalid_value')
 }

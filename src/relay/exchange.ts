@@ -5,6 +5,7 @@ import { PickReasons } from './pick-reasons.ts'
 import type { ProcessedContent } from './processed.ts'
 import { renameWhole } from './rename-whole.ts'
 import { type Step, Steps } from './steps.ts'
+import { Timeline } from './timeline.ts'
 import type { RequestTrace } from './trace.ts'
 
 export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'
@@ -53,6 +54,8 @@ export interface ExchangeRecord {
   responseBytes: number
   /** Undefined where the request is in no trace. */
   trace: RequestTrace | undefined
+  /** What the route is for, such as `chat`; undefined for routes that ask no model. */
+  operation?: string | undefined
 }
 
 /** What one target did for one request. */
@@ -87,6 +90,7 @@ export class Exchange {
   readonly work: TargetWork[] = []
   /** Why each of them was made at its target. */
   readonly reasons = new PickReasons()
+  readonly timeline = new Timeline()
   /** Whether the headers of the answer name the target. */
   tellsRoute = false
   /** When the first attempt began; on the clock of `startedAt`. */
@@ -128,13 +132,12 @@ export class Exchange {
   /** `onStep` is called with each step of the request when it is over. */
   constructor(id: string, onStep: (step: Step, exchange: Exchange) => void = () => undefined) {
     this.id = id
-    this.steps = new Steps(
-      () => performance.now(),
-      (step) => {
-        if (step.type === 'search') this.reasons.waited(step.ms)
-        onStep(step, this)
-      },
-    )
+    const now = (): number => performance.now()
+    this.steps = new Steps(now, (step) => {
+      if (step.type === 'search') this.reasons.waited(step.ms)
+      this.timeline.note(step, now)
+      onStep(step, this)
+    })
   }
 
   /** Alias of the requested model, once it is known to exist. */

@@ -32,6 +32,11 @@ export class PickReasons {
     this.#waitedMs = 0
   }
 
+  /** Of each attempt, in their order. */
+  all(): string[] {
+    return (this.#picks ?? []).map(textOf)
+  }
+
   /** Of the last attempt. */
   last(): string | undefined {
     const pick = this.#picks?.at(-1)

@@ -1,4 +1,4 @@
-import { type TSchema, Type } from '@sinclair/typebox'
+import type { TSchema } from '@sinclair/typebox'
 import type { Operation } from './provider.ts'
 
 /** The groups of endpoints in the API documentation, in the order of its page. */
@@ -51,8 +51,8 @@ export interface EndpointDocs {
 }
 
 /** An answer of JSON. */
-export function json(description: string, schema?: TSchema): AnswerDocs {
-  return { type: 'application/json', description, schema: schema ?? Type.Object({}) }
+export function json(description: string, schema: TSchema): AnswerDocs {
+  return { type: 'application/json', description, schema }
 }
 
 /** An answer of server-sent events. */

@@ -65,10 +65,10 @@ export interface RouterErrorDetails {
   cause?: unknown
   /** By how much the request is too long, where the upstream says so. */
   overflow?: ContextOverflow
+  /** The name of a model that the client asked for and that this router does not have; its message quotes it. */
+  unknownModel?: string
   /** Short cause code such as `ECONNREFUSED`: logged always, shown to clients in debug mode only. */
   causeCode?: string
-  /** The name of a model that this router does not have; what a client may know of near names is added to the message. */
-  unknownModel?: string
 }
 
 /** The one error that may reach a client. Its message is written for the client: no address, path or key. */

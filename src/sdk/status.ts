@@ -37,7 +37,8 @@ const routerStates = ['ready', 'degraded', 'unusable', 'draining'] as const
 
 const TargetErrorSchema = Type.Object({
   at: Type.String({ format: 'date-time' }),
-  code: Type.String({ description: 'A cause such as ECONNREFUSED, HTTP_503 or TIMEOUT_FIRST_CONTENT.' }),
+  code: Type.String({ description: 'A cause such as ECONNREFUSED, HTTP_503 or TIMEOUT_CONTENT.' }),
+  text: Type.String({ description: 'What the code says, in words.' }),
 })
 
 const part = (description: string) => Type.Optional(share(description))
@@ -80,6 +81,7 @@ export const TargetStatusSchema = Type.Object({
     targetStates,
     'up; trial: a request tries it; busy: asked for a pause; loading: loads its model; hung: passed over, since its answers do not begin; asleep; misconfigured: refuses the key or the model; open: its requests failed; down: its health checks fail; drained: an operator lets it take nothing new; parked: in providers_sleep.',
   ),
+  since: Type.String({ format: 'date-time', description: 'When its state began.' }),
   reason: Type.Optional(
     Type.String({ description: 'What is wrong with a misconfigured target, such as a rejected api_token.' }),
   ),
@@ -103,6 +105,7 @@ export const TargetStatusSchema = Type.Object({
   ),
   uses: count('Requests that it was picked for since the start.'),
   requests_per_minute: count('Requests that it answered or failed in the last minute.'),
+  failed_per_minute: count('Of these, failed: while there are few requests, this says more than a rate.'),
   failure_rate: share('Moving average of failures.'),
   first_content_ms: Type.Optional(
     Type.Number({ description: 'Moving average of the time to the first content; absent before the first.' }),
@@ -139,6 +142,7 @@ const FailureSchema = Type.Object({
   status: Type.Integer({ description: 'HTTP status that the client got.' }),
   outcome: Type.String({ description: 'error, or truncated: it broke after its beginning.' }),
   code: Type.String(),
+  text: Type.String({ description: 'What the code says, in words.' }),
 })
 
 const FailedReloadSchema = Type.Object({

@@ -5,6 +5,8 @@ import type { Config } from '../config/settings.ts'
 import { type Channel, topic } from '../lib/channel.ts'
 import { type DatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import type { WorkerChannels } from '../lib/worker-channels.ts'
+import { type ActivityReport, clusterActivity, ownActivity, serveActivity } from './activity/cluster.ts'
+import type { ActivityStore } from './activity/store.ts'
 import type { Directory } from './directory/directory.ts'
 import type { DirectoryHost } from './directory/host.ts'
 import { RedisBoard } from './fleet/redis.ts'
@@ -51,6 +53,7 @@ function placeOf({ config, primary }: Pick<StoreContext, 'config' | 'primary'>):
 /** The primary's side: what it keeps for its workers, or frees in Redis when one of them has died. */
 export function serveStores(workers: WorkerChannels, config: Config, warn: (line: string) => void): void {
   serveEndedSessions(workers)
+  serveActivity(workers, Date.now)
   const place = placeOf({ config, primary: undefined })
   serveTurns(workers, turnOptions(place))
   serveOverrides(workers)
@@ -170,6 +173,15 @@ export function openResponses(context: StoreContext): ResponseStore {
       return responsesWithFallback(new RedisResponses({ ...bounds, address, now, log: context.log }), local)
     }
   }
+}
+
+/** The recent past of the processes of this host. `report`: what has happened in this one. */
+export function openActivity(
+  { primary }: Pick<StoreContext, 'primary'>,
+  report: ActivityReport,
+  everyMs: number,
+): ActivityStore {
+  return primary ? clusterActivity(primary, report, everyMs) : ownActivity(report, everyMs, Date.now)
 }
 
 /** Sessions that were ended on this host. */

@@ -6,7 +6,8 @@ import type { Status, TargetStatus } from '../../src/sdk/status.ts'
 function target(more: Partial<TargetStatus> = {}): TargetStatus {
   return {
     ...{ id: 'box', type: 'vllm', state: 'up', breaker: 'closed', retry_in_seconds: 0 },
-    ...{ in_flight: 0, uses: 0, requests_per_minute: 0, failure_rate: 0, weight: 1, context: 0 },
+    ...{ in_flight: 0, uses: 0, requests_per_minute: 0, failed_per_minute: 0 },
+    ...{ failure_rate: 0, weight: 1, context: 0, since: '2026-01-01T00:00:00.000Z' },
     last_errors: [],
     ...more,
   }
@@ -90,9 +91,9 @@ test('the router is what its processes are that go on', () => {
 
 test('of the errors and failures of all the latest are kept, newest first', () => {
   const at = (second: number) => `2026-01-01T00:00:0${second}.000Z`
-  const error = (second: number) => ({ at: at(second), code: `E${second}` })
+  const error = (second: number) => ({ at: at(second), code: `E${second}`, text: 'in words' })
   const failure = (second: number) => {
-    return { at: at(second), model: 'm', status: 502, outcome: 'error', code: `E${second}` }
+    return { at: at(second), model: 'm', status: 502, outcome: 'error', code: `E${second}`, text: '' }
   }
   const sum = sumOf(
     statusOf(1, [target({ last_errors: [error(3), error(1)] })], { failures: [failure(4), failure(1)] }),

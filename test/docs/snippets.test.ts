@@ -46,6 +46,9 @@ function filesOf(page: string): Record<string, string> {
   const files: Record<string, string> = {
     'models-config.json': textOf('docs/configuration.md', 'json', 'active_models'),
   }
+  if (page === 'docs/migration.md')
+    files['config.yaml'] =
+      'model_list: [{model_name: llama, litellm_params: {model: ollama/llama, api_base: "http://gpu1"}}]\n'
   if (page === 'docs/client-keys.md') files['keys.json'] = textOf(page, 'json', '"keys"')
   if (page === 'docs/strategies.md') files['my-strategies.ts'] = textOf(page, 'ts', '// my-strategies.ts')
   if (page === 'docs/extending.md') {

@@ -146,7 +146,14 @@ test('a failed request is among the failures with its model, target, status and 
   await router.logged(({ msg }) => msg === 'request')
   const status = await statusOf(router.url)
   const [{ at, ...failure } = assert.fail('no failure')] = status.failures
-  assert.deepEqual(failure, { model: 'one', target: 'a', status: told, outcome: 'error', code: 'HTTP_503' })
+  assert.deepEqual(failure, {
+    model: 'one',
+    target: 'a',
+    status: told,
+    outcome: 'error',
+    code: 'HTTP_503',
+    text: 'answered 503 (Service Unavailable)',
+  })
   assert.ok(Math.abs(Date.now() - Date.parse(at)) < 60_000)
   assert.deepEqual([status.requests.failed, status.requests.failed_per_minute], [1, 1])
   assert.ok(!JSON.stringify(status).includes('secret words'))
@@ -213,5 +220,5 @@ test('the status follows the prefix', async (t) => {
   t.after(() => router.close())
   assert.equal((await statusOf(router.url, '/llm/status')).state, 'ready')
   assert.equal((await fetch(`${router.url}/api/status`)).status, 404)
-  assert.match(await (await fetch(`${router.url}/ui`)).text(), /data-events="llm\/status\/events"/)
+  assert.match(await (await fetch(`${router.url}/ui`)).text(), /data-api="llm\/"/)
 })

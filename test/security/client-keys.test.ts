@@ -88,7 +88,7 @@ test('S9 without a key no endpoint answers but those that tell that the router i
     '/api/status',
     '/api/status/events',
     '/ui',
-    '/ui/status.js',
+    '/ui/fleet',
     '/api/prompts',
     '/builtin',
   )

@@ -226,7 +226,7 @@ test('a browser gets a page to sign in, and a program the error', async (t) => {
     for (const [, link = ''] of (await there.text()).matchAll(/(?:src|href)="([^"]+(?:css|js|svg))"/g))
       assert.equal(await statusOf(String(new URL(link, router.url + path))), 200, `${path} ${link}`)
   }
-  assert.equal(await statusOf(`${router.url}/ui/status.js`), 401)
+  assert.equal(await statusOf(`${router.url}/ui/fleet`), 401)
   for (const headers of [
     {},
     { accept: '*/*' },

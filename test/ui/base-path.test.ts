@@ -38,7 +38,7 @@ for (const { name, removed, env, root = '/llm' } of [
     })
     after(() => Promise.all([proxy.close(), router.close()]))
 
-    for (const page of ['/ui', '/ui/', '/docs', '/docs/?x=1']) {
+    for (const page of ['/ui', '/ui/', '/ui/fleet', '/ui/fleet/?target=demo', '/docs', '/docs/?x=1']) {
       test(`${page} names only files that load from where it is`, async () => {
         const response = await fetch(proxy.url + page)
         assert.equal(response.status, 200)
@@ -59,12 +59,15 @@ for (const { name, removed, env, root = '/llm' } of [
       assert.equal(pathname, `${root === '/' ? '' : root}/x`)
     })
 
-    test('the status page is live', options, async (t) => {
+    test('the console is live, and its pages load again from their own addresses', options, async (t) => {
       const page = (await chrome?.browser.newPage()) ?? assert.fail('no browser')
       t.after(() => page.close())
       await page.goto(`${proxy.url}/ui`)
-      await page.waitForSelector('#servers tbody tr:nth-child(2)')
-      await page.waitForSelector('#connection::-p-text(live)')
+      await page.waitForSelector('#as-of[data-state=live]')
+      await page.click('nav a[href$="/fleet"]')
+      await page.waitForSelector('[data-target=demo]')
+      await page.reload()
+      await page.waitForSelector('[data-target=demo]')
     })
 
     test('the documentation shows the endpoints at their public address', options, async (t) => {

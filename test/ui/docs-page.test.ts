@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { closedPort } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { findChromium, startBrowser, type TestBrowser } from './browser.ts'
+import { violationsOf } from './console-browser.ts'
 
 const chromium = findChromium()
 const options = chromium === undefined ? { skip: 'needs Chromium: sudo apt-get install chromium' } : {}
@@ -56,4 +59,68 @@ test('who takes no gzip gets the script of the page too', async (t) => {
   const text = await plain.text()
   assert.match(text, /createApiReference/)
   assert.equal(await packed.text(), text)
+})
+
+test('the examples name models that the router has, and change with them', async (t) => {
+  const router = await startRouter({
+    models: modelsConfig({
+      'bge-m3': [{ api_type: 'vllm', api_host: await closedPort(), is_embedding: true }],
+      llama: [{ api_type: 'mock' }],
+    }),
+  })
+  t.after(() => router.close())
+  const modelsOf = async () => {
+    const { paths } = Object(await (await fetch(`${router.url}/openapi.json`)).json())
+    const example = (path: string) => paths[path].post.requestBody.content['application/json'].example.model
+    return ['/v1/chat/completions', '/v1/messages', '/v1/embeddings', '/api/chat', '/v1/responses'].map(
+      example,
+    )
+  }
+  assert.deepEqual(await modelsOf(), ['llama', 'llama', 'bge-m3', 'llama', 'llama'])
+  writeFileSync(router.file, JSON.stringify(modelsConfig({ qwen: [{ api_type: 'mock' }] })))
+  await router.app.reload.now()
+  assert.deepEqual(await modelsOf(), ['qwen', 'qwen', 'my-embedding-model', 'qwen', 'qwen'])
+})
+
+test('every answer of JSON has a schema that says something', async (t) => {
+  const router = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: 'sk-admin-0123456789' } })
+  t.after(() => router.close())
+  const { paths, components } = Object(await (await fetch(`${router.url}/openapi.json`)).json())
+  const empty: string[] = []
+  for (const [path, methods] of Object.entries<Record<string, object>>(paths))
+    for (const [method, operation] of Object.entries(methods))
+      for (const [status, { content = {} }] of Object.entries<{
+        content?: Record<string, { schema: object }>
+      }>(Object(operation).responses)) {
+        const { schema } = content['application/json'] ?? {}
+        if (!schema) continue
+        const name =
+          String(Object(schema).$ref ?? '')
+            .split('/')
+            .at(-1) ?? ''
+        const {
+          type: _type,
+          title: _title,
+          description: _description,
+          ...rest
+        } = components.schemas[name] ?? {}
+        const says = Object.values(rest).some((each) => Object.keys(Object(each)).length > 0)
+        if (!says) empty.push(`${method} ${path} ${status}`)
+      }
+  assert.deepEqual(empty, [])
+})
+
+test('the page has no violation of WCAG, in light and dark', options, async (t) => {
+  const router = await startRouter({ models })
+  const page = (await chrome?.browser.newPage()) ?? assert.fail('no browser')
+  t.after(async () => {
+    await page.close()
+    await router.close()
+  })
+  for (const scheme of ['light', 'dark']) {
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }])
+    await page.goto(`${router.url}/docs`)
+    await page.waitForSelector('::-p-text(/v1/chat/completions)')
+    assert.deepEqual(await violationsOf(page), [], scheme)
+  }
 })

@@ -4,10 +4,12 @@ import { Worker } from 'node:worker_threads'
 import type { TSchema } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { version } from '../../lib/version.ts'
+import type { Operation } from '../../sdk/provider.ts'
+import type { Model } from '../../sdk/target.ts'
 import { isForOperators, neededRole, needsOperatorKey } from '../auth/operator-proof.ts'
 import { dialectOfRoute } from '../errors/index.ts'
 import { type DocumentedRoute, plainDocs } from './documented-route.ts'
-import { openapiDocument } from './openapi.ts'
+import { type ExampleModel, openapiDocument } from './openapi.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -58,13 +60,19 @@ export default fp(
     }
     const isOpen = ({ operator, url }: DocumentedRoute): boolean => !operator && app.rights.isPublic(url)
     const texts = new Map<string, string>()
+    /** Examples name models, and these may change. */
+    let knownModels: readonly Model[] | undefined
     let script: Promise<Buffer> | undefined
     app.decorate('apiDocs', {
       routes,
       openapi(server) {
+        if (knownModels !== app.models.all()) texts.clear()
+        knownModels = app.models.all()
+        const exampleModel: ExampleModel = (operations, named) =>
+          app.models.find(named)?.alias ?? modelFor(app.models.all(), operations)
         const text =
           texts.get(server) ??
-          JSON.stringify(openapiDocument(routes(), { version, server, keys: authEnabled }))
+          JSON.stringify(openapiDocument(routes(), { version, server, keys: authEnabled, exampleModel }))
         texts.set(server, text)
         return text
       },
@@ -80,6 +88,15 @@ export default fp(
   },
   { name: 'api-docs', dependencies: ['config'] },
 )
+
+/** The first model of which a target has one of the operations; where there is none, the example names a model of its own. */
+function modelFor(models: readonly Model[], operations: readonly Operation[]): string | undefined {
+  const isWanted = ({ embedding }: Model): boolean => embedding === operations.includes('embedding')
+  const able = models.filter(({ targets }) =>
+    targets.some(({ paths }) => operations.some((operation) => paths[operation] !== undefined)),
+  )
+  return (able.find(isWanted) ?? able[0])?.alias
+}
 
 /**
  * Scalar's page script, gzip-compressed. Its package is a 5 MB module: a worker thread loads it, so that it neither

@@ -1,5 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
-import { type AnswerDocs, docsTags } from '../../sdk/endpoint-docs.ts'
+import { docsTags, type EndpointDocs } from '../../sdk/endpoint-docs.ts'
+import type { Operation } from '../../sdk/provider.ts'
 import { camelCase, type DocumentedRoute, endpointKey, firstPaths, operationIds } from './documented-route.ts'
 
 type Json = Record<string, unknown>
@@ -8,20 +9,29 @@ type Json = Record<string, unknown>
 interface Shared {
   schemas: Json
   names: Map<TSchema, string>
+  exampleModel: ExampleModel
 }
+
+/** The named model if it is configured, else one that answers one of these operations; undefined: there is none. */
+export type ExampleModel = (operations: readonly Operation[], named: string) => string | undefined
 
 /**
  * Builds the OpenAPI document of the routes. Source: OpenAPI Specification 3.1.1. Its schemas are JSON Schema, so the
  * request schemas are included unchanged except for the router's own keywords. `server`: URL of the router's root,
- * relative to the document. `keys`: whether clients need an API key.
+ * relative to the document. `keys`: whether clients need an API key. `exampleModel`: the models of examples.
  */
 export function openapiDocument(
   routes: readonly DocumentedRoute[],
-  { version, server = '.', keys }: { version: string; server?: string; keys: boolean },
+  {
+    version,
+    server = '.',
+    keys,
+    exampleModel = () => undefined,
+  }: { version: string; server?: string; keys: boolean; exampleModel?: ExampleModel },
 ): Json {
   const ids = operationIds(routes)
   const first = firstPaths(routes)
-  const shared: Shared = { schemas: {}, names: new Map() }
+  const shared: Shared = { schemas: {}, names: new Map(), exampleModel }
   const paths: Record<string, Json> = {}
   for (const route of routes) {
     const path = pathOf(route)
@@ -95,7 +105,7 @@ function otherPath(original: DocumentedRoute): Json {
 
 function operationOf(route: DocumentedRoute, shared: Shared): Json {
   const { docs } = route
-  const parameters = [...pathParameters(route), ...queryParameters(route)]
+  const parameters = [...pathParameters(route, shared), ...queryParameters(route)]
   const body = requestBody(route, shared)
   return {
     tags: [docs.tag],
@@ -118,14 +128,14 @@ function pathName({ docs }: DocumentedRoute, name: string): string {
   return docs.path?.[name]?.name ?? (name === '*' ? 'rest' : name)
 }
 
-function pathParameters(route: DocumentedRoute): Json[] {
+function pathParameters(route: DocumentedRoute, shared: Shared): Json[] {
   return Array.from(route.url.matchAll(/:(\w+)|\*/g), ([part, name = part]) => ({
     name: pathName(route, name),
     in: 'path',
     required: true,
     description: route.docs.path?.[name]?.description ?? 'Part of the path',
     schema: { type: 'string' },
-    ...given(route.docs.path?.[name]?.example),
+    ...given(pathExample(route, name, shared)),
   }))
 }
 
@@ -137,8 +147,24 @@ function queryParameters({ docs }: DocumentedRoute): Json[] {
   }))
 }
 
+/** A path whose example begins with the embedded model, such as `demo:generateContent`. */
+function pathExample({ docs }: DocumentedRoute, name: string, shared: Shared): string | undefined {
+  const example = docs.path?.[name]?.example
+  if (!example?.startsWith('demo:')) return example
+  const model = shared.exampleModel(['chat'], 'demo')
+  return model === undefined ? example : example.replace('demo', () => model)
+}
+
+/** The example of a request, for a model that this router has. */
+function bodyExample({ example, operations, tag }: EndpointDocs, shared: Shared): unknown {
+  if (typeof example?.model !== 'string' || tag === 'Administration') return example
+  const model = shared.exampleModel(operations ?? ['chat'], example.model)
+  return model === undefined ? example : { ...example, model }
+}
+
 function requestBody({ body, docs }: DocumentedRoute, shared: Shared): Json | undefined {
-  const { form, example } = docs
+  const { form } = docs
+  const example = bodyExample(docs, shared)
   if (form)
     return { required: true, content: { [form.type]: { schema: plain(form.schema), ...given(example) } } }
   if (!body) return undefined
@@ -169,7 +195,7 @@ function responsesOf(route: DocumentedRoute, shared: Shared): Json {
   const { name, schema, type = 'application/json' } = errorForm(route.dialect)
   const error = { [type]: { schema: reference(shared, schema, name, () => schema) } }
   return {
-    ...(answers.length === 0 ? {} : { [status]: success(answers) }),
+    ...(answers.length === 0 ? {} : { [status]: success(route.docs, shared) }),
     '4XX': { description: 'The request is invalid, not permitted or over a limit.', content: error },
     '5XX': {
       description: 'The router or a server failed, or all servers are busy (see `Retry-After`).',
@@ -178,10 +204,12 @@ function responsesOf(route: DocumentedRoute, shared: Shared): Json {
   }
 }
 
-function success(answers: readonly AnswerDocs[]): Json {
+function success({ id, answers }: EndpointDocs, shared: Shared): Json {
   const content = answers.map(({ type, description, schema }) => {
     const text = type === '*/*' ? {} : { type: 'string' }
-    return [type, { schema: { ...(schema ? plain(schema) : text), description } }]
+    const wanted = schema?.title ?? `${camelCase(id)}Answer`
+    const form = schema ? reference(shared, schema, wanted, () => schema) : text
+    return [type, { schema: { ...form, description } }]
   })
   return {
     description: answers.map(({ description }) => description).join(' '),

@@ -4,6 +4,7 @@ import { presentedKey, sha256Of } from '../../config/key-ring.ts'
 import { type ClientKey, hasRole, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
 import { withoutBasePath } from '../base-path.ts'
+import type { ConsolePage } from '../console/index.ts'
 import { type Authenticator, createAuthenticator, usesSession } from './authenticator.ts'
 import { type Models, mayUseModel, modelsOf, ownedResponses, type Responses } from './client-view.ts'
 import { directoryKeys } from './directory-keys.ts'
@@ -62,7 +63,7 @@ declare module 'fastify' {
     /** Undefined without LLM_ROUTER_OIDC_ISSUER. */
     oidc: OidcSignIn | undefined
     /** The page that asks a browser for a key, where one may look at what was asked for. */
-    signInPage(request: FastifyRequest): string | undefined
+    signInPage(request: FastifyRequest): ConsolePage | undefined
     keys: Keys
   }
   interface FastifyContextConfig {
@@ -133,7 +134,7 @@ export default fp(
     }
     requireProof(app, keys, authenticate)
   },
-  { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory'] },
+  { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory', 'console'] },
 )
 
 /**

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { HealthPeer, HealthPeers } from '../../cluster/health.ts'
 import type { LoadedModel } from '../../fleet/model-cards.ts'
 import { isObject } from '../../lib/json/read.ts'
+import type { Router } from '../../sdk/console/routers.ts'
 import { modelIn } from '../../sdk/engine-listings.ts'
 import type { EngineKind, EngineSignals } from '../../sdk/engine-signals.ts'
 import type { Model, Target } from '../../sdk/target.ts'
@@ -12,6 +13,7 @@ import type { ModelDemand } from '../../stores/fleet/store.ts'
 import { EngineLooks } from './engine-looks.ts'
 import { EnginePolls, leastPauseMs } from './engine-polls.ts'
 
+type RouterListener = (router: string, about: Router) => void
 type DemandListener = (router: string, models: ModelDemand) => void
 /** `wake`: resolves to the targets of an engine that has been woken. */
 type EnginePeer = Pick<HealthPeer, 'lead' | 'heard'> & { wake(engine: string): Promise<readonly Target[]> }
@@ -52,6 +54,10 @@ declare module 'fastify' {
       shareDemand(read: () => Promise<ModelDemand | undefined>): Promise<void>
       /** Calls the listener with what another router says of each model. */
       onDemand(listener: DemandListener): void
+      /** Tells the other routers of this one; only where this process polls. */
+      shareRouter(read: () => Promise<Router>): Promise<void>
+      /** Calls the listener with what another router says of itself. */
+      onRouter(listener: RouterListener): void
     }
   }
 }
@@ -81,7 +87,7 @@ export default fp(
       now: () => performance.now(),
     })
     const named = new WeakSet<Target>()
-    const { polls, listeners, demandListeners, connect, wake } = signalPolls(app, (target) =>
+    const { polls, listeners, demandListeners, routerListeners, connect, wake } = signalPolls(app, (target) =>
       kindOf(target, looks),
     )
     const targetsOf = (models: readonly Model[]): Target[] => models.flatMap(({ targets }) => targets)
@@ -123,6 +129,13 @@ export default fp(
       onDemand: (listener) => {
         demandListeners.push(listener)
       },
+      async shareRouter(read) {
+        const { board } = polls
+        if (board && board.role !== 'alone') board.publish({ type: 'router', about: await read() })
+      },
+      onRouter: (listener) => {
+        routerListeners.push(listener)
+      },
     })
     if (app.config.healthIntervalMs > 0) {
       const watch = (): void => looks.watch(targetsOf(app.models.all()).filter(mayBeDisguised))
@@ -157,6 +170,7 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
   const { replicas, healthIntervalMs, loadingTimeoutMs, externalTimeoutMs } = app.config
   const listeners: SignalsListener[] = []
   const demandListeners: DemandListener[] = []
+  const routerListeners: RouterListener[] = []
   let peers: Pick<HealthPeers, 'tell' | 'wake'> | undefined
   const polls = new EnginePolls({
     ...{ kindOf, random: Math.random, now: () => performance.now() },
@@ -180,6 +194,7 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
     polls,
     listeners,
     demandListeners,
+    routerListeners,
     connect(to: Pick<HealthPeers, 'tell' | 'wake'>): EnginePeer {
       peers = to
       return {
@@ -187,6 +202,8 @@ function signalPolls(app: FastifyInstance, kindOf: (target: Target) => EngineKin
         wake: (engine) => polls.wake(engine),
         heard(message, router) {
           if (message.type === 'signals') polls.heard(message.server, message.signals)
+          else if (message.type === 'router')
+            for (const listener of routerListeners) listener(router, message.about)
           else for (const listener of demandListeners) listener(router, message.models)
         },
       }

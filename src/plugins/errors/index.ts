@@ -1,13 +1,14 @@
 import { type IncomingHttpHeaders, type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { acceptsHtml } from '../../lib/accepts-html.ts'
 import { nearNames } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { pageHeaders } from '../../lib/page-headers.ts'
 import { routeHeaders } from '../../relay/answer/answer-headers.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { asRouterError, type ErrorKind, isPermanent, RouterError } from '../../sdk/errors.ts'
 import { withoutBasePath } from '../base-path.ts'
+import type { ConsolePage } from '../console/index.ts'
 import { validationError } from '../validation.ts'
 
 declare module 'fastify' {
@@ -94,10 +95,10 @@ function sendError(
   reply.headers(routeHeaders(request.exchange))
   if (shouldRetry !== undefined) reply.header('x-should-retry', String(shouldRetry))
   if (hasUnreadBody(request.raw)) reply.header('connection', 'close')
-  const page = error.kind === 'auth' ? app.signInPage(request) : undefined
+  const page = error.kind === 'auth' ? app.signInPage(request) : notFoundPage(app, error, request, path)
   if (page !== undefined) {
-    reply.headers({ ...pageHeaders, 'cache-control': 'no-store', vary: 'accept' })
-    return reply.code(error.status).type('text/html; charset=utf-8').send(page)
+    reply.headers({ ...page.headers, 'cache-control': 'no-store', vary: 'accept' })
+    return reply.code(error.status).type('text/html; charset=utf-8').send(page.html)
   }
   if (request.routeOptions.config.errors === 'problem') return sendProblem(error, reply)
   const options = { ownPath: !path.startsWith('/v1/'), debug: app.config.inDebug, requestId: request.id }
@@ -131,6 +132,17 @@ function withNearModels(
     code: 'model_not_found',
     param: 'model',
   })
+}
+
+/** What a browser gets for an address that nothing is at. */
+function notFoundPage(
+  { console }: FastifyInstance,
+  { kind }: RouterError,
+  { method, headers }: FastifyRequest,
+  path: string,
+): ConsolePage | undefined {
+  const isPage = kind === 'not_found' && method === 'GET' && acceptsHtml(headers.accept)
+  return isPage ? console?.page('not-found.html', path) : undefined
 }
 
 /** RFC 9457, "Problem Details for HTTP APIs"; `code` and `param` as in the other forms. */

@@ -16,7 +16,7 @@ declare module 'fastify' {
       /** Number of requests that have not ended. */
       readonly running: number
       /** Calls the listener exactly once per request, at its end. */
-      onEnd(listener: (record: ExchangeRecord) => void): void
+      onEnd(listener: EndListener): void
       /** Calls the listener with each step of a request as it happens; some steps end after the request. */
       onStep(listener: StepListener): void
       /** Replaces the default, which passes a client's trace on: `begin` creates the trace of each request. */
@@ -36,12 +36,13 @@ interface ExchangeOptions {
 }
 
 type BeginTrace = (request: FastifyRequest) => RequestTrace | undefined
+type EndListener = (record: ExchangeRecord, exchange: Exchange) => void
 type StepListener = (step: Step, exchange: Exchange) => void
 
 /** Gives each request its exchange and ends it when the response closes, the only event that is always emitted. */
 export default fp(
   (app, { running }: ExchangeOptions, done) => {
-    const listeners: ((record: ExchangeRecord) => void)[] = [requestLog(app.log)]
+    const listeners: EndListener[] = [requestLog(app.log)]
     const stepListeners: StepListener[] = []
     const notifyStep: StepListener = (step, exchange) => {
       for (const listener of stepListeners) listener(step, exchange)
@@ -76,7 +77,7 @@ export default fp(
         open.delete(exchange)
         exchange.close(reply.raw.writableFinished)
         const record = recordOf(exchange, request, reply)
-        for (const listener of listeners) listener(record)
+        for (const listener of listeners) listener(record, exchange)
       })
       next()
     })
@@ -140,7 +141,7 @@ class OpenExchanges {
 function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyReply): ExchangeRecord {
   const durationMs = exchange.elapsedMs()
   const outcome = exchange.outcome(reply.raw.statusCode)
-  const route = request.routeOptions.url
+  const { url: route, config } = request.routeOptions
   return {
     id: exchange.id,
     method: request.method,
@@ -175,5 +176,6 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     requestBytes: bytesOf(request),
     responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),
     trace: exchange.trace,
+    operation: config.docs ? config.docs.operations?.[0] : undefined,
   }
 }

@@ -15,6 +15,7 @@ import type { StreamContents } from '../../sdk/content.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { modelNotFound } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
+import type { Target } from '../../sdk/target.ts'
 import { clientAddress } from '../auth/client-address.ts'
 import { type AnswerForm, restoringClient } from '../processors/restoring-client.ts'
 import { ask, stream } from './ask.ts'
@@ -30,8 +31,16 @@ declare module 'fastify' {
        * what is wrong with its model.
        */
       clientRequest(dialect: string, request: FastifyRequest, named?: NamedCall): ClientRequest
-      /** Answers a chat request: target after target until one has given its first content. */
-      chat(client: ClientRequest, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
+      /**
+       * Answers a chat request: target after target until one has given its first content. `only`: id of the one target that may
+       * answer, without fallback models.
+       */
+      chat(
+        client: ClientRequest,
+        request: FastifyRequest,
+        reply: FastifyReply,
+        only?: string,
+      ): Promise<FastifyReply>
       /**
        * Asks a model for an endpoint of an extension: with the rights of the client of this request, and as one request of its
        * limits. Throws the error for that client.
@@ -59,7 +68,7 @@ export default fp(
     const servicesOf = servicesFor(app)
     app.decorate('gateway', {
       clientRequest: (dialect, request, named) => clientRequest(app, dialect, request, named),
-      chat: async (given, request, reply) => {
+      chat: async (given, request, reply, only) => {
         const keepAlive = given.stream ? keptAlive(app, given.dialect, reply) : undefined
         try {
           const { exchange } = request
@@ -73,7 +82,8 @@ export default fp(
           const end = processing?.masks
             ? restoringClient(answered, processing, formOf(given.dialect))
             : answered
-          await answerChat(client, end, servicesOf(request))
+          const services = servicesOf(request)
+          await answerChat(client, end, only === undefined ? services : pinned(services, only))
         } catch (thrown) {
           if (!endWithError(given, request, keepAlive, thrown)) throwUnlessSent(reply, thrown)
         }
@@ -113,8 +123,8 @@ export default fp(
       'holding',
       'exchange',
       'directory',
-      'processors',
       'busy',
+      'processors',
     ],
   },
 )
@@ -230,6 +240,21 @@ function guarded({ rights }: FastifyInstance, { client }: FastifyRequest, acquir
   return (model, wish, signal) => {
     if (!rights.mayUse(client, model.alias)) throw modelNotFound(model.alias)
     return acquire(model, wish, signal)
+  }
+}
+
+/** The same services for a request that one target alone may answer. */
+function pinned(services: RelayServices, id: string): RelayServices {
+  const isWanted = (target: Target): boolean => target.id === id
+  return {
+    ...services,
+    fallbacksOf: () => [],
+    acquire: (model, wish, signal) =>
+      services.acquire(
+        model,
+        { ...wish, can: (target) => isWanted(target) && (wish.can?.(target) ?? true) },
+        signal,
+      ),
   }
 }
 

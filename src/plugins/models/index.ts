@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { errorsAtPositions } from '../../config/config-path.ts'
 import { configOf, type FoundServer } from '../../config/discovered.ts'
+import { type Located, locatedWarnings } from '../../config/located.ts'
 import { type LoadedModels, loadModels } from '../../config/models-load.ts'
 import { type ModelsChange, reuse } from '../../config/models-swap.ts'
 import type { ConfigTaker } from '../../config/reloader.ts'
@@ -43,6 +44,8 @@ export interface ConfigLoading {
   /** Digest of models-config.json. */
   version: string
   at: Date
+  /** What can be lived with in the file in use. */
+  warnings: readonly Located[]
   /** Reloads since the start; in a cluster, only one process counts. */
   reloads: { success: number; failure: number }
 }
@@ -67,7 +70,10 @@ export default fp(
     for (const warning of warnings) app.log.warn(warning)
     let table = tableOf(models, aliases)
     app.processors.use(first.compiled)
-    const loading: ConfigLoading = { version, at: new Date(), reloads: { success: 0, failure: 0 } }
+    const loading: ConfigLoading = {
+      ...{ version, at: new Date(), warnings: warningsOf(first) },
+      reloads: { success: 0, failure: 0 },
+    }
     const listeners: ((change: ModelsChange) => void)[] = []
     app.decorate('models', {
       all: () => table.models,
@@ -86,6 +92,7 @@ export default fp(
       table = tableOf(next, loaded.aliases)
       app.processors.use(loaded.compiled)
       if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
+      loading.warnings = warningsOf(loaded)
       for (const listener of listeners) notify(app, listener, change)
       return change
     }
@@ -211,6 +218,10 @@ function taker(app: FastifyInstance, { load, take, first }: TakerOptions): Confi
       app.log.error({ errors }, `${first}${rest}; the models in use stay in force`)
     },
   }
+}
+
+function warningsOf({ warnings, snapshot: { main } }: Loaded): Located[] {
+  return 'text' in main ? locatedWarnings(warnings, main.text) : []
 }
 
 /** Whether only what is known of the servers has changed. A SIGHUP reloads the same files. */

@@ -208,8 +208,8 @@ async function upload(
   request.exchange.receivedBytes = received.spool.bytes
   try {
     const { model } = modelOf(app, 'openai', request, { model: received.model })
-    app.processors.begin(request, model)?.unprotected(`Files for '${operation}'`)
     await app.budgets.admitModel(request, model.alias)
+    app.processors.begin(request, model)?.unprotected(`Files for '${operation}'`)
     const upload = { upload: received, model, operation }
     await throwUnlessSent(reply, pipeUpload(upload, clientPipe(reply), app.gateway.services(request)))
     return reply

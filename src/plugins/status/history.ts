@@ -1,3 +1,4 @@
+import { errorWords } from '../../sdk/console/error-words.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import type { Status, TargetError } from '../../sdk/status.ts'
 import { RecentCount } from './recent-count.ts'
@@ -7,6 +8,7 @@ export const kept = { errors: 5, failures: 20 } as const
 
 export interface TargetHistory {
   ended: RecentCount
+  failed: RecentCount
   errors: TargetError[]
 }
 
@@ -28,8 +30,14 @@ export function keep<Item>(list: Item[], item: Item, most: number): void {
   list.length = Math.min(list.length, most)
 }
 
+/** An error by its code and in words. */
+export function saidOf(error: RouterError): { code: string; text: string } {
+  const code = codeOf(error)
+  return { code, text: errorWords(code) }
+}
+
 /** Only codes of the router and of Node: an upstream's own code could contain anything. */
-export function codeOf({ causeCode, code, kind }: RouterError): string {
+function codeOf({ causeCode, code, kind }: RouterError): string {
   return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
 }
 

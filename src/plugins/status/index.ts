@@ -7,10 +7,11 @@ import { version } from '../../lib/version.ts'
 import { outcomeOf } from '../../relay/attempt/attempt-result.ts'
 import type { ModelStatus, Status, WorkerStatus } from '../../sdk/status.ts'
 import type { Target } from '../../sdk/target.ts'
-import { codeOf, keep, kept, newCount, rounded, type TargetHistory, timestamp } from './history.ts'
+import { keep, kept, newCount, rounded, saidOf, type TargetHistory, timestamp } from './history.ts'
 import { modelStatus, type StatusSources } from './model-status.ts'
 import { countRequests } from './request-counts.ts'
 import { sumOfStatuses } from './status-sum.ts'
+import { targetStatesSince } from './target-states.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -30,7 +31,7 @@ export default fp(
     const requests = countRequests(app)
     const histories = new WeakMap<Target, TargetHistory>()
     const historyOf = (target: Target): TargetHistory => {
-      const history = histories.get(target) ?? { ended: newCount(), errors: [] }
+      const history = histories.get(target) ?? { ended: newCount(), failed: newCount(), errors: [] }
       histories.set(target, history)
       return history
     }
@@ -38,10 +39,12 @@ export default fp(
       if (outcomeOf(result) === 'cancelled') return
       const history = historyOf(target)
       history.ended.add()
-      if (result?.type === 'failure')
-        keep(history.errors, { at: timestamp(), code: codeOf(result.error) }, kept.errors)
+      if (result?.type !== 'failure') return
+      history.failed.add()
+      keep(history.errors, { at: timestamp(), ...saidOf(result.error) }, kept.errors)
     })
-    const read = (): Status => ownStatus(app, { startedAt, requests, historyOf })
+    const states = targetStatesSince(app)
+    const read = (): Status => ownStatus(app, { startedAt, requests, historyOf, states })
     app.decorate('status', { read, readAll: readerOfAll(app, read) })
     done()
   },
@@ -80,9 +83,9 @@ interface Kept extends StatusSources {
   startedAt: string
 }
 
-function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf }: Kept): Status {
+function ownStatus(app: FastifyInstance, { startedAt, requests, historyOf, states }: Kept): Status {
   const { version: configVersion, at } = app.models.loading()
-  const models = app.models.all().map((model) => modelStatus(app, model, { historyOf, requests }))
+  const models = app.models.all().map((model) => modelStatus(app, model, { historyOf, requests, states }))
   const own: Omit<Status, 'workers'> = {
     version,
     node: versions.node,

@@ -3,52 +3,53 @@ import { featureNames } from '../../relay/request/request-traits.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { ModelStatus, TargetStatus } from '../../sdk/status.ts'
 import type { TargetSignals } from '../../sdk/strategy.ts'
-import type { CheckedState, Model, Target } from '../../sdk/target.ts'
+import type { Model, Target } from '../../sdk/target.ts'
 import { misconfigurationText } from '../health/log-change.ts'
 import type { TargetHealth } from '../health/target-health.ts'
 import { engineStatus } from './engine-status.ts'
 import { type RequestCounts, rounded, type TargetHistory } from './history.ts'
+import { isDown, type StatesSince } from './target-states.ts'
 
 export interface StatusSources {
   requests: RequestCounts
   historyOf(target: Target): TargetHistory
+  states: StatesSince
 }
 
 export function modelStatus(
   app: FastifyInstance,
   model: Model,
-  { historyOf, requests }: StatusSources,
+  { historyOf, requests, states }: StatusSources,
 ): ModelStatus {
   const strategy = app.balancer.strategy(model)
   const weights = strategy && 'pick' in strategy ? strategy.weights : undefined
-  const signals = app.balancer.signals(model)
+  const signals = new Map(app.balancer.signals(model).map((each) => [each.target, each]))
   const statusOf = (target: Target, parked: boolean): TargetStatus => {
     const health = app.health.of(target)
     const checked = app.health.stateOf(target)
+    const { state, since } = states.of(target, parked)
+    const { ended, failed, errors } = historyOf(target)
     return {
       id: target.id,
       type: target.type.name,
       ...addressOf(target),
-      state: parked
-        ? 'parked'
-        : app.health.isDrained(target)
-          ? 'drained'
-          : targetState(health, checked, app.health.isHung(target)),
+      ...{ state, since },
       ...reasons(health),
       breaker: health.breaker.state,
       ...(isDown(checked) ? { down: checked } : {}),
       retry_in_seconds: rounded(health.waitMs / 1000),
       ...placesOf(app, target),
-      ...measured(signals.find((each) => each.target === target)),
-      requests_per_minute: historyOf(target).ended.total,
-      ...weightsOf(target, weights?.get(target.id) ?? signals.find((each) => each.target === target)?.weight),
+      ...measured(signals.get(target)),
+      requests_per_minute: ended.total,
+      failed_per_minute: failed.total,
+      ...weightsOf(target, weights?.get(target.id) ?? signals.get(target)?.weight),
       context: target.inputSize,
-      last_errors: [...historyOf(target).errors],
+      last_errors: [...errors],
       ...engineOf(app.engines.signalsOf(target)),
     }
   }
   // Standby targets in use are among the signals.
-  const isUsed = (target: Target): boolean => signals.some((each) => each.target === target)
+  const isUsed = (target: Target): boolean => signals.has(target)
   return {
     name: model.alias,
     strategy: model.strategy ?? app.config.balanceStrategy,
@@ -112,22 +113,4 @@ function reasons({
     }),
     ...(features.length > 0 && { ejected_for: features }),
   }
-}
-
-function targetState(
-  { breaker, cooldownMs, misconfigured }: TargetHealth,
-  checked: CheckedState,
-  isHung: boolean,
-): TargetStatus['state'] {
-  if (isDown(checked)) return 'down'
-  if (checked === 'loading' || checked === 'asleep') return checked
-  if (misconfigured !== undefined) return 'misconfigured'
-  if (breaker.state === 'open') return 'open'
-  if (isHung) return 'hung'
-  if (cooldownMs > 0) return 'busy'
-  return breaker.state === 'half_open' ? 'trial' : 'up'
-}
-
-function isDown(state: CheckedState): state is NonNullable<TargetStatus['down']> {
-  return state === 'refused' || state === 'silent' || state === 'failing'
 }

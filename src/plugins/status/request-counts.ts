@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 import type { Failure } from '../../sdk/status.ts'
-import { codeOf, keep, kept, newCount, type RequestCounts, timestamp } from './history.ts'
+import { keep, kept, newCount, type RequestCounts, saidOf, timestamp } from './history.ts'
 import type { RecentCount } from './recent-count.ts'
 
 /** Codes of requests that were refused because no target could take them. */
@@ -53,6 +53,6 @@ function failureOf({ target, status, outcome, error }: ExchangeRecord, model: st
     ...(target === undefined ? {} : { target }),
     status,
     outcome,
-    code: error ? codeOf(error) : 'unknown',
+    ...(error ? saidOf(error) : { code: 'unknown', text: 'unknown' }),
   }
 }

@@ -80,21 +80,20 @@ function modelsOf(parts: readonly Status[], errors: number): ModelStatus[] {
 
 function targetOf(seen: readonly [TargetStatus, ...TargetStatus[]], errors: number): TargetStatus {
   const [first] = seen
-  const {
-    first_content_ms: _firstContent,
-    tokens_per_second: _tokens,
-    ...rest
-  } = seen.reduce((a, b) => (targetStates.indexOf(b.state) > targetStates.indexOf(a.state) ? b : a))
+  const worst = seen.reduce((a, b) => (rank(b) > rank(a) ? b : a))
+  const { first_content_ms: _firstContent, tokens_per_second: _tokens, ...rest } = worst
   const firstContentMs = average(seen, (target) => target.first_content_ms)
   const tokensPerSecond = average(seen, (target) => target.tokens_per_second)
   return {
     ...rest,
+    since: seen.flatMap(({ state, since }) => (state === worst.state ? since : [])).sort()[0] ?? worst.since,
     breaker:
       breakerStates[Math.max(...seen.map(({ breaker }) => breakerStates.indexOf(breaker)))] ?? 'closed',
     retry_in_seconds: Math.max(...seen.map(({ retry_in_seconds: seconds }) => seconds)),
     in_flight: sum(seen, (target) => target.in_flight),
     uses: sum(seen, (target) => target.uses),
     requests_per_minute: sum(seen, (target) => target.requests_per_minute),
+    failed_per_minute: sum(seen, (target) => target.failed_per_minute),
     failure_rate: rounded(average(seen, (target) => target.failure_rate) ?? first.failure_rate, 1000),
     ...(firstContentMs === undefined ? {} : { first_content_ms: rounded(firstContentMs, 10) }),
     ...(tokensPerSecond === undefined ? {} : { tokens_per_second: rounded(tokensPerSecond, 10) }),
@@ -104,6 +103,10 @@ function targetOf(seen: readonly [TargetStatus, ...TargetStatus[]], errors: numb
       errors,
     ),
   }
+}
+
+function rank({ state }: TargetStatus): number {
+  return targetStates.indexOf(state)
 }
 
 /** Average weighted by uses, over the processes with a value; undefined if there is none. */

@@ -23,6 +23,13 @@ const exportPage = 500
 
 /** Who has changed what: append-only, the latest first. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  // The console is on the admin port where there is one, and programs ask the main port.
+  for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
+}
+
+export default plugin
+
+function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean): void {
   const { administration } = app
   type Page = Awaited<ReturnType<typeof administration.run<'audit'>>>
   async function* entriesFrom(request: FastifyRequest, first: Page): AsyncGenerator<string> {
@@ -37,6 +44,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     `${app.config.endpointPrefix}/admin/audit`,
     {
       config: {
+        admin,
         surface: 'operator',
         role: 'admin',
         errors: 'problem',
@@ -65,5 +73,3 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 }
-
-export default plugin

@@ -20,10 +20,17 @@ const ListSchema = Type.Object({ data: Type.Array(KeySchema), next_cursor: Type.
 
 /** Keys of clients: several each, shown once. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  // The console is on the admin port where there is one, and programs ask the main port.
+  for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
+}
+
+export default plugin
+
+function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean): void {
   const { administration } = app
   const base = `${app.config.endpointPrefix}/admin`
   const config = (docs: EndpointDocs) =>
-    ({ surface: 'operator', role: 'admin', errors: 'problem', docs }) as const
+    ({ admin, surface: 'operator', role: 'admin', errors: 'problem', docs }) as const
   const params = Type.Object({ id: Type.String() })
   const ofClient = { id: { name: 'id', description: 'Id of the client.' } }
   const ofKey = { id: { name: 'id', description: 'Id of the key.' } }
@@ -108,5 +115,3 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     (request) => administration.run(request, 'revokeKey', { id: request.params.id }),
   )
 }
-
-export default plugin

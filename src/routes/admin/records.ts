@@ -17,13 +17,20 @@ const examples: Readonly<Record<EntityName, Record<string, unknown>>> = {
 
 /** Clients, groups, prices and budgets: list, create, read, change, remove. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  // The console is on the admin port where there is one, and programs ask the main port.
+  for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
+}
+
+export default plugin
+
+function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean): void {
   const { administration } = app
   const base = `${app.config.endpointPrefix}/admin`
   for (const entity of entityNames) {
     const noun = recordNouns[entity]
     const schema = recordSchemas[entity]
     const config = (docs: EndpointDocs) =>
-      ({ surface: 'operator', role: 'admin', errors: 'problem', docs }) as const
+      ({ admin, surface: 'operator', role: 'admin', errors: 'problem', docs }) as const
     const params = Type.Object({ id: Type.String() })
     const query = Type.Object({
       ...ListQuerySchema.properties,
@@ -129,5 +136,3 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     )
   }
 }
-
-export default plugin

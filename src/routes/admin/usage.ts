@@ -52,6 +52,13 @@ const OwnSchema = Type.Object({
 
 /** Usage of all clients, for operators, and each client's own. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  // The console is on the admin port where there is one, and programs ask the main port.
+  for (const admin of app.config.adminPort > 0 ? [true, false] : [false]) register(app, admin)
+}
+
+export default plugin
+
+function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean): void {
   const { administration } = app
   const { endpointPrefix, timeZone: zone } = app.config
   const csv = { type: 'text/csv', description: 'The same as a table.' }
@@ -59,6 +66,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     `${endpointPrefix}/admin/usage`,
     {
       config: {
+        admin,
         surface: 'operator',
         role: 'viewer',
         errors: 'problem',
@@ -78,6 +86,8 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       return answer(question, await administration.run(request, 'usage', question), format, reply)
     },
   )
+  // Clients ask for their own usage where they ask for everything else.
+  if (admin) return
   const { from, to, bucket, format } = UsageQuerySchema.properties
   const own = Type.Object({
     from,
@@ -123,8 +133,6 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 }
-
-export default plugin
 
 function answer(
   question: UsageQuestion,

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { MessageSchema } from '../../dialects/anthropic/answer-schemas.ts'
 import { AnthropicCountBody, AnthropicMessagesBody } from '../../dialects/anthropic/schema.ts'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
@@ -42,7 +43,7 @@ const docs: EndpointDocs = {
   summary: 'Create a message (Anthropic)',
   operations: ['chat'],
   answers: [
-    json('The message.'),
+    json('The message.', MessageSchema),
     events('With `stream: true`: the events of a message, up to `message_stop`, or an `error`.'),
   ],
   example: { ...example, max_tokens: 256 },

@@ -1,6 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import {
+  GeminiAnswerSchema,
+  GeminiModelListSchema,
+  GeminiModelSchema,
+} from '../../dialects/gemini/answer-schemas.ts'
 import { withArrayStream } from '../../dialects/gemini/array-stream.ts'
 import { countedChat, estimateTokens } from '../../dialects/gemini/count.ts'
 import { modelCard, modelList, readCallPath, refuseQueryKey } from '../../dialects/gemini/models.ts'
@@ -121,7 +126,10 @@ const callDocs: EndpointDocs = {
     'Methods: `generateContent`, `streamGenerateContent`, `countTokens`, `embedContent`, `batchEmbedContents`. The last colon separates model and method; the name of the model may contain slashes and colons.',
   operations: ['chat', 'embedding', 'count'],
   answers: [
-    json('The answer; for `streamGenerateContent` without `alt=sse` a list of its chunks.'),
+    json(
+      'The answer; for `streamGenerateContent` without `alt=sse` a list of its chunks.',
+      GeminiAnswerSchema,
+    ),
     events('For `streamGenerateContent?alt=sse`: the chunks of the answer, or an `error`.'),
   ],
   path: {
@@ -139,7 +147,7 @@ const listDocs: EndpointDocs = {
   id: 'geminiListModels',
   tag: 'Gemini',
   summary: 'List models (Gemini)',
-  answers: [json('The list.')],
+  answers: [json('The list.', GeminiModelListSchema)],
   query: {
     pageSize: Type.Integer({ description: 'Models on a page; all without it.' }),
     pageToken: Type.String({ description: 'The `nextPageToken` of the page before.' }),
@@ -150,6 +158,6 @@ const modelDocs: EndpointDocs = {
   id: 'geminiGetModel',
   tag: 'Gemini',
   summary: 'Get a model (Gemini)',
-  answers: [json('The model.')],
+  answers: [json('The model.', GeminiModelSchema)],
   path: { '*': { name: 'model', description: 'Name of a model; it may contain slashes.' } },
 }

@@ -2,7 +2,15 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { GeminiModelListSchema, GeminiModelSchema } from '../../dialects/gemini/answer-schemas.ts'
 import { modelCard, modelList, refuseQueryKey } from '../../dialects/gemini/models.ts'
+import { OllamaTagsSchema } from '../../dialects/ollama/answer-schemas.ts'
+import {
+  LmStudioModelListSchema,
+  LmStudioModelSchema,
+  OpenaiModelListSchema,
+  OpenaiModelSchema,
+} from '../../dialects/openai/answer-schemas.ts'
 import { anthropicModel, lmStudioModel, ollamaTag, openaiModel } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -93,13 +101,27 @@ export default plugin
 
 const name = { '*': { name: 'model', description: 'Name of a model; it may contain slashes.' } }
 
+/** In the form of the client's dialect. */
+const ModelSchema = Type.Union(
+  [OpenaiModelSchema, Type.Object({ id: Type.String(), type: Type.Literal('model') }), GeminiModelSchema],
+  { title: 'Model' },
+)
+const ModelListSchema = Type.Union(
+  [
+    OpenaiModelListSchema,
+    Type.Object({ data: Type.Array(ModelSchema), has_more: Type.Boolean() }),
+    GeminiModelListSchema,
+  ],
+  { title: 'ModelList' },
+)
+
 const listDocs: EndpointDocs = {
   id: 'listModels',
   tag: 'Models',
   summary: 'List models (OpenAI)',
   description:
     "In Anthropic's or Gemini's format for requests with one of its headers, such as `anthropic-version` or `x-goog-api-key`.",
-  answers: [json('The list.')],
+  answers: [json('The list.', ModelListSchema)],
   query: {
     limit: Type.Integer({ description: 'Anthropic format: models per page.' }),
     after_id: Type.String({ description: 'Anthropic format: the page after this model.' }),
@@ -111,7 +133,7 @@ const modelDocs: EndpointDocs = {
   id: 'retrieveModel',
   tag: 'Models',
   summary: 'Get a model (OpenAI, Anthropic or Gemini)',
-  answers: [json('The model.')],
+  answers: [json('The model.', ModelSchema)],
   path: name,
 }
 
@@ -119,21 +141,21 @@ const tagsDocs: EndpointDocs = {
   id: 'ollamaListModels',
   tag: 'Models',
   summary: 'List models (Ollama)',
-  answers: [json('The list.')],
+  answers: [json('The list.', OllamaTagsSchema)],
 }
 
 const lmStudioListDocs: EndpointDocs = {
   id: 'listLmStudioModels',
   tag: 'Models',
   summary: 'List models (LM Studio)',
-  answers: [json('The list.')],
+  answers: [json('The list.', LmStudioModelListSchema)],
 }
 
 const lmStudioModelDocs: EndpointDocs = {
   id: 'retrieveLmStudioModel',
   tag: 'Models',
   summary: 'Get a model (LM Studio)',
-  answers: [json('The model.')],
+  answers: [json('The model.', LmStudioModelSchema)],
   path: name,
 }
 

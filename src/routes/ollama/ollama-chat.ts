@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { OllamaChatSchema } from '../../dialects/ollama/answer-schemas.ts'
 import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaChatBody } from '../../dialects/ollama/schema.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
@@ -40,7 +41,7 @@ const docs: EndpointDocs = {
   operations: ['chat'],
   answers: [
     lines('Unless `stream` is false: the response in chunks, the last with `done: true`, or an `error`.'),
-    json('With `stream: false`: the complete response.'),
+    json('With `stream: false`: the complete response.', OllamaChatSchema),
   ],
   example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }], stream: false },
 }

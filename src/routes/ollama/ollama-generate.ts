@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { OllamaGenerateSchema } from '../../dialects/ollama/answer-schemas.ts'
 import { isZeroTime, loadAnswer } from '../../dialects/ollama/generate.ts'
 import { OllamaGenerateBody } from '../../dialects/ollama/schema.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
@@ -41,7 +42,7 @@ const docs: EndpointDocs = {
   operations: ['completion', 'chat'],
   answers: [
     lines('Unless `stream` is false: the response in chunks, the last with `done: true`, or an `error`.'),
-    json('With `stream: false`: the complete response.'),
+    json('With `stream: false`: the complete response.', OllamaGenerateSchema),
   ],
   example: { model: 'demo', prompt: 'Once upon a time', stream: false },
 }

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { OllamaRunningSchema, OllamaShowSchema } from '../../dialects/ollama/answer-schemas.ts'
 import { ollamaRunning, ollamaShow } from '../../fleet/model-cards.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -60,7 +61,7 @@ const showDocs: EndpointDocs = {
   id: 'ollamaShowModel',
   tag: 'Models',
   summary: 'Show a model (Ollama)',
-  answers: [json('Its details and capabilities.')],
+  answers: [json('Its details and capabilities.', OllamaShowSchema)],
   example: { model: 'demo' },
 }
 
@@ -70,7 +71,7 @@ const runningDocs: EndpointDocs = {
   summary: 'List loaded models (Ollama)',
   description:
     'Models that a server has loaded now, as Ollama, LM Studio, llama.cpp and vLLM report it; models of other providers are always listed.',
-  answers: [json('The list.')],
+  answers: [json('The list.', OllamaRunningSchema)],
 }
 
 function refusalDocs(id: string, path: string): EndpointDocs {

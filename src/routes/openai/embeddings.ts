@@ -1,10 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { OllamaEmbeddingSchema, OllamaEmbedSchema } from '../../dialects/ollama/answer-schemas.ts'
 import {
   OllamaEmbedBody,
   OllamaEmbeddingsBody,
   OllamaEmbedEnvelope,
 } from '../../dialects/ollama/embedding.ts'
+import { EmbeddingListSchema } from '../../dialects/openai/answer-schemas.ts'
 import { OpenaiEmbeddingBody, OpenaiEmbeddingEnvelope } from '../../dialects/openai/embedding.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -81,7 +83,7 @@ const docs: EndpointDocs = {
   description:
     'Servers of the OpenAI API also get what only they know, such as `messages` or the `encoding_format` `bytes` of vLLM.',
   operations: ['embedding'],
-  answers: [json('The vectors.')],
+  answers: [json('The vectors.', EmbeddingListSchema)],
   example,
 }
 
@@ -90,7 +92,12 @@ const eitherDocs: EndpointDocs = {
   tag: 'Ollama',
   summary: 'Create embeddings: OpenAI format with `input`, older Ollama format with `prompt`',
   operations: ['embedding'],
-  answers: [json('The vectors, in the format of the request.')],
+  answers: [
+    json(
+      'The vectors, in the format of the request.',
+      Type.Union([EmbeddingListSchema, OllamaEmbeddingSchema], { title: 'Embeddings' }),
+    ),
+  ],
   example: { model: 'my-embedding-model', prompt: 'Hello' },
 }
 
@@ -99,6 +106,6 @@ const ollamaDocs: EndpointDocs = {
   tag: 'Ollama',
   summary: 'Create embeddings (Ollama)',
   operations: ['embedding'],
-  answers: [json('The vectors.')],
+  answers: [json('The vectors.', OllamaEmbedSchema)],
   example,
 }

@@ -1,6 +1,19 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
+import {
+  ClassificationSchema,
+  CohereEmbeddingsSchema,
+  DetokenizedSchema,
+  ImagesSchema,
+  InfillSchema,
+  ModerationSchema,
+  PoolingSchema,
+  RerankSchema,
+  ScoreSchema,
+  TokensSchema,
+  TranscriptionSchema,
+} from '../../dialects/openai/answer-schemas.ts'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { type AnswerDocs, type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
@@ -45,9 +58,6 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
-/** vLLM and llama.cpp answer an object, SGLang a list. */
-const anyForm = Type.Union([Type.Object({}), Type.Array(Type.Object({}))])
-
 /** `small`: unless it is a stream, the response is short JSON and is buffered, so that it can name the model as the client does. */
 const operations: readonly ForwardedOperation[] = [
   {
@@ -56,7 +66,7 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'rerank',
     summary: 'Rerank documents by relevance to a query',
-    answers: [json('The documents with their scores.', anyForm)],
+    answers: [json('The documents with their scores.', RerankSchema)],
     example: { model: 'my-reranker', query: 'cats', documents: ['Cats sleep.', 'Rain falls.'] },
   },
   {
@@ -65,7 +75,7 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'score',
     summary: 'Score pairs of texts',
-    answers: [json('The scores.')],
+    answers: [json('The scores.', ScoreSchema)],
     example: { model: 'my-reranker', text_1: 'cats', text_2: ['Cats sleep.', 'Rain falls.'] },
   },
   {
@@ -74,7 +84,7 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'tokenize',
     summary: 'Tokenize a text',
-    answers: [json('The tokens.')],
+    answers: [json('The tokens.', TokensSchema)],
     example: { model: 'my-model', prompt: 'Hello' },
   },
   {
@@ -83,7 +93,7 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'detokenize',
     summary: 'Convert tokens to text',
-    answers: [json('The text.')],
+    answers: [json('The text.', DetokenizedSchema)],
     example: { model: 'my-model', tokens: [1, 2, 3] },
   },
   {
@@ -101,7 +111,7 @@ const operations: readonly ForwardedOperation[] = [
     small: false,
     id: 'createImage',
     summary: 'Create an image',
-    answers: [json('The images.')],
+    answers: [json('The images.', ImagesSchema)],
     example: { model: 'my-painter', prompt: 'A cat asleep' },
   },
   {
@@ -110,7 +120,7 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'createModeration',
     summary: 'Classify whether a text or an image is harmful',
-    answers: [json('The categories with their scores.')],
+    answers: [json('The categories with their scores.', ModerationSchema)],
     example: { model: 'my-moderator', input: 'Hello' },
   },
   {
@@ -120,7 +130,7 @@ const operations: readonly ForwardedOperation[] = [
     id: 'infill',
     summary: 'Complete a text between a prefix and a suffix (llama.cpp)',
     description: 'For models with fill-in-the-middle tokens. With `stream: true`, events.',
-    answers: [json('The completion, `content`.'), events('With `stream: true`: its pieces.')],
+    answers: [json('The completion, `content`.', InfillSchema), events('With `stream: true`: its pieces.')],
     example: { model: 'my-coder', input_prefix: 'def add(a, b):\n', input_suffix: '\n' },
   },
   {
@@ -129,7 +139,7 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'pooling',
     summary: 'Get the pooled output of a model (vLLM)',
-    answers: [json('The output; bytes where `encoding_format` asks for them.')],
+    answers: [json('The output; bytes where `encoding_format` asks for them.', PoolingSchema)],
     example: { model: 'my-embedding-model', input: 'Hello' },
   },
   {
@@ -138,7 +148,7 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'classify',
     summary: 'Classify texts (vLLM)',
-    answers: [json('The classes with their probabilities.')],
+    answers: [json('The classes with their probabilities.', ClassificationSchema)],
     example: { model: 'my-classifier', input: ['Cats sleep.'] },
   },
   {
@@ -147,7 +157,7 @@ const operations: readonly ForwardedOperation[] = [
     small: true,
     id: 'cohereEmbed',
     summary: "Create embeddings in Cohere's format",
-    answers: [json('The vectors by their type.')],
+    answers: [json('The vectors by their type.', CohereEmbeddingsSchema)],
     example: {
       model: 'my-embedding-model',
       texts: ['Hello'],
@@ -176,7 +186,7 @@ const uploads: readonly { operation: Operation; path: string; takesJson?: boolea
       tag: 'Forwarded',
       summary: 'Create a transcription',
       operations: ['transcription'],
-      answers: [json('The text, in the format of `response_format`.')],
+      answers: [json('The text, in the format of `response_format`.', TranscriptionSchema)],
       form: formWith('file'),
     },
   },
@@ -188,7 +198,7 @@ const uploads: readonly { operation: Operation; path: string; takesJson?: boolea
       tag: 'Forwarded',
       summary: 'Translate speech into English text',
       operations: ['audio_translation'],
-      answers: [json('The text, in the format of `response_format`.')],
+      answers: [json('The text, in the format of `response_format`.', TranscriptionSchema)],
       form: formWith('file'),
     },
   },
@@ -202,7 +212,7 @@ const uploads: readonly { operation: Operation; path: string; takesJson?: boolea
       summary: 'Edit images',
       description: 'A body of JSON, with images by address or file id, is forwarded too.',
       operations: ['image_edit'],
-      answers: [json('The images.')],
+      answers: [json('The images.', ImagesSchema)],
       form: formWith('image', { prompt: Type.String() }),
     },
   },

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ChatCompletionSchema } from '../../dialects/openai/answer-schemas.ts'
 import { withLmStudioExtras } from '../../dialects/openai/lmstudio-extras.ts'
 import { OpenaiChatBody, OpenaiChatEnvelope } from '../../dialects/openai/schema.ts'
 import { lmStudioInfo } from '../../fleet/model-cards.ts'
@@ -48,7 +49,7 @@ const docs: EndpointDocs = {
   summary: 'Create a chat completion (OpenAI)',
   operations: ['chat'],
   answers: [
-    json('The completion.'),
+    json('The completion.', ChatCompletionSchema),
     events('With `stream: true`: its chunks, then `[DONE]`; after an error no `[DONE]`.'),
   ],
   example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Static } from '@sinclair/typebox'
+import { CompletionSchema } from '../../dialects/openai/answer-schemas.ts'
 import { withLmStudioExtras } from '../../dialects/openai/lmstudio-extras.ts'
 import { OpenaiCompletionBody, OpenaiCompletionEnvelope } from '../../dialects/openai/schema.ts'
 import { lmStudioInfo } from '../../fleet/model-cards.ts'
@@ -59,7 +60,7 @@ const docs: EndpointDocs = {
   description: 'Servers that have only chats get the prompt as a chat.',
   operations: ['completion', 'chat'],
   answers: [
-    json('The completion.'),
+    json('The completion.', CompletionSchema),
     events('With `stream: true`: its chunks, then `[DONE]`; after an error no `[DONE]`.'),
   ],
   example: { model: 'demo', prompt: 'Once upon a time', max_tokens: 32 },

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { estimateTokens } from '../../dialects/anthropic/token-estimate.ts'
 import { responseIdOfItem } from '../../dialects/responses/answer-object.ts'
+import { DeletedResponseSchema, ResponseSchema } from '../../dialects/responses/answer-schemas.ts'
 import { writeResponse } from '../../dialects/responses/answer-write.ts'
 import { ClientTools } from '../../dialects/responses/client-tools.ts'
 import { inputItems, type Remembered, referenceOf } from '../../dialects/responses/input-read.ts'
@@ -127,7 +128,7 @@ const docs: EndpointDocs = {
   description: 'Responses are stored for `previous_response_id`, unless `store` is false.',
   operations: ['responses', 'chat'],
   answers: [
-    json('The response.'),
+    json('The response.', ResponseSchema),
     events('With `stream: true`: its events, up to `response.completed`, or an `error`.'),
   ],
   example: { model: 'demo', input: 'Hello' },
@@ -151,7 +152,7 @@ const findDocs: EndpointDocs = {
   id: 'retrieveResponse',
   tag: 'OpenAI',
   summary: 'Get a stored response',
-  answers: [json('The response.')],
+  answers: [json('The response.', ResponseSchema)],
   path: id,
 }
 
@@ -159,7 +160,7 @@ const removeDocs: EndpointDocs = {
   id: 'deleteResponse',
   tag: 'OpenAI',
   summary: 'Delete a stored response',
-  answers: [json('The confirmation.')],
+  answers: [json('The confirmation.', DeletedResponseSchema)],
   path: id,
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { endpointPaths, hasTrailingSlash, relativeRoot } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -71,11 +72,17 @@ async function sendScript(
   return reply.header('content-encoding', 'gzip').send(script)
 }
 
+const DocumentSchema = Type.Object({
+  openapi: Type.String(),
+  info: Type.Object({ title: Type.String(), version: Type.String() }),
+  paths: Type.Record(Type.String(), Type.Unknown()),
+})
+
 const documentDocs: EndpointDocs = {
   id: 'openapi',
   tag: 'Operation',
   summary: 'OpenAPI document',
-  answers: [json('OpenAPI 3.1.')],
+  answers: [json('OpenAPI 3.1.', DocumentSchema)],
 }
 
 const pageDocs: EndpointDocs = {

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -25,6 +26,13 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
+const PingSchema = Type.Object({
+  status: Type.Literal(true),
+  body: Type.Literal('pong'),
+  response_time: Type.Number({ description: 'Seconds.' }),
+})
+const VersionSchema = Type.Object({ version: Type.String() })
+
 const rootDocs: EndpointDocs = {
   id: 'root',
   tag: 'Operation',
@@ -36,12 +44,12 @@ const pingDocs: EndpointDocs = {
   id: 'ping',
   tag: 'Operation',
   summary: 'Liveness',
-  answers: [json('The router responds.')],
+  answers: [json('The router responds.', PingSchema)],
 }
 
 const versionDocs: EndpointDocs = {
   id: 'version',
   tag: 'Operation',
   summary: 'Version',
-  answers: [json('The version of the router.')],
+  answers: [json('The version of the router.', VersionSchema)],
 }

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { version } from '../../lib/version.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -44,11 +45,29 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
 
 export default plugin
 
+const LiveSchema = Type.Object({ status: Type.Literal('ok') })
+const ReadySchema = Type.Object({
+  status: Type.Literal('ready'),
+  models_without_usable_target: Type.Optional(Type.Array(Type.String())),
+})
+
+const HealthSchema = Type.Object({
+  status: Type.Union([Type.Literal('ok'), Type.Literal('degraded')]),
+  reasons: Type.Array(Type.String()),
+  down: Type.Array(Type.Object({ model: Type.String(), target: Type.String(), state: Type.String() })),
+  models_without_usable_target: Type.Array(Type.String()),
+  version: Type.String(),
+  uptime_seconds: Type.Integer(),
+  models: Type.Integer(),
+  targets: Type.Integer(),
+  usable_targets: Type.Integer(),
+})
+
 const liveDocs: EndpointDocs = {
   id: 'livez',
   tag: 'Operation',
   summary: 'Liveness probe',
-  answers: [json('The process is alive.')],
+  answers: [json('The process is alive.', LiveSchema)],
 }
 
 const readyDocs: EndpointDocs = {
@@ -57,7 +76,7 @@ const readyDocs: EndpointDocs = {
   summary: 'Readiness probe',
   description:
     '503 with `reasons` while no model has a usable server, or the process is draining. Names models without a usable server.',
-  answers: [json('Ready.')],
+  answers: [json('Ready.', ReadySchema)],
 }
 
 const healthDocs: EndpointDocs = {
@@ -67,6 +86,7 @@ const healthDocs: EndpointDocs = {
   answers: [
     json(
       '`ok` or `degraded` with reasons, the servers that are down, and the numbers of models and servers.',
+      HealthSchema,
     ),
   ],
 }

@@ -1,55 +1,94 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { endpointPaths, hasTrailingSlash, relativePath } from '../../lib/endpoint-paths.ts'
-import { pageHeaders } from '../../lib/page-headers.ts'
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { consoleRole } from '../../config/settings-sign-in.ts'
+import { endpointPaths, hasTrailingSlash } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
+import { RouterError } from '../../sdk/errors.ts'
 
-const pageFolder = join(import.meta.dirname, '../../../resources/ui')
+/** Pages of the console beside the overview, which is `/ui` itself. */
+const pages = ['fleet', 'requests', 'playground', 'teams', 'models', 'settings'] as const
 
-const docs: EndpointDocs = {
-  id: 'statusPage',
+const answers = [{ type: 'text/html', description: 'The page.' }]
+const docs: EndpointDocs = { id: 'console', tag: 'Operation', summary: 'Web console', answers }
+const pageDocs: EndpointDocs = {
+  id: 'consolePage',
   tag: 'Operation',
-  summary: 'Status page',
-  answers: [{ type: 'text/html', description: 'The page.' }],
+  summary: 'A page of the web console',
+  description: `\`${pages.join('`, `')}\`.`,
+  answers,
+  path: { page: { name: 'page', description: 'Name of the page.', example: 'fleet' } },
 }
 
-const page = { name: 'index.html', type: 'text/html; charset=utf-8' }
-const parts = [
-  { name: 'status.css', type: 'text/css; charset=utf-8', open: true },
-  { name: 'status.js', type: 'text/javascript; charset=utf-8' },
-  { name: 'parts.js', type: 'text/javascript; charset=utf-8' },
-  { name: 'sign-in.js', type: 'text/javascript; charset=utf-8', open: true },
-  { name: 'icon.svg', type: 'image/svg+xml', open: true },
-] as const
+const Params = Type.Object({ page: Type.String() })
+const FileParams = Type.Object({ build: Type.String(), '*': Type.String() })
 
-/** The status page, rendered from the status events. It refers to its parts by relative URLs. */
+/** The web console. Its pages refer to its files by relative URLs, and show what the operators' API answers. */
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
-  if (!app.config.ui) return
-  const prefix = app.config.endpointPrefix
-  const html = textOf(page.name)
-  for (const path of endpointPaths(prefix, { fixed: ['/ui'], prefixed: ['/ui'] })) {
-    // A prefix contains no characters that are special in HTML.
-    const text = html.replace('{{events}}', relativePath(path, `${prefix}/status/events`))
-    const session = relativePath(path, `${prefix}/session`)
-    app.get(path, { config: { admin: true, docs } }, (request, reply) => {
-      if (hasTrailingSlash(request.url)) return reply.redirect('../ui')
-      return reply
-        .headers(pageHeaders)
-        .type(page.type)
-        .send(text.replace('{{session}}', app.sessions.find(request) ? session : ''))
-    })
-    for (const { name, type, ...rest } of parts) {
-      const part = textOf(name)
-      app.get(`${path}/${name}`, { config: { admin: true, docs: false, ...rest } }, (_request, reply) =>
-        reply.headers(pageHeaders).type(type).send(part),
-      )
+  const { console } = app
+  if (!console) return
+  const role = consoleRole(app.config)
+  const send = (request: FastifyRequest, reply: FastifyReply, root: string, page = ''): FastifyReply => {
+    const path = page === '' ? root : `${root}/${page}`
+    if (hasTrailingSlash(request.url)) {
+      const [, query = ''] = request.url.split(/(?=\?)/)
+      return reply.redirect(`..${path.slice(path.lastIndexOf('/'))}${query}`)
     }
+    const { html, headers } = console.page('index.html', path, root)
+    const session = app.sessions.find(request) ? 'yes' : ''
+    return reply
+      .headers(headers)
+      .type('text/html; charset=utf-8')
+      .send(html.replace('{{signed-in}}', session))
+  }
+  for (const root of endpointPaths(app.config.endpointPrefix, { fixed: ['/ui'], prefixed: ['/ui'] })) {
+    app.get(root, { config: { admin: true, docs, ...role } }, (request, reply) => send(request, reply, root))
+    app.get(
+      `${root}/:page`,
+      { config: { admin: true, docs: pageDocs, ...role }, schema: { params: Params } },
+      (request, reply) => {
+        const page = pages.find((each) => each === request.params.page)
+        if (page === undefined) throw notFound()
+        return send(request, reply, root, page)
+      },
+    )
+    // Open: whoever signs in needs them, and nothing in them depends on the router.
+    app.get(
+      `${root}/:build/*`,
+      { config: { admin: true, open: true, docs: false }, schema: { params: FileParams } },
+      async (request, reply) => {
+        const file = console.file(request.params['*'])
+        if (!file) throw notFound()
+        const coding = codingOf(request.headers['accept-encoding'])
+        reply.headers({
+          'cache-control':
+            request.params.build === console.build ? 'public, max-age=31536000, immutable' : 'no-store',
+          'x-content-type-options': 'nosniff',
+          vary: 'accept-encoding',
+        })
+        if (coding !== 'identity') reply.header('content-encoding', coding)
+        return reply.type(file.type).send(await file.body(coding))
+      },
+    )
   }
 }
 
 export default plugin
 
-function textOf(name: string): string {
-  return readFileSync(join(pageFolder, name), 'utf8')
+/** Browsers accept Brotli only by HTTPS and from this machine. */
+function codingOf(accepted = ''): 'br' | 'gzip' | 'identity' {
+  const codings = new Set(
+    accepted
+      .toLowerCase()
+      .split(',')
+      .map((each) => each.trim())
+      .filter((each) => !/;\s*q=0(?:\.0*)?$/.test(each))
+      .map((each) => each.replace(/;.*$/, '')),
+  )
+  if (codings.has('br')) return 'br'
+  return codings.has('gzip') ? 'gzip' : 'identity'
+}
+
+function notFound(): RouterError {
+  return new RouterError('not_found', 'The console has no such page', { code: 'not_found' })
 }

@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
@@ -20,16 +21,30 @@ const plugin: FastifyPluginAsync = async (app) => {
 
 export default plugin
 
+const PromptsSchema = Type.Object({
+  prompts: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      language: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+      placeholders: Type.Array(Type.String()),
+    }),
+  ),
+})
+
+const EndpointsSchema = Type.Object({
+  endpoints: Type.Array(Type.Object({ paths: Type.Array(Type.String()) }, { additionalProperties: true })),
+})
+
 const promptsDocs: EndpointDocs = {
   id: 'listPrompts',
   tag: 'Text endpoints',
   summary: 'List prompts',
-  answers: [json('The prompts: id, language, placeholders.')],
+  answers: [json('The prompts.', PromptsSchema)],
 }
 
 const endpointsDocs: EndpointDocs = {
   id: 'listTextEndpoints',
   tag: 'Text endpoints',
   summary: 'List text endpoints',
-  answers: [json('Each with its paths and the schemas of its requests and answers.')],
+  answers: [json('Each with its paths and the schemas of its requests and answers.', EndpointsSchema)],
 }

@@ -1,4 +1,6 @@
+import { Value } from '@sinclair/typebox/value'
 import { isObject, parseObject } from '../../lib/json/read.ts'
+import { RouterSchema } from '../../sdk/console/routers.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 import type { RedisLink, ScriptLink } from '../redis/client.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
@@ -88,9 +90,10 @@ export class RedisBoard implements FleetBoard {
 /** Undefined for a kind of message that this version does not know. */
 function messageOf(value: unknown): FleetMessage | undefined {
   if (!isObject(value)) return undefined
-  const { type, server, signals, models } = value
+  const { type, server, signals, models, about } = value
   if (type === 'signals' && typeof server === 'string')
     return { type, server, signals: isObject(signals) ? (signals as EngineSignals) : null }
   if (type === 'demand' && isObject(models)) return { type, models: models as ModelDemand }
+  if (type === 'router' && Value.Check(RouterSchema, about)) return { type, about }
   return undefined
 }

@@ -1,9 +1,11 @@
+import type { Router } from '../../sdk/console/routers.ts'
 import type { EngineSignals } from '../../sdk/engine-signals.ts'
 
 /** What routers tell each other. `null`: nothing is known of the server now. */
 export type FleetMessage =
   | { readonly type: 'signals'; readonly server: string; readonly signals: EngineSignals | null }
   | { readonly type: 'demand'; readonly models: ModelDemand }
+  | { readonly type: 'router'; readonly about: Router }
 
 /** What each model is asked for, by alias; models without demand are left out. */
 export type ModelDemand = Readonly<Record<string, Demand>>

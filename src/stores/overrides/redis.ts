@@ -2,7 +2,7 @@ import type { RedisLink, ScriptLink } from '../redis/client.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { overridesChannel, redisKeys } from '../redis/keys.ts'
 import type { LocalOverrides } from './local.ts'
-import { isSpent, keyOf, type Override, type OverrideStore, overrideIn } from './store.ts'
+import { isSpent, keyOf, type Override, type OverrideStore, overrideIn, textOf } from './store.ts'
 
 export interface RedisOverridesOptions {
   link: ScriptLink<'override'> & Pick<RedisLink, 'subscriber'>
@@ -109,9 +109,4 @@ export class RedisOverrides implements OverrideStore {
       if (isFirst) onLearned(override)
     })
   }
-}
-
-/** The same text for the same override in every process. */
-function textOf(override: Override): string {
-  return JSON.stringify(override, ['kind', 'target', 'model', 'value', 'at', 'by'])
 }

@@ -1,0 +1,299 @@
+/**
+ * What the console knows of the router: one stream of events (`P/events`), or where there is none the status every two
+ * seconds. Each signal is replaced by what has changed alone, so that a row of a table is drawn again only if it differs.
+ */
+
+import { batch, computed, signal } from '@preact/signals'
+
+const { dataset } = document.body
+/** Everything is asked for relative to this page, so that it works below any path. */
+export const apiRoot = new URL(dataset.api, document.baseURI).href
+export const uiRoot = new URL(dataset.ui, document.baseURI).href
+
+export const status = signal()
+export const problems = signal()
+export const history = signal()
+export const range = signal('15m')
+export const routers = signal()
+/** The latest requests, newest first, from the moment on at which the page was opened. */
+export const newRequests = signal([])
+/** Number of the latest request that is known, where somebody follows them. */
+export const newestRequest = signal()
+export const unknownModels = signal([])
+export const asOf = signal()
+/** `connecting`, `live`, `polling`, `refused` (needs a key) or `lost`. */
+export const connection = signal('connecting')
+/** Who is signed in; null: nobody; undefined: not asked yet. */
+export const me = signal()
+
+const ranks = { viewer: 1, operator: 2, admin: 3 }
+export const role = computed(() => ranks[me.value?.role] ?? 0)
+/** Whether whoever is signed in has at least this role. */
+export const may = (name) => role.value >= ranks[name]
+
+export class ApiError extends Error {
+  constructor(message, { status: code = 0, code: word, param } = {}) {
+    super(message)
+    Object.assign(this, { status: code, code: word, param })
+  }
+}
+
+/** Asks the router. Throws ApiError with the router's own words. */
+export async function api(path, { method = 'GET', body, headers = {}, signal: stop } = {}) {
+  const response = await send(path, { method, body, headers, stop })
+  if (response.status === 204) return undefined
+  return response.json()
+}
+
+export async function send(path, { method = 'GET', body, headers = {}, stop } = {}) {
+  let response
+  try {
+    response = await fetch(new URL(path, apiRoot), {
+      method,
+      headers: {
+        accept: 'application/json',
+        ...(body && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body && { body: JSON.stringify(body) }),
+      ...(stop && { signal: stop }),
+    })
+  } catch (error) {
+    if (error.name === 'AbortError') throw error
+    throw new ApiError('The router cannot be reached.')
+  }
+  if (response.ok) return response
+  const answer = await response.json().catch(() => ({}))
+  const error = answer.error ?? answer
+  const message =
+    typeof error === 'string' ? error : (error.detail ?? error.message ?? `HTTP ${response.status}`)
+  throw new ApiError(message, { status: response.status, code: error.code, param: error.param })
+}
+
+export const pathPart = (name) => name.split('/').map(encodeURIComponent).join('/')
+
+/** Asks who is signed in. When a session has ended, the same address shows the page that asks for a key. */
+export async function readSession() {
+  const before = me.value
+  if (!before && dataset.session === '') {
+    me.value = null
+    return
+  }
+  try {
+    me.value = await api('session')
+  } catch (error) {
+    if (error.status === 401 && before) return location.reload()
+    if (error.status !== 0) me.value = null
+  }
+}
+
+export async function signIn(key) {
+  me.value = await api('session', { method: 'POST', headers: { authorization: `Bearer ${key}` } })
+  watch()
+}
+
+export async function signOut() {
+  await api('session', { method: 'DELETE' })
+  location.reload()
+}
+
+let source
+let polling
+let lastHeard = 0
+
+/** Follows the router from now on. */
+export function watch() {
+  source?.close()
+  source = new EventSource(new URL(`events?range=${range.value}`, apiRoot))
+  for (const [name, take] of Object.entries(events)) {
+    source.addEventListener(name, ({ data }) => {
+      lastHeard = Date.now()
+      stopPolling()
+      batch(() => {
+        connection.value = 'live'
+        take(JSON.parse(data))
+      })
+    })
+  }
+  source.addEventListener('error', () => {
+    // It connects again by itself, unless the answer was no stream.
+    if (document.hidden) return
+    if (source.readyState === EventSource.CLOSED) setTimeout(watch, 10_000)
+    startPolling()
+  })
+}
+
+/** Browsers open six connections to a host: a page that nobody sees gives its own back. */
+function watchWhileSeen() {
+  const stop = () => {
+    source?.close()
+    stopPolling()
+  }
+  window.addEventListener('pagehide', stop)
+  window.addEventListener('pageshow', ({ persisted }) => persisted && watch())
+  let hiding
+  document.addEventListener('visibilitychange', () => {
+    clearTimeout(hiding)
+    if (document.hidden) hiding = setTimeout(stop, 30_000)
+    else if (source?.readyState === EventSource.CLOSED) watch()
+  })
+}
+
+export function startWatching() {
+  void readSession()
+  watchWhileSeen()
+  watch()
+  void readRouters()
+  setInterval(() => void readRouters(), 15_000)
+  setInterval(() => void readActivity(), 15_000)
+  setInterval(() => {
+    if (!document.hidden && connection.value === 'live' && Date.now() - lastHeard > 15_000) startPolling()
+  }, 1_000)
+}
+
+export function setRange(wanted) {
+  range.value = wanted
+  history.value = undefined
+  watch()
+}
+
+async function readRouters() {
+  routers.value = await api('routers').catch(() => routers.value)
+}
+
+/** The events tell of the whole router alone; what each target did comes with the history. */
+async function readActivity() {
+  if (connection.value !== 'live' || document.hidden) return
+  const read = await api(`history?range=${range.value}`).catch(() => undefined)
+  if (read?.range === range.value) history.value = read
+}
+
+function startPolling() {
+  polling ??= setInterval(() => void poll(), 2_000)
+  void poll()
+}
+
+function stopPolling() {
+  clearInterval(polling)
+  polling = undefined
+}
+
+async function poll() {
+  try {
+    const [now, wrong] = await Promise.all([api('status'), api('problems').catch(() => problems.value)])
+    if (polling === undefined) return
+    batch(() => {
+      connection.value = 'polling'
+      asOf.value = new Date()
+      status.value = now
+      problems.value = wrong
+    })
+    history.value = await api(`history?range=${range.value}`)
+    if (newestRequest.value !== undefined) {
+      const { data, newest, ...rest } = await api(`requests?limit=1000&since=${newestRequest.value}`)
+      newestRequest.value = newest
+      events.requests({ data, ...rest })
+    }
+  } catch (error) {
+    if (polling === undefined) return
+    if (error.status === 401 || error.status === 403) {
+      connection.value = 'refused'
+      return void readSession()
+    }
+    if (error.status === 0 || error.status >= 500) connection.value = 'lost'
+  }
+}
+
+const events = {
+  status(whole) {
+    asOf.value = new Date()
+    status.value = whole
+  },
+  delta({ at, ...changes }) {
+    asOf.value = new Date(at)
+    if (status.value) status.value = merged(status.value, changes)
+  },
+  problems(list) {
+    problems.value = list
+  },
+  requests({ data, unknown_models: unknown }) {
+    if (data.length > 0) newRequests.value = [...data, ...newRequests.value].slice(0, keptRequests)
+    if (unknown) unknownModels.value = unknown
+  },
+  history(whole) {
+    history.value = whole
+  },
+  step(steps) {
+    if (history.value) history.value = withSteps(history.value, steps)
+  },
+  heartbeat({ at }) {
+    asOf.value = new Date(at)
+  },
+  end({ reason }) {
+    if (reason === 'session_ended') return location.reload()
+    startPolling()
+  },
+}
+
+const keptRequests = 1_000
+
+/** The status with the changes in it; what did not change stays the same object. */
+export function merged(before, { status: top = {}, models = [], removed = [] }) {
+  const changes = new Map(models.map((model) => [model.name, model]))
+  const kept = before.models
+    .filter(({ name }) => !removed.includes(name))
+    .map((model) => {
+      const change = changes.get(model.name)
+      changes.delete(model.name)
+      return change ? mergedModel(model, change) : model
+    })
+  return { ...before, ...top, models: [...kept, ...changes.values()] }
+}
+
+function mergedModel(model, { targets = [], removed = [], ...rest }) {
+  const changes = new Map(targets.map((target) => [target.id, target]))
+  const kept = model.targets
+    .filter(({ id }) => !removed.includes(id))
+    .map((target) => {
+      const change = changes.get(target.id)
+      if (!change) return target
+      changes.delete(target.id)
+      const { unset = [], ...members } = change
+      const next = { ...target, ...members }
+      for (const name of unset) delete next[name]
+      return next
+    })
+  return { ...model, ...rest, targets: [...kept, ...changes.values()] }
+}
+
+const series = [
+  'requests',
+  'errors',
+  'client_errors',
+  'client_gone',
+  'prompt_tokens',
+  'completion_tokens',
+  'ttft_p50_ms',
+  'ttft_p95_ms',
+  'queue',
+  'running',
+]
+
+/** The history with its last steps replaced, and moved on when another step has begun. */
+export function withSteps(before, { from, totals, ...steps }) {
+  const stepMs = before.step_seconds * 1000
+  const length = before.requests.length
+  const at = Math.round((Date.parse(from) - Date.parse(before.from)) / stepMs)
+  const moved = Math.max(0, at + steps.requests.length - length)
+  const next = { ...before, totals: totals ?? before.totals }
+  next.from = new Date(Date.parse(before.from) + moved * stepMs).toISOString()
+  for (const name of series) {
+    const values = [...before[name].slice(moved), ...Array(moved).fill(null)].slice(-length)
+    for (const [index, value] of (steps[name] ?? []).entries()) {
+      const place = at - moved + index
+      if (place >= 0 && place < length) values[place] = value
+    }
+    next[name] = values
+  }
+  return next
+}

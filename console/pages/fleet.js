@@ -1,0 +1,267 @@
+/** All targets, by server or by model: what they do, what is wrong with them, and what an operator may do to them. */
+
+import { computed, signal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import {
+  Empty,
+  failures,
+  html,
+  isTroubled,
+  Meter,
+  memo,
+  ms,
+  none,
+  percent,
+  plural,
+  rate,
+  Segments,
+  Spark,
+  State,
+  share,
+  stateNote,
+  sum,
+  Table,
+  whole,
+} from '../kit.js'
+import { history, status } from '../live.js'
+import { act, TargetDrawer } from './fleet-actions.js'
+
+const view = signal('server')
+const words = signal('')
+const onlyTroubled = signal(false)
+/** Groups whose healthy targets are shown one by one. */
+const unfolded = signal(new Set())
+const opened = signal()
+
+/** From here on, healthy targets of a group are one line. */
+const foldFrom = 10
+/** Rows of a group that are drawn before somebody asks for more: an update may have to draw all of them again. */
+const pageLength = 40
+/** How many rows of a group are shown, where it is more. */
+const lengths = signal(new Map())
+
+/** The server of a target, as far as its id or the status says it. */
+function serverOf({ id, server }, model) {
+  if (server) return server
+  const at = id.lastIndexOf(`/${model}`)
+  if (at > 0) return id.slice(0, at)
+  return id.startsWith(`${model}@`) ? id.slice(model.length + 1).replace(/#\d+$/, '') : id.split('/')[0]
+}
+
+/** Activity of the range that is chosen on the overview, by target and model. */
+const activity = computed(
+  () => new Map((history.value?.targets ?? []).map((each) => [`${each.model}\n${each.id}`, each])),
+)
+
+const entries = computed(() =>
+  (status.value?.models ?? []).flatMap((model) =>
+    model.targets.map((target) => ({ target, model, server: serverOf(target, model.name) })),
+  ),
+)
+
+const groups = computed(() => {
+  const text = words.value.trim().toLowerCase()
+  const byModel = view.value === 'model'
+  const found = new Map(
+    byModel ? (status.value?.models ?? []).map((model) => [model.name, { model, rows: [] }]) : [],
+  )
+  for (const entry of entries.value) {
+    const { target, model, server } = entry
+    const texts = [model.name, target.id, target.type, server, target.address ?? '']
+    const isWanted =
+      (!onlyTroubled.value || isTroubled(target)) && texts.some((each) => each.toLowerCase().includes(text))
+    const key = byModel ? model.name : ''
+    if (!found.has(key)) found.set(key, { rows: [] })
+    if (isWanted) found.get(key).rows.push(entry)
+  }
+  return [...found]
+    .map(([name, { model, rows }]) => ({ name, model, rows: byModel ? rows : rows.toSorted(byServer) }))
+    .filter(
+      ({ name, rows }) =>
+        rows.length > 0 || (byModel && !onlyTroubled.value && name.toLowerCase().includes(text)),
+    )
+})
+
+const byServer = (one, other) => one.server.localeCompare(other.server, undefined, { numeric: true })
+
+export default function Fleet() {
+  useEffect(() => {
+    const wanted = new URLSearchParams(location.search).get('target')
+    if (wanted) opened.value = { id: wanted }
+    return () => {
+      opened.value = undefined
+    }
+  }, [])
+  if (!status.value) return html`<${Empty}>Loading ...</${Empty}>`
+  return html`<${Filters} />
+    <section class="card" aria-label="Targets"><${Targets} /></section>
+    <${Opened} />`
+}
+
+function Filters() {
+  const all = entries.value.map(({ target }) => target)
+  const counts = Map.groupBy(all, ({ state }) => state)
+  const order = [
+    'down',
+    'open',
+    'misconfigured',
+    'hung',
+    'busy',
+    'trial',
+    'loading',
+    'asleep',
+    'drained',
+    'parked',
+    'up',
+  ]
+  return html`<div class="row apart">
+    <search class="filters">
+      <${Segments} label="Group" value=${view.value} options=${[['server', 'By server'], ['model', 'By model']]} onChange=${(
+        key,
+      ) => {
+        view.value = key
+      }} />
+      <input type="search" id="find" aria-label="Find a server, model or target" placeholder="Find a server or model" autocomplete="off"
+        value=${words.value} onInput=${({ currentTarget }) => {
+          words.value = currentTarget.value
+        }} />
+      <label class="check"><input type="checkbox" id="troubled" checked=${onlyTroubled.value} onChange=${({
+        currentTarget,
+      }) => {
+        onlyTroubled.value = currentTarget.checked
+      }} /> Only with trouble</label>
+    </search>
+    <p class="row small quiet" id="counts">${order
+      .filter((state) => counts.has(state))
+      .map(
+        (state) =>
+          html`<span key=${state}><${State} of=${state} note=${` ${counts.get(state).length}`} /></span>`,
+      )}</p>
+  </div>`
+}
+
+function Targets() {
+  const byModel = view.value === 'model'
+  if (groups.value.length === 0) return html`<${Empty}>No target matches.</${Empty}>`
+  const head = [
+    byModel ? 'Target' : 'Server',
+    'State',
+    [byModel ? 'Weight' : 'Model', byModel ? 'number wide-only' : 'narrow-hidden'],
+    ['In flight', 'number'],
+    ['Queue', 'number medium-only'],
+    ['KV cache', 'medium-only'],
+    ['Cache hits', 'number wide-only'],
+    ['Tokens/s', 'number narrow-hidden'],
+    ['First token', 'number narrow-hidden'],
+    ['Failed', 'number medium-only'],
+    ['Requests', 'wide-only'],
+  ]
+  return html`<${Table} label=${byModel ? 'Targets by model' : 'Targets by server'} head=${head}>
+    ${groups.value.map((group) => html`<${Group} key=${`${view.value} ${group.name}`} ...${group} byModel=${byModel} />`)}
+  </${Table}>`
+}
+
+function Group({ name, model, rows, byModel }) {
+  const troubled = rows.filter(({ target }) => isTroubled(target))
+  const well = rows.filter(({ target }) => !isTroubled(target))
+  const key = `${byModel} ${name}`
+  const isFolded = well.length > foldFrom && !unfolded.value.has(key) && words.value.trim() === ''
+  const length = lengths.value.get(key) ?? pageLength
+  const all = [...troubled, ...(isFolded ? [] : well)]
+  const shown = all.slice(0, length)
+  const more = () => {
+    lengths.value = new Map(lengths.value).set(key, length + pageLength)
+  }
+  const toggle = () => {
+    const next = new Set(unfolded.value)
+    if (!next.delete(key)) next.add(key)
+    unfolded.value = next
+  }
+  const known = activity.value
+  return html`<tbody>
+    ${byModel && html`<${ModelRow} model=${model} count=${rows.length} />`}
+    ${shown.map(
+      ({
+        target,
+        model: { name: of },
+        server,
+      }) => html`<${Row} key=${`${of}\n${target.id}`} target=${target} model=${of} server=${server}
+        byModel=${byModel} activity=${known.get(`${of}\n${target.id}`)} />`,
+    )}
+    ${well.length > foldFrom && words.value.trim() === '' && html`<${Fold} rows=${well} isFolded=${isFolded} onToggle=${toggle} />`}
+    ${
+      all.length > length &&
+      html`<tr class="group"><td colspan="11"><span class="row"><span class="quiet">${length} of ${all.length} are shown.</span>
+        <button type="button" onClick=${more}>Show ${Math.min(pageLength, all.length - length)} more</button></span></td></tr>`
+    }
+  </tbody>`
+}
+
+function Fold({ rows, isFolded, onToggle }) {
+  const targets = rows.map(({ target }) => target)
+  const busy = sum(targets.map((target) => target.in_flight))
+  return html`<tr class="group"><td colspan="11">
+    <span class="row"><span class="state"><span class="dot" data-tone="good"></span>${plural(rows.length, 'healthy target')}</span>
+      <span class="quiet">${whole(busy)} in flight, ${whole(sum(targets.map((target) => target.requests_per_minute)))} requests/min</span>
+      <button type="button" aria-expanded=${String(!isFolded)} onClick=${onToggle}>${isFolded ? 'Show all' : 'Fold'}</button></span>
+  </td></tr>`
+}
+
+function ModelRow({ model, count }) {
+  const { name, strategy, waiting, panic, refused_per_minute: refused, targets } = model
+  return html`<tr class="group"><th scope="rowgroup" colspan="11"><span class="row apart">
+    <span class="row"><span>${name}</span><span class="tag">${strategy}</span>
+      <span class="quiet small">${plural(count, 'target')}</span>
+      ${waiting > 0 && html`<span class="small warn">${whole(waiting)} waiting</span>`}
+      ${refused > 0 && html`<span class="small bad">${whole(refused)} refused in the last minute</span>`}
+      ${panic && html`<span class="small bad">all are down: those that only time out are used</span>`}
+      ${targets.length === 0 && html`<span class="small bad">no targets</span>`}</span>
+    <span class="row narrow-hidden">
+      <button type="button" class="ghost" aria-label=${`Load ${name}`} onClick=${() => act('load', { model: name })}>Load</button>
+      <button type="button" class="ghost" aria-label=${`Unload ${name}`} onClick=${() => act('unload', { model: name })}>Unload</button>
+      <button type="button" class="ghost" aria-label=${`Weights of ${name}`} onClick=${() => act('weights', { model: name })}>Weights</button>
+    </span></span></th></tr>`
+}
+
+const Row = memo(({ target, model, server, byModel, activity: seen }) => {
+  const { engine = {}, in_flight: inFlight, places } = target
+  const note = stateNote(target).replace(/^, /, '')
+  const open = () => {
+    opened.value = { id: target.id, model }
+  }
+  const isServer = !byModel && server !== target.id
+  const [failed, all] = seen ? [sum(seen.errors), sum(seen.requests)] : [0, 0]
+  const rowClick = ({ target: at }) => at.closest('button, a') === null && open()
+  return html`<tr class="link" onClick=${rowClick} data-target=${target.id}>
+    <th scope="row"><button type="button" class="plain" onClick=${open} title=${target.id}><span class="cut">${byModel ? target.id : server}</span></button>
+      ${isServer && target.address ? html`<span class="quiet small medium-only"> ${target.address}</span>` : ''}
+      ${!byModel && html`<span class="narrow-only quiet small nowrap">${model}</span>`}</th>
+    <td class="state-cell"><${State} of=${target.state} />${note !== '' && html`<span class="why">${note}</span>`}</td>
+    ${
+      byModel
+        ? html`<td class="number wide-only">${share(target.weight)}${target.configured_weight !== undefined && html` <span class="quiet">(set)</span>`}</td>`
+        : html`<td class="narrow-hidden"><span class="cut" title=${model}>${model}</span></td>`
+    }
+    <td class="number">${whole(inFlight)}${places !== undefined && html`<span class="quiet">/${places}</span>`}</td>
+    <td class="number medium-only">${engine.waiting === undefined ? none : whole(engine.waiting)}</td>
+    <td class="medium-only">${engine.kv_use === undefined ? none : html`<span class="nowrap"><${Meter} share=${engine.kv_use} label=${`KV cache ${percent(engine.kv_use)}`} />${percent(engine.kv_use)}</span>`}</td>
+    <td class="number wide-only">${engine.cache_hit_ratio === undefined ? none : percent(engine.cache_hit_ratio)}</td>
+    <td class="number narrow-hidden">${rate(target.tokens_per_second)}</td>
+    <td class="number narrow-hidden">${ms(target.first_content_ms)}</td>
+    <td class=${failed > 0 ? 'number medium-only bad' : 'number medium-only'}>${failures(failed, all)}</td>
+    <td class="wide-only">${seen ? html`<${Spark} values=${seen.requests} label=${`${plural(all, 'request')} in the range`} />` : none}</td>
+  </tr>`
+})
+
+function Opened() {
+  const wanted = opened.value
+  if (!wanted) return null
+  const entry = entries.value.find(
+    ({ target, model }) => target.id === wanted.id && (!wanted.model || wanted.model === model.name),
+  )
+  const models = entries.value.filter(({ target }) => target.id === wanted.id).map(({ model }) => model.name)
+  return html`<${TargetDrawer} id=${wanted.id} entry=${entry} models=${models} activity=${entry && activity.value.get(`${entry.model.name}\n${wanted.id}`)}
+    onClose=${() => {
+      opened.value = undefined
+    }} />`
+}

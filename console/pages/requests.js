@@ -1,0 +1,320 @@
+/** The latest requests without their content: who asked what, which target answered and why, and how long each part took. */
+
+import { computed, signal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import {
+  Card,
+  clock,
+  compact,
+  Dialog,
+  Empty,
+  html,
+  inWords,
+  memo,
+  ms,
+  Notice,
+  none,
+  plural,
+  rate,
+  State,
+  Table,
+  Time,
+  whole,
+} from '../kit.js'
+import { api, newestRequest, newRequests, pathPart, status, unknownModels } from '../live.js'
+import { Facts } from './fleet-actions.js'
+
+const loaded = signal()
+const failure = signal('')
+const older = signal()
+const follows = signal(true)
+/** What was new when following stopped. */
+const frozen = signal([])
+const find = signal('')
+const filter = signal({ model: '', status: '', client: '' })
+const opened = signal()
+
+const keptRows = 1_000
+
+/** Statuses in groups, as in the query. */
+const statuses = [
+  ['', 'All statuses'],
+  ['2xx', 'Answered (2xx)'],
+  ['4xx', 'Rejected (4xx)'],
+  ['5xx', 'Failed (5xx)'],
+  ['429', 'Over a limit (429)'],
+]
+
+function isWanted({ model, asked, answered_by: other, status: code, client }) {
+  const { model: name, status: wanted, client: who } = filter.value
+  if (name !== '' && ![model, asked, other].includes(name)) return false
+  if (who !== '' && client !== who) return false
+  return wanted === '' || (wanted.endsWith('xx') ? String(code)[0] === wanted[0] : String(code) === wanted)
+}
+
+const rows = computed(() => {
+  const known = loaded.value ?? []
+  const newest = known[0]?.seq ?? 0
+  const fresh = (follows.value ? newRequests.value : frozen.value).filter(
+    (each) => each.seq > newest && isWanted(each),
+  )
+  const text = find.value.trim().toLowerCase()
+  const all = [...fresh, ...known].slice(0, keptRows)
+  if (text === '') return all
+  return all.filter(({ id, client, model, asked, target, reason, error, operation }) =>
+    [id, client, model, asked, target, reason, error?.code, error?.text, operation].some((each) =>
+      each?.toLowerCase().includes(text),
+    ),
+  )
+})
+
+async function load(cursor) {
+  const query = new URLSearchParams({ limit: '200' })
+  for (const [name, value] of Object.entries(filter.value)) if (value !== '') query.set(name, value)
+  if (cursor) query.set('cursor', cursor)
+  try {
+    const answer = await api(`requests?${query}`)
+    loaded.value = cursor ? [...loaded.value, ...answer.data] : answer.data
+    older.value = answer.next_cursor
+    newestRequest.value ??= answer.newest
+    unknownModels.value = answer.unknown_models ?? unknownModels.value
+    failure.value = ''
+  } catch ({ message }) {
+    failure.value = message
+  }
+}
+
+function change(more) {
+  filter.value = { ...filter.value, ...more }
+  void load()
+}
+
+export default function Requests() {
+  useEffect(() => {
+    const id = new URLSearchParams(location.search).get('id')
+    if (id)
+      void api(`requests/${pathPart(id)}`).then(
+        (request) => {
+          opened.value = request
+        },
+        ({ message }) => {
+          failure.value = message
+        },
+      )
+    void load()
+    return () => {
+      opened.value = undefined
+    }
+  }, [])
+  return html`<${Filters} />
+    ${failure.value !== '' && html`<${Notice} tone="bad">${failure.value}</${Notice}>`}
+    <section class="card" aria-label="Requests"><${Rows} /></section>
+    <${Unknown} />
+    ${
+      opened.value &&
+      html`<${Details} request=${opened.value} onClose=${() => {
+        opened.value = undefined
+      }} />`
+    }`
+}
+
+function Filters() {
+  const names = (status.value?.models ?? []).map(({ name }) => name)
+  const { model, status: code, client } = filter.value
+  const toggle = () => {
+    frozen.value = newRequests.value
+    follows.value = !follows.value
+  }
+  return html`<div class="row apart">
+    <search class="filters">
+      <input type="search" id="find" aria-label="Find in the list" placeholder="Find id, client, target, error" autocomplete="off" value=${find.value}
+        onInput=${({ currentTarget }) => {
+          find.value = currentTarget.value
+        }} />
+      <select aria-label="Model" id="model" value=${model} onChange=${({ currentTarget }) => change({ model: currentTarget.value })}>
+        <option value="">All models</option>${names.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select>
+      <select aria-label="Status" id="status" value=${code} onChange=${({ currentTarget }) => change({ status: currentTarget.value })}>
+        ${statuses.map(([key, text]) => html`<option key=${key} value=${key}>${text}</option>`)}</select>
+      ${client !== '' && html`<button type="button" onClick=${() => change({ client: '' })} aria-label=${`Requests of all clients, not only ${client}`}>client ${client} ×</button>`}
+    </search>
+    <span class="row"><span class="quiet small">${plural(rows.value.length, 'request')}</span>
+      <button type="button" id="follow" aria-pressed=${String(follows.value)} onClick=${toggle}>
+        <span class="dot" data-tone=${follows.value ? 'good' : 'none'}></span>${follows.value ? 'Following' : 'Follow'}</button></span>
+  </div>`
+}
+
+function Rows() {
+  if (!loaded.value && failure.value === '') return html`<${Empty}>Loading ...</${Empty}>`
+  if (rows.value.length === 0)
+    return html`<${Empty}>No request yet that matches. The router keeps the latest 1,000 of all its processes, without prompts and answers.</${Empty}>`
+  const head = [
+    'Time',
+    ['Client', 'narrow-hidden'],
+    'Model',
+    ['Target', 'medium-only'],
+    'Outcome',
+    ['Queue', 'number wide-only'],
+    ['First token', 'number narrow-hidden'],
+    ['Tokens', 'number medium-only'],
+    ['Tokens/s', 'number wide-only'],
+    ['Duration', 'number narrow-hidden'],
+    ['Attempts', 'number wide-only'],
+  ]
+  return html`<${Table} label="Requests, the latest first" head=${head}><tbody>${rows.value.map(
+    (request) => html`<${Row} key=${request.seq} request=${request} />`,
+  )}</tbody></${Table}>
+  ${older.value && html`<p class="empty"><button type="button" onClick=${() => void load(older.value)}>Older requests</button></p>`}`
+}
+
+const Row = memo(({ request }) => {
+  const {
+    at,
+    client,
+    model,
+    asked,
+    answered_by: other,
+    target,
+    reason,
+    queue_ms: queue,
+    ttft_ms: ttft,
+    status: code,
+    outcome,
+    error,
+    attempts,
+  } = request
+  const open = () => {
+    opened.value = request
+  }
+  const rowClick = ({ target: clicked }) => clicked.closest('button, a') === null && open()
+  return html`<tr class="link" onClick=${rowClick}>
+    <th scope="row" class="nowrap"><button type="button" class="plain" onClick=${open} aria-label=${`Request at ${clock(at)}`}>${clock(at)}</button></th>
+    <td class="narrow-hidden"><span class="cut">${client ?? none}</span></td>
+    <td><span class="cut">${model ?? asked ?? none}</span>${other && html`<span class="quiet small">answered by ${other}</span>`}</td>
+    <td class="medium-only" title=${reason ?? ''}><span class="cut">${target ?? none}</span></td>
+    <td><${State} of=${outcome} /> <span class="quiet small">${outcome === 'success' ? '' : error ? inWords(error.code) : code}</span></td>
+    <td class="number wide-only">${queue > 0 ? ms(queue) : none}</td>
+    <td class="number narrow-hidden">${ms(ttft)}</td>
+    <td class="number medium-only">${tokens(request)}</td>
+    <td class="number wide-only">${rate(request.tokens_per_second)}</td>
+    <td class="number narrow-hidden">${ms(request.duration_ms)}</td>
+    <td class="number wide-only">${attempts.length}</td>
+  </tr>`
+})
+
+function tokens({ prompt_tokens: asked, completion_tokens: answered }) {
+  if (asked === null && answered === null) return none
+  return `${asked === null ? none : compact(asked)} → ${answered === null ? none : compact(answered)}`
+}
+
+function Unknown() {
+  const names = unknownModels.value
+  if (names.length === 0) return null
+  const head = [
+    'Asked for',
+    ['Times', 'number'],
+    ['Clients', 'narrow-hidden'],
+    ['Last', 'narrow-hidden'],
+    'Did they mean',
+  ]
+  return html`<${Card} title="Unknown models" id="unknown" end=${html`<span class="quiet small">what clients ask for and do not get</span>`}>
+    <${Table} label="Unknown models that clients ask for" head=${head}><tbody>${names.map(
+      ({ name, count, clients, last, exists, did_you_mean: meant }) => html`<tr key=${name}>
+        <th scope="row"><span class="cut">${name}</span></th><td class="number">${whole(count)}</td>
+        <td class="narrow-hidden">${clients.length === 0 ? none : clients.join(', ')}</td><td class="narrow-hidden"><${Time} at=${last} /></td>
+        <td>${exists ? 'exists, but this client may not use it' : (meant ?? none)}</td></tr>`,
+    )}</tbody></${Table}></${Card}>`
+}
+
+function Details({ request, onClose }) {
+  const {
+    id,
+    at,
+    client,
+    method,
+    endpoint,
+    dialect,
+    stream,
+    model,
+    asked,
+    target,
+    reason,
+    queue_ms: queue,
+    cached_tokens: cached,
+    status: code,
+    outcome,
+    error,
+    dropped,
+  } = request
+  const facts = [
+    ['Arrived', new Date(at).toLocaleString()],
+    ['Outcome', html`<${State} of=${outcome} /> <span class="quiet">HTTP ${code}</span>`],
+    [
+      'Error',
+      error && html`${inWords(error.code)} <code class="quiet">${error.code}</code><br />${error.text}`,
+    ],
+    [
+      'Client',
+      client &&
+        html`<button type="button" class="plain" onClick=${() => {
+          onClose()
+          change({ client })
+        }}>${client}</button>`,
+    ],
+    ['Model', asked ? `${asked} (unknown)` : model],
+    ['Answered by', request.answered_by],
+    ['Target', target],
+    ['Why this one', reason],
+    [
+      'Endpoint',
+      endpoint &&
+        html`<code>${method} ${endpoint}</code>${dialect && ` (${dialect}${stream ? ', streamed' : ''})`}`,
+    ],
+    ['In the queue', queue > 0 && ms(queue)],
+    ['First token', ms(request.ttft_ms)],
+    ['Tokens', `${tokens(request)}${cached ? `, ${whole(cached)} of the prompt cached` : ''}`],
+    ['Tokens/s', rate(request.tokens_per_second)],
+    ['Duration', ms(request.duration_ms)],
+    ['Dropped', dropped && `${dropped.join(', ')}: the target cannot carry them`],
+    ['Process', request.worker > 0 && request.worker],
+    ['Request id', html`<code>${id}</code>`],
+  ]
+  return html`<${Dialog} title="Request" kind="drawer" onClose=${onClose}><${Timeline} request=${request} /><${Facts} facts=${facts} /></${Dialog}>`
+}
+
+/** Where the time went: the queue, and each attempt until its first token and to its end. */
+function Timeline({ request: { duration_ms: all, queue_ms: queue, attempts } }) {
+  const total = Math.max(all, ...attempts.map(({ end_ms: end }) => end ?? 0), 1)
+  const bar = (kind, from, to) =>
+    html`<span class="bar" data-kind=${kind} style=${{ left: `${(from / total) * 100}%`, width: `${Math.max(0.4, ((to - from) / total) * 100)}%` }}></span>`
+  const queued = attempts.length === 0 ? queue : 0
+  return html`<section class="stack" aria-label="Timeline"><div class="row apart"><h3>Attempts</h3>
+      <span class="legend"><span><span class="key key-5"></span>queue</span><span><span class="key"></span>answer (pale: until its first token)</span><span><span class="key key-6"></span>failed</span></span></div>
+    <ol class="timeline">
+      ${queued > 0 && html`<li><span>queue</span><span class="lane">${bar('queue', 0, queued)}</span><span class="number">${ms(queued)}</span></li>`}
+      ${attempts.length === 0 && html`<li class="quiet"><span>none</span><span class="lane"></span><span class="number">${ms(all)}</span></li>`}
+      ${attempts.map(
+        (
+          {
+            target,
+            model,
+            start_ms: start,
+            queue_ms: waited,
+            ttft_ms: ttft,
+            end_ms: end,
+            outcome,
+            error,
+            reason,
+          },
+          index,
+        ) => {
+          const last = end ?? total
+          const first = ttft === null ? undefined : Math.min(last, start + ttft)
+          return html`<li key=${index} title=${reason ?? ''}>
+          <span class="attempt"><span class="cut">${target}</span><span class="quiet small">${outcome === 'success' ? model : error ? inWords(error.code) : outcome}</span></span>
+          <span class="lane">${waited > 0 && bar('queue', Math.max(0, start - waited), start)}
+            ${outcome === 'failure' ? bar('failure', start, last) : first === undefined ? bar(outcome === 'success' ? 'answer' : 'wait', start, last) : [bar('wait', start, first), bar('answer', first, last)]}</span>
+          <span class="number">${ms(last - start)}</span></li>`
+        },
+      )}
+    </ol></section>`
+}

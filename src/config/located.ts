@@ -1,0 +1,32 @@
+import { readJsonc } from '../lib/json/jsonc.ts'
+import { errorPosition, fromTextPosition } from './config-path.ts'
+
+/** A message about a file, with the position that it is about. */
+export interface Located {
+  message: string
+  line: number | null
+  column: number | null
+}
+
+/** Takes apart an error as `errorsAtPositions` writes it: `file:line:column: message`, without the name of the file. */
+export function locatedError(error: string, path: string): Located {
+  const rest = error.startsWith(`${path}:`) ? error.slice(path.length + 1) : error
+  const [, line, column, message = rest] = /^(\d+):(\d+): ?(.*)$/s.exec(rest) ?? []
+  return {
+    message: message.trim(),
+    line: line === undefined ? null : Number(line),
+    column: column === undefined ? null : Number(column),
+  }
+}
+
+/** Warnings about a models-config.json with their positions in its text. */
+export function locatedWarnings(warnings: readonly string[], text: string): Located[] {
+  if (warnings.length === 0) return []
+  const document = readJsonc(text)
+  return warnings.map((warning) => {
+    const given = fromTextPosition(warning)
+    if (given) return { message: given.message, ...given.position }
+    const position = document.syntaxError ? undefined : errorPosition(warning, document)
+    return { message: warning, line: position?.line ?? null, column: position?.column ?? null }
+  })
+}

@@ -1,0 +1,108 @@
+import cluster from 'node:cluster'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { closestName } from '../../lib/did-you-mean.ts'
+import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { UnknownModel } from '../../sdk/console/recent-requests.ts'
+import { maxRequests } from '../../stores/activity/request-list.ts'
+import type { ActivityPart, ActivityStore, UnknownAsked } from '../../stores/activity/store.ts'
+import { openActivity } from '../../stores/choose.ts'
+import { type EndedRequest, recentRequest, shownName } from './recent-request.ts'
+import { Tally } from './tally.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The recent past of all processes of this router: its history and its last requests. */
+    activity: ActivityStore
+  }
+}
+
+/** How often a process reports, in milliseconds. */
+const everyMs = 1_000
+/** Names that one report may carry. */
+const maxUnknown = 100
+
+/** Keeps the recent past of the router for the console, without Prometheus and in bounded memory. */
+export default fp(
+  (app, _options, done) => {
+    const tally = new Tally()
+    let ended: EndedRequest[] = []
+    let unlisted = 0
+    let unknown: UnknownAsked[] = []
+    let hadLoad = false
+    const worker = cluster.worker?.id ?? 0
+    app.exchanges.onStep((step) => {
+      if (step.type === 'attempt') tally.attempted(step.attempt)
+    })
+    app.exchanges.onEnd((record, { timeline, reasons, startedAt }) => {
+      const name = record.error?.unknownModel
+      if (name !== undefined && unknown.length < maxUnknown) unknown.push(askedInVain(app, record, name))
+      if (record.model !== undefined) tally.ended(record)
+      else if (name === undefined && record.operation === undefined) return
+      if (ended.length >= maxRequests) {
+        ended.shift()
+        unlisted++
+      }
+      ended.push({ record, timing: { timeline, reasons, startedAt }, endedAt: Date.now() })
+    })
+    const take = (): ActivityPart | undefined => {
+      const load = loadOf(app)
+      const hasLoad = load.waiting > 0 || load.running > 0
+      if (!hasLoad && !hadLoad && ended.length === 0 && tally.isEmpty) return undefined
+      hadLoad = hasLoad
+      const part = {
+        ...load,
+        ...tally.take(),
+        requests: ended.map((each) => recentRequest(each, worker)),
+        ...{ unlisted, unknown },
+      }
+      ended = []
+      unlisted = 0
+      unknown = []
+      return part
+    }
+    const store = openActivity(app, { take }, everyMs)
+    const named = (models: UnknownModel[]): UnknownModel[] =>
+      models.map((model) => ({ ...model, ...suggestion(app, model) }))
+    app.decorate('activity', {
+      ...store,
+      async requests(query) {
+        const page = await store.requests(query)
+        return { ...page, unknown_models: named(page.unknown_models) }
+      },
+      async news(since, range) {
+        const news = await store.news(since, range)
+        return { ...news, unknown_models: named(news.unknown_models) }
+      },
+    })
+    app.addHook('onClose', () => store.close())
+    done()
+  },
+  { name: 'activity', dependencies: ['config', 'exchange', 'models', 'balancer', 'holding'] },
+)
+
+function loadOf(app: FastifyInstance): Pick<ActivityPart, 'waiting' | 'running'> {
+  let [waiting, running] = [0, 0]
+  for (const model of app.models.all()) {
+    waiting += app.balancer.waiting(model) + app.holding.held(model)
+    for (const { inFlight } of app.balancer.signals(model)) running += inFlight
+  }
+  return { waiting, running }
+}
+
+function askedInVain(app: FastifyInstance, { client }: ExchangeRecord, name: string): UnknownAsked {
+  return { name: shownName(name), client: client ?? null, exists: app.models.find(name) !== undefined }
+}
+
+function suggestion(
+  app: FastifyInstance,
+  { name, exists }: UnknownModel,
+): Pick<UnknownModel, 'did_you_mean'> {
+  const nearest = exists
+    ? undefined
+    : closestName(
+        name,
+        app.models.listed().map(({ alias }) => alias),
+      )
+  return nearest === undefined ? {} : { did_you_mean: nearest }
+}

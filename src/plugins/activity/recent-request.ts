@@ -1,0 +1,109 @@
+import { present } from '../../lib/json/read.ts'
+import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
+import type { TimedAttempt } from '../../relay/timeline.ts'
+import { errorWords } from '../../sdk/console/error-words.ts'
+import type { RecentRequest, RequestAttempt } from '../../sdk/console/recent-requests.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+
+/** What is kept of a request that has ended, until it is reported. */
+export interface EndedRequest {
+  readonly record: ExchangeRecord
+  readonly timing: Pick<Exchange, 'timeline' | 'reasons' | 'startedAt'>
+  /** Milliseconds since 1970. */
+  readonly endedAt: number
+}
+
+const maxTextLength = 300
+/** More are dropped from the list: a text endpoint may ask hundreds of times. */
+const maxAttempts = 32
+
+/** A request without its prompt and its answer. */
+export function recentRequest(
+  { record, timing, endedAt }: EndedRequest,
+  worker: number,
+): Omit<RecentRequest, 'seq'> {
+  const { timeline, reasons, startedAt } = timing
+  const { usage, error, dropped, firstContentMs, durationMs, model, outcome } = record
+  const texts = reasons.all()
+  return {
+    id: record.id,
+    at: new Date(endedAt - durationMs).toISOString(),
+    duration_ms: tenths(durationMs),
+    client: record.client ?? null,
+    model: model ?? null,
+    ...present({
+      asked: error?.unknownModel === undefined ? undefined : shownName(error.unknownModel),
+      answered_by: record.answeringModel,
+    }),
+    dialect: record.dialect ?? null,
+    operation: record.operation ?? null,
+    method: record.method,
+    endpoint: record.endpoint,
+    stream: record.stream,
+    target: record.target ?? null,
+    reason: record.reason ?? null,
+    queue_ms: tenths(timeline.queueMs),
+    ttft_ms: record.stream && firstContentMs !== undefined ? tenths(firstContentMs) : null,
+    prompt_tokens: usage?.promptTokens ?? null,
+    completion_tokens: usage?.completionTokens ?? null,
+    cached_tokens: usage?.cachedTokens ?? null,
+    tokens_per_second: record.stream ? speedOf(record) : null,
+    status: record.status,
+    outcome,
+    ...(error && outcome !== 'success' ? { error: shownError(error) } : {}),
+    ...(dropped.length > 0 ? { dropped: [...dropped] } : {}),
+    attempts: timeline.attempts
+      .slice(0, maxAttempts)
+      .map((attempt, index) => shownAttempt(attempt, texts[index], { startedAt, durationMs })),
+    worker,
+  }
+}
+
+function shownAttempt(
+  { target, startedAt, queueMs, end, firstContentMs }: TimedAttempt,
+  reason: string | undefined,
+  request: { startedAt: number; durationMs: number },
+): RequestAttempt {
+  return {
+    ...{ target: target.id, model: target.model, type: target.type.name },
+    reason: reason ? reason : null,
+    start_ms: tenths(startedAt - request.startedAt),
+    queue_ms: tenths(queueMs),
+    ttft_ms: firstContentMs === undefined ? null : tenths(firstContentMs),
+    // The end of a stream is known a moment after its last byte.
+    end_ms: end ? tenths(Math.min(end.at - request.startedAt, request.durationMs)) : null,
+    outcome: end?.outcome ?? 'cancelled',
+    ...(end?.error ? { error: shownError(end.error) } : {}),
+  }
+}
+
+/** After the first token of a stream; null: unknown. */
+function speedOf({ usage, firstContentMs, durationMs }: ExchangeRecord): number | null {
+  const tokens = usage?.completionTokens ?? 0
+  const ms = durationMs - (firstContentMs ?? durationMs)
+  return tokens < 2 || ms < 1 ? null : tenths(((tokens - 1) * 1000) / ms)
+}
+
+/** As the log has it: an upstream's words, which may quote a prompt, are not among it. */
+function shownError(error: RouterError): { code: string; text: string } {
+  const { kind, message, quotesUpstream } = error
+  const code = codeOf(error)
+  const words = errorWords(code)
+  const text = words === code && kind !== 'client_gone' && !quotesUpstream ? message : words
+  return { code, text: text.slice(0, maxTextLength) }
+}
+
+/** Only codes of the router and of Node: an upstream's own code could contain anything. */
+function codeOf({ causeCode, code, kind }: RouterError): string {
+  return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
+}
+
+/** A name as a client sent it, made safe to show. */
+export function shownName(name: string): string {
+  const safe = name.replaceAll(/[\p{Cc}\p{Cf}]/gu, '?')
+  return safe.length > 128 ? `${safe.slice(0, 127)}…` : safe
+}
+
+function tenths(ms: number): number {
+  return Math.max(0, Math.round(ms * 10) / 10)
+}

@@ -1,0 +1,149 @@
+import type { Changes, ModelDelta, StatusDelta, TargetDelta } from '../../sdk/console/status-delta.ts'
+import type { ModelStatus, Status, TargetStatus } from '../../sdk/status.ts'
+
+/** Targets that one delta tells of: so an update of a large fleet costs no more than one of this size. */
+const maxTargets = 64
+
+interface KnownModel {
+  model: Record<string, string>
+  targets: Map<string, { members: Record<string, string>; state: string; toldAt: number }>
+}
+
+interface Changed {
+  model: ModelDelta
+  target: TargetDelta
+  known: KnownModel
+  members: Record<string, string>
+  /** Of a new one, or of another state. */
+  isUrgent: boolean
+  toldAt: number
+}
+
+/**
+ * Gives each status as the difference to what was told before. Of many changes, those of states go first and the others as long as there
+ * is room; what has waited longest is next.
+ */
+export class StatusDeltas {
+  #status: Record<string, string> = {}
+  readonly #models = new Map<string, KnownModel>()
+  #count = 0
+  #whole: Status | undefined
+
+  /** What all listeners know by now; undefined before the first. */
+  get whole(): Status | undefined {
+    return this.#whole
+  }
+
+  /** Undefined: nothing has changed. The first time everything is taken as told, and nothing is returned. */
+  next(status: Status): StatusDelta | undefined {
+    this.#count++
+    const isFirst = this.#whole === undefined
+    const delta = this.#deltaTo(status, isFirst)
+    this.#whole = isFirst ? status : applied(this.#whole ?? status, delta)
+    const isEmpty = Object.keys(delta.status).length === 0 && delta.models.length === 0 && !delta.removed
+    return isFirst || isEmpty ? undefined : delta
+  }
+
+  #deltaTo({ models, ...rest }: Status, isFirst: boolean): StatusDelta {
+    const top = textsOf(rest)
+    const changes = changesOf(rest, top, this.#status)
+    this.#status = top
+    const changed: Changed[] = []
+    const deltas = new Set<ModelDelta>()
+    for (const model of models) this.#lookAt(model, changed, deltas)
+    const names = new Set(models.map(({ name }) => name))
+    const removed = [...this.#models.keys()].filter((name) => !names.has(name))
+    for (const name of removed) this.#models.delete(name)
+    const told = isFirst ? changed : mostUrgent(changed)
+    for (const { model, target, known, members } of told) {
+      model.targets ??= []
+      model.targets.push(target)
+      deltas.add(model)
+      known.targets.set(target.id, { members, state: members.state ?? '', toldAt: this.#count })
+    }
+    return {
+      at: new Date().toISOString(),
+      status: changes,
+      models: [...deltas],
+      ...(removed.length > 0 ? { removed } : {}),
+    }
+  }
+
+  #lookAt({ targets, ...rest }: ModelStatus, changed: Changed[], deltas: Set<ModelDelta>): void {
+    const before = this.#models.get(rest.name)
+    const known: KnownModel = before ?? { model: {}, targets: new Map() }
+    this.#models.set(rest.name, known)
+    const texts = textsOf(rest)
+    const changes = changesOf(rest, texts, known.model)
+    const model: ModelDelta = { ...changes, name: rest.name }
+    if (!before || Object.keys(changes).length > 0) deltas.add(model)
+    known.model = texts
+    for (const target of targets) {
+      const told = known.targets.get(target.id)
+      const members = textsOf(target)
+      const differences = changesOf(target, members, told?.members ?? {})
+      if (Object.keys(differences).length === 0) continue
+      const isUrgent = told?.state !== members.state
+      const toldAt = told?.toldAt ?? 0
+      changed.push({ model, target: { ...differences, id: target.id }, known, members, isUrgent, toldAt })
+    }
+    const ids = new Set(targets.map(({ id }) => id))
+    const removed = [...known.targets.keys()].filter((id) => !ids.has(id))
+    for (const id of removed) known.targets.delete(id)
+    if (removed.length === 0) return
+    model.removed = removed
+    deltas.add(model)
+  }
+}
+
+function mostUrgent(changed: readonly Changed[]): readonly Changed[] {
+  if (changed.length <= maxTargets) return changed
+  return changed
+    .toSorted((a, b) => Number(b.isUrgent) - Number(a.isUrgent) || a.toldAt - b.toldAt)
+    .slice(0, maxTargets)
+}
+
+function textsOf(whole: object): Record<string, string> {
+  const texts: Record<string, string> = {}
+  for (const [name, value] of Object.entries(whole))
+    texts[name] = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return texts
+}
+
+function changesOf<Whole extends object>(
+  whole: Whole,
+  now: Record<string, string>,
+  before: Record<string, string>,
+): Changes<Whole> {
+  const changes: Changes<Whole> = {}
+  for (const name in whole) if (now[name] !== before[name]) Object.assign(changes, { [name]: whole[name] })
+  const unset = Object.keys(before).filter((name) => !(name in now))
+  if (unset.length > 0) Object.assign(changes, { unset })
+  return changes
+}
+
+/** The status that a listener has which was told all deltas. */
+export function applied(status: Status, delta: StatusDelta): Status {
+  const removed = new Set(delta.removed)
+  const models = new Map(status.models.map((model) => [model.name, model]))
+  for (const change of delta.models) models.set(change.name, appliedModel(models.get(change.name), change))
+  return {
+    ...merged(status, delta.status),
+    models: [...models.values()].filter(({ name }) => !removed.has(name)),
+  }
+}
+
+function appliedModel(model: ModelStatus | undefined, change: ModelDelta): ModelStatus {
+  const { targets: changed = [], removed = [], ...rest } = change
+  const targets = new Map((model?.targets ?? []).map((target) => [target.id, target]))
+  for (const target of changed)
+    targets.set(target.id, merged(targets.get(target.id) ?? ({} as TargetStatus), target)) // a new one is whole
+  for (const id of removed) targets.delete(id)
+  return { ...merged(model ?? ({} as ModelStatus), rest), targets: [...targets.values()] } // a new one is whole
+}
+
+function merged<Whole extends object>(whole: Whole, { unset = [], ...changes }: Changes<Whole>): Whole {
+  const result: Whole = { ...whole, ...changes }
+  for (const name of unset) Reflect.deleteProperty(result, name)
+  return result
+}

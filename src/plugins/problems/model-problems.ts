@@ -1,0 +1,109 @@
+import type { Problem } from '../../sdk/console/problems.ts'
+import type { ModelStatus, TargetStatus } from '../../sdk/status.ts'
+import type { Finding } from './target-problems.ts'
+
+/** `queueSize`: requests of a model that may wait in all processes together. */
+export function modelProblems(models: readonly ModelStatus[], queueSize: number): Problem[] {
+  return models.flatMap((model) =>
+    findingsOf(model, queueSize).map((finding) => ({
+      id: `model:${model.name}:${finding.code}`,
+      ...finding,
+      subject: { type: 'model', name: model.name },
+      since: null,
+    })),
+  )
+}
+
+function findingsOf(model: ModelStatus, queueSize: number): Finding[] {
+  const usable = model.targets.filter(isUsable)
+  const found = usable.length === 0 ? unusable(model) : waiting(model, usable, queueSize)
+  const findings = found ? [found] : []
+  const { name, refused_per_minute: refused } = model
+  if (refused > 0)
+    findings.push({
+      severity: 'error',
+      code: 'refusing',
+      text: `${counted(refused, 'request')} for ${name} ${refused === 1 ? 'was' : 'were'} refused in the last minute`,
+      action: 'No server could take them: add servers or places, or raise LLM_ROUTER_QUEUE_SIZE',
+    })
+  return findings
+}
+
+/** A misconfigured one is tried last, so a request may fail at it. */
+function isUsable({ state }: TargetStatus): boolean {
+  return state === 'up' || state === 'trial'
+}
+
+const stateWords: Partial<Record<TargetStatus['state'], string>> = {
+  open: 'is ejected',
+  down: 'is down',
+  busy: 'asks for a pause',
+  hung: 'hangs',
+  loading: 'is loading',
+  asleep: 'is asleep',
+  drained: 'is drained',
+  parked: 'is a standby that is not in use',
+  misconfigured: 'is misconfigured',
+}
+
+/** Names of servers that one text gives. */
+const maxNamed = 4
+
+function unusable({ name, targets, panic, waiting }: ModelStatus): Finding {
+  if (panic)
+    return {
+      severity: 'critical',
+      code: 'panic',
+      text: `All servers of ${name} fail their health checks; those that only do not answer them are used nevertheless`,
+      action: 'Check the network between the router and the servers',
+    }
+  const served = targets.filter(({ state }) => state !== 'parked')
+  const comes = served.length > 0 && served.some(({ state }) => state === 'loading' || state === 'asleep')
+  const names = served
+    .slice(0, maxNamed)
+    .map(({ id, state }) => `${id} ${stateWords[state] ?? `is ${state}`}`)
+  const rest = served.length > maxNamed ? `, and ${served.length - maxNamed} more` : ''
+  const held = waiting > 0 ? `; ${counted(waiting, 'request')} ${waiting === 1 ? 'waits' : 'wait'}` : ''
+  return {
+    severity: comes ? 'error' : 'critical',
+    code: 'no_usable_target',
+    text:
+      served.length === 0
+        ? `${name} has no servers`
+        : `No server of ${name} can be used: ${names.join(', ')}${rest}${held}`,
+    action:
+      served.length === 0
+        ? 'Add a provider to the model in models-config.json'
+        : comes
+          ? 'Wait until one has loaded it'
+          : 'Bring one of them back, or add another provider or a fallback model',
+  }
+}
+
+function waiting(
+  { name, waiting }: ModelStatus,
+  usable: readonly TargetStatus[],
+  queueSize: number,
+): Finding | undefined {
+  if (waiting === 0) return undefined
+  const places = usable.reduce((sum, target) => sum + (target.places ?? 0), 0)
+  const wait = waiting === 1 ? 'waits' : 'wait'
+  const at = `${counted(usable.length, 'server')}${places > 0 ? ` with ${counted(places, 'place')}` : ''}`
+  if (waiting >= queueSize)
+    return {
+      severity: 'error',
+      code: 'queue_full',
+      text: `The queue of ${name} is full: ${counted(waiting, 'request')} ${wait} for ${at}`,
+      action: 'Further requests are refused: add servers or places, or raise LLM_ROUTER_QUEUE_SIZE',
+    }
+  return {
+    severity: 'warning',
+    code: 'saturated',
+    text: `${counted(waiting, 'request')} for ${name} ${wait} for ${at}`,
+    action: 'Add servers or places if this lasts',
+  }
+}
+
+function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`
+}

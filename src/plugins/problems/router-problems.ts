@@ -1,0 +1,153 @@
+import { X509Certificate } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import type { Connection } from '../../sdk/connection.ts'
+import type { Problem } from '../../sdk/console/problems.ts'
+import type { UnknownModel } from '../../sdk/console/recent-requests.ts'
+import type { Status } from '../../sdk/status.ts'
+
+type Finding = Omit<Problem, 'since'>
+
+/** What is wrong with the router itself, as far as this process knows. */
+export function routerProblems(app: FastifyInstance, shedRecently: boolean): Problem[] {
+  const found: Finding[] = []
+  const add = (severity: Problem['severity'], code: string, text: string, action: string): void =>
+    void found.push({ id: `router:${code}`, severity, code, subject: { type: 'router' }, text, action })
+  if (app.logError() !== undefined)
+    add(
+      'error',
+      'log_file_failed',
+      'The log file cannot be written; lines go to stdout only',
+      'Check the disk and the rights of LLM_ROUTER_LOG_FILENAME',
+    )
+  if (app.budgets.counts.isStoreDown) {
+    const refuses = app.config.budgetStoreDown === 'refuse'
+    add(
+      refuses ? 'critical' : 'error',
+      'budget_store_away',
+      `Budgets cannot be checked: the database is away; requests ${refuses ? 'are refused' : 'go on unchecked'}`,
+      'Bring the database of LLM_ROUTER_DATABASE_URL back',
+    )
+  }
+  const backlog = app.directory?.usageBacklog()
+  if (backlog?.spoolError !== undefined)
+    add(
+      'error',
+      'usage_spool_failed',
+      'Usage cannot be kept on disk while the database is away',
+      'Check the disk and the rights of LLM_ROUTER_USAGE_SPOOL',
+    )
+  else if (backlog && backlog.spoolBytes > 0)
+    add(
+      'warning',
+      'database_away',
+      `${Math.ceil(backlog.spoolBytes / 1024)} KB of usage wait on disk for the database`,
+      'Bring the database of LLM_ROUTER_DATABASE_URL back; they are written then',
+    )
+  if (shedRecently)
+    add(
+      'error',
+      'overloaded',
+      'A process of the router was overloaded and rejected requests within the last minute',
+      'Give it more CPU or memory, or more workers (LLM_ROUTER_SERVER_WORKERS_COUNT)',
+    )
+  if (app.drain.active)
+    add(
+      'info',
+      'draining',
+      'This router is shutting down',
+      'It finishes running requests and takes no new ones',
+    )
+  return [...found.map((finding) => ({ ...finding, since: null })), ...rejectedReloads(app)]
+}
+
+function rejectedReloads(app: FastifyInstance): Problem[] {
+  return Array.from(app.reload.failures(), ([setting, { at, errors }]) => ({
+    id: `router:reload_failed:${setting}`,
+    severity: 'error',
+    code: 'reload_failed',
+    subject: { type: 'router', name: setting },
+    text: `The last change of ${setting} was rejected for ${errors.length === 1 ? 'an error' : `${errors.length} errors`}; the configuration before it is in use`,
+    action: 'Fix what the settings list, with line and column; it is read again as soon as the file changes',
+    since: at.toISOString(),
+  }))
+}
+
+/** What shows in the sum of all processes only. */
+export function workerProblems({ workers }: Status): Problem[] {
+  return workers
+    .filter(({ state }) => state === 'silent')
+    .map(({ worker }) => ({
+      id: `router:worker_silent:${worker}`,
+      severity: 'error',
+      code: 'worker_silent',
+      subject: { type: 'router', name: `worker ${worker}` },
+      text: `Worker ${worker} does not answer: it is busy or hangs`,
+      action: 'If this lasts, look into its log and stop its process; another one is started in its place',
+      since: null,
+    }))
+}
+
+/** How long after the last request an unknown model is reported, in milliseconds. */
+const unknownMs = 15 * 60_000
+
+export function unknownModelProblems(models: readonly UnknownModel[]): Problem[] {
+  const after = new Date(Date.now() - unknownMs).toISOString()
+  return models
+    .filter(({ last }) => last >= after)
+    .map(({ name, count, first, clients, exists, did_you_mean: nearest }) => {
+      const who = clients.length === 0 ? '' : ` by ${clients.join(', ')}`
+      const times = count === 1 ? 'once' : `${count} times`
+      return {
+        id: `model:${name}:unknown_model`,
+        severity: exists ? 'info' : 'warning',
+        code: 'unknown_model',
+        subject: { type: 'model', name },
+        text: exists
+          ? `${name} was asked for ${times}${who}, whose key does not allow it`
+          : `${name} was asked for ${times}${who}; there is no such model`,
+        action: exists
+          ? 'Add the model to the client, or tell its people'
+          : `Add it to the models, or as an alias${nearest === undefined ? '' : ` of ${nearest}`}, or correct the client`,
+        since: first,
+      }
+    })
+}
+
+const dayMs = 86_400_000
+/** Days before the end of a certificate from which on it is reported. */
+const warnDays = 14
+
+/** Certificates that the router shows to servers, by their end. Read once each. */
+export function certificateEnds(): (app: FastifyInstance) => Problem[] {
+  const ends = new WeakMap<Connection, number>()
+  const endOf = (connection: Connection, pem: string): number => {
+    const known = ends.get(connection)
+    if (known !== undefined) return known
+    const end = new X509Certificate(pem).validToDate.getTime()
+    ends.set(connection, end)
+    return end
+  }
+  return (app) => {
+    const targets = app.models.all().flatMap((model) => [...model.targets, ...model.sleeping])
+    const found = new Map<string, Problem>()
+    for (const { id, connection, model } of targets) {
+      if (connection?.clientCert === undefined) continue
+      const end = endOf(connection, connection.clientCert)
+      const days = Math.floor((end - Date.now()) / dayMs)
+      if (days >= warnDays) continue
+      found.set(id, {
+        id: `target:${id}:certificate_expires`,
+        severity: days < 0 ? 'error' : 'warning',
+        code: 'certificate_expires',
+        subject: { type: 'target', name: id, models: [model] },
+        text:
+          days < 0
+            ? `The certificate that the router shows to ${id} has expired`
+            : `The certificate that the router shows to ${id} expires ${days === 0 ? 'within a day' : `in ${days} days`}`,
+        action: 'Renew client_cert_file of this provider; a change is read at once',
+        since: days < 0 ? new Date(end).toISOString() : null,
+      })
+    }
+    return [...found.values()]
+  }
+}

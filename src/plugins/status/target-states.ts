@@ -1,0 +1,67 @@
+import type { FastifyInstance } from 'fastify'
+import type { TargetStatus } from '../../sdk/status.ts'
+import type { CheckedState, Target } from '../../sdk/target.ts'
+import type { TargetHealth } from '../health/target-health.ts'
+
+type State = TargetStatus['state']
+
+export interface StatesSince {
+  /** The state of a target now, and when that began. */
+  of(target: Target, parked: boolean): { state: State; since: string }
+}
+
+/** How often states are looked at while nobody asks, in milliseconds: some begin and end with time alone. */
+const lookMs = 2_000
+
+/** Follows the states of all targets, so that each is known with its beginning. */
+export function targetStatesSince(app: FastifyInstance): StatesSince {
+  const known = new WeakMap<Target, { state: State; since: string }>()
+  const stateOf = (target: Target, parked: boolean): State => {
+    if (parked) return 'parked'
+    if (app.health.isDrained(target)) return 'drained'
+    return stateByHealth(app.health.of(target), app.health.stateOf(target), app.health.isHung(target))
+  }
+  const of: StatesSince['of'] = (target, parked) => {
+    const state = stateOf(target, parked)
+    const before = known.get(target)
+    if (before?.state === state) return before
+    const now = { state, since: new Date().toISOString() }
+    known.set(target, now)
+    return now
+  }
+  const look = (): void => {
+    for (const model of app.models.all()) for (const target of model.targets) of(target, false)
+  }
+  // A reload may replace the object of a target that stays.
+  app.models.onChange(({ replaced }) => {
+    for (const [target, former] of replaced) {
+      const before = known.get(former)
+      if (before) known.set(target, before)
+    }
+  })
+  app.health.onState((target) => of(target, false))
+  const timer = setInterval(look, lookMs).unref()
+  app.addHook('preClose', (closed) => {
+    clearInterval(timer)
+    closed()
+  })
+  return { of }
+}
+
+function stateByHealth(
+  { breaker, cooldownMs, misconfigured }: TargetHealth,
+  checked: CheckedState,
+  isHung: boolean,
+): State {
+  if (isDown(checked)) return 'down'
+  if (checked === 'loading' || checked === 'asleep') return checked
+  if (misconfigured !== undefined) return 'misconfigured'
+  if (breaker.state === 'open') return 'open'
+  if (isHung) return 'hung'
+  if (cooldownMs > 0) return 'busy'
+  return breaker.state === 'half_open' ? 'trial' : 'up'
+}
+
+export function isDown(state: CheckedState): state is NonNullable<TargetStatus['down']> {
+  return state === 'refused' || state === 'silent' || state === 'failing'
+}

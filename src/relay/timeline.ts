@@ -1,0 +1,64 @@
+import type { RouterError } from '../sdk/errors.ts'
+import type { Target } from '../sdk/target.ts'
+import { outcomeOf } from './attempt/attempt-result.ts'
+import type { AttemptRecord, Step } from './steps.ts'
+
+/** One attempt as a part of its request. Times are monotonic milliseconds. */
+export interface TimedAttempt {
+  readonly target: Target
+  readonly startedAt: number
+  /** How long the request waited for the target. */
+  readonly queueMs: number
+  /** Undefined: it has not ended yet. */
+  end: { at: number; outcome: AttemptOutcome; error: RouterError | undefined } | undefined
+  /** From its beginning to the first content of a stream. */
+  firstContentMs: number | undefined
+}
+
+export type AttemptOutcome = ReturnType<typeof outcomeOf>
+
+/** When each attempt of a request began and ended. */
+export class Timeline {
+  #attempts: TimedAttempt[] | undefined
+  #waitedMs = 0
+  /** Of all its waits for targets, the last one included if it was in vain. */
+  queueMs = 0
+
+  get attempts(): readonly TimedAttempt[] {
+    return this.#attempts ?? []
+  }
+
+  /** `now`: monotonic milliseconds. */
+  note(step: Step, now: () => number): void {
+    switch (step.type) {
+      case 'search':
+        this.#waitedMs += step.ms
+        this.queueMs += step.ms
+        return
+      case 'began':
+        this.#attempts ??= []
+        this.#attempts.push({
+          target: step.target,
+          startedAt: now(),
+          queueMs: this.#waitedMs,
+          end: undefined,
+          firstContentMs: undefined,
+        })
+        this.#waitedMs = 0
+        return
+      case 'attempt':
+        this.#ended(step.attempt, now())
+    }
+  }
+
+  #ended({ target, result }: AttemptRecord, at: number): void {
+    const timed = this.#attempts?.findLast((each) => each.target === target && each.end === undefined)
+    if (!timed) return
+    timed.end = {
+      at,
+      outcome: outcomeOf(result),
+      error: result?.type === 'failure' ? result.error : undefined,
+    }
+    if (result?.type === 'success' && result.streamed) timed.firstContentMs = result.firstContentMs
+  }
+}

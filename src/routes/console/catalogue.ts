@@ -1,0 +1,76 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
+import { consoleRole } from '../../config/settings-sign-in.ts'
+import { capabilitiesOf } from '../../fleet/model-cards.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
+import { nameMatcher } from '../../sdk/client-key.ts'
+import { type CatalogueModel, CatalogueSchema } from '../../sdk/console/catalogue.ts'
+import type { PriceRecord } from '../../sdk/directory.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+import type { Model, Target } from '../../sdk/target.ts'
+
+/** The models as clients see them, with what the configuration says of them. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const config = { admin: true, errors: 'problem', docs, ...consoleRole(app.config) } as const
+  for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/catalogue'] }))
+    app.get(path, { config, schema: { response: { 200: CatalogueSchema } } }, async (_request, reply) => {
+      reply.header('cache-control', 'no-store')
+      const models = app.models.all()
+      await app.engines.contextsKnown(models)
+      return { models: models.map((model) => shown(app, model)) }
+    })
+}
+
+export default plugin
+
+function shown(app: FastifyInstance, model: Model): CatalogueModel {
+  const { alias, group, targets, sleeping, embedding, fallbacks, strategy } = model
+  const all = [...targets, ...sleeping]
+  return {
+    ...{ name: alias, group, aliases: [...app.models.aliasesOf(alias)], embedding },
+    context: app.engines.contextOf(model),
+    capabilities: [...capabilitiesOf(model)],
+    operations: [...new Set(all.flatMap(({ paths }) => Object.keys(paths)))].sort(),
+    strategy: strategy ?? app.config.balanceStrategy,
+    fallbacks: [...fallbacks],
+    targets: all.map((target) => shownTarget(target, sleeping.includes(target))),
+    prices: pricesFor(app.directory?.snapshot().prices ?? [], model),
+  }
+}
+
+function shownTarget(target: Target, standby: boolean): CatalogueModel['targets'][number] {
+  const { id, type, upstreamModel, inputSize, maxInFlight, canary, profile } = target
+  return {
+    ...{ id, type: type.name, upstream_model: upstreamModel, context: inputSize },
+    max_in_flight: maxInFlight ?? null,
+    ...{ standby, canary: canary === true, profile: profile ?? null },
+  }
+}
+
+function pricesFor(
+  prices: readonly { id: string; record: PriceRecord }[],
+  { alias, targets, sleeping }: Model,
+): CatalogueModel['prices'] {
+  const ids = new Set([...targets, ...sleeping].map(({ id }) => id))
+  return prices
+    .filter(({ record: { model, target } }) => {
+      const isOfModel = !model || nameMatcher([model])(alias)
+      return isOfModel && (!target || ids.has(target))
+    })
+    .map(({ id, record }) => ({
+      ...{ id, target: record.target ?? null, currency: record.currency ?? null },
+      prompt: record.prompt ?? null,
+      cached_prompt: record.cached_prompt ?? null,
+      completion: record.completion ?? null,
+      gpu_second: record.gpu_second ?? null,
+      request: record.request ?? null,
+    }))
+    .toSorted((a, b) => Number(b.target !== null) - Number(a.target !== null))
+}
+
+const docs: EndpointDocs = {
+  id: 'catalogue',
+  tag: 'Operation',
+  summary: 'The models with aliases, contexts, capabilities, profiles and prices',
+  answers: [json('The models.', CatalogueSchema)],
+}

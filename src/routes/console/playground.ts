@@ -1,0 +1,101 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { ChatCompletionSchema } from '../../dialects/openai/answer-schemas.ts'
+import { OpenaiChatBody, OpenaiChatEnvelope } from '../../dialects/openai/schema.ts'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
+import { applyEdits, scanObject, setMembers } from '../../lib/json/splice.ts'
+import { type ClientKey, surfaces } from '../../sdk/client-key.ts'
+import { type EndpointDocs, events, json } from '../../sdk/endpoint-docs.ts'
+import { badRequest, RouterError } from '../../sdk/errors.ts'
+
+const TargetMember = {
+  target: Type.Optional(
+    Type.String({ description: 'Id of the one target that is asked; absent: as for any client.' }),
+  ),
+}
+
+/** A chat from the console: any model, through the same way as the requests of clients, logged as the client `console`. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/playground/chat'] }))
+    app.post(
+      path,
+      {
+        schema: { body: OpenaiChatEnvelope },
+        config: {
+          ...{ admin: true, dialect: 'openai', docs },
+          documentedBody: Type.Object({ ...OpenaiChatBody.properties, ...TargetMember }),
+        },
+        // Before its budgets and limits are looked for.
+        preValidation: (request, _reply, next) => {
+          const by = request.client?.id
+          request.client = consoleClient
+          request.exchange.client = consoleClient.id
+          request.exchange.key = undefined
+          request.exchange.tellsRoute = true
+          request.log.info({ ...request.exchange.logIds, by }, 'playground request')
+          next()
+        },
+      },
+      (request, reply) => {
+        const target = takeTarget(request)
+        const client = app.gateway.clientRequest('openai', request)
+        if (target !== undefined) checkTarget(target, client.model)
+        return app.gateway.chat(client, request, reply, target)
+      },
+    )
+}
+
+export default plugin
+
+/** Whom the requests of the console are logged and counted for. Operators may ask any model. */
+const consoleClient: ClientKey = {
+  id: 'console',
+  enabled: true,
+  expiresAt: undefined,
+  surfaces: new Set(surfaces),
+  models: undefined,
+  mayUse: () => true,
+  limits: undefined,
+  maxTokens: undefined,
+}
+
+/** Takes the member out of the body: servers that are strict about members would refuse it. */
+function takeTarget(request: FastifyRequest): string | undefined {
+  const { rawBody } = request
+  const { target, ...body } = request.body as Record<string, unknown> // as its schema says
+  if (target === undefined || target === null || !rawBody) return undefined
+  if (typeof target !== 'string')
+    throw badRequest("'target' must be the id of a target", 'target', 'invalid_value')
+  const bytes = applyEdits(rawBody.bytes, setMembers(rawBody.scan, {}, new Set(['target'])))
+  const scan = scanObject(bytes)
+  if (!scan) throw badRequest('The body must be a JSON object')
+  request.body = body
+  request.rawBody = { bytes, scan, whole: () => body }
+  return target
+}
+
+function checkTarget(
+  id: string,
+  { alias, targets, sleeping }: { alias: string } & Record<'targets' | 'sleeping', readonly { id: string }[]>,
+): void {
+  if ([...targets, ...sleeping].some((target) => target.id === id)) return
+  throw new RouterError('not_found', `The model '${alias}' has no target '${id.slice(0, 256)}'`, {
+    code: 'target_not_found',
+    param: 'target',
+  })
+}
+
+const docs: EndpointDocs = {
+  id: 'playgroundChat',
+  tag: 'Operation',
+  summary: 'Ask a model from the console',
+  description:
+    'A chat request of OpenAI, answered like those of clients, with their limits of servers and queues; logged and counted as the client `console`. With `target`, no other target and no fallback model is asked.',
+  operations: ['chat'],
+  answers: [
+    json('The completion.', ChatCompletionSchema),
+    events('With `stream: true`: its chunks, then `[DONE]`; after an error no `[DONE]`.'),
+  ],
+  example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },
+}

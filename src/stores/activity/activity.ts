@@ -1,0 +1,116 @@
+import { type History, type Range, rangeNames, ranges, type Steps } from '../../sdk/console/history.ts'
+import type { RecentQuery, RecentRequest, RecentRequests } from '../../sdk/console/recent-requests.ts'
+import { RequestList } from './request-list.ts'
+import { StepRing, StepSums } from './step-ring.ts'
+import type { ActivityNews, ActivityPart } from './store.ts'
+import { TargetSeries } from './target-series.ts'
+import { UnknownModels } from './unknown-models.ts'
+
+/** Requests that one event may carry. */
+const maxNews = 50
+
+/** The recent past of a router: its history, its last requests, and what was asked for in vain. Bounded memory. */
+export class Activity {
+  readonly #now: () => number
+  readonly #startedAt: number
+  readonly #rings: Readonly<Record<Range, StepRing>> = {
+    '15m': ring('15m'),
+    '1h': ring('1h'),
+    '6h': ring('6h'),
+  }
+  readonly #targets = new TargetSeries()
+  readonly #requests = new RequestList()
+  readonly #unknown = new UnknownModels()
+  /** What each process has last said of its load. */
+  readonly #loads = new Map<string, Pick<ActivityPart, 'waiting' | 'running'>>()
+
+  /** `now`: milliseconds since 1970. */
+  constructor(now: () => number) {
+    this.#now = now
+    this.#startedAt = now()
+  }
+
+  /** `from`: the process that reports. */
+  add(part: ActivityPart, from: string): void {
+    const at = this.#now()
+    this.#loads.set(from, { waiting: part.waiting, running: part.running })
+    const loads = [...this.#loads.values()]
+    const waiting = loads.reduce((sum, load) => sum + load.waiting, 0)
+    const running = loads.reduce((sum, load) => sum + load.running, 0)
+    for (const range of rangeNames) {
+      const sums = this.#rings[range].now(at)
+      sums?.add(part)
+      sums?.load(waiting, running)
+    }
+    for (const counts of part.targets) this.#targets.add(counts, at)
+    this.#requests.skip(part.unlisted)
+    for (const request of part.requests) this.#requests.add(request)
+    for (const asked of part.unknown) this.#unknown.add(asked, new Date(at).toISOString())
+  }
+
+  /** The process has ended. */
+  gone(from: string): void {
+    this.#loads.delete(from)
+  }
+
+  history(range: Range): History {
+    const { sparkMs, sparks, steps } = ranges[range]
+    const at = this.#now()
+    return {
+      ...this.#steps(range, steps, at),
+      started_at: new Date(this.#startedAt).toISOString(),
+      spark: { step_seconds: sparkMs / 1000, steps: sparks },
+      targets: this.#targets.view(range, at),
+    }
+  }
+
+  requests(query: RecentQuery): Omit<RecentRequests, 'as_of'> {
+    return { ...this.#requests.page(query), unknown_models: this.#unknown.all() }
+  }
+
+  request(id: string): RecentRequest | undefined {
+    return this.#requests.find(id)
+  }
+
+  news(since: number, range: Range): ActivityNews {
+    const { newest, data } = this.#requests.page({ since, limit: maxNews })
+    const skipped = Math.max(0, newest - since - data.length)
+    const steps = this.#steps(range, 2, this.#now())
+    return { newest, data, skipped, unknown_models: this.#unknown.all(), steps }
+  }
+
+  #steps(range: Range, count: number, at: number): Steps {
+    const { stepMs, steps: all } = ranges[range]
+    const ring = this.#rings[range]
+    const { steps, fromMs } = ring.last(count, at)
+    const whole = new StepSums()
+    for (const sums of ring.last(all, at).steps) if (sums) whole.addStep(sums)
+    const counts = (of: (sums: StepSums) => number): number[] => steps.map((sums) => (sums ? of(sums) : 0))
+    const quantiles = (share: number): (number | null)[] =>
+      steps.map((sums) => sums?.firstContents.quantile(share) ?? null)
+    return {
+      ...{ range, step_seconds: stepMs / 1000 },
+      ...{ from: new Date(fromMs).toISOString(), as_of: new Date(at).toISOString() },
+      requests: counts((sums) => sums.counts.requests),
+      errors: counts((sums) => sums.counts.errors),
+      client_errors: counts((sums) => sums.counts.client_errors),
+      client_gone: counts((sums) => sums.counts.client_gone),
+      prompt_tokens: counts((sums) => sums.counts.prompt_tokens),
+      completion_tokens: counts((sums) => sums.counts.completion_tokens),
+      ttft_p50_ms: quantiles(0.5),
+      ttft_p95_ms: quantiles(0.95),
+      queue: counts(({ queue }) => queue),
+      running: counts(({ running }) => running),
+      totals: {
+        ...whole.counts,
+        ttft_p50_ms: whole.firstContents.quantile(0.5),
+        ttft_p95_ms: whole.firstContents.quantile(0.95),
+        queue_max: whole.queue,
+      },
+    }
+  }
+}
+
+function ring(range: Range): StepRing {
+  return new StepRing(ranges[range].stepMs, ranges[range].steps)
+}

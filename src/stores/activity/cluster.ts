@@ -1,0 +1,98 @@
+import { type Channel, topic } from '../../lib/channel.ts'
+import type { WorkerChannels } from '../../lib/worker-channels.ts'
+import type { History, Range } from '../../sdk/console/history.ts'
+import type { RecentQuery, RecentRequest, RecentRequests } from '../../sdk/console/recent-requests.ts'
+import { Activity } from './activity.ts'
+import type { ActivityNews, ActivityPart, ActivityStore } from './store.ts'
+
+/** From a worker: it can be asked from now on. */
+const join = topic('activity.join')
+/** From a worker. */
+const add = topic<ActivityPart>('activity.add', { afterExit: true })
+/** To each worker: it is to report now. */
+const report = topic('activity.report', { timeoutMs: 500 })
+/** From a worker that wants to know; longer than the primary waits for the slowest of all. */
+const asking = { timeoutMs: 2_000 }
+const history = topic<Range, History>('activity.history', asking)
+const requests = topic<RecentQuery, Omit<RecentRequests, 'as_of'>>('activity.requests', asking)
+const request = topic<string, RecentRequest | null>('activity.request', asking)
+const news = topic<{ since: number; range: Range }, ActivityNews>('activity.news', asking)
+
+export interface ActivityReport {
+  /** Undefined: nothing has happened since the last one. */
+  take(): ActivityPart | undefined
+}
+
+/** A worker's side: reports to the primary each second, and asks it for the past of all workers. */
+export function clusterActivity(primary: Channel, own: ActivityReport, everyMs: number): ActivityStore {
+  // Messages arrive in their order, so the report is in before the answer that says so.
+  const tell = (): void => {
+    const part = own.take()
+    if (part) primary.cast(add, part)
+  }
+  primary.on(report, tell)
+  primary.cast(join)
+  const timer = setInterval(tell, everyMs).unref()
+  return {
+    history: (range) => primary.request(history, range),
+    requests: (query) => primary.request(requests, query),
+    request: async (id) => (await primary.request(request, id)) ?? undefined,
+    news: (since, range) => primary.request(news, { since, range }),
+    async close() {
+      clearInterval(timer)
+      tell()
+    },
+  }
+}
+
+/** The primary's side: one past for all workers, which outlives them. */
+export function serveActivity(workers: WorkerChannels, now: () => number): void {
+  const activity = new Activity(now)
+  const living = new Set<Channel>()
+  workers.on(add, (part, worker) => activity.add(part, worker.id))
+  workers.on(join, (_, worker) => void living.add(worker))
+  workers.onExit((worker) => living.delete(worker))
+  workers.onDrained(({ id }) => activity.gone(id))
+  /** A worker that is too busy to report is there with what it has reported before. */
+  const reported = (): Promise<unknown> =>
+    Promise.allSettled([...living].map((worker) => worker.request(report)))
+  workers.on(history, async (range) => {
+    await reported()
+    return activity.history(range)
+  })
+  workers.on(requests, async (query) => {
+    await reported()
+    return activity.requests(query)
+  })
+  workers.on(request, async (id) => {
+    await reported()
+    return activity.request(id) ?? null
+  })
+  workers.on(news, async ({ since, range }) => {
+    await reported()
+    return activity.news(since, range)
+  })
+}
+
+/** The past of a process that is the whole router. */
+export function ownActivity(own: ActivityReport, everyMs: number, now: () => number): ActivityStore {
+  const activity = new Activity(now)
+  const tell = (): void => {
+    const part = own.take()
+    if (part) activity.add(part, '')
+  }
+  const timer = setInterval(tell, everyMs).unref()
+  const current = (): Activity => {
+    tell()
+    return activity
+  }
+  return {
+    history: async (range) => current().history(range),
+    requests: async (query) => current().requests(query),
+    request: async (id) => current().request(id),
+    news: async (since, range) => current().news(since, range),
+    async close() {
+      clearInterval(timer)
+    },
+  }
+}

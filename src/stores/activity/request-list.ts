@@ -1,0 +1,65 @@
+import type { RecentQuery, RecentRequest, RecentRequests } from '../../sdk/console/recent-requests.ts'
+
+/** Requests that are kept. */
+export const maxRequests = 1_000
+
+/** The last requests, in constant memory. */
+export class RequestList {
+  readonly #slots: RecentRequest[] = []
+  #newest = 0
+
+  /** `seq` of the newest one; 0 without any. */
+  get newest(): number {
+    return this.#newest
+  }
+
+  add(request: Omit<RecentRequest, 'seq'>): void {
+    const seq = ++this.#newest
+    this.#slots[seq % maxRequests] = { seq, ...request }
+  }
+
+  /** So many requests ended that are not in the list. */
+  skip(count: number): void {
+    this.#newest += count
+  }
+
+  find(id: string): RecentRequest | undefined {
+    for (const request of this.#newestFirst()) if (request.id === id) return request
+    return undefined
+  }
+
+  page(query: RecentQuery): Pick<RecentRequests, 'newest' | 'data' | 'next_cursor'> {
+    const { since = 0, cursor = Number.POSITIVE_INFINITY, limit } = query
+    const data: RecentRequest[] = []
+    for (const request of this.#newestFirst()) {
+      if (request.seq <= since) break
+      if (request.seq >= cursor || !matches(request, query)) continue
+      if (data.length === limit) return { newest: this.#newest, data, next_cursor: String(data.at(-1)?.seq) }
+      data.push(request)
+    }
+    return { newest: this.#newest, data }
+  }
+
+  *#newestFirst(): Generator<RecentRequest> {
+    for (let seq = this.#newest; seq > this.#newest - maxRequests && seq > 0; seq--) {
+      const request = this.#slots[seq % maxRequests]
+      if (request?.seq === seq) yield request
+    }
+  }
+}
+
+function matches(request: RecentRequest, query: RecentQuery): boolean {
+  const { client, model, target, status, outcome, unknown_model: isUnknown } = query
+  if (client !== undefined && request.client !== client) return false
+  if (model !== undefined && ![request.model, request.asked, request.answered_by].includes(model))
+    return false
+  if (target !== undefined && !request.attempts.some((attempt) => attempt.target === target)) return false
+  if (outcome !== undefined && request.outcome !== outcome) return false
+  if (isUnknown !== undefined && (request.asked !== undefined) !== isUnknown) return false
+  return status === undefined || matchesStatus(request.status, status)
+}
+
+/** `wanted`: `429`, or a class such as `4xx`. */
+function matchesStatus(status: number, wanted: string): boolean {
+  return wanted.endsWith('xx') ? String(status).startsWith(wanted.charAt(0)) : String(status) === wanted
+}

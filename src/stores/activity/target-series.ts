@@ -1,0 +1,96 @@
+import { type Range, rangeNames, ranges, type TargetHistory } from '../../sdk/console/history.ts'
+import type { TargetCounts } from './store.ts'
+
+const members = ['requests', 'errors', 'tokens', 'firstContentMs', 'streams'] as const
+
+/** The counts of one target over the steps of one range: a row of numbers per step. */
+class Series {
+  readonly #stepMs: number
+  readonly #steps: number
+  readonly #values: Float64Array
+  #lastStep = 0
+
+  constructor(range: Range) {
+    const { sparkMs, sparks } = ranges[range]
+    this.#stepMs = sparkMs
+    this.#steps = sparks
+    this.#values = new Float64Array(sparks * members.length)
+  }
+
+  add(counts: TargetCounts, at: number): void {
+    this.#advance(at)
+    const from = (this.#lastStep % this.#steps) * members.length
+    for (const [index, member] of members.entries())
+      this.#values[from + index] = (this.#values[from + index] ?? 0) + counts[member]
+  }
+
+  /** Undefined: nothing happened in the range. */
+  view(at: number): Omit<TargetHistory, 'id' | 'model'> | undefined {
+    this.#advance(at)
+    if (this.#values.every((value) => value === 0)) return undefined
+    const seconds = this.#stepMs / 1000
+    const rows = Array.from({ length: this.#steps }, (_none, index) => {
+      const from = ((this.#lastStep + 1 + index) % this.#steps) * members.length
+      const [requests = 0, errors = 0, tokens = 0, firstContentMs = 0, streams = 0] = this.#values.subarray(
+        from,
+        from + members.length,
+      )
+      return { requests, errors, tokens, firstContentMs, streams }
+    })
+    return {
+      requests: rows.map(({ requests }) => requests),
+      errors: rows.map(({ errors }) => errors),
+      tokens_per_second: rows.map(({ tokens }) => Math.round((tokens / seconds) * 1000) / 1000),
+      ttft_ms: rows.map(({ firstContentMs, streams }) =>
+        streams === 0 ? null : tenths(firstContentMs / streams),
+      ),
+    }
+  }
+
+  /** Forgets the steps that have left the range. */
+  #advance(at: number): void {
+    const step = Math.floor(at / this.#stepMs)
+    if (step === this.#lastStep) return
+    const passed = step > this.#lastStep ? step - this.#lastStep : this.#steps
+    for (let index = 0; index < Math.min(passed, this.#steps); index++) {
+      const from = ((step - index + this.#steps) % this.#steps) * members.length
+      this.#values.fill(0, from, from + members.length)
+    }
+    this.#lastStep = step
+  }
+}
+
+/** A target of a model: so many are kept, four kilobytes each. */
+const maxTargets = 1_000
+
+/** The counts of each target over each range; of too many targets, those that were used last. */
+export class TargetSeries {
+  readonly #byKey = new Map<string, { id: string; model: string; series: Readonly<Record<Range, Series>> }>()
+
+  add(counts: TargetCounts, at: number): void {
+    const { id, model } = counts
+    const key = JSON.stringify([model, id])
+    const known = this.#byKey.get(key)
+    const target = known ?? {
+      ...{ id, model },
+      series: { '15m': new Series('15m'), '1h': new Series('1h'), '6h': new Series('6h') },
+    }
+    // The map's order is that of the last use.
+    this.#byKey.delete(key)
+    this.#byKey.set(key, target)
+    for (const range of rangeNames) target.series[range].add(counts, at)
+    const [oldest] = this.#byKey.keys()
+    if (this.#byKey.size > maxTargets && oldest !== undefined) this.#byKey.delete(oldest)
+  }
+
+  view(range: Range, at: number): TargetHistory[] {
+    return [...this.#byKey.values()].flatMap(({ id, model, series }) => {
+      const view = series[range].view(at)
+      return view ? [{ id, model, ...view }] : []
+    })
+  }
+}
+
+function tenths(value: number): number {
+  return Math.round(value * 10) / 10
+}

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { applied, StatusDeltas } from '../../src/plugins/console-events/status-deltas.ts'
+import type { StatusDelta } from '../../src/sdk/console/status-delta.ts'
+import type { Status } from '../../src/sdk/status.ts'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { openEvents } from './event-reader.ts'
+import { chat, operator, operatorKey, read, sickFleet } from './fleet.ts'
+
+const ids = (list: unknown): string[] => (list as { id: string }[]).map(({ id }) => id)
+
+test('a listener gets everything first, then requests, steps, changes and problems as they come', async (t) => {
+  const router = await startRouter({
+    models: modelsConfig({
+      one: [
+        { id: 'a', api_type: 'mock' },
+        { id: 'b', api_type: 'mock' },
+      ],
+    }),
+    env: { LLM_ROUTER_ADMIN_KEY: operatorKey },
+  })
+  t.after(() => router.close())
+  const events = await openEvents(router.url, { headers: operator, query: '?range=1h' })
+  t.after(() => events.close())
+  const status = (await events.next('status')).data as Status
+  assert.deepEqual(ids(status.models[0]?.targets), ['a', 'b'])
+  assert.deepEqual((await events.next('problems')).data.problems, [])
+  assert.deepEqual((await events.next('requests')).data.data, [])
+  const history = (await events.next('history')).data
+  assert.deepEqual([history.range, (history.requests as number[]).length], ['1h', 120])
+
+  const seen = events.seen.length
+  assert.equal((await post(`${router.url}/v1/chat/completions`, chat('one', true))).status, 200)
+  const [request] = (await events.next('requests')).data.data as { model: string; status: number }[]
+  assert.deepEqual([request?.model, request?.status], ['one', 200])
+  const step = await events.next('step')
+  assert.deepEqual([(step.data.requests as number[]).length, Object(step.data.totals).requests], [2, 1])
+  await fetch(`${router.url}/api/targets/b/drain`, { method: 'POST', headers: operator })
+  const { data } = await events.next('problems')
+  assert.deepEqual(
+    (data.problems as { code: string }[]).map(({ code }) => code),
+    ['drained'],
+  )
+  const told = events.seen
+    .slice(seen)
+    .filter(({ name }) => name === 'delta')
+    .reduce((whole, event) => applied(whole, event.data as unknown as StatusDelta), status)
+  const now = await read<Status>(router.url, '/status', operator).catch(() => undefined)
+  assert.equal(told.models[0]?.targets.find(({ id }) => id === 'b')?.state, 'drained')
+  assert.equal(told.models[0]?.targets.find(({ id }) => id === 'a')?.uses, now?.models[0]?.targets[0]?.uses)
+  await events.next('heartbeat')
+})
+
+test('all listeners share one reading, and one who comes later knows the same', async (t) => {
+  const { router } = await sickFleet(t)
+  const first = await openEvents(router.url, { headers: operator })
+  const second = await openEvents(router.url, { headers: operator })
+  t.after(() => {
+    first.close()
+    second.close()
+  })
+  await Promise.all([first.next('status'), second.next('status')])
+  const [one, two] = await Promise.all([first.next('heartbeat'), second.next('heartbeat')])
+  assert.deepEqual(one.data, two.data)
+})
+
+test('events need a key where one is set, and end when the router drains', async () => {
+  const router = await startRouter({
+    models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
+    env: { LLM_ROUTER_ADMIN_KEY: operatorKey },
+  })
+  assert.equal((await fetch(`${router.url}/api/events`)).status, 401)
+  const events = await openEvents(router.url, { headers: operator })
+  await events.next('status')
+  const closing = router.close()
+  assert.deepEqual((await events.next('end')).data, { reason: 'draining' })
+  await events.ended()
+  await closing
+})
+
+test('where nobody can sign in, events have no addresses', async (t) => {
+  const router = await startRouter({
+    models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
+  })
+  t.after(() => router.close())
+  const events = await openEvents(router.url)
+  t.after(() => events.close())
+  const { data } = await events.next('status')
+  assert.ok(!JSON.stringify(data).includes('"address"'))
+})
+
+/** A status whose targets have all changed since the one before. */
+function busyStatus(targets: number, second: number): Status {
+  return {
+    ...{ version: '1', node: '24', uptime_seconds: second, worker: 0, strategy: 'balanced', state: 'ready' },
+    started_at: '2026-01-01T00:00:00.000Z',
+    config: { version: 'v', loaded_at: '2026-01-01T00:00:00.000Z', failed: [] },
+    requests: { finished: second, failed: 0, client_gone: 0, per_minute: second, failed_per_minute: 0 },
+    failures: [],
+    workers: [],
+    models: [
+      {
+        ...{ name: 'm', strategy: 'balanced', waiting: 0, refused_per_minute: 0, panic: false },
+        targets: Array.from({ length: targets }, (_none, index) => ({
+          ...{ id: `gpu-${index}`, type: 'vllm', state: 'up', breaker: 'closed', retry_in_seconds: 0 },
+          ...{ since: '2026-01-01T00:00:00.000Z', in_flight: second % 7, uses: second + index },
+          ...{ requests_per_minute: second, failed_per_minute: 0, failure_rate: 0, weight: 1, context: 4096 },
+          ...{ first_content_ms: 100 + second, last_errors: [] },
+        })),
+      },
+    ],
+  }
+}
+
+test('an update of 200 busy servers is at most ten times as large as one of 10, and nothing is forgotten', () => {
+  const sizeOf = (targets: number): number => {
+    const deltas = new StatusDeltas()
+    deltas.next(busyStatus(targets, 0))
+    let told = busyStatus(targets, 0)
+    let most = 0
+    for (let second = 1; second <= 20; second++) {
+      const delta = deltas.next(busyStatus(targets, second))
+      if (!delta) continue
+      most = Math.max(most, JSON.stringify(delta).length)
+      told = applied(told, delta)
+    }
+    for (let more = 0; more < 5; more++) {
+      const delta = deltas.next(busyStatus(targets, 20))
+      if (delta) told = applied(told, delta)
+    }
+    assert.deepEqual(told.models, busyStatus(targets, 20).models)
+    return most
+  }
+  assert.ok(sizeOf(200) <= 10 * sizeOf(10))
+})
+
+test('of many changes, those of states are told first', () => {
+  const deltas = new StatusDeltas()
+  deltas.next(busyStatus(200, 0))
+  const next = busyStatus(200, 1)
+  const last = next.models[0]?.targets.at(-1)
+  if (last) last.state = 'down'
+  const told = ids(deltas.next(next)?.models[0]?.targets ?? [])
+  assert.equal(told[0], 'gpu-199')
+  // The rest is told as well, each target once before any of them again.
+  const further = ids(deltas.next(next)?.models[0]?.targets ?? [])
+  assert.ok(further.length > 0 && further.every((id) => !told.includes(id)))
+})

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { FormatRegistry } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { type Problem, ProblemsSchema, severities } from '../../src/sdk/console/problems.ts'
+import { post } from '../helpers/http.ts'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
+import { expiredPair } from '../helpers/test-ca.ts'
+import { chat, operator, read, sickFleet } from './fleet.ts'
+
+FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)
+
+async function problemsOf(url: string, headers = operator): Promise<Problem[]> {
+  const problems = await read<{ problems: Problem[] }>(url, '/problems', headers)
+  assert.deepEqual([...Value.Errors(ProblemsSchema, problems)], [])
+  return problems.problems
+}
+
+/** The problems as they were last seen, once one of each of these kinds was. Some pass: an ejected server is tried again. */
+async function problemsWith(url: string, ids: readonly string[]): Promise<Map<string, Problem>> {
+  const found = new Map<string, Problem>()
+  for (;;) {
+    for (const problem of await problemsOf(url)) found.set(problem.id, problem)
+    if (ids.every((id) => found.has(id))) return found
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
+test('each kind of trouble is a problem in words with what to do, worst first', async (t) => {
+  const { router } = await sickFleet(t)
+  const found = await problemsWith(router.url, [
+    'target:dead:down',
+    'target:frozen:down',
+    'target:ejected:ejected',
+    'target:loading:loading',
+    'target:rejecting:misconfigured',
+    'model:saturated:saturated',
+    'model:dead:no_usable_target',
+  ])
+  const texts = (id: string) => [found.get(id)?.text, found.get(id)?.action]
+  assert.deepEqual(texts('target:rejecting:misconfigured'), [
+    'rejecting rejects our key (401)',
+    'Check api_token of this provider',
+  ])
+  assert.equal(found.get('target:dead:down')?.text, 'dead refuses connections')
+  assert.equal(found.get('target:frozen:down')?.text, 'frozen does not answer its health checks')
+  assert.match(
+    found.get('target:ejected:ejected')?.text ?? '',
+    /^ejected is ejected after failures: \d+ of \d+ in the last minute, the last time it answered 503 \(Service Unavailable\)$/,
+  )
+  assert.match(found.get('target:ejected:ejected')?.action ?? '', /tried again (?:now|in \d+ s)/)
+  assert.equal(found.get('model:dead:no_usable_target')?.text, 'No server of dead can be used: dead is down')
+  assert.equal(
+    found.get('model:saturated:saturated')?.text,
+    '1 request for saturated waits for 1 server with 1 place',
+  )
+  assert.ok([...found.values()].every(({ subject }) => subject.name !== 'healthy'))
+  const order = (await problemsOf(router.url)).map(({ severity }) => severities.indexOf(severity))
+  assert.deepEqual(order, order.toSorted())
+  for (const { since } of found.values()) assert.ok(Date.parse(since ?? '') <= Date.now())
+  const again = await problemsWith(router.url, ['target:rejecting:misconfigured'])
+  assert.equal(
+    again.get('target:rejecting:misconfigured')?.since,
+    found.get('target:rejecting:misconfigured')?.since,
+  )
+  assert.ok(!JSON.stringify([...found]).includes('sk-token'))
+})
+
+test('a rejected reload, an unknown model and a drained server are problems until they are over', async (t) => {
+  const models = {
+    one: [
+      { id: 'a', api_type: 'mock' },
+      { id: 'b', api_type: 'mock' },
+    ],
+  }
+  const router = await startRouter({
+    env: { LLM_ROUTER_ADMIN_KEY: operator.authorization.slice('Bearer '.length) },
+    models: modelsConfig(models),
+  })
+  t.after(() => router.close())
+  assert.deepEqual(await problemsOf(router.url), [])
+  await post(`${router.url}/v1/chat/completions`, chat('two'))
+  await fetch(`${router.url}/api/targets/a/drain`, { method: 'POST', headers: operator })
+  const rejected = router.logged(({ msg }) => /stay in force/.test(String(msg)))
+  writeFileSync(router.file, JSON.stringify(modelsConfig({ one: [{ id: 'a', api_type: 'mokc' }] })))
+  await rejected
+  assert.deepEqual(
+    (await problemsOf(router.url)).map(({ severity, code, subject }) => [severity, code, subject.name]),
+    [
+      ['error', 'reload_failed', 'LLM_ROUTER_MODELS_CONFIG'],
+      ['warning', 'unknown_model', 'two'],
+      ['info', 'drained', 'a'],
+    ],
+  )
+  await fetch(`${router.url}/api/targets/a/resume`, { method: 'POST', headers: operator })
+  const reloaded = router.logged(({ msg }) => msg === 'models-config.json reloaded')
+  writeFileSync(
+    router.file,
+    JSON.stringify(modelsConfig({ ...models, three: [{ id: 'c', api_type: 'mock' }] })),
+  )
+  await reloaded
+  assert.deepEqual(
+    (await problemsOf(router.url)).map(({ code }) => code),
+    ['unknown_model'],
+  )
+})
+
+test('problems are read with an operator key where one is set, and by everybody where nobody can sign in', async (t) => {
+  const open = await startRouter({ models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }) })
+  t.after(() => open.close())
+  assert.deepEqual(await problemsOf(open.url, {} as typeof operator), [])
+  const { router } = await sickFleet(t)
+  assert.equal((await fetch(`${router.url}/api/problems`)).status, 401)
+})
+
+test('a full queue is a problem, and so are the requests that it refuses', async (t) => {
+  const { router, ask } = await sickFleet(t, { LLM_ROUTER_QUEUE_SIZE: '1' })
+  assert.equal(await ask('saturated'), 503)
+  const found = await problemsWith(router.url, ['model:saturated:queue_full', 'model:saturated:refusing'])
+  assert.equal(
+    found.get('model:saturated:queue_full')?.text,
+    'The queue of saturated is full: 1 request waits for 1 server with 1 place',
+  )
+  assert.equal(
+    found.get('model:saturated:refusing')?.text,
+    '1 request for saturated was refused in the last minute',
+  )
+})
+
+test('the certificate that the router shows to a server is reported before it ends', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-certificate-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'cert.pem'), expiredPair.cert)
+  writeFileSync(join(folder, 'key.pem'), expiredPair.key)
+  const router = await startRouter({
+    models: modelsConfig({
+      one: [
+        {
+          ...{ id: 'dgx6', api_type: 'vllm', api_host: 'https://127.0.0.1:9' },
+          client_cert_file: join(folder, 'cert.pem'),
+          client_key_file: join(folder, 'key.pem'),
+        },
+      ],
+    }),
+  })
+  t.after(() => router.close())
+  assert.deepEqual(
+    (await problemsOf(router.url)).map(({ severity, text }) => [severity, text]),
+    [['error', 'The certificate that the router shows to dgx6 has expired']],
+  )
+})
+
+test('a log file that cannot be written is a problem', async (t) => {
+  const router = await startRouterProcess({
+    env: { LLM_ROUTER_LOG_FILENAME: join(import.meta.filename, 'router.log') },
+    models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
+  })
+  t.after(() => router.stop())
+  const [problem] = await problemsOf(router.url)
+  assert.deepEqual([problem?.code, problem?.subject], ['log_file_failed', { type: 'router' }])
+})

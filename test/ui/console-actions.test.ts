@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import type { TestBrowser } from './browser.ts'
+import { browserFor, type ConsoleBrowser, needsChromium, openConsole } from './console-browser.ts'
+import { adminKey, type ConsoleFleet, startConsoleFleet } from './console-fleet.ts'
+
+/** What the functions find that run in the browser. */
+declare const document: { querySelector(selector: string): { textContent: string } | null }
+
+describe('an operator acts in the console', needsChromium, () => {
+  let chrome: TestBrowser
+  let fleet: ConsoleFleet
+  let console: ConsoleBrowser
+  before(async () => {
+    ;[chrome, fleet] = await Promise.all([browserFor(), startConsoleFleet()])
+    console = await openConsole(chrome, fleet.router.url)
+    await console.signIn()
+  })
+  after(async () => {
+    await chrome?.close()
+    await fleet?.close()
+  })
+
+  const targetState = async (id: string): Promise<string | undefined> =>
+    fleet.router.app.status
+      .read()
+      .models.flatMap(({ targets }) => targets)
+      .find((target) => target.id === id)?.state
+
+  test('drains a server after reading what will happen, and resumes it', async () => {
+    const { page, click, text, open } = console
+    await open('/fleet?target=dgx1')
+    await click('dialog ::-p-text(Drain)')
+    await page.waitForFunction(() => document.querySelector('#effect')?.textContent.includes('dgx1 '))
+    assert.match(await text('#effect'), /gets no new requests.*other usable/)
+    await click('dialog.question button[type=submit]')
+    await page.waitForSelector('.toasts ::-p-text(dgx1 is drained)')
+    assert.equal(await targetState('dgx1'), 'drained')
+    await page.waitForSelector('dialog.drawer ::-p-text(Resume)')
+    await click('dialog.drawer ::-p-text(Resume)')
+    await click('dialog.question button[type=submit]')
+    await page.waitForSelector('.toasts ::-p-text(dgx1 takes requests again)')
+    assert.equal(await targetState('dgx1'), 'up')
+  })
+
+  test('the last usable server of a model is drained only after a second yes', async () => {
+    const { page, click, open } = console
+    await open('/fleet?target=h200-1')
+    await click('dialog ::-p-text(Drain)')
+    await page.waitForSelector('dialog.question input[type=checkbox]')
+    assert.equal(
+      await page.$eval('dialog.question button[type=submit]', (button) => Object(button).disabled),
+      true,
+    )
+    await click('dialog.question input[type=checkbox]')
+    await click('dialog.question button[type=submit]')
+    await page.waitForSelector('.toasts ::-p-text(h200-1 is drained)')
+    await fleet.router.app.overrides.drain('h200-1', false, 'test')
+  })
+
+  test('sets weights, and reads why a model cannot be unloaded', async () => {
+    const { page, click, open, text } = console
+    await open('/fleet')
+    await click('::-p-text(By model)')
+    await click('[aria-label="Weights of llama-3.3-70b"]')
+    await page.type('input[name=weight-1]', '0.25')
+    await click('dialog button[type=submit]')
+    await page.waitForSelector('.toasts ::-p-text(weights of llama-3.3-70b are set)')
+    const [, dgx2] = fleet.router.app.status.read().models[0]?.targets ?? []
+    assert.deepEqual([dgx2?.weight, dgx2?.configured_weight], [0.25, 0.5])
+    await click('[aria-label="Unload qwen3-32b"]')
+    await page.waitForSelector('#effect:not(:empty)')
+    await click('dialog button[type=submit]')
+    await page.waitForFunction(() => document.querySelector('dialog [role=alert]')?.textContent !== '')
+    assert.match(
+      await text('dialog [role=alert]'),
+      /No server of the model 'qwen3-32b' loads models on demand/,
+    )
+    await page.keyboard.press('Escape')
+    await page.waitForSelector('dialog', { hidden: true })
+  })
+
+  test('creates a client and a key, which is shown once and works, rotates and revokes it', async () => {
+    const { page, click, open } = console
+    await open('/teams')
+    await click('#new-client')
+    await page.type('[name=field-id]', 'robot')
+    await page.type('[name=field-group]', 'research')
+    await click('dialog button[type=submit]')
+    await click('tbody ::-p-text(robot)')
+    await click('dialog ::-p-text(New key)')
+    await page.type('[name=description]', 'night shift')
+    await click('dialog.question button[type=submit]')
+    const key = await (await page.waitForSelector('#new-key'))?.evaluate((element) => element.textContent)
+    assert.equal((await fleet.chat(key ?? '', 'qwen3-32b')).status, 200)
+    await click('::-p-text(I have it)')
+    await page.waitForSelector('#new-key', { hidden: true })
+    assert.ok(!(await page.content()).includes(key ?? 'none'))
+    await click('dialog.drawer [aria-label^="Rotate"]')
+    await click('dialog.question button[type=submit]')
+    const other = await (await page.waitForSelector('#new-key'))?.evaluate((element) => element.textContent)
+    assert.notEqual(other, key)
+    await click('::-p-text(I have it)')
+    const revoke = `dialog.drawer tr ::-p-aria([name="Revoke ${key?.slice(0, 8)}"])`
+    assert.ok(revoke)
+    await click(
+      'dialog.drawer tbody tr:last-child [aria-label^="Revoke"], dialog.drawer [aria-label^="Revoke"]',
+    )
+    await click('dialog.question button[type=submit]')
+    await page.waitForSelector('.toasts ::-p-text(is revoked)')
+    const { body } = await fleet.admin('GET', '/keys?client=robot')
+    assert.equal(
+      body.data.filter((each: { revoked_at: string | null }) => each.revoked_at !== null).length,
+      1,
+    )
+  })
+
+  test('changes and removes what is in the directory, and the audit log says so', async () => {
+    const { page, click, open } = console
+    await open('/teams')
+    await click('#tab-budgets')
+    await click('[aria-label="Edit research-month"]')
+    await page.$eval('[name=field-limit]', (input) => {
+      Object(input).value = ''
+    })
+    await page.type('[name=field-limit]', '9000')
+    await click('dialog button[type=submit]')
+    await page.waitForSelector('.toasts ::-p-text(research-month is changed)')
+    assert.equal((await fleet.admin('GET', '/budgets/research-month')).body.limit, 9_000)
+    await click('[aria-label="Remove students-week"]')
+    await click('dialog button[type=submit]')
+    await page.waitForSelector('.toasts ::-p-text(students-week is removed)')
+    assert.equal((await fleet.admin('GET', '/budgets/students-week')).status, 404)
+    await open('/models')
+    await click('#tab-prices')
+    await click('#new-price')
+    await page.type('[name=field-id]', 'qwen')
+    await page.type('[name=field-model]', 'qwen*')
+    await page.type('[name=field-prompt]', '0.2')
+    await click('dialog button[type=submit]')
+    await page.waitForSelector('tbody ::-p-text(qwen*)')
+    await open('/settings')
+    await click('#tab-audit')
+    await page.waitForSelector('tbody tr:first-child ::-p-text(create price qwen)')
+    assert.match(await console.text('tbody tr:first-child'), /admin-key.*console/)
+  })
+
+  test('asks two models side by side, sees how fast they are, and where a request would go', async () => {
+    const { page, click, open, text } = console
+    await open('/playground')
+    await click('#compare')
+    await page.select('.field:has(select.model) ~ * select, select.model', 'llama-3.3-70b')
+    await page.$$eval('select.target', ([first]) => {
+      const select = Object(first)
+      select.value = 'dgx1'
+      select.dispatchEvent(new (Object(globalThis).Event)('change', { bubbles: true }))
+    })
+    await click('#send')
+    for (const side of ['Answer 1', 'Answer 2'])
+      await page.waitForSelector(`[aria-label="${side}"][data-state=done]`)
+    assert.match(
+      await text('[aria-label="Answer 1"]'),
+      /dgx1.*A router in front of several servers.*first token \d+ ms.*tokens\/s \d+/s,
+    )
+    assert.equal(
+      fleet.router.logs.some(({ msg, client }) => msg === 'request' && client === 'console'),
+      true,
+    )
+    await click('#explain')
+    await page.waitForSelector('dialog .notice strong')
+    await page.keyboard.press('Escape')
+    await page.type('[name=system]', "it's short")
+    for (const [language, expected] of [
+      ['curl', /curl .*\/api\/v1\/chat\/completions[\s\S]*it'\\''s short/],
+      ['Python', /client\.chat\.completions\.create\([\s\S]*"stream": True/],
+      ['TypeScript', /baseURL: '.*\/api\/v1'/],
+    ] as const) {
+      await page.evaluate(() => {
+        Object(globalThis).navigator.clipboard.writeText = async (copied: string) => {
+          Object(globalThis).copied = copied
+        }
+      })
+      await click(`::-p-text(${language})`)
+      await page.waitForSelector('.toasts ::-p-text(Copied)')
+      assert.match(await page.evaluate(() => Object(globalThis).copied), expected)
+    }
+  })
+
+  test('follows requests as they end, filters them, and sees the attempts of one', async () => {
+    const { page, click, open, text } = console
+    await open('/requests')
+    await page.waitForSelector('#page .card')
+    await page.waitForSelector('#as-of[data-state=live]')
+    await fleet.traffic()
+    await page.waitForSelector('tbody ::-p-text(gpt-9)')
+    await page.waitForSelector('#unknown ::-p-text(gpt-9)')
+    await page.type('#find', 'qwen3-32b')
+    await page.waitForSelector('tbody tr ::-p-text(qwen3-32b)')
+    await page.select('#status', '4xx')
+    await page.waitForSelector('tbody tr ::-p-text(rejected)')
+    await click('[aria-label="Requests, the latest first"] tbody button')
+    await page.waitForSelector('dialog .timeline .bar')
+    assert.match(await text('dialog'), /alice.*qwen3-32b/s)
+    await page.keyboard.press('Escape')
+  })
+
+  test('whoever may only look is told so, and gets no button that changes clients', async () => {
+    const { body } = await fleet.admin('POST', '/clients', {
+      id: 'guest',
+      role: 'viewer',
+      surfaces: ['operator'],
+    })
+    assert.equal(body.id, 'guest')
+    const made = await fleet.admin('POST', '/clients/guest/keys', {})
+    const guest = await openConsole(chrome, fleet.router.url)
+    await guest.signIn(made.body.key)
+    await guest.open('/teams')
+    await guest.page.waitForSelector('tbody ::-p-text(alice)')
+    assert.equal(await guest.page.$('#new-client'), null)
+    await guest.open('/fleet?target=dgx1')
+    await guest.click('dialog ::-p-text(Drain)')
+    await guest.page.waitForSelector('dialog ::-p-text(guest has the role viewer)')
+    await guest.close()
+  })
+
+  test('without a database the teams say so, and the fleet can be changed', async () => {
+    const models = modelsConfig({
+      m: [
+        { id: 'gpu1', api_type: 'mock' },
+        { id: 'gpu2', api_type: 'mock' },
+      ],
+    })
+    const other = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: adminKey } })
+    const own = await openConsole(chrome, other.url)
+    await own.signIn(adminKey)
+    await own.open('/teams')
+    await own.page.waitForSelector('::-p-text(no database)')
+    await own.open('/fleet?target=gpu1')
+    await own.click('dialog ::-p-text(Drain)')
+    await own.click('dialog.question button[type=submit]')
+    await own.page.waitForSelector('.toasts ::-p-text(gpu1 is drained)')
+    assert.equal(other.app.status.read().models[0]?.targets[0]?.state, 'drained')
+    await own.close()
+    await other.close()
+  })
+
+  test('nothing in the console complained meanwhile', () => {
+    assert.deepEqual(
+      console.complaints.filter((each) => !/status of 4\d\d/.test(each)),
+      [],
+    )
+  })
+})

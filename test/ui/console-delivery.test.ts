@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import { freePort } from '../helpers/free-port.ts'
+import { modelsConfig, startRouter, type TestRouter } from '../helpers/router.ts'
+import { adminKey } from '../teams/team-house.ts'
+import type { TestBrowser } from './browser.ts'
+import { browserFor, needsChromium, openConsole } from './console-browser.ts'
+
+const models = modelsConfig({ demo: [{ id: 'demo', api_type: 'mock' }] })
+const allPages = ['', '/fleet', '/requests', '/playground', '/teams', '/models', '/settings']
+
+describe('the files of the console', () => {
+  let router: TestRouter
+  before(async () => {
+    router = await startRouter({ models })
+  })
+  after(() => router.close())
+
+  /** Every file that a page names, and that those name: import map, style sheet, modules and the pages that they load. */
+  async function filesOf(path: string): Promise<URL[]> {
+    const page = await fetch(router.url + path)
+    const html = await page.text()
+    const map: Record<string, string> = JSON.parse(
+      /"importmap">(.+?)<\/script>/.exec(html)?.[1] ?? '{}',
+    ).imports
+    const links = [...html.matchAll(/(?:src|href)="(?!data:)([^"]+)"/g)].map(
+      ([, link = '']) => new URL(link, page.url),
+    )
+    const files = new Map(
+      [...links, ...Object.values(map).map((link) => new URL(link, page.url))].map((url) => [url.href, url]),
+    )
+    for (const url of files.values()) {
+      if (!url.pathname.endsWith('.js')) continue
+      const text = await (await fetch(url)).text()
+      for (const [, name = ''] of text.matchAll(/\b(?:from\s*|import\(\s*)['"]([\w@./-]+)['"]/g)) {
+        if (name === 'openai') continue // in the code that the playground copies
+        if (!name.startsWith('.')) assert.ok(name in map, `${url.pathname} imports ${name}`)
+        else files.set(new URL(name, url).href, new URL(name, url))
+      }
+    }
+    return [...files.values()]
+  }
+
+  test('all of them together are below 150 KB as a browser gets them, and none is of another server', async () => {
+    const files = await filesOf('/ui')
+    let bytes = 0
+    for (const url of files) {
+      assert.equal(url.origin, router.url)
+      const response = await fetch(url, { headers: { 'accept-encoding': 'gzip' } })
+      assert.equal(response.status, 200, url.pathname)
+      bytes += Number(response.headers.get('content-length'))
+    }
+    assert.ok(files.length >= 20, `${files.length} files`)
+    assert.ok(bytes > 50_000 && bytes < 150_000, `${bytes} bytes`)
+  })
+
+  test('a file comes as Brotli, gzip or plain, always with the same content, and may be kept for ever', async () => {
+    for (const url of await filesOf('/ui/fleet')) {
+      const raw = async (coding: string) => {
+        const response = await router.app.inject({
+          url: url.pathname,
+          headers: { 'accept-encoding': coding },
+        })
+        assert.equal(response.statusCode, 200)
+        assert.equal(response.headers['cache-control'], 'public, max-age=31536000, immutable')
+        assert.equal(response.headers.vary, 'accept-encoding')
+        return response
+      }
+      const [plain, br, gzip] = [
+        await raw('identity'),
+        await raw('gzip;q=0.5, br'),
+        await raw('gzip, br;q=0'),
+      ]
+      assert.equal(plain.headers['content-encoding'], undefined)
+      assert.deepEqual([br.headers['content-encoding'], gzip.headers['content-encoding']], ['br', 'gzip'])
+      assert.deepEqual(brotliDecompressSync(br.rawPayload), plain.rawPayload)
+      assert.deepEqual(gunzipSync(gzip.rawPayload), plain.rawPayload)
+    }
+  })
+
+  test('a path with another version is answered, and not kept', async () => {
+    const [url] = (await filesOf('/ui')).filter(({ pathname }) => pathname.endsWith('app.js'))
+    const other = url?.pathname.replace(/\/ui\/[^/]+\//, '/ui/0.9.0-0/') ?? ''
+    const response = await fetch(router.url + other)
+    assert.deepEqual([response.status, response.headers.get('cache-control')], [200, 'no-store'])
+    assert.equal((await fetch(`${router.url}${other}x`)).status, 404)
+    for (const outside of ['../index.html', '%2e%2e/package.json', '..%2fpackage.json'])
+      assert.equal((await router.app.inject(`/ui/1/${outside}`)).statusCode, 404, outside)
+  })
+
+  test('a page runs its own modules alone: the policy has the hash of its import map, and no foreign address', async () => {
+    for (const path of allPages) {
+      const response = await fetch(`${router.url}/ui${path}`)
+      assert.equal(response.status, 200, path)
+      const html = await response.text()
+      const map = /<script type="importmap">(.+?)<\/script>/.exec(html)?.[1] ?? ''
+      const hash = createHash('sha256').update(map).digest('base64')
+      const policy = response.headers.get('content-security-policy') ?? ''
+      assert.match(policy, /default-src 'none'/)
+      assert.ok(policy.includes(`script-src 'self' 'sha256-${hash}';`), policy)
+      assert.doesNotMatch(policy, /unsafe|https?:/)
+      assert.doesNotMatch(html.replaceAll('http://www.w3.org/2000/svg', ''), /https?:|style=|onclick/)
+      assert.equal(response.headers.get('cache-control'), 'no-cache')
+    }
+    assert.equal((await fetch(`${router.url}/ui/nothing`)).status, 404)
+  })
+})
+
+test('the console is not there when it is switched off; the status is', async (t) => {
+  const router = await startRouter({ models, env: { LLM_ROUTER_UI: '0' } })
+  t.after(() => router.close())
+  for (const path of ['/ui', '/ui/fleet', '/ui/1/app.js'])
+    assert.equal((await fetch(router.url + path)).status, 404, path)
+  assert.equal((await fetch(`${router.url}/api/status`)).status, 200)
+})
+
+describe('in a browser', needsChromium, () => {
+  let chrome: TestBrowser
+  before(async () => {
+    chrome = await browserFor()
+  })
+  after(() => chrome?.close())
+
+  test('the first page loads at most 12 files, all of them of this router', async (t) => {
+    const router = await startRouter({ models })
+    t.after(() => router.close())
+    const { page, complaints, open, close } = await openConsole(chrome, router.url)
+    t.after(close)
+    const files: string[] = []
+    page.on('request', (request) => {
+      assert.ok(request.url().startsWith(router.url) || request.url().startsWith('data:'), request.url())
+      if (
+        ['document', 'script', 'stylesheet', 'image', 'font'].includes(request.resourceType()) &&
+        !request.url().startsWith('data:')
+      )
+        files.push(new URL(request.url()).pathname)
+    })
+    await open('')
+    await page.waitForSelector('.u-wrap canvas')
+    assert.ok(files.length <= 12, files.join('\n'))
+    assert.equal(new Set(files).size, files.length)
+    assert.deepEqual(complaints, [])
+  })
+
+  test('on the admin port it works too, and is on no other', async (t) => {
+    const port = await freePort()
+    const router = await startRouter({
+      models,
+      env: { LLM_ROUTER_ADMIN_PORT: String(port), LLM_ROUTER_ADMIN_KEY: adminKey },
+    })
+    t.after(() => router.close())
+    assert.equal((await fetch(`${router.url}/ui`)).status, 404)
+    const { page, complaints, open, signIn, close } = await openConsole(chrome, `http://127.0.0.1:${port}`)
+    t.after(close)
+    await signIn()
+    for (const path of allPages) await open(path)
+    // A page that was left holds no connection: browsers open six to a host.
+    for (const path of allPages) await open(path)
+    await open('/fleet')
+    await page.waitForSelector('[data-target=demo]')
+    await page.waitForSelector('#as-of[data-state=live]')
+    await open('/teams')
+    await page.waitForSelector('::-p-text(no database)')
+    assert.deepEqual(
+      complaints.filter((each) => !/status of 404/.test(each)),
+      [],
+    )
+  })
+})
