@@ -1,16 +1,31 @@
 #!/usr/bin/env bash
 # Runs every check and all tests, goes on after a failure, and ends with one line for each. Exit code 1 when one
 # failed. The reports of the tests are left in coverage/tests.txt. Coverage: node --run test:coverage.
+#   ./run-tests.sh            installs what is missing, then runs everything
+#   ./run-tests.sh --install  only installs
+#   ./run-tests.sh --help     prints this
 set -u
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
 . scripts/prepare.sh
 
-install_packages tsc biome knip || exit 1
+case "${1-}" in
+'' | --install) ;;
+-h | --help)
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' run-tests.sh
+  exit 0
+  ;;
+*)
+  say "unknown argument $1: see ./run-tests.sh --help; single files run with npm test -- FILE"
+  exit 2
+  ;;
+esac
+install_packages all || exit 1
 choose_node || exit 1
 install_servers redis-server prometheus || exit 1
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null 2>&1 || install_servers postgresql || exit 1
 # Without it the tests of the status page are skipped, and say so.
 install_servers chromium || true
+if [ "${1-}" = --install ]; then exit 0; fi
 # The tools and the package scripts start "node" by name: they are to get the chosen one.
 if [ "$NODE" != node ]; then PATH="$PWD/node_modules/.bin:$PATH"; fi
 
@@ -30,7 +45,7 @@ record() { # name, exit code, note
 # The checks take what the tests leave of the processors, and are shown after them.
 run_checks() {
   local name
-  for name in typecheck lint deadcode; do
+  for name in typecheck lint deadcode prose; do
     nice node --run "$name" >"coverage/$name.txt" 2>&1
     printf '%s' $? >"coverage/$name.code"
   done
@@ -51,6 +66,7 @@ wait "$checking"
 show_check typecheck typecheck
 show_check lint lint
 show_check 'dead code' deadcode
+show_check prose prose
 record tests "$tested" "$(sed -n 's/^tests: //p' coverage/summary.txt)"
 
 printf '\n== results\n'

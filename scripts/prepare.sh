@@ -12,23 +12,31 @@ packages_are_current() {
   [ -f node_modules/.package-lock.json ] && [ ! package-lock.json -nt node_modules/.package-lock.json ]
 }
 
-# Takes names of files under node_modules/.bin that must be there besides.
+# Whether the tools of the checks are installed, and the packages of the tests with them.
+has_test_packages() { [ -e node_modules/.bin/tsc ] && [ -e node_modules/.bin/biome ] && [ -e node_modules/.bin/knip ]; }
+
+# Takes "production" for the packages that the router runs with, "all" for those of the tests as well. The optional ones are in
+# both: they bring Node. What is installed already is kept, so a checkout with all of them serves without another install.
 install_packages() {
-  local missing='' tool
-  for tool in "$@"; do
-    [ -e "node_modules/.bin/$tool" ] || missing=$tool
-  done
-  if packages_are_current && [ -z "$missing" ]; then
+  local command
+  if packages_are_current && { [ "$1" = production ] || has_test_packages; }; then
     return 0
+  fi
+  if packages_are_current; then
+    command=(npm install --no-save --include=dev) # adds those that are missing, in the versions of the lock file
+  elif [ "$1" = all ] || has_test_packages; then
+    command=(npm ci --include=dev)
+  else
+    command=(npm ci --omit=dev)
   fi
   if ! command -v npm >/dev/null 2>&1; then
     say 'llm-router needs npm for its first start, and finds none.'
     say "Install Node.js ${node_floors%% *} or newer, which brings npm: https://nodejs.org/en/download"
     return 1
   fi
-  say 'Installing packages (npm ci); this happens once ...'
-  if ! npm ci --include=dev --include=optional --loglevel=error --no-progress >&2; then
-    say 'npm ci failed: see its message above. Nothing was started.'
+  say "Installing packages (${command[*]}); this happens once ..."
+  if ! "${command[@]}" --include=optional --loglevel=error --no-progress --no-update-notifier >&2; then
+    say "${command[0]} ${command[1]} failed: see its message above. Nothing was started."
     return 1
   fi
 }

@@ -30,6 +30,7 @@ interface Result extends Counts {
 const apart = ['test', 'test/faults']
 /** Folders that take longest, the slowest first, so that none of them is left for the end. */
 const slow = [
+  'test/packaging',
   'test/plugins',
   'test/security',
   'test/faults',

@@ -19,10 +19,12 @@ import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body/index.ts'
 import browserRoot from './plugins/browser-root.ts'
 import budgets from './plugins/budgets/index.ts'
+import busy from './plugins/busy/index.ts'
 import config from './plugins/config.ts'
 import connectionBalance from './plugins/connection-balance.ts'
 import webConsole from './plugins/console/index.ts'
 import consoleEvents from './plugins/console-events/index.ts'
+import debugLog from './plugins/debug-log.ts'
 import directory from './plugins/directory/index.ts'
 import drain from './plugins/drain.ts'
 import effects from './plugins/effects.ts'
@@ -38,6 +40,7 @@ import models, { type ModelsOptions } from './plugins/models/index.ts'
 import operations from './plugins/operations/index.ts'
 import overrides from './plugins/overrides/index.ts'
 import problems from './plugins/problems/index.ts'
+import processors from './plugins/processors/index.ts'
 import prompts from './plugins/prompts/index.ts'
 import registries from './plugins/registries.ts'
 import reload, { type ReloadOptions } from './plugins/reload/index.ts'
@@ -126,6 +129,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(registries)
   await app.register(reload, { env: options.env, lookup: options.lookup })
   await app.register(exchange, options.running ? { running: options.running } : {})
+  await app.register(debugLog)
   await app.register(drain)
   await app.register(connectionBalance)
   await app.register(adminPort, { requests: adminRequests, createServer })
@@ -142,12 +146,14 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(body)
   await app.register(prompts)
   await app.register(textEndpoints)
+  await app.register(processors)
   await app.register(extensions)
   await app.register(models, { env: options.env, ...(options.found ? { found: options.found } : {}) })
   await app.register(upstream)
   await app.register(engines)
   await app.register(health)
   await app.register(balancer)
+  await app.register(busy)
   await app.register(overrides)
   await app.register(holding)
   await app.register(responseStore)

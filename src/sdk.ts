@@ -7,6 +7,7 @@ import type { TProperties, TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { ExchangeRecord } from './relay/exchange.ts'
 import type { Dialect } from './sdk/dialect.ts'
+import type { ProcessorType } from './sdk/processor.ts'
 import type { ProviderType } from './sdk/provider.ts'
 import type { Answer, AnswerEvent, Question } from './sdk/question.ts'
 import type { Registry } from './sdk/registry.ts'
@@ -18,6 +19,7 @@ export { type Static, type TSchema, Type } from '@sinclair/typebox'
 export type { FastifyReply, FastifyRequest } from 'fastify'
 export type { ExchangeRecord } from './relay/exchange.ts'
 export * from './sdk/chat.ts'
+export type * from './sdk/content.ts'
 export type * from './sdk/dialect.ts'
 export type * from './sdk/embedding.ts'
 export { type AnswerDocs, events, json, lines } from './sdk/endpoint-docs.ts'
@@ -30,6 +32,7 @@ export {
   type RouterErrorDetails,
   upstreamFailed,
 } from './sdk/errors.ts'
+export type * from './sdk/processor.ts'
 export type { Profile } from './sdk/profile.ts'
 export type * from './sdk/provider.ts'
 export type * from './sdk/question.ts'
@@ -48,6 +51,7 @@ export interface ExtensionDecorators {
   readonly strategies: Registry<Strategy>
   readonly providers: Registry<ProviderType>
   readonly dialects: Registry<Dialect>
+  readonly processorTypes: Registry<ProcessorType>
   readonly textEndpoints: {
     /** Serves an endpoint at `P/<name>`, `/builtin/<name>` and `P/builtin/<name>`. Throws when a path is taken. */
     add<Fields extends TProperties, Result extends TSchema>(definition: TextEndpoint<Fields, Result>): void

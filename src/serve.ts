@@ -5,23 +5,27 @@ import { type AppOptions, buildApp, primarySources } from './app.ts'
 import { runPrimary } from './cluster/primary.ts'
 import { RunningRequests, runningRequestsVariable } from './cluster/running-requests.ts'
 import { ready } from './cluster/supervisor.ts'
+import { madeSecret } from './config/masking-secret.ts'
 import { type Config, hasSeveralHosts, loadConfig } from './config/settings.ts'
 import { discover } from './fleet/discovery.ts'
 import { Channel, workerPipe } from './lib/channel.ts'
+import { banner } from './runtime/banner.ts'
 import { createLogging } from './runtime/logger.ts'
 import { setV8Flags } from './runtime/v8.ts'
 import { ConfigError } from './sdk/errors.ts'
-import type { Model } from './sdk/target.ts'
 
 /** A closed port refuses immediately; this limits the wait for one that does not respond. */
 const searchMs = 300
 
-/** Starts the router; on failure, prints the error and exits. Only start-up code accesses `process`. */
-export async function serve(): Promise<void> {
+/**
+ * Starts the router; on failure, prints the error and exits. Only start-up code accesses `process`. `inUsersWords` says
+ * an error of the settings in terms of what the user gave.
+ */
+export async function serve(inUsersWords = (error: string): string => error): Promise<void> {
   try {
     await run()
   } catch (error) {
-    reportAndExit(error)
+    reportAndExit(error, inUsersWords)
   }
 }
 
@@ -44,6 +48,9 @@ async function run(): Promise<void> {
     // Workers inherit it: a session is valid at each of them.
     if (config.sessionSecret === '' && !hasSeveralHosts(config))
       process.env.LLM_ROUTER_SESSION_SECRET = randomBytes(32).toString('hex')
+    // The same value has the same pseudonym at each worker.
+    if (config.maskingSecret === '' && !hasSeveralHosts(config))
+      process.env.LLM_ROUTER_MASKING_SECRET = madeSecret()
     runPrimary(config, logging, primarySources({ config, env: process.env, logger }))
     return
   }
@@ -58,19 +65,21 @@ async function run(): Promise<void> {
   // workers.
   process.on('SIGHUP', () => reload())
   const nodeOptions = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ')
+  const servers = searched(config)
   const app = await buildApp({
     ...{ config, env: process.env, logger, nodeOptions },
     logError: () => logging.error(),
     ...(running ? { running } : {}),
     ...(primary ? { primary } : {}),
-    ...searched(config),
+    ...(servers ? { found: servers } : {}),
   })
   if (!cluster.isWorker) reload = () => void app.reload.now()
   let stopping = false
   const stop = (signal: string): void => {
     if (stopping) process.exit(1) // a second signal exits immediately
     stopping = true
-    logger.info({ signal }, 'stopping')
+    const { running } = app.exchanges
+    logger.info({ signal, running, drain_timeout_s: config.drainTimeoutMs / 1000 }, 'stopping')
     app.close().then(
       () => end(0),
       () => end(1),
@@ -86,17 +95,20 @@ async function run(): Promise<void> {
   const port = typeof address === 'object' && address ? address.port : config.serverPort
   primary?.cast(ready)
   logger.info({ host: config.serverHost, port, models: app.models.all().length }, 'listening')
-  if (first && config.logFormat !== 'json') process.stderr.write(banner(config, port, app.models.all()))
+  if (first && config.logFormat !== 'json') {
+    const found = await servers?.then((found) => found.length)
+    process.stderr.write(banner(config, { port, models: app.models.all(), foundServers: found ?? 0 }))
+  }
 }
 
 /**
  * Without configuration, searches this machine for model servers while the app is built. Skipped in a cluster, whose
  * workers must not differ.
  */
-function searched({ modelsConfigPath, serverType }: Config): Pick<AppOptions, 'found'> {
+function searched({ modelsConfigPath, serverType }: Config): AppOptions['found'] {
   const shipped = join(import.meta.dirname, '../resources/configs/models-config.json')
-  if (serverType !== 'single' || resolve(modelsConfigPath) !== shipped) return {}
-  return { found: discover(['127.0.0.1'], AbortSignal.timeout(searchMs)).then(({ servers }) => servers) }
+  if (serverType !== 'single' || resolve(modelsConfigPath) !== shipped) return undefined
+  return discover(['127.0.0.1'], AbortSignal.timeout(searchMs)).then(({ servers }) => servers)
 }
 
 /** The list that the primary has opened for this process; undefined outside a cluster. */
@@ -107,9 +119,9 @@ function runningRequests(): RunningRequests | undefined {
   return cluster.isWorker && fd !== undefined ? new RunningRequests(Number(fd)) : undefined
 }
 
-function reportAndExit(error: unknown): void {
+function reportAndExit(error: unknown, inUsersWords: (error: string) => string): void {
   if (error instanceof ConfigError) {
-    for (const message of error.errors) process.stderr.write(`${message}\n`)
+    for (const message of error.errors) process.stderr.write(`${inUsersWords(message)}\n`)
     for (const warning of error.warnings) process.stderr.write(`warning: ${warning}\n`)
     process.exit(2)
   }
@@ -119,24 +131,4 @@ function reportAndExit(error: unknown): void {
     `llm-router cannot start: ${text}${code === '' || text.includes(code) ? '' : ` (${code})`}\n`,
   )
   process.exit(1)
-}
-
-/** Start message for the terminal: the address, and a command to try. */
-function banner(config: Config, port: number, models: readonly Model[]): string {
-  const host = ['0.0.0.0', '::', ''].includes(config.serverHost) ? '127.0.0.1' : config.serverHost
-  const base = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
-  const names = models.map(({ alias }) => alias)
-  const shown = names.slice(0, 8).join(', ') + (names.length > 8 ? `, and ${names.length - 8} more` : '')
-  const lines = [`llm-router listens on ${base}`, `models: ${shown || 'none'}`]
-  if (config.ui && config.adminPort === 0) lines.push(`status: ${base}/ui`)
-  const [first] = names
-  if (first !== undefined) {
-    const key = config.authEnabled ? " -H 'authorization: Bearer YOUR-KEY'" : ''
-    const body = JSON.stringify({ model: first, messages: [{ role: 'user', content: 'Hello' }] })
-    lines.push(
-      'try:',
-      `  curl ${base}/v1/chat/completions -H 'content-type: application/json'${key} -d '${body.replaceAll("'", "'\\''")}'`,
-    )
-  }
-  return `${lines.join('\n')}\n`
 }

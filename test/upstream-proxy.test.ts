@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { proxyRule } from '../src/config/proxy-rule.ts'
-import { runCli } from './cli/run-cli.ts'
+import { runCli, runCliProcess } from './cli/run-cli.ts'
 import { type ConnectProxyOptions, startConnectProxy } from './helpers/connect-proxy.ts'
 import { closedPort, post } from './helpers/http.ts'
 import { messages } from './helpers/messages.ts'
@@ -275,6 +275,10 @@ test('the rule for LLM_ROUTER_UPSTREAM_PROXY', () => {
 })
 
 test('a proxy that is none, and a bad entry of LLM_ROUTER_UPSTREAM_NO_PROXY, stop the start without showing a secret', async () => {
+  const start = await runCliProcess([], { LLM_ROUTER_UPSTREAM_PROXY: 'socks5://me:hunter2@h:1' })
+  assert.equal(start.code, 2)
+  assert.match(start.stderr, /^LLM_ROUTER_UPSTREAM_PROXY: /)
+  assert.doesNotMatch(start.stderr, /hunter2/)
   for (const proxy of [
     'socks5://h:1',
     'proxy:3128',
@@ -282,7 +286,7 @@ test('a proxy that is none, and a bad entry of LLM_ROUTER_UPSTREAM_NO_PROXY, sto
     'http://h:1/path',
     'http://169.254.169.254:80',
   ]) {
-    const { code, stderr } = await runCli([], { LLM_ROUTER_UPSTREAM_PROXY: proxy })
+    const { code, stderr } = await runCli(['check'], { LLM_ROUTER_UPSTREAM_PROXY: proxy })
     assert.equal(code, 2, proxy)
     assert.match(stderr, /^LLM_ROUTER_UPSTREAM_PROXY: /)
     assert.doesNotMatch(stderr, /hunter2/)
@@ -293,6 +297,6 @@ test('a proxy that is none, and a bad entry of LLM_ROUTER_UPSTREAM_NO_PROXY, sto
       return true
     })
   }
-  const { stderr } = await runCli([], { LLM_ROUTER_UPSTREAM_NO_PROXY: 'a.example.com, 10.0.0.0/99' })
+  const { stderr } = await runCli(['check'], { LLM_ROUTER_UPSTREAM_NO_PROXY: 'a.example.com, 10.0.0.0/99' })
   assert.match(stderr, /LLM_ROUTER_UPSTREAM_NO_PROXY: "10\.0\.0\.0\/99" is not/)
 })

@@ -8,7 +8,7 @@ import { after, type TestContext, test } from 'node:test'
 import type { TlsOptions } from 'node:tls'
 import { loadConfig } from '../src/config/settings.ts'
 import { ConfigError } from '../src/sdk/errors.ts'
-import { runCli } from './cli/run-cli.ts'
+import { runCliProcess } from './cli/run-cli.ts'
 import { certificate } from './helpers/certificate.ts'
 import { post } from './helpers/http.ts'
 import { messages } from './helpers/messages.ts'
@@ -211,7 +211,7 @@ test('the start refuses NODE_TLS_REJECT_UNAUTHORIZED=0, and so does check', asyn
     /NODE_TLS_REJECT_UNAUTHORIZED=0 .*ca_file/,
   )
   for (const command of [[], ['check']]) {
-    const { code, stdout, stderr } = await runCli(command, { NODE_TLS_REJECT_UNAUTHORIZED: '0' })
+    const { code, stdout, stderr } = await runCliProcess(command, { NODE_TLS_REJECT_UNAUTHORIZED: '0' })
     assert.equal(code, 2)
     const lines = (stdout + stderr).split('\n').filter((line) => line.includes('REJECT_UNAUTHORIZED=0 would'))
     assert.equal(lines.length, 1, stdout + stderr)

@@ -12,10 +12,10 @@ export interface Report {
   served: readonly Served[]
 }
 
-/** Puts a workload through a strategy; the same arguments give the same report. */
-export function simulate(workload: Workload, policy: Strategy | 'pinned'): Report {
-  const fleet = new Fleet(policy, workload)
-  workload.run(fleet)
+/** Puts a workload through a strategy; the same arguments give the same report. `seed`: of its chances, and of the strategy's. */
+export function simulate(workload: Workload, policy: Strategy | 'pinned', seed = 0): Report {
+  const fleet = new Fleet(policy, workload, seed)
+  workload.run(fleet, seed)
   fleet.timeline.run()
   const { served } = fleet
   const ttfts = served.map(({ ttftMs }) => ttftMs).toSorted((a, b) => a - b)

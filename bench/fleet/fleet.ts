@@ -47,11 +47,12 @@ export class Fleet {
   constructor(
     policy: Strategy | 'pinned',
     { servers, routers = 1, shape }: { servers: number; routers?: number; shape: EngineShape },
+    seed = 0,
   ) {
     this.#shape = shape
     for (let index = 0; index < servers; index++) this.add()
     this.#routers = Array.from({ length: routers }, (_, index) =>
-      policy === 'pinned' ? this.#pinning() : new StrategyRouter(policy, this, index),
+      policy === 'pinned' ? this.#pinning() : new StrategyRouter(policy, this, seed * routers + index),
     )
   }
 
@@ -110,9 +111,9 @@ class StrategyRouter implements Router {
   readonly #polls = new Map<Server, { at: number; engine: EngineSignals }>()
   readonly #requests = new Map<Turn, RoutingRequest>()
 
-  constructor(strategy: Strategy, fleet: Fleet, index: number) {
+  constructor(strategy: Strategy, fleet: Fleet, seed: number) {
     this.#fleet = fleet
-    this.#instance = strategy.create({ now: () => fleet.timeline.now(), random: seededRandom(index + 1) })
+    this.#instance = strategy.create({ now: () => fleet.timeline.now(), random: seededRandom(seed + 1) })
   }
 
   pick(turn: Turn): Server {

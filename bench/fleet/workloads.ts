@@ -13,7 +13,7 @@ export interface Workload {
   bounded: { toPinned?: number; toLeastBusy?: number; busiest?: number }
   addedAtMs?: number
   /** Starts the clients; the fleet's clock runs until all have ended. */
-  run(fleet: Fleet): void
+  run(fleet: Fleet, seed: number): void
 }
 
 export const shape: EngineShape = {
@@ -35,9 +35,13 @@ interface ConversationPlan {
   session?: string
 }
 
-/** Ids of parts, so that no two texts are the same by chance. */
+/** Ids of parts, so that no two texts are the same by chance; each seed has its own, which hash to other servers. */
 class Texts {
-  #last = 0
+  #last: number
+
+  constructor(seed: number) {
+    this.#last = seed * 1_000_000
+  }
 
   part(tokens: number): Part {
     return { id: ++this.#last, tokens: Math.max(1, Math.round(tokens)) }
@@ -74,9 +78,9 @@ function varied(mean: number, random: () => number): number {
 }
 
 /** 64 conversations at a time, 320 in all, over eight servers whose caches hold eight of them each. */
-function conversations(fleet: Fleet): void {
-  const texts = new Texts()
-  const random = seededRandom(7)
+function conversations(fleet: Fleet, seed: number): void {
+  const texts = new Texts(seed)
+  const random = seededRandom(7 + seed)
   const system = texts.part(300)
   let begun = 0
   const next = (): void => {
@@ -90,9 +94,9 @@ function conversations(fleet: Fleet): void {
 }
 
 /** Ten tenants with a long system prompt each; one of them sends half of all requests. */
-function hotTenant(fleet: Fleet): void {
-  const texts = new Texts()
-  const random = seededRandom(11)
+function hotTenant(fleet: Fleet, seed: number): void {
+  const texts = new Texts(seed)
+  const random = seededRandom(11 + seed)
   const systems = Array.from({ length: 10 }, () => texts.part(3_000))
   let at = 0
   for (let request = 0; request < 3_000; request++) {
@@ -109,9 +113,9 @@ function hotTenant(fleet: Fleet): void {
 }
 
 /** 24 agents with one system prompt and tools, whose contexts grow by tool results in quick turns. */
-function agents(fleet: Fleet): void {
-  const texts = new Texts()
-  const random = seededRandom(13)
+function agents(fleet: Fleet, seed: number): void {
+  const texts = new Texts(seed)
+  const random = seededRandom(13 + seed)
   const tools = texts.part(6_000)
   for (let agent = 0; agent < 24; agent++) {
     const beginning = [tools, texts.part(varied(1_000, random))]
@@ -152,22 +156,22 @@ export const workloads: readonly Workload[] = [
   },
   {
     ...{ ...eight, name: 'server added', servers: 7, addedAtMs: changeAtMs },
-    run(fleet) {
-      conversations(fleet)
+    run(fleet, seed) {
+      conversations(fleet, seed)
       fleet.timeline.after(changeAtMs, () => fleet.add())
     },
   },
   {
     ...{ ...eight, name: 'server removed' },
-    run(fleet) {
-      conversations(fleet)
+    run(fleet, seed) {
+      conversations(fleet, seed)
       fleet.timeline.after(changeAtMs, () => fleet.remove(3))
     },
   },
   {
     ...{ ...eight, name: 'server restarted' },
-    run(fleet) {
-      conversations(fleet)
+    run(fleet, seed) {
+      conversations(fleet, seed)
       fleet.timeline.after(changeAtMs, () => fleet.remove(3))
       fleet.timeline.after(changeAtMs + 10_000, () => fleet.restart(3))
     },

@@ -14,7 +14,7 @@ export const bifrost: Gateway = {
     const prices = join(folder, 'prices.json')
     writeFileSync(prices, '{}')
     writeFileSync(join(folder, 'config.json'), JSON.stringify(configOf(upstreamPorts, prices)))
-    return { args: ['-app-dir', folder, '-host', '127.0.0.1', '-port', `${port}`] }
+    return { instances: [['-app-dir', folder, '-host', '127.0.0.1', '-port', `${port}`]] }
   },
   modelFor: (upstream) => `${providerOf(upstream)}/served/model-8b`,
 }

@@ -11,7 +11,7 @@ export const litellm: Gateway = {
     const file = join(folder, 'config.yaml')
     writeFileSync(file, JSON.stringify(configOf(upstreamPorts))) // JSON is YAML too
     return {
-      args: ['--config', file, '--host', '127.0.0.1', '--port', `${port}`, '--num_workers', '1'],
+      instances: [['--config', file, '--host', '127.0.0.1', '--port', `${port}`, '--num_workers', '1']],
       env: {
         // Nothing from the network and no `.env` of the folder it is started in.
         LITELLM_LOCAL_MODEL_COST_MAP: 'True',

@@ -11,12 +11,14 @@ import { litellm } from './litellm.ts'
 import { median } from './measure.ts'
 import { type MeasuredProxy, proxyCpu, type Stage, startOn, startStage } from './stage.ts'
 import { expectSameWords } from './words.ts'
+import { smg, vllmRouter } from './worker-routers.ts'
 
 /**
- * `npm run bench:neighbours` measures a JSON request and a stream of one dialect through the bare pipe, this router, nginx,
- * HAProxy and, where `PORTKEY` names the start-server.js of `@portkey-ai/gateway`, that one. All get the same number of
- * requests in a second, half of what the slowest of them can do, and then as many as it can take. LiteLLM (`LITELLM`) and Bifrost (`BIFROST`) each have a
- * comparison of their own with the pipe and the router, so that the pace of one is not the pace of all.
+ * `npm run bench:neighbours` measures a JSON request and a stream of one dialect through the bare pipe, this router, nginx, HAProxy,
+ * Envoy and, where `PORTKEY` names the start-server.js of Portkey, that one. All get the same number of requests in a second, half of
+ * what the slowest of them can do, and then as many as it can take. LiteLLM (`LITELLM`), Bifrost (`BIFROST`), SMG (`SMG`) and
+ * vllm-router (`VLLM_ROUTER`) each have a comparison of their own with the pipe and the router, so that the pace of one is not the
+ * pace of all. With `-- --check`, each one only gives one answer of each kind, which must be that of the pipe.
  */
 const rounds = 5
 const limitRounds = 3
@@ -34,31 +36,50 @@ const stage = await startStage()
 const stops: (() => Promise<void>)[] = []
 try {
   const neighbours = [
-    await startServer('nginx', 'nginx', nginxConfig, (file) => ['-p', folder, '-c', file]),
-    await startServer('HAProxy', 'haproxy', haproxyConfig, (file) => ['-db', '-f', file]),
+    await startServer({ name: 'nginx', config: nginxConfig, args: (file) => ['-p', folder, '-c', file] }),
+    await startServer({ name: 'HAProxy', config: haproxyConfig, args: (file) => ['-db', '-f', file] }),
+    await startServer({
+      name: 'Envoy',
+      program: process.env.ENVOY ?? 'envoy',
+      config: envoyConfig,
+      args: (file) => [
+        ...['--config-path', file, '--concurrency', '1', '--use-dynamic-base-id', '--log-level', 'error'],
+      ],
+    }),
     await startPortkey(),
   ].filter((proxy) => proxy !== undefined)
   const groups = [neighbours]
-  for (const gateway of [litellm, bifrost]) {
+  for (const gateway of [litellm, bifrost, smg, vllmRouter]) {
     const proxy = await startGateway(gateway, folder, stage.upstreamPorts)
     if (!proxy) continue
     // Told to end, so that it ends what it has started in turn.
     stops.push(() => proxy.child.stop('SIGTERM'))
     groups.push([proxy])
   }
-  console.log(
-    '| case | proxy | requests/s | CPU (µs) | of the bare pipe | of this router | at its own limit (µs) | of this router |',
-  )
-  console.log('|---|---|--:|--:|--:|--:|--:|--:|')
+  const isCheck = process.argv.includes('--check')
+  if (isCheck) console.log('| case | proxy | answers as the bare pipe does |\n|---|---|---|')
+  else
+    console.log(
+      '| case | proxy | requests/s | CPU (µs) | of the bare pipe | of this router | at its own limit (µs) | of this router |\n|---|---|--:|--:|--:|--:|--:|--:|',
+    )
   for (const name of cases) {
     const benchCase = benchCases.find((each) => each.name === name)
     if (!benchCase) continue
-    for (const group of groups) await compare(benchCase, [stage.pipe, stage.router, ...group])
+    if (isCheck) for (const proxy of groups.flat()) await check(benchCase, proxy)
+    else for (const group of groups) await compare(benchCase, [stage.pipe, stage.router, ...group])
   }
 } finally {
   for (const stop of stops) await stop()
   await stage.close()
   rmSync(folder, { recursive: true })
+}
+
+async function check(benchCase: BenchCase, proxy: MeasuredProxy): Promise<void> {
+  const verdict = await expectSameWords(proxy, stage.pipe, benchCase).then(
+    () => 'yes',
+    (error: unknown) => String(error).split('\n')[0],
+  )
+  console.log(`| ${benchCase.name} | ${proxy.name} | ${verdict} |`)
 }
 
 async function compare(benchCase: BenchCase, proxies: readonly MeasuredProxy[]): Promise<void> {
@@ -124,14 +145,22 @@ async function costsOf(on: Stage, proxies: readonly MeasuredProxy[], turns: Turn
 
 type Ports = Record<'openaiWhole' | 'openaiStream', { own: number; upstream: number }>
 
-async function startServer(
-  name: string,
-  program: string,
-  config: (ports: Ports) => string,
-  args: (file: string) => string[],
-): Promise<MeasuredProxy | undefined> {
-  if (spawnSync(program, ['-v']).error) {
-    console.log(`${name} is not here: apt-get install -y nginx haproxy`)
+interface Server {
+  name: string
+  /** Its name in lower case, where this is not given. */
+  program?: string
+  config(ports: Ports): string
+  args(file: string): string[]
+}
+
+async function startServer({
+  name,
+  program = name.toLowerCase(),
+  config,
+  args,
+}: Server): Promise<MeasuredProxy | undefined> {
+  if (spawnSync(program, ['--version']).error) {
+    console.log(`${name} is not here: see bench/README.md`)
     return undefined
   }
   const { openaiWhole, openaiStream } = stage.upstreamPorts
@@ -139,7 +168,7 @@ async function startServer(
     openaiWhole: { own: await freePort(), upstream: openaiWhole },
     openaiStream: { own: await freePort(), upstream: openaiStream },
   }
-  const file = join(folder, `${program}.conf`)
+  const file = join(folder, `${name}.json`)
   writeFileSync(file, config(ports))
   const { child } = await startOn(proxyCpu, [program, ...args(file)], () => listening(ports.openaiWhole.own))
   stops.push(() => child.stop('SIGTERM')) // killed, nginx would leave its worker behind, and that our pipe open
@@ -171,8 +200,39 @@ function haproxyConfig(ports: Ports): string {
     ([name, { own, upstream }]) =>
       `listen ${name}\n  bind 127.0.0.1:${own}\n  server s 127.0.0.1:${upstream}\n`,
   )
-  return `global\n  nbthread 1\n  log stderr local0 emerg\ndefaults\n  mode http\n  http-reuse always\n  timeout connect 5s
+  return `global\n  nbthread 1\n  log stderr local0 emerg\ndefaults\n  mode http\n  option http-no-delay\n  http-reuse always\n  timeout connect 5s
   timeout client 60s\n  timeout server 60s\n${parts.join('')}`
+}
+
+/** No access log, as for HAProxy; no limit of its own on connections or requests. */
+function envoyConfig(ports: Ports): string {
+  const type = (name: string): string => `type.googleapis.com/envoy.extensions.${name}`
+  const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } })
+  const connectionManager = (cluster: string): object => ({
+    '@type': type('filters.network.http_connection_manager.v3.HttpConnectionManager'),
+    stat_prefix: cluster,
+    route_config: {
+      virtual_hosts: [
+        { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster } }] },
+      ],
+    },
+    http_filters: [{ name: 'router', typed_config: { '@type': type('filters.http.router.v3.Router') } }],
+  })
+  const listeners = Object.entries(ports).map(([name, { own }]) => ({
+    name,
+    address: address(own),
+    filter_chains: [{ filters: [{ name: 'http', typed_config: connectionManager(name) }] }],
+  }))
+  const clusters = Object.entries(ports).map(([name, { upstream }]) => ({
+    name,
+    type: 'STATIC',
+    connect_timeout: '5s',
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: address(upstream) } }] }],
+    },
+  }))
+  return JSON.stringify({ static_resources: { listeners, clusters } })
 }
 
 /** Told where to go by headers of each request. */

@@ -1,6 +1,7 @@
 import { errorPosition, fromTextPosition, modelPath } from '../config/config-path.ts'
+import { readConfigText, syntaxOf } from '../config/config-text.ts'
 import { ConnectError } from '../lib/connect-error.ts'
-import { readJsonc, type TextPosition } from '../lib/json/jsonc.ts'
+import type { TextPosition } from '../lib/json/jsonc.ts'
 import { askOnce } from '../relay/upstream/ask-once.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import type { Command } from './command-line.ts'
@@ -15,10 +16,10 @@ export const check: Command = async ([file], { env, print }) => {
   const whole = await readWholeConfig(env, file, { askServers: true })
   const { config, text, models, errors, warnings: found } = whole
   const path = config.modelsConfigPath
-  const document = text === undefined ? undefined : readJsonc(text)
+  const document = text === undefined ? undefined : readConfigText(text, syntaxOf(path))
   if (document?.syntaxError) {
     const { syntaxError: position } = document
-    print(shown({ kind: 'error', message: 'not valid JSON from here on', position }, path))
+    print(shown({ kind: 'error', message: `not valid ${syntaxOf(path)} from here on`, position }, path))
     return 2
   }
   const warnings = [...found, ...(await checkConnections(models))]

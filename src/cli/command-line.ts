@@ -1,6 +1,13 @@
 import { parseArgs } from 'node:util'
 import { didYouMean } from '../lib/did-you-mean.ts'
 
+/** How this program was started, for commands in messages: `./run-rest-api.sh`, `llm-router`, or `node src/cli.ts`. */
+export function programName(argv: readonly string[], typed: string | undefined): string {
+  if (typed) return typed
+  const script = argv[1] ?? ''
+  return /\.[jt]s$/.test(script) ? `node ${script}` : 'llm-router'
+}
+
 const options = {
   config: { type: 'string', short: 'c' },
   port: { type: 'string', short: 'p' },
@@ -12,7 +19,7 @@ const options = {
   url: { type: 'string' },
   force: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
-  version: { type: 'boolean', short: 'V' },
+  version: { type: 'boolean', short: 'v' },
 } as const
 
 const variableOf = {
@@ -60,7 +67,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
   }
   const { role, url } = values
   const flags = { profiles: values.profiles === true, role, url, force: values.force === true }
-  if (values.help) return { command: 'help', args: [], flags, env }
+  if (values.help) return { command: 'help', args: positionals, flags, env }
   if (values.version) return { command: 'version', args: [], flags, env }
   if (flags.profiles && command !== 'models')
     return { error: '--profiles is an option of the command models' }
@@ -72,7 +79,9 @@ export function readCommandLine(argv: readonly string[]): CommandLine | { error:
 }
 
 function parse(argv: readonly string[]) {
-  return parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
+  // Both spellings are common; the parser takes one.
+  const args = argv.map((arg) => (arg === '-V' ? '-v' : arg))
+  return parseArgs({ args, options, allowPositionals: true, strict: true })
 }
 
 function errorOf(error: unknown): string {
@@ -83,8 +92,17 @@ function errorOf(error: unknown): string {
   return `unknown option ${unknown}${didYouMean(unknown, known)}`
 }
 
+/** An error of the settings with the option in place of the variable that it has set. */
+export function blamedOnOption(error: string, env: CommandContext['env']): string {
+  const [option, variable] = Object.entries(variableOf).find(([, name]) => error.startsWith(`${name}:`)) ?? []
+  if (option === undefined || variable === undefined || env[variable] === undefined) return error
+  return `--${option}${error.slice(variable.length)}`
+}
+
 /** What a command may use of its process. */
 export interface CommandContext {
+  /** How the program was started, for commands in messages. */
+  program: string
   flags: CommandFlags
   env: Record<string, string | undefined>
   /** Writes results to stdout. */
@@ -95,47 +113,3 @@ export interface CommandContext {
 
 /** Resolves to the exit code: 0 for success, 1 for "no" or a failure, 2 for an error in configuration or arguments. */
 export type Command = (args: readonly string[], context: CommandContext) => Promise<number>
-
-export const usage = `llm-router: one HTTP address in front of your model servers
-
-Usage: llm-router [command] [options]
-
-Commands
-  serve               start the router (the default command)
-  check [file]        report every error of models-config.json and of the settings
-  discover [host...]  find model servers and write a models-config.json to stdout;
-                      a host may have a port; this machine by default
-  init [file] [host...]
-                      write it to a new file (models-config.json)
-  models [file]       list the models that would be served; with --profiles, what the
-                      model of each server takes
-  targets [list | drain ID [--force] | resume ID | reset ID | weight MODEL ID WEIGHT] [--url ADDRESS]
-                      list and steer the servers of a running router, with the key
-                      of LLM_ROUTER_ADMIN_KEY
-  clients [list | get ID | create ID member=value... | change ID member=value... | remove ID]
-  groups, prices, budgets [the same]
-                      read and change them in the database
-  keys [list [CLIENT] | create CLIENT [--role admin] | rotate ID | revoke ID]
-                      their keys; "keys create --role admin" makes the first administrator
-  import keys FILE, import litellm FILE
-                      move keys of a file, or of LiteLLM, into the database
-  audit               print who changed what in the database
-  usage [member=value...]
-                      print usage: from, to, by=client,group,key,model,target, bucket,
-                      client, group, model, format=csv
-  healthcheck [url]   exit code 0 if the router answers
-  schema              print the JSON Schema of models-config.json
-  version             print the version
-
-Options
-  -c, --config <file>       LLM_ROUTER_MODELS_CONFIG
-  -p, --port <number>       LLM_ROUTER_SERVER_PORT
-      --host <address>      LLM_ROUTER_SERVER_HOST
-      --log-level <level>   LLM_ROUTER_LOG_LEVEL
-      --log-format <format> LLM_ROUTER_LOG_FORMAT (auto, json, pretty)
-  -h, --help                print this text
-  -V, --version             print the version
-
-All other settings are environment variables: see README.md.
-Exit codes: 0 success, 1 failure, 2 invalid configuration or arguments.
-`

@@ -74,7 +74,7 @@ function command(name: string, verbs: Readonly<Record<string, Verb>>): Command {
     const known = Object.keys(verbs)
     if (!found)
       throw new ConfigError([
-        `llm-router ${name} ${verb}: no such command${didYouMean(verb, known)}; known: ${known.join(', ')}`,
+        `${context.program} ${name} ${verb}: no such command${didYouMean(verb, known)}; known: ${known.join(', ')}`,
       ])
     const result = await onDatabase(context, (run) => found(args, context, run))
     if (result !== undefined) context.print(`${JSON.stringify(result, null, 2)}\n`)

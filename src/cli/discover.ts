@@ -18,7 +18,7 @@ export const discover: Command = async (hosts, context) => {
 
 /** `init [file]`: writes the result of `discover` to a new file; with only the embedded model if no server is found. */
 export const init: Command = async ([file = 'models-config.json', ...hosts], context) => {
-  const { printError } = context
+  const { printError, program } = context
   const found = await searched(hosts, context)
   try {
     writeFileSync(file, textOf(found ?? demo), { flag: 'wx' })
@@ -32,7 +32,7 @@ export const init: Command = async ([file = 'models-config.json', ...hosts], con
     return 1
   }
   printError(`${file} is written${found ? '' : ', with only the embedded model "demo"'}\n`)
-  printError(`start with: llm-router serve --config ${file}\n`)
+  printError(`start with: ${program} --config ${file}\n`)
   return 0
 }
 

@@ -3,13 +3,9 @@ import { isObject, parseObject } from '../lib/json/read.ts'
 import type { Status } from '../sdk/status.ts'
 import type { Command, CommandContext } from './command-line.ts'
 import { ownAddress } from './healthcheck.ts'
+import { usageOf } from './help.ts'
 
 const timeoutMs = 10_000
-
-const help = `usage: llm-router targets [list]
-       llm-router targets drain|resume|reset TARGET [--force]
-       llm-router targets weight MODEL TARGET WEIGHT|configured
-`
 
 /** `targets ...`: lists, drains, resumes and resets targets of a running router and sets their weights. */
 export const targets: Command = async ([action = 'list', ...args], context) => {
@@ -41,7 +37,7 @@ export const targets: Command = async ([action = 'list', ...args], context) => {
       return 0
     }
   }
-  printError(help)
+  printError(usageOf('targets', context.program) ?? '')
   return 2
 }
 

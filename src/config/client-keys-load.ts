@@ -1,14 +1,23 @@
 import { Value } from '@sinclair/typebox/value'
 import { didYouMean } from '../lib/did-you-mean.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
-import { type JsonDocument, type JsonPath, readJsonc } from '../lib/json/jsonc.ts'
+import type { JsonDocument, JsonPath } from '../lib/json/jsonc.ts'
 import { tightened } from '../lib/json/loose.ts'
 import { isObject } from '../lib/json/read.ts'
+import type { ClientKey } from '../sdk/client-key.ts'
 import { ConfigError } from '../sdk/errors.ts'
-import { type KeyRecord, KeyRecordSchema, ownMembers } from './client-keys-schema.ts'
-import { clientOf, type TellError } from './client-of-record.ts'
+import { FileKeySchema, type KeyRecord, KeyRecordSchema, ownMembers } from './client-keys-schema.ts'
+import { clientOf, type FileClient, type TellError } from './client-of-record.ts'
 import { pathBelow, syntaxErrorAt } from './config-path.ts'
+import { readConfigText, syntaxOf } from './config-text.ts'
 import type { RingEntry } from './key-ring.ts'
+
+export interface LoadedKeys {
+  clients: ClientKey[]
+  /** One for each key. */
+  entries: RingEntry[]
+  warnings: string[]
+}
 
 /**
  * Reads a keys file: `{"keys": [...]}`, or the bare list of the Python llm-router. Throws ConfigError with all that is wrong,
@@ -21,7 +30,7 @@ export function loadClientKeys(
   text: string,
   file: string,
   env: Readonly<Record<string, string | undefined>>,
-): { entries: RingEntry[]; warnings: string[] } {
+): LoadedKeys {
   const document = parse(text, file)
   const shown = (path: JsonPath, message: string): string => {
     const { line, column } = document.find(path)
@@ -34,20 +43,24 @@ export function loadClientKeys(
   for (const { path } of document.duplicates) error(path, 'stands twice')
 
   const { records, at } = recordsOf(document.value, error)
-  const entries = records.flatMap((value, index): RingEntry[] => {
+  const found = records.flatMap((value, index): FileClient[] => {
     const path = [...at, index]
-    const record = checked(value, path, error)
+    const record = checked(withKeyObjects(value), path, error)
     if (!record) return []
-    const entry = clientOf(record, { path, number: index + 1, env, error, warn })
-    return entry ? [entry] : []
+    const client = clientOf(record, { path, number: index + 1, env, error, warn })
+    return client ? [client] : []
   })
-  refuseTwins(entries, (message) => error(at, message))
+  refuseTwins(found, (message) => error(at, message))
   if (errors.length > 0) throw new ConfigError(errors, warnings)
-  return { entries, warnings }
+  return {
+    clients: found.map(({ client }) => client),
+    entries: found.flatMap(({ entries }) => entries),
+    warnings,
+  }
 }
 
 function parse(text: string, file: string): JsonDocument {
-  const document = readJsonc(text)
+  const document = readConfigText(text, syntaxOf(file))
   if (document.syntaxError) throw new ConfigError([syntaxErrorAt(document.syntaxError, file)])
   return document
 }
@@ -69,6 +82,12 @@ function nonEmpty(records: unknown[], at: JsonPath, error: TellError): unknown[]
   return records
 }
 
+/** In the list of a client's keys, a string is a key. */
+function withKeyObjects(value: unknown): unknown {
+  if (!isObject(value) || !Array.isArray(value.keys)) return value
+  return { ...value, keys: value.keys.map((key) => (typeof key === 'string' ? { key } : key)) }
+}
+
 /** A member with a wrong name would be a limit that nobody keeps to, so it is no small matter here. */
 function checked(value: unknown, path: JsonPath, error: TellError): KeyRecord | undefined {
   let isRight = true
@@ -83,6 +102,10 @@ function checked(value: unknown, path: JsonPath, error: TellError): KeyRecord | 
     if (isObject(policy))
       for (const name of unknownNames(policy, KeyRecordSchema.properties.policy_override.properties))
         wrong([...path, 'policy_override', name], 'no such member')
+    for (const [index, key] of (Array.isArray(value.keys) ? value.keys : []).entries())
+      if (isObject(key))
+        for (const name of unknownNames(key, FileKeySchema.properties))
+          wrong([...path, 'keys', index, name], 'no such member')
   }
   const tight = tightened(KeyRecordSchema, value)
   if (Value.Check(KeyRecordSchema, tight)) return isRight ? tight : undefined
@@ -125,16 +148,18 @@ function nameOf(path: JsonPath): string {
   )
 }
 
-function refuseTwins(entries: readonly RingEntry[], error: (message: string) => void): void {
+function refuseTwins(clients: readonly FileClient[], error: (message: string) => void): void {
   const ids = new Set<string>()
   const digests = new Map<string, string>()
-  for (const { client, sha256 } of entries) {
+  for (const { client, entries } of clients) {
+    for (const { sha256 } of entries) {
+      const digest = sha256.toString('hex')
+      const twin = digests.get(digest)
+      if (twin !== undefined)
+        error(`${JSON.stringify(twin)} and ${JSON.stringify(client.id)} have the same key`)
+      digests.set(digest, client.id)
+    }
     if (ids.has(client.id)) error(`the id ${JSON.stringify(client.id)} stands twice`)
     ids.add(client.id)
-    const digest = sha256.toString('hex')
-    const twin = digests.get(digest)
-    if (twin !== undefined)
-      error(`${JSON.stringify(twin)} and ${JSON.stringify(client.id)} have the same key`)
-    digests.set(digest, client.id)
   }
 }

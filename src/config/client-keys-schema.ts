@@ -11,6 +11,18 @@ const Id = Type.Optional(
 )
 /** `writeOnly`: no error shows the value. */
 const Secret = Type.Optional(Type.String({ writeOnly: true, allowed: 'a string' }))
+const Digest = Type.Optional(
+  Type.String({
+    pattern: '^[0-9a-fA-F]{64}$',
+    writeOnly: true,
+    allowed: 'a SHA-256 in hexadecimal: 64 digits',
+  }),
+)
+const Expiry = Type.Optional(
+  Type.Union([Type.String(), Type.Number()], {
+    allowed: 'a time like "2027-01-31T00:00:00Z", or the seconds since 1970',
+  }),
+)
 const Names = Type.Optional(
   Type.Array(Type.String({ minLength: 1, allowed: 'the name of a model, or a pattern such as "gpt-*"' })),
 )
@@ -19,23 +31,26 @@ const Ignored = Type.Optional(Type.Unknown())
 /** What is there and would not be kept to: nothing but null passes. */
 const Unsupported = (why: string) => Type.Optional(Type.Null({ allowed: `supported: ${why}` }))
 
+/** One of several keys of a client. In the file it may also be the key alone, as a string. */
+export const FileKeySchema = Type.Object({
+  /** Its name in usage. */
+  id: Id,
+  key: Secret,
+  sha256: Digest,
+  enabled: Flag,
+  expires_at: Expiry,
+})
+export type FileKey = Static<typeof FileKeySchema>
+
 /** One entry of the keys file. What `fromPython` names is read for files of the Python llm-router. */
 export const KeyRecordSchema = Type.Object({
   id: Id,
   key: Secret,
-  sha256: Type.Optional(
-    Type.String({
-      pattern: '^[0-9a-fA-F]{64}$',
-      writeOnly: true,
-      allowed: 'a SHA-256 in hexadecimal: 64 digits',
-    }),
-  ),
+  sha256: Digest,
+  /** Further keys of the same client. */
+  keys: Type.Optional(Type.Array(FileKeySchema, { allowed: 'a list of keys' })),
   enabled: Flag,
-  expires_at: Type.Optional(
-    Type.Union([Type.String(), Type.Number()], {
-      allowed: 'a time like "2027-01-31T00:00:00Z", or the seconds since 1970',
-    }),
-  ),
+  expires_at: Expiry,
   models: Names,
   surfaces: Type.Optional(Type.Array(Type.Union(surfaces.map((surface) => Type.Literal(surface))))),
   role: Type.Optional(Type.Union(roles.map((role) => Type.Literal(role)))),
@@ -79,7 +94,7 @@ export type KeyRecord = Static<typeof KeyRecordSchema>
 
 /** The members that people write in new files, for hints. */
 export const ownMembers: readonly string[] = [
-  ...['id', 'key', 'sha256', 'enabled', 'expires_at', 'models', 'surfaces', 'role'],
+  ...['id', 'key', 'sha256', 'keys', 'enabled', 'expires_at', 'models', 'surfaces', 'role'],
   ...['max_concurrent', 'requests_per_minute', 'tokens_per_minute', 'max_tokens'],
   ...['priority', 'weight', 'priority_header', 'canary_header'],
 ]

@@ -1,6 +1,6 @@
 import type { JsonPath } from '../lib/json/jsonc.ts'
 import { type ClientKey, type KeyLimits, nameMatcher, surfacesOf } from '../sdk/client-key.ts'
-import type { KeyRecord } from './client-keys-schema.ts'
+import type { FileKey, KeyRecord } from './client-keys-schema.ts'
 import { type RingEntry, sha256Of } from './key-ring.ts'
 import { expanded } from './secrets.ts'
 import { looksUnexpanded, unexpandedHint } from './settings-text.ts'
@@ -20,14 +20,23 @@ export interface RecordContext {
 /** Shorter ones can be guessed by whoever got hold of the file with their digests. */
 const wantedLength = 20
 
-/** The client that a checked record describes, and the digest of its key; undefined when the record makes no sense. */
-export function clientOf(record: KeyRecord, context: RecordContext): RingEntry | undefined {
-  const sha256 = digestOf(record, context)
+/** A client of the file and its keys: of one with several, each key has the client with the end of its own. */
+export interface FileClient {
+  client: ClientKey
+  entries: RingEntry[]
+}
+
+/** The client that a checked record describes, and the digests of its keys; undefined when the record makes no sense. */
+export function clientOf(record: KeyRecord, context: RecordContext): FileClient | undefined {
+  const sha256 = record.keys && !hasOwnKey(record) ? undefined : digestOf(record, context)
   const expiry = expiryOf(record, context)
+  const more = record.keys?.map((key, index) =>
+    keyOf(key, { ...context, path: [...context.path, 'keys', index] }),
+  )
   const policy = record.policy_override
   if (record.policy_name !== undefined && policy === undefined)
     context.warn([...context.path, 'policy_name'], 'has no effect; what a key may do stands in its record')
-  if (!sha256 || expiry === 'wrong') return undefined
+  if ((!sha256 && !more?.length) || expiry === 'wrong') return undefined
   const models = record.models ?? policy?.model_whitelist
   const client: ClientKey = {
     id: record.id ?? record.key_id ?? `key-${context.number}`,
@@ -46,7 +55,31 @@ export function clientOf(record: KeyRecord, context: RecordContext): RingEntry |
     choosesPriority: record.priority_header === true,
     choosesCanary: record.canary_header === true,
   }
-  return { client, sha256 }
+  const entries = (more ?? []).flatMap((key): RingEntry[] => {
+    if (!key) return []
+    const { digest, id, enabled, endsAt } = key
+    const ends = [client.expiresAt, endsAt].filter((each) => each !== undefined)
+    const expiresAt = ends.length > 0 ? Math.min(...ends) : undefined
+    const own = {
+      ...client,
+      expiresAt,
+      enabled: client.enabled && enabled,
+      ...(id === undefined ? {} : { keyId: id }),
+    }
+    return [{ client: own, sha256: digest }]
+  })
+  return { client, entries: [...(sha256 ? [{ client, sha256 }] : []), ...entries] }
+}
+
+function hasOwnKey({ key, key_plain: keyPlain, sha256, keys }: KeyRecord): boolean {
+  return [key, keyPlain, sha256].some((one) => one !== undefined) || keys?.length === 0
+}
+
+function keyOf(key: FileKey, context: RecordContext) {
+  const digest = digestOf(key, context)
+  const endsAt = expiryOf(key, context)
+  if (!digest || endsAt === 'wrong') return undefined
+  return { digest, endsAt, id: key.id, enabled: key.enabled !== false }
 }
 
 function limitsOf(record: KeyRecord): KeyLimits | undefined {
@@ -61,7 +94,7 @@ function limitsOf(record: KeyRecord): KeyLimits | undefined {
   }
 }
 
-function digestOf(record: KeyRecord, context: RecordContext): Buffer | undefined {
+function digestOf(record: Partial<KeyRecord>, context: RecordContext): Buffer | undefined {
   const { key, key_plain: keyPlain, sha256 } = record
   const given = [key, keyPlain, sha256].filter((one) => one !== undefined)
   if (given.length === 0) {
@@ -102,7 +135,7 @@ const time = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\
 
 /** RFC 3339, or a date alone, which is its first moment in UTC; Python wrote seconds. */
 function expiryOf(
-  { expires_at: given }: KeyRecord,
+  { expires_at: given }: Pick<KeyRecord, 'expires_at'>,
   { path, error }: RecordContext,
 ): number | undefined | 'wrong' {
   if (given === undefined) return undefined

@@ -1,4 +1,5 @@
-import { type JsonPath, type JsonPositions, readJsonc, type TextPosition } from '../lib/json/jsonc.ts'
+import type { JsonPath, JsonPositions, TextPosition } from '../lib/json/jsonc.ts'
+import { readConfigText, syntaxOf } from './config-text.ts'
 
 /** `google_models["gemma"]`, the way this project's error messages name a place in models-config.json. */
 export function modelPath(group: string, alias: string): string {
@@ -51,7 +52,7 @@ export function errorPosition(error: string, positions: JsonPositions | undefine
 
 /** `file:line:column: ` before each error of a models-config.json, as compilers write it. */
 export function errorsAtPositions(errors: readonly string[], text: string, path: string): string[] {
-  const document = readJsonc(text)
+  const document = readConfigText(text, syntaxOf(path))
   if (document.syntaxError) return [syntaxErrorAt(document.syntaxError, path)]
   return errors.map((error) => {
     const position = errorPosition(error, document)
@@ -61,7 +62,7 @@ export function errorsAtPositions(errors: readonly string[], text: string, path:
 
 /** Without the text around it, which may be a key. */
 export function syntaxErrorAt({ line, column }: TextPosition, path: string): string {
-  return `${path}:${line}:${column}: not valid JSON from here on`
+  return `${path}:${line}:${column}: not valid ${syntaxOf(path)} from here on`
 }
 
 const first = /^(?:([A-Za-z_$][\w$-]*)|("(?:[^"\\]|\\.)*"))/

@@ -178,16 +178,11 @@ const profileRules: readonly ProfileRule[] = [
     profile: { exact_call_id: 9, thoughts_back: [], max_temperature: 1.5 },
   },
   // The chat templates of these models refuse other ids ("Tool call IDs should be alphanumeric strings with length 9").
-  {
-    type: 'vllm',
+  ...['openai', 'vllm', 'sglang', 'llamacpp', 'lmstudio', 'tgi'].map((type) => ({
+    type,
     model: /^(mistral|mixtral|ministral|codestral|devstral|magistral)/,
     profile: { exact_call_id: 9 },
-  },
-  {
-    type: 'sglang',
-    model: /^(mistral|mixtral|ministral|codestral|devstral|magistral)/,
-    profile: { exact_call_id: 9 },
-  },
+  })),
   // GroqCloud API reference, "Create chat completion": `reasoning_content` is an unknown property there.
   { type: 'openai', host: /(^|\.)groq\.com$/, profile: { thoughts_back: ['reasoning'] } },
   // OpenRouter, "Reasoning tokens".
@@ -241,9 +236,16 @@ const profileRules: readonly ProfileRule[] = [
       },
     },
   },
-  // Gemini API reference, "GenerationConfig".
-  { type: 'gemini', profile: { ranges: { temperature: [0, 2], top_p: [0, 1] } } },
-  // Anthropic API reference, "Create a Message": `metadata.user_id` (256 characters, no e-mail address); names of tools have
+  // Gemini API reference, "GenerationConfig"; "FunctionDeclaration": names have 64 letters, digits and few other characters.
+  {
+    type: 'gemini',
+    profile: {
+      max_tool_name: 64,
+      tool_name_characters: 'word',
+      ranges: { temperature: [0, 2], top_p: [0, 1] },
+    },
+  },
+  // Anthropic API reference, "Create a Message": `metadata.user_id` (256 characters, no email address); names of tools have
   // 128 characters; error text of tools: "input_schema does not support oneOf, allOf, or anyOf at the top level".
   // "Migrating to Claude 4.5": `temperature` or `top_p`, not both.
   {

@@ -1,15 +1,18 @@
 import { didYouMean } from '../lib/did-you-mean.ts'
-import { type JsonDocument, readJsonc } from '../lib/json/jsonc.ts'
+import type { JsonDocument } from '../lib/json/jsonc.ts'
 import { isObject } from '../lib/json/read.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import { activePath, atTextPosition, modelPath } from './config-path.ts'
+import { readConfigText, type Syntax } from './config-text.ts'
 import { type CheckedModel, checkModel, type Findings, type ProviderAtPath } from './models-check.ts'
+import { type ConfiguredProcessor, readProcessors } from './processors/read.ts'
 import { aliasNames, readAliases } from './servers/aliases.ts'
 import type { FleetSnapshot, ServerEndpoint } from './servers/fleet-snapshot.ts'
 import { endpointsOf, followsModels, type PublishedModel, publishedModels } from './servers/published.ts'
 import { isReserved, readServers, type Servers } from './servers/servers.ts'
-import { buildTargets, readServer, TargetIds, type TargetSources } from './target-build.ts'
+import { buildTargets, readServer, type TargetSources } from './targets/target-build.ts'
+import { TargetIds } from './targets/target-ids.ts'
 
 interface FoundModel extends ActiveModel, CheckedModel {
   path: string
@@ -20,7 +23,7 @@ interface FoundModel extends ActiveModel, CheckedModel {
  * error holds a key or an address. The warnings are for what can be lived with.
  */
 export function loadModels(text: string, sources: TargetSources, fleet: FleetSnapshot = {}): LoadedModels {
-  const { root, warnings } = parse(text)
+  const { root, warnings } = parse(text, sources.syntax ?? 'JSON')
   const findings: Findings = { errors: [], warnings }
   const servers = readServers(root, findings)
   const active = readActiveModels(root, findings, servers)
@@ -48,24 +51,31 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
   const configured = new Set(active.map(({ alias }) => alias))
   const published = new Set(models.slice(own.length).map(({ alias }) => alias))
   const aliases = readAliases(root, { configured, published, mayGrow }, findings)
+  const processors = readProcessors(
+    root,
+    { models: new Set(models.map(({ alias }) => alias)), mayGrow },
+    findings,
+  )
   // Providers of one server share what is wrong with it.
   const [errors, allWarnings] = [[...new Set(findings.errors)], [...new Set(findings.warnings)]]
   if (errors.length > 0) throw new ConfigError(errors, allWarnings)
-  return { models, aliases, warnings: allWarnings }
+  return { models, aliases, processors, warnings: allWarnings }
 }
 
 export interface LoadedModels {
   models: Model[]
   /** The model of each further name. */
   aliases: ReadonlyMap<string, string>
+  /** What requests and answers pass through, in this order. */
+  processors: readonly ConfiguredProcessor[]
   warnings: string[]
 }
 
-function parse(text: string): { root: Record<string, unknown>; warnings: string[] } {
-  const document = readJsonc(text)
+function parse(text: string, syntax: Syntax): { root: Record<string, unknown>; warnings: string[] } {
+  const document = readConfigText(text, syntax)
   if (document.syntaxError) {
     const { line, column } = document.syntaxError
-    throw new ConfigError([`models-config.json: not valid JSON (line ${line}, column ${column})`])
+    throw new ConfigError([`models-config.json: not valid ${syntax} (line ${line}, column ${column})`])
   }
   if (!isObject(document.value)) throw new ConfigError(['models-config.json: not an object'])
   return { root: document.value, warnings: duplicateNames(document) }

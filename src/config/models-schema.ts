@@ -2,6 +2,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { MockSchema } from '../sdk/mock-settings.ts'
 import { ProfileSchema } from '../sdk/profile.ts'
 import { operations } from '../sdk/provider.ts'
+import { ProcessorSchema } from './processors/schema.ts'
 
 /**
  * The shape of models-config.json: that of the Python llm-router, and what this one adds. Objects are open: keys
@@ -286,6 +287,11 @@ export const ModelsConfigSchema = Type.Object(
     aliases: Type.Optional(
       Type.Record(Type.String(), Type.String(), {
         description: 'Further names of models, each with the name of the model; a reserved name.',
+      }),
+    ),
+    processors: Type.Optional(
+      Type.Array(ProcessorSchema, {
+        description: 'What requests and answers pass through, such as masking; a reserved name.',
       }),
     ),
     active_models: Type.Optional(

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 import { inNetworks, isNetwork } from './networks.ts'
-import { hostError } from './target-url.ts'
+import { hostError } from './targets/target-url.ts'
 
 export interface ProxySettings {
   /** URL of the proxy for all servers that have no setting of their own; empty: none. */

@@ -21,9 +21,8 @@ const remarks: Readonly<Record<string, string>> = {
 
 const unsupported = new Set([
   ...['REDIS_TIMEOUT', 'RATE_LIMITING_CONFIG', 'UTILS_PLUGINS_PIPELINE'],
-  ...['FORCE_MASKING', 'MASKING_WITH_AUDIT', 'MASKING_STRATEGY_PIPELINE', 'MASKER_PII_HOST'],
-  ...['FORCE_GUARDRAIL_REQUEST', 'GUARDRAIL_WITH_AUDIT_REQUEST', 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST'],
-  ...['FORCE_GUARDRAIL_RESPONSE', 'GUARDRAIL_WITH_AUDIT_RESPONSE', 'GUARDRAIL_STRATEGY_PIPELINE_RESPONSE'],
+  ...['FORCE_GUARDRAIL_REQUEST', 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST'],
+  ...['FORCE_GUARDRAIL_RESPONSE', 'GUARDRAIL_STRATEGY_PIPELINE_RESPONSE'],
   ...['GUARDRAIL_NASK_GUARD_HOST', 'GUARDRAIL_SOJKA_GUARD_HOST'],
   ...['AUTH_KEY_CACHE_TTL', 'AUTH_KEY_CACHE_JITTER', 'AUTH_KEY_PREFIX', 'AUTH_KEY_LENGTH', 'AUTH_AUDIT'],
   ...['AUTH_ROTATION_GRACE_PERIOD'],
@@ -36,10 +35,16 @@ const unsupportedFamily =
 
 /** Who sets one of these believes in a protection that is not there: the start fails, unless that is accepted. */
 const protections: Readonly<Record<string, { missing: string; happens: string }>> = {
-  FORCE_MASKING: { missing: 'does not mask requests', happens: 'requests are NOT masked' },
   FORCE_GUARDRAIL_REQUEST: { missing: 'has no guardrails', happens: 'requests are NOT checked' },
   FORCE_GUARDRAIL_RESPONSE: { missing: 'has no guardrails', happens: 'answers are NOT checked' },
 }
+
+/** Variables that ask for what this router never does: to keep what was sent and answered. */
+const audits = new Set([
+  'MASKING_WITH_AUDIT',
+  'GUARDRAIL_WITH_AUDIT_REQUEST',
+  'GUARDRAIL_WITH_AUDIT_RESPONSE',
+])
 
 interface Surroundings {
   serverType: 'single' | 'cluster'
@@ -71,7 +76,12 @@ export function envNotes(
     const remark = remarkOn(name, text, serverType)
     const danger =
       Object.hasOwn(protections, name) && readBoolean(text) !== false ? protections[name] : undefined
-    if (danger && allowUnprotected)
+    if (audits.has(name)) {
+      if (readBoolean(text) !== false)
+        errors.push(
+          `${variable}: this router never keeps the content of requests and answers, so there is nothing to audit; remove the variable`,
+        )
+    } else if (danger && allowUnprotected)
       warnings.push(`${variable} has no effect in this router: ${danger.happens}`)
     else if (danger)
       errors.push(

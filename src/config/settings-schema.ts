@@ -153,7 +153,10 @@ export const ConfigSchema = Type.Object({
   ),
   logFormat: oneOf(words.logFormat, 'auto', '`auto`: `pretty` on a terminal, JSON elsewhere.'),
   logFilename: text('llm-router.log', 'Log file with JSON lines; empty disables it. Reopened on SIGUSR2.'),
-  inDebug: flag(false, 'Sets the debug level; error answers name the code of their cause.'),
+  inDebug: flag(
+    false,
+    "Sets the debug level: the log has the names of a request's headers, each choice of a target, each attempt and timings, never content. Error answers name the code of their cause.",
+  ),
   routeHeaders: flag(
     false,
     'Name the server of each answer, and the number of attempts, in the headers `x-llm-router-target` and `x-llm-router-attempts`. Requests with an operator key get them anyway.',
@@ -350,9 +353,28 @@ export const ConfigSchema = Type.Object({
     '',
     "Directory for usage while the database is away; empty: beside the SQLite file, or `llm-router-usage` in the system's temporary directory for PostgreSQL.",
   ),
+  forceMasking: flag(false, 'Masks all requests: [masking.md](masking.md).'),
+  maskingPipeline: Type.Array(Type.Union([Type.Literal('fast_masker'), Type.Literal('pii_masker')]), {
+    default: [],
+    allowed: 'a list of fast_masker and pii_masker',
+    description:
+      'What masks with `LLM_ROUTER_FORCE_MASKING` and for requests with `anonymize`: `fast_masker` (the built-in kinds) and `pii_masker` (a service); empty: the built-in kinds.',
+  }),
+  maskerPiiHost: Type.String({
+    default: '',
+    pattern: '^$|^https?://.+',
+    allowed: 'an http:// or https:// address',
+    description: 'Address of the service `pii_masker`.',
+  }),
+  maskingSecret: Type.String({
+    default: '',
+    writeOnly: true,
+    description:
+      'Secret that pseudonyms are derived from, the same on all hosts; needed with Redis or PostgreSQL. Empty: made at each start, so that pseudonyms change with it.',
+  }),
   allowUnprotected: flag(
     false,
-    'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_MASKING`.',
+    'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_GUARDRAIL_REQUEST`.',
   ),
   trustedProxies: Type.Array(Type.String(), {
     default: [],

@@ -114,6 +114,10 @@ export const variables: readonly Variable[] = [
   { key: 'usageQuarterDays', name: 'USAGE_QUARTER_DAYS', read: readInteger },
   { key: 'usageDays', name: 'USAGE_DAYS', read: readInteger },
   { key: 'usageSpool', name: 'USAGE_SPOOL', read: readString },
+  { key: 'forceMasking', name: 'FORCE_MASKING', read: readBoolean },
+  { key: 'maskingPipeline', name: 'MASKING_STRATEGY_PIPELINE', read: readList },
+  { key: 'maskerPiiHost', name: 'MASKER_PII_HOST', read: readString },
+  { key: 'maskingSecret', name: 'MASKING_SECRET', read: readString },
   { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
@@ -153,6 +157,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
     ...redisErrors(config),
     ...signInErrors(config),
     ...proxyErrors(config),
+    ...maskingErrors(config),
     ...nodeErrors(env),
     ...notes.errors,
   )
@@ -181,6 +186,22 @@ function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: C
   return []
 }
 
+/** Which values are masked, and how, must not depend on the host or on a missing service. */
+function maskingErrors(config: Config): string[] {
+  const { forceMasking, maskingPipeline, maskerPiiHost, maskingSecret } = config
+  const errors: string[] = []
+  if (maskingPipeline.includes('pii_masker') && maskerPiiHost === '')
+    errors.push('LLM_ROUTER_MASKER_PII_HOST: needed with pii_masker in LLM_ROUTER_MASKING_STRATEGY_PIPELINE')
+  if (maskingSecret !== '' && maskingSecret.length < fewestKeyCharacters)
+    errors.push(`LLM_ROUTER_MASKING_SECRET: needs at least ${fewestKeyCharacters} characters`)
+  if (forceMasking && maskingSecret === '' && hasSeveralHosts(config)) errors.push(maskingSecretMissing)
+  return errors
+}
+
+/** Why masking cannot work on several hosts without a secret. */
+export const maskingSecretMissing =
+  'LLM_ROUTER_MASKING_SECRET must be set for masking with Redis or PostgreSQL: without the same secret on all hosts a value has another pseudonym at each; a good one is the output of openssl rand -hex 32'
+
 /** Node's own variable that turns off what an https:// address is for. */
 function nodeErrors(env: Readonly<Record<string, string | undefined>>): string[] {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED?.trim() !== '0') return []
@@ -208,7 +229,7 @@ function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
 }
 
 function shown(name: string, text: string): string {
-  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY/.test(name)) return 'its value'
+  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|PII_HOST/.test(name)) return 'its value'
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 }
 

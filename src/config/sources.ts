@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { readJsonc } from '../lib/json/jsonc.ts'
 import { isObject } from '../lib/json/read.ts'
+import { readConfigText, type Syntax, syntaxOf } from './config-text.ts'
 import { readPromptTree } from './prompt-tree.ts'
 import type { ConfigSource } from './reloader.ts'
 import type { FleetSnapshot } from './servers/fleet-snapshot.ts'
@@ -53,7 +53,7 @@ function modelsSource(path: string): ConfigSource<ModelsSnapshot> {
     name: 'LLM_ROUTER_MODELS_CONFIG',
     async read() {
       const main = await contentOf(path)
-      const named = 'text' in main ? filesNamedIn(main.text) : []
+      const named = 'text' in main ? filesNamedIn(main.text, syntaxOf(path)) : []
       const paths = [...new Set(named.map((file) => resolve(dirname(path), file)))]
       const contents = await Promise.all(paths.map(async (file) => [file, await contentOf(file)] as const))
       return { main, files: Object.fromEntries(contents) }
@@ -86,8 +86,8 @@ async function contentOf(path: string): Promise<FileContent> {
 const fileFields = new Set(['api_token_file', 'ca_file', 'client_cert_file', 'client_key_file'])
 
 /** Every file that a provider names, in whatever else is in the file; none for what is not JSON. Its reader reports errors. */
-function filesNamedIn(text: string): string[] {
-  const document = readJsonc(text)
+function filesNamedIn(text: string, syntax: Syntax): string[] {
+  const document = readConfigText(text, syntax)
   return document.syntaxError ? [] : filesBelow(document.value)
 }
 

@@ -25,3 +25,18 @@ export function closestName(name: string, known: Iterable<string>): string | und
 function isCutShort(name: string, candidate: string): boolean {
   return candidate.startsWith(`${name}_`) || name.startsWith(`${candidate}_`)
 }
+
+/** Up to `limit` known names that are like this one, the closest first: mistyped, or one a part of the other. */
+export function nearNames(name: string, known: readonly string[], limit: number): string[] {
+  const wanted = name.toLowerCase()
+  const maxEdits = 1 + Math.floor(name.length / 3)
+  const found = known.flatMap((candidate) => {
+    const other = candidate.toLowerCase()
+    const isPart =
+      wanted.length > 2 && (other.includes(wanted) || (other.length > 2 && wanted.includes(other)))
+    const edits = distance(wanted, other)
+    return isPart || edits <= maxEdits ? [{ candidate, edits }] : []
+  })
+  const sorted = found.toSorted((a, b) => a.edits - b.edits)
+  return sorted.slice(0, limit).map(({ candidate }) => candidate)
+}

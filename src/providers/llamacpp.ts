@@ -23,6 +23,7 @@ export const llamacpp: ProviderType = {
     samplingExtensions: ['top_k', 'min_p', 'typical_p'],
     jsonObject: true,
     namedToolChoice: false,
+    customTools: false,
     reasoningHistory: ['reasoning_content'],
     reasoningEfforts: ['none', 'low', 'medium', 'high'],
   },

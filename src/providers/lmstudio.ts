@@ -21,6 +21,7 @@ export const lmstudio: ProviderType = {
     samplingExtensions: ['top_k'],
     jsonObject: false,
     namedToolChoice: false,
+    customTools: false,
     reasoningHistory: ['reasoning_content'],
     reasoningEfforts: ['low', 'medium', 'high'],
   },

@@ -19,6 +19,7 @@ export const sglang: ProviderType = {
     samplingExtensions: ['top_k', 'min_p'],
     jsonObject: true,
     namedToolChoice: true,
+    customTools: false,
     reasoningHistory: ['reasoning_content'],
     reasoningEfforts: ['none', 'low', 'medium', 'high'],
   },

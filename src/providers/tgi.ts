@@ -18,6 +18,7 @@ export const tgi: ProviderType = {
     maxTokensField: 'max_tokens',
     schemaIn: 'value',
     namedToolChoice: true,
+    customTools: false,
   },
   path: pathIn({ chat: openaiPaths.chat, completion: openaiPaths.completion }),
   authHeaders: bearerHeaders,

@@ -18,6 +18,7 @@ export const vllm: ProviderType = {
     samplingExtensions: ['top_k', 'min_p'],
     jsonObject: true,
     namedToolChoice: true,
+    customTools: false,
     reasoningHistory: ['reasoning_content', 'reasoning'],
     reasoningEfforts: ['none', 'low', 'medium', 'high'],
   },

@@ -2,6 +2,8 @@ import type { Usage } from '../sdk/chat.ts'
 import { RouterError } from '../sdk/errors.ts'
 import type { PickReason } from '../sdk/strategy.ts'
 import { PickReasons } from './pick-reasons.ts'
+import type { ProcessedContent } from './processed.ts'
+import { renameWhole } from './rename-whole.ts'
 import { type Step, Steps } from './steps.ts'
 import { Timeline } from './timeline.ts'
 import type { RequestTrace } from './trace.ts'
@@ -38,11 +40,15 @@ export interface ExchangeRecord {
   ownMs: number | undefined
   firstContentMs: number | undefined
   usage: Usage | undefined
-  /** Estimated from the request's size, for where no upstream has counted it. */
-  estimatedPromptTokens(): number
+  /** For where no upstream has counted: tokens of the prompt by the request's size, and the most that may be written. */
+  estimatedTokens(): { prompt: number; maxCompletion: number }
+  /** Milliseconds since the first attempt; undefined if there was none. */
+  sinceSentMs: number | undefined
   dropped: readonly string[]
   /** The upstream's word for the end of its answer, where nobody knows it. */
   unknownReason?: string | undefined
+  /** What processors did; undefined where none applied. */
+  processed?: ProcessedContent | undefined
   error: RouterError | undefined
   requestBytes: number
   responseBytes: number
@@ -106,9 +112,13 @@ export class Exchange {
   /** Of these, the ones of a stream that has no content yet: what broke its silences, and its error. */
   idleBytes = 0
   error: RouterError | undefined
+  /** What processors did; undefined while none has. */
+  processed: ProcessedContent | undefined
   trace: RequestTrace | undefined
   /** Its position among the open exchanges. */
   index = 0
+  /** The name that the client gave to the model, which may be an alias of it. */
+  askedModel: string | undefined
   /** Called as soon as the model is known. */
   onModel: (() => void) | undefined
   #model: string | undefined
@@ -148,6 +158,14 @@ export class Exchange {
   /** Fields that the chosen upstream cannot carry, each once, with the reason. */
   get dropped(): ReadonlyMap<string, string> {
     return this.#dropped ?? nothing
+  }
+
+  /** An error as its client gets it: the model has the name there that the client knows it by. */
+  forClient(error: RouterError): RouterError {
+    const { model, askedModel } = this
+    if (model === undefined || askedModel === undefined || askedModel === model) return error
+    const message = renameWhole(error.message, model, askedModel)
+    return message === error.message ? error : error.withMessage(message)
   }
 
   /** What every log line of the request carries. */

@@ -4,7 +4,6 @@ import type { Priority } from '../sdk/strategy.ts'
 import type { Model, Target } from '../sdk/target.ts'
 import type { Transport, UpstreamHeaders } from '../sdk/transport.ts'
 import type { AttemptWatch } from './attempt/attempt-bounds.ts'
-import type { BusyShares } from './attempt/busy-shares.ts'
 import type { Loading } from './attempt/loading-wait.ts'
 import type { Exchange } from './exchange.ts'
 import type { DeclinedOperations } from './request/operation-targets.ts'
@@ -50,8 +49,8 @@ export interface RelayServices {
   /** The wait for servers that load their models. */
   loading: Loading
   declined: DeclinedOperations
-  /** Divides the time of servers among the attempts at them; absent: nobody asks for it. */
-  busy?: BusyShares | undefined
+  /** An attempt begins; its share of the server's time in milliseconds comes at its end. Absent: nobody counts it. */
+  busy?: ((exchange: Exchange, target: Target) => () => number) | undefined
   /** Whether whole answers of a target are requested as streams; see `collectsWholeAnswers` of its provider type. */
   collects(target: Target): boolean
   /** A whole answer of a target has come with these headers. */

@@ -2,6 +2,7 @@ import { type DestinationStream, type Logger, multistream, pino } from 'pino'
 import type { Config } from '../config/settings.ts'
 import { LogFile, type LogFileError } from './log-file.ts'
 import { LogStream } from './log-stream.ts'
+import { terminalLine } from './terminal-line.ts'
 
 export interface Logging {
   logger: Logger
@@ -75,9 +76,21 @@ export async function createLogging(config: Config, options: LoggingOptions): Pr
 async function stdoutFor(config: Config, isTerminal: boolean): Promise<DestinationStream> {
   const readable = config.logFormat === 'pretty' || (config.logFormat === 'auto' && isTerminal)
   if (!readable) return new LogStream(1, pieceBytes(config))
-  // Human-readable output is written synchronously.
-  const { default: pretty } = await import('pino-pretty')
-  return pretty({ colorize: isTerminal, ignore: 'pid,hostname', sync: true })
+  const { prettyFactory } = await import('pino-pretty')
+  const pretty = prettyFactory({
+    colorize: isTerminal,
+    ignore: 'pid,hostname',
+    translateTime: 'SYS:HH:MM:ss',
+  })
+  // Synchronous: lines keep their order with what else is written to the terminal.
+  const output = pino.destination({ fd: 1, sync: true })
+  output.on('error', () => undefined) // nobody is left to read it
+  return {
+    write(line: string) {
+      const text = terminalLine(line, { isColored: isTerminal }) ?? pretty(line)
+      if (text !== '') output.write(text)
+    },
+  }
 }
 
 function logStreamOf(stream: DestinationStream): LogStream | undefined {

@@ -1,5 +1,6 @@
 import type { Edit, JsonScan } from '../lib/json/splice.ts'
 import type { ChatEvent, ChatRequest, ChatResponse, Usage } from './chat.ts'
+import type { DialectContents } from './content.ts'
 import type { EmbeddingCodec } from './embedding.ts'
 import type { RouterError } from './errors.ts'
 import type { Profile } from './profile.ts'
@@ -32,6 +33,8 @@ export interface Flavour {
   schemaIn?: 'value'
   /** Whether `tool_choice` may name a function; others get `required` with only that tool. */
   namedToolChoice?: boolean
+  /** False: chat completions have no `custom` tools, which are sent as functions with one text. */
+  customTools?: false
   /** Whether thoughts of earlier turns may be sent back, and under which names. */
   reasoningHistory?: readonly ('reasoning_content' | 'reasoning')[]
   /** Reasoning levels the server knows, lowest first. Levels outside are moved to the nearest. */
@@ -272,6 +275,8 @@ export interface Dialect {
   readonly count?: CountCodec
   /** Absent: the dialect has no embeddings. */
   readonly embedding?: EmbeddingCodec
+  /** Where content stands in requests and answers. Absent: processors that fail closed refuse its requests. */
+  readonly contents?: DialectContents
   writeError(error: RouterError, options: ErrorOptions): Record<string, unknown>
   /** HTTP status of an error in this dialect, where it differs from the error's own. */
   errorStatus(error: RouterError): number

@@ -22,6 +22,8 @@ const Time = Type.String({
 })
 const orNull = <Item extends TSchema>(item: Item, description: string, allowed: string) =>
   Type.Optional(Type.Union([item, Type.Null()], { description, allowed }))
+const Flag = (description: string) =>
+  Type.Optional(Type.Boolean({ description: `${description} Default false.`, allowed: 'true or false' }))
 const text = Type.Optional(
   Type.String({ maxLength: 500, description: 'For people.', allowed: 'a text of at most 500 characters' }),
 )
@@ -80,6 +82,8 @@ export const ClientRecordSchema = Type.Object(
         allowed: 'a number from 0.01 to 100',
       }),
     ),
+    priority_header: Flag('Whether a request may name its own priority, in `x-llm-router-priority`.'),
+    canary_header: Flag('Whether a request may choose canaries or avoid them, in `x-llm-router-canary`.'),
   },
   { additionalProperties: false },
 )

@@ -65,7 +65,7 @@ export interface RouterErrorDetails {
   cause?: unknown
   /** By how much the request is too long, where the upstream says so. */
   overflow?: ContextOverflow
-  /** The name of a model that the client asked for and that the message quotes. */
+  /** The name of a model that the client asked for and that this router does not have; its message quotes it. */
   unknownModel?: string
   /** Short cause code such as `ECONNREFUSED`: logged always, shown to clients in debug mode only. */
   causeCode?: string
@@ -99,6 +99,11 @@ export class RouterError extends Error {
     this.quotesUpstream = details.quotesUpstream ?? false
     this.overflow = details.overflow
     this.unknownModel = details.unknownModel
+  }
+
+  /** The same error in other words. */
+  withMessage(message: string): RouterError {
+    return Object.assign(new RouterError(this.kind, message, { cause: this.cause }), this)
   }
 }
 

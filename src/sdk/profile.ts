@@ -60,7 +60,7 @@ export const ProfileSchema = Type.Object(
     max_call_id: count('Most characters of the id of a tool call; longer ones are replaced by a digest.'),
     exact_call_id: count('Ids of tool calls have exactly so many letters and digits.'),
     max_user: count('Most characters of the id of the end user; longer ones are replaced by a digest.'),
-    user_email: yesNo('false: an id of the end user that holds an e-mail address is replaced by a digest.'),
+    user_email: yesNo('false: an id of the end user that holds an email address is replaced by a digest.'),
     schema_keywords: texts(
       'JSON Schema keywords that the model refuses in output formats; they are moved into the description.',
     ),

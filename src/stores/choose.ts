@@ -21,7 +21,7 @@ import { memoryLimits } from './limits/memory.ts'
 import { RedisLimits } from './limits/redis.ts'
 import { type LimitStore, limitsWithFallback } from './limits/store.ts'
 import { localOverrides, serveOverrides } from './overrides/local.ts'
-import type { OverrideStore } from './overrides/store.ts'
+import type { Override, OverrideStore } from './overrides/store.ts'
 import type { RedisAddress } from './redis/connection.ts'
 import type { StoreLog } from './redis/health.ts'
 import { clusterResponses, serveResponses } from './responses/cluster.ts'
@@ -133,14 +133,17 @@ export async function openBoard(context: StoreContext): Promise<FleetBoard | und
 }
 
 /** What operators set for targets is known to all processes of a router, and with Redis to all routers. */
-export async function openOverrides(context: StoreContext): Promise<OverrideStore> {
+export async function openOverrides(
+  context: StoreContext,
+  onLearned: (override: Override) => void,
+): Promise<OverrideStore> {
   const local = localOverrides(context.primary)
   const address = redisAddress(context.config)
   if (!address) return local
   const { connectListening } = await import('./redis/client.ts')
   const { RedisOverrides } = await import('./overrides/redis.ts')
   const link = connectListening(address, ['override'] as const)
-  return new RedisOverrides({ link, local, log: context.log })
+  return new RedisOverrides({ link, local, log: context.log, onLearned })
 }
 
 export function openLimits(context: StoreContext): LimitStore {

@@ -71,6 +71,22 @@ test('what is no text gives the router’s own words', async () => {
   }
 })
 
+test('an error that a gateway hands on within its own is read, and a byte order mark is skipped', async () => {
+  for (const body of [
+    `\ufeff${json}`,
+    JSON.stringify({ error: { error } }),
+    JSON.stringify({ error: { message: json, type: 'bad_gateway_request' } }),
+    JSON.stringify({ error: { error: { error } } }),
+  ]) {
+    const { status, json: told } = await refused(body)
+    assert.deepEqual([status, told.error.message, told.error.param], [400, error.message, error.param], body)
+  }
+  const own = 'The upstream refused the request with status 400'
+  const endless = `${'{"error":'.repeat(2_000)}{}${'}'.repeat(2_000)}`
+  assert.equal((await refused(endless)).message, own)
+  assert.equal((await refused(`${'['.repeat(8_000)}${']'.repeat(8_000)}`)).message, own)
+})
+
 test('a list is read by its first entry, whole, as an answer and in a stream', async () => {
   const list = [{ error: { code: 400, message: 'Invalid value at tools', status: 'INVALID_ARGUMENT' } }]
   assert.equal((await refused(JSON.stringify(list))).message, 'Invalid value at tools')

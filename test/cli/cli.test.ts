@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -10,7 +10,7 @@ import { childEnv, root } from '../helpers/child-env.ts'
 import { closedPort } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
 import { startUpstream } from '../helpers/scripted-upstream.ts'
-import { runCli } from './run-cli.ts'
+import { runCli, runCliProcess } from './run-cli.ts'
 
 let folder: string
 before(() => {
@@ -42,7 +42,7 @@ const broken = `{
 
 test('check tells every fault with file, line and column, and what was meant', async () => {
   const path = file('broken.json', broken)
-  const { code, stdout } = await runCli(['check', path])
+  const { code, stdout } = await runCliProcess(['check', path])
   const lines = stdout.trimEnd().split('\n')
   const expected = [
     /:4:19: error: .*"least_bussy".*did you mean "least_busy"\?$/,
@@ -241,7 +241,7 @@ test('the health check asks the router that the settings name, or the one that i
 })
 
 test('schema and version print theirs', async () => {
-  const { stdout } = await runCli(['schema'])
+  const { stdout } = await runCliProcess(['schema'])
   assert.equal(stdout, readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8'))
   for (const args of [['version'], ['--version'], ['-V']]) {
     assert.match(
@@ -258,13 +258,61 @@ test('help names every command; a mistyped one or option is a hint and exit code
   assert.equal(code, 0)
   const [command, option, value] = await Promise.all([
     runCli(['chekc']),
-    runCli(['--prot', '1']),
+    runCliProcess(['--prot', '1']),
     runCli(['--port']),
   ])
   assert.match(command.stderr, /unknown command chekc; did you mean "check"\?/)
   assert.match(option.stderr, /unknown option --prot; did you mean "--port"\?/)
   assert.match(value.stderr, /--port/)
   assert.deepEqual([command.code, option.code, value.code], [2, 2, 2])
+})
+
+test('a file in YAML is checked with the same positions', async () => {
+  const path = file(
+    'models.yaml',
+    'g:\n  m:\n    providers: [{api_type: llama.cpp, api_host: "http://h:1"}]\n    stratgy: x\nactive_models: {g: [m]}\n',
+  )
+  const { stdout, code } = await runCli(['check', path])
+  assert.equal(
+    stdout.split('\n')[0],
+    `${path}:4:14: warning: g["m"].stratgy: no such field, it has no effect; did you mean "strategy"?`,
+  )
+  assert.equal(code, 0)
+  const torn = file('torn.yml', 'g: [1\nb: 2\n')
+  assert.equal((await runCli(['check', torn])).stdout, `${torn}:2:1: error: not valid YAML from here on\n`)
+})
+
+test('a command has a help of its own, and messages name the program as it was started', async () => {
+  const [check, init, help, version, port, unknown] = await Promise.all([
+    runCli(['check', '--help']),
+    runCli(['init', '-h']),
+    runCli(['help', 'targets']),
+    runCli(['-v']),
+    runCli(['check', '--port', 'abc']),
+    runCliProcess(['chekc'], { LLM_ROUTER_COMMAND: './run-rest-api.sh' }),
+  ])
+  assert.match(check.stdout, /^Usage: llm-router check \[file\]\n/)
+  assert.match(init.stdout, /^Usage: llm-router init/)
+  assert.match(help.stdout, /targets drain ID/)
+  assert.match(version.stdout, /^llm-router \d+\.\d+\.\d+/)
+  assert.match(port.stderr, /^--port: "abc" is not an integer/)
+  assert.match(unknown.stderr, /see '\.\/run-rest-api\.sh --help'/)
+  assert.deepEqual(
+    [check.code, init.code, help.code, version.code, port.code, unknown.code],
+    [0, 0, 0, 0, 2, 2],
+  )
+})
+
+test('paths count from the directory in which the script is run, and what init suggests can be run as it stands', async (t) => {
+  const work = mkdtempSync(join(tmpdir(), 'llm-router-cwd-'))
+  t.after(() => rmSync(work, { recursive: true }))
+  const run = (command: string) =>
+    spawnSync('bash', ['-c', command], { cwd: work, env: childEnv({}), encoding: 'utf8' })
+  const { stderr } = run(`${join(root, 'run-rest-api.sh')} init models.json 127.0.0.1:1`)
+  assert.ok(existsSync(join(work, 'models.json')), stderr)
+  const [, suggested = ''] = /^start with: (.*)$/m.exec(stderr) ?? []
+  const { stdout } = run(`${suggested} models`)
+  assert.match(stdout, /^demo /m)
 })
 
 test('docs/cli.md has every command and option, and no other', async () => {

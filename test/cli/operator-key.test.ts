@@ -8,7 +8,7 @@ import { root } from '../helpers/child-env.ts'
 import { keysFile } from '../helpers/keys-file.ts'
 import { modelsConfig } from '../helpers/router.ts'
 import { type RouterProcess, startRouterProcess } from '../helpers/router-process.ts'
-import { runCli } from './run-cli.ts'
+import { runCli, runCliProcess } from './run-cli.ts'
 
 const extension = join(root, 'test/fixtures/extensions/changing-routes.ts')
 const printed = /operator key of this start: (\S+)\n/g
@@ -88,19 +88,19 @@ test('a start that others can reach, or that has an operator key, makes none', (
 test('check and the start name a protection that is not there, with exit code 2', async () => {
   const quiet = { LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_LOG_FILENAME: '' }
   for (const [name, command] of [
-    ['FORCE_MASKING', []],
-    ['FORCE_GUARDRAIL_REQUEST', ['check']],
+    ['FORCE_GUARDRAIL_REQUEST', []],
     ['FORCE_GUARDRAIL_RESPONSE', ['check']],
   ] as const) {
-    const { code, stderr } = await runCli(command, { ...quiet, [`LLM_ROUTER_${name}`]: 'true' })
+    const run = command.length === 0 ? runCliProcess : runCli
+    const { code, stderr } = await run(command, { ...quiet, [`LLM_ROUTER_${name}`]: 'true' })
     assert.equal(code, 2)
     assert.match(stderr, new RegExp(`^LLM_ROUTER_${name}: this router .*LLM_ROUTER_ALLOW_UNPROTECTED=1`))
   }
-  const accepted = { LLM_ROUTER_FORCE_MASKING: 'true', LLM_ROUTER_ALLOW_UNPROTECTED: '1' }
+  const accepted = { LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: 'true', LLM_ROUTER_ALLOW_UNPROTECTED: '1' }
   const { code, stdout } = await runCli(['check'], { ...quiet, ...accepted })
   assert.equal(code, 0)
   assert.match(
     stdout,
-    /warning: LLM_ROUTER_FORCE_MASKING has no effect in this router: requests are NOT masked/,
+    /warning: LLM_ROUTER_FORCE_GUARDRAIL_REQUEST has no effect in this router: requests are NOT checked/,
   )
 })

@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { runCli as runCommand } from '../../src/cli/run.ts'
 import { childEnv, root } from '../helpers/child-env.ts'
 
 export interface Ended {
@@ -9,8 +11,28 @@ export interface Ended {
   stderr: string
 }
 
-/** Runs the command line to its end, in the project's directory, with these variables alone. */
-export async function runCli(
+/**
+ * Runs a command to its end in this process, with these variables alone: a process of its own would load the whole router for it.
+ * Its relative paths start at the project's directory.
+ */
+export async function runCli(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const ended: Ended = { code: null, stdout: '', stderr: '' }
+  const code = await runCommand(args, {
+    program: 'llm-router',
+    env: childEnv(env),
+    print: (text) => {
+      ended.stdout += text
+    },
+    printError: (text) => {
+      ended.stderr += text
+    },
+    serve: () => assert.fail('a command was expected'),
+  })
+  return { ...ended, code: code ?? null }
+}
+
+/** Runs it as its users do: in a process of its own, which shows that it ends, and where its output goes. */
+export async function runCliProcess(
   args: readonly string[],
   env: Record<string, string> = {},
   cwd = root,

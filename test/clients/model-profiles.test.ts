@@ -12,6 +12,11 @@ import {
 } from '../helpers/scripted-upstream.ts'
 import { anthropicText } from './anthropic-answers.ts'
 
+const geminiCall = (name: string) => {
+  const content = { role: 'model', parts: [{ functionCall: { name, args: {} } }] }
+  return { kind: 'reply', body: { candidates: [{ index: 0, content, finishReason: 'STOP' }] } } as const
+}
+
 const functionTool = {
   type: 'function',
   function: { name: 'f', parameters: { type: 'object', properties: {} } },
@@ -56,6 +61,9 @@ describe('what a model takes', () => {
         sglang: of('sglang'),
         narrow: of('vllm', { profile: { ranges: { temperature: [0.2, 0.8] } } }),
         mistral: of('vllm', { model_path: 'mistralai/Mistral-Small-3.2' }),
+        'mistral-openai': of('openai', { model_path: 'mistral-large-latest' }),
+        'mistral-llamacpp': of('llamacpp', { model_path: 'mistral-small' }),
+        gemini: of('gemini', { model_path: 'gemini-3-pro' }),
         dropping: of('vllm', { drop_params: ['seed'] }),
       }),
     })
@@ -304,6 +312,17 @@ describe('what a model takes', () => {
     assert.equal(Object(choice.body.tool_choice).function.name, sent[1])
   })
 
+  test('names of tools that Gemini would refuse are changed there, and come back as they were', async () => {
+    const name = 'files/read all'
+    const tools = [{ ...functionTool, function: { ...functionTool.function, name } }]
+    upstream.rescript(geminiCall('x'))
+    const { body } = await chat('gemini', { tools })
+    const [declared] = [body.tools].flat().flatMap((tool) => Object(tool).functionDeclarations)
+    assert.match(declared.name, /^[a-zA-Z0-9_-]{1,64}$/)
+    upstream.rescript(geminiCall(declared.name))
+    assert.match((await chat('gemini', { tools })).answer, new RegExp(`"name":"${name}"`))
+  })
+
   test('two names that would become one stay apart', async () => {
     const tools = ['a.b', 'a_b', 'a b'].map((name) => ({
       ...functionTool,
@@ -326,6 +345,8 @@ describe('what a model takes', () => {
     for (const [model, pattern] of [
       ['compatible', /^.{1,40}$/],
       ['mistral', /^[a-zA-Z0-9]{9}$/],
+      ['mistral-openai', /^[a-zA-Z0-9]{9}$/],
+      ['mistral-llamacpp', /^[a-zA-Z0-9]{9}$/],
     ] as const) {
       const ids = idsOf(
         await claudeCode(model, { tools: [anthropicTool], messages: turn(`toolu_${'a'.repeat(60)}`) }),

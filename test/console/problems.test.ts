@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { FormatRegistry } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { type Problem, ProblemsSchema, severities } from '../../src/sdk/console/problems.ts'
 import { post } from '../helpers/http.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
+import { expiredPair } from '../helpers/test-ca.ts'
 import { chat, operator, read, sickFleet } from './fleet.ts'
 
 FormatRegistry.Set('date-time', (text) => new Date(text).toISOString() === text)
@@ -16,10 +20,11 @@ async function problemsOf(url: string, headers = operator): Promise<Problem[]> {
   return problems.problems
 }
 
-/** The problems, once one of each of these kinds is among them. */
+/** The problems as they were last seen, once one of each of these kinds was. Some pass: an ejected server is tried again. */
 async function problemsWith(url: string, ids: readonly string[]): Promise<Map<string, Problem>> {
+  const found = new Map<string, Problem>()
   for (;;) {
-    const found = new Map((await problemsOf(url)).map((problem) => [problem.id, problem]))
+    for (const problem of await problemsOf(url)) found.set(problem.id, problem)
     if (ids.every((id) => found.has(id))) return found
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
@@ -54,7 +59,7 @@ test('each kind of trouble is a problem in words with what to do, worst first', 
     '1 request for saturated waits for 1 server with 1 place',
   )
   assert.ok([...found.values()].every(({ subject }) => subject.name !== 'healthy'))
-  const order = [...found.values()].map(({ severity }) => severities.indexOf(severity))
+  const order = (await problemsOf(router.url)).map(({ severity }) => severities.indexOf(severity))
   assert.deepEqual(order, order.toSorted())
   for (const { since } of found.values()) assert.ok(Date.parse(since ?? '') <= Date.now())
   const again = await problemsWith(router.url, ['target:rejecting:misconfigured'])
@@ -110,4 +115,51 @@ test('problems are read with an operator key where one is set, and by everybody 
   assert.deepEqual(await problemsOf(open.url, {} as typeof operator), [])
   const { router } = await sickFleet(t)
   assert.equal((await fetch(`${router.url}/api/problems`)).status, 401)
+})
+
+test('a full queue is a problem, and so are the requests that it refuses', async (t) => {
+  const { router, ask } = await sickFleet(t, { LLM_ROUTER_QUEUE_SIZE: '1' })
+  assert.equal(await ask('saturated'), 503)
+  const found = await problemsWith(router.url, ['model:saturated:queue_full', 'model:saturated:refusing'])
+  assert.equal(
+    found.get('model:saturated:queue_full')?.text,
+    'The queue of saturated is full: 1 request waits for 1 server with 1 place',
+  )
+  assert.equal(
+    found.get('model:saturated:refusing')?.text,
+    '1 request for saturated was refused in the last minute',
+  )
+})
+
+test('the certificate that the router shows to a server is reported before it ends', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-certificate-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'cert.pem'), expiredPair.cert)
+  writeFileSync(join(folder, 'key.pem'), expiredPair.key)
+  const router = await startRouter({
+    models: modelsConfig({
+      one: [
+        {
+          ...{ id: 'dgx6', api_type: 'vllm', api_host: 'https://127.0.0.1:9' },
+          client_cert_file: join(folder, 'cert.pem'),
+          client_key_file: join(folder, 'key.pem'),
+        },
+      ],
+    }),
+  })
+  t.after(() => router.close())
+  assert.deepEqual(
+    (await problemsOf(router.url)).map(({ severity, text }) => [severity, text]),
+    [['error', 'The certificate that the router shows to dgx6 has expired']],
+  )
+})
+
+test('a log file that cannot be written is a problem', async (t) => {
+  const router = await startRouterProcess({
+    env: { LLM_ROUTER_LOG_FILENAME: join(import.meta.filename, 'router.log') },
+    models: modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] }),
+  })
+  t.after(() => router.stop())
+  const [problem] = await problemsOf(router.url)
+  assert.deepEqual([problem?.code, problem?.subject], ['log_file_failed', { type: 'router' }])
 })

@@ -36,6 +36,14 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     ['auth.keysFrom.name', '--set', 'auth.enabled=true'],
     ['one of the two must go', '--set', 'auth.enabled=true,auth.keysFrom.name=x,auth.keys.keys[0].id=a'],
     ['requests would not be authenticated', '--set', 'auth.keysFrom.name=x'],
+    ['database.urlFrom has no effect', '--set', 'database.urlFrom.name=x'],
+    ['auth.sessionSecretFrom.name', '--set', 'auth.enabled=true,database.urlFrom.name=x'],
+    ['oidc.clientId, oidc.roleMap and publicUrl', '--set', 'oidc.issuer=https://login.example.com'],
+    [
+      'replicas would not know the sessions',
+      ...['--set', 'oidc.issuer=https://login.example.com,oidc.clientId=x,oidc.roleMap.a=admin'],
+      ...['--set', 'publicUrl=https://llm.example.com'],
+    ],
     [
       '/metrics asks for a key',
       ...['--set', 'auth.enabled=true,auth.keysFrom.name=x'],
@@ -112,7 +120,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     const target = join(folder, 'packages')
     const { status, stderr } = spawnSync(join(chartDir, '../package.sh'), [target], { encoding: 'utf8' })
     assert.equal(status, 0, stderr)
-    const [archive = ''] = readdirSync(target)
+    const archive = readdirSync(target).find((name) => name.endsWith('.tgz')) ?? ''
     assert.match(archive, /^llm-router-.*\.tgz$/)
     for (const [value, file] of [
       ['metrics.dashboard', 'grafana/llm-router.json'],

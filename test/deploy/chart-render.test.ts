@@ -42,6 +42,7 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.deepEqual(of('openshift').kinds(), [
       ...['Deployment', 'Pod', 'Route', 'Secret', 'Service', 'ServiceAccount'],
     ])
+    assert.deepEqual(of('teams').kinds(), ['Deployment', 'NetworkPolicy', 'Pod', 'Service', 'ServiceAccount'])
     assert.deepEqual(of('monitored').kinds(), [
       ...['ConfigMap', 'Deployment', 'NetworkPolicy', 'Pod', 'PrometheusRule'],
       ...['Service', 'Service', 'ServiceMonitor'],
@@ -296,6 +297,28 @@ describe('the rendered chart', { skip: missing('helm') }, () => {
     assert.equal(loadConfig(environment(of('defaults'))).config.authEnabled, false)
   })
 
+  test('the database, the administrator and the sign-in come from Secrets, and no keys file is asked for', () => {
+    const { containers, volumes } = of('teams').the('Deployment').spec.template.spec
+    const secrets = containers[0].env.flatMap(({ name, valueFrom }) =>
+      valueFrom ? [[name, valueFrom.secretKeyRef?.name, valueFrom.secretKeyRef?.key]] : [],
+    )
+    assert.deepEqual(secrets, [
+      ['LLM_ROUTER_ADMIN_KEY', 'llm-router', 'admin-key'],
+      ['LLM_ROUTER_DATABASE_URL', 'llm-router-database', 'url'],
+      ['LLM_ROUTER_OIDC_CLIENT_SECRET', 'llm-router', 'client-secret'],
+      ['LLM_ROUTER_SESSION_SECRET', 'llm-router', 'session-secret'],
+    ])
+    const { config } = loadConfig(environment(of('teams')))
+    assert.equal(config.authKeysFile, '')
+    assert.equal(config.oidcIssuer, 'https://login.example.com/realms/company')
+    assert.deepEqual(config.oidcRoleMap, ['llm-admins=admin', 'staff=viewer'])
+    assert.ok(volumes.every(({ name }) => name !== 'keys'))
+    const spool = containers[0].volumeMounts.find(({ name }) => name === 'usage')
+    assert.equal(spool?.mountPath, config.usageSpool)
+    const ports = JSON.stringify(of('teams').the('NetworkPolicy'))
+    assert.match(ports, /"port":5432/)
+  })
+
   test('keys of the values stand in a Secret that the router can load, and nowhere else', () => {
     const rendering = of('openshift')
     const secret = rendering.the('Secret')
@@ -430,5 +453,15 @@ function monitored(): string {
 /** The plain variables of the router's container. */
 function environment(rendering: Rendering): Record<string, string | undefined> {
   const { env } = rendering.the('Deployment').spec.template.spec.containers[0]
-  return Object.fromEntries(env.map(({ name, value }) => [name, value]))
+  return Object.fromEntries(
+    env.map(({ name, value, valueFrom }) => [name, valueFrom ? fromSecrets[name] : value]),
+  )
+}
+
+/** What is in the Secrets that the examples name. */
+const fromSecrets: Record<string, string> = {
+  LLM_ROUTER_DATABASE_URL: 'postgres://router:secret@database:5432/router',
+  LLM_ROUTER_SESSION_SECRET: 'secret-of-the-sessions-of-the-tests',
+  LLM_ROUTER_OIDC_CLIENT_SECRET: 'secret-of-the-router',
+  LLM_ROUTER_ADMIN_KEY: 'sk-admin-of-the-tests-0123456789',
 }

@@ -22,7 +22,7 @@ test('the chart is of the version that it installs', () => {
 
 test('the schema admits the default values and every example', async () => {
   assert.equal(await verdict({}), 200)
-  assert.equal(examples.size, 4)
+  assert.equal(examples.size, 5)
   for (const [name, path] of examples) assert.equal(await verdict(readYaml(path)), 200, name)
 })
 

@@ -40,6 +40,22 @@ test('the composed router understands its environment', () => {
   assert.deepEqual(warnings, [])
 })
 
+test('the database of teams is there where it is asked for, and the router takes its address', () => {
+  const { postgres } = services
+  const { POSTGRES_USER: user, POSTGRES_DB: name } = postgres?.environment ?? {}
+  const address = `postgres://${user}:secret@postgres:5432/${name}`
+  const text = readFileSync(join(folder, 'compose.yaml'), 'utf8')
+  assert.ok(text.includes(`LLM_ROUTER_DATABASE_URL=${address.replace('secret', 'PASSWORD')}`))
+  const { config } = loadConfig({
+    ...router.environment,
+    LLM_ROUTER_DATABASE_URL: address,
+    LLM_ROUTER_AUTH_ENABLED: '1',
+    LLM_ROUTER_SESSION_SECRET: 'secret-of-the-sessions-of-the-tests',
+  })
+  assert.equal(config.databaseUrl, address)
+  assert.ok(mounts(router).some(({ target }) => target === config.usageSpool))
+})
+
 test('Docker waits longer than the router drains', () => {
   const drain = Number(router.environment?.LLM_ROUTER_DRAIN_TIMEOUT)
   assert.equal(router.stop_grace_period, `${drain + 20}s`)

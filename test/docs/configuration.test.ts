@@ -38,23 +38,3 @@ test('the pages name no variable that the router does not know', () => {
     assert.deepEqual(unknown, [], file)
   }
 })
-
-test('the defaults in the table of README.md are those of docs/configuration.md', () => {
-  const rows = (file: string) => read(file).matchAll(/^\| (`LLM_ROUTER_[^|]*) \|(.*)$/gm)
-  const presets = new Map(
-    [...rows('docs/configuration.md')].map(([, name = '', rest = '']) => [name, cells(rest)[1]]),
-  )
-  let compared = 0
-  for (const [, names = '', rest = ''] of rows('README.md')) {
-    const shown = cells(rest)[0]?.split(', ') ?? []
-    for (const [index, name] of names.split(', ').entries()) {
-      assert.equal(shown[index] ?? '', presets.get(name), name)
-      compared++
-    }
-  }
-  assert.ok(compared >= 15)
-})
-
-function cells(row: string): string[] {
-  return row.split('|').map((cell) => cell.trim())
-}

@@ -42,6 +42,22 @@ async function passesCheck(config: unknown, env: Record<string, string> = {}): P
 /** For other programs: test/docs/clients.test.ts looks at them, test/engines/ runs them. */
 const ofClients: Rule = { is: (_value, { page }) => page === 'docs/clients.md', holds: () => undefined }
 
+/** A program and an output of `npm run try`: test/packaging/try.test.ts runs it and compares. */
+const ofTheQuickStart: Rule = {
+  is: (value, { page }) => page === 'docs/quick-start.md' && typeof value === 'string',
+  holds: () => undefined,
+}
+
+/** `npm run test:engines` runs that of docs/clients.md. */
+const ofReadme: Rule = {
+  is: (_value, { page }) => page === 'README.md',
+  holds: (_value, { text }) =>
+    assert.ok(
+      blocksOf('docs/clients.md').some((block) => block.text === text),
+      'the same as in docs/clients.md',
+    ),
+}
+
 const json: Rule[] = [
   ofClients,
   {
@@ -136,6 +152,7 @@ const adapterRule = Type.Object({
 })
 
 const plain: Rule[] = [
+  ofTheQuickStart,
   { is: (_value, { page, text }) => page === 'docs/cli.md' && text.startsWith('$ '), holds: saysThis },
   { is: (_value, { text }) => text.startsWith('data: '), holds: isTextStream },
   // test/security/redis.test.ts gives Redis this line.
@@ -151,7 +168,7 @@ const languages: Record<string, { read: (text: string) => unknown; rules: Rule[]
   json: { read: JSON.parse, rules: json },
   yaml: { read: parse, rules: yaml },
   toml: { read: (text) => text, rules: [ofClients] },
-  python: { read: (text) => text, rules: [ofClients] },
+  python: { read: (text) => text, rules: [ofClients, ofReadme, ofTheQuickStart] },
   '': { read: (text) => text, rules: plain },
   text: { read: (text) => text, rules: plain },
 }

@@ -23,6 +23,12 @@ const notRun: Record<string, string> = {
       'not a part of the project; test/engines/ runs it',
     ]),
   ),
+  ...Object.fromEntries(
+    ['git', 'cd', 'npm', 'npx', 'llm-router'].map((program) => [
+      program,
+      'typed by npm run try; test/packaging/try.test.ts runs it',
+    ]),
+  ),
   'scripts/sbom.sh': 'run by test/deploy/sbom.test.ts',
 }
 
@@ -38,8 +44,11 @@ function textOf(page: string, language: string, text: string): string {
 /** What a reader of this page has made by then. */
 function filesOf(page: string): Record<string, string> {
   const files: Record<string, string> = {
-    'models-config.json': textOf('README.md', 'json', 'active_models'),
+    'models-config.json': textOf('docs/configuration.md', 'json', 'active_models'),
   }
+  if (page === 'docs/migration.md')
+    files['config.yaml'] =
+      'model_list: [{model_name: llama, litellm_params: {model: ollama/llama, api_base: "http://gpu1"}}]\n'
   if (page === 'docs/client-keys.md') files['keys.json'] = textOf(page, 'json', '"keys"')
   if (page === 'docs/strategies.md') files['my-strategies.ts'] = textOf(page, 'ts', '// my-strategies.ts')
   if (page === 'docs/extending.md') {

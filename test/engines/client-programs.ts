@@ -27,6 +27,8 @@ export interface ClientProgram {
 const patch = ['*** Begin Patch', '*** Update File: notes.txt', '@@', '-colour = red', '+colour = blue']
 // Without a terminal their pseudo-terminals lose what a command prints.
 const plainShell = JSON.stringify({ tools: { shell: { enableInteractiveShell: false } } })
+/** They stop reading shortly after a command has exited, whatever its pipe still holds: on a busy machine all of a short one's output. */
+const unhurried = (command: string): string => `${command}; sleep 1`
 
 export const claudeCode: ClientProgram = {
   heading: 'Claude Code',
@@ -102,7 +104,7 @@ const qwenCode: ClientProgram = {
   edit: (file_path) => ({ name: 'edit', args: { file_path, old_string: 'red', new_string: 'blue' } }),
   run: (command) => ({
     name: 'run_shell_command',
-    args: { command, is_background: false, description: 'Run a command' },
+    args: { command: unhurried(command), is_background: false, description: 'Run a command' },
   }),
 }
 
@@ -117,7 +119,10 @@ const geminiCli: ClientProgram = {
     name: 'replace',
     args: { file_path, old_string: 'red', new_string: 'blue', instruction: 'Make the colour blue' },
   }),
-  run: (command) => ({ name: 'run_shell_command', args: { command, description: 'Run a command' } }),
+  run: (command) => ({
+    name: 'run_shell_command',
+    args: { command: unhurried(command), description: 'Run a command' },
+  }),
 }
 
 const continueCli: ClientProgram = {

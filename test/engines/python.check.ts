@@ -62,6 +62,7 @@ describe('Python clients', { skip }, () => {
   })
 
   for (const [heading, name] of [
+    ["OpenAI's SDK", 'openai'],
     ['LangChain', 'langchain-openai'],
     ['LiteLLM', 'litellm'],
   ] as const)

@@ -203,6 +203,25 @@ test('a request that fails everywhere reaches three servers at most', async (t) 
   assert.deepEqual(fleet.counts().slice(3), [1, 1], 'suspected servers come last')
 })
 
+for (const message of ["model 'up' not found", 'model is not loaded'])
+  test(`a server that answers 400 "${message}" is passed over, and the client is answered`, async (t) => {
+    const lacking: Script = () => openaiError(400, { code: 400, message, type: 'invalid_request_error' })
+    const fleet = await startFleet(t, [lacking, good])
+    assert.equal((await fleet.ask('hi')).status, 200)
+    assert.equal((await fleet.ask('hi', { stream: true })).status, 200)
+    assert.equal((await fleet.ask('hi')).status, 200)
+    fleet.counts()
+    assert.equal((await fleet.ask('hi')).status, 200)
+    assert.deepEqual(fleet.counts(), [0, 1], 'it is taken for misconfigured, as one that answers 404')
+  })
+
+test('a 400 about the request, which also speaks of a model, is its client’s', async (t) => {
+  const message = 'This model does not support the tool that was not found'
+  const fleet = await startFleet(t, [() => openaiError(400, { message }), good])
+  assert.equal((await fleet.ask('hi')).status, 400)
+  assert.deepEqual(fleet.counts(), [1, 0])
+})
+
 describe('every server refuses one request', () => {
   const refusals: [status: number, error: object, told: number][] = [
     [401, { message: 'denied' }, 502],
@@ -210,6 +229,11 @@ describe('every server refuses one request', () => {
     [403, { message: 'blocked by policy' }, 403],
     [404, { message: 'No such file: file-1' }, 404],
     [404, { message: 'The model `lora-x` does not exist.', code: 'model_not_found' }, 404],
+    // llama.cpp in router mode
+    [400, { code: 400, message: "model 'up' not found", type: 'invalid_request_error' }, 404],
+    [400, { code: 400, message: 'model is not loaded', type: 'invalid_request_error' }, 404],
+    // LM Studio
+    [400, { code: 'model_not_found', message: 'Failed to load model "up"', param: 'model' }, 404],
   ]
   for (const [status, error, told] of refusals) {
     test(`with ${status} ${JSON.stringify(error)}: its client gets ${told}, and nobody else notices`, async (t) => {

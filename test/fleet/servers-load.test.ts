@@ -51,7 +51,7 @@ test('what is wrong with a server is reported once, at the server', () => {
   const servers = [{ ...gpuA, api_type: 'opnai', api_host: 'gpu-a:8000' }]
   assert.deepEqual(faultsOf(file({ servers }, { server: 'gpu-a' }, { server: 'gpu-a' })), [
     'servers[0].api_type: "opnai" is unknown; known: openai, ollama, mock; did you mean "openai"?',
-    'servers[0].api_host: is not an http:// or https:// address',
+    'servers[0].api_host: is not an http:// or https:// address; it lacks http:// in front',
   ])
 })
 

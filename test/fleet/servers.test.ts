@@ -81,6 +81,31 @@ test('an alias answers under its own name, and metrics and log name the model', 
   assert.equal(generated.status, 200)
 })
 
+test('errors name the alias that the client asked for, and never the model behind it', async (t) => {
+  const error = (message: string) => ({ kind: 'reply', status: 400, body: { error: { message } } }) as const
+  const server = await upstream(t)
+  const { url } = await router(t, { models: aliased(server) })
+  const asked = async (path: string, body: object) => {
+    const answer = await post(url + path, body)
+    assert.ok(answer.status >= 400, answer.text)
+    assert.doesNotMatch(answer.text, /llama\b/, `${path}: ${answer.text}`)
+    assert.match(answer.text, /gpt-4o/, path)
+  }
+  server.rescript(() => error('llama takes no images'))
+  await asked(path, ask('gpt-4o'))
+  await asked('/v1/messages', { ...ask('gpt-4o'), max_tokens: 9 })
+  await asked('/v1/responses', { model: 'gpt-4o', input: 'hi' })
+  await asked('/api/chat', { ...ask('gpt-4o'), stream: false })
+  await asked('/v1beta/models/gpt-4o:generateContent', { contents: [{ parts: [{ text: 'hi' }] }] })
+  await asked('/v1/embeddings', { model: 'gpt-4o', input: 'hi' })
+  await asked('/v1/completions', { model: 'gpt-4o', prompt: 'hi' })
+  server.rescript(() => ({ kind: 'reply', status: 404, body: { detail: 'Not Found' } }))
+  await asked('/v1/rerank', { model: 'gpt-4o', query: 'a', documents: ['b'] })
+  server.rescript(() => ({ kind: 'reply', status: 500, body: {} }))
+  const own = await post(url + path, ask('llama'))
+  assert.doesNotMatch(own.text, /gpt-4o/)
+})
+
 test('aliases are in the model lists of every dialect', async (t) => {
   const { url } = await router(t, { models: aliased(await upstream(t)) })
   const openai = await json<OpenAIList>(`${url}/v1/models`)

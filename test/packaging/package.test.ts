@@ -3,9 +3,9 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -15,8 +15,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
+import { nodeError } from '../../src/runtime/node-floor.js'
 import { blocksOf } from '../docs/blocks.ts'
 import { post } from '../helpers/http.ts'
+import { git } from './checkout.ts'
+import { files as releaseFiles, unpack } from './dry-run.ts'
 
 const root = join(import.meta.dirname, '../..')
 /** Outside of the repository, so that nothing of it is found by chance. */
@@ -29,22 +32,9 @@ const globalPrefix = join(folder, 'prefix')
 const elsewhere = join(folder, 'elsewhere')
 
 before(() => {
-  const packed = spawnSync(
-    'npm',
-    ['pack', '--ignore-scripts=false', '--silent', '--pack-destination', folder],
-    {
-      cwd: root,
-      encoding: 'utf8',
-    },
-  )
-  assert.equal(packed.status, 0, packed.stderr)
-  const archive = readdirSync(folder).find((name) => name.endsWith('.tgz'))
-  assert.ok(archive)
   for (const modules of [join(project, 'node_modules'), join(globalPrefix, 'lib/node_modules')]) {
     const own = join(modules, 'llm-router')
-    mkdirSync(own, { recursive: true })
-    const options = ['--strip-components=1', '--directory', own]
-    assert.equal(spawnSync('tar', ['xzf', join(folder, archive), ...options]).status, 0)
+    unpack(own)
     linkDependencies(own)
   }
   mkdirSync(join(project, 'node_modules/@types'))
@@ -132,6 +122,58 @@ test('the package has the compiled router with its resources, and neither source
     assert.ok(existsSync(join(own, name)), name)
   for (const name of ['src', 'test', 'bench', 'scripts', 'llm-router.log'])
     assert.ok(!existsSync(join(own, name)), name)
+})
+
+test('no text has the name under which somebody else publishes on npm', () => {
+  const names = git(root, 'ls-files', '--', ':!test', ':!CHANGELOG.md').split('\n')
+  for (const name of names.filter(
+    (path) => /\.(?:md|ts|js|sh|yaml|html|json)$/.test(path) && existsSync(join(root, path)),
+  ))
+    assert.doesNotMatch(
+      readFileSync(join(root, name), 'utf8'),
+      /npx (?:-y )?llm-router|npm (?:i|install)(?: -\S+| --\S+)* llm-router(?![@\w])/,
+      name,
+    )
+})
+
+test('every declaration that another one imports is in the package', () => {
+  const dist = join(project, 'node_modules/llm-router/dist')
+  const names = globSync('**/*.d.ts', { cwd: dist })
+  assert.ok(names.length > 20)
+  for (const name of names)
+    for (const [, specifier = ''] of readFileSync(join(dist, name), 'utf8').matchAll(
+      /['"](\.[^'"]+)\.[jt]s['"]/g,
+    ))
+      assert.ok(existsSync(join(dist, name, '..', `${specifier}.d.ts`)), `${specifier} of ${name}`)
+})
+
+test('the installed command refuses a Node that is too old, in one sentence', () => {
+  const version = '20.20.2'
+  const older = `Object.defineProperty(process.versions, 'node', { value: '${version}' })`
+  const args = ['--no-strip-types', '--import', `data:text/javascript,${encodeURIComponent(older)}`]
+  for (const command of [[], ['check'], ['--version']]) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...args, globally(), ...command], {
+      encoding: 'utf8',
+    })
+    assert.deepEqual([status, stdout, stderr], [1, '', `${nodeError(version)}\n`])
+  }
+})
+
+test('the package under a scope has the same command, and extensions import llm-router/sdk', async (t) => {
+  const own = join(folder, 'scoped/node_modules/@acme/llm-router')
+  unpack(own, join(releaseFiles, 'acme-llm-router-9.8.7.tgz'))
+  linkDependencies(own)
+  writeFileSync(
+    join(folder, 'scoped/extension.ts'),
+    `import { defineExtension } from 'llm-router/sdk'
+export default defineExtension(async (app) => { app.get('/scoped', () => ({ version: 1 })) })
+`,
+  )
+  const { url } = await start(t, join(own, 'bin/llm-router.js'), {
+    cwd: join(folder, 'scoped'),
+    env: { LLM_ROUTER_EXTENSIONS: './extension.ts' },
+  })
+  assert.deepEqual(await (await fetch(`${url}/scoped`)).json(), { version: 1 })
 })
 
 test('the installed package starts in a folder without any file of its own, and answers', async (t) => {

@@ -229,6 +229,51 @@ test('llm-router targets lists and steers the targets of a running router', asyn
   assert.equal(wrong.code, 2)
 })
 
+test('what the operator of another router did is logged once, with the key', async (t) => {
+  const upstreams = await servers(t)
+  const redis = await startRedis()
+  t.after(() => redis.stop())
+  const env = {
+    LLM_ROUTER_REDIS_HOST: '127.0.0.1',
+    LLM_ROUTER_REDIS_PORT: String(redis.port),
+    LLM_ROUTER_LOG_LEVEL: 'info',
+  }
+  const models = modelsOver(upstreams)
+  const one = await started(t, models, env)
+  const cluster = await startRouterProcess({
+    env: {
+      ...env,
+      LLM_ROUTER_SERVER_TYPE: 'cluster',
+      LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
+      LLM_ROUTER_ADMIN_KEY: key,
+    },
+    models,
+  })
+  t.after(() => cluster.stop())
+  await cluster.listening(2)
+  const learned = (wanted: string) => cluster.logged(({ msg, from }) => msg === wanted && from !== undefined)
+  await act(one.url, 'rack/gpu-b/drain')
+  await learned('target drained')
+  await setWeights(one.url, { 'gpu-a': 0.5 })
+  await learned('weights set')
+  await act(one.url, 'rack/gpu-b/resume')
+  await learned('target resumed')
+  const lines = cluster.logs.filter(({ from }) => from === 'another router')
+  assert.deepEqual(
+    lines.map(({ msg, target, model, weights, client }) => ({ msg, target, model, weights, client })),
+    [
+      { msg: 'target drained', target: 'rack/gpu-b', model: undefined, weights: undefined, client: 'admin-key' },
+      { msg: 'weights set', target: undefined, model: 'one', weights: { 'gpu-a': 0.5 }, client: 'admin-key' },
+      { msg: 'target resumed', target: 'rack/gpu-b', model: undefined, weights: undefined, client: 'admin-key' },
+    ],
+  )
+  assert.deepEqual(
+    one.logs.filter(({ from }) => from !== undefined),
+    [],
+    'its own are no other router’s',
+  )
+})
+
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20))
 }

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { timeZone } from '../../src/lib/time-zone.ts'
+import type { BudgetRecord } from '../../src/sdk/directory.ts'
+import { renewSlices } from '../../src/stores/budgets/slices.ts'
 import { resetOf, windowOf } from '../../src/stores/budgets/window.ts'
+import { openDatabase } from '../../src/stores/database/open.ts'
+import { sqliteUrl } from '../teams/team-house.ts'
 
 const at = (text: string): number => Date.parse(text)
 const hourMs = 3_600_000
@@ -42,4 +46,126 @@ test('a rolling window moves by quarters of an hour, and has room again when eno
   const then = windowOf(record, reset, zone)
   assert.ok(then.start > at('2026-05-01T11:45:00Z'))
   assert.ok(windowOf(record, reset - 1, zone).start <= at('2026-05-01T11:45:00Z'))
+})
+
+/** A database and what a holder gets of a budget there at a time. */
+async function ledgerOf(t: TestContext, record: BudgetRecord, zone = 'UTC') {
+  const { db, close } = await openDatabase(
+    { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },
+    () => undefined,
+  )
+  t.after(() => close())
+  return {
+    spend: (period: string, amount: number) =>
+      db
+        .insertInto('budget_spent')
+        .values({ budget: 'one', period: at(period), amount })
+        .execute(),
+    async renew(now: number, { holder = 'router', wanted = 0 } = {}) {
+      const context = { budgets: [{ id: 'one', record }], timeZone: zone, now }
+      const asked = [{ id: 'one', reserved: 0, least: 1, wanted }]
+      const [state] = await renewSlices(db, { holder, budgets: asked }, context)
+      assert.ok(state)
+      return { ...state, resetsAt: new Date(state.resetsAt).toISOString() }
+    },
+  }
+}
+
+for (const [zone, window, before, within, now, resetsAt] of [
+  // The night of 23 hours, and that of 25, in which an hour comes twice.
+  [
+    'Europe/Warsaw',
+    'day',
+    '2026-03-28T22:45:00Z',
+    '2026-03-28T23:00:00Z',
+    '2026-03-29T21:59:59Z',
+    '2026-03-29T22:00:00.000Z',
+  ],
+  [
+    'Europe/Warsaw',
+    'day',
+    '2026-10-24T21:45:00Z',
+    '2026-10-25T00:30:00Z',
+    '2026-10-25T22:59:59Z',
+    '2026-10-25T23:00:00.000Z',
+  ],
+  [
+    'Europe/Warsaw',
+    'week',
+    '2026-03-22T22:45:00Z',
+    '2026-03-22T23:00:00Z',
+    '2026-03-29T20:00:00Z',
+    '2026-03-29T22:00:00.000Z',
+  ],
+  [
+    'Europe/Warsaw',
+    'month',
+    '2026-09-30T21:45:00Z',
+    '2026-09-30T22:00:00Z',
+    '2026-10-31T22:00:00Z',
+    '2026-10-31T23:00:00.000Z',
+  ],
+  [
+    'America/New_York',
+    'day',
+    '2026-11-01T03:45:00Z',
+    '2026-11-01T04:00:00Z',
+    '2026-11-02T04:59:59Z',
+    '2026-11-02T05:00:00.000Z',
+  ],
+  [
+    'Asia/Kathmandu',
+    'day',
+    '2026-05-01T18:00:00Z',
+    '2026-05-01T18:15:00Z',
+    '2026-05-02T18:14:59Z',
+    '2026-05-02T18:15:00.000Z',
+  ],
+  [
+    'Asia/Kathmandu',
+    'week',
+    '2026-05-03T18:00:00Z',
+    '2026-05-03T18:15:00Z',
+    '2026-05-10T18:14:59Z',
+    '2026-05-10T18:15:00.000Z',
+  ],
+  [
+    'Asia/Kathmandu',
+    'month',
+    '2026-04-30T18:00:00Z',
+    '2026-04-30T18:15:00Z',
+    '2026-05-31T18:14:59Z',
+    '2026-05-31T18:15:00.000Z',
+  ],
+] as const)
+  test(`a budget of a ${window} counts what was used in it in ${zone}, until ${resetsAt}`, async (t) => {
+    const record = { client: 'alice', unit: 'tokens', limit: 10, window } as const
+    const { spend, renew } = await ledgerOf(t, record, zone)
+    await spend(before, 5)
+    await spend(within, 10)
+    const used = await renew(at(now))
+    assert.deepEqual([used.spent, used.granted, used.resetsAt], [10, 0, resetsAt])
+    const fresh = await renew(at(resetsAt))
+    assert.deepEqual([fresh.spent, fresh.granted > 0], [0, true])
+  })
+
+test('the slice of a process that has died returns after 30 s, and that of a living one stays', async (t) => {
+  const record = { client: 'alice', unit: 'tokens', limit: 100, window: 'month' } as const
+  const { renew } = await ledgerOf(t, record)
+  const now = at('2026-05-01T12:00:00Z')
+  assert.equal((await renew(now, { holder: 'dead', wanted: 60 })).granted, 60)
+  // The other one lives on, and renews each second.
+  const most: number[] = []
+  for (let second = 1; second <= 30; second++)
+    most.push((await renew(now + second * 1_000, { holder: 'living', wanted: 100 })).granted)
+  assert.deepEqual([...new Set(most.slice(0, 29))], [40])
+  assert.equal(most.at(-1), 100)
+})
+
+test('an outage in which nobody can renew takes the slice of no living process', async (t) => {
+  const record = { client: 'alice', unit: 'tokens', limit: 100, window: 'month' } as const
+  const { renew } = await ledgerOf(t, record)
+  const now = at('2026-05-01T12:00:00Z')
+  await renew(now, { holder: 'one', wanted: 60 })
+  assert.equal((await renew(now + 60_000, { holder: 'two', wanted: 100 })).granted, 40)
 })

@@ -96,7 +96,8 @@ async function commandsOf(
   await heard(last, rounds)
   const counts: Record<string, number> = {}
   for (const name of sent) if (name !== 'echo') counts[name] = (counts[name] ?? 0) + 1 / rounds
-  return counts
+  // What the router asks now and then on its own comes less often than once per request.
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0.99))
 }
 
 const messages = [{ role: 'user', content: 'Hi' }]

@@ -104,6 +104,7 @@ for (const [store, urlOf] of Object.entries({ SQLite: sqliteUrl, PostgreSQL: () 
       const house = await openTeam(t, url)
       const printed: string[] = []
       const context = {
+        program: 'llm-router',
         flags: { profiles: false, role: undefined, url: undefined, force: false },
         env: { LLM_ROUTER_DATABASE_URL: url },
         print: (text: string) => void printed.push(text),

@@ -119,6 +119,37 @@ test('what was not delivered is sent again, by another router too, until it is',
   assert.equal(sent.length, 2)
 })
 
+test('a message is tried for an hour and then given up', async (t) => {
+  const database = await openDatabase(
+    { kind: 'sqlite', path: sqliteUrl(t).slice('sqlite:'.length) },
+    () => undefined,
+  )
+  t.after(() => database.close())
+  const sent: string[] = []
+  const webhook = {
+    async send(id: string) {
+      sent.push(id)
+      return 'HTTP 500'
+    },
+  }
+  const log = { info: () => undefined, warn: () => undefined }
+  const notices = new BudgetNotices({ db: database.db, webhook, log })
+  t.after(() => notices.close())
+  await notices.send()
+  const record = { client: 'alice', unit: 'requests', limit: 10, window: 'day' } as const
+  const state = { id: 'ten', granted: 0, spent: 6, start: 0, resetsAt: 86_400_000 }
+  await notices.note([state], [{ id: 'ten', record }], Date.now())
+  await notices.send()
+  const againAfter = async (ms: number): Promise<number> => {
+    const at = Date.now() - ms
+    await database.db.updateTable('budget_notices').set({ at, claimed_until: 0 }).execute()
+    const before = sent.length
+    await notices.send()
+    return sent.length - before
+  }
+  assert.deepEqual([sent.length, await againAfter(3_500_000), await againAfter(3_600_001)], [1, 1, 0])
+})
+
 test('only https, no link-local address, and only with a secret', async () => {
   const settings = (url: string, given = secret) =>
     loadConfig({ LLM_ROUTER_BUDGET_WEBHOOK_URL: url, LLM_ROUTER_BUDGET_WEBHOOK_SECRET: given })

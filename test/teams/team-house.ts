@@ -51,9 +51,10 @@ export async function openTeam(
   t: TestContext | undefined,
   databaseUrl: string,
   env: Record<string, string> = {},
+  config: object = models,
 ): Promise<TeamHouse> {
   const router = await startRouter({
-    models,
+    models: config,
     env: { ...teamEnv(databaseUrl), ...env },
   })
   t?.after(() => router.close())

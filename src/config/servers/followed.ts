@@ -1,14 +1,14 @@
 import { dirname } from 'node:path'
-import { readJsonc } from '../../lib/json/jsonc.ts'
 import { isObject } from '../../lib/json/read.ts'
 import type { ProviderType } from '../../sdk/provider.ts'
 import type { Registry } from '../../sdk/registry.ts'
+import { readConfigText, syntaxOf } from '../config-text.ts'
 import type { Findings } from '../models-check.ts'
 import type { Server } from '../models-schema.ts'
 import { proxyRule } from '../proxy-rule.ts'
 import type { Config } from '../settings.ts'
 import type { FileContent, ModelsSnapshot } from '../sources.ts'
-import { readServer, type ServerAccess, type TargetSources } from '../target-build.ts'
+import { readServer, type ServerAccess, type TargetSources } from '../targets/target-build.ts'
 import { followsModels } from './published.ts'
 import { readServers } from './servers.ts'
 
@@ -24,7 +24,8 @@ export interface FollowedServer extends ServerAccess {
 
 /** The servers of a models-config.json to follow. Invalid ones are left out; the file's loader reports them. */
 export function followedServers({ main, files }: ModelsSnapshot, sources: FileSources): FollowedServer[] {
-  const root = 'text' in main ? readJsonc(main.text) : undefined
+  const root =
+    'text' in main ? readConfigText(main.text, syntaxOf(sources.config.modelsConfigPath)) : undefined
   if (!root || root.syntaxError || !isObject(root.value)) return []
   const { list } = readServers(root.value, { errors: [], warnings: [] })
   return list.flatMap((entry): FollowedServer[] => {
@@ -34,7 +35,8 @@ export function followedServers({ main, files }: ModelsSnapshot, sources: FileSo
     const findings: Findings = { errors: [], warnings: [] }
     const access = readServer(entry, targetSources(sources, files), findings)
     if (access.host === undefined) return []
-    return [{ ...access, id: entry.id, apiType, hasModels, addresses: addresses ?? 'one', kubernetes }]
+    const type = access.type?.name ?? apiType
+    return [{ ...access, id: entry.id, apiType: type, hasModels, addresses: addresses ?? 'one', kubernetes }]
   })
 }
 
@@ -54,6 +56,7 @@ export function targetSources(
     env,
     readFile: (file) => contentIn(files, file),
     baseDir: dirname(config.modelsConfigPath),
+    syntax: syntaxOf(config.modelsConfigPath),
     allowLinkLocal: config.allowLinkLocal,
     proxyOf: proxyRule(config),
   }

@@ -2,6 +2,7 @@ import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
 import { streamEdits } from '../shared/stream-filter.ts'
 import { readUsage } from './answer-read.ts'
 import { billingEdits, billingNotice } from './billing-header.ts'
+import { anthropicContents } from './contents.ts'
 import { errorStatus, writeError, writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
@@ -43,6 +44,7 @@ const chat: ChatCodec = {
 /** Anthropic's Messages. Source of the formats: Anthropic API reference, "Create a Message" and "Streaming Messages". */
 export const anthropic: Dialect = {
   name: 'anthropic',
+  contents: anthropicContents,
   streamMediaType: 'text/event-stream',
   // Source: Anthropic API reference, "Streaming Messages", ping events.
   ping: 'event: ping\ndata: {"type": "ping"}\n\n',

@@ -1,6 +1,7 @@
 import { keepAliveComment } from '../../lib/bytes/sse.ts'
 import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
 import { readUsage } from './answer-read.ts'
+import { geminiContents } from './contents.ts'
 import { count } from './count.ts'
 import { embedding } from './embedding.ts'
 import { writeError, writeStreamError } from './errors.ts'
@@ -42,6 +43,7 @@ export const gemini: Dialect = {
   chat,
   count,
   embedding,
+  contents: geminiContents,
   writeError,
   errorStatus: (error) => error.status,
   writeStreamError,

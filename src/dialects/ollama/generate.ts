@@ -21,6 +21,7 @@ import type {
 import { badRequest } from '../../sdk/errors.ts'
 import { randomCallId } from '../shared/call-ids.ts'
 import { writeEnd, writeLogprobs } from './answer-write.ts'
+import { generateContents } from './contents.ts'
 import { ollama } from './index.ts'
 import { readImage, writeImage } from './messages-read.ts'
 import { readRequest as readChat } from './request-read.ts'
@@ -35,6 +36,7 @@ export const ollamaGenerate: Dialect = {
   ...ollama,
   name: 'ollama-generate',
   native: { dialect: 'ollama', operation: 'completion' },
+  contents: generateContents,
   chat: {
     ...ollama.chat,
     promptMembers: ['system', 'prompt'],

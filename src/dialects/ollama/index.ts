@@ -2,6 +2,7 @@ import type { ChatCodec, Dialect } from '../../sdk/dialect.ts'
 import { randomCallId } from '../shared/call-ids.ts'
 import { streamEdits } from '../shared/stream-filter.ts'
 import { readUsage } from './answer-read.ts'
+import { ollamaContents } from './contents.ts'
 import { fitContext } from './context.ts'
 import { embedding } from './embedding.ts'
 import { writeError, writeStreamError } from './errors.ts'
@@ -47,6 +48,7 @@ export const ollama: Dialect = {
   completions: 'ollama-generate',
   chat,
   embedding,
+  contents: ollamaContents,
   writeError,
   errorStatus: (error) => error.status,
   writeStreamError,

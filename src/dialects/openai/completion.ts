@@ -6,6 +6,7 @@ import { badRequest } from '../../sdk/errors.ts'
 import { reportOllamaMembers } from '../shared/ollama-members.ts'
 import { readSampling, writeSampling } from '../shared/sampling.ts'
 import { createWriter, readResponse, writeResponse } from './completion-answer.ts'
+import { completionContents } from './contents.ts'
 import { openai } from './index.ts'
 import { completionSampling, defaultsFor } from './sampling.ts'
 import { OpenaiCompletionBody } from './schema.ts'
@@ -18,6 +19,7 @@ export const openaiCompletion: Dialect = {
   ...openai,
   name: 'openai-completion',
   native: { dialect: 'openai', operation: 'completion' },
+  contents: completionContents,
   chat: {
     ...openai.chat,
     checkRequest: bodyAssertion(OpenaiCompletionBody),

@@ -4,6 +4,7 @@ import type { Dialect } from '../../sdk/dialect.ts'
 import { writeOpenaiError } from '../shared/openai-error.ts'
 import { readUsage } from './answer-read.ts'
 import { wholeAsStream } from './collect.ts'
+import { openaiContents } from './contents.ts'
 import { embedding } from './embedding.ts'
 import { createPassthrough, passthroughEdits } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
@@ -40,6 +41,7 @@ export const openai: Dialect = {
     promptMembers: ['tools', 'functions', 'messages'],
   },
   embedding,
+  contents: openaiContents,
   writeError: writeOpenaiError,
   errorStatus: (error) => error.status,
   writeStreamError: (error, options) => writeStreamError(error, options.debug),

@@ -152,8 +152,8 @@ interface SentFragment extends Called {
 
 /**
  * Whether a fragment begins a call although an open one has its index. Only one with a name can: ids may change from chunk to
- * chunk. A new id with a name is a new call, as some servers send index 0 for all; not where the arguments so far are cut,
- * which shows a server that repeats the name. Servers without ids and indexes show a new call by another name, by a second
+ * chunk. A new id with a name is a new call, as some servers send index 0 for all; not where the name is the same and the
+ * arguments so far are none or cut, which shows a server that repeats it. Servers without ids and indexes show a new call by another name, by a second
  * entry in one delta, or by a name with arguments after a call that was complete.
  */
 function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolean): boolean {
@@ -161,7 +161,7 @@ function startsAnother(call: StreamedCall, sent: SentFragment, sameDelta: boolea
   if (name === '' || (call.name === '' && call.arguments === '')) return false
   const isComplete = call.arguments.trimEnd().endsWith('}') && isObjectText(call.arguments)
   if (id !== '' && call.sentId !== '') {
-    return id !== call.sentId && (isComplete || call.arguments === '' || name !== call.name)
+    return id !== call.sentId && (isComplete || sameDelta || name !== call.name)
   }
   if (id !== '') return false
   if (index === undefined && (sameDelta || (name !== call.name && call.arguments === ''))) return true

@@ -6,6 +6,7 @@ import { writeOpenaiError } from '../shared/openai-error.ts'
 import { streamEdits } from '../shared/stream-filter.ts'
 import { checkAnswer, readResponse, readUsage } from './answer-read.ts'
 import { writeResponse } from './answer-write.ts'
+import { responsesContents } from './contents.ts'
 import { writeStreamError } from './errors.ts'
 import { createPassthrough } from './passthrough.ts'
 import { readRequest } from './request-read.ts'
@@ -19,6 +20,7 @@ import { createWriter } from './stream-write.ts'
 export const responses: Dialect = {
   name: 'responses',
   native: { dialect: 'openai', operation: 'responses' },
+  contents: responsesContents,
   streamMediaType: 'text/event-stream',
   ping: comment,
   chat: {

@@ -1,7 +1,7 @@
 import { type FoundModel, lmStudioModel, ollamaModel, openaiModel } from '../../config/discovered.ts'
 import type { ServerEndpoint } from '../../config/servers/fleet-snapshot.ts'
 import type { FollowedServer } from '../../config/servers/followed.ts'
-import { joinUrl } from '../../config/target-url.ts'
+import { joinUrl } from '../../config/targets/target-url.ts'
 import { isObject, objectsIn, parseJson } from '../../lib/json/read.ts'
 import { askOnce } from '../../relay/upstream/ask-once.ts'
 import type { AllLookup } from '../../relay/upstream/checked-lookup.ts'

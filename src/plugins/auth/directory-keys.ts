@@ -2,6 +2,9 @@ import { type KeyRing, KeyRing as Ring } from '../../config/key-ring.ts'
 import { type ClientKey, type KeyLimits, nameMatcher, surfacesOf } from '../../sdk/client-key.ts'
 import type { ClientRecord, GroupRecord, Snapshot } from '../../sdk/directory.ts'
 
+/** Begins what limits of groups are counted under; ids of clients have no slash. */
+export const groupScope = 'group/'
+
 /** What a client or a group permits. */
 type Bounds = Omit<GroupRecord, 'parent'>
 
@@ -26,7 +29,7 @@ function clientKey(id: string, record: ClientRecord, groupOf: ReadonlyMap<string
   const paths = all.flatMap(({ endpoints }) => (endpoints ? [nameMatcher(endpoints)] : []))
   const scopes = [
     { key: id, bounds: record as Bounds },
-    ...above.map(({ name, group }) => ({ key: `group/${name}`, bounds: group })),
+    ...above.map(({ name, group }) => ({ key: `${groupScope}${name}`, bounds: group })),
   ]
   const limited = scopes.flatMap(({ key, bounds }) => {
     const limits = limitsOf(bounds)
@@ -52,6 +55,8 @@ function clientKey(id: string, record: ClientRecord, groupOf: ReadonlyMap<string
     limitScopes: limited.length > 0 && above.length > 0 ? limited : undefined,
     priority: record.priority,
     weight: record.weight,
+    choosesPriority: record.priority_header === true,
+    choosesCanary: record.canary_header === true,
     maxTokens: least(all.map(({ max_tokens: most }) => most ?? undefined)),
     mayCall: paths.length > 0 ? (path) => paths.every((matches) => matches(path)) : undefined,
   }

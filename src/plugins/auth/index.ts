@@ -3,10 +3,10 @@ import fp from 'fastify-plugin'
 import { presentedKey, sha256Of } from '../../config/key-ring.ts'
 import { type ClientKey, hasRole, type Surface, surfaces } from '../../sdk/client-key.ts'
 import { modelNotFound, RouterError } from '../../sdk/errors.ts'
-import type { ResponseStore } from '../../stores/responses/store.ts'
 import { withoutBasePath } from '../base-path.ts'
 import type { ConsolePage } from '../console/index.ts'
 import { type Authenticator, createAuthenticator, usesSession } from './authenticator.ts'
+import { type Models, mayUseModel, modelsOf, ownedResponses, type Responses } from './client-view.ts'
 import { directoryKeys } from './directory-keys.ts'
 import { type Keys, readKeys } from './keys-file.ts'
 import type { LimitUse } from './limit-use.ts'
@@ -21,17 +21,15 @@ import {
   requireProof,
   withAdminKey,
 } from './operator-proof.ts'
+import { publicPaths } from './public-paths.ts'
 import { noUse, type QuestionCost, type QuestionUse } from './question-use.ts'
 import type { UpstreamCost } from './request-cost.ts'
 import { openSessions } from './sessions/index.ts'
 import type { Session, Sessions } from './sessions/sessions.ts'
 import { signInPage } from './sessions/sign-in-page.ts'
 import { checkTokenCap } from './token-cap.ts'
-import { useLimits } from './use-limits.ts'
+import { type LimitLeft, type UseLimits, useLimits } from './use-limits.ts'
 import { type View, watchers } from './watchers.ts'
-
-type Responses = Pick<ResponseStore, 'find' | 'keep' | 'remove'>
-type Models = Pick<FastifyInstance['models'], 'listed' | 'find' | 'findLoosely'>
 
 /** Permissions of a request's client. Without authentication, everything is permitted. */
 interface Rights {
@@ -48,6 +46,8 @@ interface Rights {
   watcher(request: FastifyRequest, reply: FastifyReply): () => View
   /** Throws 403 for a key without any surface that can ask models. */
   checkAsking(request: FastifyRequest): void
+  /** What is left of the limits of the request's client and of its groups. */
+  limitsLeft(request: FastifyRequest): Promise<LimitLeft[]>
   /**
    * Begins a question that an endpoint asks a model on its own. It counts as one request of the client's key and
    * replaces the request it is asked for. Throws 401 for a key that is no longer valid, 403, 404 and 429. Call `end` on
@@ -94,6 +94,7 @@ export default fp(
     app.decorateRequest('limitUse')
     app.decorateRequest('session')
     let beginQuestion: Rights['beginQuestion'] = async () => noUse
+    let limitsLeft: (client: ClientKey) => Promise<LimitLeft[]> = async () => []
     let isOperator: Rights['isOperator'] = () => false
     let watcher: Rights['watcher'] = () => () => 'viewer'
     const isPublic = app.config.authEnabled ? publicPaths(app) : () => true
@@ -107,6 +108,7 @@ export default fp(
       checkAsking: ({ client }) => {
         if (client && app.config.authEnabled && !asksModels(client)) throw notAllowed()
       },
+      limitsLeft: async ({ client }) => (client ? limitsLeft(client) : []),
       beginQuestion: (request, cost) => beginQuestion(request, cost),
     })
     const clientKeys = app.config.authEnabled ? await readClientKeys(app, env) : undefined
@@ -125,7 +127,11 @@ export default fp(
     const operators = isOperator
     watcher = watchers({ keys, sessions, tokenLogin, isOperator: operators })
     if (!clientKeys && app.config.adminKey !== '') tellOperators(app, keys)
-    if (clientKeys) beginQuestion = requireKeys(app, { keys: clientKeys, isPublic, authenticate })
+    if (clientKeys) {
+      const limits = useLimits(app)
+      limitsLeft = limits.left
+      beginQuestion = requireKeys(app, { keys: clientKeys, isPublic, authenticate, limits })
+    }
     requireProof(app, keys, authenticate)
   },
   { name: 'auth', dependencies: ['config', 'reload', 'exchange', 'admin-port', 'directory', 'console'] },
@@ -180,13 +186,13 @@ interface RequireKeysOptions {
   keys: Keys
   isPublic: Rights['isPublic']
   authenticate: Authenticator
+  limits: UseLimits
 }
 
 function requireKeys(
   app: FastifyInstance,
-  { keys, isPublic, authenticate }: RequireKeysOptions,
+  { keys, isPublic, authenticate, limits }: RequireKeysOptions,
 ): Rights['beginQuestion'] {
-  const limits = useLimits(app)
   // Runs before everything except the exchange, which counts the request, so that a rejected client is not asked for
   // its body.
   app.addHook('onRequest', (request, reply, next) => {
@@ -278,66 +284,4 @@ function noLongerValid(): RouterError {
 
 function notAllowed(): RouterError {
   return new RouterError('forbidden', 'This key may not use this endpoint', { code: 'endpoint_not_allowed' })
-}
-
-/**
- * Models that a key may not use are hidden from it like unknown ones, so that it does not learn their names. A key that
- * lists a model may call it by its aliases; a key that lists an alias, by that alias.
- */
-function modelsOf(app: FastifyInstance, { mayUse }: ClientKey): Models {
-  // Patterns match names as they are configured: a spelling of a client's own could match one that the model does not.
-  const allowed = (name: string, model: ReturnType<Models['find']>) =>
-    model && (mayUse(model.alias) || mayUse(app.models.canonicalName(name) ?? model.alias))
-      ? model
-      : undefined
-  return {
-    listed: () => app.models.listed().filter(({ alias }) => allowed(alias, app.models.find(alias))),
-    find: (name) => allowed(name, app.models.find(name)),
-    findLoosely: (name) => allowed(name, app.models.findLoosely(name)),
-  }
-}
-
-function mayUseModel(app: FastifyInstance, { mayUse }: ClientKey, model: string): boolean {
-  return mayUse(model) || app.models.aliasesOf(model).some(mayUse)
-}
-
-/** Stored responses of one client. Those of other clients are reported as not found. */
-export function ownedResponses(store: Responses, client: string): Responses {
-  const own = (id: string): string => `${client}/${id}`
-  return {
-    find: (id) => store.find(own(id)),
-    keep: (id, stored) => store.keep(own(id), stored),
-    remove: (id) => store.remove(own(id)),
-  }
-}
-
-/**
- * Probes send no key and reveal nothing. They stay public, so that a list of other paths cannot make Kubernetes kill
- * the pod.
- */
-const alwaysPublic = ['/livez', '/readyz', '/ping']
-
-/**
- * Returns a function that tells whether a route is public. A listed path also matches below the prefix, `/v1` and
- * `/api`. It is compared with the route's pattern, so that alternative spellings of a path cannot bypass it.
- */
-export function publicPaths(app: FastifyInstance): (route: string | undefined) => boolean {
-  const { authPublicEndpoints: listed, endpointPrefix: prefix } = app.config
-  const seen = new Set<string>()
-  app.addHook('onRoute', ({ url }) => {
-    seen.add(url)
-  })
-  const variants = (path: string): string[] => {
-    const bare = path.length > 1 ? path.replace(/\/+$/, '') : path
-    return ['', '/v1', '/api', prefix, `${prefix}/v1`].map((head) =>
-      bare === '/' && head !== '' ? head : head + bare,
-    )
-  }
-  app.addHook('onReady', async () => {
-    for (const path of listed)
-      if (!variants(path).some((variant) => seen.has(variant)))
-        app.log.warn(`LLM_ROUTER_AUTH_PUBLIC_ENDPOINTS: there is no ${path} here`)
-  })
-  const open = new Set([...alwaysPublic, ...listed].flatMap(variants))
-  return (route) => route !== undefined && open.has(route)
 }

@@ -77,27 +77,26 @@ function loaded(
 ): Loaded {
   if ('code' in content)
     throw new ConfigError([`LLM_ROUTER_AUTH_MEMORY_SEED_FILE: cannot read ${file} (${content.code})`])
-  const { entries, warnings } = loadClientKeys(content.text, file, env)
+  const { clients, entries, warnings } = loadClientKeys(content.text, file, env)
   return {
     ring: new KeyRing(entries),
-    clients: entries.map(({ client }) => client),
+    clients,
     warnings,
-    description: describe(entries),
+    description: describe(clients, entries),
   }
 }
 
 /** Of all keys together there is one short digest, which tells that one has changed and nothing of it. */
-function describe(entries: readonly RingEntry[]): object {
+function describe(clients: readonly ClientKey[], entries: readonly RingEntry[]): object {
   const digest = createHash('sha256')
-  for (const { sha256 } of entries) digest.update(sha256)
+  for (const { client, sha256 } of entries)
+    digest.update(sha256).update(`${client.enabled}/${client.expiresAt}`)
   return {
     keys: digest.digest('hex').slice(0, 12),
-    clients: entries.map(
-      ({ client: { id, enabled, expiresAt, role, surfaces, models, limits, maxTokens } }) => ({
-        ...{ id, enabled, role, models, limits },
-        ...(expiresAt === undefined ? {} : { expires_at: new Date(expiresAt).toISOString() }),
-        ...{ surfaces: [...surfaces], max_tokens: maxTokens },
-      }),
-    ),
+    clients: clients.map(({ id, enabled, expiresAt, role, surfaces, models, limits, maxTokens }) => ({
+      ...{ id, enabled, role, models, limits },
+      ...(expiresAt === undefined ? {} : { expires_at: new Date(expiresAt).toISOString() }),
+      ...{ surfaces: [...surfaces], max_tokens: maxTokens },
+    })),
   }
 }

@@ -176,9 +176,9 @@ export interface Spending {
 }
 
 /** Size of one stream event with its JSON; most servers send one event per token. */
-const bytesPerStreamedToken = 128
+export const bytesPerStreamedToken = 128
 /** Assumed generation speed of one request, in tokens per second. */
-const writtenPerSecond = 50
+export const writtenPerSecond = 50
 
 /**
  * Tokens that a request has used: the upstream's count if the response ended successfully, nothing if there was no

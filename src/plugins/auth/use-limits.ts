@@ -11,10 +11,24 @@ import {
   limitWindowMs,
 } from '../../stores/limits/store.ts'
 import { AnswerSizes } from './answer-sizes.ts'
+import { groupScope } from './directory-keys.ts'
 import { LimitUse } from './limit-use.ts'
 import { LimitedQuestion, type QuestionCost, type QuestionUse } from './question-use.ts'
 
+/** What is left of one limit of a client or of a group above it. */
+export interface LimitLeft {
+  /** The group that shares the limit; null: it is the client's own. */
+  group: string | null
+  limit: 'max_concurrent' | 'requests_per_minute' | 'tokens_per_minute'
+  most: number
+  left: number
+  /** Until all of it is available again, if nothing is used; null: as soon as running requests end. */
+  full_in_seconds: number | null
+}
+
 export interface UseLimits {
+  /** What is left of the limits of a client and of its groups. */
+  left(client: ClientKey): Promise<LimitLeft[]>
   /** Admits a request of a key with limits. Throws 429 that names the exceeded limit. */
   admit(client: ClientKey, limits: KeyLimits, request: FastifyRequest, reply: FastifyReply): Promise<void>
   /** Reserves what an admitted request is about to take. Throws 429 as `admit` does. */
@@ -42,6 +56,21 @@ export function useLimits(app: FastifyInstance): UseLimits {
     limits,
   })
   return {
+    async left({ id, limits, limitScopes }) {
+      const scopes = limitScopes ?? (limits ? [{ key: id, limits }] : [])
+      const states = await Promise.all(
+        scopes.map(async (scope) => ({ ...scope, state: await store.look(scope) })),
+      )
+      return states.flatMap(({ key, limits: most, state }) =>
+        limitNames.flatMap(([kind, limit]): LimitLeft[] => {
+          const [now, upTo] = [state[kind], most[kind]]
+          if (!now || upTo === undefined) return []
+          const seconds = 'fullInMs' in now ? Math.max(0, Math.ceil(now.fullInMs / 1000)) : null
+          const group = key.startsWith(groupScope) && key !== id ? key.slice(groupScope.length) : null
+          return [{ group, limit, most: upTo, left: now.left, full_in_seconds: seconds }]
+        }),
+      )
+    },
     async begin(client, limits, request, cost) {
       await request.limitUse?.handOver()
       const wish = wishOf(client, limits)
@@ -81,6 +110,12 @@ export function useLimits(app: FastifyInstance): UseLimits {
     },
   }
 }
+
+const limitNames = [
+  ['concurrent', 'max_concurrent'],
+  ['requests', 'requests_per_minute'],
+  ['tokens', 'tokens_per_minute'],
+] as const
 
 function setLimitHeaders(
   app: FastifyInstance,

@@ -13,6 +13,13 @@ declare module 'fastify' {
     budgets: {
       /** The budgets of a client and of its groups, with what is left of them. */
       left(client: string): Promise<BudgetLeft[]>
+      /**
+       * Checks the budgets of a model that becomes known only after the body has been read, or that an endpoint asks on its own.
+       * Throws as a request that names the model does. `model`: its alias.
+       */
+      admitModel(request: FastifyRequest, model: string): Promise<void>
+      /** Whether a hard budget for this model alone is known to be used up. */
+      isUsedUp(client: string, model: string): boolean
       /** What the budgets that this process uses have come to, for metrics. */
       used(): { budget: string; ratio: number }[]
       /** A client's group, and the group above it. */
@@ -57,7 +64,7 @@ export default fp(
     const { directory, config } = app
     const counts: BudgetCounts = { refusals: 0, unchecked: 0, warnings: 0, isStoreDown: false }
     if (!directory) {
-      app.decorate('budgets', { left: async () => [], used: () => [], groupsOf: () => [], counts })
+      app.decorate('budgets', { ...noBudgets, counts })
       return done()
     }
     const holder = randomBytes(8).toString('hex')
@@ -93,13 +100,22 @@ export default fp(
       app.log.warn({ budget: id, percent, resets_at: iso(state.resetsAt) }, 'a soft budget is used up')
     }
 
-    async function admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    /** The budgets that have admitted a request. */
+    const admitted = new WeakMap<FastifyRequest, Set<string>>()
+
+    async function admit(
+      request: FastifyRequest,
+      model: string | undefined,
+      reply?: FastifyReply,
+    ): Promise<void> {
       const { client, exchange } = request
       if (!client) return
       const cost = costOf(request)
       if (!cost.asksModel) return
-      const model = modelNamed(app, request)
-      const budgets = index.of(client.id, model).filter(({ record }) => model !== undefined || !record.model)
+      const before = admitted.get(request) ?? new Set()
+      const budgets = index
+        .of(client.id, model)
+        .filter(({ id, record }) => (model !== undefined || !record.model) && !before.has(id))
       if (budgets.length === 0) return
       const wishes = budgets.map(({ id, record }) => ({
         ...{ id, record },
@@ -113,14 +129,15 @@ export default fp(
         const { refusedBy: id, state, isAway } = admission
         const record = budgets.find((each) => each.id === id)?.record
         if (isAway || !state || !record) throw storeDown(id)
-        reply.headers(resetHeaders(app.errorDialectOf(request), state.resetsAt))
+        reply?.headers(resetHeaders(app.errorDialectOf(request), state.resetsAt))
         throw refusal(id, record, state)
       }
       if (ledger.isAway && budgets.some(({ record }) => record.hard !== false)) counts.unchecked++
       // The client may have left meanwhile.
       if (exchange.signal.aborted) admission.end()
       else exchange.onClose(() => admission.end())
-      for (const { id, record } of budgets) if (record.hard === false) warn(id, record, reply)
+      admitted.set(request, new Set([...before, ...budgets.map(({ id }) => id)]))
+      for (const { id, record } of budgets) if (reply && record.hard === false) warn(id, record, reply)
     }
 
     function noteStore(): void {
@@ -136,7 +153,7 @@ export default fp(
     app.addHook('preHandler', (request, reply, next) => {
       const { client, method } = request
       if (!client || method !== 'POST' || index.of(client.id, undefined).length === 0) return next()
-      admit(request, reply).then(() => next(), next)
+      admit(request, modelNamed(app, request), reply).then(() => next(), next)
     })
     const timer = setInterval(() => void ledger.renew().then(noteStore), renewMs).unref()
     app.addHook('onClose', async () => {
@@ -151,6 +168,18 @@ export default fp(
         await ledger.look(own.map(({ id }) => id))
         return own.map(({ id, record }) => leftOf(id, record, ledger))
       },
+      async admitModel(request, model) {
+        if (request.client && index.of(request.client.id, model).length > 0) await admit(request, model)
+      },
+      isUsedUp: (client, model) =>
+        index
+          .of(client, model)
+          .some(
+            ({ id, record }) =>
+              record.model &&
+              record.hard !== false &&
+              (ledger.lastSpentOf(id, Date.now()) ?? 0) >= record.limit,
+          ),
       used: () =>
         directory.snapshot().budgets.flatMap(({ id, record }) => {
           const spent = ledger.lastSpentOf(id, Date.now())
@@ -163,6 +192,14 @@ export default fp(
   },
   { name: 'budgets', dependencies: ['config', 'exchange', 'directory', 'auth', 'usage', 'models', 'errors'] },
 )
+
+const noBudgets = {
+  left: async () => [],
+  admitModel: async () => undefined,
+  isUsedUp: () => false,
+  used: () => [],
+  groupsOf: () => [],
+}
 
 function leftOf(id: string, record: BudgetRecord, ledger: BudgetLedger): BudgetLeft {
   const spent = ledger.spentOf(id)

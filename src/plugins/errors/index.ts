@@ -2,6 +2,7 @@ import { type IncomingHttpHeaders, type IncomingMessage, STATUS_CODES } from 'no
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { acceptsHtml } from '../../lib/accepts-html.ts'
+import { nearNames } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { routeHeaders } from '../../relay/answer/answer-headers.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
@@ -72,14 +73,18 @@ function noRoute(methods: RouteMethods, request: FastifyRequest, reply: FastifyR
 
 function sendError(
   app: FastifyInstance,
-  error: RouterError,
+  thrown: RouterError,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
   const path = pathOf(request)
   const dialect = dialectOf(app, request, path)
-  request.exchange.error = error
+  request.exchange.error = thrown
   request.exchange.dialect ??= dialect.name
+  const error =
+    thrown.unknownModel === undefined
+      ? request.exchange.forClient(thrown)
+      : withNearModels(app, thrown, request)
   const { retryAfterSeconds } = error
   const shouldRetry = error.shouldRetry ?? (isPermanent(error) ? false : undefined)
   if (retryAfterSeconds !== undefined) {
@@ -101,6 +106,32 @@ function sendError(
     .code(dialect.errorStatus(error))
     .type('application/json')
     .send(JSON.stringify(dialect.writeError(error, options)))
+}
+
+const maxNearModels = 3
+/** Of so many models, near names are looked for; the comparison must not take long. */
+const maxCompared = 1_000
+
+/** Names the models that the client may have meant, and how many there are for it: never one that is hidden from it. */
+function withNearModels(
+  { rights }: FastifyInstance,
+  { message, unknownModel = '' }: RouterError,
+  request: FastifyRequest,
+): RouterError {
+  const names = rights
+    .models(request)
+    .listed()
+    .map(({ alias }) => alias)
+  const near = nearNames(unknownModel, names.slice(0, maxCompared), maxNearModels)
+  const hint = near.length === 0 ? '' : `; did you mean ${near.map((name) => `'${name}'`).join(' or ')}?`
+  const lists =
+    names.length === 0
+      ? 'There are no models for you'
+      : `GET /v1/models lists the ${names.length === 1 ? 'model' : `${names.length} models`} you can use`
+  return new RouterError('model_not_found', `${message}${hint || '.'} ${lists}`, {
+    code: 'model_not_found',
+    param: 'model',
+  })
 }
 
 /** What a browser gets for an address that nothing is at. */

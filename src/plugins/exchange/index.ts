@@ -164,9 +164,14 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     firstContentMs:
       exchange.firstContentAt === undefined ? undefined : exchange.firstContentAt - exchange.startedAt,
     usage: exchange.usage,
-    estimatedPromptTokens: () => costOf(request).promptTokens,
+    estimatedTokens: () => {
+      const { promptTokens, maxTokens, answers } = costOf(request)
+      return { prompt: promptTokens, maxCompletion: answers === 0 ? 0 : maxTokens * answers }
+    },
+    sinceSentMs: exchange.sentAt === undefined ? undefined : performance.now() - exchange.sentAt,
     dropped: droppedNames(exchange.dropped),
     unknownReason: exchange.unknownReason,
+    processed: exchange.processed,
     error: exchange.error,
     requestBytes: bytesOf(request),
     responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),

@@ -39,6 +39,12 @@ function fieldsOf(record: ExchangeRecord): Record<string, unknown> {
     completion_tokens: usage?.completionTokens,
     dropped: dropped.length > 0 ? dropped : undefined,
     unknown_finish_reason: record.unknownReason,
+    processors: record.processed?.steps.map(({ processor, outcome, values }) => ({
+      processor,
+      outcome,
+      values,
+    })),
+    restored: record.processed?.restored || undefined,
     ...errorFields(record),
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { chatEventStream } from '../../processors/contents/chat-shape.ts'
 import { answerChat, askChat } from '../../relay/run/chat.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import type { ChatRequest, ChatResponse } from '../../sdk/chat.ts'
@@ -6,6 +7,7 @@ import { modelNotFound, RouterError, upstreamFailed } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { QuestionEnd, QuestionUse } from '../auth/question-use.ts'
+import { restoringClient } from '../processors/restoring-client.ts'
 import { AnswerEvents, readableEvents } from './answer-events.ts'
 import { chatOfQuestion, promptBytesOf } from './chat-of-question.ts'
 
@@ -29,7 +31,10 @@ export async function ask(
   const { exchange } = request
   const signal = question.signal && stopped(question.signal, exchange.signal)
   try {
-    const response = await askChat({ model, request: chat, ...(signal && { signal }) }, services)
+    const processing = app.processors.begin(request, model)
+    const asked = processing ? await processing.chat(chat) : chat
+    const given = await askChat({ model, request: asked, ...(signal && { signal }) }, services)
+    const response = processing?.restoredChat(given) ?? given
     await use.end({ usage: response.usage, answerBytes: bytesOf(response) })
     return answerOf(response, exchange.answeringModel ?? model.alias)
   } catch (thrown) {
@@ -62,31 +67,36 @@ export async function* stream(
     stream: true,
     includeUsage: true,
   } as const
-  const running = answerChat(client, answer, { ...services, signal }).then(
+  const processing = app.processors.begin(request, model)
+  const form = { contents: chatEventStream, mediaType: 'application/x-ndjson' }
+  const end = processing?.masks ? restoringClient(answer, processing, form) : answer
+  const asking = async (): Promise<void> =>
+    answerChat(processing ? await processing.client(client) : client, end, { ...services, signal })
+  const running = asking().then(
     () => answer.end(),
     (thrown: unknown) => answer.fail(thrown),
   )
-  const end: QuestionEnd = { usage: undefined, answerBytes: 0, thrown: gone }
+  const ending: QuestionEnd = { usage: undefined, answerBytes: 0, thrown: gone }
   // Who neither reads on nor stops reading must not hold what the question has.
   exchange.onClose(() => {
     stop.abort()
-    void use.end(end)
+    void use.end(ending)
   })
   try {
     for await (const event of readableEvents(answer.events(), () => exchange.answeringModel ?? model.alias)) {
-      if (event.type === 'end') Object.assign(end, { usage: event.usage, thrown: undefined })
-      else end.answerBytes += Buffer.byteLength(event.type === 'tool-call' ? event.arguments : event.text)
+      if (event.type === 'end') Object.assign(ending, { usage: event.usage, thrown: undefined })
+      else ending.answerBytes += Buffer.byteLength(event.type === 'tool-call' ? event.arguments : event.text)
       yield event
     }
   } catch (thrown) {
-    end.thrown = thrown
+    ending.thrown = thrown
     throw thrown
   } finally {
     stop.abort()
     await running
     // That the rest of the answer was not wanted is no failure of the request.
     if (exchange.error === gone) exchange.error = undefined
-    await use.end(end)
+    await use.end(ending)
   }
 }
 
@@ -108,6 +118,7 @@ async function begin(
   const most = client?.maxTokens
   if (most !== undefined) chat.sampling.maxTokens = Math.min(most, chat.sampling.maxTokens ?? most)
   const { maxTokens } = chat.sampling
+  await app.budgets.admitModel(request, model.alias)
   const cost = { model: model.alias, promptBytes: promptBytesOf(chat), maxTokens }
   return { model, chat, use: await app.rights.beginQuestion(request, cost) }
 }

@@ -4,7 +4,6 @@ import { version } from '../../lib/version.ts'
 import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import { deferredClient } from '../../relay/answer/deferred-client.ts'
 import type { KeepAlive } from '../../relay/answer/keep-alive.ts'
-import { BusyShares } from '../../relay/attempt/busy-shares.ts'
 import { type ClientRequest, type NamedCall, readClientRequest } from '../../relay/request/client-request.ts'
 import { DeclinedOperations } from '../../relay/request/operation-targets.ts'
 import { answerChat, askChat, type ChatQuestion } from '../../relay/run/chat.ts'
@@ -12,11 +11,13 @@ import type { Acquire } from '../../relay/run/lease.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import { refusesConnections } from '../../relay/upstream/connection-errors.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
+import type { StreamContents } from '../../sdk/content.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { modelNotFound } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import type { Target } from '../../sdk/target.ts'
 import { clientAddress } from '../auth/client-address.ts'
+import { type AnswerForm, restoringClient } from '../processors/restoring-client.ts'
 import { ask, stream } from './ask.ts'
 import { withNamedPrompt } from './named-prompt.ts'
 import { clientStream, endWithError, keptAlive, ReplyClient, throwUnlessSent } from './reply-client.ts'
@@ -73,10 +74,16 @@ export default fp(
           const { exchange } = request
           exchange.dialect ??= given.dialect.name
           exchange.model ??= given.model.alias
-          const client = withNamedPrompt(app, given, request)
+          const named = withNamedPrompt(app, given, request)
+          const processing = app.processors.begin(request, given.model)
+          request.processing = processing
+          const client = processing ? await processing.client(named) : named
+          const answered = replyTo(app, client, reply, keepAlive)
+          const end = processing?.masks
+            ? restoringClient(answered, processing, formOf(given.dialect))
+            : answered
           const services = servicesOf(request)
-          const answer = replyTo(app, client, reply, keepAlive)
-          await answerChat(client, answer, only === undefined ? services : pinned(services, only))
+          await answerChat(client, end, only === undefined ? services : pinned(services, only))
         } catch (thrown) {
           if (!endWithError(given, request, keepAlive, thrown)) throwUnlessSent(reply, thrown)
         }
@@ -86,7 +93,12 @@ export default fp(
       async *stream(question, request) {
         yield* stream(app, servicesOf(request), question, request)
       },
-      askChat: (question, request) => askChat(question, servicesOf(request)),
+      askChat: async (question, request) => {
+        const processing = app.processors.begin(request, question.model)
+        if (!processing) return askChat(question, servicesOf(request))
+        const processed = { ...question, request: await processing.chat(question.request) }
+        return processing.restoredChat(await askChat(processed, servicesOf(request)))
+      },
       services: servicesOf,
       clientStream: (reply, dialect) => {
         const keepAlive = keptAlive(app, dialect, reply)
@@ -111,6 +123,8 @@ export default fp(
       'holding',
       'exchange',
       'directory',
+      'busy',
+      'processors',
     ],
   },
 )
@@ -133,6 +147,7 @@ function clientRequest(
     streamDefault: app.config.streamDefault,
     named,
   })
+  exchange.askedModel = client.alias
   exchange.model = client.model.alias
   exchange.stream = client.stream
   return client
@@ -144,6 +159,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   const shared: Omit<
     RelayServices,
     | 'acquire'
+    | 'busy'
     | 'exchange'
     | 'clientHeaders'
     | 'clientName'
@@ -155,7 +171,6 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   > = {
     dialectOf: (name) => app.dialects.get(name),
     declined: new DeclinedOperations(() => performance.now()),
-    busy: app.directory ? new BusyShares(() => performance.now()) : undefined,
     noteOnce: notedOnce(app),
     transportOf: app.upstream.transportOf,
     collects: app.engines.collects,
@@ -172,12 +187,16 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
   return (request) => ({
     ...shared,
     acquire: guarded(app, request, acquire),
+    busy: app.busy.begin,
     exchange: request.exchange,
     clientHeaders: request.headers,
     clientName: () => request.exchange.client ?? clientAddress(request),
     ...turnOf(request),
     fallbacksOf: ({ fallbacks }) =>
-      fallbacks.map((alias) => app.rights.models(request).find(alias)).filter((model) => model !== undefined),
+      fallbacks
+        .map((alias) => app.rights.models(request).find(alias))
+        .filter((model) => model !== undefined)
+        .filter(({ alias }) => !request.client || !app.budgets.isUsedUp(request.client.id, alias)),
     onFailover: (target, error) => {
       const { exchange, log } = request
       const { causeCode, upstreamText } = error
@@ -193,6 +212,16 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
       )
     },
   })
+}
+
+/** How streams of a dialect are read; one whose extension does not say it cannot be asked with masking on. */
+function formOf({ contents, streamMediaType }: Dialect): AnswerForm {
+  return { contents: contents?.stream ?? noContents, mediaType: streamMediaType }
+}
+
+const noContents: StreamContents = {
+  read: () => ({ texts: [] }),
+  continued: () => ({}),
 }
 
 /** Logs each text once while the process runs; there are only a few texts. */

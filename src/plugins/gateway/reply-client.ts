@@ -120,7 +120,7 @@ export function endWithError(
   exchange.error ??= error
   // The writer of a stream also writes what has to come before an error.
   const writer = client.dialect.chat.createWriter(new ClientAnswerContext(client, exchange))
-  keepAlive.end(writer.write({ type: 'error', error }))
+  keepAlive.end(writer.write({ type: 'error', error: exchange.forClient(error) }))
   return true
 }
 

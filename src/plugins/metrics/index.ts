@@ -7,6 +7,7 @@ import { RouterError } from '../../sdk/errors.ts'
 import { metricsText } from './cluster.ts'
 import { exposeEngines } from './engines.ts'
 import { TargetLabels } from './labels.ts'
+import { recordProcessors } from './processors.ts'
 import { recordClients, recordModels, recordRequests } from './requests.ts'
 import { exposeRouter } from './router.ts'
 import { recordSteps } from './steps.ts'
@@ -38,9 +39,8 @@ export default fp(
     if (app.config.authEnabled) app.exchanges.onEnd(recordClients(app))
     const labels = targetLabels(app)
     for (const record of [recordRequests(app), recordModels(app, labels)]) app.exchanges.onEnd(record)
-    const usage = recordUsage(app, labels)
-    app.exchanges.onEnd(usage.onEnd)
-    app.exchanges.onStep(usage.onStep)
+    app.exchanges.onEnd(recordProcessors(app))
+    app.exchanges.onEnd(recordUsage(app, labels))
     app.exchanges.onStep(recordSteps(app, labels))
     exposeTargets(app, labels)
     exposeEngines(app, labels)
@@ -74,6 +74,7 @@ export default fp(
       'directory',
       'usage',
       'budgets',
+      'busy',
     ],
   },
 )

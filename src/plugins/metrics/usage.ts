@@ -1,14 +1,10 @@
 import type { FastifyInstance } from 'fastify'
-import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
-import type { Step } from '../../relay/steps.ts'
-import type { Target } from '../../sdk/target.ts'
-import { BusyClock } from './busy-clock.ts'
+import type { ExchangeRecord } from '../../relay/exchange.ts'
 import { type Count, Families } from './families.ts'
 import type { TargetLabels } from './labels.ts'
 
 /** So many clients, models and targets together have series of their own; the clients of the rest are `other`. */
 const maxSeries = 2_000
-const divideMs = 1_000
 
 interface UsageSeries {
   input: Count
@@ -17,60 +13,15 @@ interface UsageSeries {
 }
 
 /** Tokens and busy seconds of servers by client key, model and target. */
-export function recordUsage(
-  app: FastifyInstance,
-  names: TargetLabels,
-): { onEnd(record: ExchangeRecord): void; onStep(step: Step, exchange: Exchange): void } {
+export function recordUsage(app: FastifyInstance, names: TargetLabels): (record: ExchangeRecord) => void {
   const seriesOf = usageSeries(app)
-  const others = new Map<string, Target>()
-  const isShared = app.primary !== undefined || app.config.redisUrl !== '' || app.config.redisHost !== ''
-  const clock = new BusyClock(
-    () => performance.now(),
-    (server) => {
-      const target = others.get(server)
-      const model = isShared && target ? app.models.find(target.model) : undefined
-      const signals = model && app.balancer.signals(model).find((each) => each.target === target)
-      return signals?.engine?.others ?? 0
-    },
-  )
-  // What a reload has removed is kept by nobody.
-  app.models.onChange(() => {
-    const present = new Set(app.models.all().flatMap(({ targets, sleeping }) => [...targets, ...sleeping]))
-    for (const [server, target] of others) if (!present.has(target)) others.delete(server)
-  })
-  const timer = setInterval(() => clock.divide(), divideMs).unref()
-  app.addHook('onClose', async () => clearInterval(timer))
-  const open = new WeakMap<Exchange, { target: Target; series: Count }[]>()
-  return {
-    onEnd({ client, model, answeringModel, target, usage }) {
-      if (!usage || model === undefined || target === undefined) return
-      const series = seriesOf(client, answeringModel ?? model, names.ofId(target))
-      series.input.value += usage.promptTokens
-      series.output.value += usage.completionTokens
-    },
-    onStep(step, exchange) {
-      if (step.type === 'began') {
-        const { target } = step
-        const { busy } = seriesOf(exchange.client, target.model, names.of(target))
-        const list = open.get(exchange) ?? []
-        open.set(exchange, list)
-        list.push({ target, series: busy })
-        others.set(serverOf(target), target)
-        clock.begin(serverOf(target), target.gpus ?? 1, busy)
-      } else if (step.type === 'attempt') {
-        const { target } = step.attempt
-        const list = open.get(exchange) ?? []
-        const index = list.findIndex((each) => each.target === target)
-        const [ended] = index === -1 ? [] : list.splice(index, 1)
-        if (ended) clock.end(serverOf(target), ended.series)
-      }
-    },
+  app.busy.countFor(({ client }, target) => seriesOf(client, target.model, names.of(target)).busy)
+  return ({ client, model, answeringModel, target, usage }) => {
+    if (!usage || model === undefined || target === undefined) return
+    const series = seriesOf(client, answeringModel ?? model, names.ofId(target))
+    series.input.value += usage.promptTokens
+    series.output.value += usage.completionTokens
   }
-}
-
-/** Targets of several models may be one server. */
-function serverOf({ origin, connection, id }: Target): string {
-  return origin === '' ? id : `${origin} ${connection?.address ?? ''} ${connection?.port ?? ''}`
 }
 
 function usageSeries(

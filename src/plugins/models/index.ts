@@ -10,11 +10,12 @@ import { type ModelsChange, reuse } from '../../config/models-swap.ts'
 import type { ConfigTaker } from '../../config/reloader.ts'
 import { targetSources } from '../../config/servers/followed.ts'
 import type { ModelsSnapshot } from '../../config/sources.ts'
-import type { TargetSources } from '../../config/target-build.ts'
+import type { TargetSources } from '../../config/targets/target-build.ts'
 import { readJsonc } from '../../lib/json/jsonc.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
+import type { CompiledProcessors } from '../processors/compiled.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -55,7 +56,7 @@ export interface ModelsOptions {
   found?: Promise<readonly FoundServer[]>
 }
 
-type Loaded = LoadedModels & { version: string; snapshot: ModelsSnapshot }
+type Loaded = LoadedModels & { version: string; snapshot: ModelsSnapshot; compiled: CompiledProcessors }
 
 /**
  * Models of models-config.json, loaded and validated completely before anything listens, and again after each change.
@@ -68,6 +69,7 @@ export default fp(
     const { models, aliases, warnings, version } = first
     for (const warning of warnings) app.log.warn(warning)
     let table = tableOf(models, aliases)
+    app.processors.use(first.compiled)
     const loading: ConfigLoading = {
       ...{ version, at: new Date(), warnings: warningsOf(first) },
       reloads: { success: 0, failure: 0 },
@@ -88,6 +90,7 @@ export default fp(
     const take = (loaded: Loaded, isReload: boolean): ModelsChange => {
       const { models: next, change } = reuse(table.models, loaded.models)
       table = tableOf(next, loaded.aliases)
+      app.processors.use(loaded.compiled)
       if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
       loading.warnings = warningsOf(loaded)
       for (const listener of listeners) notify(app, listener, change)
@@ -95,7 +98,7 @@ export default fp(
     }
     feed.serve(taker(app, { load, take, first }))
   },
-  { name: 'models', dependencies: ['config', 'registries', 'extensions', 'reload'] },
+  { name: 'models', dependencies: ['config', 'registries', 'processors', 'extensions', 'reload'] },
 )
 
 /** The models are already in use, so a failing listener must not keep the others from being called. */
@@ -156,7 +159,8 @@ function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly
     const sources = { ...targetSources({ config, env, providers }, files), strategies }
     const own = loadModels(text, sources, fleet)
     const version = createHash('sha256').update(text).digest('hex').slice(0, 12)
-    return { ...(withFound(text, found, sources) ?? own), version, snapshot }
+    const compiled = app.processors.compile(own.processors)
+    return { ...(withFound(text, found, sources) ?? own), version, snapshot, compiled }
   }
 }
 

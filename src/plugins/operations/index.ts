@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { type JsonScan, scanObject } from '../../lib/json/splice.ts'
 import { answerHeaders } from '../../relay/answer/answer-headers.ts'
 import { type ClientPipe, createClientPipe } from '../../relay/answer/client-stream.ts'
 import { aliasOf, type ClientRequest } from '../../relay/request/client-request.ts'
@@ -13,11 +14,14 @@ import {
   pipeUpload,
   receiveUpload,
 } from '../../relay/run/forward.ts'
+import type { StreamContents } from '../../sdk/content.ts'
 import { asRouterError, badRequest, modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { UpstreamCost } from '../auth/request-cost.ts'
 import { headersOf } from '../gateway/reply-client.ts'
+import type { Processing } from '../processors/processing.ts'
+import { restoringPipe } from '../processors/restoring-client.ts'
 
 type Answer = (operation: Operation, request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
 
@@ -52,15 +56,16 @@ export default fp(
       embed: (dialect, request, reply, named) => embed(app, { dialect, named }, request, reply),
       embeddingCost: (request) => embeddingCost(app, request),
       forward: async (operation, request, reply) => {
-        const { body, headers } = await answerForward(
-          forwarded(app, operation, request),
-          app.gateway.services(request),
-        )
-        return reply.headers(headers).send(body)
+        const { forward, processing } = await processed(app, operation, request)
+        const { body, headers } = await answerForward(forward, app.gateway.services(request))
+        const isJson = headers['content-type'] === 'application/json'
+        return reply.headers(headers).send(processing && isJson ? processing.restored(body) : body)
       },
       pipe: async (operation, request, reply) => {
-        const client = forwarded(app, operation, request)
-        await throwUnlessSent(reply, pipeForward(client, clientPipe(reply), app.gateway.services(request)))
+        const { forward, processing } = await processed(app, operation, request)
+        const pipe = clientPipe(reply)
+        const client = processing?.masks ? restoringPipe(pipe, processing, pieces) : pipe
+        await throwUnlessSent(reply, pipeForward(forward, client, app.gateway.services(request)))
         return reply
       },
       upload: (operation, request, reply) => upload(app, operation, request, reply),
@@ -68,7 +73,10 @@ export default fp(
     })
     done()
   },
-  { name: 'operations', dependencies: ['config', 'registries', 'auth', 'models', 'exchange', 'gateway'] },
+  {
+    name: 'operations',
+    dependencies: ['config', 'registries', 'auth', 'models', 'exchange', 'gateway', 'processors'],
+  },
 )
 
 /** The router splits the request, so all parts count as one request; concurrent parts take one slot each. */
@@ -91,12 +99,17 @@ async function embed(
   const body = membersOf(request)
   const { alias, model } = modelOf(app, dialect, request, named === undefined ? body : { model: named })
   if (!rawBody) throw badRequest('The request has no body')
+  const processing = app.processors.begin(request, model)
+  const processed = processing && (await embedded(app, dialect, rawBody.bytes, processing))
   const others = app.rights
     .models(request)
     .listed()
     .flatMap((each) => (each.embedding ? [each.alias] : []))
   const atOnce = request.limitUse?.slots
-  const client = { dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce }
+  const client = {
+    ...{ dialect: app.dialects.get(dialect), alias, model, ...rawBody, body, others, atOnce },
+    ...processed,
+  }
   const answer = await answerEmbedding(client, app.gateway.services(request))
   const { headers = { 'content-type': 'application/json' } } = answer
   return reply.headers({ ...answerHeaders(exchange), ...headers }).send(answer.body)
@@ -108,9 +121,12 @@ async function countOrNot(
   request: FastifyRequest,
 ): Promise<number | undefined> {
   try {
-    return await countPrompt(client, app.gateway.services(request))
+    const processing = app.processors.begin(request, client.model)
+    const counted = processing ? await processing.counted(client) : client
+    return await countPrompt(counted, app.gateway.services(request))
   } catch (thrown) {
-    const { kind, causeCode, message } = asRouterError(thrown)
+    const { kind, causeCode, message, code } = asRouterError(thrown)
+    if (code === 'not_protected') throw thrown
     // An invalid request is reported when it is sent; counting its tokens must not fail.
     const cause = causeCode ?? (kind === 'internal' ? message : kind)
     request.log.info(
@@ -126,6 +142,51 @@ function forwarded(app: FastifyInstance, operation: Operation, request: FastifyR
   const named = modelOf(app, 'openai', request, body)
   if (!request.rawBody) throw badRequest('The request has no body')
   return { operation, ...named, ...request.rawBody }
+}
+
+interface ProcessedForward {
+  forward: ForwardedRequest
+  processing: Processing | undefined
+}
+
+/** The request with processed contents. Tables of operations are those of OpenAI's dialect, and of its Responses API. */
+async function processed(
+  app: FastifyInstance,
+  operation: Operation,
+  request: FastifyRequest,
+): Promise<ProcessedForward> {
+  const forward = forwarded(app, operation, request)
+  const processing = app.processors.begin(request, forward.model)
+  if (!processing) return { forward, processing }
+  const tables = ['openai', 'responses'].map((name) => app.dialects.get(name).contents?.requests[operation])
+  const bytes = await processing.body(forward.bytes, tables.find(Boolean), operation)
+  return { forward: { ...forward, bytes, scan: scanned(bytes) }, processing }
+}
+
+async function embedded(
+  app: FastifyInstance,
+  dialect: string,
+  received: Buffer,
+  processing: Processing,
+): Promise<{ bytes: Buffer; scan: JsonScan; body: Record<string, unknown> }> {
+  const shape = app.dialects.get(dialect).contents?.requests.embedding
+  const bytes = await processing.body(received, shape, 'embedding')
+  return { bytes, scan: scanned(bytes), body: JSON.parse(bytes.toString()) }
+}
+
+function scanned(bytes: Buffer): JsonScan {
+  const scan = scanObject(bytes)
+  if (!scan) throw badRequest('The body must be a JSON object')
+  return scan
+}
+
+/** Pieces of a text as llama.cpp's own streams have them. */
+const pieces: StreamContents = {
+  read: ({ content, stop }) => ({
+    texts: typeof content === 'string' ? [{ channel: 'content', path: ['content'] }] : [],
+    ends: stop === true ? [''] : [],
+  }),
+  continued: (like, _at, text) => ({ ...like, content: text }),
 }
 
 async function upload(
@@ -147,6 +208,8 @@ async function upload(
   request.exchange.receivedBytes = received.spool.bytes
   try {
     const { model } = modelOf(app, 'openai', request, { model: received.model })
+    await app.budgets.admitModel(request, model.alias)
+    app.processors.begin(request, model)?.unprotected(`Files for '${operation}'`)
     const upload = { upload: received, model, operation }
     await throwUnlessSent(reply, pipeUpload(upload, clientPipe(reply), app.gateway.services(request)))
     return reply
@@ -175,6 +238,7 @@ function modelOf(
   exchange.dialect = dialect
   const model = dialect === 'ollama' ? models.findLoosely(alias) : models.find(alias)
   if (!model) throw modelNotFound(alias.slice(0, 256))
+  exchange.askedModel = alias
   exchange.model = model.alias
   return { alias, model }
 }

@@ -22,7 +22,11 @@ declare module 'fastify' {
 /** Applies the overrides of operators to health and balancer, after reloads again. */
 export default fp(
   async (app) => {
-    const store = await openOverrides(app)
+    const store = await openOverrides(app, (override) => {
+      const { kind, target, value, by } = override
+      const set = kind === 'weight' ? { model: override.model, weights: { [target]: value } } : { target }
+      app.log.info({ ...set, client: by, from: 'another router' }, overrideWords(override))
+    })
     const current = (): readonly Override[] => store.all()
     const applyDrains = (): void => {
       app.health.drain(
@@ -69,6 +73,13 @@ export default fp(
   },
   { name: 'overrides', dependencies: ['config', 'models', 'health', 'balancer'] },
 )
+
+/** As the router says it whose operator has set it. */
+export function overrideWords({ kind, value }: Pick<Override, 'kind' | 'value'>): string {
+  if (kind === 'weight') return 'weights set'
+  if (kind === 'reset') return 'target reset'
+  return value ? 'target drained' : 'target resumed'
+}
 
 function weightsIn(overrides: readonly Override[], alias: string): ReadonlyMap<string, number> {
   const weights = new Map<string, number>()

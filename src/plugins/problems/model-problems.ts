@@ -87,18 +87,19 @@ function waiting(
 ): Finding | undefined {
   if (waiting === 0) return undefined
   const places = usable.reduce((sum, target) => sum + (target.places ?? 0), 0)
-  const text = `${counted(waiting, 'request')} for ${name} ${waiting === 1 ? 'waits' : 'wait'} for ${counted(usable.length, 'server')}${places > 0 ? ` with ${counted(places, 'place')}` : ''}`
+  const wait = waiting === 1 ? 'waits' : 'wait'
+  const at = `${counted(usable.length, 'server')}${places > 0 ? ` with ${counted(places, 'place')}` : ''}`
   if (waiting >= queueSize)
     return {
       severity: 'error',
       code: 'queue_full',
-      text: `The queue of ${name} is full: ${text}`,
+      text: `The queue of ${name} is full: ${counted(waiting, 'request')} ${wait} for ${at}`,
       action: 'Further requests are refused: add servers or places, or raise LLM_ROUTER_QUEUE_SIZE',
     }
   return {
     severity: 'warning',
     code: 'saturated',
-    text,
+    text: `${counted(waiting, 'request')} for ${name} ${wait} for ${at}`,
     action: 'Add servers or places if this lasts',
   }
 }

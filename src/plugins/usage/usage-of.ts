@@ -2,9 +2,7 @@ import type { ExchangeRecord } from '../../relay/exchange.ts'
 import type { Usage } from '../../sdk/chat.ts'
 import type { UsageRow } from '../../stores/database/tables.ts'
 import { quarterMs } from '../../stores/usage/sums.ts'
-
-/** Size of one stream event with its JSON; most servers send one event per token. */
-const bytesPerStreamedToken = 128
+import { bytesPerStreamedToken, writtenPerSecond } from '../auth/limit-use.ts'
 
 /**
  * What a request has used: one row for the target that was tried last, and one for each other target that worked for it.
@@ -15,7 +13,7 @@ export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
   if (client === undefined || asked === undefined) return []
   const model = answeringModel ?? asked
   const period = Math.floor(now / quarterMs) * quarterMs
-  const usage = record.usage ?? estimated(record)
+  const usage = estimated(record)
   const blank = (of: string, at: string): UsageRow => ({
     period,
     client,
@@ -51,11 +49,16 @@ export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
 
 /** An answer that was cut off is seldom counted upstream: otherwise a client that always leaves would use nothing. */
 function estimated(record: ExchangeRecord): Usage | undefined {
-  const { outcome, stream, responseBytes, firstContentMs } = record
-  const isCut = outcome === 'client_gone' || outcome === 'truncated'
-  if (!isCut || !stream || firstContentMs === undefined) return undefined
+  const { outcome, usage, stream, responseBytes, firstContentMs, sinceSentMs } = record
+  const isCut = outcome === 'client_gone' || (outcome === 'truncated' && firstContentMs !== undefined)
+  if (!isCut || sinceSentMs === undefined || (usage && !stream)) return usage
+  const { prompt, maxCompletion } = record.estimatedTokens()
+  const streamed = firstContentMs === undefined ? 0 : responseBytes / bytesPerStreamedToken
+  // Of a whole answer nobody knows how far it had come.
+  const written = stream ? streamed : (sinceSentMs * writtenPerSecond) / 1000
   return {
-    promptTokens: record.estimatedPromptTokens(),
-    completionTokens: Math.ceil(responseBytes / bytesPerStreamedToken),
+    ...usage,
+    promptTokens: usage?.promptTokens || prompt,
+    completionTokens: Math.max(usage?.completionTokens ?? 0, Math.ceil(Math.min(written, maxCompletion))),
   }
 }

@@ -6,7 +6,7 @@ import {
   inflateSync,
   zstdDecompressSync,
 } from 'node:zlib'
-import { isObject, objectsIn, parseObject } from '../../lib/json/read.ts'
+import { isObject, type JsonObject, objectsIn, parseObject } from '../../lib/json/read.ts'
 import type { UpstreamHeaders } from '../../sdk/transport.ts'
 
 /** What an error answer may decompress to, in bytes: its message stands at the beginning. */
@@ -82,35 +82,52 @@ const silent: ErrorBody = { message: undefined, code: undefined, param: undefine
  * Gemini's OpenAI endpoint. A page of a proxy says nothing.
  */
 export function readErrorBody(body: string): ErrorBody {
+  const text = body.replace(/^\ufeff/, '')
   let value: unknown
   try {
-    value = JSON.parse(body)
+    value = JSON.parse(text)
   } catch {
-    return said(body.replace(/^\ufeff/, ''), undefined)
+    return said(text, undefined)
   }
-  return readErrorValue(value)
+  return readErrorValue(value, deepest)
 }
 
-function readErrorValue(value: unknown): ErrorBody {
+/** Errors that gateways hand on stand within their own, once or twice. */
+const deepest = 6
+
+function readErrorValue(value: unknown, depth: number): ErrorBody {
+  if (depth === 0) return silent
+  const read = (inner: unknown): ErrorBody => readErrorValue(inner, depth - 1)
   if (typeof value === 'string') return said(value, undefined)
-  if (Array.isArray(value)) return readErrorValue(value[0])
+  if (Array.isArray(value)) return read(value[0])
   if (!isObject(value)) return silent
   const { error, errors, detail } = value
   if (typeof error === 'string') {
     // Ollama hands on its engine's error as JSON inside the string.
-    const inner = error.startsWith('{') ? parseObject(error) : undefined
-    return inner ? readErrorValue(inner) : said(error, codeOf(value))
+    const inner = jsonIn(error)
+    return inner ? read(inner) : said(error, codeOf(value))
   }
-  if (isObject(error)) return said(error.message, codeOf(error) ?? textOf(error.type), error.param)
-  if (Array.isArray(error)) return readErrorValue(error[0])
+  if (isObject(error)) {
+    const inner =
+      jsonIn(error.message) ?? (error.message === undefined && isObject(error.error) ? error : undefined)
+    const quoted = inner && read(inner)
+    if (quoted?.message !== undefined) return quoted
+    return said(error.message, codeOf(error) ?? textOf(error.type), error.param)
+  }
+  if (Array.isArray(error)) return read(error[0])
   if (typeof detail === 'string') return said(detail, undefined)
   if (Array.isArray(detail)) {
     const [first] = objectsIn(detail)
     return said(first?.msg, undefined, pathOf(first?.loc))
   }
-  if (isObject(detail)) return readErrorValue(detail)
-  if (Array.isArray(errors) && value.message === undefined) return readErrorValue(errors[0])
+  if (isObject(detail)) return read(detail)
+  if (Array.isArray(errors) && value.message === undefined) return read(errors[0])
   return said(value.message ?? value.msg, codeOf(value), value.param)
+}
+
+/** The object that a text is the JSON of. */
+function jsonIn(text: unknown): JsonObject | undefined {
+  return typeof text === 'string' && text.startsWith('{') ? parseObject(text) : undefined
 }
 
 function said(message: unknown, code: string | undefined, param?: unknown): ErrorBody {

@@ -28,10 +28,10 @@ export function failureOfStatus(
     const refusal = status === 400 ? 401 : status
     return { ...movesOn(new RouterError('upstream_error', words, details)), refusal }
   }
-  if (status === 404) {
+  if (status === 404 || isUnknownModel(status, said)) {
     const words = text ?? `The upstream does not know the model '${target.model}'`
     const details = { code: 'model_not_found', ...evidence }
-    return { ...movesOn(new RouterError('model_not_found', words, details)), refusal: status }
+    return { ...movesOn(new RouterError('model_not_found', words, details)), refusal: 404 }
   }
   if (isOverflow(status, said)) return final(tooLong(text, said.message, evidence))
   const refusal = refusalOf(status)
@@ -137,6 +137,18 @@ function refusalOf(status: number): { kind: ErrorKind; details: RouterErrorDetai
 function isInvalidKey(status: number, { message = '' }: Said): boolean {
   return status === 400 && /^API[ _]key (?:not valid|not found|expired)/i.test(message)
 }
+
+/**
+ * Servers that serve several models say with 400 that this one is none of them. llama.cpp in router mode: "model 'x' not found",
+ * and "model is not loaded" where it does not load by itself. LM Studio: `model_not_found`.
+ */
+function isUnknownModel(status: number, { code, message = '' }: Said): boolean {
+  if (status !== 400) return false
+  return code === 'model_not_found' || unknownModelText.test(message)
+}
+
+const unknownModelText =
+  /^(?:the )?model(?: ['"`][^'"`]{1,200}['"`])? (?:(?:was )?not found|is not loaded|does not exist)/i
 
 function isOverflow(status: number, { code, message }: Said): boolean {
   switch (status) {

@@ -11,7 +11,7 @@ export function fitUser(user: string | undefined, profile: Profile, drop: Drop):
   const { max_user: longest = Number.POSITIVE_INFINITY, user_email: email = true } = profile
   const isAddress = !email && /[^\s@]@[^\s@]/.test(user)
   if (!isAddress && user.length <= longest) return user
-  const why = isAddress ? 'takes no e-mail address' : `takes ${longest} characters`
+  const why = isAddress ? 'takes no email address' : `takes ${longest} characters`
   drop('user', `the upstream ${why} as the id of a user; a digest was sent`)
   return `user_${digestOf(user, 32)}`.slice(0, longest)
 }

@@ -25,6 +25,8 @@ export interface ClientRequest {
   stream: boolean
   /** Whether the client asked for token counts in the stream. */
   includeUsage: boolean
+  /** Whether the dialect reads more into the request than its body says: what an earlier request left here. */
+  remembers?: boolean
   /** Only targets with this operation can answer. */
   only?: Operation
   /** What the end of the answer waits for, once there is something; never rejects. */

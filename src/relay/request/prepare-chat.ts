@@ -1,3 +1,4 @@
+import { objectsIn } from '../../lib/json/read.ts'
 import type { JsonScan } from '../../lib/json/splice.ts'
 import type { ChatRequest } from '../../sdk/chat.ts'
 import type { AnswerCollector, AnswerContext, ChatCodec, Dialect, Drop } from '../../sdk/dialect.ts'
@@ -67,7 +68,7 @@ export function createChatPreparer(
   return (target, maxTokens) => {
     const collects = !client.stream && services.collects(target)
     if (source.from === 'client') {
-      const operation = nativeOperation(client.dialect, target)
+      const operation = lacksCustomTools(client, target) ? undefined : nativeOperation(client.dialect, target)
       // An embedded type has no server that would judge the body.
       if (operation && isEmbedded(target)) checkOnly(client)
       if (operation && !services.declined.has(target, operation))
@@ -114,6 +115,12 @@ export function priorityMember(
 function nativeOperation({ name, native }: Dialect, { type, paths }: Target): Operation | undefined {
   const { dialect, operation } = native ?? { dialect: name, operation: 'chat' }
   return type.dialect === dialect && paths[operation] !== undefined ? operation : undefined
+}
+
+/** Whether the target would refuse the tools of these chat completions, which translation makes functions. */
+function lacksCustomTools({ dialect, outline }: ClientRequest, { type }: Target): boolean {
+  if (type.flavour.customTools !== false || dialect.name !== type.dialect) return false
+  return objectsIn(outline.tools).some((tool) => tool.type === 'custom')
 }
 
 function checkOnly({ dialect, outline }: ClientRequest): void {

@@ -48,7 +48,7 @@ export async function answerChat(
       operation,
       isPassthrough,
       collector: prepared.collector,
-      stream: request.stream ? () => eventsTo(client, prepared.createFilter(context)) : undefined,
+      stream: request.stream ? () => eventsTo(client, prepared.createFilter(context), exchange) : undefined,
       large: isPassthrough && !request.stream ? () => bytesTo(client, alias, exchange) : undefined,
       // A server without the client's own surface may still have chats.
       hasAlternative:
@@ -89,9 +89,10 @@ function traitsOf({ source, dialect, outline }: ClientRequest): RequestTraits {
 }
 
 /** After the first content an error is an event in the client's dialect, and the body ends without an end marker. */
-function eventsTo(chat: ChatClient, filter: AnswerFilter): AnswerStream {
+function eventsTo(chat: ChatClient, filter: AnswerFilter, exchange: Exchange): AnswerStream {
   const client = chat.stream()
-  const breakOff = (error: RouterError): void => {
+  const breakOff = (thrown: RouterError): void => {
+    const error = exchange.forClient(thrown)
     const torn = filter.endTorn?.() ?? ''
     client.write(torn + (filter.writeError?.(error) ?? chat.writeError(error)))
     client.end()

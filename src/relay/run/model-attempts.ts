@@ -198,7 +198,7 @@ class LeasedAttempt implements AttemptContext {
     this.#after = after
     this.#endRetry = endRetry
     this.#startedAt = exchange.steps.now()
-    if (services.busy) this.#endWork = exchange.beginWork(target, services.busy.begin(target))
+    if (services.busy) this.#endWork = exchange.beginWork(target, services.busy(exchange, target))
     exchange.steps.began(target)
     exchange.beginAttempt(target, { reason: lease.reason, after })
     this.trace = exchange.trace?.beginAttempt(target, { after, reasons: exchange.reasons })

@@ -35,6 +35,19 @@ const OwnSchema = Type.Object({
       resets_at: orNull(Type.String()),
     }),
   ),
+  limits: Type.Array(
+    Type.Object({
+      group: orNull(
+        Type.String({ description: "The group that shares the limit; null: it is the client's own." }),
+      ),
+      limit: Type.String({ description: '`max_concurrent`, `requests_per_minute` or `tokens_per_minute`.' }),
+      most: Type.Number(),
+      left: Type.Number(),
+      full_in_seconds: orNull(
+        Type.Number({ description: 'Until all of it is there again, if nothing is used meanwhile.' }),
+      ),
+    }),
+  ),
 })
 
 /** Usage of all clients, for operators, and each client's own. */
@@ -92,9 +105,12 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
         docs: {
           id: 'ownUsage',
           tag: 'Administration',
-          summary: "The client's own usage, and what is left of its budgets",
+          summary: "The client's own usage, and what is left of its budgets and limits",
           query: own.properties,
-          answers: [json('Added up, in the order of time, and what is left of budgets.', OwnSchema), csv],
+          answers: [
+            json('Added up, in the order of time, and what is left of budgets and limits.', OwnSchema),
+            csv,
+          ],
         },
       },
       schema: { querystring: own },
@@ -109,8 +125,11 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       const lines = await administration.run(request, 'usage', question)
       const format = formatOf(request, query)
       if (format === 'csv') return answer(question, lines, format, reply)
-      const budgets = await app.budgets.left(question.client)
-      return answer(question, lines, format, reply, { budgets })
+      const [budgets, limits] = await Promise.all([
+        app.budgets.left(question.client),
+        app.rights.limitsLeft(request),
+      ])
+      return answer(question, lines, format, reply, { budgets, limits })
     },
   )
 }

@@ -20,7 +20,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       if (body.messages && body.messages.length > 0) return app.gateway.chat(client, request, reply)
       // A request without messages loads the model, or unloads it with `keep_alive: 0`.
       const wish = isZeroTime(body.keep_alive) ? 'unload' : 'load'
-      await loadModel(client, wish, app.gateway.services(request))
+      const processing = app.processors.begin(request, client.model)
+      const loading = processing ? await processing.client(client) : client
+      await loadModel(loading, wish, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))
       const answer = loadAnswer(client.alias, new Date(), wish)
       if (!client.stream) return reply.send(answer)

@@ -21,7 +21,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       if (prompt || suffix || (images && images.length > 0)) return app.gateway.chat(client, request, reply)
       // A request without a prompt loads the model, like a chat without messages.
       const wish = isZeroTime(keepAlive) ? 'unload' : 'load'
-      await loadModel(client, wish, app.gateway.services(request))
+      const processing = app.processors.begin(request, client.model)
+      const loading = processing ? await processing.client(client) : client
+      await loadModel(loading, wish, app.gateway.services(request))
       reply.headers(answerHeaders(request.exchange))
       const answer = loadAnswer(client.alias, new Date(), wish, 'generate')
       if (!client.stream) return reply.send(answer)

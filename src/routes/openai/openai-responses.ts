@@ -51,16 +51,19 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         onAnswer(response) {
           request.exchange.answerId = String(response.id)
           if (body.store === false) return
+          // What is kept is the client's: pseudonyms mean something within one request only.
+          const shown = request.processing?.restoredObject(response) ?? response
           const input = inputItems(body.input, remembered).map(({ item }) => item)
-          kept = store.keep(String(response.id), { response, input }).catch((error: unknown) => {
+          kept = store.keep(String(response.id), { response: shown, input }).catch((error: unknown) => {
             const name = error instanceof Error ? error.name : typeof error
             log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')
           })
         },
       })
+      const remembers = remembered.history !== undefined || remembered.referenced.size > 0
       const only: Pick<ClientRequest, 'only'> = unknown ? { only: 'responses' } : {}
       return app.gateway.chat(
-        { ...client, ...only, dialect: remembering, beforeEnd: () => kept },
+        { ...client, ...only, dialect: remembering, remembers, beforeEnd: () => kept },
         request,
         reply,
       )

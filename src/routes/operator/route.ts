@@ -59,6 +59,9 @@ const RouteSchema = Type.Object({
     Type.Object({ target: Type.String(), signals: Type.Omit(TargetStatusSchema, ['id']) }),
     { description: 'Targets of the model that cannot get the request now.' },
   ),
+  processors: Type.Array(Type.String(), {
+    description: 'Processors that the request would pass through, in this order.',
+  }),
   choice: Type.Optional(
     Type.Object(
       { target: Type.String(), reason: Type.String() },
@@ -124,6 +127,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           excluded: targets
             .filter(({ id }) => !ids.has(id))
             .map(({ id, ...signals }) => ({ target: id, signals })),
+          processors: app.processors.namesFor(
+            [model.alias, ...model.fallbacks],
+            clientId === undefined ? undefined : { id: clientId },
+          ),
           ...present({
             choice: preview?.choice && { target: preview.choice.target.id, reason: preview.choice.reason },
             error: preview?.error && {

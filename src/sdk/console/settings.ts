@@ -51,4 +51,3 @@ export const SettingsSchema = Type.Object({
 })
 
 export type Settings = Static<typeof SettingsSchema>
-export type Finding = Static<typeof FindingSchema>

@@ -9,7 +9,7 @@ const statementMs = 10_000
 const int8 = 20
 const numeric = 1700
 
-/** Kysely over a small pool of connections. `onError`: an idle connection broke; the pool opens another one. */
+/** Kysely over a small pool of connections. `onError`: a connection broke; the pool opens another one. */
 export function postgresDialect(url: string, onError: (error: Error) => void): Dialect {
   const pool = new pg.Pool({
     connectionString: url,
@@ -23,6 +23,8 @@ export function postgresDialect(url: string, onError: (error: Error) => void): D
         id === int8 || id === numeric ? Number : pg.types.getTypeParser(id, format as 'text'),
     },
   })
-  pool.on('error', onError)
+  // The pool listens to idle connections alone: one that breaks within a transaction would end the process.
+  pool.on('connect', (client) => client.on('error', onError))
+  pool.on('error', () => undefined)
   return new PostgresDialect({ pool })
 }

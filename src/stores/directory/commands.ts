@@ -9,6 +9,15 @@ export interface Page<Item> {
   next_cursor?: string
 }
 
+/** A key of which only the SHA-256 is known. */
+export interface ImportedKey {
+  client: string
+  sha256: string
+  description?: string | undefined
+  /** Milliseconds since 1970; absent: it does not end. */
+  endsAt?: number | undefined
+}
+
 export interface ListInput {
   cursor?: string | undefined
   limit: number
@@ -38,7 +47,7 @@ export interface Commands {
   }
   exists: { in: { entity: EntityName; id: string }; out: boolean }
   /** A key of which only the SHA-256 is known; one that is there already stays as it is. */
-  importKey: { in: { client: string; sha256: string }; out: { stored: StoredKey; isNew: boolean } }
+  importKey: { in: ImportedKey; out: { stored: StoredKey; isNew: boolean } }
   rotateKey: { in: { id: string; rotation: Rotation }; out: StoredKey }
   revokeKey: { in: { id: string }; out: StoredKey }
   /** A session of a browser, by its id; `endsAt`: when it would have ended, in milliseconds since 1970. */

@@ -26,7 +26,7 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
     return { stored: made, isNew: true }
   },
 
-  async importKey(rows, { client, sha256 }, context) {
+  async importKey(rows, { client, sha256, description = 'imported', endsAt }, context) {
     const known = await rows
       .selectFrom('client_keys')
       .selectAll()
@@ -36,7 +36,8 @@ export const keyCommands: Pick<CommandHandlers, KeyCommand> = {
     await find(rows, 'clients', client)
     const row = {
       ...newKeyRow(client, sha256, context),
-      description: 'imported',
+      description,
+      expires_at: endsAt ?? null,
     }
     await rows.insertInto('client_keys').values(row).execute()
     await changed(rows, context, { action: 'import', entity: 'key', id: row.id, after: { client } })

@@ -6,13 +6,16 @@ import type {
   LimitDemand,
   LimitedRequest,
   LimitReservation,
+  LimitScope,
   LimitSettlement,
+  LimitState,
   LimitStore,
 } from './store.ts'
 
 const admit = topic<LimitedRequest, LimitDecision>('limit.admit')
 const reserve = topic<LimitDemand, LimitReservation>('limit.reserve')
 const settle = topic<LimitSettlement>('limit.settle')
+const look = topic<LimitScope, LimitState>('limit.look')
 
 /** What client keys use, counted by the primary for all workers. Rejects when the primary cannot be reached. */
 export function clusterLimits(primary: Channel): LimitStore {
@@ -22,6 +25,7 @@ export function clusterLimits(primary: Channel): LimitStore {
     settle: async (settlement) => {
       primary.cast(settle, settlement)
     },
+    look: (scope) => primary.request(look, scope),
     close: async () => undefined,
   }
 }
@@ -32,5 +36,6 @@ export function serveLimits(workers: WorkerChannels, now: () => number): void {
   workers.on(admit, (request, { id }) => table.admit(id, request))
   workers.on(reserve, (demand, { id }) => table.reserve(id, demand))
   workers.on(settle, (settlement) => table.settle(settlement))
+  workers.on(look, (scope) => table.look(scope))
   workers.onExit(({ id }) => table.settleAll(id))
 }

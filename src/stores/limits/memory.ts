@@ -3,7 +3,9 @@ import {
   type LimitDemand,
   type LimitedRequest,
   type LimitReservation,
+  type LimitScope,
   type LimitSettlement,
+  type LimitState,
   type LimitStore,
   limitWindowMs,
 } from './store.ts'
@@ -84,6 +86,15 @@ export class LimitTable {
     }
     if (limits.tokens === undefined || tokens === 0) return
     use.tokens = { left: this.#balance(use, limits.tokens) - tokens, at: this.#now() }
+  }
+
+  look({ key, limits }: LimitScope): LimitState {
+    const use = this.#useOf(key)
+    const { concurrent } = limits
+    return {
+      ...(concurrent === undefined ? {} : { concurrent: { left: Math.max(0, concurrent - use.slots) } }),
+      ...this.#left(use, limits),
+    }
   }
 
   /** Gives back what a process that has ended held. */
@@ -212,6 +223,7 @@ export function memoryLimits(now: () => number): LimitStore {
     admit: async (request) => table.admit('', request),
     reserve: async (demand) => table.reserve('', demand),
     settle: async (settlement) => table.settle(settlement),
+    look: async (scope) => table.look(scope),
     close: async () => undefined,
   }
 }

@@ -8,7 +8,9 @@ import {
   type Limited,
   type LimitedRequest,
   type LimitReservation,
+  type LimitScope,
   type LimitSettlement,
+  type LimitState,
   type LimitStore,
   limitWindowMs,
 } from './store.ts'
@@ -72,6 +74,18 @@ export class RedisLimits implements LimitStore {
     ])
   }
 
+  async look({ key, limits }: LimitScope): Promise<LimitState> {
+    const { concurrent = 0, requests = 0, tokens = 0 } = limits
+    // No places wanted: the script changes nothing.
+    const args = ['', concurrent, requests, tokens, this.#ttlMs, limitWindowMs, 0, 0, 0, 1]
+    const reply = await this.#run('admit-key', key, args)
+    const openLeft = Number(Object(reply)[7] ?? 0)
+    return {
+      ...(limits.concurrent === undefined ? {} : { concurrent: { left: openLeft } }),
+      ...leftOf(reply, limits),
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#keeping)
@@ -122,13 +136,18 @@ function slotsOf([ticket, { slots }]: [string, Held]): string[] {
 }
 
 function reservationOf(reply: unknown, { limits }: LimitDemand): LimitReservation {
-  const numbers = Array.isArray(reply) ? reply.map(Number) : []
-  const [reason = 0, waitMs = 0, requestsLeft = 0, requestsMs = 0, tokensLeft = 0, tokensMs = 0] = numbers
+  const [reason = 0, waitMs = 0, ...others] = numbersOf(reply)
+  return { refusedBy: reasons[reason], waitMs, ...leftOf(reply, limits), slots: others[4] ?? 1 }
+}
+
+function leftOf(reply: unknown, limits: LimitScope['limits']): Pick<LimitState, 'requests' | 'tokens'> {
+  const [, , requestsLeft = 0, requestsMs = 0, tokensLeft = 0, tokensMs = 0] = numbersOf(reply)
   return {
-    refusedBy: reasons[reason],
-    waitMs,
     ...(limits.requests === undefined ? {} : { requests: { left: requestsLeft, fullInMs: requestsMs } }),
     ...(limits.tokens === undefined ? {} : { tokens: { left: tokensLeft, fullInMs: tokensMs } }),
-    slots: numbers[6] ?? 1,
   }
+}
+
+function numbersOf(reply: unknown): number[] {
+  return Array.isArray(reply) ? reply.map(Number) : []
 }

@@ -50,6 +50,13 @@ export interface LimitReservation extends LimitDecision {
   readonly slots: number
 }
 
+/** What is left of the limits of one scope at the moment, and the milliseconds until all of it is available again. */
+export interface LimitState {
+  readonly concurrent?: { readonly left: number }
+  readonly requests?: { readonly left: number; readonly fullInMs: number }
+  readonly tokens?: { readonly left: number; readonly fullInMs: number }
+}
+
 export interface LimitSettlement extends LimitedRequest {
   /** What the request used. More than remained delays later requests. */
   readonly tokens: number
@@ -75,6 +82,8 @@ export interface LimitStore {
   reserve(demand: LimitDemand): Promise<LimitReservation>
   /** Frees the slots and the reservation, and counts the tokens. A second call changes nothing but the tokens. */
   settle(settlement: LimitSettlement): Promise<void>
+  /** What is left for who shares a limit. Changes nothing. */
+  look(scope: LimitScope): Promise<LimitState>
   close(): Promise<void>
 }
 
@@ -109,6 +118,7 @@ export function limitsOfScopes(store: LimitStore): LimitStore {
       for (const scope of scopes ?? [settlement])
         await store.settle({ ...settlement, key: scope.key, limits: scope.limits })
     },
+    look: (scope) => store.look(scope),
     close: () => store.close(),
   }
 }
@@ -152,6 +162,7 @@ export function limitsWithFallback(shared: LimitStore, local: LimitStore): Limit
         // what it holds there expires, and these tokens are counted here alone
       }
     },
+    look: (scope) => shared.look(scope).catch(() => local.look(scope)),
     close: () => shared.close(),
   }
 }

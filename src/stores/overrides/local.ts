@@ -2,17 +2,21 @@ import { type Channel, topic } from '../../lib/channel.ts'
 import type { WorkerChannels } from '../../lib/worker-channels.ts'
 import { type Override, type OverrideStore, Overrides } from './store.ts'
 
+export interface LocalOverrides extends OverrideStore {
+  /** Takes what another host has set. Whether it counts, and no process of this host has taken it before. */
+  add(override: Override): Promise<boolean>
+}
+
 /** The overrides of a single process, or of one of a cluster: the primary passes them on and keeps them for later workers. */
-export function localOverrides(
-  primary: Channel | undefined,
-): OverrideStore & { add(override: Override): void } {
+export function localOverrides(primary: Channel | undefined): LocalOverrides {
   const overrides = new Overrides()
   const listeners: ((override: Override) => void)[] = []
-  const take = (override: Override): void => {
-    if (!overrides.take(override)) return
+  const take = (override: Override): boolean => {
+    if (!overrides.take(override)) return false
     for (const listener of listeners) listener(override)
+    return true
   }
-  primary?.on(apply, take)
+  primary?.on(apply, (override) => void take(override))
   return {
     async set(given) {
       const override = overrides.dated(given, Date.now())
@@ -20,7 +24,10 @@ export function localOverrides(
       // A primary that hangs has it on its pipe; this process goes on.
       await primary?.request(pass, override).catch(() => undefined)
     },
-    add: take,
+    add: async (override) => {
+      if (!take(override)) return false
+      return (await primary?.request(learned, override).catch(() => true)) ?? true
+    },
     all: () => overrides.all(),
     onChange: (listener) => {
       listeners.push(listener)
@@ -35,6 +42,8 @@ export function localOverrides(
 
 /** From a worker: applies an override in all others; answered when they have, or do not answer. */
 const pass = topic<Override>('overrides.pass', { timeoutMs: 2_000 })
+/** From a worker that has one of another host, as the others will; answered with whether it is the first. */
+const learned = topic<Override, boolean>('overrides.learned', { timeoutMs: 1_000 })
 /** To each worker. */
 const apply = topic<Override>('overrides.apply', { timeoutMs: 1_000 })
 /** From a worker that starts. */
@@ -47,6 +56,7 @@ export function serveOverrides(workers: WorkerChannels): void {
   workers.onStart((worker) => living.add(worker))
   workers.onExit((worker) => living.delete(worker))
   workers.on(read, () => overrides.all())
+  workers.on(learned, (override) => overrides.take(override))
   workers.on(pass, async (override, from) => {
     overrides.prune(Date.now())
     if (!overrides.take(override)) return

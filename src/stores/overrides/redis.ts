@@ -1,14 +1,16 @@
 import type { RedisLink, ScriptLink } from '../redis/client.ts'
 import { RedisHealth, type StoreLog } from '../redis/health.ts'
 import { overridesChannel, redisKeys } from '../redis/keys.ts'
-import type { localOverrides } from './local.ts'
-import { isSpent, keyOf, type Override, type OverrideStore, overrideIn } from './store.ts'
+import type { LocalOverrides } from './local.ts'
+import { isSpent, keyOf, type Override, type OverrideStore, overrideIn, textOf } from './store.ts'
 
 export interface RedisOverridesOptions {
   link: ScriptLink<'override'> & Pick<RedisLink, 'subscriber'>
   /** Those of this host. */
-  local: ReturnType<typeof localOverrides>
+  local: LocalOverrides
   log: StoreLog
+  /** One that another router has set begins to count here; called in one process of this host. */
+  onLearned(override: Override): void
 }
 
 /** How often this process and Redis compare what they know: a message or an answer may have been lost. */
@@ -100,12 +102,11 @@ export class RedisOverrides implements OverrideStore {
   }
 
   #learn(text: unknown): void {
+    const { local, onLearned } = this.#options
     const override = overrideIn(text)
-    if (override) this.#options.local.add(override)
+    if (!override) return
+    void local.add(override).then((isFirst) => {
+      if (isFirst) onLearned(override)
+    })
   }
-}
-
-/** The same text for the same override in every process. */
-function textOf(override: Override): string {
-  return JSON.stringify(override, ['kind', 'target', 'model', 'value', 'at', 'by'])
 }

@@ -84,7 +84,12 @@ export function keyOf(override: NewOverride): string {
 
 /** The same everywhere, also for two of the same time. */
 function isLater(a: Override, b: Override): boolean {
-  return a.at > b.at || (a.at === b.at && JSON.stringify(a) > JSON.stringify(b))
+  return a.at > b.at || (a.at === b.at && textOf(a) > textOf(b))
+}
+
+/** The same text for the same override in every process. */
+export function textOf(override: Override): string {
+  return JSON.stringify(override, ['kind', 'target', 'model', 'value', 'at', 'by'])
 }
 
 /** Undefined for what this version does not know. */

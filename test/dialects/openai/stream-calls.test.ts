@@ -20,6 +20,18 @@ describe('tool calls of servers that differ', () => {
     assert.equal(events.filter((event) => event.type === 'block-end').length, 2)
   })
 
+  it('a server that repeats the name with an id of its own in each chunk has made one call', () => {
+    const events = read(
+      fragment({ index: 0, id: 'a', function: { name: 'f', arguments: '' } }),
+      fragment({ index: 0, id: 'b', function: { name: 'f', arguments: '{"x":' } }),
+      fragment({ index: 0, id: 'c', function: { name: 'f', arguments: '1}' } }),
+      '[DONE]',
+    )
+    const texts = events.flatMap((event) => (event.type === 'tool-call-delta' ? [event.arguments] : []))
+    assert.equal(texts.join(''), '{"x":1}')
+    assert.equal(events.filter((event) => event.type === 'tool-call-start').length, 1)
+  })
+
   it('calls without index and id are told apart by their names, and get ids of their own', () => {
     const events = read(
       fragment({ function: { name: 'f', arguments: '{"a":' } }),

@@ -1,52 +1,70 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BusyClock } from '../../../src/plugins/metrics/busy-clock.ts'
+import { BusyClock } from '../../../src/relay/attempt/busy-clock.ts'
 import { post } from '../../helpers/http.ts'
 import { keysFile } from '../../helpers/keys-file.ts'
 import { startRouter } from '../../helpers/router.ts'
 import { openaiStream, startUpstream } from '../../helpers/scripted-upstream.ts'
 import { seededRandom } from '../../helpers/seeded-random.ts'
 
+const server = (number: number, gpus: number) => ({
+  id: `t-${number}`,
+  origin: `http://10.0.0.${number}`,
+  gpus,
+})
+
 test('a busy second of a server is divided equally among its attempts, times its accelerators', () => {
   let now = 0
   const clock = new BusyClock(() => now)
-  const [a, b] = [{ value: 0 }, { value: 0 }]
-  clock.begin('s', 4, a)
+  const [a, b, all] = [{ value: 0 }, { value: 0 }, { value: 0 }]
+  const endA = clock.begin(server(1, 4), a, all)
   now += 1_000
-  clock.begin('s', 4, b)
-  clock.begin('s', 4, b)
+  const endB = clock.begin(server(1, 4), b, all)
+  const endB2 = clock.begin({ ...server(1, 4), id: 'of another model' }, b, all)
   now += 3_000
-  clock.end('s', a)
+  endA()
   now += 500
   clock.divide()
-  assert.deepEqual([a.value, b.value], [4 + 4, 8 + 2])
-  clock.end('s', b)
-  clock.end('s', b)
+  assert.deepEqual([a.value, b.value, all.value], [4 + 4, 8 + 2, 18])
+  endB()
+  endB2()
   now += 60_000
   clock.divide()
-  assert.deepEqual([a.value, b.value], [8, 10])
+  assert.deepEqual([a.value, b.value, all.value], [8, 10, 18])
 })
 
-test('whatever runs, the busy seconds never exceed the time of all servers', () => {
+test('whatever runs, the busy seconds never exceed the time of all servers, in one process or two', () => {
   const random = seededRandom(11)
-  const servers = [1, 2, 8].map((gpus, index) => ({ key: `s-${index}`, gpus }))
+  const servers = [server(1, 1), server(2, 2), server(3, 8)]
   let now = 0
-  const clock = new BusyClock(() => now)
+  const running = [new Map<string, number>(), new Map<string, number>()]
+  const clocks = running.map(
+    (_own, index) =>
+      new BusyClock(
+        () => now,
+        ({ id }) => running[1 - index]?.get(id) ?? 0,
+      ),
+  )
   const series = Array.from({ length: 5 }, () => ({ value: 0 }))
-  const open: { key: string; one: { value: number } }[] = []
+  const open: (() => void)[] = []
   for (let step = 0; step < 5_000; step++) {
     now += random() * 100
-    const server = servers[Math.floor(random() * servers.length)]
+    // What other processes run has just been told.
+    for (const clock of clocks) clock.divide()
+    const target = servers[Math.floor(random() * servers.length)]
     const one = series[Math.floor(random() * series.length)]
-    if (server && one && random() < 0.5) {
-      open.push({ key: server.key, one })
-      clock.begin(server.key, server.gpus, one)
-    } else {
-      const [ended] = open.splice(Math.floor(random() * open.length), 1)
-      if (ended) clock.end(ended.key, ended.one)
-    }
+    const at = Math.floor(random() * clocks.length)
+    const [clock, own] = [clocks[at], running[at]]
+    if (target && one && clock && own && random() < 0.5) {
+      const end = clock.begin(target, one)
+      own.set(target.id, (own.get(target.id) ?? 0) + 1)
+      open.push(() => {
+        end()
+        own.set(target.id, (own.get(target.id) ?? 0) - 1)
+      })
+    } else open.splice(Math.floor(random() * open.length), 1)[0]?.()
   }
-  clock.divide()
+  for (const clock of clocks) clock.divide()
   const sum = series.reduce((total, { value }) => total + value, 0)
   const fleet = (now / 1000) * servers.reduce((total, { gpus }) => total + gpus, 0)
   assert.ok(sum > 0.5 * fleet && sum <= fleet * (1 + 1e-9), `${sum} of ${fleet}`)

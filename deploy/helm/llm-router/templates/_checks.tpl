@@ -24,8 +24,8 @@
 {{- fail "adminPort: the same as port; 0 means the same port" -}}
 {{- end -}}
 {{- with $values.auth -}}
-{{- if and .enabled (not .keys) (not .keysFrom.name) -}}
-{{- fail "auth.enabled: name the Secret with the keys file in auth.keysFrom.name" -}}
+{{- if and .enabled (not .keys) (not .keysFrom.name) (not $values.database.urlFrom.name) -}}
+{{- fail "auth.enabled: name the Secret with the keys file in auth.keysFrom.name, or that of a database in database.urlFrom.name" -}}
 {{- end -}}
 {{- if and .keys .keysFrom.name -}}
 {{- fail "auth.keys and auth.keysFrom.name: one of the two must go" -}}
@@ -39,6 +39,25 @@
 {{- end -}}
 {{- if and $values.auth.enabled $values.test.model (not $values.test.keyFrom.name) -}}
 {{- fail "test.model: with auth.enabled the test needs a key; name its Secret in test.keyFrom.name" -}}
+{{- end -}}
+{{- $elsewhere := $values.secret.existing -}}
+{{- range $values.extraEnv }}{{ if eq .name "LLM_ROUTER_SESSION_SECRET" }}{{ $elsewhere = .name }}{{ end }}{{ end -}}
+{{- $sessions := or $values.auth.sessionSecretFrom.name (get $values.secret.values "LLM_ROUTER_SESSION_SECRET") $elsewhere -}}
+{{- if $values.database.urlFrom.name -}}
+{{- if not $values.auth.enabled -}}
+{{- fail "database.urlFrom has no effect without auth.enabled: requests would not be authenticated" -}}
+{{- end -}}
+{{- if not $sessions -}}
+{{- fail "database.urlFrom: name the Secret with the secret of sessions in auth.sessionSecretFrom.name" -}}
+{{- end -}}
+{{- end -}}
+{{- with $values.oidc -}}
+{{- if and .issuer (or (not .clientId) (not .roleMap) (not $values.publicUrl)) -}}
+{{- fail "oidc.issuer: set oidc.clientId, oidc.roleMap and publicUrl too" -}}
+{{- end -}}
+{{- if and .issuer (not $sessions) (gt (include "llm-router.mostReplicas" $ | int) 1) -}}
+{{- fail "oidc.issuer: name the Secret with the secret of sessions in auth.sessionSecretFrom.name; replicas would not know the sessions of one another" -}}
+{{- end -}}
 {{- end -}}
 {{- with $values.autoscaling -}}
 {{- if and .enabled (not .cpuUtilization) (not .inFlight.average) -}}

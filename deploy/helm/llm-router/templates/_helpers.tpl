@@ -62,6 +62,29 @@ app.kubernetes.io/component: test
 {{- kindIs "string" .Values.auth.keys | ternary .Values.auth.keys (toPrettyJson .Values.auth.keys) -}}
 {{- end }}
 
+{{/* Whether there is a keys file; empty: not. */}}
+{{- define "llm-router.hasKeysFile" -}}
+{{- if and .Values.auth.enabled (or .Values.auth.keys .Values.auth.keysFrom.name) }}yes{{ end -}}
+{{- end }}
+
+{{/* The variables that come from Secrets of the user's own. */}}
+{{- define "llm-router.secretEnv" -}}
+{{- range $name, $from := dict
+  "LLM_ROUTER_REDIS_PASSWORD" .Values.redis.passwordFrom
+  "LLM_ROUTER_ADMIN_KEY" .Values.auth.adminKeyFrom
+  "LLM_ROUTER_SESSION_SECRET" .Values.auth.sessionSecretFrom
+  "LLM_ROUTER_DATABASE_URL" .Values.database.urlFrom
+  "LLM_ROUTER_OIDC_CLIENT_SECRET" .Values.oidc.clientSecretFrom -}}
+{{- if $from.name }}
+- name: {{ $name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $from.name }}
+      key: {{ $from.key }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The Secret with the keys file. */}}
 {{- define "llm-router.keysSecret" -}}
 {{- .Values.auth.keysFrom.name | default (printf "%s-keys" (include "llm-router.fullname" .)) -}}
@@ -106,9 +129,18 @@ app.kubernetes.io/component: test
   "LLM_ROUTER_LOG_FORMAT" "json" -}}
 {{- if .Values.adminPort }}{{ $_ := set $all "LLM_ROUTER_ADMIN_PORT" .Values.adminPort }}{{ end -}}
 {{- if .Values.metrics.enabled }}{{ $_ := set $all "LLM_ROUTER_USE_PROMETHEUS" "true" }}{{ end -}}
-{{- if .Values.auth.enabled -}}
-{{- $_ := set $all "LLM_ROUTER_AUTH_ENABLED" "true" -}}
+{{- if .Values.auth.enabled }}{{ $_ := set $all "LLM_ROUTER_AUTH_ENABLED" "true" }}{{ end -}}
+{{- if include "llm-router.hasKeysFile" . -}}
 {{- $_ := set $all "LLM_ROUTER_AUTH_MEMORY_SEED_FILE" "/etc/llm-router/keys/keys.json" -}}
+{{- end -}}
+{{- if .Values.database.spoolClaim }}{{ $_ := set $all "LLM_ROUTER_USAGE_SPOOL" "/var/lib/llm-router" }}{{ end -}}
+{{- with .Values.publicUrl }}{{ $_ := set $all "LLM_ROUTER_PUBLIC_URL" . }}{{ end -}}
+{{- with .Values.oidc -}}
+{{- $map := list -}}
+{{- range $value, $role := .roleMap }}{{ $map = append $map (printf "%s=%s" $value $role) }}{{ end -}}
+{{- range $name, $value := dict "ISSUER" .issuer "CLIENT_ID" .clientId "ROLE_CLAIM" .roleClaim "ROLE_MAP" (join "," $map) "CLIENT_CLAIM" .clientClaim "AUDIENCE" .audience -}}
+{{- if $value }}{{ $_ := set $all (printf "LLM_ROUTER_OIDC_%s" $name) $value }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- with .Values.trustedProxies }}{{ $_ := set $all "LLM_ROUTER_TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- with .Values.basePath }}{{ $_ := set $all "LLM_ROUTER_BASE_PATH" . }}{{ end -}}

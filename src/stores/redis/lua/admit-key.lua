@@ -9,8 +9,9 @@
 --       4 reserved  hash: ticket -> tokens set aside for it; total
 -- ARGV  1 ticket  2 most open, 3 most per window, 4 most tokens per window (0: no limit)
 --       5 ttl of a place in ms  6 window in ms
---       7 tokens to set aside  8 upstream requests  9 places wanted  10 "1": it has a place already
--- Idempotent. Returns { reason, wait ms, requests left, ms until all are, tokens left, ms until all are, places given };
+--       7 tokens to set aside  8 upstream requests  9 places wanted (0: only tell what is left)  10 "1": it has a place already
+-- Idempotent. Returns { reason, wait ms, requests left, ms until all are, tokens left, ms until all are, places given,
+-- places left before };
 -- reason 0: granted, 1: too many open, 2: too many requests, 3: too many tokens. Refused: nothing is changed.
 
 local ticket, ttl, window = ARGV[1], tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -71,7 +72,7 @@ elseif mostTokens > 0 and wanted > 0 then
 end
 
 local given = 1
-if reason == 0 then
+if reason == 0 and places > 0 then
   if places > 1 then
     local others = admission and open + 1 or open
     given = mostOpen > 0 and 1 + math.max(0, math.min(places - 1, mostOpen - others)) or places
@@ -97,4 +98,4 @@ if recent > 0 then
 end
 local tokensIn = mostTokens > 0 and (mostTokens - free) * window / mostTokens or 0
 return { reason, math.ceil(wait), math.max(0, mostRecent - recent), fullIn,
-  math.max(0, math.floor(free)), math.ceil(tokensIn), given }
+  math.max(0, math.floor(free)), math.ceil(tokensIn), given, math.max(0, mostOpen - open) }

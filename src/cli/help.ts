@@ -1,0 +1,124 @@
+/** How one command is called and what it does. */
+interface CommandHelp {
+  /** Forms of the command, without the program. */
+  readonly forms: readonly string[]
+  /** In one or two lines. */
+  readonly purpose: string
+  /** What the command's own help adds. */
+  readonly more?: string
+}
+
+/** In the order in which the help lists them. */
+const commandHelp: Readonly<Record<string, CommandHelp>> = {
+  serve: { forms: ['serve'], purpose: 'start the router (the default command)' },
+  check: {
+    forms: ['check [file]'],
+    purpose: 'report every error of models-config.json and of the settings',
+    more: `Without a file, the one of --config or LLM_ROUTER_MODELS_CONFIG is checked. Nothing is started and no port is
+opened. Exit code 0: the router would start; 2: it would not. Warnings are most likely mistakes.`,
+  },
+  discover: {
+    forms: ['discover [host...]'],
+    purpose: 'find model servers and write a models-config.json to stdout',
+    more: `A host may have a port, such as gpu1:8000; without one, the usual ports of each server are tried. Without a host,
+this machine is searched. What is found and what is not is told on stderr.`,
+  },
+  init: {
+    forms: ['init [file] [host...]'],
+    purpose: 'do the same into a new file, models-config.json by default',
+    more: `The file must not exist. If no server is found, it contains the embedded model "demo".`,
+  },
+  models: {
+    forms: ['models [file] [--profiles]'],
+    purpose: 'list the models that would be served',
+    more: 'With --profiles, the profile of the model of each server: what requests to it are adjusted to.',
+  },
+  targets: {
+    forms: [
+      'targets [list]',
+      'targets drain ID [--force]',
+      'targets resume ID',
+      'targets reset ID',
+      'targets weight MODEL ID WEIGHT|configured',
+    ],
+    purpose: 'list and steer the servers of a running router',
+    more: `The router is that of the settings, or of --url ADDRESS; LLM_ROUTER_ADMIN_KEY is its operator key. --force drains
+the last usable server of a model too.`,
+  },
+  clients: {
+    forms: [
+      'clients [list]',
+      'clients get ID',
+      'clients create ID member=value...',
+      'clients change ID member=value...',
+      'clients remove ID',
+    ],
+    purpose: 'read and change the clients in the database',
+    more: 'The database is that of LLM_ROUTER_DATABASE_URL. Members: docs/teams.md.',
+  },
+  groups: { forms: ['groups ...'], purpose: 'the same for groups of clients' },
+  prices: { forms: ['prices ...'], purpose: 'the same for prices' },
+  budgets: { forms: ['budgets ...'], purpose: 'the same for budgets' },
+  keys: {
+    forms: [
+      'keys [list] [CLIENT]',
+      'keys create CLIENT [member=value...] [--role viewer|operator|admin]',
+      'keys rotate ID',
+      'keys revoke ID',
+    ],
+    purpose: 'read and change the keys of clients',
+    more: '"keys create ID --role admin" makes the first administrator. A key is shown once, when it is created.',
+  },
+  import: {
+    forms: ['import keys FILE', 'import litellm FILE...'],
+    purpose: 'import keys of a file, or of LiteLLM, into the database',
+    more: `"import litellm config.yaml" converts LiteLLM's configuration instead: it writes a models-config.json to stdout and
+what has no counterpart to stderr. Exports of LiteLLM's API (keys, teams) go into the database.`,
+  },
+  audit: { forms: ['audit'], purpose: 'print who changed what in the database' },
+  usage: {
+    forms: ['usage [member=value...]'],
+    purpose: 'print usage from the database',
+    more: 'Members: from, to, by=client,group,key,model,target, bucket, client, group, model, format=csv.',
+  },
+  healthcheck: { forms: ['healthcheck [url]'], purpose: 'exit code 0 if the router answers' },
+  schema: { forms: ['schema'], purpose: 'print the JSON Schema of models-config.json' },
+  version: { forms: ['version'], purpose: 'print the versions of the router and of Node.js' },
+}
+
+const optionsText = `Options
+  -c, --config <file>       LLM_ROUTER_MODELS_CONFIG
+  -p, --port <number>       LLM_ROUTER_SERVER_PORT
+      --host <address>      LLM_ROUTER_SERVER_HOST
+      --log-level <level>   LLM_ROUTER_LOG_LEVEL
+      --log-format <format> LLM_ROUTER_LOG_FORMAT (auto, json, pretty)
+  -h, --help                print this text, or that of a command
+  -v, --version             print the version
+`
+
+/** The help of the program. */
+export function usage(program: string): string {
+  const commands = Object.entries(commandHelp).map(([name, { purpose }]) => `  ${name.padEnd(12)} ${purpose}`)
+  return `llm-router: one HTTP address in front of your model servers
+
+Usage: ${program} [command] [options]
+
+Commands
+${commands.join('\n')}
+
+${optionsText}
+Help of a command: ${program} check --help
+All other settings are environment variables: docs/configuration.md.
+Exit codes: 0 success, 1 failure, 2 invalid configuration or arguments.
+`
+}
+
+/** The help of one command; undefined if there is none of that name. */
+export function usageOf(name: string, program: string): string | undefined {
+  const help = Object.hasOwn(commandHelp, name) ? commandHelp[name] : undefined
+  if (!help) return undefined
+  const { forms, purpose, more } = help
+  const lines = forms.map((form, index) => `${index === 0 ? 'Usage:' : '      '} ${program} ${form}`)
+  const text = `${lines.join('\n')}\n\n${purpose[0]?.toUpperCase()}${purpose.slice(1)}.\n`
+  return `${text}${more === undefined ? '' : `\n${more}\n`}${name === 'serve' ? `\n${optionsText}` : ''}`
+}

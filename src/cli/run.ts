@@ -1,0 +1,98 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { versions } from 'node:process'
+import { didYouMean } from '../lib/did-you-mean.ts'
+import { version } from '../lib/version.ts'
+import { ConfigError } from '../sdk/errors.ts'
+import { blamedOnOption, type Command, type CommandContext, readCommandLine } from './command-line.ts'
+import { usage, usageOf } from './help.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** Each command loads its own modules, so that small commands start quickly. */
+const commands: Readonly<Record<string, () => Promise<Command> | Command>> = {
+  check: async () => (await import('./check.ts')).check,
+  discover: async () => (await import('./discover.ts')).discover,
+  init: async () => (await import('./discover.ts')).init,
+  models: async () => (await import('./models.ts')).models,
+  clients: async () => (await import('./directory.ts')).recordCommand('clients'),
+  groups: async () => (await import('./directory.ts')).recordCommand('groups'),
+  prices: async () => (await import('./directory.ts')).recordCommand('prices'),
+  budgets: async () => (await import('./directory.ts')).recordCommand('budgets'),
+  keys: async () => (await import('./directory.ts')).keysCommand,
+  import: async () => (await import('./import.ts')).importCommand,
+  audit: async () => (await import('./directory.ts')).auditCommand,
+  usage: async () => (await import('./usage.ts')).usageCommand,
+  targets: async () => (await import('./targets.ts')).targets,
+  healthcheck: async () => (await import('./healthcheck.ts')).healthcheck,
+  schema: () => printing(readFileSync(join(root, 'resources/models-config.schema.json'), 'utf8')),
+  version: () => printing(`llm-router ${version}, Node.js ${versions.node}\n`),
+  help: () => help,
+}
+
+export interface CliProcess extends Omit<CommandContext, 'flags'> {
+  /**
+   * Starts the router with these variables; it then runs until a signal ends it. `inUsersWords` says an error of the
+   * settings in terms of the options.
+   */
+  serve(env: CommandContext['env'], inUsersWords: (error: string) => string): Promise<void>
+}
+
+/** Runs the command of these arguments. Resolves to the exit code; to undefined while the router runs. */
+export async function runCli(argv: readonly string[], caller: CliProcess): Promise<number | undefined> {
+  const line = readCommandLine(argv)
+  if ('error' in line) {
+    caller.printError(`${line.error}\nsee '${caller.program} --help'\n`)
+    return 2
+  }
+  const { command, args, flags } = line
+  const inUsersWords = (error: string): string => blamedOnOption(error, line.env)
+  const env = { ...ownFiles(), ...caller.env, ...line.env }
+  if (command === 'serve') {
+    await caller.serve(env, inUsersWords)
+    return undefined
+  }
+  const load = Object.hasOwn(commands, command) ? commands[command] : undefined
+  if (!load) {
+    caller.printError(unknownCommand(command, caller.program))
+    return 2
+  }
+  const { program, print, printError } = caller
+  try {
+    return await (await load())(args, { program, flags, env, print, printError })
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    for (const message of error.errors) printError(`${inUsersWords(message)}\n`)
+    return 2
+  }
+}
+
+/** `help [command]` */
+const help: Command = async ([name], { program, print, printError }) => {
+  const text = name === undefined ? usage(program) : usageOf(name, program)
+  if (text === undefined) printError(unknownCommand(name ?? '', program))
+  else print(text)
+  return text === undefined ? 2 : 0
+}
+
+function unknownCommand(name: string, program: string): string {
+  const hint = didYouMean(name, [...Object.keys(commands), 'serve'])
+  return `unknown command ${name}${hint}\nsee '${program} --help'\n`
+}
+
+function printing(text: string): Command {
+  return async (_args, { print }) => {
+    print(text)
+    return 0
+  }
+}
+
+/** Lets the router find the files shipped with it when it is started from another directory. */
+function ownFiles(): Record<string, string> {
+  const files = {
+    LLM_ROUTER_MODELS_CONFIG: 'resources/configs/models-config.json',
+    LLM_ROUTER_PROMPTS_DIR: 'resources/prompts',
+  }
+  const missing = Object.entries(files).filter(([, file]) => !existsSync(file))
+  return Object.fromEntries(missing.map(([variable, file]) => [variable, join(root, file)]))
+}

@@ -1,0 +1,115 @@
+import { didYouMean } from '../../lib/did-you-mean.ts'
+import { isObject } from '../../lib/json/read.ts'
+import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { builtInKinds, literalKind, shapedKinds } from '../../sdk/masked-kinds.ts'
+import { checkPart, type Findings } from '../models-check.ts'
+import { expressionError } from './expression-error.ts'
+import { type MaskingEntry, MaskingSchema, type OtherProcessorEntry, OtherProcessorSchema } from './schema.ts'
+
+/** What applies to all processors. */
+export interface ProcessorScope {
+  readonly name: string
+  readonly models: readonly string[] | undefined
+  readonly groups: readonly string[] | undefined
+  readonly clients: readonly string[] | undefined
+  readonly failure: 'closed' | 'open'
+  readonly timeoutMs: number
+}
+
+export type ConfiguredProcessor = ProcessorScope & { readonly path: string } & (
+    | { readonly type: 'masking'; readonly entry: MaskingEntry }
+    | { readonly type: 'other'; readonly entry: OtherProcessorEntry }
+  )
+
+const defaultTimeoutMs = 5_000
+
+/** Reads `processors`. What is invalid goes to the findings and is left out. */
+export function readProcessors(
+  root: Readonly<Record<string, unknown>>,
+  known: { models: ReadonlySet<string>; mayGrow: boolean },
+  findings: Findings,
+): ConfiguredProcessor[] {
+  const { processors: written = [] } = root
+  if (!Array.isArray(written)) {
+    findings.errors.push(
+      'processors: not a list of processors; the name is reserved for it, so a group of models needs another name',
+    )
+    return []
+  }
+  const pathOf = new Map<string, string>()
+  return written.flatMap((value: unknown, index): ConfiguredProcessor[] => {
+    const path = `processors[${index}]`
+    const isMasking = isObject(value) && value.type === 'masking'
+    const processor = isMasking ? readMasking(value, path, findings) : readOther(value, path, findings)
+    if (!processor) return []
+    const { name, models = [] } = processor
+    const earlier = pathOf.get(name)
+    if (earlier !== undefined)
+      findings.errors.push(
+        `${path}.name: ${JSON.stringify(name)} is also the name of ${earlier}; each needs its own`,
+      )
+    pathOf.set(name, earlier ?? path)
+    for (const [at, model] of models.entries())
+      if (!known.models.has(model)) {
+        const text = `${path}.models[${at}]: no active model ${JSON.stringify(model)}${didYouMean(model, known.models)}`
+        if (known.mayGrow) findings.warnings.push(`${text}; it applies once a server has it`)
+        else findings.errors.push(text)
+      }
+    if (processor.type === 'masking') checkMasking(processor.entry, path, findings)
+    return [processor]
+  })
+}
+
+function readMasking(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
+  const entry = checkPart(MaskingSchema, value, path, findings)
+  return entry && { type: 'masking', entry, path, ...scopeOf(entry) }
+}
+
+function readOther(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
+  const entry = checkPart(OtherProcessorSchema, value, path, findings)
+  return entry && { type: 'other', entry, path, ...scopeOf(entry) }
+}
+
+function scopeOf(entry: MaskingEntry | OtherProcessorEntry): ProcessorScope {
+  return {
+    name: entry.name ?? entry.type,
+    models: entry.models,
+    groups: entry.groups,
+    clients: entry.clients,
+    failure: entry.failure ?? 'closed',
+    timeoutMs: entry.timeout === undefined ? defaultTimeoutMs : entry.timeout * 1000,
+  }
+}
+
+function checkMasking(
+  { kinds = {}, words = {}, expressions = {}, styles = {}, services = [] }: MaskingEntry,
+  path: string,
+  { errors }: Findings,
+): void {
+  for (const kind of Object.keys(kinds))
+    if (!builtInKinds.some((known) => known === kind))
+      errors.push(
+        `${path}.kinds.${kind}: no built-in kind ${JSON.stringify(kind)}; known: ${builtInKinds.join(', ')}${didYouMean(kind, builtInKinds)}`,
+      )
+  for (const [member, own] of [
+    ['words', words],
+    ['expressions', expressions],
+  ] as const)
+    for (const kind of Object.keys(own))
+      if (kind === literalKind) errors.push(`${path}.${member}.${kind}: this kind is reserved`)
+  for (const [kind, list] of Object.entries(expressions))
+    for (const [index, expression] of [list].flat().entries()) {
+      const at = Array.isArray(list) ? `${path}.expressions.${kind}[${index}]` : `${path}.expressions.${kind}`
+      const error = expressionError(expression)
+      if (error !== undefined) errors.push(`${at}: ${error}`)
+    }
+  for (const [kind, style] of Object.entries(styles))
+    if (style === 'shaped' && !shapedKinds.some((known) => known === kind))
+      errors.push(`${path}.styles.${kind}: only ${shapedKinds.join(', ')} can be "shaped"`)
+  for (const [index, { url }] of services.entries()) {
+    const at = `${path}.services[${index}].url`
+    if (!URL.canParse(url)) errors.push(`${at}: not an http:// or https:// address`)
+    else if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
+      errors.push(`${at}: a link-local address`)
+  }
+}

@@ -1,0 +1,182 @@
+import type { Static } from '@sinclair/typebox'
+import { isObject, numberOf, textOf } from '../../lib/json/read.ts'
+import type {
+  ContentForms,
+  ContentShape,
+  DialectContents,
+  MembersOf,
+  StreamContents,
+} from '../../sdk/content.ts'
+import type { AnthropicMessagesBody } from './schema.ts'
+
+const marks = { type: 'keep', cache_control: 'keep' } as const
+
+/** Blocks without blocks of their own; kinds that are not here have no shape, and so are refused. */
+const plainBlocks = {
+  text: { members: { ...marks, text: 'text', citations: 'value' } },
+  image: { members: { ...marks, source: 'media' } },
+  tool_reference: { members: { ...marks, tool_name: 'keep' } },
+  thinking: {
+    members: { ...marks, thinking: 'text', signature: 'opaque' },
+    signed: { values: ['thinking'], proof: 'signature' },
+  },
+  redacted_thinking: { members: { ...marks, data: 'opaque' } },
+  container_upload: { members: { ...marks, file_id: 'media' } },
+  tool_use: { members: { ...marks, id: 'keep', name: 'keep', input: 'value', caller: 'keep' } },
+  server_tool_use: { members: { ...marks, id: 'keep', name: 'keep', input: 'value', caller: 'keep' } },
+} as const satisfies Record<string, ContentShape>
+
+const plainContent = {
+  text: 'text',
+  items: { by: { member: 'type', cases: plainBlocks } },
+  joined: true,
+} as const satisfies ContentForms
+
+const document = {
+  members: {
+    ...marks,
+    source: {
+      by: {
+        member: 'type',
+        cases: {
+          text: { members: { type: 'keep', media_type: 'keep', data: 'text' } },
+          content: { members: { type: 'keep', content: plainContent } },
+        },
+        otherwise: 'media',
+      },
+    },
+    title: 'text',
+    context: 'text',
+    citations: 'keep',
+  },
+} as const satisfies ContentForms
+
+const searchResult = {
+  members: { ...marks, source: 'text', title: 'text', content: plainContent, citations: 'keep' },
+} as const satisfies ContentForms
+
+const resultBlocks = { ...plainBlocks, document, search_result: searchResult } as const
+
+const blocks = {
+  ...resultBlocks,
+  tool_result: {
+    members: {
+      ...marks,
+      tool_use_id: 'keep',
+      is_error: 'keep',
+      content: { text: 'json', items: { by: { member: 'type', cases: resultBlocks } }, joined: true },
+    },
+  },
+  web_search_tool_result: {
+    members: {
+      ...marks,
+      tool_use_id: 'keep',
+      caller: 'keep',
+      content: {
+        members: { type: 'keep', error_code: 'keep' },
+        items: {
+          members: {
+            type: 'keep',
+            url: 'text',
+            title: 'text',
+            encrypted_content: 'opaque',
+            page_age: 'keep',
+          },
+        },
+      },
+    },
+  },
+} as const satisfies Record<string, ContentShape>
+
+const content = {
+  text: 'text',
+  items: { by: { member: 'type', cases: blocks } },
+  joined: true,
+} as const satisfies ContentForms
+
+const messages = {
+  items: {
+    by: {
+      member: 'role',
+      cases: { system: { members: { role: 'keep', content }, system: true } },
+      otherwise: { members: { role: 'keep', content } },
+    },
+  },
+} as const satisfies ContentForms
+
+const chat = {
+  model: 'opaque',
+  model_name: 'opaque',
+  messages,
+  system: { ...content, system: true },
+  stop_sequences: { items: 'text' },
+  temperature: 'keep',
+  top_p: 'keep',
+  top_k: 'keep',
+  max_tokens: 'keep',
+  tools: 'schema',
+  tool_choice: 'schema',
+  thinking: 'keep',
+  output_config: 'schema',
+  output_format: 'schema',
+  metadata: { members: { user_id: 'text' }, rest: 'text' },
+  stream: 'keep',
+} as const satisfies MembersOf<Static<typeof AnthropicMessagesBody>>
+
+const more = {
+  ...{
+    service_tier: 'keep',
+    context_management: 'keep',
+    betas: 'keep',
+    speed: 'keep',
+    inference_geo: 'keep',
+  },
+  ...{ cache_control: 'keep', anthropic_version: 'keep', container: 'refused', mcp_servers: 'refused' },
+} as const satisfies Record<string, ContentShape>
+
+/** Which member of a delta holds its piece. Source: Anthropic API reference, "Streaming messages". */
+const pieces: Readonly<Record<string, { member: string; isJson?: boolean }>> = {
+  text_delta: { member: 'text' },
+  thinking_delta: { member: 'thinking' },
+  input_json_delta: { member: 'partial_json', isJson: true },
+}
+
+const stream: StreamContents = {
+  read(event) {
+    const block = `${numberOf(event.index) ?? 0}.`
+    switch (event.type) {
+      case 'content_block_delta': {
+        const delta = isObject(event.delta) ? event.delta : {}
+        const kind = textOf(delta.type) ?? ''
+        if (kind === 'signature_delta') {
+          const channel = `${block}thinking`
+          return {
+            texts: [],
+            ends: [channel],
+            signatures: [{ path: ['delta', 'signature'], of: { channel } }],
+          }
+        }
+        const piece = Object.hasOwn(pieces, kind) ? pieces[kind] : undefined
+        if (!piece || typeof delta[piece.member] !== 'string') return { texts: [] }
+        const { member, isJson = false } = piece
+        return { texts: [{ channel: block + member, path: ['delta', member], isJson }] }
+      }
+      case 'content_block_stop':
+        return { texts: [], ends: [block] }
+      case 'message_delta':
+      case 'message_stop':
+        return { texts: [], ends: [''] }
+      default:
+        return { texts: [] }
+    }
+  },
+  continued({ type, index, delta }, { path }, text) {
+    const kind = isObject(delta) ? delta.type : undefined
+    return { type, index, delta: { type: kind, [String(path[1])]: text } }
+  },
+}
+
+export const anthropicContents: DialectContents = {
+  requests: { chat: { members: { ...more, ...chat } } },
+  stream,
+}

@@ -1,0 +1,149 @@
+import type { Static } from '@sinclair/typebox'
+import { isObject, numberOf, objectsIn } from '../../lib/json/read.ts'
+import type {
+  ContentForms,
+  ContentShape,
+  DialectContents,
+  MembersOf,
+  StreamContents,
+  StreamedContents,
+  StreamedText,
+} from '../../sdk/content.ts'
+import type { GeminiBody } from './schema.ts'
+
+/** Members in camel case and in snake case: Google's servers take both. */
+function both(shapes: Readonly<Record<string, ContentShape>>): Record<string, ContentShape> {
+  return Object.fromEntries(
+    Object.entries(shapes).flatMap(([name, shape]) => [
+      [name, shape],
+      [name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), shape],
+    ]),
+  )
+}
+
+const media = both({ mimeType: 'keep', data: 'media', fileUri: 'media', displayName: 'text' })
+
+const partMembers = both({
+  text: 'text',
+  thought: 'keep',
+  thoughtSignature: 'opaque',
+  inlineData: { members: media },
+  fileData: { members: media },
+  videoMetadata: 'keep',
+  mediaResolution: 'keep',
+  functionCall: { members: { id: 'keep', name: 'keep', args: 'value' } },
+  functionResponse: {
+    members: both({
+      id: 'keep',
+      name: 'keep',
+      response: 'value',
+      parts: 'media',
+      willContinue: 'keep',
+      scheduling: 'keep',
+    }),
+  },
+  executableCode: { members: { id: 'keep', language: 'keep', code: 'text' } },
+  codeExecutionResult: { members: { id: 'keep', outcome: 'keep', output: 'text' } },
+})
+
+/** The proof of a part is of its call or of its text. */
+const part = {
+  members: partMembers,
+  signed: { values: ['functionCall', 'text'], proof: 'thoughtSignature' },
+  text: 'text',
+} as const satisfies ContentForms
+const parts = { items: part, joined: true, members: partMembers } as const satisfies ContentForms
+
+const content = { members: { role: 'keep', parts }, text: 'text' } as const satisfies ContentForms
+const contents = { ...content, items: content } as const satisfies ContentForms
+const system = { ...content, system: true } as const satisfies ContentForms
+
+const config = {
+  members: both({ stopSequences: { items: 'text' }, speechConfig: 'keep' }),
+  rest: 'schema',
+} as const satisfies ContentForms
+
+const chat = {
+  contents,
+  systemInstruction: system,
+  system_instruction: system,
+  tools: 'schema',
+  toolConfig: 'schema',
+  tool_config: 'schema',
+  generationConfig: config,
+  generation_config: config,
+} as const
+
+const embedded = {
+  ...both({ taskType: 'keep', title: 'text', outputDimensionality: 'keep', autoTruncate: 'keep' }),
+  model: 'opaque',
+  content,
+} as const
+
+const body = {
+  ...chat,
+  content,
+  requests: { items: { members: embedded } },
+  generateContentRequest: {
+    members: { ...chat, model: 'opaque', ...both({ safetySettings: 'keep', cachedContent: 'refused' }) },
+  },
+} as const satisfies MembersOf<Static<typeof GeminiBody>>
+
+const everything = {
+  members: {
+    ...embedded,
+    ...both({
+      safetySettings: 'keep',
+      cachedContent: 'refused',
+      labels: 'value',
+      serviceTier: 'keep',
+      store: 'refused',
+    }),
+    ...body,
+  },
+} as const satisfies ContentForms
+
+/** Source: Gemini API reference, "GenerateContentResponse". */
+const stream: StreamContents = {
+  read(chunk) {
+    const texts: StreamedText[] = []
+    const ends: string[] = []
+    const signatures: NonNullable<StreamedContents['signatures']>[number][] = []
+    for (const [position, candidate] of objectsIn(chunk.candidates).entries()) {
+      const index = numberOf(candidate.index) ?? position
+      const found = isObject(candidate.content) ? objectsIn(candidate.content.parts) : []
+      for (const [at, each] of found.entries()) {
+        const path = ['candidates', position, 'content', 'parts', at]
+        const channel = `${index}.${each.thought === true ? 'thought' : 'text'}`
+        if (typeof each.text === 'string')
+          texts.push({ channel, group: String(index), path: [...path, 'text'] })
+        if (typeof each.thoughtSignature !== 'string') continue
+        const proved = isObject(each.functionCall) ? 'functionCall' : 'text'
+        signatures.push({ path: [...path, 'thoughtSignature'], of: { path: [...path, proved] } })
+        ends.push(channel)
+      }
+      if (candidate.finishReason !== undefined) ends.push(`${index}.`)
+    }
+    return { texts, ends, signatures }
+  },
+  continued({ usageMetadata: _usage, promptFeedback: _feedback, ...like }, { path }, text) {
+    const [, position, , , at] = path
+    const candidate = objectsIn(like.candidates)[Number(position)] ?? {}
+    const before = isObject(candidate.content) ? objectsIn(candidate.content.parts)[Number(at)] : undefined
+    const thought = before?.thought === true ? { thought: true } : {}
+    return {
+      ...like,
+      candidates: [
+        {
+          index: numberOf(candidate.index) ?? Number(position),
+          content: { role: 'model', parts: [{ text, ...thought }] },
+        },
+      ],
+    }
+  },
+}
+
+export const geminiContents: DialectContents = {
+  requests: { chat: everything, embedding: everything },
+  stream,
+}

@@ -1,0 +1,115 @@
+import type { Static } from '@sinclair/typebox'
+import { isObject } from '../../lib/json/read.ts'
+import type {
+  ContentForms,
+  ContentShape,
+  DialectContents,
+  MembersOf,
+  StreamContents,
+  StreamedText,
+} from '../../sdk/content.ts'
+import type { OllamaEmbedBody, OllamaEmbeddingsBody } from './embedding.ts'
+import type { OllamaChatBody, OllamaGenerateBody } from './schema.ts'
+
+const messageMembers = {
+  ...{
+    role: 'keep',
+    content: 'text',
+    thinking: 'text',
+    tool_name: 'keep',
+    tool_call_id: 'keep',
+    name: 'text',
+  },
+  images: { text: 'media', items: 'media' },
+  tool_calls: {
+    items: {
+      members: {
+        id: 'keep',
+        type: 'keep',
+        function: { members: { index: 'keep', name: 'keep', arguments: 'json', description: 'keep' } },
+        signature: 'opaque',
+      },
+    },
+  },
+} as const satisfies Record<string, ContentShape>
+
+const messages = {
+  items: {
+    by: {
+      member: 'role',
+      cases: {
+        system: { members: messageMembers, system: true },
+        tool: { members: { ...messageMembers, content: 'json' } },
+      },
+      otherwise: { members: messageMembers },
+    },
+  },
+} as const satisfies ContentForms
+
+const options = {
+  members: { stop: { text: 'text', items: 'text' } },
+  rest: 'keep',
+} as const satisfies ContentForms
+const named = { model: 'opaque', model_name: 'opaque' } as const
+
+const shared = {
+  ...{ stream: 'keep', format: 'schema', think: 'keep', keep_alive: 'keep', logprobs: 'keep' },
+  ...{ top_logprobs: 'keep', options },
+} as const satisfies Record<string, ContentShape>
+
+const chat = {
+  ...shared,
+  messages,
+  tools: 'schema',
+} as const satisfies MembersOf<Static<typeof OllamaChatBody>>
+
+const generate = {
+  ...shared,
+  ...{ model: 'opaque', prompt: 'text', suffix: 'text', raw: 'keep' },
+  system: { text: 'text', system: true },
+  template: { text: 'text', system: true },
+  // Numbers of the tokens of an earlier answer.
+  context: { items: { numbers: 'refused' } },
+  images: { items: 'media' },
+} as const satisfies MembersOf<Static<typeof OllamaGenerateBody>>
+
+const embedding = {
+  ...named,
+  ...{ input: { text: 'text', items: 'text' }, prompt: 'text', truncate: 'keep', dimensions: 'keep' },
+  ...{ keep_alive: 'keep', options },
+} as const satisfies MembersOf<Static<typeof OllamaEmbedBody> & Static<typeof OllamaEmbeddingsBody>>
+
+/** Source: Ollama API reference, "Generate a chat completion" and "Generate a completion". */
+const stream: StreamContents = {
+  read(line) {
+    const texts: StreamedText[] = []
+    const { message } = line
+    for (const name of ['thinking', 'content'])
+      if (isObject(message) && typeof message[name] === 'string')
+        texts.push({ channel: name, group: 'message', path: ['message', name] })
+    for (const name of ['thinking', 'response'])
+      if (typeof line[name] === 'string') texts.push({ channel: name, group: 'message', path: [name] })
+    return { texts, ends: line.done === true ? [''] : [] }
+  },
+  continued({ model, created_at, message }, { path }, text) {
+    const [first = '', second] = path
+    if (second === undefined) return { model, created_at, [String(first)]: text, done: false }
+    const role = isObject(message) ? message.role : 'assistant'
+    const empty = second === 'content' ? {} : { content: '' }
+    return { model, created_at, message: { role, ...empty, [String(second)]: text }, done: false }
+  },
+}
+
+export const ollamaContents: DialectContents = {
+  requests: {
+    chat: { members: { ...named, ...chat } },
+    embedding: { members: embedding },
+  },
+  stream,
+}
+
+/** Texts to complete are a surface of their own, whose chats are prompts. */
+export const generateContents: DialectContents = {
+  requests: { chat: { members: { ...named, ...generate } } },
+  stream,
+}

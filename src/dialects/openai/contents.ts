@@ -1,0 +1,342 @@
+import type { Static } from '@sinclair/typebox'
+import type {
+  ContentForms,
+  ContentShape,
+  ContentTable,
+  DialectContents,
+  MembersOf,
+} from '../../sdk/content.ts'
+import type { OpenaiEmbeddingBody } from './embedding.ts'
+import type { OpenaiChatBody, OpenaiCompletionBody } from './schema.ts'
+import { completionStream } from './stream-contents.ts'
+
+const partMembers = { type: 'keep', cache_control: 'keep', annotations: 'value' } as const
+
+const mediaPart = (name: string): ContentShape => ({
+  members: { ...partMembers, [name]: { text: 'media', members: {}, rest: 'media' }, uuid: 'keep' },
+})
+
+/** Parts of a message, by type: OpenAI's, and those of vLLM and Mistral. */
+const part = {
+  text: 'text',
+  by: {
+    member: 'type',
+    cases: {
+      text: { members: { ...partMembers, text: 'text' } },
+      input_text: { members: { ...partMembers, text: 'text' } },
+      output_text: { members: { ...partMembers, text: 'text', logprobs: 'value' } },
+      refusal: { members: { ...partMembers, refusal: 'text' } },
+      thinking: {
+        members: {
+          ...partMembers,
+          thinking: { text: 'text', items: { members: { type: 'keep', text: 'text' } }, joined: true },
+          signature: 'opaque',
+          closed: 'keep',
+        },
+      },
+      image_url: mediaPart('image_url'),
+      input_image: mediaPart('image_url'),
+      image_embeds: mediaPart('image_embeds'),
+      image_pil: mediaPart('image_pil'),
+      video_url: mediaPart('video_url'),
+      audio_url: mediaPart('audio_url'),
+      input_audio: mediaPart('input_audio'),
+      file: {
+        members: {
+          ...partMembers,
+          file: { members: { file_data: 'media', file_id: 'media', filename: 'text', format: 'keep' } },
+        },
+      },
+    },
+    otherwise: { members: { ...partMembers, text: 'text' } },
+  },
+} as const satisfies ContentForms
+
+const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
+/** Tools answer in JSON as often as in words. */
+const toolContent = { text: 'json', items: part, joined: true } as const satisfies ContentForms
+
+const called = { members: { name: 'keep', arguments: 'json' } } as const satisfies ContentForms
+
+const toolCall = {
+  members: {
+    id: 'keep',
+    index: 'keep',
+    type: 'keep',
+    cache_control: 'keep',
+    function: called,
+    custom: { members: { name: 'keep', input: 'text' } },
+    // Gemini's proof of thoughts, as its OpenAI endpoint and proxies send it.
+    extra_content: 'opaque',
+    provider_specific_fields: 'opaque',
+  },
+} as const satisfies ContentForms
+
+const messageMembers = {
+  role: 'keep',
+  content,
+  name: 'text',
+  tool_call_id: 'keep',
+  tool_name: 'keep',
+  refusal: 'text',
+  reasoning: 'text',
+  reasoning_content: 'text',
+  reasoning_details: {
+    items: {
+      members: {
+        ...{ type: 'keep', format: 'keep', id: 'keep', index: 'keep' },
+        ...{ text: 'text', summary: 'text', data: 'opaque', signature: 'opaque' },
+      },
+    },
+  },
+  thinking_blocks: {
+    items: {
+      members: { type: 'keep', thinking: 'text', signature: 'opaque', data: 'opaque', cache_control: 'keep' },
+    },
+  },
+  function_call: called,
+  tool_calls: { items: toolCall },
+  annotations: 'value',
+  audio: { members: { id: 'media', data: 'media', transcript: 'text', expires_at: 'keep' } },
+  images: { text: 'media', items: 'media' },
+  cache_control: 'keep',
+  provider_specific_fields: 'opaque',
+  extra_content: 'opaque',
+  prefix: 'keep',
+  partial: 'keep',
+} as const satisfies Record<string, ContentShape>
+
+const message = { members: messageMembers } as const satisfies ContentForms
+const systemMessage = { members: messageMembers, system: true } as const satisfies ContentForms
+const toolMessage = { members: { ...messageMembers, content: toolContent } } as const satisfies ContentForms
+
+const messages = {
+  items: {
+    by: {
+      member: 'role',
+      cases: { system: systemMessage, developer: systemMessage, tool: toolMessage, function: toolMessage },
+      otherwise: message,
+    },
+  },
+} as const satisfies ContentForms
+
+const stop = { text: 'text', items: 'text' } as const satisfies ContentForms
+
+/** Members that servers of this dialect have beside OpenAI's. */
+const engineMembers = {
+  ...{ chat_template: 'keep', chat_template_kwargs: 'keep', add_generation_prompt: 'keep' },
+  ...{ continue_final_message: 'keep', add_special_tokens: 'keep', echo: 'keep', best_of: 'keep' },
+  ...{ guided_json: 'schema', guided_regex: 'keep', guided_choice: 'keep', guided_grammar: 'keep' },
+  ...{
+    guided_decoding_backend: 'keep',
+    structured_outputs: 'schema',
+    json_schema: 'schema',
+    grammar: 'keep',
+  },
+  ...{ regex: 'keep', ebnf: 'keep', bad_words: stop, stop_token_ids: 'keep', mm_processor_kwargs: 'keep' },
+  ...{ priority: 'keep', request_id: 'keep', kv_transfer_params: 'keep', vllm_xargs: 'keep' },
+  ...{ lora: 'keep', adapter_id: 'keep', cache_salt: 'text', session_id: 'text', trace_id: 'keep' },
+  ...{ truncate_prompt_tokens: 'keep', prompt_logprobs: 'keep', samplers: 'keep', mirostat: 'keep' },
+  ...{ thinking: 'keep', enable_thinking: 'keep', reasoning: 'keep', reasoning_format: 'keep' },
+  ...{ provider: 'keep', route: 'keep', transforms: 'keep', models: 'keep', plugins: 'keep' },
+  ...{ extra_body: 'refused', documents: 'value', prompt_embeds: 'media' },
+} as const satisfies Record<string, ContentShape>
+
+/** OpenAI's own members that the router has no use for. */
+const vendorMembers = {
+  ...{ metadata: 'value', safety_identifier: 'text', prompt_cache_retention: 'keep', service_tier: 'keep' },
+  ...{ store: 'refused', modalities: 'keep', web_search_options: 'value' },
+  audio: { members: { format: 'keep', voice: { text: 'keep', members: { id: 'keep' } } } },
+  prediction: { members: { type: 'keep', content } },
+  moderation: 'keep',
+} as const satisfies Record<string, ContentShape>
+
+const sampling = {
+  ...{ temperature: 'keep', top_p: 'keep', top_k: 'keep', min_p: 'keep', typical_p: 'keep' },
+  ...{ repetition_penalty: 'keep', repeat_penalty: 'keep', presence_penalty: 'keep' },
+  ...{ frequency_penalty: 'keep', max_tokens: 'keep', n: 'keep', seed: 'keep', stop },
+  ...{ logit_bias: 'keep', stream: 'keep', stream_options: 'keep' },
+} as const satisfies Record<string, ContentShape>
+
+const chat = {
+  model: 'opaque',
+  model_name: 'opaque',
+  messages,
+  ...sampling,
+  max_completion_tokens: 'keep',
+  logprobs: 'keep',
+  top_logprobs: 'keep',
+  tools: 'schema',
+  tool_choice: 'schema',
+  parallel_tool_calls: 'keep',
+  functions: 'schema',
+  function_call: 'schema',
+  response_format: 'schema',
+  reasoning_effort: 'keep',
+  prompt_cache_key: 'text',
+  verbosity: 'keep',
+  user: 'text',
+  options: { members: { stop }, rest: 'keep' },
+  keep_alive: 'keep',
+  think: 'keep',
+  format: 'schema',
+} as const satisfies MembersOf<Static<typeof OpenaiChatBody>>
+
+/** A text, a list of texts, or numbers of tokens, which nobody can read here. */
+const texts = {
+  text: 'text',
+  items: { text: 'text', items: { numbers: 'refused' }, numbers: 'refused' },
+} as const satisfies ContentForms
+
+const completion = {
+  model: 'opaque',
+  model_name: 'opaque',
+  ...sampling,
+  prompt: texts,
+  suffix: 'text',
+  echo: 'keep',
+  best_of: 'keep',
+  logprobs: 'keep',
+  user: 'text',
+} as const satisfies MembersOf<Static<typeof OpenaiCompletionBody>>
+
+const embedding = {
+  model: 'opaque',
+  model_name: 'opaque',
+  input: {
+    text: 'text',
+    items: {
+      text: 'text',
+      items: { numbers: 'refused' },
+      numbers: 'refused',
+      members: { text: 'text', image: 'media', content },
+    },
+  },
+  encoding_format: 'keep',
+  dimensions: 'keep',
+  truncate: 'keep',
+  user: 'text',
+} as const satisfies MembersOf<Static<typeof OpenaiEmbeddingBody>>
+
+/** What a document is to a reranker, a classifier or an embedding: a text, or an object with one. */
+const document = {
+  text: 'text',
+  members: { text: 'text', content, image: 'media', image_url: 'media', id: 'keep' },
+  items: { text: 'text' },
+} as const satisfies ContentForms
+const documents = { ...document, items: document } as const satisfies ContentForms
+
+const named = { model: 'opaque', model_name: 'opaque', user: 'text' } as const satisfies Record<
+  string,
+  ContentShape
+>
+const options = {
+  ...{ top_n: 'keep', top_k: 'keep', return_documents: 'keep', return_text: 'keep', raw_scores: 'keep' },
+  ...{ max_chunks_per_doc: 'keep', max_tokens_per_doc: 'keep', rank_fields: 'keep', activation: 'keep' },
+  ...{ truncate: 'keep', encoding_format: 'keep', dimensions: 'keep', normalize: 'keep', task: 'keep' },
+  ...{ instruction: 'text', priority: 'keep', truncate_prompt_tokens: 'keep', add_special_tokens: 'keep' },
+  ...{ softmax: 'keep', use_activation: 'keep', embed_dtype: 'keep', endianness: 'keep' },
+  ...{
+    truncation_side: 'keep',
+    chat_template_kwargs: 'keep',
+    chat_template: 'keep',
+    mm_processor_kwargs: 'keep',
+  },
+} as const satisfies Record<string, ContentShape>
+
+/** Shapes of this dialect's operations; the names are those of the router. One without an entry is refused. */
+const openaiRequests = {
+  chat: { members: { ...engineMembers, ...vendorMembers, ...chat } },
+  completion: { members: { ...engineMembers, ...vendorMembers, ...completion } },
+  embedding: { members: { ...options, ...embedding, messages, data: 'media' } },
+  rerank: { members: { ...named, ...options, query: document, documents, texts: documents } },
+  score: {
+    members: {
+      ...named,
+      ...options,
+      ...{ text_1: documents, text_2: documents, queries: documents, documents, items: documents },
+      ...{ data_1: documents, data_2: documents, query: documents, label_token_ids: 'keep' },
+    },
+  },
+  tokenize: {
+    members: {
+      ...named,
+      ...{ prompt: texts, content: 'text', messages, tools: 'schema', return_token_strs: 'keep' },
+      ...{ add_special_tokens: 'keep', add_special: 'keep', with_pieces: 'keep', parse_special: 'keep' },
+      ...{ add_generation_prompt: 'keep', continue_final_message: 'keep', chat_template: 'keep' },
+      ...{ chat_template_kwargs: 'keep', mm_processor_kwargs: 'keep' },
+    },
+  },
+  speech: {
+    members: {
+      ...named,
+      ...{ input: 'text', instructions: 'text', voice: { text: 'keep', members: { id: 'keep' } } },
+      ...{
+        response_format: 'keep',
+        speed: 'keep',
+        stream_format: 'keep',
+        language: 'keep',
+        task_type: 'keep',
+      },
+      ...{ stream: 'keep', seed: 'keep', ref_audio: 'media', ref_text: 'text' },
+    },
+  },
+  image: {
+    members: {
+      ...named,
+      ...{ prompt: 'text', negative_prompt: 'text', n: 'keep', size: 'keep', quality: 'keep', style: 'keep' },
+      ...{ response_format: 'keep', output_format: 'keep', output_compression: 'keep', background: 'keep' },
+      ...{ moderation: 'keep', partial_images: 'keep', stream: 'keep', seed: 'keep', steps: 'keep' },
+      ...{
+        num_inference_steps: 'keep',
+        guidance_scale: 'keep',
+        cfg_scale: 'keep',
+        width: 'keep',
+        height: 'keep',
+      },
+    },
+  },
+  image_edit: {
+    members: {
+      ...named,
+      ...{ prompt: 'text', negative_prompt: 'text', image: 'media', images: 'media', mask: 'media' },
+      ...{ n: 'keep', size: 'keep', quality: 'keep', response_format: 'keep', output_format: 'keep' },
+      ...{ output_compression: 'keep', background: 'keep', input_fidelity: 'keep', stream: 'keep' },
+    },
+  },
+  moderation: { members: { ...named, input: { text: 'text', items: part } } },
+  infill: {
+    members: {
+      ...named,
+      ...{ input_prefix: 'text', input_suffix: 'text', prompt: texts },
+      input_extra: { items: { members: { text: 'text', filename: 'text' } } },
+      ...sampling,
+      ...{
+        n_predict: 'keep',
+        n_indent: 'keep',
+        t_max_predict_ms: 'keep',
+        samplers: 'keep',
+        cache_prompt: 'keep',
+      },
+      ...{ id_slot: 'keep', n_keep: 'keep', n_probs: 'keep', response_fields: 'keep' },
+    },
+  },
+  pooling: { members: { ...named, ...options, input: documents, messages, data: 'refused' } },
+  classify: { members: { ...named, ...options, input: documents, messages } },
+  cohere_embedding: {
+    members: {
+      ...named,
+      ...{ texts: documents, input_type: 'keep', embedding_types: 'keep', output_dimension: 'keep' },
+      ...{ max_tokens: 'keep', truncate: 'keep', images: 'media', priority: 'keep' },
+      inputs: { items: { members: { content } } },
+    },
+  },
+} as const satisfies ContentTable
+
+export const openaiContents: DialectContents = { requests: openaiRequests, stream: completionStream }
+
+/** The older completions are a surface of their own, whose chats are prompts. */
+export const completionContents: DialectContents = {
+  requests: { chat: openaiRequests.completion },
+  stream: completionStream,
+}

@@ -1,0 +1,182 @@
+import type { Static } from '@sinclair/typebox'
+import { isObject, textOf } from '../../lib/json/read.ts'
+import type {
+  ContentForms,
+  ContentShape,
+  DialectContents,
+  MembersOf,
+  StreamContents,
+} from '../../sdk/content.ts'
+import type { ResponsesBody } from './schema.ts'
+
+const part = {
+  text: 'text',
+  by: {
+    member: 'type',
+    cases: {
+      input_image: { members: { type: 'keep', image_url: 'media', file_id: 'media', detail: 'keep' } },
+      input_audio: { members: { type: 'keep', input_audio: 'media' } },
+      input_file: {
+        members: {
+          type: 'keep',
+          file_data: 'media',
+          file_id: 'media',
+          file_url: 'media',
+          filename: 'text',
+          detail: 'keep',
+        },
+      },
+      refusal: { members: { type: 'keep', refusal: 'text' } },
+      encrypted_content: { members: { type: 'keep', encrypted_content: 'opaque' } },
+    },
+    otherwise: {
+      members: {
+        type: 'keep',
+        text: 'text',
+        annotations: 'value',
+        logprobs: 'value',
+        prompt_cache_breakpoint: 'keep',
+      },
+    },
+  },
+} as const satisfies ContentForms
+
+const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
+const output = { text: 'json', items: part, joined: true } as const satisfies ContentForms
+
+const item = { type: 'keep', id: 'keep', status: 'keep', phase: 'keep', created_by: 'keep' } as const
+const call = { ...item, call_id: 'keep', name: 'keep', namespace: 'keep', caller: 'keep' } as const
+const message = { ...item, role: 'keep', content, name: 'text' } as const
+
+/** Items by type; kinds that are not here have no shape, and so are refused. Source: OpenAI API reference, "Create a model response". */
+const items = {
+  message: {
+    by: {
+      member: 'role',
+      cases: {
+        system: { members: message, system: true },
+        developer: { members: message, system: true },
+      },
+      otherwise: { members: message },
+    },
+  },
+  function_call: { members: { ...call, arguments: 'json' } },
+  function_call_output: { members: { ...call, output } },
+  custom_tool_call: { members: { ...call, input: 'text' } },
+  custom_tool_call_output: { members: { ...call, output } },
+  local_shell_call: { members: { ...call, action: 'value' } },
+  local_shell_call_output: { members: { ...call, output } },
+  shell_call: { members: { ...call, action: 'value', environment: 'keep' } },
+  shell_call_output: { members: { ...call, output: 'value', max_output_length: 'keep' } },
+  apply_patch_call: { members: { ...call, operation: 'value' } },
+  apply_patch_call_output: { members: { ...call, output: 'text' } },
+  computer_call: { members: { ...call, action: 'value', actions: 'value', pending_safety_checks: 'keep' } },
+  computer_call_output: { members: { ...call, output: 'media', acknowledged_safety_checks: 'keep' } },
+  web_search_call: { members: { ...call, action: 'value' } },
+  file_search_call: { members: { ...call, queries: 'value', results: 'value' } },
+  code_interpreter_call: { members: { ...call, code: 'text', container_id: 'keep', outputs: 'value' } },
+  image_generation_call: { members: { ...call, result: 'media' } },
+  mcp_call: { members: { ...call, server_label: 'keep', arguments: 'json', output: 'text', error: 'value' } },
+  mcp_list_tools: { members: { ...call, server_label: 'keep', tools: 'schema', error: 'value' } },
+  additional_tools: { members: { ...item, role: 'keep', tools: 'schema' } },
+  item_reference: { members: item },
+  compaction: { members: { ...item, encrypted_content: 'opaque' } },
+  reasoning: {
+    members: {
+      ...item,
+      summary: { items: { members: { type: 'keep', text: 'text' } } },
+      content: { items: { members: { type: 'keep', text: 'text' } } },
+      encrypted_content: 'opaque',
+    },
+  },
+} as const satisfies Record<string, ContentShape>
+
+const body = {
+  model: 'opaque',
+  model_name: 'opaque',
+  input: { text: 'text', items: { by: { member: 'type', cases: items, otherwise: items.message } } },
+  instructions: { text: 'text', system: true },
+  stream: 'keep',
+  stream_options: 'keep',
+  max_output_tokens: 'keep',
+  temperature: 'keep',
+  top_p: 'keep',
+  top_logprobs: 'keep',
+  tools: 'schema',
+  tool_choice: 'schema',
+  parallel_tool_calls: 'keep',
+  text: 'schema',
+  reasoning: 'keep',
+  include: 'keep',
+  store: 'keep',
+  previous_response_id: 'keep',
+  // What is kept at an upstream is not the router's to protect.
+  conversation: 'refused',
+  background: 'refused',
+  prompt: 'refused',
+  truncation: 'keep',
+  metadata: 'value',
+  user: 'text',
+  prompt_cache_key: 'text',
+} as const satisfies MembersOf<Static<typeof ResponsesBody>>
+
+const more = {
+  ...{
+    safety_identifier: 'text',
+    service_tier: 'keep',
+    prompt_cache_retention: 'keep',
+    max_tool_calls: 'keep',
+  },
+  ...{ context_management: 'keep', client_metadata: 'value', moderation: 'keep' },
+} as const satisfies Record<string, ContentShape>
+
+const jsonDeltas: ReadonlySet<string> = new Set([
+  'response.function_call_arguments',
+  'response.mcp_call_arguments',
+])
+
+/** Events that carry an answer to its end. */
+const endings: ReadonlySet<unknown> = new Set([
+  ...['response.completed', 'response.incomplete', 'response.failed', 'response.output_item.done'],
+])
+
+/** Source: OpenAI API reference, "Streaming events" of responses. */
+const stream: StreamContents = {
+  numberedBy: 'sequence_number',
+  read(event) {
+    const type = textOf(event.type) ?? ''
+    const base = type.replace(/\.(?:delta|done)$/, '')
+    const channel = channelOf(event, base)
+    if (type.endsWith('.delta') && typeof event.delta === 'string')
+      return { texts: [{ channel, path: ['delta'], isJson: jsonDeltas.has(base) }] }
+    if (type === 'response.output_text.annotation.added')
+      return {
+        texts: [],
+        offsets: { path: ['annotation'], channel: channelOf(event, 'response.output_text') },
+      }
+    if (type === 'response.output_item.done') return { texts: [], ends: [itemOf(event)] }
+    if (endings.has(type)) return { texts: [], ends: [''] }
+    return { texts: [], ends: type.endsWith('.done') ? [channel] : [] }
+  },
+  continued({ obfuscation: _padding, ...like }, _at, text) {
+    return { ...like, delta: text, ...(Array.isArray(like.logprobs) ? { logprobs: [] } : {}) }
+  },
+}
+
+function itemOf({ output_index: index, item_id: id, item }: Readonly<Record<string, unknown>>): string {
+  const own = isObject(item) ? item.id : undefined
+  return `${String(index ?? id ?? own)}.`
+}
+
+function channelOf(event: Readonly<Record<string, unknown>>, base: string): string {
+  const { content_index: content, summary_index: summary } = event
+  return `${itemOf(event)}${base}.${String(content ?? summary ?? '')}.`
+}
+
+export const responsesContents: DialectContents = {
+  requests: {
+    chat: { members: { ...more, ...body } },
+    responses_count: { members: { ...more, ...body } },
+  },
+  stream,
+}

@@ -1,0 +1,46 @@
+import type { FastifyInstance } from 'fastify'
+import type { ExchangeRecord } from '../../relay/exchange.ts'
+import { Families, perKey } from './families.ts'
+import { durationBuckets } from './labels.ts'
+
+/** What processors did, and how long it took. */
+export function recordProcessors(app: FastifyInstance): (record: ExchangeRecord) => void {
+  const families = new Families(app.metrics.client)
+  const runs = families.counter({
+    name: 'llm_router_processor_runs_total',
+    help: 'Runs of processors by outcome: unchanged, changed, refused, failed_open, failed_closed.',
+    labelNames: ['processor', 'outcome'],
+  })
+  const seconds = families.histogram({
+    name: 'llm_router_processor_duration_seconds',
+    help: 'Duration of the runs of processors.',
+    labelNames: ['processor'],
+    buckets: [0.001, ...durationBuckets],
+  })
+  const values = families.counter({
+    name: 'llm_router_processor_values_total',
+    help: 'Values that a processor replaced in requests.',
+    labelNames: ['processor'],
+  })
+  const restored = families.counter({
+    name: 'llm_router_processor_restored_total',
+    help: 'Values that were put back into answers.',
+    labelNames: [],
+  })
+  const unknown = families.counter({
+    name: 'llm_router_processor_unknown_pseudonyms_total',
+    help: 'Words of answers that look like pseudonyms and stand for nothing; they stayed as they were.',
+    labelNames: [],
+  })
+  const secondsOf = perKey((processor: string) => seconds.series({ processor }))
+  return ({ processed }) => {
+    if (!processed) return
+    for (const { processor, outcome, durationMs, values: count } of processed.steps) {
+      runs.series({ processor, outcome }).value++
+      secondsOf(processor).observe(durationMs / 1000)
+      if (count > 0) values.series({ processor }).value += count
+    }
+    if (processed.restored > 0) restored.series({}).value += processed.restored
+    if (processed.unknown > 0) unknown.series({}).value += processed.unknown
+  }
+}

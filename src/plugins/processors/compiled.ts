@@ -1,0 +1,132 @@
+import type { ConfiguredProcessor, ProcessorScope } from '../../config/processors/read.ts'
+import type { MaskingEntry } from '../../config/processors/schema.ts'
+import type { Config } from '../../config/settings.ts'
+import type { MaskingPlan, MaskingService } from '../../processors/masking/masking.ts'
+import { MaskingRules } from '../../processors/masking/masking-rules.ts'
+import { presidio } from '../../processors/masking/presidio.ts'
+import type { PseudonymStyle } from '../../processors/masking/pseudonyms.ts'
+import { pythonMasker } from '../../processors/masking/python-masker.ts'
+import type { ClientKey } from '../../sdk/client-key.ts'
+import { ConfigError } from '../../sdk/errors.ts'
+import { type BuiltInKind, builtInKinds } from '../../sdk/masked-kinds.ts'
+import type { ContentProcessor, ProcessorType } from '../../sdk/processor.ts'
+import type { Registry } from '../../sdk/registry.ts'
+import { postJson } from './post-json.ts'
+
+/** What a processor asks of a client. */
+export type ClientName = Pick<ClientKey, 'id' | 'group'>
+
+interface Common extends ProcessorScope {
+  appliesTo(models: readonly string[], client: ClientName | undefined): boolean
+}
+
+export interface MaskingProcessor extends Common {
+  readonly type: 'masking'
+  readonly plan: MaskingPlan
+  readonly passesMedia: boolean
+  styleOf(kind: string): PseudonymStyle
+}
+
+export interface OwnProcessor extends Common {
+  readonly type: 'own'
+  readonly processor: ContentProcessor
+}
+
+export type CompiledProcessor = MaskingProcessor | OwnProcessor
+
+/** The processors in use, in their order, and the one for requests that ask to be masked. */
+export interface CompiledProcessors {
+  readonly list: readonly CompiledProcessor[]
+  readonly onRequest: MaskingProcessor
+}
+
+const defaultCountries = ['PL', 'US', 'GB']
+
+/** Makes the processors of a configuration. Throws ConfigError, with the path of what is wrong. */
+export function compiled(
+  configured: readonly ConfiguredProcessor[],
+  config: Config,
+  types: Pick<Registry<ProcessorType>, 'find' | 'names'>,
+): CompiledProcessors {
+  const errors: string[] = []
+  const onRequest = maskingOf(requested(config), everywhere('masking'))
+  const forced = config.forceMasking ? [{ ...onRequest, name: 'forced-masking' }] : []
+  const list = configured.flatMap((entry): CompiledProcessor[] => {
+    const scope = { ...entry, appliesTo: scopeTest(entry) }
+    if (entry.type === 'masking') return [maskingOf(entry.entry, scope)]
+    const { type, options = {} } = entry.entry
+    const known = types.find(type)
+    if (!known) {
+      const names = ['masking', ...types.names()].join(', ')
+      errors.push(`${entry.path}.type: no processor ${JSON.stringify(type)}; known: ${names}`)
+      return []
+    }
+    try {
+      const { name, models, groups, clients, failure, timeoutMs, appliesTo } = scope
+      const common = { name, models, groups, clients, failure, timeoutMs, appliesTo }
+      return [{ ...common, type: 'own', processor: known.create(options) }]
+    } catch (error) {
+      errors.push(`${entry.path}.options: ${error instanceof Error ? error.message : String(error)}`)
+      return []
+    }
+  })
+  if (errors.length > 0) throw new ConfigError(errors)
+  return { list: [...list, ...forced], onRequest }
+}
+
+/** Masking as the variables have it. */
+function requested({ maskingPipeline, maskerPiiHost }: Config): MaskingEntry {
+  const usesBuiltIn = maskingPipeline.length === 0 || maskingPipeline.includes('fast_masker')
+  return {
+    type: 'masking',
+    ...(usesBuiltIn ? {} : { kinds: Object.fromEntries(builtInKinds.map((kind) => [kind, false])) }),
+    ...(maskingPipeline.includes('pii_masker')
+      ? { services: [{ type: 'pii_masker' as const, url: maskerPiiHost }] }
+      : {}),
+  }
+}
+
+function everywhere(name: string): Common {
+  const all = { models: undefined, groups: undefined, clients: undefined }
+  return { name, ...all, failure: 'closed', timeoutMs: 5_000, appliesTo: () => true }
+}
+
+function scopeTest({ models, groups, clients }: ProcessorScope): Common['appliesTo'] {
+  return (used, client) => {
+    if (models && !used.some((model) => models.includes(model))) return false
+    if (!groups && !clients) return true
+    if (!client) return false
+    const isInGroup = client.group !== undefined && groups?.includes(client.group) === true
+    return isInGroup || clients?.includes(client.id) === true
+  }
+}
+
+function maskingOf(entry: MaskingEntry, scope: Common): MaskingProcessor {
+  const { kinds = {}, words = {}, expressions = {}, styles = {}, services = [] } = entry
+  const off = builtInKinds.filter((kind): kind is BuiltInKind => kinds[kind] === false)
+  const lists = Object.entries(expressions).map(([kind, list]): [string, string[]] => [kind, [list].flat()])
+  const rules = new MaskingRules({
+    ...{ off, words, expressions: Object.fromEntries(lists) },
+    phoneCountries: entry.phone_countries ?? defaultCountries,
+  })
+  const { name, models, groups, clients, failure, timeoutMs, appliesTo } = scope
+  return {
+    ...{ name, models, groups, clients, failure, timeoutMs, appliesTo },
+    type: 'masking',
+    plan: {
+      rules,
+      services: services.map(serviceOf),
+      system: entry.system ?? true,
+      restores: entry.unmask ?? true,
+    },
+    passesMedia: entry.media === 'pass',
+    styleOf: (kind) => styles[kind] ?? 'word',
+  }
+}
+
+function serviceOf(service: NonNullable<MaskingEntry['services']>[number]): MaskingService {
+  const { type, url, language = 'en', min_score: minScore = 0.5, entities } = service
+  return type === 'presidio'
+    ? presidio({ url, language, minScore, entities }, postJson)
+    : pythonMasker({ url }, postJson)
+}

@@ -1,0 +1,138 @@
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { isMadeSecret, madeSecret } from '../../config/masking-secret.ts'
+import type { ConfiguredProcessor } from '../../config/processors/read.ts'
+import { hasSeveralHosts, maskingSecretMissing } from '../../config/settings.ts'
+import { isObject } from '../../lib/json/read.ts'
+import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
+import { type MaskingKey, maskingKey } from '../../processors/masking/key.ts'
+import { ConfigError } from '../../sdk/errors.ts'
+import type { ProcessorType } from '../../sdk/processor.ts'
+import { Registry } from '../../sdk/registry.ts'
+import type { Model } from '../../sdk/target.ts'
+import {
+  type ClientName,
+  type CompiledProcessor,
+  type CompiledProcessors,
+  compiled,
+  type MaskingProcessor,
+} from './compiled.ts'
+import { Processing } from './processing.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Processor types of extensions. */
+    processorTypes: Registry<ProcessorType>
+    processors: {
+      /** Makes the processors of a configuration. Throws ConfigError. */
+      compile(configured: readonly ConfiguredProcessor[]): CompiledProcessors
+      /** Requests from now on use these. */
+      use(processors: CompiledProcessors): void
+      /** What is to be done for a request to a model; undefined: nothing. */
+      begin(request: FastifyRequest, model: Model): Processing | undefined
+      /** Names of the processors that would apply. */
+      namesFor(models: readonly string[], client: ClientName | undefined): string[]
+      /** A text with masks in the Python llm-router's form in place of all built-in kinds. */
+      maskText(text: string): Promise<{ text: string; mappings: Record<string, string> }>
+    }
+  }
+  interface FastifyRequest {
+    /** Of the chat that is being answered. */
+    processing: Processing | undefined
+  }
+}
+
+/** What requests and answers pass through on the way to models and back. */
+export default fp(
+  (app, _options, done) => {
+    const types = new Registry<ProcessorType>('processor type')
+    const secret = app.config.maskingSecret === '' ? madeSecret() : app.config.maskingSecret
+    const keys = new Map<string, MaskingKey>()
+    let current = compiled([], app.config, types)
+    let isTold = false
+    app.decorate('processorTypes', types)
+    app.decorateRequest('processing', undefined)
+    app.decorate('processors', {
+      compile(configured) {
+        const masks = configured.some(({ type }) => type === 'masking')
+        if (masks && app.config.maskingSecret === '' && hasSeveralHosts(app.config))
+          throw new ConfigError([maskingSecretMissing])
+        return compiled(configured, app.config, types)
+      },
+      use(processors) {
+        current = processors
+        if (isTold || !processors.list.some(({ type }) => type === 'masking') || !isMadeSecret(secret)) return
+        isTold = true
+        app.log.info(
+          'pseudonyms change with each start; set LLM_ROUTER_MASKING_SECRET to keep them, and prefix caches with them',
+        )
+      },
+      begin(request, model) {
+        const wish = wishOf(request)
+        if (current.list.length === 0 && wish === undefined) return undefined
+        const models = [model.alias, ...model.fallbacks]
+        const { client, exchange, log } = request
+        const processors = applying(current, models, client, wish === true)
+        if (processors.length === 0 && wish === undefined) return undefined
+        return new Processing({
+          ...{ processors, exchange, model: model.alias, client: client?.id },
+          key: keyOf(keys, secret, client?.id ?? ''),
+          warn: (fields, message) => log.warn({ ...exchange.logIds, ...fields }, message),
+        })
+      },
+      namesFor: (models, client) => applying(current, models, client, false).map(({ name }) => name),
+      maskText: (text) => withMasks(text, current.onRequest),
+    })
+    done()
+  },
+  { name: 'processors', dependencies: ['config', 'exchange'] },
+)
+
+/** Whether the request asks to be masked; undefined: it does not say. */
+function wishOf({ body }: FastifyRequest): boolean | undefined {
+  if (typeof body !== 'object' || body === null || !('anonymize' in body) || !isObject(body)) return undefined
+  const { anonymize } = body
+  return anonymize === true || anonymize === 'true' || anonymize === 1
+}
+
+function applying(
+  { list, onRequest }: CompiledProcessors,
+  models: readonly string[],
+  client: ClientName | undefined,
+  isAsked: boolean,
+): CompiledProcessor[] {
+  const applying = list.filter((processor) => processor.appliesTo(models, client))
+  if (isAsked && !applying.some(({ type }) => type === 'masking')) applying.push(onRequest)
+  return applying
+}
+
+async function withMasks(
+  text: string,
+  { plan }: MaskingProcessor,
+): Promise<{ text: string; mappings: Record<string, string> }> {
+  const found = await plan.rules.find(text, new EventLoopBudget(), { literals: false })
+  const stamp = Math.round((performance.timeOrigin + performance.now()) * 1000)
+  const masks = new Map<string, string>()
+  let masked = ''
+  let from = 0
+  for (const { start, end, kind } of found) {
+    const value = text.slice(start, end)
+    const known = [...masks].find(([mask, each]) => each === value && mask.startsWith(`${kind}_`))?.[0]
+    const mask = known ?? `${kind}_${stamp}_${masks.size + 1}`
+    masks.set(mask, value)
+    masked += `${text.slice(from, start)}{${mask}}`
+    from = end
+  }
+  return { text: masked + text.slice(from), mappings: Object.fromEntries(masks) }
+}
+
+const maxKeys = 10_000
+
+function keyOf(keys: Map<string, MaskingKey>, secret: string, client: string): MaskingKey {
+  const known = keys.get(client)
+  if (known) return known
+  if (keys.size >= maxKeys) keys.clear()
+  const key = maskingKey(secret, client)
+  keys.set(client, key)
+  return key
+}

@@ -1,0 +1,50 @@
+import { errorWords } from '../../sdk/console/error-words.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import type { Status, TargetError } from '../../sdk/status.ts'
+import { RecentCount } from './recent-count.ts'
+
+/** The latest entries that a list keeps. */
+export const kept = { errors: 5, failures: 20 } as const
+
+export interface TargetHistory {
+  ended: RecentCount
+  failed: RecentCount
+  errors: TargetError[]
+}
+
+/** Counts of this process since its start, of the requests that named a model. */
+export interface RequestCounts {
+  read(): Status['requests']
+  /** Requests of the last minute for a model that were refused for want of a target. */
+  refusedOf(model: string): number
+  failures: Status['failures']
+}
+
+export function newCount(): RecentCount {
+  return new RecentCount(() => performance.now())
+}
+
+/** Puts an item in front and removes the oldest ones beyond `most`. */
+export function keep<Item>(list: Item[], item: Item, most: number): void {
+  list.unshift(item)
+  list.length = Math.min(list.length, most)
+}
+
+/** An error by its code and in words. */
+export function saidOf(error: RouterError): { code: string; text: string } {
+  const code = codeOf(error)
+  return { code, text: errorWords(code) }
+}
+
+/** Only codes of the router and of Node: an upstream's own code could contain anything. */
+function codeOf({ causeCode, code, kind }: RouterError): string {
+  return [causeCode, code].find((word) => word !== undefined && /^[\w.-]{1,64}$/.test(word)) ?? kind
+}
+
+export function timestamp(): string {
+  return new Date().toISOString()
+}
+
+export function rounded(value: number): number {
+  return Math.round(value * 10) / 10
+}

@@ -1,0 +1,58 @@
+import type { FastifyInstance } from 'fastify'
+import type { ExchangeRecord } from '../../relay/exchange.ts'
+import type { Failure } from '../../sdk/status.ts'
+import { keep, kept, newCount, type RequestCounts, saidOf, timestamp } from './history.ts'
+import type { RecentCount } from './recent-count.ts'
+
+/** Codes of requests that were refused because no target could take them. */
+const refusals = new Set([
+  'no_healthy_provider',
+  'model_loading',
+  'queue_full',
+  'queue_timeout',
+  'upstream_unreachable',
+])
+
+export function countRequests(app: FastifyInstance): RequestCounts {
+  const refused = new Map<string, RecentCount>()
+  const failures: Failure[] = []
+  const [ended, failedRecently] = [newCount(), newCount()]
+  let [finished, failed, gone] = [0, 0, 0]
+  app.exchanges.onEnd((record) => {
+    if (record.model === undefined) return
+    finished++
+    ended.add()
+    if (record.outcome === 'client_gone') gone++
+    if (record.error && refusals.has(record.error.code ?? '')) {
+      const count = refused.get(record.model) ?? newCount()
+      refused.set(record.model, count)
+      count.add()
+    }
+    if (record.outcome !== 'error' && record.outcome !== 'truncated') return
+    failed++
+    failedRecently.add()
+    keep(failures, failureOf(record, record.model), kept.failures)
+  })
+  return {
+    failures,
+    refusedOf: (model) => refused.get(model)?.total ?? 0,
+    read: () => ({
+      finished,
+      failed,
+      client_gone: gone,
+      per_minute: ended.total,
+      failed_per_minute: failedRecently.total,
+    }),
+  }
+}
+
+function failureOf({ target, status, outcome, error }: ExchangeRecord, model: string): Failure {
+  return {
+    at: timestamp(),
+    model,
+    ...(target === undefined ? {} : { target }),
+    status,
+    outcome,
+    ...(error ? saidOf(error) : { code: 'unknown', text: 'unknown' }),
+  }
+}

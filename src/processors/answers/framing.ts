@@ -1,0 +1,137 @@
+/** A piece of a stream: an event with the bytes around its JSON text, or bytes between events. */
+export interface Frame {
+  readonly before: string
+  /** The JSON text of an event; undefined: there is none. */
+  readonly json: string | undefined
+  readonly after: string
+  /** Whether the stream ends with it. */
+  readonly isEnd?: boolean
+}
+
+/** Cuts a stream into its events. */
+export interface Framing {
+  push(text: string): Frame[]
+  /** What is left at the end. */
+  rest(): string
+  /** An event like `like`, which has gone out, with another JSON text. */
+  another(like: Frame, json: string): string
+}
+
+/** More than this of one event is not held, in characters. */
+const maxEventLength = 32 * 1024 * 1024
+
+function checked(pending: string): string {
+  if (pending.length > maxEventLength) throw new RangeError('event too long')
+  return pending
+}
+
+/** Server-sent events; of each the data are the JSON text. */
+export class EventFraming implements Framing {
+  #pending = ''
+
+  push(text: string): Frame[] {
+    const all = this.#pending + text
+    const frames: Frame[] = []
+    let from = 0
+    for (const { 0: gap, index } of all.matchAll(/\r\n\r\n|\n\n|\r\r/g)) {
+      if (index < from) continue
+      frames.push(eventFrame(all.slice(from, index + gap.length)))
+      from = index + gap.length
+    }
+    this.#pending = checked(all.slice(from))
+    return frames
+  }
+
+  rest(): string {
+    return this.#pending
+  }
+
+  another({ before, after }: Frame, json: string): string {
+    return before.replace(/^(?:id|retry):.*\r?\n/gm, '') + json + after
+  }
+}
+
+function eventFrame(event: string): Frame {
+  const lines = [...event.matchAll(/^data:? ?(.*?)(?=\r?\n|\r|$)/gm)]
+  const [first] = lines
+  if (!first) return { before: event, json: undefined, after: '' }
+  const data = lines.map(([, value]) => value).join('\n')
+  if (!data.trimStart().startsWith('{'))
+    return { before: event, json: undefined, after: '', isEnd: data.trim() === '[DONE]' }
+  const last = lines.at(-1) ?? first
+  return {
+    before: `${event.slice(0, first.index)}data: `,
+    json: data,
+    after: event.slice(last.index + last[0].length),
+  }
+}
+
+/** One JSON text on each line. */
+export class LineFraming implements Framing {
+  #pending = ''
+
+  push(text: string): Frame[] {
+    const lines = (this.#pending + text).split('\n')
+    this.#pending = checked(lines.pop() ?? '')
+    return lines.map((line) =>
+      line.trim().startsWith('{')
+        ? { before: '', json: line, after: '\n' }
+        : { before: `${line}\n`, json: undefined, after: '' },
+    )
+  }
+
+  rest(): string {
+    return this.#pending
+  }
+
+  another(_like: Frame, json: string): string {
+    return `${json}\n`
+  }
+}
+
+/** The elements of one JSON array. */
+export class ArrayFraming implements Framing {
+  #pending = ''
+
+  push(text: string): Frame[] {
+    let all = this.#pending + text
+    const frames: Frame[] = []
+    for (;;) {
+      const start = all.indexOf('{')
+      const end = start === -1 ? -1 : objectEnd(all, start)
+      if (end === -1) break
+      frames.push({ before: all.slice(0, start), json: all.slice(start, end), after: '' })
+      all = all.slice(end)
+    }
+    this.#pending = checked(all)
+    if (!all.includes('{') && all !== '') {
+      frames.push({ before: all, json: undefined, after: '', isEnd: all.includes(']') })
+      this.#pending = ''
+    }
+    return frames
+  }
+
+  rest(): string {
+    return this.#pending
+  }
+
+  another(_like: Frame, json: string): string {
+    return `,\r\n${json}`
+  }
+}
+
+/** Behind the object that opens at `from`; -1 where it is not complete. */
+function objectEnd(text: string, from: number): number {
+  let depth = 0
+  let inString = false
+  for (let at = from; at < text.length; at++) {
+    const character = text[at]
+    if (inString) {
+      if (character === '\\') at++
+      else if (character === '"') inString = false
+    } else if (character === '"') inString = true
+    else if (character === '{' || character === '[') depth++
+    else if ((character === '}' || character === ']') && --depth === 0) return at + 1
+  }
+  return -1
+}

@@ -1,0 +1,214 @@
+import { isObject } from '../../lib/json/read.ts'
+import { applyEdits, type Edit } from '../../lib/json/splice.ts'
+import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
+import type { StreamContents, StreamedContents, StreamedText } from '../../sdk/content.ts'
+import { JsonWriting } from '../masking/json-writing.ts'
+import { TextRestorer } from '../masking/restorer.ts'
+import type { Frame, Framing } from './framing.ts'
+import { type Restored, type RestoringOptions, unknownIn, ValueRestoring } from './restoring.ts'
+
+type StreamedEvent = Record<string, unknown>
+
+interface Channel {
+  readonly restorer: TextRestorer
+  /** The last event that had a piece of it, and where. */
+  like: StreamedEvent
+  at: StreamedText
+  frame: Frame
+  /** All that the upstream wrote, where a proof may follow. */
+  raw: string
+}
+
+/**
+ * Puts values back into the events of a streamed answer. Each text of the answer has its own hold-back, which ends with the text,
+ * before the answer's own end and before an error.
+ */
+export class StreamRestoring {
+  readonly #contents: StreamContents
+  readonly #framing: Framing
+  readonly #options: RestoringOptions
+  readonly #channels = new Map<string, Channel>()
+  /** Events that were added, by which those behind them are renumbered. */
+  #added = 0
+  #lastNumber = -1
+  readonly done: Restored = { values: 0, leftOutLogprobs: false, unknown: 0 }
+
+  constructor(contents: StreamContents, framing: Framing, options: RestoringOptions) {
+    this.#contents = contents
+    this.#framing = framing
+    this.#options = options
+  }
+
+  /** Takes whole events or parts of them. Throws a RangeError for an event that is too long to be held. */
+  push(text: string): string {
+    let out = ''
+    for (const frame of this.#framing.push(text)) out += this.#frame(frame)
+    return out
+  }
+
+  /** What is held; nothing follows. */
+  end(): string {
+    const held = this.#ended([...this.#channels.keys()])
+    for (const name of this.#channels.keys()) this.#settle(name)
+    return held + this.#framing.rest()
+  }
+
+  #frame(frame: Frame): string {
+    const { before, json, after } = frame
+    if (json === undefined) return (frame.isEnd ? this.#ended([...this.#channels.keys()]) : '') + before
+    const event = parsed(json)
+    const bytes = Buffer.from(json)
+    const root = event && readTree(bytes)
+    if (!event || !root) return before + json + after
+    const contents = this.#contents.read(event)
+    const isError = event.error !== undefined && event.error !== null
+    const ends = isError || event.type === 'error' ? [''] : (contents.ends ?? [])
+    const own = new Set(contents.texts.map(({ channel }) => channel))
+    const groups = new Set(contents.texts.flatMap(({ group }) => (group === undefined ? [] : [group])))
+    const endedBefore = [...this.#channels].filter(
+      ([name, { at }]) =>
+        !own.has(name) &&
+        (ends.some((end) => name.startsWith(end)) || (at.group !== undefined && groups.has(at.group))),
+    )
+    const held = this.#ended(endedBefore.map(([name]) => name))
+    const edits = this.#edits({ bytes, root, event, contents, frame, ends })
+    return held + before + applyEdits(bytes, edits).toString() + after
+  }
+
+  #edits({
+    bytes,
+    root,
+    event,
+    contents,
+    frame,
+    ends,
+  }: {
+    bytes: Buffer
+    root: JsonNode
+    event: StreamedEvent
+    contents: StreamedContents
+    frame: Frame
+    ends: readonly string[]
+  }): Edit[] {
+    const edits: Edit[] = []
+    const handled = new Set<JsonNode>()
+    for (const [index, at] of contents.texts.entries()) {
+      const node = nodeAt(root, at.path)
+      if (node?.type !== 'string') continue
+      handled.add(node)
+      const text = stringAt(bytes, node)
+      const channel = this.#channelOf(at, event, frame)
+      channel.raw += text
+      let shown = channel.restorer.push(text)
+      const isLast = !contents.texts.slice(index + 1).some((later) => later.channel === at.channel)
+      if (isLast && ends.some((end) => at.channel.startsWith(end))) shown += channel.restorer.flush()
+      if (shown !== text) edits.push({ start: node.start, end: node.end, text: JSON.stringify(shown) })
+    }
+    for (const { path, of } of contents.signatures ?? []) {
+      const node = nodeAt(root, path)
+      if (node?.type !== 'string') continue
+      handled.add(node)
+      const json =
+        'channel' in of
+          ? JSON.stringify(this.#channels.get(of.channel)?.raw ?? '')
+          : sliceAt(bytes, root, of.path)
+      const proof = stringAt(bytes, node)
+      if (proof === '' || json === undefined) continue
+      edits.push({
+        start: node.start,
+        end: node.end,
+        text: JSON.stringify(this.#options.sealProof({ json, proof })),
+      })
+    }
+    const restoring = new ValueRestoring(bytes, this.#options, handled)
+    restoring.restore(root)
+    if (contents.offsets) {
+      const node = nodeAt(root, contents.offsets.path)
+      const shifts = this.#channels.get(contents.offsets.channel)?.restorer.shifts
+      if (node && shifts) restoring.moveOffsets(node, shifts)
+    }
+    this.#count(restoring.done)
+    edits.push(...restoring.edits, ...this.#renumbered(bytes, root))
+    for (const name of [...this.#channels.keys()])
+      if (ends.some((end) => name.startsWith(end))) this.#settle(name)
+    return edits
+  }
+
+  #channelOf(at: StreamedText, like: StreamedEvent, frame: Frame): Channel {
+    const known = this.#channels.get(at.channel)
+    if (known) return Object.assign(known, { like, at, frame })
+    const isJson = at.isJson === true || this.#options.isStructured
+    const writing = isJson ? new JsonWriting() : undefined
+    const channel: Channel = {
+      restorer: new TextRestorer(this.#options.dictionary, writing),
+      ...{ like, at, frame, raw: '' },
+    }
+    this.#channels.set(at.channel, channel)
+    return channel
+  }
+
+  /** Events with what is held of these channels. */
+  #ended(names: readonly string[]): string {
+    let out = ''
+    for (const name of names) {
+      const channel = this.#channels.get(name)
+      if (!channel?.restorer.isHolding) continue
+      const text = channel.restorer.flush()
+      const event = this.#contents.continued(channel.like, channel.at, text)
+      const { numberedBy } = this.#contents
+      if (numberedBy !== undefined && typeof event[numberedBy] === 'number') {
+        this.#added++
+        event[numberedBy] = ++this.#lastNumber
+      }
+      out += this.#framing.another(channel.frame, JSON.stringify(event))
+    }
+    return out
+  }
+
+  #renumbered(bytes: Buffer, root: JsonNode): Edit[] {
+    const { numberedBy } = this.#contents
+    const node = numberedBy === undefined ? undefined : memberOf(root, numberedBy)
+    if (node?.type !== 'number') return []
+    const number = Number(bytes.toString('latin1', node.start, node.end)) + this.#added
+    this.#lastNumber = number
+    return this.#added === 0 ? [] : [{ start: node.start, end: node.end, text: String(number) }]
+  }
+
+  #settle(name: string): void {
+    const channel = this.#channels.get(name)
+    if (!channel) return
+    this.done.values += channel.restorer.restored
+    channel.restorer.restored = 0
+    this.done.unknown += unknownIn(channel.raw, this.#options.dictionary)
+    channel.raw = ''
+  }
+
+  #count({ values, leftOutLogprobs, unknown }: Restored): void {
+    this.done.values += values
+    this.done.unknown += unknown
+    if (leftOutLogprobs) this.done.leftOutLogprobs = true
+  }
+}
+
+function parsed(json: string): StreamedEvent | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined // not ours to judge
+  }
+}
+
+function nodeAt(root: JsonNode, path: readonly (string | number)[]): JsonNode | undefined {
+  let node: JsonNode | undefined = root
+  for (const step of path) {
+    if (node?.type === 'array' && typeof step === 'number') node = node.items[step]
+    else node = node?.type === 'object' ? memberOf(node, String(step)) : undefined
+  }
+  return node
+}
+
+function sliceAt(bytes: Buffer, root: JsonNode, path: readonly (string | number)[]): string | undefined {
+  const node = nodeAt(root, path)
+  return node && bytes.toString('utf8', node.start, node.end)
+}

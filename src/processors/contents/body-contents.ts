@@ -1,0 +1,309 @@
+import type { Edit } from '../../lib/json/splice.ts'
+import { applyEdits } from '../../lib/json/splice.ts'
+import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
+import type { ContentForms, ContentShape } from '../../sdk/content.ts'
+import type { ContentText } from './content-text.ts'
+
+/** A proof that thoughts are an upstream's own, as it stands in a client's request: what was shown is not what was proved. */
+export interface OpenedProof {
+  /** JSON of the value as the upstream wrote it. */
+  readonly json: string
+  /** The upstream's own proof. */
+  readonly proof: string
+}
+
+interface Options {
+  /** Opens a proof that an earlier answer carried. */
+  openProof(proof: string): OpenedProof | undefined
+}
+
+interface Found extends ContentText {
+  readonly edit: (changed: string) => void
+}
+
+/** Numbers with fewer digits are none that is masked. */
+const leastDigits = 6
+
+/** The contents of one JSON body by the shapes of its table; they can be changed where they stand, and all other bytes stay. */
+export class BodyContents {
+  readonly #bytes: Buffer
+  readonly #options: Options
+  readonly #found: Found[] = []
+  readonly #edits: Edit[] = []
+  readonly #inner: (() => void)[] = []
+  #run = 0
+  /** Paths of what has no shape, or one that says that nobody can read it. */
+  readonly unprotected: string[] = []
+  /** Paths of images, audio and files. */
+  readonly media: string[] = []
+  /** Texts that go on as they are, with their paths. */
+  readonly kept: { text: string; path: string }[] = []
+
+  /** `bytes` must be valid JSON. */
+  constructor(bytes: Buffer, shape: ContentShape, options: Options) {
+    this.#bytes = bytes
+    this.#options = options
+    const root = readTree(bytes)
+    if (root) this.#walk(root, shape, { path: '', isSystem: false })
+    else this.unprotected.push('body')
+  }
+
+  get texts(): readonly ContentText[] {
+    return this.#found
+  }
+
+  /** The body with other texts, in the order of `texts`. Call it once. */
+  with(texts: readonly string[]): Buffer {
+    for (const [index, found] of this.#found.entries()) {
+      const changed = texts[index] ?? ''
+      if (changed !== found.text) found.edit(changed)
+    }
+    for (const finish of this.#inner) finish()
+    return applyEdits(this.#bytes, this.#edits)
+  }
+
+  #walk(node: JsonNode, shape: ContentShape, at: Place): void {
+    if (node.type === 'word') {
+      if (shape === 'refused' && !isEmpty(node, this.#bytes)) this.unprotected.push(at.path)
+      return
+    }
+    switch (shape) {
+      case 'opaque':
+        return
+      case 'keep':
+      case 'schema':
+        this.#keep(node, at.path)
+        return
+      case 'text':
+        if (node.type === 'string') this.#text(node, at)
+        else if (node.type !== 'number') this.#unprotect(node, at)
+        return
+      case 'json':
+        if (node.type === 'string') this.#json(node, at)
+        else this.#value(node, at)
+        return
+      case 'value':
+        this.#value(node, at)
+        return
+      case 'media':
+        if (!isEmpty(node, this.#bytes)) this.media.push(at.path)
+        return
+      case 'refused':
+        if (!isEmpty(node, this.#bytes)) this.unprotected.push(at.path)
+        return
+      default:
+        this.#forms(node, shape, { ...at, isSystem: at.isSystem || shape.system === true })
+    }
+  }
+
+  #forms(node: JsonNode, shape: ContentForms, at: Place): void {
+    switch (node.type) {
+      case 'number':
+        if (shape.numbers === 'refused') this.unprotected.push(at.path)
+        return
+      case 'string':
+        if (shape.text === undefined) this.#unprotect(node, at)
+        else this.#walk(node, shape.text, at)
+        return
+      case 'array':
+        this.#items(node, shape, at)
+        return
+      case 'object':
+        this.#members(node, shape, at)
+        return
+    }
+  }
+
+  #items(node: Extract<JsonNode, { type: 'array' }>, shape: ContentForms, at: Place): void {
+    if (shape.items === undefined) {
+      this.#unprotect(node, at)
+      return
+    }
+    const before = this.#joins
+    this.#joins = shape.joined === true
+    if (this.#joins) this.#run++
+    for (const [index, item] of node.items.entries())
+      this.#walk(item, shape.items, { ...at, path: `${at.path}[${index}]` })
+    this.#joins = before
+    this.#run++
+  }
+
+  #joins = false
+
+  #members(node: Extract<JsonNode, { type: 'object' }>, shape: ContentForms, at: Place): void {
+    const { by, members, rest } = shape
+    if (by) {
+      const named = memberOf(node, by.member)
+      const name = named?.type === 'string' ? stringAt(this.#bytes, named).toLowerCase() : ''
+      const found = Object.hasOwn(by.cases, name) ? by.cases[name] : by.otherwise
+      if (found === undefined) this.#unprotect(node, at)
+      else this.#walk(node, found, at)
+      return
+    }
+    if (!members && rest === undefined) {
+      this.#unprotect(node, at)
+      return
+    }
+    const proved = shape.signed && this.#proved(node, shape.signed)
+    for (const { key, value } of node.members) {
+      if (proved?.has(value)) continue
+      const path = at.path === '' ? key : `${at.path}.${key}`
+      const own = members && Object.hasOwn(members, key) ? members[key] : rest
+      if (own === undefined || own === rest) this.kept.push({ text: key, path: at.path })
+      if (own === undefined) this.#unprotect(value, { ...at, path })
+      else this.#walk(value, own, { ...at, path })
+    }
+  }
+
+  /** Gives the upstream its own words with the proof of them; the members that need nothing more. */
+  #proved(
+    node: JsonNode,
+    { values, proof: proofName }: { values: readonly string[]; proof: string },
+  ): ReadonlySet<JsonNode> | undefined {
+    const value = values.map((name) => memberOf(node, name)).find((found) => found !== undefined)
+    const proof = memberOf(node, proofName)
+    if (!value || proof?.type !== 'string') return undefined
+    const opened = this.#options.openProof(stringAt(this.#bytes, proof))
+    if (!opened) return undefined
+    this.#edits.push({ start: value.start, end: value.end, text: opened.json })
+    this.#edits.push({ start: proof.start, end: proof.end, text: JSON.stringify(opened.proof) })
+    return new Set([value, proof])
+  }
+
+  #text(node: JsonNode, { isSystem }: Place): void {
+    const text = stringAt(this.#bytes, node)
+    if (!this.#joins) this.#run++
+    this.#add(text, isSystem, (changed) => this.#replace(node, JSON.stringify(changed)))
+  }
+
+  #add(text: string, isSystem: boolean, edit: Found['edit']): void {
+    if (text !== '') this.#found.push({ text, run: this.#run, isSystem, edit })
+  }
+
+  #replace({ start, end }: JsonNode, text: string): void {
+    this.#edits.push({ start, end, text })
+  }
+
+  /** A string that is the text of a JSON value: its own strings are decoded. One that is none is a text like any other. */
+  #json(node: JsonNode, at: Place): void {
+    const text = stringAt(this.#bytes, node)
+    const inner = isJsonText(text) ? Buffer.from(text) : undefined
+    const root = inner && readTree(inner)
+    if (!inner || !root) {
+      this.#text(node, at)
+      return
+    }
+    const contents = new BodyContents(inner, 'value', this.#options)
+    const changed: string[] = contents.texts.map((found) => found.text)
+    for (const [index, found] of contents.texts.entries()) {
+      this.#run++
+      this.#add(found.text, at.isSystem, (text) => {
+        changed[index] = text
+      })
+    }
+    for (const { text: kept, path } of contents.kept)
+      this.kept.push({ text: kept, path: `${at.path}.${path}` })
+    this.#inner.push(() => {
+      const after = contents.with(changed).toString()
+      if (after !== text) this.#replace(node, JSON.stringify(after))
+    })
+  }
+
+  #value(node: JsonNode, at: Place): void {
+    switch (node.type) {
+      case 'word':
+        return
+      case 'string':
+        this.#run++
+        this.#add(stringAt(this.#bytes, node), at.isSystem, (changed) =>
+          this.#replace(node, JSON.stringify(changed)),
+        )
+        return
+      case 'number': {
+        const text = this.#bytes.toString('latin1', node.start, node.end)
+        this.#run++
+        if (/^\d+$/.test(text) && text.length >= leastDigits)
+          this.#add(text, at.isSystem, (changed) => this.#replace(node, JSON.stringify(changed)))
+        return
+      }
+      case 'array':
+        for (const [index, item] of node.items.entries())
+          this.#value(item, { ...at, path: `${at.path}[${index}]` })
+        return
+      case 'object':
+        for (const { key, value } of node.members) {
+          const path = at.path === '' ? key : `${at.path}.${key}`
+          this.kept.push({ text: key, path })
+          this.#value(value, { ...at, path })
+        }
+    }
+  }
+
+  #keep(node: JsonNode, path: string): void {
+    switch (node.type) {
+      case 'string':
+        this.kept.push({ text: stringAt(this.#bytes, node), path })
+        return
+      case 'array':
+        for (const [index, item] of node.items.entries()) this.#keep(item, `${path}[${index}]`)
+        return
+      case 'object':
+        for (const { key, value } of node.members) {
+          this.kept.push({ text: key, path })
+          this.#keep(value, path === '' ? key : `${path}.${key}`)
+        }
+        return
+      case 'number':
+      case 'word':
+        return
+    }
+  }
+
+  /** Without a shape only what holds no text goes on. */
+  #unprotect(node: JsonNode, { path }: Place): void {
+    if (holdsText(node)) this.unprotected.push(path)
+  }
+}
+
+interface Place {
+  readonly path: string
+  readonly isSystem: boolean
+}
+
+function holdsText(node: JsonNode): boolean {
+  switch (node.type) {
+    case 'string':
+      return node.end - node.start > 2
+    case 'array':
+      return node.items.some(holdsText)
+    case 'object':
+      return node.members.some(({ value }) => holdsText(value))
+    default:
+      return false
+  }
+}
+
+function isEmpty(node: JsonNode, bytes: Buffer): boolean {
+  switch (node.type) {
+    case 'string':
+      return node.end - node.start === 2
+    case 'array':
+      return node.items.length === 0
+    case 'object':
+      return node.members.length === 0
+    case 'word':
+      return bytes.toString('latin1', node.start, node.end) !== 'true'
+    case 'number':
+      return false
+  }
+}
+
+function isJsonText(text: string): boolean {
+  if (!/^\s*[[{"]/.test(text)) return false
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}

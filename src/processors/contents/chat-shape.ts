@@ -1,0 +1,114 @@
+import type { ChatEvent, ChatRequest } from '../../sdk/chat.ts'
+import type { ContentForms, ContentShape, MembersOf, StreamContents } from '../../sdk/content.ts'
+
+const part = {
+  by: {
+    member: 'type',
+    cases: {
+      text: { members: { type: 'keep', text: 'text', cacheControl: 'keep' } },
+      refusal: { members: { type: 'keep', text: 'text', cacheControl: 'keep' } },
+      image: { members: { type: 'keep', source: 'media', detail: 'keep', cacheControl: 'keep' } },
+      audio: { members: { type: 'keep', data: 'media', format: 'keep', cacheControl: 'keep' } },
+      file: {
+        members: {
+          ...{
+            type: 'keep',
+            data: 'media',
+            url: 'media',
+            fileId: 'media',
+            name: 'text',
+            cacheControl: 'keep',
+          },
+        },
+      },
+    },
+  },
+} as const satisfies ContentForms
+
+const parts = { items: part, joined: true } as const satisfies ContentForms
+
+const members = {
+  role: 'keep',
+  developer: 'keep',
+  parts,
+  name: 'text',
+  reasoning: 'text',
+  reasoningSignature: 'opaque',
+  toolCalls: {
+    items: {
+      members: { id: 'keep', name: 'keep', arguments: 'json', signature: 'opaque', cacheControl: 'keep' },
+    },
+  },
+} as const satisfies Record<string, ContentShape>
+
+/** Of a request that the router has read or made itself: every member of it has a shape. */
+export const chatShape = {
+  members: {
+    model: 'opaque',
+    stream: 'keep',
+    includeUsage: 'keep',
+    messages: {
+      items: {
+        by: {
+          member: 'role',
+          cases: {
+            system: { members, system: true },
+            // The name is that of the called function.
+            tool: { members: { ...members, name: 'keep', callId: 'keep', isError: 'keep' } },
+          },
+          otherwise: { members },
+        },
+      },
+    },
+    tools: 'schema',
+    toolChoice: 'keep',
+    parallelToolCalls: 'keep',
+    sampling: { members: { stop: { text: 'text', items: 'text' } }, rest: 'keep' },
+    responseFormat: 'schema',
+    reasoningEffort: 'keep',
+    reasoningBudget: 'keep',
+    ollama: 'keep',
+    completion: { members: { raw: 'keep', suffix: 'text' } },
+    user: 'text',
+    promptCacheKey: 'text',
+    verbosity: 'keep',
+    lost: 'opaque',
+    notices: 'opaque',
+    // Members that the codec does not know, for a server that may.
+    extras: 'value',
+  } satisfies MembersOf<ChatRequest>,
+} as const satisfies ContentForms
+
+/** The events of a chat as lines of JSON, which extensions read. */
+export const chatEventStream: StreamContents = {
+  read(line) {
+    const event = line as ChatEvent // written by the router
+    switch (event.type) {
+      case 'text-delta':
+      case 'refusal-delta':
+      case 'reasoning-delta':
+        return {
+          texts: [{ channel: `${event.choice}.${event.type}`, group: String(event.choice), path: ['text'] }],
+        }
+      case 'tool-call-delta':
+        return {
+          texts: [{ channel: `${event.choice}.call.${event.call}.`, path: ['arguments'], isJson: true }],
+        }
+      case 'block-end':
+        return { texts: [], ends: [`${event.choice}.call.${event.call}.`] }
+      case 'finish':
+        return { texts: [], ends: [`${event.choice}.`] }
+      case 'end':
+      case 'error':
+        return { texts: [], ends: [''] }
+      case 'start':
+      case 'tool-call-start':
+      case 'usage':
+        return { texts: [] }
+    }
+  },
+  continued: ({ logprobs: _logprobs, signature: _signature, ...like }, { path }, text) => ({
+    ...like,
+    [String(path[0])]: text,
+  }),
+}

@@ -1,0 +1,72 @@
+import { isIP, isIPv4 } from 'node:net'
+import { isNear, type Match } from './match.ts'
+
+const localBefore = /[\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}$/u
+const domainBehind =
+  /^(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.){1,8}(?:xn--[a-z0-9-]{2,59}|\p{L}{2,24})(?![\p{L}\p{N}-])/u
+
+/** Looks at each `@` alone: an expression for the whole address would take quadratic time for a long run of letters. */
+export function* findEmails(text: string): Generator<Match> {
+  for (let at = text.indexOf('@'); at !== -1; at = text.indexOf('@', at + 1)) {
+    const local = localBefore.exec(text.slice(Math.max(0, at - 64), at))?.[0]
+    const domain = domainBehind.exec(text.slice(at + 1, at + 256))?.[0]
+    if (local === undefined || domain === undefined) continue
+    // Quotes, brackets and slashes in front of an address are allowed in one and belong to none.
+    const own = local.replace(/^[.!#$%&'*/=?^`{|}~]+/, '').replace(/^.*(?:mailto:|[='"/|])/i, '')
+    if (own === '' || own.endsWith('.')) continue
+    const start = at - own.length
+    const end = at + 1 + domain.length
+    yield { start, end, kind: 'EMAIL', normal: `${own}@${domain}`.toLowerCase() }
+  }
+}
+
+const octet = '(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)'
+const ipv4 = new RegExp(
+  `(?<![\\p{L}\\p{N}_.-])(?:${octet}\\.){3}${octet}(?!\\.?[\\p{L}\\p{N}_]|-\\p{L})`,
+  'gu',
+)
+const versionWords =
+  /(?:wersj\S*|version|build|release|firmware|driver|sterownik\S*|rozdzia\S*|sekcj\S*|punk\S*|pkt|section|chapter|clause|§|v\.?|ver\.?)[\s:]*$/i
+/** Addresses of a host for itself, and masks of networks. */
+const ownAddress = /^(?:127\.|0\.0\.0\.0$|255\.)/
+const ipv6 =
+  /(?<![\p{L}\p{N}_:.])(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{1,4}|(?:\d{1,3}\.){3}\d{1,3}|(?=[^\p{L}\p{N}:]|$))(?![\p{L}\p{N}_:])/gu
+
+export function* findIpAddresses(text: string): Generator<Match> {
+  for (const { 0: found, index } of text.matchAll(ipv4)) {
+    if (!isIPv4(found) || ownAddress.test(found) || isNear(text, index, versionWords, 16)) continue
+    yield { start: index, end: index + found.length, kind: 'IP', normal: found }
+  }
+  for (const { 0: found, index } of text.matchAll(ipv6)) {
+    if (isIP(found) !== 6 || found.length < 6 || found === '::') continue
+    yield { start: index, end: index + found.length, kind: 'IP', normal: found.toLowerCase() }
+  }
+}
+
+const mac =
+  /(?<![\p{L}\p{N}_:.-])(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4})(?![\p{L}\p{N}_:]|[.-][\p{L}\p{N}])/giu
+
+export function* findMacAddresses(text: string): Generator<Match> {
+  for (const { 0: found, index } of text.matchAll(mac))
+    yield {
+      start: index,
+      end: index + found.length,
+      kind: 'MAC',
+      normal: found.replaceAll(/[^0-9a-f]/gi, '').toLowerCase(),
+    }
+}
+
+const url = /(?<![\p{L}\p{N}_])[a-z][a-z0-9+.-]{1,20}:\/\/[^\s<>"'`\\{}|^]{4,2000}/giu
+const credentials = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@:]*:[^\s/?#@]+@/i
+const secretParameters =
+  /[?&#;](?:[\w.-]*(?:token|secret|passw(?:or)?d|passwd|api[_-]?key|access[_-]?key|signature|credential)|key|sig|pwd|auth|haslo)=[^&#\s]{4,}/i
+
+/** Addresses that hold a password or a key. Any other one is no secret. */
+export function* findSecretUrls(text: string): Generator<Match> {
+  if (!text.includes('://')) return
+  for (const { 0: found, index } of text.matchAll(url)) {
+    const trimmed = found.replace(/[.,;:!?)\]]+$/, '')
+    if (credentials.test(trimmed) || secretParameters.test(trimmed))
+      yield { start: index, end: index + trimmed.length, kind: 'URL', normal: trimmed }
+  }
+}

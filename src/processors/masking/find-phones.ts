@@ -1,0 +1,59 @@
+import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/max'
+import { isNear, type Match } from './match.ts'
+
+const candidate =
+  /(?<![\p{L}\p{N}_.,/@=#-])(?:\+|00)?\(?\d(?:[ .()/\u00a0-]{0,3}\d){6,15}(?![\p{L}\p{N}_@]|[.,:/-]\p{N})/gu
+const phoneWords =
+  /(?:\btel|telefon|phone|mobile|\bcell|\bcall|\bfax|faks|kom[oó]r|\bkom\.|dzwo[nń]|zadzwo|whatsapp|\bsms|numer(?:em)? kontaktow|\bcontact|\breach|\bring\b|infolini|hotline|oddzwo)/i
+const otherWords =
+  /(?:zam[oó]wieni|faktur|paragon|produkt|artyku|seryjn|katalog|order|invoice|part\b|\bid\b|sku|serial|ticket|bilet|transakc|transaction|identyfikator|indeks|przesy[lł]|paczk|tracking|wersj|version|\bkrs\b|regon|\bnip\b|pesel|isbn|issn|z[lł]otych|\bpln|\busd|\beur|konto|account|polis|sygnatur|\bref)\S*[^.;\n]{0,16}$/i
+
+/** Numbers with their country, and national ones of the given countries. A bare row of digits must say that it is one. */
+export function phoneFinder(countries: readonly string[]): (text: string) => Iterable<Match> {
+  return function* find(text) {
+    for (const { 0: found, index } of text.matchAll(candidate)) {
+      // A bracket that opens before the digits closes within them, or is that of a sentence.
+      const start = found.startsWith('(') && !found.includes(')') ? index + 1 : index
+      const written = found.slice(start - index)
+      if (written.includes(')') && !written.includes('(')) continue
+      const number = numberIn(written, text, start, countries)
+      if (number) yield { start, end: start + written.length, kind: 'PHONE', normal: number }
+    }
+  }
+}
+
+function numberIn(
+  written: string,
+  text: string,
+  at: number,
+  countries: readonly string[],
+): string | undefined {
+  if (/^\+|^00/.test(written)) {
+    const number = parsePhoneNumberFromString(written.replace(/^00/, '+'))
+    return number?.isPossible() ? number.number : undefined
+  }
+  if (/^\d{4}[-./ ]\d{2}[-./ ]\d{2}$|^\d{2}[-./ ]\d{2}[-./ ]\d{4}$/.test(written)) return undefined
+  const says = isNear(text, at, phoneWords)
+  if (!says && isNear(text, at, otherWords, 48)) return undefined
+  const isFormed = isWrittenAsPhone(written)
+  for (const [index, country] of countries.entries()) {
+    const number = parsePhoneNumberFromString(written, country as CountryCode)
+    // Numbers of examples and films belong to nobody, and yet are numbers.
+    const isNumber = says && isFormed ? number?.isPossible() : number?.isValid()
+    if (!number || !isNumber || (number.country ?? country) !== country) continue
+    // Nine digits without a word are a number of a mobile phone at most, and only at home.
+    const isMobile = index === 0 && number.getType() === 'MOBILE' && country === 'PL'
+    if (says || isFormed || isMobile) return number.number
+  }
+  return undefined
+}
+
+/** Groups of the length that people write phone numbers in, rather than thousands of a sum. */
+function isWrittenAsPhone(written: string): boolean {
+  return (
+    /^\d{3}[ -]\d{3}[ -]\d{3}$/.test(written) ||
+    /^\(?\d{2,5}\)?[ -]\d{2,4}[ -]\d{2,4}(?:[ -]\d{2,4})?$/.test(written) ||
+    /^\(\d{2,5}\) ?\d{3,4}[ -]?\d{3,4}$/.test(written) ||
+    /^\d{3}\.\d{3}\.\d{4}$/.test(written)
+  )
+}

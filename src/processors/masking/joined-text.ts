@@ -1,0 +1,69 @@
+import type { Match } from './match.ts'
+
+export interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/** Neighbouring pieces of content as one text, in which values are replaced and the pieces stay apart. */
+export class JoinedText {
+  text: string
+  /** Where the pieces end. */
+  #ends: number[]
+  /** What was put in. */
+  #spans: Span[] = []
+
+  constructor(pieces: readonly string[]) {
+    this.text = pieces.join('')
+    let end = 0
+    this.#ends = pieces.map((piece) => {
+      end += piece.length
+      return end
+    })
+  }
+
+  get pieces(): string[] {
+    return this.#ends.map((end, index) => this.text.slice(this.#ends[index - 1] ?? 0, end))
+  }
+
+  /** Whether a match touches what was put in before. */
+  isTaken({ start, end }: Span): boolean {
+    return this.#spans.some((span) => span.start < end && start < span.end)
+  }
+
+  /** Replaces values; one that stands in several pieces is put into the first. `matches`: in their order, without overlaps. */
+  replace(matches: readonly Match[], pseudonymOf: (match: Match, value: string) => string): void {
+    if (matches.length === 0) return
+    let out = ''
+    let from = 0
+    const moves: { at: number; by: number; start: number; put: number }[] = []
+    const put: Span[] = []
+    for (const match of matches) {
+      out += this.text.slice(from, match.start)
+      const pseudonym = pseudonymOf(match, this.text.slice(match.start, match.end))
+      put.push({ start: out.length, end: out.length + pseudonym.length })
+      moves.push({
+        start: match.start,
+        at: match.end,
+        put: pseudonym.length,
+        by: out.length + pseudonym.length - match.end,
+      })
+      out += pseudonym
+      from = match.end
+    }
+    out += this.text.slice(from)
+    const moved = (offset: number): number => {
+      let by = 0
+      for (const move of moves) {
+        if (offset >= move.at) by = move.by
+        // Within the value: behind the pseudonym, which belongs to the first piece.
+        else if (offset > move.start) return move.at + move.by
+        else break
+      }
+      return offset + by
+    }
+    this.#ends = this.#ends.map(moved)
+    this.#spans = [...this.#spans.map(({ start, end }) => ({ start: moved(start), end: moved(end) })), ...put]
+    this.text = out
+  }
+}

@@ -1,0 +1,46 @@
+import type { BuiltInKind } from '../../sdk/masked-kinds.ts'
+import { findEmails, findIpAddresses, findMacAddresses, findSecretUrls } from './find-addresses.ts'
+import {
+  findBirthDates,
+  findCard,
+  findIban,
+  findIdentityCard,
+  findNip,
+  findPesel,
+  findRegon,
+} from './find-numbers.ts'
+import { phoneFinder } from './find-phones.ts'
+import { findSecrets } from './find-secrets.ts'
+import type { Finder } from './match.ts'
+
+/**
+ * Kinds that hardly anything else looks like. They are looked for where nothing can be masked, too: in names of tools and roles,
+ * in ids and schemas.
+ */
+export const certainKinds: ReadonlySet<BuiltInKind> = new Set(['EMAIL', 'IBAN', 'URL'])
+
+/** The most specific kinds first: of two that match the same characters the first one counts. */
+export function builtInFinders({
+  phoneCountries,
+}: {
+  phoneCountries: readonly string[]
+}): Readonly<Record<BuiltInKind, Finder>> {
+  return {
+    URL: findSecretUrls,
+    SECRET: findSecrets,
+    EMAIL: findEmails,
+    IBAN: findIban,
+    CARD: findCard,
+    PESEL: findPesel,
+    NIP: findNip,
+    REGON: findRegon,
+    IDCARD: findIdentityCard,
+    BIRTH: findBirthDates,
+    MAC: findMacAddresses,
+    IP: findIpAddresses,
+    PHONE: phoneFinder(phoneCountries),
+  }
+}
+
+/** What no built-in kind can be found without: texts without any are not searched. */
+export const mayHoldBuiltIn = /[@\d]|:\/\/|[A-Za-z0-9_-]{20}|PRIVATE KEY|Bearer|Basic/

@@ -1,0 +1,111 @@
+import type { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
+import { type BuiltInKind, builtInKinds, literalKind } from '../../sdk/masked-kinds.ts'
+import { builtInFinders, certainKinds, mayHoldBuiltIn } from './kinds.ts'
+import { type Finder, type Match, withoutOverlaps } from './match.ts'
+import { normalText } from './normal.ts'
+import { expressionFinder, wordFinder } from './own-kinds.ts'
+import { lookAlikes } from './pseudonyms.ts'
+import { wordStartAt } from './word-start.ts'
+
+/** What is masked, as it is configured. */
+export interface MaskingChoice {
+  /** Built-in kinds that are off. */
+  readonly off: readonly BuiltInKind[]
+  /** Word lists by kind. */
+  readonly words: Readonly<Record<string, readonly string[]>>
+  /** Expressions by kind. */
+  readonly expressions: Readonly<Record<string, readonly string[]>>
+  readonly phoneCountries: readonly string[]
+}
+
+/** Detection works on slices of a text of so many characters, with so many of the neighbouring ones around each. */
+const sliceLength = 16_384
+const overlap = 512
+
+/** Finds what is to be masked. */
+export class MaskingRules {
+  readonly #builtIn: readonly Finder[]
+  readonly #certain: readonly Finder[]
+  readonly #own: readonly Finder[]
+
+  constructor({ off, words, expressions, phoneCountries }: MaskingChoice) {
+    const finders = builtInFinders({ phoneCountries })
+    const on = builtInKinds.filter((kind) => !off.includes(kind))
+    const inOrder = Object.entries(finders).flatMap(([kind, find]) =>
+      on.some((each) => each === kind) ? [find] : [],
+    )
+    this.#builtIn = inOrder
+    this.#certain = on.filter((kind) => certainKinds.has(kind)).map((kind) => finders[kind])
+    this.#own = [
+      ...Object.entries(words).map(([kind, list]) => wordFinder(kind, list)),
+      ...Object.entries(expressions).flatMap(([kind, list]) =>
+        list.map((expression) => expressionFinder(kind, expression)),
+      ),
+    ]
+  }
+
+  /** The values in a text in their order, with offsets in it as it is written; the event loop gets its turns. */
+  async find(
+    written: string,
+    budget: EventLoopBudget,
+    { literals }: { literals: boolean },
+  ): Promise<Match[]> {
+    const normal = normalText(written)
+    const { text } = normal
+    const matches: Match[] = []
+    const isSearched = mayHoldBuiltIn.test(text)
+    const finders = isSearched ? [...this.#own, ...this.#builtIn] : this.#own
+    for (let from = 0; from < text.length && finders.length > 0; from += sliceLength) {
+      const first = Math.max(0, from - overlap)
+      const slice = text.slice(first, from + sliceLength + overlap)
+      for (const find of finders)
+        for (const match of find(slice)) {
+          const [start, end] = [first + match.start, first + match.end]
+          if (start >= from && start < from + sliceLength) matches.push({ ...match, start, end })
+        }
+      await budget.take()
+    }
+    const placed = matches.map((match) => ({
+      ...match,
+      start: normal.startOf(match.start),
+      end: normal.endOf(match.end),
+    }))
+    if (literals)
+      for (const { start, end } of lookAlikes(written))
+        placed.push({ start, end, kind: literalKind, normal: written.slice(start, end) })
+    return fromWordStarts(written, withoutOverlaps(placed))
+  }
+
+  /** Whether a text that must stay as it is holds something that is to be masked for certain. */
+  holdsCertain(written: string): boolean {
+    if (!/[@\d]|:\/\//.test(written)) return false
+    const { text } = normalText(written)
+    return this.#certain.some((find) => {
+      for (const _match of find(text)) return true
+      return false
+    })
+  }
+}
+
+/** A pseudonym is put back only at the start of a word, so what is masked begins there; neighbours without anything between are one. */
+function fromWordStarts(text: string, matches: readonly Match[]): Match[] {
+  const widened = matches.map((match) => {
+    const start = wordStartAt(text, match.start)
+    if (start === match.start) return match
+    const normal = text.slice(start, match.start) + match.normal
+    return { ...match, start, normal }
+  })
+  const joined: Match[] = []
+  for (const match of withoutOverlaps(widened)) {
+    const last = joined.at(-1)
+    // Underscores before a word count as marks of Markdown, but not behind a pseudonym.
+    if (last && match.start - last.end <= 3 && /^_*$/.test(text.slice(last.end, match.start)))
+      joined[joined.length - 1] = {
+        ...last,
+        end: match.end,
+        normal: `${last.normal}${text.slice(last.end, match.start)}${match.normal}`,
+      }
+    else joined.push(match)
+  }
+  return joined
+}

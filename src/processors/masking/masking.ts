@@ -1,0 +1,80 @@
+import { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
+import type { ContentText } from '../contents/content-text.ts'
+import { JoinedText } from './joined-text.ts'
+import type { MaskingRules } from './masking-rules.ts'
+import { type Match, withoutOverlaps } from './match.ts'
+import type { Pseudonyms } from './pseudonyms.ts'
+import { wordStartAt } from './word-start.ts'
+
+/** Finds values in texts by a service. Offsets are in UTF-16 units. Rejects where the service has failed or its answer is no answer. */
+export interface MaskingService {
+  readonly name: string
+  find(texts: readonly string[], signal: AbortSignal): Promise<readonly (readonly Match[])[]>
+}
+
+export interface MaskingPlan {
+  readonly rules: MaskingRules
+  readonly services: readonly MaskingService[]
+  /** Whether system prompts are masked. */
+  readonly system: boolean
+  /** Whether values are put back, so that what looks like a pseudonym must be told from one. */
+  readonly restores: boolean
+}
+
+/**
+ * The texts with pseudonyms for all values, in their order. Built-in kinds are replaced first, so that services get no more than is
+ * left. Rejects where a service fails.
+ */
+export async function masked(
+  texts: readonly ContentText[],
+  { rules, services, system, restores }: MaskingPlan,
+  pseudonyms: Pseudonyms,
+  signal: AbortSignal,
+): Promise<{ texts: string[]; values: number }> {
+  const budget = new EventLoopBudget()
+  const runs = runsOf(texts, system)
+  const joined = runs.map(({ items }) => new JoinedText(items.map(({ text }) => text)))
+  let values = 0
+  const replace = (text: JoinedText, matches: readonly Match[]): void => {
+    values += matches.length
+    text.replace(matches, ({ kind, normal }, value) => pseudonyms.of(kind, value, normal))
+  }
+  for (const text of joined) replace(text, await rules.find(text.text, budget, { literals: restores }))
+  for (const service of services) {
+    const found = await service.find(
+      joined.map(({ text }) => text),
+      signal,
+    )
+    for (const [index, text] of joined.entries()) {
+      const free = (found[index] ?? []).filter((match) => match.end > match.start && !text.isTaken(match))
+      const placed = withoutOverlaps(free).map((match) => {
+        const start = wordStartAt(text.text, match.start)
+        return text.isTaken({ start, end: match.end }) ? match : { ...match, start }
+      })
+      replace(text, withoutOverlaps(placed))
+    }
+  }
+  const changed = texts.map(({ text }) => text)
+  for (const [index, { positions }] of runs.entries()) {
+    const pieces = joined[index]?.pieces ?? []
+    for (const [piece, position] of positions.entries()) changed[position] = pieces[piece] ?? ''
+  }
+  return { texts: changed, values }
+}
+
+interface Run {
+  items: ContentText[]
+  positions: number[]
+}
+
+function runsOf(texts: readonly ContentText[], system: boolean): Run[] {
+  const runs = new Map<number, Run>()
+  for (const [position, item] of texts.entries()) {
+    if (item.isSystem && !system) continue
+    const run = runs.get(item.run) ?? { items: [], positions: [] }
+    run.items.push(item)
+    run.positions.push(position)
+    runs.set(item.run, run)
+  }
+  return [...runs.values()]
+}

@@ -1,0 +1,186 @@
+import { startsWord, wordContext } from './word-start.ts'
+
+/** The longest spelling of a pseudonym that is recognised, and so the most that is held back, in characters. */
+export const longestSpelling = 96
+
+interface Branch {
+  readonly next: Map<string, Branch>
+  value?: string
+}
+
+/** What stands for what, for the answers to one request. */
+export class Dictionary {
+  readonly #root: Branch = { next: new Map() }
+  /** What a spelling of a pseudonym can begin with. */
+  readonly starts: RegExp | undefined
+
+  constructor(entries: Iterable<[pseudonym: string, value: string]>) {
+    const firsts = new Set<string>()
+    for (const [pseudonym, value] of entries) {
+      let branch = this.#root
+      for (const character of pseudonym.toLowerCase()) {
+        const next = branch.next.get(character) ?? { next: new Map() }
+        branch.next.set(character, next)
+        branch = next
+      }
+      branch.value = value
+      const first = pseudonym.charAt(0)
+      firsts.add(first.toLowerCase()).add(first.toUpperCase())
+    }
+    const letters = [...firsts].map((each) => each.replace(/[\\\]^-]/, '\\$&')).join('')
+    if (firsts.size > 0) this.starts = new RegExp(`[\\\\%&${letters}]`, 'g')
+  }
+
+  /** Reads a pseudonym at an offset. `partial`: the text ends where it may go on. */
+  read(text: string, from: number, isEnd: boolean): { end: number; value: string } | 'partial' | undefined {
+    let branch = this.#root
+    let at = from
+    let found: { end: number; value: string } | undefined
+    for (;;) {
+      if (branch.value !== undefined) found = { end: at, value: branch.value }
+      if (branch.next.size === 0) return found
+      const character = at < text.length ? decodedAt(text, at) : 'partial'
+      if (character === 'partial') return isEnd ? found : 'partial'
+      const next = branch.next.get(character.text)
+      if (!next) return found
+      branch = next
+      at = character.end
+    }
+  }
+}
+
+/** One character with escapes of JSON, HTML, percent encoding and Markdown read, in lower case. */
+function decodedAt(text: string, at: number): { text: string; end: number } | 'partial' {
+  const plain = { text: (text[at] ?? '').toLowerCase(), end: at + 1 }
+  const rest = text.slice(at, at + 12)
+  switch (text[at]) {
+    case '\\': {
+      // Markdown's escape, as it is and within a JSON text.
+      const underscore = /^\\{1,2}_/.exec(rest)
+      if (underscore) return { text: '_', end: at + underscore[0].length }
+      const escaped = /^\\u([0-9a-f]{4})/i.exec(rest)
+      if (escaped) return coded(escaped[1], 16, at + 6)
+      return /^\\(?:\\|u[0-9a-f]{0,3})?$/i.test(rest) ? 'partial' : plain
+    }
+    case '%': {
+      const escaped = /^%([0-9a-f]{2})/i.exec(rest)
+      if (escaped) return coded(escaped[1], 16, at + 3)
+      return /^%[0-9a-f]?$/i.test(rest) ? 'partial' : plain
+    }
+    case '&': {
+      const escaped = /^&#(?:x([0-9a-f]{1,6})|(\d{1,7}));/i.exec(rest)
+      if (escaped) return coded(escaped[1] ?? escaped[2], escaped[1] ? 16 : 10, at + escaped[0].length)
+      if (/^&(?:lowbar|underbar);/i.test(rest)) return { text: '_', end: at + rest.indexOf(';') + 1 }
+      const isBegun = /^&(?:#(?:x[0-9a-f]{0,6}|\d{0,7})?|[lu][a-z]{0,7})?$/i.test(rest)
+      return isBegun ? 'partial' : plain
+    }
+    default:
+      return plain
+  }
+}
+
+function coded(digits: string | undefined, base: number, end: number): { text: string; end: number } {
+  const code = Number.parseInt(digits ?? '', base)
+  return { text: code <= 0x10_ffff ? String.fromCodePoint(code).toLowerCase() : '', end }
+}
+
+/** How a value is written at its place in a text. `before`: the text up to there. */
+export interface Writing {
+  /** Told all of the text in its order, as it came. */
+  passed(text: string): void
+  written(value: string): string
+}
+
+export const plainWriting: Writing = { passed: () => undefined, written: (value) => value }
+
+/** A place where an answer became longer or shorter. */
+export interface Shift {
+  /** Offset behind the pseudonym, in the text as it came. */
+  readonly after: number
+  /** How much longer the text is from there on. */
+  readonly by: number
+}
+
+/**
+ * Puts values back into one text that comes in pieces. It holds back the end of the text while that may begin a pseudonym, at most
+ * {@link longestSpelling} characters.
+ */
+export class TextRestorer {
+  readonly #dictionary: Dictionary
+  readonly #writing: Writing
+  #held = ''
+  /** The end of what was before. */
+  #before = ''
+  /** All that came and was written, in characters. */
+  #came = 0
+  readonly shifts: Shift[] = []
+  restored = 0
+
+  constructor(dictionary: Dictionary, writing: Writing = plainWriting) {
+    this.#dictionary = dictionary
+    this.#writing = writing
+  }
+
+  get isHolding(): boolean {
+    return this.#held !== ''
+  }
+
+  push(piece: string): string {
+    return this.#scan(this.#held + piece, false)
+  }
+
+  /** The rest of the text; nothing follows. */
+  flush(): string {
+    return this.#held === '' ? '' : this.#scan(this.#held, true)
+  }
+
+  #scan(text: string, isEnd: boolean): string {
+    this.#held = ''
+    const { starts } = this.#dictionary
+    if (!starts) return text
+    let out = ''
+    let from = 0
+    starts.lastIndex = 0
+    for (let found = starts.exec(text); found; found = starts.exec(text)) {
+      const at = found.index
+      const context = at >= wordContext ? text.slice(at - wordContext, at) : this.#before + text.slice(0, at)
+      if (!startsWord(context)) continue
+      const read = this.#dictionary.read(text, at, isEnd)
+      if (read === undefined) continue
+      if (read === 'partial') {
+        if (text.length - at > longestSpelling) continue
+        this.#pass(text.slice(from, at))
+        this.#held = text.slice(at)
+        this.#remember(text.slice(0, at))
+        return out + text.slice(from, at)
+      }
+      this.#pass(text.slice(from, at))
+      const written = this.#writing.written(read.value)
+      out += text.slice(from, at) + written
+      this.#pass(text.slice(at, read.end))
+      this.shifts.push({ after: this.#came, by: written.length - (read.end - at) })
+      this.restored++
+      from = read.end
+      starts.lastIndex = read.end
+    }
+    this.#pass(text.slice(from))
+    this.#remember(text)
+    return out + text.slice(from)
+  }
+
+  #pass(text: string): void {
+    this.#came += text.length
+    this.#writing.passed(text)
+  }
+
+  #remember(text: string): void {
+    this.#before = (this.#before + text).slice(-wordContext)
+  }
+}
+
+/** An offset of the text as it came, in the text as it was written. */
+export function movedOffset(offset: number, shifts: readonly Shift[]): number {
+  let moved = offset
+  for (const { after, by } of shifts) if (after <= offset) moved += by
+  return moved
+}

@@ -1,0 +1,35 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { endpointPaths } from '../../lib/endpoint-paths.ts'
+import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
+
+const Body = Type.Object({ text: Type.String({ description: 'The text to mask.' }) })
+
+const Answer = Type.Object({
+  text: Type.String({
+    description: 'The text, with a mask such as `{EMAIL_1767225600000000_1}` for each value.',
+  }),
+  mappings: Type.Record(Type.String(), Type.String(), { description: 'The value of each mask.' }),
+  stream: Type.Boolean(),
+})
+
+/** The Python llm-router's endpoint: masks a text with the built-in kinds, and keeps nothing. */
+const plugin: FastifyPluginAsyncTypebox = async (app) => {
+  const config = { dialect: 'openai', surface: 'text', docs } as const
+  for (const path of endpointPaths(app.config.endpointPrefix, { fixed: [], prefixed: ['/fast_text_mask'] }))
+    app.post(path, { config, schema: { body: Body } }, async ({ body: { text } }) => {
+      const { text: masked, mappings } = await app.processors.maskText(text)
+      return { text: masked, mappings, stream: false }
+    })
+}
+
+export default plugin
+
+const docs: EndpointDocs = {
+  id: 'fastTextMask',
+  tag: 'Text endpoints',
+  summary: 'Mask a text',
+  description: 'Replaces the built-in kinds of personal data and secrets. Asks no model and keeps nothing.',
+  answers: [json('The masked text, and the value of each mask.', Answer)],
+  example: { text: 'Write to jan@example.com' },
+}

@@ -1,0 +1,98 @@
+/**
+ * Where content stands in a request: what processors read and change, and what they leave alone. Each dialect has one table for
+ * each of its operations. What has no entry is not protected, and is refused while a processor that fails closed applies.
+ */
+export type ContentShape =
+  /** Named by the protocol: models, roles, ids, schemas. Goes on as it is; a string in it must hold nothing to be masked for certain. */
+  | 'keep'
+  /** The name of a model, or bytes that only their server can read: goes on unread. */
+  | 'opaque'
+  /** Words of a person or of a model. */
+  | 'text'
+  /** The text of a JSON value, such as the arguments of a call: its strings and numbers are content. */
+  | 'json'
+  /** Any JSON value: its strings and numbers are content, its keys are not. */
+  | 'value'
+  /** A JSON Schema, or a description of a tool: its words are the operator's or the developer's; read as `keep`. */
+  | 'schema'
+  /** An image, audio or a file: refused or passed, by setting. */
+  | 'media'
+  /** Refused: content that nobody can read here, such as a state that is kept at the upstream. */
+  | 'refused'
+  | ContentForms
+
+/** What a value may be, by the type of JSON that it has. null, true, false and numbers go on unless `numbers` says otherwise. */
+export interface ContentForms {
+  /** A string. */
+  readonly text?: ContentShape
+  /** Each item of a list. */
+  readonly items?: ContentShape
+  /** Whether neighbouring texts of the list are one text to its reader. */
+  readonly joined?: boolean
+  /** Members of an object, by name. */
+  readonly members?: Readonly<Record<string, ContentShape>>
+  /** All members that are not named. */
+  readonly rest?: ContentShape
+  /** The shape of an object depends on a member of it. */
+  readonly by?: {
+    readonly member: string
+    readonly cases: Readonly<Record<string, ContentShape>>
+    readonly otherwise?: ContentShape
+  }
+  /** A member whose words are proved by another one (the first of `values` that is there): after an answer was changed for its client, the proof brings the words back. */
+  readonly signed?: { readonly values: readonly string[]; readonly proof: string }
+  /** Numbers are content that cannot be read here, such as tokens. */
+  readonly numbers?: 'refused'
+  /** The texts within are those of the operator or developer: masked by setting. */
+  readonly system?: boolean
+}
+
+/** The shapes of request bodies: `chat` and what else the dialect has, by operation. */
+export type ContentTable = Readonly<Partial<Record<string, ContentShape>>>
+
+/** Every member of a body of this schema must have a shape: a missing one is a type error. */
+export type MembersOf<Body> = Readonly<Record<keyof Body, ContentShape>>
+
+/** A piece of text in one event of a streamed answer, which goes on in later events. */
+export interface StreamedText {
+  /** Which text it is a piece of: pieces with the same name are one text. */
+  readonly channel: string
+  /** Channels of one group follow each other: one that begins ends those before. Absent: they run side by side. */
+  readonly group?: string
+  /** Members and list positions that lead to the piece. */
+  readonly path: readonly (string | number)[]
+  /** Whether it is a piece of a JSON text. */
+  readonly isJson?: boolean
+}
+
+/** What one event of a streamed answer means to a processor. */
+export interface StreamedContents {
+  readonly texts: readonly StreamedText[]
+  /** Channels that end with this event, by the beginnings of their names. */
+  readonly ends?: readonly string[]
+  /**
+   * The member that proves thoughts which end here: those of a channel, or the value at a path of the same event.
+   */
+  readonly signatures?: readonly {
+    readonly path: readonly (string | number)[]
+    readonly of: { readonly channel: string } | { readonly path: readonly (string | number)[] }
+  }[]
+  /** Where offsets into the text of a channel stand. */
+  readonly offsets?: { readonly path: readonly (string | number)[]; readonly channel: string }
+}
+
+/** How the streamed answers of a dialect are read and continued. */
+export interface StreamContents {
+  /** Reads one event, the JSON of an object. */
+  read(event: Readonly<Record<string, unknown>>): StreamedContents
+  /** An event that adds `text` to a channel, made like the last one that did. */
+  continued(like: Readonly<Record<string, unknown>>, at: StreamedText, text: string): Record<string, unknown>
+  /** The member that numbers the events; absent: they are not numbered. */
+  readonly numberedBy?: string
+}
+
+/** Where content stands in the requests and answers of a dialect. */
+export interface DialectContents {
+  readonly requests: ContentTable
+  readonly stream: StreamContents
+}

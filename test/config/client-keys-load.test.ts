@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import { loadClientKeys } from '../../src/config/client-keys-load.ts'
+import { ConfigError } from '../../src/sdk/errors.ts'
+
+const long = 'sk-0123456789abcdefghij'
+/** As people write it in the file. */
+const fromEnv = ['$', '{K}'].join('')
+const hex = createHash('sha256').update(long).digest('hex')
+
+function load(root: unknown, env: Record<string, string> = {}) {
+  return loadClientKeys(typeof root === 'string' ? root : JSON.stringify(root), 'keys.json', env)
+}
+
+/** The one client of a file with this record. */
+function clientOf(record: object, env?: Record<string, string>) {
+  const [entry] = load({ keys: [record] }, env).entries
+  assert.ok(entry)
+  return entry
+}
+
+function faultsOf(root: unknown, env?: Record<string, string>): string {
+  try {
+    load(root, env)
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error))
+    return error.errors.join('\n')
+  }
+  return ''
+}
+
+test('a record with nothing but a key may do all that clients do, without limits', () => {
+  const { client, sha256 } = clientOf({ id: 'a', key: long })
+  assert.equal(sha256.toString('hex'), hex)
+  assert.deepEqual(
+    [client.id, client.enabled, client.expiresAt, client.limits],
+    ['a', true, undefined, undefined],
+  )
+  assert.deepEqual([...client.surfaces], ['openai', 'anthropic', 'gemini', 'ollama', 'text'])
+  assert.equal(client.mayUse('anything'), true)
+})
+
+test('a key may come from a variable or as its SHA-256, in either case of letters', () => {
+  for (const record of [
+    { key: fromEnv },
+    { sha256: hex },
+    { sha256: hex.toUpperCase() },
+    { key_plain: long },
+  ])
+    assert.equal(clientOf(record, { K: `${long}\n` }).sha256.toString('hex'), hex)
+  assert.match(
+    faultsOf({ keys: [{ key: fromEnv }] }),
+    /keys\[0\]\.key: the environment variable K is not set/,
+  )
+})
+
+test('limits are read one by one', () => {
+  const { client } = clientOf({
+    key: long,
+    max_concurrent: 4,
+    requests_per_minute: '60',
+    tokens_per_minute: 1000,
+    max_tokens: 100,
+  })
+  assert.deepEqual(client.limits, { concurrent: 4, requests: 60, tokens: 1000 })
+  assert.equal(client.maxTokens, 100)
+})
+
+test('a star in the name of a model stands for anything, and nothing else does', () => {
+  const { mayUse } = clientOf({ key: long, models: ['gpt-*', 'a.c', '*/llama-*-8b', 'ż'] }).client
+  for (const name of ['gpt-', 'gpt-4.1', 'a.c', 'meta/llama-3-8b', '/llama--8b', 'ż'])
+    assert.ok(mayUse(name), name)
+  // The last two look like names of the list: another composition of ż, and a Cyrillic a.
+  for (const name of [
+    'GPT-4',
+    'xgpt-4',
+    'abc',
+    'llama-3-8b',
+    'meta/llama-3-8b ',
+    'gpt',
+    'z\u0307',
+    '\u0430.c',
+  ])
+    assert.ok(!mayUse(name), name)
+})
+
+test('an empty list of models is a right to none', () => {
+  assert.equal(clientOf({ key: long, models: [] }).client.mayUse('m'), false)
+})
+
+test('the end of a key is a time, a day or a number of seconds', () => {
+  const end = (expires_at: unknown) => clientOf({ key: long, expires_at }).client.expiresAt
+  assert.equal(end('2027-01-31T00:00:00Z'), Date.UTC(2027, 0, 31))
+  assert.equal(end('2027-01-31T02:00:00+02:00'), Date.UTC(2027, 0, 31))
+  assert.equal(end('2027-01-31'), Date.UTC(2027, 0, 31))
+  assert.equal(end(1_700_000_000), 1_700_000_000_000)
+  assert.equal(end(null), undefined)
+  for (const expires_at of ['tomorrow', '2027-13-01', '31.01.2027', true])
+    assert.match(faultsOf({ keys: [{ key: long, expires_at }] }), /keys\[0\]\.expires_at: .* is not a time/)
+})
+
+test('a client has several keys: as texts, as objects, and beside its own', () => {
+  const { clients, entries } = load(
+    {
+      keys: [
+        {
+          id: 'a',
+          key: `${long}1`,
+          expires_at: '2027-01-31',
+          keys: [
+            `${long}2`,
+            { id: 'laptop', sha256: hex, expires_at: '2028-01-01' },
+            { key: fromEnv, expires_at: '2026-12-01', enabled: false },
+          ],
+        },
+      ],
+    },
+    { K: `${long}3` },
+  )
+  assert.deepEqual(
+    clients.map(({ id, enabled }) => [id, enabled]),
+    [['a', true]],
+  )
+  assert.deepEqual(
+    entries.map(({ client: { id, keyId, enabled, expiresAt } }) => [id, keyId, enabled, expiresAt]),
+    [
+      ['a', undefined, true, Date.UTC(2027, 0, 31)],
+      ['a', undefined, true, Date.UTC(2027, 0, 31)],
+      ['a', 'laptop', true, Date.UTC(2027, 0, 31)],
+      ['a', undefined, false, Date.UTC(2026, 11, 1)],
+    ],
+  )
+})
+
+test('an error in one of several keys names its place, and no key', () => {
+  const keys = [long, { key: 'a b' }, { kye: long }, 7, { key: long }]
+  const faults = faultsOf({ keys: [{ id: 'a', keys }] })
+  assert.match(faults, /keys\[0\]\.keys\[2\]\.kye: no such member/)
+  assert.match(faults, /keys\[0\]\.keys\[3\]: 7 is not/)
+  assert.ok(!faults.includes(long))
+  assert.match(
+    faultsOf({ keys: [{ id: 'a', keys: [{ key: 'a b' }] }] }),
+    /keys\[0\]\.keys\[0\]\.key: holds a blank/,
+  )
+  assert.match(faultsOf({ keys: [{ id: 'a', keys: [long, long] }] }), /"a" and "a" have the same key/)
+  assert.match(faultsOf({ keys: [{ id: 'a', keys: [] }] }), /keys\[0\]: needs a "key"/)
+  assert.match(faultsOf({ keys: [{ id: 'a', keys: long }] }), /keys\[0\]\.keys: .* is not a list of keys/)
+})
+
+test('a file of the Python llm-router is read, with what its records said of the key', () => {
+  const { entries, warnings } = load([
+    {
+      key_plain: `${long}1`,
+      key_id: 'dev-1',
+      policy_name: 'developer',
+      is_active: true,
+      metadata: {},
+      created_at: 1,
+    },
+    { key_plain: `${long}2`, is_active: false },
+    { key_plain: `${long}3`, policy_override: { rate_limit: 5, model_whitelist: ['m'], ip_whitelist: null } },
+    { key_plain: `${long}4`, policy_override: { can_access: false, rate_limit: 0 } },
+  ])
+  const clients = entries.map(({ client }) => client)
+  assert.deepEqual(
+    clients.map(({ id, enabled, limits, models }) => ({ id, enabled, limits, models })),
+    [
+      { id: 'dev-1', enabled: true, limits: undefined, models: undefined },
+      { id: 'key-2', enabled: false, limits: undefined, models: undefined },
+      { id: 'key-3', enabled: true, limits: { requests: 5 }, models: ['m'] },
+      { id: 'key-4', enabled: false, limits: undefined, models: undefined },
+    ],
+  )
+  assert.match(warnings.join(), /keys\[0\]\.policy_name: has no effect/)
+})
+
+test('a protection of a Python record that this router does not have stops the start', () => {
+  const text = faultsOf([
+    { key_plain: long, policy_override: { ip_whitelist: ['10.0.0.1'], budget_monthly_tokens: 5 } },
+  ])
+  assert.match(text, /keys\[0\]\.policy_override\.ip_whitelist: .*not supported/)
+  assert.match(text, /keys\[0\]\.policy_override\.budget_monthly_tokens: 5 is not supported/)
+  assert.match(faultsOf([{ key_hash: '$2b$12$x' }]), /bcrypt/)
+})
+
+test('a fault names file, line, column and place, and never a key', () => {
+  const text = `{
+  "keys": [
+    { "id": "a", "key": "${long}" },
+    { "id": "b c",
+      "key": ["${long}"],
+      "modles": ["m"],
+      "max_tokens": 0 }
+  ]
+}`
+  const faults = faultsOf(text)
+  assert.match(faults, /^keys\.json:4:13: keys\[1\]\.id: "b c" is not up to 64 letters/m)
+  assert.match(faults, /^keys\.json:5:14: keys\[1\]\.key: .* is not a string/m)
+  assert.match(faults, /^keys\.json:6:17: keys\[1\]\.modles: no such member; did you mean "models"\?/m)
+  assert.match(faults, /^keys\.json:7:21: keys\[1\]\.max_tokens: 0 is not an integer from 1/m)
+  assert.ok(!faults.includes(long))
+})
+
+test('a keys file may have comments and trailing commas, and a name that it repeats is an error with its position', () => {
+  const { entries } = loadClientKeys(`// team\n{"keys": [{"id": "a", "key": "${long}",},],}`, 'keys.json', {})
+  assert.equal(entries[0]?.client.id, 'a')
+  assert.equal(
+    faultsOf(`{"keys": [ // team\n{"id": "a",\n"key": "${long}", "id": "b",}]}`),
+    'keys.json:3:41: keys[0].id: stands twice',
+  )
+})
+
+test('what is no JSON is told with its place and without its text', () => {
+  assert.equal(faultsOf(`{"keys": [\n{"key": "${long}",,}]}`), 'keys.json:2:35: not valid JSON from here on')
+})
+
+test('files that would let nobody in, or two under one name, are refused', () => {
+  assert.match(faultsOf({ keys: [] }), /keys\.json:1:9: keys: there is no key in it/)
+  assert.match(faultsOf([]), /there is no key in it/)
+  assert.match(faultsOf({ key: [] }), /not an object with a list "keys"/)
+  assert.match(faultsOf('7'), /not an object with a list "keys"/)
+  assert.match(faultsOf({ keys: [{ id: 'a' }] }), /keys\[0\]: needs a "key"/)
+  assert.match(faultsOf({ keys: [{ key: long, sha256: hex }] }), /has more than one of/)
+  assert.match(faultsOf({ keys: [{ key: 'with blank 0123456789' }] }), /holds a blank/)
+  assert.match(faultsOf({ keys: [{ key: '' }] }), /is empty/)
+  assert.match(faultsOf({ keys: ['x'] }), /keys\[0\]: "x" is not an object/)
+  const twins = [
+    { id: 'a', key: long },
+    { id: 'b', sha256: hex },
+    { id: 'a', key: `${long}2` },
+  ]
+  assert.match(faultsOf({ keys: twins }), /"a" and "b" have the same key\n.*the id "a" stands twice/)
+  assert.match(
+    faultsOf(`{"keys":[{"key":"${long}","max_tokens":1,"max_tokens":999}]}`),
+    /max_tokens: stands twice/,
+  )
+})
+
+test('a short key is a warning', () => {
+  const { warnings } = load({ keys: [{ key: 'secret' }] })
+  assert.match(warnings.join(), /keys\[0\]\.key: is shorter than 20/)
+  assert.doesNotMatch(warnings.join(), /secret/)
+})
+
+test('a key in the words of another program is a warning', () => {
+  for (const key of ['os.environ/THE_CLIENTS_OWN_KEY', '$THE_CLIENTS_OWN_KEY_OF_ANNA']) {
+    const { warnings } = load({ keys: [{ key }] })
+    assert.match(warnings.join(), /keys\[0\]\.key: reads like the name of an environment variable/)
+    assert.doesNotMatch(warnings.join(), /THE_CLIENTS/)
+  }
+})
+
+test('people may write remarks', () => {
+  assert.equal(faultsOf({ $schema: 'x', keys: [{ key: long, _comment: 'of Anna' }] }), '')
+})

@@ -1,0 +1,74 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, globSync, readFileSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { root } from '../helpers/child-env.ts'
+import { unpack } from './dry-run.ts'
+
+/** The Dockerfile, by instruction: its last stage, which is the image. */
+export interface Image {
+  readonly env: Readonly<Record<string, string>>
+  readonly healthcheck: readonly string[]
+  readonly command: readonly string[]
+}
+
+const text = readFileSync(join(root, 'Dockerfile'), 'utf8')
+  .replaceAll(/^#.*\n/gm, '')
+  .replaceAll('\\\n', ' ')
+const stage = text.slice(text.lastIndexOf('\nFROM '))
+
+export const image: Image = {
+  env: Object.fromEntries(
+    [...(/^ENV (.*)$/m.exec(stage)?.[1] ?? '').matchAll(/(\w+)=(\S+)/g)].map(([, name = '', value = '']) => [
+      name,
+      value.replaceAll('"', ''),
+    ]),
+  ),
+  healthcheck: JSON.parse(/^HEALTHCHECK .* CMD (\[.*\])$/m.exec(stage)?.[1] ?? '[]'),
+  command: JSON.parse(/^CMD (\[.*\])$/m.exec(stage)?.[1] ?? '[]'),
+}
+
+/**
+ * Lays out in a folder what the last stage copies. What the first one made is taken from elsewhere: dist/ from the package, the
+ * packages from those that are installed here, by the lock file. Its own steps would need a network and minutes.
+ */
+export function layOut(app: string): void {
+  const made = `${app}-package`
+  unpack(made)
+  for (const name of globSync('dist/**/*.d.ts', { cwd: made })) rmSync(join(made, name))
+  for (const [, options = '', source = '', target = ''] of stage.matchAll(
+    /^COPY (--from=\S+ )?(\S+) (\S+)$/gm,
+  )) {
+    const from = options === '' ? join(root, source) : join(made, source.replace('/app/', ''))
+    if (options !== '' && source === '/app/node_modules') copyPackages(join(app, target))
+    else
+      cpSync(from, join(app, target.endsWith('/') ? join(target, basename(source)) : target), {
+        recursive: true,
+      })
+  }
+  rmSync(made, { recursive: true })
+}
+
+/** What `npm ci --omit=dev --omit=optional` installs, without the files that the Dockerfile deletes. */
+function copyPackages(target: string): void {
+  const lock: {
+    packages: Record<string, { dev?: true; optional?: true; devOptional?: true }>
+  } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  const paths = Object.entries(lock.packages)
+    .filter(([path, { dev, optional, devOptional }]) => path !== '' && !dev && !optional && !devOptional)
+    .map(([path]) => path.slice('node_modules/'.length))
+  // Packages within a package follow it in the lock file, those that the image has.
+  const script = `set -e
+while read -r path; do
+  mkdir -p "$(dirname "$1/$path")"
+  cp -R "node_modules/$path" "$1/$path"
+  rm -rf "$1/$path/node_modules"
+done
+find "$1" -type f \\( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' \\) -delete`
+  const input = `${paths.join('\n')}\n`
+  const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', target], {
+    cwd: root,
+    input,
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`the packages cannot be copied: ${stderr}`)
+}

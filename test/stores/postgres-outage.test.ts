@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { sql } from 'kysely'
+import { databaseAddress } from '../../src/lib/database-address.ts'
+import { openDatabase } from '../../src/stores/database/open.ts'
+import { startPostgres } from '../helpers/postgres.ts'
+
+test('a connection that breaks within a transaction fails that and nothing else', async (t) => {
+  const postgres = await startPostgres()
+  t.after(() => postgres.remove())
+  const address = databaseAddress(postgres.url())
+  assert.ok(address)
+  const told: Error[] = []
+  const { db, close } = await openDatabase(address, (error) => told.push(error))
+  t.after(() => close())
+  // Between two statements nobody waits for an answer of the connection: its error is an event, which must not end the process.
+  const broken = db.transaction().execute(async (rows) => {
+    await sql`select 1`.execute(rows)
+    await postgres.stop()
+    while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+    await sql`select 2`.execute(rows)
+  })
+  await assert.rejects(broken)
+  await postgres.start()
+  assert.deepEqual((await sql`select 3 as three`.execute(db)).rows, [{ three: 3 }])
+})

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { DatabaseSync } from 'node:sqlite'
+import { test } from 'node:test'
+import { openDatabase } from '../../src/stores/database/open.ts'
+import type { UsageRow } from '../../src/stores/database/tables.ts'
+import { writeBatch } from '../../src/stores/usage/write.ts'
+import { sqliteUrl } from '../teams/team-house.ts'
+
+const writes = 1_000
+
+function rowOf(index: number): UsageRow {
+  return {
+    ...{ period: 0, client: `client-${index % 100}`, client_key: '', model: 'small', target: 'small' },
+    ...{ requests: 1, errors: 0, prompt_tokens: 1, cached_tokens: 0, completion_tokens: 1 },
+    ...{ reasoning_tokens: 0, busy_ms: 1, cost: 0 },
+  }
+}
+
+/** Milliseconds by which the event loop was late at the median, while the work was done. */
+async function medianDelayMs(work: () => Promise<unknown>): Promise<number> {
+  const delays = monitorEventLoopDelay({ resolution: 1 })
+  delays.enable()
+  await work()
+  delays.disable()
+  return delays.percentile(50) / 1e6
+}
+
+test('1,000 usage writes to SQLite do not hold the event loop up, not even while another process has it locked', async (t) => {
+  const path = sqliteUrl(t).slice('sqlite:'.length)
+  const { db, close } = await openDatabase({ kind: 'sqlite', path }, assert.ifError)
+  t.after(() => close())
+  const also = async (): Promise<void> => undefined
+  const write = (index: number) => {
+    const part = { rows: [rowOf(index)], lastUsed: {} }
+    return writeBatch(db, { id: `batch-${index}`, part }, { now: 0, former: undefined, also })
+  }
+  const idle = await medianDelayMs(() => new Promise((resolve) => setTimeout(resolve, 500)))
+  const busy = await medianDelayMs(async () => {
+    for (let index = 0; index < writes; index++) await write(index)
+  })
+  assert.ok(busy < 10 * Math.max(idle, 1), `${busy} ms, ${idle} ms without writes`)
+
+  const other = new DatabaseSync(path)
+  t.after(() => other.close())
+  other.exec('begin immediate')
+  let isWritten = false
+  const last = write(writes).then(() => {
+    isWritten = true
+  })
+  // Were it written in this thread, none of these would come before the lock is gone.
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 5))
+  assert.equal(isWritten, false)
+  other.exec('commit')
+  await last
+  const { requests } = await db
+    .selectFrom('usage_quarters')
+    .select((build) => build.fn.sum<number>('requests').as('requests'))
+    .executeTakeFirstOrThrow()
+  assert.equal(Number(requests), writes + 1)
+})

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { after, before, type TestContext, test } from 'node:test'
+import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
+import { openaiText, startUpstream } from '../helpers/scripted-upstream.ts'
+import { eventually, requestsTo, sqliteUrl, teamEnv } from './team-house.ts'
+
+let postgres: Postgres
+
+before(async () => {
+  postgres = await startPostgres()
+})
+after(() => postgres.remove())
+
+const kinds: [store: string, urlOf: (t: TestContext) => string, type: string][] = [
+  ['SQLite', sqliteUrl, 'single'],
+  ['PostgreSQL', () => postgres.url(), 'cluster'],
+]
+
+/** What may end while nothing is written, in milliseconds: docs/teams.md. */
+const lostMs = 1_000
+
+for (const [store, urlOf, type] of kinds)
+  test(`kill -9 loses at most the usage of the last second, counted by the upstream: ${store}, ${type}`, async (t) => {
+    const upstream = await startUpstream(openaiText('Hi'))
+    t.after(() => upstream.close())
+    /** When each request had ended, on the clock of the tests. */
+    const ended: number[] = []
+    const url = urlOf(t)
+    const providers = [{ id: 'small', api_type: 'vllm', api_host: upstream.url }]
+    const workers =
+      type === 'cluster' ? { LLM_ROUTER_SERVER_TYPE: 'cluster', LLM_ROUTER_SERVER_WORKERS_COUNT: '2' } : {}
+    const start = () =>
+      startRouterProcess({
+        env: { ...teamEnv(url), ...workers },
+        models: { active_models: { all: ['small'] }, all: { small: { providers } } },
+      })
+    const first = await start()
+    t.after(() => first.stop())
+    const { newKey, chat } = requestsTo(first.url)
+    const key = await newKey('alice')
+    // A steady load: each client asks again as soon as it has its answer.
+    let isOver = false
+    const load = Array.from({ length: 4 }, async () => {
+      while (!isOver) {
+        const answer = await chat(key).catch(() => undefined)
+        if (answer?.status === 200) ended.push(performance.now())
+      }
+    })
+    await eventually(async () => ended.length >= 100 && performance.now() - Number(ended[0]) > 2_500)
+    const killedAt = performance.now()
+    first.child.kill('SIGKILL')
+    isOver = true
+    await first.exit
+    await Promise.all(load)
+
+    const second = await start()
+    t.after(() => second.stop())
+    const { admin } = requestsTo(second.url)
+    const recorded = async (): Promise<number> =>
+      (await admin('GET', '/usage?client=alice')).body.data[0]?.requests ?? 0
+    const safe = ended.filter((at) => at < killedAt - lostMs).length
+    assert.ok(safe > 0 && safe < ended.length)
+    await eventually(async () => (await recorded()) >= safe)
+    // What the upstream has counted is the most that there can be.
+    const counted = upstream.requests.length
+    assert.ok((await recorded()) <= counted, `${await recorded()} of ${counted}`)
+  })

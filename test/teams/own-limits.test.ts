@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { bearer } from '../helpers/keys-file.ts'
+import { startRedis } from '../stores/redis-server.ts'
+import { openTeam, sqliteUrl } from './team-house.ts'
+
+let redis: Awaited<ReturnType<typeof startRedis>>
+
+before(async () => {
+  redis = await startRedis()
+})
+after(() => redis.stop())
+
+const secret = 'secret-of-the-sessions-of-the-tests'
+const stores = {
+  'in memory': () => ({}),
+  'in Redis': () => ({
+    LLM_ROUTER_REDIS_URL: `redis://127.0.0.1:${redis.port}`,
+    LLM_ROUTER_SESSION_SECRET: secret,
+  }),
+} as const
+
+for (const [store, envOf] of Object.entries(stores))
+  describe(`what is left, ${store}`, () => {
+    test('a client sees what is left of its own limits and of those of its group', async (t) => {
+      const house = await openTeam(t, sqliteUrl(t), envOf())
+      await house.admin('POST', '/groups', { id: 'team', requests_per_minute: 10 })
+      const alice = await house.newKey('alice', { group: 'team', requests_per_minute: 5, max_concurrent: 2 })
+      const bob = await house.newKey('bob', { group: 'team', tokens_per_minute: 1_000 })
+      await house.chat(alice)
+      await house.chat(alice)
+      const long = [{ role: 'user', content: 'word '.repeat(500) }]
+      const answer = await house.chat(bob, 'small', { messages: long })
+      const own = async (key: string) => {
+        const response = await fetch(`${house.router.url}/api/usage`, { headers: bearer(key) })
+        const { limits }: { limits: Record<string, unknown>[] } = JSON.parse(await response.text())
+        return limits
+      }
+      const [requests, concurrent, shared, ...others] = (await own(alice)).toSorted((a, b) =>
+        String([a.group ?? '', a.most]) < String([b.group ?? '', b.most]) ? 1 : -1,
+      )
+      assert.equal(others.length, 0)
+      assert.deepEqual(
+        [requests, concurrent, shared].map((each) => [each?.group, each?.limit, each?.most, each?.left]),
+        [
+          ['team', 'requests_per_minute', 10, 7],
+          [null, 'requests_per_minute', 5, 3],
+          [null, 'max_concurrent', 2, 2],
+        ],
+      )
+      assert.ok(Number(requests?.full_in_seconds) > 0 && Number(requests?.full_in_seconds) <= 60)
+      // To look takes nothing away, and what it says is what the header has said.
+      const [tokens] = (await own(bob)).filter(({ limit }) => limit === 'tokens_per_minute')
+      assert.equal(tokens?.most, 1_000)
+      assert.ok(Number(tokens?.left) >= Number(answer.headers.get('x-ratelimit-remaining-tokens')))
+      assert.ok(Number(tokens?.left) < 1_000)
+      assert.equal((await own(alice)).find(({ group }) => group === 'team')?.left, 7)
+    })
+  })

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type Postgres, startPostgres } from '../helpers/postgres.ts'
+import { spend } from './replica-spending.ts'
+
+let postgres: Postgres
+
+before(async () => {
+  postgres = await startPostgres()
+})
+after(() => postgres.remove())
+
+// test/soak/spending.ts does the same with ten routers, 10,000 requests and an outage of 60 s.
+test('replicas spend a budget right, with clients that leave, a kill and an outage', {
+  timeout: 120_000,
+}, async () => {
+  const limit = 150
+  const outcome = await spend({
+    ...{ postgres, routers: 3, requests: 400, limit, clients: 6, kills: 1, outageMs: 3_000 },
+    whenDown: 'refuse',
+  })
+  const { counted, recorded, mayBeLost, refused, cancelled } = outcome
+  const shown = JSON.stringify(outcome)
+  assert.ok(recorded <= counted && counted - recorded <= mayBeLost, shown)
+  assert.ok(counted <= limit + mayBeLost, shown)
+  assert.ok(refused > 0 && cancelled > 0, shown)
+})
