@@ -111,11 +111,7 @@ describe('the OpenAPI document', () => {
     const hidden = router.app.seenRoutes?.flatMap(({ method, url, docs }) =>
       docs === false && method === 'GET' ? [url] : [],
     )
-    const files = [
-      '/docs/scalar.js',
-      '/docs/start.js',
-      '/ui/:build/*',
-    ]
+    const files = ['/docs/scalar.js', '/docs/start.js', '/ui/:build/*']
     assert.deepEqual(hidden?.toSorted(), [...files, ...files.map((path) => `/own${path}`)].toSorted())
   })
 
