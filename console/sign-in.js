@@ -1,14 +1,15 @@
-/** Exchanges a key for the cookie of a session, and shows the page that was asked for. The key is kept nowhere. */
+/**
+ * Exchanges a key for the cookie of a session, and shows the page that was asked for. The key is kept nowhere. The start message of a
+ * router links to the console with `#key=...`, which a browser sends to nobody.
+ */
 
 const error = document.getElementById('error')
+const input = document.getElementById('key')
 
-document.getElementById('sign-in').addEventListener('submit', async (event) => {
-  event.preventDefault()
-  const key = document.getElementById('key')
-  const headers = { authorization: `Bearer ${key.value.trim()}` }
-  key.value = ''
+async function signIn(key) {
   error.textContent = ''
   try {
+    const headers = { authorization: `Bearer ${key}` }
     const response = await fetch(document.body.dataset.session, { method: 'POST', headers })
     if (response.ok) return location.reload()
     const { detail } = await response.json()
@@ -16,5 +17,18 @@ document.getElementById('sign-in').addEventListener('submit', async (event) => {
   } catch {
     error.textContent = 'The router cannot be reached, or the key has characters that no key has.'
   }
-  key.focus()
+  input.focus()
+}
+
+document.getElementById('sign-in').addEventListener('submit', async (event) => {
+  event.preventDefault()
+  const key = input.value.trim()
+  input.value = ''
+  await signIn(key)
 })
+
+const [, linked] = /^#key=(.+)$/.exec(location.hash) ?? []
+if (linked !== undefined) {
+  history.replaceState(null, '', location.pathname + location.search)
+  await signIn(decodeURIComponent(linked))
+}

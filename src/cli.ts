@@ -25,7 +25,7 @@ const code = await runCli(process.argv.slice(2), {
       process.stderr.write(operatorKeyText(operatorKey))
     }
     const { serve } = await import('./serve.ts')
-    await serve(inUsersWords)
+    await serve({ inUsersWords, operatorKey })
   },
 })
 if (code !== undefined) process.exit(code)

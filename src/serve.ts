@@ -17,20 +17,29 @@ import { ConfigError } from './sdk/errors.ts'
 /** A closed port refuses immediately; this limits the wait for one that does not respond. */
 const searchMs = 300
 
+export interface ServeOptions {
+  /** An error of the settings in terms of what the user gave. */
+  inUsersWords?: (error: string) => string
+  /** The operator key that was generated for this start. */
+  operatorKey?: string | undefined
+}
+
 /**
- * Starts the router; on failure, prints the error and exits. Only start-up code accesses `process`. `inUsersWords` says
- * an error of the settings in terms of what the user gave.
+ * Starts the router; on failure, prints the error and exits. Only start-up code accesses `process`.
  */
-export async function serve(inUsersWords = (error: string): string => error): Promise<void> {
+export async function serve({
+  inUsersWords = (error) => error,
+  operatorKey,
+}: ServeOptions = {}): Promise<void> {
   try {
-    await run()
+    await run(operatorKey)
   } catch (error) {
     reportAndExit(error, inUsersWords)
   }
 }
 
 /** Loads the configuration, builds the app, listens, and shuts down on a signal. */
-async function run(): Promise<void> {
+async function run(operatorKey: string | undefined): Promise<void> {
   // Without a SIGUSR1 listener, Node opens its debugger or the signal ends the process.
   let onUnusedSignal = (): void => undefined
   process.on('SIGUSR1', () => onUnusedSignal())
@@ -97,7 +106,9 @@ async function run(): Promise<void> {
   logger.info({ host: config.serverHost, port, models: app.models.all().length }, 'listening')
   if (first && config.logFormat !== 'json') {
     const found = await servers?.then((found) => found.length)
-    process.stderr.write(banner(config, { port, models: app.models.all(), foundServers: found ?? 0 }))
+    process.stderr.write(
+      banner(config, { port, models: app.models.all(), foundServers: found ?? 0, operatorKey }),
+    )
   }
 }
 

@@ -44,7 +44,8 @@ async function judge({ text, labels }: Labelled): Promise<void> {
 }
 
 function miss(what: string, kind: string, text: string, value: string): void {
-  if (process.argv.includes('--misses')) console.log(`${what} ${kind}: ${JSON.stringify(value)} in ${JSON.stringify(text)}`)
+  if (process.argv.includes('--misses'))
+    console.log(`${what} ${kind}: ${JSON.stringify(value)} in ${JSON.stringify(text)}`)
 }
 
 const percent = (part: number, whole: number): string =>
@@ -56,9 +57,13 @@ console.log('| Kind | Labels | Precision | Recall |\n|---|---|---|---|')
 for (const kind of builtInKinds) {
   const { right, missed, wrong } = of(kind)
   all = { right: all.right + right, missed: all.missed + missed, wrong: all.wrong + wrong }
-  console.log(`| \`${kind}\` | ${right + missed} | ${percent(right, right + wrong)} | ${percent(right, right + missed)} |`)
+  console.log(
+    `| \`${kind}\` | ${right + missed} | ${percent(right, right + wrong)} | ${percent(right, right + missed)} |`,
+  )
 }
 const { right, missed, wrong } = all
-console.log(`| all | ${right + missed} | ${percent(right, right + wrong)} | ${percent(right, right + missed)} |`)
+console.log(
+  `| all | ${right + missed} | ${percent(right, right + wrong)} | ${percent(right, right + missed)} |`,
+)
 if (process.argv.includes('--check') && (right / (right + wrong) < 0.95 || right / (right + missed) < 0.95))
   process.exitCode = 1

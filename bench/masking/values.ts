@@ -122,7 +122,13 @@ function email(random: Random): string {
     `${word(random)}+${word(random)}`,
     `${word(random)}-${word(random)}`,
   ])
-  const domain = pick(random, ['example.com', 'poczta.example.pl', 'mail.example.org', 'żółw.example', 'firma.example.eu'])
+  const domain = pick(random, [
+    'example.com',
+    'poczta.example.pl',
+    'mail.example.org',
+    'żółw.example',
+    'firma.example.eu',
+  ])
   return `${local}@${domain}`
 }
 

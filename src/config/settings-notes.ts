@@ -21,9 +21,7 @@ const remarks: Readonly<Record<string, string>> = {
 
 const unsupported = new Set([
   ...['REDIS_TIMEOUT', 'RATE_LIMITING_CONFIG', 'UTILS_PLUGINS_PIPELINE'],
-  ...['FORCE_GUARDRAIL_REQUEST', 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST'],
   ...['FORCE_GUARDRAIL_RESPONSE', 'GUARDRAIL_STRATEGY_PIPELINE_RESPONSE'],
-  ...['GUARDRAIL_NASK_GUARD_HOST', 'GUARDRAIL_SOJKA_GUARD_HOST'],
   ...['AUTH_KEY_CACHE_TTL', 'AUTH_KEY_CACHE_JITTER', 'AUTH_KEY_PREFIX', 'AUTH_KEY_LENGTH', 'AUTH_AUDIT'],
   ...['AUTH_ROTATION_GRACE_PERIOD'],
   ...['SERVICES_MONITOR_INTERVAL_SECONDS', 'KEEPALIVE_MODEL_MONITOR_INTERVAL_SECONDS'],
@@ -35,8 +33,7 @@ const unsupportedFamily =
 
 /** Who sets one of these believes in a protection that is not there: the start fails, unless that is accepted. */
 const protections: Readonly<Record<string, { missing: string; happens: string }>> = {
-  FORCE_GUARDRAIL_REQUEST: { missing: 'has no guardrails', happens: 'requests are NOT checked' },
-  FORCE_GUARDRAIL_RESPONSE: { missing: 'has no guardrails', happens: 'answers are NOT checked' },
+  FORCE_GUARDRAIL_RESPONSE: { missing: 'has no guardrails for answers', happens: 'answers are NOT checked' },
 }
 
 /** Variables that ask for what this router never does: to keep what was sent and answered. */

@@ -372,9 +372,30 @@ export const ConfigSchema = Type.Object({
     description:
       'Secret that pseudonyms are derived from, the same on all hosts; needed with Redis or PostgreSQL. Empty: made at each start, so that pseudonyms change with it.',
   }),
+  forceGuardrailRequest: flag(
+    false,
+    'Judges all requests by the services of `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST`: [guardrails.md](guardrails.md).',
+  ),
+  guardrailPipeline: Type.Array(Type.Union([Type.Literal('nask_guard'), Type.Literal('sojka_guard')]), {
+    default: [],
+    allowed: 'a list of nask_guard and sojka_guard',
+    description: 'Guardrail services for all requests, which all must find a request safe.',
+  }),
+  naskGuardHost: Type.String({
+    default: '',
+    pattern: '^$|^https?://.+',
+    allowed: 'an http:// or https:// address',
+    description: 'Address of the service `nask_guard`.',
+  }),
+  sojkaGuardHost: Type.String({
+    default: '',
+    pattern: '^$|^https?://.+',
+    allowed: 'an http:// or https:// address',
+    description: 'Address of the service `sojka_guard`.',
+  }),
   allowUnprotected: flag(
     false,
-    'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_GUARDRAIL_REQUEST`.',
+    'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE`.',
   ),
   trustedProxies: Type.Array(Type.String(), {
     default: [],

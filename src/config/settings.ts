@@ -118,6 +118,10 @@ export const variables: readonly Variable[] = [
   { key: 'maskingPipeline', name: 'MASKING_STRATEGY_PIPELINE', read: readList },
   { key: 'maskerPiiHost', name: 'MASKER_PII_HOST', read: readString },
   { key: 'maskingSecret', name: 'MASKING_SECRET', read: readString },
+  { key: 'forceGuardrailRequest', name: 'FORCE_GUARDRAIL_REQUEST', read: readBoolean },
+  { key: 'guardrailPipeline', name: 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST', read: readList },
+  { key: 'naskGuardHost', name: 'GUARDRAIL_NASK_GUARD_HOST', read: readString },
+  { key: 'sojkaGuardHost', name: 'GUARDRAIL_SOJKA_GUARD_HOST', read: readString },
   { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
@@ -158,6 +162,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
     ...signInErrors(config),
     ...proxyErrors(config),
     ...maskingErrors(config),
+    ...guardrailErrors(config),
     ...nodeErrors(env),
     ...notes.errors,
   )
@@ -198,6 +203,20 @@ function maskingErrors(config: Config): string[] {
   return errors
 }
 
+/** A guardrail without a service would let everything pass. */
+function guardrailErrors(config: Config): string[] {
+  const { forceGuardrailRequest, guardrailPipeline, naskGuardHost, sojkaGuardHost } = config
+  if (!forceGuardrailRequest) return []
+  if (guardrailPipeline.length === 0)
+    return [
+      'LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST must name nask_guard or sojka_guard; other guardrails belong in `processors` of models-config.json',
+    ]
+  const hosts = { nask_guard: naskGuardHost, sojka_guard: sojkaGuardHost }
+  return guardrailPipeline
+    .filter((name) => hosts[name] === '')
+    .map((name) => `LLM_ROUTER_GUARDRAIL_${name.toUpperCase()}_HOST: needed with ${name} in the pipeline`)
+}
+
 /** Why masking cannot work on several hosts without a secret. */
 export const maskingSecretMissing =
   'LLM_ROUTER_MASKING_SECRET must be set for masking with Redis or PostgreSQL: without the same secret on all hosts a value has another pseudonym at each; a good one is the output of openssl rand -hex 32'
@@ -229,7 +248,7 @@ function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
 }
 
 function shown(name: string, text: string): string {
-  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|PII_HOST/.test(name)) return 'its value'
+  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|PII_HOST|GUARD_HOST/.test(name)) return 'its value'
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 }
 

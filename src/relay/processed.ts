@@ -1,7 +1,7 @@
 /** What one processor did for a request; never content. */
 export interface Processed {
   readonly processor: string
-  readonly outcome: 'unchanged' | 'changed' | 'refused' | 'failed_open' | 'failed_closed'
+  readonly outcome: 'unchanged' | 'changed' | 'flagged' | 'refused' | 'failed_open' | 'failed_closed'
   readonly durationMs: number
   /** Values that were replaced. */
   readonly values: number

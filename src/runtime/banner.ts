@@ -8,12 +8,14 @@ interface Started {
   models: readonly Model[]
   /** Number of model servers that the search of this machine has found. */
   foundServers: number
+  /** The operator key that was generated for this start. */
+  operatorKey: string | undefined
 }
 
 const maxModels = 8
 
 /** The message of a start: address, models, what to know and a request to try. */
-export function banner(config: Config, { port, models, foundServers }: Started): string {
+export function banner(config: Config, { port, models, foundServers, operatorKey }: Started): string {
   const base = baseOf(config.serverHost, port)
   const listed = models
     .slice(0, maxModels)
@@ -23,7 +25,9 @@ export function banner(config: Config, { port, models, foundServers }: Started):
     ...(models.length === 0 ? [['models', 'none']] : listed),
     ...more,
     ['from', foundServers > 0 ? 'model servers found on this machine' : config.modelsConfigPath],
-    ...(config.ui && config.adminPort === 0 ? [['console', `${base}/ui`]] : []),
+    ...(config.ui && config.adminPort === 0
+      ? [['console', `${base}/ui${operatorKey === undefined ? '' : `#key=${operatorKey}`}`]]
+      : []),
     ...(config.databaseUrl === ''
       ? [['teams', 'off; LLM_ROUTER_DATABASE_URL turns on clients, keys, budgets and usage (docs/teams.md)']]
       : []),

@@ -13,7 +13,7 @@ export type ContentShape =
   | 'json'
   /** Any JSON value: its strings and numbers are content, its keys are not. */
   | 'value'
-  /** A JSON Schema, or a description of a tool: its words are the operator's or the developer's; read as `keep`. */
+  /** A JSON Schema, or a tool: its descriptions, examples and values are content of the developer's; all else is read as `keep`. */
   | 'schema'
   /** An image, audio or a file: refused or passed, by setting. */
   | 'media'

@@ -15,6 +15,8 @@ export type ProcessorVerdict =
   | { readonly type: 'replace'; readonly contents: readonly string[] }
   /** The request is refused. */
   | { readonly type: 'block' }
+  /** The request goes on; that it was noticed is logged and counted. */
+  | { readonly type: 'flag' }
 
 /** A step on the contents of requests. Throwing means that it has failed. */
 export interface ContentProcessor {

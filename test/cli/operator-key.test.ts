@@ -88,7 +88,7 @@ test('a start that others can reach, or that has an operator key, makes none', (
 test('check and the start name a protection that is not there, with exit code 2', async () => {
   const quiet = { LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_LOG_FILENAME: '' }
   for (const [name, command] of [
-    ['FORCE_GUARDRAIL_REQUEST', []],
+    ['FORCE_GUARDRAIL_RESPONSE', []],
     ['FORCE_GUARDRAIL_RESPONSE', ['check']],
   ] as const) {
     const run = command.length === 0 ? runCliProcess : runCli
@@ -96,11 +96,11 @@ test('check and the start name a protection that is not there, with exit code 2'
     assert.equal(code, 2)
     assert.match(stderr, new RegExp(`^LLM_ROUTER_${name}: this router .*LLM_ROUTER_ALLOW_UNPROTECTED=1`))
   }
-  const accepted = { LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: 'true', LLM_ROUTER_ALLOW_UNPROTECTED: '1' }
+  const accepted = { LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: 'true', LLM_ROUTER_ALLOW_UNPROTECTED: '1' }
   const { code, stdout } = await runCli(['check'], { ...quiet, ...accepted })
   assert.equal(code, 0)
   assert.match(
     stdout,
-    /warning: LLM_ROUTER_FORCE_GUARDRAIL_REQUEST has no effect in this router: requests are NOT checked/,
+    /warning: LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE has no effect in this router: answers are NOT checked/,
   )
 })

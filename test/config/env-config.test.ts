@@ -100,6 +100,10 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     maskingPipeline: [],
     maskerPiiHost: '',
     maskingSecret: '',
+    forceGuardrailRequest: false,
+    guardrailPipeline: [],
+    naskGuardHost: '',
+    sojkaGuardHost: '',
     allowUnprotected: false,
     trustedProxies: [],
     extensions: [],
@@ -187,6 +191,10 @@ test('every setting has its variable', () => {
     LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'fast_masker, pii_masker',
     LLM_ROUTER_MASKER_PII_HOST: 'http://masker:8000',
     LLM_ROUTER_MASKING_SECRET: 'another-secret-of-32-characters',
+    LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: '1',
+    LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST: 'nask_guard,sojka_guard',
+    LLM_ROUTER_GUARDRAIL_NASK_GUARD_HOST: 'http://nask:5000',
+    LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka:5000',
     LLM_ROUTER_ALLOW_UNPROTECTED: '1',
     LLM_ROUTER_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
     LLM_ROUTER_EXTENSIONS: ' ./a.ts, ,b ,',
@@ -271,6 +279,10 @@ test('every setting has its variable', () => {
     maskingPipeline: ['fast_masker', 'pii_masker'],
     maskerPiiHost: 'http://masker:8000',
     maskingSecret: 'another-secret-of-32-characters',
+    forceGuardrailRequest: true,
+    guardrailPipeline: ['nask_guard', 'sojka_guard'],
+    naskGuardHost: 'http://nask:5000',
+    sojkaGuardHost: 'http://sojka:5000',
     allowUnprotected: true,
     trustedProxies: ['10.0.0.0/8', '::1'],
     extensions: ['./a.ts', 'b'],
@@ -450,7 +462,7 @@ test('variables of the Python llm-router without a meaning here are accepted wit
     LLM_ROUTER_SERVER_WORKER_CLASS: 'gevent',
     LLM_ROUTER_SERVER_WORKERS_COUNT: '4',
     LLM_ROUTER_LOG_TO_FILE: '1',
-    LLM_ROUTER_GUARDRAIL_NASK_GUARD_HOST: 'hunter2',
+    LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_RESPONSE: 'hunter2',
     LLM_ROUTER_ROUTING_INTENT_CODE: 'x',
     LLM_ROUTER_AUTH_DEFAULT_RATE_LIMIT: '60',
     LLM_ROUTER_AUTH_KEY_STORE: '',
@@ -460,7 +472,7 @@ test('variables of the Python llm-router without a meaning here are accepted wit
     notes.map((note) => note.slice(0, note.indexOf(':'))),
     [
       'LLM_ROUTER_AUTH_DEFAULT_RATE_LIMIT',
-      'LLM_ROUTER_GUARDRAIL_NASK_GUARD_HOST',
+      'LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_RESPONSE',
       'LLM_ROUTER_LOG_TO_FILE',
       'LLM_ROUTER_MINIMUM',
       'LLM_ROUTER_ROUTING_INTENT_CODE',
@@ -474,34 +486,47 @@ test('variables of the Python llm-router without a meaning here are accepted wit
 
 test('a protection that is not there stops the start, unless LLM_ROUTER_ALLOW_UNPROTECTED makes it a warning', () => {
   const protections = {
-    LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: 'true',
     LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: 'perhaps',
   }
   const faults = faultsOf(protections)
-  assert.equal(faults.length, 2)
+  assert.equal(faults.length, 1)
   for (const [index, [name, what]] of [
-    ['LLM_ROUTER_FORCE_GUARDRAIL_REQUEST', /has no guardrails, so requests are NOT checked/],
-    ['LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE', /has no guardrails, so answers are NOT checked/],
+    ['LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE', /has no guardrails for answers, so answers are NOT checked/],
   ].entries()) {
     assert.ok(faults[index]?.startsWith(`${String(name)}: `))
     assert.match(faults[index] ?? '', what as RegExp)
     assert.match(faults[index] ?? '', /LLM_ROUTER_ALLOW_UNPROTECTED=1/)
   }
   const { warnings } = loadConfig({ ...protections, LLM_ROUTER_ALLOW_UNPROTECTED: '1' })
-  assert.equal(warnings.length, 2)
-  assert.match(warnings[0] ?? '', /LLM_ROUTER_FORCE_GUARDRAIL_REQUEST .*NOT checked/)
+  assert.equal(warnings.length, 1)
+  assert.match(warnings[0] ?? '', /LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE .*NOT checked/)
   for (const off of ['', 'false', '0', 'no'])
-    assert.deepEqual(loadConfig({ LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: off }).warnings, [])
-  const refused = { LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: '1', LLM_ROUTER_ALLOW_UNPROTECTED: '0' }
+    assert.deepEqual(loadConfig({ LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: off }).warnings, [])
+  const refused = { LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: '1', LLM_ROUTER_ALLOW_UNPROTECTED: '0' }
   assert.equal(faultsOf(refused).length, 1)
 })
 
 test('an audit of contents stops the start, because they are never kept', () => {
-  for (const name of ['MASKING_WITH_AUDIT', 'GUARDRAIL_WITH_AUDIT_REQUEST', 'GUARDRAIL_WITH_AUDIT_RESPONSE']) {
+  for (const name of [
+    'MASKING_WITH_AUDIT',
+    'GUARDRAIL_WITH_AUDIT_REQUEST',
+    'GUARDRAIL_WITH_AUDIT_RESPONSE',
+  ]) {
     const variable = `LLM_ROUTER_${name}`
-    assert.match(faultsOf({ [variable]: '1' }).join(), new RegExp(`^${variable}: this router never keeps the content`))
+    assert.match(
+      faultsOf({ [variable]: '1' }).join(),
+      new RegExp(`^${variable}: this router never keeps the content`),
+    )
     assert.deepEqual(faultsOf({ [variable]: '0' }), [])
   }
+})
+
+test('guardrails need their services', () => {
+  const forced = { LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: '1' }
+  assert.match(faultsOf(forced).join(), /PIPELINE_REQUEST must name nask_guard or sojka_guard/)
+  const named = { ...forced, LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST: 'sojka_guard' }
+  assert.match(faultsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: needed/)
+  assert.deepEqual(faultsOf({ ...named, LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka' }), [])
 })
 
 test('masking needs a secret with several hosts, and an address for its service', () => {
@@ -512,7 +537,10 @@ test('masking needs a secret with several hosts, and an address for its service'
   assert.match(faultsOf({ LLM_ROUTER_MASKING_SECRET: 'short' }).join(), /MASKING_SECRET: needs at least 20/)
   const pipeline = { LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'fast_masker,pii_masker' }
   assert.match(faultsOf(pipeline).join(), /^LLM_ROUTER_MASKER_PII_HOST: needed with pii_masker/)
-  assert.match(faultsOf({ LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'magic' }).join(), /fast_masker and pii_masker/)
+  assert.match(
+    faultsOf({ LLM_ROUTER_MASKING_STRATEGY_PIPELINE: 'magic' }).join(),
+    /fast_masker and pii_masker/,
+  )
 })
 
 test('an operator key is never shown, and a short one is told', () => {

@@ -17,8 +17,8 @@ const { models } = load({
   active_models: { group: ['embedder', 'chat'] },
 })
 
-function shown(env: Record<string, string> = {}, served = models): string {
-  return banner(loadConfig(env).config, { port: 8080, models: served, foundServers: 0 })
+function shown(env: Record<string, string> = {}, served = models, operatorKey?: string): string {
+  return banner(loadConfig(env).config, { port: 8080, models: served, foundServers: 0, operatorKey })
 }
 
 test('the start message names what is served and a request that a chat model answers, but no upstream address', () => {
@@ -32,6 +32,14 @@ test('the start message names what is served and a request that a chat model ans
 test('it says that all addresses are listened on, and warns when strangers could use a cloud key', () => {
   assert.match(shown(), /0\.0\.0\.0:8080[\s\S]*warning .*your API keys for chat/)
   assert.doesNotMatch(shown({ LLM_ROUTER_SERVER_HOST: '127.0.0.1' }), /0\.0\.0\.0|warning/)
+})
+
+test('with a key that was generated for the start, its link signs in to the console', () => {
+  assert.match(
+    shown({ LLM_ROUTER_SERVER_HOST: '127.0.0.1' }, models, 'sk-operator-x'),
+    /:8080\/ui#key=sk-operator-x\n/,
+  )
+  assert.match(shown(), /:8080\/ui\n/)
 })
 
 test('it says how clients and budgets are turned on', () => {

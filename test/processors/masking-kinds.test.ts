@@ -89,8 +89,17 @@ test('own words and expressions have their kinds, and kinds can be off', async (
 })
 
 test('a value at a border of the slices of a long text is found once', async () => {
-  const long = `${'x '.repeat(8_185)}jan@example.com ${'y '.repeat(20_000)}`
-  assert.deepEqual(await found(long), ['EMAIL jan@example.com'])
+  const token = `eyJ${'a'.repeat(900)}.eyJ${'b'.repeat(5_000)}.${'c'.repeat(300)}`
+  const key = `-----BEGIN PRIVATE KEY-----\n${'A\n'.repeat(3_000)}-----END PRIVATE KEY-----`
+  for (const [kind, value] of [
+    ['EMAIL', 'jan@example.com'],
+    ['SECRET', token],
+    ['SECRET', key],
+  ] as const)
+    for (const before of [8_170, 8_192, 16_380]) {
+      const long = `${'x '.repeat(before / 2)}${value} ${'y '.repeat(20_000)}`
+      assert.deepEqual(await found(long), [`${kind} ${value}`])
+    }
 })
 
 test('detection takes linear time', { timeout: 60_000 }, async () => {

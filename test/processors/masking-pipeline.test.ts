@@ -76,6 +76,19 @@ test('without processors nothing changes, and a request is masked that asks for 
   assert.equal(sent().raw.includes('anonymize'), false)
 })
 
+test('a text endpoint and a chat with a named prompt are masked on request', async () => {
+  const router = await routerWith([])
+  const simplified = await post(`${router.url}/api/simplify_text`, { model_name: 'm', texts: [address], anonymize: true })
+  assert.ok(simplified.text.includes(address), simplified.text)
+  assert.equal(sent().raw.includes(address), false)
+  const [named] = router.app.prompts.list()
+  const headers = { 'content-type': 'application/json', 'x-llm-router-prompt': named?.id ?? '' }
+  const body = chat(address, { anonymize: true })
+  const answer = await post(`${router.url}/v1/chat/completions`, body, headers)
+  if (answer.status === 200) assert.equal(/kowalski|anonymize/.test(sent().raw.toString()), false)
+  assert.ok([200, 400].includes(answer.status), answer.text)
+})
+
 test('a request cannot turn masking off', async () => {
   const router = await routerWith([{ type: 'masking' }])
   await post(`${router.url}/v1/chat/completions`, chat(address, { anonymize: false }))
@@ -268,6 +281,18 @@ test('"system": false leaves system prompts as they are', async () => {
   }
 })
 
+test('descriptions and examples of tools are masked, their names and types are not', async () => {
+  const router = await routerWith([{ type: 'masking' }])
+  const properties = { to: { type: 'string', description: `Such as ${address}`, examples: [address], enum: [address] } }
+  const tools = [{ type: 'function', function: { name: 'send', parameters: { type: 'object', properties } } }]
+  const { status, text } = await post(`${router.url}/v1/chat/completions`, chat('Hi', { tools }))
+  assert.equal(status, 200, text)
+  const { tools: got } = JSON.parse(sent().raw.toString())
+  assert.match(got[0].function.parameters.properties.to.description, /^Such as EMAIL_\w{8}$/)
+  assert.equal(got[0].function.name, 'send')
+  assert.equal(sent().raw.includes(address), false)
+})
+
 test('a format that a schema asks for is kept by the pseudonym', async () => {
   const router = await routerWith([{ type: 'masking' }])
   const parameters = { type: 'object', properties: { to: { type: 'string', format: 'email' } } }
@@ -311,6 +336,12 @@ test('responses are kept with their values, and go on with the whole history mas
   const raw = sent().raw.toString()
   assert.ok(raw.includes('You said: I am EMAIL_'))
   assert.equal(raw.includes(address), false)
+  const before = echo.requests.length
+  const counting = { model: 'm', input: 'Who am I?', previous_response_id: id }
+  const counted = await post(`${router.url}/v1/responses/input_tokens`, counting)
+  assert.equal(counted.status, 200, counted.text)
+  for (const request of echo.requests.slice(before)) assert.equal(request.raw.includes(address), false)
+  assert.ok(echo.requests.length > before, 'the engine was asked to count')
   for (const more of [{ background: true }, { conversation: 'c1' }])
     assert.equal((await post(`${router.url}/v1/responses`, { model: 'm', input: 'x', ...more })).status, 403)
 })
@@ -520,7 +551,8 @@ test('a service that fails refuses the request within its time, or lets it pass'
 test('services find more, after the built-in kinds: Presidio by code points', async () => {
   const presidio = await startUpstream(({ body }) => {
     const text = isObject(body) && typeof body.text === 'string' ? [...body.text] : []
-    const start = text.join('').indexOf('Zofia') === -1 ? -1 : [...(text.join('').split('Zofia')[0] ?? '')].length
+    const start =
+      text.join('').indexOf('Zofia') === -1 ? -1 : [...(text.join('').split('Zofia')[0] ?? '')].length
     const end = start + 'Zofia Nowak'.length
     return { kind: 'reply', body: start === -1 ? [] : [{ entity_type: 'PERSON', start, end, score: 0.9 }] }
   })

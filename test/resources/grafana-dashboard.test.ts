@@ -125,6 +125,8 @@ function answer({ url, body }: RecordedRequest) {
   if (url === '/v1/models') return { kind: 'reply', body: { data: [{ id: 'plain' }] } } as const
   if (url.startsWith('/locked'))
     return { kind: 'reply', status: 401, body: { error: { message: 'no' } } } as const
+  const [pseudonym] = /EMAIL_\w{8}/.exec(JSON.stringify(body)) ?? []
+  if (pseudonym !== undefined) return openaiText(`${pseudonym} and EMAIL_zzzzzzzz`)
   const { stream, user }: Record<string, unknown> = Object(body)
   if (user === 'hang') return { kind: 'hang' } as const
   if (user === 'cut')
@@ -145,6 +147,7 @@ async function traffic(): Promise<void> {
     ask('plain'),
     ask('plain', { stream: true }),
     ask('plain', { stream: true, user: 'cut' }),
+    ask('plain', { anonymize: true, messages: [{ role: 'user', content: 'jan@example.com' }] }),
     ask('native', { logit_bias: { 1: 1 } }),
     ask('spare'),
     ask('spare'),

@@ -262,9 +262,21 @@ test('what the operator of another router did is logged once, with the key', asy
   assert.deepEqual(
     lines.map(({ msg, target, model, weights, client }) => ({ msg, target, model, weights, client })),
     [
-      { msg: 'target drained', target: 'rack/gpu-b', model: undefined, weights: undefined, client: 'admin-key' },
+      {
+        msg: 'target drained',
+        target: 'rack/gpu-b',
+        model: undefined,
+        weights: undefined,
+        client: 'admin-key',
+      },
       { msg: 'weights set', target: undefined, model: 'one', weights: { 'gpu-a': 0.5 }, client: 'admin-key' },
-      { msg: 'target resumed', target: 'rack/gpu-b', model: undefined, weights: undefined, client: 'admin-key' },
+      {
+        msg: 'target resumed',
+        target: 'rack/gpu-b',
+        model: undefined,
+        weights: undefined,
+        client: 'admin-key',
+      },
     ],
   )
   assert.deepEqual(

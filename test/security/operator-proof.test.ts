@@ -116,9 +116,7 @@ for (const [name, records] of [
     )
     const admin = `http://127.0.0.1:${port}`
     const all = [
-      ...(await changingRoutes(router))
-        .filter(ofOperators)
-        .map((route) => ({ url: router.url, route })),
+      ...(await changingRoutes(router)).filter(ofOperators).map((route) => ({ url: router.url, route })),
       ...['POST', 'PUT', 'PATCH', 'DELETE'].map((method) => ({
         url: admin,
         route: { method, path: '/change/admin', security: undefined },
@@ -134,7 +132,8 @@ for (const [name, records] of [
       assert.equal((await send(url, route, bearer(clientKey))).status, records ? 403 : 401, at)
       assert.deepEqual(router.app.changes?.splice(0), [], at)
       if (isOwn(route)) {
-        const letIn = async (key: string) => ![401, 403].includes((await send(url, route, bearer(key))).status)
+        const letIn = async (key: string) =>
+          ![401, 403].includes((await send(url, route, bearer(key))).status)
         assert.ok(await letIn(adminKey), at)
         assert.equal(await letIn(operatorKey), records !== undefined && !isOfAdmins(route), at)
         continue

@@ -144,6 +144,16 @@ describe('in a browser', needsChromium, () => {
     assert.deepEqual(complaints, [])
   })
 
+  test('a link with a key signs in, and the key does not stay in the address', async (t) => {
+    const router = await startRouter({ models, env: { LLM_ROUTER_ADMIN_KEY: adminKey } })
+    t.after(() => router.close())
+    const { page, close } = await openConsole(chrome, router.url)
+    t.after(close)
+    await page.goto(`${router.url}/ui/fleet#key=${adminKey}`)
+    await page.waitForSelector('[data-target=demo]')
+    assert.equal(page.url(), `${router.url}/ui/fleet`)
+  })
+
   test('on the admin port it works too, and is on no other', async (t) => {
     const port = await freePort()
     const router = await startRouter({

@@ -1,10 +1,18 @@
+import { BlockList, isIP } from 'node:net'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { builtInKinds, literalKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 import { checkPart, type Findings } from '../models-check.ts'
 import { expressionError } from './expression-error.ts'
-import { type MaskingEntry, MaskingSchema, type OtherProcessorEntry, OtherProcessorSchema } from './schema.ts'
+import {
+  type GuardrailEntry,
+  GuardrailSchema,
+  type MaskingEntry,
+  MaskingSchema,
+  type OtherProcessorEntry,
+  OtherProcessorSchema,
+} from './schema.ts'
 
 /** What applies to all processors. */
 export interface ProcessorScope {
@@ -18,6 +26,7 @@ export interface ProcessorScope {
 
 export type ConfiguredProcessor = ProcessorScope & { readonly path: string } & (
     | { readonly type: 'masking'; readonly entry: MaskingEntry }
+    | { readonly type: 'guardrail'; readonly entry: GuardrailEntry }
     | { readonly type: 'other'; readonly entry: OtherProcessorEntry }
   )
 
@@ -39,8 +48,7 @@ export function readProcessors(
   const pathOf = new Map<string, string>()
   return written.flatMap((value: unknown, index): ConfiguredProcessor[] => {
     const path = `processors[${index}]`
-    const isMasking = isObject(value) && value.type === 'masking'
-    const processor = isMasking ? readMasking(value, path, findings) : readOther(value, path, findings)
+    const processor = readOne(value, path, findings)
     if (!processor) return []
     const { name, models = [] } = processor
     const earlier = pathOf.get(name)
@@ -56,8 +64,17 @@ export function readProcessors(
         else findings.errors.push(text)
       }
     if (processor.type === 'masking') checkMasking(processor.entry, path, findings)
+    if (processor.type === 'guardrail') checkGuardrail(processor.entry, path, findings)
     return [processor]
   })
+}
+
+function readOne(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
+  const type = isObject(value) ? value.type : undefined
+  if (type === 'masking') return readMasking(value, path, findings)
+  if (type !== 'guardrail') return readOther(value, path, findings)
+  const entry = checkPart(GuardrailSchema, value, path, findings)
+  return entry && { type, entry, path, ...scopeOf(entry) }
 }
 
 function readMasking(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
@@ -70,14 +87,19 @@ function readOther(value: unknown, path: string, findings: Findings): Configured
   return entry && { type: 'other', entry, path, ...scopeOf(entry) }
 }
 
-function scopeOf(entry: MaskingEntry | OtherProcessorEntry): ProcessorScope {
+/** The Python llm-router waited so long for its guardrails, in milliseconds. */
+const pythonGuardTimeoutMs = 60_000
+
+function scopeOf(entry: MaskingEntry | GuardrailEntry | OtherProcessorEntry): ProcessorScope {
+  const isPython = 'service' in entry && /^(?:nask|sojka)_guard$/.test(entry.service?.type ?? '')
+  const usualMs = isPython ? pythonGuardTimeoutMs : defaultTimeoutMs
   return {
     name: entry.name ?? entry.type,
     models: entry.models,
     groups: entry.groups,
     clients: entry.clients,
     failure: entry.failure ?? 'closed',
-    timeoutMs: entry.timeout === undefined ? defaultTimeoutMs : entry.timeout * 1000,
+    timeoutMs: entry.timeout === undefined ? usualMs : entry.timeout * 1000,
   }
 }
 
@@ -106,10 +128,54 @@ function checkMasking(
   for (const [kind, style] of Object.entries(styles))
     if (style === 'shaped' && !shapedKinds.some((known) => known === kind))
       errors.push(`${path}.styles.${kind}: only ${shapedKinds.join(', ')} can be "shaped"`)
-  for (const [index, { url }] of services.entries()) {
-    const at = `${path}.services[${index}].url`
-    if (!URL.canParse(url)) errors.push(`${at}: not an http:// or https:// address`)
-    else if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
-      errors.push(`${at}: a link-local address`)
-  }
+  for (const [index, { url }] of services.entries())
+    checkAddress(url, `${path}.services[${index}].url`, errors)
 }
+
+function checkAddress(url: string, at: string, errors: string[]): void {
+  if (!URL.canParse(url)) errors.push(`${at}: not an http:// or https:// address`)
+  else if (isLinkLocalOrMetadata(hostOf(url))) errors.push(`${at}: a link-local address`)
+}
+
+function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, '')
+}
+
+function checkGuardrail(
+  { words = [], expressions = [], service, before, action, sample }: GuardrailEntry,
+  path: string,
+  { errors }: Findings,
+): void {
+  if (words.length === 0 && expressions.length === 0 && !service)
+    errors.push(`${path}: a guardrail needs words, expressions or a service`)
+  for (const [index, expression] of expressions.entries()) {
+    const error = expressionError(expression)
+    if (error !== undefined) errors.push(`${path}.expressions[${index}]: ${error}`)
+  }
+  if (sample !== undefined && action !== 'flag') errors.push(`${path}.sample: only with "action": "flag"`)
+  if (!service) return
+  checkAddress(service.url, `${path}.service.url`, errors)
+  if (before === 'masking' && URL.canParse(service.url) && !isOwnHost(hostOf(service.url)))
+    errors.push(
+      `${path}.before: ${JSON.stringify(before)} would send unmasked contents out of the local network; remove it`,
+    )
+}
+
+/** A host on this machine or in a private network: an address of one, or a name without a public domain. */
+function isOwnHost(host: string): boolean {
+  if (isIP(host) === 0)
+    return !host.includes('.') || /\.(?:local|internal|localhost|svc|lan|home\.arpa)$/.test(host)
+  return privateNetworks.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4')
+}
+
+const privateNetworks = new BlockList()
+for (const [network, prefix] of [
+  ['10.0.0.0', 8],
+  ['127.0.0.0', 8],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['100.64.0.0', 10],
+] as const)
+  privateNetworks.addSubnet(network, prefix, 'ipv4')
+privateNetworks.addAddress('::1', 'ipv6')
+privateNetworks.addSubnet('fc00::', 7, 'ipv6')

@@ -5,7 +5,7 @@ const strings = (description: string) =>
 const yesNo = (description: string) => Type.Optional(Type.Boolean({ description }))
 
 /** Kinds of values: short enough for the longest spelling of a pseudonym that is recognised. */
-export const kindPattern = '^[A-Z]{2,7}$'
+const kindPattern = '^[A-Z]{2,7}$'
 const byKind = <Value extends Parameters<typeof Type.Record>[1]>(value: Value, description: string) =>
   Type.Optional(
     Type.Record(Type.String({ pattern: kindPattern }), value, {
@@ -113,6 +113,57 @@ export const MaskingSchema = Type.Object(
   { description: 'Masks personal data and secrets on the way to models, and puts them back into answers.' },
 )
 
+const GuardrailServiceSchema = Type.Object({
+  type: Type.Union(
+    [
+      Type.Literal('http'),
+      Type.Literal('nask_guard'),
+      Type.Literal('sojka_guard'),
+      Type.Literal('moderations'),
+    ],
+    {
+      description:
+        '"http": a service of your own. "nask_guard", "sojka_guard": those of the Python llm-router. "moderations": OpenAI\'s moderations, and what speaks like them.',
+      allowed: '"http", "nask_guard", "sojka_guard" or "moderations"',
+    },
+  ),
+  url: address('Address of the service; of moderations and of your own with its path.'),
+  model: Type.Optional(Type.String({ description: 'Model of the moderations.' })),
+})
+
+/** A verdict on requests. */
+export const GuardrailSchema = Type.Object(
+  {
+    type: Type.Literal('guardrail', { description: 'A verdict on requests.' }),
+    ...scope,
+    words: strings('A request is unsafe that holds one of these words or phrases, in any case.'),
+    expressions: strings('A request is unsafe that matches one of these expressions, in the syntax of RE2.'),
+    service: Type.Optional(GuardrailServiceSchema),
+    action: Type.Optional(
+      Type.Union([Type.Literal('block'), Type.Literal('flag')], {
+        description:
+          'What becomes of an unsafe request: "block" (the default), or "flag", which is logged and counted.',
+        allowed: '"block" or "flag"',
+      }),
+    ),
+    sample: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description: 'With "flag": the share of requests that are judged; 1 unless given.',
+      }),
+    ),
+    before: Type.Optional(
+      Type.Literal('masking', {
+        description:
+          '"masking": it gets contents before they are masked; for services on loopback and private addresses. Otherwise it gets them masked.',
+        allowed: '"masking"',
+      }),
+    ),
+  },
+  { description: 'Judges requests, and blocks or flags those that are unsafe.' },
+)
+
 /** A processor of an extension; its type checks its options. */
 export const OtherProcessorSchema = Type.Object(
   {
@@ -125,7 +176,8 @@ export const OtherProcessorSchema = Type.Object(
   { description: 'A processor of an extension.' },
 )
 
-export const ProcessorSchema = Type.Union([MaskingSchema, OtherProcessorSchema])
+export const ProcessorSchema = Type.Union([MaskingSchema, GuardrailSchema, OtherProcessorSchema])
 
 export type MaskingEntry = Static<typeof MaskingSchema>
+export type GuardrailEntry = Static<typeof GuardrailSchema>
 export type OtherProcessorEntry = Static<typeof OtherProcessorSchema>

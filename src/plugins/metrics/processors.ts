@@ -8,7 +8,7 @@ export function recordProcessors(app: FastifyInstance): (record: ExchangeRecord)
   const families = new Families(app.metrics.client)
   const runs = families.counter({
     name: 'llm_router_processor_runs_total',
-    help: 'Runs of processors by outcome: unchanged, changed, refused, failed_open, failed_closed.',
+    help: 'Runs of processors by outcome: unchanged, changed, flagged, refused, failed_open, failed_closed.',
     labelNames: ['processor', 'outcome'],
   })
   const seconds = families.histogram({

@@ -1,6 +1,9 @@
 import type { ConfiguredProcessor, ProcessorScope } from '../../config/processors/read.ts'
-import type { MaskingEntry } from '../../config/processors/schema.ts'
+import type { GuardrailEntry, MaskingEntry } from '../../config/processors/schema.ts'
 import type { Config } from '../../config/settings.ts'
+import type { Judge } from '../../processors/guardrails/judge.ts'
+import { localJudge } from '../../processors/guardrails/local-judge.ts'
+import { httpJudge, moderationsJudge, pythonJudge } from '../../processors/guardrails/service-judges.ts'
 import type { MaskingPlan, MaskingService } from '../../processors/masking/masking.ts'
 import { MaskingRules } from '../../processors/masking/masking-rules.ts'
 import { presidio } from '../../processors/masking/presidio.ts'
@@ -54,24 +57,32 @@ export function compiled(
   const list = configured.flatMap((entry): CompiledProcessor[] => {
     const scope = { ...entry, appliesTo: scopeTest(entry) }
     if (entry.type === 'masking') return [maskingOf(entry.entry, scope)]
+    if (entry.type === 'guardrail')
+      return [{ ...commonOf(scope), type: 'own', processor: guardrail(entry.entry) }]
     const { type, options = {} } = entry.entry
     const known = types.find(type)
     if (!known) {
-      const names = ['masking', ...types.names()].join(', ')
+      const names = ['masking', 'guardrail', ...types.names()].join(', ')
       errors.push(`${entry.path}.type: no processor ${JSON.stringify(type)}; known: ${names}`)
       return []
     }
     try {
-      const { name, models, groups, clients, failure, timeoutMs, appliesTo } = scope
-      const common = { name, models, groups, clients, failure, timeoutMs, appliesTo }
-      return [{ ...common, type: 'own', processor: known.create(options) }]
+      return [{ ...commonOf(scope), type: 'own', processor: known.create(options) }]
     } catch (error) {
       errors.push(`${entry.path}.options: ${error instanceof Error ? error.message : String(error)}`)
       return []
     }
   })
   if (errors.length > 0) throw new ConfigError(errors)
-  return { list: [...list, ...forced], onRequest }
+  const own = guardrailsOf(config).map((entry): OwnProcessor => {
+    const common = { ...everywhere(`forced-${entry.service?.type}`), timeoutMs: forcedGuardTimeoutMs }
+    return { ...common, type: 'own', processor: guardrail(entry) }
+  })
+  const early = configured.filter((entry) => entry.type === 'guardrail' && entry.entry.before === 'masking')
+  const isEarly = ({ name }: CompiledProcessor): boolean => early.some((entry) => entry.name === name)
+  const masking = [...list.filter(({ type }) => type === 'masking'), ...forced]
+  const others = list.filter((each) => each.type !== 'masking' && !isEarly(each))
+  return { list: [...list.filter(isEarly), ...masking, ...others, ...own], onRequest }
 }
 
 /** Masking as the variables have it. */
@@ -84,6 +95,59 @@ function requested({ maskingPipeline, maskerPiiHost }: Config): MaskingEntry {
       ? { services: [{ type: 'pii_masker' as const, url: maskerPiiHost }] }
       : {}),
   }
+}
+
+/** The Python llm-router waited so long for its guardrails, in milliseconds. */
+const forcedGuardTimeoutMs = 60_000
+
+/** Guardrails as the variables have them. */
+function guardrailsOf({
+  forceGuardrailRequest,
+  guardrailPipeline,
+  naskGuardHost,
+  sojkaGuardHost,
+}: Config): GuardrailEntry[] {
+  if (!forceGuardrailRequest) return []
+  const urls = { nask_guard: naskGuardHost, sojka_guard: sojkaGuardHost }
+  return guardrailPipeline.map((type) => ({ type: 'guardrail', service: { type, url: urls[type] } }))
+}
+
+function guardrail({
+  words = [],
+  expressions = [],
+  service,
+  action,
+  sample = 1,
+}: GuardrailEntry): ContentProcessor {
+  const judges = [
+    ...(words.length + expressions.length > 0 ? [localJudge(words, expressions)] : []),
+    ...(service ? [judgeOf(service)] : []),
+  ]
+  return {
+    async request(contents, { signal }) {
+      const texts = contents.filter((text) => text.trim() !== '')
+      if (texts.length === 0 || (sample < 1 && Math.random() >= sample)) return { type: 'pass' }
+      const verdicts = await Promise.all(judges.map((judge) => judge(texts, signal)))
+      if (!verdicts.includes('unsafe')) return { type: 'pass' }
+      return { type: action === 'flag' ? 'flag' : 'block' }
+    },
+  }
+}
+
+function judgeOf({ type, url, model }: NonNullable<GuardrailEntry['service']>): Judge {
+  switch (type) {
+    case 'http':
+      return httpJudge(url, postJson)
+    case 'moderations':
+      return moderationsJudge(url, model, postJson)
+    case 'nask_guard':
+    case 'sojka_guard':
+      return pythonJudge(type, url, postJson)
+  }
+}
+
+function commonOf({ name, models, groups, clients, failure, timeoutMs, appliesTo }: Common): Common {
+  return { name, models, groups, clients, failure, timeoutMs, appliesTo }
 }
 
 function everywhere(name: string): Common {
@@ -109,9 +173,8 @@ function maskingOf(entry: MaskingEntry, scope: Common): MaskingProcessor {
     ...{ off, words, expressions: Object.fromEntries(lists) },
     phoneCountries: entry.phone_countries ?? defaultCountries,
   })
-  const { name, models, groups, clients, failure, timeoutMs, appliesTo } = scope
   return {
-    ...{ name, models, groups, clients, failure, timeoutMs, appliesTo },
+    ...commonOf(scope),
     type: 'masking',
     plan: {
       rules,

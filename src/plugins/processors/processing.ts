@@ -80,7 +80,12 @@ export class Processing {
   /** A chat whose tokens are counted: its bytes, and the body that they are read as. */
   async counted(client: ClientRequest): Promise<ClientRequest> {
     const changed = await this.client(client)
-    if (changed.source.from === 'router' || client.source.from === 'router') return changed
+    if (changed.source.from === 'router') {
+      // Who counts reads the body again, and must find what was processed.
+      const { request } = changed.source
+      const { checkRequest: _check, ...chat } = client.dialect.chat
+      return { ...changed, dialect: { ...client.dialect, chat: { ...chat, readRequest: () => request } } }
+    }
     const read = client.readBody()
     const bytes = await this.body(
       Buffer.from(JSON.stringify(read)),
@@ -93,7 +98,8 @@ export class Processing {
 
   /** A chat in the canonical form. */
   async chat(request: ChatRequest): Promise<ChatRequest> {
-    const bytes = await this.body(Buffer.from(JSON.stringify(request)), chatShape, 'chat')
+    const { anonymize: _switch, ...extras } = request.extras
+    const bytes = await this.body(Buffer.from(JSON.stringify({ ...request, extras })), chatShape, 'chat')
     return JSON.parse(bytes.toString())
   }
 
@@ -123,7 +129,8 @@ export class Processing {
         checkProtection(processor, contents)
         const current = contents.texts.map((found, index) => ({ ...found, text: texts[index] ?? '' }))
         const done = await this.#inTime(processor, (signal) => this.#run(processor, current, bytes, signal))
-        record(done.values > 0 ? 'changed' : 'unchanged', done.values)
+        const flagged = done.isFlagged ? 'flagged' : undefined
+        record(flagged ?? (done.values > 0 ? 'changed' : 'unchanged'), done.values)
         texts = done.texts
       } catch (thrown) {
         this.#failed(processor, thrown, record)
@@ -205,7 +212,7 @@ export class Processing {
     current: { text: string; run: number; isSystem: boolean }[],
     bytes: Buffer,
     signal: AbortSignal,
-  ): Promise<{ texts: string[]; values: number }> {
+  ): Promise<{ texts: string[]; values: number; isFlagged?: boolean }> {
     if (processor.type === 'masking') {
       const asked = askedFormats(bytes.toString())
       this.#pseudonyms ??= new Pseudonyms(this.#around.key.bytes, (kind) =>
@@ -225,6 +232,8 @@ export class Processing {
         const values = verdict.contents.filter((text, index) => text !== contents[index]).length
         return { texts: [...verdict.contents], values }
       }
+      case 'flag':
+        return { texts: contents, values: 0, isFlagged: true }
       case 'block':
         throw blocked(processor.name)
     }

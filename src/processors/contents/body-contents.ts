@@ -71,8 +71,10 @@ export class BodyContents {
       case 'opaque':
         return
       case 'keep':
-      case 'schema':
         this.#keep(node, at.path)
+        return
+      case 'schema':
+        this.#schema(node, { ...at, isSystem: true })
         return
       case 'text':
         if (node.type === 'string') this.#text(node, at)
@@ -239,6 +241,21 @@ export class BodyContents {
     }
   }
 
+  /** Descriptions and examples in a schema are words of who wrote it; all else is what the protocol needs. */
+  #schema(node: JsonNode, at: Place): void {
+    if (node.type === 'array') {
+      for (const [index, item] of node.items.entries())
+        this.#schema(item, { ...at, path: `${at.path}[${index}]` })
+    } else if (node.type === 'object') {
+      for (const { key, value } of node.members) {
+        const path = at.path === '' ? key : `${at.path}.${key}`
+        this.kept.push({ text: key, path })
+        if (schemaWords.has(key)) this.#value(value, { ...at, path })
+        else this.#schema(value, { ...at, path })
+      }
+    } else this.#keep(node, at.path)
+  }
+
   #keep(node: JsonNode, path: string): void {
     switch (node.type) {
       case 'string':
@@ -264,6 +281,11 @@ export class BodyContents {
     if (holdsText(node)) this.unprotected.push(path)
   }
 }
+
+/** Members of schemas and tools that hold words and values. */
+const schemaWords: ReadonlySet<string> = new Set([
+  ...['description', 'title', 'default', 'example', 'examples', 'const', 'enum', 'instructions'],
+])
 
 interface Place {
   readonly path: string

@@ -1,5 +1,6 @@
 import type { EventLoopBudget } from '../../lib/yield-to-event-loop.ts'
 import { type BuiltInKind, builtInKinds, literalKind } from '../../sdk/masked-kinds.ts'
+import { findPrivateKeys } from './find-secrets.ts'
 import { builtInFinders, certainKinds, mayHoldBuiltIn } from './kinds.ts'
 import { type Finder, type Match, withoutOverlaps } from './match.ts'
 import { normalText } from './normal.ts'
@@ -19,7 +20,7 @@ export interface MaskingChoice {
 }
 
 /** Detection works on slices of a text of so many characters, with so many of the neighbouring ones around each. */
-const sliceLength = 16_384
+const sliceLength = 8_192
 const overlap = 512
 
 /** Finds what is to be masked. */
@@ -27,6 +28,7 @@ export class MaskingRules {
   readonly #builtIn: readonly Finder[]
   readonly #certain: readonly Finder[]
   readonly #own: readonly Finder[]
+  readonly #findsSecrets: boolean
 
   constructor({ off, words, expressions, phoneCountries }: MaskingChoice) {
     const finders = builtInFinders({ phoneCountries })
@@ -35,6 +37,7 @@ export class MaskingRules {
       on.some((each) => each === kind) ? [find] : [],
     )
     this.#builtIn = inOrder
+    this.#findsSecrets = on.includes('SECRET')
     this.#certain = on.filter((kind) => certainKinds.has(kind)).map((kind) => finders[kind])
     this.#own = [
       ...Object.entries(words).map(([kind, list]) => wordFinder(kind, list)),
@@ -57,7 +60,7 @@ export class MaskingRules {
     const finders = isSearched ? [...this.#own, ...this.#builtIn] : this.#own
     for (let from = 0; from < text.length && finders.length > 0; from += sliceLength) {
       const first = Math.max(0, from - overlap)
-      const slice = text.slice(first, from + sliceLength + overlap)
+      const slice = text.slice(first, tokenEnd(text, from + sliceLength + overlap))
       for (const find of finders)
         for (const match of find(slice)) {
           const [start, end] = [first + match.start, first + match.end]
@@ -65,6 +68,7 @@ export class MaskingRules {
         }
       await budget.take()
     }
+    if (isSearched && this.#findsSecrets) matches.push(...findPrivateKeys(text))
     const placed = matches.map((match) => ({
       ...match,
       start: normal.startOf(match.start),
@@ -85,6 +89,16 @@ export class MaskingRules {
       return false
     })
   }
+}
+
+/** The longest value without a space, in characters. */
+const longestToken = 16_384
+
+/** The end of what begins before an offset and has no space in it. */
+function tokenEnd(text: string, offset: number): number {
+  const space = /\s/g
+  space.lastIndex = offset
+  return Math.min(space.exec(text)?.index ?? text.length, offset + longestToken)
 }
 
 /** A pseudonym is put back only at the start of a word, so what is masked begins there; neighbours without anything between are one. */

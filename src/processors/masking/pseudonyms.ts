@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { type ShapedKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 
 /** Digits and consonants that are hard to confuse, and that make no words. */
-export const alphabet = '23456789bcdfghjkmnpqrstvwxyz'
+const alphabet = '23456789bcdfghjkmnpqrstvwxyz'
 const usualLength = 8
 const longLength = 12
 

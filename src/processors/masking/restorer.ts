@@ -91,7 +91,7 @@ export interface Writing {
   written(value: string): string
 }
 
-export const plainWriting: Writing = { passed: () => undefined, written: (value) => value }
+const plainWriting: Writing = { passed: () => undefined, written: (value) => value }
 
 /** A place where an answer became longer or shorter. */
 export interface Shift {

@@ -84,7 +84,11 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         }
       }
       if (typeof body.previous_response_id === 'string' && !remembered.history) throw previousNotFound(body)
-      const counted = { ...client, dialect: forOneRequest(client.dialect, { remembered, onAnswer() {} }) }
+      const counted = {
+        ...client,
+        dialect: forOneRequest(client.dialect, { remembered, onAnswer() {} }),
+        remembers: isKeptHere,
+      }
       const tokens = await app.operations.countPrompt(counted, request)
       if (tokens === undefined) reply.header('x-llm-router-estimate', 'true')
       const estimated = tokens ?? estimateTokens(asMessages(counted, app.dialects.get('anthropic')))

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { isObject } from '../../src/lib/json/read.ts'
+import { closedPort, post } from '../helpers/http.ts'
+import { startRouter } from '../helpers/router.ts'
+import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/scripted-upstream.ts'
+import { clientDialects, requestIn } from './dialect-players.ts'
+import { startEcho } from './echo-upstream.ts'
+
+const address = 'jan.kowalski@firma.pl'
+let echo: ScriptedUpstream
+const open: { close(): Promise<void> }[] = []
+
+before(async () => {
+  echo = await startEcho({ say: () => ({ text: 'Fine.' }) })
+})
+after(() => echo.close())
+afterEach(async () => {
+  for (const each of open.splice(0).toReversed()) await each.close()
+})
+
+async function routerWith(processors: unknown[], env: Record<string, string> = {}) {
+  const providers = [{ api_type: 'vllm', api_host: echo.url, model_path: 'up' }]
+  const router = await startRouter({
+    models: { processors, g: { m: { providers } }, active_models: { g: ['m'] } },
+    env,
+  })
+  open.push(router)
+  return router
+}
+
+/** A service that answers by what it got. */
+async function serviceWith(answer: (request: RecordedRequest) => unknown): Promise<ScriptedUpstream> {
+  const service = await startUpstream((request) => ({ kind: 'reply', body: answer(request) }))
+  open.push(service)
+  return service
+}
+
+const chat = (content: string) => ({ model: 'm', messages: [{ role: 'user', content }] })
+
+test('a blocked request is told in each dialect, and no server is asked', async () => {
+  const router = await routerWith([
+    { type: 'guardrail', words: ['Blue Falcon'], expressions: ['(?i)drop\\s+table'] },
+  ])
+  const before = echo.requests.length
+  for (const dialect of clientDialects)
+    for (const stream of [false, true])
+      for (const text of ['about blue  FALCON.', 'DROP table users', 'Blue F\u200balcon']) {
+        const { path, body } = requestIn(dialect, text, { stream })
+        const answer = await post(router.url + path, body)
+        assert.equal(answer.status, 400, answer.text)
+        assert.equal(answer.headers.get('x-should-retry'), 'false')
+        assert.match(answer.text, /blocked by 'guardrail'/)
+      }
+  assert.equal(echo.requests.length, before)
+  assert.equal((await post(`${router.url}/v1/chat/completions`, chat('blue falcons'))).status, 200)
+})
+
+test('services judge contents alone, masked unless they are asked before', async () => {
+  const seen: string[] = []
+  const judge = await serviceWith(({ raw }) => {
+    seen.push(raw.toString())
+    return { safe: !raw.includes('bad') }
+  })
+  const service = { type: 'http', url: `${judge.url}/judge` }
+  for (const [more, isMasked] of [
+    [{}, true],
+    [{ before: 'masking' }, false],
+  ] as const) {
+    const router = await routerWith([{ type: 'guardrail', service, ...more }, { type: 'masking' }])
+    assert.equal((await post(`${router.url}/v1/chat/completions`, chat(`good ${address}`))).status, 200)
+    assert.equal(seen.at(-1)?.includes(address), !isMasked)
+    assert.deepEqual(Object.keys(JSON.parse(seen.at(-1) ?? '')), ['contents'])
+    const blocked = await post(`${router.url}/v1/chat/completions`, chat('bad'))
+    assert.deepEqual([blocked.status, JSON.parse(blocked.text).error.code], [400, 'content_filter'])
+  }
+})
+
+test('the guardrails of the Python router and moderations are understood', async () => {
+  const service = await serviceWith(({ url, body }) => {
+    const isBad = JSON.stringify(body).includes('bad')
+    if (url.includes('/moderations')) {
+      const input = isObject(body) && Array.isArray(body.input) ? body.input : []
+      return { results: input.map(() => ({ flagged: isBad })) }
+    }
+    return { results: { safe: !isBad, detailed: [] } }
+  })
+  for (const judge of [
+    { type: 'nask_guard', url: service.url },
+    { type: 'sojka_guard', url: service.url },
+    { type: 'moderations', url: `${service.url}/v1/moderations`, model: 'omni' },
+  ]) {
+    const router = await routerWith([{ type: 'guardrail', service: judge }])
+    assert.equal((await post(`${router.url}/v1/chat/completions`, chat('good'))).status, 200)
+    assert.equal((await post(`${router.url}/v1/chat/completions`, chat('bad'))).status, 400)
+  }
+  assert.ok(service.requests.some(({ url }) => url === '/api/guardrails/sojka_guard'))
+})
+
+test('LLM_ROUTER_FORCE_GUARDRAIL_REQUEST judges every request, by all of its services', async () => {
+  const nask = await serviceWith(() => ({ results: { safe: true } }))
+  const sojka = await serviceWith(({ raw }) => ({ results: { safe: !raw.includes('bad') } }))
+  const router = await routerWith([], {
+    LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: '1',
+    LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST: 'nask_guard,sojka_guard',
+    LLM_ROUTER_GUARDRAIL_NASK_GUARD_HOST: nask.url,
+    LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: sojka.url,
+  })
+  assert.equal((await post(`${router.url}/v1/chat/completions`, chat('good'))).status, 200)
+  assert.equal((await post(`${router.url}/v1/chat/completions`, chat('bad'))).status, 400)
+  assert.equal(nask.requests.length, 2)
+})
+
+test('"flag" lets a request pass and says so; a guardrail that fails refuses or lets pass', async () => {
+  const flagging = await routerWith([{ type: 'guardrail', words: ['secret'], action: 'flag' }])
+  const logged = flagging.requestLogged()
+  assert.equal((await post(`${flagging.url}/v1/chat/completions`, chat('a secret'))).status, 200)
+  assert.deepEqual((await logged).processors, [{ processor: 'guardrail', outcome: 'flagged', values: 0 }])
+  const nonsense = await serviceWith(() => ({ results: {} }))
+  for (const url of [nonsense.url, await closedPort()]) {
+    const entry = { type: 'guardrail', timeout: 1, service: { type: 'sojka_guard', url } }
+    const closed = await routerWith([entry])
+    assert.equal((await post(`${closed.url}/v1/chat/completions`, chat('x'))).status, 503)
+    const lenient = await routerWith([{ ...entry, failure: 'open' }])
+    assert.equal((await post(`${lenient.url}/v1/chat/completions`, chat('x'))).status, 200)
+  }
+})
+
+test('errors of guardrails stop the start, each with its path', async () => {
+  const service = { type: 'http', url: 'https://judge.example.com/x' }
+  for (const [entry, expected] of [
+    [{}, /processors\[0\]: a guardrail needs words, expressions or a service/],
+    [{ expressions: ['x(?=y)'] }, /processors\[0\]\.expressions\[0\]: look-around at character 2/],
+    [{ service, before: 'masking' }, /processors\[0\]\.before: .*out of the local network/],
+    [{ words: ['x'], sample: 0.5 }, /processors\[0\]\.sample: only with "action": "flag"/],
+  ] as const)
+    await assert.rejects(routerWith([{ type: 'guardrail', ...entry }]), expected)
+})
