@@ -2,7 +2,7 @@
 
 import { signal, useSignal } from '@preact/signals'
 import { render } from 'preact'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useMemo } from 'preact/hooks'
 import {
   clock,
   Dialog,
@@ -114,7 +114,8 @@ function Confirm({ action, target, model, onClose }) {
 }
 
 function Weights({ model, onClose }) {
-  const { targets = [] } = status.value.models.find(({ name }) => name === model) ?? {}
+  // As they were when the dialog opened: what a person types must not be drawn over.
+  const { targets = [] } = useMemo(() => status.peek().models.find(({ name }) => name === model) ?? {}, [])
   const save = async (form) => {
     const weights = Object.fromEntries(
       targets.map(({ id }, index) => {
@@ -133,7 +134,7 @@ function Weights({ model, onClose }) {
         { id, weight, configured_weight: configured },
         index,
       ) => html`<label class="field" key=${id}><span class="cut">${id}</span>
-        <input type="number" name=${`weight-${index}`} min="0" max="1" step="0.01" value=${configured === undefined ? '' : weight}
+        <input type="number" name=${`weight-${index}`} min="0" max="1" step="0.01" defaultValue=${configured === undefined ? '' : share(weight)}
           placeholder=${`configured: ${configured ?? weight}`} /></label>`,
     )}</div>
   </${Question}>`

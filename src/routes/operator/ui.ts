@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { consoleRole } from '../../config/settings-sign-in.ts'
+import { acceptsHtml } from '../../lib/accepts-html.ts'
 import { endpointPaths, hasTrailingSlash } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
@@ -27,7 +28,10 @@ const FileParams = Type.Object({ build: Type.String(), '*': Type.String() })
 const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const { console } = app
   if (!console) return
-  const role = consoleRole(app.config)
+  // Where somebody can sign in, a person is asked to. A program gets the page, in which nothing is secret; with client keys it needs one.
+  const asksPeople = !app.config.authEnabled && consoleRole(app.config).role !== undefined
+  const isKnown = (request: FastifyRequest, reply: FastifyReply): boolean =>
+    app.sessions.find(request) !== undefined || app.rights.isOperator(request, reply)
   const send = (request: FastifyRequest, reply: FastifyReply, root: string, page = ''): FastifyReply => {
     const path = page === '' ? root : `${root}/${page}`
     if (hasTrailingSlash(request.url)) {
@@ -35,6 +39,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       return reply.redirect(`..${path.slice(path.lastIndexOf('/'))}${query}`)
     }
     const { html, headers } = console.page('index.html', path, root)
+    if (asksPeople && acceptsHtml(request.headers.accept) && !isKnown(request, reply)) throw notSignedIn()
     const session = app.sessions.find(request) ? 'yes' : ''
     return reply
       .headers(headers)
@@ -42,10 +47,10 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       .send(html.replace('{{signed-in}}', session))
   }
   for (const root of endpointPaths(app.config.endpointPrefix, { fixed: ['/ui'], prefixed: ['/ui'] })) {
-    app.get(root, { config: { admin: true, docs, ...role } }, (request, reply) => send(request, reply, root))
+    app.get(root, { config: { admin: true, docs } }, (request, reply) => send(request, reply, root))
     app.get(
       `${root}/:page`,
-      { config: { admin: true, docs: pageDocs, ...role }, schema: { params: Params } },
+      { config: { admin: true, docs: pageDocs }, schema: { params: Params } },
       (request, reply) => {
         const page = pages.find((each) => each === request.params.page)
         if (page === undefined) throw notFound()
@@ -87,6 +92,10 @@ function codingOf(accepted = ''): 'br' | 'gzip' | 'identity' {
   )
   if (codings.has('br')) return 'br'
   return codings.has('gzip') ? 'gzip' : 'identity'
+}
+
+function notSignedIn(): RouterError {
+  return new RouterError('auth', 'Sign in with an operator key', { code: 'missing_api_key' })
 }
 
 function notFound(): RouterError {
