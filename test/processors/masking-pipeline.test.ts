@@ -78,7 +78,11 @@ test('without processors nothing changes, and a request is masked that asks for 
 
 test('a text endpoint and a chat with a named prompt are masked on request', async () => {
   const router = await routerWith([])
-  const simplified = await post(`${router.url}/api/simplify_text`, { model_name: 'm', texts: [address], anonymize: true })
+  const simplified = await post(`${router.url}/api/simplify_text`, {
+    model_name: 'm',
+    texts: [address],
+    anonymize: true,
+  })
   assert.ok(simplified.text.includes(address), simplified.text)
   assert.equal(sent().raw.includes(address), false)
   const [named] = router.app.prompts.list()
@@ -283,7 +287,9 @@ test('"system": false leaves system prompts as they are', async () => {
 
 test('descriptions and examples of tools are masked, their names and types are not', async () => {
   const router = await routerWith([{ type: 'masking' }])
-  const properties = { to: { type: 'string', description: `Such as ${address}`, examples: [address], enum: [address] } }
+  const properties = {
+    to: { type: 'string', description: `Such as ${address}`, examples: [address], enum: [address] },
+  }
   const tools = [{ type: 'function', function: { name: 'send', parameters: { type: 'object', properties } } }]
   const { status, text } = await post(`${router.url}/v1/chat/completions`, chat('Hi', { tools }))
   assert.equal(status, 200, text)
