@@ -46,8 +46,8 @@ function fieldsOf(step: Step): Record<string, unknown> {
         error_code: step.error?.code,
       }
     case 'began': {
-      const { model, id, type, upstreamModel } = step.target
-      return { model, target: id, provider_type: type.name, upstream_model: upstreamModel }
+      const { model, id, type } = step.target
+      return { model, target: id, provider_type: type.name }
     }
     case 'attempt': {
       const { target, result, durationMs } = step.attempt

@@ -13,9 +13,17 @@ export function expressionError(expression: string): string | undefined {
     return RE2JS.compile(expression).matches('') ? 'it matches an empty text' : undefined
   } catch (error) {
     if (!(error instanceof RE2JSException)) throw error
-    const part = /`(.*)`$/s.exec(error.message)?.[1]
+    const part = quotedIn(error.message)
     const at = part === undefined ? -1 : expression.indexOf(part)
     const where = at === -1 ? '' : ` at character ${at + 1}`
     return `${error.message.replace(/^error parsing regexp: /, '')}${where}`
   }
+}
+
+/** The part of the expression that the message ends with, between backticks. */
+function quotedIn(message: string): string | undefined {
+  const begin = message.indexOf('`')
+  return begin !== -1 && begin < message.length - 1 && message.endsWith('`')
+    ? message.slice(begin + 1, -1)
+    : undefined
 }
