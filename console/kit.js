@@ -3,7 +3,7 @@
 import { signal, useSignal } from '@preact/signals'
 import htm from 'htm'
 import { Component, h } from 'preact'
-import { useEffect, useId, useRef } from 'preact/hooks'
+import { useEffect, useId, useLayoutEffect, useRef } from 'preact/hooks'
 
 export const html = htm.bind(h)
 
@@ -293,7 +293,8 @@ export function Spark({ values, label }) {
 export function Dialog({ title, kind = 'question', onClose, children }) {
   const dialog = useRef()
   const id = useId()
-  useEffect(() => {
+  // Before the page is drawn: the first key that somebody types must meet the dialog open.
+  useLayoutEffect(() => {
     const { current } = dialog
     const before = document.activeElement
     current.showModal()
