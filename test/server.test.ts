@@ -129,17 +129,19 @@ test('stdout is JSON lines where it is no terminal, and pretty on demand', async
   for (const line of json.stdout().trimEnd().split('\n'))
     assert.equal(typeof JSON.parse(line).level, 'string')
   const pretty = start({ LLM_ROUTER_LOG_FORMAT: 'pretty' })
-  await pretty.seen('stdout', /INFO.*listening/)
+  const [, port] = await pretty.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
+  await fetch(`http://127.0.0.1:${port}/v1/models`)
+  await pretty.seen('stdout', /^\d\d:\d\d:\d\d GET \/v1\/models 200 \d+ ms\n/m)
   await stop(pretty)
 })
 
 test('the log file gets JSON lines and is opened anew on SIGUSR2', async () => {
   const file = join(folder, 'router.log')
-  const server = start({ LLM_ROUTER_LOG_FILENAME: file, LLM_ROUTER_LOG_FORMAT: 'pretty' })
-  const [, port] = await server.seen('stderr', /listens on http:\/\/127\.0\.0\.1:(\d+)/)
+  const server = start({ LLM_ROUTER_LOG_FILENAME: file, LLM_ROUTER_LOG_FORMAT: 'json' })
+  const [, port] = await server.seen('stdout', /"port":(\d+)/)
   const ping = async (id: string): Promise<void> => {
     await fetch(`http://127.0.0.1:${port}/ping`, { headers: { 'x-request-id': id } })
-    await server.seen('stdout', new RegExp(`request_id: "${id}"`))
+    await server.seen('stdout', new RegExp(`"request_id":"${id}"`))
   }
   await ping('before')
   renameSync(file, `${file}.1`)

@@ -54,7 +54,7 @@ async function filesWithErrors(declaration: string): Promise<string[]> {
       join(folder, 'tsconfig.json'),
       JSON.stringify({
         extends: `${root}/tsconfig.json`,
-        compilerOptions,
+        compilerOptions: { ...compilerOptions, incremental: false },
         files: ['augmented.d.ts', ...files],
         include: [],
       }),
