@@ -43,7 +43,9 @@ export default fp(
         ended.shift()
         unlisted++
       }
-      ended.push({ record, timing: { timeline, reasons, startedAt }, endedAt: Date.now() })
+      // What else a record has leads to the request, and its body would stay in memory until the next report.
+      const { estimatedTokens: _tokens, processed: _processed, ...kept } = record
+      ended.push({ record: kept, timing: { timeline, reasons, startedAt }, endedAt: Date.now() })
     })
     const take = (): ActivityPart | undefined => {
       const load = loadOf(app)

@@ -5,9 +5,11 @@ import { errorWords } from '../../sdk/console/error-words.ts'
 import type { RecentRequest, RequestAttempt } from '../../sdk/console/recent-requests.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 
-/** What is kept of a request that has ended, until it is reported. */
+type KeptRecord = Omit<ExchangeRecord, 'estimatedTokens' | 'processed'>
+
+/** What is kept of a request that has ended, until it is reported: nothing that leads to its body. */
 export interface EndedRequest {
-  readonly record: ExchangeRecord
+  readonly record: KeptRecord
   readonly timing: Pick<Exchange, 'timeline' | 'reasons' | 'startedAt'>
   /** Milliseconds since 1970. */
   readonly endedAt: number
@@ -78,7 +80,7 @@ function shownAttempt(
 }
 
 /** After the first token of a stream; null: unknown. */
-function speedOf({ usage, firstContentMs, durationMs }: ExchangeRecord): number | null {
+function speedOf({ usage, firstContentMs, durationMs }: KeptRecord): number | null {
   const tokens = usage?.completionTokens ?? 0
   const ms = durationMs - (firstContentMs ?? durationMs)
   return tokens < 2 || ms < 1 ? null : tenths(((tokens - 1) * 1000) / ms)
