@@ -10,14 +10,14 @@ test('a connection that breaks within a transaction fails that and nothing else'
   t.after(() => postgres.remove())
   const address = databaseAddress(postgres.url())
   assert.ok(address)
-  const told: Error[] = []
-  const { db, close } = await openDatabase(address, (error) => told.push(error))
+  const told = Promise.withResolvers<Error>()
+  const { db, close } = await openDatabase(address, told.resolve)
   t.after(() => close())
   // Between two statements nobody waits for an answer of the connection: its error is an event, which must not end the process.
   const broken = db.transaction().execute(async (rows) => {
     await sql`select 1`.execute(rows)
     await postgres.stop()
-    while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+    await told.promise
     await sql`select 2`.execute(rows)
   })
   await assert.rejects(broken)

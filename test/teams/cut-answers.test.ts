@@ -22,6 +22,7 @@ test('a whole answer that its client did not wait for counts its prompt and what
     const headers = [`authorization: Bearer ${key}`]
     const socket = await openRequest(house.router.url, '/v1/chat/completions', body, `left-${index}`, headers)
     await upstream.requestReceived(index)
+    // What was probably written is estimated from the time that has passed.
     await new Promise((resolve) => setTimeout(resolve, 100))
     socket.destroy()
     await once(socket, 'close')
