@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import { tenths } from '../lib/tenths.ts'
 import type { Step } from '../relay/steps.ts'
 
 /**
@@ -74,8 +75,4 @@ function fieldsOf(step: Step): Record<string, unknown> {
     case 'exhausted':
       return { model: step.model, error_code: step.error.code }
   }
-}
-
-function tenths(ms: number): number {
-  return Math.round(ms * 10) / 10
 }

@@ -1,4 +1,5 @@
 import { present } from '../../lib/json/read.ts'
+import { tenths } from '../../lib/tenths.ts'
 import type { Exchange, ExchangeRecord } from '../../relay/exchange.ts'
 import type { TimedAttempt } from '../../relay/timeline.ts'
 import { errorWords } from '../../sdk/console/error-words.ts'
@@ -69,11 +70,11 @@ function shownAttempt(
   return {
     ...{ target: target.id, model: target.model, type: target.type.name },
     reason: reason ? reason : null,
-    start_ms: tenths(startedAt - request.startedAt),
+    start_ms: Math.max(0, tenths(startedAt - request.startedAt)),
     queue_ms: tenths(queueMs),
     ttft_ms: firstContentMs === undefined ? null : tenths(firstContentMs),
     // The end of a stream is known a moment after its last byte.
-    end_ms: end ? tenths(Math.min(end.at - request.startedAt, request.durationMs)) : null,
+    end_ms: end ? Math.max(0, tenths(Math.min(end.at - request.startedAt, request.durationMs))) : null,
     outcome: end?.outcome ?? 'cancelled',
     ...(end?.error ? { error: shownError(end.error) } : {}),
   }
@@ -104,8 +105,4 @@ function codeOf({ causeCode, code, kind }: RouterError): string {
 export function shownName(name: string): string {
   const safe = name.replaceAll(/[\p{Cc}\p{Cf}]/gu, '?')
   return safe.length > 128 ? `${safe.slice(0, 127)}…` : safe
-}
-
-function tenths(ms: number): number {
-  return Math.max(0, Math.round(ms * 10) / 10)
 }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { tenths } from '../../lib/tenths.ts'
 import type { ExchangeRecord } from '../../relay/exchange.ts'
 
 /**
@@ -58,8 +59,4 @@ function errorFields({ error }: ExchangeRecord): Record<string, unknown> {
     error_cause: causeCode,
     upstream_text: upstreamText,
   }
-}
-
-function tenths(ms: number): number {
-  return Math.round(ms * 10) / 10
 }

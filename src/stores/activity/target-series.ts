@@ -1,3 +1,4 @@
+import { tenths } from '../../lib/tenths.ts'
 import { type Range, rangeNames, ranges, type TargetHistory } from '../../sdk/console/history.ts'
 import type { TargetCounts } from './store.ts'
 
@@ -89,8 +90,4 @@ export class TargetSeries {
       return view ? [{ id, model, ...view }] : []
     })
   }
-}
-
-function tenths(value: number): number {
-  return Math.round(value * 10) / 10
 }
