@@ -53,7 +53,7 @@ export function loadModels(text: string, sources: TargetSources, fleet: FleetSna
   const aliases = readAliases(root, { configured, published, mayGrow }, findings)
   const processors = readProcessors(
     root,
-    { models: new Set(models.map(({ alias }) => alias)), mayGrow },
+    { models: new Set(models.map(({ alias }) => alias)), mayGrow, env: sources.env },
     findings,
   )
   // Providers of one server share what is wrong with it.

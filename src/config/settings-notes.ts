@@ -17,11 +17,11 @@ const remarks: Readonly<Record<string, string>> = {
   AUTH_RATE_LIMIT_ENABLED: 'no effect: each key has the limits that its record in the keys file gives it',
   AUTH_DEFAULT_RATE_LIMIT: 'no effect: each key has the limits that its record in the keys file gives it',
   MAX_REQUEST_BODY_SIZE: 'no effect: LLM_ROUTER_BODY_LIMIT bounds request bodies',
+  ALLOW_UNPROTECTED: 'no effect: all protections that variables can ask for are there',
 }
 
 const unsupported = new Set([
   ...['REDIS_TIMEOUT', 'RATE_LIMITING_CONFIG', 'UTILS_PLUGINS_PIPELINE'],
-  ...['FORCE_GUARDRAIL_RESPONSE', 'GUARDRAIL_STRATEGY_PIPELINE_RESPONSE'],
   ...['AUTH_KEY_CACHE_TTL', 'AUTH_KEY_CACHE_JITTER', 'AUTH_KEY_PREFIX', 'AUTH_KEY_LENGTH', 'AUTH_AUDIT'],
   ...['AUTH_ROTATION_GRACE_PERIOD'],
   ...['SERVICES_MONITOR_INTERVAL_SECONDS', 'KEEPALIVE_MODEL_MONITOR_INTERVAL_SECONDS'],
@@ -30,11 +30,6 @@ const unsupported = new Set([
 ])
 const unsupportedFamily =
   /^(?:AUTH_VAULT|AUTH_REDIS|LANGCHAIN_RAG|ROUTING_INTENT|ROUTING_SEMANTIC_BIENCODER)_/
-
-/** Who sets one of these believes in a protection that is not there: the start fails, unless that is accepted. */
-const protections: Readonly<Record<string, { missing: string; happens: string }>> = {
-  FORCE_GUARDRAIL_RESPONSE: { missing: 'has no guardrails for answers', happens: 'answers are NOT checked' },
-}
 
 /** Variables that ask for what this router never does: to keep what was sent and answered. */
 const audits = new Set([
@@ -45,8 +40,6 @@ const audits = new Set([
 
 interface Surroundings {
   serverType: 'single' | 'cluster'
-  /** A missing protection is a warning, and no error. */
-  allowUnprotected: boolean
 }
 
 /**
@@ -61,7 +54,7 @@ const serviceLink =
 export function envNotes(
   env: Environment,
   supported: readonly string[],
-  { serverType, allowUnprotected }: Surroundings,
+  { serverType }: Surroundings,
 ): { notes: string[]; warnings: string[]; errors: string[] } {
   const notes: string[] = []
   const warnings: string[] = []
@@ -71,21 +64,12 @@ export function envNotes(
     if (!variable.startsWith(prefix) || text === '') continue
     const name = variable.slice(prefix.length)
     const remark = remarkOn(name, text, serverType)
-    const danger =
-      Object.hasOwn(protections, name) && readBoolean(text) !== false ? protections[name] : undefined
     if (audits.has(name)) {
       if (readBoolean(text) !== false)
         errors.push(
           `${variable}: this router never keeps the content of requests and answers, so there is nothing to audit; remove the variable`,
         )
-    } else if (danger && allowUnprotected)
-      warnings.push(`${variable} has no effect in this router: ${danger.happens}`)
-    else if (danger)
-      errors.push(
-        `${variable}: this router ${danger.missing}, so ${danger.happens}; ` +
-          'remove the variable, or set LLM_ROUTER_ALLOW_UNPROTECTED=1 to start nevertheless',
-      )
-    else if (looksUnexpanded(text)) warnings.push(`${variable}: its value ${takenAsIs}`)
+    } else if (looksUnexpanded(text)) warnings.push(`${variable}: its value ${takenAsIs}`)
     else if (remark !== undefined) notes.push(`${variable}: ${remark}`)
     else if (!supported.includes(name) && !isServiceLink(name, text)) warnings.push(unknown(name, supported))
   }

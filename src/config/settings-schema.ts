@@ -381,6 +381,15 @@ export const ConfigSchema = Type.Object({
     allowed: 'a list of nask_guard and sojka_guard',
     description: 'Guardrail services for all requests, which all must find a request safe.',
   }),
+  forceGuardrailResponse: flag(
+    false,
+    'Judges all answers by the services of `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_RESPONSE`: [guardrails.md](guardrails.md).',
+  ),
+  answerGuardrailPipeline: Type.Array(Type.Union([Type.Literal('nask_guard'), Type.Literal('sojka_guard')]), {
+    default: [],
+    allowed: 'a list of nask_guard and sojka_guard',
+    description: 'Guardrail services for all answers, which all must find an answer safe.',
+  }),
   naskGuardHost: Type.String({
     default: '',
     pattern: '^$|^https?://.+',
@@ -393,10 +402,6 @@ export const ConfigSchema = Type.Object({
     allowed: 'an http:// or https:// address',
     description: 'Address of the service `sojka_guard`.',
   }),
-  allowUnprotected: flag(
-    false,
-    'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE`.',
-  ),
   trustedProxies: Type.Array(Type.String(), {
     default: [],
     allowed: 'a list of addresses and networks, such as 10.0.0.0/8, ::1',

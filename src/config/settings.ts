@@ -120,9 +120,10 @@ export const variables: readonly Variable[] = [
   { key: 'maskingSecret', name: 'MASKING_SECRET', read: readString },
   { key: 'forceGuardrailRequest', name: 'FORCE_GUARDRAIL_REQUEST', read: readBoolean },
   { key: 'guardrailPipeline', name: 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST', read: readList },
+  { key: 'forceGuardrailResponse', name: 'FORCE_GUARDRAIL_RESPONSE', read: readBoolean },
+  { key: 'answerGuardrailPipeline', name: 'GUARDRAIL_STRATEGY_PIPELINE_RESPONSE', read: readList },
   { key: 'naskGuardHost', name: 'GUARDRAIL_NASK_GUARD_HOST', read: readString },
   { key: 'sojkaGuardHost', name: 'GUARDRAIL_SOJKA_GUARD_HOST', read: readString },
-  { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
 ]
@@ -205,16 +206,23 @@ function maskingErrors(config: Config): string[] {
 
 /** A guardrail without a service would let everything pass. */
 function guardrailErrors(config: Config): string[] {
-  const { forceGuardrailRequest, guardrailPipeline, naskGuardHost, sojkaGuardHost } = config
-  if (!forceGuardrailRequest) return []
-  if (guardrailPipeline.length === 0)
-    return [
-      'LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST must name nask_guard or sojka_guard; other guardrails belong in `processors` of models-config.json',
-    ]
+  const { naskGuardHost, sojkaGuardHost } = config
   const hosts = { nask_guard: naskGuardHost, sojka_guard: sojkaGuardHost }
-  return guardrailPipeline
+  const forced = [
+    ...(config.forceGuardrailRequest ? [['REQUEST', config.guardrailPipeline] as const] : []),
+    ...(config.forceGuardrailResponse ? [['RESPONSE', config.answerGuardrailPipeline] as const] : []),
+  ]
+  const empty = forced
+    .filter(([, pipeline]) => pipeline.length === 0)
+    .map(
+      ([name]) =>
+        `LLM_ROUTER_FORCE_GUARDRAIL_${name}: LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_${name} must name nask_guard or sojka_guard; other guardrails belong in \`processors\` of models-config.json`,
+    )
+  const named = new Set(forced.flatMap(([, pipeline]) => pipeline))
+  const missing = [...named]
     .filter((name) => hosts[name] === '')
     .map((name) => `LLM_ROUTER_GUARDRAIL_${name.toUpperCase()}_HOST: needed with ${name} in the pipeline`)
+  return [...empty, ...missing]
 }
 
 /** Why masking cannot work on several hosts without a secret. */

@@ -30,6 +30,8 @@ export interface ExchangeRecord {
   client: string | undefined
   /** Id of the key of a client of the database. */
   key: string | undefined
+  /** Of a request of the router's own: whose usage it is. */
+  bookedTo?: { client: string; key: string | undefined } | undefined
   stream: boolean
   attempts: number
   /** What each target that was tried did for the request. */
@@ -103,6 +105,8 @@ export class Exchange {
   answeredAt: number | undefined
   firstContentAt: number | undefined
   usage: Usage | undefined
+  /** Tokens of requests that the router made for this one and that count as its client's. */
+  bookedTokens = 0
   /** The upstream's word for the end of its answer, where nobody knows it and it was translated as a plain one. */
   unknownReason: string | undefined
   /** Id by which a later request continues the answer, in dialects that have such ids. */

@@ -1,7 +1,17 @@
-/** What one processor did for a request; never content. */
+/** What one processor did for a request or for its answer; never content. */
 export interface Processed {
   readonly processor: string
-  readonly outcome: 'unchanged' | 'changed' | 'flagged' | 'refused' | 'failed_open' | 'failed_closed'
+  /** Absent: the request. */
+  readonly on?: 'answer'
+  /** `refused`: the request was; `blocked`: the answer. */
+  readonly outcome:
+    | 'unchanged'
+    | 'changed'
+    | 'flagged'
+    | 'refused'
+    | 'blocked'
+    | 'failed_open'
+    | 'failed_closed'
   readonly durationMs: number
   /** Values that were replaced. */
   readonly values: number
@@ -14,4 +24,6 @@ export interface ProcessedContent {
   restored: number
   /** Words of the answer that look like pseudonyms and stand for nothing. */
   unknown: number
+  /** Of an answer that was blocked before its upstream had ended it: bytes of the stream that had come. */
+  cutBytes?: number
 }

@@ -63,6 +63,8 @@ export interface StreamedText {
   readonly path: readonly (string | number)[]
   /** Whether it is a piece of a JSON text. */
   readonly isJson?: boolean
+  /** Whether it is a piece of what a tool is called with. */
+  readonly isCall?: boolean
 }
 
 /** What one event of a streamed answer means to a processor. */
@@ -79,6 +81,21 @@ export interface StreamedContents {
   }[]
   /** Where offsets into the text of a channel stand. */
   readonly offsets?: { readonly path: readonly (string | number)[]; readonly channel: string }
+  /** Channels of calls that the event announces without a piece of them. */
+  readonly begins?: readonly string[]
+  /** Values that stand whole in the event, or repeat what channels had. */
+  readonly whole?: readonly { readonly path: readonly (string | number)[]; readonly shape: ContentShape }[]
+}
+
+/** Follows the events of one streamed answer, so that it can be ended before its own end. */
+export interface StreamEnding {
+  /** An event has gone out. */
+  sent(event: Readonly<Record<string, unknown>>): void
+  /**
+   * The events that end the answer as ended by a filter, for a client that has all that went out. `why`: for dialects with words
+   * for it. `like`: an event of the answer that says what all of them do.
+   */
+  filtered(why: string, like: Readonly<Record<string, unknown>>): Record<string, unknown>[]
 }
 
 /** How the streamed answers of a dialect are read and continued. */
@@ -89,10 +106,23 @@ export interface StreamContents {
   continued(like: Readonly<Record<string, unknown>>, at: StreamedText, text: string): Record<string, unknown>
   /** The member that numbers the events; absent: they are not numbered. */
   readonly numberedBy?: string
+  /** Whether server-sent events have the name that their member `type` says. */
+  readonly isNamed?: boolean
+  /** What follows the last event in a stream of server-sent events. */
+  readonly endMark?: string
+  createEnding(): StreamEnding
 }
 
 /** Where content stands in the requests and answers of a dialect. */
 export interface DialectContents {
   readonly requests: ContentTable
   readonly stream: StreamContents
+  readonly answers: AnswerContents
+}
+
+/** Where content stands in whole answers to chats. */
+export interface AnswerContents {
+  readonly shape: ContentShape
+  /** The answer without what the model wrote, as ended by a filter. `why`: for dialects with words for it. */
+  filtered(answer: Readonly<Record<string, unknown>>, why: string): Record<string, unknown>
 }

@@ -13,18 +13,31 @@ export type ProcessorVerdict =
   | { readonly type: 'pass' }
   /** In their place; as many as there were. */
   | { readonly type: 'replace'; readonly contents: readonly string[] }
-  /** The request is refused. */
+  /** The request is refused, or the answer ends here as its dialect says that a filter ended it. */
   | { readonly type: 'block' }
-  /** The request goes on; that it was noticed is logged and counted. */
+  /** Request or answer go on; that they were noticed is logged and counted. */
   | { readonly type: 'flag' }
 
-/** A step on the contents of requests. Throwing means that it has failed. */
+/** What is known of contents of an answer that are about to go out. */
+export interface AnswerPassage extends ProcessorContext {
+  /** For each of the contents, what stands before it in the same text and has passed: at most 400 characters. */
+  readonly before: readonly string[]
+  /** The last content of the request, as the processor may see it; empty where it has none. */
+  readonly asked: string
+}
+
+/** A step on the contents of requests, of answers, or of both. Throwing means that it has failed. */
 export interface ContentProcessor {
   /** Texts that go to the model, in their order: messages, tool arguments and results, inputs. Never names, roles or schemas. */
-  request(
+  request?(
     contents: readonly string[],
     context: ProcessorContext,
   ): Promise<ProcessorVerdict> | ProcessorVerdict
+  /**
+   * Texts that a model wrote. A stream is given in windows, none of which goes out before its verdict: up to the end of a sentence
+   * or line, at most 1,000 characters or what comes in 2 s; arguments of tools and structured output are given whole.
+   */
+  answer?(contents: readonly string[], passage: AnswerPassage): Promise<ProcessorVerdict> | ProcessorVerdict
 }
 
 /** A kind of processor that an extension adds; `processors` in models-config.json names it as `type`. */

@@ -85,22 +85,12 @@ test('a start that others can reach, or that has an operator key, makes none', (
   assert.notEqual(operatorKeyFor(here), operatorKeyFor(here))
 })
 
-test('check and the start name a protection that is not there, with exit code 2', async () => {
+test('check and the start name a protection that is asked for without its services, with exit code 2', async () => {
   const quiet = { LLM_ROUTER_SERVER_PORT: '0', LLM_ROUTER_LOG_FILENAME: '' }
-  for (const [name, command] of [
-    ['FORCE_GUARDRAIL_RESPONSE', []],
-    ['FORCE_GUARDRAIL_RESPONSE', ['check']],
-  ] as const) {
+  for (const command of [[], ['check']]) {
     const run = command.length === 0 ? runCliProcess : runCli
-    const { code, stderr } = await run(command, { ...quiet, [`LLM_ROUTER_${name}`]: 'true' })
+    const { code, stderr } = await run(command, { ...quiet, LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: 'true' })
     assert.equal(code, 2)
-    assert.match(stderr, new RegExp(`^LLM_ROUTER_${name}: this router .*LLM_ROUTER_ALLOW_UNPROTECTED=1`))
+    assert.match(stderr, /^LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: .*PIPELINE_RESPONSE must name nask_guard/)
   }
-  const accepted = { LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: 'true', LLM_ROUTER_ALLOW_UNPROTECTED: '1' }
-  const { code, stdout } = await runCli(['check'], { ...quiet, ...accepted })
-  assert.equal(code, 0)
-  assert.match(
-    stdout,
-    /warning: LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE has no effect in this router: answers are NOT checked/,
-  )
 })

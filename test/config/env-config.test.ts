@@ -104,7 +104,8 @@ test('with no variables the defaults of the Python llm-router hold', () => {
     guardrailPipeline: [],
     naskGuardHost: '',
     sojkaGuardHost: '',
-    allowUnprotected: false,
+    forceGuardrailResponse: false,
+    answerGuardrailPipeline: [],
     trustedProxies: [],
     extensions: [],
   })
@@ -195,7 +196,8 @@ test('every setting has its variable', () => {
     LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST: 'nask_guard,sojka_guard',
     LLM_ROUTER_GUARDRAIL_NASK_GUARD_HOST: 'http://nask:5000',
     LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka:5000',
-    LLM_ROUTER_ALLOW_UNPROTECTED: '1',
+    LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: '1',
+    LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_RESPONSE: 'sojka_guard',
     LLM_ROUTER_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
     LLM_ROUTER_EXTENSIONS: ' ./a.ts, ,b ,',
   })
@@ -283,7 +285,8 @@ test('every setting has its variable', () => {
     guardrailPipeline: ['nask_guard', 'sojka_guard'],
     naskGuardHost: 'http://nask:5000',
     sojkaGuardHost: 'http://sojka:5000',
-    allowUnprotected: true,
+    forceGuardrailResponse: true,
+    answerGuardrailPipeline: ['sojka_guard'],
     trustedProxies: ['10.0.0.0/8', '::1'],
     extensions: ['./a.ts', 'b'],
   })
@@ -462,7 +465,7 @@ test('variables of the Python llm-router without a meaning here are accepted wit
     LLM_ROUTER_SERVER_WORKER_CLASS: 'gevent',
     LLM_ROUTER_SERVER_WORKERS_COUNT: '4',
     LLM_ROUTER_LOG_TO_FILE: '1',
-    LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_RESPONSE: 'hunter2',
+    LLM_ROUTER_ALLOW_UNPROTECTED: 'hunter2',
     LLM_ROUTER_ROUTING_INTENT_CODE: 'x',
     LLM_ROUTER_AUTH_DEFAULT_RATE_LIMIT: '60',
     LLM_ROUTER_AUTH_KEY_STORE: '',
@@ -471,8 +474,8 @@ test('variables of the Python llm-router without a meaning here are accepted wit
   assert.deepEqual(
     notes.map((note) => note.slice(0, note.indexOf(':'))),
     [
+      'LLM_ROUTER_ALLOW_UNPROTECTED',
       'LLM_ROUTER_AUTH_DEFAULT_RATE_LIMIT',
-      'LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_RESPONSE',
       'LLM_ROUTER_LOG_TO_FILE',
       'LLM_ROUTER_MINIMUM',
       'LLM_ROUTER_ROUTING_INTENT_CODE',
@@ -482,28 +485,6 @@ test('variables of the Python llm-router without a meaning here are accepted wit
     ],
   )
   assert.doesNotMatch(notes.join(), /hunter2/)
-})
-
-test('a protection that is not there stops the start, unless LLM_ROUTER_ALLOW_UNPROTECTED makes it a warning', () => {
-  const protections = {
-    LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: 'perhaps',
-  }
-  const faults = faultsOf(protections)
-  assert.equal(faults.length, 1)
-  for (const [index, [name, what]] of [
-    ['LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE', /has no guardrails for answers, so answers are NOT checked/],
-  ].entries()) {
-    assert.ok(faults[index]?.startsWith(`${String(name)}: `))
-    assert.match(faults[index] ?? '', what as RegExp)
-    assert.match(faults[index] ?? '', /LLM_ROUTER_ALLOW_UNPROTECTED=1/)
-  }
-  const { warnings } = loadConfig({ ...protections, LLM_ROUTER_ALLOW_UNPROTECTED: '1' })
-  assert.equal(warnings.length, 1)
-  assert.match(warnings[0] ?? '', /LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE .*NOT checked/)
-  for (const off of ['', 'false', '0', 'no'])
-    assert.deepEqual(loadConfig({ LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: off }).warnings, [])
-  const refused = { LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE: '1', LLM_ROUTER_ALLOW_UNPROTECTED: '0' }
-  assert.equal(faultsOf(refused).length, 1)
 })
 
 test('an audit of contents stops the start, because they are never kept', () => {
@@ -522,11 +503,14 @@ test('an audit of contents stops the start, because they are never kept', () => 
 })
 
 test('guardrails need their services', () => {
-  const forced = { LLM_ROUTER_FORCE_GUARDRAIL_REQUEST: '1' }
-  assert.match(faultsOf(forced).join(), /PIPELINE_REQUEST must name nask_guard or sojka_guard/)
-  const named = { ...forced, LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST: 'sojka_guard' }
-  assert.match(faultsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: needed/)
-  assert.deepEqual(faultsOf({ ...named, LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka' }), [])
+  for (const what of ['REQUEST', 'RESPONSE']) {
+    const forced = { [`LLM_ROUTER_FORCE_GUARDRAIL_${what}`]: '1' }
+    const pipeline = `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_${what}`
+    assert.match(faultsOf(forced).join(), new RegExp(`${pipeline} must name nask_guard or sojka_guard`))
+    const named = { ...forced, [pipeline]: 'sojka_guard' }
+    assert.match(faultsOf(named).join(), /^LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: needed/)
+    assert.deepEqual(faultsOf({ ...named, LLM_ROUTER_GUARDRAIL_SOJKA_GUARD_HOST: 'http://sojka' }), [])
+  }
 })
 
 test('masking needs a secret with several hosts, and an address for its service', () => {

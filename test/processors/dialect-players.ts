@@ -62,6 +62,56 @@ export function requestIn(
   }
 }
 
+/** Asserts that an answer ends as one that a filter has ended. */
+export function endOf(dialect: ClientDialect, answer: string, stream: boolean): void {
+  const events = stream ? eventsIn(answer) : [JSON.parse(answer)]
+  const last = events.at(-1)
+  switch (dialect) {
+    case 'openai':
+      assert.equal(objectsIn(last.choices)[0]?.finish_reason, 'content_filter')
+      if (stream) assert.match(answer, /data: \[DONE\]\n\n$/)
+      return
+    case 'anthropic': {
+      const end = stream ? events.at(-2) : last
+      if (stream) assert.equal(last.type, 'message_stop')
+      assert.equal((isObject(end?.delta) ? end.delta : end)?.stop_reason, 'refusal')
+      if (stream) assert.deepEqual(openBlocks(events), [])
+      return
+    }
+    case 'gemini':
+      assert.equal(objectsIn(last.candidates)[0]?.finishReason, 'SAFETY')
+      return
+    case 'ollama':
+      assert.match(String(last.error), /blocked by 'guardrail'/)
+      return
+    case 'responses': {
+      if (stream) assert.equal(last.type, 'response.incomplete')
+      const response = stream ? last.response : last
+      assert.ok(isObject(response))
+      assert.deepEqual(
+        [response.status, response.incomplete_details],
+        ['incomplete', { reason: 'content_filter' }],
+      )
+      if (!stream) return
+      assert.deepEqual(
+        events.map((event) => event.sequence_number),
+        [...events.keys()],
+      )
+      const count = (type: string): number =>
+        events.filter((event) => event.type === `response.${type}`).length
+      for (const part of ['output_item', 'content_part'])
+        assert.equal(count(`${part}.added`), count(`${part}.done`))
+    }
+  }
+}
+
+function openBlocks(events: readonly Record<string, unknown>[]): unknown[] {
+  const of = (type: string): unknown[] =>
+    events.filter((event) => event.type === type).map(({ index }) => index)
+  const stopped = of('content_block_stop')
+  return of('content_block_start').filter((index) => !stopped.includes(index))
+}
+
 type Said = Omit<Heard, 'raw'>
 
 /** The JSON of each event. */

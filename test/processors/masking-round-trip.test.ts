@@ -96,6 +96,7 @@ test('10,000 random texts, cut at random on both ways, come back as they were', 
       text: part,
       run: 1,
       isSystem: false,
+      path: '',
     }))
     const changed = await masked(parts, plan, pseudonyms, AbortSignal.timeout(60_000))
     const restorer = new TextRestorer(new Dictionary(pseudonyms.entries()))

@@ -1,18 +1,12 @@
-import { BlockList, isIP } from 'node:net'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
-import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
 import { builtInKinds, literalKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 import { checkPart, type Findings } from '../models-check.ts'
+import { expanded, type SecretSources } from '../secrets.ts'
+import { checkAddress, checkGuardrail } from './check-guardrail.ts'
 import { expressionError } from './expression-error.ts'
-import {
-  type GuardrailEntry,
-  GuardrailSchema,
-  type MaskingEntry,
-  MaskingSchema,
-  type OtherProcessorEntry,
-  OtherProcessorSchema,
-} from './schema.ts'
+import { type GuardrailEntry, GuardrailSchema } from './guardrail-schema.ts'
+import { type MaskingEntry, MaskingSchema, type OtherProcessorEntry, OtherProcessorSchema } from './schema.ts'
 
 /** What applies to all processors. */
 export interface ProcessorScope {
@@ -32,10 +26,16 @@ export type ConfiguredProcessor = ProcessorScope & { readonly path: string } & (
 
 const defaultTimeoutMs = 5_000
 
+export interface KnownToProcessors {
+  readonly models: ReadonlySet<string>
+  readonly mayGrow: boolean
+  readonly env: SecretSources['env']
+}
+
 /** Reads `processors`. What is invalid goes to the findings and is left out. */
 export function readProcessors(
   root: Readonly<Record<string, unknown>>,
-  known: { models: ReadonlySet<string>; mayGrow: boolean },
+  known: KnownToProcessors,
   findings: Findings,
 ): ConfiguredProcessor[] {
   const { processors: written = [] } = root
@@ -57,16 +57,36 @@ export function readProcessors(
         `${path}.name: ${JSON.stringify(name)} is also the name of ${earlier}; each needs its own`,
       )
     pathOf.set(name, earlier ?? path)
-    for (const [at, model] of models.entries())
-      if (!known.models.has(model)) {
-        const text = `${path}.models[${at}]: no active model ${JSON.stringify(model)}${didYouMean(model, known.models)}`
-        if (known.mayGrow) findings.warnings.push(`${text}; it applies once a server has it`)
-        else findings.errors.push(text)
-      }
+    for (const [at, model] of models.entries()) checkModel(model, `${path}.models[${at}]`, known, findings)
     if (processor.type === 'masking') checkMasking(processor.entry, path, findings)
-    if (processor.type === 'guardrail') checkGuardrail(processor.entry, path, findings)
-    return [processor]
+    if (processor.type !== 'guardrail') return [processor]
+    const { service } = processor.entry
+    checkGuardrail(processor.entry, path, findings)
+    if (service?.type === 'model' && service.model !== undefined)
+      checkModel(service.model, `${path}.service.model`, known, findings)
+    return [{ ...processor, entry: withToken(processor.entry, path, known, findings) }]
   })
+}
+
+function checkModel(name: string, path: string, { models, mayGrow }: KnownToProcessors, to: Findings): void {
+  if (models.has(name)) return
+  const text = `${path}: no active model ${JSON.stringify(name)}${didYouMean(name, models)}`
+  if (mayGrow) to.warnings.push(`${text}; it applies once a server has it`)
+  else to.errors.push(text)
+}
+
+function withToken(
+  entry: GuardrailEntry,
+  path: string,
+  { env }: KnownToProcessors,
+  { errors }: Findings,
+): GuardrailEntry {
+  const { service } = entry
+  if (service?.api_token === undefined) return entry
+  const token = expanded(service.api_token, `${path}.service.api_token`, env, errors).trim()
+  if (!/^[\x20-\x7e]*$/.test(token))
+    errors.push(`${path}.service.api_token: the key holds a character that no header can carry`)
+  return { ...entry, service: { ...service, api_token: token } }
 }
 
 function readOne(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
@@ -131,51 +151,3 @@ function checkMasking(
   for (const [index, { url }] of services.entries())
     checkAddress(url, `${path}.services[${index}].url`, errors)
 }
-
-function checkAddress(url: string, at: string, errors: string[]): void {
-  if (!URL.canParse(url)) errors.push(`${at}: not an http:// or https:// address`)
-  else if (isLinkLocalOrMetadata(hostOf(url))) errors.push(`${at}: a link-local address`)
-}
-
-function hostOf(url: string): string {
-  return new URL(url).hostname.replace(/^\[|\]$/g, '')
-}
-
-function checkGuardrail(
-  { words = [], expressions = [], service, before, action, sample }: GuardrailEntry,
-  path: string,
-  { errors }: Findings,
-): void {
-  if (words.length === 0 && expressions.length === 0 && !service)
-    errors.push(`${path}: a guardrail needs words, expressions or a service`)
-  for (const [index, expression] of expressions.entries()) {
-    const error = expressionError(expression)
-    if (error !== undefined) errors.push(`${path}.expressions[${index}]: ${error}`)
-  }
-  if (sample !== undefined && action !== 'flag') errors.push(`${path}.sample: only with "action": "flag"`)
-  if (!service) return
-  checkAddress(service.url, `${path}.service.url`, errors)
-  if (before === 'masking' && URL.canParse(service.url) && !isOwnHost(hostOf(service.url)))
-    errors.push(
-      `${path}.before: ${JSON.stringify(before)} would send unmasked contents out of the local network; remove it`,
-    )
-}
-
-/** A host on this machine or in a private network: an address of one, or a name without a public domain. */
-function isOwnHost(host: string): boolean {
-  if (isIP(host) === 0)
-    return !host.includes('.') || /\.(?:local|internal|localhost|svc|lan|home\.arpa)$/.test(host)
-  return privateNetworks.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4')
-}
-
-const privateNetworks = new BlockList()
-for (const [network, prefix] of [
-  ['10.0.0.0', 8],
-  ['127.0.0.0', 8],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-  ['100.64.0.0', 10],
-] as const)
-  privateNetworks.addSubnet(network, prefix, 'ipv4')
-privateNetworks.addAddress('::1', 'ipv6')
-privateNetworks.addSubnet('fc00::', 7, 'ipv6')

@@ -7,6 +7,7 @@ import type {
   MembersOf,
   StreamContents,
 } from '../../sdk/content.ts'
+import { createEnding, filteredAnswer } from './ending.ts'
 import type { AnthropicMessagesBody } from './schema.ts'
 
 const marks = { type: 'keep', cache_control: 'keep' } as const
@@ -141,10 +142,24 @@ const pieces: Readonly<Record<string, { member: string; isJson?: boolean }>> = {
   input_json_delta: { member: 'partial_json', isJson: true },
 }
 
+const unknown = { members: { type: 'keep' }, rest: 'value' } as const satisfies ContentForms
+const anyBlock = { by: { member: 'type', cases: blocks, otherwise: unknown } } as const satisfies ContentForms
+
 const stream: StreamContents = {
   read(event) {
     const block = `${numberOf(event.index) ?? 0}.`
     switch (event.type) {
+      case 'content_block_start': {
+        const { content_block: started } = event
+        const isCall = isObject(started) && /tool_use$/.test(textOf(started.type) ?? '')
+        return {
+          texts: [],
+          begins: isCall ? [`${block}partial_json`] : [],
+          whole: [{ path: ['content_block'], shape: anyBlock }],
+        }
+      }
+      case 'message_start':
+        return { texts: [], whole: [{ path: ['message', 'content'], shape: { items: anyBlock } }] }
       case 'content_block_delta': {
         const delta = isObject(event.delta) ? event.delta : {}
         const kind = textOf(delta.type) ?? ''
@@ -157,7 +172,8 @@ const stream: StreamContents = {
           }
         }
         const piece = Object.hasOwn(pieces, kind) ? pieces[kind] : undefined
-        if (!piece || typeof delta[piece.member] !== 'string') return { texts: [] }
+        if (!piece || typeof delta[piece.member] !== 'string')
+          return { texts: [], whole: [{ path: ['delta'], shape: unknown }] }
         const { member, isJson = false } = piece
         return { texts: [{ channel: block + member, path: ['delta', member], isJson }] }
       }
@@ -174,9 +190,15 @@ const stream: StreamContents = {
     const kind = isObject(delta) ? delta.type : undefined
     return { type, index, delta: { type: kind, [String(path[1])]: text } }
   },
+  isNamed: true,
+  createEnding,
 }
 
 export const anthropicContents: DialectContents = {
   requests: { chat: { members: { ...more, ...chat } } },
   stream,
+  answers: {
+    shape: { members: { content: { items: anyBlock } }, rest: 'opaque' },
+    filtered: filteredAnswer,
+  },
 }

@@ -9,6 +9,7 @@ import type {
   StreamedContents,
   StreamedText,
 } from '../../sdk/content.ts'
+import { createEnding, filteredAnswer } from './ending.ts'
 import type { GeminiBody } from './schema.ts'
 
 /** Members in camel case and in snake case: Google's servers take both. */
@@ -103,12 +104,19 @@ const everything = {
   },
 } as const satisfies ContentForms
 
+/** What an answer has beside texts: calls, code and its results. */
+const otherPart = {
+  members: { ...partMembers, text: 'opaque' },
+  rest: 'value',
+} as const satisfies ContentForms
+
 /** Source: Gemini API reference, "GenerateContentResponse". */
 const stream: StreamContents = {
   read(chunk) {
     const texts: StreamedText[] = []
     const ends: string[] = []
     const signatures: NonNullable<StreamedContents['signatures']>[number][] = []
+    const whole: NonNullable<StreamedContents['whole']>[number][] = []
     for (const [position, candidate] of objectsIn(chunk.candidates).entries()) {
       const index = numberOf(candidate.index) ?? position
       const found = isObject(candidate.content) ? objectsIn(candidate.content.parts) : []
@@ -117,6 +125,7 @@ const stream: StreamContents = {
         const channel = `${index}.${each.thought === true ? 'thought' : 'text'}`
         if (typeof each.text === 'string')
           texts.push({ channel, group: String(index), path: [...path, 'text'] })
+        whole.push({ path, shape: otherPart })
         if (typeof each.thoughtSignature !== 'string') continue
         const proved = isObject(each.functionCall) ? 'functionCall' : 'text'
         signatures.push({ path: [...path, 'thoughtSignature'], of: { path: [...path, proved] } })
@@ -124,7 +133,7 @@ const stream: StreamContents = {
       }
       if (candidate.finishReason !== undefined) ends.push(`${index}.`)
     }
-    return { texts, ends, signatures }
+    return { texts, ends, signatures, whole }
   },
   continued({ usageMetadata: _usage, promptFeedback: _feedback, ...like }, { path }, text) {
     const [, position, , , at] = path
@@ -141,9 +150,28 @@ const stream: StreamContents = {
       ],
     }
   },
+  createEnding,
 }
 
 export const geminiContents: DialectContents = {
   requests: { chat: everything, embedding: everything },
   stream,
+  answers: {
+    shape: {
+      members: {
+        candidates: {
+          items: {
+            members: {
+              content: {
+                members: { role: 'keep', parts: { items: { members: partMembers, rest: 'value' } } },
+              },
+            },
+            rest: 'opaque',
+          },
+        },
+      },
+      rest: 'opaque',
+    },
+    filtered: filteredAnswer,
+  },
 }

@@ -1,11 +1,13 @@
 import type { Static } from '@sinclair/typebox'
 import { isObject } from '../../lib/json/read.ts'
 import type {
+  AnswerContents,
   ContentForms,
   ContentShape,
   DialectContents,
   MembersOf,
   StreamContents,
+  StreamedContents,
   StreamedText,
 } from '../../sdk/content.ts'
 import type { OllamaEmbedBody, OllamaEmbeddingsBody } from './embedding.ts'
@@ -89,7 +91,11 @@ const stream: StreamContents = {
         texts.push({ channel: name, group: 'message', path: ['message', name] })
     for (const name of ['thinking', 'response'])
       if (typeof line[name] === 'string') texts.push({ channel: name, group: 'message', path: [name] })
-    return { texts, ends: line.done === true ? [''] : [] }
+    // Calls come whole, beside the members whose pieces are read.
+    const whole: StreamedContents['whole'] = isObject(message)
+      ? [{ path: ['message', 'tool_calls'], shape: messageMembers.tool_calls }]
+      : []
+    return { texts, ends: line.done === true ? [''] : [], whole }
   },
   continued({ model, created_at, message }, { path }, text) {
     const [first = '', second] = path
@@ -98,6 +104,16 @@ const stream: StreamContents = {
     const empty = second === 'content' ? {} : { content: '' }
     return { model, created_at, message: { role, ...empty, [String(second)]: text }, done: false }
   },
+  createEnding: () => ({ sent() {}, filtered: (why) => [{ error: why }] }),
+}
+
+const answers: AnswerContents = {
+  shape: {
+    members: { message: { members: messageMembers, rest: 'value' }, response: 'text', thinking: 'text' },
+    rest: 'opaque',
+  },
+  // Its protocol has no reason for an end like this one.
+  filtered: (_answer, why) => ({ error: why }),
 }
 
 export const ollamaContents: DialectContents = {
@@ -106,10 +122,12 @@ export const ollamaContents: DialectContents = {
     embedding: { members: embedding },
   },
   stream,
+  answers,
 }
 
 /** Texts to complete are a surface of their own, whose chats are prompts. */
 export const generateContents: DialectContents = {
   requests: { chat: { members: { ...named, ...generate } } },
   stream,
+  answers,
 }

@@ -1,5 +1,6 @@
 import type { Static } from '@sinclair/typebox'
 import type {
+  AnswerContents,
   ContentForms,
   ContentShape,
   ContentTable,
@@ -7,6 +8,7 @@ import type {
   MembersOf,
 } from '../../sdk/content.ts'
 import type { OpenaiEmbeddingBody } from './embedding.ts'
+import { filteredAnswer } from './ending.ts'
 import type { OpenaiChatBody, OpenaiCompletionBody } from './schema.ts'
 import { completionStream } from './stream-contents.ts'
 
@@ -333,10 +335,27 @@ const openaiRequests = {
   },
 } as const satisfies ContentTable
 
-export const openaiContents: DialectContents = { requests: openaiRequests, stream: completionStream }
+/** Source: OpenAI API reference, "The chat completion object" and "The completion object". */
+const answers: AnswerContents = {
+  shape: {
+    members: {
+      choices: {
+        items: {
+          members: { message: { members: messageMembers, rest: 'value' }, text: 'text' },
+          rest: 'opaque',
+        },
+      },
+    },
+    rest: 'opaque',
+  },
+  filtered: filteredAnswer,
+}
+
+export const openaiContents: DialectContents = { requests: openaiRequests, stream: completionStream, answers }
 
 /** The older completions are a surface of their own, whose chats are prompts. */
 export const completionContents: DialectContents = {
   requests: { chat: openaiRequests.completion },
   stream: completionStream,
+  answers,
 }

@@ -1,5 +1,6 @@
 import { isObject, type JsonObject, numberOf, objectsIn } from '../../lib/json/read.ts'
-import type { StreamContents, StreamedText } from '../../sdk/content.ts'
+import type { ContentShape, StreamContents, StreamedContents, StreamedText } from '../../sdk/content.ts'
+import { createEnding } from './ending.ts'
 
 /** Pieces of text in the chunks of chats and of completions. Source: OpenAI API reference, "The chat completion chunk object". */
 export const completionStream: StreamContents = {
@@ -7,13 +8,19 @@ export const completionStream: StreamContents = {
     const choices = Array.isArray(chunk.choices) ? chunk.choices : []
     const texts: StreamedText[] = []
     const ends: string[] = []
+    const begins: string[] = []
+    const whole: Whole[] = []
     for (const [position, choice] of choices.entries()) {
       if (!isObject(choice)) continue
       const index = numberOf(choice.index) ?? position
       texts.push(...textsOf(choice, index, ['choices', position]))
+      if (isObject(choice.delta)) {
+        begins.push(...callsOf(choice.delta).map((call) => `${index}.call.${call}`))
+        whole.push(...othersOf(choice.delta, ['choices', position, 'delta']))
+      }
       if (choice.finish_reason !== undefined && choice.finish_reason !== null) ends.push(`${index}.`)
     }
-    return { texts, ends }
+    return { texts, ends, begins, whole }
   },
   continued({ usage: _usage, ...like }, { path }, text) {
     const [, position, ...members] = path
@@ -32,7 +39,34 @@ export const completionStream: StreamContents = {
       ],
     }
   },
+  endMark: 'data: [DONE]\n\n',
+  createEnding,
 }
+
+type Whole = NonNullable<StreamedContents['whole']>[number]
+
+/** Members of a delta whose pieces are read, or that hold no words. */
+const known: ReadonlySet<string> = new Set([
+  ...['role', 'content', 'reasoning_content', 'reasoning', 'refusal', 'tool_calls', 'function_call'],
+  ...['audio', 'reasoning_details', 'extra_content', 'provider_specific_fields', 'images'],
+])
+
+/** Members that the table does not know, whatever they hold. */
+function othersOf(delta: JsonObject, at: (string | number)[]): Whole[] {
+  const shape: ContentShape = 'value'
+  return Object.entries(delta)
+    .filter(([name, value]) => !known.has(name) && value !== null && value !== '')
+    .map(([name]) => ({ path: [...at, name], shape }))
+}
+
+/** Numbers of the calls that a delta speaks of. */
+function callsOf({ tool_calls: calls, function_call: older }: JsonObject): (number | string)[] {
+  const numbers = objectsIn(calls).map((call, position) => numberOf(call.index) ?? position)
+  return isObject(older) ? [...numbers, functionCall] : numbers
+}
+
+/** The one call that an older chat could have. */
+const functionCall = 'function'
 
 function textsOf(choice: JsonObject, index: number, at: (string | number)[]): StreamedText[] {
   const texts: StreamedText[] = []
@@ -40,13 +74,25 @@ function textsOf(choice: JsonObject, index: number, at: (string | number)[]): St
     texts.push({ channel: `${index}.${channel}`, path: [...at, ...path], ...more })
   }
   const group = { group: String(index) }
+  // Mistral's models stream lists of parts, with their thoughts in them.
+  const addPart = (part: JsonObject, position: number): void => {
+    const path = ['delta', 'content', position]
+    if (typeof part.text === 'string') add('content', [...path, 'text'], group)
+    for (const [at, thought] of objectsIn(part.thinking).entries())
+      if (typeof thought.text === 'string') add('reasoning', [...path, 'thinking', at, 'text'], group)
+  }
   if (typeof choice.text === 'string') add('text', ['text'], group)
   const { delta } = choice
   if (!isObject(delta)) return texts
   for (const name of ['content', 'reasoning_content', 'reasoning', 'refusal'])
     if (typeof delta[name] === 'string') add(name, ['delta', name], group)
+  for (const [position, part] of objectsIn(delta.content).entries()) addPart(part, position)
+  for (const [position, detail] of objectsIn(delta.reasoning_details).entries())
+    for (const name of ['text', 'summary'])
+      if (typeof detail[name] === 'string')
+        add(`details.${name}`, ['delta', 'reasoning_details', position, name])
   if (isObject(delta.function_call) && typeof delta.function_call.arguments === 'string')
-    add('function_call', ['delta', 'function_call', 'arguments'], { isJson: true })
+    add(`call.${functionCall}`, ['delta', 'function_call', 'arguments'], { isJson: true })
   if (isObject(delta.audio) && typeof delta.audio.transcript === 'string')
     add('transcript', ['delta', 'audio', 'transcript'])
   if (!Array.isArray(delta.tool_calls)) return texts
@@ -57,7 +103,7 @@ function textsOf(choice: JsonObject, index: number, at: (string | number)[]): St
     if (isObject(call.function) && typeof call.function.arguments === 'string')
       add(`call.${number}`, [...path, 'function', 'arguments'], { isJson: true })
     if (isObject(call.custom) && typeof call.custom.input === 'string')
-      add(`call.${number}`, [...path, 'custom', 'input'])
+      add(`call.${number}`, [...path, 'custom', 'input'], { isCall: true })
   }
   return texts
 }
@@ -74,5 +120,10 @@ function deltaWith(
     const call = objectsIn(delta?.tool_calls)[Number(position)]
     return { tool_calls: [{ index: numberOf(call?.index) ?? Number(position), [kind]: { [member]: text } }] }
   }
-  return { [name]: rest.length === 0 ? text : { [String(rest[0])]: text } }
+  if (rest.length === 0) return { [name]: text }
+  if (name === 'audio' || name === 'function_call') return { [name]: { [String(rest[0])]: text } }
+  const [position, member = ''] = rest
+  const before = objectsIn(delta?.[name])[Number(position)]
+  const said = member === 'thinking' ? [{ type: 'text', text }] : text
+  return { [name]: [{ ...before, [String(member)]: said }] }
 }

@@ -6,7 +6,9 @@ import type {
   DialectContents,
   MembersOf,
   StreamContents,
+  StreamedContents,
 } from '../../sdk/content.ts'
+import { createEnding, filteredAnswer } from './ending.ts'
 import type { ResponsesBody } from './schema.ts'
 
 const part = {
@@ -135,6 +137,36 @@ const jsonDeltas: ReadonlySet<string> = new Set([
   'response.mcp_call_arguments',
 ])
 
+/** Events whose deltas are what a tool is called with, by the type of the item. */
+const callDeltas: Readonly<Record<string, string>> = {
+  function_call: 'response.function_call_arguments',
+  mcp_call: 'response.mcp_call_arguments',
+  custom_tool_call: 'response.custom_tool_call_input',
+  code_interpreter_call: 'response.code_interpreter_call_code',
+}
+const calls: ReadonlySet<string> = new Set(Object.values(callDeltas))
+
+const anyItem = {
+  by: { member: 'type', cases: items, otherwise: { members: item, rest: 'value' } },
+} as const satisfies ContentForms
+const answerShape = {
+  members: { output: { items: anyItem }, output_text: 'text' },
+  rest: 'opaque',
+} as const satisfies ContentForms
+
+/** Where content stands whole in an event, or is repeated. */
+const wholeMembers = {
+  text: 'text',
+  refusal: 'text',
+  arguments: 'json',
+  input: 'text',
+  code: 'text',
+  item: anyItem,
+  part,
+  response: answerShape,
+  annotation: 'value',
+} as const satisfies Record<string, ContentShape>
+
 /** Events that carry an answer to its end. */
 const endings: ReadonlySet<unknown> = new Set([
   ...['response.completed', 'response.incomplete', 'response.failed', 'response.output_item.done'],
@@ -143,24 +175,46 @@ const endings: ReadonlySet<unknown> = new Set([
 /** Source: OpenAI API reference, "Streaming events" of responses. */
 const stream: StreamContents = {
   numberedBy: 'sequence_number',
+  isNamed: true,
+  createEnding,
   read(event) {
-    const type = textOf(event.type) ?? ''
-    const base = type.replace(/\.(?:delta|done)$/, '')
-    const channel = channelOf(event, base)
-    if (type.endsWith('.delta') && typeof event.delta === 'string')
-      return { texts: [{ channel, path: ['delta'], isJson: jsonDeltas.has(base) }] }
-    if (type === 'response.output_text.annotation.added')
-      return {
-        texts: [],
-        offsets: { path: ['annotation'], channel: channelOf(event, 'response.output_text') },
-      }
-    if (type === 'response.output_item.done') return { texts: [], ends: [itemOf(event)] }
-    if (endings.has(type)) return { texts: [], ends: [''] }
-    return { texts: [], ends: type.endsWith('.done') ? [channel] : [] }
+    return { ...textsOf(event), begins: begunBy(event), whole: wholeOf(event) }
   },
   continued({ obfuscation: _padding, ...like }, _at, text) {
     return { ...like, delta: text, ...(Array.isArray(like.logprobs) ? { logprobs: [] } : {}) }
   },
+}
+
+/** A call begins with its item. */
+function begunBy(event: Readonly<Record<string, unknown>>): string[] {
+  if (event.type !== 'response.output_item.added' || !isObject(event.item)) return []
+  const type = textOf(event.item.type) ?? ''
+  const base = Object.hasOwn(callDeltas, type) ? callDeltas[type] : undefined
+  return base === undefined ? [] : [channelOf(event, base)]
+}
+
+function wholeOf(event: Readonly<Record<string, unknown>>): NonNullable<StreamedContents['whole']> {
+  return Object.entries(wholeMembers).flatMap(([name, shape]) =>
+    event[name] === undefined ? [] : [{ path: [name], shape }],
+  )
+}
+
+function textsOf(event: Readonly<Record<string, unknown>>): StreamedContents {
+  const type = textOf(event.type) ?? ''
+  const base = type.replace(/\.(?:delta|done)$/, '')
+  const channel = channelOf(event, base)
+  if (type.endsWith('.delta') && typeof event.delta === 'string')
+    return {
+      texts: [{ channel, path: ['delta'], isJson: jsonDeltas.has(base), isCall: calls.has(base) }],
+    }
+  if (type === 'response.output_text.annotation.added')
+    return {
+      texts: [],
+      offsets: { path: ['annotation'], channel: channelOf(event, 'response.output_text') },
+    }
+  if (type === 'response.output_item.done') return { texts: [], ends: [itemOf(event)] }
+  if (endings.has(type)) return { texts: [], ends: [''] }
+  return { texts: [], ends: type.endsWith('.done') ? [channel] : [] }
 }
 
 function itemOf({ output_index: index, item_id: id, item }: Readonly<Record<string, unknown>>): string {
@@ -179,4 +233,5 @@ export const responsesContents: DialectContents = {
     responses_count: { members: { ...more, ...body } },
   },
   stream,
+  answers: { shape: answerShape, filtered: (answer) => filteredAnswer({ ...answer, output: [] }) },
 }

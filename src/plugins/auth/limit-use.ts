@@ -124,18 +124,22 @@ export class LimitUse {
 
   #spent({ promptTokens, answers }: RequestCost): number {
     const { exchange, body } = this.#options.request
-    const { error, sentAt } = exchange
+    const { error, sentAt, bookedTokens } = exchange
+    // Of an answer that was blocked the client has less than was written.
+    const cutBytes = exchange.processed?.cutBytes
+    const end = error === undefined ? 'well' : error.kind === 'client_gone' ? 'left' : 'error'
     const received = body instanceof Readable ? uploadTokens(exchange.receivedBytes) : promptTokens
-    return spentTokens({
+    const spent = spentTokens({
       usage: exchange.usage,
-      end: error === undefined ? 'well' : error.kind === 'client_gone' ? 'left' : 'error',
+      end: cutBytes === undefined ? end : 'left',
       generates: answers > 0,
       stream: exchange.stream,
       promptTokens: received + textTokens(this.#addedBytes),
       expectedTokens: this.#expectedTokens,
-      answerBytes: exchange.bodyBytes - exchange.idleBytes,
+      answerBytes: cutBytes ?? exchange.bodyBytes - exchange.idleBytes,
       sinceSentMs: sentAt === undefined ? undefined : performance.now() - sentAt,
     })
+    return spent + bookedTokens
   }
 
   #spentOnSeveral({ promptTokens, requests }: RequestCost): number {

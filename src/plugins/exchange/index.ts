@@ -8,6 +8,7 @@ import type { RequestTrace } from '../../relay/trace.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { costOf } from '../auth/request-cost.ts'
 import { passedOnTrace } from '../tracing/trace-context.ts'
+import { type InternalRequest, runInternal } from './internal-request.ts'
 import { requestLog } from './request-log.ts'
 
 declare module 'fastify' {
@@ -21,6 +22,8 @@ declare module 'fastify' {
       onStep(listener: StepListener): void
       /** Replaces the default, which passes a client's trace on: `begin` creates the trace of each request. */
       traceWith(begin: BeginTrace): void
+      /** Runs a request of the router's own; it ends with a record like those of clients. */
+      runInternal<T>(internal: InternalRequest, run: (exchange: Exchange) => Promise<T>): Promise<T>
       /** Aborts every running request with an error in its dialect. */
       abortAll(error: RouterError): void
     }
@@ -58,6 +61,13 @@ export default fp(
       traceWith: (begin) => {
         beginTrace = begin
       },
+      runInternal: (internal, run) =>
+        runInternal(internal, run, {
+          onStep: notifyStep,
+          onEnd(record, exchange) {
+            for (const listener of listeners) listener(record, exchange)
+          },
+        }),
       abortAll: (error) => {
         for (const exchange of open.all()) exchange.abort(error)
       },

@@ -1,15 +1,16 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { chatEventStream } from '../../processors/contents/chat-shape.ts'
+import { chatChoices, chatEventStream } from '../../processors/contents/chat-shape.ts'
 import { answerChat, askChat } from '../../relay/run/chat.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import type { ChatRequest, ChatResponse } from '../../sdk/chat.ts'
-import { modelNotFound, RouterError, upstreamFailed } from '../../sdk/errors.ts'
+import { modelNotFound, upstreamFailed } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { QuestionEnd, QuestionUse } from '../auth/question-use.ts'
-import { restoringClient } from '../processors/restoring-client.ts'
+import { processedClient } from '../processors/processed-client.ts'
 import { AnswerEvents, readableEvents } from './answer-events.ts'
 import { chatOfQuestion, promptBytesOf } from './chat-of-question.ts'
+import { left, stopped } from './question-signal.ts'
 
 interface Begun {
   model: Model
@@ -34,7 +35,7 @@ export async function ask(
     const processing = app.processors.begin(request, model)
     const asked = processing ? await processing.chat(chat) : chat
     const given = await askChat({ model, request: asked, ...(signal && { signal }) }, services)
-    const response = processing?.restoredChat(given) ?? given
+    const response = (await processing?.answered(given)) ?? given
     await use.end({ usage: response.usage, answerBytes: bytesOf(response) })
     return answerOf(response, exchange.answeringModel ?? model.alias)
   } catch (thrown) {
@@ -68,10 +69,13 @@ export async function* stream(
     includeUsage: true,
   } as const
   const processing = app.processors.begin(request, model)
-  const form = { contents: chatEventStream, mediaType: 'application/x-ndjson' }
-  const end = processing?.masks ? restoringClient(answer, processing, form) : answer
-  const asking = async (): Promise<void> =>
-    answerChat(processing ? await processing.client(client) : client, end, { ...services, signal })
+  const form = { contents: chatEventStream, answers: chatChoices, mediaType: 'application/x-ndjson' }
+  const asking = async (): Promise<void> => {
+    const asked = processing ? await processing.client(client) : client
+    const end = processing?.readsAnswers ? processedClient(answer, processing, form) : undefined
+    await answerChat(asked, end?.client ?? answer, { ...services, signal })
+    await end?.settled()
+  }
   const running = asking().then(
     () => answer.end(),
     (thrown: unknown) => answer.fail(thrown),
@@ -121,25 +125,6 @@ async function begin(
   await app.budgets.admitModel(request, model.alias)
   const cost = { model: model.alias, promptBytes: promptBytesOf(chat), maxTokens }
   return { model, chat, use: await app.rights.beginQuestion(request, cost) }
-}
-
-/** The end of the request counts, with its own reason; that of the question is to the target as if the client had left. */
-function stopped(own: AbortSignal, ofRequest: AbortSignal, gone = left()): AbortSignal {
-  const controller = new AbortController()
-  const onRequest = (): void => controller.abort(ofRequest.reason)
-  const onOwn = (): void => controller.abort(gone)
-  for (const [signal, listener] of [
-    [ofRequest, onRequest],
-    [own, onOwn],
-  ] as const) {
-    if (signal.aborted) listener()
-    else signal.addEventListener('abort', listener, { once: true, signal: controller.signal })
-  }
-  return controller.signal
-}
-
-function left(): RouterError {
-  return new RouterError('client_gone', 'The question was given up')
 }
 
 function answerOf({ choices, usage }: ChatResponse, model: string): Answer {

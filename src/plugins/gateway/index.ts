@@ -11,14 +11,17 @@ import type { Acquire } from '../../relay/run/lease.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import { refusesConnections } from '../../relay/upstream/connection-errors.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
-import type { StreamContents } from '../../sdk/content.ts'
 import type { Dialect } from '../../sdk/dialect.ts'
 import { modelNotFound } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import type { Target } from '../../sdk/target.ts'
 import { clientAddress } from '../auth/client-address.ts'
-import { type AnswerForm, restoringClient } from '../processors/restoring-client.ts'
+import { formOf } from '../processors/answer-form.ts'
+import type { ModelQuestion } from '../processors/guardrail.ts'
+import { processedClient } from '../processors/processed-client.ts'
+import { blocked } from '../processors/protection.ts'
 import { ask, stream } from './ask.ts'
+import { askInternally } from './internal-question.ts'
 import { withNamedPrompt } from './named-prompt.ts'
 import { clientStream, endWithError, keptAlive, ReplyClient, throwUnlessSent } from './reply-client.ts'
 import { turnOf } from './turn.ts'
@@ -50,6 +53,8 @@ declare module 'fastify' {
       stream(question: Question, request: FastifyRequest): AsyncGenerator<AnswerEvent, void, undefined>
       /** The same for an endpoint of the router, which has found the model for the client and counts what it asks. */
       askChat(question: ChatQuestion, request: FastifyRequest): Promise<ChatResponse>
+      /** Asks a model for the router itself, while it answers this request. Gives the model's words. */
+      askInternally(question: ModelQuestion, request: FastifyRequest): Promise<string>
       /** What the relay needs to ask a model's targets; for operations beside the chat. */
       services(request: FastifyRequest): RelayServices
       /**
@@ -79,11 +84,16 @@ export default fp(
           request.processing = processing
           const client = processing ? await processing.client(named) : named
           const answered = replyTo(app, client, reply, keepAlive)
-          const end = processing?.masks
-            ? restoringClient(answered, processing, formOf(given.dialect))
-            : answered
+          const end = processing?.readsAnswers
+            ? processedClient(answered, processing, formOf(given.dialect))
+            : undefined
           const services = servicesOf(request)
-          await answerChat(client, end, only === undefined ? services : pinned(services, only))
+          await answerChat(
+            client,
+            end?.client ?? answered,
+            only === undefined ? services : pinned(services, only),
+          )
+          await end?.settled()
         } catch (thrown) {
           if (!endWithError(given, request, keepAlive, thrown)) throwUnlessSent(reply, thrown)
         }
@@ -97,8 +107,11 @@ export default fp(
         const processing = app.processors.begin(request, question.model)
         if (!processing) return askChat(question, servicesOf(request))
         const processed = { ...question, request: await processing.chat(question.request) }
-        return processing.restoredChat(await askChat(processed, servicesOf(request)))
+        const answer = await processing.answered(await askChat(processed, servicesOf(request)))
+        if (processing.isBlocked) throw blocked('answer')
+        return answer
       },
+      askInternally: (question, request) => askInternally(app, request, servicesOf(request), question),
       services: servicesOf,
       clientStream: (reply, dialect) => {
         const keepAlive = keptAlive(app, dialect, reply)
@@ -212,16 +225,6 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
       )
     },
   })
-}
-
-/** How streams of a dialect are read; one whose extension does not say it cannot be asked with masking on. */
-function formOf({ contents, streamMediaType }: Dialect): AnswerForm {
-  return { contents: contents?.stream ?? noContents, mediaType: streamMediaType }
-}
-
-const noContents: StreamContents = {
-  read: () => ({ texts: [] }),
-  continued: () => ({}),
 }
 
 /** Logs each text once while the process runs; there are only a few texts. */

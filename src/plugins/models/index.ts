@@ -159,7 +159,7 @@ function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly
     const sources = { ...targetSources({ config, env, providers }, files), strategies }
     const own = loadModels(text, sources, fleet)
     const version = createHash('sha256').update(text).digest('hex').slice(0, 12)
-    const compiled = app.processors.compile(own.processors)
+    const compiled = app.processors.compile(own.processors, own.models)
     return { ...(withFound(text, found, sources) ?? own), version, snapshot, compiled }
   }
 }

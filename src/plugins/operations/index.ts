@@ -187,6 +187,7 @@ const pieces: StreamContents = {
     ends: stop === true ? [''] : [],
   }),
   continued: (like, _at, text) => ({ ...like, content: text }),
+  createEnding: () => ({ sent() {}, filtered: () => [{ content: '', stop: true }] }),
 }
 
 async function upload(

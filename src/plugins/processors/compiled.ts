@@ -1,9 +1,7 @@
+import type { GuardrailEntry } from '../../config/processors/guardrail-schema.ts'
 import type { ConfiguredProcessor, ProcessorScope } from '../../config/processors/read.ts'
-import type { GuardrailEntry, MaskingEntry } from '../../config/processors/schema.ts'
+import type { MaskingEntry } from '../../config/processors/schema.ts'
 import type { Config } from '../../config/settings.ts'
-import type { Judge } from '../../processors/guardrails/judge.ts'
-import { localJudge } from '../../processors/guardrails/local-judge.ts'
-import { httpJudge, moderationsJudge, pythonJudge } from '../../processors/guardrails/service-judges.ts'
 import type { MaskingPlan, MaskingService } from '../../processors/masking/masking.ts'
 import { MaskingRules } from '../../processors/masking/masking-rules.ts'
 import { presidio } from '../../processors/masking/presidio.ts'
@@ -14,6 +12,7 @@ import { ConfigError } from '../../sdk/errors.ts'
 import { type BuiltInKind, builtInKinds } from '../../sdk/masked-kinds.ts'
 import type { ContentProcessor, ProcessorType } from '../../sdk/processor.ts'
 import type { Registry } from '../../sdk/registry.ts'
+import { type AskRouterModel, answerStageOf, guardrail, onlyJudges } from './guardrail.ts'
 import { postJson } from './post-json.ts'
 
 /** What a processor asks of a client. */
@@ -33,6 +32,14 @@ export interface MaskingProcessor extends Common {
 export interface OwnProcessor extends Common {
   readonly type: 'own'
   readonly processor: ContentProcessor
+  /** When it gets answers: before values are put back, or after. */
+  readonly answerStage: 'early' | 'late'
+  /** Whether it never changes contents. */
+  readonly onlyJudges: boolean
+  /** Share of requests that it is for. */
+  readonly sample: number
+  /** Makes the processor that asks models for one request; absent: it asks none. */
+  readonly forRequest?: (ask: AskRouterModel) => ContentProcessor
 }
 
 export type CompiledProcessor = MaskingProcessor | OwnProcessor
@@ -57,8 +64,7 @@ export function compiled(
   const list = configured.flatMap((entry): CompiledProcessor[] => {
     const scope = { ...entry, appliesTo: scopeTest(entry) }
     if (entry.type === 'masking') return [maskingOf(entry.entry, scope)]
-    if (entry.type === 'guardrail')
-      return [{ ...commonOf(scope), type: 'own', processor: guardrail(entry.entry) }]
+    if (entry.type === 'guardrail') return [guardrailOf(entry.entry, scope)]
     const { type, options = {} } = entry.entry
     const known = types.find(type)
     if (!known) {
@@ -67,17 +73,22 @@ export function compiled(
       return []
     }
     try {
-      return [{ ...commonOf(scope), type: 'own', processor: known.create(options) }]
+      const processor = known.create(options)
+      return [
+        { ...commonOf(scope), type: 'own', processor, answerStage: 'late', onlyJudges: false, sample: 1 },
+      ]
     } catch (error) {
       errors.push(`${entry.path}.options: ${error instanceof Error ? error.message : String(error)}`)
       return []
     }
   })
   if (errors.length > 0) throw new ConfigError(errors)
-  const own = guardrailsOf(config).map((entry): OwnProcessor => {
-    const common = { ...everywhere(`forced-${entry.service?.type}`), timeoutMs: forcedGuardTimeoutMs }
-    return { ...common, type: 'own', processor: guardrail(entry) }
-  })
+  const own = forcedGuardrails(config).map((entry) =>
+    guardrailOf(entry, {
+      ...everywhere(`forced-${entry.service?.type}`),
+      timeoutMs: forcedGuardTimeoutMs,
+    }),
+  )
   const early = configured.filter((entry) => entry.type === 'guardrail' && entry.entry.before === 'masking')
   const isEarly = ({ name }: CompiledProcessor): boolean => early.some((entry) => entry.name === name)
   const masking = [...list.filter(({ type }) => type === 'masking'), ...forced]
@@ -101,48 +112,26 @@ function requested({ maskingPipeline, maskerPiiHost }: Config): MaskingEntry {
 const forcedGuardTimeoutMs = 60_000
 
 /** Guardrails as the variables have them. */
-function guardrailsOf({
-  forceGuardrailRequest,
-  guardrailPipeline,
-  naskGuardHost,
-  sojkaGuardHost,
-}: Config): GuardrailEntry[] {
-  if (!forceGuardrailRequest) return []
-  const urls = { nask_guard: naskGuardHost, sojka_guard: sojkaGuardHost }
-  return guardrailPipeline.map((type) => ({ type: 'guardrail', service: { type, url: urls[type] } }))
+function forcedGuardrails(config: Config): GuardrailEntry[] {
+  const requests = config.forceGuardrailRequest ? config.guardrailPipeline : []
+  const answers = config.forceGuardrailResponse ? config.answerGuardrailPipeline : []
+  const urls = { nask_guard: config.naskGuardHost, sojka_guard: config.sojkaGuardHost }
+  return [...new Set([...requests, ...answers])].map((type) => {
+    const on = requests.includes(type) ? (answers.includes(type) ? 'both' : 'request') : 'answer'
+    return { type: 'guardrail', on, service: { type, url: urls[type] } }
+  })
 }
 
-function guardrail({
-  words = [],
-  expressions = [],
-  service,
-  action,
-  sample = 1,
-}: GuardrailEntry): ContentProcessor {
-  const judges = [
-    ...(words.length + expressions.length > 0 ? [localJudge(words, expressions)] : []),
-    ...(service ? [judgeOf(service)] : []),
-  ]
+function guardrailOf(entry: GuardrailEntry, scope: Common): OwnProcessor {
+  const make = guardrail(entry)
   return {
-    async request(contents, { signal }) {
-      const texts = contents.filter((text) => text.trim() !== '')
-      if (texts.length === 0 || (sample < 1 && Math.random() >= sample)) return { type: 'pass' }
-      const verdicts = await Promise.all(judges.map((judge) => judge(texts, signal)))
-      if (!verdicts.includes('unsafe')) return { type: 'pass' }
-      return { type: action === 'flag' ? 'flag' : 'block' }
-    },
-  }
-}
-
-function judgeOf({ type, url, model }: NonNullable<GuardrailEntry['service']>): Judge {
-  switch (type) {
-    case 'http':
-      return httpJudge(url, postJson)
-    case 'moderations':
-      return moderationsJudge(url, model, postJson)
-    case 'nask_guard':
-    case 'sojka_guard':
-      return pythonJudge(type, url, postJson)
+    ...commonOf(scope),
+    type: 'own',
+    processor: make(() => Promise.reject(new Error('no request asks'))),
+    ...(entry.service?.type === 'model' ? { forRequest: make } : {}),
+    answerStage: answerStageOf(entry),
+    onlyJudges: onlyJudges(entry),
+    sample: entry.sample ?? 1,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { isMadeSecret, madeSecret } from '../../config/masking-secret.ts'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
@@ -17,6 +17,8 @@ import {
   compiled,
   type MaskingProcessor,
 } from './compiled.ts'
+import type { AskRouterModel } from './guardrail.ts'
+import { ownTargets } from './own-targets.ts'
 import { Processing } from './processing.ts'
 
 declare module 'fastify' {
@@ -24,8 +26,8 @@ declare module 'fastify' {
     /** Processor types of extensions. */
     processorTypes: Registry<ProcessorType>
     processors: {
-      /** Makes the processors of a configuration. Throws ConfigError. */
-      compile(configured: readonly ConfiguredProcessor[]): CompiledProcessors
+      /** Makes the processors of a configuration, which may ask its models. Throws ConfigError. */
+      compile(configured: readonly ConfiguredProcessor[], models: readonly Model[]): CompiledProcessors
       /** Requests from now on use these. */
       use(processors: CompiledProcessors): void
       /** What is to be done for a request to a model; undefined: nothing. */
@@ -53,7 +55,9 @@ export default fp(
     app.decorate('processorTypes', types)
     app.decorateRequest('processing', undefined)
     app.decorate('processors', {
-      compile(configured) {
+      compile(configured, models) {
+        const conflicts = ownTargets(configured, models, (name) => isExclusive(app, name))
+        if (conflicts.length > 0) throw new ConfigError(conflicts)
         const masks = configured.some(({ type }) => type === 'masking')
         if (masks && app.config.maskingSecret === '' && hasSeveralHosts(app.config))
           throw new ConfigError([maskingSecretMissing])
@@ -72,10 +76,12 @@ export default fp(
         if (current.list.length === 0 && wish === undefined) return undefined
         const models = [model.alias, ...model.fallbacks]
         const { client, exchange, log } = request
-        const processors = applying(current, models, client, wish === true)
+        const processors = applying(current, models, client, wish === true).flatMap((each) =>
+          forRequest(each, (question) => app.gateway.askInternally(question, request)),
+        )
         if (processors.length === 0 && wish === undefined) return undefined
         return new Processing({
-          ...{ processors, exchange, model: model.alias, client: client?.id },
+          ...{ processors, exchange, model: model.alias, client: client?.id, signal: exchange.signal },
           key: keyOf(keys, secret, client?.id ?? ''),
           warn: (fields, message) => log.warn({ ...exchange.logIds, ...fields }, message),
         })
@@ -85,8 +91,12 @@ export default fp(
     })
     done()
   },
-  { name: 'processors', dependencies: ['config', 'exchange'] },
+  { name: 'processors', dependencies: ['config', 'registries', 'exchange'] },
 )
+
+function isExclusive(app: FastifyInstance, strategy: string | undefined): boolean {
+  return app.strategies.find(strategy ?? app.config.balanceStrategy)?.exclusive === true
+}
 
 /** Whether the request asks to be masked; undefined: it does not say. */
 function wishOf({ body }: FastifyRequest): boolean | undefined {
@@ -104,6 +114,13 @@ function applying(
   const applying = list.filter((processor) => processor.appliesTo(models, client))
   if (isAsked && !applying.some(({ type }) => type === 'masking')) applying.push(onRequest)
   return applying
+}
+
+/** The processor as one request has it; none where it is not among those that are looked at. */
+function forRequest(processor: CompiledProcessor, ask: AskRouterModel): CompiledProcessor[] {
+  if (processor.type !== 'own') return [processor]
+  if (processor.sample < 1 && Math.random() >= processor.sample) return []
+  return [processor.forRequest ? { ...processor, processor: processor.forRequest(ask) } : processor]
 }
 
 async function withMasks(

@@ -1,11 +1,25 @@
+import type { PostJson } from '../../processors/masking/presidio.ts'
+
 /** Answers of services that are longer are none, in bytes. */
 const maxAnswerBytes = 16 * 1024 * 1024
 
 /** Posts JSON to a service and reads its JSON. Rejects for any other status than 2xx; no redirect is followed. */
-export async function postJson(url: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+export const postJson = jsonPoster(undefined)
+
+/** The same with a bearer token. */
+export function jsonPoster(token: string | undefined): PostJson {
+  const authorization = token ? { authorization: `Bearer ${token}` } : undefined
+  return (url, body, signal) => posted(url, body, { signal, headers: authorization })
+}
+
+async function posted(
+  url: string,
+  body: unknown,
+  { signal, headers }: { signal: AbortSignal; headers: Record<string, string> | undefined },
+): Promise<unknown> {
   const response = await fetch(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    headers: { 'content-type': 'application/json', accept: 'application/json', ...headers },
     body: JSON.stringify(body),
     redirect: 'error',
     signal,

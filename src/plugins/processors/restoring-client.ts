@@ -1,17 +1,13 @@
-import { ArrayFraming, EventFraming, type Framing, LineFraming } from '../../processors/answers/framing.ts'
 import { StreamRestoring } from '../../processors/answers/stream-restoring.ts'
 import type { ChatClient, ClientPipe, ClientStream } from '../../relay/answer/client-stream.ts'
 import type { StreamContents } from '../../sdk/content.ts'
+import { type AnswerForm, framingOf } from './answer-form.ts'
 import type { Processing } from './processing.ts'
 
-export interface AnswerForm {
-  readonly contents: StreamContents
-  /** Of streamed answers. */
-  readonly mediaType: string
-}
+type StreamForm = Pick<AnswerForm, 'contents' | 'mediaType'>
 
 /** The client's end of an answer, which gets values in place of pseudonyms. */
-export function restoringClient(client: ChatClient, processing: Processing, form: AnswerForm): ChatClient {
+export function restoringClient(client: ChatClient, processing: Processing, form: StreamForm): ChatClient {
   return {
     stream: () => restoringStream(client.stream(), processing, form),
     large: () => collectedStream(client.large(), processing),
@@ -57,7 +53,7 @@ interface Change {
 
 type Out = Pick<ClientStream, 'write' | 'end' | 'breakOff'>
 
-function restoringStream(stream: ClientStream, processing: Processing, form: AnswerForm): ClientStream {
+function restoringStream(stream: ClientStream, processing: Processing, form: StreamForm): ClientStream {
   return changed(stream, restoringEvents(processing, form), processing)
 }
 
@@ -67,19 +63,27 @@ function collectedStream(stream: ClientStream, processing: Processing): ClientSt
 }
 
 function changed(stream: ClientStream, change: Change, processing: Processing): ClientStream {
-  const changing: ClientStream = {
-    committed: false,
+  // After a discard an error follows, which is none of the answer's texts.
+  let isForgotten = false
+  return {
+    get committed() {
+      return stream.committed
+    },
     commit() {
       processing.beforeAnswer()
       stream.commit()
-      changing.committed = true
     },
-    write: (bytes) => written(stream, change, processing, bytes),
+    write: (bytes) => (isForgotten ? stream.write(bytes) : written(stream, change, processing, bytes)),
     onDrain: (resume) => stream.onDrain(resume),
-    end: () => ended(stream, change, processing),
+    end: () => (isForgotten ? stream.end() : ended(stream, change, processing)),
     breakOff: () => stream.breakOff(),
+    onStop: (stop) => stream.onStop?.(stop),
+    discard() {
+      if (!stream.discard) return
+      isForgotten = true
+      stream.discard()
+    },
   }
-  return changing
 }
 
 function written(out: Out, change: Change, processing: Processing, bytes: Buffer | string): boolean {
@@ -105,7 +109,7 @@ function tried<T>(out: Out, processing: Processing, run: () => T): T | undefined
   }
 }
 
-function restoringEvents(processing: Processing, { contents, mediaType }: AnswerForm): Change {
+function restoringEvents(processing: Processing, { contents, mediaType }: StreamForm): Change {
   const restoring = new StreamRestoring(contents, framingOf(mediaType), processing.restoring())
   const decoder = new TextDecoder()
   return {
@@ -117,11 +121,6 @@ function restoringEvents(processing: Processing, { contents, mediaType }: Answer
       return rest
     },
   }
-}
-
-function framingOf(mediaType: string): Framing {
-  if (mediaType.startsWith('text/event-stream')) return new EventFraming()
-  return mediaType.includes('ndjson') ? new LineFraming() : new ArrayFraming()
 }
 
 /** Larger answers are broken off, in bytes. */

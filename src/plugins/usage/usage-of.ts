@@ -9,7 +9,8 @@ import { bytesPerStreamedToken, writtenPerSecond } from '../auth/limit-use.ts'
  * Nothing for requests that have no client or name no model. `now`: milliseconds since 1970.
  */
 export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
-  const { client, key = '', model: asked, answeringModel, target = '', work, outcome } = record
+  const { bookedTo, model: asked, answeringModel, target = '', work, outcome } = record
+  const { client, key = '' } = bookedTo ?? record
   if (client === undefined || asked === undefined) return []
   const model = answeringModel ?? asked
   const period = Math.floor(now / quarterMs) * quarterMs
@@ -31,7 +32,8 @@ export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
   })
   const main: UsageRow = {
     ...blank(model, target),
-    requests: 1,
+    // What the router asks for a request is part of that request.
+    requests: bookedTo ? 0 : 1,
     errors: outcome === 'success' || outcome === 'client_gone' ? 0 : 1,
     prompt_tokens: usage?.promptTokens ?? 0,
     cached_tokens: usage?.cachedTokens ?? 0,
@@ -49,8 +51,8 @@ export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
 
 /** An answer that was cut off is seldom counted upstream: otherwise a client that always leaves would use nothing. */
 function estimated(record: ExchangeRecord): Usage | undefined {
-  const { outcome, usage, stream, responseBytes, firstContentMs, sinceSentMs } = record
-  const isCut = outcome === 'client_gone' || (outcome === 'truncated' && firstContentMs !== undefined)
+  const { usage, stream, firstContentMs, sinceSentMs } = record
+  const { responseBytes, isCut } = cutOf(record)
   if (!isCut || sinceSentMs === undefined || (usage && !stream)) return usage
   const { prompt, maxCompletion } = record.estimatedTokens()
   const streamed = firstContentMs === undefined ? 0 : responseBytes / bytesPerStreamedToken
@@ -61,4 +63,15 @@ function estimated(record: ExchangeRecord): Usage | undefined {
     promptTokens: usage?.promptTokens || prompt,
     completionTokens: Math.max(usage?.completionTokens ?? 0, Math.ceil(Math.min(written, maxCompletion))),
   }
+}
+
+/** Whether an answer was cut off, and how much of it had come. */
+function cutOf({ outcome, firstContentMs, processed, responseBytes }: ExchangeRecord): {
+  isCut: boolean
+  responseBytes: number
+} {
+  // Blocked, of which the client has less than was written.
+  if (processed?.cutBytes !== undefined) return { isCut: true, responseBytes: processed.cutBytes }
+  const isCut = outcome === 'client_gone' || (outcome === 'truncated' && firstContentMs !== undefined)
+  return { isCut, responseBytes }
 }

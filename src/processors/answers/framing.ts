@@ -13,6 +13,12 @@ export interface Framing {
   push(text: string): Frame[]
   /** What is left at the end. */
   rest(): string
+  /** The same as events; what is none is left out. */
+  finish(): Frame[]
+  /** An event that the router adds. `isFirst`: no event has gone out. */
+  added(json: string, options: { isFirst: boolean; name: string | undefined }): string
+  /** What ends a stream that the router ends; absent: nothing that belongs to all streams of this form. */
+  close?(): string
   /** An event like `like`, which has gone out, with another JSON text. */
   another(like: Frame, json: string): string
 }
@@ -48,6 +54,16 @@ export class EventFraming implements Framing {
 
   another({ before, after }: Frame, json: string): string {
     return before.replace(/^(?:id|retry):.*\r?\n/gm, '') + json + after
+  }
+
+  finish(): Frame[] {
+    const rest = this.#pending
+    this.#pending = ''
+    return rest.trim() === '' ? [] : [eventFrame(`${rest}\n\n`)]
+  }
+
+  added(json: string, { name }: { name: string | undefined }): string {
+    return `${name === undefined ? '' : `event: ${name}\n`}data: ${json}\n\n`
   }
 }
 
@@ -87,6 +103,14 @@ export class LineFraming implements Framing {
   another(_like: Frame, json: string): string {
     return `${json}\n`
   }
+
+  finish(): Frame[] {
+    return this.push('\n').filter(({ json }) => json !== undefined)
+  }
+
+  added(json: string): string {
+    return `${json}\n`
+  }
 }
 
 /** The elements of one JSON array. */
@@ -117,6 +141,18 @@ export class ArrayFraming implements Framing {
 
   another(_like: Frame, json: string): string {
     return `,\r\n${json}`
+  }
+
+  finish(): Frame[] {
+    return []
+  }
+
+  added(json: string, { isFirst }: { isFirst: boolean }): string {
+    return `${isFirst ? '[' : ',\r\n'}${json}`
+  }
+
+  close(): string {
+    return ']'
   }
 }
 

@@ -3,6 +3,7 @@ import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree
 import { JsonWriting } from '../masking/json-writing.ts'
 import { lookAlikes } from '../masking/pseudonyms.ts'
 import { type Dictionary, movedOffset, type Shift, TextRestorer } from '../masking/restorer.ts'
+import { probabilityMembers } from './nodes.ts'
 
 export interface RestoringOptions {
   readonly dictionary: Dictionary
@@ -25,13 +26,6 @@ export interface Restored {
 
 /** Members whose strings are the text of a JSON value. */
 const jsonMembers: ReadonlySet<string> = new Set(['arguments', 'partial_json'])
-/** Members that hold token probabilities. */
-const probabilityMembers: ReadonlySet<string> = new Set([
-  'logprobs',
-  'logprobsResult',
-  'prompt_logprobs',
-  'completion_probabilities',
-])
 /** Bytes that only their server can read. */
 const opaqueMembers: ReadonlySet<string> = new Set(['signature', 'thoughtSignature', 'encrypted_content'])
 

@@ -1,10 +1,10 @@
-import { isObject } from '../../lib/json/read.ts'
 import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { StreamContents, StreamedContents, StreamedText } from '../../sdk/content.ts'
 import { JsonWriting } from '../masking/json-writing.ts'
 import { TextRestorer } from '../masking/restorer.ts'
 import type { Frame, Framing } from './framing.ts'
+import { nodeAt, parsedEvent } from './nodes.ts'
 import { type Restored, type RestoringOptions, unknownIn, ValueRestoring } from './restoring.ts'
 
 type StreamedEvent = Record<string, unknown>
@@ -56,7 +56,7 @@ export class StreamRestoring {
   #frame(frame: Frame): string {
     const { before, json, after } = frame
     if (json === undefined) return (frame.isEnd ? this.#ended([...this.#channels.keys()]) : '') + before
-    const event = parsed(json)
+    const event = parsedEvent(json)
     const bytes = Buffer.from(json)
     const root = event && readTree(bytes)
     if (!event || !root) return before + json + after
@@ -188,24 +188,6 @@ export class StreamRestoring {
     this.done.unknown += unknown
     if (leftOutLogprobs) this.done.leftOutLogprobs = true
   }
-}
-
-function parsed(json: string): StreamedEvent | undefined {
-  try {
-    const value: unknown = JSON.parse(json)
-    return isObject(value) ? value : undefined
-  } catch {
-    return undefined // not ours to judge
-  }
-}
-
-function nodeAt(root: JsonNode, path: readonly (string | number)[]): JsonNode | undefined {
-  let node: JsonNode | undefined = root
-  for (const step of path) {
-    if (node?.type === 'array' && typeof step === 'number') node = node.items[step]
-    else node = node?.type === 'object' ? memberOf(node, String(step)) : undefined
-  }
-  return node
 }
 
 function sliceAt(bytes: Buffer, root: JsonNode, path: readonly (string | number)[]): string | undefined {

@@ -172,14 +172,14 @@ export class BodyContents {
     return new Set([value, proof])
   }
 
-  #text(node: JsonNode, { isSystem }: Place): void {
+  #text(node: JsonNode, at: Place): void {
     const text = stringAt(this.#bytes, node)
     if (!this.#joins) this.#run++
-    this.#add(text, isSystem, (changed) => this.#replace(node, JSON.stringify(changed)))
+    this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)))
   }
 
-  #add(text: string, isSystem: boolean, edit: Found['edit']): void {
-    if (text !== '') this.#found.push({ text, run: this.#run, isSystem, edit })
+  #add(text: string, { isSystem, path }: Place, edit: Found['edit']): void {
+    if (text !== '') this.#found.push({ text, run: this.#run, isSystem, path, edit })
   }
 
   #replace({ start, end }: JsonNode, text: string): void {
@@ -199,7 +199,7 @@ export class BodyContents {
     const changed: string[] = contents.texts.map((found) => found.text)
     for (const [index, found] of contents.texts.entries()) {
       this.#run++
-      this.#add(found.text, at.isSystem, (text) => {
+      this.#add(found.text, at, (text) => {
         changed[index] = text
       })
     }
@@ -217,15 +217,13 @@ export class BodyContents {
         return
       case 'string':
         this.#run++
-        this.#add(stringAt(this.#bytes, node), at.isSystem, (changed) =>
-          this.#replace(node, JSON.stringify(changed)),
-        )
+        this.#add(stringAt(this.#bytes, node), at, (changed) => this.#replace(node, JSON.stringify(changed)))
         return
       case 'number': {
         const text = this.#bytes.toString('latin1', node.start, node.end)
         this.#run++
         if (/^\d+$/.test(text) && text.length >= leastDigits)
-          this.#add(text, at.isSystem, (changed) => this.#replace(node, JSON.stringify(changed)))
+          this.#add(text, at, (changed) => this.#replace(node, JSON.stringify(changed)))
         return
       }
       case 'array':

@@ -1,5 +1,12 @@
+import { objectsIn } from '../../lib/json/read.ts'
 import type { ChatEvent, ChatRequest } from '../../sdk/chat.ts'
-import type { ContentForms, ContentShape, MembersOf, StreamContents } from '../../sdk/content.ts'
+import type {
+  AnswerContents,
+  ContentForms,
+  ContentShape,
+  MembersOf,
+  StreamContents,
+} from '../../sdk/content.ts'
 
 const part = {
   by: {
@@ -94,6 +101,8 @@ export const chatEventStream: StreamContents = {
         return {
           texts: [{ channel: `${event.choice}.call.${event.call}.`, path: ['arguments'], isJson: true }],
         }
+      case 'tool-call-start':
+        return { texts: [], begins: [`${event.choice}.call.${event.call}.`] }
       case 'block-end':
         return { texts: [], ends: [`${event.choice}.call.${event.call}.`] }
       case 'finish':
@@ -102,7 +111,6 @@ export const chatEventStream: StreamContents = {
       case 'error':
         return { texts: [], ends: [''] }
       case 'start':
-      case 'tool-call-start':
       case 'usage':
         return { texts: [] }
     }
@@ -110,5 +118,36 @@ export const chatEventStream: StreamContents = {
   continued: ({ logprobs: _logprobs, signature: _signature, ...like }, { path }, text) => ({
     ...like,
     [String(path[0])]: text,
+  }),
+  createEnding: () => ({
+    sent() {},
+    filtered: () => [
+      { type: 'finish', choice: 0, reason: 'content_filter' } satisfies ChatEvent,
+      { type: 'end' } satisfies ChatEvent,
+    ],
+  }),
+}
+
+/** The choices of an answer that the router has read. */
+export const chatChoices: AnswerContents = {
+  shape: {
+    members: {
+      choices: {
+        items: {
+          members: {
+            text: 'text',
+            reasoning: 'text',
+            refusal: 'text',
+            toolCalls: { items: { members: { arguments: 'json' }, rest: 'opaque' } },
+          },
+          rest: 'opaque',
+        },
+      },
+    },
+  },
+  filtered: ({ choices }) => ({
+    choices: objectsIn(choices).map(({ index }) => ({
+      ...{ index, text: '', reasoning: '', toolCalls: [], finishReason: 'content_filter' },
+    })),
   }),
 }

@@ -5,4 +5,6 @@ export interface ContentText {
   readonly run: number
   /** Whether it is the operator's or the developer's: a system prompt. */
   readonly isSystem: boolean
+  /** Members and positions that lead to it. */
+  readonly path: string
 }

@@ -1,18 +1,47 @@
-import { RE2JS } from 're2js'
+import { type Match, withoutOverlaps } from '../masking/match.ts'
 import { normalText } from '../masking/normal.ts'
-import { wordFinder } from '../masking/own-kinds.ts'
-import type { Judge } from './judge.ts'
+import { expressionFinder, wordFinder } from '../masking/own-kinds.ts'
+import { inContext, type Judge } from './judge.ts'
 
-/** Unsafe is what holds one of the words, or matches one of the expressions. */
-export function localJudge(words: readonly string[], expressions: readonly string[]): Judge {
-  const findWords = wordFinder('WORD', words)
-  const compiled = expressions.map((expression) => RE2JS.compile(expression))
-  return async (contents) => {
-    for (const content of contents) {
-      const { text } = normalText(content)
-      for (const _match of findWords(text)) return 'unsafe'
-      if (compiled.some((expression) => expression.matcher(text).find())) return 'unsafe'
-    }
-    return 'safe'
+interface LocalJudgeOptions {
+  readonly words: readonly string[]
+  readonly expressions: readonly string[]
+  /** Stands where a match stood; undefined: what has a match is unsafe. */
+  readonly replacement: string | undefined
+}
+
+/** Looks for words and for matches of expressions. */
+export function localJudge({ words, expressions, replacement }: LocalJudgeOptions): Judge {
+  const finders = [
+    wordFinder('WORD', words),
+    ...expressions.map((expression) => expressionFinder('MATCH', expression)),
+  ]
+  return async (judged) => {
+    const before = judged.before?.map(({ length }) => length) ?? []
+    const found = inContext(judged).map((content, index) => {
+      const { text, startOf, endOf } = normalText(content)
+      const matches = finders
+        .flatMap((find) => [...find(text)])
+        .map((match) => ({ ...match, start: startOf(match.start), end: endOf(match.end) }))
+      // What ends before the content has been judged with what came before.
+      return withoutOverlaps(matches.filter(({ end }) => end > (before[index] ?? 0)))
+    })
+    if (found.every(({ length }) => length === 0)) return { type: 'pass' }
+    if (replacement === undefined) return { type: 'block' }
+    const contents = judged.contents.map((content, index) =>
+      replaced(content, found[index] ?? [], before[index] ?? 0, replacement),
+    )
+    return { type: 'replace', contents }
   }
+}
+
+/** `offset`: of the content in the text that has the matches; what stands before it has gone out. */
+function replaced(content: string, matches: readonly Match[], offset: number, replacement: string): string {
+  let text = ''
+  let at = 0
+  for (const { start, end } of matches) {
+    text += content.slice(at, Math.max(0, start - offset)) + replacement
+    at = end - offset
+  }
+  return text + content.slice(at)
 }

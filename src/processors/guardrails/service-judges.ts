@@ -1,10 +1,25 @@
 import { isObject, objectsIn } from '../../lib/json/read.ts'
+import type { ProcessorVerdict } from '../../sdk/processor.ts'
 import type { PostJson } from '../masking/presidio.ts'
-import type { Judge } from './judge.ts'
+import { inContext, type Judge, verdictOf } from './judge.ts'
 
-/** A service of one's own: `{"contents": [...]}`, answered with `{"safe": true}` or `{"safe": false}`. */
+/**
+ * A service of one's own: `{"contents": [...]}`, of answers with `"before": [...]`, answered with `{"safe": true}`, or with
+ * `{"verdict": "pass"}`, which may be `block`, `flag`, and `replace` with `"contents": [...]`.
+ */
 export function httpJudge(url: string, post: PostJson): Judge {
-  return async (contents, signal) => verdict(await post(url, { contents }, signal))
+  return async ({ contents, before, signal }) => {
+    const answer = await post(url, { contents, ...(before && { before }) }, signal)
+    if (!isObject(answer) || answer.verdict === undefined) return verdictOf(isSafe(answer))
+    const { verdict, contents: changed } = answer
+    if (verdict === 'pass' || verdict === 'block' || verdict === 'flag') return { type: verdict }
+    if (verdict === 'replace' && isTexts(changed)) return { type: verdict, contents: changed }
+    throw new Error('the service gave no verdict')
+  }
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string')
 }
 
 /**
@@ -13,28 +28,29 @@ export function httpJudge(url: string, post: PostJson): Judge {
  */
 export function pythonJudge(name: 'nask_guard' | 'sojka_guard', url: string, post: PostJson): Judge {
   const address = `${url.replace(/\/+$/, '')}/api/guardrails/${name}`
-  return async (contents, signal) => {
-    const messages = contents.map((content) => ({ role: 'user', content }))
-    const answer = await post(address, { messages }, signal)
-    return verdict(isObject(answer) ? answer.results : undefined)
+  return async (judged) => {
+    const role = judged.before ? 'assistant' : 'user'
+    const messages = inContext(judged).map((content) => ({ role, content }))
+    const answer = await post(address, { messages }, judged.signal)
+    return verdictOf(isSafe(isObject(answer) ? answer.results : undefined))
   }
 }
 
 /** OpenAI's moderations, and what speaks like them. Source: OpenAI API reference, "Create moderation". */
 export function moderationsJudge(url: string, model: string | undefined, post: PostJson): Judge {
-  return async (contents, signal) => {
-    const body = { input: contents, ...(model === undefined ? {} : { model }) }
-    const answer = await post(url, body, signal)
+  return async (judged): Promise<ProcessorVerdict> => {
+    const input = inContext(judged)
+    const answer = await post(url, { input, ...(model === undefined ? {} : { model }) }, judged.signal)
     const results = isObject(answer) ? objectsIn(answer.results) : []
     const flags = results.map(({ flagged }) => flagged)
-    if (flags.length < contents.length || !flags.every((flag) => typeof flag === 'boolean'))
+    if (flags.length < input.length || !flags.every((flag) => typeof flag === 'boolean'))
       throw new Error('the moderations are not those of all contents')
-    return flags.includes(true) ? 'unsafe' : 'safe'
+    return verdictOf(!flags.includes(true))
   }
 }
 
-function verdict(answer: unknown): 'safe' | 'unsafe' {
+function isSafe(answer: unknown): boolean {
   const safe = isObject(answer) ? answer.safe : undefined
   if (typeof safe !== 'boolean') throw new Error('the service gave no verdict')
-  return safe ? 'safe' : 'unsafe'
+  return safe
 }

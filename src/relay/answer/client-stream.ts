@@ -17,6 +17,13 @@ export interface ClientStream {
   end(): void
   /** Breaks the answer off, so that nobody takes what came for the whole. */
   breakOff(): void
+  /**
+   * Calls back when the client gets no more of the answer, with the error where that is a failure. `stop` says whether more of it
+   * would have come. Absent: the client takes all.
+   */
+  onStop?(stop: (error?: RouterError) => boolean): void
+  /** Forgets what was written and has not gone out: an error or another attempt follows. Absent: all has gone out. */
+  discard?(): void
 }
 
 /** Where the answer to a chat goes. */

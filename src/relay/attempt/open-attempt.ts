@@ -6,7 +6,7 @@ import type { WholeAnswer } from '../answer/whole-answer.ts'
 import { bytesOf, upstreamRequest } from '../request/upstream-request.ts'
 import { foreignAnswer, isEventStream, isFramed, isJson, isSuccess } from '../upstream/upstream-answer.ts'
 import { AttemptBounds, type BoundedAttempt } from './attempt-bounds.ts'
-import type { AttemptFailure, AttemptResult } from './attempt-result.ts'
+import { type AttemptFailure, type AttemptResult, final } from './attempt-result.ts'
 import { errorText } from './error-body.ts'
 import type { AnswerStream, AttemptContext, PreparedAttempt } from './prepared-attempt.ts'
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
@@ -40,6 +40,8 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #collector: AnswerCollector | undefined
   #upstream: OpenRequest | undefined
   #waitsForClient = false
+  /** Whether what comes is the client's end's, which may hold it. */
+  #handsOver = false
   #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
   #status = 0
   #headers: UpstreamHeaders = {}
@@ -78,7 +80,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   }
 
   get begun(): boolean {
-    return this.committed || (this.#mode === 'collecting' && this.#bytes > 0)
+    return this.#handsOver || (this.#mode === 'collecting' && this.#bytes > 0)
   }
 
   onHeaders(status: number, headers: UpstreamHeaders): void {
@@ -187,7 +189,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const { filter, client, isOpaque } = this.#stream
     if (!isOpaque) this.#context.trace?.received?.(chunk)
     const out = filter.push(chunk)
-    if (client.committed) {
+    if (this.#handsOver) {
       this.#bounds.touch()
       if (out && !client.write(out)) this.#waitForClient(client)
     } else {
@@ -202,6 +204,8 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     if (!filter.state.content && !filter.state.ended && this.#bytes <= maxHeldBytes) return
     this.#contentSeen()
     this.#bounds.touch()
+    this.#handsOver = true
+    client.onStop?.((error) => this.#stopped(error))
     client.commit(this.#status, this.#headers)
     if (this.#chunks.length > 0 && !client.write(Buffer.concat(this.#chunks))) this.#waitForClient(client)
     this.#chunks = []
@@ -251,28 +255,45 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const { filter, client } = this.#stream
     const out = filter.end(isFramed(this.#headers))
     if (filter.state.failure || !filter.state.ended) {
-      if (out && client.committed) client.write(out)
+      if (out && this.#handsOver) client.write(out)
       this.fail(failureOfReport(filter.state.failure ?? streamTruncated()))
       return
     }
-    if (!client.committed) this.#maybeCommit(this.#stream)
+    if (!this.#handsOver) this.#maybeCommit(this.#stream)
     if (out) client.write(out)
     this.#complete(this.#stream)
   }
 
   #complete(stream: AnswerStream): void {
-    const { isOpaque, client, filter } = stream
     this.#noteEnd(stream, undefined)
-    client.end()
+    stream.client.end()
+    this.#succeed(stream)
+  }
+
+  #succeed({ isOpaque, filter }: AnswerStream): void {
     const { usage } = filter.state
     const firstContentMs = isOpaque ? undefined : this.#firstContentMs
     this.#finish({ type: 'success', answer: undefined, streamed: !isOpaque, firstContentMs, usage })
+  }
+
+  /** The client gets no more of the answer, which says nothing about the target. False: all of it has come. */
+  #stopped(error: RouterError | undefined): boolean {
+    if (this.#mode !== 'streaming' || !this.#stream) return false
+    if (error) {
+      this.fail(final(error))
+      return true
+    }
+    this.#noteEnd(this.#stream, undefined)
+    this.#succeed(this.#stream)
+    this.#upstream?.abort()
+    return true
   }
 
   /** After the first content the error goes into the client's stream, which ends without an end marker. */
   fail(failure: AttemptFailure): void {
     if (this.#mode === 'over') return
     const begun = this.committed ? this.#stream : undefined
+    if (this.#handsOver) this.#stream?.client.discard?.()
     if (begun) {
       this.#noteEnd(begun, failure.error)
       begun.breakOff(failure.error)

@@ -45,25 +45,32 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
       // A response that is not stored here may exist at an upstream with its own Responses API.
       if (unknown && targetsWith(client.model, 'responses').length === 0) throw previousNotFound(body)
+      let answered: JsonObject | undefined
       let kept: Promise<void> | undefined
       const remembering = forOneRequest(client.dialect, {
         remembered,
         onAnswer(response) {
           request.exchange.answerId = String(response.id)
-          if (body.store === false) return
-          // What is kept is the client's: pseudonyms mean something within one request only.
-          const shown = request.processing?.restoredObject(response) ?? response
-          const input = inputItems(body.input, remembered).map(({ item }) => item)
-          kept = store.keep(String(response.id), { response: shown, input }).catch((error: unknown) => {
-            const name = error instanceof Error ? error.name : typeof error
-            log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')
-          })
+          if (body.store !== false) answered = response
         },
       })
+      // Once its first bytes go out it is known what became of the answer on its way to the client.
+      const keep = (): Promise<void> | undefined => {
+        if (!answered || request.processing?.isJudging) return undefined
+        const { id } = answered
+        // What is kept is the client's: pseudonyms mean something within one request only.
+        const response = request.processing?.shownObject(answered) ?? answered
+        const input = inputItems(body.input, remembered).map(({ item }) => item)
+        kept ??= store.keep(String(id), { response, input }).catch((error: unknown) => {
+          const name = error instanceof Error ? error.name : typeof error
+          log.warn({ ...request.exchange.logIds, error_name: name }, 'response could not be stored')
+        })
+        return kept
+      }
       const remembers = remembered.history !== undefined || remembered.referenced.size > 0
       const only: Pick<ClientRequest, 'only'> = unknown ? { only: 'responses' } : {}
       return app.gateway.chat(
-        { ...client, ...only, dialect: remembering, remembers, beforeEnd: () => kept },
+        { ...client, ...only, dialect: remembering, remembers, beforeEnd: keep },
         request,
         reply,
       )

@@ -1,0 +1,63 @@
+import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import type { Findings } from '../models-check.ts'
+import { expressionError } from './expression-error.ts'
+import type { GuardrailEntry } from './guardrail-schema.ts'
+import { longestMatch } from './longest-match.ts'
+import { hostOf, isOwnAddress } from './own-host.ts'
+
+/** Characters that an answer's window is judged with: what is longer could go out before it is found. */
+const maxMatchLength = 400
+
+export function checkGuardrail(entry: GuardrailEntry, path: string, { errors }: Findings): void {
+  const { words = [], expressions = [], service, before, action, sample, replacement, on = 'request' } = entry
+  const isLocal = words.length > 0 || expressions.length > 0
+  if (!isLocal && !service) errors.push(`${path}: a guardrail needs words, expressions or a service`)
+  const readsAnswers = on !== 'request'
+  for (const [index, word] of words.entries())
+    if (readsAnswers && word.length > maxMatchLength) errors.push(`${path}.words[${index}]: ${tooLong}`)
+  for (const [index, expression] of expressions.entries()) {
+    const error = expressionError(expression)
+    if (error !== undefined) errors.push(`${path}.expressions[${index}]: ${error}`)
+    else if (readsAnswers && longestMatch(expression) > maxMatchLength)
+      errors.push(`${path}.expressions[${index}]: ${tooLong}; bound its repetitions, as in \\s{1,9}`)
+  }
+  if (sample !== undefined && action !== 'flag') errors.push(`${path}.sample: only with "action": "flag"`)
+  if (action === 'replace' && !isLocal)
+    errors.push(
+      `${path}.action: "replace" is for words and expressions; a service says itself what it replaces`,
+    )
+  if (replacement !== undefined && action !== 'replace')
+    errors.push(`${path}.replacement: only with "action": "replace"`)
+  if (before === 'unmasking' && !readsAnswers)
+    errors.push(`${path}.before: "unmasking" is about answers; set "on" to "answer" or "both"`)
+  if (before === 'masking' && on === 'answer')
+    errors.push(`${path}.before: "masking" is about requests; set "on" to "request" or "both"`)
+  if (service) checkService(entry, service, path, errors)
+}
+
+const tooLong = `a match may be longer than ${maxMatchLength} characters, which answers are not held back for`
+
+function checkService(
+  { before, unmasked }: GuardrailEntry,
+  { type, url, model, api_token: token }: NonNullable<GuardrailEntry['service']>,
+  path: string,
+  errors: string[],
+): void {
+  const isModel = type === 'model'
+  if (isModel) {
+    if (model === undefined) errors.push(`${path}.service.model: missing; it names a model of this router`)
+    if (url !== undefined) errors.push(`${path}.service.url: a model of this router has no address here`)
+    if (token !== undefined) errors.push(`${path}.service.api_token: a model of this router needs none`)
+  } else if (url === undefined) errors.push(`${path}.service.url: missing; it is the address of the service`)
+  else checkAddress(url, `${path}.service.url`, errors)
+  const isOutside = isModel || (url !== undefined && URL.canParse(url) && !isOwnAddress(url))
+  if (before === 'masking' && isOutside && unmasked !== true)
+    errors.push(
+      `${path}.before: "masking" would send unmasked contents to ${isModel ? 'a model' : 'an address out of the local network'}; remove it, or set "unmasked": true`,
+    )
+}
+
+export function checkAddress(url: string, at: string, errors: string[]): void {
+  if (!URL.canParse(url)) errors.push(`${at}: not an http:// or https:// address`)
+  else if (isLinkLocalOrMetadata(hostOf(url))) errors.push(`${at}: a link-local address`)
+}

@@ -1,0 +1,193 @@
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import { type Restored, type RestoringOptions, restoredBody } from '../../processors/answers/restoring.ts'
+import { chatChoices } from '../../processors/contents/chat-shape.ts'
+import type { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
+import { Dictionary } from '../../processors/masking/restorer.ts'
+import type { ChatResponse } from '../../sdk/chat.ts'
+import { asRouterError } from '../../sdk/errors.ts'
+import { AnswerGuard } from './answer-guard.ts'
+import type { MaskingProcessor, OwnProcessor } from './compiled.ts'
+import type { GuardedOptions } from './guarded-client.ts'
+import { judgedAnswer } from './judged-answer.ts'
+import type { Surroundings } from './processing.ts'
+import type { RequestWishes } from './request-wishes.ts'
+import { nameOf, type ProcessorRuns } from './runs.ts'
+
+/** Before the values are put back into an answer, or after it. */
+export type AnswerStage = 'early' | 'late'
+
+/** What processors do for the answer of one request. */
+export class Answering {
+  readonly #around: Surroundings
+  readonly #runs: ProcessorRuns
+  readonly #masking: MaskingProcessor | undefined
+  readonly #guards: Readonly<Record<AnswerStage, AnswerGuard | undefined>>
+  /** Texts that go out as other ones. */
+  readonly #replaced: Readonly<Record<AnswerStage, Map<string, string>>> = {
+    early: new Map(),
+    late: new Map(),
+  }
+  readonly #judging = new Set<AnswerStage>()
+  #asked = { sent: '', upstream: '' }
+  #isStructured = false
+  #wantsLogprobs = false
+  #blocked: { stage: AnswerStage; answer: JsonObject } | undefined
+  protected pseudonyms: Pseudonyms | undefined
+
+  constructor(around: Surroundings, runs: ProcessorRuns) {
+    this.#around = around
+    this.#runs = runs
+    this.#masking = around.processors.find((each) => each.type === 'masking')
+    this.#guards = { early: this.#guard('early'), late: this.#guard('late') }
+  }
+
+  /** Whether values are put back into answers. */
+  get restores(): boolean {
+    return this.#masking?.plan.restores === true && this.pseudonyms !== undefined && this.pseudonyms.size > 0
+  }
+
+  get masks(): boolean {
+    return this.#masking !== undefined
+  }
+
+  /** Whether answers pass through processors. */
+  get readsAnswers(): boolean {
+    return this.masks || this.#guards.early !== undefined || this.#guards.late !== undefined
+  }
+
+  /** Judges answers; undefined: nobody does at this stage. */
+  guarding(stage: AnswerStage): Omit<GuardedOptions, 'form'> | undefined {
+    const guard = this.#guards[stage]
+    if (!guard) return undefined
+    const { exchange } = this.#around
+    return {
+      guard,
+      isStructured: this.#isStructured,
+      judging: (isRunning) => {
+        if (isRunning) this.#judging.add(stage)
+        else this.#judging.delete(stage)
+      },
+      replaced: (raw, shown) => this.#replaced[stage].set(raw, shown),
+      blocked: ({ last = {}, cutBytes }) => {
+        this.#blocked = { stage, answer: isObject(last.response) ? last.response : last }
+        if (cutBytes !== undefined && exchange.processed) exchange.processed.cutBytes = cutBytes
+      },
+      failed: (error) => {
+        exchange.error = error
+      },
+    }
+  }
+
+  /** A whole answer with its values. */
+  restored(body: Buffer): Buffer {
+    if (!this.masks) return body
+    const { body: restored, done } = restoredBody(body, this.restoring())
+    this.countRestored(done)
+    if (done.leftOutLogprobs) this.#dropLogprobs()
+    return restored
+  }
+
+  /** An answer as its client got it, made of the one that was written for it. */
+  shownObject(written: JsonObject): JsonObject {
+    const { early, late } = this.#replaced
+    if (this.#blocked?.stage === 'late') return this.#blocked.answer
+    const upstream = this.#blocked?.answer ?? withTexts(written, early)
+    const restored = this.restoredObject(upstream)
+    return this.#blocked ? restored : withTexts(restored, late)
+  }
+
+  /** An object of an answer, with its values. */
+  restoredObject(answer: JsonObject): JsonObject {
+    if (!this.restores) return answer
+    const { body } = restoredBody(Buffer.from(JSON.stringify(answer)), this.restoring())
+    return JSON.parse(body.toString())
+  }
+
+  /** An answer that the router has read, judged and with its values. Throws the client's error. */
+  async answered(response: ChatResponse): Promise<ChatResponse> {
+    if (!this.readsAnswers) return response
+    const { choices } = response
+    const early = await this.#judged('early', Buffer.from(JSON.stringify({ choices })))
+    const restored = this.restores ? this.restored(early) : early
+    const late = await this.#judged('late', restored)
+    return { ...response, ...JSON.parse(late.toString()) }
+  }
+
+  /** Whether texts of the answer may yet be blocked. */
+  get isJudging(): boolean {
+    return this.#judging.size > 0
+  }
+
+  /** Whether a guardrail has blocked the answer. */
+  get isBlocked(): boolean {
+    return this.#blocked !== undefined
+  }
+
+  restoring(): RestoringOptions {
+    const entries = this.#masking?.plan.restores ? (this.pseudonyms?.entries() ?? []) : []
+    return {
+      dictionary: new Dictionary(entries),
+      isStructured: this.#isStructured,
+      leavesOutLogprobs: this.restores,
+      sealProof: this.#around.key.sealProof,
+    }
+  }
+
+  countRestored({ values, unknown }: Pick<Restored, 'values' | 'unknown'>): void {
+    if (values === 0 && unknown === 0) return
+    const { exchange } = this.#around
+    exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
+    exchange.processed.restored += values
+    exchange.processed.unknown += unknown
+  }
+
+  /** To be called before the headers of an answer go out. */
+  beforeAnswer(): void {
+    if (this.#wantsLogprobs && this.restores) this.#dropLogprobs()
+  }
+
+  /** The answer cannot be changed, and so cannot be sent. */
+  breakOff(thrown: unknown): void {
+    const { exchange, warn } = this.#around
+    exchange.breakOff(asRouterError(thrown))
+    warn({ error_name: nameOf(thrown) }, 'the answer could not be processed and was broken off')
+  }
+
+  /** The last content of the request, as the client sent it and as it goes upstream. */
+  protected remember(asked: { sent: string; upstream: string }): void {
+    this.#asked = asked
+  }
+
+  protected wishes({ isStructured, logprobs }: RequestWishes): void {
+    this.#isStructured ||= isStructured
+    this.#wantsLogprobs ||= logprobs
+  }
+
+  #guard(stage: AnswerStage): AnswerGuard | undefined {
+    const { exchange, model, client, processors } = this.#around
+    const own = processors.filter(
+      (each): each is OwnProcessor =>
+        each.type === 'own' && each.processor.answer !== undefined && each.answerStage === stage,
+    )
+    if (own.length === 0) return undefined
+    const asked = (): string => (stage === 'early' ? this.#asked.upstream : this.#asked.sent)
+    return new AnswerGuard({ processors: own, runs: this.#runs, exchange, model, client, asked })
+  }
+
+  async #judged(stage: AnswerStage, answer: Buffer): Promise<Buffer> {
+    const options = this.guarding(stage)
+    return options && !this.isBlocked ? judgedAnswer(answer, chatChoices, options) : answer
+  }
+
+  #dropLogprobs(): void {
+    this.#around.exchange.drop('logprobs', 'the tokens of masked answers are not those that the client reads')
+  }
+}
+
+/** The object with some of its strings replaced. */
+function withTexts(answer: JsonObject, texts: ReadonlyMap<string, string>): JsonObject {
+  if (texts.size === 0) return answer
+  return JSON.parse(JSON.stringify(answer), (_key, value: unknown) =>
+    typeof value === 'string' ? (texts.get(value) ?? value) : value,
+  )
+}

@@ -1,0 +1,94 @@
+import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
+import type { RouterError } from '../../sdk/errors.ts'
+import type { AnswerForm } from './answer-form.ts'
+import type { AnswerGuard } from './answer-guard.ts'
+import { GuardedEnd, type GuardedEndOptions } from './guarded-end.ts'
+import { judgedAnswer, whyBlocked } from './judged-answer.ts'
+
+export interface GuardedOptions
+  extends Pick<GuardedEndOptions, 'replaced' | 'blocked' | 'failed' | 'isStructured' | 'judging'> {
+  readonly guard: Pick<AnswerGuard, 'judge'>
+  readonly form: AnswerForm
+}
+
+/** Longer whole answers are not held, in bytes. */
+const maxHeldBytes = 64 * 1024 * 1024
+
+/** The client's end of an answer that goes out only as far as it was judged. */
+export class GuardedClient implements ChatClient {
+  readonly #inner: ChatClient
+  readonly #options: GuardedOptions
+  #finished: Promise<void> = Promise.resolve()
+
+  constructor(inner: ChatClient, options: GuardedOptions) {
+    this.#inner = inner
+    this.#options = options
+  }
+
+  /** Fulfilled when nothing more goes out. Rejects with the client's error where nothing has gone out. */
+  settled(): Promise<void> {
+    return this.#finished
+  }
+
+  stream(): ClientStream {
+    const { guard, form, replaced, blocked, failed, isStructured, judging } = this.#options
+    return new GuardedEnd(this.#inner.stream(), {
+      ...{ guard, replaced, blocked, failed, isStructured, judging, why: whyBlocked },
+      contents: form.contents,
+      mediaType: form.mediaType,
+      begun: (finished) => this.#await(finished),
+      writeError: (error) => this.#inner.writeError(error),
+    })
+  }
+
+  whole(body: Buffer | string): void {
+    const judged = this.#judged(Buffer.isBuffer(body) ? body : Buffer.from(body))
+    this.#await(judged.then((bytes) => this.#inner.whole(bytes)))
+  }
+
+  large(): ClientStream {
+    const chunks: Buffer[] = []
+    let length = 0
+    const inner = this.#inner.large()
+    let isForgotten = false
+    const send = (bytes: Buffer): void => {
+      if (isForgotten) return
+      inner.commit()
+      inner.write(bytes)
+      inner.end()
+    }
+    return {
+      committed: false,
+      commit() {},
+      write(bytes) {
+        length += bytes.length
+        if (length <= maxHeldBytes) chunks.push(Buffer.from(bytes))
+        return true
+      },
+      onDrain: (resume) => resume(),
+      end: () => {
+        const all = Buffer.concat(chunks)
+        const judged =
+          length > maxHeldBytes ? Promise.reject(new RangeError('answer too long')) : this.#judged(all)
+        this.#await(judged.then(send))
+      },
+      breakOff: () => inner.breakOff(),
+      discard() {
+        isForgotten = true
+      },
+    }
+  }
+
+  writeError(error: RouterError): string {
+    return this.#inner.writeError(error)
+  }
+
+  #judged(body: Buffer): Promise<Buffer> {
+    return judgedAnswer(body, this.#options.form.answers, this.#options)
+  }
+
+  #await(finished: Promise<void>): void {
+    this.#finished = finished
+    finished.catch(() => undefined) // whoever waits for it gets the error
+  }
+}

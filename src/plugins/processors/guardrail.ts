@@ -1,0 +1,91 @@
+import type { GuardrailEntry } from '../../config/processors/guardrail-schema.ts'
+import { isOwnAddress } from '../../config/processors/own-host.ts'
+import type { Judge, Judged } from '../../processors/guardrails/judge.ts'
+import { localJudge } from '../../processors/guardrails/local-judge.ts'
+import { type JudgedTurn, modelJudge } from '../../processors/guardrails/model-judge.ts'
+import { httpJudge, moderationsJudge, pythonJudge } from '../../processors/guardrails/service-judges.ts'
+import type { ContentProcessor, ProcessorVerdict } from '../../sdk/processor.ts'
+import { jsonPoster } from './post-json.ts'
+
+type Service = NonNullable<GuardrailEntry['service']>
+
+/** A question to a model of the router, for the request that is being processed; gives the model's words. */
+export interface ModelQuestion {
+  /** Name of the model. */
+  readonly model: string
+  readonly turns: readonly JudgedTurn[]
+  /** Whether its usage is the client's. */
+  readonly isBooked: boolean
+  readonly signal: AbortSignal
+}
+
+export type AskRouterModel = (question: ModelQuestion) => Promise<string>
+
+/** Makes the processor of a guardrail for one request, or for all where it asks no model. Its entry has been checked. */
+export function guardrail(entry: GuardrailEntry): (ask: AskRouterModel) => ContentProcessor {
+  const { words = [], expressions = [], service, action, on = 'request' } = entry
+  const replacement = action === 'replace' ? (entry.replacement ?? '[removed]') : undefined
+  const isLocal = words.length + expressions.length > 0
+  const local = isLocal ? [localJudge({ words, expressions, replacement })] : []
+  const judgesFor = (ask: AskRouterModel): Judge[] => (service ? [...local, judgeOf(service, ask)] : local)
+  return (ask) => {
+    const judges = judgesFor(ask)
+    const judge = async (judged: Judged): Promise<ProcessorVerdict> => {
+      if (judged.contents.every((text) => text.trim() === '')) return { type: 'pass' }
+      const verdict = await together(judges, judged)
+      const isUnsafe = verdict.type === 'block' || verdict.type === 'replace'
+      return action === 'flag' && isUnsafe ? { type: 'flag' } : verdict
+    }
+    const request: ContentProcessor['request'] = (contents, { signal }) =>
+      judge({ contents, before: undefined, asked: '', signal })
+    const answer: ContentProcessor['answer'] = (contents, { before, asked, signal }) =>
+      judge({ contents, before, asked, signal })
+    return { ...(on !== 'answer' && { request }), ...(on !== 'request' && { answer }) }
+  }
+}
+
+/** Whether a guardrail never changes what it judges. */
+export function onlyJudges({ action, service }: GuardrailEntry): boolean {
+  return action === 'flag' || (action !== 'replace' && service?.type !== 'http')
+}
+
+/** What a guardrail may not get unmasked is judged before values are put back. */
+export function answerStageOf({ before, service, unmasked }: GuardrailEntry): 'early' | 'late' {
+  if (before === 'unmasking') return 'early'
+  const isOutside = service?.type === 'model' || (service?.url !== undefined && !isOwnAddress(service.url))
+  return isOutside && unmasked !== true ? 'early' : 'late'
+}
+
+/** One after the other, each with the contents that the one before has made; the first that blocks decides. */
+async function together(judges: readonly Judge[], judged: Judged): Promise<ProcessorVerdict> {
+  let found: ProcessorVerdict = { type: 'pass' }
+  let { contents } = judged
+  for (const judge of judges) {
+    const verdict = await judge({ ...judged, contents })
+    if (verdict.type === 'block') return verdict
+    if (verdict.type === 'replace') {
+      if (verdict.contents.length !== contents.length) throw new Error('another number of contents came back')
+      contents = verdict.contents
+      found = { type: 'replace', contents }
+    } else if (verdict.type === 'flag' && found.type === 'pass') found = verdict
+  }
+  return found
+}
+
+function judgeOf(
+  { type, url = '', model = '', api_token: token, book = true }: Service,
+  ask: AskRouterModel,
+): Judge {
+  const post = jsonPoster(token)
+  switch (type) {
+    case 'http':
+      return httpJudge(url, post)
+    case 'moderations':
+      return moderationsJudge(url, model === '' ? undefined : model, post)
+    case 'nask_guard':
+    case 'sojka_guard':
+      return pythonJudge(type, url, post)
+    case 'model':
+      return modelJudge((turns, signal) => ask({ model, turns, isBooked: book, signal }))
+  }
+}

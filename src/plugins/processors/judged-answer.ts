@@ -1,0 +1,38 @@
+import { contentsOf } from '../../processors/answers/guarded-text.ts'
+import type { AnswerContents } from '../../sdk/content.ts'
+import type { AnswerGuard } from './answer-guard.ts'
+import type { GuardedEndOptions } from './guarded-end.ts'
+
+export interface JudgedAnswerOptions extends Pick<GuardedEndOptions, 'replaced' | 'blocked'> {
+  readonly guard: Pick<AnswerGuard, 'judge'>
+}
+
+/** A whole answer as it may go out: with texts in place of others, or as ended by a filter. */
+export async function judgedAnswer(
+  body: Buffer,
+  { shape, filtered }: AnswerContents,
+  { guard, replaced, blocked }: JudgedAnswerOptions,
+): Promise<Buffer> {
+  const contents = contentsOf(body, shape)
+  const asked = contents.texts.filter((text) => text.trim() !== '')
+  if (asked.length === 0) return body
+  const verdict = await guard.judge(asked.map((text) => ({ text, before: '' })))
+  if (verdict.type === 'block') {
+    const answer = filtered(JSON.parse(body.toString()), whyBlocked(verdict.by))
+    blocked({ last: answer, cutBytes: undefined })
+    return Buffer.from(JSON.stringify(answer))
+  }
+  const judged = verdict.texts[Symbol.iterator]()
+  const texts = contents.texts.map((text) => (text.trim() === '' ? text : (judged.next().value ?? text)))
+  if (texts.every((text, index) => text === contents.texts[index])) return body
+  for (const [index, raw] of contents.texts.entries()) {
+    const shown = texts[index] ?? raw
+    if (shown !== raw) replaced(raw, shown)
+  }
+  return Buffer.from(contents.with(texts))
+}
+
+/** For clients whose dialect has words for it. */
+export function whyBlocked(by: string): string {
+  return `The answer was blocked by '${by}'`
+}

@@ -1,0 +1,119 @@
+import type { Exchange } from '../../relay/exchange.ts'
+import type { Processed } from '../../relay/processed.ts'
+import { asRouterError, RouterError } from '../../sdk/errors.ts'
+import type { CompiledProcessor } from './compiled.ts'
+
+export interface RunSurroundings {
+  readonly exchange: Exchange
+  /** Ends what runs; its reason is a RouterError. */
+  readonly signal: AbortSignal
+  warn(fields: Record<string, unknown>, message: string): void
+}
+
+/** A processor says that what it got must not go on. */
+export class BlockedError extends Error {
+  readonly processor: string
+
+  constructor(processor: string) {
+    super(`blocked by '${processor}'`)
+    this.processor = processor
+  }
+}
+
+/** Runs of processors for one request: bounded in time, recorded, and what their failures mean. */
+export class ProcessorRuns {
+  readonly #around: RunSurroundings
+
+  constructor(around: RunSurroundings) {
+    this.#around = around
+  }
+
+  /** Rejects with what `run` does, when the time of the processor is over, and when the request ends. */
+  async inTime<T>(
+    { timeoutMs }: CompiledProcessor,
+    run: (signal: AbortSignal) => Promise<T>,
+    others?: AbortSignal,
+  ): Promise<T> {
+    const { exchange, signal } = this.#around
+    const ends = [signal, AbortSignal.timeout(timeoutMs), ...(others ? [others] : [])]
+    const stop = AbortSignal.any(ends)
+    const aborted = Promise.withResolvers<never>()
+    aborted.promise.catch(() => undefined)
+    const onAbort = (): void => aborted.reject(stop.reason)
+    if (stop.aborted) onAbort()
+    stop.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await exchange.steps.outside(Promise.race([run(stop), aborted.promise]))
+    } finally {
+      stop.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Throws the client's error unless the processor fails open. */
+  failed(
+    { name, failure }: CompiledProcessor,
+    thrown: unknown,
+    record: (outcome: Processed['outcome']) => void,
+    what: 'request' | 'answer' = 'request',
+  ): void {
+    const { signal, warn } = this.#around
+    if (signal.aborted) throw asRouterError(signal.reason)
+    if (failure === 'open') {
+      record('failed_open')
+      warn({ processor: name, error_name: nameOf(thrown) }, `processor failed; the ${what} passes`)
+      return
+    }
+    if (thrown instanceof RouterError) {
+      record('refused')
+      throw thrown
+    }
+    record('failed_closed')
+    warn({ processor: name, error_name: nameOf(thrown) }, `processor failed; the ${what} is refused`)
+    throw new RouterError('overloaded', `The ${what} cannot be processed by '${name}' now`, {
+      code: 'processor_failed',
+      causeCode: 'PROCESSOR',
+      retryAfterSeconds: 5,
+      cause: thrown,
+    })
+  }
+
+  record(step: Processed): void {
+    const { exchange } = this.#around
+    exchange.processed ??= { steps: [], restored: 0, unknown: 0 }
+    exchange.processed.steps.push(step)
+  }
+}
+
+/** Runs that cannot change anything for each other go side by side; the first that throws ends the others. */
+export async function sideBySide<Item, Result>(
+  items: readonly Item[],
+  run: (item: Item, others: AbortSignal) => Promise<Result>,
+): Promise<Result[]> {
+  const others = new AbortController()
+  try {
+    return await Promise.all(items.map((item) => run(item, others.signal)))
+  } finally {
+    others.abort()
+  }
+}
+
+/** Processors in their order; neighbours that only judge are in one group. */
+export function inGroups(processors: readonly CompiledProcessor[]): CompiledProcessor[][] {
+  const groups: CompiledProcessor[][] = []
+  for (const processor of processors) {
+    const group = groups.at(-1)
+    const isNeighbour = group?.every(onlyJudges) && onlyJudges(processor)
+    if (group && isNeighbour) group.push(processor)
+    else groups.push([processor])
+  }
+  return groups
+}
+
+function onlyJudges(processor: CompiledProcessor): boolean {
+  return processor.type === 'own' && processor.onlyJudges
+}
+
+export function nameOf(thrown: unknown): string {
+  if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') return thrown.code
+  return thrown instanceof Error ? thrown.name : typeof thrown
+}

@@ -1,0 +1,303 @@
+import type { JsonObject } from '../../lib/json/read.ts'
+import { applyEdits, type Edit } from '../../lib/json/splice.ts'
+import { type JsonNode, readTree, stringAt } from '../../lib/json/tree.ts'
+import type { StreamContents, StreamEnding } from '../../sdk/content.ts'
+import type { Frame, Framing } from './framing.ts'
+import { contentsOf, GuardedText, type Job, judgedTogether } from './guarded-text.ts'
+import { nodeAt, parsedEvent, probabilityMembers } from './nodes.ts'
+import { maxWindowMs } from './windows.ts'
+
+interface Piece {
+  readonly of: GuardedText
+  readonly start: number
+  readonly end: number
+  readonly node: JsonNode
+}
+
+/** A value that stands whole in an event. */
+interface Whole {
+  readonly node: JsonNode
+  readonly judged: { text: string } | undefined
+}
+
+/** An event that waits until all of its contents have passed. */
+interface Held {
+  readonly frame: Frame
+  readonly event: JsonObject | undefined
+  readonly bytes: Buffer
+  readonly root: JsonNode | undefined
+  readonly pieces: readonly Piece[]
+  readonly begun: readonly GuardedText[]
+  readonly contents: ReturnType<StreamContents['read']> | undefined
+  wholes: Whole[] | undefined
+}
+
+/** More than this is not held, in characters. */
+const maxHeldLength = 32 * 1024 * 1024
+
+interface GuardedStreamOptions {
+  readonly contents: StreamContents
+  readonly framing: Framing
+  readonly isStructured: boolean
+  /** A text that has ended went out as another one. */
+  replaced(raw: string, shown: string): void
+  now(): number
+}
+
+/**
+ * Holds the events of a streamed answer until the texts in them were judged. Events keep their order; those of an answer of which
+ * nothing was judged wait for its first verdict.
+ */
+export class GuardedStream {
+  readonly #options: GuardedStreamOptions
+  readonly #ending: StreamEnding
+  readonly #texts = new Map<string, GuardedText>()
+  readonly #held: Held[] = []
+  /** Texts that have passed and may be repeated, as they were written, and as they went out. */
+  readonly #passed = new Map<string, string>()
+  #jobs: Job[] = []
+  #heldLength = 0
+  #isOpen = false
+  #isOver = false
+  #hasSent = false
+  #last: JsonObject = {}
+
+  constructor(options: GuardedStreamOptions) {
+    this.#options = options
+    this.#ending = options.contents.createEnding()
+  }
+
+  /** Takes whole events or parts of them. Throws a RangeError for an event that is too long to be held. */
+  push(text: string): void {
+    for (const frame of this.#options.framing.push(text)) this.#hold(frame)
+  }
+
+  /** Nothing follows. */
+  end(): void {
+    for (const frame of this.#options.framing.finish()) this.#hold(frame)
+    this.#endTexts([''])
+    this.#isOver = true
+  }
+
+  /** When a text must be judged that goes on; undefined: none waits. */
+  get dueAt(): number | undefined {
+    const since = [...this.#texts.values()].flatMap(({ isWhole, waitsSince }) =>
+      isWhole || waitsSince === undefined ? [] : [waitsSince],
+    )
+    return since.length === 0 ? undefined : Math.min(...since) + maxWindowMs
+  }
+
+  /** What can be judged now; to be settled before it is called again. */
+  ready(): readonly Job[] {
+    const now = this.#options.now()
+    const jobs = [...this.#texts.values()].flatMap((text) => [
+      ...text.jobs(now, text.waitsSince !== undefined && now >= text.waitsSince + maxWindowMs),
+    ])
+    this.#remember()
+    for (const held of this.#held) {
+      const found = held.wholes ? [] : this.#wholesOf(held)
+      jobs.push(...found)
+      if (found.length > 0 || !this.#mayGo(held)) break
+    }
+    this.#jobs = jobs
+    return jobs
+  }
+
+  settle(texts: readonly string[]): void {
+    for (const [index, job] of this.#jobs.entries()) job.settle(texts[index] ?? '')
+    if (this.#jobs.length > 0) this.#isOpen = true
+    this.#jobs = []
+  }
+
+  /** The bytes of the events that may go out. */
+  take(): string {
+    let out = ''
+    if (!this.#isOpen && !this.#isOver) return out
+    for (let head = this.#held[0]; head && this.#mayGo(head); head = this.#held[0]) {
+      this.#held.shift()
+      out += this.#written(head)
+    }
+    return out
+  }
+
+  /** Whether all that came has gone out. */
+  get isDone(): boolean {
+    return this.#isOver && this.#held.length === 0
+  }
+
+  /** The end of the answer in place of all that is held, behind events that say nothing. `last`: its last event. */
+  filtered(why: string): { text: string; last: JsonObject | undefined } {
+    const { framing, contents } = this.#options
+    let text = ''
+    for (let head = this.#held[0]; head && this.#isBare(head); head = this.#held[0]) {
+      this.#held.shift()
+      text += this.#written(head)
+    }
+    const like = this.#held.find(({ event }) => event)?.event ?? this.#last
+    const events = this.#ending.filtered(why, like)
+    for (const event of events) {
+      const name = contents.isNamed && typeof event.type === 'string' ? event.type : undefined
+      text += framing.added(JSON.stringify(event), { isFirst: !this.#hasSent, name })
+      this.#hasSent = true
+    }
+    return { text: text + (framing.close?.() ?? contents.endMark ?? ''), last: events.at(-1) }
+  }
+
+  #hold(frame: Frame): void {
+    const { contents, now } = this.#options
+    this.#heldLength += frame.before.length + (frame.json ?? '').length
+    if (this.#heldLength > maxHeldLength) throw new RangeError('too much is held')
+    const bytes = Buffer.from(frame.json ?? '')
+    const event = frame.json === undefined ? undefined : parsedEvent(frame.json)
+    const root = event && readTree(bytes)
+    if (!event || !root) {
+      if (frame.isEnd) this.#endTexts([''])
+      const plain = { event: undefined, root: undefined, pieces: [], begun: [], contents: undefined }
+      this.#held.push({ frame, bytes, ...plain, wholes: [] })
+      return
+    }
+    const read = contents.read(event)
+    const groups = new Set(read.texts.flatMap(({ group }) => (group === undefined ? [] : [group])))
+    const own = new Set(read.texts.map(({ channel }) => channel))
+    for (const [name, text] of this.#texts)
+      if (text.group !== undefined && groups.has(text.group) && !own.has(name)) text.isEnded = true
+    const begun = (read.begins ?? []).map((name) => this.#textOf(name, true))
+    const pieces = read.texts.flatMap((at): Piece[] => {
+      const node = nodeAt(root, at.path)
+      if (node?.type !== 'string') return []
+      const isWhole = at.isJson === true || at.isCall === true || this.#options.isStructured
+      const of = this.#textOf(at.channel, isWhole)
+      const start = of.raw.length
+      of.group = at.group
+      of.add(stringAt(bytes, node), now())
+      return [{ of, start, end: of.raw.length, node }]
+    })
+    this.#endTexts(read.ends ?? [])
+    const wholes = read.whole?.length ? undefined : []
+    this.#held.push({ frame, event, bytes, root, pieces, begun, contents: read, wholes })
+  }
+
+  #textOf(name: string, isWhole: boolean): GuardedText {
+    const known = this.#texts.get(name)
+    if (known) return known
+    const text = new GuardedText(isWhole)
+    this.#texts.set(name, text)
+    return text
+  }
+
+  #endTexts(ends: readonly string[]): void {
+    for (const [name, text] of this.#texts) if (ends.some((end) => name.startsWith(end))) text.isEnded = true
+  }
+
+  /** What stands whole in an event. All before it has passed, so what it repeats is known. */
+  #wholesOf(head: Held): Job[] {
+    const jobs: Job[] = []
+    const { root, bytes, contents } = head
+    head.wholes = []
+    for (const { path, shape } of contents?.whole ?? []) {
+      const node = root && nodeAt(root, path)
+      if (!node || node.type === 'word') continue
+      const found = contentsOf(bytes.subarray(node.start, node.end), shape)
+      const judged = { text: '' }
+      const known = found.texts.map(
+        (text) => this.#passed.get(text) ?? (text.trim() === '' ? text : undefined),
+      )
+      const asked = found.texts.filter((_text, index) => known[index] === undefined)
+      const whole = {
+        texts: asked,
+        with: (texts: readonly string[]) => {
+          for (const [index, text] of asked.entries()) this.#passed.set(text, texts[index] ?? text)
+          return found.with(merged(known, texts))
+        },
+      }
+      const isChanged = found.texts.some((text, index) => known[index] !== undefined && known[index] !== text)
+      head.wholes.push({ node, judged: asked.length > 0 || isChanged ? judged : undefined })
+      if (asked.length === 0 && isChanged) judged.text = whole.with([])
+      jobs.push(
+        ...judgedTogether(whole, (text) => {
+          judged.text = text
+        }),
+      )
+    }
+    return jobs
+  }
+
+  /** Whether an event says nothing. */
+  #isBare(held: Held): boolean {
+    const { pieces, begun, frame } = held
+    if (frame.isEnd || begun.length > 0 || pieces.some(({ start, end, of }) => start < end || of.isWhole))
+      return false
+    return held.wholes ? held.wholes.every(({ judged }) => !judged) : this.#wholesOf(held).length === 0
+  }
+
+  #mayGo({ pieces, begun, wholes }: Held): boolean {
+    if (wholes === undefined || wholes.some(({ judged }) => judged?.text === '')) return false
+    return (
+      pieces.every(({ of, end }) => (of.isWhole ? hasPassed(of) : of.passed >= end)) && begun.every(hasPassed)
+    )
+  }
+
+  #written({ frame, event, bytes, root, pieces, wholes = [] }: Held): string {
+    this.#heldLength -= frame.before.length + (frame.json ?? '').length
+    if (!event || !root) return frame.before + (frame.json ?? '') + frame.after
+    this.#hasSent = true
+    const edits = pieces.flatMap(({ of, start, end, node }): Edit[] => {
+      const shown = of.shown(start, end)
+      return shown === of.raw.slice(start, end)
+        ? []
+        : [{ start: node.start, end: node.end, text: JSON.stringify(shown) }]
+    })
+    if (edits.length > 0) edits.push(...withoutProbabilities(root))
+    for (const { node, judged } of wholes) {
+      if (!judged || judged.text === bytes.toString('utf8', node.start, node.end)) continue
+      edits.push({ start: node.start, end: node.end, text: judged.text })
+    }
+    this.#remember()
+    const json = edits.length > 0 ? applyEdits(bytes, edits).toString() : (frame.json ?? '')
+    const sent = edits.length > 0 ? (parsedEvent(json) ?? event) : event
+    this.#last = sent
+    this.#ending.sent(sent)
+    return frame.before + json + frame.after
+  }
+
+  /** Texts that have ended may be repeated in later events. */
+  #remember(): void {
+    for (const text of this.#texts.values()) {
+      if (!text.isEnded || !hasPassed(text) || text.raw === '' || this.#passed.has(text.raw)) continue
+      const shown = text.shown(0, text.raw.length)
+      this.#passed.set(text.raw, shown)
+      if (shown !== text.raw) this.#options.replaced(text.raw, shown)
+      if (text.isWhole) for (const [raw, went] of stringPairs(text.raw, shown)) this.#passed.set(raw, went)
+    }
+  }
+}
+
+/** Whether all of a text has passed; of one that is judged whole, once it has ended. */
+function hasPassed(text: GuardedText): boolean {
+  return text.passed >= text.raw.length && (!text.isWhole || text.isEnded)
+}
+
+function merged(known: readonly (string | undefined)[], asked: readonly string[]): string[] {
+  const rest = asked[Symbol.iterator]()
+  return known.map((text) => text ?? rest.next().value ?? '')
+}
+
+/** The strings of a JSON text beside those of the one that took its place. */
+function stringPairs(raw: string, shown: string): [string, string][] {
+  try {
+    const [before, after] = [raw, shown].map((text) => contentsOf(Buffer.from(text), 'value').texts)
+    return (before ?? []).map((text, index) => [text, after?.[index] ?? text])
+  } catch {
+    return []
+  }
+}
+
+/** Probabilities spell what was written. */
+function withoutProbabilities(node: JsonNode): Edit[] {
+  if (node.type === 'array') return node.items.flatMap(withoutProbabilities)
+  if (node.type !== 'object') return []
+  return node.members.flatMap(({ key, value }) => {
+    if (!probabilityMembers.has(key)) return withoutProbabilities(value)
+    return value.type === 'word' ? [] : [{ start: value.start, end: value.end, text: 'null' }]
+  })
+}

@@ -1,0 +1,133 @@
+import type { ContentShape } from '../../sdk/content.ts'
+import { BodyContents } from '../contents/body-contents.ts'
+import { contextLength, type Passage, windowEnds } from './windows.ts'
+
+/** A passage, and what becomes of it. */
+export interface Job extends Passage {
+  settle(text: string): void
+}
+
+interface Replacement {
+  readonly start: number
+  readonly end: number
+  readonly text: string
+}
+
+/** A text of a streamed answer, of which no more goes out than was judged. */
+export class GuardedText {
+  /** Judged as a whole: arguments of a call, or structured output. */
+  readonly isWhole: boolean
+  /** All that was written so far. */
+  raw = ''
+  /** So much of it has passed. */
+  passed = 0
+  /** When the first character came that has not been judged; undefined: there is none. */
+  waitsSince: number | undefined
+  isEnded = false
+  group: string | undefined
+  readonly #replacements: Replacement[] = []
+
+  constructor(isWhole: boolean) {
+    this.isWhole = isWhole
+  }
+
+  get isChanged(): boolean {
+    return this.#replacements.length > 0
+  }
+
+  add(text: string, now: number): void {
+    this.isEnded = false
+    if (text !== '') this.waitsSince ??= now
+    this.raw += text
+  }
+
+  /** What can be judged now. `isDue`: the text has waited long enough. */
+  *jobs(now: number, isDue: boolean): Generator<Job> {
+    const { raw, passed } = this
+    if (this.isWhole) {
+      if (this.isEnded && raw.length > passed) yield* this.#wholeJobs(raw.slice(passed))
+      return
+    }
+    let from = passed
+    for (const end of windowEnds(raw.slice(passed), this.isEnded || isDue)) {
+      const [start, until] = [from, passed + end]
+      const text = raw.slice(start, until)
+      this.waitsSince = until === raw.length ? undefined : now
+      const before = this.shown(Math.max(0, start - contextLength), start)
+      from = until
+      if (text.trim() === '') this.#pass(start, until, text)
+      else yield { text, before, settle: (judged) => this.#pass(start, until, judged) }
+    }
+  }
+
+  /** A part of the text as it goes out; a replacement goes out where what it replaces began. */
+  shown(start: number, end: number): string {
+    let shown = ''
+    let at = start
+    for (const each of this.#replacements) {
+      if (each.end <= at || each.start >= end) continue
+      shown += this.raw.slice(at, Math.max(at, each.start))
+      if (each.start >= start) shown += each.text
+      at = Math.min(each.end, end)
+    }
+    return shown + this.raw.slice(at, end)
+  }
+
+  *#wholeJobs(text: string): Generator<Job> {
+    const start = this.passed
+    const done = (judged: string): void => this.#pass(start, start + text.length, judged)
+    this.waitsSince = undefined
+    const whole = jsonContents(text)
+    if (!whole) yield { text, before: '', settle: done }
+    else yield* judgedTogether(whole, done)
+    if (whole?.texts.length === 0) done(text)
+  }
+
+  #pass(start: number, end: number, judged: string): void {
+    if (judged !== this.raw.slice(start, end)) this.#replacements.push({ start, end, text: judged })
+    this.passed = end
+  }
+}
+
+/** Contents that are judged together, and written together. */
+export interface Together {
+  readonly texts: readonly string[]
+  with(texts: readonly string[]): string
+}
+
+/** The strings of a JSON text; undefined for what is none. */
+function jsonContents(text: string): Together | undefined {
+  try {
+    JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  return contentsOf(Buffer.from(text), 'value')
+}
+
+/** Contents of a part of an answer. */
+export function contentsOf(json: Buffer, shape: ContentShape): Together {
+  const contents = new BodyContents(json, shape, { openProof: () => undefined })
+  return {
+    texts: contents.texts.map(({ text }) => text),
+    with: (texts) => contents.with(texts).toString(),
+  }
+}
+
+export function* judgedTogether(
+  { texts, with: written }: Together,
+  done: (text: string) => void,
+): Generator<Job> {
+  const judged: string[] = [...texts]
+  let left = texts.length
+  for (const [index, text] of texts.entries())
+    yield {
+      text,
+      before: '',
+      settle(changed) {
+        judged[index] = changed
+        left--
+        if (left === 0) done(written(judged))
+      },
+    }
+}

@@ -1,0 +1,30 @@
+import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import { type JsonNode, memberOf } from '../../lib/json/tree.ts'
+
+/** Members that hold token probabilities. */
+export const probabilityMembers: ReadonlySet<string> = new Set([
+  'logprobs',
+  'logprobsResult',
+  'prompt_logprobs',
+  'completion_probabilities',
+])
+
+/** The event in its JSON text; undefined: it is none, and not ours to judge. */
+export function parsedEvent(json: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The value at the end of a path. */
+export function nodeAt(root: JsonNode, path: readonly (string | number)[]): JsonNode | undefined {
+  let node: JsonNode | undefined = root
+  for (const step of path) {
+    if (node?.type === 'array' && typeof step === 'number') node = node.items[step]
+    else node = node?.type === 'object' ? memberOf(node, String(step)) : undefined
+  }
+  return node
+}
