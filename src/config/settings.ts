@@ -8,9 +8,11 @@ import { readNetworks } from './networks.ts'
 import { proxyErrors } from './proxy-rule.ts'
 import { parseRedisUrl } from './redis-url.ts'
 import { envNotes } from './settings-notes.ts'
+import { guardrailErrors, maskingErrors } from './settings-processors.ts'
 import { type Config, ConfigSchema, words } from './settings-schema.ts'
 import { hasSeveralHosts, signInErrors } from './settings-sign-in.ts'
 import {
+  fewestKeyCharacters,
   type ReadText,
   readBoolean,
   readInteger,
@@ -192,43 +194,6 @@ function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: C
   return []
 }
 
-/** Which values are masked, and how, must not depend on the host or on a missing service. */
-function maskingErrors(config: Config): string[] {
-  const { forceMasking, maskingPipeline, maskerPiiHost, maskingSecret } = config
-  const errors: string[] = []
-  if (maskingPipeline.includes('pii_masker') && maskerPiiHost === '')
-    errors.push('LLM_ROUTER_MASKER_PII_HOST: needed with pii_masker in LLM_ROUTER_MASKING_STRATEGY_PIPELINE')
-  if (maskingSecret !== '' && maskingSecret.length < fewestKeyCharacters)
-    errors.push(`LLM_ROUTER_MASKING_SECRET: needs at least ${fewestKeyCharacters} characters`)
-  if (forceMasking && maskingSecret === '' && hasSeveralHosts(config)) errors.push(maskingSecretMissing)
-  return errors
-}
-
-/** A guardrail without a service would let everything pass. */
-function guardrailErrors(config: Config): string[] {
-  const { naskGuardHost, sojkaGuardHost } = config
-  const hosts = { nask_guard: naskGuardHost, sojka_guard: sojkaGuardHost }
-  const forced = [
-    ...(config.forceGuardrailRequest ? [['REQUEST', config.guardrailPipeline] as const] : []),
-    ...(config.forceGuardrailResponse ? [['RESPONSE', config.answerGuardrailPipeline] as const] : []),
-  ]
-  const empty = forced
-    .filter(([, pipeline]) => pipeline.length === 0)
-    .map(
-      ([name]) =>
-        `LLM_ROUTER_FORCE_GUARDRAIL_${name}: LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_${name} must name nask_guard or sojka_guard; other guardrails belong in \`processors\` of models-config.json`,
-    )
-  const named = new Set(forced.flatMap(([, pipeline]) => pipeline))
-  const missing = [...named]
-    .filter((name) => hosts[name] === '')
-    .map((name) => `LLM_ROUTER_GUARDRAIL_${name.toUpperCase()}_HOST: needed with ${name} in the pipeline`)
-  return [...empty, ...missing]
-}
-
-/** Why masking cannot work on several hosts without a secret. */
-export const maskingSecretMissing =
-  'LLM_ROUTER_MASKING_SECRET must be set for masking with Redis or PostgreSQL: without the same secret on all hosts a value has another pseudonym at each; a good one is the output of openssl rand -hex 32'
-
 /** Node's own variable that turns off what an https:// address is for. */
 function nodeErrors(env: Readonly<Record<string, string | undefined>>): string[] {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED?.trim() !== '0') return []
@@ -267,9 +232,6 @@ interface AuthSettings {
   authKeysFile: string
   adminKey: string
 }
-
-/** A shorter one can be guessed. */
-const fewestKeyCharacters = 20
 
 /** A protection that was asked for and cannot be had must not be missing in silence: it stops the start. */
 function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: AuthSettings): string[] {

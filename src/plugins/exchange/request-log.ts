@@ -40,8 +40,9 @@ function fieldsOf(record: ExchangeRecord): Record<string, unknown> {
     completion_tokens: usage?.completionTokens,
     dropped: dropped.length > 0 ? dropped : undefined,
     unknown_finish_reason: record.unknownReason,
-    processors: record.processed?.steps.map(({ processor, outcome, values }) => ({
+    processors: record.processed?.steps.map(({ processor, on, outcome, values }) => ({
       processor,
+      ...(on && { on }),
       outcome,
       values,
     })),

@@ -107,7 +107,9 @@ export class RequestSpan implements RequestTrace {
       ...(model === undefined ? {} : { 'gen_ai.request.model': model, 'llm_router.calls': record.attempts }),
       ...(reason === undefined ? {} : { 'llm_router.reason': reason }),
       ...(processed && {
-        'llm_router.processors': processed.steps.map((step) => `${step.processor}: ${step.outcome}`),
+        'llm_router.processors': processed.steps.map(
+          ({ processor, on, outcome }) => `${processor}${on ? ` (${on})` : ''}: ${outcome}`,
+        ),
       }),
       ...(answeringModel === undefined ? {} : { 'llm_router.fallback_model': answeringModel }),
     })

@@ -3,8 +3,8 @@ import { applyEdits, type Edit } from '../../lib/json/splice.ts'
 import { type JsonNode, readTree, stringAt } from '../../lib/json/tree.ts'
 import type { StreamContents, StreamEnding } from '../../sdk/content.ts'
 import type { Frame, Framing } from './framing.ts'
-import { contentsOf, GuardedText, type Job, judgedTogether } from './guarded-text.ts'
-import { nodeAt, parsedEvent, probabilityMembers } from './nodes.ts'
+import { contentsOf, GuardedText, type Job, judgedTogether, stringPairs } from './guarded-text.ts'
+import { nodeAt, parsedEvent, withoutProbabilities } from './nodes.ts'
 import { maxWindowMs } from './windows.ts'
 
 interface Piece {
@@ -280,24 +280,4 @@ function hasPassed(text: GuardedText): boolean {
 function merged(known: readonly (string | undefined)[], asked: readonly string[]): string[] {
   const rest = asked[Symbol.iterator]()
   return known.map((text) => text ?? rest.next().value ?? '')
-}
-
-/** The strings of a JSON text beside those of the one that took its place. */
-function stringPairs(raw: string, shown: string): [string, string][] {
-  try {
-    const [before, after] = [raw, shown].map((text) => contentsOf(Buffer.from(text), 'value').texts)
-    return (before ?? []).map((text, index) => [text, after?.[index] ?? text])
-  } catch {
-    return []
-  }
-}
-
-/** Probabilities spell what was written. */
-function withoutProbabilities(node: JsonNode): Edit[] {
-  if (node.type === 'array') return node.items.flatMap(withoutProbabilities)
-  if (node.type !== 'object') return []
-  return node.members.flatMap(({ key, value }) => {
-    if (!probabilityMembers.has(key)) return withoutProbabilities(value)
-    return value.type === 'word' ? [] : [{ start: value.start, end: value.end, text: 'null' }]
-  })
 }

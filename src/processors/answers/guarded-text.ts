@@ -131,3 +131,13 @@ export function* judgedTogether(
       },
     }
 }
+
+/** The strings of a JSON text beside those of the one that took its place. */
+export function stringPairs(raw: string, shown: string): [string, string][] {
+  try {
+    const [before, after] = [raw, shown].map((text) => contentsOf(Buffer.from(text), 'value').texts)
+    return (before ?? []).map((text, index) => [text, after?.[index] ?? text])
+  } catch {
+    return []
+  }
+}

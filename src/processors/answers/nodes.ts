@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from '../../lib/json/read.ts'
+import type { Edit } from '../../lib/json/splice.ts'
 import { type JsonNode, memberOf } from '../../lib/json/tree.ts'
 
 /** Members that hold token probabilities. */
@@ -27,4 +28,14 @@ export function nodeAt(root: JsonNode, path: readonly (string | number)[]): Json
     else node = node?.type === 'object' ? memberOf(node, String(step)) : undefined
   }
   return node
+}
+
+/** Probabilities spell what was written. */
+export function withoutProbabilities(node: JsonNode): Edit[] {
+  if (node.type === 'array') return node.items.flatMap(withoutProbabilities)
+  if (node.type !== 'object') return []
+  return node.members.flatMap(({ key, value }) => {
+    if (!probabilityMembers.has(key)) return withoutProbabilities(value)
+    return value.type === 'word' ? [] : [{ start: value.start, end: value.end, text: 'null' }]
+  })
 }

@@ -4,6 +4,14 @@ import { type AttemptFailure, final } from './attempt-result.ts'
 import type { AttemptContext } from './prepared-attempt.ts'
 import { revokedFailure, timeoutFailure } from './upstream-failure.ts'
 
+/** Whole answers are collected up to this where their bytes may go through instead. */
+export const maxCollectedBytes = 16 * 1024 * 1024
+/** And up to this where they must be read, as large batches of embeddings are. */
+export const maxWholeBytes = 32 * 1024 * 1024
+/** Of an error answer only the beginning matters. */
+export const maxErrorBytes = 64 * 1024
+/** Before the first content nothing is sent, unless so much came that it must be let through. */
+export const maxHeldBytes = 64 * 1024
 /** An attempt from its dispatch on, for whoever judges targets by how long attempts wait. */
 export interface WatchedAttempt {
   target: Target

@@ -1,25 +1,24 @@
 import type { AnswerCollector } from '../../sdk/dialect.ts'
 import { type RouterError, streamTruncated } from '../../sdk/errors.ts'
 import type { OpenRequest, UpstreamHeaders, UpstreamSink } from '../../sdk/transport.ts'
-import type { ClientPipe } from '../answer/client-stream.ts'
 import type { WholeAnswer } from '../answer/whole-answer.ts'
 import { bytesOf, upstreamRequest } from '../request/upstream-request.ts'
 import { foreignAnswer, isEventStream, isFramed, isJson, isSuccess } from '../upstream/upstream-answer.ts'
-import { AttemptBounds, type BoundedAttempt } from './attempt-bounds.ts'
+import { ClientPace, noteEnd } from './answer-record.ts'
+import {
+  AttemptBounds,
+  type BoundedAttempt,
+  maxCollectedBytes,
+  maxErrorBytes,
+  maxHeldBytes,
+  maxWholeBytes,
+} from './attempt-bounds.ts'
 import { type AttemptFailure, type AttemptResult, final } from './attempt-result.ts'
 import { errorText } from './error-body.ts'
 import type { AnswerStream, AttemptContext, PreparedAttempt } from './prepared-attempt.ts'
 import { failureOfReport, failureOfStatus } from './status-failure.ts'
 import { failureOfError, unreadableFailure } from './upstream-failure.ts'
 
-/** Whole answers are collected up to this where their bytes may go through instead. */
-const maxCollectedBytes = 16 * 1024 * 1024
-/** And up to this where they must be read, as large batches of embeddings are. */
-const maxWholeBytes = 32 * 1024 * 1024
-/** Of an error answer only the beginning matters. */
-const maxErrorBytes = 64 * 1024
-/** Before the first content nothing is sent, unless so much came that it must be let through. */
-const maxHeldBytes = 64 * 1024
 /** A complete stream whose upstream does not close: how long its socket may stay for reuse, in milliseconds. */
 const lingerMs = 1_000
 
@@ -39,7 +38,10 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   /** Set while the answer comes as a stream that is to be assembled. */
   #collector: AnswerCollector | undefined
   #upstream: OpenRequest | undefined
-  #waitsForClient = false
+  readonly #pace = new ClientPace((isSlow) => {
+    if (this.#mode !== 'streaming') return
+    for (const each of [this.#upstream, this.#bounds]) each?.[isSlow ? 'pause' : 'resume']()
+  })
   /** Whether what comes is the client's end's, which may hold it. */
   #handsOver = false
   #mode: 'waiting' | 'collecting' | 'streaming' | 'over' = 'waiting'
@@ -191,7 +193,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const out = filter.push(chunk)
     if (this.#handsOver) {
       this.#bounds.touch()
-      if (out && !client.write(out)) this.#waitForClient(client)
+      if (out && !client.write(out)) this.#pace.waitFor(client)
     } else {
       this.#bytes += chunk.length
       if (out) this.#chunks.push(typeof out === 'string' ? Buffer.from(out) : out)
@@ -207,7 +209,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     this.#handsOver = true
     client.onStop?.((error) => this.#stopped(error))
     client.commit(this.#status, this.#headers)
-    if (this.#chunks.length > 0 && !client.write(Buffer.concat(this.#chunks))) this.#waitForClient(client)
+    if (this.#chunks.length > 0 && !client.write(Buffer.concat(this.#chunks))) this.#pace.waitFor(client)
     this.#chunks = []
   }
 
@@ -220,19 +222,6 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     trace?.contentSeen()
     // A whole answer has yet to be read, also where a stream was requested.
     if (this.isVisible && this.#stream?.filter.state.content) this.#context.onContent?.()
-  }
-
-  #waitForClient(client: ClientPipe): void {
-    if (this.#waitsForClient) return
-    this.#waitsForClient = true
-    this.#upstream?.pause()
-    this.#bounds.pause()
-    client.onDrain(() => {
-      this.#waitsForClient = false
-      if (this.#mode !== 'streaming') return
-      this.#bounds.resume()
-      this.#upstream?.resume()
-    })
   }
 
   #checkEnd(stream: AnswerStream): void {
@@ -265,7 +254,7 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   }
 
   #complete(stream: AnswerStream): void {
-    this.#noteEnd(stream, undefined)
+    noteEnd(this.#context, stream.filter.state)
     stream.client.end()
     this.#succeed(stream)
   }
@@ -278,14 +267,14 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
 
   /** The client gets no more of the answer, which says nothing about the target. False: all of it has come. */
   #stopped(error: RouterError | undefined): boolean {
-    if (this.#mode !== 'streaming' || !this.#stream) return false
-    if (error) {
-      this.fail(final(error))
-      return true
+    const stream = this.#mode === 'streaming' ? this.#stream : undefined
+    if (!stream) return false
+    if (error) this.fail(final(error))
+    else {
+      noteEnd(this.#context, stream.filter.state)
+      this.#succeed(stream)
+      this.#upstream?.abort()
     }
-    this.#noteEnd(this.#stream, undefined)
-    this.#succeed(this.#stream)
-    this.#upstream?.abort()
     return true
   }
 
@@ -295,20 +284,10 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
     const begun = this.committed ? this.#stream : undefined
     if (this.#handsOver) this.#stream?.client.discard?.()
     if (begun) {
-      this.#noteEnd(begun, failure.error)
+      noteEnd(this.#context, begun.filter.state, failure.error)
       begun.breakOff(failure.error)
     }
     this.#finish(begun ? { ...failure, retry: 'none' } : failure)
-  }
-
-  /** Before the end of a committed stream is written, so that the record is complete when the response closes. */
-  #noteEnd({ filter: { state } }: AnswerStream, error: RouterError | undefined): void {
-    const { services, trace } = this.#context
-    services.exchange.addUsage(state.usage)
-    services.exchange.unknownReason = state.unknownReason
-    services.exchange.answerId ??= state.answerId
-    trace?.used(state.usage)
-    if (error) services.exchange.error = error
   }
 
   #finish(result: AttemptResult<WholeAnswer>): void {

@@ -1,0 +1,111 @@
+import type { ContentForms, ContentShape } from '../../sdk/content.ts'
+
+const partMembers = { type: 'keep', cache_control: 'keep', annotations: 'value' } as const
+
+const mediaPart = (name: string): ContentShape => ({
+  members: { ...partMembers, [name]: { text: 'media', members: {}, rest: 'media' }, uuid: 'keep' },
+})
+
+/** Parts of a message, by type: OpenAI's, and those of vLLM and Mistral. */
+export const part = {
+  text: 'text',
+  by: {
+    member: 'type',
+    cases: {
+      text: { members: { ...partMembers, text: 'text' } },
+      input_text: { members: { ...partMembers, text: 'text' } },
+      output_text: { members: { ...partMembers, text: 'text', logprobs: 'value' } },
+      refusal: { members: { ...partMembers, refusal: 'text' } },
+      thinking: {
+        members: {
+          ...partMembers,
+          thinking: { text: 'text', items: { members: { type: 'keep', text: 'text' } }, joined: true },
+          signature: 'opaque',
+          closed: 'keep',
+        },
+      },
+      image_url: mediaPart('image_url'),
+      input_image: mediaPart('image_url'),
+      image_embeds: mediaPart('image_embeds'),
+      image_pil: mediaPart('image_pil'),
+      video_url: mediaPart('video_url'),
+      audio_url: mediaPart('audio_url'),
+      input_audio: mediaPart('input_audio'),
+      file: {
+        members: {
+          ...partMembers,
+          file: { members: { file_data: 'media', file_id: 'media', filename: 'text', format: 'keep' } },
+        },
+      },
+    },
+    otherwise: { members: { ...partMembers, text: 'text' } },
+  },
+} as const satisfies ContentForms
+
+export const content = { text: 'text', items: part, joined: true } as const satisfies ContentForms
+/** Tools answer in JSON as often as in words. */
+const toolContent = { text: 'json', items: part, joined: true } as const satisfies ContentForms
+
+const called = { members: { name: 'keep', arguments: 'json' } } as const satisfies ContentForms
+
+const toolCall = {
+  members: {
+    id: 'keep',
+    index: 'keep',
+    type: 'keep',
+    cache_control: 'keep',
+    function: called,
+    custom: { members: { name: 'keep', input: 'text' } },
+    // Gemini's proof of thoughts, as its OpenAI endpoint and proxies send it.
+    extra_content: 'opaque',
+    provider_specific_fields: 'opaque',
+  },
+} as const satisfies ContentForms
+
+export const messageMembers = {
+  role: 'keep',
+  content,
+  name: 'text',
+  tool_call_id: 'keep',
+  tool_name: 'keep',
+  refusal: 'text',
+  reasoning: 'text',
+  reasoning_content: 'text',
+  reasoning_details: {
+    items: {
+      members: {
+        ...{ type: 'keep', format: 'keep', id: 'keep', index: 'keep' },
+        ...{ text: 'text', summary: 'text', data: 'opaque', signature: 'opaque' },
+      },
+    },
+  },
+  thinking_blocks: {
+    items: {
+      members: { type: 'keep', thinking: 'text', signature: 'opaque', data: 'opaque', cache_control: 'keep' },
+    },
+  },
+  function_call: called,
+  tool_calls: { items: toolCall },
+  annotations: 'value',
+  audio: { members: { id: 'media', data: 'media', transcript: 'text', expires_at: 'keep' } },
+  images: { text: 'media', items: 'media' },
+  cache_control: 'keep',
+  provider_specific_fields: 'opaque',
+  extra_content: 'opaque',
+  prefix: 'keep',
+  partial: 'keep',
+} as const satisfies Record<string, ContentShape>
+
+const message = { members: messageMembers } as const satisfies ContentForms
+const systemMessage = { members: messageMembers, system: true } as const satisfies ContentForms
+const toolMessage = { members: { ...messageMembers, content: toolContent } } as const satisfies ContentForms
+
+export const messages = {
+  items: {
+    by: {
+      member: 'role',
+      cases: { system: systemMessage, developer: systemMessage, tool: toolMessage, function: toolMessage },
+      otherwise: message,
+    },
+  },
+} as const satisfies ContentForms
