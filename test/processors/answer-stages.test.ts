@@ -169,6 +169,33 @@ test('texts, completions and generated texts are judged', async () => {
   }
 })
 
+test('texts that llama.cpp fills in are judged, whole and streamed', async () => {
+  const upstream = await startUpstream(({ body }) => {
+    const piece = (content: string, stop: boolean) => `data: ${JSON.stringify({ content, stop })}\n\n`
+    if (!Object(body).stream) return { kind: 'reply', body: { content: 'this is bad', stop: true } }
+    return { kind: 'stream', pieces: [piece('this is ', false), piece('bad', false), piece('', true)] }
+  })
+  const router = await startRouter({
+    models: {
+      processors: [{ type: 'guardrail', on: 'answer', words: ['bad'] }],
+      g: { m: { providers: [{ api_type: 'llamacpp', api_host: upstream.url }] } },
+      active_models: { g: ['m'] },
+    },
+  })
+  open.push(upstream, router)
+  for (const stream of [false, true]) {
+    const { status, text } = await post(`${router.url}/infill`, {
+      model: 'm',
+      input_prefix: 'a',
+      input_suffix: 'b',
+      stream,
+    })
+    assert.equal(status, 200, text)
+    assert.doesNotMatch(text, /bad/)
+    assert.match(text, /"content":"".*"stop":true/)
+  }
+})
+
 test('what an extension asks is judged, and its processors judge and change answers', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-extension-'))
   open.push({ close: async () => rmSync(folder, { recursive: true }) })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { isObject } from '../../src/lib/json/read.ts'
 import { closedPort, post } from '../helpers/http.ts'
+import { bearer, keysFile } from '../helpers/keys-file.ts'
 import { startRouter, type TestRouter } from '../helpers/router.ts'
 import {
   type Piece,
@@ -172,6 +173,23 @@ test('a blocked stream ends the upstream, blames nobody, and its tokens count', 
   const metrics = await (await fetch(`${router.url}/metrics`)).text()
   assert.match(metrics, /llm_router_processor_runs_total\{processor="guardrail",outcome="blocked"\} 1/)
   assert.doesNotMatch(JSON.stringify(router.logs), /This is bad/)
+})
+
+test('the tokens of a blocked stream count for its client, as far as it was written', async () => {
+  const key = 'k'.repeat(24)
+  const keys = keysFile([{ id: 'a', key, tokens_per_minute: 10_000 }])
+  open.push({ close: async () => keys.remove() })
+  const never = Promise.withResolvers<string>()
+  const pieces = [...Array.from({ length: 3_000 }, () => say('word ')), say('bad.\n'), never.promise]
+  const { router } = await rig(pieces, safe, { service: undefined, words: ['bad'] }, keys.env)
+  const headers = { 'content-type': 'application/json', ...bearer(key) }
+  const { text, headers: told } = await post(router.url + path, chat(), headers)
+  assert.match(text, /content_filter/)
+  await router.requestLogged(told.get('x-request-id') ?? '')
+  never.resolve('')
+  const next = await post(`${router.url}/v1/chat/completions`, chat({ max_tokens: 1 }), headers)
+  const left = Number(next.headers.get('x-ratelimit-remaining-tokens'))
+  assert.ok(left < 7_500, String(left))
 })
 
 test('replaced texts go out in their place, and nothing of what stood there', async () => {

@@ -14,14 +14,14 @@ import {
   pipeUpload,
   receiveUpload,
 } from '../../relay/run/forward.ts'
-import type { StreamContents } from '../../sdk/content.ts'
+import type { AnswerContents, StreamContents } from '../../sdk/content.ts'
 import { asRouterError, badRequest, modelNotFound, RouterError } from '../../sdk/errors.ts'
 import type { Operation } from '../../sdk/provider.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { UpstreamCost } from '../auth/request-cost.ts'
 import { headersOf } from '../gateway/reply-client.ts'
+import { processedPipe } from '../processors/processed-client.ts'
 import type { Processing } from '../processors/processing.ts'
-import { restoringPipe } from '../processors/restoring-client.ts'
 
 type Answer = (operation: Operation, request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
 
@@ -59,13 +59,20 @@ export default fp(
         const { forward, processing } = await processed(app, operation, request)
         const { body, headers } = await answerForward(forward, app.gateway.services(request))
         const isJson = headers['content-type'] === 'application/json'
-        return reply.headers(headers).send(processing && isJson ? processing.restored(body) : body)
+        const answered =
+          processing && isJson ? await processing.answeredBody(body, answersOf(operation)) : body
+        return reply.headers(headers).send(answered)
       },
       pipe: async (operation, request, reply) => {
         const { forward, processing } = await processed(app, operation, request)
         const pipe = clientPipe(reply)
-        const client = processing?.masks ? restoringPipe(pipe, processing, pieces) : pipe
-        await throwUnlessSent(reply, pipeForward(forward, client, app.gateway.services(request)))
+        const form = { contents: pieces, answers: answersOf(operation) }
+        const end = processing?.readsAnswers ? processedPipe(pipe, processing, form) : undefined
+        const answering = async (): Promise<void> => {
+          await pipeForward(forward, end?.client ?? pipe, app.gateway.services(request))
+          await end?.settled()
+        }
+        await throwUnlessSent(reply, answering())
         return reply
       },
       upload: (operation, request, reply) => upload(app, operation, request, reply),
@@ -189,6 +196,17 @@ const pieces: StreamContents = {
   continued: (like, _at, text) => ({ ...like, content: text }),
   createEnding: () => ({ sent() {}, filtered: () => [{ content: '', stop: true }] }),
 }
+
+/** What of an answer a model wrote. Those of other operations are numbers, or texts of the request. */
+function answersOf(operation: Operation): AnswerContents {
+  return operation === 'infill' ? infillAnswers : noAnswers
+}
+
+const infillAnswers: AnswerContents = {
+  shape: { members: { content: 'text' }, rest: 'opaque' },
+  filtered: (answer) => ({ ...answer, content: '', stop: true }),
+}
+const noAnswers: AnswerContents = { shape: 'opaque', filtered: (answer) => ({ ...answer }) }
 
 async function upload(
   app: FastifyInstance,

@@ -4,6 +4,7 @@ import { chatChoices } from '../../processors/contents/chat-shape.ts'
 import type { Pseudonyms } from '../../processors/masking/pseudonyms.ts'
 import { Dictionary } from '../../processors/masking/restorer.ts'
 import type { ChatResponse } from '../../sdk/chat.ts'
+import type { AnswerContents } from '../../sdk/content.ts'
 import { asRouterError } from '../../sdk/errors.ts'
 import { AnswerGuard } from './answer-guard.ts'
 import type { MaskingProcessor, OwnProcessor } from './compiled.ts'
@@ -107,10 +108,14 @@ export class Answering {
   async answered(response: ChatResponse): Promise<ChatResponse> {
     if (!this.readsAnswers) return response
     const { choices } = response
-    const early = await this.#judged('early', Buffer.from(JSON.stringify({ choices })))
-    const restored = this.restores ? this.restored(early) : early
-    const late = await this.#judged('late', restored)
-    return { ...response, ...JSON.parse(late.toString()) }
+    const answered = await this.answeredBody(Buffer.from(JSON.stringify({ choices })), chatChoices)
+    return { ...response, ...JSON.parse(answered.toString()) }
+  }
+
+  /** The same of a whole answer whose contents are these. */
+  async answeredBody(body: Buffer, contents: AnswerContents): Promise<Buffer> {
+    const early = await this.#judged('early', body, contents)
+    return this.#judged('late', this.restores ? this.restored(early) : early, contents)
   }
 
   /** Whether texts of the answer may yet be blocked. */
@@ -174,9 +179,9 @@ export class Answering {
     return new AnswerGuard({ processors: own, runs: this.#runs, exchange, model, client, asked })
   }
 
-  async #judged(stage: AnswerStage, answer: Buffer): Promise<Buffer> {
+  async #judged(stage: AnswerStage, answer: Buffer, contents: AnswerContents): Promise<Buffer> {
     const options = this.guarding(stage)
-    return options && !this.isBlocked ? judgedAnswer(answer, chatChoices, options) : answer
+    return options && !this.isBlocked ? judgedAnswer(answer, contents, options) : answer
   }
 
   #dropLogprobs(): void {

@@ -1,11 +1,11 @@
-import type { ChatClient } from '../../relay/answer/client-stream.ts'
+import type { ChatClient, ClientPipe, ClientStream } from '../../relay/answer/client-stream.ts'
 import type { AnswerForm } from './answer-form.ts'
 import { GuardedClient } from './guarded-client.ts'
 import type { Processing } from './processing.ts'
 import { restoringClient } from './restoring-client.ts'
 
-export interface ProcessedClient {
-  readonly client: ChatClient
+export interface ProcessedClient<Client = ChatClient> {
+  readonly client: Client
   /** To be awaited when the answer has been handed over: it may still wait for its verdict. Rejects with the client's error. */
   settled(): Promise<void>
 }
@@ -18,7 +18,7 @@ export function processedClient(
 ): ProcessedClient {
   const guarded: GuardedClient[] = []
   const guardedBy = (stage: 'early' | 'late', client: ChatClient): ChatClient => {
-    const options = processing.guarding(stage)
+    const options = form.answers.shape === 'opaque' ? undefined : processing.guarding(stage)
     if (!options) return client
     const guard = new GuardedClient(client, { ...options, form })
     guarded.unshift(guard)
@@ -32,5 +32,59 @@ export function processedClient(
     async settled() {
       for (const guard of guarded) await guard.settled()
     },
+  }
+}
+
+/** The same for an answer of any kind: JSON, events, or bytes that are no text. */
+export function processedPipe(
+  pipe: ClientPipe,
+  processing: Processing,
+  form: Omit<AnswerForm, 'mediaType'>,
+): ProcessedClient<ClientPipe> {
+  let settled = (): Promise<void> => Promise.resolve()
+  let inner: ClientStream | undefined
+  // What was registered before it was known what the answer is.
+  let whenStopped: Parameters<NonNullable<ClientStream['onStop']>>[0] | undefined
+  const client: ClientPipe = {
+    get committed() {
+      return pipe.committed
+    },
+    commit(status, { 'content-length': length, ...headers }) {
+      const mediaType = String(headers['content-type'] ?? '')
+      const isJson = /^application\/(?:[\w.-]+\+)?json/.test(mediaType)
+      if (!isJson && !/^text\/event-stream|ndjson/.test(mediaType)) {
+        pipe.commit(status, length === undefined ? headers : { ...headers, 'content-length': length })
+        return
+      }
+      const stream = (): ClientStream => streamOf(pipe, () => pipe.commit(status, headers))
+      const whole = { stream, large: stream, whole: () => undefined, writeError: () => '' }
+      const processed = processedClient(whole, processing, { ...form, mediaType })
+      settled = () => processed.settled()
+      inner = isJson ? processed.client.large() : processed.client.stream()
+      if (whenStopped) inner.onStop?.(whenStopped)
+      inner.commit()
+    },
+    write: (bytes) => (inner ?? pipe).write(bytes),
+    onDrain: (resume) => (inner ?? pipe).onDrain(resume),
+    end: () => (inner ?? pipe).end(),
+    breakOff: () => (inner ?? pipe).breakOff(),
+    onStop(stop) {
+      whenStopped = stop
+    },
+    discard: () => inner?.discard?.(),
+  }
+  return { client, settled: () => settled() }
+}
+
+function streamOf(pipe: ClientPipe, commit: () => void): ClientStream {
+  return {
+    get committed() {
+      return pipe.committed
+    },
+    commit,
+    write: (bytes) => pipe.write(bytes),
+    onDrain: (resume) => pipe.onDrain(resume),
+    end: () => pipe.end(),
+    breakOff: () => pipe.breakOff(),
   }
 }

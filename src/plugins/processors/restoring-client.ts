@@ -1,6 +1,5 @@
 import { StreamRestoring } from '../../processors/answers/stream-restoring.ts'
-import type { ChatClient, ClientPipe, ClientStream } from '../../relay/answer/client-stream.ts'
-import type { StreamContents } from '../../sdk/content.ts'
+import type { ChatClient, ClientStream } from '../../relay/answer/client-stream.ts'
 import { type AnswerForm, framingOf } from './answer-form.ts'
 import type { Processing } from './processing.ts'
 
@@ -16,32 +15,6 @@ export function restoringClient(client: ChatClient, processing: Processing, form
       client.whole(processing.restored(Buffer.isBuffer(body) ? body : Buffer.from(body)))
     },
   }
-}
-
-/** The same for an answer of any kind: JSON, events, or bytes that are no text. */
-export function restoringPipe(
-  pipe: ClientPipe,
-  processing: Processing,
-  contents: StreamContents,
-): ClientPipe {
-  let inner: Change | undefined
-  const restoring: ClientPipe = {
-    committed: false,
-    commit(status, { 'content-length': length, ...headers }) {
-      restoring.committed = true
-      const type = String(headers['content-type'] ?? '')
-      if (/^application\/(?:[\w.-]+\+)?json/.test(type)) inner = collecting(processing)
-      else if (/^text\/event-stream|ndjson/.test(type))
-        inner = restoringEvents(processing, { contents, mediaType: type })
-      processing.beforeAnswer()
-      pipe.commit(status, inner || length === undefined ? headers : { ...headers, 'content-length': length })
-    },
-    write: (bytes) => (inner ? written(pipe, inner, processing, bytes) : pipe.write(bytes)),
-    onDrain: (resume) => pipe.onDrain(resume),
-    end: () => (inner ? ended(pipe, inner, processing) : pipe.end()),
-    breakOff: () => pipe.breakOff(),
-  }
-  return restoring
 }
 
 /** What becomes of the pieces of an answer. */

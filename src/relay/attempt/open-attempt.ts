@@ -40,7 +40,8 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
   #upstream: OpenRequest | undefined
   readonly #pace = new ClientPace((isSlow) => {
     if (this.#mode !== 'streaming') return
-    for (const each of [this.#upstream, this.#bounds]) each?.[isSlow ? 'pause' : 'resume']()
+    // The upstream last: what has come of it may end the attempt at once.
+    for (const each of [this.#bounds, this.#upstream]) each?.[isSlow ? 'pause' : 'resume']()
   })
   /** Whether what comes is the client's end's, which may hold it. */
   #handsOver = false
@@ -267,12 +268,11 @@ export class OpenAttempt implements UpstreamSink, BoundedAttempt {
 
   /** The client gets no more of the answer, which says nothing about the target. False: all of it has come. */
   #stopped(error: RouterError | undefined): boolean {
-    const stream = this.#mode === 'streaming' ? this.#stream : undefined
-    if (!stream) return false
+    if (this.#mode !== 'streaming' || !this.#stream) return false
     if (error) this.fail(final(error))
     else {
-      noteEnd(this.#context, stream.filter.state)
-      this.#succeed(stream)
+      noteEnd(this.#context, this.#stream.filter.state)
+      this.#succeed(this.#stream)
       this.#upstream?.abort()
     }
     return true
