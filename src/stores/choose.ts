@@ -19,7 +19,7 @@ import type { LeaseStore } from './leases/store.ts'
 import { clusterLimits, serveLimits } from './limits/cluster.ts'
 import { memoryLimits } from './limits/memory.ts'
 import { RedisLimits } from './limits/redis.ts'
-import { type LimitStore, limitsWithFallback } from './limits/store.ts'
+import { type LimitStore, limitsOfScopes, limitsWithFallback } from './limits/store.ts'
 import { localOverrides, serveOverrides } from './overrides/local.ts'
 import type { Override, OverrideStore } from './overrides/store.ts'
 import type { RedisAddress } from './redis/connection.ts'
@@ -148,14 +148,16 @@ export async function openOverrides(
 
 export function openLimits(context: StoreContext): LimitStore {
   const place = placeOf(context)
-  const local = memoryLimits(now)
+  const local = limitsOfScopes(memoryLimits(now))
   switch (place.in) {
     case 'memory':
       return local
     case 'primary':
-      return limitsWithFallback(clusterLimits(place.primary), local)
-    case 'redis':
-      return limitsWithFallback(new RedisLimits({ address: place.address, now, log: context.log }), local)
+      return limitsWithFallback(limitsOfScopes(clusterLimits(place.primary)), local)
+    case 'redis': {
+      const shared = new RedisLimits({ address: place.address, now, log: context.log })
+      return limitsWithFallback(limitsOfScopes(shared), local)
+    }
   }
 }
 

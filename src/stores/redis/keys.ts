@@ -32,6 +32,8 @@ export const redisKeys = {
   responsesByUse: 'llm-router:responses:by-use',
   responsesByExpiry: 'llm-router:responses:by-expiry',
   responsesBytes: 'llm-router:responses:bytes',
+  /** Exists: this response will be kept soon. */
+  responsePending: (id: string) => `llm-router:responses:pending:${id}`,
   /** What a client key uses: running requests, those of the last minute, remaining tokens, reserved tokens. */
   keyOpen: (id: string) => `{k:${id}}:open`,
   keyRecent: (id: string) => `{k:${id}}:recent`,
