@@ -55,12 +55,15 @@ export async function startPrometheus({ url: routerUrl, app }: TestRouter): Prom
     return data?.result.filter(({ value }) => value[1] !== 'NaN').length ?? 0
   }
   /** Fulfilled with the answer to the next scrape as it begins. */
-  const scrape = async (): Promise<ServerResponse> => {
-    for (;;) {
-      const [{ url }, answer]: [IncomingMessage, ServerResponse] = await once(app.server, 'request')
-      if (url === '/metrics') return answer
-    }
-  }
+  const scrape = (): Promise<ServerResponse> =>
+    new Promise((resolve) => {
+      const onRequest = ({ url }: IncomingMessage, answer: ServerResponse): void => {
+        if (url !== '/metrics') return
+        app.server.off('request', onRequest)
+        resolve(answer)
+      }
+      app.server.on('request', onRequest)
+    })
   return {
     query,
     async scraped() {
