@@ -234,7 +234,7 @@ test('llm-router targets lists and steers the targets of a running router', asyn
     cli('weight', 'one', 'gpu-a', 'much'),
   ])
   assert.equal(refused.code, 1)
-  assert.match(refused.stderr, /last usable target/)
+  assert.match(refused.stderr, /last usable target.*; add --force to/)
   assert.match(list.stdout, /one +rack\/gpu-b +drained/)
   assert.deepEqual([weight.code, weight.stdout], [0, 'gpu-a  0.5\nrack/gpu-b  1\n'])
   assert.equal(wrong.code, 2)
