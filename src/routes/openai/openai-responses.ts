@@ -49,14 +49,18 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       const store = app.rights.responses(request)
       const client = app.gateway.clientRequest('responses', request)
       const answerId = randomBytes(12).toString('hex')
-      if (body.store !== false) void store.announce?.(responseId(answerId))
       const remembered = await recalled(request)
       request.limitUse?.addPrompt(() =>
         JSON.stringify([remembered.history, ...remembered.referenced.values()]),
       )
       const unknown = typeof body.previous_response_id === 'string' && remembered.history === undefined
       // A response that is not stored here may exist at an upstream with its own Responses API.
-      if (unknown && targetsWith(client.model, 'responses').length === 0) throw previousNotFound(body)
+      const native = targetsWith(client.model, 'responses').length
+      if (unknown && native === 0) throw previousNotFound(body)
+      const remembers = remembered.history !== undefined || remembered.referenced.size > 0
+      // Only what is translated is stored here.
+      const isStored = body.store !== false && (remembers || native < client.model.targets.length)
+      if (isStored) void store.announce?.(responseId(answerId))
       let kept: Promise<void> | undefined
       const remembering = forOneRequest(client.dialect, {
         remembered,
@@ -72,7 +76,6 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           })
         },
       })
-      const remembers = remembered.history !== undefined || remembered.referenced.size > 0
       const only: Pick<ClientRequest, 'only'> = unknown ? { only: 'responses' } : {}
       return app.gateway.chat(
         { ...client, ...only, answerId, dialect: remembering, remembers, beforeEnd: () => kept },
