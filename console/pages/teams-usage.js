@@ -155,6 +155,8 @@ export function Usage() {
     ${data ? html`<${Shown} data=${data} by=${by} measure=${measure} days=${days} />` : problem.value === '' && html`<${Empty}>Loading ...</${Empty}>`}`
 }
 
+const oneDigit = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
+
 /** Lines of a chart that can still be told apart. */
 const shownLines = 5
 
@@ -183,16 +185,21 @@ function Shown({ data: { data: lines, from, to }, by, measure, days }) {
   const series =
     rest.length === 0 ? top : [...top, { label: `${rows.length - shownLines} others`, values: along(rest) }]
   const all = totalOf(lines)
+  const digits = all.cost < 10 ? 4 : 2
+  const cost = new Intl.NumberFormat(undefined, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  })
   return html`<${Chart} key=${`${by} ${days} ${measure} ${series.map(({ label }) => label)}`} level="h2" title=${`${name} per ${step === 3_600 ? 'hour' : 'day'}`} figure=${`${amount(of(all))} in all since ${day(from)}`} series=${series} from=${start} step=${step} format=${amount} />
-    <section class="card" aria-label="Usage in numbers"><${Table} label=${`Usage by ${by}`} head=${[by[0].toUpperCase() + by.slice(1), ['Requests', 'number'], ['Failed', 'number narrow-hidden'], ['Prompt', 'number medium-only'], ['Cached', 'number wide-only'], ['Answer', 'number medium-only'], ['Busy s', 'number wide-only'], ['Cost', 'number narrow-hidden']]}>
+    <section class="card" aria-label="Usage in numbers"><${Table} label=${`Usage by ${by}`} head=${[by[0].toUpperCase() + by.slice(1), ['Requests', 'number'], ['Failed', 'number narrow-hidden'], ['Prompt', 'number'], ['Cached', 'number wide-only'], ['Answer', 'number'], ['Busy s', 'number wide-only'], ['Cost', 'number narrow-hidden']]}>
       <tbody>${[...rows, { key: 'All', total: all }].map(
         ({
           key,
           total,
-        }) => html`<tr key=${key}><th scope="row"><span class="cut">${key}</span></th><td class="number">${whole(total.requests)}</td>
-          <td class="number narrow-hidden">${failures(total.errors, total.requests)}</td><td class="number medium-only">${compact(total.prompt_tokens)}</td>
-          <td class="number wide-only">${compact(total.cached_tokens)}</td><td class="number medium-only">${compact(total.completion_tokens)}</td>
-          <td class="number wide-only">${amount(total.busy_seconds)}</td><td class="number narrow-hidden">${amount(total.cost)}</td></tr>`,
+        }) => html`<tr key=${key} class=${key === 'All' ? 'total' : undefined}><th scope="row"><span class="cut">${key}</span></th><td class="number">${whole(total.requests)}</td>
+          <td class="number narrow-hidden">${failures(total.errors, total.requests)}</td><td class="number">${compact(total.prompt_tokens)}</td>
+          <td class="number wide-only">${compact(total.cached_tokens)}</td><td class="number">${compact(total.completion_tokens)}</td>
+          <td class="number wide-only">${oneDigit.format(total.busy_seconds)}</td><td class="number narrow-hidden">${cost.format(total.cost)}</td></tr>`,
       )}</tbody></${Table}></section>`
 }
 
