@@ -42,24 +42,30 @@ const pageLength = 40
 /** How many rows of a group are shown, where it is more. */
 const lengths = signal(new Map())
 
-/** The server of a target, as far as its id or the status says it. */
-function serverOf({ id, server }, model) {
-  if (server) return server
-  const at = id.lastIndexOf(`/${model}`)
-  if (at > 0) return id.slice(0, at)
-  return id.startsWith(`${model}@`) ? id.slice(model.length + 1).replace(/#\d+$/, '') : id.split('/')[0]
-}
-
 /** Activity of the range that is chosen on the overview, by target and model. */
 const activity = computed(
   () => new Map((history.value?.targets ?? []).map((each) => [`${each.model}\n${each.id}`, each])),
 )
 
-const entries = computed(() =>
-  (status.value?.models ?? []).flatMap((model) =>
-    model.targets.map((target) => ({ target, model, server: serverOf(target, model.name) })),
-  ),
-)
+const entries = computed(() => {
+  const models = status.value?.models ?? []
+  const servers = Map.groupBy(
+    models.flatMap(({ targets }) => targets),
+    ({ server }) => server,
+  )
+  return models.flatMap((model) =>
+    model.targets.map((target) => {
+      const isShared = new Set(servers.get(target.server)?.map(({ id }) => id)).size > 1
+      return { target, model, server: nameOf(target, isShared) }
+    }),
+  )
+})
+
+/** What a target's server is called: as in the configuration, and if it has no name there, as the target that is alone on it. */
+function nameOf({ id, server, host }, isShared) {
+  if (id.startsWith(`${server}/`)) return server
+  return isShared ? (host ?? server) : id
+}
 
 const groups = computed(() => {
   const text = words.value.trim().toLowerCase()
@@ -69,7 +75,7 @@ const groups = computed(() => {
   )
   for (const entry of entries.value) {
     const { target, model, server } = entry
-    const texts = [model.name, target.id, target.type, server, target.address ?? '']
+    const texts = [model.name, target.id, target.type, server, target.host ?? '', target.address ?? '']
     const isWanted =
       (!onlyTroubled.value || isTroubled(target)) && texts.some((each) => each.toLowerCase().includes(text))
     const key = byModel ? model.name : ''
@@ -239,6 +245,7 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
   return html`<tr class="link" onClick=${rowClick} data-target=${target.id}>
     <th scope="row"><button type="button" class="plain" onClick=${open} title=${target.id}><span class="cut">${byModel ? target.id : server}</span></button>
       ${isServer && target.address ? html`<span class="quiet small medium-only"> ${target.address}</span>` : ''}
+      ${isServer && !target.id.startsWith(`${server}/`) && html`<span class="quiet small medium-only"> ${target.id}</span>`}
       ${!byModel && html`<span class="narrow-only quiet small nowrap">${model}</span>`}</th>
     <td class="state-cell"><${State} of=${target.state} />${note !== '' && html`<span class="why">${note}</span>`}</td>
     ${

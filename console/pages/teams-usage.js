@@ -35,7 +35,7 @@ export function Budgets({ ask, data: { budgets } }) {
   return html`<${Card} title=${plural(budgets.length, 'budget')} end=${end}>${
     budgets.length === 0
       ? html`<${Empty}>No budget yet. A budget bounds what a client or a group spends in a window.</${Empty}>`
-      : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Left over the window', 'medium-only'], ['At the present rate', 'narrow-hidden'], ['Resets', 'wide-only'], ['When used up', 'wide-only'], ['', 'number medium-only']]}>
+      : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Left over the window', 'medium-only'], ['At the present rate', 'narrow-hidden'], ['When used up', 'wide-only'], ['', 'number medium-only']]}>
         <tbody>${budgets.map((budget) => html`<${Budget} key=${budget.id} budget=${budget} ask=${ask} />`)}</tbody></${Table}>`
   }</${Card}>`
 }
@@ -51,9 +51,8 @@ function Budget({ budget, ask }) {
       <span class="why">${words} per ${window === 'rolling' ? `${hours} h` : window}</span>
       <span class="why narrow-only">${paceText(budget)}; ${resets}</span></td>
     <td class="medium-only"><${BurnDown} budget=${budget} /></td>
-    <td class="narrow-hidden"><span class=${isTooFast(budget) ? 'bad' : ''}>${paceText(budget)}</span></td>
-    <td class="wide-only nowrap">${resets}</td>
-    <td class="wide-only">${hard === false ? 'warns' : 'refuses (429)'}</td>
+    <td class="narrow-hidden nowrap"><span class=${isTooFast(budget) ? 'bad' : ''}>${paceText(budget)}</span><span class="why">${resets}</span></td>
+    <td class="wide-only">${hard === false ? 'warns' : 'refuses'}</td>
     <td class="number medium-only"><${AdminButton} class="ghost" aria-label=${`Edit ${id}`} onClick=${() => ask('edit', { entity: 'budgets', record: budget })}>Edit</${AdminButton}>
       <${AdminButton} class="ghost" aria-label=${`Remove ${id}`} onClick=${() => ask('remove', { entity: 'budgets', id })}>Remove</${AdminButton}></td></tr>`
 }
