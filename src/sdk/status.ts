@@ -72,6 +72,15 @@ const EngineStatusSchema = Type.Object({
 export const TargetStatusSchema = Type.Object({
   id: Type.String(),
   type: Type.String({ description: 'Kind of server, its api_type.' }),
+  server: Type.String({
+    description:
+      'Its server: targets with the same one share it. The id of an entry of `servers`; otherwise a name that the router gives each host, or the id of the target.',
+  }),
+  host: Type.Optional(
+    Type.String({
+      description: 'Host and port of its server, as configured. Only for requests with an operator key.',
+    }),
+  ),
   address: Type.Optional(
     Type.String({
       description: 'One of several addresses of its server. Only for requests with an operator key.',
@@ -202,7 +211,7 @@ export const StatusSchema = Type.Object({
 
 /** What everybody else may see. */
 export function withoutAddresses(status: Status): Status {
-  const hidden = ({ address: _address, ...target }: TargetStatus): TargetStatus => target
+  const hidden = ({ address: _address, host: _host, ...target }: TargetStatus): TargetStatus => target
   return {
     ...status,
     models: status.models.map((model) => ({ ...model, targets: model.targets.map(hidden) })),

@@ -28,7 +28,28 @@ export function routerProblems(app: FastifyInstance, shedRecently: boolean): Pro
       'Bring the database of LLM_ROUTER_DATABASE_URL back',
     )
   }
+  if (app.overrides.isRedisAway()) {
+    const rejects = app.config.redisDown === 'reject'
+    add(
+      rejects ? 'critical' : 'error',
+      'redis_away',
+      `Redis does not answer: limits, queues and drained targets are those of this host alone${
+        rejects ? ', and requests that need a place of their own are rejected' : ''
+      }`,
+      'Bring the Redis of LLM_ROUTER_REDIS_URL or LLM_ROUTER_REDIS_HOST back; the router connects again by itself',
+    )
+  }
   const backlog = app.directory?.usageBacklog()
+  const waiting = `${Math.ceil((backlog?.spoolBytes ?? 0) / 1024)} KB of usage wait on disk`
+  if (app.directory?.isAway())
+    add(
+      'error',
+      'database_away',
+      `The database does not answer: clients, keys and budgets stay as they were${
+        backlog && backlog.spoolBytes > 0 ? `; ${waiting}` : ''
+      }`,
+      'Bring the database of LLM_ROUTER_DATABASE_URL back; what waits is written then',
+    )
   if (backlog?.spoolError !== undefined)
     add(
       'error',
@@ -36,12 +57,12 @@ export function routerProblems(app: FastifyInstance, shedRecently: boolean): Pro
       'Usage cannot be kept on disk while the database is away',
       'Check the disk and the rights of LLM_ROUTER_USAGE_SPOOL',
     )
-  else if (backlog && backlog.spoolBytes > 0)
+  else if (backlog && backlog.spoolBytes > 0 && !app.directory?.isAway())
     add(
       'warning',
-      'database_away',
-      `${Math.ceil(backlog.spoolBytes / 1024)} KB of usage wait on disk for the database`,
-      'Bring the database of LLM_ROUTER_DATABASE_URL back; they are written then',
+      'usage_waits',
+      `${waiting}: the database answers, and does not take it in time`,
+      'Look for what blocks or slows its writes: a lock, a full disk, missing rights',
     )
   if (shedRecently)
     add(
