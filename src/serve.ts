@@ -52,7 +52,7 @@ async function run(operatorKey: string | undefined): Promise<void> {
   const logging = await createLogging(config, { isTerminal, reportsFileErrors: !cluster.isWorker })
   const { logger } = logging
   process.prependListener('exit', () => logging.atExit())
-  onUnusedSignal = () => logger.warn('SIGUSR1 is not used; SIGUSR2 reopens the log')
+  onUnusedSignal = () => logger.warn('SIGUSR1 has no effect; SIGUSR2 reopens the log file')
   if (isPrimary) {
     // Workers inherit it: a session is valid at each of them.
     if (config.sessionSecret === '' && !hasSeveralHosts(config))

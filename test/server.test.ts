@@ -241,7 +241,7 @@ test('SIGUSR1 is noted in the log, and opens no debugger', async () => {
   const server = start({ LLM_ROUTER_LOG_FORMAT: 'json' })
   await server.seen('stdout', /"port":(\d+)/)
   server.child.kill('SIGUSR1')
-  await server.seen('stdout', /SIGUSR1 is not used; SIGUSR2 reopens the log/)
+  await server.seen('stdout', /SIGUSR1 has no effect; SIGUSR2 reopens the log file/)
   assert.equal(await stop(server), 0)
   await assert.rejects(server.seen('stderr', /Debugger/))
 })

@@ -85,7 +85,7 @@ async function ask(
     const message = isObject(error) ? error.message : error
     printError(`${typeof message === 'string' ? message : `${url} answers ${response.status}`}\n`)
     if (response.status === 401 || response.status === 403)
-      printError('the key is that of LLM_ROUTER_ADMIN_KEY\n')
+      printError('set LLM_ROUTER_ADMIN_KEY to an operator key of that router\n')
   } catch {
     printError(`${url} does not answer\n`)
   }

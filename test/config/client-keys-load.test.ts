@@ -216,8 +216,8 @@ test('what is no JSON is told with its place and without its text', () => {
 })
 
 test('files that would let nobody in, or two under one name, are refused', () => {
-  assert.match(faultsOf({ keys: [] }), /keys\.json:1:9: keys: there is no key in it/)
-  assert.match(faultsOf([]), /there is no key in it/)
+  assert.match(faultsOf({ keys: [] }), /keys\.json:1:9: keys: contains no key/)
+  assert.match(faultsOf([]), /contains no key/)
   assert.match(faultsOf({ key: [] }), /not an object with a list "keys"/)
   assert.match(faultsOf('7'), /not an object with a list "keys"/)
   assert.match(faultsOf({ keys: [{ id: 'a' }] }), /keys\[0\]: needs a "key"/)
@@ -230,7 +230,7 @@ test('files that would let nobody in, or two under one name, are refused', () =>
     { id: 'b', sha256: hex },
     { id: 'a', key: `${long}2` },
   ]
-  assert.match(faultsOf({ keys: twins }), /"a" and "b" have the same key\n.*the id "a" stands twice/)
+  assert.match(faultsOf({ keys: twins }), /"a" and "b" have the same key\n.*the id "a" is used twice/)
   assert.match(
     faultsOf(`{"keys":[{"key":"${long}","max_tokens":1,"max_tokens":999}]}`),
     /max_tokens: stands twice/,

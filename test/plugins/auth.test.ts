@@ -90,7 +90,7 @@ test('a key with a right to no model is told in the log', async (t) => {
   t.after(() => file.remove())
   const router = await startRouter({ env: file.env, models })
   t.after(() => router.close())
-  assert.ok(router.logs.some(({ msg, client }) => client === 'a' && msg === 'this key may use no model'))
+  assert.ok(router.logs.some(({ msg, client }) => client === 'a' && msg === 'this key may not use any model'))
 })
 
 test('requests that are turned away leave no trace in the number of running ones', async (t) => {

@@ -144,7 +144,7 @@ const dataUrl = /^data:([^;,]*)[^,]*;base64,/i
 function writeFile({ data, fileId }: FilePart, path: string): JsonObject {
   if (data === undefined) {
     if (fileId !== undefined && /^https:\/\//.test(fileId)) return { fileData: { fileUri: fileId } }
-    throw badRequest(`'${path}': the upstream of this model knows no file ids of others; send the data`, path)
+    throw badRequest(`'${path}': the upstream of this model does not know file ids of other providers; send the data`, path)
   }
   const head = dataUrl.exec(data.slice(0, 256))
   return inline(head?.[1] || 'application/pdf', head ? data.slice(head[0].length) : data)

@@ -79,7 +79,7 @@ function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOp
     if (!ownMembers.has(name)) drop(name, 'Gemini embeddings have no such field')
   const requests = inputs.map((input) => {
     if (typeof input !== 'string')
-      throw badRequest('The upstream of this model takes texts, not tokens', 'input')
+      throw badRequest('The upstream of this model accepts text, not token ids', 'input')
     return {
       model: `models/${model.replace(/^models\//, '')}`,
       content: { parts: [{ text: input }] },

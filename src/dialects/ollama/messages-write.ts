@@ -81,7 +81,7 @@ function writeUserParts(
       case 'audio':
       case 'file':
         throw badRequest(
-          `${path}.content: the upstream of this model takes text and images, no ${part.type} parts`,
+          `${path}.content: the upstream of this model accepts text and images, but no ${part.type} parts`,
           `${path}.content`,
         )
     }

@@ -28,7 +28,7 @@ export const sampling = {
     read: (value, { logprobs }) => (logprobs === true && typeof value === 'number' ? value : undefined),
   },
   n: {
-    refused: 'The upstream of this model gives one answer per request; n must be 1',
+    refused: 'The upstream of this model returns one choice per request; n must be 1',
     unless: (answers) => answers <= 1,
   },
 } as const satisfies SamplingTable

@@ -64,7 +64,7 @@ function onePrompt(prompt: unknown): string {
   const [text] = list
   if (list.length === 1 && typeof text === 'string') return text
   throw badRequest(
-    "The upstream of this model takes one prompt, as text; send 'prompt' as a string",
+    "The upstream of this model accepts a single text prompt; send 'prompt' as a string",
     'prompt',
   )
 }
@@ -100,7 +100,7 @@ function textOf({ parts }: ChatMessage): string {
   return parts
     .map((part) => {
       if (part.type === 'text' || part.type === 'refusal') return part.text
-      throw badRequest('The upstream of this model takes no images with a raw prompt or a suffix', 'images')
+      throw badRequest('The upstream of this model accepts no images with a raw prompt or a suffix', 'images')
     })
     .join('')
 }

@@ -90,7 +90,7 @@ function writePart(part: UserPart): JsonObject {
       // Chat completions take a file's data or id (OpenAI API reference, "File inputs").
       if (part.url !== undefined) {
         throw badRequest(
-          'The upstream of this model loads no files by address; send the data of the file',
+          'The upstream of this model cannot fetch files from a URL; send the data of the file',
           'messages',
         )
       }

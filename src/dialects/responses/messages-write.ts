@@ -79,7 +79,7 @@ function writePart(part: UserPart): JsonObject {
         ...present({ file_data: part.data, file_url: part.url, file_id: part.fileId, filename: part.name }),
       }
     case 'audio':
-      throw badRequest('The upstream of this model takes no audio', 'messages')
+      throw badRequest('The upstream of this model does not accept audio', 'messages')
   }
 }
 

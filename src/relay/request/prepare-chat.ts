@@ -152,13 +152,13 @@ function upstreamSurface(
     const needed = hasFileByAddress(request) || needsResponses(withTools(request, target), target.profile)
     if (wantsResponses && needed && !declined.has(target, 'responses'))
       return { dialect: dialectOf('responses'), operation: 'responses' }
-    if (target.paths.chat === undefined) throw badRequest('The upstream of this model has no chats', 'model')
+    if (target.paths.chat === undefined) throw badRequest('The upstream of this model does not support chats', 'model')
     return { dialect, operation: 'chat' }
   }
   const field = request.completion.raw ? 'raw' : 'suffix'
   if (dialect.completions === undefined || target.paths.completion === undefined) {
     throw badRequest(
-      `The upstream of this model has only chats; '${field}' needs one that continues texts`,
+      `The upstream of this model only supports chats; '${field}' needs one that completes text`,
       field,
     )
   }

@@ -75,7 +75,7 @@ const readyDocs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Readiness probe',
   description:
-    '503 with `reasons` while no model has a usable server, or the process is draining. Names models without a usable server.',
+    '503 with `reasons` while no model has a usable server or the process is draining. Names the models without a usable server.',
   answers: [json('Ready.', ReadySchema)],
 }
 
