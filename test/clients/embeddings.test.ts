@@ -152,7 +152,7 @@ for (const type of ['openai', 'vllm', 'lmstudio', 'ollama']) {
       const answer = await post(`${router.url}/v1/embeddings`, { model: 'e', input: [1, 2, 3] })
       if (type === 'ollama') {
         assert.equal(answer.status, 400)
-        assert.match(JSON.parse(answer.text).error.message, /token numbers/)
+        assert.match(JSON.parse(answer.text).error.message, /token ids/)
       } else {
         assert.equal(answer.status, 200)
         const sent: { input?: unknown } = Object(upstream.requests.at(-1)?.body)

@@ -380,7 +380,7 @@ test('Redis is a server, a cluster or what Sentinels name; a wrong address is re
     'redis://secret/1/2': /database is not a number/,
     'redis://secret,b/1': /a cluster only has database 0/,
     'redis+cluster://secret/2': /a cluster only has database 0/,
-    'redis+sentinel://secret:26379': /names no master: redis\+sentinel:\/\/host1/,
+    'redis+sentinel://secret:26379': /lacks the name of the master: redis\+sentinel:\/\/host1/,
     'redis+sentinel://secret:26379/m/x': /database is not a number/,
     'redis+sentinel://secret:26379/m?db=1': /percent-encode/,
   }
@@ -547,7 +547,7 @@ test('an operator key is never shown, and a short one is told', () => {
   const faults = faultsOf({ LLM_ROUTER_ADMIN_KEY: 'hunter2 hunter2' })
   assert.match(faults.join(), /^LLM_ROUTER_ADMIN_KEY: the value is not a key of visible ASCII/)
   const { warnings } = loadConfig({ LLM_ROUTER_ADMIN_KEY: 'hunter2' })
-  assert.match(warnings.join(), /^LLM_ROUTER_ADMIN_KEY: under 20 characters/)
+  assert.match(warnings.join(), /^LLM_ROUTER_ADMIN_KEY: a key of fewer than 20 characters/)
   assert.doesNotMatch(`${faults}${warnings}`, /hunter2/)
   assert.deepEqual(loadConfig({ LLM_ROUTER_ADMIN_KEY: 'k'.repeat(20) }).warnings, [])
 })
