@@ -199,7 +199,7 @@ test('a changed ca_file is used from the next request on, and a broken one chang
   assert.equal((await router.ask('m')).status, 502)
   writeFileSync(own, 'nonsense')
   const refused = await router.logged(({ msg }) => String(msg).includes('the models in use stay in effect'))
-  assert.match(String(refused.msg), /providers\[0\]\.ca_file: holds no certificate/)
+  assert.match(String(refused.msg), /providers\[0\]\.ca_file: contains no certificate/)
   writeFileSync(own, testCa)
   await router.logged(({ msg }) => msg === 'models-config.json reloaded')
   assert.equal((await router.ask('m')).status, 200)

@@ -254,7 +254,7 @@ test('a client of a keys file moves with all its keys, each with its own end', a
 })
 
 test('a file that is none of these is refused', async (t) => {
-  await assert.rejects(imported(t, sqliteUrl(t), 'litellm', []), /no answer of LiteLLM/)
+  await assert.rejects(imported(t, sqliteUrl(t), 'litellm', []), /not a response of LiteLLM/)
   const digests = { keys: [digest(alice)], total_count: 1 }
   await assert.rejects(imported(t, sqliteUrl(t), 'litellm', digests), /return_full_object=true/)
   await assert.rejects(imported(t, sqliteUrl(t), 'other', {}), /Usage: llm-router import/)
