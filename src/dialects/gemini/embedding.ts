@@ -73,7 +73,7 @@ const ownMembers = new Set(['taskType', 'title', 'autoTruncate'])
 function writeRequest(request: EmbeddingRequest, { model, drop }: WriteRequestOptions): JsonObject {
   const { inputs, dimensions, truncate, ollama, extras } = request
   reportOllamaMembers(ollama, drop)
-  if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether it cuts')
+  if (truncate !== undefined) drop('truncate', 'the upstream decides itself whether to truncate')
   const own = Object.entries(extras).filter(([name]) => ownMembers.has(name))
   for (const name of Object.keys(extras))
     if (!ownMembers.has(name)) drop(name, 'Gemini embeddings have no such field')

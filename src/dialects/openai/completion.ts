@@ -85,7 +85,7 @@ function writeRequest(request: ChatRequest, options: WriteRequestOptions): JsonO
   reportOllamaMembers(request.ollama, drop)
   for (const name of Object.keys(request.extras)) drop(name, 'OpenAI completions have no such field')
   if (request.responseFormat) drop('format', 'OpenAI completions have no output format')
-  if (request.reasoningEffort) drop('think', 'OpenAI completions have no thoughts')
+  if (request.reasoningEffort) drop('think', 'OpenAI completions have no reasoning')
   return {
     model: options.model,
     prompt: request.messages.map(textOf).join('\n\n'),

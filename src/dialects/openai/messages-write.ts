@@ -8,7 +8,7 @@ export function writeMessages(messages: readonly ChatMessage[], options: WriteRe
   const { flavour, drop } = options
   const thoughtful = messages.some((message) => message.role === 'assistant' && message.reasoning !== '')
   if (thoughtful && !flavour.reasoningHistory?.length) {
-    drop('messages.reasoning', 'the upstream takes no earlier thoughts')
+    drop('messages.reasoning', 'the upstream does not accept earlier reasoning')
   }
   const written: JsonObject[] = []
   let seen: UserPart[] = []
