@@ -202,7 +202,7 @@ test('usage that a database does not take in time is a problem, though it answer
   assert.equal((await house.chat(key)).status, 200)
   const headers = bearerOf(adminKey)
   const [waits] = await problemsOf(house.router.url, ['usage_waits'], headers)
-  assert.match(waits?.text ?? '', /^\d+ KB of usage wait on disk/)
+  assert.match(waits?.text ?? '', /^\d+ KB of usage are spooled to disk/)
   locking.exec('rollback')
   await over(house.router.url, ['usage_waits'], headers)
 })

@@ -157,7 +157,7 @@ test('a confirmation says what an action will do', async (t) => {
   assert.deepEqual([drain.in_flight, drain.waiting, drain.needs_force], [1, 1, true])
   assert.equal(
     drain.text,
-    'saturated finishes 1 running request and gets no new ones. It is the last usable server of saturated: all its requests will fail or wait.',
+    'saturated finishes 1 running request and gets no new ones. It is the last usable server of saturated: all requests for it will fail or wait.',
   )
   const spare = await effectOf('action=drain&target=rejecting')
   assert.deepEqual([spare.needs_force, spare.models[0]?.usable_after], [false, 1])
