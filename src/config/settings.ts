@@ -118,6 +118,10 @@ export const variables: readonly Variable[] = [
   { key: 'maskingPipeline', name: 'MASKING_STRATEGY_PIPELINE', read: readList },
   { key: 'maskerPiiHost', name: 'MASKER_PII_HOST', read: readString },
   { key: 'maskingSecret', name: 'MASKING_SECRET', read: readString },
+  { key: 'cache', name: 'CACHE', read: readBoolean },
+  { key: 'cacheTtlMs', name: 'CACHE_TTL', read: readSeconds },
+  { key: 'cacheMaxBytes', name: 'CACHE_MAX_BYTES', read: readInteger },
+  { key: 'cacheSecret', name: 'CACHE_SECRET', read: readString },
   { key: 'forceGuardrailRequest', name: 'FORCE_GUARDRAIL_REQUEST', read: readBoolean },
   { key: 'guardrailPipeline', name: 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST', read: readList },
   { key: 'naskGuardHost', name: 'GUARDRAIL_NASK_GUARD_HOST', read: readString },
@@ -200,6 +204,8 @@ function maskingErrors(config: Config): string[] {
   if (maskingSecret !== '' && maskingSecret.length < fewestKeyCharacters)
     errors.push(`LLM_ROUTER_MASKING_SECRET: needs at least ${fewestKeyCharacters} characters`)
   if (forceMasking && maskingSecret === '' && hasSeveralHosts(config)) errors.push(maskingSecretMissing)
+  if (config.cacheSecret !== '' && config.cacheSecret.length < fewestKeyCharacters)
+    errors.push(`LLM_ROUTER_CACHE_SECRET: needs at least ${fewestKeyCharacters} characters`)
   return errors
 }
 
