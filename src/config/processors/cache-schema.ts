@@ -26,7 +26,8 @@ export const CacheSchema = Type.Object(
       Type.Number({
         exclusiveMinimum: 0,
         maximum: 60,
-        description: 'Longest wait for Redis or the primary in seconds, after which it is a miss; 0.5 unless given.',
+        description:
+          'Longest wait for Redis or the primary in seconds, after which it is a miss; 0.5 unless given.',
         allowed: 'a number of seconds over 0, up to 60',
       }),
     ),

@@ -49,7 +49,7 @@ export class AnswerCollector {
 
   #read(text: string): void {
     for (const { before, json, after } of this.#framing.push(text)) {
-      if (json !== undefined && holdsMoreThanChat(JSON.parse(json))) return this.giveUp()
+      if (json !== undefined && holdsMoreThanChat(JSON.parse(json))) throw new Error('more than a chat')
       const event = this.#isArray ? json && `data: ${json}\n\n` : before + (json ?? '') + after
       if (event) this.#reader.push(Buffer.from(event), (each) => this.#add(each))
     }
@@ -59,8 +59,8 @@ export class AnswerCollector {
     if (!this.#response) return
     if ('text' in event) this.#bytes += Buffer.byteLength(event.text)
     if ('arguments' in event) this.#bytes += Buffer.byteLength(event.arguments)
-    if (this.#bytes > this.#maxBytes) return this.giveUp()
     if (event.type === 'end') this.#isComplete = true
-    addEvent(this.#response, event)
+    if (this.#bytes > this.#maxBytes) this.giveUp()
+    else addEvent(this.#response, event)
   }
 }

@@ -66,7 +66,10 @@ export default fp(
       app.log.debug({ error_name: error instanceof Error ? error.name : typeof error }, 'cache not reached')
     }
     const remove = async ({ model, client }: AnswerFilter): Promise<number> => {
-      const filters = client === undefined || client === shared ? [{ model, client }] : [client, shared].map((each) => ({ model, client: each }))
+      const filters =
+        client === undefined || client === shared
+          ? [{ model, client }]
+          : [client, shared].map((each) => ({ model, client: each }))
       const removed = await Promise.all(filters.map((filter) => store().remove(filter)))
       return removed.reduce((sum, count) => sum + count, 0)
     }

@@ -15,8 +15,6 @@ export class KnownClients {
     const before = this.#revisions
     const enabled = this.#clients().filter((client) => client.enabled)
     this.#revisions = new Map(enabled.map((client) => [client.id, permissionsRevision(client)]))
-    return [...before]
-      .filter(([id, revision]) => this.#revisions.get(id) !== revision)
-      .map(([id]) => id)
+    return [...before].filter(([id, revision]) => this.#revisions.get(id) !== revision).map(([id]) => id)
   }
 }

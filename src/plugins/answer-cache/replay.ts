@@ -42,8 +42,9 @@ export function replay(
 /** Without what belongs to the answer that was kept: its id, its date and its times. */
 function renewed({ chat: kept, whole, usage }: KeptAnswer, { chat: codec }: Dialect): ChatResponse {
   const chat = kept ?? codec.readResponse(parseJson(whole ?? ''))
-  const { id: _id, created: _created, timings: _timings, usage: own = usage, ...said } = chat
-  return { ...said, ...(own ? { usage: cachedUsage(own) } : {}) }
+  const { id: _id, created: _created, timings: _timings, usage: said, ...rest } = chat
+  const counted = usage ?? said
+  return { ...rest, ...(counted ? { usage: cachedUsage(counted) } : {}) }
 }
 
 /** Members that say when, by whom and at which cost an answer was made. */

@@ -71,13 +71,18 @@ export class RequestCache {
     }
     let keeping: Promise<void> | undefined
     try {
-      await this.#ask(client, end, { ...services, signal: flight.signal }, {
-        ...{ key, flight },
-        onKeep: (answer, kept) => {
-          flight.settle(answer)
-          keeping = kept
+      await this.#ask(
+        client,
+        end,
+        { ...services, signal: flight.signal },
+        {
+          ...{ key, flight },
+          onKeep: (answer, kept) => {
+            flight.settle(answer)
+            keeping = kept
+          },
         },
-      })
+      )
     } finally {
       if (keeping) void keeping.then(landed)
       else landed()
@@ -122,7 +127,8 @@ export class RequestCache {
       keep: (said) => {
         // A fallback model has answered, or the answer has broken off.
         if (exchange.answeringModel !== undefined || (exchange.error && !exchange.signal.aborted)) return
-        const usage = said.usage ?? exchange.usage
+        // In streams of some dialects the counts are estimates.
+        const usage = exchange.usage ?? said.usage
         const dropped = [...exchange.dropped]
         const answer = { at: Date.now(), ...said, ...(usage && { usage }), ...(dropped[0] && { dropped }) }
         const json = JSON.stringify(answer)

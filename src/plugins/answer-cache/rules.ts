@@ -22,7 +22,9 @@ const defaultEntryBytes = 256 * 1024
 
 /** The caches of a configuration; that of the variables comes last. */
 export function rulesOf(configured: readonly ConfiguredProcessor[], config: Config): CacheRule[] {
-  const rules = configured.flatMap((each) => (each.type === 'cache' ? [ruleOf(each.entry, each, config)] : []))
+  const rules = configured.flatMap((each) =>
+    each.type === 'cache' ? [ruleOf(each.entry, each, config)] : [],
+  )
   if (!config.cache) return rules
   const everywhere = { models: undefined, groups: undefined, clients: undefined }
   const common: ProcessorScope = { name: 'cache', ...everywhere, failure: 'open', timeoutMs: 500 }

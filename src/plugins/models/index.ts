@@ -100,7 +100,10 @@ export default fp(
     }
     feed.serve(taker(app, { load, take, first }))
   },
-  { name: 'models', dependencies: ['config', 'registries', 'processors', 'answer-cache', 'extensions', 'reload'] },
+  {
+    name: 'models',
+    dependencies: ['config', 'registries', 'processors', 'answer-cache', 'extensions', 'reload'],
+  },
 )
 
 /** The models are already in use, so a failing listener must not keep the others from being called. */

@@ -24,7 +24,12 @@ export function membersOf(bytes: Buffer, { members }: JsonScan): KeyPart[] {
 }
 
 /** The same of a request in the canonical form, whose members have the same order each time. */
-export function membersOfChat({ user: _user, stream: _stream, includeUsage: _usage, ...chat }: ChatRequest): KeyPart[] {
+export function membersOfChat({
+  user: _user,
+  stream: _stream,
+  includeUsage: _usage,
+  ...chat
+}: ChatRequest): KeyPart[] {
   const extras = Object.entries(chat.extras).filter(([name]) => !ignored.has(name))
   return [JSON.stringify({ ...chat, extras })]
 }

@@ -38,7 +38,11 @@ export class RedisAnswers implements AnswerStore {
   constructor(options: RedisAnswersOptions) {
     this.#options = options
     this.#seal = new AnswerSeal(options.secret)
-    this.#health = new RedisHealth(options.now, options.log, 'answers are asked for, not taken from the cache')
+    this.#health = new RedisHealth(
+      options.now,
+      options.log,
+      'answers are asked for, not taken from the cache',
+    )
   }
 
   async find(key: AnswerKey): Promise<string | undefined> {
@@ -63,9 +67,9 @@ export class RedisAnswers implements AnswerStore {
     const pattern = redisKeys.answer(part(model), part(client), '*')
     const nodes = 'nodes' in commands ? commands.nodes('master') : [commands]
     let removed = 0
+    // One by one: in a cluster they may be in different slots.
     for (const node of nodes)
       for await (const names of this.#namesIn(node, pattern))
-        // One by one: in a cluster they may be in different slots.
         for (const name of names) removed += await this.#health.run(() => commands.unlink(name))
     return removed
   }
