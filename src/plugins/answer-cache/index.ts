@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { madeSecret } from '../../config/masking-secret.ts'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
+import { present } from '../../lib/json/read.ts'
 import { AnswerDigests, membersOf, membersOfChat } from '../../processors/cache/answer-key.ts'
+import { bypassReason } from '../../processors/cache/bypass.ts'
 import { answerForm } from '../../processors/cache/kept-answer.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
 import type { RelayServices } from '../../relay/services.ts'
@@ -31,8 +33,8 @@ declare module 'fastify' {
       use(configured: readonly ConfiguredProcessor[], models: readonly Model[]): void
       /** The cache for a request to a model whose limits and permissions have been checked; undefined: none applies. */
       begin(request: FastifyRequest, reply: FastifyReply, model: Model): RequestCache | undefined
-      /** The cache that would apply. */
-      ruleFor(model: Model, client: ClientName | undefined): CacheRule | undefined
+      /** The cache that would apply, and why it would be passed by. */
+      preview(client: ClientRequest, asking: ClientName | undefined): CachePreview | undefined
       /** Removes answers, also those that clients share; gives their number. */
       remove(filter: AnswerFilter): Promise<number>
       /** Undefined where it is not known here. */
@@ -41,6 +43,12 @@ declare module 'fastify' {
       readonly failures: number
     }
   }
+}
+
+interface CachePreview {
+  name: string
+  scope: CacheRule['scope']
+  bypass?: string
 }
 
 /** Stands for the client of answers that several clients share. */
@@ -93,7 +101,12 @@ export default fp(
           answerKey(digests, { rule, request, client, services, processors, revisions })
         return new RequestCache({ rule, store: store(), flights, keyOf, failed }, request, reply)
       },
-      ruleFor: (model, client) => ruleFor(rules, model, client),
+      preview({ model, outline }, asking) {
+        const rule = ruleFor(rules, model, asking)
+        if (!rule) return undefined
+        const { name, scope } = rule
+        return { name, scope, ...present({ bypass: bypassReason(outline, rule) }) }
+      },
       remove,
       sizes: () => opened?.sizes(),
       get failures() {
