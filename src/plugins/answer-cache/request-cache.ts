@@ -149,7 +149,7 @@ export class RequestCache {
     try {
       const json = await Promise.race([store.find(key), late])
       const answer = json === undefined ? undefined : keptAnswer(json)
-      return answer && Date.now() - answer.at <= maxAgeMs ? answer : undefined
+      return answer && Date.now() - answer.at < maxAgeMs ? answer : undefined
     } catch (error) {
       failed(error)
       return undefined
