@@ -144,12 +144,18 @@ test('a broken stream and an error are not kept', async () => {
 
 test('the answer of a fallback model is not kept', async () => {
   const down = await startUpstream({ kind: 'reply', status: 500, body: { error: { message: 'down' } } })
-  const up = await startUpstream((_request, index) => ({ kind: 'reply', body: completion(`Answer ${index}`) }))
+  const up = await startUpstream((_request, index) => ({
+    kind: 'reply',
+    body: completion(`Answer ${index}`),
+  }))
   const provider = (url: string) => [{ api_type: 'vllm', api_host: url, model_path: 'up' }]
   const router = await startRouter({
     models: {
       processors: [{ type: 'cache' }],
-      g: { m: { providers: provider(down.url), fallbacks: ['spare'] }, spare: { providers: provider(up.url) } },
+      g: {
+        m: { providers: provider(down.url), fallbacks: ['spare'] },
+        spare: { providers: provider(up.url) },
+      },
       active_models: { g: ['m', 'spare'] },
     },
   })
@@ -171,7 +177,13 @@ test('every member of the body counts, but for those that change no answer', asy
   await ask(raw(withSeed(b)), 'hit')
   const base = question()
   await ask(base, 'miss')
-  for (const more of [{ temperature: 0.5 }, { top_p: 1 }, { cache_salt: 'x' }, { unknown_member: 1 }, { max_tokens: 5 }]) {
+  for (const more of [
+    { temperature: 0.5 },
+    { top_p: 1 },
+    { cache_salt: 'x' },
+    { unknown_member: 1 },
+    { max_tokens: 5 },
+  ]) {
     await ask({ ...base, ...more }, 'miss')
     await ask({ ...more, ...base }, 'hit')
   }
