@@ -37,8 +37,12 @@ export function completion(text: string, more: { reason?: string; message?: obje
 export const question = (content = 'What is it?') => ({ model: 'm', messages: [{ role: 'user', content }] })
 
 export function modelsWith(processors: object[], url: string, provider: object = {}): object {
-  const providers = [{ api_type: 'vllm', api_host: url, model_path: 'up', ...provider }]
-  return { processors, g: { m: { providers }, other: { providers } }, active_models: { g: ['m', 'other'] } }
+  const providers = () => [{ api_type: 'vllm', api_host: url, model_path: 'up', ...provider }]
+  return {
+    processors,
+    g: { m: { providers: providers() }, other: { providers: providers() } },
+    active_models: { g: ['m', 'other'] },
+  }
 }
 
 /** A router with a cache in front of a server that numbers its answers. */
