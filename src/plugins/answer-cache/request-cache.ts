@@ -51,7 +51,7 @@ export class RequestCache {
       return answerChat(client, end, services)
     }
     const key = this.#around.keyOf(client, services)
-    if (wish.noCache) {
+    if (wish.noCache || wish.maxAgeMs === 0) {
       this.#note('miss')
       return this.#ask(client, end, services, { key })
     }
@@ -65,27 +65,11 @@ export class RequestCache {
     if (running || flights.has(key.digest)) return this.#ask(client, end, services, { key })
     const flight = new Flight(services.signal ?? exchange.signal)
     flights.set(key.digest, flight)
-    const landed = (): void => {
+    try {
+      await this.#ask(client, end, { ...services, signal: flight.signal }, { key, flight })
+    } finally {
       flight.settle(undefined)
       flights.delete(key.digest)
-    }
-    let keeping: Promise<void> | undefined
-    try {
-      await this.#ask(
-        client,
-        end,
-        { ...services, signal: flight.signal },
-        {
-          ...{ key, flight },
-          onKeep: (answer, kept) => {
-            flight.settle(answer)
-            keeping = kept
-          },
-        },
-      )
-    } finally {
-      if (keeping) void keeping.then(landed)
-      else landed()
     }
     if (exchange.signal.aborted) throw asRouterError(exchange.signal.reason)
   }
@@ -112,11 +96,7 @@ export class RequestCache {
     client: ClientRequest,
     end: ChatClient,
     services: RelayServices,
-    {
-      key,
-      flight,
-      onKeep,
-    }: { key: AnswerKey; flight?: Flight; onKeep?(answer: KeptAnswer, kept: Promise<void>): void },
+    { key, flight }: { key: AnswerKey; flight?: Flight },
   ): Promise<void> {
     const { rule } = this.#around
     const { exchange } = services
@@ -133,8 +113,9 @@ export class RequestCache {
         const answer = { at: Date.now(), ...said, ...(usage && { usage }), ...(dropped[0] && { dropped }) }
         const json = JSON.stringify(answer)
         if (Buffer.byteLength(json) > rule.maxEntryBytes) return
-        const kept = this.#keep(key, json, askedAt)
-        onKeep?.(answer, kept)
+        // Whoever asks next finds it: what a store is asked for it does in that order.
+        void this.#keep(key, json, askedAt)
+        flight?.settle(answer)
       },
     })
     await answerChat(client, recording, services)
