@@ -35,7 +35,10 @@ async function twoWorkers(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-cache-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const extension = join(folder, 'pid.ts')
-  writeFileSync(extension, `export default async (app) => { app.get('/pid', () => ({ pid: process.pid })) }\n`)
+  writeFileSync(
+    extension,
+    `export default async (app) => { app.get('/pid', () => ({ pid: process.pid })) }\n`,
+  )
   const upstream = await startUpstream((_request, index) => ({
     kind: 'reply',
     body: completion(`Answer ${index}`),

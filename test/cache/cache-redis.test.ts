@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
+import { post } from '../helpers/http.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { startRouter } from '../helpers/router.ts'
-import { post } from '../helpers/http.ts'
 import { type RedisServer, startRedis } from '../stores/redis-server.ts'
 import { type CacheSetup, json, modelsWith, question, startCache } from './cache-setup.ts'
 
