@@ -78,7 +78,7 @@ test('the clients of Anthropic, Google and Ollama read answers of the cache, who
       all += part.message.content
     return all
   })
-  await twice(async () => (await ollama.generate({ model: 'm', prompt: content })).response)
+  await twice(async () => (await ollama.generate({ model: 'm', prompt: content })).response ?? '')
   await twice(async () => {
     let all = ''
     for await (const part of await ollama.generate({ model: 'm', prompt: content, stream: true }))

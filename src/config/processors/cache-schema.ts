@@ -1,21 +1,17 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { scope, yesNo } from './schema.ts'
+import { scope, strings, yesNo } from './schema.ts'
 
 const { failure: _failure, models: _models, timeout: _timeout, ...common } = scope
 
 /** The largest answer that may be kept, in bytes. */
-export const mostEntryBytes = 16 * 1024 * 1024
+const mostEntryBytes = 16 * 1024 * 1024
 
 /** Answers that are given again. */
 export const CacheSchema = Type.Object(
   {
     type: Type.Literal('cache', { description: 'Answers that are given again to the same request.' }),
     ...common,
-    models: Type.Optional(
-      Type.Array(Type.String({ minLength: 1 }), {
-        description: 'Models whose answers are kept; absent: all.',
-      }),
-    ),
+    models: strings('Models whose answers are kept; absent: all.'),
     failure: Type.Optional(
       Type.Literal('open', {
         description: 'A cache that fails is a miss, so there is nothing else.',
