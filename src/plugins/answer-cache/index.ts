@@ -1,29 +1,20 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { madeSecret } from '../../config/masking-secret.ts'
 import type { ConfiguredProcessor } from '../../config/processors/read.ts'
 import { present } from '../../lib/json/read.ts'
-import { AnswerDigests, membersOf, membersOfChat } from '../../processors/cache/answer-key.ts'
+import { AnswerDigests } from '../../processors/cache/answer-key.ts'
 import { bypassReason } from '../../processors/cache/bypass.ts'
-import { answerForm } from '../../processors/cache/kept-answer.ts'
 import type { ClientRequest } from '../../relay/request/client-request.ts'
-import type { RelayServices } from '../../relay/services.ts'
-import type { ClientKey } from '../../sdk/client-key.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { AnswerFilter, AnswerKey, AnswerSizes, AnswerStore } from '../../stores/answers/store.ts'
 import { openAnswers } from '../../stores/choose.ts'
 import type { ClientName } from '../processors/compiled.ts'
+import { followClients } from './client-rights.ts'
 import type { Flight } from './flight.ts'
-import { KnownClients } from './known-clients.ts'
 import { RequestCache } from './request-cache.ts'
-import {
-  type CacheRule,
-  modelRevision,
-  permissionsRevision,
-  processorsRevision,
-  rulesOf,
-  rulesRevision,
-} from './rules.ts'
+import { type Asked, answerKey, sharedClient } from './request-key.ts'
+import { type CacheRule, modelRevision, processorsRevision, rulesOf, rulesRevision } from './rules.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -51,9 +42,6 @@ interface CachePreview {
   bypass?: string
 }
 
-/** Stands for the client of answers that several clients share. */
-const shared = ''
-
 /**
  * The cache of answers. It stands between what is done to requests and the model: what it keeps is masked, and what it gives again
  * goes through everything that a fresh answer goes through.
@@ -64,6 +52,7 @@ export default fp(
     const digests = new AnswerDigests(cacheSecret === '' ? madeSecret() : cacheSecret)
     const flights = new Map<string, Flight>()
     const revisions = new Revisions()
+    const revisionOf = (model: Model): string => revisions.of(model)
     let rules: readonly CacheRule[] = []
     let opened: AnswerStore | undefined
     let failures = 0
@@ -75,9 +64,9 @@ export default fp(
     }
     const remove = async ({ model, client }: AnswerFilter): Promise<number> => {
       const filters =
-        client === undefined || client === shared
+        client === undefined || client === sharedClient
           ? [{ model, client }]
-          : [client, shared].map((each) => ({ model, client: each }))
+          : [client, sharedClient].map((each) => ({ model, client: each }))
       const removed = await Promise.all(filters.map((filter) => store().remove(filter)))
       return removed.reduce((sum, count) => sum + count, 0)
     }
@@ -97,8 +86,8 @@ export default fp(
         if (rules.length === 0) return undefined
         const rule = ruleFor(rules, model, request.client)
         if (!rule) return undefined
-        const keyOf = (client: ClientRequest, services: RelayServices): AnswerKey =>
-          answerKey(digests, { rule, request, client, services, processors, revisions })
+        const keyOf = (asked: Asked): AnswerKey =>
+          answerKey(asked, { digests, rule, request, processors, revisionOf })
         return new RequestCache({ rule, store: store(), flights, keyOf, failed }, request, reply)
       },
       preview({ model, outline }, asking) {
@@ -128,18 +117,6 @@ function ruleFor(
   return rules.find((rule) => rule.appliesTo([alias], client))
 }
 
-/** What a client may no longer do, it may not have from the cache either. */
-function followClients(app: FastifyInstance, onChanged: (client: string) => void): void {
-  if (!app.config.authEnabled) return
-  const known = new KnownClients(() => app.keys.clients())
-  const look = (): void => {
-    for (const client of known.changed()) onChanged(client)
-  }
-  app.addHook('onReady', async () => void known.changed())
-  app.reload.onChange(look)
-  app.directory?.onChange(look)
-}
-
 /** What models are asked with, to know what a change of the configuration touches. */
 class Revisions {
   readonly #ofModels = new WeakMap<Model, string>()
@@ -165,43 +142,4 @@ class Revisions {
       .filter(([alias, revision]) => this.#models.get(alias) !== revision)
       .map(([alias]) => ({ model: alias }))
   }
-}
-
-interface KeyOptions {
-  rule: CacheRule
-  request: FastifyRequest
-  client: ClientRequest
-  services: RelayServices
-  processors: string
-  revisions: Revisions
-}
-
-/** All that an answer depends on. */
-function answerKey(
-  digests: AnswerDigests,
-  { rule, request, client, services, processors, revisions }: KeyOptions,
-): AnswerKey {
-  const { model, dialect, source } = client
-  const { client: asking, headers } = request
-  const { docs } = request.routeOptions.config
-  const owner = ownerOf(rule, asking)
-  const forwarded = [...model.targets, ...model.sleeping].flatMap(({ type }) => type.forwardedHeaders ?? [])
-  const body = source.from === 'client' ? membersOf(source.bytes, source.scan) : membersOfChat(source.request)
-  const digest = digests.of([
-    ...[answerForm, rule.scope, owner, asking ? permissionsRevision(asking) : ''],
-    ...[model.alias, client.alias, revisions.of(model), processors],
-    ...[docs ? docs.id : (request.routeOptions.url ?? ''), dialect.name],
-    ...[String(services.canary), source.from],
-    ...[...new Set(forwarded)].map((name) => String(headers[name])),
-    ...body,
-  ])
-  return { model: model.alias, client: rule.scope === 'client' ? (asking?.id ?? shared) : shared, digest }
-}
-
-/** Who gets the answer again. */
-function ownerOf({ scope }: CacheRule, client: ClientKey | undefined): string {
-  if (scope === 'all') return ''
-  // A client without a group shares with nobody.
-  if (scope === 'group' && client?.group !== undefined) return `group/${client.group}`
-  return `client/${client?.id ?? ''}`
 }

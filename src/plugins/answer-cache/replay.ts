@@ -53,6 +53,11 @@ const renewedMembers = [
   ...['total_duration', 'load_duration', 'prompt_eval_duration', 'eval_duration', 'stats'],
 ]
 
+/** A kept answer without how long it took. */
+export function withoutTimes(whole: string): Buffer {
+  return renewedWhole(whole, {})
+}
+
 /** The kept bytes with these members as they are written now. */
 function renewedWhole(whole: string, written: JsonObject): Buffer {
   const bytes = Buffer.from(whole)

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import type { CacheEntry } from '../../config/processors/cache-schema.ts'
 import type { ConfiguredProcessor, ProcessorScope } from '../../config/processors/read.ts'
 import type { Config } from '../../config/settings.ts'
-import type { ClientKey } from '../../sdk/client-key.ts'
 import type { Model } from '../../sdk/target.ts'
 import { type ClientName, scopeTest } from '../processors/compiled.ts'
 
@@ -68,12 +67,6 @@ export function modelRevision({ targets, sleeping }: Model): string {
   return digestOf([...new Set(all)].sort())
 }
 
-/** Changes with what a client may do, not with its key or its limits. */
-export function permissionsRevision(client: ClientKey): string {
-  const { enabled, surfaces, models, group, role, maxTokens, choosesCanary } = client
-  return digestOf([enabled, [...surfaces].sort(), models, group, role, maxTokens, choosesCanary])
-}
-
-function digestOf(value: unknown): string {
+export function digestOf(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('base64url').slice(0, 16)
 }

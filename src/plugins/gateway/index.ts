@@ -84,7 +84,7 @@ export default fp(
             : answered
           const services = servicesOf(request)
           const cache = only === undefined ? app.answerCache.begin(request, reply, given.model) : undefined
-          if (cache) await cache.answer(client, end, services)
+          if (cache) await cache.chat(client, end, services)
           else await answerChat(client, end, only === undefined ? services : pinned(services, only))
         } catch (thrown) {
           if (!endWithError(given, request, keepAlive, thrown)) throwUnlessSent(reply, thrown)
