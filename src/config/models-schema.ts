@@ -2,6 +2,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { MockSchema } from '../sdk/mock-settings.ts'
 import { ProfileSchema } from '../sdk/profile.ts'
 import { operations } from '../sdk/provider.ts'
+import { CacheSchema } from './processors/cache-schema.ts'
 import { ProcessorSchema } from './processors/schema.ts'
 
 /**
@@ -290,7 +291,7 @@ export const ModelsConfigSchema = Type.Object(
       }),
     ),
     processors: Type.Optional(
-      Type.Array(ProcessorSchema, {
+      Type.Array(Type.Union([CacheSchema, ...ProcessorSchema.anyOf]), {
         description: 'What requests and answers pass through, such as masking; a reserved name.',
       }),
     ),

@@ -372,6 +372,30 @@ export const ConfigSchema = Type.Object({
     description:
       'Secret that pseudonyms are derived from, the same on all hosts; needed with Redis or PostgreSQL. Empty: made at each start, so that pseudonyms change with it.',
   }),
+  cache: flag(
+    false,
+    'Keeps answers of all models and gives them again to the same request of the same client: [cache.md](cache.md).',
+  ),
+  cacheTtlMs: seconds({
+    default: 3_600_000,
+    minimum: 1,
+    maximum: 30 * 24 * 3_600_000,
+    description: 'How long answers are kept; `ttl` of a cache in models-config.json overrides it.',
+  }),
+  cacheMaxBytes: Type.Integer({
+    default: 67_108_864,
+    minimum: 65_536,
+    maximum: Number.MAX_SAFE_INTEGER,
+    unit: 'bytes',
+    description:
+      'Most bytes of answers kept in memory, by a process or by the primary of a cluster; those not used for the longest time go first.',
+  }),
+  cacheSecret: Type.String({
+    default: '',
+    writeOnly: true,
+    description:
+      'Secret that answers are encrypted with in Redis, the same on all hosts. Empty: answers are kept in memory, also with Redis.',
+  }),
   forceGuardrailRequest: flag(
     false,
     'Judges all requests by the services of `LLM_ROUTER_GUARDRAIL_STRATEGY_PIPELINE_REQUEST`: [guardrails.md](guardrails.md).',

@@ -86,7 +86,9 @@ before(async () => {
       LLM_ROUTER_ADMIN_KEY: adminKey,
     },
     models: {
+      processors: [{ type: 'cache', models: ['kept'] }],
       g: {
+        kept: { providers: [box('kept')] },
         plain: { providers: [box('plain')] },
         native: { providers: [{ id: 'native', api_type: 'ollama', api_host: upstream.url }] },
         spare: { providers: [box('gone', { api_host: gone }), box('there')] },
@@ -94,7 +96,7 @@ before(async () => {
         lost: { providers: [box('lost', { api_host: gone, health_check: false })] },
         alone: { strategy: 'first_available', providers: [box('alone')] },
       },
-      active_models: { g: ['plain', 'native', 'spare', 'locked', 'lost', 'alone'] },
+      active_models: { g: ['kept', 'plain', 'native', 'spare', 'locked', 'lost', 'alone'] },
     },
   })
   const { admin, newKey } = requestsTo(router.url)
@@ -155,6 +157,8 @@ async function traffic(): Promise<void> {
     ask('locked'),
     ask('lost'),
     ask('alone'),
+    ask('kept'),
+    ask('kept'),
     ask('nobody'),
     ask('plain', {}, narrowKey),
     ask('plain', {}, groupKey),

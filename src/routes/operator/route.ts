@@ -62,6 +62,18 @@ const RouteSchema = Type.Object({
   processors: Type.Array(Type.String(), {
     description: 'Processors that the request would pass through, in this order.',
   }),
+  cache: Type.Optional(
+    Type.Object(
+      {
+        name: Type.String(),
+        scope: Type.String({ description: 'Who gets the answer again: client, group, all.' }),
+        bypass: Type.Optional(
+          Type.String({ description: 'The member of the body for which the cache is passed by.' }),
+        ),
+      },
+      { description: 'The cache of answers that applies. Absent: none.' },
+    ),
+  ),
   choice: Type.Optional(
     Type.Object(
       { target: Type.String(), reason: Type.String() },
@@ -111,6 +123,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           return signals
         }
         const candidates = preview?.candidates ?? []
+        const asking = clientId === undefined ? undefined : { id: clientId }
         const ids = new Set(candidates.map(({ target }) => target.id))
         return {
           model: model.alias,
@@ -127,11 +140,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           excluded: targets
             .filter(({ id }) => !ids.has(id))
             .map(({ id, ...signals }) => ({ target: id, signals })),
-          processors: app.processors.namesFor(
-            [model.alias, ...model.fallbacks],
-            clientId === undefined ? undefined : { id: clientId },
-          ),
+          processors: app.processors.namesFor([model.alias, ...model.fallbacks], asking),
           ...present({
+            cache: app.answerCache.preview(client, asking),
             choice: preview?.choice && { target: preview.choice.target.id, reason: preview.choice.reason },
             error: preview?.error && {
               code: preview.error.code ?? preview.error.kind,
