@@ -298,10 +298,7 @@ export const ConfigSchema = Type.Object({
     description:
       'Maps values of that claim to roles, such as `llm-admins=admin,staff=viewer`; the highest role applies.',
   }),
-  oidcAudience: text(
-    '',
-    "Required audience of API clients' JSON Web Tokens; empty: the router's client id.",
-  ),
+  oidcAudience: text('', "Required audience of API clients' JSON Web Tokens; empty: the router's client id."),
   oidcClientClaim: text(
     '',
     'Claim of JSON Web Tokens that contains the client id, such as `azp`. API clients may then send tokens of the issuer instead of a key; empty disables it.',
@@ -340,7 +337,8 @@ export const ConfigSchema = Type.Object({
     minimum: 32,
     maximum: 3_660,
     unit: 'days',
-    description: 'How long usage is kept at a resolution of 15 minutes, before it is aggregated by day: [teams.md](teams.md#usage).',
+    description:
+      'How long usage is kept at a resolution of 15 minutes, before it is aggregated by day: [teams.md](teams.md#usage).',
   }),
   usageDays: Type.Integer({
     default: 1_100,

@@ -273,6 +273,8 @@ function authWarnings({ authEnabled, authKeysFile, adminKey }: AuthSettings): st
       'LLM_ROUTER_AUTH_MEMORY_SEED_FILE has no effect without LLM_ROUTER_AUTH_ENABLED: requests are NOT authenticated',
     )
   if (adminKey !== '' && adminKey.length < fewestKeyCharacters)
-    warnings.push(`LLM_ROUTER_ADMIN_KEY: a key of fewer than ${fewestKeyCharacters} characters can be guessed`)
+    warnings.push(
+      `LLM_ROUTER_ADMIN_KEY: a key of fewer than ${fewestKeyCharacters} characters can be guessed`,
+    )
   return warnings
 }

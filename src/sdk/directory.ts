@@ -205,7 +205,11 @@ export const BudgetRecordSchema = Type.Object(
     enabled: Type.Optional(
       Type.Boolean({ description: 'false: it has no effect. Default true.', allowed: 'true or false' }),
     ),
-    client: orNull(IdSchema, 'The client that the budget applies to; or `group`.', 'the id of a client, or null'),
+    client: orNull(
+      IdSchema,
+      'The client that the budget applies to; or `group`.',
+      'the id of a client, or null',
+    ),
     group: orNull(
       IdSchema,
       'The group whose clients share the budget; or `client`.',

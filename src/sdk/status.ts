@@ -110,7 +110,9 @@ export const TargetStatusSchema = Type.Object({
   retry_in_seconds: Type.Number({ minimum: 0, description: 'Time until it may be tried again.' }),
   in_flight: count('Running requests.'),
   places: Type.Optional(
-    count('Maximum number of concurrent requests, over all processes that share the limit; absent: no limit.'),
+    count(
+      'Maximum number of concurrent requests, over all processes that share the limit; absent: no limit.',
+    ),
   ),
   uses: count('Requests for which it was picked since the start.'),
   requests_per_minute: count('Requests that ended in the last minute.'),
@@ -123,9 +125,7 @@ export const TargetStatusSchema = Type.Object({
     Type.Number({ description: 'Moving average of the duration of a response after its first content.' }),
   ),
   weight: share('Current weight for the weighted strategies.'),
-  configured_weight: Type.Optional(
-    share('Configured weight, if an operator has set another one.'),
-  ),
+  configured_weight: Type.Optional(share('Configured weight, if an operator has set another one.')),
   context: count('Context length in tokens; 0 when unknown.'),
   last_errors: described(Type.Array(TargetErrorSchema), 'The latest failed attempts, newest first.'),
   engine: Type.Optional(

@@ -21,7 +21,9 @@ const RouteBody = Type.Object(
       ),
     ),
     client: Type.Optional(
-      Type.String({ description: 'Id of the client key, or address, that the request is assumed to come from.' }),
+      Type.String({
+        description: 'Id of the client key, or address, that the request is assumed to come from.',
+      }),
     ),
   },
   { additionalProperties: true },
@@ -35,7 +37,9 @@ const CandidateSchema = Type.Object({
   }),
   standby: Type.Boolean({ description: 'It is one of providers_sleep.' }),
   score: Type.Optional(
-    Type.Number({ description: "Score in the strategy's own measure; higher is better. Absent: the strategy has none." }),
+    Type.Number({
+      description: "Score in the strategy's own measure; higher is better. Absent: the strategy has none.",
+    }),
   ),
   full: Type.Boolean({ description: 'It has no free slot, as far as this process knows.' }),
   signals: Type.Omit(TargetStatusSchema, ['id']),
