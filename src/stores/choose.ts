@@ -220,7 +220,7 @@ async function openHost(address: DatabaseAddress, config: Config, log: StoreLog)
   const { DirectoryHost } = await import('./directory/host.ts')
   const { UsageSpool } = await import('./usage/spool.ts')
   const database = await openDatabase(address, ({ message }) =>
-    log.warn({ error: message }, 'a connection to the database broke'),
+    log.warn({ error: message }, 'a database connection was lost'),
   )
   const { timeZone, usageQuarterDays: quarterDays, usageDays: days } = config
   const spool = new UsageSpool(spoolFolder(config, address), config.databaseUrl)

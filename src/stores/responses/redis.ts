@@ -37,7 +37,7 @@ export class RedisResponses implements ResponseStore {
 
   constructor(options: RedisResponsesOptions) {
     this.#options = options
-    const health = new RedisHealth(options.now, options.log, 'responses are kept in the process')
+    const health = new RedisHealth(options.now, options.log, 'responses are stored within each process')
     this.#scripts = new LazyScripts({
       address: options.address,
       steps,
