@@ -18,7 +18,7 @@ const perSecond = 40
 const warmUpMs = 3_000
 const measuredMs = 8_000
 /** Of the answers of Redis, in milliseconds; and how long it is measured. */
-const delayMs = 60
+const delayMs = 20
 const delayedMs = 4_000
 
 interface Kind {
