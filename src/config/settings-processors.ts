@@ -1,16 +1,18 @@
+import { fewestKeyCharacters } from './settings-addresses.ts'
 import type { Config } from './settings-schema.ts'
 import { hasSeveralHosts } from './settings-sign-in.ts'
-import { fewestKeyCharacters } from './settings-text.ts'
 
 /** Which values are masked, and how, must not depend on the host or on a missing service. */
 export function maskingErrors(config: Config): string[] {
-  const { forceMasking, maskingPipeline, maskerPiiHost, maskingSecret } = config
+  const { forceMasking, maskingPipeline, maskerPiiHost, maskingSecret, cacheSecret } = config
   const errors: string[] = []
   if (maskingPipeline.includes('pii_masker') && maskerPiiHost === '')
     errors.push('LLM_ROUTER_MASKER_PII_HOST: needed with pii_masker in LLM_ROUTER_MASKING_STRATEGY_PIPELINE')
   if (maskingSecret !== '' && maskingSecret.length < fewestKeyCharacters)
     errors.push(`LLM_ROUTER_MASKING_SECRET: needs at least ${fewestKeyCharacters} characters`)
   if (forceMasking && maskingSecret === '' && hasSeveralHosts(config)) errors.push(maskingSecretMissing)
+  if (cacheSecret !== '' && cacheSecret.length < fewestKeyCharacters)
+    errors.push(`LLM_ROUTER_CACHE_SECRET: needs at least ${fewestKeyCharacters} characters`)
   return errors
 }
 
@@ -37,4 +39,4 @@ export function guardrailErrors(config: Config): string[] {
 
 /** Why masking cannot work on several hosts without a secret. */
 export const maskingSecretMissing =
-  'LLM_ROUTER_MASKING_SECRET must be set for masking with Redis or PostgreSQL: without the same secret on all hosts a value has another pseudonym at each; a good one is the output of openssl rand -hex 32'
+  'LLM_ROUTER_MASKING_SECRET must be set for masking with Redis or PostgreSQL: all hosts need the same secret, or each gives a value another pseudonym; openssl rand -hex 32 prints a good one'

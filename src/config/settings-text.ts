@@ -62,6 +62,3 @@ export const unexpandedHint =
 export function looksUnexpanded(value: string): boolean {
   return /^(?:os\.environ\/\w+|\$[A-Za-z_]\w*|\$\(\w+\)|env[.:][A-Z_][A-Z0-9_]*)$/.test(value.trim())
 }
-
-/** A shorter one can be guessed. */
-export const fewestKeyCharacters = 20

@@ -2,7 +2,7 @@
 export interface Processed {
   readonly processor: string
   /** Absent: the request. */
-  readonly on?: 'answer'
+  readonly on?: 'response'
   /** `refused`: the request was; `blocked`: the answer. */
   readonly outcome:
     | 'unchanged'

@@ -19,7 +19,7 @@ export type ProcessorVerdict =
   | { readonly type: 'flag' }
 
 /** What is known of contents of an answer that are about to go out. */
-export interface AnswerPassage extends ProcessorContext {
+export interface ResponsePassage extends ProcessorContext {
   /** For each of the contents, what stands before it in the same text and has passed: at most 400 characters. */
   readonly before: readonly string[]
   /** The last content of the request, as the processor may see it; empty where it has none. */
@@ -37,7 +37,10 @@ export interface ContentProcessor {
    * Texts that a model wrote. A stream is given in windows, none of which goes out before its verdict: up to the end of a sentence
    * or line, at most 1,000 characters or what comes in 2 s; arguments of tools and structured output are given whole.
    */
-  answer?(contents: readonly string[], passage: AnswerPassage): Promise<ProcessorVerdict> | ProcessorVerdict
+  response?(
+    contents: readonly string[],
+    passage: ResponsePassage,
+  ): Promise<ProcessorVerdict> | ProcessorVerdict
 }
 
 /** A kind of processor that an extension adds; `processors` in models-config.json names it as `type`. */

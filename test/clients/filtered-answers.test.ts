@@ -33,7 +33,7 @@ before(async () => {
   )
   router = await startRouter({
     models: {
-      processors: [{ type: 'guardrail', on: 'answer', words: ['bad'] }],
+      processors: [{ type: 'guardrail', on: 'response', words: ['bad'] }],
       g: { m: { providers: [{ api_type: 'vllm', api_host: upstream.url, model_path: 'up' }] } },
       active_models: { g: ['m'] },
     },

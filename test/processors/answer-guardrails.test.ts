@@ -36,7 +36,7 @@ before(async () => {
   const config = { g: models, active_models: { g: Object.keys(models) } }
   const service = { type: 'http', url: `${judge.url}/judge` }
   router = await startRouter({
-    models: { ...config, processors: [{ type: 'guardrail', on: 'answer', service }] },
+    models: { ...config, processors: [{ type: 'guardrail', on: 'response', service }] },
   })
   plain = await startRouter({ models: config })
 })

@@ -61,7 +61,7 @@ test('a guardrail gets answers with their values, and before unmasking with pseu
     ] as const) {
       const router = await routerWith(echo, [
         { type: 'masking' },
-        { type: 'guardrail', on: 'answer', service, ...more },
+        { type: 'guardrail', on: 'response', service, ...more },
       ])
       for (const dialect of clientDialects) {
         seen.length = 0
@@ -81,11 +81,11 @@ test('what is blocked before or behind unmasking never goes out, and guardrails 
         const isFound = words[0] === 'bad' || before === undefined
         const router = await routerWith(echo, [
           { type: 'masking' },
-          { type: 'guardrail', on: 'answer', words, ...(before && { before }) },
+          { type: 'guardrail', on: 'response', words, ...(before && { before }) },
           {
             type: 'guardrail',
             name: 'other',
-            on: 'answer',
+            on: 'response',
             words: ['never'],
             ...(before ? {} : { before: 'unmasking' }),
           },
@@ -101,7 +101,13 @@ test('what is blocked before or behind unmasking never goes out, and guardrails 
 test('what is replaced before unmasking and behind it reads as one text', async () => {
   const { echo } = await servers((text) => `one ${text} two.\n`)
   const replaced = (word: string, more: Record<string, unknown>) => ({
-    ...{ type: 'guardrail', on: 'answer', action: 'replace', words: [word], replacement: word.toUpperCase() },
+    ...{
+      type: 'guardrail',
+      on: 'response',
+      action: 'replace',
+      words: [word],
+      replacement: word.toUpperCase(),
+    },
     ...more,
   })
   const router = await routerWith(echo, [
@@ -121,11 +127,11 @@ test('a stored response is what its client got, blocked or replaced', async () =
   const { echo } = await servers((text) => `Good.\nNow ${text}.\n`)
   const router = await routerWith(echo, [
     { type: 'masking' },
-    { type: 'guardrail', on: 'answer', words: ['bad'] },
+    { type: 'guardrail', on: 'response', words: ['bad'] },
     {
       type: 'guardrail',
       name: 'other',
-      on: 'answer',
+      on: 'response',
       words: ['poor'],
       action: 'replace',
       replacement: 'rich',
@@ -156,13 +162,13 @@ test('a stored response is what its client got, blocked or replaced', async () =
 
 test('texts, completions and generated texts are judged', async () => {
   const { echo } = await servers(() => 'this is bad')
-  const router = await routerWith(echo, [{ type: 'guardrail', on: 'answer', words: ['bad'] }])
+  const router = await routerWith(echo, [{ type: 'guardrail', on: 'response', words: ['bad'] }])
   const article = await post(`${router.url}/api/simplify_text`, { model_name: 'm', texts: ['x'] })
   assert.equal(article.status, 400, article.text)
   assert.match(article.text, /content_filter/)
   for (const stream of [false, true]) {
     const generated = await post(`${router.url}/api/generate`, { model: 'm', prompt: 'x', stream })
-    assert.match(generated.text, /^\{"error":"The answer was blocked by 'guardrail'"\}\n?$/)
+    assert.match(generated.text, /^\{"error":"The response was blocked by 'guardrail'"\}\n?$/)
     const completed = await post(`${router.url}/v1/completions`, { model: 'm', prompt: 'x', stream })
     assert.doesNotMatch(completed.text, /bad/)
     assert.match(completed.text, /"finish_reason":"content_filter"/)
@@ -177,7 +183,7 @@ test('texts that llama.cpp fills in are judged, whole and streamed', async () =>
   })
   const router = await startRouter({
     models: {
-      processors: [{ type: 'guardrail', on: 'answer', words: ['bad'] }],
+      processors: [{ type: 'guardrail', on: 'response', words: ['bad'] }],
       g: { m: { providers: [{ api_type: 'llamacpp', api_host: upstream.url }] } },
       active_models: { g: ['m'] },
     },
@@ -206,7 +212,7 @@ test('what an extension asks is judged, and its processors judge and change answ
   app.processorTypes.add({
     name: 'loud',
     create: () => ({
-      answer(contents, { before }) {
+      response(contents, { before }) {
         if (contents.length !== before.length) throw new Error('bug')
         if (contents.some((text) => text.includes('bad'))) return { type: 'block' }
         return { type: 'replace', contents: contents.map((text) => text.toUpperCase()) }
@@ -271,9 +277,12 @@ test('errors of guardrails on answers stop the start, each with its path', async
   const { echo } = await servers()
   const outside = { type: 'http', url: 'https://judge.example.com/x' }
   for (const [entry, expected] of [
-    [{ on: 'answer', expressions: ['a.*b'] }, /expressions\[0\]: a match may be longer than 400 characters/],
+    [
+      { on: 'response', expressions: ['a.*b'] },
+      /expressions\[0\]: a match may be longer than 400 characters/,
+    ],
     [{ on: 'both', words: ['x'.repeat(401)] }, /words\[0\]: a match may be longer/],
-    [{ words: ['x'], before: 'unmasking' }, /before: "unmasking" is about answers/],
+    [{ words: ['x'], before: 'unmasking' }, /before: "unmasking" is about responses/],
     [{ on: 'both', service: outside, before: 'masking' }, /before: "masking" would send unmasked contents/],
     [{ action: 'replace', service: outside }, /action: "replace" is for words and expressions/],
     [{ service: { type: 'model' } }, /service\.model: missing/],

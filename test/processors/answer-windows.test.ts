@@ -34,7 +34,7 @@ async function rig(
   const router = await startRouter({
     models: {
       processors: [
-        { type: 'guardrail', on: 'answer', service: { type: 'http', url: `${service.url}/j` }, ...more },
+        { type: 'guardrail', on: 'response', service: { type: 'http', url: `${service.url}/j` }, ...more },
       ],
       g: { m: { providers: [{ api_type: 'vllm', api_host: upstream.url, model_path: 'up' }] } },
       active_models: { g: ['m'] },
@@ -168,11 +168,37 @@ test('a blocked stream ends the upstream, blames nobody, and its tokens count', 
   never.resolve('')
   const line = await logged
   assert.equal(line.outcome, 'success')
-  assert.deepEqual(line.processors, [{ processor: 'guardrail', on: 'answer', outcome: 'blocked', values: 0 }])
+  assert.deepEqual(line.processors, [
+    { processor: 'guardrail', on: 'response', outcome: 'blocked', values: 0 },
+  ])
   assert.equal(upstream.requests.length, 1)
   const metrics = await (await fetch(`${router.url}/metrics`)).text()
   assert.match(metrics, /llm_router_processor_runs_total\{processor="guardrail",outcome="blocked"\} 1/)
   assert.doesNotMatch(JSON.stringify(router.logs), /This is bad/)
+})
+
+test('a response that was blocked on its way is stored as far as it went out', async () => {
+  const never = Promise.withResolvers<string>()
+  const bad = Promise.withResolvers<string>()
+  const { router } = await rig([say('Good.\n'), bad.promise, never.promise], safe, {
+    service: undefined,
+    words: ['bad'],
+  })
+  const response = await fetch(`${router.url}/v1/responses`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'm', input: 'hi', stream: true }),
+  })
+  assert.ok(response.body)
+  let text = ''
+  for await (const bytes of response.body) {
+    text += Buffer.from(bytes).toString()
+    if (text.includes('Good.')) bad.resolve(say('This is bad.\n'))
+  }
+  never.resolve('')
+  const id = /"id":"(resp_\w+)"/.exec(text)?.[1]
+  const stored = JSON.parse(await (await fetch(`${router.url}/v1/responses/${id}`)).text())
+  assert.deepEqual([stored.status, stored.output[0].content[0].text], ['incomplete', 'Good.\n'])
 })
 
 test('the tokens of a blocked stream count for its client, as far as it was written', async () => {
@@ -219,7 +245,7 @@ test('"flag" lets an answer pass and says so', async () => {
   const logged = router.requestLogged()
   assert.equal(said((await post(router.url + path, chat())).text), 'a secret.\n')
   assert.deepEqual((await logged).processors, [
-    { processor: 'guardrail', on: 'answer', outcome: 'flagged', values: 0 },
+    { processor: 'guardrail', on: 'response', outcome: 'flagged', values: 0 },
   ])
 })
 
@@ -290,7 +316,7 @@ test('another target answers where the first one breaks before anything was judg
   const provider = (model_path: string) => ({ api_type: 'vllm', api_host: upstream.url, model_path })
   const router = await startRouter({
     models: {
-      processors: [{ type: 'guardrail', on: 'answer', words: ['never'] }],
+      processors: [{ type: 'guardrail', on: 'response', words: ['never'] }],
       g: { m: { providers: [provider('a'), provider('b')] } },
       active_models: { g: ['m'] },
     },

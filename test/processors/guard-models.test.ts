@@ -134,15 +134,15 @@ test('the tokens of the model count for the client, unless told otherwise', asyn
 test('a model whose only place the judged request may hold stops the start', async () => {
   const server = await serverWith(() => 'safe')
   const env = { LLM_ROUTER_BALANCE_STRATEGY: 'first_available' }
-  const models = config(server, { on: 'answer', service })
+  const models = config(server, { on: 'response', service })
   await assert.rejects(
     startRouter({ models, env }),
     /processors\[0\]\.service\.model: .*could wait for themselves/,
   )
   for (const [guard, more] of [
     [{ on: 'request', service }, {}],
-    [{ on: 'answer', service, models: ['m'] }, {}],
-    [{ on: 'answer', service }, { strategy: 'balanced' }],
+    [{ on: 'response', service, models: ['m'] }, {}],
+    [{ on: 'response', service }, { strategy: 'balanced' }],
   ] as const)
     open.push(await startRouter({ models: config(server, guard, more), env }))
   await assert.rejects(

@@ -29,13 +29,13 @@ export function checkGuardrail(entry: GuardrailEntry, path: string, { errors }: 
   if (replacement !== undefined && action !== 'replace')
     errors.push(`${path}.replacement: only with "action": "replace"`)
   if (before === 'unmasking' && !readsAnswers)
-    errors.push(`${path}.before: "unmasking" is about answers; set "on" to "answer" or "both"`)
-  if (before === 'masking' && on === 'answer')
+    errors.push(`${path}.before: "unmasking" is about responses; set "on" to "response" or "both"`)
+  if (before === 'masking' && on === 'response')
     errors.push(`${path}.before: "masking" is about requests; set "on" to "request" or "both"`)
   if (service) checkService(entry, service, path, errors)
 }
 
-const tooLong = `a match may be longer than ${maxMatchLength} characters, which answers are not held back for`
+const tooLong = `a match may be longer than ${maxMatchLength} characters, and responses are not held back for that long`
 
 function checkService(
   { before, unmasked }: GuardrailEntry,

@@ -28,20 +28,20 @@ const GuardrailServiceSchema = Type.Object({
   book: yesNo('false: what a model of this router uses is not booked to the client of the request.'),
 })
 
-/** A verdict on requests and answers. */
+/** A verdict on requests and responses. */
 export const GuardrailSchema = Type.Object(
   {
-    type: Type.Literal('guardrail', { description: 'A verdict on requests and answers.' }),
+    type: Type.Literal('guardrail', { description: 'A verdict on requests and responses.' }),
     ...scope,
     on: Type.Optional(
-      Type.Union([Type.Literal('request'), Type.Literal('answer'), Type.Literal('both')], {
-        description: 'What is judged: "request" (the default), "answer" or "both".',
-        allowed: '"request", "answer" or "both"',
+      Type.Union([Type.Literal('request'), Type.Literal('response'), Type.Literal('both')], {
+        description: 'What is judged: "request" (the default), "response" or "both".',
+        allowed: '"request", "response" or "both"',
       }),
     ),
     words: strings('Unsafe is what holds one of these words or phrases, in any case.'),
     expressions: strings(
-      'Unsafe is what matches one of these expressions, in the syntax of RE2. For answers, a match must have an upper bound of at most 400 characters.',
+      'Unsafe is what matches one of these expressions, in the syntax of RE2. For responses, a match must have an upper bound of at most 400 characters.',
     ),
     service: Type.Optional(GuardrailServiceSchema),
     action: Type.Optional(
@@ -60,13 +60,14 @@ export const GuardrailSchema = Type.Object(
       Type.Number({
         minimum: 0,
         maximum: 1,
-        description: 'With "flag": the share of requests and their answers that are judged; 1 unless given.',
+        description:
+          'With "flag": the share of requests, with their responses, that are judged; 1 unless given.',
       }),
     ),
     before: Type.Optional(
       Type.Union([Type.Literal('masking'), Type.Literal('unmasking')], {
         description:
-          '"masking": it gets requests before they are masked. "unmasking": it gets answers before values are put back. Otherwise it gets requests masked, and answers as the client gets them, unless it is a model or its address is neither loopback nor private.',
+          '"masking": it gets requests before they are masked. "unmasking": it gets responses before values are restored. Otherwise it gets requests masked, and responses as the client gets them, unless it is a model or its address is neither loopback nor private.',
         allowed: '"masking" or "unmasking"',
       }),
     ),
@@ -74,7 +75,7 @@ export const GuardrailSchema = Type.Object(
       'true: a model, or a service with an address that is neither loopback nor private, may get unmasked contents.',
     ),
   },
-  { description: 'Judges requests and answers, and blocks, flags or changes those that are unsafe.' },
+  { description: 'Judges requests and responses, and blocks, flags or changes those that are unsafe.' },
 )
 
 export type GuardrailEntry = Static<typeof GuardrailSchema>

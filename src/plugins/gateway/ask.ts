@@ -129,7 +129,7 @@ async function begin(
 
 function answerOf({ choices, usage }: ChatResponse, model: string): Answer {
   const [choice] = choices
-  if (!choice) throw upstreamFailed('The upstream sent an answer without a choice', 'BAD_ANSWER')
+  if (!choice) throw upstreamFailed('The upstream sent a response without a choice', 'BAD_ANSWER')
   const { text, reasoning, refusal, toolCalls, finishReason } = choice
   return {
     ...{ model, text, reasoning, toolCalls, finishReason, usage },

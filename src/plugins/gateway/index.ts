@@ -88,11 +88,10 @@ export default fp(
             ? processedClient(answered, processing, formOf(given.dialect))
             : undefined
           const services = servicesOf(request)
-          await answerChat(
-            client,
-            end?.client ?? answered,
-            only === undefined ? services : pinned(services, only),
-          )
+          const cache = only === undefined ? app.answerCache.begin(request, reply, given.model) : undefined
+          const to = end?.client ?? answered
+          if (cache) await cache.chat(client, to, services)
+          else await answerChat(client, to, only === undefined ? services : pinned(services, only))
           await end?.settled()
         } catch (thrown) {
           if (!endWithError(given, request, keepAlive, thrown)) throwUnlessSent(reply, thrown)
@@ -108,7 +107,7 @@ export default fp(
         if (!processing) return askChat(question, servicesOf(request))
         const processed = { ...question, request: await processing.chat(question.request) }
         const answer = await processing.answered(await askChat(processed, servicesOf(request)))
-        if (processing.isBlocked) throw blocked('answer')
+        if (processing.isBlocked) throw blocked('response')
         return answer
       },
       askInternally: (question, request) => askInternally(app, request, servicesOf(request), question),
@@ -138,6 +137,7 @@ export default fp(
       'directory',
       'busy',
       'processors',
+      'answer-cache',
     ],
   },
 )

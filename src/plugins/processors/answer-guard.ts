@@ -66,7 +66,7 @@ export class AnswerGuard {
       const verdict = await runs.inTime(
         own,
         async (signal): Promise<ProcessorVerdict> =>
-          (await own.processor.answer?.(texts, { before, asked: asked(), model, client, signal })) ?? {
+          (await own.processor.response?.(texts, { before, asked: asked(), model, client, signal })) ?? {
             type: 'pass',
           },
         others,
@@ -75,7 +75,7 @@ export class AnswerGuard {
     } catch (thrown) {
       if (thrown instanceof BlockedError) record('blocked')
       if (thrown instanceof BlockedError || others.aborted) throw thrown
-      runs.failed(own, thrown, record, 'answer')
+      runs.failed(own, thrown, record, 'response')
       return texts
     }
   }
@@ -107,7 +107,7 @@ export class AnswerGuard {
   #stepOf(processor: string): Step {
     const known = this.#steps.get(processor)
     if (known) return known
-    const step: Step = { processor, on: 'answer', outcome: 'unchanged', durationMs: 0, values: 0 }
+    const step: Step = { processor, on: 'response', outcome: 'unchanged', durationMs: 0, values: 0 }
     this.#steps.set(processor, step)
     this.#options.runs.record(step)
     return step

@@ -172,7 +172,7 @@ export class Answering {
     const { exchange, model, client, processors } = this.#around
     const own = processors.filter(
       (each): each is OwnProcessor =>
-        each.type === 'own' && each.processor.answer !== undefined && each.answerStage === stage,
+        each.type === 'own' && each.processor.response !== undefined && each.answerStage === stage,
     )
     if (own.length === 0) return undefined
     const asked = (): string => (stage === 'early' ? this.#asked.upstream : this.#asked.sent)

@@ -62,6 +62,7 @@ export function compiled(
   const onRequest = maskingOf(requested(config), everywhere('masking'))
   const forced = config.forceMasking ? [{ ...onRequest, name: 'forced-masking' }] : []
   const list = configured.flatMap((entry): CompiledProcessor[] => {
+    if (entry.type === 'cache') return []
     const scope = { ...entry, appliesTo: scopeTest(entry) }
     if (entry.type === 'masking') return [maskingOf(entry.entry, scope)]
     if (entry.type === 'guardrail') return [guardrailOf(entry.entry, scope)]
@@ -117,7 +118,7 @@ function forcedGuardrails(config: Config): GuardrailEntry[] {
   const answers = config.forceGuardrailResponse ? config.answerGuardrailPipeline : []
   const urls = { nask_guard: config.naskGuardHost, sojka_guard: config.sojkaGuardHost }
   return [...new Set([...requests, ...answers])].map((type) => {
-    const on = requests.includes(type) ? (answers.includes(type) ? 'both' : 'request') : 'answer'
+    const on = requests.includes(type) ? (answers.includes(type) ? 'both' : 'request') : 'response'
     return { type: 'guardrail', on, service: { type, url: urls[type] } }
   })
 }
@@ -144,7 +145,7 @@ function everywhere(name: string): Common {
   return { name, ...all, failure: 'closed', timeoutMs: 5_000, appliesTo: () => true }
 }
 
-function scopeTest({ models, groups, clients }: ProcessorScope): Common['appliesTo'] {
+export function scopeTest({ models, groups, clients }: ProcessorScope): Common['appliesTo'] {
   return (used, client) => {
     if (models && !used.some((model) => models.includes(model))) return false
     if (!groups && !clients) return true

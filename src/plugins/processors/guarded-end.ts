@@ -207,7 +207,10 @@ export class GuardedEnd implements ClientStream {
   #fail(error: RouterError): void {
     this.#isJudging = false
     if (this.#state !== 'judging') return
-    if (!this.#hasEnded && this.#stop?.(error)) return
+    if (!this.#hasEnded && this.#stop?.(error)) {
+      this.#leave()
+      return
+    }
     const { failed, writeError } = this.#options
     if (!this.#inner.committed) {
       this.#close(error)
@@ -218,6 +221,14 @@ export class GuardedEnd implements ClientStream {
     this.#inner.discard?.()
     this.#write(writeError(error))
     this.#inner.end()
+  }
+
+  /** Where others want the answer too, the upstream goes on, and they get the rest of it. */
+  #leave(): void {
+    if (this.#state === 'judging') this.#close()
+    const resume = this.#resume
+    this.#resume = undefined
+    resume?.()
   }
 
   #tried(run: () => void): void {

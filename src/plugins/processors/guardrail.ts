@@ -38,9 +38,9 @@ export function guardrail(entry: GuardrailEntry): (ask: AskRouterModel) => Conte
     }
     const request: ContentProcessor['request'] = (contents, { signal }) =>
       judge({ contents, before: undefined, asked: '', signal })
-    const answer: ContentProcessor['answer'] = (contents, { before, asked, signal }) =>
+    const response: ContentProcessor['response'] = (contents, { before, asked, signal }) =>
       judge({ contents, before, asked, signal })
-    return { ...(on !== 'answer' && { request }), ...(on !== 'request' && { answer }) }
+    return { ...(on !== 'response' && { request }), ...(on !== 'request' && { response }) }
   }
 }
 

@@ -34,5 +34,5 @@ export async function judgedAnswer(
 
 /** For clients whose dialect has words for it. */
 export function whyBlocked(by: string): string {
-  return `The answer was blocked by '${by}'`
+  return `The response was blocked by '${by}'`
 }

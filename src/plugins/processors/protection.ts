@@ -31,7 +31,7 @@ export function notProtected(message: string, param?: string): RouterError {
 }
 
 /** A guardrail has found the request or the answer unsafe. `by`: its name. */
-export function blocked(what: 'request' | 'answer', by?: string): RouterError {
+export function blocked(what: 'request' | 'response', by?: string): RouterError {
   const name = by === undefined ? 'a guardrail' : `'${by}'`
   return new RouterError('bad_request', `The ${what} was blocked by ${name}`, {
     code: 'content_filter',

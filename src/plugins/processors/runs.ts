@@ -54,7 +54,7 @@ export class ProcessorRuns {
     { name, failure }: CompiledProcessor,
     thrown: unknown,
     record: (outcome: Processed['outcome']) => void,
-    what: 'request' | 'answer' = 'request',
+    what: 'request' | 'response' = 'request',
   ): void {
     const { signal, warn } = this.#around
     if (signal.aborted) throw asRouterError(signal.reason)
