@@ -40,12 +40,12 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     ['auth.sessionSecretFrom.name', '--set', 'auth.enabled=true,database.urlFrom.name=x'],
     ['oidc.clientId, oidc.roleMap and publicUrl', '--set', 'oidc.issuer=https://login.example.com'],
     [
-      'replicas would not know the sessions',
+      "replicas would not accept each other's sessions",
       ...['--set', 'oidc.issuer=https://login.example.com,oidc.clientId=x,oidc.roleMap.a=admin'],
       ...['--set', 'publicUrl=https://llm.example.com'],
     ],
     [
-      '/metrics asks for a key',
+      '/metrics requires a key',
       ...['--set', 'auth.enabled=true,auth.keysFrom.name=x'],
       ...['--set', 'metrics.enabled=true,metrics.serviceMonitor.enabled=true'],
     ],
