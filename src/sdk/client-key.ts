@@ -81,7 +81,7 @@ export function surfacesOf(
   return new Set(role ? [...own, 'operator'] : own)
 }
 
-/** A test for names: `*` stands for any characters, also none and `/`; all else for itself, in its own case. */
+/** A test for names: `*` matches any characters, including none and `/`; everything else matches literally and case-sensitively. */
 export function nameMatcher(patterns: readonly string[]): (name: string) => boolean {
   const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')))
   const loose = patterns.filter((pattern) => pattern.includes('*')).map(expressionOf)

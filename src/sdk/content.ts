@@ -1,5 +1,5 @@
 /**
- * Where content stands in a request: what processors read and change, and what they leave alone. Each dialect has one table for
+ * Where content is located in a request: what processors read and change, and what they leave alone. Each dialect has one table for
  * each of its operations. What has no entry is not protected, and is refused while a processor that fails closed applies.
  */
 export type ContentShape =
@@ -91,7 +91,7 @@ export interface StreamContents {
   readonly numberedBy?: string
 }
 
-/** Where content stands in the requests and answers of a dialect. */
+/** Where content is located in the requests and responses of a dialect. */
 export interface DialectContents {
   readonly requests: ContentTable
   readonly stream: StreamContents

@@ -275,7 +275,7 @@ export interface Dialect {
   readonly count?: CountCodec
   /** Absent: the dialect has no embeddings. */
   readonly embedding?: EmbeddingCodec
-  /** Where content stands in requests and answers. Absent: processors that fail closed refuse its requests. */
+  /** Where content is located in requests and responses. Absent: processors that fail closed reject its requests. */
   readonly contents?: DialectContents
   writeError(error: RouterError, options: ErrorOptions): Record<string, unknown>
   /** HTTP status of an error in this dialect, where it differs from the error's own. */

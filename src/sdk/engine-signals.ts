@@ -1,5 +1,5 @@
 /**
- * A kind of engine: how it is asked for its signals. `metrics`: a server that tells them only under `/metrics`, in the names of one
+ * A kind of engine: how it is asked for its signals. `metrics`: a server that reports them only under `/metrics`, with the names of one
  * of the others or of TGI.
  */
 export type EngineKind = 'vllm' | 'sglang' | 'llamacpp' | 'ollama' | 'lmstudio' | 'metrics'
@@ -19,7 +19,7 @@ export type EngineSleep = 'weights_offloaded' | 'discard_all'
 
 /**
  * What the engine behind a target said of itself at the last poll. It concerns the whole server, not one model alone. An
- * absent member is unknown: the engine does not tell it, or did not answer. It is never zero instead.
+ * absent member is unknown: the engine does not report it, or did not respond. It is never zero instead.
  */
 export interface EngineSignals {
   /** Requests that the engine works on, of all its users. */

@@ -58,7 +58,7 @@ export function sseMarks(own: string, counts?: string): Marks {
   return marksOf(`^(?:${field})|${ends}`, own, counts)
 }
 
-/** The same of JSON lines. Text behind a known beginning goes on with a comma. */
+/** The same for JSON lines. After a known beginning, the text continues with a comma. */
 export function lineMarks(own: string): Marks {
   return marksOf('^[^{,]|\\n(?:[^{]|(?<!\\}\\r?\\n))', own)
 }

@@ -5,7 +5,7 @@ import type { ConsolePage } from '../../console/index.ts'
 import { isForOperators } from '../operator-proof.ts'
 
 /**
- * The page that asks a browser for a key, in place of the error that a program gets; undefined for whoever does not
+ * The page that asks a browser for a key, instead of the error that a program gets; undefined for requests that do not
  * accept HTML, and for what is not for operators.
  */
 export function signInPage({
