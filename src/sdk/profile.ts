@@ -45,7 +45,9 @@ export const ProfileSchema = Type.Object(
           'Minimum and maximum of sampling members, such as {"top_p": [0, 1]}; other values are clamped.',
       }),
     ),
-    temperature_with_top_p: yesNo('false: the model accepts temperature or top_p, but not both; top_p is dropped.'),
+    temperature_with_top_p: yesNo(
+      'false: the model accepts temperature or top_p, but not both; top_p is dropped.',
+    ),
     prefill: yesNo(
       'false: the last message must not be from the assistant; the model is asked to continue it instead.',
     ),
@@ -53,7 +55,8 @@ export const ProfileSchema = Type.Object(
     max_tool_name: count('Maximum length of a tool name; longer names are shortened.'),
     tool_name_characters: optional(
       Type.Union([Type.Literal('word'), Type.Literal('any')], {
-        description: 'word: tool names consist of letters, digits, _ and -; other characters are escaped. any: no restriction.',
+        description:
+          'word: tool names consist of letters, digits, _ and -; other characters are escaped. any: no restriction.',
         allowed: '"word" or "any"',
       }),
     ),
@@ -70,7 +73,7 @@ export const ProfileSchema = Type.Object(
   { description: 'Overrides the model profile that the router derives from the model name.' },
 )
 
-/** What a model takes, as far as it depends on the model and not on the dialect. */
+/** Limits that depend on the model rather than the dialect. */
 export type Profile = Static<typeof ProfileSchema>
 
 /** The flavour of a server as one of its models has it. */

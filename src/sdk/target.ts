@@ -17,7 +17,7 @@ export interface Target {
   readonly type: ProviderType
   /** The model's name at the upstream. */
   readonly upstreamModel: string
-  /** What the model takes; absent: nothing is known of it. */
+  /** Limits of the model; absent: unknown. */
   readonly profile?: Profile
   /** Scheme, host and port; empty for embedded types. Never shown to clients. */
   readonly origin: string

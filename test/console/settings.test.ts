@@ -63,7 +63,7 @@ test('errors and warnings of the last reload have line and column', async (t) =>
   assert.deepEqual([before?.state, before?.errors, before?.path], ['loaded', [], router.file])
   assert.match(before?.warnings[0]?.message ?? '', /empty/)
   assert.ok((before?.warnings[0]?.line ?? 0) > 0 && (before?.warnings[0]?.column ?? 0) > 0)
-  const rejected = router.logged(({ msg }) => /stay in force/.test(String(msg)))
+  const rejected = router.logged(({ msg }) => /stay in effect/.test(String(msg)))
   writeFileSync(router.file, JSON.stringify(modelsConfig({ one: [{ id: 'a', api_type: 'mokc' }] }), null, 2))
   await rejected
   const after = await fileOf()

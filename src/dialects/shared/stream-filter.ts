@@ -36,7 +36,7 @@ export interface StreamPolicy {
   complete?(state: PassthroughState, isClean: boolean): Buffer | undefined
   /** Called with all bytes that go out, in order. */
   passed?(bytes: Buffer): void
-  /** The in-band error that fits what went by; undefined where the dialect's own does. */
+  /** The in-band error that fits the forwarded bytes; undefined: the dialect's own. */
   writeError?(error: RouterError): string | undefined
 }
 
