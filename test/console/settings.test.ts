@@ -135,7 +135,7 @@ test('a confirmation says what an action will do', async (t) => {
   const spare = await effectOf('action=drain&target=rejecting')
   assert.deepEqual([spare.needs_force, spare.models[0]?.usable_after], [false, 1])
   const unload = await effectOf('action=unload&model=healthy')
-  assert.match(unload.text, /No server of healthy takes such a command/)
+  assert.match(unload.text, /No server of healthy supports this/)
   assert.equal(unload.targets[0]?.supported, false)
   const statusOf = async (query: string) =>
     (await fetch(`${router.url}/api/effects?${query}`, { headers: operator })).status
