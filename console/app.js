@@ -122,12 +122,18 @@ function ThemeButton() {
 }
 
 function Navigation() {
+  const nav = useRef()
+  const here = current.value
+  // On a phone the pages are in one line, which scrolls.
+  useEffect(() => {
+    nav.current.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [here])
   const wrong = (problems.value?.problems ?? []).filter(
     ({ severity }) => severity === 'critical' || severity === 'error',
   ).length
-  return html`<nav aria-label="Pages"><ul>${pages.map(
+  return html`<nav aria-label="Pages" ref=${nav}><ul>${pages.map(
     ({ path, name, title }) => html`<li key=${name}><a href=${address(path)}
-      aria-current=${current.value.path === path ? 'page' : undefined}><${Icon} name=${name} />${title}
+      aria-current=${here.path === path ? 'page' : undefined}><${Icon} name=${name} />${title}
       ${path === '' && wrong > 0 && html`<span class="count"><span class="unseen">problems: </span>${wrong}</span>`}</a></li>`,
   )}</ul></nav>`
 }

@@ -60,6 +60,8 @@ async function run(operatorKey: string | undefined): Promise<void> {
     // The same value has the same pseudonym at each worker.
     if (config.maskingSecret === '' && !hasSeveralHosts(config))
       process.env.LLM_ROUTER_MASKING_SECRET = madeSecret()
+    // They find the answers of each other.
+    if (config.cacheSecret === '') process.env.LLM_ROUTER_CACHE_SECRET = madeSecret()
     runPrimary(config, logging, primarySources({ config, env: process.env, logger }))
     return
   }

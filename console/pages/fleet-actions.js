@@ -155,6 +155,10 @@ export function TargetDrawer({ id, entry, models, activity, onClose }) {
     ['Skipped for', target.ejected_for?.join(', ')],
     ['Model', models.join(', ')],
     ['Kind', target.type],
+    [
+      'Server',
+      target.host === undefined || target.id.startsWith(`${target.server}/`) ? target.server : target.host,
+    ],
     ['Address', target.address],
     ['Context', target.context > 0 && `${whole(target.context)} tokens`],
     [

@@ -142,7 +142,7 @@ function Side({ models, side, label, onChange }) {
     <label class="field">${`Model${label}`} <select class="model" value=${side.model} onChange=${({ currentTarget }) => onChange({ model: currentTarget.value, target: '' })}>
       ${models.map(({ name }) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label>
     <label class="field">${`Target${label}`} <select class="target" value=${side.target} onChange=${({ currentTarget }) => onChange({ ...side, target: currentTarget.value })}>
-      <option value="">as the router decides</option>${targets.map(({ id }) => html`<option key=${id} value=${id}>${id}</option>`)}</select></label>
+      <option value="">automatic</option>${targets.map(({ id }) => html`<option key=${id} value=${id}>${id}</option>`)}</select></label>
   </div>`
 }
 
@@ -187,6 +187,8 @@ async function start(chosen) {
   const update = (index) => (more) => {
     answers.value = answers.value.map((each, at) => (at === index ? { ...each, ...more } : each))
   }
+  // On a phone the answers are below the form.
+  document.querySelector('.answers')?.scrollIntoView({ block: 'nearest' })
   await Promise.all(bodies.map((body, index) => ask(body, { stop: stop.signal, onChange: update(index) })))
   stopping.value = undefined
 }

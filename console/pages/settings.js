@@ -75,7 +75,7 @@ function valueText({ value, secret, is_set: isSet, hidden, unit }) {
   if (typeof value === 'number')
     return unit === 'bytes' && value >= 1_048_576
       ? `${whole(value / 1_048_576)} MiB`
-      : `${value}${unit ? ` ${unit}` : ''}`
+      : `${value}${unit ? ` ${value === 1 ? unit.replace(/s$/, '') : unit}` : ''}`
   return String(value)
 }
 
@@ -102,11 +102,11 @@ function Configuration() {
     <div class="card">${
       shown.length === 0
         ? html`<${Empty}>${onlySet.value ? 'Nothing is set: everything has its default.' : 'No setting matches.'}</${Empty}>`
-        : html`<${Table} label="Settings" head=${['Variable', 'Value', ['From', ''], ['Default', 'narrow-hidden'], ['Meaning', 'medium-only']]}><tbody>${shown.map(
+        : html`<${Table} label="Settings" head=${['Variable', ['Value', 'narrow-hidden'], ['From', 'narrow-hidden'], ['Default', 'narrow-hidden'], ['Meaning', 'medium-only']]}><tbody>${shown.map(
             (
               setting,
-            ) => html`<tr key=${setting.name}><th scope="row"><code>${setting.name}</code></th><td>${valueText(setting)}</td>
-              <td><span class="tag">${setting.source === 'env' ? 'environment' : setting.source}</span></td>
+            ) => html`<tr key=${setting.name}><th scope="row"><code>${setting.name}</code><span class="narrow-only">${valueText(setting)}</span></th><td class="narrow-hidden">${valueText(setting)}</td>
+              <td class="narrow-hidden"><span class="tag">${setting.source === 'env' ? 'environment' : setting.source}</span></td>
               <td class="narrow-hidden quiet">${valueText({ ...setting, value: setting.default, secret: false, hidden: false })}</td>
               <td class="medium-only quiet small">${wordsOf(setting.description)}</td></tr>`,
           )}</tbody></${Table}>`

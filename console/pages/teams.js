@@ -9,6 +9,7 @@ import {
   day,
   Empty,
   html,
+  moment,
   Notice,
   none,
   Panel,
@@ -163,8 +164,8 @@ function ClientDrawer({ id }) {
     ['Limits', limits(client)],
     ['Priority', client.priority],
     ['Weight', client.weight],
-    ['Created', clock(client.created_at)],
-    ['Changed', clock(client.updated_at)],
+    ['Created', moment(client.created_at)],
+    ['Changed', moment(client.updated_at)],
   ]
   return html`<${Dialog} title=${id} kind="drawer" onClose=${onClose}>
     <div class="row">
@@ -186,7 +187,7 @@ function KeyTable({ keys, ask: open, withClient = false }) {
   if (keys.length === 0) return html`<${Empty}>No key yet.</${Empty}>`
   const head = [
     'Key',
-    ...(withClient ? ['Client'] : []),
+    ...(withClient ? [['Client', 'narrow-hidden']] : []),
     'State',
     ['Last used', 'narrow-hidden'],
     ['Created', withClient ? 'medium-only' : 'narrow-hidden'],
@@ -195,8 +196,9 @@ function KeyTable({ keys, ask: open, withClient = false }) {
   return html`<${Table} label="Keys" head=${head}><tbody>${keys.map(
     (
       key,
-    ) => html`<tr key=${key.id}><th scope="row"><code>${key.prefix}…</code> <span class="quiet small">${key.description}</span></th>
-      ${withClient && html`<td>${key.client}</td>`}
+    ) => html`<tr key=${key.id}><th scope="row"><code class="nowrap">${key.prefix}…</code> <span class="quiet small">${key.description}</span>
+        ${withClient && html`<span class="quiet small narrow-only">${key.client}</span>`}</th>
+      ${withClient && html`<td class="narrow-hidden">${key.client}</td>`}
       <td><${KeyState} record=${key} /></td>
       <td class="narrow-hidden">${key.last_used_at ? html`<${Time} at=${key.last_used_at} />` : 'never'}</td>
       <td class=${withClient ? 'medium-only' : 'narrow-hidden'}><${Time} at=${key.created_at} /></td>

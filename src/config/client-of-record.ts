@@ -35,7 +35,10 @@ export function clientOf(record: KeyRecord, context: RecordContext): FileClient 
   )
   const policy = record.policy_override
   if (record.policy_name !== undefined && policy === undefined)
-    context.warn([...context.path, 'policy_name'], 'has no effect; the record itself says what the key may do')
+    context.warn(
+      [...context.path, 'policy_name'],
+      'has no effect; the record itself says what the key may do',
+    )
   if ((!sha256 && !more?.length) || expiry === 'wrong') return undefined
   const models = record.models ?? policy?.model_whitelist
   const client: ClientKey = {

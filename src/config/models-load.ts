@@ -101,9 +101,7 @@ function checkTwins(
     for (const [other, models] of Object.entries(root)) {
       if (other === group || isReserved(other) || /^[$_]/.test(other)) continue
       if (isObject(models) && Object.hasOwn(models, alias))
-        warnings.push(
-          `${modelPath(other, alias)}: not served; the active model of this name is ${path}`,
-        )
+        warnings.push(`${modelPath(other, alias)}: not served; the active model of this name is ${path}`)
     }
   }
 }

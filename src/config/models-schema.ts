@@ -2,6 +2,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { MockSchema } from '../sdk/mock-settings.ts'
 import { ProfileSchema } from '../sdk/profile.ts'
 import { operations } from '../sdk/provider.ts'
+import { CacheSchema } from './processors/cache-schema.ts'
 import { ProcessorSchema } from './processors/schema.ts'
 
 /**
@@ -19,7 +20,9 @@ const keepAlive = Type.Optional(
     description: 'How long an Ollama server keeps the model loaded ("30m", seconds, -1 forever).',
   }),
 )
-const defaults = members("Default values for members that a request does not set, under the upstream's names.")
+const defaults = members(
+  "Default values for members that a request does not set, under the upstream's names.",
+)
 const engineOptions = members('Default Ollama options, such as {"num_ctx": 32768}.')
 
 const numCtx = Type.Optional(
@@ -105,7 +108,9 @@ const serverMembers = {
   pass_priority: yesNo(
     "true: requests carry their priority in vLLM's member `priority` (-1, 0, 1). The server needs --scheduling-policy priority.",
   ),
-  tool_calling: yesNo('false: tools, tool_choice and parallel_tool_calls are removed from requests to this server.'),
+  tool_calling: yesNo(
+    'false: tools, tool_choice and parallel_tool_calls are removed from requests to this server.',
+  ),
   drop_params: Type.Optional(
     Type.Array(Type.String(), {
       description: 'Members to remove from requests because this server rejects them.',
@@ -115,7 +120,9 @@ const serverMembers = {
   responses: yesNo(
     'true: the server supports the Responses API and gets such requests unchanged; otherwise they are translated into chats.',
   ),
-  stream_usage: yesNo('false: token counts in streams are requested from this server only if the client requests them.'),
+  stream_usage: yesNo(
+    'false: token counts in streams are requested from this server only if the client requests them.',
+  ),
   fit_max_tokens: yesNo(
     'true: if the server reports that prompt and response together exceed the context, the request is resent with a lower token limit.',
   ),
@@ -128,8 +135,7 @@ const serverMembers = {
   ),
   health_check: Type.Optional(
     Type.Union([Type.Boolean(), Type.String()], {
-      description:
-        'false: no health checks; a string: the path to check instead of the standard one.',
+      description: 'false: no health checks; a string: the path to check instead of the standard one.',
       allowed: 'true, false or a path',
     }),
   ),
@@ -146,7 +152,9 @@ const providerMembers = {
       description: 'Name in logs and metrics, unique in the file. Derived from model and host if absent.',
     }),
   ),
-  server: text('Id of an entry in `servers`, from which the provider inherits every field that it does not set.'),
+  server: text(
+    'Id of an entry in `servers`, from which the provider inherits every field that it does not set.',
+  ),
   ...serverMembers,
   model_path: text('Name of the model at the server; its name here if absent.'),
   input_size: Type.Optional(
@@ -290,7 +298,7 @@ export const ModelsConfigSchema = Type.Object(
       }),
     ),
     processors: Type.Optional(
-      Type.Array(ProcessorSchema, {
+      Type.Array(Type.Union([CacheSchema, ...ProcessorSchema.anyOf]), {
         description: 'What requests and answers pass through, such as masking; a reserved name.',
       }),
     ),

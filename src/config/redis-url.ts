@@ -63,7 +63,8 @@ function credentialsOf(text = ''): Pick<RedisUrl, 'username' | 'password'> | und
 function pathOf(kind: RedisUrl['kind'], path = ''): Pick<RedisUrl, 'db' | 'master'> | { error: string } {
   const [first = '', second = '', ...more] = path.split('/')
   const master = kind === 'sentinel' ? first : undefined
-  if (master === '') return { error: 'lacks the name of the master: redis+sentinel://host1:26379,host2:26379/mymaster' }
+  if (master === '')
+    return { error: 'lacks the name of the master: redis+sentinel://host1:26379,host2:26379/mymaster' }
   const [number, ...others] = kind === 'sentinel' ? [second, ...more] : [first, second, ...more]
   const db = number === undefined || number === '' ? undefined : Number(number)
   if (

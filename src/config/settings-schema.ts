@@ -298,10 +298,7 @@ export const ConfigSchema = Type.Object({
     description:
       'Maps values of that claim to roles, such as `llm-admins=admin,staff=viewer`; the highest role applies.',
   }),
-  oidcAudience: text(
-    '',
-    "Required audience of API clients' JSON Web Tokens; empty: the router's client id.",
-  ),
+  oidcAudience: text('', "Required audience of API clients' JSON Web Tokens; empty: the router's client id."),
   oidcClientClaim: text(
     '',
     'Claim of JSON Web Tokens that contains the client id, such as `azp`. API clients may then send tokens of the issuer instead of a key; empty disables it.',
@@ -340,7 +337,8 @@ export const ConfigSchema = Type.Object({
     minimum: 32,
     maximum: 3_660,
     unit: 'days',
-    description: 'How long usage is kept at a resolution of 15 minutes, before it is aggregated by day: [teams.md](teams.md#usage).',
+    description:
+      'How long usage is kept at a resolution of 15 minutes, before it is aggregated by day: [teams.md](teams.md#usage).',
   }),
   usageDays: Type.Integer({
     default: 1_100,
@@ -371,6 +369,30 @@ export const ConfigSchema = Type.Object({
     writeOnly: true,
     description:
       'Secret that pseudonyms are derived from, the same on all hosts; needed with Redis or PostgreSQL. Empty: made at each start, so that pseudonyms change with it.',
+  }),
+  cache: flag(
+    false,
+    'Keeps answers of all models and gives them again to the same request of the same client: [cache.md](cache.md).',
+  ),
+  cacheTtlMs: seconds({
+    default: 3_600_000,
+    minimum: 1,
+    maximum: 30 * 24 * 3_600_000,
+    description: 'How long answers are kept; `ttl` of a cache in models-config.json overrides it.',
+  }),
+  cacheMaxBytes: Type.Integer({
+    default: 67_108_864,
+    minimum: 65_536,
+    maximum: Number.MAX_SAFE_INTEGER,
+    unit: 'bytes',
+    description:
+      'Most bytes of answers kept in memory, by a process or by the primary of a cluster; those not used for the longest time go first.',
+  }),
+  cacheSecret: Type.String({
+    default: '',
+    writeOnly: true,
+    description:
+      'Secret that answers are encrypted with in Redis, the same on all hosts. Empty: answers are kept in memory, also with Redis.',
   }),
   forceGuardrailRequest: flag(
     false,

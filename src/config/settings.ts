@@ -1,12 +1,12 @@
 import { Value } from '@sinclair/typebox/value'
 import { allowedDatabaseAddress, databaseAddress } from '../lib/database-address.ts'
 import { allowedBy } from '../lib/json/allowed.ts'
-import { isLinkLocalOrMetadata } from '../lib/link-local.ts'
 import { isTimeZone } from '../lib/time-zone.ts'
 import { ConfigError } from '../sdk/errors.ts'
 import { readNetworks } from './networks.ts'
 import { proxyErrors } from './proxy-rule.ts'
 import { parseRedisUrl } from './redis-url.ts'
+import { fewestKeyCharacters, redisErrors, webhookErrors } from './settings-addresses.ts'
 import { envNotes } from './settings-notes.ts'
 import { type Config, ConfigSchema, words } from './settings-schema.ts'
 import { hasSeveralHosts, signInErrors } from './settings-sign-in.ts'
@@ -118,6 +118,10 @@ export const variables: readonly Variable[] = [
   { key: 'maskingPipeline', name: 'MASKING_STRATEGY_PIPELINE', read: readList },
   { key: 'maskerPiiHost', name: 'MASKER_PII_HOST', read: readString },
   { key: 'maskingSecret', name: 'MASKING_SECRET', read: readString },
+  { key: 'cache', name: 'CACHE', read: readBoolean },
+  { key: 'cacheTtlMs', name: 'CACHE_TTL', read: readSeconds },
+  { key: 'cacheMaxBytes', name: 'CACHE_MAX_BYTES', read: readInteger },
+  { key: 'cacheSecret', name: 'CACHE_SECRET', read: readString },
   { key: 'forceGuardrailRequest', name: 'FORCE_GUARDRAIL_REQUEST', read: readBoolean },
   { key: 'guardrailPipeline', name: 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST', read: readList },
   { key: 'naskGuardHost', name: 'GUARDRAIL_NASK_GUARD_HOST', read: readString },
@@ -179,27 +183,17 @@ function timeZoneErrors({ timeZone }: Config): string[] {
   ]
 }
 
-function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: Config): string[] {
-  if (url === '') return []
-  if (!URL.canParse(url)) return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is not an https:// address']
-  if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
-    return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is a link-local address']
-  if (secret.length < fewestKeyCharacters)
-    return [
-      `LLM_ROUTER_BUDGET_WEBHOOK_SECRET: needed with LLM_ROUTER_BUDGET_WEBHOOK_URL, with at least ${fewestKeyCharacters} characters`,
-    ]
-  return []
-}
-
 /** Which values are masked, and how, must not depend on the host or on a missing service. */
 function maskingErrors(config: Config): string[] {
-  const { forceMasking, maskingPipeline, maskerPiiHost, maskingSecret } = config
+  const { forceMasking, maskingPipeline, maskerPiiHost, maskingSecret, cacheSecret } = config
   const errors: string[] = []
   if (maskingPipeline.includes('pii_masker') && maskerPiiHost === '')
     errors.push('LLM_ROUTER_MASKER_PII_HOST: needed with pii_masker in LLM_ROUTER_MASKING_STRATEGY_PIPELINE')
   if (maskingSecret !== '' && maskingSecret.length < fewestKeyCharacters)
     errors.push(`LLM_ROUTER_MASKING_SECRET: needs at least ${fewestKeyCharacters} characters`)
   if (forceMasking && maskingSecret === '' && hasSeveralHosts(config)) errors.push(maskingSecretMissing)
+  if (cacheSecret !== '' && cacheSecret.length < fewestKeyCharacters)
+    errors.push(`LLM_ROUTER_CACHE_SECRET: needs at least ${fewestKeyCharacters} characters`)
   return errors
 }
 
@@ -229,16 +223,6 @@ function nodeErrors(env: Readonly<Record<string, string | undefined>>): string[]
   ]
 }
 
-/** The text of an address may be a password with a reserved character, so none of it is shown. */
-function redisErrors({ redisUrl, redisDb }: Pick<Config, 'redisUrl' | 'redisDb'>): string[] {
-  if (redisUrl === '') return []
-  const address = parseRedisUrl(redisUrl)
-  if ('error' in address) return [`LLM_ROUTER_REDIS_URL: ${address.error}`]
-  if (address.kind === 'cluster' && redisDb !== 0)
-    return ['LLM_ROUTER_REDIS_DB: a cluster only has database 0']
-  return []
-}
-
 function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
   const address = redisUrl === '' ? undefined : parseRedisUrl(redisUrl)
   if (!address || 'error' in address || address.kind !== 'cluster') return []
@@ -259,9 +243,6 @@ interface AuthSettings {
   authKeysFile: string
   adminKey: string
 }
-
-/** A shorter one can be guessed. */
-const fewestKeyCharacters = 20
 
 /** A protection that was asked for and cannot be had must not be missing in silence: it stops the start. */
 function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: AuthSettings): string[] {
@@ -292,6 +273,8 @@ function authWarnings({ authEnabled, authKeysFile, adminKey }: AuthSettings): st
       'LLM_ROUTER_AUTH_MEMORY_SEED_FILE has no effect without LLM_ROUTER_AUTH_ENABLED: requests are NOT authenticated',
     )
   if (adminKey !== '' && adminKey.length < fewestKeyCharacters)
-    warnings.push(`LLM_ROUTER_ADMIN_KEY: a key of fewer than ${fewestKeyCharacters} characters can be guessed`)
+    warnings.push(
+      `LLM_ROUTER_ADMIN_KEY: a key of fewer than ${fewestKeyCharacters} characters can be guessed`,
+    )
   return warnings
 }

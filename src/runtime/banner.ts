@@ -29,7 +29,12 @@ export function banner(config: Config, { port, models, foundServers, operatorKey
       ? [['console', `${base}/ui${operatorKey === undefined ? '' : `#key=${operatorKey}`}`]]
       : []),
     ...(config.databaseUrl === ''
-      ? [['teams', 'off; set LLM_ROUTER_DATABASE_URL to manage clients, keys, budgets and usage (docs/teams.md)']]
+      ? [
+          [
+            'teams',
+            'off; set LLM_ROUTER_DATABASE_URL to manage clients, keys, budgets and usage (docs/teams.md)',
+          ],
+        ]
       : []),
     ...warningsOf(config, models).map((warning) => ['warning', warning]),
   ]

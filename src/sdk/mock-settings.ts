@@ -27,7 +27,8 @@ export const MockSchema = Type.Object(
       Type.Number({
         minimum: 0,
         maximum: 1,
-        description: 'Share of requests that fail, 0 to 1. By default all if error_status is set, otherwise none.',
+        description:
+          'Share of requests that fail, 0 to 1. By default all if error_status is set, otherwise none.',
       }),
     ),
     error_status: Type.Optional(

@@ -72,6 +72,15 @@ const EngineStatusSchema = Type.Object({
 export const TargetStatusSchema = Type.Object({
   id: Type.String(),
   type: Type.String({ description: 'Kind of server, its api_type.' }),
+  server: Type.String({
+    description:
+      'Its server: targets with the same one share it. The id of an entry of `servers`; otherwise a name that the router gives each host, or the id of the target.',
+  }),
+  host: Type.Optional(
+    Type.String({
+      description: 'Host and port of its server, as configured. Only for requests with an operator key.',
+    }),
+  ),
   address: Type.Optional(
     Type.String({
       description: "The target's address, if its server has several. Only for requests with an operator key.",
@@ -101,7 +110,9 @@ export const TargetStatusSchema = Type.Object({
   retry_in_seconds: Type.Number({ minimum: 0, description: 'Time until it may be tried again.' }),
   in_flight: count('Running requests.'),
   places: Type.Optional(
-    count('Maximum number of concurrent requests, over all processes that share the limit; absent: no limit.'),
+    count(
+      'Maximum number of concurrent requests, over all processes that share the limit; absent: no limit.',
+    ),
   ),
   uses: count('Requests for which it was picked since the start.'),
   requests_per_minute: count('Requests that ended in the last minute.'),
@@ -114,9 +125,7 @@ export const TargetStatusSchema = Type.Object({
     Type.Number({ description: 'Moving average of the duration of a response after its first content.' }),
   ),
   weight: share('Current weight for the weighted strategies.'),
-  configured_weight: Type.Optional(
-    share('Configured weight, if an operator has set another one.'),
-  ),
+  configured_weight: Type.Optional(share('Configured weight, if an operator has set another one.')),
   context: count('Context length in tokens; 0 when unknown.'),
   last_errors: described(Type.Array(TargetErrorSchema), 'The latest failed attempts, newest first.'),
   engine: Type.Optional(
@@ -202,7 +211,7 @@ export const StatusSchema = Type.Object({
 
 /** What everybody else may see. */
 export function withoutAddresses(status: Status): Status {
-  const hidden = ({ address: _address, ...target }: TargetStatus): TargetStatus => target
+  const hidden = ({ address: _address, host: _host, ...target }: TargetStatus): TargetStatus => target
   return {
     ...status,
     models: status.models.map((model) => ({ ...model, targets: model.targets.map(hidden) })),

@@ -558,7 +558,10 @@ test('client keys that were asked for and cannot be had stop the start', () => {
   assert.match(faultsOf(auth).join(), /^LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name/)
   for (const store of ['redis', 'vault']) {
     const faults = faultsOf({ ...auth, ...file, LLM_ROUTER_AUTH_KEY_STORE: store })
-    assert.match(faults.join(), new RegExp(`^LLM_ROUTER_AUTH_KEY_STORE: this router does not store keys in "${store}"`))
+    assert.match(
+      faults.join(),
+      new RegExp(`^LLM_ROUTER_AUTH_KEY_STORE: this router does not store keys in "${store}"`),
+    )
   }
   assert.match(faultsOf({ LLM_ROUTER_AUTH_ENABLED: 'enabled' }).join(), /"enabled" is not one of: true/)
   assert.match(

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FormatRegistry, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
@@ -121,6 +123,31 @@ test('prompts are listed with their texts and rendered with variables', async (t
     (await fetch(`${router.url}/api/prompts/render?${query}`, { headers: operator })).status
   assert.equal(await statusOf('id=../../etc/passwd'), 404)
   assert.equal(await statusOf(`id=${encodeURIComponent(prompt.id)}&variables=%5B1%5D`), 400)
+})
+
+test('a prompt that came with the router says so, also in a directory of prompts, and a changed one does not', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-library-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  cpSync(join(import.meta.dirname, '../../resources/prompts'), folder, { recursive: true })
+  writeFileSync(join(folder, 'builtin/system/en/translate.prompt'), 'Translate this.')
+  writeFileSync(join(folder, 'own.prompt'), 'Own.')
+  const models = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
+  for (const [directory, others] of [
+    ['resources/prompts', []],
+    [folder, ['builtin/system/en/translate', 'own']],
+  ] as const) {
+    const router = await start(t, models, { LLM_ROUTER_PROMPTS_DIR: directory })
+    const { prompts } = await read<{ prompts: { id: string; shipped: boolean }[] }>(
+      router.url,
+      '/prompts/library',
+      operator,
+    )
+    assert.ok(prompts.length > 2)
+    assert.deepEqual(
+      prompts.filter(({ shipped }) => !shipped).map(({ id }) => id),
+      others,
+    )
+  }
 })
 
 test('a confirmation says what an action will do', async (t) => {

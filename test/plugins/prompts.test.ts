@@ -89,7 +89,7 @@ function problems(lines: readonly Line[]): string[] {
 
 test('the shipped directory has all that the endpoints need, without a warning', async (t) => {
   const { app, lines } = await readyOver(t, join(import.meta.dirname, '../../resources/prompts'))
-  for (const language of ['en', 'pl', '']) assert.ok(app.prompts.resolve(answer, language)?.shipped === false)
+  for (const language of ['en', 'pl', '']) assert.ok(app.prompts.resolve(answer, language)?.shipped)
   assert.deepEqual(problems(lines), [])
 })
 

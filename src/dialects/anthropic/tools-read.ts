@@ -23,7 +23,10 @@ export function readTools(body: JsonObject, drop: Drop): OfferedTools {
     else drop(`tools.${type}`)
   }
   if (tools.length === 0 && sent.some(runsAtAnthropic)) {
-    throw badRequest("'tools' contains only tools that run at Anthropic, which this model does not have", 'tools')
+    throw badRequest(
+      "'tools' contains only tools that run at Anthropic, which this model does not have",
+      'tools',
+    )
   }
   return { tools, ...readChoice(body.tool_choice, tools) }
 }

@@ -95,6 +95,7 @@ interface RouteAudience {
   surface?: string | undefined
   dialect?: string | undefined
   dialectOf?: unknown
+  page?: boolean | undefined
 }
 
 /** Role that a request to a route of operators takes: reading takes the lowest one. */
@@ -122,4 +123,9 @@ export function needsOperatorKey(method: string, route: RouteAudience | undefine
 export function isForOperators(route: RouteAudience | undefined): boolean {
   if (route?.admin || route?.surface === 'operator') return true
   return route?.surface === undefined && route?.dialect === undefined && route?.dialectOf === undefined
+}
+
+/** Whether people look at it in a browser, so that a session opens it. */
+export function isForPeople(route: RouteAudience | undefined): boolean {
+  return route?.page === true || isForOperators(route)
 }

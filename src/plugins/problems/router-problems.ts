@@ -28,7 +28,28 @@ export function routerProblems(app: FastifyInstance, shedRecently: boolean): Pro
       'Restore the database of LLM_ROUTER_DATABASE_URL',
     )
   }
+  if (app.overrides.isRedisAway()) {
+    const rejects = app.config.redisDown === 'reject'
+    add(
+      rejects ? 'critical' : 'error',
+      'redis_away',
+      `Redis is unavailable: limits, queues and drained targets apply to this host only${
+        rejects ? ', and requests for exclusive targets are rejected' : ''
+      }`,
+      'Restore the Redis of LLM_ROUTER_REDIS_URL or LLM_ROUTER_REDIS_HOST; the router reconnects by itself',
+    )
+  }
   const backlog = app.directory?.usageBacklog()
+  const waiting = `${Math.ceil((backlog?.spoolBytes ?? 0) / 1024)} KB of usage are spooled to disk`
+  if (app.directory?.isAway())
+    add(
+      'error',
+      'database_away',
+      `The database is unavailable: clients, keys and budgets stay as they were${
+        backlog && backlog.spoolBytes > 0 ? `; ${waiting}` : ''
+      }`,
+      'Restore the database of LLM_ROUTER_DATABASE_URL; spooled usage is written then',
+    )
   if (backlog?.spoolError !== undefined)
     add(
       'error',
@@ -36,12 +57,12 @@ export function routerProblems(app: FastifyInstance, shedRecently: boolean): Pro
       'Usage cannot be spooled to disk while the database is unavailable',
       'Check the disk and the permissions of LLM_ROUTER_USAGE_SPOOL',
     )
-  else if (backlog && backlog.spoolBytes > 0)
+  else if (backlog && backlog.spoolBytes > 0 && !app.directory?.isAway())
     add(
       'warning',
-      'database_away',
-      `${Math.ceil(backlog.spoolBytes / 1024)} KB of usage are spooled to disk until the database is available`,
-      'Restore the database of LLM_ROUTER_DATABASE_URL; they are written then',
+      'usage_waits',
+      `${waiting}: the database is available but does not accept it in time`,
+      'Check what blocks or slows down its writes: a lock, a full disk, missing permissions',
     )
   if (shedRecently)
     add(

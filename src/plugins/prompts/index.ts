@@ -26,7 +26,8 @@ export default fp(
     const { tree: own } = await feed.first()
     for (const error of shipped?.errors ?? ['missing']) app.log.error(`shipped prompts: ${error}`)
     for (const error of own?.errors ?? []) app.log.error(`${variable}: ${error}`)
-    if (!own) app.log.warn(`${variable}: the directory ${directory} does not exist; the shipped prompts are used`)
+    if (!own)
+      app.log.warn(`${variable}: the directory ${directory} does not exist; the shipped prompts are used`)
 
     const library = new PromptLibrary({
       shipped: shipped?.texts ?? new Map(),

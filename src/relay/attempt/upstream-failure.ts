@@ -35,7 +35,9 @@ export function failureOfError(error: Error, answered: boolean, reusedSocket: bo
     const closed = upstreamFailed('The upstream closed the connection', code, error)
     return { type: 'failure', error: closed, retry: 'same', verdict: 'nothing' }
   }
-  const failure = movesOn(upstreamFailed('The upstream closed the connection without a response', code, error))
+  const failure = movesOn(
+    upstreamFailed('The upstream closed the connection without a response', code, error),
+  )
   return isClose(error) ? { ...failure, closedSilently: true } : failure
 }
 

@@ -82,7 +82,8 @@ export class MultipartScan {
   #readHeader(): boolean {
     const end = this.#held.indexOf(headerEnd)
     if (end === -1) {
-      if (this.#held.length > maxHeaderBytes) throw badRequest('The headers of a part of the form are too long')
+      if (this.#held.length > maxHeaderBytes)
+        throw badRequest('The headers of a part of the form are too long')
       return false
     }
     const header = readPartHeader(this.#held.subarray(0, end))

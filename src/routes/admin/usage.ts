@@ -30,7 +30,9 @@ const OwnSchema = Type.Object({
       window: Type.String(),
       hard: Type.Boolean(),
       limit: Type.Number(),
-      spent: orNull(Type.Number({ description: 'In the current window; null while the database is unavailable.' })),
+      spent: orNull(
+        Type.Number({ description: 'In the current window; null while the database is unavailable.' }),
+      ),
       left: orNull(Type.Number()),
       resets_at: orNull(Type.String()),
     }),

@@ -21,7 +21,9 @@ const RouteBody = Type.Object(
       ),
     ),
     client: Type.Optional(
-      Type.String({ description: 'Id of the client key, or address, that the request is assumed to come from.' }),
+      Type.String({
+        description: 'Id of the client key, or address, that the request is assumed to come from.',
+      }),
     ),
   },
   { additionalProperties: true },
@@ -35,7 +37,9 @@ const CandidateSchema = Type.Object({
   }),
   standby: Type.Boolean({ description: 'It is one of providers_sleep.' }),
   score: Type.Optional(
-    Type.Number({ description: "Score in the strategy's own measure; higher is better. Absent: the strategy has none." }),
+    Type.Number({
+      description: "Score in the strategy's own measure; higher is better. Absent: the strategy has none.",
+    }),
   ),
   full: Type.Boolean({ description: 'It has no free slot, as far as this process knows.' }),
   signals: Type.Omit(TargetStatusSchema, ['id']),
@@ -62,6 +66,18 @@ const RouteSchema = Type.Object({
   processors: Type.Array(Type.String(), {
     description: 'Processors that the request would pass through, in this order.',
   }),
+  cache: Type.Optional(
+    Type.Object(
+      {
+        name: Type.String(),
+        scope: Type.String({ description: 'Who gets the answer again: client, group, all.' }),
+        bypass: Type.Optional(
+          Type.String({ description: 'The member of the body for which the cache is passed by.' }),
+        ),
+      },
+      { description: 'The cache of answers that applies. Absent: none.' },
+    ),
+  ),
   choice: Type.Optional(
     Type.Object(
       { target: Type.String(), reason: Type.String() },
@@ -111,6 +127,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           return signals
         }
         const candidates = preview?.candidates ?? []
+        const asking = clientId === undefined ? undefined : { id: clientId }
         const ids = new Set(candidates.map(({ target }) => target.id))
         return {
           model: model.alias,
@@ -127,11 +144,9 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           excluded: targets
             .filter(({ id }) => !ids.has(id))
             .map(({ id, ...signals }) => ({ target: id, signals })),
-          processors: app.processors.namesFor(
-            [model.alias, ...model.fallbacks],
-            clientId === undefined ? undefined : { id: clientId },
-          ),
+          processors: app.processors.namesFor([model.alias, ...model.fallbacks], asking),
           ...present({
+            cache: app.answerCache.preview(client, asking),
             choice: preview?.choice && { target: preview.choice.target.id, reason: preview.choice.reason },
             error: preview?.error && {
               code: preview.error.code ?? preview.error.kind,

@@ -7,7 +7,9 @@ import { modelNotFound } from '../../sdk/errors.ts'
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 
 const ScaleSchema = Type.Object({
-  value: count('Running and waiting requests, and requests rejected in the last minute because no server was available.'),
+  value: count(
+    'Running and waiting requests, and requests rejected in the last minute because no server was available.',
+  ),
   running: count('Requests that servers are processing.'),
   waiting: count('Requests that wait for a server.'),
   ready: count('Usable servers.'),

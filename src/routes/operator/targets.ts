@@ -122,7 +122,9 @@ const targetDocs: EndpointDocs = {
   description:
     'The path is the id of the target followed by `/drain`, `/resume` or `/reset`. A drained target finishes its requests and receives no new ones; a reset clears its failure state. Draining the last usable target of a model requires `?force=true`.',
   answers: [json('What was done.', TargetSchema)],
-  path: { '*': { name: 'target', description: 'Id of the target followed by `/drain`, `/resume` or `/reset`.' } },
+  path: {
+    '*': { name: 'target', description: 'Id of the target followed by `/drain`, `/resume` or `/reset`.' },
+  },
   query: { force: Type.Optional(Type.String({ description: '`true`: drain even the last usable target.' })) },
 }
 

@@ -67,13 +67,9 @@ const signOutDocs: EndpointDocs = {
 }
 
 function notByKey(): RouterError {
-  return new RouterError(
-    'forbidden',
-    'Signing in requires a key: send it as "Authorization: Bearer ..."',
-    {
-      code: 'key_needed',
-    },
-  )
+  return new RouterError('forbidden', 'Signing in requires a key: send it as "Authorization: Bearer ..."', {
+    code: 'key_needed',
+  })
 }
 
 function noSecret(): RouterError {

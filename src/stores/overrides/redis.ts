@@ -52,6 +52,10 @@ export class RedisOverrides implements OverrideStore {
     if (override) await this.#push(override)
   }
 
+  get isAway(): boolean {
+    return this.#health.isDown
+  }
+
   all(): readonly Override[] {
     return this.#options.local.all()
   }

@@ -138,7 +138,10 @@ export class UsageWriter {
       return true
     } catch (error) {
       if (!this.#isAway)
-        log.warn({ code: Object(error).code }, 'usage cannot be written to the database and is spooled to disk')
+        log.warn(
+          { code: Object(error).code },
+          'usage cannot be written to the database and is spooled to disk',
+        )
       this.#isAway = true
       return false
     } finally {
