@@ -106,7 +106,7 @@ export class RedisAnswers implements AnswerStore {
     for (;;) {
       const from = all.length
       const some = await this.#health.run(() =>
-        commands.zrange(redisKeys.answers, from, from + namesAtOnce - 1),
+        commands.zrange(redisKeys.answers, from, `${from + namesAtOnce - 1}`),
       )
       all.push(...some)
       if (some.length < namesAtOnce) return all
