@@ -26,7 +26,7 @@ export const init: Command = async ([file = 'models-config.json', ...hosts], con
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
     printError(
       code === 'EEXIST'
-        ? `${file} is there already; it stays as it is\n`
+        ? `${file} already exists and was not changed\n`
         : `cannot write ${file} (${code})\n`,
     )
     return 1

@@ -7,9 +7,9 @@ export const fewestKeyCharacters = 20
 
 export function webhookErrors({ budgetWebhookUrl: url, budgetWebhookSecret: secret }: Config): string[] {
   if (url === '') return []
-  if (!URL.canParse(url)) return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: its value is not an https:// address']
+  if (!URL.canParse(url)) return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is not an https:// address']
   if (isLinkLocalOrMetadata(new URL(url).hostname.replace(/^\[|\]$/g, '')))
-    return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: its value is a link-local address']
+    return ['LLM_ROUTER_BUDGET_WEBHOOK_URL: the value is a link-local address']
   if (secret.length < fewestKeyCharacters)
     return [
       `LLM_ROUTER_BUDGET_WEBHOOK_SECRET: needed with LLM_ROUTER_BUDGET_WEBHOOK_URL, with at least ${fewestKeyCharacters} characters`,
@@ -23,6 +23,6 @@ export function redisErrors({ redisUrl, redisDb }: Pick<Config, 'redisUrl' | 're
   const address = parseRedisUrl(redisUrl)
   if ('error' in address) return [`LLM_ROUTER_REDIS_URL: ${address.error}`]
   if (address.kind === 'cluster' && redisDb !== 0)
-    return ['LLM_ROUTER_REDIS_DB: a cluster has database 0 only']
+    return ['LLM_ROUTER_REDIS_DB: a cluster only has database 0']
   return []
 }

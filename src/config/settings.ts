@@ -213,13 +213,13 @@ function guardrailErrors(config: Config): string[] {
 
 /** Why masking cannot work on several hosts without a secret. */
 export const maskingSecretMissing =
-  'LLM_ROUTER_MASKING_SECRET must be set for masking with Redis or PostgreSQL: without the same secret on all hosts a value has another pseudonym at each; a good one is the output of openssl rand -hex 32'
+  'LLM_ROUTER_MASKING_SECRET must be set for masking with Redis or PostgreSQL: all hosts need the same secret, or each gives a value another pseudonym; openssl rand -hex 32 prints a good one'
 
 /** Node's own variable that turns off what an https:// address is for. */
 function nodeErrors(env: Readonly<Record<string, string | undefined>>): string[] {
   if (env.NODE_TLS_REJECT_UNAUTHORIZED?.trim() !== '0') return []
   return [
-    "NODE_TLS_REJECT_UNAUTHORIZED=0 would let anybody pass for any server and read keys and prompts; remove it, and name the server's CA in ca_file of the provider or in NODE_EXTRA_CA_CERTS",
+    "NODE_TLS_REJECT_UNAUTHORIZED=0 would let anyone impersonate a server and read keys and prompts; remove it, and name the server's CA in ca_file of the provider or in NODE_EXTRA_CA_CERTS",
   ]
 }
 
@@ -232,7 +232,7 @@ function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
 }
 
 function shown(name: string, text: string): string {
-  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|PII_HOST|GUARD_HOST/.test(name)) return 'its value'
+  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|PII_HOST|GUARD_HOST/.test(name)) return 'the value'
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 }
 
@@ -247,7 +247,7 @@ interface AuthSettings {
 /** A protection that was asked for and cannot be had must not be missing in silence: it stops the start. */
 function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: AuthSettings): string[] {
   if (databaseUrl !== '' && !databaseAddress(databaseUrl))
-    return [`LLM_ROUTER_DATABASE_URL: its value is not ${allowedDatabaseAddress}`]
+    return [`LLM_ROUTER_DATABASE_URL: the value is not ${allowedDatabaseAddress}`]
   if (!authEnabled && databaseUrl !== '')
     return [
       'LLM_ROUTER_DATABASE_URL: clients and keys have no effect without LLM_ROUTER_AUTH_ENABLED=1: requests would NOT be authenticated',
@@ -255,7 +255,7 @@ function authErrors({ authEnabled, authKeyStore, authKeysFile, databaseUrl }: Au
   if (!authEnabled) return []
   if (authKeyStore !== 'memory')
     return [
-      `LLM_ROUTER_AUTH_KEY_STORE: keys are not kept in "${authKeyStore}" by this router; ` +
+      `LLM_ROUTER_AUTH_KEY_STORE: this router does not store keys in "${authKeyStore}"; ` +
         'write them to a file and name it in LLM_ROUTER_AUTH_MEMORY_SEED_FILE',
     ]
   if (authKeysFile === '' && databaseUrl === '')
@@ -273,6 +273,6 @@ function authWarnings({ authEnabled, authKeysFile, adminKey }: AuthSettings): st
       'LLM_ROUTER_AUTH_MEMORY_SEED_FILE has no effect without LLM_ROUTER_AUTH_ENABLED: requests are NOT authenticated',
     )
   if (adminKey !== '' && adminKey.length < fewestKeyCharacters)
-    warnings.push(`LLM_ROUTER_ADMIN_KEY: under ${fewestKeyCharacters} characters it can be guessed`)
+    warnings.push(`LLM_ROUTER_ADMIN_KEY: a key of fewer than ${fewestKeyCharacters} characters can be guessed`)
   return warnings
 }

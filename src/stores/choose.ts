@@ -24,7 +24,7 @@ import type { LeaseStore } from './leases/store.ts'
 import { clusterLimits, serveLimits } from './limits/cluster.ts'
 import { memoryLimits } from './limits/memory.ts'
 import { RedisLimits } from './limits/redis.ts'
-import { type LimitStore, limitsWithFallback } from './limits/store.ts'
+import { type LimitStore, limitsOfScopes, limitsWithFallback } from './limits/store.ts'
 import { localOverrides, serveOverrides } from './overrides/local.ts'
 import type { Override, OverrideStore } from './overrides/store.ts'
 import type { RedisAddress } from './redis/connection.ts'
@@ -154,14 +154,16 @@ export async function openOverrides(
 
 export function openLimits(context: StoreContext): LimitStore {
   const place = placeOf(context)
-  const local = memoryLimits(now)
+  const local = limitsOfScopes(memoryLimits(now))
   switch (place.in) {
     case 'memory':
       return local
     case 'primary':
-      return limitsWithFallback(clusterLimits(place.primary), local)
-    case 'redis':
-      return limitsWithFallback(new RedisLimits({ address: place.address, now, log: context.log }), local)
+      return limitsWithFallback(limitsOfScopes(clusterLimits(place.primary)), local)
+    case 'redis': {
+      const shared = new RedisLimits({ address: place.address, now, log: context.log })
+      return limitsWithFallback(limitsOfScopes(shared), local)
+    }
   }
 }
 
@@ -240,7 +242,7 @@ async function openHost(address: DatabaseAddress, config: Config, log: StoreLog)
   const { DirectoryHost } = await import('./directory/host.ts')
   const { UsageSpool } = await import('./usage/spool.ts')
   const database = await openDatabase(address, ({ message }) =>
-    log.warn({ error: message }, 'a connection to the database broke'),
+    log.warn({ error: message }, 'a database connection was lost'),
   )
   const { timeZone, usageQuarterDays: quarterDays, usageDays: days } = config
   const spool = new UsageSpool(spoolFolder(config, address), config.databaseUrl)

@@ -220,7 +220,7 @@ function taker(app: FastifyInstance, { load, take, first }: TakerOptions): Confi
       reloads.failure++
       const [first = '', ...more] = errors
       const rest = more.length > 0 ? ` (and ${more.length} more)` : ''
-      app.log.error({ errors }, `${first}${rest}; the models in use stay in force`)
+      app.log.error({ errors }, `${first}${rest}; the models in use stay in effect`)
     },
   }
 }

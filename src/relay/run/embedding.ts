@@ -125,7 +125,7 @@ async function answerRead(
 }
 
 function codecOf(dialect: Dialect): EmbeddingCodec {
-  if (!dialect.embedding) throw badRequest('This dialect has no embeddings')
+  if (!dialect.embedding) throw badRequest('This dialect does not support embeddings')
   return dialect.embedding
 }
 

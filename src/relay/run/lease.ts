@@ -78,7 +78,7 @@ export interface Judgement extends Pick<AttemptFailure, 'refusal'> {
 export function deadlineExceeded(): RouterError {
   return new RouterError(
     'upstream_timeout',
-    'The deadline of the request passed before a model answered it',
+    'The deadline of the request passed before a model answered',
     {
       code: 'deadline_exceeded',
       causeCode: 'DEADLINE',

@@ -85,7 +85,7 @@ async function select(
   if (found.length > maxRows)
     throw new RouterError(
       'bad_request',
-      'That is too much at once: ask for a shorter time or for less detail',
+      'The result is too large: ask for a shorter period or less detail',
       {
         code: 'too_many_rows',
       },
