@@ -35,6 +35,7 @@ import extensions from './plugins/extensions.ts'
 import gateway from './plugins/gateway/index.ts'
 import health from './plugins/health/index.ts'
 import holding from './plugins/holding.ts'
+import internalCalls from './plugins/internal-calls/index.ts'
 import metrics from './plugins/metrics/index.ts'
 import models, { type ModelsOptions } from './plugins/models/index.ts'
 import operations from './plugins/operations/index.ts'
@@ -158,6 +159,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(holding)
   await app.register(responseStore)
   await app.register(gateway)
+  await app.register(internalCalls)
   await app.register(operations)
   await app.register(usage)
   await app.register(budgets)

@@ -393,6 +393,10 @@ export const ConfigSchema = Type.Object({
     allowed: 'an http:// or https:// address',
     description: 'Address of the service `sojka_guard`.',
   }),
+  bookInternalCalls: flag(
+    true,
+    'Calls that the router makes for itself, such as embeddings for retrieval and `auto`, count as usage of the client whose request they are for; otherwise as that of `internal`.',
+  ),
   allowUnprotected: flag(
     false,
     'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE`.',

@@ -268,8 +268,13 @@ export class Exchange {
       this.error = new RouterError('client_gone', 'The client closed the connection')
       this.abort(this.error)
     }
-    for (const done of [...this.#openWork]) done()
+    this.end()
     for (const listener of this.#closeListeners ?? []) listener()
+  }
+
+  /** What its targets still do for it counts up to now. */
+  end(): void {
+    for (const done of [...this.#openWork]) done()
   }
 
   outcome(status: number): ExchangeOutcome {
