@@ -14,6 +14,7 @@ import admission from './plugins/admission.ts'
 import apiDocs from './plugins/api-docs/index.ts'
 import { trustProxy } from './plugins/auth/client-address.ts'
 import auth from './plugins/auth/index.ts'
+import auto from './plugins/auto/index.ts'
 import balancer from './plugins/balancer/index.ts'
 import basePath, { withoutBasePath } from './plugins/base-path.ts'
 import body from './plugins/body/index.ts'
@@ -138,6 +139,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(tracing, { env: options.env })
   await app.register(directory)
   await app.register(webConsole)
+  // Its hook comes before that of the limits, which count the model that it chooses.
+  await app.register(auto)
   await app.register(auth, { env: options.env })
   await app.register(strictHttp)
   await app.register(errors)

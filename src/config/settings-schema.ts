@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { allowedDatabaseAddress } from '../lib/database-address.ts'
+import { pluginSettings } from './settings-plugins.ts'
 import { booleanWords } from './settings-text.ts'
 
 /** The words that settings with a choice know; others are read as one of them, see env-config.ts. */
@@ -393,10 +394,7 @@ export const ConfigSchema = Type.Object({
     allowed: 'an http:// or https:// address',
     description: 'Address of the service `sojka_guard`.',
   }),
-  bookInternalCalls: flag(
-    true,
-    'Calls that the router makes for itself, such as embeddings for retrieval and `auto`, count as usage of the client whose request they are for; otherwise as that of `internal`.',
-  ),
+  ...pluginSettings,
   allowUnprotected: flag(
     false,
     'Start even if a variable asks for a protection that this router does not provide, such as `LLM_ROUTER_FORCE_GUARDRAIL_RESPONSE`.',

@@ -8,6 +8,7 @@ import { readNetworks } from './networks.ts'
 import { proxyErrors } from './proxy-rule.ts'
 import { parseRedisUrl } from './redis-url.ts'
 import { envNotes } from './settings-notes.ts'
+import { pluginErrors, pluginVariables } from './settings-plugins.ts'
 import { type Config, ConfigSchema, words } from './settings-schema.ts'
 import { hasSeveralHosts, signInErrors } from './settings-sign-in.ts'
 import {
@@ -122,7 +123,7 @@ export const variables: readonly Variable[] = [
   { key: 'guardrailPipeline', name: 'GUARDRAIL_STRATEGY_PIPELINE_REQUEST', read: readList },
   { key: 'naskGuardHost', name: 'GUARDRAIL_NASK_GUARD_HOST', read: readString },
   { key: 'sojkaGuardHost', name: 'GUARDRAIL_SOJKA_GUARD_HOST', read: readString },
-  { key: 'bookInternalCalls', name: 'BOOK_INTERNAL_CALLS', read: readBoolean },
+  ...pluginVariables,
   { key: 'allowUnprotected', name: 'ALLOW_UNPROTECTED', read: readBoolean },
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
@@ -164,6 +165,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
     ...proxyErrors(config),
     ...maskingErrors(config),
     ...guardrailErrors(config),
+    ...pluginErrors(config),
     ...nodeErrors(env),
     ...notes.errors,
   )

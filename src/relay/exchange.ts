@@ -47,6 +47,8 @@ export interface ExchangeRecord {
   dropped: readonly string[]
   /** The upstream's word for the end of its answer, where nobody knows it. */
   unknownReason?: string | undefined
+  /** What chose the model, where the client asked for `auto`. */
+  auto?: { by: string; model: string } | undefined
   /** What processors did; undefined where none applied. */
   processed?: ProcessedContent | undefined
   error: RouterError | undefined
@@ -112,6 +114,8 @@ export class Exchange {
   /** Of these, the ones of a stream that has no content yet: what broke its silences, and its error. */
   idleBytes = 0
   error: RouterError | undefined
+  /** What chose the model, where the client asked for `auto`. */
+  auto: { by: string; model: string } | undefined
   /** What processors did; undefined while none has. */
   processed: ProcessedContent | undefined
   trace: RequestTrace | undefined

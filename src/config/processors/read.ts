@@ -1,7 +1,7 @@
-import { BlockList, isIP } from 'node:net'
 import { didYouMean } from '../../lib/did-you-mean.ts'
 import { isObject } from '../../lib/json/read.ts'
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { isOwnHost } from '../../lib/own-host.ts'
 import { builtInKinds, literalKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 import { checkPart, type Findings } from '../models-check.ts'
 import { expressionError } from './expression-error.ts'
@@ -160,22 +160,3 @@ function checkGuardrail(
       `${path}.before: ${JSON.stringify(before)} would send unmasked contents out of the local network; remove it`,
     )
 }
-
-/** A host on this machine or in a private network: an address of one, or a name without a public domain. */
-function isOwnHost(host: string): boolean {
-  if (isIP(host) === 0)
-    return !host.includes('.') || /\.(?:local|internal|localhost|svc|lan|home\.arpa)$/.test(host)
-  return privateNetworks.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4')
-}
-
-const privateNetworks = new BlockList()
-for (const [network, prefix] of [
-  ['10.0.0.0', 8],
-  ['127.0.0.0', 8],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-  ['100.64.0.0', 10],
-] as const)
-  privateNetworks.addSubnet(network, prefix, 'ipv4')
-privateNetworks.addAddress('::1', 'ipv6')
-privateNetworks.addSubnet('fc00::', 7, 'ipv6')

@@ -174,6 +174,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     sinceSentMs: exchange.sentAt === undefined ? undefined : performance.now() - exchange.sentAt,
     dropped: droppedNames(exchange.dropped),
     unknownReason: exchange.unknownReason,
+    auto: exchange.auto,
     processed: exchange.processed,
     error: exchange.error,
     requestBytes: bytesOf(request),

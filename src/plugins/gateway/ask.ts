@@ -7,6 +7,7 @@ import { modelNotFound, RouterError, upstreamFailed } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { QuestionEnd, QuestionUse } from '../auth/question-use.ts'
+import { factsOfChat } from '../auto/facts.ts'
 import { restoringClient } from '../processors/restoring-client.ts'
 import { AnswerEvents, readableEvents } from './answer-events.ts'
 import { chatOfQuestion, promptBytesOf } from './chat-of-question.ts'
@@ -109,6 +110,8 @@ async function begin(
 ): Promise<Begun> {
   const chat = chatOfQuestion(question, { stream })
   app.rights.checkAsking(request)
+  request.autoChoice = undefined
+  if (app.auto.isMeant(chat.model)) await app.auto.choose(request, factsOfChat(chat, request), ['chat'])
   const model = app.rights.models(request).find(chat.model)
   if (!model) throw modelNotFound(chat.model.slice(0, 256))
   const { exchange, client } = request

@@ -193,7 +193,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     clientName: () => request.exchange.client ?? clientAddress(request),
     ...turnOf(request),
     fallbacksOf: ({ fallbacks }) =>
-      fallbacks
+      [...new Set([...fallbacks, ...(request.autoChoice?.fallbacks ?? [])])]
         .map((alias) => app.rights.models(request).find(alias))
         .filter((model) => model !== undefined)
         .filter(({ alias }) => !request.client || !app.budgets.isUsedUp(request.client.id, alias)),

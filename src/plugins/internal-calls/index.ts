@@ -94,7 +94,10 @@ export default fp(
     })
     done()
   },
-  { name: 'internal-calls', dependencies: ['config', 'exchange', 'registries', 'models', 'balancer', 'gateway'] },
+  {
+    name: 'internal-calls',
+    dependencies: ['config', 'exchange', 'registries', 'models', 'balancer', 'gateway'],
+  },
 )
 
 /** The call ends with the request that it is for. */

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { autoModelOf } from '../../config/auto/read.ts'
+import type { AutoModelEntry } from '../../config/auto/schema.ts'
 import { errorsAtPositions } from '../../config/config-path.ts'
 import { configOf, type FoundServer } from '../../config/discovered.ts'
 import { type Located, locatedWarnings } from '../../config/located.ts'
@@ -44,6 +46,8 @@ export interface ConfigLoading {
   /** Digest of models-config.json. */
   version: string
   at: Date
+  /** What the model `auto` chooses by; undefined: there is none. */
+  autoModel: AutoModelEntry | undefined
   /** What can be lived with in the file in use. */
   warnings: readonly Located[]
   /** Reloads since the start; in a cluster, only one process counts. */
@@ -71,7 +75,7 @@ export default fp(
     let table = tableOf(models, aliases)
     app.processors.use(first.compiled)
     const loading: ConfigLoading = {
-      ...{ version, at: new Date(), warnings: warningsOf(first) },
+      ...{ version, at: new Date(), warnings: warningsOf(first), autoModel: first.autoModel },
       reloads: { success: 0, failure: 0 },
     }
     const listeners: ((change: ModelsChange) => void)[] = []
@@ -93,6 +97,8 @@ export default fp(
       app.processors.use(loaded.compiled)
       if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
       loading.warnings = warningsOf(loaded)
+      // What it has learned is kept where nothing has changed.
+      if (!isDeepStrictEqual(loading.autoModel, loaded.autoModel)) loading.autoModel = loaded.autoModel
       for (const listener of listeners) notify(app, listener, change)
       return change
     }
@@ -160,7 +166,10 @@ function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly
     const own = loadModels(text, sources, fleet)
     const version = createHash('sha256').update(text).digest('hex').slice(0, 12)
     const compiled = app.processors.compile(own.processors)
-    return { ...(withFound(text, found, sources) ?? own), version, snapshot, compiled }
+    const all = withFound(text, found, sources) ?? own
+    const names = new Set(all.models.map(({ alias }) => alias))
+    const autoModel = all.autoModel ?? autoModelOf(config, names)
+    return { ...all, autoModel, version, snapshot, compiled }
   }
 }
 

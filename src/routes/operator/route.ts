@@ -59,6 +59,19 @@ const RouteSchema = Type.Object({
     Type.Object({ target: Type.String(), signals: Type.Omit(TargetStatusSchema, ['id']) }),
     { description: 'Targets of the model that cannot get the request now.' },
   ),
+  auto: Type.Optional(
+    Type.Object(
+      {
+        by: Type.String({ description: 'What decided: conversation, rule, example, size or order.' }),
+        detail: Type.Optional(Type.String({ description: 'Which rule or example.' })),
+        candidates: Type.Array(
+          Type.Object({ model: Type.String(), excluded: Type.Optional(Type.String()) }),
+          { description: 'Models that the client may use, and why one cannot answer.' },
+        ),
+      },
+      { description: 'How `model` was chosen, for the model `auto`.' },
+    ),
+  ),
   processors: Type.Array(Type.String(), {
     description: 'Processors that the request would pass through, in this order.',
   }),
@@ -84,12 +97,16 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
       { config: { admin: true, docs }, schema: { body: RouteBody, response: { 200: RouteSchema } } },
       async (request) => {
         const { client: clientId, dialect: dialectName = 'openai', model: name } = request.body
+        const auto = app.auto.isMeant(name)
+          ? await app.auto.explain(request, dialectName, clientId)
+          : undefined
         const client = readClientRequest({
           dialect: app.dialects.get(dialectName),
           body: request.body,
           rawBody: request.rawBody,
           findModel: (wanted) =>
-            dialectName === 'ollama' ? app.models.findLoosely(wanted) : app.models.find(wanted),
+            auto?.model ??
+            (dialectName === 'ollama' ? app.models.findLoosely(wanted) : app.models.find(wanted)),
           streamDefault: app.config.streamDefault,
           named: dialectName === 'gemini' ? { model: name, stream: false } : undefined,
         })
@@ -102,7 +119,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
         )
         const preview = app.balancer.preview(model, {
           ...{ ...wish, turn, tried: new Set<string>(), isLast: false },
-          hasFallback: services.fallbacksOf(model).length > 0,
+          hasFallback: services.fallbacksOf(model).length + (auto?.fallbacks.length ?? 0) > 0,
         })
         const { session, promptTokens, prefixKeys, client: from, priority } = wish.request
         const targets = app.status.read().models.find(({ name }) => name === model.alias)?.targets ?? []
@@ -128,10 +145,18 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
             .filter(({ id }) => !ids.has(id))
             .map(({ id, ...signals }) => ({ target: id, signals })),
           processors: app.processors.namesFor(
-            [model.alias, ...model.fallbacks],
+            [model.alias, ...model.fallbacks, ...(auto?.fallbacks ?? [])],
             clientId === undefined ? undefined : { id: clientId },
           ),
           ...present({
+            auto: auto && {
+              by: auto.by,
+              ...present({ detail: auto.detail }),
+              candidates: auto.candidates.map(({ model: { alias }, excluded }) => ({
+                model: alias,
+                ...present({ excluded }),
+              })),
+            },
             choice: preview?.choice && { target: preview.choice.target.id, reason: preview.choice.reason },
             error: preview?.error && {
               code: preview.error.code ?? preview.error.kind,
@@ -155,7 +180,7 @@ const docs: EndpointDocs = {
   tag: 'Operation',
   summary: 'Which server a chat request would get, and why',
   description:
-    'The body is that of a chat request in the dialect that `dialect` names. Asks no model and changes nothing. Sees what the process that answers sees.',
+    'The body is that of a chat request in the dialect that `dialect` names. Changes nothing, and asks no model but the embedding model of `auto`. Sees what the process that answers sees.',
   answers: [json('The candidates, what is known of them, and the choice.', RouteSchema)],
   example: { model: 'demo', messages: [{ role: 'user', content: 'Hello' }] },
 }
