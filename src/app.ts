@@ -47,6 +47,7 @@ import prompts from './plugins/prompts/index.ts'
 import registries from './plugins/registries.ts'
 import reload, { type ReloadOptions } from './plugins/reload/index.ts'
 import responseStore from './plugins/response-store.ts'
+import retrieval from './plugins/retrieval/index.ts'
 import routers from './plugins/routers.ts'
 import scaling from './plugins/scaling.ts'
 import settings from './plugins/settings/index.ts'
@@ -150,6 +151,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(body)
   await app.register(prompts)
   await app.register(textEndpoints)
+  await app.register(retrieval, { env: options.env })
   await app.register(processors)
   await app.register(extensions)
   await app.register(models, { env: options.env, ...(options.found ? { found: options.found } : {}) })

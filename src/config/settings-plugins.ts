@@ -71,6 +71,11 @@ export const pluginSettings = {
     default: 'resources/indexes',
     description: 'Directory of the indexes that `llm-router index` writes and retrieval searches.',
   }),
+  indexKey: Type.String({
+    default: '',
+    writeOnly: true,
+    description: 'Client key with which `llm-router index` asks the router for embeddings; empty: none.',
+  }),
   bookInternalCalls: Type.Boolean({
     default: true,
     allowed: booleanWords,
@@ -99,6 +104,7 @@ export const pluginVariables: readonly { key: keyof typeof pluginSettings; name:
     { key: 'ragChunkSize', name: 'LANGCHAIN_RAG_CHUNK_SIZE', read: readInteger },
     { key: 'ragChunkOverlap', name: 'LANGCHAIN_RAG_CHUNK_OVERLAP', read: readInteger },
     { key: 'indexDir', name: 'INDEX_DIR', read: readString },
+    { key: 'indexKey', name: 'INDEX_KEY', read: readString },
     { key: 'bookInternalCalls', name: 'BOOK_INTERNAL_CALLS', read: readBoolean },
   ]
 

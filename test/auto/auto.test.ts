@@ -137,7 +137,6 @@ test('only models that the key may use are chosen, and the choice counts as the 
     { models, rules: [{ model: 'small', words: ['hi'] }] },
     {
       env: {
-        
         ...keys.env,
         LLM_ROUTER_USE_PROMETHEUS: '1',
         LLM_ROUTER_ADMIN_KEY: 'sk-admin-0123456789abcdef',

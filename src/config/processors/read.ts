@@ -5,6 +5,7 @@ import { isOwnHost } from '../../lib/own-host.ts'
 import { builtInKinds, literalKind, shapedKinds } from '../../sdk/masked-kinds.ts'
 import { checkPart, type Findings } from '../models-check.ts'
 import { expressionError } from './expression-error.ts'
+import { checkRetrieval } from './retrieval-check.ts'
 import {
   type GuardrailEntry,
   GuardrailSchema,
@@ -12,6 +13,8 @@ import {
   MaskingSchema,
   type OtherProcessorEntry,
   OtherProcessorSchema,
+  type RetrievalEntry,
+  RetrievalSchema,
 } from './schema.ts'
 
 /** What applies to all processors. */
@@ -27,6 +30,7 @@ export interface ProcessorScope {
 export type ConfiguredProcessor = ProcessorScope & { readonly path: string } & (
     | { readonly type: 'masking'; readonly entry: MaskingEntry }
     | { readonly type: 'guardrail'; readonly entry: GuardrailEntry }
+    | { readonly type: 'retrieval'; readonly entry: RetrievalEntry }
     | { readonly type: 'other'; readonly entry: OtherProcessorEntry }
   )
 
@@ -64,6 +68,7 @@ export function readProcessors(
         else findings.errors.push(text)
       }
     if (processor.type === 'masking') checkMasking(processor.entry, path, findings)
+    if (processor.type === 'retrieval') checkRetrieval(processor.entry, path, known, findings)
     if (processor.type === 'guardrail') checkGuardrail(processor.entry, path, findings)
     return [processor]
   })
@@ -72,6 +77,10 @@ export function readProcessors(
 function readOne(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
   const type = isObject(value) ? value.type : undefined
   if (type === 'masking') return readMasking(value, path, findings)
+  if (type === 'retrieval') {
+    const entry = checkPart(RetrievalSchema, value, path, findings)
+    return entry && { type, entry, path, ...scopeOf(entry) }
+  }
   if (type !== 'guardrail') return readOther(value, path, findings)
   const entry = checkPart(GuardrailSchema, value, path, findings)
   return entry && { type, entry, path, ...scopeOf(entry) }
@@ -90,7 +99,9 @@ function readOther(value: unknown, path: string, findings: Findings): Configured
 /** The Python llm-router waited so long for its guardrails, in milliseconds. */
 const pythonGuardTimeoutMs = 60_000
 
-function scopeOf(entry: MaskingEntry | GuardrailEntry | OtherProcessorEntry): ProcessorScope {
+function scopeOf(
+  entry: MaskingEntry | GuardrailEntry | RetrievalEntry | OtherProcessorEntry,
+): ProcessorScope {
   const isPython = 'service' in entry && /^(?:nask|sojka)_guard$/.test(entry.service?.type ?? '')
   const usualMs = isPython ? pythonGuardTimeoutMs : defaultTimeoutMs
   return {

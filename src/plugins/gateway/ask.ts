@@ -32,12 +32,14 @@ export async function ask(
   const { exchange } = request
   const signal = question.signal && stopped(question.signal, exchange.signal)
   try {
+    const retrieved = await app.retrieval.chat(chat, model, request)
     const processing = app.processors.begin(request, model)
-    const asked = processing ? await processing.chat(chat) : chat
+    const asked = processing ? await processing.chat(retrieved) : retrieved
     const given = await askChat({ model, request: asked, ...(signal && { signal }) }, services)
     const response = processing?.restoredChat(given) ?? given
     await use.end({ usage: response.usage, answerBytes: bytesOf(response) })
-    return answerOf(response, exchange.answeringModel ?? model.alias)
+    const { sources } = request
+    return { ...answerOf(response, exchange.answeringModel ?? model.alias), ...(sources ? { sources } : {}) }
   } catch (thrown) {
     await use.end({ usage: undefined, answerBytes: 0, thrown })
     throw thrown
@@ -71,8 +73,11 @@ export async function* stream(
   const processing = app.processors.begin(request, model)
   const form = { contents: chatEventStream, mediaType: 'application/x-ndjson' }
   const end = processing?.masks ? restoringClient(answer, processing, form) : answer
-  const asking = async (): Promise<void> =>
-    answerChat(processing ? await processing.client(client) : client, end, { ...services, signal })
+  const asking = async (): Promise<void> => {
+    const retrieved = await app.retrieval.client(client, request)
+    const asked = processing ? await processing.client(retrieved) : retrieved
+    await answerChat(asked, end, { ...services, signal })
+  }
   const running = asking().then(
     () => answer.end(),
     (thrown: unknown) => answer.fail(thrown),

@@ -18,6 +18,7 @@ import { isObject } from '../../lib/json/read.ts'
 import { ConfigError } from '../../sdk/errors.ts'
 import type { Model, Target } from '../../sdk/target.ts'
 import type { CompiledProcessors } from '../processors/compiled.ts'
+import type { Retrieval } from '../retrieval/compiled.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -60,7 +61,12 @@ export interface ModelsOptions {
   found?: Promise<readonly FoundServer[]>
 }
 
-type Loaded = LoadedModels & { version: string; snapshot: ModelsSnapshot; compiled: CompiledProcessors }
+type Loaded = LoadedModels & {
+  version: string
+  snapshot: ModelsSnapshot
+  compiled: CompiledProcessors
+  retrievals: readonly Retrieval[]
+}
 
 /**
  * Models of models-config.json, loaded and validated completely before anything listens, and again after each change.
@@ -74,6 +80,7 @@ export default fp(
     for (const warning of warnings) app.log.warn(warning)
     let table = tableOf(models, aliases)
     app.processors.use(first.compiled)
+    app.retrieval.use(first.retrievals)
     const loading: ConfigLoading = {
       ...{ version, at: new Date(), warnings: warningsOf(first), autoModel: first.autoModel },
       reloads: { success: 0, failure: 0 },
@@ -95,6 +102,7 @@ export default fp(
       const { models: next, change } = reuse(table.models, loaded.models)
       table = tableOf(next, loaded.aliases)
       app.processors.use(loaded.compiled)
+      app.retrieval.use(loaded.retrievals)
       if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
       loading.warnings = warningsOf(loaded)
       // What it has learned is kept where nothing has changed.
@@ -104,7 +112,7 @@ export default fp(
     }
     feed.serve(taker(app, { load, take, first }))
   },
-  { name: 'models', dependencies: ['config', 'registries', 'processors', 'extensions', 'reload'] },
+  { name: 'models', dependencies: ['config', 'registries', 'processors', 'retrieval', 'extensions', 'reload'] },
 )
 
 /** The models are already in use, so a failing listener must not keep the others from being called. */
@@ -169,7 +177,8 @@ function loader(app: FastifyInstance, env: ModelsOptions['env'], found: readonly
     const all = withFound(text, found, sources) ?? own
     const names = new Set(all.models.map(({ alias }) => alias))
     const autoModel = all.autoModel ?? autoModelOf(config, names)
-    return { ...all, autoModel, version, snapshot, compiled }
+    const retrievals = app.retrieval.compile(own.processors)
+    return { ...all, autoModel, version, snapshot, compiled, retrievals }
   }
 }
 

@@ -56,6 +56,7 @@ export function compiled(
   const forced = config.forceMasking ? [{ ...onRequest, name: 'forced-masking' }] : []
   const list = configured.flatMap((entry): CompiledProcessor[] => {
     const scope = { ...entry, appliesTo: scopeTest(entry) }
+    if (entry.type === 'retrieval') return [] // before all of these: see plugins/retrieval
     if (entry.type === 'masking') return [maskingOf(entry.entry, scope)]
     if (entry.type === 'guardrail')
       return [{ ...commonOf(scope), type: 'own', processor: guardrail(entry.entry) }]

@@ -33,7 +33,7 @@ declare module 'fastify' {
       /** A text as services and models outside the local network may see it: masked, where masking applies to one of the models. */
       shownOutside(request: FastifyRequest, models: readonly Model[], text: string): Promise<string>
       /** Names of the processors that would apply. */
-      namesFor(models: readonly string[], client: ClientName | undefined): string[]
+      namesFor: (models: readonly string[], client: ClientName | undefined) => string[]
       /** A text with masks in the Python llm-router's form in place of all built-in kinds. */
       maskText(text: string): Promise<{ text: string; mappings: Record<string, string> }>
     }

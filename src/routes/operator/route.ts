@@ -144,9 +144,11 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
           excluded: targets
             .filter(({ id }) => !ids.has(id))
             .map(({ id, ...signals }) => ({ target: id, signals })),
-          processors: app.processors.namesFor(
-            [model.alias, ...model.fallbacks, ...(auto?.fallbacks ?? [])],
-            clientId === undefined ? undefined : { id: clientId },
+          processors: [app.retrieval, app.processors].flatMap(({ namesFor }) =>
+            namesFor(
+              [model.alias, ...model.fallbacks, ...(auto?.fallbacks ?? [])],
+              clientId === undefined ? undefined : { id: clientId },
+            ),
           ),
           ...present({
             auto: auto && {
