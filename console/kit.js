@@ -379,6 +379,12 @@ dark.addEventListener('change', ({ matches }) => {
   scheme.value = matches
 })
 
+/** Formats that round: steps of an axis below one would repeat its numbers. */
+const wholeFormats = new Set([whole, compact, ms])
+const wholeSteps = Array.from({ length: 10 }, (_, power) =>
+  [1, 2, 5].map((each) => each * 10 ** power),
+).flat()
+
 /** Lines over time. `series`: label, values and a formatter; `from` and `step` in seconds. */
 export function Chart({ title, figure, level = 'h3', ...rest }) {
   const { series, format = whole } = rest
@@ -406,11 +412,14 @@ function Plot({ label, series, from, step, format = whole, bars = false }) {
       const grid = colour(box.current, 'borderTopColor')
       const { width, height } = box.current.getBoundingClientRect()
       const axis = { stroke: quiet, font: '11px system-ui, sans-serif', ticks: { show: false } }
+      const label = (at) => timeLabel(at, step, isShort ? '2-digit' : undefined)
+      // Half of the last label is beside the plot. One character is about six and a half pixels wide.
+      const labelWidth = label(times.at(-1)).length * 6.5
       const options = {
         width,
         height,
         legend: { show: false },
-        padding: [8, 8, 0, 0],
+        padding: [8, Math.ceil(labelWidth / 2), 0, 0],
         cursor: { drag: { setScale: false, x: false, y: false }, points: { size: 6 } },
         scales: { y: { range: (_u, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
         axes: [
@@ -418,14 +427,15 @@ function Plot({ label, series, from, step, format = whole, bars = false }) {
             ...axis,
             grid: { show: false },
             size: 22,
-            space: 70,
-            values: (_u, all) => all.map((at) => timeLabel(at, step, isShort ? '2-digit' : undefined)),
+            space: labelWidth + 16,
+            values: (_u, all) => all.map(label),
           },
           {
             ...axis,
             grid: { stroke: grid, width: 1 },
             size: 52,
             space: 30,
+            ...(wholeFormats.has(format) && { incrs: wholeSteps }),
             values: (_u, all) => all.map((each) => format(each)),
           },
         ],

@@ -27,6 +27,7 @@ document.getElementById('sign-in').addEventListener('submit', async (event) => {
   await signIn(key)
 })
 
+input.focus()
 const [, linked] = /^#key=(.+)$/.exec(location.hash) ?? []
 if (linked !== undefined) {
   history.replaceState(null, '', location.pathname + location.search)

@@ -53,7 +53,7 @@ const pictures: readonly Picture[] = [
   },
   { name: 'teams', path: '/teams', shows: 'tbody ::-p-text(alice)' },
   { name: 'client', path: '/teams', clicks: ['tbody ::-p-text(alice)'], shows: 'dialog code' },
-  { name: 'budgets', path: '/teams', clicks: ['#tab-budgets'], shows: '.spark' },
+  { name: 'budgets', path: '/teams', clicks: ['#tab-budgets'], shows: '.burn' },
   { name: 'usage', path: '/teams', clicks: ['#tab-usage'], shows: '.u-wrap canvas' },
   { name: 'new-client', path: '/teams', clicks: ['#tab-clients', '#new-client'], shows: 'dialog input' },
   { name: 'models', path: '/models', shows: 'tbody tr' },

@@ -35,29 +35,37 @@ const opened = signal()
 
 /** From here on, healthy targets of a group are one line. */
 const foldFrom = 10
+/** A fleet with more targets is large: the healthy ones of each of its groups are one line. */
+const largeFrom = 40
 /** Rows of a group that are drawn before somebody asks for more: an update may have to draw all of them again. */
 const pageLength = 40
 /** How many rows of a group are shown, where it is more. */
 const lengths = signal(new Map())
-
-/** The server of a target, as far as its id or the status says it. */
-function serverOf({ id, server }, model) {
-  if (server) return server
-  const at = id.lastIndexOf(`/${model}`)
-  if (at > 0) return id.slice(0, at)
-  return id.startsWith(`${model}@`) ? id.slice(model.length + 1).replace(/#\d+$/, '') : id.split('/')[0]
-}
 
 /** Activity of the range that is chosen on the overview, by target and model. */
 const activity = computed(
   () => new Map((history.value?.targets ?? []).map((each) => [`${each.model}\n${each.id}`, each])),
 )
 
-const entries = computed(() =>
-  (status.value?.models ?? []).flatMap((model) =>
-    model.targets.map((target) => ({ target, model, server: serverOf(target, model.name) })),
-  ),
-)
+const entries = computed(() => {
+  const models = status.value?.models ?? []
+  const servers = Map.groupBy(
+    models.flatMap(({ targets }) => targets),
+    ({ server }) => server,
+  )
+  return models.flatMap((model) =>
+    model.targets.map((target) => {
+      const isShared = new Set(servers.get(target.server)?.map(({ id }) => id)).size > 1
+      return { target, model, server: nameOf(target, isShared) }
+    }),
+  )
+})
+
+/** What a target's server is called: as in the configuration, and if it has no name there, as the target that is alone on it. */
+function nameOf({ id, server, host }, isShared) {
+  if (id.startsWith(`${server}/`)) return server
+  return isShared ? (host ?? server) : id
+}
 
 const groups = computed(() => {
   const text = words.value.trim().toLowerCase()
@@ -67,7 +75,7 @@ const groups = computed(() => {
   )
   for (const entry of entries.value) {
     const { target, model, server } = entry
-    const texts = [model.name, target.id, target.type, server, target.address ?? '']
+    const texts = [model.name, target.id, target.type, server, target.host ?? '', target.address ?? '']
     const isWanted =
       (!onlyTroubled.value || isTroubled(target)) && texts.some((each) => each.toLowerCase().includes(text))
     const key = byModel ? model.name : ''
@@ -129,7 +137,7 @@ function Filters() {
         currentTarget,
       }) => {
         onlyTroubled.value = currentTarget.checked
-      }} /> Only with trouble</label>
+      }} /> Only with problems</label>
     </search>
     <p class="row small quiet" id="counts">${order
       .filter((state) => counts.has(state))
@@ -149,12 +157,12 @@ function Targets() {
     [byModel ? 'Weight' : 'Model', byModel ? 'number wide-only' : 'narrow-hidden'],
     ['In flight', 'number'],
     ['Queue', 'number medium-only'],
-    ['KV cache', 'medium-only'],
+    ['KV cache', 'number medium-only'],
     ['Cache hits', 'number wide-only'],
     ['Tokens/s', 'number narrow-hidden'],
     ['First token', 'number narrow-hidden'],
     ['Failed', 'number medium-only'],
-    ['Requests', 'wide-only'],
+    ['Requests', 'number wide-only'],
   ]
   return html`<${Table} label=${byModel ? 'Targets by model' : 'Targets by server'} head=${head}>
     ${groups.value.map((group) => html`<${Group} key=${`${view.value} ${group.name}`} ...${group} byModel=${byModel} />`)}
@@ -165,7 +173,9 @@ function Group({ name, model, rows, byModel }) {
   const troubled = rows.filter(({ target }) => isTroubled(target))
   const well = rows.filter(({ target }) => !isTroubled(target))
   const key = `${byModel} ${name}`
-  const isFolded = well.length > foldFrom && !unfolded.value.has(key) && words.value.trim() === ''
+  const folds =
+    words.value.trim() === '' && well.length > (byModel && entries.value.length > largeFrom ? 1 : foldFrom)
+  const isFolded = folds && !unfolded.value.has(key)
   const length = lengths.value.get(key) ?? pageLength
   const all = [...troubled, ...(isFolded ? [] : well)]
   const shown = all.slice(0, length)
@@ -188,7 +198,7 @@ function Group({ name, model, rows, byModel }) {
       }) => html`<${Row} key=${`${of}\n${target.id}`} target=${target} model=${of} server=${server}
         byModel=${byModel} activity=${known.get(`${of}\n${target.id}`)} />`,
     )}
-    ${well.length > foldFrom && words.value.trim() === '' && html`<${Fold} rows=${well} isFolded=${isFolded} onToggle=${toggle} />`}
+    ${folds && html`<${Fold} rows=${well} isFolded=${isFolded} onToggle=${toggle} />`}
     ${
       all.length > length &&
       html`<tr class="group"><td colspan="11"><span class="row"><span class="quiet">${length} of ${all.length} are shown.</span>
@@ -214,7 +224,7 @@ function ModelRow({ model, count }) {
       <span class="quiet small">${plural(count, 'target')}</span>
       ${waiting > 0 && html`<span class="small warn">${whole(waiting)} waiting</span>`}
       ${refused > 0 && html`<span class="small bad">${whole(refused)} refused in the last minute</span>`}
-      ${panic && html`<span class="small bad">all are down: those that only time out are used</span>`}
+      ${panic && html`<span class="small bad">all are down; those whose checks only time out are used</span>`}
       ${targets.length === 0 && html`<span class="small bad">no targets</span>`}</span>
     <span class="row narrow-hidden">
       <button type="button" class="ghost" aria-label=${`Load ${name}`} onClick=${() => act('load', { model: name })}>Load</button>
@@ -235,6 +245,7 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
   return html`<tr class="link" onClick=${rowClick} data-target=${target.id}>
     <th scope="row"><button type="button" class="plain" onClick=${open} title=${target.id}><span class="cut">${byModel ? target.id : server}</span></button>
       ${isServer && target.address ? html`<span class="quiet small medium-only"> ${target.address}</span>` : ''}
+      ${isServer && !target.id.startsWith(`${server}/`) && html`<span class="quiet small medium-only"> ${target.id}</span>`}
       ${!byModel && html`<span class="narrow-only quiet small nowrap">${model}</span>`}</th>
     <td class="state-cell"><${State} of=${target.state} />${note !== '' && html`<span class="why">${note}</span>`}</td>
     ${
@@ -244,12 +255,12 @@ const Row = memo(({ target, model, server, byModel, activity: seen }) => {
     }
     <td class="number">${whole(inFlight)}${places !== undefined && html`<span class="quiet">/${places}</span>`}</td>
     <td class="number medium-only">${engine.waiting === undefined ? none : whole(engine.waiting)}</td>
-    <td class="medium-only">${engine.kv_use === undefined ? none : html`<span class="nowrap"><${Meter} share=${engine.kv_use} label=${`KV cache ${percent(engine.kv_use)}`} />${percent(engine.kv_use)}</span>`}</td>
+    <td class="number medium-only">${engine.kv_use === undefined ? none : html`<span class="nowrap"><${Meter} share=${engine.kv_use} label=${`KV cache ${percent(engine.kv_use)}`} />${percent(engine.kv_use)}</span>`}</td>
     <td class="number wide-only">${engine.cache_hit_ratio === undefined ? none : percent(engine.cache_hit_ratio)}</td>
     <td class="number narrow-hidden">${rate(target.tokens_per_second)}</td>
     <td class="number narrow-hidden">${ms(target.first_content_ms)}</td>
     <td class=${failed > 0 ? 'number medium-only bad' : 'number medium-only'}>${failures(failed, all)}</td>
-    <td class="wide-only">${seen ? html`<${Spark} values=${seen.requests} label=${`${plural(all, 'request')} in the range`} />` : none}</td>
+    <td class="number wide-only">${seen ? html`<${Spark} values=${seen.requests} label=${`${plural(all, 'request')} in the range`} />` : none}</td>
   </tr>`
 })
 

@@ -4,7 +4,6 @@ import { computed, signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import {
   Card,
-  compact,
   Dialog,
   Empty,
   html,
@@ -15,6 +14,7 @@ import {
   Segments,
   Table,
   Tabs,
+  whole,
 } from '../kit.js'
 import { api, may, me } from '../live.js'
 import { Facts } from './fleet-actions.js'
@@ -104,7 +104,7 @@ function ModelRow({ model }) {
   return html`<tr class="link" onClick=${({ target }) => target.closest('button') === null && open()}>
     <th scope="row"><button type="button" class="plain" onClick=${open}>${name}</button></th>
     <td class="medium-only">${aliases.length === 0 ? none : aliases.join(', ')}</td>
-    <td class="number">${context > 0 ? compact(context) : none}</td>
+    <td class="number">${context > 0 ? whole(context) : none}</td>
     <td class="narrow-hidden"><${Tags} values=${capabilitiesOf(model)} /></td>
     <td class="medium-only">${strategy}</td><td class="wide-only">${fallbacks.length === 0 ? none : fallbacks.join(', ')}</td>
     <td class="number narrow-hidden">${targets.length}</td>
@@ -132,7 +132,7 @@ function ModelDrawer({ model }) {
   const facts = [
     ['Other names', aliases.join(', ')],
     ['Group', group],
-    ['Context', context > 0 && `${compact(context)} tokens`],
+    ['Context', context > 0 && `${whole(context)} tokens`],
     ['Can', html`<${Tags} values=${capabilitiesOf(model)} />`],
     ['Operations', operations.join(', ')],
     ['Strategy', strategy],
@@ -152,7 +152,7 @@ function ModelDrawer({ model }) {
         context: size,
         standby,
       }) => html`<tr key=${id}><th scope="row">${id}${standby && html` <span class="quiet small">standby</span>`}</th>
-        <td>${type}</td><td><span class="cut">${upstream}</span></td><td class="number">${size > 0 ? compact(size) : none}</td></tr>`,
+        <td>${type}</td><td><span class="cut">${upstream}</span></td><td class="number">${size > 0 ? whole(size) : none}</td></tr>`,
     )}</tbody></${Table}>
     ${targets
       .filter(({ profile }) => profile && Object.keys(profile).length > 0)
@@ -200,10 +200,10 @@ function Prices() {
   }
   const end = html`<${AdminButton} class="primary" id="new-price" onClick=${() => ask(EditRecord, {})}>New price</${AdminButton}>`
   const Asked = dialog.value?.kind
-  return html`${!may('admin') && html`<p class="quiet">Changing prices takes the role admin.</p>`}
+  return html`${!may('admin') && html`<p class="quiet">Changing prices requires the role admin.</p>`}
     <${Card} title=${plural(prices.length, 'price')} end=${end}>${
       prices.length === 0
-        ? html`<${Empty}>No price yet. Prices turn usage into costs, from then on.</${Empty}>`
+        ? html`<${Empty}>No price yet. Prices turn future usage into costs.</${Empty}>`
         : html`<${Table} label="Prices" head=${['Price', 'For', ['Prompt', 'number'], ['Cached', 'number medium-only'], ['Answer', 'number'], ['Busy second', 'number medium-only'], ['Request', 'number medium-only'], ['Currency', 'narrow-hidden'], ['', 'number narrow-hidden']]}>
           <tbody>${prices.map(
             (
@@ -255,7 +255,7 @@ function Prompts() {
       <label class="field">Prompt <select id="prompt" value=${name} onChange=${({ currentTarget }) => {
         chosenPrompt.value = currentTarget.value
         rendered.value = undefined
-      }}>${[...prompts.value.keys()].map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></label>
+      }}>${[...prompts.value.keys()].map((each) => html`<option key=${each} value=${each}>${each.replace('builtin/system/*/', '')}</option>`)}</select></label>
       ${
         versions.length > 1 &&
         html`<${Segments} label="Language" value=${prompt.language} options=${versions.map(({ language }) => [language, language ?? 'any'])} onChange=${(
@@ -275,7 +275,7 @@ function Prompts() {
       )}
       ${prompt.placeholders.length === 0 && html`<p class="quiet">It has no variables.</p>`}
       <div class="row"><button type="button" class="primary" id="render" onClick=${() => void render(prompt)}>Render</button></div>
-      <p class="quiet small">${prompt.shipped || prompt.id.startsWith('builtin/') ? 'Comes with the router.' : 'From your library.'} Id: <code>${prompt.id}</code></p>
+      <p class="quiet small">${prompt.shipped ? 'Comes with the router.' : 'From your library.'} Id: <code>${prompt.id}</code></p>
     </div></section>
     <section class="card" aria-label="Text"><header><h2>${rendered.value ? 'Rendered' : 'Template'}</h2>
       ${rendered.value?.missing.length > 0 && html`<span class="small warn">without a value: ${rendered.value.missing.join(', ')}</span>`}</header>

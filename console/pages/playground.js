@@ -43,7 +43,7 @@ export default function Playground() {
   }, [])
   const models = (status.value?.models ?? []).filter(({ name }) => !embedding.value.has(name))
   if (!status.value) return html`<${Empty}>Loading ...</${Empty}>`
-  if (models.length === 0) return html`<${Empty}>The router has no model that answers.</${Empty}>`
+  if (models.length === 0) return html`<${Empty}>No model is available.</${Empty}>`
   const [first] = models
   const chosen = sides.value.map((side) =>
     models.some(({ name }) => name === side.model) ? side : { model: first.name, target: '' },
@@ -112,7 +112,7 @@ function Form({ models, chosen }) {
     <details><summary>More</summary><div class="stack">
       <div class="fields">
         <label class="field">Temperature <input type="number" name="temperature" min="0" max="2" step="0.1" placeholder="default" value=${temperature} onInput=${set('temperature')} /></label>
-        <label class="field">Most tokens <input type="number" name="max_tokens" min="1" placeholder="default" value=${maxTokens} onInput=${set('maxTokens')} /></label>
+        <label class="field">Maximum tokens <input type="number" name="max_tokens" min="1" placeholder="default" value=${maxTokens} onInput=${set('maxTokens')} /></label>
         <label class="field">Reasoning <select name="effort" value=${effort} onChange=${set('effort')}>
           ${['', 'none', 'low', 'medium', 'high'].map((each) => html`<option key=${each} value=${each}>${each || 'default'}</option>`)}</select></label>
       </div>
@@ -142,7 +142,7 @@ function Side({ models, side, label, onChange }) {
     <label class="field">${`Model${label}`} <select class="model" value=${side.model} onChange=${({ currentTarget }) => onChange({ model: currentTarget.value, target: '' })}>
       ${models.map(({ name }) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label>
     <label class="field">${`Target${label}`} <select class="target" value=${side.target} onChange=${({ currentTarget }) => onChange({ ...side, target: currentTarget.value })}>
-      <option value="">as the router decides</option>${targets.map(({ id }) => html`<option key=${id} value=${id}>${id}</option>`)}</select></label>
+      <option value="">automatic</option>${targets.map(({ id }) => html`<option key=${id} value=${id}>${id}</option>`)}</select></label>
   </div>`
 }
 
@@ -187,6 +187,8 @@ async function start(chosen) {
   const update = (index) => (more) => {
     answers.value = answers.value.map((each, at) => (at === index ? { ...each, ...more } : each))
   }
+  // On a phone the answers are below the form.
+  document.querySelector('.answers')?.scrollIntoView({ block: 'nearest' })
   await Promise.all(bodies.map((body, index) => ask(body, { stop: stop.signal, onChange: update(index) })))
   stopping.value = undefined
 }
@@ -233,7 +235,7 @@ function Explanation({ model, route, onClose }) {
     : choice
       ? html`<strong>${choice.target}</strong>: ${choice.reason}`
       : waits
-        ? 'It would wait for a free place.'
+        ? 'It would wait for a free slot.'
         : 'The strategy cannot say without a pick.'
   return html`<${Dialog} title=${`Where a request for ${model} would go`} kind="drawer" onClose=${onClose}>
     <${Notice} tone=${error ? 'bad' : choice ? 'good' : 'warn'}><span>${outcome}</span></${Notice}>

@@ -146,7 +146,7 @@ function Filters() {
 function Rows() {
   if (!loaded.value && failure.value === '') return html`<${Empty}>Loading ...</${Empty}>`
   if (rows.value.length === 0)
-    return html`<${Empty}>No request yet that matches. The router keeps the latest 1,000 of all its processes, without prompts and answers.</${Empty}>`
+    return html`<${Empty}>No matching request yet. The router keeps the last 1,000 requests of all its processes, without prompts and responses.</${Empty}>`
   const head = [
     'Time',
     ['Client', 'narrow-hidden'],
@@ -189,9 +189,10 @@ const Row = memo(({ request }) => {
   return html`<tr class="link" onClick=${rowClick}>
     <th scope="row" class="nowrap"><button type="button" class="plain" onClick=${open} aria-label=${`Request at ${clock(at)}`}>${clock(at)}</button></th>
     <td class="narrow-hidden"><span class="cut">${client ?? none}</span></td>
-    <td><span class="cut">${model ?? asked ?? none}</span>${other && html`<span class="quiet small">answered by ${other}</span>`}</td>
+    <td><span class="cut">${model ?? asked ?? none}</span>
+      <span class="quiet small narrow-only">${[client, target].filter(Boolean).join(' → ')}</span>${other && html`<span class="quiet small">answered by ${other}</span>`}</td>
     <td class="medium-only" title=${reason ?? ''}><span class="cut">${target ?? none}</span></td>
-    <td><${State} of=${outcome} /> <span class="quiet small">${outcome === 'success' ? '' : error ? inWords(error.code) : code}</span></td>
+    <td><${State} of=${outcome} />${outcome !== 'success' && html` <span class="quiet small outcome">${error ? inWords(error.code) : code}</span>`}</td>
     <td class="number wide-only">${queue > 0 ? ms(queue) : none}</td>
     <td class="number narrow-hidden">${ms(ttft)}</td>
     <td class="number medium-only">${tokens(request)}</td>
@@ -216,7 +217,7 @@ function Unknown() {
     ['Last', 'narrow-hidden'],
     'Did they mean',
   ]
-  return html`<${Card} title="Unknown models" id="unknown" end=${html`<span class="quiet small">what clients ask for and do not get</span>`}>
+  return html`<${Card} title="Unknown models" id="unknown" end=${html`<span class="quiet small">requested by clients, but not available</span>`}>
     <${Table} label="Unknown models that clients ask for" head=${head}><tbody>${names.map(
       ({ name, count, clients, last, exists, did_you_mean: meant }) => html`<tr key=${name}>
         <th scope="row"><span class="cut">${name}</span></th><td class="number">${whole(count)}</td>
@@ -270,9 +271,13 @@ function Details({ request, onClose }) {
         html`<code>${method} ${endpoint}</code>${dialect && ` (${dialect}${stream ? ', streamed' : ''})`}`,
     ],
     ['In the queue', queue > 0 && ms(queue)],
-    ['First token', ms(request.ttft_ms)],
-    ['Tokens', `${tokens(request)}${cached ? `, ${whole(cached)} of the prompt cached` : ''}`],
-    ['Tokens/s', rate(request.tokens_per_second)],
+    ['First token', request.ttft_ms !== null && ms(request.ttft_ms)],
+    [
+      'Tokens',
+      request.prompt_tokens !== null &&
+        `${tokens(request)}${cached ? `, ${whole(cached)} of the prompt cached` : ''}`,
+    ],
+    ['Tokens/s', request.tokens_per_second !== null && rate(request.tokens_per_second)],
     ['Duration', ms(request.duration_ms)],
     ['Dropped', dropped && `${dropped.join(', ')}: the target cannot carry them`],
     ['Process', request.worker > 0 && request.worker],

@@ -75,7 +75,7 @@ function valueText({ value, secret, is_set: isSet, hidden, unit }) {
   if (typeof value === 'number')
     return unit === 'bytes' && value >= 1_048_576
       ? `${whole(value / 1_048_576)} MiB`
-      : `${value}${unit ? ` ${unit}` : ''}`
+      : `${value}${unit ? ` ${value === 1 ? unit.replace(/s$/, '') : unit}` : ''}`
   return String(value)
 }
 
@@ -102,11 +102,11 @@ function Configuration() {
     <div class="card">${
       shown.length === 0
         ? html`<${Empty}>${onlySet.value ? 'Nothing is set: everything has its default.' : 'No setting matches.'}</${Empty}>`
-        : html`<${Table} label="Settings" head=${['Variable', 'Value', ['From', ''], ['Default', 'narrow-hidden'], ['Meaning', 'medium-only']]}><tbody>${shown.map(
+        : html`<${Table} label="Settings" head=${['Variable', ['Value', 'narrow-hidden'], ['From', 'narrow-hidden'], ['Default', 'narrow-hidden'], ['Meaning', 'medium-only']]}><tbody>${shown.map(
             (
               setting,
-            ) => html`<tr key=${setting.name}><th scope="row"><code>${setting.name}</code></th><td>${valueText(setting)}</td>
-              <td><span class="tag">${setting.source === 'env' ? 'environment' : setting.source}</span></td>
+            ) => html`<tr key=${setting.name}><th scope="row"><code>${setting.name}</code><span class="narrow-only">${valueText(setting)}</span></th><td class="narrow-hidden">${valueText(setting)}</td>
+              <td class="narrow-hidden"><span class="tag">${setting.source === 'env' ? 'environment' : setting.source}</span></td>
               <td class="narrow-hidden quiet">${valueText({ ...setting, value: setting.default, secret: false, hidden: false })}</td>
               <td class="medium-only quiet small">${wordsOf(setting.description)}</td></tr>`,
           )}</tbody></${Table}>`
@@ -127,7 +127,7 @@ function Files() {
     ({ setting, path, state, at, errors, warnings }) => html`<${Card} key=${setting} title=${setting} body
       end=${html`<span class="state"><span class="dot" data-tone=${state === 'rejected' ? 'bad' : 'good'}></span>${state === 'rejected' ? 'rejected' : 'loaded'} ${clock(at)}</span>`}>
       <div class="stack">${path && html`<p class="quiet"><code>${path}</code></p>`}
-        ${state === 'rejected' && html`<p>What the file said before is in use until it is right.</p>`}
+        ${state === 'rejected' && html`<p>The previous version stays in use until the file is valid.</p>`}
         <${Findings} tone="bad" list=${errors} /><${Findings} tone="warn" list=${warnings} />
         ${errors.length + warnings.length === 0 && html`<p class="quiet">No errors and no warnings.</p>`}</div></${Card}>`,
   )
@@ -207,7 +207,7 @@ function Audit() {
         : error.message
     }</${Notice}>`
   if (!audit.value) return html`<${Empty}>Loading ...</${Empty}>`
-  if (audit.value.length === 0) return html`<${Empty}>Nobody has changed anything yet.</${Empty}>`
+  if (audit.value.length === 0) return html`<${Empty}>No changes yet.</${Empty}>`
   return html`<section class="card" aria-label="Audit log"><${Table} label="Audit log, the latest change first" head=${['When', 'Who', ['From', 'medium-only'], 'Change', ['Before and after', 'medium-only']]}>
     <tbody>${audit.value.map(
       ({

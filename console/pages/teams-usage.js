@@ -12,13 +12,11 @@ import {
   html,
   Meter,
   Notice,
-  none,
   percent,
   plural,
   Segments,
   sum,
   Table,
-  Time,
   whole,
 } from '../kit.js'
 import { api, apiRoot } from '../live.js'
@@ -26,90 +24,85 @@ import { AdminButton } from './teams-forms.js'
 
 const units = { tokens: 'tokens', cost: 'cost', gpu_seconds: 'busy seconds', requests: 'requests' }
 
-/** What was spent by a line of usage, in the unit of a budget. */
-const spentBy = {
-  tokens: (line) => line.prompt_tokens + line.completion_tokens,
-  cost: (line) => line.cost,
-  gpu_seconds: (line) => line.busy_seconds,
-  requests: (line) => line.requests,
-}
-
 const amount = (value) => {
   if (value >= 100) return compact(value)
   const digits = value < 1 ? 10_000 : 100
   return String(Math.round(value * digits) / digits)
 }
 
-/** Where the present window begins, as far as this browser can tell where the router does not. */
-function windowStart({ window, hours, window_start: known }) {
-  if (known) return new Date(known)
-  const now = new Date()
-  if (window === 'rolling') return new Date(now.getTime() - hours * 3_600_000)
-  now.setHours(0, 0, 0, 0)
-  if (window === 'month') now.setDate(1)
-  if (window === 'week') now.setDate(now.getDate() - ((now.getDay() + 6) % 7))
-  return now
-}
-
-/** Usage of each budget since its window began, by its id. */
-const burnt = signal({})
-
-async function readBurnt(budgets) {
-  const read = await Promise.all(
-    budgets.map(async (budget) => {
-      const { id, client, group, model, unit, window } = budget
-      const query = new URLSearchParams({
-        from: windowStart(budget).toISOString(),
-        bucket: window === 'month' ? 'day' : 'hour',
-      })
-      for (const [name, value] of Object.entries({ client, group, model })) if (value) query.set(name, value)
-      const { data } = await api(`admin/usage?${query}`)
-      return [id, data.map((line) => spentBy[unit](line))]
-    }),
-  ).catch(() => [])
-  burnt.value = Object.fromEntries(read)
-}
-
 export function Budgets({ ask, data: { budgets } }) {
-  useEffect(() => void readBurnt(budgets), [budgets])
   const end = html`<${AdminButton} class="primary" id="new-budget" onClick=${() => ask('edit', { entity: 'budgets' })}>New budget</${AdminButton}>`
   return html`<${Card} title=${plural(budgets.length, 'budget')} end=${end}>${
     budgets.length === 0
-      ? html`<${Empty}>No budget yet. A budget bounds what a client or a group spends in a window.</${Empty}>`
-      : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Over the window', 'wide-only'], ['When used up', 'wide-only'], ['', 'number narrow-hidden']]}>
+      ? html`<${Empty}>No budget yet. A budget limits what a client or a group spends in a window.</${Empty}>`
+      : html`<${Table} label="Budgets" head=${['Budget', ['For', 'narrow-hidden'], 'Used', ['Left over the window', 'medium-only'], ['At the present rate', 'narrow-hidden'], ['When used up', 'wide-only'], ['', 'number medium-only']]}>
         <tbody>${budgets.map((budget) => html`<${Budget} key=${budget.id} budget=${budget} ask=${ask} />`)}</tbody></${Table}>`
   }</${Card}>`
 }
 
 function Budget({ budget, ask }) {
-  const { id, client, group, model, unit, limit, window, hours, hard, enabled, resets_at: end } = budget
-  const steps = burnt.value[id]
-  const spent = budget.spent ?? (steps && sum(steps))
-  const share = spent === undefined || spent === null ? undefined : spent / limit
-  const words = share === undefined ? none : `${amount(spent)} of ${amount(limit)} ${units[unit]}`
-  return html`<tr><th scope="row" class="nowrap">${id}${enabled === false && html` <span class="quiet small">disabled</span>`}</th>
+  const { id, client, group, model, unit, limit, window, hours, hard, enabled, spent } = budget
+  const words = `${amount(spent)} of ${amount(limit)} ${units[unit]}`
+  const resets = resetText(budget)
+  return html`<tr><th scope="row"><span class="cut">${id}</span>${enabled === false && html` <span class="quiet small">disabled</span>`}
+      <span class="narrow-only quiet small">${group ?? client}</span></th>
     <td class="narrow-hidden">${group ? `group ${group}` : client}${model && html` <span class="quiet small">${model}</span>`}</td>
-    <td>${share !== undefined && html`<${Meter} share=${share} label=${`${words}, ${percent(share)}`} /><span class="nowrap">${percent(share)}</span>`}
-      <span class="why">${words} per ${window === 'rolling' ? `${hours} h` : window}${end && html`, until <${Time} at=${end} />`}</span></td>
-    <td class="wide-only">${steps && html`<${BurnDown} steps=${steps} limit=${limit} id=${id} />`}</td>
-    <td class="wide-only">${hard === false ? 'warns' : 'refuses (429)'}</td>
-    <td class="number narrow-hidden"><${AdminButton} class="ghost" aria-label=${`Edit ${id}`} onClick=${() => ask('edit', { entity: 'budgets', record: budget })}>Edit</${AdminButton}>
+    <td><span class="nowrap"><${Meter} share=${spent / limit} label=${`${words}, ${percent(spent / limit)}`} />${percent(spent / limit)}</span>
+      <span class="why">${words} per ${window === 'rolling' ? `${hours} h` : window}</span>
+      <span class="why narrow-only">${paceText(budget)}; ${resets}</span></td>
+    <td class="medium-only"><${BurnDown} budget=${budget} /></td>
+    <td class="narrow-hidden nowrap"><span class=${isTooFast(budget) ? 'bad' : ''}>${paceText(budget)}</span><span class="why">${resets}</span></td>
+    <td class="wide-only">${hard === false ? 'warns' : 'refuses'}</td>
+    <td class="number medium-only"><${AdminButton} class="ghost" aria-label=${`Edit ${id}`} onClick=${() => ask('edit', { entity: 'budgets', record: budget })}>Edit</${AdminButton}>
       <${AdminButton} class="ghost" aria-label=${`Remove ${id}`} onClick=${() => ask('remove', { entity: 'budgets', id })}>Remove</${AdminButton}></td></tr>`
 }
 
-/** What is left, from the full budget down. */
-function BurnDown({ steps, limit, id }) {
-  let left = limit
-  const values = [limit]
-  for (const step of steps) {
-    left -= step
-    values.push(Math.max(0, left))
+const isTooFast = ({ used_up_at: at, left }) => at !== null || left === 0
+
+function paceText({ limit, left, projected, used_up_at: at, window }) {
+  if (left === 0) return 'used up'
+  if (at !== null) return `used up ${soon(at)}`
+  const share = projected / limit
+  const words = share > 0 && share < 0.01 ? 'less than 1 %' : percent(share)
+  return window === 'rolling' ? `${words} of the window` : `${words} by the end`
+}
+
+function resetText({ window, left, resets_at: at }) {
+  return window === 'rolling' && left > 0 ? 'bit by bit' : `resets ${soon(at)}`
+}
+
+/** A moment that is near: within a day as a time, else with its day. */
+function soon(at) {
+  const date = new Date(at)
+  if (date.getTime() - Date.now() < 60_000) return 'within a minute'
+  const time = date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' })
+  return date.toDateString() === new Date().toDateString() ? `at ${time}` : `${day(date)}, ${time}`
+}
+
+const chart = { width: 150, height: 36 }
+
+/** What is left over the window: so far, and on at the present rate. The pale line is an even pace. */
+function BurnDown({ budget }) {
+  const { id, limit, left, steps, step_seconds: step, projected, window } = budget
+  const [from, to] = [Date.parse(budget.window_start), Date.parse(budget.window_end)]
+  const now = Math.min(to, Math.max(from, Date.now()))
+  const x = (at) => (((at - from) / (to - from)) * chart.width).toFixed(1)
+  const y = (rest) => (1 + (1 - Math.max(0, rest) / limit) * (chart.height - 2)).toFixed(1)
+  let rest = limit
+  const points = [`${x(from)},${y(limit)}`]
+  for (const [index, spent] of steps.entries()) {
+    rest -= spent
+    points.push(`${x(Math.min(now, from + (index + 1) * step * 1000))},${y(rest)}`)
   }
-  const points = values.map(
-    (value, index) => `${(index * 120) / Math.max(1, values.length - 1)},${23 - (22 * value) / limit}`,
-  )
-  return html`<svg class="spark burn" viewBox="0 0 120 24" preserveAspectRatio="none" role="img" aria-label=${`${id}: ${percent(Math.max(0, left) / limit)} left`}>
-    <polyline points=${points.join(' ')} /></svg>`
+  const usedUp = budget.used_up_at && Date.parse(budget.used_up_at)
+  const ahead = usedUp ? [usedUp, 0] : [to, limit - projected]
+  return html`<svg class="burn" viewBox=${`0 0 ${chart.width} ${chart.height}`} data-tone=${isTooFast(budget) ? 'bad' : undefined} role="img"
+    aria-label=${`${id}: ${percent(left / limit)} left, ${paceText(budget)}, ${resetText(budget)}`}>
+    <line class="even" x1="0" y1=${y(limit)} x2=${chart.width} y2=${y(0)} />
+    <line class="floor" x1="0" y1=${y(0)} x2=${chart.width} y2=${y(0)} />
+    ${window !== 'rolling' && left > 0 && html`<line class="ahead" x1=${x(now)} y1=${y(left)} x2=${x(ahead[0])} y2=${y(ahead[1])} />`}
+    <polyline points=${points.join(' ')} />
+    <circle cx=${x(now)} cy=${y(left)} r="2.5" /></svg>`
 }
 
 const question = signal({ by: 'client', days: '30', measure: 'tokens' })
@@ -155,11 +148,13 @@ export function Usage() {
     ${data ? html`<${Shown} data=${data} by=${by} measure=${measure} days=${days} />` : problem.value === '' && html`<${Empty}>Loading ...</${Empty}>`}`
 }
 
+const oneDigit = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 })
+
 /** Lines of a chart that can still be told apart. */
 const shownLines = 5
 
 function Shown({ data: { data: lines, from, to }, by, measure, days }) {
-  if (lines.length === 0) return html`<${Empty}>Nobody used a model in this time.</${Empty}>`
+  if (lines.length === 0) return html`<${Empty}>No usage in this period.</${Empty}>`
   const [name, of] = measures[measure]
   const groups = Map.groupBy(lines, (line) => line[by] || '(none)')
   const rows = [...groups]
@@ -183,16 +178,21 @@ function Shown({ data: { data: lines, from, to }, by, measure, days }) {
   const series =
     rest.length === 0 ? top : [...top, { label: `${rows.length - shownLines} others`, values: along(rest) }]
   const all = totalOf(lines)
+  const digits = all.cost < 10 ? 4 : 2
+  const cost = new Intl.NumberFormat(undefined, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  })
   return html`<${Chart} key=${`${by} ${days} ${measure} ${series.map(({ label }) => label)}`} level="h2" title=${`${name} per ${step === 3_600 ? 'hour' : 'day'}`} figure=${`${amount(of(all))} in all since ${day(from)}`} series=${series} from=${start} step=${step} format=${amount} />
-    <section class="card" aria-label="Usage in numbers"><${Table} label=${`Usage by ${by}`} head=${[by[0].toUpperCase() + by.slice(1), ['Requests', 'number'], ['Failed', 'number narrow-hidden'], ['Prompt', 'number medium-only'], ['Cached', 'number wide-only'], ['Answer', 'number medium-only'], ['Busy s', 'number wide-only'], ['Cost', 'number narrow-hidden']]}>
+    <section class="card" aria-label="Usage in numbers"><${Table} label=${`Usage by ${by}`} head=${[by[0].toUpperCase() + by.slice(1), ['Requests', 'number'], ['Failed', 'number narrow-hidden'], ['Prompt', 'number'], ['Cached', 'number wide-only'], ['Answer', 'number'], ['Busy s', 'number wide-only'], ['Cost', 'number narrow-hidden']]}>
       <tbody>${[...rows, { key: 'All', total: all }].map(
         ({
           key,
           total,
-        }) => html`<tr key=${key}><th scope="row"><span class="cut">${key}</span></th><td class="number">${whole(total.requests)}</td>
-          <td class="number narrow-hidden">${failures(total.errors, total.requests)}</td><td class="number medium-only">${compact(total.prompt_tokens)}</td>
-          <td class="number wide-only">${compact(total.cached_tokens)}</td><td class="number medium-only">${compact(total.completion_tokens)}</td>
-          <td class="number wide-only">${amount(total.busy_seconds)}</td><td class="number narrow-hidden">${amount(total.cost)}</td></tr>`,
+        }) => html`<tr key=${key} class=${key === 'All' ? 'total' : undefined}><th scope="row"><span class="cut">${key}</span></th><td class="number">${whole(total.requests)}</td>
+          <td class="number narrow-hidden">${failures(total.errors, total.requests)}</td><td class="number">${compact(total.prompt_tokens)}</td>
+          <td class="number wide-only">${compact(total.cached_tokens)}</td><td class="number">${compact(total.completion_tokens)}</td>
+          <td class="number wide-only">${oneDigit.format(total.busy_seconds)}</td><td class="number narrow-hidden">${cost.format(total.cost)}</td></tr>`,
       )}</tbody></${Table}></section>`
 }
 

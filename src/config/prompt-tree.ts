@@ -52,7 +52,7 @@ async function readFolder(walk: Walk, prefix: string, above: readonly string[]):
   for (const name of (await readdir(folder)).sort()) {
     if (name.startsWith('.')) continue
     if (walk.entries++ === maxEntries)
-      walk.errors.push(`holds over ${maxEntries} files; the rest is not read`)
+      walk.errors.push(`contains more than ${maxEntries} files; the others are ignored`)
     if (walk.entries > maxEntries) return
     if (name.endsWith(suffix)) walk.onPath(join(walk.directory, prefix, name))
     try {

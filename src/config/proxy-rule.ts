@@ -29,7 +29,7 @@ export function proxyRule({ upstreamProxy, upstreamNoProxy }: ProxySettings): Pr
 export function proxyErrors({ upstreamProxy, upstreamNoProxy, allowLinkLocal }: ProxySettings): string[] {
   const errors: string[] = []
   const error = upstreamProxy === '' ? undefined : proxyUrlError(upstreamProxy, allowLinkLocal)
-  if (error !== undefined) errors.push(`LLM_ROUTER_UPSTREAM_PROXY: its value ${error}`)
+  if (error !== undefined) errors.push(`LLM_ROUTER_UPSTREAM_PROXY: the value ${error}`)
   for (const entry of upstreamNoProxy)
     if (!isExemption(entry))
       errors.push(

@@ -209,7 +209,7 @@ async function verdictOf<Snapshot>(
   try {
     return await taker.prepare(snapshot)
   } catch (error) {
-    return [`cannot be looked at: ${error instanceof Error ? error.message : error}`]
+    return [`cannot be read: ${error instanceof Error ? error.message : error}`]
   }
 }
 

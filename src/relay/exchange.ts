@@ -10,6 +10,9 @@ import type { RequestTrace } from './trace.ts'
 
 export type ExchangeOutcome = 'success' | 'client_error' | 'error' | 'truncated' | 'client_gone'
 
+/** `bypass`: the answer was neither looked for nor kept. */
+export type CacheOutcome = 'hit' | 'miss' | 'bypass'
+
 /** What the log and the metrics record of one request when it is over. */
 export interface ExchangeRecord {
   id: string
@@ -51,6 +54,8 @@ export interface ExchangeRecord {
   auto?: { by: string; model: string } | undefined
   /** What processors did; undefined where none applied. */
   processed?: ProcessedContent | undefined
+  /** What the cache of answers did; undefined where none applied. */
+  cache?: CacheOutcome | undefined
   error: RouterError | undefined
   requestBytes: number
   responseBytes: number
@@ -118,6 +123,8 @@ export class Exchange {
   auto: { by: string; model: string } | undefined
   /** What processors did; undefined while none has. */
   processed: ProcessedContent | undefined
+  /** What the cache of answers did; undefined where none applies. */
+  cache: CacheOutcome | undefined
   trace: RequestTrace | undefined
   /** Its position among the open exchanges. */
   index = 0

@@ -3,18 +3,18 @@ import type { Operation } from './provider.ts'
 
 /** The groups of endpoints in the API documentation, in the order of its page. */
 export const docsTags = {
-  OpenAI: 'For OpenAI clients: chat, Responses, the older completions, embeddings.',
+  OpenAI: 'For OpenAI clients: chat completions, Responses, legacy completions, embeddings.',
   Anthropic: 'For Anthropic clients.',
   Gemini: 'For Gemini clients.',
   Ollama: 'For Ollama clients.',
-  'LM Studio': "LM Studio's own paths: OpenAI's requests, with answers that tell more.",
-  Models: 'Which models there are, in the form of each dialect.',
-  Forwarded: 'Requests that go to a server as they are, but for the name of the model.',
-  'Text endpoints': 'Ready-made text work with prompts of the library.',
-  Operation: 'For those who run the router.',
-  Administration: 'Clients, groups, keys and usage in the database; changes take the role admin.',
-  Extensions: 'Added by the modules of LLM_ROUTER_EXTENSIONS.',
-  'Other paths': 'The same endpoints once more, at the other paths that clients use.',
+  'LM Studio': "LM Studio's own paths: OpenAI's requests, with additional statistics.",
+  Models: 'Model lists in the format of each dialect.',
+  Forwarded: 'Requests that are forwarded unchanged except for the model name.',
+  'Text endpoints': 'Ready-made text tasks with prompts from the library.',
+  Operation: 'For operators.',
+  Administration: 'Clients, groups, keys and usage in the database; changes require the role admin.',
+  Extensions: 'Added by the modules in LLM_ROUTER_EXTENSIONS.',
+  'Other paths': 'The same endpoints at alternative paths that clients use.',
 } as const
 
 /** One form of a successful answer. */

@@ -13,6 +13,8 @@ declare module 'fastify' {
     role?: Role
     /** Needs no key on any port: files of the page that asks for one. */
     open?: true
+    /** A page for people, though not for operators alone: a session opens it, and a browser without one is asked to sign in. */
+    page?: true
     /** Its answer goes on: a browser's cookie is only taken from a page of this router. */
     live?: true
     /** Form of its errors where no dialect gives it: RFC 9457. */

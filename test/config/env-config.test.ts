@@ -378,9 +378,9 @@ test('Redis is a server, a cluster or what Sentinels name; a wrong address is re
     'redis://:secret%zz@h': /not percent-encoded correctly/,
     'redis://secret/x': /database is not a number from 0 to 65535/,
     'redis://secret/1/2': /database is not a number/,
-    'redis://secret,b/1': /a cluster has database 0 only/,
-    'redis+cluster://secret/2': /a cluster has database 0 only/,
-    'redis+sentinel://secret:26379': /names no master: redis\+sentinel:\/\/host1/,
+    'redis://secret,b/1': /a cluster only has database 0/,
+    'redis+cluster://secret/2': /a cluster only has database 0/,
+    'redis+sentinel://secret:26379': /lacks the name of the master: redis\+sentinel:\/\/host1/,
     'redis+sentinel://secret:26379/m/x': /database is not a number/,
     'redis+sentinel://secret:26379/m?db=1': /percent-encode/,
   }
@@ -392,7 +392,7 @@ test('Redis is a server, a cluster or what Sentinels name; a wrong address is re
     assert.doesNotMatch(faults[0] ?? '', /sec/, url)
   }
   assert.deepEqual(faultsOf({ LLM_ROUTER_REDIS_URL: 'redis://a,b', LLM_ROUTER_REDIS_DB: '1' }), [
-    'LLM_ROUTER_REDIS_DB: a cluster has database 0 only',
+    'LLM_ROUTER_REDIS_DB: a cluster only has database 0',
   ])
 })
 
@@ -545,9 +545,9 @@ test('masking needs a secret with several hosts, and an address for its service'
 
 test('an operator key is never shown, and a short one is told', () => {
   const faults = faultsOf({ LLM_ROUTER_ADMIN_KEY: 'hunter2 hunter2' })
-  assert.match(faults.join(), /^LLM_ROUTER_ADMIN_KEY: its value is not a key of visible ASCII/)
+  assert.match(faults.join(), /^LLM_ROUTER_ADMIN_KEY: the value is not a key of visible ASCII/)
   const { warnings } = loadConfig({ LLM_ROUTER_ADMIN_KEY: 'hunter2' })
-  assert.match(warnings.join(), /^LLM_ROUTER_ADMIN_KEY: under 20 characters/)
+  assert.match(warnings.join(), /^LLM_ROUTER_ADMIN_KEY: a key of fewer than 20 characters/)
   assert.doesNotMatch(`${faults}${warnings}`, /hunter2/)
   assert.deepEqual(loadConfig({ LLM_ROUTER_ADMIN_KEY: 'k'.repeat(20) }).warnings, [])
 })
@@ -558,7 +558,10 @@ test('client keys that were asked for and cannot be had stop the start', () => {
   assert.match(faultsOf(auth).join(), /^LLM_ROUTER_AUTH_ENABLED: LLM_ROUTER_AUTH_MEMORY_SEED_FILE must name/)
   for (const store of ['redis', 'vault']) {
     const faults = faultsOf({ ...auth, ...file, LLM_ROUTER_AUTH_KEY_STORE: store })
-    assert.match(faults.join(), new RegExp(`^LLM_ROUTER_AUTH_KEY_STORE: keys are not kept in "${store}"`))
+    assert.match(
+      faults.join(),
+      new RegExp(`^LLM_ROUTER_AUTH_KEY_STORE: this router does not store keys in "${store}"`),
+    )
   }
   assert.match(faultsOf({ LLM_ROUTER_AUTH_ENABLED: 'enabled' }).join(), /"enabled" is not one of: true/)
   assert.match(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { freePort } from '../helpers/free-port.ts'
 import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { sqliteUrl } from '../teams/team-house.ts'
 import { openEvents } from './event-reader.ts'
 import { operator, operatorKey } from './fleet.ts'
 
@@ -80,6 +81,23 @@ test('a browser without a session is asked for a key, whose cookie opens pages a
   // Another site's page gets nothing by the cookie that the browser sends with its requests.
   const other = await get(`${router.url}/api/events`, { cookie, 'sec-fetch-site': 'cross-site' })
   assert.ok(other.status === 403 || other.status === 401)
+})
+
+test('with client keys, the links of the console to the API documentation open for whoever is signed in', async (t) => {
+  const env = {
+    LLM_ROUTER_ADMIN_KEY: operatorKey,
+    LLM_ROUTER_AUTH_ENABLED: '1',
+    LLM_ROUTER_DATABASE_URL: sqliteUrl(t),
+  }
+  const router = await startRouter({ models, env })
+  t.after(() => router.close())
+  const asked = await get(`${router.url}/docs`)
+  assert.deepEqual([asked.status, asked.headers.get('content-type')], [401, 'text/html; charset=utf-8'])
+  assert.equal((await get(`${router.url}/docs`, { accept: '*/*' })).status, 401)
+  const signIn = await fetch(`${router.url}/api/session`, { method: 'POST', headers: operator })
+  const cookie = (signIn.headers.getSetCookie()[0] ?? '').split(';')[0] ?? ''
+  for (const path of ['/api/docs', '/docs', '/docs/start.js', '/docs/scalar.js', '/api/openapi.json'])
+    assert.equal((await get(router.url + path, { cookie })).status, 200, path)
 })
 
 test('where nobody can sign in, the console is open as the status is', async (t) => {

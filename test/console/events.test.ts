@@ -103,7 +103,14 @@ function busyStatus(targets: number, second: number): Status {
       {
         ...{ name: 'm', strategy: 'balanced', waiting: 0, refused_per_minute: 0, panic: false },
         targets: Array.from({ length: targets }, (_none, index) => ({
-          ...{ id: `gpu-${index}`, type: 'vllm', state: 'up', breaker: 'closed', retry_in_seconds: 0 },
+          ...{
+            id: `gpu-${index}`,
+            server: `gpu-${index}`,
+            type: 'vllm',
+            state: 'up',
+            breaker: 'closed',
+            retry_in_seconds: 0,
+          },
           ...{ since: '2026-01-01T00:00:00.000Z', in_flight: second % 7, uses: second + index },
           ...{ requests_per_minute: second, failed_per_minute: 0, failure_rate: 0, weight: 1, context: 4096 },
           ...{ first_content_ms: 100 + second, last_errors: [] },

@@ -131,7 +131,7 @@ test('a full queue is a problem, and so are the requests that it refuses', async
   )
 })
 
-test('the certificate that the router shows to a server is reported before it ends', async (t) => {
+test('the client certificate for a server is reported before it ends', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'llm-router-certificate-'))
   t.after(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'cert.pem'), expiredPair.cert)
@@ -150,7 +150,7 @@ test('the certificate that the router shows to a server is reported before it en
   t.after(() => router.close())
   assert.deepEqual(
     (await problemsOf(router.url)).map(({ severity, text }) => [severity, text]),
-    [['error', 'The certificate that the router shows to dgx6 has expired']],
+    [['error', 'The client certificate for dgx6 has expired']],
   )
 })
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FormatRegistry, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
@@ -123,6 +125,31 @@ test('prompts are listed with their texts and rendered with variables', async (t
   assert.equal(await statusOf(`id=${encodeURIComponent(prompt.id)}&variables=%5B1%5D`), 400)
 })
 
+test('a prompt that came with the router says so, also in a directory of prompts, and a changed one does not', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'llm-router-library-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  cpSync(join(import.meta.dirname, '../../resources/prompts'), folder, { recursive: true })
+  writeFileSync(join(folder, 'builtin/system/en/translate.prompt'), 'Translate this.')
+  writeFileSync(join(folder, 'own.prompt'), 'Own.')
+  const models = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
+  for (const [directory, others] of [
+    ['resources/prompts', []],
+    [folder, ['builtin/system/en/translate', 'own']],
+  ] as const) {
+    const router = await start(t, models, { LLM_ROUTER_PROMPTS_DIR: directory })
+    const { prompts } = await read<{ prompts: { id: string; shipped: boolean }[] }>(
+      router.url,
+      '/prompts/library',
+      operator,
+    )
+    assert.ok(prompts.length > 2)
+    assert.deepEqual(
+      prompts.filter(({ shipped }) => !shipped).map(({ id }) => id),
+      others,
+    )
+  }
+})
+
 test('a confirmation says what an action will do', async (t) => {
   const { router } = await sickFleet(t)
   const effectOf = (query: string) => get<Effect>(router.url, `/effects?${query}`, EffectSchema)
@@ -130,7 +157,7 @@ test('a confirmation says what an action will do', async (t) => {
   assert.deepEqual([drain.in_flight, drain.waiting, drain.needs_force], [1, 1, true])
   assert.equal(
     drain.text,
-    'saturated finishes 1 running request and gets no new ones. It is the last usable server of saturated: all its requests will fail or wait.',
+    'saturated finishes 1 running request and gets no new ones. It is the last usable server of saturated: all requests for it will fail or wait.',
   )
   const spare = await effectOf('action=drain&target=rejecting')
   assert.deepEqual([spare.needs_force, spare.models[0]?.usable_after], [false, 1])

@@ -5,7 +5,7 @@ import type { Status, TargetStatus } from '../../src/sdk/status.ts'
 
 function target(more: Partial<TargetStatus> = {}): TargetStatus {
   return {
-    ...{ id: 'box', type: 'vllm', state: 'up', breaker: 'closed', retry_in_seconds: 0 },
+    ...{ id: 'box', server: 'box', type: 'vllm', state: 'up', breaker: 'closed', retry_in_seconds: 0 },
     ...{ in_flight: 0, uses: 0, requests_per_minute: 0, failed_per_minute: 0 },
     ...{ failure_rate: 0, weight: 1, context: 0, since: '2026-01-01T00:00:00.000Z' },
     last_errors: [],

@@ -20,7 +20,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
   for (const [fault, ...args] of [
     ['gracePeriodSeconds must be over', '--set', 'shutdown.gracePeriodSeconds=30'],
     [
-      'one of the two must go',
+      'set only one of them',
       '--set',
       'modelsConfigFrom.name=x',
       '--set',
@@ -34,7 +34,7 @@ describe('helm and the chart', { skip: missing('helm') }, () => {
     ['ingress.hosts: empty', '--set', 'ingress.enabled=true'],
     ['httpRoute.parentRefs: empty', '--set', 'httpRoute.enabled=true'],
     ['auth.keysFrom.name', '--set', 'auth.enabled=true'],
-    ['one of the two must go', '--set', 'auth.enabled=true,auth.keysFrom.name=x,auth.keys.keys[0].id=a'],
+    ['set only one of them', '--set', 'auth.enabled=true,auth.keysFrom.name=x,auth.keys.keys[0].id=a'],
     ['requests would not be authenticated', '--set', 'auth.keysFrom.name=x'],
     ['database.urlFrom has no effect', '--set', 'database.urlFrom.name=x'],
     ['auth.sessionSecretFrom.name', '--set', 'auth.enabled=true,database.urlFrom.name=x'],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
+import { BudgetStandingSchema } from '../../src/sdk/budget-standing.ts'
 import { bearer } from '../helpers/keys-file.ts'
 import { type Postgres, startPostgres } from '../helpers/postgres.ts'
 import { eventually, openTeam, sqliteUrl, type TeamHouse } from './team-house.ts'
@@ -86,6 +87,53 @@ for (const [store, urlOf] of Object.entries(stores)) {
       ] as const)
         seen.push((await house.chat(key, model)).status)
       assert.deepEqual(seen, [200, 429, 200, 200, 429, 429])
+    })
+
+    test('an operator reads what was spent of each budget, when it resets and where the present rate leads', async (t) => {
+      const house = await open(t)
+      const key = await house.newKey('alice', {})
+      await budget(house, 'ten', { client: 'alice', limit: 10 })
+      await budget(house, 'fast', { client: 'alice', limit: 4, window: 'month' })
+      await budget(house, 'hour', { client: 'alice', limit: 100, window: 'rolling', hours: 1 })
+      await budget(house, 'idle', { client: 'alice', model: 'large', limit: 10 })
+      for (let count = 0; count < 3; count++) assert.equal((await house.chat(key)).status, 200)
+      const read = async (id: string) => (await house.admin('GET', `/budgets/${id}`)).body
+      await eventually(async () => (await read('ten')).spent === 3)
+      const { body } = await house.admin('GET', '/budgets')
+      assert.deepEqual(
+        body.data.map(({ id, spent, left }: Record<string, unknown>) => [id, spent, left]),
+        [
+          ['fast', 3, 1],
+          ['hour', 3, 97],
+          ['idle', 0, 10],
+          ['ten', 3, 7],
+        ],
+      )
+      const ten = await read('ten')
+      const tomorrow = new Date(new Date().setUTCHours(24, 0, 0, 0)).toISOString()
+      assert.deepEqual([ten.window_end, ten.resets_at], [tomorrow, tomorrow])
+      assert.equal(Date.parse(tomorrow) - Date.parse(ten.window_start), 86_400_000)
+      assert.equal(
+        ten.steps.reduce((sum: number, each: number) => sum + each, 0),
+        3,
+      )
+      assert.ok(ten.steps.length <= 62 && ten.step_seconds * ten.steps.length >= 3, ten.step_seconds)
+      assert.ok(ten.projected >= 3, ten.projected)
+      const idle = await read('idle')
+      assert.deepEqual([idle.projected, idle.used_up_at], [0, null])
+      const hour = await read('hour')
+      assert.deepEqual([hour.used_up_at, hour.projected >= 3], [null, true])
+      const members = Object.keys(BudgetStandingSchema.properties)
+      assert.deepEqual(
+        members.filter((name) => !(name in hour)),
+        [],
+      )
+      // Used up, there is nothing to project: it resets.
+      assert.equal((await house.chat(key)).status, 200)
+      await eventually(async () => (await read('fast')).left === 0)
+      assert.equal((await read('fast')).used_up_at, null)
+      // What is read is not written back.
+      assert.equal((await house.admin('PATCH', '/budgets/ten', { spent: 0 })).status, 400)
     })
 
     test('a new budget counts what was used in its window already', async (t) => {

@@ -52,9 +52,16 @@ test('a key is exchanged for a cookie that scripts, other sites and client endpo
       401,
       path,
     )
-  for (const path of ['/v1/models', '/api/tags', '/openapi.json', '/unknown'])
+  for (const path of ['/v1/models', '/api/tags', '/unknown'])
     assert.equal(await statusOf(router.url + path, { headers: { cookie } }), 401, path)
-  for (const path of ['/ui', '/api/status', '/api/admin/clients'])
+  for (const path of [
+    '/ui',
+    '/api/status',
+    '/api/admin/clients',
+    '/docs',
+    '/docs/scalar.js',
+    '/openapi.json',
+  ])
     assert.equal(await statusOf(router.url + path, { headers: { cookie } }), 200, path)
 })
 

@@ -79,6 +79,7 @@ function buildTarget(
         : ids.endpointId(placed, alias, endpoint.name),
     model: alias,
     ...(endpoint.name === undefined || server === undefined ? {} : { server: server.id }),
+    ...serverNameOf(server?.id ?? (url && ids.nameOfHost(url.host))),
     type,
     upstreamModel,
     profile: profileFor({ type: type.name, upstreamModel, hostname: url?.hostname ?? '' }, provider.profile),
@@ -104,6 +105,10 @@ function buildTarget(
     ...(host === undefined ? {} : { rootPath: healthUrl(host, '') }),
     ...healthOf(type, host, provider.health_check),
   }
+}
+
+function serverNameOf(name: string | undefined): Pick<Target, 'serverName'> {
+  return name === undefined ? {} : { serverName: name }
 }
 
 function connectionTo(
@@ -293,7 +298,7 @@ function healthOf(
 function readInputSize(value: unknown, path: string, warnings: string[]): number {
   const size = numberOf(value ?? 0)
   if (typeof size === 'number' && size >= 0 && Number.isFinite(size)) return Math.floor(size)
-  warnings.push(`${path}.input_size: not a number of 0 or more; taken as unknown`)
+  warnings.push(`${path}.input_size: not a number of 0 or more; treated as unknown`)
   return 0
 }
 

@@ -4,7 +4,7 @@ import { fillMissing, translateDefaults } from '../shared/defaults.ts'
 import type { SamplingTable } from '../shared/sampling.ts'
 import { nameIn, objectIn } from './members.ts'
 
-const absent = 'Gemini does not have it'
+const absent = 'not supported by Gemini'
 /** Gemini API reference, `GenerationConfig.stopSequences`. */
 const mostStops = 5
 
@@ -13,7 +13,7 @@ export const sampling = {
   maxTokens: { names: ['maxOutputTokens', 'max_output_tokens'] },
   temperature: {
     names: ['temperature'],
-    range: { fit: (temperature) => Math.min(temperature, 2), why: 'Gemini has none above 2' },
+    range: { fit: (temperature) => Math.min(temperature, 2), why: 'Gemini does not accept values above 2' },
   },
   topP: { names: ['topP', 'top_p'] },
   topK: { names: ['topK', 'top_k'] },

@@ -53,5 +53,5 @@ export function effortOn(
   if (level === undefined && wanted === 'none') return { level }
   if (level === undefined) return { level, why: 'the upstream has no levels of reasoning' }
   if (wanted !== 'none') return { level }
-  return { level, why: 'the upstream cannot switch reasoning off; its lowest level was asked for' }
+  return { level, why: 'the upstream cannot disable reasoning; its lowest level was requested' }
 }

@@ -80,7 +80,7 @@ function readField<Field extends SamplingField>(
   }
 }
 
-const unknownField = 'the upstream does not know it'
+const unknownField = 'not supported by the upstream'
 
 export interface WriteSamplingOptions {
   flavour: Flavour

@@ -5,7 +5,7 @@ import { RouterError } from '../../sdk/errors.ts'
 import { addressBlock, clientAddress } from './client-address.ts'
 import { FailedLogins } from './failed-logins.ts'
 import type { Keys } from './keys-file.ts'
-import { isForOperators, isSafe } from './operator-proof.ts'
+import { isForPeople, isSafe } from './operator-proof.ts'
 import { isFromOwnPage } from './sessions/origin.ts'
 import type { Sessions } from './sessions/sessions.ts'
 
@@ -50,12 +50,12 @@ export function createAuthenticator(
   }
 }
 
-/** Sessions count where operators look and nowhere else, and never beside a key. */
+/** Sessions count where operators look and on pages, nowhere else, and never beside a key. */
 export function usesSession(request: FastifyRequest, sessions: Sessions): boolean {
   return (
     presentedKey(request.headers) === undefined &&
     !request.is404 &&
-    isForOperators(request.routeOptions.config) &&
+    isForPeople(request.routeOptions.config) &&
     sessions.isSent(request)
   )
 }
@@ -74,7 +74,7 @@ function sessionClient(
   }
   const needsOrigin = !isSafe(request.method) || request.routeOptions.config.live
   if (needsOrigin && !isFromOwnPage(request, app.config.publicUrl))
-    return new RouterError('forbidden', 'A session is only accepted from a page of this router', {
+    return new RouterError('forbidden', "A session is accepted only from the router's own pages", {
       code: 'origin_not_allowed',
     })
   request.session = found.session

@@ -166,7 +166,7 @@ async function readClientKeys(app: FastifyInstance, env: AuthOptions['env']): Pr
       if (ids.has(id))
         app.log.warn(
           { client: id },
-          'the keys file and the database have a client of this id: they share its limits',
+          'the keys file and the database both have a client with this id; they share its limits',
         )
   }
   warnOfTwins()
@@ -233,7 +233,7 @@ function requireKeys(
   app.addHook('onReady', async () => {
     for (const { id, models, mayUse } of keys.clients())
       if (models && !app.models.listed().some(({ alias }) => mayUse(alias)))
-        app.log.warn({ client: id }, 'this key may use no model')
+        app.log.warn({ client: id }, 'this key may not use any model')
   })
   return async (request, cost) => {
     const { client } = request

@@ -123,7 +123,7 @@ function withoutAddressesIn(delta: StatusDelta): StatusDelta {
     ...delta,
     models: delta.models.map((model) =>
       model.targets
-        ? { ...model, targets: model.targets.map(({ address: _address, ...target }) => target) }
+        ? { ...model, targets: model.targets.map(({ address: _address, host: _host, ...target }) => target) }
         : model,
     ),
   }

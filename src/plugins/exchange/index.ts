@@ -176,6 +176,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     unknownReason: exchange.unknownReason,
     auto: exchange.auto,
     processed: exchange.processed,
+    cache: exchange.cache,
     error: exchange.error,
     requestBytes: bytesOf(request),
     responseBytes: exchange.bodyBytes || Number(reply.getHeader('content-length') ?? 0),

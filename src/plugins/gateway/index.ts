@@ -89,7 +89,9 @@ export default fp(
             ? restoringClient(answered, processing, formOf(given.dialect))
             : answered
           const services = servicesOf(request)
-          await answerChat(client, end, only === undefined ? services : pinned(services, only))
+          const cache = only === undefined ? app.answerCache.begin(request, reply, given.model) : undefined
+          if (cache) await cache.chat(client, end, services)
+          else await answerChat(client, end, only === undefined ? services : pinned(services, only))
         } catch (thrown) {
           if (!endWithError(given, request, keepAlive, thrown)) throwUnlessSent(reply, thrown)
         }
@@ -133,6 +135,7 @@ export default fp(
       'busy',
       'processors',
       'retrieval',
+      'answer-cache',
     ],
   },
 )

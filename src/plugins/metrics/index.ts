@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { endpointPaths } from '../../lib/endpoint-paths.ts'
 import type { EndpointDocs } from '../../sdk/endpoint-docs.ts'
 import { RouterError } from '../../sdk/errors.ts'
+import { recordCache } from './cache.ts'
 import { metricsText } from './cluster.ts'
 import { exposeEngines } from './engines.ts'
 import { TargetLabels } from './labels.ts'
@@ -39,6 +40,7 @@ export default fp(
     const labels = targetLabels(app)
     app.exchanges.onEnd(recordRequests(app))
     app.exchanges.onEnd(recordProcessors(app))
+    app.exchanges.onEnd(recordCache(app))
     const both = [recordModels(app, labels), recordUsage(app, labels)]
     if (app.config.authEnabled) both.push(recordClients(app))
     for (const record of both) {
@@ -73,6 +75,7 @@ export default fp(
       'admission',
       'admin-port',
       'models',
+      'answer-cache',
       'balancer',
       'health',
       'engines',

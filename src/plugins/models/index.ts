@@ -81,6 +81,7 @@ export default fp(
     let table = tableOf(models, aliases)
     app.processors.use(first.compiled)
     app.retrieval.use(first.retrievals)
+    app.answerCache.use(first.processors, models)
     const loading: ConfigLoading = {
       ...{ version, at: new Date(), warnings: warningsOf(first), autoModel: first.autoModel },
       reloads: { success: 0, failure: 0 },
@@ -103,6 +104,7 @@ export default fp(
       table = tableOf(next, loaded.aliases)
       app.processors.use(loaded.compiled)
       app.retrieval.use(loaded.retrievals)
+      app.answerCache.use(loaded.processors, next)
       if (isReload) Object.assign(loading, { version: loaded.version, at: new Date() })
       loading.warnings = warningsOf(loaded)
       // What it has learned is kept where nothing has changed.
@@ -112,7 +114,18 @@ export default fp(
     }
     feed.serve(taker(app, { load, take, first }))
   },
-  { name: 'models', dependencies: ['config', 'registries', 'processors', 'retrieval', 'extensions', 'reload'] },
+  {
+    name: 'models',
+    dependencies: [
+      'config',
+      'registries',
+      'processors',
+      'retrieval',
+      'answer-cache',
+      'extensions',
+      'reload',
+    ],
+  },
 )
 
 /** The models are already in use, so a failing listener must not keep the others from being called. */
@@ -233,7 +246,7 @@ function taker(app: FastifyInstance, { load, take, first }: TakerOptions): Confi
       reloads.failure++
       const [first = '', ...more] = errors
       const rest = more.length > 0 ? ` (and ${more.length} more)` : ''
-      app.log.error({ errors }, `${first}${rest}; the models in use stay in force`)
+      app.log.error({ errors }, `${first}${rest}; the models in use stay in effect`)
     },
   }
 }

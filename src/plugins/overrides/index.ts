@@ -13,6 +13,8 @@ declare module 'fastify' {
       servedOnlyBy(targetId: string): readonly Model[]
       drain(targetId: string, on: boolean, by: string): Promise<void>
       reset(targetId: string, by: string): Promise<void>
+      /** Whether there is a Redis that does not answer: what is set holds on this host alone. */
+      isRedisAway(): boolean
       /** null: the configured weight. */
       setWeight(model: string, targetId: string, weight: number | null, by: string): Promise<void>
     }
@@ -66,6 +68,7 @@ export default fp(
         }),
       drain: (target, value, by) => store.set({ kind: 'drain', target, value, by }),
       reset: (target, by) => store.set({ kind: 'reset', target, value: null, by }),
+      isRedisAway: () => store.isAway,
       setWeight: (model, target, value, by) => store.set({ kind: 'weight', model, target, value, by }),
     })
     app.addHook('onClose', async () => store.close())

@@ -54,7 +54,17 @@ export default fp(
   },
   {
     name: 'problems',
-    dependencies: ['config', 'reload', 'models', 'status', 'budgets', 'directory', 'shedding', 'drain'],
+    dependencies: [
+      'config',
+      'reload',
+      'models',
+      'status',
+      'budgets',
+      'directory',
+      'overrides',
+      'shedding',
+      'drain',
+    ],
   },
 )
 

@@ -7,7 +7,7 @@ export interface PromptEntry {
   readonly language: string | undefined
   /** Names of the placeholders that {@link PromptLibrary.render} replaces, without `##`. */
   readonly placeholders: readonly string[]
-  /** Whether the prompt was shipped with the router rather than read from the operator's directory. */
+  /** Whether it came with the router, also where the operator's directory has the same text. */
   readonly shipped: boolean
 }
 
@@ -43,20 +43,21 @@ export class PromptLibrary {
   #own: PromptsById | undefined
 
   constructor({ shipped, defaultLanguage, warn }: PromptLibraryOptions) {
-    this.#shipped = promptsById(shipped, true)
+    this.#shipped = promptsById(shipped, shipped)
     this.#defaultLanguage = normalLanguage(defaultLanguage) ?? 'en'
     this.#warn = warn
   }
 
   /** Replaces all of the operator's prompts atomically and calls the listeners. */
   replace(texts: ReadonlyMap<string, string>): void {
-    this.#own = promptsById(texts, false)
+    const shipped = new Map(Array.from(this.#shipped, ([id, { text }]) => [id, text]))
+    this.#own = promptsById(texts, shipped)
     this.#warned.clear()
     for (const listener of this.#listeners) {
       try {
         listener()
       } catch (error) {
-        this.#warn(`a listener to the prompts failed: ${error instanceof Error ? error.message : error}`)
+        this.#warn(`a listener for prompt changes failed: ${error instanceof Error ? error.message : error}`)
       }
     }
   }
@@ -89,7 +90,8 @@ export class PromptLibrary {
     if (name === undefined) return this.#own?.get(id) ?? this.#shipped.get(id)
     const wanted = normalLanguage(language) ?? this.#defaultLanguage
     const prompt = this.#nearest(name, [wanted, this.#defaultLanguage, 'en'])
-    const asAsked = prompt?.language === wanted && (this.#own === undefined || !prompt.shipped)
+    const asAsked =
+      prompt?.language === wanted && (this.#own === undefined || this.#own.get(prompt.id) === prompt)
     if (prompt && !asAsked) this.#warnOnce(idOf(wanted, name), prompt)
     return prompt
   }
@@ -130,11 +132,14 @@ export function normalLanguage(language: string | null | undefined): string | un
   return /^[a-z]{2,8}(?![a-z0-9])/.exec(tag)?.[0] ?? 'und'
 }
 
-function promptsById(texts: ReadonlyMap<string, string>, shipped: boolean): PromptsById {
+function promptsById(texts: ReadonlyMap<string, string>, shipped: ReadonlyMap<string, string>): PromptsById {
   return new Map(
     Array.from(texts, ([id, text]) => {
       const placeholders = placeholdersIn(text)
-      return [id, { id, language: splitId(id)?.language, text, placeholders, shipped }]
+      return [
+        id,
+        { id, language: splitId(id)?.language, text, placeholders, shipped: shipped.get(id) === text },
+      ]
     }),
   )
 }

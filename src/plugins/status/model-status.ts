@@ -32,6 +32,8 @@ export function modelStatus(
     return {
       id: target.id,
       type: target.type.name,
+      server: target.serverName ?? target.id,
+      ...hostOf(target),
       ...addressOf(target),
       ...{ state, since },
       ...reasons(health),
@@ -77,6 +79,10 @@ function placesOf(app: FastifyInstance, target: Target): Pick<TargetStatus, 'pla
 
 function engineOf(signals: EngineSignals | undefined): Pick<TargetStatus, 'engine'> {
   return signals ? { engine: engineStatus(signals) } : {}
+}
+
+function hostOf({ origin }: Target): Pick<TargetStatus, 'host'> {
+  return origin === '' ? {} : { host: origin.slice(origin.indexOf('//') + 2) }
 }
 
 function addressOf({ connection }: Target): Pick<TargetStatus, 'address'> {

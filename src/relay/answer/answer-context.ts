@@ -20,7 +20,7 @@ export class ClientAnswerContext implements AnswerContext {
   }
 
   get id(): string {
-    this.#id ??= randomBytes(12).toString('hex')
+    this.#id ??= this.#request.answerId ?? randomBytes(12).toString('hex')
     return this.#id
   }
 

@@ -60,7 +60,7 @@ function modelMember({ type, upstreamModel }: Target): Record<string, unknown> {
 }
 
 /** Why a member of `drop_params` is not sent. */
-const droppedByOperator = 'drop_params of the provider names it'
+const droppedByOperator = 'listed in drop_params of the provider'
 
 function reportDropped({ members }: JsonScan, { dropParams }: Target, drop: Drop): void {
   if (dropParams.length === 0) return

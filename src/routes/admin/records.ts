@@ -1,10 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { BudgetStandingSchema } from '../../sdk/budget-standing.ts'
 import { type EntityName, entityNames, IdSchema, recordNouns, recordSchemas } from '../../sdk/directory.ts'
 import { type EndpointDocs, json } from '../../sdk/endpoint-docs.ts'
 
 export const ListQuerySchema = Type.Object({
-  cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the page before.' })),
+  cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next_cursor` of the previous page.' })),
   limit: Type.Integer({ minimum: 1, maximum: 1_000, default: 100, description: 'Length of a page.' }),
 })
 
@@ -44,6 +46,18 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
       created_at: Type.String(),
       updated_at: Type.String(),
     })
+    // What is read of a budget says where it stands, too.
+    const shown =
+      entity === 'budgets'
+        ? Type.Object({ ...record.properties, ...BudgetStandingSchema.properties })
+        : record
+    const standings = async (
+      request: FastifyRequest,
+      ids: readonly string[],
+    ): Promise<Record<string, object>> =>
+      entity === 'budgets'
+        ? await administration.run(request, 'standings', { ids, zone: app.config.timeZone })
+        : {}
     const path = { id: { name: 'id', description: `Id of the ${noun}.` } }
     const docs = (id: string, summary: string, more: Partial<EndpointDocs> = {}): EndpointDocs => ({
       id: `${id}${noun[0]?.toUpperCase()}${noun.slice(1)}`,
@@ -61,7 +75,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
             answers: [
               json(
                 'A page.',
-                Type.Object({ data: Type.Array(record), next_cursor: Type.Optional(Type.String()) }),
+                Type.Object({ data: Type.Array(shown), next_cursor: Type.Optional(Type.String()) }),
               ),
             ],
           }),
@@ -72,7 +86,14 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
         const { cursor, limit, ...more } = request.query
         const of = 'group' in more && typeof more.group === 'string' ? more.group : undefined
         const page = await administration.run(request, 'list', { entity, cursor, limit, of })
-        return { ...page, data: page.data.map((each) => administration.shown(each)) }
+        const standing = await standings(
+          request,
+          page.data.map(({ id }) => id),
+        )
+        return {
+          ...page,
+          data: page.data.map((each) => ({ ...administration.shown(each), ...standing[each.id] })),
+        }
       },
     )
     app.post(
@@ -92,12 +113,16 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
     )
     app.get(
       `${base}/${entity}/:id`,
-      { config: config(docs('get', `Read a ${noun}`, { path })), schema: { params } },
-      async (request, reply) =>
-        administration.shown(
-          await administration.run(request, 'get', { entity, id: request.params.id }),
-          reply,
-        ),
+      {
+        config: config(docs('get', `Read a ${noun}`, { path, answers: [json(`The ${noun}.`, shown)] })),
+        schema: { params },
+      },
+      async (request, reply) => {
+        const { id } = request.params
+        const stored = await administration.run(request, 'get', { entity, id })
+        const standing = await standings(request, [id])
+        return { ...administration.shown(stored, reply), ...standing[id] }
+      },
     )
     app.patch(
       `${base}/${entity}/:id`,
@@ -107,7 +132,7 @@ function register(app: Parameters<FastifyPluginAsyncTypebox>[0], admin: boolean)
             path,
             example: { description: 'Team of the night shift' },
             description:
-              'Members that are absent stay as they are; null removes one. `If-Match` with the ETag refuses a change of something that was changed meanwhile (412).',
+              'Absent members stay unchanged; null removes a member. With `If-Match`, the change is rejected (412) if the record has been changed in the meantime.',
           }),
         ),
         schema: { params, body: Type.Partial(schema, { additionalProperties: false }) },

@@ -31,7 +31,7 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const placed = (path: string): string[] =>
     endpointPaths(app.config.endpointPrefix, { fixed: [path], prefixed: [path] })
   for (const path of placed('/openapi.json')) {
-    app.get(path, { config: { surface: 'any', docs: documentDocs } }, (_request, reply) =>
+    app.get(path, { config: { surface: 'any', page: true, docs: documentDocs } }, (_request, reply) =>
       reply
         .header('cache-control', 'no-cache')
         .type('application/json')
@@ -42,14 +42,14 @@ const plugin: FastifyPluginAsyncTypebox = async (app) => {
   const start = readFileSync(join(folder, 'start.js'), 'utf8')
   for (const path of placed('/docs')) {
     const page = html.replace('{{root}}', relativeRoot(path))
-    app.get(path, { config: { surface: 'any', docs: pageDocs } }, (request, reply) => {
+    app.get(path, { config: { surface: 'any', page: true, docs: pageDocs } }, (request, reply) => {
       if (hasTrailingSlash(request.url)) return reply.redirect('../docs')
       return reply.headers(headers).type('text/html; charset=utf-8').send(page)
     })
-    app.get(`${path}/start.js`, { config: { surface: 'any', docs: false } }, (_request, reply) =>
+    app.get(`${path}/start.js`, { config: { surface: 'any', page: true, docs: false } }, (_request, reply) =>
       reply.headers(headers).type(javascript).send(start),
     )
-    app.get(`${path}/scalar.js`, { config: { surface: 'any', docs: false } }, (request, reply) =>
+    app.get(`${path}/scalar.js`, { config: { surface: 'any', page: true, docs: false } }, (request, reply) =>
       sendScript(app, request, reply),
     )
   }

@@ -124,7 +124,7 @@ export class BudgetNotices {
       if (!claim) continue
       const error = await webhook.send(`${budget}.${period}.${threshold}`, body)
       if (error === undefined) await this.#update(own, { sent_at: Date.now() })
-      else log.warn({ budget, threshold, error }, 'the webhook of budgets was not reached')
+      else log.warn({ budget, threshold, error }, 'the budget webhook could not be reached')
     }
   }
 

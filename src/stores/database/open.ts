@@ -66,7 +66,7 @@ async function claimFile(db: Database, onError: (error: Error) => void): Promise
     const { host: other, at }: { host?: string; at?: number } = row ? JSON.parse(row.value) : {}
     if (other !== undefined && other !== host && Date.now() - (at ?? 0) < hostAgeMs)
       throw new ConfigError([
-        `LLM_ROUTER_DATABASE_URL: the host ${other} uses this SQLite file, and two hosts must not: use PostgreSQL for several hosts`,
+        `LLM_ROUTER_DATABASE_URL: the host ${other} already uses this SQLite file, which only one host may use: use PostgreSQL for several hosts`,
       ])
     await write(transaction, 'host', JSON.stringify({ host, at: Date.now() }))
   })

@@ -1,3 +1,4 @@
+import type { BudgetStanding } from '../../sdk/budget-standing.ts'
 import type { Actor, Entities, EntityName, NewKey, Rotation, Stored, StoredKey } from '../../sdk/directory.ts'
 import type { ErrorKind } from '../../sdk/errors.ts'
 import type { UsageLine, UsageQuestion } from '../../sdk/usage.ts'
@@ -54,6 +55,8 @@ export interface Commands {
   endSession: { in: { id: string; endsAt: number }; out: null }
   /** Files that have been taken, for the audit log. */
   recordReload: { in: { setting: string; before: object; after: object }; out: null }
+  /** Where budgets stand, by their ids; `zone`: the time zone of windows. One that is gone meanwhile is left out. */
+  standings: { in: { ids: readonly string[]; zone: string }; out: Record<string, BudgetStanding> }
   usage: { in: UsageQuestion; out: UsageLine[] }
   audit: { in: ListInput; out: Page<Omit<AuditRow, 'at'> & { at: string }> }
 }

@@ -21,6 +21,8 @@ export interface Directory {
   ): Promise<Commands[Name]['out']>
   /** Adds usage, which is written soon. */
   addUsage(part: UsagePart): void
+  /** Whether the database did not answer the last time. */
+  isAway(): boolean
   /** Usage that is not in the database yet. */
   usageBacklog(): UsageBacklog
   /** Books the usage that was added before, then gives this process its slices. Rejects while the database is away. */
@@ -40,6 +42,7 @@ const usageSent = topic<void, null>('usage.sent', { timeoutMs: 5_000 })
 /** Longer than a database takes to be found away. */
 const renewBudgets = topic<SliceRequest, BudgetState[]>('budgets.renew', { timeoutMs: 15_000 })
 const returnBudgets = topic<string, null>('budgets.return', { timeoutMs: 2_000 })
+const awayChanged = topic<boolean>('directory.away')
 const backlogChanged = topic<UsageBacklog>('usage.backlog')
 
 /** Of a router that is one process. */
@@ -49,6 +52,7 @@ export function ownDirectory(host: DirectoryHost): Directory {
     onChange: (listener) => host.onChange(listener),
     run: (name, input, actor) => outcome<typeof name>(() => host.run({ name, input, actor })),
     addUsage: (part) => host.usage.add(part),
+    isAway: () => !host.isReachable,
     usageBacklog: () => host.usage.backlog,
     renewBudgets: (request) => host.renewBudgets(request),
     returnBudgets: (holder) => host.returnBudgets(holder),
@@ -68,6 +72,10 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
   primary.on(backlogChanged, (next) => {
     backlog = next
   })
+  let isAway = false
+  primary.on(awayChanged, (next) => {
+    isAway = next
+  })
   const first = await primary.request(join)
   return {
     snapshot: () => snapshot ?? first,
@@ -79,6 +87,7 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
         async () => (await primary.request(run, { name, input, actor })) as CommandResult<typeof name>,
       ),
     addUsage: (part) => void primary.cast(usage, part),
+    isAway: () => isAway,
     usageBacklog: () => backlog,
     renewBudgets: (request) => primary.request(renewBudgets, request),
     returnBudgets: async (holder) => void (await primary.request(returnBudgets, holder)),
@@ -88,7 +97,11 @@ export async function clusterDirectory(primary: Channel): Promise<Directory> {
 
 /** The primary's side. Workers that start wait until the database is open. */
 export function serveDirectory(workers: WorkerChannels, opened: Promise<DirectoryHost>): void {
-  workers.on(join, async () => (await opened).snapshot)
+  workers.on(join, async (_nothing, worker) => {
+    const host = await opened
+    worker.cast(awayChanged, !host.isReachable)
+    return host.snapshot
+  })
   workers.on(run, async (command) => (await opened).run(command))
   workers.on(usage, (part) => void opened.then((host) => host.usage.add(part)))
   workers.on(usageSent, () => null)
@@ -99,6 +112,7 @@ export function serveDirectory(workers: WorkerChannels, opened: Promise<Director
   })
   void opened.then((host) => {
     host.onChange((snapshot) => workers.broadcast(changed, snapshot))
+    host.onReachable((isReachable) => workers.broadcast(awayChanged, !isReachable))
     host.onBacklog((backlog) => workers.broadcast(backlogChanged, backlog))
   })
 }

@@ -1,3 +1,4 @@
+import type { BudgetStanding } from '../../sdk/budget-standing.ts'
 import {
   type BudgetRecord,
   type Entities,
@@ -7,6 +8,7 @@ import {
 } from '../../sdk/directory.ts'
 import { RouterError } from '../../sdk/errors.ts'
 import { addUpBudget, forgetBudget } from '../budgets/spent.ts'
+import { standingOf } from '../budgets/standing.ts'
 import type { Database, EntityRow } from '../database/tables.ts'
 import { readUsage } from '../usage/read.ts'
 import { type CommandHandlers, changed, createdBefore, nextRevision, remember } from './changes.ts'
@@ -174,6 +176,15 @@ const handlers: CommandHandlers = {
   async recordReload(rows, { setting, before, after }, context) {
     await changed(rows, context, { action: 'reload', entity: 'file', id: setting, before, after })
     return null
+  },
+
+  async standings(rows, { ids, zone }, { now }) {
+    if (ids.length === 0) return {}
+    const found = await rows.selectFrom('budgets').select(['id', 'record']).where('id', 'in', ids).execute()
+    const standings: Record<string, BudgetStanding> = {}
+    for (const { id, record } of found)
+      standings[id] = await standingOf(rows, { id, record: JSON.parse(record), zone }, now)
+    return standings
   },
 
   usage: (rows, question) => readUsage(rows, question),

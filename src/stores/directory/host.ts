@@ -46,6 +46,7 @@ export class DirectoryHost {
   readonly #notices: BudgetNotices | undefined
   readonly #upkeep: readonly NodeJS.Timeout[]
   readonly #backlogListeners: ((backlog: UsageBacklog) => void)[] = []
+  readonly #reachableListeners: ((isReachable: boolean) => void)[] = []
 
   private constructor(
     database: OpenDatabase,
@@ -99,6 +100,11 @@ export class DirectoryHost {
     await returnSlices(this.#database.db, holder)
   }
 
+  /** Calls back when the database is away, and when it answers again. */
+  onReachable(listener: (isReachable: boolean) => void): void {
+    this.#reachableListeners.push(listener)
+  }
+
   onBacklog(listener: (backlog: UsageBacklog) => void): void {
     this.#backlogListeners.push(listener)
   }
@@ -150,15 +156,21 @@ export class DirectoryHost {
         for (const listener of this.#listeners) listener(this.#snapshot)
       }
       if (!this.#isReachable) this.#log.info('the database is available again')
-      this.#isReachable = true
+      this.#reach(true)
     } catch (error) {
       if (this.#isClosed) return
       if (this.#isReachable) {
         const { code } = Object(error)
-        this.#log.warn({ code }, 'the database is not available: clients and keys stay as they were')
+        this.#log.warn({ code }, 'the database is not available: the last known clients and keys stay in use')
       }
-      this.#isReachable = false
+      this.#reach(false)
     }
+  }
+
+  #reach(isReachable: boolean): void {
+    if (this.#isReachable === isReachable) return
+    this.#isReachable = isReachable
+    for (const listener of this.#reachableListeners) listener(isReachable)
   }
 }
 

@@ -28,6 +28,7 @@ export function localOverrides(primary: Channel | undefined): LocalOverrides {
       if (!take(override)) return false
       return (await primary?.request(learned, override).catch(() => true)) ?? true
     },
+    isAway: false,
     all: () => overrides.all(),
     onChange: (listener) => {
       listeners.push(listener)

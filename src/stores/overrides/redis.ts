@@ -30,7 +30,7 @@ export class RedisOverrides implements OverrideStore {
   constructor(options: RedisOverridesOptions) {
     this.#options = options
     const { link, log } = options
-    const whenDown = 'drained targets and weights are those of this host'
+    const whenDown = 'drained targets and weights apply to this host only'
     this.#health = new RedisHealth(() => performance.now(), log, whenDown)
     link.commands.on('error', (error) => this.#health.failed(error))
     link.commands.on('ready', () => {
@@ -50,6 +50,10 @@ export class RedisOverrides implements OverrideStore {
     await local.set(given)
     const override = local.all().find((each) => keyOf(each) === keyOf(given))
     if (override) await this.#push(override)
+  }
+
+  get isAway(): boolean {
+    return this.#health.isDown
   }
 
   all(): readonly Override[] {

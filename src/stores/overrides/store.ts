@@ -30,6 +30,8 @@ export type NewOverride = Override extends infer Each
 export interface OverrideStore {
   /** Resolves when all processes of this host have applied it. */
   set(override: NewOverride): Promise<void>
+  /** Whether Redis is there and does not answer. */
+  readonly isAway: boolean
   /** Those that count, the latest of each. */
   all(): readonly Override[]
   /** Calls back with each override that begins to count, wherever it comes from. Once per process. */

@@ -29,6 +29,10 @@ export class RedisHealth {
     this.#whenDown = whenDown
   }
 
+  get isDown(): boolean {
+    return this.#downSince !== undefined
+  }
+
   /** For how long Redis has not answered, in milliseconds; 0 when it answered the last call. */
   get downForMs(): number {
     return this.#downSince === undefined ? 0 : this.#now() - this.#downSince

@@ -5,7 +5,7 @@
 {{- fail "shutdown: gracePeriodSeconds must be over preStopSeconds + 20; nothing is left for the answers under way" -}}
 {{- end -}}
 {{- if and $values.modelsConfig $values.modelsConfigFrom.name -}}
-{{- fail "modelsConfig and modelsConfigFrom.name: one of the two must go" -}}
+{{- fail "modelsConfig and modelsConfigFrom.name: set only one of them" -}}
 {{- end -}}
 {{- if $values.modelsConfig -}}
 {{- $config := include "llm-router.modelsConfigText" . | fromJson -}}
@@ -28,7 +28,7 @@
 {{- fail "auth.enabled: name the Secret with the keys file in auth.keysFrom.name, or that of a database in database.urlFrom.name" -}}
 {{- end -}}
 {{- if and .keys .keysFrom.name -}}
-{{- fail "auth.keys and auth.keysFrom.name: one of the two must go" -}}
+{{- fail "auth.keys and auth.keysFrom.name: set only one of them" -}}
 {{- end -}}
 {{- if and (or .keys .keysFrom.name) (not .enabled) -}}
 {{- fail "auth.keys has no effect without auth.enabled: requests would not be authenticated" -}}

@@ -2,11 +2,11 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { acceptsHtml } from '../../../lib/accepts-html.ts'
 import { withoutBasePath } from '../../base-path.ts'
 import type { ConsolePage } from '../../console/index.ts'
-import { isForOperators } from '../operator-proof.ts'
+import { isForPeople } from '../operator-proof.ts'
 
 /**
  * The page that asks a browser for a key, in place of the error that a program gets; undefined for whoever does not
- * accept HTML, and for what is not for operators.
+ * accept HTML, and for what people do not look at.
  */
 export function signInPage({
   config,
@@ -15,7 +15,7 @@ export function signInPage({
   if (!console) return () => undefined
   return (request) => {
     const isPage = request.method === 'GET' && !request.is404 && acceptsHtml(request.headers.accept)
-    if (!isPage || !isForOperators(request.routeOptions.config)) return undefined
+    if (!isPage || !isForPeople(request.routeOptions.config)) return undefined
     const [path = ''] = withoutBasePath(request.originalUrl, config.basePath).split('?', 1)
     return console.page('sign-in.html', path)
   }

@@ -1,0 +1,88 @@
+import type { Transaction } from 'kysely'
+import { timeZone } from '../../lib/time-zone.ts'
+import type { BudgetStanding } from '../../sdk/budget-standing.ts'
+import type { BudgetRecord } from '../../sdk/directory.ts'
+import type { Tables } from '../database/tables.ts'
+import { quarterMs } from '../usage/sums.ts'
+import { type BudgetWindow, resetOf, windowOf } from './window.ts'
+
+interface Quarter {
+  period: number
+  amount: number
+}
+
+/** A window has at most so many steps, and one more where the clocks change. */
+const mostSteps = 62
+
+/** Where a budget stands, as far as its usage is booked. `now`: milliseconds since 1970. */
+export async function standingOf(
+  rows: Transaction<Tables>,
+  { id, record, zone }: { id: string; record: BudgetRecord; zone: string },
+  now: number,
+): Promise<BudgetStanding> {
+  const window = windowOf(record, now, timeZone(zone))
+  const quarters = await rows
+    .selectFrom('budget_spent')
+    .select(['period', 'amount'])
+    .where('budget', '=', id)
+    .where('period', '>=', window.start)
+    .where('period', '<', window.end)
+    .orderBy('period')
+    .execute()
+  const spent = sumOf(quarters)
+  const left = Math.max(0, record.limit - spent)
+  const perMs = rateOf(quarters, window, now)
+  const isRolling = record.window === 'rolling'
+  const usedUpAt = now + left / perMs
+  const comes = left > 0 && perMs > 0 && (isRolling || usedUpAt < window.end)
+  const iso = (at: number): string => new Date(at).toISOString()
+  return {
+    spent: rounded(spent),
+    left: rounded(left),
+    window_start: iso(window.start),
+    window_end: iso(window.end),
+    resets_at: iso(resetOf(record, window, quarters)),
+    projected: rounded(isRolling ? perMs * lengthOf(window) : spent + perMs * (window.end - now)),
+    used_up_at: comes && (!isRolling || perMs * lengthOf(window) > record.limit) ? iso(usedUpAt) : null,
+    ...stepsOf(quarters, window, now),
+  }
+}
+
+/** Spent per millisecond lately. */
+function rateOf(quarters: readonly Quarter[], window: BudgetWindow, now: number): number {
+  const since = Math.max(window.start, quarterOf(now - lengthOf(window) / 4))
+  const recent = quarters.filter(({ period }) => period >= since)
+  return sumOf(recent) / Math.max(quarterMs, now - since)
+}
+
+function stepsOf(
+  quarters: readonly Quarter[],
+  window: BudgetWindow,
+  now: number,
+): Pick<BudgetStanding, 'step_seconds' | 'steps'> {
+  const stepMs = quarterMs * Math.ceil(lengthOf(window) / quarterMs / mostSteps)
+  const indexOf = (at: number): number => Math.floor((at - window.start) / stepMs)
+  const steps = new Array<number>(indexOf(now) + 1).fill(0)
+  for (const { period, amount } of quarters) {
+    const index = Math.min(indexOf(period), steps.length - 1)
+    steps[index] = (steps[index] ?? 0) + amount
+  }
+  return { step_seconds: stepMs / 1000, steps: steps.map(rounded) }
+}
+
+function lengthOf({ start, end }: BudgetWindow): number {
+  return end - start
+}
+
+function quarterOf(at: number): number {
+  return Math.floor(at / quarterMs) * quarterMs
+}
+
+function sumOf(quarters: readonly Quarter[]): number {
+  return quarters.reduce((sum, { amount }) => sum + amount, 0)
+}
+
+/** Without the noise of sums of fractions. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(12))
+}

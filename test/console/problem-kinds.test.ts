@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { type TestContext, test } from 'node:test'
+import type { Problem } from '../../src/sdk/console/problems.ts'
+import { post } from '../helpers/http.ts'
+import { startPostgres } from '../helpers/postgres.ts'
+import { modelsConfig, startRouter } from '../helpers/router.ts'
+import { startRouterProcess } from '../helpers/router-process.ts'
+import {
+  type Behaviour,
+  openaiError,
+  openaiStream,
+  openaiText,
+  type Script,
+  startUpstream,
+} from '../helpers/scripted-upstream.ts'
+import { startRedis } from '../stores/redis-server.ts'
+import { adminKey, openTeam, sqliteUrl } from '../teams/team-house.ts'
+import { chat, operator, operatorKey, read } from './fleet.ts'
+
+// Each kind of problem that problems.test.ts does not provoke.
+
+const one = modelsConfig({ one: [{ id: 'a', api_type: 'mock' }] })
+const bearerOf = (key: string) => ({ authorization: `Bearer ${key}` })
+
+/** Waits for a problem of each of these codes; fails by the test's own time limit. */
+async function problemsOf(
+  url: string,
+  codes: readonly string[],
+  headers: Record<string, string> = operator,
+): Promise<Problem[]> {
+  // Some pass before others begin.
+  const seen = new Map<string, Problem>()
+  for (;;) {
+    const { problems } = await read<{ problems: Problem[] }>(url, '/problems', headers)
+    for (const problem of problems) seen.set(problem.code, problem)
+    const found = codes.map((code) => seen.get(code))
+    if (found.every((each) => each !== undefined)) return found
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+/** Waits until none of these is there. */
+async function over(url: string, codes: readonly string[], headers: Record<string, string> = operator) {
+  for (;;) {
+    const { problems } = await read<{ problems: Problem[] }>(url, '/problems', headers)
+    if (!problems.some(({ code }) => codes.includes(code))) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+async function serverOf(t: TestContext, script: Script): Promise<string> {
+  const server = await startUpstream((request, index) => {
+    if (request.method !== 'GET')
+      return typeof script === 'function' ? script(request, index) : (script as Behaviour)
+    const isAsleep = script === asleep && request.url === '/is_sleeping'
+    return { kind: 'reply', body: isAsleep ? { is_sleeping: true } : {} }
+  })
+  t.after(() => server.close())
+  return server.url
+}
+
+const asleep: Behaviour = openaiText('never')
+
+test('targets that are rate limited, hung, asleep, silent or fail one feature are problems', async (t) => {
+  const provider = async (id: string, script: Script) => ({
+    id,
+    api_type: 'vllm',
+    api_host: await serverOf(t, script),
+  })
+  const silent = await startUpstream({ kind: 'hang' })
+  t.after(() => silent.close())
+  const router = await startRouter({
+    env: {
+      LLM_ROUTER_ADMIN_KEY: operatorKey,
+      LLM_ROUTER_HEALTH_INTERVAL: '0.2',
+      LLM_ROUTER_BALANCE_STRATEGY: 'least_busy',
+    },
+    models: modelsConfig({
+      limited: [
+        await provider('limited', {
+          kind: 'reply',
+          status: 429,
+          headers: { 'retry-after': '60' },
+          body: { error: { message: 'slow down' } },
+        }),
+        await provider('spare-1', openaiText('Hi')),
+      ],
+      hung: [await provider('hung', { kind: 'hang' }), await provider('spare-2', openaiStream(['Hi']))],
+      asleep: [await provider('asleep', asleep)],
+      silent: [{ id: 'silent', api_type: 'vllm', api_host: silent.url }],
+      tools: [
+        await provider('no-tools', ({ body }) =>
+          'tools' in Object(body) ? openaiError(500, { message: 'no' }) : openaiText('Hi'),
+        ),
+        await provider('spare-3', openaiText('Hi')),
+      ],
+    }),
+  })
+  t.after(() => router.close())
+  const ask = (model: string, more: object = {}) =>
+    post(`${router.url}/v1/chat/completions`, { ...chat(model), ...more })
+  const leave = new AbortController()
+  t.after(() => leave.abort())
+  const pinned = (target: string) =>
+    fetch(`${router.url}/api/playground/chat`, {
+      method: 'POST',
+      signal: leave.signal,
+      headers: { ...operator, 'content-type': 'application/json' },
+      body: JSON.stringify({ ...chat('hung', true), target }),
+    })
+  assert.match(await (await pinned('spare-2')).text(), /Hi/)
+  for (let count = 0; count < 2; count++) void pinned('hung').catch(() => undefined)
+  for (let count = 0; count < 2; count++) assert.equal((await ask('limited')).status, 200)
+  const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }]
+  for (let count = 0; count < 10; count++) assert.equal((await ask('tools', { tools })).status, 200)
+  const [limited, hung, sleeping, panic, feature] = await problemsOf(router.url, [
+    'rate_limited',
+    'hung',
+    'asleep',
+    'panic',
+    'ejected_for_feature',
+  ])
+  assert.match(
+    `${limited?.text}: ${limited?.action}`,
+    /^limited asks for a pause \(429\): It is used again in \d+ s/,
+  )
+  assert.equal(hung?.text, 'hung accepts requests but does not begin its answers')
+  assert.equal(sleeping?.text, 'asleep is asleep')
+  assert.match(panic?.text ?? '', /^All servers of silent fail their health checks/)
+  assert.equal(feature?.text, 'no-tools fails requests with tools')
+})
+
+test('Redis that is away is a problem until it is back', async (t) => {
+  const redis = await startRedis()
+  const router = await startRouter({
+    env: {
+      LLM_ROUTER_ADMIN_KEY: operatorKey,
+      LLM_ROUTER_SESSION_SECRET: 'x'.repeat(40),
+      LLM_ROUTER_REDIS_HOST: '127.0.0.1',
+      LLM_ROUTER_REDIS_PORT: String(redis.port),
+    },
+    models: one,
+  })
+  t.after(() => router.close())
+  await over(router.url, ['redis_away'])
+  await redis.stop()
+  const [away] = await problemsOf(router.url, ['redis_away'])
+  assert.equal(away?.severity, 'error')
+  assert.match(away?.text ?? '', /^Redis is unavailable: .* to this host only$/)
+  const again = await startRedis(redis.port)
+  t.after(() => again.stop())
+  await over(router.url, ['redis_away'])
+})
+
+test('a database that is away, and what follows from it, are problems until it is back', async (t) => {
+  const postgres = await startPostgres()
+  t.after(() => postgres.remove())
+  const spool = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
+  const house = await openTeam(t, postgres.url(), { LLM_ROUTER_USAGE_SPOOL: spool })
+  const { url } = house.router
+  const key = await house.newKey('alice')
+  await house.admin('POST', '/budgets', {
+    id: 'b',
+    client: 'alice',
+    unit: 'requests',
+    limit: 8,
+    window: 'day',
+  })
+  assert.equal((await house.chat(key)).status, 200)
+  await postgres.stop()
+  const headers = bearerOf(adminKey)
+  for (let count = 0; count < 12; count++) await house.chat(key)
+  const [away, budgets] = await problemsOf(url, ['database_away', 'budget_store_away'], headers)
+  assert.match(away?.text ?? '', /^The database is unavailable: clients, keys and budgets stay as they were/)
+  assert.match(
+    budgets?.text ?? '',
+    /^Budgets cannot be checked: the database is away; requests go on unchecked/,
+  )
+  // Where its folder was is a file now: nothing can be written into it.
+  rmSync(spool, { recursive: true, force: true })
+  writeFileSync(spool, '')
+  await house.chat(key)
+  const [failed] = await problemsOf(url, ['usage_spool_failed'], headers)
+  assert.equal(failed?.text, 'Usage cannot be kept on disk while the database is away')
+  rmSync(spool)
+  await postgres.start()
+  await over(url, ['database_away', 'usage_spool_failed'], headers)
+  await house.chat(key)
+  await over(url, ['budget_store_away'], headers)
+})
+
+test('usage that a database does not take in time is a problem, though it answers', async (t) => {
+  const database = sqliteUrl(t)
+  const spool = sqliteUrl(t).replace(/^sqlite:(.*)\/[^/]*$/, '$1')
+  const house = await openTeam(t, database, { LLM_ROUTER_USAGE_SPOOL: spool })
+  const key = await house.newKey('alice')
+  const locking = new DatabaseSync(database.slice('sqlite:'.length))
+  t.after(() => locking.close())
+  locking.exec('begin immediate')
+  assert.equal((await house.chat(key)).status, 200)
+  const headers = bearerOf(adminKey)
+  const [waits] = await problemsOf(house.router.url, ['usage_waits'], headers)
+  assert.match(waits?.text ?? '', /^\d+ KB of usage are spooled to disk/)
+  locking.exec('rollback')
+  await over(house.router.url, ['usage_waits'], headers)
+})
+
+test('a process of a cluster that hangs is a problem', async (t) => {
+  const cluster = await startRouterProcess({
+    env: {
+      LLM_ROUTER_SERVER_TYPE: 'cluster',
+      LLM_ROUTER_SERVER_WORKERS_COUNT: '2',
+    },
+    models: one,
+  })
+  const { worker, workers } = await read<{ worker: number; workers: { worker: number; pid: number }[] }>(
+    cluster.url,
+    '/status',
+  )
+  // The connection of this process stays with the worker that has answered.
+  const other = workers.find((each) => each.worker !== worker) ?? assert.fail('one worker')
+  process.kill(other.pid, 'SIGSTOP')
+  t.after(() => {
+    process.kill(other.pid, 'SIGCONT')
+    return cluster.stop()
+  })
+  const [silent] = await problemsOf(cluster.url, ['worker_silent'], {})
+  assert.equal(silent?.text, `Worker ${other.worker} does not answer: it is busy or hangs`)
+})
+
+test('a router that was overloaded, and one that drains, say so', async (t) => {
+  const single = await startRouterProcess({
+    env: {
+      LLM_ROUTER_EXTENSIONS: './test/fixtures/extensions/blocking.ts',
+      LLM_ROUTER_SHED_DELAY: '0.3',
+      LLM_ROUTER_DRAIN_ACCEPT: '20',
+    },
+    models: one,
+  })
+  t.after(() => single.stop())
+  const blocking = fetch(`${single.url}/test/block?ms=1000`)
+  await single.logged(({ msg }) => msg === 'blocked')
+  assert.equal((await post(`${single.url}/v1/chat/completions`, chat('one'))).status, 503)
+  await blocking
+  const [overloaded] = await problemsOf(single.url, ['overloaded'], {})
+  assert.match(overloaded?.text ?? '', /^A process of the router was overloaded/)
+  single.child.kill('SIGTERM')
+  const [draining] = await problemsOf(single.url, ['draining'], {})
+  assert.equal(draining?.severity, 'info')
+})
