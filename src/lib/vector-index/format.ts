@@ -35,7 +35,7 @@ const formatVersion = 1
 /** Of the head with all that fills it, in bytes: a multiple of the page size. */
 export const headBytes = 4096
 
-export const maxDimension = 16_384
+const maxDimension = 16_384
 export const maxChunks = 2_000_000
 
 export function writeHead(head: IndexHead): Buffer {

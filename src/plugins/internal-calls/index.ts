@@ -55,7 +55,8 @@ export default fp(
       const model = app.models.find(alias)
       if (!model) throw modelNotFound(alias)
       const exchange = app.exchanges.create(randomUUID())
-      const detach = follow(exchange, wish)
+      const services = servicesOf(app, exchange, wish.request)
+      const detach = follow(exchange, wish, services.turn?.deadlineAt)
       exchange.dialect = 'openai'
       exchange.client = internalClient
       exchange.model = model.alias
@@ -75,7 +76,7 @@ export default fp(
           'internal call',
         )
       }
-      return { model, services: servicesOf(app, exchange, wish.request), settle }
+      return { model, services, settle }
     }
     app.decorate('internalCalls', {
       begin,
@@ -100,11 +101,19 @@ export default fp(
   },
 )
 
-/** The call ends with the request that it is for. */
-function follow(exchange: Exchange, { request, signal, outlives }: InternalWish): () => void {
+/** The call ends with the request that it is for, and by its deadline, on the clock of `performance.now()`. */
+function follow(
+  exchange: Exchange,
+  { request, signal, outlives }: InternalWish,
+  deadlineAt: number | undefined,
+): () => void {
   const detached = new AbortController()
   const end = (own: AbortSignal) => (): void => exchange.abort(reasonOf(own))
-  for (const own of [outlives ? undefined : request.exchange.signal, signal]) {
+  const deadline =
+    deadlineAt === undefined
+      ? undefined
+      : AbortSignal.timeout(Math.max(0, Math.ceil(deadlineAt - performance.now())))
+  for (const own of outlives ? [signal] : [request.exchange.signal, signal, deadline]) {
     if (own?.aborted) exchange.abort(reasonOf(own))
     else own?.addEventListener('abort', end(own), { once: true, signal: detached.signal })
   }

@@ -116,15 +116,7 @@ export default fp(
   },
   {
     name: 'models',
-    dependencies: [
-      'config',
-      'registries',
-      'processors',
-      'retrieval',
-      'answer-cache',
-      'extensions',
-      'reload',
-    ],
+    dependencies: ['config', 'registries', 'processors', 'retrieval', 'answer-cache', 'extensions', 'reload'],
   },
 )
 
