@@ -1,8 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { allowedDatabaseAddress } from '../lib/database-address.ts'
+import { pluginSettings } from './settings-plugins.ts'
 import { booleanWords } from './settings-text.ts'
 
-/** The words that settings with a choice know; others are read as one of them, see env-config.ts. */
+/** The words that settings with a choice know; others are read as one of them, see settings.ts. */
 export const words = {
   logLevel: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
   logFormat: ['auto', 'json', 'pretty'],
@@ -18,7 +19,7 @@ export const words = {
 const maxTimerMs = 2 ** 31 - 1
 
 /**
- * The settings of a process. Each stands for one environment variable, see env-config.ts. Descriptions are for those who
+ * The settings of a process. Each corresponds to one environment variable, see settings.ts. Descriptions are for those who
  * set them, so they speak of the variable's unit and not of ours; docs/configuration.md is made from them.
  */
 export const ConfigSchema = Type.Object({
@@ -424,6 +425,7 @@ export const ConfigSchema = Type.Object({
     allowed: 'an http:// or https:// address',
     description: 'Address of the service `sojka_guard`.',
   }),
+  ...pluginSettings,
   trustedProxies: Type.Array(Type.String(), {
     default: [],
     allowed: 'a list of addresses and networks, such as 10.0.0.0/8, ::1',

@@ -8,6 +8,7 @@ import { proxyErrors } from './proxy-rule.ts'
 import { parseRedisUrl } from './redis-url.ts'
 import { fewestKeyCharacters, redisErrors, webhookErrors } from './settings-addresses.ts'
 import { envNotes } from './settings-notes.ts'
+import { pluginErrors, pluginVariables } from './settings-plugins.ts'
 import { guardrailErrors, maskingErrors } from './settings-processors.ts'
 import { type Config, ConfigSchema, words } from './settings-schema.ts'
 import { hasSeveralHosts, signInErrors } from './settings-sign-in.ts'
@@ -38,7 +39,7 @@ export interface Variable {
 const pythonLevels = { warning: 'warn', critical: 'fatal', notset: 'trace' }
 const pythonServers = { flask: 'single', waitress: 'single', gunicorn: 'cluster' }
 
-/** Every variable that is a setting. What it means, its default and its bounds stand in config-schema.ts. */
+/** Every variable that is a setting. Its meaning, default and bounds are in settings-schema.ts. */
 export const variables: readonly Variable[] = [
   { key: 'promptsDir', name: 'PROMPTS_DIR', read: readString },
   { key: 'modelsConfigPath', name: 'MODELS_CONFIG', read: readString },
@@ -129,6 +130,7 @@ export const variables: readonly Variable[] = [
   { key: 'answerGuardrailPipeline', name: 'GUARDRAIL_STRATEGY_PIPELINE_RESPONSE', read: readList },
   { key: 'naskGuardHost', name: 'GUARDRAIL_NASK_GUARD_HOST', read: readString },
   { key: 'sojkaGuardHost', name: 'GUARDRAIL_SOJKA_GUARD_HOST', read: readString },
+  ...pluginVariables,
   { key: 'trustedProxies', name: 'TRUSTED_PROXIES', read: readNetworks },
   { key: 'extensions', name: 'EXTENSIONS', read: readList },
 ]
@@ -169,6 +171,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): L
     ...proxyErrors(config),
     ...maskingErrors(config),
     ...guardrailErrors(config),
+    ...pluginErrors(config),
     ...nodeErrors(env),
     ...notes.errors,
   )
@@ -202,7 +205,7 @@ function redisNotes({ redisUrl }: Pick<Config, 'redisUrl'>): string[] {
 }
 
 function shown(name: string, text: string): string {
-  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|PII_HOST|GUARD_HOST/.test(name)) return 'the value'
+  if (/PASSWORD|TOKEN|SECRET|URL|ADMIN_KEY|INDEX_KEY|PII_HOST|GUARD_HOST/.test(name)) return 'the value'
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)
 }
 

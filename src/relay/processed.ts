@@ -22,7 +22,7 @@ export interface ProcessedContent {
   readonly steps: Processed[]
   /** Values that were put back into the answer. */
   restored: number
-  /** Words of the answer that look like pseudonyms and stand for nothing. */
+  /** Words in the response that look like pseudonyms but match no value. */
   unknown: number
   /** Of an answer that was blocked before its upstream had ended it: bytes of the stream that had come. */
   cutBytes?: number

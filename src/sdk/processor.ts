@@ -1,4 +1,4 @@
-/** What a processor knows of the request whose content it gets. */
+/** The request whose content a processor gets. */
 export interface ProcessorContext {
   /** Alias of the model. */
   readonly model: string
@@ -8,14 +8,14 @@ export interface ProcessorContext {
   readonly signal: AbortSignal
 }
 
-/** What a processor says of contents. */
+/** Verdict of a processor. */
 export type ProcessorVerdict =
   | { readonly type: 'pass' }
-  /** In their place; as many as there were. */
+  /** Replacements, one for each text. */
   | { readonly type: 'replace'; readonly contents: readonly string[] }
   /** The request is refused, or the answer ends here as its dialect says that a filter ended it. */
   | { readonly type: 'block' }
-  /** Request or answer go on; that they were noticed is logged and counted. */
+  /** Request or response continue, and the finding is logged and counted. */
   | { readonly type: 'flag' }
 
 /** What is known of contents of an answer that are about to go out. */

@@ -68,7 +68,7 @@ test('a model of the router judges requests and answers, without processors of i
   )
   const blocked = await post(`${router.url}/v1/chat/completions`, chat('bad'))
   assert.deepEqual([blocked.status, JSON.parse(blocked.text).error.code], [400, 'content_filter'])
-  const internal = router.logs.filter(({ client }) => client === 'internal')
+  const internal = router.logs.filter(({ msg }) => msg === 'internal call')
   assert.deepEqual(
     internal.map(({ model }) => model),
     ['guard', 'guard', 'guard'],
@@ -115,8 +115,11 @@ test('the tokens of the model count for the client, unless told otherwise', asyn
     const server = await serverWith(() => 'safe')
     const key = 'k'.repeat(24)
     const keys = keysFile([{ id: 'a', key, models: ['m'], tokens_per_minute: 10_000 }])
-    const models = config(server, { service: { ...service, book } })
-    const router = await startRouter({ models, env: keys.env })
+    const models = config(server, { service })
+    const router = await startRouter({
+      models,
+      env: { ...keys.env, LLM_ROUTER_BOOK_INTERNAL_CALLS: String(book) },
+    })
     open.push(router, { close: async () => keys.remove() })
     const ask = () =>
       post(`${router.url}/v1/chat/completions`, chat('x'), {

@@ -1,9 +1,9 @@
 import { isLinkLocalOrMetadata } from '../../lib/link-local.ts'
+import { isOwnHost } from '../../lib/own-host.ts'
 import type { Findings } from '../models-check.ts'
 import { expressionError } from './expression-error.ts'
 import type { GuardrailEntry } from './guardrail-schema.ts'
 import { longestMatch } from './longest-match.ts'
-import { hostOf, isOwnAddress } from './own-host.ts'
 
 /** Characters that an answer's window is judged with: what is longer could go out before it is found. */
 const maxMatchLength = 400
@@ -50,7 +50,7 @@ function checkService(
     if (token !== undefined) errors.push(`${path}.service.api_token: a model of this router needs none`)
   } else if (url === undefined) errors.push(`${path}.service.url: missing; it is the address of the service`)
   else checkAddress(url, `${path}.service.url`, errors)
-  const isOutside = isModel || (url !== undefined && URL.canParse(url) && !isOwnAddress(url))
+  const isOutside = isModel || (url !== undefined && URL.canParse(url) && !isOwnHost(hostOf(url)))
   if (before === 'masking' && isOutside && unmasked !== true)
     errors.push(
       `${path}.before: "masking" would send unmasked contents to ${isModel ? 'a model' : 'an address out of the local network'}; remove it, or set "unmasked": true`,
@@ -60,4 +60,8 @@ function checkService(
 export function checkAddress(url: string, at: string, errors: string[]): void {
   if (!URL.canParse(url)) errors.push(`${at}: not an http:// or https:// address`)
   else if (isLinkLocalOrMetadata(hostOf(url))) errors.push(`${at}: a link-local address`)
+}
+
+function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, '')
 }

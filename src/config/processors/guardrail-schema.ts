@@ -25,7 +25,6 @@ const GuardrailServiceSchema = Type.Object({
       description: `Key for the service, as a bearer token. Prefer \${NAME}, an environment variable.`,
     }),
   ),
-  book: yesNo('false: what a model of this router uses is not booked to the client of the request.'),
 })
 
 /** A verdict on requests and responses. */

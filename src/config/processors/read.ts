@@ -7,7 +7,15 @@ import { type CacheEntry, CacheSchema } from './cache-schema.ts'
 import { checkAddress, checkGuardrail } from './check-guardrail.ts'
 import { expressionError } from './expression-error.ts'
 import { type GuardrailEntry, GuardrailSchema } from './guardrail-schema.ts'
-import { type MaskingEntry, MaskingSchema, type OtherProcessorEntry, OtherProcessorSchema } from './schema.ts'
+import { checkRetrieval } from './retrieval-check.ts'
+import {
+  type MaskingEntry,
+  MaskingSchema,
+  type OtherProcessorEntry,
+  OtherProcessorSchema,
+  type RetrievalEntry,
+  RetrievalSchema,
+} from './schema.ts'
 
 /** What applies to all processors. */
 export interface ProcessorScope {
@@ -22,6 +30,7 @@ export interface ProcessorScope {
 export type ConfiguredProcessor = ProcessorScope & { readonly path: string } & (
     | { readonly type: 'masking'; readonly entry: MaskingEntry }
     | { readonly type: 'guardrail'; readonly entry: GuardrailEntry }
+    | { readonly type: 'retrieval'; readonly entry: RetrievalEntry }
     | { readonly type: 'cache'; readonly entry: CacheEntry }
     | { readonly type: 'other'; readonly entry: OtherProcessorEntry }
   )
@@ -61,6 +70,7 @@ export function readProcessors(
     pathOf.set(name, earlier ?? path)
     for (const [at, model] of models.entries()) checkModel(model, `${path}.models[${at}]`, known, findings)
     if (processor.type === 'masking') checkMasking(processor.entry, path, findings)
+    if (processor.type === 'retrieval') checkRetrieval(processor.entry, path, known, findings)
     if (processor.type !== 'guardrail') return [processor]
     const { service } = processor.entry
     checkGuardrail(processor.entry, path, findings)
@@ -94,6 +104,10 @@ function withToken(
 function readOne(value: unknown, path: string, findings: Findings): ConfiguredProcessor | undefined {
   const type = isObject(value) ? value.type : undefined
   if (type === 'masking') return readMasking(value, path, findings)
+  if (type === 'retrieval') {
+    const entry = checkPart(RetrievalSchema, value, path, findings)
+    return entry && { type, entry, path, ...scopeOf(entry) }
+  }
   if (type === 'cache') return readCache(value, path, findings)
   if (type !== 'guardrail') return readOther(value, path, findings)
   const entry = checkPart(GuardrailSchema, value, path, findings)
@@ -122,7 +136,9 @@ const defaultCacheTimeoutMs = 500
 /** The Python llm-router waited so long for its guardrails, in milliseconds. */
 const pythonGuardTimeoutMs = 60_000
 
-function scopeOf(entry: MaskingEntry | GuardrailEntry | CacheEntry | OtherProcessorEntry): ProcessorScope {
+function scopeOf(
+  entry: MaskingEntry | GuardrailEntry | RetrievalEntry | CacheEntry | OtherProcessorEntry,
+): ProcessorScope {
   const isPython = 'service' in entry && /^(?:nask|sojka)_guard$/.test(entry.service?.type ?? '')
   const usualMs = isPython ? pythonGuardTimeoutMs : defaultTimeoutMs
   return {

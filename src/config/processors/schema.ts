@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { GuardrailSchema } from './guardrail-schema.ts'
+import { retrievalSchema } from './retrieval-schema.ts'
 import { address, scope, strings, yesNo } from './schema-parts.ts'
 
 /** Kinds of values: short enough for the longest spelling of a pseudonym that is recognised. */
@@ -89,7 +90,15 @@ export const OtherProcessorSchema = Type.Object(
   { description: 'A processor of an extension.' },
 )
 
-export const ProcessorSchema = Type.Union([MaskingSchema, GuardrailSchema, OtherProcessorSchema])
+export const RetrievalSchema = retrievalSchema(scope)
+
+export const ProcessorSchema = Type.Union([
+  MaskingSchema,
+  GuardrailSchema,
+  RetrievalSchema,
+  OtherProcessorSchema,
+])
 
 export type MaskingEntry = Static<typeof MaskingSchema>
+export type RetrievalEntry = Static<typeof RetrievalSchema>
 export type OtherProcessorEntry = Static<typeof OtherProcessorSchema>

@@ -201,4 +201,5 @@ export const anthropicContents: DialectContents = {
     shape: { members: { content: { items: anyBlock } }, rest: 'opaque' },
     filtered: filteredAnswer,
   },
+  userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
 }

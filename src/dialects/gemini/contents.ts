@@ -174,4 +174,5 @@ export const geminiContents: DialectContents = {
     },
     filtered: filteredAnswer,
   },
+  userTurn: { turns: 'contents', content: 'parts', part: (text) => ({ text }) },
 }

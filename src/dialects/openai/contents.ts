@@ -242,7 +242,12 @@ const answers: AnswerContents = {
   filtered: filteredAnswer,
 }
 
-export const openaiContents: DialectContents = { requests: openaiRequests, stream: completionStream, answers }
+export const openaiContents: DialectContents = {
+  requests: openaiRequests,
+  stream: completionStream,
+  answers,
+  userTurn: { turns: 'messages', content: 'content', part: (text) => ({ type: 'text', text }) },
+}
 
 /** The older completions are a surface of their own, whose chats are prompts. */
 export const completionContents: DialectContents = {

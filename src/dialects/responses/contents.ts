@@ -234,4 +234,5 @@ export const responsesContents: DialectContents = {
   },
   stream,
   answers: { shape: answerShape, filtered: (answer) => filteredAnswer({ ...answer, output: [] }) },
+  userTurn: { turns: 'input', content: 'content', part: (text) => ({ type: 'input_text', text }) },
 }

@@ -8,7 +8,6 @@ import type { RequestTrace } from '../../relay/trace.ts'
 import type { RouterError } from '../../sdk/errors.ts'
 import { costOf } from '../auth/request-cost.ts'
 import { passedOnTrace } from '../tracing/trace-context.ts'
-import { type InternalRequest, runInternal } from './internal-request.ts'
 import { requestLog } from './request-log.ts'
 
 declare module 'fastify' {
@@ -20,10 +19,10 @@ declare module 'fastify' {
       onEnd(listener: EndListener): void
       /** Calls the listener with each step of a request as it happens; some steps end after the request. */
       onStep(listener: StepListener): void
+      /** An exchange without an HTTP request; its steps are reported like those of others, its end is its owner's. */
+      create(id: string): Exchange
       /** Replaces the default, which passes a client's trace on: `begin` creates the trace of each request. */
       traceWith(begin: BeginTrace): void
-      /** Runs a request of the router's own; it ends with a record like those of clients. */
-      runInternal<T>(internal: InternalRequest, run: (exchange: Exchange) => Promise<T>): Promise<T>
       /** Aborts every running request with an error in its dialect. */
       abortAll(error: RouterError): void
     }
@@ -58,16 +57,10 @@ export default fp(
       },
       onEnd: (listener) => listeners.push(listener),
       onStep: (listener) => stepListeners.push(listener),
+      create: (id) => new Exchange(id, notifyStep),
       traceWith: (begin) => {
         beginTrace = begin
       },
-      runInternal: (internal, run) =>
-        runInternal(internal, run, {
-          onStep: notifyStep,
-          onEnd(record, exchange) {
-            for (const listener of listeners) listener(record, exchange)
-          },
-        }),
       abortAll: (error) => {
         for (const exchange of open.all()) exchange.abort(error)
       },
@@ -181,6 +174,7 @@ function recordOf(exchange: Exchange, request: FastifyRequest, reply: FastifyRep
     sinceSentMs: exchange.sentAt === undefined ? undefined : performance.now() - exchange.sentAt,
     dropped: droppedNames(exchange.dropped),
     unknownReason: exchange.unknownReason,
+    auto: exchange.auto,
     processed: exchange.processed,
     cache: exchange.cache,
     error: exchange.error,

@@ -3,14 +3,14 @@ import { chatChoices, chatEventStream } from '../../processors/contents/chat-sha
 import { answerChat, askChat } from '../../relay/run/chat.ts'
 import type { RelayServices } from '../../relay/services.ts'
 import type { ChatRequest, ChatResponse } from '../../sdk/chat.ts'
-import { modelNotFound, upstreamFailed } from '../../sdk/errors.ts'
+import { modelNotFound, RouterError, upstreamFailed } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import type { Model } from '../../sdk/target.ts'
 import type { QuestionEnd, QuestionUse } from '../auth/question-use.ts'
+import { factsOfChat } from '../auto/facts.ts'
 import { processedClient } from '../processors/processed-client.ts'
 import { AnswerEvents, readableEvents } from './answer-events.ts'
 import { chatOfQuestion, promptBytesOf } from './chat-of-question.ts'
-import { left, stopped } from './question-signal.ts'
 
 interface Begun {
   model: Model
@@ -32,12 +32,14 @@ export async function ask(
   const { exchange } = request
   const signal = question.signal && stopped(question.signal, exchange.signal)
   try {
+    const retrieved = await app.retrieval.chat(chat, model, request)
     const processing = app.processors.begin(request, model)
-    const asked = processing ? await processing.chat(chat) : chat
+    const asked = processing ? await processing.chat(retrieved) : retrieved
     const given = await askChat({ model, request: asked, ...(signal && { signal }) }, services)
     const response = (await processing?.answered(given)) ?? given
     await use.end({ usage: response.usage, answerBytes: bytesOf(response) })
-    return answerOf(response, exchange.answeringModel ?? model.alias)
+    const { sources } = request
+    return { ...answerOf(response, exchange.answeringModel ?? model.alias), ...(sources ? { sources } : {}) }
   } catch (thrown) {
     await use.end({ usage: undefined, answerBytes: 0, thrown })
     throw thrown
@@ -71,7 +73,8 @@ export async function* stream(
   const processing = app.processors.begin(request, model)
   const form = { contents: chatEventStream, answers: chatChoices, mediaType: 'application/x-ndjson' }
   const asking = async (): Promise<void> => {
-    const asked = processing ? await processing.client(client) : client
+    const retrieved = await app.retrieval.client(client, request)
+    const asked = processing ? await processing.client(retrieved) : retrieved
     const end = processing?.readsAnswers ? processedClient(answer, processing, form) : undefined
     await answerChat(asked, end?.client ?? answer, { ...services, signal })
     await end?.settled()
@@ -113,6 +116,8 @@ async function begin(
 ): Promise<Begun> {
   const chat = chatOfQuestion(question, { stream })
   app.rights.checkAsking(request)
+  request.autoChoice = undefined
+  if (app.auto.isMeant(chat.model)) await app.auto.choose(request, factsOfChat(chat, request), ['chat'])
   const model = app.rights.models(request).find(chat.model)
   if (!model) throw modelNotFound(chat.model.slice(0, 256))
   const { exchange, client } = request
@@ -125,6 +130,25 @@ async function begin(
   await app.budgets.admitModel(request, model.alias)
   const cost = { model: model.alias, promptBytes: promptBytesOf(chat), maxTokens }
   return { model, chat, use: await app.rights.beginQuestion(request, cost) }
+}
+
+/** The end of the request counts, with its own reason; that of the question is to the target as if the client had left. */
+function stopped(own: AbortSignal, ofRequest: AbortSignal, gone = left()): AbortSignal {
+  const controller = new AbortController()
+  const onRequest = (): void => controller.abort(ofRequest.reason)
+  const onOwn = (): void => controller.abort(gone)
+  for (const [signal, listener] of [
+    [ofRequest, onRequest],
+    [own, onOwn],
+  ] as const) {
+    if (signal.aborted) listener()
+    else signal.addEventListener('abort', listener, { once: true, signal: controller.signal })
+  }
+  return controller.signal
+}
+
+function left(): RouterError {
+  return new RouterError('client_gone', 'The question was cancelled')
 }
 
 function answerOf({ choices, usage }: ChatResponse, model: string): Answer {

@@ -16,12 +16,11 @@ import { modelNotFound } from '../../sdk/errors.ts'
 import type { Answer, AnswerEvent, Question } from '../../sdk/question.ts'
 import type { Target } from '../../sdk/target.ts'
 import { clientAddress } from '../auth/client-address.ts'
-import { formOf } from '../processors/answer-form.ts'
-import type { ModelQuestion } from '../processors/guardrail.ts'
+import { formOf, framingOf } from '../processors/answer-form.ts'
 import { processedClient } from '../processors/processed-client.ts'
 import { blocked } from '../processors/protection.ts'
+import { sourcedClient } from '../retrieval/sourced-client.ts'
 import { ask, stream } from './ask.ts'
-import { askInternally } from './internal-question.ts'
 import { withNamedPrompt } from './named-prompt.ts'
 import { clientStream, endWithError, keptAlive, ReplyClient, throwUnlessSent } from './reply-client.ts'
 import { turnOf } from './turn.ts'
@@ -53,8 +52,6 @@ declare module 'fastify' {
       stream(question: Question, request: FastifyRequest): AsyncGenerator<AnswerEvent, void, undefined>
       /** The same for an endpoint of the router, which has found the model for the client and counts what it asks. */
       askChat(question: ChatQuestion, request: FastifyRequest): Promise<ChatResponse>
-      /** Asks a model for the router itself, while it answers this request. Gives the model's words. */
-      askInternally(question: ModelQuestion, request: FastifyRequest): Promise<string>
       /** What the relay needs to ask a model's targets; for operations beside the chat. */
       services(request: FastifyRequest): RelayServices
       /**
@@ -80,10 +77,15 @@ export default fp(
           exchange.dialect ??= given.dialect.name
           exchange.model ??= given.model.alias
           const named = withNamedPrompt(app, given, request)
+          const retrieved = await app.retrieval.client(named, request)
           const processing = app.processors.begin(request, given.model)
           request.processing = processing
-          const client = processing ? await processing.client(named) : named
-          const answered = replyTo(app, client, reply, keepAlive)
+          const client = processing ? await processing.client(retrieved) : retrieved
+          const replied = replyTo(app, client, reply, keepAlive)
+          const { streamMediaType } = given.dialect
+          const answered = request.sources
+            ? sourcedClient(replied, request.sources, () => framingOf(streamMediaType))
+            : replied
           const end = processing?.readsAnswers
             ? processedClient(answered, processing, formOf(given.dialect))
             : undefined
@@ -103,14 +105,14 @@ export default fp(
         yield* stream(app, servicesOf(request), question, request)
       },
       askChat: async (question, request) => {
+        const chat = await app.retrieval.chat(question.request, question.model, request)
         const processing = app.processors.begin(request, question.model)
-        if (!processing) return askChat(question, servicesOf(request))
-        const processed = { ...question, request: await processing.chat(question.request) }
+        if (!processing) return askChat({ ...question, request: chat }, servicesOf(request))
+        const processed = { ...question, request: await processing.chat(chat) }
         const answer = await processing.answered(await askChat(processed, servicesOf(request)))
         if (processing.isBlocked) throw blocked('response')
         return answer
       },
-      askInternally: (question, request) => askInternally(app, request, servicesOf(request), question),
       services: servicesOf,
       clientStream: (reply, dialect) => {
         const keepAlive = keptAlive(app, dialect, reply)
@@ -137,6 +139,7 @@ export default fp(
       'directory',
       'busy',
       'processors',
+      'retrieval',
       'answer-cache',
     ],
   },
@@ -206,7 +209,7 @@ function servicesFor(app: FastifyInstance): (request: FastifyRequest) => RelaySe
     clientName: () => request.exchange.client ?? clientAddress(request),
     ...turnOf(request),
     fallbacksOf: ({ fallbacks }) =>
-      fallbacks
+      [...new Set([...fallbacks, ...(request.autoChoice?.fallbacks ?? [])])]
         .map((alias) => app.rights.models(request).find(alias))
         .filter((model) => model !== undefined)
         .filter(({ alias }) => !request.client || !app.budgets.isUsedUp(request.client.id, alias)),

@@ -1,5 +1,5 @@
 import type { GuardrailEntry } from '../../config/processors/guardrail-schema.ts'
-import { isOwnAddress } from '../../config/processors/own-host.ts'
+import { isOwnHost } from '../../lib/own-host.ts'
 import type { Judge, Judged } from '../../processors/guardrails/judge.ts'
 import { localJudge } from '../../processors/guardrails/local-judge.ts'
 import { type JudgedTurn, modelJudge } from '../../processors/guardrails/model-judge.ts'
@@ -14,8 +14,6 @@ export interface ModelQuestion {
   /** Name of the model. */
   readonly model: string
   readonly turns: readonly JudgedTurn[]
-  /** Whether its usage is the client's. */
-  readonly isBooked: boolean
   readonly signal: AbortSignal
 }
 
@@ -52,7 +50,8 @@ export function onlyJudges({ action, service }: GuardrailEntry): boolean {
 /** What a guardrail may not get unmasked is judged before values are put back. */
 export function answerStageOf({ before, service, unmasked }: GuardrailEntry): 'early' | 'late' {
   if (before === 'unmasking') return 'early'
-  const isOutside = service?.type === 'model' || (service?.url !== undefined && !isOwnAddress(service.url))
+  const isOutside =
+    service?.type === 'model' || (service?.url !== undefined && !isOwnHost(new URL(service.url).hostname))
   return isOutside && unmasked !== true ? 'early' : 'late'
 }
 
@@ -72,10 +71,7 @@ async function together(judges: readonly Judge[], judged: Judged): Promise<Proce
   return found
 }
 
-function judgeOf(
-  { type, url = '', model = '', api_token: token, book = true }: Service,
-  ask: AskRouterModel,
-): Judge {
+function judgeOf({ type, url = '', model = '', api_token: token }: Service, ask: AskRouterModel): Judge {
   const post = jsonPoster(token)
   switch (type) {
     case 'http':
@@ -86,6 +82,6 @@ function judgeOf(
     case 'sojka_guard':
       return pythonJudge(type, url, post)
     case 'model':
-      return modelJudge((turns, signal) => ask({ model, turns, isBooked: book, signal }))
+      return modelJudge((turns, signal) => ask({ model, turns, signal }))
   }
 }

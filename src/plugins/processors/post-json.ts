@@ -3,23 +3,22 @@ import type { PostJson } from '../../processors/masking/presidio.ts'
 /** Answers of services that are longer are none, in bytes. */
 const maxAnswerBytes = 16 * 1024 * 1024
 
-/** Posts JSON to a service and reads its JSON. Rejects for any other status than 2xx; no redirect is followed. */
-export const postJson = jsonPoster(undefined)
-
 /** The same with a bearer token. */
 export function jsonPoster(token: string | undefined): PostJson {
-  const authorization = token ? { authorization: `Bearer ${token}` } : undefined
-  return (url, body, signal) => posted(url, body, { signal, headers: authorization })
+  const headers = token ? { authorization: `Bearer ${token}` } : {}
+  return (url, body, signal) => postJson(url, body, signal, headers)
 }
 
-async function posted(
+/** Posts JSON to a service and reads its JSON. Rejects for any other status than 2xx; no redirect is followed. `more`: headers. */
+export async function postJson(
   url: string,
   body: unknown,
-  { signal, headers }: { signal: AbortSignal; headers: Record<string, string> | undefined },
+  signal: AbortSignal,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<unknown> {
   const response = await fetch(url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'application/json', ...headers },
+    headers: { 'content-type': 'application/json', accept: 'application/json', ...more },
     body: JSON.stringify(body),
     redirect: 'error',
     signal,

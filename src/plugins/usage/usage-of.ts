@@ -9,8 +9,7 @@ import { bytesPerStreamedToken, writtenPerSecond } from '../auth/limit-use.ts'
  * Nothing for requests that have no client or name no model. `now`: milliseconds since 1970.
  */
 export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
-  const { bookedTo, model: asked, answeringModel, target = '', work, outcome } = record
-  const { client, key = '' } = bookedTo ?? record
+  const { client, key = '', model: asked, answeringModel, target = '', work, outcome } = record
   if (client === undefined || asked === undefined) return []
   const model = answeringModel ?? asked
   const period = Math.floor(now / quarterMs) * quarterMs
@@ -32,8 +31,7 @@ export function usageOf(record: ExchangeRecord, now: number): UsageRow[] {
   })
   const main: UsageRow = {
     ...blank(model, target),
-    // What the router asks for a request is part of that request.
-    requests: bookedTo ? 0 : 1,
+    requests: 1,
     errors: outcome === 'success' || outcome === 'client_gone' ? 0 : 1,
     prompt_tokens: usage?.promptTokens ?? 0,
     cached_tokens: usage?.cachedTokens ?? 0,

@@ -12,7 +12,7 @@ export const maxWholeBytes = 32 * 1024 * 1024
 export const maxErrorBytes = 64 * 1024
 /** Before the first content nothing is sent, unless so much came that it must be let through. */
 export const maxHeldBytes = 64 * 1024
-/** An attempt from its dispatch on, for whoever judges targets by how long attempts wait. */
+/** An attempt from its dispatch on, for judging targets by how long attempts wait. */
 export interface WatchedAttempt {
   target: Target
   /** The id of the client's key, or its address. */

@@ -1,0 +1,41 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { askChat } from '../../relay/run/chat.ts'
+import type { QuestionMessage } from '../../sdk/question.ts'
+import { chatOfQuestion } from '../gateway/chat-of-question.ts'
+import type { ModelQuestion } from './guardrail.ts'
+
+/** A verdict has a few words. */
+const maxTokens = 64
+
+/** Asks a model that judges, ahead of requests that wait, for as long as the client's request runs. Gives the model's words. */
+export async function askModel(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  { model: name, turns, signal }: ModelQuestion,
+): Promise<string> {
+  const { model, services, settle } = app.internalCalls.begin(name, { request, operation: 'chat', signal })
+  const messages = turns.map(
+    ({ role, text }): QuestionMessage =>
+      role === 'user' ? { role, content: text } : { role, content: text, toolCalls: [] },
+  )
+  const question = { model: model.alias, messages, temperature: 0, maxTokens }
+  try {
+    const asked = { model, request: chatOfQuestion(question, { stream: false }) }
+    const { choices } = await askChat(asked, { ...services, priority: 'high' })
+    book(app, request, services.exchange)
+    settle()
+    return choices[0]?.text ?? ''
+  } catch (thrown) {
+    settle(thrown)
+    throw thrown
+  }
+}
+
+/** Its tokens count for the limits of the client too. */
+function book(
+  { config }: FastifyInstance,
+  { exchange }: FastifyRequest,
+  { usage }: FastifyRequest['exchange'],
+): void {
+  if (config.bookInternalCalls && usage) exchange.bookedTokens += usage.promptTokens + usage.completionTokens
+}
