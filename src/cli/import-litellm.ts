@@ -113,7 +113,7 @@ function listed(files: readonly { value: unknown; file: string }[]): Listed {
   return { keys: [...keys.values()], teams: [...teams.values()], notes }
 }
 
-/** Names that stand for all models. */
+/** Names that mean all models. */
 const allModels = new Set(['all-proxy-models', 'all-team-models'])
 const noModels = 'no-default-models'
 

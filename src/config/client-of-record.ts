@@ -17,7 +17,7 @@ export interface RecordContext {
   warn: TellError
 }
 
-/** Shorter ones can be guessed by whoever got hold of the file with their digests. */
+/** Shorter keys can be guessed by anyone who has the file with their digests. */
 const wantedLength = 20
 
 /** A client of the file and its keys: of one with several, each key has the client with the end of its own. */

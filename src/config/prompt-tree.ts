@@ -109,7 +109,7 @@ export function placeholdersIn(text: string): string[] {
 
 export interface RenderedPrompt {
   text: string
-  /** Names of placeholders that no variable filled; they stand in `text` as they were. */
+  /** Names of placeholders without a variable; they are unchanged in `text`. */
   missing: string[]
 }
 
@@ -128,7 +128,7 @@ export function renderPrompt(text: string, variables: Readonly<Record<string, st
 }
 
 /**
- * What stands for `##QUESTION_NUM_STR##`: a count with its noun, in the language of the prompt (not of the request:
+ * The value of `##QUESTION_NUM_STR##`: a count with its noun, in the language of the prompt (not of the request:
  * the two differ where a prompt is missing). Languages without a form of their own get the English one.
  */
 export function questionCount(count: number, language: string | undefined): string {

@@ -83,7 +83,7 @@ const privateNetworks = ((): BlockList => {
 
 type Exemption = (host: string, port: string) => boolean
 
-/** As curl reads `NO_PROXY`: a name stands for itself and for all names below it, with or without a dot in front. */
+/** As curl reads `NO_PROXY`: a name matches itself and all its subdomains, with or without a leading dot. */
 function exemption(entries: readonly string[]): Exemption {
   const list = entries.map((entry): Exemption => {
     if (entry === '*') return () => true

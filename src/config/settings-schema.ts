@@ -3,7 +3,7 @@ import { allowedDatabaseAddress } from '../lib/database-address.ts'
 import { pluginSettings } from './settings-plugins.ts'
 import { booleanWords } from './settings-text.ts'
 
-/** The words that settings with a choice know; others are read as one of them, see env-config.ts. */
+/** The words that settings with a choice know; others are read as one of them, see settings.ts. */
 export const words = {
   logLevel: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
   logFormat: ['auto', 'json', 'pretty'],
@@ -19,7 +19,7 @@ export const words = {
 const maxTimerMs = 2 ** 31 - 1
 
 /**
- * The settings of a process. Each stands for one environment variable, see env-config.ts. Descriptions are for those who
+ * The settings of a process. Each corresponds to one environment variable, see settings.ts. Descriptions are for those who
  * set them, so they speak of the variable's unit and not of ours; docs/configuration.md is made from them.
  */
 export const ConfigSchema = Type.Object({

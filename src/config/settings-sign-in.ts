@@ -14,7 +14,7 @@ type SignInSettings = Pick<
   | 'authEnabled'
 >
 
-/** Whether other hosts may share this configuration: what they have in common tells of them. */
+/** Whether other hosts may share this configuration, which shared stores indicate. */
 export function hasSeveralHosts({
   databaseUrl,
   redisUrl,

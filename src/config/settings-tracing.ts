@@ -65,7 +65,7 @@ function obstacleIn(env: Environment): string | undefined {
   return `${name}: the only protocol is http/protobuf, for which collectors usually listen on port 4318`
 }
 
-/** The endpoint for all signals is what the paths stand under; the one for traces is the whole address. */
+/** The endpoint for all signals is a base URL to which the path is appended; the one for traces is complete. */
 function urlIn(text: string, name: (typeof endpointNames)[number]): string | undefined {
   const url = URL.parse(text)
   if (!url || !/^https?:$/.test(url.protocol)) return undefined

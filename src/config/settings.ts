@@ -38,7 +38,7 @@ export interface Variable {
 const pythonLevels = { warning: 'warn', critical: 'fatal', notset: 'trace' }
 const pythonServers = { flask: 'single', waitress: 'single', gunicorn: 'cluster' }
 
-/** Every variable that is a setting. What it means, its default and its bounds stand in config-schema.ts. */
+/** Every variable that is a setting. Its meaning, default and bounds are in settings-schema.ts. */
 export const variables: readonly Variable[] = [
   { key: 'promptsDir', name: 'PROMPTS_DIR', read: readString },
   { key: 'modelsConfigPath', name: 'MODELS_CONFIG', read: readString },

@@ -1,7 +1,7 @@
 import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox'
 import { priorities, roles, surfaces } from './client-key.ts'
 
-/** What `P/admin` reads and writes. Members that are absent or null bound nothing. */
+/** Records of `P/admin`. Members that are absent or null do not restrict anything. */
 
 const Count = (description: string) =>
   Type.Optional(
@@ -28,7 +28,7 @@ const text = Type.Optional(
   Type.String({ maxLength: 500, description: 'For people.', allowed: 'a string of at most 500 characters' }),
 )
 
-/** Permissions and limits, which clients and groups have alike. */
+/** Permissions and limits of both clients and groups. */
 const bounds = {
   description: text,
   enabled: Type.Optional(
@@ -122,7 +122,7 @@ export const RotationSchema = Type.Object(
 )
 export type Rotation = Static<typeof RotationSchema>
 
-/** Who has changed something, for the audit log. */
+/** The author of a change, for the audit log. */
 export interface Actor {
   id: string
   source: 'api' | 'cli' | 'console' | 'reload'
@@ -152,7 +152,7 @@ export interface StoredKey {
   key?: string
 }
 
-/** What a process needs to let clients in. Plain JSON, which workers of a cluster get from their primary. */
+/** Data for authenticating clients. Plain JSON, which workers of a cluster get from their primary. */
 export interface Snapshot {
   revision: number
   clients: readonly { id: string; record: ClientRecord }[]
@@ -274,7 +274,7 @@ export const recordNouns: Readonly<Record<EntityName, string>> = {
   budgets: 'budget',
 }
 
-/** What its schema cannot say of a record; undefined: it is right. */
+/** Checks of a record beyond its schema; undefined: valid. */
 export function recordError(
   entity: EntityName,
   record: object,

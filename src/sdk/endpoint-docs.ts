@@ -25,7 +25,7 @@ export interface AnswerDocs {
   schema?: TSchema
 }
 
-/** What the API documentation tells of an endpoint beside what its route says: path, method, body schema and dialect. */
+/** Documentation of an endpoint, in addition to what its route declares: path, method, body schema and dialect. */
 export interface EndpointDocs {
   /** The operationId of its first path; those of its other paths are made from it. */
   id: string
@@ -46,7 +46,7 @@ export interface EndpointDocs {
   query?: Readonly<Record<string, TSchema>>
   /** A body that is not JSON; the route has no schema for it. */
   form?: { type: string; schema: TSchema }
-  /** A request body that gets a 2xx. The model `demo` is the embedded one; others stand for a server that is needed. */
+  /** A request body that gets a 2xx. The model `demo` is the embedded one; other names require a server. */
   example?: Readonly<Record<string, unknown>>
 }
 

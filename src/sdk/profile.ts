@@ -73,7 +73,7 @@ export const ProfileSchema = Type.Object(
   { description: 'Overrides the model profile that the router derives from the model name.' },
 )
 
-/** What a model takes, as far as it depends on the model and not on the dialect. */
+/** Limits that depend on the model rather than the dialect. */
 export type Profile = Static<typeof ProfileSchema>
 
 /** The flavour of a server as one of its models has it. */

@@ -1,7 +1,7 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 
 /**
- * What `GET P/status` tells of all processes of a router: its models, its targets and what failed. Nothing in it comes from a request or
+ * The response of `GET P/status` for all processes of a router: models, targets and failures. Nothing in it comes from a request or
  * an answer, and no path or key is among it. Addresses are for operators only, see `withoutAddresses`. Times are ISO 8601, shares 0 to 1.
  */
 

@@ -242,7 +242,7 @@ const openaiHosts =
   /(?:^|\.)(?:openai\.com|openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com)$/
 const anthropicHosts = /(?:^|\.)anthropic\.com$/
 
-/** What the host alone tells of a server. */
+/** What the hostname alone reveals about a server. */
 function vendorOf(
   url: URL | undefined,
   configured: SystemTurns | undefined,

@@ -20,7 +20,7 @@ export interface WrittenContents {
 
 interface Turn {
   role: 'user' | 'model'
-  /** Results of calls, which stand in front of all else. */
+  /** Results of calls, which come first. */
   results: JsonObject[]
   parts: JsonObject[]
 }

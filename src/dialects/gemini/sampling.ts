@@ -42,7 +42,7 @@ function firstStops(texts: string[]): string[] {
 /** Members beside the generation config that an operator may set; those for servers of other dialects mean nothing here. */
 const ownMembers = ['safetySettings', 'cachedContent', 'labels', 'systemInstruction', 'toolConfig']
 
-/** The operator's defaults for what the body leaves out, as the members to set. Sampling stands in `generationConfig`. */
+/** The operator's defaults for what the body leaves out, as the members to set. Sampling is in `generationConfig`. */
 export function missingDefaults(body: JsonObject, defaults: JsonObject, flavour: Flavour = {}): JsonObject {
   const configName = nameIn(body, 'generationConfig')
   const config = objectIn(body, 'generationConfig') ?? {}

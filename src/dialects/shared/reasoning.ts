@@ -45,7 +45,7 @@ export function effortOn(
   const distance = (level: (typeof levels)[number]): number => {
     return Math.abs(levels.indexOf(level) - levels.indexOf(wanted))
   }
-  // "none" switches reasoning off, so it stands in for no other level.
+  // "none" disables reasoning, so it cannot replace another level.
   const [level] = levels
     .filter((each) => each !== 'none' && known.includes(each))
     .toReversed()

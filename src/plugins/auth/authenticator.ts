@@ -19,7 +19,7 @@ interface AuthenticatorOptions {
   tokenLogin(request: FastifyRequest): Login | RouterError | undefined
 }
 
-/** Unknown, disabled and expired keys get the same error; only the log tells them apart. */
+/** Unknown, disabled and expired keys get the same error; only the log distinguishes them. */
 export function createAuthenticator(
   app: FastifyInstance,
   { keys, sessions, tokenLogin }: AuthenticatorOptions,

@@ -257,7 +257,7 @@ function pathOf({ originalUrl, server }: FastifyRequest): string {
   return withoutBasePath(originalUrl, server.config.basePath).split('?', 1)[0] ?? ''
 }
 
-/** Lists of endpoints bound what does work; whoever may ask may also look at lists of models. */
+/** Endpoint lists restrict operations; clients that may use one may also read model lists. */
 function asksModel({ method }: FastifyRequest): boolean {
   return method === 'POST'
 }

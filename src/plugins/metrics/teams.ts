@@ -4,7 +4,7 @@ import { Families, perKey } from './families.ts'
 /** So many names are labels of their own; further ones are `other`. */
 const mostNames = 1_000
 
-/** The first names that come are labels: their number is bounded, whoever creates clients. */
+/** The first names become labels, so that their number is bounded. */
 export function boundedNames(most = mostNames): (name: string) => string {
   const known = new Set<string>()
   return (name) => {

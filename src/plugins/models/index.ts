@@ -32,7 +32,7 @@ declare module 'fastify' {
       find(name: string): Model | undefined
       /** Matches names as Ollama does: case-insensitively, and `m` equals `m:latest`. */
       findLoosely(name: string): Model | undefined
-      /** The configured name or alias that a name stands for, matched as `findLoosely` does. */
+      /** The configured name or alias for a name, matched like `findLoosely`. */
       canonicalName(name: string): string | undefined
       /** Version and reload history of the configuration. */
       loading(): ConfigLoading

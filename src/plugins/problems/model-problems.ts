@@ -88,7 +88,7 @@ function waiting(
   if (waiting === 0) return undefined
   const places = usable.reduce((sum, target) => sum + (target.places ?? 0), 0)
   const wait = waiting === 1 ? 'waits' : 'wait'
-  const at = `${counted(usable.length, 'server')}${places > 0 ? ` with ${counted(places, 'place')}` : ''}`
+  const at = `${counted(usable.length, 'server')}${places > 0 ? ` with ${counted(places, 'slot')}` : ''}`
   if (waiting >= queueSize)
     return {
       severity: 'error',

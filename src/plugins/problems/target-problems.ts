@@ -101,7 +101,7 @@ function stateFinding(target: TargetStatus): Finding | undefined {
 }
 
 const misconfigurations: Readonly<Record<string, { text: string; action: string }>> = {
-  401: { text: 'rejects our key (401)', action: 'Check api_token of this provider' },
+  401: { text: "rejects the router's key (401)", action: 'Check api_token of this provider' },
   402: { text: 'has no credit left (402)', action: 'Top up the account of this provider' },
   403: {
     text: "denies access with the router's key (403)",

@@ -122,7 +122,7 @@ export function translatedBody(
   return Buffer.from(wellFormed(JSON.stringify(body), drop))
 }
 
-/** What a codec is told of the target that it writes for. */
+/** Properties of the target that a codec writes for. */
 export function writeOptions(target: Target, drop: Drop): WriteRequestOptions {
   const { upstreamModel: model, systemTurns, profile } = target
   return { model, flavour: flavourOf(target), systemTurns, profile, drop }

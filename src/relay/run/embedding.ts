@@ -182,7 +182,7 @@ function askPart(part: Part, services: RelayServices): Promise<PartAnswer> {
 function preparePart(part: Part, target: Target, services: RelayServices): PreparedAttempt<PartAnswer> {
   const { client, codec, request, whole } = part
   const upstream = services.dialectOf(target.type.dialect)
-  // `input` holds the inputs of a body that names its model; those of others are written anew for a part of them.
+  // `input` holds the inputs of a body that names its model; bodies of other clients are rewritten for each part.
   const isCut = !whole && target.type.modelIn === 'path'
   const same = upstream === client.dialect && codec.goesThrough(client.body) && !isCut
   const dropped = new Map<string, string>()

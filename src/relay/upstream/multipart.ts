@@ -33,7 +33,7 @@ function quoted(contentType: string): string {
 /**
  * Reads a `multipart/form-data` body (RFC 7578) that comes in chunks cut anywhere, and keeps no more of it in memory than
  * the headers of its parts and the value of one field. Throws `bad_request` for what is no such body, for what two
- * parsers could read in two ways, and where that field stands twice.
+ * parsers could read in two ways, and where that field occurs twice.
  */
 export class MultipartScan {
   readonly #name: string

@@ -19,7 +19,7 @@ const namingMs = 20_000
  * Connects to the database and brings its tables up to date. Throws ConfigError if it cannot be reached, is newer than this
  * router, or is a SQLite file that another host uses.
  *
- * @param onError Is told of connections that break later.
+ * @param onError Called for connections that break later.
  */
 export async function openDatabase(
   address: DatabaseAddress,
